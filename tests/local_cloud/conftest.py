@@ -1,0 +1,204 @@
+"""A patched cloud for tests: its own free ports, Docker network, label and state.
+
+``cloud`` is one running cloud for the session; ``start_cloud`` makes further ones.
+Waiting is always on a condition: :func:`wait_for`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roles.local_cloud.cloud.config import CloudConfig
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TOOLS_IMAGE = "settlement-local-test/tools:1"
+"""Debian with python3 and haproxy: both the stub application's image and the load balancer's."""
+
+
+def wait_for(
+    condition: Callable[[], Any], *, seconds: float = 30.0, what: str | None = None
+) -> Any:
+    """Call ``condition`` until it returns something true, and return that."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:.0f} s: {what or condition}")
+        time.sleep(0.05)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunningCloud:
+    """A cloud started by a test, and how to talk to it."""
+
+    config: CloudConfig
+    config_file: Path
+    environment: dict[str, str]
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the cloud's command line, as the role does."""
+        return subprocess.run(
+            [sys.executable, "-m", "roles.local_cloud.cloud", "--config", str(self.config_file)]
+            + list(arguments),
+            cwd=REPOSITORY,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of a service of this cloud."""
+        import boto3
+        from botocore.config import Config
+
+        port = self.config.api_port
+        if service == "application-autoscaling":
+            port = self.config.autoscaling_port
+        return boto3.client(
+            service,
+            endpoint_url=f"http://{self.config.loopback_address}:{port}",
+            region_name=self.config.region,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=30, proxies={}),
+        )
+
+    def containers(self, *labels: str) -> list[Any]:
+        """Every container of this cloud that carries these labels too."""
+        wanted = [f"settlement.local={self.config.instance}", *labels]
+        found: list[Any] = docker_client().containers.list(all=True, filters={"label": wanted})
+        return found
+
+
+def docker_client() -> Any:
+    docker = pytest.importorskip("docker")
+    try:
+        return docker.from_env()
+    except docker.errors.DockerException as error:
+        pytest.skip(f"no Docker daemon: {error}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _create_network(instance: str) -> Any:
+    """A network on the first free /24 that no environment of the project uses."""
+    import docker
+
+    client = docker_client()
+    for third in range(244, 255):
+        pool = docker.types.IPAMPool(
+            subnet=f"172.31.{third}.0/24", gateway=f"172.31.{third}.1"
+        )
+        try:
+            return client.networks.create(
+                f"settlement-test-{instance}",
+                ipam=docker.types.IPAMConfig(pool_configs=[pool]),
+                labels={"settlement.local": instance},
+            )
+        except docker.errors.APIError as error:
+            if "overlap" not in str(error):
+                raise
+    pytest.fail("no free subnet for a test network in 172.31.244-254.0/24")
+
+
+@pytest.fixture(scope="session")
+def tools_image() -> str:
+    """Make the test image once per machine: half a minute with mmdebstrap, then it is kept."""
+    import docker
+
+    client = docker_client()
+    try:
+        client.images.get(TOOLS_IMAGE)
+    except docker.errors.ImageNotFound:
+        if shutil.which("mmdebstrap") is None:
+            pytest.skip(f"image {TOOLS_IMAGE} is missing and mmdebstrap is not installed")
+        command = [
+            "mmdebstrap",
+            "--variant=minbase",
+            "--include=python3,haproxy",
+            "--dpkgopt=path-exclude=/usr/share/doc/*",
+            "trixie",
+        ]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as bootstrap:
+            subprocess.run(
+                ["docker", "import", "-", TOOLS_IMAGE],
+                stdin=bootstrap.stdout,
+                stdout=subprocess.DEVNULL,
+                check=True,
+            )
+        assert bootstrap.returncode == 0, "mmdebstrap failed"
+    return TOOLS_IMAGE
+
+
+@pytest.fixture(scope="session")
+def start_cloud(
+    tmp_path_factory: pytest.TempPathFactory, tools_image: str
+) -> Iterator[Callable[..., RunningCloud]]:
+    """Start a cloud; keyword arguments are keys of its configuration. All end with the session."""
+    started: list[tuple[RunningCloud, Any]] = []
+
+    def start(**settings: Any) -> RunningCloud:
+        instance = f"test-{uuid.uuid4().hex[:8]}"
+        work_dir = tmp_path_factory.mktemp(instance)
+        network = _create_network(instance)
+        gateway = network.attrs.get("IPAM") or docker_client().networks.get(network.id).attrs["IPAM"]
+        document: dict[str, Any] = {
+            "instance": instance,
+            "region": "ap-northeast-2",
+            "account_id": "000000000000",
+            "work_dir": str(work_dir),
+            "network_name": network.name,
+            "gateway_address": gateway["Config"][0]["Gateway"],
+            "api_port": free_port(),
+            "autoscaling_port": free_port(),
+            "load_balancer_port": free_port(),
+            "load_balancer_image": tools_image,
+            "persist_state": False,
+            "database": {"base_port": free_port(), "persist": False},
+            **settings,
+        }
+        config_file = work_dir / "cloud.json"
+        config_file.write_text(json.dumps(document))
+        cloud = RunningCloud(CloudConfig.load(config_file), config_file, dict(os.environ))
+        started.append((cloud, network))
+        result = cloud.command("--detach")
+        assert result.returncode == 0, result.stderr
+        return cloud
+
+    yield start
+    for cloud, network in started:
+        result = cloud.command("--stop")
+        left = cloud.containers()
+        for container in left:
+            container.remove(force=True, v=True)
+        network.remove()
+        assert result.returncode == 0, result.stderr
+        assert not left, f"the cloud left containers behind: {left}"
+
+
+@pytest.fixture(scope="session")
+def cloud(start_cloud: Callable[..., RunningCloud]) -> RunningCloud:
+    """The session's shared cloud."""
+    return start_cloud()

@@ -1,0 +1,64 @@
+"""The command line: detach, status, stop, and its clear errors."""
+
+from __future__ import annotations
+
+import json
+import socket
+import urllib.request
+from collections.abc import Callable
+
+from tests.local_cloud.conftest import RunningCloud
+
+
+def test_a_second_detach_changes_nothing(cloud: RunningCloud) -> None:
+    result = cloud.command("--detach")
+    assert result.returncode == 0
+    assert json.loads(result.stdout)["changed"] is False
+
+
+def test_status_knows_whether_the_configuration_is_current(cloud: RunningCloud) -> None:
+    assert json.loads(cloud.command("--status").stdout)["current"] is True
+    document = json.loads(cloud.config_file.read_text())
+    other = cloud.config_file.with_name("other.json")
+    other.write_text(json.dumps({**document, "log_level": "DEBUG"}))
+    changed = RunningCloud(cloud.config, other, cloud.environment)
+    assert json.loads(changed.command("--status").stdout)["current"] is False
+
+
+def test_it_listens_on_loopback_and_gateway_only(cloud: RunningCloud) -> None:
+    for address in (cloud.config.loopback_address, cloud.config.gateway_address):
+        url = f"http://{address}:{cloud.config.api_port}/_local/health"
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+            assert answer.status == 200
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        assert probe.connect_ex(("127.0.0.2", cloud.config.api_port)) != 0
+
+
+def test_stop_leaves_nothing_and_a_taken_port_is_named(
+    start_cloud: Callable[..., RunningCloud],
+) -> None:
+    cloud = start_cloud()
+    assert json.loads(cloud.command("--stop").stdout) == {"changed": True}
+    assert not cloud.containers()
+    assert not cloud.config.pid_file.exists()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", cloud.config.api_port))
+        taken.listen()
+        result = cloud.command("--detach")
+    assert result.returncode == 1
+    assert f"port {cloud.config.api_port}" in result.stderr
+    assert "pid " in result.stderr
+
+
+def test_autoscaling_keeps_tags_of_a_target(cloud: RunningCloud) -> None:
+    client = cloud.client("application-autoscaling")
+    arn = client.register_scalable_target(
+        ServiceNamespace="ecs",
+        ResourceId="service/none/none",
+        ScalableDimension="ecs:service:DesiredCount",
+        MinCapacity=0,
+        MaxCapacity=2,
+        Tags={"Name": "x"},
+    )["ScalableTargetARN"]
+    assert client.list_tags_for_resource(ResourceARN=arn)["Tags"] == {"Name": "x"}
