@@ -1,0 +1,122 @@
+"""Prepare the folder in which `community.general.terraform` then works. See DOCUMENTATION."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from botocore.exceptions import BotoCoreError, ClientError
+
+from roles.aws_session.module_utils.session import action_environment, aws_session
+from roles.terraform_stack.module_utils import workspace
+
+DOCUMENTATION = r"""
+module: terraform_workspace
+short_description: Prepare the working folder of one Terraform root for one environment
+description:
+  - Waits for a Terraform command that a killed playbook left running in the same folder, and removes the state lock
+    that a dead one left, when told that its owner is dead.
+  - Writes the variables file, puts the environment's provider lock in place and tells whether C(terraform init) is due.
+  - In check mode it writes only below the working folder, and tells when a plan cannot be known yet.
+options:
+  root: {description: The Terraform root, type: path, required: true}
+  data_dir: {description: TF_DATA_DIR of this root and environment, type: path, required: true}
+  variables: {description: The variables of the root, type: dict, required: true}
+  backend: {description: 'The S3 backend: bucket, key, region', type: dict, required: true}
+  lock_files: {description: Where the environment's provider lock may be, best first, type: list, elements: path}
+  provider_version: {description: The exact provider version without a lock file, or empty for the ranges, type: str}
+  provider_source: {description: What the provider is installed from; a change initialises again, type: str}
+  break_state_lock: {description: The flow that held the state lock is known to be dead, type: bool}
+  wait_seconds: {description: How long to wait for a Terraform command that was left running, type: int}
+"""
+
+RETURN = r"""
+known: {description: Whether the state can be read; only false in check mode, type: bool}
+reason: {description: Why it cannot, type: str}
+init: {description: Whether init is due, type: bool}
+fingerprint: {description: What to record once init has succeeded, type: str}
+variables_file: {description: The file for C(variables_files), type: path}
+plan_file: {description: Where the plan goes, type: path}
+"""
+
+
+class ActionModule(ActionBase):
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _, args = self.validate_argument_spec(
+            argument_spec={
+                "root": {"type": "path", "required": True},
+                "data_dir": {"type": "path", "required": True},
+                "variables": {"type": "dict", "required": True},
+                "backend": {"type": "dict", "required": True},
+                "lock_files": {"type": "list", "elements": "path", "default": []},
+                "provider_version": {"type": "str", "default": ""},
+                "provider_source": {"type": "str", "default": ""},
+                "break_state_lock": {"type": "bool", "default": False},
+                "wait_seconds": {"type": "int", "default": 600},
+            }
+        )
+        root, data_dir, backend = Path(args["root"]), Path(args["data_dir"]), args["backend"]
+        s3 = aws_session(action_environment(self), backend["region"]).client("s3")
+
+        unknown = _unreadable_state(s3, backend["bucket"])
+        if unknown:
+            if not self._task.check_mode:
+                raise AnsibleActionFail(f"{unknown} Next: ansible-playbook playbooks/bootstrap.yml")
+            message = f"{root.name}: the plan cannot be known yet: {unknown} It would then plan every resource of {root}/"
+            Display().display(f"  {message}", color="yellow")
+            return result | {"known": False, "reason": message, "init": False, "changed": False}
+
+        _await_terraform(data_dir, args["wait_seconds"])
+        if args["break_state_lock"] and not self._task.check_mode:
+            s3.delete_object(Bucket=backend["bucket"], Key=f"{backend['key']}.tflock")
+
+        data_dir.mkdir(parents=True, exist_ok=True)
+        workspace.install_lock_file(root, [Path(p) for p in args["lock_files"]], args["provider_version"] or None)
+        wanted = workspace.fingerprint(root, root.parent / "modules", {"backend": backend, "source": args["provider_source"]})
+        variables_file = data_dir / "terraform.tfvars.json"
+        workspace.write_variables(variables_file, args["variables"])
+        return result | {
+            "known": True,
+            "init": not workspace.initialised(data_dir, wanted),
+            "fingerprint": wanted,
+            "variables_file": str(variables_file),
+            "plan_file": str(data_dir / "plan.tfplan"),
+            "changed": False,
+        }
+
+
+def _unreadable_state(s3: Any, bucket: str) -> str:
+    """Why the state cannot be read, or an empty string."""
+    try:
+        s3.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return f"The state bucket {bucket} does not exist; bootstrap makes it."
+        return f"The state bucket {bucket} cannot be read: {error}."
+    except BotoCoreError as error:
+        return f"AWS does not answer: {error}."
+    return ""
+
+
+def _await_terraform(data_dir: Path, seconds: int) -> None:
+    """Wait for Terraform commands of a killed playbook; at half of the time they are asked to stop in good order."""
+    started = time.monotonic()
+    interrupted: set[int] = set()
+    while pids := set(workspace.running_terraform(data_dir)):
+        waited = time.monotonic() - started
+        if waited > seconds:
+            raise AnsibleActionFail(
+                f"An earlier run's terraform (pid {', '.join(map(str, pids))}) has not ended after {seconds} s. "
+                f"Next: look at it, end it with `kill {' '.join(map(str, pids))}`, and run this again."
+            )
+        if waited > seconds / 2:
+            for pid in pids - interrupted:
+                workspace.interrupt(pid)
+            interrupted |= pids
+        Display().display(f"  waiting for an earlier run's terraform (pid {', '.join(map(str, pids))}): {waited:.0f} s")
+        time.sleep(2)

@@ -1,0 +1,75 @@
+"""The folder in which Terraform works for one root of one environment, and when it has to be initialised again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+FINGERPRINT = "initialised.sha256"
+LOCK_FILE = ".terraform.lock.hcl"
+PROVIDER = "registry.terraform.io/hashicorp/aws"
+
+
+def fingerprint(root: Path, modules: Path, inputs: Mapping[str, Any]) -> str:
+    """A hash of all that ``terraform init`` reads: module calls, versions, backend, provider source, lock file."""
+    digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode())
+    files = {*root.glob("*.tf"), root / LOCK_FILE, *modules.glob("*/versions.tf"), *modules.glob("*/main.tf")}
+    for path in sorted(files):
+        if path.is_file():
+            digest.update(f"{path.relative_to(root.parent)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def initialised(data_dir: Path, wanted: str) -> bool:
+    """Whether the data folder was initialised with this very fingerprint."""
+    record = data_dir / FINGERPRINT
+    return record.is_file() and record.read_text() == wanted and (data_dir / "terraform.tfstate").is_file()
+
+
+def write_variables(path: Path, variables: Mapping[str, Any]) -> None:
+    """The variables as ``*.tfvars.json``, readable by the owner only. No secret is ever among them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(variables, indent=2, sort_keys=True) + "\n")
+
+
+def install_lock_file(root: Path, saved: Sequence[Path], exact_version: str | None) -> None:
+    """Put the environment's own provider lock in place: the first of `saved` that exists.
+
+    Without one, pin `exact_version` and let ``init`` add the hashes; without that either, drop what another environment
+    left, so that ``init`` chooses by the ranges of ``provider.tf``.
+    """
+    target = root / LOCK_FILE
+    for path in saved:
+        if path.is_file():
+            if not target.is_file() or target.read_bytes() != path.read_bytes():
+                shutil.copyfile(path, target)
+            return
+    if exact_version:
+        target.write_text(f'provider "{PROVIDER}" {{\n  version = "{exact_version}"\n}}\n')
+    else:
+        target.unlink(missing_ok=True)
+
+
+def running_terraform(data_dir: Path, proc: Path = Path("/proc")) -> Iterator[int]:
+    """The process ids of Terraform commands that still work in this data folder: what a killed playbook left behind."""
+    wanted = f"TF_DATA_DIR={data_dir}".encode()
+    for entry in proc.glob("[0-9]*"):
+        try:
+            if (entry / "comm").read_text().strip() != "terraform":
+                continue
+            if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                yield int(entry.name)
+        except OSError:  # it ended meanwhile, or belongs to someone else
+            continue
+
+
+def interrupt(pid: int) -> None:
+    """Ask a Terraform command to stop in good order: it finishes the calls in flight and saves its state."""
+    os.kill(pid, signal.SIGINT)
