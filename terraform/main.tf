@@ -1,0 +1,115 @@
+# One environment: client → load balancer → service → database (requirement A5).
+# What exists once per account and region (the image repository, service-linked roles) is in account/.
+
+locals {
+  name           = "${var.app_name}-${var.environment}"
+  container_name = "api"
+  container_port = 8000
+  https_enabled  = var.certificate_arn != null || var.hosted_zone_id != null
+
+  ecr_repository_arn = "arn:aws:ecr:${var.region}:${var.account_id}:repository/${coalesce(var.ecr_repository_name, var.app_name)}"
+}
+
+module "vpc" {
+  source = "./modules/vpc"
+
+  name               = local.name
+  region             = var.region
+  cidr               = var.vpc_cidr
+  availability_zones = var.availability_zones
+  subnet_cidrs       = var.subnet_cidrs
+  nat_gateways       = var.nat_gateways
+  flow_logs_enabled  = var.flow_logs_enabled
+  log_retention_days = var.log_retention_days
+}
+
+module "security_groups" {
+  source = "./modules/security_groups"
+
+  name           = local.name
+  vpc_id         = module.vpc.vpc_id
+  client_cidrs   = var.client_cidrs
+  https_enabled  = local.https_enabled
+  container_port = local.container_port
+}
+
+module "alb" {
+  source = "./modules/alb"
+
+  name                       = local.name
+  account_id                 = var.account_id
+  region                     = var.region
+  vpc_id                     = module.vpc.vpc_id
+  subnet_ids                 = module.vpc.public_subnet_ids
+  security_group_id          = module.security_groups.alb_id
+  container_port             = local.container_port
+  certificate_arn            = var.certificate_arn
+  hosted_zone_id             = var.hosted_zone_id
+  domain_name                = var.domain_name
+  access_logs_enabled        = var.alb_access_logs_enabled
+  access_logs_retention_days = var.alb_access_logs_retention_days
+  deletion_protection        = var.deletion_protection
+}
+
+module "ecs" {
+  source = "./modules/ecs"
+
+  name                              = local.name
+  container_insights                = var.container_insights
+  container_name                    = local.container_name
+  container_port                    = local.container_port
+  cpu_architecture                  = var.cpu_architecture
+  subnet_ids                        = module.vpc.private_subnet_ids
+  security_group_id                 = module.security_groups.service_id
+  target_group_arn                  = module.alb.target_group_arn
+  health_check_grace_period_seconds = var.health_check_grace_period_seconds
+  deployment_maximum_percent        = var.deployment_maximum_percent
+  deployment_alarm_names            = var.deployment_alarm_names
+  enable_execute_command            = var.enable_execute_command
+  log_retention_days                = var.log_retention_days
+  secret_recovery_window_days       = var.secret_recovery_window_days
+}
+
+module "iam" {
+  source = "./modules/iam"
+
+  name                    = local.name
+  account_id              = var.account_id
+  region                  = var.region
+  ecr_repository_arn      = local.ecr_repository_arn
+  service_log_group_arn   = module.ecs.service_log_group.arn
+  admin_log_group_arn     = module.ecs.admin_log_group.arn
+  app_database_secret_arn = module.ecs.app_database_secret_arn
+  app_secret_arns         = var.app_secret_arns
+  master_secret_arn       = module.rds.master_secret_arn
+  enable_execute_command  = var.enable_execute_command
+}
+
+module "rds" {
+  source = "./modules/rds"
+
+  name                      = local.name
+  subnet_ids                = module.vpc.database_subnet_ids
+  security_group_id         = module.security_groups.database_id
+  database_name             = var.database_name
+  instance_class            = var.database_instance_class
+  allocated_storage_gb      = var.database_allocated_storage_gb
+  max_allocated_storage_gb  = var.database_max_allocated_storage_gb
+  max_connections           = var.database_max_connections
+  multi_az                  = var.database_multi_az
+  backup_retention_days     = var.database_backup_retention_days
+  deletion_protection       = var.deletion_protection
+  skip_final_snapshot       = var.database_skip_final_snapshot
+  final_snapshot_identifier = var.database_final_snapshot_identifier
+  apply_immediately         = var.database_apply_immediately
+  log_retention_days        = var.log_retention_days
+}
+
+module "autoscaling" {
+  source = "./modules/autoscaling"
+
+  cluster_name = module.ecs.cluster_name
+  service_name = module.ecs.service_name
+  min_tasks    = var.service_min_tasks
+  max_tasks    = var.service_max_tasks
+}

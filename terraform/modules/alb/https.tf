@@ -1,0 +1,58 @@
+resource "aws_acm_certificate" "this" {
+  count = local.certificate_made ? 1 : 0
+
+  domain_name       = var.domain_name
+  validation_method = "DNS"
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_route53_record" "certificate_validation" {
+  # One name, so one record. Its key must be known when planning; its values are known after the request.
+  for_each = local.certificate_made ? toset([var.domain_name]) : toset([])
+
+  zone_id         = var.hosted_zone_id
+  name            = one(aws_acm_certificate.this[0].domain_validation_options).resource_record_name
+  type            = one(aws_acm_certificate.this[0].domain_validation_options).resource_record_type
+  records         = [one(aws_acm_certificate.this[0].domain_validation_options).resource_record_value]
+  ttl             = 60
+  allow_overwrite = true
+}
+
+resource "aws_acm_certificate_validation" "this" {
+  count = local.certificate_made ? 1 : 0
+
+  certificate_arn         = aws_acm_certificate.this[0].arn
+  validation_record_fqdns = [for record in aws_route53_record.certificate_validation : record.fqdn]
+}
+
+resource "aws_lb_listener" "https" {
+  count = local.https_enabled ? 1 : 0
+
+  load_balancer_arn = aws_lb.this.arn
+  port              = 443
+  protocol          = "HTTPS"
+  ssl_policy        = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+  certificate_arn   = local.certificate_made ? aws_acm_certificate_validation.this[0].certificate_arn : var.certificate_arn
+
+  default_action {
+    type             = "forward"
+    target_group_arn = aws_lb_target_group.this.arn
+  }
+}
+
+resource "aws_route53_record" "alias" {
+  count = var.hosted_zone_id != null ? 1 : 0
+
+  zone_id = var.hosted_zone_id
+  name    = var.domain_name
+  type    = "A"
+
+  alias {
+    name                   = aws_lb.this.dns_name
+    zone_id                = aws_lb.this.zone_id
+    evaluate_target_health = true
+  }
+}

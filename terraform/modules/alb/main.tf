@@ -1,0 +1,72 @@
+# Traffic (requirement A5): client ─80(443)▶ listener ▶ target group ─8000▶ tasks of the service.
+
+locals {
+  certificate_made = var.hosted_zone_id != null && var.certificate_arn == null
+  https_enabled    = var.hosted_zone_id != null || var.certificate_arn != null
+}
+
+resource "aws_lb" "this" {
+  #checkov:skip=CKV2_AWS_28: a web application firewall is not among the requirements
+  name               = var.name
+  load_balancer_type = "application"
+  internal           = false
+  subnets            = var.subnet_ids
+  security_groups    = [var.security_group_id]
+
+  # The application keeps idle connections longer than this, so that it is never the one to close one that
+  # the load balancer is about to use.
+  idle_timeout               = 60
+  drop_invalid_header_fields = true
+  enable_deletion_protection = var.deletion_protection
+
+  dynamic "access_logs" {
+    for_each = aws_s3_bucket_policy.access_logs
+
+    content {
+      enabled = true
+      bucket  = access_logs.value.bucket
+    }
+  }
+}
+
+# Success codes, slow start and stickiness stay as they are: each would change what "healthy" means.
+resource "aws_lb_target_group" "this" {
+  name                 = "${var.name}-api"
+  vpc_id               = var.vpc_id
+  target_type          = "ip"
+  protocol             = "HTTP"
+  port                 = var.container_port
+  deregistration_delay = 10
+
+  health_check {
+    path                = "/healthz"
+    protocol            = "HTTP"
+    port                = "traffic-port"
+    matcher             = "200"
+    interval            = 5
+    timeout             = 3
+    healthy_threshold   = 2
+    unhealthy_threshold = 2
+  }
+}
+
+resource "aws_lb_listener" "http" {
+  load_balancer_arn = aws_lb.this.arn
+  port              = 80
+  protocol          = "HTTP"
+
+  default_action {
+    type             = local.https_enabled ? "redirect" : "forward"
+    target_group_arn = local.https_enabled ? null : aws_lb_target_group.this.arn
+
+    dynamic "redirect" {
+      for_each = local.https_enabled ? [true] : []
+
+      content {
+        protocol    = "HTTPS"
+        port        = "443"
+        status_code = "HTTP_301"
+      }
+    }
+  }
+}

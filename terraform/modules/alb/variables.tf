@@ -1,0 +1,106 @@
+variable "name" {
+  description = "Name of the load balancer and prefix of what belongs to it, for example `settlement-staging`."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9][a-zA-Z0-9-]{0,26}[a-zA-Z0-9]$", var.name))
+    error_message = "name must be 2 to 28 letters, digits and hyphens, with no hyphen at either end (a target group's name has 32 characters at most), for example \"settlement-staging\"."
+  }
+}
+
+variable "account_id" {
+  description = "AWS account, 12 digits. Names the folder and the bucket of the access logs."
+  type        = string
+}
+
+variable "region" {
+  description = "Region, for example `ap-northeast-2`. Names the bucket of the access logs."
+  type        = string
+}
+
+variable "vpc_id" {
+  description = "VPC of the target group."
+  type        = string
+}
+
+variable "subnet_ids" {
+  description = "Public subnets, in two zones or more."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.subnet_ids) >= 2
+    error_message = "subnet_ids must name subnets of two or more availability zones, for example [\"subnet-0a\", \"subnet-0b\"]."
+  }
+}
+
+variable "security_group_id" {
+  description = "Security group of the load balancer."
+  type        = string
+}
+
+variable "container_port" {
+  description = "Port on which targets listen."
+  type        = number
+  default     = 8000
+}
+
+variable "certificate_arn" {
+  description = "Certificate of the HTTPS listener (requirement A6). Null: one is made if `hosted_zone_id` is given, else there is no HTTPS."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.certificate_arn == null || can(regex("^arn:[a-z-]+:acm:[a-z0-9-]+:[0-9]{12}:certificate/", var.certificate_arn))
+    error_message = "certificate_arn must be the ARN of an ACM certificate, for example \"arn:aws:acm:ap-northeast-2:123456789012:certificate/12345678-1234-1234-1234-123456789012\"."
+  }
+}
+
+variable "hosted_zone_id" {
+  description = "Route 53 hosted zone in which the alias record `domain_name` (and, without `certificate_arn`, the certificate's validation records) are made. Null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.hosted_zone_id == null || can(regex("^Z[A-Z0-9]+$", var.hosted_zone_id))
+    error_message = "hosted_zone_id must be the ID of a Route 53 hosted zone, for example \"Z0123456789ABCDEFGHIJ\"."
+  }
+
+  validation {
+    condition     = var.hosted_zone_id == null || var.domain_name != null
+    error_message = "hosted_zone_id needs domain_name, the name to make in that zone, for example \"settlement.example.com\"."
+  }
+}
+
+variable "domain_name" {
+  description = "Name by which clients call the service, for example `settlement.example.com`. Null: the load balancer's own."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.domain_name == null || can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2,}$", var.domain_name))
+    error_message = "domain_name must be a full domain name in lower case with no dot at its end, for example \"settlement.example.com\"."
+  }
+}
+
+variable "access_logs_enabled" {
+  description = "Whether access logs go to a bucket made for them."
+  type        = bool
+  default     = false
+}
+
+variable "access_logs_retention_days" {
+  description = "Days that access logs are kept."
+  type        = number
+  default     = 90
+
+  validation {
+    condition     = var.access_logs_retention_days >= 1 && floor(var.access_logs_retention_days) == var.access_logs_retention_days
+    error_message = "access_logs_retention_days must be a whole number of days, 1 or more, for example 90."
+  }
+}
+
+variable "deletion_protection" {
+  description = "Whether AWS refuses to delete the load balancer. Without it the bucket of the access logs may be deleted with its objects too."
+  type        = bool
+  default     = true
+}

@@ -1,0 +1,103 @@
+# Terraform owns the cluster and the service; the release owns the revisions of the task definition, and
+# Application Auto Scaling the number of tasks. So the service ignores both after its creation.
+
+resource "aws_ecs_cluster" "this" {
+  name = var.name
+
+  setting {
+    name  = "containerInsights"
+    value = var.container_insights
+  }
+}
+
+resource "aws_ecs_service" "this" {
+  name            = var.name
+  cluster         = aws_ecs_cluster.this.arn
+  task_definition = aws_ecs_task_definition.placeholder.arn
+  launch_type     = "FARGATE"
+  desired_count   = 0
+
+  deployment_minimum_healthy_percent = 100
+  deployment_maximum_percent         = var.deployment_maximum_percent
+  health_check_grace_period_seconds  = var.health_check_grace_period_seconds
+  availability_zone_rebalancing      = "ENABLED"
+  enable_execute_command             = var.enable_execute_command
+  enable_ecs_managed_tags            = true
+  propagate_tags                     = "SERVICE"
+
+  deployment_circuit_breaker {
+    enable   = true
+    rollback = true
+  }
+
+  dynamic "alarms" {
+    for_each = length(var.deployment_alarm_names) > 0 ? [var.deployment_alarm_names] : []
+
+    content {
+      alarm_names = alarms.value
+      enable      = true
+      rollback    = true
+    }
+  }
+
+  network_configuration {
+    subnets          = var.subnet_ids
+    security_groups  = [var.security_group_id]
+    assign_public_ip = false
+  }
+
+  load_balancer {
+    target_group_arn = var.target_group_arn
+    container_name   = var.container_name
+    container_port   = var.container_port
+  }
+
+  lifecycle {
+    ignore_changes = [task_definition, desired_count]
+  }
+}
+
+# The service must name a task definition when it is created, before any image exists. This one is never run
+# (the service starts with no task) and has a family of its own, so that no release or pruning meets it.
+resource "aws_ecs_task_definition" "placeholder" {
+  family                   = "${var.name}-placeholder"
+  requires_compatibilities = ["FARGATE"]
+  network_mode             = "awsvpc"
+  cpu                      = 256
+  memory                   = 512
+
+  runtime_platform {
+    operating_system_family = "LINUX"
+    cpu_architecture        = var.cpu_architecture
+  }
+
+  container_definitions = jsonencode([{
+    name      = var.container_name
+    image     = "scratch"
+    essential = true
+
+    portMappings = [{
+      containerPort = var.container_port
+      hostPort      = var.container_port
+      protocol      = "tcp"
+    }]
+  }])
+}
+
+resource "aws_cloudwatch_log_group" "service" {
+  name              = "/ecs/${var.name}"
+  retention_in_days = var.log_retention_days
+}
+
+resource "aws_cloudwatch_log_group" "admin" {
+  name              = "/ecs/${var.name}-admin"
+  retention_in_days = var.log_retention_days
+}
+
+# Credentials of the application's own database user. The admin task writes its value, so the password is in
+# no state. The name is a prefix because a deleted secret blocks its name for its recovery window.
+resource "aws_secretsmanager_secret" "app_database" {
+  name_prefix             = "${var.name}/database/app-"
+  description             = "Database user of the application: JSON with username and password, written by the admin task."
+  recovery_window_in_days = var.secret_recovery_window_days
+}

@@ -1,0 +1,35 @@
+output "cluster_arn" {
+  description = "ARN of the cluster."
+  value       = aws_ecs_cluster.this.arn
+}
+
+output "cluster_name" {
+  description = "Name of the cluster."
+  value       = aws_ecs_cluster.this.name
+}
+
+output "service_name" {
+  description = "Name of the service."
+  value       = aws_ecs_service.this.name
+}
+
+output "service_log_group" {
+  description = "Log group of the service's containers."
+  value = {
+    name = aws_cloudwatch_log_group.service.name
+    arn  = aws_cloudwatch_log_group.service.arn
+  }
+}
+
+output "admin_log_group" {
+  description = "Log group of the one-off admin tasks."
+  value = {
+    name = aws_cloudwatch_log_group.admin.name
+    arn  = aws_cloudwatch_log_group.admin.arn
+  }
+}
+
+output "app_database_secret_arn" {
+  description = "Secret with the credentials of the application's database user."
+  value       = aws_secretsmanager_secret.app_database.arn
+}

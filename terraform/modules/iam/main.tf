@@ -1,0 +1,132 @@
+# Four roles, each with only what it needs. An execution role is what ECS acts with before the container runs
+# (pull, secrets, log stream); a task role is what the code inside acts with.
+#
+#            execution role                                      task role
+#   service  pull, its log group, the app's secrets              nothing (ECS Exec when enabled)
+#   admin    pull, its log group, the master secret              read and write the app's database secret
+
+locals {
+  # Only a task of this account and region may take a role (the "confused deputy" guard).
+  # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "ecs-tasks.amazonaws.com" }
+      Condition = {
+        StringEquals = { "aws:SourceAccount" = var.account_id }
+        ArnLike      = { "aws:SourceArn" = "arn:aws:ecs:${var.region}:${var.account_id}:*" }
+      }
+    }]
+  })
+
+  executions = {
+    execution = {
+      description   = "ECS starts tasks of the service ${var.name} with it."
+      log_group_arn = var.service_log_group_arn
+      secret_arns   = concat([var.app_database_secret_arn], var.app_secret_arns)
+    }
+    admin-execution = {
+      description   = "ECS starts admin tasks of ${var.name} with it."
+      log_group_arn = var.admin_log_group_arn
+      secret_arns   = [var.master_secret_arn]
+    }
+  }
+}
+
+resource "aws_iam_role" "execution" {
+  for_each = local.executions
+
+  name               = "${var.name}-${each.key}"
+  description        = each.value.description
+  assume_role_policy = local.assume_role_policy
+}
+
+resource "aws_iam_role_policy" "execution" {
+  for_each = local.executions
+
+  name = "start-tasks"
+  role = aws_iam_role.execution[each.key].id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        # The token is the account's, not a repository's: AWS takes no other resource here.
+        Sid      = "RegistryToken"
+        Effect   = "Allow"
+        Action   = "ecr:GetAuthorizationToken"
+        Resource = "*"
+      },
+      {
+        Sid      = "PullImage"
+        Effect   = "Allow"
+        Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+        Resource = var.ecr_repository_arn
+      },
+      {
+        Sid      = "WriteLogs"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "${each.value.log_group_arn}:*"
+      },
+      {
+        Sid      = "InjectSecrets"
+        Effect   = "Allow"
+        Action   = "secretsmanager:GetSecretValue"
+        Resource = each.value.secret_arns
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role" "task" {
+  name               = "${var.name}-task"
+  description        = "The application of ${var.name} acts with it."
+  assume_role_policy = local.assume_role_policy
+}
+
+resource "aws_iam_role_policy" "task_execute_command" {
+  count = var.enable_execute_command ? 1 : 0
+
+  name = "execute-command"
+  role = aws_iam_role.task.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      # Session channels have no ARN of their own: AWS takes no other resource here.
+      Sid    = "ExecuteCommand"
+      Effect = "Allow"
+      Action = [
+        "ssmmessages:CreateControlChannel",
+        "ssmmessages:CreateDataChannel",
+        "ssmmessages:OpenControlChannel",
+        "ssmmessages:OpenDataChannel",
+      ]
+      Resource = "*"
+    }]
+  })
+}
+
+resource "aws_iam_role" "admin_task" {
+  name               = "${var.name}-admin-task"
+  description        = "Admin tasks of ${var.name} act with it."
+  assume_role_policy = local.assume_role_policy
+}
+
+resource "aws_iam_role_policy" "admin_task" {
+  name = "app-database-secret"
+  role = aws_iam_role.admin_task.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "AppDatabaseSecret"
+      Effect   = "Allow"
+      Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
+      Resource = var.app_database_secret_arn
+    }]
+  })
+}

@@ -1,0 +1,29 @@
+# Each waits for its policy, so that a task never starts with a role that cannot do its work yet.
+
+output "execution_role_arn" {
+  description = "Execution role of the service's tasks."
+  value       = aws_iam_role.execution["execution"].arn
+
+  depends_on = [aws_iam_role_policy.execution]
+}
+
+output "task_role_arn" {
+  description = "Task role of the service's tasks."
+  value       = aws_iam_role.task.arn
+
+  depends_on = [aws_iam_role_policy.task_execute_command]
+}
+
+output "admin_execution_role_arn" {
+  description = "Execution role of the admin tasks."
+  value       = aws_iam_role.execution["admin-execution"].arn
+
+  depends_on = [aws_iam_role_policy.execution]
+}
+
+output "admin_task_role_arn" {
+  description = "Task role of the admin tasks."
+  value       = aws_iam_role.admin_task.arn
+
+  depends_on = [aws_iam_role_policy.admin_task]
+}

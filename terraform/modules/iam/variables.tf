@@ -1,0 +1,61 @@
+variable "name" {
+  description = "Prefix of the roles' names, for example `settlement-staging`."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9-]{1,46}$", var.name))
+    error_message = "name must be 1 to 46 letters, digits and hyphens (a role's name has 64 at most), for example \"settlement-staging\"."
+  }
+}
+
+variable "account_id" {
+  description = "AWS account whose tasks may take the roles, 12 digits."
+  type        = string
+}
+
+variable "region" {
+  description = "Region whose tasks may take the roles, for example `ap-northeast-2`."
+  type        = string
+}
+
+variable "ecr_repository_arn" {
+  description = "Repository from which both kinds of task pull their image."
+  type        = string
+}
+
+variable "service_log_group_arn" {
+  description = "Log group of the service's containers."
+  type        = string
+}
+
+variable "admin_log_group_arn" {
+  description = "Log group of the admin tasks."
+  type        = string
+}
+
+variable "app_database_secret_arn" {
+  description = "Secret of the application's database user: injected into the service, written by the admin task."
+  type        = string
+}
+
+variable "app_secret_arns" {
+  description = "Further secrets that the service's task definition may inject."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.app_secret_arns : can(regex("^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^*?]+$", arn))])
+    error_message = "Each of app_secret_arns must be the full ARN of a secret, with no wildcard, for example \"arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement/slack-AbCdEf\"."
+  }
+}
+
+variable "master_secret_arn" {
+  description = "Secret of the database's master user: injected into admin tasks alone."
+  type        = string
+}
+
+variable "enable_execute_command" {
+  description = "Whether the service's tasks may open the channels of ECS Exec."
+  type        = bool
+  default     = false
+}

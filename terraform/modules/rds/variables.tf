@@ -1,0 +1,140 @@
+variable "name" {
+  description = "Identifier of the instance and prefix of what belongs to it, for example `settlement-staging`."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z](-?[a-z0-9])*$", var.name)) && length(var.name) <= 40
+    error_message = "name must be at most 40 lower-case letters, digits and single hyphens, and begin with a letter, for example \"settlement-staging\"."
+  }
+}
+
+variable "subnet_ids" {
+  description = "Database subnets, in two zones or more."
+  type        = list(string)
+}
+
+variable "security_group_id" {
+  description = "Security group of the instance."
+  type        = string
+}
+
+variable "database_name" {
+  description = "Name of the database made with the instance."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9_]{0,62}$", var.database_name))
+    error_message = "database_name must be 1 to 63 lower-case letters, digits and underscores, and begin with a letter, for example \"settlement\"."
+  }
+}
+
+variable "engine_version" {
+  description = "Major version of PostgreSQL. Minor versions follow by themselves in the maintenance window."
+  type        = string
+  default     = "17"
+
+  validation {
+    condition     = can(regex("^1[4-9]$", var.engine_version))
+    error_message = "engine_version must be a major version of PostgreSQL from 14 to 19, for example \"17\"."
+  }
+}
+
+variable "instance_class" {
+  description = "Class of the instance."
+  type        = string
+  default     = "db.t4g.micro"
+
+  validation {
+    condition     = can(regex("^db\\.[a-z0-9]+\\.[a-z0-9]+$", var.instance_class))
+    error_message = "instance_class must be a class of RDS, for example \"db.t4g.medium\"; it is \"${var.instance_class}\"."
+  }
+}
+
+variable "allocated_storage_gb" {
+  description = "Size of the storage, GiB (gp3)."
+  type        = number
+  default     = 20
+
+  validation {
+    condition     = var.allocated_storage_gb >= 20 && var.allocated_storage_gb <= 65536
+    error_message = "allocated_storage_gb must be from 20 to 65536, for example 20."
+  }
+}
+
+variable "max_allocated_storage_gb" {
+  description = "Size up to which RDS grows the storage by itself, GiB."
+  type        = number
+  default     = 100
+
+  validation {
+    condition     = var.max_allocated_storage_gb > var.allocated_storage_gb
+    error_message = "max_allocated_storage_gb must be above allocated_storage_gb (${var.allocated_storage_gb}), for example ${var.allocated_storage_gb * 5}."
+  }
+}
+
+variable "max_connections" {
+  description = "Connections that the database accepts. Alarms and the pool budget derive from this number."
+  type        = number
+
+  validation {
+    condition     = var.max_connections >= 6 && var.max_connections <= 8388607 && floor(var.max_connections) == var.max_connections
+    error_message = "max_connections must be a whole number from 6 to 8388607, for example 200."
+  }
+}
+
+variable "multi_az" {
+  description = "Whether a standby in another zone takes over when the instance fails."
+  type        = bool
+  default     = false
+}
+
+variable "backup_retention_days" {
+  description = "Days that automatic backups are kept."
+  type        = number
+  default     = 7
+
+  validation {
+    condition     = var.backup_retention_days >= 1 && var.backup_retention_days <= 35
+    error_message = "backup_retention_days must be from 1 to 35 (0 would turn backups off), for example 7."
+  }
+}
+
+variable "deletion_protection" {
+  description = "Whether AWS refuses to delete the instance."
+  type        = bool
+  default     = true
+}
+
+variable "skip_final_snapshot" {
+  description = "Whether deleting the instance leaves no snapshot."
+  type        = bool
+  default     = false
+}
+
+variable "final_snapshot_identifier" {
+  description = "Name of the snapshot that deleting the instance leaves. Null: `<name>-final`. A name can be used once: give another before the next deletion."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.final_snapshot_identifier == null || can(regex("^[a-zA-Z](-?[a-zA-Z0-9])*$", var.final_snapshot_identifier))
+    error_message = "final_snapshot_identifier must be letters, digits and single hyphens, and begin with a letter, for example \"settlement-staging-final-20260131\"."
+  }
+}
+
+variable "apply_immediately" {
+  description = "Whether changes that need a restart happen at once. False: in the maintenance window."
+  type        = bool
+  default     = false
+}
+
+variable "log_retention_days" {
+  description = "Days that PostgreSQL's log is kept."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days must be a retention that CloudWatch Logs knows, for example 7, 30, 90 or 365."
+  }
+}

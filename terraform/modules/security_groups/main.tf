@@ -1,0 +1,120 @@
+# Who may reach whom (requirement A5), the whole of it:
+#
+#   clients ─80(443)▶ load balancer ─8000▶ service ─5432▶ database ◀5432─ admin tasks
+#                                          service, admin tasks ─443▶ AWS's APIs, Slack
+#
+# Name resolution needs no rule: security groups do not filter the VPC's own resolver.
+
+locals {
+  client_ports = var.https_enabled ? [80, 443] : [80]
+
+  client_rules = {
+    for pair in setproduct(local.client_ports, var.client_cidrs) :
+    "${pair[0]}-${pair[1]}" => { port = pair[0], cidr = pair[1] }
+  }
+
+  tasks = {
+    service = aws_security_group.service.id
+    admin   = aws_security_group.admin.id
+  }
+}
+
+resource "aws_security_group" "alb" {
+  name        = "${var.name}-alb"
+  description = "Load balancer: from clients, to the service only."
+  vpc_id      = var.vpc_id
+
+  tags = { Name = "${var.name}-alb" }
+}
+
+resource "aws_security_group" "service" {
+  name        = "${var.name}-service"
+  description = "Service tasks: from the load balancer, to the database and AWS APIs."
+  vpc_id      = var.vpc_id
+
+  tags = { Name = "${var.name}-service" }
+}
+
+resource "aws_security_group" "admin" {
+  name        = "${var.name}-admin"
+  description = "Admin tasks: from nowhere, to the database and AWS APIs."
+  vpc_id      = var.vpc_id
+
+  tags = { Name = "${var.name}-admin" }
+}
+
+resource "aws_security_group" "database" {
+  name        = "${var.name}-database"
+  description = "Database: from service and admin tasks, to nowhere."
+  vpc_id      = var.vpc_id
+
+  tags = { Name = "${var.name}-database" }
+}
+
+# --- clients → load balancer → service --------------------------------------------------------------
+
+resource "aws_vpc_security_group_ingress_rule" "alb_from_clients" {
+  for_each = local.client_rules
+
+  security_group_id = aws_security_group.alb.id
+  description       = "Clients"
+  ip_protocol       = "tcp"
+  from_port         = each.value.port
+  to_port           = each.value.port
+  cidr_ipv4         = each.value.cidr
+}
+
+resource "aws_vpc_security_group_egress_rule" "alb_to_service" {
+  security_group_id            = aws_security_group.alb.id
+  description                  = "Service"
+  ip_protocol                  = "tcp"
+  from_port                    = var.container_port
+  to_port                      = var.container_port
+  referenced_security_group_id = aws_security_group.service.id
+}
+
+resource "aws_vpc_security_group_ingress_rule" "service_from_alb" {
+  security_group_id            = aws_security_group.service.id
+  description                  = "Load balancer"
+  ip_protocol                  = "tcp"
+  from_port                    = var.container_port
+  to_port                      = var.container_port
+  referenced_security_group_id = aws_security_group.alb.id
+}
+
+# --- service, admin tasks → database ----------------------------------------------------------------
+
+resource "aws_vpc_security_group_egress_rule" "tasks_to_database" {
+  for_each = local.tasks
+
+  security_group_id            = each.value
+  description                  = "Database"
+  ip_protocol                  = "tcp"
+  from_port                    = var.database_port
+  to_port                      = var.database_port
+  referenced_security_group_id = aws_security_group.database.id
+}
+
+resource "aws_vpc_security_group_ingress_rule" "database_from_tasks" {
+  for_each = local.tasks
+
+  security_group_id            = aws_security_group.database.id
+  description                  = "From ${each.key} tasks"
+  ip_protocol                  = "tcp"
+  from_port                    = var.database_port
+  to_port                      = var.database_port
+  referenced_security_group_id = each.value
+}
+
+# --- service, admin tasks → AWS's APIs, Slack -------------------------------------------------------
+
+resource "aws_vpc_security_group_egress_rule" "tasks_to_apis" {
+  for_each = local.tasks
+
+  security_group_id = each.value
+  description       = "AWS APIs and Slack"
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+  cidr_ipv4         = "0.0.0.0/0"
+}

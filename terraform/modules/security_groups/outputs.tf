@@ -1,0 +1,19 @@
+output "alb_id" {
+  description = "Security group of the load balancer."
+  value       = aws_security_group.alb.id
+}
+
+output "service_id" {
+  description = "Security group of the service's tasks."
+  value       = aws_security_group.service.id
+}
+
+output "admin_id" {
+  description = "Security group of the one-off admin tasks."
+  value       = aws_security_group.admin.id
+}
+
+output "database_id" {
+  description = "Security group of the database."
+  value       = aws_security_group.database.id
+}

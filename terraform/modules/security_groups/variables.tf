@@ -1,0 +1,38 @@
+variable "name" {
+  description = "Prefix of every resource's name, for example `settlement-staging`."
+  type        = string
+}
+
+variable "vpc_id" {
+  description = "VPC of the security groups."
+  type        = string
+}
+
+variable "client_cidrs" {
+  description = "IPv4 ranges whose clients may reach the load balancer."
+  type        = set(string)
+  default     = ["0.0.0.0/0"]
+
+  validation {
+    condition     = length(var.client_cidrs) > 0 && alltrue([for cidr in var.client_cidrs : try(cidrsubnet(cidr, 0, 0) == cidr, false)])
+    error_message = "client_cidrs must be one or more IPv4 networks with no host bits set, for example [\"0.0.0.0/0\"] or [\"203.0.113.0/24\"]."
+  }
+}
+
+variable "https_enabled" {
+  description = "Whether the load balancer listens on 443 too (requirement A6)."
+  type        = bool
+  default     = false
+}
+
+variable "container_port" {
+  description = "Port on which the service's container listens."
+  type        = number
+  default     = 8000
+}
+
+variable "database_port" {
+  description = "Port on which PostgreSQL listens."
+  type        = number
+  default     = 5432
+}

@@ -1,0 +1,138 @@
+# All that a release reads. Nothing here is sensitive: secrets are named, not shown.
+
+output "name_prefix" {
+  description = "First part of every name, `<app_name>-<environment>`."
+  value       = local.name
+}
+
+output "region" {
+  description = "Region of the environment."
+  value       = var.region
+}
+
+output "account_id" {
+  description = "Account of the environment."
+  value       = var.account_id
+}
+
+output "cluster_arn" {
+  description = "ECS cluster."
+  value       = module.ecs.cluster_arn
+}
+
+output "cluster_name" {
+  description = "Name of the ECS cluster."
+  value       = module.ecs.cluster_name
+}
+
+output "service_name" {
+  description = "Name of the ECS service."
+  value       = module.ecs.service_name
+}
+
+output "service_family" {
+  description = "Task definition family of the service; its revisions are the release's."
+  value       = local.name
+}
+
+output "admin_family" {
+  description = "Task definition family of the one-off admin tasks; its revisions are the release's."
+  value       = "${local.name}-admin"
+}
+
+output "container_name" {
+  description = "Name of the service's container."
+  value       = local.container_name
+}
+
+output "container_port" {
+  description = "Port on which the service's container listens."
+  value       = local.container_port
+}
+
+output "cpu_architecture" {
+  description = "CPU architecture of the tasks."
+  value       = var.cpu_architecture
+}
+
+output "execution_role_arn" {
+  description = "Execution role of the service's tasks."
+  value       = module.iam.execution_role_arn
+}
+
+output "task_role_arn" {
+  description = "Task role of the service's tasks."
+  value       = module.iam.task_role_arn
+}
+
+output "admin_execution_role_arn" {
+  description = "Execution role of the admin tasks."
+  value       = module.iam.admin_execution_role_arn
+}
+
+output "admin_task_role_arn" {
+  description = "Task role of the admin tasks."
+  value       = module.iam.admin_task_role_arn
+}
+
+output "log_group_name" {
+  description = "Log group of the service's containers."
+  value       = module.ecs.service_log_group.name
+}
+
+output "admin_log_group_name" {
+  description = "Log group of the admin tasks."
+  value       = module.ecs.admin_log_group.name
+}
+
+output "target_group_arn" {
+  description = "Target group of the service."
+  value       = module.alb.target_group_arn
+}
+
+output "alb_dns_name" {
+  description = "The load balancer's own name."
+  value       = module.alb.dns_name
+}
+
+output "public_url" {
+  description = "Address by which clients call the service."
+  value       = coalesce(var.public_url, module.alb.url)
+}
+
+output "private_subnet_ids" {
+  description = "Subnets of the tasks."
+  value       = module.vpc.private_subnet_ids
+}
+
+output "service_security_group_ids" {
+  description = "Security groups of the service's tasks."
+  value       = [module.security_groups.service_id]
+}
+
+output "admin_security_group_ids" {
+  description = "Security groups of the admin tasks."
+  value       = [module.security_groups.admin_id]
+}
+
+output "database" {
+  description = "The database: where it is, who has its master user's credentials, how many connections it accepts."
+  value = {
+    host                = module.rds.host
+    port                = module.rds.port
+    name                = module.rds.database_name
+    master_secret_arn   = module.rds.master_secret_arn
+    max_connections     = module.rds.max_connections
+    instance_identifier = module.rds.instance_identifier
+  }
+}
+
+output "app_database_secret_arn" {
+  description = "Secret with the credentials of the application's database user."
+  value       = module.ecs.app_database_secret_arn
+}
+
+output "scalable_target" {
+  description = "The service as Application Auto Scaling names it, and the limits that a release sets."
+  value       = module.autoscaling.scalable_target
+}

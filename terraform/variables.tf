@@ -1,0 +1,337 @@
+# --- the environment --------------------------------------------------------------------------------
+
+variable "app_name" {
+  description = "Name of the application, first part of every name."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z](-?[a-z0-9])*$", var.app_name))
+    error_message = "app_name must be lower-case letters, digits and single hyphens, and begin with a letter, for example \"settlement\"; it is \"${var.app_name}\"."
+  }
+}
+
+variable "environment" {
+  description = "Name of the environment, second part of every name."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z](-?[a-z0-9])*$", var.environment))
+    error_message = "environment must be lower-case letters, digits and single hyphens, and begin with a letter, for example \"staging\"; it is \"${var.environment}\"."
+  }
+
+  validation {
+    condition     = length("${var.app_name}-${var.environment}") <= 28
+    error_message = "app_name and environment, joined by a hyphen, may have 28 characters (a target group's name has 32), for example \"settlement-production\"; \"${var.app_name}-${var.environment}\" has ${length("${var.app_name}-${var.environment}")}."
+  }
+}
+
+variable "region" {
+  description = "AWS region (requirement A1: Seoul)."
+  type        = string
+  default     = "ap-northeast-2"
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must be the code of an AWS region, for example \"ap-northeast-2\"; it is \"${var.region}\"."
+  }
+}
+
+variable "account_id" {
+  description = "AWS account of the environment. Credentials of any other account are refused."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits, in quotes, for example \"123456789012\"; it is \"${var.account_id}\"."
+  }
+}
+
+variable "tags" {
+  description = "Further tags of every resource."
+  type        = map(string)
+  default     = {}
+}
+
+variable "deletion_protection" {
+  description = "Whether AWS refuses to delete the database and the load balancer."
+  type        = bool
+  default     = true
+}
+
+variable "log_retention_days" {
+  description = "Days that logs of containers, database and network are kept."
+  type        = number
+  default     = 30
+}
+
+# --- network ----------------------------------------------------------------------------------------
+
+variable "vpc_cidr" {
+  description = "IPv4 range of the VPC (requirement A1)."
+  type        = string
+  default     = "10.0.0.0/18"
+}
+
+variable "availability_zones" {
+  description = "Three availability zones of `region` (requirement A1). Named, not counted: a zone that AWS adds later must not move subnets."
+  type        = list(string)
+  default     = ["ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2c"]
+
+  validation {
+    condition     = length(var.availability_zones) == 3 && alltrue([for zone in var.availability_zones : startswith(zone, var.region)])
+    error_message = "availability_zones must be three zones of ${var.region}, for example [\"${var.region}a\", \"${var.region}b\", \"${var.region}c\"]."
+  }
+}
+
+variable "subnet_cidrs" {
+  description = "IPv4 ranges of the public (A2), private (A3) and database (A4) subnets, in the order of `availability_zones`. All inside `vpc_cidr`, none overlapping."
+  type = object({
+    public   = list(string)
+    private  = list(string)
+    database = list(string)
+  })
+  default = {
+    public   = ["10.0.8.0/24", "10.0.9.0/24", "10.0.10.0/24"]
+    private  = ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"]
+    database = ["10.0.4.0/24", "10.0.5.0/24", "10.0.6.0/24"]
+  }
+}
+
+variable "nat_gateways" {
+  description = "`single`: one NAT gateway for all zones. `per_az`: one in each."
+  type        = string
+  default     = "single"
+}
+
+variable "flow_logs_enabled" {
+  description = "Whether the VPC's flow logs go to CloudWatch Logs."
+  type        = bool
+  default     = false
+}
+
+variable "client_cidrs" {
+  description = "IPv4 ranges whose clients may reach the load balancer."
+  type        = set(string)
+  default     = ["0.0.0.0/0"]
+}
+
+# --- load balancer ----------------------------------------------------------------------------------
+
+variable "certificate_arn" {
+  description = "Certificate of the HTTPS listener (requirement A6). Null: one is made if `hosted_zone_id` is given, else port 80 serves."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.certificate_arn == null || var.domain_name != null || var.public_url != null
+    error_message = "certificate_arn needs domain_name (or public_url): a name that the certificate covers, by which the service is called and verified, for example \"settlement.example.com\"."
+  }
+}
+
+variable "hosted_zone_id" {
+  description = "Route 53 hosted zone in which `domain_name` is made to point to the load balancer. Needs `domain_name`."
+  type        = string
+  default     = null
+}
+
+variable "domain_name" {
+  description = "Name by which clients call the service, for example `settlement.example.com`."
+  type        = string
+  default     = null
+}
+
+variable "public_url" {
+  description = "Address by which clients call the service, where it is not `domain_name` or the load balancer's own name. Null: one of these."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.public_url == null || can(regex("^https?://[^/]+$", var.public_url))
+    error_message = "public_url must be a scheme and a host, with no path, for example \"https://settlement.example.com\"; it is \"${coalesce(var.public_url, "null")}\"."
+  }
+}
+
+variable "alb_access_logs_enabled" {
+  description = "Whether the load balancer's access logs go to a bucket made for them."
+  type        = bool
+  default     = false
+}
+
+variable "alb_access_logs_retention_days" {
+  description = "Days that access logs are kept."
+  type        = number
+  default     = 90
+}
+
+# --- service ----------------------------------------------------------------------------------------
+
+variable "ecr_repository_name" {
+  description = "Image repository, made by the account root. Null: `app_name`."
+  type        = string
+  default     = null
+}
+
+variable "cpu_architecture" {
+  description = "CPU architecture of the tasks, `X86_64` or `ARM64`: that of the images."
+  type        = string
+  default     = "X86_64"
+}
+
+variable "container_insights" {
+  description = "CloudWatch Container Insights of the cluster: `enhanced`, `enabled` or `disabled`."
+  type        = string
+  default     = "enabled"
+}
+
+variable "health_check_grace_period_seconds" {
+  description = "Seconds after a task's start in which ECS ignores failed health checks."
+  type        = number
+  default     = 60
+}
+
+variable "deployment_maximum_percent" {
+  description = "How many tasks may run during a rolling update, in percent of the desired count. Counts in the pool budget."
+  type        = number
+  default     = 200
+}
+
+variable "deployment_alarm_names" {
+  description = "CloudWatch alarms that roll a deployment back when they go off during it."
+  type        = list(string)
+  default     = []
+}
+
+variable "enable_execute_command" {
+  description = "Whether `aws ecs execute-command` may open a shell in the service's tasks."
+  type        = bool
+  default     = false
+}
+
+variable "app_secret_arns" {
+  description = "Secrets, besides the database's, that the service's task definition may inject."
+  type        = list(string)
+  default     = []
+}
+
+variable "secret_recovery_window_days" {
+  description = "Days in which a deleted secret can be restored; 0 deletes it at once."
+  type        = number
+  default     = 7
+}
+
+variable "service_min_tasks" {
+  description = "Fewest tasks of the service."
+  type        = number
+  default     = 2
+}
+
+variable "service_max_tasks" {
+  description = "Most tasks of the service. Counts in the pool budget."
+  type        = number
+  default     = 4
+}
+
+variable "app_workers" {
+  description = "Worker processes of a task, each with a connection pool of its own. Counts in the pool budget."
+  type        = number
+  default     = 2
+
+  validation {
+    condition     = var.app_workers >= 1 && floor(var.app_workers) == var.app_workers
+    error_message = "app_workers must be a whole number, 1 or more, for example 2."
+  }
+}
+
+variable "app_pool_size" {
+  description = "Connections that a worker's pool keeps. Counts in the pool budget."
+  type        = number
+  default     = 5
+
+  validation {
+    condition     = var.app_pool_size >= 1 && floor(var.app_pool_size) == var.app_pool_size
+    error_message = "app_pool_size must be a whole number, 1 or more (to SQLAlchemy 0 means no limit), for example 5."
+  }
+}
+
+variable "app_max_overflow" {
+  description = "Connections that a worker's pool may open beyond `app_pool_size`. Counts in the pool budget."
+  type        = number
+  default     = 5
+
+  validation {
+    condition     = var.app_max_overflow >= 0 && floor(var.app_max_overflow) == var.app_max_overflow
+    error_message = "app_max_overflow must be a whole number, 0 or more (to SQLAlchemy -1 means no limit), for example 5."
+  }
+}
+
+# --- database ---------------------------------------------------------------------------------------
+
+variable "database_name" {
+  description = "Name of the database."
+  type        = string
+  default     = "settlement"
+}
+
+variable "database_instance_class" {
+  description = "Class of the database instance (requirement G3)."
+  type        = string
+  default     = "db.t4g.micro"
+}
+
+variable "database_allocated_storage_gb" {
+  description = "Size of the database's storage, GiB."
+  type        = number
+  default     = 20
+}
+
+variable "database_max_allocated_storage_gb" {
+  description = "Size up to which RDS grows the storage by itself, GiB."
+  type        = number
+  default     = 100
+}
+
+variable "database_max_connections" {
+  description = "Connections that the database accepts. Alarms and the pool budget derive from this number."
+  type        = number
+  default     = 210
+
+  # The pool budget. During a rolling update more than service_max_tasks run, and each worker of each may fill its
+  # pool; 3 + 2 connections are PostgreSQL's and RDS's own. At 80 % the alarm of requirement F2 goes off.
+  validation {
+    condition = (
+      floor(var.service_max_tasks * var.deployment_maximum_percent / 100) * var.app_workers * (var.app_pool_size + var.app_max_overflow) + 5
+      <= 0.8 * var.database_max_connections
+    )
+    error_message = "The tasks could ask for more connections than the database should have: ${floor(var.service_max_tasks * var.deployment_maximum_percent / 100)} tasks (service_max_tasks ${var.service_max_tasks} at deployment_maximum_percent ${var.deployment_maximum_percent}) × ${var.app_workers} app_workers × (${var.app_pool_size} app_pool_size + ${var.app_max_overflow} app_max_overflow) + 5 reserved = ${floor(var.service_max_tasks * var.deployment_maximum_percent / 100) * var.app_workers * (var.app_pool_size + var.app_max_overflow) + 5}, above ${floor(0.8 * var.database_max_connections)}, which is 80 % of database_max_connections ${var.database_max_connections}. Lower the pool, the workers or service_max_tasks, or raise database_max_connections to ${ceil((floor(var.service_max_tasks * var.deployment_maximum_percent / 100) * var.app_workers * (var.app_pool_size + var.app_max_overflow) + 5) / 0.8)} (with an instance class that has the memory: about 10 MB a connection)."
+  }
+}
+
+variable "database_multi_az" {
+  description = "Whether a standby in another zone takes over when the database fails."
+  type        = bool
+  default     = false
+}
+
+variable "database_backup_retention_days" {
+  description = "Days that automatic backups are kept."
+  type        = number
+  default     = 7
+}
+
+variable "database_skip_final_snapshot" {
+  description = "Whether deleting the database leaves no snapshot."
+  type        = bool
+  default     = false
+}
+
+variable "database_final_snapshot_identifier" {
+  description = "Name of the snapshot that deleting the database leaves. Null: `<app_name>-<environment>-final`."
+  type        = string
+  default     = null
+}
+
+variable "database_apply_immediately" {
+  description = "Whether changes that restart the database happen at once. False: in the maintenance window."
+  type        = bool
+  default     = false
+}
