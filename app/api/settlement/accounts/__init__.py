@@ -1,0 +1,1 @@
+"""Accounts: each has one currency for life."""

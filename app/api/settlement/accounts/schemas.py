@@ -1,0 +1,28 @@
+"""What the accounts API takes and gives."""
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from settlement.types import Currency, PrintableText, UtcDatetime
+
+
+class AccountIn(BaseModel):
+    """A new account."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[PrintableText, Field(min_length=1, max_length=200)]
+    currency: Currency
+
+
+class AccountOut(BaseModel):
+    """An account."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    name: str
+    currency: str
+    created_at: UtcDatetime

@@ -1,0 +1,265 @@
+"""Work on the database that needs the master user: `python -m settlement.admin prepare`.
+
+Runs as a one-off task of the `<prefix>-admin` family, beside the service, never inside it. On RDS the master is
+not a superuser, so only statements that a role with CREATEROLE and the database's ownership may run are used.
+
+The last line on standard output is the result, one JSON object: `{"schema_head": "0001", "changed": false}`.
+Exit code 0, or 1 with a line that says why.
+"""
+
+import argparse
+import json
+import logging
+import logging.config
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import botocore.session
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from botocore.config import Config as BotocoreConfig
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import SecretStr, ValidationError
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from settlement.database import single_use_engine
+from settlement.logs import logging_config
+from settlement.schema import MIGRATIONS, is_current, schema_head, schema_revision
+from settlement.scram import scram_sha_256_verifier
+from settlement.settings import AdminSettings
+
+_log = logging.getLogger("settlement.admin")
+
+_LOCK_KEY = 0x5E771E  # an arbitrary number: one `prepare` at a time in a database
+_LOCK_WAIT = "60s"
+_DDL_LOCK_WAIT = "5s"  # a migration that waits for a lock makes every later query wait behind it
+
+# All that the service does. There is no UPDATE or DELETE: what was posted stays.
+GRANTS: Mapping[str, tuple[str, ...]] = {
+    "accounts": ("SELECT", "INSERT"),
+    "transactions": ("SELECT", "INSERT"),
+    "alembic_version": ("SELECT",),
+}
+
+
+class AdminError(Exception):
+    """The database is in a state that this program must not, or cannot, put right."""
+
+
+class SecretStore(Protocol):
+    """Where the application's credentials are kept."""
+
+    def read(self) -> str | None:
+        """The secret's current text; None when it has no value yet."""
+
+    def write(self, value: str) -> None:
+        """Make this the secret's current text."""
+
+
+class SecretsManagerSecret:
+    """A secret of AWS Secrets Manager. Credentials and endpoint are botocore's business (task role, AWS_ENDPOINT_URL).
+
+    Its methods raise botocore's BotoCoreError and ClientError.
+    """
+
+    def __init__(self, arn: str, region: str) -> None:
+        self._arn = arn
+        self._client = botocore.session.get_session().create_client(
+            "secretsmanager",
+            region_name=region,
+            config=BotocoreConfig(
+                connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 5}
+            ),
+        )
+
+    def read(self) -> str | None:
+        """The AWSCURRENT version."""
+        try:
+            value: str | None = self._client.get_secret_value(SecretId=self._arn).get("SecretString")
+        except self._client.exceptions.ResourceNotFoundException:
+            return None  # the secret exists, made by Terraform, without a version
+        return value
+
+    def write(self, value: str) -> None:
+        """Put a new AWSCURRENT version."""
+        self._client.put_secret_value(SecretId=self._arn, SecretString=value)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` did: the revision that the database is at, and whether anything had to be changed."""
+
+    schema_head: str
+    changed: bool
+
+
+def prepare(settings: AdminSettings, secret: SecretStore) -> Prepared:
+    """Migrate, make the application's role what it should be, and see that its secret works. Idempotent.
+
+    Raises AdminError, SQLAlchemyError, and what the secret store raises.
+    """
+    engine = single_use_engine(settings, settings.master_username, settings.master_password)
+    with engine.connect() as connection:
+        with connection.begin():
+            connection.execute(text("SET lock_timeout = :wait"), {"wait": _LOCK_WAIT})
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK_KEY})  # until we disconnect
+            connection.execute(text("SET lock_timeout = :wait"), {"wait": _DDL_LOCK_WAIT})
+        revision, migrated = _migrate(connection)
+        with connection.begin():
+            role_changed = _ensure_role(connection, settings)
+            rights_changed = _ensure_rights(connection, settings.app_database_user)
+        credentials_changed = _ensure_credentials(connection, settings, secret)
+    return Prepared(revision, migrated or role_changed or rights_changed or credentials_changed)
+
+
+def _migrate(connection: Connection) -> tuple[str, bool]:
+    """Upgrade to this image's head. A schema that is later, as after a rollback, is left alone."""
+    with connection.begin():
+        before = schema_revision(connection)
+    if before is not None and is_current(before):
+        return before, False
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    _log.info("migrated", extra={"from": before, "to": schema_head()})
+    return schema_head(), True
+
+
+def _ensure_role(connection: Connection, settings: AdminSettings) -> bool:
+    """Make the role, allow it to log in, set its timeouts. Raises AdminError when it could do more than it should."""
+    role = settings.app_database_user
+    quoted = connection.dialect.identifier_preparer.quote(role)
+    changed = False
+    if connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}) is None:
+        connection.execute(text(f"CREATE ROLE {quoted} LOGIN"))
+        changed = True
+    state = connection.execute(
+        text(
+            "SELECT rolcanlogin, coalesce(rolconfig, '{}') AS config,"
+            " rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls AS powerful"
+            " FROM pg_roles WHERE rolname = :role"
+        ),
+        {"role": role},
+    ).one()
+    if state.powerful:
+        raise AdminError(f"the role {role} has rights that an application must not have: choose another name for it")
+    if not state.rolcanlogin:
+        connection.execute(text(f"ALTER ROLE {quoted} LOGIN"))
+        changed = True
+    timeouts = {
+        "statement_timeout": settings.database_statement_timeout_ms,
+        "idle_in_transaction_session_timeout": settings.database_idle_in_transaction_timeout_ms,
+    }
+    for name, milliseconds in timeouts.items():
+        if f"{name}={milliseconds}" not in state.config:
+            connection.execute(text(f"ALTER ROLE {quoted} SET {name} = :value"), {"value": str(milliseconds)})
+            changed = True
+    if changed:
+        _log.info("role set", extra={"role": role, **timeouts})
+    return changed
+
+
+def _ensure_rights(connection: Connection, role: str) -> bool:
+    """Grant what is missing; take from everyone the right to make tables. Raises AdminError when that is not ours."""
+    quote = connection.dialect.identifier_preparer.quote
+    database: str = connection.scalars(text("SELECT current_database()")).one()
+    # A table of this list that is not there was dropped by a later image.
+    tables = connection.scalars(
+        text("SELECT name FROM unnest(CAST(:names AS text[])) AS name WHERE to_regclass(name) IS NOT NULL"),
+        {"names": list(GRANTS)},
+    ).all()
+    changed = False
+    for table in tables:
+        for right in GRANTS[table]:
+            held = text("SELECT has_table_privilege(:role, :table, :right)")
+            if not connection.scalar(held, {"role": role, "table": table, "right": right}):
+                connection.execute(text(f"GRANT {right} ON TABLE {quote(table)} TO {quote(role)}"))
+                changed = True
+    # TEMPORARY is PUBLIC's by default; CREATE on schema public was, before PostgreSQL 15.
+    everyone = (
+        ("has_database_privilege", database, "TEMPORARY", f"DATABASE {quote(database)}"),
+        ("has_schema_privilege", "public", "CREATE", "SCHEMA public"),
+    )
+    for function, name, right, thing in everyone:
+        held = text(f"SELECT {function}(:role, :name, :right)")
+        if connection.scalar(held, {"role": role, "name": name, "right": right}):
+            connection.execute(text(f"REVOKE {right} ON {thing} FROM PUBLIC"))
+            changed = True
+            if connection.scalar(held, {"role": role, "name": name, "right": right}):
+                raise AdminError(f"{role} keeps the right {right} on {thing}: the master user may not revoke it")
+    if changed:
+        _log.info("rights set", extra={"role": role})
+    return changed
+
+
+def _ensure_credentials(connection: Connection, settings: AdminSettings, secret: SecretStore) -> bool:
+    """See that the secret's credentials log in; otherwise make new ones."""
+    role = settings.app_database_user
+    password = _password_for(role, secret.read())
+    if password is not None and _can_log_in(settings, role, password):
+        return False
+    password = SecretStr(secrets.token_urlsafe(32))
+    quoted = connection.dialect.identifier_preparer.quote(role)
+    with connection.begin():
+        # psycopg2 puts the value into the statement on this side, so a parameter works in a utility statement too.
+        connection.execute(
+            text(f"ALTER ROLE {quoted} PASSWORD :verifier"),
+            {"verifier": scram_sha_256_verifier(password.get_secret_value())},
+        )
+        # Before the commit: if writing fails, the old password still holds and the running tasks stay connected.
+        secret.write(json.dumps({"username": role, "password": password.get_secret_value()}))
+    if not _can_log_in(settings, role, password):
+        raise AdminError(f"{role} cannot log in with the password just set: does the server allow SCRAM-SHA-256?")
+    _log.info("credentials set", extra={"role": role})
+    return True
+
+
+def _password_for(role: str, secret: str | None) -> SecretStr | None:
+    """The password in a secret's text, if it is one for this role."""
+    try:
+        value: Any = json.loads(secret or "")
+    except ValueError:
+        return None
+    if not isinstance(value, dict) or value.get("username") != role or not isinstance(value.get("password"), str):
+        return None
+    return SecretStr(value["password"])
+
+
+def _can_log_in(settings: AdminSettings, role: str, password: SecretStr) -> bool:
+    """Whether the server takes this password. Raises OperationalError when it fails for any other reason."""
+    try:
+        with single_use_engine(settings, role, password).connect():
+            return True
+    except OperationalError as error:
+        # libpq gives no SQLSTATE for a failed login, only the server's words.
+        if "password authentication failed" in str(error.orig):
+            return False
+        raise
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m settlement.admin", description=__doc__)
+    parser.add_subparsers(dest="command", required=True).add_parser(
+        "prepare", help="migrate, make the application's role, write its secret"
+    )
+    parser.parse_args(arguments)
+    try:
+        settings = AdminSettings()
+        logging.config.dictConfig(logging_config(settings.log_level))
+        result = prepare(settings, SecretsManagerSecret(settings.app_database_secret_arn, settings.aws_region))
+    except (AdminError, SQLAlchemyError, ValidationError, BotoCoreError, ClientError) as error:
+        # SQLAlchemy and pydantic are told to hide parameters and inputs: what is left holds no secret.
+        print(json.dumps({"error": f"{type(error).__name__}: {getattr(error, 'orig', None) or error}"}))
+        return 1
+    print(json.dumps(asdict(result)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

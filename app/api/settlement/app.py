@@ -1,0 +1,63 @@
+"""The application."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+import settlement.accounts.router
+import settlement.health.router
+import settlement.statements.router
+import settlement.transactions.router
+from settlement.database import Database
+from settlement.health.schemas import VersionOut
+from settlement.health.service import Health, task_definition_revision
+from settlement.middleware import RequestContextMiddleware
+from settlement.problems import install_problem_handlers
+from settlement.schema import schema_head
+from settlement.settings import Settings
+
+_MAX_BODY_BYTES = 64 * 1024  # a transaction is below 3 kB; without a limit one request could take the task's memory
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the application. It holds no connection, and starts nothing, until its lifespan does."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        database = Database(settings)
+        app.state.settings = settings
+        app.state.database = database
+        app.state.health = Health(database)
+        app.state.version = VersionOut(
+            git_hash=settings.git_hash,
+            image_digest=settings.image_digest,
+            task_definition_revision=await run_in_threadpool(
+                task_definition_revision, settings.ecs_container_metadata_uri_v4
+            ),
+            schema_head=schema_head(),
+        )
+        try:
+            yield
+        finally:
+            database.close()
+
+    app = FastAPI(
+        title="Settlement",
+        version=settings.git_hash,
+        lifespan=lifespan,
+        docs_url=None,  # both pages load scripts from a public CDN; the document itself is /openapi.json
+        redoc_url=None,
+        max_body_size=_MAX_BODY_BYTES,
+    )
+    app.add_middleware(RequestContextMiddleware)
+    install_problem_handlers(app)
+    for feature in (settlement.health, settlement.accounts, settlement.transactions, settlement.statements):
+        app.include_router(feature.router.router)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """The application with the environment's settings: what gunicorn runs."""
+    return create_app(Settings())

@@ -1,0 +1,96 @@
+"""The database: engine, pool, and the two ways to open a connection.
+
+Role-level timeouts are set on the role by `settlement.admin`, not here: RDS Proxy refuses libpq's `options`,
+and a `SET` pins the client to one server connection
+(https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-pinning.html).
+"""
+
+import socket
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+
+from pydantic import SecretStr
+from sqlalchemy import URL, Connection, Engine, MetaData, NullPool, create_engine, text
+
+from settlement.settings import AdminSettings, Settings
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "pk": "%(table_name)s_pkey",
+    }
+)
+
+
+def _url(settings: Settings | AdminSettings, user: str, password: SecretStr) -> URL:
+    return URL.create(
+        "postgresql+psycopg2",
+        username=user,
+        password=password.get_secret_value(),
+        host=settings.database_host,
+        port=settings.database_port,
+        database=settings.database_name,
+    )
+
+
+def _connect_args(settings: Settings | AdminSettings, program: str) -> Mapping[str, str | int]:
+    """libpq's connection parameters (https://www.postgresql.org/docs/current/libpq-connect.html)."""
+    return {
+        "sslmode": settings.database_sslmode,
+        "sslrootcert": settings.database_ca_file,
+        "connect_timeout": settings.database_connect_timeout_seconds,
+        # Whose session it is, in pg_stat_activity: the program and the task (its host name). At most 63 bytes.
+        "application_name": f"settlement-{program}@{socket.gethostname()}"[:63],
+        # After a failover the old host may answer nothing at all: notice within seconds, not by TCP's 15 minutes.
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 15_000,
+    }
+
+
+def single_use_engine(settings: AdminSettings, user: str, password: SecretStr) -> Engine:
+    """An engine without a pool, for the admin task: a connection is closed when it is given back."""
+    return create_engine(
+        _url(settings, user, password),
+        connect_args=dict(_connect_args(settings, "admin")),
+        poolclass=NullPool,
+        hide_parameters=True,
+    )
+
+
+class Database:
+    """The service's pool of connections. One per worker process, made after the fork."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._engine = create_engine(
+            _url(settings, settings.database_user, settings.database_password),
+            connect_args=dict(_connect_args(settings, "api")),
+            pool_size=settings.database_pool_size,
+            max_overflow=settings.database_max_overflow,
+            pool_timeout=settings.database_pool_timeout_seconds,
+            pool_recycle=settings.database_pool_recycle_seconds,
+            pool_pre_ping=settings.database_pool_pre_ping,
+            hide_parameters=True,  # an error in a log must not carry a customer's data
+        )
+        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    def read(self) -> AbstractContextManager[Connection]:
+        """A connection for single statements that only read. Autocommit spares BEGIN and ROLLBACK: two round trips."""
+        return self._reading.connect()
+
+    def write(self) -> AbstractContextManager[Connection]:
+        """A connection in one transaction, committed when the block ends, rolled back when it raises."""
+        return self._engine.begin()
+
+    def ping(self) -> None:
+        """Run one statement. Raises sqlalchemy.exc.SQLAlchemyError if the database cannot be used."""
+        with self.read() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        """Close the idle connections; one in use closes when it is given back."""
+        self._engine.dispose()

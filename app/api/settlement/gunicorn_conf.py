@@ -1,0 +1,25 @@
+"""gunicorn's configuration. The number of workers is WEB_CONCURRENCY, which gunicorn reads itself.
+
+Settings: https://gunicorn.org/reference/settings/
+"""
+
+import os
+
+from settlement.logs import logging_config
+
+wsgi_app = "settlement.app:from_environment()"
+worker_class = "settlement.worker.Worker"
+bind = "0.0.0.0:8000"
+preload_app = True  # imported once, shared by the workers; the pool is made after the fork, in the lifespan
+
+# Longer than the load balancer's idle timeout (60 s): it must never reuse a connection that we are closing.
+keepalive = 75
+timeout = 30  # a worker whose event loop is stuck this long is replaced
+# In-flight requests get this long after SIGTERM; below the task's stopTimeout of 30 s, after which comes SIGKILL.
+graceful_timeout = 25
+
+worker_tmp_dir = "/dev/shm"  # noqa: S108 - the heartbeat files; the root file system is read-only
+control_socket_disable = True  # it would be a file under $HOME, and nobody uses it
+
+accesslog = None
+logconfig_dict = logging_config(os.environ.get("LOG_LEVEL", "INFO").upper())

@@ -1,0 +1,1 @@
+"""Health, readiness and version: what the load balancer and the release ask."""

@@ -1,0 +1,32 @@
+"""HTTP for health, readiness and version."""
+
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from settlement.dependencies import DatabaseDependency, HealthDependency
+from settlement.health import service
+from settlement.health.schemas import HealthOut, ReadinessOut, VersionOut
+from settlement.responses import json_response
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz", response_model=HealthOut)
+async def healthz(health: HealthDependency) -> Response:
+    """Whether this process is fit to serve. Needs no thread once it is, so a full pool cannot make it late."""
+    if not health.has_seen_database:
+        await run_in_threadpool(health.check_database)
+    return json_response(HealthOut())
+
+
+@router.get("/readyz", response_model=ReadinessOut)
+def readyz(database: DatabaseDependency) -> Response:
+    """Whether the database can be used now, with a schema that this image can work with."""
+    return json_response(service.readiness(database))
+
+
+@router.get("/version", response_model=VersionOut)
+async def version(request: Request) -> Response:
+    """Which commit, image, task definition revision and schema this process is."""
+    running: VersionOut = request.app.state.version
+    return json_response(running)

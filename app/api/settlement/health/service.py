@@ -1,0 +1,80 @@
+"""What health, readiness and version mean."""
+
+import json
+import logging
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import urlsplit
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from settlement.database import Database
+from settlement.health.schemas import ReadinessOut
+from settlement.problems import Unavailable
+from settlement.schema import is_current, schema_head, schema_revision
+
+_log = logging.getLogger(__name__)
+_METADATA_TIMEOUT_SECONDS = 1
+
+
+class Health:
+    """Whether this process is fit to serve.
+
+    It is not until one database check has passed since it started: a release with wrong credentials never becomes
+    healthy, so it never replaces a task. From then on the process alone counts: a database that blinks must not
+    make the load balancer kill every task at once.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.has_seen_database = False
+
+    def check_database(self) -> None:
+        """Pass the check, or raise Unavailable."""
+        try:
+            self._database.ping()
+        except SQLAlchemyError as error:
+            _log_reason(error)
+            raise Unavailable(
+                "database-not-seen", "No database check has passed since this process started."
+            ) from error
+        self.has_seen_database = True
+
+
+def readiness(database: Database) -> ReadinessOut:
+    """Look at the database now. Raises Unavailable when it cannot be used or its schema is older than this image."""
+    try:
+        with database.read() as connection:
+            revision = schema_revision(connection)
+    except SQLAlchemyError as error:
+        _log_reason(error)
+        raise Unavailable("database-unavailable", "The database cannot be used.") from error
+    if revision is None or not is_current(revision):
+        raise Unavailable(
+            "schema-too-old", f"The database's schema is at {revision}, this image needs {schema_head()} or later."
+        )
+    return ReadinessOut(schema_revision=revision)
+
+
+def _log_reason(error: SQLAlchemyError) -> None:
+    # The reason names hosts and users: it goes to the log, not to whoever asks.
+    _log.warning("database check failed", extra={"reason": str(getattr(error, "orig", None) or error)})
+
+
+def task_definition_revision(metadata_uri: str | None) -> int | None:
+    """The revision that this task runs, from the task metadata endpoint; None outside ECS or when it does not answer.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html
+    """
+    if metadata_uri is None:
+        return None
+    address = urlsplit(metadata_uri)
+    try:
+        connection = HTTPConnection(address.hostname or "", address.port, timeout=_METADATA_TIMEOUT_SECONDS)
+        try:
+            connection.request("GET", f"{address.path}/task")
+            return int(json.loads(connection.getresponse().read())["Revision"])
+        finally:
+            connection.close()
+    except (OSError, HTTPException, ValueError, KeyError, TypeError) as error:
+        _log.warning("the task metadata endpoint did not answer", extra={"reason": repr(error)})
+        return None

@@ -1,0 +1,74 @@
+"""What surrounds every request: its identifier, its log line, and the last resort against an exception.
+
+A plain ASGI middleware: Starlette's BaseHTTPMiddleware costs a task and two queues for each request.
+"""
+
+import logging
+import re
+import secrets
+import time
+from http import HTTPStatus
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from settlement.logs import request_id
+from settlement.problems import problem_response
+
+_log = logging.getLogger("settlement.access")
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-request-tracing.html
+_TRACE_ROOT = re.compile(r"(?:^|;)\s*Root=([0-9A-Za-z-]{1,64})\s*(?:;|$)")
+_HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
+
+
+def trace_identifier(header: str | None) -> str:
+    """The Root of an `X-Amzn-Trace-Id` header, or a new identifier of the same form: `1-<time>-<random>` in hex."""
+    match = _TRACE_ROOT.search(header or "")
+    return match.group(1) if match else f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
+
+
+class RequestContextMiddleware:
+    """Gives each request its identifier, logs it once, and answers 500 as a problem if all else failed."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        started = time.perf_counter()
+        identifier = trace_identifier(Headers(scope=scope).get("x-amzn-trace-id"))
+        token = request_id.set(identifier)
+        status: int | None = None
+
+        async def send_with_identifier(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = identifier
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_identifier)
+        except Exception:
+            _log.exception("unhandled exception")
+            if status is not None:
+                raise  # the response has begun: only cutting the connection tells the client that it is broken
+            response = problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, kind="internal-error")
+            await response(scope, receive, send_with_identifier)
+        finally:
+            quiet = scope["path"] in _HEALTH_PATHS and status == HTTPStatus.OK
+            _log.log(
+                logging.DEBUG if quiet else logging.INFO,
+                "request",
+                extra={
+                    "method": scope["method"],
+                    "path": scope["path"],
+                    "route": getattr(scope.get("route"), "path", None),
+                    "status": status,
+                    "duration_ms": round((time.perf_counter() - started) * 1000, 2),
+                },
+            )
+            request_id.reset(token)

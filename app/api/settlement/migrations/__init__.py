@@ -1,0 +1,1 @@
+"""Alembic migrations, numbered in one line (see settlement/schema.py)."""

@@ -1,0 +1,147 @@
+"""Errors as RFC 9457 problem details.
+
+    Problem
+    ├── NotFound          404
+    ├── Conflict          409
+    ├── InvalidInput      422
+    └── Unavailable       503, with Retry-After
+
+Services raise them; the handlers below also turn what FastAPI, Starlette and SQLAlchemy raise into the same form.
+"""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+
+from settlement.logs import request_id
+
+_log = logging.getLogger(__name__)
+_RETRY_AFTER_SECONDS = 1
+
+
+class Problem(Exception):
+    """An error with an answer of its own."""
+
+    status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
+
+    def __init__(self, kind: str, detail: str) -> None:
+        """`kind` is the last part of the problem type, stable for clients; `detail` is for people."""
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+
+
+class NotFound(Problem):
+    """The thing named in the path or in the body does not exist."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
+class Conflict(Problem):
+    """The request contradicts what was done before."""
+
+    status = HTTPStatus.CONFLICT
+
+
+class InvalidInput(Problem):
+    """Well-formed input that breaks a rule."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class Unavailable(Problem):
+    """Nothing is wrong with the request: the same one may succeed in a moment."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def problem_response(
+    status: int,
+    *,
+    kind: str | None = None,
+    detail: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    errors: Sequence[Mapping[str, Any]] | None = None,
+) -> Response:
+    """Build an `application/problem+json` response (https://www.rfc-editor.org/rfc/rfc9457)."""
+    title = HTTPStatus(status).phrase
+    body: dict[str, Any] = {
+        "type": f"urn:problem-type:settlement:{kind}" if kind else "about:blank",
+        "title": kind.replace("-", " ").capitalize() if kind else title,
+        "status": int(status),
+    }
+    if detail:
+        body["detail"] = detail
+    if errors:
+        body["errors"] = errors
+    if (identifier := request_id.get()) is not None:
+        body["request_id"] = identifier
+    all_headers = dict(headers or {})
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        all_headers.setdefault("Retry-After", str(_RETRY_AFTER_SECONDS))
+    # json.dumps escapes what is not ASCII: a lone surrogate that a client sent as a key cannot break the answer.
+    return Response(json.dumps(body), status, all_headers, media_type="application/problem+json")
+
+
+def _on_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101 - narrows the type that Starlette's signature widens
+    return problem_response(error.status, kind=error.kind, detail=error.detail)
+
+
+def _on_invalid_request(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    errors = [{"location": [str(part) for part in e["loc"]], "message": e["msg"]} for e in error.errors()]
+    return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, kind="invalid-request", errors=errors)
+
+
+def _on_http_exception(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        # FastAPI's answer to a body that json cannot read (not UTF-8, an integer of 5,000 digits, nested too deep).
+        return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, kind="invalid-request", detail=error.detail)
+    return problem_response(error.status_code, detail=error.detail, headers=error.headers)
+
+
+def _on_pool_timeout(_: Request, error: Exception) -> Response:
+    # Not the same incident as a database that is down or full: ending sessions there does not cure this one.
+    _log.error("no free database connection in this process's pool", extra={"reason": str(error)})
+    return problem_response(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        kind="database-pool-exhausted",
+        detail="Every database connection of this process is in use.",
+    )
+
+
+def _on_database_error(_: Request, error: Exception) -> Response:
+    _log.error("the database cannot be used", extra={"reason": str(getattr(error, "orig", error))})
+    return problem_response(
+        HTTPStatus.SERVICE_UNAVAILABLE, kind="database-unavailable", detail="The database did not answer in time."
+    )
+
+
+def _on_data_error(_: Request, error: Exception) -> Response:
+    # Validation should have refused this value: log it so that it can be taught to.
+    _log.error("the database refused a value", extra={"reason": str(getattr(error, "orig", error))})
+    return problem_response(
+        HTTPStatus.UNPROCESSABLE_ENTITY, kind="invalid-request", detail="The database cannot hold a value given."
+    )
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Make every error that a request can meet a problem document."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(PoolTimeoutError, _on_pool_timeout)
+    # InternalError: among others "read-only transaction", what a writer meets in the middle of a failover.
+    for unavailable in (OperationalError, InterfaceError, InternalError):
+        app.add_exception_handler(unavailable, _on_database_error)
+    app.add_exception_handler(DataError, _on_data_error)

@@ -1,0 +1,80 @@
+"""Settings, read from the environment once, when the process starts.
+
+A value that is missing or wrong stops the process with pydantic's message, which names the variable and
+never shows a value: inputs are hidden, since one of them is a password.
+"""
+
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SslMode = Literal["disable", "prefer", "require", "verify-ca", "verify-full"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+
+def _known_time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError) as error:  # ZoneInfoNotFoundError is a KeyError below
+        raise ValueError(f"unknown IANA time zone: {error}") from error
+    except KeyError as error:
+        raise ValueError("unknown IANA time zone, for example Asia/Seoul") from error
+    return name
+
+
+class _EnvironmentSettings(BaseSettings):
+    """What every process of this image reads."""
+
+    model_config = SettingsConfigDict(hide_input_in_errors=True, frozen=True, extra="ignore")
+
+    log_level: LogLevel = "INFO"
+    database_host: str = Field(min_length=1)
+    database_port: int = Field(default=5432, ge=1, le=65535)
+    database_name: str = Field(min_length=1)
+    # verify-full is the only mode that proves which server answers; the others are for a test database.
+    database_sslmode: SslMode = "verify-full"
+    database_ca_file: str = "/etc/ssl/rds/ca.pem"
+    database_connect_timeout_seconds: int = Field(default=3, ge=2, le=60)  # libpq takes no less than 2
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper_case(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+
+class Settings(_EnvironmentSettings):
+    """Settings of the service."""
+
+    app_environment: str = "local"
+    database_user: str = Field(min_length=1)
+    database_password: SecretStr
+
+    # Connections that one worker process may hold: pool_size for ever, max_overflow more under load.
+    database_pool_size: int = Field(default=5, ge=1)
+    database_max_overflow: int = Field(default=5, ge=0)
+    # A request that waited this long for a connection is answered 503: far below the load balancer's 60 s.
+    database_pool_timeout_seconds: float = Field(default=5, gt=0)
+    database_pool_recycle_seconds: int = Field(default=1800, ge=1)
+    database_pool_pre_ping: bool = True
+
+    # The zone in which a month begins and ends.
+    settlement_timezone: Annotated[str, AfterValidator(_known_time_zone)] = "Asia/Seoul"
+
+    # What /version tells. The hash is baked into the image, the digest is known only to who runs it.
+    git_hash: str = "unknown"
+    image_digest: str | None = None
+    ecs_container_metadata_uri_v4: str | None = None
+
+
+class AdminSettings(_EnvironmentSettings):
+    """Settings of `python -m settlement.admin`, the one process that holds the master password."""
+
+    master_username: str = Field(min_length=1)
+    master_password: SecretStr
+    app_database_user: str = Field(default="settlement_app", pattern="^[a-z][a-z0-9_]{0,62}$")
+    app_database_secret_arn: str = Field(min_length=1)
+    aws_region: str = Field(min_length=1)
+    database_statement_timeout_ms: int = Field(default=15_000, ge=1)
+    database_idle_in_transaction_timeout_ms: int = Field(default=30_000, ge=1)

@@ -1,0 +1,1 @@
+"""Monthly statements: what each account closed a month with."""

@@ -1,0 +1,1 @@
+"""Transactions: posted once, never changed."""

@@ -1,0 +1,62 @@
+"""What the transactions API takes and gives."""
+
+import hashlib
+import json
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Header
+from pydantic import BaseModel, ConfigDict, Field
+
+from settlement.pagination import Page
+from settlement.types import Amount, Currency, Instant, PrintableText, UtcDatetime
+
+# https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/: opaque, visible ASCII.
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        pattern="^[!-~]{1,255}$",
+        description="Made by the client, one for each transaction, kept for its retries.",
+    ),
+]
+
+
+class TransactionIn(BaseModel):
+    """A transaction to post."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    account_id: UUID
+    amount: Amount
+    currency: Currency
+    description: Annotated[PrintableText, Field(max_length=500)] = ""
+    occurred_at: Annotated[Instant | None, Field(description="When it took place; now, if not given.")] = None
+
+    def digest(self) -> bytes:
+        """What makes two requests the same: SHA-256 of the validated body.
+
+        Fields at their defaults are left out, so that a field added later does not change old digests.
+        """
+        body = self.model_dump(mode="json", exclude_defaults=True)
+        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).digest()
+
+
+class TransactionOut(BaseModel):
+    """A posted transaction."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    account_id: UUID
+    amount: int
+    currency: str
+    description: str
+    occurred_at: UtcDatetime
+    created_at: UtcDatetime
+
+
+class TransactionPage(Page):
+    """Transactions of one account, newest first."""
+
+    items: list[TransactionOut]
