@@ -14,6 +14,7 @@ from ansible.utils.display import Display
 
 from roles.aws_session.module_utils.session import action_environment
 from roles.terraform_stack.module_utils.plan import read_plan, refusals
+from roles.terraform_stack.module_utils.workspace import FINGERPRINT, LOCK_FILE
 
 DOCUMENTATION = r"""
 module: terraform_guard
@@ -86,7 +87,5 @@ class ActionModule(ActionBase):
 
 def record_init(root: Path, data_dir: Path, fingerprint: str) -> None:
     """A plan was made, so init has succeeded: remember for what, and keep this environment's provider lock."""
-    from roles.terraform_stack.module_utils.workspace import FINGERPRINT, LOCK_FILE
-
     (data_dir / LOCK_FILE).write_bytes((root / LOCK_FILE).read_bytes())
     (data_dir / FINGERPRINT).write_text(fingerprint)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,6 @@ DOCUMENTATION = r"""
 module: terraform_workspace
 short_description: Prepare the working folder of one Terraform root for one environment
 description:
-  - Waits for a Terraform command that a killed playbook left running in the same folder, and removes the state lock
-    that a dead one left, when told that its owner is dead.
   - Writes the variables file, puts the environment's provider lock in place and tells whether C(terraform init) is due.
   - In check mode it writes only below the working folder, and tells when a plan cannot be known yet.
 options:
@@ -30,8 +27,6 @@ options:
   lock_files: {description: Where the environment's provider lock may be, best first, type: list, elements: path}
   provider_version: {description: The exact provider version without a lock file, or empty for the ranges, type: str}
   provider_source: {description: What the provider is installed from; a change initialises again, type: str}
-  break_state_lock: {description: The flow that held the state lock is known to be dead, type: bool}
-  wait_seconds: {description: How long to wait for a Terraform command that was left running, type: int}
 """
 
 RETURN = r"""
@@ -56,8 +51,6 @@ class ActionModule(ActionBase):
                 "lock_files": {"type": "list", "elements": "path", "default": []},
                 "provider_version": {"type": "str", "default": ""},
                 "provider_source": {"type": "str", "default": ""},
-                "break_state_lock": {"type": "bool", "default": False},
-                "wait_seconds": {"type": "int", "default": 600},
             }
         )
         root, data_dir, backend = Path(args["root"]), Path(args["data_dir"]), args["backend"]
@@ -70,10 +63,6 @@ class ActionModule(ActionBase):
             message = f"{root.name}: the plan cannot be known yet: {unknown} It would then plan every resource of {root}/"
             Display().display(f"  {message}", color="yellow")
             return result | {"known": False, "reason": message, "init": False, "changed": False}
-
-        _await_terraform(data_dir, args["wait_seconds"])
-        if args["break_state_lock"] and not self._task.check_mode:
-            s3.delete_object(Bucket=backend["bucket"], Key=f"{backend['key']}.tflock")
 
         data_dir.mkdir(parents=True, exist_ok=True)
         workspace.install_lock_file(root, [Path(p) for p in args["lock_files"]], args["provider_version"] or None)
@@ -101,22 +90,3 @@ def _unreadable_state(s3: Any, bucket: str) -> str:
     except BotoCoreError as error:
         return f"AWS does not answer: {error}."
     return ""
-
-
-def _await_terraform(data_dir: Path, seconds: int) -> None:
-    """Wait for Terraform commands of a killed playbook; at half of the time they are asked to stop in good order."""
-    started = time.monotonic()
-    interrupted: set[int] = set()
-    while pids := set(workspace.running_terraform(data_dir)):
-        waited = time.monotonic() - started
-        if waited > seconds:
-            raise AnsibleActionFail(
-                f"An earlier run's terraform (pid {', '.join(map(str, pids))}) has not ended after {seconds} s. "
-                f"Next: look at it, end it with `kill {' '.join(map(str, pids))}`, and run this again."
-            )
-        if waited > seconds / 2:
-            for pid in pids - interrupted:
-                workspace.interrupt(pid)
-            interrupted |= pids
-        Display().display(f"  waiting for an earlier run's terraform (pid {', '.join(map(str, pids))}): {waited:.0f} s")
-        time.sleep(2)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,21 +53,3 @@ def install_lock_file(root: Path, saved: Sequence[Path], exact_version: str | No
         target.write_text(f'provider "{PROVIDER}" {{\n  version = "{exact_version}"\n}}\n')
     else:
         target.unlink(missing_ok=True)
-
-
-def running_terraform(data_dir: Path, proc: Path = Path("/proc")) -> Iterator[int]:
-    """The process ids of Terraform commands that still work in this data folder: what a killed playbook left behind."""
-    wanted = f"TF_DATA_DIR={data_dir}".encode()
-    for entry in proc.glob("[0-9]*"):
-        try:
-            if (entry / "comm").read_text().strip() != "terraform":
-                continue
-            if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                yield int(entry.name)
-        except OSError:  # it ended meanwhile, or belongs to someone else
-            continue
-
-
-def interrupt(pid: int) -> None:
-    """Ask a Terraform command to stop in good order: it finishes the calls in flight and saves its state."""
-    os.kill(pid, signal.SIGINT)

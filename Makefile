@@ -1,0 +1,79 @@
+# The verbs. Each sets up what it needs, once. ENV chooses the inventory: make deploy ENV=staging
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+ENV ?= local
+PYTHON ?= python3
+VENV := .venv
+VENV_READY := $(VENV)/.ready
+UV_VERSION := 0.13.9
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PYTHONDONTWRITEBYTECODE := 1
+
+ENVIRONMENTS := $(notdir $(wildcard inventory/*))
+ifeq ($(filter $(ENV),$(ENVIRONMENTS)),)
+$(error There is no environment "$(ENV)". Known: $(ENVIRONMENTS). Next: make $(firstword $(MAKECMDGOALS) help) ENV=local)
+endif
+
+PLAYBOOK = ansible-playbook -i inventory/$(ENV) $(if $(CHECK),--check) $(ARGS)
+
+.PHONY: help deploy plan infra build release status bootstrap destroy up down logs run shell unlock venv check test e2e
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	echo "  ENV=$(ENV) (known: $(ENVIRONMENTS)) · CHECK=1 touches nothing · ARGS='-e name=value' reaches ansible-playbook"
+
+deploy plan infra build release status bootstrap: $(VENV_READY)
+	@$(PLAYBOOK) playbooks/$@.yml
+deploy:    ## Infrastructure, image, release, verification: the whole road
+plan:      ## What Terraform would change, and nothing else
+infra:     ## Infrastructure only
+build:     ## Build and push the image of this commit only
+release:   ## Release the image of this commit (or ARGS='-e image_build_version=<hash>')
+status:    ## What runs, since when, by whom
+bootstrap: ## Once per account and region: state bucket, registry, service-linked roles
+
+destroy: $(VENV_READY) ## Remove the environment (asks for ARGS='-e destroy_confirm=<name>')
+	@$(PLAYBOOK) playbooks/destroy.yml
+
+up: $(VENV_READY) ## Start the local cloud only
+	@$(PLAYBOOK) playbooks/local_up.yml
+
+down: $(VENV_READY) ## Remove the local cloud: every container, network, volume and process of it
+	@$(PLAYBOOK) playbooks/local_down.yml
+
+logs: $(VENV_READY) ## The service's log (SINCE=15m FILTER='"ERROR"' FOLLOW=1)
+	@$(PLAYBOOK) playbooks/logs.yml $(if $(SINCE),-e logs_since=$(SINCE)) $(if $(FOLLOW),-e logs_follow=true) $(if $(FILTER),-e '{"logs_filter": "$(FILTER)"}')
+
+run: $(VENV_READY) ## A one-off task beside the service: make run CMD='python -m settlement.admin prepare'
+	@$(PLAYBOOK) playbooks/run.yml -e '{"command": "$(CMD)"}'
+
+shell: $(VENV_READY) ## A shell in a running task
+	@$(PLAYBOOK) playbooks/shell.yml && exec sh .local/$(ENV)/shell.sh
+
+unlock: $(VENV_READY) ## Break the deployment lock, whoever holds it
+	@$(PLAYBOOK) playbooks/unlock.yml
+
+venv: $(VENV_READY) ## The project's Python environment
+$(VENV_READY): requirements.txt
+	@echo "Making the Python environment in $(VENV) (once; again when requirements.txt changes)"
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || {
+	  echo "Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is $$($(PYTHON) -V). Next: make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(VENV)/bin/uv pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements.txt
+	# Roles keep their Python beside their tasks and import it from the repository's root.
+	echo "$(CURDIR)" > "$$($(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/settlement.pth"
+	touch $@
+
+.PHONY: lock
+lock: ## Resolve requirements.txt again from pyproject.toml
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --group local --group app --group dev pyproject.toml --custom-compile-command 'make lock' --output-file requirements.txt
+
+check: $(VENV_READY) ## Linters and types (fast)
+	@tests/check.sh
+
+test: $(VENV_READY) ## Everything: linters, unit, application, Terraform, roles, and the whole road on this machine
+	@tests/run.sh

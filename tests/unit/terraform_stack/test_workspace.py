@@ -1,0 +1,66 @@
+"""Each environment keeps its own provider lock, and init runs only when something that it reads has changed."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from roles.terraform_stack.module_utils import workspace
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "terraform"
+    (root / "modules" / "vpc").mkdir(parents=True)
+    (root / "main.tf").write_text('module "vpc" { source = "./modules/vpc" }')
+    (root / "modules" / "vpc" / "main.tf").write_text("")
+    return root
+
+
+def test_fingerprint_follows_what_init_reads(root: Path) -> None:
+    def current() -> str:
+        return workspace.fingerprint(root, root / "modules", {"bucket": "b"})
+
+    first = current()
+    assert current() == first
+    assert workspace.fingerprint(root, root / "modules", {"bucket": "other"}) != first
+    (root / "modules" / "vpc" / "variables.tf").write_text("")
+    assert current() == first, "a module's variables are not read by init"
+    (root / "main.tf").write_text("")
+    assert current() != first
+
+
+def test_initialised_needs_the_record_and_the_backend(tmp_path: Path) -> None:
+    assert not workspace.initialised(tmp_path, "a")
+    (tmp_path / workspace.FINGERPRINT).write_text("a")
+    assert not workspace.initialised(tmp_path, "a")
+    (tmp_path / "terraform.tfstate").write_text("{}")
+    assert workspace.initialised(tmp_path, "a")
+    assert not workspace.initialised(tmp_path, "b")
+
+
+def test_variables_are_for_the_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "terraform.tfvars.json"
+    workspace.write_variables(path, {"name": "settlement", "azs": 3})
+    assert json.loads(path.read_text()) == {"name": "settlement", "azs": 3}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_environments_own_lock_wins(root: Path, tmp_path: Path) -> None:
+    own, saved, target = tmp_path / "own.hcl", tmp_path / "saved.hcl", root / workspace.LOCK_FILE
+    saved.write_text("saved")
+    workspace.install_lock_file(root, [own, saved], None)
+    assert target.read_text() == "saved"
+    own.write_text("own")
+    workspace.install_lock_file(root, [own, saved], "6.25.0")
+    assert target.read_text() == "own"
+
+
+def test_without_a_lock_the_exact_version_is_pinned_or_another_environments_lock_dropped(root: Path) -> None:
+    workspace.install_lock_file(root, [], "6.25.0")
+    assert 'version = "6.25.0"' in (root / workspace.LOCK_FILE).read_text()
+    workspace.install_lock_file(root, [], None)
+    assert not (root / workspace.LOCK_FILE).exists()
