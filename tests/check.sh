@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Linters and types, each with its own command so that a finding can be repeated by hand.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export ANSIBLE_LOCALHOST_WARNING=false
+failed=()
+
+run() {
+  local name=$1 log
+  shift
+  log=$(mktemp)
+  if "$@" >"$log" 2>&1; then
+    echo "ok    $name"
+  else
+    echo "FAIL  $name: $*"
+    sed 's/^/      /' "$log"
+    failed+=("$name")
+  fi
+  rm -f "$log"
+}
+
+run "ruff check" ruff check .
+run "ruff format" ruff format --check .
+run "mypy" mypy roles app/api/settlement playbooks/callback_plugins
+run "yamllint" yamllint --strict .
+run "ansible-lint" ansible-lint --offline --profile production
+run "terraform fmt" terraform fmt -check -recursive terraform
+mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
+run "shellcheck" shellcheck "${scripts[@]}"
+mapfile -t dockerfiles < <(git ls-files '*Dockerfile*')
+run "hadolint" hadolint "${dockerfiles[@]}"
+
+if ((${#failed[@]})); then
+  echo "check: ${#failed[@]} failed: ${failed[*]}"
+  exit 1
+fi
+echo "check: everything is clean"
