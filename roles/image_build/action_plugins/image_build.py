@@ -1,0 +1,99 @@
+"""Build the image of this commit and push it, unless the registry has it. See DOCUMENTATION."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from roles.aws_session.module_utils.session import action_environment, aws_session
+from roles.image_build.module_utils import engine
+from roles.image_build.module_utils.flow import Flow, Settings
+from roles.image_build.module_utils.registry import Registry
+from roles.preflight.module_utils.arguments import argument_spec
+from roles.preflight.module_utils.endpoint import not_answering
+from roles.preflight.module_utils.problem import ProblemError
+
+DOCUMENTATION = r"""
+module: image_build
+short_description: Build and push the application's image
+description:
+  - The version is the short hash of the newest commit that touches O(context). A version that the registry holds is
+    not built again.
+  - In check mode nothing is built or pushed, and the engine is not needed.
+options:
+  context: {type: path, required: true, description: "Folder in git with the Dockerfile and all that goes into it."}
+  locks: {type: list, elements: str, required: true, description: "Hashed requirement files in it, for C(wheels/)."}
+  migrations: {type: str, required: true, description: "Folder of Alembic revisions in it."}
+  base_image: {type: str, required: true, description: "Build argument BASE_IMAGE."}
+  database_ca: {type: str, default: "", description: "PEM file or https address, for C(rds-ca.pem)."}
+  python: {type: str, required: true, description: "The image's Python, C(3.13)."}
+  glibc: {type: str, required: true, description: "Newest glibc that a wheel may ask for, C(2.28)."}
+  architecture: {type: str, default: "", choices: ["", X86_64, ARM64], description: "Empty: the engine's own."}
+  labels: {type: dict, default: {}, description: "Further labels."}
+  allow_dirty: {type: bool, default: false, description: "Build uncommitted changes, under a version that says so."}
+  version: {type: str, default: "", description: "Use this version from the registry instead of building."}
+  registry: {type: str, required: true, description: "Address of the registry."}
+  repository: {type: str, required: true, description: "Name of the repository."}
+  region: {type: str, required: true, description: "AWS region of the registry."}
+  work_dir: {type: path, required: true, description: "The staged context goes here."}
+  wheel_cache: {type: path, required: true, description: "Downloaded wheels, shared by all environments."}
+"""
+
+RETURN = r"""
+image:
+  description: What the role publishes as C(image_build_result).
+  type: dict
+  returned: success
+  contains:
+    version: {type: str, description: "Short hash, or short hash, C(-dirty-) and a digest."}
+    tag: {type: str, description: "The same."}
+    digest: {type: str, description: "C(sha256:…); null in a check that found nothing in the registry."}
+    image: {type: str, description: "C(registry/repository@digest), or null."}
+    schema_head: {type: str, description: "Newest Alembic revision in it, or empty."}
+    architecture: {type: str, description: "C(X86_64), C(ARM64), or null when not known yet."}
+    built: {type: bool, description: "Whether this run built it."}
+"""
+
+
+class ActionModule(ActionBase):
+    """See DOCUMENTATION."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        _, args = self.validate_argument_spec(argument_spec=argument_spec(DOCUMENTATION))
+        environment = action_environment(self)
+        check = bool(self._task.check_mode)
+        flow = Flow(
+            settings=Settings(
+                context=Path(args["context"]).absolute(),
+                locks=tuple(args["locks"]),
+                migrations=args["migrations"],
+                base_image=args["base_image"],
+                database_ca=args["database_ca"],
+                python=args["python"],
+                glibc=args["glibc"],
+                architecture=args["architecture"],
+                labels={key: str(value) for key, value in args["labels"].items()},
+                allow_dirty=args["allow_dirty"],
+                version=args["version"],
+                work_dir=Path(args["work_dir"]).absolute(),
+                wheel_cache=Path(args["wheel_cache"]).absolute(),
+            ),
+            registry=Registry(
+                args["registry"], args["repository"], aws_session(environment, args["region"]).client("ecr")
+            ),
+            connect=lambda: engine.connect(environment),
+            say=lambda line: Display().display(f"  {line}"),
+            check=check,
+            unreachable=not_answering(environment) if check else "",
+        )
+        try:
+            image = flow.run()
+        except ProblemError as error:
+            return {"failed": True, "msg": str(error)}
+        return {"changed": image.built or (check and image.digest is None), "image": image.as_dict()}
