@@ -1,0 +1,254 @@
+"""Take, free or break the deployment lock of an environment."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from roles.aws_session.module_utils.session import action_environment, aws_session
+from roles.deploy_lock.module_utils.heartbeat import Assignment
+from roles.deploy_lock.module_utils.lock import (
+    Lock,
+    LockError,
+    LockHeld,
+    LockStore,
+    Machine,
+    State,
+    age,
+    describe,
+    holder_of,
+    judge,
+    orphans,
+)
+from roles.release_ledger.module_utils.ledger import actor
+
+DOCUMENTATION = """
+---
+action: deploy_lock
+short_description: One flow at a time per environment
+description:
+  - Takes a lock object in the state bucket by a conditional write and renews it from a detached child process for as
+    long as the C(ansible-playbook) process lives.
+  - A lock whose process or heartbeat died is taken over with a notice, and Terraform's own lock that it left with it.
+  - Never reports C(changed); takes nothing in check mode.
+options:
+  state:
+    description: C(held) takes the lock, C(free) gives back this run's own, C(broken) frees whoever's it is.
+    choices: [held, free, broken]
+    default: held
+    type: str
+  bucket:
+    description: The state bucket.
+    required: true
+    type: str
+  environment_name:
+    description: The environment that is locked.
+    required: true
+    type: str
+  purpose:
+    description: What for, as a second flow will read it.
+    default: a playbook
+    type: str
+  heartbeat_seconds:
+    description: How often the lock is renewed.
+    default: 10
+    type: float
+  stale_seconds:
+    description: A lock of another machine that was not renewed for so long is dead.
+    default: 60
+    type: float
+  state_keys:
+    description: Keys of the Terraform states whose leftover C(.tflock) is taken over with a dead lock.
+    default: []
+    type: list
+    elements: str
+  project_dir:
+    description: Terraform processes under this folder that outlived a killed playbook are waited for.
+    required: true
+    type: path
+  orphan_wait_seconds:
+    description: For how long.
+    default: 300
+    type: float
+  break_command:
+    description: The command that breaks the lock, for the refusal.
+    required: true
+    type: str
+"""
+
+EXAMPLES = """
+- name: Take the deployment lock
+  deploy_lock:
+    state: held
+    bucket: settlement-terraform-000000000000-ap-northeast-2
+    environment_name: local
+    purpose: deploy
+    project_dir: "{{ project_dir }}"
+    break_command: make unlock ENV=local
+"""
+
+RETURN = """
+state:
+  description: What the lock is now, C(held) or C(free); C(unknown) where check mode cannot look.
+  type: str
+  returned: always
+taken_over:
+  description: Who held the dead lock that was taken over.
+  type: str
+  returned: when a dead lock was taken over
+"""
+
+ARGUMENTS: dict[str, Any] = {
+    "state": {"type": "str", "choices": ["held", "free", "broken"], "default": "held"},
+    "bucket": {"type": "str", "required": True},
+    "environment_name": {"type": "str", "required": True},
+    "purpose": {"type": "str", "default": "a playbook"},
+    "heartbeat_seconds": {"type": "float", "default": 10},
+    "stale_seconds": {"type": "float", "default": 60},
+    "state_keys": {"type": "list", "elements": "str", "default": []},
+    "project_dir": {"type": "path", "required": True},
+    "orphan_wait_seconds": {"type": "float", "default": 300},
+    "break_command": {"type": "str", "required": True},
+}
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    """See DOCUMENTATION."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _, args = self.validate_argument_spec(ARGUMENTS)
+        store = LockStore(
+            aws_session(action_environment(self)).client("s3"), args["bucket"], args["environment_name"]
+        )
+        # The worker that runs this action is a child of ansible-playbook, and that is who holds the lock.
+        machine, pid = Machine.this(), os.getppid()
+        holder = holder_of(machine, pid)
+        try:
+            if self._task.check_mode:
+                return result | self._preview(args, store, machine, holder)
+            if args["state"] == "held":
+                return result | self._acquire(args, store, machine, holder, pid)
+            return result | self._free(args, store, holder)
+        except LockError as error:
+            raise AnsibleActionFail(f"{args['environment_name']}: {error}") from error
+
+    def _preview(self, args: dict[str, Any], store: LockStore, machine: Machine, holder: str) -> dict[str, Any]:
+        try:
+            lock, _ = store.read()
+        except LockError as error:
+            return {"changed": False, "state": "unknown", "msg": f"would take the lock; not known yet: {error}"}
+        now = datetime.now(UTC)
+        state = judge(lock, machine, holder, now, timedelta(seconds=args["stale_seconds"]))
+        if lock is not None and state is State.HELD:
+            message = f"check mode takes no lock; a run would stop here: held by {describe(lock, now)}"
+        elif lock is not None and state is State.DEAD:
+            message = f"check mode takes no lock; a run would take it over from {describe(lock, now)}"
+        else:
+            message = f"check mode takes no lock; {store.key} is free"
+        return {"changed": False, "state": "held" if state is State.HELD else "free", "msg": message}
+
+    def _acquire(
+        self, args: dict[str, Any], store: LockStore, machine: Machine, holder: str, pid: int
+    ) -> dict[str, Any]:
+        now = datetime.now(UTC)
+        mine = Lock(
+            holder=holder,
+            machine=machine.identity,
+            pid=pid,
+            owner=actor(os.environ, getpass.getuser(), socket.gethostname()),
+            purpose=args["purpose"],
+            started=now,
+            heartbeat=now,
+        )
+        try:
+            acquired = store.acquire(mine, machine, timedelta(seconds=args["stale_seconds"]))
+        except LockHeld as refusal:
+            raise AnsibleActionFail(
+                f"{args['environment_name']} is locked by {describe(refusal.lock, datetime.now(UTC))}. "
+                f"Wait for it to end; if you are sure that it is dead: {args['break_command']}"
+            ) from refusal
+        if acquired.lock is not mine:
+            return {"changed": False, "state": "held", "msg": "this run holds the lock already"}
+        _start_heartbeat(
+            Assignment(
+                bucket=store.bucket,
+                environment=args["environment_name"],
+                holder=holder,
+                pid=pid,
+                interval=args["heartbeat_seconds"],
+                state_keys=[str(key) for key in args["state_keys"]],
+            )
+        )
+        if acquired.taken_over is None:
+            return {"changed": False, "state": "held", "msg": f"locked for {args['purpose']}"}
+        dead = describe(acquired.taken_over, datetime.now(UTC))
+        display.display(f"Took over the lock of a flow that died: {dead}", color="yellow")
+        _wait_for_orphans(Path(args["project_dir"]), args["orphan_wait_seconds"])
+        self._take_over_state_locks(store, args["state_keys"])
+        return {"changed": False, "state": "held", "msg": f"taken over from {dead}", "taken_over": dead}
+
+    def _free(self, args: dict[str, Any], store: LockStore, holder: str) -> dict[str, Any]:
+        breaking = args["state"] == "broken"
+        freed = store.release(None if breaking else holder, datetime.now(UTC))
+        if freed is None:
+            return {"changed": False, "state": "free", "msg": "there was no lock to free"}
+        if breaking:
+            message = f"broke the lock of {describe(freed, datetime.now(UTC))}"
+            display.display(message, color="yellow")
+            self._take_over_state_locks(store, args["state_keys"])
+            return {"changed": False, "state": "free", "msg": message}
+        return {"changed": False, "state": "free", "msg": f"freed after {age(freed.started, datetime.now(UTC))}"}
+
+    @staticmethod
+    def _take_over_state_locks(store: LockStore, state_keys: Sequence[str]) -> None:
+        left = store.remaining_state_locks(state_keys)
+        store.delete_state_locks(left)
+        for key in left:
+            display.display(f"Removed the Terraform lock that it left: s3://{store.bucket}/{key}", color="yellow")
+
+
+def _start_heartbeat(assignment: Assignment) -> None:
+    """Start the child that renews the lock, in a session of its own so that no signal of the terminal reaches it."""
+    subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [sys.executable, "-m", "roles.deploy_lock.module_utils.heartbeat", assignment.to_argument()],
+        cwd=Path(__file__).parents[3],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        close_fds=True,
+    )
+
+
+def _wait_for_orphans(directory: Path, limit_seconds: float) -> None:
+    """Let Terraform processes that outlived their playbook finish: ending one halfway is worse than waiting."""
+    deadline = time.monotonic() + limit_seconds
+    said = 0.0
+    while left := orphans(directory):
+        if time.monotonic() > deadline:
+            raise AnsibleActionFail(
+                f"Terraform of the interrupted flow still runs after {limit_seconds:.0f} s. "
+                f"Wait for it, or end it and run this again: kill {' '.join(map(str, left))}"
+            )
+        if time.monotonic() - said >= 10:
+            said = time.monotonic()
+            display.display(f"Waiting for Terraform of the interrupted flow to end (process {left[0]})")
+        time.sleep(0.5)

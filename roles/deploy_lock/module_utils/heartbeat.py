@@ -1,0 +1,91 @@
+"""Renew a lock for as long as one process lives: ``python -m roles.deploy_lock.module_utils.heartbeat <json>``.
+
+A child of its own session, started by the ``deploy_lock`` action: it outlives the task that started it and is not
+hit by the Ctrl-C that ends the playbook. It ends by itself
+
+- when the lock is no longer that of the process (freed, broken or taken over),
+- when the process is gone. It then frees the lock, unless Terraform's own lock is still there: in that case the lock
+  stays, dead, so that the next flow takes over both.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from roles.aws_session.module_utils.session import aws_session
+from roles.deploy_lock.module_utils.lock import LockError, LockStore, Machine, holder_of
+
+#: How often to look whether the process lives. Cheap: one read in /proc.
+WATCH_SECONDS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """What to renew, for whom, how often. ``interval`` in seconds."""
+
+    bucket: str
+    environment: str
+    holder: str
+    pid: int
+    interval: float
+    state_keys: Sequence[str] = ()
+
+    def to_argument(self) -> str:
+        return json.dumps({**self.__dict__, "state_keys": list(self.state_keys)})
+
+    @classmethod
+    def from_argument(cls, argument: str) -> Assignment:
+        return cls(**json.loads(argument))
+
+
+def beat(
+    store: LockStore,
+    assignment: Assignment,
+    machine: Machine,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> str:
+    """Renew until there is nothing to renew; why it ended."""
+    last = clock()
+    while True:
+        if holder_of(machine, assignment.pid) != assignment.holder:
+            return _conclude(store, assignment)
+        if clock() - last >= assignment.interval:
+            last = clock()
+            try:
+                lock, etag = store.read()
+                if lock is None or lock.released or lock.holder != assignment.holder:
+                    return "the lock is not ours any more"
+                store.swap(replace(lock, heartbeat=datetime.now(UTC)), etag)
+            except LockError:
+                # The bucket may be away for a while; if it stays away the heartbeat ages, which is the truth.
+                pass
+        sleep(WATCH_SECONDS)
+
+
+def _conclude(store: LockStore, assignment: Assignment) -> str:
+    try:
+        if store.remaining_state_locks(assignment.state_keys):
+            return "the process is gone and left Terraform's lock: the next flow takes both over"
+        store.release(assignment.holder, datetime.now(UTC))
+    except LockError as error:
+        return f"the process is gone and the lock cannot be freed ({error}): the next flow takes it over"
+    return "the process is gone: lock freed"
+
+
+def main(argument: str) -> int:
+    assignment = Assignment.from_argument(argument)
+    # The environment is inherited from the action, which has applied the play's.
+    store = LockStore(aws_session({}).client("s3"), assignment.bucket, assignment.environment)
+    beat(store, assignment, Machine.this())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

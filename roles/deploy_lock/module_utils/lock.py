@@ -1,0 +1,266 @@
+"""One flow at a time per environment: a lock object in the state bucket, ``locks/<environment>.json``.
+
+Every change of it is a compare-and-swap: ``If-None-Match: *`` makes it, ``If-Match: <etag>`` renews, takes over or
+frees it, so two flows can never both believe that they hold it
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html). A free lock is an object that says
+``"released": true``: freeing is a conditional write too, and not a delete that could hit somebody else's lock.
+
+Who holds it is the ``ansible-playbook`` process (`holder_of`), so that every task of one run knows its own lock
+without passing a token on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+#: A swap that lost to our own heartbeat is simply tried again; more than this many times is somebody else.
+SWAP_ATTEMPTS = 5
+
+
+class LockError(Exception):
+    """The lock cannot be read or written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lock:
+    """Who holds the environment, for what, since when, and when they were last heard of (UTC)."""
+
+    holder: str
+    machine: str
+    pid: int
+    owner: str
+    purpose: str
+    started: datetime
+    heartbeat: datetime
+    released: bool = False
+
+    def to_json(self) -> str:
+        times = {name: getattr(self, name).astimezone(UTC).isoformat() for name in ("started", "heartbeat")}
+        return json.dumps({**asdict(self), **times}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, body: str | bytes) -> Lock:
+        """Read the object's body.
+
+        Raises:
+            LockError: it is not a lock.
+        """
+        try:
+            known = {field.name for field in fields(cls)}
+            values = {name: value for name, value in json.loads(body).items() if name in known}
+            for name in ("started", "heartbeat"):
+                values[name] = datetime.fromisoformat(values[name])
+            return cls(**values)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise LockError(f"not a lock: {error}") from error
+
+
+class LockHeld(Exception):
+    """Another flow holds the environment."""
+
+    def __init__(self, lock: Lock) -> None:
+        super().__init__(f"held by {lock.owner}")
+        self.lock = lock
+
+
+class State(Enum):
+    FREE = auto()
+    OURS = auto()
+    HELD = auto()
+    DEAD = auto()
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a process id means something: this boot of this kernel, in this process namespace."""
+
+    identity: str
+    proc: Path = Path("/proc")
+
+    @classmethod
+    def this(cls, proc: Path = Path("/proc")) -> Machine:
+        try:
+            boot = (proc / "sys/kernel/random/boot_id").read_text().strip()
+            namespace = os.readlink(proc / "self/ns/pid")
+        except OSError:  # not Linux
+            boot, namespace = f"{uuid.getnode():x}", ""
+        return cls(f"{socket.gethostname()} {boot} {namespace}".strip(), proc)
+
+    def process_start(self, pid: int) -> str | None:
+        """When `pid` started, in ticks since boot, so that a recycled id is told apart; None when it is gone.
+
+        Field 22 of proc(5) stat; the second field is in parentheses and may hold anything. A zombie is gone.
+        """
+        if not self.proc.is_dir():
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                return None
+            except PermissionError:
+                pass
+            return ""
+        try:
+            after_name = (self.proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return None if after_name[0] in "ZX" else after_name[19]
+
+
+def holder_of(machine: Machine, pid: int) -> str:
+    """The name of a process for the lock: machine, id and start."""
+    return f"{machine.identity} {pid} {machine.process_start(pid) or ''}".strip()
+
+
+def judge(lock: Lock | None, machine: Machine, holder: str, now: datetime, stale_after: timedelta) -> State:
+    """Whose the lock is. On the holder's own machine its process decides; elsewhere its heartbeat does."""
+    if lock is None or lock.released:
+        return State.FREE
+    if lock.holder == holder:
+        return State.OURS
+    if lock.machine == machine.identity:
+        return State.HELD if holder_of(machine, lock.pid) == lock.holder else State.DEAD
+    return State.DEAD if now - lock.heartbeat > stale_after else State.HELD
+
+
+@dataclass(frozen=True)
+class Acquired:
+    """The lock is ours; ``taken_over`` is the dead one that stood there, if one did."""
+
+    lock: Lock
+    etag: str
+    taken_over: Lock | None = None
+
+
+class LockStore:
+    """The lock object of one environment."""
+
+    def __init__(self, s3: Any, bucket: str, environment: str) -> None:
+        self._s3 = s3
+        self.bucket = bucket
+        self.key = f"locks/{environment}.json"
+
+    def read(self) -> tuple[Lock, str] | tuple[None, None]:
+        """The lock and its etag; nothing when there is no such object or no such bucket."""
+        try:
+            answer = self._s3.get_object(Bucket=self.bucket, Key=self.key)
+        except (ClientError, BotoCoreError) as error:
+            if _code(error) in ("NoSuchKey", "NoSuchBucket", "404"):
+                return None, None
+            raise LockError(f"cannot read s3://{self.bucket}/{self.key}: {error}") from error
+        return Lock.from_json(answer["Body"].read()), str(answer["ETag"])
+
+    def swap(self, lock: Lock, etag: str | None) -> str | None:
+        """Write `lock` over the version `etag` (None: over nothing). The new etag, or None when it had changed."""
+        condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
+        try:
+            answer = self._s3.put_object(
+                Bucket=self.bucket,
+                Key=self.key,
+                Body=lock.to_json().encode(),
+                ContentType="application/json",
+                **condition,
+            )
+        except (ClientError, BotoCoreError) as error:
+            if _code(error) in ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"):
+                return None
+            raise LockError(f"cannot write s3://{self.bucket}/{self.key}: {error}") from error
+        return str(answer["ETag"])
+
+    def acquire(self, mine: Lock, machine: Machine, stale_after: timedelta) -> Acquired:
+        """Take the lock, or find that this run has it already.
+
+        Raises:
+            LockHeld: another flow has it.
+        """
+        for _ in range(SWAP_ATTEMPTS):
+            current, etag = self.read()
+            state = judge(current, machine, mine.holder, mine.started, stale_after)
+            if current and etag and state is State.OURS:
+                return Acquired(current, etag)
+            if current and state is State.HELD:
+                raise LockHeld(current)
+            written = self.swap(mine, etag)
+            if written:
+                return Acquired(mine, written, current if state is State.DEAD else None)
+        raise LockError(f"s3://{self.bucket}/{self.key} changes too often to be taken")
+
+    def release(self, holder: str | None, now: datetime) -> Lock | None:
+        """Free the lock of `holder` (None: whoever has it) and return it as it was; None when it was not theirs."""
+        for _ in range(SWAP_ATTEMPTS):
+            current, etag = self.read()
+            if current is None or current.released or (holder is not None and current.holder != holder):
+                return None
+            if self.swap(replace(current, released=True, heartbeat=now), etag):
+                return current
+        raise LockError(f"s3://{self.bucket}/{self.key} changes too often to be freed")
+
+    def owned_by(self, holder: str) -> bool:
+        """Whether `holder` still has the lock: asked again just before something irreversible."""
+        current, _ = self.read()
+        return current is not None and not current.released and current.holder == holder
+
+    def remaining_state_locks(self, state_keys: Iterable[str]) -> list[str]:
+        """Keys of Terraform's own lock objects that exist: ``<state key>.tflock``.
+
+        https://developer.hashicorp.com/terraform/language/backend/s3#state-locking
+        """
+        return [key for key in (f"{state}.tflock" for state in state_keys) if self._exists(key)]
+
+    def delete_state_locks(self, lock_keys: Sequence[str]) -> None:
+        for key in lock_keys:
+            self._s3.delete_object(Bucket=self.bucket, Key=key)
+
+    def _exists(self, key: str) -> bool:
+        try:
+            self._s3.head_object(Bucket=self.bucket, Key=key)
+        except (ClientError, BotoCoreError) as error:
+            if _code(error) in ("NoSuchKey", "NoSuchBucket", "404"):
+                return False
+            raise LockError(f"cannot read s3://{self.bucket}/{key}: {error}") from error
+        return True
+
+
+def _code(error: ClientError | BotoCoreError) -> str:
+    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
+
+
+def orphans(directory: Path, proc: Path = Path("/proc")) -> list[int]:
+    """Ids of Terraform processes that still work under `directory`: a killed playbook leaves its children running."""
+    found = []
+    for entry in proc.glob("[0-9]*"):
+        try:
+            if (entry / "comm").read_text().strip() == "terraform" and Path(os.readlink(entry / "cwd")).is_relative_to(
+                directory
+            ):
+                found.append(int(entry.name))
+        except OSError:  # gone meanwhile, or not ours to look at
+            continue
+    return sorted(found)
+
+
+def age(then: datetime, now: datetime) -> str:
+    """A duration for people: ``42 s``, ``3 min``, ``2 h 5 min``."""
+    seconds = max(0, int((now - then).total_seconds()))
+    if seconds < 120:
+        return f"{seconds} s"
+    hours, minutes = divmod(seconds // 60, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def describe(lock: Lock, now: datetime) -> str:
+    """Who, for what, since when, last heard of when."""
+    return (
+        f"{lock.owner}, for {lock.purpose}, since {lock.started.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC "
+        f"({age(lock.started, now)} ago; last heard of {age(lock.heartbeat, now)} ago)"
+    )

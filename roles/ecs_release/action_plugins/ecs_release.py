@@ -1,0 +1,244 @@
+"""One phase of a release of the ECS service."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from botocore.exceptions import BotoCoreError, ClientError
+
+from roles.aws_session.module_utils.session import action_environment, aws_session
+from roles.deploy_lock.module_utils.lock import LockError, LockStore, Machine, holder_of
+from roles.ecs_release.module_utils.definition import Image, Settings
+from roles.ecs_release.module_utils.plan import Plan
+from roles.ecs_release.module_utils.release import Clients, Context, Limits, ReleaseError, Releaser
+from roles.ecs_release.module_utils.rollout import ServiceError
+from roles.release_ledger.module_utils.ledger import Ledger, LedgerError, actor
+
+DOCUMENTATION = """
+---
+action: ecs_release
+short_description: One phase of a release of the ECS service
+description:
+  - C(plan) settles what is in flight or was left unfinished, compares the wanted task definition with the one that
+    PRIMARY runs, and returns what there is to do; the other phases do it.
+  - C(register) registers the revisions that are missing, C(prepare) runs the admin task when the database needs it,
+    C(update) points the service at the revision and watches that deployment to its end, C(succeed) and C(fail)
+    record how it ended; C(succeed) also sets auto scaling's limits.
+  - In check mode each phase says what it would do, or why that cannot be known yet.
+options:
+  phase:
+    description: Which one.
+    required: true
+    choices: [plan, register, prepare, update, succeed, fail]
+    type: str
+  stack:
+    description: The fact C(terraform_stack_outputs).
+    required: true
+    type: dict
+  image:
+    description: The fact C(image_build_result).
+    required: true
+    type: dict
+  plan:
+    description: What the phase before returned as C(plan); empty for the phase C(plan).
+    default: {}
+    type: dict
+  settings:
+    description: cpu, memory, stop_timeout, environment, secrets, admin_environment.
+    required: true
+    type: dict
+  limits:
+    description: wait, rollback_wait, prepare_wait, poll, log_grace; all in seconds.
+    required: true
+    type: dict
+  bucket:
+    description: The state bucket, in which ledger and lock live.
+    required: true
+    type: str
+  environment_name:
+    description: The environment.
+    required: true
+    type: str
+  requires_lock:
+    description: Whether the update needs this run to hold the deployment lock.
+    default: true
+    type: bool
+  why:
+    description: Why this is released, for the ledger; for the phase C(fail), why it failed.
+    default: ""
+    type: str
+"""
+
+EXAMPLES = """
+- name: Compare what is wanted with what runs
+  ecs_release:
+    phase: plan
+    stack: "{{ terraform_stack_outputs }}"
+    image: "{{ image_build_result }}"
+    settings: {cpu: 256, memory: 512, stop_timeout: 30, environment: {}, secrets: {}, admin_environment: {}}
+    limits: {wait: 600, rollback_wait: 300, prepare_wait: 600, poll: 0.4, log_grace: 3}
+    bucket: settlement-terraform-000000000000-ap-northeast-2
+    environment_name: local
+"""
+
+RETURN = """
+plan:
+  description: What there is to do; complemented by the phase C(register). Empty where it cannot be known yet.
+  type: dict
+  returned: always
+reason:
+  description: Why the phase failed, in one line.
+  type: str
+  returned: on failure
+"""
+
+ARGUMENTS: dict[str, Any] = {
+    "phase": {
+        "type": "str",
+        "required": True,
+        "choices": ["plan", "register", "prepare", "update", "succeed", "fail"],
+    },
+    "stack": {"type": "dict", "required": True},
+    "image": {"type": "dict", "required": True},
+    "plan": {"type": "dict", "default": {}},
+    "settings": {
+        "type": "dict",
+        "required": True,
+        "options": {
+            "cpu": {"type": "int", "required": True},
+            "memory": {"type": "int", "required": True},
+            "stop_timeout": {"type": "int", "required": True},
+            "environment": {"type": "dict", "required": True},
+            "secrets": {"type": "dict", "required": True},
+            "admin_environment": {"type": "dict", "required": True},
+        },
+    },
+    "limits": {
+        "type": "dict",
+        "required": True,
+        "options": {
+            name: {"type": "float", "required": True}
+            for name in ("wait", "rollback_wait", "prepare_wait", "poll", "log_grace")
+        },
+    },
+    "bucket": {"type": "str", "required": True},
+    "environment_name": {"type": "str", "required": True},
+    "requires_lock": {"type": "bool", "default": True},
+    "why": {"type": "str", "default": ""},
+}
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    """See DOCUMENTATION."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        _, args = self.validate_argument_spec(ARGUMENTS)
+        unknown = _unknown(args["stack"], args["image"])
+        if unknown:
+            if not self._task.check_mode:
+                raise AnsibleActionFail(f"{args['environment_name']}: cannot {args['phase']}: {unknown}")
+            message = f"what to {args['phase']} cannot be known yet: {unknown}"
+            display.display(message)
+            return result | {"changed": False, "plan": {}, "msg": message}
+        try:
+            releaser = Releaser(self._context(args))
+            phase: Callable[[Releaser, dict[str, Any]], dict[str, Any]] = getattr(self, f"_{args['phase']}")
+            return result | {"plan": args["plan"]} | phase(releaser, args)
+        except ReleaseError as error:
+            raise AnsibleActionFail(str(error), result={"reason": error.reason}) from error
+        except (ServiceError, LedgerError, LockError, ClientError, BotoCoreError) as error:
+            raise AnsibleActionFail(
+                f"{args['environment_name']}: {args['phase']}: {error}", result={"reason": str(error)}
+            ) from error
+
+    def _plan(self, releaser: Releaser, args: dict[str, Any]) -> dict[str, Any]:
+        releaser.settle(preview=self._task.check_mode)
+        return {"changed": False, "plan": releaser.plan().to_fact()}
+
+    def _register(self, releaser: Releaser, args: dict[str, Any]) -> dict[str, Any]:
+        plan, changed = releaser.register(Plan.from_fact(args["plan"]), preview=self._task.check_mode)
+        return {"changed": changed, "plan": plan.to_fact()}
+
+    def _prepare(self, releaser: Releaser, args: dict[str, Any]) -> dict[str, Any]:
+        plan = Plan.from_fact(args["plan"])
+        if plan.needed and not self._task.check_mode:
+            releaser.begin(plan)
+        return {"changed": releaser.prepare(plan, preview=self._task.check_mode)}
+
+    def _update(self, releaser: Releaser, args: dict[str, Any]) -> dict[str, Any]:
+        # The worker that runs this action is a child of ansible-playbook, which holds the lock.
+        holder = holder_of(Machine.this(), os.getppid()) if args["requires_lock"] else None
+        changed = releaser.update(Plan.from_fact(args["plan"]), holder, preview=self._task.check_mode)
+        return {"changed": changed}
+
+    def _succeed(self, releaser: Releaser, args: dict[str, Any]) -> dict[str, Any]:
+        return {"changed": releaser.succeed(Plan.from_fact(args["plan"]), preview=self._task.check_mode)}
+
+    def _fail(self, releaser: Releaser, args: dict[str, Any]) -> dict[str, Any]:
+        releaser.fail(Plan.from_fact(args["plan"]), args["why"])
+        return {"changed": False}
+
+    def _context(self, args: dict[str, Any]) -> Context:
+        session = aws_session(action_environment(self), str(args["stack"]["region"]))
+        settings, image, environment = args["settings"], args["image"], args["environment_name"]
+        return Context(
+            clients=Clients(
+                ecs=session.client("ecs"),
+                elbv2=session.client("elbv2"),
+                logs=session.client("logs"),
+                secretsmanager=session.client("secretsmanager"),
+                autoscaling=session.client("application-autoscaling"),
+            ),
+            ledger=Ledger(session.client("s3"), args["bucket"], environment),
+            lock=LockStore(session.client("s3"), args["bucket"], environment),
+            environment=environment,
+            stack=args["stack"],
+            settings=Settings(
+                cpu=settings["cpu"],
+                memory=settings["memory"],
+                stop_timeout=settings["stop_timeout"],
+                environment=_strings(settings["environment"]),
+                secrets=_strings(settings["secrets"]),
+                admin_environment=_strings(settings["admin_environment"]),
+            ),
+            image=Image(
+                version=str(image["version"]),
+                digest=str(image["digest"]),
+                reference=str(image["image"]),
+                schema_head=str(image["schema_head"]) if image.get("schema_head") else None,
+            ),
+            limits=Limits(**args["limits"]),
+            by=actor(os.environ, getpass.getuser(), socket.gethostname()),
+            why=args["why"],
+            say=display.display,
+            retry_command=f"make deploy ENV={environment}",
+            logs_command=f"make logs ENV={environment}",
+        )
+
+
+def _unknown(stack: dict[str, Any], image: dict[str, Any]) -> str:
+    """What is missing to know anything, for people."""
+    missing = [
+        name for name, value in (("Terraform outputs", stack), ("image digest", image.get("digest"))) if not value
+    ]
+    return f"there is no {' and no '.join(missing)}" if missing else ""
+
+
+def _strings(values: dict[str, Any]) -> dict[str, str]:
+    """Environment values as ECS takes them: YAML's true is ``true``, not Python's ``True``."""
+    return {
+        str(name): str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()
+    }

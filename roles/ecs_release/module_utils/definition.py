@@ -1,0 +1,288 @@
+"""Task definitions: rendered from facts and one inventory map, and compared by what they mean.
+
+ECS returns a definition with its defaults filled in, lists in an order of its own and read-only fields added. The
+canonical form undoes that, so that two definitions are equal exactly when ECS would run them alike. Defaults:
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+#: What ECS adds to a definition and RegisterTaskDefinition does not take.
+READ_ONLY = frozenset(
+    {
+        "taskDefinitionArn",
+        "revision",
+        "status",
+        "requiresAttributes",
+        "compatibilities",
+        "registeredAt",
+        "registeredBy",
+        "deregisteredAt",
+        "deleteRequestedAt",
+        "tags",
+    }
+)
+
+#: Values that mean the same as their absence; an empty string, list or map always does.
+DEFAULTS: Mapping[str, Any] = {"enableFaultInjection": False}
+CONTAINER_DEFAULTS: Mapping[str, Any] = {
+    "cpu": 0,
+    "essential": True,
+    "privileged": False,
+    "readonlyRootFilesystem": False,
+    "interactive": False,
+    "pseudoTerminal": False,
+    "disableNetworking": False,
+    "versionConsistency": "enabled",
+}
+PORT_DEFAULTS: Mapping[str, Any] = {"protocol": "tcp"}
+MOUNT_DEFAULTS: Mapping[str, Any] = {"readOnly": False}
+LINUX_DEFAULTS: Mapping[str, Any] = {"initProcessEnabled": False}
+
+#: Container lists in which the order means nothing, and the key that tells their members apart.
+NAMED_PAIRS: Mapping[str, tuple[str, str]] = {
+    "environment": ("name", "value"),
+    "secrets": ("name", "valueFrom"),
+    "systemControls": ("namespace", "value"),
+}
+
+
+def canonical(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """What a definition means, as plain values that compare with ``==``."""
+    result = _without(definition, READ_ONLY)
+    for size in ("cpu", "memory"):
+        if size in result:
+            result[size] = str(result[size])
+    if result.get("requiresCompatibilities"):
+        result["requiresCompatibilities"] = sorted(result["requiresCompatibilities"])
+    if result.get("volumes"):
+        result["volumes"] = sorted((_pruned(volume) for volume in result["volumes"]), key=_name)
+    awsvpc = result.get("networkMode") == "awsvpc"
+    result["containerDefinitions"] = sorted(
+        (_container(container, awsvpc) for container in result.get("containerDefinitions", [])), key=_name
+    )
+    return _pruned(result, DEFAULTS)
+
+
+def _container(container: Mapping[str, Any], awsvpc: bool) -> dict[str, Any]:
+    result = dict(container)
+    for field, (key, value) in NAMED_PAIRS.items():
+        # A map keeps an empty value, which for an environment variable is a value like any other.
+        result[field] = {pair[key]: pair.get(value, "") for pair in result.get(field) or []}
+    result["portMappings"] = sorted(
+        (_port(port, awsvpc) for port in result.get("portMappings") or []),
+        key=lambda port: (str(port.get("containerPort")), str(port.get("protocol"))),
+    )
+    result["mountPoints"] = sorted(
+        (_pruned(mount, MOUNT_DEFAULTS) for mount in result.get("mountPoints") or []),
+        key=lambda mount: str(mount.get("containerPath")),
+    )
+    if result.get("linuxParameters"):
+        result["linuxParameters"] = _pruned(result["linuxParameters"], LINUX_DEFAULTS)
+    if result.get("logConfiguration"):
+        result["logConfiguration"] = _pruned(result["logConfiguration"])
+    environment = result["environment"]
+    result = _pruned(result, CONTAINER_DEFAULTS)
+    if environment:
+        result["environment"] = environment
+    return result
+
+
+def _port(port: Mapping[str, Any], awsvpc: bool) -> dict[str, Any]:
+    result = _pruned(port, PORT_DEFAULTS)
+    # With awsvpc the host port is the container port or absent: ECS fills it in.
+    if awsvpc and result.get("hostPort") == result.get("containerPort"):
+        result.pop("hostPort", None)
+    return result
+
+
+def _pruned(mapping: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Without the values that mean nothing: empty ones, and the given defaults."""
+    defaults = defaults or {}
+    return {
+        key: value
+        for key, value in mapping.items()
+        if value is not None
+        and not (isinstance(value, str | Mapping | Sequence) and len(value) == 0)
+        and not (key in defaults and type(value) is type(defaults[key]) and value == defaults[key])
+    }
+
+
+def _without(mapping: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {key: value for key, value in mapping.items() if key not in names}
+
+
+def _name(item: Mapping[str, Any]) -> str:
+    return str(item.get("name", ""))
+
+
+def differences(current: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> list[str]:
+    """What a release would change, a line each: paths and, for plain values, from what to what.
+
+    Both arguments are canonical. Environment values are shown: a definition holds no secret, only where it is.
+    """
+    if current is None:
+        return ["a first task definition"]
+    return sorted(_compare(_by_name(current), _by_name(wanted), ""))
+
+
+def _by_name(definition: Mapping[str, Any]) -> dict[str, Any]:
+    containers = {_name(container): container for container in definition.get("containerDefinitions", [])}
+    return {**_without(definition, frozenset({"containerDefinitions"})), **containers}
+
+
+def _compare(current: Any, wanted: Any, path: str) -> list[str]:
+    if current == wanted:
+        return []
+    if isinstance(current, Mapping) and isinstance(wanted, Mapping):
+        return [
+            line
+            for key in current.keys() | wanted.keys()
+            for line in _compare(current.get(key), wanted.get(key), f"{path}.{key}" if path else str(key))
+        ]
+    return [f"{path}: {_shown(current)} -> {_shown(wanted)}"]
+
+
+def _shown(value: Any) -> str:
+    return "(none)" if value is None else str(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What inventory decides about the tasks. ``cpu`` in CPU units, ``memory`` in MiB, ``stop_timeout`` in seconds."""
+
+    cpu: int
+    memory: int
+    environment: Mapping[str, str]
+    secrets: Mapping[str, str]
+    admin_environment: Mapping[str, str]
+    stop_timeout: int = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """The image to run, as ``image_build`` published it. ``reference`` is ``registry/repository@sha256:…``."""
+
+    version: str
+    digest: str
+    reference: str
+    schema_head: str | None
+
+
+def service_definition(stack: Mapping[str, Any], settings: Settings, image: Image) -> dict[str, Any]:
+    """The arguments of RegisterTaskDefinition for the service's family.
+
+    ``stack`` is the published ``terraform_stack_outputs``. Each secret is the name of a JSON key of the application's
+    database secret, or a full ``valueFrom``.
+    """
+    environment = {**_database(stack), **settings.environment, "IMAGE_DIGEST": image.digest}
+    secrets = {
+        name: value if value.startswith("arn:") else _secret_key(stack["app_database_secret_arn"], value)
+        for name, value in settings.secrets.items()
+    }
+    container = _container_definition(stack, settings, image, environment, secrets, stack["log_group_name"])
+    container["portMappings"] = [{"containerPort": int(stack["container_port"]), "protocol": "tcp"}]
+    return _definition(
+        stack, settings, container, stack["service_family"], stack["execution_role_arn"], stack["task_role_arn"]
+    )
+
+
+def admin_definition(stack: Mapping[str, Any], settings: Settings, image: Image) -> dict[str, Any]:
+    """The arguments of RegisterTaskDefinition for the admin family, which alone has the master secret."""
+    environment = {
+        **_database(stack),
+        **settings.admin_environment,
+        "APP_DATABASE_SECRET_ARN": stack["app_database_secret_arn"],
+        "AWS_REGION": stack["region"],
+        "IMAGE_DIGEST": image.digest,
+    }
+    master = stack["database"]["master_secret_arn"]
+    secrets = {"MASTER_USERNAME": _secret_key(master, "username"), "MASTER_PASSWORD": _secret_key(master, "password")}
+    container = _container_definition(stack, settings, image, environment, secrets, stack["admin_log_group_name"])
+    container["command"] = ["python", "-m", "settlement.admin", "prepare"]
+    return _definition(
+        stack, settings, container, stack["admin_family"], stack["admin_execution_role_arn"], stack["admin_task_role_arn"]
+    )
+
+
+def _definition(
+    stack: Mapping[str, Any],
+    settings: Settings,
+    container: Mapping[str, Any],
+    family: str,
+    execution_role: str,
+    task_role: str,
+) -> dict[str, Any]:
+    return {
+        "family": family,
+        "requiresCompatibilities": ["FARGATE"],
+        "networkMode": "awsvpc",
+        "cpu": str(settings.cpu),
+        "memory": str(settings.memory),
+        "runtimePlatform": {"cpuArchitecture": stack["cpu_architecture"], "operatingSystemFamily": "LINUX"},
+        "executionRoleArn": execution_role,
+        "taskRoleArn": task_role,
+        # The root file system is read-only, and Fargate has no tmpfs: /tmp is a volume of the task.
+        "volumes": [{"name": "tmp"}],
+        "containerDefinitions": [container],
+    }
+
+
+def _container_definition(
+    stack: Mapping[str, Any],
+    settings: Settings,
+    image: Image,
+    environment: Mapping[str, str],
+    secrets: Mapping[str, str],
+    log_group: str,
+) -> dict[str, Any]:
+    return {
+        "name": stack["container_name"],
+        "image": image.reference,
+        "essential": True,
+        "readonlyRootFilesystem": True,
+        "mountPoints": [{"sourceVolume": "tmp", "containerPath": "/tmp", "readOnly": False}],  # noqa: S108
+        # As process 1, an init reaps children and hands SIGTERM on.
+        "linuxParameters": {"initProcessEnabled": True},
+        "stopTimeout": settings.stop_timeout,
+        "environment": [{"name": name, "value": str(value)} for name, value in sorted(environment.items())],
+        "secrets": [{"name": name, "valueFrom": value} for name, value in sorted(secrets.items())],
+        "logConfiguration": {
+            "logDriver": "awslogs",
+            "options": {
+                "awslogs-group": log_group,
+                "awslogs-region": stack["region"],
+                "awslogs-stream-prefix": stack["container_name"],
+            },
+        },
+    }
+
+
+def _database(stack: Mapping[str, Any]) -> dict[str, str]:
+    database = stack["database"]
+    return {
+        "DATABASE_HOST": str(database["host"]),
+        "DATABASE_PORT": str(database["port"]),
+        "DATABASE_NAME": str(database["name"]),
+    }
+
+
+def _secret_key(arn: str, key: str) -> str:
+    """One JSON key of a secret, at its current version.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
+    """
+    return f"{arn}:{key}::"
+
+
+def tags(image: Image, environment: str) -> list[dict[str, str]]:
+    """Tags of a revision: a copy of the ledger for people who look at the console."""
+    values = {"version": image.version, "digest": image.digest, "environment": environment}
+    if image.schema_head:
+        values["schema_head"] = image.schema_head
+    return [{"key": key, "value": value} for key, value in values.items()]

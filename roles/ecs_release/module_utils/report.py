@@ -1,0 +1,92 @@
+"""Why a deployment failed, gathered from ECS, the load balancer and the logs, and put on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from roles.ecs_task.module_utils.tasks import Stop, describe_tasks, how_stopped, list_tasks, log_stream, tail
+
+EVENTS = 8
+STOPPED_TASKS = 3
+LOG_LINES = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What is known about a failure."""
+
+    title: str
+    stopped: Sequence[Stop] = ()
+    log_of: str = ""
+    log_lines: Sequence[str] = ()
+    targets: Sequence[str] = ()
+    events: Sequence[str] = ()
+    serving: str = ""
+    next_command: str = ""
+    notes: Sequence[str] = field(default_factory=tuple)
+
+    def text(self) -> str:
+        """The report for people; parts of which nothing is known are left out."""
+        lines = [self.title]
+        lines += _part("Stopped tasks", [f"{stop.task_id}: {stop}" for stop in self.stopped])
+        lines += _part(f"Last log lines of {self.log_of}", self.log_lines)
+        lines += _part("Targets that are not healthy", self.targets)
+        lines += _part("Service events", self.events)
+        lines += [*self.notes]
+        if self.serving:
+            lines.append(f"What serves now: {self.serving}")
+        if self.next_command:
+            lines.append(f"Next: {self.next_command}")
+        return "\n".join(lines)
+
+
+def _part(heading: str, lines: Sequence[str]) -> list[str]:
+    return [f"{heading}:", *(f"  {line}" for line in lines)] if lines else []
+
+
+def stopped_tasks(ecs: Any, cluster: str, service: str, revision: str, container: str) -> list[Stop]:
+    """Stopped tasks of a revision, the newest last. ECS remembers them for about an hour.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-errors.html
+    """
+    arns = list_tasks(ecs, cluster, serviceName=service, desiredStatus="STOPPED")
+    tasks = [
+        task
+        for task in describe_tasks(ecs, cluster, arns)
+        if task.get("taskDefinitionArn") == revision and task.get("lastStatus") == "STOPPED"
+    ]
+    tasks.sort(key=lambda task: str(task.get("stoppedAt", "")))
+    return [how_stopped(task, container) for task in tasks]
+
+
+def failures_first(stops: Sequence[Stop], newest: int) -> list[Stop]:
+    """The newest tasks that failed by themselves; those that the scheduler stopped only when there is no other."""
+    failed = [stop for stop in stops if stop.code in ("EssentialContainerExited", "TaskFailedToStart")]
+    return list(failed or stops)[-newest:]
+
+
+def target_lines(elbv2: Any, target_group_arn: str) -> list[str]:
+    """Targets that are not healthy, with the load balancer's reason."""
+    answer = elbv2.describe_target_health(TargetGroupArn=target_group_arn)
+    return [
+        f"{item['Target']['Id']}:{item['Target'].get('Port', '')} {item['TargetHealth']['State']}"
+        + "".join(f", {item['TargetHealth'][key]}" for key in ("Reason", "Description") if item["TargetHealth"].get(key))
+        for item in answer["TargetHealthDescriptions"]
+        if item["TargetHealth"]["State"] != "healthy"
+    ]
+
+
+def event_lines(service: Mapping[str, Any], since: datetime, newest: int = EVENTS) -> list[str]:
+    """The service's own events since a moment, oldest first."""
+    events = [event for event in service.get("events", []) if event["createdAt"] >= since]
+    events.sort(key=lambda event: event["createdAt"])
+    return [f"{event['createdAt']:%H:%M:%S} {event['message']}" for event in events[-newest:]]
+
+
+def log_tail(ecs: Any, logs: Any, stop: Stop, container: str, lines: int = LOG_LINES) -> list[str]:
+    """The last log lines of a stopped task."""
+    definition = ecs.describe_task_definition(taskDefinition=stop.revision)["taskDefinition"]
+    return tail(logs, log_stream(definition, container, stop.task_arn), lines)

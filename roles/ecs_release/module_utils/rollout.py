@@ -1,0 +1,241 @@
+"""Watching one deployment of an ECS service, and only that one, to its end.
+
+An ECS service can become stable again by rolling back, so "the service is stable" is not success. The wait is pinned
+to the deployment that our own UpdateService call started: success is that *this* deployment is PRIMARY and COMPLETED
+with no task of another left. Rollout states:
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Deployment.html
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+Say = Callable[[str], None]
+
+#: Say that a silent rollout is still alive at least this often, in seconds.
+SIGN_OF_LIFE_SECONDS = 10.0
+#: The order in which target states are said; others follow by name.
+TARGET_STATES = ("healthy", "initial", "unhealthy", "draining")
+
+
+class ServiceError(Exception):
+    """The service is not there, or not in a state in which it can be released to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """One deployment of a service, as DescribeServices tells it."""
+
+    id: str
+    status: str
+    revision: str
+    desired: int
+    pending: int
+    running: int
+    failed: int
+    rollout_state: str
+    reason: str
+
+    @property
+    def revision_name(self) -> str:
+        return self.revision.rsplit("/", 1)[-1]
+
+    @property
+    def tasks(self) -> int:
+        return self.pending + self.running
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """The service and the states of its targets at one moment."""
+
+    service: Mapping[str, Any]
+    targets: Mapping[str, int]
+
+    @property
+    def deployments(self) -> list[Deployment]:
+        return [
+            Deployment(
+                id=item["id"],
+                status=item["status"],
+                revision=item["taskDefinition"],
+                desired=item.get("desiredCount", 0),
+                pending=item.get("pendingCount", 0),
+                running=item.get("runningCount", 0),
+                failed=item.get("failedTasks", 0),
+                rollout_state=item.get("rolloutState", "IN_PROGRESS"),
+                reason=item.get("rolloutStateReason", ""),
+            )
+            for item in self.service["deployments"]
+        ]
+
+    @property
+    def primary(self) -> Deployment:
+        """The newest deployment that ECS has not given up.
+
+        Raises:
+            ServiceError: there is none.
+        """
+        for deployment in self.deployments:
+            if deployment.status == "PRIMARY":
+                return deployment
+        raise ServiceError(f"the service {self.service['serviceName']} has no PRIMARY deployment")
+
+    def deployment(self, deployment_id: str) -> Deployment | None:
+        return next((item for item in self.deployments if item.id == deployment_id), None)
+
+
+class Verdict(Enum):
+    WAIT = auto()
+    COMPLETED = auto()
+    FAILED = auto()
+    REPLACED = auto()
+    TIMED_OUT = auto()
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What became of a deployment, and ECS's words for it."""
+
+    verdict: Verdict
+    reason: str = ""
+
+
+def judge(snapshot: Snapshot, deployment_id: str) -> Judgement:
+    """What a snapshot says about one deployment."""
+    ours = snapshot.deployment(deployment_id)
+    primary = snapshot.primary
+    if ours is not None and ours.rollout_state == "FAILED":
+        return Judgement(Verdict.FAILED, ours.reason or "ECS gave the deployment up")
+    if ours is None or ours.status != "PRIMARY":
+        return Judgement(
+            Verdict.REPLACED,
+            f"another deployment ({primary.id}, {primary.revision_name}) took the place of {deployment_id}",
+        )
+    left = sum(item.tasks for item in snapshot.deployments if item.id != deployment_id)
+    if ours.rollout_state == "COMPLETED" and left == 0:
+        return Judgement(Verdict.COMPLETED, ours.reason)
+    return Judgement(Verdict.WAIT)
+
+
+def progress(snapshot: Snapshot, deployment_id: str) -> str:
+    """One line: tasks of the new and the old definitions, and the targets' health."""
+    ours = snapshot.deployment(deployment_id)
+    others = [item for item in snapshot.deployments if item.id != deployment_id]
+    parts = [f"new {_tasks([ours] if ours else [])}", f"old {_tasks(others)}"]
+    if snapshot.targets:
+        parts.append("targets " + ", ".join(f"{count} {state}" for state, count in _in_order(snapshot.targets)))
+    if ours and ours.failed:
+        parts.append(f"{ours.failed} failed")
+    return " · ".join(parts)
+
+
+def _tasks(deployments: Sequence[Deployment]) -> str:
+    pending = sum(item.pending for item in deployments)
+    running = sum(item.running for item in deployments)
+    return f"{pending} pending, {running} running"
+
+
+def _in_order(targets: Mapping[str, int]) -> list[tuple[str, int]]:
+    def order(state: str) -> tuple[int, str]:
+        return (TARGET_STATES.index(state) if state in TARGET_STATES else len(TARGET_STATES), state)
+
+    return [(state, targets[state]) for state in sorted(targets, key=order) if targets[state]]
+
+
+class Watch:
+    """Polls a service and says what changes. ``clock`` and ``sleep`` are there for tests."""
+
+    def __init__(
+        self,
+        ecs: Any,
+        elbv2: Any,
+        *,
+        cluster: str,
+        service: str,
+        target_group_arn: str,
+        say: Say,
+        poll_seconds: float = 0.4,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._ecs = ecs
+        self._elbv2 = elbv2
+        self._cluster = cluster
+        self._service = service
+        self._target_group_arn = target_group_arn
+        self._say = say
+        self._poll_seconds = poll_seconds
+        self._clock = clock
+        self._sleep = sleep
+
+    def snapshot(self) -> Snapshot:
+        """The service and its targets now: two calls, however many tasks there are.
+
+        Raises:
+            ServiceError: the service is missing or being deleted.
+        """
+        answer = self._ecs.describe_services(cluster=self._cluster, services=[self._service])
+        services = answer["services"]
+        if not services or services[0]["status"] != "ACTIVE":
+            state = services[0]["status"].lower() if services else "missing"
+            raise ServiceError(f"the service {self._service} in the cluster {self._cluster} is {state}")
+        health = self._elbv2.describe_target_health(TargetGroupArn=self._target_group_arn)
+        states = Counter(item["TargetHealth"]["State"] for item in health["TargetHealthDescriptions"])
+        return Snapshot(service=services[0], targets=states)
+
+    def until_done(
+        self,
+        deployment_id: str,
+        limit_seconds: float,
+        on_failed_task: Callable[[], None] = lambda: None,
+    ) -> tuple[Judgement, Snapshot]:
+        """Follow one deployment to its end; ``on_failed_task`` is called when ECS counts a failed task more."""
+        failed = 0
+
+        def look(snapshot: Snapshot) -> Judgement:
+            nonlocal failed
+            ours = snapshot.deployment(deployment_id)
+            if ours and ours.failed > failed:
+                on_failed_task()
+            failed = ours.failed if ours else failed
+            return judge(snapshot, deployment_id)
+
+        return self._follow(look, lambda snapshot: progress(snapshot, deployment_id), limit_seconds)
+
+    def until_quiet(self, limit_seconds: float, than: str | None = None) -> tuple[Judgement, Snapshot]:
+        """Wait until PRIMARY, whichever it is (but not of revision ``than``), is in progress no more."""
+
+        def look(snapshot: Snapshot) -> Judgement:
+            primary = snapshot.primary
+            if primary.revision == than or primary.rollout_state == "IN_PROGRESS":
+                return Judgement(Verdict.WAIT)
+            verdict = Verdict.COMPLETED if primary.rollout_state == "COMPLETED" else Verdict.FAILED
+            return Judgement(verdict, primary.reason)
+
+        return self._follow(look, lambda snapshot: progress(snapshot, snapshot.primary.id), limit_seconds)
+
+    def _follow(
+        self, look: Callable[[Snapshot], Judgement], line_of: Callable[[Snapshot], str], limit_seconds: float
+    ) -> tuple[Judgement, Snapshot]:
+        started = self._clock()
+        said_at = started
+        said = ""
+        while True:
+            snapshot = self.snapshot()
+            judgement = look(snapshot)
+            line = line_of(snapshot)
+            now = self._clock()
+            if line != said or now - said_at >= SIGN_OF_LIFE_SECONDS:
+                self._say(f"  {now - started:5.1f} s  {line}")
+                said, said_at = line, now
+            if judgement.verdict is not Verdict.WAIT:
+                return judgement, snapshot
+            if now - started > limit_seconds:
+                return Judgement(Verdict.TIMED_OUT, f"not done within {limit_seconds:.0f} s"), snapshot
+            self._sleep(self._poll_seconds)

@@ -1,0 +1,302 @@
+"""One-off ECS tasks: start one, follow its log, and say how it ended.
+
+Also what release and status share about tasks: why one stopped, and where its log is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+#: DescribeTasks takes at most 100 tasks: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html
+DESCRIBE_BATCH = 100
+#: Say that a silent task is still alive at least this often, in seconds.
+SIGN_OF_LIFE_SECONDS = 10.0
+
+Say = Callable[[str], None]
+
+
+class TaskError(Exception):
+    """A task could not be started, or not followed to its end. ``output`` holds the last lines of its log."""
+
+    def __init__(self, message: str, output: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.output = list(output)
+
+
+@dataclass(frozen=True)
+class LogStream:
+    """Where a container's output is in CloudWatch Logs."""
+
+    group: str
+    stream: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stop:
+    """How a task ended. ``exit_code`` is None when the container never started."""
+
+    task_arn: str
+    revision: str
+    exit_code: int | None
+    code: str
+    reason: str
+    container_reason: str
+
+    @property
+    def task_id(self) -> str:
+        return self.task_arn.rsplit("/", 1)[-1]
+
+    def __str__(self) -> str:
+        parts = [f"exit code {self.exit_code}"] if self.exit_code is not None else ["never started"]
+        parts += [text for text in (self.reason, self.container_reason) if text]
+        return "; ".join(parts)
+
+
+def how_stopped(task: Mapping[str, Any], container: str) -> Stop:
+    """Why a stopped task stopped, with the exit code of the container that matters."""
+    ours = next((item for item in task.get("containers", []) if item.get("name") == container), {})
+    code = task.get("stopCode", "")
+    exit_code = ours.get("exitCode")
+    return Stop(
+        task_arn=task["taskArn"],
+        revision=task.get("taskDefinitionArn", ""),
+        exit_code=None if code == "TaskFailedToStart" else exit_code,
+        code=code,
+        reason=task.get("stoppedReason", "") or code,
+        container_reason=ours.get("reason", ""),
+    )
+
+
+def log_stream(definition: Mapping[str, Any], container: str, task_arn: str) -> LogStream | None:
+    """The awslogs stream of a task's container: ``<prefix>/<container>/<task id>``; None with another log driver.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specify-log-config.html
+    """
+    for item in definition.get("containerDefinitions", []):
+        configuration = item.get("logConfiguration") or {}
+        options = configuration.get("options") or {}
+        if (
+            item.get("name") == container
+            and configuration.get("logDriver") == "awslogs"
+            and options.get("awslogs-stream-prefix")
+        ):
+            stream = f"{options['awslogs-stream-prefix']}/{container}/{task_arn.rsplit('/', 1)[-1]}"
+            return LogStream(options["awslogs-group"], stream)
+    return None
+
+
+class LogReader:
+    """Reads one stream forward, from its beginning, a batch at a time."""
+
+    def __init__(self, logs: Any, stream: LogStream | None) -> None:
+        self._logs = logs
+        self._stream = stream
+        self._token: str | None = None
+
+    def new_lines(self) -> list[str]:
+        """The lines since the last call. A stream that does not exist yet has none."""
+        return list(self._read()) if self._stream else []
+
+    def _read(self) -> Iterator[str]:
+        assert self._stream is not None  # noqa: S101 - for the type checker; new_lines looks
+        while True:
+            position = {"nextToken": self._token} if self._token else {"startFromHead": True}
+            try:
+                page = self._logs.get_log_events(
+                    logGroupName=self._stream.group, logStreamName=self._stream.stream, **position
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "ResourceNotFoundException":
+                    return
+                raise
+            yield from (event["message"] for event in page["events"])
+            # The same token again means the end for now:
+            # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html
+            if page.get("nextForwardToken") in (None, self._token):
+                return
+            self._token = page["nextForwardToken"]
+
+
+def tail(logs: Any, stream: LogStream | None, lines: int) -> list[str]:
+    """The last lines of a stream; none when there is no such stream."""
+    if stream is None:
+        return []
+    try:
+        page = logs.get_log_events(
+            logGroupName=stream.group, logStreamName=stream.stream, limit=lines, startFromHead=False
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            return []
+        raise
+    return [event["message"] for event in page["events"]][-lines:]
+
+
+def describe_tasks(ecs: Any, cluster: str, arns: Sequence[str]) -> list[dict[str, Any]]:
+    """DescribeTasks in as few calls as it takes."""
+    found: list[dict[str, Any]] = []
+    for start in range(0, len(arns), DESCRIBE_BATCH):
+        found += ecs.describe_tasks(cluster=cluster, tasks=list(arns[start : start + DESCRIBE_BATCH]))["tasks"]
+    return found
+
+
+def list_tasks(ecs: Any, cluster: str, **filters: Any) -> list[str]:
+    """ARNs of the tasks that match (``serviceName``, ``family``, ``startedBy``, ``desiredStatus``)."""
+    pages = ecs.get_paginator("list_tasks").paginate(cluster=cluster, **filters)
+    return [arn for page in pages for arn in page["taskArns"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneOff:
+    """What to run. ``task_definition`` is an ARN: a bare family could be another revision by the time it runs."""
+
+    cluster: str
+    task_definition: str
+    container: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    subnets: Sequence[str]
+    security_groups: Sequence[str]
+    started_by: str
+
+    def request(self) -> dict[str, Any]:
+        """The arguments of RunTask."""
+        override: dict[str, Any] = {"name": self.container}
+        if self.command:
+            override["command"] = list(self.command)
+        if self.environment:
+            override["environment"] = [{"name": key, "value": value} for key, value in self.environment.items()]
+        return {
+            "cluster": self.cluster,
+            "taskDefinition": self.task_definition,
+            "count": 1,
+            "launchType": "FARGATE",
+            "startedBy": self.started_by,
+            "overrides": {"containerOverrides": [override]},
+            "networkConfiguration": {
+                "awsvpcConfiguration": {
+                    "subnets": list(self.subnets),
+                    "securityGroups": list(self.security_groups),
+                    "assignPublicIp": "DISABLED",
+                }
+            },
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A task that ended, with its whole output."""
+
+    stop: Stop
+    output: list[str]
+
+
+class Runner:
+    """Runs one-off tasks and waits for them. ``clock`` and ``sleep`` are there for tests."""
+
+    def __init__(
+        self,
+        ecs: Any,
+        logs: Any,
+        say: Say,
+        *,
+        poll_seconds: float = 0.5,
+        log_grace_seconds: float = 3.0,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._ecs = ecs
+        self._logs = logs
+        self._say = say
+        self._poll_seconds = poll_seconds
+        self._log_grace_seconds = log_grace_seconds
+        self._clock = clock
+        self._sleep = sleep
+
+    def left_running(self, what: OneOff) -> list[str]:
+        """Tasks with the same ``started_by`` that an interrupted flow left running."""
+        return list_tasks(self._ecs, what.cluster, startedBy=what.started_by, desiredStatus="RUNNING")
+
+    def start(self, what: OneOff) -> str:
+        """Start the task; its ARN.
+
+        botocore adds a client token, so that a retried call does not start a second task.
+
+        Raises:
+            TaskError: ECS would not start it.
+        """
+        try:
+            answer = self._ecs.run_task(**what.request())
+        except ClientError as error:
+            raise TaskError(f"ECS would not run {_name(what.task_definition)}: {error}") from error
+        if not answer["tasks"]:
+            reasons = "; ".join(f"{item.get('reason')} {item.get('detail', '')}".strip() for item in answer["failures"])
+            raise TaskError(f"ECS would not run {_name(what.task_definition)}: {reasons or 'no reason given'}")
+        return str(answer["tasks"][0]["taskArn"])
+
+    def follow(self, cluster: str, container: str, task_arn: str, limit_seconds: float) -> Finished:
+        """Wait for a task to stop, saying each line that it logs; a task over its time is stopped.
+
+        Raises:
+            TaskError: it did not end within `limit_seconds`, or ECS knows it no more.
+        """
+        reader: LogReader | None = None
+        output: list[str] = []
+        started = quiet_since = self._clock()
+        status = ""
+        while True:
+            found = describe_tasks(self._ecs, cluster, [task_arn])
+            if not found:
+                raise TaskError(f"ECS does not know the task {task_arn} any more", output)
+            task = found[0]
+            reader = reader or LogReader(self._logs, self._stream(task, container))
+            lines = reader.new_lines()
+            output += lines
+            for line in lines:
+                self._say(f"  | {line}")
+            elapsed = self._clock() - started
+            if task["lastStatus"] != status or lines:
+                if task["lastStatus"] != status:
+                    status = task["lastStatus"]
+                    self._say(f"  task {_name(task_arn)} {status.lower()} ({elapsed:.0f} s)")
+                quiet_since = self._clock()
+            elif self._clock() - quiet_since >= SIGN_OF_LIFE_SECONDS:
+                quiet_since = self._clock()
+                self._say(f"  task {_name(task_arn)} still {status.lower()} ({elapsed:.0f} s)")
+            if status == "STOPPED":
+                stop = how_stopped(task, container)
+                return Finished(stop=stop, output=self._rest(reader, output, failed=stop.exit_code != 0))
+            if elapsed > limit_seconds:
+                self._ecs.stop_task(cluster=cluster, task=task_arn, reason=f"not done within {limit_seconds:.0f} s")
+                raise TaskError(
+                    f"the task {_name(task_arn)} was not done within {limit_seconds:.0f} s and was stopped",
+                    self._rest(reader, output, failed=True),
+                )
+            self._sleep(self._poll_seconds)
+
+    def _rest(self, reader: LogReader, output: list[str], *, failed: bool) -> list[str]:
+        """The log arrives a moment after the end. Of a success what came is enough; a failure's last words are not
+        to be missed."""
+        until = self._clock() + self._log_grace_seconds
+        while self._clock() < until:
+            self._sleep(self._poll_seconds)
+            lines = reader.new_lines()
+            output = output + lines
+            for line in lines:
+                self._say(f"  | {line}")
+            if output and not lines and not failed:
+                break
+        return output
+
+    def _stream(self, task: Mapping[str, Any], container: str) -> LogStream | None:
+        definition = self._ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])["taskDefinition"]
+        return log_stream(definition, container, task["taskArn"])
+
+
+def _name(arn: str) -> str:
+    return arn.rsplit("/", 1)[-1]

@@ -1,0 +1,301 @@
+"""The release ledger: an append-only record of what was released, kept in the state bucket.
+
+One object per event, ``ledger/<environment>/<release>/<outcome>.json``, written with a conditional put
+(``If-None-Match: *``), so that an event is recorded at most once and is never rewritten, whoever races:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+
+The key alone says which release ended how; the body says the rest. Reading is therefore one listing plus the
+bodies of the releases that matter, fetched in parallel. All the meaning is in the pure functions ``fold``,
+``serving``, ``previous_success``, ``unfinished`` and ``rolled_back_revisions``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+#: As many as a boto3 client keeps connections for.
+PARALLEL_READS = 10
+
+
+class LedgerError(Exception):
+    """The ledger cannot be read or written, or holds something that is not an event."""
+
+
+class Outcome(StrEnum):
+    """What happened to a release; the values are part of the object keys."""
+
+    IN_PROGRESS = "in_progress"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    ROLLED_BACK = "rolled_back"
+
+
+class Kind(StrEnum):
+    """Why a revision was put in service: a way forward, or a way back."""
+
+    RELEASE = "release"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One thing that happened to one release.
+
+    ``service`` names the incarnation of the ECS service (its ARN and creation time): after ``destroy`` and a new
+    deploy the bucket still holds the old history, and none of it is a success of the new service.
+    """
+
+    release: str
+    outcome: Outcome
+    kind: Kind = Kind.RELEASE
+    service: str
+    version: str
+    digest: str
+    revision: str
+    schema_head: str | None = None
+    by: str
+    at: datetime
+    why: str = ""
+    duration_seconds: float | None = None
+
+    def to_json(self) -> str:
+        """The object's body: the fields, with the time in UTC, ISO 8601."""
+        return json.dumps({**asdict(self), "at": self.at.astimezone(UTC).isoformat()}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, body: str | bytes) -> Event:
+        """Read a body; fields that a later version of this code added are ignored.
+
+        Raises:
+            LedgerError: the body is not an event.
+        """
+        try:
+            known = {field.name for field in fields(cls)}
+            values = {name: value for name, value in json.loads(body).items() if name in known}
+            values["outcome"] = Outcome(values["outcome"])
+            values["kind"] = Kind(values.get("kind", Kind.RELEASE))
+            values["at"] = datetime.fromisoformat(values["at"])
+            return cls(**values)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise LedgerError(f"not a ledger event: {error}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """A release as its events tell it: how it began and the last thing that happened to it."""
+
+    id: str
+    kind: Kind
+    outcome: Outcome
+    service: str
+    version: str
+    digest: str
+    revision: str
+    schema_head: str | None
+    by: str
+    why: str
+    started: datetime
+    ended: datetime | None
+    duration_seconds: float | None
+
+    @property
+    def revision_name(self) -> str:
+        """``family:7`` of the task definition's ARN."""
+        return self.revision.rsplit("/", 1)[-1]
+
+
+def release_id(version: str, at: datetime) -> str:
+    """An identifier that sorts by time: ``20260131T235959.123456Z-0123456789ab``."""
+    safe_version = re.sub(r"[^A-Za-z0-9._-]", "-", version)
+    return f"{at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{safe_version}"
+
+
+def started_at(release: str) -> datetime:
+    """When the release of this identifier began."""
+    return datetime.strptime(release.split("-", 1)[0], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+
+
+def fold(events: Iterable[Event]) -> list[Release]:
+    """Releases, oldest first, each with its last outcome. The order of the events does not matter.
+
+    ``in_progress`` never follows an end: when two clocks disagree, the end wins.
+    """
+    by_release: dict[str, list[Event]] = {}
+    for event in events:
+        by_release.setdefault(event.release, []).append(event)
+    return [_release(sorted(history, key=_event_order)) for _, history in sorted(by_release.items())]
+
+
+def _event_order(event: Event) -> tuple[bool, datetime]:
+    return (event.outcome is not Outcome.IN_PROGRESS, event.at)
+
+
+def _release(history: Sequence[Event]) -> Release:
+    first, last = history[0], history[-1]
+    ended = last.at if last.outcome is not Outcome.IN_PROGRESS else None
+    durations = [event.duration_seconds for event in history if event.duration_seconds is not None]
+    return Release(
+        id=first.release,
+        kind=first.kind,
+        outcome=last.outcome,
+        service=first.service,
+        version=first.version,
+        digest=first.digest,
+        revision=first.revision,
+        schema_head=first.schema_head,
+        by=first.by,
+        why=last.why or first.why,
+        started=first.at,
+        ended=ended,
+        duration_seconds=durations[0] if durations else None,
+    )
+
+
+def of_service(releases: Iterable[Release], service: str) -> list[Release]:
+    """The releases of this incarnation of the service."""
+    return [release for release in releases if release.service == service]
+
+
+def serving(releases: Sequence[Release]) -> Release | None:
+    """The newest release that succeeded and was not rolled back, or None before the first success."""
+    return next((release for release in reversed(releases) if release.outcome is Outcome.SUCCEEDED), None)
+
+
+def rolled_back_revisions(releases: Iterable[Release]) -> frozenset[str]:
+    """Revisions whose last word is ``rolled_back``: a later success, asked for by name, redeems one."""
+    last: dict[str, Outcome] = {}
+    for release in releases:
+        if release.outcome in (Outcome.SUCCEEDED, Outcome.ROLLED_BACK):
+            last[release.revision] = release.outcome
+    return frozenset(revision for revision, outcome in last.items() if outcome is Outcome.ROLLED_BACK)
+
+
+def previous_success(releases: Sequence[Release]) -> Release | None:
+    """Where a relative rollback would land: the newest success *before* the revision that serves.
+
+    "Before" is measured from the serving revision's first success on the way forward, not from a rollback that
+    brought it back: so each rollback goes one further back instead of to and fro. Revisions that failed or were
+    rolled back are skipped.
+    """
+    current = serving(releases)
+    if current is None:
+        return None
+    forward = [release for release in releases if release.kind is Kind.RELEASE]
+    first = next((index for index, release in enumerate(forward) if release.revision == current.revision), len(forward))
+    skipped = rolled_back_revisions(releases) | {current.revision}
+    return next(
+        (
+            release
+            for release in reversed(forward[:first])
+            if release.outcome is Outcome.SUCCEEDED and release.revision not in skipped
+        ),
+        None,
+    )
+
+
+def unfinished(releases: Iterable[Release]) -> list[Release]:
+    """Releases that nobody watched to their end, oldest first."""
+    return [release for release in releases if release.outcome is Outcome.IN_PROGRESS]
+
+
+class Ledger:
+    """The ledger of one environment, in ``bucket`` under ``ledger/<environment>/``."""
+
+    def __init__(self, s3: Any, bucket: str, environment: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+        self._prefix = f"ledger/{environment}/"
+
+    def append(self, event: Event) -> bool:
+        """Record an event; False when this outcome of this release is recorded already.
+
+        Raises:
+            LedgerError: the bucket refused the write.
+        """
+        key = f"{self._prefix}{event.release}/{event.outcome}.json"
+        try:
+            self._s3.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=event.to_json().encode(),
+                ContentType="application/json",
+                IfNoneMatch="*",
+            )
+        except (ClientError, BotoCoreError) as error:
+            # 409: another conditional write to this key is under way, which is the same answer a moment earlier.
+            if _code(error) in ("PreconditionFailed", "ConditionalRequestConflict"):
+                return False
+            raise LedgerError(f"cannot write s3://{self._bucket}/{key}: {error}") from error
+        return True
+
+    def releases(self, newest: int = 50) -> list[Release]:
+        """The ``newest`` releases and the ``newest`` that ever succeeded, oldest first.
+
+        A bucket that does not exist holds no history: that is an empty list, not an error.
+        """
+        keys = self._keys()
+        with ThreadPoolExecutor(PARALLEL_READS) as pool:
+            return fold(pool.map(self._event, _wanted(keys, self._prefix, newest)))
+
+    def _keys(self) -> list[str]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
+        try:
+            return [item["Key"] for page in pages for item in page.get("Contents", [])]
+        except (ClientError, BotoCoreError) as error:
+            if _code(error) == "NoSuchBucket":
+                return []
+            raise LedgerError(f"cannot list s3://{self._bucket}/{self._prefix}: {error}") from error
+
+    def _event(self, key: str) -> Event:
+        try:
+            return Event.from_json(self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+        except (ClientError, BotoCoreError) as error:
+            raise LedgerError(f"cannot read s3://{self._bucket}/{key}: {error}") from error
+        except LedgerError as error:
+            raise LedgerError(f"s3://{self._bucket}/{key}: {error}") from error
+
+
+def _code(error: ClientError | BotoCoreError) -> str:
+    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
+
+
+def _wanted(keys: Iterable[str], prefix: str, newest: int) -> list[str]:
+    """The keys of the releases worth reading: the newest ones, and the newest that succeeded."""
+    by_release: dict[str, list[str]] = {}
+    for key in keys:
+        by_release.setdefault(key.removeprefix(prefix).split("/", 1)[0], []).append(key)
+    ids = sorted(by_release)
+    succeeded = [name for name in ids if any(key.endswith(f"/{Outcome.SUCCEEDED}.json") for key in by_release[name])]
+    return [key for name in sorted({*ids[-newest:], *succeeded[-newest:]}) for key in by_release[name]]
+
+
+def as_row(release: Release) -> dict[str, Any]:
+    """A release as plain JSON values, for facts and for ``status -o json``."""
+    row: dict[str, Any] = asdict(release)
+    for name, value in row.items():
+        if isinstance(value, datetime):
+            row[name] = value.astimezone(UTC).isoformat()
+        elif isinstance(value, StrEnum):
+            row[name] = str(value)
+    return row
+
+
+def actor(environ: Mapping[str, str], user: str, host: str) -> str:
+    """Who acts: the person behind a GitHub Actions run with the run's address, else ``user@host``.
+
+    Variables: https://docs.github.com/en/actions/reference/workflows-and-actions/variables
+    """
+    if environ.get("GITHUB_ACTIONS") == "true":
+        repository = f"{environ.get('GITHUB_SERVER_URL', '')}/{environ.get('GITHUB_REPOSITORY', '')}"
+        return f"{environ.get('GITHUB_ACTOR', '')} ({repository}/actions/runs/{environ.get('GITHUB_RUN_ID', '')})"
+    return f"{user}@{host}"

@@ -1,0 +1,133 @@
+"""Whether the public address answers with the version that was released, and with nothing else."""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import json
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What ``/version`` has to say. ``revision`` is the number of the task definition's revision."""
+
+    git_hash: str
+    image_digest: str
+    revision: int
+
+    def mismatch(self, body: Mapping[str, Any]) -> str:
+        """How an answer differs, or an empty string. A field that the application does not know is null: no mismatch."""
+        for name, wanted in (
+            ("git_hash", self.git_hash),
+            ("image_digest", self.image_digest),
+            ("task_definition_revision", self.revision),
+        ):
+            said = body.get(name)
+            if said != wanted and not (said is None and name != "git_hash"):
+                return f"{name} is {said}"
+        return ""
+
+
+@dataclass(kw_only=True)
+class Result:
+    """What was asked and what came. ``in_a_row`` counts the right answers since the last other one."""
+
+    in_a_row: int = 0
+    attempts: int = 0
+    others: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+    def summary(self) -> str:
+        seen = ", ".join(f"{count} x {what}" for what, count in self.others.most_common(5))
+        return f"{self.in_a_row} right in a row of {self.attempts} answers" + (f" (before: {seen})" if seen else "")
+
+
+Fetch = Callable[[str], tuple[int, bytes]]
+
+
+def fetch(url: str, timeout_seconds: float = 5.0) -> tuple[int, bytes]:
+    """GET on a fresh connection: each has its own chance of another target.
+
+    A proxy from the environment is used, but never for an address of this machine.
+
+    Raises:
+        OSError: nothing answered.
+    """
+    handlers = [urllib.request.ProxyHandler({})] if _is_loopback(url) else []
+    request = urllib.request.Request(url, headers={"Connection": "close"})  # noqa: S310 - from the inventory
+    try:
+        with urllib.request.build_opener(*handlers).open(request, timeout=timeout_seconds) as answer:
+            return int(answer.status), answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+    except http.client.HTTPException as error:
+        raise OSError(f"a broken answer: {error!r}") from error
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def ask_until_sure(
+    base_url: str,
+    expected: Expected,
+    *,
+    in_a_row: int,
+    limit_seconds: float,
+    pause_seconds: float = 0.1,
+    get: Fetch = fetch,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Result:
+    """Ask ``/version`` until it was right ``in_a_row`` times without a break, or the time is over."""
+    started = clock()
+    result = Result()
+    while True:
+        result.attempts += 1
+        wrong = _wrong(base_url, expected, get)
+        result.seconds = clock() - started
+        if wrong:
+            result.in_a_row = 0
+            result.others[wrong] += 1
+        else:
+            result.in_a_row += 1
+        if result.in_a_row >= in_a_row or result.seconds > limit_seconds:
+            return result
+        if wrong:
+            sleep(pause_seconds)
+
+
+def _wrong(base_url: str, expected: Expected, get: Fetch) -> str:
+    try:
+        status, body = get(f"{base_url}/version")
+    except OSError as error:
+        return f"no answer ({getattr(error, 'reason', error)})"
+    if status != 200:
+        return f"HTTP {status}"
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return "an answer that is not JSON"
+    return expected.mismatch(said) if isinstance(said, dict) else "an answer that is not an object"
+
+
+def is_ready(base_url: str, get: Fetch = fetch) -> str:
+    """Why ``/readyz`` is not 200, or an empty string."""
+    try:
+        status, body = get(f"{base_url}/readyz")
+    except OSError as error:
+        return f"no answer ({getattr(error, 'reason', error)})"
+    return "" if status == 200 else f"HTTP {status}: {body.decode(errors='replace')[:200]}"
