@@ -7,10 +7,10 @@ MAKEFLAGS += --no-print-directory
 
 ENV ?= local
 PYTHON ?= python3
-VENV := .venv
+VENV ?= $(CURDIR)/.venv
 VENV_READY := $(VENV)/.ready
 UV_VERSION := 0.13.9
-export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PATH := $(VENV)/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 ENVIRONMENTS := $(notdir $(wildcard inventory/*))
