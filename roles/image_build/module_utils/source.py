@@ -58,7 +58,11 @@ def read_source(context: Path, *, allow_dirty: bool) -> Source:
             f"git add {context} && git commit",
         )
     commit, version, committed_at = newest[0], newest[1], datetime.fromtimestamp(int(newest[2]), UTC)
-    changed = git(context, "status", "--porcelain", "-z", "--untracked-files=all", "--", ".").decode().split("\0")
+    changed = (
+        git(context, "status", "--porcelain", "--no-renames", "-z", "--untracked-files=all", "--", ".")
+        .decode()
+        .split("\0")
+    )
     if not any(changed):
         return Source(version, commit, committed_at, dirty=False, files=_committed_files(context, commit))
     if not allow_dirty:
