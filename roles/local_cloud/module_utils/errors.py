@@ -1,0 +1,15 @@
+"""Errors of the local environment.
+
+LocalCloudError        the message is for a person: what happened, and the next command
+└── CommandError       a program that we ran failed; its last lines are in the message
+"""
+
+from __future__ import annotations
+
+
+class LocalCloudError(Exception):
+    """The local environment cannot be brought up or down; the message names the next step."""
+
+
+class CommandError(LocalCloudError):
+    """A program exited with a non-zero status."""
