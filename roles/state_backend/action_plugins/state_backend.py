@@ -1,0 +1,64 @@
+"""Make what has to exist before Terraform can run: the state bucket and the service-linked roles. See DOCUMENTATION."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from roles.aws_session.module_utils.session import action_environment, aws_session
+from roles.preflight.module_utils.arguments import argument_spec
+from roles.preflight.module_utils.endpoint import not_answering
+from roles.preflight.module_utils.problem import ProblemError
+from roles.state_backend.module_utils import bucket, service_linked_roles
+
+DOCUMENTATION = r"""
+module: state_backend
+short_description: Make the bucket of state, ledger and locks, and the service-linked roles
+description:
+  - Creates what is missing and corrects what differs. Adopts a bucket of the same account. Deletes nothing, ever.
+  - C(amazon.aws.s3_bucket) has no lifecycle rules and no check of the owner, so the calls are made here.
+options:
+  bucket: {type: str, required: true, description: "Name of the bucket."}
+  region: {type: str, required: true, description: "Its region."}
+  account_id: {type: str, required: true, description: "The account that has to own it."}
+  kms_key: {type: str, default: "", description: "ARN of a KMS key; empty for S3's own."}
+  noncurrent_days: {type: int, required: true, description: "Days that an old version stays at least."}
+  noncurrent_versions: {type: int, required: true, description: "Old versions that stay for ever."}
+  locks_prefix: {type: str, required: true, description: "Prefix of lock objects, whose old versions go the next day."}
+  tags: {type: dict, default: {}, description: "Tags of the bucket; others stay."}
+  service_linked_roles: {type: list, elements: str, default: [], description: "Services whose role has to exist."}
+"""
+
+RETURN = r"""
+changes: {description: What was changed, or would be in check mode., type: list, elements: str, returned: success}
+"""
+
+
+class ActionModule(ActionBase):
+    """See DOCUMENTATION."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        _, args = self.validate_argument_spec(argument_spec=argument_spec(DOCUMENTATION))
+        services = args.pop("service_linked_roles")
+        wanted = bucket.Bucket(name=args.pop("bucket"), **args)
+        environment, check = action_environment(self), bool(self._task.check_mode)
+        say = Display().display
+        if check and (silence := not_answering(environment)):
+            say(f"  whether s3://{wanted.name} exists is not known yet: {silence}; it would be made if it does not")
+            return {"changed": True, "changes": ["bucket"]}
+        session = aws_session(environment, wanted.region)
+        try:
+            changes = bucket.ensure(session.client("s3"), wanted, check=check)
+            roles = service_linked_roles.ensure(session.client("iam"), services, check=check)
+        except ProblemError as error:
+            return {"failed": True, "msg": str(error)}
+        verb = "would set" if check else "set"
+        say(f"  s3://{wanted.name}: " + (f"{verb} {', '.join(changes)}" if changes else "as it has to be"))
+        if roles:
+            say(f"  service-linked roles: {'would create' if check else 'created'} {', '.join(roles)}")
+        return {"changed": bool(changes or roles), "changes": changes + roles}
