@@ -12,27 +12,35 @@ module "ecr" {
 # AWS makes a service-linked role at a service's first use, and that use then often fails: the role is not there
 # yet. So they are made before. One that the account has (it may be in use by others) is adopted as it is.
 locals {
-  service_linked_roles = {
-    "ecs.amazonaws.com"                         = "AWSServiceRoleForECS"
-    "ecs.application-autoscaling.amazonaws.com" = "AWSServiceRoleForApplicationAutoScaling_ECSService"
-    "elasticloadbalancing.amazonaws.com"        = "AWSServiceRoleForElasticLoadBalancing"
-    "rds.amazonaws.com"                         = "AWSServiceRoleForRDS"
+  service_linked_roles = toset([
+    "ecs.amazonaws.com",
+    "ecs.application-autoscaling.amazonaws.com",
+    "elasticloadbalancing.amazonaws.com",
+    "rds.amazonaws.com",
+  ])
+
+  # By service: the path of a service-linked role's ARN is role/aws-service-role/<service>/<name>.
+  existing_service_linked_roles = {
+    for arn in data.aws_iam_roles.service_linked.arns : split("/", arn)[2] => arn
+    if contains(local.service_linked_roles, split("/", arn)[2])
   }
 }
 
 # An import of what is in the state already does nothing, so this adopts once.
 import {
-  for_each = {
-    for service, role in local.service_linked_roles : service => role
-    if contains(data.aws_iam_roles.service_linked.names, role)
-  }
+  for_each = local.existing_service_linked_roles
 
   to = aws_iam_service_linked_role.this[each.key]
-  id = "arn:aws:iam::${var.account_id}:role/aws-service-role/${each.key}/${each.value}"
+  id = each.value
 }
 
 resource "aws_iam_service_linked_role" "this" {
   for_each = local.service_linked_roles
 
   aws_service_name = each.key
+
+  # A role that a service made for itself has that service's description.
+  lifecycle {
+    ignore_changes = [description]
+  }
 }

@@ -1,0 +1,218 @@
+mock_provider "aws" {
+  source = "../../tests/mocks"
+}
+
+variables {
+  name              = "settlement-test"
+  account_id        = "123456789012"
+  region            = "ap-northeast-2"
+  vpc_id            = "vpc-0123456789abcdef0"
+  subnet_ids        = ["subnet-a", "subnet-b", "subnet-c"]
+  security_group_id = "sg-0123456789abcdef0"
+}
+
+run "defaults_serve_port_80" {
+  assert {
+    condition = (
+      aws_lb_listener.http.port == 80
+      && aws_lb_listener.http.default_action[0].type == "forward"
+      && aws_lb_listener.http.default_action[0].target_group_arn == aws_lb_target_group.this.arn
+    )
+    error_message = "Without HTTPS, port 80 must forward to the service."
+  }
+
+  assert {
+    condition = (
+      length(aws_lb_listener.https) == 0 && length(aws_acm_certificate.this) == 0
+      && length(aws_route53_record.alias) == 0 && length(aws_route53_record.certificate_validation) == 0
+      && output.url == "http://mock.elb.amazonaws.com"
+    )
+    error_message = "Without HTTPS there is no 443, certificate or record."
+  }
+
+  assert {
+    condition = (
+      aws_lb_target_group.this.health_check[0].path == "/healthz"
+      && aws_lb_target_group.this.health_check[0].interval == 5
+      && aws_lb_target_group.this.health_check[0].healthy_threshold == 2
+      && aws_lb_target_group.this.health_check[0].unhealthy_threshold == 2
+      && aws_lb_target_group.this.health_check[0].timeout < aws_lb_target_group.this.health_check[0].interval
+      && aws_lb_target_group.this.deregistration_delay == "10"
+      && aws_lb_target_group.this.port == 8000
+      && aws_lb_target_group.this.target_type == "ip"
+    )
+    error_message = "Targets are addresses, port 8000, checked on /healthz every 5 s × 2, and drained for 10 s."
+  }
+
+  assert {
+    condition = (
+      aws_lb.this.drop_invalid_header_fields && aws_lb.this.idle_timeout == 60 && !aws_lb.this.internal
+      && aws_lb.this.enable_deletion_protection && length(aws_lb.this.access_logs) == 0
+      && aws_lb.this.security_groups == toset(["sg-0123456789abcdef0"])
+      && length(aws_s3_bucket.access_logs) == 0
+    )
+    error_message = "The load balancer's defaults: public, protected, one security group, no access logs."
+  }
+}
+
+run "certificate_turns_https_on" {
+  variables {
+    certificate_arn = "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
+    domain_name     = "settlement.example.com"
+  }
+
+  assert {
+    condition = (
+      aws_lb_listener.https[0].port == 443 && aws_lb_listener.https[0].protocol == "HTTPS"
+      && aws_lb_listener.https[0].certificate_arn == "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
+      && aws_lb_listener.https[0].default_action[0].target_group_arn == aws_lb_target_group.this.arn
+      && startswith(aws_lb_listener.https[0].ssl_policy, "ELBSecurityPolicy-TLS13-1-2")
+    )
+    error_message = "443 must serve with the given certificate, TLS 1.2 or later."
+  }
+
+  assert {
+    condition = (
+      aws_lb_listener.http.default_action[0].type == "redirect"
+      && aws_lb_listener.http.default_action[0].redirect[0].protocol == "HTTPS"
+      && aws_lb_listener.http.default_action[0].redirect[0].port == "443"
+      && aws_lb_listener.http.default_action[0].redirect[0].status_code == "HTTP_301"
+    )
+    error_message = "With HTTPS, port 80 must redirect."
+  }
+
+  assert {
+    condition = (
+      length(aws_acm_certificate.this) == 0 && length(aws_route53_record.alias) == 0
+      && output.url == "https://settlement.example.com"
+    )
+    error_message = "A given certificate needs no other, and without a zone there is no record."
+  }
+}
+
+run "zone_and_name_make_certificate_and_alias" {
+  variables {
+    hosted_zone_id = "Z0123456789ABCDEFGHIJ"
+    domain_name    = "settlement.example.com"
+  }
+
+  assert {
+    condition = (
+      aws_acm_certificate.this[0].domain_name == "settlement.example.com"
+      && aws_acm_certificate.this[0].validation_method == "DNS"
+      && aws_route53_record.certificate_validation["settlement.example.com"].name == "_token.settlement.example.com"
+      && aws_lb_listener.https[0].certificate_arn == aws_acm_certificate_validation.this[0].certificate_arn
+      && aws_lb_listener.http.default_action[0].type == "redirect"
+    )
+    error_message = "A zone and a name must make a certificate, validated by DNS, and turn HTTPS on."
+  }
+
+  assert {
+    condition = (
+      aws_route53_record.alias[0].zone_id == "Z0123456789ABCDEFGHIJ"
+      && aws_route53_record.alias[0].name == "settlement.example.com"
+      && aws_route53_record.alias[0].type == "A"
+      && aws_route53_record.alias[0].alias[0].name == aws_lb.this.dns_name
+      && output.url == "https://settlement.example.com"
+    )
+    error_message = "The name must be an alias of the load balancer."
+  }
+}
+
+run "certificate_and_zone_make_only_the_alias" {
+  command = plan
+
+  variables {
+    certificate_arn = "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
+    hosted_zone_id  = "Z0123456789ABCDEFGHIJ"
+    domain_name     = "settlement.example.com"
+  }
+
+  assert {
+    condition     = length(aws_acm_certificate.this) == 0 && length(aws_route53_record.alias) == 1 && length(aws_lb_listener.https) == 1
+    error_message = "A given certificate is used as it is, and the zone still gets the alias."
+  }
+}
+
+run "access_logs" {
+  variables {
+    access_logs_enabled        = true
+    access_logs_retention_days = 30
+    deletion_protection        = false
+  }
+
+  assert {
+    condition = (
+      aws_s3_bucket.access_logs[0].bucket == "settlement-test-alb-logs-123456789012-ap-northeast-2"
+      && aws_s3_bucket.access_logs[0].force_destroy
+      && aws_lb.this.access_logs[0].enabled
+      && aws_s3_bucket_lifecycle_configuration.access_logs[0].rule[0].expiration[0].days == 30
+      && aws_s3_bucket_public_access_block.access_logs[0].block_public_policy
+      && aws_s3_bucket_public_access_block.access_logs[0].restrict_public_buckets
+    )
+    error_message = "Access logs must go to a private bucket of their own and expire."
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_s3_bucket_policy.access_logs[0].policy).Statement[0].Principal.Service == "logdelivery.elasticloadbalancing.amazonaws.com"
+      && jsondecode(aws_s3_bucket_policy.access_logs[0].policy).Statement[0].Action == "s3:PutObject"
+      && jsondecode(aws_s3_bucket_policy.access_logs[0].policy).Statement[0].Resource == "arn:aws:s3:::mock/AWSLogs/123456789012/*"
+      && jsondecode(aws_s3_bucket_policy.access_logs[0].policy).Statement[1].Effect == "Deny"
+    )
+    error_message = "Only the load balancers' delivery may write, into this account's folder, over TLS."
+  }
+}
+
+run "values_of_a_wrong_form_are_refused" {
+  command = plan
+
+  variables {
+    name                       = "a-name-that-is-longer-than-it-may-be"
+    subnet_ids                 = ["subnet-a"]
+    certificate_arn            = "certificate/given"
+    domain_name                = "Settlement.example.com."
+    access_logs_retention_days = 0
+  }
+
+  expect_failures = [
+    var.name,
+    var.subnet_ids,
+    var.certificate_arn,
+    var.domain_name,
+    var.access_logs_retention_days,
+  ]
+}
+
+run "zone_by_its_name_is_refused" {
+  command = plan
+
+  variables {
+    hosted_zone_id = "example.com"
+    domain_name    = "settlement.example.com"
+  }
+
+  expect_failures = [var.hosted_zone_id]
+}
+
+run "zone_without_a_name_is_refused" {
+  command = plan
+
+  variables {
+    hosted_zone_id = "Z0123456789ABCDEFGHIJ"
+  }
+
+  expect_failures = [var.hosted_zone_id]
+}
+
+run "bucket_name_beyond_63_characters_is_refused" {
+  command = plan
+
+  variables {
+    name                = "settlement-production-korea1"
+    region              = "ap-southeast-2"
+    access_logs_enabled = true
+  }
+
+  expect_failures = [aws_s3_bucket.access_logs]
+}

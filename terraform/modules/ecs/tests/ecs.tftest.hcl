@@ -1,0 +1,119 @@
+mock_provider "aws" {
+  source = "../../tests/mocks"
+}
+
+variables {
+  name              = "settlement-test"
+  subnet_ids        = ["subnet-a", "subnet-b", "subnet-c"]
+  security_group_id = "sg-0123456789abcdef0"
+  target_group_arn  = "arn:aws:elasticloadbalancing:ap-northeast-2:123456789012:targetgroup/test/0123456789abcdef"
+}
+
+run "defaults" {
+  assert {
+    condition = (
+      aws_ecs_service.this.launch_type == "FARGATE"
+      && aws_ecs_service.this.desired_count == 0
+      && aws_ecs_service.this.task_definition == aws_ecs_task_definition.placeholder.arn
+      && aws_ecs_service.this.wait_for_steady_state != true
+    )
+    error_message = "The service starts on Fargate, with no task, on the placeholder."
+  }
+
+  assert {
+    condition = (
+      aws_ecs_service.this.deployment_minimum_healthy_percent == 100
+      && aws_ecs_service.this.deployment_maximum_percent == 200
+      && aws_ecs_service.this.deployment_circuit_breaker[0].enable
+      && aws_ecs_service.this.deployment_circuit_breaker[0].rollback
+      && aws_ecs_service.this.health_check_grace_period_seconds == 60
+      && length(aws_ecs_service.this.alarms) == 0
+    )
+    error_message = "Rolling update 100/200 with a circuit breaker that rolls back (requirement B3)."
+  }
+
+  assert {
+    condition = (
+      aws_ecs_service.this.network_configuration[0].assign_public_ip == false
+      && aws_ecs_service.this.network_configuration[0].subnets == toset(["subnet-a", "subnet-b", "subnet-c"])
+      && aws_ecs_service.this.network_configuration[0].security_groups == toset(["sg-0123456789abcdef0"])
+      && one(aws_ecs_service.this.load_balancer).container_port == 8000
+      && one(aws_ecs_service.this.load_balancer).container_name == "api"
+      && aws_ecs_service.this.enable_execute_command == false
+    )
+    error_message = "Tasks run in the private subnets, behind the target group, closed to ECS Exec."
+  }
+
+  assert {
+    condition = (
+      aws_ecs_task_definition.placeholder.family == "settlement-test-placeholder"
+      && aws_ecs_task_definition.placeholder.network_mode == "awsvpc"
+      && aws_ecs_task_definition.placeholder.task_role_arn == null
+      && jsondecode(aws_ecs_task_definition.placeholder.container_definitions)[0].name == "api"
+      && jsondecode(aws_ecs_task_definition.placeholder.container_definitions)[0].portMappings[0].containerPort == 8000
+    )
+    error_message = "The placeholder has a family of its own, no role, and the service's container and port."
+  }
+
+  assert {
+    condition     = { for setting in aws_ecs_cluster.this.setting : setting.name => setting.value } == { containerInsights = "enabled" }
+    error_message = "Container Insights is on."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_log_group.service.name == "/ecs/settlement-test" && aws_cloudwatch_log_group.service.retention_in_days == 30
+      && aws_cloudwatch_log_group.admin.name == "/ecs/settlement-test-admin" && aws_cloudwatch_log_group.admin.retention_in_days == 30
+      && aws_secretsmanager_secret.app_database.recovery_window_in_days == 7
+    )
+    error_message = "Log groups and the secret of the application's database user."
+  }
+}
+
+run "options" {
+  command = plan
+
+  variables {
+    deployment_alarm_names            = ["settlement-test-5xx"]
+    enable_execute_command            = true
+    cpu_architecture                  = "ARM64"
+    deployment_maximum_percent        = 150
+    health_check_grace_period_seconds = 120
+    secret_recovery_window_days       = 0
+  }
+
+  assert {
+    condition = (
+      aws_ecs_service.this.alarms[0].alarm_names == toset(["settlement-test-5xx"])
+      && aws_ecs_service.this.alarms[0].enable && aws_ecs_service.this.alarms[0].rollback
+      && aws_ecs_service.this.enable_execute_command
+      && aws_ecs_service.this.deployment_maximum_percent == 150
+      && aws_ecs_service.this.health_check_grace_period_seconds == 120
+      && aws_ecs_task_definition.placeholder.runtime_platform[0].cpu_architecture == "ARM64"
+      && aws_secretsmanager_secret.app_database.recovery_window_in_days == 0
+    )
+    error_message = "Each option must reach its resource."
+  }
+}
+
+run "values_outside_closed_sets_are_refused" {
+  command = plan
+
+  variables {
+    container_insights                = "on"
+    cpu_architecture                  = "amd64"
+    health_check_grace_period_seconds = -1
+    deployment_maximum_percent        = 100
+    log_retention_days                = 31
+    secret_recovery_window_days       = 3
+  }
+
+  expect_failures = [
+    var.container_insights,
+    var.cpu_architecture,
+    var.health_check_grace_period_seconds,
+    var.deployment_maximum_percent,
+    var.log_retention_days,
+    var.secret_recovery_window_days,
+  ]
+}

@@ -1,0 +1,128 @@
+mock_provider "aws" {
+  source = "../../tests/mocks"
+}
+
+variables {
+  name                    = "settlement-test"
+  account_id              = "123456789012"
+  region                  = "ap-northeast-2"
+  ecr_repository_arn      = "arn:aws:ecr:ap-northeast-2:123456789012:repository/settlement"
+  service_log_group_arn   = "arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/settlement-test"
+  admin_log_group_arn     = "arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/settlement-test-admin"
+  app_database_secret_arn = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf"
+  master_secret_arn       = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:rds!db-0-AbCdEf"
+}
+
+# Each policy as the set of "<action> <resource>" that it allows.
+run "each_role_may_only_what_it_needs" {
+  assert {
+    condition = toset(flatten([
+      for statement in jsondecode(aws_iam_role_policy.execution["execution"].policy).Statement : [
+        for pair in setproduct(flatten([statement.Action]), flatten([statement.Resource])) : "${statement.Effect} ${pair[0]} ${pair[1]}"
+      ]
+      ])) == toset([
+      "Allow ecr:GetAuthorizationToken *",
+      "Allow ecr:BatchCheckLayerAvailability arn:aws:ecr:ap-northeast-2:123456789012:repository/settlement",
+      "Allow ecr:BatchGetImage arn:aws:ecr:ap-northeast-2:123456789012:repository/settlement",
+      "Allow ecr:GetDownloadUrlForLayer arn:aws:ecr:ap-northeast-2:123456789012:repository/settlement",
+      "Allow logs:CreateLogStream arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/settlement-test:*",
+      "Allow logs:PutLogEvents arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/settlement-test:*",
+      "Allow secretsmanager:GetSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf",
+    ])
+    error_message = "The service's execution role: pull, its log group, the application's database secret, and nothing else."
+  }
+
+  assert {
+    condition = toset(flatten([
+      for statement in jsondecode(aws_iam_role_policy.execution["admin-execution"].policy).Statement : [
+        for pair in setproduct(flatten([statement.Action]), flatten([statement.Resource])) : "${statement.Effect} ${pair[0]} ${pair[1]}"
+      ]
+      ])) == toset([
+      "Allow ecr:GetAuthorizationToken *",
+      "Allow ecr:BatchCheckLayerAvailability arn:aws:ecr:ap-northeast-2:123456789012:repository/settlement",
+      "Allow ecr:BatchGetImage arn:aws:ecr:ap-northeast-2:123456789012:repository/settlement",
+      "Allow ecr:GetDownloadUrlForLayer arn:aws:ecr:ap-northeast-2:123456789012:repository/settlement",
+      "Allow logs:CreateLogStream arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/settlement-test-admin:*",
+      "Allow logs:PutLogEvents arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/settlement-test-admin:*",
+      "Allow secretsmanager:GetSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:rds!db-0-AbCdEf",
+    ])
+    error_message = "The admin tasks' execution role: pull, their log group, the master secret, and nothing else."
+  }
+
+  assert {
+    condition = toset(flatten([
+      for statement in jsondecode(aws_iam_role_policy.admin_task.policy).Statement : [
+        for pair in setproduct(flatten([statement.Action]), flatten([statement.Resource])) : "${statement.Effect} ${pair[0]} ${pair[1]}"
+      ]
+      ])) == toset([
+      "Allow secretsmanager:DescribeSecret arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf",
+      "Allow secretsmanager:GetSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf",
+      "Allow secretsmanager:PutSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf",
+    ])
+    error_message = "The admin tasks' role: the application's database secret, and nothing else."
+  }
+
+  assert {
+    condition     = length(aws_iam_role_policy.task_execute_command) == 0
+    error_message = "The application's own role may do nothing unless ECS Exec is enabled."
+  }
+
+  assert {
+    condition = alltrue([
+      for role in concat(values(aws_iam_role.execution), [aws_iam_role.task, aws_iam_role.admin_task]) :
+      jsondecode(role.assume_role_policy).Statement == [{
+        Effect    = "Allow"
+        Action    = "sts:AssumeRole"
+        Principal = { Service = "ecs-tasks.amazonaws.com" }
+        Condition = {
+          StringEquals = { "aws:SourceAccount" = "123456789012" }
+          ArnLike      = { "aws:SourceArn" = "arn:aws:ecs:ap-northeast-2:123456789012:*" }
+        }
+      }]
+    ])
+    error_message = "Only ECS tasks of this account and region may take a role."
+  }
+
+  assert {
+    condition = toset([
+      for role in concat(values(aws_iam_role.execution), [aws_iam_role.task, aws_iam_role.admin_task]) : role.name
+    ]) == toset(["settlement-test-execution", "settlement-test-admin-execution", "settlement-test-task", "settlement-test-admin-task"])
+    error_message = "The roles' names are read by those who may pass them."
+  }
+}
+
+run "options" {
+  command = plan
+
+  variables {
+    enable_execute_command = true
+    app_secret_arns        = ["arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement/slack-AbCdEf"]
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_iam_role_policy.task_execute_command[0].policy).Statement[0].Resource == "*"
+      && alltrue([for action in jsondecode(aws_iam_role_policy.task_execute_command[0].policy).Statement[0].Action : startswith(action, "ssmmessages:")])
+    )
+    error_message = "ECS Exec needs the session channels, which have no ARN, and nothing else."
+  }
+
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_iam_role_policy.execution["execution"].policy).Statement :
+      contains(flatten([statement.Resource]), "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement/slack-AbCdEf")
+    ])
+    error_message = "The service's execution role must read the further secrets."
+  }
+}
+
+run "values_of_a_wrong_form_are_refused" {
+  command = plan
+
+  variables {
+    name            = "settlement_test"
+    app_secret_arns = ["arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement/*"]
+  }
+
+  expect_failures = [var.name, var.app_secret_arns]
+}

@@ -1,0 +1,149 @@
+mock_provider "aws" {
+  source = "../../tests/mocks"
+}
+
+variables {
+  name              = "settlement-test"
+  subnet_ids        = ["subnet-a", "subnet-b", "subnet-c"]
+  security_group_id = "sg-0123456789abcdef0"
+  database_name     = "settlement"
+  max_connections   = 210
+}
+
+run "defaults" {
+  assert {
+    condition = (
+      aws_db_instance.this.engine == "postgres" && aws_db_instance.this.engine_version == "17"
+      && aws_db_instance.this.storage_type == "gp3" && aws_db_instance.this.storage_encrypted
+      && aws_db_instance.this.publicly_accessible == false && aws_db_instance.this.multi_az == false
+      && aws_db_instance.this.vpc_security_group_ids == toset(["sg-0123456789abcdef0"])
+      && aws_db_instance.this.db_subnet_group_name == "settlement-test"
+      && aws_db_instance.this.ca_cert_identifier == "rds-ca-rsa2048-g1"
+    )
+    error_message = "PostgreSQL 17 on encrypted gp3, in the database subnets, not public."
+  }
+
+  assert {
+    condition = (
+      aws_db_instance.this.manage_master_user_password && aws_db_instance.this.password == null
+      && output.master_secret_arn == "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:rds!db-mock"
+    )
+    error_message = "The master password is made by RDS and known to Secrets Manager only (requirement A7)."
+  }
+
+  assert {
+    condition = (
+      aws_db_instance.this.deletion_protection && aws_db_instance.this.skip_final_snapshot == false
+      && aws_db_instance.this.final_snapshot_identifier == "settlement-test-final"
+      && aws_db_instance.this.copy_tags_to_snapshot && aws_db_instance.this.backup_retention_period == 7
+      && aws_db_instance.this.apply_immediately == false
+    )
+    error_message = "Data is safe by default: protected, backed up, a named snapshot at the end."
+  }
+
+  assert {
+    condition     = aws_db_instance.this.engine_lifecycle_support == "open-source-rds-extended-support-disabled"
+    error_message = "No paid extended support."
+  }
+
+  assert {
+    condition = (
+      aws_db_instance.this.enabled_cloudwatch_logs_exports == toset(["postgresql"])
+      && aws_cloudwatch_log_group.postgresql.name == "/aws/rds/instance/settlement-test/postgresql"
+      && aws_cloudwatch_log_group.postgresql.retention_in_days == 30
+    )
+    error_message = "PostgreSQL's log goes to a log group that does not keep it for ever."
+  }
+
+  assert {
+    condition = {
+      for parameter in aws_db_parameter_group.this.parameter : parameter.name => "${parameter.value} ${parameter.apply_method}"
+      } == {
+      "max_connections"            = "210 pending-reboot"
+      "rds.force_ssl"              = "1 immediate"
+      "password_encryption"        = "scram-sha-256 immediate"
+      "log_min_duration_statement" = "3000 immediate"
+      "log_statement"              = "ddl immediate"
+    }
+    error_message = "Parameters: connections, TLS, SCRAM, and the log of slow queries with their text (requirement F3)."
+  }
+
+  assert {
+    condition     = aws_db_parameter_group.this.name == "settlement-test-postgres17" && aws_db_parameter_group.this.family == "postgres17"
+    error_message = "The parameter group is of the engine's family."
+  }
+}
+
+run "options" {
+  command = plan
+
+  variables {
+    engine_version            = "18"
+    multi_az                  = true
+    deletion_protection       = false
+    final_snapshot_identifier = "settlement-test-final-20260131"
+    apply_immediately         = true
+  }
+
+  assert {
+    condition = (
+      aws_db_instance.this.engine_version == "18" && aws_db_parameter_group.this.family == "postgres18"
+      && aws_db_instance.this.multi_az && !aws_db_instance.this.deletion_protection
+      && aws_db_instance.this.final_snapshot_identifier == "settlement-test-final-20260131"
+      && aws_db_instance.this.apply_immediately
+    )
+    error_message = "Each option must reach the instance."
+  }
+}
+
+run "no_final_snapshot_when_told" {
+  command = plan
+
+  variables {
+    skip_final_snapshot = true
+  }
+
+  assert {
+    condition     = aws_db_instance.this.skip_final_snapshot && aws_db_instance.this.final_snapshot_identifier == null
+    error_message = "Without a final snapshot there is no name for one."
+  }
+}
+
+run "values_of_a_wrong_form_are_refused" {
+  command = plan
+
+  variables {
+    name                      = "Settlement"
+    database_name             = "settle-ment"
+    engine_version            = "17.4"
+    instance_class            = "t4g.micro"
+    allocated_storage_gb      = 10
+    max_connections           = 5
+    backup_retention_days     = 0
+    final_snapshot_identifier = "final--1"
+    log_retention_days        = 31
+  }
+
+  expect_failures = [
+    var.name,
+    var.database_name,
+    var.engine_version,
+    var.instance_class,
+    var.allocated_storage_gb,
+    var.max_connections,
+    var.backup_retention_days,
+    var.final_snapshot_identifier,
+    var.log_retention_days,
+  ]
+}
+
+run "growth_below_the_size_is_refused" {
+  command = plan
+
+  variables {
+    allocated_storage_gb     = 50
+    max_allocated_storage_gb = 50
+  }
+
+  expect_failures = [var.max_allocated_storage_gb]
+}

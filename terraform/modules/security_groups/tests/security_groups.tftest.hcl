@@ -1,0 +1,106 @@
+mock_provider "aws" {
+  source = "../../tests/mocks"
+}
+
+override_resource {
+  target = aws_security_group.alb
+  values = { id = "alb" }
+}
+
+override_resource {
+  target = aws_security_group.service
+  values = { id = "service" }
+}
+
+override_resource {
+  target = aws_security_group.admin
+  values = { id = "admin" }
+}
+
+override_resource {
+  target = aws_security_group.database
+  values = { id = "database" }
+}
+
+variables {
+  name   = "settlement-test"
+  vpc_id = "vpc-0123456789abcdef0"
+}
+
+# All rules there are, as "<security group> ◀ or ▶ <peer> : <port>".
+run "whole_chain" {
+  assert {
+    condition = toset([
+      for rule in concat(
+        values(aws_vpc_security_group_ingress_rule.alb_from_clients),
+        [aws_vpc_security_group_ingress_rule.service_from_alb],
+        values(aws_vpc_security_group_ingress_rule.database_from_tasks),
+      ) : "${rule.security_group_id} ◀ ${coalesce(rule.cidr_ipv4, rule.referenced_security_group_id)} : ${rule.ip_protocol} ${rule.from_port}-${rule.to_port}"
+      ]) == toset([
+      "alb ◀ 0.0.0.0/0 : tcp 80-80",
+      "service ◀ alb : tcp 8000-8000",
+      "database ◀ service : tcp 5432-5432",
+      "database ◀ admin : tcp 5432-5432",
+    ])
+    error_message = "Who may come in is not the chain of requirement A5."
+  }
+
+  assert {
+    condition = toset([
+      for rule in concat(
+        [aws_vpc_security_group_egress_rule.alb_to_service],
+        values(aws_vpc_security_group_egress_rule.tasks_to_database),
+        values(aws_vpc_security_group_egress_rule.tasks_to_apis),
+      ) : "${rule.security_group_id} ▶ ${coalesce(rule.cidr_ipv4, rule.referenced_security_group_id)} : ${rule.ip_protocol} ${rule.from_port}-${rule.to_port}"
+      ]) == toset([
+      "alb ▶ service : tcp 8000-8000",
+      "service ▶ database : tcp 5432-5432",
+      "service ▶ 0.0.0.0/0 : tcp 443-443",
+      "admin ▶ database : tcp 5432-5432",
+      "admin ▶ 0.0.0.0/0 : tcp 443-443",
+    ])
+    error_message = "Who may go out is not the chain of requirement A5."
+  }
+
+  assert {
+    condition = (
+      output.alb_id == "alb" && output.service_id == "service"
+      && output.admin_id == "admin" && output.database_id == "database"
+    )
+    error_message = "An output names the wrong security group."
+  }
+}
+
+run "https_opens_443_for_the_same_clients" {
+  variables {
+    https_enabled = true
+    client_cidrs  = ["203.0.113.0/24", "198.51.100.0/24"]
+  }
+
+  assert {
+    condition = toset([for rule in aws_vpc_security_group_ingress_rule.alb_from_clients : "${rule.cidr_ipv4}:${rule.from_port}"]) == toset([
+      "203.0.113.0/24:80", "203.0.113.0/24:443", "198.51.100.0/24:80", "198.51.100.0/24:443",
+    ])
+    error_message = "HTTPS must open 443 beside 80, for the given clients only."
+  }
+}
+
+run "client_cidrs_with_host_bits_are_refused" {
+  command = plan
+
+  variables {
+    client_cidrs = ["203.0.113.7/24"]
+  }
+
+  expect_failures = [var.client_cidrs]
+}
+
+run "no_client_cidr_is_refused" {
+  command = plan
+
+  variables {
+    client_cidrs = []
+  }
+
+  expect_failures = [var.client_cidrs]
+}

@@ -1,0 +1,173 @@
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  app_name    = "settlement"
+  environment = "test"
+  account_id  = "123456789012"
+}
+
+run "defaults" {
+  assert {
+    condition = (
+      output.name_prefix == "settlement-test" && output.cluster_name == "settlement-test" && output.service_name == "settlement-test"
+      && output.service_family == "settlement-test" && output.admin_family == "settlement-test-admin"
+      && output.container_name == "api" && output.container_port == 8000 && output.cpu_architecture == "X86_64"
+      && output.log_group_name == "/ecs/settlement-test" && output.admin_log_group_name == "/ecs/settlement-test-admin"
+      && output.region == "ap-northeast-2" && output.account_id == "123456789012"
+    )
+    error_message = "Names that a release reads."
+  }
+
+  assert {
+    condition = output.database == {
+      host                = "mock.rds.amazonaws.com"
+      port                = 5432
+      name                = "settlement"
+      master_secret_arn   = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:rds!db-mock"
+      max_connections     = 210
+      instance_identifier = "settlement-test"
+    }
+    error_message = "What a release and the alarms read of the database."
+  }
+
+  assert {
+    condition = output.scalable_target == {
+      resource_id        = "service/settlement-test/settlement-test"
+      service_namespace  = "ecs"
+      scalable_dimension = "ecs:service:DesiredCount"
+      min_capacity       = 2
+      max_capacity       = 4
+    }
+    error_message = "What a release reads of the scalable target."
+  }
+
+  assert {
+    condition = (
+      output.alb_dns_name == "mock.elb.amazonaws.com" && output.public_url == "http://mock.elb.amazonaws.com"
+      && length(output.private_subnet_ids) == 3
+      && length(output.service_security_group_ids) == 1 && length(output.admin_security_group_ids) == 1
+      && output.service_security_group_ids != output.admin_security_group_ids
+    )
+    error_message = "Where the service is."
+  }
+}
+
+run "https_by_zone_and_name" {
+  variables {
+    hosted_zone_id = "Z0123456789ABCDEFGHIJ"
+    domain_name    = "settlement.example.com"
+  }
+
+  assert {
+    condition     = output.public_url == "https://settlement.example.com"
+    error_message = "With a zone and a name, clients call the name by https."
+  }
+}
+
+run "public_url_wins_where_given" {
+  variables {
+    public_url = "http://127.0.0.1:8080"
+  }
+
+  assert {
+    condition     = output.public_url == "http://127.0.0.1:8080"
+    error_message = "A given public_url is the address."
+  }
+}
+
+# 4 tasks × 200 % × 2 workers × (5 + 5) + 5 = 165 connections; 80 % of 207 is 165.6, of 206 is 164.8.
+run "pool_budget_that_just_fits_is_planned" {
+  command = plan
+
+  variables {
+    database_max_connections = 207
+  }
+}
+
+run "pool_budget_that_just_exceeds_is_refused" {
+  command = plan
+
+  variables {
+    database_max_connections = 206
+  }
+
+  expect_failures = [var.database_max_connections]
+}
+
+# Of 5 tasks at 150 %, ECS runs 7: 7 × 2 × 10 + 5 = 145; 80 % of 182 is 145.6.
+run "pool_budget_counts_whole_tasks" {
+  command = plan
+
+  variables {
+    service_max_tasks          = 5
+    deployment_maximum_percent = 150
+    database_max_connections   = 182
+  }
+}
+
+run "zone_that_the_account_lacks_is_refused" {
+  command = plan
+
+  variables {
+    availability_zones = ["ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2z"]
+  }
+
+  expect_failures = [data.aws_availability_zones.available]
+}
+
+run "values_of_a_wrong_form_are_refused" {
+  command = plan
+
+  variables {
+    app_name         = "Settlement"
+    region           = "Seoul"
+    account_id       = "12345"
+    public_url       = "settlement.example.com/"
+    app_workers      = 0
+    app_pool_size    = 0
+    app_max_overflow = -1
+  }
+
+  expect_failures = [
+    var.app_name,
+    var.region,
+    var.account_id,
+    var.public_url,
+    var.app_workers,
+    var.app_pool_size,
+    var.app_max_overflow,
+  ]
+}
+
+run "values_that_depend_on_others_are_refused" {
+  command = plan
+
+  variables {
+    environment        = "Test_1"
+    availability_zones = ["ap-northeast-2a"]
+  }
+
+  expect_failures = [var.environment, var.availability_zones]
+}
+
+run "name_that_is_too_long_is_refused" {
+  command = plan
+
+  variables {
+    environment = "production-of-asia"
+  }
+
+  expect_failures = [var.environment]
+}
+
+run "certificate_without_a_name_is_refused" {
+  command = plan
+
+  variables {
+    certificate_arn = "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
+  }
+
+  expect_failures = [var.certificate_arn]
+}

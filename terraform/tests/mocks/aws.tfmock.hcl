@@ -1,0 +1,68 @@
+# What AWS would answer, for `terraform test`, shared by the roots and the modules: only where an ARN, an ID or a
+# list of a certain form is needed. All else is a random word.
+
+mock_data "aws_availability_zones" {
+  defaults = {
+    names = ["ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2c", "ap-northeast-2d"]
+  }
+}
+
+mock_data "aws_iam_roles" {
+  defaults = { arns = [] }
+}
+
+mock_resource "aws_acm_certificate" {
+  defaults = {
+    arn = "arn:aws:acm:ap-northeast-2:123456789012:certificate/made"
+    domain_validation_options = [{
+      domain_name           = "settlement.example.com"
+      resource_record_name  = "_token.settlement.example.com"
+      resource_record_type  = "CNAME"
+      resource_record_value = "_answer.acm-validations.aws"
+    }]
+  }
+}
+
+mock_resource "aws_cloudwatch_log_group" {
+  defaults = { arn = "arn:aws:logs:ap-northeast-2:123456789012:log-group:mock" }
+}
+
+mock_resource "aws_db_instance" {
+  defaults = {
+    address            = "mock.rds.amazonaws.com"
+    port               = 5432
+    master_user_secret = [{ secret_arn = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:rds!db-mock" }]
+  }
+}
+
+mock_resource "aws_ecs_cluster" {
+  defaults = { arn = "arn:aws:ecs:ap-northeast-2:123456789012:cluster/mock" }
+}
+
+mock_resource "aws_ecs_task_definition" {
+  defaults = { arn = "arn:aws:ecs:ap-northeast-2:123456789012:task-definition/mock:1" }
+}
+
+mock_resource "aws_iam_role" {
+  defaults = { arn = "arn:aws:iam::123456789012:role/mock" }
+}
+
+mock_resource "aws_lb" {
+  defaults = {
+    arn      = "arn:aws:elasticloadbalancing:ap-northeast-2:123456789012:loadbalancer/app/mock/0123456789abcdef"
+    dns_name = "mock.elb.amazonaws.com"
+    zone_id  = "Z0MOCK"
+  }
+}
+
+mock_resource "aws_lb_target_group" {
+  defaults = { arn = "arn:aws:elasticloadbalancing:ap-northeast-2:123456789012:targetgroup/mock/0123456789abcdef" }
+}
+
+mock_resource "aws_s3_bucket" {
+  defaults = { arn = "arn:aws:s3:::mock" }
+}
+
+mock_resource "aws_secretsmanager_secret" {
+  defaults = { arn = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:mock" }
+}
