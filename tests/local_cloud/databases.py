@@ -1,0 +1,119 @@
+"""What the tests of RDS share: the images of the role, and a DB instance to look at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import yaml
+
+from roles.local_cloud.cloud import authority
+from roles.local_cloud.python import images
+from tests.local_cloud.conftest import REPOSITORY, RunningCloud, docker_client, wait_for
+
+ENGINE = {
+    "Engine": "postgres",
+    "EngineVersion": "17",
+    "DBInstanceClass": "db.t4g.micro",
+    "AllocatedStorage": 20,
+    "MasterUsername": "settlement_master",
+    "DBName": "settlement",
+    "Port": 5432,
+}
+
+
+def image_settings() -> images.ImageSettings:
+    """The role's own defaults."""
+    defaults = yaml.safe_load((REPOSITORY / "roles/local_cloud/defaults/main.yml").read_text())
+    return images.ImageSettings(
+        prefix=defaults["local_cloud_image_prefix"],
+        public=defaults["local_cloud_public_images"],
+        suite=defaults["local_cloud_debian_suite"],
+        mirror=defaults["local_cloud_debian_mirror"],
+        registry_timeout=defaults["local_cloud_registry_timeout_seconds"],
+    )
+
+
+def ensure_images(scratch: Path) -> None:
+    """Pull or make the images once per machine, as `make deploy` does."""
+    client = docker_client()
+    try:
+        if images.find(client, image_settings()) is None:
+            images.prepare(client, image_settings(), scratch, print)
+    finally:
+        client.close()
+
+
+def describe(cloud: RunningCloud, identifier: str) -> dict[str, Any]:
+    answer = cloud.client("rds").describe_db_instances(DBInstanceIdentifier=identifier)
+    instance: dict[str, Any] = answer["DBInstances"][0]
+    return instance
+
+
+def wait_until_available(cloud: RunningCloud, identifier: str) -> dict[str, Any]:
+    def available() -> dict[str, Any] | None:
+        instance = describe(cloud, identifier)
+        assert instance["DBInstanceStatus"] != "failed"
+        return instance if instance["DBInstanceStatus"] == "available" else None
+
+    instance: dict[str, Any] = wait_for(available, what=f"{identifier} is available")
+    return instance
+
+
+def create(cloud: RunningCloud, identifier: str, **settings: Any) -> dict[str, Any]:
+    """A DB instance whose password RDS manages, available."""
+    cloud.client("rds").create_db_instance(
+        DBInstanceIdentifier=identifier, **{**ENGINE, "ManageMasterUserPassword": True, **settings}
+    )
+    return wait_until_available(cloud, identifier)
+
+
+def delete(cloud: RunningCloud, identifier: str) -> None:
+    cloud.client("rds").delete_db_instance(DBInstanceIdentifier=identifier, SkipFinalSnapshot=True)
+
+
+def secret(cloud: RunningCloud, instance: dict[str, Any]) -> dict[str, str]:
+    """The content of the instance's master secret."""
+    value = cloud.client("secretsmanager").get_secret_value(SecretId=instance["MasterUserSecret"]["SecretArn"])
+    content: dict[str, str] = json.loads(value["SecretString"])
+    return content
+
+
+@contextmanager
+def connect(cloud: RunningCloud, instance: dict[str, Any], **options: Any) -> Iterator[Any]:
+    """A cursor of the master user, by the published endpoint, with ``sslmode=verify-full`` unless told otherwise."""
+    credentials = secret(cloud, instance)
+    connection = psycopg2.connect(
+        **{
+            "host": instance["Endpoint"]["Address"],
+            "port": instance["Endpoint"]["Port"],
+            "dbname": instance["DBName"],
+            "user": credentials["username"],
+            "password": credentials["password"],
+            "sslmode": "verify-full",
+            "sslrootcert": str(authority.certificate_file(cloud.config)),
+            "connect_timeout": 5,
+            **options,
+        }
+    )
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            yield cursor
+    finally:
+        connection.close()
+
+
+def show(cursor: Any, name: str) -> str:
+    cursor.execute(f'SHOW "{name}"' if "." not in name else f"SHOW {name}")
+    value: str = cursor.fetchone()[0]
+    return value
+
+
+def container_of(cloud: RunningCloud, identifier: str) -> Any:
+    (container,) = cloud.containers(f"db_id={identifier}")
+    return container

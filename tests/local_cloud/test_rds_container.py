@@ -1,0 +1,116 @@
+"""roles/local_cloud/cloud/patches/rds_container.py, with a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg2
+import pytest
+
+from tests.local_cloud import databases
+from tests.local_cloud.conftest import RunningCloud, docker_client
+
+pytestmark = pytest.mark.local_cloud
+
+
+@pytest.fixture(scope="module")
+def cloud(start_cloud: Callable[..., RunningCloud], tmp_path_factory: pytest.TempPathFactory) -> RunningCloud:
+    databases.ensure_images(tmp_path_factory.mktemp("images"))
+    return start_cloud(database={"persist": True})
+
+
+@pytest.fixture(scope="module")
+def instance(cloud: RunningCloud) -> Iterator[dict[str, Any]]:
+    yield databases.create(cloud, "private")
+    databases.delete(cloud, "private")
+
+
+def test_endpoint_is_an_address_of_the_network_on_the_port_asked_for(
+    cloud: RunningCloud, instance: dict[str, Any]
+) -> None:
+    attributes = databases.container_of(cloud, "private").attrs
+    assert instance["Endpoint"]["Port"] == 5432
+    networks = attributes["NetworkSettings"]["Networks"]
+    assert [networks[cloud.config.network_name]["IPAddress"]] == [instance["Endpoint"]["Address"]]
+    assert list(networks) == [cloud.config.network_name]
+    assert not any((attributes["NetworkSettings"]["Ports"] or {}).values()), "nothing is published on this machine"
+
+
+def test_certificate_names_the_endpoint(cloud: RunningCloud, instance: dict[str, Any]) -> None:
+    with databases.connect(cloud, instance, sslmode="verify-full") as cursor:
+        cursor.execute("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+        assert cursor.fetchone() == (True,)
+
+
+def test_plain_connections_are_refused(cloud: RunningCloud, instance: dict[str, Any]) -> None:
+    with (
+        pytest.raises(psycopg2.OperationalError, match="no encryption"),
+        databases.connect(cloud, instance, sslmode="disable"),
+    ):
+        pass
+
+
+def test_master_user_is_no_superuser_but_may_end_sessions(cloud: RunningCloud, instance: dict[str, Any]) -> None:
+    with databases.connect(cloud, instance) as cursor:
+        cursor.execute(
+            "SELECT rolsuper, rolcreaterole, pg_has_role('pg_signal_backend', 'member'),"
+            " pg_has_role('pg_use_reserved_connections', 'member') FROM pg_roles WHERE rolname = current_user"
+        )
+        assert cursor.fetchone() == (False, True, True, True)
+        cursor.execute("CREATE ROLE app LOGIN")
+        cursor.execute("GRANT CONNECT ON DATABASE settlement TO app")
+        cursor.execute("ALTER ROLE app SET statement_timeout = '5s'")
+
+
+def test_passwords_are_in_no_environment_command_or_log(cloud: RunningCloud, instance: dict[str, Any]) -> None:
+    container = databases.container_of(cloud, "private")
+    password = databases.secret(cloud, instance)["password"]
+    assert password not in str(container.attrs)
+    assert password not in container.logs().decode()
+    assert password not in cloud.config.log_file.read_text()
+    assert password not in str(container.top())
+
+
+def test_data_survives_a_reboot_and_dies_with_the_instance(cloud: RunningCloud) -> None:
+    instance = databases.create(cloud, "mortal")
+    with databases.connect(cloud, instance) as cursor:
+        cursor.execute("CREATE TABLE kept (x int)")
+    cloud.client("rds").reboot_db_instance(DBInstanceIdentifier="mortal")
+    rebooted = databases.wait_until_available(cloud, "mortal")
+    assert rebooted["Endpoint"] == instance["Endpoint"]
+    with databases.connect(cloud, rebooted) as cursor:
+        cursor.execute("SELECT count(*) FROM kept")
+        assert cursor.fetchone() == (0,)
+    databases.delete(cloud, "mortal")
+    mine = {"label": f"settlement.local={cloud.config.instance}"}
+    volumes = [volume.name for volume in docker_client().volumes.list(filters=mine)]
+    assert not [name for name in volumes if "mortal" in name]
+
+    again = databases.create(cloud, "mortal")
+    with databases.connect(cloud, again) as cursor:
+        cursor.execute("SELECT to_regclass('kept')")
+        assert cursor.fetchone() == (None,)
+    databases.delete(cloud, "mortal")
+
+
+def test_address_and_authority_outlive_the_cloud(start_cloud: Callable[..., RunningCloud]) -> None:
+    cloud = start_cloud(database={"persist": True}, persist_state=True)
+    instance = databases.create(cloud, "lasting")
+    with databases.connect(cloud, instance) as cursor:
+        cursor.execute("CREATE TABLE kept (x int)")
+    assert cloud.command("--stop").returncode == 0
+    assert cloud.command("--detach").returncode == 0
+    restored = databases.wait_until_available(cloud, "lasting")
+    assert restored["Endpoint"] == instance["Endpoint"]
+
+    def kept() -> bool:
+        try:
+            with databases.connect(cloud, restored) as cursor:
+                cursor.execute("SELECT count(*) FROM kept")
+                return bool(cursor.fetchone() == (0,))
+        except psycopg2.OperationalError:  # still starting
+            return False
+
+    databases.wait_for(kept, what="the restored database answers with its data")
+    databases.delete(cloud, "lasting")
