@@ -1,0 +1,117 @@
+"""Terraform's own checks over every root and module: formatted, valid, and `terraform test` with a mocked provider.
+
+Nothing is created and no AWS account is needed. Terraform must find the provider hashicorp/aws: in the registry, or
+in a mirror that the CLI configuration (`TF_CLI_CONFIG_FILE`) names. It works on a copy, so that no lock file is left
+in the working tree, and two directories at a time: a run is bound by one core.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[2] / "terraform"
+ROOTS = (".", "account")
+MODULES = tuple(sorted(f"modules/{path.name}" for path in (SOURCE / "modules").iterdir()))
+TIMEOUT_SECONDS = 300
+
+
+class TerraformError(Exception):
+    """A Terraform command failed; the message is the command and all that it printed."""
+
+
+def run_terraform(directory: Path, *arguments: str) -> str:
+    """Run one Terraform command and return its output.
+
+    Raises:
+        TerraformError: the command failed, or there is no Terraform.
+    """
+    terraform = shutil.which("terraform")
+    if terraform is None:
+        raise TerraformError("terraform is not on PATH: `make test` provides it")
+    environment = {
+        **os.environ,
+        "TF_DATA_DIR": str(directory / ".terraform"),
+        "TF_IN_AUTOMATION": "1",
+        "CHECKPOINT_DISABLE": "1",
+    }
+    done = subprocess.run(
+        [terraform, *arguments, "-no-color"],
+        cwd=directory,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise TerraformError(f"terraform {' '.join(arguments)} in {directory.name}:\n{done.stdout}")
+    return done.stdout
+
+
+def initialise_and_test(directory: Path, *, validate: bool) -> str:
+    """Run `init`, `validate` if asked, and `test` in a directory; return what `test` printed."""
+    run_terraform(directory, "init", "-backend=false", "-input=false")
+    if validate:
+        run_terraform(directory, "validate")
+    return run_terraform(directory, "test")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[str]]]:
+    """The output of each directory's run, by its path below `terraform/`; all are started at once."""
+    copy = tmp_path_factory.mktemp("terraform") / "terraform"
+    shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars*"))
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 2)) as pool:
+        # The longest first. A root's validation covers its modules.
+        yield {
+            path: pool.submit(initialise_and_test, copy / path, validate=path in ROOTS) for path in (*ROOTS, *MODULES)
+        }
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("path", [*ROOTS, *MODULES])
+def test_valid_and_passes_its_tests(path: str, results: dict[str, Future[str]]) -> None:
+    try:
+        output = results[path].result()
+    except TerraformError as error:
+        pytest.fail(str(error), pytrace=False)
+    assert re.search(r"^Success! [1-9]\d* passed, 0 failed", output, re.MULTILINE)
+
+
+def test_formatted() -> None:
+    try:
+        run_terraform(SOURCE, "fmt", "-check", "-recursive", "-diff")
+    except TerraformError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_module_is_whole(path: str) -> None:
+    module = SOURCE / path
+    missing = {"main.tf", "variables.tf", "outputs.tf", "versions.tf", "README.md"} - {
+        file.name for file in module.iterdir()
+    }
+    assert not missing
+    assert list((module / "tests").glob("*.tftest.hcl"))
+
+
+@pytest.mark.parametrize("path", [*ROOTS, *MODULES])
+def test_variables_and_outputs_are_described(path: str) -> None:
+    text = "\n".join((SOURCE / path / name).read_text(encoding="utf-8") for name in ("variables.tf", "outputs.tf"))
+    blocks = re.findall(r'^(?:variable|output) "(\w+)" \{\n(.*?)^\}', text, re.MULTILINE | re.DOTALL)
+    assert blocks
+    assert [name for name, body in blocks if not re.search(r'^  description += "', body, re.MULTILINE)] == []
+
+
+def test_who_may_reach_whom_is_in_one_module() -> None:
+    """The chain of requirement A5 is tested as a whole in `security_groups`; a rule elsewhere would escape that."""
+    rule = re.compile(r'resource "(?:aws_security_group_rule|aws_vpc_security_group_\w+_rule|aws_security_group)"')
+    modules = {path.parent.name for path in SOURCE.rglob("*.tf") if rule.search(path.read_text(encoding="utf-8"))}
+    assert modules == {"security_groups"}
