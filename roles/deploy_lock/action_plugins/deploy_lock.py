@@ -17,9 +17,9 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from roles.aws_session.module_utils.session import action_environment, aws_session
-from roles.deploy_lock.module_utils.heartbeat import Assignment
-from roles.deploy_lock.module_utils.lock import (
+from roles.aws_session.python.session import action_environment, aws_session
+from roles.deploy_lock.python.heartbeat import Assignment
+from roles.deploy_lock.python.lock import (
     Lock,
     LockError,
     LockHeld,
@@ -32,7 +32,7 @@ from roles.deploy_lock.module_utils.lock import (
     judge,
     orphans,
 )
-from roles.release_ledger.module_utils.ledger import actor
+from roles.release_ledger.python.ledger import actor
 
 DOCUMENTATION = """
 ---
@@ -133,11 +133,9 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
+        result: dict[str, Any] = super().run(tmp, task_vars)
         _, args = self.validate_argument_spec(ARGUMENTS)
-        store = LockStore(
-            aws_session(action_environment(self)).client("s3"), args["bucket"], args["environment_name"]
-        )
+        store = LockStore(aws_session(action_environment(self)).client("s3"), args["bucket"], args["environment_name"])
         # The worker that runs this action is a child of ansible-playbook, and that is who holds the lock.
         machine, pid = Machine.this(), os.getppid()
         holder = holder_of(machine, pid)
@@ -184,7 +182,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(
                 f"{args['environment_name']} is locked by {describe(refusal.lock, datetime.now(UTC))}. "
                 f"Wait for it to end; if you are sure that it is dead: {args['break_command']}"
-            ) from refusal
+            ) from None
         if acquired.lock is not mine:
             return {"changed": False, "state": "held", "msg": "this run holds the lock already"}
         _start_heartbeat(
@@ -227,8 +225,8 @@ class ActionModule(ActionBase):
 
 def _start_heartbeat(assignment: Assignment) -> None:
     """Start the child that renews the lock, in a session of its own so that no signal of the terminal reaches it."""
-    subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-m", "roles.deploy_lock.module_utils.heartbeat", assignment.to_argument()],
+    subprocess.Popen(
+        [sys.executable, "-m", "roles.deploy_lock.python.heartbeat", assignment.to_argument()],
         cwd=Path(__file__).parents[3],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -13,13 +13,14 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.aws_session.module_utils.session import action_environment, aws_session
-from roles.deploy_lock.module_utils.lock import LockError, LockStore, Machine, holder_of
-from roles.ecs_release.module_utils.definition import Image, Settings
-from roles.ecs_release.module_utils.plan import Plan
-from roles.ecs_release.module_utils.release import Clients, Context, Limits, ReleaseError, Releaser
-from roles.ecs_release.module_utils.rollout import ServiceError
-from roles.release_ledger.module_utils.ledger import Ledger, LedgerError, actor
+from roles.aws_session.python.session import action_environment, aws_session
+from roles.deploy_lock.python.lock import LockError, Machine, holder_of
+from roles.ecs_release.python.definition import Image, Settings
+from roles.ecs_release.python.plan import Plan
+from roles.ecs_release.python.release import Context, Limits, ReleaseError, Releaser
+from roles.ecs_release.python.rollout import ServiceError
+from roles.ecs_task.python.alive import sleep_with_parent
+from roles.release_ledger.python.ledger import LedgerError, actor
 
 DOCUMENTATION = """
 ---
@@ -144,7 +145,7 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
+        result: dict[str, Any] = super().run(tmp, task_vars)
         _, args = self.validate_argument_spec(ARGUMENTS)
         unknown = _unknown(args["stack"], args["image"])
         if unknown:
@@ -158,6 +159,8 @@ class ActionModule(ActionBase):
             phase: Callable[[Releaser, dict[str, Any]], dict[str, Any]] = getattr(self, f"_{args['phase']}")
             return result | {"plan": args["plan"]} | phase(releaser, args)
         except ReleaseError as error:
+            if error.evidence:
+                display.display(error.evidence, color="red")
             raise AnsibleActionFail(str(error), result={"reason": error.reason}) from error
         except (ServiceError, LedgerError, LockError, ClientError, BotoCoreError) as error:
             raise AnsibleActionFail(
@@ -192,18 +195,10 @@ class ActionModule(ActionBase):
         return {"changed": False}
 
     def _context(self, args: dict[str, Any]) -> Context:
-        session = aws_session(action_environment(self), str(args["stack"]["region"]))
         settings, image, environment = args["settings"], args["image"], args["environment_name"]
         return Context(
-            clients=Clients(
-                ecs=session.client("ecs"),
-                elbv2=session.client("elbv2"),
-                logs=session.client("logs"),
-                secretsmanager=session.client("secretsmanager"),
-                autoscaling=session.client("application-autoscaling"),
-            ),
-            ledger=Ledger(session.client("s3"), args["bucket"], environment),
-            lock=LockStore(session.client("s3"), args["bucket"], environment),
+            clients=aws_session(action_environment(self), str(args["stack"]["region"])),
+            bucket=args["bucket"],
             environment=environment,
             stack=args["stack"],
             settings=Settings(
@@ -224,6 +219,7 @@ class ActionModule(ActionBase):
             by=actor(os.environ, getpass.getuser(), socket.gethostname()),
             why=args["why"],
             say=display.display,
+            sleep=sleep_with_parent(),
             retry_command=f"make deploy ENV={environment}",
             logs_command=f"make logs ENV={environment}",
         )
@@ -239,6 +235,4 @@ def _unknown(stack: dict[str, Any], image: dict[str, Any]) -> str:
 
 def _strings(values: dict[str, Any]) -> dict[str, str]:
     """Environment values as ECS takes them: YAML's true is ``true``, not Python's ``True``."""
-    return {
-        str(name): str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()
-    }
+    return {str(name): str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()}

@@ -9,9 +9,9 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.aws_session.module_utils.session import action_environment, aws_session
-from roles.ecs_release.module_utils.rollout import ServiceError, Watch
-from roles.service_verify.module_utils.answers import Expected, ask_until_sure, is_ready
+from roles.aws_session.python.session import action_environment, aws_session
+from roles.ecs_release.python.rollout import ServiceError, Watch
+from roles.service_verify.python.answers import Expected, ask_until_sure, is_ready
 
 DOCUMENTATION = """
 ---
@@ -86,7 +86,7 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
+        result: dict[str, Any] = super().run(tmp, task_vars)
         _, args = self.validate_argument_spec(ARGUMENTS)
         stack, image = args["stack"], args["image"]
         url = str(stack.get("public_url", ""))
@@ -97,7 +97,9 @@ class ActionModule(ActionBase):
             display.display(message)
             return result | {"changed": False, "url": url, "msg": message}
         if not url or not image:
-            raise AnsibleActionFail(f"{args['environment_name']}: nothing to verify without Terraform outputs and image")
+            raise AnsibleActionFail(
+                f"{args['environment_name']}: nothing to verify without Terraform outputs and image"
+            )
         try:
             return result | {"changed": False, "url": url, **self._verify(args, stack, image, url)}
         except (ServiceError, ClientError, BotoCoreError) as error:

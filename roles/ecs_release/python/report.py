@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from roles.ecs_task.module_utils.tasks import Stop, describe_tasks, how_stopped, list_tasks, log_stream, tail
+from roles.ecs_task.python.tasks import Stop, describe_tasks, how_stopped, list_tasks, log_stream, tail
 
 EVENTS = 8
 STOPPED_TASKS = 3
@@ -28,18 +28,22 @@ class Report:
     next_command: str = ""
     notes: Sequence[str] = field(default_factory=tuple)
 
-    def text(self) -> str:
-        """The report for people; parts of which nothing is known are left out."""
-        lines = [self.title]
-        lines += _part("Stopped tasks", [f"{stop.task_id}: {stop}" for stop in self.stopped])
-        lines += _part(f"Last log lines of {self.log_of}", self.log_lines)
-        lines += _part("Targets that are not healthy", self.targets)
-        lines += _part("Service events", self.events)
-        lines += [*self.notes]
+    def summary(self) -> str:
+        """What happened, what serves now and what to type next, without the evidence."""
+        lines = [self.title, *self.notes]
         if self.serving:
             lines.append(f"What serves now: {self.serving}")
         if self.next_command:
             lines.append(f"Next: {self.next_command}")
+        return "\n".join(lines)
+
+    def evidence(self) -> str:
+        """What is known about the cause; parts of which nothing is known are left out."""
+        lines: list[str] = []
+        lines += _part("Stopped tasks", [f"{stop.task_id}: {stop}" for stop in self.stopped])
+        lines += _part(f"Last log lines of {self.log_of}", self.log_lines)
+        lines += _part("Targets that are not healthy", self.targets)
+        lines += _part("Service events", self.events)
         return "\n".join(lines)
 
 
@@ -72,16 +76,19 @@ def target_lines(elbv2: Any, target_group_arn: str) -> list[str]:
     """Targets that are not healthy, with the load balancer's reason."""
     answer = elbv2.describe_target_health(TargetGroupArn=target_group_arn)
     return [
-        f"{item['Target']['Id']}:{item['Target'].get('Port', '')} {item['TargetHealth']['State']}"
-        + "".join(f", {item['TargetHealth'][key]}" for key in ("Reason", "Description") if item["TargetHealth"].get(key))
-        for item in answer["TargetHealthDescriptions"]
-        if item["TargetHealth"]["State"] != "healthy"
+        ", ".join(
+            [f"{target['Id']}:{target.get('Port', '')} {health['State']}"]
+            + [health[key] for key in ("Reason", "Description") if health.get(key)]
+        )
+        for target, health in ((item["Target"], item["TargetHealth"]) for item in answer["TargetHealthDescriptions"])
+        if health["State"] != "healthy"
     ]
 
 
 def event_lines(service: Mapping[str, Any], since: datetime, newest: int = EVENTS) -> list[str]:
     """The service's own events since a moment, oldest first."""
-    events = [event for event in service.get("events", []) if event["createdAt"] >= since]
+    # ECS lists the newest first; a second may hold several.
+    events = [event for event in reversed(service.get("events", [])) if event["createdAt"] >= since]
     events.sort(key=lambda event: event["createdAt"])
     return [f"{event['createdAt']:%H:%M:%S} {event['message']}" for event in events[-newest:]]
 

@@ -187,9 +187,8 @@ def service_definition(stack: Mapping[str, Any], settings: Settings, image: Imag
     }
     container = _container_definition(stack, settings, image, environment, secrets, stack["log_group_name"])
     container["portMappings"] = [{"containerPort": int(stack["container_port"]), "protocol": "tcp"}]
-    return _definition(
-        stack, settings, container, stack["service_family"], stack["execution_role_arn"], stack["task_role_arn"]
-    )
+    roles = (stack["execution_role_arn"], stack["task_role_arn"])
+    return _definition(stack, settings, container, stack["service_family"], *roles)
 
 
 def admin_definition(stack: Mapping[str, Any], settings: Settings, image: Image) -> dict[str, Any]:
@@ -206,7 +205,12 @@ def admin_definition(stack: Mapping[str, Any], settings: Settings, image: Image)
     container = _container_definition(stack, settings, image, environment, secrets, stack["admin_log_group_name"])
     container["command"] = ["python", "-m", "settlement.admin", "prepare"]
     return _definition(
-        stack, settings, container, stack["admin_family"], stack["admin_execution_role_arn"], stack["admin_task_role_arn"]
+        stack,
+        settings,
+        container,
+        stack["admin_family"],
+        stack["admin_execution_role_arn"],
+        stack["admin_task_role_arn"],
     )
 
 

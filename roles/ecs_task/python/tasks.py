@@ -59,7 +59,8 @@ class Stop:
 
 def how_stopped(task: Mapping[str, Any], container: str) -> Stop:
     """Why a stopped task stopped, with the exit code of the container that matters."""
-    ours = next((item for item in task.get("containers", []) if item.get("name") == container), {})
+    containers: list[dict[str, Any]] = task.get("containers", [])
+    ours = next((item for item in containers if item.get("name") == container), {})
     code = task.get("stopCode", "")
     exit_code = ours.get("exitCode")
     return Stop(

@@ -24,7 +24,7 @@ class Expected:
     revision: int
 
     def mismatch(self, body: Mapping[str, Any]) -> str:
-        """How an answer differs, or an empty string. A field that the application does not know is null: no mismatch."""
+        """How an answer differs, or an empty string. Null is what the application does not know: no mismatch."""
         for name, wanted in (
             ("git_hash", self.git_hash),
             ("image_digest", self.image_digest),

@@ -1,4 +1,4 @@
-"""Renew a lock for as long as one process lives: ``python -m roles.deploy_lock.module_utils.heartbeat <json>``.
+"""Renew a lock for as long as one process lives: ``python -m roles.deploy_lock.python.heartbeat <json>``.
 
 A child of its own session, started by the ``deploy_lock`` action: it outlives the task that started it and is not
 hit by the Ctrl-C that ends the playbook. It ends by itself
@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from roles.aws_session.module_utils.session import aws_session
-from roles.deploy_lock.module_utils.lock import LockError, LockStore, Machine, holder_of
+from roles.aws_session.python.session import aws_session
+from roles.deploy_lock.python.lock import LockError, LockStore, Machine, holder_of
 
 #: How often to look whether the process lives. Cheap: one read in /proc.
 WATCH_SECONDS = 0.5

@@ -10,12 +10,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import cached_property
+from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from roles.deploy_lock.module_utils.lock import LockStore
-from roles.ecs_release.module_utils.definition import (
+from roles.deploy_lock.python.lock import LockStore
+from roles.ecs_release.python.definition import (
     Image,
     Settings,
     admin_definition,
@@ -23,8 +24,8 @@ from roles.ecs_release.module_utils.definition import (
     service_definition,
     tags,
 )
-from roles.ecs_release.module_utils.plan import Plan, Revision, Situation, decide
-from roles.ecs_release.module_utils.report import (
+from roles.ecs_release.python.plan import Plan, Revision, Situation, decide
+from roles.ecs_release.python.report import (
     STOPPED_TASKS,
     Report,
     event_lines,
@@ -33,9 +34,9 @@ from roles.ecs_release.module_utils.report import (
     stopped_tasks,
     target_lines,
 )
-from roles.ecs_release.module_utils.rollout import Deployment, Judgement, Snapshot, Verdict, Watch
-from roles.ecs_task.module_utils.tasks import OneOff, Runner, Stop, TaskError
-from roles.release_ledger.module_utils.ledger import (
+from roles.ecs_release.python.rollout import Deployment, Judgement, Snapshot, Verdict, Watch
+from roles.ecs_task.python.tasks import OneOff, Runner, Stop, TaskError
+from roles.release_ledger.python.ledger import (
     Event,
     Kind,
     Ledger,
@@ -53,11 +54,15 @@ PREPARE_COMMAND = ("python", "-m", "settlement.admin", "prepare")
 
 
 class ReleaseError(Exception):
-    """A release failed. The message is the report; ``reason`` is one line of it, for the ledger."""
+    """A release failed: what happened and what to do next, in few lines.
 
-    def __init__(self, message: str, reason: str) -> None:
+    ``reason`` is one line, for the ledger; ``evidence`` is what the screen shows of the cause.
+    """
+
+    def __init__(self, message: str, reason: str, evidence: str = "") -> None:
         super().__init__(message)
         self.reason = reason
+        self.evidence = evidence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,15 +76,10 @@ class Limits:
     log_grace: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Clients:
-    """The AWS clients that a release needs."""
+class Clients(Protocol):
+    """Where AWS clients come from, by boto3's names; each is made when it is first needed."""
 
-    ecs: Any
-    elbv2: Any
-    logs: Any
-    secretsmanager: Any
-    autoscaling: Any
+    def client(self, service: str) -> Any: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +87,7 @@ class Context:
     """Everything that stays the same from phase to phase. ``stack`` is the fact ``terraform_stack_outputs``."""
 
     clients: Clients
-    ledger: Ledger
-    lock: LockStore
+    bucket: str
     environment: str
     stack: Mapping[str, Any]
     settings: Settings
@@ -97,6 +96,7 @@ class Context:
     by: str
     why: str
     say: Say
+    sleep: Callable[[float], None]
     retry_command: str
     logs_command: str
 
@@ -118,15 +118,35 @@ class Releaser:
 
     def __init__(self, context: Context) -> None:
         self.c = context
-        self.watch = Watch(
-            context.clients.ecs,
-            context.clients.elbv2,
-            cluster=context.cluster,
-            service=context.service,
-            target_group_arn=str(context.stack["target_group_arn"]),
-            say=context.say,
-            poll_seconds=context.limits.poll,
+
+    @property
+    def ecs(self) -> Any:
+        return self.c.clients.client("ecs")
+
+    @property
+    def logs(self) -> Any:
+        return self.c.clients.client("logs")
+
+    @cached_property
+    def watch(self) -> Watch:
+        return Watch(
+            self.ecs,
+            self.c.clients.client("elbv2"),
+            cluster=self.c.cluster,
+            service=self.c.service,
+            target_group_arn=str(self.c.stack["target_group_arn"]),
+            say=self.c.say,
+            poll_seconds=self.c.limits.poll,
+            sleep=self.c.sleep,
         )
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.c.clients.client("s3"), self.c.bucket, self.c.environment)
+
+    @cached_property
+    def lock(self) -> LockStore:
+        return LockStore(self.c.clients.client("s3"), self.c.bucket, self.c.environment)
 
     # -- settle ------------------------------------------------------------------------------------------------
 
@@ -142,7 +162,9 @@ class Releaser:
         wanted = canonical(service_definition(self.c.stack, self.c.settings, self.c.image))
         primary = snapshot.primary
         if primary.rollout_state == "IN_PROGRESS" and not self._is_to_be_taken_up(primary, wanted, snapshot):
-            in_flight = f"a deployment of {primary.revision_name} that this run did not start is in flight ({primary.id})"
+            in_flight = (
+                f"a deployment of {primary.revision_name} that this run did not start is in flight ({primary.id})"
+            )
             if preview:
                 self.c.say(f"{in_flight}: would wait for it to end")
                 return
@@ -160,7 +182,7 @@ class Releaser:
                 continue
             self.c.say(f"{'would settle' if preview else 'settled'} release {release.id}: {outcome}, {why}")
             if not preview:
-                self.c.ledger.append(self._event_of(release, outcome, why))
+                self.ledger.append(self._event_of(release, outcome, why))
 
     def _is_to_be_taken_up(self, primary: Deployment, wanted: Mapping[str, Any], snapshot: Snapshot) -> bool:
         """Whether a deployment in flight is the one wanted now, and not one of a definition that succeeded before."""
@@ -206,28 +228,31 @@ class Releaser:
 
     def register(self, plan: Plan, *, preview: bool = False) -> tuple[Plan, bool]:
         """Register what is missing of the two revisions; the plan with their ARNs, and whether one was."""
-        changed = False
-        for family, revision, definition in (
-            ("service", plan.revision, service_definition(self.c.stack, self.c.settings, self.c.image)),
-            ("admin", plan.admin_revision, admin_definition(self.c.stack, self.c.settings, self.c.image)),
-        ):
-            if revision:
-                self.c.say(f"nothing to register: {_name(revision)} is what is wanted")
-                continue
-            changed = True
-            if preview:
-                self.c.say(f"would register a revision of {definition['family']}")
-                continue
-            arn = self._register(definition)
-            self.c.say(f"registered {_name(arn)}")
-            plan = replace(plan, **{"revision" if family == "service" else "admin_revision": arn})
-        return plan, changed
+        service = self._registered(plan.revision, service_definition, preview)
+        admin = self._registered(plan.admin_revision, admin_definition, preview)
+        changed = plan.revision is None or plan.admin_revision is None
+        return replace(plan, revision=service, admin_revision=admin), changed
+
+    def _registered(
+        self,
+        revision: str | None,
+        render: Callable[[Mapping[str, Any], Settings, Image], dict[str, Any]],
+        preview: bool,
+    ) -> str | None:
+        if revision:
+            self.c.say(f"nothing to register: {_name(revision)} is what is wanted")
+            return revision
+        definition = render(self.c.stack, self.c.settings, self.c.image)
+        if preview:
+            self.c.say(f"would register a revision of {definition['family']}")
+            return None
+        arn = self._register(definition)
+        self.c.say(f"registered {_name(arn)}")
+        return arn
 
     def _register(self, definition: Mapping[str, Any]) -> str:
         try:
-            answer = self.c.clients.ecs.register_task_definition(
-                **definition, tags=tags(self.c.image, self.c.environment)
-            )
+            answer = self.ecs.register_task_definition(**definition, tags=tags(self.c.image, self.c.environment))
         except ClientError as error:
             raise ReleaseError(
                 f"{self.c.environment}: ECS refused the task definition of {definition['family']}: {error}",
@@ -251,11 +276,12 @@ class Releaser:
             return True
         self.c.say(f"preparing the database: {plan.prepare}")
         runner = Runner(
-            self.c.clients.ecs,
-            self.c.clients.logs,
+            self.ecs,
+            self.logs,
             self.c.say,
             poll_seconds=self.c.limits.poll,
             log_grace_seconds=self.c.limits.log_grace,
+            sleep=self.c.sleep,
         )
         what = OneOff(
             cluster=self.c.cluster,
@@ -287,14 +313,14 @@ class Releaser:
             serving=self._serving_text(self.watch.snapshot()),
             next_command=self.c.retry_command,
         )
-        return ReleaseError(report.text(), f"prepare: {reason}")
+        return ReleaseError(report.summary(), f"prepare: {reason}", report.evidence())
 
     # -- update ------------------------------------------------------------------------------------------------
 
     def begin(self, plan: Plan) -> None:
         """Record that the release begins, before anything that clients could notice."""
         service = incarnation(self.watch.snapshot().service)
-        self.c.ledger.append(self._event(plan, service, Outcome.IN_PROGRESS, self.c.why))
+        self.ledger.append(self._event(plan, service, Outcome.IN_PROGRESS, self.c.why))
 
     def update(self, plan: Plan, holder: str | None, *, preview: bool = False) -> bool:
         """Point the service at the revision and see that deployment, and no other, to its end; whether it did.
@@ -310,7 +336,7 @@ class Releaser:
             target = _name(plan.revision) if plan.revision else "the revision to be registered"
             self.c.say(f"would update {self.c.service} to {target}{count} and watch that deployment to its end")
             return True
-        if holder is not None and not self.c.lock.owned_by(holder):
+        if holder is not None and not self.lock.owned_by(holder):
             raise ReleaseError(
                 f"{self.c.environment}: this run lost the deployment lock to another flow and stops before it updates "
                 f"the service. Nothing was changed.\nNext: make status ENV={self.c.environment}",
@@ -348,7 +374,7 @@ class Releaser:
         if plan.force:
             request["forceNewDeployment"] = True
         try:
-            service = self.c.clients.ecs.update_service(**request)["service"]
+            service = self.ecs.update_service(**request)["service"]
         except ClientError as error:
             raise ReleaseError(
                 f"{self.c.environment}: ECS refused to update {self.c.service}: {error}\nNext: {self.c.retry_command}",
@@ -371,17 +397,17 @@ class Releaser:
                 self.c.say(f"  a new task stopped: {stop.task_id}: {stop}")
 
     def _stopped(self, revision: str) -> list[Stop]:
-        return stopped_tasks(self.c.clients.ecs, self.c.cluster, self.c.service, revision, self.c.container)
+        return stopped_tasks(self.ecs, self.c.cluster, self.c.service, revision, self.c.container)
 
     def _failed(
         self, plan: Plan, deployment: Deployment, judgement: Judgement, snapshot: Snapshot, since: datetime
     ) -> ReleaseError:
         """Make the old version serve again, then tell what happened."""
         stops = failures_first(self._stopped(deployment.revision), STOPPED_TASKS)
-        targets = target_lines(self.c.clients.elbv2, str(self.c.stack["target_group_arn"]))
+        targets = target_lines(self.c.clients.client("elbv2"), str(self.c.stack["target_group_arn"]))
         notes: list[str] = []
         if plan.first:
-            self.c.clients.ecs.update_service(cluster=self.c.cluster, service=self.c.service, desiredCount=0)
+            self.ecs.update_service(cluster=self.c.cluster, service=self.c.service, desiredCount=0)
             notes.append("This was the first release: there is nothing to return to. The service has zero tasks again.")
         elif judgement.verdict is Verdict.TIMED_OUT:
             notes.append(self._stop(deployment, plan.previous_revision))
@@ -392,26 +418,27 @@ class Releaser:
                 notes.append(f"The rollback did not complete: {returned.reason or returned.verdict.name.lower()}.")
         else:
             snapshot = self.watch.snapshot()
-        revision = deployment.revision_name
+        what = f"{self.c.image.version} ({deployment.revision_name})"
         report = Report(
-            title=f"{self.c.environment}: the release of {self.c.image.version} ({revision}) failed: {judgement.reason}",
+            title=f"{self.c.environment}: the release of {what} failed: {judgement.reason}",
             stopped=stops,
             log_of=stops[-1].task_id if stops else "",
-            log_lines=log_tail(self.c.clients.ecs, self.c.clients.logs, stops[-1], self.c.container) if stops else (),
+            log_lines=log_tail(self.ecs, self.logs, stops[-1], self.c.container) if stops else (),
             targets=targets,
             events=event_lines(snapshot.service, since - timedelta(seconds=5)),
             notes=notes,
             serving=self._serving_text(snapshot),
             next_command=f"{self.c.logs_command} to read more; after a fix, {self.c.retry_command}",
         )
-        return ReleaseError(report.text(), f"{judgement.reason}{f' ({stops[-1]})' if stops else ''}")
+        reason = f"{judgement.reason}{f' ({stops[-1]})' if stops else ''}"
+        return ReleaseError(report.summary(), reason, report.evidence())
 
     def _stop(self, deployment: Deployment, previous_revision: str) -> str:
         """End a deployment that ran out of time by rolling it back; what was done.
 
         https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stop-service-deployment.html
         """
-        ecs = self.c.clients.ecs
+        ecs = self.ecs
         in_flight = ecs.list_service_deployments(
             cluster=self.c.cluster, service=self.c.service, status=["PENDING", "IN_PROGRESS"]
         )["serviceDeployments"]
@@ -432,7 +459,7 @@ class Releaser:
         """Record the success and set auto scaling's limits; whether the limits were changed."""
         if plan.needed and not preview:
             service = incarnation(self.watch.snapshot().service)
-            self.c.ledger.append(self._event(plan, service, Outcome.SUCCEEDED, self.c.why))
+            self.ledger.append(self._event(plan, service, Outcome.SUCCEEDED, self.c.why))
             self.c.say(f"recorded: {self.c.image.version} succeeded")
         elif plan.needed:
             self.c.say("would record the release in the ledger")
@@ -442,7 +469,7 @@ class Releaser:
         """Record that the release failed, and why."""
         if plan.needed:
             service = incarnation(self.watch.snapshot().service)
-            self.c.ledger.append(self._event(plan, service, Outcome.FAILED, reason))
+            self.ledger.append(self._event(plan, service, Outcome.FAILED, reason))
 
     def _set_limits(self, *, preview: bool) -> bool:
         """Register the scalable target's limits if they are not what the outputs say holds now."""
@@ -451,7 +478,8 @@ class Releaser:
             "ServiceNamespace": str(target["service_namespace"]),
             "ScalableDimension": str(target["scalable_dimension"]),
         }
-        found = self.c.clients.autoscaling.describe_scalable_targets(
+        autoscaling = self.c.clients.client("application-autoscaling")
+        found = autoscaling.describe_scalable_targets(
             ServiceNamespace=name["ServiceNamespace"],
             ScalableDimension=name["ScalableDimension"],
             ResourceIds=[str(target["resource_id"])],
@@ -464,7 +492,7 @@ class Releaser:
             return False
         self.c.say(f"{'would set' if preview else 'set'} auto scaling's limits to {limits} (were: {_limits(current)})")
         if not preview:
-            self.c.clients.autoscaling.register_scalable_target(
+            autoscaling.register_scalable_target(
                 **name, ResourceId=str(target["resource_id"]), MinCapacity=wanted[0], MaxCapacity=wanted[1]
             )
         return True
@@ -472,12 +500,12 @@ class Releaser:
     # -- what the phases share -----------------------------------------------------------------------------------
 
     def _definition(self, arn: str) -> dict[str, Any]:
-        return canonical(self.c.clients.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"])
+        return canonical(self.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"])
 
     def _latest(self, family: str) -> Revision | None:
         """The newest ACTIVE revision of a family; None when it has none."""
         try:
-            definition = self.c.clients.ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
+            definition = self.ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
         except ClientError as error:
             # ECS says so of an unknown family: ClientException, "Unable to describe task definition."
             if error.response["Error"]["Code"] == "ClientException":
@@ -486,11 +514,13 @@ class Releaser:
         return Revision(definition["taskDefinitionArn"], canonical(definition))
 
     def _releases(self, snapshot: Snapshot) -> list[Release]:
-        return of_service(self.c.ledger.releases(), incarnation(snapshot.service))
+        return of_service(self.ledger.releases(), incarnation(snapshot.service))
 
     def _app_secret_has_value(self) -> bool:
         """Whether a current version exists; the value itself is not read."""
-        answer = self.c.clients.secretsmanager.describe_secret(SecretId=self.c.stack["app_database_secret_arn"])
+        answer = self.c.clients.client("secretsmanager").describe_secret(
+            SecretId=self.c.stack["app_database_secret_arn"]
+        )
         return any("AWSCURRENT" in stages for stages in (answer.get("VersionIdsToStages") or {}).values())
 
     def _serving_text(self, snapshot: Snapshot) -> str:

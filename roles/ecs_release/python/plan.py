@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from roles.ecs_release.module_utils.definition import differences
-from roles.ecs_release.module_utils.rollout import Deployment
-from roles.release_ledger.module_utils.ledger import Outcome, Release, serving
+from roles.ecs_release.python.definition import differences
+from roles.ecs_release.python.rollout import Deployment
+from roles.release_ledger.python.ledger import Outcome, Release, serving
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,7 @@ def decide(situation: Situation, new_release: str) -> Plan:
         deployment=situation.primary.id if resumes else None,
         previous_revision=success.revision if success else "",
         previous_version=success.version if success else "",
-        changes=differences(
-            situation.running.canonical if _same_family(situation) else None, situation.wanted
-        ),
+        changes=differences(situation.running.canonical if _same_family(situation) else None, situation.wanted),
     )
 
 
@@ -146,5 +144,3 @@ def _prepare_reason(situation: Situation, success: Release | None, releasing: bo
 
 def _same_family(situation: Situation) -> bool:
     return situation.running.canonical.get("family") == situation.wanted.get("family")
-
-

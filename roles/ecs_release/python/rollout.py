@@ -86,6 +86,10 @@ class Snapshot:
                 return deployment
         raise ServiceError(f"the service {self.service['serviceName']} has no PRIMARY deployment")
 
+    def tasks_beside(self, deployment_id: str) -> int:
+        """Tasks that do not belong to this deployment and still run or start."""
+        return sum(item.tasks for item in self.deployments if item.id != deployment_id)
+
     def deployment(self, deployment_id: str) -> Deployment | None:
         return next((item for item in self.deployments if item.id == deployment_id), None)
 
@@ -117,8 +121,7 @@ def judge(snapshot: Snapshot, deployment_id: str) -> Judgement:
             Verdict.REPLACED,
             f"another deployment ({primary.id}, {primary.revision_name}) took the place of {deployment_id}",
         )
-    left = sum(item.tasks for item in snapshot.deployments if item.id != deployment_id)
-    if ours.rollout_state == "COMPLETED" and left == 0:
+    if ours.rollout_state == "COMPLETED" and snapshot.tasks_beside(deployment_id) == 0:
         return Judgement(Verdict.COMPLETED, ours.reason)
     return Judgement(Verdict.WAIT)
 
@@ -214,6 +217,8 @@ class Watch:
         def look(snapshot: Snapshot) -> Judgement:
             primary = snapshot.primary
             if primary.revision == than or primary.rollout_state == "IN_PROGRESS":
+                return Judgement(Verdict.WAIT)
+            if primary.rollout_state == "COMPLETED" and snapshot.tasks_beside(primary.id):
                 return Judgement(Verdict.WAIT)
             verdict = Verdict.COMPLETED if primary.rollout_state == "COMPLETED" else Verdict.FAILED
             return Judgement(verdict, primary.reason)

@@ -1,0 +1,201 @@
+"""What runs, since when, by whom: gathered from ECS, the load balancer, the ledger and the lock; then put as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from roles.deploy_lock.python.lock import Lock, LockStore, Machine, State, describe, judge
+from roles.ecs_release.python.release import incarnation
+from roles.ecs_release.python.rollout import Snapshot, Watch
+from roles.ecs_task.python.tasks import describe_tasks, list_tasks
+from roles.release_ledger.python.ledger import (
+    Ledger,
+    Release,
+    as_row,
+    of_service,
+    previous_success,
+    serving,
+)
+
+
+class Clients(Protocol):
+    """Where AWS clients come from, by boto3's names."""
+
+    def client(self, service: str) -> Any: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One task of the service. ``target`` is the load balancer's word on it."""
+
+    id: str
+    revision: str
+    status: str
+    started: str | None
+    address: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """All that ``make status`` shows; `as_row` gives it as plain JSON values."""
+
+    environment: str
+    url: str
+    service: str
+    version: str | None
+    digest: str | None
+    revision: str
+    since: str | None
+    by: str | None
+    rollout: str
+    desired: int
+    tasks: list[Task]
+    lock: str | None
+    max_connections: int
+    rollback_to: str | None
+    releases: list[dict[str, Any]]
+    warnings: list[str]
+
+    def as_row(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def gather(
+    clients: Clients,
+    stack: Mapping[str, Any],
+    *,
+    environment: str,
+    bucket: str,
+    stale_after: timedelta,
+    newest: int,
+    machine: Machine,
+    now: datetime,
+) -> Status:
+    """Ask everything, what is independent at the same time.
+
+    Raises:
+        ServiceError: there is no such service.
+        LedgerError, LockError, botocore's errors: something did not answer.
+    """
+    ecs, elbv2, s3 = clients.client("ecs"), clients.client("elbv2"), clients.client("s3")
+    cluster, service = str(stack["cluster_name"]), str(stack["service_name"])
+    target_group = str(stack["target_group_arn"])
+    watch = Watch(ecs, elbv2, cluster=cluster, service=service, target_group_arn=target_group, say=lambda _: None)
+    with ThreadPoolExecutor(5) as pool:
+        snapshot_ = pool.submit(watch.snapshot)
+        releases_ = pool.submit(Ledger(s3, bucket, environment).releases, newest)
+        lock_ = pool.submit(LockStore(s3, bucket, environment).read)
+        tasks_ = pool.submit(lambda: describe_tasks(ecs, cluster, list_tasks(ecs, cluster, serviceName=service)))
+        targets_ = pool.submit(elbv2.describe_target_health, TargetGroupArn=target_group)
+        snapshot, releases = snapshot_.result(), releases_.result()
+        lock, _ = lock_.result()
+        tasks = [_task(task, _target_states(targets_.result())) for task in tasks_.result()]
+    primary = snapshot.primary
+    ours = of_service(releases, incarnation(snapshot.service))
+    current = next((item for item in reversed(ours) if item.revision == primary.revision), None)
+    back = previous_success(ours)
+    return Status(
+        environment=environment,
+        url=str(stack["public_url"]),
+        service=f"{cluster}/{service}",
+        version=current.version if current else None,
+        digest=current.digest if current else None,
+        revision=primary.revision_name,
+        since=_utc(current.ended) if current and current.ended else None,
+        by=current.by if current else None,
+        rollout=primary.rollout_state,
+        desired=snapshot.service["desiredCount"],
+        tasks=sorted(tasks, key=lambda task: (task.revision, task.id)),
+        lock=_lock_text(lock, machine, now, stale_after),
+        max_connections=int(stack["database"]["max_connections"]),
+        rollback_to=f"{back.version} ({back.revision_name})" if back else None,
+        releases=[as_row(release) for release in reversed(releases[-newest:])],
+        warnings=_warnings(snapshot, tasks, current, serving(ours)),
+    )
+
+
+def _task(task: Mapping[str, Any], targets: Mapping[str, str]) -> Task:
+    details = [detail for attachment in task.get("attachments", []) for detail in attachment.get("details", [])]
+    address = next((item["value"] for item in details if item["name"] == "privateIPv4Address"), "")
+    started = task.get("startedAt")
+    return Task(
+        id=task["taskArn"].rsplit("/", 1)[-1],
+        revision=task["taskDefinitionArn"].rsplit("/", 1)[-1],
+        status=task["lastStatus"],
+        started=_utc(started) if started else None,
+        address=address,
+        target=targets.get(address, "not registered"),
+    )
+
+
+def _target_states(answer: Mapping[str, Any]) -> dict[str, str]:
+    return {item["Target"]["Id"]: item["TargetHealth"]["State"] for item in answer["TargetHealthDescriptions"]}
+
+
+def _lock_text(lock: Lock | None, machine: Machine, now: datetime, stale_after: timedelta) -> str | None:
+    if lock is None or lock.released:
+        return None
+    dead = judge(lock, machine, "", now, stale_after) is State.DEAD
+    return describe(lock, now) + (" - dead: the next flow takes it over" if dead else "")
+
+
+def _warnings(snapshot: Snapshot, tasks: Sequence[Task], current: Release | None, success: Release | None) -> list[str]:
+    """What is not as it should be, in the order in which it matters."""
+    primary, desired = snapshot.primary, snapshot.service["desiredCount"]
+    found = []
+    if desired == 0:
+        found.append("the service has zero tasks: nothing serves")
+    elif not any(task.target == "healthy" for task in tasks):
+        found.append("no target is healthy: nothing serves")
+    if primary.rollout_state == "FAILED":
+        found.append(f"the rollout of {primary.revision_name} failed: {primary.reason}")
+    elif primary.rollout_state == "IN_PROGRESS":
+        found.append(f"a rollout of {primary.revision_name} is in progress")
+    if desired and current is None:
+        found.append(f"the ledger does not know {primary.revision_name}: it was not put there by a release")
+    elif success and success.revision != primary.revision:
+        found.append(f"the last success in the ledger is {success.revision_name}, and not what runs")
+    return found
+
+
+def text(status: Status) -> str:
+    """The status for people."""
+    since = f"since {status.since} by {status.by}" if status.since else "not recorded in the ledger"
+    lines = [
+        f"{status.environment}  {status.url}",
+        f"  version      {status.version or 'unknown'} ({status.revision}), {since}",
+        f"  digest       {status.digest or 'unknown'}",
+        f"  service      {status.service}: {len(status.tasks)} of {status.desired} tasks, "
+        f"rollout {status.rollout.lower().replace('_', ' ')}",
+        *(
+            f"    {task.id[:12]}  {task.revision:<24} {task.status.lower():<12} {task.address:<15} {task.target}"
+            for task in status.tasks
+        ),
+        f"  rollback to  {status.rollback_to or 'nothing: no earlier success'}",
+        f"  lock         {status.lock or 'free'}",
+        f"  database     {status.max_connections} connections at most",
+        "  releases" if status.releases else "  releases     none yet",
+        *(f"    {_release_line(row)}" for row in status.releases),
+        *(f"  ! {warning}" for warning in status.warnings),
+    ]
+    return "\n".join(lines)
+
+
+def _release_line(row: Mapping[str, Any]) -> str:
+    seconds = row["duration_seconds"]
+    took = f"{seconds:.0f} s" if seconds is not None else ""
+    why = f"  {row['why']}" if row["outcome"] not in ("succeeded", "in_progress") else ""
+    revision = row["revision"].rsplit("/", 1)[-1]
+    return (
+        f"{row['started'][:19].replace('T', ' ')}  {row['version']:<14} {revision:<24} "
+        f"{row['outcome']:<12} {took:>6}  {row['by']}{why}"
+    )
+
+
+def _utc(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
