@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 
 from tests.local_cloud import databases
-from tests.local_cloud.conftest import RunningCloud, docker_client
+from tests.local_cloud.conftest import RunningCloud, docker_client, wait_for
 
 pytestmark = pytest.mark.local_cloud
 
@@ -112,5 +112,5 @@ def test_address_and_authority_outlive_the_cloud(start_cloud: Callable[..., Runn
         except psycopg2.OperationalError:  # still starting
             return False
 
-    databases.wait_for(kept, what="the restored database answers with its data")
+    wait_for(kept, what="the restored database answers with its data")
     databases.delete(cloud, "lasting")

@@ -8,13 +8,13 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from roles.aws_session.module_utils.session import action_environment, aws_session
-from roles.image_build.module_utils import engine
-from roles.image_build.module_utils.flow import Flow, Settings
-from roles.image_build.module_utils.registry import Registry
-from roles.preflight.module_utils.arguments import argument_spec
-from roles.preflight.module_utils.endpoint import not_answering
-from roles.preflight.module_utils.problem import ProblemError
+from roles.aws_session.python.session import action_environment, aws_session
+from roles.image_build.python import engine
+from roles.image_build.python.flow import Flow, Settings
+from roles.image_build.python.registry import Registry
+from roles.preflight.python.arguments import argument_spec
+from roles.preflight.python.endpoint import not_answering
+from roles.preflight.python.problem import ProblemError
 
 DOCUMENTATION = r"""
 module: image_build

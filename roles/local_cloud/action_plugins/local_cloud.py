@@ -9,10 +9,10 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from roles.local_cloud.module_utils import environment
-from roles.local_cloud.module_utils.errors import LocalCloudError
-from roles.local_cloud.module_utils.images import ImageSettings
-from roles.local_cloud.module_utils.network import NetworkSpec
+from roles.local_cloud.python import environment
+from roles.local_cloud.python.errors import LocalCloudError
+from roles.local_cloud.python.images import ImageSettings
+from roles.local_cloud.python.network import NetworkSpec
 
 DOCUMENTATION = r"""
 name: local_cloud
@@ -147,7 +147,7 @@ _display = Display()
 
 
 class ActionModule(ActionBase):
-    """The thin entry; what happens is in `roles.local_cloud.module_utils.environment`."""
+    """The thin entry; what happens is in `roles.local_cloud.python.environment`."""
 
     _supports_check_mode = True
     _requires_connection = False
@@ -161,7 +161,7 @@ class ActionModule(ActionBase):
             act = environment.up if arguments["state"] == "up" else environment.down
             outcome = act(settings, lambda line: _display.display(f"  local cloud: {line}"), check=check)
         except LocalCloudError as error:
-            raise AnsibleActionFail(str(error)) from error
+            raise AnsibleActionFail(str(error)) from None  # or Ansible prints each cause again
         for action in outcome.actions if check else ():
             _display.display(f"  local cloud: would do: {action}")
         result: dict[str, Any] = {"changed": outcome.changed, "actions": outcome.actions}

@@ -18,9 +18,7 @@ from roles.local_cloud.cloud.config import CloudConfig, ConfigError
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m roles.local_cloud.cloud", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="JSON: see config.py")
-    parser.add_argument(
-        "--timeout", type=float, default=60.0, metavar="SECONDS", help="bound of --detach and --stop"
-    )
+    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="bound of --detach and --stop")
     verb = parser.add_mutually_exclusive_group()
     verb.add_argument(
         "--detach",
@@ -53,9 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(config: CloudConfig) -> None:
     from roles.local_cloud.cloud import server
 
-    logging.basicConfig(
-        level=config.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=config.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     server.run(config)
 
 

@@ -41,13 +41,11 @@ class AutoscalingServer:
         self._server = make_server(
             self._config.loopback_address,
             self._config.autoscaling_port,
-            application,  # type: ignore[arg-type]
+            application,
             threaded=True,
         )
         logging.getLogger("werkzeug").setLevel(logging.WARNING)
-        threading.Thread(
-            target=self._server.serve_forever, name="autoscaling-api", daemon=True
-        ).start()
+        threading.Thread(target=self._server.serve_forever, name="autoscaling-api", daemon=True).start()
         logger.info("Application Auto Scaling answers on port %d", self._config.autoscaling_port)
 
     def stop(self) -> None:

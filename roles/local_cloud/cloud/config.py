@@ -176,8 +176,6 @@ def _check_fields(cls: type[Any], values: Mapping[str, Any], *, prefix: str = ""
         if expected is not None and (wrong_bool or not isinstance(value, expected)):
             raise ConfigError(f"{prefix}{name}: expected {fields[name].type}, got {value!r}")
     for name, field in fields.items():
-        required = (
-            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        )
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in values:
             raise ConfigError(f"{prefix}{name}: required")

@@ -147,9 +147,7 @@ def _terminate(pid: int, *, timeout: float) -> None:
             return
         time.sleep(_POLL_SECONDS)
     os.kill(pid, signal.SIGKILL)
-    raise ControlError(
-        f"the local cloud (pid {pid}) did not stop within {timeout:.0f} s and was killed"
-    )
+    raise ControlError(f"the local cloud (pid {pid}) did not stop within {timeout:.0f} s and was killed")
 
 
 def _is_alive(pid: int) -> bool:

@@ -7,6 +7,7 @@ MiniStack reads its settings from the environment when it is imported, so
 from __future__ import annotations
 
 import importlib
+import json
 import os
 from importlib import metadata
 from typing import Any
@@ -56,13 +57,9 @@ def configure(config: CloudConfig) -> None:
     try:
         version = metadata.version("ministack")
     except metadata.PackageNotFoundError as error:
-        raise EmulatorError(
-            f"ministack is not installed; needed is ministack=={SUPPORTED_VERSION}"
-        ) from error
+        raise EmulatorError(f"ministack is not installed; needed is ministack=={SUPPORTED_VERSION}") from error
     if version != SUPPORTED_VERSION:
-        raise EmulatorError(
-            f"ministack {version} is installed, the patches need ministack=={SUPPORTED_VERSION}"
-        )
+        raise EmulatorError(f"ministack {version} is installed, the patches need ministack=={SUPPORTED_VERSION}")
     # A play's AWS_* variables point at this very emulator: they must neither choose its
     # credentials nor reach the functions that it starts.
     for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -83,3 +80,9 @@ def core(name: str) -> Any:
 def application() -> Any:
     """The module ``ministack.app``; its ``app`` is the ASGI application."""
     return importlib.import_module("ministack.app")
+
+
+def parse(body: bytes | str) -> dict[str, Any]:
+    """The JSON object in the body that an emulator's handler returned."""
+    document: dict[str, Any] = json.loads(body)
+    return document

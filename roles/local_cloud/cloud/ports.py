@@ -27,8 +27,7 @@ def check_free(address: str, port: int, purpose: str) -> None:
             if error.errno == errno.EADDRINUSE:
                 holder = find_listener(port) or "a process that cannot be seen from here"
                 raise AddressError(
-                    f"port {port} on {address} ({purpose}) is taken by {holder}: "
-                    "stop it, or choose another port"
+                    f"port {port} on {address} ({purpose}) is taken by {holder}: stop it, or choose another port"
                 ) from error
             if error.errno == errno.EADDRNOTAVAIL:
                 raise AddressError(

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from roles.local_cloud.cloud.config import CloudConfig
+
+if TYPE_CHECKING:
+    from roles.local_cloud.cloud.patches.target_health import TargetGroups
+    from roles.local_cloud.cloud.scheduler import ServiceScheduler
+    from roles.local_cloud.cloud.tasks import TaskStopper
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +25,13 @@ class Cloud:
     order once the API answers, ``at_stop`` hooks in reverse order before the
     emulator saves its state and removes its containers.
     """
+
+    target_groups: TargetGroups
+    """Set by the patch ``target_health``."""
+    task_stopper: TaskStopper
+    """Set by the patch ``task_stop``."""
+    scheduler: ServiceScheduler
+    """Set by the patch ``service_scheduler``."""
 
     def __init__(self, config: CloudConfig) -> None:
         self.config = config

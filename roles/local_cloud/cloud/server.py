@@ -40,12 +40,8 @@ def check_addresses(config: CloudConfig) -> None:
         ports.AddressError: see there.
     """
     ports.check_free(config.loopback_address, config.api_port, "the emulator's API")
-    ports.check_free(
-        config.gateway_address, config.api_port, f"the gateway of network {config.network_name}"
-    )
-    ports.check_free(
-        config.loopback_address, config.autoscaling_port, "the API of Application Auto Scaling"
-    )
+    ports.check_free(config.gateway_address, config.api_port, f"the gateway of network {config.network_name}")
+    ports.check_free(config.loopback_address, config.autoscaling_port, "the API of Application Auto Scaling")
     ports.check_free(config.loopback_address, config.load_balancer_port, "the load balancer")
 
 
@@ -100,7 +96,8 @@ async def _serve(config: CloudConfig) -> None:
         # whatever could start another container must have ended by then.
         await asyncio.to_thread(cloud.stop)
 
-    serving = asyncio.create_task(serve(gateway, hypercorn, shutdown_trigger=shutdown))
+    served: Any = gateway  # plain ASGI; hypercorn's own types are narrower
+    serving = asyncio.create_task(serve(served, hypercorn, shutdown_trigger=shutdown))
     starting = asyncio.create_task(_start(cloud, gateway))
     try:
         await asyncio.wait({serving, starting}, return_when=asyncio.FIRST_COMPLETED)

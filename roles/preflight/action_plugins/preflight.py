@@ -9,11 +9,11 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from roles.aws_session.module_utils.session import action_environment, aws_session
-from roles.preflight.module_utils import cloud, inventory, machine
-from roles.preflight.module_utils.arguments import argument_spec
-from roles.preflight.module_utils.endpoint import not_answering
-from roles.preflight.module_utils.report import Finding, failure, tree
+from roles.aws_session.python.session import action_environment, aws_session
+from roles.preflight.python import cloud, inventory, machine
+from roles.preflight.python.arguments import argument_spec
+from roles.preflight.python.endpoint import not_answering
+from roles.preflight.python.report import Finding, failure, tree
 
 DOCUMENTATION = r"""
 module: preflight

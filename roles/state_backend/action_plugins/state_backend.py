@@ -7,11 +7,11 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from roles.aws_session.module_utils.session import action_environment, aws_session
-from roles.preflight.module_utils.arguments import argument_spec
-from roles.preflight.module_utils.endpoint import not_answering
-from roles.preflight.module_utils.problem import ProblemError
-from roles.state_backend.module_utils import bucket, service_linked_roles
+from roles.aws_session.python.session import action_environment, aws_session
+from roles.preflight.python.arguments import argument_spec
+from roles.preflight.python.endpoint import not_answering
+from roles.preflight.python.problem import ProblemError
+from roles.state_backend.python import bucket, service_linked_roles
 
 DOCUMENTATION = r"""
 module: state_backend

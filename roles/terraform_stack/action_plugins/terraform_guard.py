@@ -12,9 +12,9 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from roles.aws_session.module_utils.session import action_environment
-from roles.terraform_stack.module_utils.plan import read_plan, refusals
-from roles.terraform_stack.module_utils.workspace import FINGERPRINT, LOCK_FILE
+from roles.aws_session.python.session import action_environment
+from roles.terraform_stack.python.plan import read_plan, refusals
+from roles.terraform_stack.python.workspace import FINGERPRINT, LOCK_FILE
 
 DOCUMENTATION = r"""
 module: terraform_guard

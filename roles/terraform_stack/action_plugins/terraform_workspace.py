@@ -10,8 +10,8 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.aws_session.module_utils.session import action_environment, aws_session
-from roles.terraform_stack.module_utils import workspace
+from roles.aws_session.python.session import action_environment, aws_session
+from roles.terraform_stack.python import workspace
 
 DOCUMENTATION = r"""
 module: terraform_workspace

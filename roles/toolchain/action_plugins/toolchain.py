@@ -8,11 +8,11 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from roles.preflight.module_utils.arguments import argument_spec
-from roles.preflight.module_utils.problem import ProblemError
-from roles.toolchain.module_utils import provider as providers
-from roles.toolchain.module_utils import terraform
-from roles.toolchain.module_utils.version import Constraint, Version
+from roles.preflight.python.arguments import argument_spec
+from roles.preflight.python.problem import ProblemError
+from roles.toolchain.python import provider as providers
+from roles.toolchain.python import terraform
+from roles.toolchain.python.version import Constraint, Version
 
 DOCUMENTATION = r"""
 module: toolchain

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from roles.terraform_stack.module_utils.plan import read_plan, refusals
+from roles.terraform_stack.python.plan import read_plan, refusals
 
 
 def resource(address: str, actions: list[str], **change: Any) -> dict[str, Any]:

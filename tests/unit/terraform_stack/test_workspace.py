@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from roles.terraform_stack.module_utils import workspace
+from roles.terraform_stack.python import workspace
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from roles.preflight.module_utils.problem import ProblemError
-from roles.toolchain.module_utils import provider as providers
-from roles.toolchain.module_utils.provider import Provider, Source
-from roles.toolchain.module_utils.version import Constraint, Version
+from roles.preflight.python.problem import ProblemError
+from roles.toolchain.python import provider as providers
+from roles.toolchain.python.provider import Provider, Source
+from roles.toolchain.python.version import Constraint, Version
 
 AWS = Provider("hashicorp", "aws", "linux_amd64")
 RANGE = Constraint.parse(">= 5.100, < 7.0")

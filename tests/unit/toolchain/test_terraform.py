@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from roles.preflight.module_utils.problem import ProblemError
-from roles.toolchain.module_utils import terraform
-from roles.toolchain.module_utils.terraform import Download, current_platform
-from roles.toolchain.module_utils.version import Constraint, Version
+from roles.preflight.python.problem import ProblemError
+from roles.toolchain.python import terraform
+from roles.toolchain.python.terraform import Download, current_platform
+from roles.toolchain.python.version import Constraint, Version
 from tests.unit.toolchain.conftest import fake_terraform
 
 RANGE = Constraint.parse(">= 1.11, < 2.0")

@@ -6,9 +6,31 @@ what the emulator does instead. Append yours here.
 
 from __future__ import annotations
 
-from roles.local_cloud.cloud.patches import ownership
+from roles.local_cloud.cloud.patches import (
+    iam_service_linked_roles,
+    ownership,
+    rds_attributes,
+    rds_container,
+    rds_master_secret,
+    rds_parameters,
+    service_deployments,
+    service_scheduler,
+    target_health,
+    task_containers,
+    task_stop,
+)
 from roles.local_cloud.cloud.runtime import Patch
 
 PATCHES: list[Patch] = [
     ownership.apply,
+    target_health.apply,
+    task_stop.apply,
+    service_scheduler.apply,
+    service_deployments.apply,
+    task_containers.apply,
+    iam_service_linked_roles.apply,
+    rds_container.apply,
+    rds_parameters.apply,
+    rds_attributes.apply,
+    rds_master_secret.apply,
 ]

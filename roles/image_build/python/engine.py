@@ -1,0 +1,184 @@
+"""Docker Engine: build an image from a folder, push it, and say what happens meanwhile.
+
+Through the engine's own API (the `docker` SDK): no CLI is needed, the builder without plugins is on every engine, and
+the registry's password travels in a request header, never in an argument list, a file or a log.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import APIError, DockerException
+
+from roles.image_build.python.registry import Credentials
+from roles.preflight.python.problem import ProblemError
+
+Say = Callable[[str], None]
+_BUILD_TIMEOUT_SECONDS = 1800  # of silence in the engine's stream
+_PROGRESS_SECONDS = 2
+
+
+class TagTakenError(Exception):
+    """The registry already holds another image under this immutable tag."""
+
+
+def connect(environment: Mapping[str, str]) -> docker.DockerClient:
+    """The engine that the docker CLI would use under `environment` (DOCKER_HOST, the current context, the socket)."""
+    try:
+        client = docker.from_env(environment={**os.environ, **environment}, timeout=_BUILD_TIMEOUT_SECONDS)
+        client.ping()
+    except DockerException as error:
+        raise ProblemError(
+            f"No Docker engine answers: {error}",
+            environment.get("DOCKER_HOST") or os.environ.get("DOCKER_HOST") or "/var/run/docker.sock",
+            "start Docker (sudo systemctl start docker), or set DOCKER_HOST to a running engine",
+        ) from error
+    return client
+
+
+def architecture(client: docker.DockerClient) -> str:
+    """The engine's own, as Go names it: ``amd64`` or ``arm64``."""
+    return str(client.version()["Arch"])
+
+
+def build(
+    client: docker.DockerClient,
+    context: Path,
+    tag: str,
+    *,
+    arguments: Mapping[str, str],
+    labels: Mapping[str, str],
+    platform: str,
+    say: Say,
+) -> None:
+    """Build `context` as `tag`. Raises ProblemError with the builder's last lines."""
+    try:
+        stream = client.api.build(
+            path=str(context),
+            tag=tag,
+            buildargs=dict(arguments),
+            labels=dict(labels),
+            platform=platform or None,
+            rm=True,
+            forcerm=True,  # a failed step leaves no container behind
+            decode=True,
+        )
+        _follow_build(stream, client, say)
+    except APIError as error:
+        raise _build_problem(str(error.explanation or error), "", deque(), client) from error
+
+
+def _follow_build(stream: Iterable[Mapping[str, Any]], client: docker.DockerClient, say: Say) -> None:
+    step, tail = "", deque[str](maxlen=20)
+    transfer = _Transfer("pulled", say)
+    for event in stream:
+        if "error" in event:
+            raise _build_problem(str(event["error"]), step, tail, client)
+        transfer.note(event)
+        for line in str(event.get("stream", "")).splitlines():
+            if line.startswith("Step "):
+                step = line
+                tail.clear()
+                say(line)
+            elif line.strip():
+                tail.append(line.rstrip())
+
+
+def _build_problem(message: str, step: str, tail: Iterable[str], client: docker.DockerClient) -> ProblemError:
+    said = "\n    ".join([*tail, message])
+    if "no space left on device" in said.lower():
+        return ProblemError(
+            f"The disk became full while the image was built: {message}",
+            f"the engine's storage, {_storage(client)}",
+            "docker system df; docker builder prune (or free the disk in another way), then repeat the command",
+        )
+    if " : FROM " in step:
+        return ProblemError(
+            f"The base image cannot be had: {message}",
+            step.partition(" : ")[2],
+            "check that this machine reaches its registry (docker pull …), or set base_image to one that it has",
+        )
+    return ProblemError(
+        f"The image does not build:\n    {said}",
+        step or "Dockerfile",
+        "fix the step named above, then repeat the command",
+    )
+
+
+def _storage(client: docker.DockerClient) -> str:
+    try:
+        return str(client.info()["DockerRootDir"])
+    except (DockerException, KeyError):
+        return "wherever it keeps its images"
+
+
+def push(client: docker.DockerClient, repository: str, tag: str, credentials: Credentials, say: Say) -> str:
+    """Push and return the digest that the registry gave. Raises TagTakenError, ProblemError."""
+    login = {"username": credentials.username, "password": credentials.password}
+    try:
+        stream = client.api.push(repository, tag=tag, auth_config=login, stream=True, decode=True)
+        return _follow_push(stream, repository, tag, say)
+    except APIError as error:
+        raise _push_problem(str(error.explanation or error), f"{repository}:{tag}") from error
+
+
+def _follow_push(stream: Iterable[Mapping[str, Any]], repository: str, tag: str, say: Say) -> str:
+    digest = ""
+    transfer = _Transfer("pushed", say)
+    for event in stream:
+        if "error" in event:
+            raise _push_problem(str(event["error"]), f"{repository}:{tag}")
+        transfer.note(event)
+        digest = (event.get("aux") or {}).get("Digest", digest)
+    transfer.finish()
+    return digest
+
+
+def _push_problem(message: str, where: str) -> Exception:
+    lower = message.lower()
+    if "immutable" in lower or "already exists" in lower:
+        return TagTakenError(message)
+    if any(word in lower for word in ("unauthorized", "denied", "no basic auth", "authorization")):
+        return ProblemError(
+            f"The registry refuses the push: {message}",
+            where,
+            "check that these credentials may push to the repository",
+        )
+    if "no space left on device" in lower:
+        return ProblemError(
+            f"The disk is full: {message}", where, "docker system df; docker builder prune, then repeat"
+        )
+    return ProblemError(
+        f"The image cannot be pushed: {message}",
+        where,
+        "check that the engine reaches the registry, then repeat the command",
+    )
+
+
+class _Transfer:
+    """Adds up the layers of a pull or push, and says every few seconds how far it is."""
+
+    def __init__(self, verb: str, say: Say) -> None:
+        self._verb, self._say = verb, say
+        self._layers: dict[str, tuple[int, int]] = {}
+        self._told = time.monotonic()
+
+    def note(self, event: Mapping[str, Any]) -> None:
+        detail = event.get("progressDetail") or {}
+        if "id" in event and "current" in detail:
+            current = int(detail["current"])
+            self._layers[str(event["id"])] = (current, max(current, int(detail.get("total") or 0)))
+            if time.monotonic() - self._told >= _PROGRESS_SECONDS:
+                self.finish()
+
+    def finish(self) -> None:
+        if self._layers:
+            self._told = time.monotonic()
+            done, total = (sum(column) / 2**20 for column in zip(*self._layers.values(), strict=True))
+            self._say(f"{self._verb} {done:.1f} of {total:.1f} MiB, {len(self._layers)} layers")

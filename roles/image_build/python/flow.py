@@ -1,0 +1,257 @@
+"""From the source to an image in the registry: look first, and build only what is not there."""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from roles.image_build.python import engine, wheels
+from roles.image_build.python.registry import Registry, RepositoryMissingError
+from roles.image_build.python.schema import schema_head
+from roles.image_build.python.source import Source, origin, read_source, stage
+from roles.preflight.python.problem import ProblemError
+
+_SCHEMA_LABEL = "schema_head"
+#: An architecture's name in Go (and so in images) → in Fargate, and in Python's wheels
+_FARGATE = {"amd64": "X86_64", "arm64": "ARM64"}
+_MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
+_CA_TIMEOUT_SECONDS = 30
+_TAGS_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the role's variables say. `architecture` is Fargate's name, or empty for the engine's own."""
+
+    context: Path
+    locks: tuple[str, ...]
+    migrations: str
+    base_image: str
+    database_ca: str
+    python: str
+    glibc: str
+    architecture: str
+    labels: Mapping[str, str]
+    allow_dirty: bool
+    version: str
+    work_dir: Path
+    wheel_cache: Path
+
+
+@dataclass(frozen=True)
+class Image:
+    """The role's fact. `digest` and `image` are None in a check that found nothing in the registry."""
+
+    version: str
+    tag: str
+    digest: str | None
+    image: str | None
+    schema_head: str
+    architecture: str | None
+    built: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One run of the role. `unreachable` says why the registry cannot be asked yet (only in check mode)."""
+
+    settings: Settings
+    registry: Registry
+    connect: Callable[[], docker.DockerClient]
+    say: engine.Say
+    check: bool
+    unreachable: str = ""
+
+    def run(self) -> Image:
+        """The image of this source, or of the version asked for. Raises ProblemError."""
+        if self.settings.version:
+            return self._existing_version()
+        source = read_source(self.settings.context, allow_dirty=self.settings.allow_dirty)
+        digest, why_unknown = self._look_up(source.version)
+        if digest is not None:
+            return self._existing(source.version, digest, schema_head(source.files, self.settings.migrations))
+        if self.check:
+            return self._would_build(source, why_unknown)
+        return self._build_and_push(source)
+
+    def _look_up(self, version: str) -> tuple[str | None, str]:
+        """The digest of `version`, or None and, in check mode, why that does not mean much."""
+        if self.unreachable:
+            return None, self.unreachable
+        try:
+            return self.registry.digest(version), ""
+        except RepositoryMissingError as error:
+            if self.check:
+                return None, f"the repository {self.registry.repository} does not exist yet (bootstrap makes it)"
+            raise ProblemError(
+                f"The image repository {self.registry.repository} does not exist.",
+                self.registry.address,
+                "ansible-playbook playbooks/bootstrap.yml",
+            ) from error
+
+    def _existing_version(self) -> Image:
+        version = self.settings.version
+        digest, why_unknown = self._look_up(version)
+        if digest is not None:
+            return self._existing(version, digest, None)
+        if why_unknown:
+            self.say(f"whether {self._named(version)} can be released is not known yet: {why_unknown}")
+            return self._unknown(version, "")
+        known = ", ".join(self.registry.newest_tags(_TAGS_SHOWN)) or "none at all"
+        raise ProblemError(
+            f"There is no image {self._named(version)}. The newest versions are: {known}.",
+            self.registry.name,
+            "repeat the command with -e image_build_version=<one of them>, or without it to build this commit",
+        )
+
+    def _existing(self, version: str, digest: str, head: str | None) -> Image:
+        configuration = self.registry.configuration(digest)
+        architecture, wanted = _fargate(configuration.architecture), self.settings.architecture
+        if wanted and wanted != architecture:
+            raise ProblemError(
+                f"The image {self._named(version)} is for {architecture}, and this environment wants {wanted}.",
+                self.registry.name,
+                "change the environment's architecture, or commit a change to the image so that it gets a new version",
+            )
+        self.say(f"{self._named(version)} is in the registry: {digest}")
+        # The label is what the image was built with; a source without migrations and an old image have none.
+        return self._image(version, digest, configuration.labels.get(_SCHEMA_LABEL, head or ""), architecture)
+
+    def _would_build(self, source: Source, why_unknown: str) -> Image:
+        pinned = sum(wheels.count(content) for content in self._locks(source).values())
+        self.say(
+            f"would build and push {self._named(source.version)}: {len(source.files)} files, {pinned} wheels, "
+            f"on {self.settings.base_image}" + (f"; unless it is there already: {why_unknown}" if why_unknown else "")
+        )
+        return self._unknown(source.version, schema_head(source.files, self.settings.migrations))
+
+    def _build_and_push(self, source: Source) -> Image:
+        settings, tag = self.settings, f"{self.registry.name}:{source.version}"
+        head = schema_head(source.files, settings.migrations)
+        client = self.connect()
+        own = engine.architecture(client)
+        architecture = settings.architecture or _fargate(own)
+        wanted = next(go for go, fargate in _FARGATE.items() if fargate == architecture)
+        target = wheels.Target(settings.python, _MACHINE[wanted], settings.glibc)
+        extras = [("wheels", wheels.download(self._locks(source), target, settings.wheel_cache, self.say))]
+        if settings.database_ca:
+            extras.append(("rds-ca.pem", database_ca(settings.database_ca, settings.work_dir / "rds-ca.pem")))
+        context = settings.work_dir / "context"
+        stage(source.files, extras, context)
+        self.say(f"building {self._named(source.version)} for {architecture} on {settings.base_image}")
+        engine.build(
+            client,
+            context,
+            tag,
+            arguments={"BASE_IMAGE": settings.base_image, "GIT_HASH": source.version},
+            labels=self._labels(source, head),
+            platform="" if wanted == own else f"linux/{wanted}",
+            say=self.say,
+        )
+        digest = self._push(client, source.version)
+        return self._image(source.version, digest, head, architecture, built=True)
+
+    def _push(self, client: docker.DockerClient, version: str) -> str:
+        """The digest that the registry holds under `version` afterwards."""
+        try:
+            pushed = engine.push(client, self.registry.name, version, self.registry.credentials(), self.say)
+        except engine.TagTakenError as error:
+            # Another run pushed this version since we looked. Tags are immutable and both were built from the same
+            # commit, so that image is the version: the next run would take it without a word.
+            pushed = ""
+            self.say(f"another run has pushed {self._named(version)} meanwhile ({error}); taking that image")
+        digest, _ = self._look_up(version)
+        if digest is None or pushed not in ("", digest):
+            raise ProblemError(
+                f"The registry does not hold what was pushed: {pushed or 'the tag'} is {digest or 'missing'} there.",
+                f"{self.registry.name}:{version}",
+                "look at who else writes to the repository (CloudTrail: PutImage), then repeat the command",
+            )
+        self.say(f"pushed {self._named(version)}: {digest}")
+        return digest
+
+    def _labels(self, source: Source, head: str) -> dict[str, str]:
+        """https://github.com/opencontainers/image-spec/blob/main/annotations.md, and the schema that it brings."""
+        image = "org.opencontainers.image"
+        labels = {
+            f"{image}.revision": source.commit,
+            f"{image}.version": source.version,
+            f"{image}.created": source.committed_at.isoformat(),
+            _SCHEMA_LABEL: head,
+        }
+        if url := origin(self.settings.context):
+            labels[f"{image}.source"] = url
+        return labels | dict(self.settings.labels)
+
+    def _locks(self, source: Source) -> dict[str, bytes]:
+        contents = {file.path: file.content for file in source.files}
+        missing = [name for name in self.settings.locks if name not in contents]
+        if missing:
+            raise ProblemError(
+                f"The image's context lacks {', '.join(missing)}.",
+                str(self.settings.context),
+                "correct image_build_locks",
+            )
+        return {name: contents[name] for name in self.settings.locks}
+
+    def _image(self, version: str, digest: str, head: str, architecture: str, *, built: bool = False) -> Image:
+        return Image(
+            version=version,
+            tag=version,
+            digest=digest,
+            image=f"{self.registry.name}@{digest}",
+            schema_head=head,
+            architecture=architecture,
+            built=built,
+        )
+
+    def _unknown(self, version: str, head: str) -> Image:
+        return Image(version, version, None, None, head, self.settings.architecture or None, built=False)
+
+    def _named(self, version: str) -> str:
+        return f"{self.registry.repository}:{version}"
+
+
+def _fargate(architecture: str) -> str:
+    """Fargate's name of an architecture. Raises ProblemError for one that it does not run."""
+    if architecture not in _FARGATE:
+        raise ProblemError(
+            f"Fargate does not run the architecture {architecture}.",
+            "the Docker engine, or the image",
+            "set image_build_architecture to X86_64 or ARM64",
+        )
+    return _FARGATE[architecture]
+
+
+def database_ca(location: str, download_to: Path) -> Path:
+    """The file with the certificates that the application trusts for its database; an https address is fetched."""
+    if location.startswith("https://"):
+        try:
+            with urllib.request.urlopen(location, timeout=_CA_TIMEOUT_SECONDS) as response:  # noqa: S310 - https only
+                content = response.read()
+            download_to.parent.mkdir(parents=True, exist_ok=True)
+            download_to.write_bytes(content)
+        except OSError as error:
+            raise ProblemError(
+                f"The database's CA certificates cannot be downloaded: {getattr(error, 'reason', error)}.",
+                location,
+                "check that this machine reaches the address, or set image_build_database_ca to a file",
+            ) from error
+        path = download_to
+    else:
+        path = Path(location)
+    if not path.is_file() or b"-----BEGIN CERTIFICATE-----" not in path.read_bytes():
+        raise ProblemError(
+            "There are no CA certificates for the database.",
+            location,
+            "set image_build_database_ca to a PEM file or its address",
+        )
+    return path

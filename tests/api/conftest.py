@@ -1,0 +1,192 @@
+"""Fixtures of the application's tests.
+
+Each test has a database of its own, cloned from one that `settlement.admin` prepared. The master user is not a
+superuser, as on RDS, and the application connects as the role that `prepare` made, over verified TLS.
+"""
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from settlement.admin import prepare
+from settlement.app import create_app
+from settlement.settings import AdminSettings, Settings
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, text
+from starlette.testclient import TestClient
+
+from tests.api.postgres import Server, running_server
+
+
+@dataclass
+class MemorySecret:
+    """A secret store that is a variable."""
+
+    value: str | None = None
+    writes: int = 0
+
+    def read(self) -> str | None:
+        """The value."""
+        return self.value
+
+    def write(self, value: str) -> None:
+        """Set the value."""
+        self.value = value
+        self.writes += 1
+
+
+@dataclass(frozen=True)
+class TestDatabase:
+    """A database of the server, and the ways to reach it."""
+
+    __test__ = False
+
+    server: Server
+    name: str
+    master: str
+    master_password: str = field(repr=False)
+    role: str
+    secret: MemorySecret
+
+    @property
+    def address(self) -> dict[str, Any]:
+        """The settings that every process shares."""
+        return {
+            "database_host": self.server.host,
+            "database_port": self.server.port,
+            "database_name": self.name,
+            "database_sslmode": self.server.sslmode,
+            "database_ca_file": self.server.ca_file,
+        }
+
+    def settings(self, **changes: Any) -> Settings:
+        """The service's settings for this database."""
+        credentials = json.loads(self.secret.value or "{}")
+        values = self.address | {
+            "database_user": credentials.get("username", self.role),
+            "database_password": credentials.get("password", "unknown"),
+        }
+        return Settings(**(values | changes))
+
+    def admin_settings(self, **changes: Any) -> AdminSettings:
+        """The admin task's settings for this database."""
+        values = self.address | {
+            "master_username": self.master,
+            "master_password": SecretStr(self.master_password),
+            "app_database_user": self.role,
+            "app_database_secret_arn": "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:settlement",
+            "aws_region": "ap-northeast-2",
+        }
+        return AdminSettings(**(values | changes))
+
+    def superuser_engine(self, database: str | None = None) -> Engine:
+        """An engine of the superuser, in autocommit."""
+        return superuser_engine(self.server, database or self.name)
+
+    @contextmanager
+    def superuser(self) -> Iterator[Connection]:
+        """A connection of the superuser, in one transaction."""
+        with (
+            superuser_engine(self.server, self.name)
+            .execution_options(isolation_level="READ COMMITTED")
+            .begin() as connection
+        ):
+            yield connection
+
+
+def superuser_engine(server: Server, database: str) -> Engine:
+    """An engine of the server's superuser, in autocommit, which keeps no connection."""
+    url = URL.create("postgresql+psycopg2", server.user, server.password, server.host, server.port, database, {})
+    tls = {"sslmode": server.sslmode, "sslrootcert": server.ca_file}
+    return create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=tls)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """The PostgreSQL server."""
+    with running_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def master(server: Server) -> Iterator[tuple[str, str]]:
+    """Name and password of a master user such as RDS has: owner of its databases, maker of roles, no superuser."""
+    name, password = f"settlement_master_{secrets.token_hex(4)}", secrets.token_urlsafe(16)
+    with superuser_engine(server, server.database).connect() as connection:
+        connection.execute(text(f"CREATE ROLE {name} LOGIN CREATEROLE CREATEDB PASSWORD :p"), {"p": password})
+        yield name, password
+        connection.execute(text(f"DROP ROLE {name}"))
+
+
+@pytest.fixture(scope="session")
+def make_database(server: Server, master: tuple[str, str]) -> Iterator[Callable[..., TestDatabase]]:
+    """Makes databases: `make_database()` an empty one with a role name of its own, `make_database(template)` a copy."""
+    made: list[TestDatabase] = []
+    engine = superuser_engine(server, server.database)
+
+    def make(template: TestDatabase | None = None) -> TestDatabase:
+        suffix = secrets.token_hex(4)
+        database = TestDatabase(
+            server,
+            name=f"settlement_test_{suffix}",
+            master=master[0],
+            master_password=master[1],
+            role=template.role if template else f"settlement_app_{suffix}",
+            secret=template.secret if template else MemorySecret(),
+        )
+        source = template.name if template else "template0"
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {database.name} OWNER {master[0]} TEMPLATE {source}"))
+            # A copy does not inherit what was revoked on the database itself.
+            connection.execute(
+                text(f"REVOKE TEMPORARY ON DATABASE {database.name} FROM PUBLIC" if template else "SELECT 1")
+            )
+        made.append(database)
+        return database
+
+    yield make
+    with engine.connect() as connection:
+        for database in made:
+            connection.execute(text(f"DROP DATABASE IF EXISTS {database.name} WITH (FORCE)"))
+        for role in {database.role for database in made}:
+            connection.execute(text(f"DROP ROLE IF EXISTS {role}"))
+
+
+@pytest.fixture(scope="session")
+def prepared(make_database: Callable[..., TestDatabase]) -> TestDatabase:
+    """A database that `prepare` made ready; not to be written to, it is the others' template."""
+    database = make_database()
+    prepare(database.admin_settings(), database.secret)
+    return database
+
+
+@pytest.fixture
+def database(make_database: Callable[..., TestDatabase], prepared: TestDatabase) -> TestDatabase:
+    """A prepared database for one test."""
+    return make_database(prepared)
+
+
+@pytest.fixture
+def empty_database(make_database: Callable[..., TestDatabase]) -> TestDatabase:
+    """A database for one test that nobody prepared, and the name of a role that does not exist."""
+    return make_database()
+
+
+@pytest.fixture
+def client(database: TestDatabase) -> Iterator[TestClient]:
+    """A client of an application on `database`."""
+    with TestClient(create_app(database.settings())) as test_client:
+        yield test_client
+
+
+@pytest.fixture
+def account(client: TestClient) -> dict[str, Any]:
+    """An account in won."""
+    answer = client.post("/v1/accounts", json={"name": "Cheongdam store", "currency": "KRW"})
+    assert answer.status_code == 201, answer.text
+    created: dict[str, Any] = answer.json()
+    return created

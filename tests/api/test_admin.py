@@ -1,0 +1,284 @@
+"""`settlement.admin prepare`, as a master user that is no superuser."""
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from pydantic import SecretStr
+from settlement import admin
+from settlement.admin import AdminError, Prepared, SecretsManagerSecret, prepare
+from settlement.app import create_app
+from settlement.database import Database, metadata, single_use_engine
+from settlement.schema import schema_head
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError, ProgrammingError
+from starlette.testclient import TestClient
+
+from tests.api.conftest import MemorySecret, TestDatabase
+
+
+def run(database: TestDatabase, **changes: Any) -> Prepared:
+    """Prepare a database with its own secret."""
+    return prepare(database.admin_settings(**changes), database.secret)
+
+
+def credentials(database: TestDatabase) -> dict[str, str]:
+    """What is in the application's secret."""
+    value: dict[str, str] = json.loads(database.secret.value or "")
+    return value
+
+
+def test_the_service_works_after_it_and_a_second_run_changes_nothing(empty_database: TestDatabase) -> None:
+    assert run(empty_database) == Prepared(schema_head(), changed=True)
+    before = empty_database.secret.value
+    assert run(empty_database) == Prepared(schema_head(), changed=False)
+    assert (empty_database.secret.value, empty_database.secret.writes) == (before, 1)
+    assert set(credentials(empty_database)) == {"username", "password"}
+    with TestClient(create_app(empty_database.settings())) as client:
+        assert client.get("/readyz").status_code == 200
+        assert client.post("/v1/accounts", json={"name": "a", "currency": "KRW"}).status_code == 201
+
+
+def test_no_password_reaches_the_servers_log(empty_database: TestDatabase, capsys: pytest.CaptureFixture[str]) -> None:
+    if empty_database.server.log is None:
+        pytest.skip("the log of the server that TEST_DATABASE_URL names cannot be read here")
+    run(empty_database)
+    log = empty_database.server.log.read_text()
+    output = "".join(capsys.readouterr())
+    assert f"ALTER ROLE {empty_database.role} PASSWORD 'SCRAM-SHA-256$4096:" in log
+    for password in (credentials(empty_database)["password"], empty_database.master_password):
+        assert password not in log
+        assert password not in output
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE mine (id int)",
+        "CREATE TEMPORARY TABLE mine (id int)",
+        "CREATE SCHEMA mine",
+        "CREATE ROLE mine",
+        "ALTER TABLE accounts ADD COLUMN mine int",
+        "DROP TABLE transactions",
+        "TRUNCATE transactions",
+        "UPDATE transactions SET amount = 1",
+        "DELETE FROM accounts",
+        "UPDATE alembic_version SET version_num = '0000'",
+        "COPY accounts TO PROGRAM 'true'",
+    ],
+)
+def test_the_application_cannot(database: TestDatabase, statement: str) -> None:
+    application = Database(database.settings())
+    try:
+        with (
+            pytest.raises(ProgrammingError, match=r"permission denied|must be owner"),
+            application.write() as connection,
+        ):
+            connection.execute(text(statement))
+    finally:
+        application.close()
+
+
+def test_the_role_carries_the_timeouts(empty_database: TestDatabase) -> None:
+    run(empty_database, database_statement_timeout_ms=1234, database_idle_in_transaction_timeout_ms=5678)
+
+    def timeouts() -> tuple[str, ...]:
+        application = Database(empty_database.settings())
+        try:
+            with application.read() as connection:
+                names = ("statement_timeout", "idle_in_transaction_session_timeout")
+                return tuple(connection.execute(text(f"SHOW {name}")).scalar_one() for name in names)
+        finally:
+            application.close()
+
+    assert timeouts() == ("1234ms", "5678ms")
+    assert run(empty_database, database_statement_timeout_ms=2000).changed
+    assert timeouts() == ("2s", "30s")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "not json", "[]", "{}", '{"username": "somebody_else", "password": "x"}', '{"username": "%s", "password": 1}']
+    + ['{"username": "%s", "password": "wrong"}', None],
+)
+def test_a_secret_that_does_not_work_is_replaced(empty_database: TestDatabase, value: str | None) -> None:
+    run(empty_database)
+    empty_database.secret.value = value and value.replace("%s", empty_database.role)
+    assert run(empty_database).changed
+    assert not run(empty_database).changed
+
+
+def test_what_was_taken_away_is_given_back(empty_database: TestDatabase) -> None:
+    run(empty_database)
+    with empty_database.superuser() as connection:
+        connection.execute(text(f"REVOKE INSERT ON transactions FROM {empty_database.role}"))
+        connection.execute(text(f"ALTER ROLE {empty_database.role} NOLOGIN"))
+        connection.execute(text("GRANT CREATE ON SCHEMA public TO PUBLIC"))
+    assert run(empty_database).changed
+    assert not run(empty_database).changed
+    assert empty_database.secret.writes == 1  # the password was never wrong
+
+
+def test_a_secret_that_cannot_be_written_leaves_the_old_password(empty_database: TestDatabase) -> None:
+    run(empty_database)
+
+    class Broken(MemorySecret):
+        def write(self, value: str) -> None:
+            raise OSError("no route to Secrets Manager")
+
+    with pytest.raises(OSError, match="no route"):
+        prepare(empty_database.admin_settings(), Broken())
+    assert not run(empty_database).changed
+
+
+def test_a_role_with_too_many_rights_is_refused(empty_database: TestDatabase) -> None:
+    with empty_database.superuser() as connection:
+        connection.execute(text(f"CREATE ROLE {empty_database.role} LOGIN CREATEDB"))
+    with pytest.raises(AdminError, match="rights that an application must not have"):
+        run(empty_database)
+
+
+def test_a_later_schema_is_left_alone(empty_database: TestDatabase) -> None:
+    run(empty_database)
+    with empty_database.superuser() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(text("ALTER TABLE transactions RENAME TO entries"))
+    assert run(empty_database) == Prepared("9999", changed=False)
+
+
+def test_at_the_same_time_it_runs_one_after_the_other(empty_database: TestDatabase) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: run(empty_database), range(4)))
+    assert sorted(result.changed for result in results) == [False, False, False, True]
+    assert empty_database.secret.writes == 1
+
+
+def test_a_server_that_another_authority_vouches_for_is_refused(
+    empty_database: TestDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    if empty_database.server.log is None:
+        pytest.skip("the server that TEST_DATABASE_URL names may speak no TLS")
+    from tests.api.postgres import _write_certificate
+
+    other = tmp_path_factory.mktemp("other-authority")
+    _write_certificate(other)
+    for changes in ({"database_ca_file": str(other / "ca.pem")}, {"database_host": "127.0.0.1"}):
+        with pytest.raises(OperationalError, match=r"certificate verify failed|does not match host name"):
+            run(empty_database, **changes)
+
+
+def test_the_migrations_make_what_the_models_say(prepared: TestDatabase) -> None:
+    engine = single_use_engine(prepared.admin_settings(), prepared.master, SecretStr(prepared.master_password))
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+@contextmanager
+def secrets_manager(answers: dict[str, tuple[int, dict[str, Any]]]) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    """Secrets Manager, giving these answers by action; yields the calls it gets and its address as the first."""
+    calls: list[tuple[str, dict[str, Any]]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            action = self.headers["X-Amz-Target"].removeprefix("secretsmanager.")
+            calls.append((action, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+            status, document = answers[action]
+            body = json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "key")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield calls
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+NO_VALUE = (400, {"__type": "ResourceNotFoundException", "Message": "can't find the value for AWSCURRENT"})
+
+
+def test_the_secret_is_read_from_and_put_into_secrets_manager() -> None:
+    with secrets_manager({"GetSecretValue": (200, {"SecretString": "old"}), "PutSecretValue": (200, {})}) as calls:
+        secret = SecretsManagerSecret("arn", "ap-northeast-2")
+        assert secret.read() == "old"
+        secret.write("new")
+    [(_, read), (action, written)] = calls
+    assert read == {"SecretId": "arn"}
+    assert action == "PutSecretValue"
+    assert written["SecretString"] == "new"
+
+
+def test_a_secret_without_a_value_is_none() -> None:
+    with secrets_manager({"GetSecretValue": NO_VALUE}):
+        assert SecretsManagerSecret("arn", "ap-northeast-2").read() is None
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[[TestDatabase], None]:
+    """Sets the admin task's environment for a database."""
+
+    def set_environment(database: TestDatabase) -> None:
+        values = {name: str(value) for name, value in database.address.items()} | {
+            "master_username": database.master,
+            "master_password": database.master_password,
+            "app_database_user": database.role,
+            "app_database_secret_arn": "arn",
+            "aws_region": "ap-northeast-2",
+        }
+        for name, value in values.items():
+            monkeypatch.setenv(name.upper(), value)
+
+    return set_environment
+
+
+def test_the_command_ends_with_its_result(
+    empty_database: TestDatabase,
+    environment: Callable[[TestDatabase], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    environment(empty_database)
+    with secrets_manager({"GetSecretValue": NO_VALUE, "PutSecretValue": (200, {})}) as calls:
+        assert admin.main(["prepare"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert json.loads(lines[-1]) == {"schema_head": schema_head(), "changed": True}
+    assert all(json.loads(line) for line in lines)
+    assert calls[-1][0] == "PutSecretValue"
+
+
+@pytest.mark.parametrize("fault", ["DATABASE_PORT", "MASTER_PASSWORD", "DATABASE_NAME", "AWS"])
+def test_the_command_says_what_is_wrong_without_a_password(
+    empty_database: TestDatabase,
+    environment: Callable[[TestDatabase], None],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+) -> None:
+    environment(empty_database)
+    monkeypatch.setenv(
+        fault, {"DATABASE_PORT": "x", "MASTER_PASSWORD": "wrong-hush", "DATABASE_NAME": "no"}.get(fault, "")
+    )
+    denied = (400, {"__type": "AccessDeniedException", "Message": "not authorized to perform GetSecretValue"})
+    with secrets_manager({"GetSecretValue": denied}):
+        assert admin.main(["prepare"]) == 1
+    output = "".join(capsys.readouterr())
+    assert json.loads(output.splitlines()[-1])["error"]
+    assert "wrong-hush" not in output
+    assert empty_database.master_password not in output

@@ -1,0 +1,163 @@
+"""What the load balancer and the release ask."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from settlement.app import create_app
+from settlement.schema import schema_head
+from sqlalchemy import text
+from starlette.testclient import TestClient
+
+from tests.api.conftest import TestDatabase
+from tests.api.postgres import free_port
+
+
+@contextmanager
+def outage(database: TestDatabase) -> Iterator[None]:
+    """A database that refuses new connections and has cut the old ones."""
+    with database.superuser_engine("postgres").connect() as connection:
+        connection.execute(text(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS false"))
+        connection.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"),
+            {"name": database.name},
+        )
+        try:
+            yield
+        finally:
+            connection.execute(text(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS true"))
+
+
+def test_wrong_credentials_never_become_healthy(database: TestDatabase) -> None:
+    with TestClient(create_app(database.settings(database_password="wrong"))) as client:
+        for _ in range(3):
+            answer = client.get("/healthz")
+            assert answer.status_code == 503
+            assert answer.json()["type"].endswith(":database-not-seen")
+            assert database.role not in answer.text
+
+
+def test_a_database_that_is_not_there_is_not_healthy(database: TestDatabase) -> None:
+    with TestClient(create_app(database.settings(database_port=free_port()))) as client:
+        assert client.get("/healthz").status_code == 503
+        assert client.get("/readyz").status_code == 503
+
+
+def test_once_seen_an_outage_is_no_reason_to_be_replaced(database: TestDatabase, client: TestClient) -> None:
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/readyz").status_code == 200
+    with outage(database):
+        assert client.get("/healthz").status_code == 200
+        answer = client.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"] == "1"
+        read = client.get(f"/v1/accounts/{uuid4()}")
+        assert read.status_code == 503
+        assert read.json()["type"].endswith(":database-unavailable")
+    assert client.get("/readyz").status_code == 200
+
+
+def test_connections_that_the_server_cut_are_not_seen_by_clients(database: TestDatabase, client: TestClient) -> None:
+    assert client.get("/readyz").status_code == 200
+    with outage(database):
+        pass
+    assert client.get(f"/v1/accounts/{uuid4()}").status_code == 404  # pre-ping found the connection dead
+
+
+def test_a_full_pool_answers_503_and_stays_healthy(database: TestDatabase) -> None:
+    tight = database.settings(database_pool_size=1, database_max_overflow=0, database_pool_timeout_seconds=0.2)
+    with TestClient(create_app(tight)) as client, ThreadPoolExecutor() as pool:
+        account = client.post("/v1/accounts", json={"name": "a", "currency": "KRW"}).json()
+        assert client.get("/healthz").status_code == 200
+        with database.superuser() as blocker:
+            # An insert that waits for ours to commit: the pool's only connection is in use.
+            blocker.execute(text("LOCK TABLE transactions IN EXCLUSIVE MODE"))
+            body = {"account_id": account["id"], "amount": 1, "currency": "KRW"}
+            waiting = pool.submit(client.post, "/v1/transactions", json=body, headers={"Idempotency-Key": "k"})
+            wait_for_lock(blocker)
+            answer = client.get(f"/v1/accounts/{account['id']}")
+            assert answer.status_code == 503
+            assert answer.json()["type"].endswith(":database-pool-exhausted")
+            assert client.get("/healthz").status_code == 200
+        assert waiting.result().status_code == 201
+        assert client.get(f"/v1/accounts/{account['id']}").status_code == 200
+
+
+def wait_for_lock(connection: Any) -> None:
+    """Wait until a session of this database waits for a lock (at most ten seconds, by the server's clock)."""
+    connection.execute(
+        text(
+            "DO $$ BEGIN FOR i IN 1..1000 LOOP PERFORM pg_stat_clear_snapshot();"
+            " EXIT WHEN EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()"
+            " AND wait_event_type = 'Lock'); PERFORM pg_sleep(0.01); END LOOP; END $$"
+        )
+    )
+
+
+@pytest.mark.parametrize(("revision", "status"), [("0000", 503), ("9999", 200)])
+def test_a_later_schema_is_ready_an_earlier_one_is_not(
+    database: TestDatabase, client: TestClient, revision: str, status: int
+) -> None:
+    with database.superuser() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+    assert client.get("/readyz").status_code == status
+    assert client.get("/healthz").status_code == 200
+
+
+def test_a_schema_that_nobody_made_is_not_ready(database: TestDatabase, client: TestClient) -> None:
+    with database.superuser() as connection:
+        connection.execute(text("DROP TABLE alembic_version"))
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["type"].endswith(":schema-too-old")
+
+
+@contextmanager
+def metadata_endpoint(document: bytes) -> Iterator[str]:
+    """ECS's task metadata endpoint, saying this; gives its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/v4/id/task" else 404)
+            self.end_headers()
+            self.wfile.write(document)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/v4/id"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_version_tells_commit_image_revision_and_schema(database: TestDatabase) -> None:
+    with metadata_endpoint(json.dumps({"Family": "settlement-local", "Revision": "7"}).encode()) as uri:
+        settings = database.settings(
+            git_hash="0123456789ab", image_digest="sha256:abc", ecs_container_metadata_uri_v4=uri
+        )
+        with TestClient(create_app(settings)) as client:
+            assert client.get("/version").json() == {
+                "git_hash": "0123456789ab",
+                "image_digest": "sha256:abc",
+                "task_definition_revision": 7,
+                "schema_head": schema_head(),
+            }
+
+
+@pytest.mark.parametrize("document", [b"", b"[]", b"{}", b'{"Revision": null}', b'{"Revision": "x"}'])
+def test_version_does_without_the_metadata_endpoint(database: TestDatabase, document: bytes) -> None:
+    with metadata_endpoint(document) as uri:
+        for address in (uri, f"http://127.0.0.1:{free_port()}/v4/id", None):
+            with TestClient(create_app(database.settings(ecs_container_metadata_uri_v4=address))) as client:
+                assert client.get("/version").json()["task_definition_revision"] is None

@@ -1,0 +1,114 @@
+"""No input makes the service answer 500: every error is a problem document."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from settlement.app import create_app
+from starlette.testclient import TestClient
+
+from tests.api.conftest import TestDatabase
+
+any_text = st.text(st.characters(codec=None, categories=None), max_size=20)  # U+0000 and lone surrogates too
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | any_text | st.integers(2**62, 2**70)
+values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(any_text, inner), max_leaves=8)
+near_misses = st.fixed_dictionaries(
+    {},
+    optional={
+        "account_id": st.uuids().map(str) | values,
+        "amount": st.integers(-5, 5) | values,
+        "currency": st.sampled_from(["KRW", "USD"]) | values,
+        "description": any_text | values,
+        "occurred_at": st.datetimes(timezones=st.timezones()).map(lambda at: at.isoformat()) | values,
+        "name": any_text | values,
+    },
+)
+url_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+paths = st.sampled_from(
+    ["/v1/accounts", "/v1/accounts/{}", "/v1/accounts/{}/transactions", "/v1/transactions", "/v1/statements/{}"]
+    + ["/healthz", "/readyz", "/version", "/{}"]
+)
+header_values = st.binary(max_size=40).filter(lambda value: not set(value) & set(b"\r\n\x00"))
+
+
+@pytest.fixture(scope="module")
+def target(make_database: Any, prepared: TestDatabase) -> Any:
+    """One application for all the examples of this module."""
+    with TestClient(create_app(make_database(prepared).settings())) as client:
+        yield client
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    method=st.sampled_from(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS"]),
+    path=paths,
+    segment=url_text | st.uuids().map(str) | st.just("2024-01"),
+    parameters=st.dictionaries(st.sampled_from(["limit", "cursor", "x"]), url_text | st.integers().map(str)),
+    body=near_misses | values,
+    key=header_values | st.just(b"key"),
+    trace=header_values,
+)
+def test_nothing_is_500(
+    target: TestClient,
+    method: str,
+    path: str,
+    segment: str,
+    parameters: dict[str, str],
+    body: Any,
+    key: bytes,
+    trace: bytes,
+) -> None:
+    answer = target.request(
+        method,
+        path.replace("{}", segment.replace("/", "%2F").replace("?", "%3F").replace("#", "%23")) or "/",
+        params=parameters,
+        content=json.dumps(body).encode(),
+        headers=[(b"Content-Type", b"application/json"), (b"Idempotency-Key", key), (b"X-Amzn-Trace-Id", trace)],
+    )
+    assert answer.status_code < 500, answer.text
+    if answer.status_code >= 400 and method != "HEAD":
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.json()["status"] == answer.status_code
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b'{"name": "\xff", "currency": "KRW"}',
+        b'{"name": "a", "currency": "KRW", "amount": ' + b"9" * 5000 + b"}",
+        b"[" * 60_000,
+        b'{"name": NaN}',
+        b'{"name": "\\ud800", "currency": "KRW"}',
+        b'{"\\ud800": 1}',
+        b"\x00",
+    ],
+    ids=["empty", "cut", "not-utf8", "bad-string", "long-integer", "deep", "nan", "surrogate", "surrogate-key", "nul"],
+)
+def test_a_body_that_is_no_json_is_422(target: TestClient, body: bytes) -> None:
+    answer = target.post("/v1/accounts", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_body_of_another_type_is_422(target: TestClient) -> None:
+    assert target.post("/v1/accounts", content=b"name=a", headers={"Content-Type": "text/plain"}).status_code == 422
+
+
+def test_a_huge_body_is_413(target: TestClient) -> None:
+    answer = target.post("/v1/accounts", json={"name": "x" * 70_000, "currency": "KRW"})
+    assert answer.status_code == 413
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_an_unknown_path_and_method_are_problems(target: TestClient) -> None:
+    unknown = target.get("/nothing")
+    assert (unknown.status_code, unknown.json()["type"]) == (404, "about:blank")
+    wrong = target.delete("/v1/transactions")
+    assert wrong.status_code == 405
+    assert wrong.headers["Allow"] == "POST"
+    assert wrong.headers["Content-Type"] == "application/problem+json"

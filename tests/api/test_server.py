@@ -1,0 +1,152 @@
+"""The real thing: gunicorn with its workers, as the image runs it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from tests.api.conftest import TestDatabase
+from tests.api.postgres import free_port
+from tests.api.test_health import wait_for_lock
+
+APPLICATION = Path(__file__).parents[2] / "app" / "api"
+_START_SECONDS = 30
+
+
+@dataclass
+class Service:
+    """A running gunicorn."""
+
+    process: subprocess.Popen[str]
+    port: int
+
+    def request(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
+        """Send one request on a connection of its own. Gives (status, document)."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=_START_SECONDS)
+        try:
+            all_headers = {"Content-Type": "application/json"} | (headers or {})
+            connection.request(method, path, json.dumps(body) if body is not None else None, all_headers)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+        finally:
+            connection.close()
+
+
+@contextmanager
+def service(database: TestDatabase, **environment: str) -> Iterator[Service]:
+    """Start gunicorn on this database and wait until it is healthy."""
+    credentials = json.loads(database.secret.value or "")
+    values = {name.upper(): str(value) for name, value in database.address.items()}
+    values |= {"DATABASE_USER": credentials["username"], "DATABASE_PASSWORD": credentials["password"]}
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "-c", "python:settlement.gunicorn_conf", "--bind", f"127.0.0.1:{port}"],
+        cwd=APPLICATION,
+        env={"PATH": os.environ["PATH"], "WEB_CONCURRENCY": "2", "LOG_LEVEL": "info"} | values | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    running = Service(process, port)
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                if running.request("GET", "/healthz")[0] == 200:
+                    break
+            except OSError:
+                assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline, "gunicorn did not become healthy"
+            time.sleep(0.05)
+        yield running
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # workers outlive a master that was killed
+        process.communicate()
+
+
+def test_on_sigterm_it_finishes_what_it_has_and_takes_nothing_new(database: TestDatabase) -> None:
+    with service(database) as running, ThreadPoolExecutor() as pool:
+        _, account = running.request("POST", "/v1/accounts", {"name": "a", "currency": "KRW"})
+        idle = socket.create_connection(("127.0.0.1", running.port), timeout=10)
+        with database.superuser() as blocker:
+            blocker.execute(text("LOCK TABLE transactions IN EXCLUSIVE MODE"))
+            body = {"account_id": account["id"], "amount": 1, "currency": "KRW"}
+            waiting = pool.submit(running.request, "POST", "/v1/transactions", body, {"Idempotency-Key": "k"})
+            wait_for_lock(blocker)
+            running.process.send_signal(signal.SIGTERM)
+            assert idle.recv(1) == b""  # an idle connection is closed
+            with pytest.raises(ConnectionRefusedError):
+                running.request("GET", "/healthz")
+            assert not waiting.done()
+        status, transaction = waiting.result(10)
+        assert (status, transaction["amount"]) == (201, 1)
+        idle.close()
+        output, _ = running.process.communicate(timeout=10)
+        assert running.process.returncode == 0
+    # All of it is JSON, gunicorn's and uvicorn's lines too.
+    entries = [json.loads(line) for line in output.splitlines()]
+    assert {"gunicorn.error", "uvicorn.error", "settlement.access"} <= {entry["logger"] for entry in entries}
+
+
+def test_with_nothing_to_do_it_stops_at_once(database: TestDatabase) -> None:
+    with service(database) as running:
+        started = time.monotonic()
+        running.process.send_signal(signal.SIGTERM)
+        running.process.communicate(timeout=10)
+        assert running.process.returncode == 0
+        assert time.monotonic() - started < 3
+
+
+def test_a_connection_is_kept_longer_than_the_load_balancer_keeps_it(database: TestDatabase) -> None:
+    from settlement import gunicorn_conf
+
+    load_balancer_idle_seconds, stop_timeout_seconds = 60, 30
+    assert gunicorn_conf.keepalive > load_balancer_idle_seconds
+    assert gunicorn_conf.graceful_timeout < stop_timeout_seconds
+    with service(database, WEB_CONCURRENCY="1") as running:
+        connection = HTTPConnection("127.0.0.1", running.port, timeout=10)
+        for _ in range(2):
+            connection.request("GET", "/version")
+            response = connection.getresponse()
+            assert response.read()
+            assert response.headers.get("Connection", "keep-alive") == "keep-alive"
+        connection.close()
+
+
+def test_sessions_say_whose_they_are(database: TestDatabase) -> None:
+    with service(database), database.superuser() as connection:
+        names = connection.execute(
+            text("SELECT application_name FROM pg_stat_activity WHERE usename = :role AND datname = :name"),
+            {"role": database.role, "name": database.name},
+        ).scalars()
+        assert {name.split("@")[0] for name in names} == {"settlement-api"}
+
+
+def test_a_missing_setting_stops_it_with_its_name_and_no_password(database: TestDatabase) -> None:
+    environment = {"PATH": os.environ["PATH"], "DATABASE_NAME": "x", "DATABASE_USER": "x", "DATABASE_PASSWORD": "hush"}
+    done = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "-c", "python:settlement.gunicorn_conf", "--bind", "127.0.0.1:0"],
+        cwd=APPLICATION,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=_START_SECONDS,
+    )
+    assert done.returncode != 0
+    assert "database_host" in done.stdout + done.stderr
+    assert "hush" not in done.stdout + done.stderr

@@ -1,0 +1,179 @@
+"""ECS services of the stub application behind a load balancer, for tests."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.local_cloud.conftest import RunningCloud, wait_for
+
+STUB_APP = Path(__file__).with_name("stub_app.py").read_text(encoding="utf-8")
+
+
+@dataclasses.dataclass
+class StubService:
+    """A service and what stands around it. Times are short, so that tests are."""
+
+    cloud: RunningCloud
+    image: str
+    name: str
+    cluster: str
+    target_group: str
+    load_balancer: str
+
+    @property
+    def ecs(self) -> Any:
+        return self.cloud.client("ecs")
+
+    @property
+    def elb(self) -> Any:
+        return self.cloud.client("elbv2")
+
+    def register(
+        self, *, environment: dict[str, str] | None = None, definition: dict[str, Any] | None = None, **task: Any
+    ) -> str:
+        """Register a revision of the stub and return its ARN."""
+        container = {
+            "name": "app",
+            "image": self.image,
+            "command": ["python3", "-c", STUB_APP],
+            "portMappings": [{"containerPort": 8000}],
+            "environment": [{"name": key, "value": value} for key, value in (environment or {}).items()],
+            "stopTimeout": 5,
+            **(definition or {}),
+        }
+        answer = self.ecs.register_task_definition(
+            family=self.name,
+            networkMode="awsvpc",
+            requiresCompatibilities=["FARGATE"],
+            cpu="256",
+            memory="512",
+            containerDefinitions=[container],
+            **task,
+        )
+        arn: str = answer["taskDefinition"]["taskDefinitionArn"]
+        return arn
+
+    def create(self, task_definition: str, *, desired: int = 2, **settings: Any) -> dict[str, Any]:
+        answer = self.ecs.create_service(
+            **{
+                "cluster": self.cluster,
+                "serviceName": self.name,
+                "taskDefinition": task_definition,
+                "desiredCount": desired,
+                "launchType": "FARGATE",
+                "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-1"]}},
+                "loadBalancers": [{"targetGroupArn": self.target_group, "containerName": "app", "containerPort": 8000}],
+                "deploymentConfiguration": {
+                    "minimumHealthyPercent": 100,
+                    "maximumPercent": 200,
+                    "deploymentCircuitBreaker": {"enable": True, "rollback": True},
+                },
+                **settings,
+            }
+        )
+        service: dict[str, Any] = answer["service"]
+        return service
+
+    def update(self, **settings: Any) -> dict[str, Any]:
+        service: dict[str, Any] = self.ecs.update_service(cluster=self.cluster, service=self.name, **settings)[
+            "service"
+        ]
+        return service
+
+    def describe(self) -> dict[str, Any]:
+        service: dict[str, Any] = self.ecs.describe_services(cluster=self.cluster, services=[self.name])["services"][0]
+        return service
+
+    def primary(self) -> dict[str, Any]:
+        return next(d for d in self.describe()["deployments"] if d["status"] == "PRIMARY")
+
+    def deployment(self) -> dict[str, Any]:
+        """The newest service deployment."""
+        brief = self.ecs.list_service_deployments(cluster=self.cluster, service=self.name)["serviceDeployments"][0]
+        found: dict[str, Any] = self.ecs.describe_service_deployments(
+            serviceDeploymentArns=[brief["serviceDeploymentArn"]]
+        )["serviceDeployments"][0]
+        return found
+
+    def tasks(self, status: str = "RUNNING") -> list[dict[str, Any]]:
+        arns = self.ecs.list_tasks(cluster=self.cluster, serviceName=self.name, desiredStatus=status)["taskArns"]
+        if not arns:
+            return []
+        found: list[dict[str, Any]] = self.ecs.describe_tasks(cluster=self.cluster, tasks=arns)["tasks"]
+        return found
+
+    def target_states(self) -> dict[str, str]:
+        found = self.elb.describe_target_health(TargetGroupArn=self.target_group)
+        return {member["Target"]["Id"]: member["TargetHealth"]["State"] for member in found["TargetHealthDescriptions"]}
+
+    def wait_deployed(self, *statuses: str, seconds: float = 60.0) -> dict[str, Any]:
+        """Wait until the newest service deployment has ended in one of these states."""
+        wanted = statuses or ("SUCCESSFUL",)
+
+        def ended() -> dict[str, Any] | None:
+            found = self.deployment()
+            return found if found["status"] in wanted else None
+
+        result: dict[str, Any] = wait_for(ended, seconds=seconds, what=f"service deployment {wanted}")
+        return result
+
+    def wait(self, condition: Callable[[dict[str, Any]], bool], *, seconds: float = 30.0) -> dict[str, Any]:
+        """Wait for a condition on DescribeServices' answer."""
+
+        def holds() -> dict[str, Any] | None:
+            service = self.describe()
+            return service if condition(service) else None
+
+        result: dict[str, Any] = wait_for(holds, seconds=seconds)
+        return result
+
+    def delete(self) -> None:
+        """Remove all of it and wait until no container is left."""
+        if self.ecs.list_services(cluster=self.cluster)["serviceArns"]:
+            self.ecs.delete_service(cluster=self.cluster, service=self.name, force=True)
+            self.wait(lambda service: service["status"] == "INACTIVE", seconds=40)
+        for listener in self.elb.describe_listeners(LoadBalancerArn=self.load_balancer)["Listeners"]:
+            self.elb.delete_listener(ListenerArn=listener["ListenerArn"])
+        self.elb.delete_load_balancer(LoadBalancerArn=self.load_balancer)
+        self.elb.delete_target_group(TargetGroupArn=self.target_group)
+
+
+def make_service(
+    cloud: RunningCloud, image: str, *, delay: int = 1, listener: bool = True, **health_check: Any
+) -> StubService:
+    """A cluster, a load balancer and a target group; the service itself comes with ``create``."""
+    name = f"stub-{uuid.uuid4().hex[:6]}"
+    elb, ecs = cloud.client("elbv2"), cloud.client("ecs")
+    ecs.create_cluster(clusterName=name)
+    balancer = elb.create_load_balancer(Name=name, Subnets=["subnet-1"])["LoadBalancers"][0]["LoadBalancerArn"]
+    group = elb.create_target_group(
+        **{
+            "Name": name,
+            "Port": 8000,
+            "Protocol": "HTTP",
+            "TargetType": "ip",
+            "VpcId": "vpc-1",
+            "HealthCheckPath": "/healthz",
+            "HealthCheckIntervalSeconds": 1,
+            "HealthCheckTimeoutSeconds": 1,
+            "HealthyThresholdCount": 2,
+            "UnhealthyThresholdCount": 2,
+            **health_check,
+        }
+    )["TargetGroups"][0]["TargetGroupArn"]
+    elb.modify_target_group_attributes(
+        TargetGroupArn=group,
+        Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": str(delay)}],
+    )
+    if listener:
+        elb.create_listener(
+            LoadBalancerArn=balancer,
+            Protocol="HTTP",
+            Port=80,
+            DefaultActions=[{"Type": "forward", "TargetGroupArn": group}],
+        )
+    return StubService(cloud, image, name, name, group, balancer)

@@ -1,0 +1,105 @@
+"""A small HTTP service that behaves well, or badly on purpose; run inside test containers.
+
+Python's standard library only. Environment: ``VERSION`` is what ``/`` answers;
+``START_SECONDS`` pass before it listens; ``HEALTH`` is the status of ``/healthz``;
+``EXIT_CODE`` makes it exit at once; ``IGNORE_TERM`` makes it deaf to SIGTERM;
+``EXIT_ON_TERM`` is its exit status after SIGTERM. ``/slow/<seconds>`` takes that long,
+``/fail`` turns the health bad, ``/exit/<code>`` ends the process, ``/headers`` and
+``/environment`` show what it got, ``/write/<path>`` tries to create a file.
+On SIGTERM it finishes the requests that it has and takes no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+
+health = int(os.environ.get("HEALTH", "200"))
+busy = 0
+stopping = asyncio.Event()
+
+
+async def answer(path: str, headers: dict[str, str]) -> tuple[int, str]:
+    global health
+    verb, _, argument = path.strip("/").partition("/")
+    if verb == "healthz":
+        return health, "health"
+    if verb == "slow":
+        await asyncio.sleep(float(argument))
+    elif verb == "fail":
+        health = 500
+    elif verb == "exit":
+        os._exit(int(argument))
+    elif verb == "headers":
+        return 200, json.dumps(headers)
+    elif verb == "environment":
+        return 200, json.dumps(dict(os.environ))
+    elif verb == "write":
+        try:
+            with open("/" + argument, "w") as file:
+                file.write("x")
+        except OSError as error:
+            return 500, str(error)
+    return 200, os.environ.get("VERSION", "")
+
+
+async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    global busy
+    try:
+        while not stopping.is_set():
+            line = await reader.readline()
+            if not line:
+                break
+            busy += 1
+            try:
+                path = line.split()[1].decode()
+                headers = {}
+                while header := (await reader.readline()).decode().strip():
+                    name, _, value = header.partition(":")
+                    headers[name.lower()] = value.strip()
+                status, text = await answer(path, headers)
+                body = text.encode()
+                close = stopping.is_set() or headers.get("connection") == "close"
+                writer.write(
+                    f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n"
+                    f"Connection: {'close' if close else 'keep-alive'}\r\n\r\n".encode()
+                    + body
+                )
+                await writer.drain()
+            finally:
+                busy -= 1
+            if close:
+                break
+    except (OSError, asyncio.IncompleteReadError):
+        pass
+    finally:
+        writer.close()
+
+
+async def main() -> None:
+    loop = asyncio.get_running_loop()
+    if os.environ.get("IGNORE_TERM"):
+        loop.add_signal_handler(signal.SIGTERM, lambda: None)
+    else:
+        loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    server = await asyncio.start_server(serve, "0.0.0.0", int(os.environ.get("PORT", "8000")))
+    print("listening", os.environ.get("VERSION", ""), flush=True)
+    await stopping.wait()
+    server.close()
+    while busy:
+        await asyncio.sleep(0.02)
+    print("bye", flush=True)
+
+
+if "EXIT_CODE" in os.environ:
+    print("cannot start", flush=True)
+    sys.exit(int(os.environ["EXIT_CODE"]))
+time.sleep(float(os.environ.get("START_SECONDS", "0")))
+with contextlib.suppress(KeyboardInterrupt):
+    asyncio.run(main())
+os._exit(int(os.environ.get("EXIT_ON_TERM", "0")))

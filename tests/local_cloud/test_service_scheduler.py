@@ -1,0 +1,183 @@
+"""Rolling deployments by health, the circuit breaker, and what DescribeServices says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.local_cloud.conftest import RunningCloud, wait_for
+from tests.local_cloud.services import StubService, make_service
+
+pytestmark = pytest.mark.local_cloud
+
+
+@pytest.fixture
+def make(cloud: RunningCloud, tools_image: str) -> Iterator[Callable[..., StubService]]:
+    made: list[StubService] = []
+
+    def build(**settings: object) -> StubService:
+        made.append(make_service(cloud, tools_image, **settings))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield build
+    for service in made:
+        service.delete()
+
+
+def test_a_deployment_completes_when_its_tasks_are_healthy_and_the_old_are_gone(
+    make: Callable[..., StubService],
+) -> None:
+    service = make()
+    service.create(service.register(environment={"VERSION": "1"}), healthCheckGracePeriodSeconds=10)
+    first = service.wait_deployed()
+    assert first["targetServiceRevision"]["runningTaskCount"] == 2
+    old = {task["taskArn"] for task in service.tasks()}
+
+    updated = service.update(taskDefinition=service.register(environment={"VERSION": "2", "START_SECONDS": "2"}))
+    primary = updated["deployments"][0]
+    assert (primary["status"], primary["rolloutState"]) == ("PRIMARY", "IN_PROGRESS")
+    assert service.deployment()["targetServiceRevision"]["arn"].endswith(primary["id"].partition("/")[2])
+
+    # Both new tasks start first, and no old one stops before a new one is healthy.
+    service.wait(lambda now: now["runningCount"] == 4)
+    assert service.deployment()["status"] == "IN_PROGRESS"
+    assert {task["taskArn"] for task in service.tasks()} >= old
+    done = service.wait_deployed()
+    assert done["sourceServiceRevisions"][0]["arn"] == first["targetServiceRevision"]["arn"]
+    now = service.describe()
+    assert [(d["status"], d["rolloutState"], d["runningCount"]) for d in now["deployments"]] == [
+        ("PRIMARY", "COMPLETED", 2)
+    ]
+    stopped = service.tasks("STOPPED")
+    assert {task["taskArn"] for task in stopped} == old
+    assert all(task["stoppedReason"].startswith("Scaling activity initiated by") for task in stopped)
+    messages = [event["message"] for event in now["events"]]
+    assert any("has reached a steady state" in message for message in messages)
+    assert any("has begun draining connections" in message for message in messages)
+
+
+def test_tasks_that_never_get_healthy_trip_the_breaker_and_roll_back(make: Callable[..., StubService]) -> None:
+    service = make()
+    good = service.register()
+    service.create(good, desired=1, healthCheckGracePeriodSeconds=1)
+    service.wait_deployed()
+    kept = service.tasks()[0]["taskArn"]
+
+    service.update(taskDefinition=service.register(environment={"HEALTH": "503"}))
+    failed = service.wait_deployed("ROLLBACK_SUCCESSFUL")
+    assert failed["deploymentCircuitBreaker"] == {"status": "TRIGGERED", "failureCount": 3, "threshold": 3}
+    assert failed["rollback"]["serviceRevisionArn"] == failed["sourceServiceRevisions"][0]["arn"]
+    assert service.describe()["taskDefinition"] == good
+    assert service.primary()["rolloutState"] == "COMPLETED"
+    assert [task["taskArn"] for task in service.tasks()] == [kept]
+    reasons = [task["stoppedReason"] for task in service.tasks("STOPPED")]
+    assert reasons == [f"Task failed ELB health checks in (target-group {service.target_group})"] * 3
+    messages = " ".join(event["message"] for event in service.describe()["events"])
+    assert "Health checks failed with these codes: [503]" in messages
+    assert "rolling back to deployment" in messages
+
+
+def test_tasks_that_exit_trip_the_breaker_with_their_exit_code(make: Callable[..., StubService]) -> None:
+    service = make()
+    service.create(service.register(), desired=1)
+    service.wait_deployed()
+    service.update(taskDefinition=service.register(environment={"EXIT_CODE": "3"}))
+    service.wait_deployed("ROLLBACK_SUCCESSFUL")
+    stopped = service.tasks("STOPPED")
+    assert [task["stopCode"] for task in stopped] == ["EssentialContainerExited"] * 3
+    assert [task["containers"][0]["exitCode"] for task in stopped] == [3] * 3
+
+
+def test_a_first_deployment_that_fails_has_nothing_to_roll_back_to(make: Callable[..., StubService]) -> None:
+    service = make()
+    service.create(service.register(environment={"EXIT_CODE": "1"}), desired=1)
+    failed = service.wait_deployed("ROLLBACK_FAILED")
+    assert "rollback candidate" in failed["statusReason"]
+    assert service.primary()["rolloutState"] == "FAILED"
+    assert service.describe()["runningCount"] == 0
+
+
+def test_the_placeholder_is_rolled_back_to(make: Callable[..., StubService]) -> None:
+    service = make()
+    placeholder = service.register()
+    service.create(placeholder, desired=0)
+    service.wait_deployed()
+    service.update(taskDefinition=service.register(environment={"EXIT_CODE": "1"}), desiredCount=1)
+    service.wait_deployed("ROLLBACK_SUCCESSFUL")
+    assert service.describe()["taskDefinition"] == placeholder
+
+
+def test_a_deployment_can_be_stopped(make: Callable[..., StubService]) -> None:
+    service = make()
+    good = service.register()
+    service.create(good, desired=1)
+    service.wait_deployed()
+    service.update(taskDefinition=service.register(environment={"START_SECONDS": "60"}))
+    arn = service.deployment()["serviceDeploymentArn"]
+    with pytest.raises(service.ecs.exceptions.InvalidParameterException):
+        service.ecs.stop_service_deployment(serviceDeploymentArn=arn, stopType="ABORT")
+    assert (
+        service.ecs.stop_service_deployment(serviceDeploymentArn=arn, stopType="ROLLBACK")["serviceDeploymentArn"]
+        == arn
+    )
+    service.wait_deployed("ROLLBACK_SUCCESSFUL")
+    assert service.describe()["taskDefinition"] == good
+    with pytest.raises(service.ecs.exceptions.ConflictException):
+        service.ecs.stop_service_deployment(serviceDeploymentArn=arn)
+
+
+def test_what_starts_a_deployment_and_what_does_not(make: Callable[..., StubService]) -> None:
+    service = make()
+    definition = service.register()
+    service.create(definition, desired=0)
+    first = service.wait_deployed()["serviceDeploymentArn"]
+    network = service.describe()["networkConfiguration"]
+    service.update(taskDefinition=definition, networkConfiguration=network, healthCheckGracePeriodSeconds=5)
+    service.update(deploymentConfiguration={"maximumPercent": 150})
+    assert service.deployment()["serviceDeploymentArn"] == first
+    configuration = service.describe()["deploymentConfiguration"]
+    assert (configuration["maximumPercent"], configuration["deploymentCircuitBreaker"]["enable"]) == (150, True)
+
+    service.update(forceNewDeployment=True)
+    second = service.wait_deployed()["serviceDeploymentArn"]
+    assert second != first
+    service.update(networkConfiguration={"awsvpcConfiguration": {"subnets": ["subnet-2"]}})
+    assert service.wait_deployed()["serviceDeploymentArn"] not in (first, second)
+
+
+def test_a_task_whose_container_died_is_replaced(make: Callable[..., StubService]) -> None:
+    service = make()
+    service.create(service.register(), desired=1)
+    service.wait_deployed()
+    lost = service.tasks()[0]
+    docker_id = service.cloud.containers(f"com.amazonaws.ecs.task-arn={lost['taskArn']}")[0]
+    docker_id.kill()
+    service.wait(lambda now: now["runningCount"] == 0)
+    service.wait(lambda now: now["runningCount"] == 1)
+    wait_for(lambda: "healthy" in service.target_states().values())
+    stopped = service.tasks("STOPPED")[0]
+    assert (stopped["stopCode"], stopped["containers"][0]["exitCode"]) == ("EssentialContainerExited", 137)
+    assert service.primary()["rolloutState"] == "COMPLETED"
+
+
+def test_a_task_that_falls_ill_is_replaced(make: Callable[..., StubService]) -> None:
+    import urllib.request
+
+    service = make()
+    service.create(service.register(), desired=1)
+    service.wait_deployed()
+    address = next(iter(service.target_states()))
+    urllib.request.urlopen(f"http://{address}:8000/fail", timeout=5).close()
+    # The replacement comes first; the ill one stops when it is healthy.
+    wait_for(lambda: sorted(service.target_states().values()) == ["healthy", "unhealthy"])
+    wait_for(lambda: list(service.target_states().values()) == ["healthy"])
+    assert service.tasks("STOPPED")[0]["stoppedReason"].startswith("Task failed ELB health checks")
+    assert service.primary()["rolloutState"] == "COMPLETED"
+
+
+def test_a_target_group_without_a_listener_is_refused(make: Callable[..., StubService]) -> None:
+    service = make(listener=False)
+    definition = service.register()
+    with pytest.raises(service.ecs.exceptions.InvalidParameterException, match="associated load balancer"):
+        service.create(definition)

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+def git(directory: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
+    command = ["git", "-C", str(directory), *identity, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def commit(project: Path, message: str) -> str:
+    """Commit everything; the short hash."""
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", message)
+    return git(project, "rev-parse", "--short=12", "HEAD")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A git repository with an image's context in app/api and one commit."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
+    project = tmp_path / "project"
+    context = project / "app/api"
+    versions = context / "settlement/migrations/versions"
+    versions.mkdir(parents=True)
+    (context / "Dockerfile").write_text("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\n")
+    (context / "requirements.txt").write_text("idna==3.10 \\\n    --hash=sha256:00\nsniffio==1.3.1 --hash=sha256:01\n")
+    (context / "start.sh").write_text("#!/bin/sh\n")
+    (context / "start.sh").chmod(0o755)
+    (versions / "0001_first.py").write_text('revision: str = "0001"\ndown_revision: str | None = None\n')
+    (project / ".gitignore").write_text("*.log\n")
+    git(project.parent, "init", "--quiet", str(project))
+    commit(project, "feat: begin")
+    return project

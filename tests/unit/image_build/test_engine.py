@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import docker
+import pytest
+from docker.errors import APIError, DockerException
+
+from roles.image_build.python import engine
+from roles.image_build.python.registry import Credentials
+from roles.preflight.python.problem import ProblemError
+
+LOGIN = Credentials("AWS", "top-secret")
+
+
+class Api:
+    """The low-level client: hands out prepared events and remembers what it was called with."""
+
+    def __init__(self, events: Iterable[Mapping[str, Any]] | APIError) -> None:
+        self.events = events
+        self.called: dict[str, Any] = {}
+
+    def _answer(self, arguments: dict[str, Any]) -> Any:
+        self.called = arguments
+        if isinstance(self.events, APIError):
+            raise self.events
+        return iter(self.events)
+
+    def build(self, **arguments: Any) -> Any:
+        return self._answer(arguments)
+
+    def push(self, repository: str, **arguments: Any) -> Any:
+        return self._answer(arguments)
+
+
+def client(*events: Mapping[str, Any], fails: APIError | None = None, root: str | None = "/var/lib/docker") -> Any:
+    def info() -> dict[str, str]:
+        if root is None:
+            raise DockerException("gone")
+        return {"DockerRootDir": root}
+
+    return SimpleNamespace(api=Api(fails or events), info=info, version=lambda: {"Arch": "arm64"})
+
+
+def build(fake: Any, said: list[str], platform: str = "") -> None:
+    engine.build(
+        fake,
+        Path("/context"),
+        "localhost:4566/settlement:v1",
+        arguments={"GIT_HASH": "v1"},
+        labels={"schema_head": "1"},
+        platform=platform,
+        say=said.append,
+    )
+
+
+def push(fake: Any, said: list[str]) -> str:
+    return engine.push(fake, "localhost:4566/settlement", "v1", LOGIN, said.append)
+
+
+def test_a_build_says_its_steps() -> None:
+    said: list[str] = []
+    fake = client(
+        {"stream": "Step 1/2 : FROM base\n"},
+        {"status": "Downloading", "id": "aa", "progressDetail": {"current": 1, "total": 2}},
+        {"stream": " ---> 0123\n"},
+        {"stream": "Step 2/2 : COPY . .\n"},
+        {"aux": {"ID": "sha256:image"}},
+        {"stream": "\n"},
+    )
+    build(fake, said, platform="linux/arm64")
+    assert said == ["Step 1/2 : FROM base", "Step 2/2 : COPY . ."]
+    assert fake.api.called["platform"] == "linux/arm64"
+    assert fake.api.called["buildargs"] == {"GIT_HASH": "v1"}
+    assert engine.architecture(fake) == "arm64"
+
+
+@pytest.mark.parametrize(
+    ("events", "what", "next_step"),
+    [
+        (
+            [{"stream": "Step 1/2 : FROM nowhere/base\n"}, {"error": "manifest unknown"}],
+            "The base image cannot be had: manifest unknown",
+            "set base_image",
+        ),
+        (
+            [
+                {"stream": "Step 2/2 : RUN pip install\n"},
+                {"stream": "ERROR: x\n"},
+                {"error": "returned a non-zero code: 1"},
+            ],
+            "ERROR: x\n    returned a non-zero code: 1",
+            "fix the step",
+        ),
+        (
+            [{"stream": "Step 2/2 : COPY a b\n"}, {"error": "write /x: no space left on device"}],
+            "The disk became full while the image was built",
+            "docker system df",
+        ),
+    ],
+)
+def test_a_failed_build_says_which_step_and_what_helps(
+    events: list[Mapping[str, Any]], what: str, next_step: str
+) -> None:
+    with pytest.raises(ProblemError) as caught:
+        build(client(*events), [])
+    assert what in caught.value.problem.what
+    assert next_step in caught.value.problem.next_step
+
+
+def test_a_full_disk_names_the_engines_storage() -> None:
+    full = {"error": "No space left on device"}
+    with pytest.raises(ProblemError, match="/mnt/docker"):
+        build(client(full, root="/mnt/docker"), [])
+    with pytest.raises(ProblemError, match="wherever it keeps its images"):
+        build(client(full, root=None), [])
+
+
+def test_a_dockerfile_that_the_engine_refuses() -> None:
+    with pytest.raises(ProblemError, match="unknown instruction"):
+        build(client(fails=APIError("bad", explanation="unknown instruction: FORM")), [])
+
+
+def test_a_push_adds_up_the_layers_and_gives_the_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_PROGRESS_SECONDS", 0)
+    said: list[str] = []
+    fake = client(
+        {"status": "The push refers to repository"},
+        {"status": "Preparing", "id": "aa", "progressDetail": {}},
+        {"status": "Pushing", "id": "aa", "progressDetail": {"current": 1 << 20, "total": 4 << 20}},
+        {"status": "Pushing", "id": "bb", "progressDetail": {"current": 1 << 20}},
+        {"progressDetail": {}, "aux": {"Tag": "v1", "Digest": "sha256:aa", "Size": 1}},
+    )
+    assert push(fake, said) == "sha256:aa"
+    assert said[0] == "pushed 1.0 of 4.0 MiB, 1 layers"
+    assert said[-1] == "pushed 2.0 of 5.0 MiB, 2 layers"
+    assert fake.api.called["auth_config"] == {"username": "AWS", "password": "top-secret"}
+
+
+@pytest.mark.parametrize("message", ["tag 'v1' is immutable", "The image tag 'v1' already exists in the repository"])
+def test_a_taken_tag_is_told_apart(message: str) -> None:
+    with pytest.raises(engine.TagTakenError, match="v1"):
+        push(client({"error": message}), [])
+
+
+@pytest.mark.parametrize(
+    ("message", "what"),
+    [
+        ("denied: User is not authorized to perform: ecr:PutImage", "refuses the push"),
+        ("no basic auth credentials", "refuses the push"),
+        ("write /x: no space left on device", "disk is full"),
+        ("dial tcp 127.0.0.1:4566: connect: connection refused", "cannot be pushed: dial tcp"),
+    ],
+)
+def test_a_failed_push_is_explained(message: str, what: str) -> None:
+    with pytest.raises(ProblemError, match=what):
+        push(client({"error": message}), [])
+    with pytest.raises(ProblemError, match=what):
+        push(client(fails=APIError("x", explanation=message)), [])
+
+
+def test_nothing_to_transfer_says_nothing() -> None:
+    said: list[str] = []
+    push(client({"status": "Layer already exists", "id": "aa"}, {"aux": {"Digest": "sha256:aa"}}), said)
+    assert said == []
+
+
+def test_an_engine_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = SimpleNamespace(ping=lambda: True)
+    monkeypatch.setattr(docker, "from_env", lambda **_: found)
+    assert engine.connect({}) is found  # type: ignore[comparison-overlap]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the SDK leaves its socket open
+def test_no_engine(tmp_path: Path) -> None:
+    address = f"unix://{tmp_path}/none.sock"
+    with pytest.raises(ProblemError, match="No Docker engine answers") as caught:
+        engine.connect({"DOCKER_HOST": address})
+    assert caught.value.problem.where == address
+    del caught
+    gc.collect()

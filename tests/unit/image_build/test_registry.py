@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import base64
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from roles.image_build.python.registry import Credentials, Registry, RepositoryMissingError, base_url
+from roles.preflight.python.problem import ProblemError
+
+AWS = "111122223333.dkr.ecr.ap-northeast-2.amazonaws.com"
+LATER, EARLIER = datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def ecr() -> Iterator[Stubber]:
+    client = boto3.client("ecr", region_name="ap-northeast-2", aws_access_key_id="k", aws_secret_access_key="s")
+    with Stubber(client) as stubber:
+        yield stubber
+
+
+def registry(ecr: Stubber, address: str = "localhost:4566") -> Registry:
+    return Registry(address, "settlement", ecr.client)
+
+
+def allow_credentials(ecr: Stubber, times: int = 1) -> None:
+    token = base64.b64encode(b"AWS:top-secret").decode()
+    for _ in range(times):
+        ecr.add_response("get_authorization_token", {"authorizationData": [{"authorizationToken": token}]})
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ("localhost:4566", "http://localhost:4566"),
+        ("127.0.0.1:5000", "http://127.0.0.1:5000"),
+        ("127.8.8.8", "http://127.8.8.8"),
+        ("[::1]:5000", "http://[::1]:5000"),
+        (AWS, f"https://{AWS}"),
+        ("10.0.0.1:5000", "https://10.0.0.1:5000"),
+    ],
+)
+def test_plain_http_is_for_this_machine_only(address: str, url: str) -> None:
+    assert base_url(address) == url
+
+
+def test_the_digest_of_a_tag(ecr: Stubber) -> None:
+    ecr.add_response(
+        "describe_images",
+        {"imageDetails": [{"imageDigest": "sha256:aa"}]},
+        {"registryId": "111122223333", "repositoryName": "settlement", "imageIds": [{"imageTag": "v1"}]},
+    )
+    assert registry(ecr, AWS).digest("v1") == "sha256:aa"
+    assert registry(ecr, AWS).name == f"{AWS}/settlement"
+
+
+def test_a_tag_that_is_not_there(ecr: Stubber) -> None:
+    ecr.add_client_error("describe_images", "ImageNotFoundException")
+    assert registry(ecr).digest("v1") is None
+
+
+def test_a_repository_that_is_not_there(ecr: Stubber) -> None:
+    ecr.add_client_error("describe_images", "RepositoryNotFoundException")
+    with pytest.raises(RepositoryMissingError):
+        registry(ecr).digest("v1")
+
+
+def test_a_refusal_is_told_in_ecrs_words(ecr: Stubber) -> None:
+    ecr.add_client_error("describe_images", "AccessDeniedException", "not authorized to perform: ecr:DescribeImages")
+    with pytest.raises(ProblemError, match="ecr:DescribeImages"):
+        registry(ecr).digest("v1")
+
+
+def test_a_refusal_of_newest_tags_is_not_taken_for_none(ecr: Stubber) -> None:
+    ecr.add_client_error("describe_images", "ImageNotFoundException", "odd")
+    with pytest.raises(ProblemError, match="odd"):
+        registry(ecr).newest_tags(3)
+
+
+def test_no_credentials_are_an_error_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    client = boto3.Session(region_name="ap-northeast-2").client("ecr")
+    with pytest.raises(ProblemError, match="credentials"):
+        Registry(AWS, "settlement", client).digest("v1")
+
+
+def test_the_newest_tags_come_first(ecr: Stubber) -> None:
+    ecr.add_response(
+        "describe_images",
+        {
+            "imageDetails": [
+                {"imageTags": ["old"], "imagePushedAt": EARLIER},
+                {"imagePushedAt": LATER},  # untagged
+                {"imageTags": ["new", "same"], "imagePushedAt": LATER},
+            ]
+        },
+    )
+    assert registry(ecr).newest_tags(2) == ["new", "same"]
+
+
+def test_credentials_never_show_the_password(ecr: Stubber) -> None:
+    token = base64.b64encode(b"AWS:top-secret").decode()
+    ecr.add_response(
+        "get_authorization_token",
+        {"authorizationData": [{"authorizationToken": token}]},
+        {"registryIds": ["111122223333"]},
+    )
+    credentials = registry(ecr, AWS).credentials()
+    assert (credentials.username, credentials.password) == ("AWS", "top-secret")
+    assert "top-secret" not in repr(credentials)
+
+
+class _RegistryApi(http.server.BaseHTTPRequestHandler):
+    """Enough of the registry's HTTP API, with a blob that is served by redirect, as ECR does from S3."""
+
+    documents: dict[str, Any] = {}
+    seen: list[tuple[str, str | None]] = []
+
+    def do_GET(self) -> None:
+        self.seen.append((self.path, self.headers.get("Authorization")))
+        if self.path == "/v2/settlement/blobs/sha256:config":
+            self.send_response(307)
+            self.send_header("Location", "/storage/config")
+            self.end_headers()
+            return
+        document = self.documents.get(self.path)
+        self.send_response(200 if document is not None else 404)
+        self.end_headers()
+        self.wfile.write(json.dumps(document).encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Tests need no access log."""
+
+
+@pytest.fixture
+def api() -> Iterator[str]:
+    _RegistryApi.documents, _RegistryApi.seen = {}, []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _RegistryApi)
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_labels_and_architecture_come_from_the_configuration(ecr: Stubber, api: str) -> None:
+    allow_credentials(ecr)
+    _RegistryApi.documents = {
+        "/v2/settlement/manifests/sha256:index": {
+            "manifests": [
+                {"digest": "sha256:attestation", "platform": {"architecture": "unknown"}},
+                {"digest": "sha256:image", "platform": {"architecture": "arm64"}},
+            ]
+        },
+        "/v2/settlement/manifests/sha256:image": {"config": {"digest": "sha256:config"}},
+        "/storage/config": {"architecture": "arm64", "config": {"Labels": {"schema_head": "0001"}}},
+    }
+    found = registry(ecr, api).configuration("sha256:index")
+    assert (found.architecture, found.labels) == ("arm64", {"schema_head": "0001"})
+    # The registry's credentials stay with the registry.
+    assert [authorization is None for _, authorization in _RegistryApi.seen] == [False, False, False, True]
+
+
+def test_an_image_without_labels(ecr: Stubber, api: str) -> None:
+    allow_credentials(ecr)
+    _RegistryApi.documents = {
+        "/v2/settlement/manifests/sha256:image": {"config": {"digest": "sha256:other"}},
+        "/v2/settlement/blobs/sha256:other": {"architecture": "amd64", "config": {"Labels": None}},
+    }
+    assert registry(ecr, api).configuration("sha256:image").labels == {}
+
+
+def test_a_registry_that_does_not_give_it(ecr: Stubber, api: str) -> None:
+    allow_credentials(ecr)
+    with pytest.raises(ProblemError, match="Not Found"):
+        registry(ecr, api).configuration("sha256:image")
+
+
+def test_credentials_are_comparable() -> None:
+    assert Credentials("AWS", "a") != Credentials("AWS", "b")
