@@ -89,12 +89,12 @@ def observe(environment: Mapping[str, str] = os.environ) -> Host:
     )
 
 
-def probe(path: Path = SOCKET) -> Reachable:
+def probe() -> Reachable:
     """Does a daemon answer on its socket, and may we speak to it?"""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(5)
         try:
-            client.connect(str(path))
+            client.connect(str(SOCKET))
         except PermissionError:
             return Reachable.DENIED
         except OSError:
@@ -164,8 +164,10 @@ def engine_packages() -> list[str]:
     )
 
 
-def start(host: Host, progress: Progress, command: Sequence[str] = ("dockerd",)) -> None:
+def start(host: Host, progress: Progress, command: Sequence[str] = ("dockerd",)) -> subprocess.Popen[bytes] | None:
     """Start the daemon, wait until it answers, and leave a record that it is ours.
+
+    Returns its process, which goes on without this one; None when systemd has it.
 
     Raises:
         LocalCloudError: it ended or did not answer in time; the message has its last log lines.
@@ -176,14 +178,20 @@ def start(host: Host, progress: Progress, command: Sequence[str] = ("dockerd",))
         run(["systemctl", "start", "docker"], what="systemctl start docker", progress=progress)
         RECORD.write_text(json.dumps({"systemd": True}))
         _wait_for_socket(None)
-        return
+        return None
     with LOG.open("ab") as log:
         # Its limits are left alone: raising RLIMIT_NOFILE fails in a nested or restricted host.
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd="/"
         )
     RECORD.write_text(json.dumps({"pid": process.pid, "start_time": process_start_time(process.pid)}))
-    _wait_for_socket(process)
+    try:
+        _wait_for_socket(process)
+    except LocalCloudError:
+        process.terminate()
+        RECORD.unlink()
+        raise
+    return process
 
 
 def stop_if_ours(progress: Progress) -> bool:
