@@ -165,12 +165,12 @@ def test_a_task_that_falls_ill_is_replaced(make: Callable[..., StubService]) -> 
     import urllib.request
 
     service = make()
-    service.create(service.register(), desired=1)
+    service.create(service.register(environment={"START_SECONDS": "0.6"}), desired=1)
     service.wait_deployed()
     address = next(iter(service.target_states()))
     urllib.request.urlopen(f"http://{address}:8000/fail", timeout=5).close()
     # The replacement comes first; the ill one stops when it is healthy.
-    wait_for(lambda: sorted(service.target_states().values()) == ["healthy", "unhealthy"])
+    wait_for(lambda: sorted(service.target_states().values()) == ["initial", "unhealthy"])
     wait_for(lambda: list(service.target_states().values()) == ["healthy"])
     assert service.tasks("STOPPED")[0]["stoppedReason"].startswith("Task failed ELB health checks")
     assert service.primary()["rolloutState"] == "COMPLETED"

@@ -418,7 +418,7 @@ class ServiceScheduler:
         self._event(service, f"has started {count} tasks: {names}.")
 
     def _stop(self, service: Service, task: Task, reason: str, *, failed: bool = False) -> None:
-        if not self._stopper.stop(task, reason, "ServiceSchedulerInitiated", failed=failed):
+        if not self._stopper.stop(task, reason, "ServiceSchedulerInitiated"):
             return
         self._event(service, f"has stopped 1 running tasks: (task {task['taskArn'].rsplit('/', 1)[-1]}).")
         groups = [group for group, _ in self._stopper.targets(task)]

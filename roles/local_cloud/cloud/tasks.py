@@ -68,7 +68,7 @@ class TaskStopper:
         """Begin to stop a task and return at once; False when it is stopping or stopped."""
         if not self._begin(task, reason, code):
             return False
-        emulator.core("concurrency").spawn_background(self._finish, task, failed, thread_name=f"stop-{_task_id(task)}")
+        emulator.core("concurrency").spawn_background(self._finish, task, thread_name=f"stop-{_task_id(task)}")
         return True
 
     def watch(self, task: dict[str, Any]) -> None:
