@@ -231,15 +231,14 @@ def _policy(present: dict[str, Any] | None, name: str) -> dict[str, Any]:
 
 def _lifecycle(present: list[dict[str, Any]], bucket: Bucket) -> list[dict[str, Any]]:
     """Old versions stay for long, and the newest of them for ever; a lock's are worthless the next day."""
+    # S3 takes 1 to 100 here, and no number at all for none.
+    newest = {"NewerNoncurrentVersions": bucket.noncurrent_versions} if bucket.noncurrent_versions else {}
     ours: list[dict[str, Any]] = [
         {
             "ID": _KEEP_RULE,
             "Status": "Enabled",
             "Filter": {"Prefix": ""},
-            "NoncurrentVersionExpiration": {
-                "NoncurrentDays": bucket.noncurrent_days,
-                "NewerNoncurrentVersions": bucket.noncurrent_versions,
-            },
+            "NoncurrentVersionExpiration": {"NoncurrentDays": bucket.noncurrent_days, **newest},
             "Expiration": {"ExpiredObjectDeleteMarker": True},
             "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": _MULTIPART_DAYS},
         },

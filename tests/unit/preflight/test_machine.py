@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections import namedtuple
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from roles.image_build.python import engine
+from roles.preflight.python.machine import check_disk, check_engine, check_git
+from roles.preflight.python.problem import ProblemError
+
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    path = tmp_path / "project"
+    for arguments in (["init", "--quiet", str(path)], ["commit", "--quiet", "--allow-empty", "-m", "x"]):
+        directory = tmp_path if arguments[0] == "init" else path
+        identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
+        subprocess.run(["git", "-C", str(directory), *identity, *arguments], check=True)
+    return path
+
+
+def test_a_clean_checkout(repository: Path) -> None:
+    finding = check_git(repository, allow_dirty=False, allow_shallow=False)
+    assert finding.status == "OK"
+    assert finding.summary.endswith(", clean")
+
+
+def test_uncommitted_changes_are_refused_where_they_are_not_allowed(repository: Path) -> None:
+    for number in range(7):
+        (repository / f"file{number}").touch()
+    refused = check_git(repository, allow_dirty=False, allow_shallow=False)
+    assert refused.problems[0].what == "There are uncommitted changes: file0, file1, file2, file3, file4 and 2 more."
+    allowed = check_git(repository, allow_dirty=True, allow_shallow=False)
+    assert allowed.status == "OK"
+    assert allowed.summary.endswith(", 7 uncommitted changes")
+
+
+def test_a_shallow_clone_is_refused_where_it_is_not_allowed(repository: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "shallow"
+    subprocess.run(["git", "clone", "--quiet", "--depth", "1", f"file://{repository}", str(clone)], check=True)
+    refused = check_git(clone, allow_dirty=False, allow_shallow=False)
+    assert "git fetch --unshallow" in refused.problems[0].next_step
+    assert check_git(clone, allow_dirty=False, allow_shallow=True).summary.endswith(", clean, shallow")
+
+
+def test_no_checkout_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    finding = check_git(tmp_path, allow_dirty=True, allow_shallow=True)
+    assert (finding.status, finding.summary) == ("NG", "no usable checkout")
+
+
+def test_an_engine_that_answers_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = SimpleNamespace(version=lambda: {"Version": "28.0", "Arch": "amd64"})
+    monkeypatch.setattr(engine, "connect", lambda _: found)
+    assert check_engine({}).summary == "Docker 28.0, amd64"
+
+    def refuse(_: object) -> None:
+        raise ProblemError("No Docker engine answers", "socket", "start it")
+
+    monkeypatch.setattr(engine, "connect", refuse)
+    assert check_engine({}).problems[0].next_step == "start it"
+
+
+def test_free_space_is_looked_at_once_for_each_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, 5 * 2**30))
+    finding = check_disk([tmp_path, tmp_path / "not/there/yet"], 3)
+    assert (finding.status, finding.summary) == ("OK", "5.0 GiB free")
+
+
+def test_too_little_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, 2**29))
+    finding = check_disk([tmp_path], 3)
+    assert finding.problems[0].what == "Only 0.5 GiB are free, 3 are needed."

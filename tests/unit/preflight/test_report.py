@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from roles.preflight.python.arguments import argument_spec
+from roles.preflight.python.problem import Problem, ProblemError
+from roles.preflight.python.report import Finding, failure, tree
+
+WRONG = Problem("It is wrong.", "there", "do this")
+
+
+def test_the_tree_has_a_line_for_each_check() -> None:
+    findings = [
+        Finding("inventory", "fine"),
+        Finding("git", "not known yet", skipped=True),
+        Finding("account", "broken", (WRONG,)),
+    ]
+    assert tree(findings) == [
+        "├─ inventory  OK    fine",
+        "├─ git        SKIP  not known yet",
+        "└─ account    NG    broken",
+    ]
+    assert tree([]) == []
+
+
+def test_the_failure_lists_every_problem_with_place_and_next_step() -> None:
+    message = failure("staging", [Finding("git", "", (WRONG,)), Finding("disk", ""), Finding("account", "", (WRONG,))])
+    assert message == (
+        "2 problems in staging; nothing was touched.\n"
+        "1. [git] It is wrong.\n  where: there\n  next:  do this\n"
+        "2. [account] It is wrong.\n  where: there\n  next:  do this"
+    )
+    assert failure("staging", [Finding("git", "", (WRONG,))]).startswith("One problem in staging")
+    assert failure("staging", [Finding("git", "")]) == ""
+
+
+def test_an_error_reads_as_its_problem() -> None:
+    assert str(ProblemError("It is wrong.", "there", "do this")) == str(WRONG)
+
+
+def test_arguments_are_read_from_the_documentation() -> None:
+    documentation = """
+    options:
+      names: {type: list, elements: str, required: true, description: Names.}
+      pool:
+        type: dict
+        description: A pool.
+        suboptions:
+          size: {type: int, default: 5, description: Its size.}
+    """
+    assert argument_spec(documentation) == {
+        "names": {"type": "list", "elements": "str", "required": True},
+        "pool": {"type": "dict", "options": {"size": {"type": "int", "default": 5}}},
+    }
