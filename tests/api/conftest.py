@@ -15,6 +15,7 @@ import pytest
 from pydantic import SecretStr
 from settlement.admin import prepare
 from settlement.app import create_app
+from settlement.scram import scram_sha_256_verifier
 from settlement.settings import AdminSettings, Settings
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, text
 from starlette.testclient import TestClient
@@ -117,9 +118,12 @@ def master(server: Server) -> Iterator[tuple[str, str]]:
     """Name and password of a master user such as RDS has: owner of its databases, maker of roles, no superuser."""
     name, password = f"settlement_master_{secrets.token_hex(4)}", secrets.token_urlsafe(16)
     with superuser_engine(server, server.database).connect() as connection:
-        connection.execute(text(f"CREATE ROLE {name} LOGIN CREATEROLE CREATEDB PASSWORD :p"), {"p": password})
+        # As a verifier: a test looks for this password in the server's log.
+        verifier = {"verifier": scram_sha_256_verifier(password)}
+        connection.execute(text(f"CREATE ROLE {name} LOGIN CREATEROLE CREATEDB PASSWORD :verifier"), verifier)
         yield name, password
-        connection.execute(text(f"DROP ROLE {name}"))
+        if server.log is None:
+            connection.execute(text(f"DROP ROLE {name}"))
 
 
 @pytest.fixture(scope="session")
@@ -149,6 +153,8 @@ def make_database(server: Server, master: tuple[str, str]) -> Iterator[Callable[
         return database
 
     yield make
+    if server.log is not None:
+        return  # the server goes, with all that is in it
     with engine.connect() as connection:
         for database in made:
             connection.execute(text(f"DROP DATABASE IF EXISTS {database.name} WITH (FORCE)"))
@@ -180,6 +186,13 @@ def empty_database(make_database: Callable[..., TestDatabase]) -> TestDatabase:
 def client(database: TestDatabase) -> Iterator[TestClient]:
     """A client of an application on `database`."""
     with TestClient(create_app(database.settings())) as test_client:
+        yield test_client
+
+
+@pytest.fixture(scope="module")
+def shared_client(make_database: Callable[..., TestDatabase], prepared: TestDatabase) -> Iterator[TestClient]:
+    """A client of one application for all tests of a module: for those that look at nothing but the answer."""
+    with TestClient(create_app(make_database(prepared).settings())) as test_client:
         yield test_client
 
 

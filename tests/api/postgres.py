@@ -23,15 +23,15 @@ from sqlalchemy import make_url
 
 _START_SECONDS = 30
 _HOW_TO_GET_ONE = (
-    "The application's tests need a real PostgreSQL. Install one (`apt-get install postgresql`; its initdb is then found "
-    "on PATH or in /usr/lib/postgresql/*/bin), or name a server that may be used, with a superuser: "
+    "The application's tests need a real PostgreSQL. Install one (`apt-get install postgresql`; its initdb is then "
+    "found on PATH or in /usr/lib/postgresql/*/bin), or name a server that may be used, with a superuser: "
     "TEST_DATABASE_URL=postgresql://postgres:password@localhost:5432/postgres"
 )
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server and its superuser. `log` is where its statements are logged, if it was started here."""
+    """A server and its superuser. `log`, where its statements go, is None for a server that was not started here."""
 
     host: str
     port: int
@@ -82,18 +82,24 @@ def _own_server(binaries: Path, directory: Path) -> Iterator[Server]:
     user = "nobody" if os.geteuid() == 0 else None
     password = secrets.token_urlsafe(16)
     (directory / "password").write_text(password)
-    _write_certificate(directory)
+    write_certificate(directory)
     if user:
         for path in (directory, *directory.iterdir()):
             shutil.chown(path, user)
     data, log = directory / "data", directory / "log"
+    initdb: list[str | Path] = [
+        "initdb",
+        "--pgdata",
+        data,
+        "--username",
+        "postgres",
+        "--pwfile",
+        directory / "password",
+        "--no-sync",
+    ]
+    initdb += ["--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C"]
     subprocess.run(
-        [binaries / "initdb", "--pgdata", data, "--username", "postgres", "--pwfile", directory / "password"]
-        + ["--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync"],
-        check=True,
-        user=user,
-        cwd=directory,
-        stdout=subprocess.DEVNULL,
+        initdb, executable=binaries / "initdb", check=True, user=user, cwd=directory, stdout=subprocess.DEVNULL
     )
     port = free_port()
     options = {
@@ -119,7 +125,7 @@ def _own_server(binaries: Path, directory: Path) -> Iterator[Server]:
         _wait_until_up(process, port, password, log)
         yield Server("localhost", port, "postgres", password, "postgres", "verify-full", str(directory / "ca.pem"), log)
     finally:
-        process.send_signal(signal.SIGINT)  # fast shutdown: do not wait for sessions
+        process.send_signal(signal.SIGQUIT)  # immediate shutdown: nothing is kept
         process.wait(_START_SECONDS)
 
 
@@ -143,7 +149,7 @@ def free_port() -> int:
         return port
 
 
-def _write_certificate(directory: Path) -> None:
+def write_certificate(directory: Path) -> None:
     """Make a certificate authority (ca.pem) and, signed by it, a server certificate for `localhost`."""
     now = datetime.now(UTC)
 

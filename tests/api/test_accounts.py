@@ -44,8 +44,8 @@ def test_an_unknown_account_is_404(client: TestClient) -> None:
         "text",
     ],
 )
-def test_a_bad_account_is_422(client: TestClient, body: Any) -> None:
-    answer = client.post("/v1/accounts", json=body)
+def test_a_bad_account_is_422(shared_client: TestClient, body: Any) -> None:
+    answer = shared_client.post("/v1/accounts", json=body)
     assert answer.status_code == 422
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json()["errors"]

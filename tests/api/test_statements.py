@@ -157,12 +157,12 @@ def test_the_zone_is_a_setting(database: TestDatabase) -> None:
 @pytest.mark.parametrize(
     "month", ["2024-13", "2024-00", "2024-1", "24-01", "1999-12", "2100-01", "٢٠٢٤-01", "x", "%00"]
 )
-def test_a_bad_month_is_422(client: TestClient, month: str) -> None:
-    answer = client.get(f"/v1/statements/{month}")
+def test_a_bad_month_is_422(shared_client: TestClient, month: str) -> None:
+    answer = shared_client.get(f"/v1/statements/{month}")
     assert answer.status_code == 422
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize("cursor", ["x", "AAAA", "ÿ", "bm90LWEtdXVpZA"])
-def test_a_bad_cursor_is_422(client: TestClient, cursor: str) -> None:
-    assert client.get("/v1/statements/2024-01", params={"cursor": cursor}).status_code == 422
+def test_a_bad_cursor_is_422(shared_client: TestClient, cursor: str) -> None:
+    assert shared_client.get("/v1/statements/2024-01", params={"cursor": cursor}).status_code == 422

@@ -13,7 +13,7 @@ import settlement.transactions.router
 from settlement.database import Database
 from settlement.health.schemas import VersionOut
 from settlement.health.service import Health, task_definition_revision
-from settlement.middleware import RequestContextMiddleware
+from settlement.middleware import BodyLimitMiddleware, RequestContextMiddleware
 from settlement.problems import install_problem_handlers
 from settlement.schema import schema_head
 from settlement.settings import Settings
@@ -49,8 +49,8 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # both pages load scripts from a public CDN; the document itself is /openapi.json
         redoc_url=None,
-        max_body_size=_MAX_BODY_BYTES,
     )
+    app.add_middleware(BodyLimitMiddleware, limit_bytes=_MAX_BODY_BYTES)
     app.add_middleware(RequestContextMiddleware)
     install_problem_handlers(app)
     for feature in (settlement.health, settlement.accounts, settlement.transactions, settlement.statements):

@@ -1,6 +1,6 @@
-"""What surrounds every request: its identifier, its log line, and the last resort against an exception.
+"""What surrounds every request: identifier, log line, limit of the body, and the last resort against an exception.
 
-A plain ASGI middleware: Starlette's BaseHTTPMiddleware costs a task and two queues for each request.
+Plain ASGI middleware: Starlette's BaseHTTPMiddleware costs a task and two queues for each request.
 """
 
 import logging
@@ -10,6 +10,7 @@ import time
 from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from settlement.logs import request_id
@@ -72,3 +73,27 @@ class RequestContextMiddleware:
                 },
             )
             request_id.reset(token)
+
+
+class BodyLimitMiddleware:
+    """Refuses a body that is too large, with 413, before it fills the memory.
+
+    Starlette's own limit answers in plain text, past the exception handlers.
+    """
+
+    def __init__(self, app: ASGIApp, limit_bytes: int) -> None:
+        self._app = app
+        self._limit_bytes = limit_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        received_bytes = 0
+
+        async def receive_within_limit() -> Message:
+            nonlocal received_bytes
+            message = await receive()
+            received_bytes += len(message.get("body", b""))
+            if received_bytes > self._limit_bytes:
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The limit is {self._limit_bytes} bytes.")
+            return message
+
+        await self._app(scope, receive_within_limit, send)

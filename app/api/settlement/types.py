@@ -15,9 +15,9 @@ LAST_INSTANT = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def _printable(text: str) -> str:
-    # PostgreSQL's text cannot hold U+0000, and no other control character has a place in a name.
-    if any(unicodedata.category(character) == "Cc" for character in text):
-        raise ValueError("must not contain control characters")
+    # PostgreSQL's text cannot hold U+0000 or a lone surrogate; no other control character has a place in a name.
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
+        raise ValueError("must not contain control characters or lone surrogates")
     return text
 
 
