@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from roles.aws_session.python.session import aws_session
-from roles.deploy_lock.python.lock import LockError, LockStore, Machine, holder_of
+from roles.deploy_lock.python.lock import LockError, LockStore, Machine, is_alive
 
 #: How often to look whether the process lives. Cheap: one read in /proc.
 WATCH_SECONDS = 0.5
@@ -54,7 +54,7 @@ def beat(
     """Renew until there is nothing to renew; why it ended."""
     last = clock()
     while True:
-        if holder_of(machine, assignment.pid) != assignment.holder:
+        if not is_alive(machine, assignment.pid, assignment.holder):
             return _conclude(store, assignment)
         if clock() - last >= assignment.interval:
             last = clock()

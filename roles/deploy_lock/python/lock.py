@@ -122,6 +122,11 @@ def holder_of(machine: Machine, pid: int) -> str:
     return f"{machine.identity} {pid} {machine.process_start(pid) or ''}".strip()
 
 
+def is_alive(machine: Machine, pid: int, holder: str) -> bool:
+    """Whether the process of this name still runs on this machine."""
+    return machine.process_start(pid) is not None and holder_of(machine, pid) == holder
+
+
 def judge(lock: Lock | None, machine: Machine, holder: str, now: datetime, stale_after: timedelta) -> State:
     """Whose the lock is. On the holder's own machine its process decides; elsewhere its heartbeat does."""
     if lock is None or lock.released:
@@ -129,7 +134,7 @@ def judge(lock: Lock | None, machine: Machine, holder: str, now: datetime, stale
     if lock.holder == holder:
         return State.OURS
     if lock.machine == machine.identity:
-        return State.HELD if holder_of(machine, lock.pid) == lock.holder else State.DEAD
+        return State.HELD if is_alive(machine, lock.pid, lock.holder) else State.DEAD
     return State.DEAD if now - lock.heartbeat > stale_after else State.HELD
 
 

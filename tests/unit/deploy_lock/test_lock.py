@@ -1,0 +1,297 @@
+"""The deployment lock: who has it, who may take it over, and that nobody frees another's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roles.deploy_lock.python.heartbeat import Assignment, beat
+from roles.deploy_lock.python.lock import (
+    Lock,
+    LockError,
+    LockHeld,
+    LockStore,
+    Machine,
+    State,
+    age,
+    describe,
+    holder_of,
+    is_alive,
+    judge,
+    orphans,
+)
+
+BUCKET = "state-bucket"
+NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
+STALE = timedelta(seconds=60)
+HERE = Machine.this()
+STATE_KEY = "local/environment.tfstate"
+
+
+@pytest.fixture
+def store(s3: Any) -> LockStore:
+    return LockStore(s3, BUCKET, "local")
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that lives until the test ends it."""
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield child
+    child.kill()
+    child.communicate()
+
+
+def lock(pid: int = 0, **changes: Any) -> Lock:
+    pid = pid or os.getpid()
+    values: dict[str, Any] = {
+        "holder": holder_of(HERE, pid),
+        "machine": HERE.identity,
+        "pid": pid,
+        "owner": "ann@laptop",
+        "purpose": "deploy",
+        "started": NOW,
+        "heartbeat": NOW,
+    }
+    return Lock(**{**values, **changes})
+
+
+ELSEWHERE = lock(holder="elsewhere 1 1", machine="elsewhere", pid=1)
+
+
+def gone() -> Lock:
+    return lock(holder=f"{HERE.identity} 999999999 1", pid=999999999)
+
+
+@pytest.mark.parametrize(
+    ("current", "seconds_later", "state"),
+    [
+        (None, 0, State.FREE),
+        (replace(ELSEWHERE, released=True), 0, State.FREE),
+        (lock(), 0, State.OURS),
+        (ELSEWHERE, 59, State.HELD),
+        (ELSEWHERE, 61, State.DEAD),
+        (gone(), 0, State.DEAD),
+    ],
+)
+def test_whose_the_lock_is(current: Lock | None, seconds_later: int, state: State) -> None:
+    now = NOW + timedelta(seconds=seconds_later)
+    assert judge(current, HERE, lock().holder, now, STALE) is state
+
+
+def test_on_its_own_machine_a_living_process_keeps_its_lock_however_old_the_heartbeat() -> None:
+    assert judge(lock(os.getppid()), HERE, lock().holder, NOW + timedelta(days=1), STALE) is State.HELD
+
+
+def test_a_recycled_process_id_is_not_the_holder() -> None:
+    assert judge(lock(holder=f"{HERE.identity} {os.getppid()} 1"), HERE, "me", NOW, STALE) is State.DEAD
+
+
+def test_acquire_then_acquire_again_is_the_same_lock(store: LockStore) -> None:
+    first = store.acquire(lock(), HERE, STALE)
+    assert first.taken_over is None
+    assert store.acquire(lock(purpose="release"), HERE, STALE).lock.purpose == "deploy"
+    assert store.owned_by(lock().holder)
+
+
+def test_a_second_flow_is_told_who_holds_it(store: LockStore) -> None:
+    store.swap(ELSEWHERE, None)
+    with pytest.raises(LockHeld) as refusal:
+        store.acquire(lock(), HERE, STALE)
+    assert describe(refusal.value.lock, NOW + timedelta(minutes=3)) == (
+        "ann@laptop, for deploy, since 2026-01-31 09:00:00 UTC (3 min ago; last heard of 3 min ago)"
+    )
+
+
+def test_a_dead_lock_is_taken_over_and_said(store: LockStore) -> None:
+    store.swap(gone(), None)
+    assert store.acquire(lock(), HERE, STALE).taken_over == gone()
+    assert store.owned_by(lock().holder)
+
+
+def test_of_many_at_once_one_wins(store: LockStore) -> None:
+    won: list[str] = []
+
+    def try_it(name: str) -> None:
+        try:
+            store.acquire(lock(holder=name, machine=name), replace(HERE, identity=name), STALE)
+            won.append(name)
+        except (LockHeld, LockError):
+            pass
+
+    threads = [threading.Thread(target=try_it, args=(f"m{number}",)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert store.owned_by(won[0])
+
+
+def test_only_the_own_lock_is_freed(store: LockStore) -> None:
+    store.swap(ELSEWHERE, None)
+    assert store.release(lock().holder, NOW) is None
+    assert store.owned_by(ELSEWHERE.holder)
+    assert store.release(None, NOW) == ELSEWHERE
+    assert not store.owned_by(ELSEWHERE.holder)
+    assert store.release(None, NOW) is None
+    assert store.acquire(lock(), HERE, STALE).taken_over is None
+
+
+def test_a_swap_over_another_version_fails(store: LockStore) -> None:
+    etag = store.swap(lock(), None)
+    assert store.swap(lock(), None) is None
+    assert store.swap(ELSEWHERE, etag)
+    assert store.swap(lock(), etag) is None
+
+
+def test_a_lock_that_changes_all_the_time_is_given_up(store: LockStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "swap", lambda *_: None)
+    with pytest.raises(LockError, match="changes too often to be taken"):
+        store.acquire(lock(), HERE, STALE)
+    monkeypatch.setattr(store, "read", lambda: (lock(), "etag"))
+    with pytest.raises(LockError, match="changes too often to be freed"):
+        store.release(lock().holder, NOW)
+
+
+def test_a_missing_bucket_reads_as_free_and_cannot_be_written(s3: Any) -> None:
+    store = LockStore(s3, "another-bucket", "local")
+    assert store.read() == (None, None)
+    assert not store.owned_by("me")
+    assert store.remaining_state_locks([STATE_KEY]) == []
+    with pytest.raises(LockError, match="cannot write s3://another-bucket/locks/local.json"):
+        store.swap(lock(), None)
+
+
+def test_an_object_that_is_no_lock_is_an_error(store: LockStore, s3: Any) -> None:
+    s3.put_object(Bucket=BUCKET, Key=store.key, Body=b"[]")
+    with pytest.raises(LockError, match="not a lock"):
+        store.read()
+
+
+def test_terraforms_own_lock_is_found_and_removed(store: LockStore, s3: Any) -> None:
+    s3.put_object(Bucket=BUCKET, Key=f"{STATE_KEY}.tflock", Body=b"{}")
+    left = store.remaining_state_locks([STATE_KEY, "other.tfstate"])
+    assert left == [f"{STATE_KEY}.tflock"]
+    store.delete_state_locks(left)
+    assert store.remaining_state_locks([STATE_KEY]) == []
+
+
+def assignment(pid: int, **changes: Any) -> Assignment:
+    values: dict[str, Any] = {
+        "bucket": BUCKET,
+        "environment": "local",
+        "holder": holder_of(HERE, pid),
+        "pid": pid,
+        "interval": 10.0,
+        "state_keys": [STATE_KEY],
+    }
+    return Assignment(**{**values, **changes})
+
+
+def test_the_assignment_survives_the_command_line() -> None:
+    assert Assignment.from_argument(assignment(1).to_argument()) == assignment(1)
+
+
+def test_the_heart_beats_until_the_process_is_gone_and_then_frees(
+    store: LockStore, process: subprocess.Popen[bytes]
+) -> None:
+    store.swap(lock(process.pid), None)
+    seconds = iter(range(0, 1000, 6))
+    beats: list[datetime] = []
+
+    def sleep(_: float) -> None:
+        current, _etag = store.read()
+        assert current is not None
+        beats.append(current.heartbeat)
+        if len(beats) == 5:
+            process.kill()
+            process.wait()
+
+    assert "lock freed" in beat(store, assignment(process.pid), HERE, sleep=sleep, clock=lambda: next(seconds))
+    assert len(set(beats)) > 2
+    current, _ = store.read()
+    assert current is not None
+    assert current.released
+
+
+def test_a_lock_is_left_for_takeover_when_terraforms_lock_is_left(store: LockStore, s3: Any) -> None:
+    store.swap(gone(), None)
+    s3.put_object(Bucket=BUCKET, Key=f"{STATE_KEY}.tflock", Body=b"{}")
+    assert "takes both over" in beat(store, assignment(gone().pid, holder=gone().holder), HERE)
+    assert store.acquire(lock(), HERE, STALE).taken_over == gone()
+
+
+def test_the_heart_stops_when_the_lock_was_broken(store: LockStore) -> None:
+    store.swap(ELSEWHERE, None)
+    seconds = iter(range(0, 1000, 20))
+    ended = beat(store, assignment(os.getpid()), HERE, sleep=lambda _: None, clock=lambda: next(seconds))
+    assert ended == "the lock is not ours any more"
+
+
+def test_the_heart_survives_a_bucket_that_is_away_for_a_while(
+    store: LockStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([LockError("away"), (replace(lock(), released=True), "etag")])
+
+    def read() -> Any:
+        answer = next(answers)
+        if isinstance(answer, LockError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(store, "read", read)
+    seconds = iter(range(0, 1000, 20))
+    ended = beat(store, assignment(os.getpid()), HERE, sleep=lambda _: None, clock=lambda: next(seconds))
+    assert ended == "the lock is not ours any more"
+
+
+def test_a_bucket_that_is_gone_does_not_keep_the_heart_from_ending(s3: Any) -> None:
+    class Away(LockStore):
+        def remaining_state_locks(self, state_keys: Any) -> list[str]:
+            raise LockError("away")
+
+    ended = beat(Away(s3, BUCKET, "local"), assignment(gone().pid, holder=gone().holder), HERE)
+    assert "cannot be freed (away)" in ended
+
+
+def test_a_machine_without_proc_asks_the_kernel(tmp_path: Path, process: subprocess.Popen[bytes]) -> None:
+    elsewhere = Machine.this(tmp_path / "no-proc")
+    assert elsewhere.process_start(process.pid) == ""
+    assert elsewhere.process_start(1) == ""
+    process.kill()
+    process.wait()
+    assert elsewhere.process_start(process.pid) is None
+    assert not is_alive(elsewhere, process.pid, holder_of(elsewhere, process.pid))
+
+
+def test_a_zombie_is_gone(process: subprocess.Popen[bytes]) -> None:
+    assert HERE.process_start(process.pid)
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert HERE.process_start(process.pid) is None
+
+
+def test_terraform_processes_that_outlived_their_playbook_are_found(tmp_path: Path) -> None:
+    for pid, name, cwd in ((11, "terraform", "project/terraform"), (12, "terraform", "other"), (13, "bash", "project")):
+        (tmp_path / cwd).mkdir(parents=True, exist_ok=True)
+        entry = tmp_path / "proc" / str(pid)
+        entry.mkdir(parents=True)
+        (entry / "comm").write_text(f"{name}\n")
+        (entry / "cwd").symlink_to(tmp_path / cwd)
+    (tmp_path / "proc" / "14").mkdir()
+    assert orphans(tmp_path / "project", tmp_path / "proc") == [11]
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(-5, "0 s"), (42, "42 s"), (200, "3 min"), (7500, "2 h 5 min")])
+def test_ages_are_for_people(seconds: int, said: str) -> None:
+    assert age(NOW, NOW + timedelta(seconds=seconds)) == said

@@ -1,0 +1,401 @@
+"""A small ECS that behaves: families with revisions, one service whose rollouts follow a script, one-off tasks.
+
+It is not a mock of single calls: what a test sees of it is what the calls before it made of its state.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from roles.ecs_release.python.definition import Image, Settings
+from roles.ecs_release.python.release import Context, Limits, Releaser
+
+BUCKET = "state-bucket"
+ACCOUNT = "arn:aws:ecs:ap-northeast-2:000000000000"
+CREATED = datetime(2026, 1, 1, tzinfo=UTC)
+PREFIX = "settlement-test"
+SECRET = "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:app-Ab12Cd"
+
+STACK: dict[str, Any] = {
+    "name_prefix": PREFIX,
+    "region": "ap-northeast-2",
+    "cluster_name": PREFIX,
+    "service_name": PREFIX,
+    "service_family": PREFIX,
+    "admin_family": f"{PREFIX}-admin",
+    "container_name": "api",
+    "container_port": 8000,
+    "execution_role_arn": "arn:aws:iam::000000000000:role/execution",
+    "task_role_arn": "arn:aws:iam::000000000000:role/task",
+    "admin_execution_role_arn": "arn:aws:iam::000000000000:role/admin-execution",
+    "admin_task_role_arn": "arn:aws:iam::000000000000:role/admin-task",
+    "log_group_name": "/ecs/test",
+    "admin_log_group_name": "/ecs/test-admin",
+    "target_group_arn": "arn:tg",
+    "public_url": "http://127.0.0.1:1",
+    "private_subnet_ids": ["subnet-1"],
+    "service_security_group_ids": ["sg-1"],
+    "admin_security_group_ids": ["sg-2"],
+    "database": {
+        "host": "db",
+        "port": 5432,
+        "name": "settlement",
+        "master_secret_arn": "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:master-Ab12Cd",
+        "max_connections": 100,
+    },
+    "app_database_secret_arn": SECRET,
+    "scalable_target": {
+        "resource_id": f"service/{PREFIX}/{PREFIX}",
+        "service_namespace": "ecs",
+        "scalable_dimension": "ecs:service:DesiredCount",
+        "min_capacity": 2,
+        "max_capacity": 4,
+    },
+    "cpu_architecture": "X86_64",
+}
+
+
+def client_error(operation: str, message: str, code: str = "ClientException") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
+Step = Callable[["FakeEcs"], None]
+
+
+@dataclass
+class FakeEcs:
+    """One cluster with one service. ``rollout`` holds what happens at each look, after an update."""
+
+    definitions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    service: dict[str, Any] = field(default_factory=dict)
+    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    rollout: list[Step] = field(default_factory=list)
+    updates: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    service_deployments: list[dict[str, Any]] = field(default_factory=list)
+    stopped_deployments: list[str] = field(default_factory=list)
+    run_exit_code: int = 0
+    refuse: dict[str, ClientError] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        placeholder = self._add({"family": f"{PREFIX}-placeholder", "containerDefinitions": [{"name": "api"}]})
+        self.service = {
+            "serviceArn": f"{ACCOUNT}:service/{PREFIX}/{PREFIX}",
+            "serviceName": PREFIX,
+            "status": "ACTIVE",
+            "createdAt": CREATED,
+            "desiredCount": 0,
+            "runningCount": 0,
+            "events": [],
+            "deployments": [self._deployment("ecs-svc/0", placeholder, 0, "COMPLETED")],
+        }
+
+    # -- what tests do to it ---------------------------------------------------------------------------------------
+
+    @property
+    def primary(self) -> dict[str, Any]:
+        return next(item for item in self.service["deployments"] if item["status"] == "PRIMARY")
+
+    def complete(self) -> None:
+        """The PRIMARY deployment reaches its end; what was beside it is gone."""
+        count = self.service["desiredCount"]
+        self.service["deployments"] = [self.primary]
+        self.primary.update(rolloutState="COMPLETED", runningCount=count, pendingCount=0)
+        self.service["runningCount"] = count
+
+    def fail_task(self, reason: str = "Essential container exited", exit_code: int = 3) -> None:
+        primary = self.primary
+        primary["failedTasks"] += 1
+        arn = f"{ACCOUNT}:task/{PREFIX}/{len(self.tasks):032x}"
+        self.tasks[arn] = {
+            "taskArn": arn,
+            "taskDefinitionArn": primary["taskDefinition"],
+            "lastStatus": "STOPPED",
+            "stopCode": "EssentialContainerExited",
+            "stoppedReason": reason,
+            "stoppedAt": datetime.now(UTC),
+            "containers": [{"name": "api", "exitCode": exit_code}],
+        }
+
+    def roll_back(self) -> None:
+        """The circuit breaker: the deployment failed, the one before it is PRIMARY again, by a deployment of its own."""
+        failed = self.primary
+        before = next(item for item in self.service["deployments"] if item["rolloutState"] == "COMPLETED")
+        failed.update(status="ACTIVE", rolloutState="FAILED", rolloutStateReason="circuit breaker triggered")
+        failed.update(runningCount=0, pendingCount=0)
+        back = self._deployment("ecs-svc/back", before["taskDefinition"], self.service["desiredCount"], "IN_PROGRESS")
+        self.service["deployments"] = [back, failed]
+
+    # -- the API ---------------------------------------------------------------------------------------------------
+
+    def describe_services(self, **_: Any) -> dict[str, Any]:
+        if self.rollout:
+            self.rollout.pop(0)(self)
+        return {"services": [copy.deepcopy(self.service)]}
+
+    def register_task_definition(self, *, tags: list[dict[str, str]], **definition: Any) -> dict[str, Any]:
+        self._may("RegisterTaskDefinition")
+        arn = self._add({**definition, "tags": tags})
+        return {"taskDefinition": self._returned(arn)}
+
+    def describe_task_definition(self, *, taskDefinition: str) -> dict[str, Any]:
+        if taskDefinition.startswith("arn:"):
+            return {"taskDefinition": self._returned(taskDefinition)}
+        revisions = [arn for arn, item in self.definitions.items() if item["family"] == taskDefinition]
+        if not revisions:
+            raise client_error("DescribeTaskDefinition", "Unable to describe task definition.")
+        return {"taskDefinition": self._returned(revisions[-1])}
+
+    def update_service(self, **request: Any) -> dict[str, Any]:
+        self._may("UpdateService")
+        self.updates.append(request)
+        if "desiredCount" in request:
+            self.service["desiredCount"] = request["desiredCount"]
+        wanted = request.get("taskDefinition", self.primary["taskDefinition"])
+        if wanted != self.primary["taskDefinition"] or request.get("forceNewDeployment"):
+            self.primary["status"] = "ACTIVE"
+            new = self._deployment(f"ecs-svc/{len(self.updates)}", wanted, self.service["desiredCount"], "IN_PROGRESS")
+            self.service["deployments"].insert(0, new)
+        return {"service": copy.deepcopy(self.service)}
+
+    def list_service_deployments(self, **_: Any) -> dict[str, Any]:
+        return {"serviceDeployments": self.service_deployments}
+
+    def stop_service_deployment(self, *, serviceDeploymentArn: str, stopType: str) -> dict[str, Any]:
+        self._may("StopServiceDeployment")
+        assert stopType == "ROLLBACK"
+        self.stopped_deployments.append(serviceDeploymentArn)
+        self.roll_back()
+        self.rollout = [FakeEcs.complete]
+        return {}
+
+    def run_task(self, **request: Any) -> dict[str, Any]:
+        self._may("RunTask")
+        self.runs.append(request)
+        arn = f"{ACCOUNT}:task/{PREFIX}/one-off-{len(self.runs)}"
+        self.tasks[arn] = {
+            "taskArn": arn,
+            "taskDefinitionArn": request["taskDefinition"],
+            "startedBy": request["startedBy"],
+            "lastStatus": "STOPPED",
+            "stopCode": "EssentialContainerExited",
+            "stoppedReason": "Essential container exited",
+            "containers": [{"name": "api", "exitCode": self.run_exit_code}],
+        }
+        return {"tasks": [self.tasks[arn]], "failures": []}
+
+    def describe_tasks(self, *, tasks: list[str], **_: Any) -> dict[str, Any]:
+        return {"tasks": [self.tasks[arn] for arn in tasks if arn in self.tasks]}
+
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "list_tasks"
+        return self
+
+    def paginate(self, *, desiredStatus: str = "RUNNING", **filters: Any) -> Iterator[dict[str, Any]]:
+        for arn, task in self.tasks.items():
+            stopped = task["lastStatus"] == "STOPPED"
+            mine = "startedBy" not in filters or task.get("startedBy") == filters["startedBy"]
+            if mine and stopped == (desiredStatus == "STOPPED"):
+                yield {"taskArns": [arn]}
+
+    # -- how it works ----------------------------------------------------------------------------------------------
+
+    def _may(self, operation: str) -> None:
+        if operation in self.refuse:
+            raise self.refuse[operation]
+
+    def _add(self, definition: dict[str, Any]) -> str:
+        revision = 1 + sum(item["family"] == definition["family"] for item in self.definitions.values())
+        arn = f"{ACCOUNT}:task-definition/{definition['family']}:{revision}"
+        self.definitions[arn] = copy.deepcopy(definition)
+        return arn
+
+    def _returned(self, arn: str) -> dict[str, Any]:
+        """As ECS returns it: with read-only fields and defaults added."""
+        definition = copy.deepcopy(self.definitions[arn])
+        definition.pop("tags", None)
+        definition.update(taskDefinitionArn=arn, revision=int(arn.rsplit(":", 1)[-1]), status="ACTIVE")
+        definition.update(compatibilities=["EC2", "FARGATE"], placementConstraints=[], registeredAt=CREATED)
+        for container in definition["containerDefinitions"]:
+            container.setdefault("cpu", 0)
+            container.setdefault("volumesFrom", [])
+            container.get("environment", []).reverse()
+            for port in container.get("portMappings", []):
+                port.setdefault("hostPort", port["containerPort"])
+        return definition
+
+    @staticmethod
+    def _deployment(name: str, revision: str, desired: int, state: str) -> dict[str, Any]:
+        return {
+            "id": name,
+            "status": "PRIMARY",
+            "taskDefinition": revision,
+            "desiredCount": desired,
+            "pendingCount": 0,
+            "runningCount": 0,
+            "failedTasks": 0,
+            "rolloutState": state,
+            "rolloutStateReason": "",
+        }
+
+
+@dataclass
+class FakeLoadBalancer:
+    """Target health: as many healthy targets as the service runs tasks, or what a test says."""
+
+    ecs: FakeEcs
+    descriptions: list[dict[str, Any]] | None = None
+
+    def describe_target_health(self, **_: Any) -> dict[str, Any]:
+        if self.descriptions is not None:
+            return {"TargetHealthDescriptions": self.descriptions}
+        return {
+            "TargetHealthDescriptions": [
+                {"Target": {"Id": f"10.0.0.{number}", "Port": 8000}, "TargetHealth": {"State": "healthy"}}
+                for number in range(self.ecs.service["runningCount"])
+            ]
+        }
+
+
+@dataclass
+class FakeLogs:
+    """Streams by name; each is read once from its beginning."""
+
+    streams: dict[str, list[str]] = field(default_factory=dict)
+
+    def get_log_events(self, *, logStreamName: str, nextToken: str | None = None, **_: Any) -> dict[str, Any]:
+        for name, lines in self.streams.items():
+            if logStreamName.startswith(name):
+                events = [] if nextToken else [{"message": line} for line in lines]
+                return {"events": events, "nextForwardToken": "end"}
+        raise client_error("GetLogEvents", "no such stream", "ResourceNotFoundException")
+
+
+@dataclass
+class FakeAutoscaling:
+    """One scalable target, or none."""
+
+    limits: tuple[int, int] | None = (0, 0)
+
+    def describe_scalable_targets(self, **_: Any) -> dict[str, Any]:
+        found = [{"MinCapacity": self.limits[0], "MaxCapacity": self.limits[1]}] if self.limits else []
+        return {"ScalableTargets": found}
+
+    def register_scalable_target(self, *, MinCapacity: int, MaxCapacity: int, **_: Any) -> None:
+        self.limits = (MinCapacity, MaxCapacity)
+
+
+@dataclass
+class FakeSecrets:
+    """Whether the application's secret has a value."""
+
+    has_value: bool = True
+
+    def describe_secret(self, **_: Any) -> dict[str, Any]:
+        return {"VersionIdsToStages": {"1": ["AWSCURRENT"]}} if self.has_value else {}
+
+
+@dataclass
+class World:
+    """Everything that a release meets; it is also where the clients come from."""
+
+    s3: Any
+    ecs: FakeEcs = field(default_factory=FakeEcs)
+    logs: FakeLogs = field(default_factory=FakeLogs)
+    autoscaling: FakeAutoscaling = field(default_factory=FakeAutoscaling)
+    secrets: FakeSecrets = field(default_factory=FakeSecrets)
+    said: list[str] = field(default_factory=list)
+    load_balancer: FakeLoadBalancer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.load_balancer = FakeLoadBalancer(self.ecs)
+
+    def client(self, service: str) -> Any:
+        return {
+            "ecs": self.ecs,
+            "elbv2": self.load_balancer,
+            "logs": self.logs,
+            "secretsmanager": self.secrets,
+            "application-autoscaling": self.autoscaling,
+            "s3": self.s3,
+        }[service]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.said)
+
+    def releaser(
+        self,
+        version: str = "aaa",
+        *,
+        environment: dict[str, str] | None = None,
+        schema_head: str | None = "0001",
+        wait: float = 60,
+        memory: int = 512,
+    ) -> Releaser:
+        return Releaser(
+            Context(
+                clients=self,
+                bucket=BUCKET,
+                environment="test",
+                stack=STACK,
+                settings=Settings(
+                    cpu=256,
+                    memory=memory,
+                    environment=environment or {"LOG_LEVEL": "INFO"},
+                    secrets={"DATABASE_USER": "username", "OTHER": "arn:other"},
+                    admin_environment={},
+                ),
+                image=Image(
+                    version=version,
+                    digest=f"sha256:{version}",
+                    reference=f"registry/settlement@sha256:{version}",
+                    schema_head=schema_head,
+                ),
+                limits=Limits(wait=wait, rollback_wait=1, prepare_wait=5, poll=0, log_grace=0),
+                by="ann@laptop",
+                why="test",
+                say=self.said.append,
+                sleep=lambda _: None,
+                retry_command="make deploy ENV=test",
+                logs_command="make logs ENV=test",
+            )
+        )
+
+    def released(self, version: str = "aaa", **changes: Any) -> None:
+        """A whole release that goes well."""
+        releaser = self.releaser(version, **changes)
+        releaser.settle()
+        plan, _ = releaser.register(releaser.plan())
+        if plan.needed:
+            releaser.begin(plan)
+        releaser.prepare(plan)
+        if plan.needed and not plan.resumes:
+            self.ecs.rollout = [lambda _: None, FakeEcs.complete]
+        releaser.update(plan, None)
+        releaser.succeed(plan)
+        self.said.clear()
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_DEFAULT_REGION", "ap-northeast-2"),
+    ):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-2"})
+        yield World(s3)

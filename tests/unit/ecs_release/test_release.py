@@ -1,0 +1,542 @@
+"""Whole releases against a small ECS: what each does, and what the next run finds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from roles.deploy_lock.python.lock import Lock
+from roles.ecs_release.python.plan import Plan
+from roles.ecs_release.python.release import ReleaseError, Releaser, incarnation, prepare_changed
+from roles.ecs_release.python.report import Report, event_lines, target_lines
+from roles.release_ledger.python.ledger import Ledger, Outcome, Release
+
+if TYPE_CHECKING:
+    from conftest import FakeEcs, World
+
+
+def ledger(world: World) -> list[Release]:
+    return Ledger(world.s3, "state-bucket", "test").releases()
+
+
+def outcomes(world: World) -> list[tuple[str, Outcome]]:
+    return [(release.version, release.outcome) for release in ledger(world)]
+
+
+def planned(releaser: Releaser) -> Plan:
+    releaser.settle()
+    plan, _ = releaser.register(releaser.plan())
+    return plan
+
+
+def nothing(ecs: FakeEcs) -> None:
+    """A look at which nothing has changed."""
+
+
+def failing(releaser: Releaser) -> tuple[ReleaseError, Plan]:
+    """Release, and see it fail; recorded as the role does."""
+    plan = planned(releaser)
+    releaser.begin(plan)
+    with pytest.raises(ReleaseError) as failure:
+        releaser.prepare(plan)
+        releaser.update(plan, None)
+    releaser.fail(plan, failure.value.reason)
+    return failure.value, plan
+
+
+# -- the first release ------------------------------------------------------------------------------------------------
+
+
+def test_the_first_release_sends_the_number_of_tasks_and_sets_the_limits(world: World) -> None:
+    world.released("aaa")
+    (update,) = world.ecs.updates
+    assert update == {
+        "cluster": "settlement-test",
+        "service": "settlement-test",
+        "taskDefinition": world.ecs.primary["taskDefinition"],
+        "desiredCount": 2,
+    }
+    assert world.autoscaling.limits == (2, 4)
+    assert outcomes(world) == [("aaa", Outcome.SUCCEEDED)]
+
+
+def test_the_first_release_prepares_the_database_as_a_task_of_its_own(world: World) -> None:
+    world.released("aaa")
+    (run,) = world.ecs.runs
+    assert run["taskDefinition"].endswith("settlement-test-admin:1")
+    assert run["overrides"]["containerOverrides"][0]["command"] == ["python", "-m", "settlement.admin", "prepare"]
+    assert run["networkConfiguration"]["awsvpcConfiguration"]["securityGroups"] == ["sg-2"]
+
+
+def test_revisions_carry_the_version_for_people(world: World) -> None:
+    world.released("aaa")
+    arn = world.ecs.primary["taskDefinition"]
+    assert {"key": "version", "value": "aaa"} in world.ecs.definitions[arn]["tags"]
+
+
+def test_a_first_release_that_fails_leaves_zero_tasks_and_says_so(world: World) -> None:
+    world.ecs.rollout = [nothing] * 4 + [lambda ecs: ecs.fail_task(), lambda ecs: ecs.roll_back()]
+    failure, _ = failing(world.releaser("bad"))
+    assert world.ecs.service["desiredCount"] == 0
+    assert "nothing to return to" in str(failure)
+    assert "What serves now: nothing: no task runs" in str(failure)
+    assert outcomes(world) == [("bad", Outcome.FAILED)]
+
+
+def test_after_a_failed_first_release_the_next_one_is_first_again(world: World) -> None:
+    world.ecs.rollout = [nothing] * 4 + [lambda ecs: ecs.roll_back()]
+    failing(world.releaser("bad"))
+    world.ecs.rollout = [lambda ecs: ecs.complete()]
+    world.released("good")
+    assert world.ecs.updates[-1]["desiredCount"] == 2
+    assert world.ecs.service["runningCount"] == 2
+
+
+def test_a_first_release_that_ran_out_of_time_is_started_anew(world: World) -> None:
+    """Its definition is still PRIMARY, at zero tasks: the same again needs a deployment of its own."""
+    failing(world.releaser("aaa", wait=-1))
+    world.ecs.complete()
+    world.released("aaa")
+    assert world.ecs.updates[-1]["forceNewDeployment"] is True
+    assert world.ecs.updates[-1]["desiredCount"] == 2
+
+
+# -- idempotence ------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_run_changes_nothing(world: World) -> None:
+    world.released("aaa")
+    releaser = world.releaser("aaa")
+    releaser.settle()
+    plan, registered = releaser.register(releaser.plan())
+    assert not plan.needed
+    assert not registered
+    assert not releaser.prepare(plan)
+    assert not releaser.update(plan, None)
+    assert not releaser.succeed(plan)
+    assert len(world.ecs.updates) == 1
+    assert len(ledger(world)) == 1
+
+
+@pytest.mark.parametrize("change", [{"memory": 1024}, {"environment": {"LOG_LEVEL": "DEBUG"}}])
+def test_a_change_in_the_inventory_releases_the_same_version(world: World, change: dict[str, Any]) -> None:
+    world.released("aaa")
+    world.released("aaa", **change)
+    assert len(world.ecs.updates) == 2
+    assert outcomes(world) == [("aaa", Outcome.SUCCEEDED), ("aaa", Outcome.SUCCEEDED)]
+
+
+def test_later_releases_leave_the_number_of_tasks_to_auto_scaling(world: World) -> None:
+    world.released("aaa")
+    world.ecs.service["desiredCount"] = 3
+    world.released("bbb")
+    assert "desiredCount" not in world.ecs.updates[-1]
+    assert world.ecs.service["runningCount"] == 3
+
+
+def test_migrations_run_only_for_another_schema(world: World) -> None:
+    world.released("aaa")
+    world.released("bbb")
+    assert len(world.ecs.runs) == 1
+    world.released("ccc", schema_head="0002")
+    world.released("ddd", schema_head=None)
+    assert len(world.ecs.runs) == 3
+
+
+def test_a_secret_without_a_value_is_made_even_when_nothing_is_released(world: World) -> None:
+    world.released("aaa")
+    world.secrets.has_value = False
+    releaser = world.releaser("aaa")
+    plan = planned(releaser)
+    assert not plan.needed
+    assert "no value" in plan.prepare
+
+
+def test_a_service_made_anew_knows_no_success(world: World) -> None:
+    world.released("aaa")
+    world.ecs.__post_init__()
+    world.ecs.service["createdAt"] += timedelta(days=1)
+    plan = planned(world.releaser("aaa"))
+    assert plan.first
+    assert plan.desired_count == 2
+
+
+# -- failures ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_rollback_by_the_circuit_breaker_is_a_failure_with_its_cause(world: World) -> None:
+    world.released("aaa")
+    world.logs.streams["api/api/"] = ["Traceback: boom"]
+    world.ecs.service["events"] = [{"createdAt": datetime.now(UTC), "message": "deployment failed"}]
+    world.load_balancer.descriptions = [
+        {
+            "Target": {"Id": "10.0.0.9", "Port": 8000},
+            "TargetHealth": {"State": "unhealthy", "Reason": "Target.ResponseCodeMismatch", "Description": "503"},
+        }
+    ]
+    world.ecs.rollout = [nothing] * 4 + [
+        lambda ecs: ecs.fail_task(),
+        lambda ecs: ecs.fail_task(),
+        lambda ecs: ecs.roll_back(),
+        nothing,
+        lambda ecs: ecs.complete(),
+    ]
+    failure, _ = failing(world.releaser("bad"))
+    assert "the release of bad (settlement-test:2) failed: circuit breaker triggered" in str(failure)
+    assert "What serves now: settlement-test:1 (aaa), 2 tasks" in str(failure)
+    assert "Next: make logs ENV=test to read more; after a fix, make deploy ENV=test" in str(failure)
+    for line in ("exit code 3", "Traceback: boom", "deployment failed", "10.0.0.9:8000 unhealthy, Target.Res"):
+        assert line in failure.evidence
+    assert world.text.count("a new task stopped") == 2
+    assert outcomes(world)[-1] == ("bad", Outcome.FAILED)
+    assert "exit code 3" in ledger(world)[-1].why
+
+
+def test_after_a_failure_the_next_good_release_works(world: World) -> None:
+    world.released("aaa")
+    world.ecs.rollout = [nothing] * 4 + [lambda ecs: ecs.roll_back(), nothing, lambda ecs: ecs.complete()]
+    failing(world.releaser("bad"))
+    world.released("ccc")
+    assert outcomes(world) == [("aaa", Outcome.SUCCEEDED), ("bad", Outcome.FAILED), ("ccc", Outcome.SUCCEEDED)]
+
+
+def test_a_wait_that_times_out_stops_its_deployment_with_a_rollback(world: World) -> None:
+    world.released("aaa")
+    world.ecs.service_deployments = [
+        {"serviceDeploymentArn": "arn:older", "createdAt": datetime(2026, 1, 1, tzinfo=UTC)},
+        {"serviceDeploymentArn": "arn:ours", "createdAt": datetime(2026, 1, 2, tzinfo=UTC)},
+    ]
+    failure, _ = failing(world.releaser("slow", wait=-1))
+    assert world.ecs.stopped_deployments == ["arn:ours"]
+    assert "It ran out of time and was stopped with a rollback." in str(failure)
+    assert "What serves now: settlement-test:1 (aaa)" in str(failure)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_deployment_that_cannot_be_stopped_is_replaced_by_the_version_before(world: World, listed: bool) -> None:
+    world.released("aaa")
+    first = world.ecs.primary["taskDefinition"]
+    error = {"Error": {"Code": "ConflictException", "Message": "too late"}}
+    world.ecs.refuse["StopServiceDeployment"] = ClientError(error, "StopServiceDeployment")
+    if listed:
+        world.ecs.service_deployments = [{"serviceDeploymentArn": "arn:ours", "createdAt": datetime.now(UTC)}]
+    releaser = world.releaser("slow", wait=-1)
+    plan = planned(releaser)
+    world.ecs.rollout = [nothing] * 2 + [lambda ecs: ecs.complete()]
+    with pytest.raises(ReleaseError, match=r"the service was pointed at settlement-test:1 again"):
+        releaser.update(plan, None)
+    assert world.ecs.updates[-1]["taskDefinition"] == first
+
+
+def test_a_rollback_that_does_not_complete_is_said(world: World) -> None:
+    world.released("aaa")
+    world.ecs.rollout = [nothing] * 4 + [lambda ecs: ecs.roll_back()]
+    releaser = world.releaser("bad")
+    object.__setattr__(releaser.c.limits, "rollback_wait", -1)
+    failure, _ = failing(releaser)
+    assert "The rollback did not complete: not done within -1 s." in str(failure)
+
+
+def test_a_deployment_replaced_by_somebody_else_is_a_failure_and_is_left_alone(world: World) -> None:
+    world.released("aaa")
+    first = world.ecs.primary["taskDefinition"]
+
+    def somebody_else(ecs: FakeEcs) -> None:
+        ecs.update_service(taskDefinition=first)
+
+    world.ecs.rollout = [nothing] * 4 + [somebody_else]
+    failure, _ = failing(world.releaser("bbb"))
+    assert "took the place of" in str(failure)
+    assert len(world.ecs.updates) == 3
+
+
+def test_a_failing_migration_touches_no_service(world: World) -> None:
+    world.released("aaa")
+    world.logs.streams["api/api/one-off"] = ["column exists"]
+    world.ecs.run_exit_code = 1
+    failure, _ = failing(world.releaser("bbb", schema_head="0002"))
+    assert "preparing the database for bbb failed: exit code 1" in str(failure)
+    assert "The service was not touched." in str(failure)
+    assert "column exists" in failure.evidence
+    assert len(world.ecs.updates) == 1
+    assert outcomes(world)[-1] == ("bbb", Outcome.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("operation", "said"),
+    [
+        ("RegisterTaskDefinition", "ECS refused the task definition"),
+        ("RunTask", "ECS would not run settlement-test-admin:2"),
+        ("UpdateService", "ECS refused to update settlement-test"),
+    ],
+)
+def test_a_refusal_by_ecs_is_said_in_its_words(world: World, operation: str, said: str) -> None:
+    world.released("aaa")
+    world.ecs.refuse[operation] = ClientError({"Error": {"Code": "ClientException", "Message": "no role"}}, operation)
+    releaser = world.releaser("bbb", schema_head="0002")
+    with pytest.raises(ReleaseError, match=said) as failure:
+        plan = planned(releaser)
+        releaser.prepare(plan)
+        releaser.update(plan, None)
+    assert "no role" in str(failure.value)
+
+
+def test_an_update_that_deploys_something_else_is_a_failure(world: World) -> None:
+    world.released("aaa")
+    releaser = world.releaser("bbb")
+    plan = planned(releaser)
+    answer = {"service": world.ecs.service}
+    world.ecs.update_service = lambda **_: answer  # type: ignore[method-assign]
+    with pytest.raises(ReleaseError, match="ECS took the update but deploys settlement-test:1"):
+        releaser.update(plan, None)
+
+
+def test_a_release_that_lost_the_lock_stops_before_the_service(world: World) -> None:
+    world.released("aaa")
+    releaser = world.releaser("bbb")
+    plan = planned(releaser)
+    now = datetime.now(UTC)
+    lock = Lock(holder="other", machine="m", pid=1, owner="o", purpose="rollback", started=now, heartbeat=now)
+    releaser.lock.swap(lock, None)
+    with pytest.raises(ReleaseError, match="lost the deployment lock"):
+        releaser.update(plan, "me")
+    assert len(world.ecs.updates) == 1
+    world.ecs.rollout = [lambda ecs: ecs.complete()]
+    assert releaser.update(plan, "other")
+
+
+# -- interrupted runs -------------------------------------------------------------------------------------------------
+
+
+def interrupted(world: World, version: str, *, updated: bool = True) -> None:
+    """A release that is killed after (or before) its update."""
+    releaser = world.releaser(version)
+    plan = planned(releaser)
+    releaser.begin(plan)
+    if updated:
+        releaser._start(plan)
+
+
+def test_an_identical_revision_left_behind_is_used_again(world: World) -> None:
+    world.released("aaa")
+    interrupted(world, "bbb", updated=False)
+    count = len(world.ecs.definitions)
+    world.released("bbb")
+    assert len(world.ecs.definitions) == count
+    assert outcomes(world) == [("aaa", Outcome.SUCCEEDED), ("bbb", Outcome.STOPPED), ("bbb", Outcome.SUCCEEDED)]
+
+
+@pytest.mark.parametrize("completed", [True, False])
+def test_the_same_release_again_is_taken_up_where_it_is(world: World, completed: bool) -> None:
+    world.released("aaa")
+    interrupted(world, "bbb")
+    if completed:
+        world.ecs.complete()
+    releaser = world.releaser("bbb")
+    plan = planned(releaser)
+    assert plan.resumes
+    world.ecs.rollout = [nothing, lambda ecs: ecs.complete()]
+    assert not releaser.update(plan, None)
+    releaser.succeed(plan)
+    assert len(world.ecs.updates) == 2
+    assert outcomes(world) == [("aaa", Outcome.SUCCEEDED), ("bbb", Outcome.SUCCEEDED)]
+
+
+def test_a_deployment_that_vanishes_before_it_is_taken_up_is_said(world: World) -> None:
+    world.released("aaa")
+    interrupted(world, "bbb")
+    releaser = world.releaser("bbb")
+    plan = planned(releaser)
+    world.ecs.roll_back()
+    world.ecs.service["deployments"].pop()
+    with pytest.raises(ReleaseError, match="is gone"):
+        releaser.update(plan, None)
+
+
+def test_another_release_waits_for_the_one_in_flight_and_settles_it(world: World) -> None:
+    world.released("aaa")
+    interrupted(world, "bbb")
+    world.ecs.rollout = [nothing, nothing, lambda ecs: ecs.complete()]
+    world.released("ccc")
+    assert outcomes(world) == [(name, Outcome.SUCCEEDED) for name in ("aaa", "bbb", "ccc")]
+
+
+def test_an_unwatched_release_that_was_rolled_back_is_settled_as_failed(world: World) -> None:
+    world.released("aaa")
+    interrupted(world, "bbb")
+    world.ecs.roll_back()
+    world.ecs.rollout = [nothing, lambda ecs: setattr(ecs, "rollout", []) or ecs.primary.update(rolloutState="COMPLETED")]
+    releaser = world.releaser("aaa")
+    releaser.settle()
+    assert outcomes(world)[-1] == ("bbb", Outcome.FAILED)
+    assert "circuit breaker" in ledger(world)[-1].why
+
+
+def test_a_deployment_started_by_an_apply_is_waited_for(world: World) -> None:
+    """The same definition that succeeded before, in flight again: nothing to release, but not done either."""
+    world.released("aaa")
+    world.ecs.update_service(forceNewDeployment=True)
+    world.ecs.rollout = [nothing, nothing, lambda ecs: ecs.complete()]
+    releaser = world.releaser("aaa")
+    releaser.settle()
+    assert "waiting for it to end" in world.text
+    assert not releaser.plan().needed
+
+
+def test_a_foreign_deployment_that_does_not_end_stops_the_release(world: World) -> None:
+    world.released("aaa")
+    world.ecs.update_service(forceNewDeployment=True)
+    with pytest.raises(ReleaseError, match="is in flight .* not done within -1 s"):
+        world.releaser("bbb", wait=-1).settle()
+
+
+def test_a_success_that_was_never_recorded_is_verified_and_recorded(world: World) -> None:
+    """The verification failed last time; the definition runs, and the next run takes it up."""
+    world.released("aaa")
+    releaser = world.releaser("bbb")
+    plan = planned(releaser)
+    releaser.begin(plan)
+    world.ecs.rollout = [lambda ecs: ecs.complete()]
+    releaser.update(plan, None)
+    releaser.fail(plan, "answers with the wrong version")
+    world.released("bbb")
+    assert outcomes(world) == [("aaa", Outcome.SUCCEEDED), ("bbb", Outcome.FAILED), ("bbb", Outcome.SUCCEEDED)]
+    assert len(world.ecs.updates) == 2
+
+
+def test_a_definition_that_ecs_gave_up_is_deployed_anew(world: World) -> None:
+    world.released("aaa")
+    interrupted(world, "bbb")
+    world.ecs.primary.update(rolloutState="FAILED")
+    plan = planned(world.releaser("bbb"))
+    assert plan.force
+    assert "gave up" in world.text
+
+
+def test_an_admin_task_left_running_is_waited_for(world: World) -> None:
+    world.released("aaa")
+    arn = next(arn for arn, task in world.ecs.tasks.items() if "one-off" in arn)
+    world.ecs.tasks[arn]["lastStatus"] = "RUNNING"
+    describe = world.ecs.describe_tasks
+
+    def ends_when_looked_at(**request: Any) -> dict[str, Any]:
+        answer = {"tasks": [dict(task) for task in describe(**request)["tasks"]]}
+        world.ecs.tasks[arn]["lastStatus"] = "STOPPED"
+        return answer
+
+    world.ecs.describe_tasks = ends_when_looked_at  # type: ignore[method-assign]
+    releaser = world.releaser("bbb", schema_head="0002")
+    releaser.prepare(planned(releaser))
+    assert "an interrupted run left one-off-1 running: waiting for it" in world.text
+    assert len(world.ecs.runs) == 2
+
+
+# -- check mode -------------------------------------------------------------------------------------------------------
+
+
+def test_a_preview_says_everything_and_does_nothing(world: World) -> None:
+    releaser = world.releaser("aaa")
+    releaser.settle(preview=True)
+    plan = releaser.plan()
+    plan, registered = releaser.register(plan, preview=True)
+    assert registered
+    assert releaser.prepare(plan, preview=True)
+    assert releaser.update(plan, "me", preview=True)
+    assert releaser.succeed(plan, preview=True)
+    for line in (
+        "would register a revision of settlement-test",
+        "would prepare the database: no release has succeeded yet",
+        "would update settlement-test to the revision to be registered with 2 tasks",
+        "would record the release",
+        "would set auto scaling's limits to 2 to 4 tasks (were: 0 to 0)",
+    ):
+        assert line in world.text
+    assert world.ecs.updates == world.ecs.runs == ledger(world) == []
+    assert len(world.ecs.definitions) == 1
+    assert world.autoscaling.limits == (0, 0)
+
+
+def test_a_preview_does_not_wait_and_settles_nothing(world: World) -> None:
+    world.released("aaa")
+    interrupted(world, "bbb")
+    world.releaser("ccc", wait=-1).settle(preview=True)
+    assert "would wait for it to end" in world.text
+    world.ecs.roll_back()
+    world.ecs.complete()
+    world.releaser("ccc").settle(preview=True)
+    assert "would settle release" in world.text
+    assert outcomes(world)[-1] == ("bbb", Outcome.IN_PROGRESS)
+
+
+def test_a_preview_names_the_revision_that_exists(world: World) -> None:
+    world.released("aaa")
+    interrupted(world, "bbb", updated=False)
+    releaser = world.releaser("bbb")
+    releaser.update(releaser.plan(), None, preview=True)
+    assert "would update settlement-test to settlement-test:2 and watch" in world.text
+
+
+# -- small things -----------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_survives_being_a_fact(world: World) -> None:
+    plan = world.releaser("aaa").plan()
+    assert Plan.from_fact(plan.to_fact()) == plan
+
+
+def test_limits_are_registered_where_there_is_no_target_yet(world: World) -> None:
+    world.autoscaling.limits = None
+    world.released("aaa")
+    assert world.autoscaling.limits == (2, 4)
+
+
+def test_another_error_than_an_unknown_family_is_not_hidden(world: World) -> None:
+    def throttled(**_: Any) -> Any:
+        raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow"}}, "DescribeTaskDefinition")
+
+    world.ecs.describe_task_definition = throttled  # type: ignore[method-assign]
+    with pytest.raises(ClientError, match="slow"):
+        world.releaser("aaa")._latest("family")
+
+
+@pytest.mark.parametrize(
+    ("output", "changed"),
+    [
+        (["INFO", '{"schema_head": "0001", "changed": false}'], False),
+        (['{"schema_head": "0001", "changed": true}', "bye"], True),
+        (["[1]", "{}"], True),
+        ([], True),
+    ],
+)
+def test_whether_the_admin_task_changed_something(output: list[str], changed: bool) -> None:
+    assert prepare_changed(output) is changed
+
+
+def test_a_service_of_the_same_name_is_another_incarnation(world: World) -> None:
+    before = incarnation(world.ecs.service)
+    later = world.ecs.service | {"createdAt": world.ecs.service["createdAt"] + timedelta(seconds=1)}
+    assert incarnation(later) != before
+
+
+def test_a_report_leaves_out_what_is_not_known() -> None:
+    report = Report(title="it failed")
+    assert report.summary() == "it failed"
+    assert report.evidence() == ""
+
+
+def test_events_are_told_in_their_order_since_the_update() -> None:
+    at = datetime(2026, 1, 31, 9, tzinfo=UTC)
+    events = [
+        {"createdAt": at, "message": "second"},
+        {"createdAt": at, "message": "first"},
+        {"createdAt": at - timedelta(hours=1), "message": "old"},
+    ]
+    assert event_lines({"events": events}, at) == ["09:00:00 first", "09:00:00 second"]
+
+
+def test_healthy_targets_are_not_told(world: World) -> None:
+    world.ecs.service["runningCount"] = 2
+    assert target_lines(world.load_balancer, "tg") == []

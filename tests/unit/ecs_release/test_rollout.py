@@ -1,0 +1,162 @@
+"""Watching one deployment: what is success, what is not, and what is said meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from roles.ecs_release.python.rollout import (
+    Judgement,
+    ServiceError,
+    Snapshot,
+    Verdict,
+    Watch,
+    judge,
+    progress,
+)
+
+
+def deployment(name: str, state: str = "IN_PROGRESS", status: str = "ACTIVE", **counts: Any) -> dict[str, Any]:
+    return {
+        "id": name,
+        "status": status,
+        "taskDefinition": f"arn:task-definition/app:{name}",
+        "rolloutState": state,
+        "rolloutStateReason": counts.pop("reason", ""),
+        **counts,
+    }
+
+
+def snapshot(*deployments: dict[str, Any], targets: dict[str, int] | None = None) -> Snapshot:
+    service = {"serviceName": "app", "status": "ACTIVE", "deployments": list(deployments)}
+    return Snapshot(service=service, targets=targets or {})
+
+
+@pytest.mark.parametrize(
+    ("deployments", "verdict"),
+    [
+        ([deployment("2", "COMPLETED", "PRIMARY", runningCount=2)], Verdict.COMPLETED),
+        ([deployment("2", "IN_PROGRESS", "PRIMARY", runningCount=2)], Verdict.WAIT),
+        # Completed, but the old version still runs: it is not the only one that serves.
+        ([deployment("2", "COMPLETED", "PRIMARY"), deployment("1", "COMPLETED", runningCount=1)], Verdict.WAIT),
+        ([deployment("2", "COMPLETED", "PRIMARY"), deployment("1", "FAILED")], Verdict.COMPLETED),
+        # The circuit breaker: the service is stable again, and that is a failure.
+        ([deployment("3", "COMPLETED", "PRIMARY"), deployment("2", "FAILED")], Verdict.FAILED),
+        ([deployment("2", "FAILED", "PRIMARY")], Verdict.FAILED),
+        ([deployment("3", "COMPLETED", "PRIMARY")], Verdict.REPLACED),
+        ([deployment("3", "IN_PROGRESS", "PRIMARY"), deployment("2", "IN_PROGRESS")], Verdict.REPLACED),
+    ],
+)
+def test_only_our_own_deployment_succeeds(deployments: list[dict[str, Any]], verdict: Verdict) -> None:
+    assert judge(snapshot(*deployments), "2").verdict is verdict
+
+
+def test_ecs_words_are_kept() -> None:
+    seen = snapshot(deployment("2", "FAILED", "PRIMARY", reason="circuit breaker"))
+    assert judge(seen, "2") == Judgement(Verdict.FAILED, "circuit breaker")
+
+
+def test_a_service_without_primary_is_an_error() -> None:
+    with pytest.raises(ServiceError, match="no PRIMARY"):
+        judge(snapshot(deployment("1")), "1")
+
+
+def test_progress_is_one_line() -> None:
+    seen = snapshot(
+        deployment("2", "IN_PROGRESS", "PRIMARY", pendingCount=1, runningCount=1, failedTasks=2),
+        deployment("1", "COMPLETED", runningCount=2),
+        targets={"draining": 1, "healthy": 2, "unused": 1, "initial": 1, "unhealthy": 0},
+    )
+    assert progress(seen, "2") == (
+        "new 1 pending, 1 running · old 0 pending, 2 running · "
+        "targets 2 healthy, 1 initial, 1 draining, 1 unused · 2 failed"
+    )
+    assert progress(seen, "gone").startswith("new 0 pending, 0 running · old 1 pending, 3 running")
+
+
+class Script:
+    """ECS and load balancer that show one service after the other; the last stays."""
+
+    def __init__(self, *services: list[dict[str, Any]] | str) -> None:
+        self.services = list(services)
+
+    def describe_services(self, **_: Any) -> dict[str, Any]:
+        now = self.services.pop(0) if len(self.services) > 1 else self.services[0]
+        if isinstance(now, str):
+            return {"services": [{"status": now, "deployments": []}] if now else []}
+        return {"services": [{"serviceName": "app", "status": "ACTIVE", "deployments": now}]}
+
+    def describe_target_health(self, **_: Any) -> dict[str, Any]:
+        return {"TargetHealthDescriptions": []}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def watch(script: Script, said: list[str], poll_seconds: float = 1.0) -> Watch:
+    clock = Clock()
+    return Watch(
+        script,
+        script,
+        cluster="c",
+        service="app",
+        target_group_arn="tg",
+        say=said.append,
+        poll_seconds=poll_seconds,
+        clock=clock,
+        sleep=clock.sleep,
+    )
+
+
+def test_a_line_for_each_change_and_a_sign_of_life() -> None:
+    quiet = [deployment("2", "IN_PROGRESS", "PRIMARY", pendingCount=2)]
+    done = [deployment("2", "COMPLETED", "PRIMARY", runningCount=2)]
+    said: list[str] = []
+    judgement, _ = watch(Script(*[quiet] * 25, done), said).until_done("2", limit_seconds=100)
+    assert judgement.verdict is Verdict.COMPLETED
+    assert [line.split()[0] for line in said] == ["0.0", "10.0", "20.0", "25.0"]
+
+
+def test_failed_tasks_are_told_as_they_come() -> None:
+    def seen(failed: int, state: str = "IN_PROGRESS") -> list[dict[str, Any]]:
+        return [deployment("2", state, "PRIMARY", failedTasks=failed)]
+
+    calls: list[int] = []
+    script = Script(seen(0), seen(1), seen(1), seen(3), seen(3, "FAILED"))
+    judgement, _ = watch(script, []).until_done("2", 100, lambda: calls.append(1))
+    assert judgement.verdict is Verdict.FAILED
+    assert len(calls) == 2
+
+
+def test_the_wait_is_bounded() -> None:
+    said: list[str] = []
+    judgement, _ = watch(Script([deployment("2", "IN_PROGRESS", "PRIMARY")]), said).until_done("2", 5)
+    assert judgement == Judgement(Verdict.TIMED_OUT, "not done within 5 s")
+
+
+def test_quiet_is_when_another_primary_serves_alone() -> None:
+    ours = deployment("2", "IN_PROGRESS", "PRIMARY")
+    back = deployment("3", "IN_PROGRESS", "PRIMARY")
+    draining = [deployment("3", "COMPLETED", "PRIMARY", runningCount=2), deployment("2", "FAILED", runningCount=1)]
+    alone = [deployment("3", "COMPLETED", "PRIMARY", runningCount=2), deployment("2", "FAILED")]
+    script = Script([ours], [back], draining, alone)
+    judgement, seen = watch(script, []).until_quiet(100, than="arn:task-definition/app:2")
+    assert judgement.verdict is Verdict.COMPLETED
+    assert seen.primary.revision_name == "app:3"
+    failed = Script([deployment("2", "FAILED", "PRIMARY", reason="no")])
+    assert watch(failed, []).until_quiet(100)[0] == Judgement(Verdict.FAILED, "no")
+
+
+@pytest.mark.parametrize(("status", "said"), [("", "missing"), ("DRAINING", "draining")])
+def test_a_service_that_is_not_there_is_said(status: str, said: str) -> None:
+    with pytest.raises(ServiceError, match=f"the service app in the cluster c is {said}"):
+        watch(Script(status), []).snapshot()

@@ -1,0 +1,211 @@
+"""The ledger: what events mean together, and that they are recorded once."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roles.release_ledger.python.ledger import (
+    Event,
+    Kind,
+    Ledger,
+    LedgerError,
+    Outcome,
+    Release,
+    actor,
+    as_row,
+    fold,
+    of_service,
+    previous_success,
+    release_id,
+    rolled_back_revisions,
+    serving,
+    started_at,
+    unfinished,
+)
+
+START = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
+BUCKET = "state-bucket"
+
+
+def event(number: int, outcome: Outcome, revision: str | None = None, **changes: Any) -> Event:
+    at = START + timedelta(minutes=10 * number)
+    values: dict[str, Any] = {
+        "release": release_id(f"v{number}", at),
+        "outcome": outcome,
+        "service": "service@1",
+        "version": f"v{number}",
+        "digest": f"sha256:{number}",
+        "revision": revision or f"arn:task-definition/family:{number}",
+        "schema_head": "0001",
+        "by": "me@here",
+        "at": at + timedelta(seconds=0 if outcome is Outcome.IN_PROGRESS else 30),
+        "duration_seconds": None if outcome is Outcome.IN_PROGRESS else 30.0,
+    }
+    return Event(**{**values, **changes})
+
+
+def success(number: int, **changes: Any) -> list[Event]:
+    return [event(number, Outcome.IN_PROGRESS, **changes), event(number, Outcome.SUCCEEDED, **changes)]
+
+
+def history(*events: list[Event]) -> list[Release]:
+    return fold(item for some in events for item in some)
+
+
+def test_a_release_has_its_last_outcome_and_its_duration() -> None:
+    (release,) = history(success(1))
+    assert release.outcome is Outcome.SUCCEEDED
+    assert release.started == START + timedelta(minutes=10)
+    assert release.ended == release.started + timedelta(seconds=30)
+    assert release.duration_seconds == 30.0
+    assert release.revision_name == "family:1"
+
+
+@given(st.permutations(range(6)))
+def test_the_order_of_events_does_not_matter(order: list[int]) -> None:
+    events = [*success(1), *success(2), event(3, Outcome.IN_PROGRESS), event(3, Outcome.FAILED)]
+    assert fold([events[index] for index in order]) == fold(events)
+
+
+def test_the_end_wins_over_the_beginning_whatever_the_clocks_say() -> None:
+    late_start = event(1, Outcome.IN_PROGRESS, at=START + timedelta(hours=1))
+    (release,) = fold([late_start, event(1, Outcome.FAILED, why="broken")])
+    assert release.outcome is Outcome.FAILED
+    assert release.why == "broken"
+
+
+def test_identifiers_sort_by_time_and_know_it() -> None:
+    ids = [release_id("z", START), release_id("a", START + timedelta(microseconds=1)), release_id("m/x", START)]
+    assert ids[0] < ids[1]
+    assert ids[2].endswith("-m-x")
+    assert started_at(ids[1]) == START + timedelta(microseconds=1)
+
+
+def test_serving_is_the_newest_success() -> None:
+    assert serving([]) is None
+    releases = history(success(1), success(2), [event(3, Outcome.FAILED)])
+    current = serving(releases)
+    assert current is not None
+    assert current.version == "v2"
+
+
+def test_a_rollback_goes_one_further_back_each_time() -> None:
+    """v1 v2 v3, rollback: v2, rollback: v1, rollback: nothing."""
+    events = [*success(1), *success(2), *success(3)]
+
+    def land() -> str | None:
+        target = previous_success(fold(events))
+        return target.version if target else None
+
+    assert land() == "v2"
+    events += [event(3, Outcome.ROLLED_BACK, at=START + timedelta(hours=2))]
+    events += success(4, revision="arn:task-definition/family:2", version="v2", kind=Kind.ROLLBACK)
+    assert land() == "v1"
+    events += [event(2, Outcome.ROLLED_BACK, at=START + timedelta(hours=3))]
+    events += success(5, revision="arn:task-definition/family:1", version="v1", kind=Kind.ROLLBACK)
+    assert land() is None
+
+
+def test_failed_and_rolled_back_revisions_are_no_place_to_return_to() -> None:
+    releases = history(
+        success(1), [event(2, Outcome.FAILED)], [*success(3), event(3, Outcome.ROLLED_BACK, at=START + timedelta(hours=3))], success(4)
+    )
+    target = previous_success(releases)
+    assert target is not None
+    assert target.version == "v1"
+
+
+def test_a_later_success_redeems_a_rolled_back_revision() -> None:
+    back = event(1, Outcome.ROLLED_BACK, at=START + timedelta(minutes=11))
+    assert rolled_back_revisions(history([*success(1), back])) == {"arn:task-definition/family:1"}
+    again = success(2, revision="arn:task-definition/family:1")
+    assert rolled_back_revisions(history([*success(1), back], again)) == frozenset()
+
+
+def test_there_is_no_previous_success_before_the_first_or_of_the_first() -> None:
+    assert previous_success([]) is None
+    assert previous_success(history(success(1))) is None
+
+
+def test_another_incarnation_of_the_service_starts_with_no_history() -> None:
+    releases = history(success(1), success(2, service="service@2"))
+    assert [release.version for release in of_service(releases, "service@2")] == ["v2"]
+
+
+def test_unfinished_releases_are_those_without_an_end() -> None:
+    assert [r.version for r in unfinished(history(success(1), [event(2, Outcome.IN_PROGRESS)]))] == ["v2"]
+
+
+def test_an_event_survives_its_body() -> None:
+    original = event(1, Outcome.FAILED, why="because")
+    assert Event.from_json(original.to_json()) == original
+
+
+def test_fields_of_a_later_version_are_ignored() -> None:
+    body = json.loads(event(1, Outcome.FAILED).to_json()) | {"mood": "fine"}
+    assert Event.from_json(json.dumps(body)) == event(1, Outcome.FAILED)
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"outcome": "excellent"}'])
+def test_what_is_not_an_event_is_refused(body: str) -> None:
+    with pytest.raises(LedgerError, match="not a ledger event"):
+        Event.from_json(body)
+
+
+def test_a_row_is_plain_json() -> None:
+    row = as_row(history(success(1))[0])
+    assert json.loads(json.dumps(row)) == row
+    assert (row["outcome"], row["started"]) == ("succeeded", "2026-01-31T09:10:00+00:00")
+
+
+def test_events_are_recorded_once(s3: Any) -> None:
+    ledger = Ledger(s3, BUCKET, "local")
+    assert ledger.append(event(1, Outcome.SUCCEEDED))
+    assert not ledger.append(event(1, Outcome.SUCCEEDED, why="somebody else's word"))
+    (release,) = ledger.releases()
+    assert release.why == ""
+
+
+def test_environments_do_not_see_each_other(s3: Any) -> None:
+    Ledger(s3, BUCKET, "staging").append(event(1, Outcome.SUCCEEDED))
+    assert Ledger(s3, BUCKET, "local").releases() == []
+
+
+def test_an_old_success_is_found_behind_many_failures(s3: Any) -> None:
+    ledger = Ledger(s3, BUCKET, "local")
+    ledger.append(event(1, Outcome.SUCCEEDED))
+    for number in range(2, 8):
+        ledger.append(event(number, Outcome.FAILED))
+    releases = ledger.releases(newest=2)
+    assert [release.version for release in releases] == ["v1", "v6", "v7"]
+
+
+def test_a_bucket_that_does_not_exist_holds_no_history(s3: Any) -> None:
+    ledger = Ledger(s3, "another-bucket", "local")
+    assert ledger.releases() == []
+    with pytest.raises(LedgerError, match="cannot write s3://another-bucket/ledger/local/"):
+        ledger.append(event(1, Outcome.SUCCEEDED))
+
+
+def test_a_broken_object_is_named(s3: Any) -> None:
+    s3.put_object(Bucket=BUCKET, Key="ledger/local/x/failed.json", Body=b"?")
+    with pytest.raises(LedgerError, match="s3://state-bucket/ledger/local/x/failed.json: not a ledger event"):
+        Ledger(s3, BUCKET, "local").releases()
+
+
+def test_who_acts() -> None:
+    assert actor({}, "ann", "laptop") == "ann@laptop"
+    run = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_ACTOR": "ann",
+        "GITHUB_SERVER_URL": "https://github.com",
+        "GITHUB_REPOSITORY": "o/r",
+        "GITHUB_RUN_ID": "7",
+    }
+    assert actor(run, "runner", "vm") == "ann (https://github.com/o/r/actions/runs/7)"
