@@ -275,7 +275,7 @@ variable "database_name" {
 variable "database_instance_class" {
   description = "Class of the database instance (requirement G3)."
   type        = string
-  default     = "db.t4g.micro"
+  default     = "db.t4g.small"
 }
 
 variable "database_allocated_storage_gb" {

@@ -6,7 +6,6 @@ locals {
 }
 
 resource "aws_lb" "this" {
-  #checkov:skip=CKV2_AWS_28: a web application firewall is not among the requirements
   name               = var.name
   load_balancer_type = "application"
   internal           = false

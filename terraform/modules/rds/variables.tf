@@ -42,7 +42,7 @@ variable "engine_version" {
 variable "instance_class" {
   description = "Class of the instance."
   type        = string
-  default     = "db.t4g.micro"
+  default     = "db.t4g.small"
 
   validation {
     condition     = can(regex("^db\\.[a-z0-9]+\\.[a-z0-9]+$", var.instance_class))
