@@ -141,7 +141,9 @@ class Flow:
         architecture = settings.architecture or _fargate(own)
         wanted = next(go for go, fargate in _FARGATE.items() if fargate == architecture)
         target = wheels.Target(settings.python, _MACHINE[wanted], settings.glibc)
-        extras = [("wheels", wheels.download(self._locks(source), target, settings.wheel_cache, self.say))]
+        extras: list[tuple[str, Path]] = []
+        if locks := self._locks(source):
+            extras.append(("wheels", wheels.download(locks, target, settings.wheel_cache, self.say)))
         if settings.database_ca:
             extras.append(("rds-ca.pem", database_ca(settings.database_ca, settings.work_dir / "rds-ca.pem")))
         context = settings.work_dir / "context"

@@ -170,10 +170,16 @@ def test_an_image_of_the_wrong_architecture_is_refused(
 def test_another_architecture_is_asked_of_the_builder(
     settings: Settings, registry: FakeRegistry, fake_engine: FakeEngine
 ) -> None:
-    image = Run(replace(settings, architecture="ARM64", database_ca=""), registry).image
+    image = Run(replace(settings, architecture="ARM64"), registry).image
     assert fake_engine.built["platform"] == "linux/arm64"
-    assert "rds-ca.pem" not in fake_engine.built["context"]
     assert image.architecture == "ARM64"
+
+
+def test_wheels_and_certificates_are_there_when_they_are_asked_for(
+    settings: Settings, registry: FakeRegistry, fake_engine: FakeEngine
+) -> None:
+    Run(replace(settings, locks=(), database_ca=""), registry)
+    assert not {"wheels/idna.whl", "rds-ca.pem"} & fake_engine.built["context"].keys()
 
 
 def test_an_architecture_that_fargate_does_not_have(

@@ -1,0 +1,2 @@
+revision: str = "0001"
+down_revision: str | None = None

@@ -1,0 +1,2 @@
+revision: str = "0002"
+down_revision: str | None = "0001"
