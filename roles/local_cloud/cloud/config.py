@@ -56,8 +56,8 @@ class CloudConfig:
     """Port of the API of Application Auto Scaling, bound on the loopback address."""
     load_balancer_port: int = 8080
     """Port of the load balancer, published on the loopback address."""
-    load_balancer_image: str = "settlement-local/haproxy:latest"
-    """Image that has ``haproxy`` on its PATH."""
+    load_balancer_image: str | None = "settlement-local/haproxy:latest"
+    """Image that has ``haproxy`` on its PATH; null for a cloud without a load balancer."""
     image_prefix: str = "settlement-local"
     """Prefix of the images of managed services: ``<prefix>/postgres:17-alpine``."""
     persist_state: bool = True
@@ -158,6 +158,7 @@ class CloudConfig:
 
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,),
+    "str | None": (str, type(None)),
     "int": (int,),
     "bool": (bool,),
     "Path": (str,),

@@ -99,6 +99,7 @@ def plan(tasks: Sequence[TaskView], limits: Limits, *, startable: int | None = N
     stop += healthy_old[: min(spare, max(surplus, lacking))]
 
     if missing < 0:  # scale in: what is not healthy first, then the newest
-        newest_first = sorted(current[::-1], key=lambda task: task.healthy)
-        stop += newest_first[:-missing]
+        current.reverse()
+        current.sort(key=lambda task: task.healthy)
+        stop += current[:-missing]
     return Plan(start, tuple(task.arn for task in stop))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from roles.local_cloud.cloud.patches import (
     iam_service_linked_roles,
+    load_balancer,
     ownership,
     rds_attributes,
     rds_container,
@@ -24,6 +25,7 @@ from roles.local_cloud.cloud.runtime import Patch
 PATCHES: list[Patch] = [
     ownership.apply,
     target_health.apply,
+    load_balancer.apply,
     task_stop.apply,
     service_scheduler.apply,
     service_deployments.apply,

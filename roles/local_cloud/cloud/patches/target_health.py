@@ -94,6 +94,7 @@ class TargetGroups:
         self.registry.register(group, target)
 
     def deregister(self, group: str, target: Target) -> None:
+        self._managed.discard((group, target))
         self.registry.deregister(group, target, self.deregistration_delay(group))
 
     def deregistration_delay(self, group: str) -> float:

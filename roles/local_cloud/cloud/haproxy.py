@@ -1,0 +1,127 @@
+"""HAProxy: its configuration, and its runtime API.
+
+https://docs.haproxy.org/3.0/configuration.html, https://docs.haproxy.org/3.0/management.html#9.3
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+SLOTS = 64
+"""Targets that can be members at the same time, those that drain included."""
+BACKEND = "targets"
+PORT = 8080
+"""Inside the container, where it needs no privilege."""
+SOCKET = "admin.sock"
+
+_TEMPLATE = """\
+# Written by the local cloud; targets come and go through the runtime API.
+global
+    stats socket {directory}/{socket} mode 600 level admin
+    nbthread 1
+    maxconn 4000
+    # A nested container may not raise its limit of open files; fewer connections are no reason to fail.
+    no strict-limits
+    log stdout format raw local0
+
+defaults
+    mode http
+    log global
+    option dontlog-normal
+    # An ALB documents no retries, and they would hide requests that a deployment loses.
+    retries 0
+    retry-on none
+    http-reuse safe
+    # The idle timeout of an ALB is 60 s; the application keeps connections longer than that.
+    timeout client {idle}s
+    timeout http-request {idle}s
+    timeout http-keep-alive {idle}s
+    timeout server {idle}s
+    timeout tunnel {idle}s
+    timeout connect 10s
+    timeout queue 1s
+
+frontend listener
+    bind :{port}
+    acl forwarded req.hdr(X-Forwarded-For) -m found
+    http-request set-header X-Forwarded-For "%[req.hdr(X-Forwarded-For)], %[src]" if forwarded
+    http-request set-header X-Forwarded-For "%[src]" unless forwarded
+    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Forwarded-Port 80
+    # Root=1-<seconds, 8 hex digits>-<24 hex digits>; a Root that is there stays, with a Self before it.
+    acl traced req.hdr(X-Amzn-Trace-Id) -m sub Root=
+    http-request set-header X-Amzn-Trace-Id "Self={trace};%[req.hdr(X-Amzn-Trace-Id)]" if traced
+    http-request set-header X-Amzn-Trace-Id "Root={trace}" unless traced
+    default_backend {backend}
+
+backend {backend}
+    balance roundrobin
+    server-template slot {slots} 127.0.0.1:1 disabled
+"""
+_TRACE = "1-%[date,hex,bytes(8,8),lower]-%[uuid(4),regsub(-,,g),bytes(0,24)]"
+
+
+class CommandError(RuntimeError):
+    """HAProxy did not do what it was told, or cannot be reached."""
+
+
+class RuntimeApi:
+    """HAProxy's admin socket in a directory of this machine."""
+
+    def __init__(self, directory: Path, *, timeout: float = 5.0) -> None:
+        self._directory = directory
+        self._timeout = timeout
+
+    def run(self, *commands: str) -> str:
+        """Run commands one after the other; most answer nothing when they succeed.
+
+        Raises:
+            CommandError: the socket cannot be used.
+        """
+        try:
+            # The path of a Unix socket may be 107 bytes long; a descriptor's is always short.
+            with _open_directory(self._directory) as path, socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(self._timeout)
+                client.connect(f"{path}/{SOCKET}")
+                client.sendall((";".join(commands) + "\n").encode())
+                answer = b"".join(iter(lambda: client.recv(65536), b""))
+        except OSError as error:
+            raise CommandError(f"HAProxy's runtime API does not answer: {error}") from error
+        return answer.decode()
+
+    def change(self, *commands: str) -> None:
+        """Run commands that answer nothing, or only what they did.
+
+        Raises:
+            CommandError: one was refused.
+        """
+        for command in commands:
+            answer = self.run(command).strip()
+            if answer and not any(word in answer for word in ("no need to change", "changed from", "IP changed")):
+                raise CommandError(f"{command}: {answer}")
+
+
+@contextlib.contextmanager
+def _open_directory(path: Path) -> Iterator[str]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def render(directory: str, *, idle_seconds: int = 60) -> str:
+    """The configuration; ``directory`` is where the container sees its own directory."""
+    return _TEMPLATE.format(
+        directory=directory,
+        socket=SOCKET,
+        idle=idle_seconds,
+        port=PORT,
+        trace=_TRACE,
+        backend=BACKEND,
+        slots=SLOTS,
+    )

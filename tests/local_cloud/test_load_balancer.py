@@ -1,0 +1,147 @@
+"""HAProxy as an Application Load Balancer: who gets requests, which headers, and nothing lost."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from roles.local_cloud.cloud import health
+from roles.local_cloud.cloud.load_balancer import SlotState, SlotTable, slot_state
+from roles.local_cloud.cloud.targets import Target
+from tests.local_cloud.conftest import RunningCloud, wait_for
+from tests.local_cloud.load import load
+from tests.local_cloud.services import StubService, make_service
+
+A, B = Target("10.0.0.1", 8000), Target("10.0.0.2", 8000)
+
+
+def test_a_target_drains_before_others_change() -> None:
+    table = SlotTable(2)
+    assert table.commands({A: SlotState.READY}) == [
+        "set server targets/slot1 addr 10.0.0.1 port 8000",
+        "set server targets/slot1 state ready",
+    ]
+    assert table.commands({B: SlotState.READY, A: SlotState.DRAIN})[0] == "set server targets/slot1 state drain"
+    assert table.commands({B: SlotState.READY, A: SlotState.DRAIN}) == []
+    assert table.commands({B: SlotState.READY}) == ["set server targets/slot1 state maint"]
+
+
+def test_a_slot_is_used_again_last() -> None:
+    table = SlotTable(2)
+    table.commands({A: SlotState.READY})
+    table.commands({})
+    assert table.commands({B: SlotState.READY})[0].startswith("set server targets/slot2 addr")
+    assert table.commands({B: SlotState.READY, A: SlotState.READY})[0].startswith("set server targets/slot1 addr")
+
+
+def test_a_target_that_is_back_keeps_its_slot() -> None:
+    table = SlotTable(2)
+    table.commands({A: SlotState.READY})
+    table.commands({A: SlotState.DRAIN})
+    assert table.commands({A: SlotState.READY}) == ["set server targets/slot1 state ready"]
+
+
+def test_more_targets_than_slots_do_no_harm(caplog: pytest.LogCaptureFixture) -> None:
+    table = SlotTable(1)
+    assert len(table.commands({A: SlotState.READY, B: SlotState.READY})) == 2
+    assert "more than" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        (health.HEALTHY, SlotState.READY),
+        (health.CHECKS_DISABLED, SlotState.READY),
+        (health.REGISTERING, SlotState.DRAIN),
+        (health.DRAINING, SlotState.DRAIN),
+        (health.NOT_IN_USE, SlotState.DRAIN),
+    ],
+)
+def test_only_healthy_targets_get_requests(seen: health.Health, expected: SlotState) -> None:
+    assert slot_state(seen) is expected
+
+
+@pytest.fixture(scope="module")
+def balanced(start_cloud: Callable[..., RunningCloud]) -> RunningCloud:
+    """A cloud of its own: its load balancer serves one target group."""
+    return start_cloud()
+
+
+@pytest.fixture
+def service(balanced: RunningCloud, tools_image: str) -> Iterator[StubService]:
+    made = make_service(balanced, tools_image, delay=3)
+    yield made
+    made.delete()
+
+
+def get(cloud: RunningCloud, path: str = "/", headers: dict[str, str] | None = None) -> tuple[int, str]:
+    request = urllib.request.Request(f"http://127.0.0.1:{cloud.config.load_balancer_port}{path}", headers=headers or {})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@pytest.mark.local_cloud
+def test_it_answers_503_without_a_target_and_adds_headers_with_one(service: StubService) -> None:
+    cloud = service.cloud
+    assert get(cloud)[0] == 503
+    service.create(service.register(), desired=1)
+    service.wait_deployed()
+    wait_for(lambda: get(cloud)[0] == 200)
+    seen = json.loads(get(cloud, "/headers", {"X-Forwarded-For": "203.0.113.9"})[1])
+    assert seen["x-forwarded-for"].startswith("203.0.113.9, ")
+    assert (seen["x-forwarded-proto"], seen["x-forwarded-port"]) == ("http", "80")
+    trace = re.fullmatch(r"Root=1-([0-9a-f]{8})-[0-9a-f]{24}", seen["x-amzn-trace-id"])
+    assert trace
+    assert abs(int(trace[1], 16) - time.time()) < 60
+    root = "Root=1-67891233-abcdef012345678912345678"
+    seen = json.loads(get(cloud, "/headers", {"X-Amzn-Trace-Id": root})[1])
+    assert re.fullmatch(rf"Self=1-[0-9a-f]{{8}}-[0-9a-f]{{24}};{root}", seen["x-amzn-trace-id"])
+
+
+@pytest.mark.local_cloud
+def test_it_comes_back_when_its_container_ends(service: StubService) -> None:
+    cloud = service.cloud
+    service.create(service.register(), desired=1)
+    service.wait_deployed()
+    wait_for(lambda: get(cloud)[0] == 200)
+    cloud.containers("ministack=load-balancer")[0].kill()
+
+    def answers() -> bool:
+        try:
+            return get(cloud)[0] == 200
+        except OSError:
+            return False
+
+    wait_for(lambda: not answers())
+    wait_for(answers)
+
+
+@pytest.mark.local_cloud
+def test_a_deployment_under_load_loses_nothing(service: StubService) -> None:
+    service.create(service.register(environment={"VERSION": "1"}), healthCheckGracePeriodSeconds=10)
+    service.wait_deployed()
+    wait_for(lambda: get(service.cloud) == (200, "1"))
+    with load(service.cloud.config.load_balancer_port) as report:
+        wait_for(lambda: report.total > 100)
+        service.update(taskDefinition=service.register(environment={"VERSION": "2", "START_SECONDS": "1"}))
+        service.wait_deployed()
+        service.update(forceNewDeployment=True)
+        service.wait_deployed()
+        service.update(desiredCount=1)
+        service.wait(lambda now: now["runningCount"] == 1 and len(service.target_states()) == 1)
+        after = report.answers["200 2"]
+        wait_for(lambda: report.answers["200 2"] > after + 100)
+    assert not report.lost, report.lost[:10]
+    assert report.total / report.seconds > 150
+    assert set(report.answers) == {"200 1", "200 2"}
+    print(f"{report.total} requests in {report.seconds:.0f} s, none lost")
+    assert [task["containers"][0]["exitCode"] for task in service.tasks("STOPPED")] == [0] * 5
