@@ -90,16 +90,21 @@ def observe(environment: Mapping[str, str] = os.environ) -> Host:
 
 
 def probe() -> Reachable:
-    """Does a daemon answer on its socket, and may we speak to it?"""
+    """Does a daemon answer on its socket, and may we speak to it?
+
+    Its API is asked: a daemon that is starting accepts connections before it knows that it can run.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(5)
         try:
             client.connect(str(SOCKET))
+            client.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            answer = client.recv(64)
         except PermissionError:
             return Reachable.DENIED
         except OSError:
             return Reachable.NO
-        return Reachable.YES
+    return Reachable.YES if b" 200 " in answer else Reachable.NO
 
 
 def decide(host: Host, reachable: Reachable) -> Decision:
@@ -151,6 +156,8 @@ def install_packages(packages: Sequence[str], progress: Progress) -> None:
     names = ", ".join(packages)
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
     progress(f"installing {names} from the distribution")
+    # An installation that was interrupted has to be finished first.
+    run(["dpkg", "--configure", "-a"], what="dpkg --configure -a", progress=progress, environment=environment)
     run(["apt-get", "update", "-q"], what="apt-get update", progress=progress, environment=environment)
     command = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages]
     run(command, what=f"installing {names}", progress=progress, environment=environment)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Importing an image is one request that answers at its end.
 _DOCKER_TIMEOUT_SECONDS = 300
+#: A run that was interrupted may still be making images in the background.
+_LOCK_SECONDS = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,18 +93,20 @@ def up(settings: Settings, progress: Progress, *, check: bool = False) -> Outcom
     """
     outcome = Outcome(images=images.expected(settings.images))
     host = engine.observe()
-    decision = engine.decide(host, engine.probe())
-    if decision is not engine.Decision.USE:
-        outcome.add(f"container engine: {decision.value}")
-        if check:
-            outcome.add("network, images and cloud: cannot be known before the engine runs")
-            return outcome
-        if decision is engine.Decision.INSTALL:
-            engine.install_packages(engine.engine_packages(), progress)
-        if engine.probe() is not engine.Reachable.YES:
-            engine.start(host, progress)
-    with _docker() as client:
-        _up(client, settings, outcome, progress, check=check)
+    engine.decide(host, engine.probe())
+    with _alone(settings, progress, check=check):
+        decision = engine.decide(host, engine.probe())
+        if decision is not engine.Decision.USE:
+            outcome.add(f"container engine: {decision.value}")
+            if check:
+                outcome.add("network, images and cloud: cannot be known before the engine runs")
+                return outcome
+            if decision is engine.Decision.INSTALL:
+                engine.install_packages(engine.engine_packages(), progress)
+            if engine.probe() is not engine.Reachable.YES:
+                engine.start(host, progress)
+        with _docker() as client:
+            _up(client, settings, outcome, progress, check=check)
     return outcome
 
 
@@ -111,6 +117,12 @@ def down(settings: Settings, progress: Progress, *, check: bool = False) -> Outc
         LocalCloudError: something of ours could not be stopped or removed.
     """
     outcome = Outcome()
+    with _alone(settings, progress, check=check):
+        _down(settings, outcome, progress, check=check)
+    return outcome
+
+
+def _down(settings: Settings, outcome: Outcome, progress: Progress, *, check: bool) -> None:
     pid = control.running_pid(settings.config)
     if pid is not None:
         outcome.add(f"cloud (pid {pid}): stop")
@@ -139,7 +151,6 @@ def down(settings: Settings, progress: Progress, *, check: bool = False) -> Outc
             outcome.add(f"{path}: remove")
             if not check:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return outcome
 
 
 def _up(client: docker.DockerClient, settings: Settings, outcome: Outcome, progress: Progress, *, check: bool) -> None:
@@ -281,6 +292,34 @@ def _publish_authority(settings: Settings, outcome: Outcome) -> None:
         outcome.add(f"{target}: written")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(certificate)
+
+
+@contextmanager
+def _alone(settings: Settings, progress: Progress, *, check: bool) -> Iterator[None]:
+    """Hold the environment's lock: of two runs at the same time, the second waits and then finds all done."""
+    if check:
+        yield
+        return
+    path = settings.config.work_dir.with_suffix(".lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        deadline = time.monotonic() + _LOCK_SECONDS
+        waiting = False
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise LocalCloudError(
+                        f"Another run has held {path} for {_LOCK_SECONDS:.0f} s. "
+                        f"Next: `fuser -v {path}` shows it; end it, then the same command again."
+                    ) from None
+                if not waiting:
+                    progress("waiting for another run, perhaps an interrupted one that is still at work")
+                waiting = True
+                time.sleep(0.5)
+        yield
 
 
 @contextmanager

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 INPUTS_LABEL = "settlement.local.inputs"
 _ENTRYPOINT = Path(__file__).parent.parent / "files" / "postgres" / "docker-entrypoint.sh"
+_SCRATCH = "bootstrap-"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -156,7 +157,9 @@ def build(client: docker.DockerClient, settings: ImageSettings, directory: Path,
         if any(_label(client, name) != recipe.digest() for name in names)
     }
     directory.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=directory, prefix="bootstrap-") as scratch, ThreadPoolExecutor() as pool:
+    for abandoned in directory.glob(f"{_SCRATCH}*"):  # by a run that was killed
+        shutil.rmtree(abandoned, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=directory, prefix=_SCRATCH) as scratch, ThreadPoolExecutor() as pool:
         jobs = [
             pool.submit(_bootstrap, client, names, recipe, Path(scratch) / f"{number}.tar", mirror, progress)
             for number, (names, recipe) in enumerate(stale.items())
@@ -177,7 +180,8 @@ def _bootstrap(
     options = debian.passed_on_apt_options(dump)
     what = f"image {names[0]}"
     command = debian.mmdebstrap_command(recipe, target=archive, mirror=mirror, apt_options=options)
-    run(command, what=what, progress=progress)
+    # With this process ends the bootstrap, even when it is killed.
+    run(["setpriv", "--pdeathsig", "TERM", *command], what=what, progress=progress)
     repository, _, tag = names[0].rpartition(":")
     changes = [*recipe.configuration, f"LABEL {INPUTS_LABEL}={recipe.digest()}"]
     answer = client.api.import_image(str(archive), repository=repository, tag=tag, changes=changes)
