@@ -168,7 +168,7 @@ def test_a_missing_bucket_reads_as_free_and_cannot_be_written(s3: Any) -> None:
     assert store.read() == (None, None)
     assert not store.owned_by("me")
     assert store.remaining_state_locks([STATE_KEY]) == []
-    with pytest.raises(LockError, match="cannot write s3://another-bucket/locks/local.json"):
+    with pytest.raises(LockError, match=r"cannot write s3://another-bucket/locks/local\.json"):
         store.swap(lock(), None)
 
 

@@ -11,10 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
 from roles.ecs_release.python.definition import Image, Settings
 from roles.ecs_release.python.release import Context, Limits, Releaser
@@ -127,7 +125,7 @@ class FakeEcs:
         }
 
     def roll_back(self) -> None:
-        """The circuit breaker: the deployment failed, the one before it is PRIMARY again, by a deployment of its own."""
+        """The circuit breaker: the deployment failed, and another one brings the version before it back."""
         failed = self.primary
         before = next(item for item in self.service["deployments"] if item["rolloutState"] == "COMPLETED")
         failed.update(status="ACTIVE", rolloutState="FAILED", rolloutStateReason="circuit breaker triggered")
@@ -387,15 +385,5 @@ class World:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    for name, value in (
-        ("AWS_ACCESS_KEY_ID", "test"),
-        ("AWS_SECRET_ACCESS_KEY", "test"),
-        ("AWS_DEFAULT_REGION", "ap-northeast-2"),
-    ):
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        s3 = boto3.client("s3")
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-2"})
-        yield World(s3)
+def world(s3: Any) -> World:
+    return World(s3)

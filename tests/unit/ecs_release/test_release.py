@@ -36,13 +36,17 @@ def nothing(ecs: FakeEcs) -> None:
     """A look at which nothing has changed."""
 
 
+def bring_into_service(releaser: Releaser, plan: Plan) -> None:
+    releaser.prepare(plan)
+    releaser.update(plan, None)
+
+
 def failing(releaser: Releaser) -> tuple[ReleaseError, Plan]:
     """Release, and see it fail; recorded as the role does."""
     plan = planned(releaser)
     releaser.begin(plan)
     with pytest.raises(ReleaseError) as failure:
-        releaser.prepare(plan)
-        releaser.update(plan, None)
+        bring_into_service(releaser, plan)
     releaser.fail(plan, failure.value.reason)
     return failure.value, plan
 
@@ -278,9 +282,7 @@ def test_a_refusal_by_ecs_is_said_in_its_words(world: World, operation: str, sai
     world.ecs.refuse[operation] = ClientError({"Error": {"Code": "ClientException", "Message": "no role"}}, operation)
     releaser = world.releaser("bbb", schema_head="0002")
     with pytest.raises(ReleaseError, match=said) as failure:
-        plan = planned(releaser)
-        releaser.prepare(plan)
-        releaser.update(plan, None)
+        bring_into_service(releaser, planned(releaser))
     assert "no role" in str(failure.value)
 
 
@@ -368,7 +370,7 @@ def test_an_unwatched_release_that_was_rolled_back_is_settled_as_failed(world: W
     world.released("aaa")
     interrupted(world, "bbb")
     world.ecs.roll_back()
-    world.ecs.rollout = [nothing, lambda ecs: setattr(ecs, "rollout", []) or ecs.primary.update(rolloutState="COMPLETED")]
+    world.ecs.rollout = [nothing, lambda ecs: ecs.primary.update(rolloutState="COMPLETED")]
     releaser = world.releaser("aaa")
     releaser.settle()
     assert outcomes(world)[-1] == ("bbb", Outcome.FAILED)
@@ -389,7 +391,7 @@ def test_a_deployment_started_by_an_apply_is_waited_for(world: World) -> None:
 def test_a_foreign_deployment_that_does_not_end_stops_the_release(world: World) -> None:
     world.released("aaa")
     world.ecs.update_service(forceNewDeployment=True)
-    with pytest.raises(ReleaseError, match="is in flight .* not done within -1 s"):
+    with pytest.raises(ReleaseError, match=r"is in flight .* not done within -1 s"):
         world.releaser("bbb", wait=-1).settle()
 
 

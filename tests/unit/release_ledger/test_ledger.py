@@ -113,9 +113,8 @@ def test_a_rollback_goes_one_further_back_each_time() -> None:
 
 
 def test_failed_and_rolled_back_revisions_are_no_place_to_return_to() -> None:
-    releases = history(
-        success(1), [event(2, Outcome.FAILED)], [*success(3), event(3, Outcome.ROLLED_BACK, at=START + timedelta(hours=3))], success(4)
-    )
+    rolled_back = event(3, Outcome.ROLLED_BACK, at=START + timedelta(hours=3))
+    releases = history(success(1), [event(2, Outcome.FAILED)], [*success(3), rolled_back], success(4))
     target = previous_success(releases)
     assert target is not None
     assert target.version == "v1"
@@ -195,7 +194,7 @@ def test_a_bucket_that_does_not_exist_holds_no_history(s3: Any) -> None:
 
 def test_a_broken_object_is_named(s3: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key="ledger/local/x/failed.json", Body=b"?")
-    with pytest.raises(LedgerError, match="s3://state-bucket/ledger/local/x/failed.json: not a ledger event"):
+    with pytest.raises(LedgerError, match=r"s3://state-bucket/ledger/local/x/failed\.json: not a ledger event"):
         Ledger(s3, BUCKET, "local").releases()
 
 

@@ -1,0 +1,42 @@
+"""What unit tests of several roles need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from hypothesis import settings
+from moto import mock_aws
+
+STATE_BUCKET = "state-bucket"
+
+# A busy machine is not a failure of what is tested.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
+
+
+@pytest.fixture(scope="module")
+def _s3_of_this_module() -> Iterator[Any]:
+    """One client for all tests of a module: making one costs more than most tests."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            environment.setenv(name, "test")
+        environment.setenv("AWS_DEFAULT_REGION", "ap-northeast-2")
+        environment.delenv("AWS_ENDPOINT_URL", raising=False)
+        with mock_aws():
+            client = boto3.client("s3")
+            location = {"LocationConstraint": "ap-northeast-2"}
+            client.create_bucket(Bucket=STATE_BUCKET, CreateBucketConfiguration=location)
+            yield client
+
+
+@pytest.fixture
+def s3(_s3_of_this_module: Any) -> Iterator[Any]:
+    """S3 in this process, with conditional writes; in it the empty bucket ``state-bucket``."""
+    client = _s3_of_this_module
+    yield client
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=STATE_BUCKET):
+        for item in page.get("Contents", []):
+            client.delete_object(Bucket=STATE_BUCKET, Key=item["Key"])

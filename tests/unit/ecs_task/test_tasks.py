@@ -1,0 +1,293 @@
+"""One-off tasks: started once, followed to their end, and told why they ended."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from roles.ecs_task.python.alive import Orphaned, sleep_with_parent
+from roles.ecs_task.python.shell import ShellError, newest_running, script
+from roles.ecs_task.python.tasks import (
+    LogReader,
+    LogStream,
+    OneOff,
+    Runner,
+    TaskError,
+    describe_tasks,
+    how_stopped,
+    log_stream,
+    tail,
+)
+
+ARN = "arn:aws:ecs:ap-northeast-2:000000000000:task/c/0123"
+STREAM = LogStream("/ecs/app", "api/api/0123")
+DEFINITION = {
+    "containerDefinitions": [
+        {"name": "sidecar"},
+        {
+            "name": "api",
+            "logConfiguration": {
+                "logDriver": "awslogs",
+                "options": {"awslogs-group": "/ecs/app", "awslogs-stream-prefix": "api"},
+            },
+        },
+    ]
+}
+WHAT = OneOff(
+    cluster="c",
+    task_definition="arn:task-definition/app:7",
+    container="api",
+    command=["python", "--version"],
+    environment={"A": "1"},
+    subnets=["subnet-1"],
+    security_groups=["sg-1"],
+    started_by="me",
+)
+
+
+def error(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": code}}, "Operation")
+
+
+def task(status: str, exit_code: int | None = None, **changes: Any) -> dict[str, Any]:
+    return {
+        "taskArn": ARN,
+        "taskDefinitionArn": WHAT.task_definition,
+        "lastStatus": status,
+        "containers": [{"name": "api", "exitCode": exit_code}],
+        "stopCode": "EssentialContainerExited",
+        "stoppedReason": "Essential container exited",
+        **changes,
+    }
+
+
+class Ecs:
+    """Shows one state of the task after the other; the last stays."""
+
+    def __init__(self, *states: dict[str, Any] | None) -> None:
+        self.states = list(states)
+        self.stopped: list[str] = []
+        self.requests: list[dict[str, Any]] = []
+        self.answer: Any = {"tasks": [{"taskArn": ARN}], "failures": []}
+
+    def describe_tasks(self, **_: Any) -> dict[str, Any]:
+        state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        return {"tasks": [state] if state else []}
+
+    def describe_task_definition(self, **_: Any) -> dict[str, Any]:
+        return {"taskDefinition": DEFINITION}
+
+    def stop_task(self, *, reason: str, **_: Any) -> None:
+        self.stopped.append(reason)
+
+    def run_task(self, **request: Any) -> Any:
+        self.requests.append(request)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+class Logs:
+    """A stream that grows: one batch for each token; an exception is raised."""
+
+    def __init__(self, *batches: list[str] | Exception) -> None:
+        self.batches = list(batches)
+        self.seen = 0
+
+    def get_log_events(self, *, nextToken: str = "0", **_: Any) -> dict[str, Any]:
+        position = int(nextToken)
+        if position >= len(self.batches):
+            return {"events": [], "nextForwardToken": nextToken}
+        batch = self.batches[position]
+        if isinstance(batch, Exception):
+            self.batches.pop(position)
+            raise batch
+        return {"events": [{"message": line} for line in batch], "nextForwardToken": str(position + 1)}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def runner(ecs: Any, logs: Any, said: list[str] | None = None) -> Runner:
+    clock = Clock()
+    say = (said if said is not None else []).append
+    return Runner(ecs, logs, say, poll_seconds=1, log_grace_seconds=3, clock=clock, sleep=clock.sleep)
+
+
+def test_the_request_replaces_the_command_and_says_who() -> None:
+    request = WHAT.request()
+    assert request["startedBy"] == "me"
+    assert request["overrides"]["containerOverrides"] == [
+        {"name": "api", "command": ["python", "--version"], "environment": [{"name": "A", "value": "1"}]}
+    ]
+    assert request["networkConfiguration"]["awsvpcConfiguration"]["assignPublicIp"] == "DISABLED"
+    bare = OneOff(**{**WHAT.__dict__, "command": [], "environment": {}}).request()
+    assert bare["overrides"]["containerOverrides"] == [{"name": "api"}]
+
+
+def test_a_task_is_followed_to_its_exit_code_with_its_output() -> None:
+    said: list[str] = []
+    ecs = Ecs(task("PROVISIONING"), task("RUNNING"), task("RUNNING"), task("STOPPED", 0))
+    logs = Logs(error("ResourceNotFoundException"), ["one"], ["two", "three"])
+    finished = runner(ecs, logs, said).follow("c", "api", ARN, 60)
+    assert finished.stop.exit_code == 0
+    assert finished.output == ["one", "two", "three"]
+    assert [line for line in said if "|" in line] == ["  | one", "  | two", "  | three"]
+    assert "  task 0123 stopped (3 s)" in said
+
+
+def test_the_last_words_of_a_failure_are_waited_for() -> None:
+    class Late(Logs):
+        def get_log_events(self, **request: Any) -> dict[str, Any]:
+            self.seen += 1
+            return super().get_log_events(**request) if self.seen > 3 else {"events": [], "nextForwardToken": "0"}
+
+    finished = runner(Ecs(task("STOPPED", 1)), Late(["fatal"])).follow("c", "api", ARN, 60)
+    assert finished.output == ["fatal"]
+    assert finished.stop.exit_code == 1
+
+
+def test_a_silent_task_shows_that_it_lives() -> None:
+    said: list[str] = []
+    ecs = Ecs(*[task("RUNNING")] * 12, task("STOPPED", 0))
+    runner(ecs, Logs(), said).follow("c", "api", ARN, 60)
+    assert "  task 0123 still running (10 s)" in said
+
+
+def test_a_task_over_its_time_is_stopped() -> None:
+    ecs = Ecs(task("RUNNING"))
+    with pytest.raises(TaskError, match="not done within 5 s and was stopped") as failure:
+        runner(ecs, Logs(["working"])).follow("c", "api", ARN, 5)
+    assert ecs.stopped == ["not done within 5 s"]
+    assert failure.value.output == ["working"]
+
+
+def test_a_task_that_ecs_forgot_is_an_error() -> None:
+    with pytest.raises(TaskError, match="does not know the task"):
+        runner(Ecs(None), Logs()).follow("c", "api", ARN, 5)
+
+
+def test_start_gives_the_arn() -> None:
+    assert runner(Ecs(), Logs()).start(WHAT) == ARN
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (error("AccessDenied"), "ECS would not run app:7: .*AccessDenied"),
+        ({"tasks": [], "failures": [{"reason": "RESOURCE:ENI", "detail": "none"}]}, "RESOURCE:ENI none"),
+        ({"tasks": [], "failures": []}, "no reason given"),
+    ],
+)
+def test_what_ecs_would_not_run_is_said(answer: Any, said: str) -> None:
+    ecs = Ecs()
+    ecs.answer = answer
+    with pytest.raises(TaskError, match=said):
+        runner(ecs, Logs()).start(WHAT)
+
+
+def test_a_container_that_never_started_has_no_exit_code() -> None:
+    stopped = task("STOPPED", 0, stopCode="TaskFailedToStart", stoppedReason="CannotPullContainerError")
+    stopped["containers"][0]["reason"] = "no such image"
+    assert str(how_stopped(stopped, "api")) == "never started; CannotPullContainerError; no such image"
+    assert how_stopped(stopped, "other").exit_code is None
+
+
+def test_the_stream_of_a_container() -> None:
+    assert log_stream(DEFINITION, "api", ARN) == STREAM
+    assert log_stream(DEFINITION, "sidecar", ARN) is None
+
+
+def test_without_a_stream_there_are_no_lines() -> None:
+    assert LogReader(Logs(["one"]), None).new_lines() == []
+    assert tail(Logs(["one"]), None, 5) == []
+
+
+def test_the_tail_of_a_stream() -> None:
+    assert tail(Logs(["one", "two"]), STREAM, 1) == ["two"]
+    assert tail(Logs(error("ResourceNotFoundException")), STREAM, 1) == []
+    with pytest.raises(ClientError):
+        tail(Logs(error("AccessDenied")), STREAM, 1)
+    with pytest.raises(ClientError):
+        LogReader(Logs(error("AccessDenied")), STREAM).new_lines()
+
+
+def test_many_tasks_are_described_in_few_calls() -> None:
+    calls: list[int] = []
+
+    class Many:
+        def describe_tasks(self, *, tasks: list[str], **_: Any) -> dict[str, Any]:
+            calls.append(len(tasks))
+            return {"tasks": [{"taskArn": arn} for arn in tasks]}
+
+    assert len(describe_tasks(Many(), "c", [str(number) for number in range(250)])) == 250
+    assert calls == [100, 100, 50]
+
+
+def running(name: str, started: int, revision: str = "r") -> dict[str, Any]:
+    return {"taskArn": name, "lastStatus": "RUNNING", "startedAt": started, "taskDefinitionArn": revision}
+
+
+def test_a_shell_opens_in_the_newest_task_that_serves() -> None:
+    tasks = [running("a", 1), running("b", 2), running("old", 3, "other"), {"taskArn": "c", "lastStatus": "PENDING"}]
+    assert newest_running(tasks, "r") == "b"
+    assert newest_running(tasks, "unknown") == "old"
+    with pytest.raises(ShellError, match="no task is running"):
+        newest_running([], "r")
+
+
+def test_the_script_replaces_itself_by_the_command(tmp_path: Path) -> None:
+    path = tmp_path / "shell.sh"
+    path.write_text(script("  echo {task_arn} in {region} \n", {"task_arn": "arn", "region": "here"}))
+    done = subprocess.run(["sh", str(path)], capture_output=True, text=True, check=True)
+    assert done.stdout == "arn in here\n"
+
+
+@pytest.mark.parametrize("template", ["{mood}", "{", "{0}"])
+def test_an_unknown_placeholder_is_named(template: str) -> None:
+    with pytest.raises(ShellError, match="may name region, task_arn in braces"):
+        script(template, {"task_arn": "arn", "region": "here"})
+
+
+def test_waiting_ends_with_the_playbook() -> None:
+    sleep_with_parent()(0)
+    with pytest.raises(Orphaned):
+        sleep_with_parent(parent=-1)(0)
+
+
+def test_an_orphan_runs_no_error_path() -> None:
+    """Killed like ``kill -9`` of ansible-playbook: the child must end, and not by its ``except Exception``."""
+    repository = Path(__file__).parents[3]
+    child = (
+        "import os, sys\nfrom roles.ecs_task.python.alive import sleep_with_parent\n"
+        "sleep = sleep_with_parent()\nprint('waiting', flush=True)\n"
+        "try:\n    [sleep(0.05) for _ in range(400)]\nexcept Exception:\n    print('error path', flush=True)\n"
+    )
+    parent = f"import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', {child!r}])\ntime.sleep(60)\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", parent],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=repository,
+        env={**os.environ, "PYTHONPATH": str(repository)},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        process.kill()
+        # The pipe closes when the child, its last writer, is gone.
+        assert process.stdout.read() == ""

@@ -1,0 +1,112 @@
+"""Reading a log group: every event once, in time, across pages and looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from roles.service_logs.python.logs import LogsError, Query, Seen, format_event, parse_since, read
+
+NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("90s", NOW - timedelta(seconds=90)),
+        ("15m", NOW - timedelta(minutes=15)),
+        (" 2h ", NOW - timedelta(hours=2)),
+        ("1d", NOW - timedelta(days=1)),
+        ("1w", NOW - timedelta(weeks=1)),
+        ("2026-01-31T08:00:00", NOW - timedelta(hours=1)),
+        ("2026-01-31T18:00:00+09:00", NOW.astimezone(timezone(timedelta(hours=9)))),
+    ],
+)
+def test_since(text: str, moment: datetime) -> None:
+    assert parse_since(text, NOW) == moment
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "15", "-5m", "99999999999w"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(LogsError, match="is not a time: 90s, 15m"):
+        parse_since(text, NOW)
+
+
+def event(second: int, message: str, **fields: Any) -> dict[str, Any]:
+    at = int(NOW.timestamp() * 1000) + second * 1000
+    return {"timestamp": at, "message": message, "logStreamName": "api/api/0123456789", **fields}
+
+
+def test_a_line_has_time_task_and_message() -> None:
+    assert format_event(event(1, "hello\n")) == "09:00:01.000 01234567 hello"
+
+
+def test_overlapping_looks_show_each_event_once() -> None:
+    seen = Seen()
+    first, twin, later = event(1, "same"), event(1, "same"), event(2, "later")
+    assert list(seen.new([first, twin])) == [first, twin]
+    assert list(seen.new([first, twin, later])) == [later]
+    with_id = event(1, "same", eventId="e1")
+    assert list(seen.new([later, with_id])) == [with_id]
+
+
+class Logs:
+    """One group whose pages a test sets for each look."""
+
+    class exceptions:
+        class ResourceNotFoundException(Exception):
+            pass
+
+    def __init__(self, *looks: list[list[dict[str, Any]]] | None) -> None:
+        self.looks = list(looks)
+        self.requests: list[dict[str, Any]] = []
+
+    def get_paginator(self, _: str) -> Logs:
+        return self
+
+    def paginate(self, **request: Any) -> Iterator[dict[str, Any]]:
+        self.requests.append(request)
+        look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        if look is None:
+            raise self.exceptions.ResourceNotFoundException
+        yield from ({"events": page} for page in look)
+
+
+def test_every_page_is_read_even_behind_an_empty_one() -> None:
+    logs = Logs([[event(1, "one")], [], [event(2, "two")]])
+    said: list[str] = []
+    query = Query(group="/ecs/app", since=NOW, pattern="ERROR")
+    assert read(logs, query, follow=False, limit_seconds=0, say=said.append) == 2
+    assert [line.split()[-1] for line in said] == ["one", "two"]
+    assert logs.requests == [
+        {"logGroupName": "/ecs/app", "startTime": int(NOW.timestamp() * 1000), "filterPattern": "ERROR"}
+    ]
+
+
+def test_following_goes_on_until_its_time_is_over() -> None:
+    one, two, three = event(1, "one"), event(40, "two"), event(39, "three")
+    logs = Logs([[one]], [[one, two]], [[two, three]])
+    seconds = iter(range(100))
+    said: list[str] = []
+    count = read(
+        logs,
+        Query(group="/ecs/app", since=NOW),
+        follow=True,
+        limit_seconds=4,
+        say=said.append,
+        clock=lambda: float(next(seconds)),
+        sleep=lambda _: None,
+    )
+    assert count == 3
+    assert [line.split()[-1] for line in said] == ["one", "two", "three"]
+    # It looks back a while behind the newest event, but never to before the beginning.
+    starts = [request["startTime"] - int(NOW.timestamp() * 1000) for request in logs.requests]
+    assert starts[:3] == [0, 0, 25_000]
+
+
+def test_a_missing_group_is_named() -> None:
+    with pytest.raises(LogsError, match="there is no log group /ecs/app"):
+        read(Logs(None), Query(group="/ecs/app", since=NOW), follow=False, limit_seconds=0, say=print)

@@ -1,0 +1,190 @@
+"""What status says of a service, in its several states."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from roles.deploy_lock.python.lock import Lock, LockStore, Machine
+from roles.ecs_release.python.release import incarnation
+from roles.release_ledger.python.ledger import Event, Kind, Ledger, Outcome, release_id
+from roles.service_status.python.status import Status, gather, text
+
+BUCKET = "state-bucket"
+NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
+STACK = {
+    "cluster_name": "c",
+    "service_name": "app",
+    "target_group_arn": "tg",
+    "public_url": "http://127.0.0.1:8080",
+    "database": {"max_connections": 210},
+}
+
+
+def deployment(number: int, state: str = "COMPLETED") -> dict[str, Any]:
+    return {
+        "id": f"ecs-svc/{number}",
+        "status": "PRIMARY",
+        "taskDefinition": f"arn:task-definition/app:{number}",
+        "rolloutState": state,
+        "rolloutStateReason": "circuit breaker" if state == "FAILED" else "",
+    }
+
+
+@dataclass
+class World:
+    """One service with two tasks, a load balancer and S3."""
+
+    s3: Any
+    primary: dict[str, Any] = field(default_factory=lambda: deployment(2))
+    desired: int = 2
+    health: str = "healthy"
+
+    def client(self, service: str) -> Any:
+        return self.s3 if service == "s3" else self
+
+    @property
+    def service(self) -> dict[str, Any]:
+        return {
+            "serviceArn": "arn:service/c/app",
+            "serviceName": "app",
+            "status": "ACTIVE",
+            "createdAt": NOW - timedelta(days=1),
+            "desiredCount": self.desired,
+            "deployments": [self.primary],
+        }
+
+    def describe_services(self, **_: Any) -> dict[str, Any]:
+        return {"services": [self.service]}
+
+    def describe_target_health(self, **_: Any) -> dict[str, Any]:
+        targets = [{"Target": {"Id": "10.0.1.1"}, "TargetHealth": {"State": self.health}}]
+        return {"TargetHealthDescriptions": targets}
+
+    def get_paginator(self, _: str) -> World:
+        return self
+
+    def paginate(self, **_: Any) -> list[dict[str, Any]]:
+        return [{"taskArns": ["arn:task/c/1", "arn:task/c/2"]}]
+
+    def describe_tasks(self, *, tasks: list[str], **_: Any) -> dict[str, Any]:
+        details = [{"name": "subnetId", "value": "s"}, {"name": "privateIPv4Address", "value": "10.0.1.1"}]
+        running = {
+            "taskArn": tasks[0],
+            "taskDefinitionArn": "arn:task-definition/app:2",
+            "lastStatus": "RUNNING",
+            "startedAt": NOW,
+            "attachments": [{"details": details}],
+        }
+        starting = {"taskArn": tasks[1], "taskDefinitionArn": "arn:task-definition/app:2", "lastStatus": "PENDING"}
+        return {"tasks": [starting, running]}
+
+    def released(self, number: int, outcome: Outcome = Outcome.SUCCEEDED, **changes: Any) -> None:
+        at = NOW - timedelta(hours=10 - number)
+        values: dict[str, Any] = {
+            "release": release_id(f"v{number}", at),
+            "outcome": outcome,
+            "kind": Kind.RELEASE,
+            "service": incarnation(self.service),
+            "version": f"v{number}",
+            "digest": f"sha256:{number}",
+            "revision": f"arn:task-definition/app:{number}",
+            "by": "ann@laptop",
+            "at": at,
+            "duration_seconds": 12.0,
+        }
+        Ledger(self.s3, BUCKET, "local").append(Event(**{**values, **changes}))
+
+    def status(self) -> Status:
+        return gather(
+            self,
+            STACK,
+            environment="local",
+            bucket=BUCKET,
+            stale_after=timedelta(seconds=60),
+            newest=10,
+            machine=Machine("here"),
+            now=NOW,
+        )
+
+
+@pytest.fixture
+def world(s3: Any) -> World:
+    return World(s3)
+
+
+def test_what_runs_since_when_and_by_whom(world: World) -> None:
+    world.released(1)
+    world.released(2)
+    status = world.status()
+    assert (status.version, status.revision, status.by) == ("v2", "app:2", "ann@laptop")
+    assert status.since == "2026-01-31 01:00:00 UTC"
+    assert status.rollback_to == "v1 (app:1)"
+    assert [(task.id, task.status, task.target) for task in status.tasks] == [
+        ("1", "RUNNING", "healthy"),
+        ("2", "PENDING", "not registered"),
+    ]
+    assert status.warnings == []
+    shown = text(status)
+    for line in ("local  http://127.0.0.1:8080", "v2 (app:2), since", "2 of 2 tasks", "lock         free", "210 conn"):
+        assert line in shown
+    assert json.loads(json.dumps(status.as_row()))["releases"][0]["version"] == "v2"
+
+
+def test_a_failure_is_told_with_its_reason(world: World) -> None:
+    world.released(2)
+    world.released(3, Outcome.FAILED, why="exit code 3")
+    world.released(4, Outcome.IN_PROGRESS, duration_seconds=None)
+    shown = text(world.status())
+    assert "failed         12 s  ann@laptop  exit code 3" in shown
+    assert "in_progress" in shown
+
+
+@pytest.mark.parametrize(
+    ("change", "warning"),
+    [
+        ({"desired": 0}, "the service has zero tasks: nothing serves"),
+        ({"health": "unhealthy"}, "no target is healthy: nothing serves"),
+        ({"primary": deployment(2, "FAILED")}, "the rollout of app:2 failed: circuit breaker"),
+        ({"primary": deployment(2, "IN_PROGRESS")}, "a rollout of app:2 is in progress"),
+        ({"primary": deployment(9)}, "the ledger does not know app:9: it was not put there by a release"),
+    ],
+)
+def test_what_is_not_as_it_should_be_is_a_warning(world: World, change: dict[str, Any], warning: str) -> None:
+    world.released(2)
+    for name, value in change.items():
+        setattr(world, name, value)
+    status = world.status()
+    assert warning in status.warnings
+    assert f"  ! {warning}" in text(status)
+
+
+def test_a_release_that_failed_and_still_runs_is_a_warning(world: World) -> None:
+    world.released(1)
+    world.released(2, Outcome.FAILED)
+    assert world.status().warnings == ["the last success in the ledger is app:1, and not what runs"]
+
+
+def test_before_the_first_release(world: World) -> None:
+    world.primary, world.desired = deployment(0), 0
+    status = world.status()
+    shown = text(status)
+    assert status.version is None
+    assert "version      unknown (app:0), not recorded in the ledger" in shown
+    assert "releases     none yet" in shown
+    assert "rollback to  nothing" in shown
+
+
+@pytest.mark.parametrize(("minutes", "suffix"), [(0, "ago)"), (5, " - dead: the next flow takes it over")])
+def test_a_held_lock_is_told(world: World, minutes: int, suffix: str) -> None:
+    since = NOW - timedelta(minutes=minutes)
+    lock = Lock(holder="x", machine="m", pid=1, owner="bob@pc", purpose="deploy", started=since, heartbeat=since)
+    LockStore(world.s3, BUCKET, "local").swap(lock, None)
+    said = world.status().lock
+    assert said is not None
+    assert said.startswith("bob@pc, for deploy")
+    assert said.endswith(suffix)

@@ -1,0 +1,138 @@
+"""The public address has to answer rightly several times in a row, and nothing in between may be otherwise."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from roles.service_verify.python.answers import Expected, Result, ask_until_sure, fetch, is_ready
+
+EXPECTED = Expected(git_hash="abc", image_digest="sha256:1", revision=7)
+RIGHT = {"git_hash": "abc", "image_digest": "sha256:1", "task_definition_revision": 7}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, ""),
+        ({"git_hash": "old"}, "git_hash is old"),
+        ({"git_hash": None}, "git_hash is None"),
+        ({"image_digest": "sha256:2"}, "image_digest is sha256:2"),
+        ({"image_digest": None, "task_definition_revision": None}, ""),
+        ({"task_definition_revision": 6}, "task_definition_revision is 6"),
+    ],
+)
+def test_what_an_answer_may_say(change: dict[str, Any], said: str) -> None:
+    assert EXPECTED.mismatch(RIGHT | change) == said
+
+
+def answers(*bodies: Any) -> Any:
+    """A fetch that gives one body after the other; the last for ever. An exception is raised, a number is a status."""
+    left = list(bodies)
+
+    def get(_: str) -> tuple[int, bytes]:
+        body = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(body, Exception):
+            raise body
+        if isinstance(body, int):
+            return body, b""
+        return 200, body if isinstance(body, bytes) else json.dumps(body).encode()
+
+    return get
+
+
+def ask(*bodies: Any, in_a_row: int = 3) -> Result:
+    seconds = iter(range(10_000))
+    return ask_until_sure(
+        "http://x",
+        EXPECTED,
+        in_a_row=in_a_row,
+        limit_seconds=20,
+        get=answers(*bodies),
+        clock=lambda: float(next(seconds)),
+        sleep=lambda _: None,
+    )
+
+
+def test_right_at_once() -> None:
+    result = ask(RIGHT)
+    assert (result.in_a_row, result.attempts, result.others) == (3, 3, {})
+    assert result.summary() == "3 right in a row of 3 answers"
+
+
+def test_one_other_answer_starts_the_count_anew() -> None:
+    result = ask(RIGHT, RIGHT, RIGHT | {"git_hash": "old"}, RIGHT)
+    assert (result.in_a_row, result.attempts) == (3, 6)
+    assert result.summary() == "3 right in a row of 6 answers (before: 1 x git_hash is old)"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (503, "HTTP 503"),
+        (ConnectionRefusedError("refused"), "no answer (refused)"),
+        (b"<html>", "an answer that is not JSON"),
+        ([], "an answer that is not an object"),
+    ],
+)
+def test_everything_else_is_told_and_the_asking_is_bounded(body: Any, said: str) -> None:
+    result = ask(body)
+    assert result.in_a_row == 0
+    assert list(result.others) == [said]
+    assert result.attempts < 30
+
+
+def test_readiness() -> None:
+    assert is_ready("http://x", answers({})) == ""
+    assert is_ready("http://x", answers(503)) == "HTTP 503: "
+    assert is_ready("http://x", answers(OSError("gone"))) == "no answer (gone)"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        if self.path == "/broken":
+            self.send_response(200)
+            self.send_header("Content-Length", "10")
+            self.end_headers()
+            self.wfile.write(b"half")
+            return
+        self.send_response(200 if self.path == "/version" else 503)
+        self.end_headers()
+        self.wfile.write(self.headers["Connection"].encode())
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def test_each_request_has_its_own_connection_and_no_proxy(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert fetch(f"{server}/version") == (200, b"close")
+    assert fetch(f"{server}/readyz") == (503, b"close")
+    assert fetch(server.replace("127.0.0.1", "localhost") + "/version")[0] == 200
+
+
+def test_a_broken_answer_is_no_answer(server: str) -> None:
+    with pytest.raises(OSError, match="a broken answer"):
+        fetch(f"{server}/broken")
+
+
+def test_elsewhere_the_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with pytest.raises(OSError, match="refused"):
+        fetch("http://service.invalid/version")
