@@ -65,6 +65,7 @@ def build(
             buildargs=dict(arguments),
             labels=dict(labels),
             platform=platform or None,
+            network_mode="none",  # the wheels are in the context: a step that reaches out is a mistake
             rm=True,
             forcerm=True,  # a failed step leaves no container behind
             decode=True,
