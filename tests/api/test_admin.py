@@ -81,7 +81,7 @@ def test_the_application_cannot(database: TestDatabase, statement: str) -> None:
     try:
         with (
             pytest.raises(ProgrammingError, match=r"permission denied|must be"),
-            application.write() as connection,
+            application.connect() as connection,
         ):
             connection.execute(text(statement))
     finally:
@@ -94,7 +94,7 @@ def test_the_role_carries_the_timeouts(empty_database: TestDatabase) -> None:
     def timeouts() -> tuple[str, ...]:
         application = Database(empty_database.settings())
         try:
-            with application.read() as connection:
+            with application.connect() as connection:
                 names = ("statement_timeout", "idle_in_transaction_session_timeout")
                 return tuple(connection.execute(text(f"SHOW {name}")).scalar_one() for name in names)
         finally:

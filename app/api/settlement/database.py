@@ -1,4 +1,4 @@
-"""The database: engine, pool, and the two ways to open a connection.
+"""The database: engine and pool.
 
 Role-level timeouts are set on the role by `settlement.admin`, not here: RDS Proxy refuses libpq's `options`,
 and a `SET` pins the client to one server connection
@@ -75,20 +75,18 @@ class Database:
             pool_recycle=settings.database_pool_recycle_seconds,
             pool_pre_ping=settings.database_pool_pre_ping,
             hide_parameters=True,  # an error in a log must not carry a customer's data
+            # Every operation of the service is one statement, atomic by itself: BEGIN and COMMIT would be two round
+            # trips more, and no request can leave a session idle in a transaction.
+            isolation_level="AUTOCOMMIT",
         )
-        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
-    def read(self) -> AbstractContextManager[Connection]:
-        """A connection for single statements that only read. Autocommit spares BEGIN and ROLLBACK: two round trips."""
-        return self._reading.connect()
-
-    def write(self) -> AbstractContextManager[Connection]:
-        """A connection in one transaction, committed when the block ends, rolled back when it raises."""
-        return self._engine.begin()
+    def connect(self) -> AbstractContextManager[Connection]:
+        """A connection of the pool, in autocommit. Raises sqlalchemy.exc.TimeoutError when none gets free in time."""
+        return self._engine.connect()
 
     def ping(self) -> None:
         """Run one statement. Raises sqlalchemy.exc.SQLAlchemyError if the database cannot be used."""
-        with self.read() as connection:
+        with self.connect() as connection:
             connection.execute(text("SELECT 1"))
 
     def close(self) -> None:

@@ -6,10 +6,10 @@ from uvicorn_worker import UvicornWorker
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]  # has no type information
-    """uvicorn on uvloop and httptools; a lifespan that fails stops the worker; the access log is our own."""
+    """uvicorn on asyncio and httptools; a lifespan that fails stops the worker; the access log is our own."""
 
     CONFIG_KWARGS: ClassVar[dict[str, Any]] = {
-        "loop": "uvloop",
+        "loop": "asyncio",  # uvloop would be 16 MB, and gains nothing where each request waits for a thread
         "http": "httptools",
         "lifespan": "on",
         "ws": "none",

@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 @router.post("", status_code=HTTPStatus.CREATED, response_model=AccountOut)
 def create_account(account: AccountIn, database: DatabaseDependency) -> Response:
     """Open an account in one currency."""
-    with database.write() as connection:
+    with database.connect() as connection:
         created = service.create_account(connection, account)
     return json_response(created, HTTPStatus.CREATED, {"Location": f"/v1/accounts/{created.id}"})
 
@@ -24,5 +24,5 @@ def create_account(account: AccountIn, database: DatabaseDependency) -> Response
 @router.get("/{account_id}", response_model=AccountOut)
 def get_account(account_id: UUID, database: DatabaseDependency) -> Response:
     """Read an account."""
-    with database.read() as connection:
+    with database.connect() as connection:
         return json_response(service.get_account(connection, account_id))

@@ -43,7 +43,7 @@ class Health:
 def readiness(database: Database) -> ReadinessOut:
     """Look at the database now. Raises Unavailable when it cannot be used or its schema is older than this image."""
     try:
-        with database.read() as connection:
+        with database.connect() as connection:
             revision = schema_revision(connection)
     except SQLAlchemyError as error:
         _log_reason(error)

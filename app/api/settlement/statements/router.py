@@ -20,5 +20,5 @@ def monthly_statements(
     cursor: CursorParameter = None,
 ) -> Response:
     """Read what each account closed a month with, page by page."""
-    with database.read() as connection:
+    with database.connect() as connection:
         return json_response(service.monthly_statements(connection, month, settings.settlement_timezone, limit, cursor))

@@ -20,7 +20,7 @@ def post_transaction(transaction: TransactionIn, key: IdempotencyKey, database: 
 
     A retry with the same key and body gets the same answer, with `Idempotency-Replayed: true`.
     """
-    with database.write() as connection:
+    with database.connect() as connection:
         posted, is_new = service.post_transaction(connection, key, transaction)
     return json_response(posted, HTTPStatus.CREATED, None if is_new else {"Idempotency-Replayed": "true"})
 
@@ -30,5 +30,5 @@ def list_transactions(
     account_id: UUID, database: DatabaseDependency, limit: Limit = 50, cursor: CursorParameter = None
 ) -> Response:
     """Read an account's transactions, newest first, page by page."""
-    with database.read() as connection:
+    with database.connect() as connection:
         return json_response(service.list_transactions(connection, account_id, limit, cursor))

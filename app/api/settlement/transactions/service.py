@@ -22,8 +22,8 @@ _COLUMNS = tuple(transactions.c[name] for name in TransactionOut.model_fields)
 def post_transaction(connection: Connection, key: str, transaction: TransactionIn) -> tuple[TransactionOut, bool]:
     """Post a transaction once for its key; the second value says whether this call posted it.
 
-    Of two calls at the same time with one key, the unique index makes the later one wait until the other has
-    committed (then it reads that row) or rolled back (then it inserts). The row is committed by the caller.
+    The insert is one statement, committed by itself. Of two calls at the same time with one key, the unique index makes
+    the later one wait until the other has committed (then it reads that row) or rolled back (then it inserts).
 
     Raises Conflict when the key was used for another body, NotFound for an unknown account, InvalidInput when
     the currency is not the account's.
@@ -37,8 +37,7 @@ def post_transaction(connection: Connection, key: str, transaction: TransactionI
         .returning(*_COLUMNS)
     )
     try:
-        with connection.begin_nested():
-            row = connection.execute(statement).one_or_none()
+        row = connection.execute(statement).one_or_none()
     except IntegrityError:
         # The foreign key to (account, currency) failed. Accounts never change: which half was it?
         account = get_account(connection, transaction.account_id)
