@@ -41,8 +41,14 @@ def apply(cloud: Cloud) -> None:
     rds = emulator.service("rds")
     rds._pg_ca = authority.ensure(cloud.config)
     addresses = Addresses()
+    container_name = rds._rds_docker_name
     run_other = rds._run_rds_container
     delete = rds._ACTION_MAP["DeleteDBInstance"]
+
+    # The emulator names containers and volumes by account and region, which two local environments share.
+    @functools.wraps(container_name)
+    def own_container_name(identifier: str, account_id: str | None = None, region: str | None = None) -> str:
+        return f"{container_name(identifier, account_id, region)}-{cloud.config.instance}"
 
     @functools.wraps(run_other)
     def run(
@@ -63,6 +69,7 @@ def apply(cloud: Cloud) -> None:
             _remove_volume(rds._get_docker(), volume)
         return answer
 
+    rds._rds_docker_name = own_container_name
     rds._run_rds_container = run
     rds._ACTION_MAP["DeleteDBInstance"] = delete_with_volume
 
