@@ -17,11 +17,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from roles.local_cloud.cloud.config import CloudConfig
+
+if TYPE_CHECKING:
+    from tests.local_cloud.services import StubService
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TOOLS_IMAGE = "settlement-local-test/tools:1"
@@ -201,3 +204,19 @@ def start_cloud(tmp_path_factory: pytest.TempPathFactory, tools_image: str) -> I
 def cloud(start_cloud: Callable[..., RunningCloud]) -> RunningCloud:
     """The session's shared cloud."""
     return start_cloud()
+
+
+@pytest.fixture
+def make(cloud: RunningCloud, tools_image: str) -> Iterator[Callable[..., StubService]]:
+    """Make services of the stub application in the shared cloud; see ``services.make_service``."""
+    from tests.local_cloud.services import make_service
+
+    made: list[StubService] = []
+
+    def build(**settings: Any) -> StubService:
+        made.append(make_service(cloud, tools_image, **settings))
+        return made[-1]
+
+    yield build
+    for service in made:
+        service.delete()

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import urllib.request
+from collections.abc import Callable
 
 import pytest
 
-from tests.local_cloud.conftest import RunningCloud, wait_for
-from tests.local_cloud.services import StubService, make_service
+from tests.local_cloud.conftest import wait_for
+from tests.local_cloud.services import StubService
 
 pytestmark = pytest.mark.local_cloud
-
-
-@pytest.fixture
-def make(cloud: RunningCloud, tools_image: str) -> Iterator[Callable[..., StubService]]:
-    made: list[StubService] = []
-
-    def build(**settings: object) -> StubService:
-        made.append(make_service(cloud, tools_image, **settings))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield build
-    for service in made:
-        service.delete()
 
 
 def test_a_deployment_completes_when_its_tasks_are_healthy_and_the_old_are_gone(
@@ -162,7 +150,6 @@ def test_a_task_whose_container_died_is_replaced(make: Callable[..., StubService
 
 
 def test_a_task_that_falls_ill_is_replaced(make: Callable[..., StubService]) -> None:
-    import urllib.request
 
     service = make()
     service.create(service.register(environment={"START_SECONDS": "0.6"}), desired=1)

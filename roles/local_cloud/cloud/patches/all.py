@@ -14,11 +14,13 @@ from roles.local_cloud.cloud.patches import (
     rds_container,
     rds_master_secret,
     rds_parameters,
+    service_attributes,
     service_deployments,
     service_scheduler,
     target_health,
     task_containers,
     task_stop,
+    vpc_attributes,
 )
 from roles.local_cloud.cloud.runtime import Patch
 
@@ -28,8 +30,10 @@ PATCHES: list[Patch] = [
     load_balancer.apply,
     task_stop.apply,
     service_scheduler.apply,
+    service_attributes.apply,
     service_deployments.apply,
     task_containers.apply,
+    vpc_attributes.apply,
     iam_service_linked_roles.apply,
     rds_container.apply,
     rds_parameters.apply,
