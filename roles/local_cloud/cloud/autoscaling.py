@@ -5,7 +5,8 @@ service does not exist
 (https://docs.aws.amazon.com/autoscaling/application/APIReference/API_ListTagsForResource.html).
 What moto does: no ``ListTagsForResource``, on which the Terraform provider retries
 for minutes; and it looks for the service in its own, empty ECS. Both are patched.
-It only stores: nothing here moves a service's number of tasks.
+It only stores: nothing here moves a service's number of tasks. What it stores outlives
+a restart, as the emulator's own state does: written at the end, and made anew.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import logging
 import os
 import threading
+from pathlib import Path
 from typing import Any
 
 from werkzeug.serving import BaseWSGIServer, make_server
@@ -21,6 +23,34 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from roles.local_cloud.cloud.config import CloudConfig
 
 logger = logging.getLogger(__name__)
+
+_NAMESPACES = ("ecs",)
+_OF_A_TARGET = ("ServiceNamespace", "ResourceId", "ScalableDimension")
+# In this order: policies and scheduled actions belong to a target.
+_STORED = {
+    "ScalableTargets": (
+        "describe_scalable_targets",
+        "register_scalable_target",
+        (*_OF_A_TARGET, "MinCapacity", "MaxCapacity", "RoleARN", "SuspendedState"),
+    ),
+    "ScalingPolicies": (
+        "describe_scaling_policies",
+        "put_scaling_policy",
+        (
+            *_OF_A_TARGET,
+            "PolicyName",
+            "PolicyType",
+            "StepScalingPolicyConfiguration",
+            "TargetTrackingScalingPolicyConfiguration",
+        ),
+    ),
+    "ScheduledActions": (
+        "describe_scheduled_actions",
+        "put_scheduled_action",
+        (*_OF_A_TARGET, "ScheduledActionName", "Schedule", "Timezone", "StartTime", "EndTime", "ScalableTargetAction"),
+    ),
+}
+"""What is stored: how it is read, how it is made again, and which members that takes."""
 
 
 class AutoscalingServer:
@@ -46,13 +76,64 @@ class AutoscalingServer:
         )
         logging.getLogger("werkzeug").setLevel(logging.WARNING)
         threading.Thread(target=self._server.serve_forever, name="autoscaling-api", daemon=True).start()
+        if self._config.persist_state:
+            self._restore()
         logger.info("Application Auto Scaling answers on port %d", self._config.autoscaling_port)
 
     def stop(self) -> None:
         if self._server is not None:
+            if self._config.persist_state:
+                self._save()
             self._server.shutdown()
             self._server.server_close()
             self._server = None
+
+    @property
+    def _state_file(self) -> Path:
+        return self._config.state_dir / "autoscaling.json"
+
+    def _client(self) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            "application-autoscaling",
+            endpoint_url=f"http://{self._config.loopback_address}:{self._config.autoscaling_port}",
+            region_name=self._config.region,
+            aws_access_key_id=self._config.account_id,
+            aws_secret_access_key="local",  # noqa: S106 - nobody checks it
+            config=Config(proxies={}, retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=5),
+        )
+
+    def _save(self) -> None:
+        client = self._client()
+        state: dict[str, list[dict[str, Any]]] = {key: [] for key in _STORED}
+        for namespace in _NAMESPACES:
+            for key, (describe, _register, fields) in _STORED.items():
+                for item in (
+                    client.get_paginator(describe).paginate(ServiceNamespace=namespace).build_full_result()[key]
+                ):
+                    kept = {field: item[field] for field in fields if item.get(field) is not None}
+                    if key == "ScalableTargets":
+                        kept["Tags"] = client.list_tags_for_resource(ResourceARN=item["ScalableTargetARN"])["Tags"]
+                    state[key].append(kept)
+        self._state_file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._state_file.with_suffix(".new")
+        temporary.write_text(json.dumps(state, default=str), encoding="utf-8")
+        temporary.replace(self._state_file)
+
+    def _restore(self) -> None:
+        try:
+            state = json.loads(self._state_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return
+        except ValueError:
+            logger.exception("cannot read %s; Application Auto Scaling starts empty", self._state_file)
+            return
+        client = self._client()
+        for key, (_describe, register, _fields) in _STORED.items():
+            for item in state[key]:
+                getattr(client, register)(**item)
 
 
 def _patch_moto() -> None:

@@ -62,12 +62,10 @@ def detach(config: CloudConfig, config_file: Path, *, timeout: float) -> None:
         ControlError: it ended or was not ready in time; the last log lines are in the message.
         AddressError: a port is taken.
     """
-    health = probe(config)
-    if health is not None and health.instance == config.instance:
-        if health.status == "ready" and health.config_digest == config.digest:
-            _print({"changed": False, "pid": health.pid})
-            return
-        _terminate(health.pid, timeout=timeout)
+    pid = _settle_running(config, timeout=timeout)
+    if pid is not None:
+        _print({"changed": False, "pid": pid})
+        return
     from roles.local_cloud.cloud import server
 
     server.check_addresses(config)
@@ -98,6 +96,24 @@ def detach(config: CloudConfig, config_file: Path, *, timeout: float) -> None:
         f"the local cloud was not ready within {timeout:.0f} s and was stopped; "
         f"its log {config.log_file} ends with:\n{_log_tail(config.log_file, log_start)}"
     )
+
+
+def _settle_running(config: CloudConfig, *, timeout: float) -> int | None:
+    """The pid of a cloud that already runs as configured; any other one of ours is stopped."""
+    deadline = time.monotonic() + timeout
+    health = probe(config)
+    while health is not None and health.instance == config.instance and health.config_digest == config.digest:
+        if health.status == "ready":
+            return health.pid
+        if time.monotonic() > deadline:
+            break
+        time.sleep(_POLL_SECONDS)  # another caller is starting it
+        health = probe(config)
+    if health is not None and health.instance == config.instance:
+        _terminate(health.pid, timeout=timeout)
+    elif (pid := running_pid(config)) is not None:  # it hangs, or listens elsewhere
+        _terminate(pid, timeout=timeout)
+    return None
 
 
 def stop(config: CloudConfig, *, timeout: float) -> None:

@@ -100,6 +100,27 @@ def slot_state(health: Health) -> SlotState:
     return SlotState.DRAIN
 
 
+def container_name(config: CloudConfig) -> str:
+    return f"{config.network_name}-load-balancer"
+
+
+def remove_leftover(config: CloudConfig) -> None:
+    """Remove the container that a killed cloud of this instance left, which still has the port."""
+    import docker
+
+    try:
+        client = docker.from_env()
+        filters: dict[str, str | list[str] | bool] = {
+            "name": f"^/{container_name(config)}$",
+            "label": [f"{name}={value}" for name, value in config.labels.items()],
+        }
+        for container in client.containers.list(all=True, filters=filters):
+            container.remove(force=True, v=True)
+    except docker.errors.DockerException as error:
+        # Without Docker nothing is left over either; what needs it will say so.
+        logger.debug("looking for a load balancer that was left: %s", error)
+
+
 class LoadBalancer:
     """Runs the container and keeps HAProxy's slots equal to the target group."""
 
@@ -198,7 +219,7 @@ class LoadBalancer:
         (directory / "haproxy.cfg").write_text(haproxy.render(_DIRECTORY), encoding="utf-8")
         (directory / haproxy.SOCKET).unlink(missing_ok=True)
         client = docker.from_env()
-        name = f"{config.network_name}-load-balancer"
+        name = container_name(config)
         with self._lock:
             if self._stopping.is_set():
                 return

@@ -15,7 +15,7 @@ from typing import Any
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from roles.local_cloud.cloud import emulator, ports
+from roles.local_cloud.cloud import emulator, load_balancer, ports
 from roles.local_cloud.cloud.autoscaling import AutoscalingServer
 from roles.local_cloud.cloud.config import CloudConfig
 from roles.local_cloud.cloud.control import HEALTH_PATH
@@ -36,12 +36,16 @@ Send = Callable[[Message], Awaitable[None]]
 def check_addresses(config: CloudConfig) -> None:
     """Make sure that every port is free before anything is touched.
 
+    A load balancer of this very cloud, left by a kill, is removed. Call this only while
+    no cloud with this configuration runs.
+
     Raises:
         ports.AddressError: see there.
     """
     ports.check_free(config.loopback_address, config.api_port, "the emulator's API")
     ports.check_free(config.gateway_address, config.api_port, f"the gateway of network {config.network_name}")
     ports.check_free(config.loopback_address, config.autoscaling_port, "the API of Application Auto Scaling")
+    load_balancer.remove_leftover(config)
     ports.check_free(config.loopback_address, config.load_balancer_port, "the load balancer")
 
 

@@ -7,6 +7,7 @@ what the emulator does instead. Append yours here.
 from __future__ import annotations
 
 from roles.local_cloud.cloud.patches import (
+    alarm_attributes,
     iam_service_linked_roles,
     load_balancer,
     ownership,
@@ -34,6 +35,7 @@ PATCHES: list[Patch] = [
     service_deployments.apply,
     task_containers.apply,
     vpc_attributes.apply,
+    alarm_attributes.apply,
     iam_service_linked_roles.apply,
     rds_container.apply,
     rds_parameters.apply,
