@@ -52,6 +52,19 @@ def test_stop_leaves_nothing_and_a_taken_port_is_named(
     assert "pid " in result.stderr
 
 
+def test_a_cloud_that_cannot_start_says_why(start_cloud: Callable[..., RunningCloud]) -> None:
+    cloud = start_cloud()
+    cloud.command("--stop")
+    document = json.loads(cloud.config_file.read_text())
+    broken = cloud.config_file.with_name("broken.json")
+    broken.write_text(json.dumps({**document, "load_balancer_image": "none/such:1"}))
+    result = RunningCloud(cloud.config, broken, cloud.environment).command("--detach")
+    assert result.returncode == 1
+    assert "image none/such:1 is missing" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not cloud.containers()
+
+
 def test_autoscaling_keeps_tags_of_a_target(cloud: RunningCloud) -> None:
     client = cloud.client("application-autoscaling")
     arn = client.register_scalable_target(

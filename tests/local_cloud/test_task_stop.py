@@ -127,6 +127,29 @@ def test_a_task_of_its_own_ends_with_its_exit_code_and_all_of_its_log(make: Call
     wait_for(complete)
 
 
+@pytest.mark.parametrize(
+    ("definition", "reason"),
+    [
+        ({"command": ["/no/such/program"]}, "CannotStartContainerError"),
+        (
+            {
+                "image": "localhost:1/none@sha256:" + "0" * 64,
+                "mountPoints": [{"sourceVolume": "scratch", "containerPath": "/scratch"}],
+            },
+            "CannotPullContainerError",
+        ),
+    ],
+)
+def test_a_task_that_cannot_start_says_why(
+    make: Callable[..., StubService], definition: dict[str, Any], reason: str
+) -> None:
+    service = make()
+    arn = run(service, definition=definition, volumes=[{"name": "scratch"}])
+    task = wait_for(lambda: stopped(service, arn))
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert task["stoppedReason"].startswith(reason)
+
+
 def test_a_task_out_of_memory_says_so(make: Callable[..., StubService]) -> None:
     service = make()
     arn = run(service, definition={"command": ["python3", "-c", "x = bytearray(10**9)"], "memory": 64})

@@ -101,9 +101,15 @@ class CloudConfig:
 
     @property
     def digest(self) -> str:
-        """Short fingerprint of every setting: a running cloud with another one must be restarted."""
+        """Short fingerprint of every setting and of this package's code.
+
+        A running cloud with another one must be restarted.
+        """
         document = json.dumps(dataclasses.asdict(self), sort_keys=True, default=str)
-        return hashlib.sha256(document.encode()).hexdigest()[:12]
+        fingerprint = hashlib.sha256(document.encode())
+        for path in sorted(Path(__file__).parent.rglob("*.py")):
+            fingerprint.update(path.read_bytes())
+        return fingerprint.hexdigest()[:12]
 
     @classmethod
     def from_mapping(cls, document: Mapping[str, Any]) -> Self:

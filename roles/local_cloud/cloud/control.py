@@ -16,6 +16,7 @@ from typing import Any
 
 from roles.local_cloud.cloud.config import CloudConfig
 from roles.local_cloud.cloud.emulator import EmulatorError
+from roles.local_cloud.cloud.load_balancer import LoadBalancerError
 from roles.local_cloud.cloud.ports import AddressError
 
 _POLL_SECONDS = 0.1
@@ -28,7 +29,8 @@ class ControlError(RuntimeError):
     """The cloud did not start, or did not stop."""
 
 
-CONTROL_ERRORS = (ControlError, AddressError, EmulatorError)
+CONTROL_ERRORS = (ControlError, AddressError, EmulatorError, LoadBalancerError)
+"""What the command line answers with one line instead of a traceback."""
 
 
 @dataclasses.dataclass(frozen=True)

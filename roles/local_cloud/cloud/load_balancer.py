@@ -226,6 +226,7 @@ class LoadBalancer:
             try:
                 for old in client.containers.list(all=True, filters={"name": f"^/{name}$"}):
                     old.remove(force=True, v=True)
+                client.images.get(self._image)  # it is made on this machine: never pulled
                 self._container = client.containers.run(
                     self._image,
                     ["-db", "-f", f"{_DIRECTORY}/haproxy.cfg"],

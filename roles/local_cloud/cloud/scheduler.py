@@ -319,7 +319,6 @@ class ServiceScheduler:
         current = self._ecs._deployment_for_task(service, task) is primary
         if healthy and not task.get("_startup_stable"):
             task["_startup_stable"] = True
-            task["healthStatus"] = "HEALTHY"
             service["_failures"] = 0
             if current:
                 primary["failedTasks"] = 0

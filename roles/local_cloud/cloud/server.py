@@ -131,6 +131,7 @@ class _Gateway:
     def __init__(self, application: Any, config: CloudConfig) -> None:
         self._application = application
         self._config = config
+        self._digest = config.digest  # of the code that runs, not of what its files become
         self.ready = False
         self.serving = asyncio.Event()
 
@@ -155,7 +156,7 @@ class _Gateway:
             "status": "ready" if self.ready else "starting",
             "pid": os.getpid(),
             "instance": self._config.instance,
-            "config_digest": self._config.digest,
+            "config_digest": self._digest,
         }
         headers = [(b"content-type", b"application/json")]
         status = 200 if self.ready else 503

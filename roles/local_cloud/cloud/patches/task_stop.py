@@ -7,7 +7,9 @@ same for a deployment, for scaling in and for StopTask
 (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html,
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopTask.html).
 What the emulator does: SIGTERM at once, SIGKILL after 5 seconds, exit code 0 whatever
-happened; and it asks Docker for the state of every task ten times a second.
+happened; and it asks Docker for the state of every task ten times a second. A command that
+cannot be run is a ResourceInitializationError, where AWS says CannotStartContainerError
+(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html).
 """
 
 from __future__ import annotations
@@ -45,6 +47,11 @@ def apply(cloud: Cloud) -> None:
             if thread.name.startswith(prefix):
                 stopper.forwarding(container.labels["com.amazonaws.ecs.task-arn"], thread)
 
+    def fail_task_start(task: dict[str, Any], client: Any, reason: str) -> None:
+        if "OCI runtime create failed" in reason:
+            reason = "CannotStartContainerError: " + reason.partition("start container: ")[2]
+        fail_start(task, client, reason)
+
     def close_restored_tasks() -> None:
         # The emulator restores them as STOPPED but still wanted, and lists them as running.
         for _key, task in ecs._tasks.all_items():
@@ -53,8 +60,10 @@ def apply(cloud: Cloud) -> None:
                 task["stopCode"] = "TerminationNotice"
                 task["stoppedReason"] = "The local cloud was restarted"
 
+    fail_start = ecs._fail_task_start
     start_forwarder = ecs._start_awslogs_forwarder
     ecs._start_awslogs_forwarder = start_awslogs_forwarder
+    ecs._fail_task_start = fail_task_start
     ecs._watch_task_lifecycle = watch_task_lifecycle
     # Watched instead of asked for: see TaskStopper.watch.
     ecs._maybe_mark_stopped = lambda *_: None
