@@ -214,6 +214,7 @@ class ActionModule(ActionBase):
                 digest=str(image["digest"]),
                 reference=str(image["image"]),
                 schema_head=str(image["schema_head"]) if image.get("schema_head") else None,
+                architecture=str(image["architecture"]) if image.get("architecture") else None,
             ),
             limits=Limits(**args["limits"]),
             by=actor(os.environ, getpass.getuser(), socket.gethostname()),

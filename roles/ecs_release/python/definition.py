@@ -166,12 +166,16 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """The image to run, as ``image_build`` published it. ``reference`` is ``registry/repository@sha256:…``."""
+    """The image to run, as ``image_build`` published it. ``reference`` is ``registry/repository@sha256:…``.
+
+    ``architecture`` is ``X86_64`` or ``ARM64``, or None where it is not known.
+    """
 
     version: str
     digest: str
     reference: str
     schema_head: str | None
+    architecture: str | None = None
 
 
 def service_definition(stack: Mapping[str, Any], settings: Settings, image: Image) -> dict[str, Any]:

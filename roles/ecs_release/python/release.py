@@ -31,6 +31,7 @@ from roles.ecs_release.python.report import (
     event_lines,
     failures_first,
     log_tail,
+    newest_task,
     stopped_tasks,
     target_lines,
 )
@@ -193,6 +194,7 @@ class Releaser:
 
     def plan(self) -> Plan:
         """Compare what is wanted with what runs, and say what there is to do."""
+        self._check_architecture()
         snapshot = self.watch.snapshot()
         wanted = service_definition(self.c.stack, self.c.settings, self.c.image)
         wanted_admin = admin_definition(self.c.stack, self.c.settings, self.c.image)
@@ -212,6 +214,16 @@ class Releaser:
         plan = decide(situation, release_id(self.c.image.version, datetime.now(UTC)))
         self._say_plan(plan, situation)
         return plan
+
+    def _check_architecture(self) -> None:
+        """An image for another CPU would only say so as `exec format error`, task after task."""
+        tasks, image = self.c.stack["cpu_architecture"], self.c.image.architecture
+        if image and image != tasks:
+            raise ReleaseError(
+                f"{self.c.environment}: the image is built for {image} and the tasks run on {tasks}. Nothing was "
+                f"changed.\nNext: set app_cpu_architecture in the inventory, or build on such a machine",
+                f"an image for {image}, tasks on {tasks}",
+            )
 
     def _say_plan(self, plan: Plan, situation: Situation) -> None:
         version = self.c.image.version
@@ -399,11 +411,17 @@ class Releaser:
     def _stopped(self, revision: str) -> list[Stop]:
         return stopped_tasks(self.ecs, self.c.cluster, self.c.service, revision, self.c.container)
 
+    def _running(self, revision: str) -> str | None:
+        return newest_task(self.ecs, self.c.cluster, self.c.service, revision)
+
     def _failed(
         self, plan: Plan, deployment: Deployment, judgement: Judgement, snapshot: Snapshot, since: datetime
     ) -> ReleaseError:
         """Make the old version serve again, then tell what happened."""
         stops = failures_first(self._stopped(deployment.revision), STOPPED_TASKS)
+        # A task that failed tells most; one that runs and never became healthy, the rest.
+        witness = stops[-1].task_arn if stops else self._running(deployment.revision)
+        lines = log_tail(self.ecs, self.logs, deployment.revision, witness, self.c.container) if witness else []
         targets = target_lines(self.c.clients.client("elbv2"), str(self.c.stack["target_group_arn"]))
         notes: list[str] = []
         if plan.first:
@@ -422,8 +440,8 @@ class Releaser:
         report = Report(
             title=f"{self.c.environment}: the release of {what} failed: {judgement.reason}",
             stopped=stops,
-            log_of=stops[-1].task_id if stops else "",
-            log_lines=log_tail(self.ecs, self.logs, stops[-1], self.c.container) if stops else (),
+            log_of=_name(witness) if witness else "",
+            log_lines=lines,
             targets=targets,
             events=event_lines(snapshot.service, since - timedelta(seconds=5)),
             notes=notes,

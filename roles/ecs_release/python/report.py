@@ -93,7 +93,17 @@ def event_lines(service: Mapping[str, Any], since: datetime, newest: int = EVENT
     return [f"{event['createdAt']:%H:%M:%S} {event['message']}" for event in events[-newest:]]
 
 
-def log_tail(ecs: Any, logs: Any, stop: Stop, container: str, lines: int = LOG_LINES) -> list[str]:
-    """The last log lines of a stopped task."""
-    definition = ecs.describe_task_definition(taskDefinition=stop.revision)["taskDefinition"]
-    return tail(logs, log_stream(definition, container, stop.task_arn), lines)
+def newest_task(ecs: Any, cluster: str, service: str, revision: str) -> str | None:
+    """The ARN of the task of a revision that started last and has not stopped; None when there is none."""
+    tasks = [
+        task
+        for task in describe_tasks(ecs, cluster, list_tasks(ecs, cluster, serviceName=service))
+        if task.get("taskDefinitionArn") == revision
+    ]
+    return str(max(tasks, key=lambda task: str(task.get("createdAt", "")))["taskArn"]) if tasks else None
+
+
+def log_tail(ecs: Any, logs: Any, revision: str, task_arn: str, container: str, lines: int = LOG_LINES) -> list[str]:
+    """The last log lines of a task."""
+    definition = ecs.describe_task_definition(taskDefinition=revision)["taskDefinition"]
+    return tail(logs, log_stream(definition, container, task_arn), lines)

@@ -201,7 +201,7 @@ class FakeEcs:
     def paginate(self, *, desiredStatus: str = "RUNNING", **filters: Any) -> Iterator[dict[str, Any]]:
         for arn, task in self.tasks.items():
             stopped = task["lastStatus"] == "STOPPED"
-            mine = "startedBy" not in filters or task.get("startedBy") == filters["startedBy"]
+            mine = task.get("startedBy") == filters.get("startedBy")
             if mine and stopped == (desiredStatus == "STOPPED"):
                 yield {"taskArns": [arn]}
 
@@ -339,6 +339,7 @@ class World:
         schema_head: str | None = "0001",
         wait: float = 60,
         memory: int = 512,
+        architecture: str | None = None,
     ) -> Releaser:
         return Releaser(
             Context(
@@ -358,6 +359,7 @@ class World:
                     digest=f"sha256:{version}",
                     reference=f"registry/settlement@sha256:{version}",
                     schema_head=schema_head,
+                    architecture=architecture,
                 ),
                 limits=Limits(wait=wait, rollback_wait=1, prepare_wait=5, poll=0, log_grace=0),
                 by="ann@laptop",

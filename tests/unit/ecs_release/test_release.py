@@ -219,6 +219,24 @@ def test_a_wait_that_times_out_stops_its_deployment_with_a_rollback(world: World
     assert "What serves now: settlement-test:1 (aaa)" in str(failure)
 
 
+def test_a_task_that_runs_and_is_never_healthy_is_heard(world: World) -> None:
+    world.released("aaa")
+    world.logs.streams["api/api/never"] = ["waiting for the moon"]
+
+    def starts(ecs: FakeEcs) -> None:
+        arn = "arn:aws:ecs:ap-northeast-2:000000000000:task/settlement-test/never"
+        ecs.tasks[arn] = {
+            "taskArn": arn,
+            "taskDefinitionArn": ecs.primary["taskDefinition"],
+            "lastStatus": "RUNNING",
+            "containers": [],
+        }
+
+    world.ecs.rollout = [nothing] * 3 + [starts]
+    failure, _ = failing(world.releaser("slow", wait=-1))
+    assert "Last log lines of never:\n  waiting for the moon" in failure.evidence
+
+
 @pytest.mark.parametrize("listed", [True, False])
 def test_a_deployment_that_cannot_be_stopped_is_replaced_by_the_version_before(world: World, listed: bool) -> None:
     world.released("aaa")
@@ -487,6 +505,12 @@ def test_a_preview_names_the_revision_that_exists(world: World) -> None:
 def test_a_plan_survives_being_a_fact(world: World) -> None:
     plan = world.releaser("aaa").plan()
     assert Plan.from_fact(plan.to_fact()) == plan
+
+
+def test_an_image_for_another_cpu_is_refused_before_anything_is_touched(world: World) -> None:
+    with pytest.raises(ReleaseError, match="built for ARM64 and the tasks run on X86_64"):
+        world.releaser("aaa", architecture="ARM64").plan()
+    world.releaser("aaa", architecture="X86_64").plan()
 
 
 def test_limits_are_registered_where_there_is_no_target_yet(world: World) -> None:
