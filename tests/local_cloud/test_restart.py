@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from tests.local_cloud.conftest import RunningCloud, wait_for
+from tests.local_cloud.conftest import RunningCloud, docker_client, wait_for
 from tests.local_cloud.services import make_service
 
 pytestmark = pytest.mark.local_cloud
@@ -19,7 +20,8 @@ def test_services_and_scaling_outlive_a_restart_and_a_kill_leaves_nothing_behind
 ) -> None:
     cloud = start_cloud(persist_state=True)
     service = make_service(cloud, tools_image)
-    service.create(service.register(), desired=1)
+    mount = {"mountPoints": [{"sourceVolume": "scratch", "containerPath": "/scratch"}]}
+    service.create(service.register(definition=mount, volumes=[{"name": "scratch"}]), desired=1)
     service.wait_deployed()
     before = service.tasks()[0]["taskArn"]
     autoscaling = cloud.client("application-autoscaling")
@@ -40,10 +42,16 @@ def test_services_and_scaling_outlive_a_restart_and_a_kill_leaves_nothing_behind
         TargetTrackingScalingPolicyConfiguration=tracking,
     )
 
+    def volumes() -> list[Any]:
+        label = f"settlement.local={cloud.config.instance}"
+        found: list[Any] = docker_client().volumes.list(filters={"label": label})
+        return found
+
     def same_again() -> None:
         service.wait(lambda now: now["runningCount"] == 1)
         wait_for(lambda: list(service.target_states().values()) == ["healthy"])
         assert len(cloud.containers("ministack=ecs")) == 1
+        assert len(volumes()) == 1
         assert service.primary()["rolloutState"] == "COMPLETED"
         (found,) = autoscaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
         assert (found["MinCapacity"], found["MaxCapacity"]) == (1, 3)
@@ -53,6 +61,7 @@ def test_services_and_scaling_outlive_a_restart_and_a_kill_leaves_nothing_behind
 
     assert cloud.command("--stop").returncode == 0
     assert not cloud.containers()
+    assert not volumes()
     assert cloud.command("--detach").returncode == 0
     same_again()
     (running,) = service.tasks()

@@ -26,6 +26,7 @@ from roles.local_cloud.cloud.runtime import Cloud
 logger = logging.getLogger(__name__)
 
 _MEBIBYTE = 1024 * 1024
+_VOLUME_PREFIX = "ministack-ecs-"
 
 
 def apply(cloud: Cloud) -> None:
@@ -69,6 +70,18 @@ def apply(cloud: Cloud) -> None:
         cleanup(task, client, extra)
         _remove_volumes(task, client)
 
+    def reap_all(client: Any, *arguments: Any, **options: Any) -> Any:
+        # At the start and at the end of a cloud: no task lives, so no volume of a task does.
+        count = reap(client, *arguments, **options)
+        if client is not None:
+            labels = [f"{name}={value}" for name, value in config.labels.items()]
+            for volume in client.volumes.list(filters={"label": labels, "name": _VOLUME_PREFIX}):
+                _remove_volume(client, volume.name)
+        return count
+
+    reaper = emulator.core("container_reaper")
+    reap = reaper.reap_all
+    reaper.reap_all = reap_all
     register = ecs._register_metadata
     build = ecs._build_run_kwargs
     cleanup = ecs._cleanup_task_resources
@@ -137,7 +150,7 @@ def _mounts(
     names = task.setdefault("_volumes", [])
     mounts = []
     for point in points:
-        name = f"ministack-ecs-{task_id}-{point['sourceVolume']}"
+        name = f"{_VOLUME_PREFIX}{task_id}-{point['sourceVolume']}"
         if name not in names:
             client.volumes.create(name, labels=cloud.config.labels)
             names.append(name)
@@ -165,12 +178,16 @@ def _declared_volumes(client: Any, image: str) -> set[str]:
 
 
 def _remove_volumes(task: dict[str, Any], client: Any) -> None:
+    for name in task.pop("_volumes", []):
+        _remove_volume(client, name)
+
+
+def _remove_volume(client: Any, name: str) -> None:
     import docker
 
-    for name in task.pop("_volumes", []):
-        try:
-            client.volumes.get(name).remove(force=True)
-        except docker.errors.NotFound:
-            continue
-        except docker.errors.APIError as error:
-            logger.warning("cannot remove volume %s: %s", name, error)
+    try:
+        client.volumes.get(name).remove(force=True)
+    except docker.errors.NotFound:
+        pass
+    except docker.errors.APIError as error:
+        logger.warning("cannot remove volume %s: %s", name, error)
