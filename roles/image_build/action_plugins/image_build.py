@@ -90,7 +90,7 @@ class ActionModule(ActionBase):
             connect=lambda: engine.connect(environment),
             say=lambda line: Display().display(f"  {line}"),
             check=check,
-            unreachable=not_answering(environment) if check else "",
+            silence=not_answering(environment),
         )
         try:
             image = flow.run()

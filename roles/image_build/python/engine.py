@@ -7,14 +7,17 @@ the registry's password travels in a request header, never in an argument list, 
 from __future__ import annotations
 
 import os
+import textwrap
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import docker
 from docker.errors import APIError, DockerException
+from urllib3.exceptions import HTTPError
 
 from roles.image_build.python.registry import Credentials
 from roles.preflight.python.problem import ProblemError
@@ -22,6 +25,11 @@ from roles.preflight.python.problem import ProblemError
 Say = Callable[[str], None]
 _BUILD_TIMEOUT_SECONDS = 1800  # of silence in the engine's stream
 _PROGRESS_SECONDS = 2
+_LINE_LENGTH = 110
+
+
+#: What the SDK lets through when the engine goes away in the middle of a stream.
+_LOST = (DockerException, HTTPError, OSError)
 
 
 class TagTakenError(Exception):
@@ -70,12 +78,16 @@ def build(
             forcerm=True,  # a failed step leaves no container behind
             decode=True,
         )
-        _follow_build(stream, client, say)
+        _follow_build(stream, arguments, client, say)
     except APIError as error:
         raise _build_problem(str(error.explanation or error), "", deque(), client) from error
+    except _LOST as error:
+        raise _lost(error) from error
 
 
-def _follow_build(stream: Iterable[Mapping[str, Any]], client: docker.DockerClient, say: Say) -> None:
+def _follow_build(
+    stream: Iterable[Mapping[str, Any]], arguments: Mapping[str, str], client: docker.DockerClient, say: Say
+) -> None:
     step, tail = "", deque[str](maxlen=20)
     transfer = _Transfer("pulled", say)
     for event in stream:
@@ -84,9 +96,9 @@ def _follow_build(stream: Iterable[Mapping[str, Any]], client: docker.DockerClie
         transfer.note(event)
         for line in str(event.get("stream", "")).splitlines():
             if line.startswith("Step "):
-                step = line
+                step = Template(line).safe_substitute(arguments)  # FROM ${BASE_IMAGE} says little
                 tail.clear()
-                say(line)
+                say(textwrap.shorten(step, _LINE_LENGTH, placeholder=" …"))
             elif line.strip():
                 tail.append(line.rstrip())
 
@@ -95,7 +107,7 @@ def _build_problem(message: str, step: str, tail: Iterable[str], client: docker.
     said = "\n    ".join([*tail, message])
     if "no space left on device" in said.lower():
         return ProblemError(
-            f"The disk became full while the image was built: {message}",
+            f"The disk became full while the image was built:\n    {said}",
             f"the engine's storage, {_storage(client)}",
             "docker system df; docker builder prune (or free the disk in another way), then repeat the command",
         )
@@ -109,6 +121,14 @@ def _build_problem(message: str, step: str, tail: Iterable[str], client: docker.
         f"The image does not build:\n    {said}",
         step or "Dockerfile",
         "fix the step named above, then repeat the command",
+    )
+
+
+def _lost(error: Exception) -> ProblemError:
+    return ProblemError(
+        f"The Docker engine stopped answering: {error}",
+        "the engine",
+        "see that it runs (docker info) and why it stopped (its log), then repeat the command",
     )
 
 
@@ -127,6 +147,8 @@ def push(client: docker.DockerClient, repository: str, tag: str, credentials: Cr
         return _follow_push(stream, repository, tag, say)
     except APIError as error:
         raise _push_problem(str(error.explanation or error), f"{repository}:{tag}") from error
+    except _LOST as error:
+        raise _lost(error) from error
 
 
 def _follow_push(stream: Iterable[Mapping[str, Any]], repository: str, tag: str, say: Say) -> str:

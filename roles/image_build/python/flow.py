@@ -14,6 +14,7 @@ from roles.image_build.python import engine, wheels
 from roles.image_build.python.registry import Registry, RepositoryMissingError
 from roles.image_build.python.schema import schema_head
 from roles.image_build.python.source import Source, origin, read_source, stage
+from roles.preflight.python.endpoint import silence_problem
 from roles.preflight.python.problem import ProblemError
 
 _SCHEMA_LABEL = "schema_head"
@@ -61,14 +62,14 @@ class Image:
 
 @dataclass(frozen=True)
 class Flow:
-    """One run of the role. `unreachable` says why the registry cannot be asked yet (only in check mode)."""
+    """One run of the role. `silence` says why the registry's API cannot be asked, or is empty."""
 
     settings: Settings
     registry: Registry
     connect: Callable[[], docker.DockerClient]
     say: engine.Say
     check: bool
-    unreachable: str = ""
+    silence: str = ""
 
     def run(self) -> Image:
         """The image of this source, or of the version asked for. Raises ProblemError."""
@@ -84,8 +85,10 @@ class Flow:
 
     def _look_up(self, version: str) -> tuple[str | None, str]:
         """The digest of `version`, or None and, in check mode, why that does not mean much."""
-        if self.unreachable:
-            return None, self.unreachable
+        if self.silence and not self.check:
+            raise silence_problem(self.silence)
+        if self.silence:
+            return None, self.silence
         try:
             return self.registry.digest(version), ""
         except RepositoryMissingError as error:

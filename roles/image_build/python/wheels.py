@@ -110,7 +110,7 @@ def _pip_download(options: list[str], target: Target, folder: Path, total: int, 
             tail.append(line.rstrip())
             if time.monotonic() - told >= _PROGRESS_SECONDS:
                 told = time.monotonic()
-                say(f"  {line.strip()}")
+                say(f"  {line.split(' (from')[0].strip()}")
     if pip.returncode:
         raise ProblemError(*_explain("\n  ".join(tail)))
 

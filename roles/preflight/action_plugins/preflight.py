@@ -12,7 +12,7 @@ from ansible.utils.display import Display
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.preflight.python import cloud, inventory, machine
 from roles.preflight.python.arguments import argument_spec
-from roles.preflight.python.endpoint import not_answering
+from roles.preflight.python.endpoint import not_answering, silence_problem
 from roles.preflight.python.report import Finding, failure, tree
 
 DOCUMENTATION = r"""
@@ -93,6 +93,8 @@ def _checks(args: dict[str, Any], environment: dict[str, str], check_mode: bool)
         silence = not_answering(environment)
         if silence and check_mode:
             return Finding("account", f"not known yet: {silence}", skipped=True)
+        if silence:
+            return Finding("account", "no answer", (silence_problem(silence).problem,))
         sts = aws_session(environment, args["region"]).client("sts")
         return cloud.check_account(sts, args["account_id"], args["env_name"])
 

@@ -9,7 +9,7 @@ from ansible.utils.display import Display
 
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.preflight.python.arguments import argument_spec
-from roles.preflight.python.endpoint import not_answering
+from roles.preflight.python.endpoint import not_answering, silence_problem
 from roles.preflight.python.problem import ProblemError
 from roles.state_backend.python import bucket, service_linked_roles
 
@@ -48,7 +48,10 @@ class ActionModule(ActionBase):
         wanted = bucket.Bucket(name=args.pop("bucket"), **args)
         environment, check = action_environment(self), bool(self._task.check_mode)
         say = Display().display
-        if check and (silence := not_answering(environment)):
+        silence = not_answering(environment)
+        if silence and not check:
+            return {"failed": True, "msg": str(silence_problem(silence))}
+        if silence:
             say(f"  whether s3://{wanted.name} exists is not known yet: {silence}; it would be made if it does not")
             return {"changed": True, "changes": ["bucket"]}
         session = aws_session(environment, wanted.region)

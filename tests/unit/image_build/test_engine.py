@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,11 +9,13 @@ from typing import Any
 import docker
 import pytest
 from docker.errors import APIError, DockerException
+from urllib3.exceptions import ProtocolError
 
 from roles.image_build.python import engine
 from roles.image_build.python.registry import Credentials
 from roles.preflight.python.problem import ProblemError
 
+ARGUMENTS = {"GIT_HASH": "v1", "BASE_IMAGE": "nowhere/base"}
 LOGIN = Credentials("AWS", "top-secret")
 
 
@@ -51,7 +53,7 @@ def build(fake: Any, said: list[str], platform: str = "") -> None:
         fake,
         Path("/context"),
         "localhost:4566/settlement:v1",
-        arguments={"GIT_HASH": "v1"},
+        arguments=ARGUMENTS,
         labels={"schema_head": "1"},
         platform=platform,
         say=said.append,
@@ -75,7 +77,7 @@ def test_a_build_says_its_steps() -> None:
     build(fake, said, platform="linux/arm64")
     assert said == ["Step 1/2 : FROM base", "Step 2/2 : COPY . ."]
     assert fake.api.called["platform"] == "linux/arm64"
-    assert fake.api.called["buildargs"] == {"GIT_HASH": "v1"}
+    assert fake.api.called["buildargs"] == ARGUMENTS
     assert engine.architecture(fake) == "arm64"
 
 
@@ -83,7 +85,7 @@ def test_a_build_says_its_steps() -> None:
     ("events", "what", "next_step"),
     [
         (
-            [{"stream": "Step 1/2 : FROM nowhere/base\n"}, {"error": "manifest unknown"}],
+            [{"stream": "Step 1/2 : FROM ${BASE_IMAGE}\n"}, {"error": "manifest unknown"}],
             "The base image cannot be had: manifest unknown",
             "set base_image",
         ),
@@ -110,6 +112,12 @@ def test_a_failed_build_says_which_step_and_what_helps(
         build(client(*events), [])
     assert what in caught.value.problem.what
     assert next_step in caught.value.problem.next_step
+
+
+def test_a_missing_base_is_named_and_not_only_its_argument() -> None:
+    with pytest.raises(ProblemError) as caught:
+        build(client({"stream": "Step 1/2 : FROM ${BASE_IMAGE}\n"}, {"error": "manifest unknown"}), [])
+    assert caught.value.problem.where == "FROM nowhere/base"
 
 
 def test_a_full_disk_names_the_engines_storage() -> None:
@@ -161,6 +169,26 @@ def test_a_failed_push_is_explained(message: str, what: str) -> None:
         push(client({"error": message}), [])
     with pytest.raises(ProblemError, match=what):
         push(client(fails=APIError("x", explanation=message)), [])
+
+
+def test_an_engine_that_goes_away_in_the_middle() -> None:
+    def broken() -> Iterator[Mapping[str, Any]]:
+        yield {"stream": "Step 1/2 : FROM base\n"}
+        raise ProtocolError("Connection broken")
+
+    fake = client()
+    fake.api.events = broken()
+    with pytest.raises(ProblemError, match="stopped answering: Connection broken"):
+        build(fake, [])
+    fake.api.events = broken()
+    with pytest.raises(ProblemError, match="stopped answering"):
+        push(fake, [])
+
+
+def test_a_full_disk_inside_a_step_is_told_apart_from_a_broken_step() -> None:
+    output = {"stream": "ERROR: [Errno 28] No space left on device\n"}
+    with pytest.raises(ProblemError, match="The disk became full"):
+        build(client({"stream": "Step 2/2 : RUN pip\n"}, output, {"error": "returned a non-zero code: 1"}), [])
 
 
 def test_nothing_to_transfer_says_nothing() -> None:

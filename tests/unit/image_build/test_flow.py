@@ -100,12 +100,10 @@ def settings(project: Path, tmp_path: Path) -> Settings:
 class Run:
     """A flow, what it said and what it gave."""
 
-    def __init__(
-        self, settings: Settings, registry: FakeRegistry, *, check: bool = False, unreachable: str = ""
-    ) -> None:
+    def __init__(self, settings: Settings, registry: FakeRegistry, *, check: bool = False, silence: str = "") -> None:
         self.said: list[str] = []
         connect: Any = object
-        self.image = Flow(settings, registry, connect, self.said.append, check, unreachable).run()
+        self.image = Flow(settings, registry, connect, self.said.append, check, silence).run()
 
 
 def version_of(project: Path) -> str:
@@ -201,16 +199,21 @@ def test_a_check_says_what_it_would_build_and_touches_nothing(
 
 
 @pytest.mark.parametrize(
-    ("exists", "unreachable", "reason"),
+    ("exists", "silence", "reason"),
     [
         (False, "", "the repository settlement does not exist yet"),
         (True, "it does not answer yet", "it does not answer yet"),
     ],
 )
-def test_a_check_says_what_it_cannot_know(settings: Settings, exists: bool, unreachable: str, reason: str) -> None:
-    said = Run(settings, FakeRegistry(exists=exists), check=True, unreachable=unreachable).said[0]
+def test_a_check_says_what_it_cannot_know(settings: Settings, exists: bool, silence: str, reason: str) -> None:
+    said = Run(settings, FakeRegistry(exists=exists), check=True, silence=silence).said[0]
     assert said.startswith("would build and push settlement:")
     assert reason in said
+
+
+def test_a_silent_endpoint_is_an_error_when_it_is_needed(settings: Settings, registry: FakeRegistry) -> None:
+    with pytest.raises(ProblemError, match="http://x does not answer"):
+        Run(settings, registry, silence="http://x does not answer (Connection refused)")
 
 
 def test_without_a_repository_the_next_command_is_bootstrap(settings: Settings) -> None:
@@ -234,7 +237,7 @@ def test_an_asked_for_version_that_is_not_there(
 
 
 def test_an_asked_for_version_in_a_check_before_the_registry_is_there(settings: Settings) -> None:
-    run = Run(replace(settings, version="zz"), FakeRegistry(), check=True, unreachable="down")
+    run = Run(replace(settings, version="zz"), FakeRegistry(), check=True, silence="down")
     assert run.image.digest is None
     assert "not known yet: down" in run.said[0]
 

@@ -105,7 +105,7 @@ def test_an_endpoint_that_answers_or_not(address: str, closed: str) -> None:
     assert not_answering({}) == ""
     assert not_answering({"AWS_ENDPOINT_URL": f"http://{address}"}) == ""
     assert not_answering({"AWS_ENDPOINT_URL": f"http://{closed}"}) == (
-        f"http://{closed} does not answer yet (Connection refused)"
+        f"http://{closed} does not answer (Connection refused)"
     )
 
 
