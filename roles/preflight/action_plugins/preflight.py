@@ -104,7 +104,7 @@ def _checks(args: dict[str, Any], environment: dict[str, str], check_mode: bool)
         "git": lambda: machine.check_git(
             Path(args["project_dir"]), allow_dirty=args["allow_dirty"], allow_shallow=args["allow_shallow"]
         ),
-        "engine": lambda: machine.check_engine(environment),
+        "engine": lambda: machine.check_engine(environment, may_start_later=check_mode),
         "registry": lambda: cloud.check_registry(args["registry"], may_start_later=check_mode),
         "disk": lambda: machine.check_disk([Path(path) for path in args["disk_paths"]], args["disk_free_gib"]),
     }

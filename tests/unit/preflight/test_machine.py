@@ -59,13 +59,14 @@ def test_no_checkout_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_engine_that_answers_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
     found = SimpleNamespace(version=lambda: {"Version": "28.0", "Arch": "amd64"})
     monkeypatch.setattr(engine, "connect", lambda _: found)
-    assert check_engine({}).summary == "Docker 28.0, amd64"
+    assert check_engine({}, may_start_later=False).summary == "Docker 28.0, amd64"
 
     def refuse(_: object) -> None:
         raise ProblemError("No Docker engine answers", "socket", "start it")
 
     monkeypatch.setattr(engine, "connect", refuse)
-    assert check_engine({}).problems[0].next_step == "start it"
+    assert check_engine({}, may_start_later=False).problems[0].next_step == "start it"
+    assert check_engine({}, may_start_later=True).status == "SKIP"
 
 
 def test_free_space_is_looked_at_once_for_each_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
