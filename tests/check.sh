@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Linters and types, each with its own command so that a finding can be repeated by hand.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 export ANSIBLE_LOCALHOST_WARNING=false
 failed=()
 

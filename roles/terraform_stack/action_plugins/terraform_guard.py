@@ -42,7 +42,7 @@ summary: {description: 'create 3, update 1', type: str}
 
 class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
+        result: dict[str, Any] = super().run(tmp, task_vars)
         _, args = self.validate_argument_spec(
             argument_spec={
                 "terraform_path": {"type": "path", "required": True},

@@ -16,14 +16,14 @@ DOCUMENTATION = r"""
 module: terraform_outputs
 short_description: Publish the outputs of a Terraform root, read from its state
 options:
-  fact: {description: The fact that receives the outputs; an empty dict in check mode when there are none yet, type: str}
+  fact: {description: The fact that receives the outputs (empty in check mode when there are none yet), type: str}
   backend: {description: 'The S3 backend: bucket, key, region', type: dict, required: true}
 """
 
 
 class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
+        result: dict[str, Any] = super().run(tmp, task_vars)
         _, args = self.validate_argument_spec(
             argument_spec={
                 "fact": {"type": "str", "required": True},

@@ -41,7 +41,7 @@ plan_file: {description: Where the plan goes, type: path}
 
 class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
+        result: dict[str, Any] = super().run(tmp, task_vars)
         _, args = self.validate_argument_spec(
             argument_spec={
                 "root": {"type": "path", "required": True},
@@ -60,13 +60,17 @@ class ActionModule(ActionBase):
         if unknown:
             if not self._task.check_mode:
                 raise AnsibleActionFail(f"{unknown} Next: ansible-playbook playbooks/bootstrap.yml")
-            message = f"{root.name}: the plan cannot be known yet: {unknown} It would then plan every resource of {root}/"
+            message = (
+                f"{root.name}: the plan cannot be known yet: {unknown} It would then plan every resource of {root}/"
+            )
             Display().display(f"  {message}", color="yellow")
             return result | {"known": False, "reason": message, "init": False, "changed": False}
 
         data_dir.mkdir(parents=True, exist_ok=True)
         workspace.install_lock_file(root, [Path(p) for p in args["lock_files"]], args["provider_version"] or None)
-        wanted = workspace.fingerprint(root, root.parent / "modules", {"backend": backend, "source": args["provider_source"]})
+        wanted = workspace.fingerprint(
+            root, root.parent / "modules", {"backend": backend, "source": args["provider_source"]}
+        )
         variables_file = data_dir / "terraform.tfvars.json"
         workspace.write_variables(variables_file, args["variables"])
         return result | {

@@ -67,7 +67,9 @@ def test_a_restart_of_the_database_needs_permission() -> None:
 
 def test_an_update_without_a_restart_is_allowed() -> None:
     change = {"before": {"backup_retention_period": 1}, "after": {"backup_retention_period": 7}}
-    assert not refusals(read_plan(plan(resource("aws_db_instance.this", ["update"], **change))), ["aws_db_instance"], [])
+    assert not refusals(
+        read_plan(plan(resource("aws_db_instance.this", ["update"], **change))), ["aws_db_instance"], []
+    )
 
 
 def test_an_argument_known_after_apply_counts_as_differing() -> None:
