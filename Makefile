@@ -12,6 +12,7 @@ VENV_READY := $(VENV)/.ready
 UV_VERSION := 0.13.9
 export PATH := $(VENV)/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
+export CMD
 
 ENVIRONMENTS := $(notdir $(wildcard inventory/*))
 ifeq ($(filter $(ENV),$(ENVIRONMENTS)),)
@@ -47,8 +48,8 @@ down: $(VENV_READY) ## Remove the local cloud: every container, network, volume 
 logs: $(VENV_READY) ## The service's log (SINCE=15m FILTER='"ERROR"' FOLLOW=1)
 	@$(PLAYBOOK) playbooks/logs.yml $(if $(SINCE),-e logs_since=$(SINCE)) $(if $(FOLLOW),-e logs_follow=true) $(if $(FILTER),-e '{"logs_filter": "$(FILTER)"}')
 
-run: $(VENV_READY) ## A one-off task beside the service: make run CMD='python -m settlement.admin prepare'
-	@$(PLAYBOOK) playbooks/run.yml -e '{"command": "$(CMD)"}'
+run: $(VENV_READY) ## A one-off task beside the service: make run CMD='python --version' (FAMILY=admin: with the database's master user)
+	@$(PLAYBOOK) playbooks/run.yml -e '{"command": "{{ lookup(\"ansible.builtin.env\", \"CMD\") }}"}' $(if $(FAMILY),-e ecs_task_family=$(FAMILY))
 
 shell: $(VENV_READY) ## A shell in a running task
 	@$(PLAYBOOK) playbooks/shell.yml && exec sh .local/$(ENV)/shell.sh

@@ -1,4 +1,4 @@
-"""Make what has to exist before Terraform can run: the state bucket and the service-linked roles. See DOCUMENTATION."""
+"""Make what has to exist before Terraform can run: the state bucket. See DOCUMENTATION."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from roles.aws_session.python.session import action_environment, aws_session
 from roles.preflight.python.arguments import argument_spec
 from roles.preflight.python.endpoint import not_answering, silence_problem
 from roles.preflight.python.problem import ProblemError
-from roles.state_backend.python import bucket, service_linked_roles
+from roles.state_backend.python import bucket
 
 DOCUMENTATION = r"""
 module: state_backend
-short_description: Make the bucket of state, ledger and locks, and the service-linked roles
+short_description: Make the bucket of state, ledger and locks
 description:
   - Creates what is missing and corrects what differs. Adopts a bucket of the same account. Deletes nothing, ever.
   - C(amazon.aws.s3_bucket) has no lifecycle rules and no check of the owner, so the calls are made here.
@@ -28,7 +28,6 @@ options:
   noncurrent_versions: {type: int, required: true, description: "Old versions that stay for ever."}
   locks_prefix: {type: str, required: true, description: "Prefix of lock objects, whose old versions go the next day."}
   tags: {type: dict, default: {}, description: "Tags of the bucket; others stay."}
-  service_linked_roles: {type: list, elements: str, default: [], description: "Services whose role has to exist."}
 """
 
 RETURN = r"""
@@ -44,7 +43,6 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         _, args = self.validate_argument_spec(argument_spec=argument_spec(DOCUMENTATION))
-        services = args.pop("service_linked_roles")
         wanted = bucket.Bucket(name=args.pop("bucket"), **args)
         environment, check = action_environment(self), bool(self._task.check_mode)
         say = Display().display
@@ -57,11 +55,8 @@ class ActionModule(ActionBase):
         session = aws_session(environment, wanted.region)
         try:
             changes = bucket.ensure(session.client("s3"), wanted, check=check)
-            roles = service_linked_roles.ensure(session.client("iam"), services, check=check)
         except ProblemError as error:
             return {"failed": True, "msg": str(error)}
         verb = "would set" if check else "set"
         say(f"  s3://{wanted.name}: " + (f"{verb} {', '.join(changes)}" if changes else "as it has to be"))
-        if roles:
-            say(f"  service-linked roles: {'would create' if check else 'created'} {', '.join(roles)}")
-        return {"changed": bool(changes or roles), "changes": changes + roles}
+        return {"changed": bool(changes), "changes": changes}

@@ -14,7 +14,7 @@ from ansible.utils.display import Display
 
 from roles.aws_session.python.session import action_environment
 from roles.terraform_stack.python.plan import read_plan, refusals
-from roles.terraform_stack.python.workspace import FINGERPRINT, LOCK_FILE
+from roles.terraform_stack.python.workspace import FINGERPRINT, LOCK_FILE, exact_version, locked_version
 
 DOCUMENTATION = r"""
 module: terraform_guard
@@ -31,6 +31,7 @@ options:
   fingerprint: {description: What terraform_workspace returned, type: str, required: true}
   protected_types: {description: Resource types that need permission, type: list, elements: str}
   allowed: {description: Addresses or types that have it, type: list, elements: str}
+  provider_version: {description: The environment's constraint; an exact one is asserted, type: str}
   full: {description: Print the whole plan as Terraform does, type: bool}
 """
 
@@ -53,9 +54,16 @@ class ActionModule(ActionBase):
                 "protected_types": {"type": "list", "elements": "str", "default": []},
                 "allowed": {"type": "list", "elements": "str", "default": []},
                 "full": {"type": "bool", "default": False},
+                "provider_version": {"type": "str", "default": ""},
             }
         )
         root, data_dir = Path(args["root"]), Path(args["data_dir"])
+        wanted, chosen = exact_version(args["provider_version"]), locked_version(root)
+        if wanted and chosen != wanted:
+            raise AnsibleActionFail(
+                f"Nothing was applied: this environment declares provider hashicorp/aws {wanted}, init chose {chosen}. "
+                f"Next: correct aws_provider_version or the environment's terraform.lock.hcl, then run this again."
+            )
         record_init(root, data_dir, args["fingerprint"])
 
         def show(*options: str) -> str:

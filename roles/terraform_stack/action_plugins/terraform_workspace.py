@@ -25,7 +25,7 @@ options:
   variables: {description: The variables of the root, type: dict, required: true}
   backend: {description: 'The S3 backend: bucket, key, region', type: dict, required: true}
   lock_files: {description: Where the environment's provider lock may be, best first, type: list, elements: path}
-  provider_version: {description: The exact provider version without a lock file, or empty for the ranges, type: str}
+  provider_version: {description: The environment's constraint; an exact one is pinned where no lock file is, type: str}
   provider_source: {description: What the provider is installed from; a change initialises again, type: str}
 """
 
@@ -67,7 +67,9 @@ class ActionModule(ActionBase):
             return result | {"known": False, "reason": message, "init": False, "changed": False}
 
         data_dir.mkdir(parents=True, exist_ok=True)
-        workspace.install_lock_file(root, [Path(p) for p in args["lock_files"]], args["provider_version"] or None)
+        workspace.install_lock_file(
+            root, [Path(p) for p in args["lock_files"]], workspace.exact_version(args["provider_version"])
+        )
         wanted = workspace.fingerprint(
             root, root.parent / "modules", {"backend": backend, "source": args["provider_source"]}
         )

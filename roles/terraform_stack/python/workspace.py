@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,6 +36,21 @@ def write_variables(path: Path, variables: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
     path.write_text(json.dumps(variables, indent=2, sort_keys=True) + "\n")
+
+
+def exact_version(constraint: str) -> str | None:
+    """The version that a constraint such as ``= 6.25.0`` names, or None for a range."""
+    found = re.fullmatch(r"=?\s*(\d+\.\d+\.\d+)", constraint.strip())
+    return found[1] if found else None
+
+
+def locked_version(root: Path) -> str | None:
+    """The provider version that ``terraform init`` chose, as the lock file of `root` says."""
+    lock = root / LOCK_FILE
+    found = re.search(
+        rf'provider "{re.escape(PROVIDER)}" {{\s*version\s*=\s*"([^"]+)"', lock.read_text() if lock.is_file() else ""
+    )
+    return found[1] if found else None
 
 
 def install_lock_file(root: Path, saved: Sequence[Path], exact_version: str | None) -> None:

@@ -59,6 +59,19 @@ def test_the_environments_own_lock_wins(root: Path, tmp_path: Path) -> None:
     assert target.read_text() == "own"
 
 
+@pytest.mark.parametrize(
+    ("constraint", "version"), [("= 6.25.0", "6.25.0"), ("6.25.0", "6.25.0"), (">= 5.100, < 7.0", None)]
+)
+def test_only_an_exact_constraint_is_pinned(constraint: str, version: str | None) -> None:
+    assert workspace.exact_version(constraint) == version
+
+
+def test_the_version_that_init_chose_is_read_from_the_lock(root: Path) -> None:
+    assert workspace.locked_version(root) is None
+    workspace.install_lock_file(root, [], "6.25.0")
+    assert workspace.locked_version(root) == "6.25.0"
+
+
 def test_without_a_lock_the_exact_version_is_pinned_or_another_environments_lock_dropped(root: Path) -> None:
     workspace.install_lock_file(root, [], "6.25.0")
     assert 'version = "6.25.0"' in (root / workspace.LOCK_FILE).read_text()

@@ -1,0 +1,158 @@
+"""A clone of this repository with a local cloud of its own, beside whatever the developer runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+ENVIRONMENT = REPOSITORY / ".venv"
+API_PORT, AUTOSCALING_PORT, LOAD_BALANCER_PORT = 4766, 4767, 8780
+
+#: What a second local environment on the same machine must not share with the first.
+VARIABLES: dict[str, Any] = {
+    "local_cloud_instance": "e2e",
+    "local_cloud_api_port": API_PORT,
+    "local_cloud_autoscaling_port": AUTOSCALING_PORT,
+    "local_cloud_load_balancer_port": LOAD_BALANCER_PORT,
+    "local_cloud_network_name": "settlement-e2e",
+    "local_cloud_network_subnet": "172.31.248.0/24",
+    "local_cloud_network_gateway": "172.31.248.1",
+}
+
+
+@dataclass
+class Run:
+    """One finished command: its exit code and everything that it printed."""
+
+    code: int
+    output: str
+
+    def recap(self) -> dict[str, int]:
+        """``{"ok": 53, "changed": 0, "failed": 0, …}`` of the play recap."""
+        line = re.findall(r"^this-machine\s*:(.*)$", self.output, re.MULTILINE)[-1]
+        return {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", line)}
+
+    def seconds(self) -> float:
+        return float(re.findall(r"in all ([\d.]+) s", self.output)[-1])
+
+
+@dataclass
+class Clone:
+    """A fresh clone and the commands that a user types in it."""
+
+    path: Path
+    variables: dict[str, Any] = field(default_factory=lambda: dict(VARIABLES))
+    outputs: list[str] = field(default_factory=list)
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(self.path), "GIT_TERMINAL_PROMPT": "0"}
+
+    def command(self, target: str, *settings: str, **variables: Any) -> list[str]:
+        extra = json.dumps(self.variables | variables)
+        return ["make", target, f"VENV={ENVIRONMENT}", f"ARGS=-e '{extra}'", *settings]
+
+    def make(self, target: str, *settings: str, expect: int | None = 0, **variables: Any) -> Run:
+        """``make target ARGS=…``; fails the test unless it ends with `expect` (None: anything)."""
+        done = subprocess.run(
+            self.command(target, *settings, **variables),
+            cwd=self.path,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        self.outputs.append(done.stdout)
+        assert expect is None or done.returncode == expect, done.stdout[-8000:]
+        return Run(done.returncode, done.stdout)
+
+    def git(self, *words: str) -> str:
+        return subprocess.run(["git", *words], cwd=self.path, check=True, capture_output=True, text=True).stdout.strip()
+
+    def commit(self, path: str, text: str) -> None:
+        """Append `text` to a file and commit it."""
+        with (self.path / path).open("a") as stream:
+            stream.write(text)
+        self.git("commit", "--quiet", "--message", f"test: change {path}", "--", path)
+
+    def version(self) -> str:
+        """What the acceptance of the product calls the version."""
+        return self.git("log", "-1", "--abbrev=12", "--format=%h", "--", "app/api")
+
+    def aws(self, service: str) -> Any:
+        port = AUTOSCALING_PORT if service == "application-autoscaling" else API_PORT
+        return boto3.client(
+            service,
+            endpoint_url=f"http://127.0.0.1:{port}",
+            region_name="ap-northeast-2",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    def request(self, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        """One request through the load balancer: status and parsed body."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{LOAD_BALANCER_PORT}{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", **headers},
+        )
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return response.status, json.load(response)
+
+
+def containers(instance: str = "e2e") -> set[str]:
+    return _docker("ps", "--all", "--quiet", "--filter", f"label=settlement.local={instance}")
+
+
+def leftovers(instance: str = "e2e") -> set[str]:
+    """Containers, networks and volumes of one local cloud."""
+    label = f"label=settlement.local={instance}"
+    networks = _docker("network", "ls", "--quiet", "--filter", label)
+    return containers(instance) | networks | _docker("volume", "ls", "--quiet", "--filter", label)
+
+
+def _docker(*words: str) -> set[str]:
+    if not shutil.which("docker"):
+        return set()
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
+    return set(done.stdout.split())
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    """HEAD with the working tree's changes on top, committed; its local cloud is taken down at the end."""
+    path = tmp_path_factory.mktemp("e2e") / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(REPOSITORY), str(path)], check=True)
+    clone = Clone(path)
+    clone.git("config", "user.name", "e2e")
+    clone.git("config", "user.email", "e2e@example.invalid")
+    changed = subprocess.run(
+        ["git", "ls-files", "--modified", "--others", "--exclude-standard", "-z"],
+        cwd=REPOSITORY,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split("\0")
+    for name in filter(None, changed):
+        target = path / name
+        if (REPOSITORY / name).is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, target)
+        else:
+            target.unlink(missing_ok=True)
+    clone.git("add", "--all")
+    clone.git("commit", "--quiet", "--allow-empty", "--message", "test: the working tree")
+    yield clone
+    clone.make("down", expect=None)

@@ -1,0 +1,229 @@
+"""The whole road, in the order in which a user walks it. Each step stands on the one before."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from tests.e2e.conftest import Clone, containers, leftovers
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+PREFIX = "settlement-local"
+
+
+def service(clone: Clone) -> dict[str, Any]:
+    found: dict[str, Any] = clone.aws("ecs").describe_services(cluster=PREFIX, services=[PREFIX])["services"][0]
+    return found
+
+
+def query(clone: Clone, statement: str) -> list[tuple[Any, ...]]:
+    """As the master user, over verified TLS, on the PostgreSQL that the RDS instance names."""
+    instance = clone.aws("rds").describe_db_instances(DBInstanceIdentifier=PREFIX)["DBInstances"][0]
+    secrets = clone.aws("secretsmanager")
+    secret = secrets.get_secret_value(SecretId=instance["MasterUserSecret"]["SecretArn"])["SecretString"]
+    master = json.loads(secret)
+    with psycopg2.connect(
+        host=instance["Endpoint"]["Address"],
+        port=instance["Endpoint"]["Port"],
+        dbname=instance["DBName"],
+        user=master["username"],
+        password=master["password"],
+        sslmode="verify-full",
+        sslrootcert=str(clone.path / ".local/local/rds-ca.pem"),
+    ) as connection:
+        cursor = connection.cursor()
+        cursor.execute(statement)
+        return list(cursor.fetchall())
+
+
+def test_check_mode_before_anything_exists(clone: Clone) -> None:
+    run = clone.make("deploy", "CHECK=1")
+    for phrase in (
+        "local cloud",
+        "would be made",
+        "plan cannot be known yet",
+        "would build",
+        "to release",
+        "would ask",
+    ):
+        assert phrase in run.output, phrase
+    assert run.recap()["failed"] == 0
+    assert not leftovers()
+
+
+def test_deploy_puts_this_commit_behind_the_load_balancer(clone: Clone) -> None:
+    run = clone.make("deploy")
+    print(f"cold deploy: {run.seconds():.0f} s")
+    status, version = clone.request("/version")
+    assert status == 200
+    assert version["git_hash"] == clone.version()
+    images = clone.aws("ecr").describe_images(repositoryName="settlement")["imageDetails"]
+    assert version["image_digest"] in {
+        image["imageDigest"] for image in images if clone.version() in image["imageTags"]
+    }
+    assert clone.request("/readyz")[0] == 200
+
+
+def test_what_is_posted_are_rows_in_the_database(clone: Clone) -> None:
+    status, account = clone.request("/v1/accounts", {"name": "Till 1", "currency": "KRW"})
+    assert status == 201
+    body = {"account_id": account["id"], "amount": 1250, "currency": "KRW", "occurred_at": "2026-01-31T14:00:00Z"}
+    assert clone.request("/v1/transactions", body, **{"Idempotency-Key": "e2e-1"})[0] == 201
+    rows = query(clone, "SELECT account_id::text, amount FROM transactions")
+    assert rows == [(str(account["id"]), 1250)]
+
+
+def test_again_changes_nothing(clone: Clone) -> None:
+    run = clone.make("deploy")
+    print(f"deploy without a change: {run.seconds():.0f} s")
+    assert run.recap()["changed"] == 0
+    assert run.recap()["failed"] == 0
+    assert "no change" in clone.make("plan").output
+
+
+def test_check_mode_afterwards_touches_nothing(clone: Clone) -> None:
+    before = containers(), service(clone)["deployments"], query(clone, "SELECT count(*) FROM transactions")
+    revisions = clone.aws("ecs").list_task_definitions()["taskDefinitionArns"]
+    run = clone.make("deploy", "CHECK=1")
+    assert run.recap()["changed"] == 0
+    assert (containers(), service(clone)["deployments"], query(clone, "SELECT count(*) FROM transactions")) == before
+    assert clone.aws("ecs").list_task_definitions()["taskDefinitionArns"] == revisions
+
+
+def test_a_commit_of_documentation_releases_nothing(clone: Clone) -> None:
+    clone.commit("README.md", "\nA sentence.\n")
+    assert clone.make("deploy").recap()["changed"] == 0
+
+
+def test_a_commit_of_the_app_rolls_to_it_and_keeps_the_rows(clone: Clone) -> None:
+    old = clone.version()
+    clone.commit("app/api/settlement/__init__.py", "\n# A change.\n")
+    assert clone.version() != old
+    clone.make("deploy")
+    assert clone.request("/version")[1]["git_hash"] == clone.version()
+    assert query(clone, "SELECT count(*) FROM transactions") == [(1,)]
+
+
+def test_a_change_in_the_inventory_releases_without_a_commit(clone: Clone) -> None:
+    before = service(clone)["taskDefinition"]
+    clone.make("deploy", app_memory=640)
+    after = service(clone)["taskDefinition"]
+    assert after != before
+    definition = clone.aws("ecs").describe_task_definition(taskDefinition=after)["taskDefinition"]
+    assert definition["memory"] == "640"
+    clone.variables["app_memory"] = 640
+
+
+def test_the_number_of_tasks_stays_what_auto_scaling_chose(clone: Clone) -> None:
+    clone.aws("ecs").update_service(cluster=PREFIX, service=PREFIX, desiredCount=3)
+    clone.make("deploy", app_memory=512)
+    assert service(clone)["desiredCount"] == 3
+    clone.variables["app_memory"] = 512
+
+
+def test_status_tells_what_runs(clone: Clone) -> None:
+    output = clone.make("status").output
+    assert clone.version() in output
+    assert "succeeded" in output
+
+
+def test_a_one_off_task_shows_output_and_exit_code(clone: Clone) -> None:
+    assert "answer 42" in clone.make("run", "CMD=python -c 'print(\"answer\", 6 * 7)'").output
+    assert "exit code 3" in clone.make("run", "CMD=python -c 'raise SystemExit(3)'", expect=2).output
+
+
+def test_passwords_are_nowhere(clone: Clone) -> None:
+    secrets = clone.aws("secretsmanager")
+    names = [secret["ARN"] for secret in secrets.list_secrets()["SecretList"]]
+    passwords = {json.loads(secrets.get_secret_value(SecretId=name)["SecretString"])["password"] for name in names}
+    assert len(passwords) == 2, "the master's and the application's"
+
+    s3 = clone.aws("s3")
+    bucket = next(item["Name"] for item in s3.list_buckets()["Buckets"] if "terraform" in item["Name"])
+    places = {f"output of run {number}": text for number, text in enumerate(clone.outputs)}
+    for item in s3.list_objects_v2(Bucket=bucket)["Contents"]:
+        places[item["Key"]] = s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read().decode(errors="replace")
+    for path in (clone.path / ".local").rglob("*"):
+        # The emulator's own memory is AWS's side of the fence: Secrets Manager lives there.
+        if path.is_file() and "cloud/state" not in str(path):
+            places[str(path)] = path.read_text(errors="replace")
+    ecs = clone.aws("ecs")
+    for arn in ecs.list_task_definitions()["taskDefinitionArns"]:
+        places[arn] = json.dumps(ecs.describe_task_definition(taskDefinition=arn), default=str)
+    logs = clone.aws("logs")
+    for group in logs.describe_log_groups()["logGroups"]:
+        events = logs.filter_log_events(logGroupName=group["logGroupName"])["events"]
+        places[group["logGroupName"]] = "\n".join(event["message"] for event in events)
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            places[str(process)] = process.read_text(errors="replace")
+        except OSError:
+            continue
+    found = [place for place, text in places.items() if any(password in text for password in passwords)]
+    assert not found
+
+
+@pytest.mark.parametrize(
+    "phase", ["plan | Plan environment", "Build and push the image", "Update the service and watch"]
+)
+def test_killed_anywhere_the_next_run_converges(clone: Clone, phase: str) -> None:
+    clone.commit("app/api/settlement/__init__.py", f"\n# Killed in {phase}.\n")
+    with subprocess.Popen(
+        clone.command("deploy"),
+        cwd=clone.path,
+        env=clone.environment() | {"ANSIBLE_FORCE_COLOR": "0", "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as run:
+        assert run.stdout
+        seen = []
+        previous = {
+            "plan | Plan environment": "Prepare the working folder of environment",
+            "Build and push the image": "image_build : Validating",
+            "Update the service and watch": "watching ",
+        }[phase]
+        for line in run.stdout:
+            seen.append(line)
+            if previous in line:
+                break
+        else:
+            pytest.fail("never came to it:\n" + "".join(seen[-50:]))
+        os.killpg(run.pid, signal.SIGKILL)
+    clone.make("deploy")
+    assert clone.request("/version")[1]["git_hash"] == clone.version()
+    assert service(clone)["runningCount"] == service(clone)["desiredCount"]
+
+
+def test_destroy_and_deploy_again(clone: Clone) -> None:
+    assert "Nothing was touched" in clone.make("destroy", expect=2).output
+    run = clone.make("destroy", destroy_confirm=PREFIX)
+    print(f"destroy: {run.seconds():.0f} s")
+    clone.make("deploy")
+    assert clone.request("/version")[1]["git_hash"] == clone.version()
+
+
+def test_down_leaves_nothing(clone: Clone) -> None:
+    clone.make("down")
+    assert not leftovers()
+    deadline = time.monotonic() + 10
+    while processes := [entry for entry in Path("/proc").glob("[0-9]*/cmdline") if _ours(entry, clone)]:
+        assert time.monotonic() < deadline, processes
+        time.sleep(0.1)
+
+
+def _ours(entry: Path, clone: Clone) -> bool:
+    try:
+        return str(clone.path) in entry.read_text(errors="replace")
+    except OSError:
+        return False
