@@ -52,7 +52,7 @@ def test_check_mode_before_anything_exists(clone: Clone) -> None:
         "would be made",
         "plan cannot be known yet",
         "would build",
-        "to release",
+        "what to update cannot be known yet",
         "would ask",
     ):
         assert phrase in run.output, phrase

@@ -42,6 +42,7 @@ def _connect_args(settings: Settings | AdminSettings, program: str) -> Mapping[s
         "sslmode": settings.database_sslmode,
         "sslrootcert": settings.database_ca_file,
         "connect_timeout": settings.database_connect_timeout_seconds,
+        "client_encoding": "utf8",  # whatever the database was made with
         # Whose session it is, in pg_stat_activity: the program and the task (its host name). At most 63 bytes.
         "application_name": f"settlement-{program}@{socket.gethostname()}"[:63],
         # After a failover the old host may answer nothing at all: notice within seconds, not by TCP's 15 minutes.
