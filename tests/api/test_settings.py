@@ -40,7 +40,6 @@ def test_the_defaults_are_the_safe_ones() -> None:
         ("LOG_LEVEL", "loud"),
         ("SETTLEMENT_TIMEZONE", "Asia/Gangnam"),
         ("SETTLEMENT_TIMEZONE", "../../etc/passwd"),
-        ("SETTLEMENT_TIMEZONE", ""),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -58,7 +57,7 @@ def test_a_missing_value_is_named_without_the_password(monkeypatch: pytest.Monke
     assert "hush-hush" not in str(error.value)
 
 
-@pytest.mark.parametrize("role", ["", "Robert'); DROP TABLE", "UPPER", "1st", "x" * 64])
+@pytest.mark.parametrize("role", ["Robert'); DROP TABLE", "UPPER", "1st", "x" * 64])
 def test_a_role_is_a_plain_name(monkeypatch: pytest.MonkeyPatch, role: str) -> None:
     for name in ("MASTER_USERNAME", "MASTER_PASSWORD", "APP_DATABASE_SECRET_ARN", "AWS_REGION"):
         monkeypatch.setenv(name, "x")

@@ -135,6 +135,7 @@ def test_statements_equal_an_oracle_in_python(
     ]
 
 
+@settings(deadline=None)
 @given(month=st.integers(2000 * 12, 2099 * 12 + 11), zone=st.sampled_from(["Asia/Seoul", "UTC", "America/Sao_Paulo"]))
 def test_months_follow_one_another_without_gap_or_overlap(month: int, zone: str) -> None:
     def bounds(number: int) -> tuple[datetime, datetime]:

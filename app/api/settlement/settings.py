@@ -27,7 +27,8 @@ def _known_time_zone(name: str) -> str:
 class _EnvironmentSettings(BaseSettings):
     """What every process of this image reads."""
 
-    model_config = SettingsConfigDict(hide_input_in_errors=True, frozen=True, extra="ignore")
+    # An empty variable counts as not set: a task definition cannot leave one out conditionally.
+    model_config = SettingsConfigDict(hide_input_in_errors=True, env_ignore_empty=True, frozen=True, extra="ignore")
 
     log_level: LogLevel = "INFO"
     database_host: str = Field(min_length=1)
