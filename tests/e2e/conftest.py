@@ -18,17 +18,22 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 ENVIRONMENT = REPOSITORY / ".venv"
-API_PORT, AUTOSCALING_PORT, LOAD_BALANCER_PORT = 4766, 4767, 8780
+
+#: With pytest-xdist two workers may hold a clone each: their clouds must not meet.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+INSTANCE = f"e2e-{WORKER}"
+API_PORT, AUTOSCALING_PORT, LOAD_BALANCER_PORT = (port + 10 * WORKER for port in (4766, 4767, 8780))
+SUBNET = f"172.31.{236 + WORKER}"
 
 #: What a second local environment on the same machine must not share with the first.
 VARIABLES: dict[str, Any] = {
-    "local_cloud_instance": "e2e",
+    "local_cloud_instance": INSTANCE,
     "local_cloud_api_port": API_PORT,
     "local_cloud_autoscaling_port": AUTOSCALING_PORT,
     "local_cloud_load_balancer_port": LOAD_BALANCER_PORT,
-    "local_cloud_network_name": "settlement-e2e",
-    "local_cloud_network_subnet": "172.31.248.0/24",
-    "local_cloud_network_gateway": "172.31.248.1",
+    "local_cloud_network_name": f"settlement-{INSTANCE}",
+    "local_cloud_network_subnet": f"{SUBNET}.0/24",
+    "local_cloud_network_gateway": f"{SUBNET}.1",
 }
 
 
@@ -113,11 +118,11 @@ class Clone:
             return response.status, json.load(response)
 
 
-def containers(instance: str = "e2e") -> set[str]:
+def containers(instance: str = INSTANCE) -> set[str]:
     return _docker("ps", "--all", "--quiet", "--filter", f"label=settlement.local={instance}")
 
 
-def leftovers(instance: str = "e2e") -> set[str]:
+def leftovers(instance: str = INSTANCE) -> set[str]:
     """Containers, networks and volumes of one local cloud."""
     label = f"label=settlement.local={instance}"
     networks = _docker("network", "ls", "--quiet", "--filter", label)
