@@ -48,7 +48,6 @@ class _EnvironmentSettings(BaseSettings):
 class Settings(_EnvironmentSettings):
     """Settings of the service."""
 
-    app_environment: str = "local"
     database_user: str = Field(min_length=1)
     database_password: SecretStr
 
