@@ -11,8 +11,7 @@ import sys
 from pathlib import Path
 
 from roles.local_cloud.python import engine
-from roles.local_cloud.python.commands import CommandError
-from roles.local_cloud.python.errors import LocalCloudError
+from roles.local_cloud.python.errors import CommandError, LocalCloudError
 
 
 def missing_packages() -> list[str]:
