@@ -115,12 +115,12 @@ def test_a_commit_of_the_app_rolls_to_it_and_keeps_the_rows(clone: Clone) -> Non
 
 def test_a_change_in_the_inventory_releases_without_a_commit(clone: Clone) -> None:
     before = service(clone)["taskDefinition"]
-    clone.make("deploy", app_memory=640)
+    clone.make("deploy", app_memory=1024)
     after = service(clone)["taskDefinition"]
     assert after != before
     definition = clone.aws("ecs").describe_task_definition(taskDefinition=after)["taskDefinition"]
-    assert definition["memory"] == "640"
-    clone.variables["app_memory"] = 640
+    assert definition["memory"] == "1024"
+    clone.variables["app_memory"] = 1024
 
 
 def test_the_number_of_tasks_stays_what_auto_scaling_chose(clone: Clone) -> None:
