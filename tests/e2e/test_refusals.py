@@ -69,4 +69,4 @@ def test_port_taken(clone: Clone) -> None:
 
 def test_no_engine(clone: Clone) -> None:
     run = clone.make("deploy", "DOCKER_HOST=unix:///nonexistent/docker.sock", expect=2)
-    assert "Docker" in run.output
+    assert "unset DOCKER_HOST" in run.output
