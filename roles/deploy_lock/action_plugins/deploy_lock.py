@@ -42,6 +42,8 @@ description:
   - Takes a lock object in the state bucket by a conditional write and renews it from a detached child process for as
     long as the C(ansible-playbook) process lives.
   - A lock whose process or heartbeat died is taken over with a notice, and Terraform's own lock that it left with it.
+  - With C(preempts) the lock is taken from a living flow too, unless that one is not C(preemptible); the flow notices
+    before it changes anything more, and stops.
   - Never reports C(changed); takes nothing in check mode.
 options:
   state:
@@ -61,6 +63,18 @@ options:
     description: What for, as a second flow will read it.
     default: a playbook
     type: str
+  preempts:
+    description: Whether to take the lock from a living flow, and to wait for nothing.
+    default: false
+    type: bool
+  preemptible:
+    description: Whether a flow that pre-empts may take this lock.
+    default: true
+    type: bool
+  releases:
+    description: Whether this flow ends in a release, which a rollback undoes when it pre-empts it.
+    default: false
+    type: bool
   heartbeat_seconds:
     description: How often the lock is renewed.
     default: 10
@@ -108,6 +122,10 @@ taken_over:
   description: Who held the dead lock that was taken over.
   type: str
   returned: when a dead lock was taken over
+preempted:
+  description: Who held the lock that was pre-empted.
+  type: str
+  returned: when a living flow was pre-empted
 """
 
 ARGUMENTS: dict[str, Any] = {
@@ -115,6 +133,9 @@ ARGUMENTS: dict[str, Any] = {
     "bucket": {"type": "str", "required": True},
     "environment_name": {"type": "str", "required": True},
     "purpose": {"type": "str", "default": "a playbook"},
+    "preempts": {"type": "bool", "default": False},
+    "preemptible": {"type": "bool", "default": True},
+    "releases": {"type": "bool", "default": False},
     "heartbeat_seconds": {"type": "float", "default": 10},
     "stale_seconds": {"type": "float", "default": 60},
     "state_keys": {"type": "list", "elements": "str", "default": []},
@@ -155,7 +176,9 @@ class ActionModule(ActionBase):
             return {"changed": False, "state": "unknown", "msg": f"would take the lock; not known yet: {error}"}
         now = datetime.now(UTC)
         state = judge(lock, machine, holder, now, timedelta(seconds=args["stale_seconds"]))
-        if lock is not None and state is State.HELD:
+        if lock is not None and state is State.HELD and args["preempts"] and lock.preemptible:
+            message = f"check mode takes no lock; a run would pre-empt {describe(lock, now)}"
+        elif lock is not None and state is State.HELD:
             message = f"check mode takes no lock; a run would stop here: held by {describe(lock, now)}"
         elif lock is not None and state is State.DEAD:
             message = f"check mode takes no lock; a run would take it over from {describe(lock, now)}"
@@ -175,15 +198,17 @@ class ActionModule(ActionBase):
             purpose=args["purpose"],
             started=now,
             heartbeat=now,
+            preemptible=args["preemptible"],
+            releases=args["releases"],
         )
         try:
-            acquired = store.acquire(mine, machine, timedelta(seconds=args["stale_seconds"]))
+            acquired = store.acquire(mine, machine, timedelta(seconds=args["stale_seconds"]), preempt=args["preempts"])
         except LockHeld as refusal:
             raise AnsibleActionFail(
                 f"{args['environment_name']} is locked by {describe(refusal.lock, datetime.now(UTC))}. "
                 f"Wait for it to end; if you are sure that it is dead: {args['break_command']}"
             ) from None
-        if acquired.lock is not mine:
+        if acquired.lock.started != now:
             return {"changed": False, "state": "held", "msg": "this run holds the lock already"}
         _start_heartbeat(
             Assignment(
@@ -195,12 +220,20 @@ class ActionModule(ActionBase):
                 state_keys=[str(key) for key in args["state_keys"]],
             )
         )
+        if acquired.preempted:
+            stopped = describe(acquired.preempted, datetime.now(UTC))
+            message = f"pre-empted {stopped}: it stops before it changes anything more"
+            display.display(message, color="yellow")
+            return {"changed": False, "state": "held", "msg": message, "preempted": stopped}
         if acquired.taken_over is None:
             return {"changed": False, "state": "held", "msg": f"locked for {args['purpose']}"}
         dead = describe(acquired.taken_over, datetime.now(UTC))
         display.display(f"Took over the lock of a flow that died: {dead}", color="yellow")
-        _wait_for_orphans(Path(args["project_dir"]), args["orphan_wait_seconds"])
-        self._take_over_state_locks(store, args["state_keys"])
+        # A flow that pre-empts uses no Terraform: one that still runs may go on, and frees its lock itself.
+        if not args["preempts"]:
+            _wait_for_orphans(Path(args["project_dir"]), args["orphan_wait_seconds"])
+        if not orphans(Path(args["project_dir"])):
+            self._take_over_state_locks(store, args["state_keys"])
         return {"changed": False, "state": "held", "msg": f"taken over from {dead}", "taken_over": dead}
 
     def _free(self, args: dict[str, Any], store: LockStore, holder: str) -> dict[str, Any]:

@@ -34,7 +34,11 @@ class LockError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Lock:
-    """Who holds the environment, for what, since when, and when they were last heard of (UTC)."""
+    """Who holds the environment, for what, since when, and when they were last heard of (UTC).
+
+    ``preemptible`` flows give way to one that pre-empts (a rollback), and learn of it before they change anything more.
+    ``releases`` says that the flow ends in a release; ``stopped_release`` describes the one that was pre-empted.
+    """
 
     holder: str
     machine: str
@@ -44,6 +48,9 @@ class Lock:
     started: datetime
     heartbeat: datetime
     released: bool = False
+    preemptible: bool = True
+    releases: bool = False
+    stopped_release: str = ""
 
     def to_json(self) -> str:
         times = {name: getattr(self, name).astimezone(UTC).isoformat() for name in ("started", "heartbeat")}
@@ -140,11 +147,12 @@ def judge(lock: Lock | None, machine: Machine, holder: str, now: datetime, stale
 
 @dataclass(frozen=True)
 class Acquired:
-    """The lock is ours; ``taken_over`` is the dead one that stood there, if one did."""
+    """The lock is ours; ``taken_over`` is the dead one that stood there, ``preempted`` the living one."""
 
     lock: Lock
     etag: str
     taken_over: Lock | None = None
+    preempted: Lock | None = None
 
 
 class LockStore:
@@ -182,8 +190,8 @@ class LockStore:
             raise LockError(f"cannot write s3://{self.bucket}/{self.key}: {error}") from error
         return str(answer["ETag"])
 
-    def acquire(self, mine: Lock, machine: Machine, stale_after: timedelta) -> Acquired:
-        """Take the lock, or find that this run has it already.
+    def acquire(self, mine: Lock, machine: Machine, stale_after: timedelta, *, preempt: bool = False) -> Acquired:
+        """Take the lock, or find that this run has it already; ``preempt`` takes it from a flow that gives way, too.
 
         Raises:
             LockHeld: another flow has it.
@@ -193,11 +201,15 @@ class LockStore:
             state = judge(current, machine, mine.holder, mine.started, stale_after)
             if current and etag and state is State.OURS:
                 return Acquired(current, etag)
-            if current and state is State.HELD:
-                raise LockHeld(current)
+            taken_over = current if state is State.DEAD else None
+            preempted = current if state is State.HELD else None
+            if preempted and not (preempt and preempted.preemptible):
+                raise LockHeld(preempted)
+            if preempted and preempted.releases:
+                mine = replace(mine, stopped_release=describe(preempted, mine.started))
             written = self.swap(mine, etag)
             if written:
-                return Acquired(mine, written, current if state is State.DEAD else None)
+                return Acquired(mine, written, taken_over, preempted)
         raise LockError(f"s3://{self.bucket}/{self.key} changes too often to be taken")
 
     def release(self, holder: str | None, now: datetime) -> Lock | None:
@@ -210,10 +222,19 @@ class LockStore:
                 return current
         raise LockError(f"s3://{self.bucket}/{self.key} changes too often to be freed")
 
-    def owned_by(self, holder: str) -> bool:
-        """Whether `holder` still has the lock: asked again just before something irreversible."""
+    def held(self, holder: str) -> Lock | None:
+        """The lock of `holder`, or None when it is not theirs (any more): asked just before something irreversible."""
         current, _ = self.read()
-        return current is not None and not current.released and current.holder == holder
+        return current if current and not current.released and current.holder == holder else None
+
+    def loss(self, holder: str) -> str:
+        """Who took the lock from `holder`, for people; empty while it is theirs."""
+        current, _ = self.read()
+        if current is None:
+            return "it is gone from the state bucket"
+        if current.holder != holder:
+            return f"it was taken by {describe(current, datetime.now(UTC))}"
+        return "somebody broke it (make unlock)" if current.released else ""
 
     def remaining_state_locks(self, state_keys: Iterable[str]) -> list[str]:
         """Keys of Terraform's own lock objects that exist: ``<state key>.tflock``.

@@ -53,6 +53,7 @@ image:
     digest: {type: str, description: "C(sha256:…); null in a check that found nothing in the registry."}
     image: {type: str, description: "C(registry/repository@digest), or null."}
     schema_head: {type: str, description: "Newest Alembic revision in it, or empty."}
+    schema_compatible: {type: list, description: "Schema heads whose code works once that revision is applied."}
     architecture: {type: str, description: "C(X86_64), C(ARM64), or null when not known yet."}
     built: {type: bool, description: "Whether this run built it."}
 """

@@ -12,12 +12,12 @@ import docker
 
 from roles.image_build.python import engine, wheels
 from roles.image_build.python.registry import Registry, RepositoryMissingError
-from roles.image_build.python.schema import schema_head
+from roles.image_build.python.schema import Schema, read_schema
 from roles.image_build.python.source import Source, origin, read_source, stage
 from roles.preflight.python.endpoint import silence_problem
 from roles.preflight.python.problem import ProblemError
 
-_SCHEMA_LABEL = "schema_head"
+_SCHEMA_LABEL, _COMPATIBLE_LABEL = "schema_head", "schema_compatible"
 #: An architecture's name in Go (and so in images) → in Fargate, and in Python's wheels
 _FARGATE = {"amd64": "X86_64", "arm64": "ARM64"}
 _MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -53,6 +53,7 @@ class Image:
     digest: str | None
     image: str | None
     schema_head: str
+    schema_compatible: list[str]
     architecture: str | None
     built: bool
 
@@ -78,7 +79,7 @@ class Flow:
         source = read_source(self.settings.context, allow_dirty=self.settings.allow_dirty)
         digest, why_unknown = self._look_up(source.version)
         if digest is not None:
-            return self._existing(source.version, digest, schema_head(source.files, self.settings.migrations))
+            return self._existing(source.version, digest, self._schema(source))
         if self.check:
             return self._would_build(source, why_unknown)
         return self._build_and_push(source)
@@ -104,10 +105,10 @@ class Flow:
         version = self.settings.version
         digest, why_unknown = self._look_up(version)
         if digest is not None:
-            return self._existing(version, digest, None)
+            return self._existing(version, digest, Schema())
         if why_unknown:
             self.say(f"whether {self._named(version)} can be released is not known yet: {why_unknown}")
-            return self._unknown(version, "")
+            return self._unknown(version, Schema())
         known = ", ".join(self.registry.newest_tags(_TAGS_SHOWN)) or "none at all"
         raise ProblemError(
             f"There is no image {self._named(version)}. The newest versions are: {known}.",
@@ -115,7 +116,7 @@ class Flow:
             "repeat the command with -e image_build_version=<one of them>, or without it to build this commit",
         )
 
-    def _existing(self, version: str, digest: str, head: str | None) -> Image:
+    def _existing(self, version: str, digest: str, schema: Schema) -> Image:
         configuration = self.registry.configuration(digest)
         architecture, wanted = _fargate(configuration.architecture), self.settings.architecture
         if wanted and wanted != architecture:
@@ -125,8 +126,11 @@ class Flow:
                 "change the environment's architecture, or commit a change to the image so that it gets a new version",
             )
         self.say(f"{self._named(version)} is in the registry: {digest}")
-        # The label is what the image was built with; a source without migrations and an old image have none.
-        return self._image(version, digest, configuration.labels.get(_SCHEMA_LABEL, head or ""), architecture)
+        # The labels are what the image was built with; a source without migrations and an old image have none.
+        labels = configuration.labels
+        if head := labels.get(_SCHEMA_LABEL):
+            schema = Schema(head, tuple(labels.get(_COMPATIBLE_LABEL, head).split()))
+        return self._image(version, digest, schema, architecture)
 
     def _would_build(self, source: Source, why_unknown: str) -> Image:
         pinned = sum(wheels.count(content) for content in self._locks(source).values())
@@ -134,11 +138,11 @@ class Flow:
             f"would build and push {self._named(source.version)}: {len(source.files)} files, {pinned} wheels, "
             f"on {self.settings.base_image}" + (f"; unless it is there already: {why_unknown}" if why_unknown else "")
         )
-        return self._unknown(source.version, schema_head(source.files, self.settings.migrations))
+        return self._unknown(source.version, self._schema(source))
 
     def _build_and_push(self, source: Source) -> Image:
         settings, tag = self.settings, f"{self.registry.name}:{source.version}"
-        head = schema_head(source.files, settings.migrations)
+        schema = self._schema(source)
         client = self.connect()
         own = engine.architecture(client)
         architecture = settings.architecture or _fargate(own)
@@ -157,12 +161,12 @@ class Flow:
             context,
             tag,
             arguments={"BASE_IMAGE": settings.base_image, "GIT_HASH": source.version},
-            labels=self._labels(source, head),
+            labels=self._labels(source, schema),
             platform="" if wanted == own else f"linux/{wanted}",
             say=self.say,
         )
         digest = self._push(client, source.version)
-        return self._image(source.version, digest, head, architecture, built=True)
+        return self._image(source.version, digest, schema, architecture, built=True)
 
     def _push(self, client: docker.DockerClient, version: str) -> str:
         """The digest that the registry holds under `version` afterwards."""
@@ -183,14 +187,18 @@ class Flow:
         self.say(f"pushed {self._named(version)}: {digest}")
         return digest
 
-    def _labels(self, source: Source, head: str) -> dict[str, str]:
+    def _schema(self, source: Source) -> Schema:
+        return read_schema(source.files, self.settings.migrations)
+
+    def _labels(self, source: Source, schema: Schema) -> dict[str, str]:
         """https://github.com/opencontainers/image-spec/blob/main/annotations.md, and the schema that it brings."""
         image = "org.opencontainers.image"
         labels = {
             f"{image}.revision": source.commit,
             f"{image}.version": source.version,
             f"{image}.created": source.committed_at.isoformat(),
-            _SCHEMA_LABEL: head,
+            _SCHEMA_LABEL: schema.head,
+            _COMPATIBLE_LABEL: " ".join(schema.compatible),
         }
         if url := origin(self.settings.context):
             labels[f"{image}.source"] = url
@@ -207,19 +215,29 @@ class Flow:
             )
         return {name: contents[name] for name in self.settings.locks}
 
-    def _image(self, version: str, digest: str, head: str, architecture: str, *, built: bool = False) -> Image:
+    def _image(self, version: str, digest: str, schema: Schema, architecture: str, *, built: bool = False) -> Image:
         return Image(
             version=version,
             tag=version,
             digest=digest,
             image=f"{self.registry.name}@{digest}",
-            schema_head=head,
+            schema_head=schema.head,
+            schema_compatible=list(schema.compatible),
             architecture=architecture,
             built=built,
         )
 
-    def _unknown(self, version: str, head: str) -> Image:
-        return Image(version, version, None, None, head, self.settings.architecture or None, built=False)
+    def _unknown(self, version: str, schema: Schema) -> Image:
+        return Image(
+            version=version,
+            tag=version,
+            digest=None,
+            image=None,
+            schema_head=schema.head,
+            schema_compatible=list(schema.compatible),
+            architecture=self.settings.architecture or None,
+            built=False,
+        )
 
     def _named(self, version: str) -> str:
         return f"{self.registry.repository}:{version}"

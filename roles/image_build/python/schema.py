@@ -1,39 +1,67 @@
-"""The schema head that an image brings: the newest Alembic revision among its files, read without importing them."""
+"""The schema that an image brings, read from its Alembic revisions without importing them."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from roles.image_build.python.source import File
 from roles.preflight.python.problem import ProblemError
 
 
-def schema_head(files: Iterable[File], migrations: str) -> str:
-    """The one revision that no other names as its ``down_revision``; empty when the folder `migrations` has none.
+@dataclass(frozen=True)
+class Schema:
+    """``head`` is the newest revision, empty without migrations.
 
-    Raises ProblemError when there is more than one: `alembic upgrade head` would fail in the middle of a release.
+    ``compatible`` are the heads whose code still works once the database is at ``head``, sorted: all of its ancestors
+    down to the newest migration that says ``contract = True`` at its top level, that one included. Everything older
+    may use what it removed.
     """
-    revisions: set[str] = set()
-    superseded: set[str] = set()
+
+    head: str = ""
+    compatible: tuple[str, ...] = ()
+
+
+def read_schema(files: Iterable[File], migrations: str) -> Schema:
+    """The schema of the revisions in the folder `migrations`.
+
+    Raises ProblemError when there is more than one head: `alembic upgrade head` would fail in the middle of a release.
+    """
+    parents: dict[str, tuple[str, ...]] = {}
+    contracts: set[str] = set()
     for file in files:
         folder, _, name = file.path.rpartition("/")
         if folder == migrations and name.endswith(".py"):
             values = _assignments(file)
-            revisions.update(values.get("revision", ()))
-            superseded.update(values.get("down_revision", ()))
-    heads = sorted(revisions - superseded)
+            for revision in _strings(values, "revision"):
+                parents[revision] = _strings(values, "down_revision")
+                if values.get("contract") == (True,):
+                    contracts.add(revision)
+    heads = sorted(parents.keys() - {parent for many in parents.values() for parent in many})
     if len(heads) > 1:
         raise ProblemError(
             f"The migrations have {len(heads)} heads: {', '.join(heads)}.",
             migrations,
             "make one follow the other by its down_revision, or run: alembic merge heads",
         )
-    return heads[0] if heads else ""
+    compatible: set[str] = set()
+    ahead = list(heads)
+    while ahead:
+        revision = ahead.pop()
+        if revision not in compatible:
+            compatible.add(revision)
+            ahead += () if revision in contracts else parents.get(revision, ())
+    return Schema(heads[0] if heads else "", tuple(sorted(compatible)))
 
 
-def _assignments(file: File) -> dict[str, tuple[str, ...]]:
-    """The module's top-level string (or tuple of strings) constants by name."""
+def _strings(values: Mapping[str, tuple[Any, ...]], name: str) -> tuple[str, ...]:
+    return tuple(value for value in values.get(name, ()) if isinstance(value, str))
+
+
+def _assignments(file: File) -> dict[str, tuple[Any, ...]]:
+    """The constants (one, or those of a tuple) that the module assigns at its top level, by name."""
     try:
         module = ast.parse(file.content, filename=file.path)
     except SyntaxError as error:
@@ -47,6 +75,5 @@ def _assignments(file: File) -> dict[str, tuple[str, ...]]:
                 ast.Assign(targets=[ast.Name(id=name)], value=value)
                 | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
             ):
-                constants = [node.value for node in ast.walk(value) if isinstance(node, ast.Constant)]
-                values[name] = tuple(constant for constant in constants if isinstance(constant, str))
+                values[name] = tuple(node.value for node in ast.walk(value) if isinstance(node, ast.Constant))
     return values

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 
 The key alone says which release ended how; the body says the rest. Reading is therefore one listing plus the
 bodies of the releases that matter, fetched in parallel. All the meaning is in the pure functions ``fold``,
-``serving``, ``previous_success``, ``unfinished`` and ``rolled_back_revisions``.
+``serving``, ``earlier_successes``, ``unfinished`` and ``rolled_back``.
 """
 
 from __future__ import annotations
@@ -34,10 +34,16 @@ class Outcome(StrEnum):
     """What happened to a release; the values are part of the object keys."""
 
     IN_PROGRESS = "in_progress"
+    #: The database holds the release's schema; not an end.
+    PREPARED = "prepared"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     STOPPED = "stopped"
     ROLLED_BACK = "rolled_back"
+
+
+#: Outcomes that are no end, in the order in which they happen.
+_BEGINNINGS = (Outcome.IN_PROGRESS, Outcome.PREPARED)
 
 
 class Kind(StrEnum):
@@ -53,6 +59,9 @@ class Event:
 
     ``service`` names the incarnation of the ECS service (its ARN and creation time): after ``destroy`` and a new
     deploy the bucket still holds the old history, and none of it is a success of the new service.
+
+    ``schema_compatible`` are the schema heads whose code still works once this release's migrations ran; None when it
+    is not known. ``restores`` is, of a rollback, the release that it puts back.
     """
 
     release: str
@@ -63,6 +72,8 @@ class Event:
     digest: str
     revision: str
     schema_head: str | None = None
+    schema_compatible: list[str] | None = None
+    restores: str | None = None
     by: str
     at: datetime
     why: str = ""
@@ -92,7 +103,10 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """A release as its events tell it: how it began and the last thing that happened to it."""
+    """A release as its events tell it: how it began and the last thing that happened to it.
+
+    ``prepared`` says whether its migrations ran.
+    """
 
     id: str
     kind: Kind
@@ -102,6 +116,9 @@ class Release:
     digest: str
     revision: str
     schema_head: str | None
+    schema_compatible: list[str] | None
+    restores: str | None
+    prepared: bool
     by: str
     why: str
     started: datetime
@@ -128,7 +145,7 @@ def started_at(release: str) -> datetime:
 def fold(events: Iterable[Event]) -> list[Release]:
     """Releases, oldest first, each with its last outcome. The order of the events does not matter.
 
-    ``in_progress`` never follows an end: when two clocks disagree, the end wins.
+    ``in_progress`` and ``prepared`` never follow an end: when two clocks disagree, the end wins.
     """
     by_release: dict[str, list[Event]] = {}
     for event in events:
@@ -136,13 +153,13 @@ def fold(events: Iterable[Event]) -> list[Release]:
     return [_release(sorted(history, key=_event_order)) for _, history in sorted(by_release.items())]
 
 
-def _event_order(event: Event) -> tuple[bool, datetime]:
-    return (event.outcome is not Outcome.IN_PROGRESS, event.at)
+def _event_order(event: Event) -> tuple[int, datetime]:
+    return (_BEGINNINGS.index(event.outcome) if event.outcome in _BEGINNINGS else len(_BEGINNINGS), event.at)
 
 
 def _release(history: Sequence[Event]) -> Release:
     first, last = history[0], history[-1]
-    ended = last.at if last.outcome is not Outcome.IN_PROGRESS else None
+    ended = last.at if last.outcome not in _BEGINNINGS else None
     durations = [event.duration_seconds for event in history if event.duration_seconds is not None]
     return Release(
         id=first.release,
@@ -153,6 +170,9 @@ def _release(history: Sequence[Event]) -> Release:
         digest=first.digest,
         revision=first.revision,
         schema_head=first.schema_head,
+        schema_compatible=first.schema_compatible,
+        restores=first.restores,
+        prepared=any(event.outcome is Outcome.PREPARED for event in history),
         by=first.by,
         why=last.why or first.why,
         started=first.at,
@@ -171,41 +191,50 @@ def serving(releases: Sequence[Release]) -> Release | None:
     return next((release for release in reversed(releases) if release.outcome is Outcome.SUCCEEDED), None)
 
 
-def rolled_back_revisions(releases: Iterable[Release]) -> frozenset[str]:
-    """Revisions whose last word is ``rolled_back``: a later success, asked for by name, redeems one."""
-    last: dict[str, Outcome] = {}
+def origin(releases: Sequence[Release], release: Release) -> Release:
+    """The release on the way forward that this one is, or that it put back."""
+    return next((item for item in releases if item.id == release.restores), release)
+
+
+def rolled_back(releases: Sequence[Release]) -> list[Release]:
+    """Releases on the way forward whose last word is ``rolled_back``: a later success of it, asked for, redeems one."""
+    last: dict[str, tuple[Release, Outcome]] = {}
     for release in releases:
         if release.outcome in (Outcome.SUCCEEDED, Outcome.ROLLED_BACK):
-            last[release.revision] = release.outcome
-    return frozenset(revision for revision, outcome in last.items() if outcome is Outcome.ROLLED_BACK)
+            way_forward = origin(releases, release)
+            last[way_forward.revision] = (way_forward, release.outcome)
+    return [release for release, outcome in last.values() if outcome is Outcome.ROLLED_BACK]
 
 
-def previous_success(releases: Sequence[Release]) -> Release | None:
-    """Where a relative rollback would land: the newest success *before* the revision that serves.
+def earlier_successes(releases: Sequence[Release]) -> list[Release]:
+    """Where relative rollbacks would land one after the other, the first one first.
 
-    "Before" is measured from the serving revision's first success on the way forward, not from a rollback that
-    brought it back: so each rollback goes one further back instead of to and fro. Revisions that failed or were
-    rolled back are skipped.
+    Each is the newest success *before* the revision that serves then. "Before" is measured from that revision's first
+    success on the way forward, not from a rollback that brought it back: so each goes one further back instead of to
+    and fro. Revisions that failed or were rolled back are skipped.
     """
     current = serving(releases)
     if current is None:
-        return None
+        return []
     forward = [release for release in releases if release.kind is Kind.RELEASE]
-    first = next((index for index, release in enumerate(forward) if release.revision == current.revision), len(forward))
-    skipped = rolled_back_revisions(releases) | {current.revision}
-    return next(
-        (
-            release
-            for release in reversed(forward[:first])
-            if release.outcome is Outcome.SUCCEEDED and release.revision not in skipped
-        ),
-        None,
-    )
+    skipped = {release.revision for release in rolled_back(releases)}
+    found: list[Release] = []
+    revision = origin(releases, current).revision
+    while True:
+        first = next((index for index, release in enumerate(forward) if release.revision == revision), 0)
+        skipped.add(revision)
+        for release in reversed(forward[:first]):
+            if release.outcome is Outcome.SUCCEEDED and release.revision not in skipped:
+                found.append(release)
+                revision = release.revision
+                break
+        else:
+            return found
 
 
 def unfinished(releases: Iterable[Release]) -> list[Release]:
     """Releases that nobody watched to their end, oldest first."""
-    return [release for release in releases if release.outcome is Outcome.IN_PROGRESS]
+    return [release for release in releases if release.outcome in _BEGINNINGS]
 
 
 class Ledger:
@@ -238,6 +267,11 @@ class Ledger:
             raise LedgerError(f"cannot write s3://{self._bucket}/{key}: {error}") from error
         return True
 
+    def has_ended(self, release: str) -> bool:
+        """Whether an end of this release is recorded, by whomever."""
+        ends = {f"{self._prefix}{release}/{outcome}.json" for outcome in Outcome if outcome not in _BEGINNINGS}
+        return any(key in ends for key in self._keys(f"{release}/"))
+
     def releases(self, newest: int = 50) -> list[Release]:
         """The ``newest`` releases and the ``newest`` that ever succeeded, oldest first.
 
@@ -247,8 +281,8 @@ class Ledger:
         with ThreadPoolExecutor(PARALLEL_READS) as pool:
             return fold(pool.map(self._event, _wanted(keys, self._prefix, newest)))
 
-    def _keys(self) -> list[str]:
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
+    def _keys(self, below: str = "") -> list[str]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix + below)
         try:
             return [item["Key"] for page in pages for item in page.get("Contents", [])]
         except (ClientError, BotoCoreError) as error:

@@ -16,8 +16,8 @@ from roles.release_ledger.python.ledger import (
     Ledger,
     Release,
     as_row,
+    earlier_successes,
     of_service,
-    previous_success,
     serving,
 )
 
@@ -98,7 +98,7 @@ def gather(
     primary = snapshot.primary
     ours = of_service(releases, incarnation(snapshot.service))
     current = next((item for item in reversed(ours) if item.revision == primary.revision), None)
-    back = previous_success(ours)
+    back = next(iter(earlier_successes(ours)), None)
     return Status(
         environment=environment,
         url=str(stack["public_url"]),

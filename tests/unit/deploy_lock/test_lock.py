@@ -100,7 +100,7 @@ def test_acquire_then_acquire_again_is_the_same_lock(store: LockStore) -> None:
     first = store.acquire(lock(), HERE, STALE)
     assert first.taken_over is None
     assert store.acquire(lock(purpose="release"), HERE, STALE).lock.purpose == "deploy"
-    assert store.owned_by(lock().holder)
+    assert store.held(lock().holder)
 
 
 def test_a_second_flow_is_told_who_holds_it(store: LockStore) -> None:
@@ -112,10 +112,38 @@ def test_a_second_flow_is_told_who_holds_it(store: LockStore) -> None:
     )
 
 
+def test_a_flow_that_pre_empts_takes_the_lock_of_a_living_one_which_learns_who_did(store: LockStore) -> None:
+    store.swap(replace(ELSEWHERE, releases=True), None)
+    assert store.loss(ELSEWHERE.holder) == ""
+    acquired = store.acquire(lock(purpose="Rollback"), HERE, STALE, preempt=True)
+    assert acquired.preempted == replace(ELSEWHERE, releases=True)
+    assert acquired.taken_over is None
+    assert acquired.lock.stopped_release.startswith("ann@laptop, for deploy, since")
+    assert store.loss(ELSEWHERE.holder).startswith("it was taken by ann@laptop, for Rollback, since")
+
+
+def test_of_a_flow_that_releases_nothing_no_release_was_stopped(store: LockStore) -> None:
+    store.swap(ELSEWHERE, None)
+    assert store.acquire(lock(), HERE, STALE, preempt=True).lock.stopped_release == ""
+
+
+def test_a_flow_that_does_not_give_way_is_not_pre_empted(store: LockStore) -> None:
+    store.swap(replace(ELSEWHERE, preemptible=False), None)
+    with pytest.raises(LockHeld):
+        store.acquire(lock(), HERE, STALE, preempt=True)
+
+
+def test_how_a_lock_was_lost(store: LockStore) -> None:
+    assert "gone" in store.loss(ELSEWHERE.holder)
+    store.swap(ELSEWHERE, None)
+    store.release(None, NOW)
+    assert "make unlock" in store.loss(ELSEWHERE.holder)
+
+
 def test_a_dead_lock_is_taken_over_and_said(store: LockStore) -> None:
     store.swap(gone(), None)
     assert store.acquire(lock(), HERE, STALE).taken_over == gone()
-    assert store.owned_by(lock().holder)
+    assert store.held(lock().holder)
 
 
 def test_of_many_at_once_one_wins(store: LockStore) -> None:
@@ -134,15 +162,15 @@ def test_of_many_at_once_one_wins(store: LockStore) -> None:
     for thread in threads:
         thread.join()
     assert len(won) == 1
-    assert store.owned_by(won[0])
+    assert store.held(won[0])
 
 
 def test_only_the_own_lock_is_freed(store: LockStore) -> None:
     store.swap(ELSEWHERE, None)
     assert store.release(lock().holder, NOW) is None
-    assert store.owned_by(ELSEWHERE.holder)
+    assert store.held(ELSEWHERE.holder)
     assert store.release(None, NOW) == ELSEWHERE
-    assert not store.owned_by(ELSEWHERE.holder)
+    assert not store.held(ELSEWHERE.holder)
     assert store.release(None, NOW) is None
     assert store.acquire(lock(), HERE, STALE).taken_over is None
 
@@ -166,7 +194,7 @@ def test_a_lock_that_changes_all_the_time_is_given_up(store: LockStore, monkeypa
 def test_a_missing_bucket_reads_as_free_and_cannot_be_written(s3: Any) -> None:
     store = LockStore(s3, "another-bucket", "local")
     assert store.read() == (None, None)
-    assert not store.owned_by("me")
+    assert not store.held("me")
     assert store.remaining_state_locks([STATE_KEY]) == []
     with pytest.raises(LockError, match=r"cannot write s3://another-bucket/locks/local\.json"):
         store.swap(lock(), None)

@@ -23,7 +23,7 @@ class FakeRegistry(Registry):
         super().__init__("localhost:4566", "settlement", ecr=None)
         self.exists = exists
         self.tags: dict[str, str] = {}
-        self.found = Configuration("amd64", {"schema_head": "0009"})
+        self.found = Configuration("amd64", {"schema_head": "0009", "schema_compatible": "0008 0009"})
 
     def digest(self, tag: str) -> str | None:
         if not self.exists:
@@ -124,6 +124,7 @@ def test_what_is_not_in_the_registry_is_built_and_pushed(
         "digest": "sha256:new",
         "image": "localhost:4566/settlement@sha256:new",
         "schema_head": "0001",
+        "schema_compatible": ["0001"],
         "architecture": "X86_64",
         "built": True,
     }
@@ -135,7 +136,7 @@ def test_what_is_not_in_the_registry_is_built_and_pushed(
     labels = built["labels"]
     assert labels["org.opencontainers.image.revision"] == git(project, "rev-parse", "HEAD")
     assert labels["org.opencontainers.image.source"] == "https://example.com/o/n"
-    assert (labels["schema_head"], labels["settlement.local"]) == ("0001", "test")
+    assert (labels["schema_head"], labels["schema_compatible"], labels["settlement.local"]) == ("0001", "0001", "test")
     assert run.said[-1] == f"pushed settlement:{version}: sha256:new"
 
 
@@ -144,7 +145,8 @@ def test_what_is_in_the_registry_is_not_built(
 ) -> None:
     registry.tags[version_of(project)] = "sha256:there"
     image = Run(settings, registry).image
-    assert (image.digest, image.built, image.schema_head) == ("sha256:there", False, "0009")  # the image's own label
+    assert (image.digest, image.built) == ("sha256:there", False)
+    assert (image.schema_head, image.schema_compatible) == ("0009", ["0008", "0009"])  # the image's own labels
     assert fake_engine.built == {}
 
 

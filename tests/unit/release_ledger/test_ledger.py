@@ -19,11 +19,11 @@ from roles.release_ledger.python.ledger import (
     Release,
     actor,
     as_row,
+    earlier_successes,
     fold,
     of_service,
-    previous_success,
     release_id,
-    rolled_back_revisions,
+    rolled_back,
     serving,
     started_at,
     unfinished,
@@ -95,41 +95,74 @@ def test_serving_is_the_newest_success() -> None:
     assert current.version == "v2"
 
 
+def back(number: int, to: int, *undone: int) -> list[Event]:
+    """A rollback to the release ``to``, which takes the releases ``undone`` out of service."""
+    put_back = event(to, Outcome.SUCCEEDED)
+    landed = success(
+        number, revision=put_back.revision, version=put_back.version, kind=Kind.ROLLBACK, restores=put_back.release
+    )
+    at = START + timedelta(minutes=10 * number, seconds=31)
+    return [*landed, *(event(item, Outcome.ROLLED_BACK, at=at) for item in undone)]
+
+
+def versions(releases: list[Release]) -> list[str]:
+    return [release.version for release in releases]
+
+
 def test_a_rollback_goes_one_further_back_each_time() -> None:
     """v1 v2 v3, rollback: v2, rollback: v1, rollback: nothing."""
     events = [*success(1), *success(2), *success(3)]
+    assert versions(earlier_successes(fold(events))) == ["v2", "v1"]
+    events += back(4, 2, 3)
+    assert versions(earlier_successes(fold(events))) == ["v1"]
+    events += back(5, 1, 2, 4)
+    assert versions(earlier_successes(fold(events))) == []
 
-    def land() -> str | None:
-        target = previous_success(fold(events))
-        return target.version if target else None
 
-    assert land() == "v2"
-    events += [event(3, Outcome.ROLLED_BACK, at=START + timedelta(hours=2))]
-    events += success(4, revision="arn:task-definition/family:2", version="v2", kind=Kind.ROLLBACK)
-    assert land() == "v1"
-    events += [event(2, Outcome.ROLLED_BACK, at=START + timedelta(hours=3))]
-    events += success(5, revision="arn:task-definition/family:1", version="v1", kind=Kind.ROLLBACK)
-    assert land() is None
+def test_a_rollback_to_a_copy_of_a_deregistered_revision_goes_on_from_its_origin() -> None:
+    events = [*success(1), *success(2), *success(3), *back(4, 2, 3)]
+    events = [
+        event(4, item.outcome, "arn:copy", kind=Kind.ROLLBACK, restores=item.restores) if item.restores else item
+        for item in events
+    ]
+    assert versions(earlier_successes(fold(events))) == ["v1"]
+
+
+def test_forward_again_after_rollbacks_skips_what_was_rolled_back() -> None:
+    events = [*success(1), *success(2), *success(3), *back(4, 2, 3), *back(5, 1, 2, 4), *back(6, 3)]
+    releases = fold(events)
+    current = serving(releases)
+    assert current is not None
+    assert current.version == "v3"
+    assert versions(rolled_back(releases)) == ["v2"]
+    assert versions(earlier_successes(releases)) == ["v1"]
 
 
 def test_failed_and_rolled_back_revisions_are_no_place_to_return_to() -> None:
-    rolled_back = event(3, Outcome.ROLLED_BACK, at=START + timedelta(hours=3))
-    releases = history(success(1), [event(2, Outcome.FAILED)], [*success(3), rolled_back], success(4))
-    target = previous_success(releases)
-    assert target is not None
-    assert target.version == "v1"
+    undone = event(3, Outcome.ROLLED_BACK, at=START + timedelta(hours=3))
+    releases = history(success(1), [event(2, Outcome.FAILED)], [*success(3), undone], success(4))
+    assert versions(earlier_successes(releases)) == ["v1"]
 
 
 def test_a_later_success_redeems_a_rolled_back_revision() -> None:
-    back = event(1, Outcome.ROLLED_BACK, at=START + timedelta(minutes=11))
-    assert rolled_back_revisions(history([*success(1), back])) == {"arn:task-definition/family:1"}
+    undone = event(1, Outcome.ROLLED_BACK, at=START + timedelta(minutes=11))
+    assert versions(rolled_back(history([*success(1), undone]))) == ["v1"]
     again = success(2, revision="arn:task-definition/family:1")
-    assert rolled_back_revisions(history([*success(1), back], again)) == frozenset()
+    assert rolled_back(history([*success(1), undone], again)) == []
 
 
-def test_there_is_no_previous_success_before_the_first_or_of_the_first() -> None:
-    assert previous_success([]) is None
-    assert previous_success(history(success(1))) is None
+def test_there_is_no_earlier_success_before_the_first_or_of_the_first() -> None:
+    assert earlier_successes([]) == []
+    assert earlier_successes(history(success(1))) == []
+
+
+def test_a_prepared_release_is_not_ended() -> None:
+    events = [event(1, Outcome.IN_PROGRESS), event(1, Outcome.PREPARED)]
+    (release,) = fold(events)
+    assert (release.prepared, release.ended) == (True, None)
+    assert unfinished([release]) == [release]
+    (release,) = fold([event(1, Outcome.FAILED), *events])
+    assert (release.prepared, release.outcome) == (True, Outcome.FAILED)
 
 
 def test_another_incarnation_of_the_service_starts_with_no_history() -> None:
@@ -169,6 +202,14 @@ def test_events_are_recorded_once(s3: Any) -> None:
     assert not ledger.append(event(1, Outcome.SUCCEEDED, why="somebody else's word"))
     (release,) = ledger.releases()
     assert release.why == ""
+
+
+def test_whether_somebody_recorded_an_end(s3: Any) -> None:
+    ledger = Ledger(s3, BUCKET, "local")
+    release = event(1, Outcome.STOPPED).release
+    for outcome, ended in [(Outcome.IN_PROGRESS, False), (Outcome.PREPARED, False), (Outcome.STOPPED, True)]:
+        ledger.append(event(1, outcome))
+        assert ledger.has_ended(release) is ended
 
 
 def test_environments_do_not_see_each_other(s3: Any) -> None:
