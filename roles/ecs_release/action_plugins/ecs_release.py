@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.aws_session.python.session import action_environment, aws_session
-from roles.deploy_lock.python.lock import LockError, Machine, holder_of
+from roles.ecs_release.python import action
 from roles.ecs_release.python.definition import Image, Settings
 from roles.ecs_release.python.plan import Plan
-from roles.ecs_release.python.release import Context, Limits, ReleaseError, Releaser
-from roles.ecs_release.python.rollout import ServiceError
-from roles.ecs_task.python.alive import sleep_with_parent
-from roles.release_ledger.python.ledger import LedgerError, actor
+from roles.ecs_release.python.release import Releaser
 
 DOCUMENTATION = """
 ---
@@ -31,7 +23,7 @@ description:
     PRIMARY runs, and returns what there is to do; the other phases do it.
   - C(register) registers the revisions that are missing, C(prepare) runs the admin task when the database needs it,
     C(update) points the service at the revision and watches that deployment to its end, C(succeed) and C(fail)
-    record how it ended; C(succeed) also sets auto scaling's limits.
+    record how it ended; C(succeed) also sets auto scaling's limits, C(fail) takes out of service what came into it.
   - In check mode each phase says what it would do, or why that cannot be known yet.
 options:
   phase:
@@ -59,6 +51,10 @@ options:
     description: wait, rollback_wait, prepare_wait, poll, log_grace; all in seconds.
     required: true
     type: dict
+  allow_rolled_back:
+    description: Whether to release what was rolled back.
+    default: false
+    type: bool
   bucket:
     description: The state bucket, in which ledger and lock live.
     required: true
@@ -98,6 +94,10 @@ reason:
   description: Why the phase failed, in one line.
   type: str
   returned: on failure
+undone:
+  description: What the phase C(fail) took out of service, and for how long it was exposed; or empty.
+  type: str
+  returned: for the phase C(fail)
 """
 
 ARGUMENTS: dict[str, Any] = {
@@ -106,9 +106,7 @@ ARGUMENTS: dict[str, Any] = {
         "required": True,
         "choices": ["plan", "register", "prepare", "update", "succeed", "fail"],
     },
-    "stack": {"type": "dict", "required": True},
     "image": {"type": "dict", "required": True},
-    "plan": {"type": "dict", "default": {}},
     "settings": {
         "type": "dict",
         "required": True,
@@ -121,18 +119,8 @@ ARGUMENTS: dict[str, Any] = {
             "admin_environment": {"type": "dict", "required": True},
         },
     },
-    "limits": {
-        "type": "dict",
-        "required": True,
-        "options": {
-            name: {"type": "float", "required": True}
-            for name in ("wait", "rollback_wait", "prepare_wait", "poll", "log_grace")
-        },
-    },
-    "bucket": {"type": "str", "required": True},
-    "environment_name": {"type": "str", "required": True},
-    "requires_lock": {"type": "bool", "default": True},
-    "why": {"type": "str", "default": ""},
+    "allow_rolled_back": {"type": "bool", "default": False},
+    **action.ARGUMENTS,
 }
 
 display = Display()
@@ -154,18 +142,9 @@ class ActionModule(ActionBase):
             message = f"what to {args['phase']} cannot be known yet: {unknown}"
             display.display(message)
             return result | {"changed": False, "plan": {}, "msg": message}
-        try:
-            releaser = Releaser(self._context(args))
+        with action.failing_cleanly(f"{args['environment_name']}: {args['phase']}"):
             phase: Callable[[Releaser, dict[str, Any]], dict[str, Any]] = getattr(self, f"_{args['phase']}")
-            return result | {"plan": args["plan"]} | phase(releaser, args)
-        except ReleaseError as error:
-            if error.evidence:
-                display.display(error.evidence, color="red")
-            raise AnsibleActionFail(str(error), result={"reason": error.reason}) from error
-        except (ServiceError, LedgerError, LockError, ClientError, BotoCoreError) as error:
-            raise AnsibleActionFail(
-                f"{args['environment_name']}: {args['phase']}: {error}", result={"reason": str(error)}
-            ) from error
+            return result | {"plan": args["plan"]} | phase(self._releaser(args), args)
 
     def _plan(self, releaser: Releaser, args: dict[str, Any]) -> dict[str, Any]:
         releaser.settle(preview=self._task.check_mode)
@@ -182,26 +161,20 @@ class ActionModule(ActionBase):
         return {"changed": releaser.prepare(plan, preview=self._task.check_mode)}
 
     def _update(self, releaser: Releaser, args: dict[str, Any]) -> dict[str, Any]:
-        # The worker that runs this action is a child of ansible-playbook, which holds the lock.
-        holder = holder_of(Machine.this(), os.getppid()) if args["requires_lock"] else None
-        changed = releaser.update(Plan.from_fact(args["plan"]), holder, preview=self._task.check_mode)
-        return {"changed": changed}
+        return {"changed": releaser.update(Plan.from_fact(args["plan"]), preview=self._task.check_mode)}
 
     def _succeed(self, releaser: Releaser, args: dict[str, Any]) -> dict[str, Any]:
         return {"changed": releaser.succeed(Plan.from_fact(args["plan"]), preview=self._task.check_mode)}
 
     def _fail(self, releaser: Releaser, args: dict[str, Any]) -> dict[str, Any]:
-        releaser.fail(Plan.from_fact(args["plan"]), args["why"])
-        return {"changed": False}
+        undone = releaser.fail(Plan.from_fact(args["plan"]), args["why"])
+        return {"changed": bool(undone), "undone": undone}
 
-    def _context(self, args: dict[str, Any]) -> Context:
-        settings, image, environment = args["settings"], args["image"], args["environment_name"]
-        return Context(
-            clients=aws_session(action_environment(self), str(args["stack"]["region"])),
-            bucket=args["bucket"],
-            environment=environment,
-            stack=args["stack"],
-            settings=Settings(
+    def _releaser(self, args: dict[str, Any]) -> Releaser:
+        settings, image = args["settings"], args["image"]
+        return Releaser(
+            action.context(self, args),
+            Settings(
                 cpu=settings["cpu"],
                 memory=settings["memory"],
                 stop_timeout=settings["stop_timeout"],
@@ -209,20 +182,15 @@ class ActionModule(ActionBase):
                 secrets=_strings(settings["secrets"]),
                 admin_environment=_strings(settings["admin_environment"]),
             ),
-            image=Image(
+            Image(
                 version=str(image["version"]),
                 digest=str(image["digest"]),
                 reference=str(image["image"]),
                 schema_head=str(image["schema_head"]) if image.get("schema_head") else None,
+                schema_compatible=image.get("schema_compatible"),
                 architecture=str(image["architecture"]) if image.get("architecture") else None,
             ),
-            limits=Limits(**args["limits"]),
-            by=actor(os.environ, getpass.getuser(), socket.gethostname()),
-            why=args["why"],
-            say=display.display,
-            sleep=sleep_with_parent(),
-            retry_command=f"make deploy ENV={environment}",
-            logs_command=f"make logs ENV={environment}",
+            allow_rolled_back=args["allow_rolled_back"],
         )
 
 

@@ -168,13 +168,15 @@ class Settings:
 class Image:
     """The image to run, as ``image_build`` published it. ``reference`` is ``registry/repository@sha256:…``.
 
-    ``architecture`` is ``X86_64`` or ``ARM64``, or None where it is not known.
+    ``schema_compatible`` are the schema heads whose code works once this image's migrations ran. ``architecture`` is
+    ``X86_64`` or ``ARM64``. Each is None where it is not known.
     """
 
     version: str
     digest: str
     reference: str
     schema_head: str | None
+    schema_compatible: list[str] | None = None
     architecture: str | None = None
 
 

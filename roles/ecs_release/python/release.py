@@ -1,21 +1,19 @@
 """The phases of a release: settle, plan, register, prepare, update, conclude.
 
 Each phase says what it does (or, asked to preview, what it would do) and returns plain values for the next one. The
-order and the error handling are the role's; the decisions are in `plan`, the waiting in `rollout`.
+order and the error handling are the role's; the decisions are in `plan`, moving and watching in `operation`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from functools import cached_property
-from typing import Any, Protocol
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
 from botocore.exceptions import ClientError
 
-from roles.deploy_lock.python.lock import LockStore
 from roles.ecs_release.python.definition import (
     Image,
     Settings,
@@ -24,130 +22,40 @@ from roles.ecs_release.python.definition import (
     service_definition,
     tags,
 )
-from roles.ecs_release.python.plan import Plan, Revision, Situation, decide
-from roles.ecs_release.python.report import (
-    STOPPED_TASKS,
-    Report,
-    event_lines,
-    failures_first,
-    log_tail,
-    newest_task,
-    stopped_tasks,
-    target_lines,
+from roles.ecs_release.python.operation import (
+    Context,
+    Operation,
+    ReleaseError,
+    incarnation,
+    seconds_since,
+    short,
 )
-from roles.ecs_release.python.rollout import Deployment, Judgement, Snapshot, Verdict, Watch
-from roles.ecs_task.python.tasks import OneOff, Runner, Stop, TaskError
+from roles.ecs_release.python.plan import Plan, Revision, Situation, decide
+from roles.ecs_release.python.report import Report, started
+from roles.ecs_release.python.rollout import Deployment, Judgement, Snapshot, Verdict
+from roles.ecs_task.python.tasks import OneOff, Runner, TaskError
 from roles.release_ledger.python.ledger import (
     Event,
     Kind,
-    Ledger,
     Outcome,
     Release,
-    of_service,
     release_id,
-    started_at,
+    rolled_back,
+    serving,
     unfinished,
 )
-
-Say = Callable[[str], None]
 
 PREPARE_COMMAND = ("python", "-m", "settlement.admin", "prepare")
 
 
-class ReleaseError(Exception):
-    """A release failed: what happened and what to do next, in few lines.
+class Releaser(Operation):
+    """Releases one image to one service; ``allow_rolled_back`` also one that was rolled back."""
 
-    ``reason`` is one line, for the ledger; ``evidence`` is what the screen shows of the cause.
-    """
-
-    def __init__(self, message: str, reason: str, evidence: str = "") -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.evidence = evidence
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """Bounds and pace of the waits, in seconds."""
-
-    wait: float
-    rollback_wait: float
-    prepare_wait: float
-    poll: float
-    log_grace: float
-
-
-class Clients(Protocol):
-    """Where AWS clients come from, by boto3's names; each is made when it is first needed."""
-
-    def client(self, service: str) -> Any: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Context:
-    """Everything that stays the same from phase to phase. ``stack`` is the fact ``terraform_stack_outputs``."""
-
-    clients: Clients
-    bucket: str
-    environment: str
-    stack: Mapping[str, Any]
-    settings: Settings
-    image: Image
-    limits: Limits
-    by: str
-    why: str
-    say: Say
-    sleep: Callable[[float], None]
-    retry_command: str
-    logs_command: str
-
-    @property
-    def cluster(self) -> str:
-        return str(self.stack["cluster_name"])
-
-    @property
-    def service(self) -> str:
-        return str(self.stack["service_name"])
-
-    @property
-    def container(self) -> str:
-        return str(self.stack["container_name"])
-
-
-class Releaser:
-    """Releases one image to one service."""
-
-    def __init__(self, context: Context) -> None:
-        self.c = context
-
-    @property
-    def ecs(self) -> Any:
-        return self.c.clients.client("ecs")
-
-    @property
-    def logs(self) -> Any:
-        return self.c.clients.client("logs")
-
-    @cached_property
-    def watch(self) -> Watch:
-        return Watch(
-            self.ecs,
-            self.c.clients.client("elbv2"),
-            cluster=self.c.cluster,
-            service=self.c.service,
-            target_group_arn=str(self.c.stack["target_group_arn"]),
-            say=self.c.say,
-            poll_seconds=self.c.limits.poll,
-            sleep=self.c.sleep,
-        )
-
-    @cached_property
-    def ledger(self) -> Ledger:
-        return Ledger(self.c.clients.client("s3"), self.c.bucket, self.c.environment)
-
-    @cached_property
-    def lock(self) -> LockStore:
-        return LockStore(self.c.clients.client("s3"), self.c.bucket, self.c.environment)
+    def __init__(self, context: Context, settings: Settings, image: Image, *, allow_rolled_back: bool = False) -> None:
+        super().__init__(context)
+        self.settings = settings
+        self.image = image
+        self.allow_rolled_back = allow_rolled_back
 
     # -- settle ------------------------------------------------------------------------------------------------
 
@@ -160,7 +68,7 @@ class Releaser:
             ReleaseError: the deployment in flight did not end in time.
         """
         snapshot = self.watch.snapshot()
-        wanted = canonical(service_definition(self.c.stack, self.c.settings, self.c.image))
+        wanted = canonical(service_definition(self.c.stack, self.settings, self.image))
         primary = snapshot.primary
         if primary.rollout_state == "IN_PROGRESS" and not self._is_to_be_taken_up(primary, wanted, snapshot):
             in_flight = (
@@ -177,17 +85,17 @@ class Releaser:
                     f"Next: look at it with {self.c.logs_command}, then {self.c.retry_command}",
                     f"another deployment was {judgement.reason}",
                 )
-        for release in unfinished(self._releases(snapshot)):
+        for release in unfinished(self.releases(snapshot)):
             outcome, why = _how_it_ended(release, snapshot)
             if outcome is Outcome.SUCCEEDED and self._definition(release.revision) == wanted:
                 continue
             self.c.say(f"{'would settle' if preview else 'settled'} release {release.id}: {outcome}, {why}")
             if not preview:
-                self.ledger.append(self._event_of(release, outcome, why))
+                self.record(release, outcome, why)
 
     def _is_to_be_taken_up(self, primary: Deployment, wanted: Mapping[str, Any], snapshot: Snapshot) -> bool:
         """Whether a deployment in flight is the one wanted now, and not one of a definition that succeeded before."""
-        succeeded = {item.revision for item in self._releases(snapshot) if item.outcome is Outcome.SUCCEEDED}
+        succeeded = {item.revision for item in self.releases(snapshot) if item.outcome is Outcome.SUCCEEDED}
         return primary.revision not in succeeded and self._definition(primary.revision) == wanted
 
     # -- plan --------------------------------------------------------------------------------------------------
@@ -196,8 +104,8 @@ class Releaser:
         """Compare what is wanted with what runs, and say what there is to do."""
         self._check_architecture()
         snapshot = self.watch.snapshot()
-        wanted = service_definition(self.c.stack, self.c.settings, self.c.image)
-        wanted_admin = admin_definition(self.c.stack, self.c.settings, self.c.image)
+        wanted = service_definition(self.c.stack, self.settings, self.image)
+        wanted_admin = admin_definition(self.c.stack, self.settings, self.image)
         primary = replace(snapshot.primary, desired=snapshot.service["desiredCount"])
         situation = Situation(
             wanted=canonical(wanted),
@@ -206,18 +114,39 @@ class Releaser:
             running=Revision(primary.revision, self._definition(primary.revision)),
             latest=self._latest(wanted["family"]),
             latest_admin=self._latest(wanted_admin["family"]),
-            releases=self._releases(snapshot),
-            schema_head=self.c.image.schema_head,
+            releases=self.releases(snapshot),
+            schema_head=self.image.schema_head,
             app_secret_has_value=self._app_secret_has_value(),
             minimum_tasks=int(self.c.stack["scalable_target"]["min_capacity"]),
         )
-        plan = decide(situation, release_id(self.c.image.version, datetime.now(UTC)))
+        plan = decide(situation, release_id(self.image.version, datetime.now(UTC)))
+        if plan.needed and not plan.resumes and not self.allow_rolled_back:
+            self._refuse_rolled_back(situation)
         self._say_plan(plan, situation)
         return plan
 
+    def _refuse_rolled_back(self, situation: Situation) -> None:
+        """What was rolled back does not come back by a routine run.
+
+        Meant is the image where the rollback went to another one, and this very definition in any case.
+        """
+        success = serving(situation.releases)
+        for release in rolled_back(situation.releases):
+            same_image = release.digest == self.image.digest
+            other_serves = success is None or success.digest != self.image.digest
+            if same_image and (other_serves or self._definition(release.revision) == situation.wanted):
+                what = f"{release.version} ({release.revision_name})"
+                raise ReleaseError(
+                    f"{self.c.environment}: {what} is not released again: it was {release.why}. "
+                    f"A routine run does not bring it back; the service was not touched.\n"
+                    f"Next: commit a fix and {self.c.retry_command}; or, to insist: {self.c.retry_command} "
+                    f"ARGS='-e ecs_release_allow_rolled_back=true'",
+                    f"{release.version} was rolled back",
+                )
+
     def _check_architecture(self) -> None:
         """An image for another CPU would only say so as `exec format error`, task after task."""
-        tasks, image = self.c.stack["cpu_architecture"], self.c.image.architecture
+        tasks, image = self.c.stack["cpu_architecture"], self.image.architecture
         if image and image != tasks:
             raise ReleaseError(
                 f"{self.c.environment}: the image is built for {image} and the tasks run on {tasks}. Nothing was "
@@ -226,7 +155,7 @@ class Releaser:
             )
 
     def _say_plan(self, plan: Plan, situation: Situation) -> None:
-        version = self.c.image.version
+        version = self.image.version
         if plan.resumes:
             self.c.say(f"{situation.running.name} ({version}) is what is wanted and unconfirmed: taking it up")
         elif plan.needed:
@@ -240,6 +169,8 @@ class Releaser:
 
     def register(self, plan: Plan, *, preview: bool = False) -> tuple[Plan, bool]:
         """Register what is missing of the two revisions; the plan with their ARNs, and whether one was."""
+        if plan.needed and not preview:
+            self.keep_lock("Nothing was changed.")
         service = self._registered(plan.revision, service_definition, preview)
         admin = self._registered(plan.admin_revision, admin_definition, preview)
         changed = plan.revision is None or plan.admin_revision is None
@@ -252,19 +183,19 @@ class Releaser:
         preview: bool,
     ) -> str | None:
         if revision:
-            self.c.say(f"nothing to register: {_name(revision)} is what is wanted")
+            self.c.say(f"nothing to register: {short(revision)} is what is wanted")
             return revision
-        definition = render(self.c.stack, self.c.settings, self.c.image)
+        definition = render(self.c.stack, self.settings, self.image)
         if preview:
             self.c.say(f"would register a revision of {definition['family']}")
             return None
         arn = self._register(definition)
-        self.c.say(f"registered {_name(arn)}")
+        self.c.say(f"registered {short(arn)}")
         return arn
 
     def _register(self, definition: Mapping[str, Any]) -> str:
         try:
-            answer = self.ecs.register_task_definition(**definition, tags=tags(self.c.image, self.c.environment))
+            answer = self.ecs.register_task_definition(**definition, tags=tags(self.image, self.c.environment))
         except ClientError as error:
             raise ReleaseError(
                 f"{self.c.environment}: ECS refused the task definition of {definition['family']}: {error}",
@@ -286,6 +217,7 @@ class Releaser:
         if preview:
             self.c.say(f"would prepare the database: {plan.prepare}")
             return True
+        self.keep_lock("The database was not touched.")
         self.c.say(f"preparing the database: {plan.prepare}")
         runner = Runner(
             self.ecs,
@@ -307,22 +239,24 @@ class Releaser:
         )
         try:
             for arn in runner.left_running(what):
-                self.c.say(f"an interrupted run left {_name(arn)} running: waiting for it")
+                self.c.say(f"an interrupted run left {short(arn)} running: waiting for it")
                 runner.follow(what.cluster, what.container, arn, self.c.limits.prepare_wait)
             finished = runner.follow(what.cluster, what.container, runner.start(what), self.c.limits.prepare_wait)
         except TaskError as error:
             raise self._prepare_failed(str(error), error.output) from error
         if finished.stop.exit_code != 0:
             raise self._prepare_failed(str(finished.stop), finished.output)
+        if plan.needed:
+            self._append(plan, Outcome.PREPARED)
         return prepare_changed(finished.output)
 
     def _prepare_failed(self, reason: str, output: Sequence[str]) -> ReleaseError:
         report = Report(
-            title=f"{self.c.environment}: preparing the database for {self.c.image.version} failed: {reason}",
+            title=f"{self.c.environment}: preparing the database for {self.image.version} failed: {reason}",
             log_of="the admin task",
             log_lines=list(output)[-20:],
             notes=["The service was not touched."],
-            serving=self._serving_text(self.watch.snapshot()),
+            serving=self.serving_text(self.watch.snapshot()),
             next_command=self.c.retry_command,
         )
         return ReleaseError(report.summary(), f"prepare: {reason}", report.evidence())
@@ -331,10 +265,9 @@ class Releaser:
 
     def begin(self, plan: Plan) -> None:
         """Record that the release begins, before anything that clients could notice."""
-        service = incarnation(self.watch.snapshot().service)
-        self.ledger.append(self._event(plan, service, Outcome.IN_PROGRESS, self.c.why))
+        self._append(plan, Outcome.IN_PROGRESS, self.c.why)
 
-    def update(self, plan: Plan, holder: str | None, *, preview: bool = False) -> bool:
+    def update(self, plan: Plan, *, preview: bool = False) -> bool:
         """Point the service at the revision and see that deployment, and no other, to its end; whether it did.
 
         Raises:
@@ -345,26 +278,23 @@ class Releaser:
             return False
         if preview:
             count = "" if plan.desired_count is None else f" with {plan.desired_count} tasks"
-            target = _name(plan.revision) if plan.revision else "the revision to be registered"
+            target = short(plan.revision) if plan.revision else "the revision to be registered"
             self.c.say(f"would update {self.c.service} to {target}{count} and watch that deployment to its end")
             return True
-        if holder is not None and not self.lock.owned_by(holder):
-            raise ReleaseError(
-                f"{self.c.environment}: this run lost the deployment lock to another flow and stops before it updates "
-                f"the service. Nothing was changed.\nNext: make status ENV={self.c.environment}",
-                "lost the deployment lock",
-            )
-        since = datetime.now(UTC)
         deployment = self._resumed(plan) if plan.resumes else self._start(plan)
-        self.c.say(f"watching {deployment.id} ({deployment.revision_name}), at most {self.c.limits.wait:.0f} s")
-        told: set[str] = set()
-        judgement, snapshot = self.watch.until_done(
-            deployment.id, self.c.limits.wait, lambda: self._tell_stopped(deployment.revision, told)
-        )
-        if judgement.verdict is Verdict.COMPLETED:
-            self.c.say(f"{deployment.revision_name} is the only one that runs")
-            return not plan.resumes
-        raise self._failed(plan, deployment, judgement, snapshot, since)
+        what = f"the release of {self.image.version} ({deployment.revision_name})"
+        self.follow(deployment, what, lambda judgement: self._give_up(plan, deployment, judgement))
+        return not plan.resumes
+
+    def _give_up(self, plan: Plan, deployment: Deployment, judgement: Judgement) -> list[str]:
+        """Make the version before it serve again; what was done."""
+        if judgement.verdict is Verdict.REPLACED:
+            return []
+        if plan.first:
+            return [self.to_zero()]
+        # ECS has rolled back a deployment that it failed itself.
+        ended = [] if judgement.verdict is Verdict.FAILED else [self.stop(plan.previous_revision)]
+        return ended + self.until_back(deployment.revision)
 
     def _resumed(self, plan: Plan) -> Deployment:
         deployment = self.watch.snapshot().deployment(str(plan.deployment))
@@ -376,118 +306,70 @@ class Releaser:
         return deployment
 
     def _start(self, plan: Plan) -> Deployment:
-        request: dict[str, Any] = {
-            "cluster": self.c.cluster,
-            "service": self.c.service,
-            "taskDefinition": plan.revision,
-        }
-        if plan.desired_count is not None:
-            request["desiredCount"] = plan.desired_count
-        if plan.force:
-            request["forceNewDeployment"] = True
-        try:
-            service = self.ecs.update_service(**request)["service"]
-        except ClientError as error:
-            raise ReleaseError(
-                f"{self.c.environment}: ECS refused to update {self.c.service}: {error}\nNext: {self.c.retry_command}",
-                f"ECS refused the update: {error.response['Error']['Message']}",
-            ) from error
-        deployment = Snapshot(service=service, targets={}).primary
-        if deployment.revision != plan.revision:
-            raise ReleaseError(
-                f"{self.c.environment}: ECS took the update but deploys {deployment.revision_name}.\n"
-                f"Next: {self.c.retry_command}",
-                f"ECS deploys {deployment.revision_name}",
-            )
+        """Update the service, holding the lock before and after.
+
+        A rollback may take the lock between the look at it and the update, and find that there is nothing to undo yet.
+        So this run looks again, and then undoes its update itself.
+        """
+        self.keep_lock("The service was not touched.")
+        deployment = self.move(str(plan.revision), desired_count=plan.desired_count, force=plan.force)
+        if self.lost_lock():
+            self._undo(plan)
+            self.keep_lock("Its update was taken back at once.")
         return deployment
 
-    def _tell_stopped(self, revision: str, told: set[str]) -> None:
-        """Say each task of the new revision that failed, once, while the rollout goes on."""
-        for stop in failures_first(self._stopped(revision), STOPPED_TASKS):
-            if stop.task_arn not in told:
-                told.add(stop.task_arn)
-                self.c.say(f"  a new task stopped: {stop.task_id}: {stop}")
-
-    def _stopped(self, revision: str) -> list[Stop]:
-        return stopped_tasks(self.ecs, self.c.cluster, self.c.service, revision, self.c.container)
-
-    def _running(self, revision: str) -> str | None:
-        return newest_task(self.ecs, self.c.cluster, self.c.service, revision)
-
-    def _failed(
-        self, plan: Plan, deployment: Deployment, judgement: Judgement, snapshot: Snapshot, since: datetime
-    ) -> ReleaseError:
-        """Make the old version serve again, then tell what happened."""
-        stops = failures_first(self._stopped(deployment.revision), STOPPED_TASKS)
-        # A task that failed tells most; one that runs and never became healthy, the rest.
-        witness = stops[-1].task_arn if stops else self._running(deployment.revision)
-        lines = log_tail(self.ecs, self.logs, deployment.revision, witness, self.c.container) if witness else []
-        targets = target_lines(self.c.clients.client("elbv2"), str(self.c.stack["target_group_arn"]))
-        notes: list[str] = []
+    def _undo(self, plan: Plan) -> None:
         if plan.first:
-            self.ecs.update_service(cluster=self.c.cluster, service=self.c.service, desiredCount=0)
-            notes.append("This was the first release: there is nothing to return to. The service has zero tasks again.")
-        elif judgement.verdict is Verdict.TIMED_OUT:
-            notes.append(self._stop(deployment, plan.previous_revision))
-        if not plan.first and judgement.verdict is not Verdict.REPLACED:
-            self.c.say("waiting until the version before it serves alone again")
-            returned, snapshot = self.watch.until_quiet(self.c.limits.rollback_wait, than=deployment.revision)
-            if returned.verdict is not Verdict.COMPLETED:
-                notes.append(f"The rollback did not complete: {returned.reason or returned.verdict.name.lower()}.")
+            self.to_zero()
         else:
-            snapshot = self.watch.snapshot()
-        what = f"{self.c.image.version} ({deployment.revision_name})"
-        report = Report(
-            title=f"{self.c.environment}: the release of {what} failed: {judgement.reason}",
-            stopped=stops,
-            log_of=_name(witness) if witness else "",
-            log_lines=lines,
-            targets=targets,
-            events=event_lines(snapshot.service, since - timedelta(seconds=5)),
-            notes=notes,
-            serving=self._serving_text(snapshot),
-            next_command=f"{self.c.logs_command} to read more; after a fix, {self.c.retry_command}",
-        )
-        reason = f"{judgement.reason}{f' ({stops[-1]})' if stops else ''}"
-        return ReleaseError(report.summary(), reason, report.evidence())
-
-    def _stop(self, deployment: Deployment, previous_revision: str) -> str:
-        """End a deployment that ran out of time by rolling it back; what was done.
-
-        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stop-service-deployment.html
-        """
-        ecs = self.ecs
-        in_flight = ecs.list_service_deployments(
-            cluster=self.c.cluster, service=self.c.service, status=["PENDING", "IN_PROGRESS"]
-        )["serviceDeployments"]
-        for item in sorted(in_flight, key=lambda item: item["createdAt"], reverse=True)[:1]:
-            try:
-                ecs.stop_service_deployment(serviceDeploymentArn=item["serviceDeploymentArn"], stopType="ROLLBACK")
-            except ClientError as error:
-                self.c.say(f"ECS would not stop it: {error}")
-            else:
-                return "It ran out of time and was stopped with a rollback."
-        # Refused, or not listed any more: the same by the way that always works.
-        ecs.update_service(cluster=self.c.cluster, service=self.c.service, taskDefinition=previous_revision)
-        return f"It ran out of time; the service was pointed at {_name(previous_revision)} again."
+            self.move(plan.previous_revision)
 
     # -- conclude ----------------------------------------------------------------------------------------------
 
     def succeed(self, plan: Plan, *, preview: bool = False) -> bool:
         """Record the success and set auto scaling's limits; whether the limits were changed."""
         if plan.needed and not preview:
-            service = incarnation(self.watch.snapshot().service)
-            self.ledger.append(self._event(plan, service, Outcome.SUCCEEDED, self.c.why))
-            self.c.say(f"recorded: {self.c.image.version} succeeded")
+            self.keep_lock("The ledger does not call it a success.")
+            self._append(plan, Outcome.SUCCEEDED, self.c.why)
+            self.c.say(f"recorded: {self.image.version} succeeded")
         elif plan.needed:
             self.c.say("would record the release in the ledger")
         return self._set_limits(preview=preview)
 
-    def fail(self, plan: Plan, reason: str) -> None:
-        """Record that the release failed, and why."""
-        if plan.needed:
-            service = incarnation(self.watch.snapshot().service)
-            self.ledger.append(self._event(plan, service, Outcome.FAILED, reason))
+    def fail(self, plan: Plan, reason: str) -> str:
+        """See that the version before it serves, and record why the release failed; what there was to undo.
+
+        There is something to undo when the release came into service and failed later: it answers with the wrong
+        version, or this run could not watch it to its end.
+        """
+        if not plan.needed:
+            return ""
+        undone = "" if self.lost_lock() else self._take_out_of_service(plan)
+        # A rollback that stopped this release has recorded that already, with the name of who did it.
+        if not self.ledger.has_ended(plan.release):
+            self._append(plan, Outcome.FAILED, f"{reason}; {undone}" if undone else reason)
+        return undone
+
+    def _take_out_of_service(self, plan: Plan) -> str:
+        snapshot = self.watch.snapshot()
+        if not plan.revision or snapshot.primary.revision != plan.revision:
+            return ""
+        since = started(self.ecs, self.c.cluster, self.c.service, plan.revision)
+        exposed_until = datetime.now(UTC)
+        self.c.say(f"{short(plan.revision)} is in service and must not be: taking it out")
+        if plan.first:
+            notes = [self.to_zero()]
+        else:
+            back = self.move(plan.previous_revision)
+            judgement, snapshot = self.watch.until_done(back.id, self.c.limits.rollback_wait)
+            exposed_until = datetime.now(UTC)
+            notes = [f"{back.revision_name} ({plan.previous_version}) was put back"]
+            if judgement.verdict is not Verdict.COMPLETED:
+                notes.append(f"that did not complete: {judgement.reason or judgement.verdict.name.lower()}")
+        if since:
+            notes.append(f"it was exposed for at most {(exposed_until - since).total_seconds():.0f} s")
+        notes.append(f"what serves now: {self.serving_text(self.watch.snapshot())}")
+        return "; ".join(notes)
 
     def _set_limits(self, *, preview: bool) -> bool:
         """Register the scalable target's limits if they are not what the outputs say holds now."""
@@ -531,9 +413,6 @@ class Releaser:
             raise
         return Revision(definition["taskDefinitionArn"], canonical(definition))
 
-    def _releases(self, snapshot: Snapshot) -> list[Release]:
-        return of_service(self.ledger.releases(), incarnation(snapshot.service))
-
     def _app_secret_has_value(self) -> bool:
         """Whether a current version exists; the value itself is not read."""
         answer = self.c.clients.client("secretsmanager").describe_secret(
@@ -541,54 +420,26 @@ class Releaser:
         )
         return any("AWSCURRENT" in stages for stages in (answer.get("VersionIdsToStages") or {}).values())
 
-    def _serving_text(self, snapshot: Snapshot) -> str:
-        primary = snapshot.primary
-        known = {release.revision: release.version for release in self._releases(snapshot)}
-        version = known.get(primary.revision, "")
-        if snapshot.service["runningCount"] == 0:
-            return "nothing: no task runs"
-        return f"{primary.revision_name}{f' ({version})' if version else ''}, {primary.running} tasks"
-
-    def _event(self, plan: Plan, service: str, outcome: Outcome, why: str) -> Event:
+    def _append(self, plan: Plan, outcome: Outcome, why: str = "") -> None:
         at = datetime.now(UTC)
-        return Event(
-            release=plan.release,
-            outcome=outcome,
-            kind=Kind.RELEASE,
-            service=service,
-            version=self.c.image.version,
-            digest=self.c.image.digest,
-            revision=str(plan.revision),
-            schema_head=self.c.image.schema_head,
-            by=self.c.by,
-            at=at,
-            why=why,
-            duration_seconds=None if outcome is Outcome.IN_PROGRESS else _duration(plan.release, at),
+        ended = outcome not in (Outcome.IN_PROGRESS, Outcome.PREPARED)
+        self.ledger.append(
+            Event(
+                release=plan.release,
+                outcome=outcome,
+                kind=Kind.RELEASE,
+                service=incarnation(self.watch.snapshot().service),
+                version=self.image.version,
+                digest=self.image.digest,
+                revision=str(plan.revision),
+                schema_head=self.image.schema_head,
+                schema_compatible=self.image.schema_compatible,
+                by=self.c.by,
+                at=at,
+                why=why,
+                duration_seconds=seconds_since(plan.release, at) if ended else None,
+            )
         )
-
-    def _event_of(self, release: Release, outcome: Outcome, why: str) -> Event:
-        return Event(
-            release=release.id,
-            outcome=outcome,
-            kind=release.kind,
-            service=release.service,
-            version=release.version,
-            digest=release.digest,
-            revision=release.revision,
-            schema_head=release.schema_head,
-            by=self.c.by,
-            at=datetime.now(UTC),
-            why=why,
-        )
-
-
-def _duration(release: str, ended: datetime) -> float:
-    return round((ended - started_at(release)).total_seconds(), 1)
-
-
-def incarnation(service: Mapping[str, Any]) -> str:
-    """This very service, not an earlier one of the same name: its ARN and the second of its creation."""
-    return f"{service['serviceArn']}@{service['createdAt'].astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def prepare_changed(output: Sequence[str]) -> bool:
@@ -612,10 +463,6 @@ def _how_it_ended(release: Release, snapshot: Snapshot) -> tuple[Outcome, str]:
         if deployment.revision == release.revision and deployment.rollout_state == "FAILED":
             return Outcome.FAILED, deployment.reason or "ECS gave it up while nobody watched"
     return Outcome.STOPPED, f"interrupted; the service runs {primary.revision_name}"
-
-
-def _name(arn: str) -> str:
-    return arn.rsplit("/", 1)[-1]
 
 
 def _limits(limits: tuple[int, int] | None) -> str:

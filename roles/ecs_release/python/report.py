@@ -66,10 +66,14 @@ def stopped_tasks(ecs: Any, cluster: str, service: str, revision: str, container
     return [how_stopped(task, container) for task in tasks]
 
 
+def failed_by_themselves(stops: Sequence[Stop]) -> list[Stop]:
+    """Tasks that ended, never started or failed a health check; not those that the scheduler scaled in."""
+    return [stop for stop in stops if stop.code != "UserInitiated" and not stop.reason.startswith("Scaling activity")]
+
+
 def failures_first(stops: Sequence[Stop], newest: int) -> list[Stop]:
     """The newest tasks that failed by themselves; those that the scheduler stopped only when there is no other."""
-    failed = [stop for stop in stops if stop.code in ("EssentialContainerExited", "TaskFailedToStart")]
-    return list(failed or stops)[-newest:]
+    return list(failed_by_themselves(stops) or stops)[-newest:]
 
 
 def target_lines(elbv2: Any, target_group_arn: str) -> list[str]:
@@ -101,6 +105,16 @@ def newest_task(ecs: Any, cluster: str, service: str, revision: str) -> str | No
         if task.get("taskDefinitionArn") == revision
     ]
     return str(max(tasks, key=lambda task: str(task.get("createdAt", "")))["taskArn"]) if tasks else None
+
+
+def started(ecs: Any, cluster: str, service: str, revision: str) -> datetime | None:
+    """When the first of a revision's tasks that still run started; None when none does."""
+    times: list[datetime] = [
+        task["startedAt"]
+        for task in describe_tasks(ecs, cluster, list_tasks(ecs, cluster, serviceName=service))
+        if task.get("taskDefinitionArn") == revision and task.get("startedAt")
+    ]
+    return min(times, default=None)
 
 
 def log_tail(ecs: Any, logs: Any, revision: str, task_arn: str, container: str, lines: int = LOG_LINES) -> list[str]:

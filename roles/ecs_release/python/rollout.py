@@ -19,6 +19,8 @@ Say = Callable[[str], None]
 
 #: Say that a silent rollout is still alive at least this often, in seconds.
 SIGN_OF_LIFE_SECONDS = 10.0
+#: How often to count the tasks that failed: ECS's own count starts again with each healthy task.
+COUNT_FAILURES_SECONDS = 5.0
 #: The order in which target states are said; others follow by name.
 TARGET_STATES = ("healthy", "initial", "unhealthy", "draining")
 
@@ -99,6 +101,7 @@ class Verdict(Enum):
     COMPLETED = auto()
     FAILED = auto()
     REPLACED = auto()
+    FLAPPING = auto()
     TIMED_OUT = auto()
 
 
@@ -124,6 +127,16 @@ def judge(snapshot: Snapshot, deployment_id: str) -> Judgement:
     if ours.rollout_state == "COMPLETED" and snapshot.tasks_beside(deployment_id) == 0:
         return Judgement(Verdict.COMPLETED, ours.reason)
     return Judgement(Verdict.WAIT)
+
+
+def flapping_limit(desired: int) -> int:
+    """So many failed tasks are a failure although ECS goes on: two more than the circuit breaker's threshold.
+
+    The circuit breaker starts counting again whenever a task becomes healthy, so that tasks which are healthy and then
+    die, again and again, never trip it: half of the desired tasks, at least 3, at most 200.
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
+    """
+    return min(200, max(3, (desired + 1) // 2)) + 2
 
 
 def progress(snapshot: Snapshot, deployment_id: str) -> str:
@@ -193,21 +206,29 @@ class Watch:
         return Snapshot(service=services[0], targets=states)
 
     def until_done(
-        self,
-        deployment_id: str,
-        limit_seconds: float,
-        on_failed_task: Callable[[], None] = lambda: None,
+        self, deployment_id: str, limit_seconds: float, count_failed: Callable[[], int] = lambda: 0
     ) -> tuple[Judgement, Snapshot]:
-        """Follow one deployment to its end; ``on_failed_task`` is called when ECS counts a failed task more."""
-        failed = 0
+        """Follow one deployment to its end.
+
+        ``count_failed`` gives how many of its tasks failed since it began; it is asked when ECS counts one more, and
+        now and then.
+        """
+        failed, counted_at = 0, self._clock()
 
         def look(snapshot: Snapshot) -> Judgement:
-            nonlocal failed
+            nonlocal failed, counted_at
+            judgement = judge(snapshot, deployment_id)
             ours = snapshot.deployment(deployment_id)
-            if ours and ours.failed > failed:
-                on_failed_task()
-            failed = ours.failed if ours else failed
-            return judge(snapshot, deployment_id)
+            known = ours.failed if ours else failed
+            if known > failed or (self._clock() - counted_at >= COUNT_FAILURES_SECONDS):
+                counted_at = self._clock()
+                count, desired = count_failed(), snapshot.service.get("desiredCount", 0)
+                if judgement.verdict is Verdict.WAIT and count >= flapping_limit(desired):
+                    judgement = Judgement(
+                        Verdict.FLAPPING, f"{count} of its tasks failed, some after they were healthy"
+                    )
+            failed = known
+            return judgement
 
         return self._follow(look, lambda snapshot: progress(snapshot, deployment_id), limit_seconds)
 

@@ -44,6 +44,8 @@ class Outcome(StrEnum):
 
 #: Outcomes that are no end, in the order in which they happen.
 _BEGINNINGS = (Outcome.IN_PROGRESS, Outcome.PREPARED)
+#: Beginnings come first and a rollback last, whatever two clocks say; of the ends between them the newest counts.
+_ORDER = {Outcome.IN_PROGRESS: 0, Outcome.PREPARED: 1, Outcome.ROLLED_BACK: 3}
 
 
 class Kind(StrEnum):
@@ -145,7 +147,8 @@ def started_at(release: str) -> datetime:
 def fold(events: Iterable[Event]) -> list[Release]:
     """Releases, oldest first, each with its last outcome. The order of the events does not matter.
 
-    ``in_progress`` and ``prepared`` never follow an end: when two clocks disagree, the end wins.
+    ``in_progress`` and ``prepared`` never follow an end, and nothing follows ``rolled_back``: when two clocks disagree,
+    or two flows write at once, the later in this order wins.
     """
     by_release: dict[str, list[Event]] = {}
     for event in events:
@@ -154,7 +157,7 @@ def fold(events: Iterable[Event]) -> list[Release]:
 
 
 def _event_order(event: Event) -> tuple[int, datetime]:
-    return (_BEGINNINGS.index(event.outcome) if event.outcome in _BEGINNINGS else len(_BEGINNINGS), event.at)
+    return (_ORDER.get(event.outcome, len(_BEGINNINGS)), event.at)
 
 
 def _release(history: Sequence[Event]) -> Release:

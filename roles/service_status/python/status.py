@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from roles.deploy_lock.python.lock import Lock, LockStore, Machine, State, describe, judge
-from roles.ecs_release.python.release import incarnation
+from roles.ecs_release.python.operation import incarnation
 from roles.ecs_release.python.rollout import Snapshot, Watch
 from roles.ecs_task.python.tasks import describe_tasks, list_tasks
 from roles.release_ledger.python.ledger import (

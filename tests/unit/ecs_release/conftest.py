@@ -15,7 +15,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from roles.ecs_release.python.definition import Image, Settings
-from roles.ecs_release.python.release import Context, Limits, Releaser
+from roles.ecs_release.python.operation import Context, Limits
+from roles.ecs_release.python.release import Releaser
+from roles.ecs_release.python.rollback import Rollback, RollbackPlan
 
 BUCKET = "state-bucket"
 ACCOUNT = "arn:aws:ecs:ap-northeast-2:000000000000"
@@ -83,6 +85,7 @@ class FakeEcs:
     stopped_deployments: list[str] = field(default_factory=list)
     run_exit_code: int = 0
     refuse: dict[str, ClientError] = field(default_factory=dict)
+    deregistered: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         placeholder = self._add({"family": f"{PREFIX}-placeholder", "containerDefinitions": [{"name": "api"}]})
@@ -140,9 +143,9 @@ class FakeEcs:
             self.rollout.pop(0)(self)
         return {"services": [copy.deepcopy(self.service)]}
 
-    def register_task_definition(self, *, tags: list[dict[str, str]], **definition: Any) -> dict[str, Any]:
+    def register_task_definition(self, **definition: Any) -> dict[str, Any]:
         self._may("RegisterTaskDefinition")
-        arn = self._add({**definition, "tags": tags})
+        arn = self._add(definition)
         return {"taskDefinition": self._returned(arn)}
 
     def describe_task_definition(self, *, taskDefinition: str) -> dict[str, Any]:
@@ -221,7 +224,8 @@ class FakeEcs:
         """As ECS returns it: with read-only fields and defaults added."""
         definition = copy.deepcopy(self.definitions[arn])
         definition.pop("tags", None)
-        definition.update(taskDefinitionArn=arn, revision=int(arn.rsplit(":", 1)[-1]), status="ACTIVE")
+        definition.update(taskDefinitionArn=arn, revision=int(arn.rsplit(":", 1)[-1]))
+        definition["status"] = "INACTIVE" if arn in self.deregistered else "ACTIVE"
         definition.update(compatibilities=["EC2", "FARGATE"], placementConstraints=[], registeredAt=CREATED)
         for container in definition["containerDefinitions"]:
             container.setdefault("cpu", 0)
@@ -303,6 +307,19 @@ class FakeSecrets:
 
 
 @dataclass
+class FakeRegistry:
+    """A registry that holds every image but those that are gone."""
+
+    gone: set[str] = field(default_factory=set)
+
+    def describe_images(self, *, repositoryName: str, imageIds: list[dict[str, str]], **_: Any) -> dict[str, Any]:
+        assert repositoryName == "settlement"
+        if imageIds[0]["imageDigest"] in self.gone:
+            raise client_error("DescribeImages", "not there", "ImageNotFoundException")
+        return {"imageDetails": [{}]}
+
+
+@dataclass
 class World:
     """Everything that a release meets; it is also where the clients come from."""
 
@@ -311,6 +328,7 @@ class World:
     logs: FakeLogs = field(default_factory=FakeLogs)
     autoscaling: FakeAutoscaling = field(default_factory=FakeAutoscaling)
     secrets: FakeSecrets = field(default_factory=FakeSecrets)
+    registry: FakeRegistry = field(default_factory=FakeRegistry)
     said: list[str] = field(default_factory=list)
     load_balancer: FakeLoadBalancer = field(init=False)
 
@@ -325,11 +343,28 @@ class World:
             "secretsmanager": self.secrets,
             "application-autoscaling": self.autoscaling,
             "s3": self.s3,
+            "ecr": self.registry,
         }[service]
 
     @property
     def text(self) -> str:
         return "\n".join(self.said)
+
+    def context(self, *, wait: float = 60, holder: str | None = None) -> Context:
+        return Context(
+            clients=self,
+            bucket=BUCKET,
+            environment="test",
+            stack=STACK,
+            limits=Limits(wait=wait, rollback_wait=1, prepare_wait=5, poll=0, log_grace=0),
+            holder=holder,
+            by="ann@laptop",
+            why="test",
+            say=self.said.append,
+            sleep=lambda _: None,
+            retry_command="make deploy ENV=test",
+            logs_command="make logs ENV=test",
+        )
 
     def releaser(
         self,
@@ -337,39 +372,44 @@ class World:
         *,
         environment: dict[str, str] | None = None,
         schema_head: str | None = "0001",
-        wait: float = 60,
+        schema_compatible: list[str] | None = None,
         memory: int = 512,
         architecture: str | None = None,
+        allow_rolled_back: bool = False,
+        **context: Any,
     ) -> Releaser:
         return Releaser(
-            Context(
-                clients=self,
-                bucket=BUCKET,
-                environment="test",
-                stack=STACK,
-                settings=Settings(
-                    cpu=256,
-                    memory=memory,
-                    environment=environment or {"LOG_LEVEL": "INFO"},
-                    secrets={"DATABASE_USER": "username", "OTHER": "arn:other"},
-                    admin_environment={},
-                ),
-                image=Image(
-                    version=version,
-                    digest=f"sha256:{version}",
-                    reference=f"registry/settlement@sha256:{version}",
-                    schema_head=schema_head,
-                    architecture=architecture,
-                ),
-                limits=Limits(wait=wait, rollback_wait=1, prepare_wait=5, poll=0, log_grace=0),
-                by="ann@laptop",
-                why="test",
-                say=self.said.append,
-                sleep=lambda _: None,
-                retry_command="make deploy ENV=test",
-                logs_command="make logs ENV=test",
-            )
+            self.context(**context),
+            Settings(
+                cpu=256,
+                memory=memory,
+                environment=environment or {"LOG_LEVEL": "INFO"},
+                secrets={"DATABASE_USER": "username", "OTHER": "arn:other"},
+                admin_environment={},
+            ),
+            Image(
+                version=version,
+                digest=f"sha256:{version}",
+                reference=f"registry/settlement@sha256:{version}",
+                schema_head=schema_head,
+                schema_compatible=schema_compatible,
+                architecture=architecture,
+            ),
+            allow_rolled_back=allow_rolled_back,
         )
+
+    def rollback(self, **context: Any) -> Rollback:
+        return Rollback(self.context(**context))
+
+    def rolled_back(self, to: str = "", **context: Any) -> RollbackPlan:
+        """A whole rollback that goes well."""
+        rollback = self.rollback(**context)
+        plan = rollback.plan(to)
+        if plan.needed:
+            self.ecs.rollout = [lambda _: None, FakeEcs.complete]
+        rollback.update(plan)
+        rollback.succeed(plan)
+        return plan
 
     def released(self, version: str = "aaa", **changes: Any) -> None:
         """A whole release that goes well."""
@@ -381,7 +421,7 @@ class World:
         releaser.prepare(plan)
         if plan.needed and not plan.resumes:
             self.ecs.rollout = [lambda _: None, FakeEcs.complete]
-        releaser.update(plan, None)
+        releaser.update(plan)
         releaser.succeed(plan)
         self.said.clear()
 

@@ -9,8 +9,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from roles.deploy_lock.python.lock import Lock
+from roles.ecs_release.python.operation import ReleaseError, incarnation
 from roles.ecs_release.python.plan import Plan
-from roles.ecs_release.python.release import ReleaseError, Releaser, incarnation, prepare_changed
+from roles.ecs_release.python.release import Releaser, prepare_changed
 from roles.ecs_release.python.report import Report, event_lines, target_lines
 from roles.release_ledger.python.ledger import Ledger, Outcome, Release
 
@@ -38,7 +39,7 @@ def nothing(ecs: FakeEcs) -> None:
 
 def bring_into_service(releaser: Releaser, plan: Plan) -> None:
     releaser.prepare(plan)
-    releaser.update(plan, None)
+    releaser.update(plan)
 
 
 def failing(releaser: Releaser) -> tuple[ReleaseError, Plan]:
@@ -119,7 +120,7 @@ def test_a_second_run_changes_nothing(world: World) -> None:
     assert not plan.needed
     assert not registered
     assert not releaser.prepare(plan)
-    assert not releaser.update(plan, None)
+    assert not releaser.update(plan)
     assert not releaser.succeed(plan)
     assert len(world.ecs.updates) == 1
     assert len(ledger(world)) == 1
@@ -215,7 +216,8 @@ def test_a_wait_that_times_out_stops_its_deployment_with_a_rollback(world: World
     ]
     failure, _ = failing(world.releaser("slow", wait=-1))
     assert world.ecs.stopped_deployments == ["arn:ours"]
-    assert "It ran out of time and was stopped with a rollback." in str(failure)
+    assert "not done within -1 s" in str(failure)
+    assert "It was stopped with a rollback." in str(failure)
     assert "What serves now: settlement-test:1 (aaa)" in str(failure)
 
 
@@ -248,8 +250,8 @@ def test_a_deployment_that_cannot_be_stopped_is_replaced_by_the_version_before(w
     releaser = world.releaser("slow", wait=-1)
     plan = planned(releaser)
     world.ecs.rollout = [nothing] * 2 + [lambda ecs: ecs.complete()]
-    with pytest.raises(ReleaseError, match=r"the service was pointed at settlement-test:1 again"):
-        releaser.update(plan, None)
+    with pytest.raises(ReleaseError, match=r"The service was pointed at settlement-test:1 again"):
+        releaser.update(plan)
     assert world.ecs.updates[-1]["taskDefinition"] == first
 
 
@@ -311,21 +313,108 @@ def test_an_update_that_deploys_something_else_is_a_failure(world: World) -> Non
     answer = {"service": world.ecs.service}
     world.ecs.update_service = lambda **_: answer  # type: ignore[method-assign]
     with pytest.raises(ReleaseError, match="ECS took the update but deploys settlement-test:1"):
-        releaser.update(plan, None)
+        releaser.update(plan)
 
 
-def test_a_release_that_lost_the_lock_stops_before_the_service(world: World) -> None:
+def locked(holder: str, **changes: Any) -> Lock:
+    now = datetime.now(UTC)
+    values = {"machine": "m", "pid": 1, "owner": "bob@desk", "purpose": "Rollback", "started": now, "heartbeat": now}
+    return Lock(holder=holder, **(values | changes))
+
+
+def test_a_release_that_lost_the_lock_stops_before_the_service_and_says_who_has_it(world: World) -> None:
+    world.released("aaa")
+    releaser = world.releaser("bbb", holder="me")
+    releaser.lock.swap(locked("me"), None)
+    plan = planned(releaser)
+    releaser.lock.swap(locked("other"), releaser.lock.read()[1])
+    with pytest.raises(ReleaseError, match="it was taken by bob@desk, for Rollback"):
+        releaser.update(plan)
+    assert len(world.ecs.updates) == 1
+
+
+def test_an_update_that_crossed_a_rollback_is_taken_back(world: World) -> None:
+    """The rollback took the lock after the last look at it, and saw a service that was not updated yet."""
+    world.released("aaa")
+    first = world.ecs.primary["taskDefinition"]
+    releaser = world.releaser("bbb", holder="me")
+    releaser.lock.swap(locked("me"), None)
+    plan = planned(releaser)
+    update_service = world.ecs.update_service
+
+    def crossing(**request: Any) -> dict[str, Any]:
+        if len(world.ecs.updates) == 1:
+            releaser.lock.swap(locked("other"), releaser.lock.read()[1])
+        return update_service(**request)
+
+    world.ecs.update_service = crossing  # type: ignore[method-assign]
+    with pytest.raises(ReleaseError, match="Its update was taken back at once"):
+        releaser.update(plan)
+    assert world.ecs.primary["taskDefinition"] == first
+
+
+def test_a_release_that_was_stopped_is_not_a_success(world: World) -> None:
+    world.released("aaa")
+    releaser = world.releaser("bbb", holder="me")
+    releaser.lock.swap(locked("me"), None)
+    plan = planned(releaser)
+    releaser.begin(plan)
+    world.ecs.rollout = [lambda ecs: ecs.complete()]
+    releaser.update(plan)
+    releaser.lock.swap(locked("other"), releaser.lock.read()[1])
+    with pytest.raises(ReleaseError, match="lost the deployment lock"):
+        releaser.succeed(plan)
+    assert releaser.fail(plan, "stopped") == ""
+    assert len(world.ecs.updates) == 2
+
+
+def test_tasks_that_are_healthy_and_die_again_and_again_fail_the_release(world: World) -> None:
+    """ECS counts from zero after each healthy task: its circuit breaker never trips."""
+    world.released("aaa")
+    world.ecs.service_deployments = [{"serviceDeploymentArn": "arn:ours", "createdAt": datetime.now(UTC)}]
+
+    def dies(ecs: FakeEcs) -> None:
+        ecs.fail_task()
+
+    def lives(ecs: FakeEcs) -> None:
+        ecs.primary["failedTasks"] = 0
+
+    world.ecs.rollout = [nothing] * 4 + [dies, lives] * 9
+    failure, _ = failing(world.releaser("flapping"))
+    assert "5 of its tasks failed, some after they were healthy" in str(failure)
+    assert world.ecs.stopped_deployments == ["arn:ours"]
+    assert "What serves now: settlement-test:1 (aaa)" in str(failure)
+
+
+def test_a_version_that_answers_wrongly_is_taken_out_of_service(world: World) -> None:
     world.released("aaa")
     releaser = world.releaser("bbb")
     plan = planned(releaser)
-    now = datetime.now(UTC)
-    lock = Lock(holder="other", machine="m", pid=1, owner="o", purpose="rollback", started=now, heartbeat=now)
-    releaser.lock.swap(lock, None)
-    with pytest.raises(ReleaseError, match="lost the deployment lock"):
-        releaser.update(plan, "me")
-    assert len(world.ecs.updates) == 1
+    releaser.begin(plan)
     world.ecs.rollout = [lambda ecs: ecs.complete()]
-    assert releaser.update(plan, "other")
+    releaser.update(plan)
+    world.ecs.tasks["arn:task/1"] = {
+        "taskArn": "arn:task/1",
+        "taskDefinitionArn": plan.revision,
+        "lastStatus": "RUNNING",
+        "startedAt": datetime.now(UTC) - timedelta(seconds=40),
+    }
+    world.ecs.rollout = [nothing, nothing, lambda ecs: ecs.complete()]
+    undone = releaser.fail(plan, "answers with the wrong version")
+    assert "settlement-test:1 (aaa) was put back" in undone
+    assert "exposed for at most 40 s" in undone
+    assert outcomes(world)[-1] == ("bbb", Outcome.FAILED)
+    assert ledger(world)[-1].why == f"answers with the wrong version; {undone}"
+
+
+def test_a_first_release_that_answers_wrongly_leaves_zero_tasks(world: World) -> None:
+    releaser = world.releaser("aaa")
+    plan = planned(releaser)
+    releaser.begin(plan)
+    world.ecs.rollout = [lambda ecs: ecs.complete()]
+    releaser.update(plan)
+    assert "zero tasks" in releaser.fail(plan, "wrong")
+    assert world.ecs.service["desiredCount"] == 0
 
 
 # -- interrupted runs -------------------------------------------------------------------------------------------------
@@ -337,7 +426,7 @@ def interrupted(world: World, version: str, *, updated: bool = True) -> None:
     plan = planned(releaser)
     releaser.begin(plan)
     if updated:
-        releaser._start(plan)
+        releaser.move(str(plan.revision))
 
 
 def test_an_identical_revision_left_behind_is_used_again(world: World) -> None:
@@ -359,7 +448,7 @@ def test_the_same_release_again_is_taken_up_where_it_is(world: World, completed:
     plan = planned(releaser)
     assert plan.resumes
     world.ecs.rollout = [nothing, lambda ecs: ecs.complete()]
-    assert not releaser.update(plan, None)
+    assert not releaser.update(plan)
     releaser.succeed(plan)
     assert len(world.ecs.updates) == 2
     assert outcomes(world) == [("aaa", Outcome.SUCCEEDED), ("bbb", Outcome.SUCCEEDED)]
@@ -373,7 +462,7 @@ def test_a_deployment_that_vanishes_before_it_is_taken_up_is_said(world: World) 
     world.ecs.roll_back()
     world.ecs.service["deployments"].pop()
     with pytest.raises(ReleaseError, match="is gone"):
-        releaser.update(plan, None)
+        releaser.update(plan)
 
 
 def test_another_release_waits_for_the_one_in_flight_and_settles_it(world: World) -> None:
@@ -414,16 +503,15 @@ def test_a_foreign_deployment_that_does_not_end_stops_the_release(world: World) 
 
 
 def test_a_success_that_was_never_recorded_is_verified_and_recorded(world: World) -> None:
-    """The verification failed last time; the definition runs, and the next run takes it up."""
+    """The flow died between the update and the ledger; the definition runs, and the next run takes it up."""
     world.released("aaa")
     releaser = world.releaser("bbb")
     plan = planned(releaser)
     releaser.begin(plan)
     world.ecs.rollout = [lambda ecs: ecs.complete()]
-    releaser.update(plan, None)
-    releaser.fail(plan, "answers with the wrong version")
+    releaser.update(plan)
     world.released("bbb")
-    assert outcomes(world) == [("aaa", Outcome.SUCCEEDED), ("bbb", Outcome.FAILED), ("bbb", Outcome.SUCCEEDED)]
+    assert outcomes(world) == [("aaa", Outcome.SUCCEEDED), ("bbb", Outcome.SUCCEEDED)]
     assert len(world.ecs.updates) == 2
 
 
@@ -464,7 +552,7 @@ def test_a_preview_says_everything_and_does_nothing(world: World) -> None:
     plan, registered = releaser.register(plan, preview=True)
     assert registered
     assert releaser.prepare(plan, preview=True)
-    assert releaser.update(plan, "me", preview=True)
+    assert releaser.update(plan, preview=True)
     assert releaser.succeed(plan, preview=True)
     for line in (
         "would register a revision of settlement-test",
@@ -495,7 +583,7 @@ def test_a_preview_names_the_revision_that_exists(world: World) -> None:
     world.released("aaa")
     interrupted(world, "bbb", updated=False)
     releaser = world.releaser("bbb")
-    releaser.update(releaser.plan(), None, preview=True)
+    releaser.update(releaser.plan(), preview=True)
     assert "would update settlement-test to settlement-test:2 and watch" in world.text
 
 

@@ -12,6 +12,7 @@ from roles.ecs_release.python.rollout import (
     Snapshot,
     Verdict,
     Watch,
+    flapping_limit,
     judge,
     progress,
 )
@@ -126,15 +127,24 @@ def test_a_line_for_each_change_and_a_sign_of_life() -> None:
     assert [line.split()[0] for line in said] == ["0.0", "10.0", "20.0", "25.0"]
 
 
-def test_failed_tasks_are_told_as_they_come() -> None:
+def test_failed_tasks_are_counted_as_they_come() -> None:
     def seen(failed: int, state: str = "IN_PROGRESS") -> list[dict[str, Any]]:
         return [deployment("2", state, "PRIMARY", failedTasks=failed)]
 
     calls: list[int] = []
     script = Script(seen(0), seen(1), seen(1), seen(3), seen(3, "FAILED"))
-    judgement, _ = watch(script, []).until_done("2", 100, lambda: calls.append(1))
+    judgement, _ = watch(script, []).until_done("2", 100, lambda: calls.append(1) or 0)  # type: ignore[func-returns-value]
     assert judgement.verdict is Verdict.FAILED
     assert len(calls) == 2
+
+
+def test_more_failed_tasks_than_the_circuit_breaker_takes_are_a_failure() -> None:
+    """ECS's own count starts again with each healthy task, so ours is asked now and then."""
+    counts = iter([1, 3, 4, 5])
+    script = Script([deployment("2", "IN_PROGRESS", "PRIMARY")])
+    judgement, _ = watch(script, []).until_done("2", 100, lambda: next(counts))
+    assert judgement.verdict is Verdict.FLAPPING
+    assert [flapping_limit(desired) for desired in (0, 2, 10, 1000)] == [5, 5, 7, 202]
 
 
 def test_the_wait_is_bounded() -> None:

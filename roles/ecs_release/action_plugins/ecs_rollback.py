@@ -1,0 +1,120 @@
+"""One phase of a rollback of the ECS service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from roles.ecs_release.python import action
+from roles.ecs_release.python.rollback import Rollback, RollbackPlan
+
+DOCUMENTATION = """
+---
+action: ecs_rollback
+short_description: One phase of a rollback of the ECS service
+description:
+  - C(plan) chooses the release to put back, refuses what cannot work and says what is possible, and records what is
+    undone. C(update) points the service at that release's task definition and watches that deployment to its end.
+    C(succeed) and C(fail) record how it ended.
+  - In check mode C(plan) says where it would go, or refuses, and touches nothing.
+options:
+  phase:
+    description: Which one.
+    required: true
+    choices: [plan, update, succeed, fail]
+    type: str
+  to:
+    description: >-
+      For the phase C(plan), a git hash, a revision (C(7) or C(family:7)) or steps (C(-2), C(2 steps)); empty undoes the
+      newest thing.
+    default: ""
+    type: str
+  stack:
+    description: The fact C(terraform_stack_outputs).
+    required: true
+    type: dict
+  plan:
+    description: What the phase C(plan) returned as C(plan).
+    default: {}
+    type: dict
+  limits:
+    description: wait, rollback_wait, prepare_wait, poll, log_grace; all in seconds.
+    required: true
+    type: dict
+  bucket:
+    description: The state bucket, in which ledger and lock live.
+    required: true
+    type: str
+  environment_name:
+    description: The environment.
+    required: true
+    type: str
+  requires_lock:
+    description: Whether this run has to hold the deployment lock.
+    default: true
+    type: bool
+  why:
+    description: Why, for the ledger; for the phase C(fail), why it failed.
+    default: ""
+    type: str
+"""
+
+EXAMPLES = """
+- name: Put the release before this one back
+  ecs_rollback:
+    phase: plan
+    stack: "{{ terraform_stack_outputs }}"
+    limits: {wait: 600, rollback_wait: 300, prepare_wait: 600, poll: 0.4, log_grace: 3}
+    bucket: settlement-terraform-000000000000-ap-northeast-2
+    environment_name: local
+"""
+
+RETURN = """
+plan:
+  description: What is put back, with version, digest, image and revision.
+  type: dict
+  returned: always
+reason:
+  description: Why the phase failed, in one line.
+  type: str
+  returned: on failure
+"""
+
+ARGUMENTS: dict[str, Any] = {
+    "phase": {"type": "str", "required": True, "choices": ["plan", "update", "succeed", "fail"]},
+    "to": {"type": "str", "default": ""},
+    **action.ARGUMENTS,
+}
+
+
+class ActionModule(ActionBase):
+    """See DOCUMENTATION."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, args = self.validate_argument_spec(ARGUMENTS)
+        with action.failing_cleanly(f"{args['environment_name']}: rollback: {args['phase']}"):
+            phase: Callable[[Rollback, dict[str, Any]], dict[str, Any]] = getattr(self, f"_{args['phase']}")
+            return result | {"plan": args["plan"]} | phase(Rollback(action.context(self, args)), args)
+
+    def _plan(self, rollback: Rollback, args: dict[str, Any]) -> dict[str, Any]:
+        return {"changed": False, "plan": rollback.plan(args["to"].strip(), preview=self._task.check_mode).to_fact()}
+
+    def _update(self, rollback: Rollback, args: dict[str, Any]) -> dict[str, Any]:
+        plan = RollbackPlan.from_fact(args["plan"])
+        return {"changed": plan.needed if self._task.check_mode else rollback.update(plan)}
+
+    def _succeed(self, rollback: Rollback, args: dict[str, Any]) -> dict[str, Any]:
+        if not self._task.check_mode:
+            rollback.succeed(RollbackPlan.from_fact(args["plan"]))
+        return {"changed": False}
+
+    def _fail(self, rollback: Rollback, args: dict[str, Any]) -> dict[str, Any]:
+        if args["plan"]:
+            rollback.fail(RollbackPlan.from_fact(args["plan"]), args["why"])
+        return {"changed": False}

@@ -1,0 +1,76 @@
+"""What the role's two actions share: how an action becomes a `Context`, and its errors a failed task."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.utils.display import Display
+from botocore.exceptions import BotoCoreError, ClientError
+
+from roles.aws_session.python.session import action_environment, aws_session
+from roles.deploy_lock.python.lock import LockError, Machine, holder_of
+from roles.ecs_release.python.operation import Context, Limits, ReleaseError
+from roles.ecs_release.python.rollout import ServiceError
+from roles.ecs_task.python.alive import sleep_with_parent
+from roles.release_ledger.python.ledger import LedgerError, actor
+
+if TYPE_CHECKING:
+    from ansible.plugins.action import ActionBase
+
+#: The arguments that both actions take.
+ARGUMENTS: dict[str, Any] = {
+    "stack": {"type": "dict", "required": True},
+    "plan": {"type": "dict", "default": {}},
+    "limits": {
+        "type": "dict",
+        "required": True,
+        "options": {
+            name: {"type": "float", "required": True}
+            for name in ("wait", "rollback_wait", "prepare_wait", "poll", "log_grace")
+        },
+    },
+    "bucket": {"type": "str", "required": True},
+    "environment_name": {"type": "str", "required": True},
+    "requires_lock": {"type": "bool", "default": True},
+    "why": {"type": "str", "default": ""},
+}
+
+
+def context(action: ActionBase, args: Mapping[str, Any]) -> Context:
+    """The context of an action with these arguments."""
+    environment = str(args["environment_name"])
+    needs_lock = args["requires_lock"] and not action._task.check_mode
+    return Context(
+        clients=aws_session(action_environment(action), str(args["stack"]["region"])),
+        bucket=args["bucket"],
+        environment=environment,
+        stack=args["stack"],
+        limits=Limits(**args["limits"]),
+        # The worker that runs this action is a child of ansible-playbook, which holds the lock.
+        holder=holder_of(Machine.this(), os.getppid()) if needs_lock else None,
+        by=actor(os.environ, getpass.getuser(), socket.gethostname()),
+        why=args["why"],
+        say=Display().display,
+        sleep=sleep_with_parent(),
+        retry_command=f"make deploy ENV={environment}",
+        logs_command=f"make logs ENV={environment}",
+    )
+
+
+@contextmanager
+def failing_cleanly(what: str) -> Iterator[None]:
+    """Errors as a failed task with the reason for the ledger, the evidence on the screen."""
+    try:
+        yield
+    except ReleaseError as error:
+        if error.evidence:
+            Display().display(error.evidence, color="red")
+        raise AnsibleActionFail(str(error), result={"reason": error.reason}) from error
+    except (ServiceError, LedgerError, LockError, ClientError, BotoCoreError) as error:
+        raise AnsibleActionFail(f"{what}: {error}", result={"reason": str(error)}) from error

@@ -1,0 +1,329 @@
+"""What a release and a rollback share: one ECS service, its ledger and its lock; moving it and watching it move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any, Protocol
+
+from botocore.exceptions import ClientError
+
+from roles.deploy_lock.python.lock import LockStore
+from roles.ecs_release.python.report import (
+    STOPPED_TASKS,
+    Report,
+    event_lines,
+    failed_by_themselves,
+    failures_first,
+    log_tail,
+    newest_task,
+    stopped_tasks,
+    target_lines,
+)
+from roles.ecs_release.python.rollout import Deployment, Judgement, Snapshot, Verdict, Watch
+from roles.ecs_task.python.tasks import Stop
+from roles.release_ledger.python.ledger import Event, Ledger, Outcome, Release, of_service, started_at
+
+Say = Callable[[str], None]
+
+
+class ReleaseError(Exception):
+    """A release or a rollback failed: what happened and what to do next, in few lines.
+
+    ``reason`` is one line, for the ledger; ``evidence`` is what the screen shows of the cause.
+    """
+
+    def __init__(self, message: str, reason: str, evidence: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.evidence = evidence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Bounds and pace of the waits, in seconds."""
+
+    wait: float
+    rollback_wait: float
+    prepare_wait: float
+    poll: float
+    log_grace: float
+
+
+class Clients(Protocol):
+    """Where AWS clients come from, by boto3's names; each is made when it is first needed."""
+
+    def client(self, service: str) -> Any: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Everything that stays the same from phase to phase.
+
+    ``stack`` is the fact ``terraform_stack_outputs``; ``holder`` names this run for the deployment lock, None where it
+    needs none.
+    """
+
+    clients: Clients
+    bucket: str
+    environment: str
+    stack: Mapping[str, Any]
+    limits: Limits
+    holder: str | None
+    by: str
+    why: str
+    say: Say
+    sleep: Callable[[float], None]
+    retry_command: str
+    logs_command: str
+
+    @property
+    def cluster(self) -> str:
+        return str(self.stack["cluster_name"])
+
+    @property
+    def service(self) -> str:
+        return str(self.stack["service_name"])
+
+    @property
+    def container(self) -> str:
+        return str(self.stack["container_name"])
+
+
+class Operation:
+    """One service that is to run another revision."""
+
+    def __init__(self, context: Context) -> None:
+        self.c = context
+
+    @property
+    def ecs(self) -> Any:
+        return self.c.clients.client("ecs")
+
+    @property
+    def logs(self) -> Any:
+        return self.c.clients.client("logs")
+
+    @cached_property
+    def watch(self) -> Watch:
+        return Watch(
+            self.ecs,
+            self.c.clients.client("elbv2"),
+            cluster=self.c.cluster,
+            service=self.c.service,
+            target_group_arn=str(self.c.stack["target_group_arn"]),
+            say=self.c.say,
+            poll_seconds=self.c.limits.poll,
+            sleep=self.c.sleep,
+        )
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.c.clients.client("s3"), self.c.bucket, self.c.environment)
+
+    @cached_property
+    def lock(self) -> LockStore:
+        return LockStore(self.c.clients.client("s3"), self.c.bucket, self.c.environment)
+
+    # -- the lock ----------------------------------------------------------------------------------------------
+
+    def lost_lock(self) -> str:
+        """Who took the lock from this run; empty while it has it, or needs none."""
+        return self.lock.loss(self.c.holder) if self.c.holder else ""
+
+    def keep_lock(self, done: str) -> None:
+        """Stop here if another flow has taken the lock; ``done`` says what was done until now.
+
+        Raises:
+            ReleaseError: it has.
+        """
+        if lost := self.lost_lock():
+            raise ReleaseError(
+                f"{self.c.environment}: this run was stopped: it lost the deployment lock, {lost}. {done}\n"
+                f"Next: make status ENV={self.c.environment}",
+                f"stopped: lost the deployment lock, {lost}",
+            )
+
+    # -- moving ------------------------------------------------------------------------------------------------
+
+    def move(self, revision: str, *, desired_count: int | None = None, force: bool = False) -> Deployment:
+        """Point the service at a revision; the deployment that this started.
+
+        Raises:
+            ReleaseError: ECS refused, or deploys something else.
+        """
+        request: dict[str, Any] = {"cluster": self.c.cluster, "service": self.c.service, "taskDefinition": revision}
+        if desired_count is not None:
+            request["desiredCount"] = desired_count
+        if force:
+            request["forceNewDeployment"] = True
+        try:
+            service = self.ecs.update_service(**request)["service"]
+        except ClientError as error:
+            raise ReleaseError(
+                f"{self.c.environment}: ECS refused to update {self.c.service}: {error}\nNext: {self.c.retry_command}",
+                f"ECS refused the update: {error.response['Error']['Message']}",
+            ) from error
+        deployment = Snapshot(service=service, targets={}).primary
+        if deployment.revision != revision:
+            raise ReleaseError(
+                f"{self.c.environment}: ECS took the update but deploys {deployment.revision_name}.\n"
+                f"Next: {self.c.retry_command}",
+                f"ECS deploys {deployment.revision_name}",
+            )
+        return deployment
+
+    def follow(self, deployment: Deployment, what: str, give_up: Callable[[Judgement], list[str]]) -> None:
+        """See this deployment, and no other, to its end.
+
+        ``give_up`` is called when it failed, and says what it did about the service.
+
+        Raises:
+            ReleaseError: anything but success, with a report of why and of what serves now.
+        """
+        since = datetime.now(UTC)
+        self.c.say(f"watching {deployment.id} ({deployment.revision_name}), at most {self.c.limits.wait:.0f} s")
+        before = {stop.task_arn for stop in failed_by_themselves(self._stopped(deployment.revision))}
+        told: set[str] = set()
+
+        def count_failed() -> int:
+            """Say each task of the deployment that failed, once, while the rollout goes on; how many did."""
+            stops = failed_by_themselves(self._stopped(deployment.revision))
+            new = [stop for stop in stops if stop.task_arn not in before | told]
+            for stop in new[-STOPPED_TASKS:]:
+                self.c.say(f"  a new task stopped: {stop.task_id}: {stop}")
+            told.update(stop.task_arn for stop in new)
+            return len(told)
+
+        judgement, _ = self.watch.until_done(deployment.id, self.c.limits.wait, count_failed)
+        if judgement.verdict is Verdict.COMPLETED:
+            self.c.say(f"{deployment.revision_name} is the only one that runs")
+            return
+        raise self._failed(deployment, what, judgement, give_up, since)
+
+    def _stopped(self, revision: str) -> list[Stop]:
+        return stopped_tasks(self.ecs, self.c.cluster, self.c.service, revision, self.c.container)
+
+    def _failed(
+        self,
+        deployment: Deployment,
+        what: str,
+        judgement: Judgement,
+        give_up: Callable[[Judgement], list[str]],
+        since: datetime,
+    ) -> ReleaseError:
+        """Gather the evidence while it is there, see to the service, then tell what happened."""
+        stops = failures_first(self._stopped(deployment.revision), STOPPED_TASKS)
+        # A task that failed tells most; one that runs and never became healthy, the rest.
+        witness = (
+            stops[-1].task_arn if stops else newest_task(self.ecs, self.c.cluster, self.c.service, deployment.revision)
+        )
+        lines = log_tail(self.ecs, self.logs, deployment.revision, witness, self.c.container) if witness else []
+        targets = target_lines(self.c.clients.client("elbv2"), str(self.c.stack["target_group_arn"]))
+        reason = judgement.reason
+        if judgement.verdict is Verdict.REPLACED and (lost := self.lost_lock()):
+            reason = f"stopped: {lost}; {reason}"
+        notes = give_up(judgement)
+        snapshot = self.watch.snapshot()
+        report = Report(
+            title=f"{self.c.environment}: {what} failed: {reason}",
+            stopped=stops,
+            log_of=short(witness) if witness else "",
+            log_lines=lines,
+            targets=targets,
+            events=event_lines(snapshot.service, since - timedelta(seconds=5)),
+            notes=notes,
+            serving=self.serving_text(snapshot),
+            next_command=f"{self.c.logs_command} to read more; after a fix, {self.c.retry_command}",
+        )
+        return ReleaseError(report.summary(), f"{reason}{f' ({stops[-1]})' if stops else ''}", report.evidence())
+
+    def to_zero(self) -> str:
+        """Leave no task of a first release that failed; what was done."""
+        self.ecs.update_service(cluster=self.c.cluster, service=self.c.service, desiredCount=0)
+        return "This was the first release: there is nothing to return to. The service has zero tasks again."
+
+    def until_back(self, bad_revision: str) -> list[str]:
+        """Wait until another revision than this serves alone; a note when that did not come to pass."""
+        self.c.say("waiting until the version before it serves alone again")
+        returned, _ = self.watch.until_quiet(self.c.limits.rollback_wait, than=bad_revision)
+        if returned.verdict is Verdict.COMPLETED:
+            return []
+        return [f"The rollback did not complete: {returned.reason or returned.verdict.name.lower()}."]
+
+    def stop(self, back_to: str) -> str:
+        """End the deployment in flight by rolling it back; what was done.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stop-service-deployment.html
+        """
+        ecs = self.ecs
+        in_flight = ecs.list_service_deployments(
+            cluster=self.c.cluster, service=self.c.service, status=["PENDING", "IN_PROGRESS"]
+        )["serviceDeployments"]
+        for item in sorted(in_flight, key=lambda item: item["createdAt"], reverse=True)[:1]:
+            try:
+                ecs.stop_service_deployment(serviceDeploymentArn=item["serviceDeploymentArn"], stopType="ROLLBACK")
+            except ClientError as error:
+                self.c.say(f"ECS would not stop it: {error}")
+            else:
+                return "It was stopped with a rollback."
+        # Refused, or not listed any more: the same by the way that always works.
+        ecs.update_service(cluster=self.c.cluster, service=self.c.service, taskDefinition=back_to)
+        return f"The service was pointed at {short(back_to)} again."
+
+    # -- what is known -----------------------------------------------------------------------------------------
+
+    def releases(self, snapshot: Snapshot) -> list[Release]:
+        """The ledger of this incarnation of the service, oldest first."""
+        return of_service(self.ledger.releases(), incarnation(snapshot.service))
+
+    def serving_text(self, snapshot: Snapshot) -> str:
+        """What serves, for people."""
+        primary = snapshot.primary
+        known = {release.revision: release.version for release in self.releases(snapshot)}
+        version = known.get(primary.revision, "")
+        if snapshot.service["runningCount"] == 0:
+            return "nothing: no task runs"
+        return f"{primary.revision_name}{f' ({version})' if version else ''}, {primary.running} tasks"
+
+    def record(self, release: Release, outcome: Outcome, why: str) -> None:
+        """Record what became of a release that another run began."""
+        self.ledger.append(
+            Event(
+                release=release.id,
+                outcome=outcome,
+                kind=release.kind,
+                service=release.service,
+                version=release.version,
+                digest=release.digest,
+                revision=release.revision,
+                schema_head=release.schema_head,
+                schema_compatible=release.schema_compatible,
+                restores=release.restores,
+                by=self.c.by,
+                at=datetime.now(UTC),
+                why=why,
+            )
+        )
+
+
+def incarnation(service: Mapping[str, Any]) -> str:
+    """This very service, not an earlier one of the same name: its ARN and the second of its creation."""
+    return f"{service['serviceArn']}@{service['createdAt'].astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def seconds_since(release: str, ended: datetime) -> float:
+    """How long a release of this identifier took until ``ended``, in seconds."""
+    return round((ended - started_at(release)).total_seconds(), 1)
+
+
+def short(arn: str) -> str:
+    """``family:7`` of a task definition's ARN, the id of a task's."""
+    return arn.rsplit("/", 1)[-1]
+
+
+def versions(releases: Sequence[Release]) -> str:
+    """Releases for people: ``0123456789ab (family:7), …``."""
+    return ", ".join(f"{release.version} ({release.revision_name})" for release in releases)
