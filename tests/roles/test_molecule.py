@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
+BASE = REPOSITORY / "tests/molecule/base.yml"
 SCENARIOS = sorted(REPOSITORY.glob("roles/*/molecule/*/molecule.yml"))
 
 
@@ -17,7 +18,7 @@ def test_scenario(scenario: Path) -> None:
     role = scenario.parents[2]
     environment = {**os.environ, "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(
-        ["molecule", "test", "--scenario-name", scenario.parent.name],
+        ["molecule", "--base-config", str(BASE), "test", "--scenario-name", scenario.parent.name],
         cwd=role,
         env=environment,
         capture_output=True,

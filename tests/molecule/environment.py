@@ -1,15 +1,26 @@
-"""Make what Terraform would have made, and write its outputs: ``environment.py <outputs.json> <public url>``."""
+"""Make what Terraform would have made, and write its outputs.
+
+Usage: ``environment.py <empty or serving> <outputs.json> <public url>``; ``serving`` goes on to a first release of two
+tasks, with its entry in the ledger.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import boto3
 
-PATH, PUBLIC_URL = sys.argv[1:]
+from roles.ecs_release.python.release import incarnation
+from roles.release_ledger.python.ledger import Event, Ledger, Outcome, release_id
+
+SERVICE, PATH, PUBLIC_URL = sys.argv[1:]
 NAME, ACCOUNT, REGION = "settlement-molecule", "000000000000", "ap-northeast-2"
+VERSION, DIGEST = "0123456789ab", "sha256:" + "1".rjust(64, "0")
 
 s3, ecs, elbv2, logs, secrets, iam = (
     boto3.client(name) for name in ("s3", "ecs", "elbv2", "logs", "secretsmanager", "iam")
@@ -77,4 +88,53 @@ outputs = {
     },
     "cpu_architecture": "X86_64",
 }
+
+
+def register(family: str) -> str:
+    log = {"awslogs-group": f"/ecs/{NAME}", "awslogs-region": REGION, "awslogs-stream-prefix": "api"}
+    answer = ecs.register_task_definition(
+        family=family,
+        containerDefinitions=[
+            {
+                "name": "api",
+                "image": f"registry/settlement@{DIGEST}",
+                "logConfiguration": {"logDriver": "awslogs", "options": log},
+            }
+        ],
+        tags=[{"key": "version", "value": VERSION}],
+    )
+    return str(answer["taskDefinition"]["taskDefinitionArn"])
+
+
+def service() -> dict[str, Any]:
+    found: dict[str, Any] = ecs.describe_services(cluster=NAME, services=[NAME])["services"][0]
+    return found
+
+
+def serve() -> None:
+    """A first release: two tasks, recorded as a success."""
+    register(f"{NAME}-admin")
+    revision = register(NAME)
+    ecs.update_service(cluster=NAME, service=NAME, taskDefinition=revision, desiredCount=2)
+    deadline = time.monotonic() + 30
+    while service()["deployments"][0]["rolloutState"] != "COMPLETED":
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the first release did not complete: {service()['deployments']}")
+        time.sleep(0.1)
+    now = datetime.now(UTC)
+    event = Event(
+        release=release_id(VERSION, now),
+        outcome=Outcome.SUCCEEDED,
+        service=incarnation(service()),
+        version=VERSION,
+        digest=DIGEST,
+        revision=revision,
+        by="molecule",
+        at=now,
+    )
+    Ledger(s3, "state", "molecule").append(event)
+
+
+if SERVICE == "serving":
+    serve()
 Path(PATH).write_text(json.dumps(outputs))

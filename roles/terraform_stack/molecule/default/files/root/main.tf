@@ -1,0 +1,29 @@
+# Built-in resources only: no provider has to be loaded, and what the role does is the same.
+terraform {
+  required_version = ">= 1.11"
+
+  backend "s3" {
+    use_lockfile   = true
+    use_path_style = true
+  }
+}
+
+variable "name" {
+  description = "Another name is another resource."
+  type        = string
+}
+
+variable "size" {
+  description = "Changes in place."
+  type        = number
+}
+
+resource "terraform_data" "database" {
+  input            = var.size
+  triggers_replace = var.name
+}
+
+output "database" {
+  description = "What was made."
+  value       = { name = terraform_data.database.triggers_replace, size = terraform_data.database.output }
+}

@@ -1,0 +1,130 @@
+"""AWS without containers: the emulator, ECS tasks that need no engine, and the application that they would be.
+
+MiniStack without an engine marks tasks RUNNING when they are asked for. Here
+
+- a one-off task is its command, run on this machine in `image/`: its output is its log, its exit code its own,
+- a task of the service whose environment has ``BROKEN`` stops with exit code 3, so that the circuit breaker sees it,
+- ``/version`` and ``/readyz`` answer as the definition that PRIMARY runs would, for the verification,
+- Application Auto Scaling is moto's.
+
+Usage: ``emulator.py <port of the API> <port of Application Auto Scaling, or 0> <port of the application>``
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+API_PORT, AUTOSCALING_PORT, APP_PORT = sys.argv[1:]
+os.environ |= {
+    "GATEWAY_PORT": API_PORT,
+    "BIND_HOST": "127.0.0.1",
+    "DOCKER_HOST": "unix:///nonexistent",
+    "MINISTACK_REGION": "ap-northeast-2",
+}
+
+from ministack.app import main  # noqa: E402 - reads its environment when it is imported
+from ministack.core.responses import request_scope  # noqa: E402
+from ministack.services import cloudwatch_logs, ecs  # noqa: E402
+
+from roles.ecs_task.python.tasks import log_stream  # noqa: E402
+
+ACCOUNT, REGION = "000000000000", "ap-northeast-2"
+IMAGE = Path(__file__).parent / "image"
+run_task = ecs._run_task
+
+
+def run_task_without_container(data: dict[str, Any]) -> Any:
+    """RunTask, and then what the container would have come to."""
+    answer = run_task(data)
+    definition = ecs._task_defs.get(ecs._resolve_td_key(data["taskDefinition"])) or {"containerDefinitions": []}
+    of_service = str(data.get("group", "")).startswith("service:")
+    for task in json.loads(answer[2]).get("tasks", []):
+        arn = task["taskArn"]
+        if not of_service:
+            override = (task["overrides"].get("containerOverrides") or [{}])[0]
+            threading.Thread(target=_execute, args=(arn, definition, override), daemon=True).start()
+        elif _is_broken(definition):
+            ecs._tasks[arn]["lastStatus"] = "PENDING"
+            threading.Timer(0.2, _end, (arn, 3)).start()
+    return answer
+
+
+def _is_broken(definition: dict[str, Any]) -> bool:
+    containers = definition["containerDefinitions"]
+    return any(item["name"] == "BROKEN" for container in containers for item in container.get("environment", []))
+
+
+def _execute(arn: str, definition: dict[str, Any], override: dict[str, Any]) -> None:
+    """Run a one-off task's command until it ends or the task is stopped; keep its log where awslogs would."""
+    environment = {item["name"]: item["value"] for item in override.get("environment", [])}
+    command = [sys.executable if word == "python" else word for word in override["command"]]
+    process = subprocess.Popen(
+        command,
+        cwd=IMAGE,
+        env={"PATH": os.environ["PATH"], **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    while process.poll() is None:
+        if ecs._tasks[arn]["lastStatus"] == "STOPPED":
+            process.kill()
+        time.sleep(0.05)
+    output = process.communicate()[0].splitlines()
+    stream = log_stream(definition, definition["containerDefinitions"][0]["name"], arn)
+    if stream:
+        where = {"logGroupName": stream.group, "logStreamName": stream.stream}
+        with request_scope(ACCOUNT, REGION):
+            cloudwatch_logs._create_log_stream(where)
+            cloudwatch_logs._put_log_events({**where, "logEvents": [{"message": line} for line in output]})
+    _end(arn, process.returncode)
+
+
+def _end(arn: str, exit_code: int) -> None:
+    with request_scope(ACCOUNT, REGION):
+        reason = "Essential container in task exited"
+        ecs._mark_task_stopped(arn, ecs._tasks[arn], reason, "EssentialContainerExited", exit_code=exit_code)
+
+
+class Application(BaseHTTPRequestHandler):
+    """What the tasks of the only service would answer."""
+
+    def do_GET(self) -> None:
+        with request_scope(ACCOUNT, REGION):
+            service = next(iter(ecs._services.values()))
+            definition = ecs._task_defs[ecs._resolve_td_key(service["taskDefinition"])]
+            tags = {tag["key"]: tag["value"] for tag in ecs._tags.get(definition["taskDefinitionArn"], [])}
+        body = {"git_hash": tags.get("version"), "task_definition_revision": definition["revision"]}
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet."""
+
+
+def serve_autoscaling(port: int) -> None:
+    """moto's, which costs two seconds to import, without its check of the ECS service that it does not know."""
+    from moto.applicationautoscaling.models import ApplicationAutoscalingBackend
+    from moto.server import ThreadedMotoServer
+
+    ApplicationAutoscalingBackend._ecs_service_exists_for_target = lambda *_: True  # type: ignore[method-assign]
+    ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False).start()
+
+
+ecs._run_task = run_task_without_container
+ecs._ACTION_MAP["RunTask"] = run_task_without_container
+if int(AUTOSCALING_PORT):
+    serve_autoscaling(int(AUTOSCALING_PORT))
+application = ThreadingHTTPServer(("127.0.0.1", int(APP_PORT)), Application)
+threading.Thread(target=application.serve_forever, daemon=True).start()
+sys.argv = sys.argv[:1]
+main()

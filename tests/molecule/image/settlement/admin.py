@@ -1,0 +1,3 @@
+"""What the image of these scenarios has for `python -m settlement.admin prepare`."""
+
+print('{"changed": true}')
