@@ -113,3 +113,10 @@ module "autoscaling" {
   min_tasks    = var.service_min_tasks
   max_tasks    = var.service_max_tasks
 }
+
+module "notifications" {
+  source = "./modules/notifications"
+
+  name                        = local.name
+  secret_recovery_window_days = var.secret_recovery_window_days
+}

@@ -136,3 +136,8 @@ output "scalable_target" {
   description = "The service as Application Auto Scaling names it, and the limits that a release sets."
   value       = module.autoscaling.scalable_target
 }
+
+output "slack_webhook_secret_arn" {
+  description = "Secret with the URL of Slack's incoming webhook; without a value nothing is sent."
+  value       = module.notifications.slack_webhook_secret_arn
+}

@@ -52,6 +52,11 @@ run "defaults" {
     )
     error_message = "Where the service is."
   }
+
+  assert {
+    condition     = output.slack_webhook_secret_arn == "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:mock"
+    error_message = "Where the notifications find Slack."
+  }
 }
 
 run "https_by_zone_and_name" {
