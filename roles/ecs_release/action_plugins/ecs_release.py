@@ -67,6 +67,10 @@ options:
     description: Whether the update needs this run to hold the deployment lock.
     default: true
     type: bool
+  notification_log:
+    description: One line for each message to Slack, what came of it.
+    required: true
+    type: path
   why:
     description: Why this is released, for the ledger; for the phase C(fail), why it failed.
     default: ""
@@ -83,6 +87,7 @@ EXAMPLES = """
     limits: {wait: 600, rollback_wait: 300, prepare_wait: 600, poll: 0.4, log_grace: 3}
     bucket: settlement-terraform-000000000000-ap-northeast-2
     environment_name: local
+    notification_log: .local/local/notifications.log
 """
 
 RETURN = """

@@ -55,6 +55,10 @@ options:
     description: Whether this run has to hold the deployment lock.
     default: true
     type: bool
+  notification_log:
+    description: One line for each message to Slack, what came of it.
+    required: true
+    type: path
   why:
     description: Why, for the ledger; for the phase C(fail), why it failed.
     default: ""
@@ -69,6 +73,7 @@ EXAMPLES = """
     limits: {wait: 600, rollback_wait: 300, prepare_wait: 600, poll: 0.4, log_grace: 3}
     bucket: settlement-terraform-000000000000-ap-northeast-2
     environment_name: local
+    notification_log: .local/local/notifications.log
 """
 
 RETURN = """

@@ -18,6 +18,7 @@ from roles.deploy_lock.python.lock import LockError, Machine, holder_of
 from roles.ecs_release.python.operation import Context, Limits, ReleaseError
 from roles.ecs_release.python.rollout import ServiceError
 from roles.ecs_task.python.alive import sleep_with_parent
+from roles.notification.python.slack import Assignment, Notifier
 from roles.release_ledger.python.ledger import LedgerError, actor
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ ARGUMENTS: dict[str, Any] = {
     "bucket": {"type": "str", "required": True},
     "environment_name": {"type": "str", "required": True},
     "requires_lock": {"type": "bool", "default": True},
+    "notification_log": {"type": "path", "required": True},
     "why": {"type": "str", "default": ""},
 }
 
@@ -46,8 +48,10 @@ def context(action: ActionBase, args: Mapping[str, Any]) -> Context:
     """The context of an action with these arguments."""
     environment = str(args["environment_name"])
     needs_lock = args["requires_lock"] and not action._task.check_mode
+    region, webhook = str(args["stack"]["region"]), str(args["stack"].get("slack_webhook_secret_arn") or "")
+    notifier = Notifier(Assignment(secret_arn=webhook, region=region, log=args["notification_log"]))
     return Context(
-        clients=aws_session(action_environment(action), str(args["stack"]["region"])),
+        clients=aws_session(action_environment(action), region),
         bucket=args["bucket"],
         environment=environment,
         stack=args["stack"],
@@ -57,6 +61,7 @@ def context(action: ActionBase, args: Mapping[str, Any]) -> Context:
         by=actor(os.environ, getpass.getuser(), socket.gethostname()),
         why=args["why"],
         say=Display().display,
+        notify=notifier.send,
         sleep=sleep_with_parent(),
         retry_command=f"make deploy ENV={environment}",
         logs_command=f"make logs ENV={environment}",

@@ -24,6 +24,7 @@ from roles.ecs_release.python.report import (
 )
 from roles.ecs_release.python.rollout import Deployment, Judgement, Snapshot, Verdict, Watch
 from roles.ecs_task.python.tasks import Stop
+from roles.notification.python.slack import Message, Subject
 from roles.release_ledger.python.ledger import Event, Ledger, Outcome, Release, of_service, started_at
 
 Say = Callable[[str], None]
@@ -63,7 +64,7 @@ class Context:
     """Everything that stays the same from phase to phase.
 
     ``stack`` is the fact ``terraform_stack_outputs``; ``holder`` names this run for the deployment lock, None where it
-    needs none.
+    needs none; ``say`` tells the screen, ``notify`` people elsewhere.
     """
 
     clients: Clients
@@ -75,6 +76,7 @@ class Context:
     by: str
     why: str
     say: Say
+    notify: Callable[[Message], None]
     sleep: Callable[[float], None]
     retry_command: str
     logs_command: str
@@ -287,6 +289,16 @@ class Operation:
         if snapshot.service["runningCount"] == 0:
             return "nothing: no task runs"
         return f"{primary.revision_name}{f' ({version})' if version else ''}, {primary.running} tasks"
+
+    def subject(self, version: str, revision: str) -> Subject:
+        """What messages about a version have in common."""
+        return Subject(
+            environment=self.c.environment,
+            version=version,
+            revision=revision,
+            by=self.c.by,
+            url=str(self.c.stack.get("public_url", "")),
+        )
 
     def record(self, release: Release, outcome: Outcome, why: str) -> None:
         """Record what became of a release that another run began."""

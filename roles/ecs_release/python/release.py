@@ -34,6 +34,7 @@ from roles.ecs_release.python.plan import Plan, Revision, Situation, decide
 from roles.ecs_release.python.report import Report, started
 from roles.ecs_release.python.rollout import Deployment, Judgement, Snapshot, Verdict
 from roles.ecs_task.python.tasks import OneOff, Runner, TaskError
+from roles.notification.python import slack
 from roles.release_ledger.python.ledger import (
     Event,
     Kind,
@@ -266,6 +267,7 @@ class Releaser(Operation):
     def begin(self, plan: Plan) -> None:
         """Record that the release begins, before anything that clients could notice."""
         self._append(plan, Outcome.IN_PROGRESS, self.c.why)
+        self.c.notify(slack.started(self._subject(plan), reason=self.c.why))
 
     def update(self, plan: Plan, *, preview: bool = False) -> bool:
         """Point the service at the revision and see that deployment, and no other, to its end; whether it did.
@@ -332,6 +334,8 @@ class Releaser(Operation):
             self.keep_lock("The ledger does not call it a success.")
             self._append(plan, Outcome.SUCCEEDED, self.c.why)
             self.c.say(f"recorded: {self.image.version} succeeded")
+            seconds = seconds_since(plan.release, datetime.now(UTC))
+            self.c.notify(slack.succeeded(self._subject(plan), seconds=seconds))
         elif plan.needed:
             self.c.say("would record the release in the ledger")
         return self._set_limits(preview=preview)
@@ -345,9 +349,15 @@ class Releaser(Operation):
         if not plan.needed:
             return ""
         undone = "" if self.lost_lock() else self._take_out_of_service(plan)
+        why = f"{reason}; {undone}" if undone else reason
+        subject, seconds = self._subject(plan), seconds_since(plan.release, datetime.now(UTC))
+        next_command = f"make status ENV={self.c.environment}"
         # A rollback that stopped this release has recorded that already, with the name of who did it.
-        if not self.ledger.has_ended(plan.release):
-            self._append(plan, Outcome.FAILED, f"{reason}; {undone}" if undone else reason)
+        if self.ledger.has_ended(plan.release):
+            self.c.notify(slack.stopped(subject, reason=why, next_command=next_command, seconds=seconds))
+        else:
+            self._append(plan, Outcome.FAILED, why)
+            self.c.notify(slack.failed(subject, reason=why, next_command=next_command, seconds=seconds))
         return undone
 
     def _take_out_of_service(self, plan: Plan) -> str:
@@ -419,6 +429,9 @@ class Releaser(Operation):
             SecretId=self.c.stack["app_database_secret_arn"]
         )
         return any("AWSCURRENT" in stages for stages in (answer.get("VersionIdsToStages") or {}).values())
+
+    def _subject(self, plan: Plan) -> slack.Subject:
+        return self.subject(self.image.version, str(plan.revision))
 
     def _append(self, plan: Plan, outcome: Outcome, why: str = "") -> None:
         at = datetime.now(UTC)

@@ -24,6 +24,7 @@ from roles.ecs_release.python.operation import (
     versions,
 )
 from roles.ecs_release.python.rollout import Deployment, Judgement, Snapshot, Verdict
+from roles.notification.python import slack
 from roles.release_ledger.python.ledger import (
     Event,
     Kind,
@@ -124,7 +125,10 @@ def forbidding_contract(releases: Sequence[Release], target: Release) -> Release
 
 @dataclass(frozen=True, kw_only=True)
 class RollbackPlan:
-    """What to do; ``needed`` is False when the target, the release that is to be put back, is what serves already."""
+    """What to do; ``needed`` is False when the target, the release that is to be put back, is what serves already.
+
+    ``previous`` is the version that was in service, or the revision where the ledger does not know it.
+    """
 
     release: str
     needed: bool
@@ -134,6 +138,7 @@ class RollbackPlan:
     revision: str
     image: str
     schema_head: str | None
+    previous: str
 
     def to_fact(self) -> dict[str, Any]:
         return asdict(self)
@@ -174,6 +179,10 @@ class Rollback(Operation):
             revision=primary.revision if in_service else target.revision,
             image=image,
             schema_head=target.schema_head,
+            previous=next(
+                (item.version for item in reversed(releases) if item.revision == primary.revision),
+                primary.revision_name,
+            ),
         )
         self._say_plan(plan, primary, stopped, preview)
         if not preview:
@@ -310,11 +319,17 @@ class Rollback(Operation):
         if plan.needed:
             self._append(plan, self.watch.snapshot(), Outcome.SUCCEEDED, self.c.why)
             self.c.say(f"recorded: rolled back to {plan.version}")
+            seconds = seconds_since(plan.release, datetime.now(UTC))
+            subject = self.subject(plan.version, plan.revision)
+            self.c.notify(slack.rolled_back(subject, from_version=plan.previous, reason=self.c.why, seconds=seconds))
 
     def fail(self, plan: RollbackPlan, reason: str) -> None:
         """Record that the rollback did not succeed, and why."""
         if plan.needed and not self.ledger.has_ended(plan.release):
             self._append(plan, self.watch.snapshot(), Outcome.FAILED, reason)
+            next_command = f"make status ENV={self.c.environment}"
+            subject = self.subject(plan.version, plan.revision)
+            self.c.notify(slack.failed(subject, reason=f"rollback: {reason}", next_command=next_command))
 
     def _append(self, plan: RollbackPlan, snapshot: Snapshot, outcome: Outcome, why: str) -> None:
         at = datetime.now(UTC)

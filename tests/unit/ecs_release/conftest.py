@@ -330,6 +330,7 @@ class World:
     secrets: FakeSecrets = field(default_factory=FakeSecrets)
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     said: list[str] = field(default_factory=list)
+    notified: list[str] = field(default_factory=list)
     load_balancer: FakeLoadBalancer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -361,6 +362,7 @@ class World:
             by="ann@laptop",
             why="test",
             say=self.said.append,
+            notify=lambda message: self.notified.append(message.summary),
             sleep=lambda _: None,
             retry_command="make deploy ENV=test",
             logs_command="make logs ENV=test",

@@ -417,6 +417,28 @@ def test_a_first_release_that_answers_wrongly_leaves_zero_tasks(world: World) ->
     assert world.ecs.service["desiredCount"] == 0
 
 
+def test_people_elsewhere_hear_of_it(world: World) -> None:
+    world.released("aaa")
+    world.ecs.rollout = [nothing] * 4 + [lambda ecs: ecs.roll_back(), nothing, lambda ecs: ecs.complete()]
+    failing(world.releaser("bad"))
+    assert [line.rstrip(" 0.s") for line in world.notified] == [
+        "test: release of aaa started",
+        "test: release of aaa succeeded in",
+        "test: release of bad started",
+        "test: release of bad failed after",
+    ]
+    releaser = world.releaser("ccc")
+    plan = planned(releaser)
+    releaser.begin(plan)
+    releaser.move(str(plan.revision))
+    world.rolled_back()
+    releaser.fail(plan, "stopped")
+    assert [line.rstrip(" 0.s") for line in world.notified[-2:]] == [
+        "test: release of ccc started",
+        "test: release of ccc was stopped after",
+    ]
+
+
 # -- interrupted runs -------------------------------------------------------------------------------------------------
 
 

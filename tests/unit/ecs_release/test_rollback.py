@@ -72,6 +72,11 @@ def test_the_ledger_tells_who_took_what_out_of_service(three: World) -> None:
     assert undone.why == "rolled back to bbbb by ann@laptop"
 
 
+def test_people_elsewhere_hear_who_did_it(three: World) -> None:
+    three.rolled_back()
+    assert three.notified[-1].startswith("test: rolled back by ann@laptop from cccc to bbbb in")
+
+
 def test_nothing_is_registered_migrated_or_scaled(three: World) -> None:
     definitions, runs, limits = len(three.ecs.definitions), len(three.ecs.runs), three.autoscaling.limits
     three.ecs.service["desiredCount"] = 3
