@@ -164,9 +164,7 @@ class Rollback(Operation):
         stopped = held.stopped_release if held else ""
         try:
             target = choose(releases, primary, wanted, stopped_release=bool(stopped))
-            definition = self._definition(target)
-            image = self._image(target, definition)
-            self._check_schema(releases, target)
+            definition, image = self._usable(releases, target)
         except Refusal as refusal:
             raise self._refused(str(refusal), releases) from None
         in_service = primary.revision == self._revision(releases, target)
@@ -193,6 +191,27 @@ class Rollback(Operation):
             if plan.needed:
                 self._append(plan, snapshot, Outcome.IN_PROGRESS, self.c.why)
         return plan
+
+    def _usable(self, releases: Sequence[Release], target: Release) -> tuple[dict[str, Any], str]:
+        """The target's task definition and image.
+
+        Raises:
+            Refusal: one of them is gone, or its code cannot work with today's schema.
+        """
+        if contract := forbidding_contract(releases, target):
+            raise Refusal(
+                f"{versions([target])} needs the schema {target.schema_head}, and {contract.version} has since run a "
+                f"contract migration (schema {contract.schema_head}) that it cannot work with."
+            )
+        definition = self._definition(target)
+        return definition, self._image(target, definition)
+
+    def _is_usable(self, releases: Sequence[Release], target: Release) -> bool:
+        try:
+            self._usable(releases, target)
+        except Refusal:
+            return False
+        return True
 
     def _definition(self, target: Release) -> dict[str, Any]:
         try:
@@ -231,16 +250,9 @@ class Rollback(Operation):
             self.c.say(f"whether the registry holds {reference} is not known: {error}")
         return reference
 
-    def _check_schema(self, releases: Sequence[Release], target: Release) -> None:
-        if contract := forbidding_contract(releases, target):
-            raise Refusal(
-                f"{versions([target])} needs the schema {target.schema_head}, and {contract.version} has since run a "
-                f"contract migration (schema {contract.schema_head}) that it cannot work with."
-            )
-
     def _refused(self, why: str, releases: Sequence[Release]) -> ReleaseError:
         current = serving(releases)
-        possible = [item for item in earlier_successes(releases) if not forbidding_contract(releases, item)][:SHOWN]
+        possible = [item for item in earlier_successes(releases)[:SHOWN] if self._is_usable(releases, item)]
         environment = self.c.environment
         lines = [f"{environment}: {why} Nothing was changed."]
         if current:

@@ -433,8 +433,9 @@ def test_people_elsewhere_hear_of_it(world: World) -> None:
     releaser.move(str(plan.revision))
     world.rolled_back()
     releaser.fail(plan, "stopped")
-    assert [line.rstrip(" 0.s") for line in world.notified[-2:]] == [
+    assert [line.rstrip(" 0.s") for line in world.notified[-3:]] == [
         "test: release of ccc started",
+        "test: rolled back by ann@laptop from ccc to aaa in",
         "test: release of ccc was stopped after",
     ]
 

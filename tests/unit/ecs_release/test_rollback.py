@@ -224,8 +224,9 @@ def test_before_the_first_success_there_is_nothing_to_go_back_to(world: World) -
 
 def test_an_image_that_is_gone_is_refused(three: World) -> None:
     three.registry.gone.add("sha256:bbbb")
-    with pytest.raises(ReleaseError, match=r"The image of bbbb \(settlement-test:2\) is gone from the registry"):
+    with pytest.raises(ReleaseError, match=r"The image of bbbb \(settlement-test:2\) is gone") as refusal:
         three.rollback().plan()
+    assert "Possible, newest first: aaaa (settlement-test:1)." in str(refusal.value)
 
 
 def test_who_may_not_look_into_the_registry_may_still_roll_back(three: World) -> None:
