@@ -188,16 +188,21 @@ class LockStore:
         Raises:
             LockHeld: another flow has it.
         """
+        dead: Lock | None = None
         for _ in range(SWAP_ATTEMPTS):
             current, etag = self.read()
             state = judge(current, machine, mine.holder, mine.started, stale_after)
+            if current and etag and current == mine:
+                # Our own write, whose answer was lost: its repetition by the client then met "precondition failed".
+                return Acquired(mine, etag, dead)
             if current and etag and state is State.OURS:
                 return Acquired(current, etag)
             if current and state is State.HELD:
                 raise LockHeld(current)
+            dead = current if state is State.DEAD else None
             written = self.swap(mine, etag)
             if written:
-                return Acquired(mine, written, current if state is State.DEAD else None)
+                return Acquired(mine, written, dead)
         raise LockError(f"s3://{self.bucket}/{self.key} changes too often to be taken")
 
     def release(self, holder: str | None, now: datetime) -> Lock | None:
