@@ -196,12 +196,17 @@ class LockStore:
         Raises:
             LockHeld: another flow has it.
         """
+        dead: Lock | None = None
+        preempted: Lock | None = None
         for _ in range(SWAP_ATTEMPTS):
             current, etag = self.read()
             state = judge(current, machine, mine.holder, mine.started, stale_after)
+            if current and etag and current == mine:
+                # Our own write, whose answer was lost: its repetition by the client then met "precondition failed".
+                return Acquired(mine, etag, dead, preempted)
             if current and etag and state is State.OURS:
                 return Acquired(current, etag)
-            taken_over = current if state is State.DEAD else None
+            dead = current if state is State.DEAD else None
             preempted = current if state is State.HELD else None
             if preempted and not (preempt and preempted.preemptible):
                 raise LockHeld(preempted)
@@ -209,7 +214,7 @@ class LockStore:
                 mine = replace(mine, stopped_release=describe(preempted, mine.started))
             written = self.swap(mine, etag)
             if written:
-                return Acquired(mine, written, taken_over, preempted)
+                return Acquired(mine, written, dead, preempted)
         raise LockError(f"s3://{self.bucket}/{self.key} changes too often to be taken")
 
     def release(self, holder: str | None, now: datetime) -> Lock | None:

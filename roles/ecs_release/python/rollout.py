@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
+from roles.aws_session.python.patience import Patience
+
 Say = Callable[[str], None]
 
 #: Say that a silent rollout is still alive at least this often, in seconds.
@@ -252,9 +254,18 @@ class Watch:
         started = self._clock()
         said_at = started
         said = ""
-        while True:
+        patience = Patience(self._say)
+
+        def look_once() -> tuple[Snapshot, Judgement]:
             snapshot = self.snapshot()
-            judgement = look(snapshot)
+            return snapshot, look(snapshot)
+
+        while True:
+            seen = patience.look(look_once)
+            if seen is None:
+                self._sleep(self._poll_seconds)
+                continue
+            snapshot, judgement = seen
             line = line_of(snapshot)
             now = self._clock()
             if line != said or now - said_at >= SIGN_OF_LIFE_SECONDS:

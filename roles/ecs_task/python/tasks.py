@@ -12,6 +12,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from roles.aws_session.python.patience import Patience
+
 #: DescribeTasks takes at most 100 tasks: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html
 DESCRIBE_BATCH = 100
 #: Say that a silent task is still alive at least this often, in seconds.
@@ -250,13 +252,17 @@ class Runner:
         output: list[str] = []
         started = quiet_since = self._clock()
         status = ""
+        patience = Patience(self._say)
         while True:
-            found = describe_tasks(self._ecs, cluster, [task_arn])
+            found = patience.look(lambda: describe_tasks(self._ecs, cluster, [task_arn]))
+            if found is None:
+                self._sleep(self._poll_seconds)
+                continue
             if not found:
                 raise TaskError(f"ECS does not know the task {task_arn} any more", output)
             task = found[0]
             reader = reader or LogReader(self._logs, self._stream(task, container))
-            lines = reader.new_lines()
+            lines = patience.look(reader.new_lines) or []
             output += lines
             for line in lines:
                 self._say(f"  | {line}")

@@ -146,6 +146,23 @@ def test_a_dead_lock_is_taken_over_and_said(store: LockStore) -> None:
     assert store.held(lock().holder)
 
 
+def test_a_write_whose_answer_was_lost_is_a_lock_newly_taken(store: LockStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.acquire(gone(), HERE, STALE)
+    swap = LockStore.swap
+    lost = iter([True])
+
+    def swap_and_lose_the_answer(store: LockStore, lock: Lock, etag: str | None) -> str | None:
+        written = swap(store, lock, etag)
+        return None if next(lost, False) else written
+
+    monkeypatch.setattr(LockStore, "swap", swap_and_lose_the_answer)
+    mine = lock()
+    acquired = store.acquire(mine, HERE, STALE)
+    assert acquired.lock is mine, "so that its heartbeat is started"
+    assert acquired.taken_over == gone()
+    assert store.owned_by(mine.holder)
+
+
 def test_of_many_at_once_one_wins(store: LockStore) -> None:
     won: list[str] = []
 

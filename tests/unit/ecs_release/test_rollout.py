@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from roles.aws_session.python.patience import FAILURES_IN_A_ROW
 from roles.ecs_release.python.rollout import (
     Judgement,
     ServiceError,
@@ -79,11 +81,13 @@ def test_progress_is_one_line() -> None:
 class Script:
     """ECS and load balancer that show one service after the other; the last stays."""
 
-    def __init__(self, *services: list[dict[str, Any]] | str) -> None:
+    def __init__(self, *services: list[dict[str, Any]] | str | Exception) -> None:
         self.services = list(services)
 
     def describe_services(self, **_: Any) -> dict[str, Any]:
         now = self.services.pop(0) if len(self.services) > 1 else self.services[0]
+        if isinstance(now, Exception):
+            raise now
         if isinstance(now, str):
             return {"services": [{"status": now, "deployments": []}] if now else []}
         return {"services": [{"serviceName": "app", "status": "ACTIVE", "deployments": now}]}
@@ -151,6 +155,43 @@ def test_the_wait_is_bounded() -> None:
     said: list[str] = []
     judgement, _ = watch(Script([deployment("2", "IN_PROGRESS", "PRIMARY")]), said).until_done("2", 5)
     assert judgement == Judgement(Verdict.TIMED_OUT, "not done within 5 s")
+
+
+THROTTLED = ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, "DescribeServices")
+DENIED = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeServices")
+
+
+def test_looks_that_fail_for_a_moment_fail_no_release() -> None:
+    going = [deployment("2", "IN_PROGRESS", "PRIMARY")]
+    done = [deployment("2", "COMPLETED", "PRIMARY", runningCount=2)]
+    said: list[str] = []
+    script = Script(*[THROTTLED] * FAILURES_IN_A_ROW, going, *[THROTTLED] * FAILURES_IN_A_ROW, done)
+    judgement, _ = watch(script, said).until_done("2", 100)
+    assert judgement.verdict is Verdict.COMPLETED
+    assert any("Rate exceeded" in line and f"5 of {FAILURES_IN_A_ROW}" in line for line in said)
+
+
+def test_failed_tasks_are_told_later_when_they_cannot_be_told_now() -> None:
+    answers = iter([THROTTLED, None])
+
+    def tell() -> None:
+        if error := next(answers):
+            raise error
+
+    seen = [deployment("2", "IN_PROGRESS", "PRIMARY", failedTasks=1)]
+    judgement, _ = watch(Script(seen, seen, [deployment("2", "FAILED", "PRIMARY", failedTasks=1)]), []).until_done(
+        "2", 100, tell
+    )
+    assert judgement.verdict is Verdict.FAILED
+    assert next(answers, "asked twice") == "asked twice"
+
+
+@pytest.mark.parametrize(("error", "looks"), [(THROTTLED, FAILURES_IN_A_ROW + 1), (DENIED, 1)])
+def test_looks_that_go_on_failing_end_the_wait(error: ClientError, looks: int) -> None:
+    script = Script(*[error] * looks, "never asked")
+    with pytest.raises(ClientError, match=error.response["Error"]["Code"]):
+        watch(script, []).until_done("2", 100)
+    assert script.services == ["never asked"]
 
 
 def test_quiet_is_when_another_primary_serves_alone() -> None:

@@ -70,7 +70,7 @@ def task(status: str, exit_code: int | None = None, **changes: Any) -> dict[str,
 class Ecs:
     """Shows one state of the task after the other; the last stays."""
 
-    def __init__(self, *states: dict[str, Any] | None) -> None:
+    def __init__(self, *states: dict[str, Any] | Exception | None) -> None:
         self.states = list(states)
         self.stopped: list[str] = []
         self.requests: list[dict[str, Any]] = []
@@ -78,6 +78,8 @@ class Ecs:
 
     def describe_tasks(self, **_: Any) -> dict[str, Any]:
         state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        if isinstance(state, Exception):
+            raise state
         return {"tasks": [state] if state else []}
 
     def describe_task_definition(self, **_: Any) -> dict[str, Any]:
@@ -291,3 +293,18 @@ def test_an_orphan_runs_no_error_path() -> None:
         process.kill()
         # The pipe closes when the child, its last writer, is gone.
         assert process.stdout.read() == ""
+
+
+def test_a_look_that_fails_for_a_moment_fails_no_task() -> None:
+    ecs = Ecs(task("RUNNING"), error("ThrottlingException"), task("RUNNING"), task("STOPPED", 0))
+    said: list[str] = []
+    logs = Logs(["first"], error("ThrottlingException"), ["second"])
+    finished = runner(ecs, logs, said).follow("c", "api", ARN, 60)
+    assert finished.stop.exit_code == 0
+    assert finished.output[-1] == "second"
+    assert any("ThrottlingException" in line for line in said)
+
+
+def test_looks_that_are_refused_end_the_wait() -> None:
+    with pytest.raises(ClientError, match="AccessDenied"):
+        runner(Ecs(error("AccessDenied")), Logs()).follow("c", "api", ARN, 60)

@@ -1,4 +1,6 @@
-"""A release that says its version and does nothing else, and a mirror with a provider: ``release.py <folder> <version>``.
+"""Make a release that says its version and does nothing else, and a mirror with a provider.
+
+Usage: ``release.py <folder> <version>``
 
 Writes the SHA-256 of the archive to ``sha256.json``, as the role's ``toolchain_terraform_sha256`` takes it.
 """
