@@ -111,7 +111,8 @@ class Report:
         return self.answers.total() + self.lost
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self))
+        # Not asdict, which rebuilds a Counter from pairs and so counts the pairs.
+        return json.dumps(vars(self) | {"tallies": {name: vars(tally) for name, tally in self.tallies.items()}})
 
     @classmethod
     def from_json(cls, body: str) -> Report:

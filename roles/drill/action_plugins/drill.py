@@ -1,0 +1,154 @@
+"""Announce a drill, look at the service, conclude the drill."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from botocore.exceptions import BotoCoreError, ClientError
+
+from roles.aws_session.python.session import action_environment, aws_session
+from roles.drill.python.drills import DRILLS, Evidence, scene, verdict
+from roles.drill.python.load import Report
+from roles.drill.python.observation import NotWhole, Observation, observe, until_whole
+from roles.ecs_task.python.alive import sleep_with_parent
+from roles.release_ledger.python.ledger import LedgerError
+
+DOCUMENTATION = """
+---
+action: drill
+short_description: Announce a drill, look at the service, conclude the drill
+description:
+  - C(announce) says what will be done and what is expected, C(observe) waits until the service is whole and returns
+    what is seen, C(conclude) compares what was expected with what happened, and fails when a promise was not kept.
+  - Changes nothing.
+options:
+  phase:
+    description: Which one.
+    required: true
+    choices: [announce, observe, conclude]
+    type: str
+  name:
+    description: The drill, for C(announce) and C(conclude).
+    choices: ["", broken_release, never_healthy, task_killed, database_restart]
+    default: ""
+    type: str
+  stack:
+    description: The fact C(terraform_stack_outputs), for C(observe).
+    default: {}
+    type: dict
+  bucket:
+    description: The state bucket, in which the ledger lives, for C(observe).
+    default: ""
+    type: str
+  environment_name:
+    description: The environment.
+    required: true
+    type: str
+  limit_seconds:
+    description: For how long C(observe) waits until the service is whole.
+    default: 120
+    type: float
+  before:
+    description: What C(observe) returned before, for C(conclude).
+    default: {}
+    type: dict
+  after:
+    description: What it returned afterwards.
+    default: {}
+    type: dict
+  happened:
+    description: What the drill's own step returned.
+    default: {}
+    type: dict
+  report:
+    description: The load's report, for C(conclude).
+    default: ""
+    type: path
+"""
+
+EXAMPLES = """
+- name: See that the service is whole
+  drill:
+    phase: observe
+    stack: "{{ terraform_stack_outputs }}"
+    bucket: settlement-terraform-000000000000-ap-northeast-2
+    environment_name: local
+  register: before
+"""
+
+RETURN = """
+seen:
+  description: The service as C(observe) saw it.
+  type: dict
+  returned: for the phase observe
+verdict:
+  description: The last line.
+  type: str
+  returned: for the phase conclude
+"""
+
+ARGUMENTS: dict[str, Any] = {
+    "phase": {"type": "str", "required": True, "choices": ["announce", "observe", "conclude"]},
+    "name": {"type": "str", "choices": ["", *DRILLS], "default": ""},
+    "stack": {"type": "dict", "default": {}},
+    "bucket": {"type": "str", "default": ""},
+    "environment_name": {"type": "str", "required": True},
+    "limit_seconds": {"type": "float", "default": 120},
+    "before": {"type": "dict", "default": {}},
+    "after": {"type": "dict", "default": {}},
+    "happened": {"type": "dict", "default": {}},
+    "report": {"type": "path", "default": ""},
+}
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    """See DOCUMENTATION."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars) | {"changed": False}
+        _, args = self.validate_argument_spec(ARGUMENTS)
+        if args["phase"] == "announce":
+            display.display("\n".join(scene(args["name"])), color="bright blue")
+            return result
+        return result | (self._observe(args) if args["phase"] == "observe" else self._conclude(args))
+
+    def _observe(self, args: dict[str, Any]) -> dict[str, Any]:
+        environment, stack = args["environment_name"], args["stack"]
+        if not stack:
+            raise AnsibleActionFail(f"{environment}: nothing is deployed here. Next: make deploy ENV={environment}")
+        session = aws_session(action_environment(self), str(stack["region"]))
+        try:
+            seen = until_whole(
+                lambda: observe(session, stack, args["bucket"], environment),
+                args["limit_seconds"],
+                sleep=sleep_with_parent(),
+            )
+        except NotWhole as error:
+            raise AnsibleActionFail(f"{environment}: {error}. Next: make status ENV={environment}") from error
+        except (ClientError, BotoCoreError, LedgerError) as error:
+            raise AnsibleActionFail(f"{environment}: {error}") from error
+        return {"seen": seen.to_plain()}
+
+    def _conclude(self, args: dict[str, Any]) -> dict[str, Any]:
+        evidence = Evidence(
+            before=Observation(**args["before"]),
+            after=Observation(**args["after"]),
+            load=Report.from_json(Path(args["report"]).read_text(encoding="utf-8")),
+            happened=args["happened"],
+        )
+        kept, lines = verdict(args["name"], evidence)
+        display.display("\n".join(lines), color="green" if kept else "red")
+        if not kept:
+            raise AnsibleActionFail(
+                f"{args['environment_name']}: {lines[-1]}. Next: make status ENV={args['environment_name']}"
+            )
+        return {"verdict": lines[-1]}

@@ -1,0 +1,112 @@
+"""Do a failure on purpose, and watch until the system has answered it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from botocore.exceptions import BotoCoreError, ClientError
+
+from roles.aws_session.python.session import action_environment, aws_session
+from roles.drill.python.observation import NotWhole, observe
+from roles.drill.python.strikes import restart_database, stop_task
+from roles.ecs_task.python.alive import sleep_with_parent
+from roles.release_ledger.python.ledger import LedgerError
+
+DOCUMENTATION = """
+---
+action: drill_strike
+short_description: Do a failure on purpose, and watch until the system has answered it
+description:
+  - C(task) stops one task of the service (StopTask) and waits until the service is whole again without it.
+  - C(database) writes a row, restarts the instance (RebootDBInstance) and waits until C(/readyz) is right again.
+options:
+  what:
+    description: What is hit.
+    required: true
+    choices: [task, database]
+    type: str
+  stack:
+    description: The fact C(terraform_stack_outputs).
+    required: true
+    type: dict
+  bucket:
+    description: The state bucket, in which the ledger lives.
+    required: true
+    type: str
+  environment_name:
+    description: The environment.
+    required: true
+    type: str
+  limit_seconds:
+    description: For how long to wait for the answer.
+    default: 180
+    type: float
+"""
+
+EXAMPLES = """
+- name: Stop a task
+  drill_strike:
+    what: task
+    stack: "{{ terraform_stack_outputs }}"
+    bucket: settlement-terraform-000000000000-ap-northeast-2
+    environment_name: local
+"""
+
+RETURN = """
+happened:
+  description: What was hit, and how the system answered.
+  type: dict
+  returned: success
+"""
+
+ARGUMENTS: dict[str, Any] = {
+    "what": {"type": "str", "required": True, "choices": ["task", "database"]},
+    "stack": {"type": "dict", "required": True},
+    "bucket": {"type": "str", "required": True},
+    "environment_name": {"type": "str", "required": True},
+    "limit_seconds": {"type": "float", "default": 180},
+}
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    """See DOCUMENTATION."""
+
+    _requires_connection = False
+    _supports_check_mode = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, args = self.validate_argument_spec(ARGUMENTS)
+        try:
+            happened = (self._strike_task if args["what"] == "task" else self._strike_database)(args)
+        except (NotWhole, RuntimeError, ClientError, BotoCoreError, LedgerError) as error:
+            environment = args["environment_name"]
+            raise AnsibleActionFail(f"{environment}: {error}. Next: make status ENV={environment}") from error
+        return result | {"changed": True, "happened": happened}
+
+    def _strike_task(self, args: dict[str, Any]) -> dict[str, Any]:
+        stack, session = args["stack"], aws_session(action_environment(self), str(args["stack"]["region"]))
+        return stop_task(
+            session.client("ecs"),
+            str(stack["cluster_name"]),
+            lambda: observe(session, stack, args["bucket"], args["environment_name"]),
+            args["limit_seconds"],
+            display.display,
+            sleep=sleep_with_parent(),
+        ).to_plain()
+
+    def _strike_database(self, args: dict[str, Any]) -> dict[str, Any]:
+        stack, session = args["stack"], aws_session(action_environment(self), str(args["stack"]["region"]))
+        return restart_database(
+            session.client("rds"),
+            str(stack["database"]["instance_identifier"]),
+            str(stack["public_url"]),
+            args["limit_seconds"],
+            display.display,
+            sleep=sleep_with_parent(),
+        ).to_plain()

@@ -1,0 +1,172 @@
+"""The drills: what is done, what is promised, and how the promise is judged by what was seen.
+
+One table, `DRILLS`, so that what is announced is exactly what is judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from roles.drill.python.application import WITHOUT_DATABASE
+from roles.drill.python.load import Report, Tally
+from roles.drill.python.observation import Observation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """All that was seen. ``happened`` is what the drill's own step returned."""
+
+    before: Observation
+    after: Observation
+    load: Report
+    happened: Mapping[str, Any]
+
+
+#: Whether it holds, and what was seen of it.
+Judgement = tuple[bool, str]
+
+
+@dataclass(frozen=True)
+class Promise:
+    """One thing that the system promises, in words and as a judgement."""
+
+    text: str
+    judge: Callable[[Evidence], Judgement]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drill:
+    """``does`` completes "We …"."""
+
+    does: str
+    promises: Sequence[Promise]
+
+
+def _release_fails(seen: Evidence) -> Judgement:
+    return bool(seen.happened["failed"]), str(seen.happened["said"]).strip().splitlines()[0]
+
+
+def _ledger_says_failed(seen: Evidence) -> Judgement:
+    is_new = seen.after.newest_release != seen.before.newest_release
+    outcome = f"{seen.after.newest_outcome}: {seen.after.newest_why}" if is_new else "no new entry"
+    return is_new and seen.after.newest_outcome == "failed", outcome
+
+
+def _old_version_serves(seen: Evidence) -> Judgement:
+    text = f"{seen.after.revision}, {seen.after.running} tasks, targets: {seen.after.targets_text}"
+    return seen.after.revision == seen.before.revision and not seen.after.missing, text
+
+
+def _only_old_version_answered(seen: Evidence) -> Judgement:
+    said = {body for name in WITHOUT_DATABASE for body in seen.load.tallies.get(name, Tally()).answers}
+    return len(said) == 1, f"/version gave {len(said)} different answer{'' if len(said) == 1 else 's'}"
+
+
+def _nothing_is_lost(seen: Evidence) -> Judgement:
+    rate = seen.load.total / seen.load.seconds if seen.load.seconds else 0.0
+    text = f"{seen.load.lost} of {seen.load.total} lost in {seen.load.seconds:.0f} s ({rate:.0f}/s)"
+    answered = bool(seen.load.tallies) and all(tally.answered for tally in seen.load.tallies.values())
+    return answered and not seen.load.lost, "; ".join([text, *seen.load.examples[:3]])
+
+
+def _task_is_replaced(seen: Evidence) -> Judgement:
+    new = seen.happened["started"]
+    text = f"{seen.happened['stopped']} -> {', '.join(new) or 'nothing'} in {seen.happened['seconds']} s"
+    return bool(new) and seen.happened["stopped"] not in seen.after.tasks, text
+
+
+def _targets_are_healthy(seen: Evidence) -> Judgement:
+    return not seen.after.missing, seen.after.missing or f"targets: {seen.after.targets_text}"
+
+
+def _no_task_is_replaced(seen: Evidence) -> Judgement:
+    gone = set(seen.before.tasks) - set(seen.after.tasks)
+    return not gone, f"{len(seen.before.tasks) - len(gone)} of {len(seen.before.tasks)} are the same"
+
+
+def _not_ready_meanwhile(seen: Evidence) -> Judgement:
+    away, refused = seen.happened["away_seconds"], seen.happened["answers"].get("HTTP 503", 0)
+    return refused > 0, f"503 {refused} times; the database was away for {away} s"
+
+
+def _rows_are_kept(seen: Evidence) -> Judgement:
+    kept = bool(seen.happened["row_kept"])
+    return kept, "the account written just before can be read" if kept else "the account written just before is gone"
+
+
+def _without_database_nothing_is_lost(seen: Evidence) -> Judgement:
+    tallies = [seen.load.tallies.get(name, Tally()) for name in WITHOUT_DATABASE]
+    answered, lost = sum(tally.answered for tally in tallies), sum(tally.lost for tally in tallies)
+    return answered > 0 and not lost, f"{lost} of {answered + lost} requests for /version lost"
+
+
+def _with_database_succeeds_again(seen: Evidence) -> Judgement:
+    tallies = [tally for name, tally in seen.load.tallies.items() if name not in WITHOUT_DATABASE]
+    recovered = [(tally.last_answer or 0.0) > (tally.last_lost or 0.0) for tally in tallies]
+    refused, total = sum(tally.lost for tally in tallies), sum(tally.lost + tally.answered for tally in tallies)
+    last = max((tally.last_lost or 0.0 for tally in tallies), default=0.0)
+    text = f"{refused} of {total} refused, the last after {last:.1f} of {seen.load.seconds:.1f} s"
+    return bool(recovered) and all(recovered), text
+
+
+RELEASE_PROMISES = (
+    Promise("the release fails, and says so", _release_fails),
+    Promise("the ledger says failed, and why", _ledger_says_failed),
+    Promise("the version before it serves, alone", _old_version_serves),
+    Promise("no request was answered by another version", _only_old_version_answered),
+    Promise("no request is lost", _nothing_is_lost),
+)
+
+DRILLS: Mapping[str, Drill] = {
+    "broken_release": Drill(
+        does="release the running image with a setting that it refuses: the process exits at its start",
+        promises=RELEASE_PROMISES,
+    ),
+    "never_healthy": Drill(
+        does="release the running image with a database that is not there: it starts, and never becomes healthy",
+        promises=RELEASE_PROMISES,
+    ),
+    "task_killed": Drill(
+        does="stop one of the service's tasks behind the scheduler's back",
+        promises=(
+            Promise("the scheduler replaces it", _task_is_replaced),
+            Promise("as many targets are healthy as before", _targets_are_healthy),
+            Promise("no request is lost", _nothing_is_lost),
+        ),
+    ),
+    "database_restart": Drill(
+        does="restart the database under the running service",
+        promises=(
+            Promise("no task is replaced", _no_task_is_replaced),
+            Promise("/readyz says 503 meanwhile", _not_ready_meanwhile),
+            Promise("requests that need no database are all answered", _without_database_nothing_is_lost),
+            Promise("requests that need it succeed again", _with_database_succeeds_again),
+            Promise("what was written is still there", _rows_are_kept),
+        ),
+    ),
+}
+
+
+def scene(name: str) -> list[str]:
+    """What is announced before a drill."""
+    drill = DRILLS[name]
+    return [
+        f"DRILL {name}",
+        f"  we      {drill.does}",
+        *(f"  {'expect' if number == 0 else '      '}  {item.text}" for number, item in enumerate(drill.promises)),
+    ]
+
+
+def verdict(name: str, evidence: Evidence) -> tuple[bool, list[str]]:
+    """Whether all promises were kept, and what is told of each; the last line is the verdict."""
+    lines: list[str] = []
+    broken: list[str] = []
+    for promise in DRILLS[name].promises:
+        kept, text = promise.judge(evidence)
+        lines.append(f"  {'kept  ' if kept else 'BROKEN'}  {promise.text}: {text}")
+        if not kept:
+            broken.append(promise.text)
+    how = "every promise was kept" if not broken else f"BROKEN: {'; '.join(broken)}"
+    return not broken, [*lines, f"VERDICT {name}: {how}"]
