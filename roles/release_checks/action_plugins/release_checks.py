@@ -54,7 +54,11 @@ RETURN = r"""
 findings:
   description: One map each with C(group), C(subject), C(verdict) (OK, NG, SKIP, WARN), C(reason), C(next_command).
   type: list
-  returned: when there are outputs
+  returned: when nothing is wrong
+reason:
+  description: What is wrong, in one line.
+  type: str
+  returned: on failure
 """
 
 display = Display()
@@ -91,9 +95,8 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f"{environment}: {error}.\nNext: make status ENV={environment}") from None
         version = image.version if image else fact.get("version", "")
         display.display(tree(f"{environment}: before a release{f' of {version}' if version else ''}", findings))
-        rows = [finding.as_row() for finding in findings]
         if wrong(findings):
             # The reason is for the ledger, should the caller keep one.
             reason = "; ".join(f"{finding.subject}: {finding.reason}" for finding in wrong(findings))
-            raise AnsibleActionFail(failure(environment, findings), result={"reason": reason, "findings": rows})
-        return result | {"changed": False, "findings": rows}
+            raise AnsibleActionFail(failure(environment, findings), result={"reason": reason})
+        return result | {"changed": False, "findings": [finding.as_row() for finding in findings]}

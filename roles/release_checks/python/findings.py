@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from itertools import groupby
 
-from roles.preflight.python import report as preflight
 from roles.preflight.python.problem import Problem
 
 
@@ -62,6 +61,11 @@ def closing(findings: Sequence[Finding]) -> str:
 
 
 def failure(environment: str, findings: Sequence[Finding]) -> str:
-    """Why the run stops here, in the words of every check that comes before a touch."""
-    problems = [(found.group, Problem(found.reason, found.subject, found.next_command)) for found in wrong(findings)]
-    return preflight.failure(environment, [preflight.Finding(group, "", (problem,)) for group, problem in problems])
+    """Why the run stops here: everything that is wrong, with its place and next step."""
+    found = wrong(findings)
+    count = "One problem" if len(found) == 1 else f"{len(found)} problems"
+    lines = [f"{count} in {environment}; neither the service nor its database was touched."]
+    for number, finding in enumerate(found, 1):
+        problem = Problem(what=f"{finding.reason}.", where=finding.subject, next_step=finding.next_command)
+        lines.append(f"{number}. [{finding.group}] {problem}")
+    return "\n".join(lines)

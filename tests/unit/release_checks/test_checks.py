@@ -282,8 +282,8 @@ def test_a_failure_names_what_is_wrong_and_the_way_out(world: World) -> None:
     findings = world.look()
     assert "15 OK, 1 NG: a release would fail" in tree("title", findings)
     assert failure("test", findings) == (
-        "One problem in test; nothing was touched.\n"
-        f"1. [roles] there is no role {NAME}-task\n"
+        "One problem in test; neither the service nor its database was touched.\n"
+        f"1. [roles] there is no role {NAME}-task.\n"
         f"  where: task role ({NAME})\n"
         "  next:  make infra ENV=test"
     )
