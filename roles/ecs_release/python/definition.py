@@ -199,6 +199,7 @@ class Image:
             digest=str(fact["digest"]),
             reference=str(fact["image"]),
             schema_head=str(fact["schema_head"]) if fact.get("schema_head") else None,
+            schema_compatible=fact.get("schema_compatible"),
             architecture=str(fact["architecture"]) if fact.get("architecture") else None,
         )
 
