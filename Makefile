@@ -23,12 +23,12 @@ endif
 
 PLAYBOOK = ansible-playbook -i inventory/$(ENV) $(if $(CHECK),--check) $(ARGS)
 
-.PHONY: help deploy plan infra build release rollback status bootstrap destroy drill up down logs run shell unlock venv check test e2e
+.PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill up down logs run shell unlock venv check test e2e
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 	echo "  ENV=$(ENV) (known: $(ENVIRONMENTS)) · CHECK=1 touches nothing · ARGS='-e name=value' reaches ansible-playbook"
 
-deploy plan infra build release rollback status bootstrap: $(VENV_READY)
+deploy plan infra build release rollback status verify bootstrap: $(VENV_READY)
 	@$(PLAYBOOK) playbooks/$@.yml
 deploy:    ## Infrastructure, image, release, verification: the whole road
 plan:      ## What Terraform would change, and nothing else
@@ -37,6 +37,7 @@ build:     ## Build and push the image of this commit only
 release:   ## Release the image of this commit (or ARGS='-e image_build_version=<hash>')
 rollback:  ## Put the release before this one back, at once (ARGS='-e rollback_to=<hash|revision|-2>')
 status:    ## What runs, since when, by whom
+verify:    ## Whether a release would find all that it needs (of what runs, or ARGS='-e image_build_version=<hash>')
 bootstrap: ## Once per account and region: state bucket, registry, service-linked roles
 
 destroy: $(VENV_READY) ## Remove the environment (asks for ARGS='-e destroy_confirm=<name>')

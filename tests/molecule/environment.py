@@ -1,17 +1,21 @@
-"""Make what Terraform would have made, and write its outputs.
+"""Make what Terraform would have made, and write its outputs; push an image, and write what image_build publishes.
 
-Usage: ``environment.py <empty or serving> <outputs.json> <public url>``; ``serving`` goes on to a first release of two
-tasks, with its entry in the ledger.
+Usage: ``environment.py <empty or serving> <outputs.json> <public url>``, with ``image.json`` beside the outputs;
+``serving`` goes on to a first release of two tasks, with its entry in the ledger.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import sys
 import time
+import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 
@@ -20,15 +24,58 @@ from roles.release_ledger.python.ledger import Event, Ledger, Outcome, release_i
 
 SERVICE, PATH, PUBLIC_URL = sys.argv[1:]
 NAME, ACCOUNT, REGION = "settlement-molecule", "000000000000", "ap-northeast-2"
-VERSION, DIGEST = "0123456789ab", "sha256:" + "1".rjust(64, "0")
+VERSION, SCHEMA_HEAD, ARCHITECTURE = "0123456789ab", "0001", "X86_64"
+MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 
+
+def send(method: str, url: str, body: bytes = b"", content_type: str = "application/octet-stream") -> str:
+    """One step of a push; where the registry says that the next one goes."""
+    request = urllib.request.Request(url, body, {"Content-Type": content_type}, method=method)
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return str(response.headers["Location"])
+
+
+def digest_of(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def push_image() -> dict[str, Any]:
+    """An image without layers: nothing runs here, but what it says of itself is read.
+
+    https://github.com/opencontainers/distribution-spec/blob/main/spec.md#push
+    """
+    boto3.client("ecr").create_repository(repositoryName="settlement")
+    registry = urlsplit(os.environ["AWS_ENDPOINT_URL"]).netloc
+    repository = f"http://{registry}/v2/settlement"
+    configuration = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Labels": {}}}).encode()
+    upload = urlsplit(send("POST", f"{repository}/blobs/uploads/")).path
+    send("PUT", f"http://{registry}{upload}?digest={digest_of(configuration)}", configuration)
+    config = {
+        "mediaType": "application/vnd.docker.container.image.v1+json",
+        "digest": digest_of(configuration),
+        "size": len(configuration),
+    }
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "config": config, "layers": []}).encode()
+    send("PUT", f"{repository}/manifests/{VERSION}", manifest, MANIFEST_TYPE)
+    return {
+        "version": VERSION,
+        "digest": digest_of(manifest),
+        "image": f"{registry}/settlement@{digest_of(manifest)}",
+        "schema_head": SCHEMA_HEAD,
+        "architecture": ARCHITECTURE,
+    }
+
+
+image = push_image()
 s3, ecs, elbv2, logs, secrets, iam = (
     boto3.client(name) for name in ("s3", "ecs", "elbv2", "logs", "secretsmanager", "iam")
 )
 s3.create_bucket(Bucket="state", CreateBucketConfiguration={"LocationConstraint": REGION})
 group = elbv2.create_target_group(Name=NAME, Protocol="HTTP", Port=8000, VpcId="vpc-1", TargetType="ip")["TargetGroups"]
 logs.create_log_group(logGroupName=f"/ecs/{NAME}")
-trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+allow = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+trust = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+credentials = json.dumps({"username": "settlement", "password": "value-of-the-secret"})
 roles = {
     name: iam.create_role(RoleName=f"{NAME}-{name}", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     for name in ("execution", "task", "admin-execution", "admin-task")
@@ -43,6 +90,7 @@ ecs.create_service(
     taskDefinition=placeholder,
     desiredCount=0,
     launchType="FARGATE",
+    loadBalancers=[{"targetGroupArn": group[0]["TargetGroupArn"], "containerName": "api", "containerPort": 8000}],
     deploymentConfiguration={
         "maximumPercent": 200,
         "minimumHealthyPercent": 100,
@@ -74,11 +122,11 @@ outputs = {
         "host": "database",
         "port": 5432,
         "name": "settlement",
-        "master_secret_arn": secrets.create_secret(Name="master", SecretString="{}")["ARN"],
+        "master_secret_arn": secrets.create_secret(Name="master", SecretString=credentials)["ARN"],
         "max_connections": 100,
         "instance_identifier": NAME,
     },
-    "app_database_secret_arn": secrets.create_secret(Name="app", SecretString="{}")["ARN"],
+    "app_database_secret_arn": secrets.create_secret(Name="app", SecretString=credentials)["ARN"],
     "scalable_target": {
         "resource_id": f"service/{NAME}/{NAME}",
         "service_namespace": "ecs",
@@ -86,7 +134,7 @@ outputs = {
         "min_capacity": 2,
         "max_capacity": 4,
     },
-    "cpu_architecture": "X86_64",
+    "cpu_architecture": ARCHITECTURE,
 }
 
 
@@ -97,7 +145,7 @@ def register(family: str) -> str:
         containerDefinitions=[
             {
                 "name": "api",
-                "image": f"registry/settlement@{DIGEST}",
+                "image": image["image"],
                 "logConfiguration": {"logDriver": "awslogs", "options": log},
             }
         ],
@@ -127,7 +175,7 @@ def serve() -> None:
         outcome=Outcome.SUCCEEDED,
         service=incarnation(service()),
         version=VERSION,
-        digest=DIGEST,
+        digest=image["digest"],
         revision=revision,
         by="molecule",
         at=now,
@@ -137,4 +185,5 @@ def serve() -> None:
 
 if SERVICE == "serving":
     serve()
+Path(PATH).with_name("image.json").write_text(json.dumps(image))
 Path(PATH).write_text(json.dumps(outputs))

@@ -163,6 +163,18 @@ class Settings:
     admin_environment: Mapping[str, str]
     stop_timeout: int = 30
 
+    @classmethod
+    def from_fact(cls, fact: Mapping[str, Any]) -> Settings:
+        """From the role's settings, a map with this class's fields."""
+        return cls(
+            cpu=int(fact["cpu"]),
+            memory=int(fact["memory"]),
+            stop_timeout=int(fact["stop_timeout"]),
+            environment=_strings(fact["environment"]),
+            secrets=_strings(fact["secrets"]),
+            admin_environment=_strings(fact["admin_environment"]),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
@@ -178,6 +190,23 @@ class Image:
     schema_head: str | None
     schema_compatible: list[str] | None = None
     architecture: str | None = None
+
+    @classmethod
+    def from_fact(cls, fact: Mapping[str, Any]) -> Image:
+        """From the fact ``image_build_result``, with a digest."""
+        return cls(
+            version=str(fact["version"]),
+            digest=str(fact["digest"]),
+            reference=str(fact["image"]),
+            schema_head=str(fact["schema_head"]) if fact.get("schema_head") else None,
+            schema_compatible=fact.get("schema_compatible"),
+            architecture=str(fact["architecture"]) if fact.get("architecture") else None,
+        )
+
+
+def _strings(values: Mapping[str, Any]) -> dict[str, str]:
+    """Environment values as ECS takes them: YAML's true is ``true``, not Python's ``True``."""
+    return {str(name): str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()}
 
 
 def service_definition(stack: Mapping[str, Any], settings: Settings, image: Image) -> dict[str, Any]:

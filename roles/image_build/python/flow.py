@@ -11,15 +11,14 @@ from typing import Any
 import docker
 
 from roles.image_build.python import engine, wheels
-from roles.image_build.python.registry import Registry, RepositoryMissingError
+from roles.image_build.python.registry import FARGATE_ARCHITECTURES, Registry, RepositoryMissingError
 from roles.image_build.python.schema import Schema, read_schema
 from roles.image_build.python.source import Source, origin, read_source, stage
 from roles.preflight.python.endpoint import silence_problem
 from roles.preflight.python.problem import ProblemError
 
 _SCHEMA_LABEL, _COMPATIBLE_LABEL = "schema_head", "schema_compatible"
-#: An architecture's name in Go (and so in images) → in Fargate, and in Python's wheels
-_FARGATE = {"amd64": "X86_64", "arm64": "ARM64"}
+#: An architecture's name in Go (and so in images) → in Python's wheels
 _MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
 _CA_TIMEOUT_SECONDS = 30
 _TAGS_SHOWN = 10
@@ -146,7 +145,7 @@ class Flow:
         client = self.connect()
         own = engine.architecture(client)
         architecture = settings.architecture or _fargate(own)
-        wanted = next(go for go, fargate in _FARGATE.items() if fargate == architecture)
+        wanted = next(go for go, fargate in FARGATE_ARCHITECTURES.items() if fargate == architecture)
         target = wheels.Target(settings.python, _MACHINE[wanted], settings.glibc)
         extras: list[tuple[str, Path]] = []
         if locks := self._locks(source):
@@ -245,13 +244,13 @@ class Flow:
 
 def _fargate(architecture: str) -> str:
     """Fargate's name of an architecture. Raises ProblemError for one that it does not run."""
-    if architecture not in _FARGATE:
+    if architecture not in FARGATE_ARCHITECTURES:
         raise ProblemError(
             f"Fargate does not run the architecture {architecture}.",
             "the Docker engine, or the image",
             "set image_build_architecture to X86_64 or ARM64",
         )
-    return _FARGATE[architecture]
+    return FARGATE_ARCHITECTURES[architecture]
 
 
 def database_ca(location: str, download_to: Path) -> Path:

@@ -21,6 +21,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.preflight.python.problem import ProblemError
 
+#: An architecture's name in Go (and so in images) → in Fargate
+FARGATE_ARCHITECTURES = {"amd64": "X86_64", "arm64": "ARM64"}
+
 _ECR_ADDRESS = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?")
 _ACCEPT = ", ".join(
     (
@@ -89,6 +92,16 @@ class Registry:
             missing={"imageDetails": []},
         )["imageDetails"]
         return str(found[0]["imageDigest"]) if found else None
+
+    def holds(self, digest: str) -> bool:
+        """Whether the image `digest` is there. Raises RepositoryMissingError, ProblemError."""
+        found = self._call(
+            "describe_images",
+            repositoryName=self.repository,
+            imageIds=[{"imageDigest": digest}],
+            missing={"imageDetails": []},
+        )["imageDetails"]
+        return bool(found)
 
     def newest_tags(self, limit: int) -> list[str]:
         """The tags pushed last, newest first."""

@@ -1,0 +1,102 @@
+"""Look at everything that a release needs, before anything is touched. See DOCUMENTATION."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from botocore.exceptions import BotoCoreError, ClientError
+
+from roles.aws_session.python.session import action_environment, aws_session
+from roles.ecs_release.python.definition import Image, Settings
+from roles.ecs_release.python.rollout import ServiceError
+from roles.preflight.python.arguments import argument_spec
+from roles.release_checks.python.checks import Wanted, check, image_that_runs
+from roles.release_checks.python.findings import failure, tree, wrong
+
+DOCUMENTATION = r"""
+action: release_checks
+short_description: Look at everything that a release needs, before anything is touched
+description:
+  - Image, secrets and their JSON keys, roles, log groups, load balancer, service and alarms, all at the same time.
+  - Prints a tree of OK, NG, SKIP and WARN with reasons. Any NG fails. Reads only, in check mode too.
+options:
+  stack:
+    description: The fact C(terraform_stack_outputs); may be empty in check mode only.
+    type: dict
+    required: true
+  image:
+    description: The fact C(image_build_result); empty is the image that the PRIMARY deployment runs.
+    type: dict
+    default: {}
+  settings:
+    description: cpu, memory, stop_timeout, environment, secrets, admin_environment, as ecs_release takes them.
+    type: dict
+    required: true
+  environment_name:
+    description: The environment.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Verify before touching
+  release_checks:
+    stack: "{{ terraform_stack_outputs }}"
+    image: "{{ image_build_result }}"
+    settings: {cpu: 256, memory: 512, stop_timeout: 30, environment: {}, secrets: {}, admin_environment: {}}
+    environment_name: local
+"""
+
+RETURN = r"""
+findings:
+  description: One map each with C(group), C(subject), C(verdict) (OK, NG, SKIP, WARN), C(reason), C(next_command).
+  type: list
+  returned: when nothing is wrong
+reason:
+  description: What is wrong, in one line.
+  type: str
+  returned: on failure
+"""
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    """See DOCUMENTATION."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, args = self.validate_argument_spec(argument_spec(DOCUMENTATION))
+        environment, stack, fact = args["environment_name"], args["stack"], args["image"]
+        if not stack:
+            message = f"{environment}: what a release needs cannot be looked at: there are no Terraform outputs yet"
+            if not self._task.check_mode:
+                raise AnsibleActionFail(f"{message}.\nNext: make deploy ENV={environment}")
+            display.display(message)
+            return result | {"changed": False, "msg": message, "findings": []}
+        clients = aws_session(action_environment(self), str(stack["region"]))
+        try:
+            image = Image.from_fact(fact) if fact.get("digest") else None if fact else image_that_runs(clients, stack)
+            wanted = Wanted(
+                environment=environment,
+                stack=stack,
+                settings=Settings.from_fact(args["settings"]),
+                image=image,
+                preview=self._task.check_mode,
+            )
+            findings = check(clients, wanted)
+        except (ServiceError, ClientError, BotoCoreError) as error:
+            raise AnsibleActionFail(f"{environment}: {error}.\nNext: make status ENV={environment}") from None
+        version = image.version if image else fact.get("version", "")
+        display.display(tree(f"{environment}: before a release{f' of {version}' if version else ''}", findings))
+        if wrong(findings):
+            # The reason is for the ledger, should the caller keep one.
+            reason = "; ".join(f"{finding.subject}: {finding.reason}" for finding in wrong(findings))
+            raise AnsibleActionFail(failure(environment, findings), result={"reason": reason})
+        return result | {"changed": False, "findings": [finding.as_row() for finding in findings]}

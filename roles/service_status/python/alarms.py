@@ -1,0 +1,40 @@
+"""The environment's CloudWatch alarms, by the prefix of their names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+IN_ALARM = "ALARM"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alarm:
+    """An alarm and its state: ``OK``, ``ALARM`` or ``INSUFFICIENT_DATA``."""
+
+    name: str
+    state: str
+    since: datetime
+
+
+def alarms(cloudwatch: Any, prefix: str) -> list[Alarm]:
+    """Metric and composite alarms that are named ``prefix`` or ``prefix`` and more, in the order of their names.
+
+    ``settlement-staging`` is not the prefix of ``settlement-staging2-errors``.
+    """
+    pages = cloudwatch.get_paginator("describe_alarms").paginate(
+        AlarmNamePrefix=prefix, AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+    )
+    found = [item for page in pages for kind in ("MetricAlarms", "CompositeAlarms") for item in page.get(kind, [])]
+    return sorted((_alarm(item) for item in found if _belongs(item["AlarmName"], prefix)), key=lambda alarm: alarm.name)
+
+
+def _belongs(name: str, prefix: str) -> bool:
+    return not name.removeprefix(prefix)[:1].isalnum()
+
+
+def _alarm(item: dict[str, Any]) -> Alarm:
+    # The transition is when the state changed; the update is also when it was confirmed.
+    since = item.get("StateTransitionedTimestamp") or item["StateUpdatedTimestamp"]
+    return Alarm(name=item["AlarmName"], state=item["StateValue"], since=since)

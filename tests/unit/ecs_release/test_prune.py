@@ -1,0 +1,219 @@
+"""Which old revisions go, which stay, and that pruning never fails or delays a release."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from roles.ecs_release.python import prune as module
+from roles.ecs_release.python.prune import needed_for_rollback, prune, superseded
+from roles.release_ledger.python.ledger import Event, Kind, Outcome, Release, fold, release_id
+
+CLUSTER = FAMILY = "settlement-test"
+FAMILIES = (FAMILY, f"{FAMILY}-admin")
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def arn(number: int, family: str = FAMILY) -> str:
+    return f"arn:aws:ecs:ap-northeast-2:123456789012:task-definition/{family}:{number}"
+
+
+def numbers(arns: list[str] | frozenset[str]) -> list[int]:
+    return sorted(int(item.rpartition(":")[2]) for item in arns)
+
+
+def history(*happened: tuple[int, Outcome] | tuple[int, Outcome, str]) -> list[Release]:
+    """Releases of revisions, each a minute after the one before; a third member names the release put back."""
+    events = []
+    for minute, (number, outcome, *restores) in enumerate(happened):
+        at = BEGIN + timedelta(minutes=minute)
+        events.append(
+            Event(
+                release=release_id(f"v{number}", at),
+                outcome=outcome,
+                kind=Kind.ROLLBACK if restores else Kind.RELEASE,
+                service="s",
+                version=f"v{number}",
+                digest="d",
+                revision=arn(number),
+                by="ann",
+                at=at,
+                restores=restores[0] if restores else None,
+            )
+        )
+    return fold(events)
+
+
+# -- what a rollback may need ------------------------------------------------------------------------------------------
+
+
+def test_the_newest_successes_and_what_has_no_end_are_needed() -> None:
+    releases = history(
+        (1, Outcome.IN_PROGRESS),
+        *((number, Outcome.SUCCEEDED) for number in range(2, 20)),
+        (20, Outcome.FAILED),
+        (21, Outcome.PREPARED),
+    )
+    assert numbers(needed_for_rollback(releases, 3)) == [1, 16, 17, 18, 19, 21]
+
+
+def test_what_was_rolled_back_since_is_needed_for_the_way_forward_again() -> None:
+    releases = history(
+        *((number, Outcome.SUCCEEDED) for number in range(1, 5)),
+        (5, Outcome.ROLLED_BACK),
+        (4, Outcome.SUCCEEDED, release_id("v4", BEGIN + timedelta(minutes=3))),
+    )
+    assert numbers(needed_for_rollback(releases, 1)) == [3, 4]
+    assert numbers(needed_for_rollback(releases, 2)) == [2, 3, 4, 5]
+
+
+def test_nothing_is_needed_before_the_first_release() -> None:
+    assert needed_for_rollback([]) == frozenset()
+
+
+# -- what may go -------------------------------------------------------------------------------------------------------
+
+
+def test_order_is_by_number_and_other_families_stay() -> None:
+    revisions = [arn(number) for number in (10, 9, 1, 2)]
+    others = [arn(1, f"{FAMILY}-placeholder"), arn(1, f"{FAMILY}-admin"), arn(1, FAMILY[:-1])]
+    assert superseded(revisions + others, FAMILY, 1, {arn(2)}) == [arn(1), arn(9)]
+    assert superseded(revisions, FAMILY, 20, ()) == []
+
+
+@given(
+    registered=st.sets(st.integers(1, 60)),
+    needed=st.sets(st.integers(1, 60)),
+    keep=st.integers(0, 70),
+)
+def test_newest_and_needed_always_stay(registered: set[int], needed: set[int], keep: int) -> None:
+    gone = superseded(map(arn, registered), FAMILY, keep, set(map(arn, needed)))
+    stay = registered - set(numbers(gone))
+    assert needed & registered <= stay
+    assert set(sorted(registered)[len(registered) - keep if keep < len(registered) else 0 :]) <= stay
+    assert len(stay) <= keep + len(needed)
+
+
+# -- against ECS -------------------------------------------------------------------------------------------------------
+
+
+class Ecs:
+    """ECS by moto, with a count of what was asked of it."""
+
+    def __init__(self) -> None:
+        self.client = boto3.client("ecs", "ap-northeast-2", aws_access_key_id="k", aws_secret_access_key="s")
+        self.calls: list[str] = []
+        self.client.meta.events.register("before-call.ecs", self._count)
+        self.client.create_cluster(clusterName=CLUSTER)
+
+    def _count(self, model: Any, **_: Any) -> None:
+        self.calls.append(model.name)
+
+    def register(self, family: str, count: int) -> list[str]:
+        containers = [{"name": "api", "image": "i", "memory": 128}]
+        return [
+            self.client.register_task_definition(family=family, containerDefinitions=containers)["taskDefinition"][
+                "taskDefinitionArn"
+            ]
+            for _ in range(count)
+        ]
+
+    def active(self, family: str) -> list[int]:
+        found = self.client.list_task_definitions(familyPrefix=family)["taskDefinitionArns"]
+        return numbers([item for item in found if f"/{family}:" in item])
+
+
+@pytest.fixture(scope="module")
+def _ecs() -> Iterator[Ecs]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("AWS_ENDPOINT_URL", raising=False)
+        with mock_aws():
+            yield Ecs()
+
+
+@pytest.fixture
+def ecs(_ecs: Ecs) -> Iterator[Ecs]:
+    yield _ecs
+    for found in _ecs.client.list_task_definitions()["taskDefinitionArns"]:
+        _ecs.client.deregister_task_definition(taskDefinition=found)
+
+
+def run(ecs: Ecs, *deployed: str, releases: list[Release] | None = None, keep: int = 3, **more: Any) -> list[str]:
+    ecs.calls.clear()
+    service = {"deployments": [{"taskDefinition": item} for item in deployed]}
+    said: list[str] = []
+    values = {"cluster": CLUSTER, "families": FAMILIES, "say": said.append, **more}
+    prune(ecs.client, service=service, releases=releases or [], keep=keep, **values)
+    return said
+
+
+def test_down_to_a_number_in_both_families_and_never_the_placeholder(ecs: Ecs) -> None:
+    service = ecs.register(FAMILY, 6)
+    admin = ecs.register(f"{FAMILY}-admin", 5)
+    placeholder = ecs.register(f"{FAMILY}-placeholder", 5)
+    said = run(ecs, service[0])
+    assert ecs.active(FAMILY) == numbers([service[0], *service[-3:]])
+    assert ecs.active(f"{FAMILY}-admin") == numbers(admin[-3:])
+    assert ecs.active(f"{FAMILY}-placeholder") == numbers(placeholder)
+    assert said[0].startswith("deregistered old task definitions: settlement-test:")
+    assert run(ecs, service[0]) == []
+    assert "DeregisterTaskDefinition" not in ecs.calls
+
+
+def test_what_a_rollback_needs_stays(ecs: Ecs) -> None:
+    revisions = ecs.register(FAMILY, 6)
+    first = int(revisions[0].rpartition(":")[2])
+    run(ecs, releases=history((first, Outcome.SUCCEEDED), (first + 1, Outcome.IN_PROGRESS)), keep=1)
+    assert ecs.active(FAMILY) == [first, first + 1, first + 5]
+
+
+def test_a_revision_of_which_a_task_runs_stays(ecs: Ecs, monkeypatch: pytest.MonkeyPatch) -> None:
+    revisions = ecs.register(FAMILY, 6)
+    # moto runs no task without an instance: its answers are made here, the decision is not.
+    tasks = {"list_tasks": {"taskArns": ["arn:task/1"]}, "list_task_definitions": {"taskDefinitionArns": revisions}}
+    monkeypatch.setattr(
+        ecs.client, "get_paginator", lambda name: type("P", (), {"paginate": lambda *_, **__: [tasks[name]]})()
+    )
+    running = {"tasks": [{"taskDefinitionArn": revisions[1]}]}
+    monkeypatch.setattr(ecs.client, "describe_tasks", lambda **_: running)
+    run(ecs, families=(FAMILY,))
+    assert ecs.active(FAMILY) == numbers([revisions[1], *revisions[-3:]])
+    monkeypatch.setattr(module, "TASKS_SEEN", 0)
+    assert "its old revisions stay" in run(ecs, families=(FAMILY,), keep=1)[0]
+
+
+def test_a_few_at_a_time_oldest_first(ecs: Ecs) -> None:
+    revisions = ecs.register(FAMILY, 9)
+    ecs.register(f"{FAMILY}-admin", 9)
+    run(ecs, at_most=4)
+    assert ecs.active(FAMILY) == numbers(revisions[4:])
+    assert ecs.calls.count("DeregisterTaskDefinition") == 4
+    run(ecs, at_most=4)
+    assert ecs.active(FAMILY) == numbers(revisions[-3:])
+    assert len(ecs.active(f"{FAMILY}-admin")) == 7
+
+
+def test_the_calls_are_bounded_however_many_revisions_there_are(ecs: Ecs) -> None:
+    ecs.register(FAMILY, 250)
+    run(ecs, families=(FAMILY,))
+    assert ecs.calls.count("ListTaskDefinitions") == 1
+    assert ecs.calls.count("DeregisterTaskDefinition") == 10
+
+
+@pytest.mark.parametrize("operation", ["list_task_definitions", "deregister_task_definition"])
+def test_a_failure_is_said_and_not_raised(ecs: Ecs, monkeypatch: pytest.MonkeyPatch, operation: str) -> None:
+    ecs.register(FAMILY, 6)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, operation)
+
+    monkeypatch.setattr(ecs.client, "get_paginator" if operation.startswith("list") else operation, refuse)
+    assert "slow down" in run(ecs)[0]
