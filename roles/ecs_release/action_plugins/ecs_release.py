@@ -55,6 +55,10 @@ options:
     description: Whether to release what was rolled back.
     default: false
     type: bool
+  keep_revisions:
+    description: How many revisions of each family stay registered, beside those that are needed.
+    default: 20
+    type: int
   bucket:
     description: The state bucket, in which ledger and lock live.
     required: true
@@ -125,6 +129,7 @@ ARGUMENTS: dict[str, Any] = {
         },
     },
     "allow_rolled_back": {"type": "bool", "default": False},
+    "keep_revisions": {"type": "int", "default": 20},
     **action.ARGUMENTS,
 }
 
@@ -196,6 +201,7 @@ class ActionModule(ActionBase):
                 architecture=str(image["architecture"]) if image.get("architecture") else None,
             ),
             allow_rolled_back=args["allow_rolled_back"],
+            keep_revisions=args["keep_revisions"],
         )
 
 

@@ -31,6 +31,7 @@ from roles.ecs_release.python.operation import (
     short,
 )
 from roles.ecs_release.python.plan import Plan, Revision, Situation, decide
+from roles.ecs_release.python.prune import prune
 from roles.ecs_release.python.report import Report, started
 from roles.ecs_release.python.rollout import Deployment, Judgement, Snapshot, Verdict
 from roles.ecs_task.python.tasks import OneOff, Runner, TaskError
@@ -50,13 +51,25 @@ PREPARE_COMMAND = ("python", "-m", "settlement.admin", "prepare")
 
 
 class Releaser(Operation):
-    """Releases one image to one service; ``allow_rolled_back`` also one that was rolled back."""
+    """Releases one image to one service.
 
-    def __init__(self, context: Context, settings: Settings, image: Image, *, allow_rolled_back: bool = False) -> None:
+    ``allow_rolled_back`` releases also what was rolled back; ``keep_revisions`` of each family stay registered.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        settings: Settings,
+        image: Image,
+        *,
+        allow_rolled_back: bool = False,
+        keep_revisions: int = 20,
+    ) -> None:
         super().__init__(context)
         self.settings = settings
         self.image = image
         self.allow_rolled_back = allow_rolled_back
+        self.keep_revisions = keep_revisions
 
     # -- settle ------------------------------------------------------------------------------------------------
 
@@ -336,9 +349,22 @@ class Releaser(Operation):
             self.c.say(f"recorded: {self.image.version} succeeded")
             seconds = seconds_since(plan.release, datetime.now(UTC))
             self.c.notify(slack.succeeded(self._subject(plan), seconds=seconds))
+            self._prune()
         elif plan.needed:
             self.c.say("would record the release in the ledger")
         return self._set_limits(preview=preview)
+
+    def _prune(self) -> None:
+        snapshot = self.watch.snapshot()
+        prune(
+            self.ecs,
+            cluster=self.c.cluster,
+            service=snapshot.service,
+            families=[str(self.c.stack["service_family"]), str(self.c.stack["admin_family"])],
+            releases=self.releases(snapshot),
+            keep=self.keep_revisions,
+            say=self.c.say,
+        )
 
     def fail(self, plan: Plan, reason: str) -> str:
         """See that the version before it serves, and record why the release failed; what there was to undo.

@@ -160,7 +160,7 @@ def test_a_write_whose_answer_was_lost_is_a_lock_newly_taken(store: LockStore, m
     acquired = store.acquire(mine, HERE, STALE)
     assert acquired.lock is mine, "so that its heartbeat is started"
     assert acquired.taken_over == gone()
-    assert store.owned_by(mine.holder)
+    assert store.held(mine.holder)
 
 
 def test_of_many_at_once_one_wins(store: LockStore) -> None:

@@ -72,6 +72,13 @@ Step = Callable[["FakeEcs"], None]
 
 
 @dataclass
+class Paginator:
+    """What ``get_paginator`` gives; ``paginate`` is the operation."""
+
+    paginate: Callable[..., Iterator[dict[str, Any]]]
+
+
+@dataclass
 class FakeEcs:
     """One cluster with one service. ``rollout`` holds what happens at each look, after an update."""
 
@@ -198,15 +205,22 @@ class FakeEcs:
         return {"tasks": [self.tasks[arn] for arn in tasks if arn in self.tasks]}
 
     def get_paginator(self, operation: str) -> Any:
-        assert operation == "list_tasks"
-        return self
+        return Paginator({"list_tasks": self._list_tasks, "list_task_definitions": self._list_definitions}[operation])
 
-    def paginate(self, *, desiredStatus: str = "RUNNING", **filters: Any) -> Iterator[dict[str, Any]]:
+    def deregister_task_definition(self, *, taskDefinition: str) -> None:
+        self.deregistered.add(taskDefinition)
+
+    def _list_tasks(self, *, desiredStatus: str = "RUNNING", **filters: Any) -> Iterator[dict[str, Any]]:
         for arn, task in self.tasks.items():
             stopped = task["lastStatus"] == "STOPPED"
             mine = task.get("startedBy") == filters.get("startedBy")
             if mine and stopped == (desiredStatus == "STOPPED"):
                 yield {"taskArns": [arn]}
+
+    def _list_definitions(self, *, familyPrefix: str, **_: Any) -> Iterator[dict[str, Any]]:
+        for arn, item in self.definitions.items():
+            if item["family"].startswith(familyPrefix) and arn not in self.deregistered:
+                yield {"taskDefinitionArns": [arn]}
 
     # -- how it works ----------------------------------------------------------------------------------------------
 
@@ -378,6 +392,7 @@ class World:
         memory: int = 512,
         architecture: str | None = None,
         allow_rolled_back: bool = False,
+        keep_revisions: int = 20,
         **context: Any,
     ) -> Releaser:
         return Releaser(
@@ -398,6 +413,7 @@ class World:
                 architecture=architecture,
             ),
             allow_rolled_back=allow_rolled_back,
+            keep_revisions=keep_revisions,
         )
 
     def rollback(self, **context: Any) -> Rollback:

@@ -169,6 +169,16 @@ def test_a_service_made_anew_knows_no_success(world: World) -> None:
     assert plan.desired_count == 2
 
 
+def test_old_revisions_go_after_a_success_but_none_that_a_rollback_may_need(world: World) -> None:
+    for number in range(13):
+        world.released(f"v{number}", keep_revisions=1)
+    assert {arn.rpartition("/")[2] for arn in world.ecs.deregistered if "admin" not in arn} == {
+        "settlement-test:1",
+        "settlement-test:2",
+    }
+    world.rolled_back("-2")
+
+
 # -- failures ---------------------------------------------------------------------------------------------------------
 
 

@@ -174,9 +174,10 @@ def test_looks_that_fail_for_a_moment_fail_no_release() -> None:
 def test_failed_tasks_are_told_later_when_they_cannot_be_told_now() -> None:
     answers = iter([THROTTLED, None])
 
-    def tell() -> None:
+    def tell() -> int:
         if error := next(answers):
             raise error
+        return 1
 
     seen = [deployment("2", "IN_PROGRESS", "PRIMARY", failedTasks=1)]
     judgement, _ = watch(Script(seen, seen, [deployment("2", "FAILED", "PRIMARY", failedTasks=1)]), []).until_done(
