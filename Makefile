@@ -28,7 +28,7 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 	echo "  ENV=$(ENV) (known: $(ENVIRONMENTS)) · CHECK=1 touches nothing · ARGS='-e name=value' reaches ansible-playbook"
 
-deploy plan infra build release rollback status verify bootstrap: $(VENV_READY)
+deploy plan infra build release rollback verify bootstrap: $(VENV_READY)
 	@$(PLAYBOOK) playbooks/$@.yml
 deploy:    ## Infrastructure, image, release, verification: the whole road
 plan:      ## What Terraform would change, and nothing else
@@ -36,9 +36,16 @@ infra:     ## Infrastructure only
 build:     ## Build and push the image of this commit only
 release:   ## Release the image of this commit (or ARGS='-e image_build_version=<hash>')
 rollback:  ## Put the release before this one back, at once (ARGS='-e rollback_to=<hash|revision|-2>')
-status:    ## What runs, since when, by whom
 verify:    ## Whether a release would find all that it needs (of what runs, or ARGS='-e image_build_version=<hash>')
 bootstrap: ## Once per account and region: state bucket, registry, service-linked roles
+
+status: $(VENV_READY) ## What runs, since when, by whom (FORMAT=json: for machines, on standard output alone)
+	@if [ '$(FORMAT)' = json ]; then
+	  $(PLAYBOOK) playbooks/status.yml -e status_format=json >&2
+	  cat .local/$(ENV)/status.json
+	else
+	  $(PLAYBOOK) playbooks/status.yml
+	fi
 
 destroy: $(VENV_READY) ## Remove the environment (asks for ARGS='-e destroy_confirm=<name>')
 	@$(PLAYBOOK) playbooks/destroy.yml
@@ -66,7 +73,7 @@ unlock: $(VENV_READY) ## Break the deployment lock, whoever holds it
 
 venv: $(VENV_READY) ## The project's Python environment
 $(VENV_READY): requirements.txt
-	@echo "Making the Python environment in $(VENV) (once; again when requirements.txt changes)"
+	@echo "Making the Python environment in $(VENV) (once; again when requirements.txt changes)" >&2
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || {
 	  echo "Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is $$($(PYTHON) -V). Next: make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)

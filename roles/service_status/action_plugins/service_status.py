@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -37,10 +38,14 @@ options:
     required: true
     type: str
   format:
-    description: How to print it.
+    description: How to print it; json also goes into C(file).
     choices: [text, json]
     default: text
     type: str
+  file:
+    description: Where json goes, for machines; an empty object when nothing was deployed yet.
+    required: true
+    type: path
   releases:
     description: How many releases to show.
     default: 10
@@ -57,6 +62,7 @@ EXAMPLES = """
     stack: "{{ terraform_stack_outputs }}"
     bucket: settlement-terraform-000000000000-ap-northeast-2
     environment_name: local
+    file: .local/local/status.json
 """
 
 RETURN = """
@@ -71,6 +77,7 @@ ARGUMENTS: dict[str, Any] = {
     "bucket": {"type": "str", "required": True},
     "environment_name": {"type": "str", "required": True},
     "format": {"type": "str", "choices": ["text", "json"], "default": "text"},
+    "file": {"type": "path", "required": True},
     "releases": {"type": "int", "default": 10},
     "stale_seconds": {"type": "float", "default": 60},
 }
@@ -91,6 +98,8 @@ class ActionModule(ActionBase):
         if not stack:
             message = f"{args['environment_name']}: there are no Terraform outputs: nothing was deployed here yet"
             display.display(message)
+            if args["format"] == "json":
+                _write(args["file"], {})
             return result | {"changed": False, "msg": message}
         try:
             status = gather(
@@ -106,5 +115,17 @@ class ActionModule(ActionBase):
         except (ServiceError, LedgerError, LockError, ClientError, BotoCoreError) as error:
             raise AnsibleActionFail(f"{args['environment_name']}: {error}") from None
         row = status.as_row()
-        display.display(json.dumps(row, indent=2) if args["format"] == "json" else text(status))
+        if args["format"] == "json":
+            display.display(_write(args["file"], row))
+        else:
+            display.display(text(status))
         return result | {"changed": False, "status": row}
+
+
+def _write(file: str, row: dict[str, Any]) -> str:
+    """Ansible frames what it prints; a machine reads the file."""
+    content = json.dumps(row, indent=2)
+    path = Path(file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{content}\n")
+    return content

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.deploy_lock.python.lock import Lock, LockStore, Machine, State, describe, judge
 from roles.ecs_release.python.operation import incarnation
@@ -20,6 +23,7 @@ from roles.release_ledger.python.ledger import (
     of_service,
     serving,
 )
+from roles.service_status.python.alarms import IN_ALARM, Alarm, alarms
 
 
 class Clients(Protocol):
@@ -42,7 +46,11 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """All that ``make status`` shows; `as_row` gives it as plain JSON values."""
+    """All that ``make status`` shows; `as_row` gives it as plain JSON values.
+
+    ``alarms`` are all of the environment's, each with ``name``, ``state`` and ``since``; None when CloudWatch would not
+    say, which is among the warnings then.
+    """
 
     environment: str
     url: str
@@ -58,6 +66,7 @@ class Status:
     lock: str | None
     max_connections: int
     rollback_to: str | None
+    alarms: list[dict[str, str]] | None
     releases: list[dict[str, Any]]
     warnings: list[str]
 
@@ -86,15 +95,18 @@ def gather(
     cluster, service = str(stack["cluster_name"]), str(stack["service_name"])
     target_group = str(stack["target_group_arn"])
     watch = Watch(ecs, elbv2, cluster=cluster, service=service, target_group_arn=target_group, say=lambda _: None)
-    with ThreadPoolExecutor(5) as pool:
+    cloudwatch = clients.client("cloudwatch")
+    with ThreadPoolExecutor(6) as pool:
         snapshot_ = pool.submit(watch.snapshot)
         releases_ = pool.submit(Ledger(s3, bucket, environment).releases, newest)
         lock_ = pool.submit(LockStore(s3, bucket, environment).read)
         tasks_ = pool.submit(lambda: describe_tasks(ecs, cluster, list_tasks(ecs, cluster, serviceName=service)))
         targets_ = pool.submit(elbv2.describe_target_health, TargetGroupArn=target_group)
+        alarms_ = pool.submit(_alarms, cloudwatch, str(stack["name_prefix"]))
         snapshot, releases = snapshot_.result(), releases_.result()
         lock, _ = lock_.result()
         tasks = [_task(task, _target_states(targets_.result())) for task in tasks_.result()]
+        found, why_unknown = alarms_.result()
     primary = snapshot.primary
     ours = of_service(releases, incarnation(snapshot.service))
     current = next((item for item in reversed(ours) if item.revision == primary.revision), None)
@@ -114,9 +126,22 @@ def gather(
         lock=_lock_text(lock, machine, now, stale_after),
         max_connections=int(stack["database"]["max_connections"]),
         rollback_to=f"{back.version} ({back.revision_name})" if back else None,
+        alarms=None if found is None else [_alarm(alarm) for alarm in found],
         releases=[as_row(release) for release in reversed(releases[-newest:])],
-        warnings=_warnings(snapshot, tasks, current, serving(ours)),
+        warnings=_warnings(snapshot, tasks, current, serving(ours)) + why_unknown,
     )
+
+
+def _alarms(cloudwatch: Any, prefix: str) -> tuple[list[Alarm] | None, list[str]]:
+    """The environment's alarms; or None and a warning: what runs can be told without them."""
+    try:
+        return alarms(cloudwatch, prefix), []
+    except (ClientError, BotoCoreError) as error:
+        return None, [f"whether an alarm is in ALARM is not known: {error}"]
+
+
+def _alarm(alarm: Alarm) -> dict[str, str]:
+    return {"name": alarm.name, "state": alarm.state, "since": _utc(alarm.since)}
 
 
 def _task(task: Mapping[str, Any], targets: Mapping[str, str]) -> Task:
@@ -179,11 +204,26 @@ def text(status: Status) -> str:
         f"  rollback to  {status.rollback_to or 'nothing: no earlier success'}",
         f"  lock         {status.lock or 'free'}",
         f"  database     {status.max_connections} connections at most",
+        f"  alarms       {_alarms_text(status.alarms)}",
+        *(
+            f"    {alarm['name']}  in ALARM since {alarm['since']}"
+            for alarm in status.alarms or []
+            if alarm["state"] == IN_ALARM
+        ),
         "  releases" if status.releases else "  releases     none yet",
         *(f"    {_release_line(row)}" for row in status.releases),
         *(f"  ! {warning}" for warning in status.warnings),
     ]
     return "\n".join(lines)
+
+
+def _alarms_text(found: Sequence[Mapping[str, str]] | None) -> str:
+    """How many are in which state: ``1 in ALARM, 4 OK``."""
+    if found is None:
+        return "not known"
+    states = Counter(alarm["state"] for alarm in found)
+    names = ((IN_ALARM, "in ALARM"), ("OK", "OK"), ("INSUFFICIENT_DATA", "without enough data"))
+    return ", ".join(f"{states[state]} {name}" for state, name in names if states[state]) or "none"
 
 
 def _release_line(row: Mapping[str, Any]) -> str:

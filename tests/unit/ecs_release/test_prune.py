@@ -201,10 +201,23 @@ def test_a_few_at_a_time_oldest_first(ecs: Ecs) -> None:
     assert len(ecs.active(f"{FAMILY}-admin")) == 7
 
 
-def test_the_calls_are_bounded_however_many_revisions_there_are(ecs: Ecs) -> None:
-    ecs.register(FAMILY, 250)
+def test_the_calls_are_bounded_however_many_revisions_there_are(ecs: Ecs, monkeypatch: pytest.MonkeyPatch) -> None:
+    revisions = ecs.register(FAMILY, 250)
+    original, pages = ecs.client.get_paginator, []
+
+    class Paged:
+        """In pages of a hundred, as ECS answers; moto does not."""
+
+        def paginate(self, **_: Any) -> Iterator[dict[str, Any]]:
+            for start in range(0, len(revisions), 100):
+                pages.append(start)
+                yield {"taskDefinitionArns": revisions[start : start + 100]}
+
+    monkeypatch.setattr(
+        ecs.client, "get_paginator", lambda name: Paged() if name == "list_task_definitions" else original(name)
+    )
     run(ecs, families=(FAMILY,))
-    assert ecs.calls.count("ListTaskDefinitions") == 1
+    assert pages == [0]
     assert ecs.calls.count("DeregisterTaskDefinition") == 10
 
 

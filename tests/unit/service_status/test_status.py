@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from roles.deploy_lock.python.lock import Lock, LockStore, Machine
 from roles.ecs_release.python.release import incarnation
@@ -17,6 +19,7 @@ from roles.service_status.python.status import Status, gather, text
 BUCKET = "state-bucket"
 NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
 STACK = {
+    "name_prefix": "app",
     "cluster_name": "c",
     "service_name": "app",
     "target_group_arn": "tg",
@@ -43,6 +46,8 @@ class World:
     primary: dict[str, Any] = field(default_factory=lambda: deployment(2))
     desired: int = 2
     health: str = "healthy"
+    alarms: dict[str, str] = field(default_factory=dict)
+    cloudwatch_refuses: bool = False
 
     def client(self, service: str) -> Any:
         return self.s3 if service == "s3" else self
@@ -65,8 +70,22 @@ class World:
         targets = [{"Target": {"Id": "10.0.1.1"}, "TargetHealth": {"State": self.health}}]
         return {"TargetHealthDescriptions": targets}
 
-    def get_paginator(self, _: str) -> World:
-        return self
+    def get_paginator(self, operation: str) -> Any:
+        return self.Alarms(self) if operation == "describe_alarms" else self
+
+    @dataclass
+    class Alarms:
+        """CloudWatch's answer, a page for each alarm."""
+
+        world: World
+
+        def paginate(self, *, AlarmNamePrefix: str, **_: Any) -> Iterator[dict[str, Any]]:
+            if self.world.cloudwatch_refuses:
+                error = {"Error": {"Code": "AccessDenied", "Message": "not for you"}}
+                raise ClientError(error, "DescribeAlarms")
+            for name, state in self.world.alarms.items():
+                if name.startswith(AlarmNamePrefix):
+                    yield {"MetricAlarms": [{"AlarmName": name, "StateValue": state, "StateUpdatedTimestamp": NOW}]}
 
     def paginate(self, **_: Any) -> list[dict[str, Any]]:
         return [{"taskArns": ["arn:task/c/1", "arn:task/c/2"]}]
@@ -188,3 +207,28 @@ def test_a_held_lock_is_told(world: World, minutes: int, suffix: str) -> None:
     assert said is not None
     assert said.startswith("bob@pc, for deploy")
     assert said.endswith(suffix)
+
+
+def test_alarms_of_this_environment_only(world: World) -> None:
+    assert "alarms       none" in text(world.status())
+    world.alarms = {"app-b": "OK", "app-a": "ALARM", "app-c": "OK", "app-d": "INSUFFICIENT_DATA", "app2-a": "ALARM"}
+    status = world.status()
+    assert status.alarms is not None
+    assert [(alarm["name"], alarm["state"]) for alarm in status.alarms] == [
+        ("app-a", "ALARM"), ("app-b", "OK"), ("app-c", "OK"), ("app-d", "INSUFFICIENT_DATA"),
+    ]  # fmt: skip
+    shown = text(status)
+    assert (
+        "alarms       1 in ALARM, 2 OK, 1 without enough data\n    app-a  in ALARM since 2026-01-31 09:00:00 UTC\n"
+        in shown
+    )
+    assert "app-b" not in shown
+
+
+def test_what_runs_is_told_when_cloudwatch_refuses(world: World) -> None:
+    world.released(2)
+    world.cloudwatch_refuses = True
+    status = world.status()
+    assert (status.version, status.alarms) == ("v2", None)
+    assert any("not for you" in warning for warning in status.warnings)
+    assert "alarms       not known" in text(status)
