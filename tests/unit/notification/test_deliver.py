@@ -163,6 +163,13 @@ def test_429_waits_as_long_as_slack_asks(slack: Slack, assignment: Assignment, s
     assert slack.at[1] - slack.at[0] >= 1
 
 
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_what_may_pass_is_tried_again(slack: Slack, assignment: Assignment, secretsmanager: Any, status: int) -> None:
+    secretsmanager.put_secret_value(SecretId=assignment.secret_arn, SecretString=slack.url)
+    slack.answers = [(status, {}, ""), (200, {}, "ok")]
+    assert send(assignment) == "delivered (HTTP 200 ok, 2 attempts)"
+
+
 def test_server_errors_are_retried_a_bounded_number_of_times(
     slack: Slack, assignment: Assignment, secretsmanager: Any
 ) -> None:
