@@ -81,6 +81,10 @@ EXAMPLES = """
 """
 
 RETURN = """
+go:
+  description: Whether to do it, which check mode does not.
+  type: bool
+  returned: for the phase announce
 seen:
   description: The service as C(observe) saw it.
   type: dict
@@ -118,7 +122,7 @@ class ActionModule(ActionBase):
         _, args = self.validate_argument_spec(ARGUMENTS)
         if args["phase"] == "announce":
             display.display("\n".join(scene(args["name"])), color="bright blue")
-            return result
+            return result | {"go": not self._task.check_mode}
         return result | (self._observe(args) if args["phase"] == "observe" else self._conclude(args))
 
     def _observe(self, args: dict[str, Any]) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def _old_version_serves(seen: Evidence) -> Judgement:
 
 def _only_old_version_answered(seen: Evidence) -> Judgement:
     said = {body for name in WITHOUT_DATABASE for body in seen.load.tallies.get(name, Tally()).answers}
-    return len(said) == 1, f"/version gave {len(said)} different answer{'' if len(said) == 1 else 's'}"
+    return len(said) == 1, f"/version gave {len(said)} answer{'' if len(said) == 1 else 's that differ'}"
 
 
 def _nothing_is_lost(seen: Evidence) -> Judgement:

@@ -15,9 +15,10 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 from moto.server import ThreadedMotoServer
 
-from roles.notification.python.deliver import NoWebhook, is_safe, read_webhook
+from roles.notification.python.deliver import NoWebhook, deliver, is_safe, read_webhook
 from roles.notification.python.slack import Assignment, Notifier, Subject, started
 
 MESSAGE = started(Subject(environment="test", version="5f0c2b7d9e31"))
@@ -111,6 +112,13 @@ def send(assignment: Assignment, **changes: Any) -> str:
     return line.partition(LINE)[2]
 
 
+def send_here(assignment: Assignment, secretsmanager: Any, **changes: Any) -> str:
+    """What the child does, in this process."""
+    outcome = deliver(Assignment(**{**assignment.__dict__, **changes}), MESSAGE, secretsmanager)
+    assert TOKEN not in outcome
+    return outcome
+
+
 def test_a_message_arrives_and_leaves_a_line(slack: Slack, assignment: Assignment, secretsmanager: Any) -> None:
     secretsmanager.put_secret_value(SecretId=assignment.secret_arn, SecretString=slack.url + "\n")
     assert send(assignment) == "delivered (HTTP 200 ok, 1 attempt)"
@@ -159,8 +167,15 @@ def test_an_environment_without_a_secret_starts_no_child(assignment: Assignment)
 def test_429_waits_as_long_as_slack_asks(slack: Slack, assignment: Assignment, secretsmanager: Any) -> None:
     secretsmanager.put_secret_value(SecretId=assignment.secret_arn, SecretString=slack.url)
     slack.answers = [(429, {"Retry-After": "1"}, "rate_limited"), (200, {}, "ok")]
-    assert send(assignment) == "delivered (HTTP 200 ok, 2 attempts)"
+    assert send_here(assignment, secretsmanager) == "delivered (HTTP 200 ok, 2 attempts)"
     assert slack.at[1] - slack.at[0] >= 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_what_may_pass_is_tried_again(slack: Slack, assignment: Assignment, secretsmanager: Any, status: int) -> None:
+    secretsmanager.put_secret_value(SecretId=assignment.secret_arn, SecretString=slack.url)
+    slack.answers = [(status, {}, ""), (200, {}, "ok")]
+    assert send_here(assignment, secretsmanager) == "delivered (HTTP 200 ok, 2 attempts)"
 
 
 def test_server_errors_are_retried_a_bounded_number_of_times(
@@ -168,7 +183,7 @@ def test_server_errors_are_retried_a_bounded_number_of_times(
 ) -> None:
     secretsmanager.put_secret_value(SecretId=assignment.secret_arn, SecretString=slack.url)
     slack.answers = [(500, {}, f"<html>{slack.url}")]
-    assert send(assignment, attempts=3) == "not delivered: HTTP 500, 3 attempts"
+    assert send_here(assignment, secretsmanager, attempts=3) == "not delivered: HTTP 500, 3 attempts"
     assert len(slack.bodies) == 3
 
 
@@ -178,14 +193,14 @@ def test_an_answer_that_will_not_change_is_not_asked_for_again(
 ) -> None:
     secretsmanager.put_secret_value(SecretId=assignment.secret_arn, SecretString=slack.url)
     slack.answers = [(status, {"Location": slack.url}, "no_service")]
-    assert send(assignment) == f"not delivered: HTTP {status} no_service, 1 attempt"
+    assert send_here(assignment, secretsmanager) == f"not delivered: HTTP {status} no_service, 1 attempt"
     assert len(slack.bodies) == 1
 
 
 def test_a_slow_slack_is_given_up(slack: Slack, assignment: Assignment, secretsmanager: Any) -> None:
     secretsmanager.put_secret_value(SecretId=assignment.secret_arn, SecretString=slack.url)
     slack.delay = 1.0
-    outcome = send(assignment, attempts=2, timeout_seconds=0.2)
+    outcome = send_here(assignment, secretsmanager, attempts=2, timeout_seconds=0.2)
     assert outcome.startswith("not delivered: ConnectionError (ReadTimeoutError)"), outcome
 
 
@@ -201,12 +216,12 @@ def test_a_slack_that_is_down_is_named_without_its_address(assignment: Assignmen
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}{TOKEN}"
     secretsmanager.put_secret_value(SecretId=assignment.secret_arn, SecretString=url)
-    assert send(assignment, attempts=2) == "not delivered: ConnectionError (NewConnectionError)"
+    assert send_here(assignment, secretsmanager, attempts=2) == "not delivered: ConnectionError (NewConnectionError)"
 
 
 def test_plain_http_to_elsewhere_is_refused(assignment: Assignment, secretsmanager: Any) -> None:
     secretsmanager.put_secret_value(SecretId=assignment.secret_arn, SecretString=f"http://192.0.2.1{TOKEN}")
-    assert send(assignment) == "nothing sent: the webhook is not an https:// address"
+    assert send_here(assignment, secretsmanager) == "nothing sent: the webhook is not an https:// address"
 
 
 def test_a_cloud_that_does_not_answer_is_no_problem_of_the_release(
@@ -229,6 +244,27 @@ def test_a_log_that_cannot_be_written_is_no_problem_either(assignment: Assignmen
     Notifier(Assignment(**{**assignment.__dict__, "secret_arn": "", "log": str(tmp_path / "file" / "log")})).send(
         MESSAGE
     )
+
+
+def test_a_secret_that_may_not_be_read_is_named() -> None:
+    class Forbidden:
+        def get_secret_value(self, SecretId: str) -> None:
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": SecretId}}, "GetSecretValue")
+
+    with pytest.raises(NoWebhook, match="cannot be read: AccessDeniedException"):
+        read_webhook(Forbidden(), "arn")
+
+
+def test_a_bug_on_the_way_is_no_problem_either(assignment: Assignment) -> None:
+    assert deliver(assignment, MESSAGE, object()) == "not delivered: AttributeError"
+
+
+def test_an_endpoint_that_is_away_is_named(assignment: Assignment) -> None:
+    class Away:
+        def get_secret_value(self, SecretId: str) -> None:
+            raise EndpointConnectionError(endpoint_url="http://127.0.0.1:9")
+
+    assert deliver(assignment, MESSAGE, Away()) == "nothing sent: the webhook cannot be read: EndpointConnectionError"
 
 
 def test_a_value_that_is_blank_is_none(secretsmanager: Any, secret: str) -> None:

@@ -1,0 +1,134 @@
+"""The verdict: every promise can be kept, and each can be broken alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from roles.drill.python.application import WITHOUT_DATABASE, clients
+from roles.drill.python.drills import DRILLS, Evidence, scene, verdict
+from roles.drill.python.load import Report, Tally
+from roles.drill.python.observation import Observation
+
+BEFORE = Observation(
+    revision="settlement:4",
+    version="v4",
+    rollout="COMPLETED",
+    desired=2,
+    tasks={"a": "settlement:4", "b": "settlement:4"},
+    running=2,
+    targets={"healthy": 2},
+    newest_release="r4",
+    newest_outcome="succeeded",
+)
+VERSION, FRESH_VERSION = WITHOUT_DATABASE
+
+
+def seen(observation: Observation = BEFORE, **changes: Any) -> Observation:
+    return Observation(**{**observation.to_plain(), **changes})
+
+
+def load(**changes: Tally) -> Report:
+    """All answered; ``version=`` and ``account=`` replace a tally."""
+    tallies = {name: Tally(answers=Counter({"200 v4": 50}), last_answer=9.9) for name in WITHOUT_DATABASE}
+    tallies["account"] = Tally(answers=Counter({"200 {}": 100}), last_answer=9.9)
+    names = {"version": VERSION, "account": "account"}
+    return Report(tallies=tallies | {names[key]: tally for key, tally in changes.items()}, seconds=10, done=True)
+
+
+LOST = Tally(answers=Counter({"200 v4": 49}), lost=1, examples=["3.0 s: 503"], last_lost=3, last_answer=9.9)
+REPLACED = seen(tasks={"b": "settlement:4", "c": "settlement:4"})
+AFTER_FAILURE = seen(newest_release="r5", newest_outcome="failed", newest_why="exit code 1")
+RELEASE_FAILED = {"failed": True, "said": "local: the release failed\nmore"}
+TASK_REPLACED = {"stopped": "a", "started": ["c"], "seconds": 10.3}
+OUTAGE = {"away_seconds": 1.2, "answers": {"HTTP 200": 30, "HTTP 503": 9}, "row_kept": True}
+REFUSED = Tally(answers=Counter({"200 {}": 90}), lost=10, last_lost=3, last_answer=9.9)
+
+KEPT: dict[str, Evidence] = {
+    "broken_release": Evidence(before=BEFORE, after=AFTER_FAILURE, load=load(), happened=RELEASE_FAILED),
+    "never_healthy": Evidence(before=BEFORE, after=AFTER_FAILURE, load=load(), happened=RELEASE_FAILED),
+    "task_killed": Evidence(before=BEFORE, after=REPLACED, load=load(), happened=TASK_REPLACED),
+    "database_restart": Evidence(before=BEFORE, after=BEFORE, load=load(account=REFUSED), happened=OUTAGE),
+}
+
+
+@pytest.mark.parametrize("name", DRILLS)
+def test_a_drill_whose_promises_are_all_kept(name: str) -> None:
+    kept, lines = verdict(name, KEPT[name])
+    assert kept, lines
+    assert lines[-1] == f"VERDICT {name}: every promise was kept"
+    assert len(lines) == len(DRILLS[name].promises) + 1
+
+
+OTHER_VERSION = Tally(answers=Counter({"200 v4": 49, "200 v5": 1}), last_answer=9.9)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "broken"),
+    [
+        ("broken_release", {"happened": {"failed": False, "said": "it succeeded"}}, "the release fails, and says so"),
+        ("broken_release", {"after": BEFORE}, "the ledger says failed, and why"),
+        (
+            "broken_release",
+            {"after": seen(AFTER_FAILURE, newest_outcome="succeeded")},
+            "the ledger says failed, and why",
+        ),
+        (
+            "never_healthy",
+            {"after": seen(AFTER_FAILURE, revision="settlement:5")},
+            "the version before it serves, alone",
+        ),
+        ("never_healthy", {"after": seen(AFTER_FAILURE, running=1)}, "the version before it serves, alone"),
+        ("broken_release", {"load": load(version=OTHER_VERSION)}, "no request was answered by another version"),
+        ("broken_release", {"load": load(version=LOST)}, "no request is lost"),
+        ("task_killed", {"load": load(account=Tally())}, "no request is lost"),
+        ("task_killed", {"happened": {**TASK_REPLACED, "started": []}}, "the scheduler replaces it"),
+        ("task_killed", {"after": seen(tasks={"a": "settlement:4", "c": "settlement:4"})}, "the scheduler replaces it"),
+        ("task_killed", {"after": seen(REPLACED, targets={"healthy": 1})}, "as many targets are healthy as before"),
+        ("database_restart", {"after": REPLACED}, "no task is replaced"),
+        ("database_restart", {"happened": {**OUTAGE, "answers": {"HTTP 200": 9}}}, "/readyz says 503 meanwhile"),
+        (
+            "database_restart",
+            {"load": load(version=LOST, account=REFUSED)},
+            "requests that need no database are all answered",
+        ),
+        (
+            "database_restart",
+            {"load": load(account=Tally(answers=Counter({"200 {}": 9}), lost=1, last_lost=9.8, last_answer=1.0))},
+            "requests that need it succeed again",
+        ),
+        ("database_restart", {"happened": {**OUTAGE, "row_kept": False}}, "what was written is still there"),
+    ],
+)
+def test_each_promise_can_be_broken_alone(name: str, changes: dict[str, Any], broken: str) -> None:
+    kept, lines = verdict(name, Evidence(**{**vars(KEPT[name]), **changes}))
+    assert not kept
+    assert lines[-1] == f"VERDICT {name}: BROKEN: {broken}"
+    assert [line for line in lines if line.startswith("  BROKEN")] == [
+        line for line in lines if f" {broken}: " in line
+    ][:1]
+
+
+def test_a_load_that_asked_for_nothing_proves_nothing() -> None:
+    kept, _ = verdict("task_killed", Evidence(**{**vars(KEPT["task_killed"]), "load": Report()}))
+    assert not kept
+
+
+@pytest.mark.parametrize("name", DRILLS)
+def test_what_is_announced_is_what_is_judged(name: str) -> None:
+    announced = "\n".join(scene(name))
+    assert announced.startswith(f"DRILL {name}\n  we      ")
+    for promise in DRILLS[name].promises:
+        assert promise.text in announced
+
+
+def test_the_load_asks_what_the_verdict_looks_at() -> None:
+    groups = clients("account-1", 60)
+    names = {group.request.name for group in groups}
+    assert set(WITHOUT_DATABASE) < names
+    assert sum(group.per_second for group in groups) == 60
+    posts = [group.request for group in groups if group.request.method == "POST"]
+    assert {group.body_seconds for group in groups if group.request in posts} == {2.0}
+    assert len({request.headers["Idempotency-Key"] for request in posts}) == 1, "one transaction, retried"

@@ -1,0 +1,140 @@
+"""What a drill does, and that it waits for the answer: against a small world with a clock of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from roles.drill.python.observation import NotWhole, Observation
+from roles.drill.python.strikes import Outage, restart_database, stop_task
+
+URL = "http://service"
+
+
+@dataclass
+class World:
+    """Time passes only when somebody waits or asks. The database is away from ``gone`` to ``back`` after the reboot."""
+
+    now: float = 100.0
+    rebooted: float | None = None
+    gone: float = 0.5
+    back: float = 2.0
+    available: float = 2.5
+    keeps_rows: bool = True
+    takes_rows: bool = True
+    accounts: set[str] = field(default_factory=set)
+    said: list[str] = field(default_factory=list)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def clock(self) -> float:
+        return self.now
+
+    @property
+    def since(self) -> float:
+        return -1.0 if self.rebooted is None else self.now - self.rebooted
+
+    def reboot_db_instance(self, DBInstanceIdentifier: str) -> None:
+        assert self.accounts, "the row comes first"
+        self.rebooted = self.now
+
+    def describe_db_instances(self, DBInstanceIdentifier: str) -> dict[str, Any]:
+        return {"DBInstances": [{"DBInstanceStatus": "available" if self.since > self.available else "rebooting"}]}
+
+    def ask(self, method: str, url: str, body: Mapping[str, Any] | None) -> tuple[int, str]:
+        self.now += 0.01
+        if self.gone <= self.since < self.back:
+            return 503, "unavailable"
+        if method == "POST":
+            if not self.takes_rows:
+                return 0, "refused"
+            self.accounts.add("account-1")
+            return 201, json.dumps({"id": "account-1"})
+        if url == f"{URL}/readyz":
+            return 200, "ready"
+        return (200 if self.keeps_rows and url.endswith("account-1") else 404), ""
+
+    def restart(self, limit: float = 30) -> Outage:
+        return restart_database(
+            self, "database", URL, limit, self.said.append, how=self.ask, clock=self.clock, sleep=self.sleep
+        )
+
+
+def test_a_restart_is_watched_from_the_first_refusal_to_the_last() -> None:
+    world = World()
+    outage = world.restart()
+    assert outage.away_seconds == pytest.approx(1.5, abs=0.1)
+    assert outage.row_kept
+    assert set(outage.answers) == {"HTTP 200", "HTTP 503"}
+    assert world.since > world.available, "good answers are not believed while RDS is still at it"
+
+
+def test_a_restart_that_nobody_noticed_was_no_outage() -> None:
+    assert World(gone=9, back=9).restart().away_seconds == 0
+
+
+def test_rows_that_are_gone_are_noticed() -> None:
+    assert not World(keeps_rows=False).restart().row_kept
+
+
+def test_a_database_that_stays_away_is_given_up() -> None:
+    with pytest.raises(NotWhole, match=r"database is available after 5 s; /readyz: \d+ x HTTP 200, \d+ x HTTP 503"):
+        World(back=1e9).restart(limit=5)
+
+
+def test_nothing_is_restarted_when_the_application_takes_no_row() -> None:
+    world = World(takes_rows=False)
+    with pytest.raises(RuntimeError, match="answered not at all"):
+        world.restart()
+    assert world.rebooted is None
+
+
+@dataclass
+class Service:
+    """Two tasks; a stopped one drains for three looks, its replacement is healthy after two."""
+
+    replaces: bool = True
+    stopped: str = ""
+    looks: int = 0
+
+    def stop_task(self, cluster: str, task: str, reason: str) -> None:
+        self.stopped = task
+
+    def look(self) -> Observation:
+        tasks = {"a": "r:1", "b": "r:1"}
+        targets = {"healthy": 2}
+        if self.stopped:
+            self.looks += 1
+            del tasks[self.stopped]
+            targets = {"healthy": 1} | ({"draining": 1} if self.looks < 3 else {})
+            if self.replaces:
+                tasks["c"] = "r:1"
+                targets |= {"healthy": 2} if self.looks >= 2 else {"initial": 1}
+        return Observation(
+            revision="r:1",
+            version="v",
+            rollout="COMPLETED",
+            desired=2,
+            tasks=tasks,
+            running=len(tasks),
+            targets=targets,
+        )
+
+
+def test_a_stopped_task_is_watched_until_the_service_is_whole() -> None:
+    service, world = Service(), World()
+    done = stop_task(service, "c", service.look, 60, world.said.append, clock=world.clock, sleep=world.sleep)
+    assert (done.stopped, done.started) == ("a", ["c"])
+    assert service.looks == 3, "not before the drain is over"
+    assert any("1 draining, 1 healthy, 1 initial" in line for line in world.said)
+
+
+def test_a_task_that_is_not_replaced_is_a_failure() -> None:
+    service, world = Service(replaces=False), World()
+    with pytest.raises(NotWhole, match="task a was not replaced within 10 s: 1 of 2 tasks run"):
+        stop_task(service, "c", service.look, 10, world.said.append, clock=world.clock, sleep=world.sleep)
