@@ -181,25 +181,10 @@ class ActionModule(ActionBase):
         return {"changed": bool(undone), "undone": undone}
 
     def _releaser(self, args: dict[str, Any]) -> Releaser:
-        settings, image = args["settings"], args["image"]
         return Releaser(
             action.context(self, args),
-            Settings(
-                cpu=settings["cpu"],
-                memory=settings["memory"],
-                stop_timeout=settings["stop_timeout"],
-                environment=_strings(settings["environment"]),
-                secrets=_strings(settings["secrets"]),
-                admin_environment=_strings(settings["admin_environment"]),
-            ),
-            Image(
-                version=str(image["version"]),
-                digest=str(image["digest"]),
-                reference=str(image["image"]),
-                schema_head=str(image["schema_head"]) if image.get("schema_head") else None,
-                schema_compatible=image.get("schema_compatible"),
-                architecture=str(image["architecture"]) if image.get("architecture") else None,
-            ),
+            Settings.from_fact(args["settings"]),
+            Image.from_fact(args["image"]),
             allow_rolled_back=args["allow_rolled_back"],
             keep_revisions=args["keep_revisions"],
         )
@@ -211,8 +196,3 @@ def _unknown(stack: dict[str, Any], image: dict[str, Any]) -> str:
         name for name, value in (("Terraform outputs", stack), ("image digest", image.get("digest"))) if not value
     ]
     return f"there is no {' and no '.join(missing)}" if missing else ""
-
-
-def _strings(values: dict[str, Any]) -> dict[str, str]:
-    """Environment values as ECS takes them: YAML's true is ``true``, not Python's ``True``."""
-    return {str(name): str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()}

@@ -200,6 +200,8 @@ class Operation:
             return len(told)
 
         judgement, _ = self.watch.until_done(deployment.id, self.c.limits.wait, count_failed)
+        if judgement.verdict is Verdict.REPLACED and (reason := self._rolled_back_by_ecs()):
+            judgement = Judgement(Verdict.FAILED, reason)
         if judgement.verdict is Verdict.COMPLETED:
             self.c.say(f"{deployment.revision_name} is the only one that runs")
             return
@@ -241,6 +243,18 @@ class Operation:
             next_command=f"{self.c.logs_command} to read more; after a fix, {self.c.retry_command}",
         )
         return ReleaseError(report.summary(), f"{reason}{f' ({stops[-1]})' if stops else ''}", report.evidence())
+
+    def _rolled_back_by_ecs(self) -> str:
+        """Why ECS itself rolled the newest service deployment back; empty when it did not.
+
+        A rollback may be over between two looks, and the failed deployment is gone from the service then.
+        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceDeployment.html
+        """
+        listed = self.ecs.list_service_deployments(cluster=self.c.cluster, service=self.c.service, maxResults=10)
+        newest: dict[str, Any] = max(listed["serviceDeployments"], key=lambda item: item["createdAt"], default={})
+        if not str(newest.get("status", "")).startswith("ROLLBACK_"):
+            return ""
+        return str(newest.get("statusReason") or "ECS rolled the deployment back")
 
     def to_zero(self) -> str:
         """Leave no task of a first release that failed; what was done."""

@@ -68,9 +68,9 @@ def choose(
         raise Refusal("No release has ever succeeded here.")
     if steps := STEPS.fullmatch(wanted):
         return _steps_back(releases, int(steps[1] or steps[2]))
-    if wanted:
-        return _known(releases, wanted)
     now = origin(releases, current)
+    if wanted:
+        return _known(releases, wanted, now)
     landing = primary.rollout_state == "IN_PROGRESS" and any(
         item.kind is Kind.ROLLBACK and item.revision == primary.revision for item in unfinished(releases)
     )
@@ -88,8 +88,8 @@ def _steps_back(releases: Sequence[Release], steps: int) -> Release:
     return earlier[steps - 1]
 
 
-def _known(releases: Sequence[Release], wanted: str) -> Release:
-    """The newest release of this hash or revision that succeeded."""
+def _known(releases: Sequence[Release], wanted: str, now: Release) -> Release:
+    """The release of this hash or revision: the one that serves now, else the newest success, else one rolled back."""
     forward = [release for release in reversed(releases) if release.kind is Kind.RELEASE]
     if revision := REVISION.fullmatch(wanted):
         family, number = revision[1], revision[2]
@@ -101,7 +101,9 @@ def _known(releases: Sequence[Release], wanted: str) -> Release:
         named = _of_hash(forward, wanted)
     if not named:
         raise Refusal(f"The ledger knows no release {wanted}.")
-    reached = [item for item in named if item.outcome in (Outcome.SUCCEEDED, Outcome.ROLLED_BACK)]
+    reached = [item for item in named if item.id == now.id]
+    reached += [item for item in named if item.outcome is Outcome.SUCCEEDED]
+    reached += [item for item in named if item.outcome is Outcome.ROLLED_BACK]
     if not reached:
         raise Refusal(f"{versions(named[:1])} never served: it {named[0].outcome}: {named[0].why}.")
     return reached[0]

@@ -210,6 +210,22 @@ def test_a_rollback_by_the_circuit_breaker_is_a_failure_with_its_cause(world: Wo
     assert "exit code 3" in ledger(world)[-1].why
 
 
+def test_a_rollback_by_ecs_that_is_over_between_two_looks_is_no_riddle(world: World) -> None:
+    world.released("aaa")
+
+    def rolled_back_already(ecs: FakeEcs) -> None:
+        ecs.fail_task()
+        ecs.roll_back()
+        ecs.complete()
+        ecs.service_deployments = [
+            {"createdAt": datetime.now(UTC), "status": "ROLLBACK_SUCCESSFUL", "statusReason": "breaker triggered"}
+        ]
+
+    world.ecs.rollout = [nothing] * 4 + [rolled_back_already]
+    failure, _ = failing(world.releaser("bad"))
+    assert "the release of bad (settlement-test:2) failed: breaker triggered" in str(failure)
+
+
 def test_after_a_failure_the_next_good_release_works(world: World) -> None:
     world.released("aaa")
     world.ecs.rollout = [nothing] * 4 + [lambda ecs: ecs.roll_back(), nothing, lambda ecs: ecs.complete()]

@@ -99,6 +99,14 @@ def test_an_explicit_target_a_second_time_changes_nothing(three: World) -> None:
     assert (len(three.ecs.updates), outcomes(three)) == (updates, history)
 
 
+def test_a_hash_that_serves_with_other_settings_is_where_it_is(world: World) -> None:
+    world.released("aaaa")
+    world.released("aaaa", memory=1024)
+    world.rolled_back()
+    assert not world.rolled_back("aaaa").needed
+    assert world.rolled_back("2").needed
+
+
 def test_forward_again_takes_nothing_back(three: World) -> None:
     three.rolled_back("aaaa")
     three.rolled_back("cccc")
