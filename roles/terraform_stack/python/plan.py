@@ -75,6 +75,11 @@ class Plan:
         return ", ".join(f"{verb} {verbs[verb]}" for verb in SIGNS if verbs[verb])
 
 
+def says_no_changes(output: str) -> bool:
+    """Whether ``terraform plan`` printed that there is nothing to do: no resource and no output would change."""
+    return any(line.startswith("No changes. Your infrastructure") for line in output.splitlines())
+
+
 def read_plan(document: Mapping[str, Any]) -> Plan:
     """The changes of a plan's JSON document. No-ops, reads and moves without a change are left out."""
     changes = []
