@@ -172,11 +172,26 @@ def test_passwords_are_nowhere(clone: Clone) -> None:
     assert not found
 
 
+#: The line before a task, by which one sees that the task begins.
+BEFORE = {
+    "plan | Plan environment": "Prepare the working folder of environment",
+    "Build and push the image": "image_build : Validating",
+    "Update the service and watch": "watching ",
+}
+
+
 @pytest.mark.parametrize(
-    "phase", ["plan | Plan environment", "Build and push the image", "Update the service and watch"]
+    ("phase", "sent"),
+    [
+        *((phase, signal.SIGKILL) for phase in BEFORE),
+        # Ctrl-C: Terraform ends what it does and gives its lock back; the wait for a rollout just ends.
+        ("plan | Plan environment", signal.SIGINT),
+        ("Update the service and watch", signal.SIGINT),
+    ],
+    ids=lambda value: value.name if isinstance(value, signal.Signals) else value,
 )
-def test_killed_anywhere_the_next_run_converges(clone: Clone, phase: str) -> None:
-    clone.commit("app/api/settlement/__init__.py", f"\n# Killed in {phase}.\n")
+def test_interrupted_anywhere_the_next_run_converges(clone: Clone, phase: str, sent: signal.Signals) -> None:
+    clone.commit("app/api/settlement/__init__.py", f"\n# {sent.name} in {phase}.\n")
     with subprocess.Popen(
         clone.command("deploy"),
         cwd=clone.path,
@@ -184,22 +199,22 @@ def test_killed_anywhere_the_next_run_converges(clone: Clone, phase: str) -> Non
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # A process group of its own, as a terminal's foreground has; a shell may have started the tests deaf to SIGINT.
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as run:
         assert run.stdout
         seen = []
-        previous = {
-            "plan | Plan environment": "Prepare the working folder of environment",
-            "Build and push the image": "image_build : Validating",
-            "Update the service and watch": "watching ",
-        }[phase]
         for line in run.stdout:
             seen.append(line)
-            if previous in line:
+            if BEFORE[phase] in line:
                 break
         else:
             pytest.fail("never came to it:\n" + "".join(seen[-50:]))
-        os.killpg(run.pid, signal.SIGKILL)
+        os.killpg(run.pid, sent)
+        rest, _ = run.communicate(timeout=60)
+    assert run.returncode != 0
+    assert "succeeded" not in rest
     clone.make("deploy")
     assert clone.request("/version")[1]["git_hash"] == clone.version()
     assert service(clone)["runningCount"] == service(clone)["desiredCount"]

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import boto3
 
-from roles.ecs_release.python.release import incarnation
+from roles.ecs_release.python.operation import incarnation
 from roles.release_ledger.python.ledger import Event, Ledger, Outcome, release_id
 
 SERVICE, PATH, PUBLIC_URL = sys.argv[1:]

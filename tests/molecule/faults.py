@@ -1,9 +1,10 @@
 """A proxy before an AWS API that fails a share of all requests, as AWS does under throttling and on bad days.
 
 A failure is one of: the throttling error of the request's protocol, HTTP 500, HTTP 503, a connection that breaks before
-the request arrives, one that breaks when the work is done and only the answer is missing. The sequence of failures is the
-same each time. Below a share of 1 the fifth attempt of a call is let through (or one call in three thousand would end the
-run, and the test with it), except that of the first look at the service after the update: that call fails to its end.
+the request arrives, one that breaks when the work is done and only the answer is missing. The sequence of failures is
+the same each time. Below a share of 1 the fifth attempt of a call is let through (or one call in three thousand would
+end the run, and the test with it), except that of the first look at the service after the update: that call fails to
+its end.
 
 Usage: ``faults.py <port> <port of the API> <share of failures, 0 to 1>``
 
