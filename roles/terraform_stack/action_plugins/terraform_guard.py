@@ -28,7 +28,7 @@ options:
   root: {description: The Terraform root, type: path, required: true}
   data_dir: {description: TF_DATA_DIR of this root and environment, type: path, required: true}
   plan_file: {description: The saved plan, type: path, required: true}
-  plan_output: {description: 'What planning printed: a plan that says of itself that it is empty is not read again', type: str}
+  plan_output: {description: What planning printed; one that is empty is not read again, type: str}
   fingerprint: {description: What terraform_workspace returned, type: str, required: true}
   protected_types: {description: Resource types that need permission, type: list, elements: str}
   allowed: {description: Addresses or types that have it, type: list, elements: str}

@@ -1,0 +1,299 @@
+"""Releases and rollbacks as a tired person meets them: no request is lost, nothing is called a success that is not.
+
+One environment, in the order of a bad week. Each step stands on the one before.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from roles.drill.python.load import Clients, Report, Request, background
+from roles.release_ledger.python.ledger import Ledger, Outcome, Release
+from tests.e2e.conftest import LOAD_BALANCER_PORT, Clone, Run
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+PREFIX = "settlement-local"
+BUCKET = "settlement-terraform-000000000000-ap-northeast-2"
+VERSION = Request(name="version", path="/version")
+ACCOUNT = Request(
+    name="account, by a client that takes 2 s to send it",
+    path="/v1/accounts",
+    method="POST",
+    headers={"Content-Type": "application/json"},
+    body='{"name": "Slow till", "currency": "KRW"}',
+    status=201,
+)
+#: Settings that the application refuses, so that its process exits at start.
+EXITS = {"APP_ENVIRONMENT": "local", "DATABASE_POOL_SIZE": "-1"}
+
+
+def service(clone: Clone) -> dict[str, Any]:
+    found: dict[str, Any] = clone.aws("ecs").describe_services(cluster=PREFIX, services=[PREFIX])["services"][0]
+    return found
+
+
+def ledger(clone: Clone) -> list[Release]:
+    return Ledger(clone.aws("s3"), BUCKET, "local").releases()
+
+
+def drain_for(clone: Clone, seconds: int) -> None:
+    """Set the target group's deregistration delay. Terraform's 10 s is what most of a rollout waits for."""
+    elbv2 = clone.aws("elbv2")
+    (group,) = elbv2.describe_target_groups()["TargetGroups"]
+    attribute = {"Key": "deregistration_delay.timeout_seconds", "Value": str(seconds)}
+    elbv2.modify_target_group_attributes(TargetGroupArn=group["TargetGroupArn"], Attributes=[attribute])
+
+
+@contextmanager
+def load(per_second: float = 50, slow: int = 0) -> Iterator[Report]:
+    """Requests on kept and on fresh connections, and by slow clients; none may be lost."""
+    clients = [
+        Clients(request=VERSION, count=10, per_second=per_second / 2),
+        Clients(request=VERSION, count=10, per_second=per_second / 2, keep_alive=False),
+    ]
+    clients += [Clients(request=ACCOUNT, count=slow, keep_alive=False, body_seconds=2)] if slow else []
+    with background(f"http://127.0.0.1:{LOAD_BALANCER_PORT}", clients) as report:
+        yield report
+    print(f"{report.total} requests in {report.seconds:.0f} s, {report.lost} lost")
+    assert report.total > 0
+    assert report.lost == 0, report.examples
+
+
+@contextmanager
+def running(clone: Clone, target: str, **variables: Any) -> Iterator[subprocess.Popen[str]]:
+    """``make target`` in the background."""
+    with subprocess.Popen(
+        clone.command(target, **variables),
+        cwd=clone.path,
+        env=clone.environment() | {"ANSIBLE_FORCE_COLOR": "0", "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def until(process: subprocess.Popen[str], words: str) -> str:
+    """What the process printed until a line with these words."""
+    assert process.stdout
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if words in line:
+            return "".join(seen)
+    pytest.fail(f"never came to {words!r}:\n" + "".join(seen[-50:]))
+
+
+def rest(process: subprocess.Popen[str]) -> Run:
+    output, _ = process.communicate()
+    return Run(process.returncode, output)
+
+
+def wait_until(what: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not come to that in time"
+        time.sleep(0.2)
+
+
+def test_a_first_release_that_fails_leaves_zero_tasks_and_says_so(clone: Clone) -> None:
+    clone.variables["app_health_check_grace_period_seconds"] = 10
+    run = clone.make("deploy", expect=2, app_environment=EXITS)
+    assert "This was the first release: there is nothing to return to. The service has zero tasks again." in run.output
+    assert "DATABASE_POOL_SIZE" in run.output or "database_pool_size" in run.output, "the cause"
+    assert service(clone)["desiredCount"] == 0
+    assert "No release has ever succeeded here" in clone.make("rollback", expect=2).output
+
+
+def test_the_next_good_release_serves(clone: Clone) -> None:
+    clone.make("release")
+    assert clone.request("/version")[1]["git_hash"] == clone.version()
+    assert [release.outcome for release in ledger(clone)] == [Outcome.FAILED, Outcome.SUCCEEDED]
+
+
+def test_a_release_a_rollback_and_the_end_of_a_task_lose_no_request(clone: Clone) -> None:
+    ecs = clone.aws("ecs")
+    ecs.update_service(cluster=PREFIX, service=PREFIX, desiredCount=3)
+    wait_until(lambda: service(clone)["runningCount"] == 3)
+    with load(per_second=220, slow=8) as report:
+        clone.make("release", app_memory=1024)
+        assert service(clone)["desiredCount"] == 3, "the number of tasks is auto scaling's"
+        rollback = clone.make("rollback")
+        assert service(clone)["desiredCount"] == 3
+        (first, *_) = ecs.list_tasks(cluster=PREFIX, serviceName=PREFIX)["taskArns"]
+        ecs.stop_task(cluster=PREFIX, task=first, reason="the test")
+        stopped = lambda: ecs.describe_tasks(cluster=PREFIX, tasks=[first])["tasks"][0]["lastStatus"] == "STOPPED"  # noqa: E731
+        wait_until(lambda: stopped() and service(clone)["runningCount"] == 3)
+    assert report.total / report.seconds >= 200
+    assert report.tallies[ACCOUNT.name].answered > 0
+    assert rollback.recap()["changed"] == 1
+    target = clone.aws("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"][
+        0
+    ]
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (2, 4)
+
+
+def test_what_was_rolled_back_comes_back_by_insistence_only(clone: Clone) -> None:
+    refused = clone.make("release", expect=2, app_memory=1024)
+    assert "is not released again" in refused.output
+    assert "-e ecs_release_allow_rolled_back=true" in refused.output
+    clone.make("release", app_memory=1024, ecs_release_allow_rolled_back=True)
+    clone.variables["app_memory"] = 1024
+    assert ledger(clone)[-1].outcome is Outcome.SUCCEEDED
+
+
+SECRETS = {"DATABASE_USER": "username", "DATABASE_PASSWORD": "password"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "cause"),
+    [
+        pytest.param({"app_environment": EXITS}, "exit code", id="exits at start"),
+        pytest.param({"app_environment": {"DATABASE_NAME": "nowhere"}}, "health checks", id="never healthy"),
+        pytest.param(
+            {"app_secrets": SECRETS | {"DATABASE_PASSWORD": "username"}},
+            "password authentication failed",
+            id="password",
+        ),
+        pytest.param({"app_environment": {"GIT_HASH": "another"}}, "exposed for at most", id="wrong version"),
+        pytest.param(
+            {"app_secrets": SECRETS | {"EXTRA": "nothing"}, "ecs_release_checks_enabled": False},
+            "nothing",
+            id="JSON key missing",
+        ),
+    ],
+)
+def test_a_bad_configuration_is_a_failure_with_its_cause(clone: Clone, variables: dict[str, Any], cause: str) -> None:
+    fails_and_is_undone(clone, cause, **variables)
+
+
+#: Each task is healthy, and then its master process dies.
+FLAPS = """
+
+def post_worker_init(worker: object) -> None:
+    import signal
+    import threading
+
+    threading.Timer(4, os.kill, (os.getppid(), signal.SIGKILL)).start()
+"""
+MIGRATION = '''"""A migration that cannot work."""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.execute("SELECT 1 / 0")
+'''
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "cause"),
+    [
+        ("app/api/settlement/gunicorn_conf.py", FLAPS, "some after they were healthy"),
+        ("app/api/settlement/migrations/versions/0002_bad.py", MIGRATION, "division by zero"),
+        ("app/api/Dockerfile", '\nCMD ["/nonexistent"]\n', "never started"),
+    ],
+    ids=["flapping", "migration fails", "cannot start"],
+)
+def test_a_bad_commit_is_a_failure_with_its_cause(clone: Clone, path: str, text: str, cause: str) -> None:
+    clone.commit(path, text)
+    try:
+        fails_and_is_undone(clone, cause)
+    finally:
+        clone.git("reset", "--quiet", "--hard", "HEAD~1")
+
+
+def fails_and_is_undone(clone: Clone, cause: str, **variables: Any) -> None:
+    before = service(clone)["taskDefinition"]
+    with load():
+        run = clone.make("release", expect=2, **variables)
+    assert cause in run.output
+    assert "the release failed, for the reason above" in run.output
+    assert service(clone)["taskDefinition"] == before
+    assert service(clone)["runningCount"] == service(clone)["desiredCount"]
+    assert ledger(clone)[-1].outcome is Outcome.FAILED
+    assert ledger(clone)[-1].revision != before
+
+
+@pytest.mark.parametrize(
+    ("variables", "cause"),
+    [
+        pytest.param({"app_secrets": SECRETS | {"EXTRA": "nothing"}}, "has no JSON key nothing", id="JSON key missing"),
+        pytest.param({"image_build_version": "0123456789ab"}, "There is no image", id="image missing"),
+    ],
+)
+def test_what_is_missing_is_said_before_anything_is_touched(
+    clone: Clone, variables: dict[str, Any], cause: str
+) -> None:
+    before = service(clone)["deployments"], len(ledger(clone))
+    assert cause in clone.make("release", expect=2, **variables).output
+    assert (service(clone)["deployments"], len(ledger(clone))) == before
+
+
+def test_a_second_flow_stops_at_once_and_a_change_of_the_number_of_tasks_is_kept(clone: Clone) -> None:
+    drain_for(clone, 1)
+    with running(clone, "release", app_memory=2048) as first:
+        until(first, "watching ")
+        clone.aws("ecs").update_service(cluster=PREFIX, service=PREFIX, desiredCount=2)
+        second = clone.make("release", expect=2)
+        assert re.search(r"local is locked by \S+, for Release, since .* UTC", second.output)
+        assert "make unlock ENV=local" in second.output
+        assert rest(first).code == 0
+    clone.variables["app_memory"] = 2048
+    assert service(clone)["desiredCount"] == 2
+    assert service(clone)["runningCount"] == 2
+
+
+@pytest.mark.parametrize("phase", ["building settlement:", "watching "])
+def test_a_rollback_stops_a_release_in_flight(clone: Clone, phase: str) -> None:
+    before = service(clone)["taskDefinition"]
+    clone.commit("app/api/settlement/__init__.py", f"\n# Stopped in {phase}.\n")
+    try:
+        with load(), running(clone, "release", app_environment={"DATABASE_NAME": "nowhere"}) as release:
+            until(release, phase)
+            rollback = clone.make("rollback")
+            stopped = rest(release)
+    finally:
+        clone.git("reset", "--quiet", "--hard", "HEAD~1")
+    assert "stopped the release of " in rollback.output
+    assert stopped.code != 0
+    assert re.search(r"it was taken by \S+, for Rollback", stopped.output)
+    assert service(clone)["taskDefinition"] == before
+    assert len(service(clone)["deployments"]) == 1
+
+
+def test_five_rollbacks_in_a_row_and_forward_again_land_where_status_said(clone: Clone) -> None:
+    for number in range(5):
+        clone.make("release", app_environment={"NUMBER": str(number)})
+    newest = service(clone)["taskDefinition"]
+    for _ in range(5):
+        (said,) = re.findall(r"rollback to +\S+ \((\S+)\)", clone.make("status").output)
+        clone.make("rollback")
+        assert service(clone)["taskDefinition"].endswith(f"/{said}")
+    revision = newest.rpartition("/")[2]
+    assert clone.make("rollback", rollback_to=revision).recap()["changed"] == 1
+    assert service(clone)["taskDefinition"] == newest
+    again = clone.make("rollback", rollback_to=revision)
+    assert again.recap()["changed"] == 0
+    assert "nothing to roll back" in again.output
+
+
+def test_a_refusal_says_what_is_possible(clone: Clone) -> None:
+    output = clone.make("rollback", expect=2, rollback_to="0123456789ab").output
+    assert "The ledger knows no release 0123456789ab. Nothing was changed." in output
+    assert "Next: make rollback ENV=local" in output
+    assert clone.make("rollback", "CHECK=1").recap()["changed"] == 1
