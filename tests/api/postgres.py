@@ -44,7 +44,7 @@ class Server:
 
 
 @contextmanager
-def running_server() -> Iterator[Server]:
+def running_server(log_statement: str = "all") -> Iterator[Server]:
     """Give the server of TEST_DATABASE_URL, or start one and remove it afterwards."""
     if url := os.environ.get("TEST_DATABASE_URL"):
         parsed = make_url(url)
@@ -63,7 +63,7 @@ def running_server() -> Iterator[Server]:
     # Not below pytest's own folder: PostgreSQL refuses to run as root, and nobody may not enter that one.
     directory = Path(tempfile.mkdtemp(prefix="settlement-test-"))
     try:
-        yield from _own_server(binaries, directory)
+        yield from _own_server(binaries, directory, log_statement)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -78,7 +78,7 @@ def _find_binaries() -> Path:
     raise RuntimeError(_HOW_TO_GET_ONE)
 
 
-def _own_server(binaries: Path, directory: Path) -> Iterator[Server]:
+def _own_server(binaries: Path, directory: Path, log_statement: str) -> Iterator[Server]:
     user = "nobody" if os.geteuid() == 0 else None
     password = secrets.token_urlsafe(16)
     (directory / "password").write_text(password)
@@ -109,7 +109,7 @@ def _own_server(binaries: Path, directory: Path) -> Iterator[Server]:
         "ssl": "on",
         "ssl_cert_file": directory / "server.pem",
         "ssl_key_file": directory / "server.key",
-        "log_statement": "all",
+        "log_statement": log_statement,
         "timezone": "Asia/Kolkata",  # neither UTC nor the settlement's: what leans on the server's zone fails
         "fsync": "off",
         "synchronous_commit": "off",

@@ -67,7 +67,17 @@ def test_connections_that_the_server_cut_are_not_seen_by_clients(database: TestD
     assert client.get("/readyz").status_code == 200
     with outage(database):
         pass
-    assert client.get(f"/v1/accounts/{uuid4()}").status_code == 404  # pre-ping found the connection dead
+    assert client.get(f"/v1/accounts/{uuid4()}").status_code == 404  # the check before use found the connection dead
+
+
+def test_a_connection_that_is_well_is_used_without_asking(database: TestDatabase, client: TestClient) -> None:
+    if database.server.log is None:
+        pytest.skip("the statements of a server that was not started here cannot be seen")
+    assert client.get("/readyz").status_code == 200
+    before = len(database.server.log.read_text().splitlines())
+    assert client.get(f"/v1/accounts/{uuid4()}").status_code == 404
+    said = [line for line in database.server.log.read_text().splitlines()[before:] if "statement:" in line]
+    assert len(said) == 1, said
 
 
 def test_a_full_pool_answers_503_and_stays_healthy(database: TestDatabase) -> None:

@@ -5,14 +5,27 @@ and a `SET` pins the client to one server connection
 (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-pinning.html).
 """
 
+import asyncio
+import select
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from contextvars import copy_context
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import psycopg2
 from pydantic import SecretStr
-from sqlalchemy import URL, Connection, Engine, MetaData, NullPool, create_engine, text
+from sqlalchemy import URL, Connection, Engine, MetaData, NullPool, create_engine, event, text
+from sqlalchemy.exc import DisconnectionError
 
 from settlement.settings import AdminSettings, Settings
+
+# More than a pool has connections: a request that finds none waits for one, and no longer than the pool's timeout.
+_THREADS = 40
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 metadata = MetaData(
     naming_convention={
@@ -63,6 +76,24 @@ def single_use_engine(settings: AdminSettings, user: str, password: SecretStr) -
     )
 
 
+def _refuse_if_cut(connection: Any, *_: Any) -> None:
+    """Have the pool replace a connection that the server ended.
+
+    SQLAlchemy's own pre-ping asks the server each time, a round trip that costs as much as the read it precedes. But an
+    idle connection that is well has nothing to say: only one whose socket can be read, closed, or broken is asked.
+
+    Raises DisconnectionError, on which the pool connects again.
+    """
+    try:
+        socket_state = select.poll()
+        socket_state.register(connection.fileno(), select.POLLIN)
+        if socket_state.poll(0):
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+    except psycopg2.Error as error:
+        raise DisconnectionError from error
+
+
 class Database:
     """The service's pool of connections. One per worker process, made after the fork."""
 
@@ -74,12 +105,29 @@ class Database:
             max_overflow=settings.database_max_overflow,
             pool_timeout=settings.database_pool_timeout_seconds,
             pool_recycle=settings.database_pool_recycle_seconds,
-            pool_pre_ping=settings.database_pool_pre_ping,
             hide_parameters=True,  # an error in a log must not carry a customer's data
             # Every operation of the service is one statement, atomic by itself: BEGIN and COMMIT would be two round
             # trips more, and no request can leave a session idle in a transaction.
             isolation_level="AUTOCOMMIT",
+            pool_reset_on_return=None,  # so nothing is left to roll back
+            pool_use_lifo=True,  # few warm connections rather than all of them in turn
         )
+        if settings.database_pool_pre_ping:
+            event.listen(self._engine, "checkout", _refuse_if_cut)
+        self._threads = ThreadPoolExecutor(_THREADS, "database")
+
+    async def run(self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`operation(connection, …)` in a thread, with a connection of the pool; the event loop goes on meanwhile.
+
+        A plain executor, because anyio's threads, to which FastAPI sends an endpoint that is no coroutine, cost a
+        request a tenth more. Raises what `connect` and the operation do.
+        """
+
+        def work() -> T:
+            with self.connect() as connection:
+                return operation(connection, *args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, copy_context().run, work)
 
     def connect(self) -> AbstractContextManager[Connection]:
         """A connection of the pool, in autocommit. Raises sqlalchemy.exc.TimeoutError when none gets free in time."""
@@ -92,4 +140,5 @@ class Database:
 
     def close(self) -> None:
         """Close the idle connections; one in use closes when it is given back."""
+        self._threads.shutdown(wait=False)
         self._engine.dispose()

@@ -1,32 +1,28 @@
-"""What endpoints may ask for.
+"""What endpoints ask a request for: what the lifespan made.
 
-The functions are coroutines although they wait for nothing: FastAPI sends a plain function to a thread.
+Plain functions, not FastAPI's `Depends`: resolving one dependency costs a fifth of what FastAPI does for a request.
 """
 
-from typing import Annotated
-
-from fastapi import Depends, Request
+from fastapi import Request
 
 from settlement.database import Database
 from settlement.health.service import Health
 from settlement.settings import Settings
 
 
-async def _database(request: Request) -> Database:
+def database_of(request: Request) -> Database:
+    """The process's database."""
     database: Database = request.app.state.database
     return database
 
 
-async def _health(request: Request) -> Health:
+def health_of(request: Request) -> Health:
+    """The process's health."""
     health: Health = request.app.state.health
     return health
 
 
-async def _settings(request: Request) -> Settings:
+def settings_of(request: Request) -> Settings:
+    """The process's settings."""
     settings: Settings = request.app.state.settings
     return settings
-
-
-DatabaseDependency = Annotated[Database, Depends(_database)]
-HealthDependency = Annotated[Health, Depends(_health)]
-SettingsDependency = Annotated[Settings, Depends(_settings)]

@@ -4,12 +4,11 @@ Plain ASGI middleware: Starlette's BaseHTTPMiddleware costs a task and two queue
 """
 
 import logging
+import random
 import re
-import secrets
 import time
 from http import HTTPStatus
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,14 +17,16 @@ from settlement.problems import problem_response
 
 _log = logging.getLogger("settlement.access")
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-request-tracing.html
+_TRACE_HEADER = b"x-amzn-trace-id"
 _TRACE_ROOT = re.compile(r"(?:^|;)\s*Root=([0-9A-Za-z-]{1,64})\s*(?:;|$)")
 _HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 
 
 def trace_identifier(header: str | None) -> str:
     """The Root of an `X-Amzn-Trace-Id` header, or a new identifier of the same form: `1-<time>-<random>` in hex."""
-    match = _TRACE_ROOT.search(header or "")
-    return match.group(1) if match else f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
+    if header and (match := _TRACE_ROOT.search(header)):
+        return match.group(1)
+    return f"1-{int(time.time()):08x}-{random.getrandbits(96):024x}"
 
 
 class RequestContextMiddleware:
@@ -40,7 +41,9 @@ class RequestContextMiddleware:
             return
 
         started = time.perf_counter()
-        identifier = trace_identifier(Headers(scope=scope).get("x-amzn-trace-id"))
+        traces = [value for name, value in scope["headers"] if name == _TRACE_HEADER]
+        identifier = trace_identifier(traces[0].decode("latin-1") if traces else None)
+        header = (b"x-request-id", identifier.encode("latin-1"))
         token = request_id.set(identifier)
         status: int | None = None
 
@@ -48,7 +51,7 @@ class RequestContextMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = identifier
+                message["headers"] = [*message.get("headers", ()), header]
             await send(message)
 
         try:

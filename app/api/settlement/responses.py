@@ -10,8 +10,5 @@ from pydantic import BaseModel
 def json_response(
     model: BaseModel, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Serialise a model once, in the endpoint's own thread.
-
-    Returning the model instead would have FastAPI validate it a second time, in another hop to a thread.
-    """
+    """Serialise a model once. Returning the model instead would have FastAPI validate it a second time."""
     return Response(model.model_dump_json(), status, headers, media_type="application/json")

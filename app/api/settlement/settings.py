@@ -51,9 +51,11 @@ class Settings(_EnvironmentSettings):
     database_user: str = Field(min_length=1)
     database_password: SecretStr
 
-    # Connections that one worker process may hold: pool_size for ever, max_overflow more under load.
-    database_pool_size: int = Field(default=5, ge=1)
-    database_max_overflow: int = Field(default=5, ge=0)
+    # Connections that one worker process may hold: pool_size for ever, max_overflow more under load. By default none:
+    # a connection of the overflow is closed when it comes back, and under the load that needs it a new one is made,
+    # request after request.
+    database_pool_size: int = Field(default=10, ge=1)
+    database_max_overflow: int = Field(default=0, ge=0)
     # A request that waited this long for a connection is answered 503: far below the load balancer's 60 s.
     database_pool_timeout_seconds: float = Field(default=5, gt=0)
     database_pool_recycle_seconds: int = Field(default=1800, ge=1)

@@ -3,26 +3,24 @@
 from http import HTTPStatus
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from settlement.accounts import service
 from settlement.accounts.schemas import AccountIn, AccountOut
-from settlement.dependencies import DatabaseDependency
+from settlement.dependencies import database_of
 from settlement.responses import json_response
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 
 
 @router.post("", status_code=HTTPStatus.CREATED, response_model=AccountOut)
-def create_account(account: AccountIn, database: DatabaseDependency) -> Response:
+async def create_account(account: AccountIn, request: Request) -> Response:
     """Open an account in one currency."""
-    with database.connect() as connection:
-        created = service.create_account(connection, account)
+    created = await database_of(request).run(service.create_account, account)
     return json_response(created, HTTPStatus.CREATED, {"Location": f"/v1/accounts/{created.id}"})
 
 
 @router.get("/{account_id}", response_model=AccountOut)
-def get_account(account_id: UUID, database: DatabaseDependency) -> Response:
+async def get_account(account_id: UUID, request: Request) -> Response:
     """Read an account."""
-    with database.connect() as connection:
-        return json_response(service.get_account(connection, account_id))
+    return json_response(await database_of(request).run(service.get_account, account_id))

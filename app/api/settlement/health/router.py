@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from settlement.dependencies import DatabaseDependency, HealthDependency
+from settlement.dependencies import database_of, health_of
 from settlement.health import service
 from settlement.health.schemas import HealthOut, ReadinessOut, VersionOut
 from settlement.responses import json_response
@@ -12,17 +12,18 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/healthz", response_model=HealthOut)
-async def healthz(health: HealthDependency) -> Response:
+async def healthz(request: Request) -> Response:
     """Whether this process is fit to serve. Needs no thread once it is, so a full pool cannot make it late."""
+    health = health_of(request)
     if not health.has_seen_database:
         await run_in_threadpool(health.check_database)
     return json_response(HealthOut())
 
 
 @router.get("/readyz", response_model=ReadinessOut)
-def readyz(database: DatabaseDependency) -> Response:
+def readyz(request: Request) -> Response:
     """Whether the database can be used now, with a schema that this image can work with."""
-    return json_response(service.readiness(database))
+    return json_response(service.readiness(database_of(request)))
 
 
 @router.get("/version", response_model=VersionOut)

@@ -1,8 +1,8 @@
 """HTTP for statements."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
-from settlement.dependencies import DatabaseDependency, SettingsDependency
+from settlement.dependencies import database_of, settings_of
 from settlement.pagination import CursorParameter, Limit
 from settlement.responses import json_response
 from settlement.statements import service
@@ -12,13 +12,12 @@ router = APIRouter(prefix="/v1/statements", tags=["statements"])
 
 
 @router.get("/{month}", response_model=StatementPage)
-def monthly_statements(
+async def monthly_statements(
     month: Month,
-    database: DatabaseDependency,
-    settings: SettingsDependency,
+    request: Request,
     limit: Limit = 50,
     cursor: CursorParameter = None,
 ) -> Response:
     """Read what each account closed a month with, page by page."""
-    with database.connect() as connection:
-        return json_response(service.monthly_statements(connection, month, settings.settlement_timezone, limit, cursor))
+    zone = settings_of(request).settlement_timezone
+    return json_response(await database_of(request).run(service.monthly_statements, month, zone, limit, cursor))

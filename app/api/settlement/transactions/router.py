@@ -3,9 +3,9 @@
 from http import HTTPStatus
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
-from settlement.dependencies import DatabaseDependency
+from settlement.dependencies import database_of
 from settlement.pagination import CursorParameter, Limit
 from settlement.responses import json_response
 from settlement.transactions import service
@@ -15,20 +15,18 @@ router = APIRouter(prefix="/v1", tags=["transactions"])
 
 
 @router.post("/transactions", status_code=HTTPStatus.CREATED, response_model=TransactionOut)
-def post_transaction(transaction: TransactionIn, key: IdempotencyKey, database: DatabaseDependency) -> Response:
+async def post_transaction(transaction: TransactionIn, key: IdempotencyKey, request: Request) -> Response:
     """Post a transaction, once for each Idempotency-Key.
 
     A retry with the same key and body gets the same answer, with `Idempotency-Replayed: true`.
     """
-    with database.connect() as connection:
-        posted, is_new = service.post_transaction(connection, key, transaction)
+    posted, is_new = await database_of(request).run(service.post_transaction, key, transaction)
     return json_response(posted, HTTPStatus.CREATED, None if is_new else {"Idempotency-Replayed": "true"})
 
 
 @router.get("/accounts/{account_id}/transactions", response_model=TransactionPage)
-def list_transactions(
-    account_id: UUID, database: DatabaseDependency, limit: Limit = 50, cursor: CursorParameter = None
+async def list_transactions(
+    account_id: UUID, request: Request, limit: Limit = 50, cursor: CursorParameter = None
 ) -> Response:
     """Read an account's transactions, newest first, page by page."""
-    with database.connect() as connection:
-        return json_response(service.list_transactions(connection, account_id, limit, cursor))
+    return json_response(await database_of(request).run(service.list_transactions, account_id, limit, cursor))
