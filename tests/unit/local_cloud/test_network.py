@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -55,3 +58,42 @@ def test_docker_assigns_from_the_lower_half() -> None:
 def test_impossible_networks_name_the_variable(subnet: str, gateway: str) -> None:
     with pytest.raises(LocalCloudError, match="local_cloud_network_subnet"):
         NetworkSpec("n", subnet, gateway)
+
+
+SPEC = NetworkSpec("settlement-local", "172.31.240.0/24", "172.31.240.1")
+OURS = {"settlement.local": "local"}
+
+
+def docker_network(**attributes: Any) -> Any:
+    """A network as Docker describes it."""
+    pools = {"Config": [{"Subnet": SPEC.subnet, "Gateway": SPEC.gateway}]}
+    return SimpleNamespace(id="1234567890abcdef", attrs={"IPAM": pools, "Labels": OURS, **attributes})
+
+
+@pytest.mark.parametrize(
+    ("attributes", "same"),
+    [
+        ({}, True),
+        ({"Labels": {**OURS, "more": "1"}}, True),
+        ({"Labels": {}}, False),
+        ({"Labels": None}, False),
+        ({"IPAM": {"Config": [{"Subnet": "172.31.241.0/24", "Gateway": "172.31.241.1"}]}}, False),
+        ({"IPAM": None}, False),
+    ],
+)
+def test_a_network_is_used_again_only_if_it_is_what_would_be_made(attributes: dict[str, Any], same: bool) -> None:
+    assert network.matches(docker_network(**attributes), SPEC, OURS) is same
+
+
+def test_whose_a_network_is() -> None:
+    assert network.owner(docker_network(Labels={network.OWNER_LABEL: "/checkout"})) == "/checkout"
+    assert network.owner(docker_network(Labels=None)) is None
+    assert network.owner(None) is None
+
+
+def test_a_taken_subnet_is_refused_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = [("br-1234567890ab", ipaddress.IPv4Network("172.31.240.0/20"))]
+    monkeypatch.setattr(network, "host_routes", lambda: taken)
+    with pytest.raises(LocalCloudError, match=r"overlaps with the route 172\.31\.240\.0/20 on br-1234567890ab"):
+        network.check_routes(SPEC)
+    network.check_routes(SPEC, ignore=docker_network())  # its own, about to be replaced

@@ -1,0 +1,64 @@
+"""Programs that take long: they show that they live, and their last words are kept."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from roles.local_cloud.python import commands
+from roles.local_cloud.python.errors import CommandError
+
+
+def run(program: str, said: list[str] | None = None, **environment: str) -> None:
+    progress = (said if said is not None else []).append
+    commands.run([sys.executable, "-c", program], what="the work", progress=progress, environment=environment)
+
+
+def test_success_says_nothing_and_sees_the_environment() -> None:
+    said: list[str] = []
+    run("import os; assert os.environ['WORD'] == 'x'", said, WORD="x")
+    assert said == []
+
+
+def test_a_failure_keeps_the_last_lines() -> None:
+    with pytest.raises(CommandError, match=r"the work failed: .* ended with 3:") as failure:
+        run("for number in range(30): print('line', number)\nraise SystemExit(3)")
+    assert str(failure.value).splitlines()[1:] == [f"  line {number}" for number in range(18, 30)]
+
+
+def test_a_failure_without_a_word() -> None:
+    with pytest.raises(CommandError, match="no output"):
+        run("raise SystemExit(1)")
+
+
+def test_a_program_that_is_not_there() -> None:
+    with pytest.raises(CommandError, match="the work: cannot run /nonexistent/program"):
+        commands.run(["/nonexistent/program"], what="the work", progress=print)
+
+
+def test_long_work_shows_that_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "HEARTBEAT_SECONDS", 0.05)
+    said: list[str] = []
+    run("import time; time.sleep(0.2)", said)
+    assert said
+    assert all(line.startswith("the work: still at it") for line in said)
+
+
+def test_an_interrupt_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "HEARTBEAT_SECONDS", 0.05)
+    started = []
+    popen = commands.subprocess.Popen
+
+    def remember(*arguments: object, **options: object) -> object:
+        started.append(popen(*arguments, **options))  # type: ignore[call-overload]
+        return started[-1]
+
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands.subprocess, "Popen", remember)
+    with pytest.raises(KeyboardInterrupt):
+        commands.run([sys.executable, "-c", "import time; time.sleep(60)"], what="the work", progress=interrupt)
+    assert started[0].returncode is not None
+    started[0].stdout.close()
