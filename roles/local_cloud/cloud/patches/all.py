@@ -15,6 +15,7 @@ from roles.local_cloud.cloud.patches import (
     rds_container,
     rds_master_secret,
     rds_parameters,
+    secret_values,
     service_attributes,
     service_deployments,
     service_scheduler,
@@ -41,4 +42,5 @@ PATCHES: list[Patch] = [
     rds_parameters.apply,
     rds_attributes.apply,
     rds_master_secret.apply,
+    secret_values.apply,
 ]
