@@ -5,6 +5,7 @@ Format: https://developer.hashicorp.com/terraform/internals/json-format#plan-rep
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,6 +74,11 @@ class Plan:
             return "outputs only: " + ", ".join(self.outputs)
         verbs = Counter(change.verb for change in self.changes)
         return ", ".join(f"{verb} {verbs[verb]}" for verb in SIGNS if verbs[verb])
+
+
+def nothing_to_apply(output: str) -> bool:
+    """Whether ``terraform plan`` said so, in its own words: neither resources nor outputs differ."""
+    return re.search(r"^No changes\.", output, re.MULTILINE) is not None
 
 
 def read_plan(document: Mapping[str, Any]) -> Plan:
