@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from roles.aws_session.python.session import action_environment
-from roles.terraform_stack.python.plan import read_plan, refusals, says_no_changes
+from roles.terraform_stack.python.plan import Plan, nothing_to_apply, read_plan, refusals
 from roles.terraform_stack.python.workspace import FINGERPRINT, LOCK_FILE, exact_version, locked_version
 
 DOCUMENTATION = r"""
@@ -21,6 +21,7 @@ module: terraform_guard
 short_description: Read a saved Terraform plan, print what it would do, refuse dangerous changes
 description:
   - C(community.general.terraform) misses replacements and output-only changes, so the plan itself is read.
+  - A plan that C(terraform plan) itself called empty is not read again, which would start the provider once more.
   - Fails when a resource of a protected type would be destroyed, replaced or restarted, unless it is allowed by name.
   - Also records that C(terraform init) has succeeded.
 options:
@@ -28,7 +29,7 @@ options:
   root: {description: The Terraform root, type: path, required: true}
   data_dir: {description: TF_DATA_DIR of this root and environment, type: path, required: true}
   plan_file: {description: The saved plan, type: path, required: true}
-  plan_output: {description: What planning printed; one that is empty is not read again, type: str}
+  plan_output: {description: What C(terraform plan) printed, type: str, required: true}
   fingerprint: {description: What terraform_workspace returned, type: str, required: true}
   protected_types: {description: Resource types that need permission, type: list, elements: str}
   allowed: {description: Addresses or types that have it, type: list, elements: str}
@@ -51,7 +52,7 @@ class ActionModule(ActionBase):
                 "root": {"type": "path", "required": True},
                 "data_dir": {"type": "path", "required": True},
                 "plan_file": {"type": "path", "required": True},
-                "plan_output": {"type": "str", "default": ""},
+                "plan_output": {"type": "str", "required": True},
                 "fingerprint": {"type": "str", "required": True},
                 "protected_types": {"type": "list", "elements": "str", "default": []},
                 "allowed": {"type": "list", "elements": "str", "default": []},
@@ -76,8 +77,8 @@ class ActionModule(ActionBase):
                 raise AnsibleActionFail(f"The plan {args['plan_file']} cannot be read: {done.stderr.strip()}")
             return done.stdout
 
-        # Reading the plan starts the provider once more, which takes seconds.
-        plan = read_plan({} if says_no_changes(args["plan_output"]) else json.loads(show("-json")))
+        empty = nothing_to_apply(args["plan_output"])
+        plan = Plan(changes=(), outputs=()) if empty else read_plan(json.loads(show("-json")))
         display = Display()
         if args["full"] and not plan.empty:
             display.display(show())
@@ -98,6 +99,5 @@ class ActionModule(ActionBase):
 
 def record_init(root: Path, data_dir: Path, fingerprint: str) -> None:
     """A plan was made, so init has succeeded: remember for what, and keep this environment's provider lock."""
-    if (root / LOCK_FILE).is_file():  # a root of built-in resources alone has none
-        (data_dir / LOCK_FILE).write_bytes((root / LOCK_FILE).read_bytes())
+    (data_dir / LOCK_FILE).write_bytes((root / LOCK_FILE).read_bytes())
     (data_dir / FINGERPRINT).write_text(fingerprint)

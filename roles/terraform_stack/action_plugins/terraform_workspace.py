@@ -26,6 +26,7 @@ options:
   backend: {description: 'The S3 backend: bucket, key, region', type: dict, required: true}
   lock_files: {description: Where the environment's provider lock may be, best first, type: list, elements: path}
   provider_version: {description: The environment's constraint; an exact one is pinned where no lock file is, type: str}
+  terraform_path: {description: The terraform binary, type: path, required: true}
   provider_source: {description: What the provider is installed from; a change initialises again, type: str}
 """
 
@@ -34,6 +35,7 @@ known: {description: Whether the state can be read; only false in check mode, ty
 reason: {description: Why it cannot, type: str}
 init: {description: Whether init is due, type: bool}
 fingerprint: {description: What to record once init has succeeded, type: str}
+launcher: {description: Terraform as C(binary_path) takes it, type: path}
 variables_file: {description: The file for C(variables_files), type: path}
 plan_file: {description: Where the plan goes, type: path}
 """
@@ -51,6 +53,7 @@ class ActionModule(ActionBase):
                 "lock_files": {"type": "list", "elements": "path", "default": []},
                 "provider_version": {"type": "str", "default": ""},
                 "provider_source": {"type": "str", "default": ""},
+                "terraform_path": {"type": "path", "required": True},
             }
         )
         root, data_dir, backend = Path(args["root"]), Path(args["data_dir"]), args["backend"]
@@ -75,10 +78,13 @@ class ActionModule(ActionBase):
         )
         variables_file = data_dir / "terraform.tfvars.json"
         workspace.write_variables(variables_file, args["variables"])
+        launcher = data_dir / "terraform.sh"
+        workspace.write_launcher(launcher, args["terraform_path"])
         return result | {
             "known": True,
             "init": not workspace.initialised(data_dir, wanted),
             "fingerprint": wanted,
+            "launcher": str(launcher),
             "variables_file": str(variables_file),
             "plan_file": str(data_dir / "plan.tfplan"),
             "changed": False,

@@ -5,6 +5,7 @@ Format: https://developer.hashicorp.com/terraform/internals/json-format#plan-rep
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -75,9 +76,9 @@ class Plan:
         return ", ".join(f"{verb} {verbs[verb]}" for verb in SIGNS if verbs[verb])
 
 
-def says_no_changes(output: str) -> bool:
-    """Whether ``terraform plan`` printed that there is nothing to do: no resource and no output would change."""
-    return any(line.startswith("No changes. Your infrastructure") for line in output.splitlines())
+def nothing_to_apply(output: str) -> bool:
+    """Whether ``terraform plan`` said so, in its own words: neither resources nor outputs differ."""
+    return re.search(r"^No changes\. Your infrastructure", output, re.MULTILINE) is not None
 
 
 def read_plan(document: Mapping[str, Any]) -> Plan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,6 +37,16 @@ def write_variables(path: Path, variables: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
     path.write_text(json.dumps(variables, indent=2, sort_keys=True) + "\n")
+
+
+def write_launcher(path: Path, terraform: str) -> None:
+    """Terraform for ``community.general.terraform``, without its ``validate``.
+
+    The module validates before each plan and each apply and has no option to leave that out. `plan` validates the same
+    configuration, `apply` takes a plan that was made of it, and the provider's start costs seconds each time.
+    """
+    path.write_text(f'#!/bin/sh\n[ "$1" = validate ] || exec {shlex.quote(terraform)} "$@"\n')
+    path.chmod(0o755)
 
 
 def exact_version(constraint: str) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from roles.terraform_stack.python.plan import read_plan, refusals, says_no_changes
+from roles.terraform_stack.python.plan import read_plan, refusals
 
 
 def resource(address: str, actions: list[str], **change: Any) -> dict[str, Any]:
@@ -75,17 +75,3 @@ def test_an_update_without_a_restart_is_allowed() -> None:
 def test_an_argument_known_after_apply_counts_as_differing() -> None:
     change = {"before": {}, "after": {}, "after_unknown": {"engine_version": True}}
     assert read_plan(plan(resource("aws_db_instance.this", ["update"], **change))).changes[0].restarts
-
-
-@pytest.mark.parametrize(
-    ("output", "empty"),
-    [
-        ("\nNo changes. Your infrastructure matches the configuration.\n\nTerraform has compared", True),
-        ("Note: Objects have changed\n\nNo changes. Your infrastructure still matches the configuration.\n", True),
-        ('  + description = "No changes. Your infrastructure"\n\nPlan: 1 to add, 0 to change, 0 to destroy.', False),
-        ("Changes to Outputs:\n  + url = 1\n", False),
-        ("", False),
-    ],
-)
-def test_an_empty_plan_says_so_itself(output: str, empty: bool) -> None:
-    assert says_no_changes(output) is empty

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,18 @@ def test_without_a_lock_the_exact_version_is_pinned_or_another_environments_lock
     assert 'version = "6.25.0"' in (root / workspace.LOCK_FILE).read_text()
     workspace.install_lock_file(root, [], None)
     assert not (root / workspace.LOCK_FILE).exists()
+
+
+def test_the_launcher_runs_terraform_but_for_validate(tmp_path: Path) -> None:
+    terraform, launcher = tmp_path / "a folder" / "terraform", tmp_path / "terraform.sh"
+    terraform.parent.mkdir()
+    terraform.write_text('#!/bin/sh\necho "$#: $*"\nexit 2\n')
+    terraform.chmod(0o755)
+    workspace.write_launcher(launcher, str(terraform))
+
+    def run(*words: str) -> tuple[int, str]:
+        done = subprocess.run([launcher, *words], capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+
+    assert run("plan", "-out", "a file") == (2, "3: plan -out a file\n")
+    assert run("validate", "-no-color") == (0, "")
