@@ -11,7 +11,7 @@ export TF_CLI_CONFIG_FILE=$PWD/.local/local/terraform.rc PATH="$PATH:$PWD/.local
 if (($# == 0)); then
   tests/check.sh
   python -m pytest -q --numprocesses 2 --dist loadfile --cov=roles --cov-report= --cov-fail-under=90 tests/unit
-  # The road waits for Terraform's own polling most of its time: the other files run beside it.
-  set -- --numprocesses 2 --dist loadfile tests/e2e tests/local_cloud tests/api tests/terraform tests/roles
+  # The two long roads wait for Terraform's own polling and for drains most of their time: the other files run beside them.
+  set -- --numprocesses 3 --dist loadfile tests/e2e tests/local_cloud tests/api tests/terraform tests/roles
 fi
 exec python -m pytest --durations=10 "$@"

@@ -13,13 +13,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.deploy_lock.python.lock import Lock, LockStore, Machine, State, describe, judge
 from roles.ecs_release.python.operation import incarnation
-from roles.ecs_release.python.rollout import Snapshot, Watch
+from roles.ecs_release.python.rollback import Refusal, choose
+from roles.ecs_release.python.rollout import Deployment, Snapshot, Watch
 from roles.ecs_task.python.tasks import describe_tasks, list_tasks
 from roles.release_ledger.python.ledger import (
     Ledger,
     Release,
     as_row,
-    earlier_successes,
     of_service,
     serving,
 )
@@ -110,7 +110,7 @@ def gather(
     primary = snapshot.primary
     ours = of_service(releases, incarnation(snapshot.service))
     current = next((item for item in reversed(ours) if item.revision == primary.revision), None)
-    back = next(iter(earlier_successes(ours)), None)
+    back = _rollback_target(ours, primary)
     return Status(
         environment=environment,
         url=str(stack["public_url"]),
@@ -142,6 +142,14 @@ def _alarms(cloudwatch: Any, prefix: str) -> tuple[list[Alarm] | None, list[str]
 
 def _alarm(alarm: Alarm) -> dict[str, str]:
     return {"name": alarm.name, "state": alarm.state, "since": _utc(alarm.since)}
+
+
+def _rollback_target(releases: Sequence[Release], primary: Deployment) -> Release | None:
+    """Where a rollback without a target would land: the playbook's own decision."""
+    try:
+        return choose(releases, primary)
+    except Refusal:
+        return None
 
 
 def _task(task: Mapping[str, Any], targets: Mapping[str, str]) -> Task:
