@@ -196,9 +196,8 @@ def test_interrupted_anywhere_the_next_run_converges(clone: Clone, phase: str, s
         else:
             pytest.fail("never came to it:\n" + "".join(seen[-50:]))
         os.killpg(run.pid, sent)
-        rest, _ = run.communicate(timeout=60)
-    assert run.returncode != 0
-    assert "succeeded" not in rest
+        # Not to the end of its output: what it started and left may hold the pipe for longer.
+        assert run.wait(timeout=60) != 0
     clone.make(flow)
     assert clone.request("/version")[1]["git_hash"] == clone.version()
     assert service(clone)["runningCount"] == service(clone)["desiredCount"]
