@@ -10,8 +10,8 @@ export TF_CLI_CONFIG_FILE=$PWD/.local/local/terraform.rc PATH="$PATH:$PWD/.local
 
 if (($# == 0)); then
   tests/check.sh
-  python -m pytest -q --numprocesses 2 --dist loadfile --cov=roles --cov-report= --cov-fail-under=90 tests/unit
+  python -m pytest -q --numprocesses 2 --cov=roles --cov-report= --cov-fail-under=90 tests/unit
   # The two long roads wait for Terraform's own polling and for drains most of their time: the other files run beside them.
-  set -- --numprocesses 3 --dist loadfile tests/e2e tests/local_cloud tests/api tests/terraform tests/roles
+  set -- --numprocesses 3 --dist loadgroup tests/e2e tests/local_cloud tests/api tests/terraform tests/roles
 fi
 exec python -m pytest --durations=10 "$@"

@@ -52,17 +52,13 @@ def _part(heading: str, lines: Sequence[str]) -> list[str]:
 
 
 def stopped_tasks(ecs: Any, cluster: str, service: str, revision: str, container: str) -> list[Stop]:
-    """Stopped tasks of a revision, the newest last. ECS remembers them for about an hour.
+    """Tasks of a revision that stopped, or are being stopped, the newest last. ECS remembers them for about an hour.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-errors.html
     """
     arns = list_tasks(ecs, cluster, serviceName=service, desiredStatus="STOPPED")
-    tasks = [
-        task
-        for task in describe_tasks(ecs, cluster, arns)
-        if task.get("taskDefinitionArn") == revision and task.get("lastStatus") == "STOPPED"
-    ]
-    tasks.sort(key=lambda task: str(task.get("stoppedAt", "")))
+    tasks = [task for task in describe_tasks(ecs, cluster, arns) if task.get("taskDefinitionArn") == revision]
+    tasks.sort(key=lambda task: str(task.get("stoppedAt") or task.get("stoppingAt", "")))
     return [how_stopped(task, container) for task in tasks]
 
 

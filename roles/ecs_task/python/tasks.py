@@ -40,7 +40,7 @@ class LogStream:
 
 @dataclass(frozen=True, kw_only=True)
 class Stop:
-    """How a task ended. ``exit_code`` is None when the container never started."""
+    """How a task ended. ``exit_code`` is None when the container never started, or has not ended yet."""
 
     task_arn: str
     revision: str
@@ -54,7 +54,8 @@ class Stop:
         return self.task_arn.rsplit("/", 1)[-1]
 
     def __str__(self) -> str:
-        parts = [f"exit code {self.exit_code}"] if self.exit_code is not None else ["never started"]
+        parts = ["never started"] if self.code == "TaskFailedToStart" else []
+        parts += [f"exit code {self.exit_code}"] if self.exit_code is not None else []
         parts += [text for text in (self.reason, self.container_reason) if text]
         return "; ".join(parts)
 

@@ -212,7 +212,7 @@ class FakeEcs:
 
     def _list_tasks(self, *, desiredStatus: str = "RUNNING", **filters: Any) -> Iterator[dict[str, Any]]:
         for arn, task in self.tasks.items():
-            stopped = task["lastStatus"] == "STOPPED"
+            stopped = task["lastStatus"] in ("DEACTIVATING", "STOPPED")  # as their desired status is
             mine = task.get("startedBy") == filters.get("startedBy")
             if mine and stopped == (desiredStatus == "STOPPED"):
                 yield {"taskArns": [arn]}

@@ -394,6 +394,23 @@ def test_a_release_that_was_stopped_is_not_a_success(world: World) -> None:
     assert len(world.ecs.updates) == 2
 
 
+def test_a_task_that_is_still_being_stopped_tells_why(world: World) -> None:
+    world.released("aaa")
+    world.logs.streams["api/api/"] = ["no such database"]
+
+    def draining(ecs: FakeEcs) -> None:
+        ecs.fail_task("Task failed ELB health checks in (target-group arn:tg)")
+        task = list(ecs.tasks.values())[-1]
+        task.update(lastStatus="DEACTIVATING", stopCode="ServiceSchedulerInitiated", containers=[{"name": "api"}])
+        del task["stoppedAt"]
+        ecs.roll_back()
+
+    world.ecs.rollout = [nothing] * 4 + [draining, nothing, lambda ecs: ecs.complete()]
+    failure, _ = failing(world.releaser("bad"))
+    assert "Task failed ELB health checks" in failure.evidence
+    assert "no such database" in failure.evidence
+
+
 def test_tasks_that_are_healthy_and_die_again_and_again_fail_the_release(world: World) -> None:
     """ECS counts from zero after each healthy task: its circuit breaker never trips."""
     world.released("aaa")
