@@ -94,7 +94,8 @@ def gather(
         targets_ = pool.submit(elbv2.describe_target_health, TargetGroupArn=target_group)
         snapshot, releases = snapshot_.result(), releases_.result()
         lock, _ = lock_.result()
-        tasks = [_task(task, _target_states(targets_.result())) for task in tasks_.result()]
+        states = _target_states(targets_.result())
+        tasks = [_task(task, states) for task in tasks_.result()]
     primary = snapshot.primary
     ours = of_service(releases, incarnation(snapshot.service))
     current = next((item for item in reversed(ours) if item.revision == primary.revision), None)
