@@ -136,10 +136,8 @@ def _docker(*words: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.fixture(scope="session")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    """HEAD with the working tree's changes on top, committed; its local cloud is taken down at the end."""
-    path = tmp_path_factory.mktemp("e2e") / "clone"
+def make_clone(path: Path) -> Clone:
+    """A clone at `path`: HEAD with the working tree's changes on top, committed."""
     subprocess.run(["git", "clone", "--quiet", str(REPOSITORY), str(path)], check=True)
     clone = Clone(path)
     clone.git("config", "user.name", "e2e")
@@ -160,5 +158,12 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
             target.unlink(missing_ok=True)
     clone.git("add", "--all")
     clone.git("commit", "--quiet", "--allow-empty", "--message", "test: the working tree")
+    return clone
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    """A clone; its local cloud is taken down at the end."""
+    clone = make_clone(tmp_path_factory.mktemp("e2e") / "clone")
     yield clone
     clone.make("down", expect=None)

@@ -105,7 +105,8 @@ def gather(
         alarms_ = pool.submit(_alarms, cloudwatch, str(stack["name_prefix"]))
         snapshot, releases = snapshot_.result(), releases_.result()
         lock, _ = lock_.result()
-        tasks = [_task(task, _target_states(targets_.result())) for task in tasks_.result()]
+        states = _target_states(targets_.result())
+        tasks = [_task(task, states) for task in tasks_.result()]
         found, why_unknown = alarms_.result()
     primary = snapshot.primary
     ours = of_service(releases, incarnation(snapshot.service))

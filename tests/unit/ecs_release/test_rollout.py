@@ -131,6 +131,25 @@ def test_a_line_for_each_change_and_a_sign_of_life() -> None:
     assert [line.split()[0] for line in said] == ["0.0", "10.0", "20.0", "25.0"]
 
 
+@pytest.mark.parametrize(("look_seconds", "rest_seconds"), [(0.1, 0.4), (0.5, 1.0), (30.0, 2.0)])
+def test_the_longer_a_look_takes_the_longer_the_rest(look_seconds: float, rest_seconds: float) -> None:
+    clock, rests = Clock(), []
+
+    class Slow(Script):
+        def describe_services(self, **_: Any) -> dict[str, Any]:
+            clock.now += look_seconds
+            return super().describe_services()
+
+    def sleep(seconds: float) -> None:
+        rests.append(seconds)
+        clock.sleep(seconds)
+
+    script = Slow([deployment("2", "IN_PROGRESS", "PRIMARY")], [deployment("2", "COMPLETED", "PRIMARY")])
+    names = {"cluster": "c", "service": "app", "target_group_arn": "tg"}
+    Watch(script, script, **names, say=lambda _: None, clock=clock, sleep=sleep).until_done("2", 100)
+    assert rests == [pytest.approx(rest_seconds)]
+
+
 def test_failed_tasks_are_counted_as_they_come() -> None:
     def seen(failed: int, state: str = "IN_PROGRESS") -> list[dict[str, Any]]:
         return [deployment("2", state, "PRIMARY", failedTasks=failed)]

@@ -1,0 +1,62 @@
+"""``make bench``: run the benchmarks, print one table, write it as JSON to .local/bench/.
+
+Ends with 1 when a ratio misses its bound. No number of seconds or requests is a bound: the machine would decide.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.bench.load import BenchError
+from tests.bench.measure import Row, machine, table, write
+
+REPOSITORY = Path(__file__).parents[2]
+#: What can be measured: name -> module and function.
+BENCHMARKS = {
+    "app": ("application", "run"),
+    "waiting": ("waiting", "run"),
+    "deploy": ("flows", "deploys"),
+    "balancer": ("flows", "load_balancer"),
+    "release": ("flows", "releases"),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("only", nargs="*", help=f"which: {', '.join(BENCHMARKS)}; all by default")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each way, in alternation (5)")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.only) - set(BENCHMARKS):
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}. Known: {', '.join(BENCHMARKS)}")
+    # A local cloud of its own: neither the developer's nor one of a test that runs beside it.
+    os.environ.setdefault("PYTEST_XDIST_WORKER", "gw7")
+    # What the stubbed clients sign with.
+    os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
+    os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")
+
+    rows: list[Row] = []
+    failures = []
+    with ExitStack() as stack:
+        for name in arguments.only or BENCHMARKS:
+            print(f"{name}:", flush=True)
+            module, function = BENCHMARKS[name]
+            try:
+                rows += getattr(importlib.import_module(f"tests.bench.{module}"), function)(arguments.rounds, stack)
+            except BenchError as error:
+                failures.append(f"{name}: {error}")
+    if rows:
+        print(f"\n{table(rows)}\n\n{', '.join(f'{key} {value}' for key, value in machine().items())}")
+        print(write(rows, REPOSITORY / ".local/bench"))
+    failures += [f"{row.benchmark}: {row.way}: {row.ratio:.2f}, not {row.bound}" for row in rows if not row.accepted]
+    for failure in failures:
+        print(f"bench: {failure}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,198 @@
+"""The application alone on one core: rows read by key, PostgreSQL and the load on the machine's other cores.
+
+All ways are served by the same gunicorn, worker class and settings as in production, one worker, over the same TLS.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from settlement.admin import prepare
+from settlement.settings import AdminSettings
+from sqlalchemy import URL, create_engine, text
+
+from tests.api.postgres import Server, free_port, running_server
+from tests.bench.load import BenchError, ensure_wrk, run_wrk
+from tests.bench.measure import Row, alternate, ratio
+
+REPOSITORY = Path(__file__).parents[2]
+ROWS = 1000
+CONNECTIONS = 16
+SECONDS = 5
+START_SECONDS = 30
+
+FLOOR = "bare Starlette, psycopg2 pool (floor)"
+APPLICATION = "the application"
+SESSION = "FastAPI, session by generator dependency"
+WAYS = {
+    FLOOR: "tests.bench.peers.floor:app",
+    APPLICATION: "settlement.app:from_environment()",
+    SESSION: "tests.bench.peers.session:app",
+}
+
+
+def run(rounds: int, _stack: ExitStack) -> list[Row]:
+    """Requests per second of each way, medians of alternating runs."""
+    ensure_wrk()
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise BenchError("the application's benchmark needs two cores: one for it, one for the load and PostgreSQL")
+    served, rest = cores[0], set(cores[1:])
+    os.sched_setaffinity(0, rest)  # PostgreSQL and wrk, started from here, inherit it
+    try:
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            server = stack.enter_context(running_server(log_statement="none"))
+            environment, identifiers = _database(server)
+            paths = [f"/v1/accounts/{identifier}" for identifier in identifiers]
+            addresses = {
+                way: stack.enter_context(_served(app, served, environment, paths[0], folder))
+                for way, app in WAYS.items()
+            }
+            _same_answers(addresses, paths[0])
+
+            def rate(address: str) -> float:
+                load = run_wrk(f"http://{address}", paths, folder, connections=CONNECTIONS, seconds=SECONDS)
+                return load.requests_per_second
+
+            for address in addresses.values():  # caches and pools are filled before anything counts
+                run_wrk(f"http://{address}", paths, folder, connections=CONNECTIONS, seconds=2)
+            runs = alternate({way: partial(rate, address) for way, address in addresses.items()}, rounds)
+    finally:
+        os.sched_setaffinity(0, set(cores))
+    return [
+        Row(
+            benchmark="a row by key, one core",
+            way=way,
+            unit="requests/s",
+            runs=runs[way],
+            ratio=None if way == FLOOR else ratio(runs, way, FLOOR),
+            at_least=0.5 if way == APPLICATION else None,
+        )
+        for way in WAYS
+    ]
+
+
+def _database(server: Server) -> tuple[dict[str, str], list[str]]:
+    """A prepared database with rows: the environment of the ways, and the rows' identifiers."""
+    name, role = f"settlement_bench_{secrets.token_hex(4)}", f"settlement_app_{secrets.token_hex(4)}"
+
+    def url(database: str) -> URL:
+        return URL.create("postgresql+psycopg2", server.user, server.password, server.host, server.port, database)
+
+    tls = {"sslmode": server.sslmode, "sslrootcert": server.ca_file}
+    with create_engine(url(server.database), isolation_level="AUTOCOMMIT", connect_args=tls).connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    secret = _Secret()
+    address: dict[str, Any] = {
+        "database_host": server.host,
+        "database_port": server.port,
+        "database_name": name,
+        "database_sslmode": server.sslmode,
+        "database_ca_file": server.ca_file,
+    }
+    prepare(
+        AdminSettings(
+            **address,
+            master_username=server.user,
+            master_password=server.password,
+            app_database_user=role,
+            app_database_secret_arn="arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:bench",
+            aws_region="ap-northeast-2",
+        ),
+        secret,
+    )
+    with create_engine(url(name), connect_args=tls).begin() as connection:
+        statement = text(
+            "INSERT INTO accounts (name, currency) SELECT 'Store ' || n, 'KRW' FROM generate_series(1, :n) n"
+        )
+        connection.execute(statement, {"n": ROWS})
+        identifiers = [str(row[0]) for row in connection.execute(text("SELECT id FROM accounts"))]
+    credentials = json.loads(secret.value)
+    user, password = credentials["username"], credentials["password"]
+    peer = URL.create("postgresql+psycopg2", user, password, server.host, server.port, name, tls)
+    environment = {key.upper(): str(value) for key, value in address.items()} | {
+        "DATABASE_USER": user,
+        "DATABASE_PASSWORD": password,
+        "PEER_URL": peer.render_as_string(hide_password=False),
+        "PEER_DSN": peer.set(drivername="postgresql").render_as_string(hide_password=False),
+    }
+    return environment, identifiers
+
+
+class _Secret:
+    """A secret store that is a variable."""
+
+    value = ""
+
+    def read(self) -> str | None:
+        return self.value or None
+
+    def write(self, value: str) -> None:
+        self.value = value
+
+
+@contextmanager
+def _served(app: str, core: int, environment: Mapping[str, str], path: str, folder: Path) -> Iterator[str]:
+    """gunicorn with production's configuration, pinned to one core; gives its address."""
+    address = f"127.0.0.1:{free_port()}"
+    command = ["taskset", "--cpu-list", str(core), sys.executable, "-m", "gunicorn"]
+    command += ["--config", "python:settlement.gunicorn_conf", "--bind", address, "--workers", "1", app]
+    paths = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "app/api")])
+    log = folder / f"{address.rpartition(':')[2]}.log"
+    with log.open("wb") as output:  # the application logs each request there, as it does to the log driver's pipe
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **environment, "PYTHONPATH": paths},
+            cwd=REPOSITORY,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                if _get(address, path)[0] == 200:
+                    break
+            except OSError:
+                pass
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise BenchError(f"{app} did not start:\n{log.read_text()[-3000:]}")
+            time.sleep(0.05)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(START_SECONDS)
+
+
+def _same_answers(addresses: Mapping[str, str], path: str) -> None:
+    answers = {way: _row(json.loads(_get(address, path)[1])) for way, address in addresses.items()}
+    if len({json.dumps(answer, sort_keys=True) for answer in answers.values()}) != 1:
+        raise BenchError(f"the ways do not answer the same: {answers}")
+
+
+def _row(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer without what the ways write differently: the moment's time zone."""
+    return {key: value for key, value in answer.items() if key != "created_at"}
+
+
+def _get(address: str, path: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(address, timeout=5)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()

@@ -1,0 +1,311 @@
+"""The playbooks' time, on a local cloud that the benchmark makes beside the developer's and takes down again.
+
+The floor of release and rollback is what any tool has to do: UpdateService, then DescribeServices every 0.3 s until
+that deployment is COMPLETED and the only one, with all its tasks running. The floor of a deploy without a change is
+`terraform plan`, once for each of the two roots.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.bench.load import BenchError, Load, ensure_wrk, run_wrk
+from tests.bench.measure import Row, alternate, ratio
+from tests.e2e.conftest import ENVIRONMENT, LOAD_BALANCER_PORT, Clone, make_clone
+
+SERVICE = "settlement-local"
+POLL_SECONDS = 0.3
+FLOW_SECONDS = 900
+CONNECTIONS = 16
+LOAD_SECONDS = 5
+MIGRATIONS = 3
+
+FLOOR = "UpdateService and poll each 0.3 s (floor)"
+MIGRATION = '''"""A column that nobody reads."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{number:04}"
+down_revision = "{before:04}"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add it."""
+    op.add_column("accounts", sa.Column("bench_{number}", sa.Text))
+'''
+
+
+@contextmanager
+def local_cloud() -> Iterator[Clone]:
+    """A clone of this repository, deployed. Taken down at the end, whatever happens."""
+    with tempfile.TemporaryDirectory(prefix="settlement-bench-") as folder:
+        clone = make_clone(Path(folder) / "clone")
+        try:
+            print(f"  a local cloud is made in {clone.path} (some minutes)", flush=True)
+            clone.make("deploy")
+            yield clone
+        finally:
+            clone.make("down", expect=None)
+
+
+_shared: list[Clone] = []
+
+
+def shared_cloud(stack: ExitStack) -> Clone:
+    """One cloud for all benchmarks of a run, until `stack` is closed."""
+    if not _shared:
+        _shared.append(stack.enter_context(local_cloud()))
+    return _shared[0]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A finished playbook. Seconds of the whole command, and of the phases that are the release itself."""
+
+    wall: float
+    release_phase: float
+
+
+def play(clone: Clone, name: str, **variables: Any) -> Flow:
+    """``ansible-playbook playbooks/<name>.yml`` in the clone. Raises BenchError when it fails."""
+    command = ["ansible-playbook", "-i", "inventory/local", f"playbooks/{name}.yml"]
+    command += ["-e", json.dumps(clone.variables | variables)]
+    path = f"{ENVIRONMENT}/bin:{os.environ['PATH']}"
+    started = time.monotonic()
+    done = subprocess.run(
+        command,
+        cwd=clone.path,
+        env=clone.environment() | {"PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    wall = time.monotonic() - started
+    if done.returncode:
+        raise BenchError(f"playbooks/{name}.yml failed:\n{done.stdout[-4000:]}")
+    [times] = re.findall(r"^Time: (.*)$", done.stdout, re.MULTILINE)
+    phases = {phase: float(seconds) for phase, seconds in re.findall(r"(\w+) ([\d.]+) s", times)}
+    return Flow(wall, phases.get("ecs_release", 0.0) + phases.get("service_verify", 0.0))
+
+
+# -- release and rollback -------------------------------------------------------------------------------------------
+
+
+def releases(rounds: int, stack: ExitStack) -> list[Row]:
+    """Release, rollback and a release that migrates, each beside the floor."""
+    clone = shared_cloud(stack)
+    rows = _released(clone, rounds)
+    if (clone.path / "playbooks/rollback.yml").exists():
+        rows += _rolled_back(clone, rounds)
+    else:
+        print("  there is no playbooks/rollback.yml: rollback is not measured", flush=True)
+    return rows + _migrated(clone, min(rounds, MIGRATIONS))
+
+
+def _released(clone: Clone, rounds: int) -> list[Row]:
+    """A change of one environment variable, of an image that the registry has."""
+    inventory = yaml.safe_load((clone.path / "inventory/local/group_vars/all/app.yml").read_text())
+    numbers = itertools.count(1)
+    phases: list[float] = []
+
+    def release() -> float:
+        variables = inventory["app_environment"] | {"BENCH_RUN": str(next(numbers))}
+        flow = play(clone, "release", app_environment=variables)
+        phases.append(flow.release_phase)
+        return flow.wall
+
+    whole = "playbooks/release.yml, the whole command"
+    runs = alternate({whole: release, FLOOR: _there_and_back(clone)}, rounds)
+    runs["its release phase"] = phases
+    return _rows("release", runs, {"its release phase": 1.3})
+
+
+def _rolled_back(clone: Clone, rounds: int) -> list[Row]:
+    """Each one further back: as many as there were releases."""
+    whole = "playbooks/rollback.yml, the whole command"
+    runs = alternate({whole: lambda: play(clone, "rollback").wall, FLOOR: _there_and_back(clone)}, rounds)
+    return _rows("rollback", runs, {whole: 1.5})
+
+
+def _migrated(clone: Clone, rounds: int) -> list[Row]:
+    """A commit with a migration: built, migrated, released."""
+    versions = clone.path / "app/api/settlement/migrations/versions"
+    phases: list[float] = []
+
+    def release() -> float:
+        number = int(max(path.name for path in versions.glob("[0-9]*.py"))[:4]) + 1
+        path = f"app/api/settlement/migrations/versions/{number:04}_bench_{number}.py"
+        (clone.path / path).write_text(MIGRATION.format(number=number, before=number - 1))
+        clone.git("add", path)
+        clone.git("commit", "--quiet", "--message", f"test: migration {number}")
+        flow = play(clone, "release")
+        phases.append(flow.release_phase)
+        return flow.wall
+
+    whole = "playbooks/release.yml, image built too"
+    runs = alternate({whole: release, FLOOR: _there_and_back(clone)}, rounds)
+    runs["its release phase"] = phases
+    return _rows("release with a migration", runs, {})
+
+
+def _rows(benchmark: str, runs: dict[str, list[float]], at_most: dict[str, float]) -> list[Row]:
+    return [
+        Row(
+            benchmark=benchmark,
+            way=way,
+            unit="s",
+            runs=seconds,
+            ratio=None if way == FLOOR else ratio(runs, way, FLOOR),
+            at_most=at_most.get(way),
+        )
+        for way, seconds in runs.items()
+    ]
+
+
+def _there_and_back(clone: Clone) -> Callable[[], float]:
+    """The floor: to the revision that ran before and back again, so that the ledger stays right; the mean of both."""
+    ecs = clone.aws("ecs")
+
+    def measure() -> float:
+        here = _service(ecs)["taskDefinition"]
+        family = here.rpartition(":")[0].rpartition("/")[2]
+        revisions = ecs.list_task_definitions(familyPrefix=family, status="ACTIVE")["taskDefinitionArns"]
+        there = max((arn for arn in revisions if arn != here), key=lambda arn: int(arn.rpartition(":")[2]))
+        return (_bare_update(ecs, there) + _bare_update(ecs, here)) / 2
+
+    return measure
+
+
+def _service(ecs: Any) -> dict[str, Any]:
+    found: dict[str, Any] = ecs.describe_services(cluster=SERVICE, services=[SERVICE])["services"][0]
+    return found
+
+
+def _bare_update(ecs: Any, revision: str) -> float:
+    started = time.monotonic()
+    ecs.update_service(cluster=SERVICE, service=SERVICE, taskDefinition=revision)
+    while True:
+        service = _service(ecs)
+        [primary, *others] = service["deployments"]
+        alone = not others and primary["runningCount"] == primary["desiredCount"]
+        if alone and primary["rolloutState"] == "COMPLETED" and primary["taskDefinition"] == revision:
+            return time.monotonic() - started
+        if time.monotonic() - started > FLOW_SECONDS:
+            raise BenchError(f"the floor's deployment of {revision} did not complete: {service['deployments']}")
+        time.sleep(POLL_SECONDS)
+
+
+# -- deploy without a change, and the load balancer -----------------------------------------------------------------
+
+
+def deploys(rounds: int, stack: ExitStack) -> list[Row]:
+    """A deploy that finds nothing to do, against `terraform plan` of both roots."""
+    whole, floor = "playbooks/deploy.yml, nothing to do", "terraform plan, both roots (floor)"
+    clone = shared_cloud(stack)
+    play(clone, "deploy")
+    runs = alternate({whole: lambda: play(clone, "deploy").wall, floor: lambda: _plans(clone)}, rounds)
+    return [
+        Row(
+            benchmark="deploy without a change", way=whole, unit="s", runs=runs[whole], ratio=ratio(runs, whole, floor)
+        ),
+        Row(benchmark="deploy without a change", way=floor, unit="s", runs=runs[floor]),
+    ]
+
+
+def _plans(clone: Clone) -> float:
+    """Plan both roots, as a person with the same working folders would, one after the other."""
+    working = clone.path / ".local/local"
+    aws: dict[str, Any] = yaml.safe_load((clone.path / "inventory/local/group_vars/all/aws.yml").read_text())
+    ports = {name: str(clone.variables[name]) for name in ("local_cloud_api_port", "local_cloud_autoscaling_port")}
+    environment = {
+        name: re.sub(r"{{ (\w+) }}", lambda found: ports.get(found[1]) or str(aws[found[1]]), value)
+        for name, value in aws["aws_environment"].items()
+    }
+    seconds = 0.0
+    for name, root in (("account", "terraform/account"), ("environment", "terraform")):
+        data = working / "terraform" / name
+        command = ["terraform", "plan", "-input=false", "-detailed-exitcode"]
+        command += ["-var-file", str(data / "terraform.tfvars.json")]
+        settings = {"TF_DATA_DIR": str(data), "TF_CLI_CONFIG_FILE": str(working / "terraform.rc")}
+        settings |= environment | {"CHECKPOINT_DISABLE": "1", "PATH": f"{os.environ['PATH']}:{working.parent / 'bin'}"}
+        started = time.monotonic()
+        done = subprocess.run(
+            command, cwd=clone.path / root, env=os.environ | settings, capture_output=True, text=True, check=False
+        )
+        seconds += time.monotonic() - started
+        if done.returncode:
+            raise BenchError(f"terraform plan of {name} is not empty, or failed:\n{done.stdout[-2000:]}{done.stderr}")
+    return seconds
+
+
+def load_balancer(rounds: int, stack: ExitStack) -> list[Row]:
+    """Requests through the load balancer to one task, against that task's container asked directly."""
+    ensure_wrk()
+    loads: dict[str, list[Load]] = {}
+    clone = shared_cloud(stack)
+    ecs = clone.aws("ecs")
+    _, account = clone.request("/v1/accounts", {"name": "Bench", "currency": "KRW"})
+    desired = _service(ecs)["desiredCount"]
+    ecs.update_service(cluster=SERVICE, service=SERVICE, desiredCount=1)
+    with tempfile.TemporaryDirectory() as folder:
+        direct, through = "the container (floor)", "through the load balancer"
+        addresses = {direct: _only_target(clone), through: f"127.0.0.1:{LOAD_BALANCER_PORT}"}
+
+        def measure(way: str) -> float:
+            load = run_wrk(
+                f"http://{addresses[way]}",
+                [f"/v1/accounts/{account['id']}"],
+                Path(folder),
+                connections=CONNECTIONS,
+                seconds=LOAD_SECONDS,
+            )
+            loads.setdefault(way, []).append(load)
+            return load.requests_per_second
+
+        alternate({way: partial(measure, way) for way in addresses}, rounds)
+    ecs.update_service(cluster=SERVICE, service=SERVICE, desiredCount=desired)
+    rows = []
+    for unit in ("requests_per_second", "p50", "p99"):
+        runs = {way: [getattr(load, unit) for load in found] for way, found in loads.items()}
+        rows += [
+            Row(
+                benchmark=f"load balancer, {unit.replace('_', ' ')}",
+                way=way,
+                unit="" if unit == "requests_per_second" else "ms",
+                runs=runs[way],
+                ratio=ratio(runs, way, direct) if way == through else None,
+            )
+            for way in addresses
+        ]
+    return rows
+
+
+def _only_target(clone: Clone) -> str:
+    """Wait until one target is left; its address and port."""
+    elbv2 = clone.aws("elbv2")
+    group = elbv2.describe_target_groups()["TargetGroups"][0]["TargetGroupArn"]
+    deadline = time.monotonic() + FLOW_SECONDS
+    while time.monotonic() < deadline:
+        targets = elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
+        if len(targets) == 1:
+            return f"{targets[0]['Target']['Id']}:{targets[0]['Target']['Port']}"
+        time.sleep(POLL_SECONDS)
+    raise BenchError("the service did not come down to one task")

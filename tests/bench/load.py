@@ -1,0 +1,78 @@
+"""Load by wrk (https://github.com/wg/wrk), which costs little enough to leave the machine to what is measured."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from roles.local_cloud.python import engine
+from roles.local_cloud.python.errors import CommandError
+
+_MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
+
+
+class BenchError(Exception):
+    """A benchmark cannot run, or what it measured means nothing; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one run of wrk measured. Latencies in milliseconds."""
+
+    requests_per_second: float
+    p50: float
+    p99: float
+
+
+def ensure_wrk() -> None:
+    """Have wrk on PATH: install it from the distribution where that is possible, say what to do where it is not."""
+    if shutil.which("wrk"):
+        return
+    if engine.observe().debian_like and os.geteuid() == 0:
+        try:
+            engine.install_packages(["wrk"], print)
+            return
+        except CommandError as error:
+            raise BenchError(f"wrk, the load generator, is not here and cannot be installed: {error}") from error
+    raise BenchError("wrk, the load generator, is not on PATH. Next: install it (Debian: apt-get install wrk)")
+
+
+def run_wrk(address: str, paths: Sequence[str], folder: Path, *, connections: int, seconds: float) -> Load:
+    """Ask for the paths in turn, over keep-alive connections.
+
+    Raises BenchError when any answer was not 2xx, or a connection failed: then the rate is of something else.
+    """
+    script = folder / "paths.lua"
+    listed = ", ".join(f'wrk.format("GET", "{path}")' for path in paths)
+    script.write_text(
+        "local requests\nlocal next_one = 0\n"
+        f"function init(arguments) requests = {{{listed}}} end\n"
+        "function request() next_one = next_one % #requests + 1; return requests[next_one] end\n",
+        encoding="utf-8",
+    )
+    command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds:.0f}s"]
+    command += ["--latency", "--script", str(script), address]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return parse(done.stdout + done.stderr)
+
+
+def parse(output: str) -> Load:
+    """Read wrk's report. Raises BenchError when requests failed."""
+    if failed := re.search(r"(Non-2xx.*|Socket errors.*|unable to connect.*)", output):
+        raise BenchError(f"requests failed under load: {failed[1]}")
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
+    latencies = {
+        share: _milliseconds(*found) for share, *found in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s|m)\b", output)
+    }
+    if rate is None or len(latencies) != 2:
+        raise BenchError(f"wrk said something unexpected:\n{output}")
+    return Load(float(rate[1]), latencies["50"], latencies["99"])
+
+
+def _milliseconds(value: str, unit: str) -> float:
+    return float(value) * _MILLISECONDS[unit]
