@@ -103,7 +103,7 @@ def play(clone: Clone, name: str, **variables: Any) -> Flow:
         raise BenchError(f"playbooks/{name}.yml failed:\n{done.stdout[-4000:]}")
     [times] = re.findall(r"^Time: (.*)$", done.stdout, re.MULTILINE)
     phases = {phase: float(seconds) for phase, seconds in re.findall(r"(\w+) ([\d.]+) s", times)}
-    return Flow(wall, phases.get("ecs_release", 0.0) + phases.get("service_verify", 0.0))
+    return Flow(wall, sum(phases.get(role, 0.0) for role in ("ecs_release", "release_checks", "service_verify")))
 
 
 # -- release and rollback -------------------------------------------------------------------------------------------

@@ -88,9 +88,10 @@ class Clone:
         return subprocess.run(["git", *words], cwd=self.path, check=True, capture_output=True, text=True).stdout.strip()
 
     def commit(self, path: str, text: str) -> None:
-        """Append `text` to a file and commit it."""
+        """Append `text` to a file, which may be new, and commit it."""
         with (self.path / path).open("a") as stream:
             stream.write(text)
+        self.git("add", "--", path)
         self.git("commit", "--quiet", "--message", f"test: change {path}", "--", path)
 
     def version(self) -> str:

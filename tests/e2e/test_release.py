@@ -53,8 +53,8 @@ def drain_for(clone: Clone, seconds: int) -> None:
 
 
 @contextmanager
-def load(per_second: float = 50, slow: int = 0) -> Iterator[Report]:
-    """Requests on kept and on fresh connections, and by slow clients; none may be lost."""
+def load(per_second: float = 50, slow: int = 0, may_lose: bool = False) -> Iterator[Report]:
+    """Requests on kept and on fresh connections, and by slow clients; none may be lost unless it has to be."""
     clients = [
         Clients(request=VERSION, count=10, per_second=per_second / 2),
         Clients(request=VERSION, count=10, per_second=per_second / 2, keep_alive=False),
@@ -64,7 +64,7 @@ def load(per_second: float = 50, slow: int = 0) -> Iterator[Report]:
         yield report
     print(f"{report.total} requests in {report.seconds:.0f} s, {report.lost} lost")
     assert report.total > 0
-    assert report.lost == 0, report.examples
+    assert may_lose or report.lost == 0, report.examples
 
 
 @contextmanager
@@ -207,6 +207,7 @@ def upgrade() -> None:
 @pytest.mark.parametrize(
     ("path", "text", "cause"),
     [
+        # Healthy tasks get requests, and take what they have with them when they die: no load balancer gives those back.
         ("app/api/settlement/gunicorn_conf.py", FLAPS, "some after they were healthy"),
         ("app/api/settlement/migrations/versions/0002_bad.py", MIGRATION, "division by zero"),
         ("app/api/Dockerfile", '\nCMD ["/nonexistent"]\n', "never started"),
@@ -216,14 +217,14 @@ def upgrade() -> None:
 def test_a_bad_commit_is_a_failure_with_its_cause(clone: Clone, path: str, text: str, cause: str) -> None:
     clone.commit(path, text)
     try:
-        fails_and_is_undone(clone, cause)
+        fails_and_is_undone(clone, cause, may_lose=text is FLAPS)
     finally:
         clone.git("reset", "--quiet", "--hard", "HEAD~1")
 
 
-def fails_and_is_undone(clone: Clone, cause: str, **variables: Any) -> None:
+def fails_and_is_undone(clone: Clone, cause: str, may_lose: bool = False, **variables: Any) -> None:
     before = service(clone)["taskDefinition"]
-    with load():
+    with load(may_lose=may_lose):
         run = clone.make("release", expect=2, **variables)
     says(run, cause)
     says(run, "the release failed, for the reason above")

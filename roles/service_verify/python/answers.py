@@ -38,9 +38,13 @@ class Expected:
 
 @dataclass(kw_only=True)
 class Result:
-    """What was asked and what came. ``in_a_row`` counts the right answers since the last other one."""
+    """What was asked and what came. ``in_a_row`` counts the right answers since the last other one.
+
+    ``other_version_in_a_row`` counts the answers of another version since the last that was anything else.
+    """
 
     in_a_row: int = 0
+    other_version_in_a_row: int = 0
     attempts: int = 0
     others: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
@@ -92,36 +96,44 @@ def ask_until_sure(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Result:
-    """Ask ``/version`` until it was right ``in_a_row`` times without a break, or the time is over."""
+    """Ask ``/version`` until it was right ``in_a_row`` times without a break, or the time is over.
+
+    Another version so many times in a row is an answer too: what is exposed must not be exposed for longer.
+    """
     started = clock()
     result = Result()
     while True:
         result.attempts += 1
-        wrong = _wrong(base_url, expected, get)
+        wrong, of_other_version = _wrong(base_url, expected, get)
+        result.other_version_in_a_row = result.other_version_in_a_row + 1 if of_other_version else 0
         result.seconds = clock() - started
         if wrong:
             result.in_a_row = 0
             result.others[wrong] += 1
         else:
             result.in_a_row += 1
-        if result.in_a_row >= in_a_row or result.seconds > limit_seconds:
+        if max(result.in_a_row, result.other_version_in_a_row) >= in_a_row or result.seconds > limit_seconds:
             return result
         if wrong:
             sleep(pause_seconds)
 
 
-def _wrong(base_url: str, expected: Expected, get: Fetch) -> str:
+def _wrong(base_url: str, expected: Expected, get: Fetch) -> tuple[str, bool]:
+    """What is wrong with one answer, or an empty string; and whether it is that of another version."""
     try:
         status, body = get(f"{base_url}/version")
     except OSError as error:
-        return f"no answer ({getattr(error, 'reason', error)})"
+        return f"no answer ({getattr(error, 'reason', error)})", False
     if status != 200:
-        return f"HTTP {status}"
+        return f"HTTP {status}", False
     try:
         said = json.loads(body)
     except ValueError:
-        return "an answer that is not JSON"
-    return expected.mismatch(said) if isinstance(said, dict) else "an answer that is not an object"
+        return "an answer that is not JSON", False
+    if not isinstance(said, dict):
+        return "an answer that is not an object", False
+    mismatch = expected.mismatch(said)
+    return mismatch, bool(mismatch)
 
 
 def is_ready(base_url: str, get: Fetch = fetch) -> str:

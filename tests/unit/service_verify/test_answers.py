@@ -87,6 +87,12 @@ def test_everything_else_is_told_and_the_asking_is_bounded(body: Any, said: str)
     assert result.attempts < 30
 
 
+def test_another_version_again_and_again_is_not_waited_on() -> None:
+    old = RIGHT | {"git_hash": "old"}
+    result = ask(503, old, old, RIGHT, old, old, old, RIGHT)
+    assert (result.in_a_row, result.attempts) == (0, 7)
+
+
 def test_readiness() -> None:
     assert is_ready("http://x", answers({})) == ""
     assert is_ready("http://x", answers(503)) == "HTTP 503: "
