@@ -23,7 +23,7 @@ run "ruff check" ruff check .
 run "ruff format" ruff format --check .
 run "mypy" mypy roles app/api/settlement playbooks/callback_plugins
 run "yamllint" yamllint --strict .
-run "ansible-lint" ansible-lint --offline --profile production
+run "ansible-lint" ansible-lint
 run "terraform fmt" terraform fmt -check -recursive terraform
 mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
 run "shellcheck" shellcheck "${scripts[@]}"

@@ -9,8 +9,14 @@ ansible-playbook -i inventory/local playbooks/toolchain.yml >/dev/null
 export TF_CLI_CONFIG_FILE=$PWD/.local/local/terraform.rc PATH="$PATH:$PWD/.local/bin"
 
 if (($# == 0)); then
-  tests/check.sh
-  python -m pytest -q --numprocesses 2 --cov=roles --cov-report= --cov-fail-under=90 tests/unit
+  # The linters keep one core busy for a minute, the unit tests the other.
+  checks=$(mktemp)
+  tests/check.sh >"$checks" 2>&1 &
+  python -m pytest -q --numprocesses 2 --dist loadgroup --cov=roles --cov-report= --cov-fail-under=90 tests/unit || unit=failed
+  wait $! || unit=failed
+  cat "$checks"
+  rm "$checks"
+  [[ ${unit-} != failed ]]
   # The two long roads wait for Terraform's own polling and for drains most of their time: the other files run beside them.
   set -- --numprocesses 3 --dist loadgroup tests/e2e tests/local_cloud tests/api tests/terraform tests/roles
 fi

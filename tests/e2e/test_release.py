@@ -207,7 +207,7 @@ def upgrade() -> None:
 @pytest.mark.parametrize(
     ("path", "text", "cause"),
     [
-        # Healthy tasks get requests, and take what they have with them when they die: no load balancer gives those back.
+        # Healthy tasks get requests, and when they die these die with them: no load balancer gives them back.
         ("app/api/settlement/gunicorn_conf.py", FLAPS, "some after they were healthy"),
         ("app/api/settlement/migrations/versions/0002_bad.py", MIGRATION, "division by zero"),
         ("app/api/Dockerfile", '\nCMD ["/nonexistent"]\n', "never started"),
