@@ -112,7 +112,7 @@ def says(run: Run, words: str) -> None:
 
 
 def test_a_first_release_that_fails_leaves_zero_tasks_and_says_so(clone: Clone) -> None:
-    clone.variables["app_health_check_grace_period_seconds"] = 10
+    clone.variables["app_health_check_grace_period_seconds"] = 20
     run = clone.make("deploy", expect=2, app_environment=EXITS)
     says(run, "This was the first release: there is nothing to return to. The service has zero tasks again.")
     says(run, "database_pool_size")
@@ -146,6 +146,7 @@ def test_a_release_a_rollback_and_the_end_of_a_task_lose_no_request(clone: Clone
         0
     ]
     assert (target["MinCapacity"], target["MaxCapacity"]) == (2, 4)
+    ecs.update_service(cluster=PREFIX, service=PREFIX, desiredCount=2)
 
 
 def test_what_was_rolled_back_comes_back_by_insistence_only(clone: Clone) -> None:
@@ -208,9 +209,9 @@ def upgrade() -> None:
     ("path", "text", "cause"),
     [
         # Healthy tasks get requests, and when they die these die with them: no load balancer gives them back.
-        ("app/api/settlement/gunicorn_conf.py", FLAPS, "some after they were healthy"),
+        ("app/api/settlement/gunicorn_conf.py", FLAPS, "exit code 137"),
         ("app/api/settlement/migrations/versions/0002_bad.py", MIGRATION, "division by zero"),
-        ("app/api/Dockerfile", '\nCMD ["/nonexistent"]\n', "never started"),
+        ("app/api/Dockerfile", '\nCMD ["/nonexistent"]\n', "exec /nonexistent failed"),
     ],
     ids=["flapping", "migration fails", "cannot start"],
 )
@@ -253,14 +254,15 @@ def test_a_second_flow_stops_at_once_and_a_change_of_the_number_of_tasks_is_kept
     drain_for(clone, 1)
     with running(clone, "release", app_memory=2048) as first:
         until(first, "watching ")
-        clone.aws("ecs").update_service(cluster=PREFIX, service=PREFIX, desiredCount=2)
+        clone.aws("ecs").update_service(cluster=PREFIX, service=PREFIX, desiredCount=3)
         second = clone.make("release", expect=2)
         assert re.search(r"local is locked by \S+, for Release, since .* UTC", second.output)
         says(second, "make unlock ENV=local")
         assert rest(first).code == 0
     clone.variables["app_memory"] = 2048
-    assert service(clone)["desiredCount"] == 2
-    assert service(clone)["runningCount"] == 2
+    assert service(clone)["desiredCount"] == 3
+    assert service(clone)["runningCount"] == 3
+    clone.aws("ecs").update_service(cluster=PREFIX, service=PREFIX, desiredCount=2)
 
 
 @pytest.mark.parametrize("phase", ["building settlement:", "watching "])

@@ -98,7 +98,7 @@ def gather(
     cloudwatch = clients.client("cloudwatch")
     with ThreadPoolExecutor(6) as pool:
         snapshot_ = pool.submit(watch.snapshot)
-        releases_ = pool.submit(Ledger(s3, bucket, environment).releases, newest)
+        releases_ = pool.submit(Ledger(s3, bucket, environment).releases)
         lock_ = pool.submit(LockStore(s3, bucket, environment).read)
         tasks_ = pool.submit(lambda: describe_tasks(ecs, cluster, list_tasks(ecs, cluster, serviceName=service)))
         targets_ = pool.submit(elbv2.describe_target_health, TargetGroupArn=target_group)

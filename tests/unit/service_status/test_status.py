@@ -154,6 +154,16 @@ def test_what_runs_since_when_and_by_whom(world: World) -> None:
     assert json.loads(json.dumps(status.as_row()))["releases"][0]["version"] == "v2"
 
 
+def test_where_a_rollback_would_land_may_be_older_than_what_is_shown(world: World) -> None:
+    world.released(1)
+    world.released(2)
+    for number in range(3, 14):
+        world.released(number, Outcome.SUCCEEDED, kind=Kind.ROLLBACK, revision="arn:task-definition/app:2")
+    status = world.status()
+    assert len(status.releases) == 10
+    assert status.rollback_to == "v1 (app:1)"
+
+
 def test_a_failure_is_told_with_its_reason(world: World) -> None:
     world.released(2)
     world.released(3, Outcome.FAILED, why="exit code 3")
