@@ -188,7 +188,9 @@ def _there_and_back(clone: Clone) -> Callable[[], float]:
         here = _service(ecs)["taskDefinition"]
         family = here.rpartition(":")[0].rpartition("/")[2]
         revisions = ecs.list_task_definitions(familyPrefix=family, status="ACTIVE")["taskDefinitionArns"]
-        there = max((arn for arn in revisions if arn != here), key=lambda arn: int(arn.rpartition(":")[2]))
+        # The emulator takes a family's prefix, AWS its whole name.
+        others = [arn for arn in revisions if arn != here and arn.rpartition(":")[0] == here.rpartition(":")[0]]
+        there = max(others, key=lambda arn: int(arn.rpartition(":")[2]))
         return (_bare_update(ecs, there) + _bare_update(ecs, here)) / 2
 
     return measure
@@ -205,6 +207,8 @@ def _bare_update(ecs: Any, revision: str) -> float:
     while True:
         service = _service(ecs)
         [primary, *others] = service["deployments"]
+        if primary["taskDefinition"] != revision:
+            raise BenchError(f"the floor's deployment of {revision} was rolled back: {service['events'][:5]}")
         alone = not others and primary["runningCount"] == primary["desiredCount"]
         if alone and primary["rolloutState"] == "COMPLETED" and primary["taskDefinition"] == revision:
             return time.monotonic() - started
