@@ -17,7 +17,7 @@ from roles.aws_session.python.session import action_environment, aws_session
 from roles.deploy_lock.python.lock import LockError, Machine, holder_of
 from roles.ecs_release.python.operation import Context, Limits, ReleaseError
 from roles.ecs_release.python.rollout import ServiceError
-from roles.ecs_task.python.alive import sleep_with_parent
+from roles.ecs_task.python.alive import sleep_with_parent, whole_lines
 from roles.notification.python.slack import Assignment, Notifier
 from roles.release_ledger.python.ledger import LedgerError, actor
 
@@ -60,7 +60,7 @@ def context(action: ActionBase, args: Mapping[str, Any]) -> Context:
         holder=holder_of(Machine.this(), os.getppid()) if needs_lock else None,
         by=actor(os.environ, getpass.getuser(), socket.gethostname()),
         why=args["why"],
-        say=Display().display,
+        say=whole_lines(Display().display),
         notify=notifier.send,
         sleep=sleep_with_parent(),
         retry_command=f"make deploy ENV={environment}",

@@ -11,7 +11,7 @@ from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.aws_session.python.session import action_environment, aws_session
-from roles.ecs_task.python.alive import sleep_with_parent
+from roles.ecs_task.python.alive import sleep_with_parent, whole_lines
 from roles.ecs_task.python.tasks import OneOff, Runner, TaskError
 
 DOCUMENTATION = """
@@ -127,7 +127,7 @@ class ActionModule(ActionBase):
         runner = Runner(
             ecs,
             session.client("logs"),
-            display.display,
+            whole_lines(display.display),
             poll_seconds=args["poll_seconds"],
             log_grace_seconds=args["log_grace_seconds"],
             sleep=sleep_with_parent(),

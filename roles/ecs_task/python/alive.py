@@ -1,10 +1,14 @@
-"""Waiting that ends with the playbook."""
+"""How an action that lasts lives with the playbook: it ends with it, and does not leave it waiting."""
 
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable
+
+#: What Ansible ends its workers by.
+ENDING = frozenset({signal.SIGINT, signal.SIGTERM})
 
 
 class Orphaned(BaseException):
@@ -25,3 +29,20 @@ def sleep_with_parent(parent: int | None = None) -> Callable[[float], None]:
             raise Orphaned
 
     return sleep
+
+
+def whole_lines(display: Callable[[str], None]) -> Callable[[str], None]:
+    """``display``, which a signal that ends this process interrupts before or after a line only.
+
+    A worker hands its lines to ``ansible-playbook`` through a queue with a lock. On Ctrl-C Ansible ends the worker in a
+    signal handler: hit while it holds that lock, it would leave ``ansible-playbook`` waiting for ever.
+    """
+
+    def say(line: str) -> None:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        try:
+            display(line)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    return say

@@ -9,6 +9,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from roles.aws_session.python.session import action_environment, aws_session
+from roles.ecs_task.python.alive import whole_lines
 from roles.image_build.python import engine
 from roles.image_build.python.flow import Flow, Settings
 from roles.image_build.python.registry import Registry
@@ -89,7 +90,7 @@ class ActionModule(ActionBase):
                 args["registry"], args["repository"], aws_session(environment, args["region"]).client("ecr")
             ),
             connect=lambda: engine.connect(environment),
-            say=lambda line: Display().display(f"  {line}"),
+            say=whole_lines(lambda line: Display().display(f"  {line}")),
             check=check,
             silence=not_answering(environment),
         )
