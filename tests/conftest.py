@@ -1,13 +1,19 @@
-"""How the suite is spread over its workers (``--dist loadgroup``)."""
+"""How the suite is spread: a file's tests stay on one worker, in their order; scenarios of molecule go anywhere."""
 
 from __future__ import annotations
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file on one worker, in their order; each scenario of molecule may go to any."""
-    for item in items:
-        if item.path.name != "test_molecule.py":
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+class ByFile(LoadScopeScheduling):
+    """The scope of a test is its file, or the test itself where each is a world of its own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return nodeid if file.endswith("test_molecule.py") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return ByFile(config, log)

@@ -12,12 +12,12 @@ if (($# == 0)); then
   # The linters keep one core busy for a minute, the unit tests the other.
   checks=$(mktemp)
   tests/check.sh >"$checks" 2>&1 &
-  python -m pytest -q --numprocesses 2 --dist loadgroup --cov=roles --cov-report= --cov-fail-under=90 tests/unit || unit=failed
+  python -m pytest -q --numprocesses 2 --no-loadscope-reorder --cov=roles --cov-report= --cov-fail-under=90 tests/unit || unit=failed
   wait $! || unit=failed
   cat "$checks"
   rm "$checks"
   [[ ${unit-} != failed ]]
   # The two long roads wait for Terraform's own polling and for drains most of their time: the other files run beside them.
-  set -- --numprocesses 3 --dist loadgroup tests/e2e tests/local_cloud tests/api tests/terraform tests/roles
+  set -- --numprocesses 3 --no-loadscope-reorder tests/e2e tests/local_cloud tests/api tests/terraform tests/roles
 fi
 exec python -m pytest --durations=10 "$@"
