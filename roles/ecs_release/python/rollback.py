@@ -103,9 +103,9 @@ def _known(releases: Sequence[Release], wanted: str, now: Release) -> Release:
         raise Refusal(f"The ledger knows no release {wanted}.")
     reached = [item for item in named if item.id == now.id]
     reached += [item for item in named if item.outcome is Outcome.SUCCEEDED]
-    reached += [item for item in named if item.outcome is Outcome.ROLLED_BACK]
+    reached += [item for item in named if item.outcome is Outcome.ROLLED_BACK and item.succeeded]
     if not reached:
-        raise Refusal(f"{versions(named[:1])} never served: it {named[0].outcome}: {named[0].why}.")
+        raise Refusal(f"{versions(named[:1])} never succeeded ({named[0].outcome}: {named[0].why}).")
     return reached[0]
 
 

@@ -107,7 +107,7 @@ class Event:
 class Release:
     """A release as its events tell it: how it began and the last thing that happened to it.
 
-    ``prepared`` says whether its migrations ran.
+    ``prepared`` says whether its migrations ran, ``succeeded`` whether it ever did: one rolled back in flight did not.
     """
 
     id: str
@@ -121,6 +121,7 @@ class Release:
     schema_compatible: list[str] | None
     restores: str | None
     prepared: bool
+    succeeded: bool
     by: str
     why: str
     started: datetime
@@ -176,6 +177,7 @@ def _release(history: Sequence[Event]) -> Release:
         schema_compatible=first.schema_compatible,
         restores=first.restores,
         prepared=any(event.outcome is Outcome.PREPARED for event in history),
+        succeeded=any(event.outcome is Outcome.SUCCEEDED for event in history),
         by=first.by,
         why=last.why or first.why,
         started=first.at,

@@ -193,6 +193,15 @@ def test_without_the_lock_nothing_is_touched(three: World) -> None:
 # -- what is refused --------------------------------------------------------------------------------------------------
 
 
+def test_what_was_rolled_back_in_flight_never_succeeded(three: World) -> None:
+    in_flight(three, "bad0")
+    three.rolled_back()
+    with pytest.raises(
+        ReleaseError, match=r"bad0 \(settlement-test:4\) never succeeded \(rolled_back: rolled back to cccc"
+    ):
+        three.rollback().plan("bad0")
+
+
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
@@ -202,7 +211,7 @@ def test_without_the_lock_nothing_is_touched(three: World) -> None:
         ("abc", "The ledger knows no release abc."),
         ("-3", "There is no release 3 steps back."),
         ("-0", "There is no release 0 steps back."),
-        ("broken", "broken (settlement-test:4) never served: it failed: exit code 3."),
+        ("broken", "broken (settlement-test:4) never succeeded (failed: exit code 3)."),
     ],
 )
 def test_a_refusal_says_what_is_possible(three: World, wanted: str, said: str) -> None:
