@@ -99,5 +99,6 @@ class ActionModule(ActionBase):
 
 def record_init(root: Path, data_dir: Path, fingerprint: str) -> None:
     """A plan was made, so init has succeeded: remember for what, and keep this environment's provider lock."""
-    (data_dir / LOCK_FILE).write_bytes((root / LOCK_FILE).read_bytes())
+    if (root / LOCK_FILE).is_file():  # a root of built-in resources alone has none
+        (data_dir / LOCK_FILE).write_bytes((root / LOCK_FILE).read_bytes())
     (data_dir / FINGERPRINT).write_text(fingerprint)
