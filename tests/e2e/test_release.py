@@ -130,7 +130,7 @@ def test_a_release_a_rollback_and_the_end_of_a_task_lose_no_request(clone: Clone
     ecs = clone.aws("ecs")
     ecs.update_service(cluster=PREFIX, service=PREFIX, desiredCount=3)
     wait_until(lambda: service(clone)["runningCount"] == 3)
-    with load(per_second=220, slow=8) as report:
+    with load(per_second=240, slow=8) as report:
         clone.make("release", app_memory=1024)
         assert service(clone)["desiredCount"] == 3, "the number of tasks is auto scaling's"
         rollback = clone.make("rollback")

@@ -150,9 +150,8 @@ def test_a_task_whose_container_died_is_replaced(make: Callable[..., StubService
 
 
 def test_a_task_that_falls_ill_is_replaced(make: Callable[..., StubService]) -> None:
-
     service = make()
-    service.create(service.register(environment={"START_SECONDS": "0.6"}), desired=1)
+    service.create(service.register(environment={"START_SECONDS": "0.6"}), desired=1, healthCheckGracePeriodSeconds=5)
     service.wait_deployed()
     address = next(iter(service.target_states()))
     urllib.request.urlopen(f"http://{address}:8000/fail", timeout=5).close()
