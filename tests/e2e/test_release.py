@@ -126,7 +126,9 @@ def test_the_next_good_release_serves(clone: Clone) -> None:
     assert [release.outcome for release in ledger(clone)] == [Outcome.FAILED, Outcome.SUCCEEDED]
 
 
-def test_a_release_a_rollback_and_the_end_of_a_task_lose_no_request(clone: Clone) -> None:
+def test_a_release_a_rollback_and_the_end_of_a_task_lose_no_request(
+    clone: Clone, record_property: Callable[[str, object], None]
+) -> None:
     ecs = clone.aws("ecs")
     ecs.update_service(cluster=PREFIX, service=PREFIX, desiredCount=3)
     wait_until(lambda: service(clone)["runningCount"] == 3)
@@ -139,6 +141,7 @@ def test_a_release_a_rollback_and_the_end_of_a_task_lose_no_request(clone: Clone
         ecs.stop_task(cluster=PREFIX, task=first, reason="the test")
         stopped = lambda: ecs.describe_tasks(cluster=PREFIX, tasks=[first])["tasks"][0]["lastStatus"] == "STOPPED"  # noqa: E731
         wait_until(lambda: stopped() and service(clone)["runningCount"] == 3)
+    record_property("load", f"{report.total} requests in {report.seconds:.0f} s, {report.lost} lost")
     assert report.total / report.seconds >= 200
     assert report.tallies[ACCOUNT.name].answered > 0
     assert rollback.recap()["changed"] == 1
