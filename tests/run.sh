@@ -9,15 +9,17 @@ ansible-playbook -i inventory/local playbooks/toolchain.yml >/dev/null
 export TF_CLI_CONFIG_FILE=$PWD/.local/local/terraform.rc PATH="$PATH:$PWD/.local/bin"
 
 if (($# == 0)); then
-  # The linters keep one core busy for a minute, the unit tests the other.
+  python -m pytest -q --numprocesses 2 --no-loadscope-reorder --cov=roles --cov-report= --cov-fail-under=90 tests/unit
+  # The long roads wait for Terraform's own polling and for drains most of their time: the linters and the other files
+  # run beside them.
   checks=$(mktemp)
   tests/check.sh >"$checks" 2>&1 &
-  python -m pytest -q --numprocesses 2 --no-loadscope-reorder --cov=roles --cov-report= --cov-fail-under=90 tests/unit || unit=failed
-  wait $! || unit=failed
+  long=(tests/e2e/test_release.py tests/e2e/test_road.py tests/e2e/test_destroy.py)
+  python -m pytest --durations=10 --numprocesses 4 --no-loadscope-reorder "${long[@]}" tests/e2e tests/local_cloud tests/api tests/terraform tests/roles || failed=yes
+  wait $! || failed=yes
   cat "$checks"
   rm "$checks"
-  [[ ${unit-} != failed ]]
-  # The two long roads wait for Terraform's own polling and for drains most of their time: the other files run beside them.
-  set -- --numprocesses 3 --no-loadscope-reorder tests/e2e tests/local_cloud tests/api tests/terraform tests/roles
+  [[ -z ${failed-} ]]
+  exit
 fi
 exec python -m pytest --durations=10 "$@"

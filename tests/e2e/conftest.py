@@ -14,10 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import psycopg2
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 ENVIRONMENT = REPOSITORY / ".venv"
+
+#: First part of every name in AWS.
+PREFIX = "settlement-local"
 
 #: With pytest-xdist two workers may hold a clone each: their clouds must not meet.
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -119,6 +123,31 @@ class Clone:
             return response.status, json.load(response)
 
 
+def service(clone: Clone) -> dict[str, Any]:
+    found: dict[str, Any] = clone.aws("ecs").describe_services(cluster=PREFIX, services=[PREFIX])["services"][0]
+    return found
+
+
+def query(clone: Clone, statement: str) -> list[tuple[Any, ...]]:
+    """As the master user, over verified TLS, on the PostgreSQL that the RDS instance names."""
+    instance = clone.aws("rds").describe_db_instances(DBInstanceIdentifier=PREFIX)["DBInstances"][0]
+    secrets = clone.aws("secretsmanager")
+    secret = secrets.get_secret_value(SecretId=instance["MasterUserSecret"]["SecretArn"])["SecretString"]
+    master = json.loads(secret)
+    with psycopg2.connect(
+        host=instance["Endpoint"]["Address"],
+        port=instance["Endpoint"]["Port"],
+        dbname=instance["DBName"],
+        user=master["username"],
+        password=master["password"],
+        sslmode="verify-full",
+        sslrootcert=str(clone.path / ".local/local/rds-ca.pem"),
+    ) as connection:
+        cursor = connection.cursor()
+        cursor.execute(statement)
+        return list(cursor.fetchall())
+
+
 def containers(instance: str = INSTANCE) -> set[str]:
     return _docker("ps", "--all", "--quiet", "--filter", f"label=settlement.local={instance}")
 
@@ -162,9 +191,9 @@ def make_clone(path: Path) -> Clone:
     return clone
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    """A clone; its local cloud is taken down at the end."""
+    """A clone for each file; its local cloud is taken down at the end."""
     clone = make_clone(tmp_path_factory.mktemp("e2e") / "clone")
     yield clone
     clone.make("down", expect=None)

@@ -16,11 +16,10 @@ import pytest
 
 from roles.drill.python.load import Clients, Report, Request, background
 from roles.release_ledger.python.ledger import Ledger, Outcome, Release
-from tests.e2e.conftest import LOAD_BALANCER_PORT, Clone, Run
+from tests.e2e.conftest import LOAD_BALANCER_PORT, PREFIX, Clone, Run, service
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
-PREFIX = "settlement-local"
 BUCKET = "settlement-terraform-000000000000-ap-northeast-2"
 VERSION = Request(name="version", path="/version")
 ACCOUNT = Request(
@@ -33,11 +32,6 @@ ACCOUNT = Request(
 )
 #: Settings that the application refuses, so that its process exits at start.
 EXITS = {"APP_ENVIRONMENT": "local", "DATABASE_POOL_SIZE": "-1"}
-
-
-def service(clone: Clone) -> dict[str, Any]:
-    found: dict[str, Any] = clone.aws("ecs").describe_services(cluster=PREFIX, services=[PREFIX])["services"][0]
-    return found
 
 
 def ledger(clone: Clone) -> list[Release]:

@@ -8,41 +8,12 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
 
-import psycopg2
 import pytest
 
-from tests.e2e.conftest import Clone, containers, leftovers
+from tests.e2e.conftest import Clone, containers, leftovers, query, service
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
-
-PREFIX = "settlement-local"
-
-
-def service(clone: Clone) -> dict[str, Any]:
-    found: dict[str, Any] = clone.aws("ecs").describe_services(cluster=PREFIX, services=[PREFIX])["services"][0]
-    return found
-
-
-def query(clone: Clone, statement: str) -> list[tuple[Any, ...]]:
-    """As the master user, over verified TLS, on the PostgreSQL that the RDS instance names."""
-    instance = clone.aws("rds").describe_db_instances(DBInstanceIdentifier=PREFIX)["DBInstances"][0]
-    secrets = clone.aws("secretsmanager")
-    secret = secrets.get_secret_value(SecretId=instance["MasterUserSecret"]["SecretArn"])["SecretString"]
-    master = json.loads(secret)
-    with psycopg2.connect(
-        host=instance["Endpoint"]["Address"],
-        port=instance["Endpoint"]["Port"],
-        dbname=instance["DBName"],
-        user=master["username"],
-        password=master["password"],
-        sslmode="verify-full",
-        sslrootcert=str(clone.path / ".local/local/rds-ca.pem"),
-    ) as connection:
-        cursor = connection.cursor()
-        cursor.execute(statement)
-        return list(cursor.fetchall())
 
 
 def test_check_mode_before_anything_exists(clone: Clone) -> None:
@@ -206,14 +177,6 @@ def test_interrupted_anywhere_the_next_run_converges(clone: Clone, phase: str, s
     clone.make(flow)
     assert clone.request("/version")[1]["git_hash"] == clone.version()
     assert service(clone)["runningCount"] == service(clone)["desiredCount"]
-
-
-def test_destroy_and_deploy_again(clone: Clone) -> None:
-    assert "Nothing was touched" in clone.make("destroy", expect=2).output
-    run = clone.make("destroy", destroy_confirm=PREFIX)
-    print(f"destroy: {run.seconds():.0f} s")
-    clone.make("deploy")
-    assert clone.request("/version")[1]["git_hash"] == clone.version()
 
 
 def test_down_leaves_nothing(clone: Clone) -> None:
