@@ -14,8 +14,8 @@ if (($# == 0)); then
   # run beside them.
   checks=$(mktemp)
   tests/check.sh >"$checks" 2>&1 &
-  long=(tests/e2e/test_release.py tests/e2e/test_road.py tests/e2e/test_destroy.py)
-  python -m pytest --durations=10 --numprocesses 4 --no-loadscope-reorder "${long[@]}" tests/e2e tests/local_cloud tests/api tests/terraform tests/roles || failed=yes
+  mapfile -t roads < <(ls -S tests/e2e/test_*.py) # the longest first
+  python -m pytest --durations=10 --numprocesses 4 --no-loadscope-reorder "${roads[@]}" tests/local_cloud tests/api tests/terraform tests/roles || failed=yes
   wait $! || failed=yes
   cat "$checks"
   rm "$checks"
