@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,9 @@ from hypothesis import settings
 from moto import mock_aws
 
 STATE_BUCKET = "state-bucket"
+
+# moto's EC2 is born with a thousand machine images: most of what a test with moto costs, and no test looks at one.
+os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 
 # A busy machine is not a failure of what is tested.
 settings.register_profile("patient", deadline=None)
