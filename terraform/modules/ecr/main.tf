@@ -1,4 +1,5 @@
 resource "aws_ecr_repository" "this" {
+  #checkov:skip=CKV_AWS_136:Encrypted with AWS's key; a customer-managed one adds a key policy that can lock a pull out of a deployment.
   name                 = var.name
   image_tag_mutability = "IMMUTABLE"
   force_delete         = var.force_delete
