@@ -57,7 +57,7 @@ resource "aws_cloudwatch_log_group" "postgresql" {
 
 resource "aws_db_instance" "this" {
   #checkov:skip=CKV_AWS_157:The inventory's choice (database_multi_az): production has it.
-  #checkov:skip=CKV_AWS_353:Performance Insights has ended; CloudWatch Database Insights, in its standard mode, needs no argument.
+  #checkov:skip=CKV_AWS_354:Encrypted with AWS's key, as the instance is.
   #checkov:skip=CKV_AWS_118:The alarms read the instance's own metrics; the operating system's cost extra and wake nobody.
   #checkov:skip=CKV_AWS_161:The application's user has a SCRAM password that only the admin task and its own task can read.
   identifier     = var.name
@@ -94,6 +94,9 @@ resource "aws_db_instance" "this" {
   engine_lifecycle_support = "open-source-rds-extended-support-disabled"
 
   enabled_cloudwatch_logs_exports = ["postgresql"]
+
+  # Which statements load the database (requirement G2): seven days of it cost nothing.
+  performance_insights_enabled = true
 
   deletion_protection       = var.deletion_protection
   skip_final_snapshot       = var.skip_final_snapshot

@@ -35,7 +35,7 @@ run "defaults" {
     condition = (
       aws_db_instance.this.deletion_protection && aws_db_instance.this.skip_final_snapshot == false
       && aws_db_instance.this.final_snapshot_identifier == "settlement-test-final"
-      && aws_db_instance.this.copy_tags_to_snapshot && aws_db_instance.this.backup_retention_period == 7
+      && aws_db_instance.this.copy_tags_to_snapshot && aws_db_instance.this.performance_insights_enabled && aws_db_instance.this.backup_retention_period == 7
       && aws_db_instance.this.apply_immediately == false
     )
     error_message = "Data is safe by default: protected, backed up, a named snapshot at the end."
