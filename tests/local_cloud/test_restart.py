@@ -50,7 +50,7 @@ def test_services_and_scaling_outlive_a_restart_and_a_kill_leaves_nothing_behind
     def same_again() -> None:
         service.wait(lambda now: now["runningCount"] == 1)
         wait_for(lambda: list(service.target_states().values()) == ["healthy"])
-        assert len(cloud.containers("ministack=ecs")) == 1
+        wait_for(lambda: len(cloud.containers("ministack=ecs")) == 1)
         assert len(volumes()) == 1
         assert service.primary()["rolloutState"] == "COMPLETED"
         (found,) = autoscaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]

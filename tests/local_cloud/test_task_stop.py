@@ -95,7 +95,7 @@ def test_the_exit_code_after_sigterm_is_the_container_s_own(make: Callable[..., 
     wait_listening(service, arn)
     service.ecs.stop_task(cluster=service.cluster, task=arn)
     assert wait_for(lambda: stopped(service, arn))["containers"][0]["exitCode"] == 7
-    assert not service.cloud.containers(f"com.amazonaws.ecs.task-arn={arn}")
+    wait_for(lambda: not service.cloud.containers(f"com.amazonaws.ecs.task-arn={arn}"))
 
 
 def test_a_task_of_its_own_ends_with_its_exit_code_and_all_of_its_log(make: Callable[..., StubService]) -> None:
