@@ -82,15 +82,16 @@ def _alarm(notice: Notice, alarm: Mapping[str, Any]) -> slack.Payload:
     graph = slack.console("cloudwatch", "".join(region), f"alarmsV2:alarm/{quote(name, safe='')}")
     blocks = [
         slack.header(" ".join(filter(None, (mark, looks, name)))),
-        *slack.fields({"State": _states(alarm), "Since": _since(text(alarm, "StateChangeTime")), "Of": subject()}),
+        *slack.fields(
+            {"State": _states(alarm), "Since": _since(text(alarm, "StateChangeTime")), "Environment": subject()}
+        ),
     ]
     if free := _NEXT.sub("", _RUNBOOK.sub("", description)).strip():
         blocks.append(slack.section(slack.safe(free, 1500)))
     if reason := text(alarm, "NewStateReason").strip():
         blocks.append(slack.code(reason))
-    return _finish(
-        f"{mark} {looks} {name}", blocks, graph and slack.link(graph, "Graph"), description, over=state == "OK"
-    )
+    shown = slack.link(graph, "Graph") if graph else ""
+    return _finish(f"{mark} {looks} {name}", blocks, shown, description, over=state == "OK")
 
 
 def _states(alarm: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""detection-bot: each new resource that AWS Config records is told in Slack: what, where, who, which tags it lacks (H4).
+"""detection-bot: each new resource that AWS Config records is told in Slack, with who made it (H4).
 
 A notice is for ``changeType`` CREATE only, once for each creation. What Config finds that was there before is silent
 (`bots.recorder`); who did it is CloudTrail's to say (`bots.trail`).

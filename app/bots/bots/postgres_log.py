@@ -33,7 +33,7 @@ _PREFIX = re.compile(
 )
 _DURATION = re.compile(
     r"duration:\ (?P<duration>\d{1,15}(?:\.\d{1,6})?)\ ms"
-    r"(?:\ \ (?P<kind>statement|parse|bind|execute|fastpath\ function\ call)(?:\ [^\n:]{1,300})?:\ (?P<statement>.*))?\s*\Z",
+    r"(?:\ \ (?:statement|(?:parse|bind|execute)\ [^\n:]{1,300}|fastpath\ function\ call):\ (?P<statement>.*))?\s*\Z",
     re.DOTALL,
 )
 

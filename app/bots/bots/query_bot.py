@@ -1,7 +1,7 @@
 """query-bot: each slow statement of the database's log is told in Slack, the same one once within a window (F3).
 
-CloudWatch Logs, subscription filter, this function, Slack. The same statement (whatever its literals), database and user
-within the window is only counted; the next post of it says how many there were and since when.
+The log reaches it through CloudWatch Logs and a subscription filter. The same statement (whatever its literals) of the
+same user and database within the window is only counted; the next post of it says how many there were and since when.
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ BLOCKS = 50
 _DECEPTIVE = {*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF}
 _MENTION = re.compile(r"@(?=here|channel|everyone)", re.IGNORECASE)
 _HALF_ENTITY = re.compile(r"&[a-z]{0,4}$")
+#: What an address may hold as it is (RFC 3986).
+_URL = ":/?#[]@!$&'()*+,;=%-._~"
 #: Between "@" and its word: invisible, and no longer a mention (added after cleaning, which takes it out).
 _WORD_JOINER = "\u2060"
 
@@ -114,8 +116,8 @@ def command(text: str, limit: int = 1000) -> str:
 
 
 def link(url: str, label: str) -> str:
-    """A link to an address that we made: its parts went through `urllib.parse.quote`."""
-    return f"<{escape(url)}|{safe(label, 200).replace('|', '/')}>"
+    """A link. Whoever wrote the address: nothing in it ends it."""
+    return f"<{escape(quote(url, safe=_URL))}|{safe(label, 200).replace('|', '/')}>"
 
 
 def console(service: str, region: str, fragment: str) -> str:

@@ -36,12 +36,12 @@ _ROWS = re.compile(r"(\(\?, …\)|\( ?\? ?\))(?: ?, ?(?:\(\?, …\)|\( ?\? ?\)))
 
 
 def redact(statement: str) -> str:
-    """The statement with ``?`` for each literal and ``/* … */`` for each comment; layout, names and casts as they are."""
+    """The statement with ``?`` for each literal and ``/* … */`` for each comment; layout, names, casts as they are."""
     return "".join(_tokens(statement, comment="/* … */"))
 
 
 def fingerprint(database: str, user: str, statement: str) -> str:
-    """The same for all runs of one statement by one user of one database, whatever its literals, layout and comments."""
+    """The same for all runs of a statement by one user of one database, whatever its literals, layout and comments."""
     text = " ".join("".join(_tokens(statement[:CHARACTERS], comment=" ", fold=True)).split()).rstrip("; ")
     text = _ROWS.sub(r"\1, …", _LIST.sub("(?, …)", text))
     return hashlib.sha256("\0".join((database, user, text)).encode("utf-8", "replace")).hexdigest()[:32]

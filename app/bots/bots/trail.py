@@ -1,7 +1,7 @@
 """Who made a resource, by CloudTrail: AWS Config's own events do not say.
 
-``LookupEvents`` finds management events of the last 90 days by one attribute, in one region, twice a second at most, and
-shows an event some minutes after it happened. Whoever is not found there in time is "unknown".
+``LookupEvents`` finds management events by one attribute, in one region, twice a second at most, and shows an event some
+minutes after it happened. Whoever is not found there in time is "unknown".
 https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
 """
 
@@ -39,7 +39,7 @@ class Creation:
 
 
 def who_created(cloudtrail: Any, names: Iterable[str], created: datetime | None, captured: datetime) -> Creation:
-    """The write event about one of ``names`` that is nearest to the creation, one that makes something before others."""
+    """The write event about one of ``names`` nearest to the creation; one that makes something before all others."""
     window = {"StartTime": (created or captured - AROUND) - AROUND, "EndTime": (created or captured) + AROUND}
     about = created or captured
     best: tuple[tuple[bool, float], Creation] | None = None
