@@ -1,7 +1,7 @@
 """Who made a resource, by CloudTrail: AWS Config's own events do not say.
 
-``LookupEvents`` finds management events by one attribute, in one region, twice a second at most, and shows an event some
-minutes after it happened. Whoever is not found there in time is "unknown".
+``LookupEvents`` finds management events by one attribute, in one region, twice a second at most, and shows an event
+some minutes after it happened. Whoever is not found there in time is "unknown".
 https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
 """
 
