@@ -1,0 +1,1 @@
+"""The Lambda functions that tell Slack: slow queries, new resources, alarms. Standard library and boto3 only."""

@@ -1,0 +1,225 @@
+"""A message on its way to Slack: posted, or kept in the queue. Never lost, and never for longer than it may take.
+
+The webhook's URL alone is the right to post: it is read from Secrets Manager at run time and is in no log, message or
+error. What stands here is what ``roles/notification`` does on the controller, which this package cannot import.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from bots.log import say
+from bots.slack import Payload
+
+#: Worth another attempt; 429 with the pause that Slack asks for (https://api.slack.com/apis/rate-limits).
+PASSING = (429, 500, 502, 503, 504)
+#: Slack no longer takes this URL: another one may have been put into the secret since it was read.
+REFUSED = (401, 403, 404, 410)
+ATTEMPTS = 4
+TIMEOUT_SECONDS = 5.0
+BACKOFF_SECONDS = 0.5
+#: How long a URL is used before it is read again.
+WEBHOOK_SECONDS = 300.0
+#: A queue's message holds 256 KiB, and more where the account was given it.
+KEPT_BYTES = 250_000
+
+
+class NoWebhook(Exception):
+    """There is nothing to post to, or no way to read it; the message says why."""
+
+
+class NotPosted(Exception):
+    """Slack did not take the message; the message says why, without the URL."""
+
+
+class NotKept(Exception):
+    """Neither posted nor kept. Lambda tries the whole event again, then gives it to its dead-letter queue."""
+
+
+def is_safe(url: str) -> bool:
+    """Whether what is posted there is encrypted on its way, or does not leave this machine."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises for what is no port
+        return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts)))
+    except ValueError:
+        return False
+
+
+def _is_loopback(parts: SplitResult) -> bool:
+    host = parts.hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@dataclass
+class Webhook:
+    """The URL, read when it is needed and then kept in this container's memory for a while."""
+
+    secretsmanager: Any
+    secret_arn: str
+    clock: Callable[[], float] = time.monotonic
+    _url: str = field(default="", repr=False)
+    _problem: str = ""
+    _read_at: float = float("-inf")
+
+    def url(self) -> str:
+        """Raises `NoWebhook`; that there is none is remembered as well, and said once."""
+        if self.clock() - self._read_at >= WEBHOOK_SECONDS:
+            self._read()
+        if self._problem:
+            raise NoWebhook(self._problem)
+        return self._url
+
+    def reread(self) -> bool:
+        """Read it again at once; whether it is another one now."""
+        before = self._url
+        self._read()
+        return not self._problem and self._url != before
+
+    def _read(self) -> None:
+        known = self._problem
+        self._url, self._problem = "", ""
+        try:
+            self._url = self._value()
+        except NoWebhook as problem:
+            self._problem = str(problem)
+            if self._problem != known:
+                say("no message can be posted", reason=self._problem, next="messages are kept in the queue meanwhile")
+        self._read_at = self.clock()
+
+    def _value(self) -> str:
+        try:
+            url = str(self.secretsmanager.get_secret_value(SecretId=self.secret_arn).get("SecretString", "")).strip()
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == "ResourceNotFoundException":  # also: a secret without a current version
+                raise NoWebhook("no webhook is set") from None
+            raise NoWebhook(f"the webhook cannot be read: {code}") from None
+        except BotoCoreError as error:
+            raise NoWebhook(f"the webhook cannot be read: {type(error).__name__}") from None
+        if not url:
+            raise NoWebhook("no webhook is set")
+        if not is_safe(url):
+            raise NoWebhook("the webhook is not an https:// address")
+        return url
+
+
+@dataclass
+class Delivery:
+    """One invocation's way to Slack. ``deadline`` is when it has to be done, on ``clock``."""
+
+    bot: str
+    environment: str
+    webhook: Webhook
+    sqs: Any
+    queue_url: str
+    deadline: float
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    #: Why Slack gets no further message of this invocation: each would only wait in vain as long as the one before.
+    _down: str = ""
+
+    def send(self, message: Payload) -> bool:
+        """Post the message, or keep it with the reason; whether it was posted. Raises `NotKept`."""
+        try:
+            if self._down:
+                raise NotPosted(self._down)
+            attempts = self._post(message)
+        except (NoWebhook, NotPosted) as reason:
+            self.keep(str(reason), message=message)
+            return False
+        say("posted", attempts=attempts)
+        return True
+
+    def keep(self, reason: str, **what: object) -> None:
+        """Put what could not be posted, or not understood, into the queue. Raises `NotKept`."""
+        record = {"bot": self.bot, "environment": self.environment, "reason": reason, "at": _now()}
+        body = json.dumps({**record, **what}, default=str)
+        if len(body) > KEPT_BYTES:  # ASCII: as many bytes
+            beginning = json.dumps(what, default=str)[: KEPT_BYTES // 2]
+            body = json.dumps({**record, "characters": len(body), "beginning": beginning})
+            say("too long for the queue: only its beginning is kept", reason=reason, characters=len(body))
+        try:
+            self.sqs.send_message(QueueUrl=self.queue_url, MessageBody=body)
+        except (ClientError, BotoCoreError) as error:
+            raise NotKept(f"{reason}; and the queue did not take it: {type(error).__name__}") from None
+        say("kept in the queue", reason=reason)
+
+    def keep_all(self, reason: str, messages: list[Payload]) -> None:
+        """Keep many messages in few of the queue's. Raises `NotKept`."""
+        while messages:
+            size, count = 0, 0
+            while count < len(messages) and (size := size + len(json.dumps(messages[count])) + 2) < KEPT_BYTES - 1000:
+                count += 1
+            self.keep(reason, messages=messages[: count or 1])
+            messages = messages[count or 1 :]
+
+    def is_late(self) -> bool:
+        """Whether there is no time left to post anything."""
+        return self.clock() + TIMEOUT_SECONDS > self.deadline
+
+    def seconds_left(self) -> float:
+        """Until nothing more is posted."""
+        return max(0.0, self.deadline - self.clock())
+
+    def _post(self, message: Payload) -> int:
+        """Post it, again where that may help; how many attempts it took. Raises `NoWebhook` or `NotPosted`."""
+        body = json.dumps(message).encode()
+        said, pause, reread = "", 0.0, False
+        for attempt in range(1, ATTEMPTS + 1):
+            if self.clock() + pause + TIMEOUT_SECONDS > self.deadline:
+                self._down = f"no time left, {said or 'nothing was tried'}"
+                raise NotPosted(self._down)
+            if pause:
+                self.sleep(pause)
+            status, said, wanted = _attempt(self.webhook.url(), body)
+            if status == 200:
+                return attempt
+            if status in REFUSED and not reread:
+                reread = True
+                if self.webhook.reread():
+                    pause = 0.0
+                    continue
+            if status and status not in PASSING:
+                raise NotPosted(said)
+            pause = max(wanted, BACKOFF_SECONDS * 2 ** (attempt - 1))
+        self._down = f"{said}, {ATTEMPTS} attempts"
+        raise NotPosted(self._down)
+
+
+def _attempt(url: str, body: bytes) -> tuple[int, str, float]:
+    """Status (0 without an answer), what to say of it, and the seconds that Slack asks to wait."""
+    parts = urlsplit(url)
+    connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = connect(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
+    try:
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request("POST", path, body, {"Content-Type": "application/json; charset=utf-8"})
+        answer = connection.getresponse()
+        text = answer.read(200).decode("utf-8", "replace").strip()
+    except (OSError, http.client.HTTPException, ValueError) as error:  # its text may name the URL
+        return 0, f"no answer: {type(error).__name__}", 0.0
+    finally:
+        connection.close()
+    # Slack's errors are words such as no_service; anything else is not ours to repeat.
+    word = f" {text}" if re.fullmatch(r"[a-z_]{1,60}", text) else ""
+    after = answer.headers.get("Retry-After", "")
+    return answer.status, f"HTTP {answer.status}{word}", float(after) if re.fullmatch(r"\d{1,6}", after) else 0.0
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,146 @@
+"""detection-bot: each new resource that AWS Config records is told in Slack, with who made it (H4).
+
+A notice is for ``changeType`` CREATE only, once for each creation. What Config finds that was there before is silent
+(`bots.recorder`); who did it is CloudTrail's to say (`bots.trail`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from bots import slack
+from bots.delivery import Delivery
+from bots.invocation import Event, Malformed, client, guarded, subject
+from bots.log import say
+from bots.recorder import read_recorder, why_silent
+from bots.trail import GLOBAL_REGION, Creation, who_created
+from bots.values import instant, items, mapping, text
+from bots.windows import Windows
+
+#: So long is one creation told once. EventBridge and Lambda repeat within a day at most.
+ONCE_SECONDS = 14 * 86400.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """A configuration item, as far as it is told."""
+
+    type: str
+    id: str
+    name: str
+    arn: str
+    region: str
+    account: str
+    created: datetime | None
+    captured: datetime
+    state_id: str
+    tags: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        """One creation: what is deleted and made again under its old name is another."""
+        made = self.created.isoformat() if self.created else self.state_id
+        said = "\0".join((self.account, self.region, self.type, self.id, made))
+        return f"resource:{hashlib.sha256(said.encode('utf-8', 'replace')).hexdigest()[:32]}"
+
+
+@guarded("detection-bot")
+def handler(event: Event, way: Delivery) -> None:
+    """Post one creation; whatever else AWS Config tells is silent."""
+    resource = read(event)
+    if resource is None:
+        return
+    dynamodb, table = client("dynamodb"), os.environ["DEDUPLICATION_TABLE"]
+    recorder = read_recorder(client("config"), dynamodb, table, os.environ.get("RECORDER_NAME", "default"))
+    if reason := why_silent(recorder, resource.created, resource.captured):
+        say("silent", type=resource.type, id=resource.id, reason=reason)
+        return
+    windows = Windows(dynamodb, table, ONCE_SECONDS, lease_seconds=way.seconds_left())
+    # EventBridge gives an event twice at times, with the same id; Lambda tries the same one again.
+    delivery = text(event, "id") or resource.key
+    if not windows.claim(resource.key, delivery).post:
+        say("told before", type=resource.type, id=resource.id)
+        return
+    trail = client("cloudtrail", GLOBAL_REGION if resource.region == "global" else resource.region or None)
+    creation = who_created(trail, (resource.id, resource.name, resource.arn), resource.created, resource.captured)
+    way.send(message(resource, creation, missing_tags(resource.tags)))
+    windows.settle(resource.key, delivery)
+
+
+def read(event: Event) -> Resource | None:
+    """The resource that was created, or None for any other change. Raises `Malformed`."""
+    detail = event.get("detail") if isinstance(event, dict) else None
+    if not isinstance(detail, dict):
+        raise Malformed("it has no detail")
+    if detail.get("messageType") != "ConfigurationItemChangeNotification":
+        return None
+    difference, item = detail.get("configurationItemDiff"), detail.get("configurationItem")
+    if not isinstance(difference, dict) or not isinstance(item, dict):
+        raise Malformed("it has no configuration item, or no difference")
+    if difference.get("changeType") != "CREATE":
+        return None
+    if not text(item, "resourceType") or not text(item, "resourceId"):
+        raise Malformed("its configuration item has no type or no id")
+    captured = instant(text(item, "configurationItemCaptureTime")) or datetime.now(UTC)
+    return Resource(
+        type=text(item, "resourceType"),
+        id=text(item, "resourceId"),
+        name=text(item, "resourceName"),
+        arn=text(item, "ARN"),
+        region=text(item, "awsRegion"),
+        account=text(item, "awsAccountId"),
+        created=instant(text(item, "resourceCreationTime")),
+        captured=captured,
+        state_id=text(item, "configurationStateId"),
+        tags=_tags(item.get("tags")),
+    )
+
+
+def _tags(value: Any) -> dict[str, str]:
+    """Tags by name; AWS Config writes an object, some of its types a list."""
+    pairs = [(text(mapping(tag), "key"), text(mapping(tag), "value")) for tag in items(value)]
+    return {key: text(mapping(value), key) for key in mapping(value)} | dict(pairs)
+
+
+def missing_tags(tags: Mapping[str, str]) -> list[str]:
+    """Those of REQUIRED_TAGS that the resource lacks, or has without a value."""
+    required = [name.strip() for name in os.environ.get("REQUIRED_TAGS", "").split(",")]
+    return [name for name in required if name and not tags.get(name, "").strip()]
+
+
+def message(resource: Resource, creation: Creation, missing: list[str]) -> slack.Payload:
+    """What Slack is told of a creation."""
+    called = resource.name if resource.name and resource.name != resource.id else ""
+    by = f"{creation.who} ({creation.action})" if creation.action else creation.who
+    facts = {
+        "Type": resource.type,
+        "Id": resource.id,
+        "Name": called,
+        "Region": resource.region,
+        "Account": resource.account,
+        "By": by,
+        "At": slack.moment(resource.created or resource.captured),
+        "Missing tags": ", ".join(missing),
+        "ARN": resource.arn if resource.arn != resource.id else "",
+    }
+    mark = ":label:" if missing else ":new:"
+    timeline = slack.console(
+        "config",
+        resource.region,
+        f"/resources/timeline?resourceType={resource.type}&resourceId={quote(resource.id, safe='')}",
+    )
+    summary = f"{resource.type} {called or resource.id} created by {creation.who}"
+    return slack.payload(
+        f"{subject()}: {summary}",
+        [
+            slack.header(f"{mark} {resource.type} created"),
+            *slack.fields(facts),
+            *([slack.context(slack.link(timeline, "Its history in AWS Config"))] if timeline else []),
+        ],
+    )

@@ -1,0 +1,114 @@
+"""query-bot: each slow statement of the database's log is told in Slack, the same one once within a window (F3).
+
+The log reaches it through CloudWatch Logs and a subscription filter. The same statement (whatever its literals) of the
+same user and database within the window is only counted; the next post of it says how many there were and since when.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from urllib.parse import quote
+
+from bots import slack
+from bots.delivery import Delivery
+from bots.invocation import Event, Malformed, client, guarded, region, subject
+from bots.log import say
+from bots.postgres_log import SlowStatement, Unreadable, read_batch, slow_statements
+from bots.statements import CHARACTERS, fingerprint, redact
+from bots.windows import Claim, InFlight, Windows
+
+
+@guarded("query-bot")
+def handler(event: Event, way: Delivery) -> None:
+    """Post, or count, each slow statement of one batch."""
+    try:
+        batch = read_batch(event)
+    except Unreadable as problem:
+        raise Malformed(str(problem)) from None
+    if batch is None:
+        return
+    threshold = Decimal(os.environ.get("SLOW_QUERY_MILLISECONDS", "3000"))
+    groups: dict[str, list[SlowStatement]] = {}
+    for slow in slow_statements(batch.lines, threshold):
+        groups.setdefault(fingerprint(slow.database, slow.user, slow.statement), []).append(slow)
+    _tell(groups, way, batch.group)
+
+
+def _tell(groups: dict[str, list[SlowStatement]], way: Delivery, log_group: str) -> None:
+    windows = Windows(
+        client("dynamodb"),
+        os.environ["DEDUPLICATION_TABLE"],
+        window_seconds=float(os.environ.get("DEDUPLICATION_WINDOW_SECONDS", "300")),
+        lease_seconds=way.seconds_left(),
+    )
+    waiting = list(groups.items())
+    in_flight = False
+    while waiting and not way.is_late():
+        key, group = waiting.pop(0)
+        delivery = _delivery(group)
+        try:
+            claim = windows.claim(key, delivery, len(group))
+        except InFlight:
+            in_flight = True
+            continue
+        if claim.post:
+            way.send(message(group, claim, log_group))
+            windows.settle(key, delivery)
+        else:
+            say("counted", statement=key, times=len(group), slowest_ms=max(slow.milliseconds for slow in group))
+    way.keep_all("no time left", [message(group, Claim(post=True), log_group) for _, group in waiting])
+    if in_flight:
+        raise InFlight("another invocation has this very batch and has not finished; Lambda tries again")
+
+
+def _delivery(group: Iterable[SlowStatement]) -> str:
+    """The same for a batch that comes again: by the ids that CloudWatch Logs gave its events."""
+    said = "\0".join(f"{slow.event} {slow.at} {slow.milliseconds} {slow.host}" for slow in group)
+    return hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()[:24]
+
+
+def message(group: list[SlowStatement], claim: Claim, log_group: str) -> slack.Payload:
+    """What Slack is told of one statement: its slowest execution in this batch, and how many there were."""
+    worst = max(group, key=lambda slow: slow.milliseconds)
+    statement = worst.statement[:CHARACTERS]
+    if os.environ.get("REDACT_LITERALS", "true").strip().lower() != "false":
+        statement = redact(statement)
+    took = f"{worst.milliseconds} ms"
+    facts = {
+        "Duration": took if len(group) == 1 else f"{took}, the slowest of {len(group)}",
+        "Database": worst.database,
+        "User": worst.user,
+        "From": worst.host,
+        "At": slack.moment(worst.at) if worst.at else "",
+    }
+    notes = [_log_link(log_group)]
+    if not slack.fits(statement):
+        notes.insert(0, f"The statement is cut: it has {len(worst.statement):,} characters.")
+    if claim.missed:
+        since = datetime.fromtimestamp(claim.missed_since, UTC)
+        notes.insert(0, f"*And {_times(claim.missed)} more since {slack.moment(since)}*, not told until now.")
+    return slack.payload(
+        f"{subject()}: a query took {took} ({worst.database}, {worst.user})",
+        [
+            slack.header(f":hourglass: {subject()}: a query took {took}"),
+            *slack.fields(facts),
+            slack.code(statement or "(not in the log's line: log_statement logs it in another)"),
+            slack.context(*filter(None, notes)),
+        ],
+    )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _log_link(log_group: str) -> str:
+    # The console's own way of writing a name within the address's fragment.
+    name = quote(quote(log_group, safe=""), safe="").replace("%", "$")
+    url = slack.console("cloudwatch", region(), f"logsV2:log-groups/log-group/{name}")
+    shown = log_group or "the log"
+    return slack.link(url, shown) if url and log_group else slack.safe(shown, 300)
