@@ -14,7 +14,6 @@ module "vpc" {
   source = "./modules/vpc"
 
   name               = local.name
-  region             = var.region
   cidr               = var.vpc_cidr
   availability_zones = var.availability_zones
   subnet_cidrs       = var.subnet_cidrs
@@ -31,6 +30,29 @@ module "security_groups" {
   client_cidrs   = var.client_cidrs
   https_enabled  = local.https_enabled
   container_port = local.container_port
+
+  proxy_enabled       = var.rds_proxy_enabled
+  proxy_direct_access = var.rds_proxy_direct_access
+  endpoints_enabled   = var.vpc_endpoints_enabled
+}
+
+module "endpoints" {
+  source = "./modules/endpoints"
+
+  name               = local.name
+  account_id         = var.account_id
+  region             = var.region
+  vpc_id             = module.vpc.vpc_id
+  route_table_ids    = module.vpc.private_route_table_ids
+  interface_enabled  = var.vpc_endpoints_enabled
+  interface_services = var.vpc_endpoint_services
+  subnet_ids         = module.vpc.private_subnet_ids
+  security_group_id  = module.security_groups.endpoints_id
+}
+
+moved {
+  from = module.vpc.aws_vpc_endpoint.s3
+  to   = module.endpoints.aws_vpc_endpoint.s3
 }
 
 module "alb" {
@@ -103,6 +125,21 @@ module "rds" {
   final_snapshot_identifier = var.database_final_snapshot_identifier
   apply_immediately         = var.database_apply_immediately
   log_retention_days        = var.log_retention_days
+}
+
+module "rds_proxy" {
+  source = "./modules/rds_proxy"
+  count  = var.rds_proxy_enabled ? 1 : 0
+
+  name                         = local.name
+  account_id                   = var.account_id
+  subnet_ids                   = module.vpc.database_subnet_ids
+  security_group_id            = module.security_groups.proxy_id
+  instance_identifier          = module.rds.instance_identifier
+  app_database_secret_arn      = module.ecs.app_database_secret_arn
+  max_connections_percent      = var.rds_proxy_max_connections_percent
+  max_idle_connections_percent = var.rds_proxy_max_idle_connections_percent
+  log_retention_days           = var.log_retention_days
 }
 
 module "autoscaling" {

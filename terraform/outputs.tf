@@ -116,9 +116,10 @@ output "admin_security_group_ids" {
 }
 
 output "database" {
-  description = "The database: where it is, who has its master user's credentials, how many connections it accepts."
+  description = "The database: where it is, where the service finds it (the proxy, if there is one; same port), who has its master user's credentials, how many connections it accepts."
   value = {
     host                = module.rds.host
+    service_host        = var.rds_proxy_enabled ? module.rds_proxy[0].host : module.rds.host
     port                = module.rds.port
     name                = module.rds.database_name
     master_secret_arn   = module.rds.master_secret_arn

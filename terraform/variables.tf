@@ -109,6 +109,18 @@ variable "flow_logs_enabled" {
   default     = false
 }
 
+variable "vpc_endpoints_enabled" {
+  description = "Whether AWS's APIs have interface endpoints in the private subnets (requirement H4). They cost by the hour and zone."
+  type        = bool
+  default     = false
+}
+
+variable "vpc_endpoint_services" {
+  description = "Services that have one when they are enabled."
+  type        = set(string)
+  default     = ["ecr.api", "ecr.dkr", "logs", "secretsmanager"]
+}
+
 variable "client_cidrs" {
   description = "IPv4 ranges whose clients may reach the load balancer."
   type        = set(string)
@@ -297,12 +309,22 @@ variable "database_max_connections" {
 
   # The pool budget. During a rolling update more than service_max_tasks run, and each worker of each may fill its
   # pool; 3 + 2 connections are PostgreSQL's and RDS's own. At 80 % the alarm of requirement F2 goes off.
+  # Behind the proxy they share its connections, so that its limit counts instead (the next validation).
   validation {
     condition = (
-      floor(var.service_max_tasks * var.deployment_maximum_percent / 100) * var.app_workers * (var.app_pool_size + var.app_max_overflow) + 5
+      var.rds_proxy_enabled && !var.rds_proxy_direct_access
+      || floor(var.service_max_tasks * var.deployment_maximum_percent / 100) * var.app_workers * (var.app_pool_size + var.app_max_overflow) + 5
       <= 0.8 * var.database_max_connections
     )
     error_message = "The tasks could ask for more connections than the database should have: ${floor(var.service_max_tasks * var.deployment_maximum_percent / 100)} tasks (service_max_tasks ${var.service_max_tasks} at deployment_maximum_percent ${var.deployment_maximum_percent}) × ${var.app_workers} app_workers × (${var.app_pool_size} app_pool_size + ${var.app_max_overflow} app_max_overflow) + 5 reserved = ${floor(var.service_max_tasks * var.deployment_maximum_percent / 100) * var.app_workers * (var.app_pool_size + var.app_max_overflow) + 5}, above ${floor(0.8 * var.database_max_connections)}, which is 80 % of database_max_connections ${var.database_max_connections}. Lower the pool, the workers or service_max_tasks, or raise database_max_connections to ${ceil((floor(var.service_max_tasks * var.deployment_maximum_percent / 100) * var.app_workers * (var.app_pool_size + var.app_max_overflow) + 5) / 0.8)} (with an instance class that has the memory: about 10 MB a connection)."
+  }
+
+  validation {
+    condition = (
+      !var.rds_proxy_enabled
+      || floor(var.database_max_connections * var.rds_proxy_max_connections_percent / 100) + 5 <= 0.8 * var.database_max_connections
+    )
+    error_message = "The proxy could hold more connections than the database should have: rds_proxy_max_connections_percent ${var.rds_proxy_max_connections_percent} of database_max_connections ${var.database_max_connections}, and 5 reserved, are ${floor(var.database_max_connections * var.rds_proxy_max_connections_percent / 100) + 5}, above ${floor(0.8 * var.database_max_connections)}, which is 80 %. Lower rds_proxy_max_connections_percent."
   }
 }
 
@@ -334,4 +356,28 @@ variable "database_apply_immediately" {
   description = "Whether changes that restart the database happen at once. False: in the maintenance window."
   type        = bool
   default     = false
+}
+
+variable "rds_proxy_enabled" {
+  description = "Whether an RDS Proxy stands between the service and the database (requirement G3)."
+  type        = bool
+  default     = false
+}
+
+variable "rds_proxy_direct_access" {
+  description = "Whether the service may reach the database beside the proxy too: while tasks run, or could be rolled back to, that were started without it."
+  type        = bool
+  default     = false
+}
+
+variable "rds_proxy_max_connections_percent" {
+  description = "Connections to the database that the proxy may hold, in percent of `database_max_connections`. With a proxy, this is the pool budget."
+  type        = number
+  default     = 75
+}
+
+variable "rds_proxy_max_idle_connections_percent" {
+  description = "Connections that the proxy keeps open while nobody uses them, in percent of `database_max_connections`."
+  type        = number
+  default     = 25
 }

@@ -23,6 +23,7 @@ run "defaults" {
   assert {
     condition = output.database == {
       host                = "mock.rds.amazonaws.com"
+      service_host        = "mock.rds.amazonaws.com"
       port                = 5432
       name                = "settlement"
       master_secret_arn   = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:rds!db-mock"
@@ -71,6 +72,18 @@ run "https_by_zone_and_name" {
   }
 }
 
+run "https_by_certificate_and_name" {
+  variables {
+    certificate_arn = "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
+    domain_name     = "settlement.example.com"
+  }
+
+  assert {
+    condition     = output.public_url == "https://settlement.example.com"
+    error_message = "With a certificate and a name, clients call the name by https."
+  }
+}
+
 run "public_url_wins_where_given" {
   variables {
     public_url = "http://127.0.0.1:8080"
@@ -110,6 +123,52 @@ run "pool_budget_counts_whole_tasks" {
     deployment_maximum_percent = 150
     database_max_connections   = 182
   }
+}
+
+run "with_the_proxy_the_service_finds_it_there" {
+  variables {
+    rds_proxy_enabled     = true
+    vpc_endpoints_enabled = true
+  }
+
+  assert {
+    condition     = output.database.service_host == "mock.proxy.rds.amazonaws.com" && output.database.host == "mock.rds.amazonaws.com"
+    error_message = "The service goes to the proxy, admin tasks to the instance."
+  }
+}
+
+# 75 % of 206 are 154 connections, and 5; the tasks could ask for 165, which 206 does not have.
+run "behind_the_proxy_its_limit_is_the_budget" {
+  command = plan
+
+  variables {
+    rds_proxy_enabled        = true
+    database_max_connections = 206
+  }
+}
+
+# 78 % of 210 are 163, and 5: exactly the 168 that are 80 %.
+run "proxy_beyond_the_budget_is_refused" {
+  command = plan
+
+  variables {
+    rds_proxy_enabled                 = true
+    rds_proxy_max_connections_percent = 79
+  }
+
+  expect_failures = [var.database_max_connections]
+}
+
+run "tasks_that_pass_the_proxy_by_count_all_the_same" {
+  command = plan
+
+  variables {
+    rds_proxy_enabled        = true
+    rds_proxy_direct_access  = true
+    database_max_connections = 206
+  }
+
+  expect_failures = [var.database_max_connections]
 }
 
 run "zone_that_the_account_lacks_is_refused" {

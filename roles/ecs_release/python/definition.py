@@ -215,7 +215,13 @@ def service_definition(stack: Mapping[str, Any], settings: Settings, image: Imag
     ``stack`` is the published ``terraform_stack_outputs``. Each secret is the name of a JSON key of the application's
     database secret, or a full ``valueFrom``.
     """
-    environment = {**_database(stack), **settings.environment, "IMAGE_DIGEST": image.digest}
+    database = stack["database"]
+    environment = {
+        # The proxy's, if there is one; a stack that was applied before there was a switch knows only the instance.
+        **_database(database, database.get("service_host", database["host"])),
+        **settings.environment,
+        "IMAGE_DIGEST": image.digest,
+    }
     secrets = {
         name: value if value.startswith("arn:") else _secret_key(stack["app_database_secret_arn"], value)
         for name, value in settings.secrets.items()
@@ -229,7 +235,7 @@ def service_definition(stack: Mapping[str, Any], settings: Settings, image: Imag
 def admin_definition(stack: Mapping[str, Any], settings: Settings, image: Image) -> dict[str, Any]:
     """The arguments of RegisterTaskDefinition for the admin family, which alone has the master secret."""
     environment = {
-        **_database(stack),
+        **_database(stack["database"], stack["database"]["host"]),
         **settings.admin_environment,
         "APP_DATABASE_SECRET_ARN": stack["app_database_secret_arn"],
         "AWS_REGION": stack["region"],
@@ -302,10 +308,9 @@ def _container_definition(
     }
 
 
-def _database(stack: Mapping[str, Any]) -> dict[str, str]:
-    database = stack["database"]
+def _database(database: Mapping[str, Any], host: str) -> dict[str, str]:
     return {
-        "DATABASE_HOST": str(database["host"]),
+        "DATABASE_HOST": str(host),
         "DATABASE_PORT": str(database["port"]),
         "DATABASE_NAME": str(database["name"]),
     }

@@ -29,7 +29,7 @@ options:
   locks: {type: list, elements: str, required: true, description: "Hashed requirement files in it, for C(wheels/)."}
   migrations: {type: str, required: true, description: "Folder of Alembic revisions in it."}
   base_image: {type: str, required: true, description: "Build argument BASE_IMAGE."}
-  database_ca: {type: str, default: "", description: "PEM file or https address, for C(rds-ca.pem)."}
+  database_ca: {type: list, elements: str, default: [], description: "PEM files or https addresses, for C(rds-ca.pem)."}
   python: {type: str, required: true, description: "The image's Python, C(3.13)."}
   glibc: {type: str, required: true, description: "Newest glibc that a wheel may ask for, C(2.28)."}
   architecture: {type: str, default: "", choices: ["", X86_64, ARM64], description: "Empty: the engine's own."}
@@ -76,7 +76,7 @@ class ActionModule(ActionBase):
                 locks=tuple(args["locks"]),
                 migrations=args["migrations"],
                 base_image=args["base_image"],
-                database_ca=args["database_ca"],
+                database_ca=tuple(location for location in args["database_ca"] if location),
                 python=args["python"],
                 glibc=args["glibc"],
                 architecture=args["architecture"],

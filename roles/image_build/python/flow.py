@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class Settings:
     locks: tuple[str, ...]
     migrations: str
     base_image: str
-    database_ca: str
+    database_ca: tuple[str, ...]
     python: str
     glibc: str
     architecture: str
@@ -253,27 +253,33 @@ def _fargate(architecture: str) -> str:
     return FARGATE_ARCHITECTURES[architecture]
 
 
-def database_ca(location: str, download_to: Path) -> Path:
-    """The file with the certificates that the application trusts for its database; an https address is fetched."""
+def database_ca(locations: Iterable[str], bundle: Path) -> Path:
+    """Write the certificates that the application trusts for its database, of all `locations` one after the other."""
+    certificates = [_certificates(location).strip() + b"\n" for location in locations]
+    bundle.parent.mkdir(parents=True, exist_ok=True)
+    bundle.write_bytes(b"".join(certificates))
+    return bundle
+
+
+def _certificates(location: str) -> bytes:
+    """The content of a PEM file; an https address is fetched."""
     if location.startswith("https://"):
         try:
             with urllib.request.urlopen(location, timeout=_CA_TIMEOUT_SECONDS) as response:  # noqa: S310 - https only
-                content = response.read()
-            download_to.parent.mkdir(parents=True, exist_ok=True)
-            download_to.write_bytes(content)
+                content: bytes = response.read()
         except OSError as error:
             raise ProblemError(
                 f"The database's CA certificates cannot be downloaded: {getattr(error, 'reason', error)}.",
                 location,
                 "check that this machine reaches the address, or set image_build_database_ca to a file",
             ) from error
-        path = download_to
     else:
         path = Path(location)
-    if not path.is_file() or b"-----BEGIN CERTIFICATE-----" not in path.read_bytes():
+        content = path.read_bytes() if path.is_file() else b""
+    if b"-----BEGIN CERTIFICATE-----" not in content:
         raise ProblemError(
             "There are no CA certificates for the database.",
             location,
-            "set image_build_database_ca to a PEM file or its address",
+            "set image_build_database_ca to PEM files or their addresses",
         )
-    return path
+    return content

@@ -53,6 +53,8 @@ options:
       pool_size: {type: int, required: true, description: "Connections that each keeps."}
       max_overflow: {type: int, required: true, description: "And may open beyond."}
       max_connections: {type: int, required: true, description: "Connections that the database accepts."}
+      proxy_percent: {type: int, default: 0, description: "Of them the RDS Proxy's, in percent; 0 without one."}
+      direct_access: {type: bool, default: false, description: "Whether tasks may pass the proxy by."}
   allow_dirty: {type: bool, required: true, description: "Accept uncommitted changes."}
   allow_shallow: {type: bool, required: true, description: "Accept a shallow clone."}
   registry: {type: str, required: true, description: "Address of the image registry."}

@@ -42,7 +42,11 @@ FARGATE_SIZES: Mapping[int, Sequence[int]] = {
 
 @dataclass(frozen=True)
 class Pool:
-    """What decides how many database connections the service can ask for."""
+    """What decides how many database connections the service can ask for.
+
+    `proxy_percent` is what the RDS Proxy may hold of `max_connections`, 0 without one; with `direct_access` tasks may
+    pass it by.
+    """
 
     max_tasks: int
     maximum_percent: int
@@ -50,12 +54,25 @@ class Pool:
     pool_size: int
     max_overflow: int
     max_connections: int
+    proxy_percent: int = 0
+    direct_access: bool = False
 
     @property
     def demand(self) -> int:
-        """Most connections at once: a rolling update runs more than `max_tasks`, and each worker fills its pool."""
+        """Most connections at once: what the tasks can ask for, or behind a proxy what that may hold."""
+        if not self.proxy_percent:
+            return self.tasks_demand
+        return max(self.proxy_demand, self.tasks_demand) if self.direct_access else self.proxy_demand
+
+    @property
+    def tasks_demand(self) -> int:
+        """A rolling update runs more than `max_tasks`, and each worker fills its pool."""
         tasks = self.max_tasks * self.maximum_percent // 100
         return tasks * self.workers * (self.pool_size + self.max_overflow) + _RESERVED_CONNECTIONS
+
+    @property
+    def proxy_demand(self) -> int:
+        return self.max_connections * self.proxy_percent // 100 + _RESERVED_CONNECTIONS
 
     @property
     def limit(self) -> int:
@@ -221,13 +238,20 @@ def _task(inventory: Inventory) -> Iterator[Problem]:
 
 def _connections(inventory: Inventory) -> Iterator[Problem]:
     pool = inventory.pool
-    if pool.demand > pool.limit:
+    if pool.proxy_percent and pool.proxy_demand > pool.limit:
         yield Problem(
-            f"The tasks could ask for {pool.demand} database connections, and {pool.limit} is 80 % of what it has: "
-            f"{pool.max_tasks} tasks at {pool.maximum_percent} %, each with {pool.workers} workers of "
+            f"The proxy could hold {pool.proxy_demand} database connections, and {pool.limit} is 80 % of what it has: "
+            f"{pool.proxy_percent} % of {pool.max_connections}, and {_RESERVED_CONNECTIONS} reserved.",
+            "rds_proxy_max_connections_percent, database_max_connections",
+            "lower the first",
+        )
+    if (pool.direct_access or not pool.proxy_percent) and pool.tasks_demand > pool.limit:
+        yield Problem(
+            f"The tasks could ask for {pool.tasks_demand} database connections, and {pool.limit} is 80 % of what it "
+            f"has: {pool.max_tasks} tasks at {pool.maximum_percent} %, each with {pool.workers} workers of "
             f"{pool.pool_size} + {pool.max_overflow}, and {_RESERVED_CONNECTIONS} reserved.",
             "app_max_tasks, app_workers, app_pool_size, app_max_overflow, database_max_connections",
-            f"lower one of the first four, or raise database_max_connections to {_needed(pool.demand)} "
+            f"lower one of the first four, or raise database_max_connections to {_needed(pool.tasks_demand)} "
             "(with an instance class that has the memory)",
         )
 

@@ -34,8 +34,11 @@ resource "aws_lb_listener" "https" {
   load_balancer_arn = aws_lb.this.arn
   port              = 443
   protocol          = "HTTPS"
-  ssl_policy        = "ELBSecurityPolicy-TLS13-1-2-2021-06"
   certificate_arn   = local.certificate_made ? aws_acm_certificate_validation.this[0].certificate_arn : var.certificate_arn
+  # The one that AWS recommends: TLS 1.3 and 1.2, forward secrecy and authenticated ciphers only, and the post-quantum key
+  # exchange for clients that know it
+  # (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html).
+  ssl_policy = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
 
   default_action {
     type             = "forward"

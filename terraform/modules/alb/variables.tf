@@ -53,6 +53,11 @@ variable "certificate_arn" {
     condition     = var.certificate_arn == null || can(regex("^arn:[a-z-]+:acm:[a-z0-9-]+:[0-9]{12}:certificate/", var.certificate_arn))
     error_message = "certificate_arn must be the ARN of an ACM certificate, for example \"arn:aws:acm:ap-northeast-2:123456789012:certificate/12345678-1234-1234-1234-123456789012\"."
   }
+
+  validation {
+    condition     = var.certificate_arn == null || try(split(":", var.certificate_arn)[3] == var.region, false)
+    error_message = "certificate_arn must name a certificate of ${var.region}, for example \"arn:aws:acm:${var.region}:123456789012:certificate/12345678-1234-1234-1234-123456789012\": a load balancer takes no other region's."
+  }
 }
 
 variable "hosted_zone_id" {

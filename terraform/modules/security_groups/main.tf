@@ -3,6 +3,9 @@
 #   clients ─80(443)▶ load balancer ─8000▶ service ─5432▶ database ◀5432─ admin tasks
 #                                          service, admin tasks ─443▶ AWS's APIs, Slack
 #
+# With the proxy:   service ─5432▶ proxy ─5432▶ database, and no other way for the service.
+# With VPC endpoints: these take 443 from service and admin tasks.
+#
 # Name resolution needs no rule: security groups do not filter the VPC's own resolver.
 
 locals {
@@ -17,6 +20,9 @@ locals {
     service = aws_security_group.service.id
     admin   = aws_security_group.admin.id
   }
+
+  # Who reaches the database itself.
+  direct = { for name, id in local.tasks : name => id if name != "service" || !var.proxy_enabled || var.proxy_direct_access }
 }
 
 resource "aws_security_group" "alb" {
@@ -49,6 +55,26 @@ resource "aws_security_group" "database" {
   vpc_id      = var.vpc_id
 
   tags = { Name = "${var.name}-database" }
+}
+
+resource "aws_security_group" "proxy" {
+  count = var.proxy_enabled ? 1 : 0
+
+  name        = "${var.name}-rds-proxy"
+  description = "RDS Proxy: from service tasks, to the database only."
+  vpc_id      = var.vpc_id
+
+  tags = { Name = "${var.name}-rds-proxy" }
+}
+
+resource "aws_security_group" "endpoints" {
+  count = var.endpoints_enabled ? 1 : 0
+
+  name        = "${var.name}-endpoints"
+  description = "VPC endpoints: from service and admin tasks, to nowhere."
+  vpc_id      = var.vpc_id
+
+  tags = { Name = "${var.name}-endpoints" }
 }
 
 # --- clients → load balancer → service --------------------------------------------------------------
@@ -85,7 +111,7 @@ resource "aws_vpc_security_group_ingress_rule" "service_from_alb" {
 # --- service, admin tasks → database ----------------------------------------------------------------
 
 resource "aws_vpc_security_group_egress_rule" "tasks_to_database" {
-  for_each = local.tasks
+  for_each = local.direct
 
   security_group_id            = each.value
   description                  = "Database"
@@ -96,7 +122,7 @@ resource "aws_vpc_security_group_egress_rule" "tasks_to_database" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "database_from_tasks" {
-  for_each = local.tasks
+  for_each = local.direct
 
   security_group_id            = aws_security_group.database.id
   description                  = "From ${each.key} tasks"
@@ -104,6 +130,52 @@ resource "aws_vpc_security_group_ingress_rule" "database_from_tasks" {
   from_port                    = var.database_port
   to_port                      = var.database_port
   referenced_security_group_id = each.value
+}
+
+# --- service → proxy → database -----------------------------------------------------------------------
+
+resource "aws_vpc_security_group_egress_rule" "service_to_proxy" {
+  count = var.proxy_enabled ? 1 : 0
+
+  security_group_id            = aws_security_group.service.id
+  description                  = "RDS Proxy"
+  ip_protocol                  = "tcp"
+  from_port                    = var.database_port
+  to_port                      = var.database_port
+  referenced_security_group_id = aws_security_group.proxy[0].id
+}
+
+resource "aws_vpc_security_group_ingress_rule" "proxy_from_service" {
+  count = var.proxy_enabled ? 1 : 0
+
+  security_group_id            = aws_security_group.proxy[0].id
+  description                  = "From service tasks"
+  ip_protocol                  = "tcp"
+  from_port                    = var.database_port
+  to_port                      = var.database_port
+  referenced_security_group_id = aws_security_group.service.id
+}
+
+resource "aws_vpc_security_group_egress_rule" "proxy_to_database" {
+  count = var.proxy_enabled ? 1 : 0
+
+  security_group_id            = aws_security_group.proxy[0].id
+  description                  = "Database"
+  ip_protocol                  = "tcp"
+  from_port                    = var.database_port
+  to_port                      = var.database_port
+  referenced_security_group_id = aws_security_group.database.id
+}
+
+resource "aws_vpc_security_group_ingress_rule" "database_from_proxy" {
+  count = var.proxy_enabled ? 1 : 0
+
+  security_group_id            = aws_security_group.database.id
+  description                  = "From RDS Proxy"
+  ip_protocol                  = "tcp"
+  from_port                    = var.database_port
+  to_port                      = var.database_port
+  referenced_security_group_id = aws_security_group.proxy[0].id
 }
 
 # --- service, admin tasks → AWS's APIs, Slack -------------------------------------------------------
@@ -117,4 +189,16 @@ resource "aws_vpc_security_group_egress_rule" "tasks_to_apis" {
   from_port         = 443
   to_port           = 443
   cidr_ipv4         = "0.0.0.0/0"
+}
+
+# The rule above lets them out to the endpoints too: one for all of 443, because Slack has no fixed addresses.
+resource "aws_vpc_security_group_ingress_rule" "endpoints_from_tasks" {
+  for_each = var.endpoints_enabled ? local.tasks : {}
+
+  security_group_id            = aws_security_group.endpoints[0].id
+  description                  = "From ${each.key} tasks"
+  ip_protocol                  = "tcp"
+  from_port                    = 443
+  to_port                      = 443
+  referenced_security_group_id = each.value
 }

@@ -17,3 +17,13 @@ output "database_id" {
   description = "Security group of the database."
   value       = aws_security_group.database.id
 }
+
+output "proxy_id" {
+  description = "Security group of the RDS Proxy; null without one."
+  value       = one(aws_security_group.proxy[*].id)
+}
+
+output "endpoints_id" {
+  description = "Security group of the interface endpoints; null without them."
+  value       = one(aws_security_group.endpoints[*].id)
+}

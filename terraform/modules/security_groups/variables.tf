@@ -36,3 +36,21 @@ variable "database_port" {
   type        = number
   default     = 5432
 }
+
+variable "proxy_enabled" {
+  description = "Whether an RDS Proxy stands between the service and the database (requirement G3)."
+  type        = bool
+  default     = false
+}
+
+variable "proxy_direct_access" {
+  description = "Whether the service may reach the database beside the proxy too, for tasks that were started without it."
+  type        = bool
+  default     = false
+}
+
+variable "endpoints_enabled" {
+  description = "Whether there are interface endpoints for the tasks to reach."
+  type        = bool
+  default     = false
+}

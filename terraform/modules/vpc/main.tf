@@ -155,16 +155,6 @@ resource "aws_route_table_association" "private" {
   route_table_id = aws_route_table.private[each.key].id
 }
 
-# Free of charge, and image layers come from S3: they need not pay the NAT gateway.
-resource "aws_vpc_endpoint" "s3" {
-  vpc_id            = aws_vpc.this.id
-  service_name      = "com.amazonaws.${var.region}.s3"
-  vpc_endpoint_type = "Gateway"
-  route_table_ids   = [for table in aws_route_table.private : table.id]
-
-  tags = { Name = "${var.name}-s3" }
-}
-
 # --- database ---------------------------------------------------------------------------------------
 
 resource "aws_subnet" "database" {

@@ -8,6 +8,11 @@ output "public_subnet_ids" {
   value       = [for zone in var.availability_zones : aws_subnet.public[zone].id]
 }
 
+output "private_route_table_ids" {
+  description = "IDs of the private subnets' route tables, in the order of the zones."
+  value       = [for zone in var.availability_zones : aws_route_table.private[zone].id]
+}
+
 output "private_subnet_ids" {
   description = "IDs of the private subnets, in the order of the zones. A task there reaches AWS's APIs once the NAT routes exist."
   value       = [for zone in var.availability_zones : aws_subnet.private[zone].id]

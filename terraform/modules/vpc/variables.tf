@@ -3,11 +3,6 @@ variable "name" {
   type        = string
 }
 
-variable "region" {
-  description = "Region of the VPC, for example `ap-northeast-2`. Names the endpoint service of Amazon S3."
-  type        = string
-}
-
 variable "cidr" {
   description = "IPv4 range of the VPC (requirement A1)."
   type        = string

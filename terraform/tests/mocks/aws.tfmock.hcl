@@ -35,6 +35,13 @@ mock_resource "aws_db_instance" {
   }
 }
 
+mock_resource "aws_db_proxy" {
+  defaults = {
+    arn      = "arn:aws:rds:ap-northeast-2:123456789012:db-proxy:prx-0123456789abcdef0"
+    endpoint = "mock.proxy.rds.amazonaws.com"
+  }
+}
+
 mock_resource "aws_ecs_cluster" {
   defaults = { arn = "arn:aws:ecs:ap-northeast-2:123456789012:cluster/mock" }
 }

@@ -156,6 +156,15 @@ def test_the_service_runs_as_the_application() -> None:
     assert (definition["executionRoleArn"], definition["taskRoleArn"]) == ("arn:execution", "arn:task")
 
 
+def test_the_service_goes_to_the_proxy_and_the_admin_task_to_the_instance() -> None:
+    stack = STACK | {"database": STACK["database"] | {"service_host": "proxy"}}
+    hosts = [
+        {item["name"]: item["value"] for item in definition["containerDefinitions"][0]["environment"]}["DATABASE_HOST"]
+        for definition in (service_definition(stack, settings(), IMAGE), admin_definition(stack, settings(), IMAGE))
+    ]
+    assert hosts == ["proxy", "db"]
+
+
 def test_only_the_admin_family_has_the_master_secret() -> None:
     admin = admin_definition(STACK, settings(admin_environment={"EXTRA": "1"}), IMAGE)
     (container,) = admin["containerDefinitions"]

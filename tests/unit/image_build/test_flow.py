@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
@@ -85,7 +86,7 @@ def settings(project: Path, tmp_path: Path) -> Settings:
         locks=("requirements.txt",),
         migrations="settlement/migrations/versions",
         base_image="base@sha256:00",
-        database_ca=str(tmp_path / "ca.pem"),
+        database_ca=(str(tmp_path / "ca.pem"),),
         python="3.13",
         glibc="2.28",
         architecture="",
@@ -178,7 +179,7 @@ def test_another_architecture_is_asked_of_the_builder(
 def test_wheels_and_certificates_are_there_when_they_are_asked_for(
     settings: Settings, registry: FakeRegistry, fake_engine: FakeEngine
 ) -> None:
-    Run(replace(settings, locks=(), database_ca=""), registry)
+    Run(replace(settings, locks=(), database_ca=()), registry)
     assert not {"wheels/idna.whl", "rds-ca.pem"} & fake_engine.built["context"].keys()
 
 
@@ -275,17 +276,19 @@ def test_the_database_ca_has_to_be_certificates(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("<html>")
     for location in (tmp_path / "ca.pem", tmp_path / "missing.pem"):
         with pytest.raises(ProblemError, match="no CA certificates"):
-            database_ca(str(location), tmp_path / "copy")
+            database_ca([str(location)], tmp_path / "copy")
 
 
-def test_the_database_ca_is_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    served = tmp_path / "served.pem"
-    served.write_text(CERTIFICATE)
-    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: served.open("rb"))
-    copy = database_ca("https://example.com/ca.pem", tmp_path / "work/ca.pem")
-    assert copy.read_text() == CERTIFICATE
+def test_the_database_cas_are_downloaded_into_one_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = {
+        "https://example.com/rds.pem": f"rds\n{CERTIFICATE}".encode(),
+        "https://example.com/amazon.pem": f"amazon\n{CERTIFICATE.strip()}".encode(),
+    }
+    monkeypatch.setattr(urllib.request, "urlopen", lambda address, **_: io.BytesIO(served[address]))
+    bundle = database_ca(served, tmp_path / "work/ca.pem")
+    assert bundle.read_text() == f"rds\n{CERTIFICATE.strip()}\namazon\n{CERTIFICATE.strip()}\n"
 
 
 def test_a_database_ca_that_cannot_be_downloaded(tmp_path: Path) -> None:
     with pytest.raises(ProblemError, match="cannot be downloaded"):
-        database_ca("https://127.0.0.1:9/ca.pem", tmp_path / "ca.pem")
+        database_ca(["https://127.0.0.1:9/ca.pem"], tmp_path / "ca.pem")

@@ -117,6 +117,16 @@ def test_the_pool_budget_counts_a_rolling_update() -> None:
     assert problems(replace(GOOD, pool=replace(GOOD.pool, maximum_percent=150, max_connections=157))) == []
 
 
+def test_behind_a_proxy_its_limit_is_the_budget() -> None:
+    few = replace(GOOD.pool, max_connections=206, proxy_percent=75)
+    assert check(replace(GOOD, pool=few)).summary.endswith("at most 159 of 206 database connections")
+    assert "The tasks could ask for 165" in problems(replace(GOOD, pool=replace(few, direct_access=True)))[0]
+    # 78 % of 210 are 163, and 5; 80 % are 168: the last that fits.
+    assert problems(replace(GOOD, pool=replace(GOOD.pool, proxy_percent=78))) == []
+    (found,) = check(replace(GOOD, pool=replace(GOOD.pool, proxy_percent=79))).problems
+    assert found.what.startswith("The proxy could hold 170 database connections, and 168 is 80 % of what it has: 79 %")
+
+
 def test_fargates_sizes() -> None:
     assert {cpu: (memory[0], memory[-1], len(memory)) for cpu, memory in FARGATE_SIZES.items()} == {
         256: (512, 2048, 3),

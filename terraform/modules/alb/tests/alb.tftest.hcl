@@ -66,9 +66,9 @@ run "certificate_turns_https_on" {
       aws_lb_listener.https[0].port == 443 && aws_lb_listener.https[0].protocol == "HTTPS"
       && aws_lb_listener.https[0].certificate_arn == "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
       && aws_lb_listener.https[0].default_action[0].target_group_arn == aws_lb_target_group.this.arn
-      && startswith(aws_lb_listener.https[0].ssl_policy, "ELBSecurityPolicy-TLS13-1-2")
+      && aws_lb_listener.https[0].ssl_policy == "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
     )
-    error_message = "443 must serve with the given certificate, TLS 1.2 or later."
+    error_message = "443 must serve with the given certificate, by the policy that AWS recommends."
   }
 
   assert {
@@ -119,6 +119,32 @@ run "zone_and_name_make_certificate_and_alias" {
   }
 }
 
+# Without a name the certificate is for the load balancer's users to judge; the address is its own name.
+run "certificate_without_a_name" {
+  variables {
+    certificate_arn = "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
+  }
+
+  assert {
+    condition     = length(aws_lb_listener.https) == 1 && length(aws_route53_record.alias) == 0 && output.url == "https://mock.elb.amazonaws.com"
+    error_message = "A given certificate turns HTTPS on, with or without a name."
+  }
+}
+
+run "name_alone_turns_nothing_on" {
+  variables {
+    domain_name = "settlement.example.com"
+  }
+
+  assert {
+    condition = (
+      length(aws_lb_listener.https) == 0 && length(aws_route53_record.alias) == 0
+      && aws_lb_listener.http.default_action[0].type == "forward" && output.url == "http://settlement.example.com"
+    )
+    error_message = "A name that somebody else points here is served on port 80."
+  }
+}
+
 run "certificate_and_zone_make_only_the_alias" {
   command = plan
 
@@ -129,7 +155,13 @@ run "certificate_and_zone_make_only_the_alias" {
   }
 
   assert {
-    condition     = length(aws_acm_certificate.this) == 0 && length(aws_route53_record.alias) == 1 && length(aws_lb_listener.https) == 1
+    condition = (
+      length(aws_acm_certificate.this) == 0 && length(aws_route53_record.certificate_validation) == 0
+      && length(aws_acm_certificate_validation.this) == 0
+      && length(aws_route53_record.alias) == 1 && length(aws_lb_listener.https) == 1
+      && aws_lb_listener.https[0].certificate_arn == "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
+      && aws_lb_listener.http.default_action[0].type == "redirect"
+    )
     error_message = "A given certificate is used as it is, and the zone still gets the alias."
   }
 }
@@ -182,6 +214,16 @@ run "values_of_a_wrong_form_are_refused" {
     var.domain_name,
     var.access_logs_retention_days,
   ]
+}
+
+run "certificate_of_another_region_is_refused" {
+  command = plan
+
+  variables {
+    certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/given"
+  }
+
+  expect_failures = [var.certificate_arn]
 }
 
 run "zone_by_its_name_is_refused" {

@@ -22,6 +22,16 @@ override_resource {
   values = { id = "database" }
 }
 
+override_resource {
+  target = aws_security_group.proxy
+  values = { id = "proxy" }
+}
+
+override_resource {
+  target = aws_security_group.endpoints
+  values = { id = "endpoints" }
+}
+
 variables {
   name   = "settlement-test"
   vpc_id = "vpc-0123456789abcdef0"
@@ -35,6 +45,9 @@ run "whole_chain" {
         values(aws_vpc_security_group_ingress_rule.alb_from_clients),
         [aws_vpc_security_group_ingress_rule.service_from_alb],
         values(aws_vpc_security_group_ingress_rule.database_from_tasks),
+        aws_vpc_security_group_ingress_rule.database_from_proxy,
+        aws_vpc_security_group_ingress_rule.proxy_from_service,
+        values(aws_vpc_security_group_ingress_rule.endpoints_from_tasks),
       ) : "${rule.security_group_id} ◀ ${coalesce(rule.cidr_ipv4, rule.referenced_security_group_id)} : ${rule.ip_protocol} ${rule.from_port}-${rule.to_port}"
       ]) == toset([
       "alb ◀ 0.0.0.0/0 : tcp 80-80",
@@ -51,6 +64,8 @@ run "whole_chain" {
         [aws_vpc_security_group_egress_rule.alb_to_service],
         values(aws_vpc_security_group_egress_rule.tasks_to_database),
         values(aws_vpc_security_group_egress_rule.tasks_to_apis),
+        aws_vpc_security_group_egress_rule.service_to_proxy,
+        aws_vpc_security_group_egress_rule.proxy_to_database,
       ) : "${rule.security_group_id} ▶ ${coalesce(rule.cidr_ipv4, rule.referenced_security_group_id)} : ${rule.ip_protocol} ${rule.from_port}-${rule.to_port}"
       ]) == toset([
       "alb ▶ service : tcp 8000-8000",
@@ -66,8 +81,79 @@ run "whole_chain" {
     condition = (
       output.alb_id == "alb" && output.service_id == "service"
       && output.admin_id == "admin" && output.database_id == "database"
+      && output.proxy_id == null && output.endpoints_id == null
     )
     error_message = "An output names the wrong security group."
+  }
+}
+
+run "whole_chain_with_proxy_and_endpoints" {
+  variables {
+    proxy_enabled     = true
+    endpoints_enabled = true
+  }
+
+  assert {
+    condition = toset([
+      for rule in concat(
+        values(aws_vpc_security_group_ingress_rule.alb_from_clients),
+        [aws_vpc_security_group_ingress_rule.service_from_alb],
+        values(aws_vpc_security_group_ingress_rule.database_from_tasks),
+        aws_vpc_security_group_ingress_rule.database_from_proxy,
+        aws_vpc_security_group_ingress_rule.proxy_from_service,
+        values(aws_vpc_security_group_ingress_rule.endpoints_from_tasks),
+      ) : "${rule.security_group_id} ◀ ${coalesce(rule.cidr_ipv4, rule.referenced_security_group_id)} : ${rule.ip_protocol} ${rule.from_port}-${rule.to_port}"
+      ]) == toset([
+      "alb ◀ 0.0.0.0/0 : tcp 80-80",
+      "service ◀ alb : tcp 8000-8000",
+      "proxy ◀ service : tcp 5432-5432",
+      "database ◀ proxy : tcp 5432-5432",
+      "database ◀ admin : tcp 5432-5432",
+      "endpoints ◀ service : tcp 443-443",
+      "endpoints ◀ admin : tcp 443-443",
+    ])
+    error_message = "Who may come in is not the chain with proxy and endpoints."
+  }
+
+  assert {
+    condition = toset([
+      for rule in concat(
+        [aws_vpc_security_group_egress_rule.alb_to_service],
+        values(aws_vpc_security_group_egress_rule.tasks_to_database),
+        values(aws_vpc_security_group_egress_rule.tasks_to_apis),
+        aws_vpc_security_group_egress_rule.service_to_proxy,
+        aws_vpc_security_group_egress_rule.proxy_to_database,
+      ) : "${rule.security_group_id} ▶ ${coalesce(rule.cidr_ipv4, rule.referenced_security_group_id)} : ${rule.ip_protocol} ${rule.from_port}-${rule.to_port}"
+      ]) == toset([
+      "alb ▶ service : tcp 8000-8000",
+      "service ▶ proxy : tcp 5432-5432",
+      "proxy ▶ database : tcp 5432-5432",
+      "service ▶ 0.0.0.0/0 : tcp 443-443",
+      "admin ▶ database : tcp 5432-5432",
+      "admin ▶ 0.0.0.0/0 : tcp 443-443",
+    ])
+    error_message = "Who may go out is not the chain with proxy and endpoints."
+  }
+
+  assert {
+    condition     = output.proxy_id == "proxy" && output.endpoints_id == "endpoints"
+    error_message = "An output names the wrong security group."
+  }
+}
+
+run "direct_access_beside_the_proxy" {
+  variables {
+    proxy_enabled       = true
+    proxy_direct_access = true
+  }
+
+  assert {
+    condition = (
+      toset([for rule in aws_vpc_security_group_ingress_rule.database_from_tasks : rule.referenced_security_group_id]) == toset(["service", "admin"])
+      && length(aws_vpc_security_group_ingress_rule.database_from_proxy) == 1
+      && length(aws_vpc_security_group_egress_rule.service_to_proxy) == 1
+    )
+    error_message = "Tasks that were started without the proxy must go on reaching the database."
   }
 }
 

@@ -9,7 +9,6 @@ override_resource {
 
 variables {
   name               = "settlement-test"
-  region             = "ap-northeast-2"
   cidr               = "10.0.0.0/18"
   availability_zones = ["ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2c"]
   subnet_cidrs = {
@@ -65,18 +64,17 @@ run "defaults" {
       alltrue([for association in aws_route_table_association.database : association.route_table_id == aws_route_table.database.id])
       && length(aws_route_table_association.database) == 3
       && !contains([for route in concat(values(aws_route.private_nat), [aws_route.public_internet]) : route.route_table_id], aws_route_table.database.id)
-      && !contains(aws_vpc_endpoint.s3.route_table_ids, aws_route_table.database.id)
+      && !contains(output.private_route_table_ids, aws_route_table.database.id)
     )
     error_message = "Database subnets must have a table with no route out."
   }
 
   assert {
     condition = (
-      aws_vpc_endpoint.s3.vpc_endpoint_type == "Gateway"
-      && aws_vpc_endpoint.s3.service_name == "com.amazonaws.ap-northeast-2.s3"
-      && aws_vpc_endpoint.s3.route_table_ids == toset([for table in aws_route_table.private : table.id])
+      toset(output.private_route_table_ids) == toset([for table in aws_route_table.private : table.id])
+      && length(output.private_route_table_ids) == 3
     )
-    error_message = "Private subnets must reach Amazon S3 by the gateway endpoint."
+    error_message = "A way for the private subnets is put into these tables."
   }
 
   assert {

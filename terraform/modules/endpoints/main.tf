@@ -1,0 +1,88 @@
+# Ways from the private subnets to AWS's APIs that do not pay the NAT gateway for each gigabyte (requirement H4).
+# What passes through them is limited to this account: nothing can be carried out to, or in from, somebody else's.
+
+locals {
+  ours = { StringEquals = { "aws:PrincipalAccount" = var.account_id } }
+
+  ecr_repositories = "arn:aws:ecr:${var.region}:${var.account_id}:repository/*"
+  ecr_statements = [
+    # The token is the account's, not a repository's: AWS takes no other resource here.
+    { actions = ["ecr:GetAuthorizationToken"], resource = "*" },
+    { actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], resource = local.ecr_repositories },
+  ]
+
+  # What the tasks do there, and no more.
+  allowed = {
+    "ecr.api" = local.ecr_statements
+    "ecr.dkr" = local.ecr_statements
+    logs = [
+      { actions = ["logs:CreateLogStream", "logs:PutLogEvents"], resource = "arn:aws:logs:${var.region}:${var.account_id}:log-group:*" },
+    ]
+    secretsmanager = [
+      {
+        actions  = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
+        resource = "arn:aws:secretsmanager:${var.region}:${var.account_id}:secret:*"
+      },
+    ]
+    # ECS Exec. Session channels have no ARN of their own.
+    ssmmessages = [{ actions = ["ssmmessages:*"], resource = "*" }]
+  }
+}
+
+# Free of charge, and image layers come from S3: always there.
+resource "aws_vpc_endpoint" "s3" {
+  vpc_id            = var.vpc_id
+  service_name      = "com.amazonaws.${var.region}.s3"
+  vpc_endpoint_type = "Gateway"
+  route_table_ids   = var.route_table_ids
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        # ECR keeps layers in a bucket of AWS's own
+        # (https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html).
+        Sid       = "ImageLayers"
+        Effect    = "Allow"
+        Principal = "*"
+        Action    = "s3:GetObject"
+        Resource  = "arn:aws:s3:::prod-${var.region}-starport-layer-bucket/*"
+      },
+      {
+        Sid       = "OurBuckets"
+        Effect    = "Allow"
+        Principal = "*"
+        Action    = "s3:*"
+        Resource  = "*"
+        Condition = { StringEquals = { "aws:PrincipalAccount" = var.account_id, "aws:ResourceAccount" = var.account_id } }
+      },
+    ]
+  })
+
+  tags = { Name = "${var.name}-s3" }
+}
+
+resource "aws_vpc_endpoint" "interface" {
+  for_each = var.interface_enabled ? var.interface_services : []
+
+  vpc_id             = var.vpc_id
+  service_name       = "com.amazonaws.${var.region}.${each.key}"
+  vpc_endpoint_type  = "Interface"
+  subnet_ids         = var.subnet_ids
+  security_group_ids = [var.security_group_id]
+  # The public names resolve to the endpoint: nothing in the tasks has to know of it.
+  private_dns_enabled = true
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [for statement in local.allowed[each.key] : {
+      Effect    = "Allow"
+      Principal = "*"
+      Action    = statement.actions
+      Resource  = statement.resource
+      Condition = local.ours
+    }]
+  })
+
+  tags = { Name = "${var.name}-${each.key}" }
+}

@@ -1,0 +1,62 @@
+variable "name" {
+  description = "Prefix of every resource's name, for example `settlement-staging`."
+  type        = string
+}
+
+variable "account_id" {
+  description = "AWS account, 12 digits, whose principals and resources alone the endpoints serve."
+  type        = string
+}
+
+variable "region" {
+  description = "Region of the services, for example `ap-northeast-2`."
+  type        = string
+}
+
+variable "vpc_id" {
+  description = "VPC of the endpoints."
+  type        = string
+}
+
+variable "route_table_ids" {
+  description = "Route tables that get the way to S3: the private subnets'."
+  type        = list(string)
+}
+
+variable "interface_enabled" {
+  description = "Whether the interface endpoints exist; each costs by the hour and zone."
+  type        = bool
+  default     = false
+}
+
+variable "interface_services" {
+  description = "Services that have an interface endpoint when they are enabled, by the last part of the endpoint service's name."
+  type        = set(string)
+  default     = ["ecr.api", "ecr.dkr", "logs", "secretsmanager"]
+
+  validation {
+    condition     = length(setsubtract(var.interface_services, ["ecr.api", "ecr.dkr", "logs", "secretsmanager", "ssmmessages"])) == 0
+    error_message = "interface_services may name ecr.api, ecr.dkr, logs, secretsmanager and ssmmessages (ECS Exec), for example [\"ecr.api\", \"ecr.dkr\", \"logs\", \"secretsmanager\"]."
+  }
+
+  validation {
+    condition     = contains(var.interface_services, "ecr.api") == contains(var.interface_services, "ecr.dkr")
+    error_message = "interface_services must name ecr.api and ecr.dkr together: pulling an image asks both, for example [\"ecr.api\", \"ecr.dkr\"]."
+  }
+}
+
+variable "subnet_ids" {
+  description = "Subnets of the interface endpoints, at most one in each zone: the private ones."
+  type        = list(string)
+}
+
+variable "security_group_id" {
+  description = "Security group of the interface endpoints. Null when they are not enabled."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = !var.interface_enabled || var.security_group_id != null
+    error_message = "interface_enabled needs security_group_id, for example \"sg-0123456789abcdef0\": without one AWS takes the VPC's default group, which lets nobody in."
+  }
+}

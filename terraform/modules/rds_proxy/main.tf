@@ -1,0 +1,81 @@
+# The service talks to the proxy, the proxy to the database (requirement G3): many short conversations on few
+# connections, which outlive the tasks. Admin tasks go to the database itself: the proxy knows one user, the application's.
+
+resource "aws_iam_role" "this" {
+  name        = "${var.name}-rds-proxy"
+  description = "The RDS Proxy of ${var.name} reads the application's credentials with it."
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "rds.amazonaws.com" }
+      Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
+    }]
+  })
+}
+
+# The key of Secrets Manager itself encrypts the secret, and lets whoever may read a secret decrypt it.
+resource "aws_iam_role_policy" "this" {
+  name = "app-database-secret"
+  role = aws_iam_role.this.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "AppDatabaseSecret"
+      Effect   = "Allow"
+      Action   = "secretsmanager:GetSecretValue"
+      Resource = var.app_database_secret_arn
+    }]
+  })
+}
+
+# RDS would make it by itself, and keep it for ever.
+resource "aws_cloudwatch_log_group" "this" {
+  name              = "/aws/rds/proxy/${var.name}"
+  retention_in_days = var.log_retention_days
+}
+
+resource "aws_db_proxy" "this" {
+  name                   = var.name
+  engine_family          = "POSTGRESQL"
+  role_arn               = aws_iam_role.this.arn
+  vpc_subnet_ids         = var.subnet_ids
+  vpc_security_group_ids = [var.security_group_id]
+  require_tls            = true
+  # It would log every statement, with what customers sent.
+  debug_logging = false
+  # Longer than the application keeps a connection (30 minutes), so that the proxy is never the one to close one that
+  # the application is about to use.
+  idle_client_timeout = 3600
+
+  auth {
+    description               = "The application's database user."
+    auth_scheme               = "SECRETS"
+    secret_arn                = var.app_database_secret_arn
+    client_password_auth_type = "POSTGRES_SCRAM_SHA_256"
+    iam_auth                  = "DISABLED"
+  }
+
+  depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.this]
+}
+
+resource "aws_db_proxy_default_target_group" "this" {
+  db_proxy_name = aws_db_proxy.this.name
+
+  connection_pool_config {
+    max_connections_percent      = var.max_connections_percent
+    max_idle_connections_percent = var.max_idle_connections_percent
+    # As long as a request waits for a connection of the application's own pool; the default is two minutes, in which the
+    # load balancer gives up.
+    connection_borrow_timeout = 5
+  }
+}
+
+resource "aws_db_proxy_target" "this" {
+  db_proxy_name          = aws_db_proxy.this.name
+  target_group_name      = aws_db_proxy_default_target_group.this.name
+  db_instance_identifier = var.instance_identifier
+}

@@ -1,0 +1,62 @@
+variable "name" {
+  description = "Name of the proxy, for example `settlement-staging`."
+  type        = string
+}
+
+variable "account_id" {
+  description = "AWS account whose proxies may take the role, 12 digits."
+  type        = string
+}
+
+variable "subnet_ids" {
+  description = "Subnets of the proxy, in two zones or more; it needs no way to the internet."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.subnet_ids) >= 2
+    error_message = "subnet_ids must name subnets of two or more availability zones, for example [\"subnet-0a\", \"subnet-0b\"]."
+  }
+}
+
+variable "security_group_id" {
+  description = "Security group of the proxy."
+  type        = string
+}
+
+variable "instance_identifier" {
+  description = "Database instance behind the proxy."
+  type        = string
+}
+
+variable "app_database_secret_arn" {
+  description = "Secret of the application's database user, JSON with `username` and `password`: all that the proxy may read."
+  type        = string
+}
+
+variable "max_connections_percent" {
+  description = "Connections to the database that the proxy may hold, in percent of `max_connections`."
+  type        = number
+  default     = 75
+
+  validation {
+    condition     = var.max_connections_percent >= 1 && var.max_connections_percent <= 100 && floor(var.max_connections_percent) == var.max_connections_percent
+    error_message = "max_connections_percent must be a whole number from 1 to 100, for example 75."
+  }
+}
+
+variable "max_idle_connections_percent" {
+  description = "Of these, how many the proxy keeps open while nobody uses them, in percent of `max_connections` too."
+  type        = number
+  default     = 25
+
+  validation {
+    condition     = var.max_idle_connections_percent >= 0 && floor(var.max_idle_connections_percent) == var.max_idle_connections_percent && var.max_idle_connections_percent <= var.max_connections_percent
+    error_message = "max_idle_connections_percent must be a whole number from 0 to max_connections_percent, for example 25."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days that the proxy's log is kept."
+  type        = number
+  default     = 30
+}
