@@ -23,7 +23,7 @@ endif
 
 PLAYBOOK = ansible-playbook -i inventory/$(ENV) $(if $(CHECK),--check) $(ARGS)
 
-.PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill up down logs run shell unlock venv check test bench
+.PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill up down logs run shell unlock venv check test docs bench
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 	echo "  ENV=$(ENV) (known: $(ENVIRONMENTS)) · CHECK=1 touches nothing · ARGS='-e name=value' reaches ansible-playbook"
@@ -92,6 +92,9 @@ check: $(VENV_READY) ## Linters and types (fast)
 
 test: $(VENV_READY) ## Everything: linters, unit, application, Terraform, roles, and the whole road on this machine
 	@tests/run.sh
+
+docs: $(VENV_READY) ## Write the tables of inputs in the READMEs of roles and modules
+	@python docs/tables.py
 
 bench: $(VENV_READY) ## Measure against floors in the same run: ONLY='app waiting deploy balancer release' ROUNDS=5
 	@PYTHONPATH=$(CURDIR):$(CURDIR)/app/api python -m tests.bench --rounds $(or $(ROUNDS),5) $(ONLY)
