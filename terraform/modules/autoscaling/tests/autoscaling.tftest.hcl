@@ -90,7 +90,7 @@ run "schedule_of_another_place" {
 
   variables {
     scheduled_scaling = true
-    peak_min_tasks    = 2
+    peak_min_tasks    = 3
     peak_max_tasks    = 6
     peak_starts_at    = "18:05"
     peak_ends_at      = "08:30"
@@ -103,7 +103,7 @@ run "schedule_of_another_place" {
       && aws_appautoscaling_scheduled_action.down[0].schedule == "cron(30 8 2 * ? *)"
       && aws_appautoscaling_scheduled_action.down[0].timezone == "America/New_York"
     )
-    error_message = "Times and time zone are the given ones; a peak may have the same limits."
+    error_message = "Times and time zone are the given ones; the maximum may stay."
   }
 }
 
