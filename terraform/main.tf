@@ -6,6 +6,7 @@ locals {
   container_name = "api"
   container_port = 8000
   https_enabled  = var.certificate_arn != null || var.hosted_zone_id != null
+  most_tasks     = max(var.service_max_tasks, var.scheduled_scaling ? var.service_peak_max_tasks : 0)
 
   ecr_repository_arn = "arn:aws:ecr:${var.region}:${var.account_id}:repository/${coalesce(var.ecr_repository_name, var.app_name)}"
 }
@@ -145,10 +146,16 @@ module "rds_proxy" {
 module "autoscaling" {
   source = "./modules/autoscaling"
 
-  cluster_name = module.ecs.cluster_name
-  service_name = module.ecs.service_name
-  min_tasks    = var.service_min_tasks
-  max_tasks    = var.service_max_tasks
+  cluster_name      = module.ecs.cluster_name
+  service_name      = module.ecs.service_name
+  min_tasks         = var.service_min_tasks
+  max_tasks         = var.service_max_tasks
+  scheduled_scaling = var.scheduled_scaling
+  peak_min_tasks    = var.service_peak_min_tasks
+  peak_max_tasks    = var.service_peak_max_tasks
+  peak_starts_at    = var.service_peak_starts_at
+  peak_ends_at      = var.service_peak_ends_at
+  timezone          = var.scaling_timezone
 }
 
 module "notifications" {

@@ -134,7 +134,7 @@ output "app_database_secret_arn" {
 }
 
 output "scalable_target" {
-  description = "The service as Application Auto Scaling names it, and the limits that a release sets."
+  description = "The service as Application Auto Scaling names it, the limits that a release sets, and the schedule that changes them."
   value       = module.autoscaling.scalable_target
 }
 

@@ -243,6 +243,42 @@ variable "service_max_tasks" {
   default     = 4
 }
 
+variable "scheduled_scaling" {
+  description = "Whether the limits go up three days before each month's end, and down after the 1st (requirement B2)."
+  type        = bool
+  default     = true
+}
+
+variable "service_peak_min_tasks" {
+  description = "Fewest tasks in that time, with `scheduled_scaling`."
+  type        = number
+  default     = 3
+}
+
+variable "service_peak_max_tasks" {
+  description = "Most tasks in that time, with `scheduled_scaling`. Counts in the pool budget."
+  type        = number
+  default     = 4
+}
+
+variable "service_peak_starts_at" {
+  description = "Time of day at which the limits go up, three days before a month's end and again on the 1st, `HH:MM`."
+  type        = string
+  default     = "00:00"
+}
+
+variable "service_peak_ends_at" {
+  description = "Time of day at which the limits go down, on the 2nd, `HH:MM`."
+  type        = string
+  default     = "00:00"
+}
+
+variable "scaling_timezone" {
+  description = "IANA time zone of the schedule (requirement B2: Seoul)."
+  type        = string
+  default     = "Asia/Seoul"
+}
+
 variable "app_workers" {
   description = "Worker processes of a task, each with a connection pool of its own. Counts in the pool budget."
   type        = number
@@ -307,16 +343,16 @@ variable "database_max_connections" {
   type        = number
   default     = 210
 
-  # The pool budget. During a rolling update more than service_max_tasks run, and each worker of each may fill its
+  # The pool budget. During a rolling update more than the most tasks run, and each worker of each may fill its
   # pool; 3 + 2 connections are PostgreSQL's and RDS's own. At 80 % the alarm of requirement F2 goes off.
   # Behind the proxy they share its connections, so that its limit counts instead (the next validation).
   validation {
     condition = (
       var.rds_proxy_enabled && !var.rds_proxy_direct_access
-      || floor(var.service_max_tasks * var.deployment_maximum_percent / 100) * var.app_workers * (var.app_pool_size + var.app_max_overflow) + 5
+      || floor(local.most_tasks * var.deployment_maximum_percent / 100) * var.app_workers * (var.app_pool_size + var.app_max_overflow) + 5
       <= 0.8 * var.database_max_connections
     )
-    error_message = "The tasks could ask for more connections than the database should have: ${floor(var.service_max_tasks * var.deployment_maximum_percent / 100)} tasks (service_max_tasks ${var.service_max_tasks} at deployment_maximum_percent ${var.deployment_maximum_percent}) × ${var.app_workers} app_workers × (${var.app_pool_size} app_pool_size + ${var.app_max_overflow} app_max_overflow) + 5 reserved = ${floor(var.service_max_tasks * var.deployment_maximum_percent / 100) * var.app_workers * (var.app_pool_size + var.app_max_overflow) + 5}, above ${floor(0.8 * var.database_max_connections)}, which is 80 % of database_max_connections ${var.database_max_connections}. Lower the pool, the workers or service_max_tasks, or raise database_max_connections to ${ceil((floor(var.service_max_tasks * var.deployment_maximum_percent / 100) * var.app_workers * (var.app_pool_size + var.app_max_overflow) + 5) / 0.8)} (with an instance class that has the memory: about 10 MB a connection)."
+    error_message = "The tasks could ask for more connections than the database should have: ${floor(local.most_tasks * var.deployment_maximum_percent / 100)} tasks (service_max_tasks ${var.service_max_tasks}, at the month's end ${local.most_tasks}, at deployment_maximum_percent ${var.deployment_maximum_percent}) × ${var.app_workers} app_workers × (${var.app_pool_size} app_pool_size + ${var.app_max_overflow} app_max_overflow) + 5 reserved = ${floor(local.most_tasks * var.deployment_maximum_percent / 100) * var.app_workers * (var.app_pool_size + var.app_max_overflow) + 5}, above ${floor(0.8 * var.database_max_connections)}, which is 80 % of database_max_connections ${var.database_max_connections}. Lower the pool, the workers, service_max_tasks or service_peak_max_tasks, or raise database_max_connections to ${ceil((floor(local.most_tasks * var.deployment_maximum_percent / 100) * var.app_workers * (var.app_pool_size + var.app_max_overflow) + 5) / 0.8)} (with an instance class that has the memory: about 10 MB a connection)."
   }
 
   validation {

@@ -34,13 +34,20 @@ run "defaults" {
   }
 
   assert {
-    condition = output.scalable_target == {
-      resource_id        = "service/settlement-test/settlement-test"
-      service_namespace  = "ecs"
-      scalable_dimension = "ecs:service:DesiredCount"
-      min_capacity       = 2
-      max_capacity       = 4
-    }
+    condition = (
+      output.scalable_target.resource_id == "service/settlement-test/settlement-test"
+      && output.scalable_target.service_namespace == "ecs"
+      && output.scalable_target.scalable_dimension == "ecs:service:DesiredCount"
+      && output.scalable_target.min_capacity == 2 && output.scalable_target.max_capacity == 4
+      && output.scalable_target.timezone == "Asia/Seoul"
+      && length(output.scalable_target.scheduled_actions) == 6
+      && output.scalable_target.scheduled_actions[4] == {
+        name         = "settlement-test-peak-first"
+        schedule     = "cron(0 0 1 * ? *)"
+        min_capacity = 3
+        max_capacity = 4
+      }
+    )
     error_message = "What a release reads of the scalable target."
   }
 
@@ -120,6 +127,7 @@ run "pool_budget_counts_whole_tasks" {
 
   variables {
     service_max_tasks          = 5
+    service_peak_max_tasks     = 5
     deployment_maximum_percent = 150
     database_max_connections   = 182
   }
@@ -169,6 +177,41 @@ run "tasks_that_pass_the_proxy_by_count_all_the_same" {
   }
 
   expect_failures = [var.database_max_connections]
+}
+
+# The month's end counts: 6 tasks × 200 % × 2 × 10 + 5 = 245; 80 % of 307 is 245.6, of 306 is 244.8.
+run "pool_budget_that_just_fits_the_months_end_is_planned" {
+  command = plan
+
+  variables {
+    service_peak_max_tasks   = 6
+    database_max_connections = 307
+  }
+}
+
+run "pool_budget_that_the_months_end_just_exceeds_is_refused" {
+  command = plan
+
+  variables {
+    service_peak_max_tasks   = 6
+    database_max_connections = 306
+  }
+
+  expect_failures = [var.database_max_connections]
+}
+
+run "without_a_schedule_its_sizes_do_not_count" {
+  command = plan
+
+  variables {
+    scheduled_scaling      = false
+    service_peak_max_tasks = 6
+  }
+
+  assert {
+    condition     = output.scalable_target.scheduled_actions == []
+    error_message = "No schedule, no action."
+  }
 }
 
 run "zone_that_the_account_lacks_is_refused" {

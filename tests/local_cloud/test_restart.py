@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -41,11 +43,26 @@ def test_services_and_scaling_outlive_a_restart_and_a_kill_leaves_nothing_behind
         PolicyType="TargetTrackingScaling",
         TargetTrackingScalingPolicyConfiguration=tracking,
     )
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    autoscaling.put_scheduled_action(
+        **target,
+        ScheduledActionName="missed",
+        Schedule=f"at({an_hour_ago:%Y-%m-%dT%H:%M:%S})",
+        ScalableTargetAction={"MinCapacity": 1, "MaxCapacity": 4},
+    )
 
     def volumes() -> list[Any]:
         label = f"settlement.local={cloud.config.instance}"
         found: list[Any] = docker_client().volumes.list(filters={"label": label})
         return found
+
+    def targets() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = autoscaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
+        return found
+
+    def limits() -> tuple[int, int]:
+        (target,) = targets()
+        return target["MinCapacity"], target["MaxCapacity"]
 
     def same_again() -> None:
         service.wait(lambda now: now["runningCount"] == 1)
@@ -53,15 +70,20 @@ def test_services_and_scaling_outlive_a_restart_and_a_kill_leaves_nothing_behind
         wait_for(lambda: len(cloud.containers("ministack=ecs")) == 1)
         assert len(volumes()) == 1
         assert service.primary()["rolloutState"] == "COMPLETED"
-        (found,) = autoscaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
-        assert (found["MinCapacity"], found["MaxCapacity"]) == (1, 3)
+        found = wait_for(lambda: targets()[0] if limits() == (1, 4) else None)
         assert autoscaling.list_tags_for_resource(ResourceARN=found["ScalableTargetARN"])["Tags"] == {"Name": "kept"}
         (policy,) = autoscaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]
         assert policy["TargetTrackingScalingPolicyConfiguration"] == tracking
 
+    assert limits() == (1, 3)
     assert cloud.command("--stop").returncode == 0
     assert not cloud.containers()
     assert not volumes()
+    # As if it had been stopped since yesterday: the action's time came while nothing ran.
+    state_file = cloud.config.state_dir / "autoscaling.json"
+    state = json.loads(state_file.read_text())
+    state["ActionsRunUpTo"] = (an_hour_ago - timedelta(days=1)).isoformat()
+    state_file.write_text(json.dumps(state))
     assert cloud.command("--detach").returncode == 0
     same_again()
     (running,) = service.tasks()

@@ -133,6 +133,8 @@ outputs = {
         "scalable_dimension": "ecs:service:DesiredCount",
         "min_capacity": 2,
         "max_capacity": 4,
+        "timezone": "Asia/Seoul",
+        "scheduled_actions": [],
     },
     "cpu_architecture": ARCHITECTURE,
 }

@@ -115,9 +115,8 @@ class ActionModule(ActionBase):
         return {"changed": plan.needed if self._task.check_mode else rollback.update(plan)}
 
     def _succeed(self, rollback: Rollback, args: dict[str, Any]) -> dict[str, Any]:
-        if not self._task.check_mode:
-            rollback.succeed(RollbackPlan.from_fact(args["plan"]))
-        return {"changed": False}
+        changed = not self._task.check_mode and rollback.succeed(RollbackPlan.from_fact(args["plan"]))
+        return {"changed": changed}
 
     def _fail(self, rollback: Rollback, args: dict[str, Any]) -> dict[str, Any]:
         if args["plan"]:

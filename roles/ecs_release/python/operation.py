@@ -23,6 +23,8 @@ from roles.ecs_release.python.report import (
     target_lines,
 )
 from roles.ecs_release.python.rollout import Deployment, Judgement, Snapshot, Verdict, Watch
+from roles.ecs_release.python.scaling import ScalableTarget
+from roles.ecs_release.python.schedule import Capacity, capacity_at
 from roles.ecs_task.python.tasks import Stop
 from roles.notification.python.slack import Message, Subject
 from roles.release_ledger.python.ledger import Event, Ledger, Outcome, Release, of_service, started_at
@@ -59,12 +61,17 @@ class Clients(Protocol):
     def client(self, service: str) -> Any: ...
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """Everything that stays the same from phase to phase.
 
     ``stack`` is the fact ``terraform_stack_outputs``; ``holder`` names this run for the deployment lock, None where it
-    needs none; ``say`` tells the screen, ``notify`` people elsewhere.
+    needs none; ``say`` tells the screen, ``notify`` people elsewhere; ``now`` is the clock by which the schedule of
+    scaling is read.
     """
 
     clients: Clients
@@ -80,6 +87,7 @@ class Context:
     sleep: Callable[[float], None]
     retry_command: str
     logs_command: str
+    now: Callable[[], datetime] = _utc_now
 
     @property
     def cluster(self) -> str:
@@ -288,6 +296,30 @@ class Operation:
         # Refused, or not listed any more: the same by the way that always works.
         ecs.update_service(cluster=self.c.cluster, service=self.c.service, taskDefinition=back_to)
         return f"The service was pointed at {short(back_to)} again."
+
+    # -- auto scaling's limits ---------------------------------------------------------------------------------
+
+    def capacity_now(self) -> Capacity:
+        """The limits of the number of tasks that the inventory and the schedule say hold at this moment."""
+        return capacity_at(self.c.stack["scalable_target"], self.c.now())
+
+    def set_limits(self, *, preview: bool = False) -> bool:
+        """Register the limits that hold now, where the target has others; whether it had.
+
+        A scheduled action that fires in between would be overwritten, and nothing would repeat it for weeks: so the
+        clock is looked at once more afterwards.
+        """
+        target = ScalableTarget(self.c.clients.client("application-autoscaling"), self.c.stack["scalable_target"])
+        current, wanted = target.limits(), self.capacity_now()
+        if current == wanted:
+            self.c.say(f"auto scaling's limits are {wanted}")
+            return False
+        were = f"{current.minimum} to {current.maximum}" if current else "none"
+        self.c.say(f"{'would set' if preview else 'set'} auto scaling's limits to {wanted} (were: {were})")
+        while not preview and current != wanted:
+            target.register(wanted)
+            current, wanted = wanted, self.capacity_now()
+        return True
 
     # -- what is known -----------------------------------------------------------------------------------------
 

@@ -131,7 +131,7 @@ class Releaser(Operation):
             releases=self.releases(snapshot),
             schema_head=self.image.schema_head,
             app_secret_has_value=self._app_secret_has_value(),
-            minimum_tasks=int(self.c.stack["scalable_target"]["min_capacity"]),
+            minimum_tasks=self.capacity_now().minimum,
         )
         plan = decide(situation, release_id(self.image.version, datetime.now(UTC)))
         if plan.needed and not plan.resumes and not self.allow_rolled_back:
@@ -352,7 +352,7 @@ class Releaser(Operation):
             self._prune()
         elif plan.needed:
             self.c.say("would record the release in the ledger")
-        return self._set_limits(preview=preview)
+        return self.set_limits(preview=preview)
 
     def _prune(self) -> None:
         snapshot = self.watch.snapshot()
@@ -406,32 +406,6 @@ class Releaser(Operation):
             notes.append(f"it was exposed for at most {(exposed_until - since).total_seconds():.0f} s")
         notes.append(f"what serves now: {self.serving_text(self.watch.snapshot())}")
         return "; ".join(notes)
-
-    def _set_limits(self, *, preview: bool) -> bool:
-        """Register the scalable target's limits if they are not what the outputs say holds now."""
-        target = self.c.stack["scalable_target"]
-        name = {
-            "ServiceNamespace": str(target["service_namespace"]),
-            "ScalableDimension": str(target["scalable_dimension"]),
-        }
-        autoscaling = self.c.clients.client("application-autoscaling")
-        found = autoscaling.describe_scalable_targets(
-            ServiceNamespace=name["ServiceNamespace"],
-            ScalableDimension=name["ScalableDimension"],
-            ResourceIds=[str(target["resource_id"])],
-        )["ScalableTargets"]
-        wanted = (int(target["min_capacity"]), int(target["max_capacity"]))
-        current = (found[0]["MinCapacity"], found[0]["MaxCapacity"]) if found else None
-        limits = f"{wanted[0]} to {wanted[1]} tasks"
-        if current == wanted:
-            self.c.say(f"auto scaling's limits are {limits}")
-            return False
-        self.c.say(f"{'would set' if preview else 'set'} auto scaling's limits to {limits} (were: {_limits(current)})")
-        if not preview:
-            autoscaling.register_scalable_target(
-                **name, ResourceId=str(target["resource_id"]), MinCapacity=wanted[0], MaxCapacity=wanted[1]
-            )
-        return True
 
     # -- what the phases share -----------------------------------------------------------------------------------
 
@@ -502,7 +476,3 @@ def _how_it_ended(release: Release, snapshot: Snapshot) -> tuple[Outcome, str]:
         if deployment.revision == release.revision and deployment.rollout_state == "FAILED":
             return Outcome.FAILED, deployment.reason or "ECS gave it up while nobody watched"
     return Outcome.STOPPED, f"interrupted; the service runs {primary.revision_name}"
-
-
-def _limits(limits: tuple[int, int] | None) -> str:
-    return f"{limits[0]} to {limits[1]}" if limits else "none"

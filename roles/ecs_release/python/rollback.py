@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.ecs_release.python.definition import READ_ONLY
 from roles.ecs_release.python.operation import (
@@ -328,14 +328,20 @@ class Rollback(Operation):
             return self.until_back(deployment.revision)
         return [] if judgement.verdict is Verdict.REPLACED else ["ECS goes on trying."]
 
-    def succeed(self, plan: RollbackPlan) -> None:
-        """Record that the target serves."""
+    def succeed(self, plan: RollbackPlan) -> bool:
+        """Record that the target serves, and set auto scaling's limits; whether these were changed."""
         if plan.needed:
             self._append(plan, self.watch.snapshot(), Outcome.SUCCEEDED, self.c.why)
             self.c.say(f"recorded: rolled back to {plan.version}")
             seconds = seconds_since(plan.release, datetime.now(UTC))
             subject = self.subject(plan.version, plan.revision)
             self.c.notify(slack.rolled_back(subject, from_version=plan.previous, reason=self.c.why, seconds=seconds))
+        try:
+            return self.set_limits()
+        except (ClientError, BotoCoreError) as error:
+            # The version serves; the next release or scheduled action sees to the limits.
+            self.c.say(f"auto scaling's limits were left as they are: {error}")
+            return False
 
     def fail(self, plan: RollbackPlan, reason: str) -> None:
         """Record that the rollback did not succeed, and why."""

@@ -5,8 +5,9 @@ service does not exist
 (https://docs.aws.amazon.com/autoscaling/application/APIReference/API_ListTagsForResource.html).
 What moto does: no ``ListTagsForResource``, on which the Terraform provider retries
 for minutes; and it looks for the service in its own, empty ECS. Both are patched.
-It only stores: nothing here moves a service's number of tasks. What it stores outlives
-a restart, as the emulator's own state does: written at the end, and made anew.
+It only stores: what AWS does by itself with limits and scheduled actions is `scheduled_scaling`. Nothing here
+follows the CPU. What it stores outlives a restart, as the emulator's own state does: written at the end, and made
+anew; scheduled actions that were missed in between are made up for.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ import json
 import logging
 import os
 import threading
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from roles.local_cloud.cloud.config import CloudConfig
+from roles.local_cloud.cloud.scheduled_scaling import ScheduledActions, keep_within
 
 logger = logging.getLogger(__name__)
 
@@ -59,12 +63,14 @@ class AutoscalingServer:
     def __init__(self, config: CloudConfig) -> None:
         self._config = config
         self._server: BaseWSGIServer | None = None
+        self._actions: ScheduledActions | None = None
 
     def start(self) -> None:
         """Import moto (about a second), patch it and answer requests from here on."""
         # moto takes the account from the environment when it is imported.
         os.environ["MOTO_ACCOUNT_ID"] = self._config.account_id
-        _patch_moto()
+        ecs = self._client("ecs", self._config.api_port)
+        _patch_moto(lambda resource_id, *limits: keep_within(ecs, resource_id, *limits))
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
         application = DomainDispatcherApplication(create_backend_app)
@@ -76,14 +82,17 @@ class AutoscalingServer:
         )
         logging.getLogger("werkzeug").setLevel(logging.WARNING)
         threading.Thread(target=self._server.serve_forever, name="autoscaling-api", daemon=True).start()
+        self._actions = ScheduledActions(self._autoscaling_client())
         if self._config.persist_state:
-            self._restore()
+            self._restore(self._actions)
+        self._actions.start()
         logger.info("Application Auto Scaling answers on port %d", self._config.autoscaling_port)
 
     def stop(self) -> None:
-        if self._server is not None:
+        if self._server is not None and self._actions is not None:
+            self._actions.stop()
             if self._config.persist_state:
-                self._save()
+                self._save(self._actions)
             self._server.shutdown()
             self._server.server_close()
             self._server = None
@@ -92,22 +101,25 @@ class AutoscalingServer:
     def _state_file(self) -> Path:
         return self._config.state_dir / "autoscaling.json"
 
-    def _client(self) -> Any:
+    def _autoscaling_client(self) -> Any:
+        return self._client("application-autoscaling", self._config.autoscaling_port)
+
+    def _client(self, service: str, port: int) -> Any:
         import boto3
         from botocore.config import Config
 
         return boto3.client(
-            "application-autoscaling",
-            endpoint_url=f"http://{self._config.loopback_address}:{self._config.autoscaling_port}",
+            service,
+            endpoint_url=f"http://{self._config.loopback_address}:{port}",
             region_name=self._config.region,
             aws_access_key_id=self._config.account_id,
             aws_secret_access_key="local",  # noqa: S106 - nobody checks it
             config=Config(proxies={}, retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=5),
         )
 
-    def _save(self) -> None:
-        client = self._client()
-        state: dict[str, list[dict[str, Any]]] = {key: [] for key in _STORED}
+    def _save(self, actions: ScheduledActions) -> None:
+        client = self._autoscaling_client()
+        state: dict[str, Any] = {key: [] for key in _STORED} | {"ActionsRunUpTo": actions.looked.isoformat()}
         for namespace in _NAMESPACES:
             for key, (describe, _register, fields) in _STORED.items():
                 for item in (
@@ -122,7 +134,7 @@ class AutoscalingServer:
         temporary.write_text(json.dumps(state, default=str), encoding="utf-8")
         temporary.replace(self._state_file)
 
-    def _restore(self) -> None:
+    def _restore(self, actions: ScheduledActions) -> None:
         try:
             state = json.loads(self._state_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -130,13 +142,16 @@ class AutoscalingServer:
         except ValueError:
             logger.exception("cannot read %s; Application Auto Scaling starts empty", self._state_file)
             return
-        client = self._client()
+        client = self._autoscaling_client()
         for key, (_describe, register, _fields) in _STORED.items():
             for item in state[key]:
                 getattr(client, register)(**item)
+        if "ActionsRunUpTo" in state:
+            actions.looked = datetime.fromisoformat(state["ActionsRunUpTo"])
 
 
-def _patch_moto() -> None:
+def _patch_moto(limits_set: Callable[[str, int, int], None]) -> None:
+    """Patch moto; ``limits_set`` is called with a target's resource, minimum and maximum whenever it is registered."""
     from moto.applicationautoscaling import models, responses
 
     def list_tags_for_resource(self: Any) -> str:
@@ -158,6 +173,12 @@ def _patch_moto() -> None:
         tags = self._get_param("Tags")
         if tags:
             _tags.setdefault(json.loads(answer)["ScalableTargetARN"], {}).update(tags)
+        for target in self.applicationautoscaling_backend.describe_scalable_targets(
+            namespace=self._get_param("ServiceNamespace"),
+            r_ids=[self._get_param("ResourceId")],
+            dimension=self._get_param("ScalableDimension"),
+        ):
+            limits_set(target.resource_id, target.min_capacity, target.max_capacity)
         return answer
 
     _tags: dict[str, dict[str, str]] = {}

@@ -48,6 +48,7 @@ options:
     required: true
     suboptions:
       max_tasks: {type: int, required: true, description: "Most tasks of the service."}
+      peak_max_tasks: {type: int, required: true, description: "Most at the month's end; 0 without a schedule."}
       maximum_percent: {type: int, required: true, description: "Of them during a rolling update, in percent."}
       workers: {type: int, required: true, description: "Processes of a task."}
       pool_size: {type: int, required: true, description: "Connections that each keeps."}

@@ -44,11 +44,13 @@ FARGATE_SIZES: Mapping[int, Sequence[int]] = {
 class Pool:
     """What decides how many database connections the service can ask for.
 
+    `peak_max_tasks` is the maximum at the month's end, 0 without a schedule.
     `proxy_percent` is what the RDS Proxy may hold of `max_connections`, 0 without one; with `direct_access` tasks may
     pass it by.
     """
 
     max_tasks: int
+    peak_max_tasks: int
     maximum_percent: int
     workers: int
     pool_size: int
@@ -56,6 +58,11 @@ class Pool:
     max_connections: int
     proxy_percent: int = 0
     direct_access: bool = False
+
+    @property
+    def most_tasks(self) -> int:
+        """The larger of the two maxima: the month's end is when the pool must not run out."""
+        return max(self.max_tasks, self.peak_max_tasks)
 
     @property
     def demand(self) -> int:
@@ -66,8 +73,8 @@ class Pool:
 
     @property
     def tasks_demand(self) -> int:
-        """A rolling update runs more than `max_tasks`, and each worker fills its pool."""
-        tasks = self.max_tasks * self.maximum_percent // 100
+        """A rolling update runs more than `most_tasks`, and each worker fills its pool."""
+        tasks = self.most_tasks * self.maximum_percent // 100
         return tasks * self.workers * (self.pool_size + self.max_overflow) + _RESERVED_CONNECTIONS
 
     @property
@@ -248,10 +255,10 @@ def _connections(inventory: Inventory) -> Iterator[Problem]:
     if (pool.direct_access or not pool.proxy_percent) and pool.tasks_demand > pool.limit:
         yield Problem(
             f"The tasks could ask for {pool.tasks_demand} database connections, and {pool.limit} is 80 % of what it "
-            f"has: {pool.max_tasks} tasks at {pool.maximum_percent} %, each with {pool.workers} workers of "
+            f"has: {pool.most_tasks} tasks at {pool.maximum_percent} %, each with {pool.workers} workers of "
             f"{pool.pool_size} + {pool.max_overflow}, and {_RESERVED_CONNECTIONS} reserved.",
-            "app_max_tasks, app_workers, app_pool_size, app_max_overflow, database_max_connections",
-            f"lower one of the first four, or raise database_max_connections to {_needed(pool.tasks_demand)} "
+            "app_max_tasks, app_peak_max_tasks, app_workers, app_pool_size, app_max_overflow, database_max_connections",
+            f"lower one of the first five, or raise database_max_connections to {_needed(pool.tasks_demand)} "
             "(with an instance class that has the memory)",
         )
 

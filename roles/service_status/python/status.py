@@ -15,6 +15,8 @@ from roles.deploy_lock.python.lock import Lock, LockStore, Machine, State, descr
 from roles.ecs_release.python.operation import incarnation
 from roles.ecs_release.python.rollback import Refusal, choose
 from roles.ecs_release.python.rollout import Deployment, Snapshot, Watch
+from roles.ecs_release.python.scaling import ScalableTarget
+from roles.ecs_release.python.schedule import Capacity, capacity_at, next_change
 from roles.ecs_task.python.tasks import describe_tasks, list_tasks
 from roles.release_ledger.python.ledger import (
     Ledger,
@@ -45,6 +47,20 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scaling:
+    """The limits of the number of tasks: registered (None: none, or not known), those that should hold, what comes."""
+
+    registered: Capacity | None
+    wanted: Capacity
+    next: Capacity | None
+    next_at: str | None
+
+    def as_row(self) -> dict[str, Any]:
+        limits = {"registered": self.registered, "wanted": self.wanted, "next": self.next}
+        return {name: value and value._asdict() for name, value in limits.items()} | {"next_at": self.next_at}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Status:
     """All that ``make status`` shows; `as_row` gives it as plain JSON values.
 
@@ -64,6 +80,7 @@ class Status:
     desired: int
     tasks: list[Task]
     lock: str | None
+    scaling: Scaling
     max_connections: int
     rollback_to: str | None
     alarms: list[dict[str, str]] | None
@@ -71,7 +88,7 @@ class Status:
     warnings: list[str]
 
     def as_row(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"scaling": self.scaling.as_row()}
 
 
 def gather(
@@ -96,22 +113,26 @@ def gather(
     target_group = str(stack["target_group_arn"])
     watch = Watch(ecs, elbv2, cluster=cluster, service=service, target_group_arn=target_group, say=lambda _: None)
     cloudwatch = clients.client("cloudwatch")
-    with ThreadPoolExecutor(6) as pool:
+    target = ScalableTarget(clients.client("application-autoscaling"), stack["scalable_target"])
+    with ThreadPoolExecutor(7) as pool:
         snapshot_ = pool.submit(watch.snapshot)
         releases_ = pool.submit(Ledger(s3, bucket, environment).releases)
         lock_ = pool.submit(LockStore(s3, bucket, environment).read)
         tasks_ = pool.submit(lambda: describe_tasks(ecs, cluster, list_tasks(ecs, cluster, serviceName=service)))
         targets_ = pool.submit(elbv2.describe_target_health, TargetGroupArn=target_group)
         alarms_ = pool.submit(_alarms, cloudwatch, str(stack["name_prefix"]))
+        limits_ = pool.submit(_registered, target)
         snapshot, releases = snapshot_.result(), releases_.result()
         lock, _ = lock_.result()
         states = _target_states(targets_.result())
         tasks = [_task(task, states) for task in tasks_.result()]
         found, why_unknown = alarms_.result()
+        registered, why_no_limits = limits_.result()
     primary = snapshot.primary
     ours = of_service(releases, incarnation(snapshot.service))
     current = next((item for item in reversed(ours) if item.revision == primary.revision), None)
     back = _rollback_target(ours, primary)
+    scaling = _scaling(stack["scalable_target"], registered, now)
     return Status(
         environment=environment,
         url=str(stack["public_url"]),
@@ -125,11 +146,18 @@ def gather(
         desired=snapshot.service["desiredCount"],
         tasks=sorted(tasks, key=lambda task: (task.revision, task.id)),
         lock=_lock_text(lock, machine, now, stale_after),
+        scaling=scaling,
         max_connections=int(stack["database"]["max_connections"]),
         rollback_to=f"{back.version} ({back.revision_name})" if back else None,
         alarms=None if found is None else [_alarm(alarm) for alarm in found],
         releases=[as_row(release) for release in reversed(releases[-newest:])],
-        warnings=_warnings(snapshot, tasks, current, serving(ours)) + why_unknown,
+        warnings=[
+            *_warnings(snapshot, tasks, current, serving(ours)),
+            # A release sets the limits after the first success; until then there is nothing to scale.
+            *(_scaling_warnings(scaling, environment) if serving(ours) else []),
+            *why_unknown,
+            *why_no_limits,
+        ],
     )
 
 
@@ -139,6 +167,33 @@ def _alarms(cloudwatch: Any, prefix: str) -> tuple[list[Alarm] | None, list[str]
         return alarms(cloudwatch, prefix), []
     except (ClientError, BotoCoreError) as error:
         return None, [f"whether an alarm is in ALARM is not known: {error}"]
+
+
+def _registered(target: ScalableTarget) -> tuple[Capacity | None, list[str]]:
+    """The scalable target's limits; or None and a warning."""
+    try:
+        return target.limits(), []
+    except (ClientError, BotoCoreError) as error:
+        return None, [f"auto scaling's limits are not known: {error}"]
+
+
+def _scaling(target: Mapping[str, Any], registered: Capacity | None, now: datetime) -> Scaling:
+    change = next_change(target, now)
+    return Scaling(
+        registered=registered,
+        wanted=capacity_at(target, now),
+        next=change.capacity if change else None,
+        next_at=f"{change.at:%Y-%m-%d %H:%M} {change.at.tzinfo}" if change else None,
+    )
+
+
+def _scaling_warnings(scaling: Scaling, environment: str) -> list[str]:
+    if scaling.registered in (None, scaling.wanted):
+        return []
+    return [
+        f"auto scaling's limits are {scaling.registered}, and {scaling.wanted} should hold: "
+        f"make deploy ENV={environment} sets them"
+    ]
 
 
 def _alarm(alarm: Alarm) -> dict[str, str]:
@@ -212,6 +267,7 @@ def text(status: Status) -> str:
         ),
         f"  rollback to  {status.rollback_to or 'nothing: no earlier success'}",
         f"  lock         {status.lock or 'free'}",
+        f"  scaling      {_scaling_text(status.scaling)}",
         f"  database     {status.max_connections} connections at most",
         f"  alarms       {_alarms_text(status.alarms)}",
         *(
@@ -224,6 +280,12 @@ def text(status: Status) -> str:
         *(f"  ! {warning}" for warning in status.warnings),
     ]
     return "\n".join(lines)
+
+
+def _scaling_text(scaling: Scaling) -> str:
+    """What holds, and what comes: ``2 to 4 tasks; 3 to 4 tasks from 2026-01-28 00:00 Asia/Seoul``."""
+    holds = scaling.registered or "limits not known"
+    return f"{holds}; {scaling.next} from {scaling.next_at}" if scaling.next else f"{holds}, no schedule"
 
 
 def _alarms_text(found: Sequence[Mapping[str, str]] | None) -> str:

@@ -50,3 +50,68 @@ variable "scale_in_cooldown_seconds" {
   type        = number
   default     = 300
 }
+
+variable "scheduled_scaling" {
+  description = "Whether the limits are raised around the month's end (requirement B2)."
+  type        = bool
+  default     = false
+}
+
+variable "peak_min_tasks" {
+  description = "Fewest tasks from three days before a month's end through the 1st. Needed with `scheduled_scaling`."
+  type        = number
+  default     = null
+
+  validation {
+    condition = !var.scheduled_scaling || try(
+      var.peak_min_tasks >= var.min_tasks && floor(var.peak_min_tasks) == var.peak_min_tasks, false
+    )
+    error_message = "peak_min_tasks must be a whole number and at least min_tasks (${var.min_tasks}), for example ${var.min_tasks * 2}."
+  }
+}
+
+variable "peak_max_tasks" {
+  description = "Most tasks in that time. Needed with `scheduled_scaling`."
+  type        = number
+  default     = null
+
+  validation {
+    condition = !var.scheduled_scaling || try(
+      var.peak_max_tasks >= max(var.peak_min_tasks, var.max_tasks) && floor(var.peak_max_tasks) == var.peak_max_tasks, false
+    )
+    error_message = "peak_max_tasks must be a whole number and at least peak_min_tasks and max_tasks (${var.max_tasks}), for example ${var.max_tasks * 2}."
+  }
+}
+
+variable "peak_starts_at" {
+  description = "Time of day at which the limits go up, three days before a month's end and again on the 1st, `HH:MM` in `timezone`."
+  type        = string
+  default     = "00:00"
+
+  validation {
+    condition     = can(regex("^([01][0-9]|2[0-3]):[0-5][0-9]$", var.peak_starts_at))
+    error_message = "peak_starts_at must be HH:MM from \"00:00\" to \"23:59\", in quotes; it is \"${var.peak_starts_at}\"."
+  }
+}
+
+variable "peak_ends_at" {
+  description = "Time of day at which the limits go down, on the 2nd, `HH:MM` in `timezone`."
+  type        = string
+  default     = "00:00"
+
+  validation {
+    condition     = can(regex("^([01][0-9]|2[0-3]):[0-5][0-9]$", var.peak_ends_at))
+    error_message = "peak_ends_at must be HH:MM from \"00:00\" to \"23:59\", in quotes; it is \"${var.peak_ends_at}\"."
+  }
+}
+
+variable "timezone" {
+  description = "IANA time zone of the schedule."
+  type        = string
+  default     = "Asia/Seoul"
+
+  validation {
+    condition     = can(regex("^(UTC|[A-Z][A-Za-z_]+(/[A-Za-z0-9_+-]+)+)$", var.timezone))
+    error_message = "timezone must be the name of an IANA time zone, for example \"Asia/Seoul\" or \"UTC\"; it is \"${var.timezone}\"."
+  }
+}

@@ -59,9 +59,17 @@ STACK: dict[str, Any] = {
         "scalable_dimension": "ecs:service:DesiredCount",
         "min_capacity": 2,
         "max_capacity": 4,
+        "timezone": "Asia/Seoul",
+        "scheduled_actions": [
+            {"name": "up", "schedule": "cron(0 0 28 * ? *)", "min_capacity": 3, "max_capacity": 6},
+            {"name": "down", "schedule": "cron(0 0 2 * ? *)", "min_capacity": 2, "max_capacity": 4},
+        ],
     },
     "cpu_architecture": "X86_64",
 }
+
+#: For the schedule above: the usual limits hold.
+AN_ORDINARY_DAY = datetime(2026, 1, 15, tzinfo=UTC)
 
 
 def client_error(operation: str, message: str, code: str = "ClientException") -> ClientError:
@@ -343,6 +351,7 @@ class World:
     autoscaling: FakeAutoscaling = field(default_factory=FakeAutoscaling)
     secrets: FakeSecrets = field(default_factory=FakeSecrets)
     registry: FakeRegistry = field(default_factory=FakeRegistry)
+    clock: Callable[[], datetime] = lambda: AN_ORDINARY_DAY
     said: list[str] = field(default_factory=list)
     notified: list[str] = field(default_factory=list)
     load_balancer: FakeLoadBalancer = field(init=False)
@@ -380,6 +389,7 @@ class World:
             sleep=lambda _: None,
             retry_command="make deploy ENV=test",
             logs_command="make logs ENV=test",
+            now=self.clock,
         )
 
     def releaser(

@@ -18,6 +18,9 @@ from roles.release_ledger.python.ledger import Ledger, Outcome, Release
 if TYPE_CHECKING:
     from conftest import FakeEcs, World
 
+#: On an ordinary day the usual limits hold, at the month's end others.
+AN_ORDINARY_DAY, MONTHS_END = datetime(2026, 1, 15, tzinfo=UTC), datetime(2026, 1, 30, tzinfo=UTC)
+
 
 def ledger(world: World) -> list[Release]:
     return Ledger(world.s3, "state-bucket", "test").releases()
@@ -671,6 +674,21 @@ def test_limits_are_registered_where_there_is_no_target_yet(world: World) -> Non
     world.autoscaling.limits = None
     world.released("aaa")
     assert world.autoscaling.limits == (2, 4)
+
+
+def test_the_limits_are_those_that_hold_at_this_moment(world: World) -> None:
+    world.clock = lambda: MONTHS_END
+    world.released("aaa")
+    assert world.ecs.service["desiredCount"] == 3, "the first release starts with the minimum that holds"
+    assert world.autoscaling.limits == (3, 6)
+
+
+def test_a_scheduled_action_that_fires_in_between_is_not_undone(world: World) -> None:
+    world.autoscaling.limits = (1, 1)
+    times = iter([AN_ORDINARY_DAY])
+    world.clock = lambda: next(times, MONTHS_END)
+    assert world.releaser("aaa").set_limits()
+    assert world.autoscaling.limits == (3, 6)
 
 
 def test_another_error_than_an_unknown_family_is_not_hidden(world: World) -> None:

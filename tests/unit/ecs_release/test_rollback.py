@@ -85,6 +85,22 @@ def test_nothing_is_registered_migrated_or_scaled(three: World) -> None:
     assert three.ecs.service["desiredCount"] == 3
 
 
+def test_limits_are_those_that_hold_at_this_moment(three: World) -> None:
+    three.clock = lambda: datetime(2026, 1, 30, tzinfo=UTC)
+    three.rolled_back()
+    assert three.autoscaling.limits == (3, 6)
+
+
+def test_it_has_succeeded_where_the_limits_cannot_be_set(three: World) -> None:
+    def refuse(**_: Any) -> Any:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not for you"}}, "DescribeScalableTargets")
+
+    three.autoscaling.describe_scalable_targets = refuse  # type: ignore[method-assign]
+    three.rolled_back()
+    assert serving(three) == "bbbb"
+    assert "limits were left as they are" in three.text
+
+
 @pytest.mark.parametrize("wanted", ["aaaa", "1", ":1", "settlement-test:1", "-2", "2 steps", "2-steps"])
 def test_anywhere_known_in_one_step(three: World, wanted: str) -> None:
     plan = three.rolled_back(wanted)

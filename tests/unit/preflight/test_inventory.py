@@ -27,7 +27,15 @@ GOOD = Inventory(
         "DATABASE_PASSWORD": "password",
         "TOKEN": "arn:aws:secretsmanager:ap-northeast-2:222222222222:secret:x-AbCdEf:token::",
     },
-    pool=Pool(max_tasks=4, maximum_percent=200, workers=2, pool_size=5, max_overflow=5, max_connections=210),
+    pool=Pool(
+        max_tasks=4,
+        peak_max_tasks=4,
+        maximum_percent=200,
+        workers=2,
+        pool_size=5,
+        max_overflow=5,
+        max_connections=210,
+    ),
 )
 
 
@@ -125,6 +133,13 @@ def test_behind_a_proxy_its_limit_is_the_budget() -> None:
     assert problems(replace(GOOD, pool=replace(GOOD.pool, proxy_percent=78))) == []
     (found,) = check(replace(GOOD, pool=replace(GOOD.pool, proxy_percent=79))).problems
     assert found.what.startswith("The proxy could hold 170 database connections, and 168 is 80 % of what it has: 79 %")
+
+
+def test_the_pool_budget_counts_the_months_end() -> None:
+    finding = check(replace(GOOD, pool=replace(GOOD.pool, peak_max_tasks=6)))
+    assert "245 database connections" in finding.problems[0].what
+    assert "6 tasks at 200 %" in finding.problems[0].what
+    assert problems(replace(GOOD, pool=replace(GOOD.pool, peak_max_tasks=0))) == []
 
 
 def test_fargates_sizes() -> None:

@@ -25,6 +25,18 @@ STACK = {
     "target_group_arn": "tg",
     "public_url": "http://127.0.0.1:8080",
     "database": {"max_connections": 210},
+    "scalable_target": {
+        "resource_id": "service/c/app",
+        "service_namespace": "ecs",
+        "scalable_dimension": "ecs:service:DesiredCount",
+        "min_capacity": 2,
+        "max_capacity": 4,
+        "timezone": "Asia/Seoul",
+        "scheduled_actions": [
+            {"name": "up", "schedule": "cron(0 0 28 * ? *)", "min_capacity": 3, "max_capacity": 6},
+            {"name": "down", "schedule": "cron(30 9 2 * ? *)", "min_capacity": 2, "max_capacity": 4},
+        ],
+    },
 }
 
 
@@ -48,6 +60,8 @@ class World:
     health: str = "healthy"
     alarms: dict[str, str] = field(default_factory=dict)
     cloudwatch_refuses: bool = False
+    limits: tuple[int, int] | None = (3, 6)
+    autoscaling_refuses: bool = False
 
     def client(self, service: str) -> Any:
         return self.s3 if service == "s3" else self
@@ -69,6 +83,13 @@ class World:
     def describe_target_health(self, **_: Any) -> dict[str, Any]:
         targets = [{"Target": {"Id": "10.0.1.1"}, "TargetHealth": {"State": self.health}}]
         return {"TargetHealthDescriptions": targets}
+
+    def describe_scalable_targets(self, **_: Any) -> dict[str, Any]:
+        if self.autoscaling_refuses:
+            error = {"Error": {"Code": "AccessDenied", "Message": "not for you"}}
+            raise ClientError(error, "DescribeScalableTargets")
+        found = [{"MinCapacity": self.limits[0], "MaxCapacity": self.limits[1]}] if self.limits else []
+        return {"ScalableTargets": found}
 
     def get_paginator(self, operation: str) -> Any:
         return self.Alarms(self) if operation == "describe_alarms" else self
@@ -242,3 +263,34 @@ def test_what_runs_is_told_when_cloudwatch_refuses(world: World) -> None:
     assert (status.version, status.alarms) == ("v2", None)
     assert any("not for you" in warning for warning in status.warnings)
     assert "alarms       not known" in text(status)
+
+
+def test_which_limits_hold_and_what_comes(world: World) -> None:
+    world.released(2)
+    status = world.status()
+    assert "scaling      3 to 6 tasks; 2 to 4 tasks from 2026-02-02 09:30 Asia/Seoul" in text(status)
+    assert status.warnings == []
+    assert json.loads(json.dumps(status.as_row()))["scaling"] == {
+        "registered": {"minimum": 3, "maximum": 6},
+        "wanted": {"minimum": 3, "maximum": 6},
+        "next": {"minimum": 2, "maximum": 4},
+        "next_at": "2026-02-02 09:30 Asia/Seoul",
+    }
+
+
+def test_limits_that_should_not_hold_are_a_warning(world: World) -> None:
+    world.limits = (2, 4)
+    assert not any("limits" in warning for warning in world.status().warnings), "nothing was released yet"
+    world.released(2)
+    assert world.status().warnings == [
+        "auto scaling's limits are 2 to 4 tasks, and 3 to 6 tasks should hold: make deploy ENV=local sets them"
+    ]
+
+
+def test_what_runs_is_told_when_auto_scaling_refuses(world: World) -> None:
+    world.released(2)
+    world.autoscaling_refuses = True
+    status = world.status()
+    assert status.version == "v2"
+    assert any("limits are not known" in warning for warning in status.warnings)
+    assert "scaling      limits not known; 2 to 4" in text(status)
