@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from bots import query_bot, windows
+from bots.delivery import Delivery
 from bots.windows import InFlight
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -110,7 +111,7 @@ def test_a_batch_that_failed_half_way_is_finished_by_its_retry(
     cloud: Cloud, slack: Slack, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     event = subscription(slow_line("SELECT a"), slow_line("SELECT b"), slow_line("SELECT c"))
-    post = query_bot.Delivery.send
+    post = Delivery.send
 
     def dies(self: Any, message: Any) -> bool:
         if "SELECT b" in json.dumps(message):
@@ -118,7 +119,7 @@ def test_a_batch_that_failed_half_way_is_finished_by_its_retry(
         return post(self, message)
 
     with monkeypatch.context() as context:
-        context.setattr(query_bot.Delivery, "send", dies)
+        context.setattr(Delivery, "send", dies)
         with pytest.raises(MemoryError):
             run(event)
     with pytest.raises(InFlight):  # too early: the first may still be at it; what is not its is done

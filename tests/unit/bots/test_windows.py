@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -134,23 +134,34 @@ def test_the_table_remembers_and_forgets_by_itself(cloud: Cloud) -> None:
     assert int(item["expires_at"]["N"]) > 1000 + WINDOW
 
 
-def test_of_many_at_a_time_one_posts_and_all_are_counted(cloud: Cloud) -> None:
-    posts, lock, start = [], threading.Lock(), threading.Barrier(4)
+class Between:
+    """A client that lets others act between a read and the write that follows it, as often as it is told to."""
 
-    def run(name: str) -> None:
-        start.wait()
-        made = windows(cloud).claim("f", name)
-        with lock:
-            posts.append(made.post)
+    def __init__(self, dynamodb: Any, others: list[Callable[[], object]]) -> None:
+        self.dynamodb, self.others = dynamodb, others
 
-    threads = [threading.Thread(target=run, args=(str(at),)) for at in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(posts) == [False, False, False, True]
+    def get_item(self, **arguments: Any) -> Any:
+        found = self.dynamodb.get_item(**arguments)
+        if self.others:
+            self.others.pop(0)()
+        return found
+
+    def put_item(self, **arguments: Any) -> Any:
+        return self.dynamodb.put_item(**arguments)
+
+
+def test_of_those_at_the_same_time_one_posts_and_all_are_counted(cloud: Cloud) -> None:
+    posts = []
+    others = [lambda name=name: posts.append(windows(cloud).claim("f", name).post) for name in "abc"]
+    posts.append(Windows(Between(cloud.dynamodb, others), TABLE, WINDOW, LEASE).claim("f", "d").post)
+    assert posts == [True, False, False, False]
     item = cloud.dynamodb.get_item(TableName=TABLE, Key={"fingerprint": {"S": "f"}})["Item"]
     assert item["missed"] == {"N": "3"}
+
+
+def test_who_is_always_too_late_posts_rather_than_waits(cloud: Cloud) -> None:
+    others = [lambda name=name: windows(cloud).claim("f", name).post for name in map(str, range(20))]
+    assert Windows(Between(cloud.dynamodb, others), TABLE, WINDOW, LEASE).claim("f", "late").post
 
 
 def test_without_a_table_everything_is_posted(cloud: Cloud) -> None:
