@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -137,8 +138,8 @@ def test_the_table_remembers_and_forgets_by_itself(cloud: Cloud) -> None:
 class Between:
     """A client that lets others act between a read and the write that follows it, as often as it is told to."""
 
-    def __init__(self, dynamodb: Any, others: list[Callable[[], object]]) -> None:
-        self.dynamodb, self.others = dynamodb, others
+    def __init__(self, dynamodb: Any, others: Sequence[Callable[[], object]]) -> None:
+        self.dynamodb, self.others = dynamodb, list(others)
 
     def get_item(self, **arguments: Any) -> Any:
         found = self.dynamodb.get_item(**arguments)
@@ -151,8 +152,12 @@ class Between:
 
 
 def test_of_those_at_the_same_time_one_posts_and_all_are_counted(cloud: Cloud) -> None:
-    posts = []
-    others = [lambda name=name: posts.append(windows(cloud).claim("f", name).post) for name in "abc"]
+    posts: list[bool] = []
+
+    def claim_it(name: str) -> None:
+        posts.append(windows(cloud).claim("f", name).post)
+
+    others = [functools.partial(claim_it, name) for name in "abc"]
     posts.append(Windows(Between(cloud.dynamodb, others), TABLE, WINDOW, LEASE).claim("f", "d").post)
     assert posts == [True, False, False, False]
     item = cloud.dynamodb.get_item(TableName=TABLE, Key={"fingerprint": {"S": "f"}})["Item"]
@@ -160,7 +165,7 @@ def test_of_those_at_the_same_time_one_posts_and_all_are_counted(cloud: Cloud) -
 
 
 def test_who_is_always_too_late_posts_rather_than_waits(cloud: Cloud) -> None:
-    others = [lambda name=name: windows(cloud).claim("f", name).post for name in map(str, range(20))]
+    others = [functools.partial(windows(cloud).claim, "f", str(at)) for at in range(20)]
     assert Windows(Between(cloud.dynamodb, others), TABLE, WINDOW, LEASE).claim("f", "late").post
 
 
