@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from bots import slack
 from bots.delivery import Delivery
@@ -79,7 +79,7 @@ def _alarm(notice: Notice, alarm: Mapping[str, Any]) -> slack.Payload:
     if state == "ALARM" and notice.is_urgent:
         mark = _URGENT
     region = text(alarm, "AlarmArn").split(":")[3:4]
-    graph = slack.console("cloudwatch", "".join(region), f"alarmsV2:alarm/{quote(name, safe='')}")
+    graph = slack.console("cloudwatch", "".join(region), f"alarmsV2:alarm/{slack.quoted(name)}")
     blocks = [
         slack.header(" ".join(filter(None, (mark, looks, name)))),
         *slack.fields(

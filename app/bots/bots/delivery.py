@@ -149,10 +149,10 @@ class Delivery:
         """Put what could not be posted, or not understood, into the queue. Raises `NotKept`."""
         record = {"bot": self.bot, "environment": self.environment, "reason": reason, "at": _now()}
         body = json.dumps({**record, **what}, default=str)
-        if len(body) > KEPT_BYTES:  # ASCII: as many bytes
+        if (characters := len(body)) > KEPT_BYTES:  # ASCII: as many bytes
             beginning = json.dumps(what, default=str)[: KEPT_BYTES // 2]
-            body = json.dumps({**record, "characters": len(body), "beginning": beginning})
-            say("too long for the queue: only its beginning is kept", reason=reason, characters=len(body))
+            body = json.dumps({**record, "characters": characters, "beginning": beginning})
+            say("too long for the queue: only its beginning is kept", reason=reason, characters=characters)
         try:
             self.sqs.send_message(QueueUrl=self.queue_url, MessageBody=body)
         except (ClientError, BotoCoreError) as error:

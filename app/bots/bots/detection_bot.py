@@ -6,13 +6,11 @@ A notice is for ``changeType`` CREATE only, once for each creation. What Config 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 from bots import slack
 from bots.delivery import Delivery
@@ -20,7 +18,7 @@ from bots.invocation import Event, Malformed, client, guarded, subject
 from bots.log import say
 from bots.recorder import read_recorder, why_silent
 from bots.trail import GLOBAL_REGION, Creation, who_created
-from bots.values import instant, items, mapping, text
+from bots.values import digest, instant, items, mapping, text
 from bots.windows import Windows
 
 #: So long is one creation told once. EventBridge and Lambda repeat within a day at most.
@@ -46,8 +44,7 @@ class Resource:
     def key(self) -> str:
         """One creation: what is deleted and made again under its old name is another."""
         made = self.created.isoformat() if self.created else self.state_id
-        said = "\0".join((self.account, self.region, self.type, self.id, made))
-        return f"resource:{hashlib.sha256(said.encode('utf-8', 'replace')).hexdigest()[:32]}"
+        return f"resource:{digest(self.account, self.region, self.type, self.id, made)}"
 
 
 @guarded("detection-bot")
@@ -63,7 +60,7 @@ def handler(event: Event, way: Delivery) -> None:
         return
     windows = Windows(dynamodb, table, ONCE_SECONDS, lease_seconds=way.seconds_left())
     # EventBridge gives an event twice at times, with the same id; Lambda tries the same one again.
-    delivery = text(event, "id") or resource.key
+    delivery = digest(text(event, "id") or resource.key)
     if not windows.claim(resource.key, delivery).post:
         say("told before", type=resource.type, id=resource.id)
         return
@@ -130,11 +127,8 @@ def message(resource: Resource, creation: Creation, missing: list[str]) -> slack
         "ARN": resource.arn if resource.arn != resource.id else "",
     }
     mark = ":label:" if missing else ":new:"
-    timeline = slack.console(
-        "config",
-        resource.region,
-        f"/resources/timeline?resourceType={resource.type}&resourceId={quote(resource.id, safe='')}",
-    )
+    where = f"resourceType={resource.type}&resourceId={slack.quoted(resource.id)}"
+    timeline = slack.console("config", resource.region, f"/resources/timeline?{where}")
     summary = f"{resource.type} {called or resource.id} created by {creation.who}"
     return slack.payload(
         f"{subject()}: {summary}",

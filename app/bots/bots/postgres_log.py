@@ -23,7 +23,7 @@ UNPACKED_BYTES = 16 * 1024 * 1024
 
 _PREFIX = re.compile(
     r"""^
-    (?P<time>\d{4}-\d\d-\d\d\ \d\d:\d\d:\d\d(?:\.\d{1,6})?\ [A-Za-z0-9+:-]{1,10}):
+    (?P<time>\d{4}-\d\d-\d\d\ \d\d:\d\d:\d\d(?:\.\d{1,6})?\ (?:[A-Za-z]{1,8}|[+-]\d\d(?::?\d\d)?)):
     (?P<host>\[local\]|[0-9A-Za-z.:%_-]{0,300}(?:\(\d{1,5}\))?):
     (?P<user>[^\n]{0,128}?)@(?P<database>[^\n]{0,128}?):
     \[(?P<pid>\d{1,10})\]:
@@ -120,19 +120,24 @@ def _lines(entries: Iterable[Any]) -> Iterator[Line]:
 def slow_statements(lines: Iterable[Line], threshold: Decimal) -> Iterator[SlowStatement]:
     """Each execution of at least ``threshold`` milliseconds, in their order."""
     slow: SlowStatement | None = None
+    rest: list[str] = []
     for line in lines:
         records = list(_PREFIX.finditer(line.message))
         head = line.message[: records[0].start()] if records else line.message
         # The rest of the record before, which came as an event of its own.
         if slow and slow.statement and head.strip():
-            slow = replace(slow, statement=f"{slow.statement}\n{_untabbed(head)}")
-        for record, following in zip(records, [*records[1:], None], strict=True):
+            rest.append(_untabbed(head))
+        ends = [record.start() for record in records[1:]] + [len(line.message)]
+        for record, end in zip(records, ends, strict=False):
             if slow:
-                yield slow
-            end = following.start() if following else len(line.message)
-            slow = _slow(line.id, record, line.message[record.end() : end], threshold)
+                yield _joined(slow, rest)
+            slow, rest = _slow(line.id, record, line.message[record.end() : end], threshold), []
     if slow:
-        yield slow
+        yield _joined(slow, rest)
+
+
+def _joined(slow: SlowStatement, rest: list[str]) -> SlowStatement:
+    return replace(slow, statement="\n".join([slow.statement, *rest])) if rest else slow
 
 
 def _slow(event: str, record: re.Match[str], text: str, threshold: Decimal) -> SlowStatement | None:

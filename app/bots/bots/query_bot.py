@@ -6,12 +6,10 @@ same user and database within the window is only counted; the next post of it sa
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
-from urllib.parse import quote
 
 from bots import slack
 from bots.delivery import Delivery
@@ -19,6 +17,7 @@ from bots.invocation import Event, Malformed, client, guarded, region, subject
 from bots.log import say
 from bots.postgres_log import SlowStatement, Unreadable, read_batch, slow_statements
 from bots.statements import CHARACTERS, fingerprint, redact
+from bots.values import digest
 from bots.windows import Claim, InFlight, Windows
 
 
@@ -67,8 +66,7 @@ def _tell(groups: dict[str, list[SlowStatement]], way: Delivery, log_group: str)
 
 def _delivery(group: Iterable[SlowStatement]) -> str:
     """The same for a batch that comes again: by the ids that CloudWatch Logs gave its events."""
-    said = "\0".join(f"{slow.event} {slow.at} {slow.milliseconds} {slow.host}" for slow in group)
-    return hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()[:24]
+    return digest(*(f"{slow.event} {slow.at} {slow.milliseconds} {slow.host}" for slow in group))
 
 
 def message(group: list[SlowStatement], claim: Claim, log_group: str) -> slack.Payload:
@@ -108,7 +106,7 @@ def _times(count: int) -> str:
 
 def _log_link(log_group: str) -> str:
     # The console's own way of writing a name within the address's fragment.
-    name = quote(quote(log_group, safe=""), safe="").replace("%", "$")
+    name = slack.quoted(slack.quoted(log_group)).replace("%", "$")
     url = slack.console("cloudwatch", region(), f"logsV2:log-groups/log-group/{name}")
     shown = log_group or "the log"
     return slack.link(url, shown) if url and log_group else slack.safe(shown, 300)

@@ -22,6 +22,7 @@ FIELD_CHARACTERS = 2000
 CODE_CHARACTERS = SECTION_CHARACTERS - len("``````")
 FIELDS = 10
 BLOCKS = 50
+URL_CHARACTERS = 1500
 
 #: Reorder or hide what stands around them; shown as what they are not.
 _DECEPTIVE = {*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF}
@@ -116,8 +117,15 @@ def command(text: str, limit: int = 1000) -> str:
 
 
 def link(url: str, label: str) -> str:
-    """A link. Whoever wrote the address: nothing in it ends it."""
-    return f"<{escape(quote(url, safe=_URL))}|{safe(label, 200).replace('|', '/')}>"
+    """A link. Whoever wrote the address, nothing in it ends it; too long a one is left out."""
+    shown = safe(label, 200).replace("|", "/")
+    address = escape(quote(url, safe=_URL, errors="replace"))
+    return f"<{address}|{shown}>" if len(address) <= URL_CHARACTERS else shown
+
+
+def quoted(text: str) -> str:
+    """A stranger's text as a part of an address."""
+    return quote(text, safe="", errors="replace")
 
 
 def console(service: str, region: str, fragment: str) -> str:
@@ -125,7 +133,7 @@ def console(service: str, region: str, fragment: str) -> str:
     if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d{1,2}", region):
         return ""
     home = f"https://{region}.console.aws.amazon.com/{quote(service)}/home?region={region}"
-    return f"{home}#{quote(fragment, safe='/:?=&%')}"
+    return f"{home}#{quote(fragment, safe='/:?=&%$', errors='replace')}"
 
 
 def payload(summary: str, blocks: Iterable[Block]) -> Payload:

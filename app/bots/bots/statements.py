@@ -7,8 +7,9 @@ open at the end of a text (a log line may be cut anywhere) is taken for a litera
 
 from __future__ import annotations
 
-import hashlib
 import re
+
+from bots.values import digest
 
 #: As much of a statement is looked at; beyond it, only how long it is makes no difference.
 CHARACTERS = 100_000
@@ -44,7 +45,7 @@ def fingerprint(database: str, user: str, statement: str) -> str:
     """The same for all runs of a statement by one user of one database, whatever its literals, layout and comments."""
     text = " ".join("".join(_tokens(statement[:CHARACTERS], comment=" ", fold=True)).split()).rstrip("; ")
     text = _ROWS.sub(r"\1, …", _LIST.sub("(?, …)", text))
-    return hashlib.sha256("\0".join((database, user, text)).encode("utf-8", "replace")).hexdigest()[:32]
+    return digest(database, user, text)
 
 
 def _tokens(text: str, comment: str, fold: bool = False) -> list[str]:

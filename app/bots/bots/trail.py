@@ -51,7 +51,7 @@ def who_created(cloudtrail: Any, names: Iterable[str], created: datetime | None,
                 rank = (not action.startswith(_MAKES), abs((at - about).total_seconds()))
                 if best is None or rank < best[0]:
                     best = rank, Creation(who=_who(event), action=action)
-        except (ClientError, BotoCoreError, LookupError, AttributeError) as error:
+        except (ClientError, BotoCoreError, LookupError, AttributeError, ValueError) as error:
             say("CloudTrail does not answer", reason=type(error).__name__)
             break
         if best:

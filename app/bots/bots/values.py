@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +22,11 @@ def mapping(value: object) -> dict[str, Any]:
 def items(value: object) -> list[Any]:
     """The list, or an empty one."""
     return value if isinstance(value, list) else []
+
+
+def digest(*parts: str) -> str:
+    """One short name for all of them, whatever they hold."""
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def instant(text: str) -> datetime | None:
