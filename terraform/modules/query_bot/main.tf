@@ -18,7 +18,7 @@ module "bot" {
   }
   permissions = {
     RememberStatements = {
-      actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+      actions   = ["dynamodb:GetItem", "dynamodb:PutItem"]
       resources = [aws_dynamodb_table.statements.arn]
     }
   }
