@@ -1,4 +1,7 @@
-"""A Lambda function as another service of AWS invokes it: only with permission, asynchronously, with retries."""
+"""What one service of AWS does to a resource of another: only what the resource's policy permits it.
+
+A function is invoked asynchronously, with retries.
+"""
 
 from __future__ import annotations
 
@@ -27,19 +30,32 @@ def may_invoke(service: str, function_arn: str, source_arn: str) -> bool:
 
     The source's account is that of the request: the emulator has no other caller.
     """
+    found = emulator.service("lambda_svc").function_policy_for_arn(function_arn)
+    return found is not None and _permits(found[0], service, "lambda:InvokeFunction", function_arn, source_arn)
+
+
+def may_publish(service: str, topic_arn: str, source_arn: str) -> bool:
+    """Whether the topic's policy lets `service` (``cloudwatch.amazonaws.com``) publish for `source_arn`."""
+    found = emulator.service("sns").topic_policy_for_arn(topic_arn)
+    return found is not None and _permits(found[0], service, "sns:Publish", topic_arn, source_arn)
+
+
+def _permits(policy: Any, service: str, action: str, resource_arn: str, source_arn: str) -> bool:
     evaluator = emulator.core("iam_evaluator")
     responses = emulator.core("responses")
-    found = emulator.service("lambda_svc").function_policy_for_arn(function_arn)
-    if found is None:
-        return False
     account = responses.get_account_id()
     context = evaluator.EvalContext(
         principal_arn="*",
         principal_type="Service",
         principal_account="",
-        action="lambda:InvokeFunction",
-        resource_arn=function_arn,
+        action=action,
+        resource_arn=resource_arn,
         region=responses.get_region(),
-        service_context={"aws:sourcearn": source_arn, "aws:sourceaccount": account},
+        service_context={
+            "aws:sourcearn": source_arn,
+            "aws:sourceaccount": account,
+            # A topic that was given no policy of its own asks for this one.
+            "aws:sourceowner": account,
+        },
     )
-    return bool(evaluator.evaluate_resource_policy(found[0], context, service=service).decision == "Allow")
+    return bool(evaluator.evaluate_resource_policy(policy, context, service=service).decision == "Allow")

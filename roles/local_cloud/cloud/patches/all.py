@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from roles.local_cloud.cloud.patches import (
     alarm_attributes,
+    alarm_notifications,
     iam_service_linked_roles,
     load_balancer,
     log_subscriptions,
@@ -48,5 +49,6 @@ PATCHES: list[Patch] = [
     secret_values.apply,
     log_subscriptions.apply,
     sns_lambda.apply,
+    alarm_notifications.apply,
     rds_log_export.apply,
 ]
