@@ -138,6 +138,14 @@ def test_what_slack_does_not_take_is_kept(clone: Clone, slack: Slack) -> None:
     wait_until(lambda: kept(clone) == 1, "the message is kept")
     assert not slack.messages
 
+    # When Slack answers again, one command posts it.
+    assert "alarm-bot" in clone.make("redeliver", "CHECK=1").output
+    assert not slack.messages
+    assert "1 posted" in clone.make("redeliver").output
+    assert "to be kept" in shown(slack.wait_for())
+    assert kept(clone) == 0
+    assert clone.make("redeliver").recap()["changed"] == 0
+
 
 def test_the_webhook_is_nowhere(clone: Clone, slack: Slack) -> None:
     places = {f"output of run {number}": text for number, text in enumerate(clone.outputs)}
