@@ -23,7 +23,7 @@ endif
 
 PLAYBOOK = ansible-playbook -i inventory/$(ENV) $(if $(CHECK),--check) $(ARGS)
 
-.PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill up down logs run shell unlock venv check test docs bench
+.PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill up down logs run shell unlock redeliver venv check test docs bench
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 	echo "  ENV=$(ENV) (known: $(ENVIRONMENTS)) · CHECK=1 touches nothing · ARGS='-e name=value' reaches ansible-playbook"
@@ -70,6 +70,9 @@ drill: $(VENV_READY) ## Make a failure on purpose and see it answered (DRILL=bro
 
 unlock: $(VENV_READY) ## Break the deployment lock, whoever holds it
 	@$(PLAYBOOK) playbooks/unlock.yml
+
+redeliver: $(VENV_READY) ## Post to Slack what the bots could not post (CHECK=1: only show what is kept)
+	@$(PLAYBOOK) playbooks/redeliver.yml
 
 venv: $(VENV_READY) ## The project's Python environment
 $(VENV_READY): requirements.txt

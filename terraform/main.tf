@@ -119,6 +119,7 @@ module "rds" {
   allocated_storage_gb      = var.database_allocated_storage_gb
   max_allocated_storage_gb  = var.database_max_allocated_storage_gb
   max_connections           = var.database_max_connections
+  slow_query_milliseconds   = var.database_slow_query_milliseconds
   multi_az                  = var.database_multi_az
   backup_retention_days     = var.database_backup_retention_days
   deletion_protection       = var.deletion_protection
@@ -162,5 +163,28 @@ module "notifications" {
   source = "./modules/notifications"
 
   name                        = local.name
+  account_id                  = var.account_id
+  app_name                    = var.app_name
+  environment                 = var.environment
+  bots_package_path           = var.bots_package_path
+  notification_emails         = var.notification_emails
   secret_recovery_window_days = var.secret_recovery_window_days
+  log_retention_days          = var.log_retention_days
+}
+
+module "query_bot" {
+  source = "./modules/query_bot"
+
+  name                         = local.name
+  account_id                   = var.account_id
+  app_name                     = var.app_name
+  environment                  = var.environment
+  bots_package_path            = var.bots_package_path
+  log_group                    = { arn = module.rds.log_group_arn, name = module.rds.log_group_name }
+  slow_query_milliseconds      = var.database_slow_query_milliseconds
+  deduplication_window_seconds = var.query_bot_window_seconds
+  redact_literals              = var.query_bot_redact_literals
+  slack_webhook_secret_arn     = module.notifications.slack_webhook_secret_arn
+  undelivered_queue            = module.notifications.undelivered_queue
+  log_retention_days           = var.log_retention_days
 }

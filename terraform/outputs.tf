@@ -138,6 +138,16 @@ output "scalable_target" {
   value       = module.autoscaling.scalable_target
 }
 
+output "notification_topic_arns" {
+  description = "SNS topics by urgency: `urgent` and `warning`."
+  value       = module.notifications.topic_arns
+}
+
+output "undelivered_queue_url" {
+  description = "Queue of what a bot could not post to Slack."
+  value       = module.notifications.undelivered_queue.url
+}
+
 output "slack_webhook_secret_arn" {
   description = "Secret with the URL of Slack's incoming webhook; without a value nothing is sent."
   value       = module.notifications.slack_webhook_secret_arn

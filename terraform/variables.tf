@@ -364,6 +364,12 @@ variable "database_max_connections" {
   }
 }
 
+variable "database_slow_query_milliseconds" {
+  description = "Queries that take as long or longer are logged with their text, and told in Slack (requirement F3). One number: the parameter group and the query-bot derive from it."
+  type        = number
+  default     = 3000
+}
+
 variable "database_multi_az" {
   description = "Whether a standby in another zone takes over when the database fails."
   type        = bool
@@ -416,4 +422,33 @@ variable "rds_proxy_max_idle_connections_percent" {
   description = "Connections that the proxy keeps open while nobody uses them, in percent of `database_max_connections`."
   type        = number
   default     = 25
+}
+
+# --- notifications ----------------------------------------------------------------------------------
+
+variable "bots_package_path" {
+  description = "The zip of app/bots/ that the role bots_package makes, relative to this folder, so that plans of two machines agree."
+  type        = string
+  default     = "../.local/bots.zip"
+}
+
+variable "notification_emails" {
+  description = "Addresses that are told by e-mail, beside Slack, by urgency. Each must agree once, by the link that AWS sends."
+  type = object({
+    urgent  = optional(set(string), [])
+    warning = optional(set(string), [])
+  })
+  default = {}
+}
+
+variable "query_bot_window_seconds" {
+  description = "Seconds in which the same slow statement is told once, with a count."
+  type        = number
+  default     = 3600
+}
+
+variable "query_bot_redact_literals" {
+  description = "Whether literals of a slow statement, which may be a customer's data, are replaced before Slack reads it."
+  type        = bool
+  default     = true
 }

@@ -6,6 +6,8 @@ variables {
   app_name    = "settlement"
   environment = "test"
   account_id  = "123456789012"
+
+  bots_package_path = "provider.tf" # any file: only its hash is read
 }
 
 run "defaults" {
@@ -64,6 +66,14 @@ run "defaults" {
   assert {
     condition     = output.slack_webhook_secret_arn == "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:mock"
     error_message = "Where the notifications find Slack."
+  }
+
+  assert {
+    condition = (
+      output.notification_topic_arns == { urgent = "arn:aws:sns:ap-northeast-2:123456789012:mock", warning = "arn:aws:sns:ap-northeast-2:123456789012:mock" }
+      && output.undelivered_queue_url == "https://sqs.ap-northeast-2.amazonaws.com/123456789012/mock"
+    )
+    error_message = "Where alarms are published, and where what Slack did not take is kept."
   }
 }
 

@@ -10,6 +10,7 @@ import ipaddress
 import re
 import signal
 import sys
+from collections.abc import Mapping
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -36,7 +37,7 @@ class TimeIsUp(BaseException):
 def deliver(assignment: Assignment, message: Message, secretsmanager: Any) -> str:
     """Read the URL, post the message; what came of it, as a line without the URL. Raises `TimeIsUp` only."""
     try:
-        return post(read_webhook(secretsmanager, assignment.secret_arn), message, assignment)
+        return post(read_webhook(secretsmanager, assignment.secret_arn), {"text": message.text}, assignment)
     except NoWebhook as reason:
         return f"nothing sent: {reason}"
     except requests.RequestException as error:
@@ -76,8 +77,8 @@ def is_safe(url: str) -> bool:
         return False
 
 
-def post(url: str, message: Message, assignment: Assignment) -> str:
-    """POST the message, again when that may help.
+def post(url: str, payload: Mapping[str, Any], assignment: Assignment) -> str:
+    """POST what Slack takes, again when that may help; ``delivered (…)`` or ``not delivered: …``.
 
     Raises:
         requests.RequestException: no answer, at the last attempt.
@@ -94,9 +95,7 @@ def post(url: str, message: Message, assignment: Assignment) -> str:
         session.trust_env = not _is_loopback(url)
         for scheme in ("https://", "http://"):
             session.mount(scheme, HTTPAdapter(max_retries=retry))
-        answer = session.post(
-            url, json={"text": message.text}, timeout=assignment.timeout_seconds, allow_redirects=False
-        )
+        answer = session.post(url, json=payload, timeout=assignment.timeout_seconds, allow_redirects=False)
     retries = answer.raw.retries
     attempts = 1 + len(retries.history if retries else ())
     said = answer.text.strip()

@@ -26,12 +26,22 @@ variable "handler" {
 variable "package_path" {
   description = "The zip of app/bots/, relative to the root, so that plans of two machines agree."
   type        = string
+
+  validation {
+    condition     = fileexists(var.package_path)
+    error_message = "package_path must be the zip that the role bots_package makes; there is none at \"${var.package_path}\". Next: make plan, which makes it."
+  }
 }
 
 variable "environment" {
-  description = "Environment variables of the function. Nothing secret."
+  description = "Environment variables of the function, APP_NAME and ENVIRONMENT among them. Nothing secret."
   type        = map(string)
   default     = {}
+
+  validation {
+    condition     = alltrue([for value in values(var.environment) : !strcontains(value, "hooks.slack.com")])
+    error_message = "environment holds Slack's webhook: whoever reads the function's configuration could post. It belongs into the secret, see modules/notifications/README.md."
+  }
 }
 
 variable "permissions" {
@@ -60,16 +70,31 @@ variable "memory_mb" {
   description = "Memory of the function, MiB."
   type        = number
   default     = 256
+
+  validation {
+    condition     = var.memory_mb >= 128 && var.memory_mb <= 10240 && floor(var.memory_mb) == var.memory_mb
+    error_message = "memory_mb must be a whole number from 128 to 10240, for example 256."
+  }
 }
 
 variable "timeout_seconds" {
   description = "Seconds that one invocation may take."
   type        = number
   default     = 60
+
+  validation {
+    condition     = var.timeout_seconds >= 1 && var.timeout_seconds <= 900 && floor(var.timeout_seconds) == var.timeout_seconds
+    error_message = "timeout_seconds must be a whole number from 1 to 900, for example 60."
+  }
 }
 
 variable "log_retention_days" {
   description = "Days that the function's log is kept."
   type        = number
   default     = 30
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days must be a retention that CloudWatch Logs knows, for example 7, 30, 90 or 365."
+  }
 }

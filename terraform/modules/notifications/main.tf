@@ -1,21 +1,94 @@
-# Where the playbooks find Slack. The URL alone is the right to post, so it is a secret, and its value is the operator's:
-# it is in no variable, plan or state (README).
+locals {
+  urgencies = toset(["urgent", "warning"])
+
+  emails = merge([
+    for urgency in local.urgencies : { for address in var.notification_emails[urgency] : "${urgency} ${address}" => { urgency = urgency, address = address } }
+  ]...)
+}
+
+# Where the playbooks and the bots find Slack. The URL alone is the right to post, so it is a secret, and its value is
+# the operator's: it is in no variable, plan or state (README).
 resource "aws_secretsmanager_secret" "slack_webhook" {
+  #checkov:skip=CKV_AWS_149:AWS's own key encrypts it; a key of its own would add a way to lose the pages, and who may read is the roles' to say.
+  #checkov:skip=CKV2_AWS_57:Slack, not AWS, makes the value: nothing here could rotate it.
+
   name                    = "${var.name}/slack-webhook"
-  description             = "Slack's incoming webhook for the releases' notifications: the URL, put there by the operator."
+  description             = "Slack's incoming webhook for releases, alarms and bots: the URL, put there by the operator."
   recovery_window_in_days = var.secret_recovery_window_days
 }
 
 # Two urgencies: a person is woken by the one, and reads the other in the morning.
+# Not encrypted by KMS, on purpose: with AWS's own key the services cannot publish, silently (its policy cannot be
+# changed), and a key of one's own adds a policy and a bill by which pages get lost. A message is an alarm's name,
+# numbers and a link; it is not stored, and travels over TLS.
+# https://repost.aws/knowledge-center/cloudwatch-receive-sns-for-alarm-trigger
 resource "aws_sns_topic" "this" {
-  for_each = toset(["urgent", "warning"])
+  #checkov:skip=CKV_AWS_26:See above: KMS adds a way to lose pages and hides nothing secret.
+
+  for_each = local.urgencies
 
   name = "${var.name}-${each.key}"
 }
 
-# What a bot could not post is kept here.
+# Who may publish beside this account's own principals (IAM lets those): AWS's services, for this account only.
+resource "aws_sns_topic_policy" "this" {
+  for_each = local.urgencies
+
+  arn = aws_sns_topic.this[each.key].arn
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "ServicesOfThisAccount"
+        Effect    = "Allow"
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.this[each.key].arn
+        Principal = { Service = ["budgets.amazonaws.com", "cloudwatch.amazonaws.com", "costalerts.amazonaws.com"] }
+        Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
+      },
+      # EventBridge alone: AWS does not let a topic's policy ask it for a source. With a condition nothing would arrive.
+      # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
+      {
+        Sid       = "EventBridge"
+        Effect    = "Allow"
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.this[each.key].arn
+        Principal = { Service = "events.amazonaws.com" }
+      },
+    ]
+  })
+}
+
+# Beside Slack, so that one way of the two is left. AWS asks each address once; until it agrees nothing is sent to it.
+resource "aws_sns_topic_subscription" "email" {
+  for_each = local.emails
+
+  topic_arn = aws_sns_topic.this[each.value.urgency].arn
+  protocol  = "email"
+  endpoint  = each.value.address
+}
+
+# What a bot could not post, an event on which it failed, and what SNS could not hand to it are kept here.
 resource "aws_sqs_queue" "undelivered" {
   name                      = "${var.name}-undelivered"
   message_retention_seconds = 14 * 24 * 60 * 60
   sqs_managed_sse_enabled   = true
+}
+
+# SNS redrives to it; the bots and Lambda write with the bots' own roles.
+resource "aws_sqs_queue_policy" "undelivered" {
+  queue_url = aws_sqs_queue.undelivered.url
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "TopicsOfThisModule"
+      Effect    = "Allow"
+      Action    = "sqs:SendMessage"
+      Resource  = aws_sqs_queue.undelivered.arn
+      Principal = { Service = "sns.amazonaws.com" }
+      Condition = { ArnEquals = { "aws:SourceArn" = [for urgency in sort(local.urgencies) : aws_sns_topic.this[urgency].arn] } }
+    }]
+  })
 }

@@ -6,12 +6,21 @@ output "slack_webhook_secret_arn" {
 output "topic_arns" {
   description = "SNS topics by urgency: `urgent` and `warning`."
   value       = { for urgency, topic in aws_sns_topic.this : urgency => topic.arn }
+
+  # Budgets and anomaly subscriptions try the topic when they are made.
+  depends_on = [aws_sns_topic_policy.this]
 }
 
 output "undelivered_queue" {
-  description = "Queue of what a bot could not post."
+  description = "Queue of what could not be posted."
   value = {
-    arn = aws_sqs_queue.undelivered.arn
-    url = aws_sqs_queue.undelivered.url
+    arn  = aws_sqs_queue.undelivered.arn
+    name = aws_sqs_queue.undelivered.name
+    url  = aws_sqs_queue.undelivered.url
   }
+}
+
+output "alarm_bot_function_name" {
+  description = "Name of the alarm-bot's function."
+  value       = module.alarm_bot.function_name
 }

@@ -1,10 +1,49 @@
 variable "name" {
-  description = "First part of the names, `<app>-<environment>`."
+  description = "First part of the names, `<app>-<environment>`, or `<app>-account`."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]*[a-z0-9]$", var.name))
     error_message = "name must be lower-case letters, digits and hyphens, for example \"settlement-staging\"."
+  }
+}
+
+variable "account_id" {
+  description = "AWS account whose services may publish."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits, in quotes, for example \"123456789012\"; it is \"${var.account_id}\"."
+  }
+}
+
+variable "app_name" {
+  description = "Name of the application, as Slack reads it."
+  type        = string
+}
+
+variable "environment" {
+  description = "Name of the environment, as Slack reads it and as the playbooks take it; `account` for what exists once per account."
+  type        = string
+}
+
+variable "bots_package_path" {
+  description = "The zip of app/bots/, relative to the root."
+  type        = string
+}
+
+variable "notification_emails" {
+  description = "Addresses that are told by e-mail, beside Slack, by urgency. Each must agree once, by the link that AWS sends."
+  type = object({
+    urgent  = optional(set(string), [])
+    warning = optional(set(string), [])
+  })
+  default = {}
+
+  validation {
+    condition     = alltrue([for address in setunion(var.notification_emails.urgent, var.notification_emails.warning) : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", address))])
+    error_message = "notification_emails must be e-mail addresses by urgency, for example { urgent = [\"on-call@example.com\"], warning = [] }."
   }
 }
 
@@ -17,4 +56,10 @@ variable "secret_recovery_window_days" {
     condition     = var.secret_recovery_window_days == 0 || (var.secret_recovery_window_days >= 7 && var.secret_recovery_window_days <= 30)
     error_message = "secret_recovery_window_days must be 0, or from 7 to 30, for example 7."
   }
+}
+
+variable "log_retention_days" {
+  description = "Days that the alarm-bot's log is kept."
+  type        = number
+  default     = 30
 }

@@ -32,7 +32,7 @@ resource "aws_db_parameter_group" "this" {
   # Milliseconds; requirement F3. The query's text is in this line only as long as log_statement is none or ddl.
   parameter {
     name         = "log_min_duration_statement"
-    value        = "3000"
+    value        = tostring(var.slow_query_milliseconds)
     apply_method = "immediate"
   }
 

@@ -32,3 +32,8 @@ output "log_group_name" {
   description = "Log group of PostgreSQL's log."
   value       = aws_cloudwatch_log_group.postgresql.name
 }
+
+output "log_group_arn" {
+  description = "ARN of that log group."
+  value       = aws_cloudwatch_log_group.postgresql.arn
+}

@@ -82,6 +82,17 @@ variable "max_connections" {
   }
 }
 
+variable "slow_query_milliseconds" {
+  description = "Queries that take as long or longer are logged with their text (requirement F3)."
+  type        = number
+  default     = 3000
+
+  validation {
+    condition     = var.slow_query_milliseconds >= 1 && var.slow_query_milliseconds <= 2147483647 && floor(var.slow_query_milliseconds) == var.slow_query_milliseconds
+    error_message = "slow_query_milliseconds must be a whole number from 1 to 2147483647 (0 would log every query), for example 3000."
+  }
+}
+
 variable "multi_az" {
   description = "Whether a standby in another zone takes over when the instance fails."
   type        = bool

@@ -54,6 +54,10 @@ mock_resource "aws_iam_role" {
   defaults = { arn = "arn:aws:iam::123456789012:role/mock" }
 }
 
+mock_resource "aws_lambda_function" {
+  defaults = { arn = "arn:aws:lambda:ap-northeast-2:123456789012:function:mock" }
+}
+
 mock_resource "aws_lb" {
   defaults = {
     arn      = "arn:aws:elasticloadbalancing:ap-northeast-2:123456789012:loadbalancer/app/mock/0123456789abcdef"
@@ -72,4 +76,15 @@ mock_resource "aws_s3_bucket" {
 
 mock_resource "aws_secretsmanager_secret" {
   defaults = { arn = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:mock" }
+}
+
+mock_resource "aws_sns_topic" {
+  defaults = { arn = "arn:aws:sns:ap-northeast-2:123456789012:mock" }
+}
+
+mock_resource "aws_sqs_queue" {
+  defaults = {
+    arn = "arn:aws:sqs:ap-northeast-2:123456789012:mock"
+    url = "https://sqs.ap-northeast-2.amazonaws.com/123456789012/mock"
+  }
 }

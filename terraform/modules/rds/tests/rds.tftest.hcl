@@ -79,6 +79,7 @@ run "options" {
 
   variables {
     engine_version            = "18"
+    slow_query_milliseconds   = 500
     multi_az                  = true
     deletion_protection       = false
     final_snapshot_identifier = "settlement-test-final-20260131"
@@ -91,6 +92,7 @@ run "options" {
       && aws_db_instance.this.multi_az && !aws_db_instance.this.deletion_protection
       && aws_db_instance.this.final_snapshot_identifier == "settlement-test-final-20260131"
       && aws_db_instance.this.apply_immediately
+      && contains(aws_db_parameter_group.this.parameter[*].value, "500")
     )
     error_message = "Each option must reach the instance."
   }
@@ -119,6 +121,7 @@ run "values_of_a_wrong_form_are_refused" {
     instance_class            = "t4g.micro"
     allocated_storage_gb      = 10
     max_connections           = 5
+    slow_query_milliseconds   = 0
     backup_retention_days     = 0
     final_snapshot_identifier = "final--1"
     log_retention_days        = 31
@@ -131,6 +134,7 @@ run "values_of_a_wrong_form_are_refused" {
     var.instance_class,
     var.allocated_storage_gb,
     var.max_connections,
+    var.slow_query_milliseconds,
     var.backup_retention_days,
     var.final_snapshot_identifier,
     var.log_retention_days,

@@ -1,0 +1,61 @@
+"""What one service of AWS does to a resource of another: only what the resource's policy permits it.
+
+A function is invoked asynchronously, with retries.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from roles.local_cloud.cloud import emulator
+
+
+def invoke(function_arn: str, event: Any) -> None:
+    """Hand an event over and return. A failure is tried twice more; then the event goes to the dead-letter queue.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+
+    Raises:
+        LookupError: there is no such function.
+    """
+    lambda_ = emulator.service("lambda_svc")
+    function, configuration, name = lambda_._get_func_record_for_ref(function_arn)
+    if not function or not configuration:
+        raise LookupError(f"there is no function {name}")
+    lambda_.invoke_async_with_retry(lambda_._execution_record_for_config(function, configuration), event)
+
+
+def may_invoke(service: str, function_arn: str, source_arn: str) -> bool:
+    """Whether the function's policy lets `service` (``logs.amazonaws.com``) invoke it for `source_arn`.
+
+    The source's account is that of the request: the emulator has no other caller.
+    """
+    found = emulator.service("lambda_svc").function_policy_for_arn(function_arn)
+    return found is not None and _permits(found[0], service, "lambda:InvokeFunction", function_arn, source_arn)
+
+
+def may_publish(service: str, topic_arn: str, source_arn: str) -> bool:
+    """Whether the topic's policy lets `service` (``cloudwatch.amazonaws.com``) publish for `source_arn`."""
+    found = emulator.service("sns").topic_policy_for_arn(topic_arn)
+    return found is not None and _permits(found[0], service, "sns:Publish", topic_arn, source_arn)
+
+
+def _permits(policy: Any, service: str, action: str, resource_arn: str, source_arn: str) -> bool:
+    evaluator = emulator.core("iam_evaluator")
+    responses = emulator.core("responses")
+    account = responses.get_account_id()
+    context = evaluator.EvalContext(
+        principal_arn="*",
+        principal_type="Service",
+        principal_account="",
+        action=action,
+        resource_arn=resource_arn,
+        region=responses.get_region(),
+        service_context={
+            "aws:sourcearn": source_arn,
+            "aws:sourceaccount": account,
+            # A topic that was given no policy of its own asks for this one.
+            "aws:sourceowner": account,
+        },
+    )
+    return bool(evaluator.evaluate_resource_policy(policy, context, service=service).decision == "Allow")

@@ -1,0 +1,88 @@
+variable "name" {
+  description = "First part of the names, `<app>-<environment>`."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]*[a-z0-9]$", var.name))
+    error_message = "name must be lower-case letters, digits and hyphens, for example \"settlement-staging\"."
+  }
+}
+
+variable "account_id" {
+  description = "AWS account whose log group may call the bot."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits, in quotes, for example \"123456789012\"; it is \"${var.account_id}\"."
+  }
+}
+
+variable "app_name" {
+  description = "Name of the application, as Slack reads it."
+  type        = string
+}
+
+variable "environment" {
+  description = "Name of the environment, as Slack reads it."
+  type        = string
+}
+
+variable "bots_package_path" {
+  description = "The zip of app/bots/, relative to the root."
+  type        = string
+}
+
+variable "log_group" {
+  description = "Log group of PostgreSQL's log."
+  type = object({
+    arn  = string
+    name = string
+  })
+}
+
+variable "slow_query_milliseconds" {
+  description = "Queries that take as long or longer are told. The parameter group's log_min_duration_statement is the same number: what is below is not in the log."
+  type        = number
+
+  validation {
+    condition     = var.slow_query_milliseconds >= 1 && var.slow_query_milliseconds <= 2147483647 && floor(var.slow_query_milliseconds) == var.slow_query_milliseconds
+    error_message = "slow_query_milliseconds must be a whole number from 1 to 2147483647, for example 3000."
+  }
+}
+
+variable "deduplication_window_seconds" {
+  description = "Seconds in which the same statement is told once, with a count."
+  type        = number
+  default     = 3600
+
+  validation {
+    condition     = var.deduplication_window_seconds >= 1 && var.deduplication_window_seconds <= 604800 && floor(var.deduplication_window_seconds) == var.deduplication_window_seconds
+    error_message = "deduplication_window_seconds must be a whole number from 1 to 604800 (a week), for example 3600."
+  }
+}
+
+variable "redact_literals" {
+  description = "Whether literals of a statement, which may be a customer's data, are replaced before Slack reads it."
+  type        = bool
+  default     = true
+}
+
+variable "slack_webhook_secret_arn" {
+  description = "Secret with the URL of Slack's incoming webhook."
+  type        = string
+}
+
+variable "undelivered_queue" {
+  description = "SQS queue for what could not be delivered."
+  type = object({
+    arn = string
+    url = string
+  })
+}
+
+variable "log_retention_days" {
+  description = "Days that the bot's log is kept."
+  type        = number
+  default     = 30
+}

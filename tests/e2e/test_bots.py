@@ -1,0 +1,174 @@
+"""The bots really run: what happens in the local cloud ends as one message in Slack's stand-in, within Slack's limits.
+
+Only the infrastructure is needed; no image is built and nothing is released.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg2
+import pytest
+
+from tests.e2e.conftest import Clone
+from tests.slack import TOKEN, Slack, intrusions, shown
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+PREFIX = "settlement-local"
+BOTS = (f"{PREFIX}-query-bot", f"{PREFIX}-alarm-bot")
+
+
+@pytest.fixture(scope="module")
+def slack(clone: Clone) -> Iterator[Slack]:
+    """The infrastructure, with the stand-in's address where an operator puts the webhook, before anything is told."""
+    clone.make("infra")
+    with Slack() as slack:
+        clone.aws("secretsmanager").put_secret_value(SecretId=f"{PREFIX}/slack-webhook", SecretString=slack.url)
+        yield slack
+
+
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = 30) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.1)
+    return value
+
+
+def execute(clone: Clone, statement: str) -> None:
+    """As the master user, over verified TLS, on the PostgreSQL that the RDS instance names."""
+    instance = clone.aws("rds").describe_db_instances(DBInstanceIdentifier=PREFIX)["DBInstances"][0]
+    secret = clone.aws("secretsmanager").get_secret_value(SecretId=instance["MasterUserSecret"]["SecretArn"])
+    master = json.loads(secret["SecretString"])
+    connection = psycopg2.connect(
+        host=instance["Endpoint"]["Address"],
+        port=instance["Endpoint"]["Port"],
+        dbname=instance["DBName"],
+        user=master["username"],
+        password=master["password"],
+        sslmode="verify-full",
+        sslrootcert=str(clone.path / ".local/local/rds-ca.pem"),
+    )
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()
+
+
+def said_by(clone: Clone, function: str) -> str:
+    """The function's log."""
+    events = clone.aws("logs").filter_log_events(logGroupName=f"/aws/lambda/{function}")["events"]
+    return "\n".join(event["message"] for event in events)
+
+
+def kept(clone: Clone) -> int:
+    """How many messages are in the queue of what could not be delivered."""
+    sqs = clone.aws("sqs")
+    url = sqs.get_queue_url(QueueName=f"{PREFIX}-undelivered")["QueueUrl"]
+    names = ["ApproximateNumberOfMessages"]
+    return int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"][names[0]])
+
+
+def test_a_slow_query_is_told_once(clone: Clone, slack: Slack) -> None:
+    execute(clone, "SELECT pg_sleep(3),\n  'Kim 010-1234-5678' AS \"그 사람\"")
+    message = slack.wait_for(lambda message: "query" in message["text"])
+    text = shown(message)
+    assert "settlement-local: a query took 3" in text
+    assert "pg_sleep(" in text
+    assert "그 사람" in text
+    assert "010-1234-5678" not in text, "literals are redacted"
+    assert not intrusions(message)
+
+    # Another slow one within the window is counted, one that is quick is not even logged.
+    execute(clone, "SELECT 1")
+    execute(clone, "SELECT pg_sleep(3.1),\n  'Lee' AS \"그 사람\"")
+    wait_until(lambda: '"counted"' in said_by(clone, BOTS[0]), "the second one is counted")
+    assert len(slack.messages) == 1
+    assert kept(clone) == 0
+
+
+def test_an_alarm_is_told(clone: Clone, slack: Slack) -> None:
+    slack.forget()
+    cloudwatch = clone.aws("cloudwatch")
+    topics = clone.aws("sns").list_topics()["Topics"]
+    urgent = next(topic["TopicArn"] for topic in topics if topic["TopicArn"].endswith(f":{PREFIX}-urgent"))
+    cloudwatch.put_metric_alarm(
+        AlarmName=f"{PREFIX}-e2e",
+        AlarmDescription="Made by a test.\nRunbook: docs/runbooks/e2e.md\nNext: make status ENV=local",
+        Namespace="e2e",
+        MetricName="Nothing",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="ignore",
+        AlarmActions=[urgent],
+        OKActions=[urgent],
+    )
+    cloudwatch.set_alarm_state(AlarmName=f"{PREFIX}-e2e", StateValue="ALARM", StateReason="<!channel> forced")
+    message = slack.wait_for()
+    text = shown(message)
+    assert f"URGENT: {PREFIX}-e2e" in text
+    assert "docs/runbooks/e2e.md" in text
+    assert "make status ENV=local" in text
+    assert "Graph" in text
+    assert not intrusions(message)
+
+    cloudwatch.set_alarm_state(AlarmName=f"{PREFIX}-e2e", StateValue="OK", StateReason="over")
+    slack.wait_for(lambda message: "resolved" in message["text"])
+    assert len(slack.messages) == 2
+    assert kept(clone) == 0
+
+
+# A created resource (detection-bot, of the account) belongs here: it needs the same infrastructure and the same Slack.
+
+
+def test_what_slack_does_not_take_is_kept(clone: Clone, slack: Slack) -> None:
+    slack.forget()
+    slack.plan(*[503] * 4)
+    topics = clone.aws("sns").list_topics()["Topics"]
+    warning = next(topic["TopicArn"] for topic in topics if topic["TopicArn"].endswith(f":{PREFIX}-warning"))
+    clone.aws("sns").publish(TopicArn=warning, Subject="e2e", Message="to be kept")
+    wait_until(lambda: kept(clone) == 1, "the message is kept")
+    assert not slack.messages
+
+    # When Slack answers again, one command posts it.
+    assert "alarm-bot" in clone.make("redeliver", "CHECK=1").output
+    assert not slack.messages
+    assert "1 posted" in clone.make("redeliver").output
+    assert "to be kept" in shown(slack.wait_for())
+    assert kept(clone) == 0
+    assert clone.make("redeliver").recap()["changed"] == 0
+
+
+def test_the_webhook_is_nowhere(clone: Clone, slack: Slack) -> None:
+    places = {f"output of run {number}": text for number, text in enumerate(clone.outputs)}
+    functions = clone.aws("lambda")
+    for name in BOTS:
+        places[name] = json.dumps(functions.get_function(FunctionName=name), default=str)
+    s3 = clone.aws("s3")
+    bucket = next(item["Name"] for item in s3.list_buckets()["Buckets"] if "terraform" in item["Name"])
+    for item in s3.list_objects_v2(Bucket=bucket)["Contents"]:
+        places[item["Key"]] = s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read().decode(errors="replace")
+    logs = clone.aws("logs")
+    for group in logs.describe_log_groups()["logGroups"]:
+        events = logs.filter_log_events(logGroupName=group["logGroupName"])["events"]
+        places[group["logGroupName"]] = "\n".join(event["message"] for event in events)
+    for path in (clone.path / ".local").rglob("*"):
+        # The emulator's own memory is AWS's side of the fence: Secrets Manager lives there.
+        if path.is_file() and "cloud/state" not in str(path):
+            places[str(path)] = path.read_text(errors="replace")
+    assert f"/aws/lambda/{BOTS[0]}" in places
+    assert not [place for place, text in places.items() if TOKEN in text]
+
+
+def test_again_changes_nothing(clone: Clone) -> None:
+    run = clone.make("infra")
+    print(f"infrastructure without a change: {run.seconds():.0f} s")
+    assert run.recap()["changed"] == 0

@@ -1,0 +1,78 @@
+"""A Lambda function for tests: it puts each event that it gets into a queue, and fails when it is told to."""
+
+from __future__ import annotations
+
+import io
+import json
+import textwrap
+import zipfile
+from typing import Any
+
+from tests.local_cloud.conftest import RunningCloud, wait_for
+
+_CODE = textwrap.dedent(
+    """
+    import json, os, boto3
+
+    def handler(event, context):
+        boto3.client("sqs").send_message(QueueUrl=os.environ["QUEUE"], MessageBody=json.dumps(event))
+        if os.environ["FAILS"]:
+            raise RuntimeError("told to")
+    """
+)
+ROLE = "arn:aws:iam::000000000000:role/none"
+
+
+class Recorder:
+    """The function ``name``, what it was invoked with, and its dead-letter queue."""
+
+    def __init__(self, cloud: RunningCloud, name: str, *, fails: bool = False) -> None:
+        self._sqs = cloud.client("sqs")
+        self.name = name
+        self._queue = self._sqs.create_queue(QueueName=f"{name}-events")["QueueUrl"]
+        self._dead = self._sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
+        self.dead_letter_arn = self._sqs.get_queue_attributes(QueueUrl=self._dead, AttributeNames=["QueueArn"])[
+            "Attributes"
+        ]["QueueArn"]
+        package = io.BytesIO()
+        with zipfile.ZipFile(package, "w") as archive:
+            archive.writestr("recorder.py", _CODE)
+        self._lambda = cloud.client("lambda")
+        self.arn = self._lambda.create_function(
+            FunctionName=name,
+            Runtime="python3.13",
+            Architectures=["arm64"],
+            Handler="recorder.handler",
+            Role=ROLE,
+            Timeout=30,
+            Code={"ZipFile": package.getvalue()},
+            Environment={"Variables": {"QUEUE": self._queue, "FAILS": "yes" if fails else ""}},
+            DeadLetterConfig={"TargetArn": self.dead_letter_arn},
+        )["FunctionArn"]
+        wait_for(
+            lambda: self._lambda.get_function_configuration(FunctionName=name)["State"] == "Active",
+            what=f"{name} is active",
+        )
+
+    def permit(self, service: str, source_arn: str) -> None:
+        self._lambda.add_permission(
+            FunctionName=self.name,
+            StatementId=f"{service}-{source_arn[-8:].strip(':*')}",
+            Action="lambda:InvokeFunction",
+            Principal=f"{service}.amazonaws.com",
+            SourceArn=source_arn,
+            SourceAccount="000000000000",
+        )
+
+    def events(self) -> list[Any]:
+        """The events that it was invoked with and that were not read yet."""
+        return self._read(self._queue)
+
+    def dead_letters(self) -> list[Any]:
+        return self._read(self._dead)
+
+    def _read(self, queue: str) -> list[Any]:
+        found = self._sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+        for message in found:
+            self._sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        return [json.loads(message["Body"]) for message in found]

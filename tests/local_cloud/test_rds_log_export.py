@@ -1,0 +1,78 @@
+"""roles/local_cloud/cloud/patches/rds_log_export.py, with a real PostgreSQL."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from tests.local_cloud import databases
+from tests.local_cloud.conftest import RunningCloud, wait_for
+
+pytestmark = pytest.mark.local_cloud
+
+GROUP = "/aws/rds/instance/exported/postgresql"
+PREFIX = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC:[\d.]+\(\d+\):settlement_master@settlement:\[\d+\]:"
+
+
+@pytest.fixture(scope="module")
+def cloud(start_cloud: Callable[..., RunningCloud], tmp_path_factory: pytest.TempPathFactory) -> RunningCloud:
+    databases.ensure_images(tmp_path_factory.mktemp("images"))
+    return start_cloud(database={"persist": True})
+
+
+def messages(cloud: RunningCloud, part: str) -> list[str]:
+    logs = cloud.client("logs")
+    try:
+        events = logs.get_log_events(logGroupName=GROUP, logStreamName="exported.0", startFromHead=True)["events"]
+    except logs.exceptions.ResourceNotFoundException:
+        return []
+    return [event["message"] for event in events if part in event["message"]]
+
+
+def test_the_log_is_in_cloudwatch_logs(cloud: RunningCloud) -> None:
+    rds = cloud.client("rds")
+    rds.create_db_parameter_group(DBParameterGroupName="slow", DBParameterGroupFamily="postgres17", Description="test")
+    rds.modify_db_parameter_group(
+        DBParameterGroupName="slow",
+        Parameters=[
+            {"ParameterName": "log_min_duration_statement", "ParameterValue": "100", "ApplyMethod": "immediate"}
+        ],
+    )
+    instance = databases.create(
+        cloud, "exported", DBParameterGroupName="slow", EnableCloudwatchLogsExports=["postgresql"]
+    )
+
+    # Whole and once: lines, characters of three bytes, and more than Docker puts into one record.
+    long = "x" * 40_000
+    statement = f"SELECT pg_sleep(0.2),\n  '그리고'::text, -- first\n  '{long}'"
+    with databases.connect(cloud, instance) as cursor:
+        cursor.execute(statement)
+        cursor.execute("SELECT 'quick'")
+    (found,) = wait_for(lambda: messages(cloud, "first"), seconds=10)
+    seen = re.fullmatch(PREFIX + r"LOG:  duration: 2\d\d\.\d{3} ms  statement: (.*)", found, re.DOTALL)
+    assert seen
+    assert seen[1].replace("\n\t", "\n") == statement
+    assert not messages(cloud, "quick")
+
+    # It goes on after a reboot, and nothing comes a second time.
+    rds.reboot_db_instance(DBInstanceIdentifier="exported")
+    instance = databases.wait_until_available(cloud, "exported")
+    with databases.connect(cloud, instance) as cursor:
+        cursor.execute("SELECT pg_sleep(0.2), 'second'")
+    wait_for(lambda: messages(cloud, "'second'"), seconds=10)
+    assert len(messages(cloud, "first")) == 1
+
+    # Turned off it ends; and the end of an instance leaves no log group behind.
+    rds.modify_db_instance(
+        DBInstanceIdentifier="exported", CloudwatchLogsExportConfiguration={"DisableLogTypes": ["postgresql"]}
+    )
+    rds.modify_db_instance(
+        DBInstanceIdentifier="exported", CloudwatchLogsExportConfiguration={"EnableLogTypes": ["postgresql"]}
+    )
+    logs = cloud.client("logs")
+    databases.delete(cloud, "exported")
+    logs.delete_log_group(logGroupName=GROUP)
+    wait_for(lambda: not cloud.containers("db_id=exported"), what="the container is gone")
+    assert not logs.describe_log_groups(logGroupNamePrefix=GROUP)["logGroups"]

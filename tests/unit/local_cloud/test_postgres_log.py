@@ -1,0 +1,54 @@
+from roles.local_cloud.cloud.postgres_log import MAX_EVENT_BYTES, Assembler, Event
+
+PREFIX = "2026-01-31 14:00:00 UTC:10.0.1.7(51234):app@settlement:[42]:"
+
+
+def frame(text: str, fraction: int = 0, *, end: str = "\n") -> bytes:
+    return f"2026-01-31T14:00:00.{fraction:09d}Z {text}{end}".encode()
+
+
+def test_one_message_of_many_lines_is_one_event() -> None:
+    assembler = Assembler()
+    assembler.feed(frame(f"{PREFIX}LOG:  duration: 3000.000 ms  statement: SELECT '그',", 123_456_789))
+    assembler.feed(frame("\t  1::int", 123_500_000))
+    assembler.feed(frame(f"{PREFIX}ERROR:  canceled", 124_000_000))
+    assert assembler.waiting()
+    assert assembler.take() == [
+        Event(1769868000123, f"{PREFIX}LOG:  duration: 3000.000 ms  statement: SELECT '그',\n\t  1::int"),
+        Event(1769868000124, f"{PREFIX}ERROR:  canceled"),
+    ]
+    assert not assembler.waiting()
+
+
+def test_a_line_in_parts_is_put_together() -> None:
+    half, rest = PREFIX.encode() + "가".encode()[:1], "가".encode()[1:]
+    assembler = Assembler()
+    assembler.feed(b"2026-01-31T14:00:00.000000001Z " + half)
+    assembler.feed(b"2026-01-31T14:00:00.000000001Z " + rest + b"\n")
+    assert [event.message for event in assembler.take()] == [f"{PREFIX}가"]
+
+
+def test_what_the_image_says_is_no_event() -> None:
+    assembler = Assembler()
+    for line in ("fixing permissions", "\tof its own", "PostgreSQL init process complete"):
+        assembler.feed(frame(line))
+    assert not assembler.waiting()
+
+
+def test_read_again_nothing_comes_twice() -> None:
+    frames = [frame(f"{PREFIX}LOG:  {number}", number) for number in range(1, 4)]
+    first = Assembler()
+    for each in frames[:2]:
+        first.feed(each)
+    assert len(first.take()) == 2
+    second = Assembler(first.seen_until)
+    for each in frames:
+        second.feed(each)
+    assert [event.message for event in second.take()] == [f"{PREFIX}LOG:  3"]
+
+
+def test_an_event_is_cut_at_the_limit_between_characters() -> None:
+    assembler = Assembler()
+    assembler.feed(frame(PREFIX + "가" * MAX_EVENT_BYTES))
+    (event,) = assembler.take()
+    assert MAX_EVENT_BYTES - 3 < len(event.message.encode()) <= MAX_EVENT_BYTES
