@@ -7,10 +7,13 @@ What moto does: no ``ListTagsForResource``, on which the Terraform provider retr
 for minutes; and it looks for the service in its own, empty ECS. Both are patched.
 It only stores: nothing here moves a service's number of tasks. What it stores outlives
 a restart, as the emulator's own state does: written at the end, and made anew.
+
+The same server answers for Cost Explorer, see ``cost_explorer.py``.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -20,6 +23,7 @@ from typing import Any
 
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from roles.local_cloud.cloud import cost_explorer
 from roles.local_cloud.cloud.config import CloudConfig
 
 logger = logging.getLogger(__name__)
@@ -59,12 +63,14 @@ class AutoscalingServer:
     def __init__(self, config: CloudConfig) -> None:
         self._config = config
         self._server: BaseWSGIServer | None = None
+        self._anomalies = cost_explorer.AnomalyDetection()
 
     def start(self) -> None:
         """Import moto (about a second), patch it and answer requests from here on."""
         # moto takes the account from the environment when it is imported.
         os.environ["MOTO_ACCOUNT_ID"] = self._config.account_id
         _patch_moto()
+        cost_explorer.patch_moto(self._anomalies)
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
         application = DomainDispatcherApplication(create_backend_app)
@@ -78,7 +84,7 @@ class AutoscalingServer:
         threading.Thread(target=self._server.serve_forever, name="autoscaling-api", daemon=True).start()
         if self._config.persist_state:
             self._restore()
-        logger.info("Application Auto Scaling answers on port %d", self._config.autoscaling_port)
+        logger.info("Application Auto Scaling and Cost Explorer answer on port %d", self._config.autoscaling_port)
 
     def stop(self) -> None:
         if self._server is not None:
@@ -117,9 +123,10 @@ class AutoscalingServer:
                     if key == "ScalableTargets":
                         kept["Tags"] = client.list_tags_for_resource(ResourceARN=item["ScalableTargetARN"])["Tags"]
                     state[key].append(kept)
+        document = {**state, "AnomalyDetection": dataclasses.asdict(self._anomalies)}
         self._state_file.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._state_file.with_suffix(".new")
-        temporary.write_text(json.dumps(state, default=str), encoding="utf-8")
+        temporary.write_text(json.dumps(document, default=str), encoding="utf-8")
         temporary.replace(self._state_file)
 
     def _restore(self) -> None:
@@ -134,6 +141,8 @@ class AutoscalingServer:
         for key, (_describe, register, _fields) in _STORED.items():
             for item in state[key]:
                 getattr(client, register)(**item)
+        for field, stored in state["AnomalyDetection"].items():
+            getattr(self._anomalies, field).update(stored)
 
 
 def _patch_moto() -> None:

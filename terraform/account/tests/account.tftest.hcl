@@ -10,7 +10,7 @@ variables {
 run "defaults" {
   assert {
     condition = output.ecr_repository_name == "settlement" && toset(keys(aws_iam_service_linked_role.this)) == toset([
-      "ecs.amazonaws.com", "ecs.application-autoscaling.amazonaws.com", "elasticloadbalancing.amazonaws.com", "rds.amazonaws.com",
+      "config.amazonaws.com", "ecs.amazonaws.com", "ecs.application-autoscaling.amazonaws.com", "elasticloadbalancing.amazonaws.com", "rds.amazonaws.com",
     ])
     error_message = "The account has one repository, named as the application, and the service-linked roles of what the environments use."
   }
