@@ -12,7 +12,13 @@ module "notifications" {
   source = "../modules/notifications"
 
   name                        = local.name
+  account_id                  = var.account_id
+  app_name                    = var.app_name
+  environment                 = "account"
+  bots_package_path           = var.bots_package_path
+  notification_emails         = var.notification_emails
   secret_recovery_window_days = var.secret_recovery_window_days
+  log_retention_days          = var.log_retention_days
 }
 
 module "detection" {

@@ -65,8 +65,17 @@ variable "log_retention_days" {
   default     = 30
 }
 
+variable "notification_emails" {
+  description = "Addresses that are told by e-mail, beside Slack, of what concerns the account. Each must agree once, by the link that AWS sends."
+  type = object({
+    urgent  = optional(set(string), [])
+    warning = optional(set(string), [])
+  })
+  default = {}
+}
+
 variable "bots_package_path" {
-  description = "The zip of app/bots/, relative to this folder."
+  description = "The zip of app/bots/ that the role bots_package makes, relative to this folder, so that plans of two machines agree."
   type        = string
   default     = "../../.local/bots.zip"
 }
