@@ -51,7 +51,7 @@ resource "aws_dynamodb_table" "told" {
   }
 }
 
-# Updates and deletions are not even delivered. An item too large for an event comes as a summary, under another name.
+# Updates and deletions are not even delivered.
 resource "aws_cloudwatch_event_rule" "created" {
   name        = "${var.name}-resource-created"
   description = "A resource of a chosen type was created, as AWS Config recorded it."
@@ -60,15 +60,9 @@ resource "aws_cloudwatch_event_rule" "created" {
     source      = ["aws.config"]
     detail-type = ["Config Configuration Item Change"]
     detail = {
-      "$or" = [
-        {
-          configurationItem     = { resourceType = var.resource_types }
-          configurationItemDiff = { changeType = ["CREATE"] }
-        },
-        {
-          configurationItemSummary = { changeType = ["CREATE"], resourceType = var.resource_types }
-        },
-      ]
+      messageType           = ["ConfigurationItemChangeNotification"]
+      configurationItem     = { resourceType = var.resource_types }
+      configurationItemDiff = { changeType = ["CREATE"] }
     }
   })
 }

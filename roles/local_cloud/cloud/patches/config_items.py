@@ -108,8 +108,9 @@ def event_detail(resource: Resource, change: str, now: dt.datetime, **of_the_res
     """The event's ``detail``: the item and how it differs from the one before."""
     at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     item = {
-        "version": "1.3",
-        "accountId": resource.account,
+        "configurationItemVersion": "1.3",
+        "configurationStateId": int(now.timestamp() * 1000),
+        "awsAccountId": resource.account,
         "configurationItemCaptureTime": at,
         "configurationItemStatus": "ResourceDiscovered" if change == "CREATE" else "OK",
         "resourceType": resource.type,
