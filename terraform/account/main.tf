@@ -1,5 +1,6 @@
 # What exists once per account and region, whatever the number of environments: one image repository, so that
-# production runs the very digest that staging ran, and the roles that AWS's services take.
+# production runs the very digest that staging ran; the roles that AWS's services take; what watches the account as a
+# whole, its new resources and its costs (detection.tf).
 
 module "ecr" {
   source = "../modules/ecr"
@@ -13,6 +14,7 @@ module "ecr" {
 # yet. So they are made before. One that the account has (it may be in use by others) is adopted as it is.
 locals {
   service_linked_roles = toset([
+    "config.amazonaws.com",
     "ecs.amazonaws.com",
     "ecs.application-autoscaling.amazonaws.com",
     "elasticloadbalancing.amazonaws.com",

@@ -12,3 +12,13 @@ output "ecr_repository_arn" {
   description = "ARN of the image repository."
   value       = module.ecr.repository_arn
 }
+
+output "slack_webhook_secret_arn" {
+  description = "Secret with the URL of Slack's incoming webhook for what concerns the account; without a value nothing is sent."
+  value       = module.notifications.slack_webhook_secret_arn
+}
+
+output "config_recorder_name" {
+  description = "The AWS Config recorder whose items detection-bot is told of; null without detection."
+  value       = one(module.detection[*].recorder_name)
+}

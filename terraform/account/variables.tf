@@ -52,3 +52,108 @@ variable "ecr_force_delete" {
   type        = bool
   default     = false
 }
+
+variable "secret_recovery_window_days" {
+  description = "Days in which a deleted secret can be restored; 0 deletes it at once."
+  type        = number
+  default     = 7
+}
+
+variable "log_retention_days" {
+  description = "Days that the bots' logs are kept."
+  type        = number
+  default     = 30
+}
+
+variable "notification_emails" {
+  description = "Addresses that are told by e-mail, beside Slack, of what concerns the account. Each must agree once, by the link that AWS sends."
+  type = object({
+    urgent  = optional(set(string), [])
+    warning = optional(set(string), [])
+  })
+  default = {}
+}
+
+variable "bots_package_path" {
+  description = "The zip of app/bots/ that the role bots_package makes, relative to this folder, so that plans of two machines agree."
+  type        = string
+  default     = "../../.local/bots.zip"
+}
+
+variable "detection_enabled" {
+  description = "Whether AWS Config records new resources and Slack is told of them (requirement H4)."
+  type        = bool
+  default     = true
+}
+
+variable "detection_resource_types" {
+  description = "Types whose creation is told, as AWS Config names them. Each item that is recorded costs 0.003 USD."
+  type        = list(string)
+  default = [
+    "AWS::EC2::Instance",
+    "AWS::EC2::NatGateway",
+    "AWS::EC2::SecurityGroup",
+    "AWS::EC2::VPC",
+    "AWS::ECS::Cluster",
+    "AWS::ElasticLoadBalancingV2::LoadBalancer",
+    "AWS::Lambda::Function",
+    "AWS::RDS::DBInstance",
+    "AWS::S3::Bucket",
+  ]
+}
+
+variable "detection_required_tags" {
+  description = "Keys of the tags that a new resource should have; those that it lacks are told."
+  type        = list(string)
+  default     = ["Application", "ManagedBy"]
+}
+
+variable "config_delivery_bucket" {
+  description = "Bucket into which AWS Config delivers. Null: there is none, and detection must be off or use another's recorder."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.config_delivery_bucket != null || !var.detection_enabled || (var.existing_config_recorder != null && var.existing_config_recorder != "${var.app_name}-account")
+    error_message = "config_delivery_bucket must name a bucket while detection_enabled is true and the account has no other recorder, for example \"settlement-config-123456789012-ap-northeast-2\"."
+  }
+}
+
+variable "existing_config_recorder" {
+  description = "Name of the AWS Config recorder that the account and region have, as bootstrap finds it. Null: none."
+  type        = string
+  default     = null
+}
+
+variable "existing_config_delivery_channel" {
+  description = "Name of the AWS Config delivery channel that the account and region have, as bootstrap finds it. Null: none."
+  type        = string
+  default     = null
+}
+
+variable "budget_monthly_usd" {
+  description = "What the account may cost in a month, USD; Slack is told at 130 %, spent or forecast (requirement H5). Null: no budget."
+  type        = number
+  default     = null
+}
+
+variable "cost_anomaly_enabled" {
+  description = "Whether Slack is told of unusual costs of a service."
+  type        = bool
+  default     = true
+}
+
+variable "cost_anomaly_minimum_usd" {
+  description = "Impact of an anomaly from which Slack is told, USD."
+  type        = number
+  default     = 20
+}
+
+variable "existing_anomaly_monitor" {
+  description = "The cost anomaly monitor of services that the account has, as bootstrap finds it. Null: none."
+  type = object({
+    arn  = string
+    name = string
+  })
+  default = null
+}

@@ -105,7 +105,7 @@ class Clone:
         return self.git("log", "-1", "--abbrev=12", "--format=%h", "--", "app/api")
 
     def aws(self, service: str) -> Any:
-        port = AUTOSCALING_PORT if service == "application-autoscaling" else API_PORT
+        port = AUTOSCALING_PORT if service in {"application-autoscaling", "ce"} else API_PORT
         return boto3.client(
             service,
             endpoint_url=f"http://127.0.0.1:{port}",

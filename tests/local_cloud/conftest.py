@@ -69,7 +69,7 @@ class RunningCloud:
         from botocore.config import Config
 
         port = self.config.api_port
-        if service == "application-autoscaling":
+        if service in {"application-autoscaling", "ce"}:
             port = self.config.autoscaling_port
         return boto3.client(
             service,

@@ -50,6 +50,9 @@ def test_services_and_scaling_outlive_a_restart_and_a_kill_leaves_nothing_behind
         Schedule=f"at({an_hour_ago:%Y-%m-%dT%H:%M:%S})",
         ScalableTargetAction={"MinCapacity": 1, "MaxCapacity": 4},
     )
+    costs = cloud.client("ce")
+    monitor = {"MonitorName": "kept", "MonitorType": "DIMENSIONAL", "MonitorDimension": "SERVICE"}
+    costs.create_anomaly_monitor(AnomalyMonitor=monitor)
 
     def volumes() -> list[Any]:
         label = f"settlement.local={cloud.config.instance}"
@@ -74,6 +77,7 @@ def test_services_and_scaling_outlive_a_restart_and_a_kill_leaves_nothing_behind
         assert autoscaling.list_tags_for_resource(ResourceARN=found["ScalableTargetARN"])["Tags"] == {"Name": "kept"}
         (policy,) = autoscaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]
         assert policy["TargetTrackingScalingPolicyConfiguration"] == tracking
+        assert [found["MonitorName"] for found in costs.get_anomaly_monitors()["AnomalyMonitors"]] == ["kept"]
 
     assert limits() == (1, 3)
     assert cloud.command("--stop").returncode == 0

@@ -5,7 +5,7 @@ MiniStack without an engine marks tasks RUNNING when they are asked for. Here
 - a one-off task is its command, run on this machine in `image/`: its output is its log, its exit code its own,
 - a task of the service whose environment has ``BROKEN`` stops with exit code 3, so that the circuit breaker sees it,
 - ``/version`` and ``/readyz`` answer as the definition that PRIMARY runs would, for the verification,
-- Application Auto Scaling is moto's.
+- Application Auto Scaling and Cost Explorer are moto's.
 
 Usage: ``emulator.py <port of the API> <port of Application Auto Scaling, or 0> <port of the application>``
 """
@@ -116,6 +116,9 @@ def serve_autoscaling(port: int) -> None:
     from moto.applicationautoscaling.models import ApplicationAutoscalingBackend
     from moto.server import ThreadedMotoServer
 
+    from roles.local_cloud.cloud import cost_explorer
+
+    cost_explorer.patch_moto(cost_explorer.AnomalyDetection())
     ApplicationAutoscalingBackend._ecs_service_exists_for_target = lambda *_: True  # type: ignore[method-assign]
     ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False).start()
 

@@ -8,10 +8,13 @@ for minutes; and it looks for the service in its own, empty ECS. Both are patche
 It only stores: what AWS does by itself with limits and scheduled actions is `scheduled_scaling`. Nothing here
 follows the CPU. What it stores outlives a restart, as the emulator's own state does: written at the end, and made
 anew; scheduled actions that were missed in between are made up for.
+
+The same server answers for Cost Explorer, see ``cost_explorer.py``.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -23,6 +26,7 @@ from typing import Any
 
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from roles.local_cloud.cloud import cost_explorer
 from roles.local_cloud.cloud.config import CloudConfig
 from roles.local_cloud.cloud.scheduled_scaling import ScheduledActions, keep_within
 
@@ -64,6 +68,7 @@ class AutoscalingServer:
         self._config = config
         self._server: BaseWSGIServer | None = None
         self._actions: ScheduledActions | None = None
+        self._anomalies = cost_explorer.AnomalyDetection()
 
     def start(self) -> None:
         """Import moto (about a second), patch it and answer requests from here on."""
@@ -71,6 +76,7 @@ class AutoscalingServer:
         os.environ["MOTO_ACCOUNT_ID"] = self._config.account_id
         ecs = self._client("ecs", self._config.api_port)
         _patch_moto(lambda resource_id, *limits: keep_within(ecs, resource_id, *limits))
+        cost_explorer.patch_moto(self._anomalies)
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
         application = DomainDispatcherApplication(create_backend_app)
@@ -86,7 +92,7 @@ class AutoscalingServer:
         if self._config.persist_state:
             self._restore(self._actions)
         self._actions.start()
-        logger.info("Application Auto Scaling answers on port %d", self._config.autoscaling_port)
+        logger.info("Application Auto Scaling and Cost Explorer answer on port %d", self._config.autoscaling_port)
 
     def stop(self) -> None:
         if self._server is not None and self._actions is not None:
@@ -129,9 +135,10 @@ class AutoscalingServer:
                     if key == "ScalableTargets":
                         kept["Tags"] = client.list_tags_for_resource(ResourceARN=item["ScalableTargetARN"])["Tags"]
                     state[key].append(kept)
+        document = {**state, "AnomalyDetection": dataclasses.asdict(self._anomalies)}
         self._state_file.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._state_file.with_suffix(".new")
-        temporary.write_text(json.dumps(state, default=str), encoding="utf-8")
+        temporary.write_text(json.dumps(document, default=str), encoding="utf-8")
         temporary.replace(self._state_file)
 
     def _restore(self, actions: ScheduledActions) -> None:
@@ -148,6 +155,8 @@ class AutoscalingServer:
                 getattr(client, register)(**item)
         if "ActionsRunUpTo" in state:
             actions.looked = datetime.fromisoformat(state["ActionsRunUpTo"])
+        for field, stored in state["AnomalyDetection"].items():
+            getattr(self._anomalies, field).update(stored)
 
 
 def _patch_moto(limits_set: Callable[[str, int, int], None]) -> None:

@@ -53,7 +53,7 @@ class CloudConfig:
     api_port: int = 4566
     """Port of the emulator's API, bound on the loopback and the gateway address."""
     autoscaling_port: int = 4567
-    """Port of the API of Application Auto Scaling, bound on the loopback address."""
+    """Port of the APIs of Application Auto Scaling and Cost Explorer, bound on the loopback address."""
     load_balancer_port: int = 8080
     """Port of the load balancer, published on the loopback address."""
     load_balancer_image: str | None = "settlement-local/haproxy:latest"

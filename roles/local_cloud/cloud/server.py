@@ -44,7 +44,9 @@ def check_addresses(config: CloudConfig) -> None:
     """
     ports.check_free(config.loopback_address, config.api_port, "the emulator's API")
     ports.check_free(config.gateway_address, config.api_port, f"the gateway of network {config.network_name}")
-    ports.check_free(config.loopback_address, config.autoscaling_port, "the API of Application Auto Scaling")
+    ports.check_free(
+        config.loopback_address, config.autoscaling_port, "the API of Application Auto Scaling and Cost Explorer"
+    )
     load_balancer.remove_leftover(config)
     ports.check_free(config.loopback_address, config.load_balancer_port, "the load balancer")
 

@@ -1,4 +1,4 @@
-"""Make what has to exist before Terraform can run: the state bucket. See DOCUMENTATION."""
+"""Make a bucket that has to exist before Terraform runs. See DOCUMENTATION."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from roles.state_backend.python import bucket
 
 DOCUMENTATION = r"""
 module: state_backend
-short_description: Make the bucket of state, ledger and locks
+short_description: Make the bucket of state, ledger and locks, or one into which an AWS service delivers
 description:
   - Creates what is missing and corrects what differs. Adopts a bucket of the same account. Deletes nothing, ever.
   - C(amazon.aws.s3_bucket) has no lifecycle rules and no check of the owner, so the calls are made here.
@@ -26,7 +26,8 @@ options:
   kms_key: {type: str, default: "", description: "ARN of a KMS key; empty for S3's own."}
   noncurrent_days: {type: int, required: true, description: "Days that an old version stays at least."}
   noncurrent_versions: {type: int, required: true, description: "Old versions that stay for ever."}
-  locks_prefix: {type: str, required: true, description: "Prefix of lock objects, whose old versions go the next day."}
+  locks_prefix: {type: str, default: "", description: "Prefix of lock objects, whose old versions go the next day."}
+  writer: {type: str, default: "", description: "The AWS service that may deliver into it."}
   tags: {type: dict, default: {}, description: "Tags of the bucket; others stay."}
 """
 

@@ -1,7 +1,8 @@
-"""The bucket of Terraform's state, the ledger and the locks: what it has to be, compared with what it is.
+"""A bucket that has to exist before Terraform runs: what it has to be, compared with what it is.
 
-Nothing in it may be lost, read without TLS or by the public: versioned, encrypted, closed. Only what differs is
-written, and what others have set beside it (policy statements, lifecycle rules, tags) stays.
+Of the state, the ledger and the locks, and of what AWS Config delivers. Nothing in it may be lost, read without TLS or
+by the public: versioned, encrypted, closed. Only what differs is written, and what others have set beside it (policy
+statements, lifecycle rules, tags) stays.
 """
 
 from __future__ import annotations
@@ -16,15 +17,23 @@ from botocore.exceptions import BotoCoreError, ClientError
 from roles.preflight.python.problem import ProblemError
 
 _TLS_STATEMENT = "DenyPlainHttp"
+_LOOK_STATEMENT = "ServiceLooks"
+_WRITE_STATEMENT = "ServiceWrites"
 _KEEP_RULE = "keep-noncurrent-versions"
+_INFREQUENT_RULE = "infrequent-access"
 _LOCKS_RULE = "forget-old-locks"
 _LOCKS_DAYS = 1
+_INFREQUENT_DAYS = 30  # requirement H4; S3 leaves objects below 128 KiB where they are
 _MULTIPART_DAYS = 7
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """What is wanted. `kms_key` is empty for S3's own key; `locks_prefix` is where short-lived locks are written."""
+    """What is wanted.
+
+    `kms_key` is empty for S3's own key; `locks_prefix` is where short-lived locks are written, empty where none are;
+    `writer` is the AWS service that may write into it, or empty.
+    """
 
     name: str
     region: str
@@ -34,6 +43,7 @@ class Bucket:
     noncurrent_versions: int
     locks_prefix: str
     tags: Mapping[str, str]
+    writer: str = ""
 
 
 @dataclass(frozen=True)
@@ -163,9 +173,9 @@ def _settings(s3: Any, bucket: Bucket) -> list[_Setting]:
             ),
         ),
         _Setting(
-            "TLS-only policy",
+            "policy",
             lambda: json.loads(_read(s3.get_bucket_policy, here, "Policy", "NoSuchBucketPolicy") or "null"),
-            lambda present: _policy(present, bucket.name),
+            lambda present: _policy(present, bucket),
             lambda wanted: s3.put_bucket_policy(**here, Policy=json.dumps(wanted)),
         ),
         _Setting(
@@ -212,21 +222,45 @@ def _encryption(kms_key: str) -> dict[str, str]:
     return {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": kms_key} if kms_key else {"SSEAlgorithm": "AES256"}
 
 
-def _policy(present: dict[str, Any] | None, name: str) -> dict[str, Any]:
+def _policy(present: dict[str, Any] | None, bucket: Bucket) -> dict[str, Any]:
     """Refuses every request without TLS, as AWS recommends; other statements stay as they are."""
-    ours = {
-        "Sid": _TLS_STATEMENT,
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": "s3:*",
-        "Resource": [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"],
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }
+    arn = f"arn:aws:s3:::{bucket.name}"
+    ours: list[dict[str, Any]] = [
+        {
+            "Sid": _TLS_STATEMENT,
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [arn, f"{arn}/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    ]
+    if bucket.writer:
+        # https://docs.aws.amazon.com/config/latest/developerguide/s3-bucket-policy.html
+        account = {"aws:SourceAccount": bucket.account_id}
+        service = {"Effect": "Allow", "Principal": {"Service": bucket.writer}}
+        ours += [
+            service
+            | {
+                "Sid": _LOOK_STATEMENT,
+                "Action": ["s3:GetBucketAcl", "s3:ListBucket"],
+                "Resource": arn,
+                "Condition": {"StringEquals": account},
+            },
+            service
+            | {
+                "Sid": _WRITE_STATEMENT,
+                "Action": "s3:PutObject",
+                "Resource": f"{arn}/AWSLogs/{bucket.account_id}/*",
+                "Condition": {"StringEquals": account | {"s3:x-amz-acl": "bucket-owner-full-control"}},
+            },
+        ]
     present = present or {"Version": "2012-10-17", "Statement": []}
-    if ours in present["Statement"]:
+    if all(statement in present["Statement"] for statement in ours):
         return present
-    others = [statement for statement in present["Statement"] if statement.get("Sid") != _TLS_STATEMENT]
-    return present | {"Statement": [*others, ours]}
+    names = {statement["Sid"] for statement in ours}
+    others = [statement for statement in present["Statement"] if statement.get("Sid") not in names]
+    return present | {"Statement": [*others, *ours]}
 
 
 def _lifecycle(present: list[dict[str, Any]], bucket: Bucket) -> list[dict[str, Any]]:
@@ -243,14 +277,23 @@ def _lifecycle(present: list[dict[str, Any]], bucket: Bucket) -> list[dict[str, 
             "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": _MULTIPART_DAYS},
         },
         {
-            # Renewed every few seconds while a playbook runs: each renewal leaves a version behind.
-            "ID": _LOCKS_RULE,
+            "ID": _INFREQUENT_RULE,
             "Status": "Enabled",
-            "Filter": {"Prefix": bucket.locks_prefix},
-            "NoncurrentVersionExpiration": {"NoncurrentDays": _LOCKS_DAYS},
+            "Filter": {"Prefix": ""},
+            "Transitions": [{"Days": _INFREQUENT_DAYS, "StorageClass": "STANDARD_IA"}],
         },
     ]
+    if bucket.locks_prefix:
+        ours.append(
+            {
+                # Renewed every few seconds while a playbook runs: each renewal leaves a version behind.
+                "ID": _LOCKS_RULE,
+                "Status": "Enabled",
+                "Filter": {"Prefix": bucket.locks_prefix},
+                "NoncurrentVersionExpiration": {"NoncurrentDays": _LOCKS_DAYS},
+            }
+        )
     # S3 may answer the filter "everything" in either of two ways.
     if all(rule in [found | {"Filter": found.get("Filter") or {"Prefix": ""}} for found in present] for rule in ours):
         return present
-    return [rule for rule in present if rule.get("ID") not in (_KEEP_RULE, _LOCKS_RULE)] + ours
+    return [rule for rule in present if rule.get("ID") not in (_KEEP_RULE, _INFREQUENT_RULE, _LOCKS_RULE)] + ours

@@ -5,15 +5,79 @@ mock_provider "aws" {
 variables {
   app_name   = "settlement"
   account_id = "123456789012"
+
+  bots_package_path      = "provider.tf" # any file: only its hash is read
+  config_delivery_bucket = "settlement-config-123456789012-ap-northeast-2"
 }
 
 run "defaults" {
   assert {
     condition = output.ecr_repository_name == "settlement" && toset(keys(aws_iam_service_linked_role.this)) == toset([
-      "ecs.amazonaws.com", "ecs.application-autoscaling.amazonaws.com", "elasticloadbalancing.amazonaws.com", "rds.amazonaws.com",
+      "config.amazonaws.com", "ecs.amazonaws.com", "ecs.application-autoscaling.amazonaws.com", "elasticloadbalancing.amazonaws.com", "rds.amazonaws.com",
     ])
     error_message = "The account has one repository, named as the application, and the service-linked roles of what the environments use."
   }
+}
+
+run "the_account_is_watched_by_default" {
+  assert {
+    condition = (
+      output.config_recorder_name == "settlement-account"
+      && output.slack_webhook_secret_arn == "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:mock"
+      && length(module.cost.anomaly_monitor_arn) > 0
+    )
+    error_message = "New resources and unusual costs are told of, through a webhook of the account's own."
+  }
+
+  assert {
+    condition     = length(setintersection(var.detection_resource_types, ["AWS::EC2::NetworkInterface", "AWS::ECS::TaskDefinition"])) == 0
+    error_message = "What comes and goes with every task or release is not recorded: each item is paid for."
+  }
+}
+
+run "nothing_is_watched" {
+  variables {
+    detection_enabled      = false
+    config_delivery_bucket = null
+    cost_anomaly_enabled   = false
+  }
+
+  assert {
+    condition     = output.config_recorder_name == null && length(module.detection) == 0 && module.cost.anomaly_monitor_arn == null
+    error_message = "Each part can be left out."
+  }
+}
+
+run "what_others_made_is_used" {
+  variables {
+    budget_monthly_usd               = 400
+    config_delivery_bucket           = null
+    existing_config_recorder         = "default"
+    existing_config_delivery_channel = "default"
+    existing_anomaly_monitor = {
+      arn  = "arn:aws:ce::123456789012:anomalymonitor/default"
+      name = "Default-Services-Monitor"
+    }
+  }
+
+  assert {
+    condition = (
+      output.config_recorder_name == "default"
+      && module.cost.anomaly_monitor_arn == "arn:aws:ce::123456789012:anomalymonitor/default"
+      && !local.own_recorder && !local.own_delivery_channel && !local.own_anomaly_monitor
+    )
+    error_message = "The account's one recorder and one monitor of services are used as they are, and never imported."
+  }
+}
+
+run "a_recorder_of_our_own_needs_a_bucket" {
+  command = plan
+
+  variables {
+    config_delivery_bucket = null
+  }
+
+  expect_failures = [var.config_delivery_bucket]
 }
 
 # (A mocked provider cannot import, so adoption itself is tried on the local environment.)

@@ -38,5 +38,5 @@ resource "aws_sns_topic_subscription" "alarm_bot" {
   endpoint       = module.alarm_bot.function_arn
   redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.undelivered.arn })
 
-  depends_on = [aws_lambda_permission.topic, aws_sqs_queue_policy.undelivered]
+  depends_on = [aws_lambda_permission.topic]
 }

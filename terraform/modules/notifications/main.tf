@@ -1,6 +1,8 @@
 locals {
   urgencies = toset(["urgent", "warning"])
 
+  undelivered_queue = "${var.name}-undelivered"
+
   emails = merge([
     for urgency in local.urgencies : { for address in var.notification_emails[urgency] : "${urgency} ${address}" => { urgency = urgency, address = address } }
   ]...)
@@ -69,24 +71,21 @@ resource "aws_sns_topic_subscription" "email" {
   endpoint  = each.value.address
 }
 
-# What a bot could not post, an event on which it failed, and what SNS could not hand to it are kept here.
+# What a bot could not post, an event on which it failed, and what SNS could not hand to it are kept here. The policy is
+# the queue's own argument: a resource of its own would wait for as long again as the provider does for the queue, 25 s.
 resource "aws_sqs_queue" "undelivered" {
-  name                      = "${var.name}-undelivered"
+  name                      = local.undelivered_queue
   message_retention_seconds = 14 * 24 * 60 * 60
   sqs_managed_sse_enabled   = true
-}
 
-# SNS redrives to it; the bots and Lambda write with the bots' own roles.
-resource "aws_sqs_queue_policy" "undelivered" {
-  queue_url = aws_sqs_queue.undelivered.url
-
+  # SNS redrives to it; the bots and Lambda write with the bots' own roles.
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
       Sid       = "TopicsOfThisModule"
       Effect    = "Allow"
       Action    = "sqs:SendMessage"
-      Resource  = aws_sqs_queue.undelivered.arn
+      Resource  = "arn:aws:sqs:${split(":", aws_sns_topic.this["urgent"].arn)[3]}:${var.account_id}:${local.undelivered_queue}"
       Principal = { Service = "sns.amazonaws.com" }
       Condition = { ArnEquals = { "aws:SourceArn" = [for urgency in sort(local.urgencies) : aws_sns_topic.this[urgency].arn] } }
     }]

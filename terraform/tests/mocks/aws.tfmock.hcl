@@ -7,6 +7,10 @@ mock_data "aws_availability_zones" {
   }
 }
 
+mock_data "aws_iam_policy_document" {
+  defaults = { json = "{}" }
+}
+
 mock_data "aws_iam_roles" {
   defaults = { arns = [] }
 }
@@ -21,6 +25,14 @@ mock_resource "aws_acm_certificate" {
       resource_record_value = "_answer.acm-validations.aws"
     }]
   }
+}
+
+mock_resource "aws_ce_anomaly_monitor" {
+  defaults = { arn = "arn:aws:ce::123456789012:anomalymonitor/mock" }
+}
+
+mock_resource "aws_cloudwatch_event_rule" {
+  defaults = { arn = "arn:aws:events:ap-northeast-2:123456789012:rule/mock" }
 }
 
 mock_resource "aws_cloudwatch_log_group" {
@@ -42,6 +54,10 @@ mock_resource "aws_db_proxy" {
   }
 }
 
+mock_resource "aws_dynamodb_table" {
+  defaults = { arn = "arn:aws:dynamodb:ap-northeast-2:123456789012:table/mock" }
+}
+
 mock_resource "aws_ecs_cluster" {
   defaults = { arn = "arn:aws:ecs:ap-northeast-2:123456789012:cluster/mock" }
 }
@@ -52,6 +68,10 @@ mock_resource "aws_ecs_task_definition" {
 
 mock_resource "aws_iam_role" {
   defaults = { arn = "arn:aws:iam::123456789012:role/mock" }
+}
+
+mock_resource "aws_iam_service_linked_role" {
+  defaults = { arn = "arn:aws:iam::123456789012:role/aws-service-role/mock.amazonaws.com/mock" }
 }
 
 mock_resource "aws_lambda_function" {

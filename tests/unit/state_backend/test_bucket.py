@@ -26,7 +26,7 @@ WANTED = Bucket(
     tags={"Application": "settlement"},
 )
 HERE = {"Bucket": WANTED.name}
-ALL = ["public access block", "object ownership", "versioning", "encryption", "TLS-only policy", "lifecycle", "tags"]
+ALL = ["public access block", "object ownership", "versioning", "encryption", "policy", "lifecycle", "tags"]
 
 
 @pytest.fixture
@@ -58,7 +58,8 @@ def test_a_missing_bucket_is_made_whole_and_a_second_run_changes_nothing(s3: Any
     assert all(s3.get_public_access_block(**HERE)["PublicAccessBlockConfiguration"].values())
     statement = json.loads(s3.get_bucket_policy(**HERE)["Policy"])["Statement"][0]
     assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
-    keep, locks = s3.get_bucket_lifecycle_configuration(**HERE)["Rules"]
+    keep, infrequent, locks = s3.get_bucket_lifecycle_configuration(**HERE)["Rules"]
+    assert infrequent["Transitions"] == [{"Days": 30, "StorageClass": "STANDARD_IA"}]
     assert keep["NoncurrentVersionExpiration"] == {"NoncurrentDays": 365}
     assert (locks["Filter"], locks["NoncurrentVersionExpiration"]) == ({"Prefix": "locks/"}, {"NoncurrentDays": 1})
 
@@ -86,7 +87,12 @@ def test_a_bucket_that_exists_is_adopted_and_what_others_set_stays(s3: Any) -> N
     assert [statement["Sid"] for statement in statements] == ["Audit", "DenyPlainHttp"]
     assert statements[1]["Action"] == "s3:*"
     rules = s3.get_bucket_lifecycle_configuration(**HERE)["Rules"]
-    assert [found["ID"] for found in rules] == ["theirs", "keep-noncurrent-versions", "forget-old-locks"]
+    assert [found["ID"] for found in rules] == [
+        "theirs",
+        "keep-noncurrent-versions",
+        "infrequent-access",
+        "forget-old-locks",
+    ]
     assert len(s3.get_bucket_tagging(**HERE)["TagSet"]) == 2
     assert ensure(s3, WANTED, check=False) == []
 
@@ -99,6 +105,23 @@ def test_the_newest_old_versions_can_stay_for_ever(s3: Any, monkeypatch: pytest.
         "NoncurrentDays": 365,
         "NewerNoncurrentVersions": 100,
     }
+
+
+def test_a_service_may_deliver_for_this_account_alone(s3: Any) -> None:
+    bucket = replace(WANTED, locks_prefix="", writer="config.amazonaws.com")
+    ensure(s3, bucket, check=False)
+    assert ensure(s3, bucket, check=False) == []
+    tls, look, write = json.loads(s3.get_bucket_policy(**HERE)["Policy"])["Statement"]
+    assert tls["Effect"] == "Deny"
+    assert (look["Resource"], write["Resource"]) == (
+        f"arn:aws:s3:::{WANTED.name}",
+        f"arn:aws:s3:::{WANTED.name}/AWSLogs/123456789012/*",
+    )
+    for statement in (look, write):
+        assert statement["Principal"] == {"Service": "config.amazonaws.com"}
+        assert statement["Condition"]["StringEquals"]["aws:SourceAccount"] == "123456789012"
+    rules = s3.get_bucket_lifecycle_configuration(**HERE)["Rules"]
+    assert [rule["ID"] for rule in rules] == ["keep-noncurrent-versions", "infrequent-access"]
 
 
 def test_only_what_differs_is_written(s3: Any) -> None:

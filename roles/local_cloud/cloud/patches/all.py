@@ -9,6 +9,7 @@ from __future__ import annotations
 from roles.local_cloud.cloud.patches import (
     alarm_attributes,
     alarm_notifications,
+    config_items,
     iam_service_linked_roles,
     load_balancer,
     log_subscriptions,
@@ -51,4 +52,5 @@ PATCHES: list[Patch] = [
     sns_lambda.apply,
     alarm_notifications.apply,
     rds_log_export.apply,
+    config_items.apply,
 ]

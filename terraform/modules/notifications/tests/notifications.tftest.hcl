@@ -62,11 +62,11 @@ run "who_may_publish" {
   }
 
   assert {
-    condition = [for statement in jsondecode(aws_sqs_queue_policy.undelivered.policy).Statement : statement] == [{
+    condition = [for statement in jsondecode(aws_sqs_queue.undelivered.policy).Statement : statement] == [{
       Sid       = "TopicsOfThisModule"
       Effect    = "Allow"
       Action    = "sqs:SendMessage"
-      Resource  = output.undelivered_queue.arn
+      Resource  = "arn:aws:sqs:ap-northeast-2:123456789012:settlement-test-undelivered"
       Principal = { Service = "sns.amazonaws.com" }
       Condition = { ArnEquals = { "aws:SourceArn" = [output.topic_arns.urgent, output.topic_arns.warning] } }
     }]

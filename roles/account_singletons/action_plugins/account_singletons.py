@@ -1,0 +1,66 @@
+"""Find what AWS allows once per account. See DOCUMENTATION."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from roles.account_singletons.python.lookup import Found, Wanted, find
+from roles.aws_session.python.session import action_environment, aws_session
+from roles.preflight.python.arguments import argument_spec
+from roles.preflight.python.endpoint import not_answering, silence_problem
+from roles.preflight.python.problem import ProblemError
+
+DOCUMENTATION = r"""
+module: account_singletons
+short_description: Find what AWS allows once per account and region
+description:
+  - Looks for the recorder and the delivery channel of AWS Config and for the cost anomaly monitor of services. The
+    Terraform provider has no data source of them. Changes nothing.
+  - Publishes the fact C(account_singletons_found), variables of the account's root.
+options:
+  region: {type: str, required: true, description: "Region of the recorder."}
+  name: {type: str, required: true, description: "The name that Terraform gives to its own."}
+  detection: {type: bool, required: true, description: "Whether to ask AWS Config."}
+  resource_types: {type: list, elements: str, required: true, description: "Types that should be recorded."}
+  cost_anomaly: {type: bool, required: true, description: "Whether to ask Cost Explorer."}
+"""
+
+RETURN = r"""
+own_recorder: {description: "Whether the account needs, or has, a recorder of our own.", type: bool, returned: success}
+remarks: {description: "What a recorder of others lacks.", type: list, elements: str, returned: success}
+"""
+
+
+class ActionModule(ActionBase):
+    """See DOCUMENTATION."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        _, args = self.validate_argument_spec(argument_spec=argument_spec(DOCUMENTATION))
+        wanted = Wanted(region=args.pop("region"), name=args.pop("name"), **args)
+        environment, check = action_environment(self), bool(self._task.check_mode)
+        say = Display().display
+        silence = not_answering(environment)
+        if silence and not check:
+            return {"failed": True, "msg": str(silence_problem(silence))}
+        if silence:
+            say(f"  what the account has already is not known yet: {silence}")
+            found = Found()
+        else:
+            try:
+                found = find(aws_session(environment, wanted.region), wanted)
+            except ProblemError as error:
+                return {"failed": True, "msg": str(error)}
+        for remark in found.remarks:
+            say(f"  {remark}", color="yellow")
+        return {
+            "changed": False,
+            "ansible_facts": {"account_singletons_found": found.variables()},
+            "own_recorder": wanted.detection and found.recorder in (None, wanted.name),
+            "remarks": list(found.remarks),
+        }

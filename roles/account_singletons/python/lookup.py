@@ -1,0 +1,114 @@
+"""The recorder and delivery channel of AWS Config, and the cost anomaly monitor of services, that an account has.
+
+AWS allows one of each per account (of the first two: and region), so what others made has to be known before ours is
+planned; the Terraform provider has no data source of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from roles.preflight.python.problem import ProblemError
+
+
+class Session(Protocol):
+    """Where clients come from."""
+
+    def client(self, service: str) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the account's root is going to have: `name` is what it calls its own."""
+
+    region: str
+    name: str
+    detection: bool
+    resource_types: Sequence[str]
+    cost_anomaly: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is there, whoever made it; nothing where nothing was asked."""
+
+    recorder: str | None = None
+    channel: str | None = None
+    monitor: dict[str, str] | None = None
+    remarks: tuple[str, ...] = ()
+
+    def variables(self) -> dict[str, Any]:
+        """As the account's root takes it."""
+        return {
+            "existing_config_recorder": self.recorder,
+            "existing_config_delivery_channel": self.channel,
+            "existing_anomaly_monitor": self.monitor,
+        }
+
+
+def find(session: Session, wanted: Wanted) -> Found:
+    """Ask for what is wanted.
+
+    Raises ProblemError when rights are missing or AWS does not answer.
+    """
+    where = f"AWS Config in {wanted.region}, Cost Explorer"
+    try:
+        config = session.client("config") if wanted.detection else None
+        recorders = config.describe_configuration_recorders()["ConfigurationRecorders"] if config else []
+        channels = config.describe_delivery_channels()["DeliveryChannels"] if config else []
+        recorder = recorders[0] if recorders else None
+        remarks: tuple[str, ...] = ()
+        if config and recorder and recorder["name"] != wanted.name:
+            statuses = config.describe_configuration_recorder_status(ConfigurationRecorderNames=[recorder["name"]])
+            recording = statuses["ConfigurationRecordersStatus"][0]["recording"]
+            remarks = _remarks(recorder, recording, wanted.resource_types)
+        return Found(
+            recorder=recorder["name"] if recorder else None,
+            channel=channels[0]["name"] if channels else None,
+            monitor=_monitor_of_services(session.client("ce")) if wanted.cost_anomaly else None,
+            remarks=remarks,
+        )
+    except ClientError as error:
+        raise ProblemError(
+            f"AWS refuses {error.operation_name}: {error.response['Error'].get('Message') or error}",
+            where,
+            "run bootstrap with credentials that may do this, or switch detection_enabled or cost_anomaly_enabled off",
+        ) from error
+    except BotoCoreError as error:
+        raise ProblemError(f"AWS does not answer: {error}", where, "check the network and the region") from error
+
+
+def _remarks(recorder: dict[str, Any], recording: bool, types: Sequence[str]) -> tuple[str, ...]:
+    """What a recorder of others lacks for our purpose: its owner's to change."""
+    name = recorder["name"]
+    remarks = []
+    if not recording:
+        start = f"aws configservice start-configuration-recorder --configuration-recorder-name {name}"
+        remarks.append(f"the account's recorder {name} does not run, so that no new resource is told of; next: {start}")
+    group = recorder.get("recordingGroup") or {"allSupported": True}
+    excluded = (group.get("exclusionByResourceTypes") or {}).get("resourceTypes") or []
+    # With exclusions everything else is recorded; with neither, the types that are listed.
+    recorded = types if group.get("allSupported") or excluded else group.get("resourceTypes") or []
+    missing = [type_ for type_ in types if type_ not in recorded or type_ in excluded]
+    if missing:
+        remarks.append(
+            f"the account's recorder {name} does not record {', '.join(missing)}; "
+            "next: let its owner add them, or take them out of detection_resource_types"
+        )
+    return tuple(remarks)
+
+
+def _monitor_of_services(ce: Any) -> dict[str, str] | None:
+    request: dict[str, Any] = {}
+    while True:
+        page = ce.get_anomaly_monitors(**request)
+        for monitor in page["AnomalyMonitors"]:
+            if monitor.get("MonitorDimension") == "SERVICE":
+                return {"arn": monitor["MonitorArn"], "name": monitor["MonitorName"]}
+        if not page.get("NextPageToken"):
+            return None
+        request = {"NextPageToken": page["NextPageToken"]}

@@ -1,0 +1,75 @@
+# What watches the account as a whole: new resources (requirement H4) and costs (H5), told to Slack.
+locals {
+  name = "${var.app_name}-account"
+
+  # Ours by name: it is in the state already, or comes back to it. Others' stay theirs, see the modules.
+  own_recorder         = var.detection_enabled && var.existing_config_recorder == local.name
+  own_delivery_channel = local.own_recorder && var.existing_config_delivery_channel == local.name
+  own_anomaly_monitor  = var.cost_anomaly_enabled && try(var.existing_anomaly_monitor.name == local.name, false)
+}
+
+module "notifications" {
+  source = "../modules/notifications"
+
+  name                        = local.name
+  account_id                  = var.account_id
+  app_name                    = var.app_name
+  environment                 = "account"
+  bots_package_path           = var.bots_package_path
+  notification_emails         = var.notification_emails
+  secret_recovery_window_days = var.secret_recovery_window_days
+  log_retention_days          = var.log_retention_days
+}
+
+module "detection" {
+  source = "../modules/detection"
+  count  = var.detection_enabled ? 1 : 0
+
+  name                      = local.name
+  app_name                  = var.app_name
+  resource_types            = var.detection_resource_types
+  required_tags             = var.detection_required_tags
+  role_arn                  = aws_iam_service_linked_role.this["config.amazonaws.com"].arn
+  existing_recorder         = var.existing_config_recorder
+  existing_delivery_channel = var.existing_config_delivery_channel
+  delivery_bucket           = var.config_delivery_bucket
+  package_path              = var.bots_package_path
+  slack_webhook_secret_arn  = module.notifications.slack_webhook_secret_arn
+  undelivered_queue         = module.notifications.undelivered_queue
+  log_retention_days        = var.log_retention_days
+}
+
+import {
+  for_each = toset(local.own_recorder ? [local.name] : [])
+
+  to = module.detection[0].aws_config_configuration_recorder.this[0]
+  id = each.key
+}
+
+import {
+  for_each = toset(local.own_delivery_channel ? [local.name] : [])
+
+  to = module.detection[0].aws_config_delivery_channel.this[0]
+  id = each.key
+}
+
+module "cost" {
+  source = "../modules/cost"
+
+  name                     = local.name
+  topic_arn                = module.notifications.topic_arns["warning"]
+  budget_monthly_usd       = var.budget_monthly_usd
+  anomaly_enabled          = var.cost_anomaly_enabled
+  anomaly_minimum_usd      = var.cost_anomaly_minimum_usd
+  existing_anomaly_monitor = var.existing_anomaly_monitor
+
+  # AWS tries to publish when a topic is subscribed to: its policy comes first.
+  depends_on = [module.notifications]
+}
+
+import {
+  for_each = toset(local.own_anomaly_monitor ? [var.existing_anomaly_monitor.arn] : [])
+
+  to = module.cost.aws_ce_anomaly_monitor.services[0]
+  id = each.key
+}

@@ -1,0 +1,62 @@
+variable "name" {
+  description = "First part of the names, and the anomaly monitor's: `<app>-account`."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]*[a-z0-9]$", var.name)) && length(var.name) <= 50
+    error_message = "name must be lower-case letters, digits and hyphens, at most 50, for example \"settlement-account\"; it is \"${var.name}\"."
+  }
+}
+
+variable "topic_arn" {
+  description = "SNS topic that is told. Its policy lets budgets.amazonaws.com and costalerts.amazonaws.com publish."
+  type        = string
+}
+
+variable "budget_monthly_usd" {
+  description = "What the account may cost in a month, USD. Null: no budget."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.budget_monthly_usd == null || try(var.budget_monthly_usd > 0, false)
+    error_message = "budget_monthly_usd must be more than 0, or null for no budget, for example 400."
+  }
+}
+
+variable "budget_threshold_percent" {
+  description = "Percent of the budget beyond which the topic is told, spent or forecast (requirement H5)."
+  type        = number
+  default     = 130
+
+  validation {
+    condition     = var.budget_threshold_percent > 0
+    error_message = "budget_threshold_percent must be more than 0, for example 130."
+  }
+}
+
+variable "anomaly_enabled" {
+  description = "Whether AWS Cost Anomaly Detection tells the topic of unusual costs of a service. It is free of charge."
+  type        = bool
+  default     = true
+}
+
+variable "anomaly_minimum_usd" {
+  description = "Impact of an anomaly from which the topic is told, USD."
+  type        = number
+  default     = 20
+
+  validation {
+    condition     = var.anomaly_minimum_usd >= 0
+    error_message = "anomaly_minimum_usd must be 0 or more, for example 20."
+  }
+}
+
+variable "existing_anomaly_monitor" {
+  description = "The monitor of services that the account has. Null: none."
+  type = object({
+    arn  = string
+    name = string
+  })
+  default = null
+}

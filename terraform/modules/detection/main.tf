@@ -1,0 +1,48 @@
+# AWS allows one recorder and one delivery channel per account and region. One that others made is used as it is: to
+# take it over would narrow what it records for them.
+locals {
+  own_recorder  = var.existing_recorder == null || var.existing_recorder == var.name
+  own_channel   = local.own_recorder && (var.existing_delivery_channel == null || var.existing_delivery_channel == var.name)
+  recorder_name = local.own_recorder ? var.name : var.existing_recorder
+}
+
+resource "aws_config_configuration_recorder" "this" {
+  count = local.own_recorder ? 1 : 0
+
+  name = var.name
+  # The service's own role: it may read what it records, and its rights are AWS's to keep up to date.
+  role_arn = var.role_arn
+
+  recording_group {
+    all_supported  = false
+    resource_types = var.resource_types
+
+    recording_strategy {
+      use_only = "INCLUSION_BY_RESOURCE_TYPES"
+    }
+  }
+
+  # Once a day would be told a day late.
+  recording_mode {
+    recording_frequency = "CONTINUOUS"
+  }
+}
+
+# A recorder starts only with a channel, though nothing here reads what is delivered.
+resource "aws_config_delivery_channel" "this" {
+  count = local.own_channel ? 1 : 0
+
+  name           = var.name
+  s3_bucket_name = var.delivery_bucket
+
+  depends_on = [aws_config_configuration_recorder.this]
+}
+
+resource "aws_config_configuration_recorder_status" "this" {
+  count = local.own_recorder ? 1 : 0
+
+  name       = aws_config_configuration_recorder.this[0].name
+  is_enabled = true
+
+  depends_on = [aws_config_delivery_channel.this]
+}

@@ -1,0 +1,9 @@
+output "recorder_name" {
+  description = "The recorder whose items the bot is told of."
+  value       = local.recorder_name
+}
+
+output "function_name" {
+  description = "Name of the bot's function."
+  value       = module.bot.function_name
+}

@@ -1,0 +1,137 @@
+mock_provider "aws" {
+  source = "../../tests/mocks"
+}
+
+variables {
+  name                     = "settlement-account"
+  app_name                 = "settlement"
+  resource_types           = ["AWS::S3::Bucket", "AWS::EC2::SecurityGroup"]
+  required_tags            = ["Application", "ManagedBy"]
+  role_arn                 = "arn:aws:iam::123456789012:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
+  delivery_bucket          = "settlement-config-123456789012-ap-northeast-2"
+  package_path             = "main.tf" # any file
+  slack_webhook_secret_arn = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:mock"
+  undelivered_queue = {
+    arn = "arn:aws:sqs:ap-northeast-2:123456789012:mock"
+    url = "https://sqs.ap-northeast-2.amazonaws.com/123456789012/mock"
+  }
+}
+
+run "a_new_account_gets_a_recorder_of_the_chosen_types" {
+  assert {
+    condition = (
+      aws_config_configuration_recorder.this[0].name == "settlement-account"
+      && aws_config_configuration_recorder.this[0].role_arn == var.role_arn
+      && !aws_config_configuration_recorder.this[0].recording_group[0].all_supported
+      && aws_config_configuration_recorder.this[0].recording_group[0].resource_types == toset(["AWS::S3::Bucket", "AWS::EC2::SecurityGroup"])
+      && aws_config_configuration_recorder.this[0].recording_group[0].recording_strategy[0].use_only == "INCLUSION_BY_RESOURCE_TYPES"
+      && aws_config_configuration_recorder.this[0].recording_mode[0].recording_frequency == "CONTINUOUS"
+    )
+    error_message = "The recorder records the chosen types and no others, at once, with the service-linked role."
+  }
+
+  assert {
+    condition = (
+      aws_config_delivery_channel.this[0].s3_bucket_name == "settlement-config-123456789012-ap-northeast-2"
+      && aws_config_configuration_recorder_status.this[0].is_enabled
+      && aws_config_configuration_recorder_status.this[0].name == "settlement-account"
+    )
+    error_message = "The recorder runs, and delivers into the bucket that is given."
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_cloudwatch_event_rule.created.event_pattern).source == ["aws.config"]
+      && jsondecode(aws_cloudwatch_event_rule.created.event_pattern).detail.configurationItemDiff.changeType == ["CREATE"]
+      && jsondecode(aws_cloudwatch_event_rule.created.event_pattern).detail.configurationItem.resourceType == ["AWS::S3::Bucket", "AWS::EC2::SecurityGroup"]
+    )
+    error_message = "Only creations of the chosen types reach the bot."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_permission.events.principal == "events.amazonaws.com"
+      && aws_lambda_permission.events.source_arn == aws_cloudwatch_event_rule.created.arn
+      && aws_lambda_permission.events.function_name == "settlement-account-detection-bot"
+      && aws_cloudwatch_event_target.bot.arn == module.bot.function_arn
+    )
+    error_message = "This rule alone may call the bot."
+  }
+
+  assert {
+    condition = (
+      aws_dynamodb_table.told.hash_key == "fingerprint" && aws_dynamodb_table.told.billing_mode == "PAY_PER_REQUEST"
+      && aws_dynamodb_table.told.ttl[0].attribute_name == "expires_at" && aws_dynamodb_table.told.ttl[0].enabled
+      && output.recorder_name == "settlement-account"
+    )
+    error_message = "What was told is remembered for a while, and the bot knows the recorder."
+  }
+}
+
+run "a_recorder_that_others_made_is_used_as_it_is" {
+  variables {
+    existing_recorder         = "default"
+    existing_delivery_channel = "default"
+    delivery_bucket           = null
+  }
+
+  assert {
+    condition = (
+      length(aws_config_configuration_recorder.this) == 0 && length(aws_config_delivery_channel.this) == 0
+      && length(aws_config_configuration_recorder_status.this) == 0 && output.recorder_name == "default"
+    )
+    error_message = "Nothing of others is made, changed or stopped; the bot asks for their recorder."
+  }
+}
+
+run "a_channel_without_a_recorder_is_used_too" {
+  command = plan
+
+  variables {
+    existing_delivery_channel = "default"
+  }
+
+  assert {
+    condition = (
+      length(aws_config_configuration_recorder.this) == 1 && length(aws_config_delivery_channel.this) == 0
+      && length(aws_config_configuration_recorder_status.this) == 1
+    )
+    error_message = "There is at most one channel: the recorder delivers through the one that is there."
+  }
+}
+
+run "our_own_is_known_again" {
+  command = plan
+
+  variables {
+    existing_recorder         = "settlement-account"
+    existing_delivery_channel = "settlement-account"
+  }
+
+  assert {
+    condition     = length(aws_config_configuration_recorder.this) == 1 && length(aws_config_delivery_channel.this) == 1
+    error_message = "A second apply must not take our own recorder for another's."
+  }
+}
+
+run "values_of_a_wrong_form_are_refused" {
+  command = plan
+
+  variables {
+    name           = "Settlement"
+    resource_types = ["S3 bucket"]
+    required_tags  = ["Application,ManagedBy"]
+  }
+
+  expect_failures = [var.name, var.resource_types, var.required_tags]
+}
+
+run "no_type_at_all_is_refused" {
+  command = plan
+
+  variables {
+    resource_types = []
+  }
+
+  expect_failures = [var.resource_types]
+}

@@ -1,0 +1,80 @@
+variable "name" {
+  description = "First part of the names, and the recorder's: `<app>-account`."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]*[a-z0-9]$", var.name)) && length(var.name) <= 50
+    error_message = "name must be lower-case letters, digits and hyphens, at most 50, for example \"settlement-account\"; it is \"${var.name}\"."
+  }
+}
+
+variable "app_name" {
+  description = "Name of the application, in the messages."
+  type        = string
+}
+
+variable "resource_types" {
+  description = "Types whose creation is told, as AWS Config names them. Each item that is recorded costs 0.003 USD: leave out what comes and goes, as network interfaces do."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.resource_types) > 0 && alltrue([for type in var.resource_types : can(regex("^AWS::[A-Za-z0-9]+::[A-Za-z0-9]+$", type))])
+    error_message = "resource_types must be one or more types of AWS Config, for example [\"AWS::S3::Bucket\"]; it is ${jsonencode(var.resource_types)}."
+  }
+}
+
+variable "required_tags" {
+  description = "Keys of the tags that a new resource should have; those that it lacks are told."
+  type        = list(string)
+
+  validation {
+    condition     = alltrue([for key in var.required_tags : can(regex("^[^,]{1,128}$", key))])
+    error_message = "required_tags must be keys of tags without a comma, for example [\"Application\"]; it is ${jsonencode(var.required_tags)}."
+  }
+}
+
+variable "role_arn" {
+  description = "Role that the recorder takes: the service-linked one of AWS Config."
+  type        = string
+}
+
+variable "existing_recorder" {
+  description = "Name of the recorder that the account and region have. Null: none."
+  type        = string
+  default     = null
+}
+
+variable "existing_delivery_channel" {
+  description = "Name of the delivery channel that the account and region have. Null: none."
+  type        = string
+  default     = null
+}
+
+variable "delivery_bucket" {
+  description = "Bucket into which AWS Config delivers; its policy lets it."
+  type        = string
+}
+
+variable "package_path" {
+  description = "The zip of app/bots/, relative to the root, so that plans of two machines agree."
+  type        = string
+}
+
+variable "slack_webhook_secret_arn" {
+  description = "Secret with the URL of Slack's incoming webhook, read at run time."
+  type        = string
+}
+
+variable "undelivered_queue" {
+  description = "SQS queue for what could not be delivered."
+  type = object({
+    arn = string
+    url = string
+  })
+}
+
+variable "log_retention_days" {
+  description = "Days that the bot's log is kept."
+  type        = number
+  default     = 30
+}

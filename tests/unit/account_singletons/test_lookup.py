@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from roles.account_singletons.python.lookup import Found, Wanted, find
+from roles.preflight.python.problem import ProblemError
+
+TYPES = ["AWS::S3::Bucket", "AWS::EC2::VPC"]
+WANTED = Wanted("ap-northeast-2", "settlement-account", detection=True, resource_types=TYPES, cost_anomaly=True)
+MONITOR = {"MonitorType": "DIMENSIONAL", "MonitorDimension": "SERVICE", "MonitorName": "Default-Services-Monitor"}
+ARN = "arn:aws:ce::123456789012:anomalymonitor/default"
+
+
+class Account:
+    """Clients that answer what they are told to, in that order, and check what they are asked."""
+
+    def __init__(self) -> None:
+        keys = {"aws_access_key_id": "k", "aws_secret_access_key": "s", "region_name": "ap-northeast-2"}
+        self._clients = {name: boto3.client(name, **keys) for name in ("config", "ce")}
+        self.stubs = {name: Stubber(client) for name, client in self._clients.items()}
+        for stub in self.stubs.values():
+            stub.activate()
+
+    def client(self, service: str) -> Any:
+        return self._clients[service]
+
+    def config(self, recorder: dict[str, Any] | None, channel: str | None, *, recording: bool | None = None) -> None:
+        stub = self.stubs["config"]
+        stub.add_response(
+            "describe_configuration_recorders", {"ConfigurationRecorders": [recorder] if recorder else []}
+        )
+        stub.add_response("describe_delivery_channels", {"DeliveryChannels": [{"name": channel}] if channel else []})
+        if recorder and recording is not None:
+            status = {"ConfigurationRecordersStatus": [{"name": recorder["name"], "recording": recording}]}
+            stub.add_response(
+                "describe_configuration_recorder_status", status, {"ConfigurationRecorderNames": [recorder["name"]]}
+            )
+
+    def monitors(
+        self, *monitors: dict[str, str], token: str | None = None, asked: dict[str, str] | None = None
+    ) -> None:
+        answer = {"AnomalyMonitors": list(monitors), **({"NextPageToken": token} if token else {})}
+        self.stubs["ce"].add_response("get_anomaly_monitors", answer, asked or {})
+
+
+@pytest.fixture
+def account() -> Account:
+    return Account()
+
+
+def test_a_new_account_has_nothing(account: Account) -> None:
+    account.config(None, None)
+    account.monitors()
+    assert find(account, WANTED) == Found()
+
+
+def test_our_own_is_found_without_a_remark(account: Account) -> None:
+    account.config({"name": WANTED.name}, WANTED.name)  # its status is not asked for: Terraform sees to it
+    account.monitors(MONITOR | {"MonitorArn": ARN, "MonitorName": WANTED.name})
+    assert find(account, WANTED).variables() == {
+        "existing_config_recorder": WANTED.name,
+        "existing_config_delivery_channel": WANTED.name,
+        "existing_anomaly_monitor": {"arn": ARN, "name": WANTED.name},
+    }
+
+
+def test_the_monitor_of_services_may_be_on_the_second_page(account: Account) -> None:
+    account.config(None, None)
+    account.monitors({"MonitorType": "CUSTOM", "MonitorName": "team", "MonitorArn": "arn:team"}, token="next")
+    account.monitors(MONITOR | {"MonitorArn": ARN}, asked={"NextPageToken": "next"})
+    assert find(account, WANTED).monitor == {"arn": ARN, "name": "Default-Services-Monitor"}
+
+
+@pytest.mark.parametrize(
+    ("group", "missing"),
+    [
+        ({"allSupported": True}, ""),
+        ({"allSupported": False, "resourceTypes": TYPES}, ""),
+        ({"allSupported": False, "resourceTypes": ["AWS::S3::Bucket"]}, "AWS::EC2::VPC"),
+        ({"allSupported": False, "exclusionByResourceTypes": {"resourceTypes": ["AWS::IAM::Role"]}}, ""),
+        ({"allSupported": False, "exclusionByResourceTypes": {"resourceTypes": TYPES[:1]}}, TYPES[0]),
+    ],
+)
+@pytest.mark.parametrize("recording", [True, False])
+def test_what_a_recorder_of_others_lacks_is_said(
+    account: Account, group: dict[str, Any], missing: str, recording: bool
+) -> None:
+    account.config({"name": "default", "recordingGroup": group}, "default", recording=recording)
+    account.monitors()
+    found = find(account, WANTED)
+    assert (found.recorder, found.channel) == ("default", "default")
+    said = " ".join(found.remarks)
+    assert ("start-configuration-recorder --configuration-recorder-name default" in said) is not recording
+    assert (f"does not record {missing};" in said) is bool(missing)
+
+
+def test_what_is_switched_off_is_not_asked(account: Account) -> None:
+    off = Wanted("ap-northeast-2", "settlement-account", detection=False, resource_types=[], cost_anomaly=False)
+    assert find(account, off) == Found()
+
+
+def test_missing_rights_are_a_problem_with_a_next_step(account: Account) -> None:
+    account.stubs["config"].add_client_error("describe_configuration_recorders", "AccessDenied", "not allowed")
+    with pytest.raises(ProblemError, match=r"DescribeConfigurationRecorders: not allowed(?s:.*)detection_enabled"):
+        find(account, WANTED)
