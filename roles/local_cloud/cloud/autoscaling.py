@@ -21,6 +21,7 @@ from typing import Any
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from roles.local_cloud.cloud.config import CloudConfig
+from roles.local_cloud.cloud.costs import Costs
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,8 @@ class AutoscalingServer:
         _patch_moto()
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-        application = DomainDispatcherApplication(create_backend_app)
+        costs_file = self._config.state_dir / "costs.json" if self._config.persist_state else None
+        application = Costs(DomainDispatcherApplication(create_backend_app), costs_file)
         self._server = make_server(
             self._config.loopback_address,
             self._config.autoscaling_port,
