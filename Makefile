@@ -25,7 +25,7 @@ PLAYBOOK = ansible-playbook -i inventory/$(ENV) $(if $(CHECK),--check) $(ARGS)
 
 .PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill cost-report up down logs run shell unlock venv check test bench
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 	echo "  ENV=$(ENV) (known: $(ENVIRONMENTS)) · CHECK=1 touches nothing · ARGS='-e name=value' reaches ansible-playbook"
 
 deploy plan infra build release rollback verify bootstrap: $(VENV_READY)
