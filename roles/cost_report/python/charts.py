@@ -103,7 +103,8 @@ def _svg(chart: Any) -> str:
     tree = chart.render_tree()
     for parent in list(tree.iter()):
         for child in list(parent):
-            if child.tag in (f"{_SVG}script", "script"):
+            # A comment's tag is a function; pygal's name addresses of the world.
+            if not isinstance(child.tag, str) or child.tag in (f"{_SVG}script", "script"):
                 parent.remove(child)
     tree.set("role", "img")
     ElementTree.register_namespace("", _SVG.strip("{}"))
