@@ -23,9 +23,9 @@ endif
 
 PLAYBOOK = ansible-playbook -i inventory/$(ENV) $(if $(CHECK),--check) $(ARGS)
 
-.PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill up down logs run shell unlock redeliver venv check test docs bench
+.PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill cost-report up down logs run shell unlock redeliver venv check test docs bench
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 	echo "  ENV=$(ENV) (known: $(ENVIRONMENTS)) · CHECK=1 touches nothing · ARGS='-e name=value' reaches ansible-playbook"
 
 deploy plan infra build release rollback verify bootstrap: $(VENV_READY)
@@ -67,6 +67,9 @@ shell: $(VENV_READY) ## A shell in a running task
 
 drill: $(VENV_READY) ## Make a failure on purpose and see it answered (DRILL=broken_release|never_healthy|task_killed|database_restart)
 	@$(PLAYBOOK) playbooks/drill.yml $(if $(DRILL),-e drill_name=$(DRILL))
+
+cost-report: $(VENV_READY) ## What the month costs, why, and what could cost less (a page, JSON, Slack)
+	@$(PLAYBOOK) playbooks/cost_report.yml
 
 unlock: $(VENV_READY) ## Break the deployment lock, whoever holds it
 	@$(PLAYBOOK) playbooks/unlock.yml

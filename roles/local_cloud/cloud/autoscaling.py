@@ -28,6 +28,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from roles.local_cloud.cloud import cost_explorer
 from roles.local_cloud.cloud.config import CloudConfig
+from roles.local_cloud.cloud.costs import Costs
 from roles.local_cloud.cloud.scheduled_scaling import ScheduledActions, keep_within
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,8 @@ class AutoscalingServer:
         cost_explorer.patch_moto(self._anomalies)
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-        application = DomainDispatcherApplication(create_backend_app)
+        costs_file = self._config.state_dir / "costs.json" if self._config.persist_state else None
+        application = Costs(DomainDispatcherApplication(create_backend_app), costs_file)
         self._server = make_server(
             self._config.loopback_address,
             self._config.autoscaling_port,
@@ -155,7 +157,7 @@ class AutoscalingServer:
                 getattr(client, register)(**item)
         if "ActionsRunUpTo" in state:
             actions.looked = datetime.fromisoformat(state["ActionsRunUpTo"])
-        for field, stored in state["AnomalyDetection"].items():
+        for field, stored in state.get("AnomalyDetection", {}).items():
             getattr(self._anomalies, field).update(stored)
 
 
