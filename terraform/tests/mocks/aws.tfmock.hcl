@@ -7,6 +7,10 @@ mock_data "aws_availability_zones" {
   }
 }
 
+mock_data "aws_iam_policy_document" {
+  defaults = { json = "{}" }
+}
+
 mock_data "aws_iam_roles" {
   defaults = { arns = [] }
 }
@@ -25,6 +29,14 @@ mock_resource "aws_acm_certificate" {
 
 mock_resource "aws_cloudwatch_log_group" {
   defaults = { arn = "arn:aws:logs:ap-northeast-2:123456789012:log-group:mock" }
+}
+
+mock_resource "aws_cloudwatch_event_rule" {
+  defaults = { arn = "arn:aws:events:ap-northeast-2:123456789012:rule/mock" }
+}
+
+mock_resource "aws_cloudwatch_metric_alarm" {
+  defaults = { arn = "arn:aws:cloudwatch:ap-northeast-2:123456789012:alarm:mock" }
 }
 
 mock_resource "aws_db_instance" {
@@ -49,14 +61,18 @@ mock_resource "aws_iam_role" {
 
 mock_resource "aws_lb" {
   defaults = {
-    arn      = "arn:aws:elasticloadbalancing:ap-northeast-2:123456789012:loadbalancer/app/mock/0123456789abcdef"
-    dns_name = "mock.elb.amazonaws.com"
-    zone_id  = "Z0MOCK"
+    arn        = "arn:aws:elasticloadbalancing:ap-northeast-2:123456789012:loadbalancer/app/mock/0123456789abcdef"
+    arn_suffix = "app/mock/0123456789abcdef"
+    dns_name   = "mock.elb.amazonaws.com"
+    zone_id    = "Z0MOCK"
   }
 }
 
 mock_resource "aws_lb_target_group" {
-  defaults = { arn = "arn:aws:elasticloadbalancing:ap-northeast-2:123456789012:targetgroup/mock/0123456789abcdef" }
+  defaults = {
+    arn        = "arn:aws:elasticloadbalancing:ap-northeast-2:123456789012:targetgroup/mock/0123456789abcdef"
+    arn_suffix = "targetgroup/mock/0123456789abcdef"
+  }
 }
 
 mock_resource "aws_s3_bucket" {
@@ -65,4 +81,12 @@ mock_resource "aws_s3_bucket" {
 
 mock_resource "aws_secretsmanager_secret" {
   defaults = { arn = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:mock" }
+}
+
+mock_resource "aws_sns_topic" {
+  defaults = { arn = "arn:aws:sns:ap-northeast-2:123456789012:mock" }
+}
+
+mock_resource "aws_sqs_queue" {
+  defaults = { arn = "arn:aws:sqs:ap-northeast-2:123456789012:mock" }
 }
