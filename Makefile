@@ -23,7 +23,7 @@ endif
 
 PLAYBOOK = ansible-playbook -i inventory/$(ENV) $(if $(CHECK),--check) $(ARGS)
 
-.PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill up down logs run shell unlock venv check test bench
+.PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill up down logs run shell test-page unlock venv check test bench
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 	echo "  ENV=$(ENV) (known: $(ENVIRONMENTS)) · CHECK=1 touches nothing · ARGS='-e name=value' reaches ansible-playbook"
@@ -67,6 +67,9 @@ shell: $(VENV_READY) ## A shell in a running task
 
 drill: $(VENV_READY) ## Make a failure on purpose and see it answered (DRILL=broken_release|never_healthy|task_killed|database_restart)
 	@$(PLAYBOOK) playbooks/drill.yml $(if $(DRILL),-e drill_name=$(DRILL))
+
+test-page: $(VENV_READY) ## A test page through every path: topics, e-mail, Slack; what was accepted on each
+	@$(PLAYBOOK) playbooks/test_page.yml
 
 unlock: $(VENV_READY) ## Break the deployment lock, whoever holds it
 	@$(PLAYBOOK) playbooks/unlock.yml

@@ -17,6 +17,17 @@ mock_provider "aws" {{
   source = "./tests/mocks"
 }}
 
+# Two topics that the mocks alone would not tell apart.
+override_resource {{
+  target = module.notifications.aws_sns_topic.this["urgent"]
+  values = {{ arn = "arn:aws:sns:ap-northeast-2:123456789012:urgent" }}
+}}
+
+override_resource {{
+  target = module.notifications.aws_sns_topic.this["warning"]
+  values = {{ arn = "arn:aws:sns:ap-northeast-2:123456789012:warning" }}
+}}
+
 variables {{
 {variables}
 }}

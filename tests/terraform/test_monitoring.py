@@ -6,6 +6,7 @@ tested: each number, setting and term of the rendered alarm is changed by one st
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -326,3 +327,157 @@ def test_a_step_away_breaks_a_promise(key: str, alarms: Mapping[str, Alarm]) -> 
         change for change, mutant in mutants(alarms[key]) if change not in NO_DIFFERENCE and not any(broken(mutant))
     ]
     assert not unseen, "\n".join(unseen)
+
+
+def test_one_number_gives_parameter_group_budget_and_alarm(rendered: Rendered, alarms: Mapping[str, Alarm]) -> None:
+    """Requirement F2: `database_max_connections`; its budget is in `environment.tftest.hcl`."""
+    (group,) = rendered.of_type("aws_db_parameter_group").values()
+    (allowed,) = (item["value"] for item in group["parameter"] if item["name"] == "max_connections")
+    assert int(allowed) == rendered.outputs["database"]["max_connections"] == 1000
+    assert alarms["database-connections"].threshold == 0.8 * int(allowed)
+    (service,) = rendered.of_type("aws_ecs_service").values()
+    assert service["alarms"][0]["alarm_names"] == [f"{NAME}-errors-5xx"]
+
+
+def test_urgency_chooses_the_topic_and_the_all_clear_goes_there_too(rendered: Rendered) -> None:
+    topics = {topic["name"]: topic["arn"] for topic in rendered.of_type("aws_sns_topic").values()}
+    assert len(set(topics.values())) == len(topics)
+    for value in rendered.of_type("aws_cloudwatch_metric_alarm").values():
+        key = value["alarm_name"].removeprefix(f"{NAME}-")
+        urgency = BY_NAME[key].urgency if key in BY_NAME else key.removeprefix("test-page-")
+        assert value["alarm_actions"] == value["ok_actions"] == [topics[f"{NAME}-{urgency}"]]
+        assert value["actions_enabled"] is not False
+
+
+def test_descriptions_keep_the_contract_that_alarm_bot_reads(rendered: Rendered) -> None:
+    anchors = set(re.findall(r"^#+ (\S+)$", (REPOSITORY / "docs/monitoring.md").read_text(), re.MULTILINE))
+    verbs = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    verbs |= set(
+        re.findall(r"^([a-z- ]+): \$\(VENV_READY\)", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)[0].split()
+    )
+    for value in rendered.of_type("aws_cloudwatch_metric_alarm").values():
+        meaning, runbook, command = value["alarm_description"].splitlines()
+        assert re.fullmatch(r"[A-Z][^\n]+\.", meaning)
+        where = re.fullmatch(r"Runbook: (docs/[\w/-]+\.md)(?:#([\w-]+))?", runbook)
+        assert where
+        assert (REPOSITORY / where[1]).is_file()
+        assert where[2] in anchors or where[2] is None
+        what = re.fullmatch(r"Next: make ([a-z-]+) ENV=test", command)
+        assert what
+        assert what[1] in verbs
+        assert len(value["alarm_description"]) <= 1024
+
+
+def test_each_alarm_is_explained(alarms: Mapping[str, Alarm]) -> None:
+    page = (REPOSITORY / "docs/monitoring.md").read_text()
+    for key in [*alarms, "deployment-failed", "bot-errors"]:
+        assert f"| [{key}](#{key}) |" in page
+        (section,) = re.findall(rf"^### {key}\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL)
+        assert "**Means**" in section
+        assert "**Do**" in section
+    assert len(re.findall(r"^### ", page, re.MULTILINE)) == len(alarms) + 2, "a section of an alarm that is gone"
+
+
+def test_dashboard_is_what_cloudwatch_takes(rendered: Rendered) -> None:
+    """https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html"""
+    (dashboard,) = rendered.of_type("aws_cloudwatch_dashboard").values()
+    body = json.loads(dashboard["dashboard_body"])
+    assert set(body) == {"start", "periodOverride", "widgets"}
+    assert re.fullmatch(r"-PT\d+H", body["start"])
+    assert body["periodOverride"] in ("auto", "inherit")
+    taken: set[tuple[int, int]] = set()
+    for widget in body["widgets"]:
+        assert set(widget) == {"type", "x", "y", "width", "height", "properties"}
+        assert 0 <= widget["x"] <= widget["x"] + widget["width"] <= 24
+        cells = {
+            (widget["x"] + column, widget["y"] + row)
+            for column in range(widget["width"])
+            for row in range(widget["height"])
+        }
+        assert not cells & taken, f"overlaps: {widget['properties']['title']}"
+        taken |= cells
+        {"alarm": _alarm_widget, "metric": _metric_widget, "log": _log_widget}[widget["type"]](widget["properties"])
+    assert len(taken) == 24 * len({row for _, row in taken}), "a gap"
+    shown = " ".join(widget["properties"]["title"].lower() for widget in body["widgets"])
+    for subject in ("traffic", "errors", "latency", "tasks", "cpu", "connections", "slow queries", "deployments"):
+        assert subject in shown
+
+
+def _alarm_widget(properties: Mapping[str, Any]) -> None:
+    assert set(properties) == {"title", "alarms"}
+    assert 1 <= len(properties["alarms"]) <= 100
+
+
+def _metric_widget(properties: Mapping[str, Any]) -> None:
+    assert set(properties) <= {"title", "region", "view", "period", "stacked", "metrics", "yAxis", "annotations"}
+    assert properties["region"] == "ap-northeast-2"
+    assert properties["view"] == "timeSeries"
+    ids: list[str] = []
+    expressions: list[str] = []
+    for metric in properties["metrics"]:
+        options = metric[-1]
+        assert isinstance(options, dict)
+        assert set(options) <= {"id", "expression", "label", "stat", "visible", "yAxis", "color"}
+        assert options.get("yAxis", "left") in ("left", "right")
+        assert re.fullmatch(r"#[0-9a-f]{6}", options.get("color", "#000000"))
+        if "id" in options:
+            assert re.fullmatch(r"[a-z]\w*", options["id"])
+            ids.append(options["id"])
+        if "expression" in options:
+            assert len(metric) == 1
+            expressions.append(options["expression"])
+        else:
+            # Namespace, name, and pairs of dimensions.
+            assert len(metric) % 2 == 1
+            assert all(isinstance(part, str) and part for part in metric[:-1])
+            assert re.fullmatch(r"Sum|Average|Minimum|Maximum|p\d+", options["stat"])
+    assert len(ids) == len(set(ids))
+    for expression in expressions:
+        assert set(re.findall(r"[a-z]\w*", expression)) <= set(ids)
+    assert set(properties.get("yAxis", {})) <= {"left", "right"}
+    for axis in properties.get("yAxis", {}).values():
+        assert set(axis) <= {"label", "min", "max", "showUnits"}
+    for line in properties.get("annotations", {}).get("horizontal", []):
+        assert set(line) <= {"label", "value", "color"}
+        assert isinstance(line["value"], (int, float))
+
+
+def _log_widget(properties: Mapping[str, Any]) -> None:
+    assert set(properties) == {"title", "region", "view", "query"}
+    assert properties["view"] in ("table", "timeSeries", "bar", "pie")
+    assert re.match(r"SOURCE '/aws/[\w/-]+' \| ", properties["query"])
+    # A graph needs bins of time.
+    assert ("by bin(" in properties["query"]) == (properties["view"] == "bar")
+
+
+def test_connections_are_shown_against_what_the_database_accepts(rendered: Rendered) -> None:
+    (dashboard,) = rendered.of_type("aws_cloudwatch_dashboard").values()
+    widgets = {w["properties"]["title"]: w["properties"] for w in json.loads(dashboard["dashboard_body"])["widgets"]}
+    lines = widgets["Database connections"]["annotations"]["horizontal"]
+    assert {line["label"]: line["value"] for line in lines} == {
+        "max_connections": 1000,
+        "Alarm database-connections": 800,
+    }
+
+
+def test_each_kind_of_deployment_is_a_mark_on_the_graphs_and_a_failed_one_pages(rendered: Rendered) -> None:
+    rules = {
+        rule["name"]: json.loads(rule["event_pattern"])
+        for rule in rendered.of_type("aws_cloudwatch_event_rule").values()
+    }
+    mine = {name: rule for name, rule in rules.items() if name.startswith(f"{NAME}-deployment-")}
+    assert {name: rule["detail"]["eventName"] for name, rule in mine.items()} == {
+        f"{NAME}-deployment-started": ["SERVICE_DEPLOYMENT_IN_PROGRESS"],
+        f"{NAME}-deployment-completed": ["SERVICE_DEPLOYMENT_COMPLETED"],
+        f"{NAME}-deployment-failed": ["SERVICE_DEPLOYMENT_FAILED"],
+    }
+    service = f"arn:aws:ecs:ap-northeast-2:123456789012:service/{NAME}/{NAME}"
+    assert all(rule["resources"] == [service] for rule in mine.values())
+    topics = {topic["name"]: topic["arn"] for topic in rendered.of_type("aws_sns_topic").values()}
+    targets = rendered.of_type("aws_cloudwatch_event_target").values()
+    pages = [(target["rule"], target["arn"]) for target in targets if target["target_id"] == "page"]
+    assert pages == [(f"{NAME}-deployment-failed", topics[f"{NAME}-urgent"])]
+    (dashboard,) = rendered.of_type("aws_cloudwatch_dashboard").values()
+    for widget in json.loads(dashboard["dashboard_body"])["widgets"][1:5]:
+        marks = [m[3] for m in widget["properties"]["metrics"] if m[:3] == ["AWS/Events", "TriggeredRules", "RuleName"]]
+        assert sorted(marks) == sorted(mine)

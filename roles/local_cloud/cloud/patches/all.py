@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from roles.local_cloud.cloud.patches import (
     alarm_attributes,
+    alarm_history,
     iam_service_linked_roles,
     load_balancer,
     ownership,
@@ -37,6 +38,7 @@ PATCHES: list[Patch] = [
     task_containers.apply,
     vpc_attributes.apply,
     alarm_attributes.apply,
+    alarm_history.apply,
     iam_service_linked_roles.apply,
     rds_container.apply,
     rds_parameters.apply,
