@@ -87,7 +87,7 @@ module "ecs" {
   target_group_arn                  = module.alb.target_group_arn
   health_check_grace_period_seconds = var.health_check_grace_period_seconds
   deployment_maximum_percent        = var.deployment_maximum_percent
-  deployment_alarm_names            = var.deployment_alarm_names
+  deployment_alarm_names            = sort([for key in var.deployment_alarms : module.monitoring.alarm_names[key]])
   enable_execute_command            = var.enable_execute_command
   log_retention_days                = var.log_retention_days
   secret_recovery_window_days       = var.secret_recovery_window_days
@@ -187,4 +187,27 @@ module "query_bot" {
   slack_webhook_secret_arn     = module.notifications.slack_webhook_secret_arn
   undelivered_queue            = module.notifications.undelivered_queue
   log_retention_days           = var.log_retention_days
+}
+
+# By names, not by the service's outputs: a deployment alarm exists before the service that names it.
+module "monitoring" {
+  source = "./modules/monitoring"
+
+  name                            = local.name
+  environment                     = var.environment
+  account_id                      = var.account_id
+  region                          = var.region
+  topic_arns                      = module.notifications.topic_arns
+  load_balancer                   = module.alb.arn_suffix
+  target_group                    = module.alb.target_group_arn_suffix
+  error_rate_minimum_requests     = var.error_rate_minimum_requests
+  container_insights              = var.container_insights
+  service_min_tasks               = var.service_min_tasks
+  database_identifier             = local.name
+  database_max_connections        = var.database_max_connections
+  database_allocated_storage_gb   = var.database_allocated_storage_gb
+  database_free_memory_minimum_mb = var.database_free_memory_minimum_mb
+  database_log_group_name         = module.rds.log_group_name
+  undelivered_queue_name          = element(split(":", module.notifications.undelivered_queue.arn), 5)
+  log_retention_days              = var.log_retention_days
 }

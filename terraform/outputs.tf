@@ -152,3 +152,16 @@ output "slack_webhook_secret_arn" {
   description = "Secret with the URL of Slack's incoming webhook; without a value nothing is sent."
   value       = module.notifications.slack_webhook_secret_arn
 }
+
+output "test_page" {
+  description = "What `make test-page` sets off, by urgency: the alarm, and the topic that it speaks to."
+  value = {
+    for urgency, topic in module.notifications.topic_arns :
+    urgency => { alarm = module.monitoring.test_page_alarm_names[urgency], topic_arn = topic }
+  }
+}
+
+output "dashboard_url" {
+  description = "The dashboard in the console."
+  value       = module.monitoring.dashboard_url
+}

@@ -207,10 +207,15 @@ variable "deployment_maximum_percent" {
   default     = 200
 }
 
-variable "deployment_alarm_names" {
-  description = "CloudWatch alarms that roll a deployment back when they go off during it."
-  type        = list(string)
+variable "deployment_alarms" {
+  description = "Alarms of modules/monitoring that roll a deployment back when they go off during it. Each makes every deployment longer by its periods: see docs/monitoring.md."
+  type        = set(string)
   default     = []
+
+  validation {
+    condition     = length(setsubtract(var.deployment_alarms, ["error-rate", "errors-5xx", "no-healthy-targets"])) == 0
+    error_message = "deployment_alarms may have \"error-rate\", \"errors-5xx\" and \"no-healthy-targets\", for example [\"errors-5xx\"]."
+  }
 }
 
 variable "enable_execute_command" {
@@ -400,6 +405,12 @@ variable "database_apply_immediately" {
   default     = false
 }
 
+variable "database_free_memory_minimum_mb" {
+  description = "Free memory of the database below which it is about to swap, MiB. About a tenth of the instance class's."
+  type        = number
+  default     = 128
+}
+
 variable "rds_proxy_enabled" {
   description = "Whether an RDS Proxy stands between the service and the database (requirement G3)."
   type        = bool
@@ -451,4 +462,12 @@ variable "query_bot_redact_literals" {
   description = "Whether literals of a slow statement, which may be a customer's data, are replaced before Slack reads it."
   type        = bool
   default     = true
+}
+
+# --- monitoring -------------------------------------------------------------------------------------
+
+variable "error_rate_minimum_requests" {
+  description = "Requests in a minute below which an error rate says nothing (requirement F4): at night one error of one is 100 %."
+  type        = number
+  default     = 20
 }

@@ -64,6 +64,11 @@ run "defaults" {
   }
 
   assert {
+    condition     = output.test_page["urgent"].alarm == "settlement-test-test-page-urgent" && length(output.test_page) == 2
+    error_message = "What a test page sets off."
+  }
+
+  assert {
     condition     = output.slack_webhook_secret_arn == "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:mock"
     error_message = "Where the notifications find Slack."
   }
@@ -110,6 +115,28 @@ run "public_url_wins_where_given" {
     condition     = output.public_url == "http://127.0.0.1:8080"
     error_message = "A given public_url is the address."
   }
+}
+
+# Parameter group, budget (below) and alarm have one number.
+run "one_number_of_connections" {
+  variables {
+    database_max_connections = 400
+  }
+
+  assert {
+    condition     = output.database.max_connections == 400 && module.monitoring.database_connections_threshold == 320
+    error_message = "Requirement F2: the alarm goes off at 80 % of database_max_connections."
+  }
+}
+
+run "deployment_alarm_that_nobody_made_is_refused" {
+  command = plan
+
+  variables {
+    deployment_alarms = ["database-cpu"]
+  }
+
+  expect_failures = [var.deployment_alarms]
 }
 
 # 4 tasks × 200 % × 2 workers × (5 + 5) + 5 = 165 connections; 80 % of 207 is 165.6, of 206 is 164.8.

@@ -15,6 +15,11 @@ output "target_group_arn" {
   depends_on = [aws_lb_listener.http, aws_lb_listener.https]
 }
 
+output "target_group_arn_suffix" {
+  description = "Target group as CloudWatch's dimension `TargetGroup` names it."
+  value       = aws_lb_target_group.this.arn_suffix
+}
+
 output "url" {
   description = "Address for clients: `https` when HTTPS is on, by `domain_name` when one is given."
   value       = "${local.https_enabled ? "https" : "http"}://${coalesce(var.domain_name, aws_lb.this.dns_name)}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from roles.local_cloud.cloud.patches import (
     alarm_attributes,
+    alarm_history,
     alarm_notifications,
     config_items,
     iam_service_linked_roles,
@@ -51,6 +52,7 @@ PATCHES: list[Patch] = [
     log_subscriptions.apply,
     sns_lambda.apply,
     alarm_notifications.apply,
+    alarm_history.apply,
     rds_log_export.apply,
     config_items.apply,
 ]

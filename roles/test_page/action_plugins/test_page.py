@@ -1,0 +1,120 @@
+"""Send a test page through every path."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from botocore.exceptions import BotoCoreError, ClientError
+
+from roles.aws_session.python.session import action_environment, aws_session
+from roles.notification.python.deliver import deliver
+from roles.notification.python.slack import Assignment
+from roles.release_ledger.python.ledger import actor
+from roles.test_page.python.page import Path, last_line, of_notification, slack_message, subscribers, through_topic
+
+DOCUMENTATION = """
+---
+action: test_page
+short_description: Send a test page through every path
+description:
+  - Sets an alarm made for it to ALARM and back, for each urgency, and posts a test to Slack as a release does. Prints
+    what was accepted on each path. Fails when one refuses; a path that is not set up is said, and is no failure.
+  - Never reports C(changed); in check mode it sends nothing, and says who would hear it.
+options:
+  stack:
+    description: The fact C(terraform_stack_outputs).
+    required: true
+    type: dict
+  environment_name:
+    description: The environment.
+    required: true
+    type: str
+  patience_seconds:
+    description: How long to wait for word of an alarm's action.
+    default: 20
+    type: float
+"""
+
+EXAMPLES = """
+- name: Send a test page
+  test_page:
+    stack: "{{ terraform_stack_outputs }}"
+    environment_name: staging
+"""
+
+RETURN = """
+paths:
+  description: What became of it, by path.
+  type: dict
+  returned: when something was sent
+"""
+
+ARGUMENTS: dict[str, Any] = {
+    "stack": {"type": "dict", "required": True},
+    "environment_name": {"type": "str", "required": True},
+    "patience_seconds": {"type": "float", "default": 20},
+}
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    """See DOCUMENTATION."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, args = self.validate_argument_spec(ARGUMENTS)
+        stack, environment = args["stack"], args["environment_name"]
+        if not stack.get("test_page"):
+            message = f"{environment}: there are no alarms to test yet. Next: make infra ENV={environment}"
+            if self._task.check_mode:
+                display.display(message)
+                return result | {"changed": False, "msg": message}
+            raise AnsibleActionFail(message)
+        session = aws_session(action_environment(self), str(stack["region"]))
+        cloudwatch, sns = session.client("cloudwatch"), session.client("sns")
+        by = actor(os.environ, getpass.getuser(), socket.gethostname())
+        try:
+            if self._task.check_mode:
+                for urgency, page in stack["test_page"].items():
+                    hears = ", ".join(subscribers(sns, page["topic_arn"])) or "nobody"
+                    display.display(f"would page {urgency}: {hears}")
+                display.display("would post to Slack as a release does")
+                return result | {"changed": False}
+            paths = [
+                through_topic(
+                    cloudwatch,
+                    sns,
+                    urgency=urgency,
+                    alarm=page["alarm"],
+                    topic_arn=page["topic_arn"],
+                    by=by,
+                    patience_seconds=args["patience_seconds"],
+                )
+                for urgency, page in stack["test_page"].items()
+            ]
+        except (ClientError, BotoCoreError) as error:
+            raise AnsibleActionFail(f"{environment}: {error}. Next: make status ENV={environment}") from None
+        assignment = Assignment(
+            secret_arn=stack["slack_webhook_secret_arn"], region=str(stack["region"]), log=os.devnull, attempts=2
+        )
+        outcome = deliver(assignment, slack_message(environment, by), session.client("secretsmanager"))
+        return result | self._report(environment, [*paths, of_notification(outcome)])
+
+    def _report(self, environment: str, paths: list[Path]) -> dict[str, Any]:
+        for path in paths:
+            display.display(f"{path.name}: {path.said}")
+        line = last_line(environment, paths)
+        if any(path.outcome == "refused" for path in paths):
+            raise AnsibleActionFail(f"{line}. Next: docs/monitoring.md#undelivered")
+        display.display(line)
+        return {"changed": False, "paths": {path.name: path.outcome for path in paths}}

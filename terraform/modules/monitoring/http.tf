@@ -1,0 +1,117 @@
+# What clients get. The load balancer's count of requests leaves out those for which it had no target, which in a total
+# outage are all. So the requests are counted by their answers: the targets' and its own. A count of zero is not
+# reported, hence FILL; SUM adds what there is.
+
+locals {
+  http_dimensions = { LoadBalancer = var.load_balancer }
+
+  http_metrics = {
+    for id, name in {
+      target_2xx = "HTTPCode_Target_2XX_Count"
+      target_3xx = "HTTPCode_Target_3XX_Count"
+      target_4xx = "HTTPCode_Target_4XX_Count"
+      target_5xx = "HTTPCode_Target_5XX_Count"
+      elb_4xx    = "HTTPCode_ELB_4XX_Count"
+      elb_5xx    = "HTTPCode_ELB_5XX_Count"
+    } : id => { namespace = "AWS/ApplicationELB", name = name, dimensions = local.http_dimensions, statistic = "Sum" }
+  }
+
+  http_requests = {
+    id         = "requests"
+    label      = "Requests"
+    expression = "SUM([FILL(target_2xx, 0), FILL(target_3xx, 0), FILL(target_4xx, 0), FILL(target_5xx, 0), FILL(elb_4xx, 0), FILL(elb_5xx, 0)])"
+  }
+
+  # CloudWatch has a minute's numbers a little late, and until then FILL takes them for 0: hence M of N.
+  http_alarms = {
+    # Requirement F4.
+    error-rate = {
+      urgency    = "urgent"
+      meaning    = "At least 5 % of the requests were answered with 4xx or 5xx, in three minutes of five that had ${var.error_rate_minimum_requests} requests or more each."
+      next       = "make status"
+      operator   = ">="
+      threshold  = 5
+      datapoints = 3
+      periods    = 5
+      missing    = "notBreaching"
+      metrics    = local.http_metrics
+      expressions = [
+        {
+          id         = "rate"
+          label      = "Errors, percent of the requests"
+          expression = "IF(requests >= ${var.error_rate_minimum_requests}, 100 * errors / requests, 0)"
+        },
+        {
+          id         = "errors"
+          label      = "Answers with 4xx or 5xx"
+          expression = "SUM([FILL(target_4xx, 0), FILL(target_5xx, 0), FILL(elb_4xx, 0), FILL(elb_5xx, 0)])"
+        },
+        local.http_requests,
+      ]
+    }
+
+    # Our fault alone, so less of it is enough; five, so that a single one wakes nobody.
+    errors-5xx = {
+      urgency    = "urgent"
+      meaning    = "At least 1 % of the requests, and five or more a minute, were answered with 5xx, in two minutes of three: the service or the database fails, not its clients."
+      next       = "make status"
+      operator   = ">="
+      threshold  = 1
+      datapoints = 2
+      periods    = 3
+      missing    = "notBreaching"
+      metrics    = local.http_metrics
+      expressions = [
+        {
+          id         = "rate"
+          label      = "Answers with 5xx, percent of the requests"
+          expression = "IF(errors >= 5, 100 * errors / requests, 0)"
+        },
+        {
+          id         = "errors"
+          label      = "Answers with 5xx"
+          expression = "SUM([FILL(target_5xx, 0), FILL(elb_5xx, 0)])"
+        },
+        local.http_requests,
+      ]
+    }
+
+    # Reported only while targets are registered; a service without tasks is the alarm `tasks-missing`.
+    no-healthy-targets = {
+      urgency    = "urgent"
+      meaning    = "No task passes the load balancer's health check, for two minutes: nobody is served, or the load balancer sends requests to tasks that fail."
+      next       = "make status"
+      operator   = "<"
+      threshold  = 1
+      datapoints = 2
+      periods    = 2
+      missing    = "notBreaching"
+      metric = {
+        namespace  = "AWS/ApplicationELB"
+        name       = "HealthyHostCount"
+        dimensions = merge(local.http_dimensions, { TargetGroup = var.target_group })
+        statistic  = "Maximum"
+        period     = 60
+      }
+    }
+
+    # The minimum of each minute: a task that starts and is not healthy yet is no news.
+    unhealthy-targets = {
+      urgency    = "warning"
+      meaning    = "One task or more failed the load balancer's health check for three minutes on end; the others serve."
+      next       = "make status"
+      operator   = ">="
+      threshold  = 1
+      datapoints = 3
+      periods    = 3
+      missing    = "notBreaching"
+      metric = {
+        namespace  = "AWS/ApplicationELB"
+        name       = "UnHealthyHostCount"
+        dimensions = merge(local.http_dimensions, { TargetGroup = var.target_group })
+        statistic  = "Minimum"
+        period     = 60
+      }
+    }
+  }
+}

@@ -1,0 +1,19 @@
+output "alarm_names" {
+  description = "Names of the alarms, by their keys."
+  value       = { for key, alarm in aws_cloudwatch_metric_alarm.this : key => alarm.alarm_name }
+}
+
+output "test_page_alarm_names" {
+  description = "Alarms that `make test-page` sets off, by urgency."
+  value       = { for urgency, alarm in aws_cloudwatch_metric_alarm.test_page : urgency => alarm.alarm_name }
+}
+
+output "database_connections_threshold" {
+  description = "Connections at which the alarm of requirement F2 goes off."
+  value       = local.database_connections_threshold
+}
+
+output "dashboard_url" {
+  description = "The dashboard in the console."
+  value       = "https://${var.region}.console.aws.amazon.com/cloudwatch/home?region=${var.region}#dashboards/dashboard/${var.name}"
+}

@@ -1,0 +1,98 @@
+# Tasks and deployments.
+
+locals {
+  service_dimensions = { ClusterName = var.name, ServiceName = var.name }
+
+  service_alarms = var.container_insights == "disabled" ? {} : {
+    # The minimum moves with the schedule and the number of tasks with the load; the desired count has both. It is 0 only
+    # before the first release. Ten minutes, so that a scale-out has time to start what it asked for.
+    tasks-missing = {
+      urgency    = "urgent"
+      meaning    = "Fewer tasks run than the service should have (its desired count, ${var.service_min_tasks} at least), for ten minutes: tasks do not start, or do not stay."
+      next       = "make status"
+      operator   = ">="
+      threshold  = 1
+      datapoints = 10
+      periods    = 10
+      # Container Insights reports late now and then: that is no news, neither good nor bad.
+      missing = "ignore"
+      metrics = {
+        for id, name in { desired = "DesiredTaskCount", running = "RunningTaskCount" } :
+        id => { namespace = "ECS/ContainerInsights", name = name, dimensions = local.service_dimensions, statistic = id == "desired" ? "Minimum" : "Maximum" }
+      }
+      expressions = [{
+        id         = "shortfall"
+        label      = "Tasks missing"
+        expression = "IF(desired > 0, IF(desired >= ${var.service_min_tasks}, desired, ${var.service_min_tasks}) - running, 0)"
+      }]
+    }
+  }
+
+  # What ECS tells of a deployment, whoever started it: a release, a rollback, the circuit breaker, a person.
+  deployment_events = {
+    started   = "SERVICE_DEPLOYMENT_IN_PROGRESS"
+    completed = "SERVICE_DEPLOYMENT_COMPLETED"
+    failed    = "SERVICE_DEPLOYMENT_FAILED"
+  }
+}
+
+# A rule for each, because EventBridge counts by rule (AWS/Events TriggeredRules): the dashboard's marks of deployments.
+resource "aws_cloudwatch_event_rule" "deployment" {
+  for_each = local.deployment_events
+
+  name        = "${var.name}-deployment-${each.key}"
+  description = "A deployment of ${var.name} ${each.key}."
+
+  event_pattern = jsonencode({
+    source      = ["aws.ecs"]
+    detail-type = ["ECS Deployment State Change"]
+    resources   = ["arn:aws:ecs:${var.region}:${var.account_id}:service/${var.name}/${var.name}"]
+    detail      = { eventName = [each.value] }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "deployment_log" {
+  for_each = aws_cloudwatch_event_rule.deployment
+
+  rule      = each.value.name
+  target_id = "log"
+  arn       = aws_cloudwatch_log_group.deployments.arn
+}
+
+# As it is: alarm-bot reads the event, a person its `detail.reason`.
+resource "aws_cloudwatch_event_target" "deployment_failed" {
+  rule      = aws_cloudwatch_event_rule.deployment["failed"].name
+  target_id = "page"
+  arn       = var.topic_arns.urgent
+}
+
+# The console of EventBridge lists only log groups below this path.
+resource "aws_cloudwatch_log_group" "deployments" {
+  name              = "/aws/events/${var.name}/deployments"
+  retention_in_days = var.log_retention_days
+}
+
+data "aws_iam_policy_document" "deployment_log" {
+  statement {
+    sid       = "WriteDeployments"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.deployments.arn}:*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com", "delivery.logs.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = [for rule in aws_cloudwatch_event_rule.deployment : rule.arn]
+    }
+  }
+}
+
+# An account may have ten of these in a region: one for each environment.
+resource "aws_cloudwatch_log_resource_policy" "deployment_log" {
+  policy_name     = "${var.name}-deployments"
+  policy_document = data.aws_iam_policy_document.deployment_log.json
+}

@@ -1,0 +1,90 @@
+# The alarms' behaviour is tested by replay, on the whole environment: tests/terraform/test_monitoring.py.
+
+mock_provider "aws" {
+  source = "../../tests/mocks"
+}
+
+variables {
+  name        = "settlement-test"
+  environment = "test"
+  account_id  = "123456789012"
+  region      = "ap-northeast-2"
+  topic_arns = {
+    urgent  = "arn:aws:sns:ap-northeast-2:123456789012:urgent"
+    warning = "arn:aws:sns:ap-northeast-2:123456789012:warning"
+  }
+  load_balancer                 = "app/test/0123456789abcdef"
+  target_group                  = "targetgroup/test/0123456789abcdef"
+  service_min_tasks             = 2
+  database_identifier           = "settlement-test"
+  database_max_connections      = 210
+  database_allocated_storage_gb = 20
+  database_log_group_name       = "/aws/rds/instance/settlement-test/postgresql"
+  undelivered_queue_name        = "settlement-test-undelivered"
+}
+
+run "connections_alarm_is_80_percent_of_the_one_number" {
+  assert {
+    condition = (
+      output.database_connections_threshold == 168
+      && aws_cloudwatch_metric_alarm.this["database-connections"].threshold == 168
+      && strcontains(aws_cloudwatch_metric_alarm.this["database-connections"].alarm_description, "168 connections or more, 80 % of the 210")
+    )
+    error_message = "Requirement F2: 80 % of database_max_connections, in connections."
+  }
+}
+
+run "names_begin_with_the_environment" {
+  assert {
+    condition     = alltrue([for key, name in output.alarm_names : name == "settlement-test-${key}"])
+    error_message = "`make status` finds the alarms by their prefix."
+  }
+
+  assert {
+    condition     = output.test_page_alarm_names == { urgent = "settlement-test-test-page-urgent", warning = "settlement-test-test-page-warning" }
+    error_message = "`make test-page` finds its alarms by urgency."
+  }
+
+  assert {
+    condition     = strcontains(output.dashboard_url, "region=ap-northeast-2#dashboards/dashboard/settlement-test")
+    error_message = "The dashboard has the environment's name."
+  }
+}
+
+run "each_bot_has_an_alarm_on_its_errors" {
+  variables {
+    bot_function_names = ["settlement-test-query-bot"]
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.this["query-bot-errors"].dimensions == tomap({ FunctionName = "settlement-test-query-bot" })
+      && strcontains(aws_cloudwatch_metric_alarm.this["query-bot-errors"].alarm_description, "docs/monitoring.md#bot-errors")
+      && aws_cloudwatch_metric_alarm.this["query-bot-errors"].alarm_actions == toset([var.topic_arns.warning])
+    )
+    error_message = "A bot that fails is a warning, by e-mail too."
+  }
+}
+
+run "without_container_insights_no_task_is_counted" {
+  variables {
+    container_insights = "disabled"
+  }
+
+  assert {
+    condition     = !contains(keys(aws_cloudwatch_metric_alarm.this), "tasks-missing")
+    error_message = "An alarm on a metric that never comes would say nothing, for ever."
+  }
+}
+
+run "a_floor_that_is_none_is_refused" {
+  command = plan
+
+  variables {
+    error_rate_minimum_requests     = 1
+    database_free_memory_minimum_mb = 0
+    name                            = "Settlement"
+  }
+
+  expect_failures = [var.error_rate_minimum_requests, var.database_free_memory_minimum_mb, var.name]
+}

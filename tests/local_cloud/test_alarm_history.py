@@ -1,0 +1,53 @@
+"""The history says whether a topic took an alarm's action, and a test page reads it there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from roles.test_page.python.page import through_topic
+from tests.local_cloud.conftest import RunningCloud
+
+pytestmark = pytest.mark.local_cloud
+
+
+def make_alarm(cloudwatch: Any, name: str, topic: str) -> None:
+    cloudwatch.put_metric_alarm(
+        AlarmName=name,
+        ComparisonOperator="GreaterThanThreshold",
+        EvaluationPeriods=1,
+        Threshold=0,
+        Namespace="test/test-page",
+        MetricName="urgent",
+        Statistic="Sum",
+        Period=60,
+        TreatMissingData="notBreaching",
+        AlarmActions=[topic],
+        OKActions=[topic],
+    )
+
+
+@pytest.mark.parametrize(("exists", "outcome"), [(True, "nobody"), (False, "refused")])
+def test_a_page_says_whether_the_topic_took_it(cloud: RunningCloud, exists: bool, outcome: str) -> None:
+    cloudwatch, sns = cloud.client("cloudwatch"), cloud.client("sns")
+    topic = sns.create_topic(Name=f"page-{exists}")["TopicArn"]
+    make_alarm(cloudwatch, f"page-{exists}", topic if exists else f"{topic}-gone")
+    path = through_topic(
+        cloudwatch,
+        sns,
+        urgency="urgent",
+        alarm=f"page-{exists}",
+        topic_arn=topic,
+        by="test",
+        patience_seconds=0,
+    )
+    assert path.outcome == outcome
+    summaries = [
+        item["HistorySummary"]
+        for item in cloudwatch.describe_alarm_history(AlarmName=f"page-{exists}", HistoryItemType="Action")[
+            "AlarmHistoryItems"
+        ]
+    ]
+    word = "Successfully executed" if exists else "Failed to execute"
+    assert summaries == [f"{word} action {topic if exists else f'{topic}-gone'}"] * 2
