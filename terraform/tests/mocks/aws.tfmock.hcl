@@ -42,6 +42,10 @@ mock_resource "aws_db_proxy" {
   }
 }
 
+mock_resource "aws_db_proxy_default_target_group" {
+  defaults = { name = "default" }
+}
+
 mock_resource "aws_ecs_cluster" {
   defaults = { arn = "arn:aws:ecs:ap-northeast-2:123456789012:cluster/mock" }
 }

@@ -15,6 +15,7 @@ from roles.local_cloud.cloud.patches import (
     rds_container,
     rds_master_secret,
     rds_parameters,
+    rds_proxy,
     secret_values,
     service_attributes,
     service_deployments,
@@ -42,5 +43,6 @@ PATCHES: list[Patch] = [
     rds_parameters.apply,
     rds_attributes.apply,
     rds_master_secret.apply,
+    rds_proxy.apply,
     secret_values.apply,
 ]
