@@ -8,6 +8,8 @@ https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-pinning.html:
 - More clients than connections wait, for the borrow timeout at most.
 - libpq's ``options`` are refused.
 
+A pooler from a package would need an image of its own, and neither refuses nor pins what RDS Proxy does.
+
 PostgreSQL's protocol: https://www.postgresql.org/docs/17/protocol-message-formats.html. Not done: cancelling a query,
 which RDS Proxy does not do either, and flushing an extended query before its end.
 """
