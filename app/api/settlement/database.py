@@ -2,7 +2,8 @@
 
 Role-level timeouts are set on the role by `settlement.admin`, not here: RDS Proxy refuses libpq's `options`,
 and a `SET` pins the client to one server connection
-(https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-pinning.html).
+(https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-pinning.html). The bundle of certificate authorities
+holds RDS's and Amazon's own, which sign for an instance and for a proxy.
 """
 
 import asyncio

@@ -62,6 +62,10 @@ mock_resource "aws_db_proxy" {
   }
 }
 
+mock_resource "aws_db_proxy_default_target_group" {
+  defaults = { name = "default" }
+}
+
 mock_resource "aws_dynamodb_table" {
   defaults = { arn = "arn:aws:dynamodb:ap-northeast-2:123456789012:table/mock" }
 }

@@ -1,0 +1,74 @@
+"""The service behind an RDS Proxy: the local cloud's, which does what AWS documents, before the tests' PostgreSQL."""
+
+import asyncio
+import logging
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from settlement.app import create_app
+from settlement.settings import Settings
+from sqlalchemy import text
+from starlette.testclient import TestClient
+
+from roles.local_cloud.cloud.database_proxy import DatabaseProxy, Target
+from tests.api.conftest import TestDatabase
+from tests.api.postgres import free_port, write_certificate
+
+
+@contextmanager
+def proxied(database: TestDatabase, directory: Path) -> Iterator[Settings]:
+    """A proxy before the database's server: the service's settings for it."""
+    if not database.server.ca_file:
+        pytest.skip("the proxy verifies the database's certificate, and this server has none that can be")
+    write_certificate(directory)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(directory / "server.pem", directory / "server.key")
+    settings = database.settings()
+    target = Target(
+        host=database.server.host,
+        port=database.server.port,
+        authority=Path(database.server.ca_file).read_text(),
+        max_connections_percent=75,
+        borrow_timeout=5,
+        require_tls=True,
+        idle_timeout=60,
+    )
+    passwords = {settings.database_user: settings.database_password.get_secret_value()}
+    proxy = DatabaseProxy(lambda: target, passwords.get)
+    loop, port = asyncio.new_event_loop(), free_port()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(proxy.start("localhost", port, tls), loop).result(10)
+        yield database.settings(
+            database_host="localhost", database_port=port, database_ca_file=str(directory / "ca.pem")
+        )
+    finally:
+        asyncio.run_coroutine_threadsafe(proxy.stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+def test_services_share_connections_and_pin_none(
+    database: TestDatabase, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with proxied(database, tmp_path) as settings, ExitStack() as stack, caplog.at_level(logging.WARNING):
+        services = [stack.enter_context(TestClient(create_app(settings))) for _ in range(4)]
+        account = services[0].post("/v1/accounts", json={"name": "가", "currency": "KRW"}).json()
+        for number, service in enumerate(services):
+            assert service.get("/readyz").status_code == 200
+            body = {"account_id": account["id"], "amount": 1, "currency": "KRW"}
+            posted = service.post("/v1/transactions", json=body, headers={"Idempotency-Key": str(number)})
+            assert posted.status_code == 201
+            assert service.get(f"/v1/accounts/{account['id']}").json()["name"] == "가"
+            assert service.get(f"/v1/accounts/{account['id']}/transactions").status_code == 200
+        with database.superuser() as connection:
+            count = text("SELECT count(*) FROM pg_stat_activity WHERE usename = :role AND datname = :name")
+            held = connection.scalar(count, {"role": settings.database_user, "name": database.name})
+    assert held == 1, "each statement borrows a connection and gives it back"
+    assert "pinned" not in caplog.text
