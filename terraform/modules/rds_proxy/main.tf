@@ -34,6 +34,8 @@ resource "aws_iam_role_policy" "this" {
 
 # RDS would make it by itself, and keep it for ever.
 resource "aws_cloudwatch_log_group" "this" {
+  #checkov:skip=CKV_AWS_158:Encrypted with AWS's key; the proxy logs no statement.
+  #checkov:skip=CKV_AWS_338:The retention is the inventory's choice (log_retention_days).
   name              = "/aws/rds/proxy/${var.name}"
   retention_in_days = var.log_retention_days
 }

@@ -26,6 +26,7 @@ locals {
 }
 
 resource "aws_security_group" "alb" {
+  #checkov:skip=CKV2_AWS_5:Attached by the module alb.
   name        = "${var.name}-alb"
   description = "Load balancer: from clients, to the service only."
   vpc_id      = var.vpc_id
@@ -34,6 +35,7 @@ resource "aws_security_group" "alb" {
 }
 
 resource "aws_security_group" "service" {
+  #checkov:skip=CKV2_AWS_5:Attached by the module ecs.
   name        = "${var.name}-service"
   description = "Service tasks: from the load balancer, to the database and AWS APIs."
   vpc_id      = var.vpc_id
@@ -42,6 +44,7 @@ resource "aws_security_group" "service" {
 }
 
 resource "aws_security_group" "admin" {
+  #checkov:skip=CKV2_AWS_5:Attached to a one-off task when it is started.
   name        = "${var.name}-admin"
   description = "Admin tasks: from nowhere, to the database and AWS APIs."
   vpc_id      = var.vpc_id
@@ -50,6 +53,7 @@ resource "aws_security_group" "admin" {
 }
 
 resource "aws_security_group" "database" {
+  #checkov:skip=CKV2_AWS_5:Attached by the module rds.
   name        = "${var.name}-database"
   description = "Database: from service and admin tasks, to nowhere."
   vpc_id      = var.vpc_id
@@ -58,6 +62,7 @@ resource "aws_security_group" "database" {
 }
 
 resource "aws_security_group" "proxy" {
+  #checkov:skip=CKV2_AWS_5:Attached by the module rds_proxy.
   count = var.proxy_enabled ? 1 : 0
 
   name        = "${var.name}-rds-proxy"
@@ -68,6 +73,7 @@ resource "aws_security_group" "proxy" {
 }
 
 resource "aws_security_group" "endpoints" {
+  #checkov:skip=CKV2_AWS_5:Attached by the module endpoints.
   count = var.endpoints_enabled ? 1 : 0
 
   name        = "${var.name}-endpoints"
