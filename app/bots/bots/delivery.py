@@ -29,8 +29,9 @@ REFUSED = (401, 403, 404, 410)
 ATTEMPTS = 4
 TIMEOUT_SECONDS = 5.0
 BACKOFF_SECONDS = 0.5
-#: How long a URL is used before it is read again.
+#: How long a URL is used before it is read again; and how long it is not asked for after there was none.
 WEBHOOK_SECONDS = 300.0
+NO_WEBHOOK_SECONDS = 20.0
 #: A queue's message holds 256 KiB, and more where the account was given it.
 KEPT_BYTES = 250_000
 
@@ -78,7 +79,7 @@ class Webhook:
 
     def url(self) -> str:
         """Raises `NoWebhook`; that there is none is remembered as well, and said once."""
-        if self.clock() - self._read_at >= WEBHOOK_SECONDS:
+        if self.clock() - self._read_at >= (NO_WEBHOOK_SECONDS if self._problem else WEBHOOK_SECONDS):
             self._read()
         if self._problem:
             raise NoWebhook(self._problem)

@@ -130,6 +130,19 @@ def test_the_webhook_is_read_once_then_again_after_a_while(cloud: Cloud, slack: 
     assert "hooks" not in repr(webhook)
 
 
+def test_a_webhook_that_is_set_at_last_is_found_soon(cloud: Cloud, slack: Slack) -> None:
+    now = 0.0
+    webhook = Webhook(cloud.secretsmanager, cloud.secret_arn, clock=lambda: now)
+    cloud.set_webhook("http://192.0.2.1/")
+    with pytest.raises(delivery.NoWebhook):
+        webhook.url()
+    cloud.set_webhook(slack.url)
+    with pytest.raises(delivery.NoWebhook):
+        webhook.url()
+    now = delivery.NO_WEBHOOK_SECONDS
+    assert webhook.url() == slack.url
+
+
 def test_a_webhook_that_slack_no_longer_takes_is_read_again(way: Delivery, slack: Slack, cloud: Cloud) -> None:
     cloud.set_webhook(slack.url.replace("very-secret", "revoked"))
     way.webhook.url()
