@@ -39,10 +39,6 @@ mock_resource "aws_cloudwatch_log_group" {
   defaults = { arn = "arn:aws:logs:ap-northeast-2:123456789012:log-group:mock" }
 }
 
-mock_resource "aws_cloudwatch_event_rule" {
-  defaults = { arn = "arn:aws:events:ap-northeast-2:123456789012:rule/mock" }
-}
-
 mock_resource "aws_cloudwatch_metric_alarm" {
   defaults = { arn = "arn:aws:cloudwatch:ap-northeast-2:123456789012:alarm:mock" }
 }
