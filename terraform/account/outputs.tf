@@ -22,3 +22,8 @@ output "config_recorder_name" {
   description = "The AWS Config recorder whose items detection-bot is told of; null without detection."
   value       = one(module.detection[*].recorder_name)
 }
+
+output "undelivered_queue_url" {
+  description = "Queue of what a bot of the account could not post to Slack."
+  value       = module.notifications.undelivered_queue.url
+}

@@ -19,7 +19,8 @@ from tests.slack import TOKEN, Slack, intrusions, shown
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 PREFIX = "settlement-local"
-BOTS = (f"{PREFIX}-query-bot", f"{PREFIX}-alarm-bot")
+ACCOUNT = "settlement-account"
+BOTS = (f"{PREFIX}-query-bot", f"{PREFIX}-alarm-bot", f"{ACCOUNT}-detection-bot")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,8 @@ def slack(clone: Clone) -> Iterator[Slack]:
     """The infrastructure, with the stand-in's address where an operator puts the webhook, before anything is told."""
     clone.make("infra")
     with Slack() as slack:
-        clone.aws("secretsmanager").put_secret_value(SecretId=f"{PREFIX}/slack-webhook", SecretString=slack.url)
+        for prefix in (PREFIX, ACCOUNT):
+            clone.aws("secretsmanager").put_secret_value(SecretId=f"{prefix}/slack-webhook", SecretString=slack.url)
         yield slack
 
 
@@ -126,7 +128,29 @@ def test_an_alarm_is_told(clone: Clone, slack: Slack) -> None:
     assert kept(clone) == 0
 
 
-# A created resource (detection-bot, of the account) belongs here: it needs the same infrastructure and the same Slack.
+def test_a_created_resource_is_told_once(clone: Clone, slack: Slack) -> None:
+    slack.forget()
+    s3 = clone.aws("s3")
+    here = {"LocationConstraint": "ap-northeast-2"}
+    s3.create_bucket(Bucket="e2e-made", CreateBucketConfiguration=here)
+    text = shown(slack.wait_for(lambda message: "e2e-made" in message["text"]))
+    assert "settlement-account: AWS::S3::Bucket e2e-made created by test" in text
+    assert "ap-northeast-2" in text
+    assert "Missing tags" in text
+    assert "Application, ManagedBy" in text
+
+    # An update is silent: when what was made after it is told, nothing else was.
+    s3.put_bucket_versioning(Bucket="e2e-made", VersioningConfiguration={"Status": "Enabled"})
+    tags = [{"Key": "Application", "Value": "settlement"}, {"Key": "ManagedBy", "Value": "e2e"}]
+    s3.create_bucket(Bucket="e2e-tagged", CreateBucketConfiguration=here)
+    s3.put_bucket_tagging(Bucket="e2e-tagged", Tagging={"TagSet": tags})
+    tagged = shown(slack.wait_for(lambda message: "e2e-tagged" in message["text"]))
+    assert "Missing tags" not in tagged
+    assert len(slack.messages) == 2
+    # So is what cannot be told from the recorder's first inventory: a security group has no creation time.
+    silent = [line for line in said_by(clone, BOTS[2]).splitlines() if '"silent"' in line]
+    assert silent
+    assert all("AWS::EC2::SecurityGroup" in line for line in silent)
 
 
 def test_what_slack_does_not_take_is_kept(clone: Clone, slack: Slack) -> None:

@@ -52,6 +52,16 @@ resource "aws_s3_bucket_lifecycle_configuration" "access_logs" {
 
     filter {}
 
+    # Requirement H4. S3 asks for 30 days of the cheaper class at least, so what goes before that stays where it is.
+    dynamic "transition" {
+      for_each = var.access_logs_retention_days >= 60 ? [30] : []
+
+      content {
+        days          = transition.value
+        storage_class = "STANDARD_IA"
+      }
+    }
+
     expiration {
       days = var.access_logs_retention_days
     }

@@ -166,6 +166,23 @@ run "certificate_and_zone_make_only_the_alias" {
   }
 }
 
+run "access_logs_that_stay_for_long_move_to_infrequent_access" {
+  command = plan
+
+  variables {
+    access_logs_enabled = true
+  }
+
+  assert {
+    condition = (
+      one(aws_s3_bucket_lifecycle_configuration.access_logs[0].rule[0].transition).days == 30
+      && one(aws_s3_bucket_lifecycle_configuration.access_logs[0].rule[0].transition).storage_class == "STANDARD_IA"
+      && aws_s3_bucket_lifecycle_configuration.access_logs[0].rule[0].expiration[0].days == 90
+    )
+    error_message = "After 30 days access logs move to Standard-IA, after 90 they go."
+  }
+}
+
 run "access_logs" {
   variables {
     access_logs_enabled        = true
@@ -179,6 +196,7 @@ run "access_logs" {
       && aws_s3_bucket.access_logs[0].force_destroy
       && aws_lb.this.access_logs[0].enabled
       && aws_s3_bucket_lifecycle_configuration.access_logs[0].rule[0].expiration[0].days == 30
+      && length(aws_s3_bucket_lifecycle_configuration.access_logs[0].rule[0].transition) == 0
       && aws_s3_bucket_public_access_block.access_logs[0].block_public_policy
       && aws_s3_bucket_public_access_block.access_logs[0].restrict_public_buckets
     )
