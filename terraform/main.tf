@@ -208,6 +208,8 @@ module "monitoring" {
   database_allocated_storage_gb   = var.database_allocated_storage_gb
   database_free_memory_minimum_mb = var.database_free_memory_minimum_mb
   database_log_group_name         = module.rds.log_group_name
-  undelivered_queue_name          = element(split(":", module.notifications.undelivered_queue.arn), 5)
+  slow_query_milliseconds         = var.database_slow_query_milliseconds
+  undelivered_queue_name          = module.notifications.undelivered_queue.name
+  bot_function_names              = ["${local.name}-alarm-bot", "${local.name}-query-bot"]
   log_retention_days              = var.log_retention_days
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -51,3 +52,19 @@ def test_a_page_says_whether_the_topic_took_it(cloud: RunningCloud, exists: bool
     ]
     word = "Successfully executed" if exists else "Failed to execute"
     assert summaries == [f"{word} action {topic if exists else f'{topic}-gone'}"] * 2
+
+
+def test_a_page_arrives_marked_as_a_test_and_so_does_its_end(cloud: RunningCloud) -> None:
+    cloudwatch, sns, sqs = cloud.client("cloudwatch"), cloud.client("sns"), cloud.client("sqs")
+    topic = sns.create_topic(Name="page-heard")["TopicArn"]
+    url = sqs.create_queue(QueueName="page-heard")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    make_alarm(cloudwatch, "page-heard", topic)
+    page = {"urgency": "urgent", "alarm": "page-heard", "topic_arn": topic, "by": "test", "patience_seconds": 0}
+    path = through_topic(cloudwatch, sns, **page)
+    assert (path.outcome, path.said) == ("taken", "the topic took it, for sqs page-heard")
+    messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    heard = [json.loads(json.loads(message["Body"])["Message"]) for message in messages]
+    assert sorted(message["NewStateValue"] for message in heard) == ["ALARM", "OK"]
+    assert all(message["NewStateReason"].startswith("TEST by test: nothing is wrong") for message in heard)

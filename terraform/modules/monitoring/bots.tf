@@ -6,7 +6,7 @@ locals {
       undelivered = {
         urgency    = "warning"
         meaning    = "Messages that a bot could not post to Slack wait in the queue ${var.undelivered_queue_name}: Slack, its webhook, or the bot fails."
-        next       = "make test-page"
+        next       = "make redeliver"
         operator   = ">="
         threshold  = 1
         datapoints = 1

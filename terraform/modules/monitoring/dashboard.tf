@@ -137,7 +137,7 @@ locals {
       {
         type = "log", width = 8, height = 7
         properties = {
-          title  = "Slow queries (3000 ms or more, in five minutes)"
+          title  = "Slow queries (${var.slow_query_milliseconds} ms or more, in five minutes)"
           region = var.region
           view   = "bar"
           query  = "SOURCE '${var.database_log_group_name}' | filter @message like /duration: [0-9.]+ ms/ | parse @message /duration: (?<ms>[0-9.]+) ms/ | stats count(*) as queries, max(ms) as slowest_ms by bin(5m)"

@@ -100,6 +100,12 @@ variable "database_log_group_name" {
   type        = string
 }
 
+variable "slow_query_milliseconds" {
+  description = "From how long on PostgreSQL logs a query, milliseconds: the dashboard's title says it."
+  type        = number
+  default     = 3000
+}
+
 variable "undelivered_queue_name" {
   description = "Queue of what a bot could not post."
   type        = string
