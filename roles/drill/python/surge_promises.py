@@ -60,7 +60,7 @@ def _top_service(report: Row, seeded: Row) -> Judgement:
 
 
 def _coverage(report: Row, seeded: Row) -> Judgement:
-    fell = [item for item in report["accounts"][0]["coverage"] if item["lost"] != "0.00"]
+    fell = [item for item in report["accounts"][0]["coverage"] if item["fell"]]
     if len(fell) != 1:
         return False, f"{len(fell)} shares fell"
     seen = {f"coverage_{name}": fell[0][name] for name in ("before", "now", "lost")}

@@ -343,7 +343,11 @@ def test_a_budget_must_be_named_where_there_are_several(cloud: Cloud) -> None:
 def test_the_json_has_money_as_text(cloud: Cloud) -> None:
     row = json.loads(json.dumps(cloud.report().as_row()))
     assert row["verdict"]["saving"] == "555.49"
-    assert row["accounts"][0]["days"][0]["amount"] == "134.01"
+    (account,) = row["accounts"]
+    assert account["days"][0]["amount"] == "134.01"
+    assert account["services"][0]["rise"] == "216.09"
+    assert account["services"][0]["parts"][0]["rise"] == "171.05"
+    assert account["coverage"][0]["fell"] is True
     assert row["findings"][0]["saving"] == "360.00"
     assert row["paid"]["usd"] == "0.16"
 
