@@ -1,4 +1,4 @@
-"""What the suite needs of a fresh machine: a running container engine, mmdebstrap, and a PostgreSQL to test against.
+"""What the suite needs of a fresh machine: a running container engine, mmdebstrap, a PostgreSQL and a browser.
 
 Run by tests/run.sh. Uses what is there; on a Debian-like machine, as root, it installs the rest from the distribution.
 """
@@ -13,6 +13,8 @@ from pathlib import Path
 from roles.local_cloud.python import engine
 from roles.local_cloud.python.errors import CommandError, LocalCloudError
 
+BROWSERS = ("chromium-headless-shell", "chromium", "chrome", "google-chrome")
+
 
 def missing_packages() -> list[str]:
     """Debian's names of the programs that the tests call and that are not here."""
@@ -23,6 +25,16 @@ def missing_packages() -> list[str]:
     return wanted
 
 
+def install_browser() -> None:
+    """The cost report is looked at in one. Where the distribution has none, that one test is skipped."""
+    if any(shutil.which(name) for name in BROWSERS) or not shutil.which("apt-get") or os.geteuid() != 0:
+        return
+    try:
+        engine.install_packages(["chromium-headless-shell", "fonts-dejavu-core"], print)
+    except (LocalCloudError, CommandError) as error:
+        print(f"No browser, so the cost report's page is not looked at in one: {error}", file=sys.stderr)
+
+
 def main() -> int:
     host = engine.observe()
     try:
@@ -31,6 +43,7 @@ def main() -> int:
             engine.install_packages(engine.engine_packages(), print)
         if packages := missing_packages():
             engine.install_packages(packages, print)
+        install_browser()
         if engine.probe() is not engine.Reachable.YES:
             engine.start(host, print)
     except (LocalCloudError, CommandError) as error:

@@ -108,6 +108,19 @@ def test_a_one_off_task_shows_output_and_exit_code(clone: Clone) -> None:
     assert "exit code 3" in clone.make("run", "CMD=python -c 'raise SystemExit(3)'", expect=2).output
 
 
+def test_the_cost_report_answers_a_month_whose_answer_is_known(clone: Clone) -> None:
+    drill = clone.make("drill", "DRILL=cost_surge")
+    assert "VERDICT cost_surge: every promise was kept" in drill.output
+    assert drill.recap()["changed"] == 0
+    for settings in ([], ["CHECK=1"]):
+        report = clone.make("cost-report", *settings)
+        assert "cost report of" in report.output
+        assert report.recap()["changed"] == 0
+        assert report.seconds() < 60
+    page = (clone.path / ".local/local/cost/report.html").read_text()
+    assert "Compute Optimizer" in page
+
+
 def test_passwords_are_nowhere(clone: Clone) -> None:
     secrets = clone.aws("secretsmanager")
     # The webhook, if somebody has put one, is an address: test_bots.py looks for it.

@@ -69,7 +69,7 @@ class RunningCloud:
         from botocore.config import Config
 
         port = self.config.api_port
-        if service in {"application-autoscaling", "ce"}:
+        if service in {"application-autoscaling", "ce", "compute-optimizer", "eks"}:
             port = self.config.autoscaling_port
         return boto3.client(
             service,

@@ -90,7 +90,9 @@ def _chart(kind: Any, name: str, **settings: Any) -> Any:
             "explicit_size": False,
             "margin": 8,
             "spacing": 6,
-            "value_formatter": lambda value: f"{value:,.2f} USD",
+            "value_formatter": lambda value: f"{value:,.0f}",
+            "truncate_label": -1,
+            "truncate_legend": -1,
             "no_data_text": "nothing",
             **settings,
         }

@@ -17,7 +17,7 @@ from roles.cost_report.python.money import ZERO, cents, percent, usd
 from roles.cost_report.python.optimizer import read_optimizer
 from roles.cost_report.python.owners import attribute, read_addresses, read_tags
 from roles.cost_report.python.prices import HOURS_A_MONTH, Prices
-from roles.cost_report.python.spending import Month, Spending, read_spending
+from roles.cost_report.python.spending import Month, Rise, Spending, read_spending
 from roles.cost_report.python.storage import read_buckets, read_gp2
 from roles.cost_report.python.support import read_support
 
@@ -126,9 +126,16 @@ class Report:
 def _spending_row(account: Spending) -> dict[str, Any]:
     return {
         **asdict(account),
+        "days": [{**asdict(day), "parts": [_rise_row(part) for part in day.parts]} for day in account.days],
+        "services": [_rise_row(service) for service in account.services],
+        "coverage": [{**asdict(item), "fell": item.fell} for item in account.coverage],
         "over_last_month_percent": account.over_last_month,
         "over_budget_percent": account.over_budget,
     }
+
+
+def _rise_row(item: Rise) -> dict[str, Any]:
+    return {**asdict(item), "rise": item.rise, "parts": [_rise_row(part) for part in item.parts]}
 
 
 def _plain(value: Any) -> Any:

@@ -19,13 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-NAMES = ("chromium-headless-shell", "chromium", "chrome", "google-chrome")
+from tests.prepare import BROWSERS
+
 _SECONDS = 60
 
 
 def chromium() -> str | None:
     """The program, or None where there is none."""
-    return next((found for name in NAMES if (found := shutil.which(name))), None)
+    return next((found for name in BROWSERS if (found := shutil.which(name))), None)
 
 
 @dataclass

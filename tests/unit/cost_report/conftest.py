@@ -93,7 +93,7 @@ class Cloud:
         urllib.request.urlopen(request, timeout=10).read()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
@@ -106,9 +106,9 @@ def server() -> Iterator[str]:
     server.server_close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def session() -> boto3.Session:
-    """One for all tests of a module: reading the services' models costs more than most tests."""
+    """One for all tests: reading the services' models costs more than most tests."""
     return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
 
 

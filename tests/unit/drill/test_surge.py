@@ -1,0 +1,88 @@
+"""The verdict on a cost report: kept of the right answer, broken by each other one."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from roles.drill.python.surge import ANSWER, DATABASE, FARGATE, SAVINGS
+from roles.drill.python.surge_promises import PROMISES, scene, verdict
+
+SEEDED = {"volume": "vol-1", "address": "eipalloc-1"}
+
+
+def right() -> dict[str, Any]:
+    findings = [
+        {"kind": kind, "saving": usd, "counted": True, "arn": f"arn:{kind}"}
+        for kind, usd in [*SAVINGS.items(), ("unattached-volume", "11.40"), ("unattached-address", "3.60")]
+    ]
+    for finding in findings[-2:]:
+        finding["arn"] = f"arn/{SEEDED['volume' if 'volume' in str(finding['kind']) else 'address']}"
+    findings.append({"kind": "gp2-volume", "saving": "2.28", "counted": False, "arn": "arn/vol-1"})
+    findings.sort(key=lambda finding: -float(str(finding["saving"])))
+    account = {name: ANSWER[name] for name in ("month_to_date", "same_days_before", "last_month", "forecast")} | {
+        "over_last_month_percent": ANSWER["over_last_month"],
+        "over_budget_percent": ANSWER["over_budget"],
+        "days": [
+            {
+                "day": ANSWER["top_day"],
+                "amount": ANSWER["top_day_usd"],
+                "rise": ANSWER["top_day_rise"],
+                "parts": [{"name": DATABASE}],
+            }
+        ],
+        "services": [
+            {
+                "name": FARGATE,
+                "rise": ANSWER["top_service_rise"],
+                "parts": [{"name": ANSWER["top_usage_type"], "rise": ANSWER["top_usage_type_rise"]}],
+            }
+        ],
+        "coverage": [
+            {"fell": True, **{name: ANSWER[f"coverage_{name}"] for name in ("before", "now", "lost")}},
+            {"fell": False, "before": "1.0", "now": "2.0", "lost": "0.00"},
+        ],
+    }
+    return {
+        "accounts": [account],
+        "findings": findings,
+        "paid": {"pages": 16, "pages_max": 40, "usd": "0.16"},
+        "verdict": {"saving": "570.49", "forecast": "1377.51", "is_under": True, "sentence": "under"},
+    }
+
+
+def test_the_right_answer_keeps_every_promise() -> None:
+    kept, lines = verdict(right(), SEEDED)
+    assert kept, lines
+    assert lines[-1] == "VERDICT cost_surge: every promise was kept"
+    assert len(scene()) == 2 + len(PROMISES)
+
+
+@pytest.mark.parametrize(
+    ("change", "broken"),
+    [
+        (lambda row: row["accounts"][0].update(forecast="1377.50"), "the month, to the cent"),
+        (lambda row: row["accounts"][0].update(days=[]), "the day that rose most, and by what"),
+        (lambda row: row["accounts"][0].update(services=[]), "the service that rose most, and its usage type"),
+        (lambda row: row["accounts"][0].update(coverage=[]), "the coverage that fell, and what that costs"),
+        (lambda row: row["findings"][0].update(kind="x"), "each recommendation, and the surcharge of EKS"),
+        (lambda row: row["findings"][-1].update(kind="x"), "each recommendation, and the surcharge of EKS"),
+        (lambda row: row["findings"].reverse(), "the order, the total, and whether it is under the budget"),
+        (lambda row: row["verdict"].update(is_under=False), "the order, the total, and whether it is under the budget"),
+        (lambda row: row["paid"].update(pages=5), "every page was read, and counted"),
+    ],
+)
+def test_each_wrong_answer_breaks_its_promise(change: Any, broken: str) -> None:
+    row = deepcopy(right())
+    change(row)
+    kept, lines = verdict(row, SEEDED)
+    assert not kept
+    assert broken in lines[-1]
+
+
+def test_what_was_not_found_in_the_environment_is_said() -> None:
+    kept, lines = verdict(right(), {"volume": "vol-2", "address": "eipalloc-2"})
+    assert not kept
+    assert "BROKEN  what nobody uses in this environment: nothing" in "\n".join(lines)
