@@ -31,6 +31,10 @@ mock_resource "aws_ce_anomaly_monitor" {
   defaults = { arn = "arn:aws:ce::123456789012:anomalymonitor/mock" }
 }
 
+mock_resource "aws_cloudwatch_event_rule" {
+  defaults = { arn = "arn:aws:events:ap-northeast-2:123456789012:rule/mock" }
+}
+
 mock_resource "aws_cloudwatch_log_group" {
   defaults = { arn = "arn:aws:logs:ap-northeast-2:123456789012:log-group:mock" }
 }
