@@ -21,11 +21,11 @@ class Queue:
     def keep(self, **record: Any) -> None:
         self.sqs.send_message(QueueUrl=self.url, MessageBody=json.dumps(record))
 
-    def count(self) -> int:
-        """How many messages are there for anybody to read."""
-        name = "ApproximateNumberOfMessages"
-        found = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=[name])
-        return int(found["Attributes"][name])
+    def count(self) -> tuple[int, int]:
+        """How many messages anybody can read, and how many are hidden because somebody did."""
+        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        found = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
+        return int(found[names[0]]), int(found[names[1]])
 
 
 @pytest.fixture
@@ -50,10 +50,10 @@ def test_what_is_posted_is_deleted_and_the_rest_is_shown(queue: Queue) -> None:
     (line,) = outcome.left
     assert line.startswith("2026-01-31: alarm-bot: malformed event: it has no Records: ")
     assert "\n" not in line
-    assert queue.count() == 1
+    assert queue.count() == (1, 0)
 
     assert redeliver(queue.sqs, queue.url, post, discard=True).discarded == 1
-    assert queue.count() == 0
+    assert queue.count() == (0, 0)
     assert len(posted) == 3
 
 
@@ -70,7 +70,7 @@ def test_at_the_first_that_slack_does_not_take_the_rest_stays(queue: Queue) -> N
     assert (outcome.delivered, len(outcome.left)) == (1, 2)
     assert outcome.problem == "not delivered: HTTP 503, 4 attempts"
     assert len(asked) == 2
-    assert queue.count() == 2, "given back at once"
+    assert queue.count() == (2, 0), "given back at once"
 
 
 def test_a_look_posts_and_deletes_nothing(queue: Queue) -> None:
@@ -78,7 +78,7 @@ def test_a_look_posts_and_deletes_nothing(queue: Queue) -> None:
     queue.keep(event={})
     outcome = redeliver(queue.sqs, queue.url, lambda _: pytest.fail("posted"), discard=True, look_only=True)
     assert len(outcome.left) == 2
-    assert queue.count() == 2
+    assert queue.count() == (2, 0)
 
 
 @pytest.mark.parametrize(
