@@ -153,6 +153,20 @@ def test_a_created_resource_is_told_once(clone: Clone, slack: Slack) -> None:
     assert all("AWS::EC2::SecurityGroup" in line for line in silent)
 
 
+def test_a_test_page_arrives_on_every_path(clone: Clone, slack: Slack) -> None:
+    slack.forget()
+    run = clone.make("test-page")
+    assert "local: test page: 3 taken (urgent, warning, release notification)" in run.output
+    assert run.recap()["changed"] == 0
+    # Each alarm and its end by alarm-bot, and the release's notification.
+    wait_until(lambda: len(slack.messages) >= 5, "the five messages of a test page")
+    texts = [shown(message) for message in slack.messages]
+    assert len(texts) == 5
+    assert all("TEST" in text and "nothing is wrong" in text for text in texts)
+    assert sum(f"URGENT: {PREFIX}-test-page-urgent" in text for text in texts) == 1
+    assert kept(clone) == 0
+
+
 def test_what_slack_does_not_take_is_kept(clone: Clone, slack: Slack) -> None:
     slack.forget()
     slack.plan(*[503] * 4)
