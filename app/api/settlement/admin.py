@@ -1,10 +1,10 @@
-"""Work on the database that needs the master user: `python -m settlement.admin prepare`.
+"""Work on the database that needs the master user: `python -m settlement.admin prepare`, and `sessions` in an incident.
 
 Runs as a one-off task of the `<prefix>-admin` family, beside the service, never inside it. On RDS the master is
 not a superuser, so only statements that a role with CREATEROLE and the database's ownership may run are used.
 
-The last line on standard output is the result, one JSON object: `{"schema_head": "0001", "changed": false}`.
-Exit code 0, or 1 with a line that says why.
+The last line on standard output is the result, one JSON object: `{"schema_head": "0001", "changed": false}`;
+`sessions` gives one object a line. Exit code 0, or 1 with a line that says why.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import logging
 import logging.config
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -30,6 +30,7 @@ from settlement.database import single_use_engine
 from settlement.logs import logging_config
 from settlement.schema import MIGRATIONS, is_current, schema_head, schema_revision
 from settlement.scram import scram_sha_256_verifier
+from settlement.sessions import EndLimits, Record, be_brief, end_unused, look
 from settlement.settings import AdminSettings
 
 _log = logging.getLogger("settlement.admin")
@@ -242,16 +243,59 @@ def _can_log_in(settings: AdminSettings, role: str, password: SecretStr) -> bool
         raise
 
 
+def sessions(settings: AdminSettings, limits: EndLimits | None) -> Iterator[Record]:
+    """What the server's sessions do; with `limits`, those of the application that nobody uses are ended instead.
+
+    Raises SQLAlchemyError.
+    """
+    engine = single_use_engine(settings, settings.master_username, settings.master_password)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        be_brief(connection)
+        if limits is None:
+            yield from look(connection)
+            yield {"kind": "end", "app_user": settings.app_database_user}
+        else:
+            yield from end_unused(connection, settings.app_database_user, limits)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m settlement.admin", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("prepare", help="migrate, make the application's role, write its secret")
+    looking = commands.add_parser("sessions", help="tell what the server's sessions do, one JSON object a line")
+    looking.add_argument(
+        "--end", action="store_true", help="end those of the application that nobody uses, and tell which"
+    )
+    looking.add_argument("--idle-in-transaction-seconds", type=_positive, default=30.0, metavar="S")
+    looking.add_argument("--idle-seconds", type=_positive, default=600.0, metavar="S")
+    looking.add_argument(
+        "--idle-above",
+        type=float,
+        default=0.8,
+        metavar="SHARE",
+        help="end idle ones while so many connections are taken",
+    )
+    return parser
+
+
+def _positive(value: str) -> float:
+    number = float(value)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{value} is no number of seconds above 0")
+    return number
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m settlement.admin", description=__doc__)
-    parser.add_subparsers(dest="command", required=True).add_parser(
-        "prepare", help="migrate, make the application's role, write its secret"
-    )
-    parser.parse_args(arguments)
+    args = _parser().parse_args(arguments)
     try:
         settings = AdminSettings()
         logging.config.dictConfig(logging_config(settings.log_level))
+        if args.command == "sessions":
+            limits = EndLimits(args.idle_in_transaction_seconds, args.idle_seconds, args.idle_above)
+            for record in sessions(settings, limits if args.end else None):
+                print(json.dumps(record))
+            return 0
         result = prepare(settings, SecretsManagerSecret(settings.app_database_secret_arn, settings.aws_region))
     except (AdminError, SQLAlchemyError, ValidationError, BotoCoreError, ClientError) as error:
         # SQLAlchemy and pydantic are told to hide parameters and inputs: what is left holds no secret.
