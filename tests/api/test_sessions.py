@@ -10,7 +10,8 @@ import psycopg2
 import pytest
 from settlement import admin
 from settlement.sessions import EndLimits, masked, tag_of
-from sqlalchemy import text
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
 
 from tests.api.conftest import TestDatabase
 from tests.api.postgres import free_port
@@ -212,6 +213,33 @@ def test_a_server_that_does_not_answer_is_said(
     monkeypatch.setattr(admin, "AdminSettings", lambda: database.admin_settings(database_port=free_port()))
     assert admin.main(["sessions"]) == 1
     assert "refused" in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_a_server_that_is_full_is_asked_until_a_slot_is_free(
+    database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    role = database.master
+    with database.superuser_engine().connect() as connection:
+        connection.execute(text(f"ALTER ROLE {role} CONNECTION LIMIT 0"))
+        try:
+            # Another refusal than that of a full server is no reason to wait.
+            with pytest.raises(OperationalError, match="too many connections for role"):
+                records(database)
+            refused: list[str] = []
+            connect = Engine.connect
+
+            def full_at_first(engine: Engine) -> Connection:
+                if engine.url.username == role and not refused:
+                    refused.append(role)
+                    connection.execute(text(f"ALTER ROLE {role} CONNECTION LIMIT -1"))
+                    raise OperationalError("", {}, Exception("FATAL: remaining connection slots are reserved"))
+                return connect(engine)
+
+            monkeypatch.setattr(Engine, "connect", full_at_first)
+            assert records(database)[-1]["kind"] == "end"
+            assert refused
+        finally:
+            connection.execute(text(f"ALTER ROLE {role} CONNECTION LIMIT -1"))
 
 
 @pytest.mark.parametrize(

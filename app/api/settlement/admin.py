@@ -11,8 +11,10 @@ import argparse
 import json
 import logging
 import logging.config
+import random
 import secrets
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -23,7 +25,7 @@ from alembic.config import Config as AlembicConfig
 from botocore.config import Config as BotocoreConfig
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import SecretStr, ValidationError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from settlement.database import single_use_engine
@@ -37,6 +39,7 @@ _log = logging.getLogger("settlement.admin")
 
 _LOCK_KEY = 0x5E771E  # an arbitrary number: one `prepare` at a time in a database
 _LOCK_WAIT = "60s"
+_SLOT_WAIT_SECONDS = 20.0
 _DDL_LOCK_WAIT = "5s"  # a migration that waits for a lock makes every later query wait behind it
 
 # All that the service does. There is no UPDATE or DELETE: what was posted stays.
@@ -249,13 +252,30 @@ def sessions(settings: AdminSettings, limits: EndLimits | None) -> Iterator[Reco
     Raises SQLAlchemyError.
     """
     engine = single_use_engine(settings, settings.master_username, settings.master_password)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with _connect_patiently(engine).execution_options(isolation_level="AUTOCOMMIT") as connection:
         be_brief(connection)
         if limits is None:
             yield from look(connection)
             yield {"kind": "end", "app_user": settings.app_database_user}
         else:
             yield from end_unused(connection, settings.app_database_user, limits)
+
+
+def _connect_patiently(engine: Engine) -> Connection:
+    """Connect to a server that is full. Raises OperationalError.
+
+    The slots kept for the master are counted with every attempt to connect that is not refused yet: while a service
+    tries again and again, they seem to be taken for some milliseconds, and are free a moment later.
+    """
+    deadline = time.monotonic() + _SLOT_WAIT_SECONDS
+    while True:
+        try:
+            return engine.connect()
+        except OperationalError as error:
+            full = "connection slots are reserved" in str(error.orig) or "too many clients" in str(error.orig)
+            if not full or time.monotonic() > deadline:
+                raise
+        time.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - to meet a gap
 
 
 def _parser() -> argparse.ArgumentParser:

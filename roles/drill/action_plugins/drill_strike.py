@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -10,9 +11,11 @@ from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.aws_session.python.session import action_environment, aws_session
+from roles.drill.python.exhaustion import Program, Struck, exhaust, recover
 from roles.drill.python.observation import NotWhole, observe
 from roles.drill.python.strikes import restart_database, stop_task
 from roles.ecs_task.python.alive import sleep_with_parent
+from roles.ecs_task.python.tasks import TaskError
 from roles.release_ledger.python.ledger import LedgerError
 
 DOCUMENTATION = """
@@ -22,12 +25,18 @@ short_description: Do a failure on purpose, and watch until the system has answe
 description:
   - C(task) stops one task of the service (StopTask) and waits until the service is whole again without it.
   - C(database) writes a row, restarts the instance (RebootDBInstance) and waits until C(/readyz) is right again.
+  - C(sessions) leaks the application's sessions until the server has no connection left and C(/readyz) says 503;
+    C(recovery) waits until it is right again, and tells what became of the leaked ones.
 options:
   what:
     description: What is hit.
     required: true
-    choices: [task, database]
+    choices: [task, database, sessions, recovery]
     type: str
+  struck:
+    description: What C(sessions) returned, for C(recovery).
+    default: {}
+    type: dict
   stack:
     description: The fact C(terraform_stack_outputs).
     required: true
@@ -63,7 +72,8 @@ happened:
 """
 
 ARGUMENTS: dict[str, Any] = {
-    "what": {"type": "str", "required": True, "choices": ["task", "database"]},
+    "what": {"type": "str", "required": True, "choices": ["task", "database", "sessions", "recovery"]},
+    "struck": {"type": "dict", "default": {}},
     "stack": {"type": "dict", "required": True},
     "bucket": {"type": "str", "required": True},
     "environment_name": {"type": "str", "required": True},
@@ -83,8 +93,8 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, args = self.validate_argument_spec(ARGUMENTS)
         try:
-            happened = (self._strike_task if args["what"] == "task" else self._strike_database)(args)
-        except (NotWhole, RuntimeError, ClientError, BotoCoreError, LedgerError) as error:
+            happened = getattr(self, f"_strike_{args['what']}")(args)
+        except (NotWhole, TaskError, RuntimeError, ClientError, BotoCoreError, LedgerError) as error:
             environment = args["environment_name"]
             raise AnsibleActionFail(f"{environment}: {error}. Next: make status ENV={environment}") from error
         return result | {"changed": True, "happened": happened}
@@ -110,3 +120,17 @@ class ActionModule(ActionBase):
             display.display,
             sleep=sleep_with_parent(),
         ).to_plain()
+
+    def _strike_sessions(self, args: dict[str, Any]) -> dict[str, Any]:
+        return exhaust(self._program(args), *self._where(args), sleep=sleep_with_parent()).to_plain()
+
+    def _strike_recovery(self, args: dict[str, Any]) -> dict[str, Any]:
+        struck = Struck(**args["struck"])
+        return recover(self._program(args), struck, *self._where(args), sleep=sleep_with_parent()).to_plain()
+
+    def _program(self, args: dict[str, Any]) -> Program:
+        session = aws_session(action_environment(self), str(args["stack"]["region"]))
+        return Program(session, args["stack"], display.display, sleep=sleep_with_parent())
+
+    def _where(self, args: dict[str, Any]) -> tuple[str, float, Callable[[str], None]]:
+        return str(args["stack"]["public_url"]), float(args["limit_seconds"]), display.display

@@ -111,6 +111,47 @@ def _with_database_succeeds_again(seen: Evidence) -> Judgement:
     return bool(recovered) and all(recovered), text
 
 
+def _server_is_full(seen: Evidence) -> Judgement:
+    struck = seen.happened["struck"]
+    refused = sum(number for name, number in struck["answers"].items() if name.startswith("HTTP 5"))
+    return refused > 0, f"{struck['leaked']} sessions leaked, {refused} requests refused; {struck['refusal']}"
+
+
+def _case_is_named(seen: Evidence) -> Judgement:
+    first = seen.happened["first"]
+    return first["case"] == LEAKED, f"{first['case']}; {first['report']}"
+
+
+def _only_leaked_are_ended(seen: Evidence) -> Judgement:
+    ended, recovery, leaked = (
+        seen.happened["first"]["ended"],
+        seen.happened["recovery"],
+        seen.happened["struck"]["leaked"],
+    )
+    text = f"{len(ended)} ended, {recovery['ended']} of {leaked} leaked ones are gone"
+    return len(ended) == recovery["ended"] == leaked > 0, text
+
+
+def _answers_within_ten_seconds(seen: Evidence) -> Judgement:
+    seconds = seen.happened["recovery"]["seconds"]
+    return seconds <= 10, f"after {seconds} s"
+
+
+def _long_transaction_commits(seen: Evidence) -> Judgement:
+    recovery = seen.happened["recovery"]
+    return recovery["row_kept"], recovery["said"] or "its row can be read" if recovery[
+        "row_kept"
+    ] else "its row is gone"
+
+
+def _again_ends_nothing(seen: Evidence) -> Judgement:
+    again = seen.happened["again"]
+    return not again["ended"] and again["case"] != LEAKED, f"{again['case']}, {len(again['ended'])} ended"
+
+
+#: The incident playbook's name for it (roles/db_incident).
+LEAKED = "leaked sessions"
+
 RELEASE_PROMISES = (
     Promise("the release fails, and says so", _release_fails),
     Promise("the ledger says failed, and why", _ledger_says_failed),
@@ -144,6 +185,20 @@ DRILLS: Mapping[str, Drill] = {
             Promise("requests that need no database are all answered", _without_database_nothing_is_lost),
             Promise("requests that need it succeed again", _with_database_succeeds_again),
             Promise("what was written is still there", _rows_are_kept),
+        ),
+    ),
+    "pool_exhaustion": Drill(
+        does="leak the application's sessions until the database has no connection left, and run the incident playbook",
+        promises=(
+            Promise("the server is full, and the application answers 5xx", _server_is_full),
+            Promise("the playbook names the case", _case_is_named),
+            Promise("the leaked sessions are ended, and no other", _only_leaked_are_ended),
+            Promise("requests succeed within 10 s of it", _answers_within_ten_seconds),
+            Promise("a transaction that worked through it all commits", _long_transaction_commits),
+            Promise("run again, the playbook ends nothing", _again_ends_nothing),
+            Promise("no task is replaced", _no_task_is_replaced),
+            Promise("requests that need no database are all answered", _without_database_nothing_is_lost),
+            Promise("requests that need it succeed again", _with_database_succeeds_again),
         ),
     ),
 }
