@@ -139,7 +139,7 @@ class ActionModule(ActionBase):
         display.display("\n".join(screen(seen, verdict)))
         ended = self._end(args["end_idle"], inside, seen, verdict, limits)
         path = _write(Path(args["directory"]), seen, verdict, ended, now)
-        display.display("\n".join([*next_lines(verdict), f"  report     {path}"]))
+        display.display("\n".join([*next_lines(verdict, ended), f"  report     {path}"]))
         before = len(seen.database.sessions) if seen.database else None
         return result | {
             "changed": bool(ended and ended.sessions),

@@ -244,7 +244,7 @@ def _logs(logs: Any, question: Question, now: datetime) -> Logs:
     return Logs(
         pool_timeouts=len(lines(NO_FREE_CONNECTION)),
         refused=len(lines(CANNOT_BE_USED)),
-        leaks=Counter(str(item["endpoint"]) for item in held if item.get("message") == f"a session is {HELD_TOO_LONG}"),
+        leaks=dict(Counter(str(item["endpoint"]) for item in held if str(item["message"]).startswith("a session is"))),
         pool_in_use=max((int(item["PoolInUse"]) for item in pools), default=None),
         pool_size=max((int(item["PoolSize"]) for item in pools), default=None),
     )

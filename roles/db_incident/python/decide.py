@@ -79,7 +79,8 @@ def _decide(seen: Evidence, database: Database, limits: Limits) -> tuple[Case, l
         ]
     if slow and len(slow) >= SHARE * taken and (full or starved):
         return Case.SLOW_QUERIES, [
-            f"{count}; {len(slow)} are busy with one statement for more than {limits.slow_seconds:g} s",
+            f"{count}; {len(slow)} are busy with one statement for more than {limits.slow_seconds:g} s, or wait for "
+            "a lock",
             *_origins("for", [item.origin for item in slow]),
             *_blockers(database),
         ]

@@ -40,8 +40,8 @@ class Session:
         return self.state in IN_TRANSACTION and (self.state_seconds or 0) > seconds
 
     def is_slow(self, seconds: float) -> bool:
-        """Whether it is busy with one statement for longer than that."""
-        return self.state == "active" and (self.state_seconds or 0) > seconds
+        """Whether it is busy with one statement for longer than that, or waits for another's lock."""
+        return self.state == "active" and ((self.state_seconds or 0) > seconds or bool(self.blocked_by))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -136,8 +136,9 @@ def ended_lines(ended: Ended, rows: int = SCREEN_ROWS) -> list[str]:
     return [*lines, f"  ENDED {len(ended.sessions)} sessions: {ended.before} connections before, {ended.after} after"]
 
 
-def next_lines(verdict: Verdict) -> list[str]:
-    return ["  next", *(f"    {command}" for command in verdict.next)]
+def next_lines(verdict: Verdict, ended: Ended | None = None) -> list[str]:
+    """The commands, but for what was just done."""
+    return ["  next", *(f"    {command}" for command in verdict.next if ended is None or "end_idle" not in command)]
 
 
 def markdown(seen: Evidence, verdict: Verdict, ended: Ended | None, now: datetime) -> str:

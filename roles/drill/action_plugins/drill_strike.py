@@ -11,7 +11,7 @@ from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.aws_session.python.session import action_environment, aws_session
-from roles.drill.python.exhaustion import Program, Struck, exhaust, recover
+from roles.drill.python.exhaustion import Program, Slow, Struck, clear, exhaust, hold, recover, starve
 from roles.drill.python.observation import NotWhole, observe
 from roles.drill.python.strikes import restart_database, stop_task
 from roles.ecs_task.python.alive import sleep_with_parent
@@ -27,14 +27,16 @@ description:
   - C(database) writes a row, restarts the instance (RebootDBInstance) and waits until C(/readyz) is right again.
   - C(sessions) leaks the application's sessions until the server has no connection left and C(/readyz) says 503;
     C(recovery) waits until it is right again, and tells what became of the leaked ones.
+  - C(slow) starts a slow statement that others will wait for, C(starving) sees requests find no connection in their
+    pool, C(cleared) waits until that is over.
 options:
   what:
     description: What is hit.
     required: true
-    choices: [task, database, sessions, recovery]
+    choices: [task, database, sessions, recovery, slow, starving, cleared]
     type: str
   struck:
-    description: What C(sessions) returned, for C(recovery).
+    description: What C(sessions) or C(slow) returned, for what comes after it.
     default: {}
     type: dict
   stack:
@@ -52,6 +54,10 @@ options:
   limit_seconds:
     description: For how long to wait for the answer.
     default: 180
+    type: float
+  hold_seconds:
+    description: How long the slow statement takes.
+    default: 30
     type: float
 """
 
@@ -71,13 +77,15 @@ happened:
   returned: success
 """
 
+WHAT = ["task", "database", "sessions", "recovery", "slow", "starving", "cleared"]
 ARGUMENTS: dict[str, Any] = {
-    "what": {"type": "str", "required": True, "choices": ["task", "database", "sessions", "recovery"]},
+    "what": {"type": "str", "required": True, "choices": WHAT},
     "struck": {"type": "dict", "default": {}},
     "stack": {"type": "dict", "required": True},
     "bucket": {"type": "str", "required": True},
     "environment_name": {"type": "str", "required": True},
     "limit_seconds": {"type": "float", "default": 180},
+    "hold_seconds": {"type": "float", "default": 30},
 }
 
 display = Display()
@@ -127,6 +135,18 @@ class ActionModule(ActionBase):
     def _strike_recovery(self, args: dict[str, Any]) -> dict[str, Any]:
         struck = Struck(**args["struck"])
         return recover(self._program(args), struck, *self._where(args), sleep=sleep_with_parent()).to_plain()
+
+    def _strike_slow(self, args: dict[str, Any]) -> dict[str, Any]:
+        limit = float(args["limit_seconds"])
+        return hold(self._program(args), args["hold_seconds"], limit, display.display).to_plain()
+
+    def _strike_starving(self, args: dict[str, Any]) -> dict[str, Any]:
+        url, limit, say = self._where(args)
+        return {"answers": starve(url, str(args["struck"]["account"]), limit, say, sleep=sleep_with_parent())}
+
+    def _strike_cleared(self, args: dict[str, Any]) -> dict[str, Any]:
+        slow = Slow(**args["struck"])
+        return {"over": clear(self._program(args), slow, *self._where(args), sleep=sleep_with_parent())}
 
     def _program(self, args: dict[str, Any]) -> Program:
         session = aws_session(action_environment(self), str(args["stack"]["region"]))

@@ -11,6 +11,7 @@ import os
 import select
 import threading
 import time
+from typing import Any
 
 import psycopg2
 from settlement.settings import Settings
@@ -24,7 +25,7 @@ settings = Settings()
 deadline = time.monotonic() + LIMIT_SECONDS
 
 
-def connect():
+def connect() -> Any:
     connection = psycopg2.connect(
         host=settings.database_host,
         port=settings.database_port,
@@ -39,11 +40,11 @@ def connect():
     return connection
 
 
-def say(**what):
+def say(**what: Any) -> None:
     print(json.dumps(what), flush=True)
 
 
-def leak():
+def leak() -> Any:
     """One more session; None when the server has no connection left."""
     try:
         connection = connect()
@@ -57,17 +58,17 @@ def leak():
     return connection
 
 
-def end_the_services(worker):
+def end_the_services(worker: Any) -> int:
     """End the service's idle sessions, as any user may end their own; how many it still has."""
     with worker.cursor() as cursor:
         cursor.execute(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
             " WHERE usename = current_user AND application_name LIKE 'settlement-api@%' AND state = 'idle'"
         )
-        return cursor.fetchone()[0]
+        return int(cursor.fetchone()[0])
 
 
-def cut(connection):
+def cut(connection: Any) -> bool:
     """Whether the server ended this session: an idle one has nothing else to say."""
     return bool(select.select([connection], [], [], 0)[0])
 
@@ -75,13 +76,14 @@ def cut(connection):
 class Work(threading.Thread):
     """A transaction that is open through it all, and never idle for long."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(daemon=True)
         self.connection = connect()
         self.done = threading.Event()
-        self.kept, self.failed = None, None
+        self.kept: str | None = None
+        self.failed: str | None = None
 
-    def run(self):
+    def run(self) -> None:
         try:
             with self.connection.cursor() as cursor:
                 cursor.execute(
@@ -99,7 +101,7 @@ class Work(threading.Thread):
 work, helper = Work(), connect()
 helper.autocommit = True
 work.start()
-leaked = []
+leaked: list[Any] = []
 for _ in range(ROUNDS):
     while (connection := leak()) is not None:
         leaked.append(connection)

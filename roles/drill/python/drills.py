@@ -149,8 +149,32 @@ def _again_ends_nothing(seen: Evidence) -> Judgement:
     return not again["ended"] and again["case"] != LEAKED, f"{again['case']}, {len(again['ended'])} ended"
 
 
-#: The incident playbook's name for it (roles/db_incident).
+def _pools_are_full(seen: Evidence) -> Judgement:
+    answers = seen.happened["starving"]["answers"]
+    number = answers.get("database-pool-exhausted", 0)
+    return number > 0, f"{number} requests found no connection in their process's pool"
+
+
+def _slow_is_named(seen: Evidence) -> Judgement:
+    first = seen.happened["first"]
+    return first["case"] == SLOW, f"{first['case']}; {first['report']}"
+
+
+def _nothing_is_ended(seen: Evidence) -> Judgement:
+    ended = [*seen.happened["first"]["ended"], *seen.happened["again"]["ended"]]
+    over = bool(seen.happened["cleared"]["over"])
+    return not ended and over, f"{len(ended)} ended; the slow statement {'came' if over else 'did not come'} to its end"
+
+
+def _client_side_is_named(seen: Evidence) -> Judgement:
+    again = seen.happened["again"]
+    return again["case"] == CLIENT_SIDE, f"{again['case']}; {again['report']}"
+
+
+#: The incident playbook's names for them (roles/db_incident).
 LEAKED = "leaked sessions"
+SLOW = "slow queries hold the sessions"
+CLIENT_SIDE = "the pools are full, the server is not"
 
 RELEASE_PROMISES = (
     Promise("the release fails, and says so", _release_fails),
@@ -196,6 +220,18 @@ DRILLS: Mapping[str, Drill] = {
             Promise("requests succeed within 10 s of it", _answers_within_ten_seconds),
             Promise("a transaction that worked through it all commits", _long_transaction_commits),
             Promise("run again, the playbook ends nothing", _again_ends_nothing),
+            Promise("no task is replaced", _no_task_is_replaced),
+            Promise("requests that need no database are all answered", _without_database_nothing_is_lost),
+            Promise("requests that need it succeed again", _with_database_succeeds_again),
+        ),
+    ),
+    "slow_query": Drill(
+        does="let a slow statement hold what many requests wait for, and run the incident playbook",
+        promises=(
+            Promise("the application's pools are full", _pools_are_full),
+            Promise("the playbook names the slow statements", _slow_is_named),
+            Promise("the client-side case is told apart from a full server", _client_side_is_named),
+            Promise("no session is ended in either", _nothing_is_ended),
             Promise("no task is replaced", _no_task_is_replaced),
             Promise("requests that need no database are all answered", _without_database_nothing_is_lost),
             Promise("requests that need it succeed again", _with_database_succeeds_again),

@@ -62,6 +62,18 @@ class Recovered:
         return asdict(self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Slow:
+    """A slow statement holds the transaction with this ``key`` of this ``account``."""
+
+    task_arn: str
+    account: str
+    key: str
+
+    def to_plain(self) -> dict[str, Any]:
+        return asdict(self)
+
+
 class Program:
     """One of the programs in `files/`, as a one-off task."""
 
@@ -78,7 +90,7 @@ class Program:
         self._cluster, self._container = str(stack["cluster_name"]), str(stack["container_name"])
         self._say, self._clock, self._sleep = say, clock, sleep
 
-    def start(self, file: str, limit_seconds: float) -> str:
+    def start(self, file: str, **environment: float) -> str:
         """Start it from the definition that serves; the task's ARN. Raises TaskError."""
         service = self._ecs.describe_services(cluster=self._cluster, services=[self._stack["service_name"]])
         what = OneOff(
@@ -86,7 +98,7 @@ class Program:
             task_definition=str(service["services"][0]["taskDefinition"]),
             container=self._container,
             command=["python", "-c", (FILES / file).read_text(encoding="utf-8")],
-            environment={"LIMIT_SECONDS": f"{limit_seconds:g}"},
+            environment={name: f"{value:g}" for name, value in environment.items()},
             subnets=[str(item) for item in self._stack["private_subnet_ids"]],
             security_groups=[str(item) for item in self._stack["service_security_group_ids"]],
             started_by=f"{self._stack['name_prefix']}-drill",
@@ -154,7 +166,7 @@ def exhaust(
         TaskError: the program could not be started.
     """
     started = clock()
-    task_arn = program.start("leak.py", limit_seconds)
+    task_arn = program.start("leak.py", LIMIT_SECONDS=limit_seconds)
     full = program.until(task_arn, "full", limit_seconds)
     refusal = str(program.until(task_arn, "refused", limit_seconds)["refused"])
     say(f"  {clock() - started:5.1f} s  {full['full']} sessions leaked; the server says: {refusal}")
@@ -209,3 +221,67 @@ def recover(
         row_kept=bool(kept) and has_account(url, str(kept), how),
         said=str(end.get("failed") or ""),
     )
+
+
+def hold(program: Program, hold_seconds: float, limit_seconds: float, say: Say) -> Slow:
+    """Start a slow statement that others will wait for. Raises NotWhole and TaskError."""
+    task_arn = program.start("slow.py", HOLD_SECONDS=hold_seconds)
+    held = program.until(task_arn, "held", limit_seconds)
+    say(f"a statement that takes {hold_seconds:g} s holds the transaction {held['key']}")
+    return Slow(task_arn=task_arn, account=str(held["held"]), key=str(held["key"]))
+
+
+def starve(
+    url: str,
+    account: str,
+    limit_seconds: float,
+    say: Say,
+    *,
+    how: Ask = ask,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> dict[str, int]:
+    """See requests wait in vain for a connection of their process's pool; the answers by their problem type.
+
+    Raises:
+        NotWhole: they did not within the limit.
+    """
+    started, answers = clock(), Counter[str]()
+    # One is enough: it waited as long as the pool's timeout, and found none.
+    while not answers["database-pool-exhausted"]:
+        code, body = how("GET", f"{url}/v1/accounts/{account}", None)
+        kind = body.partition("urn:problem-type:settlement:")[2].partition('"')[0]
+        answers[kind or f"HTTP {code}"] += 1
+        if clock() - started > limit_seconds:
+            raise NotWhole(f"no request waited in vain for {limit_seconds:.0f} s: {dict(answers)}")
+        sleep(ASK_SECONDS)
+    say(f"  {clock() - started:5.1f} s  {', '.join(f'{number} x {name}' for name, number in answers.items())}")
+    return dict(answers)
+
+
+def clear(
+    program: Program,
+    slow: Slow,
+    url: str,
+    limit_seconds: float,
+    say: Say,
+    *,
+    how: Ask = ask,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Wait until the statement is over and the application answers again; whether the statement came to its end.
+
+    Raises:
+        NotWhole: it did not within the limit.
+    """
+    started, in_a_row = clock(), 0
+    over = "over" in program.until(slow.task_arn, "over", limit_seconds)
+    while in_a_row < GOOD_ANSWERS:
+        code, _ = how("GET", f"{url}/v1/accounts/{slow.account}", None)
+        in_a_row = in_a_row + 1 if code == 200 else 0
+        if clock() - started > limit_seconds:
+            raise NotWhole(f"the application does not answer again after {limit_seconds:.0f} s: HTTP {code}")
+        sleep(ASK_SECONDS)
+    say(f"  the statement is over; answered again after {clock() - started:.1f} s")
+    return over

@@ -80,6 +80,12 @@ MANY = Pools(revision="settlement-x:1", workers=2, pool_size=10, max_overflow=0)
         (evidence(slow(60) + sessions(35)), Case.SLOW_QUERIES, "for monthly_statements /v1/statements/{month}: 60"),
         (evidence(slow(12) + sessions(8), logs=STARVED), Case.SLOW_QUERIES, "12 are busy"),
         (evidence(slow(12) + sessions(8)), Case.NOTHING, "12 are slow"),
+        # Those that wait for a lock are held up, however short a time.
+        (
+            evidence(sessions(12, state="active", state_seconds=0.1, blocked_by=[99]), logs=STARVED),
+            Case.SLOW_QUERIES,
+            "12 wait for a lock; most for pid 99",
+        ),
         (evidence(sessions(95), serving=TWICE), Case.POOLS_GREW, "may hold 20, one of settlement-x:1 held 10"),
         (evidence(sessions(95), serving=MANY, before=MANY), Case.TOO_SMALL, "may ask for 160"),
         (evidence(sessions(95)), Case.SERVER_FULL, "taken by settlement_app (settlement-api@task/7): 95"),
