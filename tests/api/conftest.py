@@ -121,6 +121,8 @@ def master(server: Server) -> Iterator[tuple[str, str]]:
         # As a verifier: a test looks for this password in the server's log.
         verifier = {"verifier": scram_sha_256_verifier(password)}
         connection.execute(text(f"CREATE ROLE {name} LOGIN CREATEROLE CREATEDB PASSWORD :verifier"), verifier)
+        # What the master has through rds_superuser.
+        connection.execute(text(f"GRANT pg_monitor, pg_signal_backend TO {name}"))
         yield name, password
         if server.log is None:
             connection.execute(text(f"DROP ROLE {name}"))

@@ -121,6 +121,29 @@ def test_the_cost_report_answers_a_month_whose_answer_is_known(clone: Clone) -> 
     assert "Compute Optimizer" in page
 
 
+def test_exhausted_connections_are_resolved_by_the_playbook(clone: Clone) -> None:
+    output = clone.make("drill", "DRILL=pool_exhaustion").output
+    assert "VERDICT pool_exhaustion: every promise was kept" in output
+    # Its promises: the server is full and the application refuses, the playbook names the case and ends the leaked
+    # sessions alone, requests succeed within 10 s, a transaction that worked through it all commits.
+    assert "kept    the leaked sessions are ended, and no other" in output
+
+
+def test_the_incident_playbook_looks_and_changes_nothing(clone: Clone) -> None:
+    run = clone.make("incident-db")
+    print(f"incident-db: {run.seconds():.0f} s")
+    assert run.seconds() <= 60
+    assert run.recap()["changed"] == 0
+    assert "changed nothing" in run.output
+    assert "! missing" not in run.output
+    sessions = query(clone, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'settlement_app'")
+    assert clone.make("incident-db", end_idle=True).recap()["changed"] == 0
+    assert query(clone, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'settlement_app'") == sessions
+    report = max((clone.path / ".local/local/incidents").glob("*.md")).read_text()
+    assert "## Every session" in report
+    assert "no task is started in check mode" in clone.make("incident-db", "CHECK=1").output
+
+
 def test_passwords_are_nowhere(clone: Clone) -> None:
     secrets = clone.aws("secretsmanager")
     # The webhook, if somebody has put one, is an address: test_bots.py looks for it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg2
@@ -114,3 +115,22 @@ def test_address_and_authority_outlive_the_cloud(start_cloud: Callable[..., Runn
 
     wait_for(kept, what="the restored database answers with its data")
     databases.delete(cloud, "lasting")
+
+
+def test_its_connections_are_a_metric_of_cloudwatch(cloud: RunningCloud, instance: dict[str, Any]) -> None:
+    end = datetime.now(UTC) + timedelta(hours=1)
+
+    def most() -> float:
+        points = cloud.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/RDS",
+            MetricName="DatabaseConnections",
+            Dimensions=[{"Name": "DBInstanceIdentifier", "Value": "private"}],
+            StartTime=end - timedelta(hours=2),
+            EndTime=end,
+            Period=60,
+            Statistics=["Maximum"],
+        )["Datapoints"]
+        return max((float(point["Maximum"]) for point in points), default=-1.0)
+
+    with databases.connect(cloud, instance), databases.connect(cloud, instance):
+        wait_for(lambda: most() == 2, what="two connections are counted")

@@ -1,19 +1,21 @@
-"""Work on the database that needs the master user: `python -m settlement.admin prepare`.
+"""Work on the database that needs the master user: `python -m settlement.admin prepare`, and `sessions` in an incident.
 
 Runs as a one-off task of the `<prefix>-admin` family, beside the service, never inside it. On RDS the master is
 not a superuser, so only statements that a role with CREATEROLE and the database's ownership may run are used.
 
-The last line on standard output is the result, one JSON object: `{"schema_head": "0001", "changed": false}`.
-Exit code 0, or 1 with a line that says why.
+The last line on standard output is the result, one JSON object: `{"schema_head": "0001", "changed": false}`;
+`sessions` gives one object a line. Exit code 0, or 1 with a line that says why.
 """
 
 import argparse
 import json
 import logging
 import logging.config
+import random
 import secrets
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -23,19 +25,21 @@ from alembic.config import Config as AlembicConfig
 from botocore.config import Config as BotocoreConfig
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import SecretStr, ValidationError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from settlement.database import single_use_engine
 from settlement.logs import logging_config
 from settlement.schema import MIGRATIONS, is_current, schema_head, schema_revision
 from settlement.scram import scram_sha_256_verifier
+from settlement.sessions import EndLimits, Record, be_brief, end_unused, look
 from settlement.settings import AdminSettings
 
 _log = logging.getLogger("settlement.admin")
 
 _LOCK_KEY = 0x5E771E  # an arbitrary number: one `prepare` at a time in a database
 _LOCK_WAIT = "60s"
+_SLOT_WAIT_SECONDS = 20.0
 _DDL_LOCK_WAIT = "5s"  # a migration that waits for a lock makes every later query wait behind it
 
 # All that the service does. There is no UPDATE or DELETE: what was posted stays.
@@ -242,16 +246,76 @@ def _can_log_in(settings: AdminSettings, role: str, password: SecretStr) -> bool
         raise
 
 
+def sessions(settings: AdminSettings, limits: EndLimits | None) -> Iterator[Record]:
+    """What the server's sessions do; with `limits`, those of the application that nobody uses are ended instead.
+
+    Raises SQLAlchemyError.
+    """
+    engine = single_use_engine(settings, settings.master_username, settings.master_password)
+    with _connect_patiently(engine).execution_options(isolation_level="AUTOCOMMIT") as connection:
+        be_brief(connection)
+        if limits is None:
+            yield from look(connection)
+            yield {"kind": "end", "app_user": settings.app_database_user}
+        else:
+            yield from end_unused(connection, settings.app_database_user, limits)
+
+
+def _connect_patiently(engine: Engine) -> Connection:
+    """Connect to a server that is full. Raises OperationalError.
+
+    The slots kept for the master are counted with every attempt to connect that is not refused yet: while a service
+    tries again and again, they seem to be taken for some milliseconds, and are free a moment later.
+    """
+    deadline = time.monotonic() + _SLOT_WAIT_SECONDS
+    while True:
+        try:
+            return engine.connect()
+        except OperationalError as error:
+            full = "connection slots are reserved" in str(error.orig) or "too many clients" in str(error.orig)
+            if not full or time.monotonic() > deadline:
+                raise
+        time.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - to meet a gap
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m settlement.admin", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("prepare", help="migrate, make the application's role, write its secret")
+    looking = commands.add_parser("sessions", help="tell what the server's sessions do, one JSON object a line")
+    looking.add_argument(
+        "--end", action="store_true", help="end those of the application that nobody uses, and tell which"
+    )
+    looking.add_argument("--idle-in-transaction-seconds", type=_positive, default=30.0, metavar="S")
+    looking.add_argument("--idle-seconds", type=_positive, default=600.0, metavar="S")
+    looking.add_argument(
+        "--idle-above",
+        type=float,
+        default=0.8,
+        metavar="SHARE",
+        help="end idle ones while so many connections are taken",
+    )
+    return parser
+
+
+def _positive(value: str) -> float:
+    number = float(value)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{value} is no number of seconds above 0")
+    return number
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m settlement.admin", description=__doc__)
-    parser.add_subparsers(dest="command", required=True).add_parser(
-        "prepare", help="migrate, make the application's role, write its secret"
-    )
-    parser.parse_args(arguments)
+    args = _parser().parse_args(arguments)
     try:
         settings = AdminSettings()
         logging.config.dictConfig(logging_config(settings.log_level))
+        if args.command == "sessions":
+            limits = EndLimits(args.idle_in_transaction_seconds, args.idle_seconds, args.idle_above)
+            for record in sessions(settings, limits if args.end else None):
+                print(json.dumps(record))
+            return 0
         result = prepare(settings, SecretsManagerSecret(settings.app_database_secret_arn, settings.aws_region))
     except (AdminError, SQLAlchemyError, ValidationError, BotoCoreError, ClientError) as error:
         # SQLAlchemy and pydantic are told to hide parameters and inputs: what is left holds no secret.

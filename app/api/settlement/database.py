@@ -7,19 +7,26 @@ holds RDS's and Amazon's own, which sign for an instance and for a proxy.
 """
 
 import asyncio
+import os
+import re
 import select
 import socket
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from contextvars import copy_context
+from functools import cache
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import psycopg2
 from pydantic import SecretStr
 from sqlalchemy import URL, Connection, Engine, MetaData, NullPool, create_engine, event, text
 from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from settlement.logs import request_scope
+from settlement.pool import PoolWatch
 from settlement.settings import AdminSettings, Settings
 
 # More than a pool has connections: a request that finds none waits for one, and no longer than the pool's timeout.
@@ -57,8 +64,8 @@ def _connect_args(settings: Settings | AdminSettings, program: str) -> Mapping[s
         "sslrootcert": settings.database_ca_file,
         "connect_timeout": settings.database_connect_timeout_seconds,
         "client_encoding": "utf8",  # whatever the database was made with
-        # Whose session it is, in pg_stat_activity: the program and the task (its host name). At most 63 bytes.
-        "application_name": f"settlement-{program}@{socket.gethostname()}"[:63],
+        # Whose session it is, in pg_stat_activity: program, task (its host's name), worker process. At most 63 bytes.
+        "application_name": f"settlement-{program}@{socket.gethostname().split('.')[0][:40]}/{os.getpid()}",
         # After a failover the old host may answer nothing at all: notice within seconds, not by TCP's 15 minutes.
         "keepalives_idle": 10,
         "keepalives_interval": 5,
@@ -95,6 +102,25 @@ def _refuse_if_cut(connection: Any, *_: Any) -> None:
         raise DisconnectionError from error
 
 
+@cache
+def _tag(name: str, path: str) -> str:
+    # A percent sign would have to be doubled for psycopg2, and nothing may end the comment.
+    action, route = (re.sub(r"[^\w/{}.:-]", "_", part, flags=re.ASCII) for part in (name, path))
+    return f"/*action='{action}',route='{route}'*/ "
+
+
+def _tag_statement(_: Any, __: Any, statement: str, parameters: Any, ___: Any, ____: bool) -> tuple[str, Any]:
+    """Say in each statement which endpoint it is for, in the keys of sqlcommenter (https://google.github.io/sqlcommenter/spec/).
+
+    In front, and not at the end as there: pg_stat_activity shows a statement's first kilobyte. Not with the request's
+    identifier: a statement that is another one each time fills what is kept by text.
+    https://docs.sqlalchemy.org/en/20/core/events.html#sqlalchemy.events.ConnectionEvents.before_cursor_execute
+    """
+    scope = request_scope.get()
+    route = None if scope is None else scope.get("route")
+    return (statement if route is None else _tag(route.name, route.path) + statement), parameters
+
+
 class Database:
     """The service's pool of connections. One per worker process, made after the fork."""
 
@@ -115,6 +141,16 @@ class Database:
         )
         if settings.database_pool_pre_ping:
             event.listen(self._engine, "checkout", _refuse_if_cut)
+        event.listen(self._engine, "before_cursor_execute", _tag_statement, retval=True)
+        # After the check: what is refused there is not in use.
+        self.watch = PoolWatch(
+            self._engine,
+            size=settings.database_pool_size,
+            overflow=settings.database_max_overflow,
+            warn_seconds=settings.database_session_warning_seconds,
+            environment=settings.app_environment,
+        )
+        self.watch.start(settings.metrics_period_seconds)
         self._threads = ThreadPoolExecutor(_THREADS, "database")
 
     async def run(self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -132,7 +168,15 @@ class Database:
 
     def connect(self) -> AbstractContextManager[Connection]:
         """A connection of the pool, in autocommit. Raises sqlalchemy.exc.TimeoutError when none gets free in time."""
-        return self._engine.connect()
+        had_to_wait, started = self.watch.is_full(), time.perf_counter()
+        try:
+            connection = self._engine.connect()
+        except PoolTimeoutError:
+            self.watch.waited(time.perf_counter() - started, in_vain=True)
+            raise
+        if had_to_wait:
+            self.watch.waited(time.perf_counter() - started, in_vain=False)
+        return connection
 
     def ping(self) -> None:
         """Run one statement. Raises sqlalchemy.exc.SQLAlchemyError if the database cannot be used."""
@@ -141,5 +185,6 @@ class Database:
 
     def close(self) -> None:
         """Close the idle connections; one in use closes when it is given back."""
+        self.watch.stop()
         self._threads.shutdown(wait=False)
         self._engine.dispose()

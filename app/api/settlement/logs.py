@@ -1,15 +1,30 @@
-"""JSON logs, one object a line, each with the identifier of the request that it belongs to."""
+"""JSON logs, one object a line, each with the identifier of the request that it belongs to.
+
+Also what work is done for, wherever it runs: the request, and its endpoint.
+"""
 
 import json
 import logging
+from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+# The ASGI scope of the request. It learns its endpoint after the middleware that sets this.
+request_scope: ContextVar[Mapping[str, Any] | None] = ContextVar("request_scope", default=None)
 
 _encode = json.JSONEncoder(default=str).encode
 _STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+
+
+def endpoint() -> str:
+    """The endpoint that this is done for, `GET /v1/accounts/{account_id}`; empty outside a request."""
+    scope = request_scope.get()
+    if scope is None:
+        return ""
+    route = scope.get("route")
+    return f"{scope['method']} {route.path}" if route is not None else ""
 
 
 class JsonFormatter(logging.Formatter):
@@ -41,6 +56,8 @@ def logging_config(level: str) -> dict[str, Any]:
         "root": {"handlers": ["stdout"], "level": "WARNING"},
         "loggers": {
             "settlement": own,
+            # Metrics are no matter of the level: CloudWatch takes them from these lines.
+            "settlement.metrics": own | {"level": "INFO"},
             "gunicorn.error": own,  # uvicorn's worker class gives these handlers to uvicorn.error
             "alembic": own,
         },

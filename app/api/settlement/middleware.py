@@ -12,7 +12,7 @@ from http import HTTPStatus
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from settlement.logs import request_id
+from settlement.logs import request_id, request_scope
 from settlement.problems import problem_response
 
 _log = logging.getLogger("settlement.access")
@@ -44,7 +44,7 @@ class RequestContextMiddleware:
         traces = [value for name, value in scope["headers"] if name == _TRACE_HEADER]
         identifier = trace_identifier(traces[0].decode("latin-1") if traces else None)
         header = (b"x-request-id", identifier.encode("latin-1"))
-        token = request_id.set(identifier)
+        token, scope_token = request_id.set(identifier), request_scope.set(scope)
         status: int | None = None
 
         async def send_with_identifier(message: Message) -> None:
@@ -76,6 +76,7 @@ class RequestContextMiddleware:
                 },
             )
             request_id.reset(token)
+            request_scope.reset(scope_token)
 
 
 class BodyLimitMiddleware:

@@ -60,9 +60,17 @@ class Settings(_EnvironmentSettings):
     database_pool_timeout_seconds: float = Field(default=5, gt=0)
     database_pool_recycle_seconds: int = Field(default=1800, ge=1)
     database_pool_pre_ping: bool = True
+    # A session that a request holds longer than this is told of, with its endpoint: a leak, or a statement that is too
+    # slow. Below the statements' own timeout.
+    database_session_warning_seconds: float = Field(default=10, gt=0)
+    # How often each worker logs its pool's metrics.
+    metrics_period_seconds: float = Field(default=60, gt=0)
 
     # The zone in which a month begins and ends.
     settlement_timezone: Annotated[str, AfterValidator(_known_time_zone)] = "Asia/Seoul"
+
+    # The environment's name, a dimension of the metrics.
+    app_environment: str = "unknown"
 
     # What /version tells. The hash is baked into the image, the digest is known only to who runs it.
     git_hash: str = "unknown"

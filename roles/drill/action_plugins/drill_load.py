@@ -14,8 +14,8 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from roles.deploy_lock.python.lock import Machine, holder_of
-from roles.drill.python.application import clients, open_account
-from roles.drill.python.load import ANSWER_SECONDS, Assignment, Report, stop_file
+from roles.drill.python.application import clients, open_account, waiting_clients
+from roles.drill.python.load import ANSWER_SECONDS, Assignment, Clients, Report, stop_file
 
 DOCUMENTATION = """
 ---
@@ -43,6 +43,10 @@ options:
     description: Requests a second, beside a few that last two seconds.
     default: 60
     type: float
+  waiting:
+    description: Instead of all that, so many clients (C(count)) that post the transaction C(key) of C(account).
+    default: {}
+    type: dict
   limit_seconds:
     description: The process ends by itself after so long.
     default: 900
@@ -74,6 +78,7 @@ ARGUMENTS: dict[str, Any] = {
     "url": {"type": "str", "default": ""},
     "per_second": {"type": "float", "default": 60},
     "limit_seconds": {"type": "float", "default": 900},
+    "waiting": {"type": "dict", "default": {}},
 }
 #: The first answers are there after a second; the last ones after the longest that a request may take.
 FIRST_SECONDS = 20.0
@@ -99,14 +104,15 @@ class ActionModule(ActionBase):
         path.parent.mkdir(parents=True, exist_ok=True)
         for file in (path, stop_file(path)):
             file.unlink(missing_ok=True)
-        try:
-            account = open_account(args["url"])
-        except RuntimeError as error:
-            raise AnsibleActionFail(f"the drill cannot begin: {error}") from error
+        waiting = args["waiting"]
+        if waiting:
+            wanted = waiting_clients(str(waiting["account"]), str(waiting["key"]), int(waiting["count"]))
+        else:
+            wanted = self._usual_clients(args)
         # The worker that runs this action is a child of ansible-playbook, with which the load ends.
         assignment = Assignment(
             url=args["url"],
-            clients=clients(account, args["per_second"]),
+            clients=wanted,
             report=str(path),
             limit_seconds=args["limit_seconds"],
             pid=os.getppid(),
@@ -122,9 +128,18 @@ class ActionModule(ActionBase):
                 start_new_session=True,
                 close_fds=True,
             )
-        report = _wait(path, lambda report: bool(report.answers), FIRST_SECONDS, "no request was answered")
-        display.display(f"load on {args['url']}: {args['per_second']:g} requests/s, and 6 slow clients")
+        # Those that wait are not answered soon, and rightly so.
+        report = _wait(path, lambda report: bool(waiting or report.answers), FIRST_SECONDS, "no request was answered")
+        usual = f"{args['per_second']:g} requests/s, and 6 slow clients"
+        what = f"{waiting['count']} clients that post one transaction" if waiting else usual
+        display.display(f"load on {args['url']}: {what}")
         return report
+
+    def _usual_clients(self, args: dict[str, Any]) -> list[Clients]:
+        try:
+            return clients(open_account(args["url"]), args["per_second"])
+        except RuntimeError as error:
+            raise AnsibleActionFail(f"the drill cannot begin: {error}") from error
 
     def _stop(self, path: Path) -> Report:
         if not path.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -10,9 +11,11 @@ from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.aws_session.python.session import action_environment, aws_session
+from roles.drill.python.exhaustion import Program, Slow, Struck, clear, exhaust, hold, recover, starve
 from roles.drill.python.observation import NotWhole, observe
 from roles.drill.python.strikes import restart_database, stop_task
 from roles.ecs_task.python.alive import sleep_with_parent
+from roles.ecs_task.python.tasks import TaskError
 from roles.release_ledger.python.ledger import LedgerError
 
 DOCUMENTATION = """
@@ -22,12 +25,20 @@ short_description: Do a failure on purpose, and watch until the system has answe
 description:
   - C(task) stops one task of the service (StopTask) and waits until the service is whole again without it.
   - C(database) writes a row, restarts the instance (RebootDBInstance) and waits until C(/readyz) is right again.
+  - C(sessions) leaks the application's sessions until the server has no connection left and C(/readyz) says 503;
+    C(recovery) waits until it is right again, and tells what became of the leaked ones.
+  - C(slow) starts a slow statement that others will wait for, C(starving) sees requests find no connection in their
+    pool, C(cleared) waits until that is over.
 options:
   what:
     description: What is hit.
     required: true
-    choices: [task, database]
+    choices: [task, database, sessions, recovery, slow, starving, cleared]
     type: str
+  struck:
+    description: What C(sessions) or C(slow) returned, for what comes after it.
+    default: {}
+    type: dict
   stack:
     description: The fact C(terraform_stack_outputs).
     required: true
@@ -43,6 +54,10 @@ options:
   limit_seconds:
     description: For how long to wait for the answer.
     default: 180
+    type: float
+  hold_seconds:
+    description: How long the slow statement takes.
+    default: 30
     type: float
 """
 
@@ -62,12 +77,15 @@ happened:
   returned: success
 """
 
+WHAT = ["task", "database", "sessions", "recovery", "slow", "starving", "cleared"]
 ARGUMENTS: dict[str, Any] = {
-    "what": {"type": "str", "required": True, "choices": ["task", "database"]},
+    "what": {"type": "str", "required": True, "choices": WHAT},
+    "struck": {"type": "dict", "default": {}},
     "stack": {"type": "dict", "required": True},
     "bucket": {"type": "str", "required": True},
     "environment_name": {"type": "str", "required": True},
     "limit_seconds": {"type": "float", "default": 180},
+    "hold_seconds": {"type": "float", "default": 30},
 }
 
 display = Display()
@@ -83,8 +101,8 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, args = self.validate_argument_spec(ARGUMENTS)
         try:
-            happened = (self._strike_task if args["what"] == "task" else self._strike_database)(args)
-        except (NotWhole, RuntimeError, ClientError, BotoCoreError, LedgerError) as error:
+            happened = getattr(self, f"_strike_{args['what']}")(args)
+        except (NotWhole, TaskError, RuntimeError, ClientError, BotoCoreError, LedgerError) as error:
             environment = args["environment_name"]
             raise AnsibleActionFail(f"{environment}: {error}. Next: make status ENV={environment}") from error
         return result | {"changed": True, "happened": happened}
@@ -110,3 +128,29 @@ class ActionModule(ActionBase):
             display.display,
             sleep=sleep_with_parent(),
         ).to_plain()
+
+    def _strike_sessions(self, args: dict[str, Any]) -> dict[str, Any]:
+        return exhaust(self._program(args), *self._where(args), sleep=sleep_with_parent()).to_plain()
+
+    def _strike_recovery(self, args: dict[str, Any]) -> dict[str, Any]:
+        struck = Struck(**args["struck"])
+        return recover(self._program(args), struck, *self._where(args), sleep=sleep_with_parent()).to_plain()
+
+    def _strike_slow(self, args: dict[str, Any]) -> dict[str, Any]:
+        limit = float(args["limit_seconds"])
+        return hold(self._program(args), args["hold_seconds"], limit, display.display).to_plain()
+
+    def _strike_starving(self, args: dict[str, Any]) -> dict[str, Any]:
+        url, limit, say = self._where(args)
+        return {"answers": starve(url, str(args["struck"]["account"]), limit, say, sleep=sleep_with_parent())}
+
+    def _strike_cleared(self, args: dict[str, Any]) -> dict[str, Any]:
+        slow = Slow(**args["struck"])
+        return {"over": clear(self._program(args), slow, *self._where(args), sleep=sleep_with_parent())}
+
+    def _program(self, args: dict[str, Any]) -> Program:
+        session = aws_session(action_environment(self), str(args["stack"]["region"]))
+        return Program(session, args["stack"], display.display, sleep=sleep_with_parent())
+
+    def _where(self, args: dict[str, Any]) -> tuple[str, float, Callable[[str], None]]:
+        return str(args["stack"]["public_url"]), float(args["limit_seconds"]), display.display

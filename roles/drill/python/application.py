@@ -81,3 +81,16 @@ def clients(account: str, per_second: float) -> list[Clients]:
         Clients(request=post, count=4, body_seconds=2.0),
         Clients(request=post, count=2, body_seconds=2.0, keep_alive=False),
     ]
+
+
+def waiting_clients(account: str, key: str, count: int) -> list[Clients]:
+    """Posts of one transaction, all at a time: with more of them than pools have connections, every pool is full."""
+    post = Request(
+        name="the same transaction",
+        path="/v1/transactions",
+        method="POST",
+        headers={"Content-Type": "application/json", "Idempotency-Key": key},
+        body=json.dumps({"account_id": account, "amount": 1, "currency": "KRW", "description": "drill"}),
+        status=201,
+    )
+    return [Clients(request=post, count=count)]

@@ -111,6 +111,71 @@ def _with_database_succeeds_again(seen: Evidence) -> Judgement:
     return bool(recovered) and all(recovered), text
 
 
+def _server_is_full(seen: Evidence) -> Judgement:
+    struck = seen.happened["struck"]
+    refused = sum(number for name, number in struck["answers"].items() if name.startswith("HTTP 5"))
+    return refused > 0, f"{struck['leaked']} sessions leaked, {refused} requests refused; {struck['refusal']}"
+
+
+def _case_is_named(seen: Evidence) -> Judgement:
+    first = seen.happened["first"]
+    return first["case"] == LEAKED, f"{first['case']}; {first['report']}"
+
+
+def _only_leaked_are_ended(seen: Evidence) -> Judgement:
+    ended, recovery, leaked = (
+        seen.happened["first"]["ended"],
+        seen.happened["recovery"],
+        seen.happened["struck"]["leaked"],
+    )
+    text = f"{len(ended)} ended, {recovery['ended']} of {leaked} leaked ones are gone"
+    return len(ended) == recovery["ended"] == leaked > 0, text
+
+
+def _answers_within_ten_seconds(seen: Evidence) -> Judgement:
+    seconds = seen.happened["recovery"]["seconds"]
+    return seconds <= 10, f"after {seconds} s"
+
+
+def _long_transaction_commits(seen: Evidence) -> Judgement:
+    recovery = seen.happened["recovery"]
+    return recovery["row_kept"], recovery["said"] or "its row can be read" if recovery[
+        "row_kept"
+    ] else "its row is gone"
+
+
+def _again_ends_nothing(seen: Evidence) -> Judgement:
+    again = seen.happened["again"]
+    return not again["ended"] and again["case"] != LEAKED, f"{again['case']}, {len(again['ended'])} ended"
+
+
+def _pools_are_full(seen: Evidence) -> Judgement:
+    answers = seen.happened["starving"]["answers"]
+    number = answers.get("database-pool-exhausted", 0)
+    return number > 0, f"{number} requests found no connection in their process's pool"
+
+
+def _slow_is_named(seen: Evidence) -> Judgement:
+    first = seen.happened["first"]
+    return first["case"] == SLOW, f"{first['case']}; {first['report']}"
+
+
+def _nothing_is_ended(seen: Evidence) -> Judgement:
+    ended = [*seen.happened["first"]["ended"], *seen.happened["again"]["ended"]]
+    over = bool(seen.happened["cleared"]["over"])
+    return not ended and over, f"{len(ended)} ended; the slow statement {'came' if over else 'did not come'} to its end"
+
+
+def _client_side_is_named(seen: Evidence) -> Judgement:
+    again = seen.happened["again"]
+    return again["case"] == CLIENT_SIDE, f"{again['case']}; {again['report']}"
+
+
+#: The incident playbook's names for them (roles/db_incident).
+LEAKED = "leaked sessions"
+SLOW = "slow queries hold the sessions"
+CLIENT_SIDE = "the pools are full, the server is not"
+
 RELEASE_PROMISES = (
     Promise("the release fails, and says so", _release_fails),
     Promise("the ledger says failed, and why", _ledger_says_failed),
@@ -144,6 +209,32 @@ DRILLS: Mapping[str, Drill] = {
             Promise("requests that need no database are all answered", _without_database_nothing_is_lost),
             Promise("requests that need it succeed again", _with_database_succeeds_again),
             Promise("what was written is still there", _rows_are_kept),
+        ),
+    ),
+    "pool_exhaustion": Drill(
+        does="leak the application's sessions until the database has no connection left, and run the incident playbook",
+        promises=(
+            Promise("the server is full, and the application answers 5xx", _server_is_full),
+            Promise("the playbook names the case", _case_is_named),
+            Promise("the leaked sessions are ended, and no other", _only_leaked_are_ended),
+            Promise("requests succeed within 10 s of it", _answers_within_ten_seconds),
+            Promise("a transaction that worked through it all commits", _long_transaction_commits),
+            Promise("run again, the playbook ends nothing", _again_ends_nothing),
+            Promise("no task is replaced", _no_task_is_replaced),
+            Promise("requests that need no database are all answered", _without_database_nothing_is_lost),
+            Promise("requests that need it succeed again", _with_database_succeeds_again),
+        ),
+    ),
+    "slow_query": Drill(
+        does="let a slow statement hold what many requests wait for, and run the incident playbook",
+        promises=(
+            Promise("the application's pools are full", _pools_are_full),
+            Promise("the playbook names the slow statements", _slow_is_named),
+            Promise("the client-side case is told apart from a full server", _client_side_is_named),
+            Promise("no session is ended in either", _nothing_is_ended),
+            Promise("no task is replaced", _no_task_is_replaced),
+            Promise("requests that need no database are all answered", _without_database_nothing_is_lost),
+            Promise("requests that need it succeed again", _with_database_succeeds_again),
         ),
     ),
 }

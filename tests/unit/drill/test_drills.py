@@ -46,11 +46,28 @@ TASK_REPLACED = {"stopped": "a", "started": ["c"], "seconds": 10.3}
 OUTAGE = {"away_seconds": 1.2, "answers": {"HTTP 200": 30, "HTTP 503": 9}, "row_kept": True}
 REFUSED = Tally(answers=Counter({"200 {}": 90}), lost=10, last_lost=3, last_answer=9.9)
 
+FIRST = {"case": "leaked sessions", "ended": [1, 2], "report": "a.md"}
+AGAIN = {"case": "nothing holds the connections now", "ended": [], "report": "b.md"}
+EXHAUSTED: dict[str, Any] = {
+    "struck": {"leaked": 2, "answers": {"HTTP 503": 5}, "refusal": "FATAL: too many clients"},
+    "first": FIRST,
+    "recovery": {"seconds": 0.4, "ended": 2, "row_kept": True, "said": ""},
+    "again": AGAIN,
+}
+STARVED: dict[str, Any] = {
+    "starving": {"answers": {"database-pool-exhausted": 5}},
+    "first": {"case": "slow queries hold the sessions", "ended": [], "report": "a.md"},
+    "cleared": {"over": True},
+    "again": {"case": "the pools are full, the server is not", "ended": [], "report": "b.md"},
+}
+
 KEPT: dict[str, Evidence] = {
     "broken_release": Evidence(before=BEFORE, after=AFTER_FAILURE, load=load(), happened=RELEASE_FAILED),
     "never_healthy": Evidence(before=BEFORE, after=AFTER_FAILURE, load=load(), happened=RELEASE_FAILED),
     "task_killed": Evidence(before=BEFORE, after=REPLACED, load=load(), happened=TASK_REPLACED),
     "database_restart": Evidence(before=BEFORE, after=BEFORE, load=load(account=REFUSED), happened=OUTAGE),
+    "pool_exhaustion": Evidence(before=BEFORE, after=BEFORE, load=load(account=REFUSED), happened=EXHAUSTED),
+    "slow_query": Evidence(before=BEFORE, after=BEFORE, load=load(account=REFUSED), happened=STARVED),
 }
 
 
@@ -100,6 +117,53 @@ OTHER_VERSION = Tally(answers=Counter({"200 v4": 49, "200 v5": 1}), last_answer=
             "requests that need it succeed again",
         ),
         ("database_restart", {"happened": {**OUTAGE, "row_kept": False}}, "what was written is still there"),
+        (
+            "pool_exhaustion",
+            {"happened": EXHAUSTED | {"struck": {**EXHAUSTED["struck"], "answers": {"HTTP 200": 5}}}},
+            "the server is full, and the application answers 5xx",
+        ),
+        (
+            "pool_exhaustion",
+            {"happened": EXHAUSTED | {"first": FIRST | AGAIN | {"ended": [1, 2]}}},
+            "the playbook names the case",
+        ),
+        (
+            "pool_exhaustion",
+            {"happened": EXHAUSTED | {"first": FIRST | {"ended": [1, 2, 3]}}},
+            "the leaked sessions are ended, and no other",
+        ),
+        (
+            "pool_exhaustion",
+            {"happened": EXHAUSTED | {"recovery": {**EXHAUSTED["recovery"], "seconds": 10.1}}},
+            "requests succeed within 10 s of it",
+        ),
+        (
+            "pool_exhaustion",
+            {"happened": EXHAUSTED | {"recovery": {**EXHAUSTED["recovery"], "row_kept": False}}},
+            "a transaction that worked through it all commits",
+        ),
+        (
+            "pool_exhaustion",
+            {"happened": EXHAUSTED | {"again": AGAIN | {"ended": [3]}}},
+            "run again, the playbook ends nothing",
+        ),
+        (
+            "slow_query",
+            {"happened": STARVED | {"starving": {"answers": {"HTTP 200": 9}}}},
+            "the application's pools are full",
+        ),
+        ("slow_query", {"happened": STARVED | {"first": AGAIN}}, "the playbook names the slow statements"),
+        (
+            "slow_query",
+            {"happened": STARVED | {"again": AGAIN}},
+            "the client-side case is told apart from a full server",
+        ),
+        ("slow_query", {"happened": STARVED | {"cleared": {"over": False}}}, "no session is ended in either"),
+        (
+            "slow_query",
+            {"happened": STARVED | {"again": {**STARVED["again"], "ended": [1]}}},
+            "no session is ended in either",
+        ),
     ],
 )
 def test_each_promise_can_be_broken_alone(name: str, changes: dict[str, Any], broken: str) -> None:

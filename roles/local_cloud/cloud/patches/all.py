@@ -26,6 +26,7 @@ from roles.local_cloud.cloud.patches import (
     secret_values,
     service_attributes,
     service_deployments,
+    service_metrics,
     service_scheduler,
     sns_lambda,
     target_health,
@@ -61,4 +62,5 @@ PATCHES: list[Patch] = [
     alarm_history.apply,
     rds_log_export.apply,
     config_items.apply,
+    service_metrics.apply,
 ]

@@ -1,0 +1,154 @@
+"""The server's sessions: who has them, what they do, and the end of those that nobody uses.
+
+For a person who looks into an incident: `python -m settlement.admin sessions`. As the master user, because when a
+server is full only the slots kept for it are left, and because others' statements are shown to pg_monitor alone.
+"""
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, text
+from sqlalchemy.exc import DBAPIError
+
+Record = dict[str, Any]
+
+#: So long may a question of ours take: this server has trouble enough.
+_STATEMENT_TIMEOUT = "20s"
+_GONE_SECONDS = 5.0
+_TEXT = 400  # characters of a statement
+
+_SERVER = text(
+    "SELECT current_setting('max_connections')::int AS max_connections,"
+    " current_setting('superuser_reserved_connections')::int"
+    " + coalesce(current_setting('reserved_connections', true), '0')::int"
+    " + coalesce(current_setting('rds.rds_superuser_reserved_connections', true), '0')::int AS reserved,"
+    " current_setting('server_version') AS version"
+)
+# pg_blocking_pids takes the lock manager's locks, all of them: only where a session says that it waits for one.
+_SESSIONS = text(
+    "SELECT pid, usename AS user, application_name AS application, host(client_addr) AS address,"
+    " coalesce(state, 'unknown') AS state, query,"
+    " extract(epoch FROM clock_timestamp() - backend_start)::float8 AS age_seconds,"
+    " extract(epoch FROM clock_timestamp() - state_change)::float8 AS state_seconds,"
+    " extract(epoch FROM clock_timestamp() - xact_start)::float8 AS transaction_seconds,"
+    " CASE WHEN wait_event_type = 'Lock' THEN pg_blocking_pids(pid) ELSE '{}' END AS blocked_by"
+    " FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    " ORDER BY backend_start, pid"
+)
+_TOP = text(
+    "SELECT query, calls, total_exec_time / 1000 AS total_seconds, mean_exec_time AS mean_ms"
+    " FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " ORDER BY total_exec_time DESC LIMIT 10"
+)
+# Every guard is in the statement that ends, and holds at the moment in which it does: the application's user alone, who
+# is no superuser and replicates nothing; no session of ours; none that does something. MATERIALIZED, because conditions
+# beside one another are tried in any order, and one that ends a session must be the last.
+_END = text(
+    "WITH unused AS MATERIALIZED (SELECT a.pid FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid"
+    " WHERE a.usename = :role AND a.usename <> current_user AND a.usename <> 'rdsadmin'"
+    " AND a.backend_type = 'client backend' AND a.pid <> pg_backend_pid()"
+    " AND NOT r.rolsuper AND NOT r.rolreplication"
+    " AND a.state = ANY(:states) AND a.state_change < clock_timestamp() - make_interval(secs => :seconds))"
+    " SELECT pid FROM unused WHERE pg_terminate_backend(pid)"
+)
+_LEFT = text("SELECT count(*) FROM pg_stat_activity WHERE pid IN :pids").bindparams(bindparam("pids", expanding=True))
+_COUNT = text("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()")
+
+# In one expression: what begins first decides what the rest is.
+_VALUE = re.compile(
+    r"(?P<comment>/\*.*?(?:\*/|$)|--[^\n]*)"
+    r"|(?:\bE)?'(?:[^']|'')*(?:'|$)"
+    r"|\$(?P<quote>[a-z_]*)\$.*?(?:\$(?P=quote)\$|$)"
+    r"|(?<![\w$])[-+]?\d[\w.]*",
+    re.DOTALL | re.IGNORECASE,
+)
+
+IN_TRANSACTION = ("idle in transaction", "idle in transaction (aborted)")
+
+
+@dataclass(frozen=True)
+class EndLimits:
+    """Which sessions nobody uses: idle in a transaction longer than the first.
+
+    Those idle longer than the second too, if `idle_above` of the connections are still taken then: idle sessions of a
+    healthy pool are normal.
+    """
+
+    idle_in_transaction_seconds: float
+    idle_seconds: float
+    idle_above: float
+
+
+def tag_of(statement: str) -> str:
+    """The endpoint in a statement's comment, by `settlement.database`: `get_account /v1/accounts/{account_id}`."""
+    comment = re.search(r"/\*(.*?)\*/", statement, re.DOTALL)
+    found = dict(re.findall(r"(\w+)='([^']*)'", comment[1])) if comment else {}
+    return " ".join(found[key] for key in ("action", "route") if key in found)
+
+
+def masked(statement: str) -> str:
+    """A statement without its values, which are customers' data, and without comments; either may be cut off."""
+    bare = _VALUE.sub(lambda found: " " if found["comment"] else "?", statement)
+    return " ".join(bare.split())[:_TEXT]
+
+
+def look(connection: Connection) -> Iterator[Record]:
+    """All that can be seen, one record after the other: each is a line of a log, and a line has a limit.
+
+    Kinds: `server` once, `session` for each one that is not ours, `statement` for those that took most time, where the
+    extension pg_stat_statements is there to tell.
+    """
+    yield {"kind": "server", **connection.execute(_SERVER).mappings().one()}
+    for row in connection.execute(_SESSIONS).mappings():
+        session = dict(row)
+        query = session.pop("query") or ""
+        for name in ("age_seconds", "state_seconds", "transaction_seconds"):
+            session[name] = None if session[name] is None else round(session[name], 1)
+        yield {"kind": "session", **session, "tag": tag_of(query), "statement": masked(query)}
+    if connection.scalar(text("SELECT 1 FROM pg_extension WHERE extname = 'pg_stat_statements'")) is None:
+        return
+    try:
+        statements = connection.execute(_TOP).mappings().all()
+    except DBAPIError:  # the extension is there, and the server was started without its library
+        return
+    for row in statements:
+        yield {
+            "kind": "statement",
+            "calls": row["calls"],
+            "total_seconds": round(row["total_seconds"], 1),
+            "mean_ms": round(row["mean_ms"], 1),
+            "tag": tag_of(row["query"]),
+            "statement": masked(row["query"]),
+        }
+
+
+def end_unused(connection: Connection, role: str, limits: EndLimits) -> Iterator[Record]:
+    """End the sessions of `role` that nobody uses. Records: `ended` for each, then `end` with the counts."""
+    seen = {record["pid"]: record for record in look(connection) if record["kind"] == "session"}
+    before = connection.scalars(_COUNT).one()
+    allowed = connection.execute(_SERVER).mappings().one()["max_connections"]
+    ended = _end(connection, role, IN_TRANSACTION, limits.idle_in_transaction_seconds)
+    after = connection.scalars(_COUNT).one()
+    if after >= limits.idle_above * allowed:
+        ended += _end(connection, role, ("idle",), limits.idle_seconds)
+        after = connection.scalars(_COUNT).one()
+    for pid in ended:
+        yield {"kind": "ended", "pid": pid, **{k: v for k, v in seen.get(pid, {}).items() if k not in ("kind", "pid")}}
+    yield {"kind": "end", "before": before, "after": after, "ended": len(ended)}
+
+
+def _end(connection: Connection, role: str, states: tuple[str, ...], seconds: float) -> list[int]:
+    """End them, and wait until they are gone: the server answers before it has done it."""
+    pids = list(connection.scalars(_END, {"role": role, "states": list(states), "seconds": seconds}))
+    deadline = time.monotonic() + _GONE_SECONDS
+    while pids and connection.scalar(_LEFT, {"pids": pids}) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return pids
+
+
+def be_brief(connection: Connection) -> None:
+    """Let no question of this session wait for long."""
+    connection.execute(text("SELECT set_config('statement_timeout', :limit, false)"), {"limit": _STATEMENT_TIMEOUT})

@@ -1,0 +1,185 @@
+"""Say why database connections are exhausted, and end the sessions that nobody uses."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from botocore.exceptions import BotoCoreError, ClientError
+
+from roles.aws_session.python.session import action_environment, aws_session
+from roles.db_incident.python.collect import Inside, Question, collect
+from roles.db_incident.python.decide import Limits, Verdict, decide
+from roles.db_incident.python.evidence import Ended, Evidence, NoListing
+from roles.db_incident.python.report import ended_lines, markdown, next_lines, screen, unused
+from roles.ecs_task.python.alive import sleep_with_parent, whole_lines
+from roles.ecs_task.python.tasks import TaskError
+
+DOCUMENTATION = """
+---
+action: db_incident
+short_description: Say why database connections are exhausted, and end the sessions that nobody uses
+description:
+  - Asks CloudWatch, ECS, RDS, the ledger and the service's log, and the database itself by a one-off task, all at the
+    same time; says which case it is, and why; writes a report.
+  - Changes nothing unless C(end_idle) is set and ending sessions helps in this case.
+options:
+  stack: {description: The fact C(terraform_stack_outputs)., required: true, type: dict}
+  bucket: {description: The state bucket, in which the ledger lives., required: true, type: str}
+  environment_name: {description: The environment., required: true, type: str}
+  end_idle: {description: Whether to end the sessions that nobody uses., default: false, type: bool}
+  idle_in_transaction_seconds:
+    description: A session that is idle in a transaction for longer is leaked.
+    default: 30
+    type: float
+  idle_seconds:
+    description: One that is idle for longer is not needed, if the server is still full.
+    default: 600
+    type: float
+  slow_seconds: {description: A statement that lasts longer is slow., default: 5, type: float}
+  max_tasks: {description: The most tasks that auto scaling may choose., required: true, type: int}
+  minutes: {description: How far back metrics are shown., default: 30, type: int}
+  log_minutes: {description: How far back the service's log is read., default: 5, type: int}
+  wait_seconds: {description: How long the one-off task may take., default: 120, type: float}
+  directory: {description: Where the reports go., required: true, type: path}
+"""
+
+EXAMPLES = """
+- name: Look, say, and change nothing
+  db_incident:
+    stack: "{{ terraform_stack_outputs }}"
+    bucket: settlement-terraform-000000000000-ap-northeast-2
+    environment_name: local
+    max_tasks: 4
+    directory: .local/local/incidents
+"""
+
+RETURN = """
+case:
+  description: What it is, in words.
+  type: str
+  returned: when something is deployed
+ended:
+  description: The process ids of the sessions that were ended.
+  type: list
+  returned: when something is deployed
+connections_before:
+  description: The server's sessions before anything was ended; null when they could not be seen.
+  type: int
+  returned: when something is deployed
+connections_after:
+  description: And afterwards.
+  type: int
+  returned: when something is deployed
+missing:
+  description: What could not be seen.
+  type: list
+  returned: when something is deployed
+report:
+  description: The report's path.
+  type: str
+  returned: when something is deployed
+"""
+
+ARGUMENTS: dict[str, Any] = {
+    "stack": {"type": "dict", "required": True},
+    "bucket": {"type": "str", "required": True},
+    "environment_name": {"type": "str", "required": True},
+    "end_idle": {"type": "bool", "default": False},
+    "idle_in_transaction_seconds": {"type": "float", "default": 30},
+    "idle_seconds": {"type": "float", "default": 600},
+    "slow_seconds": {"type": "float", "default": 5},
+    "max_tasks": {"type": "int", "required": True},
+    "minutes": {"type": "int", "default": 30},
+    "log_minutes": {"type": "int", "default": 5},
+    "wait_seconds": {"type": "float", "default": 120},
+    "directory": {"type": "path", "required": True},
+}
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    """See DOCUMENTATION."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, args = self.validate_argument_spec(ARGUMENTS)
+        environment, stack = args["environment_name"], args["stack"]
+        if not stack:
+            raise AnsibleActionFail(f"{environment}: nothing is deployed here. Next: make deploy ENV={environment}")
+        session = aws_session(action_environment(self), str(stack["region"]))
+        question = Question(
+            environment=environment,
+            stack=stack,
+            bucket=args["bucket"],
+            max_tasks=args["max_tasks"],
+            minutes=args["minutes"],
+            log_minutes=args["log_minutes"],
+            wait_seconds=args["wait_seconds"],
+        )
+        limits = Limits(
+            idle_in_transaction_seconds=args["idle_in_transaction_seconds"],
+            idle_seconds=args["idle_seconds"],
+            slow_seconds=args["slow_seconds"],
+        )
+        now = datetime.now(UTC)
+        inside = Inside(session, question, whole_lines(display.display), sleep=sleep_with_parent())
+        seen = collect(session, question, None if self._task.check_mode else inside.listing, now)
+        verdict = decide(seen, limits)
+        display.display("\n".join(screen(seen, verdict)))
+        ended = self._end(args["end_idle"], inside, seen, verdict, limits)
+        path = _write(Path(args["directory"]), seen, verdict, ended, now)
+        display.display("\n".join([*next_lines(verdict, ended), f"  report     {path}"]))
+        before = len(seen.database.sessions) if seen.database else None
+        return result | {
+            "changed": bool(ended and ended.sessions),
+            "case": str(verdict.case),
+            "ended": [item.pid for item in ended.sessions] if ended else [],
+            "connections_before": ended.before if ended else before,
+            "connections_after": ended.after if ended else before,
+            "missing": list(seen.missing),
+            "report": str(path),
+        }
+
+    def _end(self, wanted: bool, inside: Inside, seen: Evidence, verdict: Verdict, limits: Limits) -> Ended | None:
+        """End what nobody uses, if that is wanted and helps."""
+        if seen.database is None:
+            if wanted:
+                display.display("  ended nothing: what the sessions do is not known")
+            return None
+        found = unused(seen.database, limits)
+        if not verdict.ending_helps:
+            display.display("  ended nothing: it would not help in this case" if wanted else "  changed nothing")
+            return None
+        if not wanted:
+            display.display(f"  changed nothing; with end_idle=true {len(found)} sessions would be ended first")
+            return None
+        try:
+            ended = inside.end(limits.idle_in_transaction_seconds, limits.idle_seconds)
+        except (NoListing, TaskError, ClientError, BotoCoreError) as error:
+            raise AnsibleActionFail(
+                f"{seen.environment}: ending sessions did not come to its end: {error}. "
+                f"Next: make incident-db ENV={seen.environment}"
+            ) from error
+        display.display("\n".join(ended_lines(ended)))
+        return ended
+
+
+def _write(directory: Path, seen: Evidence, verdict: Verdict, ended: Ended | None, now: datetime) -> Path:
+    """The report for people, and beside it the same whole for machines. Statements in it have no values."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"db-connections-{now:%Y%m%dT%H%M%SZ}.md"
+    path.write_text(markdown(seen, verdict, ended, now), encoding="utf-8")
+    whole = {"verdict": asdict(verdict), "evidence": asdict(seen), "ended": asdict(ended) if ended else None}
+    path.with_suffix(".json").write_text(json.dumps(whole, indent=2, default=str), encoding="utf-8")
+    return path

@@ -1,0 +1,121 @@
+"""Runs in a task of the application's image, as the application's user: a program that leaks its sessions.
+
+It takes every connection that the server gives, each left idle in a transaction, and ends the service's idle ones to
+take theirs too, as a pool's recycling would give them up in time. One transaction beside them works on all the while,
+and is committed at the end. The end is when somebody ended the leaked sessions, or after LIMIT_SECONDS: then it says
+so and fails. A line of JSON tells of each step. It is handed over as one argument: it imports what the image has.
+"""
+
+import json
+import os
+import select
+import threading
+import time
+from typing import Any
+
+import psycopg2
+from settlement.settings import Settings
+
+LIMIT_SECONDS = float(os.environ.get("LIMIT_SECONDS", "120"))
+ROUNDS = 20
+WORK = "/*action='close_month',route='drill'*/ SELECT pg_sleep(0.2)"
+LEAK = "/*action='export_statements',route='drill'*/ SELECT count(*) FROM accounts"
+
+settings = Settings()
+deadline = time.monotonic() + LIMIT_SECONDS
+
+
+def connect() -> Any:
+    connection = psycopg2.connect(
+        host=settings.database_host,
+        port=settings.database_port,
+        dbname=settings.database_name,
+        user=settings.database_user,
+        password=settings.database_password.get_secret_value(),
+        sslmode=settings.database_sslmode,
+        sslrootcert=settings.database_ca_file,
+        connect_timeout=5,
+        application_name="settlement-export@drill",
+    )
+    return connection
+
+
+def say(**what: Any) -> None:
+    print(json.dumps(what), flush=True)
+
+
+def leak() -> Any:
+    """One more session; None when the server has no connection left."""
+    try:
+        connection = connect()
+    except psycopg2.OperationalError as error:
+        say(refused=str(error).strip().splitlines()[-1])
+        return None
+    with connection.cursor() as cursor:
+        # The role's own limit would cure this within half a minute; a job that needs longer turns it off.
+        cursor.execute("SET idle_in_transaction_session_timeout = 0")
+        cursor.execute(LEAK)
+    return connection
+
+
+def end_the_services(worker: Any) -> int:
+    """End the service's idle sessions, as any user may end their own; how many it still has."""
+    with worker.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE usename = current_user AND application_name LIKE 'settlement-api@%' AND state = 'idle'"
+        )
+        return int(cursor.fetchone()[0])
+
+
+def cut(connection: Any) -> bool:
+    """Whether the server ended this session: an idle one has nothing else to say."""
+    return bool(select.select([connection], [], [], 0)[0])
+
+
+class Work(threading.Thread):
+    """A transaction that is open through it all, and never idle for long."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.connection = connect()
+        self.done = threading.Event()
+        self.kept: str | None = None
+        self.failed: str | None = None
+
+    def run(self) -> None:
+        try:
+            with self.connection.cursor() as cursor:
+                cursor.execute(
+                    "INSERT INTO accounts (name, currency) VALUES ('drill, a long transaction', 'KRW') RETURNING id"
+                )
+                account = str(cursor.fetchone()[0])
+                while not self.done.is_set():
+                    cursor.execute(WORK)
+            self.connection.commit()
+            self.kept = account
+        except psycopg2.Error as error:
+            self.failed = str(error)
+
+
+work, helper = Work(), connect()
+helper.autocommit = True
+work.start()
+leaked: list[Any] = []
+for _ in range(ROUNDS):
+    while (connection := leak()) is not None:
+        leaked.append(connection)
+    if end_the_services(helper) == 0:
+        break
+    time.sleep(0.1)
+helper.close()
+if (connection := leak()) is not None:
+    leaked.append(connection)
+say(full=len(leaked))
+while not all(cut(connection) for connection in leaked) and time.monotonic() < deadline:
+    time.sleep(0.1)
+ended = sum(cut(connection) for connection in leaked)
+work.done.set()
+work.join()
+say(leaked=len(leaked), ended=ended, kept=work.kept, failed=work.failed)
+raise SystemExit(0 if work.kept and ended == len(leaked) else 1)

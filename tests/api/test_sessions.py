@@ -1,0 +1,271 @@
+"""`settlement.admin sessions`: what it tells of a real server, and whom it ends."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import psycopg2
+import pytest
+from settlement import admin
+from settlement.sessions import EndLimits, masked, tag_of
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
+
+from tests.api.conftest import TestDatabase
+from tests.api.postgres import free_port
+
+LIMITS = EndLimits(idle_in_transaction_seconds=0.01, idle_seconds=0.01, idle_above=0.8)
+
+
+def application(database: TestDatabase, name: str = "settlement-api@host/7", user: str = "", password: str = "") -> Any:
+    """A session such as the application has, outside its pool."""
+    credentials = json.loads(database.secret.value or "")
+    connection = psycopg2.connect(
+        host=database.server.host,
+        port=database.server.port,
+        dbname=database.name,
+        user=user or credentials["username"],
+        password=password or credentials["password"],
+        sslmode=database.server.sslmode,
+        sslrootcert=database.server.ca_file,
+        application_name=name,
+    )
+    return connection
+
+
+@pytest.fixture
+def opened() -> Iterator[ExitStack]:
+    """Closes at the end what a test opened."""
+    with ExitStack() as stack:
+        yield stack
+
+
+def leak(database: TestDatabase, opened: ExitStack, statement: str = "SELECT 1") -> Any:
+    """A session that is idle in a transaction."""
+    connection = application(database)
+    opened.callback(connection.close)
+    connection.cursor().execute(statement)
+    return connection
+
+
+def records(database: TestDatabase, limits: EndLimits | None = None) -> list[dict[str, Any]]:
+    """What the command gives, as JSON would have it."""
+    found = [json.loads(json.dumps(record)) for record in admin.sessions(database.admin_settings(), limits)]
+    # Other tests share the server.
+    return [
+        record for record in found if record["kind"] != "session" or record["user"] in (database.role, database.master)
+    ]
+
+
+def alive(connection: Any) -> bool:
+    """Whether a session still answers."""
+    try:
+        connection.cursor().execute("SELECT 1")
+        connection.rollback()
+    except psycopg2.Error:
+        return False
+    return True
+
+
+def test_it_tells_of_each_session_with_its_endpoint_and_without_values(
+    database: TestDatabase, opened: ExitStack
+) -> None:
+    statement = "/*action='get_account',route='/v1/accounts/{account_id}'*/ SELECT 'Ann''s', 4711, name FROM accounts"
+    leaked = leak(database, opened, statement)
+    found = records(database)
+    assert found[0]["kind"] == "server"
+    assert (found[0]["max_connections"], found[0]["reserved"] >= 3) == (100, True)
+    (session,) = [record for record in found if record["kind"] == "session"]
+    assert session["pid"] == leaked.info.backend_pid
+    assert session["state"] == "idle in transaction"
+    assert session["user"] == database.role
+    assert session["application"] == "settlement-api@host/7"
+    assert session["address"] == "127.0.0.1"
+    assert session["tag"] == "get_account /v1/accounts/{account_id}"
+    assert session["statement"] == "SELECT ?, ?, name FROM accounts"
+    assert 0 <= session["state_seconds"] <= session["transaction_seconds"] <= session["age_seconds"] < 60
+    assert found[-1] == {"kind": "end", "app_user": database.role}
+    assert alive(leaked)
+
+
+def test_it_tells_who_blocks_whom(database: TestDatabase, opened: ExitStack) -> None:
+    blocker = leak(database, opened, "INSERT INTO accounts (name, currency, id) VALUES ('a', 'KRW', gen_random_uuid())")
+    blocker.cursor().execute("SELECT id FROM accounts")
+    insert = "INSERT INTO accounts (name, currency, id) SELECT 'b', 'KRW', %s"
+    identifier = "00000000-0000-0000-0000-000000000001"
+    blocker.cursor().execute(insert, (identifier,))
+    waiting = application(database)
+    opened.callback(waiting.close)
+
+    def wait() -> None:
+        with pytest.raises(psycopg2.Error):
+            waiting.cursor().execute(insert, (identifier,))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        with database.superuser() as connection:
+            connection.execute(
+                text(
+                    "DO $$ BEGIN FOR i IN 1..1000 LOOP PERFORM pg_stat_clear_snapshot();"
+                    " EXIT WHEN EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND wait_event_type = 'Lock'); PERFORM pg_sleep(0.01); END LOOP; END $$"
+                )
+            )
+        (blocked,) = [record for record in records(database) if record.get("blocked_by")]
+        assert blocked["pid"] == waiting.info.backend_pid
+        assert blocked["blocked_by"] == [blocker.info.backend_pid]
+        assert blocked["state"] == "active"
+    finally:
+        blocker.commit()
+        thread.join()
+
+
+def test_only_the_applications_unused_sessions_are_ended(database: TestDatabase, opened: ExitStack) -> None:
+    leaked = [leak(database, opened) for _ in range(20)]
+    idle = application(database)
+    opened.callback(idle.close)
+    masters = application(database, user=database.master, password=database.master_password)
+    opened.callback(masters.close)
+    masters.cursor().execute("SELECT 1")
+    busy = application(database)
+    opened.callback(busy.close)
+    answer: list[Any] = []
+
+    def work() -> None:
+        cursor = busy.cursor()
+        cursor.execute("INSERT INTO accounts (name, currency) VALUES ('kept', 'KRW')")
+        cursor.execute("SELECT pg_sleep(2)")
+        busy.commit()
+        answer.append("committed")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    with database.superuser() as connection:
+        connection.execute(text("SELECT pg_sleep(0.3)"))
+    found = records(database, LIMITS)
+    ended = {record["pid"] for record in found if record["kind"] == "ended"}
+    assert ended == {connection.info.backend_pid for connection in leaked}
+    assert found[-1]["ended"] == 20
+    assert found[-1]["before"] - found[-1]["after"] >= 20
+    assert not any(alive(connection) for connection in leaked)
+    assert alive(idle)  # the server is not full: an idle session is normal
+    assert alive(masters)
+    thread.join()
+    assert answer == ["committed"]
+    with database.superuser() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM accounts WHERE name = 'kept'")) == 1
+    again = records(database, LIMITS)
+    assert again[-1]["ended"] == 0
+
+
+def test_idle_sessions_are_ended_while_the_server_is_full(database: TestDatabase, opened: ExitStack) -> None:
+    idle = application(database)
+    opened.callback(idle.close)
+    with database.superuser() as connection:
+        connection.execute(text("SELECT pg_sleep(0.1)"))
+    found = records(database, EndLimits(idle_in_transaction_seconds=0.01, idle_seconds=0.01, idle_above=0.0))
+    assert [record["pid"] for record in found if record["kind"] == "ended"] == [idle.info.backend_pid]
+    assert not alive(idle)
+
+
+def test_younger_ones_are_left(database: TestDatabase, opened: ExitStack) -> None:
+    leaked = leak(database, opened)
+    found = records(database, EndLimits(idle_in_transaction_seconds=60, idle_seconds=60, idle_above=0.0))
+    assert found[-1]["ended"] == 0
+    assert alive(leaked)
+
+
+@pytest.mark.parametrize("attribute", ["SUPERUSER", "REPLICATION"])
+def test_a_user_with_great_rights_is_left_alone(database: TestDatabase, opened: ExitStack, attribute: str) -> None:
+    leaked = leak(database, opened)
+    with database.superuser_engine().connect() as connection:
+        connection.execute(text(f"ALTER ROLE {database.role} {attribute}"))
+        try:
+            assert records(database, LIMITS)[-1]["ended"] == 0
+        finally:
+            connection.execute(text(f"ALTER ROLE {database.role} NO{attribute}"))
+    assert alive(leaked)
+
+
+def test_the_command_prints_a_line_for_each(
+    database: TestDatabase, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin, "AdminSettings", database.admin_settings)
+    assert admin.main(["sessions"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (lines[0]["kind"], lines[-1]["kind"]) == ("server", "end")
+    assert admin.main(["sessions", "--end", "--idle-in-transaction-seconds", "3600"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["ended"] == 0
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "x"])
+def test_no_limit_is_no_limit(seconds: str) -> None:
+    with pytest.raises(SystemExit):
+        admin.main(["sessions", "--end", "--idle-in-transaction-seconds", seconds])
+
+
+def test_a_server_that_does_not_answer_is_said(
+    database: TestDatabase, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin, "AdminSettings", lambda: database.admin_settings(database_port=free_port()))
+    assert admin.main(["sessions"]) == 1
+    assert "refused" in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_a_server_that_is_full_is_asked_until_a_slot_is_free(
+    database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    role = database.master
+    with database.superuser_engine().connect() as connection:
+        connection.execute(text(f"ALTER ROLE {role} CONNECTION LIMIT 0"))
+        try:
+            # Another refusal than that of a full server is no reason to wait.
+            with pytest.raises(OperationalError, match="too many connections for role"):
+                records(database)
+            refused: list[str] = []
+            connect = Engine.connect
+
+            def full_at_first(engine: Engine) -> Connection:
+                if engine.url.username == role and not refused:
+                    refused.append(role)
+                    connection.execute(text(f"ALTER ROLE {role} CONNECTION LIMIT -1"))
+                    raise OperationalError("", {}, Exception("FATAL: remaining connection slots are reserved"))
+                return connect(engine)
+
+            monkeypatch.setattr(Engine, "connect", full_at_first)
+            assert records(database)[-1]["kind"] == "end"
+            assert refused
+        finally:
+            connection.execute(text(f"ALTER ROLE {role} CONNECTION LIMIT -1"))
+
+
+@pytest.mark.parametrize(
+    ("statement", "shown"),
+    [
+        ("SELECT 1", "SELECT ?"),
+        ("SELECT 'it''s', E'a\\nb', -4.5e10 FROM t1 WHERE a2 = $1", "SELECT ?, ?, ? FROM t1 WHERE a2 = $1"),
+        ("SELECT 'cut off by track_activity_query_si", "SELECT ?"),
+        ("SELECT $$secret$$, $x$a $$ b$x$", "SELECT ?, ?"),
+        ("/*action='a',route='/b'*/ SELECT now() -- 'x'", "SELECT now()"),
+        ("INSERT INTO t (a) VALUES ('/* no comment */')", "INSERT INTO t (a) VALUES (?)"),
+        ("", ""),
+    ],
+)
+def test_values_are_masked(statement: str, shown: str) -> None:
+    assert masked(statement) == shown
+
+
+@pytest.mark.parametrize(
+    ("statement", "tag"),
+    [
+        ("/*action='a',route='/b/{c}'*/ SELECT 1", "a /b/{c}"),
+        ("SELECT 1 /*route='/b'*/", "/b"),
+        ("SELECT 1", ""),
+        ("/* a remark */ SELECT 1", ""),
+    ],
+)
+def test_the_tag_is_read_back(statement: str, tag: str) -> None:
+    assert tag_of(statement) == tag

@@ -1,0 +1,159 @@
+"""Which case it is: a table of evidence and verdicts."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from roles.db_incident.python.decide import ENDING_HELPS, Case, Limits, Verdict, decide
+from roles.db_incident.python.evidence import Database, Evidence, Logs, Pools, Session
+
+LIMITS = Limits(idle_in_transaction_seconds=30, idle_seconds=600, slow_seconds=5)
+ROOM = 95
+SMALL = Pools(revision="settlement-x:2", workers=2, pool_size=5, max_overflow=0)
+
+
+def sessions(number: int, **values: Any) -> list[Session]:
+    defaults: dict[str, Any] = {
+        "user": "settlement_app",
+        "application": "settlement-api@task/7",
+        "state": "idle",
+        "age_seconds": 900.0,
+        "state_seconds": 60.0,
+    }
+    return [Session(pid=pid, **(defaults | values)) for pid in range(number)]
+
+
+def leaked(number: int, seconds: float = 120) -> list[Session]:
+    return sessions(
+        number, state="idle in transaction", state_seconds=seconds, tag="get_account /v1/accounts/{account_id}"
+    )
+
+
+def slow(number: int) -> list[Session]:
+    return sessions(number, state="active", state_seconds=9, tag="monthly_statements /v1/statements/{month}")
+
+
+def evidence(found: list[Session] | None, **values: Any) -> Evidence:
+    database = (
+        None
+        if found is None
+        else Database(max_connections=ROOM + 5, reserved=5, app_user="settlement_app", sessions=found)
+    )
+    defaults: dict[str, Any] = {
+        "environment": "staging",
+        "max_connections": ROOM + 5,
+        "max_tasks": 4,
+        "minutes": 5,
+        "database": database,
+        "serving": SMALL,
+        "before": dataclasses.replace(SMALL, revision="settlement-x:1"),
+        "logs": Logs(),
+    }
+    return Evidence(**(defaults | values))
+
+
+STARVED = Logs(pool_timeouts=40, leaks={"GET /v1/accounts/{account_id}": 3}, pool_in_use=5, pool_size=5)
+TWICE = Pools(revision="settlement-x:2", workers=2, pool_size=10, max_overflow=0)
+MANY = Pools(revision="settlement-x:1", workers=2, pool_size=10, max_overflow=0)
+
+
+@pytest.mark.parametrize(
+    ("found", "case", "said"),
+    [
+        (
+            evidence(leaked(80) + sessions(15)),
+            Case.LEAKED_SESSIONS,
+            "opened by get_account /v1/accounts/{account_id}: 80",
+        ),
+        (evidence(leaked(30) + sessions(10)), Case.LEAKED_SESSIONS, "30 are idle in a transaction"),
+        # Few, and in nobody's way.
+        (evidence(leaked(3) + sessions(10)), Case.NOTHING, "3 are idle in a transaction"),
+        # Few on the server, but they are what the pools miss.
+        (evidence(leaked(9) + sessions(10), logs=STARVED), Case.LEAKED_SESSIONS, "9 are idle in a transaction"),
+        # Just begun: a transaction between two statements is none of it.
+        (evidence(leaked(80, seconds=1) + sessions(15)), Case.SERVER_FULL, "taken by settlement_app"),
+        (evidence(slow(60) + sessions(35)), Case.SLOW_QUERIES, "for monthly_statements /v1/statements/{month}: 60"),
+        (evidence(slow(12) + sessions(8), logs=STARVED), Case.SLOW_QUERIES, "12 are busy"),
+        (evidence(slow(12) + sessions(8)), Case.NOTHING, "12 are slow"),
+        # Those that wait for a lock are held up, however short a time.
+        (
+            evidence(sessions(12, state="active", state_seconds=0.1, blocked_by=[99]), logs=STARVED),
+            Case.SLOW_QUERIES,
+            "12 wait for a lock; most for pid 99",
+        ),
+        (evidence(sessions(95), serving=TWICE), Case.POOLS_GREW, "may hold 20, one of settlement-x:1 held 10"),
+        (evidence(sessions(95), serving=MANY, before=MANY), Case.TOO_SMALL, "may ask for 160"),
+        (evidence(sessions(95)), Case.SERVER_FULL, "taken by settlement_app (settlement-api@task/7): 95"),
+        (evidence(sessions(95), serving=None, before=None), Case.SERVER_FULL, "95 of 95"),
+        (evidence(sessions(20), logs=STARVED), Case.CLIENT_POOLS_FULL, "ending sessions on the server gives none back"),
+        (evidence(sessions(20), logs=Logs(leaks={"GET /a": 2})), Case.CLIENT_POOLS_FULL, "held too long by GET /a: 2"),
+        (evidence(sessions(20)), Case.NOTHING, "20 of 95"),
+        (evidence(sessions(20), logs=None), Case.NOTHING, "20 of 95"),
+        (evidence([]), Case.NOTHING, "0 of 95"),
+        (evidence(None), Case.UNKNOWN, "the database's half is missing"),
+        (evidence(None, series={"connections": [None, 99.0]}), Case.UNKNOWN, "counted 99 of 100"),
+        (evidence(None, instance={"status": "rebooting"}), Case.UNKNOWN, "the instance is rebooting"),
+    ],
+)
+def test_the_case_is_named_with_its_reason(found: Evidence, case: Case, said: str) -> None:
+    verdict = decide(found, LIMITS)
+    assert verdict.case is case
+    assert said in "\n".join(verdict.why)
+    assert verdict.next
+    assert any("ENV=staging" in command for command in verdict.next)
+
+
+def test_ending_is_offered_only_where_it_helps() -> None:
+    assert frozenset(Case) - ENDING_HELPS == {
+        Case.SLOW_QUERIES,
+        Case.CLIENT_POOLS_FULL,
+        Case.NOTHING,
+        Case.UNKNOWN,
+    }
+    for case in Case:
+        verdict = Verdict(case=case, why=[], next=[])
+        assert verdict.ending_helps is (case in ENDING_HELPS)
+
+
+def test_pools_that_cannot_fit_are_said_beside_another_cause() -> None:
+    verdict = decide(evidence(leaked(80) + sessions(15), serving=MANY, before=MANY), LIMITS)
+    assert verdict.case is Case.LEAKED_SESSIONS
+    assert any("the pools do not fit" in reason for reason in verdict.why)
+
+
+def test_a_restart_that_is_due_is_said() -> None:
+    verdict = decide(evidence(sessions(20), max_connections=200), LIMITS)
+    assert "max_connections is 100 on the server and 200 in Terraform: a restart is due" in verdict.why
+
+
+def test_five_thousand_sessions_are_no_more_work_to_read() -> None:
+    many = [dataclasses.replace(item, tag=f"tag {item.pid}") for item in leaked(5000)]
+    verdict = decide(evidence(many), LIMITS)
+    assert verdict.case is Case.LEAKED_SESSIONS
+    assert len(verdict.why) < 12
+    assert "and 4995 of 4995 others" in verdict.why
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.builds(
+            Session,
+            pid=st.integers(1, 9),
+            state=st.sampled_from(["idle", "active", "idle in transaction", "unknown"]),
+            state_seconds=st.none() | st.floats(0, 1e6),
+        ),
+        max_size=120,
+    ),
+    st.none() | st.just(STARVED) | st.just(Logs()),
+)
+def test_any_evidence_has_a_verdict(found: list[Session], logs: Logs | None) -> None:
+    verdict = decide(evidence(found, logs=logs), LIMITS)
+    if verdict.ending_helps:
+        # Never where the server has room and nobody leaks.
+        assert len(found) >= 0.9 * ROOM or any(item.is_leaked(30) for item in found)

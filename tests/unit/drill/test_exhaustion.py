@@ -1,0 +1,117 @@
+"""What the drill sees of a full database: against a small world with a clock of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from roles.drill.python.exhaustion import FILES, Slow, Struck, clear, exhaust, hold, records, recover, starve
+from roles.drill.python.observation import NotWhole
+
+URL = "http://service"
+STRUCK = Struck(task_arn="task", leaked=200, refusal="FATAL", answers={"HTTP 503": 5})
+SLOW = Slow(task_arn="task", account="a", key="k")
+EXHAUSTED = '{"type": "urn:problem-type:settlement:database-pool-exhausted", "status": 503}'
+
+
+@dataclass
+class World:
+    """Each request takes a moment and gets the next answer; the last one stays."""
+
+    answers: list[tuple[int, str]]
+    end: dict[str, Any] = field(default_factory=lambda: {"leaked": 200, "ended": 200, "kept": "a", "over": "a"})
+    now: float = 100.0
+    stopped: bool = False
+    started: list[tuple[str, dict[str, float]]] = field(default_factory=list)
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def ask(self, method: str, url: str, body: Mapping[str, Any] | None) -> tuple[int, str]:
+        self.now += 0.01
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+    def start(self, file: str, **environment: float) -> str:
+        self.started.append((file, environment))
+        return "task"
+
+    def until(self, task_arn: str, key: str, limit_seconds: float) -> dict[str, Any]:
+        said = {"full": 200, "refused": "FATAL: too many clients", "held": "a", "key": "k"} | self.end
+        return {name: said[name] for name in said if key in said}
+
+    def stop(self, task_arn: str) -> None:
+        self.stopped = True
+
+
+def world(*answers: tuple[int, str], **values: Any) -> tuple[Any, dict[str, Any]]:
+    found = World(list(answers), **values)
+    return found, {"how": found.ask, "clock": found.clock, "sleep": found.sleep}
+
+
+def test_the_application_has_to_refuse() -> None:
+    program, ways = world(*[(200, "")] * 3, *[(503, "")] * 5)
+    struck = exhaust(program, URL, 60, lambda _: None, **ways)
+    assert (struck.leaked, struck.answers) == (200, {"HTTP 200": 3, "HTTP 503": 5})
+    assert program.started == [("leak.py", {"LIMIT_SECONDS": 60})]
+
+
+def test_an_application_that_answers_all_the_same_is_no_incident() -> None:
+    program, ways = world((200, ""))
+    with pytest.raises(NotWhole, match="answers all the same"):
+        exhaust(program, URL, 5, lambda _: None, **ways)
+    assert program.stopped
+
+
+def test_recovery_is_counted_to_the_first_of_the_good_answers() -> None:
+    program, ways = world(*[(503, "")] * 10, (200, ""), (503, ""), (200, ""))
+    found = recover(program, STRUCK, URL, 60, lambda _: None, **ways)
+    assert found.seconds == pytest.approx(12 * 0.06, abs=0.06)
+    assert (found.ended, found.row_kept) == (200, True)
+
+
+def test_no_recovery_is_said_and_ends_the_leak() -> None:
+    program, ways = world((503, ""))
+    with pytest.raises(NotWhole, match="does not answer again after 5 s"):
+        recover(program, STRUCK, URL, 5, lambda _: None, **ways)
+    assert program.stopped
+
+
+def test_a_transaction_that_did_not_commit_keeps_no_row() -> None:
+    program, ways = world((200, ""), end={"leaked": 2, "ended": 2, "kept": None, "failed": "terminating connection"})
+    found = recover(program, STRUCK, URL, 5, lambda _: None, **ways)
+    assert (found.row_kept, found.said) == (False, "terminating connection")
+
+
+def test_pools_are_full_when_requests_say_so() -> None:
+    _, ways = world((200, "{}"), (503, "{}"), (503, EXHAUSTED))
+    found = starve(URL, "a", 60, lambda _: None, **ways)
+    assert found == {"HTTP 200": 1, "HTTP 503": 1, "database-pool-exhausted": 1}
+    _, ways = world((200, "{}"))
+    with pytest.raises(NotWhole, match="waited in vain"):
+        starve(URL, "a", 5, lambda _: None, **ways)
+
+
+def test_a_slow_statement_is_started_and_waited_for() -> None:
+    program, ways = world((503, ""), (200, ""))
+    assert hold(program, 30, 60, lambda _: None) == SLOW
+    assert program.started == [("slow.py", {"HOLD_SECONDS": 30})]
+    assert clear(program, SLOW, URL, 60, lambda _: None, **ways)
+    program, ways = world((503, ""))
+    with pytest.raises(NotWhole):
+        clear(program, SLOW, URL, 5, lambda _: None, **ways)
+
+
+def test_other_lines_of_a_log_are_no_records() -> None:
+    assert records(["", "x", "1", "[]", '{"full": 3}']) == [{"full": 3}]
+
+
+@pytest.mark.parametrize("name", ["leak.py", "slow.py"])
+def test_a_program_fits_into_an_override(name: str) -> None:
+    # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskOverride.html: 8192 characters in all.
+    assert len((FILES / name).read_text(encoding="utf-8")) < 6000
