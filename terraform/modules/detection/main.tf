@@ -7,6 +7,7 @@ locals {
 }
 
 resource "aws_config_configuration_recorder" "this" {
+  #checkov:skip=CKV2_AWS_48:The types that cost money are recorded: each recorded item is paid for (requirement H4).
   count = local.own_recorder ? 1 : 0
 
   name = var.name
@@ -39,6 +40,7 @@ resource "aws_config_delivery_channel" "this" {
 }
 
 resource "aws_config_configuration_recorder_status" "this" {
+  #checkov:skip=CKV2_AWS_45:As the recorder's own: chosen types.
   count = local.own_recorder ? 1 : 0
 
   name       = aws_config_configuration_recorder.this[0].name

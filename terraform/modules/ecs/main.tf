@@ -2,6 +2,7 @@
 # Application Auto Scaling the number of tasks. So the service ignores both after its creation.
 
 resource "aws_ecs_cluster" "this" {
+  #checkov:skip=CKV_AWS_65:The inventory's choice (container_insights), on by default.
   name = var.name
 
   setting {

@@ -68,6 +68,7 @@ resource "aws_cloudwatch_event_target" "deployment_failed" {
 
 # The console of EventBridge lists only log groups below this path.
 resource "aws_cloudwatch_log_group" "deployments" {
+  #checkov:skip=CKV_AWS_158:Encrypted with AWS's key; it holds ECS's events.
   name              = "/aws/events/${var.name}/deployments"
   retention_in_days = var.log_retention_days
 }

@@ -1,4 +1,5 @@
 resource "aws_cloudwatch_log_group" "flow_logs" {
+  #checkov:skip=CKV_AWS_158:Encrypted with AWS's key; it holds addresses and sizes.
   count = var.flow_logs_enabled ? 1 : 0
 
   name              = "/vpc/${var.name}/flow-logs"
