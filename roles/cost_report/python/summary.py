@@ -40,7 +40,7 @@ def summary(report: Report, page: str) -> Message:
         lines.append(f"Not known: {escape(', '.join(sorted({gap.what for gap in report.gaps}))[:_CHARACTERS])}")
     lines.append(f"The whole report: `{escape(page)}`")
     return Message(
-        summary=f"{report.environment}: cost report of {report.month.today}: {verdict.sentence}",
+        summary=f"{report.environment}: cost report of {report.month.today}: {verdict.sentence.removesuffix('.')}",
         text="\n".join(lines),
     )
 

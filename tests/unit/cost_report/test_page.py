@@ -13,8 +13,6 @@ from roles.cost_report.python.report import Report
 from tests.unit.cost_report.browser import Browser, browser, chromium
 from tests.unit.cost_report.conftest import REGION, Cloud
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*find_spec:ImportWarning")
-
 
 @pytest.fixture
 def report(cloud: Cloud) -> Report:

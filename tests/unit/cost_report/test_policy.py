@@ -5,13 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from roles.cost_report.python.accounts import Target
 from tests.unit.cost_report.conftest import ACCOUNT, REGION, Cloud
 from tests.unit.cost_report.test_report import network
-
-pytestmark = pytest.mark.filterwarnings("ignore:.*find_spec:ImportWarning")
 
 POLICY = Path("roles/cost_report/files/policy.json")
 

@@ -16,9 +16,6 @@ from roles.cost_report.python.summary import summary, text
 from roles.drill.python import surge
 from tests.unit.cost_report.conftest import ACCOUNT, REGION, Cloud
 
-# What moto imports at its first request.
-pytestmark = pytest.mark.filterwarnings("ignore:.*find_spec:ImportWarning")
-
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
