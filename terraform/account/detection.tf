@@ -62,9 +62,6 @@ module "cost" {
   anomaly_enabled          = var.cost_anomaly_enabled
   anomaly_minimum_usd      = var.cost_anomaly_minimum_usd
   existing_anomaly_monitor = var.existing_anomaly_monitor
-
-  # AWS tries to publish when a topic is subscribed to: its policy comes first.
-  depends_on = [module.notifications]
 }
 
 import {
