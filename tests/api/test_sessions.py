@@ -1,6 +1,7 @@
 """`settlement.admin sessions`: what it tells of a real server, and whom it ends."""
 
 import json
+import logging.config
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -193,6 +194,7 @@ def test_a_user_with_great_rights_is_left_alone(database: TestDatabase, opened: 
 def test_the_command_prints_a_line_for_each(
     database: TestDatabase, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(logging.config, "dictConfig", lambda _: None)  # other tests read what is logged
     monkeypatch.setattr(admin, "AdminSettings", database.admin_settings)
     assert admin.main(["sessions"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -210,6 +212,7 @@ def test_no_limit_is_no_limit(seconds: str) -> None:
 def test_a_server_that_does_not_answer_is_said(
     database: TestDatabase, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(logging.config, "dictConfig", lambda _: None)  # other tests read what is logged
     monkeypatch.setattr(admin, "AdminSettings", lambda: database.admin_settings(database_port=free_port()))
     assert admin.main(["sessions"]) == 1
     assert "refused" in json.loads(capsys.readouterr().out)["error"]
