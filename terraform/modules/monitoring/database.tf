@@ -9,7 +9,8 @@ locals {
     database-connections = {
       urgency    = "urgent"
       meaning    = "The database has ${local.database_connections_threshold} connections or more, 80 % of the ${var.database_max_connections} that it accepts, in three minutes of five: soon it refuses new ones."
-      next       = "make status"
+      next       = "make incident-db"
+      runbook    = "docs/runbooks/database_connections.md"
       operator   = ">="
       threshold  = local.database_connections_threshold
       datapoints = 3

@@ -18,7 +18,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   alarm_name        = "${var.name}-${each.key}"
   alarm_description = <<-EOT
     ${each.value.meaning}
-    Runbook: docs/monitoring.md#${try(each.value.section, each.key)}
+    Runbook: ${try(each.value.runbook, "docs/monitoring.md#${try(each.value.section, each.key)}")}
     Next: ${each.value.next} ENV=${var.environment}
   EOT
 
