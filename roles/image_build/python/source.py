@@ -117,15 +117,29 @@ def stage(files: Iterable[File], extras: Iterable[tuple[str, Path]], destination
 
 
 def origin(context: Path) -> str:
-    """The web address of the repository, without credentials; empty when it has none that others could reach."""
+    """The web address of the repository, however it was cloned: the same commit gets the same label on every machine.
+
+    Without credentials; empty when it has none that others could reach.
+    """
     try:
         url = git(context, "config", "--get", "remote.origin.url").decode().strip()
     except ProblemError:
         return ""
     scheme, separator, rest = url.partition("://")
-    if separator:
-        return f"{scheme}://{rest.rpartition('@')[2]}" if scheme in {"https", "http", "ssh"} else ""
-    return url if "@" in url and ":" in url else ""  # git@host:owner/name; anything else is a path on this machine
+    if not separator:  # git@host:owner/name; anything else is a path on this machine
+        user, at, rest = url.partition("@")
+        host, colon, path = rest.partition(":")
+        return _web("https", host, path) if user and at and colon else ""
+    if scheme not in {"https", "http", "ssh"}:
+        return ""
+    host, _, path = rest.partition("/")
+    host = host.rpartition("@")[2]
+    # The port of SSH is not the web's.
+    return _web("https", host.partition(":")[0], path) if scheme == "ssh" else _web(scheme, host, path)
+
+
+def _web(scheme: str, host: str, path: str) -> str:
+    return f"{scheme}://{host}/{path.strip('/').removesuffix('.git')}"
 
 
 def _committed_files(context: Path, commit: str) -> tuple[File, ...]:

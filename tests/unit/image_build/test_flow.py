@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import urllib.request
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,9 @@ def test_what_is_not_in_the_registry_is_built_and_pushed(
     labels = built["labels"]
     assert labels["org.opencontainers.image.revision"] == git(project, "rev-parse", "HEAD")
     assert labels["org.opencontainers.image.source"] == "https://example.com/o/n"
+    # The commit's date, not the build's: RFC 3339, in UTC.
+    committed = datetime.fromtimestamp(int(git(project, "log", "-1", "--format=%ct")), UTC)
+    assert labels["org.opencontainers.image.created"] == f"{committed:%Y-%m-%dT%H:%M:%S}+00:00"
     assert (labels["schema_head"], labels["schema_compatible"], labels["settlement.local"]) == ("0001", "0001", "test")
     assert run.said[-1] == f"pushed settlement:{version}: sha256:new"
 

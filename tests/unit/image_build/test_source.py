@@ -155,10 +155,11 @@ def test_a_full_disk_while_staging_is_said(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("remote", "shown"),
     [
-        ("https://github.com/owner/name.git", "https://github.com/owner/name.git"),
-        ("https://user:token@github.com/owner/name.git", "https://github.com/owner/name.git"),
-        ("git@github.com:owner/name.git", "git@github.com:owner/name.git"),
-        ("ssh://git@github.com/owner/name", "ssh://github.com/owner/name"),
+        ("https://github.com/owner/name.git", "https://github.com/owner/name"),
+        ("https://user:token@github.com/owner/name.git", "https://github.com/owner/name"),
+        ("http://git.example.com:8080/owner/name/", "http://git.example.com:8080/owner/name"),
+        ("git@github.com:owner/name.git", "https://github.com/owner/name"),
+        ("ssh://git@github.com:22/owner/name", "https://github.com/owner/name"),
         ("/srv/git/name.git", ""),
         ("file:///srv/git/name.git", ""),
         ("", ""),
