@@ -73,13 +73,13 @@ variable "vpc_cidr" {
 }
 
 variable "availability_zones" {
-  description = "Three availability zones of `region` (requirement A1). Named, not counted: a zone that AWS adds later must not move subnets."
+  description = "Availability zones of `region`, two or more (requirement A1: three). Named, not counted: a zone that AWS adds later must not move subnets."
   type        = list(string)
   default     = ["ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2c"]
 
   validation {
-    condition     = length(var.availability_zones) == 3 && alltrue([for zone in var.availability_zones : startswith(zone, var.region)])
-    error_message = "availability_zones must be three zones of ${var.region}, for example [\"${var.region}a\", \"${var.region}b\", \"${var.region}c\"]."
+    condition     = length(var.availability_zones) >= 2 && alltrue([for zone in var.availability_zones : startswith(zone, var.region)])
+    error_message = "availability_zones must be two or more zones of ${var.region} (the load balancer and the database need two), for example [\"${var.region}a\", \"${var.region}b\", \"${var.region}c\"]."
   }
 }
 

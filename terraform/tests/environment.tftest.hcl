@@ -251,6 +251,45 @@ run "without_a_schedule_its_sizes_do_not_count" {
   }
 }
 
+# What an inventory may change: the application's name, the number of zones, the ranges.
+run "another_name_in_two_zones" {
+  variables {
+    app_name           = "billing"
+    vpc_cidr           = "10.4.0.0/20"
+    availability_zones = ["ap-northeast-2a", "ap-northeast-2c"]
+    subnet_cidrs = {
+      public   = ["10.4.0.0/24", "10.4.1.0/24"]
+      private  = ["10.4.4.0/24", "10.4.5.0/24"]
+      database = ["10.4.8.0/24", "10.4.9.0/24"]
+    }
+    vpc_endpoints_enabled = true
+  }
+
+  assert {
+    condition = (
+      output.name_prefix == "billing-test" && output.service_name == "billing-test"
+      && output.log_group_name == "/ecs/billing-test" && length(output.private_subnet_ids) == 2
+    )
+    error_message = "The name in every name, and a subnet in each zone."
+  }
+}
+
+run "four_zones" {
+  variables {
+    availability_zones = ["ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2c", "ap-northeast-2d"]
+    subnet_cidrs = {
+      public   = ["10.0.8.0/24", "10.0.9.0/24", "10.0.10.0/24", "10.0.11.0/24"]
+      private  = ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24", "10.0.12.0/24"]
+      database = ["10.0.4.0/24", "10.0.5.0/24", "10.0.6.0/24", "10.0.13.0/24"]
+    }
+  }
+
+  assert {
+    condition     = length(output.private_subnet_ids) == 4
+    error_message = "A subnet in each zone."
+  }
+}
+
 run "zone_that_the_account_lacks_is_refused" {
   command = plan
 

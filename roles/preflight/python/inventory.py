@@ -153,6 +153,12 @@ def _network(inventory: Inventory) -> Iterator[Problem]:
             yield _value(
                 "network_availability_zones", f"{zone} is no zone of {inventory.region}.", f"use {inventory.region}a, …"
             )
+    if len(zones) < 2:
+        yield _value(
+            "network_availability_zones",
+            f"There is {'one zone' if zones else 'no zone'}; the load balancer and the database need two.",
+            "give two or more, and a subnet of each kind for each",
+        )
     if len(set(zones)) != len(zones):
         yield _value("network_availability_zones", "An availability zone stands there twice.", "name each once")
     vpc = _cidr(inventory.vpc_cidr)

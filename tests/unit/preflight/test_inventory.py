@@ -99,6 +99,22 @@ def test_each_problem_is_named(inventory: Inventory, what: str) -> None:
     assert what in found[0]
 
 
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_any_number_of_zones_from_two_on(count: int) -> None:
+    tiers = {
+        tier: [f"10.0.{10 * number + zone}.0/24" for zone in range(count)]
+        for number, tier in enumerate(("public", "private", "database"))
+    }
+    zones = [f"ap-northeast-2{letter}" for letter in "abcd"[:count]]
+    assert problems(replace(GOOD, availability_zones=zones, subnet_cidrs=tiers)) == []
+
+
+def test_one_zone_is_too_few() -> None:
+    one = replace(GOOD, availability_zones=GOOD.availability_zones[:1])
+    one = replace(one, subnet_cidrs={tier: cidrs[:1] for tier, cidrs in GOOD.subnet_cidrs.items()})
+    assert problems(one) == ["There is one zone; the load balancer and the database need two."]
+
+
 def test_overlapping_subnets_are_named_with_a_block_that_is_free() -> None:
     finding = check(with_subnets(public=["10.0.1.128/25", "10.0.9.0/24", "10.0.10.0/24"]))
     assert finding.problems[0].what == "The subnets 10.0.1.128/25 (public) and 10.0.1.0/24 (private) overlap."

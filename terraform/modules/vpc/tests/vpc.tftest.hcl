@@ -142,6 +142,52 @@ run "one_zone_is_refused" {
   expect_failures = [var.availability_zones]
 }
 
+run "two_zones" {
+  command = plan
+
+  variables {
+    availability_zones = ["ap-northeast-2a", "ap-northeast-2c"]
+    subnet_cidrs = {
+      public   = ["10.0.8.0/24", "10.0.9.0/24"]
+      private  = ["10.0.1.0/24", "10.0.2.0/24"]
+      database = ["10.0.4.0/24", "10.0.5.0/24"]
+    }
+    nat_gateways = "per_az"
+  }
+
+  assert {
+    condition = (
+      length(aws_subnet.public) == 2 && length(aws_nat_gateway.this) == 2
+      && aws_subnet.private["ap-northeast-2c"].cidr_block == "10.0.2.0/24"
+      && aws_subnet.database["ap-northeast-2c"].cidr_block == "10.0.5.0/24"
+    )
+    error_message = "One subnet of each kind and one NAT gateway in each of two zones."
+  }
+}
+
+run "four_zones_in_another_range" {
+  command = plan
+
+  variables {
+    cidr               = "10.4.0.0/20"
+    availability_zones = ["ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2c", "ap-northeast-2d"]
+    subnet_cidrs = {
+      public   = ["10.4.0.0/24", "10.4.1.0/24", "10.4.2.0/24", "10.4.3.0/24"]
+      private  = ["10.4.4.0/24", "10.4.5.0/24", "10.4.6.0/24", "10.4.7.0/24"]
+      database = ["10.4.8.0/24", "10.4.9.0/24", "10.4.10.0/24", "10.4.11.0/24"]
+    }
+    nat_gateways = "per_az"
+  }
+
+  assert {
+    condition = (
+      length(aws_subnet.public) == 4 && length(aws_subnet.database) == 4 && length(aws_nat_gateway.this) == 4
+      && aws_subnet.private["ap-northeast-2d"].cidr_block == "10.4.7.0/24" && aws_vpc.this.cidr_block == "10.4.0.0/20"
+    )
+    error_message = "One subnet of each kind and one NAT gateway in each of four zones."
+  }
+}
+
 run "malformed_range_is_refused" {
   command = plan
 
