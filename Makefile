@@ -23,7 +23,7 @@ endif
 
 PLAYBOOK = ansible-playbook -i inventory/$(ENV) $(if $(CHECK),--check) $(ARGS)
 
-.PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill incident-db cost-report up down logs run shell test-page unlock redeliver venv check test docs bench
+.PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill incident-db cost-report up down logs run shell test-page unlock redeliver new-env venv check test docs bench
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 	echo "  ENV=$(ENV) (known: $(ENVIRONMENTS)) · CHECK=1 touches nothing · ARGS='-e name=value' reaches ansible-playbook"
@@ -82,6 +82,11 @@ unlock: $(VENV_READY) ## Break the deployment lock, whoever holds it
 
 redeliver: $(VENV_READY) ## Post to Slack what the bots could not post (CHECK=1: only show what is kept)
 	@$(PLAYBOOK) playbooks/redeliver.yml
+
+# Only what stands on the command line: some shells set NAME by themselves.
+given = $(if $(filter command,$(origin $1)),-e '{"environment_folder_$2": "$($1)"}')
+new-env: $(VENV_READY) ## A new environment's inventory: NAME=qa FROM=staging REGION=ap-northeast-1 ACCOUNT=123456789012 (ZONES=a,c,d)
+	@$(PLAYBOOK) playbooks/new_env.yml $(call given,NAME,name) $(call given,FROM,from) $(call given,REGION,region) $(call given,ACCOUNT,account_id) $(call given,ZONES,zones)
 
 venv: $(VENV_READY) ## The project's Python environment
 $(VENV_READY): requirements.txt

@@ -1,0 +1,84 @@
+"""Make the inventory of a new environment from another's. See DOCUMENTATION."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from roles.environment_folder.python.folder import Wish, missing, plan, write
+from roles.preflight.python.arguments import argument_spec
+from roles.preflight.python.problem import ProblemError
+
+DOCUMENTATION = r"""
+module: environment_folder
+short_description: Make the inventory of a new environment from another's
+description:
+  - Copies the folder of O(from), comments and all; name, account, region and zones are what was asked.
+  - Writes nothing before all is valid, and nothing in check mode. A folder that exists is refused.
+options:
+  name: {type: str, required: true, description: "The new environment's name."}
+  from: {type: str, required: true, description: "The environment whose folder is copied."}
+  region: {type: str, required: true, description: "AWS region."}
+  account_id: {type: str, required: true, description: "AWS account, 12 digits."}
+  zones: {type: str, default: "", description: "Letters or names, separated by commas; empty derives them."}
+  directory: {type: path, required: true, description: "Where the environments' folders are."}
+"""
+
+EXAMPLES = r"""
+- name: Make an environment
+  environment_folder:
+    name: qa
+    from: staging
+    region: ap-northeast-1
+    account_id: "123456789012"
+    zones: a,c,d
+    directory: inventory
+"""
+
+RETURN = r"""
+folder:
+  description: Path of the new folder.
+  type: str
+  returned: success
+look_at:
+  description: Lines whose values were the other environment's own (addresses, ARNs).
+  type: list
+  returned: success
+"""
+
+
+class ActionModule(ActionBase):
+    """See DOCUMENTATION."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        _, args = self.validate_argument_spec(argument_spec=argument_spec(DOCUMENTATION))
+        zones = tuple(zone for zone in args["zones"].replace(" ", "").split(",") if zone)
+        wish = Wish(args["name"], args["from"], args["region"], args["account_id"], zones)
+        if flags := missing(wish):
+            return {"failed": True, "msg": f"Not given: {', '.join(flags)}. Next: make new-env {' '.join(flags)} …"}
+        directory, check = Path(args["directory"]).absolute(), bool(self._task.check_mode)
+        try:
+            folder = plan(wish, directory)
+            if not check:
+                write(folder, directory / wish.name)
+        except ProblemError as error:
+            return {"failed": True, "msg": str(error)}
+        say = Display().display
+        for line in folder.look_at:
+            say(f"  taken over from {wish.source}, look whether it holds here too: {line}")
+        if folder.derived:
+            say(
+                f"  zones derived from the region: {', '.join(folder.zones)}. Which the account has: aws ec2 "
+                f"describe-availability-zones --region {wish.region}; others: ZONES=a,c,d or network.yml"
+            )
+        say(
+            f"  inventory/{wish.name} {'would be' if check else 'is'} {wish.source} in {wish.region}, account "
+            f"{wish.account_id}. Next: make bootstrap ENV={wish.name}, then make plan ENV={wish.name}"
+        )
+        return {"changed": True, "folder": str(directory / wish.name), "look_at": list(folder.look_at)}

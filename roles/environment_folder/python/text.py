@@ -1,0 +1,41 @@
+"""Change one value in a YAML file as a person would: every other character stays as it is, comments too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import yaml
+
+
+def top_level(text: str) -> Mapping[str, yaml.Node]:
+    """The value's node by key of a file that holds a mapping; empty for an empty file."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if not isinstance(root, yaml.MappingNode):
+        return {}
+    return {key.value: value for key, value in root.value}
+
+
+def replaced(text: str, key: str, value: str | list[str]) -> str:
+    """`text` with another value of its top-level `key`, which has to be there."""
+    node = top_level(text)[key]
+    start, end = node.start_mark.index, _end(node)
+    before = text[start - 1 : start]
+    # A value that stands nowhere (`key:`) begins right behind the colon.
+    return text[:start] + (" " if before == ":" else "") + flow(value) + text[end:]
+
+
+def flow(value: str | list[str]) -> str:
+    """`value` on one line, quoted only where it would be read as something else (`no`, `012345678901`)."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(flow, value))}]"
+    # An account's id is quoted always: whether it looks like a number depends on its digits.
+    return value if yaml.safe_load(value) == value and not value.isdigit() else f'"{value}"'
+
+
+def _end(node: yaml.Node) -> int:
+    """Where a value's own text ends: a block's end mark lies behind the comments that follow it."""
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        return _end(last[1] if isinstance(last, tuple) else last)
+    end: int = node.end_mark.index
+    return end

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from roles.environment_folder.python.folder import Wish, missing, plan, write
+from roles.preflight.python.problem import ProblemError
+
+INVENTORIES = Path(__file__).parents[3] / "inventory"
+QA = Wish("qa", "staging", "ap-northeast-1", "123456789012")
+
+
+@pytest.fixture
+def inventories(tmp_path: Path) -> Path:
+    """A copy of the environments that there are."""
+    return Path(shutil.copytree(INVENTORIES, tmp_path / "inventory"))
+
+
+def refusal(wish: Wish, inventories: Path) -> str:
+    before = sorted(inventories.rglob("*"))
+    with pytest.raises(ProblemError) as caught:
+        plan(wish, inventories)
+    assert sorted(inventories.rglob("*")) == before
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("source", ["staging", "production"])
+def test_only_the_lines_that_were_asked_for_differ(inventories: Path, source: str) -> None:
+    folder = plan(replace(QA, source=source), inventories)
+    write(folder, inventories / "qa")
+    changed = {}
+    for path in (inventories / source).rglob("*.yml"):
+        old = path.read_text(encoding="utf-8").splitlines()
+        new = (inventories / "qa" / path.relative_to(inventories / source)).read_text(encoding="utf-8").splitlines()
+        changed |= {a: b for a, b in zip(old, new, strict=True) if a != b}
+    assert sorted(changed.values()) == [
+        "# `make bootstrap ENV=qa` once: the deploy role need not have the right to do it.",
+        'aws_account_id: "123456789012"',
+        "aws_region: ap-northeast-1",
+        "env_name: qa",
+        "network_availability_zones: [ap-northeast-1a, ap-northeast-1b, ap-northeast-1c]",
+    ]
+    assert sorted(path.name for path in inventories.iterdir()) == ["local", "production", "qa", "staging"]
+    assert folder.derived
+    assert not folder.look_at
+
+
+def test_zones(inventories: Path) -> None:
+    given = plan(replace(QA, zones=("a", "c", "ap-northeast-1d")), inventories)
+    assert (list(given.zones), given.derived) == (["ap-northeast-1a", "ap-northeast-1c", "ap-northeast-1d"], False)
+    same_region = plan(replace(QA, region="ap-northeast-2"), inventories)
+    assert (same_region.zones[2], same_region.derived) == ("ap-northeast-2c", False)
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        (replace(QA, name="Q_A"), "'Q_A' cannot be an environment's name"),
+        (replace(QA, name="account"), "the account's own resources have it"),
+        (replace(QA, name="production"), "There is an environment production already"),
+        (replace(QA, name="a" * 18), "settlement-" + "a" * 18 + " has 29 characters"),
+        (replace(QA, source="stagin"), "choose of: local, production, staging"),
+        (replace(QA, source="local"), "carries a cloud on this machine"),
+        (replace(QA, region="ap-notheast-1"), "choose of: ap-northeast-1"),
+        (replace(QA, region="cn-north-1"), "'cn-north-1' is no region"),
+        (replace(QA, account_id="12345678901"), "12 digits"),
+        (replace(QA, zones=("a", "c")), "has subnets for three zones, and 2 were given"),
+        (replace(QA, zones=("a", "a", "c")), "stands there twice"),
+        (replace(QA, zones=("a", "b", "eu-west-1c")), "eu-west-1c is no zone of ap-northeast-1"),
+    ],
+)
+def test_what_cannot_be_is_refused(inventories: Path, wish: Wish, words: str) -> None:
+    assert words in refusal(wish, inventories)
+
+
+def test_the_longest_name_is_taken(inventories: Path) -> None:
+    assert plan(replace(QA, name="a" * 17), inventories).files
+
+
+def test_all_problems_are_told_at_once(inventories: Path) -> None:
+    told = refusal(Wish("Q", "staging", "moon", "1"), inventories)
+    assert told.startswith("3 problems; nothing was written.")
+    assert re.findall(r"where: (\w+)", told) == ["NAME", "REGION", "ACCOUNT"]
+
+
+def test_a_variable_without_one_home_is_told(inventories: Path) -> None:
+    (inventories / "staging/group_vars/all/more.yml").write_text("aws_region: eu-west-1\n")
+    told = refusal(QA, inventories)
+    assert "staging sets aws_region in group_vars/all/aws.yml and group_vars/all/more.yml" in told
+
+
+def test_values_of_the_other_environment_alone_are_shown(inventories: Path) -> None:
+    network = inventories / "staging/group_vars/all/network.yml"
+    network.write_text(network.read_text().replace("https_domain_name: null", "https_domain_name: a.example.com"))
+    (line,) = plan(QA, inventories).look_at
+    assert re.fullmatch(r"inventory/qa/group_vars/all/network\.yml:\d+: https_domain_name: a\.example\.com", line)
+
+
+def test_a_name_that_yaml_would_take_for_something_else(inventories: Path) -> None:
+    files = plan(replace(QA, name="no"), inventories).files
+    assert yaml.safe_load(files[Path("group_vars/all/aws.yml")])["env_name"] == "no"
+
+
+def test_a_folder_that_came_meanwhile_is_left_alone(inventories: Path) -> None:
+    folder = plan(QA, inventories)
+    (inventories / "qa").mkdir()
+    (inventories / "qa/mine").touch()
+    with pytest.raises(ProblemError, match="cannot be written"):
+        write(folder, inventories / "qa")
+    assert [path.name for path in (inventories / "qa").iterdir()] == ["mine"]
+    assert len(list(inventories.iterdir())) == 4
+
+
+def test_what_was_not_given_is_named() -> None:
+    assert missing(Wish("", "staging", "", "")) == ["NAME=qa", "REGION=ap-northeast-1", "ACCOUNT=123456789012"]
+    assert missing(QA) == []

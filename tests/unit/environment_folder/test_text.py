@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import string
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from roles.environment_folder.python.text import flow, replaced
+
+TEXT = """---
+# Above.
+one: 1 # beside
+zones: [a, b] # of the region
+
+# Between.
+block:
+  - x # first
+  - y
+
+# Below the block.
+empty:
+last: "quoted" # end
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "old", "new"),
+    [
+        ("one", "two", "one: 1 # beside", "one: two # beside"),
+        ("zones", ["c", "no"], "zones: [a, b] #", 'zones: [c, "no"] #'),
+        ("block", ["z"], "  - x # first\n  - y\n\n# Below", "  [z]\n\n# Below"),
+        ("empty", "full", "empty:\n", "empty: full\n"),
+        ("last", "012345678901", '"quoted" #', '"012345678901" #'),
+    ],
+)
+def test_only_the_value_changes(key: str, value: str | list[str], old: str, new: str) -> None:
+    assert replaced(TEXT, key, value) == TEXT.replace(old, new)
+
+
+@given(st.text(string.ascii_lowercase + string.digits + "-", min_size=1, max_size=12))
+@settings(max_examples=50)
+def test_what_is_written_is_read_as_the_same_text(value: str) -> None:
+    assert yaml.safe_load(f"a: {flow(value)}") == {"a": value}
+    assert yaml.safe_load(replaced(TEXT, "zones", [value])) == yaml.safe_load(TEXT) | {"zones": [value]}
