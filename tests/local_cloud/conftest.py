@@ -156,14 +156,13 @@ def tools_image() -> str:
     return TOOLS_IMAGE
 
 
-@pytest.fixture(scope="session")
-def start_cloud(tmp_path_factory: pytest.TempPathFactory, tools_image: str) -> Iterator[Callable[..., RunningCloud]]:
-    """Start a cloud; keyword arguments are keys of its configuration. All end with the session."""
+def clouds(factory: pytest.TempPathFactory, tools_image: str) -> Iterator[Callable[..., RunningCloud]]:
+    """Start a cloud; keyword arguments are keys of its configuration. All end with the fixture that this is for."""
     started: list[tuple[RunningCloud, Any]] = []
 
     def start(**settings: Any) -> RunningCloud:
         instance = f"test-{uuid.uuid4().hex[:8]}"
-        work_dir = tmp_path_factory.mktemp(instance)
+        work_dir = factory.mktemp(instance)
         network = _create_network(instance)
         gateway = network.attrs.get("IPAM") or docker_client().networks.get(network.id).attrs["IPAM"]
         document: dict[str, Any] = {
@@ -200,10 +199,21 @@ def start_cloud(tmp_path_factory: pytest.TempPathFactory, tools_image: str) -> I
         assert not left, f"the cloud left containers behind: {left}"
 
 
+@pytest.fixture(scope="module")
+def start_cloud(tmp_path_factory: pytest.TempPathFactory, tools_image: str) -> Iterator[Callable[..., RunningCloud]]:
+    """Start a cloud of this file's own."""
+    yield from clouds(tmp_path_factory, tools_image)
+
+
 @pytest.fixture(scope="session")
-def cloud(start_cloud: Callable[..., RunningCloud]) -> RunningCloud:
+def _start_shared(tmp_path_factory: pytest.TempPathFactory, tools_image: str) -> Iterator[Callable[..., RunningCloud]]:
+    yield from clouds(tmp_path_factory, tools_image)
+
+
+@pytest.fixture(scope="session")
+def cloud(_start_shared: Callable[..., RunningCloud]) -> RunningCloud:
     """The session's shared cloud."""
-    return start_cloud()
+    return _start_shared()
 
 
 @pytest.fixture

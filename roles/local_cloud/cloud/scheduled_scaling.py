@@ -46,7 +46,8 @@ class ScheduledActions:
 
     def stop(self) -> None:
         self._stopping.set()
-        self._thread.join()
+        if self._thread.is_alive():  # not where the cloud could not start
+            self._thread.join()
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS):

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
@@ -24,7 +25,7 @@ from roles.local_cloud.cloud.runtime import Cloud
 logger = logging.getLogger(__name__)
 
 
-KEEP_ALIVE_SECONDS = 75.0
+KEEP_ALIVE_SECONDS = 120.0
 SHUTDOWN_SECONDS = 2.0
 """How long requests in flight may take once SIGTERM came."""
 
@@ -90,6 +91,7 @@ async def _serve(config: CloudConfig) -> None:
         f"{config.gateway_address}:{config.api_port}",
     ]
     hypercorn.keep_alive_timeout = KEEP_ALIVE_SECONDS
+    hypercorn.keep_alive_max_requests = sys.maxsize
     hypercorn.graceful_timeout = SHUTDOWN_SECONDS
     hypercorn.loglevel = config.log_level
     hypercorn.accesslog = None

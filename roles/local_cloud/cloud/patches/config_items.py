@@ -67,8 +67,9 @@ class Recorder:
         self._thread.start()
 
     def stop(self) -> None:
-        self._changes.put(None)
-        self._thread.join(timeout=5)
+        if self._thread.is_alive():  # not where the cloud could not start
+            self._changes.put(None)
+            self._thread.join(timeout=5)
 
     def changed(self, type_: str, identifier: str, change: str) -> None:
         """Note a change of the calling request's account and region, if its recorder records such resources."""

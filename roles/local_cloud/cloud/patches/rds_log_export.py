@@ -64,7 +64,8 @@ class Exporter:
 
     def stop(self) -> None:
         self._stopping.set()
-        self._thread.join()
+        if self._thread.is_alive():  # not where the cloud could not start
+            self._thread.join()
         for follower in self._followers.values():
             follower.close()
 
