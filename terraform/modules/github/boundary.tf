@@ -1,0 +1,101 @@
+# Two ceilings for each environment. What a role that a deployment makes may do at most: else a deployment could make a role
+# that may do anything, and a task that acts with it. And what the deploy role may do at most, whoever adds a policy to it.
+
+resource "aws_iam_policy" "workload_boundary" {
+  for_each = local.prefix
+
+  name        = "${var.app_name}-github-boundary-${each.key}"
+  description = "Boundary of the roles that deployments of ${each.value} make."
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      { Sid = "RegistryToken", Effect = "Allow", Action = "ecr:GetAuthorizationToken", Resource = "*" },
+      {
+        Sid      = "PullImage"
+        Effect   = "Allow"
+        Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+        Resource = local.repository
+      },
+      {
+        Sid      = "Logs"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+        Resource = [for end in ["", ":*", "-*", "/*"] : "arn:aws:logs:${local.here}:log-group:*/${each.value}${end}"]
+      },
+      {
+        Sid      = "Secrets"
+        Effect   = "Allow"
+        Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
+        Resource = "arn:aws:secretsmanager:${local.here}:secret:${each.value}/*"
+      },
+      {
+        # RDS names it by a number, and tags it with its instance.
+        Sid       = "MasterSecret"
+        Effect    = "Allow"
+        Action    = "secretsmanager:GetSecretValue"
+        Resource  = "arn:aws:secretsmanager:${local.here}:secret:rds!db-*"
+        Condition = { StringEquals = { "aws:ResourceTag/aws:rds:primaryDBInstanceArn" = "arn:aws:rds:${local.here}:db:${each.value}" } }
+      },
+      {
+        Sid      = "FurtherSecrets"
+        Effect   = "Allow"
+        Action   = "secretsmanager:GetSecretValue"
+        Resource = concat(["arn:aws:secretsmanager:${local.here}:secret:${each.value}/*"], var.workload_secret_arns)
+      },
+      {
+        Sid      = "ExecuteCommand"
+        Effect   = "Allow"
+        Action   = ["ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"]
+        Resource = "*"
+      },
+      {
+        Sid    = "Bots"
+        Effect = "Allow"
+        Action = ["dynamodb:GetItem", "dynamodb:PutItem", "sqs:SendMessage"]
+        Resource = [
+          "arn:aws:dynamodb:${local.here}:table/${each.value}-*",
+          "arn:aws:sqs:${local.here}:${each.value}-*",
+        ]
+      },
+    ]
+  })
+}
+
+resource "aws_iam_policy" "deploy_boundary" {
+  for_each = local.prefix
+
+  name        = "${var.app_name}-github-deploy-boundary-${each.key}"
+  description = "Boundary of the role with which GitHub deploys ${each.value}."
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        {
+          Sid    = "Services"
+          Effect = "Allow"
+          Action = [
+            for service in ["acm", "application-autoscaling", "cloudwatch", "dynamodb", "ec2", "ecr", "ecs", "elasticloadbalancing", "events", "lambda", "logs", "rds", "route53", "s3", "secretsmanager", "sns", "sqs"] : "${service}:*"
+          ]
+          Resource = "*"
+        },
+        { Sid = "Keys", Effect = "Allow", Action = "kms:DescribeKey", Resource = "*" },
+      ],
+      local.deploy_identity[each.key],
+      [
+        {
+          # Said twice, since it may never come true: no other right of IAM is in the list above either.
+          Sid    = "NotItsOwnRights"
+          Effect = "Deny"
+          Action = [
+            "iam:Add*", "iam:Attach*", "iam:Create*", "iam:Delete*", "iam:Detach*", "iam:Put*", "iam:Remove*", "iam:Set*", "iam:Tag*",
+            "iam:Untag*", "iam:Update*", "sts:AssumeRole",
+          ]
+          NotResource = "arn:aws:iam::${var.account_id}:role/${each.value}-*"
+        },
+        { Sid = "TheBoundaryStays", Effect = "Deny", Action = "iam:DeleteRolePermissionsBoundary", Resource = "*" },
+      ],
+    )
+  })
+}

@@ -1,0 +1,203 @@
+# What deploy calls: a release, and Terraform's writes to what the environment's root declares. By name where AWS has names,
+# by the tags that the provider gives everything where it has numbers: nothing of another environment of the account.
+
+locals {
+  # What each call makes; what it makes it in has a statement of its own, since the new one has no tags yet.
+  new = {
+    AllocateAddress           = "elastic-ip"
+    "AuthorizeSecurityGroup*" = "security-group-rule"
+    CreateFlowLogs            = "vpc-flow-log"
+    CreateInternetGateway     = "internet-gateway"
+    CreateNatGateway          = "natgateway"
+    CreateRouteTable          = "route-table"
+    CreateSecurityGroup       = "security-group"
+    CreateSubnet              = "subnet"
+    CreateVpc                 = "vpc"
+    CreateVpcEndpoint         = "vpc-endpoint"
+  }
+
+  # By service, what the environment's root names.
+  named = {
+    for name, prefix in local.prefix : name => concat(
+      [
+        "arn:aws:cloudwatch:${local.here}:alarm:${prefix}-*", "arn:aws:cloudwatch::${var.account_id}:dashboard/${prefix}",
+        "arn:aws:dynamodb:${local.here}:table/${prefix}-*",
+        "arn:aws:ecs:${local.here}:cluster/${prefix}", "arn:aws:ecs:${local.here}:service/${prefix}/*",
+        "arn:aws:events:${local.here}:rule/${prefix}-*",
+        "arn:aws:lambda:${local.here}:function:${prefix}-*",
+        "arn:aws:s3:::${prefix}-alb-logs-*",
+        "arn:aws:secretsmanager:${local.here}:secret:${prefix}/*",
+        "arn:aws:sns:${local.here}:${prefix}-*",
+        "arn:aws:sqs:${local.here}:${prefix}-*",
+      ],
+      [for kind in ["listener/app/${prefix}", "loadbalancer/app/${prefix}", "targetgroup/${prefix}-*"] : "arn:aws:elasticloadbalancing:${local.here}:${kind}/*"],
+      [for end in ["", ":*", "-*", "/*"] : "arn:aws:logs:${local.here}:log-group:*/${prefix}${end}"],
+      [for kind in ["db:${prefix}", "og:default:*", "pg:${prefix}-*", "snapshot:${prefix}-*", "subgrp:${prefix}"] : "arn:aws:rds:${local.here}:${kind}"],
+    )
+  }
+
+  deploy_rights = {
+    for name, prefix in local.prefix : name => {
+      release = jsonencode({
+        Version = "2012-10-17"
+        Statement = concat(local.read_images, local.release_statements[name], [
+          {
+            Sid      = "WriteState"
+            Effect   = "Allow"
+            Action   = "s3:PutObject"
+            Resource = ["${local.bucket}/${name}/environment.tfstate", "${local.bucket}/${name}/environment.tfstate.tflock"]
+          },
+          {
+            Sid       = "AdminTasks"
+            Effect    = "Allow"
+            Action    = ["ecs:RunTask", "ecs:StopTask"]
+            Resource  = ["arn:aws:ecs:${local.here}:task-definition/${prefix}-*:*", "arn:aws:ecs:${local.here}:task/${prefix}/*"]
+            Condition = { ArnEquals = { "ecs:cluster" = "arn:aws:ecs:${local.here}:cluster/${prefix}" } }
+          },
+          # AWS ties the end of a revision to no resource.
+          { Sid = "OldRevisions", Effect = "Allow", Action = ["ecs:DeregisterTaskDefinition", "ecs:ListTaskDefinitions"], Resource = "*" },
+        ])
+      })
+
+      identity = jsonencode({
+        Version   = "2012-10-17"
+        Statement = local.deploy_identity[name]
+      })
+
+      reads = jsonencode({
+        Version = "2012-10-17"
+        Statement = concat(
+          [{ Sid = "Read", Effect = "Allow", Action = local.reads, Resource = "*" }],
+          [for statement in local.reads_of_names[name] : statement if statement.Sid != "ReadRoles"],
+        )
+      })
+
+      network = jsonencode({
+        Version = "2012-10-17"
+        Statement = concat([for action, type in local.new : { Effect = "Allow", Action = "ec2:${action}", Resource = "arn:aws:ec2:${local.here}:${type}/*" }], [
+          {
+            # In what is the environment's own.
+            Sid    = "MakeIn"
+            Effect = "Allow"
+            Action = [
+              "ec2:AssociateRouteTable", "ec2:AttachInternetGateway", "ec2:AuthorizeSecurityGroup*", "ec2:CreateFlowLogs",
+              "ec2:CreateNatGateway", "ec2:CreateRoute", "ec2:CreateRouteTable", "ec2:CreateSecurityGroup", "ec2:CreateSubnet",
+              "ec2:CreateVpcEndpoint",
+            ]
+            Resource  = "*"
+            Condition = { StringEquals = local.tags[name] }
+          },
+          {
+            Sid    = "Change"
+            Effect = "Allow"
+            Action = [
+              "ec2:DeleteFlowLogs", "ec2:DeleteInternetGateway", "ec2:DeleteNatGateway", "ec2:DeleteRoute*",
+              "ec2:DeleteSecurityGroup", "ec2:DeleteSubnet", "ec2:DeleteTags", "ec2:DeleteVpc*", "ec2:DetachInternetGateway",
+              "ec2:DisassociateAddress", "ec2:DisassociateRouteTable", "ec2:ModifySecurityGroupRules", "ec2:ModifySubnetAttribute",
+              "ec2:ModifyVpcAttribute", "ec2:ModifyVpcEndpoint", "ec2:ReleaseAddress", "ec2:ReplaceRoute", "ec2:RevokeSecurityGroup*",
+              "ec2:CreateTags",
+            ]
+            Resource  = "*"
+            Condition = { StringEquals = local.tags[name] }
+          },
+          # What is being made is tagged in the same call; the network's default group, which nobody makes, is claimed once.
+          { Sid = "TagNew", Effect = "Allow", Action = "ec2:CreateTags", Resource = "*", Condition = { Null = { "ec2:CreateAction" = "false" } } },
+          {
+            Sid       = "TagDefaultGroup"
+            Effect    = "Allow"
+            Action    = "ec2:CreateTags"
+            Resource  = "arn:aws:ec2:${local.here}:security-group/*"
+            Condition = { Null = { "aws:ResourceTag/Environment" = "true" }, StringEquals = { "aws:RequestTag/Environment" = name } }
+          },
+        ])
+      })
+
+      stack = jsonencode({
+        Version = "2012-10-17"
+        Statement = concat(
+          [
+            {
+              Sid    = "ByName"
+              Effect = "Allow"
+              Action = [
+                "cloudwatch:DeleteAlarms", "cloudwatch:DeleteDashboards", "cloudwatch:PutDashboard", "cloudwatch:PutMetricAlarm",
+                "cloudwatch:*TagResource", "dynamodb:CreateTable", "dynamodb:DeleteTable", "dynamodb:UpdateTable",
+                "dynamodb:UpdateTimeToLive", "dynamodb:*TagResource", "ecs:*Cluster", "ecs:CreateService", "ecs:DeleteService",
+                "ecs:PutClusterCapacityProviders", "ecs:UpdateService", "ecs:*TagResource", "elasticloadbalancing:AddTags", "elasticloadbalancing:Create*",
+                "elasticloadbalancing:Delete*", "elasticloadbalancing:Modify*", "elasticloadbalancing:RemoveTags",
+                "elasticloadbalancing:SetSecurityGroups", "elasticloadbalancing:SetSubnets",
+                "events:DeleteRule", "events:PutRule", "events:PutTargets", "events:RemoveTargets", "events:*TagResource",
+                "lambda:AddPermission", "lambda:CreateFunction", "lambda:DeleteFunction*", "lambda:PutFunctionEventInvokeConfig",
+                "lambda:RemovePermission", "lambda:*TagResource", "lambda:UpdateFunction*",
+                "logs:CreateLogGroup", "logs:DeleteLogGroup", "logs:*RetentionPolicy", "logs:*SubscriptionFilter", "logs:*TagResource",
+                "rds:AddTagsToResource", "rds:CreateDB*", "rds:DeleteDB*", "rds:ModifyDB*", "rds:RebootDBInstance",
+                "rds:RemoveTagsFromResource", "rds:ResetDBParameterGroup",
+                "s3:CreateBucket", "s3:DeleteBucket*", "s3:DeleteObject*", "s3:ListBucketVersions", "s3:PutBucket*",
+                "s3:PutEncryptionConfiguration", "s3:PutLifecycleConfiguration",
+                "secretsmanager:CreateSecret", "secretsmanager:DeleteSecret", "secretsmanager:RestoreSecret",
+                "secretsmanager:*TagResource", "secretsmanager:UpdateSecret",
+                "sns:CreateTopic", "sns:DeleteTopic", "sns:SetSubscriptionAttributes", "sns:SetTopicAttributes", "sns:Subscribe",
+                "sns:*TagResource", "sns:Unsubscribe", "sqs:CreateQueue", "sqs:DeleteQueue", "sqs:SetQueueAttributes", "sqs:*TagQueue",
+              ]
+              Resource = local.named[name]
+            },
+            {
+              # Of numbers instead of names: certificates, the proxy, scaling limits.
+              Sid    = "ByTag"
+              Effect = "Allow"
+              Action = [
+                "acm:AddTagsToCertificate", "acm:DeleteCertificate", "application-autoscaling:Delete*", "application-autoscaling:Put*",
+                "application-autoscaling:*TagResource", "rds:*DBProxy*", "rds:AddTagsToResource",
+              ]
+              Resource  = "*"
+              Condition = { StringEquals = local.tags[name] }
+            },
+            {
+              Sid       = "MakeTagged"
+              Effect    = "Allow"
+              Action    = ["acm:RequestCertificate", "acm:AddTagsToCertificate", "application-autoscaling:RegisterScalableTarget", "application-autoscaling:TagResource", "rds:CreateDBProxy", "rds:AddTagsToResource"]
+              Resource  = ["arn:aws:acm:${local.here}:certificate/*", "arn:aws:application-autoscaling:${local.here}:scalable-target/*", "arn:aws:rds:${local.here}:db-proxy:*"]
+              Condition = { StringEquals = { "aws:RequestTag/Application" = var.app_name, "aws:RequestTag/Environment" = name }, Null = { "aws:ResourceTag/Environment" = "true" } }
+            },
+            # RDS keeps the master password in a secret of its own, on behalf of whoever makes the instance.
+            { Sid = "MasterSecret", Effect = "Allow", Action = ["secretsmanager:CreateSecret", "secretsmanager:TagResource"], Resource = "arn:aws:secretsmanager:${local.here}:secret:rds!db-*" },
+            # A proxy's target group has no tag; the proxy itself, and its instance, have to be the environment's.
+            { Sid = "ProxyTargets", Effect = "Allow", Action = ["rds:*DBProxyTargets", "rds:ModifyDBProxyTargetGroup"], Resource = ["arn:aws:rds:${local.here}:db:${prefix}", "arn:aws:rds:${local.here}:target-group:*"] },
+            { Sid = "Unnamed", Effect = "Allow", Action = ["kms:DescribeKey", "logs:DeleteResourcePolicy", "logs:PutResourcePolicy"], Resource = "*" },
+          ],
+          var.hosted_zone_id == null ? [] : [
+            { Sid = "Records", Effect = "Allow", Action = "route53:ChangeResourceRecordSets", Resource = "arn:aws:route53:::hostedzone/${var.hosted_zone_id}" },
+          ],
+        )
+      })
+    }
+  }
+
+  # The environment's own roles: with the boundary or not at all, and handed to AWS's services only.
+  boundary_arn = { for name, prefix in local.prefix : name => "arn:aws:iam::${var.account_id}:policy/${var.app_name}-github-boundary-${name}" }
+  deploy_identity = {
+    for name, prefix in local.prefix : name => [
+      [for statement in local.reads_of_names[name] : statement if statement.Sid == "ReadRoles"][0],
+      {
+        Sid       = "RolesWithTheBoundary"
+        Effect    = "Allow"
+        Action    = ["iam:CreateRole", "iam:DeleteRolePolicy", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"]
+        Resource  = "arn:aws:iam::${var.account_id}:role/${prefix}-*"
+        Condition = { StringEquals = { "iam:PermissionsBoundary" = local.boundary_arn[name] } }
+      },
+      {
+        Sid      = "RolesOfTheEnvironment"
+        Effect   = "Allow"
+        Action   = ["iam:DeleteRole", "iam:ListInstanceProfilesForRole", "iam:TagRole", "iam:UntagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole"]
+        Resource = "arn:aws:iam::${var.account_id}:role/${prefix}-*"
+      },
+      {
+        Sid       = "PassRoles"
+        Effect    = "Allow"
+        Action    = "iam:PassRole"
+        Resource  = "arn:aws:iam::${var.account_id}:role/${prefix}-*"
+        Condition = { StringEquals = { "iam:PassedToService" = ["ecs-tasks.amazonaws.com", "lambda.amazonaws.com", "rds.amazonaws.com", "vpc-flow-logs.amazonaws.com"] } }
+      },
+    ]
+  }
+}

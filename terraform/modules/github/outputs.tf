@@ -1,0 +1,17 @@
+output "variables" {
+  description = "What GitHub has to know: variables of the repository (`environment` is null) and of its environments."
+  value = flatten([
+    for key, workflow in local.workflows : [
+      for environment in workflow.settings : {
+        environment = environment
+        name        = workflow.variable
+        value       = "arn:aws:iam::${var.account_id}:role/${aws_iam_role.this[key].name}"
+      }
+    ]
+  ])
+}
+
+output "boundary_names" {
+  description = "By environment: the policy that every role made by its deployments has to carry as its boundary."
+  value       = { for name in var.environments : name => aws_iam_policy.workload_boundary[name].name }
+}

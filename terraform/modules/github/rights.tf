@@ -1,0 +1,215 @@
+# What each workflow but deploy calls, read from the roles that its playbook runs and from the provider's reads.
+
+locals {
+  prefix = { for name in var.environments : name => "${var.app_name}-${name}" }
+  tags   = { for name in var.environments : name => { "aws:ResourceTag/Application" = var.app_name, "aws:ResourceTag/Environment" = name } }
+
+  here       = "${var.region}:${var.account_id}"
+  repository = "arn:aws:ecr:${local.here}:repository/${var.ecr_repository_name}"
+  bucket     = "arn:aws:s3:::${var.state_bucket}"
+
+  # Which exist: without it S3 says "forbidden" of an object that is not there.
+  list_state = { Sid = "ListState", Effect = "Allow", Action = "s3:ListBucket", Resource = local.bucket }
+
+  read_images = [
+    { Sid = "RegistryToken", Effect = "Allow", Action = "ecr:GetAuthorizationToken", Resource = "*" },
+    {
+      Sid      = "ReadImages"
+      Effect   = "Allow"
+      Action   = ["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer"]
+      Resource = local.repository
+    },
+  ]
+
+  build_rights = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(local.read_images, [{
+      Sid    = "PushImages"
+      Effect = "Allow"
+      Action = [
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:CompleteLayerUpload",
+        "ecr:InitiateLayerUpload",
+        "ecr:PutImage",
+        "ecr:UploadLayerPart",
+      ]
+      Resource = local.repository
+    }])
+  })
+
+  # What the provider reads of what exists, and most of which AWS ties to no resource. None of it is a secret's value.
+  reads = [
+    "acm:DescribeCertificate", "acm:ListTagsForCertificate",
+    "application-autoscaling:DescribeScalableTargets", "application-autoscaling:DescribeScalingPolicies",
+    "application-autoscaling:DescribeScheduledActions", "application-autoscaling:ListTagsForResource",
+    "cloudwatch:DescribeAlarms", "cloudwatch:GetDashboard", "cloudwatch:ListTagsForResource",
+    "dynamodb:DescribeContinuousBackups", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive", "dynamodb:ListTagsOfResource",
+    "ec2:DescribeAddresses", "ec2:DescribeAddressesAttribute", "ec2:DescribeAvailabilityZones", "ec2:DescribeFlowLogs",
+    "ec2:DescribeInternetGateways", "ec2:DescribeNatGateways", "ec2:DescribeNetworkAcls", "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribePrefixLists", "ec2:DescribeRouteTables", "ec2:DescribeSecurityGroupRules", "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets", "ec2:DescribeVpcAttribute", "ec2:DescribeVpcEndpoints", "ec2:DescribeVpcs",
+    "ecs:DescribeClusters", "ecs:DescribeServices", "ecs:DescribeTaskDefinition", "ecs:ListTagsForResource",
+    "elasticloadbalancing:DescribeCapacityReservation", "elasticloadbalancing:DescribeListenerAttributes",
+    "elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancerAttributes",
+    "elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeTags",
+    "elasticloadbalancing:DescribeTargetGroupAttributes", "elasticloadbalancing:DescribeTargetGroups",
+    "events:DescribeRule", "events:ListTagsForResource", "events:ListTargetsByRule",
+    "logs:DescribeLogGroups", "logs:DescribeResourcePolicies", "logs:DescribeSubscriptionFilters", "logs:ListTagsForResource",
+    "rds:DescribeDBInstances", "rds:DescribeDBParameterGroups", "rds:DescribeDBParameters", "rds:DescribeDBProxies",
+    "rds:DescribeDBProxyTargetGroups", "rds:DescribeDBProxyTargets", "rds:DescribeDBSubnetGroups", "rds:ListTagsForResource",
+    "route53:GetChange", "route53:GetHostedZone", "route53:ListResourceRecordSets",
+    "sns:GetSubscriptionAttributes", "sns:GetTopicAttributes", "sns:ListTagsForResource",
+    "sqs:GetQueueAttributes", "sqs:ListQueueTags",
+  ]
+
+  # What AWS does tie to a resource, and names more than a shape: policies, code.
+  reads_of_names = {
+    for name, prefix in local.prefix : name => [
+      {
+        Sid      = "ReadRoles"
+        Effect   = "Allow"
+        Action   = ["iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"]
+        Resource = "arn:aws:iam::${var.account_id}:role/${prefix}-*"
+      },
+      {
+        Sid    = "ReadFunctions"
+        Effect = "Allow"
+        Action = [
+          "lambda:GetFunction", "lambda:GetFunctionCodeSigningConfig", "lambda:GetFunctionEventInvokeConfig",
+          "lambda:GetPolicy", "lambda:ListVersionsByFunction",
+        ]
+        Resource = "arn:aws:lambda:${local.here}:function:${prefix}-*"
+      },
+      {
+        Sid      = "ReadSecretsButNoValue"
+        Effect   = "Allow"
+        Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy"]
+        Resource = concat(["arn:aws:secretsmanager:${local.here}:secret:${prefix}/*"], var.workload_secret_arns)
+      },
+      {
+        Sid    = "ReadBuckets"
+        Effect = "Allow"
+        Action = [
+          "s3:GetAccelerateConfiguration", "s3:GetBucketAcl", "s3:GetBucketCORS", "s3:GetBucketLogging",
+          "s3:GetBucketObjectLockConfiguration", "s3:GetBucketPolicy", "s3:GetBucketPublicAccessBlock",
+          "s3:GetBucketRequestPayment", "s3:GetBucketTagging", "s3:GetBucketVersioning", "s3:GetBucketWebsite",
+          "s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration", "s3:GetReplicationConfiguration", "s3:ListBucket",
+        ]
+        Resource = "arn:aws:s3:::${prefix}-alb-logs-*"
+      },
+    ]
+  }
+
+  plan_rights = {
+    for name, prefix in local.prefix : name => jsonencode({
+      Version = "2012-10-17"
+      Statement = concat(
+        [
+          { Sid = "Read", Effect = "Allow", Action = local.reads, Resource = "*" },
+          local.list_state,
+          { Sid = "ReadState", Effect = "Allow", Action = "s3:GetObject", Resource = "${local.bucket}/${name}/environment.tfstate" },
+          {
+            # Over whatever is added to this role: whoever opens a pull request decides what runs with it.
+            Sid    = "NoSecretsValue"
+            Effect = "Deny"
+            Action = [
+              "kms:Decrypt", "rds-db:connect", "secretsmanager:BatchGetSecretValue", "secretsmanager:GetSecretValue",
+              "ssm:GetParameter", "ssm:GetParameterHistory", "ssm:GetParameters", "ssm:GetParametersByPath",
+            ]
+            Resource = "*"
+          },
+        ],
+        local.reads_of_names[name],
+      )
+    })
+  }
+
+  # Lock and ledger, the service's revisions and scaling limits, the message to Slack: of a rollback, and of a release.
+  release_statements = {
+    for name, prefix in local.prefix : name => [
+      local.list_state,
+      { Sid = "ReadState", Effect = "Allow", Action = "s3:GetObject", Resource = "${local.bucket}/${name}/environment.tfstate" },
+      {
+        Sid      = "LockAndLedger"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:PutObject"]
+        Resource = ["${local.bucket}/locks/${name}.json", "${local.bucket}/ledger/${name}/*"]
+      },
+      {
+        # What a run that was killed has left.
+        Sid      = "StateLock"
+        Effect   = "Allow"
+        Action   = ["s3:DeleteObject", "s3:GetObject"]
+        Resource = "${local.bucket}/${name}/environment.tfstate.tflock"
+      },
+      {
+        # A revision acts with no more than the roles below, which are the environment's.
+        Sid    = "Revisions"
+        Effect = "Allow"
+        Action = [
+          "application-autoscaling:DescribeScalableTargets", "cloudwatch:DescribeAlarms",
+          "ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition",
+          "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth",
+        ]
+        Resource = "*"
+      },
+      {
+        Sid      = "TagRevisions"
+        Effect   = "Allow"
+        Action   = "ecs:TagResource"
+        Resource = "arn:aws:ecs:${local.here}:task-definition/${prefix}*"
+      },
+      {
+        Sid    = "Service"
+        Effect = "Allow"
+        Action = [
+          "ecs:DescribeServices", "ecs:DescribeTasks", "ecs:ListServiceDeployments",
+          "ecs:StopServiceDeployment", "ecs:UpdateService",
+        ]
+        Resource = [
+          "arn:aws:ecs:${local.here}:service/${prefix}/*",
+          "arn:aws:ecs:${local.here}:service-deployment/${prefix}/*",
+          "arn:aws:ecs:${local.here}:task/${prefix}/*",
+        ]
+      },
+      {
+        # The tasks of a cluster: AWS ties the listing to nothing else.
+        Sid       = "ListTasks"
+        Effect    = "Allow"
+        Action    = "ecs:ListTasks"
+        Resource  = "*"
+        Condition = { ArnEquals = { "ecs:cluster" = "arn:aws:ecs:${local.here}:cluster/${prefix}" } }
+      },
+      {
+        Sid       = "ScalingLimits"
+        Effect    = "Allow"
+        Action    = "application-autoscaling:RegisterScalableTarget"
+        Resource  = "arn:aws:application-autoscaling:${local.here}:scalable-target/*"
+        Condition = { StringEquals = local.tags[name] }
+      },
+      {
+        Sid      = "WhyATaskStopped"
+        Effect   = "Allow"
+        Action   = "logs:GetLogEvents"
+        Resource = "arn:aws:logs:${local.here}:log-group:/ecs/${prefix}*"
+      },
+      { Sid = "ReadWebhook", Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = "arn:aws:secretsmanager:${local.here}:secret:${prefix}/slack-webhook-*" },
+    ]
+  }
+
+  rollback_rights = {
+    for name, prefix in local.prefix : name => jsonencode({
+      Version = "2012-10-17"
+      Statement = concat(local.release_statements[name], [
+        { Sid = "ImageIsThere", Effect = "Allow", Action = "ecr:DescribeImages", Resource = local.repository },
+        {
+          Sid       = "PassTaskRoles"
+          Effect    = "Allow"
+          Action    = "iam:PassRole"
+          Resource  = "arn:aws:iam::${var.account_id}:role/${prefix}-*"
+          Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
+        },
+      ])
+    })
+  }
+}

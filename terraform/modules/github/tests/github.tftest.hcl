@@ -1,0 +1,101 @@
+mock_provider "aws" {
+  source = "../../tests/mocks"
+}
+
+variables {
+  app_name            = "settlement"
+  account_id          = "123456789012"
+  region              = "ap-northeast-2"
+  repository          = "example/settlement"
+  owner_id            = 123456
+  repository_id       = 456789
+  environments        = ["staging", "production"]
+  state_bucket        = "settlement-terraform-123456789012-ap-northeast-2"
+  ecr_repository_name = "settlement"
+  cost_policy         = "{\"Version\":\"2012-10-17\",\"Statement\":[]}"
+}
+
+run "both_environments" {
+  command = plan
+
+  assert {
+    condition = toset(keys(aws_iam_role.this)) == toset([
+      "build", "cost", "deploy-production", "deploy-staging", "plan-production", "plan-staging", "rollback-production", "rollback-staging",
+    ])
+    error_message = "One role for each workflow and environment."
+  }
+
+  # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+  assert {
+    condition     = alltrue([for policy in concat(values(aws_iam_policy.this), values(aws_iam_policy.workload_boundary), values(aws_iam_policy.deploy_boundary)) : length(policy.policy) <= 6144])
+    error_message = "IAM takes 6,144 characters of a managed policy."
+  }
+
+  assert {
+    condition     = alltrue([for role in values(aws_iam_role.this) : length(role.name) <= 64 && length(jsondecode(role.assume_role_policy).Statement) == 1])
+    error_message = "A role's name has 64 characters at most, and one statement says who takes it."
+  }
+}
+
+run "names_only" {
+  command = plan
+
+  variables {
+    owner_id      = null
+    repository_id = null
+  }
+}
+
+run "between_the_forms" {
+  command = plan
+
+  variables {
+    names_trusted = true
+  }
+}
+
+run "an_account_of_production_alone" {
+  command = plan
+
+  variables {
+    environments    = ["production"]
+    provider_exists = true
+    hosted_zone_id  = "Z0EXAMPLE"
+  }
+
+  assert {
+    condition     = toset(keys(aws_iam_role.this)) == toset(["cost", "deploy-production", "plan-production", "rollback-production"]) && length(aws_iam_openid_connect_provider.this) == 0
+    error_message = "Neither build nor a pull request has a role where the main environment is not; another's provider is used."
+  }
+}
+
+run "one_id_is_not_enough" {
+  command = plan
+
+  variables {
+    repository_id = null
+  }
+
+  expect_failures = [var.repository_id]
+}
+
+run "wrong_values_are_refused" {
+  command = plan
+
+  variables {
+    repository   = "example/*"
+    environments = ["staging", "staging-two"]
+  }
+
+  expect_failures = [var.repository, var.environments]
+}
+
+run "the_cost_report_needs_its_policy" {
+  command = plan
+
+  variables {
+    cost_policy = null
+  }
+
+  expect_failures = [var.cost_policy]
+}

@@ -1,0 +1,111 @@
+variable "app_name" {
+  description = "Name of the application: the first part of the roles' names."
+  type        = string
+}
+
+variable "account_id" {
+  description = "AWS account of the roles, 12 digits."
+  type        = string
+}
+
+variable "region" {
+  description = "Region in which the workflows work, for example `ap-northeast-2`."
+  type        = string
+}
+
+variable "repository" {
+  description = "GitHub repository whose workflows take the roles, as `owner/name`, in GitHub's own spelling."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9](-?[A-Za-z0-9])*/[A-Za-z0-9._-]+$", var.repository))
+    error_message = "repository must be owner/name, with no wildcard, for example \"example/settlement\"; it is \"${var.repository}\"."
+  }
+}
+
+variable "owner_id" {
+  description = "Number of the repository's owner. Null: GitHub's tokens hold the names only (a repository older than 2026-07-15)."
+  type        = number
+  default     = null
+}
+
+variable "repository_id" {
+  description = "Number of the repository. Null: as `owner_id`."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = (var.owner_id == null) == (var.repository_id == null)
+    error_message = "owner_id and repository_id belong together: give both, for example 123456 and 456789, or neither."
+  }
+}
+
+variable "names_trusted" {
+  description = "Whether tokens with the names only are trusted beside those with the numbers: while GitHub changes from one to the other."
+  type        = bool
+  default     = false
+}
+
+variable "environments" {
+  description = "Environments that this account has: each is given its roles, for example `[\"staging\", \"production\"]`."
+  type        = set(string)
+
+  validation {
+    condition = length(var.environments) > 0 && alltrue([
+      for name in var.environments : can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", name)) && !contains(["account", "github", "cost"], split("-", name)[0])
+      && alltrue([for other in var.environments : !startswith(other, "${name}-")])
+    ])
+    error_message = "environments must be one or more names of lower-case letters, digits and single hyphens, none beginning with account, github or cost, and none beginning with another's name and a hyphen (rights are given by the prefix), for example [\"staging\", \"production\"]."
+  }
+}
+
+variable "main_environment" {
+  description = "The environment that a pull request plans and for whose account the workflow build builds."
+  type        = string
+  default     = "staging"
+}
+
+variable "cost_environment" {
+  description = "The environment for whose account the workflow cost reports."
+  type        = string
+  default     = "production"
+}
+
+variable "cost_policy" {
+  description = "What the cost report may call, as JSON: `roles/cost_report/files/policy.json`. Null only where `cost_environment` is not one of `environments`."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = !contains(var.environments, var.cost_environment) || can(jsondecode(var.cost_policy).Statement)
+    error_message = "cost_policy must be a policy as JSON, for example the text of roles/cost_report/files/policy.json, since environments names ${var.cost_environment}."
+  }
+}
+
+variable "state_bucket" {
+  description = "Bucket of Terraform's states, the locks and the ledgers."
+  type        = string
+}
+
+variable "ecr_repository_name" {
+  description = "Image repository that build pushes to."
+  type        = string
+}
+
+variable "hosted_zone_id" {
+  description = "Hosted zone of the public name. Null: deploy may change no record."
+  type        = string
+  default     = null
+}
+
+variable "workload_secret_arns" {
+  description = "Further secrets that the environments' tasks may read, beside their own."
+  type        = list(string)
+  default     = []
+}
+
+variable "provider_exists" {
+  description = "Whether the account has GitHub's OIDC provider, made by others: it is used as it is."
+  type        = bool
+  default     = false
+}

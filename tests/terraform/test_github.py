@@ -1,0 +1,442 @@
+"""The rights of GitHub's workflows, as Terraform renders them, against tables of calls: who takes a role, and for what.
+
+That the tables see anything is shown by dropping each condition, and each Deny, in turn.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.terraform.policies import Call, Identity
+from tests.terraform.test_terraform import SOURCE, run_terraform
+
+ACCOUNT, HERE = "123456789012", "ap-northeast-2:123456789012"
+ISSUER = "token.actions.githubusercontent.com"
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
+NAMES, IDS = "example/settlement", "example@123456/settlement@456789"
+BUCKET = f"arn:aws:s3:::settlement-terraform-{ACCOUNT}-ap-northeast-2"
+SECRETS = f"arn:aws:secretsmanager:{HERE}:secret"
+ROLES = f"arn:aws:iam::{ACCOUNT}:role"
+
+Identities = dict[str, Identity]
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Identities]:
+    """The roles of each run of the module's tests, by the key that the module gives them."""
+    copy = tmp_path_factory.mktemp("terraform") / "terraform"
+    shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars*"))
+    module = copy / "modules/github"
+    run_terraform(module, "init", "-backend=false", "-input=false")
+    lines = map(json.loads, run_terraform(module, "test", "-json", "-verbose").splitlines())
+    return {line["@testrun"]: identities(line["test_plan"]) for line in lines if line["type"] == "test_plan"}
+
+
+def identities(plan: dict[str, Any]) -> Identities:
+    planned: dict[tuple[str, str], dict[str, Any]] = {}
+    for item in plan["resource_changes"]:
+        planned[(f"{item['type']}.{item['name']}", str(item.get("index", "")))] = item["change"]["after"]
+
+    def policy(name: str, key: str) -> dict[str, Any]:
+        return dict(json.loads(planned[(f"aws_iam_policy.{name}", key)]["policy"]))
+
+    found: Identities = {}
+    for (kind, role), after in planned.items():
+        if kind == "aws_iam_policy.workload_boundary":  # nobody takes it: what a deployment's roles may do at most
+            found[f"ceiling-{role}"] = Identity(trust={"Statement": []}, policies=[policy("workload_boundary", role)])
+        if kind != "aws_iam_role.this":
+            continue
+        # The attachment's ARN is not known before the policy is there: its key says which it is.
+        attached = [
+            policy("this", key)
+            for other, key in planned
+            if other == "aws_iam_role_policy_attachment.this" and key.startswith(f"{role}/")
+        ]
+        environment = role.removeprefix("deploy-")
+        ceiling = policy("deploy_boundary", environment) if environment != role else None
+        found[role] = Identity(trust=json.loads(after["assume_role_policy"]), policies=attached, boundary=ceiling)
+    return found
+
+
+@pytest.fixture(scope="module")
+def runs(rendered: dict[str, Identities]) -> dict[str, Identities]:
+    """The roles alone."""
+    return {
+        run: {key: identity for key, identity in found.items() if not key.startswith("ceiling-")}
+        for run, found in rendered.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def roles(runs: dict[str, Identities]) -> Identities:
+    return runs["both_environments"]
+
+
+@pytest.fixture(scope="module")
+def ceilings(rendered: dict[str, Identities]) -> Identities:
+    """By environment."""
+    found = rendered["both_environments"]
+    return {key.removeprefix("ceiling-"): found[key] for key in found if key.startswith("ceiling-")}
+
+
+# -- who takes a role ------------------------------------------------------------------------------------------------
+
+
+def token(sub: str | None, aud: str | None = "sts.amazonaws.com") -> Call:
+    claims = {f"{ISSUER}:sub": sub, f"{ISSUER}:aud": aud}
+    context = {key: value for key, value in claims.items() if value is not None}
+    return Call("sts:AssumeRoleWithWebIdentity", context=context, principal=PROVIDER)
+
+
+SUBJECTS = {
+    "build": ["ref:refs/heads/main"],
+    "cost": ["environment:cost"],
+    "plan-staging": ["environment:plan-staging", "pull_request"],
+    "plan-production": ["environment:plan-production"],
+    "deploy-staging": ["environment:staging"],
+    "deploy-production": ["environment:production"],
+    "rollback-staging": ["environment:rollback-staging"],
+    "rollback-production": ["environment:rollback-production"],
+}
+CONTEXTS = sorted(
+    {context for contexts in SUBJECTS.values() for context in contexts}
+    | {
+        "ref:refs/heads/other",
+        "ref:refs/heads/main-2",
+        "ref:refs/tags/main",
+        "environment:Production",
+        "environment:",
+        "*",
+    }
+)
+#: Not this repository: another, another owner's, a later owner of the name, a prefix or a wildcard.
+OTHERS = [
+    "example/other",
+    "mallory/settlement",
+    "example@999/settlement@456789",
+    "example@123456/settlement@999",
+    "example@123456/settlement",
+    "example/settlement-two",
+    "example/*",
+    "EXAMPLE/settlement",
+]
+
+
+def wrong_trust(found: Identities, trusted: list[str]) -> list[str]:
+    """Every token whose answer is not the one of the tables."""
+    wrong = []
+    for role, identity in found.items():
+        for repository in [NAMES, IDS, *OTHERS]:
+            for context in CONTEXTS:
+                sub = f"repo:{repository}:{context}"
+                if identity.trusts(token(sub)) != (repository in trusted and context in SUBJECTS[role]):
+                    wrong.append(f"{role}: {sub}")
+        good = f"repo:{trusted[0]}:{SUBJECTS[role][0]}"
+        refused = {
+            "no sub": token(None),
+            "no aud": token(good, aud=None),
+            "no claim": token(None, aud=None),
+            "another audience": token(good, aud="https://github.com/example"),
+            "another provider": replace(token(good), principal=PROVIDER + ".example.com"),
+            "by a key": replace(token(good), action="sts:AssumeRole"),
+        }
+        wrong += [f"{role}: {what}" for what, call in refused.items() if identity.trusts(call)]
+    return wrong
+
+
+@pytest.mark.parametrize(
+    ("run", "trusted"), [("both_environments", [IDS]), ("names_only", [NAMES]), ("between_the_forms", [IDS, NAMES])]
+)
+def test_a_role_is_taken_by_its_workflow_alone(runs: dict[str, Identities], run: str, trusted: list[str]) -> None:
+    assert set(runs[run]) == set(SUBJECTS)
+    assert wrong_trust(runs[run], trusted) == []
+
+
+def test_without_the_main_environment_no_pull_request_is_trusted(runs: dict[str, Identities]) -> None:
+    found = runs["an_account_of_production_alone"]
+    assert not any(identity.trusts(token(f"repo:{IDS}:pull_request")) for identity in found.values())
+
+
+def test_the_subjects_are_those_of_the_workflows() -> None:
+    """The environment that a job names is what its token says; the variable that it reads is what bootstrap sets."""
+    folder = Path(".github/workflows")
+    jobs = {
+        (path.stem, name): job
+        for path in folder.glob("*.yml")
+        for name, job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].items()
+        if "AWS_" in json.dumps(job)
+    }
+    said = {key: (job.get("environment"), re.findall(r"vars\.(AWS_\w+)", json.dumps(job))) for key, job in jobs.items()}
+    assert said == {
+        ("build", "build"): (None, ["AWS_BUILD_ROLE"]),
+        ("ci", "plan"): (None, ["AWS_PLAN_ROLE"]),
+        ("cost", "report"): ("cost", ["AWS_COST_ROLE"]),
+        ("deploy-environment", "deploy"): ("${{ inputs.environment }}", ["AWS_DEPLOY_ROLE"]),
+        ("drift", "drift"): ("plan-${{ matrix.environment }}", ["AWS_PLAN_ROLE"]),
+        ("rollback", "rollback"): ("rollback-${{ inputs.environment }}", ["AWS_ROLLBACK_ROLE"]),
+    }
+
+
+# -- what a role may do ----------------------------------------------------------------------------------------------
+
+
+def tags(environment: str) -> dict[str, str]:
+    return {"aws:ResourceTag/Application": "settlement", "aws:ResourceTag/Environment": environment}
+
+
+def boundary(environment: str) -> dict[str, str]:
+    return {"iam:PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/settlement-github-boundary-{environment}"}
+
+
+def to(service: str) -> dict[str, str]:
+    return {"iam:PassedToService": f"{service}.amazonaws.com"}
+
+
+def in_cluster(environment: str) -> dict[str, str]:
+    return {"ecs:cluster": f"arn:aws:ecs:{HERE}:cluster/settlement-{environment}"}
+
+
+def releases(name: str) -> list[Call]:
+    """What a rollback of an environment calls, and a release too."""
+    prefix = f"settlement-{name}"
+    return [
+        Call("s3:GetObject", f"{BUCKET}/{name}/environment.tfstate"),
+        Call("s3:PutObject", f"{BUCKET}/locks/{name}.json"),
+        Call("s3:PutObject", f"{BUCKET}/ledger/{name}/1/succeeded.json"),
+        Call("s3:DeleteObject", f"{BUCKET}/{name}/environment.tfstate.tflock"),
+        Call("ecs:UpdateService", f"arn:aws:ecs:{HERE}:service/{prefix}/{prefix}"),
+        Call("ecs:StopServiceDeployment", f"arn:aws:ecs:{HERE}:service-deployment/{prefix}/{prefix}/1"),
+        Call("ecs:ListTasks", f"arn:aws:ecs:{HERE}:container-instance/{prefix}/*", in_cluster(name)),
+        Call("ecs:TagResource", f"arn:aws:ecs:{HERE}:task-definition/{prefix}-api:7"),
+        Call("iam:PassRole", f"{ROLES}/{prefix}-execution", to("ecs-tasks")),
+        Call(
+            "application-autoscaling:RegisterScalableTarget",
+            f"arn:aws:application-autoscaling:{HERE}:scalable-target/1",
+            tags(name),
+        ),
+        Call("logs:GetLogEvents", f"arn:aws:logs:{HERE}:log-group:/ecs/{prefix}:log-stream:api/1"),
+        Call("secretsmanager:GetSecretValue", f"{SECRETS}:{prefix}/slack-webhook-AbCdEf"),
+    ]
+
+
+def deployments(name: str) -> list[Call]:
+    """What changes an environment, and no rollback calls."""
+    prefix = f"settlement-{name}"
+    return [
+        Call("s3:PutObject", f"{BUCKET}/{name}/environment.tfstate"),
+        Call("ecs:RunTask", f"arn:aws:ecs:{HERE}:task-definition/{prefix}-admin:3", in_cluster(name)),
+        Call("iam:CreateRole", f"{ROLES}/{prefix}-task", boundary(name)),
+        Call("iam:PutRolePolicy", f"{ROLES}/{prefix}-task", boundary(name)),
+        Call("iam:PassRole", f"{ROLES}/{prefix}-alarm-bot", to("lambda")),
+        Call("ec2:DeleteSubnet", f"arn:aws:ec2:{HERE}:subnet/subnet-1", tags(name)),
+        Call("ec2:CreateSubnet", f"arn:aws:ec2:{HERE}:vpc/vpc-1", tags(name)),
+        Call("ec2:AuthorizeSecurityGroupIngress", f"arn:aws:ec2:{HERE}:security-group/sg-1", tags(name)),
+        Call("rds:ModifyDBInstance", f"arn:aws:rds:{HERE}:db:{prefix}"),
+        Call("rds:ModifyDBProxy", f"arn:aws:rds:{HERE}:db-proxy:prx-1", tags(name)),
+        Call("lambda:UpdateFunctionCode", f"arn:aws:lambda:{HERE}:function:{prefix}-alarm-bot"),
+        Call("elasticloadbalancing:ModifyListener", f"arn:aws:elasticloadbalancing:{HERE}:listener/app/{prefix}/1/2"),
+        Call("logs:CreateLogGroup", f"arn:aws:logs:{HERE}:log-group:/aws/lambda/{prefix}-alarm-bot"),
+        Call("secretsmanager:CreateSecret", f"{SECRETS}:{prefix}/slack-webhook"),
+        Call("cloudwatch:PutMetricAlarm", f"arn:aws:cloudwatch:{HERE}:alarm:{prefix}-http-5xx"),
+    ]
+
+
+def plans(name: str) -> list[Call]:
+    return [
+        Call("s3:GetObject", f"{BUCKET}/{name}/environment.tfstate"),
+        Call("secretsmanager:DescribeSecret", f"{SECRETS}:settlement-{name}/slack-webhook-AbCdEf"),
+        Call("iam:GetRolePolicy", f"{ROLES}/settlement-{name}-task"),
+        Call("lambda:GetFunction", f"arn:aws:lambda:{HERE}:function:settlement-{name}-alarm-bot"),
+    ]
+
+
+#: What any workflow reads that is tied to no environment.
+SHARED = [Call("ec2:DescribeVpcs"), Call("rds:DescribeDBInstances"), Call("elasticloadbalancing:DescribeLoadBalancers")]
+EDITS = ("PutRolePolicy", "AttachRolePolicy", "UpdateAssumeRolePolicy", "PutRolePermissionsBoundary", "DeleteRole")
+ADMINISTRATOR = {"iam:PermissionsBoundary": "arn:aws:iam::aws:policy/AdministratorAccess"}
+REPOSITORY = f"arn:aws:ecr:{HERE}:repository/settlement"
+PUSHES = [Call("ecr:PutImage", REPOSITORY), Call("ecr:UploadLayerPart", REPOSITORY)]
+
+
+def never() -> list[Call]:
+    """What no workflow may do, by whatever way."""
+    calls = [
+        Call("iam:CreateUser", f"arn:aws:iam::{ACCOUNT}:user/mallory"),
+        Call("iam:CreateAccessKey", f"arn:aws:iam::{ACCOUNT}:user/admin"),
+        Call("iam:CreatePolicy", f"arn:aws:iam::{ACCOUNT}:policy/settlement-staging-all"),
+        Call("iam:CreateRole", f"{ROLES}/elsewhere", boundary("staging")),
+        Call("iam:UpdateOpenIDConnectProviderThumbprint", PROVIDER),
+        Call("iam:PassRole", f"{ROLES}/admin", to("ecs-tasks")),
+        Call("sts:AssumeRole", f"{ROLES}/admin"),
+        Call("organizations:LeaveOrganization"),
+        Call("kms:Decrypt", f"arn:aws:kms:{HERE}:key/1"),
+        Call("s3:DeleteBucket", BUCKET),
+        Call("s3:PutObject", f"{BUCKET}/account/account.tfstate"),
+        Call("ecr:DeleteRepository", REPOSITORY),
+        Call("ssm:GetParameter", f"arn:aws:ssm:{HERE}:parameter/settlement"),
+        Call("secretsmanager:GetSecretValue", f"{SECRETS}:rds!db-1-AbCdEf"),
+        Call("secretsmanager:GetSecretValue", f"{SECRETS}:settlement-account/slack-webhook-AbCdEf"),
+    ]
+    for name in ("staging", "production"):
+        calls += [
+            # Its application's password, its own rights, a role without the ceiling, a ceiling of another's.
+            Call("secretsmanager:GetSecretValue", f"{SECRETS}:settlement-{name}/database/app-1-AbCdEf"),
+            Call("iam:CreateRole", f"{ROLES}/settlement-{name}-task"),
+            Call(
+                "iam:CreateRole",
+                f"{ROLES}/settlement-{name}-task",
+                ADMINISTRATOR,
+            ),
+            Call("iam:PutRolePolicy", f"{ROLES}/settlement-{name}-task"),
+            Call("iam:AttachRolePolicy", f"{ROLES}/settlement-{name}-task", boundary(name)),
+            Call("iam:DeleteRolePermissionsBoundary", f"{ROLES}/settlement-{name}-task", boundary(name)),
+            Call("iam:PassRole", f"{ROLES}/settlement-{name}-task", to("ec2")),
+            Call("iam:PassRole", f"{ROLES}/settlement-{name}-task"),
+            Call("iam:PassRole", f"{ROLES}/settlement-github-deploy-{name}", to("ecs-tasks")),
+            Call("iam:CreatePolicyVersion", f"arn:aws:iam::{ACCOUNT}:policy/settlement-github-boundary-{name}"),
+            Call("iam:DeletePolicy", f"arn:aws:iam::{ACCOUNT}:policy/settlement-github-deploy-boundary-{name}"),
+        ]
+        for action in (
+            "PutRolePolicy",
+            "AttachRolePolicy",
+            "UpdateAssumeRolePolicy",
+            "PutRolePermissionsBoundary",
+            "DeleteRole",
+        ):
+            for key in SUBJECTS:
+                calls.append(Call(f"iam:{action}", f"{ROLES}/settlement-github-{key}", boundary(name)))
+    return calls
+
+
+def expected(role: str) -> list[Call]:
+    workflow, _, name = role.partition("-")
+    match workflow:
+        case "build":
+            return PUSHES
+        case "plan":
+            return plans(name) + SHARED
+        case "rollback":
+            return releases(name)
+        case "deploy":
+            return releases(name) + deployments(name) + plans(name) + SHARED
+    return []
+
+
+def every_call() -> list[Call]:
+    calls = [*SHARED, *PUSHES]
+    for name in ("staging", "production"):
+        calls += releases(name) + deployments(name) + plans(name)
+    return calls
+
+
+def wrong_rights(found: Identities) -> list[str]:
+    wrong = []
+    for role, identity in found.items():
+        if role == "cost":  # its document is the cost report's own, tested there
+            continue
+        allowed = expected(role)
+        wrong += [f"{role} lacks {call}" for call in allowed if not identity.allows(call)]
+        wrong += [f"{role} may {call}" for call in every_call() if call not in allowed and identity.allows(call)]
+        wrong += [f"{role} may {call}" for call in never() if identity.allows(call)]
+    return wrong
+
+
+def test_each_role_may_do_its_own_and_nothing_else(roles: Identities) -> None:
+    assert wrong_rights(roles) == []
+
+
+def test_a_plan_reads_no_secrets_value_whatever_is_added(roles: Identities) -> None:
+    everything = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    for name in ("staging", "production"):
+        plan = roles[f"plan-{name}"]
+        widened = replace(plan, policies=[*plan.policies, everything])
+        for action in ("secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue", "ssm:GetParameter"):
+            assert not widened.allows(Call(action, f"{SECRETS}:settlement-{name}/slack-webhook-AbCdEf"))
+
+
+def test_the_boundary_holds_whatever_is_added_to_deploy(roles: Identities) -> None:
+    everything = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    for name in ("staging", "production"):
+        widened = replace(roles[f"deploy-{name}"], policies=[everything])
+        raises = [call for call in never() if call.action.startswith(("iam:", "sts:", "organizations:"))]
+        assert [call for call in raises if widened.allows(call)] == []
+
+
+def test_what_a_deployment_makes_is_under_a_ceiling(ceilings: Identities) -> None:
+    """The ceiling has room for what the environment's own roles do, and for nothing of another environment."""
+    ceiling = ceilings["staging"]
+    master = {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": f"arn:aws:rds:{HERE}:db:settlement-staging"}
+    fits = [
+        Call("ecr:BatchGetImage", REPOSITORY),
+        Call("logs:PutLogEvents", f"arn:aws:logs:{HERE}:log-group:/ecs/settlement-staging:log-stream:api"),
+        Call(
+            "logs:PutLogEvents", f"arn:aws:logs:{HERE}:log-group:/aws/lambda/settlement-staging-alarm-bot:log-stream:1"
+        ),
+        Call("logs:PutLogEvents", f"arn:aws:logs:{HERE}:log-group:/vpc/settlement-staging/flow-logs:log-stream:1"),
+        Call("secretsmanager:PutSecretValue", f"{SECRETS}:settlement-staging/database/app-1-AbCdEf"),
+        Call("secretsmanager:GetSecretValue", f"{SECRETS}:rds!db-1-AbCdEf", master),
+        Call("ssmmessages:OpenDataChannel"),
+        Call("dynamodb:PutItem", f"arn:aws:dynamodb:{HERE}:table/settlement-staging-slow-queries"),
+        Call("sqs:SendMessage", f"arn:aws:sqs:{HERE}:settlement-staging-undelivered"),
+    ]
+    assert [call for call in fits if not ceiling.allows(call)] == []
+    beyond = [
+        *never(),
+        *deployments("staging"),
+        Call("secretsmanager:GetSecretValue", f"{SECRETS}:settlement-production/database/app-1-AbCdEf"),
+        Call("sqs:SendMessage", f"arn:aws:sqs:{HERE}:settlement-production-undelivered"),
+    ]
+    own = Call("secretsmanager:GetSecretValue", f"{SECRETS}:settlement-staging/database/app-1-AbCdEf")
+    assert [call for call in beyond if call != own and ceiling.allows(call)] == []
+
+
+# -- the tables see what they are for --------------------------------------------------------------------------------
+
+
+def mutants(found: Identities) -> Iterator[tuple[str, Identities]]:
+    """The roles with one condition of one statement dropped, one at a time; of two roles that differ by name, one."""
+    for role in ("build", "plan-staging", "rollback-staging", "deploy-staging"):
+        identity = found[role]
+        for number, policy in enumerate(identity.policies):
+            for place, statement in enumerate(policy["Statement"]):
+                for operator, keys in statement.get("Condition", {}).items():
+                    for key in keys:
+                        changed = deepcopy(policy)
+                        del changed["Statement"][place]["Condition"][operator][key]
+                        others = [*identity.policies[:number], changed, *identity.policies[number + 1 :]]
+                        # A ceiling with the same condition would hide that it is gone.
+                        mutant = replace(identity, policies=others, boundary=None)
+                        yield f"{role}: {statement.get('Sid')}: {key}", {role: mutant}
+
+
+def test_a_dropped_condition_of_a_right_is_seen(roles: Identities) -> None:
+    without = {name: replace(identity, boundary=None) for name, identity in roles.items()}
+    assert wrong_rights(without) == []
+    tried = dict(mutants(roles))
+    assert len(tried) > 15
+    assert [name for name, mutant in tried.items() if wrong_rights(mutant) == []] == []
+
+
+def test_a_dropped_or_loosened_condition_of_trust_is_seen(roles: Identities) -> None:
+    for role, identity in roles.items():
+        for claim in ("aud", "sub"):
+            dropped = deepcopy(dict(identity.trust))
+            del dropped["Statement"][0]["Condition"]["StringEquals"][f"{ISSUER}:{claim}"]
+            assert wrong_trust({role: replace(identity, trust=dropped)}, [IDS])
+        loose = deepcopy(dict(identity.trust))
+        equals = loose["Statement"][0]["Condition"].pop("StringEquals")
+        loose["Statement"][0]["Condition"] = {
+            "StringEquals": {f"{ISSUER}:aud": equals[f"{ISSUER}:aud"]},
+            "StringLike": {f"{ISSUER}:sub": f"repo:{IDS}:*"},
+        }
+        assert wrong_trust({role: replace(identity, trust=loose)}, [IDS])
