@@ -14,13 +14,14 @@ locals {
 module "vpc" {
   source = "./modules/vpc"
 
-  name               = local.name
-  cidr               = var.vpc_cidr
-  availability_zones = var.availability_zones
-  subnet_cidrs       = var.subnet_cidrs
-  nat_gateways       = var.nat_gateways
-  flow_logs_enabled  = var.flow_logs_enabled
-  log_retention_days = var.log_retention_days
+  name                     = local.name
+  permissions_boundary_arn = var.permissions_boundary_arn
+  cidr                     = var.vpc_cidr
+  availability_zones       = var.availability_zones
+  subnet_cidrs             = var.subnet_cidrs
+  nat_gateways             = var.nat_gateways
+  flow_logs_enabled        = var.flow_logs_enabled
+  log_retention_days       = var.log_retention_days
 }
 
 module "security_groups" {
@@ -96,16 +97,17 @@ module "ecs" {
 module "iam" {
   source = "./modules/iam"
 
-  name                    = local.name
-  account_id              = var.account_id
-  region                  = var.region
-  ecr_repository_arn      = local.ecr_repository_arn
-  service_log_group_arn   = module.ecs.service_log_group.arn
-  admin_log_group_arn     = module.ecs.admin_log_group.arn
-  app_database_secret_arn = module.ecs.app_database_secret_arn
-  app_secret_arns         = var.app_secret_arns
-  master_secret_arn       = module.rds.master_secret_arn
-  enable_execute_command  = var.enable_execute_command
+  name                     = local.name
+  permissions_boundary_arn = var.permissions_boundary_arn
+  account_id               = var.account_id
+  region                   = var.region
+  ecr_repository_arn       = local.ecr_repository_arn
+  service_log_group_arn    = module.ecs.service_log_group.arn
+  admin_log_group_arn      = module.ecs.admin_log_group.arn
+  app_database_secret_arn  = module.ecs.app_database_secret_arn
+  app_secret_arns          = var.app_secret_arns
+  master_secret_arn        = module.rds.master_secret_arn
+  enable_execute_command   = var.enable_execute_command
 }
 
 module "rds" {
@@ -134,6 +136,7 @@ module "rds_proxy" {
   count  = var.rds_proxy_enabled ? 1 : 0
 
   name                         = local.name
+  permissions_boundary_arn     = var.permissions_boundary_arn
   account_id                   = var.account_id
   subnet_ids                   = module.vpc.database_subnet_ids
   security_group_id            = module.security_groups.proxy_id
@@ -163,6 +166,7 @@ module "notifications" {
   source = "./modules/notifications"
 
   name                        = local.name
+  permissions_boundary_arn    = var.permissions_boundary_arn
   account_id                  = var.account_id
   app_name                    = var.app_name
   environment                 = var.environment
@@ -176,6 +180,7 @@ module "query_bot" {
   source = "./modules/query_bot"
 
   name                         = local.name
+  permissions_boundary_arn     = var.permissions_boundary_arn
   account_id                   = var.account_id
   app_name                     = var.app_name
   environment                  = var.environment

@@ -471,3 +471,14 @@ variable "error_rate_minimum_requests" {
   type        = number
   default     = 20
 }
+
+variable "permissions_boundary_arn" {
+  description = "Policy that bounds every role that is made here, as GitHub's deploy role requires. Null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z-]+:iam::[0-9]{12}:policy/[^*?]+$", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be the ARN of a policy, for example \"arn:aws:iam::123456789012:policy/settlement-github-boundary-staging\"."
+  }
+}

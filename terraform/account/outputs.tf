@@ -27,3 +27,8 @@ output "undelivered_queue_url" {
   description = "Queue of what a bot of the account could not post to Slack."
   value       = module.notifications.undelivered_queue.url
 }
+
+output "github_variables" {
+  description = "What GitHub has to know: variables of the repository (`environment` is null) and of its environments."
+  value       = flatten(module.github[*].variables)
+}

@@ -157,3 +157,71 @@ variable "existing_anomaly_monitor" {
   })
   default = null
 }
+
+variable "github_repository" {
+  description = "GitHub repository whose workflows act in this account, as `owner/name`. Null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_repository == null || (length(var.github_environments) > 0 && var.state_bucket != null)
+    error_message = "github_repository needs github_environments and state_bucket: say which environments the account has, for example [\"staging\"], and where their states are."
+  }
+}
+
+variable "github_owner_id" {
+  description = "Number of the repository's owner. Null: GitHub's tokens hold the names only."
+  type        = number
+  default     = null
+}
+
+variable "github_repository_id" {
+  description = "Number of the repository. Null: as `github_owner_id`."
+  type        = number
+  default     = null
+}
+
+variable "github_names_trusted" {
+  description = "Whether tokens with the names only are trusted beside those with the numbers."
+  type        = bool
+  default     = false
+}
+
+variable "github_environments" {
+  description = "Environments that this account has; each is given its roles."
+  type        = set(string)
+  default     = []
+}
+
+variable "github_cost_policy" {
+  description = "What the cost report may call, as JSON."
+  type        = string
+  default     = null
+}
+
+variable "github_hosted_zone_id" {
+  description = "Hosted zone in which deployments keep the public name. Null: none."
+  type        = string
+  default     = null
+}
+
+variable "github_workload_secret_arns" {
+  description = "Further secrets that the environments' tasks may read."
+  type        = list(string)
+  default     = []
+}
+
+variable "state_bucket" {
+  description = "Bucket of Terraform's states. Null only without `github_repository`."
+  type        = string
+  default     = null
+}
+
+variable "existing_github_provider" {
+  description = "GitHub's OIDC provider that the account has, as bootstrap finds it, and whether it is ours. Null: none."
+  type = object({
+    arn = string
+    own = bool
+  })
+  default = null
+}

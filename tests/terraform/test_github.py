@@ -194,6 +194,11 @@ def tags(environment: str) -> dict[str, str]:
     return {"aws:ResourceTag/Application": "settlement", "aws:ResourceTag/Environment": environment}
 
 
+def asks(environment: str) -> dict[str, str]:
+    """Tags that a call would give."""
+    return {"aws:RequestTag/Application": "settlement", "aws:RequestTag/Environment": environment}
+
+
 def boundary(environment: str) -> dict[str, str]:
     return {"iam:PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/settlement-github-boundary-{environment}"}
 
@@ -241,6 +246,9 @@ def deployments(name: str) -> list[Call]:
         Call("ec2:DeleteSubnet", f"arn:aws:ec2:{HERE}:subnet/subnet-1", tags(name)),
         Call("ec2:CreateSubnet", f"arn:aws:ec2:{HERE}:vpc/vpc-1", tags(name)),
         Call("ec2:AuthorizeSecurityGroupIngress", f"arn:aws:ec2:{HERE}:security-group/sg-1", tags(name)),
+        Call("ec2:DeleteTags", f"arn:aws:ec2:{HERE}:subnet/subnet-1", tags(name)),
+        Call("ec2:CreateTags", f"arn:aws:ec2:{HERE}:security-group/sg-default", asks(name)),
+        Call("acm:RequestCertificate", CERTIFICATE, asks(name)),
         Call("rds:ModifyDBInstance", f"arn:aws:rds:{HERE}:db:{prefix}"),
         Call("rds:ModifyDBProxy", f"arn:aws:rds:{HERE}:db-proxy:prx-1", tags(name)),
         Call("lambda:UpdateFunctionCode", f"arn:aws:lambda:{HERE}:function:{prefix}-alarm-bot"),
@@ -263,6 +271,8 @@ def plans(name: str) -> list[Call]:
 #: What any workflow reads that is tied to no environment.
 SHARED = [Call("ec2:DescribeVpcs"), Call("rds:DescribeDBInstances"), Call("elasticloadbalancing:DescribeLoadBalancers")]
 EDITS = ("PutRolePolicy", "AttachRolePolicy", "UpdateAssumeRolePolicy", "PutRolePermissionsBoundary", "DeleteRole")
+CERTIFICATE = f"arn:aws:acm:{HERE}:certificate/1"
+TARGET = f"arn:aws:application-autoscaling:{HERE}:scalable-target/1"
 ADMINISTRATOR = {"iam:PermissionsBoundary": "arn:aws:iam::aws:policy/AdministratorAccess"}
 REPOSITORY = f"arn:aws:ecr:{HERE}:repository/settlement"
 PUSHES = [Call("ecr:PutImage", REPOSITORY), Call("ecr:UploadLayerPart", REPOSITORY)]
@@ -288,7 +298,23 @@ def never() -> list[Call]:
         Call("secretsmanager:GetSecretValue", f"{SECRETS}:settlement-account/slack-webhook-AbCdEf"),
     ]
     for name in ("staging", "production"):
+        other = "production" if name == "staging" else "staging"
+        theirs = tags(name) | {"aws:ResourceTag/Application": "other"}
         calls += [
+            # Another application's of the same environment; a tag that would make another's its own; another cluster.
+            Call("ec2:DeleteSubnet", f"arn:aws:ec2:{HERE}:subnet/subnet-1", theirs),
+            Call("ec2:CreateSubnet", f"arn:aws:ec2:{HERE}:vpc/vpc-1", theirs),
+            Call("rds:ModifyDBProxy", f"arn:aws:rds:{HERE}:db-proxy:prx-1", theirs),
+            Call("application-autoscaling:RegisterScalableTarget", TARGET, theirs),
+            Call("application-autoscaling:PutScalingPolicy", TARGET, theirs),
+            Call("ec2:CreateTags", f"arn:aws:ec2:{HERE}:subnet/subnet-1", asks(name)),
+            Call("ec2:CreateTags", f"arn:aws:ec2:{HERE}:security-group/sg-1", tags("other") | asks(name)),
+            Call("ec2:CreateTags", f"arn:aws:ec2:{HERE}:security-group/sg-1", asks("other")),
+            Call("acm:AddTagsToCertificate", CERTIFICATE, tags("other") | asks(name)),
+            Call("acm:RequestCertificate", CERTIFICATE, asks(name) | {"aws:RequestTag/Application": "other"}),
+            Call("acm:RequestCertificate", CERTIFICATE, asks("other")),
+            Call("ecs:RunTask", f"arn:aws:ecs:{HERE}:task-definition/settlement-{name}-admin:3", in_cluster(other)),
+            Call("ecs:ListTasks", f"arn:aws:ecs:{HERE}:container-instance/other/*", in_cluster("other")),
             # Its application's password, its own rights, a role without the ceiling, a ceiling of another's.
             Call("secretsmanager:GetSecretValue", f"{SECRETS}:settlement-{name}/database/app-1-AbCdEf"),
             Call("iam:CreateRole", f"{ROLES}/settlement-{name}-task"),
@@ -440,3 +466,31 @@ def test_a_dropped_or_loosened_condition_of_trust_is_seen(roles: Identities) -> 
             "StringLike": {f"{ISSUER}:sub": f"repo:{IDS}:*"},
         }
         assert wrong_trust({role: replace(identity, trust=loose)}, [IDS])
+
+
+# -- the environment's own roles -------------------------------------------------------------------------------------
+
+
+def test_every_role_of_the_environment_takes_the_boundary() -> None:
+    """A role without it could not be made by the deploy role: each says it, and each module is given it."""
+    without = []
+    for module in sorted({path.parent for path in SOURCE.glob("modules/*/*.tf")} - {SOURCE / "modules/github"}):
+        text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(module.glob("*.tf")))
+        for resource in re.findall(r'^resource "aws_iam_role" .*?^}', text, re.MULTILINE | re.DOTALL):
+            if not re.search(r"permissions_boundary += var\.permissions_boundary_arn", resource):
+                without.append(f"{module.name}: {resource.splitlines()[0]}")
+    takes = {
+        path.parent.name
+        for path in SOURCE.glob("modules/*/variables.tf")
+        if 'variable "permissions_boundary_arn"' in path.read_text(encoding="utf-8")
+    }
+    for file in [
+        SOURCE / "main.tf",
+        *SOURCE.glob("modules/notifications/*.tf"),
+        *SOURCE.glob("modules/query_bot/*.tf"),
+    ]:
+        for block in re.findall(r'^module "\w+" .*?^}', file.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+            source = re.search(r'source += ".*/(\w+)"', block)
+            if source and source[1] in takes and "= var.permissions_boundary_arn" not in block:
+                without.append(f"{file.name}: {source[1]}")
+    assert without == []

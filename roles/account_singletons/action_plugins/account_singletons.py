@@ -17,8 +17,8 @@ DOCUMENTATION = r"""
 module: account_singletons
 short_description: Find what AWS allows once per account and region
 description:
-  - Looks for the recorder and the delivery channel of AWS Config and for the cost anomaly monitor of services. The
-    Terraform provider has no data source of them. Changes nothing.
+  - Looks for the recorder and the delivery channel of AWS Config, for the cost anomaly monitor of services, and for
+    GitHub's OIDC provider. The Terraform provider has no data source that may find none. Changes nothing.
   - Publishes the fact C(account_singletons_found), variables of the account's root.
 options:
   region: {type: str, required: true, description: "Region of the recorder."}
@@ -26,6 +26,8 @@ options:
   detection: {type: bool, required: true, description: "Whether to ask AWS Config."}
   resource_types: {type: list, elements: str, required: true, description: "Types that should be recorded."}
   cost_anomaly: {type: bool, required: true, description: "Whether to ask Cost Explorer."}
+  github: {type: bool, default: false, description: "Whether to ask IAM for GitHub's OIDC provider."}
+  app_name: {type: str, default: "", description: "The tag Application of what is Terraform's own."}
 """
 
 RETURN = r"""

@@ -1,4 +1,4 @@
-"""The recorder and delivery channel of AWS Config, and the cost anomaly monitor of services, that an account has.
+"""What an account has: recorder and delivery channel of AWS Config, cost monitor of services, GitHub's OIDC provider.
 
 AWS allows one of each per account (of the first two: and region), so what others made has to be known before ours is
 planned; the Terraform provider has no data source of them.
@@ -13,6 +13,9 @@ from typing import Any, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.preflight.python.problem import ProblemError
+
+GITHUB_ISSUER = "token.actions.githubusercontent.com"
+GITHUB_AUDIENCE = "sts.amazonaws.com"
 
 
 class Session(Protocol):
@@ -30,6 +33,8 @@ class Wanted:
     detection: bool
     resource_types: Sequence[str]
     cost_anomaly: bool
+    github: bool = False
+    app_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Found:
     recorder: str | None = None
     channel: str | None = None
     monitor: dict[str, str] | None = None
+    github: dict[str, Any] | None = None
     remarks: tuple[str, ...] = ()
 
     def variables(self) -> dict[str, Any]:
@@ -47,6 +53,7 @@ class Found:
             "existing_config_recorder": self.recorder,
             "existing_config_delivery_channel": self.channel,
             "existing_anomaly_monitor": self.monitor,
+            "existing_github_provider": self.github,
         }
 
 
@@ -55,7 +62,7 @@ def find(session: Session, wanted: Wanted) -> Found:
 
     Raises ProblemError when rights are missing or AWS does not answer.
     """
-    where = f"AWS Config in {wanted.region}, Cost Explorer"
+    where = f"AWS Config in {wanted.region}, Cost Explorer, IAM"
     try:
         config = session.client("config") if wanted.detection else None
         recorders = config.describe_configuration_recorders()["ConfigurationRecorders"] if config else []
@@ -66,17 +73,20 @@ def find(session: Session, wanted: Wanted) -> Found:
             statuses = config.describe_configuration_recorder_status(ConfigurationRecorderNames=[recorder["name"]])
             recording = statuses["ConfigurationRecordersStatus"][0]["recording"]
             remarks = _remarks(recorder, recording, wanted.resource_types)
+        github, more = _github(session.client("iam"), wanted.app_name) if wanted.github else (None, ())
         return Found(
             recorder=recorder["name"] if recorder else None,
             channel=channels[0]["name"] if channels else None,
             monitor=_monitor_of_services(session.client("ce")) if wanted.cost_anomaly else None,
-            remarks=remarks,
+            github=github,
+            remarks=remarks + more,
         )
     except ClientError as error:
         raise ProblemError(
             f"AWS refuses {error.operation_name}: {error.response['Error'].get('Message') or error}",
             where,
-            "run bootstrap with credentials that may do this, or switch detection_enabled or cost_anomaly_enabled off",
+            "run bootstrap with credentials that may do this, or switch detection_enabled or cost_anomaly_enabled off, "
+            "or set github_repository to null",
         ) from error
     except BotoCoreError as error:
         raise ProblemError(f"AWS does not answer: {error}", where, "check the network and the region") from error
@@ -112,3 +122,22 @@ def _monitor_of_services(ce: Any) -> dict[str, str] | None:
         if not page.get("NextPageToken"):
             return None
         request = {"NextPageToken": page["NextPageToken"]}
+
+
+def _github(iam: Any, app_name: str) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+    """GitHub's OIDC provider: ours if its tags say so, as the account's root writes them; and what another's lacks."""
+    providers = iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    arn = next((item["Arn"] for item in providers if item["Arn"].endswith(f":oidc-provider/{GITHUB_ISSUER}")), None)
+    if arn is None:
+        return None, ()
+    provider = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+    tags = {tag["Key"]: tag["Value"] for tag in provider.get("Tags", [])}
+    own = tags.get("Application") == app_name and tags.get("ManagedBy") == "terraform"
+    remarks: tuple[str, ...] = ()
+    if not own and GITHUB_AUDIENCE not in provider.get("ClientIDList", []):
+        add = "aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn"
+        remarks = (
+            f"the account's OIDC provider {arn} does not know the audience {GITHUB_AUDIENCE}, so that "
+            f"no workflow is let in; next: let its owner run {add} {arn} --client-id {GITHUB_AUDIENCE}",
+        )
+    return {"arn": arn, "own": own}, remarks

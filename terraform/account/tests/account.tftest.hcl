@@ -97,6 +97,42 @@ run "existing_roles_are_found_by_their_service" {
   }
 }
 
+run "github_is_given_nothing_by_default" {
+  assert {
+    condition     = length(module.github) == 0 && length(output.github_variables) == 0
+    error_message = "Without a repository there is neither a provider nor a role."
+  }
+}
+
+run "githubs_provider_of_others_is_used" {
+  command = plan
+
+  variables {
+    github_repository        = "example/settlement"
+    github_owner_id          = 123456
+    github_repository_id     = 456789
+    github_environments      = ["staging"]
+    state_bucket             = "settlement-terraform-123456789012-ap-northeast-2"
+    existing_github_provider = { arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com", own = false }
+  }
+
+  assert {
+    condition     = !local.own_github_provider && length(output.github_variables) == 5
+    error_message = "Another's provider is not imported; build, plan (of pull requests and of drift), deploy and rollback have a variable each."
+  }
+}
+
+run "github_needs_an_environment" {
+  command = plan
+
+  variables {
+    github_repository = "example/settlement"
+    state_bucket      = "settlement-terraform-123456789012-ap-northeast-2"
+  }
+
+  expect_failures = [var.github_repository]
+}
+
 run "values_of_a_wrong_form_are_refused" {
   command = plan
 

@@ -50,8 +50,9 @@ resource "aws_lambda_function_event_invoke_config" "this" {
 }
 
 resource "aws_iam_role" "this" {
-  name        = var.name
-  description = "Lambda function ${var.name}."
+  name                 = var.name
+  permissions_boundary = var.permissions_boundary_arn
+  description          = "Lambda function ${var.name}."
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

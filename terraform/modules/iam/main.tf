@@ -38,9 +38,10 @@ locals {
 resource "aws_iam_role" "execution" {
   for_each = local.executions
 
-  name               = "${var.name}-${each.key}"
-  description        = each.value.description
-  assume_role_policy = local.assume_role_policy
+  name                 = "${var.name}-${each.key}"
+  permissions_boundary = var.permissions_boundary_arn
+  description          = each.value.description
+  assume_role_policy   = local.assume_role_policy
 }
 
 resource "aws_iam_role_policy" "execution" {
@@ -82,9 +83,10 @@ resource "aws_iam_role_policy" "execution" {
 }
 
 resource "aws_iam_role" "task" {
-  name               = "${var.name}-task"
-  description        = "The application of ${var.name} acts with it."
-  assume_role_policy = local.assume_role_policy
+  name                 = "${var.name}-task"
+  permissions_boundary = var.permissions_boundary_arn
+  description          = "The application of ${var.name} acts with it."
+  assume_role_policy   = local.assume_role_policy
 }
 
 resource "aws_iam_role_policy" "task_execute_command" {
@@ -111,9 +113,10 @@ resource "aws_iam_role_policy" "task_execute_command" {
 }
 
 resource "aws_iam_role" "admin_task" {
-  name               = "${var.name}-admin-task"
-  description        = "Admin tasks of ${var.name} act with it."
-  assume_role_policy = local.assume_role_policy
+  name                 = "${var.name}-admin-task"
+  permissions_boundary = var.permissions_boundary_arn
+  description          = "Admin tasks of ${var.name} act with it."
+  assume_role_policy   = local.assume_role_policy
 }
 
 resource "aws_iam_role_policy" "admin_task" {

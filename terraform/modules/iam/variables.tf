@@ -59,3 +59,9 @@ variable "enable_execute_command" {
   type        = bool
   default     = false
 }
+
+variable "permissions_boundary_arn" {
+  description = "Policy that bounds every role that is made here, as GitHub's deploy role requires. Null: none."
+  type        = string
+  default     = null
+}

@@ -3,6 +3,7 @@ module "alarm_bot" {
   source = "../bot"
 
   name                     = "${var.name}-alarm-bot"
+  permissions_boundary_arn = var.permissions_boundary_arn
   description              = "Tells Slack what is published to the topics, alarms above all."
   handler                  = "bots.alarm_bot.handler"
   package_path             = var.bots_package_path

@@ -3,6 +3,7 @@ module "bot" {
   source = "../bot"
 
   name                     = "${var.name}-query-bot"
+  permissions_boundary_arn = var.permissions_boundary_arn
   description              = "Tells Slack of queries of ${var.slow_query_milliseconds} ms and more."
   handler                  = "bots.query_bot.handler"
   package_path             = var.bots_package_path

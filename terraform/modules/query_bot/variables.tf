@@ -86,3 +86,9 @@ variable "log_retention_days" {
   type        = number
   default     = 30
 }
+
+variable "permissions_boundary_arn" {
+  description = "Policy that bounds every role that is made here, as GitHub's deploy role requires. Null: none."
+  type        = string
+  default     = null
+}

@@ -2,8 +2,9 @@
 # connections, which outlive the tasks. Admin tasks go to the database itself: the proxy knows one user, the application's.
 
 resource "aws_iam_role" "this" {
-  name        = "${var.name}-rds-proxy"
-  description = "The RDS Proxy of ${var.name} reads the application's credentials with it."
+  name                 = "${var.name}-rds-proxy"
+  permissions_boundary = var.permissions_boundary_arn
+  description          = "The RDS Proxy of ${var.name} reads the application's credentials with it."
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

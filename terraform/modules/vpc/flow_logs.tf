@@ -9,8 +9,9 @@ resource "aws_cloudwatch_log_group" "flow_logs" {
 resource "aws_iam_role" "flow_logs" {
   count = var.flow_logs_enabled ? 1 : 0
 
-  name        = "${var.name}-flow-logs"
-  description = "Lets VPC flow logs of ${var.name} write to their log group."
+  name                 = "${var.name}-flow-logs"
+  permissions_boundary = var.permissions_boundary_arn
+  description          = "Lets VPC flow logs of ${var.name} write to their log group."
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

@@ -72,3 +72,9 @@ variable "log_retention_days" {
     error_message = "log_retention_days must be a retention that CloudWatch Logs knows, for example 7, 30, 90 or 365."
   }
 }
+
+variable "permissions_boundary_arn" {
+  description = "Policy that bounds every role that is made here, as GitHub's deploy role requires. Null: none."
+  type        = string
+  default     = null
+}

@@ -20,7 +20,7 @@ class Account:
 
     def __init__(self) -> None:
         keys = {"aws_access_key_id": "k", "aws_secret_access_key": "s", "region_name": "ap-northeast-2"}
-        self._clients = {name: boto3.client(name, **keys) for name in ("config", "ce")}
+        self._clients = {name: boto3.client(name, **keys) for name in ("config", "ce", "iam")}
         self.stubs = {name: Stubber(client) for name, client in self._clients.items()}
         for stub in self.stubs.values():
             stub.activate()
@@ -65,6 +65,7 @@ def test_our_own_is_found_without_a_remark(account: Account) -> None:
         "existing_config_recorder": WANTED.name,
         "existing_config_delivery_channel": WANTED.name,
         "existing_anomaly_monitor": {"arn": ARN, "name": WANTED.name},
+        "existing_github_provider": None,
     }
 
 
@@ -107,3 +108,39 @@ def test_missing_rights_are_a_problem_with_a_next_step(account: Account) -> None
     account.stubs["config"].add_client_error("describe_configuration_recorders", "AccessDenied", "not allowed")
     with pytest.raises(ProblemError, match=r"DescribeConfigurationRecorders: not allowed(?s:.*)detection_enabled"):
         find(account, WANTED)
+
+
+GITHUB = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+OURS = [{"Key": "Application", "Value": "settlement"}, {"Key": "ManagedBy", "Value": "terraform"}]
+
+
+@pytest.mark.parametrize(
+    ("arns", "tags", "audiences", "expected", "said"),
+    [
+        ([], [], [], None, False),
+        (["arn:aws:iam::123456789012:oidc-provider/gitlab.com"], [], [], None, False),
+        ([GITHUB], OURS, ["sts.amazonaws.com"], {"arn": GITHUB, "own": True}, False),
+        ([GITHUB], OURS[:1], ["sts.amazonaws.com"], {"arn": GITHUB, "own": False}, False),
+        ([GITHUB], [], ["https://github.com/example"], {"arn": GITHUB, "own": False}, True),
+    ],
+)
+def test_githubs_provider_is_ours_by_its_tags(
+    account: Account,
+    arns: list[str],
+    tags: list[dict[str, str]],
+    audiences: list[str],
+    expected: dict[str, Any] | None,
+    said: bool,
+) -> None:
+    stub = account.stubs["iam"]
+    stub.add_response("list_open_id_connect_providers", {"OpenIDConnectProviderList": [{"Arn": arn} for arn in arns]})
+    if GITHUB in arns:
+        stub.add_response(
+            "get_open_id_connect_provider",
+            {"ClientIDList": audiences, "Tags": tags},
+            {"OpenIDConnectProviderArn": GITHUB},
+        )
+    wanted = Wanted("ap-northeast-2", "x", False, [], False, github=True, app_name="settlement")
+    found = find(account, wanted)
+    assert found.variables()["existing_github_provider"] == expected
+    assert ("add-client-id-to-open-id-connect-provider" in " ".join(found.remarks)) is said

@@ -126,3 +126,17 @@ run "values_of_a_wrong_form_are_refused" {
 
   expect_failures = [var.name, var.app_secret_arns]
 }
+
+run "roles_carry_the_boundary_where_there_is_one" {
+  variables {
+    permissions_boundary_arn = "arn:aws:iam::123456789012:policy/settlement-github-boundary-test"
+  }
+
+  assert {
+    condition = alltrue([
+      for role in [aws_iam_role.execution["execution"], aws_iam_role.execution["admin-execution"], aws_iam_role.task, aws_iam_role.admin_task] :
+      role.permissions_boundary == var.permissions_boundary_arn
+    ])
+    error_message = "GitHub's deploy role may make a role with the boundary only."
+  }
+}

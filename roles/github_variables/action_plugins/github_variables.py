@@ -1,0 +1,58 @@
+"""Tell GitHub which role each workflow takes. See DOCUMENTATION."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from roles.github_variables.python.variables import Repository, Variable, gh, unusable
+from roles.preflight.python.arguments import argument_spec
+from roles.preflight.python.problem import ProblemError
+
+DOCUMENTATION = r"""
+module: github_variables
+short_description: Tell GitHub which role each workflow takes
+description:
+  - Prints the variables. Sets them, and makes the environments that they belong to, where C(gh) is logged in as
+    somebody who administers the repository. Check mode prints only.
+options:
+  repository: {type: str, required: true, description: "The repository, as owner/name."}
+  wanted: {type: list, elements: dict, required: true, description: "Environment, name and value of each variable."}
+  branch: {type: str, required: true, description: "The one branch that environments made here let deploy."}
+"""
+
+RETURN = r"""
+changes: {description: What was set., type: list, elements: str, returned: success}
+remarks: {description: What a person has to see to., type: list, elements: str, returned: success}
+"""
+
+
+class ActionModule(ActionBase):
+    """See DOCUMENTATION."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        _, args = self.validate_argument_spec(argument_spec=argument_spec(DOCUMENTATION))
+        wanted = [Variable(**item) for item in args["wanted"]]
+        say, repository = Display().display, str(args["repository"])
+        if not wanted:
+            say("  which roles there will be is not known before the account is applied")
+        for item in wanted:
+            say(f"  gh variable set --repo {repository} {item.command}")
+        if self._task.check_mode or not wanted:
+            return {"changed": False, "changes": [], "remarks": []}
+        if reason := unusable(gh, repository):
+            say(f"  set these in GitHub, by the commands above or its settings; not set here: {reason}", color="yellow")
+            return {"changed": False, "changes": [], "remarks": [reason]}
+        try:
+            outcome = Repository(repository, str(args["branch"]), gh).ensure(wanted)
+        except ProblemError as error:
+            return {"failed": True, "msg": str(error)}
+        say(f"  {repository}: " + (f"set {', '.join(outcome.changes)}" if outcome.changes else "as it has to be"))
+        for remark in outcome.remarks:
+            say(f"  {remark}", color="yellow")
+        return {"changed": bool(outcome.changes), "changes": outcome.changes, "remarks": outcome.remarks}
