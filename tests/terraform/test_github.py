@@ -381,21 +381,42 @@ def test_each_role_may_do_its_own_and_nothing_else(roles: Identities) -> None:
     assert wrong_rights(roles) == []
 
 
-def test_a_plan_reads_no_secrets_value_whatever_is_added(roles: Identities) -> None:
-    everything = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-    for name in ("staging", "production"):
-        plan = roles[f"plan-{name}"]
-        widened = replace(plan, policies=[*plan.policies, everything])
-        for action in ("secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue", "ssm:GetParameter"):
-            assert not widened.allows(Call(action, f"{SECRETS}:settlement-{name}/slack-webhook-AbCdEf"))
+EVERYTHING = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
-def test_the_boundary_holds_whatever_is_added_to_deploy(roles: Identities) -> None:
-    everything = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+def readable(plan: Identity) -> list[Call]:
+    """The secrets' values that a plan could read if somebody gave it every right."""
+    widened = replace(plan, policies=[*plan.policies, EVERYTHING])
+    actions = ("secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue", "ssm:GetParameter", "kms:Decrypt")
+    calls = [Call(action, f"{SECRETS}:settlement-staging/slack-webhook-AbCdEf") for action in actions]
+    return [call for call in calls if widened.allows(call)]
+
+
+def raised(deploy: Identity) -> list[Call]:
+    """How a deployment could raise its rights if somebody gave it every right."""
+    widened = replace(deploy, policies=[EVERYTHING])
+    calls = [call for call in never() if call.action.startswith(("iam:", "sts:", "organizations:"))]
+    return [call for call in calls if widened.allows(call)]
+
+
+def test_whatever_is_added_a_plan_reads_no_secrets_value_and_a_deployment_stays_bounded(roles: Identities) -> None:
     for name in ("staging", "production"):
-        widened = replace(roles[f"deploy-{name}"], policies=[everything])
-        raises = [call for call in never() if call.action.startswith(("iam:", "sts:", "organizations:"))]
-        assert [call for call in raises if widened.allows(call)] == []
+        assert readable(roles[f"plan-{name}"]) == []
+        assert raised(roles[f"deploy-{name}"]) == []
+
+
+def test_a_dropped_deny_or_boundary_is_seen(roles: Identities) -> None:
+    plan = roles["plan-staging"]
+    kept = [[item for item in policy["Statement"] if item["Effect"] == "Allow"] for policy in plan.policies]
+    assert readable(replace(plan, policies=[{"Statement": statements} for statements in kept]))
+    deploy = roles["deploy-staging"]
+    assert raised(replace(deploy, boundary=None))
+    assert deploy.boundary
+    for place, statement in enumerate(deploy.boundary["Statement"]):
+        if "Condition" in statement:
+            loose = deepcopy(dict(deploy.boundary))
+            del loose["Statement"][place]["Condition"]
+            assert raised(replace(deploy, boundary=loose)), statement["Sid"]
 
 
 def test_what_a_deployment_makes_is_under_a_ceiling(ceilings: Identities) -> None:
