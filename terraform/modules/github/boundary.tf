@@ -29,14 +29,7 @@ resource "aws_iam_policy" "workload_boundary" {
         Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
         Resource = "arn:aws:secretsmanager:${local.here}:secret:${each.value}/*"
       },
-      {
-        # RDS names it by a number, and tags it with its instance.
-        Sid       = "MasterSecret"
-        Effect    = "Allow"
-        Action    = "secretsmanager:GetSecretValue"
-        Resource  = "arn:aws:secretsmanager:${local.here}:secret:rds!db-*"
-        Condition = { StringEquals = { "aws:ResourceTag/aws:rds:primaryDBInstanceArn" = "arn:aws:rds:${local.here}:db:${each.value}" } }
-      },
+      local.master_secret[each.key],
       {
         Sid      = "FurtherSecrets"
         Effect   = "Allow"

@@ -16,6 +16,17 @@ locals {
     CreateVpcEndpoint         = "vpc-endpoint"
   }
 
+  # RDS names it by a number, and tags it with its instance.
+  master_secret = {
+    for name, prefix in local.prefix : name => {
+      Sid       = "MasterSecretsValue"
+      Effect    = "Allow"
+      Action    = "secretsmanager:GetSecretValue"
+      Resource  = "arn:aws:secretsmanager:${local.here}:secret:rds!db-*"
+      Condition = { StringEquals = { "aws:ResourceTag/aws:rds:primaryDBInstanceArn" = "arn:aws:rds:${local.here}:db:${prefix}" } }
+    }
+  }
+
   # By service, what the environment's root names.
   named = {
     for name, prefix in local.prefix : name => concat(
@@ -54,6 +65,14 @@ locals {
             Resource  = ["arn:aws:ecs:${local.here}:task-definition/${prefix}-*:*", "arn:aws:ecs:${local.here}:task/${prefix}/*"]
             Condition = { ArnEquals = { "ecs:cluster" = "arn:aws:ecs:${local.here}:cluster/${prefix}" } }
           },
+          # Whether each secret that a task takes has its value, and each key: asked before anything is registered.
+          {
+            Sid      = "SecretsOfTheTasks"
+            Effect   = "Allow"
+            Action   = "secretsmanager:GetSecretValue"
+            Resource = concat(["arn:aws:secretsmanager:${local.here}:secret:${prefix}/*"], var.workload_secret_arns)
+          },
+          local.master_secret[name],
           # AWS ties the end of a revision to no resource.
           { Sid = "OldRevisions", Effect = "Allow", Action = ["ecs:DeregisterTaskDefinition", "ecs:ListTaskDefinitions"], Resource = "*" },
         ])
