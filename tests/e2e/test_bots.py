@@ -30,9 +30,6 @@ def slack(clone: Clone) -> Iterator[Slack]:
     with Slack() as slack:
         for prefix in (PREFIX, ACCOUNT):
             clone.aws("secretsmanager").put_secret_value(SecretId=f"{prefix}/slack-webhook", SecretString=slack.url)
-        # An environment without a task has an alarm of its own, which was told before there was a webhook, and kept.
-        sqs = clone.aws("sqs")
-        sqs.purge_queue(QueueUrl=sqs.get_queue_url(QueueName=f"{PREFIX}-undelivered")["QueueUrl"])
         yield slack
 
 

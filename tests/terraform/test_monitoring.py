@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.terraform.evaluator import ALARM, COMPARISONS, INSUFFICIENT_DATA, OK, READINGS, Alarm, Metric
+from tests.terraform.evaluator import ALARM, COMPARISONS, OK, READINGS, Alarm, Metric
 from tests.terraform.rendered import Rendered, render
 
 REPOSITORY = Path(__file__).parents[2]
@@ -80,11 +80,9 @@ PROMISES = [
         {"DatabaseConnections": 799},
         3,
         5,
-        INSUFFICIENT_DATA,
+        ALARM,
     ),
-    Promise(
-        "database-cpu", "warning", {"CPUUtilization": 80}, {"CPUUtilization": 79.9}, 3, 3, INSUFFICIENT_DATA, 5 * MINUTE
-    ),
+    Promise("database-cpu", "warning", {"CPUUtilization": 80}, {"CPUUtilization": 79.9}, 3, 3, ALARM, 5 * MINUTE),
     Promise(
         "database-storage",
         "urgent",
@@ -92,7 +90,7 @@ PROMISES = [
         {"FreeStorageSpace": 2 * GIB + 1},
         3,
         3,
-        INSUFFICIENT_DATA,
+        ALARM,
         5 * MINUTE,
     ),
     Promise(
@@ -102,7 +100,7 @@ PROMISES = [
         {"FreeableMemory": 128 * MIB + 1},
         3,
         3,
-        INSUFFICIENT_DATA,
+        ALARM,
         5 * MINUTE,
     ),
     Promise(
@@ -264,7 +262,7 @@ def broken(alarm: Alarm) -> Iterator[str]:
         ("fewer than M of N", [*before, *[hot] * (m - 1)], OK),
         ("over again", [*[hot] * n, *[calm] * n], OK),
         ("silence after ALARM", [*[hot] * (n + 3), *silence], promise.gone),
-        ("silence after OK", [*before, *silence], INSUFFICIENT_DATA if promise.gone == INSUFFICIENT_DATA else OK),
+        ("silence after OK", [*before, *silence], OK),
     ]
     histories += [("samples that differ", [samples] * (n + 3), state) for samples, state in SAMPLES[promise.alarm]]
     if promise.alarm in ("error-rate", "errors-5xx"):

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from bots import slack
 from bots.delivery import Delivery
 from bots.invocation import Event, Malformed, environment, guarded, subject
+from bots.log import say
 from bots.values import instant, items, mapping, text
 
 _RUNBOOK = re.compile(r"^[ \t]*Runbook:[ \t]*(\S{1,200})[ \t]*$", re.MULTILINE)
@@ -41,9 +42,12 @@ class Notice:
 
 @guarded("alarm-bot")
 def handler(event: Event, way: Delivery) -> None:
-    """Post each notice of one SNS event."""
+    """Post each notice of one SNS event, except the first OK of a new alarm: nobody was told of trouble."""
     for notice in _notices(event):
-        way.send(message(notice))
+        if is_first_ok(notice):
+            say("silent", subject=notice.subject, reason="a new alarm's first OK")
+        else:
+            way.send(message(notice))
 
 
 def _notices(event: Event) -> Iterator[Notice]:
@@ -57,6 +61,12 @@ def _notices(event: Event) -> Iterator[Notice]:
             raise Malformed("a record has no Sns.Message")
         notices.append(Notice(topic=text(sns, "TopicArn"), subject=text(sns, "Subject"), message=sns["Message"]))
     yield from notices
+
+
+def is_first_ok(notice: Notice) -> bool:
+    """Whether an alarm is OK after it had no data: only a new one, for this project's alarms ride out missing data."""
+    body = _json_object(notice.message)
+    return body.get("NewStateValue") == "OK" and body.get("OldStateValue") == "INSUFFICIENT_DATA"
 
 
 def message(notice: Notice) -> slack.Payload:

@@ -5,6 +5,7 @@ locals {
   # Requirement F2: 80 % of the number that the parameter group has. In connections, as CloudWatch counts them.
   database_connections_threshold = 0.8 * var.database_max_connections
 
+  # A restart leaves a gap: that is no news, neither good nor bad, and an alarm that was on stays on.
   database_alarms = {
     database-connections = {
       urgency    = "urgent"
@@ -15,7 +16,7 @@ locals {
       threshold  = local.database_connections_threshold
       datapoints = 3
       periods    = 5
-      missing    = "missing"
+      missing    = "ignore"
       metric     = merge(local.database_metric, { name = "DatabaseConnections", statistic = "Maximum", period = 60 })
     }
 
@@ -27,7 +28,7 @@ locals {
       threshold  = 80
       datapoints = 3
       periods    = 3
-      missing    = "missing"
+      missing    = "ignore"
       metric     = merge(local.database_metric, { name = "CPUUtilization", statistic = "Average", period = 300 })
     }
 
@@ -40,7 +41,7 @@ locals {
       threshold  = local.database_storage_threshold_gb * pow(1024, 3)
       datapoints = 3
       periods    = 3
-      missing    = "missing"
+      missing    = "ignore"
       metric     = merge(local.database_metric, { name = "FreeStorageSpace", statistic = "Minimum", period = 300 })
     }
 
@@ -52,7 +53,7 @@ locals {
       threshold  = var.database_free_memory_minimum_mb * pow(1024, 2)
       datapoints = 3
       periods    = 3
-      missing    = "missing"
+      missing    = "ignore"
       metric     = merge(local.database_metric, { name = "FreeableMemory", statistic = "Average", period = 300 })
     }
   }

@@ -85,6 +85,11 @@ def test_what_is_over_looks_over_and_asks_for_nothing(cloud: Cloud, slack: Slack
     assert "Next:" not in text
 
 
+def test_a_new_alarm_that_finds_nothing_says_nothing(cloud: Cloud, slack: Slack) -> None:
+    first = {**ALARM, "NewStateValue": "OK", "OldStateValue": "INSUFFICIENT_DATA"}
+    assert "URGENT" in told(slack, sns(first, ALARM))
+
+
 def test_no_data_is_no_alarm(cloud: Cloud, slack: Slack) -> None:
     text = told(slack, sns({**ALARM, "NewStateValue": "INSUFFICIENT_DATA"}))
     assert ":grey_question: no data: settlement-test-error-rate" in text
