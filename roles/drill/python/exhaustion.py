@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -149,6 +149,16 @@ def records(lines: Iterable[str]) -> list[dict[str, Any]]:
     return found
 
 
+def asked_again(
+    url: str, limit_seconds: float, how: Ask, clock: Callable[[], float], sleep: Callable[[float], None]
+) -> Iterator[tuple[float, int, str]]:
+    """When it was asked, the status (0: no answer) and the body, again and again until the limit has passed."""
+    started = clock()
+    while (at := clock()) - started <= limit_seconds:
+        yield at, *how("GET", url, None)
+        sleep(ASK_SECONDS)
+
+
 def exhaust(
     program: Program,
     url: str,
@@ -171,13 +181,13 @@ def exhaust(
     refusal = str(program.until(task_arn, "refused", limit_seconds)["refused"])
     say(f"  {clock() - started:5.1f} s  {full['full']} sessions leaked; the server says: {refusal}")
     answers: Counter[str] = Counter()
-    while sum(number for name, number in answers.items() if name.startswith("HTTP 5")) < REFUSED_ANSWERS:
-        code, _ = how("GET", f"{url}/readyz", None)
+    for _, code, _ in asked_again(f"{url}/readyz", limit_seconds, how, clock, sleep):
         answers[f"HTTP {code}" if code else "no answer"] += 1
-        if clock() - started > limit_seconds:
-            program.stop(task_arn)
-            raise NotWhole(f"the application answers all the same: {dict(answers)}")
-        sleep(ASK_SECONDS)
+        if sum(number for name, number in answers.items() if name.startswith("HTTP 5")) >= REFUSED_ANSWERS:
+            break
+    else:
+        program.stop(task_arn)
+        raise NotWhole(f"the application answers all the same: {dict(answers)}")
     say(f"  {clock() - started:5.1f} s  /readyz: {', '.join(f'{n} x {name}' for name, n in answers.items())}")
     return Struck(task_arn=task_arn, leaked=int(full["full"]), refusal=refusal, answers=dict(answers))
 
@@ -200,16 +210,15 @@ def recover(
     """
     started, answers = clock(), Counter[str]()
     good_from, in_a_row = started, 0
-    while in_a_row < GOOD_ANSWERS:
-        asked = clock()
-        code, _ = how("GET", f"{url}/readyz", None)
+    for at, code, _ in asked_again(f"{url}/readyz", limit_seconds, how, clock, sleep):
         answers[f"HTTP {code}" if code else "no answer"] += 1
-        good_from = asked if not in_a_row else good_from
+        good_from = at if not in_a_row else good_from
         in_a_row = in_a_row + 1 if code == 200 else 0
-        if clock() - started > limit_seconds:
-            program.stop(struck.task_arn)
-            raise NotWhole(f"the application does not answer again after {limit_seconds:.0f} s: {dict(answers)}")
-        sleep(ASK_SECONDS)
+        if in_a_row == GOOD_ANSWERS:
+            break
+    else:
+        program.stop(struck.task_arn)
+        raise NotWhole(f"the application does not answer again after {limit_seconds:.0f} s: {dict(answers)}")
     end = program.until(struck.task_arn, "leaked", limit_seconds)
     kept = end.get("kept")
     ended, leaked = int(end["ended"]), int(end["leaked"])
@@ -247,14 +256,13 @@ def starve(
         NotWhole: they did not within the limit.
     """
     started, answers = clock(), Counter[str]()
-    # One is enough: it waited as long as the pool's timeout, and found none.
-    while not answers["database-pool-exhausted"]:
-        code, body = how("GET", f"{url}/v1/accounts/{account}", None)
+    for _, code, body in asked_again(f"{url}/v1/accounts/{account}", limit_seconds, how, clock, sleep):
         kind = body.partition("urn:problem-type:settlement:")[2].partition('"')[0]
         answers[kind or f"HTTP {code}"] += 1
-        if clock() - started > limit_seconds:
-            raise NotWhole(f"no request waited in vain for {limit_seconds:.0f} s: {dict(answers)}")
-        sleep(ASK_SECONDS)
+        if kind == "database-pool-exhausted":
+            break  # one is enough: it waited as long as the pool's timeout, and found none
+    else:
+        raise NotWhole(f"no request waited in vain for {limit_seconds:.0f} s: {dict(answers)}")
     say(f"  {clock() - started:5.1f} s  {', '.join(f'{number} x {name}' for name, number in answers.items())}")
     return dict(answers)
 
@@ -277,11 +285,11 @@ def clear(
     """
     started, in_a_row = clock(), 0
     over = "over" in program.until(slow.task_arn, "over", limit_seconds)
-    while in_a_row < GOOD_ANSWERS:
-        code, _ = how("GET", f"{url}/v1/accounts/{slow.account}", None)
+    for _, code, _ in asked_again(f"{url}/v1/accounts/{slow.account}", limit_seconds, how, clock, sleep):
         in_a_row = in_a_row + 1 if code == 200 else 0
-        if clock() - started > limit_seconds:
-            raise NotWhole(f"the application does not answer again after {limit_seconds:.0f} s: HTTP {code}")
-        sleep(ASK_SECONDS)
+        if in_a_row == GOOD_ANSWERS:
+            break
+    else:
+        raise NotWhole(f"the application does not answer again after {limit_seconds:.0f} s")
     say(f"  the statement is over; answered again after {clock() - started:.1f} s")
     return over

@@ -1,16 +1,17 @@
-"""What SNS is told of an alarm, and whether CloudWatch may tell it.
+"""What SNS is told of an alarm, whether CloudWatch may tell it, and what the alarm's history says of it.
 
 What AWS does: the message names the alarm by its ARN, says which actions it has and what triggered it, metric math
 included (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html); a topic whose
-policy does not let CloudWatch publish gets nothing, and only the alarm's history says so.
+policy does not let CloudWatch publish gets nothing, and only the alarm's history says so: each action leaves an item of
+type ``Action`` there (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_AlarmHistoryItem.html).
 
-What the emulator does: it leaves the ARN, the actions and metric math out, and publishes whatever the policy says.
+What the emulator does: it leaves the ARN, the actions and metric math out, publishes whatever the policy says, and
+records the change of state only.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import time
 import uuid
 from collections.abc import Mapping
@@ -18,8 +19,6 @@ from typing import Any
 
 from roles.local_cloud.cloud import emulator, invocation
 from roles.local_cloud.cloud.runtime import Cloud
-
-logger = logging.getLogger(__name__)
 
 _ACTIONS = {"ALARM": "AlarmActions", "OK": "OKActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}
 _TRIGGER = (
@@ -51,12 +50,30 @@ def apply(cloud: Cloud) -> None:
         for topic in alarm.get(_ACTIONS.get(now, ""), []):
             if not topic.startswith("arn:aws:sns:"):
                 continue
-            if invocation.may_publish("cloudwatch.amazonaws.com", topic, alarm["AlarmArn"]):
-                sns._fanout(topic, str(uuid.uuid4()), message, subject)
+            error = None
+            if topic not in sns._topics:
+                error = "The topic does not exist"
+            elif not invocation.may_publish("cloudwatch.amazonaws.com", topic, alarm["AlarmArn"]):
+                error = "CloudWatch Alarms is not authorized to perform: SNS:Publish on the topic"
             else:
-                logger.warning("alarm %s: CloudWatch may not publish to %s", alarm["AlarmName"], topic)
+                sns._fanout(topic, str(uuid.uuid4()), message, subject)
+            cloudwatch._history_entries().append(history_item(cloudwatch, alarm["AlarmName"], topic, error))
 
     cloudwatch._dispatch_alarm_actions = notify
+
+
+def history_item(cloudwatch: Any, alarm: str, topic: str, error: str | None) -> dict[str, Any]:
+    """What became of one action."""
+    return {
+        "AlarmName": alarm,
+        "AlarmType": "MetricAlarm",
+        "Timestamp": cloudwatch._ts_iso(time.time()),
+        "HistoryItemType": "Action",
+        "HistorySummary": f"{'Failed to execute' if error else 'Successfully executed'} action {topic}",
+        "HistoryData": json.dumps(
+            {"actionState": "Failed" if error else "Succeeded", "notificationResource": topic, "error": error}
+        ),
+    }
 
 
 def notice(alarm: Mapping[str, Any], before: str, now: str, reason: str, account: str, region: str) -> dict[str, Any]:

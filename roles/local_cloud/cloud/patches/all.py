@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from roles.local_cloud.cloud.patches import (
     alarm_attributes,
-    alarm_history,
     alarm_notifications,
     config_items,
     iam_service_linked_roles,
@@ -59,7 +58,6 @@ PATCHES: list[Patch] = [
     log_subscriptions.apply,
     sns_lambda.apply,
     alarm_notifications.apply,
-    alarm_history.apply,
     rds_log_export.apply,
     config_items.apply,
     service_metrics.apply,
