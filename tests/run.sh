@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The whole suite, fast parts first: linters and types, then pytest, which also runs molecule, terraform test and the
-# whole road on this machine. `tests/run.sh tests/unit -k plan` runs a part.
+# The whole suite, fast parts first: unit tests; then, beside linters and types, everything that needs containers or
+# Terraform: the whole road on this machine, the local cloud, the application, terraform test, molecule. `tests/run.sh tests/unit -k plan` runs a part.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
