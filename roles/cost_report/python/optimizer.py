@@ -1,4 +1,4 @@
-"""Compute Optimizer: what is larger than it need be, and what is idle; and what it cannot say yet.
+"""Compute Optimizer: what is larger than it needs be, and what is idle; and what it cannot say yet.
 
 https://docs.aws.amazon.com/compute-optimizer/latest/APIReference/API_Operations.html
 An account that is not enrolled gets no recommendation, nor does a resource without enough metrics: both are gaps.
@@ -175,7 +175,7 @@ def _volume(scope: Scope, item: Mapping[str, Any]) -> Iterator[Finding]:
         option,
         kind="ebs-volume",
         arn=item["volumeArn"],
-        problem="EBS volume costs more than it need",
+        problem="EBS volume costs more than it needs",
         changes=changes,
         command=f"aws ec2 modify-volume --volume-id {name} --volume-type {wanted.get('volumeType', '')}".rstrip(),
         aspect="volume type",
@@ -254,7 +254,7 @@ def _database(scope: Scope, item: Mapping[str, Any]) -> Iterator[Finding]:
             storage,
             kind="rds-storage",
             arn=arn,
-            problem="RDS storage costs more than it need",
+            problem="RDS storage costs more than it needs",
             changes=[Change(name="storage_type", before=str(now.get("storageType", "")), after=wanted)],
             command=f"aws rds modify-db-instance --db-instance-identifier {name} --storage-type {wanted}",
             aspect="storage",
