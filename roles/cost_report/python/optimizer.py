@@ -1,4 +1,4 @@
-"""Compute Optimizer: what is larger than it needs be, and what is idle; and what it cannot say yet.
+"""Compute Optimizer: what is larger than it need be, and what is idle; and what it cannot say yet.
 
 https://docs.aws.amazon.com/compute-optimizer/latest/APIReference/API_Operations.html
 An account that is not enrolled gets no recommendation, nor does a resource without enough metrics: both are gaps.
