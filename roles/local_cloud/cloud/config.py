@@ -64,6 +64,8 @@ class CloudConfig:
     """Save the emulator's state below ``work_dir`` at SIGTERM and load it at the next start."""
     log_level: str = "INFO"
     """Level of the log: DEBUG, INFO, WARNING or ERROR."""
+    call_log: Path | None = None
+    """File that every AWS call is appended to, see ``call_log.py``; null: none is written."""
     database: DatabaseConfig = DatabaseConfig()
     """Settings of the RDS emulation."""
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -125,6 +127,7 @@ class CloudConfig:
         _check_fields(DatabaseConfig, database, prefix="database.")
         _check_fields(cls, values)
         values["work_dir"] = Path(values["work_dir"])
+        values["call_log"] = Path(values["call_log"]) if values.get("call_log") else None
         config = cls(**values, database=DatabaseConfig(**database))
         config._check_values()
         return config

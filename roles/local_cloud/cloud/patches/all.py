@@ -9,6 +9,7 @@ from __future__ import annotations
 from roles.local_cloud.cloud.patches import (
     alarm_attributes,
     alarm_notifications,
+    call_log,
     config_items,
     iam_service_linked_roles,
     load_balancer,
@@ -61,4 +62,5 @@ PATCHES: list[Patch] = [
     rds_log_export.apply,
     config_items.apply,
     service_metrics.apply,
+    call_log.apply,
 ]
