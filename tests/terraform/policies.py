@@ -99,14 +99,21 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 @cache
 def overlap(one: str, other: str) -> bool:
-    """Whether some text is matched by both patterns."""
+    """Whether some resource is matched by both patterns, part by part where both are ARNs."""
+    parts = [one.split(":", 5), other.split(":", 5)]
+    if [len(part) for part in parts] == [6, 6]:
+        return all(_overlap(*pair) for pair in zip(*parts, strict=True))
+    return _overlap(one, other)
+
+
+def _overlap(one: str, other: str) -> bool:
     if not one or not other:
         return not (one + other).strip("*")
     if one[0] == "*":
-        return overlap(one[1:], other) or overlap(one, other[1:])
+        return _overlap(one[1:], other) or _overlap(one, other[1:])
     if other[0] == "*":
-        return overlap(one, other[1:]) or overlap(one[1:], other)
-    return one[0] == other[0] and overlap(one[1:], other[1:])
+        return _overlap(other, one)
+    return one[0] == other[0] and _overlap(one[1:], other[1:])
 
 
 def matches(pattern: str, text: str) -> bool:

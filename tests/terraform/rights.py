@@ -27,7 +27,7 @@ def unused(identity: Identity, calls: Iterable[Call], known: Mapping[str, str]) 
     )
 
 
-def never_needed(identity: Identity, calls: Iterable[Call], known: Mapping[str, str]) -> list[str]:
+def unneeded(identity: Identity, calls: Iterable[Call], known: Mapping[str, str]) -> list[str]:
     """The names in `known` that the role does not have, or that were called after all."""
     called, has = {call.action for call in calls}, granted(identity.policies)
     return [pattern for pattern in known if not any(matches(pattern, action) for action in has - called)]
@@ -42,7 +42,9 @@ def granted(policies: Iterable[Policy]) -> set[str]:
         if statement["Effect"] == "Allow"
         for pattern in listed(statement["Action"])
         for action in _named(pattern)
-        if any(overlap(one, other) for one in reference().patterns(action) for other in listed(statement["Resource"]))
+        if any(
+            _tied(pattern, other) for pattern in reference().patterns(action) for other in listed(statement["Resource"])
+        )
     }
 
 
@@ -56,6 +58,11 @@ def pointless(policies: Iterable[Policy]) -> list[str]:
         for pattern in listed(statement["Action"])
         if not granted([{"Statement": [{**statement, "Action": pattern}]}])
     ]
+
+
+def _tied(pattern: str, resource: str) -> bool:
+    """An action that is tied to no resource takes a statement about all."""
+    return resource == "*" if pattern == "*" else overlap(pattern, resource)
 
 
 def _named(pattern: str) -> Iterator[str]:

@@ -58,7 +58,7 @@ locals {
     "rds:DescribeDBInstances", "rds:DescribeDBParameterGroups", "rds:DescribeDBParameters", "rds:DescribeDBProxies",
     "rds:DescribeDBProxyTargetGroups", "rds:DescribeDBProxyTargets", "rds:DescribeDBSubnetGroups", "rds:ListTagsForResource",
     "route53:GetChange", "route53:GetHostedZone", "route53:ListResourceRecordSets",
-    "sns:GetSubscriptionAttributes", "sns:GetTopicAttributes", "sns:ListTagsForResource",
+    "sns:GetSubscriptionAttributes", "sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic", "sns:ListTagsForResource",
     "sqs:GetQueueAttributes", "sqs:ListQueueTags",
   ]
 
@@ -143,21 +143,20 @@ locals {
         Resource = "${local.bucket}/${name}/environment.tfstate.tflock"
       },
       {
-        # A revision acts with no more than the roles below, which are the environment's.
-        Sid    = "Revisions"
+        Sid    = "Read"
         Effect = "Allow"
         Action = [
-          "application-autoscaling:DescribeScalableTargets", "cloudwatch:DescribeAlarms",
-          "ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition",
+          "application-autoscaling:DescribeScalableTargets", "cloudwatch:DescribeAlarms", "ecs:DescribeTaskDefinition",
           "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth",
         ]
         Resource = "*"
       },
       {
-        Sid      = "TagRevisions"
+        # A revision acts with no more than the roles below, which are the environment's.
+        Sid      = "Revisions"
         Effect   = "Allow"
-        Action   = "ecs:TagResource"
-        Resource = "arn:aws:ecs:${local.here}:task-definition/${prefix}*"
+        Action   = ["ecs:RegisterTaskDefinition", "ecs:TagResource"]
+        Resource = [for end in ["", ":*", "-*"] : "arn:aws:ecs:${local.here}:task-definition/${prefix}${end}"]
       },
       {
         Sid    = "Service"
@@ -191,7 +190,7 @@ locals {
         Sid      = "WhyATaskStopped"
         Effect   = "Allow"
         Action   = "logs:GetLogEvents"
-        Resource = "arn:aws:logs:${local.here}:log-group:/ecs/${prefix}*"
+        Resource = [for end in [":*", "-*", "/*"] : "arn:aws:logs:${local.here}:log-group:/ecs/${prefix}${end}"]
       },
       { Sid = "ReadWebhook", Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = "arn:aws:secretsmanager:${local.here}:secret:${prefix}/slack-webhook-*" },
     ]
