@@ -64,6 +64,8 @@ class CloudConfig:
     """Save the emulator's state below ``work_dir`` at SIGTERM and load it at the next start."""
     log_level: str = "INFO"
     """Level of the log: DEBUG, INFO, WARNING or ERROR."""
+    oidc_keys: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """The keys (JWKS) that OIDC issuers publish, by the issuer's URL: STS asks nobody for them."""
     database: DatabaseConfig = DatabaseConfig()
     """Settings of the RDS emulation."""
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -169,6 +171,7 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
     "Path": (str,),
     "Mapping[str, str]": (dict,),
+    "Mapping[str, Any]": (dict,),
 }
 
 
