@@ -66,6 +66,8 @@ class CloudConfig:
     """Level of the log: DEBUG, INFO, WARNING or ERROR."""
     call_log: Path | None = None
     """File that every AWS call is appended to, see ``call_log.py``; null: none is written."""
+    oidc_keys: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """The keys (JWKS) that OIDC issuers publish, by the issuer's URL: STS asks nobody for them."""
     database: DatabaseConfig = DatabaseConfig()
     """Settings of the RDS emulation."""
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -172,6 +174,7 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
     "Path": (str,),
     "Mapping[str, str]": (dict,),
+    "Mapping[str, Any]": (dict,),
 }
 
 

@@ -33,6 +33,7 @@ from roles.local_cloud.cloud.patches import (
     task_containers,
     task_stop,
     vpc_attributes,
+    web_identity,
 )
 from roles.local_cloud.cloud.runtime import Patch
 
@@ -49,6 +50,7 @@ PATCHES: list[Patch] = [
     nat_addresses.apply,
     alarm_attributes.apply,
     iam_service_linked_roles.apply,
+    web_identity.apply,
     rds_container.apply,
     rds_parameters.apply,
     rds_attributes.apply,
