@@ -25,6 +25,8 @@ from tests.e2e.conftest import API_PORT, ENVIRONMENT, REPOSITORY, Clone
 from tests.e2e.hub import PERSON, Hub
 from tests.e2e.workflow import Event, Finished, Held, Runner, run_lines
 from tests.github import URL, Issuer, Repository
+from tests.terraform.calls import read
+from tests.terraform.rights import assert_rights, identity_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -83,6 +85,7 @@ def hub(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]
     issuer = Issuer()
     hub = Hub(clone.path, tmp_path_factory.mktemp("github"), issuer, f"http://127.0.0.1:{API_PORT}")
     clone.variables["local_cloud_oidc_keys"] = {URL: issuer.keys()}
+    clone.variables["local_cloud_call_log"] = str(hub.programs.with_name("calls.jsonl"))
     # The Python environment is the tests' own, as in every clone here.
     hub.program("make", "/usr/bin/make", "-o", f"{ENVIRONMENT}/.ready", f"VENV={ENVIRONMENT}")
     clone.make("up")
@@ -255,6 +258,19 @@ def test_every_line_was_executed(runs: list[Finished]) -> None:
     written = run_lines(*workflows, *github.glob("actions/*/action.yml"))
     assert len(written) >= 9
     assert written - set().union(*(finished.lines() for finished in runs)) == {"make test"}
+
+
+def test_each_role_has_the_rights_that_its_runs_call_and_no_others(clone: Clone, hub: Hub) -> None:
+    """Of a plan, what it reads of what exists: as `drift` does, daily."""
+    credentials = hub.take(f"{ROLES}-plan-staging", hub.issuer.token(hub.identity, "environment:plan-staging"), "drift")
+    with pytest.MonkeyPatch.context() as job:
+        job.setenv("AWS_ACCESS_KEY_ID", credentials["AccessKeyId"])
+        job.setenv("AWS_SECRET_ACCESS_KEY", credentials["SecretAccessKey"])
+        job.setenv("AWS_SESSION_TOKEN", credentials["SessionToken"])
+        clone.make("plan", "ENV=staging")
+    names = [f"settlement-github-{name}" for name in ("build", "plan-staging", "deploy-staging", "rollback-staging")]
+    iam = clone.aws("iam")
+    assert_rights(read(hub.programs.with_name("calls.jsonl")), {name: identity_of(iam, name) for name in names})
 
 
 def test_destroyed_and_deployed_again(clone: Clone, record_property: Any) -> None:

@@ -42,7 +42,9 @@ NAMES = {
     "logs": {"logGroupName": "log-group:{}:*"},
     "rds": {
         "DBInstanceIdentifier": "db:{}",
+        "DBInstanceIdentifiers": "db:{}",
         "DBParameterGroupName": "pg:{}",
+        "DBProxyName": "target-group:prx-tg-{}",
         "DBSnapshotIdentifier": "snapshot:{}",
         "DBSubnetGroupName": "subgrp:{}",
         "FinalDBSnapshotIdentifier": "snapshot:{}",

@@ -199,7 +199,13 @@ locals {
             { Sid = "MasterSecret", Effect = "Allow", Action = ["secretsmanager:CreateSecret", "secretsmanager:TagResource"], Resource = "arn:aws:secretsmanager:${local.here}:secret:rds!db-*" },
             # A proxy's target group has no tag; the proxy itself, and its instance, have to be the environment's.
             { Sid = "ProxyTargets", Effect = "Allow", Action = ["rds:DeregisterDBProxyTargets", "rds:ModifyDBProxyTargetGroup", "rds:RegisterDBProxyTargets"], Resource = ["arn:aws:rds:${local.here}:db:${prefix}", "arn:aws:rds:${local.here}:target-group:*"] },
-            { Sid = "Unnamed", Effect = "Allow", Action = ["kms:DescribeKey", "logs:DeleteResourcePolicy", "logs:PutResourcePolicy"], Resource = "*" },
+            {
+              # Of AWS's own: the key of the master's secret, the zone of an endpoint's private name.
+              Sid      = "Unnamed"
+              Effect   = "Allow"
+              Action   = ["kms:DescribeKey", "logs:DeleteResourcePolicy", "logs:PutResourcePolicy", "route53:AssociateVPCWithHostedZone"]
+              Resource = "*"
+            },
           ],
           var.hosted_zone_id == null ? [] : [
             { Sid = "Records", Effect = "Allow", Action = "route53:ChangeResourceRecordSets", Resource = "arn:aws:route53:::hostedzone/${var.hosted_zone_id}" },
