@@ -25,11 +25,15 @@ STORED = Path(__file__).with_name("authorization.json")
 SERVICES = (
     "acm",
     "application-autoscaling",
+    "budgets",
+    "ce",
     "cloudwatch",
+    "compute-optimizer",
     "dynamodb",
     "ec2",
     "ecr",
     "ecs",
+    "eks",
     "elasticloadbalancing",
     "events",
     "iam",
@@ -42,7 +46,9 @@ SERVICES = (
     "secretsmanager",
     "sns",
     "sqs",
+    "ssmmessages",
     "sts",
+    "tag",
 )
 
 

@@ -23,7 +23,12 @@ FREE = {"sts:GetCallerIdentity"}
 
 #: How a request names what is no ARN in it. ``{}`` is the parameter's value.
 NAMES = {
-    "cloudwatch": {"DashboardName": "dashboard/{}", "AlarmName": "alarm:{}", "AlarmNames": "alarm:{}"},
+    "cloudwatch": {
+        "DashboardName": "dashboard/{}",
+        "DashboardNames": "dashboard/{}",
+        "AlarmName": "alarm:{}",
+        "AlarmNames": "alarm:{}",
+    },
     "ecs": {
         "cluster": "cluster/{}",
         "clusters": "cluster/{}",
@@ -135,6 +140,8 @@ class Recording:
             yield from _scaling(operation, line)
         if action == "rds:CreateDBInstance" and "true" in line["parameters"].get("ManageMasterUserPassword", []):
             yield from _master_secret(line)
+        if action == "ec2:CreateVpcEndpoint" and "true" in line["parameters"].get("PrivateDnsEnabled", []):
+            yield Call("route53:AssociateVPCWithHostedZone", "arn:aws:route53:::hostedzone/ZOFAWS")
 
     def _context(self, action: str, line: Line) -> dict[str, str]:
         parameters, context = line["parameters"], {}

@@ -15,7 +15,6 @@ from tests.terraform.calls import Line, Recording
 from tests.terraform.policies import Call, Identity, Policy, listed, matches, overlap
 
 _FAILS = "where a release fails, or one is in flight"
-_ABSENT = "a new environment of the local cloud has none of it"
 _CHANGES = "a later change of what exists"
 _LESS = "a setting that is turned off, or has one less"
 _HTTPS = "https_domain_name and https_hosted_zone_id"
@@ -28,10 +27,8 @@ _ACCESS_LOGS = "alb_access_logs"
 _READS = {
     "acm:*": _HTTPS,
     "ec2:DescribeFlowLogs": _FLOW_LOGS,
-    "ec2:DescribeNetworkInterfaces": _LESS,  # what a group or a subnet still has
-    "ecs:ListTagsForResource": "the provider's 6.25.0",
+    "ecs:ListTagsForResource": "the provider's other way to the tags of a service",
     "rds:DescribeDBProx*": _PROXY,
-    "route53:GetChange": _HTTPS,
     "route53:GetHostedZone": _HTTPS,
     "route53:ListResourceRecordSets": _HTTPS,
     "s3:GetAccelerateConfiguration": _ACCESS_LOGS,
@@ -76,6 +73,7 @@ UNUSED: Mapping[str, Mapping[str, str]] = {
         "ec2:DeleteS*": _LESS,
         "ec2:DeleteTags": _CHANGES,
         "ec2:DeleteVpcEndpoints": _ENDPOINTS,
+        "ec2:DescribeNetworkInterfaces": _LESS,
         "ec2:DisassociateAddress": _LESS,
         "ec2:DisassociateRouteTable": _LESS,
         "ec2:ModifySecurityGroupRules": _CHANGES,
@@ -118,7 +116,7 @@ UNUSED: Mapping[str, Mapping[str, str]] = {
         "rds:RemoveTagsFromResource": _CHANGES,
         "rds:ResetDBParameterGroup": _CHANGES,
         "route53:AssociateVPCWithHostedZone": _ENDPOINTS,
-        "route53:ChangeResourceRecordSets": _HTTPS,
+        "route53:GetChange": _HTTPS,
         "s3:CreateBucket": _ACCESS_LOGS,
         "s3:PutBucket*": _ACCESS_LOGS,
         "s3:PutEncryptionConfiguration": _ACCESS_LOGS,

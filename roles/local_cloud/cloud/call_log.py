@@ -29,7 +29,7 @@ Parameters = dict[str, list[str]]
 #: What names something: VpcId, taskRoleArn, DBInstanceIdentifier, LoadBalancerNames, PermissionsBoundary, QueueUrl …
 _IDENTIFIER = re.compile(
     r"\w*(Id|Identifier|Arn|ARN|Name|Namespace|Dimension|ResourceType|Url|Boundary|Role|Rule)s?"
-    r"|clusters?|services?|tasks?|taskDefinition|family|ManageMasterUserPassword"
+    r"|clusters?|services?|tasks?|taskDefinition|family|ManageMasterUserPassword|PrivateDnsEnabled"
 )
 #: The forms' way to write lists: Subnets.member.1, SecurityGroupId.2, TagSpecification.1.Tag.1.Key.
 _MEMBER = re.compile(r"(\w+?)(?:\.member)?(?:\.\d+)?")

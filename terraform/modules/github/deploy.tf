@@ -86,7 +86,8 @@ locals {
       reads = jsonencode({
         Version = "2012-10-17"
         Statement = concat(
-          [{ Sid = "Read", Effect = "Allow", Action = local.reads, Resource = "*" }],
+          # Beside what a plan reads: what is still in a group that goes, and whether a record is everywhere.
+          [{ Sid = "Read", Effect = "Allow", Action = concat(local.reads, ["ec2:DescribeNetworkInterfaces", "route53:GetChange"]), Resource = "*" }],
           [for statement in local.reads_of_names[name] : statement if statement.Sid != "ReadRoles"],
         )
       })
