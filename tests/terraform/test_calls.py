@@ -9,7 +9,7 @@ import pytest
 from tests.terraform.authorization import reference
 from tests.terraform.calls import MAKES, PASSES, TAGS, Recording
 from tests.terraform.policies import Call, Identity, overlap
-from tests.terraform.rights import granted, missing, pointless, unneeded, unused
+from tests.terraform.rights import assert_rights, granted, missing, pointless, unneeded, unused
 
 HERE = "ap-northeast-2:123456789012"
 ROLE = "arn:aws:iam::123456789012:role"
@@ -181,6 +181,21 @@ def test_a_wildcard_grants_only_what_has_such_resources() -> None:
 def test_a_right_that_cannot_be_is_pointless() -> None:
     statement = allow(["ecs:RunTask", "ecs:RunTsk", "ec2:DescribeVpcs"], f"arn:aws:ecs:{HERE}:task-definition/*")
     assert pointless([{"Statement": [statement]}]) == ["None: ecs:RunTsk", "None: ec2:DescribeVpcs"]
+
+
+def test_each_role_is_compared_with_its_own_runs() -> None:
+    def run(role: str, action: str) -> dict[str, Any]:
+        session = f"arn:aws:sts::123456789012:assumed-role/{role}/run"
+        return line(action, parameters={"repositoryName": ["one"]}, principal=session)
+
+    pushes = ["ecr:PutImage", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    build = {"one-github-build": identity(allow(pushes))}
+    others = [run("elsewhere", "s3:DeleteBucket"), line("s3:DeleteBucket")]
+    assert_rights([run("one-github-build", "ecr:PutImage"), *others], build)
+    with pytest.raises(AssertionError, match="ecr:DescribeImages on"):
+        assert_rights([run("one-github-build", action) for action in ("ecr:PutImage", "ecr:DescribeImages")], build)
+    with pytest.raises(AssertionError, match="no call of this role"):
+        assert_rights(others, build)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from tests.terraform.policies import Call, Identity
-from tests.terraform.rights import pointless
+from tests.terraform.rights import UNUSED, pointless, unneeded
 from tests.terraform.test_terraform import SOURCE, run_terraform
 
 ACCOUNT, HERE = "123456789012", "ap-northeast-2:123456789012"
@@ -412,6 +412,11 @@ def test_each_right_is_one_that_aws_knows_for_such_resources(rendered: dict[str,
             ceiling = [identity.boundary] if identity.boundary else []
             assert pointless([*identity.policies, *ceiling]) == [], role
     assert pointless([json.loads(Path("roles/cost_report/files/policy.json").read_text(encoding="utf-8"))]) == []
+
+
+def test_what_is_named_as_not_called_is_still_a_right(roles: Identities) -> None:
+    for role in ("build", "plan-staging", "rollback-staging", "deploy-staging"):
+        assert unneeded(roles[role], UNUSED[role.partition("-")[0]]) == [], role
 
 
 EVERYTHING = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
