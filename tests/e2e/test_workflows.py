@@ -10,6 +10,7 @@ itself, and production's job, which is the job of staging with another input.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,15 +139,22 @@ def release(clone: Clone, hub: Hub, runner: Runner, runs: list[Finished]) -> Fin
     """What follows a push to main: build, dispatch, deploy. Production waits for its reviewer."""
     sent = len(hub.state.dispatches)
     event = push(clone)
-    runs.append(runner.run("build.yml", event))
+    built = runner.run("build.yml", event)
+    assert acts_as(built, "Build and push the image", "build")
     assert [item["client_payload"] for item in hub.state.dispatches[sent:]] == [{"sha": event.sha}]
     # Somebody pushes meanwhile: what is deployed is what was built.
     clone.commit("docs/architecture.md", "\nA sentence.\n")
     finished = runner.run("deploy.yml", dispatched(clone, hub), held={"production"})
-    runs.append(finished)
+    runs.extend([built, finished])
+    assert acts_as(finished, "Deploy", "deploy-staging")
     inputs = {"environment": "production", "sha": event.sha}
     assert finished.held == {"production": Held("./.github/workflows/deploy-environment.yml", ["staging"], inputs)}
     return finished
+
+
+def acts_as(finished: Finished, step: str, role: str) -> bool:
+    """Whether the credentials of that step were the role's, as the account said."""
+    return f":assumed-role/settlement-github-{role}/" in finished.step(step).output
 
 
 def serving(clone: Clone) -> str:
@@ -217,6 +225,7 @@ def test_a_pull_request_shows_its_plan(clone: Clone, hub: Hub, runner: Runner, r
     (comment,) = hub.state.comments["2"]
     assert comment.startswith(f"Plan of staging for {event.sha}\n")
     assert "to add" in comment
+    assert acts_as(finished, "Plan", "plan-staging")
     assert finished.step("Show it on the pull request").summary == comment
 
 
@@ -247,7 +256,9 @@ def test_a_rollback_by_hand_puts_the_first_back(clone: Clone, runner: Runner, ru
     assert first != second
     assert f"version `{first}`" in finished.step("Say what runs").summary
     assert "octocat" in finished.step("Say what runs").summary
-    assert inputs["why"] in clone.make("status", "ENV=staging").output
+    clone.make("status", "ENV=staging", "FORMAT=json")
+    status = json.loads((clone.path / ".local/staging/status.json").read_text())
+    assert status["releases"][0]["why"] == inputs["why"]
 
 
 def test_every_line_was_executed(runs: list[Finished]) -> None:
