@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from tests.terraform.authorization import reference
+from tests.terraform.authorization import PACKAGE, SERVICES, STORED, reference
 from tests.terraform.calls import MAKES, PASSES, TAGS, Recording
 from tests.terraform.policies import Call, Identity, overlap
 from tests.terraform.rights import assert_rights, granted, missing, pointless, unneeded, unused
@@ -129,6 +130,13 @@ def test_scaling_is_told_by_who_could_do_it() -> None:
 
 def test_who_one_is_may_always_be_asked() -> None:
     assert asked(line("sts:GetCallerIdentity")) == []
+
+
+def test_what_is_kept_of_the_reference_is_the_package_that_is_named() -> None:
+    assert json.loads(STORED.read_text(encoding="utf-8"))["source"] == PACKAGE
+    assert {action.partition(":")[0] for action in reference().actions} == set(SERVICES)
+    assert reference().patterns("ecs:RunTask") == ("arn:*:ecs:*:*:task-definition/*:*",)
+    assert reference().patterns("ecs:DeregisterTaskDefinition") == ("*",)
 
 
 def test_the_tables_name_actions_that_exist() -> None:
