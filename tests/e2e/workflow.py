@@ -499,8 +499,8 @@ def _concurrency(workflow: Node, contexts: Mapping[str, Any]) -> None:
 
 
 def git(directory: Path, *words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=directory, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
+    """What it prints, to the letter."""
+    return subprocess.run(["git", *words], cwd=directory, check=True, capture_output=True, text=True).stdout
 
 
 def run_lines(*files: Path) -> set[str]:

@@ -113,7 +113,7 @@ class World:
         (self.origin / ".github/workflows/example.yml").write_text(workflow)
         git(self.origin, "add", "--all")
         git(self.origin, "commit", "--quiet", "--allow-empty", "--message", "test")
-        commit = git(self.origin, "rev-parse", "HEAD")
+        commit = git(self.origin, "rev-parse", "HEAD").strip()
         return self.runner.run("example.yml", Event(event, "refs/heads/main", commit, **given), held={"second"})
 
 
