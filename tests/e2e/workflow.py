@@ -118,7 +118,6 @@ class Job:
 
     name: str
     event: Event
-    github: GitHub
     directory: Path
     environment: str | None
     permissions: Mapping[str, str]
@@ -258,7 +257,6 @@ class _Run:
         job = Job(
             name=name,
             event=self.event,
-            github=self.github,
             directory=directory,
             environment=environment,
             permissions=permissions,
