@@ -20,8 +20,9 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from packaging.specifiers import SpecifierSet
 
+from tests.e2e.expressions import UnsupportedError
 from tests.e2e.gh import State
-from tests.e2e.workflow import Given, Job, UnsupportedError, git, known
+from tests.e2e.workflow import Given, Job, git, known
 from tests.github import Issuer, Repository
 
 #: The permissions of a person who administers the repository, for `gh`.

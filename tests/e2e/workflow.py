@@ -23,6 +23,8 @@ from typing import Any, Protocol
 
 import yaml
 
+from tests.e2e.expressions import UnsupportedError, fill, fill_all, holds
+
 Node = dict[str, Any]
 Given = Mapping[str, str]
 
@@ -31,10 +33,6 @@ SHELLS = {
     "bash": ["bash", "--noprofile", "--norc", "-eo", "pipefail"],
     "": ["bash", "-e"],  # none named
 }
-
-
-class UnsupportedError(AssertionError):
-    """The workflow says what is not known here."""
 
 
 def document(text: str) -> Node:
@@ -47,105 +45,6 @@ def known(node: Node, *keys: str, where: str) -> Node:
     if unknown := set(node) - set(keys):
         raise UnsupportedError(f"{where}: {', '.join(sorted(unknown))}")
     return node
-
-
-# -- expressions -----------------------------------------------------------------------------------------------------
-
-_TOKEN = re.compile(r"\s*(?:(\|\||&&|==|!=|\(|\)|,)|'((?:[^']|'')*)'|([A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*))")
-
-
-class Expression:
-    """``${{ … }}``: names, strings, ``||``, ``&&``, ``==``, ``!=``, and the functions of a job's status."""
-
-    def __init__(self, text: str, contexts: Mapping[str, Any], failed: bool = False) -> None:
-        self.text, self._contexts, self._failed = text, contexts, failed
-        self.asks_status = False
-        self._tokens, place = [], 0
-        while text[place:].strip():
-            found = _TOKEN.match(text, place)
-            if not found:
-                raise UnsupportedError(f"the expression {text}")
-            self._tokens.append(found)
-            place = found.end()
-
-    def value(self) -> Any:
-        found = self._either()
-        if self._tokens:
-            raise UnsupportedError(f"the expression {self.text}, from {self._tokens[0][0]}")
-        return found
-
-    def _next(self, *operators: str) -> str | None:
-        """The next operator, taken, when it is one of these."""
-        if self._tokens and self._tokens[0][1] in operators:
-            return str(self._tokens.pop(0)[1])
-        return None
-
-    def _either(self) -> Any:
-        found = self._both()
-        while self._next("||"):
-            other = self._both()
-            found = found or other
-        return found
-
-    def _both(self) -> Any:
-        found = self._compared()
-        while self._next("&&"):
-            other = self._compared()
-            found = found and other
-        return found
-
-    def _compared(self) -> Any:
-        found = self._one()
-        while operator := self._next("==", "!="):
-            # Without regard to case; what is not there is as an empty string.
-            same = str(found or "").casefold() == str(self._one() or "").casefold()
-            found = same if operator == "==" else not same
-        return found
-
-    def _one(self) -> Any:
-        if self._next("("):
-            found = self._either()
-            if not self._next(")"):
-                raise UnsupportedError(f"the expression {self.text}")
-            return found
-        token = self._tokens.pop(0) if self._tokens else None
-        if token is None or token[1]:
-            raise UnsupportedError(f"the expression {self.text}")
-        if token[2] is not None:
-            return token[2].replace("''", "'")
-        if self._next("("):
-            if not self._next(")") or token[3] not in {"always", "success", "failure"}:
-                raise UnsupportedError(f"the function {token[3]} of {self.text}")
-            self.asks_status = True
-            return {"always": True, "success": not self._failed, "failure": self._failed}[token[3]]
-        return self._named(token[3])
-
-    def _named(self, name: str) -> Any:
-        """`vars` and `github` hold all that there is; deeper, and in `inputs`, what is not there is empty."""
-        root, *keys = name.split(".")
-        found = self._contexts.get(root)
-        if found is None or not keys or (root in {"github", "vars"} and keys[0] not in found):
-            raise UnsupportedError(f"{name}: there is no such value")
-        for key in keys:
-            found = found.get(key) if isinstance(found, Mapping) else None
-        return found
-
-
-def fill(text: str, contexts: Mapping[str, Any]) -> str:
-    """The text with its ``${{ … }}`` replaced."""
-    return re.sub(r"\$\{\{(.*?)\}\}", lambda found: str(Expression(found[1], contexts).value() or ""), text, flags=re.S)
-
-
-def fill_all(node: Mapping[str, str], contexts: Mapping[str, Any]) -> dict[str, str]:
-    return {key: fill(text, contexts) for key, text in node.items()}
-
-
-def holds(condition: str, contexts: Mapping[str, Any], *, failed: bool = False) -> bool:
-    """An `if`: with no function of the status in it, only while nothing has failed."""
-    wrapped = re.fullmatch(r"\s*\$\{\{(.*)\}\}\s*", condition, re.DOTALL)
-    expression = Expression(wrapped[1] if wrapped else condition, contexts, failed)
-    found = bool(expression.value())
-    return found and (expression.asks_status or not failed)
 
 
 # -- what happens ----------------------------------------------------------------------------------------------------
@@ -219,7 +118,6 @@ class Job:
 
     name: str
     event: Event
-    github: GitHub
     directory: Path
     environment: str | None
     permissions: Mapping[str, str]
@@ -248,137 +146,129 @@ class Runner:
         """The workflow of the event's commit, to its end. Jobs in `held` wait for their reviewer, lines in `left` are
         left out: the test says so itself. A step that fails fails the test."""
         self._runs += 1
-        workflow = self._workflow(file, event)
-        inputs = self._triggered(workflow, event)
-        name = workflow["name"]
-        contexts = {"github": self._context(name, event), "inputs": inputs}
-        finished = Finished()
-        self._jobs(workflow, event, contexts, None, finished, held, left, prefix="")
-        return finished
+        return _Run(self._github, self._home, self._base, self._runs, event, held, left).finish(file)
+
+
+@dataclass
+class _Run:
+    github: GitHub
+    home: Path
+    base: Mapping[str, str]
+    number: int
+    event: Event
+    held: Collection[str]
+    left: Collection[str]
+    finished: Finished = field(default_factory=Finished)
+
+    def finish(self, file: str) -> Finished:
+        workflow = self._workflow(file)
+        github = {
+            "event": self.event.payload,
+            "event_name": self.event.name,
+            "ref": self.event.ref,
+            "repository": self.github.repository,
+            "run_id": str(1000 + self.number),
+            "sha": self.event.sha,
+            "workflow": workflow["name"],
+        }
+        self._jobs(workflow, {"github": github, "inputs": self._triggered(workflow)})
+        return self.finished
 
     # -- workflows and jobs --
 
-    def _workflow(self, file: str, event: Event) -> Node:
+    def _workflow(self, file: str) -> Node:
         """As it is in the commit."""
         path = f".github/workflows/{Path(file).name}"
-        text = git(self._github.origin, "show", f"{event.sha}:{path}")
+        text = git(self.github.origin, "show", f"{self.event.sha}:{path}")
         keys = ("name", "on", "permissions", "concurrency", "defaults", "jobs")
         return known(document(text), *keys, where=path)
 
-    def _triggered(self, workflow: Node, event: Event) -> dict[str, str]:
+    def _triggered(self, workflow: Node) -> dict[str, str]:
         """The inputs; the test fails when the event does not start this workflow."""
-        triggers = workflow["on"]
-        assert event.name in triggers, f"{workflow['name']} does not run on {event.name}"
-        trigger = triggers[event.name] or {}
-        branch = event.ref.removeprefix("refs/heads/")
+        name, event = workflow["name"], self.event
+        assert event.name in workflow["on"], f"{name} does not run on {event.name}"
+        trigger = workflow["on"][event.name] or {}
         match event.name:
             case "push":
                 branches = known(trigger, "branches", where="push")["branches"]
-                assert branch in branches, f"{workflow['name']} runs on pushes to {branches}, not to {branch}"
+                assert event.ref.removeprefix("refs/heads/") in branches, (
+                    f"{name} runs on {branches}, not on {event.ref}"
+                )
             case "repository_dispatch":
                 types = known(trigger, "types", where="repository_dispatch")["types"]
-                assert event.payload["action"] in types, f"{workflow['name']} runs on the dispatch of {types}"
+                assert event.payload["action"] in types, f"{name} runs on the dispatch of {types}"
             case "workflow_dispatch":
-                return self._inputs(trigger.get("inputs", {}), event.inputs)
-            case "pull_request":
-                known(trigger, where="pull_request")
+                return _inputs(trigger.get("inputs", {}), event.inputs)
+            case _:
+                known(trigger, where=event.name)
         return {}
 
-    def _inputs(self, wanted: Node, given: Mapping[str, str]) -> dict[str, str]:
-        """Each input's value or default; the test fails for one that is not known, missing or no choice."""
-        assert set(given) <= set(wanted), f"inputs {set(given) - set(wanted)}"
-        found = {}
-        for name, node in wanted.items():
-            known(node, "description", "type", "options", "required", "default", where=f"input {name}")
-            assert name in given or node.get("required") != "true", f"input {name} is missing"
-            found[name] = given.get(name, node.get("default", ""))
-            assert "options" not in node or found[name] in node["options"], f"input {name}: {found[name]}"
-        return found
-
-    def _context(self, workflow: str, event: Event) -> dict[str, Any]:
-        return {
-            "event": event.payload,
-            "event_name": event.name,
-            "ref": event.ref,
-            "repository": self._github.repository,
-            "run_id": str(1000 + self._runs),
-            "sha": event.sha,
-            "workflow": workflow,
-        }
-
     def _jobs(
-        self,
-        workflow: Node,
-        event: Event,
-        contexts: Mapping[str, Any],
-        granted: Mapping[str, str] | None,
-        finished: Finished,
-        held: Collection[str],
-        left: Collection[str],
-        prefix: str,
+        self, workflow: Node, contexts: Mapping[str, Any], granted: Mapping[str, str] | None = None, prefix: str = ""
     ) -> None:
         """`granted` are the rights that the caller of a reusable workflow hands on: at most those."""
-        _concurrency(workflow, contexts)
+        if "concurrency" in workflow:  # one run at a time here: only that the group can be told
+            assert fill(known(workflow["concurrency"], "group", "cancel-in-progress", where="group")["group"], contexts)
+        ended: list[str] = []
         for name, node in workflow["jobs"].items():
             common = ("needs", "if", "permissions")
-            # Jobs stand in the order of their needs: one that is needed has ended, or is missing.
             needs = [node["needs"]] if isinstance(node.get("needs"), str) else node.get("needs", [])
-            assert all(list(workflow["jobs"]).index(need) < list(workflow["jobs"]).index(name) for need in needs)
+            assert set(needs) <= set(ended), f"{name} needs {needs}, and ended have {ended}"
             permissions = node.get("permissions", workflow.get("permissions"))
             assert isinstance(permissions, dict), f"the job {name} does not say its permissions"
             if granted is not None:
                 beyond = {key for key, level in permissions.items() if granted.get(key) not in {level, "write"}}
                 assert not beyond, f"{name} asks for {beyond}, which its caller does not grant"
-            assert not set(needs) & set(finished.skipped), f"{name} needs a job that was skipped"
             if "if" in node and not holds(node["if"], contexts):
-                finished.skipped.append(prefix + name)
-            elif "uses" in node:
+                self.finished.skipped.append(prefix + name)
+                continue
+            if "uses" in node:
                 known(node, *common, "uses", "with", where=f"job {name}")
                 inputs = fill_all(node.get("with", {}), contexts)
-                if name in held:
-                    finished.held[name] = Held(node["uses"], needs, inputs)
+                if name in self.held:
+                    self.finished.held[name] = Held(node["uses"], needs, inputs)
                     continue
-                called = self._workflow(node["uses"], event)
-                inner = {**contexts, "inputs": self._inputs(called["on"]["workflow_call"]["inputs"], inputs)}
-                self._jobs(called, event, inner, permissions, finished, (), left, prefix=f"{prefix}{name}/")
+                called = self._workflow(node["uses"])
+                inputs = _inputs(called["on"]["workflow_call"]["inputs"], inputs)
+                self._jobs(called, {**contexts, "inputs": inputs}, permissions, prefix=f"{prefix}{name}/")
             else:
                 known(node, *common, "runs-on", "timeout-minutes", "environment", "steps", where=f"job {name}")
-                job = self._job(prefix + name, node, workflow, event, contexts, permissions)
-                for step in self._steps(job, node["steps"], job.contexts, job.shell, left):
-                    finished.steps.append(step)
-                failures = [step for step in finished.steps if step.outcome == "failure"]
+                job = self._job(prefix + name, node, workflow, contexts, permissions)
+                steps = list(self._steps(job, node["steps"], job.contexts, job.shell))
+                self.finished.steps += steps
+                failures = [step for step in steps if step.outcome == "failure"]
                 assert not failures, "\n".join(f"{step.job}: {step.name}\n{step.output[-8000:]}" for step in failures)
+            ended.append(name)
 
     def _job(
         self,
         name: str,
         node: Node,
         workflow: Node,
-        event: Event,
         contexts: Mapping[str, Any],
         permissions: Mapping[str, str],
     ) -> Job:
         environment = fill(node["environment"], contexts) if "environment" in node else None
         if environment:
-            assert self._github.admits(environment, event.ref), f"{event.ref} may not deploy to {environment}"
-        directory = self._home / f"{self._runs}-{name.replace('/', '-')}"
-        github = {**contexts["github"], "token": self._github.token(permissions)}
+            ref = self.event.ref
+            assert self.github.admits(environment, ref), f"{ref} may not deploy to {environment}"
+        directory = self.home / f"{self.number}-{name.replace('/', '-')}"
+        github = {**contexts["github"], "token": self.github.token(permissions)}
         job = Job(
             name=name,
-            event=event,
-            github=self._github,
+            event=self.event,
             directory=directory,
             environment=environment,
             permissions=permissions,
-            contexts={**contexts, "github": github, "vars": self._github.variables(environment)},
+            contexts={**contexts, "github": github, "vars": self.github.variables(environment)},
             variables={},
             minutes=float(node["timeout-minutes"]),
             shell=workflow.get("defaults", {}).get("run", {}).get("shell", ""),
         )
         job.workspace.mkdir(parents=True)
         (directory / "temp").mkdir()
-        (directory / "event.json").write_text(json.dumps(event.payload))
-        job.variables = {**self._base, **self._default_variables(job)}
+        (directory / "event.json").write_text(json.dumps(self.event.payload))
+        job.variables = {**self.base, **self._default_variables(job)}
         return job
 
     def _default_variables(self, job: Job) -> dict[str, str]:
@@ -394,11 +284,11 @@ class Runner:
             "GITHUB_JOB": job.name.rpartition("/")[2],
             "GITHUB_REF": event.ref,
             "GITHUB_REF_NAME": event.ref.removeprefix("refs/heads/").removeprefix("refs/pull/"),
-            "GITHUB_REPOSITORY": self._github.repository,
-            "GITHUB_REPOSITORY_OWNER": self._github.repository.partition("/")[0],
+            "GITHUB_REPOSITORY": self.github.repository,
+            "GITHUB_REPOSITORY_OWNER": self.github.repository.partition("/")[0],
             "GITHUB_RUN_ATTEMPT": "1",
             "GITHUB_RUN_ID": github["run_id"],
-            "GITHUB_RUN_NUMBER": str(self._runs),
+            "GITHUB_RUN_NUMBER": str(self.number),
             "GITHUB_SERVER_URL": "https://github.com",
             "GITHUB_SHA": event.sha,
             "GITHUB_WORKFLOW": github["workflow"],
@@ -413,9 +303,7 @@ class Runner:
 
     # -- steps --
 
-    def _steps(
-        self, job: Job, steps: list[Node], contexts: Mapping[str, Any], shell: str | None, left: Collection[str]
-    ) -> Iterator[Step]:
+    def _steps(self, job: Job, steps: list[Node], contexts: Mapping[str, Any], shell: str | None) -> Iterator[Step]:
         """`shell` is the workflow's default; None in a composite action, where each step has to name its own. The
         status that an `if` asks for is that of these steps."""
         failed = False
@@ -426,14 +314,14 @@ class Runner:
             step = Step(job.name, fill(name, contexts), node.get("run"), "success")
             if not holds(node.get("if", "success()"), contexts, failed=failed):
                 step.outcome = "skipped"
-            elif step.run in left:
+            elif step.run in self.left:
                 step.outcome = "left"
             elif "run" in node:
                 named = node.get("shell", shell)
                 assert named is not None, f"{step.name}: a step of an action has to name its shell"
                 self._execute(job, node, step, contexts, named)
             elif node["uses"].startswith("./"):
-                for inner in self._composite(job, node, contexts, left):
+                for inner in self._composite(job, node, contexts):
                     failed = failed or inner.outcome == "failure"
                     yield inner
                 continue
@@ -441,21 +329,21 @@ class Runner:
                 began = time.monotonic()
                 action, _, version = node["uses"].partition("@")
                 assert re.fullmatch(r"[0-9a-f]{40}", version), f"{node['uses']} is not pinned"
-                self._github.action(action)(job, fill_all(node.get("with", {}), contexts))
+                self.github.action(action)(job, fill_all(node.get("with", {}), contexts))
                 step.seconds = time.monotonic() - began
             failed = failed or step.outcome == "failure"
             yield step
 
-    def _composite(self, job: Job, node: Node, contexts: Mapping[str, Any], left: Collection[str]) -> Iterator[Step]:
+    def _composite(self, job: Job, node: Node, contexts: Mapping[str, Any]) -> Iterator[Step]:
         """The action as it is in the job's checkout."""
         path = job.workspace / node["uses"] / "action.yml"
         action = known(document(path.read_text()), "name", "description", "inputs", "runs", where=str(path))
         known(action["runs"], "using", "steps", where=str(path))
         assert action["runs"]["using"] == "composite"
-        inputs = self._inputs(action["inputs"], fill_all(node.get("with", {}), contexts))
+        inputs = _inputs(action["inputs"], fill_all(node.get("with", {}), contexts))
         # An action sees no variables of the repository, only what it is given.
         inner = {"github": contexts["github"], "inputs": inputs}
-        yield from self._steps(job, action["runs"]["steps"], inner, None, left)
+        yield from self._steps(job, action["runs"]["steps"], inner, None)
 
     def _execute(self, job: Job, node: Node, step: Step, contexts: Mapping[str, Any], shell: str) -> None:
         """One `run:`, in its shell, with files of its own behind ``GITHUB_OUTPUT`` and its like."""
@@ -491,16 +379,21 @@ class Runner:
             raise UnsupportedError(f"{step.name} writes to {', '.join(written)}, which no step reads here")
 
 
-def _concurrency(workflow: Node, contexts: Mapping[str, Any]) -> None:
-    """One run at a time here: only that the group can be told."""
-    if "concurrency" in workflow:
-        node = known(workflow["concurrency"], "group", "cancel-in-progress", where="concurrency")
-        assert fill(node["group"], contexts)
+def _inputs(wanted: Node, given: Mapping[str, str]) -> dict[str, str]:
+    """Each input's value or default; the test fails for one that is not known, missing or no choice."""
+    assert set(given) <= set(wanted), f"inputs {set(given) - set(wanted)}"
+    found = {}
+    for name, node in wanted.items():
+        known(node, "description", "type", "options", "required", "default", where=f"input {name}")
+        assert name in given or node.get("required") != "true", f"input {name} is missing"
+        found[name] = given.get(name, node.get("default", ""))
+        assert "options" not in node or found[name] in node["options"], f"input {name}: {found[name]}"
+    return found
 
 
 def git(directory: Path, *words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=directory, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
+    """What it prints, to the letter."""
+    return subprocess.run(["git", *words], cwd=directory, check=True, capture_output=True, text=True).stdout
 
 
 def run_lines(*files: Path) -> set[str]:

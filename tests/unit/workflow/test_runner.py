@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tests.e2e import gh
+from tests.e2e.expressions import UnsupportedError, fill, holds
 from tests.e2e.hub import Hub
-from tests.e2e.workflow import Event, Finished, Held, Runner, UnsupportedError, fill, git, holds
+from tests.e2e.workflow import Event, Finished, Held, Runner, git
 from tests.github import Issuer
 
 CONTEXTS = {
@@ -113,7 +114,7 @@ class World:
         (self.origin / ".github/workflows/example.yml").write_text(workflow)
         git(self.origin, "add", "--all")
         git(self.origin, "commit", "--quiet", "--allow-empty", "--message", "test")
-        commit = git(self.origin, "rev-parse", "HEAD")
+        commit = git(self.origin, "rev-parse", "HEAD").strip()
         return self.runner.run("example.yml", Event(event, "refs/heads/main", commit, **given), held={"second"})
 
 
@@ -146,7 +147,7 @@ def test_each_step_has_its_turn(world: World) -> None:
         ("actions/checkout@", "actions/cache@", "the action actions/cache"),
         ('persist-credentials: "false"', 'persist-credentials: "false", submodules: "true"', "submodules"),
         ("{contents: write}", "{issues: write}", "needs contents: read"),
-        ("branches: [main]", "branches: [other]", "not to main"),
+        ("branches: [main]", "branches: [other]", "not on refs/heads/main"),
         ("defaults: {run: {shell: bash}}", "defaults: {run: {shell: python}}", "the shell python"),
         ('"$GITHUB_STEP_SUMMARY"', '"$GITHUB_ENV"', "GITHUB_ENV"),
         ("    timeout-minutes: 1", "    timeout-minutes: 1\n    environment: staging", "may not deploy to staging"),
