@@ -11,6 +11,8 @@ import pytest
 import requests
 
 from tests.local_cloud.conftest import RunningCloud
+from tests.terraform.policies import Identity
+from tests.terraform.rights import identity_of
 
 pytestmark = pytest.mark.local_cloud
 
@@ -72,6 +74,21 @@ def test_a_roles_session_is_named(cloud: RunningCloud) -> None:
         (call,) = written(cloud, action)
         assert call["key"] == given["AccessKeyId"]
         assert call["principal"] == "arn:aws:sts::000000000000:assumed-role/plan/one"
+
+
+def test_a_roles_rights_are_read_as_iam_has_them(cloud: RunningCloud) -> None:
+    iam = cloud.client("iam")
+    documents = [
+        {"Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]} for action in ("s3:*", "ecs:*")
+    ]
+    arns = [
+        iam.create_policy(PolicyName=f"rights-{number}", PolicyDocument=json.dumps(document))["Policy"]["Arn"]
+        for number, document in enumerate(documents)
+    ]
+    trust = {"Statement": []}
+    iam.create_role(RoleName="bound", AssumeRolePolicyDocument=json.dumps(trust), PermissionsBoundary=arns[1])
+    iam.attach_role_policy(RoleName="bound", PolicyArn=arns[0])
+    assert identity_of(iam, "bound") == Identity(trust, [documents[0]], documents[1])
 
 
 def test_a_scalable_target_is_named_by_its_arn_and_has_its_tags(cloud: RunningCloud) -> None:
