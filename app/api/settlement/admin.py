@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 import botocore.session
@@ -301,7 +302,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     surveying = commands.add_parser("survey", help="tell what the database holds, one JSON object a line")
     surveying.add_argument(
-        "--after", type=json.loads, default={}, metavar="JSON", help="a time by table: count the rows since then too"
+        "--after", type=datetime.fromisoformat, required=True, metavar="TIME", help="count the rows since then too"
     )
     return parser
 

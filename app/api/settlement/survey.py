@@ -4,7 +4,8 @@ For a person who restores: `python -m settlement.admin survey`. Every table of t
 `created_at`, the time at which their transaction began; an older schema may have fewer tables.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -20,11 +21,10 @@ _TABLES = text(
 )
 
 
-def survey(connection: Connection, after: Mapping[str, str]) -> Iterator[Record]:
+def survey(connection: Connection, after: datetime) -> Iterator[Record]:
     """The schema, then a record for each table; all of one moment. Raises SQLAlchemyError.
 
-    Also counted are the rows of each table that came after the time that `after` has for it (ISO 8601; without one,
-    all rows), with the first and the last of their times.
+    Also counted are the rows that came later than `after`, with the first and the last of their times.
     """
     connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
     yield {"kind": "schema", "head": schema_revision(connection)}
@@ -35,9 +35,9 @@ def survey(connection: Connection, after: Mapping[str, str]) -> Iterator[Record]
                 "SELECT count(*) AS rows, max(created_at) AS newest,"
                 " count(*) FILTER (WHERE later) AS after,"
                 " min(created_at) FILTER (WHERE later) AS first, max(created_at) FILTER (WHERE later) AS last"
-                f" FROM (SELECT created_at, created_at > CAST(:after AS timestamptz) AS later FROM {quote(table)}) t"
+                f" FROM (SELECT created_at, created_at > :after AS later FROM {quote(table)}) t"
             ),
-            {"after": after.get(table, "-infinity")},
+            {"after": after},
         ).one()
         times = {name: found._mapping[name] for name in ("newest", "first", "last")}
         yield {
