@@ -12,7 +12,7 @@ from roles.database_restore.python.choice import Possible, Restore, Snapshot
 
 
 def look(rds: Any, source: str, instances: Sequence[str], named: str, now: datetime) -> Possible:
-    """``source`` is the instance whose seconds are asked for, ``named`` a snapshot that may be of none of ``instances``.
+    """``source`` is the instance whose seconds are asked for, ``named`` a snapshot, perhaps of none of ``instances``.
 
     https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeDBInstanceAutomatedBackups.html
     """
