@@ -65,7 +65,7 @@ run: $(VENV_READY) ## A one-off task beside the service: make run CMD='python --
 shell: $(VENV_READY) ## A shell in a running task
 	@$(PLAYBOOK) playbooks/shell.yml && exec sh .local/$(ENV)/shell.sh
 
-drill: $(VENV_READY) ## Make a failure on purpose and see it answered (DRILL=broken_release|never_healthy|task_killed|database_restart|pool_exhaustion|slow_query|cost_surge)
+drill: $(VENV_READY) ## Make a failure on purpose and see it answered (DRILL=broken_release|never_healthy|task_killed|database_restart|pool_exhaustion|slow_query|restore|cost_surge)
 	@$(PLAYBOOK) playbooks/drill.yml $(if $(DRILL),-e drill_name=$(DRILL))
 
 cost-report: $(VENV_READY) ## What the month costs, why, and what could cost less (a page, JSON, Slack)

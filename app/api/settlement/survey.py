@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, DateTime, column, func, select, table, text
 
 from settlement.schema import schema_revision
 
@@ -28,22 +28,23 @@ def survey(connection: Connection, after: datetime) -> Iterator[Record]:
     """
     connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
     yield {"kind": "schema", "head": schema_revision(connection)}
-    quote = connection.dialect.identifier_preparer.quote
-    for table in connection.scalars(_TABLES).all():
+    for name in connection.scalars(_TABLES).all():
+        created_at = column("created_at", DateTime(timezone=True))
+        later = created_at > after
         found = connection.execute(
-            text(
-                "SELECT count(*) AS rows, max(created_at) AS newest,"
-                " count(*) FILTER (WHERE later) AS after,"
-                " min(created_at) FILTER (WHERE later) AS first, max(created_at) FILTER (WHERE later) AS last"
-                f" FROM (SELECT created_at, created_at > :after AS later FROM {quote(table)}) t"
-            ),
-            {"after": after},
+            select(
+                func.count().label("rows"),
+                func.max(created_at).label("newest"),
+                func.count().filter(later).label("after"),
+                func.min(created_at).filter(later).label("first"),
+                func.max(created_at).filter(later).label("last"),
+            ).select_from(table(name, created_at))
         ).one()
-        times = {name: found._mapping[name] for name in ("newest", "first", "last")}
+        times = {key: found._mapping[key] for key in ("newest", "first", "last")}
         yield {
             "kind": "table",
-            "name": table,
+            "name": name,
             "rows": found.rows,
             "after": found.after,
-            **{name: time.isoformat() if time else None for name, time in times.items()},
+            **{key: time.isoformat() if time else None for key, time in times.items()},
         }

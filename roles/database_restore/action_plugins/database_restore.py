@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.database_restore.python import comparison, inventory_file
-from roles.database_restore.python.choice import ORIGINAL, Inventory, Possible, menu, with_restore, with_serving
+from roles.database_restore.python.choice import (
+    ORIGINAL,
+    Inventory,
+    Possible,
+    menu,
+    with_restore,
+    with_serving,
+    without,
+)
 from roles.database_restore.python.inside import Surveyor
 from roles.database_restore.python.possible import look, time_of
 from roles.ecs_task.python.alive import sleep_with_parent, whole_lines
@@ -27,7 +36,7 @@ module: database_restore
 short_description: Restore a database beside the one that serves
 description:
   - C(choose) asks RDS what can be restored, refuses what cannot, and writes what was asked into the inventory's file;
-    with neither time, snapshot nor serving it says what there is and changes nothing.
+    with none of C(time), C(snapshot), C(serve) and C(forget) it says what there is and changes nothing.
   - C(compare) surveys the restored database and its source by one-off tasks, says what is back and what is lost, and
     writes a report. It changes nothing.
 options:
@@ -39,6 +48,7 @@ options:
   time: {type: str, default: "", description: "The second to restore, ISO 8601 with its zone."}
   snapshot: {type: str, default: "", description: The snapshot to restore.}
   serve: {type: str, default: "", description: "The key of the database that is to serve, or C(original)."}
+  forget: {type: str, default: "", description: The key of a restored database that is not wanted any more.}
   file: {type: path, default: "", description: "The inventory's file, for C(choose)."}
   key: {type: str, default: "", description: "The restored database, for C(compare)."}
   directory: {type: path, default: "", description: "Where reports go, for C(compare)."}
@@ -59,7 +69,7 @@ RETURN = r"""
 key: {description: "The restored database; empty when none was asked for.", type: str, returned: for the phase choose}
 restores: {description: The inventory's C(database_restores) now., type: dict, returned: for the phase choose}
 serving: {description: The inventory's C(database_serving) now., type: str, returned: for the phase choose}
-comparison: {description: "C(lost) rows, C(from) and C(to), C(back) by table.", type: dict, returned: for the phase compare}
+comparison: {description: "What is lost and what is back, by table.", type: dict, returned: for the phase compare}
 report: {description: The report's path., type: str, returned: for the phase compare}
 """
 
@@ -103,6 +113,8 @@ class ActionModule(ActionBase):
         wanted, key = inventory, ""
         if args["serve"]:
             wanted = with_serving(environment, inventory, args["serve"])
+        elif args["forget"]:
+            wanted = without(environment, inventory, args["forget"])
         elif args["time"] or args["snapshot"]:
             possible = self._possible(session, args, source)
             wanted, key = with_restore(environment, inventory, possible, time=args["time"], snapshot=args["snapshot"])
@@ -116,6 +128,13 @@ class ActionModule(ActionBase):
             say(
                 f"{environment}: the inventory says that {wanted.serving or 'the original'} serves. "
                 f"Next: commit {name}, then make deploy ENV={environment}"
+            )
+        if args["forget"]:
+            address = f'module.rds.aws_db_instance.restored["{args["forget"]}"]'
+            allow = json.dumps({"terraform_stack_allow": [address]})
+            say(
+                f"{environment}: {args['forget']} is not wanted any more; it is still there, with its data. To remove it "
+                f"(deletion_protection: false, deployed first): make deploy ENV={environment} ARGS='-e {allow}'"
             )
         return {
             "changed": changed,

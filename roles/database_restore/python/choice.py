@@ -98,6 +98,24 @@ def with_serving(environment: str, inventory: Inventory, serving: str) -> Invent
     return Inventory(restores=inventory.restores, serving=key)
 
 
+def without(environment: str, inventory: Inventory, key: str) -> Inventory:
+    """The inventory without a restored database. Raises ProblemError when there is none, or it is needed."""
+    needs = [other for other, restore in inventory.restores.items() if restore.source == key]
+    if key in inventory.restores and key != inventory.serving and not needs:
+        rest = {other: restore for other, restore in inventory.restores.items() if other != key}
+        return Inventory(restores=rest, serving=inventory.serving)
+    if key not in inventory.restores:
+        why, next_step = (
+            f"There is no restored database {key!r}",
+            f"make restore ENV={environment} says which there are",
+        )
+    elif needs:
+        why, next_step = f"{', '.join(needs)} came from {key}", f"forget that one first: -e restore_forget={needs[0]}"
+    else:
+        why, next_step = f"{key} serves", f"make restore ENV={environment} ARGS='-e restore_serving={ORIGINAL}' first"
+    raise ProblemError(f"{why}; nothing was touched.", "restore_forget", next_step)
+
+
 def _of_time(environment: str, inventory: Inventory, possible: Possible, text: str) -> tuple[str, Restore]:
     wanted = _parsed(environment, text, possible.now)
     stamp = f"{wanted:%Y-%m-%dT%H:%M:%SZ}"

@@ -60,9 +60,18 @@ class Comparison:
             "lost": self.lost,
             "from": second(span[0]) if span else "",
             "to": second(span[1]) if span else "",
-            "back": {name: self.back(name) for name in sorted(self.restored.tables)},
-            "rows": {name: table.rows for name, table in sorted(self.restored.tables.items())},
+            "tables": {name: self._table(name) for name in sorted(self.restored.tables)},
             "schema_head": self.restored.head,
+        }
+
+    def _table(self, name: str) -> dict[str, Any]:
+        source = self.source.tables.get(name)
+        return {
+            "rows": self.restored.tables[name].rows,
+            "back": self.back(name),
+            "lost": source.after if source else 0,
+            "from": second(source.first) if source and source.first else "",
+            "to": second(source.last) if source and source.last else "",
         }
 
 

@@ -12,7 +12,7 @@ NAME = "database_restores.yml"
 _HEAD = """\
 ---
 # Written by `make restore`: commit it. Databases restored beside the original, by the second of their data (UTC), and
-# which one serves: a key of these, or empty for the original. Removing one destroys it; the guard of the plan asks first.
+# which one serves: a key of these, or empty for the original. Removing one destroys it: the plan's guard asks first.
 """
 
 
