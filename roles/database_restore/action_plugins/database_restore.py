@@ -133,7 +133,7 @@ class ActionModule(ActionBase):
             address = f'module.rds.aws_db_instance.restored["{args["forget"]}"]'
             allow = json.dumps({"terraform_stack_allow": [address]})
             say(
-                f"{environment}: {args['forget']} is not wanted any more; it is still there, with its data. To remove it "
+                f"{environment}: {args['forget']} is not wanted any more; it is still there. To remove it "
                 f"(deletion_protection: false, deployed first): make deploy ENV={environment} ARGS='-e {allow}'"
             )
         return {
