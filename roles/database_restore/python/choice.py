@@ -162,7 +162,7 @@ def _parsed(environment: str, text: str, now: datetime) -> datetime:
         wanted = datetime.fromisoformat(text)
     except ValueError:
         wanted = datetime.min
-    if wanted.tzinfo is None or wanted.microsecond or not re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", text):
+    if wanted.tzinfo is None or wanted.microsecond or not re.match(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d", text):
         example = f"{now:%Y-%m-%dT%H:%M:00Z}"
         raise ProblemError(
             f"{text!r} is not a time to the second with its zone; nothing was touched.",
