@@ -749,5 +749,5 @@ def test_another_database_is_a_release_and_is_prepared_behind_the_same_host_too(
     plan = planned(releaser)
     assert plan.needed
     assert plan.prepare == "the database settlement-test -> settlement-test-20261124-101500"
-    bring_into_service(releaser, plan)
+    releaser.prepare(plan)
     assert len(world.ecs.runs) == 2
