@@ -120,7 +120,8 @@ class ActionModule(ActionBase):
             wanted, key = with_restore(environment, inventory, possible, time=args["time"], snapshot=args["snapshot"])
         else:
             say("\n".join(menu(environment, inventory, self._possible(session, args, source))))
-        changed = wanted != inventory and inventory_file.write(Path(args["file"]), wanted, preview=check)
+        asked = any(args[name] for name in ("serve", "forget", "time", "snapshot"))
+        changed = asked and inventory_file.write(Path(args["file"]), wanted, preview=check)
         name = Path(args["file"]).name
         if changed:
             say(f"  {'would write' if check else 'wrote'} {name} of the inventory: commit it")
