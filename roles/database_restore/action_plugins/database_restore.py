@@ -69,6 +69,7 @@ RETURN = r"""
 key: {description: "The restored database; empty when none was asked for.", type: str, returned: for the phase choose}
 restores: {description: The inventory's C(database_restores) now., type: dict, returned: for the phase choose}
 serving: {description: The inventory's C(database_serving) now., type: str, returned: for the phase choose}
+applied: {description: "And what was applied, which a restore leaves.", type: str, returned: for the phase choose}
 comparison: {description: "What is lost and what is back, by table.", type: dict, returned: for the phase compare}
 report: {description: The report's path., type: str, returned: for the phase compare}
 """
@@ -109,7 +110,13 @@ class ActionModule(ActionBase):
 
     def _choose(self, session: Any, args: Mapping[str, Any], inventory: Inventory, say: Any) -> dict[str, Any]:
         environment, check = args["environment_name"], bool(self._task.check_mode)
-        source = args["stack"]["database_instances"].get(inventory.serving, {}).get("instance_identifier", "")
+        if inventory.serving not in args["stack"]["database_instances"]:
+            raise ProblemError(
+                f"The inventory says that {inventory.serving} serves, and it is not there; nothing was touched.",
+                f"database_serving in {Path(args['file']).name}",
+                f"make deploy ENV={environment}",
+            )
+        source = args["stack"]["database_instances"][inventory.serving]["instance_identifier"]
         wanted, key = inventory, ""
         if args["serve"]:
             wanted = with_serving(environment, inventory, args["serve"])
@@ -142,6 +149,7 @@ class ActionModule(ActionBase):
             "key": key,
             "restores": {key: restore.to_plain() for key, restore in wanted.restores.items()},
             "serving": wanted.serving,
+            "applied": _applied(args["stack"]),
         }
 
     @staticmethod
@@ -160,7 +168,7 @@ class ActionModule(ActionBase):
         point = time_of(session.client("rds"), key, restore)
         surveyor = Surveyor(session, stack, _quiet, wait_seconds=args["wait_seconds"], sleep=sleep_with_parent())
         found = comparison.Comparison(restored=surveyor.survey(restored, point), source=surveyor.survey(source, point))
-        serves = inventory.serving == key
+        serves = _applied(stack) == key
         name, origin = restored["instance_identifier"], source["instance_identifier"]
         title = f"{name} has {origin} as it was at {comparison.second(point)}"
         say("\n".join([title, *comparison.lines(found, serves=serves)]))
@@ -177,6 +185,13 @@ class ActionModule(ActionBase):
         purpose = "To go back" if serves else "To let it serve"
         say(f"  {state}\n  report     {report}\n  {purpose}: {next_command}, then make deploy ENV={environment}")
         return {"comparison": found.to_plain(), "report": str(report)}
+
+
+def _applied(stack: Mapping[str, Any]) -> str:
+    """The key of the database that serves by what was applied; the inventory may be ahead of it."""
+    serving = stack["database"]["instance_identifier"]
+    databases = stack["database_instances"].items()
+    return str(next(key for key, database in databases if database["instance_identifier"] == serving))
 
 
 def _quiet(line: str) -> None:
