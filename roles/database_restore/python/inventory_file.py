@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import yaml
@@ -22,7 +23,8 @@ def text(inventory: Inventory) -> str:
         "database_restores": {key: restore.to_plain() for key, restore in sorted(inventory.restores.items())},
         "database_serving": inventory.serving,
     }
-    return _HEAD + yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    # Ansible's strings are of types of its own, which YAML's safe dumper does not know; JSON's does.
+    return _HEAD + yaml.safe_dump(json.loads(json.dumps(values)), sort_keys=False, allow_unicode=True)
 
 
 def write(path: Path, inventory: Inventory, *, preview: bool = False) -> bool:

@@ -123,6 +123,15 @@ def test_the_menu_gives_each_command() -> None:
     assert text.index("rds:qa-2026-11-23") < text.index("qa-final")
 
 
+class Tagged(str):
+    """As Ansible hands strings over."""
+
+
+def test_strings_of_ansible_are_written_as_strings() -> None:
+    inventory = Inventory(restores={Tagged(KEY): Restore(time=Tagged(AT.time))}, serving=Tagged(KEY))
+    assert inventory_file.text(inventory) == inventory_file.text(Inventory(restores={KEY: AT}, serving=KEY))
+
+
 def test_the_file_is_what_the_variables_are(tmp_path: Path) -> None:
     path = tmp_path / inventory_file.NAME
     inventory = Inventory(restores={KEY: AT, "20261123-170409": Restore(snapshot="rds:x")}, serving=KEY)
