@@ -23,7 +23,7 @@ endif
 
 PLAYBOOK = ansible-playbook -i inventory/$(ENV) $(if $(CHECK),--check) $(ARGS)
 
-.PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill incident-db cost-report up down logs run shell test-page unlock redeliver new-env venv check test docs bench
+.PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill incident-db restore cost-report up down logs run shell test-page unlock redeliver new-env venv check test docs bench
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 	echo "  ENV=$(ENV) (known: $(ENVIRONMENTS)) · CHECK=1 touches nothing · ARGS='-e name=value' reaches ansible-playbook"
@@ -65,7 +65,7 @@ run: $(VENV_READY) ## A one-off task beside the service: make run CMD='python --
 shell: $(VENV_READY) ## A shell in a running task
 	@$(PLAYBOOK) playbooks/shell.yml && exec sh .local/$(ENV)/shell.sh
 
-drill: $(VENV_READY) ## Make a failure on purpose and see it answered (DRILL=broken_release|never_healthy|task_killed|database_restart|pool_exhaustion|slow_query|cost_surge)
+drill: $(VENV_READY) ## Make a failure on purpose and see it answered (DRILL=broken_release|never_healthy|task_killed|database_restart|pool_exhaustion|slow_query|restore|cost_surge)
 	@$(PLAYBOOK) playbooks/drill.yml $(if $(DRILL),-e drill_name=$(DRILL))
 
 cost-report: $(VENV_READY) ## What the month costs, why, and what could cost less (a page, JSON, Slack)
@@ -76,6 +76,9 @@ test-page: $(VENV_READY) ## A test page through every path: topics, e-mail, Slac
 
 incident-db: $(VENV_READY) ## Why database connections are exhausted, and what to do (ARGS='-e end_idle=true' ends what nobody uses)
 	@$(PLAYBOOK) playbooks/incident_db_connections.yml
+
+restore: $(VENV_READY) ## What of the database can be restored; ARGS='-e restore_time=2026-11-24T10:15:00Z' restores it beside the old one
+	@$(PLAYBOOK) playbooks/restore.yml
 
 unlock: $(VENV_READY) ## Break the deployment lock, whoever holds it
 	@$(PLAYBOOK) playbooks/unlock.yml

@@ -106,7 +106,7 @@ module "iam" {
   admin_log_group_arn      = module.ecs.admin_log_group.arn
   app_database_secret_arn  = module.ecs.app_database_secret_arn
   app_secret_arns          = var.app_secret_arns
-  master_secret_arn        = module.rds.master_secret_arn
+  master_secret_arns       = [for instance in module.rds.instances : instance.master_secret_arn]
   enable_execute_command   = var.enable_execute_command
 }
 
@@ -129,6 +129,8 @@ module "rds" {
   final_snapshot_identifier = var.database_final_snapshot_identifier
   apply_immediately         = var.database_apply_immediately
   log_retention_days        = var.log_retention_days
+  restores                  = var.database_restores
+  serving                   = var.database_serving
 }
 
 module "rds_proxy" {
@@ -208,7 +210,7 @@ module "monitoring" {
   error_rate_minimum_requests     = var.error_rate_minimum_requests
   container_insights              = var.container_insights
   service_min_tasks               = var.service_min_tasks
-  database_identifier             = local.name
+  database_identifier             = module.rds.instance_name
   database_max_connections        = var.database_max_connections
   database_allocated_storage_gb   = var.database_allocated_storage_gb
   database_free_memory_minimum_mb = var.database_free_memory_minimum_mb

@@ -128,6 +128,11 @@ output "database" {
   }
 }
 
+output "database_instances" {
+  description = "Every database by its key in `database_restores` (the original's is empty): where it is, and who has its master user's credentials."
+  value       = module.rds.instances
+}
+
 output "app_database_secret_arn" {
   description = "Secret with the credentials of the application's database user."
   value       = module.ecs.app_database_secret_arn

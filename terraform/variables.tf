@@ -411,6 +411,22 @@ variable "database_free_memory_minimum_mb" {
   default     = 128
 }
 
+variable "database_restores" {
+  description = "Instances restored beside the database, by the second of their data (`YYYYMMDD-hhmmss`, UTC); `make restore` writes them."
+  type = map(object({
+    source   = optional(string, "")
+    time     = optional(string)
+    snapshot = optional(string)
+  }))
+  default = {}
+}
+
+variable "database_serving" {
+  description = "Which database serves: a key of `database_restores`, or empty for the original."
+  type        = string
+  default     = ""
+}
+
 variable "rds_proxy_enabled" {
   description = "Whether an RDS Proxy stands between the service and the database (requirement G3)."
   type        = bool

@@ -125,6 +125,17 @@ def test_a_secret_that_does_not_work_is_replaced(empty_database: TestDatabase, v
     assert not run(empty_database).changed
 
 
+def test_a_database_of_before_a_rotation_takes_todays_password_which_stays(empty_database: TestDatabase) -> None:
+    run(empty_database)
+    secret = empty_database.secret.value
+    with empty_database.superuser() as connection:  # as in a restored database
+        connection.execute(text(f"ALTER ROLE {empty_database.role} PASSWORD 'of yesterday'"))
+    assert run(empty_database).changed
+    assert (empty_database.secret.value, empty_database.secret.writes) == (secret, 1)
+    with TestClient(create_app(empty_database.settings())) as client:
+        assert client.get("/readyz").status_code == 200
+
+
 def test_what_was_taken_away_is_given_back(empty_database: TestDatabase) -> None:
     run(empty_database)
     with empty_database.superuser() as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -127,6 +128,21 @@ def test_exhausted_connections_are_resolved_by_the_playbook(clone: Clone) -> Non
     # Its promises: the server is full and the application refuses, the playbook names the case and ends the leaked
     # sessions alone, requests succeed within 10 s, a transaction that worked through it all commits.
     assert "kept    the leaked sessions are ended, and no other" in output
+
+
+def test_deleted_rows_are_restored_beside_the_database_and_the_loss_is_said(clone: Clone) -> None:
+    output = clone.make("drill", "DRILL=restore").output
+    assert "VERDICT restore: every promise was kept" in output
+    assert "kept    what is lost is said to the second, and true: 3 accounts" in output
+    # It leaves all as it was, and says what could be restored next.
+    run = clone.make("restore")
+    assert run.recap()["changed"] == 0
+    assert "the original serves" in run.output
+    check = clone.make("restore", "CHECK=1", restore_time=re.findall(r"restore_time=(\S+Z)", run.output)[0])
+    assert "would write database_restores.yml" in check.output
+    assert "cannot be restored yet" not in clone.make("restore", restore_time="2020-01-01T00:00:00Z", expect=2).output
+    assert not clone.git("status", "--porcelain")
+    assert clone.make("deploy").recap()["changed"] == 0
 
 
 def test_the_incident_playbook_looks_and_changes_nothing(clone: Clone) -> None:

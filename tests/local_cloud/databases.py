@@ -57,7 +57,7 @@ def describe(cloud: RunningCloud, identifier: str) -> dict[str, Any]:
 def wait_until_available(cloud: RunningCloud, identifier: str) -> dict[str, Any]:
     def available() -> dict[str, Any] | None:
         instance = describe(cloud, identifier)
-        assert instance["DBInstanceStatus"] != "failed"
+        assert instance["DBInstanceStatus"] != "failed", container_of(cloud, identifier).logs(tail=20).decode()
         return instance if instance["DBInstanceStatus"] == "available" else None
 
     instance: dict[str, Any] = wait_for(available, what=f"{identifier} is available")

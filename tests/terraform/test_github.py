@@ -250,6 +250,8 @@ def deployments(name: str) -> list[Call]:
         Call("rds:CreateDBProxy", context=asks(name)),
         Call("cloudwatch:PutMetricAlarm", f"{ALARMS}:TargetTracking-service/{prefix}/{prefix}-AlarmHigh-1"),
         Call("rds:ModifyDBInstance", f"arn:aws:rds:{HERE}:db:{prefix}"),
+        Call("rds:RestoreDBInstanceToPointInTime", f"arn:aws:rds:{HERE}:db:{prefix}-20261124-101500"),
+        Call("rds:RestoreDBInstanceFromDBSnapshot", f"arn:aws:rds:{HERE}:snapshot:rds:{prefix}-2026-11-24-17-04"),
         Call("rds:ModifyDBProxy", f"arn:aws:rds:{HERE}:db-proxy:prx-1", tags(name)),
         Call("lambda:UpdateFunctionCode", f"arn:aws:lambda:{HERE}:function:{prefix}-alarm-bot"),
         Call("elasticloadbalancing:ModifyListener", f"arn:aws:elasticloadbalancing:{HERE}:listener/app/{prefix}/1/2"),
@@ -262,9 +264,11 @@ def deployments(name: str) -> list[Call]:
 def checks(name: str) -> list[Call]:
     """What a release looks at before it registers anything: that the tasks' secrets have their values."""
     instance = {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": f"arn:aws:rds:{HERE}:db:settlement-{name}"}
+    restored = {key: f"{arn}-20261124-101500" for key, arn in instance.items()}
     return [
         Call("secretsmanager:GetSecretValue", f"{SECRETS}:settlement-{name}/database/app-1-AbCdEf"),
         Call("secretsmanager:GetSecretValue", f"{SECRETS}:rds!db-1-AbCdEf", instance),
+        Call("secretsmanager:GetSecretValue", f"{SECRETS}:rds!db-2-AbCdEf", restored),
     ]
 
 

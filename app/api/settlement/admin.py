@@ -1,10 +1,11 @@
-"""Work on the database that needs the master user: `python -m settlement.admin prepare`, and `sessions` in an incident.
+"""Work on the database that needs the master user: `python -m settlement.admin prepare`; `sessions` in an incident,
+`survey` after a restore.
 
 Runs as a one-off task of the `<prefix>-admin` family, beside the service, never inside it. On RDS the master is
 not a superuser, so only statements that a role with CREATEROLE and the database's ownership may run are used.
 
 The last line on standard output is the result, one JSON object: `{"schema_head": "0001", "changed": false}`;
-`sessions` gives one object a line. Exit code 0, or 1 with a line that says why.
+`sessions` and `survey` give one object a line. Exit code 0, or 1 with a line that says why.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 import botocore.session
@@ -34,6 +36,7 @@ from settlement.schema import MIGRATIONS, is_current, schema_head, schema_revisi
 from settlement.scram import scram_sha_256_verifier
 from settlement.sessions import EndLimits, Record, be_brief, end_unused, look
 from settlement.settings import AdminSettings
+from settlement.survey import survey
 
 _log = logging.getLogger("settlement.admin")
 
@@ -202,12 +205,13 @@ def _ensure_rights(connection: Connection, role: str) -> bool:
 
 
 def _ensure_credentials(connection: Connection, settings: AdminSettings, secret: SecretStore) -> bool:
-    """See that the secret's credentials log in; otherwise make new ones."""
+    """See that the secret's credentials log in: a restored database has those of its time. Without any, make some."""
     role = settings.app_database_user
-    password = _password_for(role, secret.read())
-    if password is not None and _can_log_in(settings, role, password):
+    known = _password_for(role, secret.read())
+    if known is not None and _can_log_in(settings, role, known):
         return False
-    password = SecretStr(secrets.token_urlsafe(32))
+    # What is in the secret stays as it is: another database, to which one may go back, takes it too.
+    password = known or SecretStr(secrets.token_urlsafe(32))
     quoted = connection.dialect.identifier_preparer.quote(role)
     with connection.begin():
         # psycopg2 puts the value into the statement on this side, so a parameter works in a utility statement too.
@@ -216,7 +220,8 @@ def _ensure_credentials(connection: Connection, settings: AdminSettings, secret:
             {"verifier": scram_sha_256_verifier(password.get_secret_value())},
         )
         # Before the commit: if writing fails, the old password still holds and the running tasks stay connected.
-        secret.write(json.dumps({"username": role, "password": password.get_secret_value()}))
+        if known is None:
+            secret.write(json.dumps({"username": role, "password": password.get_secret_value()}))
     if not _can_log_in(settings, role, password):
         raise AdminError(f"{role} cannot log in with the password just set: does the server allow SCRAM-SHA-256?")
     _log.info("credentials set", extra={"role": role})
@@ -295,6 +300,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SHARE",
         help="end idle ones while so many connections are taken",
     )
+    surveying = commands.add_parser("survey", help="tell what the database holds, one JSON object a line")
+    surveying.add_argument(
+        "--after", type=datetime.fromisoformat, required=True, metavar="TIME", help="count the rows since then too"
+    )
     return parser
 
 
@@ -315,6 +324,12 @@ def main(arguments: list[str] | None = None) -> int:
             limits = EndLimits(args.idle_in_transaction_seconds, args.idle_seconds, args.idle_above)
             for record in sessions(settings, limits if args.end else None):
                 print(json.dumps(record))
+            return 0
+        if args.command == "survey":
+            engine = single_use_engine(settings, settings.master_username, settings.master_password)
+            with engine.begin() as connection:
+                for record in survey(connection, args.after):
+                    print(json.dumps(record))
             return 0
         result = prepare(settings, SecretsManagerSecret(settings.app_database_secret_arn, settings.aws_region))
     except (AdminError, SQLAlchemyError, ValidationError, BotoCoreError, ClientError) as error:

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.drill.python.exhaustion import Program, Slow, Struck, clear, exhaust, hold, recover, starve
+from roles.drill.python.mistake import Mistake, look, make
 from roles.drill.python.observation import NotWhole, observe
 from roles.drill.python.strikes import restart_database, stop_task
 from roles.ecs_task.python.alive import sleep_with_parent
@@ -29,14 +30,16 @@ description:
     C(recovery) waits until it is right again, and tells what became of the leaked ones.
   - C(slow) starts a slow statement that others will wait for, C(starving) sees requests find no connection in their
     pool, C(cleared) waits until that is over.
+  - C(rows) writes accounts, deletes them with the master user after a whole second, and writes others; C(restored)
+    looks what the application has of them.
 options:
   what:
     description: What is hit.
     required: true
-    choices: [task, database, sessions, recovery, slow, starving, cleared]
+    choices: [task, database, sessions, recovery, slow, starving, cleared, rows, restored]
     type: str
   struck:
-    description: What C(sessions) or C(slow) returned, for what comes after it.
+    description: What C(sessions), C(slow) or C(rows) returned, for what comes after it.
     default: {}
     type: dict
   stack:
@@ -77,7 +80,7 @@ happened:
   returned: success
 """
 
-WHAT = ["task", "database", "sessions", "recovery", "slow", "starving", "cleared"]
+WHAT = ["task", "database", "sessions", "recovery", "slow", "starving", "cleared", "rows", "restored"]
 ARGUMENTS: dict[str, Any] = {
     "what": {"type": "str", "required": True, "choices": WHAT},
     "struck": {"type": "dict", "default": {}},
@@ -147,6 +150,14 @@ class ActionModule(ActionBase):
     def _strike_cleared(self, args: dict[str, Any]) -> dict[str, Any]:
         slow = Slow(**args["struck"])
         return {"over": clear(self._program(args), slow, *self._where(args), sleep=sleep_with_parent())}
+
+    def _strike_rows(self, args: dict[str, Any]) -> dict[str, Any]:
+        session = aws_session(action_environment(self), str(args["stack"]["region"]))
+        _, limit, say = self._where(args)
+        return make(session, args["stack"], say, limit, sleep=sleep_with_parent()).to_plain()
+
+    def _strike_restored(self, args: dict[str, Any]) -> dict[str, Any]:
+        return look(str(args["stack"]["public_url"]), Mistake(**args["struck"]))
 
     def _program(self, args: dict[str, Any]) -> Program:
         session = aws_session(action_environment(self), str(args["stack"]["region"]))

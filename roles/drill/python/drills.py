@@ -171,6 +171,42 @@ def _client_side_is_named(seen: Evidence) -> Judgement:
     return again["case"] == CLIENT_SIDE, f"{again['case']}; {again['report']}"
 
 
+def _rows_are_back(seen: Evidence) -> Judgement:
+    struck, looked = seen.happened["struck"], seen.happened["looked"]
+    said = seen.happened["first"]["comparison"]["tables"]["accounts"]["back"]
+    text = f"{looked['back']} of {len(struck['deleted'])} deleted accounts can be read; the comparison said {said}"
+    return looked["back"] == len(struck["deleted"]) == said, text
+
+
+def _loss_is_said(seen: Evidence) -> Judgement:
+    struck = seen.happened["struck"]
+    told = [seen.happened[run]["comparison"]["tables"]["accounts"] for run in ("first", "again")]
+    true = {"lost": len(struck["later"]), "from": struck["first"], "to": struck["last"]}
+    said = [{name: table[name] for name in true} for table in told]
+    text = f"{said[0]['lost']} accounts, written from {said[0]['from']} to {said[0]['to']}"
+    return said == [true, true] and seen.happened["looked"]["later"] == 0, text
+
+
+def _source_is_kept(seen: Evidence) -> Judgement:
+    """Of the second comparison, made while the restored one served."""
+    databases, lost = seen.happened["again"]["databases"], seen.happened["again"]["comparison"]["lost"]
+    kept = "" in databases and lost >= len(seen.happened["struck"]["later"])
+    return kept, f"{', '.join(item['instance_identifier'] for item in databases.values())}; {lost} later rows are in it"
+
+
+def _serves_restored(seen: Evidence) -> Judgement:
+    key, serves = seen.happened["first"]["key"], seen.happened["serves"]
+    text = f"{seen.after.revision} with {serves}; targets: {seen.after.targets_text}"
+    new = seen.after.revision != seen.before.revision and serves.endswith(key)
+    return new and not seen.after.missing and bool(seen.happened["looked"]["takes"]), text
+
+
+def _again_restores_nothing(seen: Evidence) -> Judgement:
+    first, again = seen.happened["first"], seen.happened["again"]
+    same = first["key"] == again["key"] and first["databases"] == again["databases"]
+    return same, f"{len(again['databases'])} databases, {'the same' if same else 'others'}"
+
+
 #: The incident playbook's names for them (roles/db_incident).
 LEAKED = "leaked sessions"
 SLOW = "slow queries hold the sessions"
@@ -223,6 +259,17 @@ DRILLS: Mapping[str, Drill] = {
             Promise("no task is replaced", _no_task_is_replaced),
             Promise("requests that need no database are all answered", _without_database_nothing_is_lost),
             Promise("requests that need it succeed again", _with_database_succeeds_again),
+        ),
+    ),
+    "restore": Drill(
+        does="delete rows, restore the second before that beside the database, and let the restored one serve",
+        promises=(
+            Promise("the deleted rows are back", _rows_are_back),
+            Promise("what is lost is said to the second, and true", _loss_is_said),
+            Promise("the database before is kept, with its rows", _source_is_kept),
+            Promise("the service is whole on the restored one, and takes new rows", _serves_restored),
+            Promise("run again, it restores nothing anew", _again_restores_nothing),
+            Promise("no request is lost", _nothing_is_lost),
         ),
     ),
     "slow_query": Drill(

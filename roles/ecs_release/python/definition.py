@@ -313,6 +313,8 @@ def _database(database: Mapping[str, Any], host: str) -> dict[str, str]:
         "DATABASE_HOST": str(host),
         "DATABASE_PORT": str(database["port"]),
         "DATABASE_NAME": str(database["name"]),
+        # Behind a proxy the host is the same whichever instance serves; the definition is not.
+        "DATABASE_INSTANCE": str(database["instance_identifier"]),
     }
 
 
@@ -322,6 +324,18 @@ def _secret_key(arn: str, key: str) -> str:
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
     """
     return f"{arn}:{key}::"
+
+
+def database_of(definition: Mapping[str, Any]) -> str:
+    """The database instance that a definition, canonical or not, was made for; empty where it says none."""
+    for container in definition.get("containerDefinitions", []):
+        environment = container.get("environment") or {}
+        pairs = (
+            environment if isinstance(environment, Mapping) else {item["name"]: item["value"] for item in environment}
+        )
+        if name := pairs.get("DATABASE_INSTANCE"):
+            return str(name)
+    return ""
 
 
 def tags(image: Image, environment: str) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from roles.ecs_release.python.definition import differences
+from roles.ecs_release.python.definition import database_of, differences
 from roles.ecs_release.python.rollout import Deployment
 from roles.release_ledger.python.ledger import Outcome, Release, serving
 
@@ -137,6 +137,9 @@ def _prepare_reason(situation: Situation, success: Release | None, releasing: bo
         return ""
     if success is None:
         return "no release has succeeded yet"
+    before, now = database_of(situation.running.canonical), database_of(situation.wanted)
+    if before != now:
+        return f"the database {before or 'unknown'} -> {now}"
     if success.schema_head != situation.schema_head or situation.schema_head is None:
         return f"schema {success.schema_head or 'unknown'} -> {situation.schema_head or 'unknown'}"
     return ""

@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.ecs_release.python.definition import READ_ONLY
+from roles.ecs_release.python.definition import READ_ONLY, database_of
 from roles.ecs_release.python.operation import (
     Operation,
     ReleaseError,
@@ -206,6 +206,15 @@ class Rollback(Operation):
                 f"contract migration (schema {contract.schema_head}) that it cannot work with."
             )
         definition = self._definition(target)
+        released_for, serves = database_of(definition), str(self.c.stack["database"]["instance_identifier"])
+        if released_for and released_for != serves:
+            raise Refusal(
+                f"{versions([target])} was released for the database {released_for}, and {serves} serves: a rollback "
+                f"goes back to other code, never to other data.\n"
+                f"Its code with today's data: make release ENV={self.c.environment} "
+                f"ARGS='-e image_build_version={target.version}'\n"
+                f"Which data there is: make restore ENV={self.c.environment}\n"
+            )
         return definition, self._image(target, definition)
 
     def _is_usable(self, releases: Sequence[Release], target: Release) -> bool:

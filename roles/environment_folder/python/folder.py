@@ -23,6 +23,8 @@ _NAME_CHARACTERS = 28
 _RESERVED = frozenset({"account"})
 _ZONE_LETTERS = "abcdef"
 _GROUP_VARS = Path("group_vars/all")
+#: What was restored is of one environment's backups.
+_RESTORES = "database_restores.yml"
 _NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 #: Values of one environment only: two that share one would fight for it, or ask the wrong account.
 _OWN = re.compile(r"^\s*(?:https_\w+|public_url)\s*:\s*(?!null\b|~|#)\S|arn:aws[a-z-]*:[^:\s]*:[a-z0-9-]*:\d")
@@ -71,7 +73,9 @@ def plan(wish: Wish, inventories: Path) -> Folder:
     files = {
         path.relative_to(source): path.read_bytes()
         for path in sorted(source.rglob("*"))
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(source).parts)
+        if path.is_file()
+        and path.name != _RESTORES
+        and not any(part.startswith(".") for part in path.relative_to(source).parts)
     }
     if _runs_its_own_cloud(files):
         problems.append(

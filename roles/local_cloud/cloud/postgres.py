@@ -12,6 +12,8 @@ from collections.abc import Mapping
 
 DIRECTORY = "/ministack-rds-tls"
 """The emulator's own: it changes the owner of all that is in it to ``postgres`` before the server starts."""
+BACKUPS = "/rds-backups"
+"""Where a container sees the backups of all instances, as it were RDS's own S3: a volume of the whole cloud."""
 SUPERUSER = "rdsadmin"
 """RDS keeps the superuser to itself; the master user is a member of ``rds_superuser``, which is none."""
 
@@ -35,6 +37,11 @@ _DEFAULTS = {
 }
 _ALWAYS = {
     "listen_addresses": "*",
+    # RDS uploads the log of transactions every five minutes: the point-in-time restores come from it
+    # (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIT.html).
+    "archive_mode": "on",
+    "archive_command": f"sh {DIRECTORY}/archive.sh %p %f",
+    "archive_timeout": "300",
     "logging_collector": "off",
     "log_destination": "stderr",
     "log_line_prefix": "%t:%r:%u@%d:[%p]:",
@@ -57,6 +64,69 @@ ALTER DATABASE :"database" OWNER TO :"master";
 """
 
 
+ARCHIVE = """\
+# A segment is there whole, or not at all.
+gzip -1 < "$1" > "$RDS_BACKUPS/wal/$2.part" && mv "$RDS_BACKUPS/wal/$2.part" "$RDS_BACKUPS/wal/$2.gz"
+"""
+"""Run by the server for each segment of the log: its path, its name."""
+
+START = f"""\
+set -eu
+chown -R postgres:postgres {DIRECTORY}
+# What an earlier instance of this name left belongs to nobody.
+[ -s "$PGDATA/PG_VERSION" ] || rm -rf "$RDS_BACKUPS"
+mkdir -p "$RDS_BACKUPS/wal" {BACKUPS}/snapshots
+chown postgres:postgres "$RDS_BACKUPS" "$RDS_BACKUPS/wal" {BACKUPS}/snapshots
+if [ -n "${{RDS_RESTORE_FROM:-}}" ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
+    sh -eu {DIRECTORY}/restore.sh "$@"
+fi
+exec docker-entrypoint.sh postgres "$@"
+"""
+"""Run as root when the container starts; its arguments are those of ``postgres``."""
+
+RESTORE = f"""\
+# Fill an empty data directory from a backup, replay the log up to a time where one is given, and give the master user
+# the password that RDS keeps for this instance: the backup holds the one of its time.
+mkdir -p "$PGDATA" /run/postgresql
+cp -a "$RDS_RESTORE_FROM/." "$PGDATA"
+if [ -n "${{RDS_RESTORE_TIME:-}}" ]; then
+    waited=0
+    until [ -e "$RDS_RESTORE_LOG/$RDS_RESTORE_UNTIL.gz" ]; do
+        waited=$((waited + 1))
+        [ "$waited" -lt 600 ] || {{ echo "the source has not archived $RDS_RESTORE_UNTIL" >&2; exit 1; }}
+        sleep 0.1
+    done
+    touch "$PGDATA/recovery.signal"
+    cat > "$PGDATA/postgresql.auto.conf" <<END
+restore_command = 'test -e "$RDS_RESTORE_LOG/%f.gz" && gzip -dc < "$RDS_RESTORE_LOG/%f.gz" > %p'
+recovery_target_time = '$RDS_RESTORE_TIME'
+recovery_target_action = 'promote'
+END
+fi
+chown -R postgres:postgres "$PGDATA" /run/postgresql
+chmod 700 "$PGDATA"
+# listen_addresses='' keeps clients out until the password is right; without hot standby nothing answers before its end.
+export RDS_OPTIONS="$* -c listen_addresses='' -c hot_standby=off"
+su postgres -s /bin/sh -c 'pg_ctl --wait --timeout=3600 --silent --options="$RDS_OPTIONS" start'
+# To pg_ctl a server that still replays is started.
+until psql --username={SUPERUSER} --dbname=postgres --command='' 2>/dev/null; do
+    [ -e "$PGDATA/postmaster.pid" ] || exit 1
+    sleep 0.1
+done
+psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --username={SUPERUSER} --dbname=postgres --file={DIRECTORY}/restored.sql
+su postgres -s /bin/sh -c 'pg_ctl --wait --silent --mode=fast stop'
+: > "$PGDATA/postgresql.auto.conf"
+"""
+
+RESTORED_SQL = f"""\
+SET log_statement = none;
+SET log_min_duration_statement = -1;
+\\getenv master RDS_MASTER_USERNAME
+\\set password `cat {DIRECTORY}/master-password`
+ALTER ROLE :"master" PASSWORD :'password';
+"""
+
+
 def configuration(parameters: Mapping[str, str]) -> str:
     """postgresql.conf of an instance whose parameter group holds `parameters` (PostgreSQL's names and base units).
 
@@ -76,7 +146,7 @@ def access_rules(parameters: Mapping[str, str]) -> str:
     """pg_hba.conf: a password always, and TLS when ``rds.force_ssl`` says so (its default since PostgreSQL 15)."""
     forced = parameters.get("rds.force_ssl", _DEFAULTS["rds.force_ssl"]) in ("1", "on", "true")
     kind = "hostssl" if forced else "host"
-    return f"local all all trust\n{kind} all all all scram-sha-256\n"
+    return f"local all,replication all trust\n{kind} all all all scram-sha-256\n"
 
 
 def archive(files: Mapping[str, str]) -> bytes:

@@ -16,6 +16,9 @@ locals {
     CreateVpcEndpoint         = "vpc-endpoint"
   }
 
+  # The original, and what was restored beside it: the second of its data is in its name.
+  databases = { for name, prefix in local.prefix : name => ["db:${prefix}", "db:${prefix}-????????-??????"] }
+
   # RDS names it by a number, and tags it with its instance.
   master_secret = {
     for name, prefix in local.prefix : name => {
@@ -23,7 +26,7 @@ locals {
       Effect    = "Allow"
       Action    = "secretsmanager:GetSecretValue"
       Resource  = "arn:aws:secretsmanager:${local.here}:secret:rds!db-*"
-      Condition = { StringEquals = { "aws:ResourceTag/aws:rds:primaryDBInstanceArn" = "arn:aws:rds:${local.here}:db:${prefix}" } }
+      Condition = { StringLike = { "aws:ResourceTag/aws:rds:primaryDBInstanceArn" = [for database in local.databases[name] : "arn:aws:rds:${local.here}:${database}"] } }
     }
   }
 
@@ -43,7 +46,10 @@ locals {
       ],
       [for kind in ["listener/app/${prefix}", "loadbalancer/app/${prefix}", "targetgroup/${prefix}-*"] : "arn:aws:elasticloadbalancing:${local.here}:${kind}/*"],
       [for end in ["", ":*", "-*", "/*"] : "arn:aws:logs:${local.here}:log-group:*/${prefix}${end}"],
-      [for kind in ["db:${prefix}", "og:default:*", "pg:${prefix}-*", "snapshot:${prefix}-*", "subgrp:${prefix}"] : "arn:aws:rds:${local.here}:${kind}"],
+      [
+        for kind in concat(local.databases[name], ["og:default:*", "pg:${prefix}-*", "snapshot:${prefix}-*", "snapshot:rds:${prefix}-*", "subgrp:${prefix}"]) :
+        "arn:aws:rds:${local.here}:${kind}"
+      ],
     )
   }
 
@@ -154,6 +160,7 @@ locals {
                 "rds:AddTagsToResource", "rds:CreateDBInstance", "rds:CreateDBParameterGroup", "rds:CreateDBSubnetGroup",
                 "rds:DeleteDBParameterGroup", "rds:DeleteDBSubnetGroup", "rds:ModifyDBInstance", "rds:ModifyDBParameterGroup",
                 "rds:ModifyDBSubnetGroup", "rds:RebootDBInstance", "rds:RemoveTagsFromResource", "rds:ResetDBParameterGroup",
+                "rds:RestoreDBInstanceFromDBSnapshot", "rds:RestoreDBInstanceToPointInTime",
                 "s3:CreateBucket", "s3:PutBucketPolicy", "s3:PutBucketPublicAccessBlock", "s3:PutBucketTagging",
                 "s3:PutEncryptionConfiguration", "s3:PutLifecycleConfiguration",
                 "secretsmanager:CreateSecret", "secretsmanager:DeleteSecret", "secretsmanager:RestoreSecret",
@@ -199,7 +206,7 @@ locals {
             # RDS keeps the master password in a secret of its own, on behalf of whoever makes the instance.
             { Sid = "MasterSecret", Effect = "Allow", Action = ["secretsmanager:CreateSecret", "secretsmanager:TagResource"], Resource = "arn:aws:secretsmanager:${local.here}:secret:rds!db-*" },
             # A proxy's target group has no tag; the proxy itself, and its instance, have to be the environment's.
-            { Sid = "ProxyTargets", Effect = "Allow", Action = ["rds:DeregisterDBProxyTargets", "rds:ModifyDBProxyTargetGroup", "rds:RegisterDBProxyTargets"], Resource = ["arn:aws:rds:${local.here}:db:${prefix}", "arn:aws:rds:${local.here}:target-group:*"] },
+            { Sid = "ProxyTargets", Effect = "Allow", Action = ["rds:DeregisterDBProxyTargets", "rds:ModifyDBProxyTargetGroup", "rds:RegisterDBProxyTargets"], Resource = concat([for database in local.databases[name] : "arn:aws:rds:${local.here}:${database}"], ["arn:aws:rds:${local.here}:target-group:*"]) },
             {
               # Of AWS's own: the key of the master's secret, the zone of an endpoint's private name.
               Sid      = "Unnamed"

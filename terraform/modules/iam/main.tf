@@ -3,7 +3,7 @@
 #
 #            execution role                                      task role
 #   service  pull, its log group, the app's secrets              nothing (ECS Exec when enabled)
-#   admin    pull, its log group, the master secret              read and write the app's database secret
+#   admin    pull, its log group, the master secrets             read and write the app's database secret
 
 locals {
   # Only a task of this account and region may take a role (the "confused deputy" guard).
@@ -30,7 +30,7 @@ locals {
     admin-execution = {
       description   = "ECS starts admin tasks of ${var.name} with it."
       log_group_arn = var.admin_log_group_arn
-      secret_arns   = [var.master_secret_arn]
+      secret_arns   = var.master_secret_arns
     }
   }
 }

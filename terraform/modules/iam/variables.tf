@@ -49,9 +49,9 @@ variable "app_secret_arns" {
   }
 }
 
-variable "master_secret_arn" {
-  description = "Secret of the database's master user: injected into admin tasks alone."
-  type        = string
+variable "master_secret_arns" {
+  description = "Secrets of the master users of the databases: injected into admin tasks alone."
+  type        = list(string)
 }
 
 variable "enable_execute_command" {

@@ -1,26 +1,42 @@
 output "host" {
-  description = "Host name of the instance."
-  value       = aws_db_instance.this.address
+  description = "Host name of the instance that serves."
+  value       = local.serving.address
 }
 
 output "port" {
   description = "Port of the instance."
-  value       = aws_db_instance.this.port
+  value       = local.serving.port
 }
 
 output "database_name" {
   description = "Name of the database."
-  value       = aws_db_instance.this.db_name
+  value       = var.database_name
 }
 
 output "instance_identifier" {
-  description = "Identifier of the instance, CloudWatch's dimension `DBInstanceIdentifier`."
-  value       = aws_db_instance.this.identifier
+  description = "Identifier of the instance that serves, CloudWatch's dimension `DBInstanceIdentifier`."
+  value       = local.serving.identifier
+}
+
+output "instance_name" {
+  description = "The same identifier, known before the instance exists."
+  value       = local.identifiers[var.serving]
 }
 
 output "master_secret_arn" {
-  description = "Secret with the master user's credentials, made and rotated by RDS."
-  value       = one(aws_db_instance.this.master_user_secret).secret_arn
+  description = "Secret with the credentials of its master user, made and rotated by RDS."
+  value       = one(local.serving.master_user_secret).secret_arn
+}
+
+output "instances" {
+  description = "Every instance by key (the original's is empty): `host`, `instance_identifier` and `master_secret_arn`."
+  value = {
+    for key, instance in local.instances : key => {
+      host                = instance.address
+      instance_identifier = instance.identifier
+      master_secret_arn   = one(instance.master_user_secret).secret_arn
+    }
+  }
 }
 
 output "max_connections" {
@@ -29,11 +45,11 @@ output "max_connections" {
 }
 
 output "log_group_name" {
-  description = "Log group of PostgreSQL's log."
-  value       = aws_cloudwatch_log_group.postgresql.name
+  description = "Log group of the log of the instance that serves."
+  value       = local.serving_log_group.name
 }
 
 output "log_group_arn" {
   description = "ARN of that log group."
-  value       = aws_cloudwatch_log_group.postgresql.arn
+  value       = local.serving_log_group.arn
 }

@@ -149,3 +149,44 @@ variable "log_retention_days" {
     error_message = "log_retention_days must be a retention that CloudWatch Logs knows, for example 7, 30, 90 or 365."
   }
 }
+
+variable "restores" {
+  description = "Instances restored beside the original, by the second of their data (`YYYYMMDD-hhmmss`, UTC): from `snapshot`, or as `source` (a key; empty: the original) was at `time`. `make restore` writes it."
+  type = map(object({
+    source   = optional(string, "")
+    time     = optional(string)
+    snapshot = optional(string)
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for key, _ in var.restores : can(regex("^[0-9]{8}-[0-9]{6}$", key))])
+    error_message = "A key of restores is the second of the data, UTC, for example \"20261124-101500\"."
+  }
+
+  validation {
+    condition = alltrue([
+      for restore in var.restores : (restore.time == null) != (restore.snapshot == null)
+      && can(regex("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z$", coalesce(restore.time, "2026-11-24T10:15:00Z")))
+    ])
+    error_message = "Each of restores has either a time, for example \"2026-11-24T10:15:00Z\", or a snapshot."
+  }
+
+  validation {
+    condition     = alltrue([for key, restore in var.restores : restore.source == "" || (restore.source != key && contains(keys(var.restores), restore.source))])
+    error_message = "A source in restores is another of its keys, or empty for the original."
+  }
+}
+
+variable "serving" {
+  description = "Which instance serves: a key of `restores`, or empty for the original."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = var.serving == "" || contains(keys(var.restores), var.serving)
+    error_message = "serving must be a key of restores (${join(", ", keys(var.restores))}), or empty for the original instance."
+  }
+}

@@ -60,6 +60,18 @@ STARVED: dict[str, Any] = {
     "cleared": {"over": True},
     "again": {"case": "the pools are full, the server is not", "ended": [], "report": "b.md"},
 }
+KEY = "20261124-101500"
+DATABASES = {"": {"instance_identifier": "settlement"}, KEY: {"instance_identifier": f"settlement-{KEY}"}}
+LOSS = {"lost": 1, "from": "2026-11-24T10:15:04Z", "to": "2026-11-24T10:15:05Z"}
+COMPARED = {"key": KEY, "databases": DATABASES, "comparison": {"lost": 1, "tables": {"accounts": {"back": 2, **LOSS}}}}
+RESTORED: dict[str, Any] = {
+    "struck": {"deleted": ["a", "b"], "later": ["c"], "first": LOSS["from"], "last": LOSS["to"]},
+    "first": COMPARED,
+    "looked": {"back": 2, "later": 0, "takes": True},
+    "serves": f"settlement-{KEY}",
+    "again": COMPARED,
+}
+SWITCHED = seen(revision="settlement:5", tasks={"c": "settlement:5", "d": "settlement:5"}, newest_release="r5")
 
 KEPT: dict[str, Evidence] = {
     "broken_release": Evidence(before=BEFORE, after=AFTER_FAILURE, load=load(), happened=RELEASE_FAILED),
@@ -67,6 +79,7 @@ KEPT: dict[str, Evidence] = {
     "task_killed": Evidence(before=BEFORE, after=REPLACED, load=load(), happened=TASK_REPLACED),
     "database_restart": Evidence(before=BEFORE, after=BEFORE, load=load(account=REFUSED), happened=OUTAGE),
     "pool_exhaustion": Evidence(before=BEFORE, after=BEFORE, load=load(account=REFUSED), happened=EXHAUSTED),
+    "restore": Evidence(before=BEFORE, after=SWITCHED, load=load(), happened=RESTORED),
     "slow_query": Evidence(before=BEFORE, after=BEFORE, load=load(account=REFUSED), happened=STARVED),
 }
 
@@ -117,6 +130,37 @@ OTHER_VERSION = Tally(answers=Counter({"200 v4": 49, "200 v5": 1}), last_answer=
             "requests that need it succeed again",
         ),
         ("database_restart", {"happened": {**OUTAGE, "row_kept": False}}, "what was written is still there"),
+        (
+            "restore",
+            {"happened": {**RESTORED, "looked": {**RESTORED["looked"], "back": 1}}},
+            "the deleted rows are back",
+        ),
+        (
+            "restore",
+            {"happened": {**RESTORED, "struck": {**RESTORED["struck"], "last": "2026-11-24T10:15:06Z"}}},
+            "what is lost is said to the second, and true",
+        ),
+        (
+            "restore",
+            {"happened": {**RESTORED, "again": {**COMPARED, "comparison": {**COMPARED["comparison"], "lost": 0}}}},
+            "the database before is kept, with its rows",
+        ),
+        (
+            "restore",
+            {"happened": {**RESTORED, "serves": "settlement"}},
+            "the service is whole on the restored one, and takes new rows",
+        ),
+        (
+            "restore",
+            {
+                "happened": {
+                    **RESTORED,
+                    "again": {**COMPARED, "databases": {**DATABASES, "x": {"instance_identifier": "x"}}},
+                }
+            },
+            "run again, it restores nothing anew",
+        ),
+        ("restore", {"load": load(account=LOST)}, "no request is lost"),
         (
             "pool_exhaustion",
             {"happened": EXHAUSTED | {"struck": {**EXHAUSTED["struck"], "answers": {"HTTP 200": 5}}}},

@@ -51,6 +51,7 @@ STACK: dict[str, Any] = {
         "name": "settlement",
         "master_secret_arn": "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:master-Ab12Cd",
         "max_connections": 100,
+        "instance_identifier": "settlement-test",
     },
     "app_database_secret_arn": SECRET,
     "scalable_target": {

@@ -36,7 +36,13 @@ STACK: dict[str, Any] = {
     "admin_task_role_arn": "arn:admin-task",
     "log_group_name": "/ecs/app",
     "admin_log_group_name": "/ecs/app-admin",
-    "database": {"host": "db", "port": 5432, "name": "app", "master_secret_arn": "arn:master"},
+    "database": {
+        "host": "db",
+        "port": 5432,
+        "name": "app",
+        "master_secret_arn": "arn:master",
+        "instance_identifier": "app",
+    },
     "app_database_secret_arn": SECRET,
     "cpu_architecture": "ARM64",
 }
@@ -139,6 +145,7 @@ def test_the_service_runs_as_the_application() -> None:
     environment = {item["name"]: item["value"] for item in container["environment"]}
     assert environment == {
         "DATABASE_HOST": "db",
+        "DATABASE_INSTANCE": "app",
         "DATABASE_PORT": "5432",
         "DATABASE_NAME": "app",
         "IMAGE_DIGEST": "sha256:1",

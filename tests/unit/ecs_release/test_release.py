@@ -738,3 +738,16 @@ def test_events_are_told_in_their_order_since_the_update() -> None:
 def test_healthy_targets_are_not_told(world: World) -> None:
     world.ecs.service["runningCount"] = 2
     assert target_lines(world.load_balancer, "tg") == []
+
+
+def test_another_database_is_a_release_and_is_prepared_behind_the_same_host_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.released("aaa")
+    monkeypatch.setitem(world.context().stack["database"], "instance_identifier", "settlement-test-20261124-101500")
+    releaser = world.releaser("aaa")
+    plan = planned(releaser)
+    assert plan.needed
+    assert plan.prepare == "the database settlement-test -> settlement-test-20261124-101500"
+    releaser.prepare(plan)
+    assert len(world.ecs.runs) == 2

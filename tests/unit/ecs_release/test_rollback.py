@@ -405,3 +405,22 @@ def test_a_preview_says_where_it_would_go_and_touches_nothing(three: World) -> N
 def test_a_plan_survives_being_a_fact(three: World) -> None:
     plan = three.rollback().plan(preview=True)
     assert RollbackPlan.from_fact(plan.to_fact()) == plan
+
+
+def test_a_rollback_never_goes_to_another_database(three: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(three.context().stack["database"], "instance_identifier", "settlement-test-20261124-101500")
+    with pytest.raises(ReleaseError) as refusal:
+        three.rollback().plan()
+    for said in (
+        "bbbb (settlement-test:2) was released for the database settlement-test, and settlement-test-20261124-101500",
+        "make release ENV=test ARGS='-e image_build_version=bbbb'",
+        "make restore ENV=test",
+        "There is nothing to go back to",
+    ):
+        assert said in str(refusal.value)
+    assert serving(three) == "cccc"
+
+    three.released("dddd")
+    three.released("eeee")
+    three.rolled_back()
+    assert serving(three) == "dddd"

@@ -180,7 +180,13 @@ def _apply(made: dict[str, Any]) -> dict[str, Any]:
         "log_group_name": f"/ecs/{NAME}",
         "admin_log_group_name": f"/ecs/{NAME}-admin",
         "target_group_arn": group["TargetGroups"][0]["TargetGroupArn"],
-        "database": {"host": "db", "port": 5432, "name": "settlement", "master_secret_arn": secrets["master"]},
+        "database": {
+            "host": "db",
+            "port": 5432,
+            "name": "settlement",
+            "master_secret_arn": secrets["master"],
+            "instance_identifier": "settlement-test",
+        },
         "app_database_secret_arn": secrets["app"],
         "cpu_architecture": "X86_64",
     }

@@ -15,6 +15,7 @@ user a superuser, and leaves the data volume behind when the instance is deleted
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import ipaddress
 import logging
@@ -29,12 +30,10 @@ from roles.local_cloud.cloud.runtime import Cloud
 
 logger = logging.getLogger(__name__)
 
-_ENTRYPOINT = [
-    "sh",
-    "-c",
-    f'chown -R postgres:postgres {postgres.DIRECTORY} && exec docker-entrypoint.sh postgres "$@"',
-    "docker-entrypoint.sh",
-]
+_ENTRYPOINT = ["sh", f"{postgres.DIRECTORY}/start.sh"]
+
+restored_from: contextvars.ContextVar[Mapping[str, str] | None] = contextvars.ContextVar("restored_from", default=None)
+"""What the instance that is being created is restored from: environment variables of ``postgres.RESTORE``."""
 
 
 def apply(cloud: Cloud) -> None:
@@ -66,7 +65,7 @@ def apply(cloud: Cloud) -> None:
         volume = instance.get("_docker_volume_name")
         if answer[0] == 200 and volume:
             addresses.release(rds._rds_docker_name(instance["DBInstanceIdentifier"]))
-            _remove_volume(rds._get_docker(), volume)
+            remove_volume(rds._get_docker(), volume)
         return answer
 
     rds._rds_docker_name = own_container_name
@@ -112,6 +111,16 @@ def address_pool(subnet: str, automatic: str | None, gateway: str) -> list[str]:
     ]
 
 
+def backups_volume(cloud: Cloud) -> str:
+    """The volume that holds every backup of this cloud; an instance's own outlive no instance, its snapshots do."""
+    return f"ministack-rds-backups-{cloud.config.instance}"
+
+
+def backups_directory(container: str) -> str:
+    """Where the container of this name keeps its automated backups."""
+    return f"{postgres.BACKUPS}/instances/{container}"
+
+
 def _run(cloud: Cloud, rds: Any, client: Any, options: dict[str, Any], identifier: str, addresses: Addresses) -> Any:
     """Create, equip and start the container; its data volume is new unless the instance already exists."""
     from docker.types import EndpointConfig
@@ -125,14 +134,16 @@ def _run(cloud: Cloud, rds: Any, client: Any, options: dict[str, Any], identifie
     environment = dict(options["environment"])
     for volume in options.get("volumes", {}):
         if instance is None:
-            _remove_volume(client, volume)  # of an instance that a killed emulator forgot
+            remove_volume(client, volume)  # of an instance that a killed emulator forgot
         client.volumes.create(volume, labels=config.labels)
 
     creation = {
         key: value
         for key, value in options.items()
-        if key not in ("ports", "network", "environment", "labels", "detach")
+        if key not in ("ports", "network", "environment", "labels", "detach", "volumes")
     }
+    backups = backups_volume(cloud)
+    client.volumes.create(backups, labels=config.labels)
     container = client.containers.create(
         **creation,
         labels={**options["labels"], **config.labels},
@@ -141,7 +152,10 @@ def _run(cloud: Cloud, rds: Any, client: Any, options: dict[str, Any], identifie
             "POSTGRES_DB": environment["POSTGRES_DB"],
             "POSTGRES_PASSWORD_FILE": f"{postgres.DIRECTORY}/superuser-password",
             "RDS_MASTER_USERNAME": environment["POSTGRES_USER"],
+            "RDS_BACKUPS": backups_directory(name),
+            **(restored_from.get() or {}),
         },
+        volumes={**options.get("volumes", {}), backups: {"bind": postgres.BACKUPS, "mode": "rw"}},
         user="0:0",
         entrypoint=_ENTRYPOINT,
         command=[
@@ -170,6 +184,10 @@ def _run(cloud: Cloud, rds: Any, client: Any, options: dict[str, Any], identifie
             f"{postgres.DIRECTORY}/server.key": key,
             f"{postgres.DIRECTORY}/superuser-password": secrets.token_urlsafe(32),
             f"{postgres.DIRECTORY}/master-password": environment["POSTGRES_PASSWORD"],
+            f"{postgres.DIRECTORY}/start.sh": postgres.START,
+            f"{postgres.DIRECTORY}/archive.sh": postgres.ARCHIVE,
+            f"{postgres.DIRECTORY}/restore.sh": postgres.RESTORE,
+            f"{postgres.DIRECTORY}/restored.sql": postgres.RESTORED_SQL,
             "/docker-entrypoint-initdb.d/10-rds-roles.sql": postgres.MASTER_ROLE_SQL,
         }
         container.put_archive("/", postgres.archive(files))
@@ -182,7 +200,7 @@ def _run(cloud: Cloud, rds: Any, client: Any, options: dict[str, Any], identifie
     return container
 
 
-def _remove_volume(client: Any, name: str) -> None:
+def remove_volume(client: Any, name: str) -> None:
     from docker.errors import NotFound
 
     try:

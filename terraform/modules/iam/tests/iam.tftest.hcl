@@ -10,7 +10,7 @@ variables {
   service_log_group_arn   = "arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/settlement-test"
   admin_log_group_arn     = "arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/settlement-test-admin"
   app_database_secret_arn = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf"
-  master_secret_arn       = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:rds!db-0-AbCdEf"
+  master_secret_arns      = ["arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:rds!db-0-AbCdEf"]
 }
 
 # Each policy as the set of "<action> <resource>" that it allows.

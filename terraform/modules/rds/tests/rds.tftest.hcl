@@ -151,3 +151,81 @@ run "growth_below_the_size_is_refused" {
 
   expect_failures = [var.max_allocated_storage_gb]
 }
+
+run "restores_stand_beside_the_original_and_one_variable_decides" {
+  variables {
+    backup_retention_days = 14
+    restores = {
+      "20261124-101500" = { time = "2026-11-24T10:15:00Z" }
+      "20261123-170400" = { snapshot = "rds:settlement-test-2026-11-23-17-04", source = "" }
+      "20261124-120000" = { time = "2026-11-24T12:00:00Z", source = "20261124-101500" }
+    }
+    serving = "20261124-101500"
+  }
+
+  assert {
+    condition = {
+      for instance in aws_db_instance.restored : instance.identifier => try(
+        "${instance.restore_to_point_in_time[0].source_db_instance_identifier} ${instance.restore_to_point_in_time[0].restore_time}",
+        instance.snapshot_identifier,
+      )
+      } == {
+      "settlement-test-20261124-101500" = "settlement-test 2026-11-24T10:15:00Z"
+      "settlement-test-20261123-170400" = "rds:settlement-test-2026-11-23-17-04"
+      "settlement-test-20261124-120000" = "settlement-test-20261124-101500 2026-11-24T12:00:00Z"
+    }
+    error_message = "Each comes from what it is said to come from, under a name of its own."
+  }
+
+  assert {
+    condition = alltrue([
+      for key, instance in aws_db_instance.restored : alltrue([
+        for name in [
+          "instance_class", "engine_version", "storage_type", "storage_encrypted", "max_allocated_storage", "db_subnet_group_name",
+          "publicly_accessible", "multi_az", "ca_cert_identifier", "parameter_group_name", "backup_retention_period", "backup_window",
+          "maintenance_window", "copy_tags_to_snapshot", "auto_minor_version_upgrade", "apply_immediately", "engine_lifecycle_support",
+          "performance_insights_enabled", "deletion_protection", "skip_final_snapshot", "manage_master_user_password",
+        ] : instance[name] == aws_db_instance.this[name]
+      ])
+      && instance.vpc_security_group_ids == aws_db_instance.this.vpc_security_group_ids
+      && instance.enabled_cloudwatch_logs_exports == aws_db_instance.this.enabled_cloudwatch_logs_exports
+      && instance.final_snapshot_identifier == "settlement-test-final-${key}"
+    ])
+    error_message = "What was restored is as safe as the original."
+  }
+
+  assert {
+    condition = (
+      output.instance_identifier == "settlement-test-20261124-101500" && output.instance_name == output.instance_identifier
+      && output.log_group_name == "/aws/rds/instance/settlement-test-20261124-101500/postgresql"
+      && output.database_name == "settlement"
+      && keys(output.instances) == ["", "20261123-170400", "20261124-101500", "20261124-120000"]
+      && output.instances[""].instance_identifier == "settlement-test"
+    )
+    error_message = "The outputs name the instance that serves, and every one by its key."
+  }
+}
+
+run "wrong_restores_are_refused" {
+  command = plan
+
+  variables {
+    restores = {
+      "yesterday"       = { time = "yesterday" }
+      "20261124-101500" = { time = "2026-11-24T10:15:00Z", snapshot = "both" }
+      "20261124-101501" = { time = "2026-11-24T10:15:01Z", source = "20200101-000000" }
+    }
+  }
+
+  expect_failures = [var.restores]
+}
+
+run "an_unknown_one_cannot_serve" {
+  command = plan
+
+  variables {
+    serving = "20261124-101500"
+  }
+
+  expect_failures = [var.serving]
+}

@@ -1,0 +1,50 @@
+"""What a database holds: its schema, and how many rows of when. To compare a restored one with what it came from.
+
+For a person who restores: `python -m settlement.admin survey`. Every table of the application whose rows have a
+`created_at`, the time at which their transaction began; an older schema may have fewer tables.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, DateTime, column, func, select, table, text
+
+from settlement.schema import schema_revision
+
+Record = dict[str, Any]
+
+_TABLES = text(
+    "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
+    " WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')"
+    " AND a.attname = 'created_at' AND NOT a.attisdropped ORDER BY c.relname"
+)
+
+
+def survey(connection: Connection, after: datetime) -> Iterator[Record]:
+    """The schema, then a record for each table; all of one moment. Raises SQLAlchemyError.
+
+    Also counted are the rows that came later than `after`, with the first and the last of their times.
+    """
+    connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+    yield {"kind": "schema", "head": schema_revision(connection)}
+    for name in connection.scalars(_TABLES).all():
+        created_at = column("created_at", DateTime(timezone=True))
+        later = created_at > after
+        found = connection.execute(
+            select(
+                func.count().label("rows"),
+                func.max(created_at).label("newest"),
+                func.count().filter(later).label("after"),
+                func.min(created_at).filter(later).label("first"),
+                func.max(created_at).filter(later).label("last"),
+            ).select_from(table(name, created_at))
+        ).one()
+        times = {key: found._mapping[key] for key in ("newest", "first", "last")}
+        yield {
+            "kind": "table",
+            "name": name,
+            "rows": found.rows,
+            "after": found.after,
+            **{key: time.isoformat() if time else None for key, time in times.items()},
+        }

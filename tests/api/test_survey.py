@@ -1,0 +1,54 @@
+"""`settlement.admin survey`: what it tells of a real database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from settlement.admin import prepare
+from settlement.schema import schema_head
+from settlement.survey import survey
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from tests.api.conftest import TestDatabase
+
+POINT = datetime(2026, 11, 24, 10, 15, tzinfo=UTC)
+
+
+def surveyed(database: TestDatabase, after: datetime = POINT) -> list[dict[str, Any]]:
+    with database.superuser_engine().execution_options(isolation_level="READ COMMITTED").begin() as connection:
+        return list(survey(connection, after))
+
+
+def test_rows_are_counted_and_those_that_came_later_with_their_span(empty_database: TestDatabase) -> None:
+    prepare(empty_database.admin_settings(), empty_database.secret)
+    with empty_database.superuser() as connection:
+        for seconds in (-60, 0, 4, 90):
+            connection.execute(
+                text("INSERT INTO accounts (name, currency, created_at) VALUES ('a', 'KRW', :at)"),
+                {"at": POINT + timedelta(seconds=seconds)},
+            )
+    schema, accounts, transactions = surveyed(empty_database)
+    assert schema == {"kind": "schema", "head": schema_head()}
+    assert (accounts["name"], accounts["rows"], accounts["after"]) == ("accounts", 4, 2)
+    first, last = (datetime.fromisoformat(accounts[name]) for name in ("first", "last"))
+    assert (first - POINT, last - POINT) == (timedelta(seconds=4), timedelta(seconds=90))
+    assert accounts["newest"] == accounts["last"]
+    assert transactions == {
+        "kind": "table",
+        "name": "transactions",
+        **{"rows": 0, "after": 0, "newest": None, "first": None, "last": None},
+    }
+
+
+def test_a_database_without_a_schema_has_none(empty_database: TestDatabase) -> None:
+    assert surveyed(empty_database) == [{"kind": "schema", "head": None}]
+
+
+def test_it_cannot_write(empty_database: TestDatabase) -> None:
+    with empty_database.superuser_engine().execution_options(isolation_level="READ COMMITTED").begin() as connection:
+        list(survey(connection, POINT))
+        with pytest.raises(DBAPIError, match="read-only transaction"):
+            connection.execute(text("CREATE TABLE mine (id int)"))
