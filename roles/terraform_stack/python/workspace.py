@@ -39,13 +39,16 @@ def write_variables(path: Path, variables: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(variables, indent=2, sort_keys=True) + "\n")
 
 
-def write_launcher(path: Path, terraform: str) -> None:
-    """Terraform for ``community.general.terraform``, without its ``validate``.
+def write_launcher(path: Path, terraform: str, *, locked: bool) -> None:
+    """Terraform for ``community.general.terraform``, without its ``validate``; `locked`: init adds no checksum.
 
     The module validates before each plan and each apply and has no option to leave that out. `plan` validates the same
     configuration, `apply` takes a plan that was made of it, and the provider's start costs seconds each time.
     """
-    path.write_text(f'#!/bin/sh\n[ "$1" = validate ] || exec {shlex.quote(terraform)} "$@"\n')
+    lines = ["#!/bin/sh", '[ "$1" != validate ] || exit 0', f'exec {shlex.quote(terraform)} "$@"']
+    if locked:
+        lines.insert(1, 'export TF_CLI_ARGS_init="${TF_CLI_ARGS_init-} -lockfile=readonly"')
+    path.write_text("\n".join(lines) + "\n")
     path.chmod(0o755)
 
 
@@ -55,9 +58,8 @@ def exact_version(constraint: str) -> str | None:
     return found[1] if found else None
 
 
-def locked_version(root: Path) -> str | None:
-    """The provider version that ``terraform init`` chose, as the lock file of `root` says."""
-    lock = root / LOCK_FILE
+def locked_version(lock: Path) -> str | None:
+    """The provider version that a lock file names, or None."""
     found = re.search(
         rf'provider "{re.escape(PROVIDER)}" {{\s*version\s*=\s*"([^"]+)"', lock.read_text() if lock.is_file() else ""
     )
