@@ -15,7 +15,7 @@ if (($# == 0)); then
   checks=$(mktemp)
   tests/check.sh >"$checks" 2>&1 &
   mapfile -t roads < <(ls -S tests/e2e/test_*.py) # the longest first
-  python -m pytest --durations=10 --numprocesses 3 --no-loadscope-reorder "${roads[@]}" tests/local_cloud tests/api tests/terraform tests/roles || failed=yes
+  python -m pytest -rs --durations=10 --numprocesses 3 --no-loadscope-reorder "${roads[@]}" tests/local_cloud tests/api tests/terraform tests/roles || failed=yes
   wait $! || failed=yes
   cat "$checks"
   rm "$checks"
