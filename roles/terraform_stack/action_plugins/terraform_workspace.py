@@ -70,16 +70,12 @@ class ActionModule(ActionBase):
             return result | {"known": False, "reason": message, "init": False, "changed": False}
 
         lock_file, exact = Path(args["lock_file"]), workspace.exact_version(args["provider_version"])
-        shown = f"{lock_file.parent.name}/{lock_file.name}"
-        locked = workspace.locked_version(lock_file)
-        if exact and lock_file.is_file() and locked != exact:
-            raise AnsibleActionFail(
-                f"{shown} is of provider {locked}, and this environment declares {exact} (aws_provider_version). "
-                f"Next: make lock, then commit what it wrote"
-            )
+        if refusal := workspace.lock_refusal(lock_file, exact):
+            raise AnsibleActionFail(refusal)
         if exact and not lock_file.is_file():
             Display().display(
-                f"  provider {exact} is taken without known checksums: no {shown}. Next: make lock, then commit it",
+                f"  provider {exact} is taken without known checksums: no {lock_file.parent.name}/{lock_file.name}. "
+                "Next: make lock, then commit it",
                 color="yellow",
             )
         data_dir.mkdir(parents=True, exist_ok=True)

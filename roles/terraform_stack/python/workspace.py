@@ -66,15 +66,26 @@ def locked_version(lock: Path) -> str | None:
     return found[1] if found else None
 
 
+def lock_refusal(lock: Path, exact: str | None) -> str:
+    """Why the environment's own lock cannot be meant, or an empty string."""
+    locked = locked_version(lock)
+    if not exact or not lock.is_file() or locked == exact:
+        return ""
+    return (
+        f"{lock.parent.name}/{lock.name} is of provider {locked}, and this environment declares {exact} "
+        "(aws_provider_version). Next: make lock, then commit what it wrote"
+    )
+
+
 def install_lock_file(root: Path, saved: Sequence[Path], exact_version: str | None) -> None:
-    """Put the environment's own provider lock in place: the first of `saved` that exists.
+    """Put the environment's own provider lock in place: the first of `saved` that exists, and is of `exact_version`.
 
     Without one, pin `exact_version` and let ``init`` add the hashes; without that either, drop what another environment
     left, so that ``init`` chooses by the ranges of ``provider.tf``.
     """
     target = root / LOCK_FILE
     for path in saved:
-        if path.is_file():
+        if path.is_file() and exact_version in (None, locked_version(path)):
             if not target.is_file() or target.read_bytes() != path.read_bytes():
                 shutil.copyfile(path, target)
             return
