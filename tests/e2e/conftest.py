@@ -93,7 +93,7 @@ class Clone:
             check=False,
         )
         self.outputs.append(done.stdout)
-        assert expect is None or done.returncode == expect, done.stdout[-8000:]
+        assert expect is None or done.returncode == expect, done.stdout[-20000:]
         return Run(done.returncode, done.stdout)
 
     def shell(self, script: str, *, expect: int | None = 0, account: str = "", **variables: Any) -> Run:

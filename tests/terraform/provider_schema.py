@@ -24,7 +24,7 @@ from typing import Any
 
 import hcl2
 
-from tests.terraform.test_terraform import run_terraform
+from tests.terraform.terraform import own_schema
 
 VERSION = "6.25.0"
 BINDINGS = "cdktf-cdktf-provider-aws==21.22.1"
@@ -129,19 +129,11 @@ def _items(body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def installed() -> tuple[str, Schema]:
     """The version that ``terraform init`` takes here, and its own schema, of all types."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "main.tf").write_text(
-            'terraform {\n  required_providers {\n    aws = { source = "hashicorp/aws" }\n  }\n}\n'
-        )
-        run_terraform(folder, "init", "-input=false")
-        versions = json.loads(run_terraform(folder, "version", "-json"))["provider_selections"]
-        schemas = json.loads(run_terraform(folder, "providers", "schema", "-json"))["provider_schemas"]
-    ((address, version),) = versions.items()
+    version, schema = own_schema()
     return version, {
         prefix + type_: _described(described["block"])
         for prefix, kind in (("", "resource_schemas"), ("data.", "data_source_schemas"))
-        for type_, described in schemas[address][kind].items()
+        for type_, described in schema[kind].items()
     }
 
 
