@@ -23,7 +23,7 @@ endif
 
 PLAYBOOK = ansible-playbook -i inventory/$(ENV) $(if $(CHECK),--check) $(ARGS)
 
-.PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill incident-db restore cost-report up down logs run shell test-page unlock redeliver new-env venv check test docs bench
+.PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill incident-db restore cost-report up down logs run shell test-page unlock redeliver new-env venv lock check test docs bench
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 	echo "  ENV=$(ENV) (known: $(ENVIRONMENTS)) · CHECK=1 touches nothing · ARGS='-e name=value' reaches ansible-playbook"
@@ -103,9 +103,20 @@ $(VENV_READY): requirements.txt
 	echo "$(CURDIR)" > "$$($(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/settlement.pth"
 	touch $@
 
-.PHONY: lock
-lock: ## Resolve requirements.txt again from pyproject.toml
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --group local --group app --group dev pyproject.toml --custom-compile-command 'make lock' --output-file requirements.txt
+lock: $(VENV_READY) ## Lock again: requirements.txt, and the provider of each environment (inventory/<env>/terraform.lock.hcl)
+	@failed=() resolved=$$(mktemp)
+	cp requirements.txt "$$resolved"
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --group local --group app --group dev pyproject.toml --custom-compile-command 'make lock' --output-file "$$resolved" \
+	  $(if $(CHECK),,&& cp "$$resolved" requirements.txt) || failed+=(requirements.txt)
+	rm "$$resolved"
+	for environment in $(ENVIRONMENTS); do
+	  ansible-playbook -i "inventory/$$environment" $(if $(CHECK),--check) $(ARGS) playbooks/lock.yml || failed+=("inventory/$$environment/terraform.lock.hcl")
+	done
+	if (($${#failed[@]})); then
+	  echo "lock: not locked, and left as it was: $${failed[*]} (why: above)" >&2
+	  exit 1
+	fi
+	echo "lock: requirements.txt and the provider of every environment with an exact version are locked. Next: git diff"
 
 check: $(VENV_READY) ## Linters and types (fast)
 	@tests/check.sh

@@ -18,7 +18,7 @@ output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 trap 'wait; exit 130' INT
 # A shell starts what runs in the background deaf to Ctrl-C.
-env --default-signal=INT python -m pytest --durations=10 --numprocesses 4 --no-loadscope-reorder "${roads[@]}" tests/local_cloud >"$output" 2>&1 &
+env --default-signal=INT python -m pytest -rs --durations=10 --numprocesses 4 --no-loadscope-reorder "${roads[@]}" tests/local_cloud >"$output" 2>&1 &
 
 beside() { nice -n 10 "$@" || failed=yes; }
 beside python -m pytest -q --numprocesses 2 --no-loadscope-reorder --cov=roles --cov-report= --cov-fail-under=90 tests/unit

@@ -29,6 +29,9 @@ INSTANCE = f"e2e-{WORKER}"
 API_PORT, AUTOSCALING_PORT, LOAD_BALANCER_PORT = (port + 10 * WORKER for port in (4766, 4767, 8780))
 SUBNET = f"172.31.{236 + WORKER}"
 
+#: The emulator's own port, and moto's: the services that the local inventory sends there.
+MOTO_SERVICES = ("APPLICATION_AUTO_SCALING", "COST_EXPLORER", "COMPUTE_OPTIMIZER", "EKS")
+
 #: What a second local environment on the same machine must not share with the first.
 VARIABLES: dict[str, Any] = {
     "local_cloud_instance": INSTANCE,
@@ -77,10 +80,13 @@ class Clone:
 
     def make(self, target: str, *settings: str, expect: int | None = 0, **variables: Any) -> Run:
         """``make target ARGS=…``; fails the test unless it ends with `expect` (None: anything)."""
+        return self._run(self.command(target, *settings, **variables), self.environment(), expect)
+
+    def _run(self, command: list[str], environment: dict[str, str], expect: int | None) -> Run:
         done = subprocess.run(
-            self.command(target, *settings, **variables),
+            command,
             cwd=self.path,
-            env=self.environment(),
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -89,6 +95,28 @@ class Clone:
         self.outputs.append(done.stdout)
         assert expect is None or done.returncode == expect, done.stdout[-20000:]
         return Run(done.returncode, done.stdout)
+
+    def shell(self, script: str, *, expect: int | None = 0, account: str = "", **variables: Any) -> Run:
+        """A script as a user runs it in the clone, with its own Python environment.
+
+        `account`: the shell has credentials of that AWS account, which the emulator plays by their access key.
+        """
+        environment = self.environment() | {"ARGS": f"-e '{json.dumps(self.variables | variables)}'"}
+        environment["PATH"] = os.pathsep.join(
+            path for path in environment["PATH"].split(os.pathsep) if not path.startswith(str(ENVIRONMENT))
+        )
+        if account:
+            environment |= {
+                "AWS_ACCESS_KEY_ID": account,
+                "AWS_SECRET_ACCESS_KEY": "test",
+                "AWS_EC2_METADATA_DISABLED": "true",
+                "AWS_S3_USE_PATH_STYLE": "true",
+                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{API_PORT}",
+            }
+            environment |= {
+                f"AWS_ENDPOINT_URL_{service}": f"http://127.0.0.1:{AUTOSCALING_PORT}" for service in MOTO_SERVICES
+            }
+        return self._run(["bash", "-c", script], environment, expect)
 
     def git(self, *words: str) -> str:
         return subprocess.run(["git", *words], cwd=self.path, check=True, capture_output=True, text=True).stdout.strip()

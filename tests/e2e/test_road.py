@@ -1,4 +1,7 @@
-"""The whole road, in the order in which a user walks it. Each step stands on the one before."""
+"""The whole road, in the order in which a user walks it. Each step stands on the one before.
+
+Its first part is the documents': every command of the README and of CONTRIBUTING.md, as a newcomer types them.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,13 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import PREFIX, Clone, containers, leftovers, query, service
+from tests.e2e.conftest import API_PORT, PREFIX, Clone, containers, leftovers, query, service
+from tests.e2e.documents import Command, documented
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -42,9 +47,115 @@ def test_check_mode_before_anything_exists(clone: Clone) -> None:
     assert not leftovers()
 
 
-def test_deploy_puts_this_commit_behind_the_load_balancer(clone: Clone) -> None:
-    run = clone.make("deploy")
-    print(f"cold deploy: {run.seconds():.0f} s")
+STAGING, PRODUCTION = "222222222222", "333333333333"
+"""The accounts' numbers as the inventories have them; the emulator plays each."""
+
+NOT_RUN = {
+    "make test": "is this very run",
+    "make check": "tests/run.sh runs it beside this",
+    "make deploy ENV=staging": "a second cloud's worth of containers; what it would make is planned by the line before",
+    "(cd roles/deploy_lock && molecule --base-config ../../tests/molecule/base.yml test)": (
+        "tests/roles/test_molecule.py runs each role's scenario so, maybe at this moment and on the same ports"
+    ),
+    "uv tool run pre-commit install": "would hook the commits of the tests below; its hooks are those of make check",
+}
+"""Commands of the documents, and why they are not run here."""
+
+
+def edit(clone: Clone, path: str, **replaced: str) -> None:
+    """What a person edits in an inventory: the value of a variable of one line."""
+    text = (clone.path / path).read_text()
+    for name, value in replaced.items():
+        text, count = re.subn(rf"(?m)^(\s*{name}:).*$", rf"\g<1> {value}", text)
+        assert count == 1, name
+    (clone.path / path).write_text(text)
+
+
+def name_the_application(clone: Clone) -> None:
+    """As the README says, before the first deployment: the account's number (here the emulator's), the name."""
+    edit(clone, "inventory/staging/group_vars/all/aws.yml", aws_account_id=f'"{STAGING}"')
+    edit(clone, "inventory/staging/group_vars/all/app.yml", app_name="billing")
+    clone.git("commit", "--quiet", "--all", "--message", "chore: our account")
+
+
+def choose_zones_and_ranges(clone: Clone) -> None:
+    edit(
+        clone,
+        "inventory/qa/group_vars/all/network.yml",
+        network_vpc_cidr="10.64.0.0/18",
+        network_availability_zones="[ap-northeast-2a, ap-northeast-2c]",
+        public="[10.64.8.0/24, 10.64.9.0/24]",
+        private="[10.64.1.0/24, 10.64.2.0/24]",
+        database="[10.64.4.0/24, 10.64.5.0/24]",
+    )
+
+
+EDITS = {"make bootstrap ENV=staging": name_the_application, "make plan ENV=qa": choose_zones_and_ranges}
+"""What the documents tell the reader to edit before a command."""
+
+
+def shows_staging(plan: str) -> None:
+    """The name, the range and three zones, as the inventory says."""
+    assert re.search(r'name += "billing-staging"', plan)
+    assert re.findall(r'cidr_block += "(10\.0\.0\.0/\d+)"', plan) == ["10.0.0.0/18"]
+    assert len(re.findall(r"# module\.vpc\.aws_subnet\.", plan)) == 9
+    assert "settlement-staging" not in plan
+
+
+def shows_another(plan: str) -> None:
+    """Zones, range and names are others, and only the inventory was edited."""
+    assert re.search(r'name += "billing-qa"', plan)
+    assert re.findall(r'cidr_block += "(10\.64\.0\.0/\d+)"', plan) == ["10.64.0.0/18"]
+    assert len(re.findall(r"# module\.vpc\.aws_subnet\.", plan)) == 6
+    assert "ap-northeast-2b" not in plan
+
+
+def changes_nothing(deploy: str) -> None:
+    assert re.search(r"^this-machine .* changed=0 .* failed=0 ", deploy, re.MULTILINE)
+
+
+SEEN: dict[str, tuple[int, Callable[[str], None] | str]] = {
+    "README.md: make deploy": (0, "succeeded"),
+    "CONTRIBUTING.md: make deploy": (0, changes_nothing),
+    "make bootstrap ENV=staging": (0, "account: create"),
+    "make plan ENV=staging": (0, shows_staging),
+    "make plan ENV=qa": (0, shows_another),
+    # Nothing was ever released there: each says so, and what comes first.
+    "make rollback ENV=production": (2, "Next: make bootstrap ENV=production"),
+    "make status ENV=production": (2, "Next: make infra"),
+    "make incident-db ENV=production": (2, "Next: make infra"),
+}
+"""How a command ends, and what it shows, where that is more than success."""
+
+
+@pytest.mark.parametrize("command", documented(), ids=str)
+def test_every_command_of_the_documents(clone: Clone, command: Command) -> None:
+    if command.text in NOT_RUN:
+        pytest.skip(NOT_RUN[command.text])
+    if command.text in EDITS:
+        EDITS[command.text](clone)
+    code, shown = SEEN.get(str(command)) or SEEN.get(command.text, (0, ""))
+    run = clone.shell(
+        command.script,
+        expect=code,
+        account=PRODUCTION if "ENV=production" in command.text else STAGING,
+        # What this machine may not have: AWS's registry, and exactly the versions of staging and production.
+        image_registry=f"localhost:{API_PORT}",
+        terraform_required_version=">= 1.11",
+        aws_provider_version=">= 5.100, < 7.0",
+    )
+    if callable(shown):
+        shown(run.output)
+    else:
+        assert shown in run.output
+
+
+def test_what_is_not_run_is_still_in_the_documents() -> None:
+    found = documented()
+    assert {*NOT_RUN, *EDITS, *SEEN} <= {command.text for command in found} | {str(command) for command in found}
+
+
+def test_this_commit_is_behind_the_load_balancer(clone: Clone) -> None:
     status, version = clone.request("/version")
     assert status == 200
     assert version["git_hash"] == clone.version()
@@ -64,12 +175,7 @@ def test_what_is_posted_are_rows_in_the_database(clone: Clone) -> None:
     assert rows == [(str(account["id"]), 1250)]
 
 
-def test_again_changes_nothing(clone: Clone) -> None:
-    run = clone.make("deploy")
-    print(f"deploy without a change: {run.seconds():.0f} s")
-    assert run.recap()["changed"] == 0
-    assert run.recap()["failed"] == 0
-    # As a scheduled action moves them: the limits are not Terraform's.
+def test_the_limits_that_a_scheduled_action_moves_are_not_terraforms(clone: Clone) -> None:
     set_limits(clone, 1, 4)
     assert "no change" in clone.make("plan").output
     set_limits(clone, 2, 4)

@@ -26,6 +26,7 @@ from tests.e2e.conftest import API_PORT, ENVIRONMENT, REPOSITORY, Clone
 from tests.e2e.hub import PERSON, Hub
 from tests.e2e.workflow import Event, Finished, Held, Runner, run_lines
 from tests.github import URL, Issuer, Repository
+from tests.local_cloud.databases import image_settings
 from tests.terraform.calls import read
 from tests.terraform.rights import assert_rights, identity_of
 
@@ -45,15 +46,7 @@ def inventory(name: str) -> dict[str, Any]:
 
 def base_image() -> str:
     """The image that the local cloud has for this machine: the public one, or the one made here."""
-    role = yaml.safe_load((REPOSITORY / "roles/local_cloud/defaults/main.yml").read_text())
-    settings = images.ImageSettings(
-        prefix=role["local_cloud_image_prefix"],
-        public=role["local_cloud_public_images"],
-        suite=role["local_cloud_debian_suite"],
-        mirror="",
-        registry_timeout=1,
-    )
-    found = images.find(docker.from_env(), settings)
+    found = images.find(docker.from_env(), image_settings())
     assert found
     return found["base"]
 

@@ -29,9 +29,10 @@ ENGINE = {
 def image_settings() -> images.ImageSettings:
     """The role's own defaults."""
     defaults = yaml.safe_load((REPOSITORY / "roles/local_cloud/defaults/main.yml").read_text())
+    base = (REPOSITORY / "app/api/Dockerfile.base").read_text().rpartition("FROM ")[2].strip()
     return images.ImageSettings(
         prefix=defaults["local_cloud_image_prefix"],
-        public=defaults["local_cloud_public_images"],
+        public=defaults["local_cloud_public_images"] | {"base": base},
         suite=defaults["local_cloud_debian_suite"],
         mirror=defaults["local_cloud_debian_mirror"],
         registry_timeout=defaults["local_cloud_registry_timeout_seconds"],

@@ -1,11 +1,15 @@
-"""The registry of the emulator, as an image build uses it: log in with ECR's token, push, look, pull by digest."""
+"""The registry of the emulator, as an image build uses it: log in, push, look, pull by digest, store beside it."""
 
 from __future__ import annotations
 
 import base64
+import json
 
 import pytest
+import requests
 
+from roles.image_build.python import engine, sbom
+from roles.image_build.python.registry import Registry
 from tests.local_cloud.conftest import RunningCloud, docker_client
 
 pytestmark = pytest.mark.local_cloud
@@ -31,3 +35,39 @@ def test_push_with_the_token_of_ecr(cloud: RunningCloud, tools_image: str) -> No
         client.images.remove(reference)
     finally:
         client.close()
+
+
+def test_what_is_stored_beside_an_image(cloud: RunningCloud, tools_image: str) -> None:
+    """Through the registry's HTTP API, in a repository whose tags are immutable: by OCI's rules for artifacts."""
+    ecr, address = cloud.client("ecr"), f"localhost:{cloud.config.api_port}"
+    ecr.create_repository(repositoryName="described", imageTagMutability="IMMUTABLE")
+    registry = Registry(address, "described", ecr)
+    client = docker_client()
+    try:
+        client.images.get(tools_image).tag(registry.name, "1")
+        engine.push(client, registry.name, "1", registry.credentials(), print)
+        client.images.remove(f"{registry.name}:1")
+        digest = registry.digest("1")
+        assert digest
+        image = f"{registry.name}@{digest}"
+        files, _ = engine.read_files(client, image, sbom.wanted, registry.credentials())  # pulled
+        assert b"Package: " in files["var/lib/dpkg/status"]
+        client.images.remove(image)
+    finally:
+        client.close()
+    tag = sbom.tag(digest)
+    for content in (b'{"bomFormat": "CycloneDX"}', b"of a slower run, and another"):
+        registry.attach(digest, tag, sbom.MEDIA_TYPE, sbom.TITLE, content, "2026-01-31T00:00:00+00:00")
+    artifact = registry.digest(tag)
+    assert artifact not in (None, digest)
+    assert registry.newest_tags(5) == ["1"]
+
+    def get(path: str) -> bytes:
+        return requests.get(f"http://{address}/v2/described/{path}", timeout=10).content
+
+    manifest = json.loads(get(f"manifests/{tag}"))
+    assert manifest["artifactType"] == sbom.MEDIA_TYPE
+    assert manifest["subject"]["digest"] == digest
+    assert manifest["subject"]["size"] == len(get(f"manifests/{digest}"))
+    (layer,) = manifest["layers"]
+    assert get(f"blobs/{layer['digest']}") == b'{"bomFormat": "CycloneDX"}'

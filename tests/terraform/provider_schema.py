@@ -1,7 +1,8 @@
-"""What a version of the provider knows, and what the Terraform here asks of it.
+"""What two versions of the provider know, and what the Terraform here asks of it: nothing that only one of them has.
 
-No binary of that version need be here: the CDK's bindings for it, a package of PyPI, are made from its schema and name
-every argument, block and attribute. What they say of the types in use is kept in ``provider-<version>.json``:
+One is the version that is installed, which says so itself. Of staging's and production's no binary need be here: the
+CDK's bindings for it, a package of PyPI, are made from its schema and name every argument, block and attribute. What
+they say of the types in use is kept in ``provider-<version>.json``:
 
     python -m tests.terraform.provider_schema        after a type is added; downloads 60 MB
 """
@@ -15,12 +16,15 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import hcl2
+
+from tests.terraform.terraform import own_schema
 
 VERSION = "6.25.0"
 BINDINGS = "cdktf-cdktf-provider-aws==21.22.1"
@@ -33,9 +37,11 @@ META = frozenset({"count", "for_each", "provider", "depends_on", "lifecycle", "p
 """Arguments that are Terraform's own."""
 
 Body = dict[str, Any]
-"""``{argument: None, block: Body}``."""
+"""``{argument: None, block or argument that is an object: Body}``."""
 Schema = dict[str, dict[str, Any]]
 """``{"aws_x" or "data.aws_x": {"body": Body, "attributes": [name]}}``."""
+Schemas = Mapping[str, Schema]
+"""By the provider's version."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +59,18 @@ def blocks(root: Path = TERRAFORM) -> Iterator[Block]:
     for file in sorted(root.rglob("*.tf")):
         if ".terraform" in file.parts:
             continue
-        with file.open(encoding="utf-8") as stream:
-            document = hcl2.load(stream)
+        document = _document(file)
         for kind, prefix in (("resource", ""), ("data", "data.")):
             for entry in document.get(kind, []):
                 for type_, named in _items(entry):
                     for name, body in _items(named):
                         yield Block(prefix + type_, name, body, file)
+
+
+@cache
+def _document(file: Path) -> dict[str, Any]:
+    with file.open(encoding="utf-8") as stream:
+        return hcl2.load(stream)
 
 
 _REFERENCE = re.compile(r"(?<![\w.])((?:data\.)?aws_\w+)\.\w+(?:\[[^\]]*\])?\.(\w+)")
@@ -73,11 +84,24 @@ def references(root: Path = TERRAFORM) -> Iterator[tuple[Path, str, str]]:
                 yield file, found[1], found[2]
 
 
-def unknown(block: Block, schema: Schema) -> list[str]:
-    """What `block` asks for that the provider does not know, as paths: ``aws_lb.this: access_logs.buckets``."""
-    if block.type not in schema:
-        return [f"{block.type}.{block.name}: no such type"]
-    return [f"{block.type}.{block.name}: {path}" for path in _unknown(block.body, schema[block.type]["body"], META)]
+def findings(root: Path, schemas: Schemas) -> list[str]:
+    """What is written or read below `root` that a version does not know: file, path in the resource, version."""
+    found = []
+    for version, schema in schemas.items():
+        for block in blocks(root):
+            what = f"{block.file.relative_to(root)}: {block.type}.{block.name}"
+            if block.type not in schema:
+                found.append(f"{what}: no such type in {version}")
+                continue
+            found += [
+                f"{what}: no {path} in {version}" for path in _unknown(block.body, schema[block.type]["body"], META)
+            ]
+        found += [
+            f"{file.relative_to(root)}: {type_}: no attribute {attribute} in {version}"
+            for file, type_, attribute in references(root)
+            if type_ in schema and attribute not in schema[type_]["attributes"]
+        ]
+    return sorted(set(found))
 
 
 def _unknown(body: dict[str, Any], known: Body, besides: frozenset[str] = frozenset()) -> Iterator[str]:
@@ -90,9 +114,10 @@ def _unknown(body: dict[str, Any], known: Body, besides: frozenset[str] = frozen
                     yield from _unknown({name: dynamic["content"]}, known)
         elif key not in known:
             yield key
-        elif known[key] is not None and isinstance(value, list):
-            for item in value:
-                if isinstance(item, dict) and item.get("__is_block__"):
+        elif known[key] is not None:
+            # Blocks, or the objects of an argument.
+            for item in value if isinstance(value, list) else [value]:
+                if isinstance(item, dict):
                     yield from (f"{key}.{path}" for path in _unknown(item, known[key]))
 
 
@@ -100,6 +125,43 @@ def _items(body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, value in body.items():
         if not key.startswith("__"):
             yield key.strip('"'), value
+
+
+def installed() -> tuple[str, Schema]:
+    """The version that ``terraform init`` takes here, and its own schema, of all types."""
+    version, schema = own_schema()
+    return version, {
+        prefix + type_: _described(described["block"])
+        for prefix, kind in (("", "resource_schemas"), ("data.", "data_source_schemas"))
+        for type_, described in schema[kind].items()
+    }
+
+
+def _described(block: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "body": _settable(block),
+        "attributes": sorted({*block.get("attributes", {}), *block.get("block_types", {})}),
+    }
+
+
+def _settable(block: dict[str, Any]) -> Body:
+    """https://developer.hashicorp.com/terraform/cli/commands/providers/schema#block-representation"""
+    body: Body = {name: _settable(nested["block"]) for name, nested in block.get("block_types", {}).items()}
+    for name, attribute in block.get("attributes", {}).items():
+        if attribute.get("optional") or attribute.get("required"):
+            nested = attribute.get("nested_type")
+            body[name] = _settable(nested) if nested else _object(attribute["type"])
+    return body
+
+
+def _object(type_: Any) -> Body | None:
+    """Of ``["set", ["object", {…}]]`` the object, in which everything can be set."""
+    match type_:
+        case ["object", fields, *_]:
+            return {name: _object(field) for name, field in fields.items()}
+        case ["list" | "set" | "map", element]:
+            return _object(element)
+    return None
 
 
 def read_bindings(wheel: Path, types: set[str]) -> Schema:
@@ -127,7 +189,9 @@ def _module(tree: ast.Module) -> dict[str, Any]:
         if isinstance(item, ast.FunctionDef)
         and any(isinstance(mark, ast.Attribute) and mark.attr == "property" for mark in item.decorator_list)
     ]
-    return {"body": _body(config, classes), "attributes": sorted({"id", *attributes})}
+    # Beside each argument's property stands the bindings' own `<argument>_input`.
+    own = {name for name in attributes if name.removesuffix("_input") in attributes and name.endswith("_input")}
+    return {"body": _body(config, classes), "attributes": sorted({"id", *attributes} - own)}
 
 
 def _body(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> Body:

@@ -51,6 +51,18 @@ def plans_of_tests(parent: Path, path: str) -> dict[str, dict[str, Any]]:
     return {line["@testrun"]: line["test_plan"] for line in lines if line["type"] == "test_plan"}
 
 
+def own_schema() -> tuple[str, dict[str, Any]]:
+    """The version of the provider that ``terraform init`` takes here, and its schema as it says it itself."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "versions.tf").write_text(_REQUIRES_PROVIDER, encoding="utf-8")
+        _run(folder, ("init", "-input=false"), {})
+        versions = json.loads(_run(folder, ("version", "-json"), {}))["provider_selections"]
+        schemas = json.loads(_run(folder, ("providers", "schema", "-json"), {}))["provider_schemas"]
+    ((address, version),) = versions.items()
+    return version, schemas[address]
+
+
 def _run(directory: Path, arguments: tuple[str, ...], variables: dict[str, str]) -> str:
     terraform = shutil.which("terraform")
     if terraform is None:

@@ -187,6 +187,11 @@ class LockStore:
         except (ClientError, BotoCoreError) as error:
             if _code(error) in ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"):
                 return None
+            if _code(error) == "NoSuchBucket":
+                name = self.key.rpartition("/")[2].removesuffix(".json")
+                raise LockError(
+                    f"nothing has been made here yet: there is no bucket {self.bucket}. Next: make bootstrap ENV={name}"
+                ) from error
             raise LockError(f"cannot write s3://{self.bucket}/{self.key}: {error}") from error
         return str(answer["ETag"])
 

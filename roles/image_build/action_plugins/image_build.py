@@ -57,6 +57,8 @@ image:
     schema_compatible: {type: list, description: "Schema heads whose code works once that revision is applied."}
     architecture: {type: str, description: "C(X86_64), C(ARM64), or null when not known yet."}
     built: {type: bool, description: "Whether this run built it."}
+    sbom: {type: str, description: "Where its bill of materials is (CycloneDX), or null."}
+    sbom_stored: {type: bool, description: "Whether this run stored that; in check mode, whether it would."}
 """
 
 
@@ -98,4 +100,5 @@ class ActionModule(ActionBase):
             image = flow.run()
         except ProblemError as error:
             return {"failed": True, "msg": str(error)}
-        return {"changed": image.built or (check and image.digest is None), "image": image.as_dict()}
+        changed = image.built or image.sbom_stored or (check and image.digest is None)
+        return {"changed": changed, "image": image.as_dict()}

@@ -6,7 +6,9 @@ the registry's password travels in a request header, never in an argument list, 
 
 from __future__ import annotations
 
+import io
 import os
+import tarfile
 import textwrap
 import time
 from collections import deque
@@ -16,7 +18,7 @@ from string import Template
 from typing import Any
 
 import docker
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, ImageNotFound
 from urllib3.exceptions import HTTPError
 
 from roles.image_build.python.registry import Credentials
@@ -137,6 +139,45 @@ def _storage(client: docker.DockerClient) -> str:
         return str(client.info()["DockerRootDir"])
     except (DockerException, KeyError):
         return "wherever it keeps its images"
+
+
+def read_files(
+    client: docker.DockerClient, image: str, wanted: Callable[[str], bool], credentials: Credentials
+) -> tuple[dict[str, bytes], dict[str, str]]:
+    """Files of `image` by path, and its environment variables. Nothing of it runs; pulled when it is not here."""
+    login = {"username": credentials.username, "password": credentials.password}
+    try:
+        try:
+            found = client.images.get(image)
+        except ImageNotFound:
+            found = client.images.pull(image, auth_config=login)
+        variables = dict(entry.split("=", 1) for entry in found.attrs["Config"].get("Env") or [])
+        container = client.api.create_container(found.id, command=["none"])["Id"]
+        try:
+            stream = _Stream(client.api.export(container, chunk_size=1 << 20))
+            with tarfile.open(fileobj=io.BufferedReader(stream, 1 << 20), mode="r|") as archive:
+                members = ((member, archive.extractfile(member)) for member in archive if wanted(member.name))
+                return {member.name: content.read() for member, content in members if content}, variables
+        finally:
+            client.api.remove_container(container)
+    except _LOST as error:
+        raise _lost(error) from error
+
+
+class _Stream(io.RawIOBase):
+    """What the engine sends piece by piece, as a file."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces, self._rest = iter(pieces), b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._rest = self._rest or next(self._pieces, b"")
+        size = min(len(buffer), len(self._rest))
+        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size
 
 
 def push(client: docker.DockerClient, repository: str, tag: str, credentials: Credentials, say: Say) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import docker
 
-from roles.image_build.python import engine, wheels
+from roles.image_build.python import engine, sbom, wheels
 from roles.image_build.python.registry import FARGATE_ARCHITECTURES, Registry, RepositoryMissingError
 from roles.image_build.python.schema import Schema, read_schema
 from roles.image_build.python.source import Source, origin, read_source, stage
@@ -45,7 +45,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class Image:
-    """The role's fact. `digest` and `image` are None in a check that found nothing in the registry."""
+    """The role's fact. `digest` and `image` are None in a check that found nothing in the registry.
+
+    `sbom` is where its bill of materials is, None where there is none; `sbom_stored` whether this run put it there.
+    """
 
     version: str
     tag: str
@@ -55,6 +58,8 @@ class Image:
     schema_compatible: list[str]
     architecture: str | None
     built: bool
+    sbom: str | None = None
+    sbom_stored: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -78,7 +83,7 @@ class Flow:
         source = read_source(self.settings.context, allow_dirty=self.settings.allow_dirty)
         digest, why_unknown = self._look_up(source.version)
         if digest is not None:
-            return self._existing(source.version, digest, self._schema(source))
+            return self._with_sbom(self._existing(source.version, digest, self._schema(source)), source)
         if self.check:
             return self._would_build(source, why_unknown)
         return self._build_and_push(source)
@@ -104,7 +109,7 @@ class Flow:
         version = self.settings.version
         digest, why_unknown = self._look_up(version)
         if digest is not None:
-            return self._existing(version, digest, Schema())
+            return self._with_sbom(self._existing(version, digest, Schema()), None)
         if why_unknown:
             self.say(f"whether {self._named(version)} can be released is not known yet: {why_unknown}")
             return self._unknown(version, Schema())
@@ -165,7 +170,38 @@ class Flow:
             say=self.say,
         )
         digest = self._push(client, source.version)
-        return self._image(source.version, digest, schema, architecture, built=True)
+        return self._with_sbom(self._image(source.version, digest, schema, architecture, built=True), source, client)
+
+    def _with_sbom(self, image: Image, source: Source | None, client: docker.DockerClient | None = None) -> Image:
+        """`image`, its bill of materials stored beside it; without the source it is only looked for."""
+        digest = str(image.digest)
+        tag = sbom.tag(digest)
+        place = f"{self.registry.name}:{tag}"
+        if self.registry.digest(tag) is not None:
+            self.say(f"its bill of materials is {place}")
+            return replace(image, sbom=place)
+        if source is None:
+            return image
+        if self.check:
+            self.say(f"would store its bill of materials as {place}")
+            return replace(image, sbom_stored=True)
+        # By its version, if it is still here from the build; the digest is what it is pulled by.
+        name = f"{self.registry.name}:{image.version}" if image.built else str(image.image)
+        files, variables = engine.read_files(client or self.connect(), name, sbom.wanted, self.registry.credentials())
+        subject = sbom.Subject(
+            repository=self.registry.repository,
+            version=image.version,
+            digest=digest,
+            architecture=next(go for go, fargate in FARGATE_ARCHITECTURES.items() if fargate == image.architecture),
+            created=source.committed_at,
+            base_image=self.settings.base_image,
+            variables=variables,
+        )
+        content = sbom.document(subject, files)
+        created = subject.created.isoformat()
+        self.registry.attach(digest, tag, sbom.MEDIA_TYPE, sbom.TITLE, content, created)
+        self.say(f"stored its bill of materials, {sbom.count(content)}, as {place}")
+        return replace(image, sbom=place, sbom_stored=True)
 
     def _push(self, client: docker.DockerClient, version: str) -> str:
         """The digest that the registry holds under `version` afterwards."""

@@ -8,13 +8,16 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html#regist
 from __future__ import annotations
 
 import base64
+import hashlib
 import ipaddress
 import json
 import re
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.message import Message
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -34,6 +37,12 @@ _ACCEPT = ", ".join(
     )
 )
 _TIMEOUT_SECONDS = 15
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_EMPTY = "application/vnd.oci.empty.v1+json"
+
+
+#: A tag of what is stored beside an image: `sha256-<digest>.<kind>`.
+_BESIDE = re.compile(r"sha256-[0-9a-f]{64}\b")
 
 
 class RepositoryMissingError(Exception):
@@ -107,7 +116,8 @@ class Registry:
         """The tags pushed last, newest first."""
         details = self._call("describe_images", repositoryName=self.repository, maxResults=1000)["imageDetails"]
         details.sort(key=lambda image: image["imagePushedAt"], reverse=True)
-        return [tag for image in details for tag in image.get("imageTags", [])][:limit]
+        tags = (tag for image in details for tag in image.get("imageTags", []))
+        return [tag for tag in tags if not _BESIDE.match(tag)][:limit]
 
     def credentials(self) -> Credentials:
         """Valid for twelve hours, for this registry only."""
@@ -126,21 +136,73 @@ class Registry:
         config = self._get(f"blobs/{manifest['config']['digest']}", credentials)
         return Configuration(config["architecture"], config.get("config", {}).get("Labels") or {})
 
-    def _get(self, path: str, credentials: Credentials) -> Any:
-        url = f"{base_url(self.address)}/v2/{self.repository}/{path}"
-        request = urllib.request.Request(url, headers={"Accept": _ACCEPT})  # noqa: S310 - http only on this machine
-        basic = base64.b64encode(f"{credentials.username}:{credentials.password}".encode()).decode()
-        # Unredirected: ECR answers a blob with a redirect to S3, which must not see (and refuses) this header.
-        request.add_unredirected_header("Authorization", f"Basic {basic}")
+    def attach(self, subject: str, tag: str, media_type: str, title: str, content: bytes, created: str) -> None:
+        """Store `content` as `tag`, an artifact that refers to the image `subject`; unless another run has.
+
+        https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidelines-for-artifact-usage
+        """
+        credentials = self.credentials()
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
-                return json.load(response)
+            headers, image = self._open("GET", f"manifests/{subject}", credentials)
+            layer = self._put_blob(content, media_type, credentials)
+            manifest = {
+                "schemaVersion": 2,
+                "mediaType": _MANIFEST,
+                "artifactType": media_type,
+                "config": self._put_blob(b"{}", _EMPTY, credentials),
+                "layers": [layer | {"annotations": {"org.opencontainers.image.title": title}}],
+                "subject": {"mediaType": headers.get_content_type(), "digest": subject, "size": len(image)},
+                "annotations": {"org.opencontainers.image.created": created},
+            }
+            self._open("PUT", f"manifests/{tag}", credentials, json.dumps(manifest).encode(), _MANIFEST)
+        except (OSError, ValueError) as error:
+            if self.digest(tag) is None:
+                said = error.read().decode(errors="replace") if isinstance(error, urllib.error.HTTPError) else ""
+                raise ProblemError(
+                    f"{title} cannot be stored beside the image: {getattr(error, 'reason', error)} {said}".strip(),
+                    f"{self.name}:{tag}",
+                    "check that these credentials may push to the repository, then repeat the command",
+                ) from error
+
+    def _put_blob(self, content: bytes, media_type: str, credentials: Credentials) -> dict[str, Any]:
+        """The descriptor of `content`, which the registry has afterwards."""
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        try:
+            self._open("HEAD", f"blobs/{digest}", credentials)
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
+            headers, _ = self._open("POST", "blobs/uploads/", credentials, b"")
+            place = headers["Location"]
+            place += ("&" if "?" in place else "?") + urllib.parse.urlencode({"digest": digest})
+            self._open("PUT", place, credentials, content, "application/octet-stream")
+        return {"mediaType": media_type, "digest": digest, "size": len(content)}
+
+    def _get(self, path: str, credentials: Credentials) -> Any:
+        try:
+            return json.loads(self._open("GET", path, credentials)[1])
         except (OSError, ValueError) as error:
             raise ProblemError(
                 f"The registry does not give the image's configuration: {getattr(error, 'reason', error)}.",
-                url,
+                self._url(path),
                 "check that this machine reaches the registry, then repeat the command",
             ) from error
+
+    def _url(self, path: str) -> str:
+        """Of the repository's own part of the API; a `Location` may be anywhere."""
+        return urllib.parse.urljoin(f"{base_url(self.address)}/v2/{self.repository}/", path)
+
+    def _open(
+        self, method: str, path: str, credentials: Credentials, data: bytes | None = None, media_type: str = ""
+    ) -> tuple[Message, bytes]:
+        """One request to the registry's HTTP API: the answer's headers and body."""
+        headers = {"Accept": _ACCEPT} | ({"Content-Type": media_type} if media_type else {})
+        request = urllib.request.Request(self._url(path), data, headers, method=method)  # noqa: S310 - http only here
+        basic = base64.b64encode(f"{credentials.username}:{credentials.password}".encode()).decode()
+        # Unredirected: ECR answers a blob with a redirect to S3, which must not see (and refuses) this header.
+        request.add_unredirected_header("Authorization", f"Basic {basic}")
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
+            return response.headers, response.read()
 
     def _call(self, operation: str, missing: Any = None, **arguments: Any) -> Any:
         """One ECR call; `missing` is the answer when the image is not there."""

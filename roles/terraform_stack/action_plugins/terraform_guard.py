@@ -63,7 +63,7 @@ class ActionModule(ActionBase):
             }
         )
         root, data_dir = Path(args["root"]), Path(args["data_dir"])
-        wanted, chosen = exact_version(args["provider_version"]), locked_version(root)
+        wanted, chosen = exact_version(args["provider_version"]), locked_version(root / LOCK_FILE)
         if wanted and chosen != wanted:
             raise AnsibleActionFail(
                 f"Nothing was applied: this environment declares provider hashicorp/aws {wanted}, init chose {chosen}. "

@@ -24,7 +24,7 @@ options:
   data_dir: {description: TF_DATA_DIR of this root and environment, type: path, required: true}
   variables: {description: The variables of the root, type: dict, required: true}
   backend: {description: 'The S3 backend: bucket, key, region', type: dict, required: true}
-  lock_files: {description: Where the environment's provider lock may be, best first, type: list, elements: path}
+  lock_file: {description: 'The provider lock in git, if the environment keeps one', type: path, required: true}
   provider_version: {description: The environment's constraint; an exact one is pinned where no lock file is, type: str}
   terraform_path: {description: The terraform binary, type: path, required: true}
   provider_source: {description: What the provider is installed from; a change initialises again, type: str}
@@ -50,7 +50,7 @@ class ActionModule(ActionBase):
                 "data_dir": {"type": "path", "required": True},
                 "variables": {"type": "dict", "required": True},
                 "backend": {"type": "dict", "required": True},
-                "lock_files": {"type": "list", "elements": "path", "default": []},
+                "lock_file": {"type": "path", "required": True},
                 "provider_version": {"type": "str", "default": ""},
                 "provider_source": {"type": "str", "default": ""},
                 "terraform_path": {"type": "path", "required": True},
@@ -69,17 +69,24 @@ class ActionModule(ActionBase):
             Display().display(f"  {message}", color="yellow")
             return result | {"known": False, "reason": message, "init": False, "changed": False}
 
+        lock_file, exact = Path(args["lock_file"]), workspace.exact_version(args["provider_version"])
+        if refusal := workspace.lock_refusal(lock_file, exact):
+            raise AnsibleActionFail(refusal)
+        if exact and not lock_file.is_file():
+            Display().display(
+                f"  provider {exact} is taken without known checksums: no {lock_file.parent.name}/{lock_file.name}. "
+                "Next: make lock, then commit it",
+                color="yellow",
+            )
         data_dir.mkdir(parents=True, exist_ok=True)
-        workspace.install_lock_file(
-            root, [Path(p) for p in args["lock_files"]], workspace.exact_version(args["provider_version"])
-        )
+        workspace.install_lock_file(root, [lock_file, data_dir / workspace.LOCK_FILE], exact)
         wanted = workspace.fingerprint(
             root, root.parent / "modules", {"backend": backend, "source": args["provider_source"]}
         )
         variables_file = data_dir / "terraform.tfvars.json"
         workspace.write_variables(variables_file, args["variables"])
         launcher = data_dir / "terraform.sh"
-        workspace.write_launcher(launcher, args["terraform_path"])
+        workspace.write_launcher(launcher, args["terraform_path"], locked=lock_file.is_file())
         return result | {
             "known": True,
             "init": not workspace.initialised(data_dir, wanted),

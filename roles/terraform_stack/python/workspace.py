@@ -39,13 +39,16 @@ def write_variables(path: Path, variables: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(variables, indent=2, sort_keys=True) + "\n")
 
 
-def write_launcher(path: Path, terraform: str) -> None:
-    """Terraform for ``community.general.terraform``, without its ``validate``.
+def write_launcher(path: Path, terraform: str, *, locked: bool) -> None:
+    """Terraform for ``community.general.terraform``, without its ``validate``; `locked`: init adds no checksum.
 
     The module validates before each plan and each apply and has no option to leave that out. `plan` validates the same
     configuration, `apply` takes a plan that was made of it, and the provider's start costs seconds each time.
     """
-    path.write_text(f'#!/bin/sh\n[ "$1" = validate ] || exec {shlex.quote(terraform)} "$@"\n')
+    lines = ["#!/bin/sh", '[ "$1" != validate ] || exit 0', f'exec {shlex.quote(terraform)} "$@"']
+    if locked:
+        lines.insert(1, 'export TF_CLI_ARGS_init="${TF_CLI_ARGS_init-} -lockfile=readonly"')
+    path.write_text("\n".join(lines) + "\n")
     path.chmod(0o755)
 
 
@@ -55,24 +58,34 @@ def exact_version(constraint: str) -> str | None:
     return found[1] if found else None
 
 
-def locked_version(root: Path) -> str | None:
-    """The provider version that ``terraform init`` chose, as the lock file of `root` says."""
-    lock = root / LOCK_FILE
+def locked_version(lock: Path) -> str | None:
+    """The provider version that a lock file names, or None."""
     found = re.search(
         rf'provider "{re.escape(PROVIDER)}" {{\s*version\s*=\s*"([^"]+)"', lock.read_text() if lock.is_file() else ""
     )
     return found[1] if found else None
 
 
+def lock_refusal(lock: Path, exact: str | None) -> str:
+    """Why the environment's own lock cannot be meant, or an empty string."""
+    locked = locked_version(lock)
+    if not exact or not lock.is_file() or locked == exact:
+        return ""
+    return (
+        f"{lock.parent.name}/{lock.name} is of provider {locked}, and this environment declares {exact} "
+        "(aws_provider_version). Next: make lock, then commit what it wrote"
+    )
+
+
 def install_lock_file(root: Path, saved: Sequence[Path], exact_version: str | None) -> None:
-    """Put the environment's own provider lock in place: the first of `saved` that exists.
+    """Put the environment's own provider lock in place: the first of `saved` that exists, and is of `exact_version`.
 
     Without one, pin `exact_version` and let ``init`` add the hashes; without that either, drop what another environment
     left, so that ``init`` chooses by the ranges of ``provider.tf``.
     """
     target = root / LOCK_FILE
     for path in saved:
-        if path.is_file():
+        if path.is_file() and exact_version in (None, locked_version(path)):
             if not target.is_file() or target.read_bytes() != path.read_bytes():
                 shutil.copyfile(path, target)
             return

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import urllib.request
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -41,6 +42,10 @@ class FakeRegistry(Registry):
     def configuration(self, digest: str) -> Configuration:
         return self.found
 
+    def attach(self, subject: str, tag: str, media_type: str, title: str, content: bytes, created: str) -> None:
+        self.tags[tag] = f"beside {subject}"
+        self.attached = json.loads(content)
+
 
 class FakeEngine:
     """Stands in for the functions of the module `engine`."""
@@ -53,10 +58,16 @@ class FakeEngine:
         monkeypatch.setattr(engine, "architecture", lambda _: self.arch)
         monkeypatch.setattr(engine, "build", self._build)
         monkeypatch.setattr(engine, "push", self._push)
+        monkeypatch.setattr(engine, "read_files", self._read_files)
+        self.read: list[str] = []
 
     def _build(self, _: object, context: Path, tag: str, **arguments: Any) -> None:
         content = {str(p.relative_to(context)): p.read_bytes() for p in context.rglob("*") if p.is_file()}
         self.built = {"tag": tag, "context": content, **arguments}
+
+    def _read_files(self, _: object, image: str, *__: object) -> tuple[dict[str, bytes], dict[str, str]]:
+        self.read.append(image)
+        return {"opt/a-1.dist-info/METADATA": b"Name: a\nVersion: 1\n"}, {}
 
     def _push(self, _: object, name: str, tag: str, credentials: Credentials, say: engine.Say) -> str:
         if isinstance(self.pushes, Exception):
@@ -129,6 +140,8 @@ def test_what_is_not_in_the_registry_is_built_and_pushed(
         "schema_compatible": ["0001"],
         "architecture": "X86_64",
         "built": True,
+        "sbom": "localhost:4566/settlement:sha256-new.sbom",
+        "sbom_stored": True,
     }
     built = fake_engine.built
     assert built["tag"] == f"localhost:4566/settlement:{version}"
@@ -142,21 +155,41 @@ def test_what_is_not_in_the_registry_is_built_and_pushed(
     committed = datetime.fromtimestamp(int(git(project, "log", "-1", "--format=%ct")), UTC)
     assert labels["org.opencontainers.image.created"] == f"{committed:%Y-%m-%dT%H:%M:%S}+00:00"
     assert (labels["schema_head"], labels["schema_compatible"], labels["settlement.local"]) == ("0001", "0001", "test")
-    assert run.said[-1] == f"pushed settlement:{version}: sha256:new"
+    assert run.said[-2] == f"pushed settlement:{version}: sha256:new"
+    assert run.said[-1].startswith(
+        "stored its bill of materials, 0 of Debian, 1 of Python, as localhost:4566/settlement:"
+    )
+    assert fake_engine.read == [built["tag"]]
+    assert registry.attached["metadata"]["timestamp"] == labels["org.opencontainers.image.created"]
 
 
 def test_what_is_in_the_registry_is_not_built(
     settings: Settings, registry: FakeRegistry, fake_engine: FakeEngine, project: Path
 ) -> None:
-    registry.tags[version_of(project)] = "sha256:there"
+    registry.tags |= {version_of(project): "sha256:there", "sha256-there.sbom": "sha256:sbom"}
     image = Run(settings, registry).image
-    assert (image.digest, image.built) == ("sha256:there", False)
+    assert (image.digest, image.built, image.sbom_stored) == ("sha256:there", False, False)
+    assert image.sbom == "localhost:4566/settlement:sha256-there.sbom"
     assert (image.schema_head, image.schema_compatible) == ("0009", ["0008", "0009"])  # the image's own labels
     assert fake_engine.built == {}
 
 
+def test_a_bill_of_materials_that_an_interrupted_run_did_not_store_is_stored(
+    settings: Settings, registry: FakeRegistry, fake_engine: FakeEngine, project: Path
+) -> None:
+    registry.tags[version_of(project)] = "sha256:there"
+    looked = Run(settings, registry, check=True)
+    assert looked.said[-1] == "would store its bill of materials as localhost:4566/settlement:sha256-there.sbom"
+    assert looked.image.sbom_stored
+    assert fake_engine.read == []
+    image = Run(settings, registry).image
+    assert (image.built, image.sbom_stored) == (False, True)
+    assert fake_engine.read == ["localhost:4566/settlement@sha256:there"]
+    assert not Run(settings, registry).image.sbom_stored
+
+
 def test_an_image_without_the_label_has_the_sources_schema(
-    settings: Settings, registry: FakeRegistry, project: Path
+    settings: Settings, registry: FakeRegistry, fake_engine: FakeEngine, project: Path
 ) -> None:
     registry.tags[version_of(project)] = "sha256:there"
     registry.found = Configuration("arm64", {})
@@ -232,6 +265,7 @@ def test_an_asked_for_version_is_taken_from_the_registry(settings: Settings, reg
     registry.tags["0123456789ab"] = "sha256:old"
     image = Run(replace(settings, version="0123456789ab", context=Path("/nowhere")), registry).image
     assert (image.version, image.digest, image.schema_head) == ("0123456789ab", "sha256:old", "0009")
+    assert (image.sbom, image.sbom_stored) == (None, False)  # there is no source here to make it of
 
 
 @pytest.mark.parametrize(("tags", "known"), [(["b", "a"], "b, a"), ([], "none at all")])
@@ -260,7 +294,7 @@ def test_losing_a_race_takes_the_image_of_the_winner(
     fake_engine.pushes = Winner()
     run = Run(settings, registry)
     assert run.image.digest == "sha256:theirs"
-    assert "another run has pushed" in run.said[-2]
+    assert "another run has pushed" in run.said[-3]
 
 
 def test_a_registry_that_does_not_keep_what_was_pushed(

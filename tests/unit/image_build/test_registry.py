@@ -101,6 +101,7 @@ def test_the_newest_tags_come_first(ecr: Stubber) -> None:
         {
             "imageDetails": [
                 {"imageTags": ["old"], "imagePushedAt": EARLIER},
+                {"imageTags": [f"sha256-{'0' * 64}.sbom"], "imagePushedAt": LATER},  # no version
                 {"imagePushedAt": LATER},  # untagged
                 {"imageTags": ["new", "same"], "imagePushedAt": LATER},
             ]

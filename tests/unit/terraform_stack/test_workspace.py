@@ -55,9 +55,12 @@ def test_the_environments_own_lock_wins(root: Path, tmp_path: Path) -> None:
     saved.write_text("saved")
     workspace.install_lock_file(root, [own, saved], None)
     assert target.read_text() == "saved"
-    own.write_text("own")
+    own.write_text(f'provider "{workspace.PROVIDER}" {{\n  version = "6.25.0"\n  hashes = []\n}}\n')
     workspace.install_lock_file(root, [own, saved], "6.25.0")
-    assert target.read_text() == "own"
+    assert target.read_text() == own.read_text()
+    # What an earlier version left behind does not hold up the next one.
+    workspace.install_lock_file(root, [saved, own], "6.26.0")
+    assert workspace.locked_version(target) == "6.26.0"
 
 
 @pytest.mark.parametrize(
@@ -68,9 +71,21 @@ def test_only_an_exact_constraint_is_pinned(constraint: str, version: str | None
 
 
 def test_the_version_that_init_chose_is_read_from_the_lock(root: Path) -> None:
-    assert workspace.locked_version(root) is None
+    assert workspace.locked_version(root / workspace.LOCK_FILE) is None
     workspace.install_lock_file(root, [], "6.25.0")
-    assert workspace.locked_version(root) == "6.25.0"
+    assert workspace.locked_version(root / workspace.LOCK_FILE) == "6.25.0"
+
+
+def test_a_lock_of_another_version_is_refused(tmp_path: Path) -> None:
+    lock = tmp_path / "staging/terraform.lock.hcl"
+    lock.parent.mkdir()
+    assert not workspace.lock_refusal(lock, "6.25.0")
+    lock.write_text(f'provider "{workspace.PROVIDER}" {{\n  version     = "6.24.0"\n}}\n')
+    told = workspace.lock_refusal(lock, "6.25.0")
+    assert "staging/terraform.lock.hcl is of provider 6.24.0" in told
+    assert "Next: make lock" in told
+    assert not workspace.lock_refusal(lock, "6.24.0")
+    assert not workspace.lock_refusal(lock, None), "a range takes what is locked"
 
 
 def test_without_a_lock_the_exact_version_is_pinned_or_another_environments_lock_dropped(root: Path) -> None:
@@ -83,9 +98,9 @@ def test_without_a_lock_the_exact_version_is_pinned_or_another_environments_lock
 def test_the_launcher_runs_terraform_but_for_validate(tmp_path: Path) -> None:
     terraform, launcher = tmp_path / "a folder" / "terraform", tmp_path / "terraform.sh"
     terraform.parent.mkdir()
-    terraform.write_text('#!/bin/sh\necho "$#: $*"\nexit 2\n')
+    terraform.write_text('#!/bin/sh\necho "$#: $*$TF_CLI_ARGS_init"\nexit 2\n')
     terraform.chmod(0o755)
-    workspace.write_launcher(launcher, str(terraform))
+    workspace.write_launcher(launcher, str(terraform), locked=False)
 
     def run(*words: str) -> tuple[int, str]:
         done = subprocess.run([launcher, *words], capture_output=True, text=True, check=False)
@@ -93,3 +108,6 @@ def test_the_launcher_runs_terraform_but_for_validate(tmp_path: Path) -> None:
 
     assert run("plan", "-out", "a file") == (2, "3: plan -out a file\n")
     assert run("validate", "-no-color") == (0, "")
+    workspace.write_launcher(launcher, str(terraform), locked=True)
+    assert run("init") == (2, "1: init -lockfile=readonly\n")
+    assert run("validate") == (0, "")

@@ -1,0 +1,80 @@
+"""Keep the provider's checksums of an environment in git. See DOCUMENTATION."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from roles.aws_session.python.session import action_environment
+from roles.preflight.python.arguments import argument_spec
+from roles.preflight.python.problem import ProblemError
+from roles.provider_lock.python.lock import Request, checksums, resolve, write
+from roles.terraform_stack.python.workspace import exact_version
+
+DOCUMENTATION = r"""
+module: provider_lock
+short_description: Keep the provider's checksums of an environment in git
+description:
+  - Where O(version) is exact, asks the registry for the checksums of that version on every platform and writes them to
+    O(file). A range is left to each machine, and nothing is written.
+  - In check mode it asks all the same, and writes nothing.
+options:
+  version: {type: str, required: true, description: "Constraint of C(hashicorp/aws)."}
+  file: {type: path, required: true, description: "The lock file."}
+  root: {type: path, required: true, description: "The Terraform root whose constraints it records."}
+  platforms: {type: list, elements: str, required: true, description: "C(linux_amd64), …"}
+  mirror: {type: str, default: "", description: "A mirror's directory to ask instead of the registry."}
+  terraform_path: {type: path, required: true, description: "The terraform binary."}
+"""
+
+EXAMPLES = r"""
+- name: Lock the provider
+  provider_lock:
+    version: = 6.25.0
+    file: inventory/staging/terraform.lock.hcl
+    root: terraform
+    platforms: [linux_amd64, darwin_arm64]
+    terraform_path: /usr/bin/terraform
+"""
+
+RETURN = r"""
+checksums:
+  description: How many the lock holds; 0 where a range is declared.
+  type: int
+  returned: success
+"""
+
+
+class ActionModule(ActionBase):
+    """See DOCUMENTATION."""
+
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        _, args = self.validate_argument_spec(argument_spec=argument_spec(DOCUMENTATION))
+        say, path = Display().display, Path(args["file"]).absolute()
+        shown = "/".join(path.parts[-3:])
+        version = exact_version(args["version"])
+        if version is None:
+            say(f"  {shown}: any provider {args['version']} is taken here, so none is locked")
+            return {"changed": False, "checksums": 0}
+        mirror = Path(args["mirror"]).expanduser() if args["mirror"] else None
+        request = Request(version, args["platforms"], mirror)
+        try:
+            text = resolve(request, Path(args["root"]), path, Path(args["terraform_path"]), action_environment(self))
+        except ProblemError as error:
+            return {"failed": True, "msg": str(error)}
+        before = path.read_text(encoding="utf-8") if path.is_file() else ""
+        changed = before != text if self._task.check_mode else write(path, text)
+        what = f"{request}: {checksums(text)} checksums"
+        if not changed:
+            say(f"  {shown} is current: {what}")
+        elif self._task.check_mode:
+            say(f"  {shown} would be written: {what}")
+        else:
+            say(f"  {shown} is written: {what}. Next: git diff {shown}, then commit it")
+        return {"changed": changed, "checksums": checksums(text)}

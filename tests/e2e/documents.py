@@ -1,0 +1,58 @@
+"""The commands that the documents tell a reader to run: what stands after a ``$`` in a fenced block, in order."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+
+_FENCED = re.compile(r"^([ ]*)```(\S*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_SHELL = {"console", "bash", "sh", "shell"}
+#: What changes the shell itself, and so holds for the commands after it in the block.
+_LASTING = (". ", "source ", "cd ", "export ")
+
+
+@dataclass(frozen=True)
+class Command:
+    """`text` without its comment; `before` are the lasting commands above it in its block."""
+
+    document: str
+    text: str
+    before: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.document}: {self.text}"
+
+    @property
+    def script(self) -> str:
+        return "\n".join(["set -euo pipefail", *self.before, self.text])
+
+
+def commands(text: str, document: str) -> Iterator[Command]:
+    """Every command of one document. Raises ValueError for a block of shell that has none: nobody would run it."""
+    for _, language, block in _FENCED.findall(text):
+        if language not in _SHELL:
+            continue
+        lines = textwrap.dedent(block).splitlines()
+        found = [re.sub(r"\s+#\s.*$", "", line[2:]).strip() for line in lines if line.startswith("$ ")]
+        if not found:
+            raise ValueError(f"{document}: no line of this block begins with `$ `:\n{block}")
+        lasting: tuple[str, ...] = ()
+        for command in found:
+            yield Command(document, command, lasting)
+            if command.startswith(_LASTING):
+                lasting += (command,)
+
+
+def documented() -> list[Command]:
+    """Of all documents, in the order in which a newcomer reads them."""
+    return [
+        command
+        for document in DOCUMENTS
+        for command in commands((REPOSITORY / document).read_text(encoding="utf-8"), document)
+    ]
