@@ -65,7 +65,7 @@ run: $(VENV_READY) ## A one-off task beside the service: make run CMD='python --
 shell: $(VENV_READY) ## A shell in a running task
 	@$(PLAYBOOK) playbooks/shell.yml && exec sh .local/$(ENV)/shell.sh
 
-drill: $(VENV_READY) ## Make a failure on purpose and see it answered (DRILL=broken_release|never_healthy|task_killed|database_restart|pool_exhaustion|slow_query|cost_surge)
+drill: $(VENV_READY) ## Make a failure on purpose and see it answered (DRILL=broken_release|never_healthy|task_killed|database_restart|pool_exhaustion|slow_query|rotation|cost_surge)
 	@$(PLAYBOOK) playbooks/drill.yml $(if $(DRILL),-e drill_name=$(DRILL))
 
 rotate-secret: $(VENV_READY) ## A new database password, without a failed request, if it is a day old (ARGS='-e rotate_older_than_days=30')

@@ -1,8 +1,8 @@
 """Work on the database that needs the master user: `python -m settlement.admin prepare`, `renew`, `sessions`.
 
-The application has two database users with the same rights, each with a secret of its own. The service uses one of them;
-`renew` gives the other a new password, and a release then moves the service to it: no task ever meets a password that
-does not work.
+The application has two database users with the same rights, each with a secret of its own. The service uses one of
+them; `renew` gives the other a new password, and a release then moves the service to it: no task ever meets a password
+that does not work.
 
 Runs as a one-off task of the `<prefix>-admin` family, beside the service, never inside it. On RDS the master is
 not a superuser, so only statements that a role with CREATEROLE and the database's ownership may run are used.

@@ -43,20 +43,17 @@ _TOP = text(
     " FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
     " ORDER BY total_exec_time DESC LIMIT 10"
 )
-# Every guard is in the statement that ends, and holds at the moment in which it does: the application's users alone, who
-# are no superusers and replicate nothing; no session of ours; none that does something. MATERIALIZED, because conditions
-# beside one another are tried in any order, and one that ends a session must be the last.
-_OF_ROLES = (
-    "WITH found AS MATERIALIZED (SELECT a.pid FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid"
+# Every guard is in the statement that ends, and holds at the moment in which it does: the application's users alone,
+# who are no superusers and replicate nothing; no session of ours; only those in such a state. MATERIALIZED, because
+# conditions beside one another are tried in any order, and one that ends a session must be the last.
+_END = text(
+    "WITH unused AS MATERIALIZED (SELECT a.pid FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid"
     " WHERE a.usename = ANY(:roles) AND a.usename <> current_user AND a.usename <> 'rdsadmin'"
     " AND a.backend_type = 'client backend' AND a.pid <> pg_backend_pid()"
     " AND NOT r.rolsuper AND NOT r.rolreplication"
+    " AND a.state = ANY(:states) AND a.state_change < clock_timestamp() - make_interval(secs => :seconds))"
+    " SELECT pid FROM unused WHERE pg_terminate_backend(pid)"
 )
-_END = text(
-    f"{_OF_ROLES} AND a.state = ANY(:states) AND a.state_change < clock_timestamp() - make_interval(secs => :seconds))"
-    " SELECT pid FROM found WHERE pg_terminate_backend(pid)"
-)
-_END_ALL = text(f"{_OF_ROLES}) SELECT pid FROM found WHERE pg_terminate_backend(pid)")
 _LEFT = text("SELECT count(*) FROM pg_stat_activity WHERE pid IN :pids").bindparams(bindparam("pids", expanding=True))
 _COUNT = text("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()")
 
@@ -70,6 +67,7 @@ _VALUE = re.compile(
 )
 
 IN_TRANSACTION = ("idle in transaction", "idle in transaction (aborted)")
+_ALL_STATES = ("active", "idle", *IN_TRANSACTION, "fastpath function call", "disabled")
 
 
 @dataclass(frozen=True)
@@ -144,17 +142,13 @@ def end_unused(connection: Connection, roles: Sequence[str], limits: EndLimits) 
 
 
 def end_all(connection: Connection, role: str) -> int:
-    """End every session of `role`; how many there were."""
-    return len(_gone(connection, list(connection.scalars(_END_ALL, {"roles": [role]}))))
+    """End every session of `role`, whatever it does; how many there were."""
+    return len(_end(connection, [role], _ALL_STATES, seconds=-1))
 
 
 def _end(connection: Connection, roles: Sequence[str], states: tuple[str, ...], seconds: float) -> list[int]:
-    values = {"roles": list(roles), "states": list(states), "seconds": seconds}
-    return _gone(connection, list(connection.scalars(_END, values)))
-
-
-def _gone(connection: Connection, pids: list[int]) -> list[int]:
-    """Wait until they are gone: the server answers before it has ended a session."""
+    """End them, and wait until they are gone: the server answers before it has done it."""
+    pids = list(connection.scalars(_END, {"roles": list(roles), "states": list(states), "seconds": seconds}))
     deadline = time.monotonic() + _GONE_SECONDS
     while pids and connection.scalar(_LEFT, {"pids": pids}) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -3,8 +3,8 @@
 Tasks read secrets only when they start. Secrets Manager tells of a new current value by its own event, whoever put it:
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/event-detail-secret-label-updated-secretsmanager.html
 
-Nothing is deployed where nothing that runs has the old value. So a rotation by the playbook and each release are silent,
-and an event that comes twice deploys once.
+Nothing is deployed where nothing that runs has the old value. So a rotation by the playbook and each release are
+silent, and an event that comes twice deploys once.
 """
 
 from __future__ import annotations

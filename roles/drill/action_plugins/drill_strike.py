@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.drill.python.exhaustion import Program, Slow, Struck, clear, exhaust, hold, recover, starve
 from roles.drill.python.observation import NotWhole, observe
+from roles.drill.python.rotation import change, former_user, users
 from roles.drill.python.strikes import restart_database, stop_task
 from roles.ecs_task.python.alive import sleep_with_parent
 from roles.ecs_task.python.tasks import TaskError
@@ -29,14 +30,16 @@ description:
     C(recovery) waits until it is right again, and tells what became of the leaked ones.
   - C(slow) starts a slow statement that others will wait for, C(starving) sees requests find no connection in their
     pool, C(cleared) waits until that is over.
+  - C(users) tells as whom the service's sessions are, C(former_user) as whom a task of the definition before a rotation
+    logs in, C(secret) puts the value of the secret in use once more and waits until every task was replaced.
 options:
   what:
     description: What is hit.
     required: true
-    choices: [task, database, sessions, recovery, slow, starving, cleared]
+    choices: [task, database, sessions, recovery, slow, starving, cleared, users, former_user, secret]
     type: str
   struck:
-    description: What C(sessions) or C(slow) returned, for what comes after it.
+    description: What C(sessions), C(slow) or the rotation returned, for what comes after it.
     default: {}
     type: dict
   stack:
@@ -77,7 +80,10 @@ happened:
   returned: success
 """
 
-WHAT = ["task", "database", "sessions", "recovery", "slow", "starving", "cleared"]
+WHAT = [
+    *("task", "database", "sessions", "recovery", "slow", "starving", "cleared"),
+    *("users", "former_user", "secret"),
+]
 ARGUMENTS: dict[str, Any] = {
     "what": {"type": "str", "required": True, "choices": WHAT},
     "struck": {"type": "dict", "default": {}},
@@ -147,6 +153,25 @@ class ActionModule(ActionBase):
     def _strike_cleared(self, args: dict[str, Any]) -> dict[str, Any]:
         slow = Slow(**args["struck"])
         return {"over": clear(self._program(args), slow, *self._where(args), sleep=sleep_with_parent())}
+
+    def _strike_users(self, args: dict[str, Any]) -> dict[str, Any]:
+        session = aws_session(action_environment(self), str(args["stack"]["region"]))
+        return {"users": users(session, args["stack"], float(args["limit_seconds"]), display.display)}
+
+    def _strike_former_user(self, args: dict[str, Any]) -> dict[str, Any]:
+        revision, limit = str(args["struck"]["previous_revision"]), float(args["limit_seconds"])
+        return {"user": former_user(self._program(args), revision, limit, display.display)}
+
+    def _strike_secret(self, args: dict[str, Any]) -> dict[str, Any]:
+        stack, session = args["stack"], aws_session(action_environment(self), str(args["stack"]["region"]))
+        return change(
+            session.client("secretsmanager"),
+            str(args["struck"]["secret"]),
+            lambda: observe(session, stack, args["bucket"], args["environment_name"]),
+            args["limit_seconds"],
+            display.display,
+            sleep=sleep_with_parent(),
+        )
 
     def _program(self, args: dict[str, Any]) -> Program:
         session = aws_session(action_environment(self), str(args["stack"]["region"]))

@@ -16,9 +16,9 @@ DOCUMENTATION = """
 action: ecs_rotation
 short_description: One phase of a rotation of the application's database password
 description:
-  - C(plan) says how old the password in use is, and whether the other database user takes over. C(renew) gives that user a
-    new password by the admin task and registers a copy of the definition that runs, with its secret. C(update) points
-    the service at it and watches that deployment to its end. C(succeed) and C(fail) record how it ended.
+  - C(plan) says how old the password in use is, and whether the other database user takes over. C(renew) gives that
+    user a new password by the admin task and registers a copy of the definition that runs, with its secret. C(update)
+    points the service at it and watches that deployment to its end. C(succeed) and C(fail) record how it ended.
   - In check mode C(plan) says what would be done, and nothing is touched.
 options:
   phase:

@@ -156,8 +156,8 @@ def _shown(value: Any) -> str:
 class Settings:
     """What inventory decides about the tasks. ``cpu`` in CPU units, ``memory`` in MiB, ``stop_timeout`` in seconds.
 
-    ``database_secret_arn``, which no inventory decides, says which of the application's two database users serves; empty is
-    the first.
+    ``database_secret_arn``, which no inventory decides, says which of the application's two database users serves;
+    empty is the first.
     """
 
     cpu: int

@@ -1,9 +1,9 @@
 """Rotation: the application's database password, without a failed request, by two users that take turns.
 
-Each user has a secret of its own, and the task definition says which one serves. The idle user gets a new password, which
-no task knows or needs; then the service is moved to a copy of what runs that takes the other secret. Until that is over,
-the old tasks serve with the old user, and afterwards that user keeps its password until the next rotation: so what was
-there before, a rollback too, finds credentials that work. What serves is the only record of whose turn it is.
+Each user has a secret of its own, and the task definition says which one serves. The idle user gets a new password,
+which no task knows or needs; then the service is moved to a copy of what runs that takes the other secret. Until that
+is over, the old tasks serve with the old user, and afterwards that user keeps its password until the next rotation: so
+what was there before, a rollback too, finds credentials that work. What serves is the only record of whose turn it is.
 """
 
 from __future__ import annotations
@@ -135,7 +135,9 @@ class Rotation(Operation):
     def _age(self, secret: str) -> timedelta:
         """How long ago its current value was put; the value itself is not read."""
         listed = self.c.clients.client("secretsmanager").list_secret_version_ids(SecretId=secret, MaxResults=100)
-        put = next((item["CreatedDate"] for item in listed["Versions"] if "AWSCURRENT" in item["VersionStages"]), None)
+        put: datetime | None = next(
+            (item["CreatedDate"] for item in listed["Versions"] if "AWSCURRENT" in item["VersionStages"]), None
+        )
         if put is None:
             raise self._refused(f"{name_of(secret)} has no value", f"make deploy ENV={self.c.environment}")
         return max(datetime.now(UTC) - put.astimezone(UTC), timedelta())

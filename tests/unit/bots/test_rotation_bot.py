@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -87,13 +86,13 @@ def _flow(_cloud_of_this_module: Cloud) -> Flow:
 
 
 @pytest.fixture
-def flow(_flow: Flow, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flow]:
+def flow(_flow: Flow, monkeypatch: pytest.MonkeyPatch) -> Flow:
     monkeypatch.setenv("CLUSTER_NAME", "settlement-test")
     monkeypatch.setenv("SERVICE_NAME", "settlement-test")
     monkeypatch.setenv("LOCK_BUCKET", BUCKET)
     monkeypatch.setenv("LOCK_KEY", "locks/test.json")
     _flow.s3.delete_object(Bucket=BUCKET, Key="locks/test.json")
-    yield _flow
+    return _flow
 
 
 def handle(monkeypatch: pytest.MonkeyPatch, ecs: Ecs, event: Any = EVENT, seconds: float = 900) -> None:
