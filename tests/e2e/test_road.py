@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -136,12 +137,29 @@ def test_the_incident_playbook_looks_and_changes_nothing(clone: Clone) -> None:
     assert run.recap()["changed"] == 0
     assert "changed nothing" in run.output
     assert "! missing" not in run.output
-    sessions = query(clone, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'settlement_app'")
+    sessions = query(clone, "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'settlement_app%'")
     assert clone.make("incident-db", end_idle=True).recap()["changed"] == 0
-    assert query(clone, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'settlement_app'") == sessions
+    assert query(clone, "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'settlement_app%'") == sessions
     report = max((clone.path / ".local/local/incidents").glob("*.md")).read_text()
     assert "## Every session" in report
     assert "no task is started in check mode" in clone.make("incident-db", "CHECK=1").output
+
+
+def test_a_rotation_loses_no_request_and_changes_nothing_twice(clone: Clone) -> None:
+    drill = clone.make("drill", "DRILL=rotation")
+    print(*re.findall(r"^  kept .*", drill.output, re.MULTILINE), sep="\n")
+    assert "VERDICT rotation: every promise was kept" in drill.output
+    assert "kept    no request is lost in either: 0 of" in drill.output
+
+    again = clone.make("rotate-secret")
+    assert again.recap()["changed"] == 0
+    assert "0.0 days old, younger than 1: nothing was rotated" in again.output.replace("\n", " ")
+    before = containers(), service(clone)["deployments"]
+    check = clone.make("rotate-secret", "CHECK=1", rotate_older_than_days=0)
+    assert "would be rotated" in check.output
+    assert (containers(), service(clone)["deployments"]) == before
+    # The routine run stays with the user who serves.
+    assert clone.make("release").recap()["changed"] == 0
 
 
 def test_passwords_are_nowhere(clone: Clone) -> None:
@@ -150,8 +168,13 @@ def test_passwords_are_nowhere(clone: Clone) -> None:
     names = [
         item["ARN"] for item in secrets.list_secrets()["SecretList"] if not item["Name"].endswith("/slack-webhook")
     ]
-    passwords = {json.loads(secrets.get_secret_value(SecretId=name)["SecretString"])["password"] for name in names}
-    assert len(passwords) == 2, "the master's and the application's"
+    passwords = {
+        json.loads(secrets.get_secret_value(SecretId=name, VersionId=version["VersionId"])["SecretString"])["password"]
+        for name in names
+        for version in secrets.list_secret_version_ids(SecretId=name)["Versions"]
+    }
+    assert len(names) == 3, "the master's and those of the application's two users"
+    assert len(passwords) == 4, "and the one that a rotation replaced"
 
     s3 = clone.aws("s3")
     bucket = next(item["Name"] for item in s3.list_buckets()["Buckets"] if "terraform" in item["Name"])

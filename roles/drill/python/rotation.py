@@ -1,4 +1,4 @@
-"""After a rotation: as whom the service works, whether the user before it still does, and a change that nobody announced."""
+"""After a rotation: as whom the service works, whether the user before still can, and an unannounced change."""
 
 from __future__ import annotations
 
