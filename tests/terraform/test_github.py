@@ -427,6 +427,16 @@ def test_a_dropped_deny_or_boundary_is_seen(roles: Identities) -> None:
             assert raised(replace(deploy, boundary=loose)), statement["Sid"]
 
 
+def deploys_anew(name: str, role: str) -> list[Call]:
+    """What the rotation-bot calls."""
+    prefix, whose = f"settlement-{name}", {"aws:PrincipalArn": f"{ROLES}/{role}"}
+    return [
+        Call("ecs:DescribeServices", f"arn:aws:ecs:{HERE}:service/{prefix}/{prefix}", whose),
+        Call("ecs:UpdateService", f"arn:aws:ecs:{HERE}:service/{prefix}/{prefix}", whose),
+        Call("s3:GetObject", f"{BUCKET}/locks/{name}.json", whose),
+    ]
+
+
 def test_what_a_deployment_makes_is_under_a_ceiling(ceilings: Identities) -> None:
     """The ceiling has room for what the environment's own roles do, and for nothing of another environment."""
     ceiling = ceilings["staging"]
@@ -443,6 +453,7 @@ def test_what_a_deployment_makes_is_under_a_ceiling(ceilings: Identities) -> Non
         Call("ssmmessages:OpenDataChannel"),
         Call("dynamodb:PutItem", f"arn:aws:dynamodb:{HERE}:table/settlement-staging-slow-queries"),
         Call("sqs:SendMessage", f"arn:aws:sqs:{HERE}:settlement-staging-undelivered"),
+        *deploys_anew("staging", "settlement-staging-rotation-bot"),
     ]
     assert [call for call in fits if not ceiling.allows(call)] == []
     beyond = [
@@ -450,6 +461,8 @@ def test_what_a_deployment_makes_is_under_a_ceiling(ceilings: Identities) -> Non
         *deployments("staging"),
         Call("secretsmanager:GetSecretValue", f"{SECRETS}:settlement-production/database/app-1-AbCdEf"),
         Call("sqs:SendMessage", f"arn:aws:sqs:{HERE}:settlement-production-undelivered"),
+        *deploys_anew("staging", "settlement-staging-task"),
+        *deploys_anew("production", "settlement-staging-rotation-bot"),
     ]
     assert [call for call in beyond if ceiling.allows(call)] == []
 

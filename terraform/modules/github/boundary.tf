@@ -51,6 +51,18 @@ resource "aws_iam_policy" "workload_boundary" {
           "arn:aws:sqs:${local.here}:${each.value}-*",
         ]
       },
+      {
+        # No task deploys: this is the rotation-bot's alone.
+        Sid    = "DeployAnew"
+        Effect = "Allow"
+        Action = ["ecs:DescribeServices", "ecs:DescribeTaskDefinition", "ecs:UpdateService", "s3:GetObject"]
+        Resource = [
+          "arn:aws:ecs:${local.here}:service/${each.value}/*",
+          "arn:aws:ecs:${local.here}:task-definition/*",
+          "${local.bucket}/locks/${each.key}.json",
+        ]
+        Condition = { ArnEquals = { "aws:PrincipalArn" = "arn:aws:iam::${var.account_id}:role/${each.value}-rotation-bot" } }
+      },
     ]
   })
 }
