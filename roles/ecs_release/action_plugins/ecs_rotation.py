@@ -9,7 +9,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from roles.ecs_release.python import action
-from roles.ecs_release.python.rotation import Rotation, RotationPlan, name_of
+from roles.ecs_release.python.rotation import Rotation, RotationPlan
 
 DOCUMENTATION = """
 ---
@@ -81,10 +81,10 @@ plan:
   description: Who takes over from whom, and with which task definition; complemented by the phase C(renew).
   type: dict
   returned: always
-user:
-  description: The database user whose password is new.
+msg:
+  description: What is true at the end.
   type: str
-  returned: for the phase C(renew)
+  returned: for the phase C(succeed)
 undone:
   description: What the phase C(fail) put back, or empty.
   type: str
@@ -121,16 +121,21 @@ class ActionModule(ActionBase):
                 return result | {"changed": False, "plan": {}, "undone": ""}
             plan = RotationPlan.from_fact(args["plan"])
             if not plan.needed or self._task.check_mode:
-                return result | {"changed": plan.needed and args["phase"] in ("renew", "update"), "plan": args["plan"]}
+                changed = plan.needed and args["phase"] in ("renew", "update")
+                return result | {
+                    "changed": changed,
+                    "plan": args["plan"],
+                    "msg": plan.sentence(environment, preview=True),
+                }
             phase: Callable[[Rotation, RotationPlan, dict[str, Any]], dict[str, Any]]
             phase = getattr(self, f"_{args['phase']}")
             return result | {"plan": args["plan"]} | phase(Rotation(context), plan, args)
 
     def _renew(self, rotation: Rotation, plan: RotationPlan, args: dict[str, Any]) -> dict[str, Any]:
         user = rotation.renew(plan)
-        plan = replace(plan, revision=rotation.register(plan))
+        plan = replace(plan, user=user, revision=rotation.register(plan))
         rotation.begin(plan)
-        return {"changed": True, "plan": plan.to_fact(), "user": user}
+        return {"changed": True, "plan": plan.to_fact()}
 
     def _update(self, rotation: Rotation, plan: RotationPlan, args: dict[str, Any]) -> dict[str, Any]:
         rotation.update(plan)
@@ -138,7 +143,7 @@ class ActionModule(ActionBase):
 
     def _succeed(self, rotation: Rotation, plan: RotationPlan, args: dict[str, Any]) -> dict[str, Any]:
         rotation.succeed(plan)
-        return {"changed": False, "msg": f"recorded: {name_of(plan.secret)} serves"}
+        return {"changed": False, "msg": plan.sentence(args["environment_name"])}
 
     def _fail(self, rotation: Rotation, plan: RotationPlan, args: dict[str, Any]) -> dict[str, Any]:
         undone = rotation.fail(plan, args["why"])

@@ -29,7 +29,8 @@ from roles.release_ledger.python.ledger import Event, Outcome, Release, origin, 
 class RotationPlan:
     """What to do. ``secret`` is of the user that is to serve, ``from_secret`` of the one that does: ARNs.
 
-    ``age_days`` is that of the password in use. ``revision`` is empty until the copy is registered.
+    ``age_days`` is that of the password in use. ``revision`` is what runs until the copy is registered, ``user`` the one
+    whose password is new.
     """
 
     release: str
@@ -37,6 +38,7 @@ class RotationPlan:
     secret: str
     from_secret: str
     age_days: float
+    older_than_days: float
     version: str
     digest: str
     image: str
@@ -44,7 +46,23 @@ class RotationPlan:
     schema_compatible: list[str] | None
     previous_revision: str
     admin_revision: str
-    revision: str = ""
+    revision: str
+    user: str = ""
+
+    def sentence(self, environment: str, *, preview: bool = False) -> str:
+        """What is true at the end."""
+        age = f"{self.age_days:g} days old"
+        if not self.needed:
+            return (
+                f"{environment}: the password in use is {age}, younger than {self.older_than_days:g}: nothing was rotated. "
+                f"To rotate all the same: make rotate-secret ENV={environment} ARGS='-e rotate_older_than_days=0'"
+            )
+        if preview:
+            return f"{environment}: the password in use is {age}, and would be rotated"
+        return (
+            f"{environment}: the service uses {self.user}, whose password is 0 days old; the one before it was {age}, "
+            f"and works until the next rotation"
+        )
 
     def to_fact(self) -> dict[str, Any]:
         return asdict(self)
@@ -94,6 +112,7 @@ class Rotation(Operation):
             secret=next(arn for arn in database_secret_arns(stack) if arn != in_use),
             from_secret=in_use,
             age_days=round(age / timedelta(days=1), 1),
+            older_than_days=older_than_days,
             version=success.version,
             digest=success.digest,
             image=_image(definition, self.c.container),
@@ -103,7 +122,7 @@ class Rotation(Operation):
             admin_revision=self._admin_revision(),
             revision=primary.revision,
         )
-        self._say_plan(plan, older_than_days, preview)
+        self._say_plan(plan, preview)
         return plan
 
     def _at_rest(self, preview: bool) -> Snapshot:
@@ -151,10 +170,10 @@ class Rotation(Operation):
             ) from error
         return str(found["taskDefinitionArn"])
 
-    def _say_plan(self, plan: RotationPlan, older_than_days: float, preview: bool) -> None:
+    def _say_plan(self, plan: RotationPlan, preview: bool) -> None:
         known = f"the password in use, of {name_of(plan.from_secret)}, is {plan.age_days:g} days old"
         if not plan.needed:
-            self.c.say(f"{known}, younger than {older_than_days:g}: nothing to rotate")
+            self.c.say(f"{known}, younger than {plan.older_than_days:g}: nothing to rotate")
             return
         self.c.say(f"{known}: {'would rotate' if preview else 'rotating'} to {name_of(plan.secret)}")
         if preview:
@@ -267,7 +286,7 @@ class Rotation(Operation):
 
     def fail(self, plan: RotationPlan, reason: str) -> str:
         """See that the old user serves, and record why the rotation failed; what there was to undo."""
-        if not plan.needed or not plan.revision or plan.revision == plan.previous_revision:
+        if not plan.needed or plan.revision == plan.previous_revision:
             return ""
         undone = "" if self.lost_lock() else self._put_back(plan)
         why = f"{reason}; {undone}" if undone else reason

@@ -44,9 +44,9 @@ def rotated(world: World, older_than_days: float = 1, rollout: list[Any] | None 
     plan = run.plan(older_than_days)
     if not plan.needed:
         return plan
-    run.renew(plan)
+    user = run.renew(plan)
     world.secrets.put[plan.secret] = datetime.now(UTC)
-    plan = replace(plan, revision=run.register(plan))
+    plan = replace(plan, user=user, revision=run.register(plan))
     run.begin(plan)
     world.ecs.rollout = rollout or [lambda _: None, complete]
     try:
@@ -95,6 +95,19 @@ def test_a_young_password_is_left(serving: World) -> None:
     assert not rotated(serving, 0.01).needed
     assert (len(serving.ecs.updates), len(serving.ecs.runs), outcomes(serving)) == (updates, runs, history)
     assert "of app-clone, is 0 days old, younger than 1: nothing to rotate" in serving.text
+    said = rotated(serving, 1).sentence("test")
+    assert said.startswith("test: the password in use is 0 days old, younger than 1: nothing was rotated.")
+    assert said.endswith("make rotate-secret ENV=test ARGS='-e rotate_older_than_days=0'")
+
+
+def test_the_last_line_says_who_serves_and_how_old_the_former_password_was(serving: World) -> None:
+    serving.secrets.put[FIRST] = datetime.now(UTC) - timedelta(days=34.2)
+    plan = rotated(serving)
+    assert plan.sentence("test", preview=True) == "test: the password in use is 34.2 days old, and would be rotated"
+    assert plan.sentence("test") == (
+        "test: the service uses settlement_app_clone, whose password is 0 days old; the one before it was 34.2 days old, "
+        "and works until the next rotation"
+    )
 
 
 @pytest.mark.parametrize(("days", "needed"), [(29.9, False), (30.1, True)])
