@@ -87,7 +87,7 @@ class Clone:
             check=False,
         )
         self.outputs.append(done.stdout)
-        assert expect is None or done.returncode == expect, done.stdout[-8000:]
+        assert expect is None or done.returncode == expect, done.stdout[-20000:]
         return Run(done.returncode, done.stdout)
 
     def git(self, *words: str) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.terraform.test_terraform import SOURCE, run_terraform
+from tests.terraform.terraform import copy_source, run_terraform
 
 # The mocked provider answers for AWS, so that everything is known, as after a real apply.
 _TEST = """
@@ -54,10 +53,7 @@ def render(directory: Path, **variables: Any) -> Rendered:
     Raises:
         TerraformError: it cannot be planned or applied.
     """
-    root = directory / "terraform"
-    shutil.copytree(
-        SOURCE, root, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars*", "*.tftest.hcl")
-    )
+    root = copy_source(directory, "*.tftest.hcl")
     text = "\n".join(f"  {name} = {json.dumps(value)}" for name, value in variables.items())
     (root / "tests" / "rendered.tftest.hcl").write_text(_TEST.format(variables=text))
     run_terraform(root, "init", "-backend=false", "-input=false")

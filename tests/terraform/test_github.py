@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
@@ -18,7 +17,7 @@ import pytest
 import yaml
 
 from tests.terraform.policies import Call, Identity
-from tests.terraform.test_terraform import SOURCE, run_terraform
+from tests.terraform.terraform import SOURCE, plans_of_tests
 
 ACCOUNT, HERE = "123456789012", "ap-northeast-2:123456789012"
 ISSUER = "token.actions.githubusercontent.com"
@@ -34,12 +33,8 @@ Identities = dict[str, Identity]
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Identities]:
     """The roles of each run of the module's tests, by the key that the module gives them."""
-    copy = tmp_path_factory.mktemp("terraform") / "terraform"
-    shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars*"))
-    module = copy / "modules/github"
-    run_terraform(module, "init", "-backend=false", "-input=false")
-    lines = map(json.loads, run_terraform(module, "test", "-json", "-verbose").splitlines())
-    return {line["@testrun"]: identities(line["test_plan"]) for line in lines if line["type"] == "test_plan"}
+    plans = plans_of_tests(tmp_path_factory.mktemp("terraform"), "modules/github")
+    return {run: identities(plan) for run, plan in plans.items()}
 
 
 def identities(plan: dict[str, Any]) -> Identities:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from roles.terraform_stack.python.plan import nothing_to_apply
-from tests.terraform.test_terraform import run_terraform
+from tests.terraform.terraform import run_terraform
 
 ROOT = """
 resource "terraform_data" "this" { input = "No changes." }

@@ -7,9 +7,7 @@ it with the actions of a plan; that the check sees anything at all is shown by c
 from __future__ import annotations
 
 import calendar
-import json
 import re
-import shutil
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
@@ -22,7 +20,7 @@ import pytest
 
 from roles.ecs_release.python.cron import RANGES, parse
 from roles.ecs_release.python.schedule import Capacity, capacity_at, next_change
-from tests.terraform.test_terraform import SOURCE, run_terraform
+from tests.terraform.terraform import plans_of_tests
 
 #: The years of every day, and those of every change: as far as the plan's lists go.
 EVERY_DAY, EVERY_CHANGE = range(2025, 2036), range(2025, 2100)
@@ -80,12 +78,7 @@ CALENDARS = {
 @pytest.fixture(scope="module")
 def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """The plan of each run of the module's tests, by its name."""
-    copy = tmp_path_factory.mktemp("terraform") / "terraform"
-    shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars*"))
-    module = copy / "modules/autoscaling"
-    run_terraform(module, "init", "-backend=false", "-input=false")
-    lines = map(json.loads, run_terraform(module, "test", "-json", "-verbose").splitlines())
-    return {line["@testrun"]: line["test_plan"] for line in lines if line["type"] == "test_plan"}
+    return plans_of_tests(tmp_path_factory.mktemp("terraform"), "modules/autoscaling")
 
 
 def actions(plan: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,60 +1,21 @@
 """Terraform's own checks over every root and module: formatted, valid, and `terraform test` with a mocked provider.
 
-Nothing is created and no AWS account is needed. Terraform must find the provider hashicorp/aws: in the registry, or
-in a mirror that the CLI configuration (`TF_CLI_CONFIG_FILE`) names. It works on a copy, so that no lock file is left
-in the working tree, and two directories at a time: a run is bound by one core.
+Nothing is created and no AWS account is needed. Terraform must find the provider hashicorp/aws: in the registry, or in
+a mirror that the CLI configuration (`TF_CLI_CONFIG_FILE`) names. Two directories at a time: a run is bound by one core.
 """
 
 import os
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).resolve().parents[2] / "terraform"
+from tests.terraform.terraform import SOURCE, TerraformError, copy_source, run_terraform
+
 ROOTS = (".", "account")
 MODULES = tuple(sorted(f"modules/{path.name}" for path in (SOURCE / "modules").iterdir()))
-TIMEOUT_SECONDS = 300
-
-
-class TerraformError(Exception):
-    """A Terraform command failed; the message is the command and all that it printed."""
-
-
-def run_terraform(directory: Path, *arguments: str) -> str:
-    """Run one Terraform command and return its output.
-
-    Raises:
-        TerraformError: the command failed, or there is no Terraform.
-    """
-    terraform = shutil.which("terraform")
-    if terraform is None:
-        raise TerraformError("terraform is not on PATH: `make test` provides it")
-    environment = {
-        **os.environ,
-        "TF_DATA_DIR": str(directory / ".terraform"),
-        "TF_IN_AUTOMATION": "1",
-        "CHECKPOINT_DISABLE": "1",
-        # Reading the provider's schema is most of the work, a quarter of it garbage collection.
-        "GOGC": "400",
-    }
-    done = subprocess.run(
-        [terraform, *arguments, "-no-color"],
-        cwd=directory,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=TIMEOUT_SECONDS,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise TerraformError(f"terraform {' '.join(arguments)} in {directory.name}:\n{done.stdout}")
-    return done.stdout
 
 
 def initialise_and_test(directory: Path, *, validate: bool) -> str:
@@ -68,8 +29,7 @@ def initialise_and_test(directory: Path, *, validate: bool) -> str:
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[str]]]:
     """The output of each directory's run, by its path below `terraform/`; all are started at once."""
-    copy = tmp_path_factory.mktemp("terraform") / "terraform"
-    shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars*"))
+    copy = copy_source(tmp_path_factory.mktemp("terraform"))
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 2)) as pool:
         # The longest first. A root's validation covers its modules.
         yield {
