@@ -29,8 +29,8 @@ from roles.release_ledger.python.ledger import Event, Outcome, Release, origin, 
 class RotationPlan:
     """What to do. ``secret`` is of the user that is to serve, ``from_secret`` of the one that does: ARNs.
 
-    ``age_days`` is that of the password in use. ``revision`` is what runs until the copy is registered, ``user`` the one
-    whose password is new.
+    ``age_days`` is that of the password in use. ``revision`` is what runs until the copy is registered, ``user`` the
+    one whose password is new.
     """
 
     release: str
@@ -53,9 +53,10 @@ class RotationPlan:
         """What is true at the end."""
         age = f"{self.age_days:g} days old"
         if not self.needed:
+            insist = f"make rotate-secret ENV={environment} ARGS='-e rotate_older_than_days=0'"
             return (
-                f"{environment}: the password in use is {age}, younger than {self.older_than_days:g}: nothing was rotated. "
-                f"To rotate all the same: make rotate-secret ENV={environment} ARGS='-e rotate_older_than_days=0'"
+                f"{environment}: the password in use is {age}, younger than {self.older_than_days:g}: nothing was "
+                f"rotated. To rotate all the same: {insist}"
             )
         if preview:
             return f"{environment}: the password in use is {age}, and would be rotated"

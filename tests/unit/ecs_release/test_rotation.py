@@ -105,8 +105,8 @@ def test_the_last_line_says_who_serves_and_how_old_the_former_password_was(servi
     plan = rotated(serving)
     assert plan.sentence("test", preview=True) == "test: the password in use is 34.2 days old, and would be rotated"
     assert plan.sentence("test") == (
-        "test: the service uses settlement_app_clone, whose password is 0 days old; the one before it was 34.2 days old, "
-        "and works until the next rotation"
+        "test: the service uses settlement_app_clone, whose password is 0 days old; the one before it was 34.2 days "
+        "old, and works until the next rotation"
     )
 
 
