@@ -23,7 +23,7 @@ endif
 
 PLAYBOOK = ansible-playbook -i inventory/$(ENV) $(if $(CHECK),--check) $(ARGS)
 
-.PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill incident-db restore cost-report up down logs run shell test-page unlock redeliver new-env venv lock check test docs bench
+.PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver new-env venv lock check test docs bench
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 	echo "  ENV=$(ENV) (known: $(ENVIRONMENTS)) · CHECK=1 touches nothing · ARGS='-e name=value' reaches ansible-playbook"
@@ -65,8 +65,11 @@ run: $(VENV_READY) ## A one-off task beside the service: make run CMD='python --
 shell: $(VENV_READY) ## A shell in a running task
 	@$(PLAYBOOK) playbooks/shell.yml && exec sh .local/$(ENV)/shell.sh
 
-drill: $(VENV_READY) ## Make a failure on purpose and see it answered (DRILL=broken_release|never_healthy|task_killed|database_restart|pool_exhaustion|slow_query|restore|cost_surge)
+drill: $(VENV_READY) ## Make a failure on purpose and see it answered (DRILL=broken_release|never_healthy|task_killed|database_restart|pool_exhaustion|slow_query|rotation|restore|cost_surge)
 	@$(PLAYBOOK) playbooks/drill.yml $(if $(DRILL),-e drill_name=$(DRILL))
+
+rotate-secret: $(VENV_READY) ## A new database password, without a failed request, if it is a day old (ARGS='-e rotate_older_than_days=30')
+	@$(PLAYBOOK) playbooks/rotate_secret.yml
 
 cost-report: $(VENV_READY) ## What the month costs, why, and what could cost less (a page, JSON, Slack)
 	@$(PLAYBOOK) playbooks/cost_report.yml

@@ -104,7 +104,7 @@ module "iam" {
   ecr_repository_arn       = local.ecr_repository_arn
   service_log_group_arn    = module.ecs.service_log_group.arn
   admin_log_group_arn      = module.ecs.admin_log_group.arn
-  app_database_secret_arn  = module.ecs.app_database_secret_arn
+  app_database_secret_arns = module.ecs.app_database_secret_arns
   app_secret_arns          = var.app_secret_arns
   master_secret_arns       = [for instance in module.rds.instances : instance.master_secret_arn]
   enable_execute_command   = var.enable_execute_command
@@ -143,7 +143,7 @@ module "rds_proxy" {
   subnet_ids                   = module.vpc.database_subnet_ids
   security_group_id            = module.security_groups.proxy_id
   instance_identifier          = module.rds.instance_identifier
-  app_database_secret_arn      = module.ecs.app_database_secret_arn
+  app_database_secret_arns     = module.ecs.app_database_secret_arns
   max_connections_percent      = var.rds_proxy_max_connections_percent
   max_idle_connections_percent = var.rds_proxy_max_idle_connections_percent
   log_retention_days           = var.log_retention_days
@@ -196,6 +196,25 @@ module "query_bot" {
   log_retention_days           = var.log_retention_days
 }
 
+module "rotation_bot" {
+  source = "./modules/rotation_bot"
+
+  name                     = local.name
+  permissions_boundary_arn = var.permissions_boundary_arn
+  account_id               = var.account_id
+  region                   = var.region
+  app_name                 = var.app_name
+  environment              = var.environment
+  bots_package_path        = var.bots_package_path
+  cluster_name             = module.ecs.cluster_name
+  service_name             = module.ecs.service_name
+  secret_arns              = concat(module.ecs.app_database_secret_arns, var.app_secret_arns)
+  lock                     = { bucket = var.state_bucket, key = "locks/${var.environment}.json" }
+  slack_webhook_secret_arn = module.notifications.slack_webhook_secret_arn
+  undelivered_queue        = module.notifications.undelivered_queue
+  log_retention_days       = var.log_retention_days
+}
+
 # By names, not by the service's outputs: a deployment alarm exists before the service that names it.
 module "monitoring" {
   source = "./modules/monitoring"
@@ -217,6 +236,6 @@ module "monitoring" {
   database_log_group_name         = module.rds.log_group_name
   slow_query_milliseconds         = var.database_slow_query_milliseconds
   undelivered_queue_name          = module.notifications.undelivered_queue.name
-  bot_function_names              = ["${local.name}-alarm-bot", "${local.name}-query-bot"]
+  bot_function_names              = ["${local.name}-alarm-bot", "${local.name}-query-bot", "${local.name}-rotation-bot"]
   log_retention_days              = var.log_retention_days
 }

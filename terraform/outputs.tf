@@ -134,8 +134,13 @@ output "database_instances" {
 }
 
 output "app_database_secret_arn" {
-  description = "Secret with the credentials of the application's database user."
-  value       = module.ecs.app_database_secret_arn
+  description = "Secret with the credentials of the application's first database user."
+  value       = module.ecs.app_database_secret_arns[0]
+}
+
+output "app_database_clone_secret_arn" {
+  description = "Secret with those of the second, which takes turns with the first: the task definition says which serves."
+  value       = module.ecs.app_database_secret_arns[1]
 }
 
 output "scalable_target" {

@@ -46,6 +46,11 @@ variable "account_id" {
   }
 }
 
+variable "state_bucket" {
+  description = "Bucket of Terraform's states, in which the deployment lock is: the rotation-bot looks at it."
+  type        = string
+}
+
 variable "tags" {
   description = "Further tags of every resource."
   type        = map(string)

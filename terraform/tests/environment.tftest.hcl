@@ -7,6 +7,7 @@ variables {
   environment = "test"
   account_id  = "123456789012"
 
+  state_bucket      = "settlement-terraform-123456789012-ap-northeast-2"
   bots_package_path = "provider.tf" # any file: only its hash is read
 }
 

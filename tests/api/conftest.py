@@ -52,6 +52,12 @@ class TestDatabase:
     master_password: str = field(repr=False)
     role: str
     secret: MemorySecret
+    clone_secret: MemorySecret = field(default_factory=MemorySecret)
+
+    @property
+    def secrets_of(self) -> dict[str, MemorySecret]:
+        """The secret of each of the application's users."""
+        return {self.role: self.secret, f"{self.role}_clone": self.clone_secret}
 
     @property
     def address(self) -> dict[str, Any]:
@@ -80,6 +86,7 @@ class TestDatabase:
             "master_password": SecretStr(self.master_password),
             "app_database_user": self.role,
             "app_database_secret_arn": "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:settlement",
+            "app_database_clone_secret_arn": "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:clone",
             "aws_region": "ap-northeast-2",
         }
         return AdminSettings(**(values | changes))
@@ -143,6 +150,7 @@ def make_database(server: Server, master: tuple[str, str]) -> Iterator[Callable[
             master_password=master[1],
             role=template.role if template else f"settlement_app_{suffix}",
             secret=template.secret if template else MemorySecret(),
+            clone_secret=template.clone_secret if template else MemorySecret(),
         )
         source = template.name if template else "template0"
         with engine.connect() as connection:
@@ -160,7 +168,7 @@ def make_database(server: Server, master: tuple[str, str]) -> Iterator[Callable[
     with engine.connect() as connection:
         for database in made:
             connection.execute(text(f"DROP DATABASE IF EXISTS {database.name} WITH (FORCE)"))
-        for role in {database.role for database in made}:
+        for role in {role for database in made for role in database.secrets_of}:
             connection.execute(text(f"DROP ROLE IF EXISTS {role}"))
 
 
@@ -168,7 +176,7 @@ def make_database(server: Server, master: tuple[str, str]) -> Iterator[Callable[
 def prepared(make_database: Callable[..., TestDatabase]) -> TestDatabase:
     """A database that `prepare` made ready; not to be written to, it is the others' template."""
     database = make_database()
-    prepare(database.admin_settings(), database.secret)
+    prepare(database.admin_settings(), database.secrets_of)
     return database
 
 

@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from pydantic import SecretStr
 from settlement import admin
-from settlement.admin import AdminError, Prepared, SecretsManagerSecret, prepare
+from settlement.admin import AdminError, Prepared, Renewed, SecretsManagerSecret, prepare, renew
 from settlement.app import create_app
 from settlement.database import Database, metadata, single_use_engine
 from settlement.schema import schema_head
@@ -28,7 +28,7 @@ from tests.api.postgres import write_certificate
 
 def run(database: TestDatabase, **changes: Any) -> Prepared:
     """Prepare a database with its own secret."""
-    return prepare(database.admin_settings(**changes), database.secret)
+    return prepare(database.admin_settings(**changes), database.secrets_of)
 
 
 def credentials(database: TestDatabase) -> dict[str, str]:
@@ -52,10 +52,15 @@ def test_no_password_reaches_the_servers_log(empty_database: TestDatabase, capsy
     if empty_database.server.log is None:
         pytest.skip("the log of the server that TEST_DATABASE_URL names cannot be read here")
     run(empty_database)
+    clone, secret = list(empty_database.secrets_of.items())[1]
+    renew(empty_database.admin_settings(), clone, secret)
     log = empty_database.server.log.read_text()
     output = "".join(capsys.readouterr())
-    assert f"ALTER ROLE {empty_database.role} PASSWORD 'SCRAM-SHA-256$4096:" in log
-    for password in (credentials(empty_database)["password"], empty_database.master_password):
+    for role, times in ((empty_database.role, 1), (clone, 2)):
+        assert log.count(f"ALTER ROLE {role} PASSWORD 'SCRAM-SHA-256$4096:") == times
+    renewed = json.loads(secret.value or "")
+    assert renewed["username"] == clone
+    for password in (credentials(empty_database)["password"], renewed["password"], empty_database.master_password):
         assert password not in log
         assert password not in output
 
@@ -155,7 +160,7 @@ def test_a_secret_that_cannot_be_written_leaves_the_old_password(empty_database:
             raise OSError("no route to Secrets Manager")
 
     with pytest.raises(OSError, match="no route"):
-        prepare(empty_database.admin_settings(), Broken())
+        prepare(empty_database.admin_settings(), {empty_database.role: Broken()})
     assert not run(empty_database).changed
 
 
@@ -197,6 +202,75 @@ def test_the_migrations_make_what_the_models_say(prepared: TestDatabase) -> None
     engine = single_use_engine(prepared.admin_settings(), prepared.master, SecretStr(prepared.master_password))
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_both_users_may_do_the_same(empty_database: TestDatabase) -> None:
+    run(empty_database)
+    with empty_database.superuser() as connection:
+        rights = {
+            role: (
+                connection.execute(
+                    text(
+                        "SELECT table_name, privilege_type FROM information_schema.table_privileges"
+                        " WHERE grantee = :role ORDER BY 1, 2"
+                    ),
+                    {"role": role},
+                ).all(),
+                connection.execute(
+                    text(
+                        "SELECT rolconfig, rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolinherit"
+                        " FROM pg_roles WHERE rolname = :role"
+                    ),
+                    {"role": role},
+                ).one(),
+                connection.scalar(text("SELECT has_schema_privilege(:role, 'public', 'CREATE')"), {"role": role}),
+            )
+            for role in empty_database.secrets_of
+        }
+    first, clone = rights.values()
+    assert first == clone
+    assert len(first[0]) == 5
+
+
+def test_a_database_with_one_user_gets_the_second_and_keeps_the_first(empty_database: TestDatabase) -> None:
+    prepare(empty_database.admin_settings(), {empty_database.role: empty_database.secret})
+    assert run(empty_database).changed
+    assert (empty_database.secret.writes, empty_database.clone_secret.writes) == (1, 1)
+    assert not run(empty_database).changed
+
+
+def test_a_renewed_user_works_and_the_other_is_left_alone(database: TestDatabase) -> None:
+    clone, secret = list(database.secrets_of.items())[1]
+    before, service = secret.value, database.secret.value
+    old = Database(database.settings(**as_database_user(before)))
+    serving = Database(database.settings())
+    try:
+        with old.connect() as session, serving.connect() as other:
+            for connection in (session, other):
+                connection.execute(text("SELECT 1"))
+            assert renew(database.admin_settings(), clone, secret) == Renewed(clone, ended=1)
+            with pytest.raises(OperationalError):  # what the old password opened is over
+                session.execute(text("SELECT 1"))
+            assert other.scalar(text("SELECT 1")) == 1
+    finally:
+        old.close()
+        serving.close()
+    assert (database.secret.value, secret.value != before) == (service, True)
+    with TestClient(create_app(database.settings(**as_database_user(secret.value)))) as client:
+        assert client.get("/readyz").status_code == 200
+        assert client.post("/v1/accounts", json={"name": "a", "currency": "KRW"}).status_code == 201
+    refused = Database(database.settings(**as_database_user(before)))
+    try:
+        with pytest.raises(OperationalError, match="password authentication failed"), refused.connect():
+            pass
+    finally:
+        refused.close()
+
+
+def as_database_user(secret: str | None) -> dict[str, str]:
+    """Settings of the service for the user of this secret."""
+    value = json.loads(secret or "")
+    return {"database_user": value["username"], "database_password": value["password"]}
 
 
 @contextmanager
@@ -261,6 +335,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[[TestDatabase], Non
             "master_password": database.master_password,
             "app_database_user": database.role,
             "app_database_secret_arn": "arn",
+            "app_database_clone_secret_arn": "arn-clone",
             "aws_region": "ap-northeast-2",
         }
         for name, value in values.items():
@@ -281,6 +356,21 @@ def test_the_command_ends_with_its_result(
     assert json.loads(lines[-1]) == {"schema_head": schema_head(), "changed": True}
     assert all(json.loads(line) for line in lines)
     assert calls[-1][0] == "PutSecretValue"
+
+
+def test_a_user_is_renewed_by_its_secret(
+    database: TestDatabase,
+    environment: Callable[[TestDatabase], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    environment(database)
+    with secrets_manager({"PutSecretValue": (200, {})}) as calls:
+        assert admin.main(["renew", "--secret", "arn-clone"]) == 0
+        assert [(action, call["SecretId"]) for action, call in calls] == [("PutSecretValue", "arn-clone")]
+        said = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert said == {"user": f"{database.role}_clone", "ended": 0, "changed": True}
+        assert admin.main(["renew", "--secret", "arn-of-something"]) == 1
+    assert "none of the application's database users" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("fault", ["DATABASE_PORT", "MASTER_PASSWORD", "DATABASE_NAME", "AWS"])

@@ -20,9 +20,11 @@ from tests.api.postgres import free_port
 LIMITS = EndLimits(idle_in_transaction_seconds=0.01, idle_seconds=0.01, idle_above=0.8)
 
 
-def application(database: TestDatabase, name: str = "settlement-api@host/7", user: str = "", password: str = "") -> Any:
-    """A session such as the application has, outside its pool."""
-    credentials = json.loads(database.secret.value or "")
+def application(
+    database: TestDatabase, name: str = "settlement-api@host/7", user: str = "", password: str = "", clone: bool = False
+) -> Any:
+    """A session such as the application has, outside its pool; `clone`: as its second user."""
+    credentials = json.loads((database.clone_secret if clone else database.secret).value or "")
     connection = psycopg2.connect(
         host=database.server.host,
         port=database.server.port,
@@ -43,9 +45,9 @@ def opened() -> Iterator[ExitStack]:
         yield stack
 
 
-def leak(database: TestDatabase, opened: ExitStack, statement: str = "SELECT 1") -> Any:
+def leak(database: TestDatabase, opened: ExitStack, statement: str = "SELECT 1", clone: bool = False) -> Any:
     """A session that is idle in a transaction."""
-    connection = application(database)
+    connection = application(database, clone=clone)
     opened.callback(connection.close)
     connection.cursor().execute(statement)
     return connection
@@ -56,7 +58,9 @@ def records(database: TestDatabase, limits: EndLimits | None = None) -> list[dic
     found = [json.loads(json.dumps(record)) for record in admin.sessions(database.admin_settings(), limits)]
     # Other tests share the server.
     return [
-        record for record in found if record["kind"] != "session" or record["user"] in (database.role, database.master)
+        record
+        for record in found
+        if record["kind"] != "session" or record["user"] in (*database.secrets_of, database.master)
     ]
 
 
@@ -87,7 +91,7 @@ def test_it_tells_of_each_session_with_its_endpoint_and_without_values(
     assert session["tag"] == "get_account /v1/accounts/{account_id}"
     assert session["statement"] == "SELECT ?, ?, name FROM accounts"
     assert 0 <= session["state_seconds"] <= session["transaction_seconds"] <= session["age_seconds"] < 60
-    assert found[-1] == {"kind": "end", "app_user": database.role}
+    assert found[-1] == {"kind": "end", "app_users": list(database.secrets_of)}
     assert alive(leaked)
 
 
@@ -125,7 +129,7 @@ def test_it_tells_who_blocks_whom(database: TestDatabase, opened: ExitStack) -> 
 
 
 def test_only_the_applications_unused_sessions_are_ended(database: TestDatabase, opened: ExitStack) -> None:
-    leaked = [leak(database, opened) for _ in range(20)]
+    leaked = [leak(database, opened, clone=number % 2 == 0) for number in range(20)]  # of both users
     idle = application(database)
     opened.callback(idle.close)
     masters = application(database, user=database.master, password=database.master_password)

@@ -112,7 +112,7 @@ def _database(server: Server) -> tuple[dict[str, str], list[str]]:
             app_database_secret_arn="arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:bench",
             aws_region="ap-northeast-2",
         ),
-        secret,
+        {role: secret},
     )
     with create_engine(url(name), connect_args=tls).begin() as connection:
         statement = text(

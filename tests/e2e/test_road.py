@@ -258,12 +258,29 @@ def test_the_incident_playbook_looks_and_changes_nothing(clone: Clone) -> None:
     assert run.recap()["changed"] == 0
     assert "changed nothing" in run.output
     assert "! missing" not in run.output
-    sessions = query(clone, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'settlement_app'")
+    sessions = query(clone, "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'settlement_app%'")
     assert clone.make("incident-db", end_idle=True).recap()["changed"] == 0
-    assert query(clone, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'settlement_app'") == sessions
+    assert query(clone, "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'settlement_app%'") == sessions
     report = max((clone.path / ".local/local/incidents").glob("*.md")).read_text()
     assert "## Every session" in report
     assert "no task is started in check mode" in clone.make("incident-db", "CHECK=1").output
+
+
+def test_a_rotation_loses_no_request_and_changes_nothing_twice(clone: Clone) -> None:
+    drill = clone.make("drill", "DRILL=rotation")
+    print(*re.findall(r"^  kept .*", drill.output, re.MULTILINE), sep="\n")
+    assert "VERDICT rotation: every promise was kept" in drill.output
+    assert "kept    no request is lost in either: 0 of" in drill.output
+
+    again = clone.make("rotate-secret")
+    assert again.recap()["changed"] == 0
+    assert "the password in use is 0 days old, younger than 1: nothing was rotated" in again.output
+    before = containers(), service(clone)["deployments"]
+    check = clone.make("rotate-secret", "CHECK=1", rotate_older_than_days=0)
+    assert "the password in use is 0 days old, and would be rotated" in check.output
+    assert (containers(), service(clone)["deployments"]) == before
+    # The routine run stays with the user who serves.
+    assert clone.make("release").recap()["changed"] == 0
 
 
 def test_passwords_are_nowhere(clone: Clone) -> None:
@@ -273,7 +290,7 @@ def test_passwords_are_nowhere(clone: Clone) -> None:
         item["ARN"] for item in secrets.list_secrets()["SecretList"] if not item["Name"].endswith("/slack-webhook")
     ]
     passwords = {json.loads(secrets.get_secret_value(SecretId=name)["SecretString"])["password"] for name in names}
-    assert len(passwords) == 2, "the master's and the application's"
+    assert len(passwords) == 3, "the master's and those of the application's two users"
 
     s3 = clone.aws("s3")
     bucket = next(item["Name"] for item in s3.list_buckets()["Buckets"] if "terraform" in item["Name"])

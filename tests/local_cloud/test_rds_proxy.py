@@ -68,14 +68,14 @@ module "endpoints" {
 }
 
 module "rds_proxy" {
-  source                  = "./modules/rds_proxy"
-  count                   = var.on ? 1 : 0
-  name                    = "terraformed"
-  account_id              = "000000000000"
-  subnet_ids              = var.subnet_ids
-  security_group_id       = module.security_groups.proxy_id
-  instance_identifier     = "proxied"
-  app_database_secret_arn = var.secret_arn
+  source                   = "./modules/rds_proxy"
+  count                    = var.on ? 1 : 0
+  name                     = "terraformed"
+  account_id               = "000000000000"
+  subnet_ids               = var.subnet_ids
+  security_group_id        = module.security_groups.proxy_id
+  instance_identifier      = "proxied"
+  app_database_secret_arns = [var.secret_arn]
 }
 """
 

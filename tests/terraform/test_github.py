@@ -456,6 +456,20 @@ def test_a_dropped_deny_or_boundary_is_seen(roles: Identities) -> None:
             assert raised(replace(deploy, boundary=loose)), statement["Sid"]
 
 
+def by(role: str) -> dict[str, str]:
+    return {"aws:PrincipalArn": f"{ROLES}/{role}"}
+
+
+def deploys_anew(name: str, role: str) -> list[Call]:
+    """What the rotation-bot calls of its environment."""
+    prefix, whose = f"settlement-{name}", by(role)
+    return [
+        Call("ecs:DescribeServices", f"arn:aws:ecs:{HERE}:service/{prefix}/{prefix}", whose),
+        Call("ecs:UpdateService", f"arn:aws:ecs:{HERE}:service/{prefix}/{prefix}", whose),
+        Call("s3:GetObject", f"{BUCKET}/locks/{name}.json", whose),
+    ]
+
+
 def wrong_ceiling(ceiling: Identity) -> list[Call]:
     """What staging's own roles do and the ceiling has no room for, and what it has room for beyond."""
     master = {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": f"arn:aws:rds:{HERE}:db:settlement-staging"}
@@ -471,12 +485,17 @@ def wrong_ceiling(ceiling: Identity) -> list[Call]:
         Call("ssmmessages:OpenDataChannel"),
         Call("dynamodb:PutItem", f"arn:aws:dynamodb:{HERE}:table/settlement-staging-slow-queries"),
         Call("sqs:SendMessage", f"arn:aws:sqs:{HERE}:settlement-staging-undelivered"),
+        *deploys_anew("staging", "settlement-staging-rotation-bot"),
+        Call("ecs:DescribeTaskDefinition", context=by("settlement-staging-rotation-bot")),
     ]
     beyond = [
         *never(),
         *deployments("staging"),
         Call("secretsmanager:GetSecretValue", f"{SECRETS}:settlement-production/database/app-1-AbCdEf"),
         Call("sqs:SendMessage", f"arn:aws:sqs:{HERE}:settlement-production-undelivered"),
+        *deploys_anew("staging", "settlement-staging-task"),
+        Call("ecs:DescribeTaskDefinition", context=by("settlement-staging-task")),
+        *deploys_anew("production", "settlement-staging-rotation-bot"),
     ]
     return [call for call in fits if not ceiling.allows(call)] + [call for call in beyond if ceiling.allows(call)]
 

@@ -116,7 +116,7 @@ PROMISES = [
 # The bots have the same one.
 PROMISES += [
     Promise(f"{bot}-errors", "warning", {"Errors": 1}, {"Errors": 0}, 1, 1, OK, 5 * MINUTE, is_rare=True)
-    for bot in ("alarm-bot", "query-bot")
+    for bot in ("alarm-bot", "query-bot", "rotation-bot")
 ]
 BY_NAME = {promise.alarm: promise for promise in PROMISES}
 
@@ -136,6 +136,7 @@ SAMPLES: dict[str, list[tuple[Mapping[str, tuple[float, ...]], str]]] = {
     # Once in five minutes, in one of two invocations of a minute.
     "alarm-bot-errors": [({"Errors": (0.0, 0.0, 1.0)}, ALARM)],
     "query-bot-errors": [({"Errors": (0.0, 0.0, 1.0)}, ALARM)],
+    "rotation-bot-errors": [({"Errors": (0.0, 0.0, 1.0)}, ALARM)],
     "error-rate": [({"HTTPCode_Target_2XX_Count": (1.0,) * 95, "HTTPCode_Target_4XX_Count": (1.0,) * 5}, ALARM)],
     "errors-5xx": [({"HTTPCode_Target_2XX_Count": (1.0,) * 495, "HTTPCode_Target_5XX_Count": (1.0,) * 5}, ALARM)],
 }
@@ -199,6 +200,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
         app_name="settlement",
         environment="test",
         account_id="123456789012",
+        state_bucket="settlement-terraform-123456789012-ap-northeast-2",
         database_max_connections=1000,
         deployment_alarms=["errors-5xx"],
         bots_package_path="provider.tf",  # any file: only its hash is read

@@ -1,5 +1,9 @@
-"""Work on the database that needs the master user: `python -m settlement.admin prepare`; `sessions` in an incident,
-`survey` after a restore.
+"""Work on the database that needs the master user: `python -m settlement.admin prepare` and `renew`; `sessions` in an
+incident, `survey` after a restore.
+
+The application has two database users with the same rights, each with a secret of its own. The service uses one of
+them; `renew` gives the other a new password, and a release then moves the service to it: no task ever meets a password
+that does not work.
 
 Runs as a one-off task of the `<prefix>-admin` family, beside the service, never inside it. On RDS the master is
 not a superuser, so only statements that a role with CREATEROLE and the database's ownership may run are used.
@@ -17,6 +21,7 @@ import secrets
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -34,13 +39,13 @@ from settlement.database import single_use_engine
 from settlement.logs import logging_config
 from settlement.schema import MIGRATIONS, is_current, schema_head, schema_revision
 from settlement.scram import scram_sha_256_verifier
-from settlement.sessions import EndLimits, Record, be_brief, end_unused, look
+from settlement.sessions import EndLimits, Record, be_brief, end_all, end_unused, look
 from settlement.settings import AdminSettings
 from settlement.survey import survey
 
 _log = logging.getLogger("settlement.admin")
 
-_LOCK_KEY = 0x5E771E  # an arbitrary number: one `prepare` at a time in a database
+_LOCK_KEY = 0x5E771E  # an arbitrary number: one `prepare` or `renew` at a time in a database
 _LOCK_WAIT = "60s"
 _SLOT_WAIT_SECONDS = 20.0
 _DDL_LOCK_WAIT = "5s"  # a migration that waits for a lock makes every later query wait behind it
@@ -58,7 +63,7 @@ class AdminError(Exception):
 
 
 class SecretStore(Protocol):
-    """Where the application's credentials are kept."""
+    """Where one user's credentials are kept."""
 
     def read(self) -> str | None:
         """The secret's current text; None when it has no value yet."""
@@ -104,23 +109,58 @@ class Prepared:
     changed: bool
 
 
-def prepare(settings: AdminSettings, secret: SecretStore) -> Prepared:
-    """Migrate, make the application's role what it should be, and see that its secret works. Idempotent.
+def prepare(settings: AdminSettings, secrets_of: Mapping[str, SecretStore]) -> Prepared:
+    """Migrate, make the application's users what they should be, and see that their secrets work. Idempotent.
+
+    `secrets_of` is by user. Raises AdminError, SQLAlchemyError, and what the secret store raises.
+    """
+    with _locked(settings) as connection:
+        revision, changed = _migrate(connection)
+        for user, secret in secrets_of.items():
+            changed |= _ensure_user(connection, settings, user)
+            changed |= _ensure_credentials(connection, settings, user, secret)
+    return Prepared(revision, changed)
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """Whose password `renew` made new, and how many sessions the old one still had."""
+
+    user: str
+    ended: int
+    changed: bool = True
+
+
+def renew(settings: AdminSettings, user: str, secret: SecretStore) -> Renewed:
+    """Give this user, whom the service does not use, a new password, and end the sessions that the old one opened.
 
     Raises AdminError, SQLAlchemyError, and what the secret store raises.
     """
+    with _locked(settings) as connection:
+        _ensure_user(connection, settings, user)
+        _renew_credentials(connection, settings, user, secret)
+        with connection.begin():
+            ended = end_all(connection, user)
+    return Renewed(user, ended)
+
+
+@contextmanager
+def _locked(settings: AdminSettings) -> Iterator[Connection]:
+    """The master's connection, holding this program's lock."""
     engine = single_use_engine(settings, settings.master_username, settings.master_password)
     with engine.connect() as connection:
         with connection.begin():
             connection.execute(text("SET lock_timeout = :wait"), {"wait": _LOCK_WAIT})
             connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK_KEY})  # until we disconnect
             connection.execute(text("SET lock_timeout = :wait"), {"wait": _DDL_LOCK_WAIT})
-        revision, migrated = _migrate(connection)
-        with connection.begin():
-            role_changed = _ensure_role(connection, settings)
-            rights_changed = _ensure_rights(connection, settings.app_database_user)
-        credentials_changed = _ensure_credentials(connection, settings, secret)
-    return Prepared(revision, migrated or role_changed or rights_changed or credentials_changed)
+        yield connection
+
+
+def _ensure_user(connection: Connection, settings: AdminSettings, user: str) -> bool:
+    with connection.begin():
+        role_changed = _ensure_role(connection, settings, user)
+        rights_changed = _ensure_rights(connection, user)
+    return role_changed or rights_changed
 
 
 def _migrate(connection: Connection) -> tuple[str, bool]:
@@ -137,9 +177,8 @@ def _migrate(connection: Connection) -> tuple[str, bool]:
     return schema_head(), True
 
 
-def _ensure_role(connection: Connection, settings: AdminSettings) -> bool:
+def _ensure_role(connection: Connection, settings: AdminSettings, role: str) -> bool:
     """Make the role, allow it to log in, set its timeouts. Raises AdminError when it could do more than it should."""
-    role = settings.app_database_user
     quoted = connection.dialect.identifier_preparer.quote(role)
     changed = False
     if connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}) is None:
@@ -204,28 +243,43 @@ def _ensure_rights(connection: Connection, role: str) -> bool:
     return changed
 
 
-def _ensure_credentials(connection: Connection, settings: AdminSettings, secret: SecretStore) -> bool:
+def _ensure_credentials(connection: Connection, settings: AdminSettings, role: str, secret: SecretStore) -> bool:
     """See that the secret's credentials log in: a restored database has those of its time. Without any, make some."""
-    role = settings.app_database_user
     known = _password_for(role, secret.read())
-    if known is not None and _can_log_in(settings, role, known):
+    if known is None:
+        _renew_credentials(connection, settings, role, secret)
+        return True
+    if _can_log_in(settings, role, known):
         return False
     # What is in the secret stays as it is: another database, to which one may go back, takes it too.
-    password = known or SecretStr(secrets.token_urlsafe(32))
-    quoted = connection.dialect.identifier_preparer.quote(role)
     with connection.begin():
-        # psycopg2 puts the value into the statement on this side, so a parameter works in a utility statement too.
-        connection.execute(
-            text(f"ALTER ROLE {quoted} PASSWORD :verifier"),
-            {"verifier": scram_sha_256_verifier(password.get_secret_value())},
-        )
+        _set_password(connection, role, known)
+    _see_login(settings, role, known)
+    return True
+
+
+def _renew_credentials(connection: Connection, settings: AdminSettings, role: str, secret: SecretStore) -> None:
+    password = SecretStr(secrets.token_urlsafe(32))
+    with connection.begin():
+        _set_password(connection, role, password)
         # Before the commit: if writing fails, the old password still holds and the running tasks stay connected.
-        if known is None:
-            secret.write(json.dumps({"username": role, "password": password.get_secret_value()}))
+        secret.write(json.dumps({"username": role, "password": password.get_secret_value()}))
+    _see_login(settings, role, password)
+
+
+def _set_password(connection: Connection, role: str, password: SecretStr) -> None:
+    quoted = connection.dialect.identifier_preparer.quote(role)
+    # psycopg2 puts the value into the statement on this side, so a parameter works in a utility statement too.
+    connection.execute(
+        text(f"ALTER ROLE {quoted} PASSWORD :verifier"),
+        {"verifier": scram_sha_256_verifier(password.get_secret_value())},
+    )
+
+
+def _see_login(settings: AdminSettings, role: str, password: SecretStr) -> None:
     if not _can_log_in(settings, role, password):
         raise AdminError(f"{role} cannot log in with the password just set: does the server allow SCRAM-SHA-256?")
     _log.info("credentials set", extra={"role": role})
-    return True
 
 
 def _password_for(role: str, secret: str | None) -> SecretStr | None:
@@ -261,9 +315,9 @@ def sessions(settings: AdminSettings, limits: EndLimits | None) -> Iterator[Reco
         be_brief(connection)
         if limits is None:
             yield from look(connection)
-            yield {"kind": "end", "app_user": settings.app_database_user}
+            yield {"kind": "end", "app_users": settings.app_users}
         else:
-            yield from end_unused(connection, settings.app_database_user, limits)
+            yield from end_unused(connection, settings.app_users, limits)
 
 
 def _connect_patiently(engine: Engine) -> Connection:
@@ -286,7 +340,9 @@ def _connect_patiently(engine: Engine) -> Connection:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m settlement.admin", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("prepare", help="migrate, make the application's role, write its secret")
+    commands.add_parser("prepare", help="migrate, make the application's users, write their secrets")
+    renewing = commands.add_parser("renew", help="give the user that the service does not use a new password")
+    renewing.add_argument("--secret", required=True, metavar="ARN", help="the user's secret")
     looking = commands.add_parser("sessions", help="tell what the server's sessions do, one JSON object a line")
     looking.add_argument(
         "--end", action="store_true", help="end those of the application that nobody uses, and tell which"
@@ -331,7 +387,17 @@ def main(arguments: list[str] | None = None) -> int:
                 for record in survey(connection, args.after):
                     print(json.dumps(record))
             return 0
-        result = prepare(settings, SecretsManagerSecret(settings.app_database_secret_arn, settings.aws_region))
+        secrets_of = {
+            user: SecretsManagerSecret(arn, settings.aws_region) for user, arn in settings.app_secret_arns.items()
+        }
+        result: Prepared | Renewed
+        if args.command == "renew":
+            user = next((user for user, arn in settings.app_secret_arns.items() if arn == args.secret), None)
+            if user is None:
+                raise AdminError(f"{args.secret} is the secret of none of the application's database users")
+            result = renew(settings, user, secrets_of[user])
+        else:
+            result = prepare(settings, secrets_of)
     except (AdminError, SQLAlchemyError, ValidationError, BotoCoreError, ClientError) as error:
         # SQLAlchemy and pydantic are told to hide parameters and inputs: what is left holds no secret.
         print(json.dumps({"error": f"{type(error).__name__}: {getattr(error, 'orig', None) or error}"}))

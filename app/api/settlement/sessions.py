@@ -6,7 +6,7 @@ server is full only the slots kept for it are left, and because others' statemen
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,12 +43,12 @@ _TOP = text(
     " FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
     " ORDER BY total_exec_time DESC LIMIT 10"
 )
-# Every guard is in the statement that ends, and holds at the moment in which it does: the application's user alone, who
-# is no superuser and replicates nothing; no session of ours; none that does something. MATERIALIZED, because conditions
-# beside one another are tried in any order, and one that ends a session must be the last.
+# Every guard is in the statement that ends, and holds at the moment in which it does: the application's users alone,
+# who are no superusers and replicate nothing; no session of ours; only those in such a state. MATERIALIZED, because
+# conditions beside one another are tried in any order, and one that ends a session must be the last.
 _END = text(
     "WITH unused AS MATERIALIZED (SELECT a.pid FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid"
-    " WHERE a.usename = :role AND a.usename <> current_user AND a.usename <> 'rdsadmin'"
+    " WHERE a.usename = ANY(:roles) AND a.usename <> current_user AND a.usename <> 'rdsadmin'"
     " AND a.backend_type = 'client backend' AND a.pid <> pg_backend_pid()"
     " AND NOT r.rolsuper AND NOT r.rolreplication"
     " AND a.state = ANY(:states) AND a.state_change < clock_timestamp() - make_interval(secs => :seconds))"
@@ -67,6 +67,7 @@ _VALUE = re.compile(
 )
 
 IN_TRANSACTION = ("idle in transaction", "idle in transaction (aborted)")
+_ALL_STATES = ("active", "idle", *IN_TRANSACTION, "fastpath function call", "disabled")
 
 
 @dataclass(frozen=True)
@@ -125,24 +126,29 @@ def look(connection: Connection) -> Iterator[Record]:
         }
 
 
-def end_unused(connection: Connection, role: str, limits: EndLimits) -> Iterator[Record]:
-    """End the sessions of `role` that nobody uses. Records: `ended` for each, then `end` with the counts."""
+def end_unused(connection: Connection, roles: Sequence[str], limits: EndLimits) -> Iterator[Record]:
+    """End the sessions of `roles` that nobody uses. Records: `ended` for each, then `end` with the counts."""
     seen = {record["pid"]: record for record in look(connection) if record["kind"] == "session"}
     before = connection.scalars(_COUNT).one()
     allowed = connection.execute(_SERVER).mappings().one()["max_connections"]
-    ended = _end(connection, role, IN_TRANSACTION, limits.idle_in_transaction_seconds)
+    ended = _end(connection, roles, IN_TRANSACTION, limits.idle_in_transaction_seconds)
     after = connection.scalars(_COUNT).one()
     if after >= limits.idle_above * allowed:
-        ended += _end(connection, role, ("idle",), limits.idle_seconds)
+        ended += _end(connection, roles, ("idle",), limits.idle_seconds)
         after = connection.scalars(_COUNT).one()
     for pid in ended:
         yield {"kind": "ended", "pid": pid, **{k: v for k, v in seen.get(pid, {}).items() if k not in ("kind", "pid")}}
     yield {"kind": "end", "before": before, "after": after, "ended": len(ended)}
 
 
-def _end(connection: Connection, role: str, states: tuple[str, ...], seconds: float) -> list[int]:
+def end_all(connection: Connection, role: str) -> int:
+    """End every session of `role`, whatever it does; how many there were."""
+    return len(_end(connection, [role], _ALL_STATES, seconds=-1))
+
+
+def _end(connection: Connection, roles: Sequence[str], states: tuple[str, ...], seconds: float) -> list[int]:
     """End them, and wait until they are gone: the server answers before it has done it."""
-    pids = list(connection.scalars(_END, {"role": role, "states": list(states), "seconds": seconds}))
+    pids = list(connection.scalars(_END, {"roles": list(roles), "states": list(states), "seconds": seconds}))
     deadline = time.monotonic() + _GONE_SECONDS
     while pids and connection.scalar(_LEFT, {"pids": pids}) and time.monotonic() < deadline:
         time.sleep(0.05)

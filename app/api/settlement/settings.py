@@ -83,8 +83,25 @@ class AdminSettings(_EnvironmentSettings):
 
     master_username: str = Field(min_length=1)
     master_password: SecretStr
-    app_database_user: str = Field(default="settlement_app", pattern="^[a-z][a-z0-9_]{0,62}$")
+    app_database_user: str = Field(default="settlement_app", pattern="^[a-z][a-z0-9_]{0,56}$")
     app_database_secret_arn: str = Field(min_length=1)
+    # Of the second user; empty in an environment that was applied before there were two.
+    app_database_clone_secret_arn: str = ""
     aws_region: str = Field(min_length=1)
     database_statement_timeout_ms: int = Field(default=15_000, ge=1)
     database_idle_in_transaction_timeout_ms: int = Field(default=30_000, ge=1)
+
+    @property
+    def app_users(self) -> tuple[str, str]:
+        """The application's two database users, alike in all they may do.
+
+        The service uses one; the other's password can be renewed meanwhile. Named as AWS names alternating users:
+        https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotation-strategy.html
+        """
+        return self.app_database_user, f"{self.app_database_user}_clone"
+
+    @property
+    def app_secret_arns(self) -> dict[str, str]:
+        """The secret of each user that has one: it never holds another user's credentials."""
+        arns = (self.app_database_secret_arn, self.app_database_clone_secret_arn)
+        return {user: arn for user, arn in zip(self.app_users, arns, strict=True) if arn}

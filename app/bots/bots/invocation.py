@@ -1,4 +1,4 @@
-"""What the three functions have in common: their settings, their clients, and an event that they cannot understand."""
+"""What the functions have in common: their settings, their clients, and an event that they cannot understand."""
 
 from __future__ import annotations
 

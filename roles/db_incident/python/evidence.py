@@ -61,7 +61,7 @@ class Database:
 
     max_connections: int
     reserved: int
-    app_user: str
+    app_users: Sequence[str]
     sessions: Sequence[Session]
     statements: Sequence[Statement] = ()
 
@@ -141,7 +141,8 @@ def read_listing(lines: Iterable[str]) -> Database:
     return Database(
         max_connections=int(server["max_connections"]),
         reserved=int(server["reserved"]),
-        app_user=str(kinds["end"]["app_user"]),
+        # Of an image that was built before there were two users, the one.
+        app_users=list(kinds["end"].get("app_users") or [kinds["end"]["app_user"]]),
         sessions=[_of(Session, record) for record in found if record["kind"] == "session"],
         statements=[_of(Statement, record) for record in found if record["kind"] == "statement"],
     )

@@ -124,7 +124,7 @@ def unused(database: Database, limits: Limits) -> list[Session]:
     return [
         item
         for item in database.sessions
-        if item.user == database.app_user and item.is_leaked(limits.idle_in_transaction_seconds)
+        if item.user in database.app_users and item.is_leaked(limits.idle_in_transaction_seconds)
     ]
 
 

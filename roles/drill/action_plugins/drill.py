@@ -33,7 +33,8 @@ options:
     type: str
   name:
     description: The drill, for C(announce) and C(conclude).
-    choices: ["", broken_release, never_healthy, task_killed, database_restart, pool_exhaustion, slow_query, restore]
+    choices:
+      ["", broken_release, never_healthy, task_killed, database_restart, pool_exhaustion, slow_query, rotation, restore]
     default: ""
     type: str
   stack:

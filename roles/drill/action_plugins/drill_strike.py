@@ -14,6 +14,7 @@ from roles.aws_session.python.session import action_environment, aws_session
 from roles.drill.python.exhaustion import Program, Slow, Struck, clear, exhaust, hold, recover, starve
 from roles.drill.python.mistake import Mistake, look, make
 from roles.drill.python.observation import NotWhole, observe
+from roles.drill.python.rotation import change, former_user, users
 from roles.drill.python.strikes import restart_database, stop_task
 from roles.ecs_task.python.alive import sleep_with_parent
 from roles.ecs_task.python.tasks import TaskError
@@ -32,14 +33,16 @@ description:
     pool, C(cleared) waits until that is over.
   - C(rows) writes accounts, deletes them with the master user after a whole second, and writes others; C(restored)
     looks what the application has of them.
+  - C(users) tells as whom the service's sessions are, C(former_user) as whom a task of the definition before a rotation
+    logs in, C(secret) puts the value of the secret in use once more and waits until every task was replaced.
 options:
   what:
     description: What is hit.
     required: true
-    choices: [task, database, sessions, recovery, slow, starving, cleared, rows, restored]
+    choices: [task, database, sessions, recovery, slow, starving, cleared, rows, restored, users, former_user, secret]
     type: str
   struck:
-    description: What C(sessions), C(slow) or C(rows) returned, for what comes after it.
+    description: What C(sessions), C(slow), C(rows) or the rotation returned, for what comes after it.
     default: {}
     type: dict
   stack:
@@ -80,7 +83,10 @@ happened:
   returned: success
 """
 
-WHAT = ["task", "database", "sessions", "recovery", "slow", "starving", "cleared", "rows", "restored"]
+WHAT = [
+    *("task", "database", "sessions", "recovery", "slow", "starving", "cleared"),
+    *("users", "former_user", "secret", "rows", "restored"),
+]
 ARGUMENTS: dict[str, Any] = {
     "what": {"type": "str", "required": True, "choices": WHAT},
     "struck": {"type": "dict", "default": {}},
@@ -150,6 +156,25 @@ class ActionModule(ActionBase):
     def _strike_cleared(self, args: dict[str, Any]) -> dict[str, Any]:
         slow = Slow(**args["struck"])
         return {"over": clear(self._program(args), slow, *self._where(args), sleep=sleep_with_parent())}
+
+    def _strike_users(self, args: dict[str, Any]) -> dict[str, Any]:
+        session = aws_session(action_environment(self), str(args["stack"]["region"]))
+        return {"users": users(session, args["stack"], float(args["limit_seconds"]), display.display)}
+
+    def _strike_former_user(self, args: dict[str, Any]) -> dict[str, Any]:
+        revision, limit = str(args["struck"]["previous_revision"]), float(args["limit_seconds"])
+        return {"user": former_user(self._program(args), revision, limit, display.display)}
+
+    def _strike_secret(self, args: dict[str, Any]) -> dict[str, Any]:
+        stack, session = args["stack"], aws_session(action_environment(self), str(args["stack"]["region"]))
+        return change(
+            session.client("secretsmanager"),
+            str(args["struck"]["secret"]),
+            lambda: observe(session, stack, args["bucket"], args["environment_name"]),
+            args["limit_seconds"],
+            display.display,
+            sleep=sleep_with_parent(),
+        )
 
     def _strike_rows(self, args: dict[str, Any]) -> dict[str, Any]:
         session = aws_session(action_environment(self), str(args["stack"]["region"]))

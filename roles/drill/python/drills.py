@@ -207,6 +207,33 @@ def _again_restores_nothing(seen: Evidence) -> Judgement:
     return same, f"{len(again['databases'])} databases, {'the same' if same else 'others'}"
 
 
+def _other_user_serves(seen: Evidence) -> Judgement:
+    first, users = seen.happened["first"], list(seen.happened["users"])
+    moved = bool(first["rotated"]) and seen.after.revision != seen.before.revision
+    return moved and users == [first["user"]], f"the service's sessions are {', '.join(users) or 'none'}"
+
+
+def _former_user_works(seen: Evidence) -> Judgement:
+    former, user = seen.happened["former"], seen.happened["first"]["user"]
+    return bool(former) and former != user, f"a task of the definition before logs in as {former or 'nobody'}"
+
+
+def _ledger_says_succeeded(seen: Evidence) -> Judgement:
+    is_new = seen.after.newest_release != seen.before.newest_release
+    outcome = f"{seen.after.newest_outcome}: {seen.after.newest_why}" if is_new else "no new entry"
+    return is_new and seen.after.newest_outcome == "succeeded", outcome
+
+
+def _again_rotates_nothing(seen: Evidence) -> Judgement:
+    again = seen.happened["again"]
+    return not again["rotated"], f"{'rotated' if again['rotated'] else 'left'}, {again['age_days']} days old"
+
+
+def _change_reaches_the_tasks(seen: Evidence) -> Judgement:
+    changed = seen.happened["changed"]
+    return changed["replaced"] > 0, f"{changed['replaced']} tasks were replaced in {changed['seconds']} s"
+
+
 #: The incident playbook's names for them (roles/db_incident).
 LEAKED = "leaked sessions"
 SLOW = "slow queries hold the sessions"
@@ -282,6 +309,17 @@ DRILLS: Mapping[str, Drill] = {
             Promise("no task is replaced", _no_task_is_replaced),
             Promise("requests that need no database are all answered", _without_database_nothing_is_lost),
             Promise("requests that need it succeed again", _with_database_succeeds_again),
+        ),
+    ),
+    "rotation": Drill(
+        does="rotate the database password, then put the secret's value once more, as somebody else could",
+        promises=(
+            Promise("the service works as the other database user", _other_user_serves),
+            Promise("the user before it still works", _former_user_works),
+            Promise("the ledger says so", _ledger_says_succeeded),
+            Promise("run again within a day, nothing is rotated", _again_rotates_nothing),
+            Promise("what somebody else put reaches the tasks by itself", _change_reaches_the_tasks),
+            Promise("no request is lost in either", _nothing_is_lost),
         ),
     ),
 }

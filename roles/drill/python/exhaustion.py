@@ -90,12 +90,12 @@ class Program:
         self._cluster, self._container = str(stack["cluster_name"]), str(stack["container_name"])
         self._say, self._clock, self._sleep = say, clock, sleep
 
-    def start(self, file: str, **environment: float) -> str:
-        """Start it from the definition that serves; the task's ARN. Raises TaskError."""
+    def start(self, file: str, revision: str = "", **environment: float) -> str:
+        """Start it from the definition that serves, or from this one; the task's ARN. Raises TaskError."""
         service = self._ecs.describe_services(cluster=self._cluster, services=[self._stack["service_name"]])
         what = OneOff(
             cluster=self._cluster,
-            task_definition=str(service["services"][0]["taskDefinition"]),
+            task_definition=revision or str(service["services"][0]["taskDefinition"]),
             container=self._container,
             command=["python", "-c", (FILES / file).read_text(encoding="utf-8")],
             environment={name: f"{value:g}" for name, value in environment.items()},

@@ -154,7 +154,11 @@ def _shown(value: Any) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What inventory decides about the tasks. ``cpu`` in CPU units, ``memory`` in MiB, ``stop_timeout`` in seconds."""
+    """What inventory decides about the tasks. ``cpu`` in CPU units, ``memory`` in MiB, ``stop_timeout`` in seconds.
+
+    ``database_secret_arn``, which no inventory decides, says which of the application's two database users serves;
+    empty is the first.
+    """
 
     cpu: int
     memory: int
@@ -162,6 +166,7 @@ class Settings:
     secrets: Mapping[str, str]
     admin_environment: Mapping[str, str]
     stop_timeout: int = 30
+    database_secret_arn: str = ""
 
     @classmethod
     def from_fact(cls, fact: Mapping[str, Any]) -> Settings:
@@ -173,6 +178,7 @@ class Settings:
             environment=_strings(fact["environment"]),
             secrets=_strings(fact["secrets"]),
             admin_environment=_strings(fact["admin_environment"]),
+            database_secret_arn=str(fact.get("database_secret_arn") or ""),
         )
 
 
@@ -209,6 +215,22 @@ def _strings(values: Mapping[str, Any]) -> dict[str, str]:
     return {str(name): str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()}
 
 
+def database_secret_arns(stack: Mapping[str, Any]) -> list[str]:
+    """Secrets of the application's database users: two, or one in a stack that was applied before there were two."""
+    names = ("app_database_secret_arn", "app_database_clone_secret_arn")
+    return [str(stack[name]) for name in names if stack.get(name)]
+
+
+def database_secret_in(stack: Mapping[str, Any], definition: Mapping[str, Any]) -> str:
+    """Which of these secrets a definition, as ECS gives it or canonical, takes; empty when it takes none."""
+    taken: list[str] = []
+    for container in definition.get("containerDefinitions", []):
+        secrets = container.get("secrets") or {}
+        taken += secrets.values() if isinstance(secrets, Mapping) else [item["valueFrom"] for item in secrets]
+    arns = database_secret_arns(stack)
+    return next((arn for arn in arns if any(value == arn or value.startswith(f"{arn}:") for value in taken)), "")
+
+
 def service_definition(stack: Mapping[str, Any], settings: Settings, image: Image) -> dict[str, Any]:
     """The arguments of RegisterTaskDefinition for the service's family.
 
@@ -222,8 +244,9 @@ def service_definition(stack: Mapping[str, Any], settings: Settings, image: Imag
         **settings.environment,
         "IMAGE_DIGEST": image.digest,
     }
+    database_secret = settings.database_secret_arn or stack["app_database_secret_arn"]
     secrets = {
-        name: value if value.startswith("arn:") else _secret_key(stack["app_database_secret_arn"], value)
+        name: value if value.startswith("arn:") else _secret_key(database_secret, value)
         for name, value in settings.secrets.items()
     }
     container = _container_definition(stack, settings, image, environment, secrets, stack["log_group_name"])
@@ -238,6 +261,7 @@ def admin_definition(stack: Mapping[str, Any], settings: Settings, image: Image)
         **_database(stack["database"], stack["database"]["host"]),
         **settings.admin_environment,
         "APP_DATABASE_SECRET_ARN": stack["app_database_secret_arn"],
+        "APP_DATABASE_CLONE_SECRET_ARN": str(stack.get("app_database_clone_secret_arn") or ""),
         "AWS_REGION": stack["region"],
         "IMAGE_DIGEST": image.digest,
     }

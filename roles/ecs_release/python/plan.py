@@ -60,6 +60,7 @@ class Plan:
     previous_revision: str
     previous_version: str
     changes: list[str]
+    database_secret_arn: str = ""
 
     def to_fact(self) -> dict[str, Any]:
         return asdict(self)

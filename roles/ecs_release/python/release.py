@@ -19,6 +19,8 @@ from roles.ecs_release.python.definition import (
     Settings,
     admin_definition,
     canonical,
+    database_secret_arns,
+    database_secret_in,
     service_definition,
     tags,
 )
@@ -82,8 +84,9 @@ class Releaser(Operation):
             ReleaseError: the deployment in flight did not end in time.
         """
         snapshot = self.watch.snapshot()
-        wanted = canonical(service_definition(self.c.stack, self.settings, self.image))
         primary = snapshot.primary
+        self._stay_with_the_user_of(primary)
+        wanted = canonical(service_definition(self.c.stack, self.settings, self.image))
         if primary.rollout_state == "IN_PROGRESS" and not self._is_to_be_taken_up(primary, wanted, snapshot):
             in_flight = (
                 f"a deployment of {primary.revision_name} that this run did not start is in flight ({primary.id})"
@@ -118,6 +121,7 @@ class Releaser(Operation):
         """Compare what is wanted with what runs, and say what there is to do."""
         self._check_architecture()
         snapshot = self.watch.snapshot()
+        self._stay_with_the_user_of(snapshot.primary)
         wanted = service_definition(self.c.stack, self.settings, self.image)
         wanted_admin = admin_definition(self.c.stack, self.settings, self.image)
         primary = replace(snapshot.primary, desired=snapshot.service["desiredCount"])
@@ -130,14 +134,22 @@ class Releaser(Operation):
             latest_admin=self._latest(wanted_admin["family"]),
             releases=self.releases(snapshot),
             schema_head=self.image.schema_head,
-            app_secret_has_value=self._app_secret_has_value(),
+            app_secret_has_value=self._app_secrets_have_values(),
             minimum_tasks=self.capacity_now().minimum,
         )
-        plan = decide(situation, release_id(self.image.version, datetime.now(UTC)))
+        plan = replace(
+            decide(situation, release_id(self.image.version, datetime.now(UTC))),
+            database_secret_arn=self.settings.database_secret_arn,
+        )
         if plan.needed and not plan.resumes and not self.allow_rolled_back:
             self._refuse_rolled_back(situation)
         self._say_plan(plan, situation)
         return plan
+
+    def _stay_with_the_user_of(self, primary: Deployment) -> None:
+        """Which of its two database users the service has, a rotation decides: a release leaves it as it is."""
+        in_use = database_secret_in(self.c.stack, self._definition(primary.revision))
+        self.settings = replace(self.settings, database_secret_arn=in_use)
 
     def _refuse_rolled_back(self, situation: Situation) -> None:
         """What was rolled back does not come back by a routine run.
@@ -185,6 +197,7 @@ class Releaser(Operation):
         """Register what is missing of the two revisions; the plan with their ARNs, and whether one was."""
         if plan.needed and not preview:
             self.keep_lock("Nothing was changed.")
+        self.settings = replace(self.settings, database_secret_arn=plan.database_secret_arn)
         service = self._registered(plan.revision, service_definition, preview)
         admin = self._registered(plan.admin_revision, admin_definition, preview)
         changed = plan.revision is None or plan.admin_revision is None
@@ -423,12 +436,14 @@ class Releaser(Operation):
             raise
         return Revision(definition["taskDefinitionArn"], canonical(definition))
 
-    def _app_secret_has_value(self) -> bool:
-        """Whether a current version exists; the value itself is not read."""
-        answer = self.c.clients.client("secretsmanager").describe_secret(
-            SecretId=self.c.stack["app_database_secret_arn"]
+    def _app_secrets_have_values(self) -> bool:
+        """Whether each database user has a current version; the value itself is not read."""
+        client = self.c.clients.client("secretsmanager")
+        answers = [client.describe_secret(SecretId=arn) for arn in database_secret_arns(self.c.stack)]
+        return all(
+            any("AWSCURRENT" in stages for stages in (answer.get("VersionIdsToStages") or {}).values())
+            for answer in answers
         )
-        return any("AWSCURRENT" in stages for stages in (answer.get("VersionIdsToStages") or {}).values())
 
     def _subject(self, plan: Plan) -> slack.Subject:
         return self.subject(self.image.version, str(plan.revision))

@@ -14,7 +14,14 @@ from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.ecs_release.python.definition import Image, Settings, admin_definition, canonical, service_definition
+from roles.ecs_release.python.definition import (
+    Image,
+    Settings,
+    admin_definition,
+    canonical,
+    database_secret_arns,
+    service_definition,
+)
 from roles.ecs_release.python.rollout import ServiceError, Snapshot
 from roles.image_build.python.registry import FARGATE_ARCHITECTURES, Registry, RepositoryMissingError
 from roles.preflight.python.problem import ProblemError
@@ -238,8 +245,9 @@ def _secret(client: Any, wanted: Wanted, secret: Reference, uses: Sequence[Use])
 
 
 def _is_made_by_the_release(client: Any, wanted: Wanted, secret: Reference, code: str) -> bool:
-    """The application's own database secret: Terraform makes it empty, and the admin task gives it its value."""
-    if secret != Reference(arn=wanted.stack["app_database_secret_arn"]) or code != "ResourceNotFoundException":
+    """A database user's secret: Terraform makes it empty, and the admin task gives it its value."""
+    own = [Reference(arn=arn) for arn in database_secret_arns(wanted.stack)]
+    if secret not in own or code != "ResourceNotFoundException":
         return False
     try:
         return not client.describe_secret(SecretId=secret.arn).get("VersionIdsToStages")
@@ -250,7 +258,7 @@ def _is_made_by_the_release(client: Any, wanted: Wanted, secret: Reference, code
 
 
 def _way_to_a_secret(wanted: Wanted, secret: Reference, edit: str) -> str:
-    if secret.arn in (wanted.stack["app_database_secret_arn"], wanted.stack["database"]["master_secret_arn"]):
+    if secret.arn in (*database_secret_arns(wanted.stack), wanted.stack["database"]["master_secret_arn"]):
         return f"make infra ENV={wanted.environment}"
     region = wanted.stack["region"]
     if secret.is_parameter:

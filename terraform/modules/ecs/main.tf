@@ -99,12 +99,22 @@ resource "aws_cloudwatch_log_group" "admin" {
   retention_in_days = var.log_retention_days
 }
 
-# Credentials of the application's own database user. The admin task writes its value, so the password is in
-# no state. The name is a prefix because a deleted secret blocks its name for its recovery window.
+# Credentials of the application's two database users, a secret each: the service uses one, the other's password can be
+# renewed meanwhile. One secret for both would do for the tasks, and not for an RDS Proxy, which knows only those users
+# whose credentials are in its secrets now. The admin task writes the values, so no password is in a state. The names are
+# prefixes because a deleted secret blocks its name for its recovery window.
 resource "aws_secretsmanager_secret" "app_database" {
   #checkov:skip=CKV_AWS_149:Encrypted with AWS's key; access is limited by the roles' policies, and no other account reads it.
   #checkov:skip=CKV2_AWS_57:Rotated by a playbook together with the database's user, not by a function.
   name_prefix             = "${var.name}/database/app-"
   description             = "Database user of the application: JSON with username and password, written by the admin task."
+  recovery_window_in_days = var.secret_recovery_window_days
+}
+
+resource "aws_secretsmanager_secret" "app_database_clone" {
+  #checkov:skip=CKV_AWS_149:As the first.
+  #checkov:skip=CKV2_AWS_57:As the first.
+  name_prefix             = "${var.name}/database/app-clone-"
+  description             = "Second database user of the application, which takes turns with the first: written by the admin task."
   recovery_window_in_days = var.secret_recovery_window_days
 }

@@ -29,7 +29,7 @@ output "admin_log_group" {
   }
 }
 
-output "app_database_secret_arn" {
-  description = "Secret with the credentials of the application's database user."
-  value       = aws_secretsmanager_secret.app_database.arn
+output "app_database_secret_arns" {
+  description = "Secrets with the credentials of the application's two database users, the first user's first."
+  value       = [aws_secretsmanager_secret.app_database.arn, aws_secretsmanager_secret.app_database_clone.arn]
 }

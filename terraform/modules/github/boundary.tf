@@ -1,6 +1,12 @@
 # Two ceilings for each environment. What a role that a deployment makes may do at most: else a deployment could make a role
 # that may do anything, and a task that acts with it. And what the deploy role may do at most, whoever adds a policy to it.
 
+locals {
+  rotation_bot = {
+    for name, prefix in local.prefix : name => { ArnEquals = { "aws:PrincipalArn" = "arn:aws:iam::${var.account_id}:role/${prefix}-rotation-bot" } }
+  }
+}
+
 resource "aws_iam_policy" "workload_boundary" {
   for_each = local.prefix
 
@@ -51,6 +57,16 @@ resource "aws_iam_policy" "workload_boundary" {
           "arn:aws:sqs:${local.here}:${each.value}-*",
         ]
       },
+      # No task deploys: this is the rotation-bot's alone.
+      {
+        Sid       = "DeployAnew"
+        Effect    = "Allow"
+        Action    = ["ecs:DescribeServices", "ecs:UpdateService"]
+        Resource  = "arn:aws:ecs:${local.here}:service/${each.value}/*"
+        Condition = local.rotation_bot[each.key]
+      },
+      { Sid = "WhichSecretsItReads", Effect = "Allow", Action = "ecs:DescribeTaskDefinition", Resource = "*", Condition = local.rotation_bot[each.key] },
+      { Sid = "WhoDeploys", Effect = "Allow", Action = "s3:GetObject", Resource = "${local.bucket}/locks/${each.key}.json", Condition = local.rotation_bot[each.key] },
     ]
   })
 }

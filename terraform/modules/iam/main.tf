@@ -3,7 +3,7 @@
 #
 #            execution role                                      task role
 #   service  pull, its log group, the app's secrets              nothing (ECS Exec when enabled)
-#   admin    pull, its log group, the master secrets             read and write the app's database secret
+#   admin    pull, its log group, the master secrets             read and write the app's database secrets
 
 locals {
   # Only a task of this account and region may take a role (the "confused deputy" guard).
@@ -25,7 +25,7 @@ locals {
     execution = {
       description   = "ECS starts tasks of the service ${var.name} with it."
       log_group_arn = var.service_log_group_arn
-      secret_arns   = concat([var.app_database_secret_arn], var.app_secret_arns)
+      secret_arns   = concat(var.app_database_secret_arns, var.app_secret_arns)
     }
     admin-execution = {
       description   = "ECS starts admin tasks of ${var.name} with it."
@@ -129,7 +129,7 @@ resource "aws_iam_role_policy" "admin_task" {
       Sid      = "AppDatabaseSecret"
       Effect   = "Allow"
       Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
-      Resource = var.app_database_secret_arn
+      Resource = var.app_database_secret_arns
     }]
   })
 }

@@ -33,9 +33,9 @@ variable "admin_log_group_arn" {
   type        = string
 }
 
-variable "app_database_secret_arn" {
-  description = "Secret of the application's database user: injected into the service, written by the admin task."
-  type        = string
+variable "app_database_secret_arns" {
+  description = "Secrets of the application's two database users: injected into the service, written by the admin task."
+  type        = list(string)
 }
 
 variable "app_secret_arns" {

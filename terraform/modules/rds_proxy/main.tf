@@ -1,5 +1,5 @@
 # The service talks to the proxy, the proxy to the database (requirement G3): many short conversations on few
-# connections, which outlive the tasks. Admin tasks go to the database itself: the proxy knows one user, the application's.
+# connections, which outlive the tasks. Admin tasks go to the database itself: the proxy knows the application's users alone.
 
 resource "aws_iam_role" "this" {
   name                 = "${var.name}-rds-proxy"
@@ -28,7 +28,7 @@ resource "aws_iam_role_policy" "this" {
       Sid      = "AppDatabaseSecret"
       Effect   = "Allow"
       Action   = "secretsmanager:GetSecretValue"
-      Resource = var.app_database_secret_arn
+      Resource = var.app_database_secret_arns
     }]
   })
 }
@@ -54,12 +54,18 @@ resource "aws_db_proxy" "this" {
   # the application is about to use.
   idle_client_timeout = 3600
 
-  auth {
-    description               = "The application's database user."
-    auth_scheme               = "SECRETS"
-    secret_arn                = var.app_database_secret_arn
-    client_password_auth_type = "POSTGRES_SCRAM_SHA_256"
-    iam_auth                  = "DISABLED"
+  # Both users at any time: it reads no secret's former value, and cuts off whom it knows no more.
+  # https://github.com/aws-samples/aws-secrets-manager-rotation-lambdas/issues/108
+  dynamic "auth" {
+    for_each = var.app_database_secret_arns
+
+    content {
+      description               = "A database user of the application."
+      auth_scheme               = "SECRETS"
+      secret_arn                = auth.value
+      client_password_auth_type = "POSTGRES_SCRAM_SHA_256"
+      iam_auth                  = "DISABLED"
+    }
   }
 
   depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.this]

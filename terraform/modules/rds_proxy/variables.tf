@@ -28,9 +28,9 @@ variable "instance_identifier" {
   type        = string
 }
 
-variable "app_database_secret_arn" {
-  description = "Secret of the application's database user, JSON with `username` and `password`: all that the proxy may read."
-  type        = string
+variable "app_database_secret_arns" {
+  description = "Secrets of the application's two database users, JSON with `username` and `password`: all that the proxy may read."
+  type        = list(string)
 }
 
 variable "max_connections_percent" {

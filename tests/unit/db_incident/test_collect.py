@@ -32,7 +32,7 @@ QUESTION = Question(
     log_minutes=5,
     wait_seconds=60,
 )
-DATABASE = Database(max_connections=100, reserved=5, app_user="settlement_app", sessions=[])
+DATABASE = Database(max_connections=100, reserved=5, app_users=["settlement_app"], sessions=[])
 POOL = {"WEB_CONCURRENCY": "3", "DATABASE_POOL_SIZE": "7", "DATABASE_MAX_OVERFLOW": ""}
 LOG = [
     {"message": "no free database connection in this process's pool"},

@@ -42,7 +42,7 @@ def evidence(found: list[Session] | None, **values: Any) -> Evidence:
     database = (
         None
         if found is None
-        else Database(max_connections=ROOM + 5, reserved=5, app_user="settlement_app", sessions=found)
+        else Database(max_connections=ROOM + 5, reserved=5, app_users=["settlement_app"], sessions=found)
     )
     defaults: dict[str, Any] = {
         "environment": "staging",

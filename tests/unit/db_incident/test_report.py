@@ -15,7 +15,8 @@ from roles.db_incident.python.report import ages, ended_lines, markdown, screen,
 LIMITS = Limits(idle_in_transaction_seconds=30, idle_seconds=600, slow_seconds=5)
 NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
 SERVER = {"kind": "server", "max_connections": 5000, "reserved": 5, "version": "17.2"}
-END = {"kind": "end", "app_user": "settlement_app"}
+USERS = ["settlement_app", "settlement_app_clone"]
+END = {"kind": "end", "app_users": USERS}
 
 
 def session(pid: int, **values: Any) -> dict[str, Any]:
@@ -56,9 +57,13 @@ def test_a_listing_is_read_beside_whatever_else_was_logged() -> None:
     }
     log = ["", "null", "[1]", '{"level": "INFO", "message": "x"}', "Traceback"]
     database = read_listing([*log, *lines(SERVER, session(1), statement, END), *log])
-    assert (database.max_connections, database.reserved, database.app_user) == (5000, 5, "settlement_app")
+    assert (database.max_connections, database.reserved, database.app_users) == (5000, 5, USERS)
     assert [item.pid for item in database.sessions] == [1]
     assert [item.calls for item in database.statements] == [3]
+
+
+def test_an_older_images_listing_names_one_user() -> None:
+    assert read_listing(lines(SERVER, {"kind": "end", "app_user": USERS[0]})).app_users == USERS[:1]
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,21 @@ RESTORED: dict[str, Any] = {
 }
 SWITCHED = seen(revision="settlement:5", tasks={"c": "settlement:5", "d": "settlement:5"}, newest_release="r5")
 
+MOVED = seen(
+    revision="settlement:5",
+    tasks={"c": "settlement:5", "d": "settlement:5"},
+    newest_release="r5",
+    newest_outcome="succeeded",
+    newest_why="drill rotation",
+)
+ROTATED: dict[str, Any] = {
+    "first": {"rotated": True, "user": "app_clone"},
+    "users": ["app_clone"],
+    "former": "app",
+    "again": {"rotated": False, "age_days": 0.0},
+    "changed": {"replaced": 2, "seconds": 14.2},
+}
+
 KEPT: dict[str, Evidence] = {
     "broken_release": Evidence(before=BEFORE, after=AFTER_FAILURE, load=load(), happened=RELEASE_FAILED),
     "never_healthy": Evidence(before=BEFORE, after=AFTER_FAILURE, load=load(), happened=RELEASE_FAILED),
@@ -81,6 +96,7 @@ KEPT: dict[str, Evidence] = {
     "pool_exhaustion": Evidence(before=BEFORE, after=BEFORE, load=load(account=REFUSED), happened=EXHAUSTED),
     "restore": Evidence(before=BEFORE, after=SWITCHED, load=load(), happened=RESTORED),
     "slow_query": Evidence(before=BEFORE, after=BEFORE, load=load(account=REFUSED), happened=STARVED),
+    "rotation": Evidence(before=BEFORE, after=MOVED, load=load(), happened=ROTATED),
 }
 
 
@@ -117,6 +133,25 @@ OTHER_VERSION = Tally(answers=Counter({"200 v4": 49, "200 v5": 1}), last_answer=
         ("task_killed", {"happened": {**TASK_REPLACED, "started": []}}, "the scheduler replaces it"),
         ("task_killed", {"after": seen(tasks={"a": "settlement:4", "c": "settlement:4"})}, "the scheduler replaces it"),
         ("task_killed", {"after": seen(REPLACED, targets={"healthy": 1})}, "as many targets are healthy as before"),
+        (
+            "rotation",
+            {"happened": ROTATED | {"users": ["app", "app_clone"]}},
+            "the service works as the other database user",
+        ),
+        ("rotation", {"after": seen(MOVED, revision="settlement:4")}, "the service works as the other database user"),
+        ("rotation", {"happened": ROTATED | {"former": "app_clone"}}, "the user before it still works"),
+        ("rotation", {"after": seen(MOVED, newest_outcome="failed")}, "the ledger says so"),
+        (
+            "rotation",
+            {"happened": ROTATED | {"again": {"rotated": True, "age_days": 0.0}}},
+            "run again within a day, nothing is rotated",
+        ),
+        (
+            "rotation",
+            {"happened": ROTATED | {"changed": {"replaced": 0, "seconds": 1}}},
+            "what somebody else put reaches the tasks by itself",
+        ),
+        ("rotation", {"load": load(account=LOST)}, "no request is lost in either"),
         ("database_restart", {"after": REPLACED}, "no task is replaced"),
         ("database_restart", {"happened": {**OUTAGE, "answers": {"HTTP 200": 9}}}, "/readyz says 503 meanwhile"),
         (

@@ -24,6 +24,7 @@ ACCOUNT = "arn:aws:ecs:ap-northeast-2:000000000000"
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 PREFIX = "settlement-test"
 SECRET = "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:app-Ab12Cd"
+CLONE_SECRET = "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:app-clone-Ab12Cd"
 
 STACK: dict[str, Any] = {
     "name_prefix": PREFIX,
@@ -54,6 +55,7 @@ STACK: dict[str, Any] = {
         "instance_identifier": "settlement-test",
     },
     "app_database_secret_arn": SECRET,
+    "app_database_clone_secret_arn": CLONE_SECRET,
     "scalable_target": {
         "resource_id": f"service/{PREFIX}/{PREFIX}",
         "service_namespace": "ecs",
@@ -164,7 +166,7 @@ class FakeEcs:
         arn = self._add(definition)
         return {"taskDefinition": self._returned(arn)}
 
-    def describe_task_definition(self, *, taskDefinition: str) -> dict[str, Any]:
+    def describe_task_definition(self, *, taskDefinition: str, include: list[str] | None = None) -> dict[str, Any]:
         if taskDefinition.startswith("arn:"):
             return {"taskDefinition": self._returned(taskDefinition)}
         revisions = [arn for arn, item in self.definitions.items() if item["family"] == taskDefinition]
@@ -321,12 +323,20 @@ class FakeAutoscaling:
 
 @dataclass
 class FakeSecrets:
-    """Whether the application's secret has a value."""
+    """Whether the application's secrets have values, and since when."""
 
     has_value: bool = True
+    without: set[str] = field(default_factory=set)
+    put: dict[str, datetime] = field(default_factory=dict)
 
-    def describe_secret(self, **_: Any) -> dict[str, Any]:
-        return {"VersionIdsToStages": {"1": ["AWSCURRENT"]}} if self.has_value else {}
+    def describe_secret(self, *, SecretId: str) -> dict[str, Any]:
+        has_value = self.has_value and SecretId not in self.without
+        return {"VersionIdsToStages": {"1": ["AWSCURRENT"]}} if has_value else {}
+
+    def list_secret_version_ids(self, *, SecretId: str, **_: Any) -> dict[str, Any]:
+        former = {"VersionStages": ["AWSPREVIOUS"], "CreatedDate": CREATED}
+        current = {"VersionStages": ["AWSCURRENT"], "CreatedDate": self.put.get(SecretId, CREATED)}
+        return {"Versions": [former, current]}
 
 
 @dataclass

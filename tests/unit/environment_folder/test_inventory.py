@@ -75,6 +75,7 @@ def test_the_new_environment_is_the_other_but_for_what_was_asked(inventories: Pa
         "environment": "qa",
         "region": "ap-northeast-1",
         "account_id": "123456789012",
+        "state_bucket": "settlement-terraform-123456789012-ap-northeast-1",
         "availability_zones": ["ap-northeast-1a", "ap-northeast-1b", "ap-northeast-1c"],
     }
     assert new.keys() == old.keys()

@@ -65,8 +65,11 @@ run "defaults" {
       aws_cloudwatch_log_group.service.name == "/ecs/settlement-test" && aws_cloudwatch_log_group.service.retention_in_days == 30
       && aws_cloudwatch_log_group.admin.name == "/ecs/settlement-test-admin" && aws_cloudwatch_log_group.admin.retention_in_days == 30
       && aws_secretsmanager_secret.app_database.recovery_window_in_days == 7
+      && aws_secretsmanager_secret.app_database.name_prefix == "settlement-test/database/app-"
+      && aws_secretsmanager_secret.app_database_clone.recovery_window_in_days == 7
+      && aws_secretsmanager_secret.app_database_clone.name_prefix == "settlement-test/database/app-clone-"
     )
-    error_message = "Log groups and the secret of the application's database user."
+    error_message = "Log groups and the secrets of the application's two database users."
   }
 }
 
@@ -91,6 +94,7 @@ run "options" {
       && aws_ecs_service.this.health_check_grace_period_seconds == 120
       && aws_ecs_task_definition.placeholder.runtime_platform[0].cpu_architecture == "ARM64"
       && aws_secretsmanager_secret.app_database.recovery_window_in_days == 0
+      && aws_secretsmanager_secret.app_database_clone.recovery_window_in_days == 0
     )
     error_message = "Each option must reach its resource."
   }

@@ -3,14 +3,17 @@ mock_provider "aws" {
 }
 
 variables {
-  name                    = "settlement-test"
-  account_id              = "123456789012"
-  region                  = "ap-northeast-2"
-  ecr_repository_arn      = "arn:aws:ecr:ap-northeast-2:123456789012:repository/settlement"
-  service_log_group_arn   = "arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/settlement-test"
-  admin_log_group_arn     = "arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/settlement-test-admin"
-  app_database_secret_arn = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf"
-  master_secret_arns      = ["arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:rds!db-0-AbCdEf"]
+  name                  = "settlement-test"
+  account_id            = "123456789012"
+  region                = "ap-northeast-2"
+  ecr_repository_arn    = "arn:aws:ecr:ap-northeast-2:123456789012:repository/settlement"
+  service_log_group_arn = "arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/settlement-test"
+  admin_log_group_arn   = "arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/settlement-test-admin"
+  app_database_secret_arns = [
+    "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf",
+    "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-clone-AbCdEf",
+  ]
+  master_secret_arns = ["arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:rds!db-0-AbCdEf"]
 }
 
 # Each policy as the set of "<action> <resource>" that it allows.
@@ -28,8 +31,9 @@ run "each_role_may_only_what_it_needs" {
       "Allow logs:CreateLogStream arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/settlement-test:*",
       "Allow logs:PutLogEvents arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/settlement-test:*",
       "Allow secretsmanager:GetSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf",
+      "Allow secretsmanager:GetSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-clone-AbCdEf",
     ])
-    error_message = "The service's execution role: pull, its log group, the application's database secret, and nothing else."
+    error_message = "The service's execution role: pull, its log group, the application's database secrets, and nothing else."
   }
 
   assert {
@@ -56,10 +60,13 @@ run "each_role_may_only_what_it_needs" {
       ]
       ])) == toset([
       "Allow secretsmanager:DescribeSecret arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf",
+      "Allow secretsmanager:DescribeSecret arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-clone-AbCdEf",
       "Allow secretsmanager:GetSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf",
+      "Allow secretsmanager:GetSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-clone-AbCdEf",
       "Allow secretsmanager:PutSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf",
+      "Allow secretsmanager:PutSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-clone-AbCdEf",
     ])
-    error_message = "The admin tasks' role: the application's database secret, and nothing else."
+    error_message = "The admin tasks' role: the application's database secrets, and nothing else."
   }
 
   assert {

@@ -3,12 +3,15 @@ mock_provider "aws" {
 }
 
 variables {
-  name                    = "settlement-test"
-  account_id              = "123456789012"
-  subnet_ids              = ["subnet-a", "subnet-b", "subnet-c"]
-  security_group_id       = "sg-0123456789abcdef0"
-  instance_identifier     = "settlement-test"
-  app_database_secret_arn = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf"
+  name                = "settlement-test"
+  account_id          = "123456789012"
+  subnet_ids          = ["subnet-a", "subnet-b", "subnet-c"]
+  security_group_id   = "sg-0123456789abcdef0"
+  instance_identifier = "settlement-test"
+  app_database_secret_arns = [
+    "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf",
+    "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-clone-AbCdEf",
+  ]
 }
 
 run "defaults" {
@@ -24,11 +27,11 @@ run "defaults" {
 
   assert {
     condition = (
-      one(aws_db_proxy.this.auth).auth_scheme == "SECRETS" && one(aws_db_proxy.this.auth).iam_auth == "DISABLED"
-      && one(aws_db_proxy.this.auth).client_password_auth_type == "POSTGRES_SCRAM_SHA_256"
-      && one(aws_db_proxy.this.auth).secret_arn == var.app_database_secret_arn
+      alltrue([for auth in aws_db_proxy.this.auth : auth.auth_scheme == "SECRETS" && auth.iam_auth == "DISABLED"])
+      && alltrue([for auth in aws_db_proxy.this.auth : auth.client_password_auth_type == "POSTGRES_SCRAM_SHA_256"])
+      && toset([for auth in aws_db_proxy.this.auth : auth.secret_arn]) == toset(var.app_database_secret_arns)
     )
-    error_message = "The proxy knows one user, the application's, by SCRAM."
+    error_message = "The proxy knows the application's two users at any time, by SCRAM, and nobody else."
   }
 
   # The application recycles a connection after DATABASE_POOL_RECYCLE_SECONDS, 1800.
@@ -49,13 +52,13 @@ run "defaults" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.this.policy).Statement == [{
+    condition = jsonencode(jsondecode(aws_iam_role_policy.this.policy).Statement) == jsonencode([{
       Sid      = "AppDatabaseSecret"
       Effect   = "Allow"
       Action   = "secretsmanager:GetSecretValue"
-      Resource = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf"
-    }]
-    error_message = "The proxy reads the application's secret, and nothing else."
+      Resource = var.app_database_secret_arns
+    }])
+    error_message = "The proxy reads the application's secrets, and nothing else."
   }
 
   assert {

@@ -1,0 +1,154 @@
+"""rotation-bot: a secret that the service's tasks read was changed; the service is deployed anew, and Slack is told.
+
+Tasks read secrets only when they start. Secrets Manager tells of a new current value by its own event, whoever put it:
+https://docs.aws.amazon.com/secretsmanager/latest/userguide/event-detail-secret-label-updated-secretsmanager.html
+
+Nothing is deployed where nothing that runs has the old value. So a rotation by the playbook and each release are
+silent, and an event that comes twice deploys once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from bots import slack
+from bots.delivery import Delivery
+from bots.invocation import Event, Malformed, client, environment, guarded, region, subject
+from bots.log import say
+from bots.values import instant, items, mapping, text
+
+#: The event's time is cut to the second.
+SECOND = timedelta(seconds=1)
+#: The lock of a flow that lives is renewed every ten seconds; its own flows take it over after so long (deploy_lock).
+STALE = timedelta(seconds=60)
+LOOK_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A secret's new current value: which version, since when."""
+
+    arn: str
+    name: str
+    version: str
+    at: datetime
+
+
+@guarded("rotation-bot")
+def handler(event: Event, way: Delivery) -> None:
+    """Deploy the service anew, when nobody else deploys it."""
+    change = read(event)
+    if change is None:
+        return
+    ecs, cluster, name = client("ecs"), os.environ["CLUSTER_NAME"], os.environ["SERVICE_NAME"]
+    told = ""
+    while True:
+        if reason := why_silent(ecs, cluster, name, change):
+            say("silent", secret=change.name, version=change.version, reason=reason)
+            return
+        holder = who_deploys(datetime.now(UTC))
+        if not holder:
+            break
+        if way.seconds_left() < 2 * LOOK_SECONDS:
+            way.send(message(change, holder=holder))
+            return
+        if holder != told:
+            say("waiting", secret=change.name, version=change.version, holder=holder)
+            told = holder
+        time.sleep(LOOK_SECONDS)
+    service = ecs.update_service(cluster=cluster, service=name, forceNewDeployment=True)["service"]
+    deployment = text(_primary(service), "id")
+    say("deployed anew", secret=change.name, version=change.version, deployment=deployment)
+    way.send(message(change, deployment=deployment))
+
+
+def read(event: Event) -> Change | None:
+    """The change, or None for another label than AWSCURRENT. Raises `Malformed`."""
+    detail = event.get("detail") if isinstance(event, dict) else None
+    if not isinstance(detail, dict):
+        raise Malformed("it has no detail")
+    if detail.get("labelUpdated") != "AWSCURRENT":
+        return None
+    arn, at = "".join(map(str, items(event.get("resources"))[:1])), instant(text(event, "time"))
+    if not arn or at is None:
+        raise Malformed("it names no secret, or no time")
+    return Change(arn=arn, name=text(detail, "name") or arn, version=text(detail, "versionId"), at=at)
+
+
+def why_silent(ecs: Any, cluster: str, name: str, change: Change) -> str:
+    """Why no task that runs has the old value; empty when one may. Raises LookupError when there is no such service."""
+    found = ecs.describe_services(cluster=cluster, services=[name])["services"]
+    if not found:
+        raise LookupError(f"there is no service {name} in the cluster {cluster}")
+    primary = _primary(found[0])
+    if not found[0]["desiredCount"]:
+        return "no task is wanted"
+    definition = ecs.describe_task_definition(taskDefinition=primary["taskDefinition"])["taskDefinition"]
+    if not any(
+        value == change.arn or value.startswith(f"{change.arn}:")
+        for container in definition["containerDefinitions"]
+        for value in (text(secret, "valueFrom") for secret in container.get("secrets") or [])
+    ):
+        return "what runs does not read it"
+    if primary["createdAt"].astimezone(UTC) > change.at + SECOND:
+        return f"the deployment {text(primary, 'id')} is newer"
+    return ""
+
+
+def _primary(service: Mapping[str, Any]) -> dict[str, Any]:
+    return next(mapping(item) for item in service["deployments"] if item["status"] == "PRIMARY")
+
+
+def who_deploys(now: datetime) -> str:
+    """Who holds the deployment lock and lives; empty when nobody does.
+
+    What is read is what ``roles/deploy_lock`` writes, which this package cannot import.
+    """
+    try:
+        answer = client("s3").get_object(Bucket=os.environ["LOCK_BUCKET"], Key=os.environ["LOCK_KEY"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket"):
+            return ""
+        raise
+    lock = mapping(json.loads(answer["Body"].read()))
+    heard = instant(text(lock, "heartbeat"))
+    if lock.get("released") or heard is None or now - heard > STALE:
+        return ""
+    return f"{text(lock, 'owner')}, for {text(lock, 'purpose')}"
+
+
+def message(change: Change, *, deployment: str = "", holder: str = "") -> slack.Payload:
+    """What Slack is told: that it is deployed anew, or that somebody held the lock all the time."""
+    if deployment:
+        mark, what, command = ":key:", "its tasks get it by a new deployment", f"make status ENV={environment()}"
+    else:
+        mark, what = ":warning:", "its tasks still have the old value"
+        command = (
+            f"aws ecs update-service --region {region()} --cluster {os.environ['CLUSTER_NAME']}"
+            f" --service {os.environ['SERVICE_NAME']} --force-new-deployment"
+        )
+    return slack.payload(
+        f"{subject()}: a secret was changed, {what}",
+        [
+            slack.header(f"{mark} a secret was changed"),
+            *slack.fields(
+                {
+                    "Secret": change.name,
+                    "Version": change.version,
+                    "At": slack.moment(change.at),
+                    "Deployment": deployment,
+                    "Who deploys": holder,
+                }
+            ),
+            slack.section(f"The service reads it: {what}."),
+            slack.section(f"*Next:* {slack.command(command)}"),
+        ],
+    )

@@ -1,0 +1,150 @@
+"""One phase of a rotation of the application's database password."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from roles.ecs_release.python import action
+from roles.ecs_release.python.rotation import Rotation, RotationPlan
+
+DOCUMENTATION = """
+---
+action: ecs_rotation
+short_description: One phase of a rotation of the application's database password
+description:
+  - C(plan) says how old the password in use is, and whether the other database user takes over. C(renew) gives that
+    user a new password by the admin task and registers a copy of the definition that runs, with its secret. C(update)
+    points the service at it and watches that deployment to its end. C(succeed) and C(fail) record how it ended.
+  - In check mode C(plan) says what would be done, and nothing is touched.
+options:
+  phase:
+    description: Which one.
+    required: true
+    choices: [plan, renew, update, succeed, fail]
+    type: str
+  older_than_days:
+    description: For the phase C(plan), how old the password in use must be to be replaced.
+    default: 1
+    type: float
+  stack:
+    description: The fact C(terraform_stack_outputs).
+    required: true
+    type: dict
+  plan:
+    description: What the phase before returned as C(plan).
+    default: {}
+    type: dict
+  limits:
+    description: wait, rollback_wait, prepare_wait, poll, log_grace; all in seconds.
+    required: true
+    type: dict
+  bucket:
+    description: The state bucket, in which ledger and lock live.
+    required: true
+    type: str
+  environment_name:
+    description: The environment.
+    required: true
+    type: str
+  requires_lock:
+    description: Whether this run has to hold the deployment lock.
+    default: true
+    type: bool
+  notification_log:
+    description: One line for each message to Slack, what came of it.
+    required: true
+    type: path
+  why:
+    description: Why, for the ledger; for the phase C(fail), why it failed.
+    default: ""
+    type: str
+"""
+
+EXAMPLES = """
+- name: See whether the password is older than 30 days
+  ecs_rotation:
+    phase: plan
+    older_than_days: 30
+    stack: "{{ terraform_stack_outputs }}"
+    limits: {wait: 600, rollback_wait: 300, prepare_wait: 600, poll: 0.4, log_grace: 3}
+    bucket: settlement-terraform-000000000000-ap-northeast-2
+    environment_name: local
+    notification_log: .local/local/notifications.log
+"""
+
+RETURN = """
+plan:
+  description: Who takes over from whom, and with which task definition; complemented by the phase C(renew).
+  type: dict
+  returned: always
+msg:
+  description: What is true at the end.
+  type: str
+  returned: for the phase C(succeed)
+undone:
+  description: What the phase C(fail) put back, or empty.
+  type: str
+  returned: for the phase C(fail)
+reason:
+  description: Why the phase failed, in one line.
+  type: str
+  returned: on failure
+"""
+
+ARGUMENTS: dict[str, Any] = {
+    "phase": {"type": "str", "required": True, "choices": ["plan", "renew", "update", "succeed", "fail"]},
+    "older_than_days": {"type": "float", "default": 1},
+    **action.ARGUMENTS,
+}
+
+
+class ActionModule(ActionBase):
+    """See DOCUMENTATION."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, args = self.validate_argument_spec(ARGUMENTS)
+        environment = args["environment_name"]
+        with action.failing_cleanly(f"{environment}: rotation: {args['phase']}"):
+            context = replace(action.context(self, args), retry_command=f"make rotate-secret ENV={environment}")
+            if args["phase"] == "plan":
+                plan = Rotation(context).plan(args["older_than_days"], preview=self._task.check_mode)
+                return result | {"changed": False, "plan": plan.to_fact()}
+            if not args["plan"]:  # the phase plan failed: there is nothing to record
+                return result | {"changed": False, "plan": {}, "undone": ""}
+            plan = RotationPlan.from_fact(args["plan"])
+            if not plan.needed or self._task.check_mode:
+                changed = plan.needed and args["phase"] in ("renew", "update")
+                return result | {
+                    "changed": changed,
+                    "plan": args["plan"],
+                    "msg": plan.sentence(environment, preview=True),
+                }
+            phase: Callable[[Rotation, RotationPlan, dict[str, Any]], dict[str, Any]]
+            phase = getattr(self, f"_{args['phase']}")
+            return result | {"plan": args["plan"]} | phase(Rotation(context), plan, args)
+
+    def _renew(self, rotation: Rotation, plan: RotationPlan, args: dict[str, Any]) -> dict[str, Any]:
+        user = rotation.renew(plan)
+        plan = replace(plan, user=user, revision=rotation.register(plan))
+        rotation.begin(plan)
+        return {"changed": True, "plan": plan.to_fact()}
+
+    def _update(self, rotation: Rotation, plan: RotationPlan, args: dict[str, Any]) -> dict[str, Any]:
+        rotation.update(plan)
+        return {"changed": True}
+
+    def _succeed(self, rotation: Rotation, plan: RotationPlan, args: dict[str, Any]) -> dict[str, Any]:
+        rotation.succeed(plan)
+        return {"changed": False, "msg": plan.sentence(args["environment_name"])}
+
+    def _fail(self, rotation: Rotation, plan: RotationPlan, args: dict[str, Any]) -> dict[str, Any]:
+        undone = rotation.fail(plan, args["why"])
+        return {"changed": bool(undone), "undone": undone}

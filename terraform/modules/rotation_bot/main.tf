@@ -1,0 +1,76 @@
+# A secret that the tasks read was changed, by whomever → Secrets Manager's own event → rotation-bot → a new deployment.
+locals {
+  service_arn = "arn:aws:ecs:${var.region}:${var.account_id}:service/${var.cluster_name}/${var.service_name}"
+}
+
+module "bot" {
+  source = "../bot"
+
+  name                     = "${var.name}-rotation-bot"
+  permissions_boundary_arn = var.permissions_boundary_arn
+  description              = "Deploys the service anew when a secret that its tasks read was changed."
+  handler                  = "bots.rotation_bot.handler"
+  package_path             = var.bots_package_path
+  slack_webhook_secret_arn = var.slack_webhook_secret_arn
+  undelivered_queue        = var.undelivered_queue
+  # All that Lambda gives: it waits for whoever holds the deployment lock.
+  timeout_seconds = 900
+
+  environment = {
+    APP_NAME     = var.app_name
+    ENVIRONMENT  = var.environment
+    CLUSTER_NAME = var.cluster_name
+    SERVICE_NAME = var.service_name
+    LOCK_BUCKET  = var.lock.bucket
+    LOCK_KEY     = var.lock.key
+  }
+
+  permissions = {
+    # No right to pass a role: a new deployment of what runs passes none.
+    DeployAnew = {
+      actions   = ["ecs:DescribeServices", "ecs:UpdateService"]
+      resources = [local.service_arn]
+    }
+    # AWS ties it to no resource.
+    WhichSecretsItReads = {
+      actions   = ["ecs:DescribeTaskDefinition"]
+      resources = ["*"]
+    }
+    WhoDeploys = {
+      actions   = ["s3:GetObject"]
+      resources = ["arn:aws:s3:::${var.lock.bucket}/${var.lock.key}"]
+    }
+  }
+
+  log_retention_days = var.log_retention_days
+}
+
+# Sent by Secrets Manager itself, for each secret, whoever moved the label and by which call; no trail is needed.
+# https://docs.aws.amazon.com/secretsmanager/latest/userguide/event-detail-secret-label-updated-secretsmanager.html
+resource "aws_cloudwatch_event_rule" "changed" {
+  name        = "${var.name}-secret-changed"
+  description = "A secret that the tasks of ${var.name} read has another current value."
+
+  event_pattern = jsonencode({
+    source      = ["aws.secretsmanager"]
+    detail-type = ["Secret Label Updated"]
+    resources   = var.secret_arns
+    detail      = { labelUpdated = ["AWSCURRENT"] }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "bot" {
+  rule      = aws_cloudwatch_event_rule.changed.name
+  target_id = "rotation-bot"
+  arn       = module.bot.function_arn
+
+  depends_on = [aws_lambda_permission.events]
+}
+
+resource "aws_lambda_permission" "events" {
+  statement_id  = "EventBridge"
+  action        = "lambda:InvokeFunction"
+  function_name = module.bot.function_name
+  principal     = "events.amazonaws.com"
+  source_arn    = aws_cloudwatch_event_rule.changed.arn
+}

@@ -1,0 +1,92 @@
+variable "name" {
+  description = "First part of the names, `<app>-<environment>`."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]*[a-z0-9]$", var.name))
+    error_message = "name must be lower-case letters, digits and hyphens, for example \"settlement-staging\"."
+  }
+}
+
+variable "account_id" {
+  description = "AWS account of the service, 12 digits."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits, in quotes, for example \"123456789012\"; it is \"${var.account_id}\"."
+  }
+}
+
+variable "region" {
+  description = "Region of the service."
+  type        = string
+}
+
+variable "app_name" {
+  description = "Name of the application, as Slack reads it."
+  type        = string
+}
+
+variable "environment" {
+  description = "Name of the environment, as Slack reads it."
+  type        = string
+}
+
+variable "bots_package_path" {
+  description = "The zip of app/bots/, relative to the root."
+  type        = string
+}
+
+variable "cluster_name" {
+  description = "ECS cluster of the service."
+  type        = string
+}
+
+variable "service_name" {
+  description = "The service that is deployed anew."
+  type        = string
+}
+
+variable "secret_arns" {
+  description = "Secrets that the service's tasks may read, full ARNs. Of one that they do not read, a change deploys nothing."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.secret_arns) > 0
+    error_message = "secret_arns must name one secret or more, for example [\"arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-staging/database/app-AbCdEf\"]: with none, every secret of the account would count."
+  }
+}
+
+variable "lock" {
+  description = "The environment's deployment lock: while somebody holds it, the bot waits."
+  type = object({
+    bucket = string
+    key    = string
+  })
+}
+
+variable "slack_webhook_secret_arn" {
+  description = "Secret with the URL of Slack's incoming webhook."
+  type        = string
+}
+
+variable "undelivered_queue" {
+  description = "SQS queue for what could not be delivered."
+  type = object({
+    arn = string
+    url = string
+  })
+}
+
+variable "log_retention_days" {
+  description = "Days that the bot's log is kept."
+  type        = number
+  default     = 30
+}
+
+variable "permissions_boundary_arn" {
+  description = "Policy that bounds every role that is made here, as GitHub's deploy role requires. Null: none."
+  type        = string
+  default     = null
+}

@@ -1,0 +1,59 @@
+"""Secrets Manager's event of a new current value: the rotation-bot's rule and the bot itself read this form of it.
+
+https://docs.aws.amazon.com/secretsmanager/latest/userguide/event-detail-secret-label-updated-secretsmanager.html
+No patch makes it: the emulator does as AWS does, and this says when it no longer does.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.local_cloud.conftest import RunningCloud, wait_for
+
+pytestmark = pytest.mark.local_cloud
+
+
+def test_a_new_current_value_is_told_however_it_was_put(cloud: RunningCloud) -> None:
+    events, sqs, secrets = cloud.client("events"), cloud.client("sqs"), cloud.client("secretsmanager")
+    told, other = (secrets.create_secret(Name=name, SecretString="1")["ARN"] for name in ("told", "other"))
+    url = sqs.create_queue(QueueName="secret-events")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    pattern = {
+        "source": ["aws.secretsmanager"],
+        "detail-type": ["Secret Label Updated"],
+        "resources": [told],
+        "detail": {"labelUpdated": ["AWSCURRENT"]},
+    }
+    events.put_rule(Name="secret-events", EventPattern=json.dumps(pattern))
+    events.put_targets(Rule="secret-events", Targets=[{"Id": "queue", "Arn": arn}])
+
+    def received() -> list[dict[str, Any]]:
+        found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        for message in found:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return [json.loads(message["Body"]) for message in found]
+
+    secrets.put_secret_value(SecretId=other, SecretString="2")
+    secrets.put_secret_value(SecretId=told, SecretString="2", VersionStages=["AWSPENDING"])
+    put = secrets.put_secret_value(SecretId=told, SecretString="3")["VersionId"]
+    (event,) = wait_for(received)
+    assert (event["resources"], event["source"], event["detail-type"]) == (
+        [told],
+        "aws.secretsmanager",
+        "Secret Label Updated",
+    )
+    assert event["detail"] == {"name": "told", "labelUpdated": "AWSCURRENT", "versionId": put}
+    assert abs(datetime.fromisoformat(event["time"]) - datetime.now(UTC)) < timedelta(minutes=1)
+
+    updated = secrets.update_secret(SecretId=told, SecretString="4")["VersionId"]
+    (event,) = wait_for(received)
+    assert event["detail"]["versionId"] == updated
+    secrets.update_secret_version_stage(
+        SecretId=told, VersionStage="AWSCURRENT", MoveToVersionId=put, RemoveFromVersionId=updated
+    )
+    (event,) = wait_for(received)
+    assert event["detail"]["versionId"] == put
