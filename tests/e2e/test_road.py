@@ -122,6 +122,7 @@ SEEN: dict[str, tuple[int, Callable[[str], None] | str]] = {
     "make plan ENV=qa": (0, shows_another),
     # Nothing was ever released there: each says so, and what comes first.
     "make rollback ENV=production": (2, "Next: make bootstrap ENV=production"),
+    "make restore ENV=production": (2, "Next: make bootstrap ENV=production"),
     "make status ENV=production": (2, "Next: make infra"),
     "make incident-db ENV=production": (2, "Next: make infra"),
 }

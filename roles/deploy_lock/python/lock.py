@@ -191,7 +191,7 @@ class LockStore:
                 name = self.key.rpartition("/")[2].removesuffix(".json")
                 raise LockError(
                     f"nothing has been made here yet: there is no bucket {self.bucket}. Next: make bootstrap ENV={name}"
-                ) from error
+                ) from None  # all that it says is said
             raise LockError(f"cannot write s3://{self.bucket}/{self.key}: {error}") from error
         return str(answer["ETag"])
 
