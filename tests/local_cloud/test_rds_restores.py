@@ -62,8 +62,12 @@ def rows(cloud: RunningCloud, instance: dict[str, Any]) -> list[str]:
 def manage_password(cloud: RunningCloud, identifier: str) -> dict[str, Any]:
     """As Terraform does after the restore."""
     databases.wait_until_available(cloud, identifier)
-    cloud.client("rds").modify_db_instance(DBInstanceIdentifier=identifier, ManageMasterUserPassword=True)
-    return databases.wait_until_available(cloud, identifier)
+    cloud.client("rds").modify_db_instance(
+        DBInstanceIdentifier=identifier, ManageMasterUserPassword=True, EnablePerformanceInsights=True
+    )
+    instance = databases.wait_until_available(cloud, identifier)
+    assert instance["PerformanceInsightsEnabled"]
+    return instance
 
 
 def test_a_point_in_time_has_the_rows_of_that_second_and_the_source_keeps_its_own(

@@ -3,7 +3,8 @@
 What AWS does: DescribeDBInstances returns the log exports, the lifecycle support and the windows that were asked for
 (https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DBInstance.html).
 
-What the emulator does: it always answers no log exports, no lifecycle support and a backup window of its own.
+What the emulator does: it always answers no log exports, no lifecycle support and a backup window of its own, and turns
+Performance Insights on or off when an instance is made only.
 """
 
 from __future__ import annotations
@@ -76,4 +77,6 @@ def _modify(rds: Any, modify: Any, request: Mapping[str, Any]) -> Any:
         rds._parse_member_list(request, f"{prefix}.EnableLogTypes"),
         rds._parse_member_list(request, f"{prefix}.DisableLogTypes"),
     )
+    if insights := rds._p(request, "EnablePerformanceInsights"):
+        instance["PerformanceInsightsEnabled"] = insights == "true"
     return rds._single_instance_response("ModifyDBInstanceResponse", "ModifyDBInstanceResult", instance)
