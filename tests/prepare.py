@@ -1,4 +1,4 @@
-"""What the suite needs of a fresh machine: a running container engine, mmdebstrap, a PostgreSQL and a browser.
+"""What the suite needs of a fresh machine: a running container engine, mmdebstrap, jq, a PostgreSQL and a browser.
 
 Run by tests/run.sh. Uses what is there; on a Debian-like machine, as root, it installs the rest from the distribution.
 """
@@ -18,7 +18,7 @@ BROWSERS = ("chromium-headless-shell", "chromium", "chrome", "google-chrome")
 
 def missing_packages() -> list[str]:
     """Debian's names of the programs that the tests call and that are not here."""
-    wanted = [] if shutil.which("mmdebstrap") else ["mmdebstrap"]
+    wanted = [program for program in ("mmdebstrap", "jq") if not shutil.which(program)]
     has_postgres = shutil.which("initdb") or any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not has_postgres and "TEST_DATABASE_URL" not in os.environ:
         wanted.append("postgresql")

@@ -27,6 +27,8 @@ def test_rds_makes_rotates_and_deletes_the_master_secret(cloud: RunningCloud) ->
     master = instance["MasterUserSecret"]
     assert master["SecretStatus"] == "active"
     assert re.search(r":secret:rds!db-[0-9a-f-]{36}-\w{6}$", master["SecretArn"])
+    tags = cloud.client("secretsmanager").describe_secret(SecretId=master["SecretArn"])["Tags"]
+    assert {"Key": "aws:rds:primaryDBInstanceArn", "Value": instance["DBInstanceArn"]} in tags
     first = databases.secret(cloud, instance)
     assert first["username"] == "settlement_master"
     assert len(first["password"]) >= 32

@@ -49,7 +49,7 @@ def allows(policies: Iterable[Policy], call: Call) -> bool:
     effects = {
         statement["Effect"]
         for policy in policies
-        for statement in _list(policy["Statement"])
+        for statement in listed(policy["Statement"])
         if _applies(statement, call)
     }
     return effects == {"Allow"}
@@ -58,13 +58,13 @@ def allows(policies: Iterable[Policy], call: Call) -> bool:
 def _applies(statement: Mapping[str, Any], call: Call) -> bool:
     if unknown := set(statement) - _ELEMENTS:
         raise ValueError(f"a statement with {unknown}")
-    if call.principal is not None and call.principal not in _list(statement["Principal"]["Federated"]):
+    if call.principal is not None and call.principal not in listed(statement["Principal"]["Federated"]):
         return False
     return (
         _matches(statement, "Action", call.action.lower(), str.lower)
         and ("Principal" in statement or _matches(statement, "Resource", call.resource, str))
         and all(
-            _condition(operator, key, _list(values), call.context)
+            _condition(operator, key, listed(values), call.context)
             for operator, keys in statement.get("Condition", {}).items()
             for key, values in keys.items()
         )
@@ -73,7 +73,7 @@ def _applies(statement: Mapping[str, Any], call: Call) -> bool:
 
 def _matches(statement: Mapping[str, Any], element: str, value: str, form: Callable[[str], str]) -> bool:
     negated = f"Not{element}" in statement
-    patterns = _list(statement[f"Not{element}" if negated else element])
+    patterns = listed(statement[f"Not{element}" if negated else element])
     return negated != any(_pattern(form(pattern)).fullmatch(value) for pattern in patterns)
 
 
@@ -97,5 +97,30 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(re.escape(text).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
 
 
-def _list(value: Any) -> list[Any]:
+@cache
+def overlap(one: str, other: str) -> bool:
+    """Whether some resource is matched by both patterns, part by part where both are ARNs."""
+    parts = [one.split(":", 5), other.split(":", 5)]
+    if [len(part) for part in parts] == [6, 6]:
+        return all(_overlap(*pair) for pair in zip(*parts, strict=True))
+    return _overlap(one, other)
+
+
+def _overlap(one: str, other: str) -> bool:
+    if not one or not other:
+        return not (one + other).strip("*")
+    if one[0] == "*":
+        return _overlap(one[1:], other) or _overlap(one, other[1:])
+    if other[0] == "*":
+        return _overlap(other, one)
+    return one[0] == other[0] and _overlap(one[1:], other[1:])
+
+
+def matches(pattern: str, text: str) -> bool:
+    """By IAM's wildcards, without regard to case: for actions."""
+    return _pattern(pattern.lower()).fullmatch(text.lower()) is not None
+
+
+def listed(value: Any) -> list[Any]:
+    """IAM takes one where a list is meant."""
     return value if isinstance(value, list) else [value]

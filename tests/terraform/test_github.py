@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from tests.terraform.policies import Call, Identity
+from tests.terraform.rights import UNUSED, pointless, unneeded
 from tests.terraform.terraform import SOURCE, plans_of_tests
 
 ACCOUNT, HERE = "123456789012", "ap-northeast-2:123456789012"
@@ -217,7 +218,8 @@ def releases(name: str) -> list[Call]:
         Call("ecs:UpdateService", f"arn:aws:ecs:{HERE}:service/{prefix}/{prefix}"),
         Call("ecs:StopServiceDeployment", f"arn:aws:ecs:{HERE}:service-deployment/{prefix}/{prefix}/1"),
         Call("ecs:ListTasks", f"arn:aws:ecs:{HERE}:container-instance/{prefix}/*", in_cluster(name)),
-        Call("ecs:TagResource", f"arn:aws:ecs:{HERE}:task-definition/{prefix}-api:7"),
+        Call("ecs:RegisterTaskDefinition", f"arn:aws:ecs:{HERE}:task-definition/{prefix}:7"),
+        Call("ecs:TagResource", f"arn:aws:ecs:{HERE}:task-definition/{prefix}-admin:7"),
         Call("iam:PassRole", f"{ROLES}/{prefix}-execution", to("ecs-tasks")),
         Call(
             "application-autoscaling:RegisterScalableTarget",
@@ -243,7 +245,10 @@ def deployments(name: str) -> list[Call]:
         Call("ec2:AuthorizeSecurityGroupIngress", f"arn:aws:ec2:{HERE}:security-group/sg-1", tags(name)),
         Call("ec2:DeleteTags", f"arn:aws:ec2:{HERE}:subnet/subnet-1", tags(name)),
         Call("ec2:CreateTags", f"arn:aws:ec2:{HERE}:security-group/sg-default", asks(name)),
-        Call("acm:RequestCertificate", CERTIFICATE, asks(name)),
+        Call("acm:RequestCertificate", context=asks(name)),
+        Call("acm:AddTagsToCertificate", CERTIFICATE, asks(name)),
+        Call("rds:CreateDBProxy", context=asks(name)),
+        Call("cloudwatch:PutMetricAlarm", f"{ALARMS}:TargetTracking-service/{prefix}/{prefix}-AlarmHigh-1"),
         Call("rds:ModifyDBInstance", f"arn:aws:rds:{HERE}:db:{prefix}"),
         Call("rds:RestoreDBInstanceToPointInTime", f"arn:aws:rds:{HERE}:db:{prefix}-20261124-101500"),
         Call("rds:RestoreDBInstanceFromDBSnapshot", f"arn:aws:rds:{HERE}:snapshot:rds:{prefix}-2026-11-24-17-04"),
@@ -279,6 +284,7 @@ def plans(name: str) -> list[Call]:
 #: What any workflow reads that is tied to no environment.
 SHARED = [Call("ec2:DescribeVpcs"), Call("rds:DescribeDBInstances"), Call("elasticloadbalancing:DescribeLoadBalancers")]
 EDITS = ("PutRolePolicy", "AttachRolePolicy", "UpdateAssumeRolePolicy", "PutRolePermissionsBoundary", "DeleteRole")
+ALARMS = f"arn:aws:cloudwatch:{HERE}:alarm"
 CERTIFICATE = f"arn:aws:acm:{HERE}:certificate/1"
 TARGET = f"arn:aws:application-autoscaling:{HERE}:scalable-target/1"
 ADMINISTRATOR = {"iam:PermissionsBoundary": "arn:aws:iam::aws:policy/AdministratorAccess"}
@@ -319,8 +325,18 @@ def never() -> list[Call]:
             Call("ec2:CreateTags", f"arn:aws:ec2:{HERE}:security-group/sg-1", tags("other") | asks(name)),
             Call("ec2:CreateTags", f"arn:aws:ec2:{HERE}:security-group/sg-1", asks("other")),
             Call("acm:AddTagsToCertificate", CERTIFICATE, tags("other") | asks(name)),
-            Call("acm:RequestCertificate", CERTIFICATE, asks(name) | {"aws:RequestTag/Application": "other"}),
-            Call("acm:RequestCertificate", CERTIFICATE, asks("other")),
+            *[
+                Call(action, resource, asked)
+                for action, resource in (("acm:RequestCertificate", "*"), ("acm:AddTagsToCertificate", CERTIFICATE))
+                for asked in (asks("other"), asks(name) | {"aws:RequestTag/Application": "other"})
+            ],
+            Call("ecs:RegisterTaskDefinition", f"arn:aws:ecs:{HERE}:task-definition/settlement-{name}two:1"),
+            Call("cloudwatch:DeleteAlarms", f"{ALARMS}:TargetTracking-service/other/other-AlarmHigh-1"),
+            # What the plan's guard protects, and whoever insists does with their own rights.
+            Call("rds:DeleteDBInstance", f"arn:aws:rds:{HERE}:db:settlement-{name}"),
+            Call("ecs:DeleteService", f"arn:aws:ecs:{HERE}:service/settlement-{name}/settlement-{name}"),
+            Call("ec2:DeleteVpc", f"arn:aws:ec2:{HERE}:vpc/vpc-1", tags(name)),
+            Call("s3:DeleteBucket", f"arn:aws:s3:::settlement-{name}-alb-logs-{ACCOUNT}-ap-northeast-2"),
             Call("ecs:RunTask", f"arn:aws:ecs:{HERE}:task-definition/settlement-{name}-admin:3", in_cluster(other)),
             Call("ecs:ListTasks", f"arn:aws:ecs:{HERE}:container-instance/other/*", in_cluster("other")),
             # Its own rights, a role without the ceiling, a ceiling of another's.
@@ -388,6 +404,20 @@ def test_each_role_may_do_its_own_and_nothing_else(roles: Identities) -> None:
     assert wrong_rights(roles) == []
 
 
+def test_each_right_is_one_that_aws_knows_for_such_resources(rendered: dict[str, Identities]) -> None:
+    """An action that is misspelt, or that AWS does not tie to the resources of its statement, would allow nothing."""
+    for run in ("both_environments", "an_account_of_production_alone"):
+        for role, identity in rendered[run].items():
+            ceiling = [identity.boundary] if identity.boundary else []
+            assert pointless([*identity.policies, *ceiling]) == [], role
+    assert pointless([json.loads(Path("roles/cost_report/files/policy.json").read_text(encoding="utf-8"))]) == []
+
+
+def test_what_is_named_as_not_called_is_still_a_right(roles: Identities) -> None:
+    for role in ("build", "plan-staging", "rollback-staging", "deploy-staging"):
+        assert unneeded(roles[role], UNUSED[role.partition("-")[0]]) == [], role
+
+
 EVERYTHING = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
@@ -426,9 +456,8 @@ def test_a_dropped_deny_or_boundary_is_seen(roles: Identities) -> None:
             assert raised(replace(deploy, boundary=loose)), statement["Sid"]
 
 
-def test_what_a_deployment_makes_is_under_a_ceiling(ceilings: Identities) -> None:
-    """The ceiling has room for what the environment's own roles do, and for nothing of another environment."""
-    ceiling = ceilings["staging"]
+def wrong_ceiling(ceiling: Identity) -> list[Call]:
+    """What staging's own roles do and the ceiling has no room for, and what it has room for beyond."""
     master = {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": f"arn:aws:rds:{HERE}:db:settlement-staging"}
     fits = [
         Call("ecr:BatchGetImage", REPOSITORY),
@@ -443,33 +472,43 @@ def test_what_a_deployment_makes_is_under_a_ceiling(ceilings: Identities) -> Non
         Call("dynamodb:PutItem", f"arn:aws:dynamodb:{HERE}:table/settlement-staging-slow-queries"),
         Call("sqs:SendMessage", f"arn:aws:sqs:{HERE}:settlement-staging-undelivered"),
     ]
-    assert [call for call in fits if not ceiling.allows(call)] == []
     beyond = [
         *never(),
         *deployments("staging"),
         Call("secretsmanager:GetSecretValue", f"{SECRETS}:settlement-production/database/app-1-AbCdEf"),
         Call("sqs:SendMessage", f"arn:aws:sqs:{HERE}:settlement-production-undelivered"),
     ]
-    assert [call for call in beyond if ceiling.allows(call)] == []
+    return [call for call in fits if not ceiling.allows(call)] + [call for call in beyond if ceiling.allows(call)]
+
+
+def test_what_a_deployment_makes_is_under_a_ceiling(ceilings: Identities) -> None:
+    assert wrong_ceiling(ceilings["staging"]) == []
 
 
 # -- the tables see what they are for --------------------------------------------------------------------------------
 
 
+def loosened(identity: Identity) -> Iterator[tuple[str, Identity]]:
+    """The role with one condition of one statement dropped, one at a time."""
+    for number, policy in enumerate(identity.policies):
+        for place, statement in enumerate(policy["Statement"]):
+            for operator, keys in statement.get("Condition", {}).items():
+                for key in keys:
+                    changed = deepcopy(policy)
+                    del changed["Statement"][place]["Condition"][operator][key]
+                    others = [*identity.policies[:number], changed, *identity.policies[number + 1 :]]
+                    # A ceiling with the same condition would hide that it is gone.
+                    yield (
+                        f"{statement.get('Sid')}: {operator}: {key}",
+                        replace(identity, policies=others, boundary=None),
+                    )
+
+
 def mutants(found: Identities) -> Iterator[tuple[str, Identities]]:
-    """The roles with one condition of one statement dropped, one at a time; of two roles that differ by name, one."""
+    """Of two roles that differ by name, one."""
     for role in ("build", "plan-staging", "rollback-staging", "deploy-staging"):
-        identity = found[role]
-        for number, policy in enumerate(identity.policies):
-            for place, statement in enumerate(policy["Statement"]):
-                for operator, keys in statement.get("Condition", {}).items():
-                    for key in keys:
-                        changed = deepcopy(policy)
-                        del changed["Statement"][place]["Condition"][operator][key]
-                        others = [*identity.policies[:number], changed, *identity.policies[number + 1 :]]
-                        # A ceiling with the same condition would hide that it is gone.
-                        mutant = replace(identity, policies=others, boundary=None)
-                        yield f"{role}: {statement.get('Sid')}: {key}", {role: mutant}
+        for name, mutant in loosened(found[role]):
+            yield f"{role}: {name}", {role: mutant}
 
 
 def test_a_dropped_condition_of_a_right_is_seen(roles: Identities) -> None:
@@ -478,6 +517,12 @@ def test_a_dropped_condition_of_a_right_is_seen(roles: Identities) -> None:
     tried = dict(mutants(roles))
     assert len(tried) > 15
     assert [name for name, mutant in tried.items() if wrong_rights(mutant) == []] == []
+
+
+def test_a_dropped_condition_of_the_ceiling_is_seen(ceilings: Identities) -> None:
+    tried = dict(loosened(ceilings["staging"]))
+    assert tried
+    assert [name for name, mutant in tried.items() if wrong_ceiling(mutant) == []] == []
 
 
 def test_a_dropped_or_loosened_condition_of_trust_is_seen(roles: Identities) -> None:

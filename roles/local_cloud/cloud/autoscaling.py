@@ -26,9 +26,9 @@ from typing import Any
 
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from roles.local_cloud.cloud import cost_explorer
+from roles.local_cloud.cloud import call_log, cost_explorer
 from roles.local_cloud.cloud.config import CloudConfig
-from roles.local_cloud.cloud.costs import Costs
+from roles.local_cloud.cloud.costs import Application, Costs
 from roles.local_cloud.cloud.scheduled_scaling import ScheduledActions, keep_within
 
 logger = logging.getLogger(__name__)
@@ -81,7 +81,10 @@ class AutoscalingServer:
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
         costs_file = self._config.state_dir / "costs.json" if self._config.persist_state else None
-        application = Costs(DomainDispatcherApplication(create_backend_app), costs_file)
+        application: Application = Costs(DomainDispatcherApplication(create_backend_app), costs_file)
+        if self._config.call_log:
+            log = call_log.CallLog(self._config.call_log)
+            application = call_log.Logged(application, log, self._config.account_id, _target)
         self._server = make_server(
             self._config.loopback_address,
             self._config.autoscaling_port,
@@ -161,6 +164,26 @@ class AutoscalingServer:
             getattr(self._anomalies, field).update(stored)
 
 
+_tags: dict[str, dict[str, str]] = {}
+"""By ARN of the scalable target."""
+
+
+def _target(parameters: call_log.Parameters) -> tuple[str, dict[str, str]]:
+    """ARN and tags of the scalable target that a request names; ``*`` and none when there is no such target."""
+    from moto.applicationautoscaling.models import applicationautoscaling_backends
+
+    by_name = {
+        resource_id: str(target.arn)
+        for account in applicationautoscaling_backends.values()
+        for backend in account.values()
+        for targets in backend.targets.values()
+        for resource_id, target in targets.items()
+    }
+    named = parameters.get("ResourceARN", []) + [by_name.get(name, "*") for name in parameters.get("ResourceId", [])]
+    arn = next(iter(named), "*")
+    return arn, _tags.get(arn, {})
+
+
 def _patch_moto(limits_set: Callable[[str, int, int], None]) -> None:
     """Patch moto; ``limits_set`` is called with a target's resource, minimum and maximum whenever it is registered."""
     from moto.applicationautoscaling import models, responses
@@ -192,7 +215,6 @@ def _patch_moto(limits_set: Callable[[str, int, int], None]) -> None:
             limits_set(target.resource_id, target.min_capacity, target.max_capacity)
         return answer
 
-    _tags: dict[str, dict[str, str]] = {}
     response: Any = responses.ApplicationAutoScalingResponse
     register = response.register_scalable_target
     response.register_scalable_target = register_scalable_target

@@ -64,6 +64,10 @@ class CloudConfig:
     """Save the emulator's state below ``work_dir`` at SIGTERM and load it at the next start."""
     log_level: str = "INFO"
     """Level of the log: DEBUG, INFO, WARNING or ERROR."""
+    call_log: Path | None = None
+    """File that every AWS call is appended to, see ``call_log.py``; null: none is written."""
+    oidc_keys: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """The keys (JWKS) that OIDC issuers publish, by the issuer's URL: STS asks nobody for them."""
     database: DatabaseConfig = DatabaseConfig()
     """Settings of the RDS emulation."""
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -125,6 +129,7 @@ class CloudConfig:
         _check_fields(DatabaseConfig, database, prefix="database.")
         _check_fields(cls, values)
         values["work_dir"] = Path(values["work_dir"])
+        values["call_log"] = Path(values["call_log"]) if values.get("call_log") else None
         config = cls(**values, database=DatabaseConfig(**database))
         config._check_values()
         return config
@@ -169,6 +174,7 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
     "Path": (str,),
     "Mapping[str, str]": (dict,),
+    "Mapping[str, Any]": (dict,),
 }
 
 

@@ -92,7 +92,8 @@ locals {
       reads = jsonencode({
         Version = "2012-10-17"
         Statement = concat(
-          [{ Sid = "Read", Effect = "Allow", Action = local.reads, Resource = "*" }],
+          # Beside what a plan reads: what is still in a group that goes, and whether a record is everywhere.
+          [{ Sid = "Read", Effect = "Allow", Action = concat(local.reads, ["ec2:DescribeNetworkInterfaces", "route53:GetChange"]), Resource = "*" }],
           [for statement in local.reads_of_names[name] : statement if statement.Sid != "ReadRoles"],
         )
       })
@@ -116,11 +117,10 @@ locals {
             Sid    = "Change"
             Effect = "Allow"
             Action = [
-              "ec2:DeleteFlowLogs", "ec2:DeleteInternetGateway", "ec2:DeleteNatGateway", "ec2:DeleteRoute*",
-              "ec2:DeleteSecurityGroup", "ec2:DeleteSubnet", "ec2:DeleteTags", "ec2:DeleteVpc*", "ec2:DetachInternetGateway",
-              "ec2:DisassociateAddress", "ec2:DisassociateRouteTable", "ec2:ModifySecurityGroupRules", "ec2:ModifySubnetAttribute",
-              "ec2:ModifyVpcAttribute", "ec2:ModifyVpcEndpoint", "ec2:ReleaseAddress", "ec2:ReplaceRoute", "ec2:RevokeSecurityGroup*",
-              "ec2:CreateTags",
+              "ec2:CreateTags", "ec2:DeleteFlowLogs", "ec2:DeleteNatGateway", "ec2:DeleteRoute", "ec2:DeleteRouteTable",
+              "ec2:DeleteSecurityGroup", "ec2:DeleteSubnet", "ec2:DeleteTags", "ec2:DeleteVpcEndpoints", "ec2:DisassociateAddress",
+              "ec2:DisassociateRouteTable", "ec2:ModifySecurityGroupRules", "ec2:ModifySubnetAttribute", "ec2:ModifyVpcAttribute",
+              "ec2:ModifyVpcEndpoint", "ec2:ReleaseAddress", "ec2:ReplaceRoute", "ec2:RevokeSecurityGroup*",
             ]
             Resource  = "*"
             Condition = { StringEquals = local.tags[name] }
@@ -147,17 +147,21 @@ locals {
               Action = [
                 "cloudwatch:DeleteAlarms", "cloudwatch:DeleteDashboards", "cloudwatch:PutDashboard", "cloudwatch:PutMetricAlarm",
                 "cloudwatch:*TagResource", "dynamodb:CreateTable", "dynamodb:DeleteTable", "dynamodb:UpdateTable",
-                "dynamodb:UpdateTimeToLive", "dynamodb:*TagResource", "ecs:*Cluster", "ecs:CreateService", "ecs:DeleteService",
-                "ecs:PutClusterCapacityProviders", "ecs:UpdateService", "ecs:*TagResource", "elasticloadbalancing:AddTags", "elasticloadbalancing:Create*",
-                "elasticloadbalancing:Delete*", "elasticloadbalancing:Modify*", "elasticloadbalancing:RemoveTags",
-                "elasticloadbalancing:SetSecurityGroups", "elasticloadbalancing:SetSubnets",
+                "dynamodb:UpdateTimeToLive", "dynamodb:*TagResource", "ecs:CreateCluster", "ecs:CreateService",
+                "ecs:PutClusterCapacityProviders", "ecs:UpdateCluster", "ecs:UpdateService", "ecs:*TagResource",
+                "elasticloadbalancing:AddTags", "elasticloadbalancing:CreateListener", "elasticloadbalancing:CreateLoadBalancer",
+                "elasticloadbalancing:CreateTargetGroup", "elasticloadbalancing:DeleteListener", "elasticloadbalancing:DeleteTargetGroup",
+                "elasticloadbalancing:ModifyListener*", "elasticloadbalancing:ModifyLoadBalancer*", "elasticloadbalancing:ModifyTargetGroup*",
+                "elasticloadbalancing:RemoveTags", "elasticloadbalancing:SetSecurityGroups", "elasticloadbalancing:SetSubnets",
                 "events:DeleteRule", "events:PutRule", "events:PutTargets", "events:RemoveTargets", "events:*TagResource",
-                "lambda:AddPermission", "lambda:CreateFunction", "lambda:DeleteFunction*", "lambda:PutFunctionEventInvokeConfig",
-                "lambda:RemovePermission", "lambda:*TagResource", "lambda:UpdateFunction*",
+                "lambda:AddPermission", "lambda:CreateFunction", "lambda:DeleteFunction", "lambda:*FunctionEventInvokeConfig",
+                "lambda:RemovePermission", "lambda:*TagResource", "lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration",
                 "logs:CreateLogGroup", "logs:DeleteLogGroup", "logs:*RetentionPolicy", "logs:*SubscriptionFilter", "logs:*TagResource",
-                "rds:AddTagsToResource", "rds:CreateDB*", "rds:DeleteDB*", "rds:ModifyDB*", "rds:RebootDBInstance",
-                "rds:RemoveTagsFromResource", "rds:ResetDBParameterGroup", "rds:RestoreDBInstance*",
-                "s3:CreateBucket", "s3:DeleteBucket*", "s3:DeleteObject*", "s3:ListBucketVersions", "s3:PutBucket*",
+                "rds:AddTagsToResource", "rds:CreateDBInstance", "rds:CreateDBParameterGroup", "rds:CreateDBSubnetGroup",
+                "rds:DeleteDBParameterGroup", "rds:DeleteDBSubnetGroup", "rds:ModifyDBInstance", "rds:ModifyDBParameterGroup",
+                "rds:ModifyDBSubnetGroup", "rds:RebootDBInstance", "rds:RemoveTagsFromResource", "rds:ResetDBParameterGroup",
+                "rds:RestoreDBInstanceFromDBSnapshot", "rds:RestoreDBInstanceToPointInTime",
+                "s3:CreateBucket", "s3:PutBucketPolicy", "s3:PutBucketPublicAccessBlock", "s3:PutBucketTagging",
                 "s3:PutEncryptionConfiguration", "s3:PutLifecycleConfiguration",
                 "secretsmanager:CreateSecret", "secretsmanager:DeleteSecret", "secretsmanager:RestoreSecret",
                 "secretsmanager:*TagResource", "secretsmanager:UpdateSecret",
@@ -171,8 +175,8 @@ locals {
               Sid    = "ByTag"
               Effect = "Allow"
               Action = [
-                "acm:AddTagsToCertificate", "acm:DeleteCertificate", "application-autoscaling:Delete*", "application-autoscaling:Put*",
-                "application-autoscaling:*TagResource", "rds:*DBProxy*", "rds:AddTagsToResource",
+                "acm:AddTagsToCertificate", "acm:DeleteCertificate", "application-autoscaling:DeleteS*", "application-autoscaling:Put*",
+                "application-autoscaling:*TagResource", "rds:AddTagsToResource", "rds:ModifyDBProxy", "rds:RemoveTagsFromResource",
               ]
               Resource  = "*"
               Condition = { StringEquals = local.tags[name] }
@@ -180,15 +184,36 @@ locals {
             {
               Sid       = "MakeTagged"
               Effect    = "Allow"
-              Action    = ["acm:RequestCertificate", "acm:AddTagsToCertificate", "application-autoscaling:RegisterScalableTarget", "application-autoscaling:TagResource", "rds:CreateDBProxy", "rds:AddTagsToResource"]
+              Action    = ["acm:AddTagsToCertificate", "application-autoscaling:RegisterScalableTarget", "application-autoscaling:TagResource", "rds:AddTagsToResource"]
               Resource  = ["arn:aws:acm:${local.here}:certificate/*", "arn:aws:application-autoscaling:${local.here}:scalable-target/*", "arn:aws:rds:${local.here}:db-proxy:*"]
               Condition = { StringEquals = { "aws:RequestTag/Application" = var.app_name, "aws:RequestTag/Environment" = name }, Null = { "aws:ResourceTag/Environment" = "true" } }
+            },
+            {
+              # AWS ties these to no resource, since it is they that make it.
+              Sid       = "MakeTaggedUnnamed"
+              Effect    = "Allow"
+              Action    = ["acm:RequestCertificate", "rds:CreateDBProxy"]
+              Resource  = "*"
+              Condition = { StringEquals = { "aws:RequestTag/Application" = var.app_name, "aws:RequestTag/Environment" = name } }
+            },
+            {
+              # Application Auto Scaling asks whether who sets a policy may make the alarms that it makes for it.
+              Sid      = "AlarmsOfScaling"
+              Effect   = "Allow"
+              Action   = ["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm"]
+              Resource = "arn:aws:cloudwatch:${local.here}:alarm:TargetTracking-service/${prefix}/*"
             },
             # RDS keeps the master password in a secret of its own, on behalf of whoever makes the instance.
             { Sid = "MasterSecret", Effect = "Allow", Action = ["secretsmanager:CreateSecret", "secretsmanager:TagResource"], Resource = "arn:aws:secretsmanager:${local.here}:secret:rds!db-*" },
             # A proxy's target group has no tag; the proxy itself, and its instance, have to be the environment's.
-            { Sid = "ProxyTargets", Effect = "Allow", Action = ["rds:*DBProxyTargets", "rds:ModifyDBProxyTargetGroup"], Resource = concat([for database in local.databases[name] : "arn:aws:rds:${local.here}:${database}"], ["arn:aws:rds:${local.here}:target-group:*"]) },
-            { Sid = "Unnamed", Effect = "Allow", Action = ["kms:DescribeKey", "logs:DeleteResourcePolicy", "logs:PutResourcePolicy"], Resource = "*" },
+            { Sid = "ProxyTargets", Effect = "Allow", Action = ["rds:DeregisterDBProxyTargets", "rds:ModifyDBProxyTargetGroup", "rds:RegisterDBProxyTargets"], Resource = concat([for database in local.databases[name] : "arn:aws:rds:${local.here}:${database}"], ["arn:aws:rds:${local.here}:target-group:*"]) },
+            {
+              # Of AWS's own: the key of the master's secret, the zone of an endpoint's private name.
+              Sid      = "Unnamed"
+              Effect   = "Allow"
+              Action   = ["kms:DescribeKey", "logs:DeleteResourcePolicy", "logs:PutResourcePolicy", "route53:AssociateVPCWithHostedZone"]
+              Resource = "*"
+            },
           ],
           var.hosted_zone_id == null ? [] : [
             { Sid = "Records", Effect = "Allow", Action = "route53:ChangeResourceRecordSets", Resource = "arn:aws:route53:::hostedzone/${var.hosted_zone_id}" },

@@ -45,9 +45,9 @@ locals {
     "cloudwatch:DescribeAlarms", "cloudwatch:GetDashboard", "cloudwatch:ListTagsForResource",
     "dynamodb:DescribeContinuousBackups", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive", "dynamodb:ListTagsOfResource",
     "ec2:DescribeAddresses", "ec2:DescribeAddressesAttribute", "ec2:DescribeAvailabilityZones", "ec2:DescribeFlowLogs",
-    "ec2:DescribeInternetGateways", "ec2:DescribeNatGateways", "ec2:DescribeNetworkAcls", "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribePrefixLists", "ec2:DescribeRouteTables", "ec2:DescribeSecurityGroupRules", "ec2:DescribeSecurityGroups",
-    "ec2:DescribeSubnets", "ec2:DescribeVpcAttribute", "ec2:DescribeVpcEndpoints", "ec2:DescribeVpcs",
+    "ec2:DescribeInternetGateways", "ec2:DescribeNatGateways", "ec2:DescribeNetworkAcls", "ec2:DescribePrefixLists",
+    "ec2:DescribeRouteTables", "ec2:DescribeSecurityGroupRules", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets",
+    "ec2:DescribeVpcAttribute", "ec2:DescribeVpcEndpoints", "ec2:DescribeVpcs",
     "ecs:DescribeClusters", "ecs:DescribeServices", "ecs:DescribeTaskDefinition", "ecs:ListTagsForResource",
     "elasticloadbalancing:DescribeCapacityReservation", "elasticloadbalancing:DescribeListenerAttributes",
     "elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancerAttributes",
@@ -57,8 +57,8 @@ locals {
     "logs:DescribeLogGroups", "logs:DescribeResourcePolicies", "logs:DescribeSubscriptionFilters", "logs:ListTagsForResource",
     "rds:DescribeDBInstances", "rds:DescribeDBParameterGroups", "rds:DescribeDBParameters", "rds:DescribeDBProxies",
     "rds:DescribeDBProxyTargetGroups", "rds:DescribeDBProxyTargets", "rds:DescribeDBSubnetGroups", "rds:ListTagsForResource",
-    "route53:GetChange", "route53:GetHostedZone", "route53:ListResourceRecordSets",
-    "sns:GetSubscriptionAttributes", "sns:GetTopicAttributes", "sns:ListTagsForResource",
+    "route53:GetHostedZone", "route53:ListResourceRecordSets",
+    "sns:GetSubscriptionAttributes", "sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic", "sns:ListTagsForResource",
     "sqs:GetQueueAttributes", "sqs:ListQueueTags",
   ]
 
@@ -143,21 +143,20 @@ locals {
         Resource = "${local.bucket}/${name}/environment.tfstate.tflock"
       },
       {
-        # A revision acts with no more than the roles below, which are the environment's.
-        Sid    = "Revisions"
+        Sid    = "Read"
         Effect = "Allow"
         Action = [
-          "application-autoscaling:DescribeScalableTargets", "cloudwatch:DescribeAlarms",
-          "ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition",
+          "application-autoscaling:DescribeScalableTargets", "cloudwatch:DescribeAlarms", "ecs:DescribeTaskDefinition",
           "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth",
         ]
         Resource = "*"
       },
       {
-        Sid      = "TagRevisions"
+        # A revision acts with no more than the roles below, which are the environment's.
+        Sid      = "Revisions"
         Effect   = "Allow"
-        Action   = "ecs:TagResource"
-        Resource = "arn:aws:ecs:${local.here}:task-definition/${prefix}*"
+        Action   = ["ecs:RegisterTaskDefinition", "ecs:TagResource"]
+        Resource = [for end in ["", ":*", "-*"] : "arn:aws:ecs:${local.here}:task-definition/${prefix}${end}"]
       },
       {
         Sid    = "Service"
@@ -191,7 +190,7 @@ locals {
         Sid      = "WhyATaskStopped"
         Effect   = "Allow"
         Action   = "logs:GetLogEvents"
-        Resource = "arn:aws:logs:${local.here}:log-group:/ecs/${prefix}*"
+        Resource = [for end in [":*", "-*", "/*"] : "arn:aws:logs:${local.here}:log-group:/ecs/${prefix}${end}"]
       },
       { Sid = "ReadWebhook", Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = "arn:aws:secretsmanager:${local.here}:secret:${prefix}/slack-webhook-*" },
     ]

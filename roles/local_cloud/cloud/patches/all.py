@@ -9,6 +9,7 @@ from __future__ import annotations
 from roles.local_cloud.cloud.patches import (
     alarm_attributes,
     alarm_notifications,
+    call_log,
     config_items,
     iam_service_linked_roles,
     load_balancer,
@@ -34,6 +35,7 @@ from roles.local_cloud.cloud.patches import (
     task_containers,
     task_stop,
     vpc_attributes,
+    web_identity,
 )
 from roles.local_cloud.cloud.runtime import Patch
 
@@ -50,6 +52,7 @@ PATCHES: list[Patch] = [
     nat_addresses.apply,
     alarm_attributes.apply,
     iam_service_linked_roles.apply,
+    web_identity.apply,
     rds_container.apply,
     rds_parameters.apply,
     rds_attributes.apply,
@@ -65,4 +68,5 @@ PATCHES: list[Patch] = [
     rds_log_export.apply,
     config_items.apply,
     service_metrics.apply,
+    call_log.apply,
 ]

@@ -2,8 +2,8 @@
 
 What AWS does (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-secrets-manager.html): with
 ``ManageMasterUserPassword`` it makes the password and the secret ``rds!db-<uuid>`` of ``{"username", "password"}``,
-names it in ``MasterUserSecret``, rotates it when told, refuses a password of one's own, and deletes the secret with
-the instance.
+names it in ``MasterUserSecret``, tags it with the instance (which policies tell it by), rotates it when told, refuses a
+password of one's own, and deletes the secret with the instance.
 
 What the emulator does: that for DB clusters only; an instance gets the password ``password``.
 """
@@ -128,11 +128,18 @@ def _delete(rds: Any, delete: Any, request: Mapping[str, Any]) -> Any:
 
 
 def _manage(rds: Any, instance: dict[str, Any], password: str, key: str) -> None:
-    arn = emulator.service("secretsmanager").create_secret_in_process(
+    secretsmanager, name, owner = (
+        emulator.service("secretsmanager"),
         f"rds!db-{uuid.uuid4()}",
-        _secret_string(instance, password),
-        description=f"The secret associated with the primary RDS DB instance: {instance['DBInstanceArn']}",
+        instance["DBInstanceArn"],
     )
+    arn = secretsmanager.create_secret_in_process(
+        name,
+        _secret_string(instance, password),
+        description=f"The secret associated with the primary RDS DB instance: {owner}",
+    )
+    tags = {"aws:secretsmanager:owningService": "rds", "aws:rds:primaryDBInstanceArn": owner}
+    secretsmanager._secrets[name]["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
     default_key = f"arn:aws:kms:{rds.get_region()}:{rds.get_account_id()}:key/aws-secretsmanager-default"
     instance["MasterUserSecret"] = {"SecretArn": arn, "SecretStatus": "active", "KmsKeyId": key or default_key}
 

@@ -1,0 +1,168 @@
+"""A stand-in for GitHub behind its command line: the calls that workflows and bootstrap make, with gh's own flags.
+
+    python gh.py <state file> pr comment 7 --repo example/settlement --body-file comment.md
+
+What was said is kept in the state file. A call that is not known, or that the token's permissions do not cover, fails
+as gh does. Manual: https://cli.github.com/manual; the API behind ``gh api``: https://docs.github.com/rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+#: A permission that holds another.
+_LEVELS = {"read": {"read"}, "write": {"read", "write"}, "admin": {"read", "write", "admin"}}
+
+
+@dataclass
+class State:
+    """What GitHub knows of one repository."""
+
+    repository: str
+    #: By token: permission to level, as a job's ``permissions`` say them.
+    tokens: dict[str, dict[str, str]] = field(default_factory=dict)
+    #: By path below the repository: ``actions/variables/NAME`` or ``environments/<name>/variables/NAME``.
+    variables: dict[str, str] = field(default_factory=dict)
+    environments: dict[str, Any] = field(default_factory=dict)
+    #: By environment, the branches that may deploy to it.
+    branches: dict[str, list[str]] = field(default_factory=dict)
+    dispatches: list[dict[str, Any]] = field(default_factory=list)
+    #: By pull request, the comments of the workflows' own account.
+    comments: dict[str, list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path) -> State:
+        return cls(**json.loads(path.read_text()))
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self)))
+
+
+class RefusedError(Exception):
+    """GitHub's answer, as gh prints it."""
+
+
+class GitHub:
+    """One call, by whoever holds the token."""
+
+    def __init__(self, state: State, token: str | None) -> None:
+        if token not in state.tokens:
+            raise RefusedError("To get started with GitHub CLI, please run:  gh auth login")
+        self.state, self.permissions = state, state.tokens[token]
+
+    def _require(self, permission: str, level: str) -> None:
+        if level not in _LEVELS.get(self.permissions.get(permission, ""), set()):
+            raise RefusedError(f"gh: Resource not accessible by integration (HTTP 403): {permission} {level}")
+
+    def api(self, method: str, path: str, body: Any) -> Any:
+        """The answer; None where there is none."""
+        root = f"repos/{self.state.repository}"
+        if (method, path) == ("GET", root):
+            return {"permissions": {"admin": self.permissions.get("administration") == "admin"}}
+        if (method, path) == ("POST", f"{root}/dispatches"):
+            return self._dispatch(body)
+        self._require("administration", "admin")
+        return self._settings(method, path.removeprefix(f"{root}/"), body)
+
+    def _dispatch(self, body: Any) -> None:
+        """https://docs.github.com/rest/repos/repos#create-a-repository-dispatch-event"""
+        self._require("contents", "write")
+        known = isinstance(body, dict) and set(body) <= {"event_type", "client_payload"}
+        if not known or not 0 < len(body.get("event_type", "")) <= 100 or len(body.get("client_payload", {})) > 10:
+            raise RefusedError("gh: Invalid request (HTTP 422)")
+        self.state.dispatches.append(body)
+
+    def _settings(self, method: str, path: str, body: Any) -> Any:
+        """Environments, their branches, and variables."""
+        found = re.fullmatch(r"(?:actions|environments/[^/]+)/variables(?:/(\w+))?", path)
+        if found:
+            if method == "GET" and path in self.state.variables:
+                return {"name": found[1], "value": self.state.variables[path]}
+            if method == "POST" and not found[1]:
+                self.state.variables[f"{path}/{body['name']}"] = body["value"]
+                return None
+            if method == "PATCH" and path in self.state.variables:
+                self.state.variables[path] = body["value"]
+                return None
+        elif found := re.fullmatch(r"environments/([^/]+)/deployment-branch-policies", path):
+            if method == "POST" and found[1] in self.state.environments:
+                self.state.branches.setdefault(found[1], []).append(body["name"])
+                return {"name": body["name"]}
+        elif found := re.fullmatch(r"environments/([^/]+)", path):
+            if method == "GET" and found[1] in self.state.environments:
+                return self.state.environments[found[1]]
+            if method == "PUT":
+                self.state.environments[found[1]] = body
+                return body
+        raise RefusedError(f"gh: Not Found (HTTP 404): {method} {path}")
+
+    def comment(self, number: str, body: str, *, edit_last: bool, create_if_none: bool) -> str:
+        self._require("pull-requests", "write")
+        comments = self.state.comments.setdefault(number, [])
+        if create_if_none and not edit_last:
+            raise RefusedError("`--create-if-none` can only be used with `--edit-last`")
+        if edit_last and not comments and not create_if_none:
+            raise RefusedError("no comments found for current user")
+        comments[:] = [*comments[: len(comments) - edit_last], body]
+        return f"https://github.com/{self.state.repository}/pull/{number}#issuecomment-{len(comments)}"
+
+
+def arguments(words: Sequence[str]) -> argparse.Namespace:
+    """gh's flags, as far as they are used; argparse refuses any other."""
+    gh = argparse.ArgumentParser(prog="gh", allow_abbrev=False)
+    commands = gh.add_subparsers(dest="command", required=True)
+    api = commands.add_parser("api", allow_abbrev=False)
+    api.add_argument("path")
+    api.add_argument("--method", "-X", choices=["GET", "POST", "PUT", "PATCH", "DELETE"])
+    api.add_argument("--input")
+    api.add_argument("--jq", "-q")
+    pr = commands.add_parser("pr", allow_abbrev=False).add_subparsers(dest="subcommand", required=True)
+    comment = pr.add_parser("comment", allow_abbrev=False)
+    comment.add_argument("number")
+    comment.add_argument("--repo", "-R", required=True)
+    comment.add_argument("--body-file", "-F", required=True)
+    comment.add_argument("--edit-last", action="store_true")
+    comment.add_argument("--create-if-none", action="store_true")
+    return gh.parse_args(words)
+
+
+def answer(github: GitHub, given: argparse.Namespace) -> str:
+    if given.command == "pr":
+        if given.repo != github.state.repository:
+            raise RefusedError(f"GraphQL: Could not resolve to a Repository with the name '{given.repo}'.")
+        text = _read(given.body_file)
+        return github.comment(given.number, text, edit_last=given.edit_last, create_if_none=given.create_if_none)
+    body = json.loads(_read(given.input)) if given.input else None
+    found = github.api(given.method or ("POST" if given.input else "GET"), given.path, body)
+    if given.jq:  # a path of keys; gh has the whole language
+        for key in given.jq.strip(".").split("."):
+            found = found[key]
+    return "" if found is None else json.dumps(found)
+
+
+def _read(name: str) -> str:
+    return sys.stdin.read() if name == "-" else Path(name).read_text()
+
+
+def main(state_file: str, *words: str) -> int:
+    given, path = arguments(words), Path(state_file)
+    state = State.load(path)
+    try:
+        print(answer(GitHub(state, os.environ.get("GH_TOKEN")), given))
+    except RefusedError as error:
+        print(error, file=sys.stderr)
+        return 1
+    state.save(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,154 @@
+"""GitHub for the workflows under test: a repository, the command line `gh`, tokens, and other people's actions by name.
+
+The repository and its checkouts are git's own; the token of a run is signed as GitHub signs it, and exchanged by the
+STS of the local cloud; `gh` and what it changes is `tests/e2e/gh.py`.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sys
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
+from packaging.specifiers import SpecifierSet
+
+from tests.e2e.expressions import UnsupportedError
+from tests.e2e.gh import State
+from tests.e2e.workflow import Given, Job, git, known
+from tests.github import Issuer, Repository
+
+#: The permissions of a person who administers the repository, for `gh`.
+PERSON = {"administration": "admin", "contents": "write", "pull-requests": "write"}
+
+
+class Hub:
+    """One repository at GitHub. `origin` is a clone whose commits it has; `sts` the address of AWS's STS."""
+
+    def __init__(self, origin: Path, directory: Path, issuer: Issuer, sts: str) -> None:
+        self.origin, self.issuer, self._sts = origin, issuer, sts
+        self.identity = Repository()
+        self.repository = self.identity.name
+        self._state = directory / "github.json"
+        State(self.repository).save(self._state)
+        # As GitHub does: any commit may be asked for, also the one that a pull request would make.
+        git(origin, "config", "uploadpack.allowAnySHA1InWant", "true")
+        self.programs = directory / "bin"
+        self.programs.mkdir()
+        self.program("gh", sys.executable, str(Path(__file__).with_name("gh.py")), str(self._state))
+
+    def program(self, name: str, *command: str) -> None:
+        """A program on the PATH of every job: the command, with what it is given."""
+        path = self.programs / name
+        path.write_text("#!/bin/sh\nexec " + " ".join(f"'{word}'" for word in command) + ' "$@"\n')
+        path.chmod(0o755)
+
+    @property
+    def state(self) -> State:
+        return State.load(self._state)
+
+    # -- what the runner asks --
+
+    def variables(self, environment: str | None) -> dict[str, str]:
+        """The repository's variables, and over them the environment's."""
+        variables = self.state.variables
+        places = ["actions/variables/", *([f"environments/{environment}/variables/"] if environment else [])]
+        return {
+            path.removeprefix(place): value
+            for place in places
+            for path, value in variables.items()
+            if path.startswith(place)
+        }
+
+    def admits(self, environment: str, ref: str) -> bool:
+        """Whether it exists and its branches hold this one."""
+        state = self.state
+        return environment in state.environments and ref.removeprefix("refs/heads/") in state.branches[environment]
+
+    def token(self, permissions: Mapping[str, str]) -> str:
+        """``github.token``, with these rights at GitHub."""
+        token, state = f"ghs_{secrets.token_hex(8)}", self.state
+        replace(state, tokens={**state.tokens, token: dict(permissions)}).save(self._state)
+        return token
+
+    def action(self, name: str) -> Callable[[Job, Given], None]:
+        actions = {
+            "actions/checkout": self._checkout,
+            "actions/setup-python": self._setup_python,
+            "aws-actions/configure-aws-credentials": self._configure_aws_credentials,
+        }
+        if name not in actions:
+            raise UnsupportedError(f"the action {name}")
+        return actions[name]
+
+    # -- the actions --
+
+    def _checkout(self, job: Job, given: Given) -> None:
+        """https://github.com/actions/checkout: one commit, or with ``fetch-depth: 0`` all of history."""
+        known(dict(given), "ref", "fetch-depth", "persist-credentials", where="actions/checkout")
+        job.require("contents", "read")
+        assert given.get("persist-credentials") == "false", "the token would stay in the checkout"
+        wanted, depth = given.get("ref") or job.event.sha, given.get("fetch-depth", "1")
+        git(job.workspace, "init", "--quiet")
+        git(job.workspace, "remote", "add", "origin", self.origin.as_uri())
+        extent = ["+refs/heads/*:refs/remotes/origin/*"] if depth == "0" else ["--no-tags", f"--depth={depth}"]
+        git(job.workspace, "fetch", "--quiet", "origin", wanted, *extent)
+        git(job.workspace, "checkout", "--quiet", "--detach", wanted)
+
+    def _setup_python(self, job: Job, given: Given) -> None:
+        """The Python is the tests' own: only whether this one would do."""
+        known(dict(given), "python-version", "cache", "cache-dependency-path", where="actions/setup-python")
+        project = tomllib.loads((job.workspace / "pyproject.toml").read_text())["project"]
+        assert SpecifierSet(project["requires-python"]).contains(f"{given['python-version']}.0")
+        if "cache-dependency-path" in given:
+            assert (job.workspace / given["cache-dependency-path"]).is_file()
+
+    def _configure_aws_credentials(self, job: Job, given: Given) -> None:
+        """https://github.com/aws-actions/configure-aws-credentials: the run's token for the role's credentials."""
+        options = ("role-to-assume", "role-session-name", "aws-region", "mask-aws-account-id")
+        known(dict(given), *options, where="aws-actions/configure-aws-credentials")
+        assert re.fullmatch(r"[\w+=,.@-]{2,64}", given["role-session-name"])
+        region = given["aws-region"]
+        credentials = self.take(given["role-to-assume"], self.identify(job), given["role-session-name"], region)
+        job.variables |= {
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": credentials["SessionToken"],
+        }
+
+    # -- identity --
+
+    def identify(self, job: Job) -> str:
+        """The token of this job, which it may ask for only with the right to."""
+        job.require("id-token", "write")
+        event = job.event
+        context = "pull_request" if event.name == "pull_request" else f"ref:{event.ref}"
+        if job.environment:
+            context = f"environment:{job.environment}"
+        github = job.contexts["github"]
+        claims = {
+            "event_name": event.name,
+            "ref": event.ref,
+            "sha": event.sha,
+            "run_id": github["run_id"],
+            "workflow": github["workflow"],
+            **({"environment": job.environment} if job.environment else {}),
+        }
+        return self.issuer.token(self.identity, context, **claims)
+
+    def take(self, role: str, token: str, session: str, region: str = "ap-northeast-2") -> dict[str, Any]:
+        """The credentials that STS gives for the token; ClientError when it refuses."""
+        sts = boto3.client("sts", endpoint_url=self._sts, region_name=region, config=Config(signature_version=UNSIGNED))
+        answer: dict[str, Any] = sts.assume_role_with_web_identity(
+            RoleArn=role, RoleSessionName=session, WebIdentityToken=token
+        )
+        return dict(answer["Credentials"])

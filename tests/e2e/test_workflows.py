@@ -1,0 +1,294 @@
+"""GitHub's workflows on this machine: each `run:` line of ci, build, deploy and rollback, by their YAML, in order.
+
+    bootstrap → pull request → merge → build → dispatch → deploy → once more → rollback → destroy → deploy again
+
+The account is a local cloud, and `inventory/staging` says so in one more file; nothing else of the repository changes.
+A run's token is exchanged by the cloud's STS for the role that bootstrap made for its workflow, and its lines have that
+role's credentials and no others. Two things are not run, and looked at instead: `make test`, which cannot run in
+itself, and production's job, which is the job of staging with another input.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+import yaml
+from botocore.exceptions import ClientError
+
+from roles.local_cloud.python import images
+from tests.e2e.conftest import API_PORT, ENVIRONMENT, REPOSITORY, Clone
+from tests.e2e.hub import PERSON, Hub
+from tests.e2e.workflow import Event, Finished, Held, Runner, run_lines
+from tests.github import URL, Issuer, Repository
+from tests.terraform.calls import read
+from tests.terraform.rights import assert_rights, identity_of
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+PREFIX = "settlement-staging"
+MAIN = "refs/heads/main"
+ROLES = "arn:aws:iam::000000000000:role/settlement-github"
+#: Not the jobs' to have: what a developer's shell says of an account, of GitHub, or of another make.
+FOREIGN = ("AWS_", "GH_", "GITHUB_", "RUNNER_", "ACTIONS_", "MAKE", "MFLAGS")
+
+
+def inventory(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((REPOSITORY / f"inventory/local/group_vars/all/{name}.yml").read_text())
+    return found
+
+
+def base_image() -> str:
+    """The image that the local cloud has for this machine: the public one, or the one made here."""
+    role = yaml.safe_load((REPOSITORY / "roles/local_cloud/defaults/main.yml").read_text())
+    settings = images.ImageSettings(
+        prefix=role["local_cloud_image_prefix"],
+        public=role["local_cloud_public_images"],
+        suite=role["local_cloud_debian_suite"],
+        mirror="",
+        registry_timeout=1,
+    )
+    found = images.find(docker.from_env(), settings)
+    assert found
+    return found["base"]
+
+
+def account(clone: Clone, hub: Hub) -> dict[str, Any]:
+    """What staging is told beside its own files: that its account is the local cloud, and whose workflows act there."""
+    local = inventory("aws")
+    endpoints = {key: value for key, value in local["aws_environment"].items() if "KEY" not in key}
+    return {
+        **inventory("terraform"),
+        "aws_account_id": local["aws_account_id"],
+        "aws_environment": endpoints,
+        **{key: value for key, value in clone.variables.items() if key.startswith("local_cloud_") and "port" in key},
+        "image_registry": inventory("image")["image_registry"],
+        "image_build_database_ca": [str(clone.path / ".local/local/rds-ca.pem")],
+        "base_image": base_image(),
+        "public_url": inventory("network")["public_url"],
+        "app_cpu_architecture": inventory("app")["app_cpu_architecture"],
+        "app_peak_min_tasks": clone.variables["app_peak_min_tasks"],
+        "github_repository": hub.identity.name,
+        "github_owner_id": hub.identity.owner_id,
+        "github_repository_id": hub.identity.id,
+        "github_environments": ["staging", "production"],
+    }
+
+
+@pytest.fixture(scope="module")
+def hub(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """GitHub, with the clone as its repository, and a local cloud that knows GitHub's keys."""
+    issuer = Issuer()
+    hub = Hub(clone.path, tmp_path_factory.mktemp("github"), issuer, f"http://127.0.0.1:{API_PORT}")
+    clone.variables["local_cloud_oidc_keys"] = {URL: issuer.keys()}
+    clone.variables["local_cloud_call_log"] = str(hub.programs.with_name("calls.jsonl"))
+    # The Python environment is the tests' own, as in every clone here.
+    hub.program("make", "/usr/bin/make", "-o", f"{ENVIRONMENT}/.ready", f"VENV={ENVIRONMENT}")
+    clone.make("up")
+    clone.git("switch", "--quiet", "--force-create", "main")
+    clone.commit("inventory/staging/group_vars/all/this_machine.yml", yaml.safe_dump(account(clone, hub)))
+    with pytest.MonkeyPatch.context() as person:
+        person.setenv("AWS_ACCESS_KEY_ID", "test")
+        person.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        person.setenv("GH_TOKEN", hub.token(PERSON))
+        person.setenv("PATH", str(hub.programs), prepend=os.pathsep)
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def runner(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    base = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    base["PATH"] = f"{hub.programs}{os.pathsep}{os.environ['PATH']}"
+    return Runner(hub, tmp_path_factory.mktemp("runs"), base)
+
+
+@pytest.fixture(scope="module")
+def runs() -> list[Finished]:
+    """Every run, for what they have in common."""
+    return []
+
+
+def push(clone: Clone) -> Event:
+    return Event("push", MAIN, clone.git("rev-parse", "main"))
+
+
+def pull_request(clone: Clone, hub: Hub, number: int, head: str, branch: str) -> Event:
+    """Of `branch`, whose repository is `head`. What is checked out is what a merge would make."""
+    clone.git("switch", "--quiet", "--detach", "main")
+    clone.git("merge", "--quiet", "--no-ff", "--message", f"Merge {branch} into main", branch)
+    merged, ref = clone.git("rev-parse", "HEAD"), f"refs/pull/{number}/merge"
+    clone.git("update-ref", ref, merged)
+    clone.git("switch", "--quiet", "main")
+    payload = {"action": "opened", "pull_request": {"number": number, "head": {"repo": {"full_name": head}}}}
+    return Event("pull_request", ref, merged, payload)
+
+
+def dispatched(clone: Clone, hub: Hub) -> Event:
+    """The run that GitHub starts for the newest dispatch: of the default branch's workflow."""
+    sent = hub.state.dispatches[-1]
+    payload = {"action": sent["event_type"], "client_payload": sent["client_payload"]}
+    return Event("repository_dispatch", MAIN, clone.git("rev-parse", "main"), payload)
+
+
+def release(clone: Clone, hub: Hub, runner: Runner, runs: list[Finished]) -> Finished:
+    """What follows a push to main: build, dispatch, deploy. Production waits for its reviewer."""
+    sent = len(hub.state.dispatches)
+    event = push(clone)
+    built = runner.run("build.yml", event)
+    assert acts_as(built, "Build and push the image", "build")
+    assert [item["client_payload"] for item in hub.state.dispatches[sent:]] == [{"sha": event.sha}]
+    # Somebody pushes meanwhile: what is deployed is what was built.
+    clone.commit("docs/architecture.md", "\nA sentence.\n")
+    finished = runner.run("deploy.yml", dispatched(clone, hub), held={"production"})
+    runs.extend([built, finished])
+    assert acts_as(finished, "Deploy", "deploy-staging")
+    inputs = {"environment": "production", "sha": event.sha}
+    assert finished.held == {"production": Held("./.github/workflows/deploy-environment.yml", ["staging"], inputs)}
+    return finished
+
+
+def acts_as(finished: Finished, step: str, role: str) -> bool:
+    """Whether the credentials of that step were the role's, as the account said."""
+    return f":assumed-role/settlement-github-{role}/" in finished.step(step).output
+
+
+def serving(clone: Clone) -> str:
+    return str(clone.request("/version")[1]["git_hash"])
+
+
+def test_bootstrap_makes_the_roles_and_tells_github(clone: Clone, hub: Hub) -> None:
+    clone.make("bootstrap", "ENV=staging")
+    assert hub.variables(None) == {"AWS_BUILD_ROLE": f"{ROLES}-build", "AWS_PLAN_ROLE": f"{ROLES}-plan-staging"}
+    assert hub.variables("staging")["AWS_DEPLOY_ROLE"] == f"{ROLES}-deploy-staging"
+    assert hub.variables("rollback-staging")["AWS_ROLLBACK_ROLE"] == f"{ROLES}-rollback-staging"
+    assert hub.admits("staging", MAIN)
+    assert not hub.admits("staging", "refs/heads/other")
+
+
+@pytest.mark.parametrize(
+    ("role", "context", "repository"),
+    [
+        ("plan-staging", "pull_request", Repository("mallory/settlement", 666, 667)),
+        ("build", f"ref:{MAIN}", Repository("example/other", 123456, 777)),
+        ("build", "ref:refs/heads/other", Repository()),
+        ("build", "pull_request", Repository()),
+        ("deploy-staging", f"ref:{MAIN}", Repository()),
+        ("deploy-production", "environment:staging", Repository()),
+        ("rollback-staging", "environment:staging", Repository()),
+        ("deploy-staging", "environment:staging", Repository("example/settlement", 999, 998)),
+    ],
+    ids=[
+        "a fork's pull request",
+        "another repository",
+        "another branch",
+        "a pull request that builds",
+        "no environment",
+        "a wrong environment",
+        "another workflow's environment",
+        "a later owner of the name",
+    ],
+)
+def test_no_other_run_is_given_a_role(hub: Hub, role: str, context: str, repository: Repository) -> None:
+    with pytest.raises(ClientError, match="Not authorized to perform sts:AssumeRoleWithWebIdentity"):
+        hub.take(f"{ROLES}-{role}", hub.issuer.token(repository, context), "refused")
+
+
+def test_a_pull_request_of_a_fork_is_tested_and_not_planned(clone: Clone, hub: Hub, runner: Runner) -> None:
+    clone.git("switch", "--quiet", "--create", "theirs")
+    clone.commit("README.md", "\nTheir sentence.\n")
+    clone.git("switch", "--quiet", "main")
+    event = pull_request(clone, hub, 1, "mallory/settlement", "theirs")
+    finished = runner.run("ci.yml", event, left={"make test"})
+    assert finished.skipped == ["plan"]
+    assert {step.job for step in finished.steps} == {"test"}
+
+
+def test_make_test_is_what_everybody_runs() -> None:
+    """It is the one line that is not executed here, since it is what runs this: it stands in CI as people type it."""
+    assert "make test" in (REPOSITORY / "README.md").read_text()
+    assert (REPOSITORY / ".ci/run").read_text().endswith("\nexec make test\n")
+
+
+def test_a_pull_request_shows_its_plan(clone: Clone, hub: Hub, runner: Runner, runs: list[Finished]) -> None:
+    clone.git("switch", "--quiet", "--create", "ours")
+    clone.commit("app/api/settlement/__init__.py", "\n# A change.\n")
+    clone.git("switch", "--quiet", "main")
+    event = pull_request(clone, hub, 2, hub.repository, "ours")
+    finished = runner.run("ci.yml", event, left={"make test"})
+    runs.append(finished)
+    assert [step.run for step in finished.steps if step.outcome != "success"] == ["make test"]
+    (comment,) = hub.state.comments["2"]
+    assert comment.startswith(f"Plan of staging for {event.sha}\n")
+    assert "to add" in comment
+    assert acts_as(finished, "Plan", "plan-staging")
+    assert finished.step("Show it on the pull request").summary == comment
+
+
+def test_a_merge_is_built_dispatched_and_deployed(
+    clone: Clone, hub: Hub, runner: Runner, runs: list[Finished], record_property: Any
+) -> None:
+    clone.git("merge", "--quiet", "--no-ff", "--message", "Merge ours", "ours")
+    finished = release(clone, hub, runner, runs)
+    record_property("cold deploy", f"{finished.step('Deploy').seconds:.0f} s")
+    assert serving(clone) == clone.version()
+    assert clone.version() in finished.step("Say what runs").summary
+
+
+def test_a_second_merge_rolls_to_it(clone: Clone, hub: Hub, runner: Runner, runs: list[Finished]) -> None:
+    first = serving(clone)
+    clone.commit("app/api/settlement/__init__.py", "\n# Another change.\n")
+    release(clone, hub, runner, runs)
+    assert serving(clone) == clone.version() != first
+
+
+def test_a_rollback_by_hand_puts_the_first_back(clone: Clone, runner: Runner, runs: list[Finished]) -> None:
+    second = serving(clone)
+    inputs = {"environment": "staging", "why": 'checkout "fails"; $(id)'}
+    event = Event("workflow_dispatch", MAIN, clone.git("rev-parse", "main"), {"inputs": inputs}, inputs)
+    finished = runner.run("rollback.yml", event)
+    runs.append(finished)
+    first = serving(clone)
+    assert first != second
+    assert f"version `{first}`" in finished.step("Say what runs").summary
+    assert "octocat" in finished.step("Say what runs").summary
+    clone.make("status", "ENV=staging", "FORMAT=json")
+    status = json.loads((clone.path / ".local/staging/status.json").read_text())
+    assert status["releases"][0]["why"] == inputs["why"]
+
+
+def test_every_line_was_executed(runs: list[Finished]) -> None:
+    github = Path(REPOSITORY, ".github")
+    workflows = [
+        github / f"workflows/{name}.yml" for name in ("ci", "build", "deploy", "deploy-environment", "rollback")
+    ]
+    written = run_lines(*workflows, *github.glob("actions/*/action.yml"))
+    assert len(written) >= 9
+    assert written - set().union(*(finished.lines() for finished in runs)) == {"make test"}
+
+
+def test_each_role_has_the_rights_that_its_runs_call_and_no_others(clone: Clone, hub: Hub) -> None:
+    """Of a plan, what it reads of what exists: as `drift` does, daily."""
+    credentials = hub.take(f"{ROLES}-plan-staging", hub.issuer.token(hub.identity, "environment:plan-staging"), "drift")
+    with pytest.MonkeyPatch.context() as job:
+        job.setenv("AWS_ACCESS_KEY_ID", credentials["AccessKeyId"])
+        job.setenv("AWS_SECRET_ACCESS_KEY", credentials["SecretAccessKey"])
+        job.setenv("AWS_SESSION_TOKEN", credentials["SessionToken"])
+        clone.make("plan", "ENV=staging")
+    names = [f"settlement-github-{name}" for name in ("build", "plan-staging", "deploy-staging", "rollback-staging")]
+    iam = clone.aws("iam")
+    assert_rights(read(hub.programs.with_name("calls.jsonl")), {name: identity_of(iam, name) for name in names})
+
+
+def test_destroyed_and_deployed_again(clone: Clone, record_property: Any) -> None:
+    """From nothing, by a person; what was rolled back is not what comes."""
+    assert "Nothing was touched" in clone.make("destroy", "ENV=staging", expect=2).output
+    run = clone.make("destroy", "ENV=staging", destroy_confirm=PREFIX)
+    record_property("destroy", f"{run.seconds():.0f} s")
+    clone.commit("app/api/settlement/__init__.py", "\n# The cure.\n")
+    clone.make("deploy", "ENV=staging")
+    assert serving(clone) == clone.version()

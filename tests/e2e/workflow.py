@@ -1,0 +1,406 @@
+"""Runs GitHub's workflows on this machine: their own YAML, read anew, every line in its order.
+
+    runner = Runner(github, home)
+    finished = runner.run("ci.yml", Event("pull_request", ref=…, sha=…, payload={…}))
+
+What of the workflow language is used is done as GitHub's runner does it: triggers, `needs`, `if`, `env`, `defaults`,
+`permissions`, environments and their variables, composite actions, reusable workflows, the files behind ``GITHUB_*``. A
+key, an expression or an action that is not known here fails the test: nothing is skipped in silence. Actions of others
+are done by name (`tests/e2e/actions.py`).
+Reference: https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+
+from tests.e2e.expressions import UnsupportedError, fill, fill_all, holds
+
+Node = dict[str, Any]
+Given = Mapping[str, str]
+
+#: The shells that workflows may name: https://docs.github.com/…/workflow-syntax#jobsjob_idstepsshell
+SHELLS = {
+    "bash": ["bash", "--noprofile", "--norc", "-eo", "pipefail"],
+    "": ["bash", "-e"],  # none named
+}
+
+
+def document(text: str) -> Node:
+    """A workflow or an action. Every scalar is text, as it stands there: `on` is no boolean, 0 no number."""
+    loaded: Node = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - makes strings, lists and dictionaries only
+    return loaded
+
+
+def known(node: Node, *keys: str, where: str) -> Node:
+    if unknown := set(node) - set(keys):
+        raise UnsupportedError(f"{where}: {', '.join(sorted(unknown))}")
+    return node
+
+
+# -- what happens ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Event:
+    """What starts a workflow. `inputs` are those of a dispatch by hand; `payload` is ``github.event``."""
+
+    name: str
+    ref: str
+    sha: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Step:
+    """One step that had its turn. `outcome` is success, failure, skipped (its `if`), or left (the test's `left`)."""
+
+    job: str
+    name: str
+    run: str | None
+    outcome: str
+    output: str = ""
+    summary: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Held:
+    """A job that calls a workflow and was held, as a required reviewer holds it: what it would have called."""
+
+    uses: str
+    needs: list[str]
+    inputs: dict[str, str]
+
+
+@dataclass
+class Finished:
+    """A run that ended well: what each job did; the jobs that were held or not wanted."""
+
+    steps: list[Step] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    held: dict[str, Held] = field(default_factory=dict)
+
+    def lines(self) -> set[str]:
+        """The `run:` texts that were executed."""
+        return {step.run for step in self.steps if step.run is not None and step.outcome == "success"}
+
+    def step(self, name: str) -> Step:
+        (found,) = (step for step in self.steps if step.name == name)
+        return found
+
+
+class GitHub(Protocol):
+    """What the runner asks of the world around it."""
+
+    repository: str
+    origin: Path
+
+    def variables(self, environment: str | None) -> dict[str, str]: ...
+    def admits(self, environment: str, ref: str) -> bool: ...
+    def token(self, permissions: Mapping[str, str]) -> str: ...
+    def action(self, name: str) -> Callable[[Job, Given], None]: ...
+
+
+@dataclass
+class Job:
+    """One job on a fresh machine: its workspace, its environment, its rights."""
+
+    name: str
+    event: Event
+    directory: Path
+    environment: str | None
+    permissions: Mapping[str, str]
+    contexts: dict[str, Any]
+    variables: dict[str, str]
+    minutes: float
+    shell: str
+
+    @property
+    def workspace(self) -> Path:
+        return self.directory / "workspace"
+
+    def require(self, permission: str, level: str) -> None:
+        granted = self.permissions.get(permission)
+        assert granted in {level, "write"}, f"the job {self.name} needs {permission}: {level}, and has {granted}"
+
+
+class Runner:
+    """Runs workflows of the repository's commits. `base` is what each step's environment starts from."""
+
+    def __init__(self, github: GitHub, home: Path, base: Mapping[str, str]) -> None:
+        self._github, self._home, self._base = github, home, base
+        self._runs = 0
+
+    def run(self, file: str, event: Event, *, held: Collection[str] = (), left: Collection[str] = ()) -> Finished:
+        """The workflow of the event's commit, to its end. Jobs in `held` wait for their reviewer, lines in `left` are
+        left out: the test says so itself. A step that fails fails the test."""
+        self._runs += 1
+        return _Run(self._github, self._home, self._base, self._runs, event, held, left).finish(file)
+
+
+@dataclass
+class _Run:
+    github: GitHub
+    home: Path
+    base: Mapping[str, str]
+    number: int
+    event: Event
+    held: Collection[str]
+    left: Collection[str]
+    finished: Finished = field(default_factory=Finished)
+
+    def finish(self, file: str) -> Finished:
+        workflow = self._workflow(file)
+        github = {
+            "event": self.event.payload,
+            "event_name": self.event.name,
+            "ref": self.event.ref,
+            "repository": self.github.repository,
+            "run_id": str(1000 + self.number),
+            "sha": self.event.sha,
+            "workflow": workflow["name"],
+        }
+        self._jobs(workflow, {"github": github, "inputs": self._triggered(workflow)})
+        return self.finished
+
+    # -- workflows and jobs --
+
+    def _workflow(self, file: str) -> Node:
+        """As it is in the commit."""
+        path = f".github/workflows/{Path(file).name}"
+        text = git(self.github.origin, "show", f"{self.event.sha}:{path}")
+        keys = ("name", "on", "permissions", "concurrency", "defaults", "jobs")
+        return known(document(text), *keys, where=path)
+
+    def _triggered(self, workflow: Node) -> dict[str, str]:
+        """The inputs; the test fails when the event does not start this workflow."""
+        name, event = workflow["name"], self.event
+        assert event.name in workflow["on"], f"{name} does not run on {event.name}"
+        trigger = workflow["on"][event.name] or {}
+        match event.name:
+            case "push":
+                branches = known(trigger, "branches", where="push")["branches"]
+                assert event.ref.removeprefix("refs/heads/") in branches, (
+                    f"{name} runs on {branches}, not on {event.ref}"
+                )
+            case "repository_dispatch":
+                types = known(trigger, "types", where="repository_dispatch")["types"]
+                assert event.payload["action"] in types, f"{name} runs on the dispatch of {types}"
+            case "workflow_dispatch":
+                return _inputs(trigger.get("inputs", {}), event.inputs)
+            case _:
+                known(trigger, where=event.name)
+        return {}
+
+    def _jobs(
+        self, workflow: Node, contexts: Mapping[str, Any], granted: Mapping[str, str] | None = None, prefix: str = ""
+    ) -> None:
+        """`granted` are the rights that the caller of a reusable workflow hands on: at most those."""
+        if "concurrency" in workflow:  # one run at a time here: only that the group can be told
+            assert fill(known(workflow["concurrency"], "group", "cancel-in-progress", where="group")["group"], contexts)
+        ended: list[str] = []
+        for name, node in workflow["jobs"].items():
+            common = ("needs", "if", "permissions")
+            needs = [node["needs"]] if isinstance(node.get("needs"), str) else node.get("needs", [])
+            assert set(needs) <= set(ended), f"{name} needs {needs}, and ended have {ended}"
+            permissions = node.get("permissions", workflow.get("permissions"))
+            assert isinstance(permissions, dict), f"the job {name} does not say its permissions"
+            if granted is not None:
+                beyond = {key for key, level in permissions.items() if granted.get(key) not in {level, "write"}}
+                assert not beyond, f"{name} asks for {beyond}, which its caller does not grant"
+            if "if" in node and not holds(node["if"], contexts):
+                self.finished.skipped.append(prefix + name)
+                continue
+            if "uses" in node:
+                known(node, *common, "uses", "with", where=f"job {name}")
+                inputs = fill_all(node.get("with", {}), contexts)
+                if name in self.held:
+                    self.finished.held[name] = Held(node["uses"], needs, inputs)
+                    continue
+                called = self._workflow(node["uses"])
+                inputs = _inputs(called["on"]["workflow_call"]["inputs"], inputs)
+                self._jobs(called, {**contexts, "inputs": inputs}, permissions, prefix=f"{prefix}{name}/")
+            else:
+                known(node, *common, "runs-on", "timeout-minutes", "environment", "steps", where=f"job {name}")
+                job = self._job(prefix + name, node, workflow, contexts, permissions)
+                steps = list(self._steps(job, node["steps"], job.contexts, job.shell))
+                self.finished.steps += steps
+                failures = [step for step in steps if step.outcome == "failure"]
+                assert not failures, "\n".join(f"{step.job}: {step.name}\n{step.output[-8000:]}" for step in failures)
+            ended.append(name)
+
+    def _job(
+        self,
+        name: str,
+        node: Node,
+        workflow: Node,
+        contexts: Mapping[str, Any],
+        permissions: Mapping[str, str],
+    ) -> Job:
+        environment = fill(node["environment"], contexts) if "environment" in node else None
+        if environment:
+            ref = self.event.ref
+            assert self.github.admits(environment, ref), f"{ref} may not deploy to {environment}"
+        directory = self.home / f"{self.number}-{name.replace('/', '-')}"
+        github = {**contexts["github"], "token": self.github.token(permissions)}
+        job = Job(
+            name=name,
+            event=self.event,
+            directory=directory,
+            environment=environment,
+            permissions=permissions,
+            contexts={**contexts, "github": github, "vars": self.github.variables(environment)},
+            variables={},
+            minutes=float(node["timeout-minutes"]),
+            shell=workflow.get("defaults", {}).get("run", {}).get("shell", ""),
+        )
+        job.workspace.mkdir(parents=True)
+        (directory / "temp").mkdir()
+        (directory / "event.json").write_text(json.dumps(self.event.payload))
+        job.variables = {**self.base, **self._default_variables(job)}
+        return job
+
+    def _default_variables(self, job: Job) -> dict[str, str]:
+        """https://docs.github.com/actions/reference/workflows-and-actions/variables"""
+        github, event = job.contexts["github"], job.event
+        return {
+            "CI": "true",
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_ACTOR": "octocat",
+            "GITHUB_API_URL": "https://api.github.com",
+            "GITHUB_EVENT_NAME": event.name,
+            "GITHUB_EVENT_PATH": str(job.directory / "event.json"),
+            "GITHUB_JOB": job.name.rpartition("/")[2],
+            "GITHUB_REF": event.ref,
+            "GITHUB_REF_NAME": event.ref.removeprefix("refs/heads/").removeprefix("refs/pull/"),
+            "GITHUB_REPOSITORY": self.github.repository,
+            "GITHUB_REPOSITORY_OWNER": self.github.repository.partition("/")[0],
+            "GITHUB_RUN_ATTEMPT": "1",
+            "GITHUB_RUN_ID": github["run_id"],
+            "GITHUB_RUN_NUMBER": str(self.number),
+            "GITHUB_SERVER_URL": "https://github.com",
+            "GITHUB_SHA": event.sha,
+            "GITHUB_WORKFLOW": github["workflow"],
+            "GITHUB_WORKSPACE": str(job.workspace),
+            "RUNNER_ARCH": "X64",
+            "RUNNER_ENVIRONMENT": "github-hosted",
+            "RUNNER_OS": "Linux",
+            "RUNNER_TEMP": str(job.directory / "temp"),
+            # Roles keep their Python beside their tasks, and the tests' environment is another checkout's.
+            "PYTHONPATH": str(job.workspace),
+        }
+
+    # -- steps --
+
+    def _steps(self, job: Job, steps: list[Node], contexts: Mapping[str, Any], shell: str | None) -> Iterator[Step]:
+        """`shell` is the workflow's default; None in a composite action, where each step has to name its own. The
+        status that an `if` asks for is that of these steps."""
+        failed = False
+        for node in steps:
+            keys = ("name", "if", "uses", "with", "run", "env", "shell", "working-directory")
+            known(node, *keys, where=f"a step of {job.name}")
+            name = str(node.get("name", node.get("uses", "")))
+            step = Step(job.name, fill(name, contexts), node.get("run"), "success")
+            if not holds(node.get("if", "success()"), contexts, failed=failed):
+                step.outcome = "skipped"
+            elif step.run in self.left:
+                step.outcome = "left"
+            elif "run" in node:
+                named = node.get("shell", shell)
+                assert named is not None, f"{step.name}: a step of an action has to name its shell"
+                self._execute(job, node, step, contexts, named)
+            elif node["uses"].startswith("./"):
+                for inner in self._composite(job, node, contexts):
+                    failed = failed or inner.outcome == "failure"
+                    yield inner
+                continue
+            else:
+                began = time.monotonic()
+                action, _, version = node["uses"].partition("@")
+                assert re.fullmatch(r"[0-9a-f]{40}", version), f"{node['uses']} is not pinned"
+                self.github.action(action)(job, fill_all(node.get("with", {}), contexts))
+                step.seconds = time.monotonic() - began
+            failed = failed or step.outcome == "failure"
+            yield step
+
+    def _composite(self, job: Job, node: Node, contexts: Mapping[str, Any]) -> Iterator[Step]:
+        """The action as it is in the job's checkout."""
+        path = job.workspace / node["uses"] / "action.yml"
+        action = known(document(path.read_text()), "name", "description", "inputs", "runs", where=str(path))
+        known(action["runs"], "using", "steps", where=str(path))
+        assert action["runs"]["using"] == "composite"
+        inputs = _inputs(action["inputs"], fill_all(node.get("with", {}), contexts))
+        # An action sees no variables of the repository, only what it is given.
+        inner = {"github": contexts["github"], "inputs": inputs}
+        yield from self._steps(job, action["runs"]["steps"], inner, None)
+
+    def _execute(self, job: Job, node: Node, step: Step, contexts: Mapping[str, Any], shell: str) -> None:
+        """One `run:`, in its shell, with files of its own behind ``GITHUB_OUTPUT`` and its like."""
+        if shell not in SHELLS:
+            raise UnsupportedError(f"{step.name}: the shell {shell}")
+        place = job.directory / f"step-{len(list(job.directory.glob('step-*')))}"
+        place.mkdir()
+        files = {f"GITHUB_{name}": place / name.lower() for name in ("ENV", "OUTPUT", "PATH", "STATE", "STEP_SUMMARY")}
+        for file in files.values():
+            file.touch()
+        script = place / "script.sh"
+        script.write_text(fill(node["run"], contexts))
+        began = time.monotonic()
+        done = subprocess.run(
+            [*SHELLS[shell], str(script)],
+            cwd=job.workspace / fill(node.get("working-directory", "."), contexts),
+            env={
+                **job.variables,
+                **{name: str(file) for name, file in files.items()},
+                **fill_all(node.get("env", {}), contexts),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=job.minutes * 60,
+            check=False,
+        )
+        step.seconds, step.output = time.monotonic() - began, done.stdout
+        step.outcome = "success" if done.returncode == 0 else "failure"
+        step.summary = files.pop("GITHUB_STEP_SUMMARY").read_text()
+        if written := [name for name, file in files.items() if file.stat().st_size]:
+            raise UnsupportedError(f"{step.name} writes to {', '.join(written)}, which no step reads here")
+
+
+def _inputs(wanted: Node, given: Mapping[str, str]) -> dict[str, str]:
+    """Each input's value or default; the test fails for one that is not known, missing or no choice."""
+    assert set(given) <= set(wanted), f"inputs {set(given) - set(wanted)}"
+    found = {}
+    for name, node in wanted.items():
+        known(node, "description", "type", "options", "required", "default", where=f"input {name}")
+        assert name in given or node.get("required") != "true", f"input {name} is missing"
+        found[name] = given.get(name, node.get("default", ""))
+        assert "options" not in node or found[name] in node["options"], f"input {name}: {found[name]}"
+    return found
+
+
+def git(directory: Path, *words: str) -> str:
+    """What it prints, to the letter."""
+    return subprocess.run(["git", *words], cwd=directory, check=True, capture_output=True, text=True).stdout
+
+
+def run_lines(*files: Path) -> set[str]:
+    """Every `run:` of these workflows and actions."""
+    found = set()
+    for file in files:
+        node = document(file.read_text())
+        jobs = [*node["jobs"].values()] if "jobs" in node else [node["runs"]]
+        found |= {step["run"] for job in jobs for step in job.get("steps", []) if "run" in step}
+    return found
