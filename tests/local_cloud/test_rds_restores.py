@@ -62,8 +62,12 @@ def rows(cloud: RunningCloud, instance: dict[str, Any]) -> list[str]:
 def manage_password(cloud: RunningCloud, identifier: str) -> dict[str, Any]:
     """As Terraform does after the restore."""
     databases.wait_until_available(cloud, identifier)
-    cloud.client("rds").modify_db_instance(DBInstanceIdentifier=identifier, ManageMasterUserPassword=True)
-    return databases.wait_until_available(cloud, identifier)
+    cloud.client("rds").modify_db_instance(
+        DBInstanceIdentifier=identifier, ManageMasterUserPassword=True, EnablePerformanceInsights=True
+    )
+    instance = databases.wait_until_available(cloud, identifier)
+    assert instance["PerformanceInsightsEnabled"]
+    return instance
 
 
 def test_a_point_in_time_has_the_rows_of_that_second_and_the_source_keeps_its_own(
@@ -86,7 +90,13 @@ def test_a_point_in_time_has_the_rows_of_that_second_and_the_source_keeps_its_ow
     assert len(rows(cloud, databases.wait_until_available(cloud, "restored"))) == 4
     wait_for(lambda: window(cloud, "restored"), what="it is backed up itself")
     assert databases.container_of(cloud, "restored").logs().count(b"archive recovery complete") == 1
+
+    # By this Terraform looks whether it is gone.
+    by_number = [{"Name": "dbi-resource-id", "Values": [restored["DbiResourceId"]]}]
+    describe = cloud.client("rds").describe_db_instances
+    assert [item["DBInstanceIdentifier"] for item in describe(Filters=by_number)["DBInstances"]] == ["restored"]
     databases.delete(cloud, "restored")
+    assert not describe(Filters=by_number)["DBInstances"]
 
 
 def test_a_time_that_cannot_be_restored_is_refused(cloud: RunningCloud, source: dict[str, Any]) -> None:

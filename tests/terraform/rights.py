@@ -115,6 +115,7 @@ UNUSED: Mapping[str, Mapping[str, str]] = {
         "rds:RebootDBInstance": _CHANGES,
         "rds:RemoveTagsFromResource": _CHANGES,
         "rds:ResetDBParameterGroup": _CHANGES,
+        "rds:RestoreDBInstance*": "database_restores",
         "route53:AssociateVPCWithHostedZone": _ENDPOINTS,
         "route53:GetChange": _HTTPS,
         "s3:CreateBucket": _ACCESS_LOGS,

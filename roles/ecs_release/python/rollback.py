@@ -213,7 +213,7 @@ class Rollback(Operation):
                 f"goes back to other code, never to other data.\n"
                 f"Its code with today's data: make release ENV={self.c.environment} "
                 f"ARGS='-e image_build_version={target.version}'\n"
-                f"Which data there is: make restore ENV={self.c.environment}\n"
+                f"Other data: make restore ENV={self.c.environment} says which."
             )
         return definition, self._image(target, definition)
 

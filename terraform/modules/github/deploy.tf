@@ -46,10 +46,6 @@ locals {
       ],
       [for kind in ["listener/app/${prefix}", "loadbalancer/app/${prefix}", "targetgroup/${prefix}-*"] : "arn:aws:elasticloadbalancing:${local.here}:${kind}/*"],
       [for end in ["", ":*", "-*", "/*"] : "arn:aws:logs:${local.here}:log-group:*/${prefix}${end}"],
-      [
-        for kind in concat(local.databases[name], ["og:default:*", "pg:${prefix}-*", "snapshot:${prefix}-*", "snapshot:rds:${prefix}-*", "subgrp:${prefix}"]) :
-        "arn:aws:rds:${local.here}:${kind}"
-      ],
     )
   }
 
@@ -137,6 +133,30 @@ locals {
         ])
       })
 
+      database = jsonencode({
+        Version = "2012-10-17"
+        Statement = [
+          {
+            Sid    = "ByName"
+            Effect = "Allow"
+            Action = [
+              "rds:AddTagsToResource", "rds:CreateDBInstance", "rds:CreateDBParameterGroup", "rds:CreateDBSubnetGroup",
+              "rds:DeleteDBParameterGroup", "rds:DeleteDBSubnetGroup", "rds:ModifyDBInstance", "rds:ModifyDBParameterGroup",
+              "rds:ModifyDBSubnetGroup", "rds:RebootDBInstance", "rds:RemoveTagsFromResource", "rds:ResetDBParameterGroup",
+              "rds:RestoreDBInstanceFromDBSnapshot", "rds:RestoreDBInstanceToPointInTime",
+            ]
+            Resource = [
+              for kind in concat(local.databases[name], ["og:default:*", "pg:${prefix}-*", "snapshot:${prefix}-*", "snapshot:rds:${prefix}-*", "subgrp:${prefix}"]) :
+              "arn:aws:rds:${local.here}:${kind}"
+            ]
+          },
+          # RDS keeps the master password in a secret of its own, on behalf of whoever makes the instance.
+          { Sid = "MasterSecret", Effect = "Allow", Action = ["secretsmanager:CreateSecret", "secretsmanager:TagResource"], Resource = "arn:aws:secretsmanager:${local.here}:secret:rds!db-*" },
+          # A proxy's target group has no tag; the proxy itself, and its instance, have to be the environment's.
+          { Sid = "ProxyTargets", Effect = "Allow", Action = ["rds:DeregisterDBProxyTargets", "rds:ModifyDBProxyTargetGroup", "rds:RegisterDBProxyTargets"], Resource = concat([for database in local.databases[name] : "arn:aws:rds:${local.here}:${database}"], ["arn:aws:rds:${local.here}:target-group:*"]) },
+        ]
+      })
+
       stack = jsonencode({
         Version = "2012-10-17"
         Statement = concat(
@@ -157,10 +177,6 @@ locals {
                 "lambda:AddPermission", "lambda:CreateFunction", "lambda:DeleteFunction", "lambda:*FunctionEventInvokeConfig",
                 "lambda:RemovePermission", "lambda:*TagResource", "lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration",
                 "logs:CreateLogGroup", "logs:DeleteLogGroup", "logs:*RetentionPolicy", "logs:*SubscriptionFilter", "logs:*TagResource",
-                "rds:AddTagsToResource", "rds:CreateDBInstance", "rds:CreateDBParameterGroup", "rds:CreateDBSubnetGroup",
-                "rds:DeleteDBParameterGroup", "rds:DeleteDBSubnetGroup", "rds:ModifyDBInstance", "rds:ModifyDBParameterGroup",
-                "rds:ModifyDBSubnetGroup", "rds:RebootDBInstance", "rds:RemoveTagsFromResource", "rds:ResetDBParameterGroup",
-                "rds:RestoreDBInstanceFromDBSnapshot", "rds:RestoreDBInstanceToPointInTime",
                 "s3:CreateBucket", "s3:PutBucketPolicy", "s3:PutBucketPublicAccessBlock", "s3:PutBucketTagging",
                 "s3:PutEncryptionConfiguration", "s3:PutLifecycleConfiguration",
                 "secretsmanager:CreateSecret", "secretsmanager:DeleteSecret", "secretsmanager:RestoreSecret",
@@ -203,10 +219,6 @@ locals {
               Action   = ["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm"]
               Resource = "arn:aws:cloudwatch:${local.here}:alarm:TargetTracking-service/${prefix}/*"
             },
-            # RDS keeps the master password in a secret of its own, on behalf of whoever makes the instance.
-            { Sid = "MasterSecret", Effect = "Allow", Action = ["secretsmanager:CreateSecret", "secretsmanager:TagResource"], Resource = "arn:aws:secretsmanager:${local.here}:secret:rds!db-*" },
-            # A proxy's target group has no tag; the proxy itself, and its instance, have to be the environment's.
-            { Sid = "ProxyTargets", Effect = "Allow", Action = ["rds:DeregisterDBProxyTargets", "rds:ModifyDBProxyTargetGroup", "rds:RegisterDBProxyTargets"], Resource = concat([for database in local.databases[name] : "arn:aws:rds:${local.here}:${database}"], ["arn:aws:rds:${local.here}:target-group:*"]) },
             {
               # Of AWS's own: the key of the master's secret, the zone of an endpoint's private name.
               Sid      = "Unnamed"

@@ -3,7 +3,9 @@
 What AWS does: DescribeDBInstances returns the log exports, the lifecycle support and the windows that were asked for
 (https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DBInstance.html).
 
-What the emulator does: it always answers no log exports, no lifecycle support and a backup window of its own.
+What the emulator does: it always answers no log exports, no lifecycle support and a backup window of its own, and turns
+Performance Insights on or off when an instance is made only. Of an instance that is gone it answers, when asked by its
+resource id, with all the others: it does not know that filter.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ def apply(cloud: Cloud) -> None:
         return complete(str(instance_xml(instance)), instance)
 
     rds._instance_xml = complete_instance_xml
+    rds._apply_instance_filters = functools.partial(_filter, rds._apply_instance_filters)
 
 
 def complete(xml: str, instance: Mapping[str, Any]) -> str:
@@ -50,6 +53,14 @@ def complete(xml: str, instance: Mapping[str, Any]) -> str:
 def change_exports(current: Iterable[str], enable: Iterable[str], disable: Iterable[str]) -> list[str]:
     """The log types that are exported after a change."""
     return sorted((set(current) | set(enable)) - set(disable))
+
+
+def _filter(
+    by_others: Any, instances: Iterable[Mapping[str, Any]], filters: Mapping[str, list[str]]
+) -> list[Mapping[str, Any]]:
+    wanted = filters.get("dbi-resource-id")
+    found = [item for item in instances if wanted is None or item["DbiResourceId"] in wanted]
+    return list(by_others(found, filters))
 
 
 def _create(rds: Any, create: Any, request: Mapping[str, Any]) -> Any:
@@ -76,4 +87,6 @@ def _modify(rds: Any, modify: Any, request: Mapping[str, Any]) -> Any:
         rds._parse_member_list(request, f"{prefix}.EnableLogTypes"),
         rds._parse_member_list(request, f"{prefix}.DisableLogTypes"),
     )
+    if insights := rds._p(request, "EnablePerformanceInsights"):
+        instance["PerformanceInsightsEnabled"] = insights == "true"
     return rds._single_instance_response("ModifyDBInstanceResponse", "ModifyDBInstanceResult", instance)
