@@ -12,7 +12,9 @@ if (($#)); then
 fi
 
 # The roads wait most of their time, for Terraform's own polling and for drains, yet must not be late when their moment
-# comes. So the rest runs beside them at a lower priority, the fast first; then their output follows.
+# comes. So the rest runs beside them at a lower priority, the fast first; then their output follows. The engine was
+# started before: containers, which are asked for their health every few seconds, come before them all.
+renice --priority 5 $$ >/dev/null
 mapfile -t roads < <(ls -S tests/e2e/test_*.py) # the longest first
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT

@@ -229,64 +229,9 @@ def test_the_cost_report_answers_a_month_whose_answer_is_known(clone: Clone) -> 
     assert "Compute Optimizer" in page
 
 
-def test_exhausted_connections_are_resolved_by_the_playbook(clone: Clone) -> None:
-    output = clone.make("drill", "DRILL=pool_exhaustion").output
-    assert "VERDICT pool_exhaustion: every promise was kept" in output
-    # Its promises: the server is full and the application refuses, the playbook names the case and ends the leaked
-    # sessions alone, requests succeed within 10 s, a transaction that worked through it all commits.
-    assert "kept    the leaked sessions are ended, and no other" in output
-
-
-def test_deleted_rows_are_restored_beside_the_database_and_the_loss_is_said(clone: Clone) -> None:
-    output = clone.make("drill", "DRILL=restore").output
-    assert "VERDICT restore: every promise was kept" in output
-    assert "kept    what is lost is said to the second, and true: 3 accounts" in output
-    # It leaves all as it was, and says what could be restored next.
-    run = clone.make("restore")
-    assert run.recap()["changed"] == 0
-    assert "the original serves" in run.output
-    check = clone.make("restore", "CHECK=1", restore_time=re.findall(r"restore_time=(\S+Z)", run.output)[0])
-    assert "would write database_restores.yml" in check.output
-    assert "is before the first second" in clone.make("restore", restore_time="2020-01-01T00:00:00Z", expect=2).output
-    assert not clone.git("status", "--porcelain")
-    assert clone.make("deploy").recap()["changed"] == 0
-
-
-def test_the_incident_playbook_looks_and_changes_nothing(clone: Clone) -> None:
-    run = clone.make("incident-db")
-    print(f"incident-db: {run.seconds():.0f} s")
-    assert run.seconds() <= 60
-    assert run.recap()["changed"] == 0
-    assert "changed nothing" in run.output
-    assert "! missing" not in run.output
-    sessions = query(clone, "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'settlement_app%'")
-    assert clone.make("incident-db", end_idle=True).recap()["changed"] == 0
-    assert query(clone, "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'settlement_app%'") == sessions
-    report = max((clone.path / ".local/local/incidents").glob("*.md")).read_text()
-    assert "## Every session" in report
-    assert "no task is started in check mode" in clone.make("incident-db", "CHECK=1").output
-
-
-def test_a_rotation_loses_no_request_and_changes_nothing_twice(clone: Clone) -> None:
-    drill = clone.make("drill", "DRILL=rotation")
-    print(*re.findall(r"^  kept .*", drill.output, re.MULTILINE), sep="\n")
-    assert "VERDICT rotation: every promise was kept" in drill.output
-    assert "kept    no request is lost in either: 0 of" in drill.output
-
-    again = clone.make("rotate-secret")
-    assert again.recap()["changed"] == 0
-    assert "the password in use is 0 days old, younger than 1: nothing was rotated" in again.output
-    before = containers(), service(clone)["deployments"]
-    check = clone.make("rotate-secret", "CHECK=1", rotate_older_than_days=0)
-    assert "the password in use is 0 days old, and would be rotated" in check.output
-    assert (containers(), service(clone)["deployments"]) == before
-    # The routine run stays with the user who serves.
-    assert clone.make("release").recap()["changed"] == 0
-
-
 def test_passwords_are_nowhere(clone: Clone) -> None:
     secrets = clone.aws("secretsmanager")
-    # The webhook, if somebody has put one, is an address: test_bots.py looks for it.
+    # The webhook, if somebody has put one, is an address: test_incidents.py looks for it.
     names = [
         item["ARN"] for item in secrets.list_secrets()["SecretList"] if not item["Name"].endswith("/slack-webhook")
     ]

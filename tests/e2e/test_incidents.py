@@ -1,11 +1,14 @@
-"""The bots really run: what happens in the local cloud ends as one message in Slack's stand-in, within Slack's limits.
+"""What people are told, and what they do then: one environment, first watched and then hurt.
 
-Only the infrastructure is needed; no image is built and nothing is released.
+The bots really run: what happens in the local cloud ends as one message in Slack's stand-in, within Slack's limits. Only
+the infrastructure is needed for that. Then the application is deployed, and the drills make incidents that the playbooks
+resolve.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +16,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from tests.e2e.conftest import Clone
+from tests.e2e.conftest import Clone, containers, query, service
 from tests.slack import TOKEN, Slack, intrusions, shown
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -210,3 +213,63 @@ def test_again_changes_nothing(clone: Clone) -> None:
     run = clone.make("infra")
     print(f"infrastructure without a change: {run.seconds():.0f} s")
     assert run.recap()["changed"] == 0
+
+
+def test_the_application_comes_to_it(clone: Clone) -> None:
+    clone.make("deploy")
+    assert clone.request("/version")[1]["git_hash"] == clone.version()
+
+
+def test_exhausted_connections_are_resolved_by_the_playbook(clone: Clone) -> None:
+    output = clone.make("drill", "DRILL=pool_exhaustion").output
+    assert "VERDICT pool_exhaustion: every promise was kept" in output
+    # Its promises: the server is full and the application refuses, the playbook names the case and ends the leaked
+    # sessions alone, requests succeed within 10 s, a transaction that worked through it all commits.
+    assert "kept    the leaked sessions are ended, and no other" in output
+
+
+def test_the_incident_playbook_looks_and_changes_nothing(clone: Clone) -> None:
+    run = clone.make("incident-db")
+    print(f"incident-db: {run.seconds():.0f} s")
+    assert run.seconds() <= 60
+    assert run.recap()["changed"] == 0
+    assert "changed nothing" in run.output
+    assert "! missing" not in run.output
+    sessions = query(clone, "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'settlement_app%'")
+    assert clone.make("incident-db", end_idle=True).recap()["changed"] == 0
+    assert query(clone, "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'settlement_app%'") == sessions
+    report = max((clone.path / ".local/local/incidents").glob("*.md")).read_text()
+    assert "## Every session" in report
+    assert "no task is started in check mode" in clone.make("incident-db", "CHECK=1").output
+
+
+def test_a_rotation_loses_no_request_and_changes_nothing_twice(clone: Clone) -> None:
+    drill = clone.make("drill", "DRILL=rotation")
+    print(*re.findall(r"^  kept .*", drill.output, re.MULTILINE), sep="\n")
+    assert "VERDICT rotation: every promise was kept" in drill.output
+    assert "kept    no request is lost in either: 0 of" in drill.output
+
+    again = clone.make("rotate-secret")
+    assert again.recap()["changed"] == 0
+    assert "the password in use is 0 days old, younger than 1: nothing was rotated" in again.output
+    before = containers(), service(clone)["deployments"]
+    check = clone.make("rotate-secret", "CHECK=1", rotate_older_than_days=0)
+    assert "the password in use is 0 days old, and would be rotated" in check.output
+    assert (containers(), service(clone)["deployments"]) == before
+    # The routine run stays with the user who serves.
+    assert clone.make("release").recap()["changed"] == 0
+
+
+def test_deleted_rows_are_restored_beside_the_database_and_the_loss_is_said(clone: Clone) -> None:
+    output = clone.make("drill", "DRILL=restore").output
+    assert "VERDICT restore: every promise was kept" in output
+    assert "kept    what is lost is said to the second, and true: 3 accounts" in output
+    # It leaves all as it was, and says what could be restored next.
+    run = clone.make("restore")
+    assert run.recap()["changed"] == 0
+    assert "the original serves" in run.output
+    check = clone.make("restore", "CHECK=1", restore_time=re.findall(r"restore_time=(\S+Z)", run.output)[0])
+    assert "would write database_restores.yml" in check.output
+    assert "is before the first second" in clone.make("restore", restore_time="2020-01-01T00:00:00Z", expect=2).output
+    assert not clone.git("status", "--porcelain")
+    assert clone.make("deploy").recap()["changed"] == 0
