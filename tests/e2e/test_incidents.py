@@ -1,8 +1,8 @@
 """What people are told, and what they do then: one environment, first watched and then hurt.
 
-The bots really run: what happens in the local cloud ends as one message in Slack's stand-in, within Slack's limits. Only
-the infrastructure is needed for that. Then the application is deployed, and the drills make incidents that the playbooks
-resolve.
+The bots really run: what happens in the local cloud ends as one message in Slack's stand-in, within Slack's limits.
+Only the infrastructure is needed for that. Then the application is deployed, and the drills make incidents that the
+playbooks resolve.
 """
 
 from __future__ import annotations
