@@ -260,6 +260,8 @@ def test_a_rotation_loses_no_request_and_changes_nothing_twice(clone: Clone) -> 
     assert clone.make("release").recap()["changed"] == 0
 
 
+# Terraform alone waits four minutes of it: for a new instance, for its change, for its end.
+@pytest.mark.timeout(1500)
 def test_deleted_rows_are_restored_beside_the_database_and_the_loss_is_said(clone: Clone) -> None:
     output = clone.make("drill", "DRILL=restore").output
     assert "VERDICT restore: every promise was kept" in output
