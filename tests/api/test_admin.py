@@ -359,16 +359,16 @@ def test_the_command_ends_with_its_result(
 
 
 def test_a_user_is_renewed_by_its_secret(
-    database: TestDatabase,
+    empty_database: TestDatabase,
     environment: Callable[[TestDatabase], None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    environment(database)
+    environment(empty_database)
     with secrets_manager({"PutSecretValue": (200, {})}) as calls:
         assert admin.main(["renew", "--secret", "arn-clone"]) == 0
         assert [(action, call["SecretId"]) for action, call in calls] == [("PutSecretValue", "arn-clone")]
         said = json.loads(capsys.readouterr().out.splitlines()[-1])
-        assert said == {"user": f"{database.role}_clone", "ended": 0, "changed": True}
+        assert said == {"user": f"{empty_database.role}_clone", "ended": 0, "changed": True}
         assert admin.main(["renew", "--secret", "arn-of-something"]) == 1
     assert "none of the application's database users" in capsys.readouterr().out
 

@@ -25,7 +25,7 @@ def outage(database: TestDatabase) -> Iterator[None]:
     with database.superuser_engine("postgres").connect() as connection:
         connection.execute(text(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS false"))
         connection.execute(
-            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"),
+            text("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = :name"),
             {"name": database.name},
         )
         try:

@@ -23,7 +23,7 @@ def surveyed(database: TestDatabase, after: datetime = POINT) -> list[dict[str, 
 
 
 def test_rows_are_counted_and_those_that_came_later_with_their_span(empty_database: TestDatabase) -> None:
-    prepare(empty_database.admin_settings(), empty_database.secret)
+    prepare(empty_database.admin_settings(), empty_database.secrets_of)
     with empty_database.superuser() as connection:
         for seconds in (-60, 0, 4, 90):
             connection.execute(

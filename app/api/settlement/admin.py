@@ -138,9 +138,10 @@ def renew(settings: AdminSettings, user: str, secret: SecretStore) -> Renewed:
     """
     with _locked(settings) as connection:
         _ensure_user(connection, settings, user)
-        _renew_credentials(connection, settings, user, secret)
+        password = _renew_credentials(connection, user, secret)
         with connection.begin():
             ended = end_all(connection, user)
+        _see_login(settings, user, password)
     return Renewed(user, ended)
 
 
@@ -247,7 +248,7 @@ def _ensure_credentials(connection: Connection, settings: AdminSettings, role: s
     """See that the secret's credentials log in: a restored database has those of its time. Without any, make some."""
     known = _password_for(role, secret.read())
     if known is None:
-        _renew_credentials(connection, settings, role, secret)
+        _see_login(settings, role, _renew_credentials(connection, role, secret))
         return True
     if _can_log_in(settings, role, known):
         return False
@@ -258,13 +259,13 @@ def _ensure_credentials(connection: Connection, settings: AdminSettings, role: s
     return True
 
 
-def _renew_credentials(connection: Connection, settings: AdminSettings, role: str, secret: SecretStore) -> None:
+def _renew_credentials(connection: Connection, role: str, secret: SecretStore) -> SecretStr:
     password = SecretStr(secrets.token_urlsafe(32))
     with connection.begin():
         _set_password(connection, role, password)
         # Before the commit: if writing fails, the old password still holds and the running tasks stay connected.
         secret.write(json.dumps({"username": role, "password": password.get_secret_value()}))
-    _see_login(settings, role, password)
+    return password
 
 
 def _set_password(connection: Connection, role: str, password: SecretStr) -> None:
