@@ -18,7 +18,7 @@ from roles.drill.python.load import Clients, Report, Request, background
 from roles.release_ledger.python.ledger import Ledger, Outcome, Release
 from tests.e2e.conftest import LOAD_BALANCER_PORT, PREFIX, Clone, Run, service
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 BUCKET = "settlement-terraform-000000000000-ap-northeast-2"
 VERSION = Request(name="version", path="/version")

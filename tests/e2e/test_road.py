@@ -306,7 +306,7 @@ def test_interrupted_anywhere_the_next_run_converges(clone: Clone, phase: str, s
         os.killpg(run.pid, sent)
         try:
             # Not to the end of its output: what it started and left may hold the pipe for longer.
-            assert run.wait(timeout=60) != 0
+            assert run.wait(timeout=120) != 0
         except subprocess.TimeoutExpired:
             os.killpg(run.pid, signal.SIGKILL)
             raise
