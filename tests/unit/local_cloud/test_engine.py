@@ -115,6 +115,15 @@ def test_what_we_start_we_stop(machine: Path) -> None:
     daemon.wait()
 
 
+def test_containers_weigh_more_than_one_process(tmp_path: Path) -> None:
+    v1, v2 = tmp_path / "cpu/docker/cpu.shares", tmp_path / "docker/cpu.weight"
+    v1.parents[1].mkdir()
+    (v1.parents[1] / "cgroup.procs").touch()
+    engine.weigh_containers({v1: 8192, v2: 800})
+    assert v1.read_text() == "8192\n"
+    assert not v2.parent.exists(), "this kernel has the other version"
+
+
 def test_a_daemon_that_ends_at_once_is_reported_with_its_log(machine: Path) -> None:
     failing = [sys.executable, "-c", "import sys; sys.exit('failed to mount cgroups')"]
     with pytest.raises(LocalCloudError, match=r"ended with 1(.|\n)*failed to mount cgroups"):
