@@ -1,4 +1,4 @@
-"""What the suite needs of a fresh machine: a running container engine, mmdebstrap, jq, a PostgreSQL and a browser.
+"""What the suite needs of a fresh machine: a container engine and its images, mmdebstrap, jq, PostgreSQL, a browser.
 
 Run by tests/run.sh. Uses what is there; on a Debian-like machine, as root, it installs the rest from the distribution.
 """
@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from roles.local_cloud.python import engine
 from roles.local_cloud.python.errors import CommandError, LocalCloudError
+from tests import images
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chrome", "google-chrome")
 
@@ -46,6 +48,8 @@ def main() -> int:
         install_browser()
         if engine.probe() is not engine.Reachable.YES:
             engine.start(host, print)
+        with tempfile.TemporaryDirectory() as scratch:
+            images.prepare(Path(scratch))
     except (LocalCloudError, CommandError) as error:
         print(f"The tests cannot run on this machine: {error}", file=sys.stderr)
         return 1

@@ -3,15 +3,21 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-python -m tests.prepare
+python -m tests.prepare &
+prepared=$!
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 ansible-playbook -i inventory/local playbooks/toolchain.yml >/dev/null
 export TF_CLI_CONFIG_FILE=$PWD/.local/local/terraform.rc PATH="$PATH:$PWD/.local/bin"
 
 if (($#)); then
-  exec python -m pytest --durations=10 "$@"
+  wait $prepared
+  python -m pytest --durations=10 "$@"
+  exit
 fi
 
+# On a fresh machine its packages and images come meanwhile.
 python -m pytest -q --numprocesses 2 --no-loadscope-reorder --cov=roles --cov-report= --cov-fail-under=90 tests/unit
+wait $prepared
 # The long roads wait for Terraform's own polling and for drains most of their time: the linters and the other files
 # run beside them. Not more than three at once, and the linters at a lower priority: tasks must be well in time.
 checks=$(mktemp)

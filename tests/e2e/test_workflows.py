@@ -16,17 +16,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 import yaml
 from botocore.exceptions import ClientError
 
-from roles.local_cloud.python import images
+from tests import images
 from tests.e2e.conftest import API_PORT, ENVIRONMENT, REPOSITORY, Clone
 from tests.e2e.hub import PERSON, Hub
 from tests.e2e.workflow import Event, Finished, Held, Runner, run_lines
 from tests.github import URL, Issuer, Repository
-from tests.local_cloud.databases import image_settings
 from tests.terraform.calls import read
 from tests.terraform.rights import assert_rights, identity_of
 
@@ -44,13 +42,6 @@ def inventory(name: str) -> dict[str, Any]:
     return found
 
 
-def base_image() -> str:
-    """The image that the local cloud has for this machine: the public one, or the one made here."""
-    found = images.find(docker.from_env(), image_settings())
-    assert found
-    return found["base"]
-
-
 def account(clone: Clone, hub: Hub) -> dict[str, Any]:
     """What staging is told beside its own files: that its account is the local cloud, and whose workflows act there."""
     local = inventory("aws")
@@ -62,7 +53,7 @@ def account(clone: Clone, hub: Hub) -> dict[str, Any]:
         **{key: value for key, value in clone.variables.items() if key.startswith("local_cloud_") and "port" in key},
         "image_registry": inventory("image")["image_registry"],
         "image_build_database_ca": [str(clone.path / ".local/local/rds-ca.pem")],
-        "base_image": base_image(),
+        "base_image": images.prepare(clone.path / ".local")["base"],
         "public_url": inventory("network")["public_url"],
         "app_cpu_architecture": inventory("app")["app_cpu_architecture"],
         "app_peak_min_tasks": clone.variables["app_peak_min_tasks"],

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -22,13 +21,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from roles.local_cloud.cloud.config import CloudConfig
+from tests import images
 
 if TYPE_CHECKING:
     from tests.local_cloud.services import StubService
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-TOOLS_IMAGE = "settlement-local-test/tools:1"
-"""Debian with python3 and haproxy: both the stub application's image and the load balancer's."""
 
 
 def wait_for(condition: Callable[[], Any], *, seconds: float = 30.0, what: str | None = None) -> Any:
@@ -128,35 +126,19 @@ def _create_network(instance: str) -> Any:
 
 
 @pytest.fixture(scope="session")
-def tools_image() -> str:
-    """Make the test image once per machine: half a minute with mmdebstrap, then it is kept."""
-    import docker
-
-    client = docker_client()
-    try:
-        client.images.get(TOOLS_IMAGE)
-    except docker.errors.ImageNotFound:
-        if shutil.which("mmdebstrap") is None:
-            pytest.skip(f"image {TOOLS_IMAGE} is missing and mmdebstrap is not installed")
-        command = [
-            "mmdebstrap",
-            "--variant=minbase",
-            "--include=python3,haproxy",
-            "--dpkgopt=path-exclude=/usr/share/doc/*",
-            "trixie",
-        ]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as bootstrap:
-            subprocess.run(
-                ["docker", "import", "-", TOOLS_IMAGE],
-                stdin=bootstrap.stdout,
-                stdout=subprocess.DEVNULL,
-                check=True,
-            )
-        assert bootstrap.returncode == 0, "mmdebstrap failed"
-    return TOOLS_IMAGE
+def references(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The local environment's images by role."""
+    docker_client().close()
+    return images.prepare(tmp_path_factory.mktemp("images"))
 
 
-def clouds(factory: pytest.TempPathFactory, tools_image: str) -> Iterator[Callable[..., RunningCloud]]:
+@pytest.fixture(scope="session")
+def stub_image(references: dict[str, str]) -> str:
+    """What runs the stub application: the base image has Python."""
+    return references["base"]
+
+
+def clouds(factory: pytest.TempPathFactory, references: dict[str, str]) -> Iterator[Callable[..., RunningCloud]]:
     """Start a cloud; keyword arguments are keys of its configuration. All end with the fixture that this is for."""
     started: list[tuple[RunningCloud, Any]] = []
 
@@ -175,7 +157,7 @@ def clouds(factory: pytest.TempPathFactory, tools_image: str) -> Iterator[Callab
             "api_port": free_port(),
             "autoscaling_port": free_port(),
             "load_balancer_port": free_port(),
-            "load_balancer_image": tools_image,
+            "load_balancer_image": references["haproxy"],
             "persist_state": False,
             "database": {"base_port": free_port(), "persist": False},
             **settings,
@@ -200,31 +182,35 @@ def clouds(factory: pytest.TempPathFactory, tools_image: str) -> Iterator[Callab
 
 
 @pytest.fixture(scope="module")
-def start_cloud(tmp_path_factory: pytest.TempPathFactory, tools_image: str) -> Iterator[Callable[..., RunningCloud]]:
+def start_cloud(
+    tmp_path_factory: pytest.TempPathFactory, references: dict[str, str]
+) -> Iterator[Callable[..., RunningCloud]]:
     """Start a cloud of this file's own."""
-    yield from clouds(tmp_path_factory, tools_image)
+    yield from clouds(tmp_path_factory, references)
 
 
 @pytest.fixture(scope="session")
-def _start_shared(tmp_path_factory: pytest.TempPathFactory, tools_image: str) -> Iterator[Callable[..., RunningCloud]]:
-    yield from clouds(tmp_path_factory, tools_image)
+def _start_shared(
+    tmp_path_factory: pytest.TempPathFactory, references: dict[str, str]
+) -> Iterator[Callable[..., RunningCloud]]:
+    yield from clouds(tmp_path_factory, references)
 
 
 @pytest.fixture(scope="session")
 def cloud(_start_shared: Callable[..., RunningCloud]) -> RunningCloud:
     """The session's shared cloud."""
-    return _start_shared()
+    return _start_shared(database={"persist": True})
 
 
 @pytest.fixture
-def make(cloud: RunningCloud, tools_image: str) -> Iterator[Callable[..., StubService]]:
+def make(cloud: RunningCloud, stub_image: str) -> Iterator[Callable[..., StubService]]:
     """Make services of the stub application in the shared cloud; see ``services.make_service``."""
     from tests.local_cloud.services import make_service
 
     made: list[StubService] = []
 
     def build(**settings: Any) -> StubService:
-        made.append(make_service(cloud, tools_image, **settings))
+        made.append(make_service(cloud, stub_image, **settings))
         return made[-1]
 
     yield build

@@ -1,19 +1,16 @@
-"""What the tests of RDS share: the images of the role, and a DB instance to look at."""
+"""What the tests of RDS share: a DB instance to look at."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psycopg2
-import yaml
 
 from roles.local_cloud.cloud import authority
-from roles.local_cloud.python import images
-from tests.local_cloud.conftest import REPOSITORY, RunningCloud, docker_client, wait_for
+from tests.local_cloud.conftest import RunningCloud, wait_for
 
 ENGINE = {
     "Engine": "postgres",
@@ -24,29 +21,6 @@ ENGINE = {
     "DBName": "settlement",
     "Port": 5432,
 }
-
-
-def image_settings() -> images.ImageSettings:
-    """The role's own defaults."""
-    defaults = yaml.safe_load((REPOSITORY / "roles/local_cloud/defaults/main.yml").read_text())
-    base = (REPOSITORY / "app/api/Dockerfile.base").read_text().rpartition("FROM ")[2].strip()
-    return images.ImageSettings(
-        prefix=defaults["local_cloud_image_prefix"],
-        public=defaults["local_cloud_public_images"] | {"base": base},
-        suite=defaults["local_cloud_debian_suite"],
-        mirror=defaults["local_cloud_debian_mirror"],
-        registry_timeout=defaults["local_cloud_registry_timeout_seconds"],
-    )
-
-
-def ensure_images(scratch: Path) -> None:
-    """Pull or make the images once per machine, as `make deploy` does."""
-    client = docker_client()
-    try:
-        if images.find(client, image_settings()) is None:
-            images.prepare(client, image_settings(), scratch, print)
-    finally:
-        client.close()
 
 
 def describe(cloud: RunningCloud, identifier: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from roles.local_cloud.python import environment
 from roles.local_cloud.python.environment import Settings
 from roles.local_cloud.python.errors import LocalCloudError
 from roles.local_cloud.python.network import NetworkSpec
-from tests.local_cloud import databases
+from tests import images
 from tests.local_cloud.conftest import REPOSITORY, docker_client, free_port, wait_for
 
 pytestmark = pytest.mark.local_cloud
@@ -27,7 +27,7 @@ GATEWAY = "172.31.232.1"
 
 
 def make_settings(directory: Path, instance: str) -> Settings:
-    image_settings = databases.image_settings()
+    image_settings = images.settings()
     name = f"settlement-test-{instance}"
     return Settings(
         project=REPOSITORY,
@@ -53,7 +53,7 @@ def make_settings(directory: Path, instance: str) -> Settings:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Settings]:
-    databases.ensure_images(tmp_path / "images")
+    images.prepare(tmp_path / "images")
     settings = make_settings(tmp_path, f"test-{os.getpid()}")
     yield settings
     environment.down(settings, print)

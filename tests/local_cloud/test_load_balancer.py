@@ -82,8 +82,8 @@ def balanced(start_cloud: Callable[..., RunningCloud]) -> RunningCloud:
 
 
 @pytest.fixture
-def service(balanced: RunningCloud, tools_image: str) -> Iterator[StubService]:
-    made = make_service(balanced, tools_image, delay=3)
+def service(balanced: RunningCloud, stub_image: str) -> Iterator[StubService]:
+    made = make_service(balanced, stub_image, delay=3)
     yield made
     made.delete()
 

@@ -16,12 +16,6 @@ pytestmark = pytest.mark.local_cloud
 
 
 @pytest.fixture(scope="module")
-def cloud(start_cloud: Callable[..., RunningCloud], tmp_path_factory: pytest.TempPathFactory) -> RunningCloud:
-    databases.ensure_images(tmp_path_factory.mktemp("images"))
-    return start_cloud(database={"persist": True})
-
-
-@pytest.fixture(scope="module")
 def instance(cloud: RunningCloud) -> Iterator[dict[str, Any]]:
     yield databases.create(cloud, "private")
     databases.delete(cloud, "private")

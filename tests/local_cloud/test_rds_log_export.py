@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import pytest
 
@@ -14,12 +13,6 @@ pytestmark = pytest.mark.local_cloud
 
 GROUP = "/aws/rds/instance/exported/postgresql"
 PREFIX = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC:[\d.]+\(\d+\):settlement_master@settlement:\[\d+\]:"
-
-
-@pytest.fixture(scope="module")
-def cloud(start_cloud: Callable[..., RunningCloud], tmp_path_factory: pytest.TempPathFactory) -> RunningCloud:
-    databases.ensure_images(tmp_path_factory.mktemp("images"))
-    return start_cloud(database={"persist": True})
 
 
 def messages(cloud: RunningCloud, part: str) -> list[str]:

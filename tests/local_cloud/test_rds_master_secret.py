@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import pytest
 from botocore.exceptions import ClientError
@@ -13,12 +12,6 @@ from tests.local_cloud import databases
 from tests.local_cloud.conftest import RunningCloud
 
 pytestmark = pytest.mark.local_cloud
-
-
-@pytest.fixture(scope="module")
-def cloud(start_cloud: Callable[..., RunningCloud], tmp_path_factory: pytest.TempPathFactory) -> RunningCloud:
-    databases.ensure_images(tmp_path_factory.mktemp("images"))
-    return start_cloud(database={"persist": True})
 
 
 def test_rds_makes_rotates_and_deletes_the_master_secret(cloud: RunningCloud) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,12 +12,6 @@ from tests.local_cloud import databases
 from tests.local_cloud.conftest import RunningCloud, wait_for
 
 pytestmark = pytest.mark.local_cloud
-
-
-@pytest.fixture(scope="module")
-def cloud(start_cloud: Callable[..., RunningCloud], tmp_path_factory: pytest.TempPathFactory) -> RunningCloud:
-    databases.ensure_images(tmp_path_factory.mktemp("images"))
-    return start_cloud(database={"persist": True})
 
 
 def parameter(name: str, value: str, method: str = "immediate") -> dict[str, str]:

@@ -106,12 +106,6 @@ class Proxy:
 
 
 @pytest.fixture(scope="module")
-def cloud(start_cloud: Callable[..., RunningCloud], tmp_path_factory: pytest.TempPathFactory) -> RunningCloud:
-    databases.ensure_images(tmp_path_factory.mktemp("images"))
-    return start_cloud(database={"persist": True})
-
-
-@pytest.fixture(scope="module")
 def instance(cloud: RunningCloud) -> Iterator[dict[str, Any]]:
     instance = databases.create(cloud, "proxied")
     with databases.connect(cloud, instance) as cursor:

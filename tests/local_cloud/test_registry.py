@@ -15,7 +15,7 @@ from tests.local_cloud.conftest import RunningCloud, docker_client
 pytestmark = pytest.mark.local_cloud
 
 
-def test_push_with_the_token_of_ecr(cloud: RunningCloud, tools_image: str) -> None:
+def test_push_with_the_token_of_ecr(cloud: RunningCloud, stub_image: str) -> None:
     ecr = cloud.client("ecr")
     ecr.create_repository(repositoryName="pushed", imageTagMutability="IMMUTABLE")
     token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
@@ -24,7 +24,7 @@ def test_push_with_the_token_of_ecr(cloud: RunningCloud, tools_image: str) -> No
     client = docker_client()
     try:
         assert client.login(user, password, registry=registry, reauth=True)["Status"] == "Login Succeeded"
-        client.images.get(tools_image).tag(f"{registry}/pushed", "1")
+        client.images.get(stub_image).tag(f"{registry}/pushed", "1")
         lines = client.images.push(f"{registry}/pushed", "1", stream=True, decode=True)
         assert not [line["error"] for line in lines if "error" in line]
         client.images.remove(f"{registry}/pushed:1")
@@ -37,14 +37,14 @@ def test_push_with_the_token_of_ecr(cloud: RunningCloud, tools_image: str) -> No
         client.close()
 
 
-def test_what_is_stored_beside_an_image(cloud: RunningCloud, tools_image: str) -> None:
+def test_what_is_stored_beside_an_image(cloud: RunningCloud, stub_image: str) -> None:
     """Through the registry's HTTP API, in a repository whose tags are immutable: by OCI's rules for artifacts."""
     ecr, address = cloud.client("ecr"), f"localhost:{cloud.config.api_port}"
     ecr.create_repository(repositoryName="described", imageTagMutability="IMMUTABLE")
     registry = Registry(address, "described", ecr)
     client = docker_client()
     try:
-        client.images.get(tools_image).tag(registry.name, "1")
+        client.images.get(stub_image).tag(registry.name, "1")
         engine.push(client, registry.name, "1", registry.credentials(), print)
         client.images.remove(f"{registry.name}:1")
         digest = registry.digest("1")

@@ -18,10 +18,10 @@ pytestmark = pytest.mark.local_cloud
 
 
 def test_services_and_scaling_outlive_a_restart_and_a_kill_leaves_nothing_behind(
-    start_cloud: Callable[..., RunningCloud], tools_image: str
+    start_cloud: Callable[..., RunningCloud], stub_image: str
 ) -> None:
     cloud = start_cloud(persist_state=True)
-    service = make_service(cloud, tools_image)
+    service = make_service(cloud, stub_image)
     mount = {"mountPoints": [{"sourceVolume": "scratch", "containerPath": "/scratch"}]}
     service.create(service.register(definition=mount, volumes=[{"name": "scratch"}]), desired=1)
     service.wait_deployed()

@@ -98,8 +98,8 @@ def test_registering_again_takes_a_draining_target_back(server: http.server.Thre
 
 
 @pytest.fixture
-def group(cloud: RunningCloud, tools_image: str) -> Iterator[StubService]:
-    made = make_service(cloud, tools_image)
+def group(cloud: RunningCloud, stub_image: str) -> Iterator[StubService]:
+    made = make_service(cloud, stub_image)
     yield made
     made.delete()
 

@@ -1,13 +1,16 @@
-"""Run a program that takes long, and keep its last words for the error."""
+"""Run a program that takes long, alone if it has to be, and keep its last words for the error."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
-from roles.local_cloud.python.errors import CommandError
+from roles.local_cloud.python.errors import CommandError, LocalCloudError
 
 Progress = Callable[[str], None]
 """Prints one line at once; the caller decides where."""
@@ -15,6 +18,8 @@ Progress = Callable[[str], None]
 #: Long steps show at this interval, in seconds, that they are alive.
 HEARTBEAT_SECONDS = 20.0
 _LAST_LINES = 12
+#: A run that was interrupted may still be making images in the background.
+_ALONE_SECONDS = 600.0
 
 
 def run(
@@ -55,6 +60,34 @@ def run(
         raise
     if process.returncode != 0:
         raise CommandError(f"{what} failed: {command[0]} ended with {process.returncode}:\n{last_lines(output)}")
+
+
+@contextmanager
+def alone(path: Path, progress: Progress) -> Iterator[None]:
+    """Hold the lock file `path`: of two runs at the same time, the second waits, and then finds all done.
+
+    Raises:
+        LocalCloudError: the other one does not come to its end.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        deadline = time.monotonic() + _ALONE_SECONDS
+        waiting = False
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise LocalCloudError(
+                        f"Another run has held {path} for {_ALONE_SECONDS:.0f} s. "
+                        f"Next: `fuser -v {path}` shows it; end it, then the same command again."
+                    ) from None
+                if not waiting:
+                    progress("waiting for another run, perhaps an interrupted one that is still at work")
+                waiting = True
+                time.sleep(0.5)
+        yield
 
 
 def last_lines(text: str, count: int = _LAST_LINES) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +18,7 @@ from roles.local_cloud.cloud import authority, control
 from roles.local_cloud.cloud.config import CloudConfig, ConfigError
 from roles.local_cloud.cloud.ports import AddressError, check_free
 from roles.local_cloud.python import engine, images, network
-from roles.local_cloud.python.commands import Progress, last_lines
+from roles.local_cloud.python.commands import Progress, alone, last_lines
 from roles.local_cloud.python.errors import LocalCloudError
 
 if TYPE_CHECKING:
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
 
 #: Importing an image is one request that answers at its end.
 _DOCKER_TIMEOUT_SECONDS = 300
-#: A run that was interrupted may still be making images in the background.
-_LOCK_SECONDS = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -294,32 +290,9 @@ def _publish_authority(settings: Settings, outcome: Outcome) -> None:
         target.write_bytes(certificate)
 
 
-@contextmanager
-def _alone(settings: Settings, progress: Progress, *, check: bool) -> Iterator[None]:
+def _alone(settings: Settings, progress: Progress, *, check: bool) -> AbstractContextManager[None]:
     """Hold the environment's lock: of two runs at the same time, the second waits and then finds all done."""
-    if check:
-        yield
-        return
-    path = settings.config.work_dir.with_suffix(".lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        deadline = time.monotonic() + _LOCK_SECONDS
-        waiting = False
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise LocalCloudError(
-                        f"Another run has held {path} for {_LOCK_SECONDS:.0f} s. "
-                        f"Next: `fuser -v {path}` shows it; end it, then the same command again."
-                    ) from None
-                if not waiting:
-                    progress("waiting for another run, perhaps an interrupted one that is still at work")
-                waiting = True
-                time.sleep(0.5)
-        yield
+    return nullcontext() if check else alone(settings.config.work_dir.with_suffix(".lock"), progress)
 
 
 @contextmanager

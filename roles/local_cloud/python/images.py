@@ -7,6 +7,7 @@ what is there already is used; only when something is missing is the registry as
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roles.local_cloud.python import debian, engine
-from roles.local_cloud.python.commands import Progress, run
+from roles.local_cloud.python.commands import Progress, alone, run
 from roles.local_cloud.python.errors import LocalCloudError
 
 if TYPE_CHECKING:
@@ -104,9 +105,18 @@ def prepare(
 ) -> dict[str, str]:
     """Pull the images, or make them where no registry answers. Returns the references by role.
 
+    They are the machine's: of two environments that start at the same time, one makes them and the other has them.
+
     Raises:
         LocalCloudError: neither is possible.
     """
+    with alone(Path(tempfile.gettempdir(), f"{settings.prefix}-images-{os.getuid()}.lock"), progress):
+        return find(client, settings) or _prepare(client, settings, directory, progress)
+
+
+def _prepare(
+    client: docker.DockerClient, settings: ImageSettings, directory: Path, progress: Progress
+) -> dict[str, str]:
     unreachable = registry_problem(client, settings)
     if unreachable is None:
         for role, reference in settings.public.items():
