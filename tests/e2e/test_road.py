@@ -90,8 +90,16 @@ def choose_zones_and_ranges(clone: Clone) -> None:
     )
 
 
-EDITS = {"make bootstrap ENV=staging": name_the_application, "make plan ENV=qa": choose_zones_and_ranges}
-"""What the documents tell the reader to edit before a command."""
+def write_documentation(clone: Clone) -> None:
+    clone.commit("README.md", "\nA sentence.\n")
+
+
+EDITS = {
+    "make bootstrap ENV=staging": name_the_application,
+    "make plan ENV=qa": choose_zones_and_ranges,
+    "CONTRIBUTING.md: make deploy": write_documentation,
+}
+"""What the reader edits before a command: as the documents say, or as the command is for."""
 
 
 def shows_staging(plan: str) -> None:
@@ -111,6 +119,7 @@ def shows_another(plan: str) -> None:
 
 
 def changes_nothing(deploy: str) -> None:
+    """A second deployment, after commits that are not of the application."""
     assert re.search(r"^this-machine .* changed=0 .* failed=0 ", deploy, re.MULTILINE)
 
 
@@ -133,8 +142,8 @@ SEEN: dict[str, tuple[int, Callable[[str], None] | str]] = {
 def test_every_command_of_the_documents(clone: Clone, command: Command) -> None:
     if command.text in NOT_RUN:
         pytest.skip(NOT_RUN[command.text])
-    if command.text in EDITS:
-        EDITS[command.text](clone)
+    if edits := EDITS.get(str(command)) or EDITS.get(command.text):
+        edits(clone)
     code, shown = SEEN.get(str(command)) or SEEN.get(command.text, (0, ""))
     run = clone.shell(
         command.script,
@@ -176,33 +185,17 @@ def test_what_is_posted_are_rows_in_the_database(clone: Clone) -> None:
     assert rows == [(str(account["id"]), 1250)]
 
 
-def test_the_limits_that_a_scheduled_action_moves_are_not_terraforms(clone: Clone) -> None:
-    set_limits(clone, 1, 4)
-    assert "no change" in clone.make("plan").output
-    set_limits(clone, 2, 4)
-
-
 def test_check_mode_afterwards_touches_nothing(clone: Clone) -> None:
+    # What a scheduled action moves is not Terraform's to move back.
+    set_limits(clone, 1, 4)
     before = containers(), service(clone)["deployments"], query(clone, "SELECT count(*) FROM transactions")
     revisions = clone.aws("ecs").list_task_definitions()["taskDefinitionArns"]
     run = clone.make("deploy", "CHECK=1")
+    assert "no change" in run.output
     assert run.recap()["changed"] == 0
     assert (containers(), service(clone)["deployments"], query(clone, "SELECT count(*) FROM transactions")) == before
     assert clone.aws("ecs").list_task_definitions()["taskDefinitionArns"] == revisions
-
-
-def test_a_commit_of_documentation_releases_nothing(clone: Clone) -> None:
-    clone.commit("README.md", "\nA sentence.\n")
-    assert clone.make("deploy").recap()["changed"] == 0
-
-
-def test_a_commit_of_the_app_rolls_to_it_and_keeps_the_rows(clone: Clone) -> None:
-    old = clone.version()
-    clone.commit("app/api/settlement/__init__.py", "\n# A change.\n")
-    assert clone.version() != old
-    clone.make("deploy")
-    assert clone.request("/version")[1]["git_hash"] == clone.version()
-    assert query(clone, "SELECT count(*) FROM transactions") == [(1,)]
+    set_limits(clone, 2, 4)
 
 
 def test_status_tells_what_runs(clone: Clone) -> None:
@@ -263,27 +256,31 @@ def test_passwords_are_nowhere(clone: Clone) -> None:
     assert not found
 
 
-#: The line before a task, by which one sees that the task begins; and the shortest flow that comes to it.
+#: Tasks, and the line before each, by which one sees that it begins.
 BEFORE = {
-    "plan | Plan environment": ("Prepare the working folder of environment", "deploy"),
-    "Build and push the image": ("image_build : Validating", "release"),
-    "Update the service and watch": ("watching ", "release"),
+    "plan | Plan environment": "Prepare the working folder of environment",
+    "Build and push the image": "image_build : Validating",
+    "Update the service and watch": "watching ",
 }
 
 
 @pytest.mark.parametrize(
-    ("phase", "sent"),
+    ("flow", "phase", "sent"),
     [
-        *((phase, signal.SIGKILL) for phase in BEFORE),
+        ("deploy", "plan | Plan environment", signal.SIGKILL),
+        ("release", "Build and push the image", signal.SIGKILL),
+        ("release", "Update the service and watch", signal.SIGKILL),
         # Ctrl-C: Terraform ends what it does and gives its lock back; the wait for a rollout just ends.
-        ("plan | Plan environment", signal.SIGINT),
-        ("Update the service and watch", signal.SIGINT),
+        ("infra", "plan | Plan environment", signal.SIGINT),
+        ("release", "Update the service and watch", signal.SIGINT),
     ],
     ids=lambda value: value.name if isinstance(value, signal.Signals) else value,
 )
-def test_interrupted_anywhere_the_next_run_converges(clone: Clone, phase: str, sent: signal.Signals) -> None:
+def test_interrupted_anywhere_the_next_run_converges(clone: Clone, flow: str, phase: str, sent: signal.Signals) -> None:
+    """And it rolls to the commit, with the rows that were there."""
+    served = clone.request("/version")[1]["git_hash"]
     clone.commit("app/api/settlement/__init__.py", f"\n# {sent.name} in {phase}.\n")
-    before, flow = BEFORE[phase]
+    before = BEFORE[phase]
     with subprocess.Popen(
         clone.command(flow),
         cwd=clone.path,
@@ -310,9 +307,11 @@ def test_interrupted_anywhere_the_next_run_converges(clone: Clone, phase: str, s
         except subprocess.TimeoutExpired:
             os.killpg(run.pid, signal.SIGKILL)
             raise
+    assert clone.version() != served
     clone.make(flow)
-    assert clone.request("/version")[1]["git_hash"] == clone.version()
+    assert clone.request("/version")[1]["git_hash"] == (served if flow == "infra" else clone.version())
     assert service(clone)["runningCount"] == service(clone)["desiredCount"]
+    assert query(clone, "SELECT count(*) FROM transactions") == [(1,)]
 
 
 def test_down_leaves_nothing(clone: Clone) -> None:
