@@ -40,12 +40,21 @@ def write_variables(path: Path, variables: Mapping[str, Any]) -> None:
 
 
 def write_launcher(path: Path, terraform: str, *, locked: bool) -> None:
-    """Terraform for ``community.general.terraform``, without its ``validate``; `locked`: init adds no checksum.
+    """Terraform for ``community.general.terraform``, without what it runs around a command and nobody needs here.
 
-    The module validates before each plan and each apply and has no option to leave that out. `plan` validates the same
-    configuration, `apply` takes a plan that was made of it, and the provider's start costs seconds each time.
+    The module has no option for it, and each costs a second or more, every time: it validates (`plan` validates the
+    same configuration, `apply` takes a plan that was made of it), lists the workspaces (there is only the default one),
+    and reads the outputs (`terraform_outputs` does, once). `locked`: init adds no checksum.
     """
-    lines = ["#!/bin/sh", '[ "$1" != validate ] || exit 0', f'exec {shlex.quote(terraform)} "$@"']
+    lines = [
+        "#!/bin/sh",
+        'case "$1" in',
+        "  validate) exit ;;",
+        "  workspace) echo '* default'; exit ;;",
+        "  output) echo '{}'; exit ;;",
+        "esac",
+        f'exec {shlex.quote(terraform)} "$@"',
+    ]
     if locked:
         lines.insert(1, 'export TF_CLI_ARGS_init="${TF_CLI_ARGS_init-} -lockfile=readonly"')
     path.write_text("\n".join(lines) + "\n")

@@ -95,7 +95,7 @@ def test_without_a_lock_the_exact_version_is_pinned_or_another_environments_lock
     assert not (root / workspace.LOCK_FILE).exists()
 
 
-def test_the_launcher_runs_terraform_but_for_validate(tmp_path: Path) -> None:
+def test_the_launcher_runs_terraform_but_for_what_only_its_module_wants(tmp_path: Path) -> None:
     terraform, launcher = tmp_path / "a folder" / "terraform", tmp_path / "terraform.sh"
     terraform.parent.mkdir()
     terraform.write_text('#!/bin/sh\necho "$#: $*$TF_CLI_ARGS_init"\nexit 2\n')
@@ -107,7 +107,10 @@ def test_the_launcher_runs_terraform_but_for_validate(tmp_path: Path) -> None:
         return done.returncode, done.stdout
 
     assert run("plan", "-out", "a file") == (2, "3: plan -out a file\n")
+    assert run("version", "-json") == (2, "2: version -json\n")
     assert run("validate", "-no-color") == (0, "")
+    assert run("workspace", "list", "-no-color") == (0, "* default\n")
+    assert run("output", "-no-color", "-json") == (0, "{}\n")
     workspace.write_launcher(launcher, str(terraform), locked=True)
     assert run("init") == (2, "1: init -lockfile=readonly\n")
     assert run("validate") == (0, "")
