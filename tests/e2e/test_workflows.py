@@ -4,8 +4,8 @@
 
 The account is a local cloud, and `inventory/staging` says so in one more file; nothing else of the repository changes.
 A run's token is exchanged by the cloud's STS for the role that bootstrap made for its workflow, and its lines have that
-role's credentials and no others. Two things are not run, and looked at instead: `make test`, which cannot run in
-itself, and production's job, which is the job of staging with another input.
+role's credentials and no others. Not run, and looked at instead: `make test`, which cannot run in itself, `make coverage`,
+which is a part of that, and production's job, which is the job of staging with another input.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 PREFIX = "settlement-staging"
 MAIN = "refs/heads/main"
+#: Not executed here: the first is what runs this, the second is a part of it once more.
+LEFT = {"make test", "make coverage"}
 ROLES = "arn:aws:iam::000000000000:role/settlement-github"
 #: Not the jobs' to have: what a developer's shell says of an account, of GitHub, or of another make.
 FOREIGN = ("AWS_", "GH_", "GITHUB_", "RUNNER_", "ACTIONS_", "MAKE", "MFLAGS")
@@ -187,9 +189,9 @@ def test_a_pull_request_of_a_fork_is_tested_and_not_planned(clone: Clone, hub: H
     clone.commit("README.md", "\nTheir sentence.\n")
     clone.git("switch", "--quiet", "main")
     event = pull_request(clone, hub, 1, "mallory/settlement", "theirs")
-    finished = runner.run("ci.yml", event, left={"make test"})
+    finished = runner.run("ci.yml", event, left=LEFT)
     assert finished.skipped == ["plan"]
-    assert {step.job for step in finished.steps} == {"test"}
+    assert {step.job for step in finished.steps} == {"test", "coverage"}
 
 
 def test_make_test_is_what_everybody_runs() -> None:
@@ -203,9 +205,9 @@ def test_a_pull_request_shows_its_plan(clone: Clone, hub: Hub, runner: Runner, r
     clone.commit("app/api/settlement/__init__.py", "\n# A change.\n")
     clone.git("switch", "--quiet", "main")
     event = pull_request(clone, hub, 2, hub.repository, "ours")
-    finished = runner.run("ci.yml", event, left={"make test"})
+    finished = runner.run("ci.yml", event, left=LEFT)
     runs.append(finished)
-    assert [step.run for step in finished.steps if step.outcome != "success"] == ["make test"]
+    assert [step.run for step in finished.steps if step.outcome != "success"] == ["make test", "make coverage"]
     (comment,) = hub.state.comments["2"]
     assert comment.startswith(f"Plan of staging for {event.sha}\n")
     assert "to add" in comment
@@ -252,7 +254,7 @@ def test_every_line_was_executed(runs: list[Finished]) -> None:
     ]
     written = run_lines(*workflows, *github.glob("actions/*/action.yml"))
     assert len(written) >= 9
-    assert written - set().union(*(finished.lines() for finished in runs)) == {"make test"}
+    assert written - set().union(*(finished.lines() for finished in runs)) == LEFT
 
 
 def test_each_role_has_the_rights_that_its_runs_call_and_no_others(clone: Clone, hub: Hub) -> None:
