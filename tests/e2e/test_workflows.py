@@ -4,8 +4,8 @@
 
 The account is a local cloud, and `inventory/staging` says so in one more file; nothing else of the repository changes.
 A run's token is exchanged by the cloud's STS for the role that bootstrap made for its workflow, and its lines have that
-role's credentials and no others. Not run, and looked at instead: `make test`, which cannot run in itself, `make coverage`,
-which is a part of that, and production's job, which is the job of staging with another input.
+role's credentials and no others. Not run, and looked at instead: `make test`, which cannot run in itself, `make
+coverage`, which is a part of that, and production's job, which is the job of staging with another input.
 """
 
 from __future__ import annotations

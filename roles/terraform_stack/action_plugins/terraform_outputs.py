@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -10,7 +11,8 @@ from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.aws_session.python.session import action_environment, aws_session
-from roles.terraform_stack.python.outputs import NoState, read_outputs
+from roles.terraform_stack.python.outputs import NoState, read_outputs, state_etag
+from roles.terraform_stack.python.workspace import record_applied
 
 DOCUMENTATION = r"""
 module: terraform_outputs
@@ -18,6 +20,7 @@ short_description: Publish the outputs of a Terraform root, read from its state
 options:
   fact: {description: The fact that receives the outputs (empty in check mode when there are none yet), type: str}
   backend: {description: 'The S3 backend: bucket, key, region', type: dict, required: true}
+  applied: {description: What C(terraform_workspace) says to record once it is applied, type: dict}
 """
 
 
@@ -28,12 +31,16 @@ class ActionModule(ActionBase):
             argument_spec={
                 "fact": {"type": "str", "required": True},
                 "backend": {"type": "dict", "required": True},
+                "applied": {"type": "dict"},
             }
         )
         backend = args["backend"]
         try:
             s3 = aws_session(action_environment(self), backend["region"]).client("s3")
             outputs = read_outputs(s3, backend["bucket"], backend["key"])
+            if (applied := args["applied"]) and not self._task.check_mode:
+                state = state_etag(s3, backend["bucket"], backend["key"])
+                record_applied(Path(applied["data_dir"]), applied["digest"], state)
         except (NoState, ClientError, BotoCoreError) as error:
             if not self._task.check_mode:
                 raise AnsibleActionFail(

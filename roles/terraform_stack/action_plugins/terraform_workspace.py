@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.terraform_stack.python import workspace
+from roles.terraform_stack.python.outputs import state_etag
 
 DOCUMENTATION = r"""
 module: terraform_workspace
@@ -28,6 +29,7 @@ options:
   provider_version: {description: The environment's constraint; an exact one is pinned where no lock file is, type: str}
   terraform_path: {description: The terraform binary, type: path, required: true}
   provider_source: {description: What the provider is installed from; a change initialises again, type: str}
+  plan_unchanged: {description: 'Plan even if neither configuration nor state changed since it was applied', type: bool}
 """
 
 RETURN = r"""
@@ -38,6 +40,8 @@ fingerprint: {description: What to record once init has succeeded, type: str}
 launcher: {description: Terraform as C(binary_path) takes it, type: path}
 variables_file: {description: The file for C(variables_files), type: path}
 plan_file: {description: Where the plan goes, type: path}
+unchanged: {description: Whether there is nothing to plan; only true without C(plan_unchanged), type: bool}
+applied: {description: What to record once it is applied, type: dict}
 """
 
 
@@ -54,6 +58,7 @@ class ActionModule(ActionBase):
                 "provider_version": {"type": "str", "default": ""},
                 "provider_source": {"type": "str", "default": ""},
                 "terraform_path": {"type": "path", "required": True},
+                "plan_unchanged": {"type": "bool", "default": True},
             }
         )
         root, data_dir, backend = Path(args["root"]), Path(args["data_dir"]), args["backend"]
@@ -67,7 +72,7 @@ class ActionModule(ActionBase):
                 f"{root.name}: the plan cannot be known yet: {unknown} It would then plan every resource of {root}/"
             )
             Display().display(f"  {message}", color="yellow")
-            return result | {"known": False, "reason": message, "init": False, "changed": False}
+            return result | {"known": False, "reason": message, "unchanged": False, "init": False, "changed": False}
 
         lock_file, exact = Path(args["lock_file"]), workspace.exact_version(args["provider_version"])
         if refusal := workspace.lock_refusal(lock_file, exact):
@@ -87,8 +92,17 @@ class ActionModule(ActionBase):
         workspace.write_variables(variables_file, args["variables"])
         launcher = data_dir / "terraform.sh"
         workspace.write_launcher(launcher, args["terraform_path"], locked=lock_file.is_file())
+        inputs = {"backend": backend, "terraform": args["terraform_path"], "source": args["provider_source"]}
+        digest = workspace.applied_digest(root, root.parent / "modules", args["variables"], inputs)
+        unchanged = not args["plan_unchanged"] and workspace.is_applied(
+            data_dir, digest, state_etag(s3, backend["bucket"], backend["key"])
+        )
+        if unchanged:
+            Display().display(f"  {root.name}: as it was applied (`make bootstrap` looks whether AWS still agrees)")
         return result | {
             "known": True,
+            "unchanged": unchanged,
+            "applied": {"data_dir": str(data_dir), "digest": digest},
             "init": not workspace.initialised(data_dir, wanted),
             "fingerprint": wanted,
             "launcher": str(launcher),

@@ -34,3 +34,13 @@ def read_outputs(s3: Any, bucket: str, key: str) -> dict[str, Any]:
     if not outputs:
         raise NoState(f"the state at s3://{bucket}/{key} has no outputs yet")
     return outputs
+
+
+def state_etag(s3: Any, bucket: str, key: str) -> str:
+    """The etag of the state's object, which each write changes; empty when there is none."""
+    try:
+        return str(s3.head_object(Bucket=bucket, Key=key)["ETag"])
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return ""
+        raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shlex
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 FINGERPRINT = "initialised.sha256"
+APPLIED = "applied.sha256"
 LOCK_FILE = ".terraform.lock.hcl"
 PROVIDER = "registry.terraform.io/hashicorp/aws"
 
@@ -30,6 +32,27 @@ def initialised(data_dir: Path, wanted: str) -> bool:
     """Whether the data folder was initialised with this very fingerprint."""
     record = data_dir / FINGERPRINT
     return record.is_file() and record.read_text() == wanted and (data_dir / "terraform.tfstate").is_file()
+
+
+def applied_digest(root: Path, modules: Path, variables: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
+    """A hash of all that a plan reads, but AWS itself: configuration, variables and the files that they name."""
+    digest = hashlib.sha256(json.dumps([variables, inputs], sort_keys=True).encode())
+    named = [Path(value) for value in variables.values() if isinstance(value, str) and os.path.isabs(value)]
+    for path in sorted({*root.glob("*.tf"), root / LOCK_FILE, *modules.rglob("*"), *named}):
+        if path.is_file():
+            digest.update(f"{path}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def is_applied(data_dir: Path, digest: str, state: str) -> bool:
+    """Whether the state is still the one that the configuration of this digest was applied to, or needed no apply."""
+    record = data_dir / APPLIED
+    return record.is_file() and record.read_text() == f"{digest} {state}\n"
+
+
+def record_applied(data_dir: Path, digest: str, state: str) -> None:
+    """Keep for `is_applied` that this configuration is what is there. `state` is its object's etag."""
+    (data_dir / APPLIED).write_text(f"{digest} {state}\n")
 
 
 def write_variables(path: Path, variables: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from roles.terraform_stack.python.outputs import NoState, read_outputs
+from roles.terraform_stack.python.outputs import NoState, read_outputs, state_etag
 
 BUCKET, KEY = "state-bucket", "local/environment.tfstate"
 
@@ -42,3 +42,12 @@ def test_a_refusal_is_no_missing_state(s3: Any, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(s3, "get_object", refuse)
     with pytest.raises(ClientError, match="AccessDenied"):
         read_outputs(s3, BUCKET, KEY)
+
+
+def test_each_write_of_the_state_has_an_etag_of_its_own(s3: Any) -> None:
+    assert state_etag(s3, BUCKET, KEY) == ""
+    put(s3)
+    first = state_etag(s3, BUCKET, KEY)
+    assert first
+    put(s3, serial=2)
+    assert state_etag(s3, BUCKET, KEY) not in ("", first)

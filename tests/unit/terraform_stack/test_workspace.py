@@ -43,6 +43,28 @@ def test_initialised_needs_the_record_and_the_backend(tmp_path: Path) -> None:
     assert not workspace.initialised(tmp_path, "b")
 
 
+def test_applied_is_what_is_still_so(root: Path, tmp_path: Path) -> None:
+    package = tmp_path / "bots.zip"
+    package.write_text("one")
+
+    def current(**variables: object) -> str:
+        return workspace.applied_digest(root, root / "modules", {"package_path": str(package)} | variables, {})
+
+    applied = current()
+    assert not workspace.is_applied(tmp_path, applied, "etag")
+    workspace.record_applied(tmp_path, applied, "etag")
+    assert workspace.is_applied(tmp_path, current(), "etag")
+    assert not workspace.is_applied(tmp_path, current(), "another etag"), "somebody else applied meanwhile"
+    assert not workspace.is_applied(tmp_path, current(), ""), "the state is gone"
+    assert not workspace.is_applied(tmp_path, current(size=2), "etag")
+    (root / "modules/vpc/policy.json").write_text("{}")
+    assert not workspace.is_applied(tmp_path, current(), "etag"), "a file of a module"
+    (root / "modules/vpc/policy.json").unlink()
+    assert workspace.is_applied(tmp_path, current(), "etag")
+    package.write_text("two")
+    assert not workspace.is_applied(tmp_path, current(), "etag"), "a file that a variable names"
+
+
 def test_variables_are_for_the_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "terraform.tfvars.json"
     workspace.write_variables(path, {"name": "settlement", "azs": 3})
