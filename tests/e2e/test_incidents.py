@@ -213,7 +213,7 @@ def test_the_application_comes_to_it(clone: Clone) -> None:
     """The infrastructure is not changed by it a second time, whatever was told since."""
     run = clone.make("deploy")
     assert "  account: as it was applied" in run.output
-    assert "  environment: no change\n" in run.output
+    assert "  terraform: no change\n" in run.output
     assert clone.request("/version")[1]["git_hash"] == clone.version()
 
 

@@ -281,7 +281,8 @@ def test_a_rollback_stops_a_release_in_flight(clone: Clone, phase: str) -> None:
 
 
 def test_five_rollbacks_in_a_row_and_forward_again_land_where_status_said(clone: Clone) -> None:
-    for number in range(5):
+    # Three, on top of those that succeeded above.
+    for number in range(3):
         clone.make("release", app_environment={"NUMBER": str(number)})
     newest = service(clone)["taskDefinition"]
     for _ in range(5):

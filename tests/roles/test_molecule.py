@@ -25,13 +25,15 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: f"{path.parents[2].name}-{path.parent.name}")
-def test_scenario(scenario: Path, path: str) -> None:
+def test_scenario(scenario: Path, path: str, tmp_path: Path) -> None:
     role = scenario.parents[2]
     environment = {
         **os.environ,
         "PATH": path,
         "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
         "PYTHONPATH": str(REPOSITORY),
+        # Not the one of every checkout: what an interrupted run has created is gone for the next.
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(tmp_path),
     }
     done = subprocess.run(
         ["molecule", "--base-config", str(BASE), "test", "--scenario-name", scenario.parent.name],
