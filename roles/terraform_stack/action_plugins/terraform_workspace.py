@@ -92,7 +92,13 @@ class ActionModule(ActionBase):
         workspace.write_variables(variables_file, args["variables"])
         launcher = data_dir / "terraform.sh"
         workspace.write_launcher(launcher, args["terraform_path"], locked=lock_file.is_file())
-        inputs = {"backend": backend, "terraform": args["terraform_path"], "source": args["provider_source"]}
+        # Not the lock that init leaves in the root: it is not there yet when the first plan is made.
+        inputs = {
+            "backend": backend,
+            "terraform": args["terraform_path"],
+            "provider": [args["provider_source"], args["provider_version"]],
+            "lock": lock_file.read_text() if lock_file.is_file() else "",
+        }
         digest = workspace.applied_digest(root, root.parent / "modules", args["variables"], inputs)
         unchanged = not args["plan_unchanged"] and workspace.is_applied(
             data_dir, digest, state_etag(s3, backend["bucket"], backend["key"])

@@ -38,7 +38,7 @@ def applied_digest(root: Path, modules: Path, variables: Mapping[str, Any], inpu
     """A hash of all that a plan reads, but AWS itself: configuration, variables and the files that they name."""
     digest = hashlib.sha256(json.dumps([variables, inputs], sort_keys=True).encode())
     named = [Path(value) for value in variables.values() if isinstance(value, str) and os.path.isabs(value)]
-    for path in sorted({*root.glob("*.tf"), root / LOCK_FILE, *modules.rglob("*"), *named}):
+    for path in sorted({*root.glob("*.tf"), *modules.rglob("*"), *named}):
         if path.is_file():
             digest.update(f"{path}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

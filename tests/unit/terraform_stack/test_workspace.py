@@ -53,6 +53,7 @@ def test_applied_is_what_is_still_so(root: Path, tmp_path: Path) -> None:
     applied = current()
     assert not workspace.is_applied(tmp_path, applied, "etag")
     workspace.record_applied(tmp_path, applied, "etag")
+    (root / workspace.LOCK_FILE).write_text("init leaves it")
     assert workspace.is_applied(tmp_path, current(), "etag")
     assert not workspace.is_applied(tmp_path, current(), "another etag"), "somebody else applied meanwhile"
     assert not workspace.is_applied(tmp_path, current(), ""), "the state is gone"
