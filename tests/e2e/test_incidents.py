@@ -212,7 +212,7 @@ def test_the_webhook_is_nowhere(clone: Clone, slack: Slack) -> None:
 def test_the_application_comes_to_it(clone: Clone) -> None:
     """The infrastructure is not changed by it a second time, whatever was told since."""
     run = clone.make("deploy")
-    assert "  account: as it was applied" in run.output
+    assert "  account: no change\n" in run.output
     assert "  terraform: no change\n" in run.output
     assert clone.request("/version")[1]["git_hash"] == clone.version()
 

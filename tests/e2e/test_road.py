@@ -197,6 +197,7 @@ def test_check_mode_afterwards_touches_nothing(clone: Clone) -> None:
     before = containers(), service(clone)["deployments"], query(clone, "SELECT count(*) FROM transactions")
     revisions = clone.aws("ecs").list_task_definitions()["taskDefinitionArns"]
     run = clone.make("deploy", "CHECK=1")
+    assert "  account: as it was applied" in run.output
     assert "  terraform: no change\n" in run.output
     assert run.recap()["changed"] == 1
     assert limits(clone) == (1, 4)
