@@ -27,8 +27,8 @@ SOCKET = Path("/var/run/docker.sock")
 #: Of the machine, not of a checkout: any checkout's `make down` may be the one that ends the daemon.
 RECORD = Path("/run/settlement-local/dockerd.json")
 LOG = Path("/var/log/settlement-local-dockerd.log")
-CPU_WEIGHTS = {Path("/sys/fs/cgroup/cpu/docker/cpu.shares"): 8192, Path("/sys/fs/cgroup/docker/cpu.weight"): 800}
-"""Of all containers together, where no systemd gives the engine a slice: cgroup v1 (a process has 1,024), v2 (100)."""
+CPU_SHARES = Path("/sys/fs/cgroup/cpu/docker/cpu.shares")
+"""Of all containers together, with cgroup v1 and no systemd that gives the engine a slice. A process has 1,024."""
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
@@ -205,17 +205,16 @@ def start(host: Host, progress: Progress, command: Sequence[str] = ("dockerd",))
     return process
 
 
-def weigh_containers(weights: Mapping[Path, int] = CPU_WEIGHTS) -> None:
+def weigh_containers() -> None:
     """Let the containers have their part of a busy machine.
 
     Without a slice of systemd's they all together weigh as much as one process: tasks would miss their health checks
     as soon as a dozen compilers run. A kernel that has no such file, or forbids it, leaves them as they are.
     """
-    for path, weight in weights.items():
-        if (path.parents[1] / "cgroup.procs").is_file():
-            with contextlib.suppress(OSError):
-                path.parent.mkdir(exist_ok=True)
-                path.write_text(f"{weight}\n")
+    if (CPU_SHARES.parents[1] / "cgroup.procs").is_file():
+        with contextlib.suppress(OSError):
+            CPU_SHARES.parent.mkdir(exist_ok=True)
+            CPU_SHARES.write_text("8192\n")
 
 
 def stop_if_ours(progress: Progress) -> bool:

@@ -79,6 +79,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(engine, "RECORD", tmp_path / "run" / "dockerd.json")
     monkeypatch.setattr(engine, "LOG", tmp_path / "dockerd.log")
     monkeypatch.setattr(engine, "SOCKET", tmp_path / "docker.sock")
+    monkeypatch.setattr(engine, "CPU_SHARES", tmp_path / "docker" / "cpu.shares")
     return tmp_path
 
 
@@ -115,13 +116,12 @@ def test_what_we_start_we_stop(machine: Path) -> None:
     daemon.wait()
 
 
-def test_containers_weigh_more_than_one_process(tmp_path: Path) -> None:
-    v1, v2 = tmp_path / "cpu/docker/cpu.shares", tmp_path / "docker/cpu.weight"
-    v1.parents[1].mkdir()
-    (v1.parents[1] / "cgroup.procs").touch()
-    engine.weigh_containers({v1: 8192, v2: 800})
-    assert v1.read_text() == "8192\n"
-    assert not v2.parent.exists(), "this kernel has the other version"
+def test_containers_weigh_more_than_one_process(machine: Path) -> None:
+    engine.weigh_containers()
+    assert not engine.CPU_SHARES.exists(), "no cgroup v1"
+    (engine.CPU_SHARES.parents[1] / "cgroup.procs").touch()
+    engine.weigh_containers()
+    assert engine.CPU_SHARES.read_text() == "8192\n"
 
 
 def test_a_daemon_that_ends_at_once_is_reported_with_its_log(machine: Path) -> None:
