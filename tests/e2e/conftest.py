@@ -93,7 +93,9 @@ class Clone:
             check=False,
         )
         self.outputs.append(done.stdout)
-        assert expect is None or done.returncode == expect, done.stdout[-20000:]
+        # What went wrong comes last, where a report that is cut in the middle still has it.
+        errors = "\n".join(re.findall(r"^.*\b(?:[Ee]rror|ERROR|fatal): .*$", done.stdout, re.MULTILINE)[-10:])
+        assert expect is None or done.returncode == expect, f"{done.stdout[-20000:]}\n\n{errors}"
         return Run(done.returncode, done.stdout)
 
     def shell(self, script: str, *, expect: int | None = 0, account: str = "", **variables: Any) -> Run:
