@@ -135,13 +135,16 @@ def test_it_comes_back_when_its_container_ends(service: StubService) -> None:
 
 @pytest.mark.local_cloud
 def test_a_deployment_under_load_loses_nothing(service: StubService) -> None:
-    service.create(service.register(environment={"VERSION": "1"}), healthCheckGracePeriodSeconds=10)
+    # Long enough to finish what a task has on a busy machine: it ends by itself, and is not killed.
+    patient = {"stopTimeout": 30}
+    service.create(service.register(environment={"VERSION": "1"}, definition=patient), healthCheckGracePeriodSeconds=10)
     service.wait_deployed()
     wait_for(lambda: get(service.cloud) == (200, "1"))
     url = f"http://127.0.0.1:{service.cloud.config.load_balancer_port}"
     with background(url, CLIENTS) as report:
         wait_for(lambda: report.total > 100)
-        service.update(taskDefinition=service.register(environment={"VERSION": "2", "START_SECONDS": "1"}))
+        second = {"VERSION": "2", "START_SECONDS": "1"}
+        service.update(taskDefinition=service.register(environment=second, definition=patient))
         service.wait_deployed()
         service.update(forceNewDeployment=True)
         service.wait_deployed()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,12 @@ from tests.local_cloud import databases
 from tests.local_cloud.conftest import RunningCloud, docker_client, wait_for
 
 pytestmark = pytest.mark.local_cloud
+
+
+@pytest.fixture(scope="module")
+def cloud(start_cloud: Callable[..., RunningCloud]) -> RunningCloud:
+    """Of its own: what becomes of the backups when the last instance goes is looked at."""
+    return start_cloud(database={"persist": True})
 
 
 def window(cloud: RunningCloud, identifier: str) -> dict[str, datetime] | None:
