@@ -104,7 +104,7 @@ class ActionModule(ActionBase):
             data_dir, digest, state_etag(s3, backend["bucket"], backend["key"])
         )
         if unchanged:
-            Display().display(f"  {root.name}: as it was applied (`make bootstrap` looks whether AWS still agrees)")
+            Display().display(f"  {root.name}: as it was applied, so it is not planned")
         return result | {
             "known": True,
             "unchanged": unchanged,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import threading
+from pathlib import Path
 
 import pytest
 
 from roles.local_cloud.python import commands
-from roles.local_cloud.python.errors import CommandError
+from roles.local_cloud.python.errors import CommandError, LocalCloudError
 
 
 def run(program: str, said: list[str] | None = None, **environment: str) -> None:
@@ -62,3 +64,29 @@ def test_an_interrupt_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) ->
         commands.run([sys.executable, "-c", "import time; time.sleep(60)"], what="the work", progress=interrupt)
     assert started[0].returncode is not None
     started[0].stdout.close()
+
+
+def test_of_two_at_the_same_time_the_second_waits(tmp_path: Path) -> None:
+    lock, told, order = tmp_path / "new" / "images.lock", threading.Event(), []
+
+    def second() -> None:
+        with commands.alone(lock, lambda line: told.set()):
+            order.append("second")
+
+    with commands.alone(lock, print):
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        assert told.wait(10), "it says that it waits"
+        order.append("first")
+    waiting.join(10)
+    assert order == ["first", "second"]
+
+
+def test_one_that_never_ends_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "_ALONE_SECONDS", 0)
+    with (
+        commands.alone(tmp_path / "lock", print),
+        pytest.raises(LocalCloudError, match="Next: `fuser -v"),
+        commands.alone(tmp_path / "lock", print),
+    ):
+        pass
