@@ -5,7 +5,9 @@ One environment, in the order of a bad week. Each step stands on the one before.
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -63,7 +65,7 @@ def load(per_second: float = 50, slow: int = 0, may_lose: bool = False) -> Itera
 
 @contextmanager
 def running(clone: Clone, target: str, **variables: Any) -> Iterator[subprocess.Popen[str]]:
-    """``make target`` in the background."""
+    """``make target`` in the background, in a process group of its own."""
     with subprocess.Popen(
         clone.command(target, **variables),
         cwd=clone.path,
@@ -71,6 +73,7 @@ def running(clone: Clone, target: str, **variables: Any) -> Iterator[subprocess.
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     ) as process:
         try:
             yield process
@@ -92,6 +95,16 @@ def until(process: subprocess.Popen[str], words: str) -> str:
 def rest(process: subprocess.Popen[str]) -> Run:
     output, _ = process.communicate()
     return Run(process.returncode, output)
+
+
+@contextmanager
+def paused(process: subprocess.Popen[str]) -> Iterator[None]:
+    """What the process started goes on; it starts nothing more."""
+    os.killpg(process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGCONT)
 
 
 def wait_until(what: Callable[[], bool], seconds: float = 60) -> None:
@@ -252,7 +265,8 @@ def test_a_second_flow_stops_at_once_and_a_change_of_the_number_of_tasks_is_kept
     with running(clone, "release", app_memory=2048) as first:
         until(first, "watching ")
         clone.aws("ecs").update_service(cluster=PREFIX, service=PREFIX, desiredCount=3)
-        second = clone.make("release", expect=2)
+        with paused(first):
+            second = clone.make("release", expect=2)
         assert re.search(r"local is locked by \S+, for Release, since .* UTC", second.output)
         says(second, "make unlock ENV=local")
         assert rest(first).code == 0

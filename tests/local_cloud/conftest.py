@@ -87,7 +87,7 @@ class RunningCloud:
     def containers(self, *labels: str) -> list[Any]:
         """Every container of this cloud that carries these labels too."""
         wanted = [f"settlement.local={self.config.instance}", *labels]
-        found: list[Any] = docker_client().containers.list(all=True, filters={"label": wanted})
+        found: list[Any] = docker_client().containers.list(all=True, filters={"label": wanted}, ignore_removed=True)
         return found
 
 

@@ -64,7 +64,7 @@ def left_over(settings: Settings) -> list[Any]:
     selector: Any = {"label": f"settlement.local={settings.config.instance}"}
     client = docker_client()
     found = [
-        *client.containers.list(all=True, filters=selector),
+        *client.containers.list(all=True, filters=selector, ignore_removed=True),
         *client.volumes.list(filters=selector),
         *client.networks.list(filters=selector),
     ]
@@ -111,7 +111,7 @@ def test_after_a_kill_and_after_a_change(settings: Settings) -> None:
     wait_for(lambda: control.probe(settings.config) is None)
     environment.up(settings, print)
     assert control.running_pid(settings.config) not in (None, pid)
-    assert stale not in client.containers.list(all=True)
+    assert stale not in client.containers.list(all=True, ignore_removed=True)
     client.close()
 
     moved = dataclasses.replace(settings, cloud={**settings.cloud, "load_balancer_port": free_port()})

@@ -125,7 +125,9 @@ def secret_arn(cloud: RunningCloud) -> str:
 
 @pytest.fixture(scope="module")
 def subnets(cloud: RunningCloud) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = cloud.client("ec2").describe_subnets()["Subnets"]
+    """Those of the default VPC: another test may have made others."""
+    default = {"Name": "default-for-az", "Values": ["true"]}
+    found: list[dict[str, Any]] = cloud.client("ec2").describe_subnets(Filters=[default])["Subnets"]
     return found
 
 

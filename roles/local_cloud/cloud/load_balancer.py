@@ -114,7 +114,7 @@ def remove_leftover(config: CloudConfig) -> None:
             "name": f"^/{container_name(config)}$",
             "label": [f"{name}={value}" for name, value in config.labels.items()],
         }
-        for container in client.containers.list(all=True, filters=filters):
+        for container in client.containers.list(all=True, filters=filters, ignore_removed=True):
             container.remove(force=True, v=True)
     except docker.errors.DockerException as error:
         # Without Docker nothing is left over either; what needs it will say so.
@@ -224,7 +224,7 @@ class LoadBalancer:
             if self._stopping.is_set():
                 return
             try:
-                for old in client.containers.list(all=True, filters={"name": f"^/{name}$"}):
+                for old in client.containers.list(all=True, filters={"name": f"^/{name}$"}, ignore_removed=True):
                     old.remove(force=True, v=True)
                 client.images.get(self._image)  # it is made on this machine: never pulled
                 self._container = client.containers.run(

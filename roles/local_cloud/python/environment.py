@@ -135,7 +135,7 @@ def _down(settings: Settings, outcome: Outcome, progress: Progress, *, check: bo
                 _remove_network(existing, settings, outcome, check=check)
             else:
                 progress(f"containers and network belong to the local environment of {other}: left alone")
-            idle = not client.containers.list()
+            idle = not client.containers.list(sparse=True)
         if engine.is_ours() and idle:
             outcome.add("container engine: stop, because this environment started it")
             if not check:
