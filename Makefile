@@ -23,7 +23,7 @@ endif
 
 PLAYBOOK = ansible-playbook -i inventory/$(ENV) $(if $(CHECK),--check) $(ARGS)
 
-.PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver new-env venv lock check test coverage docs bench
+.PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver new-env venv lock check test rehearse coverage docs bench
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 	echo "  ENV=$(ENV) (known: $(ENVIRONMENTS)) · CHECK=1 touches nothing · ARGS='-e name=value' reaches ansible-playbook"
@@ -124,8 +124,11 @@ lock: $(VENV_READY) ## Lock again: requirements.txt, and the provider of each en
 check: $(VENV_READY) ## Linters and types (fast)
 	@tests/check.sh
 
-test: $(VENV_READY) ## Everything: linters, unit, application, Terraform, roles, and the whole road on this machine
+test: $(VENV_READY) ## Linters, unit, application, Terraform, roles, and the whole road on this machine with its releases
 	@tests/run.sh
+
+rehearse: $(VENV_READY) ## The other, longer tests: incidents, and GitHub's workflows line by line
+	@tests/run.sh --numprocesses 2 --no-loadscope-reorder -m rehearsal tests/e2e
 
 coverage: $(VENV_READY) ## How much of the roles' Python the unit tests run: 90 % at least (half as slow again, so a job of its own)
 	@python -m pytest -q --numprocesses auto --no-loadscope-reorder --cov=roles --cov-report=term:skip-covered --cov-fail-under=90 tests/unit

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole suite, fast parts first; `tests/run.sh tests/unit -k plan` runs a part.
+# Everything but the rehearsals, fast parts first; `tests/run.sh tests/unit -k plan` runs a part.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,14 +17,15 @@ fi
 
 # On a fresh machine its packages and images come meanwhile.
 python -m pytest -q --numprocesses 2 --no-loadscope-reorder tests/unit
-wait $prepared
-# The long roads wait for Terraform's own polling and for drains much of their time: four at once, and beside them, at a
-# lower priority, the linters. What the other files hold follows as the roads end.
 checks=$(mktemp)
 nice -n 10 tests/check.sh >"$checks" 2>&1 &
+checked=$!
+wait $prepared
+# The roads wait for Terraform's own polling and for drains much of their time: four workers on two cores, and beside them,
+# at a lower priority, the linters.
 mapfile -t roads < <(ls -S tests/e2e/test_*.py) # the longest first
-python -m pytest --durations=10 --numprocesses 4 --no-loadscope-reorder "${roads[@]}" tests/local_cloud tests/api tests/terraform tests/roles || failed=yes
-wait $! || failed=yes
+python -m pytest --durations=10 --numprocesses 4 --no-loadscope-reorder -m "not rehearsal" "${roads[@]}" tests/local_cloud tests/api tests/terraform tests/roles || failed=yes
+wait $checked || failed=yes
 cat "$checks"
 rm "$checks"
 [[ -z ${failed-} ]]

@@ -19,7 +19,7 @@ import pytest
 from tests.e2e.conftest import Clone, containers, query, service
 from tests.slack import TOKEN, Slack, intrusions, shown
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal, pytest.mark.timeout(900)]
 
 PREFIX = "settlement-local"
 ACCOUNT = "settlement-account"

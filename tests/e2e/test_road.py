@@ -58,6 +58,7 @@ STAGING, PRODUCTION = "222222222222", "333333333333"
 
 NOT_RUN = {
     "make test": "is this very run",
+    "make rehearse": "are the other long tests, with clouds of their own",
     "make check": "tests/run.sh runs it beside this",
     "make deploy ENV=staging": "a second cloud's worth of containers; what it would make is planned by the line before",
     "(cd roles/deploy_lock && molecule --base-config ../../tests/molecule/base.yml test)": (

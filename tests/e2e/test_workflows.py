@@ -4,14 +4,15 @@
 
 The account is a local cloud, and `inventory/staging` says so in one more file; nothing else of the repository changes.
 A run's token is exchanged by the cloud's STS for the role that bootstrap made for its workflow, and its lines have that
-role's credentials and no others. Not run, and looked at instead: `make test`, which cannot run in itself, `make
-coverage`, which is a part of that, and production's job, which is the job of staging with another input.
+role's credentials and no others. Not run, and looked at instead: `make rehearse`, which cannot run in itself, `make
+test` and `make coverage`, which run beside it, and production's job, which is the job of staging with another input.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,12 @@ from tests.github import URL, Issuer, Repository
 from tests.terraform.calls import read
 from tests.terraform.rights import assert_rights, identity_of
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal, pytest.mark.timeout(900)]
 
 PREFIX = "settlement-staging"
 MAIN = "refs/heads/main"
-#: Not executed here: the first is what runs this, the second is a part of it once more.
-LEFT = {"make test", "make coverage"}
+#: Not executed here: the tests, of which this is one.
+LEFT = ["make test", "make rehearse", "make coverage"]
 ROLES = "arn:aws:iam::000000000000:role/settlement-github"
 #: Not the jobs' to have: what a developer's shell says of an account, of GitHub, or of another make.
 FOREIGN = ("AWS_", "GH_", "GITHUB_", "RUNNER_", "ACTIONS_", "MAKE", "MFLAGS")
@@ -191,13 +192,15 @@ def test_a_pull_request_of_a_fork_is_tested_and_not_planned(clone: Clone, hub: H
     event = pull_request(clone, hub, 1, "mallory/settlement", "theirs")
     finished = runner.run("ci.yml", event, left=LEFT)
     assert finished.skipped == ["plan"]
-    assert {step.job for step in finished.steps} == {"test", "coverage"}
+    assert {step.job for step in finished.steps} == {"test", "rehearse", "coverage"}
 
 
-def test_make_test_is_what_everybody_runs() -> None:
-    """It is the one line that is not executed here, since it is what runs this: it stands in CI as people type it."""
-    assert "make test" in (REPOSITORY / "README.md").read_text()
-    assert (REPOSITORY / ".ci/run").read_text().endswith("\nexec make test\n")
+def test_the_tests_are_what_everybody_runs() -> None:
+    """They are the lines that are not executed here: they stand in CI as people type them."""
+    readme, ci = (REPOSITORY / "README.md").read_text(), (REPOSITORY / ".ci/run").read_text()
+    for command in ("make test", "make rehearse"):
+        assert command in readme
+        assert re.search(rf"^{command}\b", ci, re.MULTILINE)
 
 
 def test_a_pull_request_shows_its_plan(clone: Clone, hub: Hub, runner: Runner, runs: list[Finished]) -> None:
@@ -207,7 +210,7 @@ def test_a_pull_request_shows_its_plan(clone: Clone, hub: Hub, runner: Runner, r
     event = pull_request(clone, hub, 2, hub.repository, "ours")
     finished = runner.run("ci.yml", event, left=LEFT)
     runs.append(finished)
-    assert [step.run for step in finished.steps if step.outcome != "success"] == ["make test", "make coverage"]
+    assert [step.run for step in finished.steps if step.outcome != "success"] == LEFT
     (comment,) = hub.state.comments["2"]
     assert comment.startswith(f"Plan of staging for {event.sha}\n")
     assert "to add" in comment
@@ -254,7 +257,7 @@ def test_every_line_was_executed(runs: list[Finished]) -> None:
     ]
     written = run_lines(*workflows, *github.glob("actions/*/action.yml"))
     assert len(written) >= 9
-    assert written - set().union(*(finished.lines() for finished in runs)) == LEFT
+    assert written - set().union(*(finished.lines() for finished in runs)) == set(LEFT)
 
 
 def test_each_role_has_the_rights_that_its_runs_call_and_no_others(clone: Clone, hub: Hub) -> None:
