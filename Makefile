@@ -124,11 +124,11 @@ lock: $(VENV_READY) ## Lock again: requirements.txt, and the provider of each en
 check: $(VENV_READY) ## Linters and types (fast)
 	@tests/check.sh
 
-test: $(VENV_READY) ## Linters, unit, application, Terraform, roles, and the whole road on this machine with its releases
+test: $(VENV_READY) ## Linters, unit, application, Terraform, roles, and the whole road on this machine, under load
 	@tests/run.sh
 
-rehearse: $(VENV_READY) ## The other, longer tests: incidents, and GitHub's workflows line by line
-	@tests/run.sh --numprocesses 2 --no-loadscope-reorder -m rehearsal tests/e2e
+rehearse: $(VENV_READY) ## The other, longer tests: releases that fail, incidents, and GitHub's workflows line by line
+	@tests/run.sh --numprocesses 3 --no-loadscope-reorder -m rehearsal tests/e2e
 
 coverage: $(VENV_READY) ## How much of the roles' Python the unit tests run: 90 % at least (half as slow again, so a job of its own)
 	@python -m pytest -q --numprocesses auto --no-loadscope-reorder --cov=roles --cov-report=term:skip-covered --cov-fail-under=90 tests/unit

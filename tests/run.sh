@@ -21,10 +21,9 @@ checks=$(mktemp)
 nice -n 10 tests/check.sh >"$checks" 2>&1 &
 checked=$!
 wait $prepared
-# The roads wait for Terraform's own polling and for drains much of their time: four workers on two cores, and beside them,
-# at a lower priority, the linters.
-mapfile -t roads < <(ls -S tests/e2e/test_*.py) # the longest first
-python -m pytest --durations=10 --numprocesses 4 --no-loadscope-reorder -m "not rehearsal" "${roads[@]}" tests/local_cloud tests/api tests/terraform tests/roles || failed=yes
+# The road comes first: it is the longest. It, and the local cloud's tests, wait much of their time: four workers on two
+# cores, and beside them, at a lower priority, the linters.
+python -m pytest --durations=10 --numprocesses 4 --no-loadscope-reorder -m "not rehearsal" tests/e2e/test_{road,refusals}.py tests/local_cloud tests/api tests/terraform tests/roles || failed=yes
 wait $checked || failed=yes
 cat "$checks"
 rm "$checks"

@@ -9,29 +9,19 @@ import os
 import re
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from roles.drill.python.load import Clients, Report, Request, background
 from roles.release_ledger.python.ledger import Ledger, Outcome, Release
-from tests.e2e.conftest import LOAD_BALANCER_PORT, PREFIX, Clone, Run, service
+from tests.e2e.conftest import PREFIX, Clone, Run, service
+from tests.e2e.load import load
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal, pytest.mark.timeout(900)]
 
 BUCKET = "settlement-terraform-000000000000-ap-northeast-2"
-VERSION = Request(name="version", path="/version")
-ACCOUNT = Request(
-    name="account, by a client that takes 2 s to send it",
-    path="/v1/accounts",
-    method="POST",
-    headers={"Content-Type": "application/json"},
-    body='{"name": "Slow till", "currency": "KRW"}',
-    status=201,
-)
 #: Settings that the application refuses, so that its process exits at start.
 EXITS = {"APP_ENVIRONMENT": "local", "DATABASE_POOL_SIZE": "-1"}
 
@@ -46,21 +36,6 @@ def drain_for(clone: Clone, seconds: int) -> None:
     (group,) = elbv2.describe_target_groups()["TargetGroups"]
     attribute = {"Key": "deregistration_delay.timeout_seconds", "Value": str(seconds)}
     elbv2.modify_target_group_attributes(TargetGroupArn=group["TargetGroupArn"], Attributes=[attribute])
-
-
-@contextmanager
-def load(per_second: float = 50, slow: int = 0, may_lose: bool = False) -> Iterator[Report]:
-    """Requests on kept and on fresh connections, and by slow clients; none may be lost unless it has to be."""
-    clients = [
-        Clients(request=VERSION, count=10, per_second=per_second / 2),
-        Clients(request=VERSION, count=10, per_second=per_second / 2, keep_alive=False),
-    ]
-    clients += [Clients(request=ACCOUNT, count=slow, keep_alive=False, body_seconds=2)] if slow else []
-    with background(f"http://127.0.0.1:{LOAD_BALANCER_PORT}", clients) as report:
-        yield report
-    print(f"{report.total} requests in {report.seconds:.0f} s, {report.lost} lost")
-    assert report.total > 0
-    assert may_lose or report.lost == 0, report.examples
 
 
 @contextmanager
@@ -107,13 +82,6 @@ def paused(process: subprocess.Popen[str]) -> Iterator[None]:
         os.killpg(process.pid, signal.SIGCONT)
 
 
-def wait_until(what: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it did not come to that in time"
-        time.sleep(0.2)
-
-
 def says(run: Run, words: str) -> None:
     assert words in run.output, run.output[-8000:]
 
@@ -133,33 +101,9 @@ def test_the_next_good_release_serves(clone: Clone) -> None:
     assert [release.outcome for release in ledger(clone)] == [Outcome.FAILED, Outcome.SUCCEEDED]
 
 
-def test_a_release_a_rollback_and_the_end_of_a_task_lose_no_request(
-    clone: Clone, record_property: Callable[[str, object], None]
-) -> None:
-    ecs = clone.aws("ecs")
-    ecs.update_service(cluster=PREFIX, service=PREFIX, desiredCount=3)
-    wait_until(lambda: service(clone)["runningCount"] == 3)
-    with load(per_second=240, slow=8) as report:
-        clone.make("release", app_memory=1024)
-        assert service(clone)["desiredCount"] == 3, "the number of tasks is auto scaling's"
-        rollback = clone.make("rollback")
-        assert service(clone)["desiredCount"] == 3
-        (first, *_) = ecs.list_tasks(cluster=PREFIX, serviceName=PREFIX)["taskArns"]
-        ecs.stop_task(cluster=PREFIX, task=first, reason="the test")
-        stopped = lambda: ecs.describe_tasks(cluster=PREFIX, tasks=[first])["tasks"][0]["lastStatus"] == "STOPPED"  # noqa: E731
-        wait_until(lambda: stopped() and service(clone)["runningCount"] == 3)
-    record_property("load", f"{report.total} requests in {report.seconds:.0f} s, {report.lost} lost")
-    assert report.total / report.seconds >= 200
-    assert report.tallies[ACCOUNT.name].answered > 0
-    assert rollback.recap()["changed"] == 1
-    target = clone.aws("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"][
-        0
-    ]
-    assert (target["MinCapacity"], target["MaxCapacity"]) == (2, 4)
-    ecs.update_service(cluster=PREFIX, service=PREFIX, desiredCount=2)
-
-
 def test_what_was_rolled_back_comes_back_by_insistence_only(clone: Clone) -> None:
+    clone.make("release", app_memory=1024)
+    assert clone.make("rollback").recap()["changed"] == 1
     refused = clone.make("release", expect=2, app_memory=1024)
     says(refused, "is not released again")
     says(refused, "-e ecs_release_allow_rolled_back=true")

@@ -114,7 +114,7 @@ def registry() -> Iterator[tuple[str, dict[str, Any]]]:
             """Quiet."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=[0.01], daemon=True)
     thread.start()
     yield f"127.0.0.1:{server.server_address[1]}", configuration
     server.shutdown()

@@ -1,0 +1,34 @@
+"""Requests through the load balancer while something happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from roles.drill.python.load import Clients, Report, Request, background
+from tests.e2e.conftest import LOAD_BALANCER_PORT
+
+VERSION = Request(name="version", path="/version")
+ACCOUNT = Request(
+    name="account, by a client that takes 2 s to send it",
+    path="/v1/accounts",
+    method="POST",
+    headers={"Content-Type": "application/json"},
+    body='{"name": "Slow till", "currency": "KRW"}',
+    status=201,
+)
+
+
+@contextmanager
+def load(per_second: float = 50, slow: int = 0, may_lose: bool = False) -> Iterator[Report]:
+    """Requests on kept and on fresh connections, and by slow clients; none may be lost unless it has to be."""
+    clients = [
+        Clients(request=VERSION, count=10, per_second=per_second / 2),
+        Clients(request=VERSION, count=10, per_second=per_second / 2, keep_alive=False),
+    ]
+    clients += [Clients(request=ACCOUNT, count=slow, keep_alive=False, body_seconds=2)] if slow else []
+    with background(f"http://127.0.0.1:{LOAD_BALANCER_PORT}", clients) as report:
+        yield report
+    print(f"{report.total} requests in {report.seconds:.0f} s, {report.lost} lost")
+    assert report.total > 0
+    assert may_lose or report.lost == 0, report.examples
