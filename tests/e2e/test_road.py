@@ -194,29 +194,6 @@ def test_what_is_posted_are_rows_in_the_database(clone: Clone) -> None:
     assert rows == [(str(account["id"]), 1250)]
 
 
-def test_a_release_a_rollback_and_the_end_of_a_task_lose_no_request(
-    clone: Clone, record_property: Callable[[str, object], None]
-) -> None:
-    ecs = clone.aws("ecs")
-    ecs.update_service(cluster=PREFIX, service=PREFIX, desiredCount=3)
-    wait_for(lambda: service(clone)["runningCount"] == 3, seconds=60)
-    with load(per_second=240, slow=8) as report:
-        clone.make("release", app_memory=1024)
-        assert service(clone)["desiredCount"] == 3, "the number of tasks is auto scaling's"
-        rollback = clone.make("rollback")
-        assert service(clone)["desiredCount"] == 3
-        (first, *_) = ecs.list_tasks(cluster=PREFIX, serviceName=PREFIX)["taskArns"]
-        ecs.stop_task(cluster=PREFIX, task=first, reason="the test")
-        stopped = lambda: ecs.describe_tasks(cluster=PREFIX, tasks=[first])["tasks"][0]["lastStatus"] == "STOPPED"  # noqa: E731
-        wait_for(lambda: stopped() and service(clone)["runningCount"] == 3, seconds=60)
-    record_property("load", f"{report.total} requests in {report.seconds:.0f} s, {report.lost} lost")
-    assert report.total / report.seconds >= 200
-    assert report.tallies[ACCOUNT.name].answered > 0
-    assert rollback.recap()["changed"] == 1
-    assert limits(clone) == (2, 4)
-    ecs.update_service(cluster=PREFIX, service=PREFIX, desiredCount=2)
-
-
 def test_check_mode_afterwards_touches_nothing(clone: Clone) -> None:
     # What a scheduled action moves is not Terraform's to move back. A release would, if others hold at its time.
     set_limits(clone, 1, 4)
@@ -346,6 +323,29 @@ def test_interrupted_anywhere_the_next_run_converges(clone: Clone, flow: str, ph
     assert clone.request("/version")[1]["git_hash"] == (served if flow == "infra" else clone.version())
     assert service(clone)["runningCount"] == service(clone)["desiredCount"]
     assert query(clone, "SELECT count(*) FROM transactions") == [(1,)]
+
+
+def test_a_release_a_rollback_and_the_end_of_a_task_lose_no_request(
+    clone: Clone, record_property: Callable[[str, object], None]
+) -> None:
+    ecs = clone.aws("ecs")
+    ecs.update_service(cluster=PREFIX, service=PREFIX, desiredCount=3)
+    wait_for(lambda: service(clone)["runningCount"] == 3, seconds=60)
+    with load(per_second=240, slow=8) as report:
+        clone.make("release", app_memory=1024)
+        assert service(clone)["desiredCount"] == 3, "the number of tasks is auto scaling's"
+        rollback = clone.make("rollback")
+        assert service(clone)["desiredCount"] == 3
+        (first, *_) = ecs.list_tasks(cluster=PREFIX, serviceName=PREFIX)["taskArns"]
+        ecs.stop_task(cluster=PREFIX, task=first, reason="the test")
+        stopped = lambda: ecs.describe_tasks(cluster=PREFIX, tasks=[first])["tasks"][0]["lastStatus"] == "STOPPED"  # noqa: E731
+        wait_for(lambda: stopped() and service(clone)["runningCount"] == 3, seconds=60)
+    record_property("load", f"{report.total} requests in {report.seconds:.0f} s, {report.lost} lost")
+    assert report.total / report.seconds >= 200
+    assert report.tallies[ACCOUNT.name].answered > 0
+    assert rollback.recap()["changed"] == 1
+    assert limits(clone) == (2, 4)
+    ecs.update_service(cluster=PREFIX, service=PREFIX, desiredCount=2)
 
 
 def test_down_leaves_nothing(clone: Clone) -> None:
