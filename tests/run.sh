@@ -25,6 +25,7 @@ wait $prepared
 nice -n 5 python -m pytest --durations=10 --numprocesses 3 --no-loadscope-reorder tests/{local_cloud,terraform,roles,api} >"$reports/others" 2>&1 &
 others=$!
 python -m pytest --durations=10 --numprocesses 2 --no-loadscope-reorder -m "not rehearsal" tests/e2e || failed=yes
+echo "the road is walked; the report of the other tests and of the linters follows as they end"
 wait $checked || failed=yes
 wait $others || failed=yes
 cat "$reports"/{check,others}

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -195,12 +195,18 @@ def test_a_pull_request_of_a_fork_is_tested_and_not_planned(clone: Clone, hub: H
     assert {step.job for step in finished.steps} == {"test", "rehearse", "coverage"}
 
 
-def test_the_tests_are_what_everybody_runs() -> None:
-    """They are the lines that are not executed here: they stand in CI as people type them."""
-    readme, ci = (REPOSITORY / "README.md").read_text(), (REPOSITORY / ".ci/run").read_text()
-    for command in ("make test", "make rehearse"):
-        assert command in readme
-        assert re.search(rf"^{command}\b", ci, re.MULTILINE)
+@pytest.mark.parametrize("failing", ["test", "rehearse", "neither"])
+def test_the_tests_are_what_everybody_runs(failing: str, tmp_path: Path) -> None:
+    """They are the lines that are not executed here: CI runs both as people type them, and fails with either."""
+    make = tmp_path / "make"
+    make.write_text(f'#!/bin/sh\necho "make $*"\n[ "$*" != {failing} ]\n')
+    make.chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    done = subprocess.run([REPOSITORY / ".ci/run"], env={"PATH": path}, stdout=subprocess.PIPE, text=True, check=False)
+    assert done.stdout.splitlines() == ["make test", "make rehearse"]
+    assert (done.returncode == 0) is (failing == "neither")
+    readme = (REPOSITORY / "README.md").read_text()
+    assert all(f"`{command}`" in readme for command in done.stdout.splitlines())
 
 
 def test_a_pull_request_shows_its_plan(clone: Clone, hub: Hub, runner: Runner, runs: list[Finished]) -> None:
