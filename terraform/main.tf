@@ -18,7 +18,6 @@ module "vpc" {
   permissions_boundary_arn = var.permissions_boundary_arn
   cidr                     = var.vpc_cidr
   availability_zones       = var.availability_zones
-  subnet_cidrs             = var.subnet_cidrs
   nat_gateways             = var.nat_gateways
   flow_logs_enabled        = var.flow_logs_enabled
   log_retention_days       = var.log_retention_days

@@ -78,27 +78,21 @@ variable "vpc_cidr" {
 }
 
 variable "availability_zones" {
-  description = "Availability zones of `region`, two or more (requirement A1: three). Named, not counted: a zone that AWS adds later must not move subnets."
-  type        = list(string)
-  default     = ["ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2c"]
+  description = "Availability zones of `region`, two or more (requirement A1: three), each with the IPv4 ranges of its public (A2), private (A3) and database (A4) subnet. All inside `vpc_cidr`, none overlapping. Named, not counted: a zone that AWS adds later must not move subnets."
+  type = map(object({
+    public   = string
+    private  = string
+    database = string
+  }))
+  default = {
+    ap-northeast-2a = { public = "10.0.8.0/24", private = "10.0.1.0/24", database = "10.0.4.0/24" }
+    ap-northeast-2b = { public = "10.0.9.0/24", private = "10.0.2.0/24", database = "10.0.5.0/24" }
+    ap-northeast-2c = { public = "10.0.10.0/24", private = "10.0.3.0/24", database = "10.0.6.0/24" }
+  }
 
   validation {
-    condition     = length(var.availability_zones) >= 2 && alltrue([for zone in var.availability_zones : startswith(zone, var.region)])
-    error_message = "availability_zones must be two or more zones of ${var.region} (the load balancer and the database need two), for example [\"${var.region}a\", \"${var.region}b\", \"${var.region}c\"]."
-  }
-}
-
-variable "subnet_cidrs" {
-  description = "IPv4 ranges of the public (A2), private (A3) and database (A4) subnets, in the order of `availability_zones`. All inside `vpc_cidr`, none overlapping."
-  type = object({
-    public   = list(string)
-    private  = list(string)
-    database = list(string)
-  })
-  default = {
-    public   = ["10.0.8.0/24", "10.0.9.0/24", "10.0.10.0/24"]
-    private  = ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"]
-    database = ["10.0.4.0/24", "10.0.5.0/24", "10.0.6.0/24"]
+    condition     = length(var.availability_zones) >= 2 && alltrue([for zone in keys(var.availability_zones) : startswith(zone, var.region)])
+    error_message = "availability_zones must be two or more zones of ${var.region} (the load balancer and the database need two), for example { ${var.region}a = { public = \"10.0.8.0/24\", private = \"10.0.1.0/24\", database = \"10.0.4.0/24\" }, ${var.region}b = … }."
   }
 }
 

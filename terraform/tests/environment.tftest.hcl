@@ -255,13 +255,11 @@ run "without_a_schedule_its_sizes_do_not_count" {
 # What an inventory may change: the application's name, the number of zones, the ranges.
 run "another_name_in_two_zones" {
   variables {
-    app_name           = "billing"
-    vpc_cidr           = "10.4.0.0/20"
-    availability_zones = ["ap-northeast-2a", "ap-northeast-2c"]
-    subnet_cidrs = {
-      public   = ["10.4.0.0/24", "10.4.1.0/24"]
-      private  = ["10.4.4.0/24", "10.4.5.0/24"]
-      database = ["10.4.8.0/24", "10.4.9.0/24"]
+    app_name = "billing"
+    vpc_cidr = "10.4.0.0/20"
+    availability_zones = {
+      ap-northeast-2a = { public = "10.4.0.0/24", private = "10.4.4.0/24", database = "10.4.8.0/24" }
+      ap-northeast-2c = { public = "10.4.1.0/24", private = "10.4.5.0/24", database = "10.4.9.0/24" }
     }
     vpc_endpoints_enabled = true
   }
@@ -277,11 +275,11 @@ run "another_name_in_two_zones" {
 
 run "four_zones" {
   variables {
-    availability_zones = ["ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2c", "ap-northeast-2d"]
-    subnet_cidrs = {
-      public   = ["10.0.8.0/24", "10.0.9.0/24", "10.0.10.0/24", "10.0.11.0/24"]
-      private  = ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24", "10.0.12.0/24"]
-      database = ["10.0.4.0/24", "10.0.5.0/24", "10.0.6.0/24", "10.0.13.0/24"]
+    availability_zones = {
+      ap-northeast-2a = { public = "10.0.8.0/24", private = "10.0.1.0/24", database = "10.0.4.0/24" }
+      ap-northeast-2b = { public = "10.0.9.0/24", private = "10.0.2.0/24", database = "10.0.5.0/24" }
+      ap-northeast-2c = { public = "10.0.10.0/24", private = "10.0.3.0/24", database = "10.0.6.0/24" }
+      ap-northeast-2d = { public = "10.0.11.0/24", private = "10.0.12.0/24", database = "10.0.13.0/24" }
     }
   }
 
@@ -295,7 +293,11 @@ run "zone_that_the_account_lacks_is_refused" {
   command = plan
 
   variables {
-    availability_zones = ["ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2z"]
+    availability_zones = {
+      ap-northeast-2a = { public = "10.0.8.0/24", private = "10.0.1.0/24", database = "10.0.4.0/24" }
+      ap-northeast-2b = { public = "10.0.9.0/24", private = "10.0.2.0/24", database = "10.0.5.0/24" }
+      ap-northeast-2z = { public = "10.0.10.0/24", private = "10.0.3.0/24", database = "10.0.6.0/24" }
+    }
   }
 
   expect_failures = [data.aws_availability_zones.available]
@@ -329,8 +331,10 @@ run "values_that_depend_on_others_are_refused" {
   command = plan
 
   variables {
-    environment        = "Test_1"
-    availability_zones = ["ap-northeast-2a"]
+    environment = "Test_1"
+    availability_zones = {
+      ap-northeast-2a = { public = "10.0.8.0/24", private = "10.0.1.0/24", database = "10.0.4.0/24" }
+    }
   }
 
   expect_failures = [var.environment, var.availability_zones]

@@ -33,12 +33,11 @@ def test_unknown_environment(clone: Clone) -> None:
 
 
 def test_overlapping_networks(clone: Clone) -> None:
-    subnets = {
-        "public": ["10.0.8.0/24", "10.0.9.0/24", "10.0.10.0/24"],
-        "private": ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"],
-        "database": ["10.0.3.0/24", "10.0.5.0/24", "10.0.6.0/24"],
+    zones = {
+        "ap-northeast-2a": {"public": "10.0.8.0/24", "private": "10.0.1.0/24", "database": "10.0.3.0/24"},
+        "ap-northeast-2b": {"public": "10.0.9.0/24", "private": "10.0.3.0/24", "database": "10.0.5.0/24"},
     }
-    run = clone.make("deploy", expect=2, network_subnet_cidrs=subnets)
+    run = clone.make("deploy", expect=2, network_availability_zones=zones)
     assert "10.0.3.0/24" in run.output
     assert "overlap" in run.output
 

@@ -71,11 +71,12 @@ NOT_RUN = {
 """Commands of the documents, and why they are not run here."""
 
 
-def edit(clone: Clone, path: str, **replaced: str) -> None:
-    """What a person edits in an inventory: the value of a variable of one line."""
+def edit(clone: Clone, path: str, **replaced: str | None) -> None:
+    """What a person edits in an inventory: the value of a variable of one line, or without a value the whole line."""
     text = (clone.path / path).read_text()
     for name, value in replaced.items():
-        text, count = re.subn(rf"(?m)^(\s*{name}:).*$", rf"\g<1> {value}", text)
+        line, new = (r"\s*{}:.*\n", "") if value is None else (r"(\s*{}:).*\n", rf"\g<1> {value}\n")
+        text, count = re.subn("(?m)^" + line.format(name), new, text)
         assert count == 1, name
     (clone.path / path).write_text(text)
 
@@ -92,21 +93,28 @@ def choose_zones_and_ranges(clone: Clone) -> None:
         clone,
         "inventory/qa/group_vars/all/network.yml",
         network_vpc_cidr="10.64.0.0/18",
-        network_availability_zones="[ap-northeast-2a, ap-northeast-2c]",
-        public="[10.64.8.0/24, 10.64.9.0/24]",
-        private="[10.64.1.0/24, 10.64.2.0/24]",
-        database="[10.64.4.0/24, 10.64.5.0/24]",
+        **{
+            "ap-northeast-2a": "{public: 10.64.8.0/24, private: 10.64.1.0/24, database: 10.64.4.0/24}",
+            "ap-northeast-2b": None,
+            "ap-northeast-2c": "{public: 10.64.9.0/24, private: 10.64.2.0/24, database: 10.64.5.0/24}",
+        },
     )
 
 
-def write_documentation(clone: Clone) -> None:
+def change_nothing_that_is_deployed(clone: Clone) -> None:
+    """A commit to the documentation, and the zones in another order."""
     clone.commit("README.md", "\nA sentence.\n")
+    network = clone.path / "inventory/local/group_vars/all/network.yml"
+    zones = re.findall(r"(?m)^  ap-northeast-2.*\n", network.read_text())
+    assert len(zones) == 3
+    network.write_text(network.read_text().replace("".join(zones), "".join(reversed(zones))))
+    clone.git("commit", "--quiet", "--all", "--message", "chore: sort the zones")
 
 
 EDITS = {
     "make bootstrap ENV=staging": name_the_application,
     "make plan ENV=qa": choose_zones_and_ranges,
-    "CONTRIBUTING.md: make deploy": write_documentation,
+    "CONTRIBUTING.md: make deploy": change_nothing_that_is_deployed,
 }
 """What the reader edits before a command: as the documents say, or as the command is for."""
 

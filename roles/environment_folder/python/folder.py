@@ -12,7 +12,7 @@ from pathlib import Path
 import botocore.session
 import yaml
 
-from roles.environment_folder.python.text import replaced, top_level
+from roles.environment_folder.python.text import replaced, top_level, with_keys
 from roles.preflight.python.problem import Problem, ProblemError
 
 _NAME = re.compile(r"[a-z](?:-?[a-z0-9])*")
@@ -95,16 +95,22 @@ def plan(wish: Wish, inventories: Path) -> Folder:
                 f"choose one of at most {_NAME_CHARACTERS - len(name) + len(wish.name)} characters",
             )
         )
-    before = settings.value("network_availability_zones")
-    zones, derived = _zones(wish, str(settings.value("aws_region")), before if isinstance(before, list) else [])
+    network = settings.value("network_availability_zones")
+    if not isinstance(network, Mapping):
+        raise ProblemError(
+            f"{wish.source} does not name its zones, each with the ranges of its subnets.",
+            f"network_availability_zones in inventory/{wish.source}/",
+            f"correct that first: make plan ENV={wish.source}",
+        )
+    before = list(network)
+    zones, derived = _zones(wish, str(settings.value("aws_region")), before)
     problems += _zone_problems(wish, zones, before)
     if problems:
         raise _all(problems)
     settings.change("env_name", wish.name)
     settings.change("aws_region", wish.region)
     settings.change("aws_account_id", wish.account_id)
-    if zones != before:
-        settings.change("network_availability_zones", zones)
+    settings.change_keys("network_availability_zones", zones)
     settings.rename_in_comments(wish.source, wish.name)
     return Folder(settings.files, zones, derived, tuple(settings.own(inventories.name, wish.name)))
 
@@ -137,9 +143,13 @@ class _Settings:
     def value(self, key: str) -> object:
         return yaml.safe_load(self._text(self._home(key)))[key]
 
-    def change(self, key: str, value: str | list[str]) -> None:
+    def change(self, key: str, value: str) -> None:
         home = self._home(key)
         self.files[home] = replaced(self._text(home), key, value).encode()
+
+    def change_keys(self, key: str, keys: Sequence[str]) -> None:
+        home = self._home(key)
+        self.files[home] = with_keys(self._text(home), key, keys).encode()
 
     def rename_in_comments(self, old: str, new: str) -> None:
         """Commands in comments name the environment: `make bootstrap ENV=staging`."""
@@ -214,18 +224,18 @@ def _zones(wish: Wish, old_region: str, before: list[str]) -> tuple[list[str], b
     return [wish.region + letter for letter in _ZONE_LETTERS[: len(before)]], True
 
 
-def _zone_problems(wish: Wish, zones: list[str], before: object) -> Iterator[Problem]:
+def _zone_problems(wish: Wish, zones: list[str], before: list[str]) -> Iterator[Problem]:
     for zone in zones:
         if wish.zones and not re.fullmatch(re.escape(wish.region) + "[a-z]", zone):
             yield Problem(f"{zone} is no zone of {wish.region}.", "ZONES", "give letters or names: ZONES=a,c,d")
     if len(set(zones)) != len(zones):
         yield Problem("A zone stands there twice.", "ZONES", "name each once: ZONES=a,c,d")
-    if isinstance(before, list) and len(zones) != len(before):
+    if len(zones) != len(before):
         count = _NUMBERS.get(len(before), str(len(before)))
         yield Problem(
             f"{wish.source} has subnets for {count} zones, and {len(zones)} were given.",
             "ZONES",
-            f"give {count}; the number is changed afterwards, with the subnets beside it, in network.yml",
+            f"give {count}; the number is changed afterwards, with the ranges of their subnets, in network.yml",
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import yaml
 
@@ -15,7 +15,7 @@ def top_level(text: str) -> Mapping[str, yaml.Node]:
     return {key.value: value for key, value in root.value}
 
 
-def replaced(text: str, key: str, value: str | list[str]) -> str:
+def replaced(text: str, key: str, value: str) -> str:
     """`text` with another value of its top-level `key`, which has to be there."""
     node = top_level(text)[key]
     start, end = node.start_mark.index, _end(node)
@@ -24,10 +24,16 @@ def replaced(text: str, key: str, value: str | list[str]) -> str:
     return text[:start] + (" " if before == ":" else "") + flow(value) + text[end:]
 
 
-def flow(value: str | list[str]) -> str:
-    """`value` on one line, quoted only where it would be read as something else (`no`, `012345678901`)."""
-    if isinstance(value, list):
-        return f"[{', '.join(map(flow, value))}]"
+def with_keys(text: str, key: str, keys: Sequence[str]) -> str:
+    """`text` with other keys of the mapping at its top-level `key`, in the order in which they stand there."""
+    places = [name for name, _ in top_level(text)[key].value]
+    for place, name in reversed(list(zip(places, keys, strict=True))):
+        text = text[: place.start_mark.index] + flow(name) + text[place.end_mark.index :]
+    return text
+
+
+def flow(value: str) -> str:
+    """`value`, quoted only where it would be read as something else (`no`, `012345678901`)."""
     # An account's id is quoted always: whether it looks like a number depends on its digits.
     return value if yaml.safe_load(value) == value and not value.isdigit() else f'"{value}"'
 

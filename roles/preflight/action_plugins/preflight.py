@@ -36,8 +36,7 @@ options:
   account_id: {type: str, required: true, description: "AWS account, 12 digits."}
   public_url: {type: str, description: "The service's address, if it is given."}
   vpc_cidr: {type: str, required: true, description: "The VPC's block."}
-  subnet_cidrs: {type: dict, required: true, description: "By tier, a block for each zone."}
-  availability_zones: {type: list, elements: str, required: true, description: "Zones of the region."}
+  availability_zones: {type: dict, required: true, description: "By zone, the block of each kind of subnet."}
   cpu: {type: int, required: true, description: "CPU units of a task."}
   memory: {type: int, required: true, description: "Memory of a task in MiB."}
   environment: {type: dict, required: true, description: "Plain variables of the task."}
@@ -122,7 +121,6 @@ def _inventory(args: dict[str, Any]) -> inventory.Inventory:
         account_id=args["account_id"],
         public_url=args["public_url"] or "",
         vpc_cidr=args["vpc_cidr"],
-        subnet_cidrs=args["subnet_cidrs"],
         availability_zones=args["availability_zones"],
         cpu=args["cpu"],
         memory=args["memory"],

@@ -21,6 +21,9 @@ _ACCOUNT = re.compile(r"\d{12}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_KEY = re.compile(r"[A-Za-z0-9_.-]+|arn:aws[a-z-]*:(?:secretsmanager|ssm):.+")
 _LOOKS_SECRET = re.compile(r"PASSWORD|SECRET|TOKEN", re.IGNORECASE)
+_ZONES = "network_availability_zones"
+#: The kinds of subnet, one of each in every zone.
+SUBNETS = ("public", "private", "database")
 _URL = re.compile(r"https?://[^/\s]+")
 #: Connections that PostgreSQL and RDS keep for themselves: superuser_reserved_connections 3, rds.rds_superuser… 2.
 _RESERVED_CONNECTIONS = 5
@@ -88,7 +91,10 @@ class Pool:
 
 @dataclass(frozen=True)
 class Inventory:
-    """The values of one environment that this check reads; `subnet_cidrs` is by tier, `directory` the inventory's."""
+    """The values of one environment that this check reads.
+
+    `availability_zones`: by zone, the block of each kind of subnet. `directory`: the inventory's.
+    """
 
     app_name: str
     env_name: str
@@ -97,8 +103,7 @@ class Inventory:
     account_id: str
     public_url: str
     vpc_cidr: str
-    subnet_cidrs: Mapping[str, Sequence[str]]
-    availability_zones: Sequence[str]
+    availability_zones: Mapping[str, Any]
     cpu: int
     memory: int
     environment: Mapping[str, Any]
@@ -111,7 +116,7 @@ def check(inventory: Inventory) -> Finding:
     problems = tuple(
         itertools.chain(_identity(inventory), _network(inventory), _task(inventory), _connections(inventory))
     )
-    subnets = sum(map(len, inventory.subnet_cidrs.values()))
+    subnets = len(inventory.availability_zones) * len(SUBNETS)
     return Finding(
         "inventory",
         f"{len(problems)} values to correct"
@@ -150,54 +155,55 @@ def _network(inventory: Inventory) -> Iterator[Problem]:
     zones = inventory.availability_zones
     for zone in zones:
         if not re.fullmatch(re.escape(inventory.region) + r"[a-z]", zone):
-            yield _value(
-                "network_availability_zones", f"{zone} is no zone of {inventory.region}.", f"use {inventory.region}a, …"
-            )
+            yield _value(_ZONES, f"{zone} is no zone of {inventory.region}.", f"use {inventory.region}a, …")
     if len(zones) < 2:
         yield _value(
-            "network_availability_zones",
+            _ZONES,
             f"There is {'one zone' if zones else 'no zone'}; the load balancer and the database need two.",
-            "give two or more, and a subnet of each kind for each",
+            "give two or more",
         )
-    if len(set(zones)) != len(zones):
-        yield _value("network_availability_zones", "An availability zone stands there twice.", "name each once")
     vpc = _cidr(inventory.vpc_cidr)
     if vpc is None:
         yield _not_a_cidr("network_vpc_cidr", inventory.vpc_cidr)
     subnets: list[tuple[str, ipaddress.IPv4Network]] = []
-    for tier, cidrs in inventory.subnet_cidrs.items():
-        variable = f"network_subnet_cidrs.{tier}"
-        if len(cidrs) != len(zones):
+    for zone, blocks in zones.items():
+        variable = f"{_ZONES}.{zone}"
+        if not isinstance(blocks, Mapping) or blocks.keys() != set(SUBNETS):
             yield _value(
-                variable, f"There are {len(cidrs)} {tier} subnets for {len(zones)} zones.", "give one for each zone"
+                variable,
+                f"{zone} has not exactly one block for each kind of subnet: {', '.join(SUBNETS)}.",
+                "correct it, for example: {public: 10.0.8.0/24, private: 10.0.1.0/24, database: 10.0.4.0/24}",
             )
-        for text in cidrs:
+            continue
+        for kind, text in blocks.items():
             subnet = _cidr(text)
             if subnet is None:
-                yield _not_a_cidr(variable, text)
+                yield _not_a_cidr(f"{variable}.{kind}", text)
                 continue
             if vpc is not None and not subnet.subnet_of(vpc):
-                yield _value(variable, f"{subnet} ({tier}) lies outside the VPC, {vpc}.", f"choose one inside {vpc}")
-            subnets.append((tier, subnet))
-    for (tier, subnet), (other_tier, other) in itertools.combinations(subnets, 2):
+                yield _value(
+                    f"{variable}.{kind}", f"{subnet} ({kind}) lies outside the VPC, {vpc}.", f"choose one inside {vpc}"
+                )
+            subnets.append((f"{zone}, {kind}", subnet))
+    for (owner, subnet), (other_owner, other) in itertools.combinations(subnets, 2):
         if subnet.overlaps(other):
             yield _value(
-                "network_subnet_cidrs",
-                f"The subnets {subnet} ({tier}) and {other} ({other_tier}) overlap.",
+                _ZONES,
+                f"The subnets {subnet} ({owner}) and {other} ({other_owner}) overlap.",
                 f"move one of them: {_free_hint(vpc, [network for _, network in subnets])}",
             )
 
 
-def _cidr(text: str) -> ipaddress.IPv4Network | None:
+def _cidr(text: object) -> ipaddress.IPv4Network | None:
     """A VPC's or subnet's block: /16 to /28, no host bits set."""
     try:
-        network = ipaddress.IPv4Network(text)
+        network = ipaddress.IPv4Network(str(text))
     except ValueError:
         return None
     return network if 16 <= network.prefixlen <= 28 else None
 
 
-def _not_a_cidr(variable: str, text: str) -> Problem:
+def _not_a_cidr(variable: str, text: object) -> Problem:
     return _value(
         variable,
         f"{text!r} is no block that a VPC takes: /16 to /28, no host bits set.",

@@ -2,13 +2,15 @@
 # database. Only the first two have a way to the internet.
 
 locals {
-  public_subnets   = zipmap(var.availability_zones, var.subnet_cidrs.public)
-  private_subnets  = zipmap(var.availability_zones, var.subnet_cidrs.private)
-  database_subnets = zipmap(var.availability_zones, var.subnet_cidrs.database)
+  public_subnets   = { for zone, ranges in var.availability_zones : zone => ranges.public }
+  private_subnets  = { for zone, ranges in var.availability_zones : zone => ranges.private }
+  database_subnets = { for zone, ranges in var.availability_zones : zone => ranges.database }
 
-  nat_zones = var.nat_gateways == "per_az" ? var.availability_zones : slice(var.availability_zones, 0, 1)
+  # A map's keys are sorted: the order in which the zones are given has no effect.
+  zones     = keys(var.availability_zones)
+  nat_zones = var.nat_gateways == "per_az" ? local.zones : slice(local.zones, 0, 1)
 
-  ranges = [for cidr in flatten(values(var.subnet_cidrs)) : {
+  ranges = [for cidr in flatten([for ranges in var.availability_zones : values(ranges)]) : {
     cidr    = cidr
     address = split("/", cidr)[0]
     prefix  = tonumber(split("/", cidr)[1])
@@ -43,12 +45,12 @@ resource "aws_vpc" "this" {
   lifecycle {
     precondition {
       condition     = length(local.outside_vpc) == 0
-      error_message = "Each range in subnet_cidrs must lie inside the VPC's ${var.cidr}, as \"10.0.1.0/24\" lies inside \"10.0.0.0/18\"; outside it: ${join(", ", local.outside_vpc)}."
+      error_message = "Each range in availability_zones must lie inside the VPC's ${var.cidr}, as \"10.0.1.0/24\" lies inside \"10.0.0.0/18\"; outside it: ${join(", ", local.outside_vpc)}."
     }
 
     precondition {
       condition     = length(local.overlapping) == 0
-      error_message = "The ranges in subnet_cidrs must not overlap, as \"10.0.1.0/24\" and \"10.0.1.128/25\" do; overlapping: ${join("; ", local.overlapping)}."
+      error_message = "The ranges in availability_zones must not overlap, as \"10.0.1.0/24\" and \"10.0.1.128/25\" do; overlapping: ${join("; ", local.overlapping)}."
     }
   }
 }

@@ -14,34 +14,24 @@ variable "cidr" {
 }
 
 variable "availability_zones" {
-  description = "Availability zones, one subnet of each kind in each (requirement A1: three)."
-  type        = list(string)
+  description = "Availability zones by name (requirement A1: three), each with the IPv4 ranges of its public (A2), private (A3) and database (A4) subnet. All inside `cidr`, none overlapping."
+  type = map(object({
+    public   = string
+    private  = string
+    database = string
+  }))
 
   validation {
-    condition     = length(var.availability_zones) >= 2 && length(distinct(var.availability_zones)) == length(var.availability_zones)
-    error_message = "availability_zones must be two or more different zones (the load balancer and the database's subnet group need two), for example [\"ap-northeast-2a\", \"ap-northeast-2b\", \"ap-northeast-2c\"]."
+    condition     = length(var.availability_zones) >= 2
+    error_message = "availability_zones must have two or more zones (the load balancer and the database's subnet group need two), for example { ap-northeast-2a = { public = \"10.0.8.0/24\", private = \"10.0.1.0/24\", database = \"10.0.4.0/24\" }, ap-northeast-2b = … }."
   }
-}
-
-variable "subnet_cidrs" {
-  description = "IPv4 ranges of the public (A2), private (A3) and database (A4) subnets, in the order of `availability_zones`. All inside `cidr`, none overlapping."
-  type = object({
-    public   = list(string)
-    private  = list(string)
-    database = list(string)
-  })
 
   validation {
     condition = alltrue([
-      for cidr in flatten(values(var.subnet_cidrs)) :
+      for cidr in flatten([for ranges in var.availability_zones : values(ranges)]) :
       try(cidrsubnet(cidr, 0, 0) == cidr && tonumber(split("/", cidr)[1]) <= 28, false)
     ])
-    error_message = "Each range in subnet_cidrs must be an IPv4 network of /28 or larger with no host bits set, for example \"10.0.1.0/24\"; they are ${join(", ", flatten(values(var.subnet_cidrs)))}."
-  }
-
-  validation {
-    condition     = alltrue([for cidrs in values(var.subnet_cidrs) : length(cidrs) == length(var.availability_zones)])
-    error_message = "Each kind in subnet_cidrs needs one range per availability zone (${length(var.availability_zones)}), for example private = [\"10.0.1.0/24\", \"10.0.2.0/24\", \"10.0.3.0/24\"] for three zones."
+    error_message = "Each range in availability_zones must be an IPv4 network of /28 or larger with no host bits set, for example \"10.0.1.0/24\"; they are ${join(", ", flatten([for ranges in var.availability_zones : values(ranges)]))}."
   }
 }
 

@@ -39,11 +39,13 @@ def test_only_the_lines_that_were_asked_for_differ(inventories: Path, source: st
         new = (inventories / "qa" / path.relative_to(inventories / source)).read_text(encoding="utf-8").splitlines()
         changed |= {a: b for a, b in zip(old, new, strict=True) if a != b}
     assert sorted(changed.values()) == [
+        "  ap-northeast-1a: {public: 10.0.8.0/24, private: 10.0.1.0/24, database: 10.0.4.0/24}",
+        "  ap-northeast-1b: {public: 10.0.9.0/24, private: 10.0.2.0/24, database: 10.0.5.0/24}",
+        "  ap-northeast-1c: {public: 10.0.10.0/24, private: 10.0.3.0/24, database: 10.0.6.0/24}",
         "# `make bootstrap ENV=qa` once: the deploy role need not have the right to do it.",
         'aws_account_id: "123456789012"',
         "aws_region: ap-northeast-1",
         "env_name: qa",
-        "network_availability_zones: [ap-northeast-1a, ap-northeast-1b, ap-northeast-1c]",
     ]
     assert sorted(path.name for path in inventories.iterdir()) == ["local", "production", "qa", "staging"]
     assert folder.derived
@@ -92,6 +94,12 @@ def test_a_variable_without_one_home_is_told(inventories: Path) -> None:
     (inventories / "staging/group_vars/all/more.yml").write_text("aws_region: eu-west-1\n")
     told = refusal(QA, inventories)
     assert "staging sets aws_region in group_vars/all/aws.yml and group_vars/all/more.yml" in told
+
+
+def test_zones_without_ranges_are_told(inventories: Path) -> None:
+    network = inventories / "staging/group_vars/all/network.yml"
+    network.write_text("network_availability_zones: [ap-northeast-2a, ap-northeast-2b]\n")
+    assert "staging does not name its zones, each with the ranges of its subnets" in refusal(QA, inventories)
 
 
 def test_values_of_the_other_environment_alone_are_shown(inventories: Path) -> None:

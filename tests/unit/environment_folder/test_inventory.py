@@ -76,7 +76,7 @@ def test_the_new_environment_is_the_other_but_for_what_was_asked(inventories: Pa
         "region": "ap-northeast-1",
         "account_id": "123456789012",
         "state_bucket": "settlement-terraform-123456789012-ap-northeast-1",
-        "availability_zones": ["ap-northeast-1a", "ap-northeast-1b", "ap-northeast-1c"],
+        "availability_zones": {zone.replace("-2", "-1"): ranges for zone, ranges in old["availability_zones"].items()},
     }
     assert new.keys() == old.keys()
     assert qa["state_bucket"] == "settlement-terraform-123456789012-ap-northeast-1"
@@ -97,12 +97,13 @@ def test_name_zones_and_ranges_are_the_inventorys(inventories: Path) -> None:
     network.write_text(
         network.read_text()
         .replace("vpc_cidr: 10.0.0.0/18", "vpc_cidr: 10.0.0.0/17")
-        .replace(", ap-northeast-2c]", "]")
-        .replace(", 10.0.10.0/24]", "]")
+        .replace("  ap-northeast-2c: {", "  # ap-northeast-2c: {")
     )
     found = told(inventories / "staging")
     variables = found["terraform_variables"]
     assert (variables["app_name"], variables["vpc_cidr"]) == ("billing", "10.0.0.0/17")
-    assert variables["availability_zones"] == ["ap-northeast-2a", "ap-northeast-2b"]
-    assert variables["subnet_cidrs"]["public"] == ["10.0.8.0/24", "10.0.9.0/24"]
+    assert variables["availability_zones"] == {
+        "ap-northeast-2a": {"public": "10.0.8.0/24", "private": "10.0.1.0/24", "database": "10.0.4.0/24"},
+        "ap-northeast-2b": {"public": "10.0.9.0/24", "private": "10.0.2.0/24", "database": "10.0.5.0/24"},
+    }
     assert (found["image_repository"], found["state_bucket"][:18]) == ("billing", "billing-terraform-")

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roles.environment_folder.python.text import flow, replaced
+from roles.environment_folder.python.text import flow, replaced, with_keys
 
 TEXT = """---
 # Above.
@@ -29,13 +29,13 @@ last: "quoted" # end
     ("key", "value", "old", "new"),
     [
         ("one", "two", "one: 1 # beside", "one: two # beside"),
-        ("zones", ["c", "no"], "zones: [a, b] #", 'zones: [c, "no"] #'),
-        ("block", ["z"], "  - x # first\n  - y\n\n# Below", "  [z]\n\n# Below"),
+        ("zones", "no", "zones: [a, b] #", 'zones: "no" #'),
+        ("block", "z", "  - x # first\n  - y\n\n# Below", "  z\n\n# Below"),
         ("empty", "full", "empty:\n", "empty: full\n"),
         ("last", "012345678901", '"quoted" #', '"012345678901" #'),
     ],
 )
-def test_only_the_value_changes(key: str, value: str | list[str], old: str, new: str) -> None:
+def test_only_the_value_changes(key: str, value: str, old: str, new: str) -> None:
     assert replaced(TEXT, key, value) == TEXT.replace(old, new)
 
 
@@ -43,4 +43,9 @@ def test_only_the_value_changes(key: str, value: str | list[str], old: str, new:
 @settings(max_examples=50)
 def test_what_is_written_is_read_as_the_same_text(value: str) -> None:
     assert yaml.safe_load(f"a: {flow(value)}") == {"a": value}
-    assert yaml.safe_load(replaced(TEXT, "zones", [value])) == yaml.safe_load(TEXT) | {"zones": [value]}
+    assert yaml.safe_load(replaced(TEXT, "zones", value)) == yaml.safe_load(TEXT) | {"zones": value}
+
+
+def test_only_the_keys_change() -> None:
+    text = "zones:\n  # The first.\n  a: {x: 1} # one\n\n  b:\n    x: 2\nlast: 3\n"
+    assert with_keys(text, "zones", ["no", "c"]) == text.replace("  a:", '  "no":').replace("  b:", "  c:")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from roles.preflight.python.inventory import FARGATE_SIZES, Inventory, Pool, check
+from roles.preflight.python.inventory import FARGATE_SIZES, SUBNETS, Inventory, Pool, check
 
 GOOD = Inventory(
     app_name="settlement",
@@ -14,12 +14,11 @@ GOOD = Inventory(
     account_id="222222222222",
     public_url="https://settlement.example.com",
     vpc_cidr="10.0.0.0/18",
-    subnet_cidrs={
-        "public": ["10.0.8.0/24", "10.0.9.0/24", "10.0.10.0/24"],
-        "private": ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"],
-        "database": ["10.0.4.0/24", "10.0.5.0/24", "10.0.6.0/24"],
+    availability_zones={
+        "ap-northeast-2a": {"public": "10.0.8.0/24", "private": "10.0.1.0/24", "database": "10.0.4.0/24"},
+        "ap-northeast-2b": {"public": "10.0.9.0/24", "private": "10.0.2.0/24", "database": "10.0.5.0/24"},
+        "ap-northeast-2c": {"public": "10.0.10.0/24", "private": "10.0.3.0/24", "database": "10.0.6.0/24"},
     },
-    availability_zones=["ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2c"],
     cpu=256,
     memory=512,
     environment={"LOG_LEVEL": "INFO", "WEB_CONCURRENCY": 2},
@@ -43,8 +42,16 @@ def problems(inventory: Inventory) -> list[str]:
     return [problem.what for problem in check(inventory).problems]
 
 
-def with_subnets(**tiers: list[str]) -> Inventory:
-    return replace(GOOD, subnet_cidrs={**GOOD.subnet_cidrs, **tiers})
+def with_blocks(zone: str, **blocks: object) -> Inventory:
+    """GOOD with other blocks in this zone."""
+    zones = GOOD.availability_zones
+    return replace(GOOD, availability_zones={**zones, zone: {**zones[zone], **blocks}})
+
+
+def with_zone(zone: str, blocks: object) -> Inventory:
+    """GOOD with this zone put in place of its first."""
+    _first, *others = GOOD.availability_zones.items()
+    return replace(GOOD, availability_zones={zone: blocks, **dict(others)})
 
 
 def test_a_good_inventory_is_summed_up() -> None:
@@ -71,17 +78,16 @@ def test_all_problems_are_found_at_once() -> None:
         (replace(GOOD, public_url="settlement.example.com"), "public_url is 'settlement.example.com'"),
         (replace(GOOD, public_url="https://example.com/path"), "not an address without a path"),
         (
-            replace(GOOD, availability_zones=["ap-northeast-2a", "ap-northeast-2a", "ap-northeast-2c"]),
-            "zone stands there twice",
-        ),
-        (
-            replace(GOOD, availability_zones=["us-east-1a", "ap-northeast-2b", "ap-northeast-2c"]),
+            with_zone("us-east-1a", GOOD.availability_zones["ap-northeast-2a"]),
             "us-east-1a is no zone of ap-northeast-2",
         ),
+        (with_zone("ap-northeast-2a", None), "ap-northeast-2a has not exactly one block for each kind of subnet"),
+        (with_zone("ap-northeast-2a", {"public": "10.0.8.0/24"}), "each kind of subnet: public, private, database"),
+        (with_blocks("ap-northeast-2a", spare="10.0.12.0/24"), "has not exactly one block"),
         (replace(GOOD, vpc_cidr="10.0.0.1/18"), "'10.0.0.1/18' is no block"),
-        (with_subnets(public=["10.0.8.0/24"]), "There are 1 public subnets for 3 zones"),
-        (with_subnets(public=["10.0.8.0/29", "10.0.9.0/24", "10.0.10.0/24"]), "'10.0.8.0/29' is no block"),
-        (with_subnets(public=["10.1.8.0/24", "10.0.9.0/24", "10.0.10.0/24"]), "10.1.8.0/24 (public) lies outside"),
+        (with_blocks("ap-northeast-2a", public="10.0.8.0/29"), "'10.0.8.0/29' is no block"),
+        (with_blocks("ap-northeast-2a", public=None), "None is no block"),
+        (with_blocks("ap-northeast-2a", public="10.1.8.0/24"), "10.1.8.0/24 (public) lies outside"),
         (replace(GOOD, cpu=300), "Fargate has no 300 CPU units"),
         (replace(GOOD, cpu=1024), "Fargate has no 512 MiB with 1024 CPU units"),
         (replace(GOOD, environment={"1ST": "x"}), "'1ST' cannot be a variable's name"),
@@ -101,33 +107,32 @@ def test_each_problem_is_named(inventory: Inventory, what: str) -> None:
 
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_any_number_of_zones_from_two_on(count: int) -> None:
-    tiers = {
-        tier: [f"10.0.{10 * number + zone}.0/24" for zone in range(count)]
-        for number, tier in enumerate(("public", "private", "database"))
+    zones = {
+        f"ap-northeast-2{letter}": {kind: f"10.0.{10 * number + place}.0/24" for place, kind in enumerate(SUBNETS)}
+        for number, letter in enumerate("abcd"[:count])
     }
-    zones = [f"ap-northeast-2{letter}" for letter in "abcd"[:count]]
-    assert problems(replace(GOOD, availability_zones=zones, subnet_cidrs=tiers)) == []
+    assert problems(replace(GOOD, availability_zones=zones)) == []
 
 
 def test_one_zone_is_too_few() -> None:
-    one = replace(GOOD, availability_zones=GOOD.availability_zones[:1])
-    one = replace(one, subnet_cidrs={tier: cidrs[:1] for tier, cidrs in GOOD.subnet_cidrs.items()})
-    assert problems(one) == ["There is one zone; the load balancer and the database need two."]
+    one = dict(list(GOOD.availability_zones.items())[:1])
+    assert problems(replace(GOOD, availability_zones=one)) == [
+        "There is one zone; the load balancer and the database need two."
+    ]
 
 
 def test_overlapping_subnets_are_named_with_a_block_that_is_free() -> None:
-    finding = check(with_subnets(public=["10.0.1.128/25", "10.0.9.0/24", "10.0.10.0/24"]))
-    assert finding.problems[0].what == "The subnets 10.0.1.128/25 (public) and 10.0.1.0/24 (private) overlap."
+    finding = check(with_blocks("ap-northeast-2b", public="10.0.1.128/25"))
+    assert finding.problems[0].what == (
+        "The subnets 10.0.1.0/24 (ap-northeast-2a, private) and 10.0.1.128/25 (ap-northeast-2b, public) overlap."
+    )
     assert "10.0.0.0/24 is free" in finding.problems[0].next_step
 
 
 @pytest.mark.parametrize("vpc", ["10.0.0.0/23", "10.0.0.0/25", "broken"])
 def test_without_a_free_block_the_rule_is_told(vpc: str) -> None:
-    one = ["10.0.0.0/24"]
-    zones = GOOD.availability_zones[:1]
-    full = replace(
-        GOOD, vpc_cidr=vpc, availability_zones=zones, subnet_cidrs={"a": one, "b": one, "c": ["10.0.1.0/24"]}
-    )
+    blocks = {"public": "10.0.0.0/24", "private": "10.0.0.0/24", "database": "10.0.1.0/24"}
+    full = replace(GOOD, vpc_cidr=vpc, availability_zones={"ap-northeast-2a": blocks})
     overlap = next(problem for problem in check(full).problems if "overlap" in problem.what)
     assert "no two may share an address" in overlap.next_step
 

@@ -8,13 +8,12 @@ override_resource {
 }
 
 variables {
-  name               = "settlement-test"
-  cidr               = "10.0.0.0/18"
-  availability_zones = ["ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2c"]
-  subnet_cidrs = {
-    public   = ["10.0.8.0/24", "10.0.9.0/24", "10.0.10.0/24"]
-    private  = ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"]
-    database = ["10.0.4.0/24", "10.0.5.0/24", "10.0.6.0/24"]
+  name = "settlement-test"
+  cidr = "10.0.0.0/18"
+  availability_zones = {
+    ap-northeast-2a = { public = "10.0.8.0/24", private = "10.0.1.0/24", database = "10.0.4.0/24" }
+    ap-northeast-2b = { public = "10.0.9.0/24", private = "10.0.2.0/24", database = "10.0.5.0/24" }
+    ap-northeast-2c = { public = "10.0.10.0/24", private = "10.0.3.0/24", database = "10.0.6.0/24" }
   }
 }
 
@@ -25,7 +24,7 @@ run "defaults" {
       && { for zone, subnet in aws_subnet.private : zone => subnet.cidr_block } == { ap-northeast-2a = "10.0.1.0/24", ap-northeast-2b = "10.0.2.0/24", ap-northeast-2c = "10.0.3.0/24" }
       && { for zone, subnet in aws_subnet.database : zone => subnet.cidr_block } == { ap-northeast-2a = "10.0.4.0/24", ap-northeast-2b = "10.0.5.0/24", ap-northeast-2c = "10.0.6.0/24" }
     )
-    error_message = "Each zone must have the subnet of its place in each list."
+    error_message = "Each zone must have a subnet of each kind with its own range."
   }
 
   assert {
@@ -83,8 +82,8 @@ run "defaults" {
   }
 
   assert {
-    condition     = output.private_subnet_ids == [for zone in var.availability_zones : aws_subnet.private[zone].id]
-    error_message = "Subnet IDs must be in the order of the zones."
+    condition     = output.private_subnet_ids == [for zone in ["ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2c"] : aws_subnet.private[zone].id]
+    error_message = "Subnet IDs must be in the alphabetical order of the zones."
   }
 }
 
@@ -97,7 +96,7 @@ run "nat_gateway_per_zone_and_flow_logs" {
 
   assert {
     condition = alltrue([
-      for zone in var.availability_zones :
+      for zone in keys(var.availability_zones) :
       aws_nat_gateway.this[zone].subnet_id == aws_subnet.public[zone].id
       && aws_nat_gateway.this[zone].allocation_id == aws_eip.nat[zone].id
       && aws_route.private_nat[zone].nat_gateway_id == aws_nat_gateway.this[zone].id
@@ -135,8 +134,9 @@ run "one_zone_is_refused" {
   command = plan
 
   variables {
-    availability_zones = ["ap-northeast-2a"]
-    subnet_cidrs       = { public = ["10.0.8.0/24"], private = ["10.0.1.0/24"], database = ["10.0.4.0/24"] }
+    availability_zones = {
+      ap-northeast-2a = { public = "10.0.8.0/24", private = "10.0.1.0/24", database = "10.0.4.0/24" }
+    }
   }
 
   expect_failures = [var.availability_zones]
@@ -146,11 +146,9 @@ run "two_zones" {
   command = plan
 
   variables {
-    availability_zones = ["ap-northeast-2a", "ap-northeast-2c"]
-    subnet_cidrs = {
-      public   = ["10.0.8.0/24", "10.0.9.0/24"]
-      private  = ["10.0.1.0/24", "10.0.2.0/24"]
-      database = ["10.0.4.0/24", "10.0.5.0/24"]
+    availability_zones = {
+      ap-northeast-2a = { public = "10.0.8.0/24", private = "10.0.1.0/24", database = "10.0.4.0/24" }
+      ap-northeast-2c = { public = "10.0.9.0/24", private = "10.0.2.0/24", database = "10.0.5.0/24" }
     }
     nat_gateways = "per_az"
   }
@@ -169,12 +167,12 @@ run "four_zones_in_another_range" {
   command = plan
 
   variables {
-    cidr               = "10.4.0.0/20"
-    availability_zones = ["ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2c", "ap-northeast-2d"]
-    subnet_cidrs = {
-      public   = ["10.4.0.0/24", "10.4.1.0/24", "10.4.2.0/24", "10.4.3.0/24"]
-      private  = ["10.4.4.0/24", "10.4.5.0/24", "10.4.6.0/24", "10.4.7.0/24"]
-      database = ["10.4.8.0/24", "10.4.9.0/24", "10.4.10.0/24", "10.4.11.0/24"]
+    cidr = "10.4.0.0/20"
+    availability_zones = {
+      ap-northeast-2a = { public = "10.4.0.0/24", private = "10.4.4.0/24", database = "10.4.8.0/24" }
+      ap-northeast-2b = { public = "10.4.1.0/24", private = "10.4.5.0/24", database = "10.4.9.0/24" }
+      ap-northeast-2c = { public = "10.4.2.0/24", private = "10.4.6.0/24", database = "10.4.10.0/24" }
+      ap-northeast-2d = { public = "10.4.3.0/24", private = "10.4.7.0/24", database = "10.4.11.0/24" }
     }
     nat_gateways = "per_az"
   }
@@ -192,38 +190,24 @@ run "malformed_range_is_refused" {
   command = plan
 
   variables {
-    subnet_cidrs = {
-      public   = ["10.0.8.0/24", "10.0.9.0/24", "10.0.10.0/24"]
-      private  = ["10.0.1.0/24", "10.0.2.5/24", "not a range"]
-      database = ["10.0.4.0/24", "10.0.5.0/24", "10.0.6.0/29"]
+    availability_zones = {
+      ap-northeast-2a = { public = "10.0.8.0/24", private = "10.0.1.0/24", database = "10.0.4.0/24" }
+      ap-northeast-2b = { public = "10.0.9.0/24", private = "10.0.2.5/24", database = "10.0.5.0/24" }
+      ap-northeast-2c = { public = "10.0.10.0/24", private = "not a range", database = "10.0.6.0/29" }
     }
   }
 
-  expect_failures = [var.subnet_cidrs]
-}
-
-run "too_few_ranges_are_refused" {
-  command = plan
-
-  variables {
-    subnet_cidrs = {
-      public   = ["10.0.8.0/24", "10.0.9.0/24", "10.0.10.0/24"]
-      private  = ["10.0.1.0/24", "10.0.2.0/24"]
-      database = ["10.0.4.0/24", "10.0.5.0/24", "10.0.6.0/24"]
-    }
-  }
-
-  expect_failures = [var.subnet_cidrs]
+  expect_failures = [var.availability_zones]
 }
 
 run "range_outside_the_vpc_is_refused" {
   command = plan
 
   variables {
-    subnet_cidrs = {
-      public   = ["10.0.8.0/24", "10.0.9.0/24", "10.0.64.0/24"]
-      private  = ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"]
-      database = ["10.0.4.0/24", "10.0.5.0/24", "10.0.6.0/24"]
+    availability_zones = {
+      ap-northeast-2a = { public = "10.0.8.0/24", private = "10.0.1.0/24", database = "10.0.4.0/24" }
+      ap-northeast-2b = { public = "10.0.9.0/24", private = "10.0.2.0/24", database = "10.0.5.0/24" }
+      ap-northeast-2c = { public = "10.0.64.0/24", private = "10.0.3.0/24", database = "10.0.6.0/24" }
     }
   }
 
@@ -234,11 +218,9 @@ run "range_larger_than_the_vpc_is_refused" {
   command = plan
 
   variables {
-    availability_zones = ["ap-northeast-2a", "ap-northeast-2b"]
-    subnet_cidrs = {
-      public   = ["10.0.0.0/16", "10.1.0.0/24"]
-      private  = ["10.0.1.0/24", "10.0.2.0/24"]
-      database = ["10.0.4.0/24", "10.0.5.0/24"]
+    availability_zones = {
+      ap-northeast-2a = { public = "10.0.0.0/16", private = "10.0.1.0/24", database = "10.0.4.0/24" }
+      ap-northeast-2b = { public = "10.1.0.0/24", private = "10.0.2.0/24", database = "10.0.5.0/24" }
     }
   }
 
@@ -249,10 +231,10 @@ run "overlapping_ranges_are_refused" {
   command = plan
 
   variables {
-    subnet_cidrs = {
-      public   = ["10.0.8.0/24", "10.0.9.0/24", "10.0.10.0/24"]
-      private  = ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"]
-      database = ["10.0.4.0/24", "10.0.5.0/24", "10.0.3.128/25"]
+    availability_zones = {
+      ap-northeast-2a = { public = "10.0.8.0/24", private = "10.0.1.0/24", database = "10.0.4.0/24" }
+      ap-northeast-2b = { public = "10.0.9.0/24", private = "10.0.2.0/24", database = "10.0.5.0/24" }
+      ap-northeast-2c = { public = "10.0.10.0/24", private = "10.0.3.0/24", database = "10.0.3.128/25" }
     }
   }
 
