@@ -151,18 +151,27 @@ def metadata_endpoint(document: bytes) -> Iterator[str]:
             thread.join()
 
 
+DIGEST = f"sha256:{'0a' * 32}"
+
+
 def test_version_tells_commit_image_revision_and_schema(database: TestDatabase) -> None:
     with metadata_endpoint(json.dumps({"Family": "settlement-local", "Revision": "7"}).encode()) as uri:
-        settings = database.settings(
-            git_hash="0123456789ab", image_digest="sha256:abc", ecs_container_metadata_uri_v4=uri
-        )
+        settings = database.settings(git_hash="0123456789ab", image_digest=DIGEST, ecs_container_metadata_uri_v4=uri)
         with TestClient(create_app(settings)) as client:
             assert client.get("/version").json() == {
                 "git_hash": "0123456789ab",
-                "image_digest": "sha256:abc",
+                "image_digest": DIGEST,
                 "task_definition_revision": 7,
                 "schema_head": schema_head(),
             }
+
+
+def test_version_shows_nothing_that_is_not_a_version(database: TestDatabase) -> None:
+    for value in ("hunter2-hunter2", "postgresql://user:hunter2@db/settlement", "0123456789ab\nhunter2"):
+        with TestClient(create_app(database.settings(git_hash=value, image_digest=value))) as client:
+            assert "hunter2" not in client.get("/version").text + client.get("/openapi.json").text
+    with TestClient(create_app(database.settings(git_hash="0123456789ab-dirty-01234567"))) as client:
+        assert client.get("/version").json()["git_hash"] == "0123456789ab-dirty-01234567"
 
 
 @pytest.mark.parametrize("document", [b"", b"[]", b"{}", b'{"Revision": null}', b'{"Revision": "x"}'])

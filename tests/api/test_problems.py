@@ -24,26 +24,24 @@ near_misses = st.fixed_dictionaries(
     },
 )
 url_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-paths = st.sampled_from(
-    [
-        "/v1/accounts",
-        "/v1/accounts/{}",
-        "/v1/accounts/{}/transactions",
-        "/v1/transactions",
-        "/v1/statements/{}",
-        "/healthz",
-        "/readyz",
-        "/version",
-        "/{}",
-    ]
-)
+PATHS = [
+    "/v1/accounts",
+    "/v1/accounts/{}",
+    "/v1/accounts/{}/transactions",
+    "/v1/transactions",
+    "/v1/statements/{}",
+    "/healthz",
+    "/readyz",
+    "/version",
+    "/{}",
+]
 header_values = st.binary(max_size=40).filter(lambda value: not set(value) & set(b"\r\n\x00"))
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     method=st.sampled_from(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS"]),
-    path=paths,
+    path=st.sampled_from(PATHS),
     segment=url_text | st.uuids().map(str) | st.just("2024-01"),
     parameters=st.dictionaries(st.sampled_from(["limit", "cursor", "x"]), url_text | st.integers().map(str)),
     body=near_misses | values,
@@ -114,3 +112,15 @@ def test_an_unknown_path_and_method_are_problems(shared_client: TestClient) -> N
     assert wrong.status_code == 405
     assert wrong.headers["Allow"] == "POST"
     assert wrong.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path != "/{}"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_no_answer_sends_a_client_to_another_scheme(shared_client: TestClient, method: str, path: str) -> None:
+    """Behind the load balancer the service speaks http: an absolute address of its own would leave TLS."""
+    answer = shared_client.request(
+        method, f"{path.replace('{}', '2024-01')}/", headers={"X-Forwarded-Proto": "https"}, follow_redirects=False
+    )
+    assert answer.status_code == 404
+    assert "Location" not in answer.headers
+    assert answer.json()["detail"] == "No path of this service ends with a slash."

@@ -50,6 +50,17 @@ def test_a_wrong_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name:
     assert "hush-hush" not in str(error.value)
 
 
+def test_a_refusal_repeats_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret may have been injected under the wrong name."""
+    for name in ("SETTLEMENT_TIMEZONE", "DATABASE_PORT", "LOG_LEVEL", "DATABASE_SSLMODE"):
+        for value in ("hunter2", "../hunter2", "/hunter2"):
+            with monkeypatch.context() as patch:
+                patch.setenv(name, value)
+                with pytest.raises(ValidationError) as error:
+                    Settings()
+                assert "hunter2" not in str(error.value)
+
+
 def test_a_missing_value_is_named_without_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DATABASE_HOST")
     with pytest.raises(ValidationError, match="database_host") as error:

@@ -49,6 +49,8 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # both pages load scripts from a public CDN; the document itself is /openapi.json
         redoc_url=None,
+        # A redirect would name the scheme that the load balancer speaks, http, to a client that came by https.
+        redirect_slashes=False,
         # Nothing exports any; without this each request would look for providers in the environment.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         # The routes themselves: FastAPI would search an included router twice for each request.

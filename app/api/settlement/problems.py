@@ -102,11 +102,13 @@ def _on_invalid_request(_: Request, error: Exception) -> Response:
     return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, kind="invalid-request", errors=errors)
 
 
-def _on_http_exception(_: Request, error: Exception) -> Response:
+def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     if error.status_code == HTTPStatus.BAD_REQUEST:
         # FastAPI's answer to a body that json cannot read (not UTF-8, an integer of 5,000 digits, nested too deep).
         return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, kind="invalid-request", detail=error.detail)
+    if error.status_code == HTTPStatus.NOT_FOUND and request.url.path.endswith("/"):
+        return problem_response(HTTPStatus.NOT_FOUND, detail="No path of this service ends with a slash.")
     return problem_response(error.status_code, detail=error.detail, headers=error.headers)
 
 

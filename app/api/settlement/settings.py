@@ -4,6 +4,7 @@ A value that is missing or wrong stops the process with pydantic's message, whic
 never shows a value: inputs are hidden, since one of them is a password.
 """
 
+import re
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -17,10 +18,8 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 def _known_time_zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (OSError, ValueError) as error:  # ZoneInfoNotFoundError is a KeyError below
-        raise ValueError(f"unknown IANA time zone: {error}") from error
-    except KeyError as error:
-        raise ValueError("unknown IANA time zone, for example Asia/Seoul") from error
+    except (OSError, ValueError, KeyError) as error:  # its own words would repeat the value
+        raise ValueError("unknown IANA time zone; a known one is Asia/Seoul") from error
     return name
 
 
@@ -73,9 +72,21 @@ class Settings(_EnvironmentSettings):
     app_environment: str = "unknown"
 
     # What /version tells. The hash is baked into the image, the digest is known only to who runs it.
+    # Anybody may read it there, so nothing but a hash is taken: a secret injected under one of these names by mistake
+    # is not shown.
     git_hash: str = "unknown"
     image_digest: str | None = None
     ecs_container_metadata_uri_v4: str | None = None
+
+    @field_validator("git_hash")
+    @classmethod
+    def _only_a_version(cls, value: str) -> str:
+        return value if re.fullmatch(r"[0-9a-f]{12,40}(-dirty-[0-9a-f]{8})?", value) else "unknown"
+
+    @field_validator("image_digest")
+    @classmethod
+    def _only_a_digest(cls, value: str | None) -> str | None:
+        return value if value and re.fullmatch(r"sha256:[0-9a-f]{64}", value) else None
 
 
 class AdminSettings(_EnvironmentSettings):
