@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal, pytest.mark.timeout(900)]
 
 BUCKET = "settlement-terraform-000000000000-ap-northeast-2"
 #: Settings that the application refuses, so that its process exits at start.
-EXITS = {"APP_ENVIRONMENT": "local", "DATABASE_POOL_SIZE": "-1"}
+EXITS = {"APP_ENVIRONMENT": "local", "DATABASE_POOL_RECYCLE_SECONDS": "-1"}
 
 
 def ledger(clone: Clone) -> list[Release]:
@@ -90,7 +90,7 @@ def test_a_first_release_that_fails_leaves_zero_tasks_and_says_so(clone: Clone) 
     clone.variables["app_health_check_grace_period_seconds"] = 20
     run = clone.make("deploy", expect=2, app_environment=EXITS)
     says(run, "This was the first release: there is nothing to return to. The service has zero tasks again.")
-    says(run, "database_pool_size")
+    says(run, "database_pool_recycle_seconds")
     assert service(clone)["desiredCount"] == 0
     assert "No release has ever succeeded here" in clone.make("rollback", expect=2).output
 
@@ -119,13 +119,13 @@ SECRETS = {"DATABASE_USER": "username", "DATABASE_PASSWORD": "password"}
     ("variables", "cause"),
     [
         pytest.param({"app_environment": EXITS}, "exit code", id="exits at start"),
-        pytest.param({"app_environment": {"DATABASE_NAME": "nowhere"}}, "health checks", id="never healthy"),
+        pytest.param({"ecs_release_environment": {"DATABASE_NAME": "nowhere"}}, "health checks", id="never healthy"),
         pytest.param(
             {"app_secrets": SECRETS | {"DATABASE_PASSWORD": "username"}},
             "password authentication failed",
             id="password",
         ),
-        pytest.param({"app_environment": {"GIT_HASH": "another"}}, "exposed for at most", id="wrong version"),
+        pytest.param({"ecs_release_environment": {"GIT_HASH": "another"}}, "exposed for at most", id="wrong version"),
         pytest.param(
             {"app_secrets": SECRETS | {"EXTRA": "nothing"}, "ecs_release_checks_enabled": False},
             "nothing",
@@ -225,7 +225,7 @@ def test_a_rollback_stops_a_release_in_flight(clone: Clone, phase: str) -> None:
     before = service(clone)["taskDefinition"]
     clone.commit("app/api/settlement/__init__.py", f"\n# Stopped in {phase}.\n")
     try:
-        with load(), running(clone, "release", app_environment={"DATABASE_NAME": "nowhere"}) as release:
+        with load(), running(clone, "release", ecs_release_environment={"DATABASE_NAME": "nowhere"}) as release:
             until(release, phase)
             rollback = clone.make("rollback")
             stopped = rest(release)

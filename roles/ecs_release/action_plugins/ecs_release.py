@@ -44,7 +44,8 @@ options:
     default: {}
     type: dict
   settings:
-    description: cpu, memory, stop_timeout, environment, secrets, admin_environment.
+    description: >-
+      cpu, memory, workers, pool_size, max_overflow, through_proxy, stop_timeout, environment, secrets, admin_environment.
     required: true
     type: dict
   limits:
@@ -87,7 +88,7 @@ EXAMPLES = """
     phase: plan
     stack: "{{ terraform_stack_outputs }}"
     image: "{{ image_build_result }}"
-    settings: {cpu: 256, memory: 512, stop_timeout: 30, environment: {}, secrets: {}, admin_environment: {}}
+    settings: "{{ __ecs_release_settings }}"
     limits: {wait: 600, rollback_wait: 300, prepare_wait: 600, poll: 0.4, log_grace: 3}
     bucket: settlement-terraform-000000000000-ap-northeast-2
     environment_name: local
@@ -122,6 +123,10 @@ ARGUMENTS: dict[str, Any] = {
         "options": {
             "cpu": {"type": "int", "required": True},
             "memory": {"type": "int", "required": True},
+            "workers": {"type": "int", "required": True},
+            "pool_size": {"type": "int", "required": True},
+            "max_overflow": {"type": "int", "required": True},
+            "through_proxy": {"type": "bool", "required": True},
             "stop_timeout": {"type": "int", "required": True},
             "environment": {"type": "dict", "required": True},
             "secrets": {"type": "dict", "required": True},

@@ -156,16 +156,22 @@ def _shown(value: Any) -> str:
 class Settings:
     """What inventory decides about the tasks. ``cpu`` in CPU units, ``memory`` in MiB, ``stop_timeout`` in seconds.
 
+    ``workers`` processes of a task each keep ``pool_size`` database connections and open ``max_overflow`` beyond.
+    ``through_proxy``: whether the service's tasks connect to the RDS Proxy, where there is one.
     ``database_secret_arn``, which no inventory decides, says which of the application's two database users serves;
     empty is the first.
     """
 
     cpu: int
     memory: int
+    workers: int
+    pool_size: int
+    max_overflow: int
     environment: Mapping[str, str]
     secrets: Mapping[str, str]
     admin_environment: Mapping[str, str]
     stop_timeout: int = 30
+    through_proxy: bool = True
     database_secret_arn: str = ""
 
     @classmethod
@@ -174,7 +180,11 @@ class Settings:
         return cls(
             cpu=int(fact["cpu"]),
             memory=int(fact["memory"]),
+            workers=int(fact["workers"]),
+            pool_size=int(fact["pool_size"]),
+            max_overflow=int(fact["max_overflow"]),
             stop_timeout=int(fact["stop_timeout"]),
+            through_proxy=bool(fact["through_proxy"]),
             environment=_strings(fact["environment"]),
             secrets=_strings(fact["secrets"]),
             admin_environment=_strings(fact["admin_environment"]),
@@ -231,19 +241,30 @@ def database_secret_in(stack: Mapping[str, Any], definition: Mapping[str, Any]) 
     return next((arn for arn in arns if any(value == arn or value.startswith(f"{arn}:") for value in taken)), "")
 
 
+def release_variables(stack: Mapping[str, Any], settings: Settings, image: Image) -> dict[str, str]:
+    """Environment variables that a release sets on the service's tasks itself.
+
+    preflight refuses their names in the inventory's `app_environment` and `app_secrets`.
+    """
+    database = stack["database"]
+    # A stack that was applied before there was a switch knows only the instance.
+    host = database.get("service_host", database["host"]) if settings.through_proxy else database["host"]
+    return {
+        **_database(database, host),
+        "WEB_CONCURRENCY": str(settings.workers),
+        "DATABASE_POOL_SIZE": str(settings.pool_size),
+        "DATABASE_MAX_OVERFLOW": str(settings.max_overflow),
+        "IMAGE_DIGEST": image.digest,
+    }
+
+
 def service_definition(stack: Mapping[str, Any], settings: Settings, image: Image) -> dict[str, Any]:
     """The arguments of RegisterTaskDefinition for the service's family.
 
     ``stack`` is the published ``terraform_stack_outputs``. Each secret is the name of a JSON key of the application's
-    database secret, or a full ``valueFrom``.
+    database secret, or a full ``valueFrom``. The settings' environment comes last, so that a drill can break a release.
     """
-    database = stack["database"]
-    environment = {
-        # The proxy's, if there is one; a stack that was applied before there was a switch knows only the instance.
-        **_database(database, database.get("service_host", database["host"])),
-        **settings.environment,
-        "IMAGE_DIGEST": image.digest,
-    }
+    environment = {**release_variables(stack, settings, image), **settings.environment}
     database_secret = settings.database_secret_arn or stack["app_database_secret_arn"]
     secrets = {
         name: value if value.startswith("arn:") else _secret_key(database_secret, value)

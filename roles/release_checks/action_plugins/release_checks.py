@@ -32,7 +32,7 @@ options:
     type: dict
     default: {}
   settings:
-    description: cpu, memory, stop_timeout, environment, secrets, admin_environment, as ecs_release takes them.
+    description: What is rendered into the task definitions, as ecs_release takes it.
     type: dict
     required: true
   environment_name:
@@ -46,7 +46,7 @@ EXAMPLES = r"""
   release_checks:
     stack: "{{ terraform_stack_outputs }}"
     image: "{{ image_build_result }}"
-    settings: {cpu: 256, memory: 512, stop_timeout: 30, environment: {}, secrets: {}, admin_environment: {}}
+    settings: "{{ release_checks_settings }}"
     environment_name: local
 """
 

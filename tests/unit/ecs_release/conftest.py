@@ -421,6 +421,9 @@ class World:
             Settings(
                 cpu=256,
                 memory=memory,
+                workers=2,
+                pool_size=10,
+                max_overflow=0,
                 environment=environment or {"LOG_LEVEL": "INFO"},
                 secrets={"DATABASE_USER": "username", "OTHER": "arn:other"},
                 admin_environment={},

@@ -52,6 +52,9 @@ def settings(environment: dict[str, str] | None = None, **changes: Any) -> Setti
     values: dict[str, Any] = {
         "cpu": 256,
         "memory": 512,
+        "workers": 2,
+        "pool_size": 10,
+        "max_overflow": 0,
         "environment": environment or {},
         "secrets": {"DATABASE_USER": "username"},
         "admin_environment": {},
@@ -116,7 +119,18 @@ def test_every_change_of_an_environment_value_is_seen(environment: dict[str, str
     assert canonical(service(environment)) != canonical(service(without))
 
 
-@pytest.mark.parametrize("change", [{"cpu": 512}, {"memory": 1024}, {"stop_timeout": 60}, {"secrets": {"A": "b"}}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cpu": 512},
+        {"memory": 1024},
+        {"workers": 3},
+        {"pool_size": 11},
+        {"max_overflow": 1},
+        {"stop_timeout": 60},
+        {"secrets": {"A": "b"}},
+    ],
+)
 def test_every_setting_is_seen(change: dict[str, Any]) -> None:
     assert canonical(service()) != canonical(service(**change))
 
@@ -149,6 +163,9 @@ def test_the_service_runs_as_the_application() -> None:
         "DATABASE_PORT": "5432",
         "DATABASE_NAME": "app",
         "IMAGE_DIGEST": "sha256:1",
+        "WEB_CONCURRENCY": "2",
+        "DATABASE_POOL_SIZE": "10",
+        "DATABASE_MAX_OVERFLOW": "0",
         "LOG_LEVEL": "INFO",
     }
     assert container["secrets"] == [
@@ -165,11 +182,16 @@ def test_the_service_runs_as_the_application() -> None:
 
 def test_the_service_goes_to_the_proxy_and_the_admin_task_to_the_instance() -> None:
     stack = STACK | {"database": STACK["database"] | {"service_host": "proxy"}}
+    definitions = (
+        service_definition(stack, settings(), IMAGE),
+        service_definition(stack, settings(through_proxy=False), IMAGE),
+        admin_definition(stack, settings(), IMAGE),
+    )
     hosts = [
         {item["name"]: item["value"] for item in definition["containerDefinitions"][0]["environment"]}["DATABASE_HOST"]
-        for definition in (service_definition(stack, settings(), IMAGE), admin_definition(stack, settings(), IMAGE))
+        for definition in definitions
     ]
-    assert hosts == ["proxy", "db"]
+    assert hosts == ["proxy", "db", "db"]
 
 
 def test_only_the_admin_family_has_the_master_secret() -> None:
