@@ -8,19 +8,19 @@ share a tag.
 from __future__ import annotations
 
 import hashlib
-import io
 import os
+import shlex
 import shutil
-import subprocess
-import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from roles.image_build.python.git import Entry, entries, git, newest_commit, path_in_repository, work_tree
 from roles.preflight.python.problem import ProblemError
 
-_ABBREVIATION = 12  # hexadecimal digits
+#: How a file begins that is only a pointer to, or a cipher of, what the work tree shows.
+_STORED_ELSEWHERE = {b"version https://git-lfs.github.com/spec/": "Git LFS", b"\0GITCRYPT\0": "git-crypt"}
 #: One time for every file of every build: an unchanged file gives an unchanged layer, whatever commit it is built at.
 _MODIFIED = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
 
@@ -50,36 +50,35 @@ def read_source(context: Path, *, allow_dirty: bool) -> Source:
 
     Raises ProblemError when it is not in a git work tree, has no commit, or is dirty where that is not allowed.
     """
-    newest = git(context, "log", "-1", f"--abbrev={_ABBREVIATION}", "--format=%H %h %ct", "--", ".").decode().split()
-    if not newest:
+    newest = newest_commit(context)
+    if newest is None:
         raise ProblemError(
             "No commit touches the image's context, so it has no version.",
             str(context),
-            f"git add {context} && git commit",
+            f"git add {shlex.quote(str(context))} && git commit",
         )
-    commit, version, committed_at = newest[0], newest[1], datetime.fromtimestamp(int(newest[2]), UTC)
-    changed = (
-        git(context, "status", "--porcelain", "--no-renames", "-z", "--untracked-files=all", "--", ".")
-        .decode()
-        .split("\0")
-    )
-    if not any(changed):
-        return Source(version, commit, committed_at, dirty=False, files=_committed_files(context, commit))
-    if not allow_dirty:
-        raise ProblemError(
-            "The image's context has uncommitted changes: " + ", ".join(line[3:] for line in changed if line),
-            str(context),
-            "git commit (or git stash) them, then repeat the command",
-        )
-    files = _working_files(context)
-    return Source(f"{version}-dirty-{content_digest(files)[:8]}", commit, committed_at, dirty=True, files=files)
+    with work_tree(context) as tree:
+        if not tree.changed:
+            files = _files(context, entries(context, newest.name))
+            return Source(newest.short, newest.name, newest.committed_at, dirty=False, files=files)
+        if not allow_dirty:
+            raise ProblemError(
+                "The image's context has uncommitted changes: " + ", ".join(tree.changed),
+                str(context),
+                "git commit (or git stash) them, then repeat the command",
+            )
+        if tree.repositories:
+            raise _not_a_file(context, tree.repositories[0])
+        files = _files(context, tree.entries())
+    version = f"{newest.short}-dirty-{content_digest(files)[:8]}"
+    return Source(version, newest.name, newest.committed_at, dirty=True, files=files)
 
 
 def content_digest(files: Iterable[File]) -> str:
     """SHA-256 over paths, modes and contents: the same tree gives the same digest on every machine."""
     digest = hashlib.sha256()
     for file in files:
-        digest.update(f"{file.path}\0{int(file.executable)}\0{len(file.content)}\0".encode())
+        digest.update(f"{file.path}\0{int(file.executable)}\0{len(file.content)}\0".encode(errors="surrogateescape"))
         digest.update(file.content)
     return digest.hexdigest()
 
@@ -142,53 +141,26 @@ def _web(scheme: str, host: str, path: str) -> str:
     return f"{scheme}://{host}/{path.strip('/').removesuffix('.git')}"
 
 
-def _committed_files(context: Path, commit: str) -> tuple[File, ...]:
-    archive = git(context, "archive", "--format=tar", commit, ".")
+def _files(context: Path, entries: Iterable[Entry]) -> tuple[File, ...]:
     files = []
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        for member in tar:
-            if member.isdir():
-                continue
-            content = tar.extractfile(member) if member.isreg() else None
-            if content is None:
-                raise _not_a_file(context, member.name)
-            files.append(File(member.name, bool(member.mode & 0o100), content.read()))
-    return tuple(sorted(files, key=lambda file: file.path))
-
-
-def _working_files(context: Path) -> tuple[File, ...]:
-    """Tracked and untracked files as they lie there now, without what .gitignore excludes."""
-    listed = git(context, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ".").decode()
-    files = []
-    for name in sorted(set(filter(None, listed.split("\0")))):
-        path = context / name
-        if path.is_symlink() or path.is_dir():
-            raise _not_a_file(context, name)
-        if path.exists():  # a deleted file is still listed
-            files.append(File(name, os.access(path, os.X_OK), path.read_bytes()))
+    for entry in entries:
+        if not entry.regular:
+            raise _not_a_file(context, entry.path)
+        for start, program in _STORED_ELSEWHERE.items():
+            if entry.content.startswith(start):
+                raise ProblemError(
+                    f"The commit does not hold this file: {program} keeps its content elsewhere or encrypted.",
+                    path_in_repository(context, entry.path),
+                    "commit the file itself (remove its filter from .gitattributes), or move it out of the context",
+                )
+        files.append(File(entry.path, entry.executable, entry.content))
     return tuple(files)
 
 
-def _not_a_file(context: Path, name: str) -> ProblemError:
+def _not_a_file(context: Path, path: str) -> ProblemError:
+    where = path_in_repository(context, path)
     return ProblemError(
-        "The image's context may hold regular files only; this is a link or a submodule.",
-        str(context / name),
-        f"replace it by a file: git rm {name}",
+        "The image's context may hold regular files only; this is a link or another repository (a submodule).",
+        where,
+        f"put files in its place: git rm --cached {shlex.quote(where)}, then git add and git commit them",
     )
-
-
-def git(directory: Path, *arguments: str) -> bytes:
-    """Output of a git command. Raises ProblemError with git's own words."""
-    # Optional locks would let a mere look write into the index; messages are matched, so they stay English.
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-    command = ["git", "-C", str(directory), *arguments]
-    try:
-        return subprocess.run(command, capture_output=True, check=True, env=environment).stdout
-    except FileNotFoundError as error:
-        raise ProblemError("git is not installed.", "PATH", "install git, then repeat the command") from error
-    except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip()
-        next_step = "run this from a git clone of the project"
-        if "dubious ownership" in said:
-            next_step = f"git config --global --add safe.directory {directory}"
-        raise ProblemError(f"git {arguments[0]} failed: {said}", str(directory), next_step) from error

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from roles.image_build.python.source import git
+from roles.image_build.python.git import git, work_tree
 from roles.preflight.python.problem import Problem, ProblemError
 from roles.preflight.python.report import Finding
 
@@ -18,10 +18,10 @@ def check_git(project: Path, *, allow_dirty: bool, allow_shallow: bool) -> Findi
     try:
         commit = git(project, "rev-parse", "--short=12", "HEAD").decode().strip()
         shallow = git(project, "rev-parse", "--is-shallow-repository").decode().strip() == "true"
-        status = git(project, "status", "--porcelain", "--no-renames", "-z", "--", ".").decode()
+        with work_tree(project) as tree:
+            changed = tree.changed
     except ProblemError as error:
         return Finding("git", "no usable checkout", (error.problem,))
-    changed = [entry[3:] for entry in status.split("\0") if entry]
     problems = []
     if shallow and not allow_shallow:
         problems.append(

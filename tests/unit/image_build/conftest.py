@@ -22,8 +22,10 @@ def commit(project: Path, message: str) -> str:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A git repository with an image's context in app/api and one commit."""
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
     project = tmp_path / "project"
     context = project / "app/api"
     versions = context / "settlement/migrations/versions"

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,7 +44,7 @@ def test_a_change_outside_the_context_does_not_make_it_dirty(project: Path) -> N
 def test_a_dirty_context_is_refused_where_it_is_not_allowed(project: Path) -> None:
     (context(project) / "requirements.txt").unlink()
     (context(project) / "new.py").write_text("x = 1\n")
-    with pytest.raises(ProblemError, match=r"app/api/requirements\.txt, app/api/new\.py"):
+    with pytest.raises(ProblemError, match=r"app/api/new\.py, app/api/requirements\.txt"):
         read_source(context(project), allow_dirty=False)
 
 
@@ -81,37 +80,68 @@ def test_a_context_without_a_commit_has_no_version(project: Path) -> None:
         read_source(project / "app/other", allow_dirty=True)
 
 
-def test_links_are_refused_committed_or_not(project: Path) -> None:
-    (context(project) / "link").symlink_to("Dockerfile")
-    with pytest.raises(ProblemError, match="regular files only"):
+@pytest.mark.parametrize("kind", ["link", "submodule", "folder"])
+def test_what_is_not_a_file_is_refused_with_its_path_committed_or_not(project: Path, tmp_path: Path, kind: str) -> None:
+    added = context(project) / "vendored"
+    if kind == "link":
+        added.symlink_to("Dockerfile")
+    else:
+        git(tmp_path, "clone", "--quiet", str(project), str(added))
+    if kind == "folder":
+        git(added, "update-ref", "-d", "HEAD")  # a repository without a commit
+    with pytest.raises(ProblemError, match="regular files only") as caught:
         read_source(context(project), allow_dirty=True)
-    commit(project, "feat: link")
-    with pytest.raises(ProblemError, match="regular files only"):
-        read_source(context(project), allow_dirty=True)
+    assert caught.value.problem.where.rstrip("/") == "app/api/vendored"
+    if kind != "folder":
+        commit(project, "feat: vendored")
+        with pytest.raises(ProblemError, match="regular files only") as caught:
+            read_source(context(project), allow_dirty=False)
+        assert caught.value.problem.where == "app/api/vendored"
+        assert "git rm --cached app/api/vendored" in caught.value.problem.next_step
 
 
-def test_outside_git_the_error_is_gits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    with pytest.raises(ProblemError, match="not a git repository"):
-        read_source(tmp_path, allow_dirty=True)
+@pytest.mark.parametrize(
+    "content", [b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", b"\0GITCRYPT\0secret"]
+)
+def test_a_pointer_or_a_cipher_in_place_of_a_file_is_refused(project: Path, content: bytes) -> None:
+    (context(project) / "model.bin").write_bytes(content)
+    commit(project, "feat: model")
+    with pytest.raises(ProblemError, match="does not hold this file") as caught:
+        read_source(context(project), allow_dirty=False)
+    assert caught.value.problem.where == "app/api/model.bin"
 
 
-def test_a_checkout_of_another_user_gets_the_command_that_helps(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise subprocess.CalledProcessError(128, "git", stderr=b"fatal: detected dubious ownership in repository")
+@pytest.mark.parametrize(
+    ("attributes", "settings"),
+    [
+        pytest.param("", "[core]\n autocrlf = true\n", id="line ends for Windows"),
+        pytest.param("* text=auto eol=crlf\n", "", id="line ends by attribute"),
+        pytest.param("*.py export-ignore\nstart.sh export-subst\n", "", id="export attributes"),
+        pytest.param("*.sh ident\n", "", id="keywords"),
+        pytest.param("*.sh filter=shout\n", "[filter 'shout']\n clean = rev\n smudge = rev\n", id="a filter"),
+        pytest.param("*.sh working-tree-encoding=UTF-16LE eol=lf\n", "", id="an encoding"),
+    ],
+)
+def test_the_files_are_the_commits_bytes(project: Path, tmp_path: Path, attributes: str, settings: str) -> None:
+    stored = b"#!/bin/sh\necho $Format:%H$ $Id$\n"
+    before = {file.path: file.content for file in read_source(context(project), allow_dirty=False).files}
+    before |= {".gitattributes": attributes.encode(), "start.sh": stored}
+    (context(project) / "start.sh").write_bytes(stored)
+    git(project, "add", "--all")
+    (context(project) / ".gitattributes").write_text(attributes)
+    (tmp_path / "home/.gitconfig").write_text(settings.replace("'", '"'))
+    git(project, "add", "app/api/.gitattributes")
+    git(project, "commit", "--quiet", "--message", "feat: start")
+    for path in git(project, "ls-files", "app/api/s*").splitlines():  # a checkout converts what it writes
+        (project / path).unlink()
+    git(project, "checkout", "--quiet", "--", "app/api/s*")
 
-    monkeypatch.setattr(subprocess, "run", refuse)
-    with pytest.raises(ProblemError) as caught:
-        read_source(tmp_path, allow_dirty=True)
-    assert caught.value.problem.next_step == f"git config --global --add safe.directory {tmp_path}"
+    source = read_source(context(project), allow_dirty=False)
 
-
-def test_no_git_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ProblemError, match="git is not installed"):
-        read_source(tmp_path, allow_dirty=True)
+    assert {file.path: file.content for file in source.files} == before
+    (context(project) / "new.py").write_text("x = 1\n")
+    dirty = {file.path: file.content for file in read_source(context(project), allow_dirty=True).files}
+    assert dirty == {**before, "new.py": b"x = 1\n"}
 
 
 def test_staging_replaces_what_was_there_and_makes_modes_and_times_the_same(tmp_path: Path) -> None:
