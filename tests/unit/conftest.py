@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import boto3
@@ -44,3 +45,19 @@ def s3(_s3_of_this_module: Any) -> Iterator[Any]:
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=STATE_BUCKET):
         for item in page.get("Contents", []):
             client.delete_object(Bucket=STATE_BUCKET, Key=item["Key"])
+
+
+@pytest.fixture
+def s3_clock(s3: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime, datetime], None]:
+    """Set what S3 answers as the time at which an object was written, and as its own time."""
+    get_object = s3.get_object
+
+    def set_clock(written: datetime, now: datetime) -> None:
+        def answer(**request: Any) -> Any:
+            answer = get_object(**request) | {"LastModified": written}
+            answer["ResponseMetadata"]["HTTPHeaders"]["date"] = f"{now:%a, %d %b %Y %H:%M:%S} GMT"
+            return answer
+
+        monkeypatch.setattr(s3, "get_object", answer)
+
+    return set_clock

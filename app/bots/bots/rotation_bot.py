@@ -29,6 +29,8 @@ from bots.values import instant, items, mapping, text
 SECOND = timedelta(seconds=1)
 #: The lock of a flow that lives is renewed every ten seconds; its own flows take it over after so long (deploy_lock).
 STALE = timedelta(seconds=60)
+#: No living flow writes a heartbeat so far from the moment at which S3 stores it (deploy_lock).
+GREATEST_SKEW = timedelta(minutes=14)
 LOOK_SECONDS = 5.0
 
 
@@ -110,7 +112,8 @@ def _primary(service: Mapping[str, Any]) -> dict[str, Any]:
 def who_deploys(now: datetime) -> str:
     """Who holds the deployment lock and lives; empty when nobody does.
 
-    What is read is what ``roles/deploy_lock`` writes, which this package cannot import.
+    What is read is what ``roles/deploy_lock`` writes, which this package cannot import. An object that is no lock is
+    somebody's until it is stale, as it is there.
     """
     try:
         answer = client("s3").get_object(Bucket=os.environ["LOCK_BUCKET"], Key=os.environ["LOCK_KEY"])
@@ -118,11 +121,14 @@ def who_deploys(now: datetime) -> str:
         if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket"):
             return ""
         raise
-    lock = mapping(json.loads(answer["Body"].read()))
-    heard = instant(text(lock, "heartbeat"))
-    if lock.get("released") or heard is None or now - heard > STALE:
+    try:
+        lock = mapping(json.loads(answer["Body"].read()))
+    except (ValueError, RecursionError):
+        lock = {}
+    written, heard = answer["LastModified"], instant(text(lock, "heartbeat"))
+    if lock.get("released") or now - written > STALE or (heard and abs(written - heard) > GREATEST_SKEW):
         return ""
-    return f"{text(lock, 'owner')}, for {text(lock, 'purpose')}"
+    return f"{text(lock, 'owner') or 'somebody unknown'}, for {text(lock, 'purpose') or 'an unknown purpose'}"
 
 
 def message(change: Change, *, deployment: str = "", holder: str = "") -> slack.Payload:

@@ -26,8 +26,7 @@ from roles.deploy_lock.python.lock import (
     LockStore,
     Machine,
     State,
-    age,
-    describe,
+    gives_way,
     holder_of,
     judge,
     orphans,
@@ -171,17 +170,16 @@ class ActionModule(ActionBase):
 
     def _preview(self, args: dict[str, Any], store: LockStore, machine: Machine, holder: str) -> dict[str, Any]:
         try:
-            lock, _ = store.read()
+            found = store.read()
         except LockError as error:
             return {"changed": False, "state": "unknown", "msg": f"would take the lock; not known yet: {error}"}
-        now = datetime.now(UTC)
-        state = judge(lock, machine, holder, now, timedelta(seconds=args["stale_seconds"]))
-        if lock is not None and state is State.HELD and args["preempts"] and lock.preemptible:
-            message = f"check mode takes no lock; a run would pre-empt {describe(lock, now)}"
-        elif lock is not None and state is State.HELD:
-            message = f"check mode takes no lock; a run would stop here: held by {describe(lock, now)}"
-        elif lock is not None and state is State.DEAD:
-            message = f"check mode takes no lock; a run would take it over from {describe(lock, now)}"
+        state = judge(found, machine, holder, timedelta(seconds=args["stale_seconds"]))
+        if found and state is State.HELD and args["preempts"] and gives_way(found):
+            message = f"check mode takes no lock; a run would pre-empt {found}"
+        elif state is State.HELD:
+            message = f"check mode takes no lock; a run would stop here: held by {found}"
+        elif state is State.DEAD:
+            message = f"check mode takes no lock; a run would take it over from {found}"
         else:
             message = f"check mode takes no lock; {store.key} is free"
         return {"changed": False, "state": "held" if state is State.HELD else "free", "msg": message}
@@ -205,7 +203,7 @@ class ActionModule(ActionBase):
             acquired = store.acquire(mine, machine, timedelta(seconds=args["stale_seconds"]), preempt=args["preempts"])
         except LockHeld as refusal:
             raise AnsibleActionFail(
-                f"{args['environment_name']} is locked by {describe(refusal.lock, datetime.now(UTC))}. "
+                f"{args['environment_name']} is locked by {refusal.found}. "
                 f"Wait for it to end; if you are sure that it is dead: {args['break_command']}"
             ) from None
         if acquired.lock.started != now:
@@ -221,13 +219,13 @@ class ActionModule(ActionBase):
             )
         )
         if acquired.preempted:
-            stopped = describe(acquired.preempted, datetime.now(UTC))
+            stopped = str(acquired.preempted)
             message = f"pre-empted {stopped}: it stops before it changes anything more"
             display.display(message, color="yellow")
             return {"changed": False, "state": "held", "msg": message, "preempted": stopped}
         if acquired.taken_over is None:
             return {"changed": False, "state": "held", "msg": f"locked for {args['purpose']}"}
-        dead = describe(acquired.taken_over, datetime.now(UTC))
+        dead = str(acquired.taken_over)
         display.display(f"Took over the lock of a flow that died: {dead}", color="yellow")
         # A flow that pre-empts uses no Terraform: one that still runs may go on, and frees its lock itself.
         if not args["preempts"]:
@@ -239,14 +237,13 @@ class ActionModule(ActionBase):
     def _free(self, args: dict[str, Any], store: LockStore, holder: str) -> dict[str, Any]:
         breaking = args["state"] == "broken"
         freed = store.release(None if breaking else holder, datetime.now(UTC))
-        if freed is None:
-            return {"changed": False, "state": "free", "msg": "there was no lock to free"}
+        message = f"freed the lock of {freed}" if freed else "there was no lock to free"
         if breaking:
-            message = f"broke the lock of {describe(freed, datetime.now(UTC))}"
-            display.display(message, color="yellow")
+            if freed:
+                message = f"broke the lock of {freed}"
+                display.display(message, color="yellow")
             self._take_over_state_locks(store, args["state_keys"])
-            return {"changed": False, "state": "free", "msg": message}
-        return {"changed": False, "state": "free", "msg": f"freed after {age(freed.started, datetime.now(UTC))}"}
+        return {"changed": False, "state": "free", "msg": message}
 
     @staticmethod
     def _take_over_state_locks(store: LockStore, state_keys: Sequence[str]) -> None:

@@ -59,10 +59,10 @@ def beat(
         if clock() - last >= assignment.interval:
             last = clock()
             try:
-                lock, etag = store.read()
-                if lock is None or lock.released or lock.holder != assignment.holder:
+                found = store.read()
+                if found is None or found.lock is None or not found.is_of(assignment.holder):
                     return "the lock is not ours any more"
-                store.swap(replace(lock, heartbeat=datetime.now(UTC)), etag)
+                store.swap(replace(found.lock, heartbeat=datetime.now(UTC)), found.etag)
             except LockError:
                 # The bucket may be away for a while; if it stays away the heartbeat ages, which is the truth.
                 pass

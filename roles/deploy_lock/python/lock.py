@@ -7,6 +7,9 @@ frees it, so two flows can never both believe that they hold it
 
 Who holds it is the ``ansible-playbook`` process (`holder_of`), so that every task of one run knows its own lock
 without passing a token on.
+
+An object that is no lock (not JSON, of another shape) counts as the lock of somebody unknown: it stops a flow, is
+described, taken over and broken like any other.
 """
 
 from __future__ import annotations
@@ -16,16 +19,23 @@ import os
 import socket
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from roles.release_ledger.python.record import parse
+
 #: A swap that lost to our own heartbeat is simply tried again; more than this many times is somebody else.
 SWAP_ATTEMPTS = 5
+#: S3 refuses requests of a clock that is 15 minutes off (RequestTimeTooSkewed), so no flow that runs writes a heartbeat
+#: further from the moment at which S3 stores it.
+#: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList
+GREATEST_SKEW = timedelta(minutes=14)
 
 
 class LockError(Exception):
@@ -61,24 +71,68 @@ class Lock:
         """Read the object's body.
 
         Raises:
-            LockError: it is not a lock.
+            ValueError: it is not a lock; says why.
         """
-        try:
-            known = {field.name for field in fields(cls)}
-            values = {name: value for name, value in json.loads(body).items() if name in known}
-            for name in ("started", "heartbeat"):
-                values[name] = datetime.fromisoformat(values[name])
-            return cls(**values)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise LockError(f"not a lock: {error}") from error
+        return parse(cls, body)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The lock object as S3 answered. ``lock`` is None where its content is no lock, and ``broken`` says why.
+
+    ``written`` is the answer's ``Last-Modified`` and ``now`` its ``Date``, so no clock but S3's decides about its age:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    """
+
+    lock: Lock | None
+    etag: str
+    written: datetime
+    now: datetime
+    broken: str = ""
+
+    @property
+    def held(self) -> bool:
+        """Whether it is anybody's."""
+        return self.lock is None or not self.lock.released
+
+    def is_of(self, holder: str) -> bool:
+        return self.lock is not None and self.held and self.lock.holder == holder
+
+    def is_stale(self, after: timedelta) -> bool:
+        """Whether nobody renews it: S3 has not seen it written for so long, or its writer's clock is impossible."""
+        impossible = self.lock is not None and abs(self.written - self.lock.heartbeat) > GREATEST_SKEW
+        return impossible or self.now - self.written >= after
+
+    def __str__(self) -> str:
+        """Who, for what, since when, last heard of when."""
+        heard = f"{age(self.written, self.now)} ago"
+        if self.lock is None:
+            return f"somebody unknown (the object is no lock: {self.broken}; it was written {heard})"
+        started = self.lock.started
+        return (
+            f"{self.lock.owner}, for {self.lock.purpose}, since {started:%Y-%m-%d %H:%M:%S} UTC "
+            f"({age(started, self.now)} ago; last heard of {heard})"
+        )
 
 
 class LockHeld(Exception):
     """Another flow holds the environment."""
 
-    def __init__(self, lock: Lock) -> None:
-        super().__init__(f"held by {lock.owner}")
-        self.lock = lock
+    def __init__(self, found: Found) -> None:
+        super().__init__(f"held by {found}")
+        self.found = found
+
+
+#: What is written over an object that is no lock, to free it.
+NOBODY = Lock(
+    holder="",
+    machine="",
+    pid=0,
+    owner="nobody",
+    purpose="nothing",
+    started=datetime.fromtimestamp(0, UTC),
+    heartbeat=datetime.fromtimestamp(0, UTC),
+)
 
 
 class State(Enum):
@@ -134,15 +188,20 @@ def is_alive(machine: Machine, pid: int, holder: str) -> bool:
     return machine.process_start(pid) is not None and holder_of(machine, pid) == holder
 
 
-def judge(lock: Lock | None, machine: Machine, holder: str, now: datetime, stale_after: timedelta) -> State:
-    """Whose the lock is. On the holder's own machine its process decides; elsewhere its heartbeat does."""
-    if lock is None or lock.released:
+def judge(found: Found | None, machine: Machine, holder: str, stale_after: timedelta) -> State:
+    """Whose the lock is. On the holder's own machine its process decides; elsewhere its age in S3 does."""
+    if found is None or not found.held:
         return State.FREE
-    if lock.holder == holder:
+    if found.is_of(holder):
         return State.OURS
-    if lock.machine == machine.identity:
-        return State.HELD if is_alive(machine, lock.pid, lock.holder) else State.DEAD
-    return State.DEAD if now - lock.heartbeat > stale_after else State.HELD
+    if found.lock and found.lock.machine == machine.identity:
+        return State.HELD if is_alive(machine, found.lock.pid, found.lock.holder) else State.DEAD
+    return State.DEAD if found.is_stale(stale_after) else State.HELD
+
+
+def gives_way(found: Found) -> bool:
+    """Whether a flow that pre-empts may take it: an object that is no lock must not keep anybody from rolling back."""
+    return found.lock is None or found.lock.preemptible
 
 
 @dataclass(frozen=True)
@@ -151,8 +210,8 @@ class Acquired:
 
     lock: Lock
     etag: str
-    taken_over: Lock | None = None
-    preempted: Lock | None = None
+    taken_over: Found | None = None
+    preempted: Found | None = None
 
 
 class LockStore:
@@ -163,15 +222,22 @@ class LockStore:
         self.bucket = bucket
         self.key = f"locks/{environment}.json"
 
-    def read(self) -> tuple[Lock, str] | tuple[None, None]:
-        """The lock and its etag; nothing when there is no such object or no such bucket."""
+    def read(self) -> Found | None:
+        """The lock object, whatever it holds; None when there is no such object or no such bucket."""
         try:
             answer = self._s3.get_object(Bucket=self.bucket, Key=self.key)
+            body: bytes = answer["Body"].read()
         except (ClientError, BotoCoreError) as error:
             if _code(error) in ("NoSuchKey", "NoSuchBucket", "404"):
-                return None, None
+                return None
             raise LockError(f"cannot read s3://{self.bucket}/{self.key}: {error}") from error
-        return Lock.from_json(answer["Body"].read()), str(answer["ETag"])
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        now = parsedate_to_datetime(date) if date else datetime.now(UTC)
+        seen = {"etag": str(answer["ETag"]), "written": answer["LastModified"], "now": now}
+        try:
+            return Found(lock=Lock.from_json(body), **seen)
+        except ValueError as error:
+            return Found(lock=None, broken=str(error), **seen)
 
     def swap(self, lock: Lock, etag: str | None) -> str | None:
         """Write `lock` over the version `etag` (None: over nothing). The new etag, or None when it had changed."""
@@ -201,50 +267,50 @@ class LockStore:
         Raises:
             LockHeld: another flow has it.
         """
-        dead: Lock | None = None
-        preempted: Lock | None = None
+        dead: Found | None = None
+        preempted: Found | None = None
         for _ in range(SWAP_ATTEMPTS):
-            current, etag = self.read()
-            state = judge(current, machine, mine.holder, mine.started, stale_after)
-            if current and etag and current == mine:
+            current = self.read()
+            state = judge(current, machine, mine.holder, stale_after)
+            if current and current.lock == mine:
                 # Our own write, whose answer was lost: its repetition by the client then met "precondition failed".
-                return Acquired(mine, etag, dead, preempted)
-            if current and etag and state is State.OURS:
-                return Acquired(current, etag)
+                return Acquired(mine, current.etag, dead, preempted)
+            if current and current.lock and state is State.OURS:
+                return Acquired(current.lock, current.etag)
             dead = current if state is State.DEAD else None
             preempted = current if state is State.HELD else None
-            if preempted and not (preempt and preempted.preemptible):
+            if preempted and not (preempt and gives_way(preempted)):
                 raise LockHeld(preempted)
-            if preempted and preempted.releases:
-                mine = replace(mine, stopped_release=describe(preempted, mine.started))
-            written = self.swap(mine, etag)
+            if preempted and preempted.lock and preempted.lock.releases:
+                mine = replace(mine, stopped_release=str(preempted))
+            written = self.swap(mine, current.etag if current else None)
             if written:
                 return Acquired(mine, written, dead, preempted)
         raise LockError(f"s3://{self.bucket}/{self.key} changes too often to be taken")
 
-    def release(self, holder: str | None, now: datetime) -> Lock | None:
+    def release(self, holder: str | None, now: datetime) -> Found | None:
         """Free the lock of `holder` (None: whoever has it) and return it as it was; None when it was not theirs."""
         for _ in range(SWAP_ATTEMPTS):
-            current, etag = self.read()
-            if current is None or current.released or (holder is not None and current.holder != holder):
+            current = self.read()
+            if current is None or not current.held or not (holder is None or current.is_of(holder)):
                 return None
-            if self.swap(replace(current, released=True, heartbeat=now), etag):
+            if self.swap(replace(current.lock or NOBODY, released=True, heartbeat=now), current.etag):
                 return current
         raise LockError(f"s3://{self.bucket}/{self.key} changes too often to be freed")
 
     def held(self, holder: str) -> Lock | None:
         """The lock of `holder`, or None when it is not theirs (any more): asked just before something irreversible."""
-        current, _ = self.read()
-        return current if current and not current.released and current.holder == holder else None
+        current = self.read()
+        return current.lock if current and current.is_of(holder) else None
 
     def loss(self, holder: str) -> str:
         """Who took the lock from `holder`, for people; empty while it is theirs."""
-        current, _ = self.read()
+        current = self.read()
         if current is None:
             return "it is gone from the state bucket"
-        if current.holder != holder:
-            return f"it was taken by {describe(current, datetime.now(UTC))}"
-        return "somebody broke it (make unlock)" if current.released else ""
+        if current.lock is None or current.lock.holder != holder:
+            return f"it was taken by {current}"
+        return "" if current.held else "somebody broke it (make unlock)"
 
     def remaining_state_locks(self, state_keys: Iterable[str]) -> list[str]:
         """Keys of Terraform's own lock objects that exist: ``<state key>.tflock``.
@@ -255,7 +321,10 @@ class LockStore:
 
     def delete_state_locks(self, lock_keys: Sequence[str]) -> None:
         for key in lock_keys:
-            self._s3.delete_object(Bucket=self.bucket, Key=key)
+            try:
+                self._s3.delete_object(Bucket=self.bucket, Key=key)
+            except (ClientError, BotoCoreError) as error:
+                raise LockError(f"cannot delete s3://{self.bucket}/{key}: {error}") from error
 
     def _exists(self, key: str) -> bool:
         try:
@@ -292,11 +361,3 @@ def age(then: datetime, now: datetime) -> str:
         return f"{seconds} s"
     hours, minutes = divmod(seconds // 60, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
-
-
-def describe(lock: Lock, now: datetime) -> str:
-    """Who, for what, since when, last heard of when."""
-    return (
-        f"{lock.owner}, for {lock.purpose}, since {lock.started.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC "
-        f"({age(lock.started, now)} ago; last heard of {age(lock.heartbeat, now)} ago)"
-    )

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.deploy_lock.python.lock import Lock, LockStore, Machine, State, describe, judge
+from roles.deploy_lock.python.lock import LockError, LockStore, Machine, State, judge
 from roles.ecs_release.python.operation import incarnation
 from roles.ecs_release.python.rollback import Refusal, choose
 from roles.ecs_release.python.rollout import Deployment, Snapshot, Watch
@@ -117,13 +117,13 @@ def gather(
     with ThreadPoolExecutor(7) as pool:
         snapshot_ = pool.submit(watch.snapshot)
         releases_ = pool.submit(Ledger(s3, bucket, environment).releases)
-        lock_ = pool.submit(LockStore(s3, bucket, environment).read)
+        lock_ = pool.submit(_lock, LockStore(s3, bucket, environment), machine, stale_after)
         tasks_ = pool.submit(lambda: describe_tasks(ecs, cluster, list_tasks(ecs, cluster, serviceName=service)))
         targets_ = pool.submit(elbv2.describe_target_health, TargetGroupArn=target_group)
         alarms_ = pool.submit(_alarms, cloudwatch, str(stack["name_prefix"]))
         limits_ = pool.submit(_registered, target)
         snapshot, releases = snapshot_.result(), releases_.result()
-        lock, _ = lock_.result()
+        lock, why_no_lock = lock_.result()
         states = _target_states(targets_.result())
         tasks = [_task(task, states) for task in tasks_.result()]
         found, why_unknown = alarms_.result()
@@ -145,7 +145,7 @@ def gather(
         rollout=primary.rollout_state,
         desired=snapshot.service["desiredCount"],
         tasks=sorted(tasks, key=lambda task: (task.revision, task.id)),
-        lock=_lock_text(lock, machine, now, stale_after),
+        lock=lock,
         scaling=scaling,
         max_connections=int(stack["database"]["max_connections"]),
         rollback_to=f"{back.version} ({back.revision_name})" if back else None,
@@ -155,6 +155,7 @@ def gather(
             *_warnings(snapshot, tasks, current, serving(ours)),
             # A release sets the limits after the first success; until then there is nothing to scale.
             *(_scaling_warnings(scaling, environment) if serving(ours) else []),
+            *why_no_lock,
             *why_unknown,
             *why_no_limits,
         ],
@@ -226,11 +227,16 @@ def _target_states(answer: Mapping[str, Any]) -> dict[str, str]:
     return {item["Target"]["Id"]: item["TargetHealth"]["State"] for item in answer["TargetHealthDescriptions"]}
 
 
-def _lock_text(lock: Lock | None, machine: Machine, now: datetime, stale_after: timedelta) -> str | None:
-    if lock is None or lock.released:
-        return None
-    dead = judge(lock, machine, "", now, stale_after) is State.DEAD
-    return describe(lock, now) + (" - dead: the next flow takes it over" if dead else "")
+def _lock(store: LockStore, machine: Machine, stale_after: timedelta) -> tuple[str | None, list[str]]:
+    """Who holds the lock, None when nobody does; or a warning: what runs can be told without it."""
+    try:
+        found = store.read()
+    except LockError as error:
+        return "not known", [f"whether somebody holds the lock is not known: {error}"]
+    state = judge(found, machine, "", stale_after)
+    if state is State.FREE:
+        return None, []
+    return f"{found}{' - dead: the next flow takes it over' if state is State.DEAD else ''}", []
 
 
 def _warnings(snapshot: Snapshot, tasks: Sequence[Task], current: Release | None, success: Release | None) -> list[str]:

@@ -169,11 +169,24 @@ def test_who_holds_the_lock_is_waited_for(
     assert len(ecs.updates) == len(slack.messages) == (1 if left == "the service as it was" else 0)
 
 
-def test_a_dead_flow_is_not_waited_for(cloud: Cloud, slack: Slack, flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("off", [timedelta(hours=-1), timedelta(minutes=15)])
+def test_a_heartbeat_that_no_flow_can_have_written_is_not_waited_for(
+    cloud: Cloud, slack: Slack, flow: Flow, monkeypatch: pytest.MonkeyPatch, off: timedelta
+) -> None:
     ecs = Ecs()
-    flow.holds(heard=datetime.now(UTC) - timedelta(seconds=61))
+    flow.holds(heard=datetime.now(UTC) + off)
     handle(monkeypatch, ecs)
     assert len(ecs.updates) == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"no JSON", b"\xff", b"[]", b'{"owner": 5}'])
+def test_an_object_that_is_no_lock_is_somebodys_until_it_is_stale(
+    cloud: Cloud, slack: Slack, flow: Flow, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    flow.s3.put_object(Bucket=BUCKET, Key="locks/test.json", Body=body)
+    now = datetime.now(UTC)
+    assert rotation_bot.who_deploys(now).endswith("for an unknown purpose")
+    assert rotation_bot.who_deploys(now + timedelta(seconds=62)) == ""
 
 
 def test_who_holds_it_too_long_is_told_with_the_command(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 from roles.deploy_lock.python.heartbeat import Assignment, beat
 from roles.deploy_lock.python.lock import (
+    Found,
     Lock,
     LockError,
     LockHeld,
@@ -23,7 +25,6 @@ from roles.deploy_lock.python.lock import (
     Machine,
     State,
     age,
-    describe,
     holder_of,
     is_alive,
     judge,
@@ -37,8 +38,13 @@ HERE = Machine.this()
 STATE_KEY = "local/environment.tfstate"
 
 
+S3Clock = Callable[[datetime, datetime], None]
+
+
 @pytest.fixture
-def store(s3: Any) -> LockStore:
+def store(s3: Any, s3_clock: S3Clock) -> LockStore:
+    """In a bucket whose clock stands still, in another year than this machine's."""
+    s3_clock(NOW, NOW)
     return LockStore(s3, BUCKET, "local")
 
 
@@ -59,7 +65,7 @@ def lock(pid: int = 0, **changes: Any) -> Lock:
         "pid": pid,
         "owner": "ann@laptop",
         "purpose": "deploy",
-        "started": NOW,
+        "started": NOW - timedelta(minutes=5),
         "heartbeat": NOW,
     }
     return Lock(**{**values, **changes})
@@ -68,32 +74,68 @@ def lock(pid: int = 0, **changes: Any) -> Lock:
 ELSEWHERE = lock(holder="elsewhere 1 1", machine="elsewhere", pid=1)
 
 
+def found(current: Lock | None, *, age: float = 0) -> Found:
+    """As S3 answers: written when the lock says, and read `age` seconds later."""
+    written = current.heartbeat if current else NOW
+    return Found(lock=current, etag="e", written=written, now=written + timedelta(seconds=age), broken="it is no JSON")
+
+
 def gone() -> Lock:
     return lock(holder=f"{HERE.identity} 999999999 1", pid=999999999)
 
 
 @pytest.mark.parametrize(
-    ("current", "seconds_later", "state"),
+    ("current", "state"),
     [
-        (None, 0, State.FREE),
-        (replace(ELSEWHERE, released=True), 0, State.FREE),
-        (lock(), 0, State.OURS),
-        (ELSEWHERE, 59, State.HELD),
-        (ELSEWHERE, 61, State.DEAD),
-        (gone(), 0, State.DEAD),
+        (None, State.FREE),
+        (found(replace(ELSEWHERE, released=True)), State.FREE),
+        (found(lock()), State.OURS),
+        (found(ELSEWHERE, age=59), State.HELD),
+        (found(ELSEWHERE, age=60), State.DEAD),
+        (found(gone()), State.DEAD),
+        (found(None, age=59), State.HELD),
+        (found(None, age=60), State.DEAD),
     ],
 )
-def test_whose_the_lock_is(current: Lock | None, seconds_later: int, state: State) -> None:
-    now = NOW + timedelta(seconds=seconds_later)
-    assert judge(current, HERE, lock().holder, now, STALE) is state
+def test_whose_the_lock_is(current: Found | None, state: State) -> None:
+    assert judge(current, HERE, lock().holder, STALE) is state
+
+
+@pytest.mark.parametrize("minutes", [-15, 15])
+def test_a_heartbeat_that_no_running_flow_can_have_written_is_no_sign_of_life(minutes: int) -> None:
+    """S3 refuses the requests of a clock that is so far off."""
+    impossible = replace(ELSEWHERE, heartbeat=NOW + timedelta(minutes=minutes))
+    assert judge(replace(found(impossible), written=NOW, now=NOW), HERE, "me", STALE) is State.DEAD
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_a_flow_whose_clock_is_off_lives_as_long_as_it_writes(minutes: int) -> None:
+    off = replace(found(replace(ELSEWHERE, heartbeat=NOW + timedelta(minutes=minutes))), written=NOW)
+    assert judge(replace(off, now=NOW + timedelta(seconds=59)), HERE, "me", STALE) is State.HELD
+    assert judge(replace(off, now=NOW + timedelta(seconds=60)), HERE, "me", STALE) is State.DEAD
 
 
 def test_on_its_own_machine_a_living_process_keeps_its_lock_however_old_the_heartbeat() -> None:
-    assert judge(lock(os.getppid()), HERE, lock().holder, NOW + timedelta(days=1), STALE) is State.HELD
+    assert judge(found(lock(os.getppid()), age=86400), HERE, lock().holder, STALE) is State.HELD
 
 
 def test_a_recycled_process_id_is_not_the_holder() -> None:
-    assert judge(lock(holder=f"{HERE.identity} {os.getppid()} 1"), HERE, "me", NOW, STALE) is State.DEAD
+    assert judge(found(lock(holder=f"{HERE.identity} {os.getppid()} 1")), HERE, "me", STALE) is State.DEAD
+
+
+def test_the_age_of_a_lock_is_by_the_clock_of_s3(store: LockStore, s3_clock: S3Clock) -> None:
+    store.swap(ELSEWHERE, None)
+    s3_clock(NOW, NOW + timedelta(seconds=200))
+    read = store.read()
+    assert read
+    assert str(read).endswith("(8 min ago; last heard of 3 min ago)")
+    assert store.acquire(lock(), HERE, STALE).taken_over == read
+
+
+def taken_over(store: LockStore) -> Lock | None:
+    """Take the lock; the one that was dead."""
+    dead = store.acquire(lock(), HERE, STALE).taken_over
+    return dead.lock if dead else None
 
 
 def test_acquire_then_acquire_again_is_the_same_lock(store: LockStore) -> None:
@@ -107,16 +149,16 @@ def test_a_second_flow_is_told_who_holds_it(store: LockStore) -> None:
     store.swap(ELSEWHERE, None)
     with pytest.raises(LockHeld) as refusal:
         store.acquire(lock(), HERE, STALE)
-    assert describe(refusal.value.lock, NOW + timedelta(minutes=3)) == (
-        "ann@laptop, for deploy, since 2026-01-31 09:00:00 UTC (3 min ago; last heard of 3 min ago)"
-    )
+    seen = replace(refusal.value.found, written=NOW + timedelta(seconds=60), now=NOW + timedelta(minutes=3))
+    assert str(seen) == ("ann@laptop, for deploy, since 2026-01-31 08:55:00 UTC (8 min ago; last heard of 2 min ago)")
 
 
 def test_a_flow_that_pre_empts_takes_the_lock_of_a_living_one_which_learns_who_did(store: LockStore) -> None:
     store.swap(replace(ELSEWHERE, releases=True), None)
     assert store.loss(ELSEWHERE.holder) == ""
     acquired = store.acquire(lock(purpose="Rollback"), HERE, STALE, preempt=True)
-    assert acquired.preempted == replace(ELSEWHERE, releases=True)
+    assert acquired.preempted
+    assert acquired.preempted.lock == replace(ELSEWHERE, releases=True)
     assert acquired.taken_over is None
     assert acquired.lock.stopped_release.startswith("ann@laptop, for deploy, since")
     assert store.loss(ELSEWHERE.holder).startswith("it was taken by ann@laptop, for Rollback, since")
@@ -142,7 +184,7 @@ def test_how_a_lock_was_lost(store: LockStore) -> None:
 
 def test_a_dead_lock_is_taken_over_and_said(store: LockStore) -> None:
     store.swap(gone(), None)
-    assert store.acquire(lock(), HERE, STALE).taken_over == gone()
+    assert taken_over(store) == gone()
     assert store.held(lock().holder)
 
 
@@ -159,7 +201,8 @@ def test_a_write_whose_answer_was_lost_is_a_lock_newly_taken(store: LockStore, m
     mine = lock()
     acquired = store.acquire(mine, HERE, STALE)
     assert acquired.lock is mine, "so that its heartbeat is started"
-    assert acquired.taken_over == gone()
+    assert acquired.taken_over
+    assert acquired.taken_over.lock == gone()
     assert store.held(mine.holder)
 
 
@@ -194,10 +237,12 @@ def test_only_the_own_lock_is_freed(store: LockStore) -> None:
     store.swap(ELSEWHERE, None)
     assert store.release(lock().holder, NOW) is None
     assert store.held(ELSEWHERE.holder)
-    assert store.release(None, NOW) == ELSEWHERE
+    freed = store.release(None, NOW)
+    assert freed
+    assert freed.lock == ELSEWHERE
     assert not store.held(ELSEWHERE.holder)
     assert store.release(None, NOW) is None
-    assert store.acquire(lock(), HERE, STALE).taken_over is None
+    assert taken_over(store) is None
 
 
 def test_a_swap_over_another_version_fails(store: LockStore) -> None:
@@ -211,24 +256,77 @@ def test_a_lock_that_changes_all_the_time_is_given_up(store: LockStore, monkeypa
     monkeypatch.setattr(store, "swap", lambda *_: None)
     with pytest.raises(LockError, match="changes too often to be taken"):
         store.acquire(lock(), HERE, STALE)
-    monkeypatch.setattr(store, "read", lambda: (lock(), "etag"))
+    monkeypatch.setattr(store, "read", lambda: found(lock()))
     with pytest.raises(LockError, match="changes too often to be freed"):
         store.release(lock().holder, NOW)
 
 
 def test_a_missing_bucket_reads_as_free_and_cannot_be_written(s3: Any) -> None:
     store = LockStore(s3, "another-bucket", "local")
-    assert store.read() == (None, None)
+    assert store.read() is None
     assert not store.held("me")
     assert store.remaining_state_locks([STATE_KEY]) == []
     with pytest.raises(LockError, match=r"no bucket another-bucket.*make bootstrap ENV=local"):
         store.swap(lock(), None)
 
 
-def test_an_object_that_is_no_lock_is_an_error(store: LockStore, s3: Any) -> None:
-    s3.put_object(Bucket=BUCKET, Key=store.key, Body=b"[]")
-    with pytest.raises(LockError, match="not a lock"):
-        store.read()
+WHOLE = json.loads(ELSEWHERE.to_json())
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "it is no JSON"),
+        (b"locked by bob", "it is no JSON"),
+        (b"\xff\xfe\xfd", "it is no text in UTF-8"),
+        (b"[" * 100_000, "it is no JSON"),
+        (b"[]", "it is no JSON object"),
+        (b"null", "it is no JSON object"),
+        (b"{}", "it has no holder"),
+        (json.dumps(WHOLE | {"owner": None}).encode(), "its owner is 'None'"),
+        (json.dumps(WHOLE | {"owner": "\ud800"}).encode(), "its owner is '\\ud800'"),
+        (json.dumps(WHOLE | {"pid": "1"}).encode(), "its pid is '1'"),
+        (json.dumps(WHOLE | {"released": "no"}).encode(), "its released is 'no'"),
+        (json.dumps(WHOLE | {"heartbeat": 5}).encode(), "its heartbeat is '5'"),
+        (json.dumps(WHOLE | {"started": "0001-01-01T00:00:00+14:00"}).encode(), "its started is '0001"),
+    ],
+)
+def test_an_object_that_is_no_lock_is_the_lock_of_somebody_unknown(
+    store: LockStore, s3: Any, s3_clock: S3Clock, body: bytes, why: str
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key=store.key, Body=body)
+    with pytest.raises(LockHeld, match="held by somebody unknown") as refusal:
+        store.acquire(lock(), HERE, STALE)
+    assert f"the object is no lock: {why}" in str(refusal.value)
+    assert "it was written 0 s ago" in str(refusal.value)
+    assert not store.held(ELSEWHERE.holder)
+    assert store.release(ELSEWHERE.holder, NOW) is None, "nobody's own"
+    assert store.loss(ELSEWHERE.holder).startswith("it was taken by somebody unknown")
+
+    freed = store.release(None, NOW)
+    assert freed
+    assert freed.broken.startswith(why)
+    assert taken_over(store) is None, "it is free"
+
+    s3.put_object(Bucket=BUCKET, Key=store.key, Body=body)
+    s3_clock(NOW, NOW + STALE)
+    acquired = store.acquire(lock(), HERE, STALE)
+    assert acquired.taken_over, "it was stale"
+    assert store.held(lock().holder)
+
+
+def test_an_object_that_is_no_lock_keeps_nobody_from_rolling_back(store: LockStore, s3: Any) -> None:
+    s3.put_object(Bucket=BUCKET, Key=store.key, Body=b"?")
+    assert store.acquire(lock(), HERE, STALE, preempt=True).preempted
+    assert store.held(lock().holder)
+
+
+def test_times_without_a_zone_are_utc(store: LockStore, s3: Any) -> None:
+    naive = {"started": "2026-01-31T08:58:00", "heartbeat": "2026-01-31T08:59:30.5"}
+    s3.put_object(Bucket=BUCKET, Key=store.key, Body=json.dumps(WHOLE | naive).encode())
+    with pytest.raises(LockHeld) as refusal:
+        store.acquire(lock(), HERE, STALE)
+    assert "ann@laptop, for deploy, since 2026-01-31 08:58:00 UTC (2 min ago" in str(refusal.value)
 
 
 def test_terraforms_own_lock_is_found_and_removed(store: LockStore, s3: Any) -> None:
@@ -263,7 +361,7 @@ def test_the_heart_beats_until_the_process_is_gone_and_then_frees(
     beats: list[datetime] = []
 
     def sleep(_: float) -> None:
-        current, _etag = store.read()
+        current = store.held(holder_of(HERE, process.pid))
         assert current is not None
         beats.append(current.heartbeat)
         if len(beats) == 5:
@@ -272,16 +370,16 @@ def test_the_heart_beats_until_the_process_is_gone_and_then_frees(
 
     assert "lock freed" in beat(store, assignment(process.pid), HERE, sleep=sleep, clock=lambda: next(seconds))
     assert len(set(beats)) > 2
-    current, _ = store.read()
+    current = store.read()
     assert current is not None
-    assert current.released
+    assert not current.held
 
 
 def test_a_lock_is_left_for_takeover_when_terraforms_lock_is_left(store: LockStore, s3: Any) -> None:
     store.swap(gone(), None)
     s3.put_object(Bucket=BUCKET, Key=f"{STATE_KEY}.tflock", Body=b"{}")
     assert "takes both over" in beat(store, assignment(gone().pid, holder=gone().holder), HERE)
-    assert store.acquire(lock(), HERE, STALE).taken_over == gone()
+    assert taken_over(store) == gone()
 
 
 def test_the_heart_stops_when_the_lock_was_broken(store: LockStore) -> None:
@@ -294,7 +392,7 @@ def test_the_heart_stops_when_the_lock_was_broken(store: LockStore) -> None:
 def test_the_heart_survives_a_bucket_that_is_away_for_a_while(
     store: LockStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = iter([LockError("away"), (replace(lock(), released=True), "etag")])
+    answers = iter([LockError("away"), found(replace(lock(), released=True))])
 
     def read() -> Any:
         answer = next(answers)

@@ -351,12 +351,17 @@ def locked(holder: str, **changes: Any) -> Lock:
     return Lock(holder=holder, **(values | changes))
 
 
+def etag_of(releaser: Releaser) -> str | None:
+    found = releaser.lock.read()
+    return found.etag if found else None
+
+
 def test_a_release_that_lost_the_lock_stops_before_the_service_and_says_who_has_it(world: World) -> None:
     world.released("aaa")
     releaser = world.releaser("bbb", holder="me")
     releaser.lock.swap(locked("me"), None)
     plan = planned(releaser)
-    releaser.lock.swap(locked("other"), releaser.lock.read()[1])
+    releaser.lock.swap(locked("other"), etag_of(releaser))
     with pytest.raises(ReleaseError, match="it was taken by bob@desk, for Rollback"):
         releaser.update(plan)
     assert len(world.ecs.updates) == 1
@@ -373,7 +378,7 @@ def test_an_update_that_crossed_a_rollback_is_taken_back(world: World) -> None:
 
     def crossing(**request: Any) -> dict[str, Any]:
         if len(world.ecs.updates) == 1:
-            releaser.lock.swap(locked("other"), releaser.lock.read()[1])
+            releaser.lock.swap(locked("other"), etag_of(releaser))
         return update_service(**request)
 
     world.ecs.update_service = crossing  # type: ignore[method-assign]
@@ -390,7 +395,7 @@ def test_a_release_that_was_stopped_is_not_a_success(world: World) -> None:
     releaser.begin(plan)
     world.ecs.rollout = [lambda ecs: ecs.complete()]
     releaser.update(plan)
-    releaser.lock.swap(locked("other"), releaser.lock.read()[1])
+    releaser.lock.swap(locked("other"), etag_of(releaser))
     with pytest.raises(ReleaseError, match="lost the deployment lock"):
         releaser.succeed(plan)
     assert releaser.fail(plan, "stopped") == ""

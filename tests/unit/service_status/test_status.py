@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from roles.release_ledger.python.ledger import Event, Kind, Ledger, Outcome, rel
 from roles.service_status.python.status import Status, gather, text
 
 BUCKET = "state-bucket"
+S3Clock = Callable[[datetime, datetime], None]
 NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
 STACK = {
     "name_prefix": "app",
@@ -230,14 +231,38 @@ def test_before_the_first_release(world: World) -> None:
 
 
 @pytest.mark.parametrize(("minutes", "suffix"), [(0, "ago)"), (5, " - dead: the next flow takes it over")])
-def test_a_held_lock_is_told(world: World, minutes: int, suffix: str) -> None:
-    since = NOW - timedelta(minutes=minutes)
-    lock = Lock(holder="x", machine="m", pid=1, owner="bob@pc", purpose="deploy", started=since, heartbeat=since)
+def test_a_held_lock_is_told(world: World, s3_clock: S3Clock, minutes: int, suffix: str) -> None:
+    since, heard = NOW - timedelta(minutes=90), NOW - timedelta(minutes=minutes)
+    s3_clock(heard, NOW)
+    lock = Lock(holder="x", machine="m", pid=1, owner="bob@pc", purpose="deploy", started=since, heartbeat=heard)
     LockStore(world.s3, BUCKET, "local").swap(lock, None)
     said = world.status().lock
     assert said is not None
-    assert said.startswith("bob@pc, for deploy")
+    assert said.startswith("bob@pc, for deploy, since 2026-01-31 07:30:00 UTC (1 h 30 min ago; last heard of")
     assert said.endswith(suffix)
+
+
+def test_an_object_that_is_no_lock_is_told(world: World, s3_clock: S3Clock) -> None:
+    s3_clock(NOW - timedelta(seconds=7), NOW)
+    world.s3.put_object(Bucket=BUCKET, Key="locks/local.json", Body=b"locked by bob")
+    shown = text(world.status())
+    assert "lock         somebody unknown (the object is no lock: it is no JSON: Expecting value" in shown
+    assert "it was written 7 s ago)" in shown
+
+
+def test_what_runs_is_told_when_the_lock_cannot_be_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.released(2)
+    get_object = world.s3.get_object
+
+    def denied(**request: Any) -> Any:
+        if request["Key"].startswith("locks/"):
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not for you"}}, "GetObject")
+        return get_object(**request)
+
+    monkeypatch.setattr(world.s3, "get_object", denied)
+    status = world.status()
+    assert (status.version, status.lock) == ("v2", "not known")
+    assert any("whether somebody holds the lock is not known" in warning for warning in status.warnings)
 
 
 def test_alarms_of_this_environment_only(world: World) -> None:
