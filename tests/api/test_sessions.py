@@ -171,14 +171,45 @@ def test_idle_sessions_are_ended_while_the_server_is_full(database: TestDatabase
     opened.callback(idle.close)
     with database.superuser() as connection:
         connection.execute(text("SELECT pg_sleep(0.1)"))
-    found = records(database, EndLimits(idle_in_transaction_seconds=0.01, idle_seconds=0.01, idle_above=0.0))
+    found = records(database, EndLimits(0.01, 0.01, idle_above=0.0))
     assert [record["pid"] for record in found if record["kind"] == "ended"] == [idle.info.backend_pid]
     assert not alive(idle)
 
 
+def test_of_a_pool_that_grew_the_longest_idle_are_ended_and_no_more_than_are_too_many(
+    database: TestDatabase, opened: ExitStack
+) -> None:
+    grown = [application(database) for _ in range(12)]
+    for connection in grown:
+        opened.callback(connection.close)
+    for connection in grown:
+        connection.rollback()
+    taken = records(database, EndLimits(3600, 3600, idle_above=1.0, spare_seconds=3600))[-1]["before"]
+    # None is idle for an hour; four are too many, of a hundred.
+    found = records(database, EndLimits(3600, 3600, idle_above=(taken - 3) / 100, spare_seconds=0.001))
+    ended = [record["pid"] for record in found if record["kind"] == "ended"]
+    assert 0 < len(ended) < len(grown)
+    assert ended == [connection.info.backend_pid for connection in grown[: len(ended)]]
+    assert found[-1]["before"] - found[-1]["after"] >= len(ended)
+    assert all(alive(connection) for connection in grown[len(ended) :])
+    patient = EndLimits(3600, 3600, idle_above=0.0, spare_seconds=3600)
+    assert records(database, patient)[-1]["ended"] == 0
+
+
+def test_only_sessions_from_the_given_addresses_are_ended(database: TestDatabase, opened: ExitStack) -> None:
+    idle = application(database)
+    opened.callback(idle.close)
+    elsewhere = EndLimits(0.001, 0.001, idle_above=0.0, addresses=["10.0.1.7"])
+    assert records(database, elsewhere)[-1]["ended"] == 0
+    assert alive(idle)
+    here = EndLimits(0.001, 0.001, idle_above=0.0, addresses=["10.0.1.7", "127.0.0.1"])
+    assert [record["pid"] for record in records(database, here) if record["kind"] == "ended"] == [idle.info.backend_pid]
+
+
 def test_younger_ones_are_left(database: TestDatabase, opened: ExitStack) -> None:
     leaked = leak(database, opened)
-    found = records(database, EndLimits(idle_in_transaction_seconds=60, idle_seconds=60, idle_above=0.0))
+    limits = EndLimits(idle_in_transaction_seconds=60, idle_seconds=60, idle_above=0.0, spare_seconds=60)
+    found = records(database, limits)
     assert found[-1]["ended"] == 0
     assert alive(leaked)
 
@@ -203,7 +234,8 @@ def test_the_command_prints_a_line_for_each(
     assert admin.main(["sessions"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (lines[0]["kind"], lines[-1]["kind"]) == ("server", "end")
-    assert admin.main(["sessions", "--end", "--idle-in-transaction-seconds", "3600"]) == 0
+    options = ["--idle-in-transaction-seconds", "3600", "--spare-seconds", "3600", "--address", "10.0.1.7", "10.0.1.8"]
+    assert admin.main(["sessions", "--end", *options]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["ended"] == 0
 
 

@@ -357,6 +357,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SHARE",
         help="end idle ones while so many connections are taken",
     )
+    looking.add_argument(
+        "--spare-seconds",
+        type=_positive,
+        default=5.0,
+        metavar="S",
+        help="of the others, end the longest idle until fewer are taken, if they are idle for so long",
+    )
+    looking.add_argument("--address", nargs="+", default=[], metavar="IP", help="end only those from these addresses")
     surveying = commands.add_parser("survey", help="tell what the database holds, one JSON object a line")
     surveying.add_argument(
         "--after", type=datetime.fromisoformat, required=True, metavar="TIME", help="count the rows since then too"
@@ -378,7 +386,9 @@ def main(arguments: list[str] | None = None) -> int:
         settings = AdminSettings()
         logging.config.dictConfig(logging_config(settings.log_level))
         if args.command == "sessions":
-            limits = EndLimits(args.idle_in_transaction_seconds, args.idle_seconds, args.idle_above)
+            limits = EndLimits(
+                args.idle_in_transaction_seconds, args.idle_seconds, args.idle_above, args.spare_seconds, args.address
+            )
             for record in sessions(settings, limits if args.end else None):
                 print(json.dumps(record))
             return 0

@@ -74,8 +74,8 @@ def _connect_args(settings: Settings | AdminSettings, program: str) -> Mapping[s
     }
 
 
-def single_use_engine(settings: AdminSettings, user: str, password: SecretStr) -> Engine:
-    """An engine without a pool, for the admin task: a connection is closed when it is given back."""
+def single_use_engine(settings: Settings | AdminSettings, user: str, password: SecretStr) -> Engine:
+    """An engine without a pool, for a one-off task: a connection is closed when it is given back."""
     return create_engine(
         _url(settings, user, password),
         connect_args=dict(_connect_args(settings, "admin")),

@@ -8,6 +8,8 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from math import ceil
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, text
@@ -45,13 +47,15 @@ _TOP = text(
 )
 # Every guard is in the statement that ends, and holds at the moment in which it does: the application's users alone,
 # who are no superusers and replicate nothing; no session of ours; only those in such a state. MATERIALIZED, because
-# conditions beside one another are tried in any order, and one that ends a session must be the last.
+# conditions beside one another are tried in any order, and one that ends a session must be the last. NULL is no limit.
 _END = text(
     "WITH unused AS MATERIALIZED (SELECT a.pid FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid"
     " WHERE a.usename = ANY(:roles) AND a.usename <> current_user AND a.usename <> 'rdsadmin'"
     " AND a.backend_type = 'client backend' AND a.pid <> pg_backend_pid()"
     " AND NOT r.rolsuper AND NOT r.rolreplication"
-    " AND a.state = ANY(:states) AND a.state_change < clock_timestamp() - make_interval(secs => :seconds))"
+    " AND a.state = ANY(:states) AND a.state_change < clock_timestamp() - make_interval(secs => :seconds)"
+    " AND (CAST(:addresses AS text[]) IS NULL OR host(a.client_addr) = ANY(CAST(:addresses AS text[])))"
+    " ORDER BY a.state_change LIMIT CAST(:most AS bigint))"
     " SELECT pid FROM unused WHERE pg_terminate_backend(pid)"
 )
 _LEFT = text("SELECT count(*) FROM pg_stat_activity WHERE pid IN :pids").bindparams(bindparam("pids", expanding=True))
@@ -72,15 +76,19 @@ _ALL_STATES = ("active", "idle", *IN_TRANSACTION, "fastpath function call", "dis
 
 @dataclass(frozen=True)
 class EndLimits:
-    """Which sessions nobody uses: idle in a transaction longer than the first.
+    """Which sessions nobody uses, and from which addresses; none means from any.
 
-    Those idle longer than the second too, if `idle_above` of the connections are still taken then: idle sessions of a
-    healthy pool are normal.
+    First those that are idle in a transaction for longer than `idle_in_transaction_seconds`. While `idle_above` of the
+    server's connections are still taken, also those that are idle for longer than `idle_seconds`. Then the longest
+    idle, until fewer are taken, if they are idle for longer than `spare_seconds`: a pool that grew in a moment keeps
+    sessions that no request uses, and opens others when it needs them.
     """
 
     idle_in_transaction_seconds: float
     idle_seconds: float
     idle_above: float
+    spare_seconds: float = 5.0
+    addresses: Sequence[str] = ()
 
 
 def tag_of(statement: str) -> str:
@@ -131,10 +139,14 @@ def end_unused(connection: Connection, roles: Sequence[str], limits: EndLimits) 
     seen = {record["pid"]: record for record in look(connection) if record["kind"] == "session"}
     before = connection.scalars(_COUNT).one()
     allowed = connection.execute(_SERVER).mappings().one()["max_connections"]
-    ended = _end(connection, roles, IN_TRANSACTION, limits.idle_in_transaction_seconds)
+    end = partial(_end, connection, roles, addresses=limits.addresses)
+    ended = end(IN_TRANSACTION, limits.idle_in_transaction_seconds)
     after = connection.scalars(_COUNT).one()
     if after >= limits.idle_above * allowed:
-        ended += _end(connection, roles, ("idle",), limits.idle_seconds)
+        ended += end(("idle",), limits.idle_seconds)
+        after = connection.scalars(_COUNT).one()
+    if (surplus := after - ceil(limits.idle_above * allowed) + 1) > 0:
+        ended += end(("idle",), limits.spare_seconds, most=surplus)
         after = connection.scalars(_COUNT).one()
     for pid in ended:
         yield {"kind": "ended", "pid": pid, **{k: v for k, v in seen.get(pid, {}).items() if k not in ("kind", "pid")}}
@@ -146,9 +158,18 @@ def end_all(connection: Connection, role: str) -> int:
     return len(_end(connection, [role], _ALL_STATES, seconds=-1))
 
 
-def _end(connection: Connection, roles: Sequence[str], states: tuple[str, ...], seconds: float) -> list[int]:
-    """End them, and wait until they are gone: the server answers before it has done it."""
-    pids = list(connection.scalars(_END, {"roles": list(roles), "states": list(states), "seconds": seconds}))
+def _end(
+    connection: Connection,
+    roles: Sequence[str],
+    states: tuple[str, ...],
+    seconds: float,
+    *,
+    addresses: Sequence[str] = (),
+    most: int | None = None,
+) -> list[int]:
+    """End them, the longest in their state first, and wait until they are gone: the server answers before that."""
+    guards = {"roles": list(roles), "states": list(states), "seconds": seconds, "most": most}
+    pids = list(connection.scalars(_END, guards | {"addresses": list(addresses) or None}))
     deadline = time.monotonic() + _GONE_SECONDS
     while pids and connection.scalar(_LEFT, {"pids": pids}) and time.monotonic() < deadline:
         time.sleep(0.05)
