@@ -17,7 +17,7 @@ from roles.aws_session.python.session import action_environment, aws_session
 from roles.db_incident.python.collect import Inside, Question, collect
 from roles.db_incident.python.decide import Limits, Verdict, decide
 from roles.db_incident.python.evidence import Ended, Evidence, NoListing
-from roles.db_incident.python.report import ended_lines, markdown, next_lines, screen, unused
+from roles.db_incident.python.report import ended_lines, markdown, next_lines, screen, would_end
 from roles.ecs_task.python.alive import sleep_with_parent, whole_lines
 from roles.ecs_task.python.tasks import TaskError
 
@@ -157,12 +157,11 @@ class ActionModule(ActionBase):
             if wanted:
                 display.display("  ended nothing: what the sessions do is not known")
             return None
-        found = unused(seen.database, limits)
         if not verdict.ending_helps:
             display.display("  ended nothing: it would not help in this case" if wanted else "  changed nothing")
             return None
         if not wanted:
-            display.display(f"  changed nothing; with end_idle=true {len(found)} sessions would be ended first")
+            display.display(f"  changed nothing; {would_end(seen.database, limits)}")
             return None
         try:
             ended = inside.end(limits.idle_in_transaction_seconds, limits.idle_seconds)

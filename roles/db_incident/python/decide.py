@@ -184,7 +184,9 @@ def _next(case: Case, seen: Evidence) -> list[str]:
         f"database_instance_class and database_max_connections in {files}/database.yml, then make deploy {at}   "
         "# a larger instance; restarts it"
     )
-    pools = f"app_pool_size, app_max_overflow, app_max_tasks in {files}/app.yml, then make deploy {at}"
+    now = seen.serving
+    numbers = f"   # now {now.workers} workers x ({now.pool_size} + {now.max_overflow})" if now else ""
+    pools = f"app_workers, app_pool_size, app_max_overflow, app_max_tasks in {files}/app.yml, then make deploy {at}{numbers}"
     leaks = f"make logs {at} SINCE=1h FILTER='\"held too long\"'   # which endpoint keeps its session"
     commands = {
         Case.LEAKED_SESSIONS: [end, leaks, rollback, proxy],

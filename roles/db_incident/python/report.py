@@ -119,13 +119,15 @@ def _short(item: Session) -> str:
     return f"{item.state}, {item.origin}: {statement or '(no statement)'}"
 
 
-def unused(database: Database, limits: Limits) -> list[Session]:
-    """What `end_idle` would end first: the application's, idle in a transaction for too long."""
-    return [
-        item
-        for item in database.sessions
-        if item.user in database.app_users and item.is_leaked(limits.idle_in_transaction_seconds)
-    ]
+def would_end(database: Database, limits: Limits) -> str:
+    """What `end_idle` would end, of the application's sessions."""
+    ours = [item for item in database.sessions if item.user in database.app_users]
+    leaked = sum(item.is_leaked(limits.idle_in_transaction_seconds) for item in ours)
+    idle = sum(item.state == "idle" for item in ours)
+    return (
+        f"end_idle=true would end {leaked} sessions that are idle in a transaction and, while the server is short of "
+        f"connections, the longest idle of {idle} others"
+    )
 
 
 def ended_lines(ended: Ended, rows: int = SCREEN_ROWS) -> list[str]:

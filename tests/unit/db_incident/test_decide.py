@@ -108,6 +108,17 @@ def test_the_case_is_named_with_its_reason(found: Evidence, case: Case, said: st
     assert any("ENV=staging" in command for command in verdict.next)
 
 
+def test_the_numbers_to_change_are_named_where_they_stand() -> None:
+    (pools,) = [
+        command for command in decide(evidence(sessions(95), serving=TWICE), LIMITS).next if "pool_size" in command
+    ]
+    assert (
+        "app_workers, app_pool_size, app_max_overflow, app_max_tasks in inventory/staging/group_vars/all/app.yml"
+        in pools
+    )
+    assert "now 2 workers x (10 + 0)" in pools
+
+
 def test_ending_is_offered_only_where_it_helps() -> None:
     assert frozenset(Case) - ENDING_HELPS == {
         Case.SLOW_QUERIES,

@@ -10,7 +10,7 @@ import pytest
 
 from roles.db_incident.python.decide import Limits, decide
 from roles.db_incident.python.evidence import Ended, Evidence, NoListing, Session, read_ended, read_listing
-from roles.db_incident.python.report import ages, ended_lines, markdown, screen, sparkline, unused
+from roles.db_incident.python.report import ages, ended_lines, markdown, screen, sparkline, would_end
 
 LIMITS = Limits(idle_in_transaction_seconds=30, idle_seconds=600, slow_seconds=5)
 NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
@@ -98,13 +98,15 @@ def test_a_listing_of_five_thousand_is_short_on_the_screen_and_whole_beside_the_
     report = markdown(seen, verdict, None, NOW)
     assert "4701 more rows are in the JSON file" in report
     assert len(report) < 200_000
-    assert len(unused(seen.database, LIMITS)) == 4900 if seen.database else False
 
 
-def test_only_the_applications_are_unused() -> None:
-    seen = evidence(session(1), session(2, user="postgres"), session(3, state="idle"), session(4, state_seconds=1.0))
+def test_what_would_be_ended_is_counted_of_the_applications_sessions_alone() -> None:
+    idle = [session(pid, state="idle") for pid in range(10, 13)]
+    seen = evidence(session(1), session(2, user="postgres"), session(3, state_seconds=1.0), *idle)
     assert seen.database
-    assert [item.pid for item in unused(seen.database, LIMITS)] == [1]
+    said = would_end(seen.database, LIMITS)
+    assert "would end 1 sessions that are idle in a transaction" in said
+    assert "the longest idle of 3 others" in said
 
 
 def test_the_report_holds_the_evidence() -> None:
