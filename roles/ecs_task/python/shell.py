@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ def newest_running(tasks: Sequence[Mapping[str, Any]], revision: str) -> str:
 
 
 def script(template: str, values: Mapping[str, str]) -> str:
-    """A POSIX script that replaces itself by the command.
+    """A POSIX script that replaces itself by the command, or says that its program is not installed.
 
     ``template`` may name ``{task_arn}``, ``{region}``, ``{cluster}`` and ``{container}``.
 
@@ -35,4 +36,8 @@ def script(template: str, values: Mapping[str, str]) -> str:
         command = template.format_map(dict(values)).strip()
     except (KeyError, IndexError, ValueError) as error:
         raise ShellError(f"shell_command may name {', '.join(sorted(values))} in braces; it has {error}") from None
-    return f"#!/bin/sh\nexec {command}\n"
+    program = command.split(maxsplit=1)[0]
+    missing = (
+        f"{program} is not installed, and shell_command (inventory) needs it. Next: install {program}, then make shell"
+    )
+    return f"#!/bin/sh\ncommand -v {program} >/dev/null || {{ echo {shlex.quote(missing)} >&2; exit 127; }}\nexec {command}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from ansible.utils.display import Display
 
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.ecs_task.python.alive import whole_lines
-from roles.image_build.python import engine
+from roles.image_build.python import docker_host, engine
 from roles.image_build.python.flow import Flow, Settings
 from roles.image_build.python.registry import Registry
 from roles.preflight.python.arguments import argument_spec
@@ -32,6 +33,7 @@ options:
   database_ca: {type: list, elements: str, default: [], description: "PEM files or https addresses, for C(rds-ca.pem)."}
   python: {type: str, required: true, description: "The image's Python, C(3.13)."}
   glibc: {type: str, required: true, description: "Newest glibc that a wheel may ask for, C(2.28)."}
+  docker_host: {type: str, default: "", description: "The engine that has to be used; empty: the current context's."}
   architecture: {type: str, default: "", choices: ["", X86_64, ARM64], description: "Empty: the engine's own."}
   labels: {type: dict, default: {}, description: "Further labels."}
   allow_dirty: {type: bool, default: false, description: "Build uncommitted changes, under a version that says so."}
@@ -91,7 +93,7 @@ class ActionModule(ActionBase):
             registry=Registry(
                 args["registry"], args["repository"], aws_session(environment, args["region"]).client("ecr")
             ),
-            connect=lambda: engine.connect(environment),
+            connect=lambda: engine.connect(docker_host.find({**os.environ, **environment}, args["docker_host"])),
             say=whole_lines(lambda line: Display().display(f"  {line}")),
             check=check,
             silence=not_answering(environment),

@@ -7,7 +7,6 @@ the registry's password travels in a request header, never in an argument list, 
 from __future__ import annotations
 
 import io
-import os
 import tarfile
 import textwrap
 import time
@@ -21,6 +20,7 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound
 from urllib3.exceptions import HTTPError
 
+from roles.image_build.python.docker_host import DockerHost
 from roles.image_build.python.registry import Credentials
 from roles.preflight.python.problem import ProblemError
 
@@ -28,6 +28,8 @@ Say = Callable[[str], None]
 _BUILD_TIMEOUT_SECONDS = 1800  # of silence in the engine's stream
 _PROGRESS_SECONDS = 2
 _LINE_LENGTH = 110
+#: Of a container that is made to be read and never runs: an interrupted run may leave it.
+_LABELS = {"settlement.image_build": "read"}
 
 
 #: What the SDK lets through when the engine goes away in the middle of a stream.
@@ -38,18 +40,23 @@ class TagTakenError(Exception):
     """The registry already holds another image under this immutable tag."""
 
 
-def connect(environment: Mapping[str, str]) -> docker.DockerClient:
-    """The engine that the docker CLI would use under `environment` (DOCKER_HOST, the current context, the socket)."""
+def connect(host: DockerHost) -> docker.DockerClient:
+    """A client of the engine `host`. Credentials are given with each call: the user's configuration is not read."""
+    host.adopt()
     try:
-        client = docker.from_env(environment={**os.environ, **environment}, timeout=_BUILD_TIMEOUT_SECONDS)
-        client.ping()
+        return docker.from_env(timeout=_BUILD_TIMEOUT_SECONDS, use_ssh_client=True)
     except DockerException as error:
+        if "Permission denied" in str(error):
+            raise ProblemError(
+                f"The Docker engine does not let this user in: {error}",
+                str(host),
+                "sudo usermod -aG docker <user>, then log in again",
+            ) from error
         raise ProblemError(
             f"No Docker engine answers: {error}",
-            environment.get("DOCKER_HOST") or os.environ.get("DOCKER_HOST") or "/var/run/docker.sock",
-            "start Docker (sudo systemctl start docker), or set DOCKER_HOST to a running engine",
+            str(host),
+            "start Docker (sudo systemctl start docker), or choose a running engine (docker context use <name>)",
         ) from error
-    return client
 
 
 def architecture(client: docker.DockerClient) -> str:
@@ -152,7 +159,7 @@ def read_files(
         except ImageNotFound:
             found = client.images.pull(image, auth_config=login)
         variables = dict(entry.split("=", 1) for entry in found.attrs["Config"].get("Env") or [])
-        container = client.api.create_container(found.id, command=["none"])["Id"]
+        container = client.api.create_container(found.id, command=["none"], labels=_LABELS)["Id"]
         try:
             stream = _Stream(client.api.export(container, chunk_size=1 << 20))
             with tarfile.open(fileobj=io.BufferedReader(stream, 1 << 20), mode="r|") as archive:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,12 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from roles.local_cloud.python import environment
+from roles.image_build.python import docker_host
+from roles.local_cloud.python import engine, environment
 from roles.local_cloud.python.errors import LocalCloudError
 from roles.local_cloud.python.images import ImageSettings
 from roles.local_cloud.python.network import NetworkSpec
+from roles.preflight.python.problem import ProblemError
 
 DOCUMENTATION = r"""
 name: local_cloud
@@ -22,7 +26,9 @@ description:
     returns the images to use. Nothing is done twice; when all is up it takes about a second.
   - With O(state=down), stops the cloud and removes the containers, volumes, network and state that carry its label.
     Built images stay as a cache; a container engine that this environment started is stopped when it is idle.
-  - Needs Linux. Check mode touches nothing and returns what would be done.
+  - Needs Linux, and this machine's engine on C(/var/run/docker.sock). A Docker context or C(DOCKER_HOST) that names
+    another one is refused.
+  - Check mode touches nothing and returns what would be done.
 options:
   state:
     description: What is wanted.
@@ -157,10 +163,12 @@ class ActionModule(ActionBase):
         _, arguments = self.validate_argument_spec(_ARGUMENTS)
         check = bool(self._task.check_mode)
         try:
+            engine.need_linux(platform.system())
+            docker_host.find(os.environ, f"unix://{engine.SOCKET}").adopt()
             settings = _settings(arguments)
             act = environment.up if arguments["state"] == "up" else environment.down
             outcome = act(settings, lambda line: _display.display(f"  local cloud: {line}"), check=check)
-        except LocalCloudError as error:
+        except (LocalCloudError, ProblemError) as error:
             raise AnsibleActionFail(str(error)) from None  # or Ansible prints each cause again
         for action in outcome.actions if check else ():
             _display.display(f"  local cloud: would do: {action}")

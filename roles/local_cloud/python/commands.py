@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -71,23 +73,42 @@ def alone(path: Path, progress: Progress) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
-        deadline = time.monotonic() + _ALONE_SECONDS
-        waiting = False
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise LocalCloudError(
-                        f"Another run has held {path} for {_ALONE_SECONDS:.0f} s. "
-                        f"Next: `fuser -v {path}` shows it; end it, then the same command again."
-                    ) from None
-                if not waiting:
-                    progress("waiting for another run, perhaps an interrupted one that is still at work")
-                waiting = True
-                time.sleep(0.5)
+        _retry(lambda: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB), f"`fuser -v {path}`", progress)
         yield
+
+
+@contextmanager
+def alone_on_this_machine(name: str, progress: Progress) -> Iterator[None]:
+    """Hold `name` against every other process of this machine, whoever's it is, without a file.
+
+    An abstract socket's name is taken by one process and free again when that ends, unix(7).
+
+    Raises:
+        LocalCloudError: the other one does not come to its end.
+    """
+    with socket.socket(socket.AF_UNIX) as holder:
+        _retry(lambda: holder.bind(f"\0{name}"), f"`ss -xap | grep {name}`", progress)
+        yield
+
+
+def _retry(take: Callable[[], None], show: str, progress: Progress) -> None:
+    deadline = time.monotonic() + _ALONE_SECONDS
+    waiting = False
+    while True:
+        try:
+            return take()
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EADDRINUSE):
+                raise
+        if time.monotonic() > deadline:
+            raise LocalCloudError(
+                f"Another run has been at this for {_ALONE_SECONDS:.0f} s. "
+                f"Next: {show} shows it; end it, then the same command again."
+            )
+        if not waiting:
+            progress("waiting for another run, perhaps an interrupted one that is still at work")
+        waiting = True
+        time.sleep(0.5)
 
 
 def last_lines(text: str, count: int = _LAST_LINES) -> str:

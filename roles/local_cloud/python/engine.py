@@ -1,21 +1,20 @@
 """The container engine: use the Docker that runs, start the one that is installed, install the distribution's.
 
-What we start we stop again: a record names the daemon's process.
+What an environment starts it stops again: a record beside its folder names the daemon's process.
 """
 
 from __future__ import annotations
 
 import contextlib
-import getpass
 import json
 import os
-import platform
+import pwd
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -24,9 +23,6 @@ from roles.local_cloud.python.commands import Progress, last_lines, run
 from roles.local_cloud.python.errors import LocalCloudError
 
 SOCKET = Path("/var/run/docker.sock")
-#: Of the machine, not of a checkout: any checkout's `make down` may be the one that ends the daemon.
-RECORD = Path("/run/settlement-local/dockerd.json")
-LOG = Path("/var/log/settlement-local-dockerd.log")
 CPU_SHARES = Path("/sys/fs/cgroup/cpu/docker/cpu.shares")
 """Of all containers together, with cgroup v1 and no systemd that gives the engine a slice. A process has 1,024."""
 START_SECONDS = 60.0
@@ -53,13 +49,11 @@ class Decision(Enum):
 class Host:
     """What the decision depends on."""
 
-    system: str
     distribution: frozenset[str]
     root: bool
     user: str
     systemd: bool
     installed: bool
-    remote: str = ""
 
     @property
     def debian_like(self) -> bool:
@@ -76,20 +70,34 @@ def read_os_release(path: Path = Path("/etc/os-release")) -> dict[str, str]:
     return {name: value.strip("\"'") for name, _, value in pairs}
 
 
-def observe(environment: Mapping[str, str] = os.environ) -> Host:
+def observe() -> Host:
     """Look at this machine."""
     release = read_os_release()
-    endpoint = environment.get("DOCKER_HOST", "")
     return Host(
-        system=platform.system(),
         distribution=frozenset([release.get("ID", ""), *release.get("ID_LIKE", "").split()]),
         root=os.geteuid() == 0,
-        user=getpass.getuser(),
+        user=user_name(),
         systemd=Path("/run/systemd/system").is_dir(),
         installed=shutil.which("dockerd", path=os.defpath + ":/usr/sbin:/sbin:/usr/local/sbin") is not None
         or shutil.which("dockerd") is not None,
-        remote="" if endpoint in ("", f"unix://{SOCKET}", "unix:///run/docker.sock") else endpoint,
     )
+
+
+def user_name() -> str:
+    """The name of this process's user; empty where the system has none for its uid."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return ""
+
+
+def need_linux(system: str) -> None:
+    """Raises LocalCloudError on another `system` (a name as of `platform.system`)."""
+    if system != "Linux":
+        raise LocalCloudError(
+            f"The local environment needs Linux, where the host reaches the containers' addresses; this is "
+            f"{system}. Run it in a Linux virtual machine (macOS: `limactl start`; Windows: `wsl --install`)."
+        )
 
 
 def probe() -> Reachable:
@@ -116,18 +124,13 @@ def decide(host: Host, reachable: Reachable) -> Decision:
     Raises:
         LocalCloudError: there can be none here; the message is one sentence with the next command.
     """
-    if host.system != "Linux":
-        raise LocalCloudError(
-            f"The local environment needs Linux, where the host reaches the containers' addresses; this is "
-            f"{host.system}. Run it in a Linux virtual machine (macOS: `limactl start`; Windows: `wsl --install`)."
-        )
-    if host.remote:
-        raise LocalCloudError(
-            f"DOCKER_HOST is {host.remote}, but the local environment needs this machine's own engine on {SOCKET}. "
-            f"Next: `unset DOCKER_HOST`."
-        )
     if reachable is Reachable.YES:
         return Decision.USE
+    if reachable is Reachable.DENIED and not host.user:
+        raise LocalCloudError(
+            f"Docker runs, but uid {os.geteuid()} may not use {SOCKET}. Next: start this process in the socket's group "
+            f"(`stat -c %g {SOCKET}` shows it; of a container: `docker run --group-add`)."
+        )
     if reachable is Reachable.DENIED:
         raise LocalCloudError(
             f"Docker runs, but {host.user} may not use {SOCKET}. "
@@ -150,59 +153,144 @@ def decide(host: Host, reachable: Reachable) -> Decision:
     )
 
 
-def install_packages(packages: Sequence[str], progress: Progress) -> None:
-    """Install from the distribution, without a question.
+def install_packages(packages: Sequence[str], progress: Progress, *, if_known: Sequence[str] = ()) -> None:
+    """Install `packages` from the distribution without a question, and of `if_known` those that it has.
 
     Raises:
         CommandError: apt-get failed.
     """
-    names = ", ".join(packages)
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
-    progress(f"installing {names} from the distribution")
     # An installation that was interrupted has to be finished first.
     run(["dpkg", "--configure", "-a"], what="dpkg --configure -a", progress=progress, environment=environment)
     run(["apt-get", "update", "-q"], what="apt-get update", progress=progress, environment=environment)
-    command = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages]
+    chosen = [*packages, *filter(_is_available, if_known)]
+    names = ", ".join(chosen)
+    progress(f"installing {names} from the distribution")
+    command = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *chosen]
     run(command, what=f"installing {names}", progress=progress, environment=environment)
 
 
-def engine_packages() -> list[str]:
-    """``docker.io``, and its command where the distribution packs that apart (Debian 13)."""
-    policy = subprocess.run(["apt-cache", "policy", "docker-cli"], capture_output=True, text=True, check=False).stdout
-    return (
-        ["docker.io", "docker-cli"] if "Candidate: " in policy and "Candidate: (none)" not in policy else ["docker.io"]
+def install(progress: Progress) -> None:
+    """Install the engine, and its command where the distribution packs that apart (Debian 13)."""
+    install_packages(["docker.io"], progress, if_known=["docker-cli"])
+
+
+def _is_available(package: str) -> bool:
+    """Whether apt's lists, which have to be there, have a version of `package`."""
+    policy = subprocess.run(
+        ["apt-cache", "policy", package], capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
     )
+    return "Candidate: " in policy.stdout and "Candidate: (none)" not in policy.stdout
 
 
-def start(host: Host, progress: Progress, command: Sequence[str] = ("dockerd",)) -> subprocess.Popen[bytes] | None:
-    """Start the daemon, wait until it answers, and leave a record that it is ours.
+@dataclass(frozen=True)
+class Daemon:
+    """The Docker daemon as one environment starts and stops it.
 
-    Returns its process, which goes on without this one; None when systemd has it.
-
-    Raises:
-        LocalCloudError: it ended or did not answer in time; the message has its last log lines.
+    `folder` is the environment's own; record and log stand beside it, so that they outlast it while the daemon runs,
+    and no other environment stops a daemon that it did not start.
     """
-    progress("starting the Docker daemon")
-    RECORD.parent.mkdir(parents=True, exist_ok=True)
-    if host.systemd:
-        run(["systemctl", "start", "docker"], what="systemctl start docker", progress=progress)
-        RECORD.write_text(json.dumps({"systemd": True}))
-        _wait_for_socket(None)
-        return None
-    with LOG.open("ab") as log:
-        # Its limits are left alone: raising RLIMIT_NOFILE fails in a nested or restricted host.
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd="/"
+
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        return self.folder.with_suffix(".dockerd.json")
+
+    @property
+    def log(self) -> Path:
+        return self.folder.with_suffix(".dockerd.log")
+
+    def start(
+        self, host: Host, progress: Progress, command: Sequence[str] = ("dockerd",)
+    ) -> subprocess.Popen[bytes] | None:
+        """Start the daemon, wait until it answers, and leave a record that it is this environment's.
+
+        Returns its process, which goes on without this one; None when systemd has it.
+
+        Raises:
+            LocalCloudError: it ended or did not answer in time; the message has its last log lines.
+        """
+        progress("starting the Docker daemon")
+        self.record.parent.mkdir(parents=True, exist_ok=True)
+        if host.systemd:
+            run(["systemctl", "start", "docker"], what="systemctl start docker", progress=progress)
+            self._wait_for_socket(None)
+            show = ["systemctl", "show", "--property=MainPID", "--value", "docker"]
+            pid = int(subprocess.run(show, capture_output=True, text=True, check=False).stdout.strip() or 0)
+            self._write(pid, systemd=True)
+            return None
+        with self.log.open("ab") as log:
+            # Its limits are left alone: raising RLIMIT_NOFILE fails in a nested or restricted host.
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd="/"
+            )
+        self._write(process.pid, systemd=False)
+        try:
+            self._wait_for_socket(process)
+        except LocalCloudError:
+            process.terminate()
+            self.record.unlink()
+            raise
+        weigh_containers()
+        return process
+
+    def stop(self, progress: Progress) -> bool:
+        """Stop the daemon if `start` of this environment started it. Returns whether it did.
+
+        Raises:
+            LocalCloudError: it did not end in time.
+        """
+        running = self.is_ours()
+        if running:
+            record = json.loads(self.record.read_text())
+            progress("stopping the Docker daemon, which this environment had started")
+            if record["systemd"]:
+                stop = ["systemctl", "stop", "docker.service", "docker.socket"]
+                run(stop, what="systemctl stop docker", progress=progress)
+            else:
+                self._terminate(record["pid"])
+        self.record.unlink(missing_ok=True)
+        self.log.unlink(missing_ok=True)
+        return running
+
+    def is_ours(self) -> bool:
+        """Whether the daemon that runs is the one that this environment started: no restart of either since."""
+        try:
+            record = json.loads(self.record.read_text())
+            return record["start_time"] is not None and bool(process_start_time(record["pid"]) == record["start_time"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    def _write(self, pid: int, *, systemd: bool) -> None:
+        self.record.write_text(
+            json.dumps({"pid": pid, "start_time": process_start_time(pid), "systemd": systemd}) + "\n"
         )
-    RECORD.write_text(json.dumps({"pid": process.pid, "start_time": process_start_time(process.pid)}))
-    try:
-        _wait_for_socket(process)
-    except LocalCloudError:
-        process.terminate()
-        RECORD.unlink()
-        raise
-    weigh_containers()
-    return process
+
+    def _terminate(self, pid: int) -> None:
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while process_start_time(pid) is not None:
+            if time.monotonic() > deadline:
+                raise LocalCloudError(f"dockerd (pid {pid}) did not end within {STOP_SECONDS:.0f} s; see {self.log}.")
+            time.sleep(0.1)
+
+    def _wait_for_socket(self, process: subprocess.Popen[bytes] | None) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if probe() is Reachable.YES:
+                return
+            if process is not None and process.poll() is not None:
+                raise LocalCloudError(f"dockerd ended with {process.returncode}; {self.log} ends with:\n{self._tail()}")
+            time.sleep(0.2)
+        raise LocalCloudError(
+            f"dockerd did not answer within {START_SECONDS:.0f} s; {self.log} ends with:\n{self._tail()}"
+        )
+
+    def _tail(self) -> str:
+        if self.log.exists():
+            return last_lines(self.log.read_text(errors="replace"))
+        return "  (no log; see `journalctl -u docker`)"
 
 
 def weigh_containers() -> None:
@@ -217,41 +305,6 @@ def weigh_containers() -> None:
             CPU_SHARES.write_text("8192\n")
 
 
-def stop_if_ours(progress: Progress) -> bool:
-    """Stop the daemon if `start` started it. Returns whether it did.
-
-    Raises:
-        LocalCloudError: it did not end in time.
-    """
-    try:
-        record = json.loads(RECORD.read_text())
-    except (OSError, ValueError):
-        return False
-    if record.get("systemd"):
-        progress("stopping the Docker daemon, which this environment had started")
-        run(["systemctl", "stop", "docker.service", "docker.socket"], what="systemctl stop docker", progress=progress)
-        RECORD.unlink()
-        return True
-    pid = int(record["pid"])
-    if process_start_time(pid) != record["start_time"]:
-        RECORD.unlink()  # the machine was restarted, or somebody else ended it
-        return False
-    progress("stopping the Docker daemon, which this environment had started")
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    while process_start_time(pid) is not None:
-        if time.monotonic() > deadline:
-            raise LocalCloudError(f"dockerd (pid {pid}) did not end within {STOP_SECONDS:.0f} s; see {LOG}.")
-        time.sleep(0.1)
-    RECORD.unlink()
-    return True
-
-
-def is_ours() -> bool:
-    """Is there a record of a daemon that this environment started?"""
-    return RECORD.exists()
-
-
 def process_start_time(pid: int) -> str | None:
     """When the process started, in clock ticks since boot, which with the pid names one process; None when it ended."""
     try:
@@ -259,18 +312,3 @@ def process_start_time(pid: int) -> str | None:
     except OSError:
         return None
     return None if fields[0] == "Z" else fields[19]
-
-
-def _wait_for_socket(process: subprocess.Popen[bytes] | None) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if probe() is Reachable.YES:
-            return
-        if process is not None and process.poll() is not None:
-            raise LocalCloudError(f"dockerd ended with {process.returncode}; {LOG} ends with:\n{_log_tail()}")
-        time.sleep(0.2)
-    raise LocalCloudError(f"dockerd did not answer within {START_SECONDS:.0f} s; {LOG} ends with:\n{_log_tail()}")
-
-
-def _log_tail() -> str:
-    return last_lines(LOG.read_text(errors="replace")) if LOG.exists() else "  (no log; see `journalctl -u docker`)"

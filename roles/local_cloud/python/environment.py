@@ -64,6 +64,10 @@ class Settings:
         return self.config.work_dir / "config.json"
 
     @property
+    def daemon(self) -> engine.Daemon:
+        return engine.Daemon(self.config.work_dir)
+
+    @property
     def network_labels(self) -> dict[str, str]:
         return {**self.config.labels, network.OWNER_LABEL: str(self.config.work_dir)}
 
@@ -98,9 +102,9 @@ def up(settings: Settings, progress: Progress, *, check: bool = False) -> Outcom
                 outcome.add("network, images and cloud: cannot be known before the engine runs")
                 return outcome
             if decision is engine.Decision.INSTALL:
-                engine.install_packages(engine.engine_packages(), progress)
+                engine.install(progress)
             if engine.probe() is not engine.Reachable.YES:
-                engine.start(host, progress)
+                settings.daemon.start(host, progress)
         with _docker() as client:
             _up(client, settings, outcome, progress, check=check)
     return outcome
@@ -136,13 +140,14 @@ def _down(settings: Settings, outcome: Outcome, progress: Progress, *, check: bo
             else:
                 progress(f"containers and network belong to the local environment of {other}: left alone")
             idle = not client.containers.list(sparse=True)
-        if engine.is_ours() and idle:
+        if settings.daemon.is_ours() and idle:
             outcome.add("container engine: stop, because this environment started it")
             if not check:
-                engine.stop_if_ours(progress)
-        elif engine.is_ours():
+                settings.daemon.stop(progress)
+        elif settings.daemon.is_ours():
             progress("the container engine goes on: other containers run on it")
-    for path in (settings.config.work_dir, settings.database_authority, *settings.forget):
+    notes = () if settings.daemon.is_ours() else (settings.daemon.record, settings.daemon.log)
+    for path in (settings.config.work_dir, settings.database_authority, *settings.forget, *notes):
         if path.exists():
             outcome.add(f"{path}: remove")
             if not check:

@@ -7,7 +7,6 @@ what is there already is used; only when something is missing is the registry as
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import tempfile
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from roles.local_cloud.python import debian, engine
-from roles.local_cloud.python.commands import Progress, alone, run
+from roles.local_cloud.python.commands import Progress, alone_on_this_machine, run
 from roles.local_cloud.python.errors import LocalCloudError
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ def prepare(
     Raises:
         LocalCloudError: neither is possible.
     """
-    with alone(Path(tempfile.gettempdir(), f"{settings.prefix}-images-{os.getuid()}.lock"), progress):
+    with alone_on_this_machine(f"{settings.prefix}-images", progress):
         return find(client, settings) or _prepare(client, settings, directory, progress)
 
 

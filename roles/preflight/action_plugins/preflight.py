@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ options:
       direct_access: {type: bool, default: false, description: "Whether tasks may pass the proxy by."}
   allow_dirty: {type: bool, required: true, description: "Accept uncommitted changes."}
   allow_shallow: {type: bool, required: true, description: "Accept a shallow clone."}
+  docker_host: {type: str, default: "", description: "The engine that has to be used; empty: the current context's."}
   registry: {type: str, required: true, description: "Address of the image registry."}
   disk_paths: {type: list, elements: path, required: true, description: "Where space is needed."}
   disk_free_gib: {type: float, required: true, description: "How much of it."}
@@ -106,7 +108,9 @@ def _checks(args: dict[str, Any], environment: dict[str, str], check_mode: bool)
         "git": lambda: machine.check_git(
             Path(args["project_dir"]), allow_dirty=args["allow_dirty"], allow_shallow=args["allow_shallow"]
         ),
-        "engine": lambda: machine.check_engine(environment, may_start_later=check_mode),
+        "engine": lambda: machine.check_engine(
+            {**os.environ, **environment}, args["docker_host"], may_start_later=check_mode
+        ),
         "registry": lambda: cloud.check_registry(args["registry"], may_start_later=check_mode),
         "disk": lambda: machine.check_disk([Path(path) for path in args["disk_paths"]], args["disk_free_gib"]),
     }

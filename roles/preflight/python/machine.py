@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from roles.image_build.python import docker_host
 from roles.image_build.python.git import git, work_tree
 from roles.preflight.python.problem import Problem, ProblemError
 from roles.preflight.python.report import Finding
@@ -40,17 +41,24 @@ def check_git(project: Path, *, allow_dirty: bool, allow_shallow: bool) -> Findi
     return Finding("git", ", ".join(notes + ["shallow"] * shallow), tuple(problems))
 
 
-def check_engine(environment: Mapping[str, str], *, may_start_later: bool) -> Finding:
-    """A Docker engine that answers. `may_start_later`: a check builds nothing, and the flow may be what starts it."""
+def check_engine(environment: Mapping[str, str], required: str, *, may_start_later: bool) -> Finding:
+    """A Docker engine that answers: the one that builds, which `required` may name.
+
+    `may_start_later`: a check builds nothing, and the flow may be what starts it.
+    """
     from roles.image_build.python import engine  # its SDK takes a third of a second to import
 
     try:
-        version = engine.connect(environment).version()
+        host = docker_host.find(environment, required)
+    except ProblemError as error:
+        return Finding("engine", "not the one that is needed", (error.problem,))
+    try:
+        version = engine.connect(host).version()
     except ProblemError as error:
         if may_start_later:
             return Finding("engine", f"not known yet: {error.problem.what}", skipped=True)
         return Finding("engine", "no answer", (error.problem,))
-    return Finding("engine", f"Docker {version['Version']}, {version['Arch']}")
+    return Finding("engine", f"Docker {version['Version']}, {version['Arch']}, {host}")
 
 
 def check_disk(paths: Iterable[Path], minimum_gib: float) -> Finding:

@@ -259,6 +259,15 @@ def test_the_script_replaces_itself_by_the_command(tmp_path: Path) -> None:
     assert done.stdout == "arn in here\n"
 
 
+def test_the_script_says_which_program_is_not_installed(tmp_path: Path) -> None:
+    path = tmp_path / "shell.sh"
+    path.write_text(script("no-such-program exec {task_arn}", {"task_arn": "arn"}))
+    done = subprocess.run(["sh", str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 127
+    assert "no-such-program is not installed" in done.stderr
+    assert "Next: install no-such-program" in done.stderr
+
+
 @pytest.mark.parametrize("template", ["{mood}", "{", "{0}"])
 def test_an_unknown_placeholder_is_named(template: str) -> None:
     with pytest.raises(ShellError, match="may name region, task_arn in braces"):

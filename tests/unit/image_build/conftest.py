@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,3 +41,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     git(project.parent, "init", "--quiet", str(project))
     commit(project, "feat: begin")
     return project
+
+
+@pytest.fixture
+def docker_variables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Without variables of Docker's at first; a connection sets them for its whole process, which here goes on."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
+    for name in before:
+        monkeypatch.delenv(name)
+    yield
+    for name in [name for name in os.environ if name.startswith("DOCKER_")]:
+        del os.environ[name]
+    os.environ.update(before)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import base64
 import gc
+import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,9 +14,12 @@ import pytest
 from docker.errors import APIError, DockerException
 from urllib3.exceptions import ProtocolError
 
-from roles.image_build.python import engine
+from roles.image_build.python import docker_host, engine
 from roles.image_build.python.registry import Credentials
 from roles.preflight.python.problem import ProblemError
+from tests.unit.image_build.stub_engine import StubEngine
+
+pytestmark = pytest.mark.usefixtures("docker_variables")
 
 ARGUMENTS = {"GIT_HASH": "v1", "BASE_IMAGE": "nowhere/base"}
 LOGIN = Credentials("AWS", "top-secret")
@@ -197,17 +203,62 @@ def test_nothing_to_transfer_says_nothing() -> None:
     assert said == []
 
 
-def test_an_engine_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = SimpleNamespace(ping=lambda: True)
-    monkeypatch.setattr(docker, "from_env", lambda **_: found)
-    assert engine.connect({}) is found  # type: ignore[comparison-overlap]
+def write(folder: Path, configuration: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(configuration)
+
+
+BROKEN = [
+    pytest.param('{"credsStore": "desktop"}', id="a credential helper that is not installed"),
+    pytest.param('{"credHelpers": {"localhost:4566": "desktop"}}', id="one for our registry"),
+    pytest.param('{"auths": {"localhost:4566": {"auth": "!"}}}', id="a login that is no login"),
+    pytest.param('{"auths": {"localhost:4566": "AWS"}}', id="a login of another form"),
+    pytest.param("{", id="no JSON"),
+    pytest.param('{"proxies": {"default": {"httpProxy": "http://127.0.0.1:9"}}}', id="a proxy"),
+]
+
+
+@pytest.mark.parametrize("configuration", BROKEN)
+def test_the_users_docker_configuration_does_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configuration: str
+) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    write(tmp_path / "home/.docker", configuration)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "home/.docker"))
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    answers = {
+        "build": b'{"stream": "built"}\n',
+        "push": b'{"aux": {"Digest": "sha256:aa"}}\n',
+        "images/create": b'{"status": "pulled"}\n',
+    }
+    with StubEngine(tmp_path, answers) as stub:
+        client = engine.connect(docker_host.find(os.environ, stub.address))
+        engine.build(client, tmp_path, "localhost:4566/a:v1", arguments={}, labels={}, platform="", say=print)
+        assert engine.push(client, "localhost:4566/a", "v1", LOGIN, print) == "sha256:aa"
+        client.close()
+    build, push = (next(request for request in stub.requests if word in request.path) for word in ("build?", "/push"))
+    assert "buildargs" not in build.path, "no proxy"
+    assert not build.headers.get("X-Registry-Config")
+    sent = json.loads(base64.urlsafe_b64decode(push.headers["X-Registry-Auth"]))
+    assert sent == {"username": "AWS", "password": "top-secret"}
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the SDK leaves its socket open
 def test_no_engine(tmp_path: Path) -> None:
-    address = f"unix://{tmp_path}/none.sock"
+    host = docker_host.DockerHost(f"unix://{tmp_path}/none.sock", "Docker context prod")
     with pytest.raises(ProblemError, match="No Docker engine answers") as caught:
-        engine.connect({"DOCKER_HOST": address})
-    assert caught.value.problem.where == address
+        engine.connect(host)
+    assert caught.value.problem.where == f"unix://{tmp_path}/none.sock (Docker context prod)"
     del caught
     gc.collect()
+
+
+def test_an_engine_that_is_not_for_this_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise DockerException("Error while fetching server API version: (13, 'Permission denied')")
+
+    monkeypatch.setattr(docker, "from_env", refuse)
+    with pytest.raises(ProblemError, match="does not let this user in") as caught:
+        engine.connect(docker_host.DockerHost(docker_host.LOCAL))
+    assert "usermod -aG docker" in caught.value.problem.next_step

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -66,14 +70,25 @@ def test_an_interrupt_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) ->
     started[0].stdout.close()
 
 
-def test_of_two_at_the_same_time_the_second_waits(tmp_path: Path) -> None:
-    lock, told, order = tmp_path / "new" / "images.lock", threading.Event(), []
+Lock = Callable[[commands.Progress], AbstractContextManager[None]]
+
+
+@pytest.fixture(params=["file", "machine"])
+def lock(request: pytest.FixtureRequest, tmp_path: Path) -> Lock:
+    """Either of the two locks, of this test's own."""
+    if request.param == "file":
+        return functools.partial(commands.alone, tmp_path / "new" / "images.lock")
+    return functools.partial(commands.alone_on_this_machine, f"settlement-test-{os.getpid()}")
+
+
+def test_of_two_at_the_same_time_the_second_waits(lock: Lock) -> None:
+    told, order = threading.Event(), []
 
     def second() -> None:
-        with commands.alone(lock, lambda line: told.set()):
+        with lock(lambda line: told.set()):
             order.append("second")
 
-    with commands.alone(lock, print):
+    with lock(print):
         waiting = threading.Thread(target=second)
         waiting.start()
         assert told.wait(10), "it says that it waits"
@@ -82,11 +97,7 @@ def test_of_two_at_the_same_time_the_second_waits(tmp_path: Path) -> None:
     assert order == ["first", "second"]
 
 
-def test_one_that_never_ends_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_never_ends_is_said(lock: Lock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "_ALONE_SECONDS", 0)
-    with (
-        commands.alone(tmp_path / "lock", print),
-        pytest.raises(LocalCloudError, match="Next: `fuser -v"),
-        commands.alone(tmp_path / "lock", print),
-    ):
+    with lock(print), pytest.raises(LocalCloudError, match=r"Next: `(fuser -v|ss -xap)"), lock(print):
         pass

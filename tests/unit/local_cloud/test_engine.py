@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from roles.local_cloud.python import engine
-from roles.local_cloud.python.engine import Decision, Host, Reachable
+from roles.local_cloud.python.engine import Daemon, Decision, Host, Reachable
 from roles.local_cloud.python.errors import LocalCloudError
 
 DEBIAN = frozenset({"debian"})
@@ -20,14 +20,13 @@ FEDORA = frozenset({"fedora"})
 
 def host(
     *,
-    system: str = "Linux",
     distribution: frozenset[str] = DEBIAN,
     root: bool = True,
+    user: str = "alice",
     systemd: bool = False,
     installed: bool = False,
-    remote: str = "",
 ) -> Host:
-    return Host(system, distribution, root, "alice", systemd, installed, remote)
+    return Host(distribution, root, user, systemd, installed)
 
 
 @pytest.mark.parametrize(
@@ -48,9 +47,12 @@ def test_decide(machine: Host, reachable: Reachable, decision: Decision) -> None
 @pytest.mark.parametrize(
     ("machine", "reachable", "message"),
     [
-        (host(system="Darwin"), Reachable.YES, "needs Linux.*Darwin.*limactl"),
-        (host(remote="tcp://10.1.2.3:2375"), Reachable.NO, "DOCKER_HOST is tcp.*unset DOCKER_HOST"),
         (host(root=False, installed=True), Reachable.DENIED, "alice may not use.*usermod -aG docker alice"),
+        (
+            host(root=False, user="", installed=True),
+            Reachable.DENIED,
+            r"uid \d+ may not use.*stat -c %g /var/run/docker.sock",
+        ),
         (host(root=False, installed=True, systemd=True), Reachable.NO, "sudo systemctl start docker"),
         (host(root=False, installed=True), Reachable.NO, "sudo dockerd"),
         (host(root=False), Reachable.NO, "sudo apt-get install docker.io"),
@@ -60,6 +62,44 @@ def test_decide(machine: Host, reachable: Reachable, decision: Decision) -> None
 def test_decide_refuses_with_the_next_command(machine: Host, reachable: Reachable, message: str) -> None:
     with pytest.raises(LocalCloudError, match=message):
         engine.decide(machine, reachable)
+
+
+def test_another_system_is_refused() -> None:
+    engine.need_linux("Linux")
+    with pytest.raises(LocalCloudError, match=r"needs Linux.*Darwin.*limactl"):
+        engine.need_linux("Darwin")
+
+
+def test_a_user_without_an_entry_can_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    assert engine.observe().user == ""
+
+
+APT = """#!/bin/sh
+case "$0 $*" in
+  *"apt-get update"*) touch "$LISTS" ;;
+  *"apt-cache policy docker-cli"*) test -e "$LISTS" && test -n "$PACKED_APART" && echo "  Candidate: 26.1" ;;
+  *"apt-get install"*) echo "$*" >> "$INSTALLED" ;;
+esac
+exit 0
+"""
+
+
+@pytest.mark.parametrize(("packed_apart", "packages"), [("1", "docker.io docker-cli"), ("", "docker.io")])
+def test_the_docker_command_is_installed_too_when_apts_lists_are_empty_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed_apart: str, packages: str
+) -> None:
+    for name in ("dpkg", "apt-get", "apt-cache"):
+        (tmp_path / name).write_text(APT)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("LISTS", str(tmp_path / "lists"))
+    monkeypatch.setenv("INSTALLED", str(tmp_path / "installed"))
+    monkeypatch.setenv("PACKED_APART", packed_apart)
+    engine.install(lambda line: None)
+    assert (tmp_path / "installed").read_text() == f"install -q -y --no-install-recommends {packages}\n"
 
 
 def test_read_os_release(tmp_path: Path) -> None:
@@ -74,13 +114,11 @@ def test_read_os_release(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Paths of the engine in a directory of the test's own."""
-    monkeypatch.setattr(engine, "RECORD", tmp_path / "run" / "dockerd.json")
-    monkeypatch.setattr(engine, "LOG", tmp_path / "dockerd.log")
+def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Daemon:
+    """The daemon of an environment whose folder, and whose socket, are the test's own."""
     monkeypatch.setattr(engine, "SOCKET", tmp_path / "docker.sock")
     monkeypatch.setattr(engine, "CPU_SHARES", tmp_path / "docker" / "cpu.shares")
-    return tmp_path
+    return Daemon(tmp_path / "local" / "cloud")
 
 
 DAEMON = """
@@ -96,27 +134,36 @@ while True:
 """
 
 
-def test_probe_wants_an_answer(machine: Path) -> None:
+@pytest.mark.usefixtures("daemon")
+def test_probe_wants_an_answer() -> None:
     assert engine.probe() is Reachable.NO
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(engine.SOCKET))
         assert engine.probe() is Reachable.NO, "nobody listens yet"
 
 
-def test_what_we_start_we_stop(machine: Path) -> None:
+def test_what_an_environment_starts_it_stops_and_no_other_does(daemon: Daemon, tmp_path: Path) -> None:
     lines: list[str] = []
-    daemon = engine.start(host(installed=True), lines.append, [sys.executable, "-c", DAEMON, str(engine.SOCKET)])
+    process = daemon.start(host(installed=True), lines.append, [sys.executable, "-c", DAEMON, str(engine.SOCKET)])
     assert engine.probe() is Reachable.YES
-    assert daemon is not None
-    assert engine.is_ours()
-    assert engine.stop_if_ours(lines.append)
-    assert engine.process_start_time(daemon.pid) is None
-    assert not engine.is_ours()
-    assert not engine.stop_if_ours(lines.append), "there is nothing left to stop"
-    daemon.wait()
+    assert process is not None
+    assert daemon.is_ours()
+
+    other = Daemon(tmp_path / "other" / "cloud")
+    assert not other.is_ours()
+    assert not other.stop(lines.append)
+    assert engine.probe() is Reachable.YES
+
+    assert daemon.stop(lines.append)
+    assert engine.process_start_time(process.pid) is None
+    assert not daemon.is_ours()
+    assert not list(daemon.folder.parent.iterdir())
+    assert not daemon.stop(lines.append), "there is nothing left to stop"
+    process.wait()
 
 
-def test_containers_weigh_more_than_one_process(machine: Path) -> None:
+@pytest.mark.usefixtures("daemon")
+def test_containers_weigh_more_than_one_process() -> None:
     engine.weigh_containers()
     assert not engine.CPU_SHARES.exists(), "no cgroup v1"
     (engine.CPU_SHARES.parents[1] / "cgroup.procs").touch()
@@ -124,15 +171,17 @@ def test_containers_weigh_more_than_one_process(machine: Path) -> None:
     assert engine.CPU_SHARES.read_text() == "8192\n"
 
 
-def test_a_daemon_that_ends_at_once_is_reported_with_its_log(machine: Path) -> None:
+def test_a_daemon_that_ends_at_once_is_reported_with_its_log(daemon: Daemon) -> None:
     failing = [sys.executable, "-c", "import sys; sys.exit('failed to mount cgroups')"]
     with pytest.raises(LocalCloudError, match=r"ended with 1(.|\n)*failed to mount cgroups"):
-        engine.start(host(installed=True), lambda line: None, failing)
-    assert not engine.is_ours()
+        daemon.start(host(installed=True), lambda line: None, failing)
+    assert not daemon.is_ours()
 
 
-def test_another_process_of_the_same_pid_is_left_alone(machine: Path) -> None:
-    engine.RECORD.parent.mkdir()
-    engine.RECORD.write_text(json.dumps({"pid": os.getpid(), "start_time": "1"}))
-    assert not engine.stop_if_ours(lambda line: None)
-    assert not engine.is_ours()
+@pytest.mark.parametrize("record", [{"pid": os.getpid(), "start_time": "1", "systemd": False}, {"systemd": True}, []])
+def test_another_process_of_the_same_pid_is_left_alone(daemon: Daemon, record: object) -> None:
+    daemon.record.parent.mkdir()
+    daemon.record.write_text(json.dumps(record))
+    assert not daemon.is_ours()
+    assert not daemon.stop(lambda line: None)
+    assert not daemon.record.exists()

@@ -42,6 +42,21 @@ def test_uncommitted_changes_are_refused_where_they_are_not_allowed(repository: 
     assert allowed.summary.endswith(", 7 uncommitted changes")
 
 
+def test_an_untracked_file_is_a_change_whatever_the_users_settings_hide(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".gitconfig").write_text("[status]\n showUntrackedFiles = no\n[core]\n excludesFile = ~/ignored\n")
+    (tmp_path / "ignored").write_text("*.tfvars\n")
+    (repository / "terraform").mkdir()
+    for name in ("extra.tf", "terraform.tfvars"):
+        (repository / "terraform" / name).touch()
+    refused = check_git(repository, allow_dirty=False, allow_shallow=False)
+    assert refused.problems[0].what == (
+        "There are uncommitted changes: terraform/extra.tf, terraform/terraform.tfvars."
+    )
+
+
 def test_a_shallow_clone_is_refused_where_it_is_not_allowed(repository: Path, tmp_path: Path) -> None:
     clone = tmp_path / "shallow"
     subprocess.run(["git", "clone", "--quiet", "--depth", "1", f"file://{repository}", str(clone)], check=True)
@@ -59,14 +74,19 @@ def test_no_checkout_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_engine_that_answers_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
     found = SimpleNamespace(version=lambda: {"Version": "28.0", "Arch": "amd64"})
     monkeypatch.setattr(engine, "connect", lambda _: found)
-    assert check_engine({}, may_start_later=False).summary == "Docker 28.0, amd64"
+    environment = {"DOCKER_HOST": "tcp://10.1.2.3:2375"}
+    summary = check_engine(environment, "", may_start_later=False).summary
+    assert summary == "Docker 28.0, amd64, tcp://10.1.2.3:2375 (DOCKER_HOST)"
 
     def refuse(_: object) -> None:
         raise ProblemError("No Docker engine answers", "socket", "start it")
 
     monkeypatch.setattr(engine, "connect", refuse)
-    assert check_engine({}, may_start_later=False).problems[0].next_step == "start it"
-    assert check_engine({}, may_start_later=True).status == "SKIP"
+    assert check_engine({}, "", may_start_later=False).problems[0].next_step == "start it"
+    assert check_engine({}, "", may_start_later=True).status == "SKIP"
+    # Another engine than the one that is needed does not become the right one later.
+    refused = check_engine(environment, "unix:///var/run/docker.sock", may_start_later=True)
+    assert refused.problems[0].next_step == "unset DOCKER_HOST"
 
 
 def test_free_space_is_looked_at_once_for_each_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
