@@ -37,7 +37,8 @@ def script(template: str, values: Mapping[str, str]) -> str:
     except (KeyError, IndexError, ValueError) as error:
         raise ShellError(f"shell_command may name {', '.join(sorted(values))} in braces; it has {error}") from None
     program = command.split(maxsplit=1)[0]
-    missing = (
-        f"{program} is not installed, and shell_command (inventory) needs it. Next: install {program}, then make shell"
+    missing = shlex.quote(
+        f"{program} is not installed, and shell_command (inventory) needs it. "
+        f"Next: install {program}, then repeat the command"
     )
-    return f"#!/bin/sh\ncommand -v {program} >/dev/null || {{ echo {shlex.quote(missing)} >&2; exit 127; }}\nexec {command}\n"
+    return f"#!/bin/sh\ncommand -v {program} >/dev/null || {{ echo {missing} >&2; exit 127; }}\nexec {command}\n"
