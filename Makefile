@@ -2,30 +2,77 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
+.NOTPARALLEL:
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
+ifneq ($(findstring :,$(CURDIR)),)
+$(error The checkout's path $(CURDIR) has a colon, which separates paths. Nothing was done. Next: move the checkout to a path without one)
+endif
+
 ENV ?= local
-PYTHON ?= python3
-VENV ?= $(CURDIR)/.venv
+PYTHON := python3
+VENV := .venv
 VENV_READY := $(VENV)/.ready
 UV_VERSION := 0.13.9
-export PATH := $(VENV)/bin:$(PATH)
-# Bytecode is kept, out of the source tree: it halves what starting Ansible costs.
-export PYTHONPYCACHEPREFIX := $(VENV)/pycache
-unexport PYTHONDONTWRITEBYTECODE
-export CMD
 
 ENVIRONMENTS := $(notdir $(wildcard inventory/*))
-ifeq ($(filter $(ENV),$(ENVIRONMENTS)),)
+override ENV := $(value ENV)
+ifneq ($(words $(ENV)) $(filter $(subst %,\%,$(ENV)),$(ENVIRONMENTS)),1 $(ENV))
 $(error There is no environment "$(ENV)". Known: $(ENVIRONMENTS). Next: make $(firstword $(MAKECMDGOALS) help) ENV=local)
 endif
 
-PLAYBOOK = ansible-playbook -i inventory/$(ENV) $(if $(CHECK),--check) $(ARGS)
+# The environment of a run is built, not inherited. Of the families that steer our tools, only these variables pass.
+FAMILIES := AWS_% TF_% ANSIBLE_% DOCKER_% GIT_% PIP_% UV_% PYTHON% LC_ALL LANG CDPATH MAKEFLAGS MFLAGS
+PASSED := TF_PLUGIN_DIR TF_LOG ANSIBLE_STDOUT_CALLBACK ANSIBLE_FORCE_COLOR ANSIBLE_NOCOLOR ANSIBLE_COLOR_% \
+  PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_NO_INDEX PIP_FIND_LINKS PIP_TRUSTED_HOST PIP_CERT PIP_CLIENT_CERT \
+  UV_INDEX UV_INDEX_% UV_DEFAULT_INDEX UV_EXTRA_INDEX_URL UV_NO_INDEX UV_FIND_LINKS UV_INSECURE_HOST UV_NATIVE_TLS UV_SYSTEM_CERTS
+CREDENTIALS := AWS_PROFILE AWS_DEFAULT_PROFILE AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE AWS_CA_BUNDLE \
+  AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_CREDENTIAL_EXPIRATION \
+  AWS_WEB_IDENTITY_% AWS_ROLE_% AWS_CONTAINER_% AWS_EC2_METADATA_% AWS_METADATA_SERVICE_%
+# An inventory that has keys of its own takes none of the shell's.
+ifeq ($(findstring AWS_ACCESS_KEY_ID,$(file <inventory/$(ENV)/group_vars/all/aws.yml)),)
+PASSED += $(CREDENTIALS)
+endif
+DROPPED := $(filter-out $(PASSED),$(filter $(FAMILIES),$(.VARIABLES)))
+unexport $(DROPPED)
+NAMED := $(filter-out AWS_CA_BUNDLE,$(filter AWS_% TF_% ANSIBLE_% DOCKER_%,$(DROPPED)))
+ifneq ($(NAMED),)
+$(warning ENV=$(ENV) does not use these variables of the shell: $(sort $(NAMED)))
+endif
+export LC_ALL := C.UTF-8
+export HOME := $(or $(value HOME),$(CURDIR)/.local/home)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export PYTHONPATH := $(CURDIR)
+VENV_PATH := $(if $(filter /%,$(VENV)),$(VENV),$(CURDIR)/$(VENV))
+export PATH := $(VENV_PATH)/bin:$(value PATH)
+# Bytecode is kept, out of the source tree: it halves what starting Ansible costs.
+export PYTHONPYCACHEPREFIX := $(VENV_PATH)/pycache
+
+# Text of the user reaches its end as it is written: make does not expand it, and it travels as environment variables.
+TEXT := ARGS CMD DRILL FAMILY FILTER FOLLOW FORMAT ONLY PYTHON ROUNDS SINCE VENV
+NEW_ENV := NAME FROM REGION ACCOUNT ZONES
+# Some shells set NAME by themselves: of these, only what stands on the command line.
+$(foreach name,$(NEW_ENV),$(if $(filter command,$(origin $(name))),,$(eval override $(name) :=)))
+$(foreach name,$(TEXT) $(NEW_ENV),$(eval override export $(name) := $$(value $(name))))
+# $(call passed,NAME,variable): a variable that Ansible reads from the environment.
+passed = $(if $($1),-e '{"$2": "{{ lookup(\"ansible.builtin.env\", \"$1\") }}"}')
+
+# $(call playbook,<environment>) <playbook> …: ARGS is split into words as a shell does, and nothing in it is run.
+define playbook
+python -ISc '
+import os, shlex, sys
+sys.excepthook = lambda kind, error, trace: print(f"ARGS: {error}. Next: close the quote, or escape it", file=sys.stderr)
+here = os.getcwd()
+if os.path.expandvars(here) != here or "{{" in here: sys.exit(f"Ansible would expand a part of the path {here}. Next: move the checkout")
+os.execvp("ansible-playbook", ["ansible-playbook", *sys.argv[1:], *shlex.split(os.environ["ARGS"])])
+' -i "inventory/$1" $(if $(CHECK),--check)
+endef
+PLAYBOOK = $(call playbook,$(ENV))
 
 .PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver new-env venv lock check test rehearse coverage docs bench
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 	echo "  ENV=$(ENV) (known: $(ENVIRONMENTS)) · CHECK=1 touches nothing · ARGS='-e name=value' reaches ansible-playbook"
 
 deploy plan infra build release rollback verify bootstrap: $(VENV_READY)
@@ -40,7 +87,7 @@ verify:    ## Whether a release would find all that it needs (of what runs, or A
 bootstrap: ## Once per account and region: state bucket, registry, service-linked roles
 
 status: $(VENV_READY) ## What runs, since when, by whom (FORMAT=json: for machines, on standard output alone)
-	@if [ '$(FORMAT)' = json ]; then
+	@if [ "$$FORMAT" = json ]; then
 	  $(PLAYBOOK) playbooks/status.yml -e status_format=json >&2
 	  cat .local/$(ENV)/status.json
 	else
@@ -57,16 +104,16 @@ down: $(VENV_READY) ## Remove the local cloud: every container, network, volume 
 	@$(PLAYBOOK) playbooks/local_down.yml
 
 logs: $(VENV_READY) ## The service's log (SINCE=15m FILTER='"ERROR"' FOLLOW=1)
-	@$(PLAYBOOK) playbooks/logs.yml $(if $(SINCE),-e logs_since=$(SINCE)) $(if $(FOLLOW),-e logs_follow=true) $(if $(FILTER),-e '{"logs_filter": "$(FILTER)"}')
+	@$(PLAYBOOK) playbooks/logs.yml $(call passed,SINCE,logs_since) $(call passed,FOLLOW,logs_follow) $(call passed,FILTER,logs_filter)
 
 run: $(VENV_READY) ## A one-off task beside the service: make run CMD='python --version' (FAMILY=admin: with the database's master user)
-	@$(PLAYBOOK) playbooks/run.yml -e '{"command": "{{ lookup(\"ansible.builtin.env\", \"CMD\") }}"}' $(if $(FAMILY),-e ecs_task_family=$(FAMILY))
+	@$(PLAYBOOK) playbooks/run.yml $(call passed,CMD,command) $(call passed,FAMILY,ecs_task_family)
 
 shell: $(VENV_READY) ## A shell in a running task
 	@$(PLAYBOOK) playbooks/shell.yml && exec sh .local/$(ENV)/shell.sh
 
 drill: $(VENV_READY) ## Make a failure on purpose and see it answered (DRILL=broken_release|never_healthy|task_killed|database_restart|pool_exhaustion|slow_query|rotation|restore|cost_surge)
-	@$(PLAYBOOK) playbooks/drill.yml $(if $(DRILL),-e drill_name=$(DRILL))
+	@$(PLAYBOOK) playbooks/drill.yml $(call passed,DRILL,drill_name)
 
 rotate-secret: $(VENV_READY) ## A new database password, without a failed request, if it is a day old (ARGS='-e rotate_older_than_days=30')
 	@$(PLAYBOOK) playbooks/rotate_secret.yml
@@ -89,22 +136,28 @@ unlock: $(VENV_READY) ## Break the deployment lock, whoever holds it
 redeliver: $(VENV_READY) ## Post to Slack what the bots could not post (CHECK=1: only show what is kept)
 	@$(PLAYBOOK) playbooks/redeliver.yml
 
-# Only what stands on the command line: some shells set NAME by themselves.
-given = $(if $(filter command,$(origin $1)),-e '{"environment_folder_$2": "$($1)"}')
 new-env: $(VENV_READY) ## A new environment's inventory: NAME=qa FROM=staging REGION=ap-northeast-1 ACCOUNT=123456789012 (ZONES=a,c,d)
-	@$(PLAYBOOK) playbooks/new_env.yml $(call given,NAME,name) $(call given,FROM,from) $(call given,REGION,region) $(call given,ACCOUNT,account_id) $(call given,ZONES,zones)
+	@$(PLAYBOOK) playbooks/new_env.yml $(call passed,NAME,environment_folder_name) $(call passed,FROM,environment_folder_from) \
+	  $(call passed,REGION,environment_folder_region) $(call passed,ACCOUNT,environment_folder_account_id) $(call passed,ZONES,environment_folder_zones)
 
 venv: $(VENV_READY) ## The project's Python environment
 $(VENV_READY): requirements.txt
-	@echo "Making the Python environment in $(VENV) (once; again when requirements.txt changes)" >&2
-	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || {
-	  echo "Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is $$($(PYTHON) -V). Next: make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12" >&2; exit 1; }
-	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(VENV)/bin/uv pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements.txt
+	@echo "Making the Python environment in $$VENV (once; again when requirements.txt changes)" >&2
+	"$$PYTHON" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || {
+	  echo "Python 3.11, 3.12 or 3.13 is needed, $$PYTHON is $$("$$PYTHON" -V). Next: make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12" >&2; exit 1; }
+	[[ $$VENV == .venv || ! -e $$VENV || -e $$VENV/pyvenv.cfg ]] || {
+	  echo "$$VENV exists and is no Python environment; nothing was changed. Next: remove it, or name another folder: VENV=<folder>" >&2; exit 1; }
+	# A home that cannot be written has no cache.
+	[[ -w $${XDG_CACHE_HOME:-$$HOME} ]] || export PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1
+	"$$PYTHON" -m venv --clear "$$VENV"
+	"$$VENV/bin/python" -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	# Any path works: uv quotes it in bin/activate, and relocatable programs find the Python beside them.
+	"$$VENV/bin/uv" venv --quiet --allow-existing --python "$$VENV/bin/python" "$$VENV"
+	echo "relocatable = true" >> "$$VENV/pyvenv.cfg"
+	"$$VENV/bin/uv" pip sync --quiet --python "$$VENV/bin/python" --require-hashes requirements.txt
 	# Roles keep their Python beside their tasks and import it from the repository's root.
-	echo "$(CURDIR)" > "$$($(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/settlement.pth"
-	touch $@
+	echo "$$PWD" > "$$("$$VENV/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/settlement.pth"
+	touch "$$VENV/.ready"
 
 lock: $(VENV_READY) ## Lock again: requirements.txt, and the provider of each environment (inventory/<env>/terraform.lock.hcl)
 	@failed=() resolved=$$(mktemp)
@@ -113,7 +166,7 @@ lock: $(VENV_READY) ## Lock again: requirements.txt, and the provider of each en
 	  $(if $(CHECK),,&& cp "$$resolved" requirements.txt) || failed+=(requirements.txt)
 	rm "$$resolved"
 	for environment in $(ENVIRONMENTS); do
-	  ansible-playbook -i "inventory/$$environment" $(if $(CHECK),--check) $(ARGS) playbooks/lock.yml || failed+=("inventory/$$environment/terraform.lock.hcl")
+	  $(call playbook,$$environment) playbooks/lock.yml || failed+=("inventory/$$environment/terraform.lock.hcl")
 	done
 	if (($${#failed[@]})); then
 	  echo "lock: not locked, and left as it was: $${failed[*]} (why: above)" >&2
@@ -137,4 +190,4 @@ docs: $(VENV_READY) ## Write the tables of inputs in the READMEs of roles and mo
 	@python docs/tables.py
 
 bench: $(VENV_READY) ## Measure against floors in the same run: ONLY='app waiting deploy balancer release' ROUNDS=5
-	@PYTHONPATH=$(CURDIR):$(CURDIR)/app/api python -m tests.bench --rounds $(or $(ROUNDS),5) $(ONLY)
+	@PYTHONPATH="$$PYTHONPATH:$$PYTHONPATH/app/api" python -m tests.bench --rounds "$${ROUNDS:-5}" $$ONLY

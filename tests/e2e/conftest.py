@@ -46,6 +46,18 @@ VARIABLES: dict[str, Any] = {
 }
 
 
+def emulated(port: int, moto_port: int) -> dict[str, str]:
+    """What an account's ``aws_environment`` is where an emulator plays AWS; credentials are the shell's."""
+    return {
+        "AWS_REGION": "ap-northeast-2",
+        "AWS_DEFAULT_REGION": "ap-northeast-2",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_S3_USE_PATH_STYLE": "true",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        **{f"AWS_ENDPOINT_URL_{service}": f"http://127.0.0.1:{moto_port}" for service in MOTO_SERVICES},
+    }
+
+
 @dataclass
 class Run:
     """One finished command: its exit code and everything that it printed."""
@@ -71,7 +83,7 @@ class Clone:
     outputs: list[str] = field(default_factory=list)
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(self.path), "GIT_TERMINAL_PROMPT": "0"}
+        return {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
 
     def command(self, target: str, *settings: str, **variables: Any) -> list[str]:
         extra = json.dumps(self.variables | variables)
@@ -103,21 +115,14 @@ class Clone:
 
         `account`: the shell has credentials of that AWS account, which the emulator plays by their access key.
         """
+        if account:
+            variables["aws_environment"] = emulated(API_PORT, AUTOSCALING_PORT)
         environment = self.environment() | {"ARGS": f"-e '{json.dumps(self.variables | variables)}'"}
         environment["PATH"] = os.pathsep.join(
             path for path in environment["PATH"].split(os.pathsep) if not path.startswith(str(ENVIRONMENT))
         )
         if account:
-            environment |= {
-                "AWS_ACCESS_KEY_ID": account,
-                "AWS_SECRET_ACCESS_KEY": "test",
-                "AWS_EC2_METADATA_DISABLED": "true",
-                "AWS_S3_USE_PATH_STYLE": "true",
-                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{API_PORT}",
-            }
-            environment |= {
-                f"AWS_ENDPOINT_URL_{service}": f"http://127.0.0.1:{AUTOSCALING_PORT}" for service in MOTO_SERVICES
-            }
+            environment |= {"AWS_ACCESS_KEY_ID": account, "AWS_SECRET_ACCESS_KEY": "test"}
         return self._run(["bash", "-c", script], environment, expect)
 
     def git(self, *words: str) -> str:

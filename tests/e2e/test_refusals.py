@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import http.server
+import json
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import boto3
 import pytest
 
-from tests.e2e.conftest import API_PORT, Clone, leftovers
+from tests.e2e.conftest import API_PORT, Clone, emulated, leftovers
 from tests.local_cloud.conftest import free_port, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
@@ -63,28 +69,113 @@ def test_account_that_is_not_the_local_clouds(clone: Clone) -> None:
     assert "aws_account_id" in run.output
 
 
-def test_credentials_of_another_account(clone: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Staging, with an STS that says whose the credentials are. Any Terraform is good enough here."""
+STRANGER = "999988887777"
+"""An account. The emulator takes an access key of twelve digits for the account's id."""
+KEYS = {"AccessKeyId": STRANGER, "SecretAccessKey": "test", "SessionToken": "test"}
+
+
+@pytest.fixture(scope="module")
+def sts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """AWS's answer to whose the credentials are: its address."""
     port = free_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-    # The emulator takes an access key of twelve digits for the account's id.
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "999988887777")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     with subprocess.Popen(
         [sys.executable, "-m", "ministack"],
-        cwd=tmp_path,
+        cwd=tmp_path_factory.mktemp("sts"),
         env={**os.environ, "GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-    ) as sts:
+    ) as server:
         try:
             wait_for(lambda: listens(port), what="STS to listen")
-            versions = {"terraform_required_version": ">= 1.11", "aws_provider_version": ">= 5.100"}
-            output = clone.make("deploy", "ENV=staging", expect=2, **versions).output
-            assert boto3.client("s3", region_name="ap-northeast-2").list_buckets()["Buckets"] == []
+            yield f"http://127.0.0.1:{port}"
         finally:
-            sts.terminate()
-    assert "The credentials belong to account 999988887777, and staging is account 222222222222." in output
+            server.terminate()
+
+
+class _Portal(http.server.BaseHTTPRequestHandler):
+    """https://docs.aws.amazon.com/singlesignon/latest/PortalAPIReference/API_GetRoleCredentials.html"""
+
+    def do_GET(self) -> None:
+        known = self.path.startswith("/federation/credentials?") and self.headers["x-amz-sso_bearer_token"] == "cached"
+        expires = int(time.time() * 1000) + 3_600_000
+        keys = {key[0].lower() + key[1:]: value for key, value in KEYS.items()} | {"expiration": expires}
+        body = json.dumps({"roleCredentials": keys}).encode()
+        self.send_response(200 if known else 401)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def portal() -> Iterator[str]:
+    """The address of IAM Identity Center's portal."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Portal) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def keys(home: Path) -> dict[str, str]:
+    return {"AWS_ACCESS_KEY_ID": STRANGER, "AWS_SECRET_ACCESS_KEY": "test"}
+
+
+def profile(home: Path) -> dict[str, str]:
+    """In files of other names than usual."""
+    (home / "credentials").write_text(f"[company]\naws_access_key_id = {STRANGER}\naws_secret_access_key = test\n")
+    return {
+        "AWS_PROFILE": "company",
+        "AWS_SHARED_CREDENTIALS_FILE": str(home / "credentials"),
+        "AWS_CONFIG_FILE": str(home / "none"),
+    }
+
+
+def sso_cache(home: Path) -> dict[str, str]:
+    """What `aws sso login` leaves."""
+    session = "[sso-session company]\nsso_start_url = https://company.example\nsso_region = us-east-1\n"
+    role = f"[profile company]\nsso_session = company\nsso_account_id = {STRANGER}\nsso_role_name = admin\n"
+    cache = home / ".aws/sso/cache"
+    cache.mkdir(parents=True)
+    (home / ".aws/config").write_text(session + role)
+    expires = datetime.now(UTC) + timedelta(hours=1)
+    token = {"accessToken": "cached", "expiresAt": f"{expires:%Y-%m-%dT%H:%M:%SZ}"}
+    (cache / f"{hashlib.sha1(b'company', usedforsecurity=False).hexdigest()}.json").write_text(json.dumps(token))
+    return {"AWS_PROFILE": "company"}
+
+
+def credential_process(home: Path) -> dict[str, str]:
+    (home / ".aws").mkdir()
+    (home / "keys.json").write_text(json.dumps({"Version": 1} | KEYS))
+    (home / ".aws/config").write_text(f"[profile company]\ncredential_process = cat {home / 'keys.json'}\n")
+    return {"AWS_PROFILE": "company"}
+
+
+def web_identity(home: Path) -> dict[str, str]:
+    (home / "token").write_text("token")
+    return {"AWS_WEB_IDENTITY_TOKEN_FILE": str(home / "token"), "AWS_ROLE_ARN": f"arn:aws:iam::{STRANGER}:role/deploy"}
+
+
+@pytest.mark.parametrize("way", [keys, profile, sso_cache, credential_process, web_identity])
+def test_credentials_of_another_account_however_they_come(
+    clone: Clone,
+    sts: str,
+    portal: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    way: Callable[[Path], dict[str, str]],
+) -> None:
+    """Each is used; and what the shell says of endpoints is not."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    shell = way(tmp_path) | {"HOME": str(tmp_path), "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9"}
+    for name, value in shell.items():
+        monkeypatch.setenv(name, value)
+    place = urlsplit(sts).port
+    assert place
+    aws = emulated(place, place) | {"AWS_ENDPOINT_URL_SSO": portal}
+    output = clone.make("plan", "ENV=staging", expect=2, aws_environment=aws).output
+    assert f"The credentials belong to account {STRANGER}, and staging is account 222222222222." in output
     assert "next:  export AWS_PROFILE=<profile of 222222222222>" in output
 
 
@@ -109,6 +200,6 @@ def test_port_taken(clone: Clone) -> None:
     assert "local_cloud_api_port" in output
 
 
-def test_no_engine(clone: Clone) -> None:
-    run = clone.make("deploy", "DOCKER_HOST=unix:///nonexistent/docker.sock", expect=2)
-    assert "unset DOCKER_HOST" in run.output
+def test_an_engine_that_the_shell_names_is_not_asked(clone: Clone) -> None:
+    run = clone.make("up", "CHECK=1", "DOCKER_HOST=unix:///nonexistent/docker.sock")
+    assert "does not use these variables of the shell: DOCKER_HOST" in run.output

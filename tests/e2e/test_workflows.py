@@ -48,7 +48,9 @@ def inventory(name: str) -> dict[str, Any]:
 def account(clone: Clone, hub: Hub) -> dict[str, Any]:
     """What staging is told beside its own files: that its account is the local cloud, and whose workflows act there."""
     local = inventory("aws")
-    endpoints = {key: value for key, value in local["aws_environment"].items() if "KEY" not in key}
+    endpoints = {
+        key: value for key, value in local["aws_environment"].items() if "KEY" not in key and "FILE" not in key
+    }
     return {
         **inventory("terraform"),
         "aws_account_id": local["aws_account_id"],

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
+#: Nothing listens there.
+NOBODY = "http://127.0.0.1:9"
+
 
 def wait_for(condition: Callable[[], Any], *, seconds: float = 30.0, what: str | None = None) -> Any:
     """Call ``condition`` until it returns something true, and return that."""
@@ -138,6 +141,18 @@ def stub_image(references: dict[str, str]) -> str:
     return references["base"]
 
 
+def strangers_shell(directory: Path) -> dict[str, str]:
+    """Variables of a shell that must not reach a cloud: proxies that do not answer, another AWS, another engine."""
+    (directory / "config.json").write_text(json.dumps({"proxies": {"default": {"httpProxy": NOBODY}}}))
+    return {
+        **{name: NOBODY for proxy in ("http_proxy", "https_proxy", "all_proxy") for name in (proxy, proxy.upper())},
+        "AWS_ENDPOINT_URL": NOBODY,
+        "AWS_PROFILE": "nope",
+        "DOCKER_CONFIG": str(directory),
+        "DOCKER_HOST": NOBODY.replace("http", "tcp"),
+    }
+
+
 def clouds(factory: pytest.TempPathFactory, references: dict[str, str]) -> Iterator[Callable[..., RunningCloud]]:
     """Start a cloud; keyword arguments are keys of its configuration. All end with the fixture that this is for."""
     started: list[tuple[RunningCloud, Any]] = []
@@ -164,7 +179,7 @@ def clouds(factory: pytest.TempPathFactory, references: dict[str, str]) -> Itera
         }
         config_file = work_dir / "cloud.json"
         config_file.write_text(json.dumps(document))
-        cloud = RunningCloud(CloudConfig.load(config_file), config_file, dict(os.environ))
+        cloud = RunningCloud(CloudConfig.load(config_file), config_file, {**os.environ, **strangers_shell(work_dir)})
         started.append((cloud, network))
         result = cloud.command("--detach")
         assert result.returncode == 0, result.stderr

@@ -6,8 +6,9 @@ import json
 import socket
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 
-from tests.local_cloud.conftest import RunningCloud
+from tests.local_cloud.conftest import NOBODY, RunningCloud
 
 
 def test_a_second_detach_changes_nothing(cloud: RunningCloud) -> None:
@@ -23,6 +24,15 @@ def test_status_knows_whether_the_configuration_is_current(cloud: RunningCloud) 
     other.write_text(json.dumps({**document, "log_level": "DEBUG"}))
     changed = RunningCloud(cloud.config, other, cloud.environment)
     assert json.loads(changed.command("--status").stdout)["current"] is False
+
+
+def test_it_keeps_no_proxy_and_nothing_else_of_the_shell(cloud: RunningCloud) -> None:
+    """Its tests run against the one that a stranger's shell started."""
+    pid = cloud.config.pid_file.read_text().strip()
+    kept = Path(f"/proc/{pid}/environ").read_bytes()
+    assert NOBODY.encode() in "\0".join(cloud.environment.values()).encode()
+    assert NOBODY.partition("://")[2].encode() not in kept
+    assert b"AWS_" not in kept
 
 
 def test_it_listens_on_loopback_and_gateway_only(cloud: RunningCloud) -> None:

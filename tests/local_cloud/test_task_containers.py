@@ -86,6 +86,7 @@ def test_a_running_container_is_as_defined(address: tuple[StubService, str]) -> 
     assert environment["PASSWORD"] == "p"
     assert environment["AWS_ENDPOINT_URL"] == config.container_api_url
     assert environment["AWS_REGION"] == config.region
+    assert not [name for name in environment if name.lower().endswith("_proxy")], "of Docker's configuration, say"
     metadata = environment["ECS_CONTAINER_METADATA_URI_V4"]
     assert metadata.startswith(config.container_api_url)
     with urllib.request.urlopen(metadata + "/task", timeout=5) as answer:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -192,7 +190,7 @@ class ActionModule(ActionBase):
             holder=holder,
             machine=machine.identity,
             pid=pid,
-            owner=actor(os.environ, getpass.getuser(), socket.gethostname()),
+            owner=actor(os.environ),
             purpose=args["purpose"],
             started=now,
             heartbeat=now,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -58,7 +56,7 @@ def context(action: ActionBase, args: Mapping[str, Any]) -> Context:
         limits=Limits(**args["limits"]),
         # The worker that runs this action is a child of ansible-playbook, which holds the lock.
         holder=holder_of(Machine.this(), os.getppid()) if needs_lock else None,
-        by=actor(os.environ, getpass.getuser(), socket.gethostname()),
+        by=actor(os.environ),
         why=args["why"],
         say=whole_lines(Display().display),
         notify=notifier.send,

@@ -76,6 +76,7 @@ def detach(config: CloudConfig, config_file: Path, *, timeout: float) -> None:
         log_start = log.tell()
         process = subprocess.Popen(
             [sys.executable, "-m", "roles.local_cloud.cloud", "--config", str(config_file)],
+            env=_environment(config),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -98,6 +99,21 @@ def detach(config: CloudConfig, config_file: Path, *, timeout: float) -> None:
         f"the local cloud was not ready within {timeout:.0f} s and was stopped; "
         f"its log {config.log_file} ends with:\n{_log_tail(config.log_file, log_start)}"
     )
+
+
+def _environment(config: CloudConfig) -> dict[str, str]:
+    """The cloud's environment: nothing of a play's, no proxy, and no configuration of Docker.
+
+    The cloud and the functions that it starts reach this machine only. Docker's SDK would give the proxies of
+    ``config.json`` to the containers of tasks, and would follow its context: the folder is one that does not exist.
+    """
+    foreign = ("AWS_", "ANSIBLE_", "DOCKER_", "TF_")
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(foreign) and not name.lower().endswith("_proxy")
+    }
+    return {**inherited, "DOCKER_CONFIG": str(config.work_dir / "docker")}
 
 
 def _settle_running(config: CloudConfig, *, timeout: float) -> int | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -269,13 +268,11 @@ def _start(settings: Settings) -> None:
 
 
 def _cloud(settings: Settings, *arguments: str) -> None:
-    """Run the cloud's own command line, free of the play's AWS settings."""
+    """Run the cloud's own command line."""
     command = [sys.executable, "-m", "roles.local_cloud.cloud", "--config", str(settings.config_file), *arguments]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ANSIBLE_"))}
     done = subprocess.run(
         command,
         cwd=settings.project,
-        env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -152,7 +150,7 @@ class ActionModule(ActionBase):
             environment=args["environment_name"],
             version=args["version"],
             revision=args["revision"],
-            by=args["by"] or actor(os.environ, getpass.getuser(), socket.gethostname()),
+            by=args["by"] or actor(os.environ),
             url=args["url"],
         )
         message = make(subject, **{name: args[name] for name in wanted})

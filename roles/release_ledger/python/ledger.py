@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
@@ -21,6 +22,8 @@ from enum import StrEnum
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+
+from roles.aws_session.python.environment import user_name
 
 #: As many as a boto3 client keeps connections for.
 PARALLEL_READS = 10
@@ -329,12 +332,12 @@ def as_row(release: Release) -> dict[str, Any]:
     return row
 
 
-def actor(environ: Mapping[str, str], user: str, host: str) -> str:
+def actor(environ: Mapping[str, str]) -> str:
     """Who acts: the person behind a GitHub Actions run with the run's address, else ``user@host``.
 
     Variables: https://docs.github.com/en/actions/reference/workflows-and-actions/variables
     """
-    if environ.get("GITHUB_ACTIONS") == "true":
+    if environ.get("GITHUB_ACTIONS") == "true" and "GITHUB_ACTOR" in environ:
         repository = f"{environ.get('GITHUB_SERVER_URL', '')}/{environ.get('GITHUB_REPOSITORY', '')}"
-        return f"{environ.get('GITHUB_ACTOR', '')} ({repository}/actions/runs/{environ.get('GITHUB_RUN_ID', '')})"
-    return f"{user}@{host}"
+        return f"{environ['GITHUB_ACTOR']} ({repository}/actions/runs/{environ.get('GITHUB_RUN_ID', '')})"
+    return f"{user_name()}@{socket.gethostname()}"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import socket
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -82,7 +80,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(message)
         session = aws_session(action_environment(self), str(stack["region"]))
         cloudwatch, sns = session.client("cloudwatch"), session.client("sns")
-        by = actor(os.environ, getpass.getuser(), socket.gethostname())
+        by = actor(os.environ)
         try:
             if self._task.check_mode:
                 for urgency, page in stack["test_page"].items():

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
+import socket
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -239,8 +242,14 @@ def test_a_broken_object_is_named(s3: Any) -> None:
         Ledger(s3, BUCKET, "local").releases()
 
 
-def test_who_acts() -> None:
-    assert actor({}, "ann", "laptop") == "ann@laptop"
+def test_who_acts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not whom the shell's variables name: the user that the process is."""
+    monkeypatch.setenv("LOGNAME", "somebody")
+    host = socket.gethostname()
+    assert actor({}) == f"{pwd.getpwuid(os.geteuid()).pw_name}@{host}"
+    assert actor({"GITHUB_ACTIONS": "true"}) == actor({})
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    assert actor({}) == f"uid 54321@{host}"
     run = {
         "GITHUB_ACTIONS": "true",
         "GITHUB_ACTOR": "ann",
@@ -248,4 +257,4 @@ def test_who_acts() -> None:
         "GITHUB_REPOSITORY": "o/r",
         "GITHUB_RUN_ID": "7",
     }
-    assert actor(run, "runner", "vm") == "ann (https://github.com/o/r/actions/runs/7)"
+    assert actor(run) == "ann (https://github.com/o/r/actions/runs/7)"

@@ -1,0 +1,90 @@
+"""What a bare `ansible-playbook` unsets in its own process, seen from a worker, a module and a lookup."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roles.aws_session.python.environment import bypass_proxies, unset, user_name
+
+REPOSITORY = Path(__file__).parents[3]
+NOBODY = "http://127.0.0.1:9"
+SHELL = {
+    "AWS_PROFILE": "nope",
+    "AWS_ENDPOINT_URL_S3": NOBODY,
+    "AWS_SESSION_TOKEN": "",
+    "TF_WORKSPACE": "dev",
+    "DOCKER_CONTEXT": "prod",
+    "http_proxy": NOBODY,
+    "NO_PROXY": ".company.example",
+}
+
+PLAY = """
+- hosts: controller
+  gather_facts: false
+  environment: "{{ aws_environment }}"
+  tasks:
+    - ansible.builtin.command: "{{ ansible_playbook_python }} -c 'import json, os; print(json.dumps(dict(os.environ)))'"
+      register: module
+    - ansible.builtin.set_fact: {lookup: "{{ lookup('ansible.builtin.env', 'TF_WORKSPACE') }}"}
+    - ansible.builtin.debug: {msg: "SEEN {{ module.stdout }} {{ lookup }} END"}
+"""
+
+
+@pytest.mark.parametrize("environment", ["local", "staging"])
+def test_a_bare_ansible_playbook_builds_its_environment(tmp_path: Path, environment: str) -> None:
+    for name in ("callback_plugins", "group_vars"):
+        (tmp_path / name).symlink_to(REPOSITORY / "playbooks" / name)
+    (tmp_path / "play.yml").write_text(PLAY)
+    inventory = str(REPOSITORY / "inventory" / environment)
+    given = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
+    done = subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, str(tmp_path / "play.yml")],
+        cwd=REPOSITORY,
+        env=given | {"PYTHONPATH": str(REPOSITORY), "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"} | SHELL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    line = next(line for line in done.stdout.splitlines() if '"SEEN ' in line)
+    seen: dict[str, Any] = json.loads(json.loads(f"{{{line}}}")["msg"].removeprefix("SEEN ").removesuffix("  END"))
+    assert not {"AWS_ENDPOINT_URL_S3", "AWS_SESSION_TOKEN", "TF_WORKSPACE", "DOCKER_CONTEXT"} & seen.keys()
+    dropped = ["AWS_ENDPOINT_URL_S3", "DOCKER_CONTEXT", "TF_WORKSPACE"]
+    addresses = [".company.example", "localhost", "127.0.0.1", "::1"]
+    if environment == "local":
+        assert seen["AWS_CONFIG_FILE"] == seen["AWS_SHARED_CREDENTIALS_FILE"] == "/dev/null"
+        assert "AWS_PROFILE" not in seen
+        dropped += ["AWS_PROFILE"]
+        addresses += ["172.31.240.1", "172.31.240.0/24"]
+    else:
+        assert seen["AWS_PROFILE"] == "nope"
+    assert seen["http_proxy"] == NOBODY
+    assert seen["no_proxy"] == seen["NO_PROXY"] == ",".join(addresses)
+    warning = " ".join(done.stderr.split())
+    assert f"These variables of the shell are not used: {', '.join(dropped)}." in warning
+
+
+def test_an_empty_variable_is_unset_and_not_named() -> None:
+    environment = {"AWS_PROFILE": "", "AWS_ACCESS_KEY_ID": "AKIA", "AWS_REGION": "us-east-1", "HOME": "/home/ann"}
+    assert unset(environment, credentials=True) == ["AWS_REGION"]
+    assert environment == {"AWS_ACCESS_KEY_ID": "AKIA", "HOME": "/home/ann"}
+
+
+@pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
+def test_what_no_proxy_says_stays(name: str) -> None:
+    environment = {name: "a.example, localhost"}
+    bypass_proxies(environment, ["localhost", "127.0.0.1"])
+    bypass_proxies(environment, ["172.31.240.1"])
+    assert environment == dict.fromkeys(("no_proxy", "NO_PROXY"), "a.example,localhost,127.0.0.1,172.31.240.1")
+
+
+def test_a_user_without_an_entry_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    assert user_name() == "uid 54321"
