@@ -236,6 +236,8 @@ def deployments(name: str) -> list[Call]:
     prefix = f"settlement-{name}"
     return [
         Call("s3:PutObject", f"{BUCKET}/{name}/environment.tfstate"),
+        Call("s3:GetObject", f"{BUCKET}/{name}/environment.tfvars.json"),
+        Call("s3:PutObject", f"{BUCKET}/{name}/environment.tfvars.json"),
         Call("ecs:RunTask", f"arn:aws:ecs:{HERE}:task-definition/{prefix}-admin:3", in_cluster(name)),
         Call("iam:CreateRole", f"{ROLES}/{prefix}-task", boundary(name)),
         Call("iam:PutRolePolicy", f"{ROLES}/{prefix}-task", boundary(name)),
@@ -275,6 +277,7 @@ def checks(name: str) -> list[Call]:
 def plans(name: str) -> list[Call]:
     return [
         Call("s3:GetObject", f"{BUCKET}/{name}/environment.tfstate"),
+        Call("s3:GetObject", f"{BUCKET}/{name}/environment.tfvars.json"),
         Call("secretsmanager:DescribeSecret", f"{SECRETS}:settlement-{name}/slack-webhook-AbCdEf"),
         Call("iam:GetRolePolicy", f"{ROLES}/settlement-{name}-task"),
         Call("lambda:GetFunction", f"arn:aws:lambda:{HERE}:function:settlement-{name}-alarm-bot"),

@@ -225,7 +225,7 @@ def _webhook(environment: dict[str, str], args: dict[str, Any]) -> str:
     """The webhook's secret, as the environment's state names it; empty where there is none, which the log then says."""
     try:
         state = args["states"][0]
-        outputs = read_outputs(aws_session(environment, args["region"]).client("s3"), state["bucket"], state["key"])
+        outputs, _ = read_outputs(aws_session(environment, args["region"]).client("s3"), state["bucket"], state["key"])
         return str(outputs.get("slack_webhook_secret_arn", ""))
     except Exception:  # a report without a message is a report
         return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,8 +137,7 @@ class ActionModule(ActionBase):
                 f"Next: commit {name}, then make deploy ENV={environment}"
             )
         if args["forget"]:
-            address = f'module.rds.aws_db_instance.restored["{args["forget"]}"]'
-            allow = json.dumps({"terraform_stack_allow": [address]})
+            allow = f"terraform_stack_allow=module.rds.aws_db_instance.restored[{args['forget']}]"
             say(
                 f"{environment}: {args['forget']} is not wanted any more; it is still there. To remove it "
                 f"(deletion_protection: false, deployed first): make deploy ENV={environment} ARGS='-e {allow}'"

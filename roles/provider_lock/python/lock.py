@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roles.preflight.python.problem import ProblemError
+from roles.terraform_stack.python.launcher import terraform_environment
 from roles.terraform_stack.python.workspace import LOCK_FILE, install_lock_file, locked_version
 
 _TIMEOUT_SECONDS = 1200  # three platforms of 150 MB each, which the registry has no checksum of in the form needed
@@ -71,13 +72,11 @@ def checksums(text: str) -> int:
 
 
 def _run(command: list[str], root: Path, environment: Mapping[str, str], request: Request) -> None:
-    # The user's own folder for Terraform's data, and options for its commands, are for their own roots.
-    inherited = {name: value for name, value in os.environ.items() if not re.match("TF_(DATA_DIR|CLI_ARGS)", name)}
     try:
         done = subprocess.run(
             command,
             cwd=root,
-            env=inherited | dict(environment),
+            env=terraform_environment(os.environ) | dict(environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -2,50 +2,67 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
+from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment, aws_session
+from roles.preflight.python.problem import ProblemError
+from roles.terraform_stack.python.cause import write_record
 from roles.terraform_stack.python.outputs import NoState, read_outputs, state_etag
 from roles.terraform_stack.python.workspace import record_applied
 
 DOCUMENTATION = r"""
 module: terraform_outputs
 short_description: Publish the outputs of a Terraform root, read from its state
+description:
+  - A state that cannot be read is replaced by its newest version in the bucket that can be, with a warning.
+  - After a complete apply it records what was applied, on this machine and beside the state.
 options:
-  fact: {description: The fact that receives the outputs (empty in check mode when there are none yet), type: str}
+  fact: {description: The fact that receives the outputs, type: str, required: true}
   backend: {description: 'The S3 backend: bucket, key, region', type: dict, required: true}
-  applied: {description: What C(terraform_workspace) says to record once it is applied, type: dict}
+  applied: {description: What C(terraform_workspace) says to record; only after a complete apply, type: dict}
+  required: {description: Whether it fails without outputs; in check mode it never does, type: bool, default: true}
 """
 
 
-class ActionModule(ActionBase):
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(
-            argument_spec={
-                "fact": {"type": "str", "required": True},
-                "backend": {"type": "dict", "required": True},
-                "applied": {"type": "dict"},
-            }
-        )
-        backend = args["backend"]
+class ActionModule(OperationsAction):
+    """See DOCUMENTATION."""
+
+    documentation = DOCUMENTATION
+
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
+        backend, display = args["backend"], Display()
+        s3 = aws_session(action_environment(self), backend["region"]).client("s3")
+        bucket, key = str(backend["bucket"]), str(backend["key"])
         try:
-            s3 = aws_session(action_environment(self), backend["region"]).client("s3")
-            outputs = read_outputs(s3, backend["bucket"], backend["key"])
-            if (applied := args["applied"]) and not self._task.check_mode:
-                state = state_etag(s3, backend["bucket"], backend["key"])
-                record_applied(Path(applied["data_dir"]), applied["digest"], state)
+            outputs, warning = read_outputs(s3, bucket, key)
         except (NoState, ClientError, BotoCoreError) as error:
-            if not self._task.check_mode:
-                raise AnsibleActionFail(
-                    f"The infrastructure's outputs cannot be read: {error}. Next: make infra, then this again."
+            if not self.check_mode and (args["required"] or not isinstance(error, NoState)):
+                raise ProblemError(
+                    f"The infrastructure's outputs cannot be read: {error}.",
+                    f"s3://{bucket}/{key}",
+                    f"make infra ENV={self.task_vars.get('env_name', '…')}, then repeat the command",
                 ) from None
-            Display().display(f"  outputs cannot be known yet: {error}", color="yellow")
-            outputs = {}
-        return result | {"ansible_facts": {args["fact"]: outputs}, "changed": False}
+            display.display(f"  outputs cannot be known yet: {error}", color="yellow")
+            outputs, warning = {}, ""
+        if warning:
+            display.display(f"  {warning}", color="yellow")
+        if args["applied"] and not self.check_mode:
+            self._record(s3, bucket, key, args["applied"])
+        return {"ansible_facts": {args["fact"]: outputs}}
+
+    def _record(self, s3: Any, bucket: str, key: str, applied: dict[str, str]) -> None:
+        variables = json.loads(Path(applied["variables_file"]).read_text())
+        record_applied(Path(applied["data_dir"]), applied["digest"], state_etag(s3, bucket, key))
+        try:
+            write_record(s3, bucket, key, variables)
+        except (ClientError, BotoCoreError) as error:
+            Display().display(
+                f"  the values of this apply are not kept, so a later refusal cannot name what changed: {error}",
+                color="yellow",
+            )

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from roles.preflight.python.problem import Problem
+
 #: Changing one of these restarts the resource, now or in its maintenance window.
 RESTARTING_ARGUMENTS: Mapping[str, frozenset[str]] = {
     "aws_db_instance": frozenset(
@@ -25,6 +27,14 @@ RESTARTING_ARGUMENTS: Mapping[str, frozenset[str]] = {
             "storage_type",
         }
     ),
+}
+
+#: Types whose destruction loses data, and what to do before.
+DATA: Mapping[str, str] = {
+    "aws_db_instance": "put its data into another database that serves instead (make restore)",
+    "aws_ecr_repository": "copy its images to another registry (releases and rollbacks run them)",
+    "aws_s3_bucket": "copy its objects (aws s3 sync)",
+    "aws_secretsmanager_secret": "copy its value (aws secretsmanager get-secret-value)",
 }
 
 VERBS = {
@@ -45,7 +55,17 @@ class Change:
     address: str
     type: str
     verb: str
-    arguments: tuple[str, ...]  # the top-level arguments that differ; empty unless the verb is `update`
+    arguments: tuple[str, ...] = ()  # the top-level arguments that differ; empty unless the verb is `update`
+    keeps_snapshot: bool = False  # whether AWS takes a final snapshot when the resource is destroyed
+
+    @property
+    def destroys(self) -> bool:
+        return self.verb in {"destroy", "replace"}
+
+    @property
+    def loses_data(self) -> bool:
+        """Whether data is gone afterwards. A replaced database is empty, whatever snapshot is kept of the old one."""
+        return self.type in DATA and self.destroys and not (self.keeps_snapshot and self.verb == "destroy")
 
     @property
     def restarts(self) -> bool:
@@ -56,11 +76,18 @@ class Change:
         notes = ", ".join(self.arguments) + ("; restarts it" if self.restarts else "")
         return f"{SIGNS[self.verb]} {self.address}" + (f" ({notes})" if notes else "")
 
+    def refused_line(self) -> str:
+        """``restart module.rds.aws_db_instance.this (instance_class)``"""
+        return f"{'restart' if self.restarts else self.verb} {self.address}" + (
+            f" ({', '.join(self.arguments)})" if self.arguments else ""
+        )
+
 
 @dataclass(frozen=True)
 class Plan:
     changes: tuple[Change, ...]
     outputs: tuple[str, ...]  # the root outputs whose value changes
+    complete: bool = True  # false when it covers a part of the configuration only, as with -target
 
     @property
     def empty(self) -> bool:
@@ -89,26 +116,52 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
         verb = VERBS.get(tuple(change["actions"]))
         if resource.get("mode") != "managed" or verb is None:
             continue
-        changes.append(Change(resource["address"], resource["type"], verb, _differing(change, verb)))
+        keeps_snapshot = (change.get("before") or {}).get("skip_final_snapshot") is False
+        changes.append(Change(resource["address"], resource["type"], verb, _differing(change, verb), keeps_snapshot))
     outputs = (name for name, change in document.get("output_changes", {}).items() if change["actions"] != ["no-op"])
-    return Plan(tuple(changes), tuple(sorted(outputs)))
+    return Plan(tuple(changes), tuple(sorted(outputs)), document.get("complete", True) is not False)
 
 
-def refusals(plan: Plan, protected_types: Iterable[str], allowed: Sequence[str]) -> list[str]:
-    """Why the plan must not be applied, a line for each resource; empty when it may.
+def refused(plan: Plan, protected_types: Iterable[str], allowed: Iterable[str]) -> list[Change]:
+    """The changes for which the plan must not be applied; empty when it may.
 
     `protected_types` may be neither destroyed, replaced nor restarted unless `allowed` names the address or the type.
+    The quotation marks of an address may be left out.
     """
-    protected = frozenset(protected_types)
-    found = []
-    for change in plan.changes:
-        if change.type not in protected or change.address in allowed or change.type in allowed:
-            continue
-        if change.verb in {"destroy", "replace"}:
-            found.append(f"would {change.verb} {change.address}")
-        elif change.restarts:
-            found.append(f"would restart {change.address} ({', '.join(change.arguments)})")
-    return found
+    protected, permitted = frozenset(protected_types), {unquoted(name) for name in allowed}
+    return [
+        change
+        for change in plan.changes
+        if change.type in protected
+        and (change.destroys or change.restarts)
+        and not permitted & {unquoted(change.address), change.type}
+    ]
+
+
+def refusal(changes: Sequence[Change], command: str, causes: Sequence[str]) -> Problem:
+    """The refusal of these changes. `command` runs the flow again; `causes` say what differs in the inventory."""
+    lines = [change.refused_line() for change in changes]
+    lost = [change for change in changes if change.loses_data]
+    if lost:
+        before = [f"{DATA[change.type]}, then name {change.address}" for change in lost]
+        next_step = f"undo that change: it loses data. If it is meant, {'; '.join(before)} in terraform_stack_allow"
+    else:
+        next_step = f"undo that change, or permit it: {command} ARGS='{permission(changes)}'"
+    return Problem(
+        "\n  ".join(["Nothing was applied: other resources or clients depend on what the plan would", *lines]),
+        "\n         ".join(causes),
+        next_step,
+    )
+
+
+def permission(changes: Iterable[Change]) -> str:
+    """What permits these changes, as an option of ansible-playbook: it needs no quotation marks in any shell."""
+    return f"-e terraform_stack_allow={','.join(unquoted(change.address) for change in changes)}"
+
+
+def unquoted(address: str) -> str:
+    """``aws_subnet.public[ap-northeast-2a]`` of ``aws_subnet.public["ap-northeast-2a"]``."""
+    return address.replace('"', "")
 
 
 def _differing(change: Mapping[str, Any], verb: str) -> tuple[str, ...]:

@@ -8,9 +8,12 @@ import os
 import re
 import shlex
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from roles.terraform_stack.python import launcher
 
 FINGERPRINT = "initialised.sha256"
 APPLIED = "applied.sha256"
@@ -38,7 +41,7 @@ def applied_digest(root: Path, modules: Path, variables: Mapping[str, Any], inpu
     """A hash of all that a plan reads, but AWS itself: configuration, variables and the files that they name."""
     digest = hashlib.sha256(json.dumps([variables, inputs], sort_keys=True).encode())
     named = [Path(value) for value in variables.values() if isinstance(value, str) and os.path.isabs(value)]
-    for path in sorted({*root.glob("*.tf"), *modules.rglob("*"), *named}):
+    for path in sorted({*root.glob("*.tf"), *root.glob("*.tf.json"), *modules.rglob("*"), *named}):
         if path.is_file():
             digest.update(f"{path}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
@@ -63,25 +66,19 @@ def write_variables(path: Path, variables: Mapping[str, Any]) -> None:
 
 
 def write_launcher(path: Path, terraform: str, *, locked: bool) -> None:
-    """Terraform for ``community.general.terraform``, without what it runs around a command and nobody needs here.
+    """Terraform for ``community.general.terraform`` and the guard: `launcher.py` with this binary.
 
-    The module has no option for it, and each costs a second or more, every time: it validates (`plan` validates the
-    same configuration, `apply` takes a plan that was made of it), lists the workspaces (there is only the default one),
-    and reads the outputs (`terraform_outputs` does, once). `locked`: init adds no checksum.
+    `locked`: ``init`` adds no checksum.
     """
-    lines = [
-        "#!/bin/sh",
-        'case "$1" in',
-        "  validate) exit ;;",
-        "  workspace) echo '* default'; exit ;;",
-        "  output) echo '{}'; exit ;;",
-        "esac",
-        f'exec {shlex.quote(terraform)} "$@"',
-    ]
-    if locked:
-        lines.insert(1, 'export TF_CLI_ARGS_init="${TF_CLI_ARGS_init-} -lockfile=readonly"')
-    path.write_text("\n".join(lines) + "\n")
+    command = [sys.executable, "-I", launcher.__file__, terraform, "-lockfile=readonly" if locked else ""]
+    path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
     path.chmod(0o755)
+
+
+def stray_variables(root: Path) -> list[Path]:
+    """Files from which Terraform would take variables without being told to."""
+    names = ("terraform.tfvars", "terraform.tfvars.json", "*.auto.tfvars", "*.auto.tfvars.json")
+    return sorted(path for name in names for path in root.glob(name))
 
 
 def exact_version(constraint: str) -> str | None:
@@ -105,7 +102,7 @@ def lock_refusal(lock: Path, exact: str | None) -> str:
         return ""
     return (
         f"{lock.parent.name}/{lock.name} is of provider {locked}, and this environment declares {exact} "
-        "(aws_provider_version). Next: make lock, then commit what it wrote"
+        "(aws_provider_version)."
     )
 
 

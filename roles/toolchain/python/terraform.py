@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from roles.preflight.python.problem import ProblemError
+from roles.terraform_stack.python.launcher import terraform_environment
 from roles.toolchain.python.version import Constraint, Version
 
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
@@ -65,8 +66,8 @@ def version_of(path: Path) -> Version | None:
             capture_output=True,
             timeout=30,
             check=True,
-            # Neither the user's CLI configuration nor a version check over the network may change the answer.
-            env={**os.environ, "TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"},
+            # Neither the user's configuration nor a version check over the network may change the answer.
+            env={**terraform_environment(os.environ), "TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"},
         )
         return Version.parse(json.loads(done.stdout)["terraform_version"])
     except (OSError, subprocess.SubprocessError, ValueError, KeyError):

@@ -58,8 +58,9 @@ locals {
             Sid      = "WriteState"
             Effect   = "Allow"
             Action   = "s3:PutObject"
-            Resource = ["${local.bucket}/${name}/environment.tfstate", "${local.bucket}/${name}/environment.tfstate.tflock"]
+            Resource = [for end in ["tfstate", "tfstate.tflock", "tfvars.json"] : "${local.bucket}/${name}/environment.${end}"]
           },
+          { Sid = "ReadAppliedVariables", Effect = "Allow", Action = "s3:GetObject", Resource = "${local.bucket}/${name}/environment.tfvars.json" },
           {
             Sid       = "AdminTasks"
             Effect    = "Allow"

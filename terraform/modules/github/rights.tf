@@ -107,7 +107,13 @@ locals {
         [
           { Sid = "Read", Effect = "Allow", Action = local.reads, Resource = "*" },
           local.list_state,
-          { Sid = "ReadState", Effect = "Allow", Action = "s3:GetObject", Resource = "${local.bucket}/${name}/environment.tfstate" },
+          {
+            # The second tells what differs from the last apply.
+            Sid      = "ReadState"
+            Effect   = "Allow"
+            Action   = "s3:GetObject"
+            Resource = [for end in ["tfstate", "tfvars.json"] : "${local.bucket}/${name}/environment.${end}"]
+          },
           {
             # Over whatever is added to this role: whoever opens a pull request decides what runs with it.
             Sid    = "NoSecretsValue"

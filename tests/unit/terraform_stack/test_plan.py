@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pytest
 
-from roles.terraform_stack.python.plan import read_plan, refusals
+from roles.terraform_stack.python.plan import Plan, permission, read_plan, refusal, refused
 
 
 def resource(address: str, actions: list[str], **change: Any) -> dict[str, Any]:
     return {
         "address": address,
-        "type": address.split(".")[-2],
+        "type": address.partition("[")[0].split(".")[-2],
         "mode": "managed",
         "change": {"actions": actions, "before": {}, "after": {}, **change},
     }
@@ -50,26 +51,91 @@ def test_changed_outputs_alone_are_something_to_apply() -> None:
     assert found.summary() == "outputs only: url"
 
 
+def addresses(found: Plan, *allowed: str, protected: str = "aws_db_instance") -> list[str]:
+    return [change.address for change in refused(found, [protected], allowed)]
+
+
 @pytest.mark.parametrize("actions", [["delete"], ["delete", "create"], ["create", "delete"]])
 def test_a_protected_type_is_neither_destroyed_nor_replaced(actions: list[str]) -> None:
     found = read_plan(plan(resource("module.rds.aws_db_instance.this", actions)))
-    assert refusals(found, ["aws_db_instance"], [])
-    assert not refusals(found, ["aws_db_instance"], ["module.rds.aws_db_instance.this"])
-    assert not refusals(found, ["aws_db_instance"], ["aws_db_instance"])
-    assert not refusals(found, ["aws_vpc"], [])
+    assert addresses(found) == ["module.rds.aws_db_instance.this"]
+    assert not addresses(found, "module.rds.aws_db_instance.this")
+    assert not addresses(found, "aws_db_instance")
+    assert addresses(found, "module.rds.aws_db_instance.other", "aws_vpc")
+    assert not addresses(found, protected="aws_vpc")
+
+
+def test_an_address_is_permitted_with_and_without_its_quotation_marks() -> None:
+    found = read_plan(plan(resource('aws_subnet.public["ap-northeast-2a"]', ["delete"])))
+    assert addresses(found, protected="aws_subnet")
+    for address in ('aws_subnet.public["ap-northeast-2a"]', "aws_subnet.public[ap-northeast-2a]"):
+        assert not addresses(found, address, protected="aws_subnet")
+    assert addresses(found, "aws_subnet.public[ap-northeast-2b]", protected="aws_subnet")
+
+
+def test_a_refusal_names_the_change_its_cause_and_the_command_that_permits_it() -> None:
+    found = read_plan(
+        plan(
+            resource('aws_subnet.public["ap-northeast-2a"]', ["delete"]),
+            resource('aws_nat_gateway.this["ap-northeast-2a"]', ["delete", "create"]),
+        )
+    )
+    causes = ["network_nat_gateways: was 1, is 2", "x: was 3, is 4"]
+    told = refusal(refused(found, ["aws_subnet", "aws_nat_gateway"], []), "make deploy ENV=qa", causes)
+    assert str(told) == (
+        "Nothing was applied: other resources or clients depend on what the plan would\n"
+        '  destroy aws_subnet.public["ap-northeast-2a"]\n'
+        '  replace aws_nat_gateway.this["ap-northeast-2a"]\n'
+        "  where: network_nat_gateways: was 1, is 2\n"
+        "         x: was 3, is 4\n"
+        "  next:  undo that change, or permit it: make deploy ENV=qa ARGS='-e terraform_stack_allow="
+        "aws_subnet.public[ap-northeast-2a],aws_nat_gateway.this[ap-northeast-2a]'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "actions", "before", "lost"),
+    [
+        ("aws_db_instance", ["delete"], {"skip_final_snapshot": True}, True),
+        ("aws_db_instance", ["delete"], {"skip_final_snapshot": False}, False),
+        ("aws_db_instance", ["delete", "create"], {"skip_final_snapshot": False}, True),
+        ("aws_s3_bucket", ["delete"], {}, True),
+        ("aws_secretsmanager_secret", ["delete", "create"], {}, True),
+        ("aws_ecr_repository", ["delete"], {}, True),
+        ("aws_subnet", ["delete", "create"], {}, False),
+    ],
+)
+def test_no_command_is_printed_that_would_lose_data(
+    kind: str, actions: list[str], before: dict[str, Any], lost: bool
+) -> None:
+    found = read_plan(plan(resource(f"{kind}.this", actions, before=before), resource("aws_vpc.this", ["delete"])))
+    told = refusal(refused(found, [kind, "aws_vpc"], []), "make deploy ENV=qa", []).next_step
+    assert ("make deploy" not in told) == lost
+    assert ("it loses data" in told) == lost
+    assert f"then name {kind}.this in terraform_stack_allow" in told or not lost
+
+
+def test_what_permits_a_change_is_a_word_for_any_shell() -> None:
+    found = read_plan(plan(resource('module.vpc.aws_subnet.public["ap-northeast-2a"]', ["delete"])))
+    assert shlex.split(permission(found.changes)) == permission(found.changes).split(" ")
+
+
+def test_a_plan_of_a_part_says_so() -> None:
+    assert read_plan(plan()).complete
+    assert read_plan({**plan(), "complete": True}).complete
+    assert not read_plan({**plan(), "complete": False}).complete
 
 
 def test_a_restart_of_the_database_needs_permission() -> None:
     change = {"before": {"instance_class": "db.t4g.micro"}, "after": {"instance_class": "db.t4g.small"}}
     found = read_plan(plan(resource("aws_db_instance.this", ["update"], **change)))
-    assert refusals(found, ["aws_db_instance"], []) == ["would restart aws_db_instance.this (instance_class)"]
+    (change_,) = refused(found, ["aws_db_instance"], [])
+    assert change_.refused_line() == "restart aws_db_instance.this (instance_class)"
 
 
 def test_an_update_without_a_restart_is_allowed() -> None:
     change = {"before": {"backup_retention_period": 1}, "after": {"backup_retention_period": 7}}
-    assert not refusals(
-        read_plan(plan(resource("aws_db_instance.this", ["update"], **change))), ["aws_db_instance"], []
-    )
+    assert not addresses(read_plan(plan(resource("aws_db_instance.this", ["update"], **change))))
 
 
 def test_an_argument_known_after_apply_counts_as_differing() -> None:

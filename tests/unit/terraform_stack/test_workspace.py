@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,7 +108,6 @@ def test_a_lock_of_another_version_is_refused(tmp_path: Path) -> None:
     lock.write_text(f'provider "{workspace.PROVIDER}" {{\n  version     = "6.24.0"\n}}\n')
     told = workspace.lock_refusal(lock, "6.25.0")
     assert "staging/terraform.lock.hcl is of provider 6.24.0" in told
-    assert "Next: make lock" in told
     assert not workspace.lock_refusal(lock, "6.24.0")
     assert not workspace.lock_refusal(lock, None), "a range takes what is locked"
 
@@ -121,7 +122,7 @@ def test_without_a_lock_the_exact_version_is_pinned_or_another_environments_lock
 def test_the_launcher_runs_terraform_but_for_what_only_its_module_wants(tmp_path: Path) -> None:
     terraform, launcher = tmp_path / "a folder" / "terraform", tmp_path / "terraform.sh"
     terraform.parent.mkdir()
-    terraform.write_text('#!/bin/sh\necho "$#: $*$TF_CLI_ARGS_init"\nexit 2\n')
+    terraform.write_text('#!/bin/sh\necho "$#: $*"\nexit 2\n')
     terraform.chmod(0o755)
     workspace.write_launcher(launcher, str(terraform), locked=False)
 
@@ -135,5 +136,48 @@ def test_the_launcher_runs_terraform_but_for_what_only_its_module_wants(tmp_path
     assert run("workspace", "list", "-no-color") == (0, "* default\n")
     assert run("output", "-no-color", "-json") == (0, "{}\n")
     workspace.write_launcher(launcher, str(terraform), locked=True)
-    assert run("init") == (2, "1: init -lockfile=readonly\n")
+    assert run("init", "-no-color") == (2, "3: init -lockfile=readonly -no-color\n")
+    assert run("plan", "-no-color") == (2, "2: plan -no-color\n")
     assert run("validate") == (0, "")
+
+
+def test_the_shell_around_a_playbook_does_not_steer_terraform(tmp_path: Path) -> None:
+    terraform, launcher = tmp_path / "terraform", tmp_path / "terraform.sh"
+    terraform.write_text(f"#!{sys.executable}\nimport json, os\nprint(json.dumps(dict(os.environ)))\n")
+    terraform.chmod(0o755)
+    workspace.write_launcher(launcher, str(terraform), locked=False)
+    ours = {"TF_DATA_DIR": "/data", "TF_CLI_CONFIG_FILE": "/rc", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
+    passes = {"PATH": os.environ["PATH"], "AWS_REGION": "eu-west-1", "TF_LOG": "INFO", "NOTE": "a\nTF_VAR_x=1"}
+    shell = {
+        "TF_WORKSPACE": "dev",
+        "TF_VAR_database_name": "other",
+        "TF_VAR_a-b": "1",
+        "TF_CLI_ARGS": "-no-color",
+        "TF_CLI_ARGS_plan": "-target=module.vpc",
+        "TF_REATTACH_PROVIDERS": "{}",
+        "TF_AWS_DEFAULT_TAGS_owner": "me",
+        "TF_PLUGIN_CACHE_DIR": "/cache",
+    }
+    done = subprocess.run([launcher, "plan"], env=passes | shell | ours, capture_output=True, text=True, check=True)
+    seen = json.loads(done.stdout)
+    assert {name for name in seen if name.startswith("TF_")} == {*ours, "TF_LOG", "TF_WORKSPACE"}
+    assert seen["TF_WORKSPACE"] == "default"
+    assert seen.items() >= (passes | ours).items()
+
+
+def test_a_terraform_that_is_gone_is_named(tmp_path: Path) -> None:
+    launcher = tmp_path / "terraform.sh"
+    workspace.write_launcher(launcher, str(tmp_path / "gone"), locked=False)
+    done = subprocess.run([launcher, "plan"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{tmp_path}/gone cannot be run: No such file or directory. Next: ")
+
+
+@pytest.mark.parametrize(
+    "name", ["terraform.tfvars", "terraform.tfvars.json", "mine.auto.tfvars", "mine.auto.tfvars.json"]
+)
+def test_files_from_which_terraform_takes_variables_by_itself_are_found(root: Path, name: str) -> None:
+    (root / "example.tfvars").touch()
+    assert workspace.stray_variables(root) == []
+    (root / name).touch()
+    assert workspace.stray_variables(root) == [root / name]

@@ -18,6 +18,12 @@ variable "size" {
   type        = number
 }
 
+variable "note" {
+  description = "Not among the role's variables: only a shell or a stray file would set it."
+  type        = string
+  default     = null
+}
+
 resource "terraform_data" "database" {
   input            = var.size
   triggers_replace = var.name
@@ -25,5 +31,5 @@ resource "terraform_data" "database" {
 
 output "database" {
   description = "What was made."
-  value       = { name = terraform_data.database.triggers_replace, size = terraform_data.database.output }
+  value       = { name = terraform_data.database.triggers_replace, size = terraform_data.database.output, note = var.note }
 }

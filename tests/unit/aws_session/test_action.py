@@ -1,0 +1,103 @@
+"""An action plugin's failures as Ansible shows them, in one run of a playbook."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).parents[3]
+
+PLUGIN = '''
+from ansible.errors import AnsibleActionFail
+from roles.aws_session.python.action import OperationsAction
+from roles.preflight.python.problem import ProblemError
+
+DOCUMENTATION = """
+options:
+  how: {type: str, required: true, choices: [well, known, plain, bare, output, ansible]}
+  size: {type: int, default: 3}
+  stack: {type: dict}
+"""
+
+class ActionModule(OperationsAction):
+    documentation = DOCUMENTATION
+
+    def execute(self, args):
+        how = args["how"]
+        if how == "known":
+            raise ProblemError("It is full.", "the disk", "df -h")
+        if how == "bare":
+            open("/nonexistent/file")
+        if how == "plain":
+            {}["key"]
+        if how == "output":
+            args["stack"]["url"]
+        if how == "ansible":
+            raise AnsibleActionFail("as it is", result={"reason": "kept"})
+        return {"size": args["size"], "check": self.check_mode}
+'''
+PLAYBOOK = """
+- hosts: localhost
+  gather_facts: false
+  vars: {env_name: qa}
+  tasks:
+    - trial: {how: "{{ item }}", stack: {a: 1}}
+      loop: [well, known, plain, bare, output, ansible, other]
+      register: found
+      ignore_errors: true
+    - ansible.builtin.copy: {content: "{{ found.results | to_json }}", dest: "{{ out }}"}
+"""
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """The task's result by the way in which it ended, and what the screen said with ``-vvv``."""
+    folder = tmp_path_factory.mktemp("play")
+    (folder / "action_plugins").mkdir()
+    (folder / "action_plugins/trial.py").write_text(PLUGIN)
+    (folder / "play.yml").write_text(PLAYBOOK)
+    (folder / "ansible.cfg").touch()
+    done = subprocess.run(
+        [
+            *(Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", "-c", "local", "-vvv"),
+            *("-e", f"out={folder}/out.json", "-e", f"ansible_python_interpreter={sys.executable}"),
+            folder / "play.yml",
+        ],
+        env={**os.environ, "ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {result["item"]: result for result in json.loads((folder / "out.json").read_text())}
+    return found | {"screen": {"said": done.stdout}}
+
+
+def test_arguments_and_defaults_are_those_of_the_documentation(results: dict[str, dict[str, Any]]) -> None:
+    assert (results["well"]["size"], results["well"]["check"], results["well"]["changed"]) == (3, False, False)
+    assert "value of how must be one of" in results["other"]["msg"]
+
+
+def test_a_known_problem_is_told_as_it_is(results: dict[str, dict[str, Any]]) -> None:
+    assert results["known"]["failed"]
+    assert results["known"]["msg"] == "It is full.\n  where: the disk\n  next:  df -h"
+    assert (results["ansible"]["msg"], results["ansible"]["reason"]) == ("as it is", "kept")
+
+
+def test_a_missing_output_is_told_with_what_makes_it(results: dict[str, dict[str, Any]]) -> None:
+    assert "The infrastructure of qa has no output url" in results["output"]["msg"]
+    assert "make infra ENV=qa" in results["output"]["msg"]
+
+
+def test_any_other_error_says_where_and_what_next_and_keeps_its_traceback(results: dict[str, dict[str, Any]]) -> None:
+    assert results["bare"]["msg"].startswith("qa: No such file or directory: /nonexistent/file\n  where: /nonexistent")
+    assert results["plain"]["msg"].startswith("qa: KeyError: 'key'\n  where: ")
+    assert "next:  repeat the command with ARGS=-vvv" in results["plain"]["msg"]
+    assert re.search(r"Traceback .*trial\.py.*KeyError: 'key'", results["screen"]["said"], re.DOTALL)
