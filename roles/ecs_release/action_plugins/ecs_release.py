@@ -45,7 +45,8 @@ options:
     type: dict
   settings:
     description: >-
-      cpu, memory, workers, pool_size, max_overflow, through_proxy, stop_timeout, environment, secrets, admin_environment.
+      cpu, memory, workers, pool_size, max_overflow, through_proxy, stop_timeout, environment, secrets,
+      admin_environment.
     required: true
     type: dict
   limits:
