@@ -247,7 +247,7 @@ def _plans(clone: Clone) -> float:
     for name, root in (("account", "terraform/account"), ("environment", "terraform")):
         data = working / "terraform" / name
         command = ["terraform", "plan", "-input=false", "-detailed-exitcode"]
-        command += ["-var-file", str(data / "terraform.tfvars.json")]
+        command += ["-var-file", str(data / "apply.tfvars.json")]
         settings = {"TF_DATA_DIR": str(data), "TF_CLI_CONFIG_FILE": str(working / "terraform.rc")}
         settings |= environment | {"CHECKPOINT_DISABLE": "1", "PATH": f"{os.environ['PATH']}:{working.parent / 'bin'}"}
         started = time.monotonic()
