@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from roles.account_singletons.python.lookup import Found, Wanted, find
+from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment, aws_session
-from roles.preflight.python.arguments import argument_spec
 from roles.preflight.python.endpoint import not_answering, silence_problem
-from roles.preflight.python.problem import ProblemError
 
 DOCUMENTATION = r"""
 module: account_singletons
@@ -36,28 +34,23 @@ remarks: {description: "What a recorder of others lacks.", type: list, elements:
 """
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
+    documentation = DOCUMENTATION
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(argument_spec=argument_spec(DOCUMENTATION))
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         wanted = Wanted(region=args.pop("region"), name=args.pop("name"), **args)
-        environment, check = action_environment(self), bool(self._task.check_mode)
+        environment, check = action_environment(self), self.check_mode
         say = Display().display
         silence = not_answering(environment)
         if silence and not check:
-            return {"failed": True, "msg": str(silence_problem(silence))}
+            raise silence_problem(silence)
         if silence:
             say(f"  what the account has already is not known yet: {silence}")
             found = Found()
         else:
-            try:
-                found = find(aws_session(environment, wanted.region), wanted)
-            except ProblemError as error:
-                return {"failed": True, "msg": str(error)}
+            found = find(aws_session(environment, wanted.region), wanted)
         for remark in found.remarks:
             say(f"  {remark}", color="yellow")
         return {

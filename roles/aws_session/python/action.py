@@ -24,6 +24,10 @@ class OperationsAction(ActionBase):
     """
 
     documentation: ClassVar[str]
+    #: The arguments, where they are more than DOCUMENTATION can say.
+    arguments: ClassVar[dict[str, Any]] = {}
+    #: What holds between arguments, as ``validate_argument_spec`` takes it: ``mutually_exclusive`` and the like.
+    constraints: ClassVar[dict[str, Any]] = {}
 
     _requires_connection = False
     _supports_check_mode = True
@@ -35,7 +39,8 @@ class OperationsAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         self.task_vars = task_vars or {}
-        _, args = self.validate_argument_spec(argument_spec=argument_spec(self.documentation))
+        spec = self.arguments or argument_spec(self.documentation)
+        _, args = self.validate_argument_spec(spec, **self.constraints)
         if isinstance(args.get("stack"), dict):
             args["stack"] = Outputs(args["stack"], str(self.task_vars.get("env_name", "this environment")))
         try:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
+from roles.aws_session.python.action import OperationsAction
 from roles.bots_package.python import package
-from roles.preflight.python.arguments import argument_spec
 
 DOCUMENTATION = r"""
 module: bots_package
@@ -37,18 +35,15 @@ path:
 """
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    documentation = DOCUMENTATION
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(argument_spec=argument_spec(DOCUMENTATION))
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         path = Path(args["path"])
         try:
             changed = package.write(package.build(Path(args["source"])), path)
         except package.NoSources as error:
-            return result | {"failed": True, "msg": f"The bots cannot be packaged: {error}. Next: git status app/bots"}
-        return result | {"changed": changed, "path": str(path)}
+            return {"failed": True, "msg": f"The bots cannot be packaged: {error}. Next: git status app/bots"}
+        return {"changed": changed, "path": str(path)}

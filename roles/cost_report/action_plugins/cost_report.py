@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.cost_report.python.accounts import Accounts, Target
 from roles.cost_report.python.page import page
@@ -169,15 +169,13 @@ ARGUMENTS: dict[str, Any] = {
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    documentation = DOCUMENTATION
+    arguments = ARGUMENTS
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(ARGUMENTS)
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         try:
             today = date.fromisoformat(args["today"]) if args["today"] else datetime.now(UTC).date()
         except ValueError:
@@ -191,8 +189,8 @@ class ActionModule(ActionBase):
         report = gather(Accounts(), targets, _settings(args, today))
         message = summary(report, args["page"])
         display.display(text(report, args["page"]))
-        result |= {"changed": False, "report": report.as_row()}
-        if self._task.check_mode:
+        result = {"report": report.as_row()}
+        if self.check_mode:
             display.display(f"would write {args['page']} and {args['file']}, and tell Slack: {message.summary}")
             return result
         _write(args["page"], page(report))

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
+from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.database_restore.python import comparison, inventory_file
 from roles.database_restore.python.choice import (
@@ -27,7 +27,6 @@ from roles.database_restore.python.inside import Surveyor
 from roles.database_restore.python.possible import look, time_of
 from roles.ecs_task.python.alive import sleep_with_parent, whole_lines
 from roles.ecs_task.python.tasks import TaskError
-from roles.preflight.python.arguments import argument_spec
 from roles.preflight.python.problem import ProblemError
 
 DOCUMENTATION = r"""
@@ -76,15 +75,12 @@ report: {description: The report's path., type: str, returned: for the phase com
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    documentation = DOCUMENTATION
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars) | {"changed": False}
-        _, args = self.validate_argument_spec(argument_spec=argument_spec(DOCUMENTATION))
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         environment, stack = args["environment_name"], args["stack"]
         if not stack:
             raise AnsibleActionFail(f"{environment}: nothing is deployed here. Next: make deploy ENV={environment}")
@@ -97,18 +93,16 @@ class ActionModule(ActionBase):
         say, phase = whole_lines(display.display), args["phase"]
         inventory = Inventory.from_variables(args["restores"], args["serving"])
         try:
-            return result | (
-                self._choose(session, args, inventory, say)
-                if phase == "choose"
-                else self._compare(session, args, inventory, say)
-            )
+            if phase == "choose":
+                return self._choose(session, args, inventory, say)
+            return self._compare(session, args, inventory, say)
         except (ProblemError, TaskError, ClientError, BotoCoreError) as error:
             said = "\n".join(f"  | {line}" for line in getattr(error, "output", [])[-10:])
             where = f". Next: make status ENV={environment}" if not isinstance(error, ProblemError) else ""
             raise AnsibleActionFail(f"{environment}: {error}{where}\n{said}".rstrip()) from error
 
     def _choose(self, session: Any, args: Mapping[str, Any], inventory: Inventory, say: Any) -> dict[str, Any]:
-        environment, check = args["environment_name"], bool(self._task.check_mode)
+        environment, check = args["environment_name"], self.check_mode
         if inventory.serving not in args["stack"]["database_instances"]:
             raise ProblemError(
                 f"The inventory says that {inventory.serving} serves, and it is not there; nothing was touched.",
@@ -157,7 +151,7 @@ class ActionModule(ActionBase):
 
     def _compare(self, session: Any, args: Mapping[str, Any], inventory: Inventory, say: Any) -> dict[str, Any]:
         environment, key, stack = args["environment_name"], args["key"], args["stack"]
-        if self._task.check_mode:
+        if self.check_mode:
             say(f"  would survey {key} and its source: no task is started in check mode")
             return {"comparison": {}, "report": ""}
         restore = inventory.restores[key]

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
+from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.db_incident.python.collect import Inside, Question, collect
 from roles.db_incident.python.decide import Limits, Verdict, decide
@@ -87,33 +87,15 @@ report:
   returned: when something is deployed
 """
 
-ARGUMENTS: dict[str, Any] = {
-    "stack": {"type": "dict", "required": True},
-    "bucket": {"type": "str", "required": True},
-    "environment_name": {"type": "str", "required": True},
-    "end_idle": {"type": "bool", "default": False},
-    "idle_in_transaction_seconds": {"type": "float", "default": 30},
-    "idle_seconds": {"type": "float", "default": 600},
-    "slow_seconds": {"type": "float", "default": 5},
-    "max_tasks": {"type": "int", "required": True},
-    "minutes": {"type": "int", "default": 30},
-    "log_minutes": {"type": "int", "default": 5},
-    "wait_seconds": {"type": "float", "default": 120},
-    "directory": {"type": "path", "required": True},
-}
-
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    documentation = DOCUMENTATION
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(ARGUMENTS)
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         environment, stack = args["environment_name"], args["stack"]
         if not stack:
             raise AnsibleActionFail(f"{environment}: nothing is deployed here. Next: make deploy ENV={environment}")
@@ -134,14 +116,14 @@ class ActionModule(ActionBase):
         )
         now = datetime.now(UTC)
         inside = Inside(session, question, whole_lines(display.display), sleep=sleep_with_parent())
-        seen = collect(session, question, None if self._task.check_mode else inside.listing, now)
+        seen = collect(session, question, None if self.check_mode else inside.listing, now)
         verdict = decide(seen, limits)
         display.display("\n".join(screen(seen, verdict)))
         ended = self._end(args["end_idle"], inside, seen, verdict, limits)
         path = _write(Path(args["directory"]), seen, verdict, ended, now)
         display.display("\n".join([*next_lines(verdict, ended), f"  report     {path}"]))
         before = len(seen.database.sessions) if seen.database else None
-        return result | {
+        return {
             "changed": bool(ended and ended.sessions),
             "case": str(verdict.case),
             "ended": [item.pid for item in ended.sessions] if ended else [],

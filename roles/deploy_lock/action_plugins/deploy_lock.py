@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.deploy_lock.python.heartbeat import Assignment
 from roles.deploy_lock.python.lock import (
@@ -125,44 +125,25 @@ preempted:
   returned: when a living flow was pre-empted
 """
 
-ARGUMENTS: dict[str, Any] = {
-    "state": {"type": "str", "choices": ["held", "free", "broken"], "default": "held"},
-    "bucket": {"type": "str", "required": True},
-    "environment_name": {"type": "str", "required": True},
-    "purpose": {"type": "str", "default": "a playbook"},
-    "preempts": {"type": "bool", "default": False},
-    "preemptible": {"type": "bool", "default": True},
-    "releases": {"type": "bool", "default": False},
-    "heartbeat_seconds": {"type": "float", "default": 10},
-    "stale_seconds": {"type": "float", "default": 60},
-    "state_keys": {"type": "list", "elements": "str", "default": []},
-    "project_dir": {"type": "path", "required": True},
-    "orphan_wait_seconds": {"type": "float", "default": 300},
-    "break_command": {"type": "str", "required": True},
-}
-
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    documentation = DOCUMENTATION
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(ARGUMENTS)
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         store = LockStore(aws_session(action_environment(self)).client("s3"), args["bucket"], args["environment_name"])
         # The worker that runs this action is a child of ansible-playbook, and that is who holds the lock.
         machine, pid = Machine.this(), os.getppid()
         holder = holder_of(machine, pid)
         try:
-            if self._task.check_mode:
-                return result | self._preview(args, store, machine, holder)
+            if self.check_mode:
+                return self._preview(args, store, machine, holder)
             if args["state"] == "held":
-                return result | self._acquire(args, store, machine, holder, pid)
-            return result | self._free(args, store, holder)
+                return self._acquire(args, store, machine, holder, pid)
+            return self._free(args, store, holder)
         except LockError as error:
             raise AnsibleActionFail(f"{args['environment_name']}: {error}") from error
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
+from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment, aws_session
-from roles.drill.python.drills import DRILLS, Evidence, scene, verdict
+from roles.drill.python.drills import Evidence, scene, verdict
 from roles.drill.python.load import Report
 from roles.drill.python.observation import NotWhole, Observation, observe, until_whole
 from roles.ecs_task.python.alive import sleep_with_parent
@@ -96,35 +96,19 @@ verdict:
   returned: for the phase conclude
 """
 
-ARGUMENTS: dict[str, Any] = {
-    "phase": {"type": "str", "required": True, "choices": ["announce", "observe", "conclude"]},
-    "name": {"type": "str", "choices": ["", *DRILLS], "default": ""},
-    "stack": {"type": "dict", "default": {}},
-    "bucket": {"type": "str", "default": ""},
-    "environment_name": {"type": "str", "required": True},
-    "limit_seconds": {"type": "float", "default": 120},
-    "before": {"type": "dict", "default": {}},
-    "after": {"type": "dict", "default": {}},
-    "happened": {"type": "dict", "default": {}},
-    "report": {"type": "path", "default": ""},
-}
-
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    documentation = DOCUMENTATION
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars) | {"changed": False}
-        _, args = self.validate_argument_spec(ARGUMENTS)
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         if args["phase"] == "announce":
             display.display("\n".join(scene(args["name"])), color="bright blue")
-            return result | {"go": not self._task.check_mode}
-        return result | (self._observe(args) if args["phase"] == "observe" else self._conclude(args))
+            return {"go": not self.check_mode}
+        return self._observe(args) if args["phase"] == "observe" else self._conclude(args)
 
     def _observe(self, args: dict[str, Any]) -> dict[str, Any]:
         environment, stack = args["environment_name"], args["stack"]

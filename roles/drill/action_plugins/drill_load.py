@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from roles.aws_session.python.action import OperationsAction
 from roles.deploy_lock.python.lock import Machine, holder_of
 from roles.drill.python.application import clients, open_account, waiting_clients
 from roles.drill.python.load import ANSWER_SECONDS, Assignment, Clients, Report, stop_file
@@ -71,15 +71,6 @@ lost:
   type: int
   returned: always
 """
-
-ARGUMENTS: dict[str, Any] = {
-    "state": {"type": "str", "required": True, "choices": ["started", "stopped"]},
-    "report": {"type": "path", "required": True},
-    "url": {"type": "str", "default": ""},
-    "per_second": {"type": "float", "default": 60},
-    "limit_seconds": {"type": "float", "default": 900},
-    "waiting": {"type": "dict", "default": {}},
-}
 #: The first answers are there after a second; the last ones after the longest that a request may take.
 FIRST_SECONDS = 20.0
 LAST_SECONDS = ANSWER_SECONDS + 10.0
@@ -87,18 +78,16 @@ LAST_SECONDS = ANSWER_SECONDS + 10.0
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
+    documentation = DOCUMENTATION
     _supports_check_mode = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(ARGUMENTS)
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         path = Path(args["report"])
         report = self._start(args, path) if args["state"] == "started" else self._stop(path)
-        return result | {"changed": False, "total": report.total, "lost": report.lost}
+        return {"changed": False, "total": report.total, "lost": report.lost}
 
     def _start(self, args: dict[str, Any], path: Path) -> Report:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
+from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.drill.python.exhaustion import Program, Slow, Struck, clear, exhaust, hold, recover, starve
 from roles.drill.python.mistake import Mistake, look, make
@@ -83,38 +83,22 @@ happened:
   returned: success
 """
 
-WHAT = [
-    *("task", "database", "sessions", "recovery", "slow", "starving", "cleared"),
-    *("users", "former_user", "secret", "rows", "restored"),
-]
-ARGUMENTS: dict[str, Any] = {
-    "what": {"type": "str", "required": True, "choices": WHAT},
-    "struck": {"type": "dict", "default": {}},
-    "stack": {"type": "dict", "required": True},
-    "bucket": {"type": "str", "required": True},
-    "environment_name": {"type": "str", "required": True},
-    "limit_seconds": {"type": "float", "default": 180},
-    "hold_seconds": {"type": "float", "default": 30},
-}
-
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
+    documentation = DOCUMENTATION
     _supports_check_mode = False
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(ARGUMENTS)
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         try:
             happened = getattr(self, f"_strike_{args['what']}")(args)
         except (NotWhole, TaskError, RuntimeError, ClientError, BotoCoreError, LedgerError) as error:
             environment = args["environment_name"]
             raise AnsibleActionFail(f"{environment}: {error}. Next: make status ENV={environment}") from error
-        return result | {"changed": True, "happened": happened}
+        return {"changed": True, "happened": happened}
 
     def _strike_task(self, args: dict[str, Any]) -> dict[str, Any]:
         stack, session = args["stack"], aws_session(action_environment(self), str(args["stack"]["region"]))

@@ -10,10 +10,10 @@ from contextlib import suppress
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
+from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import AwsSession, action_environment, aws_session
 from roles.drill.python import surge
 from roles.drill.python.surge_promises import scene, verdict
@@ -79,32 +79,20 @@ verdict:
   returned: for the phase judge
 """
 
-ARGUMENTS: dict[str, Any] = {
-    "phase": {"type": "str", "required": True, "choices": ["announce", "seed", "judge", "remove"]},
-    "environment_name": {"type": "str", "required": True},
-    "account_id": {"type": "str", "default": ""},
-    "region": {"type": "str", "default": ""},
-    "seeded": {"type": "dict", "default": {}},
-    "report": {"type": "dict", "default": {}},
-}
-
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    documentation = DOCUMENTATION
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars) | {"changed": False}
-        _, args = self.validate_argument_spec(ARGUMENTS)
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         if args["phase"] == "announce":
             display.display("\n".join(scene()), color="bright blue")
-            return result | {"go": not self._task.check_mode}
+            return {"go": not self.check_mode}
         if args["phase"] == "judge":
-            return result | _judge(args)
+            return _judge(args)
         environment = action_environment(self)
         address = environment.get("AWS_ENDPOINT_URL_COST_EXPLORER", "")
         if not address:
@@ -115,13 +103,13 @@ class ActionModule(ActionBase):
         session = aws_session(environment, args["region"])
         try:
             if args["phase"] == "seed":
-                return result | {"seeded": _seed(session, address, args)}
+                return {"seeded": _seed(session, address, args)}
             _remove(session, address, args)
         except (ClientError, BotoCoreError, urllib.error.URLError) as error:
             raise AnsibleActionFail(
                 f"{args['environment_name']}: the local cloud does not take the seed: {error}. Next: make infra"
             ) from None
-        return result
+        return {}
 
 
 def _seed(session: AwsSession, address: str, args: dict[str, Any]) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from roles.aws_session.python.action import OperationsAction
 from roles.ecs_release.python import action
 from roles.ecs_release.python.definition import Image, Settings
 from roles.ecs_release.python.plan import Plan
@@ -142,25 +142,23 @@ ARGUMENTS: dict[str, Any] = {
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    documentation = DOCUMENTATION
+    arguments = ARGUMENTS
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(ARGUMENTS)
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         unknown = _unknown(args["stack"], args["image"])
         if unknown:
             if not self._task.check_mode:
                 raise AnsibleActionFail(f"{args['environment_name']}: cannot {args['phase']}: {unknown}")
             message = f"what to {args['phase']} cannot be known yet: {unknown}"
             display.display(message)
-            return result | {"changed": False, "plan": {}, "msg": message}
+            return {"changed": False, "plan": {}, "msg": message}
         with action.failing_cleanly(f"{args['environment_name']}: {args['phase']}"):
             phase: Callable[[Releaser, dict[str, Any]], dict[str, Any]] = getattr(self, f"_{args['phase']}")
-            return result | {"plan": args["plan"]} | phase(self._releaser(args), args)
+            return {"plan": args["plan"]} | phase(self._releaser(args), args)
 
     def _plan(self, releaser: Releaser, args: dict[str, Any]) -> dict[str, Any]:
         releaser.settle(preview=self._task.check_mode)

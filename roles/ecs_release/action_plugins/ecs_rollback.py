@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
+from roles.aws_session.python.action import OperationsAction
 from roles.ecs_release.python import action
 from roles.ecs_release.python.rollback import Rollback, RollbackPlan
 
@@ -94,18 +93,16 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    documentation = DOCUMENTATION
+    arguments = ARGUMENTS
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(ARGUMENTS)
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         with action.failing_cleanly(f"{args['environment_name']}: rollback: {args['phase']}"):
             phase: Callable[[Rollback, dict[str, Any]], dict[str, Any]] = getattr(self, f"_{args['phase']}")
-            return result | {"plan": args["plan"]} | phase(Rollback(action.context(self, args)), args)
+            return {"plan": args["plan"]} | phase(Rollback(action.context(self, args)), args)
 
     def _plan(self, rollback: Rollback, args: dict[str, Any]) -> dict[str, Any]:
         return {"changed": False, "plan": rollback.plan(args["to"].strip(), preview=self._task.check_mode).to_fact()}

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
+from roles.aws_session.python.action import OperationsAction
 from roles.ecs_release.python import action
 from roles.ecs_release.python.rotation import Rotation, RotationPlan
 
@@ -102,34 +101,32 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    documentation = DOCUMENTATION
+    arguments = ARGUMENTS
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(ARGUMENTS)
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         environment = args["environment_name"]
         with action.failing_cleanly(f"{environment}: rotation: {args['phase']}"):
             context = replace(action.context(self, args), retry_command=f"make rotate-secret ENV={environment}")
             if args["phase"] == "plan":
                 plan = Rotation(context).plan(args["older_than_days"], preview=self._task.check_mode)
-                return result | {"changed": False, "plan": plan.to_fact()}
+                return {"changed": False, "plan": plan.to_fact()}
             if not args["plan"]:  # the phase plan failed: there is nothing to record
-                return result | {"changed": False, "plan": {}, "undone": ""}
+                return {"changed": False, "plan": {}, "undone": ""}
             plan = RotationPlan.from_fact(args["plan"])
             if not plan.needed or self._task.check_mode:
                 changed = plan.needed and args["phase"] in ("renew", "update")
-                return result | {
+                return {
                     "changed": changed,
                     "plan": args["plan"],
                     "msg": plan.sentence(environment, preview=True),
                 }
             phase: Callable[[Rotation, RotationPlan, dict[str, Any]], dict[str, Any]]
             phase = getattr(self, f"_{args['phase']}")
-            return result | {"plan": args["plan"]} | phase(Rotation(context), plan, args)
+            return {"plan": args["plan"]} | phase(Rotation(context), plan, args)
 
     def _renew(self, rotation: Rotation, plan: RotationPlan, args: dict[str, Any]) -> dict[str, Any]:
         user = rotation.renew(plan)

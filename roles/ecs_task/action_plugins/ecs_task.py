@@ -6,10 +6,10 @@ import shlex
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
+from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.ecs_task.python.alive import sleep_with_parent, whole_lines
 from roles.ecs_task.python.tasks import OneOff, Runner, TaskError
@@ -72,48 +72,29 @@ task_arn:
   returned: when it ended
 """
 
-ARGUMENTS: dict[str, Any] = {
-    "cluster": {"type": "str", "required": True},
-    "task_definition": {"type": "str"},
-    "service": {"type": "str"},
-    "container": {"type": "str", "required": True},
-    "command": {"type": "str", "required": True},
-    "environment": {"type": "dict", "default": {}},
-    "subnets": {"type": "list", "elements": "str", "required": True},
-    "security_groups": {"type": "list", "elements": "str", "required": True},
-    "region": {"type": "str", "required": True},
-    "started_by": {"type": "str", "default": "ansible"},
-    "wait_seconds": {"type": "float", "default": 900},
-    "poll_seconds": {"type": "float", "default": 0.5},
-    "log_grace_seconds": {"type": "float", "default": 3},
-}
-
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    documentation = DOCUMENTATION
+    constraints = {
+        "mutually_exclusive": [["task_definition", "service"]],
+        "required_one_of": [["task_definition", "service"]],
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(
-            ARGUMENTS,
-            mutually_exclusive=[["task_definition", "service"]],
-            required_one_of=[["task_definition", "service"]],
-        )
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         try:
             command = shlex.split(args["command"])
         except ValueError as error:
             raise AnsibleActionFail(f"the command {args['command']!r} cannot be split: {error}") from None
-        if self._task.check_mode:
+        if self.check_mode:
             message = f"would run {shlex.join(command)} as a task of {args['task_definition'] or args['service']}"
             display.display(message)
-            return result | {"changed": True, "msg": message}
+            return {"changed": True, "msg": message}
         try:
-            return result | self._run(args, command)
+            return self._run(args, command)
         except TaskError as error:
             raise AnsibleActionFail(str(error), result={"output": error.output}) from None
         except (ClientError, BotoCoreError) as error:

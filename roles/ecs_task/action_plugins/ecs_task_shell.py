@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
+from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.ecs_task.python.shell import ShellError, newest_running, script
 from roles.ecs_task.python.tasks import describe_tasks, list_tasks
@@ -50,27 +50,15 @@ task_arn:
   returned: always
 """
 
-ARGUMENTS: dict[str, Any] = {
-    "cluster": {"type": "str", "required": True},
-    "service": {"type": "str", "required": True},
-    "container": {"type": "str", "required": True},
-    "region": {"type": "str", "required": True},
-    "command": {"type": "str", "required": True},
-    "path": {"type": "path", "required": True},
-}
-
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    documentation = DOCUMENTATION
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(ARGUMENTS)
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         cluster, service = args["cluster"], args["service"]
         try:
             ecs = aws_session(action_environment(self), args["region"]).client("ecs")
@@ -82,11 +70,11 @@ class ActionModule(ActionBase):
             content = script(args["command"], values)
         except (ShellError, ClientError, BotoCoreError) as error:
             raise AnsibleActionFail(f"{cluster}/{service}: {error}. Next: make status") from None
-        if not self._task.check_mode:
+        if not self.check_mode:
             path = Path(args["path"])
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
             path.chmod(0o700)
         display.display(content.splitlines()[-1])
         # The script is a note of this moment, not a part of the system: writing it again is no change.
-        return result | {"changed": False, "task_arn": arn}
+        return {"changed": False, "task_arn": arn}

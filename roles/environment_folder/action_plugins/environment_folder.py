@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from roles.aws_session.python.action import OperationsAction
 from roles.environment_folder.python.folder import Wish, missing, plan, write
-from roles.preflight.python.arguments import argument_spec
-from roles.preflight.python.problem import ProblemError
 
 DOCUMENTATION = r"""
 module: environment_folder
@@ -50,25 +48,20 @@ look_at:
 """
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
+    documentation = DOCUMENTATION
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(argument_spec=argument_spec(DOCUMENTATION))
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         zones = tuple(zone for zone in args["zones"].replace(" ", "").split(",") if zone)
         wish = Wish(args["name"], args["from"], args["region"], args["account_id"], zones)
         if flags := missing(wish):
             return {"failed": True, "msg": f"Not given: {', '.join(flags)}. Next: make new-env {' '.join(flags)} …"}
-        directory, check = Path(args["directory"]).absolute(), bool(self._task.check_mode)
-        try:
-            folder = plan(wish, directory)
-            if not check:
-                write(folder, directory / wish.name)
-        except ProblemError as error:
-            return {"failed": True, "msg": str(error)}
+        directory, check = Path(args["directory"]).absolute(), self.check_mode
+        folder = plan(wish, directory)
+        if not check:
+            write(folder, directory / wish.name)
         say = Display().display
         for line in folder.look_at:
             say(f"  taken over from {wish.source}, look whether it holds here too: {line}")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from roles.aws_session.python.action import OperationsAction
 from roles.github_variables.python.variables import Repository, Variable, gh, unusable
-from roles.preflight.python.arguments import argument_spec
-from roles.preflight.python.problem import ProblemError
 
 DOCUMENTATION = r"""
 module: github_variables
@@ -29,29 +27,24 @@ remarks: {description: What a person has to see to., type: list, elements: str, 
 """
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
+    documentation = DOCUMENTATION
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(argument_spec=argument_spec(DOCUMENTATION))
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         wanted = [Variable(**item) for item in args["wanted"]]
         say, repository = Display().display, str(args["repository"])
         if not wanted:
             say("  which roles there will be is not known before the account is applied")
         for item in wanted:
             say(f"  gh variable set --repo {repository} {item.command}")
-        if self._task.check_mode or not wanted:
+        if self.check_mode or not wanted:
             return {"changed": False, "changes": [], "remarks": []}
         if reason := unusable(gh, repository):
             say(f"  set these in GitHub, by the commands above or its settings; not set here: {reason}", color="yellow")
             return {"changed": False, "changes": [], "remarks": [reason]}
-        try:
-            outcome = Repository(repository, str(args["branch"]), gh).ensure(wanted)
-        except ProblemError as error:
-            return {"failed": True, "msg": str(error)}
+        outcome = Repository(repository, str(args["branch"]), gh).ensure(wanted)
         say(f"  {repository}: " + (f"set {', '.join(outcome.changes)}" if outcome.changes else "as it has to be"))
         for remark in outcome.remarks:
             say(f"  {remark}", color="yellow")

@@ -6,17 +6,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.ecs_task.python.alive import whole_lines
 from roles.image_build.python import docker_host, engine
 from roles.image_build.python.flow import Flow, Settings
 from roles.image_build.python.registry import Registry
-from roles.preflight.python.arguments import argument_spec
 from roles.preflight.python.endpoint import not_answering
-from roles.preflight.python.problem import ProblemError
 
 DOCUMENTATION = r"""
 module: image_build
@@ -64,16 +62,14 @@ image:
 """
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
+    documentation = DOCUMENTATION
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(argument_spec=argument_spec(DOCUMENTATION))
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         environment = action_environment(self)
-        check = bool(self._task.check_mode)
+        check = self.check_mode
         flow = Flow(
             settings=Settings(
                 context=Path(args["context"]).absolute(),
@@ -98,9 +94,6 @@ class ActionModule(ActionBase):
             check=check,
             silence=not_answering(environment),
         )
-        try:
-            image = flow.run()
-        except ProblemError as error:
-            return {"failed": True, "msg": str(error)}
+        image = flow.run()
         changed = image.built or image.sbom_stored or (check and image.digest is None)
         return {"changed": changed, "image": image.as_dict()}

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from roles.aws_session.python.action import OperationsAction
 from roles.image_build.python import docker_host
 from roles.local_cloud.python import engine, environment
 from roles.local_cloud.python.errors import LocalCloudError
@@ -152,28 +152,26 @@ _ARGUMENTS: dict[str, Any] = {
 _display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """The thin entry; what happens is in `roles.local_cloud.python.environment`."""
 
-    _supports_check_mode = True
-    _requires_connection = False
+    documentation = DOCUMENTATION
+    arguments = _ARGUMENTS
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec(_ARGUMENTS)
-        check = bool(self._task.check_mode)
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
+        check = self.check_mode
         try:
             engine.need_linux(platform.system())
             docker_host.find(os.environ, f"unix://{engine.SOCKET}").adopt()
-            settings = _settings(arguments)
-            act = environment.up if arguments["state"] == "up" else environment.down
+            settings = _settings(args)
+            act = environment.up if args["state"] == "up" else environment.down
             outcome = act(settings, lambda line: _display.display(f"  local cloud: {line}"), check=check)
         except (LocalCloudError, ProblemError) as error:
             raise AnsibleActionFail(str(error)) from None  # or Ansible prints each cause again
         for action in outcome.actions if check else ():
             _display.display(f"  local cloud: would do: {action}")
         result: dict[str, Any] = {"changed": outcome.changed, "actions": outcome.actions}
-        if arguments["state"] == "up":
+        if args["state"] == "up":
             result["images"] = outcome.images
         return result
 

@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment
 from roles.notification.python import slack
 from roles.release_ledger.python.ledger import actor
@@ -107,23 +107,6 @@ summary:
   returned: always
 """
 
-ARGUMENTS: dict[str, Any] = {
-    "kind": {"type": "str", "required": True, "choices": ["started", "succeeded", "failed", "stopped", "rolled_back"]},
-    "secret_arn": {"type": "str", "default": "", "no_log": False},
-    "region": {"type": "str", "required": True},
-    "log": {"type": "path", "required": True},
-    "environment_name": {"type": "str", "required": True},
-    "version": {"type": "str", "required": True},
-    **{
-        name: {"type": "str", "default": ""}
-        for name in ("from_version", "revision", "by", "url", "reason", "next_command")
-    },
-    "seconds": {"type": "float"},
-    "attempts": {"type": "int", "default": 4},
-    "timeout_seconds": {"type": "float", "default": 5},
-    "limit_seconds": {"type": "float", "default": 60},
-}
-
 #: What each kind of message is made from, beside its subject.
 MESSAGES: dict[str, tuple[Callable[..., slack.Message], tuple[str, ...]]] = {
     "started": (slack.started, ("reason",)),
@@ -136,15 +119,12 @@ MESSAGES: dict[str, tuple[Callable[..., slack.Message], tuple[str, ...]]] = {
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    documentation = DOCUMENTATION
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(ARGUMENTS)
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         make, wanted = MESSAGES[args["kind"]]
         subject = slack.Subject(
             environment=args["environment_name"],
@@ -154,8 +134,8 @@ class ActionModule(ActionBase):
             url=args["url"],
         )
         message = make(subject, **{name: args[name] for name in wanted})
-        result |= {"changed": False, "summary": message.summary}
-        if self._task.check_mode:
+        result = {"summary": message.summary}
+        if self.check_mode:
             display.display(f"would tell Slack: {message.summary}")
             return result
         # The child reaches AWS with the play's environment.

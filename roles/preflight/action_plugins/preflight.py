@@ -9,12 +9,11 @@ from typing import Any
 
 from ansible import context
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.preflight.python import cloud, inventory, machine, written
-from roles.preflight.python.arguments import argument_spec
 from roles.preflight.python.endpoint import not_answering, silence_problem
 from roles.preflight.python.report import Finding, failure, tree
 from roles.preflight.python.resolve import resolved
@@ -50,15 +49,13 @@ checks:
 """
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
+    documentation = DOCUMENTATION
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(argument_spec=argument_spec(DOCUMENTATION))
-        variables = task_vars or {}
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
+        variables = self.task_vars
         checks = self._checks(args, variables)
         findings = [checks[name]() for name in args["checks"]]
         try:
@@ -77,7 +74,7 @@ class ActionModule(ActionBase):
         return str(self._templar.template(variables[name]))
 
     def _checks(self, args: dict[str, Any], variables: dict[str, Any]) -> dict[str, Callable[[], Finding]]:
-        environment, check_mode = action_environment(self), bool(self._task.check_mode)
+        environment, check_mode = action_environment(self), self.check_mode
 
         def value(name: str) -> str:
             return self._value(name, variables)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment
-from roles.preflight.python.arguments import argument_spec
-from roles.preflight.python.problem import ProblemError
 from roles.provider_lock.python.lock import Request, checksums, resolve, write
 from roles.terraform_stack.python.workspace import exact_version
 
@@ -48,14 +46,12 @@ checksums:
 """
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
+    documentation = DOCUMENTATION
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(argument_spec=argument_spec(DOCUMENTATION))
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         say, path = Display().display, Path(args["file"]).absolute()
         shown = "/".join(path.parts[-3:])
         version = exact_version(args["version"])
@@ -64,16 +60,13 @@ class ActionModule(ActionBase):
             return {"changed": False, "checksums": 0}
         mirror = Path(args["mirror"]).expanduser() if args["mirror"] else None
         request = Request(version, args["platforms"], mirror)
-        try:
-            text = resolve(request, Path(args["root"]), path, Path(args["terraform_path"]), action_environment(self))
-        except ProblemError as error:
-            return {"failed": True, "msg": str(error)}
+        text = resolve(request, Path(args["root"]), path, Path(args["terraform_path"]), action_environment(self))
         before = path.read_text(encoding="utf-8") if path.is_file() else ""
-        changed = before != text if self._task.check_mode else write(path, text)
+        changed = before != text if self.check_mode else write(path, text)
         what = f"{request}: {checksums(text)} checksums"
         if not changed:
             say(f"  {shown} is current: {what}")
-        elif self._task.check_mode:
+        elif self.check_mode:
             say(f"  {shown} would be written: {what}")
         else:
             say(f"  {shown} is written: {what}. Next: git diff {shown}, then commit it")

@@ -7,10 +7,10 @@ from typing import Any
 
 import requests
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
+from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.notification.python.deliver import NoWebhook, post, read_webhook
 from roles.notification.python.slack import Assignment
@@ -67,32 +67,21 @@ left:
   returned: always
 """
 
-ARGUMENTS: dict[str, Any] = {
-    "queue_url": {"type": "str", "required": True},
-    "secret_arn": {"type": "str", "required": True, "no_log": False},
-    "region": {"type": "str", "required": True},
-    "discard": {"type": "bool", "default": False},
-    "next_command": {"type": "str", "required": True},
-}
-
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    documentation = DOCUMENTATION
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(ARGUMENTS)
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         if not args["queue_url"]:
             message = "there are no Terraform outputs: nothing was deployed here yet, and nothing is kept"
             display.display(message)
-            return result | {"changed": False, "delivered": 0, "left": [], "msg": message}
+            return {"changed": False, "delivered": 0, "left": [], "msg": message}
         session = aws_session(action_environment(self), args["region"])
-        look_only = bool(self._task.check_mode)
+        look_only = self.check_mode
         assignment = Assignment(secret_arn=args["secret_arn"], region=args["region"], log="")
         try:
             url = "" if look_only else read_webhook(session.client("secretsmanager"), args["secret_arn"])
@@ -117,7 +106,7 @@ class ActionModule(ActionBase):
         )
         if outcome.problem:
             raise AnsibleActionFail(f"Slack did not take a message: {outcome.problem}. Next: {args['next_command']}")
-        return result | {
+        return {
             "changed": bool(outcome.delivered or outcome.discarded),
             "delivered": outcome.delivered,
             "left": outcome.left,

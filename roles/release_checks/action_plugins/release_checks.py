@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
+from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.ecs_release.python.definition import Image, Settings
 from roles.ecs_release.python.rollout import ServiceError
-from roles.preflight.python.arguments import argument_spec
 from roles.release_checks.python.checks import Wanted, check, image_that_runs
 from roles.release_checks.python.findings import failure, tree, wrong
 
@@ -64,22 +63,19 @@ reason:
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    documentation = DOCUMENTATION
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(argument_spec(DOCUMENTATION))
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         environment, stack, fact = args["environment_name"], args["stack"], args["image"]
         if not stack:
             message = f"{environment}: what a release needs cannot be looked at: there are no Terraform outputs yet"
-            if not self._task.check_mode:
+            if not self.check_mode:
                 raise AnsibleActionFail(f"{message}.\nNext: make deploy ENV={environment}")
             display.display(message)
-            return result | {"changed": False, "msg": message, "findings": []}
+            return {"changed": False, "msg": message, "findings": []}
         clients = aws_session(action_environment(self), str(stack["region"]))
         try:
             image = Image.from_fact(fact) if fact.get("digest") else None if fact else image_that_runs(clients, stack)
@@ -88,7 +84,7 @@ class ActionModule(ActionBase):
                 stack=stack,
                 settings=Settings.from_fact(args["settings"]),
                 image=image,
-                preview=self._task.check_mode,
+                preview=self.check_mode,
             )
             findings = check(clients, wanted)
         except (ServiceError, ClientError, BotoCoreError) as error:
@@ -99,4 +95,4 @@ class ActionModule(ActionBase):
             # The reason is for the ledger, should the caller keep one.
             reason = "; ".join(f"{finding.subject}: {finding.reason}" for finding in wrong(findings))
             raise AnsibleActionFail(failure(environment, findings), result={"reason": reason})
-        return result | {"changed": False, "findings": [finding.as_row() for finding in findings]}
+        return {"changed": False, "findings": [finding.as_row() for finding in findings]}

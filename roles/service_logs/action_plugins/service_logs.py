@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
+from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.ecs_task.python.alive import sleep_with_parent
 from roles.service_logs.python.logs import LogsError, Query, parse_since, read
@@ -62,31 +62,19 @@ events:
   returned: always
 """
 
-ARGUMENTS: dict[str, Any] = {
-    "group": {"type": "str", "required": True},
-    "region": {"type": "str", "required": True},
-    "since": {"type": "str", "default": "10m"},
-    "filter": {"type": "str", "default": ""},
-    "follow": {"type": "bool", "default": False},
-    "seconds": {"type": "float", "default": 0},
-}
-
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    documentation = DOCUMENTATION
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(ARGUMENTS)
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         if not args["group"]:
             message = "there are no Terraform outputs: nothing was deployed here yet, and there is no log"
             display.display(message)
-            return result | {"changed": False, "events": 0, "msg": message}
+            return {"changed": False, "events": 0, "msg": message}
         try:
             query = Query(
                 group=args["group"], since=parse_since(args["since"], datetime.now(UTC)), pattern=args["filter"]
@@ -94,7 +82,7 @@ class ActionModule(ActionBase):
             count = read(
                 aws_session(action_environment(self), args["region"]).client("logs"),
                 query,
-                follow=args["follow"] and not self._task.check_mode,
+                follow=args["follow"] and not self.check_mode,
                 limit_seconds=args["seconds"],
                 say=display.display,
                 sleep=sleep_with_parent(),
@@ -103,4 +91,4 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(error)) from None
         if not count:
             display.display(f"no event in {query.group} since {query.since:%Y-%m-%d %H:%M:%S} UTC")
-        return result | {"changed": False, "events": count}
+        return {"changed": False, "events": count}

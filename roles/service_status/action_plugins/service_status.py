@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.aws_session.python.session import action_environment, aws_session
+from roles.aws_session.python.action import OperationsAction
+from roles.aws_session.python.session import AwsSession, action_environment, aws_session
 from roles.deploy_lock.python.lock import LockError, Machine
 from roles.ecs_release.python.rollout import ServiceError
 from roles.release_ledger.python.ledger import LedgerError
-from roles.service_status.python.status import gather, text
+from roles.service_status.python.status import gather, text, text_of_bucket
 
 DOCUMENTATION = """
 ---
@@ -72,38 +71,27 @@ status:
   returned: when there is an environment
 """
 
-ARGUMENTS: dict[str, Any] = {
-    "stack": {"type": "dict", "required": True},
-    "bucket": {"type": "str", "required": True},
-    "environment_name": {"type": "str", "required": True},
-    "format": {"type": "str", "choices": ["text", "json"], "default": "text"},
-    "file": {"type": "path", "required": True},
-    "releases": {"type": "int", "default": 10},
-    "stale_seconds": {"type": "float", "default": 60},
-}
-
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    documentation = DOCUMENTATION
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(ARGUMENTS)
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         stack = args["stack"]
+        session = aws_session(action_environment(self), stack.get("region"))
         if not stack:
             message = f"{args['environment_name']}: there are no Terraform outputs: nothing was deployed here yet"
             display.display(message)
+            display.display(_of_bucket(session, args))
             if args["format"] == "json":
                 _write(args["file"], {})
-            return result | {"changed": False, "msg": message}
+            return {"changed": False, "msg": message}
         try:
             status = gather(
-                aws_session(action_environment(self), str(stack["region"])),
+                session,
                 stack,
                 environment=args["environment_name"],
                 bucket=args["bucket"],
@@ -112,14 +100,29 @@ class ActionModule(ActionBase):
                 machine=Machine.this(),
                 now=datetime.now(UTC),
             )
-        except (ServiceError, LedgerError, LockError, ClientError, BotoCoreError) as error:
-            raise AnsibleActionFail(f"{args['environment_name']}: {error}") from None
+        except Exception as error:
+            display.display(_of_bucket(session, args))
+            if isinstance(error, ServiceError | LedgerError | LockError):
+                raise AnsibleActionFail(f"{args['environment_name']}: {error}") from None
+            raise
         row = status.as_row()
         if args["format"] == "json":
             display.display(_write(args["file"], row))
         else:
             display.display(text(status))
-        return result | {"changed": False, "status": row}
+        return {"changed": False, "status": row}
+
+
+def _of_bucket(session: AwsSession, args: dict[str, Any]) -> str:
+    """What can be shown without the service."""
+    return text_of_bucket(
+        session.client("s3"),
+        environment=args["environment_name"],
+        bucket=args["bucket"],
+        stale_after=timedelta(seconds=args["stale_seconds"]),
+        newest=args["releases"],
+        machine=Machine.this(),
+    )
 
 
 def _write(file: str, row: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from roles.ecs_release.python.schedule import Capacity, capacity_at, next_change
 from roles.ecs_task.python.tasks import describe_tasks, list_tasks
 from roles.release_ledger.python.ledger import (
     Ledger,
+    LedgerError,
     Release,
     as_row,
     of_service,
@@ -258,6 +259,19 @@ def _warnings(snapshot: Snapshot, tasks: Sequence[Task], current: Release | None
     return found
 
 
+def text_of_bucket(
+    s3: Any, *, environment: str, bucket: str, stale_after: timedelta, newest: int, machine: Machine
+) -> str:
+    """The lock and the newest releases: what can be shown when Terraform's outputs or the service cannot be read."""
+    lock, warnings = _lock(LockStore(s3, bucket, environment), machine, stale_after)
+    try:
+        releases = [as_row(release) for release in reversed(Ledger(s3, bucket, environment).releases()[-newest:])]
+    except (LedgerError, ClientError, BotoCoreError) as error:
+        releases, warnings = [], [*warnings, f"the releases are not known: {error}"]
+    lines = [f"{environment}: what the state bucket {bucket} says", f"  lock         {lock or 'free'}"]
+    return "\n".join([*lines, *_release_lines(releases), *(f"  ! {warning}" for warning in warnings)])
+
+
 def text(status: Status) -> str:
     """The status for people."""
     since = f"since {status.since} by {status.by}" if status.since else "not recorded in the ledger"
@@ -281,8 +295,7 @@ def text(status: Status) -> str:
             for alarm in status.alarms or []
             if alarm["state"] == IN_ALARM
         ),
-        "  releases" if status.releases else "  releases     none yet",
-        *(f"    {_release_line(row)}" for row in status.releases),
+        *_release_lines(status.releases),
         *(f"  ! {warning}" for warning in status.warnings),
     ]
     return "\n".join(lines)
@@ -301,6 +314,10 @@ def _alarms_text(found: Sequence[Mapping[str, str]] | None) -> str:
     states = Counter(alarm["state"] for alarm in found)
     names = ((IN_ALARM, "in ALARM"), ("OK", "OK"), ("INSUFFICIENT_DATA", "without enough data"))
     return ", ".join(f"{states[state]} {name}" for state, name in names if states[state]) or "none"
+
+
+def _release_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return ["  releases" if rows else "  releases     none yet", *(f"    {_release_line(row)}" for row in rows)]
 
 
 def _release_line(row: Mapping[str, Any]) -> str:

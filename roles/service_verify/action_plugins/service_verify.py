@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
+from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.ecs_release.python.rollout import ServiceError, Watch
 from roles.service_verify.python.answers import Expected, ask_until_sure, is_ready
@@ -67,41 +67,29 @@ answers:
   returned: not in check mode
 """
 
-ARGUMENTS: dict[str, Any] = {
-    "stack": {"type": "dict", "required": True},
-    "image": {"type": "dict", "required": True},
-    "revision": {"type": "str", "default": ""},
-    "environment_name": {"type": "str", "required": True},
-    "answers": {"type": "int", "default": 6},
-    "limit_seconds": {"type": "float", "default": 30},
-}
-
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    documentation = DOCUMENTATION
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(ARGUMENTS)
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         stack, image = args["stack"], args["image"]
         url = str(stack.get("public_url", ""))
-        if self._task.check_mode:
+        if self.check_mode:
             asked = url or "the public address (not known yet: there are no Terraform outputs)"
             version = image.get("version", "the version (not known yet: there is no image)")
             message = f"would ask {asked} for {version}, {args['answers']} times in a row"
             display.display(message)
-            return result | {"changed": False, "url": url, "msg": message}
+            return {"changed": False, "url": url, "msg": message}
         if not url or not image:
             raise AnsibleActionFail(
                 f"{args['environment_name']}: nothing to verify without Terraform outputs and image"
             )
         try:
-            return result | {"changed": False, "url": url, **self._verify(args, stack, image, url)}
+            return {"changed": False, "url": url, **self._verify(args, stack, image, url)}
         except (ServiceError, ClientError, BotoCoreError) as error:
             raise AnsibleActionFail(f"{args['environment_name']}: {error}") from error
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment, aws_session
-from roles.preflight.python.arguments import argument_spec
 from roles.preflight.python.endpoint import not_answering, silence_problem
-from roles.preflight.python.problem import ProblemError
 from roles.state_backend.python import bucket
 
 DOCUMENTATION = r"""
@@ -36,28 +34,23 @@ changes: {description: What was changed, or would be in check mode., type: list,
 """
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
+    documentation = DOCUMENTATION
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(argument_spec=argument_spec(DOCUMENTATION))
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         wanted = bucket.Bucket(name=args.pop("bucket"), **args)
-        environment, check = action_environment(self), bool(self._task.check_mode)
+        environment, check = action_environment(self), self.check_mode
         say = Display().display
         silence = not_answering(environment)
         if silence and not check:
-            return {"failed": True, "msg": str(silence_problem(silence))}
+            raise silence_problem(silence)
         if silence:
             say(f"  whether s3://{wanted.name} exists is not known yet: {silence}; it would be made if it does not")
             return {"changed": True, "changes": ["bucket"]}
         session = aws_session(environment, wanted.region)
-        try:
-            changes = bucket.ensure(session.client("s3"), wanted, check=check)
-        except ProblemError as error:
-            return {"failed": True, "msg": str(error)}
+        changes = bucket.ensure(session.client("s3"), wanted, check=check)
         verb = "would set" if check else "set"
         say(f"  s3://{wanted.name}: " + (f"{verb} {', '.join(changes)}" if changes else "as it has to be"))
         return {"changed": bool(changes), "changes": changes}

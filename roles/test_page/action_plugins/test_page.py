@@ -6,10 +6,10 @@ import os
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
+from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.notification.python.deliver import deliver
 from roles.notification.python.slack import Assignment
@@ -53,41 +53,32 @@ paths:
   returned: when something was sent
 """
 
-ARGUMENTS: dict[str, Any] = {
-    "stack": {"type": "dict", "required": True},
-    "environment_name": {"type": "str", "required": True},
-    "patience_seconds": {"type": "float", "default": 20},
-}
-
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
-    _supports_check_mode = True
+    documentation = DOCUMENTATION
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(ARGUMENTS)
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         stack, environment = args["stack"], args["environment_name"]
         if not stack.get("test_page"):
             message = f"{environment}: there are no alarms to test yet. Next: make infra ENV={environment}"
-            if self._task.check_mode:
+            if self.check_mode:
                 display.display(message)
-                return result | {"changed": False, "msg": message}
+                return {"changed": False, "msg": message}
             raise AnsibleActionFail(message)
         session = aws_session(action_environment(self), str(stack["region"]))
         cloudwatch, sns = session.client("cloudwatch"), session.client("sns")
         by = actor(os.environ)
         try:
-            if self._task.check_mode:
+            if self.check_mode:
                 for urgency, page in stack["test_page"].items():
                     hears = ", ".join(subscribers(sns, page["topic_arn"])) or "nobody"
                     display.display(f"would page {urgency}: {hears}")
                 display.display("would post to Slack as a release does")
-                return result | {"changed": False}
+                return {"changed": False}
             paths = [
                 through_topic(
                     cloudwatch,
@@ -106,7 +97,7 @@ class ActionModule(ActionBase):
             secret_arn=stack["slack_webhook_secret_arn"], region=str(stack["region"]), log=os.devnull, attempts=2
         )
         outcome = deliver(assignment, slack_message(environment, by), session.client("secretsmanager"))
-        return result | self._report(environment, [*paths, of_notification(outcome)])
+        return self._report(environment, [*paths, of_notification(outcome)])
 
     def _report(self, environment: str, paths: list[Path]) -> dict[str, Any]:
         for path in paths:

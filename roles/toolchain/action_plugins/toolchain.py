@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from roles.preflight.python.arguments import argument_spec
+from roles.aws_session.python.action import OperationsAction
 from roles.preflight.python.problem import ProblemError
 from roles.toolchain.python import provider as providers
 from roles.toolchain.python import terraform
@@ -64,17 +63,15 @@ toolchain:
 """
 
 
-class ActionModule(ActionBase):
+class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
-    _requires_connection = False
+    documentation = DOCUMENTATION
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        _, args = self.validate_argument_spec(argument_spec=argument_spec(DOCUMENTATION))
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         try:
             return _provide(args)
-        except (ProblemError, ValueError) as error:
+        except ValueError as error:
             return {"failed": True, "msg": str(error)}
 
 

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from roles.deploy_lock.python.lock import Lock, LockStore, Machine
 from roles.ecs_release.python.release import incarnation
 from roles.release_ledger.python.ledger import Event, Kind, Ledger, Outcome, release_id
-from roles.service_status.python.status import Status, gather, text
+from roles.service_status.python.status import Status, gather, text, text_of_bucket
 
 BUCKET = "state-bucket"
 S3Clock = Callable[[datetime, datetime], None]
@@ -174,6 +174,35 @@ def test_what_runs_since_when_and_by_whom(world: World) -> None:
     for line in ("local  http://127.0.0.1:8080", "v2 (app:2), since", "2 of 2 tasks", "lock         free", "210 conn"):
         assert line in shown
     assert json.loads(json.dumps(status.as_row()))["releases"][0]["version"] == "v2"
+
+
+def of_bucket(world: World) -> str:
+    return text_of_bucket(
+        world.s3,
+        environment="local",
+        bucket=BUCKET,
+        stale_after=timedelta(seconds=60),
+        newest=1,
+        machine=Machine("here"),
+    )
+
+
+def test_the_lock_and_the_releases_are_told_without_the_service(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "releases     none yet" in of_bucket(world)
+    world.released(1)
+    world.released(2)
+    shown = of_bucket(world)
+    assert "lock         free" in shown
+    assert "v2" in shown
+    assert "v1" not in shown, "only the newest"
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not for you"}}, "GetObject")
+
+    monkeypatch.setattr(world.s3, "get_object", refuse)
+    shown = of_bucket(world)
+    assert "whether somebody holds the lock is not known" in shown
+    assert "the releases are not known" in shown
 
 
 def test_where_a_rollback_would_land_may_be_older_than_what_is_shown(world: World) -> None:
