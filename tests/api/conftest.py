@@ -6,15 +6,19 @@ superuser, as on RDS, and the application connects as the role that `prepare` ma
 
 import json
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
+import settlement.revisions
 from pydantic import SecretStr
 from settlement.admin import prepare
 from settlement.app import create_app
+from settlement.schema import schema
 from settlement.scram import scram_sha_256_verifier
 from settlement.settings import AdminSettings, Settings
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, text
@@ -90,6 +94,18 @@ class TestDatabase:
             "aws_region": "ap-northeast-2",
         }
         return AdminSettings(**(values | changes))
+
+    def admin_environment(self) -> dict[str, str]:
+        """The admin task's environment for this database."""
+        values = {name: str(value) for name, value in self.address.items()} | {
+            "master_username": self.master,
+            "master_password": self.master_password,
+            "app_database_user": self.role,
+            "app_database_secret_arn": "arn",
+            "app_database_clone_secret_arn": "arn-clone",
+            "aws_region": "ap-northeast-2",
+        }
+        return {name.upper(): value for name, value in values.items()}
 
     def superuser_engine(self, database: str | None = None) -> Engine:
         """An engine of the superuser, in autocommit."""
@@ -213,3 +229,32 @@ def account(client: TestClient) -> dict[str, Any]:
     assert answer.status_code == 201, answer.text
     created: dict[str, Any] = answer.json()
     return created
+
+
+class Revisions:
+    """The application's revisions with others beside them, in a copy."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add(self, path: str, revision: Any, after: Any = "0001", *, body: str = "pass", more: str = "") -> None:
+        """Write a revision. `path` is below `versions`; `body` is that of its upgrade()."""
+        file = self.folder / "versions" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(
+            "import sqlalchemy as sa\nfrom alembic import op\n"
+            f"revision = {revision!r}\ndown_revision = {after!r}\n{more}\n\ndef upgrade() -> None:\n    "
+            + body.strip().replace("\n", "\n    ")
+            + "\n"
+        )
+        schema.cache_clear()
+
+
+@pytest.fixture
+def revisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Revisions]:
+    """The revisions of the image for one test."""
+    folder = tmp_path / "settlement/migrations"
+    shutil.copytree(settlement.revisions.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(settlement.revisions, "MIGRATIONS", folder)
+    yield Revisions(folder)
+    schema.cache_clear()

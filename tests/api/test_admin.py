@@ -17,7 +17,7 @@ from settlement import admin
 from settlement.admin import AdminError, Prepared, Renewed, SecretsManagerSecret, prepare, renew
 from settlement.app import create_app
 from settlement.database import Database, metadata, single_use_engine
-from settlement.schema import schema_head
+from settlement.schema import schema
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from starlette.testclient import TestClient
@@ -38,9 +38,9 @@ def credentials(database: TestDatabase) -> dict[str, str]:
 
 
 def test_the_service_works_after_it_and_a_second_run_changes_nothing(empty_database: TestDatabase) -> None:
-    assert run(empty_database) == Prepared(schema_head(), changed=True)
+    assert run(empty_database) == Prepared(schema().head, changed=True)
     before = empty_database.secret.value
-    assert run(empty_database) == Prepared(schema_head(), changed=False)
+    assert run(empty_database) == Prepared(schema().head, changed=False)
     assert (empty_database.secret.value, empty_database.secret.writes) == (before, 1)
     assert set(credentials(empty_database)) == {"username", "password"}
     with TestClient(create_app(empty_database.settings())) as client:
@@ -330,16 +330,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[[TestDatabase], Non
     monkeypatch.setattr(logging.config, "dictConfig", lambda _: None)
 
     def set_environment(database: TestDatabase) -> None:
-        values = {name: str(value) for name, value in database.address.items()} | {
-            "master_username": database.master,
-            "master_password": database.master_password,
-            "app_database_user": database.role,
-            "app_database_secret_arn": "arn",
-            "app_database_clone_secret_arn": "arn-clone",
-            "aws_region": "ap-northeast-2",
-        }
-        for name, value in values.items():
-            monkeypatch.setenv(name.upper(), value)
+        for name, value in database.admin_environment().items():
+            monkeypatch.setenv(name, value)
 
     return set_environment
 
@@ -353,7 +345,7 @@ def test_the_command_ends_with_its_result(
     with secrets_manager({"GetSecretValue": NO_VALUE, "PutSecretValue": (200, {})}) as calls:
         assert admin.main(["prepare"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert json.loads(lines[-1]) == {"schema_head": schema_head(), "changed": True}
+    assert json.loads(lines[-1]) == {"schema_head": schema().head, "changed": True}
     assert all(json.loads(line) for line in lines)
     assert calls[-1][0] == "PutSecretValue"
 

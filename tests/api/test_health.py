@@ -11,11 +11,11 @@ from uuid import uuid4
 
 import pytest
 from settlement.app import create_app
-from settlement.schema import schema_head
+from settlement.schema import schema
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
-from tests.api.conftest import TestDatabase
+from tests.api.conftest import Revisions, TestDatabase
 from tests.api.postgres import free_port
 
 
@@ -110,13 +110,16 @@ def wait_for_lock(connection: Any) -> None:
     )
 
 
-@pytest.mark.parametrize(("revision", "status"), [("0000", 503), ("9999", 200)])
 def test_a_later_schema_is_ready_an_earlier_one_is_not(
-    database: TestDatabase, client: TestClient, revision: str, status: int
+    database: TestDatabase, client: TestClient, revisions: Revisions
 ) -> None:
+    revisions.add("1a31ce608336_trial.py", "1a31ce608336")
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert "at 0001, this image needs 1a31ce608336 or later" in answer.json()["detail"]
     with database.superuser() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
-    assert client.get("/readyz").status_code == status
+        connection.execute(text("UPDATE alembic_version SET version_num = 'of_a_later_image'"))
+    assert client.get("/readyz").json() == {"status": "ready", "schema_revision": "of_a_later_image"}
     assert client.get("/healthz").status_code == 200
 
 
@@ -162,7 +165,7 @@ def test_version_tells_commit_image_revision_and_schema(database: TestDatabase) 
                 "git_hash": "0123456789ab",
                 "image_digest": DIGEST,
                 "task_definition_revision": 7,
-                "schema_head": schema_head(),
+                "schema_head": schema().head,
             }
 
 

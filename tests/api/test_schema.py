@@ -1,23 +1,147 @@
-"""The rules that the numbering of revisions rests on."""
+"""The schema that an image brings: what Alembic applies, or a refusal that names the files."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from settlement.schema import MIGRATIONS, is_current, schema_head
+import settlement
+from settlement import revisions as reader
+from settlement import schema as schema_module
+from settlement.revisions import RevisionsError, read
+from settlement.schema import Schema, is_current, schema
+
+from tests.api.conftest import Revisions
+
+VERSIONS = "settlement/migrations/versions"
 
 
-def test_revisions_are_one_line_numbered_without_gap_as_their_files_are() -> None:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    revisions = list(ScriptDirectory.from_config(config).walk_revisions())[::-1]
-    numbers = [f"{number:04d}" for number in range(1, len(revisions) + 1)]
-    assert [revision.revision for revision in revisions] == numbers
-    assert [revision.down_revision for revision in revisions] == [None, *numbers[:-1]]
-    assert [revision.path.rsplit("/", 1)[-1][:5] for revision in revisions] == [f"{number}_" for number in numbers]
-    assert schema_head() == numbers[-1]
+def test_the_revisions_of_this_image_can_be_applied() -> None:
+    assert read() == schema()
+    assert schema().head in schema().compatible
 
 
-@pytest.mark.parametrize(("revision", "current"), [(None, False), ("0000", False), ("9999", True)])
-def test_later_is_current(revision: str | None, current: bool) -> None:
-    assert is_current(revision) is current
-    assert is_current(schema_head())
+def test_a_hash_a_subfolder_and_a_merge_are_read_as_alembic_reads_them(revisions: Revisions) -> None:
+    revisions.add("1a31ce608336_trial.py", "1a31ce608336")
+    revisions.add("2026/by_hand.py", "2026_more")
+    revisions.add("deeper/still/merge.py", "f00", ("1a31ce608336", "2026_more"))
+    revisions.add("computed.py", "x", "f00", more="revision = '_'.join(['a', 'b'])")
+    assert read() == Schema("a_b", *[("0001", "1a31ce608336", "2026_more", "a_b", "f00")] * 2)
+
+
+def test_code_from_before_a_contract_does_not_work_after_it(revisions: Revisions) -> None:
+    revisions.add("2.py", "2", "0001", more="contract = True")
+    revisions.add("3.py", "3", "0001")
+    revisions.add("4.py", "4", ("2", "3"))
+    revisions.add("5.py", "5", "4", more="contract = False")
+    # 3 lacks the contract, which is on the other branch.
+    assert read().compatible == ("2", "4", "5")
+
+
+def refused(*parts: str) -> None:
+    with pytest.raises(RevisionsError) as error:
+        read()
+    for part in parts:
+        assert part in str(error.value)
+
+
+def test_two_files_with_one_number_are_refused_with_both_names(revisions: Revisions) -> None:
+    revisions.add("0002_a.py", "0002")
+    revisions.add("0002_b.py", "0002")
+    refused(f"{VERSIONS}/0002_a.py and {VERSIONS}/0002_b.py are both the revision 0002")
+
+
+def test_two_heads_are_refused_with_both_names(revisions: Revisions) -> None:
+    revisions.add("0002_a.py", "0002")
+    revisions.add("2026/b.py", "0002b")
+    refused("2 heads", f"0002 ({VERSIONS}/0002_a.py)", f"0002b ({VERSIONS}/2026/b.py)", "alembic merge 0002 0002b")
+
+
+def test_a_revision_after_one_that_is_missing_is_refused(revisions: Revisions) -> None:
+    revisions.add("0003_c.py", "0003", "0002")
+    refused(f"{VERSIONS}/0003_c.py follows the revision 0002, which no file has")
+
+
+def test_a_dependency_that_is_missing_is_refused(revisions: Revisions) -> None:
+    revisions.add("0002_c.py", "0002", more="depends_on = 'nothing'")
+    refused("nothing")
+
+
+def test_a_circle_is_refused_with_its_files(revisions: Revisions) -> None:
+    revisions.add("a.py", "aaaa", "bbbb")
+    revisions.add("b.py", "bbbb", "aaaa")
+    refused(f"{VERSIONS}/a.py", f"{VERSIONS}/b.py", "ycle")
+
+
+@pytest.mark.parametrize("revision", [2, "", "x" * 33])
+def test_an_identifier_that_the_database_cannot_hold_is_refused(revisions: Revisions, revision: str) -> None:
+    revisions.add("0002_c.py", revision)
+    refused(f"{VERSIONS}/0002_c.py")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("0002_c.py", "revision = (", "SyntaxError"),
+        ("0002_c.py", "import nothing_of_this_name\nrevision = '0002'", "nothing_of_this_name"),
+        ("helper.py", "x = 1", "helper.py"),
+        ("0002_c.py", "revision = '0002'", "0002_c.py"),
+    ],
+)
+def test_a_file_that_is_no_revision_is_refused_by_name(revisions: Revisions, name: str, text: str, said: str) -> None:
+    (revisions.folder / "versions" / name).write_text(text)
+    refused(name, said)
+
+
+@pytest.mark.parametrize("place", ["0002_misplaced.py", "versions_old/0002_a.py", "versions/.#0002_a.py"])
+def test_a_revision_that_alembic_does_not_read_is_refused(revisions: Revisions, place: str) -> None:
+    path = revisions.folder / place
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("revision: str = '0002'\ndown_revision = '0001'\n")
+    refused(f"settlement/migrations/{place} is a revision in a place or under a name that Alembic does not read")
+
+
+def test_without_revisions_there_is_no_image(revisions: Revisions) -> None:
+    (revisions.folder / "versions/0001_accounts_and_transactions.py").unlink()
+    refused("there is no revision")
+
+
+def test_the_build_keeps_what_alembic_read_and_the_service_imports_no_alembic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = (
+        "import settlement.app, sys; assert 'alembic' not in sys.modules; import settlement.revisions as r; r.main()"
+    )
+    command = [sys.executable, "-c", program]
+    built = subprocess.run(
+        command, cwd=Path(settlement.__file__).parents[1], capture_output=True, text=True, check=True
+    )
+    assert json.loads(built.stdout)["head"] == schema().head
+    (tmp_path / "schema.json").write_text('{"head": "c", "compatible": ["c"], "revisions": ["a", "b", "c"]}')
+    monkeypatch.setattr(schema_module, "BUILT", tmp_path / "schema.json")
+    schema.cache_clear()
+    try:
+        assert schema() == Schema("c", ("c",), ("a", "b", "c"))
+    finally:
+        schema.cache_clear()
+
+
+def test_a_build_that_is_refused_says_why(revisions: Revisions, capsys: pytest.CaptureFixture[str]) -> None:
+    revisions.add("0002_a.py", "0002")
+    revisions.add("0002_b.py", "0002")
+    assert reader.main() == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("The migrations cannot be applied: settlement/migrations/versions/0002_a.py and")
+
+
+@pytest.mark.parametrize(
+    ("at", "current"),
+    [((), False), (("0001",), False), (("b2",), True), (("of-a-later-image",), True), (("0001", "unknown"), True)],
+)
+def test_its_head_and_what_it_has_never_heard_of_are_current(
+    revisions: Revisions, at: tuple[str, ...], current: bool
+) -> None:
+    revisions.add("b.py", "b2")
+    assert is_current(at) is current

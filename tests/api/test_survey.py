@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from settlement.admin import prepare
-from settlement.schema import schema_head
 from settlement.survey import survey
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -31,7 +30,7 @@ def test_rows_are_counted_and_those_that_came_later_with_their_span(empty_databa
                 {"at": POINT + timedelta(seconds=seconds)},
             )
     schema, accounts, transactions = surveyed(empty_database)
-    assert schema == {"kind": "schema", "head": schema_head()}
+    assert schema == {"kind": "schema", "head": own_schema().head}
     assert (accounts["name"], accounts["rows"], accounts["after"]) == ("accounts", 4, 2)
     first, last = (datetime.fromisoformat(accounts[name]) for name in ("first", "last"))
     assert (first - POINT, last - POINT) == (timedelta(seconds=4), timedelta(seconds=90))

@@ -104,8 +104,7 @@ def answers(port: int) -> bool:
 def project(tmp_path: Path) -> Path:
     """A checkout whose image is one file on an empty base."""
     context = tmp_path / "project/app"
-    (context / "settlement/migrations/versions").mkdir(parents=True)
-    (context / "settlement/migrations/versions/0001_first.py").write_text('revision = "0001"\ndown_revision = None\n')
+    (context / "settlement").mkdir(parents=True)
     (context / "Dockerfile").write_text("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY settlement /settlement\n")
     return context
 
@@ -137,6 +136,7 @@ def build(project: Path, engine: str, api: int, **variables: Any) -> str:
         "base_image": "scratch",
         "image_build_context": str(project),
         "image_build_locks": [],
+        "image_build_schema_file": "",
         "image_build_database_ca": "",
     }
     done = subprocess.run(

@@ -1,5 +1,5 @@
 """Work on the database that needs the master user: `python -m settlement.admin prepare` and `renew`; `sessions` in an
-incident, `survey` after a restore.
+incident, `survey` after a restore, `drop-index` for what a migration left.
 
 The application has two database users with the same rights, each with a secret of its own. The service uses one of
 them; `renew` gives the other a new password, and a release then moves the service to it: no task ever meets a password
@@ -9,7 +9,7 @@ Runs as a one-off task of the `<prefix>-admin` family, beside the service, never
 not a superuser, so only statements that a role with CREATEROLE and the database's ownership may run are used.
 
 The last line on standard output is the result, one JSON object: `{"schema_head": "0001", "changed": false}`;
-`sessions` and `survey` give one object a line. Exit code 0, or 1 with a line that says why.
+`sessions` and `survey` give one object a line. Exit code 0, or 1 with a line that says why (`settlement.failures`).
 """
 
 import argparse
@@ -18,6 +18,7 @@ import logging
 import logging.config
 import random
 import secrets
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -27,8 +28,6 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import botocore.session
-from alembic import command
-from alembic.config import Config as AlembicConfig
 from botocore.config import Config as BotocoreConfig
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import SecretStr, ValidationError
@@ -36,8 +35,9 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from settlement.database import single_use_engine
+from settlement.failures import AdminError, Stopped, failure, is_full
 from settlement.logs import logging_config
-from settlement.schema import MIGRATIONS, is_current, schema_head, schema_revision
+from settlement.migrate import be_bounded, drop_index, migrate
 from settlement.scram import scram_sha_256_verifier
 from settlement.sessions import EndLimits, Record, be_brief, end_all, end_unused, look
 from settlement.settings import AdminSettings
@@ -46,9 +46,8 @@ from settlement.survey import survey
 _log = logging.getLogger("settlement.admin")
 
 _LOCK_KEY = 0x5E771E  # an arbitrary number: one `prepare` or `renew` at a time in a database
-_LOCK_WAIT = "60s"
+_LOCK_WAIT_SECONDS = 60.0
 _SLOT_WAIT_SECONDS = 20.0
-_DDL_LOCK_WAIT = "5s"  # a migration that waits for a lock makes every later query wait behind it
 
 # All that the service does. There is no UPDATE or DELETE: what was posted stays.
 GRANTS: Mapping[str, tuple[str, ...]] = {
@@ -56,10 +55,6 @@ GRANTS: Mapping[str, tuple[str, ...]] = {
     "transactions": ("SELECT", "INSERT"),
     "alembic_version": ("SELECT",),
 }
-
-
-class AdminError(Exception):
-    """The database is in a state that this program must not, or cannot, put right."""
 
 
 class SecretStore(Protocol):
@@ -115,7 +110,7 @@ def prepare(settings: AdminSettings, secrets_of: Mapping[str, SecretStore]) -> P
     `secrets_of` is by user. Raises AdminError, SQLAlchemyError, and what the secret store raises.
     """
     with _locked(settings) as connection:
-        revision, changed = _migrate(connection)
+        revision, changed = migrate(connection, _master_engine(settings))
         for user, secret in secrets_of.items():
             changed |= _ensure_user(connection, settings, user)
             changed |= _ensure_credentials(connection, settings, user, secret)
@@ -145,16 +140,43 @@ def renew(settings: AdminSettings, user: str, secret: SecretStore) -> Renewed:
     return Renewed(user, ended)
 
 
+@dataclass(frozen=True)
+class Dropped:
+    """Which invalid index `drop-index` dropped, and whether it was there."""
+
+    index: str
+    changed: bool
+
+
+def drop_invalid_index(settings: AdminSettings, name: str) -> Dropped:
+    """Drop an invalid index that a migration left. Raises AdminError, SQLAlchemyError."""
+    with _locked(settings) as connection:
+        return Dropped(name, drop_index(connection, _master_engine(settings), name))
+
+
+def _master_engine(settings: AdminSettings) -> Engine:
+    return single_use_engine(settings, settings.master_username, settings.master_password)
+
+
 @contextmanager
 def _locked(settings: AdminSettings) -> Iterator[Connection]:
-    """The master's connection, holding this program's lock."""
-    engine = single_use_engine(settings, settings.master_username, settings.master_password)
-    with engine.connect() as connection:
+    """The master's connection, holding this program's lock, until it is closed."""
+    with _connect_patiently(_master_engine(settings)) as connection:
         with connection.begin():
-            connection.execute(text("SET lock_timeout = :wait"), {"wait": _LOCK_WAIT})
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK_KEY})  # until we disconnect
-            connection.execute(text("SET lock_timeout = :wait"), {"wait": _DDL_LOCK_WAIT})
+            be_bounded(connection, settings.prepare_timeout_seconds)
+        # Asked for again and again: one that waits inside a statement is an open transaction, for which the
+        # CREATE INDEX CONCURRENTLY of the one that has the lock would wait in turn.
+        deadline = time.monotonic() + _LOCK_WAIT_SECONDS
+        while not _take_lock(connection):
+            if time.monotonic() > deadline:
+                raise AdminError(f"another prepare or renew has run for {_LOCK_WAIT_SECONDS:.0f} s", kind="lock_wait")
+            time.sleep(0.2)
         yield connection
+
+
+def _take_lock(connection: Connection) -> bool:
+    with connection.begin():
+        return bool(connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK_KEY}))
 
 
 def _ensure_user(connection: Connection, settings: AdminSettings, user: str) -> bool:
@@ -162,20 +184,6 @@ def _ensure_user(connection: Connection, settings: AdminSettings, user: str) -> 
         role_changed = _ensure_role(connection, settings, user)
         rights_changed = _ensure_rights(connection, user)
     return role_changed or rights_changed
-
-
-def _migrate(connection: Connection) -> tuple[str, bool]:
-    """Upgrade to this image's head. A schema that is later, as after a rollback, is left alone."""
-    with connection.begin():
-        before = schema_revision(connection)
-    if before is not None and is_current(before):
-        return before, False
-    config = AlembicConfig()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-    _log.info("migrated", extra={"from": before, "to": schema_head()})
-    return schema_head(), True
 
 
 def _ensure_role(connection: Connection, settings: AdminSettings, role: str) -> bool:
@@ -311,8 +319,7 @@ def sessions(settings: AdminSettings, limits: EndLimits | None) -> Iterator[Reco
 
     Raises SQLAlchemyError.
     """
-    engine = single_use_engine(settings, settings.master_username, settings.master_password)
-    with _connect_patiently(engine).execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with _connect_patiently(_master_engine(settings)).execution_options(isolation_level="AUTOCOMMIT") as connection:
         be_brief(connection)
         if limits is None:
             yield from look(connection)
@@ -332,8 +339,7 @@ def _connect_patiently(engine: Engine) -> Connection:
         try:
             return engine.connect()
         except OperationalError as error:
-            full = "connection slots are reserved" in str(error.orig) or "too many clients" in str(error.orig)
-            if not full or time.monotonic() > deadline:
+            if not is_full(error) or time.monotonic() > deadline:
                 raise
         time.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - to meet a gap
 
@@ -365,11 +371,18 @@ def _parser() -> argparse.ArgumentParser:
         help="of the others, end the longest idle until fewer are taken, if they are idle for so long",
     )
     looking.add_argument("--address", nargs="+", default=[], metavar="IP", help="end only those from these addresses")
+    dropping = commands.add_parser("drop-index", help="drop an invalid index that a migration left")
+    dropping.add_argument("name", metavar="SCHEMA.NAME", help="as prepare named it")
     surveying = commands.add_parser("survey", help="tell what the database holds, one JSON object a line")
     surveying.add_argument(
         "--after", type=datetime.fromisoformat, required=True, metavar="TIME", help="count the rows since then too"
     )
     return parser
+
+
+def _stop(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: what ends the work must not be interrupted
+    raise Stopped
 
 
 def _positive(value: str) -> float:
@@ -382,6 +395,7 @@ def _positive(value: str) -> float:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns the exit code."""
     args = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _stop)
     try:
         settings = AdminSettings()
         logging.config.dictConfig(logging_config(settings.log_level))
@@ -393,25 +407,28 @@ def main(arguments: list[str] | None = None) -> int:
                 print(json.dumps(record))
             return 0
         if args.command == "survey":
-            engine = single_use_engine(settings, settings.master_username, settings.master_password)
-            with engine.begin() as connection:
+            with _master_engine(settings).begin() as connection:
                 for record in survey(connection, args.after):
                     print(json.dumps(record))
             return 0
         secrets_of = {
             user: SecretsManagerSecret(arn, settings.aws_region) for user, arn in settings.app_secret_arns.items()
         }
-        result: Prepared | Renewed
+        result: Prepared | Renewed | Dropped
         if args.command == "renew":
             user = next((user for user, arn in settings.app_secret_arns.items() if arn == args.secret), None)
             if user is None:
                 raise AdminError(f"{args.secret} is the secret of none of the application's database users")
             result = renew(settings, user, secrets_of[user])
+        elif args.command == "drop-index":
+            result = drop_invalid_index(settings, args.name)
         else:
             result = prepare(settings, secrets_of)
     except (AdminError, SQLAlchemyError, ValidationError, BotoCoreError, ClientError) as error:
-        # SQLAlchemy and pydantic are told to hide parameters and inputs: what is left holds no secret.
-        print(json.dumps({"error": f"{type(error).__name__}: {getattr(error, 'orig', None) or error}"}))
+        print(json.dumps(failure(error)))
+        return 1
+    except Stopped:
+        print(json.dumps(failure(AdminError("the task was stopped", kind="stopped"))))
         return 1
     print(json.dumps(asdict(result)))
     return 0

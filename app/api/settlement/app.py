@@ -15,7 +15,7 @@ from settlement.health.schemas import VersionOut
 from settlement.health.service import Health, task_definition_revision
 from settlement.middleware import BodyLimitMiddleware, RequestContextMiddleware
 from settlement.problems import install_problem_handlers
-from settlement.schema import schema_head
+from settlement.schema import schema
 from settlement.settings import Settings
 
 _MAX_BODY_BYTES = 64 * 1024  # a transaction is below 3 kB; without a limit one request could take the task's memory
@@ -36,7 +36,7 @@ def create_app(settings: Settings) -> FastAPI:
             task_definition_revision=await run_in_threadpool(
                 task_definition_revision, settings.ecs_container_metadata_uri_v4
             ),
-            schema_head=schema_head(),
+            schema_head=schema().head,
         )
         try:
             yield

@@ -6,7 +6,7 @@ server is full only the slots kept for it are left, and because others' statemen
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
@@ -30,16 +30,21 @@ _SERVER = text(
     " current_setting('server_version') AS version"
 )
 # pg_blocking_pids takes the lock manager's locks, all of them: only where a session says that it waits for one.
-_SESSIONS = text(
+_SESSION = (
     "SELECT pid, usename AS user, application_name AS application, host(client_addr) AS address,"
-    " coalesce(state, 'unknown') AS state, query,"
+    " coalesce(state, backend_type) AS state, query,"
     " extract(epoch FROM clock_timestamp() - backend_start)::float8 AS age_seconds,"
     " extract(epoch FROM clock_timestamp() - state_change)::float8 AS state_seconds,"
     " extract(epoch FROM clock_timestamp() - xact_start)::float8 AS transaction_seconds,"
     " CASE WHEN wait_event_type = 'Lock' THEN pg_blocking_pids(pid) ELSE '{}' END AS blocked_by"
-    " FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-    " ORDER BY backend_start, pid"
+    " FROM pg_stat_activity"
 )
+_SESSIONS = text(
+    f"{_SESSION} WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY backend_start, pid"
+)
+_BLOCKERS = text(f"{_SESSION} WHERE pid = ANY(pg_blocking_pids(:pid)) ORDER BY xact_start, pid")
+# pg_blocking_pids gives 0 for one that PREPARE TRANSACTION left: no session has it.
+_PREPARED = text("SELECT 0 = ANY(pg_blocking_pids(:pid))")
 _TOP = text(
     "SELECT query, calls, total_exec_time / 1000 AS total_seconds, mean_exec_time AS mean_ms"
     " FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -111,12 +116,7 @@ def look(connection: Connection) -> Iterator[Record]:
     extension pg_stat_statements is there to tell.
     """
     yield {"kind": "server", **connection.execute(_SERVER).mappings().one()}
-    for row in connection.execute(_SESSIONS).mappings():
-        session = dict(row)
-        query = session.pop("query") or ""
-        for name in ("age_seconds", "state_seconds", "transaction_seconds"):
-            session[name] = None if session[name] is None else round(session[name], 1)
-        yield {"kind": "session", **session, "tag": tag_of(query), "statement": masked(query)}
+    yield from (_record(row) for row in connection.execute(_SESSIONS).mappings())
     if connection.scalar(text("SELECT 1 FROM pg_extension WHERE extname = 'pg_stat_statements'")) is None:
         return
     try:
@@ -132,6 +132,35 @@ def look(connection: Connection) -> Iterator[Record]:
             "tag": tag_of(row["query"]),
             "statement": masked(row["query"]),
         }
+
+
+def _record(row: Mapping[Any, Any]) -> Record:
+    session = dict(row)
+    query = session.pop("query") or ""
+    for name in ("age_seconds", "state_seconds", "transaction_seconds"):
+        session[name] = None if session[name] is None else round(session[name], 1)
+    return {"kind": "session", **session, "tag": tag_of(query), "statement": masked(query)}
+
+
+def blockers(connection: Connection, pid: int) -> list[str]:
+    """A sentence for each session that the session `pid` waits for at this moment, the oldest first."""
+    found = [_blocker(_record(row)) for row in connection.execute(_BLOCKERS, {"pid": pid}).mappings()]
+    if connection.scalar(_PREPARED, {"pid": pid}):
+        found.append("a prepared transaction holds the lock: SELECT * FROM pg_prepared_xacts")
+    return found
+
+
+def _blocker(session: Record) -> str:
+    whose = f"{session['application'] or 'unnamed'}, user {session['user'] or 'none'}"
+    age = session["transaction_seconds"]
+    parts = [
+        f"session {session['pid']} ({whose}, from {session['address'] or 'the server itself'}) holds the lock",
+        session["state"],
+        "" if age is None else f"in a transaction of {age} s",
+        session["tag"],
+        session["statement"] and f"last statement: {session['statement']}",
+    ]
+    return "; ".join(part for part in parts if part)
 
 
 def end_unused(connection: Connection, roles: Sequence[str], limits: EndLimits) -> Iterator[Record]:

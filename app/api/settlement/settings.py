@@ -101,6 +101,8 @@ class AdminSettings(_EnvironmentSettings):
     aws_region: str = Field(min_length=1)
     database_statement_timeout_ms: int = Field(default=15_000, ge=1)
     database_idle_in_transaction_timeout_ms: int = Field(default=30_000, ge=1)
+    # No statement of `prepare` may take longer: what the release waits for, which then stops the task. 0 is no limit.
+    prepare_timeout_seconds: int = Field(default=0, ge=0)
 
     @property
     def app_users(self) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, DateTime, column, func, select, table, text
 
-from settlement.schema import schema_revision
+from settlement.schema import database_revisions
 
 Record = dict[str, Any]
 
@@ -27,7 +27,7 @@ def survey(connection: Connection, after: datetime) -> Iterator[Record]:
     Also counted are the rows that came later than `after`, with the first and the last of their times.
     """
     connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-    yield {"kind": "schema", "head": schema_revision(connection)}
+    yield {"kind": "schema", "head": ", ".join(database_revisions(connection)) or None}
     for name in connection.scalars(_TABLES).all():
         created_at = column("created_at", DateTime(timezone=True))
         later = created_at > after

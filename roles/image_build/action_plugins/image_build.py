@@ -26,7 +26,7 @@ description:
 options:
   context: {type: path, required: true, description: "Folder in git with the Dockerfile and all that goes into it."}
   locks: {type: list, elements: str, required: true, description: "Hashed requirement files in it, for C(wheels/)."}
-  migrations: {type: str, required: true, description: "Folder of Alembic revisions in it."}
+  schema_file: {type: str, default: "", description: "The image's file that says its schema; empty: it has none."}
   base_image: {type: str, required: true, description: "Build argument BASE_IMAGE."}
   database_ca: {type: list, elements: str, default: [], description: "PEM files or https addresses, for C(rds-ca.pem)."}
   python: {type: str, required: true, description: "The image's Python, C(3.13)."}
@@ -53,7 +53,7 @@ image:
     tag: {type: str, description: "The same."}
     digest: {type: str, description: "C(sha256:…); null in a check that found nothing in the registry."}
     image: {type: str, description: "C(registry/repository@digest), or null."}
-    schema_head: {type: str, description: "Newest Alembic revision in it, or empty."}
+    schema_head: {type: str, description: "The newest schema revision in it; empty where none is known."}
     schema_compatible: {type: list, description: "Schema heads whose code works once that revision is applied."}
     architecture: {type: str, description: "C(X86_64), C(ARM64), or null when not known yet."}
     built: {type: bool, description: "Whether this run built it."}
@@ -74,7 +74,7 @@ class ActionModule(OperationsAction):
             settings=Settings(
                 context=Path(args["context"]).absolute(),
                 locks=tuple(args["locks"]),
-                migrations=args["migrations"],
+                schema_file=args["schema_file"],
                 base_image=args["base_image"],
                 database_ca=tuple(location for location in args["database_ca"] if location),
                 python=args["python"],

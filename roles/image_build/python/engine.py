@@ -17,7 +17,7 @@ from string import Template
 from typing import Any
 
 import docker
-from docker.errors import APIError, DockerException, ImageNotFound
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from urllib3.exceptions import HTTPError
 
 from roles.image_build.python.docker_host import DockerHost
@@ -146,6 +146,35 @@ def _storage(client: docker.DockerClient) -> str:
         return str(client.info()["DockerRootDir"])
     except (DockerException, KeyError):
         return "wherever it keeps its images"
+
+
+def label(client: docker.DockerClient, tag: str, labels: Mapping[str, str]) -> None:
+    """Replace the image `tag` by one of the same layers with further labels. Raises ProblemError."""
+    try:
+        own = client.images.get(tag).attrs
+        platform = f"{own['Os']}/{own['Architecture']}"
+        dockerfile = io.BytesIO(f"FROM {own['Id']}\n".encode())
+        stream = client.api.build(fileobj=dockerfile, tag=tag, labels=dict(labels), platform=platform, decode=True)
+        _follow_build(stream, {}, client, lambda _: None)
+    except _LOST as error:
+        raise _lost(error) from error
+
+
+def read_file(client: docker.DockerClient, image: str, path: str) -> bytes | None:
+    """A file of an image that is here; None when it has none there. Nothing of it runs."""
+    try:
+        container = client.api.create_container(image, command=["none"])["Id"]
+        try:
+            pieces, _ = client.api.get_archive(container, path)
+            with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as archive:
+                content = archive.extractfile(archive.getmembers()[0])
+                return content.read() if content else None
+        except NotFound:
+            return None
+        finally:
+            client.api.remove_container(container)
+    except _LOST as error:
+        raise _lost(error) from error
 
 
 def read_files(

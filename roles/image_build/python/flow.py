@@ -30,7 +30,7 @@ class Settings:
 
     context: Path
     locks: tuple[str, ...]
-    migrations: str
+    schema_file: str
     base_image: str
     database_ca: tuple[str, ...]
     python: str
@@ -83,7 +83,7 @@ class Flow:
         source = read_source(self.settings.context, allow_dirty=self.settings.allow_dirty)
         digest, why_unknown = self._look_up(source.version)
         if digest is not None:
-            return self._with_sbom(self._existing(source.version, digest, self._schema(source)), source)
+            return self._with_sbom(self._existing(source.version, digest), source)
         if self.check:
             return self._would_build(source, why_unknown)
         return self._build_and_push(source)
@@ -109,10 +109,10 @@ class Flow:
         version = self.settings.version
         digest, why_unknown = self._look_up(version)
         if digest is not None:
-            return self._with_sbom(self._existing(version, digest, Schema()), None)
+            return self._with_sbom(self._existing(version, digest), None)
         if why_unknown:
             self.say(f"whether {self._named(version)} can be released is not known yet: {why_unknown}")
-            return self._unknown(version, Schema())
+            return self._unknown(version)
         known = ", ".join(self.registry.newest_tags(_TAGS_SHOWN)) or "none at all"
         raise ProblemError(
             f"There is no image {self._named(version)}. The newest versions are: {known}.",
@@ -120,7 +120,7 @@ class Flow:
             "repeat the command with -e image_build_version=<one of them>, or without it to build this commit",
         )
 
-    def _existing(self, version: str, digest: str, schema: Schema) -> Image:
+    def _existing(self, version: str, digest: str) -> Image:
         configuration = self.registry.configuration(digest)
         architecture, wanted = _fargate(configuration.architecture), self.settings.architecture
         if wanted and wanted != architecture:
@@ -130,10 +130,9 @@ class Flow:
                 "change the environment's architecture, or commit a change to the image so that it gets a new version",
             )
         self.say(f"{self._named(version)} is in the registry: {digest}")
-        # The labels are what the image was built with; a source without migrations and an old image have none.
         labels = configuration.labels
-        if head := labels.get(_SCHEMA_LABEL):
-            schema = Schema(head, tuple(labels.get(_COMPATIBLE_LABEL, head).split()))
+        head = labels.get(_SCHEMA_LABEL, "")
+        schema = Schema(head, tuple(labels.get(_COMPATIBLE_LABEL, head).split()))
         return self._image(version, digest, schema, architecture)
 
     def _would_build(self, source: Source, why_unknown: str) -> Image:
@@ -142,11 +141,10 @@ class Flow:
             f"would build and push {self._named(source.version)}: {len(source.files)} files, {pinned} wheels, "
             f"on {self.settings.base_image}" + (f"; unless it is there already: {why_unknown}" if why_unknown else "")
         )
-        return self._unknown(source.version, self._schema(source))
+        return self._unknown(source.version)
 
     def _build_and_push(self, source: Source) -> Image:
         settings, tag = self.settings, f"{self.registry.name}:{source.version}"
-        schema = self._schema(source)
         client = self.connect()
         own = engine.architecture(client)
         architecture = settings.architecture or _fargate(own)
@@ -165,10 +163,11 @@ class Flow:
             context,
             tag,
             arguments={"BASE_IMAGE": settings.base_image, "GIT_HASH": source.version},
-            labels=self._labels(source, schema),
+            labels=self._labels(source),
             platform="" if wanted == own else f"linux/{wanted}",
             say=self.say,
         )
+        schema = self._read_schema(client, tag)
         digest = self._push(client, source.version)
         return self._with_sbom(self._image(source.version, digest, schema, architecture, built=True), source, client)
 
@@ -222,18 +221,26 @@ class Flow:
         self.say(f"pushed {self._named(version)}: {digest}")
         return digest
 
-    def _schema(self, source: Source) -> Schema:
-        return read_schema(source.files, self.settings.migrations)
+    def _read_schema(self, client: docker.DockerClient, tag: str) -> Schema:
+        """What the image built as `tag` says of its schema; from here on its labels say it too.
 
-    def _labels(self, source: Source, schema: Schema) -> dict[str, str]:
-        """https://github.com/opencontainers/image-spec/blob/main/annotations.md, and the schema that it brings."""
+        They are what is known of an image in the registry, which is not pulled to be looked at.
+        """
+        path = self.settings.schema_file
+        if not path:
+            return Schema()
+        schema = read_schema(engine.read_file(client, tag, path), path)
+        self.say(f"its schema is {schema.head}")
+        engine.label(client, tag, {_SCHEMA_LABEL: schema.head, _COMPATIBLE_LABEL: " ".join(schema.compatible)})
+        return schema
+
+    def _labels(self, source: Source) -> dict[str, str]:
+        """https://github.com/opencontainers/image-spec/blob/main/annotations.md"""
         image = "org.opencontainers.image"
         labels = {
             f"{image}.revision": source.commit,
             f"{image}.version": source.version,
             f"{image}.created": source.committed_at.isoformat(),
-            _SCHEMA_LABEL: schema.head,
-            _COMPATIBLE_LABEL: " ".join(schema.compatible),
         }
         if url := origin(self.settings.context):
             labels[f"{image}.source"] = url
@@ -262,14 +269,14 @@ class Flow:
             built=built,
         )
 
-    def _unknown(self, version: str, schema: Schema) -> Image:
+    def _unknown(self, version: str) -> Image:
         return Image(
             version=version,
             tag=version,
             digest=None,
             image=None,
-            schema_head=schema.head,
-            schema_compatible=list(schema.compatible),
+            schema_head="",
+            schema_compatible=[],
             architecture=self.settings.architecture or None,
             built=False,
         )

@@ -30,13 +30,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(home))
     project = tmp_path / "project"
     context = project / "app/api"
-    versions = context / "settlement/migrations/versions"
-    versions.mkdir(parents=True)
+    (context / "settlement").mkdir(parents=True)
     (context / "Dockerfile").write_text("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\n")
     (context / "requirements.txt").write_text("idna==3.10 \\\n    --hash=sha256:00\nsniffio==1.3.1 --hash=sha256:01\n")
     (context / "start.sh").write_text("#!/bin/sh\n")
     (context / "start.sh").chmod(0o755)
-    (versions / "0001_first.py").write_text('revision: str = "0001"\ndown_revision: str | None = None\n')
+    (context / "settlement/app.py").write_text("")
     (project / ".gitignore").write_text("*.log\n")
     git(project.parent, "init", "--quiet", str(project))
     commit(project, "feat: begin")

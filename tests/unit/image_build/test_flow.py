@@ -59,11 +59,20 @@ class FakeEngine:
         monkeypatch.setattr(engine, "build", self._build)
         monkeypatch.setattr(engine, "push", self._push)
         monkeypatch.setattr(engine, "read_files", self._read_files)
+        monkeypatch.setattr(engine, "read_file", lambda _, tag, path: self.files.get((tag, path)))
+        monkeypatch.setattr(engine, "label", self._label)
+        self.files: dict[tuple[str, str], bytes] = {}
         self.read: list[str] = []
 
     def _build(self, _: object, context: Path, tag: str, **arguments: Any) -> None:
         content = {str(p.relative_to(context)): p.read_bytes() for p in context.rglob("*") if p.is_file()}
         self.built = {"tag": tag, "context": content, **arguments}
+        self.files[tag, "srv/schema.json"] = b'{"head": "b2", "compatible": ["a1", "b2"]}'
+
+    def _label(self, _: object, tag: str, labels: dict[str, str]) -> None:
+        assert tag == self.built["tag"]
+        assert tag.rpartition(":")[2] not in self.registry.tags, "it would be pushed without these"
+        self.built["labels"] |= labels
 
     def _read_files(self, _: object, image: str, *__: object) -> tuple[dict[str, bytes], dict[str, str]]:
         self.read.append(image)
@@ -96,7 +105,7 @@ def settings(project: Path, tmp_path: Path) -> Settings:
     return Settings(
         context=project / "app/api",
         locks=("requirements.txt",),
-        migrations="settlement/migrations/versions",
+        schema_file="srv/schema.json",
         base_image="base@sha256:00",
         database_ca=(str(tmp_path / "ca.pem"),),
         python="3.13",
@@ -136,8 +145,8 @@ def test_what_is_not_in_the_registry_is_built_and_pushed(
         "tag": version,
         "digest": "sha256:new",
         "image": "localhost:4566/settlement@sha256:new",
-        "schema_head": "0001",
-        "schema_compatible": ["0001"],
+        "schema_head": "b2",
+        "schema_compatible": ["a1", "b2"],
         "architecture": "X86_64",
         "built": True,
         "sbom": "localhost:4566/settlement:sha256-new.sbom",
@@ -154,7 +163,7 @@ def test_what_is_not_in_the_registry_is_built_and_pushed(
     # The commit's date, not the build's: RFC 3339, in UTC.
     committed = datetime.fromtimestamp(int(git(project, "log", "-1", "--format=%ct")), UTC)
     assert labels["org.opencontainers.image.created"] == f"{committed:%Y-%m-%dT%H:%M:%S}+00:00"
-    assert (labels["schema_head"], labels["schema_compatible"], labels["settlement.local"]) == ("0001", "0001", "test")
+    assert (labels["schema_head"], labels["schema_compatible"], labels["settlement.local"]) == ("b2", "a1 b2", "test")
     assert run.said[-2] == f"pushed settlement:{version}: sha256:new"
     assert run.said[-1].startswith(
         "stored its bill of materials, 0 of Debian, 1 of Python, as localhost:4566/settlement:"
@@ -188,13 +197,23 @@ def test_a_bill_of_materials_that_an_interrupted_run_did_not_store_is_stored(
     assert not Run(settings, registry).image.sbom_stored
 
 
-def test_an_image_without_the_label_has_the_sources_schema(
+def test_an_image_without_the_label_has_no_known_schema(
     settings: Settings, registry: FakeRegistry, fake_engine: FakeEngine, project: Path
 ) -> None:
     registry.tags[version_of(project)] = "sha256:there"
     registry.found = Configuration("arm64", {})
     image = Run(settings, registry).image
-    assert (image.schema_head, image.architecture) == ("0001", "ARM64")
+    assert (image.schema_head, image.schema_compatible, image.architecture) == ("", [], "ARM64")
+
+
+def test_an_image_that_does_not_say_its_schema_is_not_pushed(
+    settings: Settings, registry: FakeRegistry, fake_engine: FakeEngine
+) -> None:
+    with pytest.raises(ProblemError, match="does not say which schema it brings: it has no such file"):
+        Run(replace(settings, schema_file="elsewhere.json"), registry)
+    assert registry.tags == {}
+    image = Run(replace(settings, schema_file=""), registry).image
+    assert (image.built, image.schema_head) == (True, "")
 
 
 def test_an_image_of_the_wrong_architecture_is_refused(
@@ -233,7 +252,7 @@ def test_a_check_says_what_it_would_build_and_touches_nothing(
 ) -> None:
     run = Run(settings, registry, check=True)
     assert run.said == [f"would build and push settlement:{version_of(project)}: 4 files, 2 wheels, on base@sha256:00"]
-    assert (run.image.digest, run.image.image, run.image.schema_head) == (None, None, "0001")
+    assert (run.image.digest, run.image.image, run.image.schema_head) == (None, None, "")
     assert fake_engine.built == {}
     assert not settings.work_dir.exists()
 

@@ -29,7 +29,7 @@ def test_the_version_is_the_newest_commit_that_touches_the_context(project: Path
     assert [(file.path, file.executable) for file in source.files] == [
         ("Dockerfile", False),
         ("requirements.txt", False),
-        ("settlement/migrations/versions/0001_first.py", False),
+        ("settlement/app.py", False),
         ("start.sh", True),
     ]
 

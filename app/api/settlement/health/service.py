@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from settlement.database import Database
 from settlement.health.schemas import ReadinessOut
 from settlement.problems import Unavailable
-from settlement.schema import is_current, schema_head, schema_revision
+from settlement.schema import database_revisions, is_current, schema
 
 _log = logging.getLogger(__name__)
 _METADATA_TIMEOUT_SECONDS = 1
@@ -44,15 +44,17 @@ def readiness(database: Database) -> ReadinessOut:
     """Look at the database now. Raises Unavailable when it cannot be used or its schema is older than this image."""
     try:
         with database.connect() as connection:
-            revision = schema_revision(connection)
+            revisions = database_revisions(connection)
     except SQLAlchemyError as error:
         _log_reason(error)
         raise Unavailable("database-unavailable", "The database cannot be used.") from error
-    if revision is None or not is_current(revision):
+    known = ", ".join(revisions)
+    if not is_current(revisions):
         raise Unavailable(
-            "schema-too-old", f"The database's schema is at {revision}, this image needs {schema_head()} or later."
+            "schema-too-old",
+            f"The database's schema is at {known or 'no revision'}, this image needs {schema().head} or later.",
         )
-    return ReadinessOut(schema_revision=revision)
+    return ReadinessOut(schema_revision=known)
 
 
 def _log_reason(error: SQLAlchemyError) -> None:

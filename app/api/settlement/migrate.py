@@ -1,0 +1,215 @@
+"""Bring a database to this image's head, and say exactly why when that fails.
+
+The revisions run in a thread. Meanwhile the main thread, which gets the signals, looks at who blocks them, and cancels
+the statement in the server when the task is stopped.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from alembic import command
+from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from settlement.failures import AdminError, Kind, Stopped, told
+from settlement.revisions import alembic_config, file_of
+from settlement.schema import database_revisions, is_current
+from settlement.sessions import blockers, masked
+
+_log = logging.getLogger("settlement.admin")
+
+_LOCK_WAIT = "5s"  # a migration that waits for a lock makes every later query wait behind it
+_LOOK_SECONDS = 0.5
+_CANCEL_SECONDS = 20.0  # below the task's stopTimeout of 30 s, after which comes SIGKILL
+_LOCKED = {"55P03", "40P01"}  # lock_not_available, deadlock_detected
+_CANCELLED = "57014"  # query_canceled, by statement_timeout or by somebody
+T = TypeVar("T")
+
+# The server ends a statement of a client that is gone: killed (seen every 5 s), or behind a network that is.
+# https://www.postgresql.org/docs/current/runtime-config-connection.html
+_WHILE_CLIENT_LIVES = {
+    "client_connection_check_interval": "5s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+_INVALID = text(
+    "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+    " JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE NOT i.indisvalid AND c.relkind = 'i'"
+    " AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = c.oid) ORDER BY 1"
+)
+
+
+def be_bounded(connection: Connection, limit_seconds: int) -> None:
+    """Let no statement of this session outlive the limit (0 is none) or its client, or wait long for a lock."""
+    limits = {**_WHILE_CLIENT_LIVES, "statement_timeout": f"{limit_seconds}s", "lock_timeout": _LOCK_WAIT}
+    for name, value in limits.items():
+        connection.execute(text("SELECT set_config(:name, :value, false)"), {"name": name, "value": value})
+
+
+def migrate(connection: Connection, engine: Engine) -> tuple[str, bool]:
+    """Upgrade to this image's head; the revision reached, and whether any ran. A later schema is left alone.
+
+    `engine` gives further connections, to look at what the migration waits for. Raises AdminError.
+    """
+    with connection.begin():
+        before = database_revisions(connection)
+    if is_current(before):
+        return ", ".join(before), False
+    with _statements_of(connection) as statements:
+        run_watched(connection, engine, lambda: _upgrade(connection, statements), statements, otherwise="migration")
+    with connection.begin():
+        after = database_revisions(connection)
+    if not is_current(after):
+        raise AdminError(
+            f"the database is at {', '.join(after) or 'no revision'} after its migration", kind="migration"
+        )
+    _log.info("migrated", extra={"from": before, "to": after})
+    return ", ".join(after), True
+
+
+def _upgrade(connection: Connection, statements: list[str]) -> None:
+    def applied(**_: Any) -> None:
+        """See that what a revision made can be used, before it is committed, and reset what it set for itself."""
+        if left := _invalid_indexes(connection, statements):
+            raise _index_error(f"the index {left[0]} is invalid", left, [])
+        statements.clear()
+        connection.execute(text("SELECT set_config('lock_timeout', :wait, false)"), {"wait": _LOCK_WAIT})
+
+    config = alembic_config()
+    config.attributes.update(connection=connection, on_version_apply=applied)
+    command.upgrade(config, "head")
+
+
+def run_watched(
+    connection: Connection, engine: Engine, work: Callable[[], T], statements: list[str], *, otherwise: Kind
+) -> T:
+    """Run `work()`, which uses `connection` and records its `statements`, in a thread.
+
+    Raises AdminError that names the file and what stood in its way; of the kind `otherwise` when that was itself.
+    """
+    with connection.begin():
+        pid: int = connection.scalars(text("SELECT pg_backend_pid()")).one()
+    seen: list[str] = []
+    stopped = False
+    with ThreadPoolExecutor(1, "database") as pool:
+        future = pool.submit(work)
+        try:
+            _look_while_running(future, engine, pid, seen)
+        except Stopped:
+            stopped = True
+            _cancel(future, connection)
+        try:
+            return future.result()
+        except AdminError:
+            raise
+        except Exception as error:
+            kind = "stopped" if stopped else _kind(error, otherwise)
+            raise _explained(error, kind, engine, seen, statements) from error
+
+
+def _look_while_running(future: "Future[Any]", engine: Engine, pid: int, seen: list[str]) -> None:
+    """See whom the session waits for, until the work is done; `seen` keeps the last answer that named anybody."""
+    watching: Connection | None = None
+    try:
+        while wait([future], _LOOK_SECONDS).not_done:
+            try:
+                watching = watching or engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+                found = blockers(watching, pid)
+            except SQLAlchemyError as error:  # a server that is full may have no connection for this
+                _log.warning("what the migration waits for cannot be seen", extra={"reason": str(error)})
+                watching = None
+                continue
+            if found and not seen:
+                _log.warning("waiting for a lock", extra={"blocked_by": found})
+            seen[:] = found or seen
+    finally:
+        if watching is not None:
+            watching.close()
+
+
+def _cancel(future: "Future[Any]", connection: Connection) -> None:
+    """Cancel what the server does for this session, until the work has noticed: a cancellation may fall between two."""
+    session = connection.connection.driver_connection
+    for _ in range(int(_CANCEL_SECONDS / _LOOK_SECONDS)):
+        if session is not None:
+            session.cancel()
+        if not wait([future], _LOOK_SECONDS).not_done:
+            return
+
+
+def _kind(error: Exception, otherwise: Kind) -> Kind:
+    if not isinstance(error, DBAPIError):
+        return otherwise
+    if error.connection_invalidated:
+        return "unreachable"
+    code = getattr(error.orig, "pgcode", None)
+    if code in _LOCKED:
+        return "lock_wait"
+    if code == _CANCELLED:
+        return "time_limit" if "timeout" in told(error) else "stopped"
+    return otherwise
+
+
+def _explained(error: Exception, kind: Kind, engine: Engine, seen: list[str], statements: list[str]) -> AdminError:
+    said = told(error) if isinstance(error, DBAPIError) else f"{type(error).__name__}: {error}"
+    statement = masked(getattr(error, "statement", None) or "")
+    message = ": ".join(part for part in (file_of(error), statement, said) if part)
+    details = seen if kind == "lock_wait" else []
+    try:
+        with engine.connect() as connection:
+            left = _invalid_indexes(connection, statements)
+    except SQLAlchemyError:
+        left = []
+    return _index_error(message, left, details) if left else AdminError(message, kind=kind, details=details)
+
+
+def _index_error(message: str, left: list[str], details: list[str]) -> AdminError:
+    """What `CREATE INDEX CONCURRENTLY` leaves when it does not reach its end costs writes, and serves no query.
+
+    https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY
+    """
+    sentences = [f"an invalid index is left, which no query uses and which has to be dropped: {name}" for name in left]
+    return AdminError(
+        message, kind="invalid_index", details=[*details, *sentences], cures=[f"drop-index {name}" for name in left]
+    )
+
+
+def _invalid_indexes(connection: Connection, statements: list[str]) -> list[str]:
+    """Those that these statements name: others are none of theirs."""
+    names: list[str] = list(connection.scalars(_INVALID))
+    return [name for name in names if any(name.partition(".")[2] in statement for statement in statements)]
+
+
+def drop_index(connection: Connection, engine: Engine, name: str) -> bool:
+    """Drop an invalid index, named as `prepare` names it; whether it was there. Raises AdminError."""
+    with connection.begin():
+        if connection.scalar(text("SELECT to_regclass(:name)"), {"name": name}) is None:
+            return False
+        if name not in connection.scalars(_INVALID).all():
+            raise AdminError(f"{name} is no invalid index: only such a one is dropped")
+        # It waits for transactions that began before it, and nobody waits for it.
+        connection.execute(text("SELECT set_config('lock_timeout', '60s', false)"))
+    own = connection.execution_options(isolation_level="AUTOCOMMIT")
+    # The name is one that the server gave, quoted where it needs it.
+    run_watched(own, engine, lambda: own.execute(text(f"DROP INDEX CONCURRENTLY {name}")), [], otherwise="other")
+    return True
+
+
+@contextmanager
+def _statements_of(connection: Connection) -> Iterator[list[str]]:
+    """The statements that run on `connection`, in a list."""
+    statements: list[str] = []
+
+    def remember(_: Any, __: Any, statement: str, *___: Any) -> None:
+        statements.append(statement)
+
+    event.listen(connection, "before_cursor_execute", remember)
+    try:
+        yield statements
+    finally:
+        event.remove(connection, "before_cursor_execute", remember)

@@ -1,2 +1,0 @@
-revision: str = "0001"
-down_revision: str | None = None
