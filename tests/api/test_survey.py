@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from settlement.admin import prepare
+from settlement.schema import schema as image_schema
 from settlement.survey import survey
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -30,7 +31,7 @@ def test_rows_are_counted_and_those_that_came_later_with_their_span(empty_databa
                 {"at": POINT + timedelta(seconds=seconds)},
             )
     schema, accounts, transactions = surveyed(empty_database)
-    assert schema == {"kind": "schema", "head": own_schema().head}
+    assert schema == {"kind": "schema", "head": image_schema().head}
     assert (accounts["name"], accounts["rows"], accounts["after"]) == ("accounts", 4, 2)
     first, last = (datetime.fromisoformat(accounts[name]) for name in ("first", "last"))
     assert (first - POINT, last - POINT) == (timedelta(seconds=4), timedelta(seconds=90))
