@@ -17,7 +17,6 @@ short_description: Find what AWS allows once per account and region
 description:
   - Looks for the recorder and the delivery channel of AWS Config, for the cost anomaly monitor of services, and for
     GitHub's OIDC provider. The Terraform provider has no data source that may find none. Changes nothing.
-  - Publishes the fact C(account_singletons_found), variables of the account's root.
 options:
   region: {type: str, required: true, description: "Region of the recorder."}
   name: {type: str, required: true, description: "The name that Terraform gives to its own."}
@@ -29,6 +28,7 @@ options:
 """
 
 RETURN = r"""
+found: {description: "Variables of the account's root.", type: dict, returned: success}
 own_recorder: {description: "Whether the account needs, or has, a recorder of our own.", type: bool, returned: success}
 remarks: {description: "What a recorder of others lacks.", type: list, elements: str, returned: success}
 """
@@ -55,7 +55,7 @@ class ActionModule(OperationsAction):
             say(f"  {remark}", color="yellow")
         return {
             "changed": False,
-            "ansible_facts": {"account_singletons_found": found.variables()},
+            "found": found.variables(),
             "own_recorder": wanted.detection and found.recorder in (None, wanted.name),
             "remarks": list(found.remarks),
         }

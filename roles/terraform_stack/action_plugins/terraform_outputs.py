@@ -1,4 +1,4 @@
-"""Publish a root's outputs as a fact. See DOCUMENTATION."""
+"""Read a root's outputs from its state. See DOCUMENTATION."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ from roles.terraform_stack.python.workspace import record_applied
 
 DOCUMENTATION = r"""
 module: terraform_outputs
-short_description: Publish the outputs of a Terraform root, read from its state
+short_description: Read the outputs of a Terraform root from its state
 description:
   - A state that cannot be read is replaced by its newest version in the bucket that can be, with a warning.
   - After a complete apply it records what was applied, on this machine and beside the state.
 options:
-  fact: {description: The fact that receives the outputs, type: str, required: true}
   backend: {description: 'The S3 backend: bucket, key, region', type: dict, required: true}
   applied: {description: What C(terraform_workspace) says to record; only after a complete apply, type: dict}
   required: {description: Whether it fails without outputs; in check mode it never does, type: bool, default: true}
+"""
+
+RETURN = r"""
+outputs: {description: Values by name; empty when there are none yet, type: dict, returned: success}
 """
 
 
@@ -54,7 +57,7 @@ class ActionModule(OperationsAction):
             display.display(f"  {warning}", color="yellow")
         if args["applied"] and not self.check_mode:
             self._record(s3, bucket, key, args["applied"])
-        return {"ansible_facts": {args["fact"]: outputs}}
+        return {"outputs": outputs}
 
     def _record(self, s3: Any, bucket: str, key: str, applied: dict[str, str]) -> None:
         variables = json.loads(Path(applied["variables_file"]).read_text())
