@@ -203,3 +203,21 @@ def test_port_taken(clone: Clone) -> None:
 def test_an_engine_that_the_shell_names_is_not_asked(clone: Clone) -> None:
     run = clone.make("up", "CHECK=1", "DOCKER_HOST=unix:///nonexistent/docker.sock")
     assert "does not use these variables of the shell: DOCKER_HOST" in run.output
+
+
+def test_a_docker_context_of_another_engine_is_refused_and_not_asked(clone: Clone, tmp_path: Path) -> None:
+    folder = tmp_path / ".docker"
+    meta = folder / "contexts/meta" / hashlib.sha256(b"prod").hexdigest() / "meta.json"
+    meta.parent.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(tmp_path / "other.sock"))
+        other.listen()
+        other.setblocking(False)
+        endpoint = {"Host": f"unix://{tmp_path}/other.sock", "SkipTLSVerify": False}
+        meta.write_text(json.dumps({"Name": "prod", "Metadata": {}, "Endpoints": {"docker": endpoint}}))
+        (folder / "config.json").write_text(json.dumps({"currentContext": "prod"}))
+        run = clone.make("up", "CHECK=1", f"DOCKER_CONFIG={folder}", expect=2)
+        with pytest.raises(BlockingIOError):
+            other.accept()
+    assert f"Docker context prod is unix://{tmp_path}/other.sock" in " ".join(run.output.split())
+    assert "docker context use default" in run.output

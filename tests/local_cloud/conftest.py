@@ -143,12 +143,14 @@ def stub_image(references: dict[str, str]) -> str:
 
 def strangers_shell(directory: Path) -> dict[str, str]:
     """Variables of a shell that must not reach a cloud: proxies that do not answer, another AWS, another engine."""
-    (directory / "config.json").write_text(json.dumps({"proxies": {"default": {"httpProxy": NOBODY}}}))
+    (directory / ".docker").mkdir()
+    (directory / ".docker/config.json").write_text(json.dumps({"proxies": {"default": {"httpProxy": NOBODY}}}))
     return {
         **{name: NOBODY for proxy in ("http_proxy", "https_proxy", "all_proxy") for name in (proxy, proxy.upper())},
         "AWS_ENDPOINT_URL": NOBODY,
         "AWS_PROFILE": "nope",
-        "DOCKER_CONFIG": str(directory),
+        "HOME": str(directory),
+        "DOCKER_CONFIG": str(directory / ".docker"),
         "DOCKER_HOST": NOBODY.replace("http", "tcp"),
     }
 

@@ -13,7 +13,8 @@ from fnmatch import fnmatchcase
 
 #: What else could choose another account, endpoint, workspace, variable or engine than the inventory does.
 FAMILIES = ("AWS_*", "TF_*", "DOCKER_*")
-PASSED = ("TF_PLUGIN_DIR", "TF_LOG")
+#: The Docker context and its folder choose the engine where the inventory requires none; otherwise they are refused.
+PASSED = ("TF_PLUGIN_DIR", "TF_LOG", "DOCKER_CONTEXT", "DOCKER_CONFIG")
 #: Keys, profiles, SSO, `credential_process`, web identity, and the credentials of a container or an instance.
 #: https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html#EVarSettings
 CREDENTIALS = (

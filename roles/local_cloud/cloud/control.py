@@ -105,15 +105,18 @@ def _environment(config: CloudConfig) -> dict[str, str]:
     """The cloud's environment: nothing of a play's, no proxy, and no configuration of Docker.
 
     The cloud and the functions that it starts reach this machine only. Docker's SDK would give the proxies of
-    ``config.json`` to the containers of tasks, and would follow its context: the folder is one that does not exist.
+    ``config.json`` to the containers of tasks, and would follow its context. Without that file it reads ~/.docker.
     """
+    configuration = config.work_dir / "docker" / "config.json"
+    configuration.parent.mkdir(exist_ok=True)
+    configuration.write_text("{}\n")
     foreign = ("AWS_", "ANSIBLE_", "DOCKER_", "TF_")
     inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(foreign) and not name.lower().endswith("_proxy")
     }
-    return {**inherited, "DOCKER_CONFIG": str(config.work_dir / "docker")}
+    return {**inherited, "DOCKER_CONFIG": str(configuration.parent)}
 
 
 def _settle_running(config: CloudConfig, *, timeout: float) -> int | None:

@@ -20,7 +20,7 @@ SHELL = {
     "AWS_ENDPOINT_URL_S3": NOBODY,
     "AWS_SESSION_TOKEN": "",
     "TF_WORKSPACE": "dev",
-    "DOCKER_CONTEXT": "prod",
+    "DOCKER_HOST": "tcp://127.0.0.1:9",
     "http_proxy": NOBODY,
     "NO_PROXY": ".company.example",
 }
@@ -55,8 +55,8 @@ def test_a_bare_ansible_playbook_builds_its_environment(tmp_path: Path, environm
     assert done.returncode == 0, done.stdout + done.stderr
     line = next(line for line in done.stdout.splitlines() if '"SEEN ' in line)
     seen: dict[str, Any] = json.loads(json.loads(f"{{{line}}}")["msg"].removeprefix("SEEN ").removesuffix("  END"))
-    assert not {"AWS_ENDPOINT_URL_S3", "AWS_SESSION_TOKEN", "TF_WORKSPACE", "DOCKER_CONTEXT"} & seen.keys()
-    dropped = ["AWS_ENDPOINT_URL_S3", "DOCKER_CONTEXT", "TF_WORKSPACE"]
+    assert not {"AWS_ENDPOINT_URL_S3", "AWS_SESSION_TOKEN", "TF_WORKSPACE", "DOCKER_HOST"} & seen.keys()
+    dropped = ["AWS_ENDPOINT_URL_S3", "DOCKER_HOST", "TF_WORKSPACE"]
     addresses = [".company.example", "localhost", "127.0.0.1", "::1"]
     if environment == "local":
         assert seen["AWS_CONFIG_FILE"] == seen["AWS_SHARED_CREDENTIALS_FILE"] == "/dev/null"

@@ -28,7 +28,7 @@ STRANGER = {
     "ANSIBLE_VAULT_PASSWORD_FILE": "/nope",
     "ANSIBLE_COLLECTIONS_PATH": "/nope",
     "DOCKER_HOST": "tcp://127.0.0.1:9",
-    "DOCKER_CONTEXT": "prod",
+    "DOCKER_TLS_VERIFY": "1",
     "GIT_DIR": "/nope",
     "PIP_TARGET": "/nope",
     "UV_PROJECT_ENVIRONMENT": "/nope",
@@ -44,6 +44,8 @@ STRANGER = {
 PASSED = {
     "TF_PLUGIN_DIR": "/mirror",
     "TF_LOG": "DEBUG",
+    "DOCKER_CONTEXT": "prod",
+    "DOCKER_CONFIG": "/config",
     "ANSIBLE_STDOUT_CALLBACK": "minimal",
     "ANSIBLE_FORCE_COLOR": "1",
     "PIP_INDEX_URL": "https://index.example",
