@@ -123,3 +123,11 @@ def _events(logs: Any, query: Query, since_ms: int) -> Iterator[Mapping[str, Any
             yield from page["events"]
     except logs.exceptions.ResourceNotFoundException:
         raise LogsError(f"there is no log group {query.group}") from None
+    except logs.exceptions.InvalidParameterException as error:
+        if not query.pattern:
+            raise
+        reason = error.response["Error"]["Message"]
+        raise LogsError(
+            f"CloudWatch Logs does not take the filter pattern {query.pattern}: {reason}. "
+            """Next: put what is not a word into double quotes, such as FILTER='"/v1/accounts"'"""
+        ) from None

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from roles.service_logs.python.logs import LogsError, Query, Seen, format_event, parse_since, read
 
@@ -60,6 +61,9 @@ class Logs:
         class ResourceNotFoundException(Exception):
             pass
 
+        class InvalidParameterException(ClientError):
+            pass
+
     def __init__(self, *looks: list[list[dict[str, Any]]] | None) -> None:
         self.looks = list(looks)
         self.requests: list[dict[str, Any]] = []
@@ -72,6 +76,9 @@ class Logs:
         look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
         if look is None:
             raise self.exceptions.ResourceNotFoundException
+        if ":" in request.get("filterPattern", ""):
+            error = {"Error": {"Code": "InvalidParameterException", "Message": "Invalid filter pattern"}}
+            raise self.exceptions.InvalidParameterException(error, "FilterLogEvents")
         yield from ({"events": page} for page in look)
 
 
@@ -110,3 +117,11 @@ def test_following_goes_on_until_its_time_is_over() -> None:
 def test_a_missing_group_is_named() -> None:
     with pytest.raises(LogsError, match="there is no log group /ecs/app"):
         read(Logs(None), Query(group="/ecs/app", since=NOW), follow=False, limit_seconds=0, say=print)
+
+
+def test_a_pattern_that_aws_refuses_is_told_how_to_quote() -> None:
+    query = Query(group="/ecs/app", since=NOW, pattern="duration:")
+    with pytest.raises(
+        LogsError, match=r"the filter pattern duration:: Invalid filter pattern\. Next: .*double quotes"
+    ):
+        read(Logs([[]]), query, follow=False, limit_seconds=0, say=print)
