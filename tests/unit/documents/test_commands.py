@@ -64,8 +64,9 @@ def _commands() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path, text in _texts():
         for match in _COMMAND.finditer(_OPEN.sub("staging", text)):
-            if match["verb"] not in goals[1].split() and not match["mark"] and not match["settings"]:
-                continue  # "make sure", say
+            known = match["verb"] in goals[1].split()
+            if match["verb"] == "staging" or not (known or match["mark"] or match["settings"]):
+                continue  # the program chooses the verb; "make sure", say
             found.setdefault(f"make {match['verb']}{match['settings'].rstrip('.:')}", path)
     return found
 
