@@ -186,7 +186,8 @@ def _next(case: Case, seen: Evidence) -> list[str]:
     )
     now = seen.serving
     numbers = f"   # now {now.workers} workers x ({now.pool_size} + {now.max_overflow})" if now else ""
-    pools = f"app_workers, app_pool_size, app_max_overflow, app_max_tasks in {files}/app.yml, then make deploy {at}{numbers}"
+    names = "app_workers, app_pool_size, app_max_overflow, app_max_tasks"
+    pools = f"{names} in {files}/app.yml, then make deploy {at}{numbers}"
     leaks = f"make logs {at} SINCE=1h FILTER='\"held too long\"'   # which endpoint keeps its session"
     commands = {
         Case.LEAKED_SESSIONS: [end, leaks, rollback, proxy],
