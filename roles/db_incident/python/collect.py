@@ -33,6 +33,7 @@ from roles.ecs_task.python.tasks import (
     describe_tasks,
     list_tasks,
     log_stream,
+    private_address,
 )
 from roles.release_ledger.python.ledger import Ledger, LedgerError, Outcome, as_row
 
@@ -179,13 +180,11 @@ def _service(ecs: Any, stack: Mapping[str, Any]) -> tuple[Sequence[Task], int, P
 
 
 def _task(task: Mapping[str, Any]) -> Task:
-    details = [detail for item in task.get("attachments", []) for detail in item.get("details", [])]
-    address = next((item["value"] for item in details if item["name"] == "privateIPv4Address"), "")
     return Task(
         id=task["taskArn"].rsplit("/", 1)[-1],
         revision=task["taskDefinitionArn"].rsplit("/", 1)[-1],
         status=task["lastStatus"],
-        address=address,
+        address=private_address(task),
     )
 
 

@@ -5,27 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
 from roles.deploy_lock.python.lock import LockStore
+from roles.ecs_release.python import connections
+from roles.ecs_release.python.new_tasks import NewTasks
 from roles.ecs_release.python.report import (
     STOPPED_TASKS,
     Report,
     event_lines,
-    failed_by_themselves,
     failures_first,
     log_tail,
     newest_task,
     stopped_tasks,
     target_lines,
 )
-from roles.ecs_release.python.rollout import Deployment, Judgement, Snapshot, Verdict, Watch
+from roles.ecs_release.python.rollout import Deployment, Failures, Judgement, Snapshot, Verdict, Watch
 from roles.ecs_release.python.scaling import ScalableTarget
 from roles.ecs_release.python.schedule import Capacity, capacity_at
-from roles.ecs_task.python.tasks import Stop
+from roles.ecs_task.python.tasks import OneOff, Runner, Stop
 from roles.notification.python.slack import Message, Subject
 from roles.release_ledger.python.ledger import Event, Ledger, Outcome, Release, of_service, started_at
 
@@ -195,25 +196,61 @@ class Operation:
         """
         since = datetime.now(UTC)
         self.c.say(f"watching {deployment.id} ({deployment.revision_name}), at most {self.c.limits.wait:.0f} s")
-        before = {stop.task_arn for stop in failed_by_themselves(self._stopped(deployment.revision))}
-        told: set[str] = set()
-
-        def count_failed() -> int:
-            """Say each task of the deployment that failed, once, while the rollout goes on; how many did."""
-            stops = failed_by_themselves(self._stopped(deployment.revision))
-            new = [stop for stop in stops if stop.task_arn not in before | told]
-            for stop in new[-STOPPED_TASKS:]:
-                self.c.say(f"  a new task stopped: {stop.task_id}: {stop}")
-            told.update(stop.task_arn for stop in new)
-            return len(told)
-
-        judgement, _ = self.watch.until_done(deployment.id, self.c.limits.wait, count_failed)
+        tasks = self._new_tasks(deployment)
+        judgement, _ = self.watch.until_done(deployment.id, self.c.limits.wait, tasks.look)
         if judgement.verdict is Verdict.REPLACED and (reason := self._rolled_back_by_ecs()):
             judgement = Judgement(Verdict.FAILED, reason)
         if judgement.verdict is Verdict.COMPLETED:
             self.c.say(f"{deployment.revision_name} is the only one that runs")
             return
-        raise self._failed(deployment, what, judgement, give_up, since)
+        raise self._failed(deployment, what, judgement, give_up, since, exhausted=tasks.exhausted)
+
+    def _new_tasks(self, deployment: Deployment) -> NewTasks:
+        def free(addresses: Sequence[str]) -> bool:
+            return connections.free(self.runner(), partial(self.admin_task, "connections"), addresses, self.c.say)
+
+        return NewTasks(
+            self.ecs,
+            self.logs,
+            cluster=self.c.cluster,
+            service=self.c.service,
+            container=self.c.container,
+            deployment=deployment,
+            say=self.c.say,
+            free=free,
+        )
+
+    # -- one-off tasks -----------------------------------------------------------------------------------------
+
+    def runner(self) -> Runner:
+        limits = self.c.limits
+        return Runner(
+            self.ecs,
+            self.logs,
+            self.c.say,
+            poll_seconds=limits.poll,
+            log_grace_seconds=limits.log_grace,
+            sleep=self.c.sleep,
+        )
+
+    def admin_task(self, purpose: str, command: Sequence[str], revision: str = "") -> OneOff:
+        """A one-off task of the admin family, of this or of its newest revision."""
+        if not revision:
+            family = str(self.c.stack["admin_family"])
+            found = self.ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
+            revision = str(found["taskDefinitionArn"])
+        return OneOff(
+            cluster=self.c.cluster,
+            task_definition=revision,
+            container=self.c.container,
+            command=command,
+            environment={},
+            subnets=self.c.stack["private_subnet_ids"],
+            security_groups=self.c.stack["admin_security_group_ids"],
+            started_by=f"{self.c.stack['name_prefix']}-{purpose}",
+        )
+
+    # -- failures ----------------------------------------------------------------------------------------------
 
     def _stopped(self, revision: str) -> list[Stop]:
         return stopped_tasks(self.ecs, self.c.cluster, self.c.service, revision, self.c.container)
@@ -225,6 +262,8 @@ class Operation:
         judgement: Judgement,
         give_up: Callable[[Judgement], list[str]],
         since: datetime,
+        *,
+        exhausted: bool,
     ) -> ReleaseError:
         """Gather the evidence while it is there, see to the service, then tell what happened."""
         stops = failures_first(self._stopped(deployment.revision), STOPPED_TASKS)
@@ -238,6 +277,10 @@ class Operation:
         if judgement.verdict is Verdict.REPLACED and (lost := self.lost_lock()):
             reason = f"stopped: {lost}; {reason}"
         notes = give_up(judgement)
+        next_command = f"{self.c.logs_command} to read more; after a fix, {self.c.retry_command}"
+        if exhausted or connections.are_exhausted(lines):
+            reason = f"{reason}; the database had no connection left for the new tasks"
+            next_command = f"make incident-db ENV={self.c.environment}, which says who has them; then {next_command}"
         snapshot = self.watch.snapshot()
         report = Report(
             title=f"{self.c.environment}: {what} failed: {reason}",
@@ -248,7 +291,7 @@ class Operation:
             events=event_lines(snapshot.service, since - timedelta(seconds=5)),
             notes=notes,
             serving=self.serving_text(snapshot),
-            next_command=f"{self.c.logs_command} to read more; after a fix, {self.c.retry_command}",
+            next_command=next_command,
         )
         return ReleaseError(report.summary(), f"{reason}{f' ({stops[-1]})' if stops else ''}", report.evidence())
 
@@ -269,13 +312,24 @@ class Operation:
         self.ecs.update_service(cluster=self.c.cluster, service=self.c.service, desiredCount=0)
         return "This was the first release: there is nothing to return to. The service has zero tasks again."
 
-    def until_back(self, bad_revision: str) -> list[str]:
-        """Wait until another revision than this serves alone; a note when that did not come to pass."""
+    def until_back(self, bad: Deployment) -> list[str]:
+        """Wait until another deployment than this serves alone; a note when that did not come to pass."""
         self.c.say("waiting until the version before it serves alone again")
-        returned, _ = self.watch.until_quiet(self.c.limits.rollback_wait, than=bad_revision)
+        returned, _ = self.watch.until_quiet(self.c.limits.rollback_wait, than=bad.id, failures=self.failures_since())
         if returned.verdict is Verdict.COMPLETED:
             return []
         return [f"The rollback did not complete: {returned.reason or returned.verdict.name.lower()}."]
+
+    def failures_since(self) -> Callable[[Deployment], Failures]:
+        """What becomes of PRIMARY's tasks from now on, for a wait for whichever deployment that is."""
+        seen: dict[str, NewTasks] = {}
+
+        def look(primary: Deployment) -> Failures:
+            if primary.id not in seen:
+                seen[primary.id] = self._new_tasks(primary)
+            return seen[primary.id].look()
+
+        return look
 
     def stop(self, back_to: str) -> str:
         """End the deployment in flight by rolling it back; what was done.

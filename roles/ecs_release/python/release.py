@@ -36,7 +36,7 @@ from roles.ecs_release.python.plan import Plan, Revision, Situation, decide
 from roles.ecs_release.python.prune import prune
 from roles.ecs_release.python.report import Report, started
 from roles.ecs_release.python.rollout import Deployment, Judgement, Snapshot, Verdict
-from roles.ecs_task.python.tasks import OneOff, Runner, TaskError
+from roles.ecs_task.python.tasks import TaskError
 from roles.notification.python import slack
 from roles.release_ledger.python.ledger import (
     Event,
@@ -95,7 +95,7 @@ class Releaser(Operation):
                 self.c.say(f"{in_flight}: would wait for it to end")
                 return
             self.c.say(f"{in_flight}: waiting for it to end")
-            judgement, snapshot = self.watch.until_quiet(self.c.limits.wait)
+            judgement, snapshot = self.watch.until_quiet(self.c.limits.wait, failures=self.failures_since())
             if judgement.verdict is Verdict.TIMED_OUT:
                 raise ReleaseError(
                     f"{self.c.environment}: {in_flight} and {judgement.reason}.\n"
@@ -246,24 +246,8 @@ class Releaser(Operation):
             return True
         self.keep_lock("The database was not touched.")
         self.c.say(f"preparing the database: {plan.prepare}")
-        runner = Runner(
-            self.ecs,
-            self.logs,
-            self.c.say,
-            poll_seconds=self.c.limits.poll,
-            log_grace_seconds=self.c.limits.log_grace,
-            sleep=self.c.sleep,
-        )
-        what = OneOff(
-            cluster=self.c.cluster,
-            task_definition=str(plan.admin_revision),
-            container=self.c.container,
-            command=PREPARE_COMMAND,
-            environment={},
-            subnets=self.c.stack["private_subnet_ids"],
-            security_groups=self.c.stack["admin_security_group_ids"],
-            started_by=f"{self.c.stack['name_prefix']}-prepare",
-        )
+        runner = self.runner()
+        what = self.admin_task("prepare", PREPARE_COMMAND, str(plan.admin_revision))
         try:
             for arn in runner.left_running(what):
                 self.c.say(f"an interrupted run left {short(arn)} running: waiting for it")
@@ -322,7 +306,7 @@ class Releaser(Operation):
             return [self.to_zero()]
         # ECS has rolled back a deployment that it failed itself.
         ended = [] if judgement.verdict is Verdict.FAILED else [self.stop(plan.previous_revision)]
-        return ended + self.until_back(deployment.revision)
+        return ended + self.until_back(deployment)
 
     def _resumed(self, plan: Plan) -> Deployment:
         deployment = self.watch.snapshot().deployment(str(plan.deployment))

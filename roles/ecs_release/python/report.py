@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +13,18 @@ from roles.ecs_task.python.tasks import Stop, describe_tasks, how_stopped, list_
 EVENTS = 8
 STOPPED_TASKS = 3
 LOG_LINES = 20
+
+#: Words of ECS for what a task needs and is not there, or is not allowed: trying again brings none of it.
+#: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/resource-initialization-error.html
+#: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html
+ABSENT = re.compile(
+    r"ResourceInitializationError.*("
+    r"marked for deletion|can't find the specified secret|can't retrieve the secret|did not contain json key"
+    r"|invalid character|ParameterNotFound|[Ii]nvalid ssm parameters|AccessDenied|not authorized to perform"
+    r"|log group does not exist)"
+    r"|CannotPullContainerError.*(not found|manifest unknown|does not exist)",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +83,16 @@ def failed_by_themselves(stops: Sequence[Stop]) -> list[Stop]:
 def failures_first(stops: Sequence[Stop], newest: int) -> list[Stop]:
     """The newest tasks that failed by themselves; those that the scheduler stopped only when there is no other."""
     return list(failed_by_themselves(stops) or stops)[-newest:]
+
+
+def hopeless(stops: Sequence[Stop]) -> str:
+    """Why no task can start: what it needs was not there, and was not there for a later task either; or empty.
+
+    One failure is not enough: a secret, a right or a log group that was just made may take seconds to be seen.
+    """
+    absent = [stop for stop in stops if stop.code == "TaskFailedToStart" and ABSENT.search(str(stop))]
+    first = min((stop.stopped for stop in absent if stop.stopped), default=None)
+    return next((str(stop) for stop in absent if first and stop.created and stop.created >= first), "")
 
 
 def target_lines(elbv2: Any, target_group_arn: str) -> list[str]:

@@ -334,7 +334,7 @@ class Rollback(Operation):
     def _give_up(self, deployment: Deployment, judgement: Judgement) -> list[str]:
         """Leave a rollback that lasts to ECS: what it replaces is no better place to be."""
         if judgement.verdict is Verdict.FAILED:
-            return self.until_back(deployment.revision)
+            return self.until_back(deployment)
         return [] if judgement.verdict is Verdict.REPLACED else ["ECS goes on trying."]
 
     def succeed(self, plan: RollbackPlan) -> bool:

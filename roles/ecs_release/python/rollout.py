@@ -21,7 +21,7 @@ Say = Callable[[str], None]
 
 #: Say that a silent rollout is still alive at least this often, in seconds.
 SIGN_OF_LIFE_SECONDS = 10.0
-#: How often to count the tasks that failed: ECS's own count starts again with each healthy task.
+#: How often to look at the tasks themselves: ECS's own count of failures starts again with each healthy task.
 COUNT_FAILURES_SECONDS = 5.0
 #: The order in which target states are said; others follow by name.
 TARGET_STATES = ("healthy", "initial", "unhealthy", "draining")
@@ -107,6 +107,7 @@ class Verdict(Enum):
     FAILED = auto()
     REPLACED = auto()
     FLAPPING = auto()
+    HOPELESS = auto()
     TIMED_OUT = auto()
 
 
@@ -116,6 +117,14 @@ class Judgement:
 
     verdict: Verdict
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Tasks that failed since a wait began; ``hopeless`` says why no other can start, and is empty while one may."""
+
+    count: int = 0
+    hopeless: str = ""
 
 
 def judge(snapshot: Snapshot, deployment_id: str) -> Judgement:
@@ -211,12 +220,12 @@ class Watch:
         return Snapshot(service=services[0], targets=states)
 
     def until_done(
-        self, deployment_id: str, limit_seconds: float, count_failed: Callable[[], int] = lambda: 0
+        self, deployment_id: str, limit_seconds: float, failures: Callable[[], Failures] = Failures
     ) -> tuple[Judgement, Snapshot]:
         """Follow one deployment to its end.
 
-        ``count_failed`` gives how many of its tasks failed since it began; it is asked when ECS counts one more, and
-        now and then.
+        ``failures`` are those of its tasks since it began; it is called when ECS counts one more, and every
+        ``COUNT_FAILURES_SECONDS``.
         """
         failed, counted_at = 0, self._clock()
 
@@ -227,22 +236,38 @@ class Watch:
             known = ours.failed if ours else failed
             if known > failed or (self._clock() - counted_at >= COUNT_FAILURES_SECONDS):
                 counted_at = self._clock()
-                count, desired = count_failed(), snapshot.service.get("desiredCount", 0)
-                if judgement.verdict is Verdict.WAIT and count >= flapping_limit(desired):
+                seen, desired = failures(), snapshot.service.get("desiredCount", 0)
+                if judgement.verdict is Verdict.WAIT and seen.hopeless:
+                    judgement = Judgement(Verdict.HOPELESS, f"no task can start: {seen.hopeless}")
+                elif judgement.verdict is Verdict.WAIT and seen.count >= flapping_limit(desired):
                     judgement = Judgement(
-                        Verdict.FLAPPING, f"{count} of its tasks failed, some after they were healthy"
+                        Verdict.FLAPPING, f"{seen.count} of its tasks failed, some after they were healthy"
                     )
             failed = known
             return judgement
 
         return self._follow(look, lambda snapshot: progress(snapshot, deployment_id), limit_seconds)
 
-    def until_quiet(self, limit_seconds: float, than: str | None = None) -> tuple[Judgement, Snapshot]:
-        """Wait until PRIMARY, whichever it is (but not of revision ``than``), is in progress no more."""
+    def until_quiet(
+        self,
+        limit_seconds: float,
+        than: str | None = None,
+        failures: Callable[[Deployment], Failures] = lambda _: Failures(),
+    ) -> tuple[Judgement, Snapshot]:
+        """Wait until PRIMARY, whichever it is (but not the deployment ``than``), is in progress no more.
+
+        ``failures`` are those of PRIMARY's tasks since the wait began; it is called every ``COUNT_FAILURES_SECONDS``.
+        """
+        counted_at = self._clock()
 
         def look(snapshot: Snapshot) -> Judgement:
+            nonlocal counted_at
             primary = snapshot.primary
-            if primary.revision == than or primary.rollout_state == "IN_PROGRESS":
+            if primary.id == than or primary.rollout_state == "IN_PROGRESS":
+                if self._clock() - counted_at >= COUNT_FAILURES_SECONDS:
+                    counted_at = self._clock()
+                    if hopeless := failures(primary).hopeless:
+                        return Judgement(Verdict.HOPELESS, f"no task can start: {hopeless}")
                 return Judgement(Verdict.WAIT)
             if primary.rollout_state == "COMPLETED" and snapshot.tasks_beside(primary.id):
                 return Judgement(Verdict.WAIT)

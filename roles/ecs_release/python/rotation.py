@@ -20,7 +20,7 @@ from roles.ecs_release.python.definition import READ_ONLY, canonical, database_s
 from roles.ecs_release.python.operation import Operation, ReleaseError, incarnation, seconds_since, short
 from roles.ecs_release.python.report import Report
 from roles.ecs_release.python.rollout import Deployment, Judgement, Snapshot, Verdict
-from roles.ecs_task.python.tasks import OneOff, Runner, TaskError
+from roles.ecs_task.python.tasks import TaskError
 from roles.notification.python import slack
 from roles.release_ledger.python.ledger import Event, Outcome, Release, origin, release_id, serving, unfinished
 
@@ -137,7 +137,7 @@ class Rotation(Operation):
             self.c.say(f"{in_flight}: would wait for it to end")
             return snapshot
         self.c.say(f"{in_flight}: waiting for it to end")
-        judgement, snapshot = self.watch.until_quiet(self.c.limits.wait)
+        judgement, snapshot = self.watch.until_quiet(self.c.limits.wait, failures=self.failures_since())
         if judgement.verdict is Verdict.TIMED_OUT:
             raise self._refused(f"{in_flight} and {judgement.reason}", self.c.logs_command)
         return snapshot
@@ -189,24 +189,9 @@ class Rotation(Operation):
             ReleaseError: the task failed, with its output. The service was not touched.
         """
         self.keep_lock("No password was touched.")
-        runner = Runner(
-            self.ecs,
-            self.logs,
-            self.c.say,
-            poll_seconds=self.c.limits.poll,
-            log_grace_seconds=self.c.limits.log_grace,
-            sleep=self.c.sleep,
-        )
-        what = OneOff(
-            cluster=self.c.cluster,
-            task_definition=plan.admin_revision,
-            container=self.c.container,
-            command=["python", "-m", "settlement.admin", "renew", "--secret", plan.secret],
-            environment={},
-            subnets=self.c.stack["private_subnet_ids"],
-            security_groups=self.c.stack["admin_security_group_ids"],
-            started_by=f"{self.c.stack['name_prefix']}-renew",
-        )
+        runner = self.runner()
+        renewing = ["python", "-m", "settlement.admin", "renew", "--secret", plan.secret]
+        what = self.admin_task("renew", renewing, plan.admin_revision)
         try:
             # A task of an interrupted run would change the password once more, under the new tasks.
             for arn in runner.left_running(what):
@@ -274,7 +259,7 @@ class Rotation(Operation):
             f"The old tasks serve with {name_of(plan.from_secret)}, whose password is unchanged and works; "
             f"{name_of(plan.secret)} has a new one, which nobody uses."
         )
-        return [*ended, *self.until_back(deployment.revision), works]
+        return [*ended, *self.until_back(deployment), works]
 
     # -- conclude ----------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -40,7 +41,10 @@ class LogStream:
 
 @dataclass(frozen=True, kw_only=True)
 class Stop:
-    """How a task ended. ``exit_code`` is None when the container never started, or has not ended yet."""
+    """How a task ended. ``exit_code`` is None when the container never started, or has not ended yet.
+
+    ``created`` and ``stopped`` are ECS's times; None where it gives none.
+    """
 
     task_arn: str
     revision: str
@@ -48,6 +52,8 @@ class Stop:
     code: str
     reason: str
     container_reason: str
+    created: datetime | None = None
+    stopped: datetime | None = None
 
     @property
     def task_id(self) -> str:
@@ -73,7 +79,15 @@ def how_stopped(task: Mapping[str, Any], container: str) -> Stop:
         code=code,
         reason=task.get("stoppedReason", "") or code,
         container_reason=ours.get("reason", ""),
+        created=task.get("createdAt"),
+        stopped=task.get("stoppedAt"),
     )
+
+
+def private_address(task: Mapping[str, Any]) -> str:
+    """A task's private address in its VPC; empty while it has none."""
+    details = [detail for item in task.get("attachments", []) for detail in item.get("details", [])]
+    return next((str(item["value"]) for item in details if item["name"] == "privateIPv4Address"), "")
 
 
 def log_stream(definition: Mapping[str, Any], container: str, task_arn: str) -> LogStream | None:

@@ -17,7 +17,7 @@ from roles.ecs_release.python.rollback import Refusal, choose
 from roles.ecs_release.python.rollout import Deployment, Snapshot, Watch
 from roles.ecs_release.python.scaling import ScalableTarget
 from roles.ecs_release.python.schedule import Capacity, capacity_at, next_change
-from roles.ecs_task.python.tasks import describe_tasks, list_tasks
+from roles.ecs_task.python.tasks import describe_tasks, list_tasks, private_address
 from roles.release_ledger.python.ledger import (
     Ledger,
     LedgerError,
@@ -211,8 +211,7 @@ def _rollback_target(releases: Sequence[Release], primary: Deployment) -> Releas
 
 
 def _task(task: Mapping[str, Any], targets: Mapping[str, str]) -> Task:
-    details = [detail for attachment in task.get("attachments", []) for detail in attachment.get("details", [])]
-    address = next((item["value"] for item in details if item["name"] == "privateIPv4Address"), "")
+    address = private_address(task)
     started = task.get("startedAt")
     return Task(
         id=task["taskArn"].rsplit("/", 1)[-1],

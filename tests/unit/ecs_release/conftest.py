@@ -131,19 +131,34 @@ class FakeEcs:
         self.primary.update(rolloutState="COMPLETED", runningCount=count, pendingCount=0)
         self.service["runningCount"] = count
 
-    def fail_task(self, reason: str = "Essential container exited", exit_code: int = 3) -> None:
-        primary = self.primary
-        primary["failedTasks"] += 1
-        arn = f"{ACCOUNT}:task/{PREFIX}/{len(self.tasks):032x}"
-        self.tasks[arn] = {
-            "taskArn": arn,
-            "taskDefinitionArn": primary["taskDefinition"],
+    def fail_task(
+        self, reason: str = "Essential container exited", exit_code: int = 3, code: str = "EssentialContainerExited"
+    ) -> None:
+        self.primary["failedTasks"] += 1
+        task = self.start_task()
+        task |= {
             "lastStatus": "STOPPED",
-            "stopCode": "EssentialContainerExited",
+            "stopCode": code,
             "stoppedReason": reason,
             "stoppedAt": datetime.now(UTC),
             "containers": [{"name": "api", "exitCode": exit_code}],
         }
+
+    def start_task(self, address: str = "") -> dict[str, Any]:
+        """A task of the PRIMARY deployment runs from now on."""
+        arn = f"{ACCOUNT}:task/{PREFIX}/{len(self.tasks):032x}"
+        details = [{"name": "privateIPv4Address", "value": address}] if address else []
+        self.tasks[arn] = {
+            "taskArn": arn,
+            "taskDefinitionArn": self.primary["taskDefinition"],
+            "group": f"service:{PREFIX}",
+            "startedBy": self.primary["id"],
+            "lastStatus": "RUNNING",
+            "createdAt": datetime.now(UTC),
+            "attachments": [{"details": details}],
+            "containers": [{"name": "api"}],
+        }
+        return self.tasks[arn]
 
     def roll_back(self) -> None:
         """The circuit breaker: the deployment failed, and another one brings the version before it back."""
@@ -224,7 +239,8 @@ class FakeEcs:
     def _list_tasks(self, *, desiredStatus: str = "RUNNING", **filters: Any) -> Iterator[dict[str, Any]]:
         for arn, task in self.tasks.items():
             stopped = task["lastStatus"] in ("DEACTIVATING", "STOPPED")  # as their desired status is
-            mine = task.get("startedBy") == filters.get("startedBy")
+            of_service = task.get("group") == f"service:{PREFIX}"
+            mine = of_service if "serviceName" in filters else task.get("startedBy") == filters.get("startedBy")
             if mine and stopped == (desiredStatus == "STOPPED"):
                 yield {"taskArns": [arn]}
 

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from roles.aws_session.python.patience import FAILURES_IN_A_ROW
 from roles.ecs_release.python.rollout import (
+    Failures,
     Judgement,
     ServiceError,
     Snapshot,
@@ -156,7 +157,12 @@ def test_failed_tasks_are_counted_as_they_come() -> None:
 
     calls: list[int] = []
     script = Script(seen(0), seen(1), seen(1), seen(3), seen(3, "FAILED"))
-    judgement, _ = watch(script, []).until_done("2", 100, lambda: calls.append(1) or 0)  # type: ignore[func-returns-value]
+
+    def look() -> Failures:
+        calls.append(1)
+        return Failures()
+
+    judgement, _ = watch(script, []).until_done("2", 100, look)
     assert judgement.verdict is Verdict.FAILED
     assert len(calls) == 2
 
@@ -165,7 +171,7 @@ def test_more_failed_tasks_than_the_circuit_breaker_takes_are_a_failure() -> Non
     """ECS's own count starts again with each healthy task, so ours is asked now and then."""
     counts = iter([1, 3, 4, 5])
     script = Script([deployment("2", "IN_PROGRESS", "PRIMARY")])
-    judgement, _ = watch(script, []).until_done("2", 100, lambda: next(counts))
+    judgement, _ = watch(script, []).until_done("2", 100, lambda: Failures(next(counts)))
     assert judgement.verdict is Verdict.FLAPPING
     assert [flapping_limit(desired) for desired in (0, 2, 10, 1000)] == [5, 5, 7, 202]
 
@@ -193,10 +199,10 @@ def test_looks_that_fail_for_a_moment_fail_no_release() -> None:
 def test_failed_tasks_are_told_later_when_they_cannot_be_told_now() -> None:
     answers = iter([THROTTLED, None])
 
-    def tell() -> int:
+    def tell() -> Failures:
         if error := next(answers):
             raise error
-        return 1
+        return Failures(1)
 
     seen = [deployment("2", "IN_PROGRESS", "PRIMARY", failedTasks=1)]
     judgement, _ = watch(Script(seen, seen, [deployment("2", "FAILED", "PRIMARY", failedTasks=1)]), []).until_done(
@@ -220,11 +226,18 @@ def test_quiet_is_when_another_primary_serves_alone() -> None:
     draining = [deployment("3", "COMPLETED", "PRIMARY", runningCount=2), deployment("2", "FAILED", runningCount=1)]
     alone = [deployment("3", "COMPLETED", "PRIMARY", runningCount=2), deployment("2", "FAILED")]
     script = Script([ours], [back], draining, alone)
-    judgement, seen = watch(script, []).until_quiet(100, than="arn:task-definition/app:2")
+    judgement, seen = watch(script, []).until_quiet(100, than="2")
     assert judgement.verdict is Verdict.COMPLETED
     assert seen.primary.revision_name == "app:3"
     failed = Script([deployment("2", "FAILED", "PRIMARY", reason="no")])
     assert watch(failed, []).until_quiet(100)[0] == Judgement(Verdict.FAILED, "no")
+
+
+def test_a_wait_for_tasks_that_cannot_start_ends_at_once() -> None:
+    script = Script([deployment("2", "IN_PROGRESS", "PRIMARY")])
+    hopeless = Judgement(Verdict.HOPELESS, "no task can start: the secret is gone")
+    assert watch(script, []).until_done("2", 100, lambda: Failures(2, "the secret is gone"))[0] == hopeless
+    assert watch(script, []).until_quiet(100, failures=lambda _: Failures(2, "the secret is gone"))[0] == hopeless
 
 
 @pytest.mark.parametrize(("status", "said"), [("", "missing"), ("DRAINING", "draining")])
