@@ -80,6 +80,10 @@ roles = {
     name: iam.create_role(RoleName=f"{NAME}-{name}", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     for name in ("execution", "task", "admin-execution", "admin-task")
 }
+read = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
+for name in ("execution", "admin-execution"):
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [read]})
+    iam.put_role_policy(RoleName=f"{NAME}-{name}", PolicyName="read-secrets", PolicyDocument=policy)
 ecs.create_cluster(clusterName=NAME)
 placeholder = ecs.register_task_definition(
     family=f"{NAME}-placeholder", containerDefinitions=[{"name": "api", "image": "none"}]

@@ -15,6 +15,7 @@ from tests.terraform.calls import Line, Recording
 from tests.terraform.policies import Call, Identity, Policy, listed, matches, overlap
 
 _FAILS = "where a release fails, or one is in flight"
+_FULL = "where the database has no connection left for the new tasks"
 _CHANGES = "a later change of what exists"
 _LESS = "a setting that is turned off, or has one less"
 _HTTPS = "https_domain_name and https_hosted_zone_id"
@@ -53,6 +54,8 @@ UNUSED: Mapping[str, Mapping[str, str]] = {
     "rollback": _RELEASES
     | {
         "ecs:RegisterTaskDefinition": "a target whose revision is pruned",
+        "ecs:RunTask": _FULL,
+        "ecs:StopTask": _FULL,
         "ecs:TagResource": "a target whose revision is pruned",
         "elasticloadbalancing:DescribeTargetGroups": _FAILS,
         "iam:PassRole": "a target whose revision is pruned",

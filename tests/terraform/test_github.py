@@ -218,6 +218,8 @@ def releases(name: str) -> list[Call]:
         Call("ecs:UpdateService", f"arn:aws:ecs:{HERE}:service/{prefix}/{prefix}"),
         Call("ecs:StopServiceDeployment", f"arn:aws:ecs:{HERE}:service-deployment/{prefix}/{prefix}/1"),
         Call("ecs:ListTasks", f"arn:aws:ecs:{HERE}:container-instance/{prefix}/*", in_cluster(name)),
+        Call("ecs:RunTask", f"arn:aws:ecs:{HERE}:task-definition/{prefix}-admin:3", in_cluster(name)),
+        Call("ecs:StopTask", f"arn:aws:ecs:{HERE}:task/{prefix}/1", in_cluster(name)),
         Call("ecs:RegisterTaskDefinition", f"arn:aws:ecs:{HERE}:task-definition/{prefix}:7"),
         Call("ecs:TagResource", f"arn:aws:ecs:{HERE}:task-definition/{prefix}-admin:7"),
         Call("iam:PassRole", f"{ROLES}/{prefix}-execution", to("ecs-tasks")),
@@ -238,7 +240,6 @@ def deployments(name: str) -> list[Call]:
         Call("s3:PutObject", f"{BUCKET}/{name}/environment.tfstate"),
         Call("s3:GetObject", f"{BUCKET}/{name}/environment.tfvars.json"),
         Call("s3:PutObject", f"{BUCKET}/{name}/environment.tfvars.json"),
-        Call("ecs:RunTask", f"arn:aws:ecs:{HERE}:task-definition/{prefix}-admin:3", in_cluster(name)),
         Call("iam:CreateRole", f"{ROLES}/{prefix}-task", boundary(name)),
         Call("iam:PutRolePolicy", f"{ROLES}/{prefix}-task", boundary(name)),
         Call("iam:PassRole", f"{ROLES}/{prefix}-alarm-bot", to("lambda")),
@@ -264,11 +265,14 @@ def deployments(name: str) -> list[Call]:
 
 
 def checks(name: str) -> list[Call]:
-    """What a release looks at before it registers anything: that the tasks' secrets have their values."""
+    """What a release looks at: that the tasks may read their secrets, and that what runs has them and logs."""
     instance = {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": f"arn:aws:rds:{HERE}:db:settlement-{name}"}
     restored = {key: f"{arn}-20261124-101500" for key, arn in instance.items()}
     return [
         Call("secretsmanager:GetSecretValue", f"{SECRETS}:settlement-{name}/database/app-1-AbCdEf"),
+        Call("secretsmanager:ListSecretVersionIds", f"{SECRETS}:settlement-{name}/database/app-1-AbCdEf"),
+        Call("iam:SimulatePrincipalPolicy", f"{ROLES}/settlement-{name}-execution"),
+        Call("logs:DescribeLogStreams", f"arn:aws:logs:{HERE}:log-group:/ecs/settlement-{name}"),
         Call("secretsmanager:GetSecretValue", f"{SECRETS}:rds!db-1-AbCdEf", instance),
         Call("secretsmanager:GetSecretValue", f"{SECRETS}:rds!db-2-AbCdEf", restored),
     ]

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from botocore.exceptions import ClientError
 
 from roles.deploy_lock.python.lock import LockStore
-from roles.ecs_release.python import connections
+from roles.ecs_release.python import connections, running
 from roles.ecs_release.python.new_tasks import NewTasks
 from roles.ecs_release.python.report import (
     STOPPED_TASKS,
@@ -24,6 +24,7 @@ from roles.ecs_release.python.report import (
     target_lines,
 )
 from roles.ecs_release.python.rollout import Deployment, Failures, Judgement, Snapshot, Verdict, Watch
+from roles.ecs_release.python.running import Doubt
 from roles.ecs_release.python.scaling import ScalableTarget
 from roles.ecs_release.python.schedule import Capacity, capacity_at
 from roles.ecs_task.python.tasks import OneOff, Runner, Stop
@@ -31,6 +32,10 @@ from roles.notification.python.slack import Message, Subject
 from roles.release_ledger.python.ledger import Event, Ledger, Outcome, Release, of_service, started_at
 
 Say = Callable[[str], None]
+
+#: What was just made is seen after a moment: so often is it looked for, with so many seconds in between.
+PROOF_LOOKS = 5
+PROOF_SECONDS = 2.0
 
 
 class ReleaseError(Exception):
@@ -218,6 +223,30 @@ class Operation:
             deployment=deployment,
             say=self.c.say,
             free=free,
+        )
+
+    # -- evidence ----------------------------------------------------------------------------------------------
+
+    def doubts(self, primary: Deployment) -> list[Doubt]:
+        """What speaks against the tasks that run: see `running`."""
+        return running.doubts(self.c.clients, self.c.stack, primary)
+
+    def prove(self, what: str) -> None:
+        """See that the tasks that run log, are registered, and have the secrets' current values.
+
+        Raises:
+            ReleaseError: they do not, and did not within some seconds either.
+        """
+        for _ in range(PROOF_LOOKS):
+            found = self.doubts(self.watch.snapshot().primary)
+            if not found:
+                return
+            self.c.sleep(PROOF_SECONDS)
+        reason = "; ".join(doubt.reason for doubt in found)
+        raise ReleaseError(
+            f"{self.c.environment}: {what} is no success: {reason}.\n"
+            f"Next: make verify ENV={self.c.environment}; after a fix, {self.c.retry_command}",
+            reason,
         )
 
     # -- one-off tasks -----------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 
 from roles.ecs_release.python.definition import database_of, differences
 from roles.ecs_release.python.rollout import Deployment
+from roles.ecs_release.python.running import Doubt
 from roles.release_ledger.python.ledger import Outcome, Release, serving
 
 
@@ -28,7 +29,8 @@ class Situation:
     """All that the decision depends on.
 
     ``running`` is the definition of the PRIMARY deployment; ``latest`` and ``latest_admin`` are the newest ACTIVE
-    revisions of their families; ``releases`` are those of this incarnation of the service.
+    revisions of their families; ``releases`` are those of this incarnation of the service; ``doubts`` are about its
+    tasks, and ``database_secrets`` the ARNs of the secrets that the admin task sees to.
     """
 
     wanted: Mapping[str, Any]
@@ -41,6 +43,8 @@ class Situation:
     schema_head: str | None
     app_secret_has_value: bool
     minimum_tasks: int
+    doubts: Sequence[Doubt] = ()
+    database_secrets: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +78,7 @@ def decide(situation: Situation, new_release: str) -> Plan:
     """The plan. ``new_release`` is the identifier to use if this becomes a release of its own.
 
     - Released is what differs from the definition that PRIMARY runs, whatever the hash says, and a definition whose
-      rollout ECS gave up.
+      rollout ECS gave up. What runs is replaced by the same when there is doubt about its tasks.
     - A release that an interrupted flow left unfinished, and that is what is wanted now, is taken up where it is.
     - An identical newest revision, left by an interrupted flow, is used again.
     - The number of tasks is sent only before the first success; afterwards it belongs to auto scaling.
@@ -86,7 +90,8 @@ def decide(situation: Situation, new_release: str) -> Plan:
     # PRIMARY is what is wanted, and nobody has recorded that it succeeded: watch, verify and record it.
     resumes = same and not gave_up and not _recorded(situation)
     left = _left(situation) if resumes else None
-    needed = not same or gave_up or resumes
+    replaces = same and not resumes and bool(situation.doubts)
+    needed = not same or gave_up or resumes or replaces
     return Plan(
         release=left.id if left else new_release,
         needed=needed,
@@ -97,12 +102,15 @@ def decide(situation: Situation, new_release: str) -> Plan:
         if situation.latest_admin and situation.latest_admin.canonical == situation.wanted_admin
         else None,
         prepare=_prepare_reason(situation, success, needed and not resumes),
-        force=same and gave_up,
+        force=same and (gave_up or replaces),
         desired_count=max(1, situation.minimum_tasks) if success is None and not resumes else None,
         deployment=situation.primary.id if resumes else None,
         previous_revision=success.revision if success else "",
         previous_version=success.version if success else "",
-        changes=differences(situation.running.canonical if _same_family(situation) else None, situation.wanted),
+        changes=[
+            *differences(situation.running.canonical if _same_family(situation) else None, situation.wanted),
+            *(doubt.reason for doubt in situation.doubts),
+        ],
     )
 
 
@@ -138,6 +146,9 @@ def _prepare_reason(situation: Situation, success: Release | None, releasing: bo
         return ""
     if success is None:
         return "no release has succeeded yet"
+    for doubt in situation.doubts:
+        if doubt.secret in situation.database_secrets:
+            return doubt.reason
     before, now = database_of(situation.running.canonical), database_of(situation.wanted)
     if before != now:
         return f"the database {before or 'unknown'} -> {now}"

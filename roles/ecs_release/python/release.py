@@ -87,7 +87,8 @@ class Releaser(Operation):
         primary = snapshot.primary
         self._stay_with_the_user_of(primary)
         wanted = canonical(service_definition(self.c.stack, self.settings, self.image))
-        if primary.rollout_state == "IN_PROGRESS" and not self._is_to_be_taken_up(primary, wanted, snapshot):
+        left = self._is_to_be_taken_up(primary, wanted, snapshot) or self._is_to_be_replaced(primary, wanted)
+        if primary.rollout_state == "IN_PROGRESS" and not left:
             in_flight = (
                 f"a deployment of {primary.revision_name} that this run did not start is in flight ({primary.id})"
             )
@@ -115,6 +116,17 @@ class Releaser(Operation):
         succeeded = {item.revision for item in self.releases(snapshot) if item.outcome is Outcome.SUCCEEDED}
         return primary.revision not in succeeded and self._definition(primary.revision) == wanted
 
+    def _is_to_be_replaced(self, primary: Deployment, wanted: Mapping[str, Any]) -> bool:
+        """Whether a deployment in flight brings what runs once more, for a secret's new value, as rotation-bot does.
+
+        If the value does not log in, it never ends: the release sees to the database's user and deploys once more.
+        """
+        return (
+            primary.rollout_state == "IN_PROGRESS"
+            and self._definition(primary.revision) == wanted
+            and any(doubt.secret in database_secret_arns(self.c.stack) for doubt in self.doubts(primary))
+        )
+
     # -- plan --------------------------------------------------------------------------------------------------
 
     def plan(self) -> Plan:
@@ -136,6 +148,8 @@ class Releaser(Operation):
             schema_head=self.image.schema_head,
             app_secret_has_value=self._app_secrets_have_values(),
             minimum_tasks=self.capacity_now().minimum,
+            doubts=self.doubts(snapshot.primary),
+            database_secrets=database_secret_arns(self.c.stack),
         )
         plan = replace(
             decide(situation, release_id(self.image.version, datetime.now(UTC))),
@@ -296,6 +310,7 @@ class Releaser(Operation):
         deployment = self._resumed(plan) if plan.resumes else self._start(plan)
         what = f"the release of {self.image.version} ({deployment.revision_name})"
         self.follow(deployment, what, lambda judgement: self._give_up(plan, deployment, judgement))
+        self.prove(what)
         return not plan.resumes
 
     def _give_up(self, plan: Plan, deployment: Deployment, judgement: Judgement) -> list[str]:
@@ -385,11 +400,11 @@ class Releaser(Operation):
 
     def _take_out_of_service(self, plan: Plan) -> str:
         snapshot = self.watch.snapshot()
-        if not plan.revision or snapshot.primary.revision != plan.revision:
+        if plan.revision in (None, plan.previous_revision) or snapshot.primary.revision != plan.revision:
             return ""
-        since = started(self.ecs, self.c.cluster, self.c.service, plan.revision)
+        since = started(self.ecs, self.c.cluster, self.c.service, str(plan.revision))
         exposed_until = datetime.now(UTC)
-        self.c.say(f"{short(plan.revision)} is in service and must not be: taking it out")
+        self.c.say(f"{short(str(plan.revision))} is in service and must not be: taking it out")
         if plan.first:
             notes = [self.to_zero()]
         else:

@@ -250,6 +250,7 @@ class Rotation(Operation):
             self.keep_lock("Its update was taken back at once.")
         what = f"the move to {name_of(plan.secret)} ({deployment.revision_name})"
         self.follow(deployment, what, lambda judgement: self._give_up(plan, deployment, judgement))
+        self.prove(what)
 
     def _give_up(self, plan: RotationPlan, deployment: Deployment, judgement: Judgement) -> list[str]:
         if judgement.verdict is Verdict.REPLACED:

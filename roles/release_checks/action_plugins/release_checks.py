@@ -12,7 +12,8 @@ from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.ecs_release.python.definition import Image, Settings
 from roles.ecs_release.python.rollout import ServiceError
-from roles.release_checks.python.checks import Wanted, check, image_that_runs
+from roles.ecs_task.python.alive import sleep_with_parent, whole_lines
+from roles.release_checks.python.checks import Wanted, check, check_what_runs, image_that_runs
 from roles.release_checks.python.findings import failure, tree, wrong
 
 DOCUMENTATION = r"""
@@ -20,7 +21,7 @@ action: release_checks
 short_description: Look at everything that a release needs, before anything is touched
 description:
   - Image, secrets and their JSON keys, roles, log groups, load balancer, service and alarms, all at the same time.
-  - Prints a tree of OK, NG, SKIP and WARN with reasons. Any NG fails. Reads only, in check mode too.
+  - Prints a tree of OK, NG, SKIP and WARN with reasons. Any NG fails. Changes nothing, in check mode too.
 options:
   stack:
     description: The fact C(terraform_stack_outputs); may be empty in check mode only.
@@ -34,6 +35,12 @@ options:
     description: What is rendered into the task definitions, as ecs_release takes it.
     type: dict
     required: true
+  what_runs:
+    description: >-
+      Whether to look also at the tasks that run, and to log in to the database with their credentials, by a one-off
+      task. A release proves that by itself.
+    type: bool
+    default: false
   environment_name:
     description: The environment.
     type: str
@@ -87,6 +94,9 @@ class ActionModule(OperationsAction):
                 preview=self.check_mode,
             )
             findings = check(clients, wanted)
+            if args["what_runs"] and not wrong(findings):
+                say = whole_lines(display.display)
+                findings += check_what_runs(clients, wanted, say, sleep_with_parent())
         except (ServiceError, ClientError, BotoCoreError) as error:
             raise AnsibleActionFail(f"{environment}: {error}.\nNext: make status ENV={environment}") from None
         version = image.version if image else fact.get("version", "")

@@ -25,6 +25,7 @@ from roles.ecs_release.python.definition import (
 from roles.ecs_release.python.rollout import ServiceError, Snapshot
 from roles.image_build.python.registry import FARGATE_ARCHITECTURES, Registry, RepositoryMissingError
 from roles.preflight.python.problem import ProblemError
+from roles.release_checks.python import what_runs
 from roles.release_checks.python.findings import Finding, Verdict
 from roles.release_checks.python.references import Reference, UnreadableError, keys_of, see_parameter
 from roles.release_checks.python.trust import ECS_TASKS, trusts
@@ -138,6 +139,21 @@ def check(clients: Clients, wanted: Wanted) -> list[Finding]:
         return [finding for answer in pool.map(Question.answer, questions) for finding in answer]
 
 
+def check_what_runs(
+    clients: Clients, wanted: Wanted, say: Callable[[str], None], sleep: Callable[[float], None]
+) -> list[Finding]:
+    """What a release proves by itself, asked without one; in check mode no task is started."""
+    service = _service(clients.client("ecs"), wanted.stack)
+    if service is None or not service["desiredCount"]:
+        return []  # what is said of the service itself
+    primary = Snapshot(service=service, targets={}).primary
+    where = (clients, wanted.stack, wanted.environment, primary)
+    found = Question(what_runs.GROUP, primary.revision_name, partial(what_runs.tasks, *where)).answer()
+    if wanted.preview:
+        return [*found, _finding(what_runs.GROUP, "database", Verdict.SKIP, "no task is started in check mode")]
+    return [*found, what_runs.login(*where, say, sleep)]
+
+
 def _questions(clients: Clients, wanted: Wanted) -> list[Question]:
     stack, definitions = wanted.stack, wanted.definitions
     questions = [Question("image", _image_name(wanted.image), partial(_image, clients.client("ecr"), wanted))]
@@ -145,8 +161,14 @@ def _questions(clients: Clients, wanted: Wanted) -> list[Question]:
         client = clients.client("ssm" if reference.is_parameter else "secretsmanager")
         ask = partial(_secret, client, wanted, reference, uses)
         questions.append(Question("secrets", reference.name, ask))
+    iam, secrets = clients.client("iam"), clients.client("secretsmanager")
     for arn, subject in _roles(definitions).items():
-        questions.append(Question("roles", subject, partial(_role, clients.client("iam"), wanted, arn, subject)))
+        questions.append(Question("roles", subject, partial(_role, iam, wanted, arn, subject)))
+    for definition in definitions:
+        whole = {Reference(arn=reference.arn): None for reference in _references([definition])}
+        for reference in whole:
+            ask = partial(_may_read, iam, secrets, wanted, definition["executionRoleArn"], reference)
+            questions.append(Question("rights", reference.name, ask))
     for group in _log_groups(definitions):
         questions.append(Question("logs", group, partial(_log_group, clients.client("logs"), wanted, group)))
     target_group = str(stack["target_group_arn"]).rsplit(":", 1)[-1]
@@ -290,6 +312,40 @@ def _role(iam: Any, wanted: Wanted, arn: str, subject: str) -> list[Finding]:
     if not trusts(policy):
         return [found(Verdict.NG, f"{name} is not trusted by {ECS_TASKS}", way)]
     return [found(Verdict.OK, f"{name} is trusted by {ECS_TASKS}")]
+
+
+#: What ECS asks of a secret's store, with the execution role.
+READS = {"secretsmanager": "secretsmanager:GetSecretValue", "ssm": "ssm:GetParameters"}
+
+
+def _may_read(iam: Any, secrets: Any, wanted: Wanted, role: str, secret: Reference) -> list[Finding]:
+    """That the execution role may read a secret, by its own policies and boundary.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+    """
+    if not secret.arn.startswith("arn:"):
+        return []  # a parameter by its name: which ARN that is, ECS knows
+    found = partial(_finding, "rights", secret.name)
+    name = role.rsplit("/", 1)[-1]
+    action = READS["ssm" if secret.is_parameter else "secretsmanager"]
+    try:
+        answer = iam.simulate_principal_policy(PolicySourceArn=role, ActionNames=[action], ResourceArns=[secret.arn])
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchEntity":
+            return []  # what is said of the role itself
+        raise
+    if all(item["EvalDecision"] == "allowed" for item in answer["EvaluationResults"]):
+        return [found(Verdict.OK, f"{name} may read it")]
+    own = (*database_secret_arns(wanted.stack), wanted.stack["database"]["master_secret_arn"])
+    way = (
+        f"make infra ENV={wanted.environment}"
+        if secret.arn in own
+        else f"add {secret.arn} to app_secret_arns in {_inventory(wanted)}, then make deploy ENV={wanted.environment}"
+    )
+    # IAM simulates no policy of the secret itself, which may let the role in.
+    if not secret.is_parameter and secrets.get_resource_policy(SecretId=secret.arn).get("ResourcePolicy"):
+        return [found(Verdict.WARN, f"{name} may read it only if the secret's own policy says so")]
+    return [found(Verdict.NG, f"{name} may not read it", way)]
 
 
 def _log_groups(definitions: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -61,12 +61,18 @@ locals {
             Resource = [for end in ["tfstate", "tfstate.tflock", "tfvars.json"] : "${local.bucket}/${name}/environment.${end}"]
           },
           { Sid = "ReadAppliedVariables", Effect = "Allow", Action = "s3:GetObject", Resource = "${local.bucket}/${name}/environment.tfvars.json" },
+          # What proves that the tasks that run log, and have the secrets' current values.
           {
-            Sid       = "AdminTasks"
-            Effect    = "Allow"
-            Action    = ["ecs:RunTask", "ecs:StopTask"]
-            Resource  = ["arn:aws:ecs:${local.here}:task-definition/${prefix}-*:*", "arn:aws:ecs:${local.here}:task/${prefix}/*"]
-            Condition = { ArnEquals = { "ecs:cluster" = "arn:aws:ecs:${local.here}:cluster/${prefix}" } }
+            Sid      = "WhatRunsLogs"
+            Effect   = "Allow"
+            Action   = "logs:DescribeLogStreams"
+            Resource = [for end in ["", ":*", "-*", "/*"] : "arn:aws:logs:${local.here}:log-group:/ecs/${prefix}${end}"]
+          },
+          {
+            Sid      = "WhenASecretChanged"
+            Effect   = "Allow"
+            Action   = "secretsmanager:ListSecretVersionIds"
+            Resource = concat(["arn:aws:secretsmanager:${local.here}:secret:${prefix}/*"], var.workload_secret_arns)
           },
           # Whether each secret that a task takes has its value, and each key: asked before anything is registered.
           {
@@ -249,9 +255,12 @@ locals {
         Condition = { StringEquals = { "iam:PermissionsBoundary" = local.boundary_arn[name] } }
       },
       {
-        Sid      = "RolesOfTheEnvironment"
-        Effect   = "Allow"
-        Action   = ["iam:DeleteRole", "iam:ListInstanceProfilesForRole", "iam:TagRole", "iam:UntagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole"]
+        Sid    = "RolesOfTheEnvironment"
+        Effect = "Allow"
+        Action = [
+          "iam:DeleteRole", "iam:ListInstanceProfilesForRole", "iam:SimulatePrincipalPolicy", "iam:TagRole", "iam:UntagRole",
+          "iam:UpdateAssumeRolePolicy", "iam:UpdateRole",
+        ]
         Resource = "arn:aws:iam::${var.account_id}:role/${prefix}-*"
       },
       {

@@ -178,6 +178,14 @@ locals {
         ]
       },
       {
+        # A release prepares the database; a release and a rollback free connections for the new tasks where there are none.
+        Sid       = "AdminTasks"
+        Effect    = "Allow"
+        Action    = ["ecs:RunTask", "ecs:StopTask"]
+        Resource  = ["arn:aws:ecs:${local.here}:task-definition/${prefix}-admin:*", "arn:aws:ecs:${local.here}:task/${prefix}/*"]
+        Condition = { ArnEquals = { "ecs:cluster" = "arn:aws:ecs:${local.here}:cluster/${prefix}" } }
+      },
+      {
         # The tasks of a cluster: AWS ties the listing to nothing else.
         Sid       = "ListTasks"
         Effect    = "Allow"

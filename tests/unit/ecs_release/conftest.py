@@ -311,9 +311,15 @@ class FakeLoadBalancer:
 
 @dataclass
 class FakeLogs:
-    """Streams by name; each is read once from its beginning."""
+    """Streams by name; each is read once from its beginning. Every task has one, but those that are silent."""
 
     streams: dict[str, list[str]] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
+
+    def describe_log_streams(self, *, logGroupName: str, logStreamNamePrefix: str, limit: int) -> dict[str, Any]:
+        assert (logGroupName, limit) == ("/ecs/test", 1)
+        task = logStreamNamePrefix.rsplit("/", 1)[-1]
+        return {"logStreams": [] if task in self.silent else [{"logStreamName": logStreamNamePrefix}]}
 
     def get_log_events(self, *, logStreamName: str, nextToken: str | None = None, **_: Any) -> dict[str, Any]:
         for name, lines in self.streams.items():

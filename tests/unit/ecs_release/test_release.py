@@ -259,6 +259,7 @@ def test_a_task_that_runs_and_is_never_healthy_is_heard(world: World) -> None:
         ecs.tasks[arn] = {
             "taskArn": arn,
             "taskDefinitionArn": ecs.primary["taskDefinition"],
+            "group": "service:settlement-test",
             "lastStatus": "RUNNING",
             "containers": [],
         }
@@ -447,6 +448,7 @@ def test_a_version_that_answers_wrongly_is_taken_out_of_service(world: World) ->
     world.ecs.tasks["arn:task/1"] = {
         "taskArn": "arn:task/1",
         "taskDefinitionArn": plan.revision,
+        "group": "service:settlement-test",
         "lastStatus": "RUNNING",
         "startedAt": datetime.now(UTC) - timedelta(seconds=40),
     }

@@ -17,6 +17,7 @@ from moto import mock_aws
 from roles.ecs_release.python.definition import Image, Settings, service_definition
 from roles.release_checks.python.checks import CLIENTS, Wanted, check
 from roles.release_checks.python.findings import Finding, Verdict
+from tests.terraform.policies import Call, allows
 
 NAME, REGION = "settlement-test", "ap-northeast-2"
 PASSWORD = "hunter2-never-shown"
@@ -56,6 +57,26 @@ class Refused:
         return refuse
 
 
+class Simulating:
+    """IAM with the one operation that moto lacks, over the inline policies that moto keeps."""
+
+    def __init__(self, iam: Any) -> None:
+        self._iam = iam
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._iam, name)
+
+    def simulate_principal_policy(
+        self, *, PolicySourceArn: str, ActionNames: list[str], ResourceArns: list[str]
+    ) -> dict[str, Any]:
+        role = PolicySourceArn.rsplit("/", 1)[-1]
+        names = self._iam.list_role_policies(RoleName=role)["PolicyNames"]
+        policies = [self._iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names]
+        (action,), (resource,) = ActionNames, ResourceArns
+        decision = "allowed" if allows(policies, Call(action, resource)) else "implicitDeny"
+        return {"EvaluationResults": [{"EvalDecision": decision}]}
+
+
 def client_error(code: str, operation: str = "Operation") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
 
@@ -72,7 +93,8 @@ class World:
     preview: bool = False
 
     def client(self, name: str) -> Any:
-        return Refused(_client(name), self.refused)
+        client = _client(name)
+        return Refused(Simulating(client) if name == "iam" else client, self.refused)
 
     def look(self) -> list[Finding]:
         wanted = Wanted(
@@ -164,6 +186,10 @@ def _apply(made: dict[str, Any]) -> dict[str, Any]:
         kind: made["secretsmanager"].create_secret(Name=kind, SecretString=credentials)["ARN"]
         for kind in ("app", "master")
     }
+    for kind, secret in (("execution", "app"), ("admin-execution", "master")):
+        allow = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": secrets[secret]}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+        made["iam"].put_role_policy(RoleName=f"{NAME}-{kind}", PolicyName="start-tasks", PolicyDocument=policy)
     vpc = _client("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
     group = made["elbv2"].create_target_group(Name=NAME, Protocol="HTTP", Port=8000, VpcId=vpc, TargetType="ip")
     made["ecs"].create_cluster(clusterName=NAME)

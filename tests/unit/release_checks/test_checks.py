@@ -29,9 +29,9 @@ def test_a_sound_environment_is_ok_throughout(world: World) -> None:
     findings = world.look()
     assert {finding.verdict for finding in findings} == {OK}
     assert list(dict.fromkeys(finding.group for finding in findings)) == [
-        "image", "secrets", "roles", "logs", "load balancer", "service", "alarms",
+        "image", "secrets", "roles", "rights", "logs", "load balancer", "service", "alarms",
     ]  # fmt: skip
-    assert "16 OK: nothing is in the way of a release" in tree("", findings)
+    assert "18 OK: nothing is in the way of a release" in tree("", findings)
 
 
 # -- image -------------------------------------------------------------------------------------------------------------
@@ -75,6 +75,41 @@ def test_the_placeholder_is_no_image_that_runs(world: World) -> None:
     ecs.create_service(cluster=NAME, serviceName="new", taskDefinition=placeholder, desiredCount=0)
     world.stack["service_name"] = "new"
     assert image_that_runs(world, world.stack) is None
+
+
+# -- what the execution roles may read ---------------------------------------------------------------------------------
+
+
+def other_secret(world: World) -> str:
+    """A secret that the inventory names and Terraform was not told of."""
+    arn: str = world.client("secretsmanager").create_secret(Name="other", SecretString='{"token": "t"}')["ARN"]
+    world.settings = replace(SETTINGS, secrets=SETTINGS.secrets | {"TOKEN": f"{arn}:token::", "OLD": f"{arn}:token::"})
+    return arn
+
+
+def test_a_secret_that_the_execution_role_may_not_read(world: World) -> None:
+    arn = other_secret(world)
+    found = world.only(NG)
+    assert (found.group, found.subject) == ("rights", arn.split(":")[-1])
+    assert found.reason == "settlement-test-execution may not read it"
+    assert found.next_command.startswith(f"add {arn} to app_secret_arns in inventory/test/group_vars/all/app.yml")
+
+
+def test_a_secret_whose_own_policy_may_let_the_role_in_stops_nothing(world: World) -> None:
+    arn = other_secret(world)
+    policy = json.dumps({"Version": "2012-10-17", "Statement": []})
+    world.client("secretsmanager").put_resource_policy(SecretId=arn, ResourcePolicy=policy)
+    assert "only if the secret's own policy says so" in world.only(WARN).reason
+
+
+def test_a_right_on_the_databases_secret_that_is_gone_is_terraforms(world: World) -> None:
+    world.client("iam").delete_role_policy(RoleName=f"{NAME}-execution", PolicyName="start-tasks")
+    assert world.only(NG).next_command == "make infra ENV=test"
+
+
+def test_who_may_not_simulate_learns_nothing_of_it(world: World) -> None:
+    world.refused["simulate_principal_policy"] = client_error("AccessDenied", "SimulatePrincipalPolicy")
+    assert [verdict for verdict, _ in world.of("rights")] == [SKIP, SKIP]
 
 
 # -- secrets -----------------------------------------------------------------------------------------------------------
@@ -271,7 +306,7 @@ def test_an_alarm_is_a_warning_and_never_more(world: World) -> None:
     found = world.only(WARN)
     assert found.subject == f"{NAME}-errors"
     assert found.reason.startswith("in ALARM since 2")
-    assert "15 OK, 1 WARN: nothing is in the way of a release" in tree("", world.look())
+    assert "17 OK, 1 WARN: nothing is in the way of a release" in tree("", world.look())
 
 
 # -- how it reads ------------------------------------------------------------------------------------------------------
@@ -280,7 +315,7 @@ def test_an_alarm_is_a_warning_and_never_more(world: World) -> None:
 def test_a_failure_names_what_is_wrong_and_the_way_out(world: World) -> None:
     world.client("iam").delete_role(RoleName=f"{NAME}-task")
     findings = world.look()
-    assert "15 OK, 1 NG: a release would fail" in tree("title", findings)
+    assert "17 OK, 1 NG: a release would fail" in tree("title", findings)
     assert failure("test", findings) == (
         "One problem in test; neither the service nor its database was touched.\n"
         f"1. [roles] there is no role {NAME}-task.\n"
