@@ -18,6 +18,7 @@ from roles.ecs_release.python.definition import Image, Settings
 from roles.ecs_release.python.operation import Context, Limits
 from roles.ecs_release.python.release import Releaser
 from roles.ecs_release.python.rollback import Rollback, RollbackPlan
+from roles.ecs_task.python.tasks import private_address
 
 BUCKET = "state-bucket"
 ACCOUNT = "arn:aws:ecs:ap-northeast-2:000000000000"
@@ -301,10 +302,12 @@ class FakeLoadBalancer:
     def describe_target_health(self, **_: Any) -> dict[str, Any]:
         if self.descriptions is not None:
             return {"TargetHealthDescriptions": self.descriptions}
+        addresses = [private_address(task) for task in self.ecs.tasks.values() if task["lastStatus"] == "RUNNING"]
+        others = [f"10.0.0.{number}" for number in range(len(addresses), self.ecs.service["runningCount"])]
         return {
             "TargetHealthDescriptions": [
-                {"Target": {"Id": f"10.0.0.{number}", "Port": 8000}, "TargetHealth": {"State": "healthy"}}
-                for number in range(self.ecs.service["runningCount"])
+                {"Target": {"Id": address, "Port": 8000}, "TargetHealth": {"State": "healthy"}}
+                for address in [*addresses, *others]
             ]
         }
 
