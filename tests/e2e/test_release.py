@@ -26,6 +26,13 @@ BUCKET = "settlement-terraform-000000000000-ap-northeast-2"
 EXITS = {"APP_ENVIRONMENT": "local", "DATABASE_POOL_RECYCLE_SECONDS": "-1"}
 
 
+#: What the verbs of an emergency do not need, broken.
+BROKEN = dict.fromkeys(
+    ("app_environment", "app_secrets", "app_min_tasks", "database_max_connections", "network_availability_zones"),
+    "{{ nowhere }}",
+)
+
+
 def ledger(clone: Clone) -> list[Release]:
     return Ledger(clone.aws("s3"), BUCKET, "local").releases()
 
@@ -244,8 +251,8 @@ def test_five_rollbacks_in_a_row_and_forward_again_land_where_status_said(clone:
         clone.make("release", app_environment={"NUMBER": str(number)})
     newest = service(clone)["taskDefinition"]
     for _ in range(5):
-        (said,) = re.findall(r"rollback to +\S+ \((\S+)\)", clone.make("status").output)
-        clone.make("rollback")
+        (said,) = re.findall(r"rollback to +\S+ \((\S+)\)", clone.make("status", **BROKEN).output)
+        clone.make("rollback", **BROKEN)
         assert service(clone)["taskDefinition"].endswith(f"/{said}")
     revision = newest.rpartition("/")[2]
     assert clone.make("rollback", rollback_to=revision).recap()["changed"] == 1
