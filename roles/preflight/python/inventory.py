@@ -18,7 +18,7 @@ from roles.preflight.python.values import VALUES
 
 _SHOWN_CHARACTERS = 80
 #: Maps of variables, in which somebody may have put a secret.
-_NOT_SHOWN = frozenset({"app_environment", "app_secrets"})
+_NOT_SHOWN = frozenset({"app_environment", "app_secrets", "aws_environment"})
 _RULES = (*names.RULES, *network.RULES, *capacity.RULES, *task.RULES, *account.RULES)
 
 

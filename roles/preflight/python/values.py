@@ -53,6 +53,7 @@ VALUES: Mapping[str, Kind] = {
     "env_name": _NAME,
     "aws_region": text(r"[a-z]{2}(?:-[a-z]+)+-\d", "the code of an AWS region", example="ap-northeast-2"),
     "aws_account_id": text(r"\d{12}", "12 digits in quotes", example='"012345678901"'),
+    "aws_environment": mapping("a map of variables", example="{AWS_REGION: ap-northeast-2}"),
     "aws_tags": mapping("a map of tags", example="{Team: payments}"),
     # app.yml
     "app_name": _NAME,

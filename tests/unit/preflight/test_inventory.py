@@ -13,7 +13,8 @@ import pytest
 from roles.preflight.python.inventory import Given, check
 from roles.preflight.python.problem import Problem
 from roles.preflight.python.task import FARGATE_SIZES
-from tests.unit.preflight.conftest import PROJECT, good_values, read
+from tests.inventory import INVENTORIES
+from tests.unit.preflight.conftest import given, good_values
 
 ARN = "arn:aws:secretsmanager:ap-northeast-2:222222222222:secret:settlement/slack-AbCdEf"
 Find = Callable[..., list[Problem]]
@@ -36,15 +37,15 @@ def zones(**kinds: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["local", "staging", "production"])
 def test_a_shipped_inventory_passes(name: str) -> None:
-    finding = check(read(PROJECT / "inventory" / name))
+    finding = check(given(INVENTORIES / name))
     assert [str(problem) for problem in finding.problems] == []
     assert finding.summary.startswith("9 subnets in 10.0.0.0/18, at most ")
 
 
 def test_a_whole_inventory_is_checked_in_less_than_two_seconds(tmp_path: Path) -> None:
-    given = read(PROJECT / "inventory/staging")
+    whole = given(INVENTORIES / "staging")
     begin = time.process_time()
-    check(given)
+    check(whole)
     assert time.process_time() - begin < 1
 
 
@@ -297,9 +298,9 @@ def test_what_cannot_be_resolved_is_a_problem_of_its_variable(inventory: Callabl
 
 
 def test_a_variable_that_is_not_set_is_named(tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(PROJECT / "inventory/staging", tmp_path / "staging"))
+    folder = Path(shutil.copytree(INVENTORIES / "staging", tmp_path / "staging"))
     (folder / "group_vars/all/monitoring.yml").unlink()
-    assert [problem.what.partition(".")[0] for problem in check(read(folder)).problems] == [
+    assert [problem.what.partition(".")[0] for problem in check(given(folder)).problems] == [
         "error_rate_minimum_requests is not set",
         "deployment_alarms is not set",
     ]

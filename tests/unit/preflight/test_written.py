@@ -10,7 +10,8 @@ import pytest
 from roles.preflight.python.inventory import check
 from roles.preflight.python.problem import Problem
 from roles.preflight.python.written import Source, scan, sources
-from tests.unit.preflight.conftest import PROJECT, read
+from tests.inventory import INVENTORIES, PROJECT
+from tests.unit.preflight.conftest import given
 
 Inventory = Callable[[str], list[Problem]]
 
@@ -62,14 +63,14 @@ def test_a_repeated_key_is_refused_with_both_lines() -> None:
 
 
 def test_a_variable_of_two_files_of_one_folder_is_refused() -> None:
-    given = [Source("a.yml", "app_cpu: 256", "all"), Source("b.yml", "app_cpu: 512", "all")]
-    assert [problem.where for problem in scan(given).problems] == ["a.yml:1 and b.yml:1"]
-    assert scan([given[0], Source("b.yml", "app_cpu: 512", "host")]).problems == []
+    files = [Source("a.yml", "app_cpu: 256", "all"), Source("b.yml", "app_cpu: 512", "all")]
+    assert [problem.where for problem in scan(files).problems] == ["a.yml:1 and b.yml:1"]
+    assert scan([files[0], Source("b.yml", "app_cpu: 512", "host")]).problems == []
 
 
 def test_the_command_line_is_read_as_the_files_are() -> None:
     extra = ('{"app_environment": {"X": 1.10}}', "app_cpu=0256")
-    (found,) = check(read(PROJECT / "inventory/staging", extra[:1])).problems
+    (found,) = check(given(INVENTORIES / "staging", extra[0])).problems
     assert found.where == "app_environment.X (-e:1)"
     assert [source.name for source in sources(PROJECT / "none", PROJECT, extra)] == ["-e"]
 

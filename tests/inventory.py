@@ -1,0 +1,57 @@
+"""An inventory as Ansible reads it, in this process: its variables, and Ansible's own templating of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
+from ansible.template import Templar
+from ansible.vars.manager import VariableManager
+
+PROJECT = Path(__file__).parents[1]
+INVENTORIES = PROJECT / "inventory"
+#: What the playbooks and the role preflight add to an inventory's variables.
+_BENEATH = (
+    "playbooks/group_vars/all/controller.yml",
+    "playbooks/group_vars/all/terraform.yml",
+    "roles/preflight/defaults/main.yml",
+)
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Variables as they are written, and what resolves one."""
+
+    variables: Mapping[str, Any]
+    template: Callable[[Any], Any]
+
+    def changed(self, **values: Any) -> Inventory:
+        """The same with other values."""
+        variables = {**self.variables, **values}
+        return Inventory(variables, Templar(loader=DataLoader(), variables=variables).template)
+
+
+def read(folder: Path, *extra_vars: str) -> Inventory:
+    """The inventory in a folder, with `-e` of a command line."""
+    _plugins()
+    loader = DataLoader()
+    loader.set_basedir(str(PROJECT / "playbooks"))
+    hosts = InventoryManager(loader=loader, sources=[str(folder)])
+    (host,) = hosts.get_hosts("controller")
+    variables: dict[str, Any] = VariableManager(loader=loader, inventory=hosts).get_vars(host=host)
+    for file in _BENEATH:
+        variables = loader.load_from_file(str(PROJECT / file), trusted_as_template=True) | variables
+    for text in extra_vars:
+        variables |= loader.load(text)
+    return Inventory(variables, str).changed(playbook_dir=str(PROJECT / "playbooks"))
+
+
+@cache
+def _plugins() -> None:
+    init_plugin_loader()
