@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from roles.ecs_task.python.tasks import describe_tasks, list_tasks
-from roles.release_ledger.python.ledger import Ledger, Outcome
+from roles.release_ledger.python.ledger import Ledger
 
 
 class Clients(Protocol):
@@ -76,7 +76,7 @@ def observe(clients: Clients, stack: Mapping[str, Any], bucket: str, environment
     newest = releases[-1] if releases else None
     return Observation(
         revision=_name(primary["taskDefinition"]),
-        version=next((item.version for item in reversed(serving) if item.outcome is Outcome.SUCCEEDED), ""),
+        version=next((item.version for item in reversed(serving) if item.succeeded), ""),
         rollout=primary.get("rolloutState", "IN_PROGRESS"),
         desired=service["desiredCount"],
         tasks={_name(task["taskArn"]): _name(task["taskDefinitionArn"]) for task in tasks},

@@ -26,8 +26,9 @@ options:
     type: str
   to:
     description: >-
-      For the phase C(plan), a git hash, a revision (C(7) or C(family:7)) or steps (C(-2), C(2 steps)); empty undoes the
-      newest thing.
+      For the phase C(plan), a git hash, alone or with a definition (C(0123456789ab+3f2a)), a revision (C(7) or
+      C(family:7)) or steps (C(-2), C(2 steps)); empty undoes the most recent change, or resumes a rollback that has
+      not succeeded.
     default: ""
     type: str
   stack:
@@ -80,6 +81,10 @@ plan:
   description: What is put back, with version, digest, image and revision.
   type: dict
   returned: always
+next_command:
+  description: What to type now.
+  type: str
+  returned: for the phase C(fail)
 reason:
   description: Why the phase failed, in one line.
   type: str
@@ -116,6 +121,7 @@ class ActionModule(OperationsAction):
         return {"changed": changed}
 
     def _fail(self, rollback: Rollback, args: dict[str, Any]) -> dict[str, Any]:
+        next_command = f"make status ENV={args['environment_name']}"
         if args["plan"]:
-            rollback.fail(RollbackPlan.from_fact(args["plan"]), args["why"])
-        return {"changed": False}
+            next_command = rollback.fail(RollbackPlan.from_fact(args["plan"]), args["why"])
+        return {"changed": False, "next_command": next_command}

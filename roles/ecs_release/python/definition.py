@@ -8,6 +8,8 @@ https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.htm
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +69,11 @@ def canonical(definition: Mapping[str, Any]) -> dict[str, Any]:
         (_container(container, awsvpc) for container in result.get("containerDefinitions", [])), key=_name
     )
     return _pruned(result, DEFAULTS)
+
+
+def digest(canonical_definition: Mapping[str, Any]) -> str:
+    """The SHA-256 of a canonical definition, in hex: the same exactly when ECS would run two definitions alike."""
+    return hashlib.sha256(json.dumps(canonical_definition, sort_keys=True).encode()).hexdigest()
 
 
 def _container(container: Mapping[str, Any], awsvpc: bool) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from typing import Any, Protocol
@@ -29,7 +29,16 @@ from roles.ecs_release.python.scaling import ScalableTarget
 from roles.ecs_release.python.schedule import Capacity, capacity_at
 from roles.ecs_task.python.tasks import OneOff, Runner, Stop
 from roles.notification.python.slack import Message, Subject
-from roles.release_ledger.python.ledger import Event, Ledger, Outcome, Release, of_service, started_at
+from roles.release_ledger.python.ledger import (
+    Event,
+    History,
+    Ledger,
+    Outcome,
+    Release,
+    of_service,
+    rolling_back,
+    started_at,
+)
 
 Say = Callable[[str], None]
 
@@ -406,24 +415,44 @@ class Operation:
 
     # -- what is known -----------------------------------------------------------------------------------------
 
-    def releases(self, snapshot: Snapshot) -> list[Release]:
+    def history(self, snapshot: Snapshot) -> History:
         """The ledger of this incarnation of the service, oldest first."""
-        return of_service(self.ledger.releases(), incarnation(snapshot.service))
+        found = self.ledger.history()
+        return replace(found, releases=of_service(found.releases, incarnation(snapshot.service)))
+
+    def releases(self, snapshot: Snapshot) -> list[Release]:
+        """The releases of `history`."""
+        return self.history(snapshot).releases
+
+    def confirm_rolled_back(
+        self, snapshot: Snapshot, releases: Sequence[Release], why: str, *, preview: bool = False
+    ) -> None:
+        """Record that what was being rolled back no longer serves, when another revision that succeeded does."""
+        primary = snapshot.primary
+        if primary.rollout_state != "COMPLETED":
+            return
+        if not any(item.revision == primary.revision and item.outcome is Outcome.SUCCEEDED for item in releases):
+            return
+        for release in rolling_back(releases):
+            if release.revision != primary.revision:
+                self.c.say(f"{'would record' if preview else 'recorded'}: {release.name} is rolled back")
+                if not preview:
+                    self.record(release, Outcome.ROLLED_BACK, why)
 
     def serving_text(self, snapshot: Snapshot) -> str:
         """What serves, for people."""
         primary = snapshot.primary
-        known = {release.revision: release.version for release in self.releases(snapshot)}
-        version = known.get(primary.revision, "")
+        known = {release.revision: release.name for release in self.releases(snapshot)}
+        name = known.get(primary.revision, "")
         if snapshot.service["runningCount"] == 0:
             return "nothing: no task runs"
-        return f"{primary.revision_name}{f' ({version})' if version else ''}, {primary.running} tasks"
+        return f"{primary.revision_name}{f' ({name})' if name else ''}, {primary.running} tasks"
 
-    def subject(self, version: str, revision: str) -> Subject:
-        """What messages about a version have in common."""
+    def subject(self, name: str, revision: str) -> Subject:
+        """What messages about a release have in common."""
         return Subject(
             environment=self.c.environment,
-            version=version,
+            version=name,
             revision=revision,
             by=self.c.by,
             url=str(self.c.stack.get("public_url", "")),
@@ -443,6 +472,7 @@ class Operation:
                 schema_head=release.schema_head,
                 schema_compatible=release.schema_compatible,
                 restores=release.restores,
+                definition_digest=release.definition_digest,
                 by=self.c.by,
                 at=datetime.now(UTC),
                 why=why,
@@ -466,5 +496,5 @@ def short(arn: str) -> str:
 
 
 def versions(releases: Sequence[Release]) -> str:
-    """Releases for people: ``0123456789ab (family:7), …``."""
-    return ", ".join(f"{release.version} ({release.revision_name})" for release in releases)
+    """Releases for people: ``0123456789ab+3f2a (family:7), …``."""
+    return ", ".join(f"{release.name} ({release.revision_name})" for release in releases)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from roles.ecs_release.python.definition import database_of, differences
+from roles.ecs_release.python.definition import database_of, differences, digest
 from roles.ecs_release.python.rollout import Deployment
 from roles.ecs_release.python.running import Doubt
 from roles.release_ledger.python.ledger import Outcome, Release, serving
@@ -62,8 +62,9 @@ class Plan:
     desired_count: int | None
     deployment: str | None
     previous_revision: str
-    previous_version: str
+    previous_name: str
     changes: list[str]
+    definition_digest: str
     database_secret_arn: str = ""
 
     def to_fact(self) -> dict[str, Any]:
@@ -106,11 +107,12 @@ def decide(situation: Situation, new_release: str) -> Plan:
         desired_count=max(1, situation.minimum_tasks) if success is None and not resumes else None,
         deployment=situation.primary.id if resumes else None,
         previous_revision=success.revision if success else "",
-        previous_version=success.version if success else "",
+        previous_name=success.name if success else "",
         changes=[
             *differences(situation.running.canonical if _same_family(situation) else None, situation.wanted),
             *(doubt.reason for doubt in situation.doubts),
         ],
+        definition_digest=digest(situation.wanted),
     )
 
 

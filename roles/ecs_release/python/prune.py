@@ -38,7 +38,7 @@ def needed_for_rollback(releases: Sequence[Release], successes: int = ROLLBACK_S
     for release in reversed(releases):
         if len(succeeded) == successes:
             break
-        if release.outcome in (Outcome.SUCCEEDED, Outcome.ROLLED_BACK):
+        if release.outcome in (Outcome.SUCCEEDED, Outcome.ROLLING_BACK, Outcome.ROLLED_BACK):
             needed.add(release.revision)
         if release.outcome is Outcome.SUCCEEDED:
             succeeded.add(release.revision)

@@ -40,11 +40,14 @@ from roles.ecs_task.python.tasks import TaskError
 from roles.notification.python import slack
 from roles.release_ledger.python.ledger import (
     Event,
+    History,
     Kind,
     Outcome,
     Release,
+    last_word,
     release_id,
-    rolled_back,
+    release_name,
+    rolling_back,
     serving,
     unfinished,
 )
@@ -103,13 +106,18 @@ class Releaser(Operation):
                     f"Next: look at it with {self.c.logs_command}, then {self.c.retry_command}",
                     f"another deployment was {judgement.reason}",
                 )
-        for release in unfinished(self.releases(snapshot)):
+        releases = self.releases(snapshot)
+        for release in unfinished(releases):
             outcome, why = _how_it_ended(release, snapshot)
-            if outcome is Outcome.SUCCEEDED and self._definition(release.revision) == wanted:
+            to_be_taken_up = outcome is Outcome.SUCCEEDED and release.kind is Kind.RELEASE
+            if to_be_taken_up and self._definition(release.revision) == wanted:
                 continue
             self.c.say(f"{'would settle' if preview else 'settled'} release {release.id}: {outcome}, {why}")
             if not preview:
                 self.record(release, outcome, why)
+        if rolling_back(releases):
+            why = f"rolled back: {snapshot.primary.revision_name} serves instead"
+            self.confirm_rolled_back(snapshot, self.releases(snapshot), why, preview=preview)
 
     def _is_to_be_taken_up(self, primary: Deployment, wanted: Mapping[str, Any], snapshot: Snapshot) -> bool:
         """Whether a deployment in flight is the one wanted now, and not one of a definition that succeeded before."""
@@ -136,6 +144,8 @@ class Releaser(Operation):
         self._stay_with_the_user_of(snapshot.primary)
         wanted = service_definition(self.c.stack, self.settings, self.image)
         wanted_admin = admin_definition(self.c.stack, self.settings, self.image)
+        history = self.history(snapshot)
+        self._check_ledger(history, snapshot.primary)
         primary = replace(snapshot.primary, desired=snapshot.service["desiredCount"])
         situation = Situation(
             wanted=canonical(wanted),
@@ -144,7 +154,7 @@ class Releaser(Operation):
             running=Revision(primary.revision, self._definition(primary.revision)),
             latest=self._latest(wanted["family"]),
             latest_admin=self._latest(wanted_admin["family"]),
-            releases=self.releases(snapshot),
+            releases=history.releases,
             schema_head=self.image.schema_head,
             app_secret_has_value=self._app_secrets_have_values(),
             minimum_tasks=self.capacity_now().minimum,
@@ -155,8 +165,9 @@ class Releaser(Operation):
             decide(situation, release_id(self.image.version, datetime.now(UTC))),
             database_secret_arn=self.settings.database_secret_arn,
         )
-        if plan.needed and not plan.resumes and not self.allow_rolled_back:
-            self._refuse_rolled_back(situation)
+        begun = plan.release in {release.id for release in history.releases}
+        if plan.needed and not begun and not self.allow_rolled_back:
+            self._refuse_rolled_back(situation, plan)
         self._say_plan(plan, situation)
         return plan
 
@@ -165,24 +176,63 @@ class Releaser(Operation):
         in_use = database_secret_in(self.c.stack, self._definition(primary.revision))
         self.settings = replace(self.settings, database_secret_arn=in_use)
 
-    def _refuse_rolled_back(self, situation: Situation) -> None:
-        """What was rolled back does not come back by a routine run.
+    def _check_ledger(self, history: History, primary: Deployment) -> None:
+        """Say what cannot be read in the ledger, and stop where it may be the very release that serves.
 
-        Meant is the image where the rollback went to another one, and this very definition in any case.
+        To release over it could end in a return to the wrong version, or to none.
         """
-        success = serving(situation.releases)
-        for release in rolled_back(situation.releases):
-            same_image = release.digest == self.image.digest
-            other_serves = success is None or success.digest != self.image.digest
-            if same_image and (other_serves or self._definition(release.revision) == situation.wanted):
-                what = f"{release.version} ({release.revision_name})"
+        for item in history.unreadable:
+            self.c.say(f"warning: {item}")
+        success = serving(history.releases)
+        if any(release.revision == primary.revision for release in history.releases):
+            return
+        for item in history.unreadable:
+            if not item.known and (success is None or item.release > success.id):
                 raise ReleaseError(
-                    f"{self.c.environment}: {what} is not released again: it was {release.why}. "
-                    f"A routine run does not bring it back; the service was not touched.\n"
-                    f"Next: commit a fix and {self.c.retry_command}; or, to insist: {self.c.retry_command} "
-                    f"ARGS='-e ecs_release_allow_rolled_back=true'",
-                    f"{release.version} was rolled back",
+                    f"{self.c.environment}: the ledger does not know {primary.revision_name}, which runs, and "
+                    f"{item.address} cannot be read ({item.why}): it may be what says so. Nothing was changed.\n"
+                    f"Next: restore that object, or move it out of ledger/, then {self.c.retry_command}; "
+                    f"or make rollback ENV={self.c.environment}, which goes to the last success that is known",
+                    f"unreadable: {item.address}",
                 )
+
+    def _refuse_rolled_back(self, situation: Situation, plan: Plan) -> None:
+        """Stop a routine run from releasing what was rolled back, or is being rolled back.
+
+        Refuse the image if the rollback switched images; otherwise refuse only this exact task definition. The newest
+        success or rollback of it counts, not any old one.
+        """
+        releases = [item for item in situation.releases if item.digest == self.image.digest]
+        if not any(item.undone for item in releases):
+            return
+        success = serving(situation.releases)
+        # While this image serves, no rollback has switched to another one for good.
+        switched = success is None or success.digest != self.image.digest
+        of_image = last_word(releases, lambda _: switched)
+        of_definition = last_word(releases, lambda item: self._has_definition(item, situation.wanted, plan))
+        for release in filter(None, (of_definition, of_image)):
+            if release.undone:
+                what = f"{release.name} ({release.revision_name})"
+                rolling = release.outcome is Outcome.ROLLING_BACK
+                finish = f"make rollback ENV={self.c.environment} to finish that; or " if rolling else ""
+                raise ReleaseError(
+                    f"{self.c.environment}: {what} is not released again: it {'is' if rolling else 'was'} "
+                    f"{release.why}. A routine run does not bring it back; the service was not touched.\n"
+                    f"Next: {finish}commit a fix and {self.c.retry_command}; or, to insist: {self.c.retry_command} "
+                    f"ARGS='-e ecs_release_allow_rolled_back=true'",
+                    f"{release.name} {'is being' if rolling else 'was'} rolled back",
+                )
+
+    def _has_definition(self, release: Release, wanted: Mapping[str, Any], plan: Plan) -> bool:
+        """Whether a release has the definition that is wanted; of old ones, which do not say, ECS is asked."""
+        if release.definition_digest:
+            return release.definition_digest == plan.definition_digest
+        try:
+            return self._definition(release.revision) == wanted
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ClientException":  # deleted, so nobody releases it again
+                return False
+            raise
 
     def _check_architecture(self) -> None:
         """An image for another CPU would only say so as `exec format error`, task after task."""
@@ -195,15 +245,15 @@ class Releaser(Operation):
             )
 
     def _say_plan(self, plan: Plan, situation: Situation) -> None:
-        version = self.image.version
+        name = self._name(plan)
         if plan.resumes:
-            self.c.say(f"{situation.running.name} ({version}) is what is wanted and unconfirmed: taking it up")
+            self.c.say(f"{situation.running.name} ({name}) is what is wanted and unconfirmed: taking it up")
         elif plan.needed:
-            self.c.say(f"to release: {version}, over {situation.running.name}")
+            self.c.say(f"to release: {name}, over {situation.running.name}")
             for line in plan.changes or ["ECS gave up the last rollout of this definition"]:
                 self.c.say(f"  {line}")
         else:
-            self.c.say(f"nothing to release: {situation.running.name} ({version}) runs already")
+            self.c.say(f"nothing to release: {situation.running.name} ({name}) runs already")
 
     # -- register ----------------------------------------------------------------------------------------------
 
@@ -308,7 +358,7 @@ class Releaser(Operation):
             self.c.say(f"would update {self.c.service} to {target}{count} and watch that deployment to its end")
             return True
         deployment = self._resumed(plan) if plan.resumes else self._start(plan)
-        what = f"the release of {self.image.version} ({deployment.revision_name})"
+        what = f"the release of {self._name(plan)} ({deployment.revision_name})"
         self.follow(deployment, what, lambda judgement: self._give_up(plan, deployment, judgement))
         self.prove(what)
         return not plan.resumes
@@ -358,22 +408,25 @@ class Releaser(Operation):
         if plan.needed and not preview:
             self.keep_lock("The ledger does not call it a success.")
             self._append(plan, Outcome.SUCCEEDED, self.c.why)
-            self.c.say(f"recorded: {self.image.version} succeeded")
+            self.c.say(f"recorded: {self._name(plan)} succeeded")
             seconds = seconds_since(plan.release, datetime.now(UTC))
             self.c.notify(slack.succeeded(self._subject(plan), seconds=seconds))
-            self._prune()
+            self._tidy(plan)
         elif plan.needed:
             self.c.say("would record the release in the ledger")
         return self.set_limits(preview=preview)
 
-    def _prune(self) -> None:
+    def _tidy(self, plan: Plan) -> None:
+        """Conclude an unfinished rollback, and deregister old revisions."""
         snapshot = self.watch.snapshot()
+        releases = self.releases(snapshot)
+        self.confirm_rolled_back(snapshot, releases, f"rolled back: {self._name(plan)} serves instead")
         prune(
             self.ecs,
             cluster=self.c.cluster,
             service=snapshot.service,
             families=[str(self.c.stack["service_family"]), str(self.c.stack["admin_family"])],
-            releases=self.releases(snapshot),
+            releases=releases,
             keep=self.keep_revisions,
             say=self.c.say,
         )
@@ -411,7 +464,7 @@ class Releaser(Operation):
             back = self.move(plan.previous_revision)
             judgement, snapshot = self.watch.until_done(back.id, self.c.limits.rollback_wait)
             exposed_until = datetime.now(UTC)
-            notes = [f"{back.revision_name} ({plan.previous_version}) was put back"]
+            notes = [f"{back.revision_name} ({plan.previous_name}) was put back"]
             if judgement.verdict is not Verdict.COMPLETED:
                 notes.append(f"that did not complete: {judgement.reason or judgement.verdict.name.lower()}")
         if since:
@@ -445,7 +498,10 @@ class Releaser(Operation):
         )
 
     def _subject(self, plan: Plan) -> slack.Subject:
-        return self.subject(self.image.version, str(plan.revision))
+        return self.subject(self._name(plan), str(plan.revision))
+
+    def _name(self, plan: Plan) -> str:
+        return release_name(self.image.version, plan.definition_digest)
 
     def _append(self, plan: Plan, outcome: Outcome, why: str = "") -> None:
         at = datetime.now(UTC)
@@ -461,6 +517,7 @@ class Releaser(Operation):
                 revision=str(plan.revision),
                 schema_head=self.image.schema_head,
                 schema_compatible=self.image.schema_compatible,
+                definition_digest=plan.definition_digest,
                 by=self.c.by,
                 at=at,
                 why=why,

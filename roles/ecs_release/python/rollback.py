@@ -1,7 +1,8 @@
 """Rollback: which release to put back, decided purely; and putting it back, by one update of the service.
 
 It needs no Terraform, no build, no migration and no git: the ledger says what there was, and its task definition is
-still registered.
+still registered. Whatever that definition needs is looked at first: what was seen to be absent refuses the rollback
+before anything moves, and what cannot be looked at is a warning.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.ecs_release.python.definition import READ_ONLY, database_of
+from roles.ecs_release.python.definition import READ_ONLY, canonical, database_of, digest
 from roles.ecs_release.python.operation import (
     Operation,
     ReleaseError,
@@ -25,6 +26,8 @@ from roles.ecs_release.python.operation import (
 )
 from roles.ecs_release.python.rollout import Deployment, Judgement, Snapshot, Verdict
 from roles.notification.python import slack
+from roles.release_checks.python.checks import Place, check_registered
+from roles.release_checks.python.findings import Verdict as Found
 from roles.release_ledger.python.ledger import (
     Event,
     Kind,
@@ -33,8 +36,11 @@ from roles.release_ledger.python.ledger import (
     earlier_successes,
     origin,
     release_id,
+    release_name,
+    rolling_back,
     serving,
     unfinished,
+    unfinished_rollback,
 )
 
 #: How many possible targets a refusal names.
@@ -54,11 +60,12 @@ def choose(
     """The release on the way forward to put back.
 
     ``releases`` are those of this incarnation of the service, oldest first, and ``primary`` is what it runs. ``wanted``
-    is empty, a git hash, a revision (``7``, ``family:7``) or steps (``-2``, ``2 steps``).
+    is empty, a git hash, alone or with a definition (``0123456789ab+3f2a``), a revision (``7``, ``family:7``) or steps
+    (``-2``, ``2 steps``).
 
-    Without ``wanted`` the newest thing is undone: the last success is put back when something else is in service, when
-    a release was stopped (``stopped_release``), or when that is what an interrupted rollback is still doing; otherwise
-    the success before it.
+    Without ``wanted`` the most recent change is undone. A release that was stopped (``stopped_release``) counts as that
+    change: the last success is put back. A rollback that has not succeeded is taken up again. Anything else in service
+    gives way to the last success, and the last success to the one before it.
 
     Raises:
         Refusal: no such release, or it never succeeded.
@@ -71,10 +78,9 @@ def choose(
     now = origin(releases, current)
     if wanted:
         return _known(releases, wanted, now)
-    landing = primary.rollout_state == "IN_PROGRESS" and any(
-        item.kind is Kind.ROLLBACK and item.revision == primary.revision for item in unfinished(releases)
-    )
-    if stopped_release or landing or primary.revision not in (current.revision, now.revision):
+    if not stopped_release and (target := unfinished_rollback(releases)):
+        return target
+    if stopped_release or primary.revision not in (current.revision, now.revision):
         return now
     return _steps_back(releases, 1)
 
@@ -90,39 +96,75 @@ def _steps_back(releases: Sequence[Release], steps: int) -> Release:
 
 def _known(releases: Sequence[Release], wanted: str, now: Release) -> Release:
     """The release of this hash or revision: the one that serves now, else the newest success, else one rolled back."""
-    forward = [release for release in reversed(releases) if release.kind is Kind.RELEASE]
-    if revision := REVISION.fullmatch(wanted):
-        family, number = revision[1], revision[2]
-        named = [item for item in forward if item.revision_name.rpartition(":")[2] == number]
-        named = [item for item in named if not family or item.revision_name == f"{family}:{number}"]
-        if not named and len(number) >= SHORTEST_HASH and not family:  # a hash may be all digits
-            named = _of_hash(forward, wanted)
-    else:
-        named = _of_hash(forward, wanted)
+    named = _named(releases, wanted)
     if not named:
         raise Refusal(f"The ledger knows no release {wanted}.")
     reached = [item for item in named if item.id == now.id]
     reached += [item for item in named if item.outcome is Outcome.SUCCEEDED]
-    reached += [item for item in named if item.outcome is Outcome.ROLLED_BACK and item.succeeded]
+    reached += [item for item in named if item.undone and item.succeeded]
     if not reached:
         raise Refusal(f"{versions(named[:1])} never succeeded ({named[0].outcome}: {named[0].why}).")
     return reached[0]
 
 
+def _named(releases: Sequence[Release], wanted: str) -> list[Release]:
+    """The releases on the way forward that a name means, the newest first."""
+    forward = [release for release in reversed(releases) if release.kind is Kind.RELEASE]
+    if revision := REVISION.fullmatch(wanted):
+        family, number = revision[1], revision[2]
+        named = [item for item in forward if item.revision_name.rpartition(":")[2] == number]
+        named = [item for item in named if not family or item.revision_name == f"{family}:{number}"]
+        if named or family or len(number) < SHORTEST_HASH:  # a hash may be all digits
+            return named
+    return _of_hash(forward, wanted)
+
+
 def _of_hash(forward: Sequence[Release], wanted: str) -> list[Release]:
-    found = [item for item in forward if item.version.startswith(wanted)] if len(wanted) >= SHORTEST_HASH else []
-    if len({item.version for item in found}) > 1:
+    version, _, suffix = wanted.partition("+")
+    found = [item for item in forward if item.version.startswith(version)] if len(version) >= SHORTEST_HASH else []
+    if suffix:
+        found = [item for item in found if (item.definition_digest or "").startswith(suffix)]
+    meant = {(item.version, item.definition_digest if suffix else None) for item in found}
+    if len(meant) > 1:
         raise Refusal(f"{wanted} is the beginning of several: {versions(found[:SHOWN])}.")
     return found
 
 
+def other_definitions(releases: Sequence[Release], wanted: str, target: Release) -> list[Release]:
+    """What a hash could have meant beside the target: the newest success of each other definition of that commit."""
+    if not wanted or wanted != target.version[: len(wanted)] or STEPS.fullmatch(wanted):
+        return []
+    found: dict[str, Release] = {}
+    for item in _named(releases, wanted):
+        if item.succeeded and item.version == target.version:
+            found.setdefault(item.definition_digest or item.revision, item)
+    found.pop(target.definition_digest or target.revision, None)
+    return list(found.values())
+
+
 def forbidding_contract(releases: Sequence[Release], target: Release) -> Release | None:
-    """The release whose migrations took away what the target's code needs; None when it can run on today's schema."""
+    """The release whose migrations took away what the target's code needs; None when it can run on today's schema.
+
+    Of a target whose schema is not known nothing is forbidden.
+    """
     for release in releases:
         later = release.id > target.id and release.prepared and release.schema_compatible is not None
-        if later and target.schema_head not in (release.schema_compatible or []):
+        if later and target.schema_head and target.schema_head not in (release.schema_compatible or []):
             return release
     return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """What was seen of a target. ``definition`` is None and ``image`` empty where ECS gave no answer.
+
+    ``absent`` is what it needs and was seen not to be there, ``unknown`` what could not be looked at.
+    """
+
+    definition: dict[str, Any] | None
+    image: str
+    absent: list[str]
+    unknown: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,10 +179,16 @@ class RollbackPlan:
     target: str
     version: str
     digest: str
+    definition_digest: str | None
     revision: str
     image: str
     schema_head: str | None
     previous: str
+
+    @property
+    def name(self) -> str:
+        """The version with its definition, for people."""
+        return release_name(self.version, self.definition_digest)
 
     def to_fact(self) -> dict[str, Any]:
         return asdict(self)
@@ -160,52 +208,88 @@ class Rollback(Operation):
             ReleaseError: there is nothing to go back to, or it cannot run; says what is possible.
         """
         snapshot = self.watch.snapshot()
-        releases = self.releases(snapshot)
-        primary = snapshot.primary
+        history = self.history(snapshot)
+        for item in history.unreadable:
+            self.c.say(f"warning: {item}")
+        releases, primary = history.releases, snapshot.primary
         held = self.lock.held(self.c.holder) if self.c.holder else None
         stopped = held.stopped_release if held else ""
         try:
             target = choose(releases, primary, wanted, stopped_release=bool(stopped))
-            definition, image = self._usable(releases, target)
+            seen = self._examine(releases, target)
         except Refusal as refusal:
             raise self._refused(str(refusal), releases) from None
+        if seen.absent:
+            raise self._refused("\n".join(seen.absent), releases)
+        for warning in seen.unknown:
+            self.c.say(f"warning: {warning}")
+        definition_digest = target.definition_digest
+        if definition_digest is None and seen.definition:  # a release of before it was recorded
+            definition_digest = digest(canonical(seen.definition))
         in_service = primary.revision == self._revision(releases, target)
+        at_rest = in_service and primary.rollout_state == "COMPLETED"
         plan = RollbackPlan(
             release=release_id(target.version, datetime.now(UTC)),
-            needed=not in_service or primary.rollout_state != "COMPLETED",
+            needed=not at_rest or self._is_to_be_confirmed(releases, target, wanted),
             target=target.id,
             version=target.version,
             digest=target.digest,
+            definition_digest=definition_digest,
             revision=primary.revision if in_service else target.revision,
-            image=image,
+            image=seen.image,
             schema_head=target.schema_head,
-            previous=next(
-                (item.version for item in reversed(releases) if item.revision == primary.revision),
-                primary.revision_name,
-            ),
+            previous=self._previous(releases, primary),
         )
         self._say_plan(plan, primary, stopped, preview)
+        if others := other_definitions(releases, wanted, target):
+            self.c.say(f"{wanted} ran with other definitions too; rollback_to takes these names: {versions(others)}")
         if not preview:
             self.keep_lock("The service was not touched.")
-            self._record_what_is_undone(plan, releases, primary)
-            if not in_service:
-                plan = replace(plan, revision=self._active(target, definition))
             if plan.needed:
+                if not in_service:
+                    plan = replace(plan, revision=self._active(target, seen.definition))
                 self._append(plan, snapshot, Outcome.IN_PROGRESS, self.c.why)
+            self._record_intent(plan, releases, primary)
         return plan
 
-    def _usable(self, releases: Sequence[Release], target: Release) -> tuple[dict[str, Any], str]:
-        """The target's task definition and image.
+    @staticmethod
+    def _is_to_be_confirmed(releases: Sequence[Release], target: Release, wanted: str) -> bool:
+        """Whether a target that runs already is still to be verified and recorded.
+
+        It is when a rollback brought it and did not see it succeed, or when a rollback away from it is called off by
+        name.
+        """
+        unseen = unfinished_rollback(releases)
+        called_off = bool(wanted) and any(origin(releases, item).id == target.id for item in rolling_back(releases))
+        return called_off or (unseen is not None and unseen.id == target.id)
+
+    @staticmethod
+    def _previous(releases: Sequence[Release], primary: Deployment) -> str:
+        """What people know as the version in service: what an unfinished rollback undoes, else what runs."""
+        undone = [item for item in rolling_back(releases) if item.kind is Kind.RELEASE]
+        runs = [item for item in releases if item.revision == primary.revision]
+        return next((item.name for item in (*reversed(undone), *reversed(runs))), primary.revision_name)
+
+    def _examine(self, releases: Sequence[Release], target: Release) -> Examined:
+        """Look at everything that the target needs: schema, definition, database, image, secrets, roles, log groups.
 
         Raises:
-            Refusal: one of them is gone, or its code cannot work with today's schema.
+            Refusal: its code cannot work with today's schema or data, or its definition is gone.
         """
         if contract := forbidding_contract(releases, target):
             raise Refusal(
-                f"{versions([target])} needs the schema {target.schema_head}, and {contract.version} has since run a "
+                f"{versions([target])} needs the schema {target.schema_head}, and {contract.name} has since run a "
                 f"contract migration (schema {contract.schema_head}) that it cannot work with."
             )
-        definition = self._definition(target)
+        absent: list[str] = []
+        unknown: list[str] = []
+        if target.schema_head is None:
+            unknown.append(f"which schema {target.name} needs is not known")
+        try:
+            definition = self._definition(target)
+        except (ClientError, BotoCoreError) as error:
+            unknown.append(f"what {target.name} needs was not looked at: {error}")
+            return Examined(definition=None, image="", absent=absent, unknown=unknown)
         released_for, serves = database_of(definition), str(self.c.stack["database"]["instance_identifier"])
         if released_for and released_for != serves:
             raise Refusal(
@@ -215,14 +299,20 @@ class Rollback(Operation):
                 f"ARGS='-e image_build_version={target.version}'\n"
                 f"Other data: make restore ENV={self.c.environment} says which."
             )
-        return definition, self._image(target, definition)
+        image = self._image(target, definition, absent, unknown)
+        place = Place(environment=self.c.environment, stack=self.c.stack)
+        for finding in check_registered(self.c.clients, place, definition):
+            if finding.verdict is Found.NG:
+                absent.append(f"{versions([target])} needs {finding.subject}: {finding.reason}.")
+            elif finding.verdict is not Found.OK:
+                unknown.append(f"{finding.subject} was not looked at: {finding.reason}")
+        return Examined(definition=definition, image=image, absent=absent, unknown=unknown)
 
     def _is_usable(self, releases: Sequence[Release], target: Release) -> bool:
         try:
-            self._usable(releases, target)
+            return not self._examine(releases, target).absent
         except Refusal:
             return False
-        return True
 
     def _definition(self, target: Release) -> dict[str, Any]:
         try:
@@ -242,8 +332,8 @@ class Rollback(Operation):
         current = serving(releases)
         return current.revision if current and origin(releases, current).id == target.id else target.revision
 
-    def _image(self, target: Release, definition: Mapping[str, Any]) -> str:
-        """The image of the target's container, which the registry must still hold."""
+    def _image(self, target: Release, definition: Mapping[str, Any], absent: list[str], unknown: list[str]) -> str:
+        """The image of the target's container; and whether the registry still holds it."""
         reference: str = next(
             item["image"] for item in definition["containerDefinitions"] if item["name"] == self.c.container
         )
@@ -254,11 +344,13 @@ class Rollback(Operation):
             self.c.clients.client("ecr").describe_images(
                 repositoryName=repository, imageIds=[{"imageDigest": target.digest}], **owner
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ("ImageNotFoundException", "RepositoryNotFoundException"):
-                raise Refusal(f"The image of {versions([target])} is gone from the registry: {reference}.") from None
-            # Whoever may not look may still roll back: ECS pulls with the execution role.
-            self.c.say(f"whether the registry holds {reference} is not known: {error}")
+        except (ClientError, BotoCoreError) as error:
+            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+            if code in ("ImageNotFoundException", "RepositoryNotFoundException"):
+                absent.append(f"The image of {versions([target])} is gone from the registry: {reference}.")
+            else:
+                # Whoever may not look may still roll back: ECS pulls with the execution role.
+                unknown.append(f"whether the registry holds {reference} is not known: {error}")
         return reference
 
     def _refused(self, why: str, releases: Sequence[Release]) -> ReleaseError:
@@ -270,7 +362,7 @@ class Rollback(Operation):
             lines.append(f"The last success is {versions([current])}.")
         if possible:
             lines.append(f"Possible, newest first: {versions(possible)}.")
-            lines.append(f"Next: make rollback ENV={environment} ARGS='-e rollback_to={possible[0].version}'")
+            lines.append(f"Next: make rollback ENV={environment} ARGS='-e rollback_to={possible[0].name}'")
         else:
             lines.append(f"There is nothing to go back to.\nNext: a fix, then {self.c.retry_command}")
         return ReleaseError("\n".join(lines), why)
@@ -279,22 +371,24 @@ class Rollback(Operation):
         would = "would " if preview else ""
         if stopped:
             self.c.say(f"{would}stop the release of {stopped}" if preview else f"stopped the release of {stopped}")
-        if plan.needed:
-            verb = "would roll" if preview else "rolling"
-            self.c.say(f"{verb} back: {primary.revision_name} -> {plan.version} ({short(plan.revision)})")
+        to = f"{plan.name} ({short(plan.revision)})"
+        if not plan.needed:
+            self.c.say(f"nothing to roll back: {to} is what serves")
+        elif primary.revision == plan.revision:
+            self.c.say(f"{'would take' if preview else 'taking'} up the rollback to {to}, which has not succeeded yet")
         else:
-            self.c.say(f"nothing to roll back: {plan.version} ({short(plan.revision)}) is what serves")
+            self.c.say(f"{'would roll' if preview else 'rolling'} back: {primary.revision_name} -> {to}")
 
-    def _record_what_is_undone(self, plan: RollbackPlan, releases: Sequence[Release], primary: Deployment) -> None:
+    def _record_intent(self, plan: RollbackPlan, releases: Sequence[Release], primary: Deployment) -> None:
         """The ledger learns it before the service does: a rollback that is interrupted has still been decided.
 
-        What was in service is rolled back, so that no routine run brings it again; a release in flight that had not
-        come so far is stopped. Going forward again takes nothing back.
+        What was in service is being rolled back, so that no routine run brings it again; a release in flight that had
+        not come so far is stopped. Going forward again takes nothing back.
         """
-        why = f"rolled back to {plan.version} by {self.c.by}"
+        why = f"being rolled back to {plan.name} by {self.c.by}"
         for release in unfinished(releases):
             if release.revision == primary.revision != plan.revision:
-                self.record(release, Outcome.ROLLED_BACK, why)
+                self.record(release, Outcome.ROLLING_BACK, why)
             else:
                 self.record(release, Outcome.STOPPED, f"stopped by a rollback by {self.c.by}")
         current = serving(releases)
@@ -303,11 +397,14 @@ class Rollback(Operation):
         now = origin(releases, current)
         if plan.target < now.id and primary.revision in (current.revision, now.revision):
             for release in {now.id: now, current.id: current}.values():
-                self.record(release, Outcome.ROLLED_BACK, why)
+                self.record(release, Outcome.ROLLING_BACK, why)
 
-    def _active(self, target: Release, definition: Mapping[str, Any]) -> str:
-        """The target's revision, or a copy where somebody has deregistered it: ECS runs no INACTIVE one anew."""
-        if definition.get("status") != "INACTIVE":
+    def _active(self, target: Release, definition: Mapping[str, Any] | None) -> str:
+        """The target's revision, or a copy where somebody has deregistered or deleted it: ECS runs no such one anew.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/delete-task-definition-v2.html
+        """
+        if definition is None or definition.get("status", "ACTIVE") == "ACTIVE":
             return target.revision
         copy = {name: value for name, value in definition.items() if name not in READ_ONLY}
         arn = str(self.ecs.register_task_definition(**copy)["taskDefinition"]["taskDefinitionArn"])
@@ -325,9 +422,12 @@ class Rollback(Operation):
         self.keep_lock("The service was not touched.")
         before = self.watch.snapshot().primary
         again = before.revision == plan.revision
+        if again and before.rollout_state == "COMPLETED":
+            self.c.say(f"{before.revision_name} runs already")
+            return False
         in_flight = again and before.rollout_state == "IN_PROGRESS"
         deployment = before if in_flight else self.move(plan.revision, force=again)
-        what = f"the rollback to {plan.version} ({deployment.revision_name})"
+        what = f"the rollback to {plan.name} ({deployment.revision_name})"
         self.follow(deployment, what, lambda judgement: self._give_up(deployment, judgement))
         return True
 
@@ -340,10 +440,13 @@ class Rollback(Operation):
     def succeed(self, plan: RollbackPlan) -> bool:
         """Record that the target serves, and set auto scaling's limits; whether these were changed."""
         if plan.needed:
-            self._append(plan, self.watch.snapshot(), Outcome.SUCCEEDED, self.c.why)
-            self.c.say(f"recorded: rolled back to {plan.version}")
+            snapshot = self.watch.snapshot()
+            self._append(plan, snapshot, Outcome.SUCCEEDED, self.c.why)
+            self.c.say(f"recorded: rolled back to {plan.name}")
+            why = f"rolled back to {plan.name} by {self.c.by}"
+            self.confirm_rolled_back(snapshot, self.releases(snapshot), why)
             seconds = seconds_since(plan.release, datetime.now(UTC))
-            subject = self.subject(plan.version, plan.revision)
+            subject = self.subject(plan.name, plan.revision)
             self.c.notify(slack.rolled_back(subject, from_version=plan.previous, reason=self.c.why, seconds=seconds))
         try:
             return self.set_limits()
@@ -352,13 +455,14 @@ class Rollback(Operation):
             self.c.say(f"auto scaling's limits were left as they are: {error}")
             return False
 
-    def fail(self, plan: RollbackPlan, reason: str) -> None:
-        """Record that the rollback did not succeed, and why."""
+    def fail(self, plan: RollbackPlan, reason: str) -> str:
+        """Record that the rollback did not succeed, and why; the next commands."""
+        again = f"make rollback ENV={self.c.environment}"
         if plan.needed and not self.ledger.has_ended(plan.release):
             self._append(plan, self.watch.snapshot(), Outcome.FAILED, reason)
-            next_command = f"make status ENV={self.c.environment}"
-            subject = self.subject(plan.version, plan.revision)
-            self.c.notify(slack.failed(subject, reason=f"rollback: {reason}", next_command=next_command))
+            subject = self.subject(plan.name, plan.revision)
+            self.c.notify(slack.failed(subject, reason=f"rollback: {reason}", next_command=again))
+        return f"{again} tries {plan.name} again; ARGS='-e rollback_to=-2' goes one further back"
 
     def _append(self, plan: RollbackPlan, snapshot: Snapshot, outcome: Outcome, why: str) -> None:
         at = datetime.now(UTC)
@@ -373,6 +477,7 @@ class Rollback(Operation):
                 revision=plan.revision,
                 schema_head=plan.schema_head,
                 restores=plan.target,
+                definition_digest=plan.definition_digest,
                 by=self.c.by,
                 at=at,
                 why=why,

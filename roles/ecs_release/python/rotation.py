@@ -16,13 +16,22 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from roles.ecs_release.python.definition import READ_ONLY, canonical, database_secret_arns, database_secret_in
+from roles.ecs_release.python.definition import READ_ONLY, canonical, database_secret_arns, database_secret_in, digest
 from roles.ecs_release.python.operation import Operation, ReleaseError, incarnation, seconds_since, short
 from roles.ecs_release.python.report import Report
 from roles.ecs_release.python.rollout import Deployment, Judgement, Snapshot, Verdict
 from roles.ecs_task.python.tasks import TaskError
 from roles.notification.python import slack
-from roles.release_ledger.python.ledger import Event, Outcome, Release, origin, release_id, serving, unfinished
+from roles.release_ledger.python.ledger import (
+    Event,
+    Outcome,
+    Release,
+    origin,
+    release_id,
+    release_name,
+    serving,
+    unfinished,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +107,10 @@ class Rotation(Operation):
             raise self._refused(
                 f"what runs, {primary.revision_name}, is no release that succeeded",
                 f"make deploy ENV={self.c.environment}",
+            )
+        if success.outcome is Outcome.ROLLING_BACK:
+            raise self._refused(
+                f"what runs, {success.name}, is being rolled back", f"make rollback ENV={self.c.environment}"
             )
         definition = self.ecs.describe_task_definition(taskDefinition=primary.revision)["taskDefinition"]
         in_use = database_secret_in(stack, definition)
@@ -297,7 +310,10 @@ class Rotation(Operation):
         return f"{self.c.why}: {name_of(plan.from_secret)} -> {name_of(plan.secret)}"
 
     def _subject(self, plan: RotationPlan) -> slack.Subject:
-        return self.subject(plan.version, plan.revision)
+        return self.subject(release_name(plan.version, digest(self._canonical(plan))), plan.revision)
+
+    def _canonical(self, plan: RotationPlan) -> dict[str, Any]:
+        return canonical(self.ecs.describe_task_definition(taskDefinition=plan.revision)["taskDefinition"])
 
     def _append(self, plan: RotationPlan, outcome: Outcome, why: str) -> None:
         at = datetime.now(UTC)
@@ -311,6 +327,7 @@ class Rotation(Operation):
                 revision=plan.revision,
                 schema_head=plan.schema_head,
                 schema_compatible=plan.schema_compatible,
+                definition_digest=digest(self._canonical(plan)),
                 by=self.c.by,
                 at=at,
                 why=why,

@@ -6,7 +6,7 @@ answer) says nothing about the thing, so it is a SKIP: whatever is wrong is then
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -33,17 +33,16 @@ from roles.service_status.python.alarms import IN_ALARM, alarms
 
 #: How AWS's services say that the caller may not ask.
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
-#: A secret or parameter that is not there, is being deleted, or cannot be decrypted.
-NO_VALUE = frozenset(
-    {
-        "ResourceNotFoundException",
-        "InvalidRequestException",
-        "DecryptionFailure",
-        "ParameterNotFound",
-        "ParameterVersionNotFound",
-        "InvalidKeyId",
-    }
-)
+#: How Secrets Manager and the Parameter Store say that there is no value to be had, and what that means.
+#: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html#API_GetSecretValue_Errors
+NO_VALUE = {
+    "ResourceNotFoundException": "does not exist, or has no such value",
+    "InvalidRequestException": "is scheduled for deletion",
+    "DecryptionFailure": "cannot be decrypted",
+    "ParameterNotFound": "does not exist",
+    "ParameterVersionNotFound": "has no such version",
+    "InvalidKeyId": "cannot be decrypted",
+}
 CLIENTS = ("ecs", "ecr", "iam", "logs", "elbv2", "secretsmanager", "cloudwatch")
 #: In the rendered definitions, where the image is not known yet; what depends on the image is not looked at then.
 UNKNOWN = Image(version="", digest="", reference="", schema_head=None)
@@ -56,14 +55,20 @@ class Clients(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What would be released, and where. ``stack`` is the fact ``terraform_stack_outputs``.
+class Place:
+    """Where something is to run. ``stack`` is the fact ``terraform_stack_outputs``."""
+
+    environment: str
+    stack: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted(Place):
+    """What would be released.
 
     ``image`` is None while its digest is not known; ``preview`` is check mode.
     """
 
-    environment: str
-    stack: Mapping[str, Any]
     settings: Settings
     image: Image | None
     preview: bool = False
@@ -132,10 +137,26 @@ class Question:
 
 def check(clients: Clients, wanted: Wanted) -> list[Finding]:
     """Everything at the same time; findings in the order of the questions."""
-    for name in CLIENTS:  # boto3 makes clients in one thread only; they may then be used in all
-        clients.client(name)
-    questions = _questions(clients, wanted)
-    with ThreadPoolExecutor(len(questions)) as pool:
+    return _answers(_questions(clients, wanted))
+
+
+def check_registered(clients: Clients, place: Place, definition: Mapping[str, Any]) -> list[Finding]:
+    """What a registered definition, as ECS returns it, needs beside its image: secrets, roles and log groups.
+
+    NG means that one was seen to be absent.
+    """
+    return _answers(
+        [
+            *_secret_questions(clients, place, [definition], _secret),
+            *_role_questions(clients, place, [definition], _role_exists),
+            *_log_questions(clients, place, [definition]),
+        ]
+    )
+
+
+def _answers(questions: Sequence[Question]) -> list[Finding]:
+    """All are asked at the same time; findings in the order of the questions."""
+    with ThreadPoolExecutor(max(1, len(questions))) as pool:
         return [finding for answer in pool.map(Question.answer, questions) for finding in answer]
 
 
@@ -155,22 +176,16 @@ def check_what_runs(
 
 
 def _questions(clients: Clients, wanted: Wanted) -> list[Question]:
+    for name in CLIENTS:  # boto3 makes clients in one thread only; they may then be used in all
+        clients.client(name)
     stack, definitions = wanted.stack, wanted.definitions
-    questions = [Question("image", _image_name(wanted.image), partial(_image, clients.client("ecr"), wanted))]
-    for reference, uses in _references(definitions).items():
-        client = clients.client("ssm" if reference.is_parameter else "secretsmanager")
-        ask = partial(_secret, client, wanted, reference, uses)
-        questions.append(Question("secrets", reference.name, ask))
-    iam, secrets = clients.client("iam"), clients.client("secretsmanager")
-    for arn, subject in _roles(definitions).items():
-        questions.append(Question("roles", subject, partial(_role, iam, wanted, arn, subject)))
-    for definition in definitions:
-        whole = {Reference(arn=reference.arn): None for reference in _references([definition])}
-        for reference in whole:
-            ask = partial(_may_read, iam, secrets, wanted, definition["executionRoleArn"], reference)
-            questions.append(Question("rights", reference.name, ask))
-    for group in _log_groups(definitions):
-        questions.append(Question("logs", group, partial(_log_group, clients.client("logs"), wanted, group)))
+    questions = [
+        Question("image", _image_name(wanted.image), partial(_image, clients.client("ecr"), wanted)),
+        *_secret_questions(clients, wanted, definitions, _secret_or_first_release),
+        *_role_questions(clients, wanted, definitions, _role),
+        *_right_questions(clients, wanted, definitions),
+        *_log_questions(clients, wanted, definitions),
+    ]
     target_group = str(stack["target_group_arn"]).rsplit(":", 1)[-1]
     balancer = partial(_target_group, clients.client("elbv2"), wanted, target_group)
     questions += [
@@ -179,6 +194,34 @@ def _questions(clients: Clients, wanted: Wanted) -> list[Question]:
         Question("alarms", str(stack["name_prefix"]), partial(_alarms, clients.client("cloudwatch"), wanted)),
     ]
     return questions
+
+
+def _secret_questions(
+    clients: Clients, place: Place, definitions: Sequence[Mapping[str, Any]], ask: Callable[..., list[Finding]]
+) -> Iterator[Question]:
+    for reference, uses in _references(definitions).items():
+        client = clients.client("ssm" if reference.is_parameter else "secretsmanager")
+        yield Question("secrets", reference.name, partial(ask, client, place, reference, uses))
+
+
+def _role_questions(
+    clients: Clients, place: Place, definitions: Sequence[Mapping[str, Any]], ask: Callable[..., list[Finding]]
+) -> Iterator[Question]:
+    for arn, subject in _roles(definitions).items():
+        yield Question("roles", subject, partial(ask, clients.client("iam"), place, arn, subject))
+
+
+def _right_questions(clients: Clients, place: Place, definitions: Sequence[Mapping[str, Any]]) -> Iterator[Question]:
+    iam, secrets = clients.client("iam"), clients.client("secretsmanager")
+    for definition in definitions:
+        for reference in {Reference(arn=reference.arn): None for reference in _references([definition])}:
+            ask = partial(_may_read, iam, secrets, place, definition["executionRoleArn"], reference)
+            yield Question("rights", reference.name, ask)
+
+
+def _log_questions(clients: Clients, place: Place, definitions: Sequence[Mapping[str, Any]]) -> Iterator[Question]:
+    for group in _log_groups(definitions):
+        yield Question("logs", group, partial(_log_group, clients.client("logs"), place, group))
 
 
 # -- image -------------------------------------------------------------------------------------------------------------
@@ -231,13 +274,22 @@ def _references(definitions: Sequence[Mapping[str, Any]]) -> dict[Reference, lis
     return found
 
 
-def _secret(client: Any, wanted: Wanted, secret: Reference, uses: Sequence[Use]) -> list[Finding]:
+def _secret_or_first_release(client: Any, wanted: Wanted, secret: Reference, uses: Sequence[Use]) -> list[Finding]:
+    """As `_secret`, but a database user's secret may have no value yet."""
+    findings = _secret(client, wanted, secret, uses)
+    if any(finding.verdict is Verdict.NG for finding in findings) and _is_made_by_the_release(client, wanted, secret):
+        reason = f"{secret.name} has no value yet: the first release makes it"
+        return [_finding("secrets", finding.subject, Verdict.SKIP, reason) for finding in findings]
+    return findings
+
+
+def _secret(client: Any, place: Place, secret: Reference, uses: Sequence[Use]) -> list[Finding]:
     """That the secret has a value with each key that is used; which value, nobody learns."""
 
     def each(judge: Callable[[str], tuple[Verdict, str, str]]) -> list[Finding]:
         return [_finding("secrets", f"{name} ({family})", *judge(key)) for family, name, key in uses]
 
-    edit = f"correct app_secrets in {_inventory(wanted)}, or"
+    edit = f"correct app_secrets in {_inventory(place)}, or"
     try:
         if secret.is_parameter:
             see_parameter(client, secret)
@@ -247,10 +299,8 @@ def _secret(client: Any, wanted: Wanted, secret: Reference, uses: Sequence[Use])
         code = error.response["Error"]["Code"]
         if code not in NO_VALUE:
             raise
-        if _is_made_by_the_release(client, wanted, secret, code):
-            return each(lambda _: (Verdict.SKIP, f"{secret.name} has no value yet: the first release makes it", ""))
-        way = _way_to_a_secret(wanted, secret, edit)
-        return each(lambda _: (Verdict.NG, f"{secret.name} has no value that can be read ({code})", way))
+        way = _way_to_a_secret(place, secret, edit)
+        return each(lambda _: (Verdict.NG, f"{secret.name} {NO_VALUE[code]} ({code})", way))
 
     def judge(key: str) -> tuple[Verdict, str, str]:
         if not key:
@@ -261,28 +311,28 @@ def _secret(client: Any, wanted: Wanted, secret: Reference, uses: Sequence[Use])
             return Verdict.NG, f"{secret.name} has no JSON key {key}", f"{edit} {put}"
         return Verdict.OK, f"{secret.name} has the key {key}", ""
 
-    region = wanted.stack["region"]
+    region = place.stack["region"]
     put = f"add it: aws secretsmanager put-secret-value --region {region} --secret-id {secret.arn} --secret-string file://…"
     return each(judge)
 
 
-def _is_made_by_the_release(client: Any, wanted: Wanted, secret: Reference, code: str) -> bool:
+def _is_made_by_the_release(client: Any, wanted: Wanted, secret: Reference) -> bool:
     """A database user's secret: Terraform makes it empty, and the admin task gives it its value."""
-    own = [Reference(arn=arn) for arn in database_secret_arns(wanted.stack)]
-    if secret not in own or code != "ResourceNotFoundException":
+    if secret not in [Reference(arn=arn) for arn in database_secret_arns(wanted.stack)]:
         return False
     try:
-        return not client.describe_secret(SecretId=secret.arn).get("VersionIdsToStages")
+        described = client.describe_secret(SecretId=secret.arn)
+        return not described.get("VersionIdsToStages") and not described.get("DeletedDate")
     except ClientError as error:
         if error.response["Error"]["Code"] == "ResourceNotFoundException":
             return False
         raise
 
 
-def _way_to_a_secret(wanted: Wanted, secret: Reference, edit: str) -> str:
-    if secret.arn in (*database_secret_arns(wanted.stack), wanted.stack["database"]["master_secret_arn"]):
-        return f"make infra ENV={wanted.environment}"
-    region = wanted.stack["region"]
+def _way_to_a_secret(place: Place, secret: Reference, edit: str) -> str:
+    if secret.arn in (*database_secret_arns(place.stack), place.stack["database"]["master_secret_arn"]):
+        return f"make infra ENV={place.environment}"
+    region = place.stack["region"]
     if secret.is_parameter:
         return f"{edit} look at it: aws ssm get-parameter --region {region} --name {secret.arn}"
     return f"{edit} look at it: aws secretsmanager describe-secret --region {region} --secret-id {secret.arn}"
@@ -296,19 +346,33 @@ def _roles(definitions: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for definition in definitions:
         for field, kind in (("executionRoleArn", "execution role"), ("taskRoleArn", "task role")):
-            found.setdefault(definition[field], f"{kind} ({definition['family']})")
+            if field in definition:
+                found.setdefault(definition[field], f"{kind} ({definition['family']})")
     return found
 
 
-def _role(iam: Any, wanted: Wanted, arn: str, subject: str) -> list[Finding]:
+def _role_exists(iam: Any, place: Place, arn: str, subject: str) -> list[Finding]:
+    return [_found_role(iam, place, arn, subject)[0]]
+
+
+def _found_role(iam: Any, place: Place, arn: str, subject: str) -> tuple[Finding, Mapping[str, Any]]:
+    """That the role is there; and its trust policy, empty when it is not."""
     found, name = partial(_finding, "roles", subject), arn.rsplit("/", 1)[-1]
-    way = f"make infra ENV={wanted.environment}"
     try:
         policy = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchEntity":
-            return [found(Verdict.NG, f"there is no role {name}", way)]
+            return found(Verdict.NG, f"there is no role {name}", f"make infra ENV={place.environment}"), {}
         raise
+    return found(Verdict.OK, f"{name} is there"), policy
+
+
+def _role(iam: Any, wanted: Wanted, arn: str, subject: str) -> list[Finding]:
+    found, name = partial(_finding, "roles", subject), arn.rsplit("/", 1)[-1]
+    exists, policy = _found_role(iam, wanted, arn, subject)
+    if exists.verdict is Verdict.NG:
+        return [exists]
+    way = f"make infra ENV={wanted.environment}"
     if not trusts(policy):
         return [found(Verdict.NG, f"{name} is not trusted by {ECS_TASKS}", way)]
     return [found(Verdict.OK, f"{name} is trusted by {ECS_TASKS}")]
@@ -318,7 +382,7 @@ def _role(iam: Any, wanted: Wanted, arn: str, subject: str) -> list[Finding]:
 READS = {"secretsmanager": "secretsmanager:GetSecretValue", "ssm": "ssm:GetParameters"}
 
 
-def _may_read(iam: Any, secrets: Any, wanted: Wanted, role: str, secret: Reference) -> list[Finding]:
+def _may_read(iam: Any, secrets: Any, place: Place, role: str, secret: Reference) -> list[Finding]:
     """That the execution role may read a secret, by its own policies and boundary.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
@@ -336,11 +400,11 @@ def _may_read(iam: Any, secrets: Any, wanted: Wanted, role: str, secret: Referen
         raise
     if all(item["EvalDecision"] == "allowed" for item in answer["EvaluationResults"]):
         return [found(Verdict.OK, f"{name} may read it")]
-    own = (*database_secret_arns(wanted.stack), wanted.stack["database"]["master_secret_arn"])
+    own = (*database_secret_arns(place.stack), place.stack["database"]["master_secret_arn"])
     way = (
-        f"make infra ENV={wanted.environment}"
+        f"make infra ENV={place.environment}"
         if secret.arn in own
-        else f"add {secret.arn} to app_secret_arns in {_inventory(wanted)}, then make deploy ENV={wanted.environment}"
+        else f"add {secret.arn} to app_secret_arns in {_inventory(place)}, then make deploy ENV={place.environment}"
     )
     # IAM simulates no policy of the secret itself, which may let the role in.
     if not secret.is_parameter and secrets.get_resource_policy(SecretId=secret.arn).get("ResourcePolicy"):
@@ -350,14 +414,15 @@ def _may_read(iam: Any, secrets: Any, wanted: Wanted, role: str, secret: Referen
 
 def _log_groups(definitions: Sequence[Mapping[str, Any]]) -> list[str]:
     containers = [container for definition in definitions for container in definition["containerDefinitions"]]
-    return list(dict.fromkeys(item["logConfiguration"]["options"]["awslogs-group"] for item in containers))
+    options = (item.get("logConfiguration", {}).get("options", {}) for item in containers)
+    return list(dict.fromkeys(option["awslogs-group"] for option in options if "awslogs-group" in option))
 
 
-def _log_group(logs: Any, wanted: Wanted, name: str) -> list[Finding]:
+def _log_group(logs: Any, place: Place, name: str) -> list[Finding]:
     # Sorted by name, so that the one with the whole name is the first of those that begin with it.
     groups = logs.describe_log_groups(logGroupNamePrefix=name, limit=1)["logGroups"]
     if [group["logGroupName"] for group in groups] != [name]:
-        way = f"make infra ENV={wanted.environment}"
+        way = f"make infra ENV={place.environment}"
         return [_finding("logs", name, Verdict.NG, "there is no such log group, so no task could start", way)]
     return [_finding("logs", name, Verdict.OK, "is there")]
 
@@ -454,5 +519,5 @@ def _finding(group: str, subject: str, verdict: Verdict, reason: str, way: str =
     return Finding(group=group, subject=subject, verdict=verdict, reason=reason, next_command=way)
 
 
-def _inventory(wanted: Wanted) -> str:
-    return f"inventory/{wanted.environment}/group_vars/all/app.yml"
+def _inventory(place: Place) -> str:
+    return f"inventory/{place.environment}/group_vars/all/app.yml"

@@ -6,7 +6,10 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 
 The key alone says which release ended how; the body says the rest. Reading is therefore one listing plus the
 bodies of the releases that matter, fetched in parallel. All the meaning is in the pure functions ``fold``,
-``serving``, ``earlier_successes``, ``unfinished`` and ``rolled_back``.
+``serving``, ``earlier_successes``, ``unfinished``, ``unfinished_rollback`` and ``rolled_back``.
+
+An object that cannot be read is reported and never hides the others: its key still says which outcome it recorded, and
+the other events of that release say the rest.
 """
 
 from __future__ import annotations
@@ -14,9 +17,9 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -24,13 +27,14 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.aws_session.python.environment import user_name
+from roles.release_ledger.python.record import parse
 
 #: As many as a boto3 client keeps connections for.
 PARALLEL_READS = 10
 
 
 class LedgerError(Exception):
-    """The ledger cannot be read or written, or holds something that is not an event."""
+    """The ledger cannot be read or written."""
 
 
 class Outcome(StrEnum):
@@ -42,13 +46,19 @@ class Outcome(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     STOPPED = "stopped"
+    #: A rollback was decided, and no other version serves yet.
+    ROLLING_BACK = "rolling_back"
     ROLLED_BACK = "rolled_back"
 
 
 #: Outcomes that are no end, in the order in which they happen.
 _BEGINNINGS = (Outcome.IN_PROGRESS, Outcome.PREPARED)
-#: Beginnings come first and a rollback last, whatever two clocks say; of the ends between them the newest counts.
-_ORDER = {Outcome.IN_PROGRESS: 0, Outcome.PREPARED: 1, Outcome.ROLLED_BACK: 3}
+#: What happens to a release after its end.
+_ROLLBACKS = (Outcome.ROLLING_BACK, Outcome.ROLLED_BACK)
+#: Beginnings come first and rollbacks last, whatever two clocks say; of the ends between them the newest counts.
+_ORDER = {Outcome.IN_PROGRESS: 0, Outcome.PREPARED: 1, Outcome.ROLLING_BACK: 3, Outcome.ROLLED_BACK: 4}
+#: As much of a definition's digest as tells two definitions of one commit apart.
+SUFFIX_LENGTH = 4
 
 
 class Kind(StrEnum):
@@ -66,7 +76,8 @@ class Event:
     deploy the bucket still holds the old history, and none of it is a success of the new service.
 
     ``schema_compatible`` are the schema heads whose code still works once this release's migrations ran; None when it
-    is not known. ``restores`` is, of a rollback, the release that it puts back.
+    is not known. ``restores`` is, of a rollback, the release that it puts back. ``definition_digest`` is the SHA-256 of
+    the canonical task definition, in hex; None in events of before it was recorded.
     """
 
     release: str
@@ -79,6 +90,7 @@ class Event:
     schema_head: str | None = None
     schema_compatible: list[str] | None = None
     restores: str | None = None
+    definition_digest: str | None = None
     by: str
     at: datetime
     why: str = ""
@@ -93,17 +105,9 @@ class Event:
         """Read a body; fields that a later version of this code added are ignored.
 
         Raises:
-            LedgerError: the body is not an event.
+            ValueError: the body is not an event; says why.
         """
-        try:
-            known = {field.name for field in fields(cls)}
-            values = {name: value for name, value in json.loads(body).items() if name in known}
-            values["outcome"] = Outcome(values["outcome"])
-            values["kind"] = Kind(values.get("kind", Kind.RELEASE))
-            values["at"] = datetime.fromisoformat(values["at"])
-            return cls(**values)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise LedgerError(f"not a ledger event: {error}") from error
+        return parse(cls, body)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +115,7 @@ class Release:
     """A release as its events tell it: how it began and the last thing that happened to it.
 
     ``prepared`` says whether its migrations ran, ``succeeded`` whether it ever did: one rolled back in flight did not.
+    ``ended`` is when it succeeded, failed or was stopped, ``undone`` when it was decided to roll it back.
     """
 
     id: str
@@ -123,18 +128,33 @@ class Release:
     schema_head: str | None
     schema_compatible: list[str] | None
     restores: str | None
+    definition_digest: str | None
     prepared: bool
     succeeded: bool
     by: str
     why: str
     started: datetime
     ended: datetime | None
+    undone: datetime | None
     duration_seconds: float | None
+
+    @property
+    def name(self) -> str:
+        """See `release_name`."""
+        return release_name(self.version, self.definition_digest)
 
     @property
     def revision_name(self) -> str:
         """``family:7`` of the task definition's ARN."""
         return self.revision.rsplit("/", 1)[-1]
+
+
+def release_name(version: str, definition_digest: str | None) -> str:
+    """The version and the beginning of its definition's digest, ``0123456789ab+3f2a``; the version where none is known.
+
+    One commit may run with several configurations, and each is a definition of its own.
+    """
+    return f"{version}+{definition_digest[:SUFFIX_LENGTH]}" if definition_digest else version
 
 
 def release_id(version: str, at: datetime) -> str:
@@ -151,8 +171,8 @@ def started_at(release: str) -> datetime:
 def fold(events: Iterable[Event]) -> list[Release]:
     """Releases, oldest first, each with its last outcome. The order of the events does not matter.
 
-    ``in_progress`` and ``prepared`` never follow an end, and nothing follows ``rolled_back``: when two clocks disagree,
-    or two flows write at once, the later in this order wins.
+    ``in_progress`` and ``prepared`` never follow an end, ``rolling_back`` follows one, and nothing follows
+    ``rolled_back``: when two clocks disagree, or two flows write at once, the later in this order wins.
     """
     by_release: dict[str, list[Event]] = {}
     for event in events:
@@ -166,7 +186,8 @@ def _event_order(event: Event) -> tuple[int, datetime]:
 
 def _release(history: Sequence[Event]) -> Release:
     first, last = history[0], history[-1]
-    ended = last.at if last.outcome not in _BEGINNINGS else None
+    ends = [event.at for event in history if event.outcome not in (*_BEGINNINGS, *_ROLLBACKS)]
+    undone = min((event.at for event in history if event.outcome in _ROLLBACKS), default=None)
     durations = [event.duration_seconds for event in history if event.duration_seconds is not None]
     return Release(
         id=first.release,
@@ -179,12 +200,14 @@ def _release(history: Sequence[Event]) -> Release:
         schema_head=first.schema_head,
         schema_compatible=first.schema_compatible,
         restores=first.restores,
+        definition_digest=first.definition_digest,
         prepared=any(event.outcome is Outcome.PREPARED for event in history),
         succeeded=any(event.outcome is Outcome.SUCCEEDED for event in history),
         by=first.by,
         why=last.why or first.why,
         started=first.at,
-        ended=ended,
+        ended=ends[-1] if ends else undone,
+        undone=undone,
         duration_seconds=durations[0] if durations else None,
     )
 
@@ -195,8 +218,17 @@ def of_service(releases: Iterable[Release], service: str) -> list[Release]:
 
 
 def serving(releases: Sequence[Release]) -> Release | None:
-    """The newest release that succeeded and was not rolled back, or None before the first success."""
-    return next((release for release in reversed(releases) if release.outcome is Outcome.SUCCEEDED), None)
+    """The newest release that succeeded and was not rolled back, or None before the first success.
+
+    One that is being rolled back serves until another one succeeds.
+    """
+    newer_success = False
+    for release in reversed(releases):
+        rolling_back = release.outcome is Outcome.ROLLING_BACK and release.succeeded and not newer_success
+        if release.outcome is Outcome.SUCCEEDED or rolling_back:
+            return release
+        newer_success = newer_success or release.succeeded
+    return None
 
 
 def origin(releases: Sequence[Release], release: Release) -> Release:
@@ -205,13 +237,49 @@ def origin(releases: Sequence[Release], release: Release) -> Release:
 
 
 def rolled_back(releases: Sequence[Release]) -> list[Release]:
-    """Releases on the way forward whose last word is ``rolled_back``: a later success of it, asked for, redeems one."""
+    """Releases on the way forward whose last word is a rollback, decided or done: a later success redeems one."""
     last: dict[str, tuple[Release, Outcome]] = {}
     for release in releases:
-        if release.outcome in (Outcome.SUCCEEDED, Outcome.ROLLED_BACK):
+        if release.outcome in (Outcome.SUCCEEDED, *_ROLLBACKS):
             way_forward = origin(releases, release)
             last[way_forward.revision] = (way_forward, release.outcome)
-    return [release for release, outcome in last.values() if outcome is Outcome.ROLLED_BACK]
+    return [release for release, outcome in last.values() if outcome in _ROLLBACKS]
+
+
+def rolling_back(releases: Sequence[Release]) -> list[Release]:
+    """Releases, rollbacks among them, that a rollback is to take out of service and that no success has redeemed."""
+    undone = {release.revision for release in rolled_back(releases)}
+    return [
+        release
+        for release in releases
+        if release.outcome is Outcome.ROLLING_BACK and origin(releases, release).revision in undone
+    ]
+
+
+def unfinished_rollback(releases: Sequence[Release]) -> Release | None:
+    """The release that the newest rollback was to put back, when that rollback failed or nobody saw its end.
+
+    None once another release succeeded or began since then, or when that release came to serve all the same.
+    """
+    for release in reversed(releases):
+        if release.succeeded or (release.kind is Kind.RELEASE and release.outcome in _BEGINNINGS):
+            return None
+        if release.kind is Kind.ROLLBACK:
+            target, current = origin(releases, release), serving(releases)
+            serves = current is not None and origin(releases, current).id == target.id
+            done = release.outcome not in _BEGINNINGS and serves and not rolling_back(releases)
+            return None if target is release or done else target
+    return None
+
+
+def last_word(releases: Sequence[Release], about: Callable[[Release], bool]) -> Release | None:
+    """Of these releases the one that succeeded, or whose rollback was decided, last; None when there is none."""
+
+    def when(release: Release) -> datetime:
+        return release.undone or release.ended or release.started
+
+    spoken = [item for item in releases if (item.undone or item.outcome is Outcome.SUCCEEDED) and about(item)]
+    return max(spoken, key=when, default=None)
 
 
 def earlier_successes(releases: Sequence[Release]) -> list[Release]:
@@ -243,6 +311,41 @@ def earlier_successes(releases: Sequence[Release]) -> list[Release]:
 def unfinished(releases: Iterable[Release]) -> list[Release]:
     """Releases that nobody watched to their end, oldest first."""
     return [release for release in releases if release.outcome in _BEGINNINGS]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unreadable:
+    """An object of the ledger that is not the event that its key names.
+
+    ``release`` and ``outcome`` are its key's; ``outcome`` is None where the key names none. ``at`` is when S3 stored
+    it. ``known`` says whether the ledger has other events of this release.
+    """
+
+    address: str
+    why: str
+    release: str
+    outcome: Outcome | None
+    at: datetime
+    known: bool = False
+
+    def __str__(self) -> str:
+        instead = "its name and the release's other events stand for it" if self.known and self.outcome else "left out"
+        return f"{self.address} is no event of the ledger ({self.why}): {instead}"
+
+    def recovered(self, other: Event) -> Event | None:
+        """The event, by its key and another event of its release; None where the key names no outcome."""
+        if self.outcome is None:
+            return None
+        why = f"(its record cannot be read: {self.why})"
+        return replace(other, outcome=self.outcome, at=self.at, why=why, duration_seconds=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """What the ledger says, oldest first, and the objects in it that could not be read."""
+
+    releases: list[Release]
+    unreadable: list[Unreadable]
 
 
 class Ledger:
@@ -281,13 +384,25 @@ class Ledger:
         return any(key in ends for key in self._keys(f"{release}/"))
 
     def releases(self, newest: int = 50) -> list[Release]:
+        """The releases of `history`."""
+        return self.history(newest).releases
+
+    def history(self, newest: int = 50) -> History:
         """The ``newest`` releases and the ``newest`` that ever succeeded, oldest first.
 
         A bucket that does not exist holds no history: that is an empty list, not an error.
+
+        Raises:
+            LedgerError: the bucket does not answer.
         """
         keys = self._keys()
         with ThreadPoolExecutor(PARALLEL_READS) as pool:
-            return fold(pool.map(self._event, _wanted(keys, self._prefix, newest)))
+            read = list(pool.map(self._read, _wanted(keys, self._prefix, newest)))
+        events = [item for item in read if isinstance(item, Event)]
+        by_release = {event.release: event for event in events}
+        unreadable = [replace(item, known=item.release in by_release) for item in read if isinstance(item, Unreadable)]
+        recovered = [item.recovered(by_release[item.release]) for item in unreadable if item.known]
+        return History(releases=fold([*events, *filter(None, recovered)]), unreadable=unreadable)
 
     def _keys(self, below: str = "") -> list[str]:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix + below)
@@ -298,13 +413,23 @@ class Ledger:
                 return []
             raise LedgerError(f"cannot list s3://{self._bucket}/{self._prefix}: {error}") from error
 
-    def _event(self, key: str) -> Event:
+    def _read(self, key: str) -> Event | Unreadable:
+        address = f"s3://{self._bucket}/{key}"
         try:
-            return Event.from_json(self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+            answer = self._s3.get_object(Bucket=self._bucket, Key=key)
+            body: bytes = answer["Body"].read()
         except (ClientError, BotoCoreError) as error:
-            raise LedgerError(f"cannot read s3://{self._bucket}/{key}: {error}") from error
-        except LedgerError as error:
-            raise LedgerError(f"s3://{self._bucket}/{key}: {error}") from error
+            raise LedgerError(f"cannot read {address}: {error}") from error
+        release, _, file = key.removeprefix(self._prefix).partition("/")
+        outcome = next((item for item in Outcome if file == f"{item}.json"), None)
+        try:
+            event = Event.from_json(body)
+            if (event.release, event.outcome) == (release, outcome):
+                return event
+            why = f"it says {event.outcome} of {event.release}"
+        except ValueError as error:
+            why = str(error)
+        return Unreadable(address=address, why=why, release=release, outcome=outcome, at=answer["LastModified"])
 
 
 def _code(error: ClientError | BotoCoreError) -> str:
@@ -314,7 +439,7 @@ def _code(error: ClientError | BotoCoreError) -> str:
 def _wanted(keys: Iterable[str], prefix: str, newest: int) -> list[str]:
     """The keys of the releases worth reading: the newest ones, and the newest that succeeded."""
     by_release: dict[str, list[str]] = {}
-    for key in keys:
+    for key in filter(lambda key: not key.endswith("/"), keys):  # a console's folder holds nothing
         by_release.setdefault(key.removeprefix(prefix).split("/", 1)[0], []).append(key)
     ids = sorted(by_release)
     succeeded = [name for name in ids if any(key.endswith(f"/{Outcome.SUCCEEDED}.json") for key in by_release[name])]
@@ -323,7 +448,7 @@ def _wanted(keys: Iterable[str], prefix: str, newest: int) -> list[str]:
 
 def as_row(release: Release) -> dict[str, Any]:
     """A release as plain JSON values, for facts and for ``status -o json``."""
-    row: dict[str, Any] = asdict(release)
+    row: dict[str, Any] = asdict(release) | {"name": release.name}
     for name, value in row.items():
         if isinstance(value, datetime):
             row[name] = value.astimezone(UTC).isoformat()

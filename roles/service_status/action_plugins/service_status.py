@@ -12,9 +12,8 @@ from ansible.utils.display import Display
 
 from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import AwsSession, action_environment, aws_session
-from roles.deploy_lock.python.lock import LockError, Machine
+from roles.deploy_lock.python.lock import Machine
 from roles.ecs_release.python.rollout import ServiceError
-from roles.release_ledger.python.ledger import LedgerError
 from roles.service_status.python.status import gather, text, text_of_bucket
 
 DOCUMENTATION = """
@@ -102,7 +101,7 @@ class ActionModule(OperationsAction):
             )
         except Exception as error:
             display.display(_of_bucket(session, args))
-            if isinstance(error, ServiceError | LedgerError | LockError):
+            if isinstance(error, ServiceError):
                 raise AnsibleActionFail(f"{args['environment_name']}: {error}") from None
             raise
         row = status.as_row()

@@ -19,12 +19,14 @@ from roles.ecs_release.python.scaling import ScalableTarget
 from roles.ecs_release.python.schedule import Capacity, capacity_at, next_change
 from roles.ecs_task.python.tasks import describe_tasks, list_tasks, private_address
 from roles.release_ledger.python.ledger import (
+    History,
     Ledger,
     LedgerError,
     Release,
     as_row,
     of_service,
     serving,
+    unfinished_rollback,
 )
 from roles.service_status.python.alarms import IN_ALARM, Alarm, alarms
 
@@ -65,6 +67,7 @@ class Scaling:
 class Status:
     """All that ``make status`` shows; `as_row` gives it as plain JSON values.
 
+    ``version`` is the commit's hash, ``name`` also says which of its definitions: ``0123456789ab+3f2a``.
     ``alarms`` are all of the environment's, each with ``name``, ``state`` and ``since``; None when CloudWatch would not
     say, which is among the warnings then.
     """
@@ -73,6 +76,7 @@ class Status:
     url: str
     service: str
     version: str | None
+    name: str | None
     digest: str | None
     revision: str
     since: str | None
@@ -107,7 +111,7 @@ def gather(
 
     Raises:
         ServiceError: there is no such service.
-        LedgerError, LockError, botocore's errors: something did not answer.
+        botocore's errors: ECS or the load balancer did not answer.
     """
     ecs, elbv2, s3 = clients.client("ecs"), clients.client("elbv2"), clients.client("s3")
     cluster, service = str(stack["cluster_name"]), str(stack["service_name"])
@@ -117,20 +121,21 @@ def gather(
     target = ScalableTarget(clients.client("application-autoscaling"), stack["scalable_target"])
     with ThreadPoolExecutor(7) as pool:
         snapshot_ = pool.submit(watch.snapshot)
-        releases_ = pool.submit(Ledger(s3, bucket, environment).releases)
+        history_ = pool.submit(_history, Ledger(s3, bucket, environment))
         lock_ = pool.submit(_lock, LockStore(s3, bucket, environment), machine, stale_after)
         tasks_ = pool.submit(lambda: describe_tasks(ecs, cluster, list_tasks(ecs, cluster, serviceName=service)))
         targets_ = pool.submit(elbv2.describe_target_health, TargetGroupArn=target_group)
         alarms_ = pool.submit(_alarms, cloudwatch, str(stack["name_prefix"]))
         limits_ = pool.submit(_registered, target)
-        snapshot, releases = snapshot_.result(), releases_.result()
+        snapshot = snapshot_.result()
+        history, why_no_ledger = history_.result()
         lock, why_no_lock = lock_.result()
         states = _target_states(targets_.result())
         tasks = [_task(task, states) for task in tasks_.result()]
         found, why_unknown = alarms_.result()
         registered, why_no_limits = limits_.result()
     primary = snapshot.primary
-    ours = of_service(releases, incarnation(snapshot.service))
+    ours = of_service(history.releases, incarnation(snapshot.service))
     current = next((item for item in reversed(ours) if item.revision == primary.revision), None)
     back = _rollback_target(ours, primary)
     scaling = _scaling(stack["scalable_target"], registered, now)
@@ -139,6 +144,7 @@ def gather(
         url=str(stack["public_url"]),
         service=f"{cluster}/{service}",
         version=current.version if current else None,
+        name=current.name if current else None,
         digest=current.digest if current else None,
         revision=primary.revision_name,
         since=_utc(current.ended) if current and current.ended else None,
@@ -149,11 +155,13 @@ def gather(
         lock=lock,
         scaling=scaling,
         max_connections=int(stack["database"]["max_connections"]),
-        rollback_to=f"{back.version} ({back.revision_name})" if back else None,
+        rollback_to=f"{back.name} ({back.revision_name})" if back else None,
         alarms=None if found is None else [_alarm(alarm) for alarm in found],
-        releases=[as_row(release) for release in reversed(releases[-newest:])],
+        releases=[as_row(release) for release in reversed(history.releases[-newest:])],
         warnings=[
-            *_warnings(snapshot, tasks, current, serving(ours)),
+            *_warnings(snapshot, tasks),
+            *(why_no_ledger or _ledger_warnings(snapshot, ours, environment)),
+            *map(str, history.unreadable),
             # A release sets the limits after the first success; until then there is nothing to scale.
             *(_scaling_warnings(scaling, environment) if serving(ours) else []),
             *why_no_lock,
@@ -161,6 +169,14 @@ def gather(
             *why_no_limits,
         ],
     )
+
+
+def _history(ledger: Ledger) -> tuple[History, list[str]]:
+    """The ledger; or an empty one and a warning: what runs can be told without it."""
+    try:
+        return ledger.history(), []
+    except LedgerError as error:
+        return History(releases=[], unreadable=[]), [f"the releases are not known: {error}"]
 
 
 def _alarms(cloudwatch: Any, prefix: str) -> tuple[list[Alarm] | None, list[str]]:
@@ -239,7 +255,7 @@ def _lock(store: LockStore, machine: Machine, stale_after: timedelta) -> tuple[s
     return f"{found}{' - dead: the next flow takes it over' if state is State.DEAD else ''}", []
 
 
-def _warnings(snapshot: Snapshot, tasks: Sequence[Task], current: Release | None, success: Release | None) -> list[str]:
+def _warnings(snapshot: Snapshot, tasks: Sequence[Task]) -> list[str]:
     """What is not as it should be, in the order in which it matters."""
     primary, desired = snapshot.primary, snapshot.service["desiredCount"]
     found = []
@@ -251,7 +267,16 @@ def _warnings(snapshot: Snapshot, tasks: Sequence[Task], current: Release | None
         found.append(f"the rollout of {primary.revision_name} failed: {primary.reason}")
     elif primary.rollout_state == "IN_PROGRESS":
         found.append(f"a rollout of {primary.revision_name} is in progress")
-    if desired and current is None:
+    return found
+
+
+def _ledger_warnings(snapshot: Snapshot, releases: Sequence[Release], environment: str) -> list[str]:
+    """Where the ledger and what runs differ."""
+    primary, success, target = snapshot.primary, serving(releases), unfinished_rollback(releases)
+    found = []
+    if target:
+        found.append(f"the rollback to {target.name} has not succeeded: make rollback ENV={environment} resumes it")
+    if snapshot.service["desiredCount"] and not any(item.revision == primary.revision for item in releases):
         found.append(f"the ledger does not know {primary.revision_name}: it was not put there by a release")
     elif success and success.revision != primary.revision:
         found.append(f"the last success in the ledger is {success.revision_name}, and not what runs")
@@ -263,10 +288,9 @@ def text_of_bucket(
 ) -> str:
     """The lock and the newest releases: what can be shown when Terraform's outputs or the service cannot be read."""
     lock, warnings = _lock(LockStore(s3, bucket, environment), machine, stale_after)
-    try:
-        releases = [as_row(release) for release in reversed(Ledger(s3, bucket, environment).releases()[-newest:])]
-    except (LedgerError, ClientError, BotoCoreError) as error:
-        releases, warnings = [], [*warnings, f"the releases are not known: {error}"]
+    history, why_no_ledger = _history(Ledger(s3, bucket, environment))
+    releases = [as_row(release) for release in reversed(history.releases[-newest:])]
+    warnings += [*why_no_ledger, *map(str, history.unreadable)]
     lines = [f"{environment}: what the state bucket {bucket} says", f"  lock         {lock or 'free'}"]
     return "\n".join([*lines, *_release_lines(releases), *(f"  ! {warning}" for warning in warnings)])
 
@@ -276,7 +300,7 @@ def text(status: Status) -> str:
     since = f"since {status.since} by {status.by}" if status.since else "not recorded in the ledger"
     lines = [
         f"{status.environment}  {status.url}",
-        f"  version      {status.version or 'unknown'} ({status.revision}), {since}",
+        f"  version      {status.name or 'unknown'} ({status.revision}), {since}",
         f"  digest       {status.digest or 'unknown'}",
         f"  service      {status.service}: {len(status.tasks)} of {status.desired} tasks, "
         f"rollout {status.rollout.lower().replace('_', ' ')}",
@@ -325,7 +349,7 @@ def _release_line(row: Mapping[str, Any]) -> str:
     why = f"  {row['why']}" if row["outcome"] not in ("succeeded", "in_progress") else ""
     revision = row["revision"].rsplit("/", 1)[-1]
     return (
-        f"{row['started'][:19].replace('T', ' ')}  {row['version']:<14} {revision:<24} "
+        f"{row['started'][:19].replace('T', ' ')}  {row['name']:<18} {revision:<24} "
         f"{row['outcome']:<12} {took:>6}  {row['by']}{why}"
     )
 

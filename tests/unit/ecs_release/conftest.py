@@ -6,9 +6,13 @@ It is not a mock of single calls: what a test sees of it is what the calls befor
 from __future__ import annotations
 
 import copy
+import hashlib
+import io
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -25,6 +29,7 @@ ACCOUNT = "arn:aws:ecs:ap-northeast-2:000000000000"
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 PREFIX = "settlement-test"
 SECRET = "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:app-Ab12Cd"
+OTHER_SECRET = "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:other-Ab12Cd"
 CLONE_SECRET = "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:app-clone-Ab12Cd"
 
 STACK: dict[str, Any] = {
@@ -78,6 +83,11 @@ AN_ORDINARY_DAY = datetime(2026, 1, 15, tzinfo=UTC)
 
 def client_error(operation: str, message: str, code: str = "ClientException") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
+def plain(text: object) -> str:
+    """What is said, with versions instead of names: without the beginnings of definitions' digests."""
+    return re.sub(r"\+[0-9a-f]{4}\b", "", str(text))
 
 
 Step = Callable[["FakeEcs"], None]
@@ -317,6 +327,7 @@ class FakeLogs:
     """Streams by name; each is read once from its beginning. Every task has one, but those that are silent."""
 
     streams: dict[str, list[str]] = field(default_factory=dict)
+    groups: set[str] = field(default_factory=lambda: {"/ecs/test", "/ecs/test-admin"})
     silent: set[str] = field(default_factory=set)
 
     def describe_log_streams(self, *, logGroupName: str, logStreamNamePrefix: str, limit: int) -> dict[str, Any]:
@@ -324,12 +335,28 @@ class FakeLogs:
         task = logStreamNamePrefix.rsplit("/", 1)[-1]
         return {"logStreams": [] if task in self.silent else [{"logStreamName": logStreamNamePrefix}]}
 
+    def describe_log_groups(self, *, logGroupNamePrefix: str, limit: int) -> dict[str, Any]:
+        found = sorted(name for name in self.groups if name.startswith(logGroupNamePrefix))
+        return {"logGroups": [{"logGroupName": name} for name in found[:limit]]}
+
     def get_log_events(self, *, logStreamName: str, nextToken: str | None = None, **_: Any) -> dict[str, Any]:
         for name, lines in self.streams.items():
             if logStreamName.startswith(name):
                 events = [] if nextToken else [{"message": line} for line in lines]
                 return {"events": events, "nextForwardToken": "end"}
         raise client_error("GetLogEvents", "no such stream", "ResourceNotFoundException")
+
+
+@dataclass
+class FakeIam:
+    """Roles, all there but those that are gone."""
+
+    gone: set[str] = field(default_factory=set)
+
+    def get_role(self, *, RoleName: str) -> dict[str, Any]:
+        if RoleName in self.gone:
+            raise client_error("GetRole", "no such role", "NoSuchEntity")
+        return {"Role": {"AssumeRolePolicyDocument": {}}}
 
 
 @dataclass
@@ -348,11 +375,21 @@ class FakeAutoscaling:
 
 @dataclass
 class FakeSecrets:
-    """Whether the application's secrets have values, and since when."""
+    """Whether the application's secrets have values, and since when; ``stored`` are the values of any secret.
+
+    ``errors`` are the codes with which a secret's value is refused.
+    """
 
     has_value: bool = True
     without: set[str] = field(default_factory=set)
     put: dict[str, datetime] = field(default_factory=dict)
+    stored: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+
+    def get_secret_value(self, *, SecretId: str, **_: Any) -> dict[str, Any]:
+        if SecretId in self.errors:
+            raise client_error("GetSecretValue", "no", self.errors[SecretId])
+        return {"SecretString": self.stored.get(SecretId, '{"username": "app", "password": "never shown"}')}
 
     def describe_secret(self, *, SecretId: str) -> dict[str, Any]:
         has_value = self.has_value and SecretId not in self.without
@@ -378,15 +415,50 @@ class FakeRegistry:
 
 
 @dataclass
+class FakeS3:
+    """Objects by their keys, with conditional writes. The ledger's and the lock's own tests have an S3 by moto."""
+
+    objects: dict[str, tuple[bytes, datetime]] = field(default_factory=dict)
+
+    def put_object(self, *, Key: str, Body: bytes, IfNoneMatch: str = "", IfMatch: str = "", **_: Any) -> Any:
+        if (IfNoneMatch and Key in self.objects) or (IfMatch and IfMatch != self._etag(Key)):
+            raise client_error("PutObject", "a condition did not hold", "PreconditionFailed")
+        self.objects[Key] = (Body, datetime.now(UTC))
+        return {"ETag": self._etag(Key)}
+
+    def get_object(self, *, Key: str, **_: Any) -> dict[str, Any]:
+        if Key not in self.objects:
+            raise client_error("GetObject", "no such key", "NoSuchKey")
+        body, written = self.objects[Key]
+        metadata = {"HTTPHeaders": {"date": format_datetime(datetime.now(UTC), usegmt=True)}}
+        answer = {"Body": io.BytesIO(body), "ETag": self._etag(Key), "LastModified": written}
+        return answer | {"ResponseMetadata": metadata}
+
+    def delete_object(self, *, Key: str, **_: Any) -> None:
+        self.objects.pop(Key, None)
+
+    def list_objects_v2(self, *, Prefix: str = "", **_: Any) -> dict[str, Any]:
+        return {"Contents": [{"Key": key} for key in sorted(self.objects) if key.startswith(Prefix)]}
+
+    def get_paginator(self, operation: str) -> Paginator:
+        assert operation == "list_objects_v2"
+        return Paginator(lambda **request: iter([self.list_objects_v2(**request)]))
+
+    def _etag(self, key: str) -> str:
+        return hashlib.sha256(repr(self.objects.get(key)).encode()).hexdigest()
+
+
+@dataclass
 class World:
     """Everything that a release meets; it is also where the clients come from."""
 
-    s3: Any
+    s3: FakeS3 = field(default_factory=FakeS3)
     ecs: FakeEcs = field(default_factory=FakeEcs)
     logs: FakeLogs = field(default_factory=FakeLogs)
     autoscaling: FakeAutoscaling = field(default_factory=FakeAutoscaling)
     secrets: FakeSecrets = field(default_factory=FakeSecrets)
     registry: FakeRegistry = field(default_factory=FakeRegistry)
+    iam: FakeIam = field(default_factory=FakeIam)
     clock: Callable[[], datetime] = lambda: AN_ORDINARY_DAY
     said: list[str] = field(default_factory=list)
     notified: list[str] = field(default_factory=list)
@@ -404,11 +476,12 @@ class World:
             "application-autoscaling": self.autoscaling,
             "s3": self.s3,
             "ecr": self.registry,
+            "iam": self.iam,
         }[service]
 
     @property
     def text(self) -> str:
-        return "\n".join(self.said)
+        return plain("\n".join(self.said))
 
     def context(self, *, wait: float = 60, holder: str | None = None) -> Context:
         return Context(
@@ -421,7 +494,7 @@ class World:
             by="ann@laptop",
             why="test",
             say=self.said.append,
-            notify=lambda message: self.notified.append(message.summary),
+            notify=lambda message: self.notified.append(plain(message.summary)),
             sleep=lambda _: None,
             retry_command="make deploy ENV=test",
             logs_command="make logs ENV=test",
@@ -436,6 +509,7 @@ class World:
         schema_head: str | None = "0001",
         schema_compatible: list[str] | None = None,
         memory: int = 512,
+        secrets: dict[str, str] | None = None,
         architecture: str | None = None,
         allow_rolled_back: bool = False,
         keep_revisions: int = 20,
@@ -450,7 +524,7 @@ class World:
                 pool_size=10,
                 max_overflow=0,
                 environment=environment or {"LOG_LEVEL": "INFO"},
-                secrets={"DATABASE_USER": "username", "OTHER": "arn:other"},
+                secrets={"DATABASE_USER": "username", "OTHER": OTHER_SECRET} | (secrets or {}),
                 admin_environment={},
             ),
             Image(
@@ -494,5 +568,5 @@ class World:
 
 
 @pytest.fixture
-def world(s3: Any) -> World:
-    return World(s3)
+def world() -> World:
+    return World()

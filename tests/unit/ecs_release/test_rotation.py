@@ -14,6 +14,7 @@ from roles.ecs_release.python.definition import admin_definition, canonical
 from roles.ecs_release.python.operation import ReleaseError
 from roles.ecs_release.python.rotation import Rotation, RotationPlan, name_of
 from roles.release_ledger.python.ledger import Ledger, Outcome
+from tests.unit.ecs_release.conftest import OTHER_SECRET
 
 if TYPE_CHECKING:
     from conftest import FakeEcs, World
@@ -77,7 +78,7 @@ def test_the_idle_user_is_renewed_and_then_serves_and_nothing_else_differs(servi
     command = serving.ecs.runs[-1]["overrides"]["containerOverrides"][0]["command"]
     assert command == ["python", "-m", "settlement.admin", "renew", "--secret", CLONE]
     after = canonical(serving.ecs.definitions[plan.revision])
-    assert after["containerDefinitions"][0]["secrets"]["OTHER"] == "arn:other"
+    assert after["containerDefinitions"][0]["secrets"]["OTHER"] == OTHER_SECRET
     assert json.loads(json.dumps(after).replace(CLONE, FIRST)) == before
     assert outcomes(serving) == [("aaa", Outcome.SUCCEEDED), ("aaa", Outcome.SUCCEEDED)]
     assert Ledger(serving.s3, "state-bucket", "test").releases()[-1].why == "test: app -> app-clone"

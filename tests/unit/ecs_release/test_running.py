@@ -10,6 +10,7 @@ import pytest
 
 from roles.ecs_release.python.operation import ReleaseError
 from roles.release_ledger.python.ledger import Ledger, Outcome
+from tests.unit.ecs_release.conftest import plain
 from tests.unit.ecs_release.conftest import CLONE_SECRET, SECRET, client_error
 from tests.unit.ecs_release.test_release import planned
 
@@ -150,7 +151,7 @@ def test_what_never_logs_is_no_success(serving: World) -> None:
     with pytest.raises(ReleaseError, match="is no success: /ecs/test has no log stream") as failure:
         releaser.update(plan)
     serving.ecs.rollout = [lambda _: None, replaced]
-    assert "(aaa) was put back" in releaser.fail(plan, failure.value.reason)
+    assert "(aaa) was put back" in plain(releaser.fail(plan, failure.value.reason))
     assert Ledger(serving.s3, "state-bucket", "test").releases()[-1].outcome is Outcome.FAILED
 
 

@@ -24,12 +24,15 @@ from roles.release_ledger.python.ledger import (
     as_row,
     earlier_successes,
     fold,
+    last_word,
     of_service,
     release_id,
     rolled_back,
+    rolling_back,
     serving,
     started_at,
     unfinished,
+    unfinished_rollback,
 )
 
 START = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
@@ -154,6 +157,95 @@ def test_a_later_success_redeems_a_rolled_back_revision() -> None:
     assert rolled_back(history([*success(1), undone], again)) == []
 
 
+# -- a rollback that has not ended ------------------------------------------------------------------------------------
+
+
+def decided(number: int, to: int, *undone: int, outcome: Outcome = Outcome.IN_PROGRESS) -> list[Event]:
+    """A rollback to the release ``to`` that has not succeeded, and the releases ``undone`` that it is to undo."""
+    put_back = event(to, Outcome.SUCCEEDED)
+    values: dict[str, Any] = {
+        "revision": put_back.revision,
+        "version": put_back.version,
+        "kind": Kind.ROLLBACK,
+        "restores": put_back.release,
+    }
+    at = START + timedelta(minutes=10 * number, seconds=1)
+    return [
+        *(event(number, item, **values) for item in {Outcome.IN_PROGRESS, outcome}),
+        *(event(item, Outcome.ROLLING_BACK, at=at) for item in undone),
+    ]
+
+
+def version_of(release: Release | None) -> str:
+    return release.version if release else ""
+
+
+@pytest.mark.parametrize("outcome", [Outcome.IN_PROGRESS, Outcome.FAILED, Outcome.STOPPED])
+def test_what_is_being_rolled_back_serves_until_another_succeeds_and_is_bound(outcome: Outcome) -> None:
+    releases = history(success(1), success(2), success(3), decided(4, 2, 3, outcome=outcome))
+    assert version_of(serving(releases)) == "v3"
+    assert versions(rolled_back(releases)) == versions(rolling_back(releases)) == ["v3"]
+    assert version_of(unfinished_rollback(releases)) == "v2"
+    assert versions(earlier_successes(releases)) == ["v2", "v1"]
+
+
+def test_a_rollback_is_over_when_a_release_succeeded_or_began_since() -> None:
+    events = [*success(1), *success(2), *success(3), *decided(4, 2, 3, outcome=Outcome.FAILED)]
+    assert unfinished_rollback(fold([*events, event(5, Outcome.IN_PROGRESS)])) is None
+    assert unfinished_rollback(fold([*events, *success(5)])) is None
+    assert version_of(unfinished_rollback(fold([*events, event(5, Outcome.FAILED)]))) == "v2", "it changed nothing"
+
+
+def test_what_was_being_rolled_back_never_serves_again_by_itself() -> None:
+    """The success that took its place was rolled back as well, before anybody recorded that the first one was."""
+    events = [*success(1), *success(2), *success(3), *decided(4, 1, 3, outcome=Outcome.FAILED), *success(5)]
+    releases = fold([*events, *back(6, 2, 5)])
+    assert version_of(serving(releases)) == "v2"
+    events.append(event(5, Outcome.ROLLED_BACK, at=START + timedelta(hours=2)))
+    assert version_of(serving(fold(events))) == "v2"
+
+
+def test_a_release_in_flight_that_is_rolled_back_never_served() -> None:
+    in_flight = [event(3, Outcome.IN_PROGRESS), event(3, Outcome.PREPARED)]
+    releases = history(success(1), success(2), in_flight, decided(4, 2, 3, outcome=Outcome.FAILED))
+    assert version_of(serving(releases)) == "v2"
+    assert version_of(unfinished_rollback(releases)) == "v2"
+    assert unfinished(releases) == []
+
+
+def test_a_failed_rollback_whose_target_serves_all_the_same_is_over() -> None:
+    events = [*success(1), *success(2), *decided(3, 1, 2, outcome=Outcome.FAILED)]
+    assert version_of(unfinished_rollback(fold(events))) == "v1"
+    events.append(event(2, Outcome.ROLLED_BACK, at=START + timedelta(hours=2)))
+    assert unfinished_rollback(fold(events)) is None
+
+
+def test_a_rollback_that_was_called_off_undoes_nothing() -> None:
+    releases = history(success(1), success(2), decided(3, 1, 2, outcome=Outcome.FAILED), back(4, 2))
+    assert rolling_back(releases) == rolled_back(releases) == []
+    assert version_of(serving(releases)) == "v2"
+    assert versions(earlier_successes(releases)) == ["v1"]
+
+
+def test_a_release_ended_when_it_did_and_was_undone_later() -> None:
+    releases = history(success(1), success(2), decided(3, 1, 2), back(3, 1, 2))
+    assert releases[1].outcome is Outcome.ROLLED_BACK
+    assert releases[1].ended == START + timedelta(minutes=20, seconds=30)
+    assert releases[1].undone == START + timedelta(minutes=30, seconds=1)
+
+
+def test_the_last_word_on_a_release_is_the_newest_success_or_rollback() -> None:
+    releases = history(success(1, digest="d"), success(2, digest="d"), back(3, 1, 2), success(4, digest="e"))
+    about = last_word(releases, lambda item: item.digest == "d")
+    assert about is not None
+    assert (about.version, about.undone is None) == ("v2", False)
+    again = history(success(1, digest="d"), success(2, digest="d"), back(3, 1, 2), success(4, digest="d"))
+    about = last_word(again, lambda item: item.digest == "d")
+    assert about is not None
+    assert (about.version, about.undone) == ("v4", None)
+    assert last_word(releases, lambda item: item.digest == "f") is None
+
+
 def test_there_is_no_earlier_success_before_the_first_or_of_the_first() -> None:
     assert earlier_successes([]) == []
     assert earlier_successes(history(success(1))) == []
@@ -187,10 +279,16 @@ def test_fields_of_a_later_version_are_ignored() -> None:
     assert Event.from_json(json.dumps(body)) == event(1, Outcome.FAILED)
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{}", '{"outcome": "excellent"}'])
-def test_what_is_not_an_event_is_refused(body: str) -> None:
-    with pytest.raises(LedgerError, match="not a ledger event"):
-        Event.from_json(body)
+def test_an_event_of_before_definitions_had_names_is_read() -> None:
+    body = json.loads(event(1, Outcome.FAILED).to_json())
+    del body["definition_digest"]
+    (release,) = fold([Event.from_json(json.dumps(body))])
+    assert release.name == release.version == "v1"
+
+
+def test_releases_of_one_commit_are_told_apart_by_their_definitions() -> None:
+    releases = history(success(1, version="v", definition_digest="3f2a" + "0" * 60), success(2, version="v"))
+    assert [release.name for release in releases] == ["v+3f2a", "v"]
 
 
 def test_a_row_is_plain_json() -> None:
@@ -236,10 +334,62 @@ def test_a_bucket_that_does_not_exist_holds_no_history(s3: Any) -> None:
         ledger.append(event(1, Outcome.SUCCEEDED))
 
 
-def test_a_broken_object_is_named(s3: Any) -> None:
-    s3.put_object(Bucket=BUCKET, Key="ledger/local/x/failed.json", Body=b"?")
-    with pytest.raises(LedgerError, match=r"s3://state-bucket/ledger/local/x/failed\.json: not a ledger event"):
-        Ledger(s3, BUCKET, "local").releases()
+WHOLE = json.loads(event(2, Outcome.SUCCEEDED).to_json())
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "it is no JSON"),
+        (b"?", "it is no JSON"),
+        (b"\xff", "it is no text in UTF-8"),
+        (b"[]", "it is no JSON object"),
+        (b"{}", "it has no release"),
+        (json.dumps(WHOLE | {"outcome": "excellent"}).encode(), "its outcome is 'excellent'"),
+        (json.dumps(WHOLE | {"revision": None}).encode(), "its revision is 'None'"),
+        (json.dumps(WHOLE | {"at": "noon"}).encode(), "its at is 'noon'"),
+        (json.dumps(WHOLE | {"release": "another"}).encode(), "it says succeeded of another"),
+        (json.dumps(WHOLE | {"outcome": "failed"}).encode(), f"it says failed of {WHOLE['release']}"),
+    ],
+)
+def test_an_object_that_is_no_event_is_named_and_its_key_stands_for_it(s3: Any, body: bytes, why: str) -> None:
+    ledger = Ledger(s3, BUCKET, "local")
+    for item in (*success(1), *success(2)):
+        ledger.append(item)
+    key = f"ledger/local/{WHOLE['release']}/succeeded.json"
+    s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+    found = ledger.history()
+    (unreadable,) = found.unreadable
+    assert unreadable.known
+    assert str(unreadable).startswith(f"s3://state-bucket/{key} is no event of the ledger ({why}")
+    assert [(item.version, item.outcome) for item in found.releases] == [
+        ("v1", Outcome.SUCCEEDED),
+        ("v2", Outcome.SUCCEEDED),
+    ]
+    assert found.releases[-1].duration_seconds is None
+
+
+def test_a_release_of_which_nothing_can_be_read_is_named_and_hides_no_other(s3: Any) -> None:
+    ledger = Ledger(s3, BUCKET, "local")
+    ledger.append(event(1, Outcome.SUCCEEDED))
+    keys = [f"{event(2, Outcome.FAILED).release}/failed.json", "notes.txt", "x/succeeded.json"]
+    for key in (*keys, ""):  # the last as the console makes a folder
+        s3.put_object(Bucket=BUCKET, Key=f"ledger/local/{key}", Body=b"?")
+    found = ledger.history()
+    assert versions(found.releases) == ["v1"]
+    assert [(item.address, item.known) for item in found.unreadable] == [
+        (f"s3://state-bucket/ledger/local/{key}", False) for key in keys
+    ]
+
+
+def test_an_outcome_of_a_later_version_of_this_code_is_left_out(s3: Any) -> None:
+    ledger = Ledger(s3, BUCKET, "local")
+    ledger.append(event(1, Outcome.SUCCEEDED))
+    body = event(1, Outcome.SUCCEEDED).to_json().replace('"succeeded"', '"celebrated"')
+    s3.put_object(Bucket=BUCKET, Key=f"ledger/local/{event(1, Outcome.FAILED).release}/celebrated.json", Body=body)
+    found = ledger.history()
+    assert [item.outcome for item in found.releases] == [Outcome.SUCCEEDED]
+    assert str(found.unreadable[0]).endswith("(its outcome is 'celebrated'): left out")
 
 
 def test_who_acts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,7 +138,10 @@ class World:
             "at": at,
             "duration_seconds": 12.0,
         }
-        Ledger(self.s3, BUCKET, "local").append(Event(**{**values, **changes}))
+        self.ledger().append(Event(**{**values, **changes}))
+
+    def ledger(self) -> Ledger:
+        return Ledger(self.s3, BUCKET, "local")
 
     def status(self) -> Status:
         return gather(
@@ -292,6 +295,53 @@ def test_what_runs_is_told_when_the_lock_cannot_be_read(world: World, monkeypatc
     status = world.status()
     assert (status.version, status.lock) == ("v2", "not known")
     assert any("whether somebody holds the lock is not known" in warning for warning in status.warnings)
+
+
+def test_releases_of_one_commit_are_told_apart(world: World) -> None:
+    world.released(1, version="v", definition_digest="1a2b" + "0" * 60)
+    world.released(2, version="v", definition_digest="3f2a" + "0" * 60)
+    status = world.status()
+    assert (status.version, status.name, status.rollback_to) == ("v", "v+3f2a", "v+1a2b (app:1)")
+    shown = text(status)
+    assert "version      v+3f2a (app:2), since" in shown
+    assert "  v+1a2b             app:1  " in shown
+    assert [row["name"] for row in status.releases] == ["v+3f2a", "v+1a2b"]
+
+
+def test_a_rollback_that_has_not_succeeded_is_a_warning_and_lands_at_its_target(world: World) -> None:
+    for number in (1, 2):
+        world.released(number)
+    world.released(2, Outcome.ROLLING_BACK, why="being rolled back to v1 by bob@pc")
+    target = world.ledger().releases()[0]
+    world.released(3, Outcome.FAILED, kind=Kind.ROLLBACK, revision=target.revision, restores=target.id)
+    status = world.status()
+    assert status.warnings == ["the rollback to v1 has not succeeded: make rollback ENV=local resumes it"]
+    assert (status.version, status.rollback_to) == ("v2", "v1 (app:1)")
+    assert status.since == "2026-01-31 01:00:00 UTC"
+    assert "rolling_back   12 s  ann@laptop  being rolled back to v1 by bob@pc" in text(status)
+
+
+def test_an_event_that_cannot_be_read_is_a_warning_with_its_key(world: World) -> None:
+    world.released(1)
+    world.released(2)
+    key = f"ledger/local/{world.ledger().releases()[0].id}/succeeded.json"
+    world.s3.put_object(Bucket=BUCKET, Key=key, Body=b"?")
+    status = world.status()
+    assert status.version == "v2"
+    (warning,) = status.warnings
+    assert warning.startswith(f"s3://state-bucket/{key} is no event of the ledger (it is no JSON")
+
+
+def test_what_runs_is_told_when_the_ledger_cannot_be_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.released(2)
+
+    def denied(**_: Any) -> Any:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not for you"}}, "GetObject")
+
+    monkeypatch.setattr(world.s3, "get_object", denied)
+    status = world.status()
+    assert (status.revision, status.version, status.releases) == ("app:2", None, [])
+    assert any("the releases are not known: cannot read s3://" in warning for warning in status.warnings)
 
 
 def test_alarms_of_this_environment_only(world: World) -> None:
