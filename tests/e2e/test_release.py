@@ -245,6 +245,17 @@ def test_a_rollback_stops_a_release_in_flight(clone: Clone, phase: str) -> None:
     assert len(service(clone)["deployments"]) == 1
 
 
+def kill_a_rollback(clone: Clone, target: str) -> None:
+    """Leave it halfway: the next one, whatever it finds, goes to the same place."""
+    with running(clone, "rollback") as killed:
+        until(killed, "watching ")
+        os.killpg(killed.pid, signal.SIGKILL)
+    assert [release.outcome for release in ledger(clone)[-2:]] == [Outcome.ROLLING_BACK, Outcome.IN_PROGRESS]
+    status = clone.make("status")
+    assert re.search(rf"rollback to +\S+ \({target}\)", status.output)
+    says(status, "has not succeeded: make rollback ENV=local resumes it")
+
+
 def test_five_rollbacks_in_a_row_and_forward_again_land_where_status_said(clone: Clone) -> None:
     # Three, on top of those that succeeded above.
     for number in range(3):

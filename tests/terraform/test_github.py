@@ -230,7 +230,13 @@ def releases(name: str) -> list[Call]:
         ),
         Call("logs:GetLogEvents", f"arn:aws:logs:{HERE}:log-group:/ecs/{prefix}:log-stream:api/1"),
         Call("secretsmanager:GetSecretValue", f"{SECRETS}:{prefix}/slack-webhook-AbCdEf"),
+        Call("secretsmanager:GetSecretValue", f"{SECRETS}:{prefix}/database/app-1-AbCdEf"),
     ]
+
+
+def targets(name: str) -> list[Call]:
+    """What a rollback looks at before it moves, and what a plan reads too."""
+    return [Call("iam:GetRole", f"{ROLES}/settlement-{name}-execution"), Call("logs:DescribeLogGroups")]
 
 
 def deployments(name: str) -> list[Call]:
@@ -265,11 +271,10 @@ def deployments(name: str) -> list[Call]:
 
 
 def checks(name: str) -> list[Call]:
-    """What a release looks at: that the tasks may read their secrets, and that what runs has them and logs."""
+    """What only a release looks at: that the tasks may read their secrets, and that what runs has them and logs."""
     instance = {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": f"arn:aws:rds:{HERE}:db:settlement-{name}"}
     restored = {key: f"{arn}-20261124-101500" for key, arn in instance.items()}
     return [
-        Call("secretsmanager:GetSecretValue", f"{SECRETS}:settlement-{name}/database/app-1-AbCdEf"),
         Call("secretsmanager:ListSecretVersionIds", f"{SECRETS}:settlement-{name}/database/app-1-AbCdEf"),
         Call("iam:SimulatePrincipalPolicy", f"{ROLES}/settlement-{name}-execution"),
         Call("logs:DescribeLogStreams", f"arn:aws:logs:{HERE}:log-group:/ecs/settlement-{name}"),
@@ -285,6 +290,7 @@ def plans(name: str) -> list[Call]:
         Call("secretsmanager:DescribeSecret", f"{SECRETS}:settlement-{name}/slack-webhook-AbCdEf"),
         Call("iam:GetRolePolicy", f"{ROLES}/settlement-{name}-task"),
         Call("lambda:GetFunction", f"arn:aws:lambda:{HERE}:function:settlement-{name}-alarm-bot"),
+        *targets(name),
     ]
 
 
@@ -382,7 +388,7 @@ def expected(role: str) -> list[Call]:
         case "plan":
             return plans(name) + SHARED
         case "rollback":
-            return releases(name)
+            return releases(name) + targets(name)
         case "deploy":
             return releases(name) + deployments(name) + checks(name) + plans(name) + SHARED
     return []

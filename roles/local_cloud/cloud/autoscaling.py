@@ -149,6 +149,8 @@ class AutoscalingServer:
     def _restore(self, actions: ScheduledActions) -> None:
         try:
             state = json.loads(self._state_file.read_text(encoding="utf-8"))
+            if not isinstance(state, dict) or not state.keys() >= _STORED.keys():
+                raise ValueError("it is not what this process stores")
         except FileNotFoundError:
             return
         except ValueError:

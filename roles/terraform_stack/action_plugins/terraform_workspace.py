@@ -88,6 +88,7 @@ class ActionModule(OperationsAction):
                 color="yellow",
             )
         data_dir.mkdir(parents=True, exist_ok=True)
+        workspace.discard_broken(data_dir)
         workspace.install_lock_file(root, [lock_file, data_dir / workspace.LOCK_FILE], exact)
         wanted = workspace.fingerprint(
             root, root.parent / "modules", {"backend": backend, "source": args["provider_source"]}

@@ -18,6 +18,8 @@ from roles.terraform_stack.python import launcher
 FINGERPRINT = "initialised.sha256"
 APPLIED = "applied.sha256"
 LOCK_FILE = ".terraform.lock.hcl"
+#: Where ``terraform init`` keeps which backend it has set up, in the data folder.
+BACKEND_RECORD = "terraform.tfstate"
 PROVIDER = "registry.terraform.io/hashicorp/aws"
 
 
@@ -33,8 +35,22 @@ def fingerprint(root: Path, modules: Path, inputs: Mapping[str, Any]) -> str:
 
 def initialised(data_dir: Path, wanted: str) -> bool:
     """Whether the data folder was initialised with this very fingerprint."""
-    record = data_dir / FINGERPRINT
-    return record.is_file() and record.read_text() == wanted and (data_dir / "terraform.tfstate").is_file()
+    return _says(data_dir / FINGERPRINT, wanted) and (data_dir / BACKEND_RECORD).is_file()
+
+
+def discard_broken(data_dir: Path) -> None:
+    """Remove Terraform's record of the backend when it is no JSON object: no ``init`` could replace it."""
+    record = data_dir / BACKEND_RECORD
+    try:
+        whole = not record.is_file() or isinstance(json.loads(record.read_bytes()), dict)
+    except ValueError:
+        whole = False
+    if not whole:
+        record.unlink()
+
+
+def _says(record: Path, text: str) -> bool:
+    return record.is_file() and record.read_bytes() == text.encode()
 
 
 def applied_digest(root: Path, modules: Path, variables: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
@@ -49,8 +65,7 @@ def applied_digest(root: Path, modules: Path, variables: Mapping[str, Any], inpu
 
 def is_applied(data_dir: Path, digest: str, state: str) -> bool:
     """Whether the state is still the one that the configuration of this digest was applied to, or needed no apply."""
-    record = data_dir / APPLIED
-    return record.is_file() and record.read_text() == f"{digest} {state}\n"
+    return _says(data_dir / APPLIED, f"{digest} {state}\n")
 
 
 def record_applied(data_dir: Path, digest: str, state: str) -> None:

@@ -74,13 +74,6 @@ locals {
             Action   = "secretsmanager:ListSecretVersionIds"
             Resource = concat(["arn:aws:secretsmanager:${local.here}:secret:${prefix}/*"], var.workload_secret_arns)
           },
-          # Whether each secret that a task takes has its value, and each key: asked before anything is registered.
-          {
-            Sid      = "SecretsOfTheTasks"
-            Effect   = "Allow"
-            Action   = "secretsmanager:GetSecretValue"
-            Resource = concat(["arn:aws:secretsmanager:${local.here}:secret:${prefix}/*"], var.workload_secret_arns)
-          },
           local.master_secret[name],
           # AWS ties the end of a revision to no resource.
           { Sid = "OldRevisions", Effect = "Allow", Action = ["ecs:DeregisterTaskDefinition", "ecs:ListTaskDefinitions"], Resource = "*" },

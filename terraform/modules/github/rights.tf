@@ -206,7 +206,14 @@ locals {
         Action   = "logs:GetLogEvents"
         Resource = [for end in [":*", "-*", "/*"] : "arn:aws:logs:${local.here}:log-group:/ecs/${prefix}${end}"]
       },
-      { Sid = "ReadWebhook", Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = "arn:aws:secretsmanager:${local.here}:secret:${prefix}/slack-webhook-*" },
+      {
+        # Slack's webhook; and whether each secret that a task takes has its value and its keys, asked before anything moves.
+        # Whoever may run a revision with the execution role could read them by that.
+        Sid      = "SecretsOfTheTasks"
+        Effect   = "Allow"
+        Action   = "secretsmanager:GetSecretValue"
+        Resource = concat(["arn:aws:secretsmanager:${local.here}:secret:${prefix}/*"], var.workload_secret_arns)
+      },
     ]
   }
 
@@ -215,6 +222,8 @@ locals {
       Version = "2012-10-17"
       Statement = concat(local.release_statements[name], [
         { Sid = "ImageIsThere", Effect = "Allow", Action = "ecr:DescribeImages", Resource = local.repository },
+        { Sid = "RolesAreThere", Effect = "Allow", Action = "iam:GetRole", Resource = "arn:aws:iam::${var.account_id}:role/${prefix}-*" },
+        { Sid = "LogGroupsAreThere", Effect = "Allow", Action = "logs:DescribeLogGroups", Resource = "*" },
         {
           Sid       = "PassTaskRoles"
           Effect    = "Allow"

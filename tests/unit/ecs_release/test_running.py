@@ -10,8 +10,7 @@ import pytest
 
 from roles.ecs_release.python.operation import ReleaseError
 from roles.release_ledger.python.ledger import Ledger, Outcome
-from tests.unit.ecs_release.conftest import plain
-from tests.unit.ecs_release.conftest import CLONE_SECRET, SECRET, client_error
+from tests.unit.ecs_release.conftest import CLONE_SECRET, SECRET, client_error, plain
 from tests.unit.ecs_release.test_release import planned
 
 if TYPE_CHECKING:

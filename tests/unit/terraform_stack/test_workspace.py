@@ -45,6 +45,23 @@ def test_initialised_needs_the_record_and_the_backend(tmp_path: Path) -> None:
     assert not workspace.initialised(tmp_path, "b")
 
 
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
+def test_records_that_are_broken_count_as_absent(tmp_path: Path, content: bytes) -> None:
+    for name in (workspace.FINGERPRINT, workspace.APPLIED, workspace.BACKEND_RECORD):
+        (tmp_path / name).write_bytes(content)
+    assert not workspace.is_applied(tmp_path, "digest", "etag")
+    workspace.discard_broken(tmp_path)
+    assert not (tmp_path / workspace.BACKEND_RECORD).exists(), "terraform init would fail on it for ever"
+    assert not workspace.initialised(tmp_path, "a")
+
+
+def test_the_record_of_a_backend_is_kept(tmp_path: Path) -> None:
+    workspace.discard_broken(tmp_path)
+    (tmp_path / workspace.BACKEND_RECORD).write_text('{"version": 3}')
+    workspace.discard_broken(tmp_path)
+    assert (tmp_path / workspace.BACKEND_RECORD).exists()
+
+
 def test_applied_is_what_is_still_so(root: Path, tmp_path: Path) -> None:
     package = tmp_path / "bots.zip"
     package.write_text("one")
