@@ -216,17 +216,17 @@ class Rollback(Operation):
         stopped = held.stopped_release if held else ""
         try:
             target = choose(releases, primary, wanted, stopped_release=bool(stopped))
-            seen = self._examine(releases, target)
         except Refusal as refusal:
             raise self._refused(str(refusal), releases) from None
-        if seen.absent:
+        in_service = primary.revision == self._revision(releases, target)
+        seen = self._examine(releases, target)
+        if seen.absent and not in_service:
             raise self._refused("\n".join(seen.absent), releases)
-        for warning in seen.unknown:
+        for warning in (*seen.absent, *seen.unknown):
             self.c.say(f"warning: {warning}")
         definition_digest = target.definition_digest
         if definition_digest is None and seen.definition:  # a release of before it was recorded
             definition_digest = digest(canonical(seen.definition))
-        in_service = primary.revision == self._revision(releases, target)
         at_rest = in_service and primary.rollout_state == "COMPLETED"
         plan = RollbackPlan(
             release=release_id(target.version, datetime.now(UTC)),
@@ -271,28 +271,30 @@ class Rollback(Operation):
         return next((item.name for item in (*reversed(undone), *reversed(runs))), primary.revision_name)
 
     def _examine(self, releases: Sequence[Release], target: Release) -> Examined:
-        """Look at everything that the target needs: schema, definition, database, image, secrets, roles, log groups.
-
-        Raises:
-            Refusal: its code cannot work with today's schema or data, or its definition is gone.
-        """
+        """Look at everything that the target needs: schema, definition, database, image, secrets, roles, log groups."""
+        absent: list[str] = []
+        unknown: list[str] = []
         if contract := forbidding_contract(releases, target):
-            raise Refusal(
+            absent.append(
                 f"{versions([target])} needs the schema {target.schema_head}, and {contract.name} has since run a "
                 f"contract migration (schema {contract.schema_head}) that it cannot work with."
             )
-        absent: list[str] = []
-        unknown: list[str] = []
         if target.schema_head is None:
             unknown.append(f"which schema {target.name} needs is not known")
         try:
-            definition = self._definition(target)
+            definition: dict[str, Any] = self.ecs.describe_task_definition(taskDefinition=target.revision)[
+                "taskDefinition"
+            ]
         except (ClientError, BotoCoreError) as error:
-            unknown.append(f"what {target.name} needs was not looked at: {error}")
+            # ECS says so of a deleted revision: ClientException, "Unable to describe task definition."
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] == "ClientException":
+                absent.append(f"The task definition of {versions([target])} was deleted.")
+            else:
+                unknown.append(f"what {target.name} needs was not looked at: {error}")
             return Examined(definition=None, image="", absent=absent, unknown=unknown)
         released_for, serves = database_of(definition), str(self.c.stack["database"]["instance_identifier"])
         if released_for and released_for != serves:
-            raise Refusal(
+            absent.append(
                 f"{versions([target])} was released for the database {released_for}, and {serves} serves: a rollback "
                 f"goes back to other code, never to other data.\n"
                 f"Its code with today's data: make release ENV={self.c.environment} "
@@ -308,24 +310,6 @@ class Rollback(Operation):
                 unknown.append(f"{finding.subject} was not looked at: {finding.reason}")
         return Examined(definition=definition, image=image, absent=absent, unknown=unknown)
 
-    def _is_usable(self, releases: Sequence[Release], target: Release) -> bool:
-        try:
-            return not self._examine(releases, target).absent
-        except Refusal:
-            return False
-
-    def _definition(self, target: Release) -> dict[str, Any]:
-        try:
-            definition: dict[str, Any] = self.ecs.describe_task_definition(taskDefinition=target.revision)[
-                "taskDefinition"
-            ]
-        except ClientError as error:
-            # ECS says so of a deleted revision: ClientException, "Unable to describe task definition."
-            if error.response["Error"]["Code"] == "ClientException":
-                raise Refusal(f"The task definition of {versions([target])} was deleted.") from None
-            raise
-        return definition
-
     @staticmethod
     def _revision(releases: Sequence[Release], target: Release) -> str:
         """The revision that runs when the target does: its own, or the copy that the last rollback put back."""
@@ -334,9 +318,11 @@ class Rollback(Operation):
 
     def _image(self, target: Release, definition: Mapping[str, Any], absent: list[str], unknown: list[str]) -> str:
         """The image of the target's container; and whether the registry still holds it."""
-        reference: str = next(
-            item["image"] for item in definition["containerDefinitions"] if item["name"] == self.c.container
-        )
+        images = {item["name"]: str(item["image"]) for item in definition["containerDefinitions"]}
+        reference = images.get(self.c.container, "")
+        if not reference:
+            absent.append(f"{versions([target])} has no container {self.c.container}, which the service registers.")
+            return ""
         address, _, repository = reference.partition("@")[0].partition("/")
         account = address.partition(".")[0]
         owner = {"registryId": account} if re.fullmatch(r"\d{12}", account) else {}
@@ -355,7 +341,7 @@ class Rollback(Operation):
 
     def _refused(self, why: str, releases: Sequence[Release]) -> ReleaseError:
         current = serving(releases)
-        possible = [item for item in earlier_successes(releases)[:SHOWN] if self._is_usable(releases, item)]
+        possible = [item for item in earlier_successes(releases)[:SHOWN] if not self._examine(releases, item).absent]
         environment = self.c.environment
         lines = [f"{environment}: {why} Nothing was changed."]
         if current:

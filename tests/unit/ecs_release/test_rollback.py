@@ -610,6 +610,21 @@ def test_a_target_whose_secret_is_gone_is_refused_before_anything_moves(retired:
     assert serving(retired) == "aaaa"
 
 
+def test_a_target_with_another_container_is_refused(retired: World) -> None:
+    arn = next(arn for arn in retired.ecs.definitions if arn.endswith("settlement-test:2"))
+    retired.ecs.definitions[arn]["containerDefinitions"][0]["name"] = "web"
+    assert "bbbb (settlement-test:2) has no container api, which the service registers." in refused_untouched(retired)
+
+
+def test_what_serves_already_needs_nothing_to_move(retired: World) -> None:
+    retired.rolled_back()
+    retired.secrets.errors[RETIRED] = "ResourceNotFoundException"
+    assert not retired.rolled_back("bbbb").needed
+    assert (
+        "warning: bbbb (settlement-test:2) needs TOKEN (settlement-test): retired-Ab12Cd does not exist" in retired.text
+    )
+
+
 def test_a_target_whose_secret_lost_a_key_is_refused(retired: World) -> None:
     retired.secrets.stored[RETIRED] = '{"another": "never shown"}'
     assert "needs TOKEN (settlement-test): retired-Ab12Cd has no JSON key token." in refused_untouched(retired)
