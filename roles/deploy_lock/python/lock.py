@@ -107,7 +107,7 @@ class Found:
         """Who, for what, since when, last heard of when."""
         heard = f"{age(self.written, self.now)} ago"
         if self.lock is None:
-            return f"somebody unknown (the object is no lock: {self.broken}; it was written {heard})"
+            return f"somebody unknown (the object is not a lock: {self.broken}; it was written {heard})"
         started = self.lock.started
         return (
             f"{self.lock.owner}, for {self.lock.purpose}, since {started:%Y-%m-%d %H:%M:%S} UTC "

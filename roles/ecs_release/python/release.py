@@ -50,6 +50,7 @@ from roles.release_ledger.python.ledger import (
     rolling_back,
     serving,
     unfinished,
+    unfinished_rollback,
 )
 
 PREPARE_COMMAND = ("python", "-m", "settlement.admin", "prepare")
@@ -145,7 +146,7 @@ class Releaser(Operation):
         wanted = service_definition(self.c.stack, self.settings, self.image)
         wanted_admin = admin_definition(self.c.stack, self.settings, self.image)
         history = self.history(snapshot)
-        self._check_ledger(history, snapshot.primary)
+        self._check_ledger(history, snapshot)
         primary = replace(snapshot.primary, desired=snapshot.service["desiredCount"])
         situation = Situation(
             wanted=canonical(wanted),
@@ -176,18 +177,19 @@ class Releaser(Operation):
         in_use = database_secret_in(self.c.stack, self._definition(primary.revision))
         self.settings = replace(self.settings, database_secret_arn=in_use)
 
-    def _check_ledger(self, history: History, primary: Deployment) -> None:
+    def _check_ledger(self, history: History, snapshot: Snapshot) -> None:
         """Say what cannot be read in the ledger, and stop where it may be the very release that serves.
 
         To release over it could end in a return to the wrong version, or to none.
         """
         for item in history.unreadable:
             self.c.say(f"warning: {item}")
-        success = serving(history.releases)
+        success, primary = serving(history.releases), snapshot.primary
         if any(release.revision == primary.revision for release in history.releases):
             return
+        since = success.id if success else release_id("", snapshot.service["createdAt"])
         for item in history.unreadable:
-            if not item.known and (success is None or item.release > success.id):
+            if item.outcome and not item.known and item.release > since:
                 raise ReleaseError(
                     f"{self.c.environment}: the ledger does not know {primary.revision_name}, which runs, and "
                     f"{item.address} cannot be read ({item.why}): it may be what says so. Nothing was changed.\n"
@@ -205,9 +207,9 @@ class Releaser(Operation):
         releases = [item for item in situation.releases if item.digest == self.image.digest]
         if not any(item.undone for item in releases):
             return
-        success = serving(situation.releases)
-        # While this image serves, no rollback has switched to another one for good.
-        switched = success is None or success.digest != self.image.digest
+        # What serves, or will once a rollback that has not succeeded is resumed.
+        other = unfinished_rollback(situation.releases) or serving(situation.releases)
+        switched = other is None or other.digest != self.image.digest
         of_image = last_word(releases, lambda _: switched)
         of_definition = last_word(releases, lambda item: self._has_definition(item, situation.wanted, plan))
         for release in filter(None, (of_definition, of_image)):

@@ -330,7 +330,7 @@ class Unreadable:
 
     def __str__(self) -> str:
         instead = "its name and the release's other events stand for it" if self.known and self.outcome else "left out"
-        return f"{self.address} is no event of the ledger ({self.why}): {instead}"
+        return f"{self.address} is not a ledger event ({self.why}): {instead}"
 
     def recovered(self, other: Event) -> Event | None:
         """The event, by its key and another event of its release; None where the key names no outcome."""

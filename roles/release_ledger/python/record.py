@@ -25,11 +25,11 @@ def parse(kind: type[T], body: str | bytes) -> T:
     try:
         values = json.loads(body)
     except UnicodeDecodeError as error:
-        raise ValueError("it is no text in UTF-8") from error
+        raise ValueError("it is not UTF-8 text") from error
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"it is no JSON: {error}") from error
+        raise ValueError(f"it is not JSON: {error}") from error
     if not isinstance(values, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     types = get_type_hints(kind)
     found = {}
     for field in fields(kind):  # type: ignore[arg-type]

@@ -39,7 +39,7 @@ def initialised(data_dir: Path, wanted: str) -> bool:
 
 
 def discard_broken(data_dir: Path) -> None:
-    """Remove Terraform's record of the backend when it is no JSON object: no ``init`` could replace it."""
+    """Remove Terraform's record of the backend when it is not a JSON object: no ``init`` could replace it."""
     record = data_dir / BACKEND_RECORD
     try:
         whole = not record.is_file() or isinstance(json.loads(record.read_bytes()), dict)

@@ -77,7 +77,7 @@ ELSEWHERE = lock(holder="elsewhere 1 1", machine="elsewhere", pid=1)
 def found(current: Lock | None, *, age: float = 0) -> Found:
     """As S3 answers: written when the lock says, and read `age` seconds later."""
     written = current.heartbeat if current else NOW
-    return Found(lock=current, etag="e", written=written, now=written + timedelta(seconds=age), broken="it is no JSON")
+    return Found(lock=current, etag="e", written=written, now=written + timedelta(seconds=age), broken="it is not JSON")
 
 
 def gone() -> Lock:
@@ -276,12 +276,12 @@ WHOLE = json.loads(ELSEWHERE.to_json())
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (b"", "it is no JSON"),
-        (b"locked by bob", "it is no JSON"),
-        (b"\xff\xfe\xfd", "it is no text in UTF-8"),
-        (b"[" * 100_000, "it is no JSON"),
-        (b"[]", "it is no JSON object"),
-        (b"null", "it is no JSON object"),
+        (b"", "it is not JSON"),
+        (b"locked by bob", "it is not JSON"),
+        (b"\xff\xfe\xfd", "it is not UTF-8 text"),
+        (b"[" * 100_000, "it is not JSON"),
+        (b"[]", "it is not a JSON object"),
+        (b"null", "it is not a JSON object"),
         (b"{}", "it has no holder"),
         (json.dumps(WHOLE | {"owner": None}).encode(), "its owner is 'None'"),
         (json.dumps(WHOLE | {"owner": "\ud800"}).encode(), "its owner is '\\ud800'"),
@@ -297,7 +297,7 @@ def test_an_object_that_is_no_lock_is_the_lock_of_somebody_unknown(
     s3.put_object(Bucket=BUCKET, Key=store.key, Body=body)
     with pytest.raises(LockHeld, match="held by somebody unknown") as refusal:
         store.acquire(lock(), HERE, STALE)
-    assert f"the object is no lock: {why}" in str(refusal.value)
+    assert f"the object is not a lock: {why}" in str(refusal.value)
     assert "it was written 0 s ago" in str(refusal.value)
     assert not store.held(ELSEWHERE.holder)
     assert store.release(ELSEWHERE.holder, NOW) is None, "nobody's own"

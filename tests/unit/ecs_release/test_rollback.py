@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from roles.deploy_lock.python.lock import Lock
 from roles.ecs_release.python.operation import ReleaseError
 from roles.ecs_release.python.rollback import RollbackPlan
-from roles.release_ledger.python.ledger import Ledger, Outcome, earlier_successes
+from roles.release_ledger.python.ledger import Ledger, Outcome, earlier_successes, release_id
 from tests.unit.ecs_release.conftest import plain
 
 if TYPE_CHECKING:
@@ -485,6 +485,8 @@ def test_what_is_being_rolled_back_is_bound_while_it_serves(three: World) -> Non
     with pytest.raises(ReleaseError, match=r"cccc.* it is being rolled back to bbbb\S+ by ann@laptop") as refusal:
         releaser.plan()
     assert "Next: make rollback ENV=test to finish that; or commit a fix" in str(refusal.value)
+    with pytest.raises(ReleaseError, match="is being rolled back"):
+        three.releaser("cccc", memory=1024).plan()
     assert outcomes(three)[2] == ("cccc", Outcome.ROLLING_BACK)
 
 
@@ -798,7 +800,7 @@ def spoil(world: World, version: str, *outcomes: str) -> list[str]:
 def test_an_event_that_cannot_be_read_is_named_and_its_key_counts(three: World) -> None:
     (key,) = spoil(three, "cccc", "succeeded")
     assert three.rolled_back().version == "bbbb"
-    assert f"warning: s3://state-bucket/{key} is no event of the ledger" in three.text
+    assert f"warning: s3://state-bucket/{key} is not a ledger event" in three.text
     three.released("dddd")
     assert serving(three) == "dddd"
 
@@ -818,6 +820,13 @@ def test_nothing_is_released_over_what_the_ledger_may_have_lost(three: World) ->
     for key in keys:
         three.s3.delete_object(Bucket="state-bucket", Key=key)
     assert three.releaser("dddd").plan().needed, "the way that the refusal names"
+
+
+def test_what_the_ledger_lost_of_an_earlier_service_is_in_nobodys_way(world: World) -> None:
+    for key in ("notes.txt", f"{release_id('old', datetime(2025, 12, 1, tzinfo=UTC))}/succeeded.json"):
+        world.s3.put_object(Bucket="state-bucket", Key=f"ledger/test/{key}", Body=b"?")
+    world.released("aaaa")
+    assert serving(world) == "aaaa"
 
 
 def test_an_old_release_that_cannot_be_read_is_in_nobodys_way(three: World) -> None:

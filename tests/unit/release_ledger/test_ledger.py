@@ -340,10 +340,10 @@ WHOLE = json.loads(event(2, Outcome.SUCCEEDED).to_json())
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (b"", "it is no JSON"),
-        (b"?", "it is no JSON"),
-        (b"\xff", "it is no text in UTF-8"),
-        (b"[]", "it is no JSON object"),
+        (b"", "it is not JSON"),
+        (b"?", "it is not JSON"),
+        (b"\xff", "it is not UTF-8 text"),
+        (b"[]", "it is not a JSON object"),
         (b"{}", "it has no release"),
         (json.dumps(WHOLE | {"outcome": "excellent"}).encode(), "its outcome is 'excellent'"),
         (json.dumps(WHOLE | {"revision": None}).encode(), "its revision is 'None'"),
@@ -361,7 +361,7 @@ def test_an_object_that_is_no_event_is_named_and_its_key_stands_for_it(s3: Any, 
     found = ledger.history()
     (unreadable,) = found.unreadable
     assert unreadable.known
-    assert str(unreadable).startswith(f"s3://state-bucket/{key} is no event of the ledger ({why}")
+    assert str(unreadable).startswith(f"s3://state-bucket/{key} is not a ledger event ({why}")
     assert [(item.version, item.outcome) for item in found.releases] == [
         ("v1", Outcome.SUCCEEDED),
         ("v2", Outcome.SUCCEEDED),

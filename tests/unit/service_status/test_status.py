@@ -278,7 +278,7 @@ def test_an_object_that_is_no_lock_is_told(world: World, s3_clock: S3Clock) -> N
     s3_clock(NOW - timedelta(seconds=7), NOW)
     world.s3.put_object(Bucket=BUCKET, Key="locks/local.json", Body=b"locked by bob")
     shown = text(world.status())
-    assert "lock         somebody unknown (the object is no lock: it is no JSON: Expecting value" in shown
+    assert "lock         somebody unknown (the object is not a lock: it is not JSON: Expecting value" in shown
     assert "it was written 7 s ago)" in shown
 
 
@@ -329,7 +329,7 @@ def test_an_event_that_cannot_be_read_is_a_warning_with_its_key(world: World) ->
     status = world.status()
     assert status.version == "v2"
     (warning,) = status.warnings
-    assert warning.startswith(f"s3://state-bucket/{key} is no event of the ledger (it is no JSON")
+    assert warning.startswith(f"s3://state-bucket/{key} is not a ledger event (it is not JSON")
 
 
 def test_what_runs_is_told_when_the_ledger_cannot_be_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
