@@ -48,8 +48,23 @@ def test_overlapping_networks(clone: Clone) -> None:
     assert "overlap" in run.output
 
 
-def test_more_connections_than_the_database_has(clone: Clone) -> None:
-    assert "connections" in clone.make("deploy", expect=2, app_pool_size=50).output
+def test_whatever_is_wrong_with_the_inventory_is_one_report(clone: Clone) -> None:
+    wrong = {
+        "app_pool_size": 50,
+        "app_min_tasks": 0,
+        "app_scaling_timezone": "Asia/Seuol",
+        "app_environment": {"VERSION": "1.10", "LIMIT": "{{ nowhere }}", "DATABASE_HOST": "db"},
+    }
+    output = clone.make("deploy", expect=2, **wrong).output
+    for words in (
+        "5 problems in local; nothing was touched.",
+        "The tasks could ask for ",
+        "app_min_tasks is 0.",
+        "app_scaling_timezone is 'Asia/Seuol'.",
+        "app_environment.LIMIT cannot be resolved: 'nowhere' is undefined.",
+        "DATABASE_HOST is reserved: a release sets it.",
+    ):
+        assert words in output
 
 
 def test_dirty_tree_outside_local(clone: Clone) -> None:

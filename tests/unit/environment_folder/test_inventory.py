@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from roles.preflight.python.inventory import check
+from tests.unit.preflight.conftest import given
+
 PROJECT = Path(__file__).parents[3]
 FLAGS = {"name": "qa", "from": "staging", "region": "ap-northeast-1", "account_id": "123456789012"}
 
@@ -65,6 +68,8 @@ def test_the_new_environment_is_the_other_but_for_what_was_asked(inventories: Pa
     made = new_env(inventories, **FLAGS)
     assert made.returncode == 0, made.stdout + made.stderr
     assert "Next: make bootstrap ENV=qa, then make plan ENV=qa" in made.stdout
+
+    assert check(given(inventories / "qa")).problems == ()
 
     listed = ansible("ansible-inventory", "-i", str(inventories / "qa"), "--list")
     assert json.loads(listed.stdout)["_meta"]["hostvars"]["this-machine"]["env_name"] == "qa"
