@@ -185,6 +185,14 @@ def query(clone: Clone, statement: str) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
+def drain_for(clone: Clone, seconds: int) -> None:
+    """Set the target group's deregistration delay. Terraform's 10 s is what most of a rollout waits for."""
+    elbv2 = clone.aws("elbv2")
+    (group,) = elbv2.describe_target_groups()["TargetGroups"]
+    attribute = {"Key": "deregistration_delay.timeout_seconds", "Value": str(seconds)}
+    elbv2.modify_target_group_attributes(TargetGroupArn=group["TargetGroupArn"], Attributes=[attribute])
+
+
 def containers(instance: str = INSTANCE) -> set[str]:
     return _docker("ps", "--all", "--quiet", "--filter", f"label=settlement.local={instance}")
 

@@ -16,7 +16,8 @@ from typing import Any
 import psycopg2
 import pytest
 
-from tests.e2e.conftest import Clone, containers, query, service
+from tests.e2e.conftest import Clone, containers, drain_for, query, service
+from tests.e2e.load import load
 from tests.slack import TOKEN, Slack, intrusions, shown
 
 pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal, pytest.mark.timeout(900)]
@@ -238,6 +239,117 @@ def test_the_incident_playbook_looks_and_changes_nothing(clone: Clone) -> None:
     report = max((clone.path / ".local/local/incidents").glob("*.md")).read_text()
     assert "## Every session" in report
     assert "no task is started in check mode" in clone.make("incident-db", "CHECK=1").output
+
+
+#: A release whose pools take every connection that the server has left, whenever an account named "fill" was made, and
+#: then leave them idle: as after a peak, with a pool that is far too large.
+GREEDY = """
+
+def _greedy(database: Database) -> None:
+    filled = 0
+    while True:
+        with contextlib.suppress(SQLAlchemyError):
+            with database._engine.connect() as connection:
+                asked = connection.scalar(text("SELECT count(*) FROM accounts WHERE name = 'fill'"))
+            if asked > filled:
+                filled, held = asked, []
+                try:
+                    while True:
+                        held.append(database._engine.connect())
+                except SQLAlchemyError:
+                    for connection in held:
+                        connection.close()
+        time.sleep(0.5)
+
+
+def _with_a_large_pool(self: Database, settings: Settings) -> None:
+    _modest(self, settings.model_copy(update={"database_pool_size": 300}))
+    threading.Thread(target=_greedy, args=(self,), daemon=True).start()
+
+
+import contextlib
+import threading
+
+from sqlalchemy.exc import SQLAlchemyError
+
+_modest, Database.__init__ = Database.__init__, _with_a_large_pool
+"""
+ROOM = 205
+
+
+def idle_sessions(clone: Clone) -> int:
+    """The application's sessions that rest long enough to be ended."""
+    return int(
+        query(
+            clone,
+            "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'settlement_app%' AND state = 'idle'"
+            " AND state_change < clock_timestamp() - interval '6 seconds'",
+        )[0][0]
+    )
+
+
+def fill(clone: Clone) -> None:
+    """Let idle pools hold every connection."""
+    assert clone.request("/v1/accounts", {"name": "fill", "currency": "KRW"})[0] == 201
+    taken = "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'settlement_app%'"
+    wait_until(lambda: query(clone, taken)[0][0] >= ROOM, "every connection is taken")
+    wait_until(lambda: idle_sessions(clone) > ROOM / 2, "they are idle")
+
+
+def test_idle_pools_that_hold_every_connection_leave_every_exit_open(clone: Clone) -> None:
+    good = clone.version()
+    drain_for(clone, 1)
+    clone.commit("app/api/settlement/database.py", GREEDY)
+    try:
+        clone.make("release")
+        fill(clone)
+        with load(slow=2):
+            ended = clone.make("incident-db", end_idle=True)
+        assert ended.recap()["changed"] == 1
+        assert re.search(r"ENDED [1-9]\d* sessions: \d+ connections before, 1[0-6]\d after", ended.output)
+
+        fill(clone)
+        with load(slow=2):
+            rollback = clone.make("rollback")
+        assert re.search(r"ended [1-9]\d* sessions: 20\d connections before", rollback.output)
+        assert clone.request("/version")[1]["git_hash"] == good
+
+        clone.make("release", ecs_release_allow_rolled_back=True)
+        fill(clone)
+    finally:
+        clone.git("reset", "--quiet", "--hard", "HEAD~1")
+    with load(slow=2):
+        fix = clone.make("release")
+    assert re.search(r"ended [1-9]\d* sessions: 20\d connections before", fix.output)
+    assert clone.request("/version")[1]["git_hash"] == good
+
+
+def test_a_wrong_password_and_a_new_log_group_are_told_and_mended(clone: Clone) -> None:
+    ecs, logs, secrets = (clone.aws(name) for name in ("ecs", "logs", "secretsmanager"))
+    definition = ecs.describe_task_definition(taskDefinition=service(clone)["taskDefinition"])["taskDefinition"]
+    (container,) = definition["containerDefinitions"]
+    (secret,) = {":".join(item["valueFrom"].split(":")[:7]) for item in container["secrets"]}
+    known = json.loads(secrets.get_secret_value(SecretId=secret)["SecretString"])
+    value = json.dumps(known | {"password": "put-by-hand-and-unknown"})
+    secrets.put_secret_value(SecretId=secret, SecretString=value)
+    told = clone.make("verify", expect=2)
+    assert "password authentication failed for user" in told.output
+    assert "make rotate-secret ENV=local" in told.output
+
+    group = container["logConfiguration"]["options"]["awslogs-group"]
+    logs.delete_log_group(logGroupName=group)
+    mended = clone.make("deploy")
+    print(f"deploy, which mended both: {mended.seconds():.0f} s")
+    assert mended.seconds() < 240
+    streams = {
+        item["logStreamName"].rsplit("/")[-1] for item in logs.describe_log_streams(logGroupName=group)["logStreams"]
+    }
+    running = ecs.list_tasks(cluster=PREFIX, serviceName=PREFIX)["taskArns"]
+    assert running
+    assert {arn.rsplit("/")[-1] for arn in running} <= streams
+    assert logs.filter_log_events(logGroupName=group, limit=1)["events"]
+    assert "its credentials log in" in clone.make("verify").output
+    assert clone.make("release").recap()["changed"] == 0
 
 
 def test_a_rotation_loses_no_request_and_changes_nothing_twice(clone: Clone) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from roles.release_ledger.python.ledger import Ledger, Outcome, Release
-from tests.e2e.conftest import PREFIX, Clone, Run, service
+from tests.e2e.conftest import PREFIX, Clone, Run, drain_for, service
 from tests.e2e.load import load
 
 pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal, pytest.mark.timeout(900)]
@@ -35,14 +35,6 @@ BROKEN = dict.fromkeys(
 
 def ledger(clone: Clone) -> list[Release]:
     return Ledger(clone.aws("s3"), BUCKET, "local").releases()
-
-
-def drain_for(clone: Clone, seconds: int) -> None:
-    """Set the target group's deregistration delay. Terraform's 10 s is what most of a rollout waits for."""
-    elbv2 = clone.aws("elbv2")
-    (group,) = elbv2.describe_target_groups()["TargetGroups"]
-    attribute = {"Key": "deregistration_delay.timeout_seconds", "Value": str(seconds)}
-    elbv2.modify_target_group_attributes(TargetGroupArn=group["TargetGroupArn"], Attributes=[attribute])
 
 
 @contextmanager
