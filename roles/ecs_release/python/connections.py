@@ -44,9 +44,9 @@ def free(
     ``task`` makes the one-off task of a command.
     """
     if not addresses:
-        say("  the database has no connection left for the new tasks, and no task leaves that could hold one")
+        say("  the database has no connection left, and no task of the service runs that could hold one")
         return False
-    say("  the database has no connection left for the new tasks: ending idle sessions of the tasks that leave")
+    say("  the database has no connection left: ending idle sessions of the tasks that ran before")
     try:
         what = task(command(addresses))
         finished = runner.follow(what.cluster, what.container, runner.start(what), WAIT_SECONDS)

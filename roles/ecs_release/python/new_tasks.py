@@ -75,7 +75,7 @@ class NewTasks:
         if not self._attempts:
             return False
         self._attempts -= 1
-        ended = self._free(sorted(filter(None, (private_address(task) for task in tasks if not self._is_new(task)))))
+        ended = self._free([private_address(task) for task in tasks if not self._is_new(task)])
         self._attempts *= not ended
         return ended
 

@@ -27,7 +27,15 @@ from roles.ecs_release.python.rollout import Deployment, Failures, Judgement, Sn
 from roles.ecs_release.python.running import Doubt
 from roles.ecs_release.python.scaling import ScalableTarget
 from roles.ecs_release.python.schedule import Capacity, capacity_at
-from roles.ecs_task.python.tasks import OneOff, Runner, Stop
+from roles.ecs_task.python.tasks import (
+    Finished,
+    OneOff,
+    Runner,
+    Stop,
+    describe_tasks,
+    list_tasks,
+    private_address,
+)
 from roles.notification.python.slack import Message, Subject
 from roles.release_ledger.python.ledger import (
     Event,
@@ -220,9 +228,6 @@ class Operation:
         raise self._failed(deployment, what, judgement, give_up, since, exhausted=tasks.exhausted)
 
     def _new_tasks(self, deployment: Deployment) -> NewTasks:
-        def free(addresses: Sequence[str]) -> bool:
-            return connections.free(self.runner(), partial(self.admin_task, "connections"), addresses, self.c.say)
-
         return NewTasks(
             self.ecs,
             self.logs,
@@ -231,7 +236,7 @@ class Operation:
             container=self.c.container,
             deployment=deployment,
             say=self.c.say,
-            free=free,
+            free=self._free_connections,
         )
 
     # -- evidence ----------------------------------------------------------------------------------------------
@@ -270,6 +275,32 @@ class Operation:
             log_grace_seconds=limits.log_grace,
             sleep=self.c.sleep,
         )
+
+    def run_admin_task(self, purpose: str, command: Sequence[str], revision: str) -> Finished:
+        """Run an admin task to its end, after one that an interrupted run left; once more if the database was full.
+
+        It logs in as the application's user too, for whom no connection is kept.
+
+        Raises:
+            TaskError: it could not be started, or did not end in time.
+        """
+        runner, what = self.runner(), self.admin_task(purpose, command, revision)
+        follow = partial(runner.follow, what.cluster, what.container, limit_seconds=self.c.limits.prepare_wait)
+        for arn in runner.left_running(what):
+            self.c.say(f"an interrupted run left {short(arn)} running: waiting for it")
+            follow(arn)
+        finished = follow(runner.start(what))
+        if finished.stop.exit_code != 0 and connections.are_exhausted(finished.output):
+            arns = list_tasks(self.ecs, self.c.cluster, serviceName=self.c.service)
+            tasks = describe_tasks(self.ecs, self.c.cluster, arns)
+            if self._free_connections([private_address(task) for task in tasks]):
+                finished = follow(runner.start(what))
+        return finished
+
+    def _free_connections(self, addresses: Sequence[str]) -> bool:
+        """End idle sessions of the tasks with these addresses; whether any was ended."""
+        task = partial(self.admin_task, "connections")
+        return connections.free(self.runner(), task, sorted(filter(None, addresses)), self.c.say)
 
     def admin_task(self, purpose: str, command: Sequence[str], revision: str = "") -> OneOff:
         """A one-off task of the admin family, of this or of its newest revision."""

@@ -312,13 +312,8 @@ class Releaser(Operation):
             return True
         self.keep_lock("The database was not touched.")
         self.c.say(f"preparing the database: {plan.prepare}")
-        runner = self.runner()
-        what = self.admin_task("prepare", PREPARE_COMMAND, str(plan.admin_revision))
         try:
-            for arn in runner.left_running(what):
-                self.c.say(f"an interrupted run left {short(arn)} running: waiting for it")
-                runner.follow(what.cluster, what.container, arn, self.c.limits.prepare_wait)
-            finished = runner.follow(what.cluster, what.container, runner.start(what), self.c.limits.prepare_wait)
+            finished = self.run_admin_task("prepare", PREPARE_COMMAND, str(plan.admin_revision))
         except TaskError as error:
             raise self._prepare_failed(str(error), error.output) from error
         if finished.stop.exit_code != 0:

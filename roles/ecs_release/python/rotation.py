@@ -202,15 +202,10 @@ class Rotation(Operation):
             ReleaseError: the task failed, with its output. The service was not touched.
         """
         self.keep_lock("No password was touched.")
-        runner = self.runner()
         renewing = ["python", "-m", "settlement.admin", "renew", "--secret", plan.secret]
-        what = self.admin_task("renew", renewing, plan.admin_revision)
         try:
-            # A task of an interrupted run would change the password once more, under the new tasks.
-            for arn in runner.left_running(what):
-                self.c.say(f"an interrupted run left {short(arn)} running: waiting for it")
-                runner.follow(what.cluster, what.container, arn, self.c.limits.prepare_wait)
-            finished = runner.follow(what.cluster, what.container, runner.start(what), self.c.limits.prepare_wait)
+            # A task of an interrupted run would change the password once more, under the new tasks: it is waited for.
+            finished = self.run_admin_task("renew", renewing, plan.admin_revision)
         except TaskError as error:
             raise self._renew_failed(plan, str(error), error.output) from error
         user = _user(finished.output)

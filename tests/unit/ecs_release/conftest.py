@@ -113,6 +113,7 @@ class FakeEcs:
     service_deployments: list[dict[str, Any]] = field(default_factory=list)
     stopped_deployments: list[str] = field(default_factory=list)
     run_exit_code: int = 0
+    run_exit_codes: list[int] = field(default_factory=list)
     refuse: dict[str, ClientError] = field(default_factory=dict)
     deregistered: set[str] = field(default_factory=set)
 
@@ -234,7 +235,9 @@ class FakeEcs:
             "lastStatus": "STOPPED",
             "stopCode": "EssentialContainerExited",
             "stoppedReason": "Essential container exited",
-            "containers": [{"name": "api", "exitCode": self.run_exit_code}],
+            "containers": [
+                {"name": "api", "exitCode": self.run_exit_codes.pop(0) if self.run_exit_codes else self.run_exit_code}
+            ],
         }
         return {"tasks": [self.tasks[arn]], "failures": []}
 

@@ -164,3 +164,24 @@ def test_a_password_that_is_refused_for_a_moment_is_no_end(serving: World) -> No
 
     release(serving, start(serving, WRONG), nothing, heal, *[nothing] * SEVERAL, complete)
     assert "is the only one that runs" in serving.text
+
+
+def test_a_migration_that_finds_no_connection_runs_once_more_when_there_is_room(serving: World) -> None:
+    serving.ecs.runs.clear()
+    serving.ecs.run_exit_codes = [1, 0, 0]
+    outputs = [FULL], [ENDED], ['{"schema_head": "0002", "changed": true}']
+    serving.logs.streams = {f"api/api/one-off-{number}": lines for number, lines in enumerate(outputs, 1)}
+    releaser = serving.releaser("ccc", schema_head="0002")
+    assert releaser.prepare(planned(releaser))
+    commands = [run["overrides"]["containerOverrides"][0]["command"] for run in serving.ecs.runs]
+    assert [command[3] for command in commands] == ["prepare", "sessions", "prepare"]
+    assert commands[1][-2:] == ["10.0.1.11", "10.0.1.12"]
+
+
+def test_a_migration_that_fails_for_another_reason_runs_once(serving: World) -> None:
+    serving.ecs.runs.clear()
+    serving.ecs.run_exit_code = 1
+    releaser = serving.releaser("ccc", schema_head="0002")
+    with pytest.raises(ReleaseError):
+        releaser.prepare(planned(releaser))
+    assert len(serving.ecs.runs) == 1
