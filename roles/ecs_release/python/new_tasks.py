@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from roles.ecs_release.python.connections import are_exhausted
@@ -18,7 +19,7 @@ LINES = 20
 ATTEMPTS = 3
 #: PostgreSQL's words, plain or in a line of JSON. A task reads its secrets only when it starts.
 WRONG_PASSWORD = re.compile(r'password authentication failed for user \\?"[^"\\]+')
-#: An RDS Proxy may refuse a password that was just renewed for a moment: so many looks in a row have to see it.
+#: An RDS Proxy may refuse a password that was just renewed for a moment: so many looks have to find another refusal.
 REFUSED_LOOKS = 3
 
 
@@ -49,6 +50,7 @@ class NewTasks:
         self._refused_looks = 0
         self._before = {stop.task_arn for stop in self._failed()}
         self._told: set[str] = set()
+        self._read: set[str] = set()
         self.exhausted = False
 
     def look(self) -> Failures:
@@ -82,22 +84,28 @@ class NewTasks:
     def _refused(self, lines: Sequence[str]) -> str:
         """What the database says of their password, if it says so again and again."""
         said = next((found[0].replace("\\", "") for line in lines if (found := WRONG_PASSWORD.search(line))), "")
-        self._refused_looks = self._refused_looks + 1 if said else 0
-        return f'the database says: {said}"' if self._refused_looks >= REFUSED_LOOKS else ""
+        self._refused_looks += bool(said)
+        return f'the database says: {said}"' if said and self._refused_looks >= REFUSED_LOOKS else ""
 
     def _is_new(self, task: Mapping[str, Any]) -> bool:
         """A service's task is started by its deployment: the revision may be the same."""
         return bool(task.get("startedBy") == self._deployment.id)
 
     def _lines(self, tasks: Sequence[Mapping[str, Any]], stopped: Sequence[str]) -> list[str]:
-        """The last lines of the newest of them, and of those that stopped."""
+        """What the newest of them, and those that stopped, logged since the last look."""
         new = sorted((task for task in tasks if self._is_new(task)), key=lambda task: str(task.get("createdAt")))
         arns = [*stopped, *(str(task["taskArn"]) for task in new)][-WITNESSES:]
-        if not arns:
-            return []
-        definition = self._ecs.describe_task_definition(taskDefinition=self._deployment.revision)["taskDefinition"]
-        streams = (log_stream(definition, self._container, arn) for arn in arns)
-        return [line for stream in streams for line in tail(self._logs, stream, LINES)]
+        streams = (log_stream(self._definition, self._container, arn) for arn in arns)
+        lines = [line for stream in streams for line in tail(self._logs, stream, LINES)]
+        fresh = [line for line in lines if line not in self._read]
+        self._read.update(fresh)
+        return fresh
+
+    @cached_property
+    def _definition(self) -> dict[str, Any]:
+        found = self._ecs.describe_task_definition(taskDefinition=self._deployment.revision)
+        definition: dict[str, Any] = found["taskDefinition"]
+        return definition
 
     def _failed(self) -> list[Stop]:
         return failed_by_themselves(

@@ -43,7 +43,7 @@ class Doubt:
 
 
 def doubts(clients: Clients, stack: Mapping[str, Any], primary: Deployment) -> list[Doubt]:
-    """What speaks against the service's running tasks; empty when they log, are registered and have current secrets.
+    """What speaks against PRIMARY's running tasks; empty when they log, are registered and have current secrets.
 
     What these credentials may not ask says nothing.
 
@@ -52,7 +52,11 @@ def doubts(clients: Clients, stack: Mapping[str, Any], primary: Deployment) -> l
     """
     ecs, cluster = clients.client("ecs"), str(stack["cluster_name"])
     arns = list_tasks(ecs, cluster, serviceName=str(stack["service_name"]))
-    tasks = [task for task in describe_tasks(ecs, cluster, arns) if task["lastStatus"] == "RUNNING"]
+    tasks = [
+        task
+        for task in describe_tasks(ecs, cluster, arns)
+        if task["lastStatus"] == "RUNNING" and task["taskDefinitionArn"] == primary.revision
+    ]
     if not tasks:
         return []
     definition = ecs.describe_task_definition(taskDefinition=primary.revision)["taskDefinition"]
@@ -84,7 +88,7 @@ def _silent(logs: Any, definition: Mapping[str, Any], container: str, task: Mapp
     found = logs.describe_log_streams(logGroupName=stream.group, logStreamNamePrefix=stream.stream, limit=1)
     if found["logStreams"]:
         return None
-    return Doubt(f"{stream.group} has no log stream of the task {_id(task)}: the group was made anew, and it is silent")
+    return Doubt(f"{stream.group} has no log stream of the task {_id(task)}: it was deleted, and the task is silent")
 
 
 def _secrets(definition: Mapping[str, Any]) -> list[str]:

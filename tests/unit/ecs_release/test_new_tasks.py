@@ -51,6 +51,16 @@ def start(world: World, *lines: str) -> Callable[[FakeEcs], None]:
     return step
 
 
+def say_again(world: World, line: str) -> Callable[[FakeEcs], None]:
+    """A look at which the new task has logged another such line."""
+
+    def step(_: FakeEcs) -> None:
+        for lines in world.logs.streams.values():
+            lines.append(f"{len(lines)} {line}")
+
+    return step
+
+
 def fail(**how: Any) -> Callable[[FakeEcs], None]:
     return lambda ecs: ecs.fail_task(**how)
 
@@ -101,7 +111,7 @@ def test_tasks_that_failed_before_there_was_room_are_not_counted(serving: World)
 
 def test_it_is_tried_again_while_no_session_was_idle(serving: World) -> None:
     serving.logs.streams["api/api/one-off"] = ['{"kind": "end", "before": 205, "after": 205, "ended": 0}']
-    release(serving, start(serving, FULL), *[nothing] * SEVERAL, complete)
+    release(serving, start(serving, FULL), *[say_again(serving, FULL)] * SEVERAL, complete)
     assert len(serving.ecs.runs) == 3
 
 
@@ -155,14 +165,11 @@ def test_a_task_that_could_not_start_is_no_end_yet(serving: World, reason: str, 
 
 def test_tasks_whose_password_the_database_refuses_are_not_waited_for(serving: World) -> None:
     with pytest.raises(ReleaseError, match=r'no task can start: the database says: password .* user "settlement_app"'):
-        release(serving, start(serving, WRONG), *[nothing] * 99)
+        release(serving, start(serving, WRONG), *[say_again(serving, WRONG)] * 3, *[nothing] * 99)
 
 
-def test_a_password_that_is_refused_for_a_moment_is_no_end(serving: World) -> None:
-    def heal(_: FakeEcs) -> None:
-        serving.logs.streams = {name: ["ready"] for name in serving.logs.streams}
-
-    release(serving, start(serving, WRONG), nothing, heal, *[nothing] * SEVERAL, complete)
+def test_a_password_that_was_refused_for_a_moment_is_no_end(serving: World) -> None:
+    release(serving, start(serving, WRONG), say_again(serving, WRONG), *[nothing] * SEVERAL, complete)
     assert "is the only one that runs" in serving.text
 
 

@@ -190,3 +190,15 @@ def test_a_replacement_that_fails_has_nothing_to_take_out_of_service(serving: Wo
     with pytest.raises(ReleaseError, match="circuit breaker"):
         releaser.update(plan)
     assert releaser.fail(plan, "why") == ""
+
+
+def test_a_secret_that_changes_during_a_release_does_not_undo_it(serving: World) -> None:
+    releaser = serving.releaser("bbb")
+    plan = planned(releaser)
+
+    def complete_and_change(ecs: FakeEcs) -> None:
+        replaced(ecs)
+        change_the_secret(serving)
+
+    serving.ecs.rollout = [lambda _: None, complete_and_change]
+    assert releaser.update(plan)
