@@ -5,6 +5,7 @@ One environment, in the order of a bad week. Each step stands on the one before.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import yaml
 
 from roles.release_ledger.python.ledger import Ledger, Outcome, Release
 from tests.e2e.conftest import PREFIX, Clone, Run, drain_for, service
@@ -270,3 +272,28 @@ def test_a_refusal_says_what_is_possible(clone: Clone) -> None:
     assert "The ledger knows no release 0123456789ab. Nothing was changed." in output
     assert "Next: make rollback ENV=local" in output
     assert clone.make("rollback", "CHECK=1").recap()["changed"] == 1
+
+
+def test_a_zone_that_goes_is_refused_with_its_cause_and_the_command_that_permits_it(clone: Clone) -> None:
+    network = yaml.safe_load((clone.path / "inventory/local/group_vars/all/network.yml").read_text())
+    zones = network["network_availability_zones"]
+    left = {"network_availability_zones": {name: zones[name] for name in sorted(zones)[:2]}}
+    refusal = clone.make("plan", expect=2, **left).output
+    assert re.search(rf"network_availability_zones\.{max(zones)}: was {{.*}}, is no longer set", refusal)
+    (permission,) = set(re.findall(r"make deploy ENV=local ARGS='(.*)'$", refusal, re.MULTILINE))
+    permitted = f"ARGS=-e '{json.dumps(clone.variables | left)}' {permission}"
+    plan = clone.make("plan", permitted).output
+    assert f'# module.vpc.aws_subnet.private["{max(zones)}"] will be destroyed' in plan
+
+
+def test_a_broken_state_stops_neither_status_nor_a_rollback(clone: Clone) -> None:
+    s3, state = clone.aws("s3"), {"Bucket": BUCKET, "Key": "local/environment.tfstate"}
+    whole = s3.get_object(**state)["Body"].read()
+    s3.put_object(**state, Body=b"no state")
+    try:
+        status = clone.make("status").output
+        assert "environment.tfstate is not a Terraform state; its version of " in status
+        assert re.search(r"rollback to +\S+ \(\S+\)", status)
+        assert clone.make("rollback", "CHECK=1").recap()["changed"] == 1
+    finally:
+        s3.put_object(**state, Body=whole)

@@ -29,12 +29,13 @@ RESTARTING_ARGUMENTS: Mapping[str, frozenset[str]] = {
     ),
 }
 
-#: Types whose destruction loses data, and what to do before.
-DATA: Mapping[str, str] = {
-    "aws_db_instance": "put its data into another database that serves instead (make restore)",
-    "aws_ecr_repository": "copy its images to another registry (releases and rollbacks run them)",
-    "aws_s3_bucket": "copy its objects (aws s3 sync)",
-    "aws_secretsmanager_secret": "copy its value (aws secretsmanager get-secret-value)",
+#: Types whose destruction loses data, or that cannot be replaced while others stand on them; and what to do instead.
+INSTEAD: Mapping[str, str] = {
+    "aws_db_instance": "its data would be lost; put them into another database that serves instead (make restore)",
+    "aws_ecr_repository": "its images would be lost, which rollbacks need; copy them to another registry",
+    "aws_s3_bucket": "its objects would be lost; copy them (aws s3 sync)",
+    "aws_secretsmanager_secret": "its value would be lost; copy it (aws secretsmanager get-secret-value)",
+    "aws_vpc": "AWS refuses it while tasks and database run there; make another environment (make new-env)",
 }
 
 VERBS = {
@@ -63,9 +64,13 @@ class Change:
         return self.verb in {"destroy", "replace"}
 
     @property
-    def loses_data(self) -> bool:
-        """Whether data is gone afterwards. A replaced database is empty, whatever snapshot is kept of the old one."""
-        return self.type in DATA and self.destroys and not (self.keeps_snapshot and self.verb == "destroy")
+    def instead(self) -> str:
+        """What to do instead, or an empty string where permission is all that is missing.
+
+        A replaced database is empty, whatever snapshot is kept of the old one.
+        """
+        kept = self.keeps_snapshot and self.verb == "destroy"
+        return INSTEAD.get(self.type, "") if self.destroys and not kept else ""
 
     @property
     def restarts(self) -> bool:
@@ -141,10 +146,10 @@ def refused(plan: Plan, protected_types: Iterable[str], allowed: Iterable[str]) 
 def refusal(changes: Sequence[Change], command: str, causes: Sequence[str]) -> Problem:
     """The refusal of these changes. `command` runs the flow again; `causes` say what differs in the inventory."""
     lines = [change.refused_line() for change in changes]
-    lost = [change for change in changes if change.loses_data]
-    if lost:
-        before = [f"{DATA[change.type]}, then name {change.address}" for change in lost]
-        next_step = f"undo that change: it loses data. If it is meant, {'; '.join(before)} in terraform_stack_allow"
+    instead = [f"{change.address}: {change.instead}" for change in changes if change.instead]
+    if instead:
+        rule = "undo that change. What is meant all the same is named in terraform_stack_allow, after this:"
+        next_step = "\n         ".join([rule, *instead])
     else:
         next_step = f"undo that change, or permit it: {command} ARGS='{permission(changes)}'"
     return Problem(
