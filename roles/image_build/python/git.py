@@ -98,14 +98,15 @@ def entries(directory: Path, tree: str, environment: Mapping[str, str] | None = 
 
     Neither line ends nor filters, ``export-ignore`` or ``export-subst`` change them. Sorted by path.
     """
-    listed = _split(git(directory, "ls-tree", "-r", "-z", tree, ".", environment=environment))
-    heads, paths = zip(*(entry.split("\t", 1) for entry in listed), strict=True) if listed else ((), ())
-    modes, _, names = zip(*(head.split() for head in heads), strict=True) if heads else ((), (), ())
-    wanted = "".join(f"{name}\n" for mode, name in zip(modes, names, strict=True) if mode != _SUBMODULE)
+    listed = []
+    for line in _split(git(directory, "ls-tree", "-r", "-z", tree, ".", environment=environment)):
+        described, path = line.split("\t", 1)
+        mode, _, name = described.split()
+        listed.append((path, mode, name))
+    # The commit that a submodule is at is an object of another repository.
+    wanted = "".join(f"{name}\n" for _, mode, name in listed if mode != _SUBMODULE)
     blobs = _blobs(git(directory, "cat-file", "--batch", stdin=wanted.encode(), environment=environment))
-    found = (
-        Entry(path, mode, b"" if mode == _SUBMODULE else next(blobs)) for path, mode in zip(paths, modes, strict=True)
-    )
+    found = [Entry(path, mode, b"" if mode == _SUBMODULE else next(blobs)) for path, mode, _ in listed]
     return tuple(sorted(found, key=lambda entry: entry.path))
 
 
@@ -166,10 +167,19 @@ def git(directory: Path, *arguments: str, stdin: bytes = b"", environment: Mappi
         raise ProblemError("git is not installed.", "PATH", "install git, then repeat the command") from error
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip()
-        trust = re.search(r"git config --global --add safe\.directory .+", said)
-        next_step = trust[0] if trust else "run this from a git clone of the project"
-        raise ProblemError(f"git {arguments[0]} failed: {said}", str(directory), next_step) from error
+        raise ProblemError(f"git {arguments[0]} failed: {said}", str(directory), _next_step(said)) from error
     return done.stdout
+
+
+def _next_step(said: str) -> str:
+    """The command that helps where git `said` why it refuses."""
+    if trust := re.search(r"git config --global --add safe\.directory .+", said):
+        return trust[0]
+    if "not a git repository" in said:
+        return "run this from a git clone of the project"
+    if re.search("bad revision 'HEAD'|ambiguous argument 'HEAD'|Needed a single revision", said):
+        return "git add --all && git commit"
+    return "correct it (git status; git fsck), then repeat the command"
 
 
 def _split(output: bytes) -> list[str]:

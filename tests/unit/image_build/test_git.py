@@ -154,8 +154,16 @@ def test_an_object_that_is_missing_is_named(project: Path) -> None:
 
 
 def test_outside_git_the_error_is_gits(tmp_path: Path) -> None:
-    with pytest.raises(ProblemError, match="not a git repository"):
+    with pytest.raises(ProblemError, match="not a git repository") as caught:
         read_source(tmp_path, allow_dirty=True)
+    assert caught.value.problem.next_step == "run this from a git clone of the project"
+
+
+def test_a_repository_without_a_commit(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet", ".")
+    with pytest.raises(ProblemError) as caught:
+        read_source(tmp_path, allow_dirty=True)
+    assert caught.value.problem.next_step == "git add --all && git commit"
 
 
 @needs_root
