@@ -65,6 +65,7 @@ class Tree:
             folder = self.path / "inventory" / environment / "group_vars/all"
             folder.mkdir(parents=True)
             shutil.copy(REPOSITORY / "inventory" / source / "group_vars/all/aws.yml", folder)
+            shutil.copy(REPOSITORY / "inventory" / source / "hosts.yml", folder.parents[1])
             (self.path / ".local" / environment).mkdir(parents=True)
             for name in ("status.json", "shell.sh"):
                 (self.path / ".local" / environment / name).touch()

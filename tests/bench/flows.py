@@ -92,7 +92,7 @@ def play(clone: Clone, name: str, **variables: Any) -> Flow:
     done = subprocess.run(
         command,
         cwd=clone.path,
-        env=clone.environment() | {"PATH": path},
+        env=os.environ | {"PATH": path, "PYTHONPATH": str(clone.path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -32,6 +32,19 @@ SUBNET = f"172.31.{236 + WORKER}"
 #: The emulator's own port, and moto's: the services that the local inventory sends there.
 MOTO_SERVICES = ("APPLICATION_AUTO_SCALING", "COST_EXPLORER", "COMPUTE_OPTIMIZER", "EKS")
 
+#: Variables of somebody's shell. No command obeys them; nothing listens on that port.
+STRANGERS_SHELL = {
+    **dict.fromkeys(("http_proxy", "HTTP_PROXY"), "http://127.0.0.1:9"),
+    "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
+    "TF_WORKSPACE": "dev",
+    "TF_VAR_database_name": "other",
+    "TF_CLI_ARGS_plan": "-target=module.vpc",
+    "ANSIBLE_CONFIG": "empty.cfg",
+    "ANSIBLE_VAULT_PASSWORD_FILE": "/nope",
+    "DOCKER_CONTEXT": "nope",
+    "LC_ALL": "C",
+}
+
 #: What a second local environment on the same machine must not share with the first.
 VARIABLES: dict[str, Any] = {
     "local_cloud_instance": INSTANCE,
@@ -83,7 +96,7 @@ class Clone:
     outputs: list[str] = field(default_factory=list)
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+        return {**os.environ, **STRANGERS_SHELL, "GIT_TERMINAL_PROMPT": "0"}
 
     def command(self, target: str, *settings: str, **variables: Any) -> list[str]:
         extra = json.dumps(self.variables | variables)
@@ -123,6 +136,8 @@ class Clone:
         )
         if account:
             environment |= {"AWS_ACCESS_KEY_ID": account, "AWS_SECRET_ACCESS_KEY": "test"}
+        else:
+            environment["AWS_PROFILE"] = "nope"
         return self._run(["bash", "-c", script], environment, expect)
 
     def git(self, *words: str) -> str:

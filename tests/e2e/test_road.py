@@ -199,6 +199,20 @@ def test_this_commit_is_behind_the_load_balancer(clone: Clone) -> None:
     assert clone.request("/readyz")[0] == 200
 
 
+def test_the_shell_has_made_no_state_of_its_own(clone: Clone) -> None:
+    """Each command was run in one that names a Terraform workspace, variables and arguments."""
+    s3 = clone.aws("s3")
+    objects = [
+        item["Key"]
+        for bucket in s3.list_buckets()["Buckets"]
+        for item in s3.list_objects_v2(Bucket=bucket["Name"]).get("Contents", [])
+    ]
+    assert [key for key in objects if key.endswith("tfstate")] == [
+        "account/account.tfstate",
+        "local/environment.tfstate",
+    ]
+
+
 def test_what_is_posted_are_rows_in_the_database(clone: Clone) -> None:
     status, account = clone.request("/v1/accounts", {"name": "Till 1", "currency": "KRW"})
     assert status == 201
@@ -232,6 +246,17 @@ def test_status_tells_what_runs(clone: Clone) -> None:
 def test_a_one_off_task_shows_output_and_exit_code(clone: Clone) -> None:
     assert "answer 42" in clone.make("run", "CMD=python -c 'print(\"answer\", 6 * 7)'").output
     assert "exit code 3" in clone.make("run", "CMD=python -c 'raise SystemExit(3)'", expect=2).output
+    shown = clone.make("run", """CMD=sh -c 'echo "<$HOSTNAME>"'""").output
+    assert re.search(r"\| <\w[\w.-]+>$", shown, re.MULTILINE), "the container's host name"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "shown"),
+    [('"no such phrase"', False), ('{ $.level = "INFO" }', True), ('{ $.level = "info" }', False), ('"INFO"', True)],
+)
+def test_the_log_is_filtered_as_cloudwatch_filters(clone: Clone, pattern: str, shown: bool) -> None:
+    output = clone.make("logs", "SINCE=1h", f"FILTER={pattern}").output
+    assert ('"level": "INFO"' in output or '"level":"INFO"' in output) is shown
 
 
 def test_the_cost_report_answers_a_month_whose_answer_is_known(clone: Clone) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -37,15 +38,27 @@ PLAY = """
 """
 
 
+#: Runs a command as a uid without an entry in passwd, where the machine lets a process have a user namespace.
+NOBODY_KNOWN = ["unshare", "--user", "--map-user=54321", "--map-group=54321"]
+if not shutil.which("unshare") or subprocess.run([*NOBODY_KNOWN, "true"], capture_output=True, check=False).returncode:
+    NOBODY_KNOWN = []
+
+
 @pytest.mark.parametrize("environment", ["local", "staging"])
 def test_a_bare_ansible_playbook_builds_its_environment(tmp_path: Path, environment: str) -> None:
     for name in ("callback_plugins", "group_vars"):
         (tmp_path / name).symlink_to(REPOSITORY / "playbooks" / name)
     (tmp_path / "play.yml").write_text(PLAY)
     inventory = str(REPOSITORY / "inventory" / environment)
-    given = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
+    given = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_", "LOGNAME"))}
     done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, str(tmp_path / "play.yml")],
+        [
+            *NOBODY_KNOWN,
+            Path(sys.executable).with_name("ansible-playbook"),
+            "-i",
+            inventory,
+            str(tmp_path / "play.yml"),
+        ],
         cwd=REPOSITORY,
         env=given | {"PYTHONPATH": str(REPOSITORY), "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"} | SHELL,
         capture_output=True,
@@ -66,6 +79,7 @@ def test_a_bare_ansible_playbook_builds_its_environment(tmp_path: Path, environm
     else:
         assert seen["AWS_PROFILE"] == "nope"
     assert seen["http_proxy"] == NOBODY
+    assert not NOBODY_KNOWN or seen["LOGNAME"] == "uid 54321", "Python 3.13 asks passwd otherwise, and raises"
     assert seen["no_proxy"] == seen["NO_PROXY"] == ",".join(addresses)
     warning = " ".join(done.stderr.split())
     assert f"These variables of the shell are not used: {', '.join(dropped)}." in warning

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -165,17 +167,53 @@ def test_what_is_not_given_is_not_passed(tree: Tree) -> None:
     assert made.call.arguments == ["-i", "inventory/local", "playbooks/new_env.yml"]
 
 
+def play(tree: Tree, *tasks: dict[str, Any]) -> None:
+    """What `make run` is in this checkout: these tasks, by Ansible itself."""
+    (tree.path / "playbooks").mkdir(parents=True)
+    (tree.path / "playbooks/run.yml").write_text(
+        json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}])
+    )
+
+
+def note(text: str, path: Path) -> dict[str, Any]:
+    return {"ansible.builtin.copy": {"content": text, "dest": str(path), "mode": "0600"}}
+
+
+OWN_PYTHON = ("-o", f"{sys.prefix}/.ready", f"VENV={sys.prefix}")
+
+
 def test_ansible_reads_it_as_text(tmp_path: Path) -> None:
     """What looks like Jinja, YAML or JSON is neither."""
     tree = Tree(tmp_path / "checkout")
-    task = {"ansible.builtin.copy": {"content": "{{ command }}", "dest": str(tmp_path / "command"), "mode": "0600"}}
-    play = {"hosts": "localhost", "gather_facts": False, "tasks": [task]}
-    (tree.path / "playbooks").mkdir()
-    (tree.path / "playbooks/run.yml").write_text(json.dumps([play]))
+    play(tree, note("{{ command }}", tmp_path / "command"))
     text = f"{{'a': 1}} {TEXT}\n- b"
-    made = tree.make("run", "-o", f"{sys.prefix}/.ready", f"VENV={sys.prefix}", f"CMD={text}")
+    made = tree.make("run", *OWN_PYTHON, f"CMD={text}")
     assert made.code == 0, made.output
     assert (tmp_path / "command").read_text() == text
+
+
+def test_ansible_has_the_projects_configuration_whatever_home_and_folder_are(tmp_path: Path) -> None:
+    """A world-writable checkout, a home that has an old collection, a shell that names other files."""
+    tree = Tree(tmp_path / "checkout")
+    shutil.copy(REPOSITORY / "ansible.cfg", tree.path)
+    tree.path.chmod(0o777)
+    (tree.path / "empty.cfg").touch()
+    home = tmp_path / "home"
+    old = home / ".ansible/collections/ansible_collections/community/general/plugins/modules/terraform.py"
+    old.parent.mkdir(parents=True)
+    old.write_text("raise SystemExit('an old collection')\n")
+    before = sorted(home.rglob("*"))
+    needs_path = {
+        "community.general.terraform": {},
+        "register": "terraform",
+        "failed_when": "'missing required arguments: project_path' not in terraform.msg",
+    }
+    roles = "{{ lookup('ansible.builtin.config', 'DEFAULT_ROLES_PATH') | first }}"
+    play(tree, needs_path, note(roles, tmp_path / "roles"))
+    made = tree.make("run", *OWN_PYTHON, HOME=str(home), **STRANGER)
+    assert made.code == 0, made.output
+    assert (tmp_path / "roles").read_text() == f"{tree.path}/roles"
+    assert sorted(home.rglob("*")) == before
 
 
 def test_arguments_are_words_and_nothing_in_them_is_run(tree: Tree) -> None:
