@@ -32,7 +32,7 @@ CREDENTIALS := AWS_PROFILE AWS_DEFAULT_PROFILE AWS_CONFIG_FILE AWS_SHARED_CREDEN
   AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_CREDENTIAL_EXPIRATION \
   AWS_WEB_IDENTITY_% AWS_ROLE_% AWS_CONTAINER_% AWS_EC2_METADATA_% AWS_METADATA_SERVICE_%
 # An inventory that has keys of its own takes none of the shell's.
-ifeq ($(findstring AWS_ACCESS_KEY_ID,$(file <inventory/$(ENV)/group_vars/all/aws.yml)),)
+ifeq ($(findstring AWS_ACCESS_KEY_ID:,$(file <inventory/$(ENV)/group_vars/all/aws.yml)),)
 PASSED += $(CREDENTIALS)
 endif
 DROPPED := $(filter-out $(PASSED),$(filter $(FAMILIES),$(.VARIABLES)))
