@@ -41,7 +41,7 @@ STRANGERS_SHELL = {
     "TF_CLI_ARGS_plan": "-target=module.vpc",
     "ANSIBLE_CONFIG": "empty.cfg",
     "ANSIBLE_VAULT_PASSWORD_FILE": "/nope",
-    "DOCKER_CONTEXT": "nope",
+    "DOCKER_HOST": "tcp://127.0.0.1:9",
     "LC_ALL": "C",
 }
 
