@@ -33,6 +33,7 @@ def test_it_keeps_no_proxy_and_nothing_else_of_the_shell(cloud: RunningCloud) ->
     assert NOBODY.encode() in "\0".join(cloud.environment.values()).encode()
     assert NOBODY.partition("://")[2].encode() not in kept
     assert b"AWS_" not in kept
+    assert f"TMPDIR={cloud.config.work_dir}/tmp".encode() in kept.split(b"\0"), "down removes that folder"
 
 
 def test_it_listens_on_loopback_and_gateway_only(cloud: RunningCloud) -> None:

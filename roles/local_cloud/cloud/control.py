@@ -102,7 +102,7 @@ def detach(config: CloudConfig, config_file: Path, *, timeout: float) -> None:
 
 
 def _environment(config: CloudConfig) -> dict[str, str]:
-    """The cloud's environment: nothing of a play's, no proxy, and no configuration of Docker.
+    """The cloud's environment: nothing of a play's, no proxy, no configuration of Docker, a folder for temporary files.
 
     The cloud and the functions that it starts reach this machine only. Docker's SDK would give the proxies of
     ``config.json`` to the containers of tasks, and would follow its context. Without that file it reads ~/.docker.
@@ -110,13 +110,15 @@ def _environment(config: CloudConfig) -> dict[str, str]:
     configuration = config.work_dir / "docker" / "config.json"
     configuration.parent.mkdir(exist_ok=True)
     configuration.write_text("{}\n")
+    temporary = config.work_dir / "tmp"
+    temporary.mkdir(exist_ok=True)
     foreign = ("AWS_", "ANSIBLE_", "DOCKER_", "TF_")
     inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(foreign) and not name.lower().endswith("_proxy")
     }
-    return {**inherited, "DOCKER_CONFIG": str(configuration.parent)}
+    return {**inherited, "DOCKER_CONFIG": str(configuration.parent), "TMPDIR": str(temporary)}
 
 
 def _settle_running(config: CloudConfig, *, timeout: float) -> int | None:
