@@ -12,7 +12,8 @@ from roles.aws_session.python import environment
 DOCUMENTATION = r"""
 name: environment
 type: notification
-short_description:
+short_description: Build the environment of a run of ansible-playbook
+description:
   - Unsets variables of the shell that would choose another account, endpoint, Terraform workspace or container engine
     than the inventory does. Credentials pass unless the inventory has keys of its own.
   - Adds this machine's addresses to C(no_proxy), the loopback and those of C(aws_direct_addresses).
