@@ -155,7 +155,7 @@ SEEN: dict[str, tuple[int, Callable[[str], None] | str]] = {
     # Nothing was ever released there: each says so, and what comes first.
     "make rollback ENV=production": (2, "Next: make bootstrap ENV=production"),
     "make restore ENV=production": (2, "Next: make bootstrap ENV=production"),
-    "make status ENV=production": (2, "Next: make infra"),
+    "make status ENV=production": (0, "nothing was deployed here yet"),
     "make incident-db ENV=production": (2, "Next: make infra"),
 }
 """How a command ends, and what it shows, where that is more than success."""
