@@ -130,7 +130,9 @@ class Clone:
         """
         if account:
             variables["aws_environment"] = emulated(API_PORT, AUTOSCALING_PORT)
-        environment = self.environment() | {"ARGS": f"-e '{json.dumps(self.variables | variables)}'"}
+        else:
+            variables = self.variables | variables
+        environment = self.environment() | {"ARGS": f"-e '{json.dumps(variables)}'"}
         environment["PATH"] = os.pathsep.join(
             path for path in environment["PATH"].split(os.pathsep) if not path.startswith(str(ENVIRONMENT))
         )

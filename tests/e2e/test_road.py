@@ -156,7 +156,7 @@ SEEN: dict[str, tuple[int, Callable[[str], None] | str]] = {
     "make rollback ENV=production": (2, "Next: make bootstrap ENV=production"),
     "make restore ENV=production": (2, "Next: make bootstrap ENV=production"),
     "make status ENV=production": (0, "nothing was deployed here yet"),
-    "make incident-db ENV=production": (2, "Next: make infra"),
+    "make incident-db ENV=production": (2, "make infra ENV=production"),
 }
 """How a command ends, and what it shows, where that is more than success."""
 
