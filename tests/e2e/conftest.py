@@ -230,7 +230,7 @@ def _docker(*words: str) -> set[str]:
 
 def make_clone(path: Path) -> Clone:
     """A clone at `path`: HEAD with the working tree's changes on top, committed."""
-    subprocess.run(["git", "clone", "--quiet", str(REPOSITORY), str(path)], check=True)
+    subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(REPOSITORY), str(path)], check=True)
     clone = Clone(path)
     clone.git("config", "user.name", "e2e")
     clone.git("config", "user.email", "e2e@example.invalid")

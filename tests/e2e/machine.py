@@ -1,0 +1,140 @@
+"""Somebody else's machine: a container with Debian 13, a user that it does not know, and settings that get in the way.
+
+It uses this machine's engine and network, as a developer's own shell does. The checkout is at the same path on both
+sides, because the engine mounts folders by the host's paths. Everything that a command leaves outside the checkout is a
+change of the container's file system, which the engine reports.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from roles.local_cloud.python import debian, engine, images
+from tests.e2e.conftest import REPOSITORY, VARIABLES, WORKER, Run
+from tests.local_cloud.conftest import wait_for
+
+#: Neither it nor a name for it is in the container's /etc/passwd.
+UID = 54321
+IMAGE = "settlement-test/machine:trixie"
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+DOCKER_CONFIG = "/etc/docker-of-the-user"
+#: Of the whole machine, where a user's own settings would be.
+GIT_CONFIG = """
+[core]
+  autocrlf = true
+[log]
+  showSignature = true
+[status]
+  showUntrackedFiles = no
+[color]
+  ui = always
+"""
+
+RECIPE = debian.Recipe(
+    suite="trixie",
+    packages=("ca-certificates", "git", "make", "openssh-client", "python3", "python3-venv"),
+    hooks=(
+        f'mkdir "$1{DOCKER_CONFIG}"; echo {{\\"credsStore\\": \\"desktop\\"}} > "$1{DOCKER_CONFIG}/config.json"',
+        f'printf %s {shlex.quote(GIT_CONFIG)} > "$1/etc/gitconfig"',
+    ),
+    configuration=('CMD ["sleep", "infinity"]',),
+)
+
+
+def prepare(client: docker.DockerClient) -> None:
+    """Make the image of the machine, unless it is there."""
+    try:
+        if client.images.get(IMAGE).labels.get(images.INPUTS_LABEL) == RECIPE.digest():
+            return
+    except docker.errors.ImageNotFound:
+        pass
+    mirror = debian.find_mirror(engine.read_os_release())
+    with tempfile.TemporaryDirectory() as scratch:
+        images._bootstrap(client, (IMAGE,), RECIPE, Path(scratch, "machine.tar"), mirror, print)
+
+
+class Machine:
+    """The running container; `path` is the checkout."""
+
+    def __init__(self, container: Any, path: Path) -> None:
+        self._container = container
+        self.path = path
+
+    def make(self, target: str, *settings: str, expect: int = 0) -> Run:
+        """``make target ARGS=…`` as the unknown user, in the checkout."""
+        arguments = f"ARGS=-e {shlex.quote(json.dumps(VARIABLES))}"
+        done = self._container.exec_run(["make", target, arguments, *settings], workdir=str(self.path))
+        output = done.output.decode()
+        assert done.exit_code == expect, output[-20000:]
+        return Run(done.exit_code, output)
+
+    def changed(self) -> set[str]:
+        """Paths that are not as they were when the container began; not those of the checkout."""
+        return {item["Path"] for item in self._container.diff() or []}
+
+
+@contextmanager
+def started(clone: Path, environment: Mapping[str, str]) -> Iterator[Machine]:
+    """The machine with this checkout, which is given to its user."""
+    client = docker.from_env()
+    prepare(client)
+    subprocess.run(["chown", "--recursive", f"{UID}:{UID}", str(clone)], check=True)
+    mounts = {str(clone): str(clone), str(engine.SOCKET): str(engine.SOCKET), str(CERTIFICATES): str(CERTIFICATES)}
+    if terraform := shutil.which("terraform"):
+        mounts[terraform] = "/usr/local/bin/terraform"
+    if mirror := _provider_mirror():
+        mounts[mirror] = "/usr/share/terraform/plugins"
+    container = client.containers.run(
+        IMAGE,
+        name=f"settlement-test-machine-{WORKER}",
+        detach=True,
+        init=True,
+        network_mode="host",
+        user=f"{UID}:{engine.SOCKET.stat().st_gid}",
+        mounts=[
+            docker.types.Mount(inside, outside, type="bind", read_only=outside not in (str(clone), str(engine.SOCKET)))
+            for outside, inside in mounts.items()
+        ],
+        environment={
+            "SSL_CERT_FILE": str(CERTIFICATES),
+            "PIP_CERT": str(CERTIFICATES),
+            "DOCKER_CONFIG": DOCKER_CONFIG,
+            **environment,
+        },
+    )
+    try:
+        yield Machine(container, clone)
+    finally:
+        container.remove(force=True)
+
+
+def _provider_mirror() -> str:
+    """The folder from which this machine has the AWS provider; empty where that is the registry."""
+    configuration = REPOSITORY / ".local/local/terraform.rc"
+    found = re.search(r'path\s*=\s*"([^"]+)"', configuration.read_text()) if configuration.exists() else None
+    return found[1] if found else ""
+
+
+@contextmanager
+def proxy(log: Path) -> Iterator[str]:
+    """A proxy that works, and logs each address that it is asked for."""
+    port_file = log.with_suffix(".port")
+    command = ["uv", "tool", "run", "--quiet", "--from", "proxy.py==2.4.10", "proxy", "--hostname", "127.0.0.1"]
+    command += ["--port", "0", "--port-file", str(port_file), "--num-workers", "1", "--log-file", str(log)]
+    with subprocess.Popen(command) as process:
+        try:
+            port = wait_for(lambda: port_file.exists() and port_file.read_text().strip(), what="the proxy listens")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
