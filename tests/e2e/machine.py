@@ -70,6 +70,7 @@ class Machine:
     def __init__(self, container: Any, path: Path) -> None:
         self._container = container
         self.path = path
+        self._mounted = self._changed()
 
     def make(self, target: str, *settings: str, expect: int = 0) -> Run:
         """``make target ARGS=…`` as the unknown user, in the checkout."""
@@ -81,6 +82,9 @@ class Machine:
 
     def changed(self) -> set[str]:
         """Paths that are not as they were when the container began; not those of the checkout."""
+        return self._changed() - self._mounted
+
+    def _changed(self) -> set[str]:
         return {item["Path"] for item in self._container.diff() or []}
 
 

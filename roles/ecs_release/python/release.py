@@ -6,7 +6,6 @@ order and the error handling are the role's; the decisions are in `plan`, moving
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from roles.ecs_release.python import admin_task
 from roles.ecs_release.python.definition import (
     Image,
     Settings,
@@ -36,7 +36,7 @@ from roles.ecs_release.python.plan import Plan, Revision, Situation, decide
 from roles.ecs_release.python.prune import prune
 from roles.ecs_release.python.report import Report, started
 from roles.ecs_release.python.rollout import Deployment, Judgement, Snapshot, Verdict
-from roles.ecs_task.python.tasks import TaskError
+from roles.ecs_task.python.tasks import TaskError, TaskTimeoutError
 from roles.notification.python import slack
 from roles.release_ledger.python.ledger import (
     Event,
@@ -52,8 +52,6 @@ from roles.release_ledger.python.ledger import (
     unfinished,
     unfinished_rollback,
 )
-
-PREPARE_COMMAND = ("python", "-m", "settlement.admin", "prepare")
 
 
 class Releaser(Operation):
@@ -313,25 +311,66 @@ class Releaser(Operation):
         self.keep_lock("The database was not touched.")
         self.c.say(f"preparing the database: {plan.prepare}")
         try:
-            finished = self.run_admin_task("prepare", PREPARE_COMMAND, str(plan.admin_revision))
+            finished = self.run_admin_task(
+                "prepare",
+                admin_task.PREPARE_COMMAND,
+                str(plan.admin_revision),
+                # The server's own limit, for when nobody is left to stop the task.
+                environment={"PREPARE_TIMEOUT_SECONDS": f"{max(1, self.c.limits.prepare_wait):.0f}"},
+                complete=lambda output: admin_task.prepared(output) is not None,
+            )
+        except TaskTimeoutError as error:
+            failed = admin_task.failure(error.output, "")
+            raise self._prepare_failed(replace(failed, error=str(error), kind="time_limit"), error.output) from error
         except TaskError as error:
-            raise self._prepare_failed(str(error), error.output) from error
+            raise self._prepare_failed(admin_task.Failure(str(error)), error.output) from error
         if finished.stop.exit_code != 0:
-            raise self._prepare_failed(str(finished.stop), finished.output)
+            failed = admin_task.failure(finished.output, str(finished.stop))
+            raise self._prepare_failed(failed, finished.output)
+        prepared = admin_task.prepared(finished.output)
+        if prepared is None:
+            failed = admin_task.Failure("the admin task ended without its result, so the schema is not known")
+            raise self._prepare_failed(failed, finished.output)
+        self._check_schema(prepared.schema_head, finished.output)
         if plan.needed:
             self._append(plan, Outcome.PREPARED)
-        return prepare_changed(finished.output)
+        return prepared.changed
 
-    def _prepare_failed(self, reason: str, output: Sequence[str]) -> ReleaseError:
+    def _check_schema(self, reached: str, output: Sequence[str]) -> None:
+        """Compare the database's schema with the image's: the same, or one that the image's code is known to work with.
+
+        Raises:
+            ReleaseError: any other.
+        """
+        wanted = self.image.schema_head
+        if wanted is None or reached == wanted:
+            return
+        later = [release for release in self.ledger.releases() if release.schema_head == reached]
+        if any(wanted in (release.schema_compatible or ()) for release in later):
+            self.c.say(f"the database's schema is {reached}, later than the image's {wanted}, whose code works with it")
+            return
+        known = (
+            f", which the code of {wanted} is not known to work with" if later else ", which no release here brought"
+        )
+        raise self._prepare_failed(
+            admin_task.Failure(f"the image brings the schema {wanted}, and the database is at {reached}{known}"),
+            output,
+            f"release a commit that has the migrations {reached} and {wanted}, one after the other",
+        )
+
+    def _prepare_failed(
+        self, failed: admin_task.Failure, output: Sequence[str], next_command: str = ""
+    ) -> ReleaseError:
         report = Report(
-            title=f"{self.c.environment}: preparing the database for {self.image.version} failed: {reason}",
+            title=f"{self.c.environment}: preparing the database for {self.image.version} failed: {failed.error}",
             log_of="the admin task",
             log_lines=list(output)[-20:],
-            notes=["The service was not touched."],
+            notes=[*failed.details, "The service was not touched."],
             serving=self.serving_text(self.watch.snapshot()),
-            next_command=self.c.retry_command,
+            next_command=next_command
+            or admin_task.next_command(failed, self.c.environment, self.c.retry_command, self.c.limits.prepare_wait),
         )
-        return ReleaseError(report.summary(), f"prepare: {reason}", report.evidence())
+        return ReleaseError(report.summary(), f"prepare: {failed.error}", report.evidence())
 
     # -- update ------------------------------------------------------------------------------------------------
 
@@ -521,18 +560,6 @@ class Releaser(Operation):
                 duration_seconds=seconds_since(plan.release, at) if ended else None,
             )
         )
-
-
-def prepare_changed(output: Sequence[str]) -> bool:
-    """What the admin task's last JSON line says of itself; True when it says nothing that can be read."""
-    for line in reversed(output):
-        try:
-            said = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(said, dict) and "changed" in said:
-            return bool(said["changed"])
-    return True
 
 
 def _how_it_ended(release: Release, snapshot: Snapshot) -> tuple[Outcome, str]:

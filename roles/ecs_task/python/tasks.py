@@ -19,6 +19,11 @@ from roles.aws_session.python.patience import Patience
 DESCRIBE_BATCH = 100
 #: Say that a silent task is still alive at least this often, in seconds.
 SIGN_OF_LIFE_SECONDS = 10.0
+#: A task that is told to stop has its stopTimeout, at most 120 s on Fargate, to end what it does:
+#: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
+STOP_SECONDS = 150.0
+#: An output that decides what happens next may take so many times as long to arrive as one that is only shown.
+RESULT_GRACE = 10
 
 Say = Callable[[str], None]
 
@@ -29,6 +34,10 @@ class TaskError(Exception):
     def __init__(self, message: str, output: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.output = list(output)
+
+
+class TaskTimeoutError(TaskError):
+    """A task was not done within its time, and was stopped."""
 
 
 @dataclass(frozen=True)
@@ -257,16 +266,27 @@ class Runner:
             raise TaskError(f"ECS would not run {_name(what.task_definition)}: {reasons or 'no reason given'}")
         return str(answer["tasks"][0]["taskArn"])
 
-    def follow(self, cluster: str, container: str, task_arn: str, limit_seconds: float) -> Finished:
+    def follow(
+        self,
+        cluster: str,
+        container: str,
+        task_arn: str,
+        limit_seconds: float,
+        *,
+        complete: Callable[[Sequence[str]], bool] | None = None,
+    ) -> Finished:
         """Wait for a task to stop, saying each line that it logs; a task over its time is stopped.
 
+        ``complete`` says whether an output has what it must have: the log may arrive after the end.
+
         Raises:
-            TaskError: it did not end within `limit_seconds`, or ECS knows it no more.
+            TaskTimeoutError: it did not end within `limit_seconds`.
+            TaskError: ECS knows it no more.
         """
         reader: LogReader | None = None
         output: list[str] = []
         started = quiet_since = self._clock()
-        status = ""
+        status = late = ""
         patience = Patience(self._say)
         while True:
             found = patience.look(lambda: describe_tasks(self._ecs, cluster, [task_arn]))
@@ -292,28 +312,42 @@ class Runner:
                 self._say(f"  task {_name(task_arn)} still {status.lower()} ({elapsed:.0f} s)")
             if status == "STOPPED":
                 stop = how_stopped(task, container)
-                return Finished(stop=stop, output=self._rest(reader, output, failed=stop.exit_code != 0))
-            if elapsed > limit_seconds:
+                failed = bool(late) or stop.exit_code != 0
+                output = self._rest(reader, output, failed=failed, complete=None if failed else complete)
+                if late:
+                    raise TaskTimeoutError(f"{late} and was stopped", output)
+                return Finished(stop=stop, output=output)
+            if elapsed > limit_seconds and not late:
+                late = f"the task {_name(task_arn)} was not done within {limit_seconds:.0f} s"
+                self._say(f"  stopping it: {late}")
                 self._ecs.stop_task(cluster=cluster, task=task_arn, reason=f"not done within {limit_seconds:.0f} s")
-                raise TaskError(
-                    f"the task {_name(task_arn)} was not done within {limit_seconds:.0f} s and was stopped",
-                    self._rest(reader, output, failed=True),
-                )
+            if elapsed > limit_seconds + STOP_SECONDS:
+                raise TaskTimeoutError(f"{late}, was told to stop and still runs", output)
             self._sleep(self._poll_seconds)
 
-    def _rest(self, reader: LogReader, output: list[str], *, failed: bool) -> list[str]:
-        """The log arrives a moment after the end. Of a success what came is enough; a failure's last words are not
-        to be missed."""
-        until = self._clock() + self._log_grace_seconds
-        while self._clock() < until:
+    def _rest(
+        self,
+        reader: LogReader,
+        output: list[str],
+        *,
+        failed: bool,
+        complete: Callable[[Sequence[str]], bool] | None,
+    ) -> list[str]:
+        """The log arrives a moment after the end. Of a success what came is enough, if it is complete; a failure's last
+        words are not to be missed."""
+        patience = Patience(self._say)
+        ended = self._clock()
+        while True:
+            missing = complete is not None and not complete(output)
+            if self._clock() - ended >= self._log_grace_seconds * (RESULT_GRACE if missing else 1):
+                return output
             self._sleep(self._poll_seconds)
-            lines = reader.new_lines()
+            lines = patience.look(reader.new_lines) or []
             output = output + lines
             for line in lines:
                 self._say(f"  | {line}")
-            if output and not lines and not failed:
-                break
-        return output
+            if output and not lines and not failed and not missing:
+                return output
 
     def _stream(self, task: Mapping[str, Any], container: str) -> LogStream | None:
         definition = self._ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])["taskDefinition"]

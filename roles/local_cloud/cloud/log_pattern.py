@@ -1,6 +1,6 @@
 """Filter patterns of CloudWatch Logs, as AWS documents them.
 
-https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html has three kinds, all of which count case.
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html has three kinds; case counts.
 
 - Terms, for any line: all must be there, ``?term`` any of several, ``-term`` none. A phrase, and a term of anything but
   letters, digits and underscores, is in double quotes. A ``?term`` beside others means nothing.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import io
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -114,6 +115,7 @@ class FakeEcs:
     stopped_deployments: list[str] = field(default_factory=list)
     run_exit_code: int = 0
     run_exit_codes: list[int] = field(default_factory=list)
+    stopped_tasks: list[str] = field(default_factory=list)
     refuse: dict[str, ClientError] = field(default_factory=dict)
     deregistered: set[str] = field(default_factory=set)
 
@@ -244,6 +246,10 @@ class FakeEcs:
     def describe_tasks(self, *, tasks: list[str], **_: Any) -> dict[str, Any]:
         return {"tasks": [self.tasks[arn] for arn in tasks if arn in self.tasks]}
 
+    def stop_task(self, *, task: str, reason: str, **_: Any) -> None:
+        self.stopped_tasks.append(reason)
+        self.tasks[task]["lastStatus"] = "STOPPED"
+
     def get_paginator(self, operation: str) -> Any:
         return Paginator({"list_tasks": self._list_tasks, "list_task_definitions": self._list_definitions}[operation])
 
@@ -327,11 +333,14 @@ class FakeLoadBalancer:
 
 @dataclass
 class FakeLogs:
-    """Streams by name; each is read once from its beginning. Every task has one, but those that are silent."""
+    """Streams by name; each is read once from its beginning. Every task has one, but those that are
+    silent. `prepared` is what the admin task says without one.
+    """
 
     streams: dict[str, list[str]] = field(default_factory=dict)
     groups: set[str] = field(default_factory=lambda: {"/ecs/test", "/ecs/test-admin"})
     silent: set[str] = field(default_factory=set)
+    prepared: str = ""
 
     def describe_log_streams(self, *, logGroupName: str, logStreamNamePrefix: str, limit: int) -> dict[str, Any]:
         assert (logGroupName, limit) == ("/ecs/test", 1)
@@ -343,7 +352,7 @@ class FakeLogs:
         return {"logGroups": [{"logGroupName": name} for name in found[:limit]]}
 
     def get_log_events(self, *, logStreamName: str, nextToken: str | None = None, **_: Any) -> dict[str, Any]:
-        for name, lines in self.streams.items():
+        for name, lines in {**self.streams, "api/api/one-off": [self.prepared], **self.streams}.items():
             if logStreamName.startswith(name):
                 events = [] if nextToken else [{"message": line} for line in lines]
                 return {"events": events, "nextForwardToken": "end"}
@@ -518,6 +527,7 @@ class World:
         keep_revisions: int = 20,
         **context: Any,
     ) -> Releaser:
+        self.logs.prepared = json.dumps({"schema_head": schema_head or "0001", "changed": True})
         return Releaser(
             self.context(**context),
             Settings(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ from botocore.exceptions import ClientError
 from roles.deploy_lock.python.lock import Lock
 from roles.ecs_release.python.operation import ReleaseError, incarnation
 from roles.ecs_release.python.plan import Plan
-from roles.ecs_release.python.release import Releaser, prepare_changed
+from roles.ecs_release.python.release import Releaser
 from roles.ecs_release.python.report import Report, event_lines, target_lines
 from roles.release_ledger.python.ledger import Ledger, Outcome, Release
 from tests.unit.ecs_release.conftest import plain
@@ -318,6 +320,104 @@ def test_a_failing_migration_touches_no_service(world: World) -> None:
     assert "column exists" in failure.evidence
     assert len(world.ecs.updates) == 1
     assert outcomes(world)[-1] == ("bbb", Outcome.FAILED)
+
+
+SESSION = "session 7 (settlement-api@10-0-1-7/7, user app, from 10.0.1.7) holds the lock; idle in transaction"
+INDEX = "an invalid index is left, which no query uses and which has to be dropped: public.i"
+DROP = "make run ENV=test FAMILY=admin CMD='python -m settlement.admin drop-index public.i'"
+
+
+def told(kind: str, details: Sequence[str] = (), cures: Sequence[str] = ()) -> list[str]:
+    return ["INFO", json.dumps({"error": "0002.py: it failed", "kind": kind, "details": details, "cures": cures})]
+
+
+@pytest.mark.parametrize(
+    ("output", "said", "following"),
+    [
+        (told("lock_wait", [SESSION]), SESSION, "let the session above end (make incident-db ENV=test shows them all"),
+        (told("invalid_index", [INDEX], ["drop-index public.i"]), INDEX, f"{DROP}; then make deploy ENV=test"),
+        (
+            told("invalid_index", [SESSION, INDEX], ["drop-index public.i"]),
+            SESSION,
+            f"when the session above has ended, {DROP}; then make deploy ENV=test",
+        ),
+        (told("migration"), "0002.py: it failed", "correct the migration in a new commit, then make deploy ENV=test"),
+        (told("time_limit"), "it failed", "make the migration shorter"),
+        (told("full"), "it failed", "make incident-db ENV=test ARGS='-e end_idle=true', then make deploy ENV=test"),
+        (told("unreachable"), "it failed", "make incident-db ENV=test shows the state of the database"),
+        (told("stopped"), "it failed", "make deploy ENV=test"),
+        (['{"error": "of an older image"}'], "failed: of an older image", "make deploy ENV=test"),
+    ],
+    ids=["lock", "index", "index and session", "migration", "time", "full", "unreachable", "stopped", "older"],
+)
+def test_what_can_help_depends_on_how_the_migration_failed(
+    world: World, output: list[str], said: str, following: str
+) -> None:
+    world.released("aaa")
+    world.logs.streams["api/api/one-off"] = output
+    world.ecs.run_exit_code = 1
+    failure, _ = failing(world.releaser("bbb", schema_head="0002"))
+    assert said in str(failure)
+    assert f"Next: {following}" in str(failure)
+    assert output[-1] in failure.evidence
+
+
+def test_a_migration_that_takes_too_long_is_stopped_and_says_what_it_did(world: World) -> None:
+    world.released("aaa")
+    releaser = world.releaser("bbb", schema_head="0002")
+    object.__setattr__(releaser.c.limits, "prepare_wait", -1)
+    world.logs.streams["api/api/one-off"] = told("stopped", ["nothing is left of it"])
+    run_task = world.ecs.run_task
+
+    def takes_long(**request: Any) -> dict[str, Any]:
+        answer = run_task(**request)
+        answer["tasks"][0]["lastStatus"] = "RUNNING"
+        return answer
+
+    world.ecs.run_task = takes_long  # type: ignore[method-assign]
+    failure, _ = failing(releaser)
+    assert "was not done within -1 s and was stopped" in str(failure)
+    assert "nothing is left of it" in str(failure)
+    assert "raise ecs_release_prepare_wait_seconds" in str(failure)
+    assert list(world.ecs.stopped_tasks) == ["not done within -1 s"]
+
+
+@pytest.mark.parametrize("output", [[], ["{}", "[1]", '{"changed": true}']])
+def test_a_preparation_that_does_not_say_what_it_reached_is_no_success(world: World, output: list[str]) -> None:
+    world.released("aaa")
+    world.logs.streams["api/api/one-off"] = output
+    failure, _ = failing(world.releaser("bbb", schema_head="0002"))
+    assert "ended without its result, so the schema is not known" in str(failure)
+    assert outcomes(world)[-1] == ("bbb", Outcome.FAILED)
+    assert not ledger(world)[-1].prepared
+
+
+def reached(head: str) -> list[str]:
+    return [json.dumps({"schema_head": head, "changed": False})]
+
+
+def test_a_schema_that_the_image_does_not_bring_is_no_success(world: World) -> None:
+    world.released("aaa")
+    world.logs.streams["api/api/one-off"] = reached("0001")
+    failure, _ = failing(world.releaser("bbb", schema_head="1a31ce608336"))
+    assert "the image brings the schema 1a31ce608336, and the database is at 0001" in str(failure)
+    assert "Next: release a commit that has the migrations 0001 and 1a31ce608336" in str(failure)
+    assert not ledger(world)[-1].prepared
+
+
+def test_a_later_schema_is_one_that_a_release_brought_and_the_code_works_with(world: World) -> None:
+    world.released("aaa", schema_head="0001", schema_compatible=["0001"])
+    world.released("bbb", schema_head="b2", schema_compatible=["0001", "b2"])
+    world.logs.streams["api/api/one-off"] = reached("b2")
+    world.released("ccc", schema_head="0001", schema_compatible=["0001"])
+    world.logs.streams.clear()
+    world.released("ddd", schema_head="c3", schema_compatible=["c3"])
+    world.logs.streams["api/api/one-off"] = reached("c3")
+    failure, _ = failing(world.releaser("eee", schema_head="b2"))
+    assert "which b2 is not known to work with" in str(failure)
+    world.logs.streams["api/api/one-off"] = reached("of a branch")
+    failure, _ = failing(world.releaser("fff", schema_head="d4"))
+    assert "which no release here brought" in str(failure)
 
 
 @pytest.mark.parametrize(
@@ -706,19 +806,6 @@ def test_another_error_than_an_unknown_family_is_not_hidden(world: World) -> Non
     world.ecs.describe_task_definition = throttled  # type: ignore[method-assign]
     with pytest.raises(ClientError, match="slow"):
         world.releaser("aaa")._latest("family")
-
-
-@pytest.mark.parametrize(
-    ("output", "changed"),
-    [
-        (["INFO", '{"schema_head": "0001", "changed": false}'], False),
-        (['{"schema_head": "0001", "changed": true}', "bye"], True),
-        (["[1]", "{}"], True),
-        ([], True),
-    ],
-)
-def test_whether_the_admin_task_changed_something(output: list[str], changed: bool) -> None:
-    assert prepare_changed(output) is changed
 
 
 def test_a_service_of_the_same_name_is_another_incarnation(world: World) -> None:

@@ -19,6 +19,7 @@ from roles.ecs_task.python.tasks import (
     OneOff,
     Runner,
     TaskError,
+    TaskTimeoutError,
     describe_tasks,
     how_stopped,
     log_stream,
@@ -171,11 +172,47 @@ def test_a_silent_task_shows_that_it_lives() -> None:
 
 
 def test_a_task_over_its_time_is_stopped() -> None:
+    class Obedient(Ecs):
+        def stop_task(self, **request: Any) -> None:
+            super().stop_task(**request)
+            self.states = [task("DEACTIVATING"), task("STOPPED", 1)]
+
+    class Late(Logs):
+        """The last words come when the task has ended."""
+
+        def get_log_events(self, **request: Any) -> dict[str, Any]:
+            if ecs.stopped and len(ecs.states) == 1 and len(self.batches) == 1:
+                self.batches.append(["rolled back"])
+            return super().get_log_events(**request)
+
+    ecs = Obedient(task("RUNNING"))
+    with pytest.raises(TaskTimeoutError, match="not done within 5 s and was stopped") as failure:
+        runner(ecs, Late(["working"])).follow("c", "api", ARN, 5)
+    assert ecs.stopped == ["not done within 5 s"]
+    assert failure.value.output == ["working", "rolled back"]
+
+
+def test_a_task_that_does_not_stop_is_not_waited_for_without_end() -> None:
     ecs = Ecs(task("RUNNING"))
-    with pytest.raises(TaskError, match="not done within 5 s and was stopped") as failure:
+    with pytest.raises(TaskTimeoutError, match="not done within 5 s, was told to stop and still runs"):
         runner(ecs, Logs(["working"])).follow("c", "api", ARN, 5)
     assert ecs.stopped == ["not done within 5 s"]
-    assert failure.value.output == ["working"]
+
+
+def test_an_output_that_matters_is_waited_for() -> None:
+    class Slow(Logs):
+        def get_log_events(self, **request: Any) -> dict[str, Any]:
+            self.seen += 1
+            if self.seen == 8:
+                self.batches += [error("ThrottlingException"), ["result"]]
+            return super().get_log_events(**request)
+
+    def follow(logs: Logs) -> list[str]:
+        ended = Ecs(task("STOPPED", 0))
+        return runner(ended, logs).follow("c", "api", ARN, 60, complete=lambda lines: "result" in lines).output
+
+    assert follow(Slow(["first"])) == ["first", "result"]
+    assert follow(Logs(["first"])) == ["first"]
 
 
 def test_a_task_that_ecs_forgot_is_an_error() -> None:

@@ -1,3 +1,3 @@
 """What the image of these scenarios has for `python -m settlement.admin prepare`."""
 
-print('{"changed": true}')
+print('{"schema_head": "0001", "changed": true}')
