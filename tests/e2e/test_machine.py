@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 FOLDER = "it's a $trial (of) somebody"
-#: Where a command may leave something outside the checkout: the user's cache. Of the other folders only the time changes.
+#: The user's cache, and folders of which only the time changes.
 ALLOWED = re.compile(r"/(tmp|root|\.cache(/.*)?)")
 
 
