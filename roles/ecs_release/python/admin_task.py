@@ -67,8 +67,8 @@ def next_command(failed: Failure, environment: str, retry: str, wait_seconds: fl
     match failed.kind:
         case "lock_wait":
             return (
-                f"let the session above end ({incident} shows them all; {incident} ARGS='-e end_idle=true' ends those "
-                f"of the application that are idle in a transaction), then {retry}"
+                f"let the session above end ({incident} shows all; {incident} ARGS='-e end_idle=true' ends those of "
+                f"the application that are idle in a transaction), then {retry}"
             )
         case "invalid_index":
             commands = [

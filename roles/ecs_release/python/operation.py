@@ -284,23 +284,24 @@ class Operation:
         command: Sequence[str],
         revision: str,
         *,
-        environment: Mapping[str, str] | None = None,
         complete: Callable[[Sequence[str]], bool] | None = None,
     ) -> Finished:
         """Run an admin task to its end, after one that an interrupted run left; once more if the database was full.
 
-        It logs in as the application's user too, for whom no connection is kept. ``complete`` says whether an output
-        has what it must have: the log may arrive after the end.
+        It logs in as the application's user too, for whom no connection is kept. ``complete`` says whether the output
+        holds the result.
 
         Raises:
             TaskError: it could not be started, or did not end in time.
         """
-        runner, what = self.runner(), self.admin_task(purpose, command, revision, environment)
-        wait = partial(runner.follow, what.cluster, what.container, limit_seconds=self.c.limits.prepare_wait)
+        wait = self.c.limits.prepare_wait
+        # The server's own limit for a statement, for when nobody is left to stop the task.
+        own_limit = {"PREPARE_TIMEOUT_SECONDS": f"{max(1, wait):.0f}"}
+        runner, what = self.runner(), replace(self.admin_task(purpose, command, revision), environment=own_limit)
+        follow = partial(runner.follow, what.cluster, what.container, limit_seconds=wait, complete=complete)
         for arn in runner.left_running(what):
             self.c.say(f"an interrupted run left {short(arn)} running: waiting for it")
-            wait(arn)
-        follow = partial(wait, complete=complete)
+            follow(arn)
         finished = follow(runner.start(what))
         if finished.stop.exit_code != 0 and connections.are_exhausted(finished.output):
             arns = list_tasks(self.ecs, self.c.cluster, serviceName=self.c.service)
@@ -314,9 +315,7 @@ class Operation:
         task = partial(self.admin_task, "connections")
         return connections.free(self.runner(), task, sorted(filter(None, addresses)), self.c.say)
 
-    def admin_task(
-        self, purpose: str, command: Sequence[str], revision: str = "", environment: Mapping[str, str] | None = None
-    ) -> OneOff:
+    def admin_task(self, purpose: str, command: Sequence[str], revision: str = "") -> OneOff:
         """A one-off task of the admin family, of this or of its newest revision."""
         if not revision:
             family = str(self.c.stack["admin_family"])
@@ -327,7 +326,7 @@ class Operation:
             task_definition=revision,
             container=self.c.container,
             command=command,
-            environment=environment or {},
+            environment={},
             subnets=self.c.stack["private_subnet_ids"],
             security_groups=self.c.stack["admin_security_group_ids"],
             started_by=f"{self.c.stack['name_prefix']}-{purpose}",

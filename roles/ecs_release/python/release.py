@@ -315,8 +315,6 @@ class Releaser(Operation):
                 "prepare",
                 admin_task.PREPARE_COMMAND,
                 str(plan.admin_revision),
-                # The server's own limit, for when nobody is left to stop the task.
-                environment={"PREPARE_TIMEOUT_SECONDS": f"{max(1, self.c.limits.prepare_wait):.0f}"},
                 complete=lambda output: admin_task.prepared(output) is not None,
             )
         except TaskTimeoutError as error:
@@ -337,7 +335,7 @@ class Releaser(Operation):
         return prepared.changed
 
     def _check_schema(self, reached: str, output: Sequence[str]) -> None:
-        """Compare the database's schema with the image's: the same, or one that the image's code is known to work with.
+        """Compare the database's schema with the image's: the same, or a later one that its code is known to work with.
 
         Raises:
             ReleaseError: any other.
@@ -345,15 +343,13 @@ class Releaser(Operation):
         wanted = self.image.schema_head
         if wanted is None or reached == wanted:
             return
-        later = [release for release in self.ledger.releases() if release.schema_head == reached]
-        if any(wanted in (release.schema_compatible or ()) for release in later):
+        brought = [release for release in self.ledger.releases() if release.schema_head == reached]
+        if any(wanted in (release.schema_compatible or ()) for release in brought):
             self.c.say(f"the database's schema is {reached}, later than the image's {wanted}, whose code works with it")
             return
-        known = (
-            f", which the code of {wanted} is not known to work with" if later else ", which no release here brought"
-        )
+        why = "the code of this image is not known to work with that" if brought else "no release here brought that"
         raise self._prepare_failed(
-            admin_task.Failure(f"the image brings the schema {wanted}, and the database is at {reached}{known}"),
+            admin_task.Failure(f"the image brings the schema {wanted}, and the database is at {reached}: {why}"),
             output,
             f"release a commit that has the migrations {reached} and {wanted}, one after the other",
         )

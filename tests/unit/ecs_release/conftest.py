@@ -333,8 +333,9 @@ class FakeLoadBalancer:
 
 @dataclass
 class FakeLogs:
-    """Streams by name; each is read once from its beginning. Every task has one, but those that are
-    silent. `prepared` is what the admin task says without one.
+    """Streams by name; each is read once from its beginning. Every task has one, but those that are silent.
+
+    `prepared` is what the admin task says, where a test does not say otherwise.
     """
 
     streams: dict[str, list[str]] = field(default_factory=dict)
@@ -352,7 +353,7 @@ class FakeLogs:
         return {"logGroups": [{"logGroupName": name} for name in found[:limit]]}
 
     def get_log_events(self, *, logStreamName: str, nextToken: str | None = None, **_: Any) -> dict[str, Any]:
-        for name, lines in {**self.streams, "api/api/one-off": [self.prepared], **self.streams}.items():
+        for name, lines in [*self.streams.items(), ("api/api/one-off", [self.prepared])]:
             if logStreamName.startswith(name):
                 events = [] if nextToken else [{"message": line} for line in lines]
                 return {"events": events, "nextForwardToken": "end"}
