@@ -144,7 +144,8 @@ new-env: $(VENV_READY) ## A new environment's inventory: NAME=qa FROM=staging RE
 venv: $(VENV_READY) ## The project's Python environment
 $(VENV_READY): requirements.txt
 	@echo "Making the Python environment in $$VENV (once; again when requirements.txt changes)" >&2
-	"$$PYTHON" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || {
+	# Isolated, or it would keep bytecode of the packages beside it in $$VENV, which does not exist yet.
+	"$$PYTHON" -ISc 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || {
 	  echo "Python 3.11, 3.12 or 3.13 is needed, $$PYTHON is $$("$$PYTHON" -V). Next: make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12" >&2; exit 1; }
 	[[ $$VENV == .venv || ! -e $$VENV || -e $$VENV/pyvenv.cfg ]] || {
 	  echo "$$VENV exists and is no Python environment; nothing was changed. Next: remove it, or name another folder: VENV=<folder>" >&2; exit 1; }

@@ -261,21 +261,36 @@ def test_a_path_of_which_ansible_would_expand_a_part_is_refused(tmp_path: Path) 
     assert "Ansible would expand a part of the path" in made.errors
 
 
+def python_that_makes_a_folder(programs: Path) -> Path:
+    """A folder with a Python that makes a folder, and in it a Python and a uv that do nothing.
+
+    Like Python, it keeps bytecode where PYTHONPYCACHEPREFIX says unless it is isolated.
+    """
+    programs.mkdir()
+    (programs / "python3").write_text(
+        '#!/bin/sh\ncase $1 in -I*) ;; *) mkdir -p "$PYTHONPYCACHEPREFIX" ;; esac\n'
+        '[ "$2" = venv ] || exit 0\necho "$@" > made\nmkdir -p "$4/bin" "$4/lib"\n'
+        'printf "#!/bin/sh\\n[ \\"\\$1\\" != -c ] || echo \\"%s\\"\\n" "$4/lib" | tee "$4/bin/uv" > "$4/bin/python"\n'
+        'chmod +x "$4/bin/uv" "$4/bin/python"\n'
+    )
+    (programs / "python3").chmod(stat.S_IRWXU)
+    return programs
+
+
+def test_the_python_environment_is_made_in_a_folder_that_is_new(tree: Tree, tmp_path: Path) -> None:
+    programs = python_that_makes_a_folder(tmp_path / "programs")
+    made = tree.make("venv", f"VENV={tmp_path}/other", PATH=f"{programs}:{os.environ['PATH']}")
+    assert made.code == 0, made.errors
+    assert (tmp_path / "other/.ready").exists()
+
+
 @pytest.mark.parametrize("name", ["field trial", "it's", "a(b", "a$b", "a;b&c"])
 def test_the_python_environment_is_made_in_the_checkout_and_nothing_beside_it(tmp_path: Path, name: str) -> None:
     (tmp_path / "field").mkdir()
     (tmp_path / "field/file").touch()
     tree = Tree(tmp_path / name / "checkout")
     (tree.path / ".venv/.ready").unlink()
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    # A Python that makes a folder and in it a Python and a uv that do nothing.
-    (programs / "python3").write_text(
-        '#!/bin/sh\n[ "$2" = venv ] || exit 0\necho "$@" > made\nmkdir -p "$4/bin" "$4/lib"\n'
-        'printf "#!/bin/sh\\n[ \\"\\$1\\" != -c ] || echo \\"%s\\"\\n" "$4/lib" | tee "$4/bin/uv" > "$4/bin/python"\n'
-        'chmod +x "$4/bin/uv" "$4/bin/python"\n'
-    )
-    (programs / "python3").chmod(stat.S_IRWXU)
+    programs = python_that_makes_a_folder(tmp_path / "programs")
     (tree.path / ".venv/bin/python").unlink()
     made = tree.make("venv", PATH=f"{programs}:{os.environ['PATH']}", HOME="/nonexistent")
     assert made.code == 0, made.errors
