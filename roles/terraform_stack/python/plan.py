@@ -56,7 +56,7 @@ class Change:
     address: str
     type: str
     verb: str
-    arguments: tuple[str, ...] = ()  # the top-level arguments that differ; empty unless the verb is `update`
+    arguments: tuple[str, ...] = ()  # top-level arguments: those that an update changes, or that force a replacement
     keeps_snapshot: bool = False  # whether AWS takes a final snapshot when the resource is destroyed
 
     @property
@@ -122,7 +122,7 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
         if resource.get("mode") != "managed" or verb is None:
             continue
         keeps_snapshot = (change.get("before") or {}).get("skip_final_snapshot") is False
-        changes.append(Change(resource["address"], resource["type"], verb, _differing(change, verb), keeps_snapshot))
+        changes.append(Change(resource["address"], resource["type"], verb, _arguments(change, verb), keeps_snapshot))
     outputs = (name for name, change in document.get("output_changes", {}).items() if change["actions"] != ["no-op"])
     return Plan(tuple(changes), tuple(sorted(outputs)), document.get("complete", True) is not False)
 
@@ -169,7 +169,9 @@ def unquoted(address: str) -> str:
     return address.replace('"', "")
 
 
-def _differing(change: Mapping[str, Any], verb: str) -> tuple[str, ...]:
+def _arguments(change: Mapping[str, Any], verb: str) -> tuple[str, ...]:
+    if verb == "replace":
+        return tuple(sorted({str(path[0]) for path in change.get("replace_paths", [])}))
     if verb != "update":
         return ()
     before, after, unknown = change["before"] or {}, change["after"] or {}, change.get("after_unknown") or {}

@@ -121,6 +121,12 @@ def test_what_permits_a_change_is_a_word_for_any_shell() -> None:
     assert shlex.split(permission(found.changes)) == permission(found.changes).split(" ")
 
 
+def test_what_forces_a_replacement_is_named() -> None:
+    found = read_plan(plan(resource("aws_vpc.this", ["delete", "create"], replace_paths=[["cidr_block"]])))
+    assert found.changes[0].line() == "-/+ aws_vpc.this (cidr_block)"
+    assert found.changes[0].refused_line() == "replace aws_vpc.this (cidr_block)"
+
+
 def test_a_plan_of_a_part_says_so() -> None:
     assert read_plan(plan()).complete
     assert read_plan({**plan(), "complete": True}).complete
