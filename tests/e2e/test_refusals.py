@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -189,7 +190,15 @@ def test_credentials_of_another_account_however_they_come(
     place = urlsplit(sts).port
     assert place
     aws = emulated(place, place) | {"AWS_ENDPOINT_URL_SSO": portal}
-    output = clone.make("plan", "ENV=staging", expect=2, aws_environment=aws).output
+    output = clone.make(
+        "plan",
+        "ENV=staging",
+        expect=2,
+        aws_environment=aws,
+        # What this machine may not have: exactly the versions of staging.
+        terraform_required_version=">= 1.11",
+        aws_provider_version=">= 5.100, < 7.0",
+    ).output
     assert f"The credentials belong to account {STRANGER}, and staging is account 222222222222." in output
     assert "next:  export AWS_PROFILE=<profile of 222222222222>" in output
 
@@ -217,7 +226,7 @@ def test_port_taken(clone: Clone) -> None:
 
 def test_an_engine_that_the_shell_names_is_not_asked(clone: Clone) -> None:
     run = clone.make("up", "CHECK=1", "DOCKER_HOST=unix:///nonexistent/docker.sock")
-    assert "does not use these variables of the shell: DOCKER_HOST" in run.output
+    assert re.search(r"does not use these variables of the shell: .*\bDOCKER_HOST\b", run.output)
 
 
 def test_a_docker_context_of_another_engine_is_refused_and_not_asked(clone: Clone, tmp_path: Path) -> None:
