@@ -80,7 +80,8 @@ def hub(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]
     hub.program("make", "/usr/bin/make", "-o", f"{ENVIRONMENT}/.ready", f"VENV={ENVIRONMENT}")
     clone.make("up")
     clone.git("switch", "--quiet", "--force-create", "main")
-    clone.commit("inventory/staging/group_vars/all/this_machine.yml", yaml.safe_dump(account(clone, hub)))
+    (clone.path / "inventory/staging/host_vars").mkdir()
+    clone.commit("inventory/staging/host_vars/this-machine.yml", yaml.safe_dump(account(clone, hub)))
     with pytest.MonkeyPatch.context() as person:
         person.setenv("AWS_ACCESS_KEY_ID", "test")
         person.setenv("AWS_SECRET_ACCESS_KEY", "test")
