@@ -54,6 +54,8 @@ def run_task_without_container(data: dict[str, Any]) -> Any:
         elif _is_broken(definition):
             ecs._tasks[arn]["lastStatus"] = "PENDING"
             threading.Timer(0.2, _end, (arn, 3)).start()
+        else:
+            _log(arn, definition, [])
     return answer
 
 
@@ -78,14 +80,18 @@ def _execute(arn: str, definition: dict[str, Any], override: dict[str, Any]) -> 
         if ecs._tasks[arn]["lastStatus"] == "STOPPED":
             process.kill()
         time.sleep(0.05)
-    output = process.communicate()[0].splitlines()
+    _log(arn, definition, process.communicate()[0].splitlines())
+    _end(arn, process.returncode)
+
+
+def _log(arn: str, definition: dict[str, Any], lines: list[str]) -> None:
+    """Make the task's stream, as the awslogs driver does when a container starts, and put these lines into it."""
     stream = log_stream(definition, definition["containerDefinitions"][0]["name"], arn)
     if stream:
         where = {"logGroupName": stream.group, "logStreamName": stream.stream}
         with request_scope(ACCOUNT, REGION):
             cloudwatch_logs._create_log_stream(where)
-            cloudwatch_logs._put_log_events({**where, "logEvents": [{"message": line} for line in output]})
-    _end(arn, process.returncode)
+            cloudwatch_logs._put_log_events({**where, "logEvents": [{"message": line} for line in lines]})
 
 
 def _end(arn: str, exit_code: int) -> None:
