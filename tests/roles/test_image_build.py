@@ -105,6 +105,7 @@ def project(tmp_path: Path) -> Path:
     """A checkout whose image is one file on an empty base."""
     context = tmp_path / "project/app"
     (context / "settlement").mkdir(parents=True)
+    (context / "settlement/__init__.py").touch()
     (context / "Dockerfile").write_text("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY settlement /settlement\n")
     return context
 
