@@ -26,6 +26,7 @@ from roles.local_cloud.cloud.config import CloudConfig
 from roles.local_cloud.cloud.health import Health, State
 from roles.local_cloud.cloud.patches.target_health import TargetGroups, forwarded_groups
 from roles.local_cloud.cloud.targets import Target
+from roles.local_cloud.python.engine import SOCKET
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +110,8 @@ def remove_leftover(config: CloudConfig) -> None:
     import docker
 
     try:
-        client = docker.from_env()
+        # Called by a command too, whose shell may name another engine.
+        client = docker.DockerClient(f"unix://{SOCKET}")
         filters: dict[str, str | list[str] | bool] = {
             "name": f"^/{container_name(config)}$",
             "label": [f"{name}={value}" for name, value in config.labels.items()],
