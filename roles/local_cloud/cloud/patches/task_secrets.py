@@ -14,6 +14,7 @@ A role that does not exist is not refused here: ``release_checks`` says so.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextvars import ContextVar
 from decimal import Decimal
 from typing import Any
@@ -62,14 +63,15 @@ def _value(ecs: Any, value_from: str) -> str:
         )
         return error
 
-    if (role := _role.get()) and not _may_read(role, arn):
+    manager = emulator.service("secretsmanager")
+    _, found = manager._resolve(arn, use_arn_scope=True)
+    tags = {tag["Key"]: tag["Value"] for tag in (found or {}).get("Tags") or []}
+    if (role := _role.get()) and not _may_read(role, arn, tags):
         raise refused(
             "AccessDeniedException",
             f"User: {role} is not authorized to perform: {_ACTION} on resource: {arn} because no identity-based policy "
             f"allows the {_ACTION} action",
         )
-    manager = emulator.service("secretsmanager")
-    _, found = manager._resolve(arn, use_arn_scope=True)
     if not found:
         raise refused("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
     if found.get("DeletedDate"):
@@ -105,8 +107,12 @@ def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no JSON")
 
 
-def _may_read(role_arn: str, secret_arn: str) -> bool:
-    """Whether the role's own policies allow it to read the secret; a resource policy of the secret is not looked at."""
+def _may_read(role_arn: str, secret_arn: str, tags: Mapping[str, str]) -> bool:
+    """Whether the role's own policies allow it to read the secret with these tags.
+
+    A resource policy of the secret is not looked at.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-resourcetag
+    """
     iam, evaluator = emulator.service("iam"), emulator.core("iam_evaluator")
     account, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
     role = iam._roles.get_scoped(account, None, name)
@@ -119,6 +125,7 @@ def _may_read(role_arn: str, secret_arn: str) -> bool:
         action=_ACTION,
         resource_arn=secret_arn,
         region=secret_arn.split(":")[3],
+        service_context={f"aws:resourcetag/{name}".lower(): value for name, value in tags.items()},
     )
     limits = evaluator._permissions_boundary(iam._roles, name, account)
     decision = evaluator.evaluate(context, evaluator._gather_role_policies(name, account), *limits).decision
