@@ -79,7 +79,7 @@ def sign(clone: Clone) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     clone.git(
         *("-c", "gpg.format=ssh", "-c", f"user.signingKey={key}", "-c", f"safe.directory={clone.path}"),
-        *("commit", "--quiet", "--amend", "--no-edit", "--gpg-sign"),
+        *("commit", "--quiet", "--amend", "--no-edit", "--allow-empty", "--gpg-sign"),
     )
 
 
