@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import docker
 import pytest
 
 from tests.e2e.conftest import Clone, containers, leftovers, make_clone
@@ -34,13 +33,7 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
 
 
 @pytest.fixture(scope="module")
-def objects() -> dict[str, set[str]]:
-    """What the engine holds before the first command."""
-    return engine_objects()
-
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory, objects: dict[str, set[str]]) -> Clone:
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     folder = tmp_path_factory.mktemp("machine") / FOLDER
     folder.mkdir()
     clone = make_clone(folder / "clone")
@@ -61,16 +54,6 @@ def machine(clone: Clone, proxied: tuple[str, Path]) -> Iterator[Machine]:
     with started(clone.path, settings) as machine:
         yield machine
         machine.make("down")
-
-
-def engine_objects() -> dict[str, set[str]]:
-    client = docker.from_env()
-    images = client.images.list(all=True)
-    return {
-        "volumes": {item.id for item in client.volumes.list()},
-        "networks": {item.id for item in client.networks.list()},
-        "images": {tag for image in images for tag in image.tags},
-    }
 
 
 def sign(clone: Clone) -> None:
@@ -132,12 +115,8 @@ def test_nothing_of_the_machine_goes_through_the_proxy(first: str, proxied: tupl
     assert not re.search(r" (?:127\.|172\.31\.|localhost)", log.replace("- 127.0.0.1:", ""))
 
 
-def test_it_leaves_nothing(machine: Machine, first: str, objects: dict[str, set[str]]) -> None:
+def test_it_leaves_nothing(machine: Machine, first: str) -> None:
     machine.make("down")
     assert not leftovers()
     assert not containers()
     assert {path for path in machine.changed() if not ALLOWED.fullmatch(path)} == set()
-    left = {kind: names - objects[kind] for kind, names in engine_objects().items()}
-    assert not left["volumes"]
-    assert not left["networks"]
-    assert all(tag.startswith(("settlement-local/", "settlement-test/", "localhost:")) for tag in left["images"])
