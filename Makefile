@@ -156,6 +156,7 @@ $(VENV_READY): requirements.txt
 	# Any path works: uv quotes it in bin/activate, and relocatable programs find the Python beside them.
 	"$$VENV/bin/uv" venv --quiet --allow-existing --python "$$VENV/bin/python" "$$VENV"
 	echo "relocatable = true" >> "$$VENV/pyvenv.cfg"
+	# Not `pip sync`, which would remove uv from an environment that uv made.
 	"$$VENV/bin/uv" pip install --quiet --python "$$VENV/bin/python" --require-hashes --requirement requirements.txt
 	# Roles keep their Python beside their tasks and import it from the repository's root.
 	echo "$$PWD" > "$$("$$VENV/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/settlement.pth"
