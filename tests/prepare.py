@@ -15,6 +15,9 @@ from roles.local_cloud.python import engine
 from roles.local_cloud.python.errors import CommandError, LocalCloudError
 from tests import images
 
+FOLDER = Path(__file__).parents[1] / ".local" / "tests"
+"""Of no environment: the engine that the suite starts stays, as other checkouts' tests may use it by now."""
+
 BROWSERS = ("chromium-headless-shell", "chromium", "chrome", "google-chrome")
 
 
@@ -42,12 +45,12 @@ def main() -> int:
     try:
         decision = engine.decide(host, engine.probe())
         if decision is engine.Decision.INSTALL:
-            engine.install_packages(engine.engine_packages(), print)
+            engine.install(print)
         if packages := missing_packages():
             engine.install_packages(packages, print)
         install_browser()
         if engine.probe() is not engine.Reachable.YES:
-            engine.start(host, print)
+            engine.Daemon(FOLDER).start(host, print)
         with tempfile.TemporaryDirectory() as scratch:
             images.prepare(Path(scratch))
     except (LocalCloudError, CommandError) as error:
