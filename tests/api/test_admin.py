@@ -14,9 +14,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from pydantic import SecretStr
 from settlement import admin
-from settlement.admin import AdminError, Prepared, Renewed, SecretsManagerSecret, prepare, renew
+from settlement.admin import Prepared, Renewed, SecretsManagerSecret, prepare, renew
 from settlement.app import create_app
 from settlement.database import Database, metadata, single_use_engine
+from settlement.failures import AdminError
 from settlement.schema import schema
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, ProgrammingError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -162,7 +163,7 @@ def test_who_holds_the_lock_is_waited_for(
                 return
             ecs.deployments[0]["createdAt"] = datetime.now(UTC)
 
-    monkeypatch.setattr(rotation_bot.time, "sleep", sleep)
+    monkeypatch.setattr(time, "sleep", sleep)
     handle(monkeypatch, ecs)
     assert len(slept) == 3
     assert [line["holder"] for line in said() if line["message"] == "waiting"] == ["ann@laptop, for Deploy"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -54,7 +55,7 @@ def test_long_work_shows_that_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_interrupt_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "HEARTBEAT_SECONDS", 0.05)
     started = []
-    popen = commands.subprocess.Popen
+    popen = subprocess.Popen
 
     def remember(*arguments: object, **options: object) -> object:
         started.append(popen(*arguments, **options))  # type: ignore[call-overload]
@@ -63,7 +64,7 @@ def test_an_interrupt_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) ->
     def interrupt(_: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands.subprocess, "Popen", remember)
+    monkeypatch.setattr(subprocess, "Popen", remember)
     with pytest.raises(KeyboardInterrupt):
         commands.run([sys.executable, "-c", "import time; time.sleep(60)"], what="the work", progress=interrupt)
     assert started[0].returncode is not None

@@ -48,7 +48,9 @@ def inventory(tmp_path: Path) -> Callable[[str], list[Problem]]:
         files = folder / "group_vars/all"
         files.mkdir(parents=True)
         (folder / "hosts.yml").write_text((INVENTORIES / "staging/hosts.yml").read_text())
-        changed = {key.value for key, _ in yaml.compose(text).value}
+        document = yaml.compose(text)
+        assert isinstance(document, yaml.MappingNode)
+        changed = {key.value for key, _ in document.value}
         for source in (INVENTORIES / "staging/group_vars/all").glob("*.yml"):
             values = {key: value for key, value in yaml.safe_load(source.read_text()).items() if key not in changed}
             (files / source.name).write_text(yaml.safe_dump(values))

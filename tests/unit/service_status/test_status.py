@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from roles.deploy_lock.python.lock import Lock, LockStore, Machine
-from roles.ecs_release.python.release import incarnation
+from roles.ecs_release.python.operation import incarnation
 from roles.release_ledger.python.ledger import Event, Kind, Ledger, Outcome, release_id
 from roles.service_status.python.status import Status, gather, text, text_of_bucket
 
