@@ -3,9 +3,16 @@
 What AWS does (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_WorkingWithParamGroups.html): a change of a
 dynamic parameter with ``ApplyMethod=immediate`` applies at once; a static one, or ``pending-reboot``, waits for
 RebootDBInstance, and the instance's parameter group is ``pending-reboot`` until then; ``immediate`` for a static
-parameter is refused. Another parameter group takes effect at the next reboot.
+parameter is refused. Another parameter group takes effect at the next reboot. A parameter that has its family's default
+is kept as ``engine-default`` with ``pending-reboot``, and a change of the apply method alone is ignored
+(https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/db_parameter_group#problematic-plan-changes,
+https://github.com/hashicorp/terraform-provider-aws/issues/39252). The family decides which parameters are static and
+what their defaults are: ``rds.force_ssl`` is static and 0 up to postgres14, dynamic and 1 since postgres15
+(https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/PostgreSQL.Concepts.General.SSL.html). A group that an instance
+uses cannot be deleted (https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBParameterGroup.html).
 
-What the emulator does: it stores the values for PostgreSQL and shows them to nobody.
+What the emulator does: it stores the values for PostgreSQL and shows them to nobody. It keeps every apply method, and
+deletes a group that is in use.
 """
 
 from __future__ import annotations
@@ -41,6 +48,10 @@ STATIC = frozenset(
 )
 """PostgreSQL 17's parameters of context ``postmaster`` (pg_settings), as far as RDS lets one set them."""
 
+_FORCE_SSL = "rds.force_ssl"
+_FORCED_SINCE = 15
+"""The first major version that refuses connections without TLS by default; there the parameter became dynamic."""
+
 
 def apply(cloud: Cloud) -> None:
     rds = emulator.service("rds")
@@ -49,6 +60,14 @@ def apply(cloud: Cloud) -> None:
     _wrap(rds, "RebootDBInstance", _reboot)
     _wrap(rds, "ModifyDBParameterGroup", _modify_group)
     _wrap(rds, "ResetDBParameterGroup", _modify_group)
+    _wrap(rds, "DeleteDBParameterGroup", _delete_group)
+    definitions = rds._default_parameters_for_family
+
+    @functools.wraps(definitions)
+    def complete_definitions(family: str) -> list[dict[str, Any]]:
+        return with_defaults(family, definitions(family))
+
+    rds._default_parameters_for_family = complete_definitions
     parameter_xml = rds._parameter_xml
 
     @functools.wraps(parameter_xml)
@@ -57,6 +76,50 @@ def apply(cloud: Cloud) -> None:
         return text.replace("<ApplyType>dynamic<", "<ApplyType>static<") if name in STATIC else text
 
     rds._parameter_xml = typed_parameter_xml
+
+
+def family_defaults(family: str) -> dict[str, str]:
+    """Return the defaults of a PostgreSQL family that RDS shows with a value; of another family, none."""
+    if not family.startswith("postgres"):
+        return {}
+    return {
+        "max_connections": "LEAST({DBInstanceClassMemory/9531392},5000)",
+        "password_encryption": "scram-sha-256",
+        _FORCE_SSL: "1" if _major(family) >= _FORCED_SINCE else "0",
+        "shared_preload_libraries": "pg_stat_statements",
+    }
+
+
+def is_static(family: str, name: str) -> bool:
+    """Return whether a change of the parameter waits for a reboot, whatever its apply method."""
+    return name in STATIC or (name == _FORCE_SSL and _major(family) < _FORCED_SINCE)
+
+
+def with_defaults(family: str, definitions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the emulator's parameters of a family, with RDS's defaults and apply types."""
+    defaults = family_defaults(family)
+    found = {definition["name"]: definition for definition in definitions}
+    if defaults:
+        # RDS shows no value where the default is PostgreSQL's own.
+        found = {name: {**definition, "default": ""} for name, definition in found.items()}
+    for name, value in defaults.items():
+        apply_type = "static" if is_static(family, name) else "dynamic"
+        found[name] = {**found.get(name, {"name": name}), "default": value, "apply_type": apply_type}
+    return list(found.values())
+
+
+def settle(
+    family: str, before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Return what RDS keeps of a group's parameters `after` a request, which had them as `before`."""
+    kept = {}
+    for name, entry in after.items():
+        value = entry["ParameterValue"]
+        if value == family_defaults(family).get(name):
+            continue  # engine-default, pending-reboot
+        same = name in before and before[name]["ParameterValue"] == value
+        kept[name] = dict(before[name] if same else entry)
+    return kept
 
 
 def for_start(rds: Any, identifier: str) -> dict[str, str]:
@@ -76,7 +139,9 @@ def files(parameters: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def merge(applied: Mapping[str, str], group: Mapping[str, Mapping[str, str | None]]) -> tuple[dict[str, str], bool]:
+def merge(
+    applied: Mapping[str, str], group: Mapping[str, Mapping[str, str | None]], family: str = "postgres17"
+) -> tuple[dict[str, str], bool]:
     """What PostgreSQL has after its group changed, and whether something waits for a reboot."""
     wanted = {
         name: str(entry["ParameterValue"]) for name, entry in group.items() if entry["ParameterValue"] is not None
@@ -88,7 +153,7 @@ def merge(applied: Mapping[str, str], group: Mapping[str, Mapping[str, str | Non
             continue
         # A parameter that was reset has no entry any more; a dynamic one returns to its default at once.
         method = (group.get(name) or {}).get("ApplyMethod", "immediate")
-        if name in STATIC or method != "immediate":
+        if is_static(family, name) or method != "immediate":
             pending = True
         elif name in wanted:
             result[name] = wanted[name]
@@ -134,24 +199,42 @@ def _reboot(rds: Any, reboot: Any, request: Mapping[str, Any]) -> Any:
 
 def _modify_group(rds: Any, modify: Any, request: Mapping[str, Any]) -> Any:
     name = rds._p(request, "DBParameterGroupName")
-    group = rds._param_groups.get(name)
-    if group and group.get("DBParameterGroupFamily", "").startswith("postgres"):
-        prefix = rds._parameter_member_prefix(request)
-        number = 1
-        while parameter := rds._p(request, f"{prefix}.{number}.ParameterName"):
-            if parameter in STATIC and rds._p(request, f"{prefix}.{number}.ApplyMethod") == "immediate":
-                message = f"cannot use immediate apply method for static parameter: {parameter}"
-                return rds._error("InvalidParameterCombination", message, 400)
-            number += 1
+    group = rds._param_groups.get(name) or {}
+    family = group.get("DBParameterGroupFamily", "")
+    if not family.startswith("postgres"):
+        return modify(request)
+    prefix = rds._parameter_member_prefix(request)
+    number = 1
+    while parameter := rds._p(request, f"{prefix}.{number}.ParameterName"):
+        if is_static(family, parameter) and rds._p(request, f"{prefix}.{number}.ApplyMethod") == "immediate":
+            message = f"cannot use immediate apply method for static parameter: {parameter}"
+            return rds._error("InvalidParameterCombination", message, 400)
+        number += 1
+    before = dict(group["Parameters"])
     answer = modify(request)
-    if answer[0] == 200 and group:
-        for instance in list(rds._instances.values()):
-            if _group_of(instance) == name and _has_postgres(instance):
-                parameters, pending = merge(instance.get(APPLIED, {}), group["Parameters"])
-                if parameters != instance.get(APPLIED):
-                    _install(rds, instance, parameters, reload=True)
-                instance["DBParameterGroups"][0]["ParameterApplyStatus"] = "pending-reboot" if pending else "in-sync"
+    if answer[0] != 200:
+        return answer
+    group["Parameters"] = settle(family, before, group["Parameters"])
+    for instance in list(rds._instances.values()):
+        if _group_of(instance) == name and _has_postgres(instance):
+            parameters, pending = merge(instance.get(APPLIED, {}), group["Parameters"], family)
+            if parameters != instance.get(APPLIED):
+                _install(rds, instance, parameters, reload=True)
+            instance["DBParameterGroups"][0]["ParameterApplyStatus"] = "pending-reboot" if pending else "in-sync"
     return answer
+
+
+def _delete_group(rds: Any, delete: Any, request: Mapping[str, Any]) -> Any:
+    name = rds._p(request, "DBParameterGroupName")
+    users = [instance for instance in rds._instances.values() if _group_of(instance) == name]
+    if users:
+        message = f"One or more database instances are still members of this parameter group {name}"
+        return rds._error("InvalidDBParameterGroupState", message, 400)
+    return delete(request)
+
+
+def _major(family: str) -> int:
+    return int(family.removeprefix("postgres"))
 
 
 def _install(rds: Any, instance: dict[str, Any], parameters: dict[str, str], *, reload: bool) -> None:

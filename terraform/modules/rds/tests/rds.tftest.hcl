@@ -60,8 +60,8 @@ run "defaults" {
       for parameter in aws_db_parameter_group.this.parameter : parameter.name => "${parameter.value} ${parameter.apply_method}"
       } == {
       "max_connections"            = "210 pending-reboot"
-      "rds.force_ssl"              = "1 immediate"
-      "password_encryption"        = "scram-sha-256 immediate"
+      "rds.force_ssl"              = "1 pending-reboot"
+      "password_encryption"        = "scram-sha-256 pending-reboot"
       "log_min_duration_statement" = "3000 immediate"
       "log_statement"              = "ddl immediate"
     }
