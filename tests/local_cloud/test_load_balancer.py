@@ -153,7 +153,6 @@ def test_a_deployment_under_load_loses_nothing(service: StubService) -> None:
         after = report.answers["200 2"]
         wait_for(lambda: report.answers["200 2"] > after + 100)
     assert not report.lost, report.examples
-    assert report.total / report.seconds > 150
     assert set(report.answers) == {"200 1", "200 2"}
     print(f"{report.total} requests in {report.seconds:.0f} s, none lost")
     assert [task["containers"][0]["exitCode"] for task in service.tasks("STOPPED")] == [0] * 5
