@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -182,13 +183,13 @@ def service(clone: Clone) -> dict[str, Any]:
     return found
 
 
-def query(clone: Clone, statement: str) -> list[tuple[Any, ...]]:
-    """As the master user, over verified TLS, on the PostgreSQL that the RDS instance names."""
+def connect(clone: Clone) -> psycopg2.extensions.connection:
+    """Connect as the master user, over verified TLS, to the PostgreSQL that the RDS instance names."""
     instance = clone.aws("rds").describe_db_instances(DBInstanceIdentifier=PREFIX)["DBInstances"][0]
     secrets = clone.aws("secretsmanager")
     secret = secrets.get_secret_value(SecretId=instance["MasterUserSecret"]["SecretArn"])["SecretString"]
     master = json.loads(secret)
-    with psycopg2.connect(
+    return psycopg2.connect(
         host=instance["Endpoint"]["Address"],
         port=instance["Endpoint"]["Port"],
         dbname=instance["DBName"],
@@ -196,8 +197,18 @@ def query(clone: Clone, statement: str) -> list[tuple[Any, ...]]:
         password=master["password"],
         sslmode="verify-full",
         sslrootcert=str(clone.path / ".local/local/rds-ca.pem"),
-    ) as connection:
-        cursor = connection.cursor()
+    )
+
+
+def execute(clone: Clone, statement: str) -> None:
+    """Execute one statement as the master user, and commit it."""
+    with closing(connect(clone)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def query(clone: Clone, statement: str) -> list[tuple[Any, ...]]:
+    """Return the rows of one statement of the master user."""
+    with closing(connect(clone)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(statement)
         return list(cursor.fetchall())
 

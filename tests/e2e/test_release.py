@@ -178,6 +178,18 @@ def test_a_bad_commit_is_a_failure_with_its_cause(clone: Clone, path: str, text:
         clone.git("reset", "--quiet", "--hard", "HEAD~1")
 
 
+def test_two_migrations_of_one_number_are_refused_at_the_build(clone: Clone) -> None:
+    before = service(clone)["deployments"], len(ledger(clone))
+    path = "app/api/settlement/migrations/versions/0001_again.py"
+    clone.commit(path, MIGRATION.replace('"0002"', '"0001"').replace('down_revision = "0001"', "down_revision = None"))
+    try:
+        refused = clone.make("release", expect=2)
+    finally:
+        clone.git("reset", "--quiet", "--hard", "HEAD~1")
+    assert re.search(r"0001_accounts\S+ and \S+0001_again\.py are both the revision 0001", refused.output)
+    assert (service(clone)["deployments"], len(ledger(clone))) == before
+
+
 def fails_and_is_undone(clone: Clone, cause: str, may_lose: bool = False, **variables: Any) -> None:
     before = service(clone)["taskDefinition"]
     with load(may_lose=may_lose):
