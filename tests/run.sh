@@ -2,8 +2,8 @@
 # Everything but the rehearsals, fast parts first; `tests/run.sh tests/unit -k plan` runs a part.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-# As with make: what the shell says of Ansible and Docker, and its locale, do not count.
-unset "${!ANSIBLE_@}" "${!DOCKER_@}"
+# As with make: what the shell says of our tools, and its locale, do not count.
+unset "${!ANSIBLE_@}" "${!AWS_@}" "${!DOCKER_@}" "${!TF_CLI_@}" "${!TF_VAR_@}" TF_DATA_DIR TF_WORKSPACE
 export ANSIBLE_CONFIG=$PWD/ansible.cfg LC_ALL=C.UTF-8
 
 python -m tests.prepare &
