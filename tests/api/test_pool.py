@@ -143,17 +143,22 @@ def test_a_leak_warns_with_its_endpoint_while_it_is_held(
 
     monkeypatch.setattr(service, "get_account", leak)
     settings = database.settings(database_session_warning_seconds=0.1)
+
+    def warnings() -> list[dict[str, Any]]:
+        # On a busy machine the check at the application's start takes as long.
+        return [entry for entry in entries(log, "a session is held too long") if entry.get("endpoint")]
+
     with TestClient(create_app(settings)) as client:
         answer = client.get(f"/v1/accounts/{uuid4()}")
         assert answer.status_code == 500
-        warning = until(lambda: entries(log, "a session is held too long"))
+        warning = until(warnings)
         assert len(warning) == 1
         assert warning[0]["level"] == "WARNING"
         assert warning[0]["endpoint"] == "GET /v1/accounts/{account_id}"
         assert warning[0]["of_request"] == answer.headers["X-Request-Id"]
         assert warning[0]["held_seconds"] >= 0.1
         time.sleep(0.3)
-        assert len(entries(log, "a session is held too long")) == 1  # once, however long
+        assert len(warnings()) == 1  # once, however long
         leaked[0].close()
         assert client.app.state.database.watch.in_use == 0  # type: ignore[attr-defined]
 

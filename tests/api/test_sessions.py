@@ -82,8 +82,9 @@ def test_it_tells_of_each_session_with_its_endpoint_and_without_values(
     found = records(database)
     assert found[0]["kind"] == "server"
     assert (found[0]["max_connections"], found[0]["reserved"] >= 3) == (100, True)
-    (session,) = [record for record in found if record["kind"] == "session"]
-    assert session["pid"] == leaked.info.backend_pid
+    # The server may still be ending a session of the test before.
+    (session,) = [record for record in found if record.get("pid") == leaked.info.backend_pid]
+    assert session["kind"] == "session"
     assert session["state"] == "idle in transaction"
     assert session["user"] == database.role
     assert session["application"] == "settlement-api@host/7"

@@ -43,4 +43,6 @@ def test_scenario(scenario: Path, path: str, tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, f"molecule test in {role}:\n{done.stdout[-6000:]}\n{done.stderr[-3000:]}"
+    # The step that failed; molecule goes on to remove what the scenario made.
+    failed = (done.stdout + done.stderr).partition("Return code: 2")[0]
+    assert done.returncode == 0, f"molecule test in {role}:\n{failed[-6000:]}"
