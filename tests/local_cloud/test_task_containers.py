@@ -51,11 +51,18 @@ def address(make: Callable[..., StubService]) -> tuple[StubService, str]:
     definition: dict[str, Any] = {
         "user": "1000",
         "readonlyRootFilesystem": True,
-        "mountPoints": [{"sourceVolume": "scratch", "containerPath": "/scratch"}],
+        "mountPoints": [
+            {"sourceVolume": "scratch", "containerPath": "/scratch"},
+            {"sourceVolume": "agents", "containerPath": "/managed-agents"},
+            {"sourceVolume": "state", "containerPath": "/var/lib/amazon/ssm"},
+            {"sourceVolume": "log", "containerPath": "/var/log/amazon/ssm"},
+        ],
         "secrets": [{"name": "PASSWORD", "valueFrom": f"{secret}:password::"}],
         "memory": 256,
     }
-    service.create(service.register(definition=definition, volumes=[{"name": "scratch"}]), desired=1)
+    volumes = [{"name": name} for name in ("scratch", "agents", "state", "log")]
+    task_definition = service.register(definition=definition, volumes=volumes)
+    service.create(task_definition, desired=1, enableExecuteCommand=True)
     service.wait_deployed()
     return service, next(iter(service.target_states()))
 
@@ -92,10 +99,17 @@ def test_a_running_container_is_as_defined(address: tuple[StubService, str]) -> 
     with urllib.request.urlopen(metadata + "/task", timeout=5) as answer:
         assert json.loads(answer.read())["Revision"] == "1"
 
+    (task,) = service.tasks()
+    (agent,) = task["containers"][0]["managedAgents"]
+    assert agent["lastStatus"] == "RUNNING"
+    run = {"cluster": service.cluster, "task": task["taskArn"], "command": "sh", "interactive": True}
+    assert service.ecs.execute_command(**run)["session"]["streamUrl"]
+
     volumes = container.client.volumes
-    (volume,) = volumes.list(filters={"label": f"settlement.local={config.instance}"})
+    made = volumes.list(filters={"label": f"settlement.local={config.instance}"})
+    assert len(made) == 4
     service.update(desiredCount=0)
-    wait_for(lambda: not volumes.list(filters={"name": volume.name}))
+    wait_for(lambda: not any(volumes.list(filters={"name": volume.name}) for volume in made))
 
 
 def cluster_arn(service: StubService) -> str:

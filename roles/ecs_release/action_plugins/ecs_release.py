@@ -45,8 +45,8 @@ options:
     type: dict
   settings:
     description: >-
-      cpu, memory, workers, pool_size, max_overflow, through_proxy, stop_timeout, environment, secrets,
-      admin_environment.
+      cpu, memory, workers, pool_size, max_overflow, through_proxy, execute_command, stop_timeout, environment,
+      secrets, admin_environment.
     required: true
     type: dict
   limits:
@@ -128,6 +128,7 @@ ARGUMENTS: dict[str, Any] = {
             "pool_size": {"type": "int", "required": True},
             "max_overflow": {"type": "int", "required": True},
             "through_proxy": {"type": "bool", "required": True},
+            "execute_command": {"type": "bool", "required": True},
             "stop_timeout": {"type": "int", "required": True},
             "environment": {"type": "dict", "required": True},
             "secrets": {"type": "dict", "required": True},

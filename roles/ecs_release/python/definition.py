@@ -46,6 +46,14 @@ PORT_DEFAULTS: Mapping[str, Any] = {"protocol": "tcp"}
 MOUNT_DEFAULTS: Mapping[str, Any] = {"readOnly": False}
 LINUX_DEFAULTS: Mapping[str, Any] = {"initProcessEnabled": False}
 
+#: Folders that ECS Exec's agent writes to. AWS documents no list; these are the ones that users found, and with which
+#: Exec works on a read-only root file system: https://github.com/aws/containers-roadmap/issues/1359
+EXECUTE_COMMAND_FOLDERS: Mapping[str, str] = {
+    "managed-agents": "/managed-agents",
+    "ssm-state": "/var/lib/amazon/ssm",
+    "ssm-log": "/var/log/amazon/ssm",
+}
+
 #: Container lists in which the order means nothing, and the key that tells their members apart.
 NAMED_PAIRS: Mapping[str, tuple[str, str]] = {
     "environment": ("name", "value"),
@@ -165,6 +173,7 @@ class Settings:
 
     ``workers`` processes of a task each keep ``pool_size`` database connections and open ``max_overflow`` beyond.
     ``through_proxy``: whether the service's tasks connect to the RDS Proxy, where there is one.
+    ``execute_command``: whether ECS Exec may open a shell in the service's tasks.
     ``database_secret_arn``, which no inventory decides, says which of the application's two database users serves;
     empty is the first.
     """
@@ -179,6 +188,7 @@ class Settings:
     admin_environment: Mapping[str, str]
     stop_timeout: int = 30
     through_proxy: bool = True
+    execute_command: bool = False
     database_secret_arn: str = ""
 
     @classmethod
@@ -192,6 +202,7 @@ class Settings:
             max_overflow=int(fact["max_overflow"]),
             stop_timeout=int(fact["stop_timeout"]),
             through_proxy=bool(fact["through_proxy"]),
+            execute_command=bool(fact["execute_command"]),
             environment=_strings(fact["environment"]),
             secrets=_strings(fact["secrets"]),
             admin_environment=_strings(fact["admin_environment"]),
@@ -280,7 +291,11 @@ def service_definition(stack: Mapping[str, Any], settings: Settings, image: Imag
     container = _container_definition(stack, settings, image, environment, secrets, stack["log_group_name"])
     container["portMappings"] = [{"containerPort": int(stack["container_port"]), "protocol": "tcp"}]
     roles = (stack["execution_role_arn"], stack["task_role_arn"])
-    return _definition(stack, settings, container, stack["service_family"], *roles)
+    definition = _definition(stack, settings, container, stack["service_family"], *roles)
+    if settings.execute_command:
+        container["mountPoints"] += [_mount(name, folder) for name, folder in EXECUTE_COMMAND_FOLDERS.items()]
+        definition["volumes"] += [{"name": name} for name in EXECUTE_COMMAND_FOLDERS]
+    return definition
 
 
 def admin_definition(stack: Mapping[str, Any], settings: Settings, image: Image) -> dict[str, Any]:
@@ -343,7 +358,7 @@ def _container_definition(
         "image": image.reference,
         "essential": True,
         "readonlyRootFilesystem": True,
-        "mountPoints": [{"sourceVolume": "tmp", "containerPath": "/tmp", "readOnly": False}],  # noqa: S108
+        "mountPoints": [_mount("tmp", "/tmp")],  # noqa: S108
         # As process 1, an init reaps children and hands SIGTERM on.
         "linuxParameters": {"initProcessEnabled": True},
         "stopTimeout": settings.stop_timeout,
@@ -358,6 +373,10 @@ def _container_definition(
             },
         },
     }
+
+
+def _mount(volume: str, folder: str) -> dict[str, Any]:
+    return {"sourceVolume": volume, "containerPath": folder, "readOnly": False}
 
 
 def _database(database: Mapping[str, Any], host: str) -> dict[str, str]:

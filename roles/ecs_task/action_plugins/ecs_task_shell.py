@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment, aws_session
-from roles.ecs_task.python.shell import ShellError, newest_running, script
+from roles.ecs_task.python.shell import ShellError, newest_running, require_execute_command, script
 from roles.ecs_task.python.tasks import describe_tasks, list_tasks
 
 DOCUMENTATION = """
@@ -65,11 +65,14 @@ class ActionModule(OperationsAction):
             found = ecs.describe_services(cluster=cluster, services=[service])["services"]
             revision = found[0]["taskDefinition"] if found else ""
             tasks = describe_tasks(ecs, cluster, list_tasks(ecs, cluster, serviceName=service))
-            arn = newest_running(tasks, revision)
+            task = newest_running(tasks, revision)
+            require_execute_command(args["command"], task, args["container"])
+            arn = str(task["taskArn"])
             values = {name: args[name] for name in ("region", "cluster", "container")} | {"task_arn": arn}
             content = script(args["command"], values)
         except (ShellError, ClientError, BotoCoreError) as error:
-            raise AnsibleActionFail(f"{cluster}/{service}: {error}. Next: make status") from None
+            next_step = "" if "Next: " in str(error) else ". Next: make status"
+            raise AnsibleActionFail(f"{cluster}/{service}: {error}{next_step}") from None
         if not self.check_mode:
             path = Path(args["path"])
             path.parent.mkdir(parents=True, exist_ok=True)

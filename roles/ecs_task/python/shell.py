@@ -11,8 +11,8 @@ class ShellError(Exception):
     """There is no task to open a shell in, or the template names something unknown."""
 
 
-def newest_running(tasks: Sequence[Mapping[str, Any]], revision: str) -> str:
-    """The ARN of the running task that started last, of the revision that serves if there is one.
+def newest_running(tasks: Sequence[Mapping[str, Any]], revision: str) -> Mapping[str, Any]:
+    """Return the running task that started last, of the revision that serves if there is one.
 
     Raises:
         ShellError: no task runs.
@@ -21,7 +21,39 @@ def newest_running(tasks: Sequence[Mapping[str, Any]], revision: str) -> str:
     ours = [task for task in running if task.get("taskDefinitionArn") == revision] or running
     if not ours:
         raise ShellError("no task is running")
-    return str(max(ours, key=lambda task: str(task.get("startedAt", "")))["taskArn"])
+    return max(ours, key=lambda task: str(task.get("startedAt", "")))
+
+
+def require_execute_command(template: str, task: Mapping[str, Any], container: str) -> None:
+    """Check that ECS Exec works in a task, if the template of the command uses it.
+
+    The agent starts with the task and may stop later: DescribeTasks says how it is.
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ManagedAgent.html
+
+    Raises:
+        ShellError: ECS Exec is switched off for this task, or its agent does not run.
+    """
+    if "execute-command" not in template:
+        return
+    name = str(task["taskArn"]).rpartition("/")[2]
+    if not task.get("enableExecuteCommand"):
+        raise ShellError(
+            f"task {name} was started without ECS Exec. "
+            "Next: set app_execute_command: true in inventory, then make deploy; new tasks have it"
+        )
+    ours: Mapping[str, Any] = next((item for item in task.get("containers", []) if item.get("name") == container), {})
+    agents = [agent for agent in ours.get("managedAgents", []) if agent.get("name") == "ExecuteCommandAgent"]
+    status = str(agents[0].get("lastStatus", "PENDING")) if agents else "PENDING"
+    if status == "RUNNING":
+        return
+    reason = str(agents[0].get("reason", "")) if agents else ""
+    said = f"{status}: {reason}" if reason else status
+    if status == "PENDING":
+        raise ShellError(f"ECS Exec's agent in task {name} has not started yet ({said}). Next: repeat in a moment")
+    raise ShellError(
+        f"ECS Exec's agent in task {name} does not run ({said}). It needs the writable folders that a release mounts "
+        "with app_execute_command: true. Next: make release; new tasks start a new agent"
+    )
 
 
 def script(template: str, values: Mapping[str, str]) -> str:

@@ -19,6 +19,7 @@ from roles.ecs_release.python.definition import (
     service_definition,
     tags,
 )
+from roles.local_cloud.cloud.patches.execute_command import why_stopped
 
 NAMES = st.text("ABCDEFGHIJ_", min_size=1, max_size=8)
 VALUES = st.text(max_size=8)
@@ -128,6 +129,7 @@ def test_every_change_of_an_environment_value_is_seen(environment: dict[str, str
         {"pool_size": 11},
         {"max_overflow": 1},
         {"stop_timeout": 60},
+        {"execute_command": True},
         {"secrets": {"A": "b"}},
     ],
 )
@@ -178,6 +180,22 @@ def test_the_service_runs_as_the_application() -> None:
     assert definition["runtimePlatform"] == {"cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX"}
     assert (definition["cpu"], definition["memory"]) == ("256", "512")
     assert (definition["executionRoleArn"], definition["taskRoleArn"]) == ("arn:execution", "arn:task")
+
+
+def test_ecs_exec_gets_the_folders_that_its_agent_writes_to() -> None:
+    """Red without the mounts: the service's root file system is read-only, and the agent stops on it."""
+    definition = service(execute_command=True)
+    (container,) = definition["containerDefinitions"]
+    assert why_stopped(container) == ""
+    mounted = {point["sourceVolume"] for point in container["mountPoints"]}
+    assert mounted == {volume["name"] for volume in definition["volumes"]}
+    assert container["readonlyRootFilesystem"] is True
+
+    (without,) = service()["containerDefinitions"]
+    assert [point["containerPath"] for point in without["mountPoints"]] == ["/tmp"]
+    assert why_stopped(without) != ""
+    (admin,) = admin_definition(STACK, settings(execute_command=True), IMAGE)["containerDefinitions"]
+    assert admin["mountPoints"] == without["mountPoints"], "nobody opens a shell with the master's rights"
 
 
 def test_the_service_goes_to_the_proxy_and_the_admin_task_to_the_instance() -> None:

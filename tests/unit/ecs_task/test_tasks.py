@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from roles.ecs_task.python.alive import Orphaned, sleep_with_parent
-from roles.ecs_task.python.shell import ShellError, newest_running, script
+from roles.ecs_task.python.shell import ShellError, newest_running, require_execute_command, script
 from roles.ecs_task.python.tasks import (
     LogReader,
     LogStream,
@@ -283,10 +283,39 @@ def running(name: str, started: int, revision: str = "r") -> dict[str, Any]:
 
 def test_a_shell_opens_in_the_newest_task_that_serves() -> None:
     tasks = [running("a", 1), running("b", 2), running("old", 3, "other"), {"taskArn": "c", "lastStatus": "PENDING"}]
-    assert newest_running(tasks, "r") == "b"
-    assert newest_running(tasks, "unknown") == "old"
+    assert newest_running(tasks, "r")["taskArn"] == "b"
+    assert newest_running(tasks, "unknown")["taskArn"] == "old"
     with pytest.raises(ShellError, match="no task is running"):
         newest_running([], "r")
+
+
+EXEC = "aws ecs execute-command --task {task_arn}"
+
+
+def with_agent(*agents: dict[str, Any], enabled: bool = True) -> dict[str, Any]:
+    containers = [{"name": "sidecar", "managedAgents": []}, {"name": "api", "managedAgents": list(agents)}]
+    return running("arn:task/c/77", 1) | {"enableExecuteCommand": enabled, "containers": containers}
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        (with_agent(enabled=False), "task 77 was started without ECS Exec.*app_execute_command: true"),
+        (with_agent(), "has not started yet .PENDING.. Next: repeat"),
+        (
+            with_agent({"name": "ExecuteCommandAgent", "lastStatus": "STOPPED", "reason": "no folder"}),
+            "does not run .STOPPED: no folder.*Next: make release",
+        ),
+    ],
+)
+def test_a_task_in_which_ecs_exec_cannot_work_is_refused(task: dict[str, Any], words: str) -> None:
+    with pytest.raises(ShellError, match=words):
+        require_execute_command(EXEC, task, "api")
+    require_execute_command("docker exec {task_arn} sh", task, "api")
+
+
+def test_a_running_agent_is_enough() -> None:
+    require_execute_command(EXEC, with_agent({"name": "ExecuteCommandAgent", "lastStatus": "RUNNING"}), "api")
 
 
 def test_the_script_replaces_itself_by_the_command(tmp_path: Path) -> None:
