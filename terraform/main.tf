@@ -63,7 +63,8 @@ module "alb" {
   account_id                 = var.account_id
   region                     = var.region
   vpc_id                     = module.vpc.vpc_id
-  subnet_ids                 = module.vpc.public_subnet_ids
+  internal                   = var.alb_internal
+  subnet_ids                 = var.alb_internal ? module.vpc.private_subnet_ids : module.vpc.public_subnet_ids
   security_group_id          = module.security_groups.alb_id
   container_port             = local.container_port
   certificate_arn            = var.certificate_arn

@@ -162,6 +162,12 @@ variable "public_url" {
   }
 }
 
+variable "alb_internal" {
+  description = "Whether the load balancer has private addresses only, in the private subnets. A change replaces it."
+  type        = bool
+  default     = false
+}
+
 variable "alb_access_logs_enabled" {
   description = "Whether the load balancer's access logs go to a bucket made for them."
   type        = bool

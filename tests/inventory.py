@@ -24,6 +24,20 @@ _BENEATH = (
 )
 
 
+#: What a shipped inventory leaves to its user, and preflight asks for.
+_ANSWERS = {
+    "production": (
+        "https_hosted_zone_id: Z0123456789ABCDEFGHIJ",
+        "https_domain_name: settlement.example.com",
+    ),
+}
+
+
+def answers(name: str) -> tuple[str, ...]:
+    """What a user of a shipped inventory would add to it, as `-e` of a command line."""
+    return _ANSWERS.get(name, ())
+
+
 @dataclass(frozen=True)
 class Inventory:
     """Variables as they are written, and what resolves one."""

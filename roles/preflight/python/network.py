@@ -16,6 +16,8 @@ _ZONES = "network_availability_zones"
 _EXAMPLE = "{public: 10.0.8.0/24, private: 10.0.1.0/24, database: 10.0.4.0/24}"
 #: Prefixes that a subnet may have. https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html
 _LARGEST, _SMALLEST = 16, 28
+#: Prefix of the widest range that can be somebody's own, such as 10.0.0.0/8.
+_WIDEST_CLIENTS = 8
 
 
 def _zones(environment: Environment) -> Iterator[Problem]:
@@ -115,4 +117,21 @@ def _https(environment: Environment) -> Iterator[Problem]:
         yield environment.problem("https_hosted_zone_id", what, "set https_domain_name", "https_domain_name")
 
 
-RULES = (_zones, _zone_count, _ranges, _inside_the_vpc, _overlaps, _endpoints, _https)
+def _plain_http(environment: Environment) -> Iterator[Problem]:
+    """A ledger that strangers reach over plain HTTP is no default: somebody has to say that it is meant."""
+    ranges = [ipaddress.IPv4Network(text) for text in environment["network_client_cidrs"]]
+    open_ranges = [str(network) for network in ranges if network.prefixlen < _WIDEST_CLIENTS]
+    encrypted = environment["https_certificate_arn"] or environment["https_hosted_zone_id"]
+    if not open_ranges or encrypted or environment["alb_internal"] or environment["network_allow_plain_http"]:
+        return
+    yield environment.problem(
+        "network_client_cidrs",
+        f"The load balancer would serve plain HTTP to everybody ({', '.join(open_ranges)}): who is on the "
+        "way can read and change what is sent.",
+        "set https_hosted_zone_id and https_domain_name (or https_certificate_arn), or name your own ranges here, or "
+        "set alb_internal: true; if plain HTTP is meant, set network_allow_plain_http: true",
+        "network_allow_plain_http",
+    )
+
+
+RULES = (_zones, _zone_count, _ranges, _inside_the_vpc, _overlaps, _endpoints, _https, _plain_http)

@@ -188,8 +188,9 @@ def _secret_partitions(environment: Environment) -> Iterator[Problem]:
 def _definition_size(environment: Environment) -> Iterator[Problem]:
     plain = {str(name): str(value) for name, value in environment["app_environment"].items()}
     secrets = {str(name): str(value) for name, value in environment["app_secrets"].items()}
+    settings = _settings(plain, secrets, environment["app_execute_command"])
     # Other than ASCII is escaped, as the SDK sends it.
-    size = len(json.dumps(service_definition(_STACK, _settings(plain, secrets), _IMAGE)))
+    size = len(json.dumps(service_definition(_STACK, settings, _IMAGE)))
     if size > _DEFINITION_BYTES:
         yield environment.problem(
             "app_environment",
@@ -200,8 +201,9 @@ def _definition_size(environment: Environment) -> Iterator[Problem]:
         )
 
 
-def _settings(plain: Mapping[str, str], secrets: Mapping[str, str]) -> Settings:
+def _settings(plain: Mapping[str, str], secrets: Mapping[str, str], execute_command: bool = False) -> Settings:
     return Settings(
+        execute_command=execute_command,
         cpu=16384,
         memory=122880,
         workers=0,

@@ -101,6 +101,7 @@ VALUES: Mapping[str, Kind] = {
         "a list of one IPv4 range or more, with no host bits set",
         at_least=1,
     ),
+    "network_allow_plain_http": flag(),
     "vpc_endpoints_enabled": flag(),
     "vpc_endpoint_services": list_of(
         one_of("ecr.api", "ecr.dkr", "logs", "secretsmanager", "ssmmessages"),
@@ -126,6 +127,7 @@ VALUES: Mapping[str, Kind] = {
     "public_url": optional(
         text(r"https?://[^/\s]+", "an address without a path", example="https://settlement.example.com")
     ),
+    "alb_internal": flag(),
     "alb_access_logs": flag(),
     # database.yml
     "database_instance_class": text(r"db\.[a-z0-9]+\.[a-z0-9]+", "a class of RDS", example="db.t4g.medium"),

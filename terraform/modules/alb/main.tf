@@ -9,7 +9,7 @@ resource "aws_lb" "this" {
   #checkov:skip=CKV2_AWS_28:A web ACL is an account's policy and a cost of its own; it attaches to this load balancer from outside.
   name               = var.name
   load_balancer_type = "application"
-  internal           = false
+  internal           = var.internal
   subnets            = var.subnet_ids
   security_groups    = [var.security_group_id]
 

@@ -23,8 +23,14 @@ variable "vpc_id" {
   type        = string
 }
 
+variable "internal" {
+  description = "Whether the load balancer has private addresses only. A change replaces it."
+  type        = bool
+  default     = false
+}
+
 variable "subnet_ids" {
-  description = "Public subnets, in two zones or more."
+  description = "Public subnets, or private ones with `internal`, in two zones or more."
   type        = list(string)
 
   validation {

@@ -13,7 +13,7 @@ import pytest
 from roles.preflight.python.inventory import Given, check
 from roles.preflight.python.problem import Problem
 from roles.preflight.python.task import FARGATE_SIZES
-from tests.inventory import INVENTORIES
+from tests.inventory import INVENTORIES, answers
 from tests.unit.preflight.conftest import given, good_values
 
 ARN = "arn:aws:secretsmanager:ap-northeast-2:222222222222:secret:settlement/slack-AbCdEf"
@@ -24,6 +24,7 @@ ZONES = {
     "ap-northeast-2b": {"public": "10.0.9.0/24", "private": "10.0.2.0/24", "database": "10.0.5.0/24"},
 }
 
+PLAIN = {"network_allow_plain_http": False}
 OTHER_REGION = {
     "ap-northeast-2a": ZONES["ap-northeast-2a"],
     "us-east-1a": ZONES["ap-northeast-2b"],
@@ -37,9 +38,14 @@ def zones(**kinds: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["local", "staging", "production"])
 def test_a_shipped_inventory_passes(name: str) -> None:
-    finding = check(given(INVENTORIES / name))
+    finding = check(given(INVENTORIES / name, *answers(name)))
     assert [str(problem) for problem in finding.problems] == []
     assert finding.summary.startswith("9 subnets in 10.0.0.0/18, at most ")
+
+
+def test_production_asks_what_nobody_else_can_answer() -> None:
+    asked = [problem.where.partition(" ")[0] for problem in check(given(INVENTORIES / "production")).problems]
+    assert asked == ["network_client_cidrs"]
 
 
 def test_a_whole_inventory_is_checked_in_less_than_two_seconds(tmp_path: Path) -> None:
@@ -101,6 +107,12 @@ def test_all_problems_are_found_at_once_and_named_by_variable(problems: Find) ->
         ({"network_vpc_cidr": "10.0.0.1/18"}, "network_vpc_cidr is '10.0.0.1/18'"),
         ({"network_availability_zones": zones(public="10.0.8.0/29")}, "'10.0.8.0/29' (ap-northeast-2a, public) is no"),
         ({"network_availability_zones": zones(public="10.1.8.0/24")}, "10.1.8.0/24 (ap-northeast-2a, public) lies out"),
+        ({"network_allow_plain_http": False}, "would serve plain HTTP to everybody (0.0.0.0/0)"),
+        (PLAIN | {"network_client_cidrs": ["0.0.0.0/1", "128.0.0.0/1"]}, "everybody (0.0.0.0/1, 128.0.0.0/1)"),
+        (PLAIN | {"network_client_cidrs": ["10.0.0.0/8", "203.0.113.0/24"]}, None),
+        (PLAIN | {"alb_internal": True}, None),
+        (PLAIN | {"https_hosted_zone_id": "Z1", "https_domain_name": "example.com"}, None),
+        (PLAIN | {"https_domain_name": "example.com"}, "would serve plain HTTP to everybody"),
         ({"app_cpu": 300}, "Fargate has no 300 CPU units"),
         ({"app_cpu": 1024}, "Fargate has no 512 MiB with 1024 CPU units"),
         (

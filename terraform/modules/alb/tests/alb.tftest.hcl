@@ -276,3 +276,14 @@ run "bucket_name_beyond_63_characters_is_refused" {
 
   expect_failures = [aws_s3_bucket.access_logs]
 }
+
+run "an_internal_load_balancer_has_no_public_address" {
+  variables {
+    internal = true
+  }
+
+  assert {
+    condition     = aws_lb.this.internal
+    error_message = "internal must reach the load balancer."
+  }
+}
