@@ -117,6 +117,7 @@ module "rds" {
   subnet_ids                = module.vpc.database_subnet_ids
   security_group_id         = module.security_groups.database_id
   database_name             = var.database_name
+  engine_version            = var.database_engine_version
   instance_class            = var.database_instance_class
   allocated_storage_gb      = var.database_allocated_storage_gb
   max_allocated_storage_gb  = var.database_max_allocated_storage_gb

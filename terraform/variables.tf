@@ -330,6 +330,12 @@ variable "database_name" {
   default     = "settlement"
 }
 
+variable "database_engine_version" {
+  description = "Major version of PostgreSQL. Minor versions follow by themselves in the maintenance window."
+  type        = string
+  default     = "17"
+}
+
 variable "database_instance_class" {
   description = "Class of the database instance (requirement G3)."
   type        = string

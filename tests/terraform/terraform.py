@@ -102,8 +102,10 @@ def _provider() -> str:
     (program,) = folder.glob(".terraform/providers/registry.terraform.io/hashicorp/aws/*/*/terraform-provider-aws*")
     # Its log goes to a file: nobody reads a pipe to its end.
     with (folder / "log").open("w+", encoding="utf-8") as log:
+        # The shell's account and certificates are none of a test's.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         server = subprocess.Popen(
-            [program, "-debug"], env={**os.environ, "GOGC": "400"}, stdout=subprocess.PIPE, stderr=log, text=True
+            [program, "-debug"], env={**environment, "GOGC": "400"}, stdout=subprocess.PIPE, stderr=log, text=True
         )
         atexit.register(server.wait)
         atexit.register(server.terminate)

@@ -71,14 +71,18 @@ CASES: dict[str, dict[str, Any]] = {
     "modules/alb hosted_zone_id 0": {"https_hosted_zone_id": "z1", "https_domain_name": "example.com"},
     "modules/alb hosted_zone_id 1": {"https_hosted_zone_id": "Z1"},
     "modules/alb domain_name 0": {"https_domain_name": "Example.com"},
+    "modules/alb access_logs_retention_days 0": {"alb_access_logs_retention_days": 0},
     "modules/alb aws_s3_bucket.access_logs 0": {"app_name": "x" * 19, "alb_access_logs": True},
+    "modules/ecs container_insights 0": {"container_insights": "on"},
     "modules/ecs cpu_architecture 0": {"app_cpu_architecture": "arm64"},
+    "modules/ecs deployment_maximum_percent 0": {"app_deployment_maximum_percent": 100},
     "modules/ecs health_check_grace_period_seconds 0": {"app_health_check_grace_period_seconds": -1},
     "modules/ecs log_retention_days 0": _RETENTION,
     "modules/ecs secret_recovery_window_days 0": _WINDOW,
     "modules/iam name 0": {"app_name": "x" * 50},
     "modules/iam app_secret_arns 0": {"app_secret_arns": ["settlement/slack"]},
     "modules/rds name 0": _NAME,
+    "modules/rds engine_version 0": {"database_engine_version": 13},
     "modules/rds instance_class 0": {"database_instance_class": "t4g.small"},
     "modules/rds allocated_storage_gb 0": {"database_allocated_storage_gb": 10},
     "modules/rds max_allocated_storage_gb 0": {"database_allocated_storage_gb": 100},
@@ -132,6 +136,7 @@ CASES: dict[str, dict[str, Any]] = {
     "modules/github repository_id 0": {"github_owner_id": 1},
     "modules/github environments 0": {"github_environments": ["cost-x"]},
     "modules/ecr name 0": {"app_name": "a"},
+    "modules/ecr untagged_retention_days 0": {"ecr_untagged_retention_days": 0},
 }
 
 #: What the playbooks give to each root.

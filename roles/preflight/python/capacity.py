@@ -78,7 +78,7 @@ def pool_of(environment: Environment) -> Pool:
     proxy = environment["rds_proxy_max_connections_percent"] if environment["rds_proxy_enabled"] else 0
     return Pool(
         most_tasks=max(environment["app_max_tasks"], peak),
-        maximum_percent=environment["preflight_maximum_percent"],
+        maximum_percent=environment["app_deployment_maximum_percent"],
         workers=environment["app_workers"],
         pool_size=environment["app_pool_size"],
         max_overflow=environment["app_max_overflow"],

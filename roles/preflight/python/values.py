@@ -69,6 +69,7 @@ VALUES: Mapping[str, Kind] = {
     "app_peak_ends_at": text(r"(?:[01]\d|2[0-3]):[0-5]\d", "HH:MM in quotes", example='"22:30"'),
     "app_scaling_timezone": Kind(_time_zone, "the name of an IANA time zone", "Asia/Seoul"),
     "app_health_check_grace_period_seconds": whole(0, 2147483647, example=60),
+    "app_deployment_maximum_percent": whole(101, 200, example=200),
     "app_execute_command": flag(),
     "app_workers": whole(1, example=2),
     "app_pool_size": _replaced(whole(1, example=5), f"a whole number, 1 or more {_POOL}"),
@@ -129,7 +130,9 @@ VALUES: Mapping[str, Kind] = {
     ),
     "alb_internal": flag(),
     "alb_access_logs": flag(),
+    "alb_access_logs_retention_days": whole(1, example=90),
     # database.yml
+    "database_engine_version": whole(14, 19, example=17),
     "database_instance_class": text(r"db\.[a-z0-9]+\.[a-z0-9]+", "a class of RDS", example="db.t4g.medium"),
     "database_free_memory_minimum_mb": number(0, example=200),
     "database_allocated_storage_gb": whole(20, 65536, example=20),
@@ -138,6 +141,7 @@ VALUES: Mapping[str, Kind] = {
     "database_slow_query_milliseconds": whole(1, 2147483647, example=3000),
     "database_multi_az": flag(),
     "database_backup_retention_days": whole(1, 35, example=7),
+    "database_apply_immediately": flag(),
     "database_skip_final_snapshot": flag(),
     "database_restores": with_default(mapping("a map that make restore writes", example="{}"), {}),
     "database_serving": with_default(_ANY_TEXT, ""),
@@ -148,6 +152,7 @@ VALUES: Mapping[str, Kind] = {
     "rds_proxy_max_idle_connections_percent": whole(0, 100, example=25),
     "ecs_release_through_proxy": with_default(flag(), True),
     # monitoring.yml, notifications.yml
+    "container_insights": one_of("enhanced", "enabled", "disabled"),
     "error_rate_minimum_requests": whole(2, example=20),
     "deployment_alarms": list_of(
         one_of("error-rate", "errors-5xx", "no-healthy-targets"),
@@ -172,6 +177,7 @@ VALUES: Mapping[str, Kind] = {
         text(r"[^,]{1,128}", "a tag's key without a comma", example="Application"),
         "a list of tags' keys without a comma",
     ),
+    "ecr_untagged_retention_days": whole(1, example=14),
     "budget_monthly_usd": optional(number(0, example=400)),
     "cost_anomaly_enabled": flag(),
     "cost_anomaly_minimum_usd": number(0, including=True, example=20),
@@ -193,5 +199,4 @@ VALUES: Mapping[str, Kind] = {
         r"\S+", "the address of a registry", example="123456789012.dkr.ecr.ap-northeast-2.amazonaws.com"
     ),
     "preflight_inventory_dir": _ANY_TEXT,
-    "preflight_maximum_percent": whole(101, 200, example=200),
 }

@@ -264,7 +264,7 @@ def test_the_pool_budget_counts_a_rolling_update(problems: Find) -> None:
     assert "165 database connections, and 164 is 80 %" in found.what
     assert "raise database_max_connections to 207" in found.next_step
     assert problems(database_max_connections=207) == []
-    assert problems(preflight_maximum_percent=150, database_max_connections=157) == []
+    assert problems(app_deployment_maximum_percent=150, database_max_connections=157) == []
 
 
 def test_behind_a_proxy_its_limit_is_the_budget(problems: Find) -> None:
@@ -313,6 +313,7 @@ def test_a_variable_that_is_not_set_is_named(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(INVENTORIES / "staging", tmp_path / "staging"))
     (folder / "group_vars/all/monitoring.yml").unlink()
     assert [problem.what.partition(".")[0] for problem in check(given(folder)).problems] == [
+        "container_insights is not set",
         "error_rate_minimum_requests is not set",
         "deployment_alarms is not set",
     ]
