@@ -58,6 +58,8 @@ class Change:
     verb: str
     arguments: tuple[str, ...] = ()  # top-level arguments: those that an update changes, or that force a replacement
     keeps_snapshot: bool = False  # whether AWS takes a final snapshot when the resource is destroyed
+    engine: tuple[int, int] | None = None  # a database's major version before and after, where it changes
+    at_once: bool = True  # whether the database changes now, not in its maintenance window
 
     @property
     def destroys(self) -> bool:
@@ -76,13 +78,37 @@ class Change:
     def restarts(self) -> bool:
         return self.verb == "update" and bool(RESTARTING_ARGUMENTS.get(self.type, frozenset()) & set(self.arguments))
 
+    @property
+    def impossible(self) -> str:
+        """What has to change before AWS could do this, or an empty string. No permission helps."""
+        if self.engine is None:
+            return ""
+        before, after = self.engine
+        if after < before:
+            return (
+                f"RDS cannot go back from PostgreSQL {before} to {after}; set database_engine_version: {before}, "
+                "and see docs/runbooks/database_upgrade.md for the way back to the data"
+            )
+        if not self.at_once:
+            return (
+                "the parameter group of the old version is in use until the upgrade, and could not be deleted; "
+                "set database_apply_immediately: true"
+            )
+        return ""
+
     def line(self) -> str:
         """``~ module.rds.aws_db_instance.this (instance_class; restarts it)``"""
-        notes = ", ".join(self.arguments) + ("; restarts it" if self.restarts else "")
+        effect = self._upgrade("; upgrades it") or ("; restarts it" if self.restarts else "")
+        notes = ", ".join(self.arguments) + effect
         return f"{SIGNS[self.verb]} {self.address}" + (f" ({notes})" if notes else "")
+
+    def _upgrade(self, words: str) -> str:
+        return f"{words} from PostgreSQL {self.engine[0]} to {self.engine[1]}" if self.engine else ""
 
     def refused_line(self) -> str:
         """``restart module.rds.aws_db_instance.this (instance_class)``"""
+        if self.engine:
+            return self._upgrade(f"upgrade {self.address}")
         return f"{'restart' if self.restarts else self.verb} {self.address}" + (
             f" ({', '.join(self.arguments)})" if self.arguments else ""
         )
@@ -122,7 +148,18 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
         if resource.get("mode") != "managed" or verb is None:
             continue
         keeps_snapshot = (change.get("before") or {}).get("skip_final_snapshot") is False
-        changes.append(Change(resource["address"], resource["type"], verb, _arguments(change, verb), keeps_snapshot))
+        after = change.get("after") or {}
+        changes.append(
+            Change(
+                resource["address"],
+                resource["type"],
+                verb,
+                _arguments(change, verb),
+                keeps_snapshot,
+                _engine(resource["type"], change) if verb == "update" else None,
+                after.get("apply_immediately") is not False,
+            )
+        )
     outputs = (name for name, change in document.get("output_changes", {}).items() if change["actions"] != ["no-op"])
     return Plan(tuple(changes), tuple(sorted(outputs)), document.get("complete", True) is not False)
 
@@ -131,15 +168,18 @@ def refused(plan: Plan, protected_types: Iterable[str], allowed: Iterable[str]) 
     """The changes for which the plan must not be applied; empty when it may.
 
     `protected_types` may be neither destroyed, replaced nor restarted unless `allowed` names the address or the type.
-    The quotation marks of an address may be left out.
+    The quotation marks of an address may be left out. What AWS cannot do is refused whatever is allowed.
     """
     protected, permitted = frozenset(protected_types), {unquoted(name) for name in allowed}
     return [
         change
         for change in plan.changes
-        if change.type in protected
-        and (change.destroys or change.restarts)
-        and not permitted & {unquoted(change.address), change.type}
+        if change.impossible
+        or (
+            change.type in protected
+            and (change.destroys or change.restarts)
+            and not permitted & {unquoted(change.address), change.type}
+        )
     ]
 
 
@@ -147,11 +187,15 @@ def refusal(changes: Sequence[Change], command: str, causes: Sequence[str]) -> P
     """The refusal of these changes. `command` runs the flow again; `causes` say what differs in the inventory."""
     lines = [change.refused_line() for change in changes]
     instead = [f"{change.address}: {change.instead}" for change in changes if change.instead]
-    if instead:
+    impossible = [f"{change.address}: {change.impossible}" for change in changes if change.impossible]
+    if impossible:
+        next_step = "\n         ".join(["undo that change, or correct it:", *impossible])
+    elif instead:
         rule = "undo that change. What is meant all the same is named in terraform_stack_allow, after this:"
         next_step = "\n         ".join([rule, *instead])
     else:
-        next_step = f"undo that change, or permit it: {command} ARGS='{permission(changes)}'"
+        first = "take a snapshot (docs/runbooks/database_upgrade.md) and " if any(c.engine for c in changes) else ""
+        next_step = f"undo that change, or {first}permit it: {command} ARGS='{permission(changes)}'"
     return Problem(
         "\n  ".join(["Nothing was applied: other resources or clients depend on what the plan would", *lines]),
         "\n         ".join(causes),
@@ -167,6 +211,16 @@ def permission(changes: Iterable[Change]) -> str:
 def unquoted(address: str) -> str:
     """``aws_subnet.public[ap-northeast-2a]`` of ``aws_subnet.public["ap-northeast-2a"]``."""
     return address.replace('"', "")
+
+
+def _engine(type_: str, change: Mapping[str, Any]) -> tuple[int, int] | None:
+    """The major versions of a database before and after an update; None where they are one, or not known."""
+    if type_ != "aws_db_instance":
+        return None
+    texts = [str((change[side] or {}).get("engine_version") or "").partition(".")[0] for side in ("before", "after")]
+    if not all(text.isdecimal() for text in texts) or texts[0] == texts[1]:
+        return None
+    return int(texts[0]), int(texts[1])
 
 
 def _arguments(change: Mapping[str, Any], verb: str) -> tuple[str, ...]:

@@ -90,8 +90,10 @@ resource "aws_db_instance" "this" {
   maintenance_window      = "sun:18:00-sun:18:30"
   copy_tags_to_snapshot   = true
 
-  auto_minor_version_upgrade = true
-  apply_immediately          = var.apply_immediately
+  # A new major version needs permission by name: the plan's guard asks for it.
+  allow_major_version_upgrade = true
+  auto_minor_version_upgrade  = true
+  apply_immediately           = var.apply_immediately
   # Left unset, AWS enrols the instance in extended support, which is paid for by the vCPU-hour.
   engine_lifecycle_support = "open-source-rds-extended-support-disabled"
 

@@ -61,9 +61,10 @@ resource "aws_db_instance" "restored" {
   maintenance_window      = aws_db_instance.this.maintenance_window
   copy_tags_to_snapshot   = true
 
-  auto_minor_version_upgrade = true
-  apply_immediately          = var.apply_immediately
-  engine_lifecycle_support   = aws_db_instance.this.engine_lifecycle_support
+  allow_major_version_upgrade = true
+  auto_minor_version_upgrade  = true
+  apply_immediately           = var.apply_immediately
+  engine_lifecycle_support    = aws_db_instance.this.engine_lifecycle_support
 
   enabled_cloudwatch_logs_exports = ["postgresql"]
   performance_insights_enabled    = true

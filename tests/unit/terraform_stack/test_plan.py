@@ -140,6 +140,48 @@ def test_a_restart_of_the_database_needs_permission() -> None:
     assert change_.refused_line() == "restart aws_db_instance.this (instance_class)"
 
 
+def upgrade(before: str, after: str, *, at_once: bool = True) -> Plan:
+    change = {"before": {"engine_version": before}, "after": {"engine_version": after, "apply_immediately": at_once}}
+    return read_plan(plan(resource("module.rds.aws_db_instance.this", ["update"], **change)))
+
+
+def test_an_upgrade_of_the_database_is_called_one_and_begins_with_a_snapshot() -> None:
+    found = upgrade("16.9", "17")
+    (change,) = found.changes
+    assert change.line() == (
+        "~ module.rds.aws_db_instance.this (apply_immediately, engine_version; upgrades it from PostgreSQL 16 to 17)"
+    )
+    told = refusal(
+        refused(found, ["aws_db_instance"], []), "make deploy ENV=qa", ["database_engine_version: was 16, is 17"]
+    )
+    assert str(told) == (
+        "Nothing was applied: other resources or clients depend on what the plan would\n"
+        "  upgrade module.rds.aws_db_instance.this from PostgreSQL 16 to 17\n"
+        "  where: database_engine_version: was 16, is 17\n"
+        "  next:  undo that change, or take a snapshot (docs/runbooks/database_upgrade.md) and permit it: "
+        "make deploy ENV=qa ARGS='-e terraform_stack_allow=module.rds.aws_db_instance.this'"
+    )
+    assert not addresses(found, "module.rds.aws_db_instance.this")
+
+
+def test_a_minor_version_is_no_upgrade() -> None:
+    assert upgrade("17.5", "17.6").changes[0].engine is None
+
+
+@pytest.mark.parametrize(
+    ("found", "word"),
+    [
+        (upgrade("18", "17"), "set database_engine_version: 18"),
+        (upgrade("17", "18", at_once=False), "set database_apply_immediately: true"),
+    ],
+)
+def test_no_permission_helps_what_aws_cannot_do(found: Plan, word: str) -> None:
+    changes = refused(found, ["aws_db_instance"], ["aws_db_instance"])
+    told = refusal(changes, "make deploy ENV=qa", []).next_step
+    assert word in told
+    assert "make deploy" not in told
+
+
 def test_an_update_without_a_restart_is_allowed() -> None:
     change = {"before": {"backup_retention_period": 1}, "after": {"backup_retention_period": 7}}
     assert not addresses(read_plan(plan(resource("aws_db_instance.this", ["update"], **change))))

@@ -1,13 +1,19 @@
-"""RDS says when its major versions leave standard support.
+"""RDS says when its major versions leave standard support, and upgrades to a newer one only when it is asked rightly.
 
 What AWS does: DescribeDBMajorEngineVersions answers with the lifecycle of each major version
-(https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeDBMajorEngineVersions.html).
-What the emulator does: it has no such operation.
+(https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeDBMajorEngineVersions.html). ModifyDBInstance to
+another major version needs AllowMajorVersionUpgrade, and a parameter group of the new version's family in the same
+request; it never goes back to an older version
+(https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.PostgreSQL.MajorVersion.Process.html).
+What the emulator does: it has no such operation, and takes any version. Here the container keeps its PostgreSQL; the
+version that RDS names changes alone.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
+from typing import Any
 
 from roles.local_cloud.cloud import emulator
 from roles.local_cloud.cloud.costs import major_engine_versions
@@ -30,6 +36,38 @@ def apply(cloud: Cloud) -> None:
     rds._ACTION_MAP["DescribeDBMajorEngineVersions"] = lambda request: _describe(
         rds._p(request, "Engine"), rds._p(request, "MajorEngineVersion")
     )
+    rds._ACTION_MAP["ModifyDBInstance"] = functools.partial(_modify, rds, rds._ACTION_MAP["ModifyDBInstance"])
+
+
+def refusal(current: str, wanted: str, family: str, *, allowed: bool) -> str:
+    """Return why RDS refuses to change a PostgreSQL instance's version, or an empty string.
+
+    `family` is that of the parameter group which the instance has after the request.
+    """
+    before, after = current.partition(".")[0], wanted.partition(".")[0]
+    if int(after) < int(before):
+        return f"Cannot upgrade postgres from {current} to {wanted}"
+    if after != before and not allowed:
+        return "The AllowMajorVersionUpgrade flag must be present when upgrading to a new major version."
+    if family and family != f"postgres{after}":
+        return (
+            f"The parameter group with DBParameterGroupFamily {family} can't be used for this instance. "
+            f"Please use a Parameter Group with DBParameterGroupFamily postgres{after}."
+        )
+    return ""
+
+
+def _modify(rds: Any, modify: Any, request: Mapping[str, Any]) -> Any:
+    instance = rds._resolve_instance(rds._p(request, "DBInstanceIdentifier"))
+    wanted, group = rds._p(request, "EngineVersion"), rds._p(request, "DBParameterGroupName")
+    if instance and instance.get("Engine") == "postgres" and (wanted or group):
+        name = group or (instance.get("DBParameterGroups") or [{}])[0].get("DBParameterGroupName", "")
+        family = (rds._param_groups.get(name) or {}).get("DBParameterGroupFamily", "")
+        current = str(instance["EngineVersion"])
+        allowed = rds._p(request, "AllowMajorVersionUpgrade") == "true"
+        if message := refusal(current, wanted or current, family, allowed=allowed):
+            return rds._error("InvalidParameterCombination", message, 400)
+    return modify(request)
 
 
 def _describe(engine: str, major: str) -> tuple[int, dict[str, str], bytes]:

@@ -88,7 +88,8 @@ run "options" {
 
   assert {
     condition = (
-      aws_db_instance.this.engine_version == "18" && aws_db_parameter_group.this.family == "postgres18"
+      aws_db_instance.this.engine_version == "18" && aws_db_instance.this.allow_major_version_upgrade
+      && aws_db_parameter_group.this.family == "postgres18" && aws_db_parameter_group.this.name == "settlement-test-postgres18"
       && aws_db_instance.this.multi_az && !aws_db_instance.this.deletion_protection
       && aws_db_instance.this.final_snapshot_identifier == "settlement-test-final-20260131"
       && aws_db_instance.this.apply_immediately
@@ -183,7 +184,7 @@ run "restores_stand_beside_the_original_and_one_variable_decides" {
         for name in [
           "instance_class", "engine_version", "storage_type", "storage_encrypted", "max_allocated_storage", "db_subnet_group_name",
           "publicly_accessible", "multi_az", "ca_cert_identifier", "parameter_group_name", "backup_retention_period", "backup_window",
-          "maintenance_window", "copy_tags_to_snapshot", "auto_minor_version_upgrade", "apply_immediately", "engine_lifecycle_support",
+          "maintenance_window", "copy_tags_to_snapshot", "allow_major_version_upgrade", "auto_minor_version_upgrade", "apply_immediately", "engine_lifecycle_support",
           "performance_insights_enabled", "deletion_protection", "skip_final_snapshot", "manage_master_user_password",
         ] : instance[name] == aws_db_instance.this[name]
       ])
