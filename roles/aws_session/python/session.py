@@ -29,8 +29,9 @@ CLIENT_CONFIG = Config(
 class AwsSession:
     """One boto3 session whose clients share retries and timeouts. Endpoints come from ``AWS_ENDPOINT_URL*``."""
 
-    def __init__(self, region: str | None = None) -> None:
+    def __init__(self, region: str | None = None, config: Config = CLIENT_CONFIG) -> None:
         self._session = boto3.Session(region_name=region)
+        self._config = config
         self._clients: dict[str, Any] = {}
 
     @property
@@ -40,7 +41,7 @@ class AwsSession:
     def client(self, service: str) -> Any:
         """The client of `service` (a boto3 name, ``ecs``), made once."""
         if service not in self._clients:
-            self._clients[service] = self._session.client(service, config=CLIENT_CONFIG)
+            self._clients[service] = self._session.client(service, config=self._config)
         return self._clients[service]
 
 
@@ -54,7 +55,9 @@ def action_environment(action: ActionBase) -> dict[str, str]:
     return environment
 
 
-def aws_session(environment: Mapping[str, str], region: str | None = None) -> AwsSession:
+def aws_session(
+    environment: Mapping[str, str], region: str | None = None, config: Config = CLIENT_CONFIG
+) -> AwsSession:
     """A session under `environment`. The worker process belongs to this one task, so its environment may be set."""
     os.environ.update(environment)
-    return AwsSession(region or environment.get("AWS_REGION"))
+    return AwsSession(region or environment.get("AWS_REGION"), config)

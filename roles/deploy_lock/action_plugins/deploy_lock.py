@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,20 @@ from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.deploy_lock.python.heartbeat import Assignment
 from roles.deploy_lock.python.lock import (
+    STALE_AFTER,
+    Found,
     Lock,
     LockError,
     LockHeld,
     LockStore,
     Machine,
     State,
+    StateLock,
+    StateLocked,
     gives_way,
     holder_of,
     judge,
+    left_here,
     orphans,
 )
 from roles.release_ledger.python.ledger import actor
@@ -38,7 +43,8 @@ short_description: One flow at a time per environment
 description:
   - Takes a lock object in the state bucket by a conditional write and renews it from a detached child process for as
     long as the C(ansible-playbook) process lives.
-  - A lock whose process or heartbeat died is taken over with a notice, and Terraform's own lock that it left with it.
+  - A lock whose process or heartbeat died is taken over with a notice. Terraform's own lock is taken over with it only
+    where this user's Terraform left it on this machine; beside another one the dead lock is left alone, and the run fails.
   - With C(preempts) the lock is taken from a living flow too, unless that one is not C(preemptible); the flow notices
     before it changes anything more, and stops.
   - Never reports C(changed); takes nothing in check mode.
@@ -76,12 +82,8 @@ options:
     description: How often the lock is renewed.
     default: 10
     type: float
-  stale_seconds:
-    description: A lock of another machine that was not renewed for so long is dead.
-    default: 60
-    type: float
   state_keys:
-    description: Keys of the Terraform states whose leftover C(.tflock) is taken over with a dead lock.
+    description: Keys of the Terraform states whose own lock, C(<key>.tflock), a dead flow may have left.
     default: []
     type: list
     elements: str
@@ -152,16 +154,42 @@ class ActionModule(OperationsAction):
             found = store.read()
         except LockError as error:
             return {"changed": False, "state": "unknown", "msg": f"would take the lock; not known yet: {error}"}
-        state = judge(found, machine, holder, timedelta(seconds=args["stale_seconds"]))
+        if args["state"] == "broken":
+            return self._preview_breaking(store, found, args["state_keys"])
+        state = judge(found, machine, holder, STALE_AFTER)
         if found and state is State.HELD and args["preempts"] and gives_way(found):
             message = f"check mode takes no lock; a run would pre-empt {found}"
         elif state is State.HELD:
             message = f"check mode takes no lock; a run would stop here: held by {found}"
         elif state is State.DEAD:
             message = f"check mode takes no lock; a run would take it over from {found}"
+            if found and (left := self._foreign(store, args, found, machine)):
+                message = f"check mode takes no lock; a run would stop here: {self._state_locked(args, found, left)}"
         else:
             message = f"check mode takes no lock; {store.key} is free"
         return {"changed": False, "state": "held" if state is State.HELD else "free", "msg": message}
+
+    @staticmethod
+    def _preview_breaking(store: LockStore, found: Found | None, state_keys: Iterable[str]) -> dict[str, Any]:
+        parts = [f"would break the lock of {found}" if found and found.held else "there is no lock to free"]
+        parts += [f"would remove Terraform's lock of {left}" for left in store.state_locks(state_keys)]
+        state = "held" if found and found.held else "free"
+        return {"changed": False, "state": state, "msg": "; ".join(parts)}
+
+    @staticmethod
+    def _foreign(store: LockStore, args: dict[str, Any], dead: Found, machine: Machine) -> list[StateLock]:
+        """Terraform's locks beside a dead lock that this run would leave alone, and stop for."""
+        locks = [] if args["preempts"] else store.state_locks(args["state_keys"])
+        return [lock for lock in locks if not left_here(lock, dead, machine)]
+
+    @staticmethod
+    def _state_locked(args: dict[str, Any], dead: Found, left: Iterable[StateLock]) -> str:
+        holders = "\n".join(f"Terraform's lock s3://{args['bucket']}/{lock.key} is that of {lock}." for lock in left)
+        return (
+            f"the flow that held {args['environment_name']} was not heard of any more: {dead}.\n{holders}\n"
+            f"Whether that Terraform still works cannot be seen from here. Nothing was changed.\n"
+            f"Next: if it is surely dead, {args['break_command']}; then repeat the command"
+        )
 
     def _acquire(
         self, args: dict[str, Any], store: LockStore, machine: Machine, holder: str, pid: int
@@ -177,9 +205,14 @@ class ActionModule(OperationsAction):
             heartbeat=now,
             preemptible=args["preemptible"],
             releases=args["releases"],
+            directory=args["project_dir"],
         )
+        # A flow that pre-empts uses no Terraform.
+        state_keys = [] if args["preempts"] else args["state_keys"]
         try:
-            acquired = store.acquire(mine, machine, timedelta(seconds=args["stale_seconds"]), preempt=args["preempts"])
+            acquired = store.acquire(mine, machine, STALE_AFTER, preempt=args["preempts"], state_keys=state_keys)
+        except StateLocked as refusal:
+            raise AnsibleActionFail(self._state_locked(args, refusal.found, refusal.left)) from None
         except LockHeld as refusal:
             raise AnsibleActionFail(
                 f"{args['environment_name']} is locked by {refusal.found}. "
@@ -203,15 +236,30 @@ class ActionModule(OperationsAction):
             display.display(message, color="yellow")
             return {"changed": False, "state": "held", "msg": message, "preempted": stopped}
         if acquired.taken_over is None:
+            for left in store.state_locks(state_keys):
+                display.display(
+                    f"Terraform's lock of this environment is that of {left}; Terraform waits a minute for it. "
+                    f"If it is surely dead: {args['break_command']}",
+                    color="yellow",
+                )
             return {"changed": False, "state": "held", "msg": f"locked for {args['purpose']}"}
+        self._take_over(args, store, acquired.taken_over, machine)
         dead = str(acquired.taken_over)
+        return {"changed": False, "state": "held", "msg": f"taken over from {dead}", "taken_over": dead}
+
+    @staticmethod
+    def _take_over(args: dict[str, Any], store: LockStore, dead: Found, machine: Machine) -> None:
+        """See to what the dead flow has left: Terraform processes, and Terraform's locks that nobody needs any more."""
         display.display(f"Took over the lock of a flow that died: {dead}", color="yellow")
+        checkouts = {Path(args["project_dir"])}
+        if dead.lock and dead.lock.machine == machine.identity and dead.lock.directory:
+            checkouts.add(Path(dead.lock.directory))
         # A flow that pre-empts uses no Terraform: one that still runs may go on, and frees its lock itself.
         if not args["preempts"]:
-            _wait_for_orphans(Path(args["project_dir"]), args["orphan_wait_seconds"])
-        if not orphans(Path(args["project_dir"])):
-            self._take_over_state_locks(store, args["state_keys"])
-        return {"changed": False, "state": "held", "msg": f"taken over from {dead}", "taken_over": dead}
+            _wait_for_orphans(checkouts, args["orphan_wait_seconds"])
+        left = store.state_locks(args["state_keys"])
+        if not orphans(checkouts):
+            _remove(store, [lock for lock in left if left_here(lock, dead, machine)])
 
     def _free(self, args: dict[str, Any], store: LockStore, holder: str) -> dict[str, Any]:
         breaking = args["state"] == "broken"
@@ -221,15 +269,14 @@ class ActionModule(OperationsAction):
             if freed:
                 message = f"broke the lock of {freed}"
                 display.display(message, color="yellow")
-            self._take_over_state_locks(store, args["state_keys"])
+            _remove(store, store.state_locks(args["state_keys"]))
         return {"changed": False, "state": "free", "msg": message}
 
-    @staticmethod
-    def _take_over_state_locks(store: LockStore, state_keys: Sequence[str]) -> None:
-        left = store.remaining_state_locks(state_keys)
-        store.delete_state_locks(left)
-        for key in left:
-            display.display(f"Removed the Terraform lock that it left: s3://{store.bucket}/{key}", color="yellow")
+
+def _remove(store: LockStore, locks: Iterable[StateLock]) -> None:
+    for lock in locks:
+        store.delete_state_locks([lock])
+        display.display(f"Removed Terraform's lock of {lock}: s3://{store.bucket}/{lock.key}", color="yellow")
 
 
 def _start_heartbeat(assignment: Assignment) -> None:
@@ -245,11 +292,11 @@ def _start_heartbeat(assignment: Assignment) -> None:
     )
 
 
-def _wait_for_orphans(directory: Path, limit_seconds: float) -> None:
+def _wait_for_orphans(checkouts: Collection[Path], limit_seconds: float) -> None:
     """Let Terraform processes that outlived their playbook finish: ending one halfway is worse than waiting."""
     deadline = time.monotonic() + limit_seconds
     said = 0.0
-    while left := orphans(directory):
+    while left := orphans(checkouts):
         if time.monotonic() > deadline:
             raise AnsibleActionFail(
                 f"Terraform of the interrupted flow still runs after {limit_seconds:.0f} s. "

@@ -17,9 +17,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from botocore.config import Config
+
 from roles.aws_session.python.session import aws_session
 from roles.deploy_lock.python.lock import LockError, LockStore, Machine, is_alive
 
+#: A renewal that hangs must leave time for the next: two calls, each tried twice, are over in half a minute.
+CLIENT_CONFIG = Config(
+    connect_timeout=2,  # seconds
+    read_timeout=5,  # seconds
+    retries={"mode": "standard", "total_max_attempts": 2},
+    user_agent_extra="settlement-playbooks",
+)
 #: How often to look whether the process lives. Cheap: one read in /proc.
 WATCH_SECONDS = 0.5
 
@@ -71,7 +80,7 @@ def beat(
 
 def _conclude(store: LockStore, assignment: Assignment) -> str:
     try:
-        if store.remaining_state_locks(assignment.state_keys):
+        if store.state_locks(assignment.state_keys):
             return "the process is gone and left Terraform's lock: the next flow takes both over"
         store.release(assignment.holder, datetime.now(UTC))
     except LockError as error:
@@ -81,10 +90,14 @@ def _conclude(store: LockStore, assignment: Assignment) -> str:
 
 def main(argument: str) -> int:
     assignment = Assignment.from_argument(argument)
-    # The environment is inherited from the action, which has applied the play's.
-    store = LockStore(aws_session({}).client("s3"), assignment.bucket, assignment.environment)
-    beat(store, assignment, Machine.this())
+    beat(store_of(assignment), assignment, Machine.this())
     return 0
+
+
+def store_of(assignment: Assignment) -> LockStore:
+    """The lock to renew. The environment is inherited from the action, which has applied the play's."""
+    s3 = aws_session({}, config=CLIENT_CONFIG).client("s3")
+    return LockStore(s3, assignment.bucket, assignment.environment)
 
 
 if __name__ == "__main__":

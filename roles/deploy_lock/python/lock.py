@@ -10,6 +10,11 @@ without passing a token on.
 
 An object that is no lock (not JSON, of another shape) counts as the lock of somebody unknown: it stops a flow, is
 described, taken over and broken like any other.
+
+Terraform's own lock of a state is another object, ``<state key>.tflock``, which says who made it. A dead deployment lock
+does not prove that the Terraform process is dead too, except on this machine, where processes can be seen. So a takeover
+removes only what this user's Terraform left on this machine:
+https://developer.hashicorp.com/terraform/language/backend/s3#state-locking
 """
 
 from __future__ import annotations
@@ -28,8 +33,12 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from roles.aws_session.python.environment import user_name
 from roles.release_ledger.python.record import parse
 
+#: A lock of another machine that S3 has not seen renewed for so long is dead. A renewal takes half a minute at most, so
+#: several in a row have failed by then.
+STALE_AFTER = timedelta(seconds=180)
 #: A swap that lost to our own heartbeat is simply tried again; more than this many times is somebody else.
 SWAP_ATTEMPTS = 5
 #: S3 refuses requests of a clock that is 15 minutes off (RequestTimeTooSkewed), so no flow that runs writes a heartbeat
@@ -48,6 +57,7 @@ class Lock:
 
     ``preemptible`` flows give way to one that pre-empts (a rollback), and learn of it before they change anything more.
     ``releases`` says that the flow ends in a release; ``stopped_release`` describes the one that was pre-empted.
+    ``directory`` is the holder's checkout: its Terraform works below it.
     """
 
     holder: str
@@ -61,6 +71,7 @@ class Lock:
     preemptible: bool = True
     releases: bool = False
     stopped_release: str = ""
+    directory: str = ""
 
     def to_json(self) -> str:
         times = {name: getattr(self, name).astimezone(UTC).isoformat() for name in ("started", "heartbeat")}
@@ -80,7 +91,8 @@ class Lock:
 class Found:
     """The lock object as S3 answered. ``lock`` is None where its content is no lock, and ``broken`` says why.
 
-    ``written`` is the answer's ``Last-Modified`` and ``now`` its ``Date``, so no clock but S3's decides about its age:
+    ``written`` is the answer's ``Last-Modified`` and ``now`` its ``Date``, so no clock but S3's decides about its age; an
+    answer without ``Date`` shows no age:
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
     """
 
@@ -123,6 +135,51 @@ class LockHeld(Exception):
         self.found = found
 
 
+@dataclass(frozen=True, kw_only=True)
+class StateLock:
+    """Terraform's own lock of a state, as its object says: who made it, for which operation, since when.
+
+    Fields that the object does not hold are empty: statemgr.LockInfo in
+    https://github.com/hashicorp/terraform/blob/main/internal/states/statemgr/locker.go
+    """
+
+    key: str
+    who: str = ""
+    operation: str = ""
+    created: str = ""
+
+    @classmethod
+    def from_json(cls, key: str, body: str | bytes) -> StateLock:
+        try:
+            info = json.loads(body)
+        except (ValueError, RecursionError):
+            info = None
+        said = {name: value for name, value in info.items() if isinstance(value, str)} if isinstance(info, dict) else {}
+        return cls(
+            key=key,
+            who=said.get("Who", "").encode(errors="replace").decode(),
+            operation=said.get("Operation", "").removeprefix("OperationType").lower(),
+            created=said.get("Created", "").partition(".")[0],
+        )
+
+    def is_of(self, machine: Machine) -> bool:
+        """Whether this user's Terraform made it, on this machine."""
+        return self.who == f"{user_name()}@{machine.name}"
+
+    def __str__(self) -> str:
+        details = ", ".join(filter(None, [self.operation, self.created and f"since {self.created}"]))
+        return (self.who or "somebody unknown") + (f" ({details})" if details else "")
+
+
+class StateLocked(Exception):
+    """The deployment lock is dead, and Terraform's lock that stands beside it may belong to a process that lives."""
+
+    def __init__(self, found: Found, left: Sequence[StateLock]) -> None:
+        super().__init__(f"the lock of {found} is dead, and Terraform's lock is that of {left[0]}")
+        self.found = found
+        self.left = left
+
+
 #: What is written over an object that is no lock, to free it.
 NOBODY = Lock(
     holder="",
@@ -148,6 +205,11 @@ class Machine:
 
     identity: str
     proc: Path = Path("/proc")
+
+    @property
+    def name(self) -> str:
+        """The host name, as Terraform writes it into its locks."""
+        return self.identity.partition(" ")[0]
 
     @classmethod
     def this(cls, proc: Path = Path("/proc")) -> Machine:
@@ -232,7 +294,7 @@ class LockStore:
                 return None
             raise LockError(f"cannot read s3://{self.bucket}/{self.key}: {error}") from error
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-        now = parsedate_to_datetime(date) if date else datetime.now(UTC)
+        now = parsedate_to_datetime(date) if date else answer["LastModified"]
         seen = {"etag": str(answer["ETag"]), "written": answer["LastModified"], "now": now}
         try:
             return Found(lock=Lock.from_json(body), **seen)
@@ -261,11 +323,23 @@ class LockStore:
             raise LockError(f"cannot write s3://{self.bucket}/{self.key}: {error}") from error
         return str(answer["ETag"])
 
-    def acquire(self, mine: Lock, machine: Machine, stale_after: timedelta, *, preempt: bool = False) -> Acquired:
+    def acquire(
+        self,
+        mine: Lock,
+        machine: Machine,
+        stale_after: timedelta,
+        *,
+        preempt: bool = False,
+        state_keys: Sequence[str] = (),
+    ) -> Acquired:
         """Take the lock, or find that this run has it already; ``preempt`` takes it from a flow that gives way, too.
+
+        ``state_keys`` are the states that this run is to change. A dead lock is left alone where Terraform's lock of one
+        of them stands beside it that nobody here can know to be dead.
 
         Raises:
             LockHeld: another flow has it.
+            StateLocked: the lock is dead, and Terraform's is not known to be.
         """
         dead: Found | None = None
         preempted: Found | None = None
@@ -281,6 +355,8 @@ class LockStore:
             preempted = current if state is State.HELD else None
             if preempted and not (preempt and gives_way(preempted)):
                 raise LockHeld(preempted)
+            if dead and (left := [item for item in self.state_locks(state_keys) if not left_here(item, dead, machine)]):
+                raise StateLocked(dead, left)
             if preempted and preempted.lock and preempted.lock.releases:
                 mine = replace(mine, stopped_release=str(preempted))
             written = self.swap(mine, current.etag if current else None)
@@ -312,45 +388,49 @@ class LockStore:
             return f"it was taken by {current}"
         return "" if current.held else "somebody broke it (make unlock)"
 
-    def remaining_state_locks(self, state_keys: Iterable[str]) -> list[str]:
-        """Keys of Terraform's own lock objects that exist: ``<state key>.tflock``.
-
-        https://developer.hashicorp.com/terraform/language/backend/s3#state-locking
-        """
-        return [key for key in (f"{state}.tflock" for state in state_keys) if self._exists(key)]
-
-    def delete_state_locks(self, lock_keys: Sequence[str]) -> None:
-        for key in lock_keys:
+    def state_locks(self, state_keys: Iterable[str]) -> list[StateLock]:
+        """Terraform's own locks of these states that exist."""
+        found = []
+        for key in (f"{state}.tflock" for state in state_keys):
             try:
-                self._s3.delete_object(Bucket=self.bucket, Key=key)
+                body: bytes = self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
             except (ClientError, BotoCoreError) as error:
-                raise LockError(f"cannot delete s3://{self.bucket}/{key}: {error}") from error
+                if _code(error) in ("NoSuchKey", "NoSuchBucket", "404"):
+                    continue
+                raise LockError(f"cannot read s3://{self.bucket}/{key}: {error}") from error
+            found.append(StateLock.from_json(key, body))
+        return found
 
-    def _exists(self, key: str) -> bool:
-        try:
-            self._s3.head_object(Bucket=self.bucket, Key=key)
-        except (ClientError, BotoCoreError) as error:
-            if _code(error) in ("NoSuchKey", "NoSuchBucket", "404"):
-                return False
-            raise LockError(f"cannot read s3://{self.bucket}/{key}: {error}") from error
-        return True
+    def delete_state_locks(self, locks: Iterable[StateLock]) -> None:
+        for lock in locks:
+            try:
+                self._s3.delete_object(Bucket=self.bucket, Key=lock.key)
+            except (ClientError, BotoCoreError) as error:
+                raise LockError(f"cannot delete s3://{self.bucket}/{lock.key}: {error}") from error
 
 
 def _code(error: ClientError | BotoCoreError) -> str:
     return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
 
 
-def orphans(directory: Path, proc: Path = Path("/proc")) -> list[int]:
-    """Ids of Terraform processes that still work under `directory`: a killed playbook leaves its children running."""
+def left_here(state_lock: StateLock, dead: Found, machine: Machine) -> bool:
+    """Whether the flow that held the dead lock made Terraform's lock, here: whether it still runs can be seen then."""
+    return dead.lock is not None and dead.lock.machine == machine.identity and state_lock.is_of(machine)
+
+
+def orphans(directories: Iterable[Path], proc: Path = Path("/proc")) -> list[int]:
+    """Ids of Terraform processes that still work under a directory: a killed playbook leaves its children running."""
+    under = [directory.resolve() for directory in directories]
     found = []
     for entry in proc.glob("[0-9]*"):
         try:
-            if (entry / "comm").read_text().strip() == "terraform" and Path(os.readlink(entry / "cwd")).is_relative_to(
-                directory
-            ):
-                found.append(int(entry.name))
+            if (entry / "comm").read_text().strip() != "terraform":
+                continue
+            works_in = Path(os.readlink(entry / "cwd"))
         except OSError:  # gone meanwhile, or not ours to look at
             continue
+        if any(works_in.is_relative_to(directory) for directory in under):
+            found.append(int(entry.name))
     return sorted(found)
 
 

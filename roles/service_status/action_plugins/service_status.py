@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from ansible.utils.display import Display
 
 from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import AwsSession, action_environment, aws_session
-from roles.deploy_lock.python.lock import Machine
+from roles.deploy_lock.python.lock import STALE_AFTER, Machine
 from roles.ecs_release.python.rollout import ServiceError
 from roles.service_status.python.status import gather, text, text_of_bucket
 
@@ -48,10 +48,6 @@ options:
     description: How many releases to show.
     default: 10
     type: int
-  stale_seconds:
-    description: A lock that was not renewed for so long is dead.
-    default: 60
-    type: float
 """
 
 EXAMPLES = """
@@ -94,7 +90,7 @@ class ActionModule(OperationsAction):
                 stack,
                 environment=args["environment_name"],
                 bucket=args["bucket"],
-                stale_after=timedelta(seconds=args["stale_seconds"]),
+                stale_after=STALE_AFTER,
                 newest=args["releases"],
                 machine=Machine.this(),
                 now=datetime.now(UTC),
@@ -118,7 +114,7 @@ def _of_bucket(session: AwsSession, args: dict[str, Any]) -> str:
         session.client("s3"),
         environment=args["environment_name"],
         bucket=args["bucket"],
-        stale_after=timedelta(seconds=args["stale_seconds"]),
+        stale_after=STALE_AFTER,
         newest=args["releases"],
         machine=Machine.this(),
     )

@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from roles.deploy_lock.python.heartbeat import Assignment, beat
+from roles.aws_session.python.environment import user_name
+from roles.deploy_lock.python.heartbeat import Assignment, beat, store_of
 from roles.deploy_lock.python.lock import (
+    STALE_AFTER,
     Found,
     Lock,
     LockError,
@@ -24,10 +27,13 @@ from roles.deploy_lock.python.lock import (
     LockStore,
     Machine,
     State,
+    StateLock,
+    StateLocked,
     age,
     holder_of,
     is_alive,
     judge,
+    left_here,
     orphans,
 )
 
@@ -36,6 +42,7 @@ NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
 STALE = timedelta(seconds=60)
 HERE = Machine.this()
 STATE_KEY = "local/environment.tfstate"
+PROJECT = Path(__file__).parents[3]
 
 
 S3Clock = Callable[[datetime, datetime], None]
@@ -265,7 +272,7 @@ def test_a_missing_bucket_reads_as_free_and_cannot_be_written(s3: Any) -> None:
     store = LockStore(s3, "another-bucket", "local")
     assert store.read() is None
     assert not store.held("me")
-    assert store.remaining_state_locks([STATE_KEY]) == []
+    assert store.state_locks([STATE_KEY]) == []
     with pytest.raises(LockError, match=r"no bucket another-bucket.*make bootstrap ENV=local"):
         store.swap(lock(), None)
 
@@ -329,12 +336,109 @@ def test_times_without_a_zone_are_utc(store: LockStore, s3: Any) -> None:
     assert "ann@laptop, for deploy, since 2026-01-31 08:58:00 UTC (2 min ago" in str(refusal.value)
 
 
-def test_terraforms_own_lock_is_found_and_removed(store: LockStore, s3: Any) -> None:
-    s3.put_object(Bucket=BUCKET, Key=f"{STATE_KEY}.tflock", Body=b"{}")
-    left = store.remaining_state_locks([STATE_KEY, "other.tfstate"])
-    assert left == [f"{STATE_KEY}.tflock"]
+def terraform_lock(s3: Any, who: str) -> str:
+    """Leave Terraform's own lock of the state, as Terraform 1.14 writes it; its key."""
+    info = {
+        "ID": "5a0c",
+        "Operation": "OperationTypeApply",
+        "Info": "",
+        "Who": who,
+        "Version": "1.14.0",
+        "Created": "2026-01-31T08:57:03.123456789Z",
+        "Path": f"{BUCKET}/{STATE_KEY}",
+    }
+    s3.put_object(Bucket=BUCKET, Key=f"{STATE_KEY}.tflock", Body=json.dumps(info).encode())
+    return f"{STATE_KEY}.tflock"
+
+
+def test_terraforms_own_lock_is_found_with_its_owner_and_removed(store: LockStore, s3: Any) -> None:
+    key = terraform_lock(s3, "bob@pc")
+    left = store.state_locks([STATE_KEY, "other.tfstate"])
+    assert left == [StateLock(key=key, who="bob@pc", operation="apply", created="2026-01-31T08:57:03")]
+    assert str(left[0]) == "bob@pc (apply, since 2026-01-31T08:57:03)"
     store.delete_state_locks(left)
-    assert store.remaining_state_locks([STATE_KEY]) == []
+    assert store.state_locks([STATE_KEY]) == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"\xff\xfe", b'{"Who": 5, "Created": null}', b"[" * 100_000])
+def test_a_lock_of_terraform_that_cannot_be_read_is_that_of_somebody_unknown(body: bytes) -> None:
+    unknown = StateLock.from_json("k", body)
+    assert str(unknown) == "somebody unknown"
+    assert not left_here(unknown, found(gone()), HERE)
+
+
+def test_a_dead_flow_elsewhere_does_not_prove_that_its_terraform_is_dead(
+    store: LockStore, s3: Any, s3_clock: S3Clock
+) -> None:
+    """Two machines, of which one lost its network: its Terraform may be applying, and holds Terraform's own lock."""
+    store.swap(ELSEWHERE, None)
+    key = terraform_lock(s3, "bob@pc")
+    s3_clock(NOW, NOW + STALE)
+    with pytest.raises(StateLocked) as refusal:
+        store.acquire(lock(), HERE, STALE, state_keys=[STATE_KEY])
+    assert [str(item) for item in refusal.value.left] == ["bob@pc (apply, since 2026-01-31T08:57:03)"]
+    assert store.held(ELSEWHERE.holder), "the dead lock is left, so that the next run says the same"
+    assert store.state_locks([STATE_KEY])[0].key == key
+
+    assert store.acquire(lock(), HERE, STALE, preempt=True).taken_over, "a rollback changes no state"
+    assert store.state_locks([STATE_KEY])
+
+
+ME = f"{user_name()}@{HERE.name}"
+
+
+@pytest.mark.parametrize(
+    ("dead", "who", "ours"),
+    [
+        (gone(), ME, True),
+        (gone(), f"somebody-else@{HERE.name}", False),
+        (gone(), f"{user_name()}@elsewhere", False),
+        (ELSEWHERE, ME, False),
+        (None, ME, False),
+    ],
+)
+def test_only_what_this_users_flow_left_on_this_machine_goes_with_a_dead_lock(
+    store: LockStore, s3: Any, s3_clock: S3Clock, dead: Lock | None, who: str, ours: bool
+) -> None:
+    key = terraform_lock(s3, who)
+    assert left_here(store.state_locks([STATE_KEY])[0], found(dead), HERE) is ours
+    s3.put_object(Bucket=BUCKET, Key=store.key, Body=dead.to_json().encode() if dead else b"?")
+    s3_clock(NOW, NOW + STALE)
+    try:
+        assert store.acquire(lock(), HERE, STALE, state_keys=[STATE_KEY]).taken_over
+        assert ours
+    except StateLocked:
+        assert not ours
+    assert [item.key for item in store.state_locks([STATE_KEY])] == [key]
+
+
+def test_an_answer_without_a_date_shows_no_age(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    get_object = s3.get_object
+
+    def undated(**request: Any) -> Any:
+        answer = get_object(**request) | {"LastModified": NOW}
+        answer["ResponseMetadata"]["HTTPHeaders"].pop("date", None)
+        return answer
+
+    monkeypatch.setattr(s3, "get_object", undated)
+    store = LockStore(s3, BUCKET, "local")
+    store.swap(ELSEWHERE, None)
+    with pytest.raises(LockHeld, match="last heard of 0 s ago"):
+        store.acquire(lock(), HERE, STALE)
+
+
+def test_a_lock_is_renewed_several_times_before_it_is_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each renewal reads and writes, and each call may hang until its time-out as often as it is tried."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "5")  # what the action gives the heartbeat
+    monkeypatch.setenv("AWS_REGION", "ap-northeast-2")
+    config = store_of(assignment(1))._s3.meta.config
+    attempts = config.retries["total_max_attempts"]
+    longest_call = attempts * (config.connect_timeout + config.read_timeout) + attempts
+    interval = yaml.safe_load((PROJECT / "roles/deploy_lock/defaults/main.yml").read_text())[
+        "deploy_lock_heartbeat_seconds"
+    ]
+    assert timedelta(seconds=180) <= STALE_AFTER
+    assert timedelta(seconds=3 * (interval + 2 * longest_call)) <= STALE_AFTER
 
 
 def assignment(pid: int, **changes: Any) -> Assignment:
@@ -408,7 +512,7 @@ def test_the_heart_survives_a_bucket_that_is_away_for_a_while(
 
 def test_a_bucket_that_is_gone_does_not_keep_the_heart_from_ending(s3: Any) -> None:
     class Away(LockStore):
-        def remaining_state_locks(self, state_keys: Any) -> list[str]:
+        def state_locks(self, state_keys: Any) -> list[StateLock]:
             raise LockError("away")
 
     ended = beat(Away(s3, BUCKET, "local"), assignment(gone().pid, holder=gone().holder), HERE)
@@ -440,7 +544,8 @@ def test_terraform_processes_that_outlived_their_playbook_are_found(tmp_path: Pa
         (entry / "comm").write_text(f"{name}\n")
         (entry / "cwd").symlink_to(tmp_path / cwd)
     (tmp_path / "proc" / "14").mkdir()
-    assert orphans(tmp_path / "project", tmp_path / "proc") == [11]
+    assert orphans([tmp_path / "project"], tmp_path / "proc") == [11]
+    assert orphans([tmp_path / "project", tmp_path / "other"], tmp_path / "proc") == [11, 12]
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(-5, "0 s"), (42, "42 s"), (200, "3 min"), (7500, "2 h 5 min")])
