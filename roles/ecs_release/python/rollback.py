@@ -34,6 +34,7 @@ from roles.release_ledger.python.ledger import (
     Outcome,
     Release,
     earlier_successes,
+    last_target,
     origin,
     release_id,
     release_name,
@@ -65,7 +66,8 @@ def choose(
 
     Without ``wanted`` the most recent change is undone. A release that was stopped (``stopped_release``) counts as that
     change: the last success is put back. A rollback that has not succeeded is taken up again. Anything else in service
-    gives way to the last success, and the last success to the one before it.
+    gives way to the last success, and the last success to the one before it. A last success that is itself being rolled
+    back is never put back: the target of that rollback is.
 
     Raises:
         Refusal: no such release, or it never succeeded.
@@ -81,7 +83,7 @@ def choose(
     if not stopped_release and (target := unfinished_rollback(releases)):
         return target
     if stopped_release or primary.revision not in (current.revision, now.revision):
-        return now
+        return last_target(releases) or now
     return _steps_back(releases, 1)
 
 
@@ -259,7 +261,7 @@ class Rollback(Operation):
         It is when a rollback brought it and did not see it succeed, or when a rollback away from it is called off by
         name.
         """
-        unseen = unfinished_rollback(releases)
+        unseen = unfinished_rollback(releases) or last_target(releases)
         called_off = bool(wanted) and any(origin(releases, item).id == target.id for item in rolling_back(releases))
         return called_off or (unseen is not None and unseen.id == target.id)
 

@@ -272,6 +272,19 @@ def unfinished_rollback(releases: Sequence[Release]) -> Release | None:
     return None
 
 
+def last_target(releases: Sequence[Release]) -> Release | None:
+    """The release that the newest rollback is to put back in place of what serves; None when that is not rolled back.
+
+    Unlike `unfinished_rollback` it outlives a release that only began since then.
+    """
+    current = serving(releases)
+    if current is None or current.outcome is not Outcome.ROLLING_BACK:
+        return None
+    later = [item for item in releases if item.id > current.id and item.kind is Kind.ROLLBACK and item.restores]
+    target = origin(releases, later[-1]) if later else None
+    return None if target is None or target in (later[-1], origin(releases, current)) else target
+
+
 def last_word(releases: Sequence[Release], about: Callable[[Release], bool]) -> Release | None:
     """Of these releases the one that succeeded, or whose rollback was decided, last; None when there is none."""
 

@@ -543,6 +543,37 @@ def test_a_release_that_was_stopped_before_the_service_leaves_a_failed_rollback_
     assert three.rollback().plan(preview=True).version == "bbbb"
 
 
+@pytest.mark.parametrize("rolled", ["verified_wrongly", "given_up"])
+@pytest.mark.parametrize("release", ["began", "moved", "stopped"])
+def test_what_is_being_rolled_back_is_not_put_back_in_place_of_a_release_that_began_since(
+    three: World, rolled: str, release: str
+) -> None:
+    if rolled == "given_up":
+        failed(three)
+    else:
+        rollback = three.rollback()
+        plan = rollback.plan()
+        three.ecs.rollout = [nothing, complete]
+        rollback.update(plan)
+        rollback.fail(plan, "answers with the wrong version")
+    releaser = three.releaser("dddd")
+    plan_of_fix, _ = releaser.register(releaser.plan())
+    releaser.begin(plan_of_fix)
+    if release == "moved":
+        releaser.move(str(plan_of_fix.revision))
+        three.ecs.complete()
+    again = three.rollback(holder="me")
+    now = datetime.now(UTC)
+    mine = Lock(holder="me", machine="m", pid=1, owner="ann", purpose="Rollback", started=now, heartbeat=now)
+    stopped = {"stopped_release": "bob, for Deploy, since noon"} if release == "stopped" else {}
+    again.lock.swap(Lock(**(mine.__dict__ | stopped)), None)
+    assert again.plan(preview=True).version == "bbbb"
+    assert three.rolled_back().version == "bbbb"
+    assert serving(three) == "bbbb"
+    assert ("cccc", Outcome.ROLLED_BACK) in outcomes(three)
+    assert would_land(three) == ["aaaa"]
+
+
 def test_a_ledger_of_before_there_was_an_intent_reads_as_it_did(three: World) -> None:
     """There a rollback recorded `rolled_back` first, then moved the service."""
     rollback = three.rollback()
