@@ -43,8 +43,8 @@ short_description: One flow at a time per environment
 description:
   - Takes a lock object in the state bucket by a conditional write and renews it from a detached child process for as
     long as the C(ansible-playbook) process lives.
-  - A lock whose process or heartbeat died is taken over with a notice. Terraform's own lock is taken over with it only
-    where this user's Terraform left it on this machine; beside another one the dead lock is left alone, and the run fails.
+  - A lock whose process or heartbeat died is taken over with a notice. Terraform's own lock goes with it only where
+    this user's Terraform left it on this machine; beside another one the dead lock is left alone, and the run fails.
   - With C(preempts) the lock is taken from a living flow too, unless that one is not C(preemptible); the flow notices
     before it changes anything more, and stops.
   - Never reports C(changed); takes nothing in check mode.

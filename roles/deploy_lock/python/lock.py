@@ -11,9 +11,9 @@ without passing a token on.
 An object that is no lock (not JSON, of another shape) counts as the lock of somebody unknown: it stops a flow, is
 described, taken over and broken like any other.
 
-Terraform's own lock of a state is another object, ``<state key>.tflock``, which says who made it. A dead deployment lock
-does not prove that the Terraform process is dead too, except on this machine, where processes can be seen. So a takeover
-removes only what this user's Terraform left on this machine:
+Terraform's own lock of a state is another object, ``<state key>.tflock``, which says who made it. A dead deployment
+lock does not prove that the Terraform process is dead too, except on this machine, where processes can be seen. So a
+takeover removes only what this user's Terraform left on this machine:
 https://developer.hashicorp.com/terraform/language/backend/s3#state-locking
 """
 
@@ -91,8 +91,8 @@ class Lock:
 class Found:
     """The lock object as S3 answered. ``lock`` is None where its content is no lock, and ``broken`` says why.
 
-    ``written`` is the answer's ``Last-Modified`` and ``now`` its ``Date``, so no clock but S3's decides about its age; an
-    answer without ``Date`` shows no age:
+    ``written`` is the answer's ``Last-Modified`` and ``now`` its ``Date``, so no clock but S3's decides about its age.
+    Without ``Date`` no age is known:
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
     """
 
@@ -334,8 +334,8 @@ class LockStore:
     ) -> Acquired:
         """Take the lock, or find that this run has it already; ``preempt`` takes it from a flow that gives way, too.
 
-        ``state_keys`` are the states that this run is to change. A dead lock is left alone where Terraform's lock of one
-        of them stands beside it that nobody here can know to be dead.
+        ``state_keys`` are the states that this run is to change. A dead lock is left alone while Terraform's lock of
+        one of them exists, unless it was `left_here`.
 
         Raises:
             LockHeld: another flow has it.
