@@ -1,4 +1,4 @@
-"""What ECS refuses of a task definition: patches/task_definitions.py."""
+"""What ECS refuses of a task definition and of a list of tasks: patches/task_definitions.py, patches/task_lists.py."""
 
 from __future__ import annotations
 
@@ -29,3 +29,11 @@ def test_a_definition_is_refused(cloud: RunningCloud, container: dict[str, Any],
     ecs.register_task_definition(
         family="refused", containerDefinitions=[definition | {"environment": [], "secrets": []}]
     )
+
+
+def test_started_by_is_the_only_filter_of_a_list(cloud: RunningCloud) -> None:
+    ecs = cloud.client("ecs")
+    ecs.create_cluster(clusterName="listed")
+    with pytest.raises(ClientError, match="startedBy must be the only filter"):
+        ecs.list_tasks(cluster="listed", startedBy="me", desiredStatus="RUNNING")
+    assert ecs.list_tasks(cluster="listed", startedBy="me")["taskArns"] == []

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from roles.cost_report.python.asking import ENABLE_COST_EXPLORER, explain
 from roles.preflight.python.problem import ProblemError
 
 GITHUB_ISSUER = "token.actions.githubusercontent.com"
@@ -82,6 +83,12 @@ def find(session: Session, wanted: Wanted) -> Found:
             remarks=remarks + more,
         )
     except ClientError as error:
+        if explain(error)[0] == "not_enrolled":
+            raise ProblemError(
+                "Cost Explorer is not enabled in this account, and cost anomalies need it.",
+                where,
+                f"{ENABLE_COST_EXPLORER}; or set cost_anomaly_enabled to false until then",
+            ) from error
         raise ProblemError(
             f"AWS refuses {error.operation_name}: {error.response['Error'].get('Message') or error}",
             where,

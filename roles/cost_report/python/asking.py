@@ -21,6 +21,14 @@ T = TypeVar("T")
 POLICY = "roles/cost_report/files/policy.json"
 ENROL = "aws compute-optimizer update-enrollment-status --status Active"
 
+#: It cannot be done by an API: https://docs.aws.amazon.com/cost-management/latest/userguide/ce-enable.html
+ENABLE_COST_EXPLORER = (
+    "open Cost Explorer once in the console (Billing and Cost Management, as the management account), "
+    "wait 24 h, then the same command"
+)
+#: The words of AWS's AccessDeniedException in an account that never opened Cost Explorer.
+_NO_COST_EXPLORER = "not enabled for cost explorer"
+
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "403"})
 _NOT_ENROLLED = frozenset({"OptInRequiredException", "OptInRequired", "SubscriptionRequiredException"})
 _NO_DATA = frozenset({"DataUnavailableException"})
@@ -147,6 +155,8 @@ def explain(error: Exception) -> tuple[str, str, str]:
     if isinstance(error, ClientError):
         code = str(error.response["Error"].get("Code", ""))
         said = str(error.response["Error"].get("Message") or code)
+        if _NO_COST_EXPLORER in said.lower():
+            return "not_enrolled", "Cost Explorer is not enabled in this account", ENABLE_COST_EXPLORER
         if code in _DENIED or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 403:
             return "denied", f"{error.operation_name} was denied: {said}", f"give the role the policy {POLICY}"
         if code in _NOT_ENROLLED:

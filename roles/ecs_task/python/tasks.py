@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.aws_session.python.patience import Patience
 
@@ -24,6 +24,12 @@ SIGN_OF_LIFE_SECONDS = 10.0
 STOP_SECONDS = 150.0
 #: An output that decides what happens next may take so many times as long to arrive as one that is only shown.
 RESULT_GRACE = 10
+
+#: RunTask finds no capacity now and then, and has it a moment later: so often is it asked again, after so many seconds.
+#: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html
+CAPACITY_ATTEMPTS = 4
+CAPACITY_SECONDS = 15.0
+_NO_CAPACITY = ("RESOURCE:", "capacity is unavailable", "no capacity", "insufficient capacity")
 
 Say = Callable[[str], None]
 
@@ -124,10 +130,18 @@ class LogReader:
         self._logs = logs
         self._stream = stream
         self._token: str | None = None
+        self._unread: list[str] = []
 
     def new_lines(self) -> list[str]:
-        """The lines since the last call. A stream that does not exist yet has none."""
-        return list(self._read()) if self._stream else []
+        """The lines since the last call. A stream that does not exist yet has none.
+
+        A call that fails half-way keeps what it has read for the next one.
+        """
+        if self._stream:
+            for line in self._read():
+                self._unread.append(line)
+        lines, self._unread = self._unread, []
+        return lines
 
     def _read(self) -> Iterator[str]:
         assert self._stream is not None  # noqa: S101 - for the type checker; new_lines looks
@@ -246,8 +260,12 @@ class Runner:
         self._sleep = sleep
 
     def left_running(self, what: OneOff) -> list[str]:
-        """Tasks with the same ``started_by`` that an interrupted flow left running."""
-        return list_tasks(self._ecs, what.cluster, startedBy=what.started_by, desiredStatus="RUNNING")
+        """Tasks with the same ``started_by`` that an interrupted flow left running.
+
+        ECS lists tasks that are to run unless it is asked for others, and takes no other filter beside this one:
+        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html
+        """
+        return list_tasks(self._ecs, what.cluster, startedBy=what.started_by)
 
     def start(self, what: OneOff) -> str:
         """Start the task; its ARN.
@@ -257,14 +275,20 @@ class Runner:
         Raises:
             TaskError: ECS would not start it.
         """
-        try:
-            answer = self._ecs.run_task(**what.request())
-        except ClientError as error:
-            raise TaskError(f"ECS would not run {_name(what.task_definition)}: {error}") from error
-        if not answer["tasks"]:
-            reasons = "; ".join(f"{item.get('reason')} {item.get('detail', '')}".strip() for item in answer["failures"])
-            raise TaskError(f"ECS would not run {_name(what.task_definition)}: {reasons or 'no reason given'}")
-        return str(answer["tasks"][0]["taskArn"])
+        for attempt in range(1, CAPACITY_ATTEMPTS + 1):
+            try:
+                answer = self._ecs.run_task(**what.request())
+                if answer["tasks"]:
+                    return str(answer["tasks"][0]["taskArn"])
+                failures = (f"{item.get('reason')} {item.get('detail', '')}".strip() for item in answer["failures"])
+                reason = "; ".join(failures) or "no reason given"
+            except ClientError as error:
+                reason = str(error)
+            if attempt == CAPACITY_ATTEMPTS or not any(text.lower() in reason.lower() for text in _NO_CAPACITY):
+                break
+            self._say(f"  no capacity for the task ({reason}); asking again, {attempt} of {CAPACITY_ATTEMPTS - 1}")
+            self._sleep(CAPACITY_SECONDS)
+        raise TaskError(f"ECS would not run {_name(what.task_definition)}: {reason}")
 
     def follow(
         self,
@@ -334,15 +358,18 @@ class Runner:
         complete: Callable[[Sequence[str]], bool] | None,
     ) -> list[str]:
         """The log arrives a moment after the end. Of a success what came is enough, if it is complete; a failure's last
-        words are not to be missed."""
-        patience = Patience(self._say)
+        words are not to be missed. A read that fails is no end of the log, and no failure of a task that is over."""
         ended = self._clock()
         while True:
             missing = complete is not None and not complete(output)
             if self._clock() - ended >= self._log_grace_seconds * (RESULT_GRACE if missing else 1):
                 return output
             self._sleep(self._poll_seconds)
-            lines = patience.look(reader.new_lines) or []
+            try:
+                lines = reader.new_lines()
+            except (ClientError, BotoCoreError) as error:
+                self._say(f"  the log was not read ({error})")
+                continue
             output = output + lines
             for line in lines:
                 self._say(f"  | {line}")

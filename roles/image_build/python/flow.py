@@ -172,9 +172,22 @@ class Flow:
         return self._with_sbom(self._image(source.version, digest, schema, architecture, built=True), source, client)
 
     def _with_sbom(self, image: Image, source: Source | None, client: docker.DockerClient | None = None) -> Image:
-        """`image`, its bill of materials stored beside it; without the source it is only looked for."""
+        """`image`, its bill of materials stored beside it; without the source it is only looked for.
+
+        It is no part of what runs, so no deployment fails for it: the next one tries again.
+        """
+        tag = sbom.tag(str(image.digest))
+        try:
+            return self._stored_beside(image, source, tag, client)
+        except (ProblemError, docker.errors.DockerException, OSError) as error:
+            what = error.problem.what if isinstance(error, ProblemError) else str(error)
+            self.say(f"warning: {image.version} has no bill of materials: {what} The next deployment tries again.")
+            return image
+
+    def _stored_beside(
+        self, image: Image, source: Source | None, tag: str, client: docker.DockerClient | None
+    ) -> Image:
         digest = str(image.digest)
-        tag = sbom.tag(digest)
         place = f"{self.registry.name}:{tag}"
         if self.registry.digest(tag) is not None:
             self.say(f"its bill of materials is {place}")

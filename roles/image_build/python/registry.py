@@ -113,8 +113,18 @@ class Registry:
         return bool(found)
 
     def newest_tags(self, limit: int) -> list[str]:
-        """The tags pushed last, newest first."""
-        details = self._call("describe_images", repositoryName=self.repository, maxResults=1000)["imageDetails"]
+        """The tags pushed last, newest first. ECR gives at most 1,000 images an answer, in no order.
+
+        https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_DescribeImages.html
+        """
+        details: list[dict[str, Any]] = []
+        position: dict[str, str] = {}
+        while True:
+            page = self._call("describe_images", repositoryName=self.repository, maxResults=1000, **position)
+            details += page["imageDetails"]
+            if not page.get("nextToken"):
+                break
+            position = {"nextToken": page["nextToken"]}
         details.sort(key=lambda image: image["imagePushedAt"], reverse=True)
         tags = (tag for image in details for tag in image.get("imageTags", []))
         return [tag for tag in tags if not _BESIDE.match(tag)][:limit]

@@ -55,6 +55,9 @@ EMPTY: Mapping[str, Any] = {
     "engine_versions": [],
     # {"GetCostForecast": "AccessDeniedException"}: these operations are refused.
     "refused": {},
+    # An account in which nobody ever opened Cost Explorer is refused in these words:
+    # https://docs.aws.amazon.com/cost-management/latest/userguide/ce-enable.html
+    "cost_explorer_enabled": True,
 }
 
 _COST_EXPLORER = "AWSInsightsIndexService."
@@ -135,6 +138,8 @@ class Costs:
             raise Refused(code, f"not for you: {operation}", 403 if "Denied" in code else 400)
 
     def _explorer(self, operation: str, body: bytes) -> dict[str, Any]:
+        if not self._document["cost_explorer_enabled"]:
+            raise Refused("AccessDeniedException", "User not enabled for cost explorer access")
         return _EXPLORED[operation](self._document, json.loads(body))
 
     def _optimizer(self, operation: str, body: bytes) -> dict[str, Any]:

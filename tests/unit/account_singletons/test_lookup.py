@@ -110,6 +110,19 @@ def test_missing_rights_are_a_problem_with_a_next_step(account: Account) -> None
         find(account, WANTED)
 
 
+def test_cost_explorer_that_was_never_opened_is_said(account: Account) -> None:
+    account.config(None, None)
+    account.stubs["ce"].add_client_error(
+        "get_anomaly_monitors",
+        "AccessDeniedException",
+        "User not enabled for cost explorer access",
+        http_status_code=400,
+    )
+    with pytest.raises(ProblemError, match="Cost Explorer is not enabled in this account") as problem:
+        find(account, WANTED)
+    assert "wait 24 h, then the same command; or set cost_anomaly_enabled to false" in str(problem.value)
+
+
 GITHUB = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
 OURS = [{"Key": "Application", "Value": "settlement"}, {"Key": "ManagedBy", "Value": "terraform"}]
 

@@ -129,6 +129,14 @@ def test_not_enrolled_and_not_enough_data_are_never_fine(cloud: Cloud) -> None:
     assert "Not known: " in summary(report, "p").text
 
 
+def test_a_cost_explorer_that_was_never_opened_is_said_with_how_long_to_wait(cloud: Cloud) -> None:
+    cloud.seed(cost_explorer_enabled=False)
+    report = cloud.report()
+    assert why(report, "costs by day and service") == "not_enrolled: Cost Explorer is not enabled in this account"
+    (next_step,) = {gap.next for gap in report.gaps if gap.why.startswith("Cost Explorer is not enabled")}
+    assert "wait 24 h, then the same command" in next_step
+
+
 def test_what_compute_optimizer_has_not_judged_is_named(cloud: Cloud) -> None:
     (volume,) = cloud.client("ec2").run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1)["Instances"]
     assert why(cloud.report(), "Compute Optimizer: EC2 instances") == (

@@ -24,6 +24,7 @@ from roles.ecs_release.python.operation import Context, Limits
 from roles.ecs_release.python.release import Releaser
 from roles.ecs_release.python.rollback import Rollback, RollbackPlan
 from roles.ecs_task.python.tasks import private_address
+from roles.local_cloud.cloud.patches import task_lists
 
 BUCKET = "state-bucket"
 ACCOUNT = "arn:aws:ecs:ap-northeast-2:000000000000"
@@ -256,7 +257,9 @@ class FakeEcs:
     def deregister_task_definition(self, *, taskDefinition: str) -> None:
         self.deregistered.add(taskDefinition)
 
-    def _list_tasks(self, *, desiredStatus: str = "RUNNING", **filters: Any) -> Iterator[dict[str, Any]]:
+    def _list_tasks(self, *, desiredStatus: str = "", **filters: Any) -> Iterator[dict[str, Any]]:
+        if why := task_lists.refusal({**filters, "desiredStatus": desiredStatus}):
+            raise ClientError({"Error": {"Code": "InvalidParameterException", "Message": why}}, "ListTasks")
         for arn, task in self.tasks.items():
             stopped = task["lastStatus"] in ("DEACTIVATING", "STOPPED")  # as their desired status is
             of_service = task.get("group") == f"service:{PREFIX}"

@@ -25,6 +25,7 @@ from roles.ecs_task.python.tasks import (
     log_stream,
     tail,
 )
+from roles.local_cloud.cloud.patches.task_lists import refusal
 
 ARN = "arn:aws:ecs:ap-northeast-2:000000000000:task/c/0123"
 STREAM = LogStream("/ecs/app", "api/api/0123")
@@ -237,6 +238,101 @@ def test_what_ecs_would_not_run_is_said(answer: Any, said: str) -> None:
     ecs.answer = answer
     with pytest.raises(TaskError, match=said):
         runner(ecs, Logs()).start(WHAT)
+
+
+UNAVAILABLE = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {"tasks": [], "failures": [{"reason": "RESOURCE:FARGATE"}]},
+        {"tasks": [], "failures": [{"reason": UNAVAILABLE}]},
+        ClientError({"Error": {"Code": "ClientException", "Message": UNAVAILABLE}}, "RunTask"),
+    ],
+)
+@pytest.mark.parametrize(("times", "starts"), [(3, True), (4, False)])
+def test_without_capacity_ecs_is_asked_again_within_a_bound(refused: Any, times: int, starts: bool) -> None:
+    ecs, said = Ecs(), list[str]()
+    started, answers = ecs.answer, iter([refused] * times)
+
+    def run_task(**request: Any) -> Any:
+        ecs.answer = next(answers, started)
+        return Ecs.run_task(ecs, **request)
+
+    ecs.run_task = run_task  # type: ignore[method-assign]
+    if starts:
+        assert runner(ecs, Logs(), said).start(WHAT) == ARN
+    else:
+        with pytest.raises(TaskError, match=r"ECS would not run app:7: .*(RESOURCE:FARGATE|Capacity is unavailable)"):
+            runner(ecs, Logs(), said).start(WHAT)
+    assert len(ecs.requests) == 4
+    assert len(said) == 3
+
+
+def test_another_refusal_is_not_asked_again() -> None:
+    ecs = Ecs()
+    ecs.answer = error("AccessDenied")
+    with pytest.raises(TaskError):
+        runner(ecs, Logs()).start(WHAT)
+    assert len(ecs.requests) == 1
+
+
+def test_what_was_started_by_a_flow_is_listed_by_that_alone() -> None:
+    """ECS takes no other filter beside `startedBy`: the local cloud's rule."""
+    asked: list[dict[str, Any]] = []
+
+    class Listing(Ecs):
+        def get_paginator(self, _: str) -> Any:
+            return self
+
+        def paginate(self, **request: Any) -> Any:
+            asked.append(request)
+            yield {"taskArns": [ARN]}
+
+    assert runner(Listing(), Logs()).left_running(WHAT) == [ARN]
+    assert [refusal(request) for request in asked] == [""]
+    assert refusal({"startedBy": "me", "desiredStatus": "RUNNING"})
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "AccessDeniedException"])
+def test_a_log_that_cannot_be_read_fails_no_task_that_is_over(code: str) -> None:
+    class Failing(Logs):
+        def get_log_events(self, **request: Any) -> dict[str, Any]:
+            self.seen += 1
+            if self.seen > 2:
+                raise error(code)
+            return super().get_log_events(**request)
+
+    said: list[str] = []
+    finished = runner(Ecs(task("STOPPED", 0)), Failing(["one"]), said).follow("c", "api", ARN, 60)
+    assert (finished.stop.exit_code, finished.output) == (0, ["one"])
+    assert any(code in line for line in said)
+
+
+def test_a_throttled_read_of_a_finished_task_is_not_the_end_of_its_log() -> None:
+    reads = iter(["one", error("ThrottlingException"), "two"])
+
+    class Late(Logs):
+        def get_log_events(self, **_: Any) -> dict[str, Any]:
+            self.seen += 1
+            if self.seen % 2 == 0:  # the same token again: the end for now
+                return {"events": [], "nextForwardToken": str(self.seen - 1)}
+            read = next(reads, None)
+            if isinstance(read, Exception):
+                self.seen -= 1
+                raise read
+            events = [{"message": read}] if read else []
+            return {"events": events, "nextForwardToken": str(self.seen)}
+
+    assert runner(Ecs(task("STOPPED", 0)), Late()).follow("c", "api", ARN, 60).output == ["one", "two"]
+
+
+def test_lines_read_before_a_throttled_page_are_not_lost() -> None:
+    reader = LogReader(Logs(["one"], error("ThrottlingException"), ["two"]), STREAM)
+    with pytest.raises(ClientError):
+        reader.new_lines()
+    assert reader.new_lines() == ["one", "two"]
 
 
 def test_a_container_that_never_started_has_no_exit_code() -> None:

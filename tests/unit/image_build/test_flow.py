@@ -183,6 +183,35 @@ def test_what_is_in_the_registry_is_not_built(
     assert fake_engine.built == {}
 
 
+@pytest.mark.parametrize("refused", ["attach", "read", "engine"])
+def test_a_bill_of_materials_that_is_refused_fails_no_deployment(
+    settings: Settings,
+    registry: FakeRegistry,
+    fake_engine: FakeEngine,
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    refused: str,
+) -> None:
+    def refuse(*_: object) -> Any:
+        raise ProblemError("sbom.cdx.json cannot be stored beside the image: Forbidden.", "the registry", "look")
+
+    connect: Any = object
+    if refused == "attach":
+        monkeypatch.setattr(registry, "attach", refuse)
+    elif refused == "read":
+        monkeypatch.setattr(engine, "read_files", refuse)
+    else:  # nothing is to be built, and there is no engine to read the image with
+        registry.tags[version_of(project)] = "sha256:new"
+        connect = refuse
+    said: list[str] = []
+    image = Flow(settings, registry, connect, said.append, False, "").run()
+    assert (image.digest, image.sbom, image.sbom_stored) == ("sha256:new", None, False)
+    assert said[-1] == (
+        f"warning: {version_of(project)} has no bill of materials: sbom.cdx.json cannot be stored beside the image: "
+        "Forbidden. The next deployment tries again."
+    )
+
+
 def test_a_bill_of_materials_that_an_interrupted_run_did_not_store_is_stored(
     settings: Settings, registry: FakeRegistry, fake_engine: FakeEngine, project: Path
 ) -> None:

@@ -110,6 +110,21 @@ def test_the_newest_tags_come_first(ecr: Stubber) -> None:
     assert registry(ecr).newest_tags(2) == ["new", "same"]
 
 
+def test_the_newest_of_more_than_a_thousand_images_may_be_on_another_page(ecr: Stubber) -> None:
+    page = {"repositoryName": "settlement", "maxResults": 1000}
+    ecr.add_response(
+        "describe_images",
+        {"imageDetails": [{"imageTags": ["old"], "imagePushedAt": EARLIER}], "nextToken": "more"},
+        page,
+    )
+    ecr.add_response(
+        "describe_images",
+        {"imageDetails": [{"imageTags": ["new"], "imagePushedAt": LATER}]},
+        page | {"nextToken": "more"},
+    )
+    assert registry(ecr).newest_tags(2) == ["new", "old"]
+
+
 def test_credentials_never_show_the_password(ecr: Stubber) -> None:
     token = base64.b64encode(b"AWS:top-secret").decode()
     ecr.add_response(
