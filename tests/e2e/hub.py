@@ -112,8 +112,16 @@ class Hub:
 
     def _configure_aws_credentials(self, job: Job, given: Given) -> None:
         """https://github.com/aws-actions/configure-aws-credentials: the run's token for the role's credentials."""
-        options = ("role-to-assume", "role-session-name", "aws-region", "mask-aws-account-id")
+        options = (
+            "role-to-assume",
+            "role-session-name",
+            "role-duration-seconds",
+            "aws-region",
+            "mask-aws-account-id",
+        )
         known(dict(given), *options, where="aws-actions/configure-aws-credentials")
+        lasts = float(given.get("role-duration-seconds", 3600))
+        assert lasts >= job.minutes * 60, f"the session ends after {lasts:.0f} s, before the job does"
         assert re.fullmatch(r"[\w+=,.@-]{2,64}", given["role-session-name"])
         region = given["aws-region"]
         credentials = self.take(given["role-to-assume"], self.identify(job), given["role-session-name"], region)

@@ -50,7 +50,7 @@ options:
     required: true
     type: dict
   limits:
-    description: wait, rollback_wait, prepare_wait, poll, log_grace; all in seconds.
+    description: flow, wait, rollback_wait, prepare_wait, poll, log_grace; all in seconds.
     required: true
     type: dict
   allow_rolled_back:
@@ -90,7 +90,7 @@ EXAMPLES = """
     stack: "{{ terraform_stack_outputs }}"
     image: "{{ image_build_result }}"
     settings: "{{ __ecs_release_settings }}"
-    limits: {wait: 600, rollback_wait: 300, prepare_wait: 600, poll: 0.4, log_grace: 3}
+    limits: {flow: 6000, wait: 600, rollback_wait: 300, prepare_wait: 600, poll: 0.4, log_grace: 3}
     bucket: settlement-terraform-000000000000-ap-northeast-2
     environment_name: local
     notification_log: .local/local/notifications.log

@@ -38,7 +38,7 @@ options:
     default: {}
     type: dict
   limits:
-    description: wait, rollback_wait, prepare_wait, poll, log_grace; all in seconds.
+    description: flow, wait, rollback_wait, prepare_wait, poll, log_grace; all in seconds.
     required: true
     type: dict
   bucket:
@@ -69,7 +69,7 @@ EXAMPLES = """
     phase: plan
     older_than_days: 30
     stack: "{{ terraform_stack_outputs }}"
-    limits: {wait: 600, rollback_wait: 300, prepare_wait: 600, poll: 0.4, log_grace: 3}
+    limits: {flow: 6000, wait: 600, rollback_wait: 300, prepare_wait: 600, poll: 0.4, log_grace: 3}
     bucket: settlement-terraform-000000000000-ap-northeast-2
     environment_name: local
     notification_log: .local/local/notifications.log

@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.aws_session.python.session import action_environment, aws_session
 from roles.deploy_lock.python.lock import LockError, Machine, holder_of
+from roles.ecs_release.python.deadline import running_for
 from roles.ecs_release.python.operation import Context, Limits, ReleaseError
 from roles.ecs_release.python.rollout import ServiceError
 from roles.ecs_task.python.alive import sleep_with_parent, whole_lines
@@ -31,7 +32,7 @@ ARGUMENTS: dict[str, Any] = {
         "required": True,
         "options": {
             name: {"type": "float", "required": True}
-            for name in ("wait", "rollback_wait", "prepare_wait", "poll", "log_grace")
+            for name in ("flow", "wait", "rollback_wait", "prepare_wait", "poll", "log_grace")
         },
     },
     "bucket": {"type": "str", "required": True},
@@ -47,15 +48,18 @@ def context(action: ActionBase, args: Mapping[str, Any]) -> Context:
     environment = str(args["environment_name"])
     needs_lock = args["requires_lock"] and not action._task.check_mode
     region, webhook = str(args["stack"]["region"]), str(args["stack"].get("slack_webhook_secret_arn") or "")
+    # The worker that runs this action is a child of ansible-playbook, which holds the lock and began with the command.
+    playbook = os.getppid()
+    limits = dict(args["limits"])
+    flow = float(limits.pop("flow"))
     notifier = Notifier(Assignment(secret_arn=webhook, region=region, log=args["notification_log"]))
     return Context(
         clients=aws_session(action_environment(action), region),
         bucket=args["bucket"],
         environment=environment,
         stack=args["stack"],
-        limits=Limits(**args["limits"]),
-        # The worker that runs this action is a child of ansible-playbook, which holds the lock.
-        holder=holder_of(Machine.this(), os.getppid()) if needs_lock else None,
+        limits=Limits(**limits),
+        holder=holder_of(Machine.this(), playbook) if needs_lock else None,
         by=actor(os.environ),
         why=args["why"],
         say=whole_lines(Display().display),
@@ -63,6 +67,7 @@ def context(action: ActionBase, args: Mapping[str, Any]) -> Context:
         sleep=sleep_with_parent(),
         retry_command=f"make deploy ENV={environment}",
         logs_command=f"make logs ENV={environment}",
+        time_left=lambda: flow - running_for(playbook),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from roles.deploy_lock.python.lock import LockStore
 from roles.ecs_release.python import connections, running
+from roles.ecs_release.python.deadline import LEAST_SECONDS
 from roles.ecs_release.python.new_tasks import NewTasks
 from roles.ecs_release.python.report import (
     STOPPED_TASKS,
@@ -94,7 +96,7 @@ class Context:
 
     ``stack`` is the fact ``terraform_stack_outputs``; ``holder`` names this run for the deployment lock, None where it
     needs none; ``say`` tells the screen, ``notify`` people elsewhere; ``now`` is the clock by which the schedule of
-    scaling is read.
+    scaling is read; ``time_left`` are the seconds that the whole command still has.
     """
 
     clients: Clients
@@ -111,6 +113,7 @@ class Context:
     retry_command: str
     logs_command: str
     now: Callable[[], datetime] = _utc_now
+    time_left: Callable[[], float] = lambda: math.inf
 
     @property
     def cluster(self) -> str:
@@ -179,6 +182,26 @@ class Operation:
                 f"stopped: lost the deployment lock, {lost}",
             )
 
+    # -- time --------------------------------------------------------------------------------------------------
+
+    def within(self, limit: float, *, keep: float = 0.0) -> float:
+        """A limit for a wait, or what the command has left when ``keep`` seconds are kept for what may follow."""
+        return min(limit, max(LEAST_SECONDS, self.c.time_left() - keep))
+
+    def keep_time(self, done: str) -> None:
+        """Stop here if a change that fails could not be undone in the time that is left; ``done`` as in `keep_lock`.
+
+        Raises:
+            ReleaseError: it could not.
+        """
+        left, undo = self.c.time_left(), self.c.limits.rollback_wait
+        if left < undo + LEAST_SECONDS:
+            raise ReleaseError(
+                f"{self.c.environment}: this run has {max(0, left):.0f} s left, and undoing a failure may take "
+                f"{undo:.0f} s. {done}\nNext: {self.c.retry_command}, which finds the work done until now",
+                f"no time left: {max(0, left):.0f} s",
+            )
+
     # -- moving ------------------------------------------------------------------------------------------------
 
     def move(self, revision: str, *, desired_count: int | None = None, force: bool = False) -> Deployment:
@@ -217,9 +240,10 @@ class Operation:
             ReleaseError: anything but success, with a report of why and of what serves now.
         """
         since = datetime.now(UTC)
-        self.c.say(f"watching {deployment.id} ({deployment.revision_name}), at most {self.c.limits.wait:.0f} s")
+        limit = self.within(self.c.limits.wait, keep=self.c.limits.rollback_wait)
+        self.c.say(f"watching {deployment.id} ({deployment.revision_name}), at most {limit:.0f} s")
         tasks = self._new_tasks(deployment)
-        judgement, _ = self.watch.until_done(deployment.id, self.c.limits.wait, tasks.look)
+        judgement, _ = self.watch.until_done(deployment.id, limit, tasks.look)
         if judgement.verdict is Verdict.REPLACED and (reason := self._rolled_back_by_ecs()):
             judgement = Judgement(Verdict.FAILED, reason)
         if judgement.verdict is Verdict.COMPLETED:
@@ -294,7 +318,8 @@ class Operation:
         Raises:
             TaskError: it could not be started, or did not end in time.
         """
-        wait = self.c.limits.prepare_wait
+        # Every task of this run, with the update after it and its undoing, within the command's time.
+        wait = self.within(self.c.limits.prepare_wait, keep=self.c.limits.rollback_wait + LEAST_SECONDS)
         # The server's own limit for a statement, for when nobody is left to stop the task.
         own_limit = {"PREPARE_TIMEOUT_SECONDS": f"{max(1, wait):.0f}"}
         runner, what = self.runner(), replace(self.admin_task(purpose, command, revision), environment=own_limit)
@@ -397,7 +422,9 @@ class Operation:
     def until_back(self, bad: Deployment) -> list[str]:
         """Wait until another deployment than this serves alone; a note when that did not come to pass."""
         self.c.say("waiting until the version before it serves alone again")
-        returned, _ = self.watch.until_quiet(self.c.limits.rollback_wait, than=bad.id, failures=self.failures_since())
+        returned, _ = self.watch.until_quiet(
+            self.within(self.c.limits.rollback_wait), than=bad.id, failures=self.failures_since()
+        )
         if returned.verdict is Verdict.COMPLETED:
             return []
         return [f"The rollback did not complete: {returned.reason or returned.verdict.name.lower()}."]

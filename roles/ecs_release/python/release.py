@@ -98,7 +98,9 @@ class Releaser(Operation):
                 self.c.say(f"{in_flight}: would wait for it to end")
                 return
             self.c.say(f"{in_flight}: waiting for it to end")
-            judgement, snapshot = self.watch.until_quiet(self.c.limits.wait, failures=self.failures_since())
+            judgement, snapshot = self.watch.until_quiet(
+                self.within(self.c.limits.wait, keep=self.c.limits.rollback_wait), failures=self.failures_since()
+            )
             if judgement.verdict is Verdict.TIMED_OUT:
                 raise ReleaseError(
                     f"{self.c.environment}: {in_flight} and {judgement.reason}.\n"
@@ -309,6 +311,7 @@ class Releaser(Operation):
             self.c.say(f"would prepare the database: {plan.prepare}")
             return True
         self.keep_lock("The database was not touched.")
+        self.keep_time("The database was not touched.")
         self.c.say(f"preparing the database: {plan.prepare}")
         try:
             finished = self.run_admin_task(
@@ -421,6 +424,7 @@ class Releaser(Operation):
         So this run looks again, and then undoes its update itself.
         """
         self.keep_lock("The service was not touched.")
+        self.keep_time("The service was not touched.")
         deployment = self.move(str(plan.revision), desired_count=plan.desired_count, force=plan.force)
         if self.lost_lock():
             self._undo(plan)
@@ -494,7 +498,7 @@ class Releaser(Operation):
             notes = [self.to_zero()]
         else:
             back = self.move(plan.previous_revision)
-            judgement, snapshot = self.watch.until_done(back.id, self.c.limits.rollback_wait)
+            judgement, snapshot = self.watch.until_done(back.id, self.within(self.c.limits.rollback_wait))
             exposed_until = datetime.now(UTC)
             notes = [f"{back.revision_name} ({plan.previous_name}) was put back"]
             if judgement.verdict is not Verdict.COMPLETED:

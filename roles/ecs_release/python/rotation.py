@@ -150,7 +150,9 @@ class Rotation(Operation):
             self.c.say(f"{in_flight}: would wait for it to end")
             return snapshot
         self.c.say(f"{in_flight}: waiting for it to end")
-        judgement, snapshot = self.watch.until_quiet(self.c.limits.wait, failures=self.failures_since())
+        judgement, snapshot = self.watch.until_quiet(
+            self.within(self.c.limits.wait, keep=self.c.limits.rollback_wait), failures=self.failures_since()
+        )
         if judgement.verdict is Verdict.TIMED_OUT:
             raise self._refused(f"{in_flight} and {judgement.reason}", self.c.logs_command)
         return snapshot
@@ -294,7 +296,7 @@ class Rotation(Operation):
         if self.watch.snapshot().primary.revision != plan.revision:
             return ""
         back = self.move(plan.previous_revision)
-        judgement, _ = self.watch.until_done(back.id, self.c.limits.rollback_wait)
+        judgement, _ = self.watch.until_done(back.id, self.within(self.c.limits.rollback_wait))
         done = "" if judgement.verdict is Verdict.COMPLETED else f", which did not complete: {judgement.reason}"
         return f"{back.revision_name}, with {name_of(plan.from_secret)}, was put back{done}"
 

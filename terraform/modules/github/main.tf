@@ -71,7 +71,7 @@ resource "aws_iam_role" "this" {
 
   name                 = "${var.app_name}-github-${each.key}"
   description          = "GitHub's workflow ${split("-", each.key)[0]} of ${var.repository}."
-  max_session_duration = 2 * 60 * 60 # a deployment has an hour
+  max_session_duration = 2 * 60 * 60 # as .github/actions/setup asks; a deployment has less
   permissions_boundary = startswith(each.key, "deploy-") ? aws_iam_policy.deploy_boundary[trimprefix(each.key, "deploy-")].arn : null
 
   assume_role_policy = jsonencode({

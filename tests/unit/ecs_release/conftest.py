@@ -9,6 +9,7 @@ import copy
 import hashlib
 import io
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -499,13 +500,15 @@ class World:
     def text(self) -> str:
         return plain("\n".join(self.said))
 
-    def context(self, *, wait: float = 60, holder: str | None = None) -> Context:
+    def context(
+        self, *, wait: float = 60, holder: str | None = None, rollback_wait: float = 1, time_left: float = math.inf
+    ) -> Context:
         return Context(
             clients=self,
             bucket=BUCKET,
             environment="test",
             stack=STACK,
-            limits=Limits(wait=wait, rollback_wait=1, prepare_wait=5, poll=0, log_grace=0),
+            limits=Limits(wait=wait, rollback_wait=rollback_wait, prepare_wait=5, poll=0, log_grace=0),
             holder=holder,
             by="ann@laptop",
             why="test",
@@ -515,6 +518,7 @@ class World:
             retry_command="make deploy ENV=test",
             logs_command="make logs ENV=test",
             now=self.clock,
+            time_left=lambda: time_left,
         )
 
     def releaser(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from roles.deploy_lock.python.lock import Lock
+from roles.ecs_release.python.deadline import running_for
 from roles.ecs_release.python.operation import ReleaseError, incarnation
 from roles.ecs_release.python.plan import Plan
 from roles.ecs_release.python.release import Releaser
@@ -445,6 +448,39 @@ def test_an_update_that_deploys_something_else_is_a_failure(world: World) -> Non
     world.ecs.update_service = lambda **_: answer  # type: ignore[method-assign]
     with pytest.raises(ReleaseError, match="ECS took the update but deploys settlement-test:1"):
         releaser.update(plan)
+
+
+def test_a_wait_keeps_time_for_the_undoing_of_what_it_waits_for(world: World) -> None:
+    world.released("aaa")
+    world.said.clear()
+    releaser = world.releaser("bbb", wait=900, rollback_wait=600, time_left=1000)
+    plan = planned(releaser)
+    world.ecs.rollout = [nothing, lambda ecs: ecs.complete()]
+    releaser.update(plan)
+    assert "at most 400 s" in world.text
+
+
+@pytest.mark.parametrize("phase", ["prepare", "update"])
+def test_what_could_not_be_undone_in_time_is_not_begun(world: World, phase: str) -> None:
+    world.released("aaa")
+    before = len(world.ecs.updates), len(world.ecs.runs)
+    releaser = world.releaser("bbb", schema_head="0002", rollback_wait=600, time_left=659)
+    plan = planned(releaser)
+    with pytest.raises(ReleaseError, match="has 659 s left, and undoing a failure may take 600 s") as refusal:
+        getattr(releaser, phase)(plan)
+    assert "Next: make deploy ENV=test" in str(refusal.value)
+    assert (len(world.ecs.updates), len(world.ecs.runs)) == before
+
+
+def test_a_rollback_begins_however_little_time_is_left(world: World) -> None:
+    for version in ("aaaa", "bbbb"):
+        world.released(version)
+    assert world.rolled_back(time_left=0, rollback_wait=600).version == "aaaa"
+
+
+def test_how_long_a_command_has_run_is_the_age_of_its_process(tmp_path: Path) -> None:
+    assert 0 < running_for(os.getpid()) < float(Path("/proc/uptime").read_text().split()[0])
+    assert running_for(os.getpid(), tmp_path) == 0
 
 
 def locked(holder: str, **changes: Any) -> Lock:
