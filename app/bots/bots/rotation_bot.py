@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -28,7 +29,7 @@ from bots.values import instant, items, mapping, text
 #: The event's time is cut to the second.
 SECOND = timedelta(seconds=1)
 #: The lock of a flow that lives is renewed every ten seconds; its own flows take it over after so long (deploy_lock).
-STALE = timedelta(seconds=60)
+STALE = timedelta(seconds=180)
 #: No living flow writes a heartbeat so far from the moment at which S3 stores it (deploy_lock).
 GREATEST_SKEW = timedelta(minutes=14)
 LOOK_SECONDS = 5.0
@@ -56,7 +57,7 @@ def handler(event: Event, way: Delivery) -> None:
         if reason := why_silent(ecs, cluster, name, change):
             say("silent", secret=change.name, version=change.version, reason=reason)
             return
-        holder = who_deploys(datetime.now(UTC))
+        holder = who_deploys()
         if not holder:
             break
         if way.seconds_left() < 2 * LOOK_SECONDS:
@@ -109,8 +110,8 @@ def _primary(service: Mapping[str, Any]) -> dict[str, Any]:
     return next(mapping(item) for item in service["deployments"] if item["status"] == "PRIMARY")
 
 
-def who_deploys(now: datetime) -> str:
-    """Who holds the deployment lock and lives; empty when nobody does.
+def who_deploys() -> str:
+    """Who holds the deployment lock and lives, by S3's own clock; empty when nobody does.
 
     What is read is what ``roles/deploy_lock`` writes, which this package cannot import. An object that is no lock is
     somebody's until it is stale, as it is there.
@@ -125,8 +126,10 @@ def who_deploys(now: datetime) -> str:
         lock = mapping(json.loads(answer["Body"].read()))
     except (ValueError, RecursionError):
         lock = {}
+    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    now = parsedate_to_datetime(date) if date else answer["LastModified"]
     written, heard = answer["LastModified"], instant(text(lock, "heartbeat"))
-    if lock.get("released") or now - written > STALE or (heard and abs(written - heard) > GREATEST_SKEW):
+    if lock.get("released") or now - written >= STALE or (heard and abs(written - heard) > GREATEST_SKEW):
         return ""
     return f"{text(lock, 'owner') or 'somebody unknown'}, for {text(lock, 'purpose') or 'an unknown purpose'}"
 

@@ -6,6 +6,7 @@ import copy
 import json
 import time
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -13,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 from bots import invocation, rotation_bot
 
-from roles.deploy_lock.python.lock import Lock
+from roles.deploy_lock.python.lock import STALE_AFTER, Lock
 from tests.slack import Slack, intrusions, shown
 from tests.unit.bots.conftest import REGION, Cloud, Context, Say
 
@@ -185,9 +186,21 @@ def test_an_object_that_is_no_lock_is_somebodys_until_it_is_stale(
     cloud: Cloud, slack: Slack, flow: Flow, monkeypatch: pytest.MonkeyPatch, body: bytes
 ) -> None:
     flow.s3.put_object(Bucket=BUCKET, Key="locks/test.json", Body=body)
-    now = datetime.now(UTC)
-    assert rotation_bot.who_deploys(now).endswith("for an unknown purpose")
-    assert rotation_bot.who_deploys(now + timedelta(seconds=62)) == ""
+    real = flow.s3.get_object
+    for seconds, said in ((0, "for an unknown purpose"), (STALE_AFTER.total_seconds() - 1, "purpose"), (180, "")):
+
+        def later(seconds: float = seconds, **request: Any) -> Any:
+            """As S3 answers so many seconds after it was written; this machine's clock is not asked."""
+            written = AT - timedelta(days=300)
+            answer = real(**request) | {"LastModified": written}
+            now = written + timedelta(seconds=seconds)
+            answer["ResponseMetadata"]["HTTPHeaders"]["date"] = f"{now:%a, %d %b %Y %H:%M:%S} GMT"
+            return answer
+
+        monkeypatch.setattr(rotation_bot, "client", lambda _: SimpleNamespace(get_object=later))
+        assert rotation_bot.who_deploys().endswith(said)
+        assert bool(rotation_bot.who_deploys()) is bool(said)
+    assert rotation_bot.STALE == STALE_AFTER
 
 
 def test_who_holds_it_too_long_is_told_with_the_command(
