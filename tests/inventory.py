@@ -29,6 +29,7 @@ _ANSWERS = {
     "production": (
         "https_hosted_zone_id: Z0123456789ABCDEFGHIJ",
         "https_domain_name: settlement.example.com",
+        "notifications_slack: true",
     ),
 }
 

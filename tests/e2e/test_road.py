@@ -69,6 +69,7 @@ NOT_RUN = {
     "make rehearse": "are the other long tests, with clouds of their own",
     "make check": "tests/run.sh runs it beside this",
     "make deploy ENV=staging": "a second cloud's worth of containers; what it would make is planned by the line before",
+    "make test-page ENV=staging": "needs what deploy makes; test_incidents.py sends one on this machine",
     "(cd roles/deploy_lock && molecule --base-config ../../tests/molecule/base.yml test)": (
         "tests/roles/test_molecule.py runs each role's scenario so, maybe at this moment and on the same ports"
     ),

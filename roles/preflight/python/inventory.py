@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from roles.preflight.python import account, capacity, names, network, task, written
+from roles.preflight.python import account, capacity, names, network, notifications, task, written
 from roles.preflight.python.environment import Environment, UnreadError
 from roles.preflight.python.kinds import REQUIRED
 from roles.preflight.python.problem import Problem
@@ -19,7 +19,7 @@ from roles.preflight.python.values import VALUES
 _SHOWN_CHARACTERS = 80
 #: Maps of variables, in which somebody may have put a secret.
 _NOT_SHOWN = frozenset({"app_environment", "app_secrets", "aws_environment"})
-_RULES = (*names.RULES, *network.RULES, *capacity.RULES, *task.RULES, *account.RULES)
+_RULES = (*names.RULES, *network.RULES, *capacity.RULES, *task.RULES, *notifications.RULES, *account.RULES)
 
 
 @dataclass(frozen=True)

@@ -164,6 +164,8 @@ VALUES: Mapping[str, Kind] = {
         urgent=with_default(_EMAILS, []),
         warning=with_default(_EMAILS, []),
     ),
+    "notifications_required": flag(),
+    "notifications_slack": flag(),
     "query_bot_window_seconds": whole(1, 604800, example=3600),
     "query_bot_redact_literals": flag(),
     # account.yml, github.yml

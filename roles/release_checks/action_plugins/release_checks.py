@@ -41,6 +41,10 @@ options:
       task. A release proves that by itself.
     type: bool
     default: false
+  slack:
+    description: Whether notifications are meant to reach Slack; without a value of its webhook there is a WARN.
+    type: bool
+    default: false
   environment_name:
     description: The environment.
     type: str
@@ -92,6 +96,7 @@ class ActionModule(OperationsAction):
                 settings=Settings.from_fact(args["settings"]),
                 image=image,
                 preview=self.check_mode,
+                slack=args["slack"],
             )
             findings = check(clients, wanted)
             if args["what_runs"] and not wrong(findings):

@@ -24,6 +24,7 @@ from roles.ecs_release.python.definition import (
 )
 from roles.ecs_release.python.rollout import ServiceError, Snapshot
 from roles.image_build.python.registry import FARGATE_ARCHITECTURES, Registry, RepositoryMissingError
+from roles.notification.python.deliver import NoWebhook, read_webhook
 from roles.preflight.python.problem import ProblemError
 from roles.release_checks.python import what_runs
 from roles.release_checks.python.findings import Finding, Verdict
@@ -66,12 +67,14 @@ class Place:
 class Wanted(Place):
     """What would be released.
 
-    ``image`` is None while its digest is not known; ``preview`` is check mode.
+    ``image`` is None while its digest is not known; ``preview`` is check mode. ``slack`` says whether notifications are
+    meant to reach Slack.
     """
 
     settings: Settings
     image: Image | None
     preview: bool = False
+    slack: bool = False
 
     @property
     def definitions(self) -> list[dict[str, Any]]:
@@ -193,6 +196,8 @@ def _questions(clients: Clients, wanted: Wanted) -> list[Question]:
         Question("service", str(stack["service_name"]), partial(_service_findings, clients.client("ecs"), wanted)),
         Question("alarms", str(stack["name_prefix"]), partial(_alarms, clients.client("cloudwatch"), wanted)),
     ]
+    if wanted.slack:
+        questions.append(Question("notifications", "Slack", partial(_slack, clients.client("secretsmanager"), wanted)))
     return questions
 
 
@@ -222,6 +227,23 @@ def _right_questions(clients: Clients, place: Place, definitions: Sequence[Mappi
 def _log_questions(clients: Clients, place: Place, definitions: Sequence[Mapping[str, Any]]) -> Iterator[Question]:
     for group in _log_groups(definitions):
         yield Question("logs", group, partial(_log_group, clients.client("logs"), place, group))
+
+
+# -- notifications -----------------------------------------------------------------------------------------------------
+
+
+def _slack(secrets: Any, wanted: Wanted) -> list[Finding]:
+    """Whether the webhook has a value. Only a warning: its secret exists after a first apply only."""
+    found = partial(_finding, "notifications", "Slack")
+    arn = str(wanted.stack.get("slack_webhook_secret_arn") or "")
+    try:
+        if not arn:
+            raise NoWebhook("there is no secret for it")
+        read_webhook(secrets, arn)
+    except NoWebhook as error:
+        put = "put it (terraform/modules/notifications/README.md), then make test-page"
+        return [found(Verdict.WARN, f"notifications_slack is true, and Slack hears nothing: {error}. Next: {put}")]
+    return [found(Verdict.OK, "the webhook has a value")]
 
 
 # -- image -------------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ ZONES = {
     "ap-northeast-2b": {"public": "10.0.9.0/24", "private": "10.0.2.0/24", "database": "10.0.5.0/24"},
 }
 
+REQUIRED = {"notifications_required": True}
 PLAIN = {"network_allow_plain_http": False}
 OTHER_REGION = {
     "ap-northeast-2a": ZONES["ap-northeast-2a"],
@@ -45,7 +46,7 @@ def test_a_shipped_inventory_passes(name: str) -> None:
 
 def test_production_asks_what_nobody_else_can_answer() -> None:
     asked = [problem.where.partition(" ")[0] for problem in check(given(INVENTORIES / "production")).problems]
-    assert asked == ["network_client_cidrs"]
+    assert asked == ["network_client_cidrs", "notification_emails.urgent"]
 
 
 def test_a_whole_inventory_is_checked_in_less_than_two_seconds(tmp_path: Path) -> None:
@@ -113,6 +114,10 @@ def test_all_problems_are_found_at_once_and_named_by_variable(problems: Find) ->
         (PLAIN | {"alb_internal": True}, None),
         (PLAIN | {"https_hosted_zone_id": "Z1", "https_domain_name": "example.com"}, None),
         (PLAIN | {"https_domain_name": "example.com"}, "would serve plain HTTP to everybody"),
+        (REQUIRED, "An urgent page would reach nobody"),
+        (REQUIRED | {"notification_emails": {"urgent": [], "warning": ["a@example.com"]}}, "would reach nobody"),
+        (REQUIRED | {"notification_emails": {"urgent": ["a@example.com"], "warning": []}}, None),
+        (REQUIRED | {"notifications_slack": True}, None),
         ({"app_cpu": 300}, "Fargate has no 300 CPU units"),
         ({"app_cpu": 1024}, "Fargate has no 512 MiB with 1024 CPU units"),
         (

@@ -91,6 +91,7 @@ class World:
     refused: dict[str, Exception] = field(default_factory=dict)
     settings: Settings = SETTINGS
     preview: bool = False
+    slack: bool = False
 
     def client(self, name: str) -> Any:
         client = _client(name)
@@ -98,7 +99,12 @@ class World:
 
     def look(self) -> list[Finding]:
         wanted = Wanted(
-            environment="test", stack=self.stack, settings=self.settings, image=self.image, preview=self.preview
+            environment="test",
+            stack=self.stack,
+            settings=self.settings,
+            image=self.image,
+            preview=self.preview,
+            slack=self.slack,
         )
         return check(self, wanted)
 

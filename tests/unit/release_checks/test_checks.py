@@ -34,6 +34,24 @@ def test_a_sound_environment_is_ok_throughout(world: World) -> None:
     assert "18 OK: nothing is in the way of a release" in tree("", findings)
 
 
+# -- notifications -----------------------------------------------------------------------------------------------------
+
+
+def test_a_webhook_without_a_value_is_a_warning_where_slack_is_meant(world: World) -> None:
+    secrets = world.client("secretsmanager")
+    arn = secrets.create_secret(Name="webhook")["ARN"]
+    world.stack["slack_webhook_secret_arn"] = arn
+    assert world.of("notifications") == []
+    world.slack = True
+    found = world.only(WARN)
+    assert (found.group, "Slack hears nothing: no webhook is set" in found.reason) == ("notifications", True)
+    secrets.put_secret_value(SecretId=arn, SecretString="https://hooks.example/very-secret")
+    assert world.of("notifications") == [(OK, "the webhook has a value")]
+    assert "very-secret" not in shown(world)
+    world.stack["slack_webhook_secret_arn"] = ""
+    assert "there is no secret for it" in world.only(WARN).reason
+
+
 # -- image -------------------------------------------------------------------------------------------------------------
 
 
