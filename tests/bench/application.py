@@ -12,13 +12,17 @@ import secrets
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
 from settlement.admin import prepare
 from settlement.settings import AdminSettings
 from sqlalchemy import URL, create_engine, text
@@ -35,10 +39,12 @@ START_SECONDS = 30
 
 FLOOR = "bare Starlette, psycopg2 pool (floor)"
 APPLICATION = "the application"
+TOKENS = "the application, checking bearer tokens"
 SESSION = "FastAPI, session by generator dependency"
 WAYS = {
     FLOOR: "tests.bench.peers.floor:app",
     APPLICATION: "settlement.app:from_environment()",
+    TOKENS: "settlement.app:from_environment()",
     SESSION: "tests.bench.peers.session:app",
 }
 
@@ -55,20 +61,25 @@ def run(rounds: int, _stack: ExitStack) -> list[Row]:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             server = stack.enter_context(running_server(log_statement="none"))
+            issuer, caller = stack.enter_context(_issuer())
             environment, identifiers = _database(server)
             paths = [f"/v1/accounts/{identifier}" for identifier in identifiers]
-            addresses = {
-                way: stack.enter_context(_served(app, served, environment, paths[0], folder))
-                for way, app in WAYS.items()
-            }
-            _same_answers(addresses, paths[0])
+            addresses = {}
+            for way, app in WAYS.items():
+                settings = {**environment, **(issuer if way == TOKENS else {})}
+                addresses[way] = stack.enter_context(_served(app, served, settings, paths[0], folder, caller))
+            _same_answers(addresses, paths[0], caller)
+
+            def load(address: str, seconds: float) -> float:
+                url = f"http://{address}"
+                done = run_wrk(url, paths, folder, connections=CONNECTIONS, seconds=seconds, headers=caller)
+                return done.requests_per_second
 
             def rate(address: str) -> float:
-                load = run_wrk(f"http://{address}", paths, folder, connections=CONNECTIONS, seconds=SECONDS)
-                return load.requests_per_second
+                return load(address, SECONDS)
 
             for address in addresses.values():  # caches and pools are filled before anything counts
-                run_wrk(f"http://{address}", paths, folder, connections=CONNECTIONS, seconds=2)
+                load(address, 2)
             runs = alternate({way: partial(rate, address) for way, address in addresses.items()}, rounds)
     finally:
         os.sched_setaffinity(0, set(cores))
@@ -83,6 +94,38 @@ def run(rounds: int, _stack: ExitStack) -> list[Row]:
         )
         for way in WAYS
     ]
+
+
+@contextmanager
+def _issuer() -> Iterator[tuple[dict[str, str], dict[str, str]]]:
+    """An issuer of tokens on this machine: the settings that name it, and the headers of a caller with its token."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    published = {**json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())), "kid": "bench", "use": "sig"}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"keys": [published]}).encode())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        settings = {
+            "AUTH_JWKS_URL": f"http://127.0.0.1:{server.server_port}/keys",
+            "AUTH_ISSUER": "https://issuer.example",
+            "AUTH_AUDIENCE": "settlement-api",
+        }
+        claims = {"iss": settings["AUTH_ISSUER"], "aud": settings["AUTH_AUDIENCE"], "exp": int(time.time()) + 86_400}
+        token = jwt.encode({**claims, "sub": "bench"}, key, algorithm="RS256", headers={"kid": "bench"})
+        try:
+            yield settings, {"Authorization": f"Bearer {token}"}
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def _database(server: Server) -> tuple[dict[str, str], list[str]]:
@@ -145,7 +188,9 @@ class _Secret:
 
 
 @contextmanager
-def _served(app: str, core: int, environment: Mapping[str, str], path: str, folder: Path) -> Iterator[str]:
+def _served(
+    app: str, core: int, environment: Mapping[str, str], path: str, folder: Path, caller: Mapping[str, str]
+) -> Iterator[str]:
     """gunicorn with production's configuration, pinned to one core; gives its address."""
     address = f"127.0.0.1:{free_port()}"
     command = ["taskset", "--cpu-list", str(core), sys.executable, "-m", "gunicorn"]
@@ -164,7 +209,7 @@ def _served(app: str, core: int, environment: Mapping[str, str], path: str, fold
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
-                if _get(address, path)[0] == 200:
+                if _get(address, path, caller)[0] == 200:
                     break
             except OSError:
                 pass
@@ -177,8 +222,8 @@ def _served(app: str, core: int, environment: Mapping[str, str], path: str, fold
         process.wait(START_SECONDS)
 
 
-def _same_answers(addresses: Mapping[str, str], path: str) -> None:
-    answers = {way: _row(json.loads(_get(address, path)[1])) for way, address in addresses.items()}
+def _same_answers(addresses: Mapping[str, str], path: str, caller: Mapping[str, str]) -> None:
+    answers = {way: _row(json.loads(_get(address, path, caller)[1])) for way, address in addresses.items()}
     if len({json.dumps(answer, sort_keys=True) for answer in answers.values()}) != 1:
         raise BenchError(f"the ways do not answer the same: {answers}")
 
@@ -188,10 +233,10 @@ def _row(answer: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in answer.items() if key != "created_at"}
 
 
-def _get(address: str, path: str) -> tuple[int, bytes]:
+def _get(address: str, path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection(address, timeout=5)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=dict(headers))
         answer = connection.getresponse()
         return answer.status, answer.read()
     finally:

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,8 +42,16 @@ def ensure_wrk() -> None:
     raise BenchError("wrk, the load generator, is not on PATH. Next: install it (Debian: apt-get install wrk)")
 
 
-def run_wrk(address: str, paths: Sequence[str], folder: Path, *, connections: int, seconds: float) -> Load:
-    """Ask for the paths in turn, over keep-alive connections.
+def run_wrk(
+    address: str,
+    paths: Sequence[str],
+    folder: Path,
+    *,
+    connections: int,
+    seconds: float,
+    headers: Mapping[str, str] | None = None,
+) -> Load:
+    """Ask for the paths in turn, with these headers, over keep-alive connections.
 
     Raises BenchError when any answer was not 2xx, or a connection failed: then the rate is of something else.
     """
@@ -56,6 +64,8 @@ def run_wrk(address: str, paths: Sequence[str], folder: Path, *, connections: in
         encoding="utf-8",
     )
     command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds:.0f}s"]
+    for name, value in (headers or {}).items():
+        command += ["--header", f"{name}: {value}"]
     command += ["--latency", "--script", str(script), address]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return parse(done.stdout + done.stderr)

@@ -10,6 +10,7 @@ import settlement.accounts.router
 import settlement.health.router
 import settlement.statements.router
 import settlement.transactions.router
+from settlement.authentication import AuthenticationMiddleware, verifier_of
 from settlement.database import Database
 from settlement.health.schemas import VersionOut
 from settlement.health.service import Health, task_definition_revision
@@ -24,12 +25,14 @@ _MAX_BODY_BYTES = 64 * 1024  # a transaction is below 3 kB; without a limit one 
 def create_app(settings: Settings) -> FastAPI:
     """Build the application. It holds no connection, and starts nothing, until its lifespan does."""
 
+    verifier = verifier_of(settings)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         database = Database(settings)
         app.state.settings = settings
         app.state.database = database
-        app.state.health = Health(database)
+        app.state.health = Health(database, verifier.keys if verifier else None)
         app.state.version = VersionOut(
             git_hash=settings.git_hash,
             image_digest=settings.image_digest,
@@ -61,6 +64,8 @@ def create_app(settings: Settings) -> FastAPI:
         ],
     )
     app.add_middleware(BodyLimitMiddleware, limit_bytes=_MAX_BODY_BYTES)
+    if verifier:
+        app.add_middleware(AuthenticationMiddleware, verifier=verifier)
     app.add_middleware(RequestContextMiddleware)
     install_problem_handlers(app)
     return app

@@ -5,10 +5,11 @@ never shows a value: inputs are hidden, since one of them is a password.
 """
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SslMode = Literal["disable", "prefer", "require", "verify-ca", "verify-full"]
@@ -68,6 +69,12 @@ class Settings(_EnvironmentSettings):
     # The zone in which a month begins and ends.
     settlement_timezone: Annotated[str, AfterValidator(_known_time_zone)] = "Asia/Seoul"
 
+    # Bearer tokens of callers: where their issuer publishes its keys, its name (`iss`) and this service's (`aud`). All
+    # three or none; without them everybody who reaches the service is served.
+    auth_jwks_url: str | None = None
+    auth_issuer: str | None = None
+    auth_audience: str | None = None
+
     # The environment's name, a dimension of the metrics.
     app_environment: str = "unknown"
 
@@ -77,6 +84,21 @@ class Settings(_EnvironmentSettings):
     git_hash: str = "unknown"
     image_digest: str | None = None
     ecs_container_metadata_uri_v4: str | None = None
+
+    @field_validator("auth_jwks_url")
+    @classmethod
+    def _read_over_tls(cls, value: str | None) -> str | None:
+        url = urlsplit(value or "https://none")
+        if not url.hostname or (url.scheme != "https" and (url.scheme, url.hostname) != ("http", "127.0.0.1")):
+            raise ValueError("must be an https address: who can change the keys can make tokens")
+        return value
+
+    @model_validator(mode="after")
+    def _issuer_and_audience(self) -> Self:
+        given = (self.auth_jwks_url, self.auth_issuer, self.auth_audience)
+        if any(given) and not all(given):
+            raise ValueError("auth_jwks_url, auth_issuer and auth_audience have to be set together, or none of them")
+        return self
 
     @field_validator("git_hash")
     @classmethod

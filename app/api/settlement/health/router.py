@@ -15,8 +15,8 @@ router = APIRouter(tags=["health"])
 async def healthz(request: Request) -> Response:
     """Whether this process is fit to serve. Needs no thread once it is, so a full pool cannot make it late."""
     health = health_of(request)
-    if not health.has_seen_database:
-        await run_in_threadpool(health.check_database)
+    if not health.is_fit:
+        await run_in_threadpool(health.check)
     return json_response(HealthOut())
 
 

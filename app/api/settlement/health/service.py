@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from settlement.authentication import KeySet
 from settlement.database import Database
 from settlement.health.schemas import ReadinessOut
 from settlement.problems import Unavailable
@@ -20,16 +21,22 @@ class Health:
     """Whether this process is fit to serve.
 
     It is not until one database check has passed since it started: a release with wrong credentials never becomes
-    healthy, so it never replaces a task. From then on the process alone counts: a database that blinks must not
-    make the load balancer kill every task at once.
+    healthy, so it never replaces a task. The same holds for the keys that verify callers' tokens, where tokens are
+    asked for. From then on the process alone counts: a database that blinks must not make the load balancer kill every
+    task at once.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, keys: KeySet | None = None) -> None:
         self._database = database
-        self.has_seen_database = False
+        self._keys = keys
+        self.is_fit = False
 
-    def check_database(self) -> None:
-        """Pass the check, or raise Unavailable."""
+    def check(self) -> None:
+        """Pass the checks, or raise Unavailable."""
+        if self._keys and not self._keys.known:
+            self._keys.refresh()
+            if not self._keys.known:
+                raise Unavailable("issuer-not-seen", "The issuer's keys have not been read since this process started.")
         try:
             self._database.ping()
         except SQLAlchemyError as error:
@@ -37,7 +44,7 @@ class Health:
             raise Unavailable(
                 "database-not-seen", "No database check has passed since this process started."
             ) from error
-        self.has_seen_database = True
+        self.is_fit = True
 
 
 def readiness(database: Database) -> ReadinessOut:
