@@ -15,6 +15,7 @@ from roles.drill.python.load import Clients, Request, background
 from roles.local_cloud.cloud import health
 from roles.local_cloud.cloud.load_balancer import SlotState, SlotTable, slot_state
 from roles.local_cloud.cloud.targets import Target
+from roles.service_verify.python.answers import fetch
 from tests.local_cloud.conftest import RunningCloud, wait_for
 from tests.local_cloud.services import StubService, make_service
 
@@ -100,7 +101,8 @@ def get(cloud: RunningCloud, path: str = "/", headers: dict[str, str] | None = N
 @pytest.mark.local_cloud
 def test_it_answers_503_without_a_target_and_adds_headers_with_one(service: StubService) -> None:
     cloud = service.cloud
-    assert get(cloud)[0] == 503
+    nobody = fetch(f"http://127.0.0.1:{cloud.config.load_balancer_port}/")
+    assert (nobody.status, nobody.server) == (503, "awselb/2.0")
     service.create(service.register(), desired=1)
     service.wait_deployed()
     wait_for(lambda: get(cloud)[0] == 200)

@@ -40,6 +40,7 @@ _READS = {
 }
 _RELEASES = {
     "application-autoscaling:RegisterScalableTarget": "limits that are another time's",
+    "ecs:DescribeServiceRevisions": _FAILS,
     "ecs:ListServiceDeployments": _FAILS,
     "ecs:StopServiceDeployment": _FAILS,
     "logs:GetLogEvents": _FAILS,

@@ -73,6 +73,15 @@ options:
     description: Whether the update needs this run to hold the deployment lock.
     default: true
     type: bool
+  verify_from:
+    description: By what the phase C(plan) verifies a release whose end nobody saw, as C(service_verify_from).
+    choices: [public, targets]
+    default: public
+    type: str
+  unverified:
+    description: For the phase C(fail), whether it serves and only could not be seen to; then it is left serving.
+    default: false
+    type: bool
   notification_log:
     description: One line for each message to Slack, what came of it.
     required: true
@@ -105,6 +114,10 @@ reason:
   description: Why the phase failed, in one line.
   type: str
   returned: on failure
+conclusion:
+  description: What is true now.
+  type: str
+  returned: for the phase C(fail)
 undone:
   description: What the phase C(fail) took out of service, and for how long it was exposed; or empty.
   type: str
@@ -182,8 +195,12 @@ class ActionModule(OperationsAction):
         return {"changed": releaser.succeed(Plan.from_fact(args["plan"]), preview=self._task.check_mode)}
 
     def _fail(self, releaser: Releaser, args: dict[str, Any]) -> dict[str, Any]:
-        undone = releaser.fail(Plan.from_fact(args["plan"]), args["why"])
-        return {"changed": bool(undone), "undone": undone}
+        plan = Plan.from_fact(args["plan"])
+        if args["unverified"]:
+            return {"changed": False, "undone": "", "conclusion": releaser.leave_unverified(plan, args["why"])}
+        undone = releaser.fail(plan, args["why"])
+        conclusion = f"the release failed, for the reason above; the ledger says so too. {undone}"
+        return {"changed": bool(undone), "undone": undone, "conclusion": conclusion.strip()}
 
     def _releaser(self, args: dict[str, Any]) -> Releaser:
         return Releaser(

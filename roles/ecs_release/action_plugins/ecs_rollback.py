@@ -55,6 +55,15 @@ options:
     description: Whether this run has to hold the deployment lock.
     default: true
     type: bool
+  verify_from:
+    description: By what the phase C(plan) verifies a release whose end nobody saw, as C(service_verify_from).
+    choices: [public, targets]
+    default: public
+    type: str
+  unverified:
+    description: For the phase C(fail), whether it serves and only could not be seen to; then it is left serving.
+    default: false
+    type: bool
   notification_log:
     description: One line for each message to Slack, what came of it.
     required: true
@@ -81,8 +90,8 @@ plan:
   description: What is put back, with version, digest, image and revision.
   type: dict
   returned: always
-next_command:
-  description: What to type now.
+conclusion:
+  description: What is true now, and what to type.
   type: str
   returned: for the phase C(fail)
 reason:
@@ -121,7 +130,10 @@ class ActionModule(OperationsAction):
         return {"changed": changed}
 
     def _fail(self, rollback: Rollback, args: dict[str, Any]) -> dict[str, Any]:
-        next_command = f"make status ENV={args['environment_name']}"
-        if args["plan"]:
-            next_command = rollback.fail(RollbackPlan.from_fact(args["plan"]), args["why"])
-        return {"changed": False, "next_command": next_command}
+        failed = "the rollback failed, for the reason above. Next:"
+        if not args["plan"]:
+            return {"changed": False, "conclusion": f"{failed} make status ENV={args['environment_name']}"}
+        plan = RollbackPlan.from_fact(args["plan"])
+        if args["unverified"]:
+            return {"changed": False, "conclusion": rollback.leave_unverified(plan, args["why"])}
+        return {"changed": False, "conclusion": f"{failed} {rollback.fail(plan, args['why'])}"}

@@ -53,6 +53,15 @@ options:
     description: Whether this run has to hold the deployment lock.
     default: true
     type: bool
+  verify_from:
+    description: By what the phase C(plan) verifies a release whose end nobody saw, as C(service_verify_from).
+    choices: [public, targets]
+    default: public
+    type: str
+  unverified:
+    description: For the phase C(fail), whether it serves and only could not be seen to; then it is left serving.
+    default: false
+    type: bool
   notification_log:
     description: One line for each message to Slack, what came of it.
     required: true
@@ -115,12 +124,13 @@ class ActionModule(OperationsAction):
                 plan = Rotation(context).plan(args["older_than_days"], preview=self._task.check_mode)
                 return {"changed": False, "plan": plan.to_fact()}
             if not args["plan"]:  # the phase plan failed: there is nothing to record
-                return {"changed": False, "plan": {}, "undone": ""}
+                return {"changed": False, "plan": {}, "undone": "", "conclusion": _failed(environment)}
             plan = RotationPlan.from_fact(args["plan"])
             if not plan.needed or self._task.check_mode:
                 changed = plan.needed and args["phase"] in ("renew", "update")
                 return {
                     "changed": changed,
+                    "conclusion": _failed(environment),
                     "plan": args["plan"],
                     "msg": plan.sentence(environment, preview=True),
                 }
@@ -143,5 +153,12 @@ class ActionModule(OperationsAction):
         return {"changed": False, "msg": plan.sentence(args["environment_name"])}
 
     def _fail(self, rotation: Rotation, plan: RotationPlan, args: dict[str, Any]) -> dict[str, Any]:
+        if args["unverified"]:
+            return {"changed": False, "undone": "", "conclusion": rotation.leave_unverified(plan, args["why"])}
         undone = rotation.fail(plan, args["why"])
-        return {"changed": bool(undone), "undone": undone}
+        return {"changed": bool(undone), "undone": undone, "conclusion": _failed(args["environment_name"], undone)}
+
+
+def _failed(environment: str, undone: str = "") -> str:
+    served = f"the rotation failed, for the reason above; the user that served before does. {undone}".strip()
+    return f"{served} Next: after a fix, make rotate-secret ENV={environment}"

@@ -1,4 +1,4 @@
-"""What the role's two actions share: how an action becomes a `Context`, and its errors a failed task."""
+"""What the role's actions share: how an action becomes a `Context`, and its errors a failed task."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from roles.ecs_release.python.rollout import ServiceError
 from roles.ecs_task.python.alive import sleep_with_parent, whole_lines
 from roles.notification.python.slack import Assignment, Notifier
 from roles.release_ledger.python.ledger import LedgerError, actor
+from roles.service_verify.python.verify import Settings as VerifySettings
+from roles.service_verify.python.verify import Source, Verifier
 
 if TYPE_CHECKING:
     from ansible.plugins.action import ActionBase
 
-#: The arguments that both actions take.
+#: The arguments that all actions take.
 ARGUMENTS: dict[str, Any] = {
     "stack": {"type": "dict", "required": True},
     "plan": {"type": "dict", "default": {}},
@@ -38,6 +40,8 @@ ARGUMENTS: dict[str, Any] = {
     "bucket": {"type": "str", "required": True},
     "environment_name": {"type": "str", "required": True},
     "requires_lock": {"type": "bool", "default": True},
+    "verify_from": {"type": "str", "choices": [str(source) for source in Source], "default": str(Source.PUBLIC)},
+    "unverified": {"type": "bool", "default": False},
     "notification_log": {"type": "path", "required": True},
     "why": {"type": "str", "default": ""},
 }
@@ -52,9 +56,10 @@ def context(action: ActionBase, args: Mapping[str, Any]) -> Context:
     playbook = os.getppid()
     limits = dict(args["limits"])
     flow = float(limits.pop("flow"))
+    session = aws_session(action_environment(action), region)
     notifier = Notifier(Assignment(secret_arn=webhook, region=region, log=args["notification_log"]))
     return Context(
-        clients=aws_session(action_environment(action), region),
+        clients=session,
         bucket=args["bucket"],
         environment=environment,
         stack=args["stack"],
@@ -65,6 +70,13 @@ def context(action: ActionBase, args: Mapping[str, Any]) -> Context:
         say=whole_lines(Display().display),
         notify=notifier.send,
         sleep=sleep_with_parent(),
+        verify=lambda subject: Verifier(
+            session.client("ecs"),
+            session.client("elbv2"),
+            args["stack"],
+            VerifySettings(source=Source(args["verify_from"])),
+            sleep=sleep_with_parent(),
+        ).verify(subject),
         retry_command=f"make deploy ENV={environment}",
         logs_command=f"make logs ENV={environment}",
         time_left=lambda: flow - running_for(playbook),

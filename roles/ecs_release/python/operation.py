@@ -49,12 +49,15 @@ from roles.release_ledger.python.ledger import (
     rolling_back,
     started_at,
 )
+from roles.service_verify.python import verify
 
 Say = Callable[[str], None]
 
 #: What was just made is seen after a moment: so often is it looked for, with so many seconds in between.
 PROOF_LOOKS = 5
 PROOF_SECONDS = 2.0
+#: ECS notes a service deployment and its deployment one after the other.
+SERVICE_DEPLOYMENT_EARLIER = timedelta(seconds=5)
 
 
 class ReleaseError(Exception):
@@ -95,8 +98,9 @@ class Context:
     """Everything that stays the same from phase to phase.
 
     ``stack`` is the fact ``terraform_stack_outputs``; ``holder`` names this run for the deployment lock, None where it
-    needs none; ``say`` tells the screen, ``notify`` people elsewhere; ``now`` is the clock by which the schedule of
-    scaling is read; ``time_left`` are the seconds that the whole command still has.
+    needs none; ``say`` tells the screen, ``notify`` people elsewhere; ``verify`` says whether a revision serves alone;
+    ``now`` is the clock by which the schedule of scaling is read; ``time_left`` are the seconds that the whole command
+    still has.
     """
 
     clients: Clients
@@ -112,6 +116,7 @@ class Context:
     sleep: Callable[[float], None]
     retry_command: str
     logs_command: str
+    verify: Callable[[verify.Subject], verify.Verification]
     now: Callable[[], datetime] = _utc_now
     time_left: Callable[[], float] = lambda: math.inf
 
@@ -243,8 +248,11 @@ class Operation:
         limit = self.within(self.c.limits.wait, keep=self.c.limits.rollback_wait)
         self.c.say(f"watching {deployment.id} ({deployment.revision_name}), at most {limit:.0f} s")
         tasks = self._new_tasks(deployment)
-        judgement, _ = self.watch.until_done(deployment.id, limit, tasks.look)
-        if judgement.verdict is Verdict.REPLACED and (reason := self._rolled_back_by_ecs()):
+        undone = partial(self._rolled_back_by_ecs, deployment)
+        judgement, _ = self.watch.until_done(
+            deployment.id, self.c.limits.wait, tasks.look, since=deployment.created, undone=undone
+        )
+        if judgement.verdict is Verdict.REPLACED and (reason := undone()):
             judgement = Judgement(Verdict.FAILED, reason)
         if judgement.verdict is Verdict.COMPLETED:
             self.c.say(f"{deployment.revision_name} is the only one that runs")
@@ -288,6 +296,16 @@ class Operation:
             f"Next: make verify ENV={self.c.environment}; after a fix, {self.c.retry_command}",
             reason,
         )
+
+    def verified(self, release: Release, snapshot: Snapshot) -> tuple[Outcome, str]:
+        """How a release ended that nobody saw end, and that is in service: it succeeded if it is seen to serve now."""
+        subject = verify.Subject(version=release.version, digest=release.digest, revision=release.revision)
+        found = self.c.verify(subject)
+        doubts = [doubt.reason for doubt in self.doubts(snapshot.primary) if not doubt.secret]
+        if found.verdict is verify.Verdict.VERIFIED and not doubts:
+            return Outcome.SUCCEEDED, f"verified by a later run: {found.reason}"
+        reason = "; ".join([*([found.reason] if found.verdict is not verify.Verdict.VERIFIED else []), *doubts])
+        return Outcome.STOPPED, f"in service and not seen to serve rightly: {reason}"
 
     # -- one-off tasks -----------------------------------------------------------------------------------------
 
@@ -402,17 +420,35 @@ class Operation:
         )
         return ReleaseError(report.summary(), f"{reason}{f' ({stops[-1]})' if stops else ''}", report.evidence())
 
-    def _rolled_back_by_ecs(self) -> str:
-        """Why ECS itself rolled the newest service deployment back; empty when it did not.
+    def _rolled_back_by_ecs(self, deployment: Deployment) -> str:
+        """Why ECS itself rolled this deployment back; empty when it did not.
 
         A rollback may be over between two looks, and the failed deployment is gone from the service then.
-        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceDeployment.html
         """
-        listed = self.ecs.list_service_deployments(cluster=self.c.cluster, service=self.c.service, maxResults=10)
-        newest: dict[str, Any] = max(listed["serviceDeployments"], key=lambda item: item["createdAt"], default={})
-        if not str(newest.get("status", "")).startswith("ROLLBACK_"):
+        ours = self._service_deployment(deployment)
+        if not str(ours.get("status", "")).startswith("ROLLBACK_"):
             return ""
-        return str(newest.get("statusReason") or "ECS rolled the deployment back")
+        return str(ours.get("statusReason") or "ECS rolled the deployment back")
+
+    def _service_deployment(self, deployment: Deployment) -> Mapping[str, Any]:
+        """The service deployment that is this deployment, by its target's task definition and its time; empty: unknown.
+
+        The newest one may be somebody else's, and ours may not be listed yet.
+        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListServiceDeployments.html
+        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServiceRevisions.html
+        """
+        since = deployment.created - SERVICE_DEPLOYMENT_EARLIER if deployment.created else None
+        listed = self.ecs.list_service_deployments(cluster=self.c.cluster, service=self.c.service, maxResults=10)
+        found = [item for item in listed["serviceDeployments"] if since is None or item["createdAt"] >= since]
+        if not found:
+            return {}
+        targets = [item["targetServiceRevisionArn"] for item in found]
+        described = self.ecs.describe_service_revisions(serviceRevisionArns=targets)["serviceRevisions"]
+        revisions = {item["serviceRevisionArn"]: item["taskDefinition"] for item in described}
+        mine = [item for item in found if revisions.get(item["targetServiceRevisionArn"]) == deployment.revision]
+        # A later one of the same task definition is another: ours is the first since its time, else the newest.
+        newest_first = sorted(mine, key=lambda item: item["createdAt"], reverse=since is None)
+        return newest_first[0] if newest_first else {}
 
     def to_zero(self) -> str:
         """Leave no task of a first release that failed; what was done."""
@@ -440,18 +476,15 @@ class Operation:
 
         return look
 
-    def stop(self, back_to: str) -> str:
-        """End the deployment in flight by rolling it back; what was done.
+    def stop(self, deployment: Deployment, back_to: str) -> str:
+        """End a deployment in flight, and no other, by rolling it back; what was done.
 
         https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stop-service-deployment.html
         """
-        ecs = self.ecs
-        in_flight = ecs.list_service_deployments(
-            cluster=self.c.cluster, service=self.c.service, status=["PENDING", "IN_PROGRESS"]
-        )["serviceDeployments"]
-        for item in sorted(in_flight, key=lambda item: item["createdAt"], reverse=True)[:1]:
+        ecs, ours = self.ecs, self._service_deployment(deployment)
+        if ours.get("status") in ("PENDING", "IN_PROGRESS"):
             try:
-                ecs.stop_service_deployment(serviceDeploymentArn=item["serviceDeploymentArn"], stopType="ROLLBACK")
+                ecs.stop_service_deployment(serviceDeploymentArn=ours["serviceDeploymentArn"], stopType="ROLLBACK")
             except ClientError as error:
                 self.c.say(f"ECS would not stop it: {error}")
             else:
@@ -549,6 +582,12 @@ class Operation:
                 why=why,
             )
         )
+
+
+def is_in_service(release: Release, snapshot: Snapshot) -> bool:
+    """Whether PRIMARY runs a release, and ECS has not given it up."""
+    primary = snapshot.primary
+    return primary.revision == release.revision and primary.rollout_state != "FAILED"
 
 
 def incarnation(service: Mapping[str, Any]) -> str:

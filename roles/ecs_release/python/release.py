@@ -25,10 +25,13 @@ from roles.ecs_release.python.definition import (
     tags,
 )
 from roles.ecs_release.python.operation import (
+    PROOF_LOOKS,
+    PROOF_SECONDS,
     Context,
     Operation,
     ReleaseError,
     incarnation,
+    is_in_service,
     seconds_since,
     short,
 )
@@ -39,6 +42,7 @@ from roles.ecs_release.python.rollout import Deployment, Judgement, Snapshot, Ve
 from roles.ecs_task.python.tasks import TaskError, TaskTimeoutError
 from roles.notification.python import slack
 from roles.release_ledger.python.ledger import (
+    ENDS,
     Event,
     History,
     Kind,
@@ -109,10 +113,13 @@ class Releaser(Operation):
                 )
         releases = self.releases(snapshot)
         for release in unfinished(releases):
-            outcome, why = _how_it_ended(release, snapshot)
-            to_be_taken_up = outcome is Outcome.SUCCEEDED and release.kind is Kind.RELEASE
-            if to_be_taken_up and self._definition(release.revision) == wanted:
+            in_service = is_in_service(release, snapshot)
+            if in_service and release.kind is Kind.RELEASE and self._definition(release.revision) == wanted:
                 continue
+            if in_service and preview:
+                self.c.say(f"would verify release {release.id}, and settle it: succeeded or stopped")
+                continue
+            outcome, why = self.verified(release, snapshot) if in_service else _how_it_ended(release, snapshot)
             self.c.say(f"{'would settle' if preview else 'settled'} release {release.id}: {outcome}, {why}")
             if not preview:
                 self.record(release, outcome, why)
@@ -405,17 +412,18 @@ class Releaser(Operation):
         if plan.first:
             return [self.to_zero()]
         # ECS has rolled back a deployment that it failed itself.
-        ended = [] if judgement.verdict is Verdict.FAILED else [self.stop(plan.previous_revision)]
+        ended = [] if judgement.verdict is Verdict.FAILED else [self.stop(deployment, plan.previous_revision)]
         return ended + self.until_back(deployment)
 
     def _resumed(self, plan: Plan) -> Deployment:
-        deployment = self.watch.snapshot().deployment(str(plan.deployment))
-        if deployment is None:
-            raise ReleaseError(
-                f"{self.c.environment}: the deployment {plan.deployment} is gone.\nNext: {self.c.retry_command}",
-                f"the deployment {plan.deployment} is gone",
-            )
-        return deployment
+        for _ in range(PROOF_LOOKS):  # what the plan saw, one answer may not show yet
+            if deployment := self.watch.snapshot().deployment(str(plan.deployment)):
+                return deployment
+            self.c.sleep(PROOF_SECONDS)
+        raise ReleaseError(
+            f"{self.c.environment}: the deployment {plan.deployment} is gone.\nNext: {self.c.retry_command}",
+            f"the deployment {plan.deployment} is gone",
+        )
 
     def _start(self, plan: Plan) -> Deployment:
         """Update the service, holding the lock before and after.
@@ -465,6 +473,23 @@ class Releaser(Operation):
             releases=releases,
             keep=self.keep_revisions,
             say=self.c.say,
+        )
+
+    def leave_unverified(self, plan: Plan, reason: str) -> str:
+        """Record that the release serves and was not seen to serve rightly; what is true now, and the next command.
+
+        It is left in service: its tasks are the only healthy targets, and only this machine could not ask it.
+        """
+        next_command = f"make release ENV={self.c.environment}"
+        if not plan.needed:
+            return f"{self._name(plan)} runs as it did before, and was not verified. Next: {next_command} verifies it."
+        self.keep_lock("The ledger does not say how it ended.")
+        self._append(plan, Outcome.UNVERIFIED, reason)
+        self.c.notify(slack.unverified(self._subject(plan), reason=reason, next_command=next_command))
+        return (
+            f"{self._name(plan)} was left serving; the ledger calls it unverified. "
+            f"Next: {next_command} verifies it; or make rollback ENV={self.c.environment} puts "
+            f"{plan.previous_name or 'the version before it'} back."
         )
 
     def fail(self, plan: Plan, reason: str) -> str:
@@ -541,7 +566,6 @@ class Releaser(Operation):
 
     def _append(self, plan: Plan, outcome: Outcome, why: str = "") -> None:
         at = datetime.now(UTC)
-        ended = outcome not in (Outcome.IN_PROGRESS, Outcome.PREPARED)
         self.ledger.append(
             Event(
                 release=plan.release,
@@ -557,17 +581,14 @@ class Releaser(Operation):
                 by=self.c.by,
                 at=at,
                 why=why,
-                duration_seconds=seconds_since(plan.release, at) if ended else None,
+                duration_seconds=seconds_since(plan.release, at) if outcome in ENDS else None,
             )
         )
 
 
 def _how_it_ended(release: Release, snapshot: Snapshot) -> tuple[Outcome, str]:
-    """How a release ended that nobody watched."""
-    primary = snapshot.primary
-    if primary.revision == release.revision and primary.rollout_state != "FAILED":
-        return Outcome.SUCCEEDED, "it went on and completed while nobody watched"
+    """How a release ended that nobody watched and that is not in service."""
     for deployment in snapshot.deployments:
         if deployment.revision == release.revision and deployment.rollout_state == "FAILED":
             return Outcome.FAILED, deployment.reason or "ECS gave it up while nobody watched"
-    return Outcome.STOPPED, f"interrupted; the service runs {primary.revision_name}"
+    return Outcome.STOPPED, f"interrupted; the service runs {snapshot.primary.revision_name}"

@@ -29,6 +29,7 @@ from roles.notification.python import slack
 from roles.release_checks.python.checks import Place, check_registered
 from roles.release_checks.python.findings import Verdict as Found
 from roles.release_ledger.python.ledger import (
+    ENDS,
     Event,
     Kind,
     Outcome,
@@ -452,6 +453,15 @@ class Rollback(Operation):
             self.c.notify(slack.failed(subject, reason=f"rollback: {reason}", next_command=again))
         return f"{again} tries {plan.name} again; ARGS='-e rollback_to=-2' goes one further back"
 
+    def leave_unverified(self, plan: RollbackPlan, reason: str) -> str:
+        """Record that the target serves and was not seen to serve rightly; what is true now, and the next command."""
+        again = f"make rollback ENV={self.c.environment}"
+        if plan.needed and not self.ledger.has_ended(plan.release):
+            self._append(plan, self.watch.snapshot(), Outcome.UNVERIFIED, reason)
+            subject = self.subject(plan.name, plan.revision)
+            self.c.notify(slack.unverified(subject, reason=f"rollback: {reason}", next_command=again))
+        return f"{plan.name} serves; the ledger calls the rollback unverified. Next: {again} verifies it."
+
     def _append(self, plan: RollbackPlan, snapshot: Snapshot, outcome: Outcome, why: str) -> None:
         at = datetime.now(UTC)
         self.ledger.append(
@@ -469,6 +479,6 @@ class Rollback(Operation):
                 by=self.c.by,
                 at=at,
                 why=why,
-                duration_seconds=None if outcome is Outcome.IN_PROGRESS else seconds_since(plan.release, at),
+                duration_seconds=seconds_since(plan.release, at) if outcome in ENDS else None,
             )
         )

@@ -4,6 +4,9 @@ An ECS service can become stable again by rolling back, so "the service is stabl
 to the deployment that our own UpdateService call started: success is that *this* deployment is PRIMARY and COMPLETED
 with no task of another left. Rollout states:
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Deployment.html
+
+DescribeServices may answer with what was there before UpdateService, for seconds, and again after it has answered with
+the new deployment once: https://github.com/kayac/ecspresso/pull/28, https://github.com/CityOfBoston/digital/pull/256.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, auto
 from typing import Any
 
@@ -28,6 +32,8 @@ TARGET_STATES = ("healthy", "initial", "unhealthy", "draining")
 #: A look takes longer the more tasks there are (0.2 s of CPU at 5,000): rest twice as long, within a limit.
 REST_FACTOR = 2.0
 LONGEST_REST_SECONDS = 2.0
+#: For so long after an update ECS may not list what it started.
+UNLISTED_SECONDS = 60.0
 
 
 class ServiceError(Exception):
@@ -47,6 +53,7 @@ class Deployment:
     failed: int
     rollout_state: str
     reason: str
+    created: datetime | None = None
 
     @property
     def revision_name(self) -> str:
@@ -77,6 +84,7 @@ class Snapshot:
                 failed=item.get("failedTasks", 0),
                 rollout_state=item.get("rolloutState", "IN_PROGRESS"),
                 reason=item.get("rolloutStateReason", ""),
+                created=item.get("createdAt"),
             )
             for item in self.service["deployments"]
         ]
@@ -220,19 +228,45 @@ class Watch:
         return Snapshot(service=services[0], targets=states)
 
     def until_done(
-        self, deployment_id: str, limit_seconds: float, failures: Callable[[], Failures] = Failures
+        self,
+        deployment_id: str,
+        limit_seconds: float,
+        failures: Callable[[], Failures] = Failures,
+        *,
+        since: datetime | None = None,
+        undone: Callable[[], str] = str,
     ) -> tuple[Judgement, Snapshot]:
-        """Follow one deployment to its end.
+        """Follow one deployment, which began at ``since``, to its end.
 
         ``failures`` are those of its tasks since it began; it is called when ECS counts one more, and every
-        ``COUNT_FAILURES_SECONDS``.
+        ``COUNT_FAILURES_SECONDS``. ``undone`` says why ECS rolled it back, and is called when ECS does not list it: it
+        is gone then, or not there yet for ``UNLISTED_SECONDS``.
         """
-        failed, counted_at = 0, self._clock()
+        failed = 0
+        counted_at = started = self._clock()
+        listed = said = False
+
+        def unlisted(snapshot: Snapshot, judgement: Judgement) -> Judgement:
+            nonlocal said
+            if reason := undone():
+                return Judgement(Verdict.FAILED, reason)
+            # A snapshot that shows a later deployment is newer than the update; without times, one that came after
+            # ours was listed is.
+            later = any(item.created > since for item in snapshot.deployments if item.created) if since else listed
+            if later or self._clock() - started >= UNLISTED_SECONDS:
+                return judgement
+            if not said:
+                said = True
+                self._say(f"  ECS does not list {deployment_id} yet: looking again, for {UNLISTED_SECONDS:.0f} s")
+            return Judgement(Verdict.WAIT)
 
         def look(snapshot: Snapshot) -> Judgement:
-            nonlocal failed, counted_at
+            nonlocal failed, counted_at, listed
             judgement = judge(snapshot, deployment_id)
             ours = snapshot.deployment(deployment_id)
+            listed = listed or ours is not None
+            if ours is None:
+                judgement = unlisted(snapshot, judgement)
             known = ours.failed if ours else failed
             if known > failed or (self._clock() - counted_at >= COUNT_FAILURES_SECONDS):
                 counted_at = self._clock()

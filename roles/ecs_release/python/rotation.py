@@ -17,12 +17,20 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from roles.ecs_release.python.definition import READ_ONLY, canonical, database_secret_arns, database_secret_in, digest
-from roles.ecs_release.python.operation import Operation, ReleaseError, incarnation, seconds_since, short
+from roles.ecs_release.python.operation import (
+    Operation,
+    ReleaseError,
+    incarnation,
+    is_in_service,
+    seconds_since,
+    short,
+)
 from roles.ecs_release.python.report import Report
 from roles.ecs_release.python.rollout import Deployment, Judgement, Snapshot, Verdict
 from roles.ecs_task.python.tasks import TaskError
 from roles.notification.python import slack
 from roles.release_ledger.python.ledger import (
+    ENDS,
     Event,
     Outcome,
     Release,
@@ -101,7 +109,7 @@ class Rotation(Operation):
             )
         snapshot = self._at_rest(preview)
         primary, releases = snapshot.primary, self.releases(snapshot)
-        self._settle(releases, primary, preview)
+        self._settle(releases, snapshot, preview)
         success = serving(self.releases(snapshot))
         if success is None or primary.revision != success.revision:
             raise self._refused(
@@ -157,12 +165,16 @@ class Rotation(Operation):
             raise self._refused(f"{in_flight} and {judgement.reason}", self.c.logs_command)
         return snapshot
 
-    def _settle(self, releases: Sequence[Release], primary: Deployment, preview: bool) -> None:
+    def _settle(self, releases: Sequence[Release], snapshot: Snapshot, preview: bool) -> None:
         """Bring to an end in the ledger what nobody watched: a rotation that was interrupted, above all."""
         for release in unfinished(releases):
-            runs = primary.revision == release.revision and primary.rollout_state == "COMPLETED"
-            outcome = Outcome.SUCCEEDED if runs else Outcome.STOPPED
-            why = "it completed while nobody watched" if runs else f"interrupted; {primary.revision_name} runs"
+            runs = is_in_service(release, snapshot)
+            if runs and preview:
+                self.c.say(f"would verify release {release.id}, and settle it: succeeded or stopped")
+                continue
+            outcome, why = Outcome.STOPPED, f"interrupted; {snapshot.primary.revision_name} runs"
+            if runs:
+                outcome, why = self.verified(release, snapshot)
             self.c.say(f"{'would settle' if preview else 'settled'} release {release.id}: {outcome}, {why}")
             if not preview:
                 self.record(release, outcome, why)
@@ -265,7 +277,7 @@ class Rotation(Operation):
     def _give_up(self, plan: RotationPlan, deployment: Deployment, judgement: Judgement) -> list[str]:
         if judgement.verdict is Verdict.REPLACED:
             return []
-        ended = [] if judgement.verdict is Verdict.FAILED else [self.stop(plan.previous_revision)]
+        ended = [] if judgement.verdict is Verdict.FAILED else [self.stop(deployment, plan.previous_revision)]
         works = (
             f"The old tasks serve with {name_of(plan.from_secret)}, whose password is unchanged and works; "
             f"{name_of(plan.secret)} has a new one, which nobody uses."
@@ -291,6 +303,19 @@ class Rotation(Operation):
             self._append(plan, Outcome.FAILED, why)
             self.c.notify(slack.failed(self._subject(plan), reason=why, next_command=self.c.retry_command))
         return undone
+
+    def leave_unverified(self, plan: RotationPlan, reason: str) -> str:
+        """Record that the other user serves and was not seen to; what is true now, and the next command."""
+        if not plan.needed or plan.revision == plan.previous_revision:
+            return "what runs, runs as it did before."
+        self.keep_lock("The ledger does not say how it ended.")
+        self._append(plan, Outcome.UNVERIFIED, reason)
+        next_command = f"make release ENV={self.c.environment}"
+        self.c.notify(slack.unverified(self._subject(plan), reason=reason, next_command=next_command))
+        return (
+            f"the service was left with {name_of(plan.secret)}; the ledger calls that unverified, and both passwords "
+            f"work. Next: {next_command} verifies it."
+        )
 
     def _put_back(self, plan: RotationPlan) -> str:
         if self.watch.snapshot().primary.revision != plan.revision:
@@ -328,7 +353,7 @@ class Rotation(Operation):
                 by=self.c.by,
                 at=at,
                 why=why,
-                duration_seconds=None if outcome is Outcome.IN_PROGRESS else seconds_since(plan.release, at),
+                duration_seconds=seconds_since(plan.release, at) if outcome in ENDS else None,
             )
         )
 

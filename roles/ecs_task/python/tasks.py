@@ -1,6 +1,9 @@
 """One-off ECS tasks: start one, follow its log, and say how it ended.
 
 Also what release and status share about tasks: why one stopped, and where its log is.
+
+DescribeTasks may not know a task for seconds after RunTask, and fails with MISSING then:
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ SIGN_OF_LIFE_SECONDS = 10.0
 #: A task that is told to stop has its stopTimeout, at most 120 s on Fargate, to end what it does:
 #: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
 STOP_SECONDS = 150.0
+#: For so long after RunTask ECS may not know the task: the documented back-off adds up to about that.
+UNKNOWN_SECONDS = 60.0
 #: An output that decides what happens next may take so many times as long to arrive as one that is only shown.
 RESULT_GRACE = 10
 
@@ -317,8 +322,16 @@ class Runner:
             if found is None:
                 self._sleep(self._poll_seconds)
                 continue
+            if not found and self._clock() - started < UNKNOWN_SECONDS:
+                if status != "unknown":
+                    status = "unknown"
+                    self._say(f"  ECS does not know the task {_name(task_arn)} yet: looking again")
+                self._sleep(self._poll_seconds)
+                continue
             if not found:
-                raise TaskError(f"ECS does not know the task {task_arn} any more", output)
+                raise TaskError(
+                    f"ECS does not know the task {task_arn}, {UNKNOWN_SECONDS:.0f} s after it was started", output
+                )
             task = found[0]
             reader = reader or LogReader(self._logs, self._stream(task, container))
             lines = patience.look(reader.new_lines) or []

@@ -44,6 +44,7 @@ defaults
     timeout tunnel {idle}s
     timeout connect 10s
     timeout queue 1s
+{errors}
 
 frontend listener
     bind :{port}
@@ -62,6 +63,10 @@ backend {backend}
     balance roundrobin
     server-template slot {slots} 127.0.0.1:1 disabled
 """
+#: What an ALB answers itself is told from a target's answer by its Server header.
+#: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html
+_SERVER = "awselb/2.0"
+_ERRORS = {400: "Bad Request", 502: "Bad Gateway", 503: "Service Temporarily Unavailable", 504: "Gateway Time-out"}
 _TRACE = "1-%[date,hex,bytes(8,8),lower]-%[uuid(4),regsub(-,,g),bytes(0,24)]"
 
 
@@ -120,6 +125,11 @@ def render(directory: str, *, idle_seconds: int = 60) -> str:
         directory=directory,
         socket=SOCKET,
         idle=idle_seconds,
+        errors="\n".join(
+            f'    http-error status {status} content-type text/html string "<h1>{status} {reason}</h1>"'
+            f" hdr Server {_SERVER}"
+            for status, reason in _ERRORS.items()
+        ),
         port=PORT,
         trace=_TRACE,
         backend=BACKEND,

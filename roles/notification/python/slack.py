@@ -64,6 +64,12 @@ def failed(subject: Subject, *, reason: str, next_command: str = "", seconds: fl
     return _message(":red_circle:", subject, what, reason, next_command)
 
 
+def unverified(subject: Subject, *, reason: str, next_command: str) -> Message:
+    """The release serves, and nobody could see whether rightly; ``next_command`` verifies it."""
+    what = f"release of {_code(subject.version)} serves and is not verified"
+    return _message(":large_yellow_circle:", subject, what, reason, next_command)
+
+
 def stopped(subject: Subject, *, reason: str, next_command: str = "", seconds: float | None = None) -> Message:
     """The release was stopped before its end, for example by a rollback; ``reason`` says by whom."""
     what = f"release of {_code(subject.version)} was stopped{_after(' after', seconds)}"

@@ -134,4 +134,10 @@ def _plain_http(environment: Environment) -> Iterator[Problem]:
     )
 
 
-RULES = (_zones, _zone_count, _ranges, _inside_the_vpc, _overlaps, _endpoints, _https, _plain_http)
+def _verification(environment: Environment) -> Iterator[Problem]:
+    if environment["alb_internal"] and environment["service_verify_from"] != "targets":
+        what = "The load balancer is internal, and releases are verified at its address, which few machines reach."
+        yield environment.problem("service_verify_from", what, "set service_verify_from: targets", "alb_internal")
+
+
+RULES = (_zones, _zone_count, _ranges, _inside_the_vpc, _overlaps, _endpoints, _https, _plain_http, _verification)

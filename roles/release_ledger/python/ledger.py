@@ -43,6 +43,8 @@ class Outcome(StrEnum):
     IN_PROGRESS = "in_progress"
     #: The database holds the release's schema; not an end.
     PREPARED = "prepared"
+    #: It serves, and nobody could see whether rightly; not an end: a later run verifies it.
+    UNVERIFIED = "unverified"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     STOPPED = "stopped"
@@ -52,11 +54,15 @@ class Outcome(StrEnum):
 
 
 #: Outcomes that are no end, in the order in which they happen.
-_BEGINNINGS = (Outcome.IN_PROGRESS, Outcome.PREPARED)
+_BEGINNINGS = (Outcome.IN_PROGRESS, Outcome.PREPARED, Outcome.UNVERIFIED)
+#: How a release ends for whoever watches it to its end.
+ENDS = (Outcome.SUCCEEDED, Outcome.FAILED)
 #: What happens to a release after its end.
 _ROLLBACKS = (Outcome.ROLLING_BACK, Outcome.ROLLED_BACK)
 #: Beginnings come first and rollbacks last, whatever two clocks say; of the ends between them the newest counts.
-_ORDER = {Outcome.IN_PROGRESS: 0, Outcome.PREPARED: 1, Outcome.ROLLING_BACK: 3, Outcome.ROLLED_BACK: 4}
+_ORDER = {outcome: number for number, outcome in enumerate(_BEGINNINGS)} | {
+    outcome: len(_BEGINNINGS) + number for number, outcome in enumerate(_ROLLBACKS, start=1)
+}
 #: As much of a definition's digest as tells two definitions of one commit apart.
 SUFFIX_LENGTH = 4
 
@@ -171,8 +177,8 @@ def started_at(release: str) -> datetime:
 def fold(events: Iterable[Event]) -> list[Release]:
     """Releases, oldest first, each with its last outcome. The order of the events does not matter.
 
-    ``in_progress`` and ``prepared`` never follow an end, ``rolling_back`` follows one, and nothing follows
-    ``rolled_back``: when two clocks disagree, or two flows write at once, the later in this order wins.
+    ``in_progress``, ``prepared`` and ``unverified`` never follow an end, ``rolling_back`` follows one, and nothing
+    follows ``rolled_back``: when two clocks disagree, or two flows write at once, the later in this order wins.
     """
     by_release: dict[str, list[Event]] = {}
     for event in events:
@@ -322,7 +328,7 @@ def earlier_successes(releases: Sequence[Release]) -> list[Release]:
 
 
 def unfinished(releases: Iterable[Release]) -> list[Release]:
-    """Releases that nobody watched to their end, oldest first."""
+    """Releases whose end nobody saw, oldest first: interrupted ones, and those that are not verified."""
     return [release for release in releases if release.outcome in _BEGINNINGS]
 
 

@@ -20,8 +20,10 @@ from roles.ecs_release.python.schedule import Capacity, capacity_at, next_change
 from roles.ecs_task.python.tasks import describe_tasks, list_tasks, private_address
 from roles.release_ledger.python.ledger import (
     History,
+    Kind,
     Ledger,
     LedgerError,
+    Outcome,
     Release,
     as_row,
     of_service,
@@ -278,6 +280,9 @@ def _ledger_warnings(snapshot: Snapshot, releases: Sequence[Release], environmen
         found.append(f"the rollback to {target.name} has not succeeded: make rollback ENV={environment} resumes it")
     if snapshot.service["desiredCount"] and not any(item.revision == primary.revision for item in releases):
         found.append(f"the ledger does not know {primary.revision_name}: it was not put there by a release")
+    elif releases and (newest := releases[-1]).revision == primary.revision and newest.outcome is Outcome.UNVERIFIED:
+        verb = "rollback" if newest.kind is Kind.ROLLBACK else "release"
+        found.append(f"{newest.name} serves and is not verified: make {verb} ENV={environment} verifies it")
     elif success and success.revision != primary.revision:
         found.append(f"the last success in the ledger is {success.revision_name}, and not what runs")
     return found

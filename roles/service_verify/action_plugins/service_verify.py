@@ -10,16 +10,19 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.aws_session.python.action import OperationsAction
 from roles.aws_session.python.session import action_environment, aws_session
-from roles.ecs_release.python.rollout import ServiceError, Watch
-from roles.service_verify.python.answers import Expected, ask_until_sure, is_ready
+from roles.ecs_release.python.rollout import ServiceError
+from roles.service_verify.python.verify import Settings, Source, Subject, Verdict, Verification, Verifier
 
 DOCUMENTATION = """
 ---
 action: service_verify
-short_description: The public address answers with the released version, several times over
+short_description: The released version, and only it, serves
 description:
   - Fails unless the service's PRIMARY deployment runs the image (and the revision, when one is given), C(/version) at
     the public address gives the version so many times in a row, each on a fresh connection, and C(/readyz) is 200.
+  - With C(source=targets) it asks no address, and fails unless the deployment is COMPLETED and no target but its tasks
+    is healthy.
+  - The failure has C(unverified) where nothing of ours answered and the targets are healthy.
   - Changes nothing. In check mode it says what it would ask.
 options:
   stack:
@@ -37,6 +40,11 @@ options:
   environment_name:
     description: For messages.
     required: true
+    type: str
+  source:
+    description: By what to verify, the public address or the targets' health.
+    choices: [public, targets]
+    default: public
     type: str
   answers:
     description: Right answers in a row; with more targets, twice as many as there are targets.
@@ -62,9 +70,17 @@ url:
   type: str
   returned: always
 answers:
-  description: Right answers in a row.
+  description: Right answers in a row; 0 where none was asked for.
   type: int
   returned: not in check mode
+unverified:
+  description: Whether nothing of ours answered, so that the version was neither seen nor seen to be wrong.
+  type: bool
+  returned: on failure
+reason:
+  description: What was seen, in one line.
+  type: str
+  returned: on failure
 """
 
 display = Display()
@@ -82,53 +98,50 @@ class ActionModule(OperationsAction):
             asked = url or "the public address (not known yet: there are no Terraform outputs)"
             version = image.get("version", "the version (not known yet: there is no image)")
             message = f"would ask {asked} for {version}, {args['answers']} times in a row"
+            if args["source"] == Source.TARGETS:
+                message = f"would look whether the tasks of {version} are the only healthy targets"
             display.display(message)
             return {"changed": False, "url": url, "msg": message}
         if not url or not image:
             raise AnsibleActionFail(
                 f"{args['environment_name']}: nothing to verify without Terraform outputs and image"
             )
+        session = aws_session(action_environment(self), str(stack["region"]))
+        verifier = Verifier(
+            session.client("ecs"),
+            session.client("elbv2"),
+            stack,
+            Settings(source=Source(args["source"]), answers=args["answers"], limit_seconds=args["limit_seconds"]),
+        )
+        subject = Subject(
+            version=str(image["version"]),
+            digest=str(image["digest"]),
+            revision=args["revision"],
+            image=str(image["image"]),
+        )
         try:
-            return {"changed": False, "url": url, **self._verify(args, stack, image, url)}
+            found = verifier.verify(subject)
         except (ServiceError, ClientError, BotoCoreError) as error:
             raise AnsibleActionFail(f"{args['environment_name']}: {error}") from error
-
-    def _verify(self, args: dict[str, Any], stack: dict[str, Any], image: dict[str, Any], url: str) -> dict[str, Any]:
-        session = aws_session(action_environment(self), str(stack["region"]))
-        ecs = session.client("ecs")
-        watch = Watch(
-            ecs,
-            session.client("elbv2"),
-            cluster=str(stack["cluster_name"]),
-            service=str(stack["service_name"]),
-            target_group_arn=str(stack["target_group_arn"]),
-            say=display.display,
-        )
-        snapshot = watch.snapshot()
-        primary = snapshot.primary
-        definition = ecs.describe_task_definition(taskDefinition=primary.revision)["taskDefinition"]
-        images = [container["image"] for container in definition["containerDefinitions"]]
-        if args["revision"] not in ("", primary.revision) or image["image"] not in images:
-            raise AnsibleActionFail(
-                f"{args['environment_name']}: the service runs {primary.revision_name} ({', '.join(images)}) "
-                f"and not {image['image']}. Next: make status ENV={args['environment_name']}"
-            )
-        targets = sum(count for state, count in snapshot.targets.items() if state == "healthy")
-        expected = Expected(
-            git_hash=str(image["version"]),
-            image_digest=str(image["digest"]),
-            revision=int(primary.revision.rsplit(":", 1)[-1]),
-        )
-        answers = ask_until_sure(
-            url, expected, in_a_row=max(args["answers"], 2 * targets), limit_seconds=args["limit_seconds"]
-        )
-        not_ready = is_ready(url)
-        verdict = f"{url}/version: {answers.summary()}, in {answers.seconds:.1f} s"
-        if answers.in_a_row < args["answers"] or not_ready:
-            raise AnsibleActionFail(
-                f"{args['environment_name']}: {url} does not serve {image['version']} alone. {verdict}. "
-                f"/readyz: {not_ready or 'HTTP 200'}. Next: make logs ENV={args['environment_name']}"
-            )
-        message = f"{image['version']} serves: {verdict}; /readyz 200"
+        if found.verdict is not Verdict.VERIFIED:
+            raise _failure(found, subject, args["environment_name"])
+        message = f"{subject.version} serves: {found.reason}"
         display.display(message)
-        return {"msg": message, "answers": answers.in_a_row}
+        return {"changed": False, "url": url, "msg": message, "answers": found.answers}
+
+
+def _failure(found: Verification, subject: Subject, environment: str) -> AnsibleActionFail:
+    """What was not verified, and the next command."""
+    if found.verdict is Verdict.UNVERIFIED:
+        message = (
+            f"{environment}: {subject.version} is not verified: nothing of ours answered here, and its targets are "
+            f"healthy. {found.reason}. Next: let this machine reach that address; or set service_verify_from: targets, "
+            f"if none that deploys can"
+        )
+    else:
+        message = (
+            f"{environment}: the service does not serve {subject.version} alone: {found.reason}. "
+            f"Next: make {found.verb} ENV={environment}"
+        )
+    unverified = found.verdict is Verdict.UNVERIFIED
+    return AnsibleActionFail(message, result={"reason": found.reason, "unverified": unverified})

@@ -1,17 +1,31 @@
-"""Whether the public address answers with the version that was released, and with nothing else."""
+"""Whether the public address answers with the version that was released, and with nothing else.
+
+Who answered is told apart, because a proxy, an allow-list or a sign-in page may stand between this machine and the
+service, and says nothing about it:
+
+- the application, by its ``/version``, or because it gives back the trace identifier that the request came with: a
+  load balancer keeps the Root of ``X-Amzn-Trace-Id``, and the application puts it into ``X-Request-Id``
+  (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-request-tracing.html);
+- the load balancer, by ``Server: awselb/2.0``: 502 and 504 say that a task did not answer rightly, and all else (a web
+  ACL's 403, a sign-in, no target) nothing about the version
+  (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html);
+- anybody else, or nobody: no answer.
+"""
 
 from __future__ import annotations
 
 import http.client
 import ipaddress
 import json
+import secrets
 import time
 import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from enum import Enum, auto
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 
@@ -40,11 +54,13 @@ class Expected:
 class Result:
     """What was asked and what came. ``in_a_row`` counts the right answers since the last other one.
 
-    ``other_version_in_a_row`` counts the answers of another version since the last that was anything else.
+    ``other_version_in_a_row`` counts the answers of another version since the last that was anything else, ``faults``
+    those and the application's errors since the last right answer.
     """
 
     in_a_row: int = 0
     other_version_in_a_row: int = 0
+    faults: int = 0
     attempts: int = 0
     others: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
@@ -54,10 +70,19 @@ class Result:
         return f"{self.in_a_row} right in a row of {self.attempts} answers" + (f" (before: {seen})" if seen else "")
 
 
-Fetch = Callable[[str], tuple[int, bytes]]
+class Answer(NamedTuple):
+    """One HTTP answer. ``server`` is its header of that name, ``traced`` whether it has the request's identifier."""
+
+    status: int
+    body: bytes = b""
+    server: str = ""
+    traced: bool = False
 
 
-def fetch(url: str, timeout_seconds: float = 5.0) -> tuple[int, bytes]:
+Fetch = Callable[[str], Answer]
+
+
+def fetch(url: str, timeout_seconds: float = 5.0) -> Answer:
     """GET on a fresh connection: each has its own chance of another target.
 
     A proxy from the environment is used, but never for an address of this machine.
@@ -66,13 +91,20 @@ def fetch(url: str, timeout_seconds: float = 5.0) -> tuple[int, bytes]:
         OSError: nothing answered.
     """
     handlers = [urllib.request.ProxyHandler({})] if _is_loopback(url) else []
-    request = urllib.request.Request(url, headers={"Connection": "close"})  # noqa: S310 - from the inventory
+    identifier = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
+    headers = {"Connection": "close", "Cache-Control": "no-cache", "X-Amzn-Trace-Id": f"Root={identifier}"}
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - from the inventory
+
+    def answered(status: int, answer: Any) -> Answer:
+        traced = answer.headers.get("X-Request-Id") == identifier
+        return Answer(status, answer.read(), answer.headers.get("Server") or "", traced)
+
     try:
         with urllib.request.build_opener(*handlers).open(request, timeout=timeout_seconds) as answer:
-            return int(answer.status), answer.read()
+            return answered(int(answer.status), answer)
     except urllib.error.HTTPError as error:
         with error:
-            return error.code, error.read()
+            return answered(error.code, error)
     except http.client.HTTPException as error:
         raise OSError(f"a broken answer: {error!r}") from error
 
@@ -104,42 +136,83 @@ def ask_until_sure(
     result = Result()
     while True:
         result.attempts += 1
-        wrong, of_other_version = _wrong(base_url, expected, get)
-        result.other_version_in_a_row = result.other_version_in_a_row + 1 if of_other_version else 0
+        kind, wrong = _judged(base_url, expected, get)
+        result.other_version_in_a_row = result.other_version_in_a_row + 1 if kind is Kind.OTHER_VERSION else 0
         result.seconds = clock() - started
         if wrong:
             result.in_a_row = 0
+            result.faults += kind is not Kind.NONE
             result.others[wrong] += 1
         else:
             result.in_a_row += 1
+            result.faults = 0
         if max(result.in_a_row, result.other_version_in_a_row) >= in_a_row or result.seconds > limit_seconds:
             return result
         if wrong:
             sleep(pause_seconds)
 
 
-def _wrong(base_url: str, expected: Expected, get: Fetch) -> tuple[str, bool]:
-    """What is wrong with one answer, or an empty string; and whether it is that of another version."""
+class Kind(Enum):
+    """What an answer says about what serves."""
+
+    RIGHT = auto()
+    OTHER_VERSION = auto()
+    ERROR = auto()
+    #: Nobody answered, or neither the load balancer nor the application did.
+    NONE = auto()
+
+
+def _judged(base_url: str, expected: Expected, get: Fetch) -> tuple[Kind, str]:
+    """What one answer says, and what is wrong with it, or an empty string."""
     try:
-        status, body = get(f"{base_url}/version")
+        answer = get(f"{base_url}/version")
     except OSError as error:
-        return f"no answer ({getattr(error, 'reason', error)})", False
-    if status != 200:
-        return f"HTTP {status}", False
+        return Kind.NONE, _no_answer(error)
+    said = _version(answer)
+    if said is not None and (answer.traced or "git_hash" in said):
+        mismatch = expected.mismatch(said)
+        return (Kind.OTHER_VERSION if mismatch else Kind.RIGHT), mismatch
+    what = f"HTTP {answer.status}" if answer.status != 200 else "an answer that is no version"
+    if answer.traced:
+        return Kind.ERROR, what
+    if answer.server.startswith("awselb"):
+        return (Kind.ERROR if answer.status in (502, 504) else Kind.NONE), f"{what} of the load balancer"
+    return Kind.NONE, f"{what} of neither the load balancer nor the application"
+
+
+def _version(answer: Answer) -> Mapping[str, Any] | None:
+    """The object that ``/version`` gave; None when it gave none."""
+    if answer.status != 200:
+        return None
     try:
-        said = json.loads(body)
+        said = json.loads(answer.body)
     except ValueError:
-        return "an answer that is not JSON", False
-    if not isinstance(said, dict):
-        return "an answer that is not an object", False
-    mismatch = expected.mismatch(said)
-    return mismatch, bool(mismatch)
+        return None
+    return said if isinstance(said, dict) else None
 
 
-def is_ready(base_url: str, get: Fetch = fetch) -> str:
-    """Why ``/readyz`` is not 200, or an empty string."""
-    try:
-        status, body = get(f"{base_url}/readyz")
-    except OSError as error:
-        return f"no answer ({getattr(error, 'reason', error)})"
-    return "" if status == 200 else f"HTTP {status}: {body.decode(errors='replace')[:200]}"
+def _no_answer(error: OSError) -> str:
+    return f"no answer ({getattr(error, 'reason', error)})"
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Why ``/readyz`` is not 200, or an empty string; ``unreachable`` when nobody answered."""
+
+    reason: str = ""
+    unreachable: bool = False
+
+
+def readiness(base_url: str, get: Fetch = fetch, *, attempts: int = 3) -> Readiness:
+    """Ask ``/readyz``, where ``/version`` has just answered rightly; again when no answer comes."""
+    found = Readiness(unreachable=True)
+    for _ in range(attempts):
+        try:
+            answer = get(f"{base_url}/readyz")
+        except OSError as error:
+            found = Readiness(_no_answer(error), unreachable=True)
+            continue
+        if answer.status == 200:
+            return Readiness()
+        return Readiness(f"HTTP {answer.status}: {answer.body.decode(errors='replace')[:200]}")
+    return found

@@ -168,12 +168,13 @@ locals {
         Sid    = "Service"
         Effect = "Allow"
         Action = [
-          "ecs:DescribeServices", "ecs:DescribeTasks", "ecs:ListServiceDeployments",
-          "ecs:StopServiceDeployment", "ecs:UpdateService",
+          "ecs:DescribeServiceRevisions", "ecs:DescribeServices", "ecs:DescribeTasks",
+          "ecs:ListServiceDeployments", "ecs:StopServiceDeployment", "ecs:UpdateService",
         ]
         Resource = [
           "arn:aws:ecs:${local.here}:service/${prefix}/*",
           "arn:aws:ecs:${local.here}:service-deployment/${prefix}/*",
+          "arn:aws:ecs:${local.here}:service-revision/${prefix}/*",
           "arn:aws:ecs:${local.here}:task/${prefix}/*",
         ]
       },

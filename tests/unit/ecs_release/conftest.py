@@ -26,6 +26,7 @@ from roles.ecs_release.python.release import Releaser
 from roles.ecs_release.python.rollback import Rollback, RollbackPlan
 from roles.ecs_task.python.tasks import private_address
 from roles.local_cloud.cloud.patches import task_lists
+from roles.service_verify.python.verify import Subject, Verdict, Verification
 
 BUCKET = "state-bucket"
 ACCOUNT = "arn:aws:ecs:ap-northeast-2:000000000000"
@@ -93,6 +94,8 @@ def plain(text: object) -> str:
     return re.sub(r"\+[0-9a-f]{4}\b", "", str(text))
 
 
+VERIFIED = Verification(verdict=Verdict.VERIFIED, reason="12 right in a row")
+
 Step = Callable[["FakeEcs"], None]
 
 
@@ -114,12 +117,17 @@ class FakeEcs:
     updates: list[dict[str, Any]] = field(default_factory=list)
     runs: list[dict[str, Any]] = field(default_factory=list)
     service_deployments: list[dict[str, Any]] = field(default_factory=list)
+    revisions: dict[str, str] = field(default_factory=dict)
+    lists_service_deployments: bool = True
     stopped_deployments: list[str] = field(default_factory=list)
     run_exit_code: int = 0
     run_exit_codes: list[int] = field(default_factory=list)
     stopped_tasks: list[str] = field(default_factory=list)
     refuse: dict[str, ClientError] = field(default_factory=dict)
     deregistered: set[str] = field(default_factory=set)
+    #: So many looks at the service still show what was there before the last update.
+    stale_looks: int = 0
+    before: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         placeholder = self._add({"family": f"{PREFIX}-placeholder", "containerDefinitions": [{"name": "api"}]})
@@ -176,6 +184,22 @@ class FakeEcs:
         }
         return self.tasks[arn]
 
+    def note(self, **changes: Any) -> dict[str, Any]:
+        """List a service deployment of what PRIMARY runs, which began with PRIMARY."""
+        number = len(self.service_deployments)
+        arn = f"{ACCOUNT}:service-revision/{PREFIX}/{PREFIX}/{number}"
+        self.revisions[arn] = changes.pop("taskDefinition", self.primary["taskDefinition"])
+        self.service_deployments.append(
+            {
+                "serviceDeploymentArn": f"arn:service-deployment/{number}",
+                "status": "IN_PROGRESS",
+                "createdAt": self.primary["createdAt"],
+                "targetServiceRevisionArn": arn,
+                **changes,
+            }
+        )
+        return self.service_deployments[-1]
+
     def roll_back(self) -> None:
         """The circuit breaker: the deployment failed, and another one brings the version before it back."""
         failed = self.primary
@@ -190,6 +214,9 @@ class FakeEcs:
     def describe_services(self, **_: Any) -> dict[str, Any]:
         if self.rollout:
             self.rollout.pop(0)(self)
+        if self.before and self.stale_looks:
+            self.stale_looks -= 1
+            return {"services": [copy.deepcopy(self.before)]}
         return {"services": [copy.deepcopy(self.service)]}
 
     def register_task_definition(self, **definition: Any) -> dict[str, Any]:
@@ -208,6 +235,7 @@ class FakeEcs:
     def update_service(self, **request: Any) -> dict[str, Any]:
         self._may("UpdateService")
         self.updates.append(request)
+        self.before = copy.deepcopy(self.service)
         if "desiredCount" in request:
             self.service["desiredCount"] = request["desiredCount"]
         wanted = request.get("taskDefinition", self.primary["taskDefinition"])
@@ -215,10 +243,19 @@ class FakeEcs:
             self.primary["status"] = "ACTIVE"
             new = self._deployment(f"ecs-svc/{len(self.updates)}", wanted, self.service["desiredCount"], "IN_PROGRESS")
             self.service["deployments"].insert(0, new)
+            if self.lists_service_deployments:
+                self.note()
         return {"service": copy.deepcopy(self.service)}
 
     def list_service_deployments(self, **_: Any) -> dict[str, Any]:
         return {"serviceDeployments": self.service_deployments}
+
+    def describe_service_revisions(self, *, serviceRevisionArns: list[str]) -> dict[str, Any]:
+        return {
+            "serviceRevisions": [
+                {"serviceRevisionArn": arn, "taskDefinition": self.revisions[arn]} for arn in serviceRevisionArns
+            ]
+        }
 
     def stop_service_deployment(self, *, serviceDeploymentArn: str, stopType: str) -> dict[str, Any]:
         self._may("StopServiceDeployment")
@@ -305,6 +342,7 @@ class FakeEcs:
         return {
             "id": name,
             "status": "PRIMARY",
+            "createdAt": datetime.now(UTC),
             "taskDefinition": revision,
             "desiredCount": desired,
             "pendingCount": 0,
@@ -479,6 +517,9 @@ class World:
     clock: Callable[[], datetime] = lambda: AN_ORDINARY_DAY
     said: list[str] = field(default_factory=list)
     notified: list[str] = field(default_factory=list)
+    #: What a verification finds, and what was verified.
+    verification: Verification = field(default_factory=lambda: VERIFIED)
+    verified: list[Subject] = field(default_factory=list)
     load_balancer: FakeLoadBalancer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -515,6 +556,7 @@ class World:
             say=self.said.append,
             notify=lambda message: self.notified.append(plain(message.summary)),
             sleep=lambda _: None,
+            verify=self._verify,
             retry_command="make deploy ENV=test",
             logs_command="make logs ENV=test",
             now=self.clock,
@@ -559,6 +601,10 @@ class World:
             allow_rolled_back=allow_rolled_back,
             keep_revisions=keep_revisions,
         )
+
+    def _verify(self, subject: Subject) -> Verification:
+        self.verified.append(subject)
+        return self.verification
 
     def rollback(self, **context: Any) -> Rollback:
         return Rollback(self.context(**context))

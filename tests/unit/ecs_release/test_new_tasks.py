@@ -141,10 +141,10 @@ def test_what_cannot_be_freed_is_said_and_the_report_names_the_incident(
 
 
 def test_no_task_can_start_when_what_it_needs_is_gone(serving: World) -> None:
+    serving.ecs.lists_service_deployments = False
     gone = fail(reason=GONE, code="TaskFailedToStart")
     with pytest.raises(ReleaseError, match=r"no task can start: never started; .*marked for deletion") as failure:
         release(serving, gone, gone, *[nothing] * 99)
-    assert serving.ecs.service_deployments == []
     assert "was pointed at" in str(failure.value)
 
 

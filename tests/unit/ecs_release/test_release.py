@@ -19,7 +19,8 @@ from roles.ecs_release.python.plan import Plan
 from roles.ecs_release.python.release import Releaser
 from roles.ecs_release.python.report import Report, event_lines, target_lines
 from roles.release_ledger.python.ledger import Ledger, Outcome, Release
-from tests.unit.ecs_release.conftest import plain
+from roles.service_verify.python.verify import Subject, Verdict, Verification
+from tests.unit.ecs_release.conftest import CREATED, plain
 
 if TYPE_CHECKING:
     from conftest import FakeEcs, World
@@ -226,13 +227,56 @@ def test_a_rollback_by_ecs_that_is_over_between_two_looks_is_no_riddle(world: Wo
         ecs.fail_task()
         ecs.roll_back()
         ecs.complete()
-        ecs.service_deployments = [
-            {"createdAt": datetime.now(UTC), "status": "ROLLBACK_SUCCESSFUL", "statusReason": "breaker triggered"}
-        ]
+        ecs.service_deployments[-1] |= {"status": "ROLLBACK_SUCCESSFUL", "statusReason": "breaker triggered"}
+        # A later one of somebody else's, and an earlier one of the same task definition, say nothing of ours.
+        later = datetime.now(UTC) + timedelta(seconds=9)
+        ecs.note(status="ROLLBACK_SUCCESSFUL", statusReason="theirs", createdAt=later)
+        ours = ecs.updates[-1]["taskDefinition"]
+        ecs.note(status="ROLLBACK_FAILED", statusReason="hours ago", createdAt=CREATED, taskDefinition=ours)
 
     world.ecs.rollout = [nothing] * 4 + [rolled_back_already]
     failure, _ = failing(world.releaser("bad"))
     assert "the release of bad (settlement-test:2) failed: breaker triggered" in plain(failure)
+
+
+def test_another_service_deployment_that_ecs_rolled_back_is_not_ours(world: World) -> None:
+    world.released("aaa")
+    first = world.ecs.primary["taskDefinition"]
+
+    def somebody_elses_is_rolled_back(ecs: FakeEcs) -> None:
+        ecs.update_service(taskDefinition=first)
+        ecs.service_deployments[-1] |= {"status": "ROLLBACK_IN_PROGRESS", "statusReason": "theirs"}
+
+    world.ecs.rollout = [nothing] * 4 + [somebody_elses_is_rolled_back]
+    failure, _ = failing(world.releaser("bbb"))
+    assert "took the place of" in plain(failure)
+    assert "theirs" not in plain(failure)
+
+
+@pytest.mark.parametrize("stale_looks", [1, 30])
+def test_a_release_that_ecs_does_not_list_yet_is_waited_for(world: World, stale_looks: int) -> None:
+    world.released("aaa")
+    releaser = world.releaser("bbb")
+    plan = planned(releaser)
+    releaser.begin(plan)
+    world.ecs.stale_looks = stale_looks
+    world.ecs.rollout = [nothing] * (stale_looks + 2) + [lambda ecs: ecs.complete()]
+    releaser.update(plan)
+    releaser.succeed(plan)
+    assert outcomes(world)[-1] == ("bbb", Outcome.SUCCEEDED)
+    assert len(world.ecs.updates) == 2
+    assert world.text.count("does not list") == 1
+
+
+def test_a_release_is_taken_up_though_an_answer_is_older_than_it(world: World) -> None:
+    world.released("aaa")
+    interrupted(world, "bbb")
+    releaser = world.releaser("bbb")
+    plan = planned(releaser)
+    world.ecs.stale_looks = 2
+    world.ecs.rollout = [nothing] * 4 + [lambda ecs: ecs.complete()]
+    releaser.update(plan)
+    assert world.ecs.primary["rolloutState"] == "COMPLETED"
 
 
 def test_after_a_failure_the_next_good_release_works(world: World) -> None:
@@ -245,12 +289,9 @@ def test_after_a_failure_the_next_good_release_works(world: World) -> None:
 
 def test_a_wait_that_times_out_stops_its_deployment_with_a_rollback(world: World) -> None:
     world.released("aaa")
-    world.ecs.service_deployments = [
-        {"serviceDeploymentArn": "arn:older", "createdAt": datetime(2026, 1, 1, tzinfo=UTC)},
-        {"serviceDeploymentArn": "arn:ours", "createdAt": datetime(2026, 1, 2, tzinfo=UTC)},
-    ]
+    world.ecs.note(createdAt=datetime.now(UTC) + timedelta(seconds=9))
     failure, _ = failing(world.releaser("slow", wait=-1))
-    assert world.ecs.stopped_deployments == ["arn:ours"]
+    assert world.ecs.stopped_deployments == [world.ecs.service_deployments[-1]["serviceDeploymentArn"]]
     assert "not done within -1 s" in plain(failure)
     assert "It was stopped with a rollback." in plain(failure)
     assert "What serves now: settlement-test:1 (aaa)" in plain(failure)
@@ -281,8 +322,7 @@ def test_a_deployment_that_cannot_be_stopped_is_replaced_by_the_version_before(w
     first = world.ecs.primary["taskDefinition"]
     error = {"Error": {"Code": "ConflictException", "Message": "too late"}}
     world.ecs.refuse["StopServiceDeployment"] = ClientError(error, "StopServiceDeployment")
-    if listed:
-        world.ecs.service_deployments = [{"serviceDeploymentArn": "arn:ours", "createdAt": datetime.now(UTC)}]
+    world.ecs.lists_service_deployments = listed
     releaser = world.releaser("slow", wait=-1)
     plan = planned(releaser)
     world.ecs.rollout = [nothing] * 2 + [lambda ecs: ecs.complete()]
@@ -560,7 +600,6 @@ def test_a_task_that_is_still_being_stopped_tells_why(world: World) -> None:
 def test_tasks_that_are_healthy_and_die_again_and_again_fail_the_release(world: World) -> None:
     """ECS counts from zero after each healthy task: its circuit breaker never trips."""
     world.released("aaa")
-    world.ecs.service_deployments = [{"serviceDeploymentArn": "arn:ours", "createdAt": datetime.now(UTC)}]
 
     def dies(ecs: FakeEcs) -> None:
         ecs.fail_task()
@@ -571,7 +610,7 @@ def test_tasks_that_are_healthy_and_die_again_and_again_fail_the_release(world: 
     world.ecs.rollout = [nothing] * 4 + [dies, lives] * 9
     failure, _ = failing(world.releaser("flapping"))
     assert "5 of its tasks failed, some after they were healthy" in plain(failure)
-    assert world.ecs.stopped_deployments == ["arn:ours"]
+    assert world.ecs.stopped_deployments == [world.ecs.service_deployments[-1]["serviceDeploymentArn"]]
     assert "What serves now: settlement-test:1 (aaa)" in plain(failure)
 
 
@@ -695,6 +734,122 @@ def test_an_unwatched_release_that_was_rolled_back_is_settled_as_failed(world: W
     releaser.settle()
     assert outcomes(world)[-1] == ("bbb", Outcome.FAILED)
     assert "circuit breaker" in ledger(world)[-1].why
+
+
+WRONG = Verification(verdict=Verdict.WRONG, reason="git_hash is aaa")
+UNVERIFIED = Verification(verdict=Verdict.UNVERIFIED, reason="no answer (timed out)")
+
+
+def test_an_interrupted_release_that_is_seen_to_serve_has_succeeded(world: World) -> None:
+    world.released("aaa")
+    interrupted(world, "bbb")
+    world.ecs.complete()
+    world.releaser("ccc").settle()
+    (subject,) = world.verified
+    assert subject == Subject(version="bbb", digest="sha256:bbb", revision=world.ecs.primary["taskDefinition"])
+    assert outcomes(world)[-1] == ("bbb", Outcome.SUCCEEDED)
+    assert ledger(world)[-1].why == "verified by a later run: 12 right in a row"
+
+
+@pytest.mark.parametrize("found", [WRONG, UNVERIFIED])
+def test_an_interrupted_release_that_is_not_seen_to_serve_is_nothing_to_go_back_to(
+    world: World, found: Verification
+) -> None:
+    world.released("aaa")
+    first = world.ecs.primary["taskDefinition"]
+    interrupted(world, "bbb")
+    world.ecs.complete()
+    world.verification = found
+    releaser = world.releaser("ccc")
+    plan = planned(releaser)
+    assert outcomes(world)[-1] == ("bbb", Outcome.STOPPED)
+    assert found.reason in ledger(world)[-1].why
+    assert plan.previous_revision == first
+
+
+def test_an_interrupted_release_whose_tasks_are_silent_is_nothing_to_go_back_to(world: World) -> None:
+    world.released("aaa")
+    interrupted(world, "bbb")
+    world.ecs.complete()
+    world.logs.silent.add(world.ecs.start_task()["taskArn"].rsplit("/", 1)[-1])
+    world.releaser("ccc").settle()
+    assert outcomes(world)[-1] == ("bbb", Outcome.STOPPED)
+
+
+def test_a_preview_verifies_nothing(world: World) -> None:
+    world.released("aaa")
+    interrupted(world, "bbb")
+    world.ecs.complete()
+    world.releaser("ccc").settle(preview=True)
+    assert world.verified == []
+    assert "would verify release" in world.text
+    assert outcomes(world)[-1] == ("bbb", Outcome.IN_PROGRESS)
+
+
+# -- what nobody could see --------------------------------------------------------------------------------------------
+
+
+def unverified(world: World, version: str) -> Plan:
+    """A release that completes, and that this machine cannot ask."""
+    releaser = world.releaser(version)
+    plan = planned(releaser)
+    releaser.begin(plan)
+    releaser.prepare(plan)
+    world.ecs.rollout = [lambda ecs: ecs.complete()]
+    releaser.update(plan)
+    conclusion = releaser.leave_unverified(plan, UNVERIFIED.reason)
+    assert "was left serving; the ledger calls it unverified. Next: make release ENV=test verifies it" in conclusion
+    return plan
+
+
+def test_an_unverified_release_is_left_serving_and_the_same_again_verifies_it(world: World) -> None:
+    world.released("aaa")
+    plan = unverified(world, "bbb")
+    assert world.ecs.primary["taskDefinition"] == plan.revision
+    assert outcomes(world)[-1] == ("bbb", Outcome.UNVERIFIED)
+    assert world.notified[-1] == "test: release of bbb serves and is not verified"
+    again = world.releaser("bbb")
+    resumed = planned(again)
+    assert (resumed.release, resumed.resumes) == (plan.release, True)
+    assert not again.update(resumed)
+    again.succeed(resumed)
+    assert outcomes(world) == [("aaa", Outcome.SUCCEEDED), ("bbb", Outcome.SUCCEEDED)]
+    assert len(world.ecs.updates) == 2
+
+
+def test_an_unverified_release_that_answers_wrongly_later_is_undone(world: World) -> None:
+    world.released("aaa")
+    first = world.ecs.primary["taskDefinition"]
+    unverified(world, "bbb")
+    again = world.releaser("bbb")
+    resumed = planned(again)
+    again.update(resumed)
+    world.ecs.rollout = [nothing, nothing, lambda ecs: ecs.complete()]
+    again.fail(resumed, "git_hash is aaa")
+    assert world.ecs.primary["taskDefinition"] == first
+    assert outcomes(world)[-1] == ("bbb", Outcome.FAILED)
+
+
+def test_a_first_release_that_is_unverified_keeps_its_tasks(world: World) -> None:
+    unverified(world, "aaa")
+    assert world.ecs.service["desiredCount"] == 2
+    assert planned(world.releaser("aaa")).resumes
+
+
+def test_what_nothing_was_released_of_is_not_recorded_as_unverified(world: World) -> None:
+    world.released("aaa")
+    releaser = world.releaser("aaa")
+    assert "runs as it did before" in releaser.leave_unverified(planned(releaser), "no answer")
+    assert outcomes(world) == [("aaa", Outcome.SUCCEEDED)]
+
+
+def test_a_rollback_from_an_unverified_release_goes_to_the_last_success(world: World) -> None:
+    world.released("aaa")
+    first = world.ecs.primary["taskDefinition"]
+    unverified(world, "bbb")
+    world.rolled_back()
+    assert world.ecs.primary["taskDefinition"] == first
+    assert [outcome for _, outcome in outcomes(world)][-2:] == [Outcome.ROLLED_BACK, Outcome.SUCCEEDED]
 
 
 def test_a_deployment_started_by_an_apply_is_waited_for(world: World) -> None:

@@ -62,6 +62,30 @@ def test_each_call_goes_one_release_further_back_as_status_said(three: World) ->
         three.rollback().plan()
 
 
+def test_a_rollback_that_nobody_could_see_is_left_and_the_same_again_verifies_it(three: World) -> None:
+    rollback = three.rollback()
+    plan = rollback.plan()
+    three.ecs.rollout = [lambda _: None, lambda ecs: ecs.complete()]
+    rollback.update(plan)
+    assert "Next: make rollback ENV=test verifies it" in rollback.leave_unverified(plan, "no answer")
+    assert (serving(three), outcomes(three)[-1]) == ("bbbb", ("bbbb", Outcome.UNVERIFIED))
+    updates = len(three.ecs.updates)
+    assert three.rolled_back().needed
+    assert (serving(three), outcomes(three)[-1]) == ("bbbb", ("bbbb", Outcome.SUCCEEDED))
+    assert len(three.ecs.updates) == updates
+
+
+def test_the_next_release_verifies_a_rollback_that_nobody_could_see(three: World) -> None:
+    rollback = three.rollback()
+    plan = rollback.plan()
+    three.ecs.rollout = [lambda _: None, lambda ecs: ecs.complete()]
+    rollback.update(plan)
+    rollback.leave_unverified(plan, "no answer")
+    three.releaser("dddd").settle()
+    assert ("cccc", Outcome.ROLLED_BACK) in outcomes(three)
+    assert outcomes(three)[-1] == ("bbbb", Outcome.SUCCEEDED)
+
+
 def test_the_ledger_tells_who_took_what_out_of_service(three: World) -> None:
     three.rolled_back()
     assert outcomes(three) == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -218,6 +219,50 @@ def test_looks_that_go_on_failing_end_the_wait(error: ClientError, looks: int) -
     with pytest.raises(ClientError, match=error.response["Error"]["Code"]):
         watch(script, []).until_done("2", 100)
     assert script.services == ["never asked"]
+
+
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("stale_looks", [[1, 2, 3, 4, 5], [2, 4]], ids=["at first", "now and then"])
+def test_a_deployment_that_is_not_listed_yet_is_waited_for(stale_looks: list[int]) -> None:
+    before = [deployment("1", "COMPLETED", "PRIMARY", runningCount=2, createdAt=AT - timedelta(days=1))]
+    going = [deployment("2", "IN_PROGRESS", "PRIMARY", createdAt=AT)]
+    done = [deployment("2", "COMPLETED", "PRIMARY", runningCount=2, createdAt=AT)]
+    looks = [before if number in stale_looks else going for number in range(6)]
+    said: list[str] = []
+    judgement, _ = watch(Script(*looks, done), said).until_done("2", 100, since=AT)
+    assert judgement.verdict is Verdict.COMPLETED
+    assert sum("does not list 2 yet" in line for line in said) == 1
+
+
+def test_what_is_not_listed_for_a_minute_was_replaced() -> None:
+    before = [deployment("1", "COMPLETED", "PRIMARY", runningCount=2, createdAt=AT - timedelta(days=1))]
+    said: list[str] = []
+    judgement, _ = watch(Script(before), said).until_done("2", 900, since=AT)
+    assert judgement.verdict is Verdict.REPLACED
+    assert said[-1].split()[0] == "60.0"
+
+
+@pytest.mark.parametrize(
+    ("since", "looks"),
+    [
+        (AT, [[deployment("3", "IN_PROGRESS", "PRIMARY", createdAt=AT + timedelta(seconds=1))]]),
+        (None, [[deployment("2", "IN_PROGRESS", "PRIMARY")], [deployment("3", "IN_PROGRESS", "PRIMARY")]]),
+    ],
+    ids=["a later one is listed", "it was listed before"],
+)
+def test_a_deployment_that_was_replaced_is_not_waited_for(since: datetime | None, looks: Any) -> None:
+    script = Script(*looks, "never asked")
+    judgement, _ = watch(script, []).until_done("2", 900, since=since)
+    assert judgement.verdict is Verdict.REPLACED
+    assert script.services == ["never asked"]
+
+
+def test_a_rollback_that_is_over_between_two_looks_is_told_at_once() -> None:
+    back = [deployment("1", "COMPLETED", "PRIMARY", runningCount=2, createdAt=AT - timedelta(days=1))]
+    judgement, _ = watch(Script(back), []).until_done("2", 900, since=AT, undone=lambda: "circuit breaker")
+    assert judgement == Judgement(Verdict.FAILED, "circuit breaker")
 
 
 def test_quiet_is_when_another_primary_serves_alone() -> None:

@@ -14,6 +14,7 @@ from roles.ecs_release.python.definition import admin_definition, canonical
 from roles.ecs_release.python.operation import ReleaseError
 from roles.ecs_release.python.rotation import Rotation, RotationPlan, name_of
 from roles.release_ledger.python.ledger import Ledger, Outcome
+from roles.service_verify.python.verify import Verdict, Verification
 from tests.unit.ecs_release.conftest import OTHER_SECRET
 
 if TYPE_CHECKING:
@@ -191,6 +192,33 @@ def test_a_rotation_that_was_interrupted_is_not_made_twice(serving: World) -> No
     serving.ecs.rollout = [lambda _: None, lambda _: None, complete]
     assert not rotated(serving).needed
     assert secret_in_use(serving) == CLONE
+    assert outcomes(serving)[-1] == ("aaa", Outcome.SUCCEEDED)
+
+
+def test_a_rotation_that_was_interrupted_and_is_not_seen_to_serve_is_no_success(serving: World) -> None:
+    run = rotation(serving)
+    plan = run.plan(1)
+    plan = replace(plan, revision=run.register(plan))
+    run.begin(plan)
+    run.move(plan.revision)
+    serving.ecs.complete()
+    serving.verification = Verification(verdict=Verdict.WRONG, reason="HTTP 500")
+    with pytest.raises(ReleaseError, match="is no release that succeeded"):
+        rotation(serving).plan(1)
+    assert outcomes(serving)[-1] == ("aaa", Outcome.STOPPED)
+
+
+def test_a_rotation_that_nobody_could_see_is_left_serving(serving: World) -> None:
+    run = rotation(serving)
+    plan = run.plan(1)
+    plan = replace(plan, revision=run.register(plan))
+    run.begin(plan)
+    serving.ecs.rollout = [lambda _: None, complete]
+    run.update(plan)
+    assert "both passwords work. Next: make release ENV=test" in run.leave_unverified(plan, "no answer")
+    assert secret_in_use(serving) == CLONE
+    assert outcomes(serving)[-1] == ("aaa", Outcome.UNVERIFIED)
+    serving.released("aaa")
     assert outcomes(serving)[-1] == ("aaa", Outcome.SUCCEEDED)
 
 

@@ -216,9 +216,17 @@ def test_an_output_that_matters_is_waited_for() -> None:
     assert follow(Logs(["first"])) == ["first"]
 
 
-def test_a_task_that_ecs_forgot_is_an_error() -> None:
-    with pytest.raises(TaskError, match="does not know the task"):
-        runner(Ecs(None), Logs()).follow("c", "api", ARN, 5)
+def test_a_task_that_ecs_never_knows_is_an_error_after_a_minute() -> None:
+    said: list[str] = []
+    with pytest.raises(TaskError, match=r"does not know the task .* 60 s after it was started"):
+        runner(Ecs(None), Logs(), said).follow("c", "api", ARN, 5)
+    assert said == ["  ECS does not know the task 0123 yet: looking again"]
+
+
+def test_a_task_is_missing_at_first_and_between_two_looks() -> None:
+    ecs = Ecs(*[None] * 40, task("RUNNING"), None, task("RUNNING"), task("STOPPED", 3))
+    finished = runner(ecs, Logs(["one"])).follow("c", "api", ARN, 100)
+    assert (finished.stop.exit_code, finished.output) == (3, ["one"])
 
 
 def test_start_gives_the_arn() -> None:

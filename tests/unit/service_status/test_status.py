@@ -252,6 +252,14 @@ def test_a_release_that_failed_and_still_runs_is_a_warning(world: World) -> None
     assert world.status().warnings == ["the last success in the ledger is app:1, and not what runs"]
 
 
+def test_a_release_that_serves_and_is_not_verified_is_a_warning(world: World) -> None:
+    world.released(1)
+    world.released(2, Outcome.UNVERIFIED)
+    status = world.status()
+    assert status.warnings == ["v2 serves and is not verified: make release ENV=local verifies it"]
+    assert "unverified" in text(status)
+
+
 def test_before_the_first_release(world: World) -> None:
     world.primary, world.desired = deployment(0), 0
     status = world.status()

@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from roles.service_verify.python.answers import Expected, Result, ask_until_sure, fetch, is_ready
+from roles.service_verify.python.answers import (
+    Answer,
+    Expected,
+    Readiness,
+    Result,
+    ask_until_sure,
+    fetch,
+    readiness,
+)
 
 EXPECTED = Expected(git_hash="abc", image_digest="sha256:1", revision=7)
 RIGHT = {"git_hash": "abc", "image_digest": "sha256:1", "task_definition_revision": 7}
@@ -32,16 +40,21 @@ def test_what_an_answer_may_say(change: dict[str, Any], said: str) -> None:
 
 
 def answers(*bodies: Any) -> Any:
-    """A fetch that gives one body after the other; the last for ever. An exception is raised, a number is a status."""
+    """A fetch that gives one body after the other; the last for ever. An exception is raised, a number is a status.
+
+    A number is the application's, which gives back the request's identifier.
+    """
     left = list(bodies)
 
-    def get(_: str) -> tuple[int, bytes]:
+    def get(_: str) -> Answer:
         body = left.pop(0) if len(left) > 1 else left[0]
         if isinstance(body, Exception):
             raise body
+        if isinstance(body, Answer):
+            return body
         if isinstance(body, int):
-            return body, b""
-        return 200, body if isinstance(body, bytes) else json.dumps(body).encode()
+            return Answer(body, traced=True)
+        return Answer(200, body if isinstance(body, bytes) else json.dumps(body).encode())
 
     return get
 
@@ -71,20 +84,43 @@ def test_one_other_answer_starts_the_count_anew() -> None:
     assert result.summary() == "3 right in a row of 6 answers (before: 1 x git_hash is old)"
 
 
+FOREIGN = "of neither the load balancer nor the application"
+
+
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "said", "is_fault"),
     [
-        (503, "HTTP 503"),
-        (ConnectionRefusedError("refused"), "no answer (refused)"),
-        (b"<html>", "an answer that is not JSON"),
-        ([], "an answer that is not an object"),
+        (503, "HTTP 503", True),
+        (404, "HTTP 404", True),
+        (Answer(200, b"<html>", traced=True), "an answer that is no version", True),
+        (Answer(200, b"[]", traced=True), "an answer that is no version", True),
+        (Answer(200, b"{}", traced=True), "git_hash is None", True),
+        (RIGHT | {"git_hash": "old"}, "git_hash is old", True),
+        # The load balancer: a task that did not answer rightly, and what says nothing about one.
+        (Answer(502, server="awselb/2.0"), "HTTP 502 of the load balancer", True),
+        (Answer(504, server="awselb/2.0"), "HTTP 504 of the load balancer", True),
+        (Answer(503, server="awselb/2.0"), "HTTP 503 of the load balancer", False),
+        (Answer(403, server="awselb/2.0"), "HTTP 403 of the load balancer", False),
+        # A proxy, an allow-list, a sign-in page, another host, nobody.
+        (Answer(407, server="squid"), f"HTTP 407 {FOREIGN}", False),
+        (Answer(502, server="squid"), f"HTTP 502 {FOREIGN}", False),
+        (Answer(200, b"<html>Sign in"), f"an answer that is no version {FOREIGN}", False),
+        (Answer(200, b'{"version": "of something else"}'), f"an answer that is no version {FOREIGN}", False),
+        (ConnectionRefusedError("refused"), "no answer (refused)", False),
     ],
 )
-def test_everything_else_is_told_and_the_asking_is_bounded(body: Any, said: str) -> None:
+def test_who_answered_is_told_and_the_asking_is_bounded(body: Any, said: str, is_fault: bool) -> None:
     result = ask(body)
     assert result.in_a_row == 0
     assert list(result.others) == [said]
     assert result.attempts < 30
+    assert bool(result.faults) is is_fault
+
+
+def test_a_fault_counts_until_a_right_answer() -> None:
+    nobody = OSError("gone")
+    assert ask(503, nobody, nobody).faults == 1
+    assert ask(503, RIGHT, nobody, nobody).faults == 0
 
 
 def test_another_version_again_and_again_is_not_waited_on() -> None:
@@ -94,9 +130,11 @@ def test_another_version_again_and_again_is_not_waited_on() -> None:
 
 
 def test_readiness() -> None:
-    assert is_ready("http://x", answers({})) == ""
-    assert is_ready("http://x", answers(503)) == "HTTP 503: "
-    assert is_ready("http://x", answers(OSError("gone"))) == "no answer (gone)"
+    gone = OSError("gone")
+    assert readiness("http://x", answers({})) == Readiness()
+    assert readiness("http://x", answers(503)) == Readiness("HTTP 503: ")
+    assert readiness("http://x", answers(gone, gone, {})) == Readiness()
+    assert readiness("http://x", answers(gone)) == Readiness("no answer (gone)", unreachable=True)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -108,6 +146,9 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"half")
             return
         self.send_response(200 if self.path == "/version" else 503)
+        self.send_header(
+            "X-Request-Id", self.headers["X-Amzn-Trace-Id"].removeprefix("Root=") * (self.path != "/other")
+        )
         self.end_headers()
         self.wfile.write(self.headers["Connection"].encode())
 
@@ -126,9 +167,11 @@ def server() -> Iterator[str]:
 def test_each_request_has_its_own_connection_and_no_proxy(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
-    assert fetch(f"{server}/version") == (200, b"close")
-    assert fetch(f"{server}/readyz") == (503, b"close")
-    assert fetch(server.replace("127.0.0.1", "localhost") + "/version")[0] == 200
+    name = f"{Handler.server_version} {Handler.sys_version}"
+    assert fetch(f"{server}/version") == Answer(200, b"close", name, traced=True)
+    assert fetch(f"{server}/readyz") == Answer(503, b"close", name, traced=True)
+    assert fetch(f"{server}/other") == Answer(503, b"close", name, traced=False)
+    assert fetch(server.replace("127.0.0.1", "localhost") + "/version").status == 200
 
 
 def test_a_broken_answer_is_no_answer(server: str) -> None:
