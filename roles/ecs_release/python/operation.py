@@ -249,9 +249,7 @@ class Operation:
         self.c.say(f"watching {deployment.id} ({deployment.revision_name}), at most {limit:.0f} s")
         tasks = self._new_tasks(deployment)
         undone = partial(self._rolled_back_by_ecs, deployment)
-        judgement, _ = self.watch.until_done(
-            deployment.id, self.c.limits.wait, tasks.look, since=deployment.created, undone=undone
-        )
+        judgement, _ = self.watch.until_done(deployment.id, limit, tasks.look, since=deployment.created, undone=undone)
         if judgement.verdict is Verdict.REPLACED and (reason := undone()):
             judgement = Judgement(Verdict.FAILED, reason)
         if judgement.verdict is Verdict.COMPLETED:

@@ -523,7 +523,9 @@ class Releaser(Operation):
             notes = [self.to_zero()]
         else:
             back = self.move(plan.previous_revision)
-            judgement, snapshot = self.watch.until_done(back.id, self.within(self.c.limits.rollback_wait))
+            judgement, snapshot = self.watch.until_done(
+                back.id, self.within(self.c.limits.rollback_wait), since=back.created
+            )
             exposed_until = datetime.now(UTC)
             notes = [f"{back.revision_name} ({plan.previous_name}) was put back"]
             if judgement.verdict is not Verdict.COMPLETED:

@@ -321,7 +321,7 @@ class Rotation(Operation):
         if self.watch.snapshot().primary.revision != plan.revision:
             return ""
         back = self.move(plan.previous_revision)
-        judgement, _ = self.watch.until_done(back.id, self.within(self.c.limits.rollback_wait))
+        judgement, _ = self.watch.until_done(back.id, self.within(self.c.limits.rollback_wait), since=back.created)
         done = "" if judgement.verdict is Verdict.COMPLETED else f", which did not complete: {judgement.reason}"
         return f"{back.revision_name}, with {name_of(plan.from_secret)}, was put back{done}"
 
