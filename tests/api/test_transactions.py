@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from settlement.pagination import encode_cursor
+from settlement.transactions.schemas import TransactionIn
 from settlement.types import MAX_AMOUNT
 from sqlalchemy import text
 from starlette.testclient import TestClient
@@ -128,6 +129,13 @@ def test_the_same_key_and_body_get_the_same_answer_once(database: TestDatabase, 
     assert "Idempotency-Replayed" not in first.headers
     assert again.headers["Idempotency-Replayed"] == "true"
     assert count_transactions(database) == 1
+
+
+def test_a_field_at_its_default_makes_no_other_body() -> None:
+    body = {"account_id": "6f1f3f3e-6f57-4b0c-9d0a-2a1f4a4f6b11", "amount": 1000, "currency": "KRW"}
+    written = {"description": "", "occurred_at": None}
+    assert TransactionIn(**body, **written).digest() == TransactionIn(**body).digest()
+    assert TransactionIn(**body, **written | {"description": "x"}).digest() != TransactionIn(**body).digest()
 
 
 def test_the_same_instant_written_in_another_zone_is_the_same_body(post: Post) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from roles.cost_report.python.accounts import Target
 from roles.cost_report.python.findings import Finding
-from roles.cost_report.python.report import Report
+from roles.cost_report.python.report import Report, judge
+from roles.cost_report.python.spending import Budget, Month, Spending
 from roles.cost_report.python.summary import summary, text
 from roles.drill.python import surge
 from tests.unit.cost_report.conftest import ACCOUNT, REGION, Cloud
@@ -57,6 +58,30 @@ def test_the_month_to_the_cent(cloud: Cloud) -> None:
     assert report.verdict.is_under
     assert not report.verdict.was_under
     assert report.verdict.still == Decimal("129.61")  # 7 of 30 days of 555.49
+
+
+def spending(account: str, forecast: str | None) -> Spending:
+    nothing: dict[str, Any] = dict.fromkeys(("days", "services", "coverage"), ())
+    amounts = {name: Decimal(value) for name, value in (("month_to_date", "7"), ("same_days_before", "5"))}
+    return Spending(
+        account=account,
+        last_month=Decimal("100"),
+        forecast=None if forecast is None else Decimal(forecast),
+        budget=Budget(name="b", limit=Decimal("200")),
+        daily={},
+        complete=True,
+        **amounts,
+        **nothing,
+    )
+
+
+def test_a_total_is_forecast_only_when_each_account_is() -> None:
+    month, saving = Month(NOON.date()), Decimal("30")
+    both = judge([spending("1", "110"), spending("2", "220")], saving, month)
+    assert (both.forecast, both.after, both.limit) == (Decimal("330"), Decimal("300"), Decimal("400"))
+    one = judge([spending("1", "110"), spending("2", None)], saving, month)
+    assert (one.forecast, one.after, one.limit) == (None, None, Decimal("400"))
+    assert one.sentence.startswith("What this month will cost is not known.")
 
 
 def test_each_type_of_recommendation_and_the_surcharge_of_eks(cloud: Cloud) -> None:

@@ -90,6 +90,9 @@ MANY = Pools(revision="settlement-x:1", workers=2, pool_size=10, max_overflow=0)
         (evidence(sessions(95), serving=MANY, before=MANY), Case.TOO_SMALL, "may ask for 160"),
         (evidence(sessions(95)), Case.SERVER_FULL, "taken by settlement_app (settlement-api@task/7): 95"),
         (evidence(sessions(95), serving=None, before=None), Case.SERVER_FULL, "95 of 95"),
+        # Nine tenths of the room that is left to the application, not of all connections.
+        (evidence(sessions(86)), Case.SERVER_FULL, "86 of 95"),
+        (evidence(sessions(85)), Case.NOTHING, "85 of 95"),
         (evidence(sessions(20), logs=STARVED), Case.CLIENT_POOLS_FULL, "ending sessions on the server gives none back"),
         (evidence(sessions(20), logs=Logs(leaks={"GET /a": 2})), Case.CLIENT_POOLS_FULL, "held too long by GET /a: 2"),
         (evidence(sessions(20)), Case.NOTHING, "20 of 95"),

@@ -221,6 +221,14 @@ def test_the_calls_are_bounded_however_many_revisions_there_are(ecs: Ecs, monkey
     assert ecs.calls.count("DeregisterTaskDefinition") == 10
 
 
+def test_old_revisions_that_are_needed_do_not_stall_it(ecs: Ecs) -> None:
+    revisions = ecs.register(FAMILY, 9)
+    first = int(revisions[0].rpartition(":")[2])
+    needed = history(*((first + offset, Outcome.SUCCEEDED) for offset in range(5)))
+    run(ecs, releases=needed, keep=1, at_most=2, families=(FAMILY,))
+    assert ecs.active(FAMILY) == numbers([*revisions[:5], *revisions[7:]])
+
+
 @pytest.mark.parametrize("operation", ["list_task_definitions", "deregister_task_definition"])
 def test_a_failure_is_said_and_not_raised(ecs: Ecs, monkeypatch: pytest.MonkeyPatch, operation: str) -> None:
     ecs.register(FAMILY, 6)

@@ -339,6 +339,18 @@ def test_a_deregistered_revision_comes_back_as_a_copy_and_the_second_time_change
     assert would_land(three) == ["aaaa"]
 
 
+def test_a_rollback_never_lands_on_what_serves(three: World) -> None:
+    """Serving is a copy of a deregistered revision, or that revision itself, put back by hand."""
+    second = next(arn for arn in three.ecs.definitions if arn.endswith("settlement-test:2"))
+    three.ecs.deregistered.add(second)
+    assert three.rolled_back("bbbb").revision.endswith("settlement-test:4")
+    assert three.rollback().plan(preview=True).version == "aaaa"
+    three.ecs.deregistered.clear()
+    three.ecs.update_service(taskDefinition=second)
+    three.ecs.complete()
+    assert three.rollback().plan(preview=True).version == "aaaa"
+
+
 def test_a_deleted_revision_is_refused(three: World) -> None:
     describe = three.ecs.describe_task_definition
 

@@ -45,6 +45,7 @@ def snapshot(*deployments: dict[str, Any], targets: dict[str, int] | None = None
         ([deployment("2", "IN_PROGRESS", "PRIMARY", runningCount=2)], Verdict.WAIT),
         # Completed, but the old version still runs: it is not the only one that serves.
         ([deployment("2", "COMPLETED", "PRIMARY"), deployment("1", "COMPLETED", runningCount=1)], Verdict.WAIT),
+        ([deployment("2", "COMPLETED", "PRIMARY"), deployment("1", "COMPLETED", pendingCount=1)], Verdict.WAIT),
         ([deployment("2", "COMPLETED", "PRIMARY"), deployment("1", "FAILED")], Verdict.COMPLETED),
         # The circuit breaker: the service is stable again, and that is a failure.
         ([deployment("3", "COMPLETED", "PRIMARY"), deployment("2", "FAILED")], Verdict.FAILED),
@@ -177,10 +178,24 @@ def test_more_failed_tasks_than_the_circuit_breaker_takes_are_a_failure() -> Non
     assert [flapping_limit(desired) for desired in (0, 2, 10, 1000)] == [5, 5, 7, 202]
 
 
-def test_the_wait_is_bounded() -> None:
+@pytest.mark.parametrize("failures", [Failures(99), Failures(99, "the secret is gone")])
+def test_a_deployment_that_came_to_its_end_did_so_whatever_failed_on_the_way(failures: Failures) -> None:
+    script = Script([deployment("2", "COMPLETED", "PRIMARY", runningCount=2, failedTasks=9)])
+    judgement, _ = watch(script, []).until_done("2", 100, lambda: failures)
+    assert judgement.verdict is Verdict.COMPLETED
+
+
+@pytest.mark.parametrize(("limit", "said_at"), [(5, [0]), (25, [0, 10, 20])])
+def test_the_wait_is_bounded_from_its_beginning_however_often_something_is_said(
+    limit: int, said_at: list[float]
+) -> None:
     said: list[str] = []
-    judgement, _ = watch(Script([deployment("2", "IN_PROGRESS", "PRIMARY")]), said).until_done("2", 5)
-    assert judgement == Judgement(Verdict.TIMED_OUT, "not done within 5 s")
+    going, done = ([deployment("2", state, "PRIMARY")] for state in ("IN_PROGRESS", "COMPLETED"))
+    watching = watch(Script(*[going] * 60, done), said)
+    judgement, _ = watching.until_done("2", limit)
+    assert judgement == Judgement(Verdict.TIMED_OUT, f"not done within {limit} s")
+    assert watching._clock() == limit + 1
+    assert [float(line.split()[0]) for line in said] == said_at
 
 
 THROTTLED = ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, "DescribeServices")

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from roles.terraform_stack.python.plan import Plan, permission, read_plan, refusal, refused
+from roles.terraform_stack.python.plan import (
+    INSTEAD,
+    RESTARTING_ARGUMENTS,
+    Plan,
+    permission,
+    read_plan,
+    refusal,
+    refused,
+)
+
+DEFAULTS = yaml.safe_load(Path("roles/terraform_stack/defaults/main.yml").read_text())
 
 
 def resource(address: str, actions: list[str], **change: Any) -> dict[str, Any]:
@@ -63,6 +75,13 @@ def test_a_protected_type_is_neither_destroyed_nor_replaced(actions: list[str]) 
     assert not addresses(found, "aws_db_instance")
     assert addresses(found, "module.rds.aws_db_instance.other", "aws_vpc")
     assert not addresses(found, protected="aws_vpc")
+
+
+def test_the_shipped_list_protects_whatever_loses_data_or_restarts() -> None:
+    shipped = set(DEFAULTS["terraform_stack_protected_types"])
+    assert {*INSTEAD, *RESTARTING_ARGUMENTS} <= shipped
+    found = read_plan(plan(*(resource(f"{kind}.this", ["delete"]) for kind in sorted(shipped))))
+    assert [change.type for change in refused(found, shipped, DEFAULTS["terraform_stack_allow"])] == sorted(shipped)
 
 
 def test_an_address_is_permitted_with_and_without_its_quotation_marks() -> None:
