@@ -66,6 +66,8 @@ class CloudConfig:
     """Level of the log: DEBUG, INFO, WARNING or ERROR."""
     call_log: Path | None = None
     """File that every AWS call is appended to, see ``call_log.py``; null: none is written."""
+    weather: int | None = None
+    """Seed of bad weather, see ``weather.py``; null: each read has every write before it."""
     oidc_keys: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """The keys (JWKS) that OIDC issuers publish, by the issuer's URL: STS asks nobody for them."""
     database: DatabaseConfig = DatabaseConfig()
@@ -171,6 +173,7 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "str | None": (str, type(None)),
     "int": (int,),
+    "int | None": (int, type(None)),
     "bool": (bool,),
     "Path": (str,),
     "Mapping[str, str]": (dict,),

@@ -41,6 +41,7 @@ from roles.local_cloud.cloud.patches import (
     task_secrets,
     task_stop,
     vpc_attributes,
+    weather,
     web_identity,
 )
 from roles.local_cloud.cloud.runtime import Patch
@@ -80,5 +81,6 @@ PATCHES: list[Patch] = [
     rds_log_export.apply,
     config_items.apply,
     service_metrics.apply,
+    weather.apply,
     call_log.apply,
 ]

@@ -1,0 +1,44 @@
+"""Answer as a cloud in bad weather does, where ``weather`` has a seed: see ``weather``.
+
+What AWS does: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html and the links of ``weather``.
+What the emulator does: each read has every write before it. Calls of the cloud's own parts have no weather.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from roles.local_cloud.cloud import emulator
+from roles.local_cloud.cloud.runtime import Cloud
+from roles.local_cloud.cloud.weather import Answer, Weather
+
+
+def apply(cloud: Cloud) -> None:
+    seed = cloud.config.weather
+    if seed is None:
+        return
+    app, weather = emulator.application(), Weather(seed)
+    actions, responses = emulator.core("iam_actions"), emulator.core("responses")
+    dispatch = app._dispatch_service_request
+
+    @functools.wraps(dispatch)
+    async def weathered(
+        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any], request_id: str
+    ) -> Any:
+        async def ask() -> Answer:
+            answer: Answer = await dispatch(method, path, headers, body, query, request_id)
+            return answer
+
+        form = app._routing_params(method, path, headers, body, query)
+        service = app.detect_service(method, path, headers, form)
+        action = actions.extract_iam_action(service, method, path, headers, body, form)
+        caller = app.extract_access_key_id(headers, query)
+        if service == "s3":
+            return await weather.answer("s3:", None, ask)
+        if not action or not caller or caller == cloud.config.account_id:
+            return await ask()
+        place = f"{responses.get_account_id()} {responses.get_region()}"
+        return await weather.answer(action, (place, action, body, repr(sorted(query.items()))), ask, place)
+
+    app._dispatch_service_request = weathered

@@ -1,0 +1,197 @@
+"""Bad weather: the answers of a cloud whose parts do not agree yet, chosen by a seed. Without any I/O.
+
+What AWS does: reads of ECS (https://github.com/kayac/ecspresso/pull/28), ELB, IAM
+(https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency) and
+Secrets Manager may lag writes; a new task is MISSING at first
+(https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html); any call may be throttled; clocks differ.
+S3 is strongly consistent (https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html).
+What the emulator does: each read has every write before it, no call is throttled, and there is one clock.
+
+The n-th draw of a kind depends on the seed alone, whatever happens between two draws. A read is stale only if the same
+request was made before the write: its answer is then the one from just before it, for up to five seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import Any
+
+Answer = tuple[int, MutableMapping[str, Any], Any]
+Ask = Callable[[], Awaitable[Answer]]
+
+MOST_LAG_SECONDS = 5.0
+THROTTLED_SHARE = 0.02
+#: The service's name in an action of IAM -> the code that says "too many calls".
+THROTTLED = {
+    "ecs": "ThrottlingException",
+    "secretsmanager": "ThrottlingException",
+    "logs": "ThrottlingException",
+    "ecr": "ThrottlingException",
+    "elasticloadbalancing": "Throttling",
+    "iam": "Throttling",
+    "rds": "Throttling",
+    "cloudwatch": "Throttling",
+}
+LAGGING = {"ecs", "elasticloadbalancing", "iam", "secretsmanager"}
+_READS = ("Describe", "List", "Get", "BatchGet")
+#: No state is read.
+_NEVER_STALE = {"secretsmanager:GetRandomPassword"}
+#: Reads that are asked again before a write, for the answer that they had: the newest.
+_MOST_KNOWN = 40
+_ISO_TIME = re.compile(rb"(<LastModified>)([^<]+)(</LastModified>)")
+
+
+@dataclass
+class _Write:
+    """One write: the answers from before it, and until when they are given."""
+
+    until: float
+    before: dict[Any, Answer] = field(default_factory=dict)
+
+
+@dataclass
+class _Late:
+    """What is said of a target's health, and since when something else is true."""
+
+    said: Answer
+    since: float | None = None
+    delay: float = 0.0
+
+
+class Weather:
+    """The weather of one cloud; `clock` is in seconds."""
+
+    def __init__(self, seed: int, clock: Callable[[], float] = time.time) -> None:
+        self._seed, self._clock = seed, clock
+        self._drawn: Counter[str] = Counter()
+        self._writes: dict[str, deque[_Write]] = defaultdict(deque)
+        self._known: dict[str, dict[Any, Ask]] = defaultdict(dict)
+        self._late: dict[Any, _Late] = {}
+        self._visible: dict[str, float] = {}
+        #: How far S3's clock is from this machine's: between one and ten minutes, before or behind.
+        self.clock_difference = timedelta(
+            seconds=round(self._draw("clock side") < 0.5 or -1) * round(60 + 540 * self._draw("clock"))
+        )
+
+    def _draw(self, kind: str) -> float:
+        number = self._drawn[kind]
+        self._drawn[kind] += 1
+        return random.Random(f"{self._seed} {kind} {number}").random()  # noqa: S311
+
+    async def answer(self, action: str, key: Any, ask: Ask, place: str = "") -> Answer:
+        """Answer a call of IAM's `action` that `ask` makes.
+
+        `key` tells equal requests; `place` is the account and region, whose reads and writes concern no other's.
+        """
+        service, _, operation = action.partition(":")
+        where = f"{service} {place}"
+        if service == "s3":
+            return self._shifted(await ask())
+        if service in THROTTLED and self._draw(f"throttle {action}") < THROTTLED_SHARE:
+            return _throttled(service)
+        if service not in LAGGING or action in _NEVER_STALE:
+            return await ask()
+        if operation.startswith(_READS):
+            return await self._read(where, operation, key, ask)
+        return await self._write(where, ask)
+
+    async def _read(self, where: str, operation: str, key: Any, ask: Ask) -> Answer:
+        known = self._known[where]
+        known.pop(key, None)
+        known[key] = ask
+        while len(known) > _MOST_KNOWN:
+            del known[next(iter(known))]
+        stale = next((write for write in self._writes[where] if self._lasts(write) and key in write.before), None)
+        answer = _copy(stale.before[key]) if stale else await ask()
+        if operation == "DescribeTargetHealth":
+            return self._late_health(key, answer)
+        if operation in {"DescribeTasks", "ListTasks"}:
+            return self._without_new_tasks(operation, answer)
+        return answer
+
+    async def _write(self, where: str, ask: Ask) -> Answer:
+        writes = self._writes[where]
+        while writes and not self._lasts(writes[0]):
+            writes.popleft()
+        before = {key: await read() for key, read in list(self._known[where].items())}
+        answer = await ask()
+        if answer[0] < 300:
+            writes.append(_Write(self._clock() + MOST_LAG_SECONDS * self._draw(f"lag {where}"), before))
+        return answer
+
+    def _lasts(self, write: _Write) -> bool:
+        return self._clock() < write.until
+
+    def _late_health(self, key: Any, answer: Answer) -> Answer:
+        late = self._late.setdefault(key, _Late(answer))
+        if late.said[2] == answer[2]:
+            late.since = None
+        elif late.since is None:
+            late.since, late.delay = self._clock(), MOST_LAG_SECONDS * self._draw("health")
+        elif self._clock() - late.since >= late.delay:
+            late.said, late.since = answer, None
+        return _copy(late.said)
+
+    def _without_new_tasks(self, operation: str, answer: Answer) -> Answer:
+        status, headers, body = answer
+        if status != 200:
+            return answer
+        document = json.loads(body)
+        if operation == "ListTasks":
+            document["taskArns"] = [arn for arn in document["taskArns"] if self._is_visible(arn)]
+        else:
+            tasks = document.get("tasks", [])
+            missing = [
+                task["taskArn"] for task in tasks if not self._is_visible(task["taskArn"], task.get("createdAt"))
+            ]
+            document["tasks"] = [task for task in tasks if task["taskArn"] not in missing]
+            document["failures"] = document.get("failures", []) + [{"arn": arn, "reason": "MISSING"} for arn in missing]
+        return status, headers, json.dumps(document).encode()
+
+    def _is_visible(self, arn: str, created: float | None = None) -> bool:
+        """Whether a task is seen yet: from its creation, or from when it was first asked for, on."""
+        if arn not in self._visible:
+            start = self._clock() if created is None else created
+            self._visible[arn] = start + MOST_LAG_SECONDS * self._draw("task")
+        return self._clock() >= self._visible[arn]
+
+    def _shifted(self, answer: Answer) -> Answer:
+        """S3's answer by S3's clock."""
+        status, headers, body = answer
+        headers = dict(headers)
+        headers["date"] = format_datetime(
+            datetime.fromtimestamp(self._clock(), UTC) + self.clock_difference, usegmt=True
+        )
+        for name in [name for name in headers if name.lower() == "last-modified"]:
+            headers[name] = format_datetime(parsedate_to_datetime(headers[name]) + self.clock_difference, usegmt=True)
+        if isinstance(body, bytes) and body.startswith(b"<?xml"):
+            body = _ISO_TIME.sub(self._shift_iso, body)
+        return status, headers, body
+
+    def _shift_iso(self, found: re.Match[bytes]) -> bytes:
+        moment = datetime.fromisoformat(found[2].decode()) + self.clock_difference
+        return found[1] + moment.strftime("%Y-%m-%dT%H:%M:%S.000Z").encode() + found[3]
+
+
+def _copy(answer: Answer) -> Answer:
+    """The dispatcher adds headers of the call to what it is given."""
+    status, headers, body = answer
+    return status, dict(headers), body
+
+
+def _throttled(service: str) -> Answer:
+    code = THROTTLED[service]
+    if code == "ThrottlingException":
+        document = {"__type": code, "message": "Rate exceeded"}
+        headers = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": code}
+        return 400, headers, json.dumps(document).encode()
+    error = f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>Rate exceeded</Message></Error>"
+    return 400, {"Content-Type": "text/xml"}, f"{error}<RequestId>weather</RequestId></ErrorResponse>".encode()
