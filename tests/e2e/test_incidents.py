@@ -271,7 +271,7 @@ def fill(clone: Clone) -> None:
     """Let idle pools hold every connection."""
     assert clone.request("/v1/accounts", {"name": "fill", "currency": "KRW"})[0] == 201
     taken = "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'settlement_app%'"
-    wait_until(lambda: query(clone, taken)[0][0] >= ROOM, "every connection is taken")
+    wait_until(lambda: query(clone, taken)[0][0] >= ROOM, "every connection is taken", seconds=120)
     wait_until(lambda: idle_sessions(clone) > ROOM / 2, "they are idle")
 
 
