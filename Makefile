@@ -15,6 +15,7 @@ PYTHON := python3
 VENV := .venv
 VENV_READY := $(VENV)/.ready
 UV_VERSION := 0.13.9
+MUTMUT_VERSION := 3.8.1
 
 ENVIRONMENTS := $(notdir $(wildcard inventory/*))
 override ENV := $(value ENV)
@@ -71,7 +72,7 @@ os.execvp("ansible-playbook", ["ansible-playbook", *sys.argv[1:], *shlex.split(o
 endef
 PLAYBOOK = $(call playbook,$(ENV))
 
-.PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver new-env venv lock check test rehearse coverage docs bench
+.PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver new-env venv lock check test rehearse coverage mutation docs bench
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 	echo "  ENV=$(ENV) (known: $(ENVIRONMENTS)) · CHECK=1 touches nothing · ARGS='-e name=value' reaches ansible-playbook"
@@ -188,6 +189,9 @@ rehearse: $(VENV_READY) ## The other, longer tests: releases that fail, incident
 
 coverage: $(VENV_READY) ## How much of the roles' Python the unit tests run: 90 % at least (half as slow again, so a job of its own)
 	@python -m pytest -q --numprocesses auto --no-loadscope-reorder --cov=roles --cov-report=term:skip-covered --cov-fail-under=90 tests/unit
+
+mutation: $(VENV_READY) ## Put faults into the riskiest modules, one at a time, and list those that no unit test notices (ONLY='decide plan'; takes hours)
+	@nice -n 19 uv run --quiet --no-project --with mutmut==$(MUTMUT_VERSION) python -m tests.mutation $$ONLY
 
 docs: $(VENV_READY) ## Write the tables of inputs in the READMEs of roles and modules
 	@python docs/tables.py

@@ -173,7 +173,7 @@ def test_a_first_release_that_left_the_service_without_tasks_is_no_success_to_ta
     none = replace(PRIMARY, desired=0)
     first = replace(AT_REST, primary=none, releases=releases((2, BEGUN)))
     plan = decide(first, "new")
-    assert (plan.resumes, plan.force, plan.needed, plan.desired_count) == (False, True, True, 3)
+    assert (plan.release, plan.resumes, plan.force, plan.needed, plan.desired_count) == ("new", False, True, True, 3)
     assert plan.prepare == "no release has succeeded yet"
     assert decide(replace(first, minimum_tasks=0), "new").desired_count == 1
     # After a success the number is auto scaling's, which may be none.
