@@ -111,6 +111,169 @@ def test_the_case_is_named_with_its_reason(found: Evidence, case: Case, said: st
     assert any("ENV=staging" in command for command in verdict.next)
 
 
+def at_room(room: int, found: list[Session], **values: Any) -> Evidence:
+    """Evidence of a server with so much room, whose maximum Terraform knows."""
+    database = Database(max_connections=room + 5, reserved=5, app_users=["settlement_app"], sessions=found)
+    return evidence([], database=database, max_connections=room + 5, **values)
+
+
+TEN = Pools(revision="settlement-x:1", workers=2, pool_size=3, max_overflow=2)
+FIFTEEN = Pools(revision="settlement-x:2", workers=3, pool_size=3, max_overflow=2)
+
+
+@pytest.mark.parametrize(
+    ("found", "case"),
+    [
+        # Nine tenths of the room.
+        (at_room(100, sessions(90)), Case.SERVER_FULL),
+        (at_room(100, sessions(89)), Case.NOTHING),
+        # A quarter of what is taken, where the server is full; else a quarter of the room.
+        (at_room(100, leaked(23) + sessions(69)), Case.LEAKED_SESSIONS),
+        (at_room(100, leaked(22) + sessions(70)), Case.SERVER_FULL),
+        (at_room(100, leaked(25) + sessions(64)), Case.LEAKED_SESSIONS),
+        (at_room(100, leaked(24) + sessions(65)), Case.NOTHING),
+        (at_room(100, slow(23) + sessions(69)), Case.SLOW_QUERIES),
+        (at_room(100, slow(22) + sessions(70)), Case.SERVER_FULL),
+        # Half as many connections again in each task.
+        (at_room(400, sessions(400), serving=FIFTEEN, before=TEN), Case.POOLS_GREW),
+        (at_room(400, sessions(400), serving=FIFTEEN, before=dataclasses.replace(SMALL, workers=3)), Case.SERVER_FULL),
+        # Four tasks, twice as many in an update: 80 connections.
+        (at_room(80, sessions(80), serving=TEN, before=TEN), Case.SERVER_FULL),
+        (at_room(79, sessions(79), serving=TEN, before=TEN), Case.TOO_SMALL),
+    ],
+)
+def test_a_case_begins_at_its_threshold(found: Evidence, case: Case) -> None:
+    assert decide(found, LIMITS).case is case
+
+
+FOLDER = "inventory/staging/group_vars/all"
+END = "make incident-db ENV=staging ARGS='-e end_idle=true'   # ends what nobody uses; without end_idle it only looks"
+ROLLBACK = "make rollback ENV=staging   # to the release before"
+PROXY = (
+    f"rds_proxy_enabled: true in {FOLDER}/database.yml, then make plan ENV=staging && make deploy ENV=staging   "
+    "# RDS Proxy"
+)
+SIZE = (
+    f"database_instance_class and database_max_connections in {FOLDER}/database.yml, then make deploy ENV=staging   "
+    "# a larger instance; restarts it"
+)
+POOLS = f"app_workers, app_pool_size, app_max_overflow, app_max_tasks in {FOLDER}/app.yml, then make deploy ENV=staging"
+LEAKS = "make logs ENV=staging SINCE=1h FILTER='\"held too long\"'   # which endpoint keeps its session"
+WAITS = "make logs ENV=staging SINCE=1h FILTER='\"held too long\"'   # which endpoint waits"
+STATUS = "make status ENV=staging"
+
+
+@pytest.mark.parametrize(
+    ("found", "why", "following"),
+    [
+        (
+            at_room(100, leaked(30) + leaked(1, 333) + leaked(2, 222) + sessions(60), serving=TEN),
+            [
+                "93 of 100 connections are taken; 33 are idle in a transaction for more than 30 s, the oldest for "
+                "333 s",
+                "opened by get_account /v1/accounts/{account_id}: 33",
+            ],
+            [END, LEAKS, ROLLBACK, PROXY],
+        ),
+        (
+            at_room(
+                50,
+                slow(20) + sessions(3, state="active", blocked_by=[7, 8]) + sessions(1, state="active", blocked_by=[8]),
+                logs=STARVED,
+                serving=None,
+            ),
+            [
+                "24 of 50 connections are taken; 24 are busy with one statement for more than 5 s, or wait for a lock",
+                "for monthly_statements /v1/statements/{month}: 20",
+                "for settlement-api@task/7: 4",
+                "4 wait for a lock; most for pid 8",
+            ],
+            [WAITS, ROLLBACK, SIZE],
+        ),
+        (
+            at_room(100, sessions(60) + sessions(31, user=None, application=""), serving=None),
+            [
+                "91 of 100 connections are taken",
+                "taken by settlement_app (settlement-api@task/7): 60",
+                "taken by ? (without a name): 31",
+            ],
+            [END, PROXY, SIZE],
+        ),
+        (
+            at_room(100, sessions(91), serving=FIFTEEN, before=TEN, max_tasks=3, maximum_percent=150),
+            [
+                "91 of 100 connections are taken; a task of settlement-x:2 may hold 15, one of settlement-x:1 held 10 "
+                "at most",
+            ],
+            [ROLLBACK, END, f"{POOLS}   # now 3 workers x (3 + 2)", PROXY],
+        ),
+        (
+            at_room(39, sessions(39), serving=TEN, before=TEN, max_tasks=3, maximum_percent=150),
+            ["39 of 39 connections are taken; 3 tasks x 150 % x 10 connections may ask for 40"],
+            [END, f"{POOLS}   # now 2 workers x (3 + 2)", PROXY, SIZE],
+        ),
+        (
+            at_room(39, sessions(9), serving=TEN, logs=STARVED, max_tasks=3, maximum_percent=150),
+            [
+                "9 of 39 connections are taken: the server has room",
+                "40 requests of the last 5 min found no free connection in their worker's pool: ending sessions on the "
+                "server gives none back to it",
+                "held too long by GET /v1/accounts/{account_id}: 3 times",
+                "beside that, the pools do not fit: 3 tasks x 150 % x 10 connections may ask for 40, the database has "
+                "39",
+            ],
+            [LEAKS, f"{POOLS}   # now 2 workers x (3 + 2)", ROLLBACK],
+        ),
+        (
+            at_room(39, sessions(9), serving=None, logs=Logs(leaks={"GET /a": 2})),
+            ["9 of 39 connections are taken: the server has room", "held too long by GET /a: 2 times"],
+            [LEAKS, POOLS, ROLLBACK],
+        ),
+        (
+            at_room(40, leaked(1) + slow(2), serving=TEN, max_tasks=3, maximum_percent=150),
+            ["3 of 40 connections are taken; 1 are idle in a transaction, 2 are slow"],
+            [STATUS],
+        ),
+        (
+            evidence(
+                None,
+                series={"connections": [80.0, 97.0, None]},
+                instance={"status": "rebooting"},
+                logs=Logs(pool_timeouts=40, refused=41),
+            ),
+            [
+                "the database's half is missing: what holds its connections cannot be said",
+                "CloudWatch counted 97 of 100 connections last",
+                "RDS says that the instance is rebooting",
+                "40 requests found no free connection in their worker's pool",
+                "41 requests could not use the database",
+            ],
+            [
+                STATUS,
+                "make logs ENV=staging SINCE=15m FILTER='\"cannot be used\"'   "
+                "# what the application is told by the database",
+                "make incident-db ENV=staging   # again, once the database answers",
+            ],
+        ),
+        *(
+            (
+                evidence(None, logs=logs, instance={"class": "db.t4g.micro"}),
+                [
+                    "the database's half is missing: what holds its connections cannot be said",
+                    "RDS says that the instance is ?",
+                ],
+                None,
+            )
+            for logs in (None, Logs())
+        ),
+    ],
+)
+def test_all_that_is_said(found: Evidence, why: list[str], following: list[str] | None) -> None:
+    verdict = decide(found, LIMITS)
+    assert verdict.why == why
+    assert following is None or verdict.next == following
+
+
 def test_the_numbers_to_change_are_named_where_they_stand() -> None:
     (pools,) = [
         command for command in decide(evidence(sessions(95), serving=TWICE), LIMITS).next if "pool_size" in command

@@ -13,6 +13,7 @@ from roles.terraform_stack.python.plan import (
     INSTEAD,
     RESTARTING_ARGUMENTS,
     Plan,
+    nothing_to_apply,
     permission,
     read_plan,
     refusal,
@@ -54,13 +55,34 @@ def test_changes_are_counted_by_verb() -> None:
         )
     )
     assert found.summary() == "create 2, update 1"
-    assert found.changes[2].line() == "~ aws_lb.this (idle_timeout)"
+    assert [change.line() for change in found.changes] == [
+        "+ aws_vpc.this",
+        "+ aws_subnet.a",
+        "~ aws_lb.this (idle_timeout)",
+    ]
+
+
+def test_what_differs_is_named_and_nothing_else() -> None:
+    change = {
+        "before": {"name": "a", "idle_timeout": 30, "old": 1},
+        "after": {"name": "a", "idle_timeout": 60, "arn": "known"},
+        "after_unknown": {"id": True, "arn": True, "tags": False, "subnets": [True]},
+    }
+    found = read_plan(plan(resource("aws_eip.a", ["no-op"]), resource("aws_lb.this", ["update"], **change)))
+    assert [change.line() for change in found.changes] == ["~ aws_lb.this (arn, id, idle_timeout, old)"]
+
+
+def test_what_terraform_says_of_a_plan_without_changes() -> None:
+    said = "aws_vpc.this: Refreshing state...\n\nNo changes. Your infrastructure matches the configuration.\n"
+    assert nothing_to_apply(said)
+    assert not nothing_to_apply("Plan: 1 to add, 0 to change, 0 to destroy.\n")
 
 
 def test_changed_outputs_alone_are_something_to_apply() -> None:
-    found = read_plan(plan(url=["update"]))
+    found = read_plan(plan(url=["update"], arn=["create"], id=["no-op"]))
     assert not found.empty
-    assert found.summary() == "outputs only: url"
+    assert found.summary() == "outputs only: arn, url"
+    assert read_plan({}).empty
 
 
 def addresses(found: Plan, *allowed: str, protected: str = "aws_db_instance") -> list[str]:
@@ -132,7 +154,9 @@ def test_no_command_is_printed_that_would_lose_data(
     found = read_plan(plan(resource(f"{kind}.this", actions, before=before), resource("aws_eip.this", ["delete"])))
     told = refusal(refused(found, [kind, "aws_eip"], []), "make deploy ENV=qa", []).next_step
     assert ("make deploy" not in told) == lost
-    assert (f"named in terraform_stack_allow, after this:\n         {kind}.this: " in told) == lost
+    rule = "undo that change. What is meant all the same is named in terraform_stack_allow, after this:\n         "
+    assert told.startswith(f"{rule}{kind}.this: ") == lost
+    assert found.changes[0].instead == (INSTEAD[kind] if lost else "")
 
 
 def test_what_permits_a_change_is_a_word_for_any_shell() -> None:
@@ -153,10 +177,11 @@ def test_a_plan_of_a_part_says_so() -> None:
 
 
 def test_a_restart_of_the_database_needs_permission() -> None:
-    change = {"before": {"instance_class": "db.t4g.micro"}, "after": {"instance_class": "db.t4g.small"}}
+    change = {"before": {"instance_class": "db.t4g.micro", "port": 1}, "after": {"instance_class": "db.t4g.small"}}
     found = read_plan(plan(resource("aws_db_instance.this", ["update"], **change)))
     (change_,) = refused(found, ["aws_db_instance"], [])
-    assert change_.refused_line() == "restart aws_db_instance.this (instance_class)"
+    assert change_.refused_line() == "restart aws_db_instance.this (instance_class, port)"
+    assert change_.line() == "~ aws_db_instance.this (instance_class, port; restarts it)"
 
 
 def upgrade(before: str, after: str, *, at_once: bool = True) -> Plan:
@@ -188,17 +213,38 @@ def test_a_minor_version_is_no_upgrade() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "word"),
+    ("before", "after", "at_once", "said"),
     [
-        (upgrade("18", "17"), "set database_engine_version: 18"),
-        (upgrade("17", "18", at_once=False), "set database_apply_immediately: true"),
+        (
+            "18.1",
+            "17",
+            True,
+            "RDS cannot go back from PostgreSQL 18 to 17; set database_engine_version: 18, and see "
+            "docs/runbooks/database_upgrade.md for the way back to the data",
+        ),
+        (
+            "17.6",
+            "18",
+            False,
+            "the parameter group of the old version is in use until the upgrade, and could not be deleted; "
+            "set database_apply_immediately: true",
+        ),
     ],
 )
-def test_no_permission_helps_what_aws_cannot_do(found: Plan, word: str) -> None:
+def test_no_permission_helps_what_aws_cannot_do(before: str, after: str, at_once: bool, said: str) -> None:
+    found = upgrade(before, after, at_once=at_once)
     changes = refused(found, ["aws_db_instance"], ["aws_db_instance"])
-    told = refusal(changes, "make deploy ENV=qa", []).next_step
-    assert word in told
-    assert "make deploy" not in told
+    told = refusal([*changes, *changes], "make deploy ENV=qa", []).next_step
+    line = f"\n         module.rds.aws_db_instance.this: {said}"
+    assert told == f"undo that change, or correct it:{line}{line}"
+
+
+def test_another_database_is_no_upgrade() -> None:
+    change = {"before": {"engine_version": "16"}, "after": {"engine_version": "17"}}
+    (found,) = read_plan(plan(resource("aws_db_instance.this", ["delete", "create"], **change))).changes
+    assert (found.engine, found.impossible) == (None, "")
+    (found,) = read_plan(plan(resource("aws_db_instance.this", ["update"], before=None, after=None))).changes
+    assert (found.engine, found.at_once) == (None, True)
 
 
 def test_an_update_without_a_restart_is_allowed() -> None:
