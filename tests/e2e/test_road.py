@@ -19,6 +19,7 @@ import pytest
 from tests.e2e.conftest import API_PORT, PREFIX, Clone, containers, leftovers, query, service
 from tests.e2e.documents import Command, documented
 from tests.e2e.load import ACCOUNT, load
+from tests.inventory import answers
 from tests.local_cloud.conftest import wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -95,6 +96,19 @@ def name_the_application(clone: Clone) -> None:
     clone.git("commit", "--quiet", "--all", "--message", "chore: our account")
 
 
+def answer_for_production(clone: Clone) -> None:
+    """HTTPS, and somebody who hears of an outage: preflight asks for both."""
+    for answer in answers("production"):
+        name, _, value = answer.partition(": ")
+        (file,) = (
+            path
+            for path in (clone.path / "inventory/production/group_vars/all").glob("*.yml")
+            if re.search(rf"(?m)^{name}:", path.read_text())
+        )
+        edit(clone, str(file.relative_to(clone.path)), **{name: value})
+    clone.git("commit", "--quiet", "--all", "--message", "chore: our domain and our channel")
+
+
 def choose_zones_and_ranges(clone: Clone) -> None:
     edit(
         clone,
@@ -119,6 +133,7 @@ def change_nothing_that_is_deployed(clone: Clone) -> None:
 
 
 EDITS = {
+    "README.md: make restore ENV=production": answer_for_production,
     "make bootstrap ENV=staging": name_the_application,
     "make plan ENV=qa": choose_zones_and_ranges,
     "CONTRIBUTING.md: make deploy": change_nothing_that_is_deployed,
