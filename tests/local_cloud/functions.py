@@ -23,6 +23,17 @@ _CODE = textwrap.dedent(
 ROLE = "arn:aws:iam::000000000000:role/none"
 
 
+def open_queue(cloud: RunningCloud, name: str) -> tuple[str, str]:
+    """URL and ARN of a new queue to which every service may send."""
+    sqs = cloud.client("sqs")
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    services = {"Service": ["events.amazonaws.com", "sns.amazonaws.com"]}
+    statement = {"Effect": "Allow", "Principal": services, "Action": "sqs:SendMessage", "Resource": arn}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps({"Statement": [statement]})})
+    return url, arn
+
+
 class Recorder:
     """The function ``name``, what it was invoked with, and its dead-letter queue."""
 
@@ -30,10 +41,7 @@ class Recorder:
         self._sqs = cloud.client("sqs")
         self.name = name
         self._queue = self._sqs.create_queue(QueueName=f"{name}-events")["QueueUrl"]
-        self._dead = self._sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
-        self.dead_letter_arn = self._sqs.get_queue_attributes(QueueUrl=self._dead, AttributeNames=["QueueArn"])[
-            "Attributes"
-        ]["QueueArn"]
+        self._dead, self.dead_letter_arn = open_queue(cloud, f"{name}-dead")
         package = io.BytesIO()
         with zipfile.ZipFile(package, "w") as archive:
             archive.writestr("recorder.py", _CODE)

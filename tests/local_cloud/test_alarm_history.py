@@ -9,6 +9,7 @@ import pytest
 
 from roles.test_page.python.page import through_topic
 from tests.local_cloud.conftest import RunningCloud
+from tests.local_cloud.functions import open_queue
 
 pytestmark = pytest.mark.local_cloud
 
@@ -57,8 +58,7 @@ def test_a_page_says_whether_the_topic_took_it(cloud: RunningCloud, exists: bool
 def test_a_page_arrives_marked_as_a_test_and_so_does_its_end(cloud: RunningCloud) -> None:
     cloudwatch, sns, sqs = cloud.client("cloudwatch"), cloud.client("sns"), cloud.client("sqs")
     topic = sns.create_topic(Name="page-heard")["TopicArn"]
-    url = sqs.create_queue(QueueName="page-heard")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    url, arn = open_queue(cloud, "page-heard")
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
     make_alarm(cloudwatch, "page-heard", topic)
     page = {"urgency": "urgent", "alarm": "page-heard", "topic_arn": topic, "by": "test", "patience_seconds": 0}

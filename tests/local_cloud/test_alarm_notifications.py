@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.local_cloud.conftest import RunningCloud, wait_for
+from tests.local_cloud.functions import open_queue
 
 pytestmark = pytest.mark.local_cloud
 
@@ -31,8 +32,7 @@ def policy(topic: str, account: str) -> str:
 
 def test_an_alarm_tells_the_topic_that_it_may_publish_to(cloud: RunningCloud) -> None:
     sns, sqs, cloudwatch = cloud.client("sns"), cloud.client("sqs"), cloud.client("cloudwatch")
-    queue = sqs.create_queue(QueueName="alarms")["QueueUrl"]
-    queue_arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    queue, queue_arn = open_queue(cloud, "alarms")
     topic = sns.create_topic(Name="alarms")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
 

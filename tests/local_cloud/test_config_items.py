@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.local_cloud.conftest import RunningCloud, wait_for
+from tests.local_cloud.functions import open_queue
 
 pytestmark = pytest.mark.local_cloud
 
@@ -22,8 +23,7 @@ HERE = {"LocationConstraint": "ap-northeast-2"}
 def items(cloud: RunningCloud) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """Call it for the events that came since; the recorder is stopped afterwards."""
     events, sqs = cloud.client("events"), cloud.client("sqs")
-    url = sqs.create_queue(QueueName=f"items-{uuid.uuid4().hex[:8]}")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    url, arn = open_queue(cloud, f"items-{uuid.uuid4().hex[:8]}")
     pattern = {"source": ["aws.config"], "detail-type": ["Config Configuration Item Change"]}
     events.put_rule(Name="items", EventPattern=json.dumps(pattern))
     events.put_targets(Rule="items", Targets=[{"Id": "queue", "Arn": arn}])

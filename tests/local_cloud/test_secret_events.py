@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.local_cloud.conftest import RunningCloud, wait_for
+from tests.local_cloud.functions import open_queue
 
 pytestmark = pytest.mark.local_cloud
 
@@ -20,8 +21,7 @@ pytestmark = pytest.mark.local_cloud
 def test_a_new_current_value_is_told_however_it_was_put(cloud: RunningCloud) -> None:
     events, sqs, secrets = cloud.client("events"), cloud.client("sqs"), cloud.client("secretsmanager")
     told, other = (secrets.create_secret(Name=name, SecretString="1")["ARN"] for name in ("told", "other"))
-    url = sqs.create_queue(QueueName="secret-events")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    url, arn = open_queue(cloud, "secret-events")
     pattern = {
         "source": ["aws.secretsmanager"],
         "detail-type": ["Secret Label Updated"],

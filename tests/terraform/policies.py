@@ -1,4 +1,4 @@
-"""Whether IAM would allow a call: trust policies, permission policies and boundaries, as Terraform renders them.
+"""Whether IAM would allow a call: trust, permission and resource policies and boundaries, as Terraform renders them.
 
 IAM's own order: an explicit Deny wins; then one Allow is needed of the policies, and one of the boundary where there is
 one. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
@@ -58,17 +58,26 @@ def allows(policies: Iterable[Policy], call: Call) -> bool:
 def _applies(statement: Mapping[str, Any], call: Call) -> bool:
     if unknown := set(statement) - _ELEMENTS:
         raise ValueError(f"a statement with {unknown}")
-    if call.principal is not None and call.principal not in listed(statement["Principal"]["Federated"]):
+    if call.principal is not None and call.principal not in _principals(statement["Principal"]):
         return False
     return (
         _matches(statement, "Action", call.action.lower(), str.lower)
-        and ("Principal" in statement or _matches(statement, "Resource", call.resource, str))
+        # A trust policy has no resource but the role itself.
+        and (_is_trust(statement) or _matches(statement, "Resource", call.resource, str))
         and all(
             _condition(operator, key, listed(values), call.context)
             for operator, keys in statement.get("Condition", {}).items()
             for key, values in keys.items()
         )
     )
+
+
+def _principals(principal: Mapping[str, Any]) -> list[str]:
+    return [name for names in principal.values() for name in listed(names)]
+
+
+def _is_trust(statement: Mapping[str, Any]) -> bool:
+    return "Principal" in statement and not {"Resource", "NotResource"} & set(statement)
 
 
 def _matches(statement: Mapping[str, Any], element: str, value: str, form: Callable[[str], str]) -> bool:

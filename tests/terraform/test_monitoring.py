@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.terraform.evaluator import ALARM, COMPARISONS, OK, READINGS, Alarm, Metric
+from tests.terraform.policies import Call, allows
 from tests.terraform.rendered import Rendered, render
 
 REPOSITORY = Path(__file__).parents[2]
@@ -494,3 +495,31 @@ def test_each_kind_of_deployment_is_a_mark_on_the_graphs_and_a_failed_one_pages(
     for widget in json.loads(dashboard["dashboard_body"])["widgets"][1:5]:
         marks = [m[3] for m in widget["properties"]["metrics"] if m[:3] == ["AWS/Events", "TriggeredRules", "RuleName"]]
         assert sorted(marks) == sorted(mine)
+
+
+def test_each_event_may_be_delivered(rendered: Rendered) -> None:
+    """EventBridge names its rule with PutLogEvents only: neither CreateLogStream nor SNS gets a source to compare.
+
+    roles/local_cloud/cloud/patches/event_targets.py has the sources.
+    """
+    rules = {rule["name"]: rule["arn"] for rule in rendered.of_type("aws_cloudwatch_event_rule").values()}
+    logs = [
+        json.loads(policy["policy_document"])
+        for policy in rendered.of_type("aws_cloudwatch_log_resource_policy").values()
+    ]
+    topics = {
+        policy["arn"]: json.loads(policy["policy"]) for policy in rendered.of_type("aws_sns_topic_policy").values()
+    }
+    kinds = set()
+    for target in rendered.of_type("aws_cloudwatch_event_target").values():
+        service, arn = target["arn"].split(":")[2], target["arn"]
+        source = {"aws:SourceArn": rules[target["rule"]]}
+        kinds.add(service)
+        if service == "logs":
+            stream, events = (f"{arn}:log-stream:{name}" for name in ("", "one"))
+            assert allows(logs, Call("logs:CreateLogStream", stream, principal="events.amazonaws.com"))
+            assert allows(logs, Call("logs:PutLogEvents", events, source, principal="events.amazonaws.com"))
+            assert not allows(logs, Call("logs:PutLogEvents", events, principal="events.amazonaws.com"))
+        elif service == "sns":
+            assert allows([topics[arn]], Call("sns:Publish", arn, principal="events.amazonaws.com"))
+    assert {"logs", "sns"} <= kinds

@@ -73,27 +73,30 @@ resource "aws_cloudwatch_log_group" "deployments" {
   retention_in_days = var.log_retention_days
 }
 
-data "aws_iam_policy_document" "deployment_log" {
-  statement {
-    sid       = "WriteDeployments"
-    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-    resources = ["${aws_cloudwatch_log_group.deployments.arn}:*"]
-
-    principals {
-      type        = "Service"
-      identifiers = ["events.amazonaws.com", "delivery.logs.amazonaws.com"]
-    }
-
-    condition {
-      test     = "ArnEquals"
-      variable = "aws:SourceArn"
-      values   = [for rule in aws_cloudwatch_event_rule.deployment : rule.arn]
-    }
-  }
-}
-
-# An account may have ten of these in a region: one for each environment.
+# An account may have ten of these in a region: one for each environment. EventBridge's CreateLogStream carries no rule: a
+# condition on the rule's ARN would deny it, and the log would stay empty.
+# https://github.com/hashicorp/terraform-provider-aws/issues/26628
 resource "aws_cloudwatch_log_resource_policy" "deployment_log" {
-  policy_name     = "${var.name}-deployments"
-  policy_document = data.aws_iam_policy_document.deployment_log.json
+  policy_name = "${var.name}-deployments"
+
+  policy_document = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "MakeStreams"
+        Effect    = "Allow"
+        Action    = "logs:CreateLogStream"
+        Resource  = "${aws_cloudwatch_log_group.deployments.arn}:*"
+        Principal = { Service = ["events.amazonaws.com", "delivery.logs.amazonaws.com"] }
+      },
+      {
+        Sid       = "WriteDeployments"
+        Effect    = "Allow"
+        Action    = "logs:PutLogEvents"
+        Resource  = "${aws_cloudwatch_log_group.deployments.arn}:*"
+        Principal = { Service = ["events.amazonaws.com", "delivery.logs.amazonaws.com"] }
+        Condition = { ArnEquals = { "aws:SourceArn" = [for rule in aws_cloudwatch_event_rule.deployment : rule.arn] } }
+      },
+    ]
+  })
 }
