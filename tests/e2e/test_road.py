@@ -38,6 +38,7 @@ def set_limits(clone: Clone, least: int, most: int) -> None:
 def limits(clone: Clone) -> tuple[int, int]:
     autoscaling = clone.aws("application-autoscaling")
     (target,) = autoscaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
+    assert not target["SuspendedState"]["ScheduledScalingSuspended"], "a release succeeded"
     return target["MinCapacity"], target["MaxCapacity"]
 
 

@@ -498,21 +498,25 @@ class Operation:
         return capacity_at(self.c.stack["scalable_target"], self.c.now())
 
     def set_limits(self, *, preview: bool = False) -> bool:
-        """Register the limits that hold now, where the target has others; whether it had.
+        """Register the limits that hold now and resume the schedule, where the target differs; whether it did.
 
+        The schedule is suspended when the target is made, so that it never starts the placeholder's tasks.
         A scheduled action that fires in between would be overwritten, and nothing would repeat it for weeks: so the
         clock is looked at once more afterwards.
         """
         target = ScalableTarget(self.c.clients.client("application-autoscaling"), self.c.stack["scalable_target"])
-        current, wanted = target.limits(), self.capacity_now()
-        if current == wanted:
+        registered, wanted = target.registered(), self.capacity_now()
+        current, suspended = registered or (None, {})
+        if resumes := bool(registered and registered.is_schedule_suspended):
+            self.c.say(f"{'would resume' if preview else 'resume'} scheduled scaling")
+        if current == wanted and not resumes:
             self.c.say(f"auto scaling's limits are {wanted}")
             return False
         were = f"{current.minimum} to {current.maximum}" if current else "none"
         self.c.say(f"{'would set' if preview else 'set'} auto scaling's limits to {wanted} (were: {were})")
-        while not preview and current != wanted:
-            target.register(wanted)
-            current, wanted = wanted, self.capacity_now()
+        while not preview and (current != wanted or resumes):
+            target.register(wanted, suspended)
+            current, wanted, resumes = wanted, self.capacity_now(), False
         return True
 
     # -- what is known -----------------------------------------------------------------------------------------

@@ -3,8 +3,11 @@
 What AWS does: a scalable target carries tags, and it is refused when its ECS
 service does not exist
 (https://docs.aws.amazon.com/autoscaling/application/APIReference/API_ListTagsForResource.html).
+A target always says what of it is suspended, and a member that a call leaves out stays as it was
+(https://docs.aws.amazon.com/autoscaling/application/APIReference/API_SuspendedState.html).
 What moto does: no ``ListTagsForResource``, on which the Terraform provider retries
-for minutes; and it looks for the service in its own, empty ECS. Both are patched.
+for minutes; it looks for the service in its own, empty ECS; and it answers with what was sent last of the suspended
+state, or nothing. All are patched.
 It only stores: what AWS does by itself with limits and scheduled actions is `scheduled_scaling`. Nothing here
 follows the CPU. What it stores outlives a restart, as the emulator's own state does: written at the end, and made
 anew; scheduled actions that were missed in between are made up for.
@@ -34,6 +37,9 @@ from roles.local_cloud.cloud.scheduled_scaling import ScheduledActions, keep_wit
 logger = logging.getLogger(__name__)
 
 _NAMESPACES = ("ecs",)
+_NOT_SUSPENDED = dict.fromkeys(
+    ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended"), False
+)
 _OF_A_TARGET = ("ServiceNamespace", "ResourceId", "ScalableDimension")
 # In this order: policies and scheduled actions belong to a target.
 _STORED = {
@@ -203,17 +209,24 @@ def _patch_moto(limits_set: Callable[[str, int, int], None]) -> None:
             tags.pop(key, None)
         return "{}"
 
+    def targets(self: Any) -> list[Any]:
+        found: list[Any] = self.applicationautoscaling_backend.describe_scalable_targets(
+            namespace=self._get_param("ServiceNamespace"),
+            r_ids=[self._get_param("ResourceId")],
+            dimension=self._get_param("ScalableDimension"),
+        )
+        return found
+
     def register_scalable_target(self: Any) -> str:
+        before = {target.resource_id: target.suspended_state for target in targets(self)}
         answer: str = register(self)
         # Tags given at registration are added; without any, those that are there stay.
         tags = self._get_param("Tags")
         if tags:
             _tags.setdefault(json.loads(answer)["ScalableTargetARN"], {}).update(tags)
-        for target in self.applicationautoscaling_backend.describe_scalable_targets(
-            namespace=self._get_param("ServiceNamespace"),
-            r_ids=[self._get_param("ResourceId")],
-            dimension=self._get_param("ScalableDimension"),
-        ):
+        for target in targets(self):
+            given = self._get_param("SuspendedState") or {}
+            target.suspended_state = {**_NOT_SUSPENDED, **before.get(target.resource_id, {}), **given}
             limits_set(target.resource_id, target.min_capacity, target.max_capacity)
         return answer
 

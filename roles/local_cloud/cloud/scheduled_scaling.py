@@ -3,6 +3,8 @@
 What AWS does: at its time a scheduled action sets the target's limits, for good; and whenever limits are set, by an
 action or by registering the target, a number of tasks outside of them is brought to the nearer one at once.
 https://docs.aws.amazon.com/autoscaling/application/userguide/scheduled-scaling-policy-overview.html
+While the target's scheduled scaling is suspended no action is run, and none is made up for afterwards.
+https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-suspend-resume-scaling.html
 Acted upon here: ``cron(…)`` of the form that the project uses, and ``at(…)``; a start or end time is not.
 """
 
@@ -62,11 +64,26 @@ class ScheduledActions:
         pages = self._autoscaling.get_paginator("describe_scheduled_actions").paginate(ServiceNamespace="ecs")
         actions = [action for page in pages for action in page["ScheduledActions"]]
         fired = [(_last(action, now), number) for number, action in enumerate(actions)]
-        for at, number in sorted((at, number) for at, number in fired if at and self.looked < at <= now):
+        due = sorted((at, number) for at, number in fired if at and self.looked < at <= now)
+        suspended = self._suspended() if due else set()
+        for at, number in due:
             action, limits = actions[number], actions[number]["ScalableTargetAction"]
+            if action["ResourceId"] in suspended:
+                logger.info("scheduled action %s of %s: suspended", action["ScheduledActionName"], at)
+                continue
             logger.info("scheduled action %s of %s: %s", action["ScheduledActionName"], at, limits)
             self._autoscaling.register_scalable_target(**{name: action[name] for name in _TARGET}, **limits)
         self.looked = max(now, self.looked)
+
+    def _suspended(self) -> set[str]:
+        """The resources whose scheduled scaling is suspended."""
+        pages = self._autoscaling.get_paginator("describe_scalable_targets").paginate(ServiceNamespace="ecs")
+        return {
+            target["ResourceId"]
+            for page in pages
+            for target in page["ScalableTargets"]
+            if (target.get("SuspendedState") or {}).get("ScheduledScalingSuspended")
+        }
 
 
 def keep_within(ecs: Any, resource_id: str, minimum: int, maximum: int) -> None:

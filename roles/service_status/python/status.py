@@ -15,7 +15,7 @@ from roles.deploy_lock.python.lock import LockError, LockStore, Machine, State, 
 from roles.ecs_release.python.operation import incarnation
 from roles.ecs_release.python.rollback import Refusal, choose
 from roles.ecs_release.python.rollout import Deployment, Snapshot, Watch
-from roles.ecs_release.python.scaling import ScalableTarget
+from roles.ecs_release.python.scaling import Registered, ScalableTarget
 from roles.ecs_release.python.schedule import Capacity, capacity_at, next_change
 from roles.ecs_task.python.tasks import describe_tasks, list_tasks, private_address
 from roles.release_ledger.python.ledger import (
@@ -53,16 +53,23 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Scaling:
-    """The limits of the number of tasks: registered (None: none, or not known), those that should hold, what comes."""
+    """The limits of the number of tasks: registered (None: none, or not known), those that should hold, what comes.
+
+    ``suspended``: the schedule does not run.
+    """
 
     registered: Capacity | None
     wanted: Capacity
     next: Capacity | None
     next_at: str | None
+    suspended: bool
 
     def as_row(self) -> dict[str, Any]:
         limits = {"registered": self.registered, "wanted": self.wanted, "next": self.next}
-        return {name: value and value._asdict() for name, value in limits.items()} | {"next_at": self.next_at}
+        return {name: value and value._asdict() for name, value in limits.items()} | {
+            "next_at": self.next_at,
+            "suspended": self.suspended,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,31 +196,35 @@ def _alarms(cloudwatch: Any, prefix: str) -> tuple[list[Alarm] | None, list[str]
         return None, [f"whether an alarm is in ALARM is not known: {error}"]
 
 
-def _registered(target: ScalableTarget) -> tuple[Capacity | None, list[str]]:
-    """The scalable target's limits; or None and a warning."""
+def _registered(target: ScalableTarget) -> tuple[Registered | None, list[str]]:
+    """What the scalable target has; or None and a warning."""
     try:
-        return target.limits(), []
+        return target.registered(), []
     except (ClientError, BotoCoreError) as error:
         return None, [f"auto scaling's limits are not known: {error}"]
 
 
-def _scaling(target: Mapping[str, Any], registered: Capacity | None, now: datetime) -> Scaling:
+def _scaling(target: Mapping[str, Any], registered: Registered | None, now: datetime) -> Scaling:
     change = next_change(target, now)
     return Scaling(
-        registered=registered,
+        registered=registered and registered.limits,
         wanted=capacity_at(target, now),
         next=change.capacity if change else None,
         next_at=f"{change.at:%Y-%m-%d %H:%M} {change.at.tzinfo}" if change else None,
+        suspended=bool(registered and registered.is_schedule_suspended),
     )
 
 
 def _scaling_warnings(scaling: Scaling, environment: str) -> list[str]:
-    if scaling.registered in (None, scaling.wanted):
-        return []
-    return [
-        f"auto scaling's limits are {scaling.registered}, and {scaling.wanted} should hold: "
-        f"make deploy ENV={environment} sets them"
-    ]
+    warnings = []
+    if scaling.registered not in (None, scaling.wanted):
+        warnings.append(
+            f"auto scaling's limits are {scaling.registered}, and {scaling.wanted} should hold: "
+            f"make deploy ENV={environment} sets them"
+        )
+    if scaling.suspended:
+        warnings.append(f"scheduled scaling is suspended: make deploy ENV={environment} resumes it")
+    return warnings
 
 
 def _alarm(alarm: Alarm) -> dict[str, str]:

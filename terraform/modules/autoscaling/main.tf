@@ -1,6 +1,8 @@
 # Registering a minimum starts tasks at once, and a scheduled action rewrites both limits for good. So the target
-# is made with a minimum of 0, before anything is released, and from then on Terraform leaves its limits alone:
-# a release sets those that hold.
+# is made with a minimum of 0 and its schedule suspended, before anything is released: an action that fired then would
+# start the placeholder's tasks. From then on Terraform leaves both alone: a release sets the limits that hold and
+# resumes the schedule.
+# https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-suspend-resume-scaling.html
 resource "aws_appautoscaling_target" "this" {
   service_namespace  = "ecs"
   resource_id        = "service/${var.cluster_name}/${var.service_name}"
@@ -8,8 +10,12 @@ resource "aws_appautoscaling_target" "this" {
   min_capacity       = 0
   max_capacity       = var.max_tasks
 
+  suspended_state {
+    scheduled_scaling_suspended = true
+  }
+
   lifecycle {
-    ignore_changes = [min_capacity, max_capacity]
+    ignore_changes = [min_capacity, max_capacity, suspended_state]
   }
 }
 

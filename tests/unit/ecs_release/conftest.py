@@ -416,16 +416,21 @@ class FakeIam:
 
 @dataclass
 class FakeAutoscaling:
-    """One scalable target, or none."""
+    """One scalable target, or none. Its schedule is suspended, as Terraform makes it."""
 
     limits: tuple[int, int] | None = (0, 0)
+    suspended: dict[str, bool] = field(default_factory=lambda: {"ScheduledScalingSuspended": True})
 
     def describe_scalable_targets(self, **_: Any) -> dict[str, Any]:
-        found = [{"MinCapacity": self.limits[0], "MaxCapacity": self.limits[1]}] if self.limits else []
-        return {"ScalableTargets": found}
+        if not self.limits:
+            return {"ScalableTargets": []}
+        least, most = self.limits
+        return {"ScalableTargets": [{"MinCapacity": least, "MaxCapacity": most, "SuspendedState": self.suspended}]}
 
-    def register_scalable_target(self, *, MinCapacity: int, MaxCapacity: int, **_: Any) -> None:
-        self.limits = (MinCapacity, MaxCapacity)
+    def register_scalable_target(
+        self, *, MinCapacity: int, MaxCapacity: int, SuspendedState: dict[str, bool], **_: Any
+    ) -> None:
+        self.limits, self.suspended = (MinCapacity, MaxCapacity), SuspendedState
 
 
 @dataclass

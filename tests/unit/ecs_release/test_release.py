@@ -96,6 +96,7 @@ def test_a_first_release_that_fails_leaves_zero_tasks_and_says_so(world: World) 
     world.ecs.rollout = [nothing] * 4 + [lambda ecs: ecs.fail_task(), lambda ecs: ecs.roll_back()]
     failure, _ = failing(world.releaser("bad"))
     assert world.ecs.service["desiredCount"] == 0
+    assert world.autoscaling.suspended == {"ScheduledScalingSuspended": True}, "nothing may start the placeholder"
     assert "nothing to return to" in plain(failure)
     assert "What serves now: nothing: no task runs" in plain(failure)
     assert outcomes(world) == [("bad", Outcome.FAILED)]
@@ -980,6 +981,24 @@ def test_the_limits_are_those_that_hold_at_this_moment(world: World) -> None:
     world.released("aaa")
     assert world.ecs.service["desiredCount"] == 3, "the first release starts with the minimum that holds"
     assert world.autoscaling.limits == (3, 6)
+
+
+def test_the_schedule_runs_once_a_release_has_succeeded(world: World) -> None:
+    """Suspended until then: an action that fires before would start the placeholder's tasks."""
+    world.autoscaling.suspended = {"ScheduledScalingSuspended": True, "DynamicScalingInSuspended": True}
+    world.releaser("aaa").set_limits(preview=True)
+    assert world.autoscaling.suspended["ScheduledScalingSuspended"]
+    assert "would resume scheduled scaling" in world.text
+    world.released("aaa")
+    assert world.autoscaling.suspended == {"ScheduledScalingSuspended": False, "DynamicScalingInSuspended": True}
+    assert not world.releaser("aaa").set_limits()
+
+
+def test_a_schedule_that_is_suspended_is_resumed_though_the_limits_are_right(world: World) -> None:
+    world.released("aaa")
+    world.autoscaling.suspended = {"ScheduledScalingSuspended": True}
+    assert world.releaser("aaa").set_limits()
+    assert world.autoscaling.suspended == {"ScheduledScalingSuspended": False}
 
 
 def test_a_scheduled_action_that_fires_in_between_is_not_undone(world: World) -> None:

@@ -74,6 +74,19 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
         yield Account(boto3.client("application-autoscaling", region), boto3.client("ecs", region))
 
 
+def test_a_suspended_schedule_runs_no_action_and_makes_up_for_none(account: Account) -> None:
+    def suspend(suspended: bool) -> None:
+        account.autoscaling.register_scalable_target(
+            **TARGET, SuspendedState={"ScheduledScalingSuspended": suspended}, MinCapacity=2, MaxCapacity=4
+        )
+
+    suspend(True)
+    assert account.at(datetime(2026, 1, 28, 0, 0, tzinfo=SEOUL)) == (2, 4)
+    suspend(False)
+    assert account.at(datetime(2026, 1, 28, 0, 1, tzinfo=SEOUL)) == (2, 4)
+    assert account.at(datetime(2026, 2, 28, 0, 0, tzinfo=SEOUL)) == (3, 6)
+
+
 def test_an_action_sets_the_limits_at_its_time_in_its_zone(account: Account) -> None:
     assert account.at(datetime(2026, 1, 27, 14, 59, 59, tzinfo=UTC)) == (2, 4)
     assert account.at(datetime(2026, 1, 27, 15, 0, 0, tzinfo=UTC)) == (3, 6)

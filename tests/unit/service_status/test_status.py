@@ -63,6 +63,7 @@ class World:
     cloudwatch_refuses: bool = False
     limits: tuple[int, int] | None = (3, 6)
     autoscaling_refuses: bool = False
+    suspended: bool = False
 
     def client(self, service: str) -> Any:
         return self.s3 if service == "s3" else self
@@ -89,8 +90,11 @@ class World:
         if self.autoscaling_refuses:
             error = {"Error": {"Code": "AccessDenied", "Message": "not for you"}}
             raise ClientError(error, "DescribeScalableTargets")
-        found = [{"MinCapacity": self.limits[0], "MaxCapacity": self.limits[1]}] if self.limits else []
-        return {"ScalableTargets": found}
+        if not self.limits:
+            return {"ScalableTargets": []}
+        least, most = self.limits
+        suspended = {"ScheduledScalingSuspended": self.suspended}
+        return {"ScalableTargets": [{"MinCapacity": least, "MaxCapacity": most, "SuspendedState": suspended}]}
 
     def get_paginator(self, operation: str) -> Any:
         return self.Alarms(self) if operation == "describe_alarms" else self
@@ -387,6 +391,7 @@ def test_which_limits_hold_and_what_comes(world: World) -> None:
         "wanted": {"minimum": 3, "maximum": 6},
         "next": {"minimum": 2, "maximum": 4},
         "next_at": "2026-02-02 09:30 Asia/Seoul",
+        "suspended": False,
     }
 
 
@@ -397,6 +402,13 @@ def test_limits_that_should_not_hold_are_a_warning(world: World) -> None:
     assert world.status().warnings == [
         "auto scaling's limits are 2 to 4 tasks, and 3 to 6 tasks should hold: make deploy ENV=local sets them"
     ]
+
+
+def test_a_suspended_schedule_is_a_warning(world: World) -> None:
+    world.suspended = True
+    assert not any("suspended" in warning for warning in world.status().warnings), "nothing was released yet"
+    world.released(2)
+    assert world.status().warnings == ["scheduled scaling is suspended: make deploy ENV=local resumes it"]
 
 
 def test_what_runs_is_told_when_auto_scaling_refuses(world: World) -> None:

@@ -21,6 +21,11 @@ run "defaults" {
   }
 
   assert {
+    condition     = aws_appautoscaling_target.this.suspended_state[0].scheduled_scaling_suspended
+    error_message = "The schedule is suspended until a release succeeded: it would start the placeholder."
+  }
+
+  assert {
     condition = (
       aws_appautoscaling_policy.cpu.policy_type == "TargetTrackingScaling"
       && aws_appautoscaling_policy.cpu.target_tracking_scaling_policy_configuration[0].target_value == 60
