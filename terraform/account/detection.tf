@@ -1,11 +1,12 @@
-# What watches the account as a whole: new resources (requirement H4) and costs (H5), told to Slack.
+# What watches the account as a whole: new resources in each region (requirement H4) and costs (H5), told to Slack.
 locals {
-  name = "${var.app_name}-account"
+  # Names of IAM are the account's, whatever the region: outside its home each has the region in it.
+  name = local.is_home ? "${var.app_name}-account" : "${var.app_name}-account-${var.region}"
 
   # Ours by name: it is in the state already, or comes back to it. Others' stay theirs, see the modules.
   own_recorder         = var.detection_enabled && var.existing_config_recorder == local.name
   own_delivery_channel = local.own_recorder && var.existing_config_delivery_channel == local.name
-  own_anomaly_monitor  = var.cost_anomaly_enabled && try(var.existing_anomaly_monitor.name == local.name, false)
+  own_anomaly_monitor  = local.is_home && var.cost_anomaly_enabled && try(var.existing_anomaly_monitor.name == local.name, false)
 }
 
 module "notifications" {
@@ -29,7 +30,7 @@ module "detection" {
   app_name                  = var.app_name
   resource_types            = var.detection_resource_types
   required_tags             = var.detection_required_tags
-  role_arn                  = aws_iam_service_linked_role.this["config.amazonaws.com"].arn
+  role_arn                  = local.is_home ? aws_iam_service_linked_role.this["config.amazonaws.com"].arn : local.config_role_arn
   existing_recorder         = var.existing_config_recorder
   existing_delivery_channel = var.existing_config_delivery_channel
   delivery_bucket           = var.config_delivery_bucket
@@ -58,8 +59,8 @@ module "cost" {
 
   name                     = local.name
   topic_arn                = module.notifications.topic_arns["warning"]
-  budget_monthly_usd       = var.budget_monthly_usd
-  anomaly_enabled          = var.cost_anomaly_enabled
+  budget_monthly_usd       = local.is_home ? var.budget_monthly_usd : null
+  anomaly_enabled          = local.is_home && var.cost_anomaly_enabled
   anomaly_minimum_usd      = var.cost_anomaly_minimum_usd
   existing_anomaly_monitor = var.existing_anomaly_monitor
 }

@@ -1,7 +1,7 @@
 # The roles of GitHub's workflows, where there is a repository whose workflows act here.
 locals {
   # Ours by its tags: it is in the state already, or comes back to it. Another's stays theirs.
-  own_github_provider = var.github_repository != null && try(var.existing_github_provider.own, false)
+  own_github_provider = local.is_home && var.github_repository != null && try(var.existing_github_provider.own, false)
 }
 
 module "github" {
@@ -21,7 +21,7 @@ module "github" {
   cost_policy          = var.github_cost_policy
   hosted_zone_id       = var.github_hosted_zone_id
   workload_secret_arns = var.github_workload_secret_arns
-  provider_exists      = var.existing_github_provider != null && !local.own_github_provider
+  provider_exists      = !local.is_home || (var.existing_github_provider != null && !local.own_github_provider)
 }
 
 import {

@@ -1,6 +1,11 @@
 # What exists once per account and region, whatever the number of environments: one image repository, so that
-# production runs the very digest that staging ran; the roles that AWS's services take; what watches the account as a
-# whole, its new resources and its costs (detection.tf).
+# production runs the very digest that staging ran; what watches the account's new resources (detection.tf).
+# What exists once per account is made in its home region alone: the roles that AWS's services take, what watches its
+# costs, GitHub's OIDC provider.
+
+locals {
+  is_home = var.region == coalesce(var.home_region, var.region)
+}
 
 module "ecr" {
   source = "../modules/ecr"
@@ -13,13 +18,17 @@ module "ecr" {
 # AWS makes a service-linked role at a service's first use, and that use then often fails: the role is not there
 # yet. So they are made before. One that the account has (it may be in use by others) is adopted as it is.
 locals {
-  service_linked_roles = toset([
+  service_linked_roles = toset(local.is_home ? [
     "config.amazonaws.com",
     "ecs.amazonaws.com",
     "ecs.application-autoscaling.amazonaws.com",
     "elasticloadbalancing.amazonaws.com",
     "rds.amazonaws.com",
-  ])
+  ] : [])
+
+  # AWS gives each service-linked role its name.
+  # https://docs.aws.amazon.com/config/latest/developerguide/using-service-linked-roles.html
+  config_role_arn = "arn:aws:iam::${var.account_id}:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
 
   # By service: the path of a service-linked role's ARN is role/aws-service-role/<service>/<name>.
   existing_service_linked_roles = {

@@ -19,6 +19,17 @@ variable "region" {
   }
 }
 
+variable "home_region" {
+  description = "Region of the account in which is made what exists once per account: service-linked roles, GitHub's OIDC provider, budget, cost anomalies. Null: `region`."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.home_region == null || can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.home_region))
+    error_message = "home_region must be the code of an AWS region, for example \"ap-northeast-2\"; it is \"${coalesce(var.home_region, "null")}\"."
+  }
+}
+
 variable "account_id" {
   description = "AWS account. Credentials of any other account are refused."
   type        = string
@@ -114,7 +125,7 @@ variable "config_delivery_bucket" {
   default     = null
 
   validation {
-    condition     = var.config_delivery_bucket != null || !var.detection_enabled || (var.existing_config_recorder != null && var.existing_config_recorder != "${var.app_name}-account")
+    condition     = var.config_delivery_bucket != null || !var.detection_enabled || (var.existing_config_recorder != null && var.existing_config_recorder != local.name)
     error_message = "config_delivery_bucket must name a bucket while detection_enabled is true and the account has no other recorder, for example \"settlement-config-123456789012-ap-northeast-2\"."
   }
 }
@@ -188,7 +199,7 @@ variable "github_names_trusted" {
 }
 
 variable "github_environments" {
-  description = "Environments that this account has; each is given its roles."
+  description = "Environments that this account has in this region; each is given its roles."
   type        = set(string)
   default     = []
 }

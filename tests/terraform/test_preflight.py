@@ -122,6 +122,7 @@ CASES: dict[str, dict[str, Any]] = {
     "modules/monitoring error_rate_minimum_requests 0": {"error_rate_minimum_requests": 1},
     "modules/monitoring database_free_memory_minimum_mb 0": {"database_free_memory_minimum_mb": 0},
     "account app_name 0": _NAME,
+    "account home_region 0": {"account_home_region": "Seoul"},
     "account region 0": {"aws_region": "Seoul"},
     "account account_id 0": _ACCOUNT,
     "account config_delivery_bucket 0": {"config_delivery_bucket": None},

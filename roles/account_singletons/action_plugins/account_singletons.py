@@ -25,6 +25,7 @@ options:
   cost_anomaly: {type: bool, required: true, description: "Whether to ask Cost Explorer."}
   github: {type: bool, default: false, description: "Whether to ask IAM for GitHub's OIDC provider."}
   app_name: {type: str, default: "", description: "The tag Application of what is Terraform's own."}
+  home_region: {type: str, default: "", description: "Region that has the account's own; empty: the recorder's."}
 """
 
 RETURN = r"""

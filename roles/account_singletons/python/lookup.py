@@ -27,7 +27,10 @@ class Session(Protocol):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the account's root is going to have: `name` is what it calls its own."""
+    """What the account's root is going to have: `name` is what it calls its own.
+
+    `home_region` is where it makes what an account has once; empty: this region.
+    """
 
     region: str
     name: str
@@ -36,6 +39,7 @@ class Wanted:
     cost_anomaly: bool
     github: bool = False
     app_name: str = ""
+    home_region: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def find(session: Session, wanted: Wanted) -> Found:
             statuses = config.describe_configuration_recorder_status(ConfigurationRecorderNames=[recorder["name"]])
             recording = statuses["ConfigurationRecordersStatus"][0]["recording"]
             remarks = _remarks(recorder, recording, wanted.resource_types)
-        github, more = _github(session.client("iam"), wanted.app_name) if wanted.github else (None, ())
+        github, more = _github(session.client("iam"), wanted) if wanted.github else (None, ())
         return Found(
             recorder=recorder["name"] if recorder else None,
             channel=channels[0]["name"] if channels else None,
@@ -131,15 +135,21 @@ def _monitor_of_services(ce: Any) -> dict[str, str] | None:
         request = {"NextPageToken": page["NextPageToken"]}
 
 
-def _github(iam: Any, app_name: str) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+def _github(iam: Any, wanted: Wanted) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
     """GitHub's OIDC provider: ours if its tags say so, as the account's root writes them; and what another's lacks."""
     providers = iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
     arn = next((item["Arn"] for item in providers if item["Arn"].endswith(f":oidc-provider/{GITHUB_ISSUER}")), None)
+    if arn is None and wanted.home_region not in ("", wanted.region):
+        remark = (
+            f"GitHub's OIDC provider is made in account_home_region, {wanted.home_region}, and the account has none "
+            f"yet, so that no workflow is let in; next: make bootstrap of an environment in {wanted.home_region}"
+        )
+        return None, (remark,)
     if arn is None:
         return None, ()
     provider = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
     tags = {tag["Key"]: tag["Value"] for tag in provider.get("Tags", [])}
-    own = tags.get("Application") == app_name and tags.get("ManagedBy") == "terraform"
+    own = tags.get("Application") == wanted.app_name and tags.get("ManagedBy") == "terraform"
     remarks: tuple[str, ...] = ()
     if not own and GITHUB_AUDIENCE not in provider.get("ClientIDList", []):
         add = "aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn"

@@ -107,9 +107,13 @@ def plan(wish: Wish, inventories: Path) -> Folder:
     problems += _zone_problems(wish, zones, before)
     if problems:
         raise _all(problems)
+    account = str(settings.value("aws_account_id"))
     settings.change("env_name", wish.name)
     settings.change("aws_region", wish.region)
     settings.change("aws_account_id", wish.account_id)
+    if account != wish.account_id:
+        # The first environment of another account: whatever the account has once is made where it is.
+        settings.change("account_home_region", wish.region)
     settings.change_keys("network_availability_zones", zones)
     settings.rename_in_comments(wish.source, wish.name)
     return Folder(settings.files, zones, derived, tuple(settings.own(inventories.name, wish.name)))

@@ -1,9 +1,10 @@
-"""Rules of what exists once per account: GitHub's roles. And of the databases that were restored."""
+"""Rules of what exists once per account: its home region, GitHub's roles. And of the databases that were restored."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from roles.preflight.python.environment import Environment
 from roles.preflight.python.names import NAME_CHARACTERS
@@ -13,6 +14,26 @@ _RESTORE_KEY = re.compile(r"\d{8}-\d{6}")
 _RESTORE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T[\d:]{8}Z")
 #: How the account's own names begin, of which GitHub's rights are made.
 _OF_THE_ACCOUNT = frozenset({"account", "github", "cost"})
+
+#: A value that an inventory sets for all its hosts, as it is written.
+_SET = re.compile(r"^(app_name|aws_account_id|account_home_region):\s*[\"']?([\w-]+)", re.MULTILINE)
+
+
+def _home(environment: Environment) -> Iterator[Problem]:
+    """Environments of one account agree on its home region, or what it has once is made twice."""
+    app_and_account = environment["app_name"], environment["aws_account_id"]
+    home, folder = environment["account_home_region"], Path(environment["preflight_inventory_dir"])
+    for other in sorted(folder.parent.glob("*/group_vars/all")):
+        files = [] if other.parents[1].name == folder.name else sorted(other.glob("*.y*ml"))
+        found = (match for file in files for match in _SET.finditer(file.read_text(errors="replace")))
+        values = {match[1]: match[2] for match in found}
+        of_other = values.get("account_home_region", home)
+        if (values.get("app_name"), values.get("aws_account_id")) == app_and_account and of_other != home:
+            what = (
+                f"account_home_region is {home} here and {of_other} in {other.parents[1].name}, of the same account: "
+                "what an account has once would be made in both."
+            )
+            yield environment.problem("account_home_region", what, "say the same in both")
 
 
 def _github(environment: Environment) -> Iterator[Problem]:
@@ -60,4 +81,4 @@ def _restores(environment: Environment) -> Iterator[Problem]:
         yield environment.problem("database_serving", what, 'choose one of them, or "" for the original')
 
 
-RULES = (_github, _restores)
+RULES = (_home, _github, _restores)

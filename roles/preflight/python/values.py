@@ -181,6 +181,7 @@ VALUES: Mapping[str, Kind] = {
         "a list of tags' keys without a comma",
     ),
     "ecr_untagged_retention_days": whole(1, example=14),
+    "account_home_region": text(r"[a-z]{2}(?:-[a-z]+)+-\d", "the code of an AWS region", example="ap-northeast-2"),
     "budget_monthly_usd": optional(number(0, example=400)),
     "cost_anomaly_enabled": flag(),
     "cost_anomaly_minimum_usd": number(0, including=True, example=20),

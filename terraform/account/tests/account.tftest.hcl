@@ -97,6 +97,41 @@ run "existing_roles_are_found_by_their_service" {
   }
 }
 
+run "a_second_region_of_the_account" {
+  variables {
+    region                 = "ap-northeast-1"
+    home_region            = "ap-northeast-2"
+    config_delivery_bucket = "settlement-config-123456789012-ap-northeast-1"
+    budget_monthly_usd     = 400
+    github_repository      = "example/settlement"
+    github_environments    = ["tokyo"]
+    state_bucket           = "settlement-terraform-123456789012-ap-northeast-1"
+    existing_anomaly_monitor = {
+      arn  = "arn:aws:ce::123456789012:anomalymonitor/home"
+      name = "settlement-account"
+    }
+    existing_github_provider = { arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com", own = true }
+  }
+
+  assert {
+    condition = (
+      length(aws_iam_service_linked_role.this) == 0
+      && module.cost.anomaly_monitor_arn == null
+      && !local.own_anomaly_monitor && !local.own_github_provider
+    )
+    error_message = "What exists once per account is neither made nor imported outside its home region."
+  }
+
+  assert {
+    condition = (
+      output.config_recorder_name == "settlement-account-ap-northeast-1"
+      && output.ecr_repository_name == "settlement"
+      && [for variable in output.github_variables : variable.value if variable.name == "AWS_DEPLOY_ROLE"] == ["arn:aws:iam::123456789012:role/settlement-github-deploy-tokyo"]
+    )
+    error_message = "A second region has its own registry, its own eyes for new resources, and the roles of its environments."
+  }
+}
+
 run "github_is_given_nothing_by_default" {
   assert {
     condition     = length(module.github) == 0 && length(output.github_variables) == 0

@@ -104,6 +104,16 @@ def test_what_is_switched_off_is_not_asked(account: Account) -> None:
     assert find(account, off) == Found()
 
 
+@pytest.mark.parametrize(("home", "said"), [("us-west-2", True), ("ap-northeast-2", False), ("", False)])
+def test_a_provider_that_the_home_region_has_not_made_yet_is_told(account: Account, home: str, said: bool) -> None:
+    wanted = Wanted("ap-northeast-2", "x", False, [], False, github=True, app_name="settlement", home_region=home)
+    account.stubs["iam"].add_response("list_open_id_connect_providers", {"OpenIDConnectProviderList": []})
+    found = find(account, wanted)
+    assert found.github is None
+    assert bool(found.remarks) is said
+    assert all("make bootstrap of an environment in us-west-2" in remark for remark in found.remarks)
+
+
 def test_missing_rights_are_a_problem_with_a_next_step(account: Account) -> None:
     account.stubs["config"].add_client_error("describe_configuration_recorders", "AccessDenied", "not allowed")
     with pytest.raises(ProblemError, match=r"DescribeConfigurationRecorders: not allowed(?s:.*)detection_enabled"):

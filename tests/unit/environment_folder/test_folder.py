@@ -43,6 +43,7 @@ def test_only_the_lines_that_were_asked_for_differ(inventories: Path, source: st
         "  ap-northeast-1b: {public: 10.0.9.0/24, private: 10.0.2.0/24, database: 10.0.5.0/24}",
         "  ap-northeast-1c: {public: 10.0.10.0/24, private: 10.0.3.0/24, database: 10.0.6.0/24}",
         "# `make bootstrap ENV=qa` once: the deploy role need not have the right to do it.",
+        "account_home_region: ap-northeast-1",
         'aws_account_id: "123456789012"',
         "aws_region: ap-northeast-1",
         "env_name: qa",
@@ -50,6 +51,14 @@ def test_only_the_lines_that_were_asked_for_differ(inventories: Path, source: st
     assert sorted(path.name for path in inventories.iterdir()) == ["local", "production", "qa", "staging"]
     assert folder.derived
     assert not folder.look_at
+
+
+def test_a_second_region_of_an_account_keeps_the_account_s_home(inventories: Path) -> None:
+    account = inventories / "staging/group_vars/all/aws.yml"
+    same = replace(QA, account_id=yaml.safe_load(account.read_text())["aws_account_id"])
+    for wish, home in ((same, "ap-northeast-2"), (QA, "ap-northeast-1")):
+        files = plan(wish, inventories).files
+        assert yaml.safe_load(files[Path("group_vars/all/account.yml")])["account_home_region"] == home
 
 
 def test_zones(inventories: Path) -> None:

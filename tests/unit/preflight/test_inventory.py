@@ -81,6 +81,29 @@ def test_all_problems_are_found_at_once_and_named_by_variable(problems: Find) ->
 
 
 @pytest.mark.parametrize(
+    ("account", "home", "refused"),
+    [
+        ("222222222222", "us-west-2", True),
+        ("222222222222", "ap-northeast-2", False),
+        ("444444444444", "us-west-2", False),
+    ],
+)
+def test_environments_of_one_account_agree_on_its_home(
+    problems: Find, tmp_path: Path, account: str, home: str, refused: bool
+) -> None:
+    files = tmp_path / "tokyo/group_vars/all"
+    files.mkdir(parents=True)
+    (files / "all.yml").write_text(
+        f'app_name: settlement\naws_account_id: "{account}"\naccount_home_region: {home} # Oregon\n'
+    )
+    found = problems(preflight_inventory_dir=f"{tmp_path}/staging")
+    assert [str(problem) for problem in found if "us-west-2 in tokyo, of the same account" in str(problem)] == [
+        str(problem) for problem in found
+    ]
+    assert bool(found) is refused
+
+
+@pytest.mark.parametrize(
     ("changes", "what"),
     [
         ({"preflight_inventory_dir": "/x/production/"}, "in the folder production calls itself staging"),
