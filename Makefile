@@ -193,7 +193,7 @@ coverage: $(VENV_READY) ## How much of the roles' Python the unit tests run: 90 
 mutation: $(VENV_READY) ## Put faults into the riskiest modules, one at a time, and list those that no unit test notices (ONLY='decide plan'; takes hours)
 	@nice -n 19 uv run --quiet --no-project --with mutmut==$(MUTMUT_VERSION) python -m tests.mutation $$ONLY
 
-docs: $(VENV_READY) ## Write the tables of inputs in the READMEs of roles and modules
+docs: $(VENV_READY) ## Write the tables of inputs in the READMEs, and of costs
 	@python docs/tables.py
 
 bench: $(VENV_READY) ## Measure against floors in the same run: ONLY='app waiting deploy balancer release' ROUNDS=5

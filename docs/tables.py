@@ -1,4 +1,4 @@
-"""The tables of inputs and outputs in the READMEs of roles and modules, written from what declares them.
+"""The tables of inputs and outputs in the READMEs of roles and modules, written from what declares them; and of costs.
 
 python docs/tables.py            write them (make docs)
 python docs/tables.py --check    only say which are not current
@@ -17,6 +17,10 @@ import hcl2
 import yaml
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # run as a script, it has only its own folder
+
+from docs import costs  # noqa: E402
+
 BEGIN, END = "<!-- BEGIN_TABLES -->", "<!-- END_TABLES -->"
 
 
@@ -117,6 +121,7 @@ def documents(root: Path = ROOT) -> Iterator[tuple[Path, str]]:
     roots = (root / "terraform/variables.tf", root / "terraform/account/variables.tf")
     for variables in (*roots, *sorted(root.glob("terraform/modules/*/variables.tf"))):
         yield variables.parent / "README.md", of_module(variables.parent)
+    yield root / "docs/costs.md", costs.document(root, table)
 
 
 def main(arguments: list[str]) -> int:

@@ -71,7 +71,8 @@ PROMISES = [
     Promise("error-rate", "urgent", answers(95, e404=5), answers(96, e404=4), 3, 5, OK),
     Promise("errors-5xx", "urgent", answers(495, e500=5), answers(496, e500=4), 2, 3, OK),
     Promise("no-healthy-targets", "urgent", {"HealthyHostCount": 0}, {"HealthyHostCount": 1}, 2, 2, OK),
-    Promise("unhealthy-targets", "warning", {"UnHealthyHostCount": 1}, {"UnHealthyHostCount": 0}, 3, 3, OK),
+    # On average of the load balancer's nodes and of the minute.
+    Promise("unhealthy-targets", "warning", {"UnHealthyHostCount": 0.5}, {"UnHealthyHostCount": 0.49}, 3, 3, OK),
     Promise("tasks-missing", "urgent", tasks(3, 2), tasks(3, 3), 10, 10, ALARM),
     # 80.0 % and 79.9 % of 1000.
     Promise(
@@ -124,7 +125,12 @@ BY_NAME = {promise.alarm: promise for promise in PROMISES}
 #: Where a minute is not the same throughout: its samples, and the state after many of them.
 SAMPLES: dict[str, list[tuple[Mapping[str, tuple[float, ...]], str]]] = {
     "no-healthy-targets": [({"HealthyHostCount": (0, 1, 0)}, OK)],
-    "unhealthy-targets": [({"UnHealthyHostCount": (2, 0, 2)}, OK)],
+    # One of three nodes, and one of two, that sees nothing; a task that starts.
+    "unhealthy-targets": [
+        ({"UnHealthyHostCount": (1, 0, 1)}, ALARM),
+        ({"UnHealthyHostCount": (0, 1)}, ALARM),
+        ({"UnHealthyHostCount": (1, 0, 0)}, OK),
+    ],
     "tasks-missing": [({"DesiredTaskCount": (2, 6, 6), "RunningTaskCount": (2, 0, 0)}, OK)],
     "database-connections": [({"DatabaseConnections": (700, 800)}, ALARM)],
     "database-cpu": [({"CPUUtilization": (70, 89)}, OK), ({"CPUUtilization": (70, 91)}, ALARM)],

@@ -8,6 +8,13 @@ resource "aws_budgets_budget" "monthly" {
   limit_amount = format("%.2f", var.budget_monthly_usd)
   limit_unit   = "USD"
 
+  # What is used, whatever pays for it: by default a credit or a refund makes the month look cheaper than it is.
+  # https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_CostTypes.html
+  cost_types {
+    include_credit = false
+    include_refund = false
+  }
+
   dynamic "notification" {
     for_each = toset(["ACTUAL", "FORECASTED"])
 

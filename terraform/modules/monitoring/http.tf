@@ -95,13 +95,16 @@ locals {
       }
     }
 
-    # The minimum of each minute: a task that starts and is not healthy yet is no news.
+    # Each of the load balancer's nodes reports what it sees. The average is of their reports: one of two or three nodes
+    # that sees nothing cannot silence it, as it could the minimum; a task that starts, not healthy for less than half of
+    # a minute, is no news, as it would be to the maximum.
+    # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
     unhealthy-targets = {
       urgency    = "warning"
       meaning    = "One task or more failed the load balancer's health check for three minutes on end; the others serve."
       next       = "make status"
       operator   = ">="
-      threshold  = 1
+      threshold  = 0.5
       datapoints = 3
       periods    = 3
       missing    = "notBreaching"
@@ -109,7 +112,7 @@ locals {
         namespace  = "AWS/ApplicationELB"
         name       = "UnHealthyHostCount"
         dimensions = merge(local.http_dimensions, { TargetGroup = var.target_group })
-        statistic  = "Minimum"
+        statistic  = "Average"
         period     = 60
       }
     }

@@ -59,7 +59,7 @@ def test_a_whole_inventory_is_checked_in_less_than_two_seconds(tmp_path: Path) -
 def test_a_good_inventory_is_summed_up() -> None:
     finding = check(Given(good_values()))
     assert (finding.status, finding.problems) == ("OK", ())
-    assert finding.summary == "9 subnets in 10.0.0.0/18, at most 165 of 210 database connections"
+    assert finding.summary == "9 subnets in 10.0.0.0/18, at most 85 of 120 database connections"
 
 
 def test_all_problems_are_found_at_once_and_named_by_variable(problems: Find) -> None:
@@ -218,7 +218,7 @@ def test_a_name_that_only_looks_secret_can_be_declared_plain(problems: Find) -> 
 def test_a_pool_in_the_environment_is_refused_with_the_sum_and_the_variables_to_use(problems: Find) -> None:
     (found,) = problems(app_environment={"WEB_CONCURRENCY": "8", "database_pool_size": "60"})
     assert "from app_workers, app_pool_size" in found.what
-    assert "3845 database connections, and 168 is 80 %" in found.what  # 4 x 200 % x 8 x 60 + 5
+    assert "3845 database connections, and 96 is 80 %" in found.what  # 4 x 200 % x 8 x 60 + 5
     (small,) = problems(app_environment={"WEB_CONCURRENCY": "1"})
     assert small.next_step == "remove it there, and set app_workers: 1"
 
@@ -290,27 +290,28 @@ def test_without_a_free_range_the_rule_is_given(problems: Find) -> None:
 
 def test_the_pool_budget_counts_a_rolling_update(problems: Find) -> None:
     # 4 tasks x 200 % x 2 workers x 10 + 5 = 165; 80 % of 206 is 164.8
-    (found,) = problems(database_max_connections=206)
+    (found,) = problems(app_pool_size=10, database_max_connections=206)
     assert "165 database connections, and 164 is 80 %" in found.what
     assert "raise database_max_connections to 207" in found.next_step
-    assert problems(database_max_connections=207) == []
-    assert problems(app_deployment_maximum_percent=150, database_max_connections=157) == []
+    assert problems(app_pool_size=10, database_max_connections=207) == []
+    assert problems(app_pool_size=10, app_deployment_maximum_percent=150, database_max_connections=157) == []
 
 
 def test_behind_a_proxy_its_limit_is_the_budget(problems: Find) -> None:
-    few = {"database_max_connections": 206, "rds_proxy_enabled": True}
+    few = {"app_pool_size": 10, "database_max_connections": 206, "rds_proxy_enabled": True}
     assert check(Given(good_values() | few)).summary.endswith("at most 159 of 206 database connections")
     (found,) = problems(**few, rds_proxy_direct_access=True)
     assert found.what.startswith("The tasks could ask for 165")
     # 78 % of 210 are 163, and 5; 80 % are 168: the last that fits.
-    assert problems(rds_proxy_enabled=True, rds_proxy_max_connections_percent=78) == []
-    (found,) = problems(rds_proxy_enabled=True, rds_proxy_max_connections_percent=79)
+    some = {"database_max_connections": 210, "rds_proxy_enabled": True}
+    assert problems(**some, rds_proxy_max_connections_percent=78) == []
+    (found,) = problems(**some, rds_proxy_max_connections_percent=79)
     assert found.what.startswith("The proxy could hold 170 database connections, and 168 is 80 % of what it has: 79 %")
 
 
 def test_the_pool_budget_counts_the_months_end(problems: Find) -> None:
     (found,) = problems(app_peak_max_tasks=6)
-    assert "245 database connections" in found.what
+    assert "125 database connections" in found.what
     assert "6 tasks at 200 %" in found.what
     assert problems(app_peak_max_tasks=6, app_scheduled_scaling=False) == []
 

@@ -19,6 +19,14 @@ run "defaults" {
 
   assert {
     condition = (
+      !aws_budgets_budget.monthly[0].cost_types[0].include_credit && !aws_budgets_budget.monthly[0].cost_types[0].include_refund
+      && aws_budgets_budget.monthly[0].cost_types[0].include_tax && aws_budgets_budget.monthly[0].cost_types[0].include_support
+    )
+    error_message = "Neither credits nor refunds hide what the month costs."
+  }
+
+  assert {
+    condition = (
       toset([for it in aws_budgets_budget.monthly[0].notification : it.notification_type]) == toset(["ACTUAL", "FORECASTED"])
       && alltrue([for it in aws_budgets_budget.monthly[0].notification :
         it.threshold == 130 && it.threshold_type == "PERCENTAGE" && it.comparison_operator == "GREATER_THAN"
