@@ -32,6 +32,9 @@ OF_THE_ACCOUNT = {
 #: Of which an account has one, whatever its name.
 ALONE = ("aws_ce_anomaly_monitor", "aws_iam_openid_connect_provider")
 
+#: The zones of the region that is planned: what all tests share knows those of one.
+_ZONES = "override_data {{\n  target = data.aws_availability_zones.available\n  values = {}\n}}\n\n"
+
 
 def test_two_regions_of_one_account_share_no_name(tmp_path: Path) -> None:
     root = copy_source(tmp_path, "*.tftest.hcl")
@@ -85,10 +88,13 @@ def plan(root: Path, environment: str, region: str, kind: str) -> Mapping[str, A
             "rds_proxy_enabled": True,
         }
     text = "\n".join(f"  {name} = {json.dumps(value)}" for name, value in variables.items())
-    mocks = "../tests/mocks" if kind else "./tests/mocks"
+    mocks, answers = "../tests/mocks", ""
+    if not kind:
+        found = f"{{ names = {json.dumps(list(variables['availability_zones']))} }}"
+        mocks, answers = "./tests/mocks", _ZONES.format(found)
     (root / "tests").mkdir(exist_ok=True)
     (root / "tests/regions.tftest.hcl").write_text(
-        f'mock_provider "aws" {{\n  source = "{mocks}"\n}}\n\nvariables {{\n{text}\n}}\n\n'
+        f'mock_provider "aws" {{\n  source = "{mocks}"\n}}\n\nvariables {{\n{text}\n}}\n\n{answers}'
         'run "planned" {\n  command = plan\n}\n'
     )
     run_terraform(root, "init", "-backend=false", "-input=false")
