@@ -98,6 +98,8 @@ run "existing_roles_are_found_by_their_service" {
 }
 
 run "a_second_region_of_the_account" {
+  command = plan
+
   variables {
     region                 = "ap-northeast-1"
     home_region            = "ap-northeast-2"
