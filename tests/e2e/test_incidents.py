@@ -11,12 +11,11 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Clone, connect, containers, drain_for, execute, query, service
+from tests.e2e.conftest import Clone, containers, drain_for, execute, query, service
 from tests.e2e.load import load
 from tests.slack import TOKEN, Slack, intrusions, shown
 
@@ -303,7 +302,7 @@ def test_idle_pools_that_hold_every_connection_leave_every_exit_open(clone: Clon
     assert clone.request("/version")[1]["git_hash"] == good
 
 
-def test_a_wrong_password_a_new_log_group_and_a_deleted_secret_are_told_and_mended(clone: Clone) -> None:
+def test_a_wrong_password_and_a_new_log_group_are_told_and_mended(clone: Clone) -> None:
     ecs, logs, secrets = (clone.aws(name) for name in ("ecs", "logs", "secretsmanager"))
     definition = ecs.describe_task_definition(taskDefinition=service(clone)["taskDefinition"])["taskDefinition"]
     (container,) = definition["containerDefinitions"]
@@ -329,45 +328,6 @@ def test_a_wrong_password_a_new_log_group_and_a_deleted_secret_are_told_and_mend
     assert logs.filter_log_events(logGroupName=group, limit=1)["events"]
     assert "its credentials log in" in clone.make("verify").output
     assert clone.make("release").recap()["changed"] == 0
-
-    secrets.delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
-    for verb in ("verify", "release"):
-        assert "has no value that can be read" in clone.make(verb, expect=2).output
-    mended = clone.make("deploy")
-    print(f"deploy, which made the secret again: {mended.seconds():.0f} s")
-    assert "its credentials log in" in clone.make("verify").output
-
-
-#: PostgreSQL waits for every transaction that could still need the table without the index.
-CONCURRENTLY = '''"""An index on the accounts' names."""
-
-from alembic import op
-
-revision = "0002"
-down_revision = "0001"
-
-
-def upgrade() -> None:
-    with op.get_context().autocommit_block():
-        op.execute("CREATE INDEX CONCURRENTLY accounts_name_idx ON accounts (name)")
-'''
-
-
-def test_a_migration_that_waits_for_a_transaction_names_it_and_what_to_remove(clone: Clone) -> None:
-    served = clone.request("/version")[1]["git_hash"]
-    clone.commit("app/api/settlement/migrations/versions/0002_accounts_name.py", CONCURRENTLY)
-    with closing(connect(clone)) as connection, connection.cursor() as cursor:
-        cursor.execute("LOCK TABLE accounts IN ROW EXCLUSIVE MODE")
-        failed = clone.make("release", expect=2)
-        assert f"session {connection.info.backend_pid}" in failed.output
-    assert clone.request("/version")[1]["git_hash"] == served
-    assert "CREATE INDEX CONCURRENTLY accounts_name_idx" in failed.output
-    (cure,) = set(re.findall(r"make run ENV=local FAMILY=admin CMD='([^']+)'", failed.output))
-    assert clone.make("release", expect=2).output.count(cure), "to run the same again does not help"
-    clone.make("run", "FAMILY=admin", f"CMD={cure}")
-    clone.make("release")
-    assert clone.request("/version")[1]["git_hash"] == clone.version()
-    assert query(clone, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'accounts_name_idx'::regclass") == [(True,)]
 
 
 def test_a_rotation_loses_no_request_and_changes_nothing_twice(clone: Clone) -> None:
