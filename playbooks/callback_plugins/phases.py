@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 import threading
 import time
 from typing import Any
@@ -14,6 +16,7 @@ type: notification
 short_description: A sign of life while a task lasts, and the time of each phase at the end
 description:
   - While one task lasts, a line every 15 seconds says which and for how long.
+  - Each line is written as it comes, to a pipe or a file too. Ansible leaves that to the system, which waits for 8 KiB.
   - At the end, one line says how long each phase (role) took, in the order of the run.
 """
 
@@ -28,6 +31,8 @@ class CallbackModule(CallbackBase):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)
         self._seconds: dict[str, float] = {}
         self._phase = ""
         self._since = self._started = time.monotonic()

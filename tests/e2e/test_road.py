@@ -351,7 +351,7 @@ def test_interrupted_anywhere_the_next_run_converges(clone: Clone, flow: str, ph
     with subprocess.Popen(
         clone.command(flow),
         cwd=clone.path,
-        env=clone.environment() | {"ANSIBLE_FORCE_COLOR": "0", "PYTHONUNBUFFERED": "1"},
+        env=clone.environment() | {"ANSIBLE_FORCE_COLOR": "0"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
