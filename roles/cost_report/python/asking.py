@@ -26,7 +26,8 @@ ENABLE_COST_EXPLORER = (
     "open Cost Explorer once in the console (Billing and Cost Management, as the management account), "
     "wait 24 h, then the same command"
 )
-#: The words of AWS's AccessDeniedException in an account that never opened Cost Explorer.
+#: The words of AWS's AccessDeniedException in an account that never opened Cost Explorer:
+#: https://github.com/aws-samples/aws-cost-explorer-report/issues/15
 _NO_COST_EXPLORER = "not enabled for cost explorer"
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "403"})

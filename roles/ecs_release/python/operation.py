@@ -303,7 +303,7 @@ class Operation:
         if found.verdict is verify.Verdict.VERIFIED and not doubts:
             return Outcome.SUCCEEDED, f"verified by a later run: {found.reason}"
         reason = "; ".join([*([found.reason] if found.verdict is not verify.Verdict.VERIFIED else []), *doubts])
-        return Outcome.STOPPED, f"in service and not seen to serve rightly: {reason}"
+        return Outcome.STOPPED, f"in service, and not verified: {reason}"
 
     # -- one-off tasks -----------------------------------------------------------------------------------------
 

@@ -476,7 +476,7 @@ class Releaser(Operation):
         )
 
     def leave_unverified(self, plan: Plan, reason: str) -> str:
-        """Record that the release serves and was not seen to serve rightly; what is true now, and the next command.
+        """Record that the release serves and could not be verified; what is true now, and the next command.
 
         It is left in service: its tasks are the only healthy targets, and only this machine could not ask it.
         """

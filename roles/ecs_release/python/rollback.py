@@ -8,7 +8,7 @@ before anything moves, and what cannot be looked at is a warning.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -446,21 +446,24 @@ class Rollback(Operation):
 
     def fail(self, plan: RollbackPlan, reason: str) -> str:
         """Record that the rollback did not succeed, and why; the next commands."""
-        again = f"make rollback ENV={self.c.environment}"
-        if plan.needed and not self.ledger.has_ended(plan.release):
-            self._append(plan, self.watch.snapshot(), Outcome.FAILED, reason)
-            subject = self.subject(plan.name, plan.revision)
-            self.c.notify(slack.failed(subject, reason=f"rollback: {reason}", next_command=again))
-        return f"{again} tries {plan.name} again; ARGS='-e rollback_to=-2' goes one further back"
+        self._end(plan, Outcome.FAILED, reason, slack.failed)
+        return f"{self._again} tries {plan.name} again; ARGS='-e rollback_to=-2' goes one further back"
 
     def leave_unverified(self, plan: RollbackPlan, reason: str) -> str:
-        """Record that the target serves and was not seen to serve rightly; what is true now, and the next command."""
-        again = f"make rollback ENV={self.c.environment}"
+        """Record that the target serves and could not be verified; what is true now, and the next command."""
+        self._end(plan, Outcome.UNVERIFIED, reason, slack.unverified)
+        return f"{plan.name} serves; the ledger calls the rollback unverified. Next: {self._again} verifies it."
+
+    @property
+    def _again(self) -> str:
+        return f"make rollback ENV={self.c.environment}"
+
+    def _end(self, plan: RollbackPlan, outcome: Outcome, reason: str, message: Callable[..., slack.Message]) -> None:
+        """Record how the rollback ended and notify people, unless that was done or there was nothing to do."""
         if plan.needed and not self.ledger.has_ended(plan.release):
-            self._append(plan, self.watch.snapshot(), Outcome.UNVERIFIED, reason)
+            self._append(plan, self.watch.snapshot(), outcome, reason)
             subject = self.subject(plan.name, plan.revision)
-            self.c.notify(slack.unverified(subject, reason=f"rollback: {reason}", next_command=again))
-        return f"{plan.name} serves; the ledger calls the rollback unverified. Next: {again} verifies it."
+            self.c.notify(message(subject, reason=f"rollback: {reason}", next_command=self._again))
 
     def _append(self, plan: RollbackPlan, snapshot: Snapshot, outcome: Outcome, why: str) -> None:
         at = datetime.now(UTC)

@@ -32,6 +32,7 @@ RESULT_GRACE = 10
 
 #: RunTask finds no capacity now and then, and has it a moment later: so often is it asked again, after so many seconds.
 #: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html
+#: https://github.com/sil-org/ecs-deploy/issues/277
 CAPACITY_ATTEMPTS = 4
 CAPACITY_SECONDS = 15.0
 _NO_CAPACITY = ("RESOURCE:", "capacity is unavailable", "no capacity", "insufficient capacity")
@@ -370,8 +371,10 @@ class Runner:
         failed: bool,
         complete: Callable[[Sequence[str]], bool] | None,
     ) -> list[str]:
-        """The log arrives a moment after the end. Of a success what came is enough, if it is complete; a failure's last
-        words are not to be missed. A read that fails is no end of the log, and no failure of a task that is over."""
+        """Return the whole output of a task that has stopped: its last lines arrive a moment later.
+
+        A success is read until its output is complete, a failure for the whole grace period. A failed read is repeated.
+        """
         ended = self._clock()
         while True:
             missing = complete is not None and not complete(output)

@@ -65,7 +65,7 @@ def failed(subject: Subject, *, reason: str, next_command: str = "", seconds: fl
 
 
 def unverified(subject: Subject, *, reason: str, next_command: str) -> Message:
-    """The release serves, and nobody could see whether rightly; ``next_command`` verifies it."""
+    """The release serves and could not be verified; ``next_command`` verifies it."""
     what = f"release of {_code(subject.version)} serves and is not verified"
     return _message(":large_yellow_circle:", subject, what, reason, next_command)
 

@@ -43,7 +43,7 @@ class Outcome(StrEnum):
     IN_PROGRESS = "in_progress"
     #: The database holds the release's schema; not an end.
     PREPARED = "prepared"
-    #: It serves, and nobody could see whether rightly; not an end: a later run verifies it.
+    #: It serves and could not be verified. This is not an end: a later run verifies it.
     UNVERIFIED = "unverified"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
