@@ -232,6 +232,15 @@ def leftovers(instance: str = INSTANCE) -> set[str]:
     return containers(instance) | networks | _docker("volume", "ls", "--quiet", "--filter", label)
 
 
+def clear(instance: str = INSTANCE) -> None:
+    """Remove what a run left that was killed: it would stand in the way, and take the machine's time."""
+    label = f"label=settlement.local={instance}"
+    for kind, remove in (("container", ("rm", "--force", "--volumes")), ("network", ("rm",)), ("volume", ("rm",))):
+        listing = ("ls", "--all") if kind == "container" else ("ls",)
+        if found := _docker(kind, *listing, "--quiet", "--filter", label):
+            _docker(kind, *remove, *found)
+
+
 def _docker(*words: str) -> set[str]:
     if not shutil.which("docker"):
         return set()
@@ -267,6 +276,7 @@ def make_clone(path: Path) -> Clone:
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
     """A clone for each file; its local cloud is taken down at the end."""
+    clear()
     clone = make_clone(tmp_path_factory.mktemp("e2e") / "clone")
     yield clone
     clone.make("down", expect=None)

@@ -23,8 +23,8 @@ ACCOUNT = Request(
 def load(per_second: float = 50, slow: int = 0, may_lose: bool = False) -> Iterator[Report]:
     """Requests on kept and on fresh connections, and by slow clients; none may be lost unless it has to be."""
     clients = [
-        Clients(request=VERSION, count=10, per_second=per_second / 2),
-        Clients(request=VERSION, count=10, per_second=per_second / 2, keep_alive=False),
+        Clients(request=VERSION, count=20, per_second=per_second / 2),
+        Clients(request=VERSION, count=20, per_second=per_second / 2, keep_alive=False),
     ]
     clients += [Clients(request=ACCOUNT, count=slow, keep_alive=False, body_seconds=2)] if slow else []
     with background(f"http://127.0.0.1:{LOAD_BALANCER_PORT}", clients) as report:

@@ -230,13 +230,17 @@ def _greedy(database: Database) -> None:
             with database._engine.connect() as connection:
                 asked = connection.scalar(text("SELECT count(*) FROM accounts WHERE name = 'fill'"))
             if asked > filled:
-                filled, held = asked, []
-                try:
-                    while True:
+                filled, held, refused = asked, [], 0
+                # Who looks has a connection for a moment: the server is full when it refuses one after the other.
+                while refused < 20:
+                    try:
                         held.append(database._engine.connect())
-                except SQLAlchemyError:
-                    for connection in held:
-                        connection.close()
+                        refused = 0
+                    except SQLAlchemyError:
+                        refused += 1
+                        time.sleep(0.1)
+                for connection in held:
+                    connection.close()
         time.sleep(0.5)
 
 

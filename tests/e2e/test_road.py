@@ -387,7 +387,8 @@ def test_a_release_a_rollback_and_the_end_of_a_task_lose_no_request(
     ecs = clone.aws("ecs")
     ecs.update_service(cluster=PREFIX, service=PREFIX, desiredCount=3)
     wait_for(lambda: service(clone)["runningCount"] == 3, seconds=60)
-    with load(per_second=240, slow=8) as report:
+    offered = 240
+    with load(per_second=offered, slow=8) as report:
         clone.make("release", app_memory=1024)
         assert service(clone)["desiredCount"] == 3, "the number of tasks is auto scaling's"
         rollback = clone.make("rollback")
@@ -397,7 +398,8 @@ def test_a_release_a_rollback_and_the_end_of_a_task_lose_no_request(
         stopped = lambda: ecs.describe_tasks(cluster=PREFIX, tasks=[first])["tasks"][0]["lastStatus"] == "STOPPED"  # noqa: E731
         wait_for(lambda: stopped() and service(clone)["runningCount"] == 3, seconds=60)
     record_property("load", f"{report.total} requests in {report.seconds:.0f} s, {report.lost} lost")
-    assert report.total / report.seconds >= 200
+    # What a busy machine takes of it is the machine's; with less than half of it nothing was shown.
+    assert report.total / report.seconds >= offered / 2
     assert report.tallies[ACCOUNT.name].answered > 0
     assert rollback.recap()["changed"] == 1
     assert limits(clone) == (2, 4)
