@@ -51,6 +51,7 @@ options:
   key: {type: str, default: "", description: "The restored database, for C(compare)."}
   directory: {type: path, default: "", description: "Where reports go, for C(compare)."}
   wait_seconds: {type: float, default: 900, description: How long a survey may take.}
+  poll_seconds: {type: float, default: 3, description: About how many seconds lie between two looks at its task.}
 """
 
 EXAMPLES = r"""
@@ -158,7 +159,14 @@ class ActionModule(OperationsAction):
         databases = stack["database_instances"]
         restored, source = databases[key], databases[restore.source]
         point = time_of(session.client("rds"), key, restore)
-        surveyor = Surveyor(session, stack, _quiet, wait_seconds=args["wait_seconds"], sleep=sleep_with_parent())
+        surveyor = Surveyor(
+            session,
+            stack,
+            _quiet,
+            wait_seconds=args["wait_seconds"],
+            poll_seconds=args["poll_seconds"],
+            sleep=sleep_with_parent(),
+        )
         found = comparison.Comparison(restored=surveyor.survey(restored, point), source=surveyor.survey(source, point))
         serves = _applied(stack) == key
         name, origin = restored["instance_identifier"], source["instance_identifier"]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
+from roles.aws_session.python.pace import POLL_SECONDS
 from roles.database_restore.python.comparison import Survey, read_survey
 from roles.ecs_release.python.definition import READ_ONLY
 from roles.ecs_task.python.tasks import OneOff, Runner, TaskError
@@ -53,10 +54,11 @@ class Surveyor:
         say: Callable[[str], None],
         *,
         wait_seconds: float,
+        poll_seconds: float = POLL_SECONDS,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._ecs, self._stack, self._wait = clients.client("ecs"), stack, wait_seconds
-        self._runner = Runner(self._ecs, clients.client("logs"), say, sleep=sleep)
+        self._runner = Runner(self._ecs, clients.client("logs"), say, poll_seconds=poll_seconds, sleep=sleep)
 
     def survey(self, database: Mapping[str, Any], after: datetime) -> Survey:
         """What the database holds, and of it what came later. Raises TaskError, and botocore's ClientError."""

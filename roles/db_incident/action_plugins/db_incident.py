@@ -47,6 +47,7 @@ options:
   minutes: {description: How far back metrics are shown., default: 30, type: int}
   log_minutes: {description: How far back the service's log is read., default: 5, type: int}
   wait_seconds: {description: How long the one-off task may take., default: 120, type: float}
+  poll_seconds: {description: About how many seconds lie between two looks at it., default: 3, type: float}
   directory: {description: Where the reports go., required: true, type: path}
 """
 
@@ -108,6 +109,7 @@ class ActionModule(OperationsAction):
             minutes=args["minutes"],
             log_minutes=args["log_minutes"],
             wait_seconds=args["wait_seconds"],
+            poll_seconds=args["poll_seconds"],
         )
         limits = Limits(
             idle_in_transaction_seconds=args["idle_in_transaction_seconds"],

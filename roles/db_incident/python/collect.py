@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from roles.aws_session.python.pace import POLL_SECONDS
 from roles.db_incident.python.evidence import (
     Database,
     Ended,
@@ -70,6 +71,7 @@ class Question:
     minutes: int
     log_minutes: int
     wait_seconds: float
+    poll_seconds: float = POLL_SECONDS
 
 
 def collect(clients: Clients, question: Question, listing: Callable[[], Database] | None, now: datetime) -> Evidence:
@@ -303,7 +305,9 @@ class Inside:
             started_by=f"{stack['name_prefix']}-incident",
         )
         self._say(f"asking inside the database: {' '.join(command)}, as a task of {definition['family']}")
-        runner = Runner(self._ecs, self._logs, self._say_but_lines, sleep=self._sleep)
+        runner = Runner(
+            self._ecs, self._logs, self._say_but_lines, poll_seconds=self._question.poll_seconds, sleep=self._sleep
+        )
         finished = runner.follow(what.cluster, what.container, runner.start(what), self._question.wait_seconds)
         if finished.stop.exit_code == 0:
             return self._whole(finished.output, log_stream(definition, what.container, finished.stop.task_arn))

@@ -16,6 +16,7 @@ Say = Callable[[str], None]
 
 FILE = Path(__file__).parents[1] / "files" / "delete.py"
 DELETED, LATER = 5, 3
+LOOK_SECONDS = 0.5
 
 
 class Clients(Protocol):
@@ -56,7 +57,7 @@ def make(
     url, mark = str(stack["public_url"]), f"drill restore {uuid.uuid4()}"
     written = [_account(url, mark, how) for _ in range(DELETED)]
     ecs, container = clients.client("ecs"), str(stack["container_name"])
-    runner = Runner(ecs, clients.client("logs"), say, sleep=sleep)
+    runner = Runner(ecs, clients.client("logs"), say, poll_seconds=LOOK_SECONDS, sleep=sleep)
     task = runner.start(
         OneOff(
             cluster=str(stack["cluster_name"]),

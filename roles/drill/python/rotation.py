@@ -44,7 +44,7 @@ def users(clients: Clients, stack: Mapping[str, Any], limit_seconds: float, say:
         security_groups=[str(item) for item in stack["admin_security_group_ids"]],
         started_by=f"{stack['name_prefix']}-drill",
     )
-    runner = Runner(ecs, clients.client("logs"), lambda _: None)
+    runner = Runner(ecs, clients.client("logs"), lambda _: None, poll_seconds=LOOK_SECONDS)
     try:
         listing = read_listing(runner.follow(what.cluster, what.container, runner.start(what), limit_seconds).output)
     except NoListing as error:

@@ -99,7 +99,7 @@ EXAMPLES = """
     stack: "{{ terraform_stack_outputs }}"
     image: "{{ image_build_result }}"
     settings: "{{ __ecs_release_settings }}"
-    limits: {flow: 6000, wait: 600, rollback_wait: 300, prepare_wait: 600, poll: 0.4, log_grace: 3}
+    limits: {flow: 6000, wait: 600, rollback_wait: 300, prepare_wait: 600, poll: 4, log_grace: 3}
     bucket: settlement-terraform-000000000000-ap-northeast-2
     environment_name: local
     notification_log: .local/local/notifications.log

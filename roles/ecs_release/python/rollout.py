@@ -19,6 +19,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Any
 
+from roles.aws_session.python.pace import JITTER, POLL_SECONDS, around
 from roles.aws_session.python.patience import Patience
 
 Say = Callable[[str], None]
@@ -187,7 +188,7 @@ def _in_order(targets: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 class Watch:
-    """Polls a service and says what changes. ``clock`` and ``sleep`` are there for tests."""
+    """Polls a service and says what changes. ``jitter``, ``clock`` and ``sleep`` are there for tests."""
 
     def __init__(
         self,
@@ -198,7 +199,8 @@ class Watch:
         service: str,
         target_group_arn: str,
         say: Say,
-        poll_seconds: float = 0.4,
+        poll_seconds: float = POLL_SECONDS,
+        jitter: float = JITTER,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -208,7 +210,7 @@ class Watch:
         self._service = service
         self._target_group_arn = target_group_arn
         self._say = say
-        self._poll_seconds = poll_seconds
+        self._poll_seconds, self._jitter = poll_seconds, jitter
         self._clock = clock
         self._sleep = sleep
 
@@ -325,18 +327,21 @@ class Watch:
         while True:
             looked = self._clock()
             seen = patience.look(look_once)
+            now = self._clock()
+            longer = min(REST_FACTOR * (now - looked), LONGEST_REST_SECONDS)
+            rest = around(max(self._poll_seconds, longer), self._jitter)
             if seen is None:
-                self._sleep(self._poll_seconds)
+                self._sleep(rest)
                 continue
             snapshot, judgement = seen
             line = line_of(snapshot)
-            now = self._clock()
-            if line != said or now - said_at >= SIGN_OF_LIFE_SECONDS:
+            # The next look would come too late for a sign of life.
+            if line != said or now - said_at + rest > SIGN_OF_LIFE_SECONDS:
                 self._say(f"  {now - started:5.1f} s  {line}")
                 said, said_at = line, now
             if judgement.verdict is not Verdict.WAIT:
                 return judgement, snapshot
-            if now - started > limit_seconds:
+            left = started + limit_seconds - now
+            if left <= 0:
                 return Judgement(Verdict.TIMED_OUT, f"not done within {limit_seconds:.0f} s"), snapshot
-            rest = min(REST_FACTOR * (now - looked), LONGEST_REST_SECONDS)
-            self._sleep(max(self._poll_seconds, rest))
+            self._sleep(min(rest, left))

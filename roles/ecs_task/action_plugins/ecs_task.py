@@ -37,7 +37,7 @@ options:
   region: {description: The region., required: true, type: str}
   started_by: {description: Who started it, as ECS shows it., default: ansible, type: str}
   wait_seconds: {description: For how long it may run., default: 900, type: float}
-  poll_seconds: {description: How often to look., default: 0.5, type: float}
+  poll_seconds: {description: About how many seconds lie between two looks., default: 3, type: float}
   log_grace_seconds: {description: How long the last lines may take to arrive., default: 3, type: float}
 """
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from roles.aws_session.python.pace import JITTER, POLL_SECONDS, around
 from roles.aws_session.python.patience import Patience
 
 #: DescribeTasks takes at most 100 tasks: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html
@@ -29,6 +30,8 @@ STOP_SECONDS = 150.0
 UNKNOWN_SECONDS = 60.0
 #: An output that decides what happens next may take so many times as long to arrive as one that is only shown.
 RESULT_GRACE = 10
+#: So often, at least, is a log read while its last lines may still arrive.
+LOG_LOOKS = 3
 
 #: RunTask finds no capacity now and then, and has it a moment later: so often is it asked again, after so many seconds.
 #: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html
@@ -244,7 +247,7 @@ class Finished:
 
 
 class Runner:
-    """Runs one-off tasks and waits for them. ``clock`` and ``sleep`` are there for tests."""
+    """Runs one-off tasks and waits for them. ``jitter``, ``clock`` and ``sleep`` are there for tests."""
 
     def __init__(
         self,
@@ -252,15 +255,16 @@ class Runner:
         logs: Any,
         say: Say,
         *,
-        poll_seconds: float = 0.5,
+        poll_seconds: float = POLL_SECONDS,
         log_grace_seconds: float = 3.0,
+        jitter: float = JITTER,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._ecs = ecs
         self._logs = logs
         self._say = say
-        self._poll_seconds = poll_seconds
+        self._poll_seconds, self._jitter = poll_seconds, jitter
         self._log_grace_seconds = log_grace_seconds
         self._clock = clock
         self._sleep = sleep
@@ -293,7 +297,7 @@ class Runner:
             if attempt == CAPACITY_ATTEMPTS or not any(text.lower() in reason.lower() for text in _NO_CAPACITY):
                 break
             self._say(f"  no capacity for the task ({reason}); asking again, {attempt} of {CAPACITY_ATTEMPTS - 1}")
-            self._sleep(CAPACITY_SECONDS)
+            self._sleep(around(CAPACITY_SECONDS, self._jitter))
         raise TaskError(f"ECS would not run {_name(what.task_definition)}: {reason}")
 
     def follow(
@@ -319,15 +323,16 @@ class Runner:
         status = late = ""
         patience = Patience(self._say)
         while True:
+            rest = self._rest()
             found = patience.look(lambda: describe_tasks(self._ecs, cluster, [task_arn]))
             if found is None:
-                self._sleep(self._poll_seconds)
+                self._sleep(rest)
                 continue
             if not found and self._clock() - started < UNKNOWN_SECONDS:
                 if status != "unknown":
                     status = "unknown"
                     self._say(f"  ECS does not know the task {_name(task_arn)} yet: looking again")
-                self._sleep(self._poll_seconds)
+                self._sleep(rest)
                 continue
             if not found:
                 raise TaskError(
@@ -345,13 +350,13 @@ class Runner:
                     status = task["lastStatus"]
                     self._say(f"  task {_name(task_arn)} {status.lower()} ({elapsed:.0f} s)")
                 quiet_since = self._clock()
-            elif self._clock() - quiet_since >= SIGN_OF_LIFE_SECONDS:
+            elif self._clock() - quiet_since + rest > SIGN_OF_LIFE_SECONDS:  # the next look would come too late
                 quiet_since = self._clock()
                 self._say(f"  task {_name(task_arn)} still {status.lower()} ({elapsed:.0f} s)")
             if status == "STOPPED":
                 stop = how_stopped(task, container)
                 failed = bool(late) or stop.exit_code != 0
-                output = self._rest(reader, output, failed=failed, complete=None if failed else complete)
+                output = self._last_lines(reader, output, failed=failed, complete=None if failed else complete)
                 if late:
                     raise TaskTimeoutError(f"{late} and was stopped", output)
                 return Finished(stop=stop, output=output)
@@ -361,9 +366,13 @@ class Runner:
                 self._ecs.stop_task(cluster=cluster, task=task_arn, reason=f"not done within {limit_seconds:.0f} s")
             if elapsed > limit_seconds + STOP_SECONDS:
                 raise TaskTimeoutError(f"{late}, was told to stop and still runs", output)
-            self._sleep(self._poll_seconds)
+            self._sleep(rest)
 
-    def _rest(
+    def _rest(self) -> float:
+        """Seconds until the next look."""
+        return around(self._poll_seconds, self._jitter)
+
+    def _last_lines(
         self,
         reader: LogReader,
         output: list[str],
@@ -380,7 +389,7 @@ class Runner:
             missing = complete is not None and not complete(output)
             if self._clock() - ended >= self._log_grace_seconds * (RESULT_GRACE if missing else 1):
                 return output
-            self._sleep(self._poll_seconds)
+            self._sleep(min(self._rest(), self._log_grace_seconds / LOG_LOOKS))
             try:
                 lines = reader.new_lines()
             except (ClientError, BotoCoreError) as error:

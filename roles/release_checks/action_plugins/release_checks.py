@@ -45,6 +45,10 @@ options:
     description: Whether notifications are meant to reach Slack; without a value of its webhook there is a WARN.
     type: bool
     default: false
+  poll_seconds:
+    description: About how many seconds lie between two looks at that task.
+    type: float
+    default: 3
   environment_name:
     description: The environment.
     type: str
@@ -101,7 +105,7 @@ class ActionModule(OperationsAction):
             findings = check(clients, wanted)
             if args["what_runs"] and not wrong(findings):
                 say = whole_lines(display.display)
-                findings += check_what_runs(clients, wanted, say, sleep_with_parent())
+                findings += check_what_runs(clients, wanted, say, args["poll_seconds"], sleep_with_parent())
         except (ServiceError, ClientError, BotoCoreError) as error:
             raise AnsibleActionFail(f"{environment}: {error}.\nNext: make status ENV={environment}") from None
         version = image.version if image else fact.get("version", "")

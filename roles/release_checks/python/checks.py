@@ -164,7 +164,11 @@ def _answers(questions: Sequence[Question]) -> list[Finding]:
 
 
 def check_what_runs(
-    clients: Clients, wanted: Wanted, say: Callable[[str], None], sleep: Callable[[float], None]
+    clients: Clients,
+    wanted: Wanted,
+    say: Callable[[str], None],
+    poll_seconds: float,
+    sleep: Callable[[float], None],
 ) -> list[Finding]:
     """What a release proves by itself, asked without one; in check mode no task is started."""
     service = _service(clients.client("ecs"), wanted.stack)
@@ -175,7 +179,7 @@ def check_what_runs(
     found = Question(what_runs.GROUP, primary.revision_name, partial(what_runs.tasks, *where)).answer()
     if wanted.preview:
         return [*found, _finding(what_runs.GROUP, "database", Verdict.SKIP, "no task is started in check mode")]
-    return [*found, what_runs.login(*where, say, sleep)]
+    return [*found, what_runs.login(*where, say, poll_seconds, sleep)]
 
 
 def _questions(clients: Clients, wanted: Wanted) -> list[Question]:

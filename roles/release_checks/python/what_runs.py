@@ -31,13 +31,15 @@ def tasks(clients: Any, stack: Any, environment: str, primary: Deployment) -> li
     return [found(verdict=Verdict.NG, reason=doubt.reason, next_command=way) for doubt in wrong]
 
 
-def login(clients: Any, stack: Any, environment: str, primary: Deployment, say: Say, sleep: Any) -> Finding:
+def login(
+    clients: Any, stack: Any, environment: str, primary: Deployment, say: Say, poll_seconds: float, sleep: Any
+) -> Finding:
     """That the database takes the credentials which ECS gives a task of what runs.
 
     By a one-off task of the same definition: what it is given, nobody else gets to see.
     """
     found = partial(Finding, group=GROUP, subject="database")
-    runner = Runner(clients.client("ecs"), clients.client("logs"), say, sleep=sleep)
+    runner = Runner(clients.client("ecs"), clients.client("logs"), say, poll_seconds=poll_seconds, sleep=sleep)
     what = OneOff(
         cluster=str(stack["cluster_name"]),
         task_definition=primary.revision,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -120,6 +121,7 @@ def watch(script: Script, said: list[str], poll_seconds: float = 1.0) -> Watch:
         target_group_arn="tg",
         say=said.append,
         poll_seconds=poll_seconds,
+        jitter=0,
         clock=clock,
         sleep=clock.sleep,
     )
@@ -149,8 +151,29 @@ def test_the_longer_a_look_takes_the_longer_the_rest(look_seconds: float, rest_s
 
     script = Slow([deployment("2", "IN_PROGRESS", "PRIMARY")], [deployment("2", "COMPLETED", "PRIMARY")])
     names = {"cluster": "c", "service": "app", "target_group_arn": "tg"}
-    Watch(script, script, **names, say=lambda _: None, clock=clock, sleep=sleep).until_done("2", 100)
+    Watch(script, script, **names, say=lambda _: None, poll_seconds=0.4, jitter=0, clock=clock, sleep=sleep).until_done(
+        "2", 100
+    )
     assert rests == [pytest.approx(rest_seconds)]
+
+
+def test_rests_differ_and_a_slow_pace_keeps_the_signs_of_life_and_the_limit() -> None:
+    clock, rests, said = Clock(), list[float](), list[str]()
+
+    def sleep(seconds: float) -> None:
+        rests.append(seconds)
+        clock.sleep(seconds)
+
+    script = Script([deployment("2", "IN_PROGRESS", "PRIMARY", pendingCount=2)])
+    names = {"cluster": "c", "service": "app", "target_group_arn": "tg"}
+    watching = Watch(script, script, **names, say=said.append, poll_seconds=4, clock=clock, sleep=sleep)
+    judgement, _ = watching.until_done("2", 200)
+    assert judgement.verdict is Verdict.TIMED_OUT
+    assert clock.now == pytest.approx(200)
+    assert len(set(rests)) == len(rests)
+    assert all(3 <= rest <= 5 for rest in rests[:-1])
+    signs = [float(line.split()[0]) for line in said]
+    assert max(later - earlier for earlier, later in pairwise([*signs, 200])) <= 10.1  # a line has one decimal
 
 
 def test_failed_tasks_are_counted_as_they_come() -> None:
@@ -194,7 +217,7 @@ def test_the_wait_is_bounded_from_its_beginning_however_often_something_is_said(
     watching = watch(Script(*[going] * 60, done), said)
     judgement, _ = watching.until_done("2", limit)
     assert judgement == Judgement(Verdict.TIMED_OUT, f"not done within {limit} s")
-    assert watching._clock() == limit + 1
+    assert watching._clock() == limit
     assert [float(line.split()[0]) for line in said] == said_at
 
 

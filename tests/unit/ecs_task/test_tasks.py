@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ class Clock:
 def runner(ecs: Any, logs: Any, said: list[str] | None = None) -> Runner:
     clock = Clock()
     say = (said if said is not None else []).append
-    return Runner(ecs, logs, say, poll_seconds=1, log_grace_seconds=3, clock=clock, sleep=clock.sleep)
+    return Runner(ecs, logs, say, poll_seconds=1, log_grace_seconds=3, jitter=0, clock=clock, sleep=clock.sleep)
 
 
 def test_the_request_replaces_the_command_and_says_who() -> None:
@@ -170,6 +171,22 @@ def test_a_silent_task_shows_that_it_lives() -> None:
     ecs = Ecs(*[task("RUNNING")] * 12, task("STOPPED", 0))
     runner(ecs, Logs(), said).follow("c", "api", ARN, 60)
     assert "  task 0123 still running (10 s)" in said
+
+
+def test_rests_differ_and_a_slow_pace_keeps_the_signs_of_life() -> None:
+    clock, rests, signs = Clock(), list[float](), list[float]()
+
+    def sleep(seconds: float) -> None:
+        rests.append(seconds)
+        clock.sleep(seconds)
+
+    ecs = Ecs(*[task("RUNNING")] * 50, task("STOPPED", 0))
+    slow = Runner(ecs, Logs(), lambda _: signs.append(clock.now), poll_seconds=4, clock=clock, sleep=sleep)
+    slow.follow("c", "api", ARN, 900)
+    assert all(3 <= rest <= 5 for rest in rests[:50])
+    assert len(set(rests[:50])) == 50
+    assert max(later - earlier for earlier, later in pairwise(signs)) <= 10
+    assert sum(rests[50:]) == pytest.approx(3)  # the last lines' grace
 
 
 def test_a_task_over_its_time_is_stopped() -> None:

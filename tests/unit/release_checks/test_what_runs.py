@@ -32,7 +32,7 @@ def world() -> World:
 
 def look(world: World, preview: bool = False) -> list[Finding]:
     wanted = Wanted(environment="test", stack=STACK, settings=SETTINGS, image=IMAGE, preview=preview)
-    return check_what_runs(world, wanted, world.said.append, lambda _: None)
+    return check_what_runs(world, wanted, world.said.append, 0, lambda _: None)
 
 
 def found(world: World) -> Finding:
