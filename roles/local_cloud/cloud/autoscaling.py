@@ -5,9 +5,12 @@ service does not exist
 (https://docs.aws.amazon.com/autoscaling/application/APIReference/API_ListTagsForResource.html).
 A target always says what of it is suspended, and a member that a call leaves out stays as it was
 (https://docs.aws.amazon.com/autoscaling/application/APIReference/API_SuspendedState.html).
+A scheduled action's time zone must be one of IANA
+(https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScheduledAction.html). AWS documents the
+canonical names only; here their aliases are taken too.
 What moto does: no ``ListTagsForResource``, on which the Terraform provider retries
-for minutes; it looks for the service in its own, empty ECS; and it answers with what was sent last of the suspended
-state, or nothing. All are patched.
+for minutes; it looks for the service in its own, empty ECS; it answers with what was sent last of the suspended
+state, or nothing; and it takes any text for a time zone. All are patched.
 It only stores: what AWS does by itself with limits and scheduled actions is `scheduled_scaling`. Nothing here
 follows the CPU. What it stores outlives a restart, as the emulator's own state does: written at the end, and made
 anew; scheduled actions that were missed in between are made up for.
@@ -22,6 +25,7 @@ import json
 import logging
 import os
 import threading
+import zoneinfo
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -40,6 +44,8 @@ _NAMESPACES = ("ecs",)
 _NOT_SUSPENDED = dict.fromkeys(
     ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended"), False
 )
+#: The machine's own zone, and the one that says that none was chosen.
+_NO_ZONES = frozenset({"localtime", "Factory"})
 _OF_A_TARGET = ("ServiceNamespace", "ResourceId", "ScalableDimension")
 # In this order: policies and scheduled actions belong to a target.
 _STORED = {
@@ -194,7 +200,7 @@ def _target(parameters: call_log.Parameters) -> tuple[str, dict[str, str]]:
 
 def _patch_moto(limits_set: Callable[[str, int, int], None]) -> None:
     """Patch moto; ``limits_set`` is called with a target's resource, minimum and maximum whenever it is registered."""
-    from moto.applicationautoscaling import models, responses
+    from moto.applicationautoscaling import exceptions, models, responses
 
     def list_tags_for_resource(self: Any) -> str:
         return json.dumps({"Tags": _tags.get(self._get_param("ResourceARN"), {})})
@@ -230,9 +236,18 @@ def _patch_moto(limits_set: Callable[[str, int, int], None]) -> None:
             limits_set(target.resource_id, target.min_capacity, target.max_capacity)
         return answer
 
+    def put_scheduled_action(self: Any) -> str:
+        zone = self._get_param("Timezone")
+        if zone is not None and zone not in zoneinfo.available_timezones() - _NO_ZONES:
+            raise exceptions.AWSValidationException(f"The time zone {zone!r} is not supported.")
+        answer: str = put_action(self)
+        return answer
+
     response: Any = responses.ApplicationAutoScalingResponse
     register = response.register_scalable_target
+    put_action = response.put_scheduled_action
     response.register_scalable_target = register_scalable_target
+    response.put_scheduled_action = put_scheduled_action
     response.list_tags_for_resource = list_tags_for_resource
     response.tag_resource = tag_resource
     response.untag_resource = untag_resource

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import yaml
+
 from roles.preflight.python.environment import Environment
 from roles.preflight.python.names import NAME_CHARACTERS
 from roles.preflight.python.problem import Problem
@@ -16,24 +18,80 @@ _RESTORE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T[\d:]{8}Z")
 _OF_THE_ACCOUNT = frozenset({"account", "github", "cost"})
 
 #: A value that an inventory sets for all its hosts, as it is written.
-_SET = re.compile(r"^(app_name|aws_account_id|account_home_region):\s*[\"']?([\w-]+)", re.MULTILINE)
+_SET = re.compile(
+    r"^(env_name|app_name|aws_account_id|aws_region|account_home_region|github_repository):\s*[\"']?([\w-]+)",
+    re.MULTILINE,
+)
+_GITHUB_ENVIRONMENTS = "github_environments"
+_ITSELF = re.compile(r"\{\{\s*env_name\s*\}\}")
+
+
+def _others(environment: Environment) -> Iterator[tuple[str, Mapping[str, str], str]]:
+    """The other inventories of this application and account: folder, some values as written, text of the files."""
+    app_and_account = environment["app_name"], environment["aws_account_id"]
+    folder = Path(environment["preflight_inventory_dir"])
+    for other in sorted(folder.parent.glob("*/group_vars/all")):
+        name = other.parents[1].name
+        files = [] if name == folder.name else sorted(other.glob("*.y*ml"))
+        text = "\n".join(file.read_text(errors="replace").removeprefix("---\n") for file in files)
+        values = {match[1]: match[2] for match in _SET.finditer(text)}
+        if (values.get("app_name"), values.get("aws_account_id")) == app_and_account:
+            yield name, values, text
 
 
 def _home(environment: Environment) -> Iterator[Problem]:
     """Environments of one account agree on its home region, or what it has once is made twice."""
-    app_and_account = environment["app_name"], environment["aws_account_id"]
-    home, folder = environment["account_home_region"], Path(environment["preflight_inventory_dir"])
-    for other in sorted(folder.parent.glob("*/group_vars/all")):
-        files = [] if other.parents[1].name == folder.name else sorted(other.glob("*.y*ml"))
-        found = (match for file in files for match in _SET.finditer(file.read_text(errors="replace")))
-        values = {match[1]: match[2] for match in found}
+    home = environment["account_home_region"]
+    for other, values, _ in _others(environment):
         of_other = values.get("account_home_region", home)
-        if (values.get("app_name"), values.get("aws_account_id")) == app_and_account and of_other != home:
+        if of_other != home:
             what = (
-                f"account_home_region is {home} here and {of_other} in {other.parents[1].name}, of the same account: "
+                f"account_home_region is {home} here and {of_other} in {other}, of the same account: "
                 "what an account has once would be made in both."
             )
             yield environment.problem("account_home_region", what, "say the same in both")
+
+
+def _github_elsewhere(environment: Environment) -> Iterator[Problem]:
+    """IAM has no regions: the roles of one environment are made by one region's bootstrap."""
+    if environment["github_repository"] is None:
+        return
+    for other, values, text in _others(environment):
+        region = values.get("aws_region")
+        if region == environment["aws_region"] or values.get("github_repository", "null") == "null":
+            continue
+        theirs = _listed(text, values.get("env_name", other))
+        for name in environment[_GITHUB_ENVIRONMENTS]:
+            for their in theirs:
+                if name == their:
+                    what = (
+                        f"{name} is given GitHub's roles here and by {other} ({region}), of the same account: IAM has "
+                        "no regions, so the second bootstrap would fail (EntityAlreadyExists)."
+                    )
+                elif name.startswith(f"{their}-") or their.startswith(f"{name}-"):
+                    what = (
+                        f"{name} here and {their} of {other} ({region}) begin alike, in the same account: IAM has no "
+                        "regions, and rights are given by the prefix, so the one would share the other's."
+                    )
+                else:
+                    continue
+                own = environment["env_name"]
+                yield environment.problem(
+                    _GITHUB_ENVIRONMENTS, what, f"name only the environments of {environment['aws_region']}: [{own}]"
+                )
+
+
+def _listed(text: str, env_name: str) -> list[str]:
+    """The environments that another inventory gives roles, without those whose names only Ansible can tell."""
+    lines = text.splitlines()
+    start = next((at for at, line in enumerate(lines) if line.startswith(f"{_GITHUB_ENVIRONMENTS}:")), len(lines))
+    end = next((at for at in range(start + 1, len(lines)) if re.match(r"[^\s#-]|---", lines[at])), len(lines))
+    try:
+        found = yaml.safe_load("\n".join(lines[start:end])) or {}
+    except yaml.YAMLError:
+        return []
+    names = found.get(_GITHUB_ENVIRONMENTS)
+    return [_ITSELF.sub(env_name, name) for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
 def _github(environment: Environment) -> Iterator[Problem]:
@@ -81,4 +139,4 @@ def _restores(environment: Environment) -> Iterator[Problem]:
         yield environment.problem("database_serving", what, 'choose one of them, or "" for the original')
 
 
-RULES = (_home, _github, _restores)
+RULES = (_home, _github, _github_elsewhere, _restores)

@@ -104,6 +104,46 @@ def test_environments_of_one_account_agree_on_its_home(
 
 
 @pytest.mark.parametrize(
+    ("elsewhere", "listed", "what"),
+    [
+        ({}, "[staging, qa]", "staging is given GitHub's roles here and by tokyo (ap-northeast-1)"),
+        ({}, "\n  - qa\n  # Both.\n  - staging", "staging is given GitHub's roles here and by tokyo (ap-northeast-1)"),
+        (
+            {"env_name": "staging-tokyo"},
+            '["{{ env_name }}"]',
+            "staging here and staging-tokyo of tokyo (ap-northeast-1)",
+        ),
+        ({}, '["{{ env_name }}"]', None),
+        ({}, "[qa, \"{{ lookup('env', 'X') }}\"]", None),
+        ({"aws_region": "ap-northeast-2"}, "[staging, qa]", None),
+        ({"aws_account_id": '"444444444444"'}, "[staging]", None),
+        ({"app_name": "ledger"}, "[staging]", None),
+        ({"github_repository": "null"}, "[staging]", None),
+    ],
+)
+def test_two_regions_of_one_account_give_no_environment_github_s_roles_twice(
+    problems: Find, tmp_path: Path, elsewhere: dict[str, str], listed: str, what: str | None
+) -> None:
+    files = tmp_path / "tokyo/group_vars/all"
+    files.mkdir(parents=True)
+    of_tokyo = {
+        "env_name": "tokyo",
+        "app_name": "settlement",
+        "aws_account_id": '"222222222222"',
+        "aws_region": "ap-northeast-1",
+        "github_repository": "example/settlement",
+    } | elsewhere
+    (files / "aws.yml").write_text("---\n" + "".join(f"{name}: {value}\n" for name, value in of_tokyo.items()))
+    (files / "github.yml").write_text(f"---\n# GitHub.\ngithub_environments: {listed}\nlast: true\n")
+    found = problems(preflight_inventory_dir=f"{tmp_path}/staging", github_repository="example/settlement")
+    assert len(found) == (what is not None)
+    if what:
+        assert what in found[0].what
+        assert found[0].where == "github_environments (inventory)"
+        assert found[0].next_step == "name only the environments of ap-northeast-2: [staging]"
+
+
+@pytest.mark.parametrize(
     ("changes", "what"),
     [
         ({"preflight_inventory_dir": "/x/production/"}, "in the folder production calls itself staging"),
