@@ -325,7 +325,7 @@ def _secret(client: Any, place: Place, secret: Reference, uses: Sequence[Use]) -
         code = error.response["Error"]["Code"]
         if code not in NO_VALUE:
             raise
-        way = _way_to_a_secret(place, secret, edit)
+        way = _way_to_a_secret(place, secret, edit, code)
         return each(lambda _: (Verdict.NG, f"{secret.name} {NO_VALUE[code]} ({code})", way))
 
     def judge(key: str) -> tuple[Verdict, str, str]:
@@ -355,7 +355,10 @@ def _is_made_by_the_release(client: Any, wanted: Wanted, secret: Reference) -> b
         raise
 
 
-def _way_to_a_secret(place: Place, secret: Reference, edit: str) -> str:
+def _way_to_a_secret(place: Place, secret: Reference, edit: str, code: str) -> str:
+    if code == "InvalidRequestException":
+        # Terraform could not make one of the same name before the recovery window has passed.
+        return f"aws secretsmanager restore-secret --region {place.stack['region']} --secret-id {secret.arn}"
     if secret.arn in (*database_secret_arns(place.stack), place.stack["database"]["master_secret_arn"]):
         return f"make infra ENV={place.environment}"
     region = place.stack["region"]

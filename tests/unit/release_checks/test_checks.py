@@ -177,6 +177,16 @@ def test_a_secret_that_is_gone(world: World, which: str) -> None:
     assert wrong[0].next_command == "make infra ENV=test"
 
 
+def test_a_secret_that_is_scheduled_for_deletion_is_restored(world: World) -> None:
+    secrets = world.client("secretsmanager")
+    arn = secrets.create_secret(Name="dropped", SecretString="{}")["ARN"]
+    secrets.delete_secret(SecretId=arn, RecoveryWindowInDays=7)
+    world.stack["app_database_secret_arn"] = arn
+    found = next(finding for finding in world.look() if finding.verdict is NG)
+    assert "is scheduled for deletion" in found.reason
+    assert found.next_command == f"aws secretsmanager restore-secret --region {world.stack['region']} --secret-id {arn}"
+
+
 def test_parameters(world: World) -> None:
     ssm = world.client("ssm")
     ssm.put_parameter(Name="/settlement/token", Value=PASSWORD, Type="SecureString")
