@@ -34,6 +34,8 @@ def settings(config: CloudConfig) -> dict[str, str]:
         "MINISTACK_ACCOUNT_ID": config.account_id,
         "MINISTACK_IMAGE_PREFIX": config.image_prefix,
         "DOCKER_NETWORK": config.network_name,
+        # Seconds. On a busy machine the engine takes longer than its ten to stop or remove a container.
+        "MINISTACK_DOCKER_TIMEOUT": "120",
         "PERSIST_STATE": persist,
         "STATE_DIR": str(config.state_dir / "services"),
         "S3_PERSIST": persist,
