@@ -232,8 +232,8 @@ def test_each_alarm_has_promises(alarms: Mapping[str, Alarm]) -> None:
     assert set(alarms) == set(BY_NAME)
 
 
-def replay(alarm: Alarm, history: Sequence[Period], promise: Promise) -> Iterator[str]:
-    """The alarm's state, under each reading, after `history`, whose last item is the newest period."""
+def samples_of(alarm: Alarm, history: Sequence[Period], promise: Promise) -> dict[Any, list[tuple[int, float]]]:
+    """What the alarm's metrics have of `history`, whose last item is the newest period."""
     samples: dict[Any, list[tuple[int, float]]] = {}
     begin = END - len(history) * promise.period
     for query in alarm.queries.values():
@@ -246,8 +246,7 @@ def replay(alarm: Alarm, history: Sequence[Period], promise: Promise) -> Iterato
                 for minute in range(begin, END, promise.period if promise.is_rare else MINUTE)
                 for value in (history[(minute - begin) // promise.period] or {}).get(query.name, ())
             ]
-    for reading in READINGS:
-        yield alarm.replay(samples, reading, begin, END)
+    return samples
 
 
 def once(happened: Happening) -> Period:
@@ -279,8 +278,14 @@ def broken(alarm: Alarm) -> Iterator[str]:
         histories += [(case[0], [once(case[1])] * 10, str(case[column])) for case in TRAFFIC]
     if promise.alarm == "tasks-missing":
         histories += [(name, [once(happened)] * 15, state) for name, happened, state in TASKS]
-    for name, history, state in histories:
-        for reading, seen in zip(READINGS, replay(alarm, history, promise), strict=True):
+    cases = [
+        (name, END - len(history) * promise.period, samples_of(alarm, history, promise), state)
+        for name, history, state in histories
+    ]
+    # Most changes show under any reading: one is enough for who asks for the first broken promise.
+    for reading in READINGS:
+        for name, begin, samples, state in cases:
+            seen = alarm.replay(samples, reading, begin, END)
             if seen != state:
                 yield f"{promise.alarm}, {name}: {state} was promised, it is {seen} ({reading})"
 
