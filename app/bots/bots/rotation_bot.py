@@ -5,6 +5,10 @@ https://docs.aws.amazon.com/secretsmanager/latest/userguide/event-detail-secret-
 
 Nothing is deployed where nothing that runs has the old value. So a rotation by the playbook and each release are
 silent, and an event that comes twice deploys once.
+
+While somebody else deploys, the bot waits. When its time is over it fails, so that Lambda invokes it again: after one
+minute, and after two. Then the event goes to the queue of what was not delivered.
+https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 """
 
 from __future__ import annotations
@@ -35,6 +39,10 @@ GREATEST_SKEW = timedelta(minutes=14)
 LOOK_SECONDS = 5.0
 
 
+class Busy(Exception):
+    """Somebody else deployed all the time; the message says who. Lambda tries again."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """A secret's new current value: which version, since when."""
@@ -47,28 +55,33 @@ class Change:
 
 @guarded("rotation-bot")
 def handler(event: Event, way: Delivery) -> None:
-    """Deploy the service anew, when nobody else deploys it."""
+    """Deploy the service anew, when nobody else deploys it.
+
+    Raises:
+        Busy: somebody did, for as long as Lambda lets this wait.
+    """
     change = read(event)
     if change is None:
         return
     ecs, cluster, name = client("ecs"), os.environ["CLUSTER_NAME"], os.environ["SERVICE_NAME"]
     told = ""
     while True:
-        if reason := why_silent(ecs, cluster, name, change):
+        service = described(ecs, cluster, name)
+        if reason := why_silent(ecs, service, change):
             say("silent", secret=change.name, version=change.version, reason=reason)
             return
-        holder = who_deploys()
+        holder = who_deploys() or in_flight(service)
         if not holder:
             break
         if way.seconds_left() < 2 * LOOK_SECONDS:
             way.send(message(change, holder=holder))
-            return
+            raise Busy(holder)
         if holder != told:
             say("waiting", secret=change.name, version=change.version, holder=holder)
             told = holder
         time.sleep(LOOK_SECONDS)
-    service = ecs.update_service(cluster=cluster, service=name, forceNewDeployment=True)["service"]
-    deployment = text(_primary(service), "id")
+    updated = ecs.update_service(cluster=cluster, service=name, forceNewDeployment=True)["service"]
+    deployment = text(_primary(updated), "id")
     say("deployed anew", secret=change.name, version=change.version, deployment=deployment)
     way.send(message(change, deployment=deployment))
 
@@ -86,13 +99,18 @@ def read(event: Event) -> Change | None:
     return Change(arn=arn, name=text(detail, "name") or arn, version=text(detail, "versionId"), at=at)
 
 
-def why_silent(ecs: Any, cluster: str, name: str, change: Change) -> str:
-    """Why no task that runs has the old value; empty when one may. Raises LookupError when there is no such service."""
+def described(ecs: Any, cluster: str, name: str) -> dict[str, Any]:
+    """The service. Raises LookupError when there is none."""
     found = ecs.describe_services(cluster=cluster, services=[name])["services"]
     if not found:
         raise LookupError(f"there is no service {name} in the cluster {cluster}")
-    primary = _primary(found[0])
-    if not found[0]["desiredCount"]:
+    return mapping(found[0])
+
+
+def why_silent(ecs: Any, service: Mapping[str, Any], change: Change) -> str:
+    """Why no task that runs has the old value; empty when one may."""
+    primary = _primary(service)
+    if not service["desiredCount"]:
         return "no task is wanted"
     definition = ecs.describe_task_definition(taskDefinition=primary["taskDefinition"])["taskDefinition"]
     if not any(
@@ -104,6 +122,14 @@ def why_silent(ecs: Any, cluster: str, name: str, change: Change) -> str:
     if primary["createdAt"].astimezone(UTC) > change.at + SECOND:
         return f"the deployment {text(primary, 'id')} is newer"
     return ""
+
+
+def in_flight(service: Mapping[str, Any]) -> str:
+    """The deployment that is in progress, with the lock or without: a new one would take its place. Empty: none is."""
+    primary = _primary(service)
+    return (
+        f"the deployment {text(primary, 'id')} is in progress" if text(primary, "rolloutState") == "IN_PROGRESS" else ""
+    )
 
 
 def _primary(service: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,11 +161,13 @@ def who_deploys() -> str:
 
 
 def message(change: Change, *, deployment: str = "", holder: str = "") -> slack.Payload:
-    """What Slack is told: that it is deployed anew, or that somebody held the lock all the time."""
+    """What Slack is told: that it is deployed anew, or that somebody else deployed all the time."""
     if deployment:
         mark, what, command = ":key:", "its tasks get it by a new deployment", f"make status ENV={environment()}"
+        then = "*Next:*"
     else:
         mark, what = ":warning:", "its tasks still have the old value"
+        then = "The bot tries again, three times in all. Without waiting for it:"
         command = (
             f"aws ecs update-service --region {region()} --cluster {os.environ['CLUSTER_NAME']}"
             f" --service {os.environ['SERVICE_NAME']} --force-new-deployment"
@@ -158,6 +186,6 @@ def message(change: Change, *, deployment: str = "", holder: str = "") -> slack.
                 }
             ),
             slack.section(f"The service reads it: {what}."),
-            slack.section(f"*Next:* {slack.command(command)}"),
+            slack.section(f"{then} {slack.command(command)}"),
         ],
     )

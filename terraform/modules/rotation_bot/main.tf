@@ -13,7 +13,7 @@ module "bot" {
   package_path             = var.bots_package_path
   slack_webhook_secret_arn = var.slack_webhook_secret_arn
   undelivered_queue        = var.undelivered_queue
-  # All that Lambda gives: it waits for whoever holds the deployment lock.
+  # All that Lambda gives: it waits for whoever deploys, and Lambda invokes it twice more when that was too short.
   timeout_seconds = 900
 
   environment = {

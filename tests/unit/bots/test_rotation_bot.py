@@ -39,7 +39,8 @@ class Ecs:
 
     def __init__(self, secret: str = SECRET, created: datetime = AT - timedelta(days=1), desired: int = 2) -> None:
         self.secret, self.desired = secret, desired
-        self.deployments = [{"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": "td:7", "createdAt": created}]
+        ours = {"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": "td:7", "createdAt": created}
+        self.deployments: list[dict[str, Any]] = [ours | {"rolloutState": "COMPLETED"}]
         self.updates: list[dict[str, Any]] = []
 
     def describe_services(self, *, cluster: str, services: list[str]) -> dict[str, Any]:
@@ -54,6 +55,7 @@ class Ecs:
     def update_service(self, **request: Any) -> dict[str, Any]:
         self.updates.append(request)
         new = {"id": "ecs-svc/2", "status": "PRIMARY", "taskDefinition": "td:7", "createdAt": datetime.now(UTC)}
+        new["rolloutState"] = "IN_PROGRESS"
         self.deployments = [new, {**self.deployments[0], "status": "ACTIVE"}]
         return self.describe_services(cluster="settlement-test", services=["settlement-test"]) | {
             "service": {"deployments": self.deployments}
@@ -203,17 +205,28 @@ def test_an_object_that_is_no_lock_is_somebodys_until_it_is_stale(
     assert rotation_bot.STALE == STALE_AFTER
 
 
-def test_who_holds_it_too_long_is_told_with_the_command(
-    cloud: Cloud, slack: Slack, flow: Flow, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("busy", ["ann@laptop, for Deploy", "the deployment ecs-svc/1 is in progress"])
+def test_what_lasts_too_long_is_told_and_lambda_comes_again_until_it_is_over(
+    cloud: Cloud, slack: Slack, flow: Flow, monkeypatch: pytest.MonkeyPatch, busy: str
 ) -> None:
     ecs = Ecs()
-    flow.holds()
-    handle(monkeypatch, ecs, seconds=17)  # eight are kept back
+    if "ann" in busy:
+        flow.holds()
+    else:
+        ecs.deployments[0]["rolloutState"] = "IN_PROGRESS"
+    for _ in range(2):
+        with pytest.raises(rotation_bot.Busy, match=busy):
+            handle(monkeypatch, ecs, seconds=17)  # eight are kept back
     assert ecs.updates == []
-    (message,) = slack.messages
+    first, second = (shown(message) for message in slack.messages)
+    assert first == second
     command = "aws ecs update-service --region ap-northeast-2 --cluster settlement-test --service settlement-test"
-    assert f"{command} --force-new-deployment" in shown(message)
-    assert "ann@laptop, for Deploy" in shown(message)
+    assert f"{command} --force-new-deployment" in first
+    assert busy in first
+    flow.holds(released=True)
+    ecs.deployments[0]["rolloutState"] = "COMPLETED"
+    handle(monkeypatch, ecs, seconds=17)
+    assert len(ecs.updates) == 1
 
 
 def test_what_cannot_be_known_fails_so_that_lambda_tries_again(
