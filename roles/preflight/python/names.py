@@ -15,7 +15,10 @@ NAME_CHARACTERS = 28
 _REPOSITORY_CHARACTERS = 2
 #: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET_CHARACTERS = 63
-_BUCKET = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?<!-s3alias)(?<!--ol-s3)")
+_BUCKET = re.compile(
+    r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+    r"(?<!-s3alias)(?<!--ol-s3)(?<!\.mrap)(?<!--x-s3)(?<!--table-s3)"
+)
 #: How AWS does not let a name begin, and whose.
 #: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
 #: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
@@ -29,6 +32,10 @@ LOOKS_SECRET = re.compile(r"PASSW|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|(API|ACCESS
 #: https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html
 _TAG_KEY, _TAG_VALUE = re.compile(r"[\w\s.:/=+@-]{1,128}"), re.compile(r"[\w\s.:/=+@-]{0,256}")
 _TAGS = 50
+#: What neither a key nor a value begins with, in any case: every resource has the tags, ECS's and RDS's among them.
+#: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Tag.html
+#: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_Tag.html
+_RESERVED_TAGS = ("aws:", "rds:")
 #: What Terraform sets itself, as terraform/provider.tf and modules say.
 _OWN_TAGS = ("Application", "Environment", "ManagedBy", "Name")
 
@@ -92,9 +99,10 @@ def _tags(environment: Environment) -> Iterator[Problem]:
     own = {name.lower(): name for name in _OWN_TAGS}
     for key, value in tags.items():
         path = ("aws_tags", str(key))
-        if not isinstance(key, str) or not _TAG_KEY.fullmatch(key) or key.lower().startswith("aws:"):
+        if not isinstance(key, str) or not _TAG_KEY.fullmatch(key) or key.lower().startswith(_RESERVED_TAGS):
             what = (
-                f"{key!r} cannot be a tag's key: up to 128 letters, digits, spaces and . : / = + @ _ -, not aws: first."
+                f"{key!r} cannot be a tag's key: up to 128 letters, digits, spaces and . : / = + @ _ -, not aws: or "
+                "rds: first."
             )
             yield environment.problem(path, what, "rename it")
         elif key.lower() in own:
@@ -105,6 +113,9 @@ def _tags(environment: Environment) -> Iterator[Problem]:
         elif not _TAG_VALUE.fullmatch(str(value)):
             what = f"AWS refuses the tag {key}: a value has at most 256 letters, digits, spaces and . : / = + @ _ -."
             yield environment.problem(path, what, "shorten or rewrite it")
+        elif str(value).lower().startswith(_RESERVED_TAGS):
+            what = f"AWS refuses the tag {key}: its value {value} begins with aws: or rds:, which AWS reserves."
+            yield environment.problem(path, what, "rewrite it")
     if len(tags) + len(_OWN_TAGS) > _TAGS:
         what = f"There are {len(tags)} tags, and AWS takes {_TAGS} with the {len(_OWN_TAGS)} of Terraform's."
         yield environment.problem("aws_tags", what, "remove some")

@@ -29,6 +29,7 @@ from roles.local_cloud.cloud.patches import (
     rds_parameters,
     rds_proxy,
     rds_restores,
+    reserved_names,
     secret_values,
     service_attributes,
     service_deployments,
@@ -85,6 +86,7 @@ PATCHES: list[Patch] = [
     rds_log_export.apply,
     config_items.apply,
     service_metrics.apply,
+    reserved_names.apply,
     weather.apply,
     call_log.apply,
 ]
