@@ -215,6 +215,10 @@ class Operation:
         Raises:
             ReleaseError: ECS refused, or deploys something else.
         """
+        return self.moved(revision, desired_count=desired_count, force=force).primary
+
+    def moved(self, revision: str, *, desired_count: int | None = None, force: bool = False) -> Snapshot:
+        """`move`, with all deployments as the update's own answer shows them: it is never an old one."""
         request: dict[str, Any] = {"cluster": self.c.cluster, "service": self.c.service, "taskDefinition": revision}
         if desired_count is not None:
             request["desiredCount"] = desired_count
@@ -227,14 +231,15 @@ class Operation:
                 f"{self.c.environment}: ECS refused to update {self.c.service}: {error}\nNext: {self.c.retry_command}",
                 f"ECS refused the update: {error.response['Error']['Message']}",
             ) from error
-        deployment = Snapshot(service=service, targets={}).primary
+        snapshot = Snapshot(service=service, targets={})
+        deployment = snapshot.primary
         if deployment.revision != revision:
             raise ReleaseError(
                 f"{self.c.environment}: ECS took the update but deploys {deployment.revision_name}.\n"
                 f"Next: {self.c.retry_command}",
                 f"ECS deploys {deployment.revision_name}",
             )
-        return deployment
+        return snapshot
 
     def follow(self, deployment: Deployment, what: str, give_up: Callable[[Judgement], list[str]]) -> None:
         """See this deployment, and no other, to its end.

@@ -65,10 +65,10 @@ def choose(
     is empty, a git hash, alone or with a definition (``0123456789ab+3f2a``), a revision (``7``, ``family:7``) or steps
     (``-2``, ``2 steps``).
 
-    Without ``wanted`` the most recent change is undone. A release that was stopped (``stopped_release``) counts as that
-    change: the last success is put back. A rollback that has not succeeded is taken up again. Anything else in service
-    gives way to the last success, and the last success to the one before it. A last success that is itself being rolled
-    back is never put back: the target of that rollback is.
+    Without ``wanted`` the most recent change is undone. A release that was stopped (``stopped_release``) or interrupted
+    counts as that change: the last success is put back. A rollback that has not succeeded is taken up again. Anything
+    else in service gives way to the last success, and the last success to the one before it. A last success that is
+    itself being rolled back is never put back: the target of that rollback is.
 
     Raises:
         Refusal: no such release, or it never succeeded.
@@ -83,9 +83,18 @@ def choose(
         return _known(releases, wanted, now)
     if not stopped_release and (target := unfinished_rollback(releases)):
         return target
-    if stopped_release or primary.revision not in (current.revision, now.revision):
+    interrupted = any(item.kind is Kind.RELEASE for item in in_flight(releases))
+    if stopped_release or interrupted or primary.revision not in (current.revision, now.revision):
         return last_target(releases) or now
     return _steps_back(releases, 1)
+
+
+def in_flight(releases: Sequence[Release]) -> list[Release]:
+    """Releases that began and have not ended: each may have updated the service a moment ago.
+
+    The ledger knows that before the service is touched, and is never old. What ECS answers may be, for seconds.
+    """
+    return [item for item in unfinished(releases) if item.outcome is not Outcome.UNVERIFIED]
 
 
 def _steps_back(releases: Sequence[Release], steps: int) -> Release:
@@ -174,11 +183,14 @@ class Examined:
 class RollbackPlan:
     """What to do; ``needed`` is False when the target, the release that is to be put back, is what serves already.
 
+    ``uncertain`` says that the service is to be updated whatever a look at it shows: the target was not seen in
+    service, or another release began, whose update a look may not show yet. Where nothing differs, nothing happens.
     ``previous`` is the version that was in service, or the revision where the ledger does not know it.
     """
 
     release: str
     needed: bool
+    uncertain: bool
     target: str
     version: str
     digest: str
@@ -231,9 +243,11 @@ class Rollback(Operation):
         if definition_digest is None and seen.definition:  # a release of before it was recorded
             definition_digest = digest(canonical(seen.definition))
         at_rest = in_service and primary.rollout_state == "COMPLETED"
+        uncertain = not in_service or any(item.revision != primary.revision for item in in_flight(releases))
         plan = RollbackPlan(
             release=release_id(target.version, datetime.now(UTC)),
-            needed=not at_rest or self._is_to_be_confirmed(releases, target, wanted),
+            needed=not at_rest or uncertain or self._is_to_be_confirmed(releases, target, wanted),
+            uncertain=uncertain,
             target=target.id,
             version=target.version,
             digest=target.digest,
@@ -268,8 +282,8 @@ class Rollback(Operation):
 
     @staticmethod
     def _previous(releases: Sequence[Release], primary: Deployment) -> str:
-        """What people know as the version in service: what an unfinished rollback undoes, else what runs."""
-        undone = [item for item in rolling_back(releases) if item.kind is Kind.RELEASE]
+        """What people know as the version in service: what this or an unfinished rollback undoes, else what runs."""
+        undone = [item for item in (*rolling_back(releases), *in_flight(releases)) if item.kind is Kind.RELEASE]
         runs = [item for item in releases if item.revision == primary.revision]
         return next((item.name for item in (*reversed(undone), *reversed(runs))), primary.revision_name)
 
@@ -363,6 +377,8 @@ class Rollback(Operation):
         to = f"{plan.name} ({short(plan.revision)})"
         if not plan.needed:
             self.c.say(f"nothing to roll back: {to} is what serves")
+        elif primary.revision == plan.revision and plan.uncertain:
+            self.c.say(f"{would}update the service to {to} in any case: {plan.previous} began and has not ended")
         elif primary.revision == plan.revision:
             self.c.say(f"{'would take' if preview else 'taking'} up the rollback to {to}, which has not succeeded yet")
         else:
@@ -411,14 +427,26 @@ class Rollback(Operation):
         self.keep_lock("The service was not touched.")
         before = self.watch.snapshot().primary
         again = before.revision == plan.revision
-        if again and before.rollout_state == "COMPLETED":
+        given_up = again and before.rollout_state == "FAILED"
+        deployment = before
+        if plan.uncertain or given_up or not again:
+            moved = self.moved(plan.revision, force=given_up)
+            self._record_displaced(plan, moved)
+            deployment = moved.primary
+        if deployment.id == before.id and deployment.rollout_state == "COMPLETED":
             self.c.say(f"{before.revision_name} runs already")
             return False
-        in_flight = again and before.rollout_state == "IN_PROGRESS"
-        deployment = before if in_flight else self.move(plan.revision, force=again)
         what = f"the rollback to {plan.name} ({deployment.revision_name})"
         self.follow(deployment, what, lambda judgement: self._give_up(deployment, judgement))
         return True
+
+    def _record_displaced(self, plan: RollbackPlan, moved: Snapshot) -> None:
+        """Record that a release is being rolled back which the plan called stopped: it was in service all the same."""
+        displaced = {item.revision for item in moved.deployments if item.revision != plan.revision}
+        for release in self.releases(moved):
+            if release.revision in displaced and release.outcome is Outcome.STOPPED and not release.succeeded:
+                self.c.say(f"{release.name} had come into service: taking it out")
+                self.record(release, Outcome.ROLLING_BACK, f"being rolled back to {plan.name} by {self.c.by}")
 
     def _give_up(self, deployment: Deployment, judgement: Judgement) -> list[str]:
         """Leave a rollback that lasts to ECS: what it replaces is no better place to be."""

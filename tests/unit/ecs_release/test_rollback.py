@@ -198,9 +198,46 @@ def test_a_release_that_was_stopped_before_the_service_changed_is_all_that_is_un
     releaser = three.releaser("dddd")
     plan, _ = releaser.register(releaser.plan())
     releaser.begin(plan)
-    assert not rollback.plan().needed
+    deployments = three.ecs.service["deployments"]
+    plan = rollback.plan()
+    assert not rollback.update(plan)
+    rollback.succeed(plan)
     assert "stopped the release of bob, for Deploy, since noon" in three.text
-    assert outcomes(three)[-1] == ("dddd", Outcome.STOPPED)
+    assert outcomes(three)[-2:] == [("dddd", Outcome.STOPPED), ("cccc", Outcome.SUCCEEDED)]
+    assert (serving(three), three.ecs.service["deployments"]) == ("cccc", deployments)
+
+
+@pytest.mark.parametrize("wanted", ["", "cccc"])
+@pytest.mark.parametrize("stale_looks", [1, 2, 9])
+def test_a_release_that_updated_the_service_a_moment_ago_is_undone_whatever_is_read(
+    three: World, wanted: str, stale_looks: int
+) -> None:
+    """ECS may answer as before that update for seconds: the last success serves, alone and at rest."""
+    in_flight(three, "bad0")
+    three.ecs.stale_looks = stale_looks
+    rollback = three.rollback()
+    plan = rollback.plan(wanted)
+    assert plan.version == "cccc"
+    assert "update the service to cccc (settlement-test:3) in any case: bad0 began and has not ended" in three.text
+    three.ecs.rollout = [lambda _: None] * stale_looks + [lambda ecs: ecs.complete()]
+    assert rollback.update(plan)
+    three.ecs.stale_looks = 0
+    rollback.succeed(plan)
+    assert serving(three) == "cccc"
+    assert outcomes(three)[-2:] == [("bad0", Outcome.ROLLED_BACK), ("cccc", Outcome.SUCCEEDED)]
+    assert "from bad0 to cccc" in three.notified[-1]
+    with pytest.raises(ReleaseError, match=r"bad0\S+ .* is not released again"):
+        three.releaser("bad0").plan()
+
+
+def test_an_old_answer_between_plan_and_update_hides_nothing(three: World) -> None:
+    in_flight(three, "bad0")
+    rollback = three.rollback()
+    plan = rollback.plan()
+    three.ecs.stale_looks = 1
+    three.ecs.rollout = [lambda _: None, lambda _: None, lambda ecs: ecs.complete()]
+    assert rollback.update(plan)
+    assert serving(three) == "cccc"
 
 
 def test_what_came_into_service_by_hand_gives_way_to_the_last_success(three: World) -> None:
