@@ -56,6 +56,8 @@ Say = Callable[[str], None]
 #: What was just made is seen after a moment: so often is it looked for, with so many seconds in between.
 PROOF_LOOKS = 5
 PROOF_SECONDS = 2.0
+#: What a first release says whose tasks were stopped.
+ZERO_TASKS = "This was the first release: there is nothing to return to. The service has zero tasks again."
 #: ECS notes a service deployment and its deployment one after the other.
 SERVICE_DEPLOYMENT_EARLIER = timedelta(seconds=5)
 
@@ -218,7 +220,11 @@ class Operation:
         return self.moved(revision, desired_count=desired_count, force=force).primary
 
     def moved(self, revision: str, *, desired_count: int | None = None, force: bool = False) -> Snapshot:
-        """`move`, with all deployments as the update's own answer shows them: it is never an old one."""
+        """`move`, with all deployments as the update's own answer shows them: it is never an old one.
+
+        An update that is not forced starts nothing where the service has what is wanted:
+        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
+        """
         request: dict[str, Any] = {"cluster": self.c.cluster, "service": self.c.service, "taskDefinition": revision}
         if desired_count is not None:
             request["desiredCount"] = desired_count
@@ -240,6 +246,23 @@ class Operation:
                 f"ECS deploys {deployment.revision_name}",
             )
         return snapshot
+
+    def put_back(self, revision: str, previous: str, *, updated: bool = True) -> Deployment | None:
+        """Point the service at ``previous`` if it is at ``revision``; the deployment that this started, None if none.
+
+        For seconds after an update a look may show ``previous``: unless the service was never ``updated``, it is now,
+        and that tells.
+        """
+        seen = self.watch.snapshot().primary
+        if seen.revision != revision and not (updated and seen.revision == previous):
+            return None
+        try:
+            back = self.move(previous)
+        except ReleaseError:
+            if seen.revision == revision:
+                raise
+            return None
+        return None if back.id == seen.id else back
 
     def follow(self, deployment: Deployment, what: str, give_up: Callable[[Judgement], list[str]]) -> None:
         """See this deployment, and no other, to its end.
@@ -453,10 +476,10 @@ class Operation:
         newest_first = sorted(mine, key=lambda item: item["createdAt"], reverse=since is None)
         return newest_first[0] if newest_first else {}
 
-    def to_zero(self) -> str:
-        """Leave no task of a first release that failed; what was done."""
-        self.ecs.update_service(cluster=self.c.cluster, service=self.c.service, desiredCount=0)
-        return "This was the first release: there is nothing to return to. The service has zero tasks again."
+    def to_zero(self) -> Snapshot:
+        """Leave no task of a first release that failed; the service as the update's own answer shows it."""
+        service = self.ecs.update_service(cluster=self.c.cluster, service=self.c.service, desiredCount=0)["service"]
+        return Snapshot(service=service, targets={})
 
     def until_back(self, bad: Deployment) -> list[str]:
         """Wait until another deployment than this serves alone; a note when that did not come to pass."""

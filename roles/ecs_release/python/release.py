@@ -27,6 +27,7 @@ from roles.ecs_release.python.definition import (
 from roles.ecs_release.python.operation import (
     PROOF_LOOKS,
     PROOF_SECONDS,
+    ZERO_TASKS,
     Context,
     Operation,
     ReleaseError,
@@ -410,7 +411,8 @@ class Releaser(Operation):
         if judgement.verdict is Verdict.REPLACED:
             return []
         if plan.first:
-            return [self.to_zero()]
+            self.to_zero()
+            return [ZERO_TASKS]
         # ECS has rolled back a deployment that it failed itself.
         ended = [] if judgement.verdict is Verdict.FAILED else [self.stop(deployment, plan.previous_revision)]
         return ended + self.until_back(deployment)
@@ -513,19 +515,22 @@ class Releaser(Operation):
         return undone
 
     def _take_out_of_service(self, plan: Plan) -> str:
-        snapshot = self.watch.snapshot()
-        if plan.revision in (None, plan.previous_revision) or snapshot.primary.revision != plan.revision:
+        revision = str(plan.revision)
+        if plan.revision in (None, plan.previous_revision):
             return ""
-        since = started(self.ecs, self.c.cluster, self.c.service, str(plan.revision))
-        exposed_until = datetime.now(UTC)
-        self.c.say(f"{short(str(plan.revision))} is in service and must not be: taking it out")
+        updated = self._may_have_updated(plan)
+        since = started(self.ecs, self.c.cluster, self.c.service, revision)
         if plan.first:
-            notes = [self.to_zero()]
+            if not self._was_in_service(revision, updated):
+                return ""
+            exposed_until = datetime.now(UTC)
+            notes = [ZERO_TASKS]
         else:
-            back = self.move(plan.previous_revision)
-            judgement, snapshot = self.watch.until_done(
-                back.id, self.within(self.c.limits.rollback_wait), since=back.created
-            )
+            back = self.put_back(revision, plan.previous_revision, updated=updated)
+            if back is None:
+                return ""
+            self.c.say(f"{short(revision)} was in service and must not be: {back.revision_name} is put back")
+            judgement, _ = self.watch.until_done(back.id, self.within(self.c.limits.rollback_wait), since=back.created)
             exposed_until = datetime.now(UTC)
             notes = [f"{back.revision_name} ({plan.previous_name}) was put back"]
             if judgement.verdict is not Verdict.COMPLETED:
@@ -534,6 +539,23 @@ class Releaser(Operation):
             notes.append(f"it was exposed for at most {(exposed_until - since).total_seconds():.0f} s")
         notes.append(f"what serves now: {self.serving_text(self.watch.snapshot())}")
         return "; ".join(notes)
+
+    def _may_have_updated(self, plan: Plan) -> bool:
+        """Whether the release came as far as the update of the service: it prepares the database first."""
+        return not plan.prepare or any(item.id == plan.release and item.prepared for item in self.ledger.releases())
+
+    def _was_in_service(self, revision: str, updated: bool) -> bool:
+        """Leave no task of a first release; whether it was in service. Looks and the update as in `put_back`."""
+        snapshot = self.watch.snapshot()
+        seen = snapshot.primary.revision == revision
+        if not seen and not (updated and snapshot.service["desiredCount"] == 0):
+            return False
+        try:
+            return self.to_zero().primary.revision == revision
+        except ClientError:
+            if seen:
+                raise
+            return False
 
     # -- what the phases share -----------------------------------------------------------------------------------
 

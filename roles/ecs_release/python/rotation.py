@@ -318,9 +318,9 @@ class Rotation(Operation):
         )
 
     def _put_back(self, plan: RotationPlan) -> str:
-        if self.watch.snapshot().primary.revision != plan.revision:
+        back = self.put_back(plan.revision, plan.previous_revision)
+        if back is None:
             return ""
-        back = self.move(plan.previous_revision)
         judgement, _ = self.watch.until_done(back.id, self.within(self.c.limits.rollback_wait), since=back.created)
         done = "" if judgement.verdict is Verdict.COMPLETED else f", which did not complete: {judgement.reason}"
         return f"{back.revision_name}, with {name_of(plan.from_secret)}, was put back{done}"

@@ -20,7 +20,7 @@ from roles.ecs_release.python.release import Releaser
 from roles.ecs_release.python.report import Report, event_lines, target_lines
 from roles.release_ledger.python.ledger import Ledger, Outcome, Release
 from roles.service_verify.python.verify import Subject, Verdict, Verification
-from tests.unit.ecs_release.conftest import CREATED, plain
+from tests.unit.ecs_release.conftest import CREATED, client_error, plain
 
 if TYPE_CHECKING:
     from conftest import FakeEcs, World
@@ -351,7 +351,7 @@ def test_a_deployment_replaced_by_somebody_else_is_a_failure_and_is_left_alone(w
     world.ecs.rollout = [nothing] * 4 + [somebody_else]
     failure, _ = failing(world.releaser("bbb"))
     assert "took the place of" in plain(failure)
-    assert len(world.ecs.updates) == 3
+    assert world.ecs.primary["id"] == "ecs-svc/3"
 
 
 def test_a_failing_migration_touches_no_service(world: World) -> None:
@@ -635,6 +635,37 @@ def test_a_version_that_answers_wrongly_is_taken_out_of_service(world: World) ->
     assert "exposed for at most 40 s" in undone
     assert outcomes(world)[-1] == ("bbb", Outcome.FAILED)
     assert ledger(world)[-1].why == f"answers with the wrong version; {undone}"
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_an_update_that_a_look_does_not_show_yet_is_undone(world: World, first: bool) -> None:
+    """The run breaks off right after its update, while ECS answers as before it."""
+    if not first:
+        world.released("aaa")
+    before = world.ecs.primary["taskDefinition"]
+    releaser = world.releaser("bbb")
+    plan = planned(releaser)
+    releaser.begin(plan)
+    releaser.prepare(plan)
+    releaser.move(str(plan.revision), desired_count=plan.desired_count)
+    world.ecs.stale_looks = 2
+    world.ecs.rollout = [nothing] * 4 + [lambda ecs: ecs.complete()]
+    undone = releaser.fail(plan, "AWS did not answer")
+    assert ("zero tasks" if first else "settlement-test:1 (aaa) was put back") in plain(undone)
+    assert world.ecs.service["desiredCount"] == (0 if first else 2)
+    assert first or world.ecs.primary["taskDefinition"] == before
+    assert outcomes(world)[-1] == ("bbb", Outcome.FAILED)
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_an_update_that_ecs_refuses_is_recorded_and_undoes_nothing(world: World, first: bool) -> None:
+    if not first:
+        world.released("aaa")
+    deployments, count = world.ecs.service["deployments"], world.ecs.service["desiredCount"]
+    world.ecs.refuse["UpdateService"] = client_error("UpdateService", "no")
+    failing(world.releaser("bbb"))
+    assert (world.ecs.service["deployments"], world.ecs.service["desiredCount"]) == (deployments, count)
+    assert outcomes(world)[-1] == ("bbb", Outcome.FAILED)
 
 
 def test_a_first_release_that_answers_wrongly_leaves_zero_tasks(world: World) -> None:
