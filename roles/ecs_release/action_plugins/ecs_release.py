@@ -73,11 +73,10 @@ options:
     description: Whether the update needs this run to hold the deployment lock.
     default: true
     type: bool
-  verify_from:
-    description: By what the phase C(plan) verifies a release whose end nobody saw, as C(service_verify_from).
-    choices: [public, targets]
-    default: public
-    type: str
+  verify:
+    description: source, answers and limit_seconds of service_verify; C(plan) verifies a release whose end nobody saw.
+    required: true
+    type: dict
   unverified:
     description: For the phase C(fail), whether it serves and only could not be seen to; then it is left serving.
     default: false
@@ -100,6 +99,7 @@ EXAMPLES = """
     image: "{{ image_build_result }}"
     settings: "{{ __ecs_release_settings }}"
     limits: {flow: 6000, wait: 600, rollback_wait: 300, prepare_wait: 600, poll: 4, log_grace: 3}
+    verify: {source: public, answers: 6, limit_seconds: 30}
     bucket: settlement-terraform-000000000000-ap-northeast-2
     environment_name: local
     notification_log: .local/local/notifications.log

@@ -53,11 +53,10 @@ options:
     description: Whether this run has to hold the deployment lock.
     default: true
     type: bool
-  verify_from:
-    description: By what the phase C(plan) verifies a release whose end nobody saw, as C(service_verify_from).
-    choices: [public, targets]
-    default: public
-    type: str
+  verify:
+    description: source, answers and limit_seconds of service_verify; C(plan) verifies a release whose end nobody saw.
+    required: true
+    type: dict
   unverified:
     description: For the phase C(fail), whether it serves and only could not be seen to; then it is left serving.
     default: false
@@ -79,6 +78,7 @@ EXAMPLES = """
     older_than_days: 30
     stack: "{{ terraform_stack_outputs }}"
     limits: {flow: 6000, wait: 600, rollback_wait: 300, prepare_wait: 600, poll: 4, log_grace: 3}
+    verify: {source: public, answers: 6, limit_seconds: 30}
     bucket: settlement-terraform-000000000000-ap-northeast-2
     environment_name: local
     notification_log: .local/local/notifications.log

@@ -44,15 +44,15 @@ options:
   source:
     description: By what to verify, the public address or the targets' health.
     choices: [public, targets]
-    default: public
+    required: true
     type: str
   answers:
     description: Right answers in a row; with more targets, twice as many as there are targets.
-    default: 6
+    required: true
     type: int
   limit_seconds:
     description: For how long to ask.
-    default: 30
+    required: true
     type: float
 """
 
@@ -62,6 +62,9 @@ EXAMPLES = """
     stack: "{{ terraform_stack_outputs }}"
     image: "{{ image_build_result }}"
     environment_name: local
+    source: public
+    answers: 6
+    limit_seconds: 30
 """
 
 RETURN = """
@@ -111,7 +114,7 @@ class ActionModule(OperationsAction):
             session.client("ecs"),
             session.client("elbv2"),
             stack,
-            Settings(source=Source(args["source"]), answers=args["answers"], limit_seconds=args["limit_seconds"]),
+            Settings.from_arguments(args),
         )
         subject = Subject(
             version=str(image["version"]),

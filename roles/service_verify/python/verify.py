@@ -59,9 +59,14 @@ class Subject:
 class Settings:
     """``answers`` right ones in a row, at least two for each healthy target, within ``limit_seconds``."""
 
-    source: Source = Source.PUBLIC
-    answers: int = 6
-    limit_seconds: float = 30.0
+    source: Source
+    answers: int
+    limit_seconds: float
+
+    @classmethod
+    def from_arguments(cls, args: Mapping[str, Any]) -> Settings:
+        """Return the settings that an action was given under these names."""
+        return cls(source=Source(args["source"]), answers=args["answers"], limit_seconds=args["limit_seconds"])
 
 
 class Verifier:
