@@ -25,34 +25,33 @@ description:
     C(update) points the service at the revision and watches that deployment to its end, C(succeed) and C(fail)
     record how it ended; C(succeed) also sets auto scaling's limits, C(fail) takes out of service what came into it.
   - In check mode each phase says what it would do, or why that cannot be known yet.
+extends_documentation_fragment: [ecs_release_context]
 options:
   phase:
     description: Which one.
     required: true
     choices: [plan, register, prepare, update, succeed, fail]
     type: str
-  stack:
-    description: The fact C(terraform_stack_outputs).
-    required: true
-    type: dict
   image:
     description: The fact C(image_build_result).
     required: true
     type: dict
-  plan:
-    description: What the phase before returned as C(plan); empty for the phase C(plan).
-    default: {}
-    type: dict
   settings:
-    description: >-
-      cpu, memory, workers, pool_size, max_overflow, through_proxy, execute_command, stop_timeout, environment,
-      secrets, admin_environment.
+    description: What is rendered into the task definitions.
     required: true
     type: dict
-  limits:
-    description: flow, wait, rollback_wait, prepare_wait, poll, log_grace; all in seconds.
-    required: true
-    type: dict
+    suboptions:
+      cpu: {description: CPU units of a task., required: true, type: int}
+      memory: {description: MiB of a task., required: true, type: int}
+      workers: {description: Worker processes of a task., required: true, type: int}
+      pool_size: {description: Database connections that each keeps., required: true, type: int}
+      max_overflow: {description: And may open beyond., required: true, type: int}
+      through_proxy: {description: Whether by the RDS Proxy where there is one., required: true, type: bool}
+      execute_command: {description: Whether ECS Exec may open a shell., required: true, type: bool}
+      stop_timeout: {description: Seconds from SIGTERM to SIGKILL., required: true, type: int}
+      environment: {description: Plain environment variables., required: true, type: dict}
+      secrets: {description: Secrets by their variables., required: true, type: dict}
+      admin_environment: {description: Plain environment variables of the admin task., required: true, type: dict}
   allow_rolled_back:
     description: Whether to release what was rolled back.
     default: false
@@ -61,34 +60,6 @@ options:
     description: How many revisions of each family stay registered, beside those that are needed.
     default: 20
     type: int
-  bucket:
-    description: The state bucket, in which ledger and lock live.
-    required: true
-    type: str
-  environment_name:
-    description: The environment.
-    required: true
-    type: str
-  requires_lock:
-    description: Whether the update needs this run to hold the deployment lock.
-    default: true
-    type: bool
-  verify:
-    description: source, answers and limit_seconds of service_verify; C(plan) verifies a release whose end nobody saw.
-    required: true
-    type: dict
-  unverified:
-    description: For the phase C(fail), whether it serves and only could not be seen to; then it is left serving.
-    default: false
-    type: bool
-  notification_log:
-    description: One line for each message to Slack, what came of it.
-    required: true
-    type: path
-  why:
-    description: Why this is released, for the ledger; for the phase C(fail), why it failed.
-    default: ""
-    type: str
 """
 
 EXAMPLES = """
@@ -124,35 +95,6 @@ undone:
   returned: for the phase C(fail)
 """
 
-ARGUMENTS: dict[str, Any] = {
-    "phase": {
-        "type": "str",
-        "required": True,
-        "choices": ["plan", "register", "prepare", "update", "succeed", "fail"],
-    },
-    "image": {"type": "dict", "required": True},
-    "settings": {
-        "type": "dict",
-        "required": True,
-        "options": {
-            "cpu": {"type": "int", "required": True},
-            "memory": {"type": "int", "required": True},
-            "workers": {"type": "int", "required": True},
-            "pool_size": {"type": "int", "required": True},
-            "max_overflow": {"type": "int", "required": True},
-            "through_proxy": {"type": "bool", "required": True},
-            "execute_command": {"type": "bool", "required": True},
-            "stop_timeout": {"type": "int", "required": True},
-            "environment": {"type": "dict", "required": True},
-            "secrets": {"type": "dict", "required": True},
-            "admin_environment": {"type": "dict", "required": True},
-        },
-    },
-    "allow_rolled_back": {"type": "bool", "default": False},
-    "keep_revisions": {"type": "int", "default": 20},
-    **action.ARGUMENTS,
-}
-
 display = Display()
 
 
@@ -160,7 +102,6 @@ class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
     documentation = DOCUMENTATION
-    arguments = ARGUMENTS
 
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         unknown = _unknown(args["stack"], args["image"])

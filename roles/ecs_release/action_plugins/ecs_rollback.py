@@ -18,6 +18,7 @@ description:
     undone. C(update) points the service at that release's task definition and watches that deployment to its end.
     C(succeed) and C(fail) record how it ended.
   - In check mode C(plan) says where it would go, or refuses, and touches nothing.
+extends_documentation_fragment: [ecs_release_context]
 options:
   phase:
     description: Which one.
@@ -29,46 +30,6 @@ options:
       For the phase C(plan), a git hash, alone or with a definition (C(0123456789ab+3f2a)), a revision (C(7) or
       C(family:7)) or steps (C(-2), C(2 steps)); empty undoes the most recent change, or resumes a rollback that has
       not succeeded.
-    default: ""
-    type: str
-  stack:
-    description: The fact C(terraform_stack_outputs).
-    required: true
-    type: dict
-  plan:
-    description: What the phase C(plan) returned as C(plan).
-    default: {}
-    type: dict
-  limits:
-    description: flow, wait, rollback_wait, prepare_wait, poll, log_grace; all in seconds.
-    required: true
-    type: dict
-  bucket:
-    description: The state bucket, in which ledger and lock live.
-    required: true
-    type: str
-  environment_name:
-    description: The environment.
-    required: true
-    type: str
-  requires_lock:
-    description: Whether this run has to hold the deployment lock.
-    default: true
-    type: bool
-  verify:
-    description: source, answers and limit_seconds of service_verify; C(plan) verifies a release whose end nobody saw.
-    required: true
-    type: dict
-  unverified:
-    description: For the phase C(fail), whether it serves and only could not be seen to; then it is left serving.
-    default: false
-    type: bool
-  notification_log:
-    description: One line for each message to Slack, what came of it.
-    required: true
-    type: path
-  why:
-    description: Why, for the ledger; for the phase C(fail), why it failed.
     default: ""
     type: str
 """
@@ -100,18 +61,11 @@ reason:
   returned: on failure
 """
 
-ARGUMENTS: dict[str, Any] = {
-    "phase": {"type": "str", "required": True, "choices": ["plan", "update", "succeed", "fail"]},
-    "to": {"type": "str", "default": ""},
-    **action.ARGUMENTS,
-}
-
 
 class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
     documentation = DOCUMENTATION
-    arguments = ARGUMENTS
 
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         with action.failing_cleanly(f"{args['environment_name']}: rollback: {args['phase']}"):

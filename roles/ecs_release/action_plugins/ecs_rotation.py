@@ -19,6 +19,7 @@ description:
     user a new password by the admin task and registers a copy of the definition that runs, with its secret. C(update)
     points the service at it and watches that deployment to its end. C(succeed) and C(fail) record how it ended.
   - In check mode C(plan) says what would be done, and nothing is touched.
+extends_documentation_fragment: [ecs_release_context]
 options:
   phase:
     description: Which one.
@@ -29,46 +30,6 @@ options:
     description: For the phase C(plan), how old the password in use must be to be replaced.
     default: 1
     type: float
-  stack:
-    description: The fact C(terraform_stack_outputs).
-    required: true
-    type: dict
-  plan:
-    description: What the phase before returned as C(plan).
-    default: {}
-    type: dict
-  limits:
-    description: flow, wait, rollback_wait, prepare_wait, poll, log_grace; all in seconds.
-    required: true
-    type: dict
-  bucket:
-    description: The state bucket, in which ledger and lock live.
-    required: true
-    type: str
-  environment_name:
-    description: The environment.
-    required: true
-    type: str
-  requires_lock:
-    description: Whether this run has to hold the deployment lock.
-    default: true
-    type: bool
-  verify:
-    description: source, answers and limit_seconds of service_verify; C(plan) verifies a release whose end nobody saw.
-    required: true
-    type: dict
-  unverified:
-    description: For the phase C(fail), whether it serves and only could not be seen to; then it is left serving.
-    default: false
-    type: bool
-  notification_log:
-    description: One line for each message to Slack, what came of it.
-    required: true
-    type: path
-  why:
-    description: Why, for the ledger; for the phase C(fail), why it failed.
-    default: ""
-    type: str
 """
 
 EXAMPLES = """
@@ -103,18 +64,11 @@ reason:
   returned: on failure
 """
 
-ARGUMENTS: dict[str, Any] = {
-    "phase": {"type": "str", "required": True, "choices": ["plan", "renew", "update", "succeed", "fail"]},
-    "older_than_days": {"type": "float", "default": 1},
-    **action.ARGUMENTS,
-}
-
 
 class ActionModule(OperationsAction):
     """See DOCUMENTATION."""
 
     documentation = DOCUMENTATION
-    arguments = ARGUMENTS
 
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         environment = args["environment_name"]

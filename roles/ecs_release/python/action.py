@@ -20,39 +20,10 @@ from roles.ecs_task.python.alive import sleep_with_parent, whole_lines
 from roles.notification.python.slack import Assignment, Notifier
 from roles.release_ledger.python.ledger import LedgerError, actor
 from roles.service_verify.python.verify import Settings as VerifySettings
-from roles.service_verify.python.verify import Source, Verifier
+from roles.service_verify.python.verify import Verifier
 
 if TYPE_CHECKING:
     from ansible.plugins.action import ActionBase
-
-#: The arguments that all actions take.
-ARGUMENTS: dict[str, Any] = {
-    "stack": {"type": "dict", "required": True},
-    "plan": {"type": "dict", "default": {}},
-    "limits": {
-        "type": "dict",
-        "required": True,
-        "options": {
-            name: {"type": "float", "required": True}
-            for name in ("flow", "wait", "rollback_wait", "prepare_wait", "poll", "log_grace")
-        },
-    },
-    "bucket": {"type": "str", "required": True},
-    "environment_name": {"type": "str", "required": True},
-    "requires_lock": {"type": "bool", "default": True},
-    "verify": {
-        "type": "dict",
-        "required": True,
-        "options": {
-            "source": {"type": "str", "choices": [str(source) for source in Source], "required": True},
-            "answers": {"type": "int", "required": True},
-            "limit_seconds": {"type": "float", "required": True},
-        },
-    },
-    "unverified": {"type": "bool", "default": False},
-    "notification_log": {"type": "path", "required": True},
-    "why": {"type": "str", "default": ""},
-}
 
 
 def context(action: ActionBase, args: Mapping[str, Any]) -> Context:

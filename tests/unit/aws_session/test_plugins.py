@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,11 @@ import pytest
 from roles.aws_session.python.action import OperationsAction
 from roles.drill.action_plugins import drill, drill_strike
 from roles.drill.python.drills import DRILLS
+from roles.ecs_release.action_plugins import ecs_release, ecs_rollback, ecs_rotation
+from roles.ecs_release.doc_fragments import ecs_release_context
+from roles.ecs_release.python.operation import Limits
 from roles.preflight.python.arguments import argument_spec
+from roles.service_verify.python.verify import Settings, Source
 
 PROJECT = Path(__file__).parents[3]
 PLUGINS = sorted(path.relative_to(PROJECT) for path in PROJECT.glob("roles/*/action_plugins/*.py"))
@@ -30,3 +35,12 @@ def test_every_drill_and_every_strike_can_be_asked_for() -> None:
     assert set(argument_spec(drill.DOCUMENTATION)["name"]["choices"]) == {"", *DRILLS}
     strikes = {name.removeprefix("_strike_") for name in dir(drill_strike.ActionModule) if name.startswith("_strike_")}
     assert set(argument_spec(drill_strike.DOCUMENTATION)["what"]["choices"]) == strikes
+
+
+def test_a_release_a_rollback_and_a_rotation_take_the_same_context() -> None:
+    specs = [argument_spec(plugin.DOCUMENTATION) for plugin in (ecs_release, ecs_rollback, ecs_rotation)]
+    shared = argument_spec(ecs_release_context.ModuleDocFragment.DOCUMENTATION)
+    assert all(spec.items() >= shared.items() for spec in specs)
+    assert shared["limits"]["options"].keys() == {"flow", *(field.name for field in fields(Limits))}
+    assert shared["verify"]["options"].keys() == {field.name for field in fields(Settings)}
+    assert shared["verify"]["options"]["source"]["choices"] == list(Source)
