@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import re
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -19,12 +23,12 @@ from roles.service_verify.python.answers import fetch
 from tests.local_cloud.conftest import RunningCloud, wait_for
 from tests.local_cloud.services import StubService, make_service
 
-#: 250 requests/s, on connections that are kept and on fresh ones, beside some that last two seconds.
+#: 250 requests/s, on connections that are kept and on fresh ones, beside some that last a second.
 CLIENTS = [
     Clients(request=Request(name="kept", path="/"), count=20, per_second=125),
     Clients(request=Request(name="fresh", path="/"), count=20, per_second=125, keep_alive=False),
-    Clients(request=Request(name="slow, kept", path="/slow/2"), count=3),
-    Clients(request=Request(name="slow, fresh", path="/slow/2"), count=3, keep_alive=False),
+    Clients(request=Request(name="slow, kept", path="/slow/1"), count=3),
+    Clients(request=Request(name="slow, fresh", path="/slow/1"), count=3, keep_alive=False),
 ]
 
 A, B = Target("10.0.0.1", 8000), Target("10.0.0.2", 8000)
@@ -38,7 +42,10 @@ def test_a_target_drains_before_others_change() -> None:
     ]
     assert table.commands({B: SlotState.READY, A: SlotState.DRAIN})[0] == "set server targets/slot1 state drain"
     assert table.commands({B: SlotState.READY, A: SlotState.DRAIN}) == []
-    assert table.commands({B: SlotState.READY}) == ["set server targets/slot1 state maint"]
+    assert table.commands({B: SlotState.READY}) == [
+        "set server targets/slot1 state maint",
+        "shutdown sessions server targets/slot1",
+    ]
 
 
 def test_a_slot_is_used_again_last() -> None:
@@ -98,6 +105,29 @@ def get(cloud: RunningCloud, path: str = "/", headers: dict[str, str] | None = N
         return error.code, error.read().decode()
 
 
+class Endless(http.server.ThreadingHTTPServer):
+    """Answers health checks; other requests only at its end."""
+
+    daemon_threads = True
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.asked, self.end = threading.Event(), threading.Event()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        server: Endless
+
+        def do_GET(self) -> None:
+            if self.path != "/healthz":
+                self.server.asked.set()
+                self.server.end.wait()
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+
 @pytest.mark.local_cloud
 def test_it_answers_503_without_a_target_and_adds_headers_with_one(service: StubService) -> None:
     cloud = service.cloud
@@ -115,6 +145,34 @@ def test_it_answers_503_without_a_target_and_adds_headers_with_one(service: Stub
     root = "Root=1-67891233-abcdef012345678912345678"
     seen = json.loads(get(cloud, "/headers", {"X-Amzn-Trace-Id": root})[1])
     assert re.fullmatch(rf"Self=1-[0-9a-f]{{8}}-[0-9a-f]{{24}};{root}", seen["x-amzn-trace-id"])
+
+
+@pytest.fixture
+def endless(balanced: RunningCloud) -> Iterator[Endless]:
+    """A target on this machine that never answers what is no health check."""
+    with Endless((balanced.config.gateway_address, 0), Endless.Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
+        thread.start()
+        yield server
+        server.end.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.local_cloud
+def test_a_request_that_outlasts_the_deregistration_delay_is_ended(service: StubService, endless: Endless) -> None:
+    url = f"http://127.0.0.1:{service.cloud.config.load_balancer_port}/"
+    target = {"Id": endless.server_address[0], "Port": endless.server_address[1]}
+    service.elb.register_targets(TargetGroupArn=service.target_group, Targets=[target])
+    wait_for(lambda: fetch(f"{url}healthz").status == 200)
+    with ThreadPoolExecutor() as clients:
+        request = clients.submit(fetch, url, timeout_seconds=10)
+        assert endless.asked.wait(10)
+        before = time.monotonic()
+        service.elb.deregister_targets(TargetGroupArn=service.target_group, Targets=[target])
+        with pytest.raises(OSError, match="RemoteDisconnected"):
+            request.result()
+    assert time.monotonic() - before >= 3
 
 
 @pytest.mark.local_cloud
@@ -157,4 +215,5 @@ def test_a_deployment_under_load_loses_nothing(service: StubService) -> None:
     assert not report.lost, report.examples
     assert set(report.answers) == {"200 1", "200 2"}
     print(f"{report.total} requests in {report.seconds:.0f} s, none lost")
+    wait_for(lambda: [task["lastStatus"] for task in service.tasks("STOPPED")] == ["STOPPED"] * 5)
     assert [task["containers"][0]["exitCode"] for task in service.tasks("STOPPED")] == [0] * 5

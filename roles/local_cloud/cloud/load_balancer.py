@@ -3,9 +3,12 @@
 What AWS does: an Application Load Balancer sends each request to a healthy target of the
 listener's default target group; a target that drains gets no new request and finishes
 those that it has (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/introduction.html).
+When the deregistration delay has passed, it answers what still runs with 502
+(https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html#http-502-issues).
 What the emulator does: its own load balancer sends requests to any registered target,
 ready or not, and knows no draining.
 
+Here the connection of what still runs is closed without an answer: HAProxy has no command that answers it.
 HAProxy makes no health checks of its own: the target group's (see ``targets``) are the
 only truth, as they are on AWS. Only the listener on port 80 is served, and only a forward
 as its default action; a request that has nowhere to go is answered 503.
@@ -67,6 +70,8 @@ class SlotTable:
                 continue
             commands.append(_set_state(slot, new))
             if new is SlotState.MAINTENANCE:
+                # HAProxy lets the requests of such a server finish, and AWS does not.
+                commands.append(f"shutdown sessions server {haproxy.BACKEND}/{slot}")
                 del self._used[target]
                 # To the end: the longer a slot rests, the surer that nothing remembers its address.
                 self._free.append(slot)
