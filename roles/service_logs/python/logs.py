@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterL
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections import Counter
@@ -12,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from roles.aws_session.python.pace import POLL_SECONDS, around
 
 #: Events may become readable late and out of order: each look goes so far back and drops what was shown, in ms.
 OVERLAP_MS = 15_000
@@ -97,7 +100,7 @@ def read(
     follow: bool,
     limit_seconds: float,
     say: Callable[[str], None],
-    poll_seconds: float = 1.0,
+    poll_seconds: float = POLL_SECONDS,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> int:
@@ -111,9 +114,10 @@ def read(
             newest_ms = max(newest_ms, event["timestamp"])
             say(format_event(event))
             count += 1
-        if not follow or (limit_seconds and clock() - started >= limit_seconds):
+        left = limit_seconds - (clock() - started) if limit_seconds else math.inf
+        if not follow or left <= 0:
             return count
-        sleep(poll_seconds)
+        sleep(min(around(poll_seconds), left))
 
 
 def _events(logs: Any, query: Query, since_ms: int) -> Iterator[Mapping[str, Any]]:

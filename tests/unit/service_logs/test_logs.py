@@ -98,16 +98,20 @@ def test_following_goes_on_until_its_time_is_over() -> None:
     logs = Logs([[one]], [[one, two]], [[two, three]])
     seconds = iter(range(100))
     said: list[str] = []
+    rests: list[float] = []
     count = read(
         logs,
         Query(group="/ecs/app", since=NOW),
         follow=True,
-        limit_seconds=4,
+        limit_seconds=9,
         say=said.append,
         clock=lambda: float(next(seconds)),
-        sleep=lambda _: None,
+        sleep=rests.append,
     )
     assert count == 3
+    assert len(set(rests[:5])) == 5
+    assert all(2.25 <= rest <= 3.75 for rest in rests[:5]), "slowly, and never in step"
+    assert rests[-1] <= 1, "it ends in time"
     assert [line.split()[-1] for line in said] == ["one", "two", "three"]
     # It looks back a while behind the newest event, but never to before the beginning.
     starts = [request["startTime"] - int(NOW.timestamp() * 1000) for request in logs.requests]
