@@ -8,7 +8,8 @@ S3 is strongly consistent (https://docs.aws.amazon.com/AmazonS3/latest/userguide
 What the emulator does: each read has every write before it, no call is throttled, and there is one clock.
 
 The n-th draw of a kind depends on the seed alone, whatever happens between two draws. A read is stale only if the same
-request was made before the write: its answer is then the one from just before it, for up to five seconds.
+request was made before the write: its answer is then the one from just before it, for up to five seconds. A lag counts
+from the change and not from the first look at it: an old task is known, and health that changed long ago is seen.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ Ask = Callable[[], Awaitable[Answer]]
 
 MOST_LAG_SECONDS = 5.0
 THROTTLED_SHARE = 0.02
-#: The service's name in an action of IAM -> the code that says "too many calls".
+#: The service's name in an action of IAM -> the code that says "too many calls"; in JSON all say ThrottlingException.
 THROTTLED = {
     "ecs": "ThrottlingException",
     "secretsmanager": "ThrottlingException",
@@ -59,18 +60,27 @@ class _Write:
 
 @dataclass
 class _Late:
-    """What is said of a target's health, and since when something else is true."""
+    """What is said of a target's health, when it last was true, and since when something else is."""
 
     said: Answer
+    seen: float
     since: float | None = None
     delay: float = 0.0
 
 
 class Weather:
-    """The weather of one cloud; `clock` is in seconds."""
+    """The weather of one cloud; `clock` is in seconds.
 
-    def __init__(self, seed: int, clock: Callable[[], float] = time.time) -> None:
-        self._seed, self._clock = seed, clock
+    `created` is when the task of an ARN was created, None where that is not known.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        clock: Callable[[], float] = time.time,
+        created: Callable[[str], float | None] = lambda _: None,
+    ) -> None:
+        self._seed, self._clock, self._created = seed, clock, created
         self._drawn: Counter[str] = Counter()
         self._writes: dict[str, deque[_Write]] = defaultdict(deque)
         self._known: dict[str, dict[Any, Ask]] = defaultdict(dict)
@@ -86,17 +96,21 @@ class Weather:
         self._drawn[kind] += 1
         return random.Random(f"{self._seed} {kind} {number}").random()  # noqa: S311
 
-    async def answer(self, action: str, key: Any, ask: Ask, place: str = "") -> Answer:
+    async def answer(self, action: str, key: Any, ask: Ask, place: str = "", protocol: str = "") -> Answer:
         """Answer a call of IAM's `action` that `ask` makes.
 
         `key` tells equal requests; `place` is the account and region, whose reads and writes concern no other's.
+        `protocol` is what the request is written in: json, cbor, or empty for the service's own. CloudWatch takes all:
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-protocols-faq.html.
+        A call in CBOR is never throttled here.
         """
         service, _, operation = action.partition(":")
         where = f"{service} {place}"
         if service == "s3":
             return self._shifted(await ask())
-        if service in THROTTLED and self._draw(f"throttle {action}") < THROTTLED_SHARE:
-            return _throttled(service)
+        throttled = service in THROTTLED and self._draw(f"throttle {action}") < THROTTLED_SHARE
+        if throttled and protocol != "cbor":
+            return _throttled("ThrottlingException" if protocol == "json" else THROTTLED[service])
         if service not in LAGGING or action in _NEVER_STALE:
             return await ask()
         if operation.startswith(_READS):
@@ -131,13 +145,14 @@ class Weather:
         return self._clock() < write.until
 
     def _late_health(self, key: Any, answer: Answer) -> Answer:
-        late = self._late.setdefault(key, _Late(answer))
+        now = self._clock()
+        late = self._late.setdefault(key, _Late(answer, now))
         if late.said[2] == answer[2]:
-            late.since = None
+            late.seen, late.since = now, None
         elif late.since is None:
-            late.since, late.delay = self._clock(), MOST_LAG_SECONDS * self._draw("health")
-        elif self._clock() - late.since >= late.delay:
-            late.said, late.since = answer, None
+            late.since, late.delay = late.seen, MOST_LAG_SECONDS * self._draw("health")
+        if late.since is not None and now - late.since >= late.delay:
+            late.said, late.seen, late.since = answer, now, None
         return _copy(late.said)
 
     def _without_new_tasks(self, operation: str, answer: Answer) -> Answer:
@@ -157,8 +172,9 @@ class Weather:
         return status, headers, json.dumps(document).encode()
 
     def _is_visible(self, arn: str, created: float | None = None) -> bool:
-        """Whether a task is seen yet: from its creation, or from when it was first asked for, on."""
+        """Whether a task is seen yet, some time after its creation; not known, that is when it was first asked for."""
         if arn not in self._visible:
+            created = self._created(arn) if created is None else created
             start = self._clock() if created is None else created
             self._visible[arn] = start + MOST_LAG_SECONDS * self._draw("task")
         return self._clock() >= self._visible[arn]
@@ -187,8 +203,7 @@ def _copy(answer: Answer) -> Answer:
     return status, dict(headers), body
 
 
-def _throttled(service: str) -> Answer:
-    code = THROTTLED[service]
+def _throttled(code: str) -> Answer:
     if code == "ThrottlingException":
         document = {"__type": code, "message": "Rate exceeded"}
         headers = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": code}

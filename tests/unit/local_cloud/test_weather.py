@@ -17,7 +17,8 @@ class Cloud:
 
     def __init__(self, seed: int) -> None:
         self.now = 1_800_000_000.0
-        self.weather = Weather(seed, lambda: self.now)
+        self.created: dict[str, float] = {}
+        self.weather = Weather(seed, lambda: self.now, self.created.get)
         self.body: bytes = b"old"
         self.headers: dict[str, str] = {}
 
@@ -95,6 +96,24 @@ def test_a_new_task_is_missing_at_first(operation: str) -> None:
     assert later.get("tasks", later.get("taskArns"))
 
 
+@pytest.mark.parametrize("operation", ["DescribeTasks", "ListTasks"])
+def test_an_old_task_is_known_at_the_first_look(operation: str) -> None:
+    cloud = Cloud(1)
+    cloud.created["arn:one"] = cloud.now - 6
+    cloud.body = json.dumps({"taskArns": ["arn:one"], "tasks": [{"taskArn": "arn:one"}]}).encode()
+    answer = json.loads(cloud.call(f"ecs:{operation}")[2])
+    assert answer["tasks" if operation == "DescribeTasks" else "taskArns"]
+
+
+def test_health_that_changed_long_ago_is_seen_at_the_first_look() -> None:
+    cloud = Cloud(1)
+    read = "elasticloadbalancing:DescribeTargetHealth"
+    cloud.call(read)
+    cloud.now += 6
+    cloud.body = b"new"
+    assert cloud.call(read)[2] == b"new"
+
+
 def test_health_is_late() -> None:
     cloud = Cloud(1)
     read = "elasticloadbalancing:DescribeTargetHealth"
@@ -105,16 +124,29 @@ def test_health_is_late() -> None:
     assert cloud.call(read)[2] == b"new"
 
 
-@pytest.mark.parametrize("service", THROTTLED)
-def test_two_percent_of_calls_are_throttled_with_the_services_code(service: str) -> None:
+def refusals(service: str, protocol: str) -> list[Answer]:
+    """What is not answered of 2,000 calls."""
     weather = Weather(7, lambda: 0.0)
 
     async def ask() -> Answer:
         return 200, {}, b"{}"
 
     async def many() -> list[Answer]:
-        return [await weather.answer(f"{service}:DescribeThings", "key", ask) for _ in range(2000)]
+        action = f"{service}:DescribeThings"
+        return [await weather.answer(action, "key", ask, protocol=protocol) for _ in range(2000)]
 
-    refused = [answer for answer in asyncio.run(many()) if answer[0] == 400]
+    return [answer for answer in asyncio.run(many()) if answer[0] == 400]
+
+
+@pytest.mark.parametrize("service", THROTTLED)
+def test_two_percent_of_calls_are_throttled_with_the_services_code(service: str) -> None:
+    refused = refusals(service, "")
     assert 20 < len(refused) < 70
     assert all(THROTTLED[service].encode() in answer[2] for answer in refused)
+
+
+def test_a_refusal_is_written_as_the_request_is() -> None:
+    in_json = refusals("cloudwatch", "json")
+    assert 20 < len(in_json) < 70
+    assert {json.loads(body)["__type"] for _, _, body in in_json} == {"ThrottlingException"}
+    assert not refusals("cloudwatch", "cbor")

@@ -7,6 +7,7 @@ What the emulator does: each read has every write before it. Calls of the cloud'
 from __future__ import annotations
 
 import functools
+from datetime import datetime
 from typing import Any
 
 from roles.local_cloud.cloud import emulator
@@ -18,7 +19,7 @@ def apply(cloud: Cloud) -> None:
     seed = cloud.config.weather
     if seed is None:
         return
-    app, weather = emulator.application(), Weather(seed)
+    app, weather = emulator.application(), Weather(seed, created=_created)
     actions, responses = emulator.core("iam_actions"), emulator.core("responses")
     dispatch = app._dispatch_service_request
 
@@ -39,6 +40,18 @@ def apply(cloud: Cloud) -> None:
         if not action or not caller or caller == cloud.config.account_id:
             return await ask()
         place = f"{responses.get_account_id()} {responses.get_region()}"
-        return await weather.answer(action, (place, action, body, repr(sorted(query.items()))), ask, place)
+        key = (place, action, body, repr(sorted(query.items())))
+        return await weather.answer(action, key, ask, place, _protocol(headers))
 
     app._dispatch_service_request = weathered
+
+
+def _created(arn: str) -> float | None:
+    task = emulator.service("ecs")._tasks.get(arn) or {}
+    return datetime.fromisoformat(task["createdAt"]).timestamp() if "createdAt" in task else None
+
+
+def _protocol(headers: dict[str, str]) -> str:
+    if "cbor" in headers.get("smithy-protocol", ""):
+        return "cbor"
+    return "json" if "x-amz-target" in headers else ""
