@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from roles.aws_session.python.patience import Patience
 from roles.ecs_release.python.connections import are_exhausted
 from roles.ecs_release.python.report import STOPPED_TASKS, failed_by_themselves, hopeless, stopped_tasks
 from roles.ecs_release.python.rollout import Deployment, Failures, Say
@@ -48,7 +49,8 @@ class NewTasks:
         self._free = free
         self._attempts = ATTEMPTS
         self._refused_looks = 0
-        self._before = {stop.task_arn for stop in self._failed()}
+        # An error that passes must not undo what was just begun: the looks that follow are patient too.
+        self._before = {stop.task_arn for stop in Patience(say).look(self._failed) or ()}
         self._told: set[str] = set()
         self._read: set[str] = set()
         self.exhausted = False

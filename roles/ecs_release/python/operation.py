@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
+from roles.aws_session.python.patience import Patience
 from roles.deploy_lock.python.lock import LockStore
 from roles.ecs_release.python import connections, running
 from roles.ecs_release.python.deadline import LEAST_SECONDS
@@ -52,6 +53,7 @@ from roles.release_ledger.python.ledger import (
 from roles.service_verify.python import verify
 
 Say = Callable[[str], None]
+T = TypeVar("T")
 
 #: What was just made is seen after a moment: so often is it looked for, with so many seconds in between.
 PROOF_LOOKS = 5
@@ -209,6 +211,22 @@ class Operation:
                 f"no time left: {max(0, left):.0f} s",
             )
 
+    # -- what runs ---------------------------------------------------------------------------------------------
+
+    def patiently(self, call: Callable[[], T]) -> T:
+        """What a call returns, whatever failure of AWS that passes comes first: see `Patience`.
+
+        For what follows a change: an error that is raised there undoes it.
+        """
+        patience = Patience(self.c.say)
+        while (found := patience.look(call)) is None:
+            self.c.sleep(PROOF_SECONDS)
+        return found
+
+    def snapshot(self) -> Snapshot:
+        """The service as it is, patiently."""
+        return self.patiently(self.watch.snapshot)
+
     # -- moving ------------------------------------------------------------------------------------------------
 
     def move(self, revision: str, *, desired_count: int | None = None, force: bool = False) -> Deployment:
@@ -253,7 +271,7 @@ class Operation:
         For seconds after an update a look may show ``previous``: unless the service was never ``updated``, it is now,
         and that tells.
         """
-        seen = self.watch.snapshot().primary
+        seen = self.snapshot().primary
         if seen.revision != revision and not (updated and seen.revision == previous):
             return None
         try:
@@ -299,9 +317,19 @@ class Operation:
 
     # -- evidence ----------------------------------------------------------------------------------------------
 
-    def doubts(self, primary: Deployment) -> list[Doubt]:
-        """What speaks against the tasks that run: see `running`."""
-        return running.doubts(self.c.clients, self.c.stack, primary)
+    def doubts(self, primary: Deployment, *, looks: int = PROOF_LOOKS) -> list[Doubt]:
+        """What speaks against the tasks that run, see `running`, and still does after some seconds.
+
+        A task that just started has no log stream yet, and the load balancer may answer with the targets of before.
+        """
+        look = partial(self.patiently, partial(running.doubts, self.c.clients, self.c.stack, primary))
+        found = look()
+        for _ in range(looks - 1):
+            if all(doubt.secret for doubt in found):
+                break
+            self.c.sleep(PROOF_SECONDS)
+            found = look()
+        return found
 
     def prove(self, what: str) -> None:
         """See that the tasks that run log and are registered.
@@ -311,11 +339,9 @@ class Operation:
         Raises:
             ReleaseError: they do not, and did not within some seconds either.
         """
-        for _ in range(PROOF_LOOKS):
-            found = [doubt.reason for doubt in self.doubts(self.watch.snapshot().primary) if not doubt.secret]
-            if not found:
-                return
-            self.c.sleep(PROOF_SECONDS)
+        found = [doubt.reason for doubt in self.doubts(self.snapshot().primary) if not doubt.secret]
+        if not found:
+            return
         reason = "; ".join(found)
         raise ReleaseError(
             f"{self.c.environment}: {what} is no success: {reason}.\n"
@@ -417,13 +443,7 @@ class Operation:
         exhausted: bool,
     ) -> ReleaseError:
         """Gather the evidence while it is there, see to the service, then tell what happened."""
-        stops = failures_first(self._stopped(deployment.revision), STOPPED_TASKS)
-        # A task that failed tells most; one that runs and never became healthy, the rest.
-        witness = (
-            stops[-1].task_arn if stops else newest_task(self.ecs, self.c.cluster, self.c.service, deployment.revision)
-        )
-        lines = log_tail(self.ecs, self.logs, deployment.revision, witness, self.c.container) if witness else []
-        targets = target_lines(self.c.clients.client("elbv2"), str(self.c.stack["target_group_arn"]))
+        stops, witness, lines, targets = self._evidence(deployment.revision)
         reason = judgement.reason
         if judgement.verdict is Verdict.REPLACED and (lost := self.lost_lock()):
             reason = f"stopped: {lost}; {reason}"
@@ -432,7 +452,7 @@ class Operation:
         if exhausted or connections.are_exhausted(lines):
             reason = f"{reason}; the database had no connection left for the new tasks"
             next_command = f"make incident-db ENV={self.c.environment}, which says who has them; then {next_command}"
-        snapshot = self.watch.snapshot()
+        snapshot = self.snapshot()
         report = Report(
             title=f"{self.c.environment}: {what} failed: {reason}",
             stopped=stops,
@@ -445,6 +465,28 @@ class Operation:
             next_command=next_command,
         )
         return ReleaseError(report.summary(), f"{reason}{f' ({stops[-1]})' if stops else ''}", report.evidence())
+
+    def _evidence(self, revision: str) -> tuple[list[Stop], str | None, list[str], list[str]]:
+        """Tasks of a revision that stopped, the one that tells most with its log, and targets that are not healthy.
+
+        What AWS does not tell is left out: to undo the failure matters more.
+        """
+
+        def told(call: Callable[[], T], otherwise: T) -> T:
+            try:
+                return call()
+            except (ClientError, BotoCoreError) as error:
+                self.c.say(f"  AWS did not tell why ({error})")
+                return otherwise
+
+        stops = failures_first(told(lambda: self._stopped(revision), []), STOPPED_TASKS)
+        # A task that failed tells most; one that runs and never became healthy, the rest.
+        newest = partial(newest_task, self.ecs, self.c.cluster, self.c.service, revision)
+        witness = stops[-1].task_arn if stops else told(newest, None)
+        log = partial(log_tail, self.ecs, self.logs, revision, str(witness), self.c.container)
+        balancer = self.c.clients.client("elbv2")
+        targets = partial(target_lines, balancer, str(self.c.stack["target_group_arn"]))
+        return stops, witness, told(log, []) if witness else [], told(targets, [])
 
     def _rolled_back_by_ecs(self, deployment: Deployment) -> str:
         """Why ECS itself rolled this deployment back; empty when it did not.
@@ -626,8 +668,8 @@ def incarnation(service: Mapping[str, Any]) -> str:
 
 
 def seconds_since(release: str, ended: datetime) -> float:
-    """How long a release of this identifier took until ``ended``, in seconds."""
-    return round((ended - started_at(release)).total_seconds(), 1)
+    """How long a release of this identifier took until ``ended``, in seconds; 0 where another clock was ahead."""
+    return max(0.0, round((ended - started_at(release)).total_seconds(), 1))
 
 
 def short(arn: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.ecs_release.python import admin_task
 from roles.ecs_release.python.definition import (
@@ -50,6 +50,7 @@ from roles.release_ledger.python.ledger import (
     Outcome,
     Release,
     last_word,
+    next_release_id,
     release_id,
     release_name,
     rolling_back,
@@ -141,7 +142,7 @@ class Releaser(Operation):
         return (
             primary.rollout_state == "IN_PROGRESS"
             and self._definition(primary.revision) == wanted
-            and any(doubt.secret in database_secret_arns(self.c.stack) for doubt in self.doubts(primary))
+            and any(doubt.secret in database_secret_arns(self.c.stack) for doubt in self.doubts(primary, looks=1))
         )
 
     # -- plan --------------------------------------------------------------------------------------------------
@@ -171,7 +172,7 @@ class Releaser(Operation):
             database_secrets=database_secret_arns(self.c.stack),
         )
         plan = replace(
-            decide(situation, release_id(self.image.version, datetime.now(UTC))),
+            decide(situation, next_release_id(self.image.version, datetime.now(UTC), history.releases)),
             database_secret_arn=self.settings.database_secret_arn,
         )
         begun = plan.release in {release.id for release in history.releases}
@@ -460,11 +461,19 @@ class Releaser(Operation):
             self._tidy(plan)
         elif plan.needed:
             self.c.say("would record the release in the ledger")
-        return self.set_limits(preview=preview)
+        try:
+            return self.set_limits(preview=preview)
+        except (ClientError, BotoCoreError) as error:
+            if not plan.needed or preview:
+                raise
+            # The version serves, and the ledger says so: to fail now would undo it.
+            again = self.c.retry_command
+            self.c.say(f"warning: auto scaling's limits were left as they are: {error}. Next: {again} sets them")
+            return False
 
     def _tidy(self, plan: Plan) -> None:
         """Conclude an unfinished rollback, and deregister old revisions."""
-        snapshot = self.watch.snapshot()
+        snapshot = self.snapshot()
         releases = self.releases(snapshot)
         self.confirm_rolled_back(snapshot, releases, f"rolled back: {self._name(plan)} serves instead")
         prune(
@@ -537,7 +546,7 @@ class Releaser(Operation):
                 notes.append(f"that did not complete: {judgement.reason or judgement.verdict.name.lower()}")
         if since:
             notes.append(f"it was exposed for at most {(exposed_until - since).total_seconds():.0f} s")
-        notes.append(f"what serves now: {self.serving_text(self.watch.snapshot())}")
+        notes.append(f"what serves now: {self.serving_text(self.snapshot())}")
         return "; ".join(notes)
 
     def _may_have_updated(self, plan: Plan) -> bool:
@@ -546,7 +555,7 @@ class Releaser(Operation):
 
     def _was_in_service(self, revision: str, updated: bool) -> bool:
         """Leave no task of a first release; whether it was in service. Looks and the update as in `put_back`."""
-        snapshot = self.watch.snapshot()
+        snapshot = self.snapshot()
         seen = snapshot.primary.revision == revision
         if not seen and not (updated and snapshot.service["desiredCount"] == 0):
             return False
@@ -595,7 +604,7 @@ class Releaser(Operation):
                 release=plan.release,
                 outcome=outcome,
                 kind=Kind.RELEASE,
-                service=incarnation(self.watch.snapshot().service),
+                service=incarnation(self.snapshot().service),
                 version=self.image.version,
                 digest=self.image.digest,
                 revision=str(plan.revision),

@@ -36,8 +36,8 @@ from roles.release_ledger.python.ledger import (
     Release,
     earlier_successes,
     last_target,
+    next_release_id,
     origin,
-    release_id,
     release_name,
     rolling_back,
     serving,
@@ -245,7 +245,7 @@ class Rollback(Operation):
         at_rest = in_service and primary.rollout_state == "COMPLETED"
         uncertain = not in_service or any(item.revision != primary.revision for item in in_flight(releases))
         plan = RollbackPlan(
-            release=release_id(target.version, datetime.now(UTC)),
+            release=next_release_id(target.version, datetime.now(UTC), releases),
             needed=not at_rest or uncertain or self._is_to_be_confirmed(releases, target, wanted),
             uncertain=uncertain,
             target=target.id,
@@ -457,7 +457,7 @@ class Rollback(Operation):
     def succeed(self, plan: RollbackPlan) -> bool:
         """Record that the target serves, and set auto scaling's limits; whether these were changed."""
         if plan.needed:
-            snapshot = self.watch.snapshot()
+            snapshot = self.snapshot()
             self._append(plan, snapshot, Outcome.SUCCEEDED, self.c.why)
             self.c.say(f"recorded: rolled back to {plan.name}")
             why = f"rolled back to {plan.name} by {self.c.by}"
@@ -489,7 +489,7 @@ class Rollback(Operation):
     def _end(self, plan: RollbackPlan, outcome: Outcome, reason: str, message: Callable[..., slack.Message]) -> None:
         """Record how the rollback ended and notify people, unless that was done or there was nothing to do."""
         if plan.needed and not self.ledger.has_ended(plan.release):
-            self._append(plan, self.watch.snapshot(), outcome, reason)
+            self._append(plan, self.snapshot(), outcome, reason)
             subject = self.subject(plan.name, plan.revision)
             self.c.notify(message(subject, reason=f"rollback: {reason}", next_command=self._again))
 

@@ -34,8 +34,8 @@ from roles.release_ledger.python.ledger import (
     Event,
     Outcome,
     Release,
+    next_release_id,
     origin,
-    release_id,
     release_name,
     serving,
     unfinished,
@@ -129,7 +129,7 @@ class Rotation(Operation):
             )
         age = self._age(in_use)
         plan = RotationPlan(
-            release=release_id(success.version, datetime.now(UTC)),
+            release=next_release_id(success.version, datetime.now(UTC), releases),
             needed=age >= timedelta(days=older_than_days),
             secret=next(arn for arn in database_secret_arns(stack) if arn != in_use),
             from_secret=in_use,
@@ -343,7 +343,7 @@ class Rotation(Operation):
             Event(
                 release=plan.release,
                 outcome=outcome,
-                service=incarnation(self.watch.snapshot().service),
+                service=incarnation(self.snapshot().service),
                 version=plan.version,
                 digest=plan.digest,
                 revision=plan.revision,

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -339,8 +340,8 @@ class Runner:
                     f"ECS does not know the task {task_arn}, {UNKNOWN_SECONDS:.0f} s after it was started", output
                 )
             task = found[0]
-            reader = reader or LogReader(self._logs, self._stream(task, container))
-            lines = patience.look(reader.new_lines) or []
+            reader = reader or patience.look(partial(self._reader, task, container))
+            lines = (patience.look(reader.new_lines) if reader else None) or []
             output += lines
             for line in lines:
                 self._say(f"  | {line}")
@@ -356,6 +357,7 @@ class Runner:
             if status == "STOPPED":
                 stop = how_stopped(task, container)
                 failed = bool(late) or stop.exit_code != 0
+                reader = reader or self._reader(task, container)
                 output = self._last_lines(reader, output, failed=failed, complete=None if failed else complete)
                 if late:
                     raise TaskTimeoutError(f"{late} and was stopped", output)
@@ -401,9 +403,9 @@ class Runner:
             if output and not lines and not failed and not missing:
                 return output
 
-    def _stream(self, task: Mapping[str, Any], container: str) -> LogStream | None:
+    def _reader(self, task: Mapping[str, Any], container: str) -> LogReader:
         definition = self._ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])["taskDefinition"]
-        return log_stream(definition, container, task["taskArn"])
+        return LogReader(self._logs, log_stream(definition, container, task["taskArn"]))
 
 
 def _name(arn: str) -> str:

@@ -20,7 +20,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -167,6 +167,12 @@ def release_id(version: str, at: datetime) -> str:
     """An identifier that sorts by time: ``20260131T235959.123456Z-0123456789ab``."""
     safe_version = re.sub(r"[^A-Za-z0-9._-]", "-", version)
     return f"{at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{safe_version}"
+
+
+def next_release_id(version: str, now: datetime, releases: Iterable[Release]) -> str:
+    """The identifier of what begins now: later than all releases, whatever the clocks of their machines said."""
+    newest = max((started_at(release.id) for release in releases), default=None)
+    return release_id(version, max(now, newest + timedelta(microseconds=1)) if newest else now)
 
 
 def started_at(release: str) -> datetime:

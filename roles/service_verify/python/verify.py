@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from typing import Any
 
+from roles.aws_session.python.patience import Patience
 from roles.ecs_release.python.rollout import Deployment, Snapshot, Watch
 from roles.ecs_task.python.tasks import describe_tasks, list_tasks, private_address
 from roles.service_verify.python.answers import Expected, Fetch, Result, ask_until_sure, fetch, readiness
@@ -125,7 +126,9 @@ class Verifier:
         return f"the service runs {primary.revision_name} ({', '.join(images)}) and not {wanted}"
 
     def _by_answers(self, subject: Subject) -> Verification:
-        snapshot = self._watch.snapshot()
+        patience = Patience(lambda _: None)
+        while (snapshot := patience.look(self._watch.snapshot)) is None:
+            self._sleep(LOOK_SECONDS)
         expected = Expected(
             git_hash=subject.version,
             image_digest=subject.digest,
@@ -170,10 +173,10 @@ class Verifier:
         return why_not_alone(snapshot, tasks, healthy)
 
     def _until_none(self, why: Callable[[], str]) -> str:
-        """Look until there is no reason why not, for the limit; the last reason."""
-        started = self._clock()
-        while reason := why():
-            if self._clock() - started >= self._settings.limit_seconds:
+        """Look until there is no reason why not, for the limit; the last reason. A look that fails is no reason."""
+        started, patience = self._clock(), Patience(lambda _: None)
+        while (reason := patience.look(why)) != "":
+            if reason and self._clock() - started >= self._settings.limit_seconds:
                 return reason
             self._sleep(LOOK_SECONDS)
         return ""

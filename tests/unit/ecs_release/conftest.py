@@ -522,6 +522,7 @@ class World:
     clock: Callable[[], datetime] = lambda: AN_ORDINARY_DAY
     said: list[str] = field(default_factory=list)
     notified: list[str] = field(default_factory=list)
+    slept: list[float] = field(default_factory=list)
     #: What a verification finds, and what was verified.
     verification: Verification = field(default_factory=lambda: VERIFIED)
     verified: list[Subject] = field(default_factory=list)
@@ -560,7 +561,7 @@ class World:
             why="test",
             say=self.said.append,
             notify=lambda message: self.notified.append(plain(message.summary)),
-            sleep=lambda _: None,
+            sleep=self.slept.append,
             verify=self._verify,
             retry_command="make deploy ENV=test",
             logs_command="make logs ENV=test",

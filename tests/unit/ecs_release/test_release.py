@@ -668,6 +668,100 @@ def test_an_update_that_ecs_refuses_is_recorded_and_undoes_nothing(world: World,
     assert outcomes(world)[-1] == ("bbb", Outcome.FAILED)
 
 
+def test_an_error_that_passes_right_after_the_update_undoes_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.released("aaa")
+    releaser = world.releaser("bbb")
+    plan = planned(releaser)
+    releaser.begin(plan)
+    move, list_tasks = releaser.move, world.ecs._list_tasks
+
+    def throttle_once(**_: Any) -> Any:
+        monkeypatch.setattr(world.ecs, "_list_tasks", list_tasks)
+        raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, "ListTasks")
+
+    def throttled_move(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(world.ecs, "_list_tasks", throttle_once)
+        return move(*arguments, **options)
+
+    monkeypatch.setattr(releaser, "move", throttled_move)
+    world.ecs.rollout = [nothing, lambda ecs: ecs.complete()]
+    assert releaser.update(plan)
+
+
+THROTTLED = ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, "Anything")
+
+
+@pytest.mark.parametrize(
+    ("client", "operation"),
+    [("ecs", "describe_services"), ("ecs", "describe_task_definition"), ("logs", "describe_log_streams")],
+)
+def test_an_error_that_passes_after_the_rollout_undoes_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, client: str, operation: str
+) -> None:
+    world.released("aaa")
+    releaser = world.releaser("bbb")
+    plan = planned(releaser)
+    releaser.begin(plan)
+    asked = getattr(world.client(client), operation)
+
+    def throttle_every_other(**request: Any) -> Any:
+        monkeypatch.setattr(world.client(client), operation, restore)
+        raise THROTTLED
+
+    def restore(**request: Any) -> Any:
+        monkeypatch.setattr(world.client(client), operation, throttle_every_other)
+        return asked(**request)
+
+    def complete_and_throttle(ecs: FakeEcs) -> None:
+        ecs.start_task()
+        ecs.complete()
+        monkeypatch.setattr(world.client(client), operation, throttle_every_other)
+
+    world.ecs.rollout = [nothing, complete_and_throttle]
+    assert releaser.update(plan)
+    releaser.succeed(plan)
+    assert outcomes(world)[-1] == ("bbb", Outcome.SUCCEEDED)
+
+
+def test_what_auto_scaling_refuses_undoes_no_success(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.released("aaa")
+    releaser = world.releaser("bbb")
+    plan = planned(releaser)
+    releaser.begin(plan)
+    world.ecs.rollout = [nothing, lambda ecs: ecs.complete()]
+    releaser.update(plan)
+
+    def refuse(**_: Any) -> Any:
+        raise THROTTLED
+
+    monkeypatch.setattr(world.autoscaling, "describe_scalable_targets", refuse)
+    assert not releaser.succeed(plan)
+    assert outcomes(world)[-1] == ("bbb", Outcome.SUCCEEDED)
+    assert "auto scaling's limits were left as they are" in world.text
+    unchanged = world.releaser("bbb")
+    with pytest.raises(ClientError):
+        unchanged.succeed(planned(unchanged))
+
+
+def test_a_cause_that_may_not_be_asked_for_delays_no_undoing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.released("aaa")
+
+    def deny(**_: Any) -> Any:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "GetLogEvents")
+
+    def roll_back(ecs: FakeEcs) -> None:
+        ecs.roll_back()
+        monkeypatch.setattr(world.logs, "get_log_events", deny)
+
+    world.ecs.rollout = [nothing] * 4 + [lambda ecs: ecs.fail_task(), roll_back, lambda ecs: ecs.complete()]
+    failure, _ = failing(world.releaser("bbb"))
+    assert failure.reason.startswith("circuit breaker triggered")
+    assert "What serves now: settlement-test:1 (aaa)" in plain(failure)
+    assert "AWS did not tell why" in world.text
+
+
 def test_a_first_release_that_answers_wrongly_leaves_zero_tasks(world: World) -> None:
     releaser = world.releaser("aaa")
     plan = planned(releaser)

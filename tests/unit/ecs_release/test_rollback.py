@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from roles.deploy_lock.python.lock import Lock
@@ -17,6 +19,8 @@ from tests.unit.ecs_release.conftest import plain
 
 if TYPE_CHECKING:
     from conftest import FakeEcs, World
+
+    from roles.ecs_release.python.rollback import Rollback
 
 
 def serving(world: World) -> str:
@@ -39,6 +43,9 @@ def three(world: World) -> World:
     for version in ("aaaa", "bbbb", "cccc"):
         world.released(version)
     return world
+
+
+ROLE = Path(__file__).parents[3] / "roles/ecs_release"
 
 
 def in_flight(world: World, version: str, **changes: Any) -> None:
@@ -178,6 +185,26 @@ def test_a_change_of_the_inventory_is_undone_like_any_release(world: World) -> N
     assert plan.revision.endswith("settlement-test:1")
 
 
+def test_what_begins_now_is_newer_than_what_a_machine_began_whose_clock_is_ahead(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + timedelta(minutes=10)
+
+    world.released("aaaa")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("roles.ecs_release.python.release.datetime", Ahead)
+        world.released("bbbb")
+    world.released("cccc")
+    assert outcomes(world)[-1] == ("cccc", Outcome.SUCCEEDED)
+    assert plain(world.releaser("dddd").plan().previous_name) == "cccc", "what is put back if it fails"
+    assert world.rolled_back().version == "bbbb"
+    assert outcomes(world)[-1] == ("bbbb", Outcome.SUCCEEDED)
+    assert Ledger(world.s3, "state-bucket", "test").releases()[-1].duration_seconds == 0
+
+
 # -- in the middle of something ---------------------------------------------------------------------------------------
 
 
@@ -189,12 +216,36 @@ def test_a_release_in_flight_is_undone_and_nothing_before_it(three: World) -> No
     assert would_land(three) == ["bbbb", "aaaa"]
 
 
-def test_a_release_that_was_stopped_before_the_service_changed_is_all_that_is_undone(three: World) -> None:
-    """The lock remembers that it was pre-empted from a release."""
-    rollback = three.rollback(holder="me")
+def preempting(world: World) -> Rollback:
+    """A rollback whose lock remembers that it was pre-empted from a release."""
+    rollback = world.rollback(holder="me")
     now = datetime.now(UTC)
     mine = Lock(holder="me", machine="m", pid=1, owner="ann", purpose="Rollback", started=now, heartbeat=now)
     rollback.lock.swap(Lock(**{**mine.__dict__, "stopped_release": "bob, for Deploy, since noon"}), None)
+    return rollback
+
+
+def test_a_release_whose_process_died_is_undone_though_an_answer_does_not_show_it(three: World) -> None:
+    in_flight(three, "bad0")
+    three.ecs.stale_looks = 3
+    assert three.rolled_back().version == "cccc", "and not one further back"
+    assert serving(three) == "cccc"
+    assert outcomes(three)[-2:] == [("bad0", Outcome.ROLLED_BACK), ("cccc", Outcome.SUCCEEDED)]
+
+
+def test_a_release_that_was_stopped_is_undone_though_an_answer_does_not_show_it(three: World) -> None:
+    in_flight(three, "bad0")
+    three.ecs.stale_looks = 3
+    rollback = preempting(three)
+    plan = rollback.plan()
+    assert (plan.version, plan.needed) == ("cccc", True)
+    three.ecs.rollout = [nothing, complete]
+    rollback.update(plan)
+    assert serving(three) == "cccc"
+
+
+def test_a_release_that_was_stopped_before_the_service_changed_is_all_that_is_undone(three: World) -> None:
+    rollback = preempting(three)
     releaser = three.releaser("dddd")
     plan, _ = releaser.register(releaser.plan())
     releaser.begin(plan)
@@ -1062,3 +1113,11 @@ def test_a_rollback_never_goes_to_another_database(three: World, monkeypatch: py
     three.released("eeee")
     three.rolled_back()
     assert serving(three) == "dddd"
+
+
+@pytest.mark.parametrize("flow", ["update", "rollback", "rotate"])
+def test_what_is_verified_is_the_very_revision_that_was_brought(flow: str) -> None:
+    """Two revisions may have one image: without its own, an old answer would tell which one has to serve."""
+    tasks = yaml.safe_load((ROLE / f"tasks/{flow}.yml").read_text())[0]["block"]
+    (verify,) = [task for task in tasks if task.get("ansible.builtin.include_role") == {"name": "service_verify"}]
+    assert ".plan.revision" in verify["vars"]["service_verify_revision"]

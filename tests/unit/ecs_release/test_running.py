@@ -98,6 +98,35 @@ def test_tasks_in_doubt_are_replaced_by_the_same_and_then_left_alone(serving: Wo
     assert again(serving) == []
 
 
+def test_a_target_that_is_seen_late_replaces_nothing(serving: World) -> None:
+    looks = iter([*[[target("10.0.1.99")]] * 4])
+    describe = serving.load_balancer.describe_target_health
+
+    def late(**_: Any) -> dict[str, Any]:
+        return {"TargetHealthDescriptions": targets} if (targets := next(looks, None)) else describe()
+
+    serving.load_balancer.describe_target_health = late  # type: ignore[method-assign]
+    assert not planned(serving.releaser("aaa")).needed
+
+
+def test_an_interrupted_release_whose_target_is_seen_late_has_succeeded(serving: World) -> None:
+    releaser = serving.releaser("bbb")
+    plan = planned(releaser)
+    releaser.begin(plan)
+    releaser.move(str(plan.revision))
+    replaced(serving.ecs)
+    lose_the_target(serving)
+
+    def found(seconds: float) -> None:
+        serving.load_balancer.descriptions = [target("10.0.1.11")]
+
+    settling = serving.releaser("ccc")
+    settling.c = replace(settling.c, sleep=found)
+    settling.settle()
+    newest = Ledger(serving.s3, "state-bucket", "test").releases()[-1]
+    assert (newest.version, newest.outcome) == ("bbb", Outcome.SUCCEEDED)
+
+
 def test_a_task_that_is_no_target_is_replaced(serving: World) -> None:
     lose_the_target(serving)
     plan = planned(serving.releaser("aaa"))

@@ -501,6 +501,18 @@ def test_a_look_that_fails_for_a_moment_fails_no_task() -> None:
     assert any("ThrottlingException" in line for line in said)
 
 
+def test_a_definition_that_is_not_answered_for_a_moment_fails_no_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    ecs = Ecs(task("RUNNING"), task("RUNNING"), task("STOPPED", 0))
+    describe = ecs.describe_task_definition
+
+    def throttled(**_: Any) -> Any:
+        monkeypatch.setattr(ecs, "describe_task_definition", describe)
+        raise error("ThrottlingException")
+
+    monkeypatch.setattr(ecs, "describe_task_definition", throttled)
+    assert runner(ecs, Logs(["first"])).follow("c", "api", ARN, 60).output == ["first"]
+
+
 def test_looks_that_are_refused_end_the_wait() -> None:
     with pytest.raises(ClientError, match="AccessDenied"):
         runner(Ecs(error("AccessDenied")), Logs()).follow("c", "api", ARN, 60)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from roles.service_verify.python.answers import Answer
 from roles.service_verify.python.verify import Settings, Source, Subject, Verdict, Verification, Verifier
@@ -135,6 +137,23 @@ def test_targets_that_are_not_ours_alone_and_healthy_are_wrong(cloud: Cloud, sai
 def test_targets_verify_without_asking_any_address() -> None:
     found = Cloud().verify(AssertionError("asked"), source=Source.TARGETS)
     assert found.verdict is Verdict.VERIFIED
+
+
+@pytest.mark.parametrize("operation", ["describe_services", "describe_target_health", "describe_task_definition"])
+@pytest.mark.parametrize("source", Source)
+def test_an_error_of_aws_that_passes_says_nothing_about_what_serves(
+    monkeypatch: pytest.MonkeyPatch, operation: str, source: Source
+) -> None:
+    cloud = Cloud()
+    asked, calls = getattr(cloud, operation), count()
+
+    def throttled(**request: Any) -> Any:
+        if next(calls) % 3 == 0:
+            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, "Anything")
+        return asked(**request)
+
+    monkeypatch.setattr(cloud, operation, throttled)
+    assert cloud.verify(RIGHT, source=source).verdict is Verdict.VERIFIED
 
 
 def test_an_answer_of_ecs_that_is_older_than_the_release_is_not_believed() -> None:
