@@ -528,7 +528,10 @@ class Releaser(Operation):
         if plan.revision in (None, plan.previous_revision):
             return ""
         updated = self._may_have_updated(plan)
-        since = started(self.ecs, self.c.cluster, self.c.service, revision)
+        try:
+            since = started(self.ecs, self.c.cluster, self.c.service, revision)
+        except (ClientError, BotoCoreError):
+            since = None  # to undo it matters more
         if plan.first:
             if not self._was_in_service(revision, updated):
                 return ""

@@ -657,6 +657,22 @@ def test_an_update_that_a_look_does_not_show_yet_is_undone(world: World, first: 
     assert outcomes(world)[-1] == ("bbb", Outcome.FAILED)
 
 
+def test_a_wrong_version_is_taken_out_though_its_tasks_cannot_be_listed(world: World) -> None:
+    world.released("aaa")
+    releaser = world.releaser("bbb")
+    plan = planned(releaser)
+    releaser.begin(plan)
+    world.ecs.rollout = [lambda ecs: ecs.complete()]
+    releaser.update(plan)
+
+    def denied(_: str) -> Any:
+        raise client_error("ListTasks", "no", "AccessDeniedException")
+
+    world.ecs.get_paginator = denied  # type: ignore[method-assign]
+    world.ecs.rollout = [nothing, nothing, lambda ecs: ecs.complete()]
+    assert "settlement-test:1 (aaa) was put back" in plain(releaser.fail(plan, "answers with the wrong version"))
+
+
 @pytest.mark.parametrize("first", [False, True])
 def test_an_update_that_ecs_refuses_is_recorded_and_undoes_nothing(world: World, first: bool) -> None:
     if not first:
