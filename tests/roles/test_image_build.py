@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import docker
 import pytest
 
 from tests.local_cloud.conftest import free_port, wait_for
@@ -177,9 +178,12 @@ def test_the_registry_of_the_base_image_does_not_answer(project: Path, engine: s
 
 
 def test_the_registry_does_not_take_the_image(project: Path, engine: str, api: int) -> None:
-    said = build(project, engine, api, image_registry=f"localhost:{free_port()}")
+    (project / "settlement/schema.json").write_text('{"head": "1", "compatible": []}')
+    refusing = f"localhost:{free_port()}"
+    said = build(project, engine, api, image_registry=refusing, image_build_schema_file="settlement/schema.json")
     assert "The image cannot be pushed" in said
     assert "connection refused" in said
+    assert not docker.DockerClient(engine).containers.list(all=True), "each step's container is removed"
     assert "next:  check that the engine reaches the registry" in said
 
 

@@ -154,7 +154,9 @@ def label(client: docker.DockerClient, tag: str, labels: Mapping[str, str]) -> N
         own = client.images.get(tag).attrs
         platform = f"{own['Os']}/{own['Architecture']}"
         dockerfile = io.BytesIO(f"FROM {own['Id']}\n".encode())
-        stream = client.api.build(fileobj=dockerfile, tag=tag, labels=dict(labels), platform=platform, decode=True)
+        stream = client.api.build(
+            fileobj=dockerfile, tag=tag, labels=dict(labels), platform=platform, rm=True, forcerm=True, decode=True
+        )
         _follow_build(stream, {}, client, lambda _: None)
     except _LOST as error:
         raise _lost(error) from error
