@@ -11,11 +11,13 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
+import psycopg2
 import pytest
 
-from tests.e2e.conftest import Clone, containers, drain_for, execute, query, service
+from tests.e2e.conftest import Clone, connect, containers, drain_for, execute, query, service
 from tests.e2e.load import load
 from tests.slack import TOKEN, Slack, intrusions, shown
 
@@ -24,6 +26,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal, pytest.mark.timeout(900)]
 PREFIX = "settlement-local"
 ACCOUNT = "settlement-account"
 BOTS = (f"{PREFIX}-query-bot", f"{PREFIX}-alarm-bot", f"{ACCOUNT}-detection-bot")
+
+#: The application's sessions, and those of them that rest long enough to be ended.
+APPLICATIONS = "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'settlement_app%'"
+IDLE = f"{APPLICATIONS} AND state = 'idle' AND state_change < clock_timestamp() - interval '6 seconds'"
 
 
 @pytest.fixture(scope="module")
@@ -211,9 +217,9 @@ def test_the_incident_playbook_looks_and_changes_nothing(clone: Clone) -> None:
     assert run.recap()["changed"] == 0
     assert "changed nothing" in run.output
     assert "! missing" not in run.output
-    sessions = query(clone, "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'settlement_app%'")
+    sessions = query(clone, APPLICATIONS)
     assert clone.make("incident-db", end_idle=True).recap()["changed"] == 0
-    assert query(clone, "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'settlement_app%'") == sessions
+    assert query(clone, APPLICATIONS) == sessions
     report = max((clone.path / ".local/local/incidents").glob("*.md")).read_text()
     assert "## Every session" in report
     assert "no task is started in check mode" in clone.make("incident-db", "CHECK=1").output
@@ -259,23 +265,19 @@ _modest, Database.__init__ = Database.__init__, _with_a_large_pool
 ROOM = 205
 
 
-def idle_sessions(clone: Clone) -> int:
-    """The application's sessions that rest long enough to be ended."""
-    return int(
-        query(
-            clone,
-            "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'settlement_app%' AND state = 'idle'"
-            " AND state_change < clock_timestamp() - interval '6 seconds'",
-        )[0][0]
-    )
+def count(clone: Clone, sessions: str) -> int:
+    """How many sessions there are; 0 while those that try to connect hold the reserved connections too."""
+    try:
+        return int(query(clone, sessions)[0][0])
+    except psycopg2.OperationalError:
+        return 0
 
 
 def fill(clone: Clone) -> None:
     """Let idle pools hold every connection."""
     assert clone.request("/v1/accounts", {"name": "fill", "currency": "KRW"})[0] == 201
-    taken = "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'settlement_app%'"
-    wait_until(lambda: query(clone, taken)[0][0] >= ROOM, "every connection is taken", seconds=120)
-    wait_until(lambda: idle_sessions(clone) > ROOM / 2, "they are idle")
+    wait_until(lambda: count(clone, APPLICATIONS) >= ROOM, "every connection is taken", seconds=120)
+    wait_until(lambda: count(clone, IDLE) > ROOM / 2, "they are idle")
 
 
 def test_idle_pools_that_hold_every_connection_leave_every_exit_open(clone: Clone) -> None:
@@ -307,7 +309,7 @@ def test_idle_pools_that_hold_every_connection_leave_every_exit_open(clone: Clon
     assert clone.request("/version")[1]["git_hash"] == good
 
 
-def test_a_wrong_password_and_a_new_log_group_are_told_and_mended(clone: Clone) -> None:
+def test_a_wrong_password_a_new_log_group_and_a_deleted_secret_are_told_and_mended(clone: Clone) -> None:
     ecs, logs, secrets = (clone.aws(name) for name in ("ecs", "logs", "secretsmanager"))
     definition = ecs.describe_task_definition(taskDefinition=service(clone)["taskDefinition"])["taskDefinition"]
     (container,) = definition["containerDefinitions"]
@@ -333,6 +335,45 @@ def test_a_wrong_password_and_a_new_log_group_are_told_and_mended(clone: Clone) 
     assert logs.filter_log_events(logGroupName=group, limit=1)["events"]
     assert "its credentials log in" in clone.make("verify").output
     assert clone.make("release").recap()["changed"] == 0
+
+    secrets.delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
+    told = clone.make("verify", expect=2)
+    assert "does not exist, or has no such value" in told.output
+    assert "make infra ENV=local" in told.output
+    mended = clone.make("deploy")
+    print(f"deploy, which made the secret again: {mended.seconds():.0f} s")
+    assert "its credentials log in" in clone.make("verify").output
+
+
+#: PostgreSQL waits for every transaction that could still need the table without the index.
+CONCURRENTLY = '''"""An index on the accounts' names."""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("CREATE INDEX CONCURRENTLY accounts_name_idx ON accounts (name)")
+'''
+
+
+def test_a_migration_that_waits_for_a_transaction_names_it_and_what_to_remove(clone: Clone) -> None:
+    served = clone.request("/version")[1]["git_hash"]
+    clone.commit("app/api/settlement/migrations/versions/0002_accounts_name.py", CONCURRENTLY)
+    with closing(connect(clone)) as connection, connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE accounts IN ROW EXCLUSIVE MODE")
+        failed = clone.make("release", expect=2)
+        assert f"session {connection.info.backend_pid}" in failed.output
+    assert clone.request("/version")[1]["git_hash"] == served
+    assert "CREATE INDEX CONCURRENTLY accounts_name_idx" in failed.output
+    (cure,) = set(re.findall(r"make run ENV=local FAMILY=admin CMD='([^']+)'", failed.output))
+    clone.make("run", "FAMILY=admin", f"CMD={cure}")
+    clone.make("release")
+    assert clone.request("/version")[1]["git_hash"] == clone.version()
+    assert query(clone, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'accounts_name_idx'::regclass") == [(True,)]
 
 
 def test_a_rotation_loses_no_request_and_changes_nothing_twice(clone: Clone) -> None:
