@@ -37,6 +37,9 @@ def test_a_deployment_completes_when_its_tasks_are_healthy_and_the_old_are_gone(
     assert [(d["status"], d["rolloutState"], d["runningCount"]) for d in now["deployments"]] == [
         ("PRIMARY", "COMPLETED", 2)
     ]
+    # The same once more changes nothing.
+    assert service.update(taskDefinition=now["taskDefinition"])["deployments"][0]["id"] == primary["id"]
+    assert service.deployment()["serviceDeploymentArn"] == done["serviceDeploymentArn"]
     stopped = service.tasks("STOPPED")
     assert {task["taskArn"] for task in stopped} == old
     assert all(task["stoppedReason"].startswith("Scaling activity initiated by") for task in stopped)
