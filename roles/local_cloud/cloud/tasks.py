@@ -21,6 +21,9 @@ MINIMUM_DRAIN_SECONDS = 0.5
 LOG_DRAIN_SECONDS = 2.0
 """How long the last lines of a container may take to reach the log group."""
 _DAEMON_RETRY_SECONDS = 1.0
+_KILLED = 137
+_OUT_OF_MEMORY_SECONDS = 1.0
+"""The engine may learn of an exit before it learns that memory was its cause: https://github.com/containerd/containerd/pull/12714"""
 
 
 class TaskStopper:
@@ -221,10 +224,14 @@ class TaskStopper:
                     # Without a timeout: this connection stays open as long as the container runs.
                     client.api.wait(container_id, timeout=None)
                     state: dict[str, Any] = client.api.inspect_container(container_id)["State"]
+                    deadline = time.monotonic() + _OUT_OF_MEMORY_SECONDS
+                    while state["ExitCode"] == _KILLED and not state["OOMKilled"] and time.monotonic() < deadline:
+                        time.sleep(0.1)
+                        state = client.api.inspect_container(container_id)["State"]
                 finally:
                     client.close()
             except docker.errors.NotFound:  # removed from outside, by force
-                return {"Running": False, "ExitCode": 137}
+                return {"Running": False, "ExitCode": _KILLED}
             except (docker.errors.DockerException, OSError) as error:
                 logger.debug("waiting for %s: %s", container_id[:12], error)
                 time.sleep(_DAEMON_RETRY_SECONDS)
