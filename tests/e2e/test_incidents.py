@@ -236,17 +236,13 @@ def _greedy(database: Database) -> None:
             with database._engine.connect() as connection:
                 asked = connection.scalar(text("SELECT count(*) FROM accounts WHERE name = 'fill'"))
             if asked > filled:
-                filled, held, refused = asked, [], 0
-                # Who looks has a connection for a moment: the server is full when it refuses one after the other.
-                while refused < 20:
-                    try:
+                filled, held = asked, []
+                try:
+                    while True:
                         held.append(database._engine.connect())
-                        refused = 0
-                    except SQLAlchemyError:
-                        refused += 1
-                        time.sleep(0.1)
-                for connection in held:
-                    connection.close()
+                except SQLAlchemyError:
+                    for connection in held:
+                        connection.close()
         time.sleep(0.5)
 
 
@@ -262,7 +258,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 _modest, Database.__init__ = Database.__init__, _with_a_large_pool
 """
-ROOM = 205
+#: Of 205: whoever looks or tries to connect may have one in the moment in which a pool is refused and stops.
+ROOM = 203
 
 
 def count(clone: Clone, sessions: str) -> int:
