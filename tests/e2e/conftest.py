@@ -232,13 +232,14 @@ def leftovers(instance: str = INSTANCE) -> set[str]:
     return containers(instance) | networks | _docker("volume", "ls", "--quiet", "--filter", label)
 
 
-def clear(instance: str = INSTANCE) -> None:
+def clear() -> None:
     """Remove what a run left that was killed: it would stand in the way, and take the machine's time."""
-    label = f"label=settlement.local={instance}"
-    for kind, remove in (("container", ("rm", "--force", "--volumes")), ("network", ("rm",)), ("volume", ("rm",))):
-        listing = ("ls", "--all") if kind == "container" else ("ls",)
-        if found := _docker(kind, *listing, "--quiet", "--filter", label):
-            _docker(kind, *remove, *found)
+    label = f"label=settlement.local={INSTANCE}"
+    if found := containers():
+        _docker("rm", "--force", "--volumes", *found)
+    for kind in ("network", "volume"):
+        if found := _docker(kind, "ls", "--quiet", "--filter", label):
+            _docker(kind, "rm", *found)
 
 
 def _docker(*words: str) -> set[str]:

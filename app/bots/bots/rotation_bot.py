@@ -167,7 +167,7 @@ def message(change: Change, *, deployment: str = "", holder: str = "") -> slack.
         then = "*Next:*"
     else:
         mark, what = ":warning:", "its tasks still have the old value"
-        then = "The bot tries again, three times in all. Without waiting for it:"
+        then = "The bot tries three times in all. Without waiting for it:"
         command = (
             f"aws ecs update-service --region {region()} --cluster {os.environ['CLUSTER_NAME']}"
             f" --service {os.environ['SERVICE_NAME']} --force-new-deployment"
