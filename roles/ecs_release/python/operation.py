@@ -26,7 +26,7 @@ from roles.ecs_release.python.report import (
     stopped_tasks,
     target_lines,
 )
-from roles.ecs_release.python.rollout import Deployment, Failures, Judgement, Snapshot, Verdict, Watch
+from roles.ecs_release.python.rollout import Deployment, Failures, Judgement, Snapshot, Verdict, Watch, flapping
 from roles.ecs_release.python.running import Doubt
 from roles.ecs_release.python.scaling import ScalableTarget
 from roles.ecs_release.python.schedule import Capacity, capacity_at
@@ -58,6 +58,11 @@ T = TypeVar("T")
 #: What was just made is seen after a moment: so often is it looked for, with so many seconds in between.
 PROOF_LOOKS = 5
 PROOF_SECONDS = 2.0
+#: ECS is done once all tasks are healthy at one moment. Where some ended by themselves, the others have to live so many
+#: times as long, within a limit in seconds. Of many tasks one may end at any time.
+OUTLIVE_FACTOR = 2.0
+LONGEST_PROOF_SECONDS = 120.0
+OUTLIVE_SHARE = 0.95
 #: What a first release says whose tasks were stopped.
 ZERO_TASKS = "This was the first release: there is nothing to return to. The service has zero tasks again."
 #: ECS notes a service deployment and its deployment one after the other.
@@ -282,6 +287,17 @@ class Operation:
             return None
         return None if back.id == seen.id else back
 
+    def until_in_service(self, back: Deployment) -> Judgement:
+        """See what was put back to its end; as `follow`, it makes room in the database for its tasks."""
+        failures: Callable[[], Failures] = Failures
+        try:
+            failures = self._new_tasks(back).look
+        except (ClientError, BotoCoreError) as error:  # to undo it matters more
+            self.c.say(f"  its tasks cannot be looked at ({error})")
+        limit = self.within(self.c.limits.rollback_wait)
+        judgement, _ = self.watch.until_done(back.id, limit, failures, since=back.created)
+        return judgement
+
     def follow(self, deployment: Deployment, what: str, give_up: Callable[[Judgement], list[str]]) -> None:
         """See this deployment, and no other, to its end.
 
@@ -301,7 +317,7 @@ class Operation:
         if judgement.verdict is Verdict.COMPLETED:
             self.c.say(f"{deployment.revision_name} is the only one that runs")
             return
-        raise self._failed(deployment, what, judgement, give_up, since, exhausted=tasks.exhausted)
+        raise self._failed(deployment, what, judgement, since=since, give_up=give_up, exhausted=tasks.exhausted)
 
     def _new_tasks(self, deployment: Deployment) -> NewTasks:
         return NewTasks(
@@ -348,6 +364,34 @@ class Operation:
             f"Next: make verify ENV={self.c.environment}; after a fix, {self.c.retry_command}",
             reason,
         )
+
+    def prove_lasting(self, what: str) -> None:
+        """See that the tasks that run outlive those before them that ended by themselves: see ``OUTLIVE_FACTOR``.
+
+        Raises:
+            ReleaseError: one ended again, with a report of why.
+        """
+        deployment = self.snapshot().primary
+        look = partial(self.patiently, partial(self._ended_by_themselves, deployment))
+        ended = look()
+        if not ended:
+            return
+        lived = max(stop.lived for stop in ended)
+        seconds = self.within(min(OUTLIVE_FACTOR * lived, LONGEST_PROOF_SECONDS), keep=self.c.limits.rollback_wait)
+        self.c.say(
+            f"{len(ended)} of its tasks ended by themselves, after {lived:.0f} s at most: watching for {seconds:.0f} s"
+        )
+        tolerated = len(ended) + math.floor((1 - OUTLIVE_SHARE) * deployment.desired)
+        for _ in range(math.ceil(seconds / PROOF_SECONDS)):
+            self.c.sleep(PROOF_SECONDS)
+            if len(now := look()) > tolerated:
+                raise self._failed(deployment, what, flapping(len(now)), since=deployment.created)
+
+    def _ended_by_themselves(self, deployment: Deployment) -> list[Stop]:
+        """Tasks of a deployment that ran, and ended by themselves."""
+        since = deployment.created
+        stops = self._stopped(deployment.revision)
+        return [stop for stop in stops if stop.lived and not (since and stop.created and stop.created < since)]
 
     def verified(self, release: Release, snapshot: Snapshot) -> tuple[Outcome, str]:
         """How a release ended that nobody saw end, and that is in service: it succeeded if it is seen to serve now."""
@@ -437,10 +481,10 @@ class Operation:
         deployment: Deployment,
         what: str,
         judgement: Judgement,
-        give_up: Callable[[Judgement], list[str]],
-        since: datetime,
         *,
-        exhausted: bool,
+        since: datetime | None,
+        give_up: Callable[[Judgement], list[str]] = lambda _: [],
+        exhausted: bool = False,
     ) -> ReleaseError:
         """Gather the evidence while it is there, see to the service, then tell what happened."""
         stops, witness, lines, targets = self._evidence(deployment.revision)
@@ -459,7 +503,7 @@ class Operation:
             log_of=short(witness) if witness else "",
             log_lines=lines,
             targets=targets,
-            events=event_lines(snapshot.service, since - timedelta(seconds=5)),
+            events=event_lines(snapshot.service, (since or datetime.now(UTC)) - timedelta(seconds=5)),
             notes=notes,
             serving=self.serving_text(snapshot),
             next_command=next_command,

@@ -453,6 +453,7 @@ class Releaser(Operation):
     def succeed(self, plan: Plan, *, preview: bool = False) -> bool:
         """Record the success and set auto scaling's limits; whether the limits were changed."""
         if plan.needed and not preview:
+            self.prove_lasting(f"the release of {self._name(plan)}")
             self.keep_lock("The ledger does not call it a success.")
             self._append(plan, Outcome.SUCCEEDED, self.c.why)
             self.c.say(f"recorded: {self._name(plan)} succeeded")
@@ -542,7 +543,7 @@ class Releaser(Operation):
             if back is None:
                 return ""
             self.c.say(f"{short(revision)} was in service and must not be: {back.revision_name} is put back")
-            judgement, _ = self.watch.until_done(back.id, self.within(self.c.limits.rollback_wait), since=back.created)
+            judgement = self.until_in_service(back)
             exposed_until = datetime.now(UTC)
             notes = [f"{back.revision_name} ({plan.previous_name}) was put back"]
             if judgement.verdict is not Verdict.COMPLETED:

@@ -152,6 +152,10 @@ def judge(snapshot: Snapshot, deployment_id: str) -> Judgement:
     return Judgement(Verdict.WAIT)
 
 
+def flapping(failures: int) -> Judgement:
+    return Judgement(Verdict.FLAPPING, f"{failures} of its tasks failed, some after they were healthy")
+
+
 def flapping_limit(desired: int) -> int:
     """So many failed tasks are a failure although ECS goes on: two more than the circuit breaker's threshold.
 
@@ -276,9 +280,7 @@ class Watch:
                 if judgement.verdict is Verdict.WAIT and seen.hopeless:
                     judgement = Judgement(Verdict.HOPELESS, f"no task can start: {seen.hopeless}")
                 elif judgement.verdict is Verdict.WAIT and seen.count >= flapping_limit(desired):
-                    judgement = Judgement(
-                        Verdict.FLAPPING, f"{seen.count} of its tasks failed, some after they were healthy"
-                    )
+                    judgement = flapping(seen.count)
             failed = known
             return judgement
 

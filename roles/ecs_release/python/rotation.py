@@ -288,6 +288,7 @@ class Rotation(Operation):
 
     def succeed(self, plan: RotationPlan) -> None:
         """Record that the other user serves."""
+        self.prove_lasting(f"the rotation to {name_of(plan.secret)}")
         self.keep_lock("The ledger does not call it a success.")
         self._append(plan, Outcome.SUCCEEDED, self._why(plan))
         seconds = seconds_since(plan.release, datetime.now(UTC))
@@ -321,7 +322,7 @@ class Rotation(Operation):
         back = self.put_back(plan.revision, plan.previous_revision)
         if back is None:
             return ""
-        judgement, _ = self.watch.until_done(back.id, self.within(self.c.limits.rollback_wait), since=back.created)
+        judgement = self.until_in_service(back)
         done = "" if judgement.verdict is Verdict.COMPLETED else f", which did not complete: {judgement.reason}"
         return f"{back.revision_name}, with {name_of(plan.from_secret)}, was put back{done}"
 

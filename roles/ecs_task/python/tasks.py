@@ -68,7 +68,8 @@ class LogStream:
 class Stop:
     """How a task ended. ``exit_code`` is None when the container never started, or has not ended yet.
 
-    ``created`` and ``stopped`` are ECS's times; None where it gives none.
+    ``created`` and ``stopped`` are ECS's times; None where it gives none. ``lived`` are the seconds for which it ran
+    before its container ended by itself; 0 where something else ended it.
     """
 
     task_arn: str
@@ -79,6 +80,7 @@ class Stop:
     container_reason: str
     created: datetime | None = None
     stopped: datetime | None = None
+    lived: float = 0.0
 
     @property
     def task_id(self) -> str:
@@ -106,7 +108,13 @@ def how_stopped(task: Mapping[str, Any], container: str) -> Stop:
         container_reason=ours.get("reason", ""),
         created=task.get("createdAt"),
         stopped=task.get("stoppedAt"),
+        lived=_lived(task) if code == "EssentialContainerExited" else 0.0,
     )
+
+
+def _lived(task: Mapping[str, Any]) -> float:
+    started, ended = task.get("startedAt"), task.get("executionStoppedAt") or task.get("stoppedAt")
+    return (ended - started).total_seconds() if started and ended else 0.0
 
 
 def private_address(task: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
@@ -149,14 +149,22 @@ class FakeEcs:
         return next(item for item in self.service["deployments"] if item["status"] == "PRIMARY")
 
     def complete(self) -> None:
-        """The PRIMARY deployment reaches its end; what was beside it is gone."""
+        """The PRIMARY deployment reaches its end; what was beside it is gone, and nothing is left to stop."""
+        for ongoing in self.service_deployments:
+            if ongoing["status"] == "IN_PROGRESS":
+                ongoing["status"] = "SUCCESSFUL"
         count = self.service["desiredCount"]
         self.service["deployments"] = [self.primary]
         self.primary.update(rolloutState="COMPLETED", runningCount=count, pendingCount=0)
         self.service["runningCount"] = count
 
     def fail_task(
-        self, reason: str = "Essential container exited", exit_code: int = 3, code: str = "EssentialContainerExited"
+        self,
+        reason: str = "Essential container exited",
+        exit_code: int = 3,
+        code: str = "EssentialContainerExited",
+        *,
+        lived: float = 0.0,
     ) -> None:
         self.primary["failedTasks"] += 1
         task = self.start_task()
@@ -164,6 +172,7 @@ class FakeEcs:
             "lastStatus": "STOPPED",
             "stopCode": code,
             "stoppedReason": reason,
+            "startedAt": datetime.now(UTC) - timedelta(seconds=lived),
             "stoppedAt": datetime.now(UTC),
             "containers": [{"name": "api", "exitCode": exit_code}],
         }

@@ -89,7 +89,20 @@ def roll_back(world: World, *steps: Callable[[FakeEcs], None]) -> None:
     rollback.update(plan)
 
 
-@pytest.mark.parametrize("move", [release, roll_back])
+def take_back(world: World, *steps: Callable[[FakeEcs], None]) -> None:
+    """A release that came into service, and was found to be wrong then."""
+    releaser = world.releaser("ccc")
+    plan = planned(releaser)
+    releaser.begin(plan)
+    releaser.prepare(plan)
+    world.ecs.rollout = [nothing, complete]
+    releaser.update(plan)
+    world.ecs.runs.clear()
+    world.ecs.rollout = [nothing, *steps]
+    assert "was put back" in releaser.fail(plan, "answers with errors")
+
+
+@pytest.mark.parametrize("move", [release, roll_back, take_back])
 def test_idle_sessions_of_the_tasks_that_leave_are_ended_once_for_new_tasks(
     serving: World, move: Callable[..., None]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -613,6 +614,43 @@ def test_tasks_that_are_healthy_and_die_again_and_again_fail_the_release(world: 
     assert "5 of its tasks failed, some after they were healthy" in plain(failure)
     assert world.ecs.stopped_deployments == [world.ecs.service_deployments[-1]["serviceDeploymentArn"]]
     assert "What serves now: settlement-test:1 (aaa)" in plain(failure)
+
+
+def test_tasks_that_were_all_healthy_at_one_moment_have_to_outlive_those_that_died(world: World) -> None:
+    world.released("aaa")
+    releaser = world.releaser("flapping")
+    plan = planned(releaser)
+    releaser.begin(plan)
+    world.ecs.rollout = [nothing] * 4 + [lambda ecs: ecs.fail_task(lived=7.9), lambda ecs: ecs.complete()]
+    bring_into_service(releaser, plan)
+    world.slept.clear()
+    releaser.succeed(plan)
+    assert sum(world.slept) == 16
+    assert outcomes(world)[-1] == ("flapping", Outcome.SUCCEEDED)
+
+
+def test_tasks_that_die_again_once_ecs_is_done_fail_the_release(world: World) -> None:
+    world.released("aaa")
+    releaser = world.releaser("flapping")
+    plan = planned(releaser)
+    releaser.begin(plan)
+    world.ecs.rollout = [nothing] * 4 + [lambda ecs: ecs.fail_task(lived=7.9), lambda ecs: ecs.complete()]
+    bring_into_service(releaser, plan)
+    deaths = iter([False, False, True])
+    sleep = world.slept.append
+
+    def asleep(seconds: float) -> None:
+        sleep(seconds)
+        if next(deaths, False):
+            world.ecs.fail_task(lived=7.0)
+
+    releaser.c = replace(releaser.c, sleep=asleep)
+    with pytest.raises(ReleaseError, match="2 of its tasks failed, some after they were healthy") as failure:
+        releaser.succeed(plan)
+    assert "exit code 3" in failure.value.evidence
+    world.ecs.rollout = [nothing, nothing, lambda ecs: ecs.complete()]
+    assert "settlement-test:1 (aaa) was put back" in plain(releaser.fail(plan, failure.value.reason))
+    assert outcomes(world)[-1] == ("flapping", Outcome.FAILED)
 
 
 def test_a_version_that_answers_wrongly_is_taken_out_of_service(world: World) -> None:
