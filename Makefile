@@ -45,7 +45,7 @@ endif
 export LC_ALL := C.UTF-8
 export HOME := $(or $(value HOME),$(CURDIR)/.local/home)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
-export PYTHONPATH := $(CURDIR)
+export PYTHONPATH := $(CURDIR)/src
 VENV_PATH := $(if $(filter /%,$(VENV)),$(VENV),$(CURDIR)/$(VENV))
 export PATH := $(VENV_PATH)/bin:$(value PATH)
 # Bytecode is kept, out of the source tree: it halves what starting Ansible costs.
@@ -143,8 +143,8 @@ new-env: $(VENV_READY) ## A new environment's inventory: NAME=qa FROM=staging RE
 	  $(call passed,REGION,environment_folder_region) $(call passed,ACCOUNT,environment_folder_account_id) $(call passed,ZONES,environment_folder_zones)
 
 venv: $(VENV_READY) ## The project's Python environment
-$(VENV_READY): requirements.txt
-	@echo "Making the Python environment in $$VENV (once; again when requirements.txt changes)" >&2
+$(VENV_READY): requirements.txt pyproject.toml
+	@echo "Making the Python environment in $$VENV (once; again when requirements.txt or pyproject.toml changes)" >&2
 	# Isolated, or it would keep bytecode of the packages beside it in $$VENV, which does not exist yet.
 	"$$PYTHON" -ISc 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || {
 	  echo "Python 3.11, 3.12 or 3.13 is needed, $$PYTHON is $$("$$PYTHON" -V). Next: make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12" >&2; exit 1; }
@@ -159,8 +159,7 @@ $(VENV_READY): requirements.txt
 	echo "relocatable = true" >> "$$VENV/pyvenv.cfg"
 	# Not `pip sync`, which would remove uv from an environment that uv made.
 	"$$VENV/bin/uv" pip install --quiet --python "$$VENV/bin/python" --require-hashes --requirement requirements.txt
-	# Roles keep their Python beside their tasks and import it from the repository's root.
-	echo "$$PWD" > "$$("$$VENV/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/settlement.pth"
+	"$$VENV/bin/uv" pip install --quiet --python "$$VENV/bin/python" --no-deps --offline --editable .
 	touch "$$VENV/.ready"
 
 lock: $(VENV_READY) ## Lock again: requirements.txt, and the provider of each environment (inventory/<env>/terraform.lock.hcl)
@@ -188,7 +187,7 @@ rehearse: $(VENV_READY) ## The other, longer tests: releases that fail, incident
 	@tests/run.sh --numprocesses 3 --no-loadscope-reorder -m rehearsal tests/e2e
 
 coverage: $(VENV_READY) ## How much of the roles' Python the unit tests run: 90 % at least (half as slow again, so a job of its own)
-	@python -m pytest -q --numprocesses auto --no-loadscope-reorder --cov=roles --cov-report=term:skip-covered --cov-fail-under=90 tests/unit
+	@python -m pytest -q --numprocesses auto --no-loadscope-reorder --cov=fargate_ops --cov=local_cloud --cov-report=term:skip-covered --cov-fail-under=90 tests/unit
 
 mutation: $(VENV_READY) ## Put faults into the riskiest modules, one at a time, and list those that no unit test notices (ONLY='decide plan'; takes hours)
 	@nice -n 19 uv run --quiet --no-project --with mutmut==$(MUTMUT_VERSION) python -m tests.mutation $$ONLY
@@ -197,4 +196,4 @@ docs: $(VENV_READY) ## Write the tables of inputs in the READMEs, and of costs
 	@python docs/tables.py
 
 bench: $(VENV_READY) ## Measure against floors in the same run: ONLY='app waiting deploy balancer release' ROUNDS=5
-	@PYTHONPATH="$$PYTHONPATH:$$PYTHONPATH/app/api" python -m tests.bench --rounds "$${ROUNDS:-5}" $$ONLY
+	@PYTHONPATH="$$PYTHONPATH:$$PWD/app/api" python -m tests.bench --rounds "$${ROUNDS:-5}" $$ONLY

@@ -2,7 +2,7 @@
 
 Prices: AWS's price list of Seoul, https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/<offer>/current/ap-northeast-2/,
 on demand, October 2026, before tax. The report of real costs has prices of its own, of idle resources, in
-roles/cost_report/python/prices.py; those that both need are taken from there.
+src/fargate_ops/cost/prices.py; those that both need are taken from there.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from roles.cost_report.python.prices import PRICES, SEOUL
+from fargate_ops.cost.prices import PRICES, SEOUL
 
 HOURS = 730
 #: Average days of a month, and those from three days before its end through the 1st.

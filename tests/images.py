@@ -7,7 +7,7 @@ from pathlib import Path
 import docker
 import yaml
 
-from roles.local_cloud.python import images
+from local_cloud.host import images
 
 REPOSITORY = Path(__file__).parents[1]
 

@@ -57,7 +57,7 @@ class Tree:
     shell: dict[str, str] = field(default_factory=lambda: {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]})
 
     def __post_init__(self) -> None:
-        for name in ("Makefile", "requirements.txt"):
+        for name in ("Makefile", "pyproject.toml", "requirements.txt"):
             self.path.mkdir(parents=True, exist_ok=True)
             shutil.copy(REPOSITORY / name, self.path)
         for environment in (*ENVIRONMENTS, "qa"):

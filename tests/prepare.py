@@ -11,8 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from roles.local_cloud.python import engine
-from roles.local_cloud.python.errors import CommandError, LocalCloudError
+from local_cloud.host import engine
+from local_cloud.host.errors import CommandError, LocalCloudError
 from tests import images
 
 FOLDER = Path(__file__).parents[1] / ".local" / "tests"

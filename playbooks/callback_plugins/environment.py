@@ -1,4 +1,4 @@
-"""Entry of `roles.aws_session.python.environment`: unset what the shell must not decide, before the first task."""
+"""Entry of `fargate_ops.plugin.environment`: unset what the shell must not decide, before the first task."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
-from roles.aws_session.python import environment
+from fargate_ops.plugin import environment
 
 DOCUMENTATION = r"""
 name: environment

@@ -14,7 +14,7 @@ from settlement.settings import Settings
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
-from roles.local_cloud.cloud.database_proxy import DatabaseProxy, Target
+from local_cloud.rds.database_proxy import DatabaseProxy, Target
 from tests.api.conftest import TestDatabase
 from tests.api.postgres import free_port, write_certificate
 

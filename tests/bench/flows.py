@@ -92,7 +92,7 @@ def play(clone: Clone, name: str, **variables: Any) -> Flow:
     done = subprocess.run(
         command,
         cwd=clone.path,
-        env=os.environ | {"PATH": path, "PYTHONPATH": str(clone.path)},
+        env=os.environ | {"PATH": path, "PYTHONPATH": str(clone.path / "src")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

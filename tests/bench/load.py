@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from roles.local_cloud.python import engine
-from roles.local_cloud.python.errors import CommandError
+from local_cloud.host import engine
+from local_cloud.host.errors import CommandError
 
 _MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 

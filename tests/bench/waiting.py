@@ -18,11 +18,11 @@ from urllib.parse import parse_qs
 
 from botocore.awsrequest import AWSResponse
 
-from roles.aws_session.python.session import AwsSession
-from roles.deploy_lock.python.lock import Machine
-from roles.ecs_release.python.report import stopped_tasks
-from roles.ecs_release.python.rollout import Watch
-from roles.service_status.python.status import gather
+from fargate_ops.aws.session import AwsSession
+from fargate_ops.ecs.failure_report import stopped_tasks
+from fargate_ops.ecs.rollout import Watch
+from fargate_ops.release.status import gather
+from fargate_ops.state.lock import Machine
 from tests.bench.load import BenchError
 from tests.bench.measure import Row, ratio
 

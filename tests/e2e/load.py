@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from roles.drill.python.load import Clients, Report, Request, background
+from fargate_ops.drill.load import Clients, Report, Request, background
 from tests.e2e.conftest import LOAD_BALANCER_PORT
 
 VERSION = Request(name="version", path="/version")

@@ -20,7 +20,7 @@ from typing import Any
 
 import docker
 
-from roles.local_cloud.python import debian, engine, images
+from local_cloud.host import debian, engine, images
 from tests.e2e.conftest import REPOSITORY, VARIABLES, WORKER, Run
 from tests.local_cloud.conftest import wait_for
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from roles.release_ledger.python.ledger import Ledger, Outcome, Release
+from fargate_ops.state.ledger import Ledger, Outcome, Release
 from tests.e2e.conftest import PREFIX, Clone, Run, drain_for, service
 from tests.e2e.load import load
 

@@ -19,7 +19,7 @@ from typing import Any
 import boto3
 import pytest
 
-from roles.release_ledger.python.ledger import Kind, Outcome
+from fargate_ops.state.ledger import Kind, Outcome
 from tests.e2e.conftest import API_PORT, PREFIX, Clone, drain_for
 from tests.e2e.load import load
 from tests.e2e.test_release import EXITS, ledger, running, until

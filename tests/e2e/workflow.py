@@ -297,8 +297,8 @@ class _Run:
             "RUNNER_ENVIRONMENT": "github-hosted",
             "RUNNER_OS": "Linux",
             "RUNNER_TEMP": str(job.directory / "temp"),
-            # Roles keep their Python beside their tasks, and the tests' environment is another checkout's.
-            "PYTHONPATH": str(job.workspace),
+            # The tests' environment has the package of another checkout.
+            "PYTHONPATH": str(job.workspace / "src"),
         }
 
     # -- steps --

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from roles.local_cloud.cloud.config import CloudConfig
+from local_cloud.core.config import CloudConfig
 from tests import images
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ class RunningCloud:
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the cloud's command line, as the role does."""
         return subprocess.run(
-            [sys.executable, "-m", "roles.local_cloud.cloud", "--config", str(self.config_file), *arguments],
-            cwd=REPOSITORY,
+            [sys.executable, "-m", "local_cloud.daemon", "--config", str(self.config_file), *arguments],
+            cwd=REPOSITORY / "src",
             env=self.environment,
             capture_output=True,
             text=True,

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg2
 
-from roles.local_cloud.cloud import authority
+from local_cloud.rds import authority
 from tests.local_cloud.conftest import RunningCloud, wait_for
 
 ENGINE = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from roles.test_page.python.page import through_topic
+from fargate_ops.notify.test_page import through_topic
 from tests.local_cloud.conftest import RunningCloud
 from tests.local_cloud.functions import open_queue
 

@@ -1,4 +1,4 @@
-"""roles/local_cloud/cloud/patches/alarm_notifications.py, with a queue that really gets the message."""
+"""src/local_cloud/cloudwatch/alarm_notifications.py, with a queue that really gets the message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""roles/local_cloud/cloud/call_log.py and its patch."""
+"""src/local_cloud/core/call_log.py and its patch."""
 
 from __future__ import annotations
 

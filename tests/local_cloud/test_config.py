@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from roles.local_cloud.cloud import ports
-from roles.local_cloud.cloud.config import CloudConfig, ConfigError
-from roles.local_cloud.cloud.emulator import settings
+from local_cloud.core import ports
+from local_cloud.core.config import CloudConfig, ConfigError
+from local_cloud.core.emulator import settings
 
 MINIMAL: dict[str, Any] = {
     "instance": "test",

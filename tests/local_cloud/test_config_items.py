@@ -1,4 +1,4 @@
-"""roles/local_cloud/cloud/patches/config_items.py: what EventBridge is told, read from a queue that a rule fills."""
+"""src/local_cloud/account/config_items.py: what EventBridge is told, read from a queue that a rule fills."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""roles/local_cloud/cloud/cost_explorer.py: monitors and subscriptions as Terraform makes and reads them."""
+"""src/local_cloud/moto_server/cost_explorer.py: monitors and subscriptions as Terraform makes and reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""roles/local_cloud/cloud/costs.py and patches/rds_engine_versions.py, where the report meets them."""
+"""src/local_cloud/moto_server/costs.py and patches/rds_engine_versions.py, where the report meets them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 
-from roles.drill.python import surge
+from fargate_ops.drill import cost_surge as surge
 from tests.local_cloud.conftest import RunningCloud
 
 pytestmark = pytest.mark.local_cloud

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from roles.local_cloud.cloud.deployments import Limits, Plan, TaskView, circuit_breaker_threshold, plan
+from local_cloud.ecs.deployments import Limits, Plan, TaskView, circuit_breaker_threshold, plan
 
 
 @pytest.mark.parametrize(("desired", "threshold"), [(1, 3), (6, 3), (7, 4), (25, 13), (400, 200), (800, 200)])

@@ -1,4 +1,4 @@
-"""roles/local_cloud/python/environment.py: up, up again, killed, in somebody's way, down."""
+"""src/local_cloud/host/environment.py: up, up again, killed, in somebody's way, down."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from roles.local_cloud.cloud import authority, control
-from roles.local_cloud.python import environment
-from roles.local_cloud.python.environment import Settings
-from roles.local_cloud.python.errors import LocalCloudError
-from roles.local_cloud.python.network import NetworkSpec
+from local_cloud.daemon import control
+from local_cloud.host import environment
+from local_cloud.host.environment import Settings
+from local_cloud.host.errors import LocalCloudError
+from local_cloud.host.network import NetworkSpec
+from local_cloud.rds import authority
 from tests import images
 from tests.local_cloud.conftest import REPOSITORY, docker_client, free_port, wait_for
 

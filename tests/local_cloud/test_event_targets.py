@@ -1,4 +1,4 @@
-"""roles/local_cloud/cloud/patches/event_targets.py and queue_policies.py: who lets EventBridge and SNS deliver."""
+"""src/local_cloud/account/event_targets.py and queue_policies.py: who lets EventBridge and SNS deliver."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from roles.local_cloud.cloud.patches.execute_command import WRITTEN, managed_agents, why_stopped
+from local_cloud.ecs.execute_command import WRITTEN, managed_agents, why_stopped
 from tests.local_cloud.conftest import RunningCloud, wait_for
 
 

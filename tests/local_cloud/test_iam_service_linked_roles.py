@@ -1,4 +1,4 @@
-"""roles/local_cloud/cloud/patches/iam_service_linked_roles.py."""
+"""src/local_cloud/account/iam_service_linked_roles.py."""
 
 from __future__ import annotations
 

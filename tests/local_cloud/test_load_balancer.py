@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from roles.drill.python.load import Clients, Request, background
-from roles.local_cloud.cloud import health
-from roles.local_cloud.cloud.load_balancer import SlotState, SlotTable, slot_state
-from roles.local_cloud.cloud.targets import Target
-from roles.service_verify.python.answers import fetch
+from fargate_ops.drill.load import Clients, Request, background
+from fargate_ops.release.http_probe import fetch
+from local_cloud.elbv2 import health
+from local_cloud.elbv2.load_balancer import SlotState, SlotTable, slot_state
+from local_cloud.elbv2.targets import Target
 from tests.local_cloud.conftest import RunningCloud, wait_for
 from tests.local_cloud.services import StubService, make_service
 

@@ -1,4 +1,4 @@
-"""roles/local_cloud/cloud/patches/log_filters.py"""
+"""src/local_cloud/cloudwatch/log_filters.py"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""roles/local_cloud/cloud/patches/log_subscriptions.py, with functions that really run."""
+"""src/local_cloud/cloudwatch/log_subscriptions.py, with functions that really run."""
 
 from __future__ import annotations
 

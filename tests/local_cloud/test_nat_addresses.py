@@ -1,4 +1,4 @@
-"""roles/local_cloud/cloud/patches/nat_addresses.py."""
+"""src/local_cloud/account/nat_addresses.py."""
 
 from __future__ import annotations
 

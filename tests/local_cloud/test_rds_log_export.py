@@ -1,4 +1,4 @@
-"""roles/local_cloud/cloud/patches/rds_log_export.py, with a real PostgreSQL."""
+"""src/local_cloud/rds/rds_log_export.py, with a real PostgreSQL."""
 
 from __future__ import annotations
 

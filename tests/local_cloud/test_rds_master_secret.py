@@ -1,4 +1,4 @@
-"""roles/local_cloud/cloud/patches/rds_master_secret.py and rds_attributes.py."""
+"""src/local_cloud/rds/rds_master_secret.py and rds_attributes.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import pytest
 from botocore.exceptions import ClientError
 
-from roles.local_cloud.cloud.patches.rds_attributes import change_exports
+from local_cloud.rds.rds_attributes import change_exports
 from tests.local_cloud import databases
 from tests.local_cloud.conftest import RunningCloud
 

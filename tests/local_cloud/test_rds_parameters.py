@@ -1,4 +1,4 @@
-"""roles/local_cloud/cloud/patches/rds_parameters.py, with a real PostgreSQL."""
+"""src/local_cloud/rds/rds_parameters.py, with a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from roles.local_cloud.cloud.patches.rds_parameters import merge
+from local_cloud.rds.rds_parameters import merge
 from tests.local_cloud import databases
 from tests.local_cloud.conftest import RunningCloud, wait_for
 

@@ -1,4 +1,4 @@
-"""roles/local_cloud/cloud/patches/rds_proxy.py: a real pool in front of a real PostgreSQL; and Terraform's switches."""
+"""src/local_cloud/rds/rds_proxy.py: a real pool in front of a real PostgreSQL; and Terraform's switches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import psycopg2
 import pytest
 from psycopg2 import errors, extensions
 
-from roles.local_cloud.cloud import authority
+from local_cloud.rds import authority
 from tests.local_cloud import databases
 from tests.local_cloud.conftest import REPOSITORY, RunningCloud, wait_for
 

@@ -1,4 +1,4 @@
-"""roles/local_cloud/cloud/patches/rds_backups.py and rds_restores.py, with real PostgreSQL servers and their data."""
+"""src/local_cloud/rds/rds_backups.py and rds_restores.py, with real PostgreSQL servers and their data."""
 
 from __future__ import annotations
 

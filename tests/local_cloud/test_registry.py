@@ -8,8 +8,8 @@ import json
 import pytest
 import requests
 
-from roles.image_build.python import engine, sbom
-from roles.image_build.python.registry import Registry
+from fargate_ops.image import engine, sbom
+from fargate_ops.image.registry import Registry
 from tests.local_cloud.conftest import RunningCloud, docker_client
 
 pytestmark = pytest.mark.local_cloud

@@ -1,4 +1,4 @@
-"""roles/local_cloud/cloud/patches/secret_values.py."""
+"""src/local_cloud/account/secret_values.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""roles/local_cloud/cloud/patches/sns_lambda.py, with functions that really run."""
+"""src/local_cloud/account/sns_lambda.py, with functions that really run."""
 
 from __future__ import annotations
 

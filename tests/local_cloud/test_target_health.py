@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from roles.local_cloud.cloud import health
-from roles.local_cloud.cloud.health import Failure, Machine, Settings, State
-from roles.local_cloud.cloud.targets import Target, TargetRegistry, probe
+from local_cloud.elbv2 import health
+from local_cloud.elbv2.health import Failure, Machine, Settings, State
+from local_cloud.elbv2.targets import Target, TargetRegistry, probe
 from tests.local_cloud.conftest import RunningCloud, free_port, wait_for
 from tests.local_cloud.services import StubService, make_service
 

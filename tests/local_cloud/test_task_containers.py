@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from roles.local_cloud.cloud.patches.task_containers import container_arguments
+from local_cloud.ecs.task_containers import container_arguments
 from tests.local_cloud.conftest import wait_for
 from tests.local_cloud.services import StubService
 

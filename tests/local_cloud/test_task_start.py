@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from roles.local_cloud.cloud.patches.task_secrets import go_text
+from local_cloud.ecs.task_secrets import go_text
 from tests.local_cloud.conftest import RunningCloud, wait_for
 
 TICKS = "import time\nwhile True:\n    print('tick', flush=True)\n    time.sleep(0.05)"

@@ -1,4 +1,4 @@
-"""roles/local_cloud/cloud/patches/web_identity.py: the tokens of GitHub's runs, and what is wrong with others."""
+"""src/local_cloud/account/web_identity.py: the tokens of GitHub's runs, and what is wrong with others."""
 
 from __future__ import annotations
 

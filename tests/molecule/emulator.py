@@ -34,7 +34,7 @@ from ministack.app import main  # noqa: E402 - reads its environment when it is 
 from ministack.core.responses import request_scope  # noqa: E402
 from ministack.services import cloudwatch_logs, ecs  # noqa: E402
 
-from roles.ecs_task.python.tasks import log_stream  # noqa: E402
+from fargate_ops.ecs.tasks import log_stream  # noqa: E402
 
 ACCOUNT, REGION = "000000000000", "ap-northeast-2"
 IMAGE = Path(__file__).parent / "image"
@@ -122,7 +122,7 @@ def serve_autoscaling(port: int) -> None:
     from moto.applicationautoscaling.models import ApplicationAutoscalingBackend
     from moto.server import ThreadedMotoServer
 
-    from roles.local_cloud.cloud import cost_explorer
+    from local_cloud.moto_server import cost_explorer
 
     cost_explorer.patch_moto(cost_explorer.AnomalyDetection())
     ApplicationAutoscalingBackend._ecs_service_exists_for_target = lambda *_: True  # type: ignore[method-assign]

@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 import boto3
 
-from roles.ecs_release.python.operation import incarnation
-from roles.release_ledger.python.ledger import Event, Ledger, Outcome, release_id
+from fargate_ops.release.operation import incarnation
+from fargate_ops.state.ledger import Event, Ledger, Outcome, release_id
 
 SERVICE, PATH, PUBLIC_URL = sys.argv[1:]
 NAME, ACCOUNT, REGION = "settlement-molecule", "000000000000", "ap-northeast-2"

@@ -174,10 +174,10 @@ def run(name: str) -> int:
     source, tests = (modules()[name][key] for key in ("source", "tests"))
     module = mutated(Path(source).read_text())
     shutil.rmtree(WORK / name, ignore_errors=True)
-    (WORK / name / source).parent.mkdir(parents=True)
+    shutil.copytree("src", WORK / name / "src")
     (WORK / name / source).write_text(module.code)
-    trial = Trial(source.removesuffix(".py").replace("/", "."), list(module.faults))
-    paths = f"pythonpath={WORK / name} . app/api app/bots"  # the roles are namespaces: of this module the copy counts
+    trial = Trial(source.removeprefix("src/").removesuffix(".py").replace("/", "."), list(module.faults))
+    paths = f"pythonpath={WORK / name / 'src'} . app/api app/bots"
     options = ["-q", "--assert=plain", "--hypothesis-profile=mutation", "-p", "no:cacheprovider", "-o", paths]
     pytest.main([*options, tests], plugins=[trial])
     if not trial.sound:

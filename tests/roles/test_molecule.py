@@ -31,7 +31,7 @@ def test_scenario(scenario: Path, path: str, tmp_path: Path) -> None:
         **os.environ,
         "PATH": path,
         "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
-        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONPATH": f"{REPOSITORY}/src:{REPOSITORY}",
         # Not the one of every checkout: what an interrupted run has created is gone for the next.
         "MOLECULE_EPHEMERAL_DIRECTORY": str(tmp_path),
     }

@@ -1,4 +1,4 @@
-"""What IAM is asked for a recorded call: a line of the local cloud's call log (`roles/local_cloud/cloud/call_log.py`).
+"""What IAM is asked for a recorded call: a line of the local cloud's call log (`src/local_cloud/core/call_log.py`).
 
 One call may be asked for several resources, each of which has to be allowed, and for actions that are never a call of
 their own: ``iam:PassRole`` where it hands a role to a service, the tagging of what it makes, what a service does with

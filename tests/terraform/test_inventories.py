@@ -16,8 +16,8 @@ from typing import Any
 import hcl2
 import pytest
 
-from roles.preflight.python.kinds import flag
-from roles.preflight.python.values import VALUES
+from fargate_ops.inventory.kinds import flag
+from fargate_ops.inventory.values import VALUES
 from tests.inventory import INVENTORIES, Inventory, read
 from tests.terraform.terraform import SOURCE, TerraformError, copy_source, run_terraform
 

@@ -511,7 +511,7 @@ def test_each_kind_of_deployment_is_a_mark_on_the_graphs_and_a_failed_one_pages(
 def test_each_event_may_be_delivered(rendered: Rendered) -> None:
     """EventBridge names its rule with PutLogEvents only: neither CreateLogStream nor SNS gets a source to compare.
 
-    roles/local_cloud/cloud/patches/event_targets.py has the sources.
+    src/local_cloud/account/event_targets.py has the sources.
     """
     rules = {rule["name"]: rule["arn"] for rule in rendered.of_type("aws_cloudwatch_event_rule").values()}
     logs = [

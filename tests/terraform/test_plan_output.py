@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from roles.terraform_stack.python.plan import nothing_to_apply
+from fargate_ops.terraform.plan import nothing_to_apply
 from tests.terraform.terraform import run_terraform
 
 ROOT = """

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from roles.preflight.python.inventory import Given, check
-from roles.preflight.python.resolve import resolved
-from roles.preflight.python.values import VALUES
+from fargate_ops.inventory.preflight import Given, check
+from fargate_ops.inventory.resolve import resolved
+from fargate_ops.inventory.values import VALUES
 from tests.inventory import INVENTORIES, Inventory, read
 from tests.terraform.validations import Condition, conditions, holding
 

@@ -18,8 +18,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from roles.ecs_release.python.cron import RANGES, parse
-from roles.ecs_release.python.schedule import Capacity, capacity_at, next_change
+from fargate_ops.aws.cron import RANGES, parse
+from fargate_ops.ecs.schedule import Capacity, capacity_at, next_change
 from tests.terraform.terraform import plans_of_tests
 
 #: The years of every day, and those of every change: as far as the plan's lists go.

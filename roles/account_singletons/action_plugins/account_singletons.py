@@ -6,10 +6,10 @@ from typing import Any
 
 from ansible.utils.display import Display
 
-from roles.account_singletons.python.lookup import Found, Wanted, find
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import action_environment, aws_session
-from roles.preflight.python.endpoint import not_answering, silence_problem
+from fargate_ops.aws.endpoint import not_answering, silence_problem
+from fargate_ops.aws.session import action_environment, aws_session
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.terraform.account_singletons import Found, Wanted, find
 
 DOCUMENTATION = r"""
 module: account_singletons

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from roles.aws_session.python.action import OperationsAction
-from roles.bots_package.python import package
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.terraform import bots_package as package
 
 DOCUMENTATION = r"""
 module: bots_package

@@ -11,14 +11,14 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import action_environment, aws_session
-from roles.cost_report.python.accounts import Accounts, Target
-from roles.cost_report.python.page import page
-from roles.cost_report.python.report import Settings, gather
-from roles.cost_report.python.summary import summary, text
-from roles.notification.python.slack import Assignment, Notifier
-from roles.terraform_stack.python.outputs import read_outputs
+from fargate_ops.aws.session import action_environment, aws_session
+from fargate_ops.cost.accounts import Accounts, Target
+from fargate_ops.cost.page import page
+from fargate_ops.cost.report import Settings, gather
+from fargate_ops.cost.summary import summary, text
+from fargate_ops.notify.slack import Assignment, Notifier
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.terraform.outputs import read_outputs
 
 DOCUMENTATION = """
 ---

@@ -11,10 +11,12 @@ from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import action_environment, aws_session
-from roles.database_restore.python import comparison, inventory_file
-from roles.database_restore.python.choice import (
+from fargate_ops.aws.session import action_environment, aws_session
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.database.restore import comparison, inventory_file
+from fargate_ops.database.restore.restore_points import look, time_of
+from fargate_ops.database.restore.table_stats import Surveyor
+from fargate_ops.database.restore.target import (
     ORIGINAL,
     Inventory,
     Possible,
@@ -23,11 +25,9 @@ from roles.database_restore.python.choice import (
     with_serving,
     without,
 )
-from roles.database_restore.python.inside import Surveyor
-from roles.database_restore.python.possible import look, time_of
-from roles.ecs_task.python.alive import sleep_with_parent, whole_lines
-from roles.ecs_task.python.tasks import TaskError
-from roles.preflight.python.problem import ProblemError
+from fargate_ops.ecs.tasks import TaskError
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.plugin.worker import sleep_with_parent, whole_lines
 
 DOCUMENTATION = r"""
 module: database_restore

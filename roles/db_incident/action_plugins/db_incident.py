@@ -12,14 +12,14 @@ from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import action_environment, aws_session
-from roles.db_incident.python.collect import Inside, Question, collect
-from roles.db_incident.python.decide import Limits, Verdict, decide
-from roles.db_incident.python.evidence import Ended, Evidence, NoListing
-from roles.db_incident.python.report import ended_lines, markdown, next_lines, screen, would_end
-from roles.ecs_task.python.alive import sleep_with_parent, whole_lines
-from roles.ecs_task.python.tasks import TaskError
+from fargate_ops.aws.session import action_environment, aws_session
+from fargate_ops.database.incident.collect import Inside, Question, collect
+from fargate_ops.database.incident.diagnosis import Limits, Verdict, decide
+from fargate_ops.database.incident.evidence import Ended, Evidence, NoListing
+from fargate_ops.database.incident.report import ended_lines, markdown, next_lines, screen, would_end
+from fargate_ops.ecs.tasks import TaskError
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.plugin.worker import sleep_with_parent, whole_lines
 
 DOCUMENTATION = """
 ---

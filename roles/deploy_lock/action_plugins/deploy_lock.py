@@ -14,10 +14,12 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import action_environment, aws_session
-from roles.deploy_lock.python.heartbeat import Assignment
-from roles.deploy_lock.python.lock import (
+from fargate_ops.aws.session import action_environment, aws_session
+from fargate_ops.core.project import SOURCE
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.state.heartbeat import Assignment
+from fargate_ops.state.ledger import actor
+from fargate_ops.state.lock import (
     STALE_AFTER,
     Found,
     Lock,
@@ -34,7 +36,6 @@ from roles.deploy_lock.python.lock import (
     left_here,
     orphans,
 )
-from roles.release_ledger.python.ledger import actor
 
 DOCUMENTATION = """
 ---
@@ -282,8 +283,8 @@ def _remove(store: LockStore, locks: Iterable[StateLock]) -> None:
 def _start_heartbeat(assignment: Assignment) -> None:
     """Start the child that renews the lock, in a session of its own so that no signal of the terminal reaches it."""
     subprocess.Popen(
-        [sys.executable, "-m", "roles.deploy_lock.python.heartbeat", assignment.to_argument()],
-        cwd=Path(__file__).parents[3],
+        [sys.executable, "-m", "fargate_ops.state.heartbeat", assignment.to_argument()],
+        cwd=SOURCE,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -9,13 +9,13 @@ from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import action_environment, aws_session
-from roles.drill.python.drills import Evidence, scene, verdict
-from roles.drill.python.load import Report
-from roles.drill.python.observation import NotWhole, Observation, observe, until_whole
-from roles.ecs_task.python.alive import sleep_with_parent
-from roles.release_ledger.python.ledger import LedgerError
+from fargate_ops.aws.session import action_environment, aws_session
+from fargate_ops.drill.drills import Evidence, scene, verdict
+from fargate_ops.drill.load import Report
+from fargate_ops.drill.steady_state import NotWhole, Observation, observe, until_whole
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.plugin.worker import sleep_with_parent
+from fargate_ops.state.ledger import LedgerError
 
 DOCUMENTATION = """
 ---

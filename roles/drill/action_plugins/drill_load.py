@@ -12,10 +12,11 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
-from roles.aws_session.python.action import OperationsAction
-from roles.deploy_lock.python.lock import Machine, holder_of
-from roles.drill.python.application import clients, open_account, waiting_clients
-from roles.drill.python.load import ANSWER_SECONDS, Assignment, Clients, Report, stop_file
+from fargate_ops.core.project import SOURCE
+from fargate_ops.drill.client import clients, open_account, waiting_clients
+from fargate_ops.drill.load import ANSWER_SECONDS, Assignment, Clients, Report, stop_file
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.state.lock import Machine, holder_of
 
 DOCUMENTATION = """
 ---
@@ -109,8 +110,8 @@ class ActionModule(OperationsAction):
         )
         with _errors(path).open("wb") as errors:
             subprocess.Popen(
-                [sys.executable, "-m", "roles.drill.python.load", assignment.to_argument()],
-                cwd=Path(__file__).parents[3],
+                [sys.executable, "-m", "fargate_ops.drill.load", assignment.to_argument()],
+                cwd=SOURCE,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,

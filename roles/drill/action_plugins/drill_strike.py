@@ -9,16 +9,16 @@ from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import action_environment, aws_session
-from roles.drill.python.exhaustion import Program, Slow, Struck, clear, exhaust, hold, recover, starve
-from roles.drill.python.mistake import Mistake, look, make
-from roles.drill.python.observation import NotWhole, observe
-from roles.drill.python.rotation import change, former_user, users
-from roles.drill.python.strikes import restart_database, stop_task
-from roles.ecs_task.python.alive import sleep_with_parent
-from roles.ecs_task.python.tasks import TaskError
-from roles.release_ledger.python.ledger import LedgerError
+from fargate_ops.aws.session import action_environment, aws_session
+from fargate_ops.drill.connection_exhaustion import Program, Slow, Struck, clear, exhaust, hold, recover, starve
+from fargate_ops.drill.faults import restart_database, stop_task
+from fargate_ops.drill.rotation import change, former_user, users
+from fargate_ops.drill.row_deletion import Mistake, look, make
+from fargate_ops.drill.steady_state import NotWhole, observe
+from fargate_ops.ecs.tasks import TaskError
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.plugin.worker import sleep_with_parent
+from fargate_ops.state.ledger import LedgerError
 
 DOCUMENTATION = """
 ---

@@ -13,10 +13,10 @@ from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import AwsSession, action_environment, aws_session
-from roles.drill.python import surge
-from roles.drill.python.surge_promises import scene, verdict
+from fargate_ops.aws.session import AwsSession, action_environment, aws_session
+from fargate_ops.drill import cost_surge as surge
+from fargate_ops.drill.cost_surge_checks import scene, verdict
+from fargate_ops.plugin.action import OperationsAction
 
 DOCUMENTATION = """
 ---
@@ -24,7 +24,7 @@ action: drill_surge
 short_description: Seed a month that is over, judge the cost report of it, and take it away again
 description:
   - C(announce) says what will be done and what is expected. C(seed) puts the costs and recommendations of
-    C(roles/drill/python/surge.py) into the local cloud, with a budget, a gp2 volume and an address that nobody uses.
+    C(fargate_ops.drill.cost_surge) into the local cloud, with a budget, a gp2 volume and an address that nobody uses.
     C(judge) compares the report with the known answer and fails when it differs. C(remove) leaves all as it was.
 options:
   phase:
@@ -164,7 +164,7 @@ def _judge(args: dict[str, Any]) -> dict[str, Any]:
 
 
 def _costs(address: str, document: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The local cloud's document of costs; `document` is put there first. See roles/local_cloud/cloud/costs.py."""
+    """The local cloud's document of costs; `document` is put there first. See src/local_cloud/moto_server/costs.py."""
     body = None if document is None else json.dumps(document).encode()
     request = urllib.request.Request(  # noqa: S310 - the inventory's own address
         f"{address}/_costs", data=body, method="GET" if body is None else "PUT"

@@ -8,11 +8,11 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
-from roles.aws_session.python.action import OperationsAction
-from roles.ecs_release.python import action
-from roles.ecs_release.python.definition import Image, Settings
-from roles.ecs_release.python.plan import Plan
-from roles.ecs_release.python.release import Releaser
+from fargate_ops.ecs.task_definition import Image, Settings
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.release import plugin_context as action
+from fargate_ops.release.plan import Plan
+from fargate_ops.release.release import Releaser
 
 DOCUMENTATION = """
 ---

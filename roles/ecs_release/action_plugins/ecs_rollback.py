@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from roles.aws_session.python.action import OperationsAction
-from roles.ecs_release.python import action
-from roles.ecs_release.python.rollback import Rollback, RollbackPlan
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.release import plugin_context as action
+from fargate_ops.release.rollback import Rollback, RollbackPlan
 
 DOCUMENTATION = """
 ---

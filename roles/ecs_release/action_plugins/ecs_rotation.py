@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from roles.aws_session.python.action import OperationsAction
-from roles.ecs_release.python import action
-from roles.ecs_release.python.rotation import Rotation, RotationPlan
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.release import plugin_context as action
+from fargate_ops.release.rotation import Rotation, RotationPlan
 
 DOCUMENTATION = """
 ---

@@ -9,10 +9,10 @@ from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import action_environment, aws_session
-from roles.ecs_task.python.shell import ShellError, newest_running, require_execute_command, script
-from roles.ecs_task.python.tasks import describe_tasks, list_tasks
+from fargate_ops.aws.session import action_environment, aws_session
+from fargate_ops.ecs.shell import ShellError, newest_running, require_execute_command, script
+from fargate_ops.ecs.tasks import describe_tasks, list_tasks
+from fargate_ops.plugin.action import OperationsAction
 
 DOCUMENTATION = """
 ---

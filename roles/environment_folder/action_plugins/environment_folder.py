@@ -7,8 +7,8 @@ from typing import Any
 
 from ansible.utils.display import Display
 
-from roles.aws_session.python.action import OperationsAction
-from roles.environment_folder.python.folder import Wish, missing, plan, write
+from fargate_ops.inventory.folder import Wish, missing, plan, write
+from fargate_ops.plugin.action import OperationsAction
 
 DOCUMENTATION = r"""
 module: environment_folder

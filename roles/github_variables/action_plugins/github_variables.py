@@ -6,8 +6,8 @@ from typing import Any
 
 from ansible.utils.display import Display
 
-from roles.aws_session.python.action import OperationsAction
-from roles.github_variables.python.variables import Repository, Variable, gh, unusable
+from fargate_ops.github.variables import Repository, Variable, gh, unusable
+from fargate_ops.plugin.action import OperationsAction
 
 DOCUMENTATION = r"""
 module: github_variables

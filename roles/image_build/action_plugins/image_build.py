@@ -8,13 +8,13 @@ from typing import Any
 
 from ansible.utils.display import Display
 
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import action_environment, aws_session
-from roles.ecs_task.python.alive import whole_lines
-from roles.image_build.python import docker_host, engine
-from roles.image_build.python.flow import Flow, Settings
-from roles.image_build.python.registry import Registry
-from roles.preflight.python.endpoint import not_answering
+from fargate_ops.aws.endpoint import not_answering
+from fargate_ops.aws.session import action_environment, aws_session
+from fargate_ops.image import docker_host, engine
+from fargate_ops.image.flow import Flow, Settings
+from fargate_ops.image.registry import Registry
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.plugin.worker import whole_lines
 
 DOCUMENTATION = r"""
 module: image_build

@@ -10,13 +10,13 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
-from roles.aws_session.python.action import OperationsAction
-from roles.image_build.python import docker_host
-from roles.local_cloud.python import engine, environment
-from roles.local_cloud.python.errors import LocalCloudError
-from roles.local_cloud.python.images import ImageSettings
-from roles.local_cloud.python.network import NetworkSpec
-from roles.preflight.python.problem import ProblemError
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.image import docker_host
+from fargate_ops.plugin.action import OperationsAction
+from local_cloud.host import engine, environment
+from local_cloud.host.errors import LocalCloudError
+from local_cloud.host.images import ImageSettings
+from local_cloud.host.network import NetworkSpec
 
 DOCUMENTATION = r"""
 name: local_cloud
@@ -40,7 +40,7 @@ options:
     type: path
     required: true
   cloud:
-    description: The cloud's configuration; its keys are documented in C(roles/local_cloud/cloud/config.py).
+    description: The cloud's configuration; its keys are documented in C(src/local_cloud/core/config.py).
     type: dict
     required: true
   network_subnet:
@@ -153,7 +153,7 @@ _display = Display()
 
 
 class ActionModule(OperationsAction):
-    """The thin entry; what happens is in `roles.local_cloud.python.environment`."""
+    """The thin entry; what happens is in `local_cloud.host.environment`."""
 
     documentation = DOCUMENTATION
     arguments = _ARGUMENTS

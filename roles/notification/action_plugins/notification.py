@@ -8,10 +8,10 @@ from typing import Any
 
 from ansible.utils.display import Display
 
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import action_environment
-from roles.notification.python import slack
-from roles.release_ledger.python.ledger import actor
+from fargate_ops.aws.session import action_environment
+from fargate_ops.notify import slack
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.state.ledger import actor
 
 DOCUMENTATION = """
 ---

@@ -11,13 +11,15 @@ from ansible import context
 from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import action_environment, aws_session
-from roles.preflight.python import cloud, inventory, machine, written
-from roles.preflight.python.endpoint import not_answering, silence_problem
-from roles.preflight.python.report import Finding, failure, tree
-from roles.preflight.python.resolve import resolved
-from roles.preflight.python.values import VALUES
+from fargate_ops.aws.endpoint import not_answering, silence_problem
+from fargate_ops.aws.session import action_environment, aws_session
+from fargate_ops.core.checks import Finding, failure, tree
+from fargate_ops.inventory import preflight as inventory
+from fargate_ops.inventory import written
+from fargate_ops.inventory.resolve import resolved
+from fargate_ops.inventory.values import VALUES
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.preflight import cloud, machine
 
 DOCUMENTATION = r"""
 module: preflight

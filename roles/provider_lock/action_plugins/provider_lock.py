@@ -7,10 +7,10 @@ from typing import Any
 
 from ansible.utils.display import Display
 
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import action_environment
-from roles.provider_lock.python.lock import Request, checksums, resolve, write
-from roles.terraform_stack.python.workspace import exact_version
+from fargate_ops.aws.session import action_environment
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.terraform.provider_lock import Request, checksums, resolve, write
+from fargate_ops.terraform.workspace import exact_version
 
 DOCUMENTATION = r"""
 module: provider_lock

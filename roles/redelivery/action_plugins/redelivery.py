@@ -10,11 +10,11 @@ from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import action_environment, aws_session
-from roles.notification.python.deliver import NoWebhook, post, read_webhook
-from roles.notification.python.slack import Assignment
-from roles.redelivery.python.redelivery import redeliver
+from fargate_ops.aws.session import action_environment, aws_session
+from fargate_ops.notify.deliver import NoWebhook, post, read_webhook
+from fargate_ops.notify.redelivery import redeliver
+from fargate_ops.notify.slack import Assignment
+from fargate_ops.plugin.action import OperationsAction
 
 DOCUMENTATION = """
 ---

@@ -8,13 +8,13 @@ from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import action_environment, aws_session
-from roles.ecs_release.python.definition import Image, Settings
-from roles.ecs_release.python.rollout import ServiceError
-from roles.ecs_task.python.alive import sleep_with_parent, whole_lines
-from roles.release_checks.python.checks import Wanted, check, check_what_runs, image_that_runs
-from roles.release_checks.python.findings import failure, tree, wrong
+from fargate_ops.aws.session import action_environment, aws_session
+from fargate_ops.ecs.rollout import ServiceError
+from fargate_ops.ecs.task_definition import Image, Settings
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.plugin.worker import sleep_with_parent, whole_lines
+from fargate_ops.release.checks.checks import Wanted, check, check_what_runs, image_that_runs
+from fargate_ops.release.checks.findings import failure, tree, wrong
 
 DOCUMENTATION = r"""
 action: release_checks

@@ -9,10 +9,10 @@ from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import action_environment, aws_session
-from roles.ecs_task.python.alive import sleep_with_parent
-from roles.service_logs.python.logs import LogsError, Query, parse_since, read
+from fargate_ops.aws.session import action_environment, aws_session
+from fargate_ops.ecs.logs import LogsError, Query, parse_since, read
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.plugin.worker import sleep_with_parent
 
 DOCUMENTATION = """
 ---

@@ -10,11 +10,11 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import AwsSession, action_environment, aws_session
-from roles.deploy_lock.python.lock import STALE_AFTER, Machine
-from roles.ecs_release.python.rollout import ServiceError
-from roles.service_status.python.status import gather, text, text_of_bucket
+from fargate_ops.aws.session import AwsSession, action_environment, aws_session
+from fargate_ops.ecs.rollout import ServiceError
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.release.status import gather, text, text_of_bucket
+from fargate_ops.state.lock import STALE_AFTER, Machine
 
 DOCUMENTATION = """
 ---

@@ -8,10 +8,10 @@ from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import action_environment, aws_session
-from roles.ecs_release.python.rollout import ServiceError
-from roles.service_verify.python.verify import Settings, Source, Subject, Verdict, Verification, Verifier
+from fargate_ops.aws.session import action_environment, aws_session
+from fargate_ops.ecs.rollout import ServiceError
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.release.verify import Settings, Source, Subject, Verdict, Verification, Verifier
 
 DOCUMENTATION = """
 ---

@@ -6,10 +6,10 @@ from typing import Any
 
 from ansible.utils.display import Display
 
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import action_environment, aws_session
-from roles.preflight.python.endpoint import not_answering, silence_problem
-from roles.state_backend.python import bucket
+from fargate_ops.aws.endpoint import not_answering, silence_problem
+from fargate_ops.aws.session import action_environment, aws_session
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.state import bucket
 
 DOCUMENTATION = r"""
 module: state_backend

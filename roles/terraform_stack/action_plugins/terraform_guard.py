@@ -13,12 +13,12 @@ from ansible import context
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import action_environment, aws_session
-from roles.preflight.python.problem import ProblemError
-from roles.terraform_stack.python import cause
-from roles.terraform_stack.python.plan import Plan, nothing_to_apply, read_plan, refusal, refused
-from roles.terraform_stack.python.workspace import FINGERPRINT, LOCK_FILE, exact_version, locked_version
+from fargate_ops.aws.session import action_environment, aws_session
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.terraform import cause
+from fargate_ops.terraform.plan import Plan, nothing_to_apply, read_plan, refusal, refused
+from fargate_ops.terraform.workspace import FINGERPRINT, LOCK_FILE, exact_version, locked_version
 
 DOCUMENTATION = r"""
 module: terraform_guard

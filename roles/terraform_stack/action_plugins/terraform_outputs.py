@@ -9,12 +9,12 @@ from typing import Any
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import action_environment, aws_session
-from roles.preflight.python.problem import ProblemError
-from roles.terraform_stack.python.cause import write_record
-from roles.terraform_stack.python.outputs import NoState, read_outputs, state_etag
-from roles.terraform_stack.python.workspace import record_applied
+from fargate_ops.aws.session import action_environment, aws_session
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.terraform.cause import write_record
+from fargate_ops.terraform.outputs import NoState, read_outputs, state_etag
+from fargate_ops.terraform.workspace import record_applied
 
 DOCUMENTATION = r"""
 module: terraform_outputs

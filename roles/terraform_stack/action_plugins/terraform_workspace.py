@@ -9,11 +9,11 @@ from typing import Any
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import action_environment, aws_session
-from roles.preflight.python.problem import ProblemError
-from roles.terraform_stack.python import workspace
-from roles.terraform_stack.python.outputs import state_etag
+from fargate_ops.aws.session import action_environment, aws_session
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.terraform import workspace
+from fargate_ops.terraform.outputs import state_etag
 
 DOCUMENTATION = r"""
 module: terraform_workspace

@@ -9,12 +9,12 @@ from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.aws_session.python.action import OperationsAction
-from roles.aws_session.python.session import action_environment, aws_session
-from roles.notification.python.deliver import deliver
-from roles.notification.python.slack import Assignment
-from roles.release_ledger.python.ledger import actor
-from roles.test_page.python.page import Path, last_line, of_notification, slack_message, subscribers, through_topic
+from fargate_ops.aws.session import action_environment, aws_session
+from fargate_ops.notify.deliver import deliver
+from fargate_ops.notify.slack import Assignment
+from fargate_ops.notify.test_page import Path, last_line, of_notification, slack_message, subscribers, through_topic
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.state.ledger import actor
 
 DOCUMENTATION = """
 ---

@@ -7,11 +7,11 @@ from typing import Any
 
 from ansible.utils.display import Display
 
-from roles.aws_session.python.action import OperationsAction
-from roles.preflight.python.problem import ProblemError
-from roles.toolchain.python import provider as providers
-from roles.toolchain.python import terraform
-from roles.toolchain.python.version import Constraint, Version
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.terraform import binary as terraform
+from fargate_ops.terraform import provider as providers
+from fargate_ops.terraform.version import Constraint, Version
 
 DOCUMENTATION = r"""
 module: toolchain

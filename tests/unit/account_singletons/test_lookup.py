@@ -6,8 +6,8 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from roles.account_singletons.python.lookup import Found, Wanted, find
-from roles.preflight.python.problem import ProblemError
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.terraform.account_singletons import Found, Wanted, find
 
 TYPES = ["AWS::S3::Bucket", "AWS::EC2::VPC"]
 WANTED = Wanted("ap-northeast-2", "settlement-account", detection=True, resource_types=TYPES, cost_anomaly=True)

@@ -16,8 +16,8 @@ PROJECT = Path(__file__).parents[3]
 
 PLUGIN = '''
 from ansible.errors import AnsibleActionFail
-from roles.aws_session.python.action import OperationsAction
-from roles.preflight.python.problem import ProblemError
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.core.problem import ProblemError
 
 DOCUMENTATION = """
 options:
@@ -70,7 +70,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
             *("-e", f"out={folder}/out.json", "-e", f"ansible_python_interpreter={sys.executable}"),
             folder / "play.yml",
         ],
-        env={**os.environ, "ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "PYTHONPATH": str(PROJECT)},
+        env={**os.environ, "ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "PYTHONPATH": str(PROJECT / "src")},
         capture_output=True,
         text=True,
         check=False,

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from roles.aws_session.python.environment import bypass_proxies, unset, user_name
+from fargate_ops.plugin.environment import bypass_proxies, unset, user_name
 
 REPOSITORY = Path(__file__).parents[3]
 NOBODY = "http://127.0.0.1:9"
@@ -60,7 +60,7 @@ def test_a_bare_ansible_playbook_builds_its_environment(tmp_path: Path, environm
             str(tmp_path / "play.yml"),
         ],
         cwd=REPOSITORY,
-        env=given | {"PYTHONPATH": str(REPOSITORY), "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"} | SHELL,
+        env=given | {"PYTHONPATH": str(REPOSITORY / "src"), "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"} | SHELL,
         capture_output=True,
         text=True,
         check=False,

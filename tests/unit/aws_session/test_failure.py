@@ -17,9 +17,9 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
-from roles.aws_session.python.failure import problem_of
-from roles.terraform_stack.python.outputs import read_outputs
-from roles.toolchain.python.version import Version
+from fargate_ops.plugin.failure import problem_of
+from fargate_ops.terraform.outputs import read_outputs
+from fargate_ops.terraform.version import Version
 
 
 def refused(code: str, message: str = "no") -> ClientError:
@@ -61,10 +61,10 @@ def test_what_happened_where_and_the_next_step(error: Exception, what: str, wher
 def test_the_place_is_the_innermost_line_of_the_project() -> None:
     with pytest.raises(AttributeError) as caught:
         Version.parse(None)  # type: ignore[arg-type]
-    assert problem_of(caught.value).where.startswith("roles/toolchain/python/version.py:")
+    assert problem_of(caught.value).where.startswith("src/fargate_ops/terraform/version.py:")
     with pytest.raises(AttributeError) as inside:
         read_outputs(None, "b", "k")
-    assert "roles/terraform_stack/python/outputs.py:" in problem_of(inside.value).where
+    assert "src/fargate_ops/terraform/outputs.py:" in problem_of(inside.value).where
     assert "(read_outputs)" in problem_of(inside.value).where
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from roles.aws_session.python.pace import POLL_SECONDS, around
+from fargate_ops.aws.pace import POLL_SECONDS, around
 
 PROJECT = Path(__file__).parents[3]
 SETTINGS = {"ecs_release_poll_seconds": "ecs_release", "ecs_task_poll_seconds": "ecs_task"}

@@ -13,7 +13,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from roles.aws_session.python.patience import is_transient
+from fargate_ops.aws.retry import is_transient
 
 
 def refusal(code: str, status: int) -> ClientError:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from roles.aws_session.python.action import OperationsAction
+from fargate_ops.drill.drills import DRILLS
+from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.plugin.arguments import argument_spec
+from fargate_ops.release.operation import Limits
+from fargate_ops.release.verify import Settings, Source
 from roles.drill.action_plugins import drill, drill_strike
-from roles.drill.python.drills import DRILLS
 from roles.ecs_release.action_plugins import ecs_release, ecs_rollback, ecs_rotation
 from roles.ecs_release.doc_fragments import ecs_release_context
-from roles.ecs_release.python.operation import Limits
-from roles.preflight.python.arguments import argument_spec
-from roles.service_verify.python.verify import Settings, Source
 
 PROJECT = Path(__file__).parents[3]
 PLUGINS = sorted(path.relative_to(PROJECT) for path in PROJECT.glob("roles/*/action_plugins/*.py"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from roles.aws_session.python.session import action_environment, aws_session
+from fargate_ops.aws.session import action_environment, aws_session
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 from bots import invocation, rotation_bot
 
-from roles.deploy_lock.python.lock import STALE_AFTER, Lock
+from fargate_ops.state.lock import STALE_AFTER, Lock
 from tests.slack import Slack, intrusions, shown
 from tests.unit.bots.conftest import REGION, Cloud, Context, Say
 

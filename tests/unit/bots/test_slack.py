@@ -9,8 +9,8 @@ from bots import delivery, slack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roles.notification.python import deliver as controller
-from roles.notification.python import slack as controller_slack
+from fargate_ops.notify import deliver as controller
+from fargate_ops.notify import slack as controller_slack
 from tests.slack import TOKEN, Message, intrusions, judge, problems, shown
 
 HOSTILE = [

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from roles.bots_package.python.package import NoSources, build, write
+from fargate_ops.terraform.bots_package import NoSources, build, write
 
 REPOSITORY = Path(__file__).parents[3]
 

@@ -13,10 +13,10 @@ from typing import Any
 import boto3
 import pytest
 
-from roles.cost_report.python.accounts import Accounts, Target
-from roles.cost_report.python.report import Report, Settings, gather
-from roles.drill.python import surge
-from roles.local_cloud.cloud.costs import Costs, major_engine_versions
+from fargate_ops.cost.accounts import Accounts, Target
+from fargate_ops.cost.report import Report, Settings, gather
+from fargate_ops.drill import cost_surge as surge
+from local_cloud.moto_server.costs import Costs, major_engine_versions
 
 REGION = "ap-northeast-2"
 ACCOUNT = "123456789012"  # moto's

@@ -8,10 +8,10 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roles.cost_report.python.findings import REMOVAL, Finding, rank, total_saving
-from roles.cost_report.python.money import cents, percent, usd
-from roles.cost_report.python.prices import Prices
-from roles.cost_report.python.spending import Month
+from fargate_ops.cost.findings import REMOVAL, Finding, rank, total_saving
+from fargate_ops.cost.money import cents, percent, usd
+from fargate_ops.cost.prices import Prices
+from fargate_ops.cost.spending import Month
 
 
 def finding(arn: str, aspect: str, saving: Decimal | None) -> Finding:

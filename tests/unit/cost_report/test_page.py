@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from roles.cost_report.python.page import page
-from roles.cost_report.python.report import Report
+from fargate_ops.cost.page import page
+from fargate_ops.cost.report import Report
 from tests.unit.cost_report.browser import Browser, browser, chromium
 from tests.unit.cost_report.conftest import REGION, Cloud
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from roles.cost_report.python.accounts import Target
+from fargate_ops.cost.accounts import Target
 from tests.unit.cost_report.conftest import ACCOUNT, REGION, Cloud
 from tests.unit.cost_report.test_report import network
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from roles.cost_report.python.accounts import Target
-from roles.cost_report.python.findings import Finding
-from roles.cost_report.python.report import Report, judge
-from roles.cost_report.python.spending import Budget, Month, Spending
-from roles.cost_report.python.summary import summary, text
-from roles.drill.python import surge
+from fargate_ops.cost.accounts import Target
+from fargate_ops.cost.findings import Finding
+from fargate_ops.cost.report import Report, judge
+from fargate_ops.cost.spending import Budget, Month, Spending
+from fargate_ops.cost.summary import summary, text
+from fargate_ops.drill import cost_surge as surge
 from tests.unit.cost_report.conftest import ACCOUNT, REGION, Cloud
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

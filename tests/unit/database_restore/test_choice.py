@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from roles.database_restore.python import inventory_file
-from roles.database_restore.python.choice import (
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.database.restore import inventory_file
+from fargate_ops.database.restore.target import (
     Inventory,
     Possible,
     Restore,
@@ -19,7 +20,6 @@ from roles.database_restore.python.choice import (
     with_serving,
     without,
 )
-from roles.preflight.python.problem import ProblemError
 
 NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
 WINDOW = (datetime(2026, 11, 23, 8, tzinfo=UTC), datetime(2026, 11, 24, 10, 25, tzinfo=UTC))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from roles.database_restore.python.comparison import Comparison, lines, loss, markdown, read_survey
+from fargate_ops.database.restore.comparison import Comparison, lines, loss, markdown, read_survey
 
 
 def told(head: str | None = "0001", **tables: tuple[Any, ...]) -> list[str]:

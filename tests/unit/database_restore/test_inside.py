@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from roles.database_restore.python.inside import Surveyor
-from roles.ecs_task.python.tasks import TaskError
+from fargate_ops.database.restore.table_stats import Surveyor
+from fargate_ops.ecs.tasks import TaskError
 
 STACK = {
     "admin_family": "app-admin",

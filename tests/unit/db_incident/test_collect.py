@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from roles.db_incident.python.collect import Question, collect
-from roles.db_incident.python.evidence import Database, NoListing
+from fargate_ops.database.incident.collect import Question, collect
+from fargate_ops.database.incident.evidence import Database, NoListing
 
 NOW = datetime(2026, 1, 31, 9, 0, 30, tzinfo=UTC)
 PREFIX = "arn:aws:elasticloadbalancing:ap-northeast-2:000000000000"

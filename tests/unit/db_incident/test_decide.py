@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roles.db_incident.python.decide import ENDING_HELPS, Case, Limits, Verdict, decide
-from roles.db_incident.python.evidence import Database, Evidence, Logs, Pools, Session
+from fargate_ops.database.incident.diagnosis import ENDING_HELPS, Case, Limits, Verdict, decide
+from fargate_ops.database.incident.evidence import Database, Evidence, Logs, Pools, Session
 
 LIMITS = Limits(idle_in_transaction_seconds=30, idle_seconds=600, slow_seconds=5)
 ROOM = 95

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from roles.db_incident.python.decide import Limits, decide
-from roles.db_incident.python.evidence import Ended, Evidence, NoListing, Session, read_ended, read_listing
-from roles.db_incident.python.report import ages, ended_lines, markdown, screen, sparkline, would_end
+from fargate_ops.database.incident.diagnosis import Limits, decide
+from fargate_ops.database.incident.evidence import Ended, Evidence, NoListing, Session, read_ended, read_listing
+from fargate_ops.database.incident.report import ages, ended_lines, markdown, screen, sparkline, would_end
 
 LIMITS = Limits(idle_in_transaction_seconds=30, idle_seconds=600, slow_seconds=5)
 NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)

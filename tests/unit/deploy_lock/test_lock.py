@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
-from roles.aws_session.python.environment import user_name
-from roles.deploy_lock.python.heartbeat import Assignment, beat, store_of
-from roles.deploy_lock.python.lock import (
+from fargate_ops.plugin.environment import user_name
+from fargate_ops.state.heartbeat import Assignment, beat, store_of
+from fargate_ops.state.lock import (
     STALE_AFTER,
     Found,
     Lock,

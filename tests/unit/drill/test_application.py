@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from roles.drill.python.application import ask, has_account, open_account
+from fargate_ops.drill.client import ask, has_account, open_account
 
 
 class Accounts(BaseHTTPRequestHandler):

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from roles.drill.python.application import WITHOUT_DATABASE, clients
-from roles.drill.python.drills import DRILLS, Evidence, scene, verdict
-from roles.drill.python.load import Report, Tally
-from roles.drill.python.observation import Observation
+from fargate_ops.drill.client import WITHOUT_DATABASE, clients
+from fargate_ops.drill.drills import DRILLS, Evidence, scene, verdict
+from fargate_ops.drill.load import Report, Tally
+from fargate_ops.drill.steady_state import Observation
 
 BEFORE = Observation(
     revision="settlement:4",

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from roles.drill.python.exhaustion import FILES, Slow, Struck, clear, exhaust, hold, records, recover, starve
-from roles.drill.python.observation import NotWhole
+from fargate_ops.drill.connection_exhaustion import FILES, Slow, Struck, clear, exhaust, hold, records, recover, starve
+from fargate_ops.drill.steady_state import NotWhole
 
 URL = "http://service"
 STRUCK = Struck(task_arn="task", leaked=200, refusal="FATAL", answers={"HTTP 503": 5})

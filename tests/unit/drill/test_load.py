@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from roles.deploy_lock.python.lock import Machine, holder_of
-from roles.drill.python.load import EXAMPLES, Assignment, Clients, Report, Request, Tally, background, stop_file
+from fargate_ops.drill.load import EXAMPLES, Assignment, Clients, Report, Request, Tally, background, stop_file
+from fargate_ops.state.lock import Machine, holder_of
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -164,7 +164,9 @@ def assignment(server: Server, tmp_path: Path) -> Assignment:
 
 
 def start(assignment: Assignment) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "roles.drill.python.load", assignment.to_argument()], cwd=REPOSITORY)
+    return subprocess.Popen(
+        [sys.executable, "-m", "fargate_ops.drill.load", assignment.to_argument()], cwd=REPOSITORY / "src"
+    )
 
 
 def read(assignment: Assignment) -> Report:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from roles.drill.python.mistake import DELETED, LATER, look, make
+from fargate_ops.drill.row_deletion import DELETED, LATER, look, make
 
 STACK = {
     "public_url": "http://service",
@@ -62,7 +62,7 @@ class World:
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     found = World()
     output = lambda reader: [json.dumps(found.told)]  # noqa: E731
-    monkeypatch.setattr("roles.ecs_task.python.tasks.LogReader.new_lines", output)
+    monkeypatch.setattr("fargate_ops.ecs.tasks.LogReader.new_lines", output)
     return found
 
 

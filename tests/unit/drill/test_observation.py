@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from roles.drill.python.observation import NotWhole, Observation, observe, until_whole
-from roles.release_ledger.python.ledger import Event, Ledger, Outcome
+from fargate_ops.drill.steady_state import NotWhole, Observation, observe, until_whole
+from fargate_ops.state.ledger import Event, Ledger, Outcome
 
 WHOLE = Observation(
     revision="settlement:4",

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from roles.drill.python.observation import NotWhole, Observation
-from roles.drill.python.rotation import change, former_user
+from fargate_ops.drill.rotation import change, former_user
+from fargate_ops.drill.steady_state import NotWhole, Observation
 
 BEFORE = Observation(
     revision="settlement:5",

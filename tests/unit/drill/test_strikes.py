@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from roles.drill.python.observation import NotWhole, Observation
-from roles.drill.python.strikes import Outage, restart_database, stop_task
+from fargate_ops.drill.faults import Outage, restart_database, stop_task
+from fargate_ops.drill.steady_state import NotWhole, Observation
 
 URL = "http://service"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from roles.drill.python.surge import ANSWER, DATABASE, FARGATE, SAVINGS
-from roles.drill.python.surge_promises import PROMISES, scene, verdict
+from fargate_ops.drill.cost_surge import ANSWER, DATABASE, FARGATE, SAVINGS
+from fargate_ops.drill.cost_surge_checks import PROMISES, scene, verdict
 
 SEEDED = {"volume": "vol-1", "address": "eipalloc-1"}
 

@@ -20,13 +20,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from roles.ecs_release.python.definition import Image, Settings
-from roles.ecs_release.python.operation import Context, Limits
-from roles.ecs_release.python.release import Releaser
-from roles.ecs_release.python.rollback import Rollback, RollbackPlan
-from roles.ecs_task.python.tasks import private_address
-from roles.local_cloud.cloud.patches import task_lists
-from roles.service_verify.python.verify import Subject, Verdict, Verification
+from fargate_ops.ecs.task_definition import Image, Settings
+from fargate_ops.ecs.tasks import private_address
+from fargate_ops.release.operation import Context, Limits
+from fargate_ops.release.release import Releaser
+from fargate_ops.release.rollback import Rollback, RollbackPlan
+from fargate_ops.release.verify import Subject, Verdict, Verification
+from local_cloud.ecs import task_lists
 
 BUCKET = "state-bucket"
 ACCOUNT = "arn:aws:ecs:ap-northeast-2:000000000000"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roles.ecs_release.python.definition import (
+from fargate_ops.ecs.task_definition import (
     Image,
     Settings,
     admin_definition,
@@ -19,7 +19,7 @@ from roles.ecs_release.python.definition import (
     service_definition,
     tags,
 )
-from roles.local_cloud.cloud.patches.execute_command import why_stopped
+from local_cloud.ecs.execute_command import why_stopped
 
 NAMES = st.text("ABCDEFGHIJ_", min_size=1, max_size=8)
 VALUES = st.text(max_size=8)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from roles.ecs_release.python import rollout
-from roles.ecs_release.python.operation import ReleaseError
+from fargate_ops.ecs import rollout
+from fargate_ops.release.operation import ReleaseError
 from tests.unit.ecs_release.test_release import planned
 
 if TYPE_CHECKING:

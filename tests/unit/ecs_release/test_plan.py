@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from roles.ecs_release.python.definition import differences, digest
-from roles.ecs_release.python.plan import Plan, Revision, Situation, decide
-from roles.ecs_release.python.rollout import Deployment
-from roles.ecs_release.python.running import Doubt
-from roles.release_ledger.python.ledger import Event, Outcome, Release, fold
+from fargate_ops.ecs.rollout import Deployment
+from fargate_ops.ecs.task_definition import differences, digest
+from fargate_ops.release.plan import Plan, Revision, Situation, decide
+from fargate_ops.release.running import Doubt
+from fargate_ops.state.ledger import Event, Outcome, Release, fold
 
 START = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
 SECRET = "arn:secret:app"

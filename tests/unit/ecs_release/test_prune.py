@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from roles.ecs_release.python import prune as module
-from roles.ecs_release.python.prune import needed_for_rollback, prune, superseded
-from roles.release_ledger.python.ledger import Event, Kind, Outcome, Release, fold, release_id
+from fargate_ops.ecs import prune as module
+from fargate_ops.ecs.prune import needed_for_rollback, prune, superseded
+from fargate_ops.state.ledger import Event, Kind, Outcome, Release, fold, release_id
 
 CLUSTER = FAMILY = "settlement-test"
 FAMILIES = (FAMILY, f"{FAMILY}-admin")

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from roles.deploy_lock.python.lock import Lock
-from roles.ecs_release.python.deadline import running_for
-from roles.ecs_release.python.operation import ReleaseError, incarnation
-from roles.ecs_release.python.plan import Plan
-from roles.ecs_release.python.release import Releaser
-from roles.ecs_release.python.report import Report, event_lines, target_lines
-from roles.release_ledger.python.ledger import Ledger, Outcome, Release
-from roles.service_verify.python.verify import Subject, Verdict, Verification
+from fargate_ops.ecs.failure_report import Report, event_lines, target_lines
+from fargate_ops.release.deadline import running_for
+from fargate_ops.release.operation import ReleaseError, incarnation
+from fargate_ops.release.plan import Plan
+from fargate_ops.release.release import Releaser
+from fargate_ops.release.verify import Subject, Verdict, Verification
+from fargate_ops.state.ledger import Ledger, Outcome, Release
+from fargate_ops.state.lock import Lock
 from tests.unit.ecs_release.conftest import CREATED, client_error, plain
 
 if TYPE_CHECKING:

@@ -11,16 +11,16 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from roles.deploy_lock.python.lock import Lock
-from roles.ecs_release.python.operation import ReleaseError
-from roles.ecs_release.python.rollback import RollbackPlan
-from roles.release_ledger.python.ledger import Ledger, Outcome, earlier_successes, release_id
+from fargate_ops.release.operation import ReleaseError
+from fargate_ops.release.rollback import RollbackPlan
+from fargate_ops.state.ledger import Ledger, Outcome, earlier_successes, release_id
+from fargate_ops.state.lock import Lock
 from tests.unit.ecs_release.conftest import plain
 
 if TYPE_CHECKING:
     from conftest import FakeEcs, World
 
-    from roles.ecs_release.python.rollback import Rollback
+    from fargate_ops.release.rollback import Rollback
 
 
 def serving(world: World) -> str:
@@ -195,7 +195,7 @@ def test_what_begins_now_is_newer_than_what_a_machine_began_whose_clock_is_ahead
 
     world.released("aaaa")
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr("roles.ecs_release.python.release.datetime", Ahead)
+        elsewhere.setattr("fargate_ops.release.release.datetime", Ahead)
         world.released("bbbb")
     world.released("cccc")
     assert outcomes(world)[-1] == ("cccc", Outcome.SUCCEEDED)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from roles.aws_session.python.patience import FAILURES_IN_A_ROW
-from roles.ecs_release.python.rollout import (
+from fargate_ops.aws.retry import FAILURES_IN_A_ROW
+from fargate_ops.ecs.rollout import (
     Failures,
     Judgement,
     ServiceError,

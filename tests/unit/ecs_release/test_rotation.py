@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from roles.deploy_lock.python.lock import Lock
-from roles.ecs_release.python.definition import admin_definition, canonical
-from roles.ecs_release.python.operation import ReleaseError
-from roles.ecs_release.python.rotation import Rotation, RotationPlan, name_of
-from roles.release_ledger.python.ledger import Ledger, Outcome
-from roles.service_verify.python.verify import Verdict, Verification
+from fargate_ops.ecs.task_definition import admin_definition, canonical
+from fargate_ops.release.operation import ReleaseError
+from fargate_ops.release.rotation import Rotation, RotationPlan, name_of
+from fargate_ops.release.verify import Verdict, Verification
+from fargate_ops.state.ledger import Ledger, Outcome
+from fargate_ops.state.lock import Lock
 from tests.unit.ecs_release.conftest import OTHER_SECRET
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from roles.ecs_release.python.operation import ReleaseError
-from roles.release_ledger.python.ledger import Ledger, Outcome
+from fargate_ops.release.operation import ReleaseError
+from fargate_ops.state.ledger import Ledger, Outcome
 from tests.unit.ecs_release.conftest import CLONE_SECRET, SECRET, client_error, plain
 from tests.unit.ecs_release.test_release import planned
 

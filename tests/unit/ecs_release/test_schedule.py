@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roles.ecs_release.python.cron import CronError, parse
-from roles.ecs_release.python.schedule import Capacity, Change, capacity_at, next_change
+from fargate_ops.aws.cron import CronError, parse
+from fargate_ops.ecs.schedule import Capacity, Change, capacity_at, next_change
 
 SEOUL = ZoneInfo("Asia/Seoul")
 TARGET: dict[str, Any] = {

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 
-from roles.service_verify.python.verify import Settings, Source
+from fargate_ops.release.verify import Settings, Source
 from tests.inventory import INVENTORIES, PROJECT, read
 
 ROLE = PROJECT / "roles/ecs_release"

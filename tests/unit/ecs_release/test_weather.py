@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.deploy_lock.python.lock import Lock
-from roles.ecs_release.python.operation import Operation, ReleaseError
-from roles.local_cloud.cloud.weather import Answer, Weather
-from roles.release_ledger.python.ledger import Ledger, Outcome, Release
-from roles.service_verify.python.verify import Subject, Verdict, Verification
+from fargate_ops.release.operation import Operation, ReleaseError
+from fargate_ops.release.verify import Subject, Verdict, Verification
+from fargate_ops.state.ledger import Ledger, Outcome, Release
+from fargate_ops.state.lock import Lock
+from local_cloud.core.weather import Answer, Weather
 from tests.unit.ecs_release import conftest
 from tests.unit.ecs_release.conftest import Paginator, client_error
 

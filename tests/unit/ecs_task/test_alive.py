@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from roles.ecs_task.python.alive import Orphaned, sleep_with_parent, whole_lines
+from fargate_ops.plugin.worker import Orphaned, sleep_with_parent, whole_lines
 
 
 def test_a_signal_waits_until_the_line_is_out(monkeypatch: pytest.MonkeyPatch) -> None:

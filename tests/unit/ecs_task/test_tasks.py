@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from roles.ecs_task.python.alive import Orphaned, sleep_with_parent
-from roles.ecs_task.python.shell import ShellError, newest_running, require_execute_command, script
-from roles.ecs_task.python.tasks import (
+from fargate_ops.ecs.shell import ShellError, newest_running, require_execute_command, script
+from fargate_ops.ecs.tasks import (
     LogReader,
     LogStream,
     OneOff,
@@ -26,7 +25,8 @@ from roles.ecs_task.python.tasks import (
     log_stream,
     tail,
 )
-from roles.local_cloud.cloud.patches.task_lists import refusal
+from fargate_ops.plugin.worker import Orphaned, sleep_with_parent
+from local_cloud.ecs.task_lists import refusal
 
 ARN = "arn:aws:ecs:ap-northeast-2:000000000000:task/c/0123"
 STREAM = LogStream("/ecs/app", "api/api/0123")
@@ -471,7 +471,7 @@ def test_an_orphan_runs_no_error_path() -> None:
     """Killed like ``kill -9`` of ansible-playbook: the child must end, and not by its ``except Exception``."""
     repository = Path(__file__).parents[3]
     child = (
-        "import os, sys\nfrom roles.ecs_task.python.alive import sleep_with_parent\n"
+        "import os, sys\nfrom fargate_ops.plugin.worker import sleep_with_parent\n"
         "sleep = sleep_with_parent()\nprint('waiting', flush=True)\n"
         "try:\n    [sleep(0.05) for _ in range(400)]\nexcept Exception:\n    print('error path', flush=True)\n"
     )
@@ -482,7 +482,7 @@ def test_an_orphan_runs_no_error_path() -> None:
         stderr=subprocess.DEVNULL,
         text=True,
         cwd=repository,
-        env={**os.environ, "PYTHONPATH": str(repository)},
+        env={**os.environ, "PYTHONPATH": str(repository / "src")},
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "waiting\n"

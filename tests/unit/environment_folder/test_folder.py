@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from roles.environment_folder.python.folder import Wish, missing, plan, write
-from roles.preflight.python.problem import ProblemError
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.inventory.folder import Wish, missing, plan, write
 
 INVENTORIES = Path(__file__).parents[3] / "inventory"
 QA = Wish("qa", "staging", "ap-northeast-1", "123456789012")

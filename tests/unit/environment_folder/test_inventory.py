@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from roles.preflight.python.inventory import check
+from fargate_ops.inventory.preflight import check
 from tests.unit.preflight.conftest import given
 
 PROJECT = Path(__file__).parents[3]

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roles.environment_folder.python.text import flow, replaced, with_keys
+from fargate_ops.inventory.yaml_edit import flow, replaced, with_keys
 
 TEXT = """---
 # Above.

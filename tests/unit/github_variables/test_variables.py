@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from roles.github_variables.python.variables import Repository, Variable, gh, unusable
-from roles.preflight.python.problem import ProblemError
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.github.variables import Repository, Variable, gh, unusable
 
 NAME = "example/settlement"
 WANTED = [

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from roles.image_build.python import docker_host, engine
-from roles.image_build.python.docker_host import LOCAL, find
-from roles.preflight.python.problem import ProblemError
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.image import docker_host, engine
+from fargate_ops.image.docker_host import LOCAL, find
 from tests.unit.image_build.stub_engine import StubEngine
 
 pytestmark = pytest.mark.usefixtures("docker_variables")

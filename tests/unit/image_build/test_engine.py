@@ -14,9 +14,9 @@ import pytest
 from docker.errors import APIError, DockerException
 from urllib3.exceptions import ProtocolError
 
-from roles.image_build.python import docker_host, engine
-from roles.image_build.python.registry import Credentials
-from roles.preflight.python.problem import ProblemError
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.image import docker_host, engine
+from fargate_ops.image.registry import Credentials
 from tests.unit.image_build.stub_engine import StubEngine
 
 pytestmark = pytest.mark.usefixtures("docker_variables")

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from roles.image_build.python import engine, wheels
-from roles.image_build.python.flow import Flow, Settings, database_ca
-from roles.image_build.python.registry import Configuration, Credentials, Registry, RepositoryMissingError
-from roles.preflight.python.problem import ProblemError
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.image import engine, wheels
+from fargate_ops.image.flow import Flow, Settings, database_ca
+from fargate_ops.image.registry import Configuration, Credentials, Registry, RepositoryMissingError
 from tests.unit.image_build.conftest import git
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\n"

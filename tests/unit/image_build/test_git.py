@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from roles.image_build.python import git as asked
-from roles.image_build.python.git import newest_commit, work_tree
-from roles.image_build.python.source import read_source
-from roles.preflight.python.problem import ProblemError
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.image import git as asked
+from fargate_ops.image.git import newest_commit, work_tree
+from fargate_ops.image.source import read_source
 from tests.unit.image_build.conftest import commit, git
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives a checkout to another user")

@@ -12,8 +12,8 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from roles.image_build.python.registry import Credentials, Registry, RepositoryMissingError, base_url
-from roles.preflight.python.problem import ProblemError
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.image.registry import Credentials, Registry, RepositoryMissingError, base_url
 
 AWS = "111122223333.dkr.ecr.ap-northeast-2.amazonaws.com"
 LATER, EARLIER = datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)

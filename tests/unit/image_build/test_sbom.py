@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from roles.image_build.python import sbom
+from fargate_ops.image import sbom
 
 SUBJECT = sbom.Subject(
     repository="team/settlement",

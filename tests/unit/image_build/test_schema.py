@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from roles.image_build.python.schema import Schema, read_schema
-from roles.preflight.python.problem import ProblemError
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.image.schema import Schema, read_schema
 
 
 def test_the_schema_is_what_the_images_build_found() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from roles.image_build.python.source import File, content_digest, origin, read_source, stage
-from roles.preflight.python.problem import ProblemError
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.image.source import File, content_digest, origin, read_source, stage
 from tests.unit.image_build.conftest import commit, git
 
 

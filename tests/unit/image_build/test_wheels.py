@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from roles.image_build.python import wheels
-from roles.image_build.python.wheels import Target
-from roles.preflight.python.problem import ProblemError
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.image import wheels
+from fargate_ops.image.wheels import Target
 
 ARM = Target("3.13", "aarch64", "2.28")
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from roles.local_cloud.cloud.call_log import CallLog, from_form, from_json, kubernetes_operation, registry_call
+from local_cloud.core.call_log import CallLog, from_form, from_json, kubernetes_operation, registry_call
 
 
 def test_of_json_what_names_something_is_kept_and_nothing_else() -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from roles.local_cloud.python import commands
-from roles.local_cloud.python.errors import CommandError, LocalCloudError
+from local_cloud.host import commands
+from local_cloud.host.errors import CommandError, LocalCloudError
 
 
 def run(program: str, said: list[str] | None = None, **environment: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from roles.local_cloud.python import debian, images
+from local_cloud.host import debian, images
 
 BOOKWORM = {"ID": "debian", "VERSION_CODENAME": "bookworm"}
 DEB822 = """\

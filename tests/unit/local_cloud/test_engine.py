@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from roles.local_cloud.python import engine
-from roles.local_cloud.python.engine import Daemon, Decision, Host, Reachable
-from roles.local_cloud.python.errors import LocalCloudError
+from local_cloud.host import engine
+from local_cloud.host.engine import Daemon, Decision, Host, Reachable
+from local_cloud.host.errors import LocalCloudError
 
 DEBIAN = frozenset({"debian"})
 FEDORA = frozenset({"fedora"})

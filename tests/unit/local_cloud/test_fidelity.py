@@ -9,17 +9,21 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-CLOUD = REPOSITORY / "roles/local_cloud/cloud"
+CLOUD = REPOSITORY / "src/local_cloud"
 WORDS = ("same", "simplified", "absent")
 
 
 def _modules() -> list[str]:
-    """Each patch, and each module beside them whose docstring links to the behaviour of AWS that it implements."""
-    patches = [path for path in CLOUD.glob("patches/*.py") if path.name not in {"all.py", "__init__.py"}]
-    others = [
-        path for path in CLOUD.glob("*.py") if "https://" in (ast.get_docstring(ast.parse(path.read_text())) or "")
-    ]
-    return sorted(path.relative_to(CLOUD).as_posix() for path in [*patches, *others])
+    """Each patch, and each module whose docstring links to the behaviour of AWS that it implements."""
+    found = []
+    for path in CLOUD.rglob("*.py"):
+        if path.is_relative_to(CLOUD / "host"):
+            continue
+        module = ast.parse(path.read_text())
+        is_patch = any(isinstance(item, ast.FunctionDef) and item.name == "apply" for item in module.body)
+        if is_patch or "https://" in (ast.get_docstring(module) or ""):
+            found.append(path.relative_to(CLOUD).as_posix())
+    return sorted(found)
 
 
 def _rows() -> list[list[str]]:

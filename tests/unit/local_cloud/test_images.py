@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from docker.errors import ImageNotFound
 
-from roles.local_cloud.python.images import INPUTS_LABEL, ImageSettings, expected, find, recipes
+from local_cloud.host.images import INPUTS_LABEL, ImageSettings, expected, find, recipes
 
 PUBLIC = {"base": "python@sha256:1", "postgres": "postgres@sha256:2", "haproxy": "haproxy@sha256:3"}
 SETTINGS = ImageSettings(prefix="settlement-local", public=PUBLIC, suite="trixie", mirror="", registry_timeout=1)

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from roles.local_cloud.cloud.log_pattern import PatternError, compile_pattern
+from local_cloud.cloudwatch.log_pattern import PatternError, compile_pattern
 
 LINE = "2026-01-31 14:00:00 UTC:10.0.1.7(51234):app@settlement:[42]:LOG:  duration: 3000.000 ms  statement: SELECT 1"
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from roles.local_cloud.python import network
-from roles.local_cloud.python.errors import LocalCloudError
-from roles.local_cloud.python.network import NetworkSpec
+from local_cloud.host import network
+from local_cloud.host.errors import LocalCloudError
+from local_cloud.host.network import NetworkSpec
 
 ROUTES = """\
 Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT

@@ -7,8 +7,8 @@ import tarfile
 
 import pytest
 
-from roles.local_cloud.cloud import postgres
-from roles.local_cloud.cloud.patches.rds_container import Addresses, address_pool
+from local_cloud.rds import postgres
+from local_cloud.rds.rds_container import Addresses, address_pool
 
 
 def lines(**parameters: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-from roles.local_cloud.cloud.postgres_log import MAX_EVENT_BYTES, Assembler, Event
+from local_cloud.rds.postgres_log import MAX_EVENT_BYTES, Assembler, Event
 
 PREFIX = "2026-01-31 14:00:00 UTC:10.0.1.7(51234):app@settlement:[42]:"
 

@@ -1,10 +1,10 @@
-"""roles/local_cloud/cloud/patches/rds_engine_versions.py: which changes of an instance's version RDS refuses."""
+"""src/local_cloud/rds/rds_engine_versions.py: which changes of an instance's version RDS refuses."""
 
 from __future__ import annotations
 
 import pytest
 
-from roles.local_cloud.cloud.patches.rds_engine_versions import refusal
+from local_cloud.rds.rds_engine_versions import refusal
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""roles/local_cloud/cloud/patches/rds_parameters.py without a database: which parameters a group keeps, and how."""
+"""src/local_cloud/rds/rds_parameters.py without a database: which parameters a group keeps, and how."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from roles.local_cloud.cloud import emulator
-from roles.local_cloud.cloud.patches import rds_parameters
+from local_cloud.core import emulator
+from local_cloud.rds import rds_parameters
 from tests.terraform.provider_schema import TERRAFORM, blocks
 
 FAMILIES = tuple(f"postgres{major}" for major in range(14, 20))

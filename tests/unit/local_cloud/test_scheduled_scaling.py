@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 
-from roles.local_cloud.cloud.scheduled_scaling import ScheduledActions, keep_within
+from local_cloud.moto_server.scheduled_scaling import ScheduledActions, keep_within
 
 SEOUL = ZoneInfo("Asia/Seoul")
 TARGET = {

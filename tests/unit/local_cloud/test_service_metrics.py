@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roles.local_cloud.cloud.patches.service_metrics import Counts, count_sessions, read_counts
+from local_cloud.cloudwatch.service_metrics import Counts, count_sessions, read_counts
 
 # Shortened: HAProxy names some eighty columns.
 HEAD = "# pxname,svname,req_tot,lbtot,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,rtime"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from roles.local_cloud.cloud.weather import THROTTLED, Answer, Weather
+from local_cloud.core.weather import THROTTLED, Answer, Weather
 
 
 class Cloud:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from roles.aws_session.python.environment import unset
+from fargate_ops.plugin.environment import unset
 from tests.makefile import REPOSITORY, Tree
 
 #: The shell of somebody who works with the same tools on something else.
@@ -99,7 +99,7 @@ def test_the_environment_is_built_and_not_inherited(tree: Tree, environment: str
     assert environment == "staging" or not CREDENTIALS.keys() & seen.keys()
     assert seen["LC_ALL"] == "C.UTF-8"
     assert seen["ANSIBLE_CONFIG"] == f"{tree.path}/ansible.cfg"
-    assert seen["PYTHONPATH"] == str(tree.path)
+    assert seen["PYTHONPATH"] == f"{tree.path}/src"
     assert seen["PATH"] == f"{tree.path}/.venv/bin:{os.environ['PATH']}"
     assert made.errors.count("\n") == 1
     assert f"ENV={environment} does not use" in made.errors
@@ -262,15 +262,15 @@ def test_a_path_of_which_ansible_would_expand_a_part_is_refused(tmp_path: Path) 
 
 
 def python_that_makes_a_folder(programs: Path) -> Path:
-    """A folder with a Python that makes a folder, and in it a Python and a uv that do nothing.
+    """A folder with a Python that makes a folder, and in it a Python and a uv that only note how they were called.
 
     Like Python, it keeps bytecode where PYTHONPYCACHEPREFIX says unless it is isolated.
     """
     programs.mkdir()
     (programs / "python3").write_text(
         '#!/bin/sh\ncase $1 in -I*) ;; *) mkdir -p "$PYTHONPYCACHEPREFIX" ;; esac\n'
-        '[ "$2" = venv ] || exit 0\necho "$@" > made\nmkdir -p "$4/bin" "$4/lib"\n'
-        'printf "#!/bin/sh\\n[ \\"\\$1\\" != -c ] || echo \\"%s\\"\\n" "$4/lib" | tee "$4/bin/uv" > "$4/bin/python"\n'
+        '[ "$2" = venv ] || exit 0\necho "$@" > made\nmkdir -p "$4/bin"\n'
+        'printf "#!/bin/sh\\necho \\"\\$@\\" >> calls\\n" | tee "$4/bin/uv" > "$4/bin/python"\n'
         'chmod +x "$4/bin/uv" "$4/bin/python"\n'
     )
     (programs / "python3").chmod(stat.S_IRWXU)
@@ -295,7 +295,7 @@ def test_the_python_environment_is_made_in_the_checkout_and_nothing_beside_it(tm
     made = tree.make("venv", PATH=f"{programs}:{os.environ['PATH']}", HOME="/nonexistent")
     assert made.code == 0, made.errors
     assert (tree.path / "made").read_text() == "-m venv --clear .venv\n"
-    assert (tree.path / ".venv/lib/settlement.pth").read_text() == f"{tree.path}\n"
+    assert (tree.path / "calls").read_text().splitlines()[-1].endswith("--editable .")
     assert (tree.path / ".venv/.ready").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["field", name, "programs"])
     assert (tmp_path / "field/file").exists()

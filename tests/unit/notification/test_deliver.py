@@ -18,8 +18,8 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from moto.server import ThreadedMotoServer
 
-from roles.notification.python.deliver import NoWebhook, deliver, is_safe, read_webhook
-from roles.notification.python.slack import Assignment, Notifier, Subject, started
+from fargate_ops.notify.deliver import NoWebhook, deliver, is_safe, read_webhook
+from fargate_ops.notify.slack import Assignment, Notifier, Subject, started
 
 MESSAGE = started(Subject(environment="test", version="5f0c2b7d9e31"))
 LINE = f"{MESSAGE.summary}: "

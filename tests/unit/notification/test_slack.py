@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from roles.notification.python.slack import (
+from fargate_ops.notify.slack import (
     REASON_CHARACTERS,
     Message,
     Subject,

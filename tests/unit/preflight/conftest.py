@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from roles.preflight.python import written
-from roles.preflight.python.inventory import Given, check
-from roles.preflight.python.problem import Problem
-from roles.preflight.python.resolve import resolved
-from roles.preflight.python.values import VALUES
+from fargate_ops.core.problem import Problem
+from fargate_ops.inventory import written
+from fargate_ops.inventory.preflight import Given, check
+from fargate_ops.inventory.resolve import resolved
+from fargate_ops.inventory.values import VALUES
 from tests.inventory import INVENTORIES, read
 
 

@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from botocore.stub import Stubber
 
-from roles.preflight.python.cloud import check_account, check_registry
-from roles.preflight.python.endpoint import not_answering
+from fargate_ops.aws.endpoint import not_answering
+from fargate_ops.preflight.cloud import check_account, check_registry
 
 ARN = "arn:aws:iam::222222222222:user/me"
 

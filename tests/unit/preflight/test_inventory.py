@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from roles.preflight.python.inventory import Given, check
-from roles.preflight.python.problem import Problem
-from roles.preflight.python.task import FARGATE_SIZES
+from fargate_ops.core.problem import Problem
+from fargate_ops.inventory.preflight import Given, check
+from fargate_ops.inventory.task import FARGATE_SIZES
 from tests.inventory import INVENTORIES, answers
 from tests.unit.preflight.conftest import given, good_values
 

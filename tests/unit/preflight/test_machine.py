@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from roles.image_build.python import engine
-from roles.preflight.python.machine import check_disk, check_engine, check_git
-from roles.preflight.python.problem import ProblemError
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.image import engine
+from fargate_ops.preflight.machine import check_disk, check_engine, check_git
 
 Usage = namedtuple("Usage", "total used free")
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from roles.preflight.python.arguments import argument_spec
-from roles.preflight.python.problem import Problem, ProblemError
-from roles.preflight.python.report import Finding, failure, tree
+from fargate_ops.core.checks import Finding, failure, tree
+from fargate_ops.core.problem import Problem, ProblemError
+from fargate_ops.plugin.arguments import argument_spec
 
 WRONG = Problem("It is wrong.", "there", "do this")
 

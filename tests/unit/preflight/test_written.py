@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from roles.preflight.python.inventory import check
-from roles.preflight.python.problem import Problem
-from roles.preflight.python.written import Source, scan, sources
+from fargate_ops.core.problem import Problem
+from fargate_ops.inventory.preflight import check
+from fargate_ops.inventory.written import Source, scan, sources
 from tests.inventory import INVENTORIES, PROJECT
 from tests.unit.preflight.conftest import given
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from roles.preflight.python.problem import ProblemError
-from roles.provider_lock.python.lock import Request, checksums, resolve, write
-from roles.terraform_stack.python import workspace
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.terraform import workspace
+from fargate_ops.terraform.provider_lock import Request, checksums, resolve, write
 
 PLATFORMS = ("linux_amd64", "linux_arm64", "darwin_arm64")
 ROOT = Path(__file__).parents[3] / "terraform"

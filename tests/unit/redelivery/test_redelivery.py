@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from roles.redelivery.python.redelivery import describe, payloads_of, redeliver
+from fargate_ops.notify.redelivery import describe, payloads_of, redeliver
 
 
 class Queue:

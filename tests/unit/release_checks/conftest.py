@@ -14,9 +14,9 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from roles.ecs_release.python.definition import Image, Settings, service_definition
-from roles.release_checks.python.checks import CLIENTS, Wanted, check
-from roles.release_checks.python.findings import Finding, Verdict
+from fargate_ops.ecs.task_definition import Image, Settings, service_definition
+from fargate_ops.release.checks.checks import CLIENTS, Wanted, check
+from fargate_ops.release.checks.findings import Finding, Verdict
 from tests.terraform.policies import Call, allows
 
 NAME, REGION = "settlement-test", "ap-northeast-2"

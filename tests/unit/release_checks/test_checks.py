@@ -10,9 +10,9 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.parsers import ResponseParserError
 
-from roles.ecs_release.python.rollout import ServiceError
-from roles.release_checks.python.checks import image_that_runs
-from roles.release_checks.python.findings import Verdict, failure, tree
+from fargate_ops.ecs.rollout import ServiceError
+from fargate_ops.release.checks.checks import image_that_runs
+from fargate_ops.release.checks.findings import Verdict, failure, tree
 from tests.unit.release_checks.conftest import NAME, PASSWORD, SETTINGS, TRUST, World, client_error
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from roles.release_checks.python.references import Reference
+from fargate_ops.release.checks.references import Reference
 
 SECRET = "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:app/database-Ab12Cd"
 PARAMETER = "arn:aws:ssm:ap-northeast-2:000000000000:parameter/app/token"

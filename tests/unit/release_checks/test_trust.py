@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from roles.release_checks.python.trust import trusts
+from fargate_ops.release.checks.trust import trusts
 
 ECS = {"Service": "ecs-tasks.amazonaws.com"}
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from roles.ecs_release.python.definition import Image, service_definition
-from roles.release_checks.python import what_runs
-from roles.release_checks.python.checks import Wanted, check_what_runs
-from roles.release_checks.python.findings import Finding, Verdict
+from fargate_ops.ecs.task_definition import Image, service_definition
+from fargate_ops.release.checks import what_runs
+from fargate_ops.release.checks.checks import Wanted, check_what_runs
+from fargate_ops.release.checks.findings import Finding, Verdict
 from tests.unit.ecs_release.conftest import SECRET, STACK, World, client_error
 from tests.unit.release_checks.conftest import SETTINGS
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roles.release_ledger.python.ledger import (
+from fargate_ops.state.ledger import (
     Event,
     Kind,
     Ledger,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from roles.service_logs.python.logs import LogsError, Query, Seen, format_event, parse_since, read
+from fargate_ops.ecs.logs import LogsError, Query, Seen, format_event, parse_since, read
 
 NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
 

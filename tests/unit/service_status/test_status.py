@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from roles.deploy_lock.python.lock import Lock, LockStore, Machine
-from roles.ecs_release.python.operation import incarnation
-from roles.release_ledger.python.ledger import Event, Kind, Ledger, Outcome, release_id
-from roles.service_status.python.status import Status, gather, text, text_of_bucket
+from fargate_ops.release.operation import incarnation
+from fargate_ops.release.status import Status, gather, text, text_of_bucket
+from fargate_ops.state.ledger import Event, Kind, Ledger, Outcome, release_id
+from fargate_ops.state.lock import Lock, LockStore, Machine
 
 BUCKET = "state-bucket"
 S3Clock = Callable[[datetime, datetime], None]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from roles.service_verify.python.answers import (
+from fargate_ops.release.http_probe import (
     Answer,
     Expected,
     Readiness,

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from roles.service_verify.python.answers import Answer
-from roles.service_verify.python.verify import Settings, Source, Subject, Verdict, Verification, Verifier
+from fargate_ops.release.http_probe import Answer
+from fargate_ops.release.verify import Settings, Source, Subject, Verdict, Verification, Verifier
 
 OURS, OLD = "arn:task-definition/app:7", "arn:task-definition/app:6"
 STACK = {"cluster_name": "c", "service_name": "app", "target_group_arn": "tg", "public_url": "http://x"}

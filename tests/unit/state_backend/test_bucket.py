@@ -12,8 +12,8 @@ from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from roles.preflight.python.problem import ProblemError
-from roles.state_backend.python.bucket import Bucket, ensure
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.state.bucket import Bucket, ensure
 
 WANTED = Bucket(
     name="settlement-terraform-123456789012-ap-northeast-2",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from roles.terraform_stack.python.cause import differences, inventory_names, read_record, write_record
+from fargate_ops.terraform.cause import differences, inventory_names, read_record, write_record
 
 PROJECT = Path(__file__).parents[3]
 BUCKET, STATE = "state-bucket", "local/environment.tfstate"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from roles.preflight.python.problem import ProblemError
-from roles.terraform_stack.python.outputs import NoState, Outputs, read_outputs, state_etag
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.terraform.outputs import NoState, Outputs, read_outputs, state_etag
 
 BUCKET, KEY = "state-bucket", "local/environment.tfstate"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from roles.terraform_stack.python.plan import (
+from fargate_ops.terraform.plan import (
     INSTEAD,
     RESTARTING_ARGUMENTS,
     Plan,

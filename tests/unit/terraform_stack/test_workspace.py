@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from roles.terraform_stack.python import workspace
+from fargate_ops.terraform import workspace
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from roles.test_page.python.page import Path, last_line, of_notification, slack_message, subscribers, through_topic
+from fargate_ops.notify.test_page import Path, last_line, of_notification, slack_message, subscribers, through_topic
 
 TOPIC = "arn:aws:sns:ap-northeast-2:123456789012:settlement-test-urgent"
 ALARM = "settlement-test-test-page-urgent"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from roles.preflight.python.problem import ProblemError
-from roles.toolchain.python import provider as providers
-from roles.toolchain.python.provider import Provider, Source
-from roles.toolchain.python.version import Constraint, Version
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.terraform import provider as providers
+from fargate_ops.terraform.provider import Provider, Source
+from fargate_ops.terraform.version import Constraint, Version
 
 AWS = Provider("hashicorp", "aws", "linux_amd64")
 RANGE = Constraint.parse(">= 5.100, < 7.0")

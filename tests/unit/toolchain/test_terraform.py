@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from roles.preflight.python.problem import ProblemError
-from roles.toolchain.python import terraform
-from roles.toolchain.python.terraform import Download, current_platform
-from roles.toolchain.python.version import Constraint, Version
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.terraform import binary as terraform
+from fargate_ops.terraform.binary import Download, current_platform
+from fargate_ops.terraform.version import Constraint, Version
 from tests.unit.toolchain.conftest import fake_terraform
 
 RANGE = Constraint.parse(">= 1.11, < 2.0")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from roles.toolchain.python.version import Constraint, Version
+from fargate_ops.terraform.version import Constraint, Version
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from roles.ecs_release.python.deadline import LEAST_SECONDS
+from fargate_ops.release.deadline import LEAST_SECONDS
 
 PROJECT = Path(__file__).parents[3]
 #: What a job does before and after the command: checkout, Python environment, summary.

@@ -11,7 +11,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from roles.toolchain.python.terraform import current_platform
+from fargate_ops.terraform.binary import current_platform
 
 folder, version, platform = Path(sys.argv[1]), sys.argv[2], current_platform()
 archive = folder / f"releases/terraform/{version}/terraform_{version}_{platform}.zip"

@@ -1,0 +1,45 @@
+"""What a check found, and how all of them are told together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fargate_ops.core.problem import Problem
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check: problems, or a reason why it cannot be known yet, or else all is well."""
+
+    check: str
+    summary: str
+    problems: tuple[Problem, ...] = ()
+    skipped: bool = False
+
+    @property
+    def status(self) -> str:
+        if self.problems:
+            return "NG"
+        return "SKIP" if self.skipped else "OK"
+
+
+def tree(findings: Sequence[Finding]) -> list[str]:
+    """One line a check: name, OK, NG or SKIP, and what was seen."""
+    width = max((len(finding.check) for finding in findings), default=0)
+    branches = ["├─"] * (len(findings) - 1) + ["└─"]
+    return [
+        f"{branch} {finding.check:<{width}}  {finding.status:<4}  {finding.summary}"
+        for branch, finding in zip(branches, findings, strict=False)
+    ]
+
+
+def failure(environment: str, findings: Sequence[Finding]) -> str:
+    """The message of a failed preflight: every problem with its place and next step; empty when there is none."""
+    problems = [(finding.check, problem) for finding in findings for problem in finding.problems]
+    if not problems:
+        return ""
+    count = "One problem" if len(problems) == 1 else f"{len(problems)} problems"
+    lines = [f"{count} in {environment}; nothing was touched."]
+    lines += [f"{number}. [{check}] {problem}" for number, (check, problem) in enumerate(problems, 1)]
+    return "\n".join(lines)

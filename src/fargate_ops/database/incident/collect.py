@@ -1,0 +1,332 @@
+"""Gather the evidence, all at once. What does not answer is named, and keeps nothing else from being told."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fargate_ops.aws.pace import POLL_SECONDS
+from fargate_ops.database.incident.evidence import (
+    Database,
+    Ended,
+    Evidence,
+    Logs,
+    NoListing,
+    Pools,
+    Task,
+    read_ended,
+    read_listing,
+)
+from fargate_ops.ecs.tasks import (
+    LogReader,
+    LogStream,
+    OneOff,
+    Runner,
+    TaskError,
+    describe_tasks,
+    list_tasks,
+    log_stream,
+    private_address,
+)
+from fargate_ops.state.ledger import Ledger, LedgerError, Outcome, as_row
+
+T = TypeVar("T")
+
+#: What the application logs, in its own words (settlement.problems, settlement.pool).
+NO_FREE_CONNECTION = "no free database connection"
+CANNOT_BE_USED = "the database cannot be used"
+HELD_TOO_LONG = "held too long"
+POOL_METRICS = "database pool"
+#: A log of an incident is long: what these say is clear after so many seconds of reading.
+LOG_SECONDS = 10.0
+#: By this the last line of the admin task's output is known.
+END = '"kind": "end"'
+LAST_LINE_SECONDS = 15.0
+
+_FAILURES = (ClientError, BotoCoreError, LedgerError, TaskError, NoListing, KeyError, IndexError)
+
+
+class Clients(Protocol):
+    """Where AWS clients come from, by boto3's names."""
+
+    def client(self, service: str) -> Any: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked, of which environment. ``stack`` is the fact ``terraform_stack_outputs``."""
+
+    environment: str
+    stack: Mapping[str, Any]
+    bucket: str
+    max_tasks: int
+    minutes: int
+    log_minutes: int
+    wait_seconds: float
+    poll_seconds: float = POLL_SECONDS
+
+
+def collect(clients: Clients, question: Question, listing: Callable[[], Database] | None, now: datetime) -> Evidence:
+    """Ask everything at the same time. ``listing`` is None where no task may be started."""
+    stack, missing = question.stack, list[str]()
+    services = {name: clients.client(name) for name in ("cloudwatch", "ecs", "elbv2", "logs", "rds", "s3")}
+    with ThreadPoolExecutor(8) as pool:
+
+        def ask(what: str, how: Callable[[], T]) -> Callable[[], T | None]:
+            asked = pool.submit(how)
+
+            def answer() -> T | None:
+                try:
+                    return asked.result()
+                except _FAILURES as error:
+                    missing.append(f"{what}: {error}")
+                    return None
+
+            return answer
+
+        database_ = ask("inside the database", listing) if listing else None
+        series_ = ask("CloudWatch's metrics", lambda: _series(services, question, now))
+        service_ = ask("tasks and their pools", lambda: _service(services["ecs"], stack))
+        releases_ = ask("the release ledger", lambda: _releases(services, question))
+        instance_ = ask("the RDS instance", lambda: _instance(services["rds"], stack))
+        logs_ = ask("the service's log", lambda: _logs(services["logs"], question, now))
+        tasks, percent, serving = service_() or ((), 200, None)
+        releases = releases_() or []
+        before = ask("the release before", lambda: _before(services["ecs"], stack, releases, serving))()
+        series, logs, instance = series_() or {}, logs_(), instance_() or {}
+        database = database_() if database_ else None
+    return Evidence(
+        environment=question.environment,
+        max_connections=int(stack["database"]["max_connections"]),
+        max_tasks=question.max_tasks,
+        minutes=question.log_minutes,
+        database=database,
+        series=series,
+        tasks=tasks,
+        maximum_percent=percent,
+        serving=serving,
+        before=before,
+        releases=releases,
+        instance=instance,
+        logs=logs,
+        missing=missing if listing else [*missing, "inside the database: no task is started in check mode"],
+    )
+
+
+#: Name → namespace, metric, statistic.
+_QUERIES = {
+    "connections": ("AWS/RDS", "DatabaseConnections", "Maximum"),
+    "requests": ("AWS/ApplicationELB", "RequestCount", "Sum"),
+    "target_5xx": ("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "Sum"),
+    "elb_5xx": ("AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "Sum"),
+    "latency_p99": ("AWS/ApplicationELB", "TargetResponseTime", "p99"),
+}
+_PERIOD = 60
+
+
+def _series(services: Mapping[str, Any], question: Question, now: datetime) -> dict[str, list[float | None]]:
+    """Each metric by the minute, oldest first; None where CloudWatch has no data point."""
+    groups = services["elbv2"].describe_target_groups(TargetGroupArns=[question.stack["target_group_arn"]])
+    balancer = str(groups["TargetGroups"][0]["LoadBalancerArns"][0]).split(":loadbalancer/")[-1]
+    dimensions = {
+        "AWS/RDS": {"DBInstanceIdentifier": str(question.stack["database"]["instance_identifier"])},
+        "AWS/ApplicationELB": {"LoadBalancer": balancer},
+    }
+    end = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    start = end - timedelta(minutes=question.minutes)
+    queries = [
+        {
+            "Id": name,
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": namespace,
+                    "MetricName": metric,
+                    "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions[namespace].items()],
+                },
+                "Period": _PERIOD,
+                "Stat": statistic,
+            },
+        }
+        for name, (namespace, metric, statistic) in _QUERIES.items()
+    ]
+    pages = (
+        services["cloudwatch"]
+        .get_paginator("get_metric_data")
+        .paginate(MetricDataQueries=queries, StartTime=start, EndTime=end)
+    )
+    found: dict[str, list[float | None]] = {name: [None] * question.minutes for name in _QUERIES}
+    for page in pages:
+        for result in page["MetricDataResults"]:
+            for moment, value in zip(result["Timestamps"], result["Values"], strict=True):
+                minute = int((moment - start).total_seconds() // _PERIOD)
+                if 0 <= minute < question.minutes:
+                    found[result["Id"]][minute] = float(value)
+    return found
+
+
+def _service(ecs: Any, stack: Mapping[str, Any]) -> tuple[Sequence[Task], int, Pools | None]:
+    cluster, name = str(stack["cluster_name"]), str(stack["service_name"])
+    service = ecs.describe_services(cluster=cluster, services=[name])["services"][0]
+    tasks = describe_tasks(ecs, cluster, list_tasks(ecs, cluster, serviceName=name))
+    percent = int(service.get("deploymentConfiguration", {}).get("maximumPercent", 200))
+    serving = pools_of(ecs, str(service["taskDefinition"]), str(stack["container_name"]))
+    return [_task(task) for task in tasks], percent, serving
+
+
+def _task(task: Mapping[str, Any]) -> Task:
+    return Task(
+        id=task["taskArn"].rsplit("/", 1)[-1],
+        revision=task["taskDefinitionArn"].rsplit("/", 1)[-1],
+        status=task["lastStatus"],
+        address=private_address(task),
+    )
+
+
+def pools_of(ecs: Any, revision: str, container: str) -> Pools | None:
+    """The pools that a task definition configures; the image's own defaults where it is silent."""
+    definition = ecs.describe_task_definition(taskDefinition=revision)["taskDefinition"]
+    ours = next((item for item in definition["containerDefinitions"] if item["name"] == container), None)
+    if ours is None:
+        return None
+    values = {item["name"]: item["value"] for item in ours.get("environment", [])}
+
+    def number(name: str, default: int) -> int:
+        text = values.get(name, "")
+        return int(text) if text.lstrip("-").isdecimal() else default
+
+    return Pools(
+        revision=f"{definition['family']}:{definition['revision']}",
+        workers=number("WEB_CONCURRENCY", 1),
+        pool_size=number("DATABASE_POOL_SIZE", 10),
+        max_overflow=number("DATABASE_MAX_OVERFLOW", 0),
+    )
+
+
+def _releases(services: Mapping[str, Any], question: Question) -> list[dict[str, Any]]:
+    """The newest last."""
+    releases = Ledger(services["s3"], question.bucket, question.environment).releases()
+    return [as_row(release) for release in releases[-8:]]
+
+
+def _before(
+    ecs: Any, stack: Mapping[str, Any], releases: Sequence[Mapping[str, Any]], serving: Pools | None
+) -> Pools | None:
+    """The pools of the newest success that does not serve."""
+    for row in reversed(releases):
+        name = str(row["revision"]).rsplit("/", 1)[-1]
+        if row["outcome"] == Outcome.SUCCEEDED and serving and name != serving.revision:
+            return pools_of(ecs, str(row["revision"]), str(stack["container_name"]))
+    return None
+
+
+def _instance(rds: Any, stack: Mapping[str, Any]) -> dict[str, Any]:
+    identifier = str(stack["database"]["instance_identifier"])
+    found = rds.describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"][0]
+    return {"identifier": identifier, "class": found["DBInstanceClass"], "status": found["DBInstanceStatus"]}
+
+
+def _logs(logs: Any, question: Question, now: datetime) -> Logs:
+    since = int((now - timedelta(minutes=question.log_minutes)).timestamp() * 1000)
+    group = str(question.stack["log_group_name"])
+
+    def lines(phrase: str) -> list[dict[str, Any]]:
+        return list(_entries(logs, group, phrase, since))
+
+    held = [item for item in lines(HELD_TOO_LONG) if item.get("endpoint")]
+    pools = [item for item in lines(POOL_METRICS) if "PoolInUse" in item]
+    return Logs(
+        pool_timeouts=len(lines(NO_FREE_CONNECTION)),
+        refused=len(lines(CANNOT_BE_USED)),
+        leaks=dict(Counter(str(item["endpoint"]) for item in held if str(item["message"]).startswith("a session is"))),
+        pool_in_use=max((int(item["PoolInUse"]) for item in pools), default=None),
+        pool_size=max((int(item["PoolSize"]) for item in pools), default=None),
+    )
+
+
+def _entries(logs: Any, group: str, phrase: str, since: int) -> Iterable[dict[str, Any]]:
+    """The log's lines with a phrase in them, read for a while at most."""
+    deadline = time.monotonic() + LOG_SECONDS
+    pages = logs.get_paginator("filter_log_events").paginate(
+        logGroupName=group, filterPattern=f'"{phrase}"', startTime=since
+    )
+    for page in pages:
+        for event in page["events"]:
+            try:
+                entry = json.loads(event["message"])
+            except ValueError:
+                continue
+            if isinstance(entry, dict) and phrase in str(entry.get("message", "")):
+                yield entry
+        if time.monotonic() > deadline:
+            return
+
+
+class Inside:
+    """Asks from inside the VPC, by a one-off task with the master user's credentials."""
+
+    def __init__(
+        self, clients: Clients, question: Question, say: Callable[[str], None], sleep: Any = time.sleep
+    ) -> None:
+        self._ecs, self._logs = clients.client("ecs"), clients.client("logs")
+        self._question = question
+        self._say = say
+        self._sleep = sleep
+
+    def listing(self) -> Database:
+        """What every session does. Raises NoListing, TaskError and botocore's errors."""
+        return read_listing(self._run([]))
+
+    def end(self, idle_in_transaction_seconds: float, idle_seconds: float) -> Ended:
+        """End what nobody uses. Raises as above."""
+        options = {"--idle-in-transaction-seconds": idle_in_transaction_seconds, "--idle-seconds": idle_seconds}
+        return read_ended(
+            self._run(["--end", *(part for name, value in options.items() for part in (name, f"{value:g}"))])
+        )
+
+    def _run(self, options: Sequence[str]) -> list[str]:
+        stack, command = self._question.stack, ["python", "-m", "settlement.admin", "sessions", *options]
+        definition = self._ecs.describe_task_definition(taskDefinition=stack["admin_family"])["taskDefinition"]
+        what = OneOff(
+            cluster=str(stack["cluster_name"]),
+            task_definition=str(definition["taskDefinitionArn"]),
+            container=str(stack["container_name"]),
+            command=command,
+            environment={},
+            subnets=[str(item) for item in stack["private_subnet_ids"]],
+            security_groups=[str(item) for item in stack["admin_security_group_ids"]],
+            started_by=f"{stack['name_prefix']}-incident",
+        )
+        self._say(f"asking inside the database: {' '.join(command)}, as a task of {definition['family']}")
+        runner = Runner(
+            self._ecs, self._logs, self._say_but_lines, poll_seconds=self._question.poll_seconds, sleep=self._sleep
+        )
+        finished = runner.follow(what.cluster, what.container, runner.start(what), self._question.wait_seconds)
+        if finished.stop.exit_code == 0:
+            return self._whole(finished.output, log_stream(definition, what.container, finished.stop.task_arn))
+        if not any('"error"' in line for line in finished.output):
+            raise NoListing(f"the task ended with: {'; '.join([str(finished.stop), *finished.output[-2:]])}")
+        return finished.output
+
+    def _say_but_lines(self, line: str) -> None:
+        """Its output is for us: thousands of lines, one for each session."""
+        if not line.startswith("  | "):
+            self._say(line)
+
+    def _whole(self, output: list[str], stream: LogStream | None) -> list[str]:
+        """The output with its end, which reaches the log some seconds after the task's."""
+        deadline = time.monotonic() + LAST_LINE_SECONDS
+        reader = LogReader(self._logs, stream)
+        lines = list[str]()
+        while not any(END in line for line in output) and time.monotonic() < deadline:
+            lines += reader.new_lines()
+            output = lines or output
+            self._sleep(0.5)
+        return output

@@ -1,0 +1,210 @@
+"""Which case it is, why, and what to do next. One pure function over the evidence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fargate_ops.database.incident.evidence import Database, Evidence
+
+#: Of the connections that the application can have: from here on the next one may be refused.
+FULL = 0.9
+#: A cause has to hold so much of what is taken to be named as the cause.
+SHARE = 0.25
+
+
+class Case(StrEnum):
+    """What it is. The first three keep sessions that somebody has to give back, the others do not."""
+
+    LEAKED_SESSIONS = "leaked sessions"
+    SLOW_QUERIES = "slow queries hold the sessions"
+    SERVER_FULL = "the server is full"
+    POOLS_GREW = "a release that asks for more connections"
+    TOO_SMALL = "too small an instance for the configured tasks"
+    CLIENT_POOLS_FULL = "the pools are full, the server is not"
+    NOTHING = "nothing holds the connections now"
+    UNKNOWN = "not known"
+
+
+#: Where sessions that nobody uses stand in the way of those that would be used.
+ENDING_HELPS = frozenset({Case.LEAKED_SESSIONS, Case.SERVER_FULL, Case.POOLS_GREW, Case.TOO_SMALL})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """From how many seconds on a session counts as leaked, unused, slow."""
+
+    idle_in_transaction_seconds: float
+    idle_seconds: float
+    slow_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The case, the reasons for it, and exact commands, the most urgent first."""
+
+    case: Case
+    why: Sequence[str]
+    next: Sequence[str]
+
+    @property
+    def ending_helps(self) -> bool:
+        return self.case in ENDING_HELPS
+
+
+def decide(seen: Evidence, limits: Limits) -> Verdict:
+    """Name the case. The order of the cases is the order of what would help soonest."""
+    if seen.database is None:
+        why = ["the database's half is missing: what holds its connections cannot be said", *_from_outside(seen)]
+        return Verdict(case=Case.UNKNOWN, why=why, next=_next(Case.UNKNOWN, seen))
+    case, why = _decide(seen, seen.database, limits)
+    return Verdict(case=case, why=[*why, *_beside(seen, case)], next=_next(case, seen))
+
+
+def _decide(seen: Evidence, database: Database, limits: Limits) -> tuple[Case, list[str]]:
+    taken, room = len(database.sessions), database.room
+    full = taken >= FULL * room
+    leaked = [item for item in database.sessions if item.is_leaked(limits.idle_in_transaction_seconds)]
+    slow = [item for item in database.sessions if item.is_slow(limits.slow_seconds)]
+    count = f"{taken} of {room} connections are taken"
+    starved = bool(seen.logs and (seen.logs.pool_timeouts or seen.logs.leaks))
+    if leaked and ((len(leaked) >= SHARE * taken and (full or starved)) or len(leaked) >= SHARE * room):
+        oldest = max(item.state_seconds or 0 for item in leaked)
+        return Case.LEAKED_SESSIONS, [
+            f"{count}; {len(leaked)} are idle in a transaction for more than {limits.idle_in_transaction_seconds:g} s, "
+            f"the oldest for {oldest:.0f} s",
+            *_origins("opened by", [item.origin for item in leaked]),
+        ]
+    if slow and len(slow) >= SHARE * taken and (full or starved):
+        return Case.SLOW_QUERIES, [
+            f"{count}; {len(slow)} are busy with one statement for more than {limits.slow_seconds:g} s, or wait for "
+            "a lock",
+            *_origins("for", [item.origin for item in slow]),
+            *_blockers(database),
+        ]
+    if full:
+        return _full(seen, database, count)
+    if starved:
+        assert seen.logs is not None  # noqa: S101 - for the type checker; starved looks
+        why = [f"{count}: the server has room"]
+        if seen.logs.pool_timeouts:
+            why.append(
+                f"{seen.logs.pool_timeouts} requests of the last {seen.minutes} min found no free connection in their "
+                "worker's pool: ending sessions on the server gives none back to it"
+            )
+        why += [f"held too long by {endpoint}: {number} times" for endpoint, number in seen.logs.leaks.items()]
+        return Case.CLIENT_POOLS_FULL, why
+    why = [f"{count}; {len(leaked)} are idle in a transaction, {len(slow)} are slow"]
+    return Case.NOTHING, why
+
+
+def _full(seen: Evidence, database: Database, count: str) -> tuple[Case, list[str]]:
+    """The server is full, and nobody leaks or is slow: then it is asked for more than it has."""
+    asked = _asked(seen)
+    if seen.serving and seen.before and seen.serving.connections >= 1.5 * seen.before.connections:
+        before = seen.before
+        return Case.POOLS_GREW, [
+            f"{count}; a task of {seen.serving.revision} may hold {seen.serving.connections}, one of {before.revision} "
+            f"held {before.connections} at most",
+        ]
+    if asked is not None and asked > database.room:
+        return Case.TOO_SMALL, [f"{count}; {_demand(seen)}"]
+    return Case.SERVER_FULL, [
+        count,
+        *_origins(
+            "taken by", [f"{item.user or '?'} ({item.application or 'without a name'})" for item in database.sessions]
+        ),
+    ]
+
+
+def _asked(seen: Evidence) -> int | None:
+    """What the tasks may ask for in a rolling update at their highest number."""
+    if seen.serving is None:
+        return None
+    return seen.max_tasks * seen.maximum_percent // 100 * seen.serving.connections
+
+
+def _demand(seen: Evidence) -> str:
+    assert seen.serving is not None  # noqa: S101 - for the type checker; the callers look
+    return (
+        f"{seen.max_tasks} tasks x {seen.maximum_percent} % x {seen.serving.connections} connections may ask for "
+        f"{_asked(seen)}"
+    )
+
+
+def _origins(what: str, names: Sequence[str], most: int = 5) -> list[str]:
+    counted = Counter(names).most_common()
+    lines = [f"{what} {name}: {number}" for name, number in counted[:most]]
+    rest = counted[most:]
+    return lines + ([f"and {sum(number for _, number in rest)} of {len(rest)} others"] if rest else [])
+
+
+def _blockers(database: Database) -> list[str]:
+    blocked = [item for item in database.sessions if item.blocked_by]
+    roots = Counter(pid for item in blocked for pid in item.blocked_by)
+    return [f"{len(blocked)} wait for a lock; most for pid {roots.most_common(1)[0][0]}"] if blocked else []
+
+
+def _beside(seen: Evidence, case: Case) -> list[str]:
+    """What else is true and matters for the days after."""
+    found = []
+    database, asked = seen.database, _asked(seen)
+    if database and asked is not None and asked > database.room and case is not Case.TOO_SMALL:
+        found.append(f"beside that, the pools do not fit: {_demand(seen)}, the database has {database.room}")
+    if database and database.max_connections != seen.max_connections:
+        found.append(
+            f"max_connections is {database.max_connections} on the server and {seen.max_connections} in Terraform: "
+            "a restart is due"
+        )
+    return found
+
+
+def _from_outside(seen: Evidence) -> list[str]:
+    found = []
+    connections = [value for value in seen.series.get("connections", ()) if value is not None]
+    if connections:
+        found.append(f"CloudWatch counted {connections[-1]:.0f} of {seen.max_connections} connections last")
+    if seen.instance:
+        found.append(f"RDS says that the instance is {seen.instance.get('status', '?')}")
+    if seen.logs and seen.logs.pool_timeouts:
+        found.append(f"{seen.logs.pool_timeouts} requests found no free connection in their worker's pool")
+    if seen.logs and seen.logs.refused:
+        found.append(f"{seen.logs.refused} requests could not use the database")
+    return found
+
+
+def _next(case: Case, seen: Evidence) -> list[str]:
+    at, files = f"ENV={seen.environment}", f"inventory/{seen.environment}/group_vars/all"
+    end = f"make incident-db {at} ARGS='-e end_idle=true'   # ends what nobody uses; without end_idle it only looks"
+    rollback = f"make rollback {at}   # to the release before"
+    proxy = f"rds_proxy_enabled: true in {files}/database.yml, then make plan {at} && make deploy {at}   # RDS Proxy"
+    size = (
+        f"database_instance_class and database_max_connections in {files}/database.yml, then make deploy {at}   "
+        "# a larger instance; restarts it"
+    )
+    now = seen.serving
+    numbers = f"   # now {now.workers} workers x ({now.pool_size} + {now.max_overflow})" if now else ""
+    names = "app_workers, app_pool_size, app_max_overflow, app_max_tasks"
+    pools = f"{names} in {files}/app.yml, then make deploy {at}{numbers}"
+    leaks = f"make logs {at} SINCE=1h FILTER='\"held too long\"'   # which endpoint keeps its session"
+    commands = {
+        Case.LEAKED_SESSIONS: [end, leaks, rollback, proxy],
+        Case.SLOW_QUERIES: [
+            f"make logs {at} SINCE=1h FILTER='\"held too long\"'   # which endpoint waits",
+            rollback,
+            size,
+        ],
+        Case.SERVER_FULL: [end, proxy, size],
+        Case.POOLS_GREW: [rollback, end, pools, proxy],
+        Case.TOO_SMALL: [end, pools, proxy, size],
+        Case.CLIENT_POOLS_FULL: [leaks, pools, rollback],
+        Case.NOTHING: [f"make status {at}"],
+        Case.UNKNOWN: [
+            f"make status {at}",
+            f"make logs {at} SINCE=15m FILTER='\"cannot be used\"'   # what the application is told by the database",
+            f"make incident-db {at}   # again, once the database answers",
+        ],
+    }
+    return commands[case]

@@ -1,0 +1,70 @@
+"""What RDS can restore: the seconds of an instance's automated backups, and the snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from fargate_ops.database.restore.target import Possible, Restore, Snapshot
+
+
+def look(rds: Any, source: str, instances: Sequence[str], named: str, now: datetime) -> Possible:
+    """``source`` is the instance whose seconds are asked for, ``named`` a snapshot, perhaps of none of ``instances``.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeDBInstanceAutomatedBackups.html
+    """
+    backups = rds.describe_db_instance_automated_backups(DBInstanceIdentifier=source)["DBInstanceAutomatedBackups"]
+    windows = [item["RestoreWindow"] for item in backups if item["Status"] == "active" and item.get("RestoreWindow")]
+    pages = rds.get_paginator("describe_db_snapshots")
+    found = {
+        item["DBSnapshotIdentifier"]: item
+        for instance in instances
+        for page in pages.paginate(DBInstanceIdentifier=instance)
+        for item in page["DBSnapshots"]
+    }
+    if named and named not in found:
+        found |= {item["DBSnapshotIdentifier"]: item for item in _snapshot(rds, named)}
+    return Possible(
+        window=(windows[0]["EarliestTime"], windows[0]["LatestTime"]) if windows else None,
+        snapshots=[
+            Snapshot(name=name, instance=item["DBInstanceIdentifier"], time=_time(item))
+            for name, item in found.items()
+            if item["Status"] == "available"
+        ],
+        now=now,
+    )
+
+
+def time_of(rds: Any, key: str, restore: Restore) -> datetime:
+    """The moment of the restored data; to the second when its snapshot is gone."""
+    if restore.time:
+        return datetime.fromisoformat(restore.time)
+    found = _snapshot(rds, str(restore.snapshot))
+    return _time(found[0]) if found else datetime.strptime(key, "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+
+
+def _snapshot(rds: Any, name: str) -> list[dict[str, Any]]:
+    try:
+        found: list[dict[str, Any]] = rds.describe_db_snapshots(DBSnapshotIdentifier=name)["DBSnapshots"]
+    except ClientError as error:
+        # A name of a form that RDS does not know is refused as one that does not exist is.
+        if error.response["Error"]["Code"] in (
+            "DBSnapshotNotFound",
+            "DBSnapshotNotFoundFault",
+            "InvalidParameterValue",
+        ):
+            return []
+        raise
+    return found
+
+
+def _time(snapshot: dict[str, Any]) -> datetime:
+    """Of the newest transaction in it.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DBSnapshot.html
+    """
+    time: datetime = snapshot.get("SnapshotDatabaseTime") or snapshot["SnapshotCreateTime"]
+    return time

@@ -1,0 +1,96 @@
+"""Surveys of databases from inside their network: one-off admin tasks, each with its database's own master secret.
+
+RunTask cannot override secrets, so a database that does not serve needs a revision of its own: a copy of the admin
+family's newest, which is deregistered when its task is over. A release takes no notice of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from fargate_ops.aws.pace import POLL_SECONDS
+from fargate_ops.database.restore.comparison import Survey, read_survey
+from fargate_ops.ecs.task_definition import READ_ONLY
+from fargate_ops.ecs.tasks import OneOff, Runner, TaskError
+
+COMMAND = ("python", "-m", "settlement.admin", "survey", "--after")
+
+
+class Clients(Protocol):
+    """Where AWS clients come from, by boto3's names."""
+
+    def client(self, service: str) -> Any: ...
+
+
+def for_database(definition: Mapping[str, Any], container: str, database: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of RegisterTaskDefinition: `definition` with another host and master secret."""
+    secret = str(database["master_secret_arn"])
+    values = {"DATABASE_HOST": str(database["host"]), "DATABASE_INSTANCE": str(database["instance_identifier"])}
+    secrets = {"MASTER_USERNAME": f"{secret}:username::", "MASTER_PASSWORD": f"{secret}:password::"}
+    copy = {name: value for name, value in definition.items() if name not in READ_ONLY}
+    copy["containerDefinitions"] = [
+        item
+        if item["name"] != container
+        else {
+            **item,
+            "environment": [pair | {"value": values.get(pair["name"], pair["value"])} for pair in item["environment"]],
+            "secrets": [pair | {"valueFrom": secrets.get(pair["name"], pair["valueFrom"])} for pair in item["secrets"]],
+        }
+        for item in copy["containerDefinitions"]
+    ]
+    return copy
+
+
+class Surveyor:
+    """Asks one database after the other."""
+
+    def __init__(
+        self,
+        clients: Clients,
+        stack: Mapping[str, Any],
+        say: Callable[[str], None],
+        *,
+        wait_seconds: float,
+        poll_seconds: float = POLL_SECONDS,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._ecs, self._stack, self._wait = clients.client("ecs"), stack, wait_seconds
+        self._runner = Runner(self._ecs, clients.client("logs"), say, poll_seconds=poll_seconds, sleep=sleep)
+
+    def survey(self, database: Mapping[str, Any], after: datetime) -> Survey:
+        """What the database holds, and of it what came later. Raises TaskError, and botocore's ClientError."""
+        container = str(self._stack["container_name"])
+        definition = self._ecs.describe_task_definition(taskDefinition=self._stack["admin_family"])["taskDefinition"]
+        wanted = for_database(definition, container, database)
+        same = wanted["containerDefinitions"] == definition["containerDefinitions"]
+        revision = definition["taskDefinitionArn"] if same else self._register(wanted)
+        try:
+            task = self._runner.start(
+                OneOff(
+                    cluster=str(self._stack["cluster_name"]),
+                    task_definition=revision,
+                    container=container,
+                    command=[*COMMAND, after.isoformat()],
+                    environment={},
+                    subnets=[str(item) for item in self._stack["private_subnet_ids"]],
+                    security_groups=[str(item) for item in self._stack["admin_security_group_ids"]],
+                    started_by=f"{self._stack['name_prefix']}-restore",
+                )
+            )
+            finished = self._runner.follow(str(self._stack["cluster_name"]), container, task, self._wait)
+        finally:
+            if not same:
+                self._ecs.deregister_task_definition(taskDefinition=revision)
+        name = database["instance_identifier"]
+        if finished.stop.exit_code != 0:
+            raise TaskError(f"the survey of {name} failed: {finished.stop}", finished.output)
+        try:
+            return read_survey(finished.output)
+        except ValueError as error:
+            raise TaskError(f"{name}: {error}", finished.output) from error
+
+    def _register(self, definition: Mapping[str, Any]) -> str:
+        return str(self._ecs.register_task_definition(**definition)["taskDefinition"]["taskDefinitionArn"])

@@ -1,0 +1,295 @@
+"""Exhausts the database's connections on purpose, and sees what became of it.
+
+What leaks is a task of the application's own image, with the application's credentials, in the service's network: the
+controller has neither. `roles/drill/files/` has the programs.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from fargate_ops.core.project import ROLES
+from fargate_ops.drill.client import Ask, ask, has_account
+from fargate_ops.drill.steady_state import NotWhole
+from fargate_ops.ecs.tasks import LogReader, OneOff, Runner, describe_tasks, how_stopped, log_stream
+
+Say = Callable[[str], None]
+
+FILES = ROLES / "drill/files"
+#: The application is believed to answer again after so many good answers in a row: each may come from another process.
+GOOD_ANSWERS = 20
+ASK_SECONDS = 0.05
+LOOK_SECONDS = 0.3
+#: So many refused requests are no accident.
+REFUSED_ANSWERS = 5
+
+
+class Clients(Protocol):
+    """Where AWS clients come from, by boto3's names."""
+
+    def client(self, service: str) -> Any: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Struck:
+    """The server is full and the application refuses. ``leaked`` are the sessions that the program holds."""
+
+    task_arn: str
+    leaked: int
+    refusal: str
+    answers: Mapping[str, int]
+
+    def to_plain(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovered:
+    """The application answers again, after ``seconds``. ``row_kept``: the row of the long transaction is there."""
+
+    seconds: float
+    answers: Mapping[str, int]
+    ended: int
+    row_kept: bool
+    said: str
+
+    def to_plain(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slow:
+    """A slow statement holds the transaction with this ``key`` of this ``account``."""
+
+    task_arn: str
+    account: str
+    key: str
+
+    def to_plain(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Program:
+    """One of the programs in `files/`, as a one-off task."""
+
+    def __init__(
+        self,
+        clients: Clients,
+        stack: Mapping[str, Any],
+        say: Say,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._ecs, self._logs, self._stack = clients.client("ecs"), clients.client("logs"), stack
+        self._cluster, self._container = str(stack["cluster_name"]), str(stack["container_name"])
+        self._say, self._clock, self._sleep = say, clock, sleep
+
+    def start(self, file: str, revision: str = "", **environment: float) -> str:
+        """Start it from the definition that serves, or from this one; the task's ARN. Raises TaskError."""
+        service = self._ecs.describe_services(cluster=self._cluster, services=[self._stack["service_name"]])
+        what = OneOff(
+            cluster=self._cluster,
+            task_definition=revision or str(service["services"][0]["taskDefinition"]),
+            container=self._container,
+            command=["python", "-c", (FILES / file).read_text(encoding="utf-8")],
+            environment={name: f"{value:g}" for name, value in environment.items()},
+            subnets=[str(item) for item in self._stack["private_subnet_ids"]],
+            security_groups=[str(item) for item in self._stack["service_security_group_ids"]],
+            started_by=f"{self._stack['name_prefix']}-drill",
+        )
+        return Runner(self._ecs, self._logs, self._say).start(what)
+
+    def until(self, task_arn: str, key: str, limit_seconds: float) -> dict[str, Any]:
+        """Wait for its line of JSON that has this key.
+
+        Raises:
+            NotWhole: it ended without, or did not say it within the limit.
+        """
+        reader, lines = LogReader(self._logs, self._stream(task_arn)), list[str]()
+        started, last_look = self._clock(), False
+        while True:
+            lines += reader.new_lines()
+            found = next((record for record in records(lines) if key in record), None)
+            if found is not None:
+                return found
+            (task,) = describe_tasks(self._ecs, self._cluster, [task_arn])
+            stopped = task["lastStatus"] == "STOPPED"
+            if (stopped and last_look) or self._clock() - started > limit_seconds:
+                how = how_stopped(task, self._container) if stopped else f"after {limit_seconds:.0f} s"
+                raise NotWhole(f"the drill's program did not say {key!r}: {how}; it said: {' / '.join(lines[-3:])}")
+            last_look = stopped  # its last lines arrive a moment after its end
+            self._sleep(2.0 if stopped else LOOK_SECONDS)
+
+    def stop(self, task_arn: str) -> None:
+        """Let it not outlive the drill."""
+        self._ecs.stop_task(cluster=self._cluster, task=task_arn, reason="the drill is over")
+
+    def _stream(self, task_arn: str) -> Any:
+        (task,) = describe_tasks(self._ecs, self._cluster, [task_arn])
+        definition = self._ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])["taskDefinition"]
+        return log_stream(definition, self._container, task_arn)
+
+
+def records(lines: Iterable[str]) -> list[dict[str, Any]]:
+    """The lines that are JSON objects."""
+    found = []
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict):
+            found.append(record)
+    return found
+
+
+def asked_again(
+    url: str, limit_seconds: float, how: Ask, clock: Callable[[], float], sleep: Callable[[float], None]
+) -> Iterator[tuple[float, int, str]]:
+    """When it was asked, the status (0: no answer) and the body, again and again until the limit has passed."""
+    started = clock()
+    while (at := clock()) - started <= limit_seconds:
+        yield at, *how("GET", url, None)
+        sleep(ASK_SECONDS)
+
+
+def exhaust(
+    program: Program,
+    url: str,
+    limit_seconds: float,
+    say: Say,
+    *,
+    how: Ask = ask,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Struck:
+    """Leak sessions until the server has none left, and see the application refuse requests.
+
+    Raises:
+        NotWhole: the server did not fill up, or the application answered all the same, within the limit.
+        TaskError: the program could not be started.
+    """
+    started = clock()
+    task_arn = program.start("leak.py", LIMIT_SECONDS=limit_seconds)
+    full = program.until(task_arn, "full", limit_seconds)
+    refusal = str(program.until(task_arn, "refused", limit_seconds)["refused"])
+    say(f"  {clock() - started:5.1f} s  {full['full']} sessions leaked; the server says: {refusal}")
+    answers: Counter[str] = Counter()
+    for _, code, _ in asked_again(f"{url}/readyz", limit_seconds, how, clock, sleep):
+        answers[f"HTTP {code}" if code else "no answer"] += 1
+        if sum(number for name, number in answers.items() if name.startswith("HTTP 5")) >= REFUSED_ANSWERS:
+            break
+    else:
+        program.stop(task_arn)
+        raise NotWhole(f"the application answers all the same: {dict(answers)}")
+    say(f"  {clock() - started:5.1f} s  /readyz: {', '.join(f'{n} x {name}' for name, n in answers.items())}")
+    return Struck(task_arn=task_arn, leaked=int(full["full"]), refusal=refusal, answers=dict(answers))
+
+
+def recover(
+    program: Program,
+    struck: Struck,
+    url: str,
+    limit_seconds: float,
+    say: Say,
+    *,
+    how: Ask = ask,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Recovered:
+    """See the application answer again, and how the program ended.
+
+    Raises:
+        NotWhole: it did not within the limit.
+    """
+    started, answers = clock(), Counter[str]()
+    good_from, in_a_row = started, 0
+    for at, code, _ in asked_again(f"{url}/readyz", limit_seconds, how, clock, sleep):
+        answers[f"HTTP {code}" if code else "no answer"] += 1
+        good_from = at if not in_a_row else good_from
+        in_a_row = in_a_row + 1 if code == 200 else 0
+        if in_a_row == GOOD_ANSWERS:
+            break
+    else:
+        program.stop(struck.task_arn)
+        raise NotWhole(f"the application does not answer again after {limit_seconds:.0f} s: {dict(answers)}")
+    end = program.until(struck.task_arn, "leaked", limit_seconds)
+    kept = end.get("kept")
+    ended, leaked = int(end["ended"]), int(end["leaked"])
+    say(f"  answered again after {good_from - started:.1f} s; {ended} of {leaked} leaked sessions were ended")
+    return Recovered(
+        seconds=round(good_from - started, 1),
+        answers=dict(answers),
+        ended=ended,
+        row_kept=bool(kept) and has_account(url, str(kept), how),
+        said=str(end.get("failed") or ""),
+    )
+
+
+def hold(program: Program, hold_seconds: float, limit_seconds: float, say: Say) -> Slow:
+    """Start a slow statement that others will wait for. Raises NotWhole and TaskError."""
+    task_arn = program.start("slow.py", HOLD_SECONDS=hold_seconds)
+    held = program.until(task_arn, "held", limit_seconds)
+    say(f"a statement that takes {hold_seconds:g} s holds the transaction {held['key']}")
+    return Slow(task_arn=task_arn, account=str(held["held"]), key=str(held["key"]))
+
+
+def starve(
+    url: str,
+    account: str,
+    limit_seconds: float,
+    say: Say,
+    *,
+    how: Ask = ask,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> dict[str, int]:
+    """See requests wait in vain for a connection of their process's pool; the answers by their problem type.
+
+    Raises:
+        NotWhole: they did not within the limit.
+    """
+    started, answers = clock(), Counter[str]()
+    for _, code, body in asked_again(f"{url}/v1/accounts/{account}", limit_seconds, how, clock, sleep):
+        kind = body.partition("urn:problem-type:settlement:")[2].partition('"')[0]
+        answers[kind or f"HTTP {code}"] += 1
+        if kind == "database-pool-exhausted":
+            break  # one is enough: it waited as long as the pool's timeout, and found none
+    else:
+        raise NotWhole(f"no request waited in vain for {limit_seconds:.0f} s: {dict(answers)}")
+    say(f"  {clock() - started:5.1f} s  {', '.join(f'{number} x {name}' for name, number in answers.items())}")
+    return dict(answers)
+
+
+def clear(
+    program: Program,
+    slow: Slow,
+    url: str,
+    limit_seconds: float,
+    say: Say,
+    *,
+    how: Ask = ask,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Wait until the statement is over and the application answers again; whether the statement came to its end.
+
+    Raises:
+        NotWhole: it did not within the limit.
+    """
+    started, in_a_row = clock(), 0
+    over = "over" in program.until(slow.task_arn, "over", limit_seconds)
+    for _, code, _ in asked_again(f"{url}/v1/accounts/{slow.account}", limit_seconds, how, clock, sleep):
+        in_a_row = in_a_row + 1 if code == 200 else 0
+        if in_a_row == GOOD_ANSWERS:
+            break
+    else:
+        raise NotWhole(f"the application does not answer again after {limit_seconds:.0f} s")
+    say(f"  the statement is over; answered again after {clock() - started:.1f} s")
+    return over

@@ -1,0 +1,136 @@
+"""What the report has to say of the seeded month, and whether it did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from fargate_ops.drill.cost_surge import ANSWER, DATABASE, FARGATE, SAVINGS
+
+Row = Mapping[str, Any]
+#: Whether it holds, and what was seen of it.
+Judgement = tuple[bool, str]
+
+DOES = "seed a month that is over, with a volume and an address that nobody uses, and run the cost report on it"
+
+
+def _same(seen: Mapping[str, str], *names: str) -> Judgement:
+    wrong = [f"{name} is {seen[name]}, not {ANSWER[name]}" for name in names if seen[name] != ANSWER[name]]
+    return not wrong, "; ".join(wrong) or ", ".join(f"{name.replace('_', ' ')} {seen[name]}" for name in names)
+
+
+def _month(report: Row, seeded: Row) -> Judgement:
+    account = report["accounts"][0]
+    seen = {
+        **{name: account[name] for name in ("month_to_date", "same_days_before", "last_month", "forecast")},
+        "over_last_month": account["over_last_month_percent"],
+        "over_budget": account["over_budget_percent"],
+    }
+    return _same(seen, *seen)
+
+
+def _top_day(report: Row, seeded: Row) -> Judgement:
+    day = (report["accounts"][0]["days"] or [{"day": "", "amount": "", "rise": "", "parts": []}])[0]
+    kept, text = _same(
+        {"top_day": day["day"], "top_day_usd": day["amount"], "top_day_rise": day["rise"]},
+        "top_day",
+        "top_day_usd",
+        "top_day_rise",
+    )
+    first = day["parts"][0]["name"] if day["parts"] else "nothing"
+    return kept and first == DATABASE, f"{text}, most of it {first}"
+
+
+def _top_service(report: Row, seeded: Row) -> Judgement:
+    services = report["accounts"][0]["services"]
+    if not services or services[0]["name"] != FARGATE or not services[0]["parts"]:
+        return False, f"{services[0]['name'] if services else 'no service'} is first"
+    service, part = services[0], services[0]["parts"][0]
+    return _same(
+        {
+            "top_service_rise": service["rise"],
+            "top_usage_type": part["name"],
+            "top_usage_type_rise": part["rise"],
+        },
+        "top_service_rise",
+        "top_usage_type",
+        "top_usage_type_rise",
+    )
+
+
+def _coverage(report: Row, seeded: Row) -> Judgement:
+    fell = [item for item in report["accounts"][0]["coverage"] if item["fell"]]
+    if len(fell) != 1:
+        return False, f"{len(fell)} shares fell"
+    seen = {f"coverage_{name}": fell[0][name] for name in ("before", "now", "lost")}
+    return _same(seen, *seen)
+
+
+def _recommendations(report: Row, seeded: Row) -> Judgement:
+    seen = {finding["kind"]: finding["saving"] for finding in report["findings"] if finding["kind"] in SAVINGS}
+    wrong = [f"{kind}: {seen.get(kind)}, not {usd}" for kind, usd in SAVINGS.items() if seen.get(kind) != usd]
+    return not wrong, "; ".join(wrong) or ", ".join(f"{kind} {usd}" for kind, usd in SAVINGS.items())
+
+
+def _real_resources(report: Row, seeded: Row) -> Judgement:
+    seen = {
+        (finding["kind"], finding["saving"], finding["counted"])
+        for finding in report["findings"]
+        if finding["arn"].endswith((f"/{seeded['volume']}", f"/{seeded['address']}"))
+    }
+    wanted = {
+        ("unattached-volume", "11.40", True),
+        ("gp2-volume", "2.28", False),
+        ("unattached-address", "3.60", True),
+    }
+    return seen == wanted, ", ".join(f"{kind} {usd}" for kind, usd, _ in sorted(seen)) or "nothing"
+
+
+def _total(report: Row, seeded: Row) -> Judgement:
+    counted = [finding for finding in report["findings"] if finding["counted"]]
+    total = sum((Decimal(finding["saving"]) for finding in counted), Decimal(0))
+    savings = [Decimal(finding["saving"]) for finding in report["findings"] if finding["saving"] is not None]
+    verdict = report["verdict"]
+    under = Decimal(verdict["forecast"] or 0) - total <= Decimal("1000.00")
+    kept = str(total) == verdict["saving"] and savings == sorted(savings, reverse=True) and verdict["is_under"] is under
+    return kept, verdict["sentence"]
+
+
+def _pages(report: Row, seeded: Row) -> Judgement:
+    paid = report["paid"]
+    text = f"{paid['pages']} pages of Cost Explorer, {paid['usd']} USD in all"
+    return 5 < paid["pages"] <= paid["pages_max"], text
+
+
+PROMISES: Sequence[tuple[str, Callable[[Row, Row], Judgement]]] = (
+    ("the month, to the cent", _month),
+    ("the day that rose most, and by what", _top_day),
+    ("the service that rose most, and its usage type", _top_service),
+    ("the coverage that fell, and what that costs", _coverage),
+    ("each recommendation, and the surcharge of EKS", _recommendations),
+    ("what nobody uses in this environment", _real_resources),
+    ("the order, the total, and whether it is under the budget", _total),
+    ("every page was read, and counted", _pages),
+)
+
+
+def scene() -> list[str]:
+    """What is announced before it."""
+    return [
+        "DRILL cost_surge",
+        f"  we      {DOES}",
+        *(f"  {'expect' if number == 0 else '      '}  {text}" for number, (text, _) in enumerate(PROMISES)),
+    ]
+
+
+def verdict(report: Row, seeded: Row) -> tuple[bool, list[str]]:
+    """Whether all promises were kept, and what is told of each; the last line is the verdict."""
+    lines, broken = [], []
+    for text, judge in PROMISES:
+        kept, seen = judge(report, seeded)
+        lines.append(f"  {'kept  ' if kept else 'BROKEN'}  {text}: {seen}")
+        if not kept:
+            broken.append(text)
+    how = "every promise was kept" if not broken else f"BROKEN: {'; '.join(broken)}"
+    return not broken, [*lines, f"VERDICT cost_surge: {how}"]

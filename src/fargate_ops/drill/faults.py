@@ -1,0 +1,137 @@
+"""What a drill does to the environment, and what it sees until the environment has answered."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fargate_ops.drill.client import Ask, ask, has_account, open_account
+from fargate_ops.drill.steady_state import NotWhole, Observation
+
+Say = Callable[[str], None]
+
+#: ``/readyz`` is believed to be right again after so many good answers in a row: each may come from another process.
+GOOD_ANSWERS = 20
+#: Between two of them. A PostgreSQL container is back within some tenths of a second, and that shall be seen.
+ASK_SECONDS = 0.02
+#: RDS's own statuses of an instance that is being restarted are polled this often.
+LOOK_SECONDS = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replacement:
+    """A task that was stopped, the ones that came for it, and how long the service was not whole."""
+
+    stopped: str
+    started: list[str]
+    seconds: float
+
+    def to_plain(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def stop_task(
+    ecs: Any,
+    cluster: str,
+    look: Callable[[], Observation],
+    limit_seconds: float,
+    say: Say,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Replacement:
+    """Stop one task behind the scheduler's back and watch until the service is whole without it.
+
+    Raises:
+        NotWhole: it was not replaced within the limit.
+    """
+    before = look()
+    victim = min(before.tasks)
+    say(f"stopping task {victim}")
+    ecs.stop_task(cluster=cluster, task=victim, reason="drill: task_killed")
+    started, said = clock(), ""
+    while True:
+        seen = look()
+        line = f"{seen.running} of {seen.desired} tasks run, targets: {seen.targets_text}"
+        if line != said:
+            say(f"  {clock() - started:5.1f} s  {line}")
+            said = line
+        if victim not in seen.tasks and not seen.missing:
+            new = sorted(set(seen.tasks) - set(before.tasks))
+            return Replacement(stopped=victim, started=new, seconds=round(clock() - started, 1))
+        if clock() - started > limit_seconds:
+            missing = seen.missing or "it still runs"
+            raise NotWhole(f"task {victim} was not replaced within {limit_seconds:.0f} s: {missing}")
+        sleep(LOOK_SECONDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outage:
+    """A restart of the database as clients of ``/readyz`` saw it. Times in seconds.
+
+    ``away_seconds`` is from the first request that was not answered with 200 to the first good answer of those at the
+    end; 0 when all were 200. ``row_kept``: an account written just before is still there.
+    """
+
+    away_seconds: float
+    answers: Mapping[str, int]
+    row_kept: bool
+
+    def to_plain(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def restart_database(
+    rds: Any,
+    instance: str,
+    url: str,
+    limit_seconds: float,
+    say: Say,
+    *,
+    how: Ask = ask,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Outage:
+    """Write a row, restart the instance, and ask ``/readyz`` until it is steadily right again.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_RebootDBInstance.html
+
+    Raises:
+        NotWhole: the database was not back within the limit.
+        RuntimeError: the application did not take the row.
+    """
+    account = open_account(url, how)
+    say(f"wrote account {account}; restarting {instance}")
+    rds.reboot_db_instance(DBInstanceIdentifier=instance)
+    started = looked = clock()
+    answers: Counter[str] = Counter()
+    away_from = good_from = None
+    in_a_row, status = 0, "rebooting"
+    while in_a_row < GOOD_ANSWERS or status != "available":
+        asked = clock()
+        code, _ = how("GET", f"{url}/readyz", None)
+        answers[f"HTTP {code}" if code else "no answer"] += 1
+        if code == 200:
+            good_from = good_from if in_a_row else clock()
+            in_a_row += 1
+        else:
+            if away_from is None:
+                say(f"  {asked - started:5.1f} s  /readyz: {code or 'no answer'}")
+                away_from = asked
+            in_a_row = 0
+        if clock() - looked > LOOK_SECONDS:
+            looked = clock()
+            status = str(rds.describe_db_instances(DBInstanceIdentifier=instance)["DBInstances"][0]["DBInstanceStatus"])
+        if clock() - started > limit_seconds:
+            raise NotWhole(f"{instance} is {status} after {limit_seconds:.0f} s; /readyz: {_text(answers)}")
+        sleep(ASK_SECONDS)
+    away = 0.0 if away_from is None or good_from is None else good_from - away_from
+    say(f"  {clock() - started:5.1f} s  /readyz: {_text(answers)}; {instance} is {status}")
+    return Outage(away_seconds=round(away, 1), answers=dict(answers), row_kept=has_account(url, account, how))
+
+
+def _text(answers: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} x {answer}" for answer, count in answers.items())

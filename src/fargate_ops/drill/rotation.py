@@ -1,0 +1,92 @@
+"""After a rotation: as whom the service works, whether the user before still can, and an unannounced change."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from fargate_ops.database.incident.evidence import NoListing, read_listing
+from fargate_ops.drill.connection_exhaustion import Program
+from fargate_ops.drill.steady_state import NotWhole, Observation
+from fargate_ops.ecs.tasks import OneOff, Runner
+
+Say = Callable[[str], None]
+
+LOOK_SECONDS = 0.5
+#: What the application calls its sessions (settlement.database).
+APPLICATION = "settlement-api@"
+
+
+class Clients(Protocol):
+    """Where AWS clients come from, by boto3's names."""
+
+    def client(self, service: str) -> Any: ...
+
+
+def users(clients: Clients, stack: Mapping[str, Any], limit_seconds: float, say: Say) -> list[str]:
+    """As whom the service's sessions are, by the server itself.
+
+    Raises:
+        NotWhole: the listing is not whole.
+        TaskError: the task that asks could not be run.
+    """
+    ecs = clients.client("ecs")
+    what = OneOff(
+        cluster=str(stack["cluster_name"]),
+        task_definition=str(
+            ecs.describe_task_definition(taskDefinition=stack["admin_family"])["taskDefinition"]["taskDefinitionArn"]
+        ),
+        container=str(stack["container_name"]),
+        command=["python", "-m", "settlement.admin", "sessions"],
+        environment={},
+        subnets=[str(item) for item in stack["private_subnet_ids"]],
+        security_groups=[str(item) for item in stack["admin_security_group_ids"]],
+        started_by=f"{stack['name_prefix']}-drill",
+    )
+    runner = Runner(ecs, clients.client("logs"), lambda _: None, poll_seconds=LOOK_SECONDS)
+    try:
+        listing = read_listing(runner.follow(what.cluster, what.container, runner.start(what), limit_seconds).output)
+    except NoListing as error:
+        raise NotWhole(f"who is connected cannot be told: {error}") from error
+    found = sorted({str(item.user) for item in listing.sessions if item.application.startswith(APPLICATION)})
+    say(f"  the service's sessions are {', '.join(found) or 'none'}")
+    return found
+
+
+def former_user(program: Program, revision: str, limit_seconds: float, say: Say) -> str:
+    """As whom a task of this revision logs in. Raises NotWhole and TaskError."""
+    user = str(program.until(program.start("login.py", revision), "user", limit_seconds)["user"])
+    say(f"  a task of {revision.rsplit('/', 1)[-1]} logs in as {user}")
+    return user
+
+
+def change(
+    secretsmanager: Any,
+    secret: str,
+    look: Callable[[], Observation],
+    limit_seconds: float,
+    say: Say,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> dict[str, Any]:
+    """Put a secret's value once more, as anybody could, and see every task replaced.
+
+    Raises:
+        NotWhole: they were not within the limit.
+    """
+    before, started = look(), clock()
+    value = secretsmanager.get_secret_value(SecretId=secret)["SecretString"]
+    version = secretsmanager.put_secret_value(SecretId=secret, SecretString=value)["VersionId"]
+    say(f"a new version of {secret.rsplit(':', 1)[-1]}: {version}")
+    while True:
+        seen = look()
+        left = set(before.tasks) & set(seen.tasks)
+        seconds = round(clock() - started, 1)
+        if not left and not seen.missing:
+            say(f"  {seconds:5.1f} s  all {len(before.tasks)} tasks were replaced")
+            return {"replaced": len(before.tasks), "seconds": seconds}
+        if seconds > limit_seconds:
+            raise NotWhole(f"{len(left)} tasks are still there after {seconds:.0f} s: {seen.missing or 'unchanged'}")
+        sleep(LOOK_SECONDS)

@@ -1,0 +1,113 @@
+"""What can be seen of the service from outside, before and after a drill."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from fargate_ops.ecs.tasks import describe_tasks, list_tasks
+from fargate_ops.state.ledger import Ledger
+
+
+class Clients(Protocol):
+    """Where AWS clients come from, by boto3's names."""
+
+    def client(self, service: str) -> Any: ...
+
+
+class NotWhole(Exception):
+    """The service did not come to rest in time; the message says what is missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """The service at one moment. ``tasks`` are those that ECS wants to run: id → revision; ``targets``: state → number.
+
+    ``newest_release`` and ``newest_outcome`` are the ledger's last word; ``version`` is what it says of the revision.
+    """
+
+    revision: str
+    version: str
+    rollout: str
+    desired: int
+    tasks: Mapping[str, str]
+    running: int
+    targets: Mapping[str, int]
+    newest_release: str = ""
+    newest_outcome: str = ""
+    newest_why: str = ""
+
+    @property
+    def missing(self) -> str:
+        """What keeps the service from being whole and at rest; empty when nothing does."""
+        if self.desired < 1:
+            return "no task is wanted"
+        if self.rollout != "COMPLETED":
+            return f"the rollout of {self.revision} is {self.rollout}"
+        others = sorted(set(self.tasks.values()) - {self.revision})
+        if others:
+            return f"tasks of {', '.join(others)} are there beside {self.revision}"
+        if self.running != self.desired or len(self.tasks) != self.desired:
+            return f"{self.running} of {self.desired} tasks run"
+        if self.targets != {"healthy": self.desired}:
+            return f"targets: {self.targets_text}"
+        return ""
+
+    @property
+    def targets_text(self) -> str:
+        return ", ".join(f"{count} {state}" for state, count in sorted(self.targets.items())) or "none"
+
+    def to_plain(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def observe(clients: Clients, stack: Mapping[str, Any], bucket: str, environment: str) -> Observation:
+    """Look once. ``stack`` is the fact ``terraform_stack_outputs``. Raises botocore's errors and LedgerError."""
+    ecs, cluster, name = clients.client("ecs"), str(stack["cluster_name"]), str(stack["service_name"])
+    service = ecs.describe_services(cluster=cluster, services=[name])["services"][0]
+    primary = next(item for item in service["deployments"] if item["status"] == "PRIMARY")
+    tasks = describe_tasks(ecs, cluster, list_tasks(ecs, cluster, serviceName=name))
+    health = clients.client("elbv2").describe_target_health(TargetGroupArn=stack["target_group_arn"])
+    releases = Ledger(clients.client("s3"), bucket, environment).releases()
+    serving = [release for release in releases if release.revision == primary["taskDefinition"]]
+    newest = releases[-1] if releases else None
+    return Observation(
+        revision=_name(primary["taskDefinition"]),
+        version=next((item.version for item in reversed(serving) if item.succeeded), ""),
+        rollout=primary.get("rolloutState", "IN_PROGRESS"),
+        desired=service["desiredCount"],
+        tasks={_name(task["taskArn"]): _name(task["taskDefinitionArn"]) for task in tasks},
+        running=sum(task["lastStatus"] == "RUNNING" for task in tasks),
+        targets=dict(Counter(item["TargetHealth"]["State"] for item in health["TargetHealthDescriptions"])),
+        newest_release=newest.id if newest else "",
+        newest_outcome=str(newest.outcome) if newest else "",
+        newest_why=newest.why if newest else "",
+    )
+
+
+def until_whole(
+    look: Callable[[], Observation],
+    limit_seconds: float,
+    *,
+    poll_seconds: float = 0.5,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Observation:
+    """Look until the service is whole and at rest.
+
+    Raises:
+        NotWhole: it was not within the limit.
+    """
+    started = clock()
+    while (seen := look()).missing:
+        if clock() - started > limit_seconds:
+            raise NotWhole(f"the service is not whole after {limit_seconds:.0f} s: {seen.missing}")
+        sleep(poll_seconds)
+    return seen
+
+
+def _name(arn: str) -> str:
+    return arn.rsplit("/", 1)[-1]

@@ -1,0 +1,137 @@
+"""Reading a log group across its streams, once or for as long as wanted.
+
+https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fargate_ops.aws.pace import POLL_SECONDS, around
+
+#: Events may become readable late and out of order: each look goes so far back and drops what was shown, in ms.
+OVERLAP_MS = 15_000
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class LogsError(ValueError):
+    """A time that cannot be understood, or a log group that is not there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """What to read: the group, from when on, and CloudWatch's filter pattern (empty: everything)."""
+
+    group: str
+    since: datetime
+    pattern: str = ""
+
+    def request(self, since_ms: int) -> dict[str, Any]:
+        request: dict[str, Any] = {"logGroupName": self.group, "startTime": since_ms}
+        if self.pattern:
+            request["filterPattern"] = self.pattern
+        return request
+
+
+def parse_since(text: str, now: datetime) -> datetime:
+    """``90s``, ``15m``, ``2h``, ``1d``, ``1w`` ago, or an ISO 8601 time (UTC unless it says otherwise).
+
+    Raises:
+        LogsError: it is neither.
+    """
+    ago = re.fullmatch(r"(\d+)([smhdw])", text.strip())
+    try:
+        if ago:
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        moment = datetime.fromisoformat(text.strip())
+    except (ValueError, OverflowError):
+        raise LogsError(f"{text!r} is not a time: 90s, 15m, 2h, 1d, 1w, or 2026-01-31T09:00:00") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@dataclass
+class Seen:
+    """Tells events that were shown from new ones, though looks overlap."""
+
+    _shown: set[tuple[str, ...]] = field(default_factory=set)
+
+    def new(self, events: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """The events of one look that no earlier look had. The memory holds one look, so it does not grow."""
+        now: set[tuple[str, ...]] = set()
+        same: Counter[tuple[str, ...]] = Counter()
+        fresh = []
+        for event in events:
+            key = _key(event, same)
+            now.add(key)
+            if key not in self._shown:
+                fresh.append(event)
+        self._shown = now
+        return iter(fresh)
+
+
+def _key(event: Mapping[str, Any], same: Counter[tuple[str, ...]]) -> tuple[str, ...]:
+    if event.get("eventId"):
+        return (str(event["eventId"]),)
+    # Without an identifier: equal lines of the same millisecond are told apart by their number.
+    line = (str(event.get("logStreamName")), str(event["timestamp"]), str(event["message"]))
+    same[line] += 1
+    return (*line, str(same[line]))
+
+
+def format_event(event: Mapping[str, Any]) -> str:
+    """``09:15:02.123 3f2a9c1b message``: UTC, the beginning of the task's id, the line."""
+    moment = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+    task = str(event.get("logStreamName", "")).rsplit("/", 1)[-1][:8]
+    return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d} {task:<8} {event['message'].rstrip()}"
+
+
+def read(
+    logs: Any,
+    query: Query,
+    *,
+    follow: bool,
+    limit_seconds: float,
+    say: Callable[[str], None],
+    poll_seconds: float = POLL_SECONDS,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
+    """Say the events since then; with ``follow``, go on until ``limit_seconds`` are over (0: for ever). How many."""
+    started = clock()
+    seen = Seen()
+    since_ms = newest_ms = int(query.since.timestamp() * 1000)
+    count = 0
+    while True:
+        for event in seen.new(_events(logs, query, max(since_ms, newest_ms - OVERLAP_MS))):
+            newest_ms = max(newest_ms, event["timestamp"])
+            say(format_event(event))
+            count += 1
+        left = limit_seconds - (clock() - started) if limit_seconds else math.inf
+        if not follow or left <= 0:
+            return count
+        sleep(min(around(poll_seconds), left))
+
+
+def _events(logs: Any, query: Query, since_ms: int) -> Iterator[Mapping[str, Any]]:
+    """Every page: one that is empty may still be followed by one that is not."""
+    try:
+        for page in logs.get_paginator("filter_log_events").paginate(**query.request(since_ms)):
+            yield from page["events"]
+    except logs.exceptions.ResourceNotFoundException:
+        raise LogsError(f"there is no log group {query.group}") from None
+    except logs.exceptions.InvalidParameterException as error:
+        if not query.pattern:
+            raise
+        reason = error.response["Error"]["Message"]
+        raise LogsError(
+            f"CloudWatch Logs does not take the filter pattern {query.pattern}: {reason}. "
+            """Next: put what is not a word into double quotes, such as FILTER='"/v1/accounts"'"""
+        ) from None

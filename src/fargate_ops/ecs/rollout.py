@@ -1,0 +1,349 @@
+"""Watching one deployment of an ECS service, and only that one, to its end.
+
+An ECS service can become stable again by rolling back, so "the service is stable" is not success. The wait is pinned
+to the deployment that our own UpdateService call started: success is that *this* deployment is PRIMARY and COMPLETED
+with no task of another left. Rollout states:
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Deployment.html
+
+DescribeServices may answer with what was there before UpdateService, for seconds, and again after it has answered with
+the new deployment once: https://github.com/kayac/ecspresso/pull/28, https://github.com/CityOfBoston/digital/pull/256.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+from typing import Any
+
+from fargate_ops.aws.pace import JITTER, POLL_SECONDS, around
+from fargate_ops.aws.retry import Patience
+
+Say = Callable[[str], None]
+
+#: Say that a silent rollout is still alive at least this often, in seconds.
+SIGN_OF_LIFE_SECONDS = 10.0
+#: How often to look at the tasks themselves: ECS's own count of failures starts again with each healthy task.
+COUNT_FAILURES_SECONDS = 5.0
+#: The order in which target states are said; others follow by name.
+TARGET_STATES = ("healthy", "initial", "unhealthy", "draining")
+#: A look takes longer the more tasks there are (0.2 s of CPU at 5,000): rest twice as long, within a limit.
+REST_FACTOR = 2.0
+LONGEST_REST_SECONDS = 2.0
+#: For so long after an update ECS may not list what it started.
+UNLISTED_SECONDS = 60.0
+
+
+class ServiceError(Exception):
+    """The service is not there, or not in a state in which it can be released to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """One deployment of a service, as DescribeServices tells it."""
+
+    id: str
+    status: str
+    revision: str
+    desired: int
+    pending: int
+    running: int
+    failed: int
+    rollout_state: str
+    reason: str
+    created: datetime | None = None
+
+    @property
+    def revision_name(self) -> str:
+        return self.revision.rsplit("/", 1)[-1]
+
+    @property
+    def tasks(self) -> int:
+        return self.pending + self.running
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """The service and the states of its targets at one moment."""
+
+    service: Mapping[str, Any]
+    targets: Mapping[str, int]
+
+    @property
+    def deployments(self) -> list[Deployment]:
+        return [
+            Deployment(
+                id=item["id"],
+                status=item["status"],
+                revision=item["taskDefinition"],
+                desired=item.get("desiredCount", 0),
+                pending=item.get("pendingCount", 0),
+                running=item.get("runningCount", 0),
+                failed=item.get("failedTasks", 0),
+                rollout_state=item.get("rolloutState", "IN_PROGRESS"),
+                reason=item.get("rolloutStateReason", ""),
+                created=item.get("createdAt"),
+            )
+            for item in self.service["deployments"]
+        ]
+
+    @property
+    def primary(self) -> Deployment:
+        """The newest deployment that ECS has not given up.
+
+        Raises:
+            ServiceError: there is none.
+        """
+        for deployment in self.deployments:
+            if deployment.status == "PRIMARY":
+                return deployment
+        raise ServiceError(f"the service {self.service['serviceName']} has no PRIMARY deployment")
+
+    def tasks_beside(self, deployment_id: str) -> int:
+        """Tasks that do not belong to this deployment and still run or start."""
+        return sum(item.tasks for item in self.deployments if item.id != deployment_id)
+
+    def deployment(self, deployment_id: str) -> Deployment | None:
+        return next((item for item in self.deployments if item.id == deployment_id), None)
+
+
+class Verdict(Enum):
+    WAIT = auto()
+    COMPLETED = auto()
+    FAILED = auto()
+    REPLACED = auto()
+    FLAPPING = auto()
+    HOPELESS = auto()
+    TIMED_OUT = auto()
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What became of a deployment, and ECS's words for it."""
+
+    verdict: Verdict
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Tasks that failed since a wait began; ``hopeless`` says why no other can start, and is empty while one may."""
+
+    count: int = 0
+    hopeless: str = ""
+
+
+def judge(snapshot: Snapshot, deployment_id: str) -> Judgement:
+    """What a snapshot says about one deployment."""
+    ours = snapshot.deployment(deployment_id)
+    primary = snapshot.primary
+    if ours is not None and ours.rollout_state == "FAILED":
+        return Judgement(Verdict.FAILED, ours.reason or "ECS gave the deployment up")
+    if ours is None or ours.status != "PRIMARY":
+        return Judgement(
+            Verdict.REPLACED,
+            f"another deployment ({primary.id}, {primary.revision_name}) took the place of {deployment_id}",
+        )
+    if ours.rollout_state == "COMPLETED" and snapshot.tasks_beside(deployment_id) == 0:
+        return Judgement(Verdict.COMPLETED, ours.reason)
+    return Judgement(Verdict.WAIT)
+
+
+def flapping(failures: int) -> Judgement:
+    return Judgement(Verdict.FLAPPING, f"{failures} of its tasks failed, some after they were healthy")
+
+
+def flapping_limit(desired: int) -> int:
+    """So many failed tasks are a failure although ECS goes on: two more than the circuit breaker's threshold.
+
+    The circuit breaker starts counting again whenever a task becomes healthy, so that tasks which are healthy and then
+    die, again and again, never trip it: half of the desired tasks, at least 3, at most 200.
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
+    """
+    return min(200, max(3, (desired + 1) // 2)) + 2
+
+
+def progress(snapshot: Snapshot, deployment_id: str) -> str:
+    """One line: tasks of the new and the old definitions, and the targets' health."""
+    ours = snapshot.deployment(deployment_id)
+    others = [item for item in snapshot.deployments if item.id != deployment_id]
+    parts = [f"new {_tasks([ours] if ours else [])}", f"old {_tasks(others)}"]
+    if snapshot.targets:
+        parts.append("targets " + ", ".join(f"{count} {state}" for state, count in _in_order(snapshot.targets)))
+    if ours and ours.failed:
+        parts.append(f"{ours.failed} failed")
+    return " · ".join(parts)
+
+
+def _tasks(deployments: Sequence[Deployment]) -> str:
+    pending = sum(item.pending for item in deployments)
+    running = sum(item.running for item in deployments)
+    return f"{pending} pending, {running} running"
+
+
+def _in_order(targets: Mapping[str, int]) -> list[tuple[str, int]]:
+    def order(state: str) -> tuple[int, str]:
+        return (TARGET_STATES.index(state) if state in TARGET_STATES else len(TARGET_STATES), state)
+
+    return [(state, targets[state]) for state in sorted(targets, key=order) if targets[state]]
+
+
+class Watch:
+    """Polls a service and says what changes. ``jitter``, ``clock`` and ``sleep`` are there for tests."""
+
+    def __init__(
+        self,
+        ecs: Any,
+        elbv2: Any,
+        *,
+        cluster: str,
+        service: str,
+        target_group_arn: str,
+        say: Say,
+        poll_seconds: float = POLL_SECONDS,
+        jitter: float = JITTER,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._ecs = ecs
+        self._elbv2 = elbv2
+        self._cluster = cluster
+        self._service = service
+        self._target_group_arn = target_group_arn
+        self._say = say
+        self._poll_seconds, self._jitter = poll_seconds, jitter
+        self._clock = clock
+        self._sleep = sleep
+
+    def snapshot(self) -> Snapshot:
+        """The service and its targets now: two calls, however many tasks there are.
+
+        Raises:
+            ServiceError: the service is missing or being deleted.
+        """
+        answer = self._ecs.describe_services(cluster=self._cluster, services=[self._service])
+        services = answer["services"]
+        if not services or services[0]["status"] != "ACTIVE":
+            state = services[0]["status"].lower() if services else "missing"
+            raise ServiceError(f"the service {self._service} in the cluster {self._cluster} is {state}")
+        health = self._elbv2.describe_target_health(TargetGroupArn=self._target_group_arn)
+        states = Counter(item["TargetHealth"]["State"] for item in health["TargetHealthDescriptions"])
+        return Snapshot(service=services[0], targets=states)
+
+    def until_done(
+        self,
+        deployment_id: str,
+        limit_seconds: float,
+        failures: Callable[[], Failures] = Failures,
+        *,
+        since: datetime | None = None,
+        undone: Callable[[], str] = str,
+    ) -> tuple[Judgement, Snapshot]:
+        """Follow one deployment, which began at ``since``, to its end.
+
+        ``failures`` are those of its tasks since it began; it is called when ECS counts one more, and every
+        ``COUNT_FAILURES_SECONDS``. ``undone`` says why ECS rolled it back, and is called when ECS does not list it: it
+        is gone then, or not there yet for ``UNLISTED_SECONDS``.
+        """
+        failed = 0
+        counted_at = started = self._clock()
+        listed = said = False
+
+        def unlisted(snapshot: Snapshot, judgement: Judgement) -> Judgement:
+            nonlocal said
+            if reason := undone():
+                return Judgement(Verdict.FAILED, reason)
+            # A snapshot that shows a later deployment is newer than the update; without times, one that came after
+            # ours was listed is.
+            later = any(item.created > since for item in snapshot.deployments if item.created) if since else listed
+            if later or self._clock() - started >= UNLISTED_SECONDS:
+                return judgement
+            if not said:
+                said = True
+                self._say(f"  ECS does not list {deployment_id} yet: looking again, for {UNLISTED_SECONDS:.0f} s")
+            return Judgement(Verdict.WAIT)
+
+        def look(snapshot: Snapshot) -> Judgement:
+            nonlocal failed, counted_at, listed
+            judgement = judge(snapshot, deployment_id)
+            ours = snapshot.deployment(deployment_id)
+            listed = listed or ours is not None
+            if ours is None:
+                judgement = unlisted(snapshot, judgement)
+            known = ours.failed if ours else failed
+            if known > failed or (self._clock() - counted_at >= COUNT_FAILURES_SECONDS):
+                counted_at = self._clock()
+                seen, desired = failures(), snapshot.service.get("desiredCount", 0)
+                if judgement.verdict is Verdict.WAIT and seen.hopeless:
+                    judgement = Judgement(Verdict.HOPELESS, f"no task can start: {seen.hopeless}")
+                elif judgement.verdict is Verdict.WAIT and seen.count >= flapping_limit(desired):
+                    judgement = flapping(seen.count)
+            failed = known
+            return judgement
+
+        return self._follow(look, lambda snapshot: progress(snapshot, deployment_id), limit_seconds)
+
+    def until_quiet(
+        self,
+        limit_seconds: float,
+        than: str | None = None,
+        failures: Callable[[Deployment], Failures] = lambda _: Failures(),
+    ) -> tuple[Judgement, Snapshot]:
+        """Wait until PRIMARY, whichever it is (but not the deployment ``than``), is in progress no more.
+
+        ``failures`` are those of PRIMARY's tasks since the wait began; it is called every ``COUNT_FAILURES_SECONDS``.
+        """
+        counted_at = self._clock()
+
+        def look(snapshot: Snapshot) -> Judgement:
+            nonlocal counted_at
+            primary = snapshot.primary
+            if primary.id == than or primary.rollout_state == "IN_PROGRESS":
+                if self._clock() - counted_at >= COUNT_FAILURES_SECONDS:
+                    counted_at = self._clock()
+                    if hopeless := failures(primary).hopeless:
+                        return Judgement(Verdict.HOPELESS, f"no task can start: {hopeless}")
+                return Judgement(Verdict.WAIT)
+            if primary.rollout_state == "COMPLETED" and snapshot.tasks_beside(primary.id):
+                return Judgement(Verdict.WAIT)
+            verdict = Verdict.COMPLETED if primary.rollout_state == "COMPLETED" else Verdict.FAILED
+            return Judgement(verdict, primary.reason)
+
+        return self._follow(look, lambda snapshot: progress(snapshot, snapshot.primary.id), limit_seconds)
+
+    def _follow(
+        self, look: Callable[[Snapshot], Judgement], line_of: Callable[[Snapshot], str], limit_seconds: float
+    ) -> tuple[Judgement, Snapshot]:
+        started = self._clock()
+        said_at = started
+        said = ""
+        patience = Patience(self._say)
+
+        def look_once() -> tuple[Snapshot, Judgement]:
+            snapshot = self.snapshot()
+            return snapshot, look(snapshot)
+
+        while True:
+            looked = self._clock()
+            seen = patience.look(look_once)
+            now = self._clock()
+            longer = min(REST_FACTOR * (now - looked), LONGEST_REST_SECONDS)
+            rest = around(max(self._poll_seconds, longer), self._jitter)
+            if seen is None:
+                self._sleep(rest)
+                continue
+            snapshot, judgement = seen
+            line = line_of(snapshot)
+            # The next look would come too late for a sign of life.
+            if line != said or now - said_at + rest > SIGN_OF_LIFE_SECONDS:
+                self._say(f"  {now - started:5.1f} s  {line}")
+                said, said_at = line, now
+            if judgement.verdict is not Verdict.WAIT:
+                return judgement, snapshot
+            left = started + limit_seconds - now
+            if left <= 0:
+                return Judgement(Verdict.TIMED_OUT, f"not done within {limit_seconds:.0f} s"), snapshot
+            self._sleep(min(rest, left))

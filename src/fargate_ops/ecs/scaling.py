@@ -1,0 +1,55 @@
+"""The service's scalable target at Application Auto Scaling: its limits, whether its schedule runs, how to set both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from fargate_ops.ecs.schedule import Capacity
+
+
+class Registered(NamedTuple):
+    """What a scalable target has. ``suspended`` is AWS's ``SuspendedState``."""
+
+    limits: Capacity
+    suspended: Mapping[str, bool]
+
+    @property
+    def is_schedule_suspended(self) -> bool:
+        return bool(self.suspended.get("ScheduledScalingSuspended"))
+
+
+class ScalableTarget:
+    """One target, by the output ``scalable_target``."""
+
+    def __init__(self, autoscaling: Any, output: Mapping[str, Any]) -> None:
+        self._autoscaling = autoscaling
+        self._resource = str(output["resource_id"])
+        self._kind = {
+            "ServiceNamespace": str(output["service_namespace"]),
+            "ScalableDimension": str(output["scalable_dimension"]),
+        }
+
+    def registered(self) -> Registered | None:
+        """Return what is registered; None when there is no such target."""
+        found = self._autoscaling.describe_scalable_targets(**self._kind, ResourceIds=[self._resource])
+        return next(
+            (
+                Registered(Capacity(item["MinCapacity"], item["MaxCapacity"]), item.get("SuspendedState") or {})
+                for item in found["ScalableTargets"]
+            ),
+            None,
+        )
+
+    def register(self, limits: Capacity, suspended: Mapping[str, bool]) -> None:
+        """Set the limits and resume the schedule; what else is in ``suspended`` stays.
+
+        Tasks fewer than the minimum are started, and more than the maximum stopped, at once.
+        """
+        self._autoscaling.register_scalable_target(
+            **self._kind,
+            ResourceId=self._resource,
+            MinCapacity=limits.minimum,
+            MaxCapacity=limits.maximum,
+            SuspendedState={**suspended, "ScheduledScalingSuspended": False},
+        )

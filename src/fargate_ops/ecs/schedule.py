@@ -1,0 +1,79 @@
+"""Which limits of the number of tasks hold at a moment (requirement B2), by the output ``scalable_target``.
+
+A scheduled action rewrites the target's limits for good, so those of the last one hold; before any, the given ones.
+It reads the very expressions that AWS was given: there is no second copy of the calendar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from fargate_ops.aws.cron import parse
+
+
+class Capacity(NamedTuple):
+    """Fewest and most tasks."""
+
+    minimum: int
+    maximum: int
+
+    def __str__(self) -> str:
+        return f"{self.minimum} to {self.maximum} tasks"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """Other limits from a moment on; ``at`` is in the schedule's time zone."""
+
+    at: datetime
+    capacity: Capacity
+
+
+def capacity_at(target: Mapping[str, Any], moment: datetime) -> Capacity:
+    """The limits that hold at a moment, which has a time zone; where two actions fire at once, the later in the list.
+
+    Raises:
+        CronError: an expression is not understood.
+    """
+    zone = _zone(target)
+    fired = [
+        (last, number, _capacity(action))
+        for number, action in enumerate(_actions(target))
+        if (last := parse(action["schedule"]).last(moment, zone))
+    ]
+    return max(fired)[2] if fired else _capacity(target)
+
+
+def next_change(target: Mapping[str, Any], moment: datetime) -> Change | None:
+    """When other limits will hold than at this moment, and which; None when nothing changes them any more.
+
+    Raises:
+        CronError: an expression is not understood.
+    """
+    zone = _zone(target)
+    now = capacity_at(target, moment)
+    upcoming = [
+        following
+        for action in _actions(target)
+        if _capacity(action) != now and (following := parse(action["schedule"]).after(moment, zone))
+    ]
+    if not upcoming:
+        return None
+    at = min(upcoming)
+    return Change(at=at.astimezone(zone), capacity=capacity_at(target, at))
+
+
+def _actions(target: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return list(target.get("scheduled_actions") or [])
+
+
+def _zone(target: Mapping[str, Any]) -> ZoneInfo:
+    return ZoneInfo(str(target.get("timezone") or "UTC"))
+
+
+def _capacity(limits: Mapping[str, Any]) -> Capacity:
+    return Capacity(int(limits["min_capacity"]), int(limits["max_capacity"]))

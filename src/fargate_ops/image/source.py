@@ -1,0 +1,166 @@
+"""What goes into the image: the version, and the files, as git has them.
+
+The version is the short hash of the newest commit that touches the context, so a commit to anything else builds and
+releases nothing. A changed working tree adds a digest of what is really there, so that two different trees never
+share a tag.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.image.git import Entry, entries, git, newest_commit, path_in_repository, work_tree
+
+#: How a file begins that is only a pointer to, or a cipher of, what the work tree shows.
+_STORED_ELSEWHERE = {b"version https://git-lfs.github.com/spec/": "Git LFS", b"\0GITCRYPT\0": "git-crypt"}
+#: One time for every file of every build: an unchanged file gives an unchanged layer, whatever commit it is built at.
+_MODIFIED = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of the build context; `path` is relative to it, with forward slashes."""
+
+    path: str
+    executable: bool
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Source:
+    """The context at one commit (or a working tree that differs from it)."""
+
+    version: str
+    commit: str
+    committed_at: datetime
+    dirty: bool
+    files: tuple[File, ...]
+
+
+def read_source(context: Path, *, allow_dirty: bool) -> Source:
+    """The version and files of the folder `context`.
+
+    Raises ProblemError when it is not in a git work tree, has no commit, or is dirty where that is not allowed.
+    """
+    newest = newest_commit(context)
+    if newest is None:
+        raise ProblemError(
+            "No commit touches the image's context, so it has no version.",
+            str(context),
+            f"git add {shlex.quote(str(context))} && git commit",
+        )
+    with work_tree(context) as tree:
+        if not tree.changed:
+            files = _files(context, entries(context, newest.name))
+            return Source(newest.short, newest.name, newest.committed_at, dirty=False, files=files)
+        if not allow_dirty:
+            raise ProblemError(
+                "The image's context has uncommitted changes: " + ", ".join(tree.changed),
+                str(context),
+                "git commit (or git stash) them, then repeat the command",
+            )
+        if tree.repositories:
+            raise _not_a_file(context, tree.repositories[0])
+        files = _files(context, tree.entries())
+    version = f"{newest.short}-dirty-{content_digest(files)[:8]}"
+    return Source(version, newest.name, newest.committed_at, dirty=True, files=files)
+
+
+def content_digest(files: Iterable[File]) -> str:
+    """SHA-256 over paths, modes and contents: the same tree gives the same digest on every machine."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.path}\0{int(file.executable)}\0{len(file.content)}\0".encode(errors="surrogateescape"))
+        digest.update(file.content)
+    return digest.hexdigest()
+
+
+def stage(files: Iterable[File], extras: Iterable[tuple[str, Path]], destination: Path) -> None:
+    """Make `destination` hold exactly `files` and copies of `extras` (path in the context, file or folder on disk).
+
+    Modes and times are made the same everywhere. Raises ProblemError when the disk is full.
+    """
+    try:
+        shutil.rmtree(destination, ignore_errors=True)
+        destination.mkdir(parents=True)
+        for file in files:
+            path = destination / file.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(file.content)
+            path.chmod(0o755 if file.executable else 0o644)
+        for name, source in extras:
+            if source.is_dir():
+                shutil.copytree(source, destination / name, copy_function=shutil.copyfile)
+            else:
+                shutil.copyfile(source, destination / name)
+            for path in [destination / name, *(destination / name).rglob("*")]:
+                path.chmod(0o755 if path.is_dir() else 0o644)
+        for path in [destination, *destination.rglob("*")]:
+            if path.is_dir():
+                path.chmod(0o755)
+            os.utime(path, (_MODIFIED, _MODIFIED))
+    except OSError as error:
+        raise ProblemError(
+            f"The build context cannot be written: {error.strerror or error}.",
+            str(destination),
+            f"free some space (df -h {destination.parent}), then repeat the command",
+        ) from error
+
+
+def origin(context: Path) -> str:
+    """The web address of the repository, however it was cloned: the same commit gets the same label on every machine.
+
+    Without credentials; empty when it has none that others could reach.
+    """
+    try:
+        url = git(context, "config", "--get", "remote.origin.url").decode().strip()
+    except ProblemError:
+        return ""
+    scheme, separator, rest = url.partition("://")
+    if not separator:  # git@host:owner/name; anything else is a path on this machine
+        user, at, rest = url.partition("@")
+        host, colon, path = rest.partition(":")
+        return _web("https", host, path) if user and at and colon else ""
+    if scheme not in {"https", "http", "ssh"}:
+        return ""
+    host, _, path = rest.partition("/")
+    host = host.rpartition("@")[2]
+    # The port of SSH is not the web's.
+    return _web("https", host.partition(":")[0], path) if scheme == "ssh" else _web(scheme, host, path)
+
+
+def _web(scheme: str, host: str, path: str) -> str:
+    return f"{scheme}://{host}/{path.strip('/').removesuffix('.git')}"
+
+
+def _files(context: Path, entries: Iterable[Entry]) -> tuple[File, ...]:
+    files = []
+    for entry in entries:
+        if not entry.regular:
+            raise _not_a_file(context, entry.path)
+        for start, program in _STORED_ELSEWHERE.items():
+            if entry.content.startswith(start):
+                raise ProblemError(
+                    f"The commit does not hold this file: {program} keeps its content elsewhere or encrypted.",
+                    path_in_repository(context, entry.path),
+                    "commit the file itself (remove its filter from .gitattributes), or move it out of the context",
+                )
+        files.append(File(entry.path, entry.executable, entry.content))
+    return tuple(files)
+
+
+def _not_a_file(context: Path, path: str) -> ProblemError:
+    where = path_in_repository(context, path)
+    return ProblemError(
+        "The image's context may hold regular files only; this is a link or another repository (a submodule).",
+        where,
+        f"put files in its place: git rm --cached {shlex.quote(where)}, then git add and git commit them",
+    )

@@ -1,0 +1,136 @@
+"""The wheels that the image installs, resolved on the controller so that the build needs no network.
+
+They are downloaded for the image's Python and platform, not for this machine's, and each against the hash in the
+lock. `--no-deps`: the lock is complete, and pip would evaluate the dependencies' markers for the Python it runs on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fargate_ops.core.problem import ProblemError
+
+_PROGRESS_SECONDS = 2
+_REQUIREMENT = re.compile(rb"^[A-Za-z0-9][\w.-]*(\[[^\]]*\])?\s*==", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the image runs: `python` as ``3.13``, `machine` as ``x86_64`` or ``aarch64``, `glibc` as ``2.28``."""
+
+    python: str
+    machine: str
+    glibc: str
+
+    def platforms(self) -> list[str]:
+        """Wheel platform tags that run there, best first (PEP 600, and the older names of some of them)."""
+        newest = int(self.glibc.partition(".")[2])
+        aliases = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+        tags = []
+        for minor in range(newest, 4, -1):
+            tags.append(f"manylinux_2_{minor}_{self.machine}")
+            if minor in aliases:
+                tags.append(f"{aliases[minor]}_{self.machine}")
+        return tags
+
+
+def count(lock: bytes) -> int:
+    """How many distributions a lock pins."""
+    return len(_REQUIREMENT.findall(lock))
+
+
+def cache_key(locks: Mapping[str, bytes], target: Target) -> str:
+    """What decides which wheels there are: the locks and the target."""
+    digest = hashlib.sha256(repr(target).encode())
+    for name, content in sorted(locks.items()):
+        digest.update(f"\0{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()[:16]
+
+
+def download(locks: Mapping[str, bytes], target: Target, cache_dir: Path, say: Callable[[str], None]) -> Path:
+    """The folder with the wheels of `locks` (name → content) for `target`, downloaded once for each content.
+
+    Raises ProblemError when the package index does not answer, a wheel is missing or a hash differs.
+    """
+    folder = cache_dir / cache_key(locks, target)
+    if folder.is_dir():
+        return folder
+    if importlib.util.find_spec("pip") is None:
+        raise ProblemError("pip is needed to download wheels.", sys.executable, f"{sys.executable} -m ensurepip")
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        # Filled aside and renamed, so that an interrupted download is never taken for a complete one.
+        with tempfile.TemporaryDirectory(dir=cache_dir, prefix=".download-") as scratch:
+            wheels, options = Path(scratch, "wheels"), []
+            wheels.mkdir()
+            for name, content in locks.items():
+                Path(scratch, name).write_bytes(content)
+                options += ["--requirement", str(Path(scratch, name))]
+            _pip_download(options, target, wheels, sum(map(count, locks.values())), say)
+            wheels.rename(folder)
+    except OSError as error:
+        raise ProblemError(
+            f"The wheels cannot be kept: {error.strerror or error}.", str(cache_dir), f"df -h {cache_dir}"
+        ) from error
+    return folder
+
+
+def _pip_download(options: list[str], target: Target, folder: Path, total: int, say: Callable[[str], None]) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--disable-pip-version-check",
+        "--progress-bar=off",
+        "--no-deps",
+    ]
+    command += ["--only-binary=:all:", "--require-hashes", "--dest", str(folder), "--implementation", "cp"]
+    command += ["--python-version", target.python, "--abi", f"cp{target.python.replace('.', '')}", "--abi", "abi3"]
+    command += ["--abi", "none", *(f"--platform={tag}" for tag in target.platforms()), *options]
+    tail: deque[str] = deque(maxlen=10)
+    told = time.monotonic()
+    say(f"downloading {total} wheels for Python {target.python} on {target.machine}")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:
+        assert pip.stdout is not None  # noqa: S101 - tells the type checker what PIPE means
+        for line in pip.stdout:
+            if not line.strip() or line.lstrip().startswith(("WARNING: Location", "Looking in")):
+                continue
+            tail.append(line.rstrip())
+            if time.monotonic() - told >= _PROGRESS_SECONDS:
+                told = time.monotonic()
+                say(f"  {line.split(' (from')[0].strip()}")
+    if pip.returncode:
+        raise ProblemError(*_explain("\n  ".join(tail)))
+
+
+def _explain(output: str) -> tuple[str, str, str]:
+    """What, where and the next step, from pip's last lines."""
+    where = "app/api/requirements.txt"
+    if "No space left on device" in output:
+        return "The disk is full: the wheels do not fit.", "the wheel cache below .local/", "df -h; free some space"
+    if "HASHES" in output or "hashes are required" in output.lower():
+        return (
+            f"A wheel is not what the lock says:\n  {output}",
+            where,
+            "lock again (the command is in the lock's header)",
+        )
+    if "No matching distribution" in output or "Could not find a version" in output:
+        return (
+            "A locked wheel cannot be had for the image's Python and platform, or the package index does not answer:\n"
+            f"  {output}",
+            where,
+            "check the index (pip config list; pip download pip --no-deps -d /tmp), then repeat the command",
+        )
+    return f"pip download failed:\n  {output}", where, "repeat the command; if it stays, read pip's words above"

@@ -1,0 +1,252 @@
+"""A new environment's inventory, made from another environment's: what was asked differs, all else is the same."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import botocore.session
+import yaml
+
+from fargate_ops.core.problem import Problem, ProblemError
+from fargate_ops.inventory.yaml_edit import replaced, top_level, with_keys
+
+_NAME = re.compile(r"[a-z](?:-?[a-z0-9])*")
+_ACCOUNT = re.compile(r"\d{12}")
+#: Of <app>-<environment>: a target group's name has 32, and terraform/variables.tf says the same.
+_NAME_CHARACTERS = 28
+#: The account root's resources are called <app>-account.
+_RESERVED = frozenset({"account"})
+_ZONE_LETTERS = "abcdef"
+_GROUP_VARS = Path("group_vars/all")
+#: What was restored is of one environment's backups.
+_RESTORES = "database_restores.yml"
+_NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
+#: Values of one environment only: two that share one would fight for it, or ask the wrong account.
+_OWN = re.compile(r"^\s*(?:https_\w+|public_url)\s*:\s*(?!null\b|~|#)\S|arn:aws[a-z-]*:[^:\s]*:[a-z0-9-]*:\d")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was asked for. `zones`: letters or names, empty when they are to be derived."""
+
+    name: str
+    source: str
+    region: str
+    account_id: str
+    zones: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Every file of the new folder by its relative path, its zones, and what a person should look at."""
+
+    files: Mapping[Path, bytes]
+    zones: Sequence[str]
+    derived: bool
+    look_at: Sequence[str]
+
+
+def missing(wish: Wish) -> list[str]:
+    """The flags of `make new-env` that were not given, each with an example."""
+    flags = (
+        (wish.name, "NAME=qa"),
+        (wish.source, "FROM=staging"),
+        (wish.region, "REGION=ap-northeast-1"),
+        (wish.account_id, "ACCOUNT=123456789012"),
+    )
+    return [example for value, example in flags if not value]
+
+
+def plan(wish: Wish, inventories: Path) -> Folder:
+    """What the folder would hold. Reads only. Raises ProblemError with every problem at once."""
+    problems = list(_problems(wish, inventories))
+    source = inventories / wish.source
+    if not wish.source or not (source / _GROUP_VARS).is_dir():
+        known = ", ".join(sorted(path.name for path in inventories.iterdir() if (path / _GROUP_VARS).is_dir()))
+        problems.append(Problem(f"There is no environment {wish.source!r}.", "FROM", f"choose of: {known}"))
+        raise _all(problems)
+    files = {
+        path.relative_to(source): path.read_bytes()
+        for path in sorted(source.rglob("*"))
+        if path.is_file()
+        and path.name != _RESTORES
+        and not any(part.startswith(".") for part in path.relative_to(source).parts)
+    }
+    if _runs_its_own_cloud(files):
+        problems.append(
+            Problem(
+                f"{wish.source} carries a cloud on this machine; a copy would fight it for ports and networks.",
+                "the group local_cloud of its hosts.yml",
+                "choose an environment of an AWS account, for example FROM=staging",
+            )
+        )
+    settings = _Settings(wish.source, files)
+    name = f"{settings.value('app_name')}-{wish.name}"
+    if len(name) > _NAME_CHARACTERS:
+        problems.append(
+            Problem(
+                f"{name} has {len(name)} characters; application and environment, joined, may have {_NAME_CHARACTERS}.",
+                "NAME",
+                f"choose one of at most {_NAME_CHARACTERS - len(name) + len(wish.name)} characters",
+            )
+        )
+    network = settings.value("network_availability_zones")
+    if not isinstance(network, Mapping):
+        raise ProblemError(
+            f"{wish.source} does not name its zones, each with the ranges of its subnets.",
+            f"network_availability_zones in inventory/{wish.source}/",
+            f"correct that first: make plan ENV={wish.source}",
+        )
+    before = list(network)
+    zones, derived = _zones(wish, str(settings.value("aws_region")), before)
+    problems += _zone_problems(wish, zones, before)
+    if problems:
+        raise _all(problems)
+    account = str(settings.value("aws_account_id"))
+    settings.change("env_name", wish.name)
+    settings.change("aws_region", wish.region)
+    settings.change("aws_account_id", wish.account_id)
+    if account != wish.account_id:
+        # The first environment of another account: whatever the account has once is made where it is.
+        settings.change("account_home_region", wish.region)
+    settings.change_keys("network_availability_zones", zones)
+    settings.rename_in_comments(wish.source, wish.name)
+    return Folder(settings.files, zones, derived, tuple(settings.own(inventories.name, wish.name)))
+
+
+def write(folder: Folder, destination: Path) -> None:
+    """Make `destination`, whole or not at all. Raises ProblemError when the disk says no."""
+    try:
+        # Filled aside and renamed; hidden, so that nobody takes it for an environment meanwhile.
+        with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".new-") as scratch:
+            whole = Path(scratch, destination.name)
+            for path, content in folder.files.items():
+                (whole / path).parent.mkdir(parents=True, exist_ok=True)
+                (whole / path).write_bytes(content)
+            whole.rename(destination)
+    except OSError as error:
+        raise ProblemError(
+            f"The folder cannot be written: {error.strerror or error}.",
+            str(destination),
+            f"look at ls -ld {destination.parent} and df -h {destination.parent}, then repeat the command",
+        ) from error
+
+
+class _Settings:
+    """The files, and the variables that they set for all hosts."""
+
+    def __init__(self, source: str, files: Mapping[Path, bytes]) -> None:
+        self._source = source
+        self.files = dict(files)
+
+    def value(self, key: str) -> object:
+        return yaml.safe_load(self._text(self._home(key)))[key]
+
+    def change(self, key: str, value: str) -> None:
+        home = self._home(key)
+        self.files[home] = replaced(self._text(home), key, value).encode()
+
+    def change_keys(self, key: str, keys: Sequence[str]) -> None:
+        home = self._home(key)
+        self.files[home] = with_keys(self._text(home), key, keys).encode()
+
+    def rename_in_comments(self, old: str, new: str) -> None:
+        """Commands in comments name the environment: `make bootstrap ENV=staging`."""
+        for path in self._yaml():
+            self.files[path] = re.sub(
+                rf"(#.*\bENV=){re.escape(old)}(?![\w-])", rf"\g<1>{new}", self._text(path)
+            ).encode()
+
+    def own(self, inventories: str, name: str) -> Iterator[str]:
+        """Lines with values that are the other environment's own."""
+        for path in self._yaml():
+            for number, line in enumerate(self._text(path).splitlines(), 1):
+                if not line.lstrip().startswith("#") and _OWN.search(line):
+                    yield f"{inventories}/{name}/{path}:{number}: {line.strip()}"
+
+    def _yaml(self) -> list[Path]:
+        return [path for path in self.files if path.suffix in {".yml", ".yaml"}]
+
+    def _text(self, path: Path) -> str:
+        return self.files[path].decode()
+
+    def _home(self, key: str) -> Path:
+        homes = [path for path in self._yaml() if path.parent == _GROUP_VARS and key in top_level(self._text(path))]
+        if len(homes) != 1:
+            where = " and ".join(map(str, homes)) or "no file"
+            raise ProblemError(
+                f"{self._source} sets {key} in {where}; one file must.",
+                f"inventory/{self._source}/{_GROUP_VARS}/",
+                f"correct that first: make plan ENV={self._source}",
+            )
+        return homes[0]
+
+
+def _problems(wish: Wish, inventories: Path) -> Iterator[Problem]:
+    if not _NAME.fullmatch(wish.name) or wish.name in _RESERVED:
+        rule = "lower-case letters, digits and single hyphens, a letter first"
+        if wish.name in _RESERVED:
+            rule = "the account's own resources have it"
+        yield Problem(f"{wish.name!r} cannot be an environment's name: {rule}.", "NAME", "choose another: NAME=qa")
+    elif (inventories / wish.name).exists():
+        yield Problem(
+            f"There is an environment {wish.name} already.",
+            f"{inventories.name}/{wish.name}",
+            f"choose another NAME, or look at what it is: make plan ENV={wish.name}",
+        )
+    regions = botocore.session.get_session().get_available_regions("ec2")
+    if wish.region not in regions:
+        close = difflib.get_close_matches(wish.region, regions, 3, 0.4) or ["ap-northeast-2"]
+        yield Problem(
+            f"{wish.region!r} is no region that the AWS SDK knows.", "REGION", f"choose of: {', '.join(close)}"
+        )
+    if not _ACCOUNT.fullmatch(wish.account_id):
+        yield Problem(
+            f"{wish.account_id!r} is no account's id: 12 digits.",
+            "ACCOUNT",
+            "aws sts get-caller-identity shows it",
+        )
+
+
+def _runs_its_own_cloud(files: Mapping[Path, bytes]) -> bool:
+    hosts = yaml.safe_load(files.get(Path("hosts.yml"), b"")) or {}
+    group = ((hosts.get("all") or {}).get("children") or {}).get("local_cloud") or {}
+    return bool(group.get("hosts"))
+
+
+def _zones(wish: Wish, old_region: str, before: list[str]) -> tuple[list[str], bool]:
+    """The zones, and whether they are a guess."""
+    if wish.zones:
+        return [wish.region + zone if len(zone) == 1 else zone for zone in wish.zones], False
+    if wish.region == old_region:
+        return before, False
+    return [wish.region + letter for letter in _ZONE_LETTERS[: len(before)]], True
+
+
+def _zone_problems(wish: Wish, zones: list[str], before: list[str]) -> Iterator[Problem]:
+    for zone in zones:
+        if wish.zones and not re.fullmatch(re.escape(wish.region) + "[a-z]", zone):
+            yield Problem(f"{zone} is no zone of {wish.region}.", "ZONES", "give letters or names: ZONES=a,c,d")
+    if len(set(zones)) != len(zones):
+        yield Problem("A zone stands there twice.", "ZONES", "name each once: ZONES=a,c,d")
+    if len(zones) != len(before):
+        count = _NUMBERS.get(len(before), str(len(before)))
+        yield Problem(
+            f"{wish.source} has subnets for {count} zones, and {len(zones)} were given.",
+            "ZONES",
+            f"give {count}; the number is changed afterwards, with the ranges of their subnets, in network.yml",
+        )
+
+
+def _all(problems: Sequence[Problem]) -> ProblemError:
+    """One error that tells all."""
+    if len(problems) == 1:
+        return ProblemError(problems[0].what, problems[0].where, problems[0].next_step)
+    *others, last = problems
+    told = "\n".join([f"{len(problems)} problems; nothing was written.", *map(str, others), last.what])
+    return ProblemError(told, last.where, last.next_step)

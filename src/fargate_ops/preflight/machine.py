@@ -1,0 +1,81 @@
+"""The checks `git`, `engine` and `disk`: what this machine and this checkout have to offer."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from fargate_ops.core.checks import Finding
+from fargate_ops.core.problem import Problem, ProblemError
+from fargate_ops.image import docker_host
+from fargate_ops.image.git import git, work_tree
+
+_SHOWN = 5
+
+
+def check_git(project: Path, *, allow_dirty: bool, allow_shallow: bool) -> Finding:
+    """A clean work tree with its history: what runs must be what is committed, and versions come from the history."""
+    try:
+        commit = git(project, "rev-parse", "--short=12", "HEAD").decode().strip()
+        shallow = git(project, "rev-parse", "--is-shallow-repository").decode().strip() == "true"
+        with work_tree(project) as tree:
+            changed = tree.changed
+    except ProblemError as error:
+        return Finding("git", "no usable checkout", (error.problem,))
+    problems = []
+    if shallow and not allow_shallow:
+        problems.append(
+            Problem(
+                "The clone is shallow, so the newest commit that touches the image cannot be told.",
+                str(project),
+                "git fetch --unshallow   # in a workflow: actions/checkout with fetch-depth: 0",
+            )
+        )
+    if changed and not allow_dirty:
+        shown = ", ".join(changed[:_SHOWN]) + (f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else "")
+        problems.append(
+            Problem(f"There are uncommitted changes: {shown}.", str(project), "git commit or git stash them")
+        )
+    notes = [commit, f"{len(changed)} uncommitted changes" if changed else "clean"]
+    return Finding("git", ", ".join(notes + ["shallow"] * shallow), tuple(problems))
+
+
+def check_engine(environment: Mapping[str, str], required: str, *, may_start_later: bool) -> Finding:
+    """A Docker engine that answers: the one that builds, which `required` may name.
+
+    `may_start_later`: a check builds nothing, and the flow may be what starts it.
+    """
+    from fargate_ops.image import engine  # its SDK takes a third of a second to import
+
+    try:
+        host = docker_host.find(environment, required)
+    except ProblemError as error:
+        return Finding("engine", "not the one that is needed", (error.problem,))
+    try:
+        version = engine.connect(host).version()
+    except ProblemError as error:
+        if may_start_later:
+            return Finding("engine", f"not known yet: {error.problem.what}", skipped=True)
+        return Finding("engine", "no answer", (error.problem,))
+    return Finding("engine", f"Docker {version['Version']}, {version['Arch']}, {host}")
+
+
+def check_disk(paths: Iterable[Path], minimum_gib: float) -> Finding:
+    """Free space where `paths` are, or will be. Disks are told apart by device, so each is named once."""
+    problems, seen = [], {}
+    for path in paths:
+        existing = next(parent for parent in (path, *path.parents) if parent.exists())
+        device = existing.stat().st_dev
+        if device in seen:
+            continue
+        seen[device] = free = shutil.disk_usage(existing).free / 2**30
+        if free < minimum_gib:
+            problems.append(
+                Problem(
+                    f"Only {free:.1f} GiB are free, {minimum_gib:g} are needed.",
+                    str(path),
+                    f"free some space (docker system df; df -h {existing}), or lower preflight_disk_free_gib",
+                )
+            )
+    return Finding("disk", ", ".join(f"{free:.1f} GiB free" for free in seen.values()), tuple(problems))

@@ -1,0 +1,71 @@
+"""What the checks found, and how people read it: a tree, one closing line, and for what is wrong the way out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from itertools import groupby
+
+from fargate_ops.core.problem import Problem
+
+
+class Verdict(StrEnum):
+    """NG stops a release. WARN and SKIP do not: an alarm must not block a fix, nor must what cannot be asked."""
+
+    OK = "OK"
+    NG = "NG"
+    SKIP = "SKIP"
+    WARN = "WARN"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One answer. ``next_command`` is what to type or edit; only NG has one."""
+
+    group: str
+    subject: str
+    verdict: Verdict
+    reason: str
+    next_command: str = ""
+
+    def as_row(self) -> dict[str, str]:
+        return {name: str(value) for name, value in asdict(self).items()}
+
+
+def wrong(findings: Sequence[Finding]) -> list[Finding]:
+    """What stops a release."""
+    return [finding for finding in findings if finding.verdict is Verdict.NG]
+
+
+def tree(title: str, findings: Sequence[Finding]) -> str:
+    """All findings below their groups, and the closing line. Findings of a group stand next to each other."""
+    groups = [(name, list(members)) for name, members in groupby(findings, key=lambda finding: finding.group)]
+    lines = [title]
+    for name, members in groups:
+        last_group = name == groups[-1][0]
+        lines.append(f"{'└' if last_group else '├'}── {name}")
+        for finding in members:
+            branch = "└" if finding is members[-1] else "├"
+            text = f"{finding.verdict:<4}  {finding.subject}: {finding.reason}"
+            lines.append(f"{' ' if last_group else '│'}   {branch}── {text}")
+    return "\n".join([*lines, closing(findings)])
+
+
+def closing(findings: Sequence[Finding]) -> str:
+    """``16 OK, 1 SKIP: nothing is in the way of a release``."""
+    counts = Counter(finding.verdict for finding in findings)
+    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
+    return f"{said}: {'a release would fail' if counts[Verdict.NG] else 'nothing is in the way of a release'}"
+
+
+def failure(environment: str, findings: Sequence[Finding]) -> str:
+    """Why the run stops here: everything that is wrong, with its place and next step."""
+    found = wrong(findings)
+    count = "One problem" if len(found) == 1 else f"{len(found)} problems"
+    lines = [f"{count} in {environment}; neither the service nor its database was touched."]
+    for number, finding in enumerate(found, 1):
+        problem = Problem(what=f"{finding.reason}.", where=finding.subject, next_step=finding.next_command)
+        lines.append(f"{number}. [{finding.group}] {problem}")
+    return "\n".join(lines)

@@ -1,0 +1,72 @@
+"""Whether what runs uses what is there, and whether its credentials log in to the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fargate_ops.ecs.rollout import Deployment
+from fargate_ops.ecs.tasks import Finished, OneOff, Runner, TaskError
+from fargate_ops.release.checks.findings import Finding, Verdict
+from fargate_ops.release.connections import are_exhausted
+from fargate_ops.release.running import doubts
+
+GROUP = "what runs"
+COMMAND = ("python", "-m", "settlement.login")
+WAIT_SECONDS = 180.0
+
+Say = Callable[[str], None]
+
+
+def tasks(clients: Any, stack: Any, environment: str, primary: Deployment) -> list[Finding]:
+    """That the tasks log, are targets, and have the secrets' current values."""
+    found = partial(Finding, group=GROUP, subject=primary.revision_name)
+    wrong = doubts(clients, stack, primary)
+    if not wrong:
+        return [found(verdict=Verdict.OK, reason="its tasks log, are targets, and have the current secrets")]
+    way = f"make deploy ENV={environment}, which replaces the tasks"
+    return [found(verdict=Verdict.NG, reason=doubt.reason, next_command=way) for doubt in wrong]
+
+
+def login(
+    clients: Any, stack: Any, environment: str, primary: Deployment, say: Say, poll_seconds: float, sleep: Any
+) -> Finding:
+    """That the database takes the credentials which ECS gives a task of what runs.
+
+    By a one-off task of the same definition: what it is given, nobody else gets to see.
+    """
+    found = partial(Finding, group=GROUP, subject="database")
+    runner = Runner(clients.client("ecs"), clients.client("logs"), say, poll_seconds=poll_seconds, sleep=sleep)
+    what = OneOff(
+        cluster=str(stack["cluster_name"]),
+        task_definition=primary.revision,
+        container=str(stack["container_name"]),
+        command=COMMAND,
+        environment={},
+        subnets=[str(item) for item in stack["private_subnet_ids"]],
+        security_groups=[str(item) for item in stack["service_security_group_ids"]],
+        started_by=f"{stack['name_prefix']}-login",
+    )
+    try:
+        finished = runner.follow(what.cluster, what.container, runner.start(what), WAIT_SECONDS)
+    except (TaskError, ClientError, BotoCoreError) as error:
+        return found(verdict=Verdict.SKIP, reason=f"whether its credentials log in is not known: {error}")
+    verdict, reason, way = _judged(finished, environment)
+    return found(verdict=verdict, reason=reason, next_command=way)
+
+
+def _judged(finished: Finished, environment: str) -> tuple[Verdict, str, str]:
+    said = " ".join(finished.output[-1:])
+    if finished.stop.exit_code == 0:
+        return Verdict.OK, "its credentials log in", ""
+    if are_exhausted(finished.output):
+        return Verdict.WARN, "it has no connection left, so whether the credentials log in is not known", ""
+    if "No module named" in said:
+        return Verdict.SKIP, "whether its credentials log in is not known: this image has no settlement.login", ""
+    reason = f"its credentials do not log in: {said or finished.stop}"
+    mend = f"make deploy ENV={environment}, which gives the database the password that is in the secret"
+    renew = f"make rotate-secret ENV={environment} ARGS='-e rotate_older_than_days=0'"
+    return Verdict.NG, reason, f"{mend}; or, for a new password, {renew}"

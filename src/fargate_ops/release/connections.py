@@ -1,0 +1,72 @@
+"""Free database connections for new tasks, when idle pools of the tasks that leave hold all of them.
+
+The admin task connects as the master user, for whom PostgreSQL keeps some connections, and ends idle sessions
+(https://www.postgresql.org/docs/current/runtime-config-connection.html). It decides which ones at the moment of ending:
+sessions of the application's users, from the addresses of the tasks that leave, that were idle for a while. A pool
+opens another session when it needs one, so the old tasks serve on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fargate_ops.ecs.tasks import OneOff, Runner, TaskError
+
+#: PostgreSQL's words for it: of a server that keeps the rest for others, and of one that has no connection at all.
+REFUSALS = ("connection slots are reserved", "too many clients already")
+#: A session that is in use is not idle for so long.
+IDLE_SECONDS = 5
+#: ECS takes 8,192 characters of overrides.
+MOST_ADDRESSES = 400
+WAIT_SECONDS = 120.0
+
+
+def are_exhausted(lines: Iterable[str]) -> bool:
+    """Whether a task's log says that the database had no connection for it."""
+    return any(refusal in line for line in lines for refusal in REFUSALS)
+
+
+def command(addresses: Sequence[str]) -> list[str]:
+    """The admin task's command that ends idle sessions of the tasks with these addresses."""
+    limits = ["--idle-seconds", str(IDLE_SECONDS), "--idle-above", "0"]
+    return ["python", "-m", "settlement.admin", "sessions", "--end", *limits, "--address", *addresses[:MOST_ADDRESSES]]
+
+
+def free(
+    runner: Runner, task: Callable[[list[str]], OneOff], addresses: Sequence[str], say: Callable[[str], None]
+) -> bool:
+    """End those sessions; whether any was. What goes wrong is said, and fails nothing: the wait goes on.
+
+    ``task`` makes the one-off task of a command.
+    """
+    if not addresses:
+        say("  the database has no connection left, and no task of the service runs that could hold one")
+        return False
+    say("  the database has no connection left: ending idle sessions of the tasks that ran before")
+    try:
+        what = task(command(addresses))
+        finished = runner.follow(what.cluster, what.container, runner.start(what), WAIT_SECONDS)
+    except (TaskError, ClientError, BotoCoreError) as error:
+        say(f"  no session was ended: {error}")
+        return False
+    end = _end(finished.output)
+    if end is None or finished.stop.exit_code != 0:
+        say(f"  no session was ended: {'; '.join([str(finished.stop), *finished.output[-1:]])}")
+        return False
+    say(f"  ended {end['ended']} sessions: {end['before']} connections before, {end['after']} after")
+    return bool(end["ended"])
+
+
+def _end(output: Sequence[str]) -> dict[str, Any] | None:
+    for line in reversed(output):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and record.get("kind") == "end":
+            return record
+    return None

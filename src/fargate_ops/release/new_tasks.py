@@ -1,0 +1,115 @@
+"""The new tasks of a deployment while it goes on: which failed, whether one can start at all, what their logs say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from fargate_ops.aws.retry import Patience
+from fargate_ops.ecs.failure_report import STOPPED_TASKS, failed_by_themselves, hopeless, stopped_tasks
+from fargate_ops.ecs.rollout import Deployment, Failures, Say
+from fargate_ops.ecs.tasks import Stop, describe_tasks, list_tasks, log_stream, private_address, tail
+from fargate_ops.release.connections import are_exhausted
+
+#: So many tasks' logs are read at each look, the newest, and so many lines of each.
+WITNESSES = 2
+LINES = 20
+#: Sessions that were just used are not idle yet: so often is it tried to end some.
+ATTEMPTS = 3
+#: PostgreSQL's words, plain or in a line of JSON. A task reads its secrets only when it starts.
+WRONG_PASSWORD = re.compile(r'password authentication failed for user \\?"[^"\\]+')
+#: An RDS Proxy may refuse a password that was just renewed for a moment: so many looks have to find another refusal.
+REFUSED_LOOKS = 3
+
+
+class NewTasks:
+    """Looks at one deployment's tasks.
+
+    ``free`` ends the idle sessions of the tasks with these addresses and says whether any was ended.
+    """
+
+    def __init__(
+        self,
+        ecs: Any,
+        logs: Any,
+        *,
+        cluster: str,
+        service: str,
+        container: str,
+        deployment: Deployment,
+        say: Say,
+        free: Callable[[Sequence[str]], bool],
+    ) -> None:
+        self._ecs, self._logs = ecs, logs
+        self._cluster, self._service, self._container = cluster, service, container
+        self._deployment = deployment
+        self._say = say
+        self._free = free
+        self._attempts = ATTEMPTS
+        self._refused_looks = 0
+        # An error that passes must not undo what was just begun: the looks that follow are patient too.
+        self._before = {stop.task_arn for stop in Patience(say).look(self._failed) or ()}
+        self._told: set[str] = set()
+        self._read: set[str] = set()
+        self.exhausted = False
+
+    def look(self) -> Failures:
+        """Say each task that failed, once; make room in the database if it has none for them."""
+        stops = [stop for stop in self._failed() if stop.task_arn not in self._before]
+        new = [stop for stop in stops if stop.task_arn not in self._told]
+        for stop in new[-STOPPED_TASKS:]:
+            self._say(f"  a new task stopped: {stop.task_id}: {stop}")
+        self._told.update(stop.task_arn for stop in new)
+        arns = list_tasks(self._ecs, self._cluster, serviceName=self._service)
+        tasks = describe_tasks(self._ecs, self._cluster, arns)
+        lines = self._lines(tasks, [stop.task_arn for stop in new])
+        if are_exhausted(lines):
+            self.exhausted = True
+            if self._make_room(tasks):
+                # They failed for want of a connection: what counts is what happens from here on.
+                self._before |= self._told
+                self._told.clear()
+                return Failures()
+        return Failures(len(self._told), hopeless(stops) or self._refused(lines))
+
+    def _make_room(self, tasks: Sequence[Mapping[str, Any]]) -> bool:
+        """End idle sessions of the tasks that leave; whether any was ended. Once is enough."""
+        if not self._attempts:
+            return False
+        self._attempts -= 1
+        ended = self._free([private_address(task) for task in tasks if not self._is_new(task)])
+        self._attempts *= not ended
+        return ended
+
+    def _refused(self, lines: Sequence[str]) -> str:
+        """What the database says of their password, if it says so again and again."""
+        said = next((found[0].replace("\\", "") for line in lines if (found := WRONG_PASSWORD.search(line))), "")
+        self._refused_looks += bool(said)
+        return f'the database says: {said}"' if said and self._refused_looks >= REFUSED_LOOKS else ""
+
+    def _is_new(self, task: Mapping[str, Any]) -> bool:
+        """A service's task is started by its deployment: the revision may be the same."""
+        return bool(task.get("startedBy") == self._deployment.id)
+
+    def _lines(self, tasks: Sequence[Mapping[str, Any]], stopped: Sequence[str]) -> list[str]:
+        """What the newest of them, and those that stopped, logged since the last look."""
+        new = sorted((task for task in tasks if self._is_new(task)), key=lambda task: str(task.get("createdAt")))
+        arns = [*stopped, *(str(task["taskArn"]) for task in new)][-WITNESSES:]
+        streams = (log_stream(self._definition, self._container, arn) for arn in arns)
+        lines = [line for stream in streams for line in tail(self._logs, stream, LINES)]
+        fresh = [line for line in lines if line not in self._read]
+        self._read.update(fresh)
+        return fresh
+
+    @cached_property
+    def _definition(self) -> dict[str, Any]:
+        found = self._ecs.describe_task_definition(taskDefinition=self._deployment.revision)
+        definition: dict[str, Any] = found["taskDefinition"]
+        return definition
+
+    def _failed(self) -> list[Stop]:
+        return failed_by_themselves(
+            stopped_tasks(self._ecs, self._cluster, self._service, self._deployment.revision, self._container)
+        )

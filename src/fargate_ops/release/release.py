@@ -1,0 +1,631 @@
+"""The phases of a release: settle, plan, register, prepare, update, conclude.
+
+Each phase says what it does (or, asked to preview, what it would do) and returns plain values for the next one. The
+order and the error handling are the role's; the decisions are in `plan`, moving and watching in `operation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fargate_ops.ecs.failure_report import Report, started
+from fargate_ops.ecs.prune import prune
+from fargate_ops.ecs.rollout import Deployment, Judgement, Snapshot, Verdict
+from fargate_ops.ecs.task_definition import (
+    Image,
+    Settings,
+    admin_definition,
+    canonical,
+    database_secret_arns,
+    database_secret_in,
+    service_definition,
+    tags,
+)
+from fargate_ops.ecs.tasks import TaskError, TaskTimeoutError
+from fargate_ops.notify import slack
+from fargate_ops.release import admin_task
+from fargate_ops.release.operation import (
+    PROOF_LOOKS,
+    PROOF_SECONDS,
+    ZERO_TASKS,
+    Context,
+    Operation,
+    ReleaseError,
+    incarnation,
+    is_in_service,
+    seconds_since,
+    short,
+)
+from fargate_ops.release.plan import Plan, Revision, Situation, decide
+from fargate_ops.state.ledger import (
+    ENDS,
+    Event,
+    History,
+    Kind,
+    Outcome,
+    Release,
+    last_word,
+    next_release_id,
+    release_id,
+    release_name,
+    rolling_back,
+    serving,
+    unfinished,
+    unfinished_rollback,
+)
+
+
+class Releaser(Operation):
+    """Releases one image to one service.
+
+    ``allow_rolled_back`` releases also what was rolled back; ``keep_revisions`` of each family stay registered.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        settings: Settings,
+        image: Image,
+        *,
+        allow_rolled_back: bool = False,
+        keep_revisions: int = 20,
+    ) -> None:
+        super().__init__(context)
+        self.settings = settings
+        self.image = image
+        self.allow_rolled_back = allow_rolled_back
+        self.keep_revisions = keep_revisions
+
+    # -- settle ------------------------------------------------------------------------------------------------
+
+    def settle(self, *, preview: bool = False) -> None:
+        """Bring to an end what is in flight: a deployment that is not ours, and releases that nobody watched.
+
+        A deployment of exactly what is wanted now is left alone: the plan takes it up.
+
+        Raises:
+            ReleaseError: the deployment in flight did not end in time.
+        """
+        snapshot = self.watch.snapshot()
+        primary = snapshot.primary
+        self._stay_with_the_user_of(primary)
+        wanted = canonical(service_definition(self.c.stack, self.settings, self.image))
+        left = self._is_to_be_taken_up(primary, wanted, snapshot) or self._is_to_be_replaced(primary, wanted)
+        if primary.rollout_state == "IN_PROGRESS" and not left:
+            in_flight = (
+                f"a deployment of {primary.revision_name} that this run did not start is in flight ({primary.id})"
+            )
+            if preview:
+                self.c.say(f"{in_flight}: would wait for it to end")
+                return
+            self.c.say(f"{in_flight}: waiting for it to end")
+            judgement, snapshot = self.watch.until_quiet(
+                self.within(self.c.limits.wait, keep=self.c.limits.rollback_wait), failures=self.failures_since()
+            )
+            if judgement.verdict is Verdict.TIMED_OUT:
+                raise ReleaseError(
+                    f"{self.c.environment}: {in_flight} and {judgement.reason}.\n"
+                    f"Next: look at it with {self.c.logs_command}, then {self.c.retry_command}",
+                    f"another deployment was {judgement.reason}",
+                )
+        releases = self.releases(snapshot)
+        for release in unfinished(releases):
+            in_service = is_in_service(release, snapshot)
+            if in_service and release.kind is Kind.RELEASE and self._definition(release.revision) == wanted:
+                continue
+            if in_service and preview:
+                self.c.say(f"would verify release {release.id}, and settle it: succeeded or stopped")
+                continue
+            outcome, why = self.verified(release, snapshot) if in_service else _how_it_ended(release, snapshot)
+            self.c.say(f"{'would settle' if preview else 'settled'} release {release.id}: {outcome}, {why}")
+            if not preview:
+                self.record(release, outcome, why)
+        if rolling_back(releases):
+            why = f"rolled back: {snapshot.primary.revision_name} serves instead"
+            self.confirm_rolled_back(snapshot, self.releases(snapshot), why, preview=preview)
+
+    def _is_to_be_taken_up(self, primary: Deployment, wanted: Mapping[str, Any], snapshot: Snapshot) -> bool:
+        """Whether a deployment in flight is the one wanted now, and not one of a definition that succeeded before."""
+        succeeded = {item.revision for item in self.releases(snapshot) if item.outcome is Outcome.SUCCEEDED}
+        return primary.revision not in succeeded and self._definition(primary.revision) == wanted
+
+    def _is_to_be_replaced(self, primary: Deployment, wanted: Mapping[str, Any]) -> bool:
+        """Whether a deployment in flight brings what runs once more, for a secret's new value, as rotation-bot does.
+
+        If the value does not log in, it never ends: the release sees to the database's user and deploys once more.
+        """
+        return (
+            primary.rollout_state == "IN_PROGRESS"
+            and self._definition(primary.revision) == wanted
+            and any(doubt.secret in database_secret_arns(self.c.stack) for doubt in self.doubts(primary, looks=1))
+        )
+
+    # -- plan --------------------------------------------------------------------------------------------------
+
+    def plan(self) -> Plan:
+        """Compare what is wanted with what runs, and say what there is to do."""
+        self._check_architecture()
+        snapshot = self.watch.snapshot()
+        self._stay_with_the_user_of(snapshot.primary)
+        wanted = service_definition(self.c.stack, self.settings, self.image)
+        wanted_admin = admin_definition(self.c.stack, self.settings, self.image)
+        history = self.history(snapshot)
+        self._check_ledger(history, snapshot)
+        primary = replace(snapshot.primary, desired=snapshot.service["desiredCount"])
+        situation = Situation(
+            wanted=canonical(wanted),
+            wanted_admin=canonical(wanted_admin),
+            primary=primary,
+            running=Revision(primary.revision, self._definition(primary.revision)),
+            latest=self._latest(wanted["family"]),
+            latest_admin=self._latest(wanted_admin["family"]),
+            releases=history.releases,
+            schema_head=self.image.schema_head,
+            app_secret_has_value=self._app_secrets_have_values(),
+            minimum_tasks=self.capacity_now().minimum,
+            doubts=self.doubts(snapshot.primary),
+            database_secrets=database_secret_arns(self.c.stack),
+        )
+        plan = replace(
+            decide(situation, next_release_id(self.image.version, datetime.now(UTC), history.releases)),
+            database_secret_arn=self.settings.database_secret_arn,
+        )
+        begun = plan.release in {release.id for release in history.releases}
+        if plan.needed and not begun and not self.allow_rolled_back:
+            self._refuse_rolled_back(situation, plan)
+        self._say_plan(plan, situation)
+        return plan
+
+    def _stay_with_the_user_of(self, primary: Deployment) -> None:
+        """Which of its two database users the service has, a rotation decides: a release leaves it as it is."""
+        in_use = database_secret_in(self.c.stack, self._definition(primary.revision))
+        self.settings = replace(self.settings, database_secret_arn=in_use)
+
+    def _check_ledger(self, history: History, snapshot: Snapshot) -> None:
+        """Say what cannot be read in the ledger, and stop where it may be the very release that serves.
+
+        To release over it could end in a return to the wrong version, or to none.
+        """
+        for item in history.unreadable:
+            self.c.say(f"warning: {item}")
+        success, primary = serving(history.releases), snapshot.primary
+        if any(release.revision == primary.revision for release in history.releases):
+            return
+        since = success.id if success else release_id("", snapshot.service["createdAt"])
+        for item in history.unreadable:
+            if item.outcome and not item.known and item.release > since:
+                raise ReleaseError(
+                    f"{self.c.environment}: the ledger does not know {primary.revision_name}, which runs, and "
+                    f"{item.address} cannot be read ({item.why}): it may be what says so. Nothing was changed.\n"
+                    f"Next: restore that object, or move it out of ledger/, then {self.c.retry_command}; "
+                    f"or make rollback ENV={self.c.environment}, which goes to the last success that is known",
+                    f"unreadable: {item.address}",
+                )
+
+    def _refuse_rolled_back(self, situation: Situation, plan: Plan) -> None:
+        """Stop a routine run from releasing what was rolled back, or is being rolled back.
+
+        Refuse the image if the rollback switched images; otherwise refuse only this exact task definition. The newest
+        success or rollback of it counts, not any old one.
+        """
+        releases = [item for item in situation.releases if item.digest == self.image.digest]
+        if not any(item.undone for item in releases):
+            return
+        # What serves, or will once a rollback that has not succeeded is resumed.
+        other = unfinished_rollback(situation.releases) or serving(situation.releases)
+        switched = other is None or other.digest != self.image.digest
+        of_image = last_word(releases, lambda _: switched)
+        of_definition = last_word(releases, lambda item: self._has_definition(item, situation.wanted, plan))
+        for release in filter(None, (of_definition, of_image)):
+            if release.undone:
+                what = f"{release.name} ({release.revision_name})"
+                rolling = release.outcome is Outcome.ROLLING_BACK
+                finish = f"make rollback ENV={self.c.environment} to finish that; or " if rolling else ""
+                raise ReleaseError(
+                    f"{self.c.environment}: {what} is not released again: it {'is' if rolling else 'was'} "
+                    f"{release.why}. A routine run does not bring it back; the service was not touched.\n"
+                    f"Next: {finish}commit a fix and {self.c.retry_command}; or, to insist: {self.c.retry_command} "
+                    f"ARGS='-e ecs_release_allow_rolled_back=true'",
+                    f"{release.name} {'is being' if rolling else 'was'} rolled back",
+                )
+
+    def _has_definition(self, release: Release, wanted: Mapping[str, Any], plan: Plan) -> bool:
+        """Whether a release has the definition that is wanted; of old ones, which do not say, ECS is asked."""
+        if release.definition_digest:
+            return release.definition_digest == plan.definition_digest
+        try:
+            return self._definition(release.revision) == wanted
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ClientException":  # deleted, so nobody releases it again
+                return False
+            raise
+
+    def _check_architecture(self) -> None:
+        """An image for another CPU would only say so as `exec format error`, task after task."""
+        tasks, image = self.c.stack["cpu_architecture"], self.image.architecture
+        if image and image != tasks:
+            raise ReleaseError(
+                f"{self.c.environment}: the image is built for {image} and the tasks run on {tasks}. Nothing was "
+                f"changed.\nNext: set app_cpu_architecture in the inventory, or build on such a machine",
+                f"an image for {image}, tasks on {tasks}",
+            )
+
+    def _say_plan(self, plan: Plan, situation: Situation) -> None:
+        name = self._name(plan)
+        if plan.resumes:
+            self.c.say(f"{situation.running.name} ({name}) is what is wanted and unconfirmed: taking it up")
+        elif plan.needed:
+            self.c.say(f"to release: {name}, over {situation.running.name}")
+            for line in plan.changes or ["ECS gave up the last rollout of this definition"]:
+                self.c.say(f"  {line}")
+        else:
+            self.c.say(f"nothing to release: {situation.running.name} ({name}) runs already")
+
+    # -- register ----------------------------------------------------------------------------------------------
+
+    def register(self, plan: Plan, *, preview: bool = False) -> tuple[Plan, bool]:
+        """Register what is missing of the two revisions; the plan with their ARNs, and whether one was."""
+        if plan.needed and not preview:
+            self.keep_lock("Nothing was changed.")
+        self.settings = replace(self.settings, database_secret_arn=plan.database_secret_arn)
+        service = self._registered(plan.revision, service_definition, preview)
+        admin = self._registered(plan.admin_revision, admin_definition, preview)
+        changed = plan.revision is None or plan.admin_revision is None
+        return replace(plan, revision=service, admin_revision=admin), changed
+
+    def _registered(
+        self,
+        revision: str | None,
+        render: Callable[[Mapping[str, Any], Settings, Image], dict[str, Any]],
+        preview: bool,
+    ) -> str | None:
+        if revision:
+            self.c.say(f"nothing to register: {short(revision)} is what is wanted")
+            return revision
+        definition = render(self.c.stack, self.settings, self.image)
+        if preview:
+            self.c.say(f"would register a revision of {definition['family']}")
+            return None
+        arn = self._register(definition)
+        self.c.say(f"registered {short(arn)}")
+        return arn
+
+    def _register(self, definition: Mapping[str, Any]) -> str:
+        try:
+            answer = self.ecs.register_task_definition(**definition, tags=tags(self.image, self.c.environment))
+        except ClientError as error:
+            raise ReleaseError(
+                f"{self.c.environment}: ECS refused the task definition of {definition['family']}: {error}",
+                f"ECS refused the task definition: {error.response['Error']['Message']}",
+            ) from error
+        return str(answer["taskDefinition"]["taskDefinitionArn"])
+
+    # -- prepare -----------------------------------------------------------------------------------------------
+
+    def prepare(self, plan: Plan, *, preview: bool = False) -> bool:
+        """Migrate the schema and see to the application's database user, by a one-off task; whether it changed any.
+
+        Raises:
+            ReleaseError: the task failed, with its output.
+        """
+        if not plan.prepare:
+            self.c.say("the database is prepared for this version")
+            return False
+        if preview:
+            self.c.say(f"would prepare the database: {plan.prepare}")
+            return True
+        self.keep_lock("The database was not touched.")
+        self.keep_time("The database was not touched.")
+        self.c.say(f"preparing the database: {plan.prepare}")
+        try:
+            finished = self.run_admin_task(
+                "prepare",
+                admin_task.PREPARE_COMMAND,
+                str(plan.admin_revision),
+                complete=lambda output: admin_task.prepared(output) is not None,
+            )
+        except TaskTimeoutError as error:
+            failed = admin_task.failure(error.output, "")
+            raise self._prepare_failed(replace(failed, error=str(error), kind="time_limit"), error.output) from error
+        except TaskError as error:
+            raise self._prepare_failed(admin_task.Failure(str(error)), error.output) from error
+        if finished.stop.exit_code != 0:
+            failed = admin_task.failure(finished.output, str(finished.stop))
+            raise self._prepare_failed(failed, finished.output)
+        prepared = admin_task.prepared(finished.output)
+        if prepared is None:
+            failed = admin_task.Failure("the admin task ended without its result, so the schema is not known")
+            raise self._prepare_failed(failed, finished.output)
+        self._check_schema(prepared.schema_head, finished.output)
+        if plan.needed:
+            self._append(plan, Outcome.PREPARED)
+        return prepared.changed
+
+    def _check_schema(self, reached: str, output: Sequence[str]) -> None:
+        """Compare the database's schema with the image's: the same, or a later one that its code is known to work with.
+
+        Raises:
+            ReleaseError: any other.
+        """
+        wanted = self.image.schema_head
+        if wanted is None or reached == wanted:
+            return
+        brought = [release for release in self.ledger.releases() if release.schema_head == reached]
+        if any(wanted in (release.schema_compatible or ()) for release in brought):
+            self.c.say(f"the database's schema is {reached}, later than the image's {wanted}, whose code works with it")
+            return
+        why = "the code of this image is not known to work with that" if brought else "no release here brought that"
+        raise self._prepare_failed(
+            admin_task.Failure(f"the image brings the schema {wanted}, and the database is at {reached}: {why}"),
+            output,
+            f"release a commit that has the migrations {reached} and {wanted}, one after the other",
+        )
+
+    def _prepare_failed(
+        self, failed: admin_task.Failure, output: Sequence[str], next_command: str = ""
+    ) -> ReleaseError:
+        report = Report(
+            title=f"{self.c.environment}: preparing the database for {self.image.version} failed: {failed.error}",
+            log_of="the admin task",
+            log_lines=list(output)[-20:],
+            notes=[*failed.details, "The service was not touched."],
+            serving=self.serving_text(self.watch.snapshot()),
+            next_command=next_command
+            or admin_task.next_command(failed, self.c.environment, self.c.retry_command, self.c.limits.prepare_wait),
+        )
+        return ReleaseError(report.summary(), f"prepare: {failed.error}", report.evidence())
+
+    # -- update ------------------------------------------------------------------------------------------------
+
+    def begin(self, plan: Plan) -> None:
+        """Record that the release begins, before anything that clients could notice."""
+        self._append(plan, Outcome.IN_PROGRESS, self.c.why)
+        self.c.notify(slack.started(self._subject(plan), reason=self.c.why))
+
+    def update(self, plan: Plan, *, preview: bool = False) -> bool:
+        """Point the service at the revision and see that deployment, and no other, to its end; whether it did.
+
+        Raises:
+            ReleaseError: anything but success, with a report of why; the old version serves again by then.
+        """
+        if not plan.needed:
+            self.c.say("nothing to update: the service runs what is wanted")
+            return False
+        if preview:
+            count = "" if plan.desired_count is None else f" with {plan.desired_count} tasks"
+            target = short(plan.revision) if plan.revision else "the revision to be registered"
+            self.c.say(f"would update {self.c.service} to {target}{count} and watch that deployment to its end")
+            return True
+        deployment = self._resumed(plan) if plan.resumes else self._start(plan)
+        what = f"the release of {self._name(plan)} ({deployment.revision_name})"
+        self.follow(deployment, what, lambda judgement: self._give_up(plan, deployment, judgement))
+        self.prove(what)
+        return not plan.resumes
+
+    def _give_up(self, plan: Plan, deployment: Deployment, judgement: Judgement) -> list[str]:
+        """Make the version before it serve again; what was done."""
+        if judgement.verdict is Verdict.REPLACED:
+            return []
+        if plan.first:
+            self.to_zero()
+            return [ZERO_TASKS]
+        # ECS has rolled back a deployment that it failed itself.
+        ended = [] if judgement.verdict is Verdict.FAILED else [self.stop(deployment, plan.previous_revision)]
+        return ended + self.until_back(deployment)
+
+    def _resumed(self, plan: Plan) -> Deployment:
+        for _ in range(PROOF_LOOKS):  # what the plan saw, one answer may not show yet
+            if deployment := self.watch.snapshot().deployment(str(plan.deployment)):
+                return deployment
+            self.c.sleep(PROOF_SECONDS)
+        raise ReleaseError(
+            f"{self.c.environment}: the deployment {plan.deployment} is gone.\nNext: {self.c.retry_command}",
+            f"the deployment {plan.deployment} is gone",
+        )
+
+    def _start(self, plan: Plan) -> Deployment:
+        """Update the service, holding the lock before and after.
+
+        A rollback may take the lock between the look at it and the update, and find that there is nothing to undo yet.
+        So this run looks again, and then undoes its update itself.
+        """
+        self.keep_lock("The service was not touched.")
+        self.keep_time("The service was not touched.")
+        deployment = self.move(str(plan.revision), desired_count=plan.desired_count, force=plan.force)
+        if self.lost_lock():
+            self._undo(plan)
+            self.keep_lock("Its update was taken back at once.")
+        return deployment
+
+    def _undo(self, plan: Plan) -> None:
+        if plan.first:
+            self.to_zero()
+        else:
+            self.move(plan.previous_revision)
+
+    # -- conclude ----------------------------------------------------------------------------------------------
+
+    def succeed(self, plan: Plan, *, preview: bool = False) -> bool:
+        """Record the success and set auto scaling's limits; whether the limits were changed."""
+        if plan.needed and not preview:
+            self.prove_lasting(f"the release of {self._name(plan)}")
+            self.keep_lock("The ledger does not call it a success.")
+            self._append(plan, Outcome.SUCCEEDED, self.c.why)
+            self.c.say(f"recorded: {self._name(plan)} succeeded")
+            seconds = seconds_since(plan.release, datetime.now(UTC))
+            self.c.notify(slack.succeeded(self._subject(plan), seconds=seconds))
+            self._tidy(plan)
+        elif plan.needed:
+            self.c.say("would record the release in the ledger")
+        try:
+            return self.set_limits(preview=preview)
+        except (ClientError, BotoCoreError) as error:
+            if not plan.needed or preview:
+                raise
+            # The version serves, and the ledger says so: to fail now would undo it.
+            again = self.c.retry_command
+            self.c.say(f"warning: auto scaling's limits were left as they are: {error}. Next: {again} sets them")
+            return False
+
+    def _tidy(self, plan: Plan) -> None:
+        """Conclude an unfinished rollback, and deregister old revisions."""
+        snapshot = self.snapshot()
+        releases = self.releases(snapshot)
+        self.confirm_rolled_back(snapshot, releases, f"rolled back: {self._name(plan)} serves instead")
+        prune(
+            self.ecs,
+            cluster=self.c.cluster,
+            service=snapshot.service,
+            families=[str(self.c.stack["service_family"]), str(self.c.stack["admin_family"])],
+            releases=releases,
+            keep=self.keep_revisions,
+            say=self.c.say,
+        )
+
+    def leave_unverified(self, plan: Plan, reason: str) -> str:
+        """Record that the release serves and could not be verified; what is true now, and the next command.
+
+        It is left in service: its tasks are the only healthy targets, and only this machine could not ask it.
+        """
+        next_command = f"make release ENV={self.c.environment}"
+        if not plan.needed:
+            return f"{self._name(plan)} runs as it did before, and was not verified. Next: {next_command} verifies it."
+        self.keep_lock("The ledger does not say how it ended.")
+        self._append(plan, Outcome.UNVERIFIED, reason)
+        self.c.notify(slack.unverified(self._subject(plan), reason=reason, next_command=next_command))
+        return (
+            f"{self._name(plan)} was left serving; the ledger calls it unverified. "
+            f"Next: {next_command} verifies it; or make rollback ENV={self.c.environment} puts "
+            f"{plan.previous_name or 'the version before it'} back."
+        )
+
+    def fail(self, plan: Plan, reason: str) -> str:
+        """See that the version before it serves, and record why the release failed; what there was to undo.
+
+        There is something to undo when the release came into service and failed later: it answers with the wrong
+        version, or this run could not watch it to its end.
+        """
+        if not plan.needed:
+            return ""
+        undone = "" if self.lost_lock() else self._take_out_of_service(plan)
+        why = f"{reason}; {undone}" if undone else reason
+        subject, seconds = self._subject(plan), seconds_since(plan.release, datetime.now(UTC))
+        next_command = f"make status ENV={self.c.environment}"
+        # A rollback that stopped this release has recorded that already, with the name of who did it.
+        if self.ledger.has_ended(plan.release):
+            self.c.notify(slack.stopped(subject, reason=why, next_command=next_command, seconds=seconds))
+        else:
+            self._append(plan, Outcome.FAILED, why)
+            self.c.notify(slack.failed(subject, reason=why, next_command=next_command, seconds=seconds))
+        return undone
+
+    def _take_out_of_service(self, plan: Plan) -> str:
+        revision = str(plan.revision)
+        if plan.revision in (None, plan.previous_revision):
+            return ""
+        updated = self._may_have_updated(plan)
+        try:
+            since = started(self.ecs, self.c.cluster, self.c.service, revision)
+        except (ClientError, BotoCoreError):
+            since = None  # to undo it matters more
+        if plan.first:
+            if not self._was_in_service(revision, updated):
+                return ""
+            exposed_until = datetime.now(UTC)
+            notes = [ZERO_TASKS]
+        else:
+            back = self.put_back(revision, plan.previous_revision, updated=updated)
+            if back is None:
+                return ""
+            self.c.say(f"{short(revision)} was in service and must not be: {back.revision_name} is put back")
+            judgement = self.until_in_service(back)
+            exposed_until = datetime.now(UTC)
+            notes = [f"{back.revision_name} ({plan.previous_name}) was put back"]
+            if judgement.verdict is not Verdict.COMPLETED:
+                notes.append(f"that did not complete: {judgement.reason or judgement.verdict.name.lower()}")
+        if since:
+            notes.append(f"it was exposed for at most {(exposed_until - since).total_seconds():.0f} s")
+        notes.append(f"what serves now: {self.serving_text(self.snapshot())}")
+        return "; ".join(notes)
+
+    def _may_have_updated(self, plan: Plan) -> bool:
+        """Whether the release came as far as the update of the service: it prepares the database first."""
+        return not plan.prepare or any(item.id == plan.release and item.prepared for item in self.ledger.releases())
+
+    def _was_in_service(self, revision: str, updated: bool) -> bool:
+        """Leave no task of a first release; whether it was in service. Looks and the update as in `put_back`."""
+        snapshot = self.snapshot()
+        seen = snapshot.primary.revision == revision
+        if not seen and not (updated and snapshot.service["desiredCount"] == 0):
+            return False
+        try:
+            return self.to_zero().primary.revision == revision
+        except ClientError:
+            if seen:
+                raise
+            return False
+
+    # -- what the phases share -----------------------------------------------------------------------------------
+
+    def _definition(self, arn: str) -> dict[str, Any]:
+        return canonical(self.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"])
+
+    def _latest(self, family: str) -> Revision | None:
+        """The newest ACTIVE revision of a family; None when it has none."""
+        try:
+            definition = self.ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
+        except ClientError as error:
+            # ECS says so of an unknown family: ClientException, "Unable to describe task definition."
+            if error.response["Error"]["Code"] == "ClientException":
+                return None
+            raise
+        return Revision(definition["taskDefinitionArn"], canonical(definition))
+
+    def _app_secrets_have_values(self) -> bool:
+        """Whether each database user has a current version; the value itself is not read."""
+        client = self.c.clients.client("secretsmanager")
+        answers = [client.describe_secret(SecretId=arn) for arn in database_secret_arns(self.c.stack)]
+        return all(
+            any("AWSCURRENT" in stages for stages in (answer.get("VersionIdsToStages") or {}).values())
+            for answer in answers
+        )
+
+    def _subject(self, plan: Plan) -> slack.Subject:
+        return self.subject(self._name(plan), str(plan.revision))
+
+    def _name(self, plan: Plan) -> str:
+        return release_name(self.image.version, plan.definition_digest)
+
+    def _append(self, plan: Plan, outcome: Outcome, why: str = "") -> None:
+        at = datetime.now(UTC)
+        self.ledger.append(
+            Event(
+                release=plan.release,
+                outcome=outcome,
+                kind=Kind.RELEASE,
+                service=incarnation(self.snapshot().service),
+                version=self.image.version,
+                digest=self.image.digest,
+                revision=str(plan.revision),
+                schema_head=self.image.schema_head,
+                schema_compatible=self.image.schema_compatible,
+                definition_digest=plan.definition_digest,
+                by=self.c.by,
+                at=at,
+                why=why,
+                duration_seconds=seconds_since(plan.release, at) if outcome in ENDS else None,
+            )
+        )
+
+
+def _how_it_ended(release: Release, snapshot: Snapshot) -> tuple[Outcome, str]:
+    """How a release ended that nobody watched and that is not in service."""
+    for deployment in snapshot.deployments:
+        if deployment.revision == release.revision and deployment.rollout_state == "FAILED":
+            return Outcome.FAILED, deployment.reason or "ECS gave it up while nobody watched"
+    return Outcome.STOPPED, f"interrupted; the service runs {snapshot.primary.revision_name}"

@@ -1,0 +1,515 @@
+"""Rollback: which release to put back, decided purely; and putting it back, by one update of the service.
+
+It needs no Terraform, no build, no migration and no git: the ledger says what there was, and its task definition is
+still registered. Whatever that definition needs is looked at first: what was seen to be absent refuses the rollback
+before anything moves, and what cannot be looked at is a warning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fargate_ops.ecs.rollout import Deployment, Judgement, Snapshot, Verdict
+from fargate_ops.ecs.task_definition import READ_ONLY, canonical, database_of, digest
+from fargate_ops.notify import slack
+from fargate_ops.release.checks.checks import Place, check_registered
+from fargate_ops.release.checks.findings import Verdict as Found
+from fargate_ops.release.operation import (
+    Operation,
+    ReleaseError,
+    incarnation,
+    seconds_since,
+    short,
+    versions,
+)
+from fargate_ops.state.ledger import (
+    ENDS,
+    Event,
+    Kind,
+    Outcome,
+    Release,
+    earlier_successes,
+    last_target,
+    next_release_id,
+    origin,
+    release_name,
+    rolling_back,
+    serving,
+    unfinished,
+    unfinished_rollback,
+)
+
+#: How many possible targets a refusal names.
+SHOWN = 5
+STEPS = re.compile(r"(?:-(\d+)|(\d+) ?-?steps?)")
+REVISION = re.compile(r"(?:.*task-definition/)?(?:([A-Za-z0-9_-]+):|:)?(\d{1,9})")
+SHORTEST_HASH = 4
+
+
+class Refusal(Exception):
+    """There is no way back to what was asked for; the message says why."""
+
+
+def choose(
+    releases: Sequence[Release], primary: Deployment, wanted: str = "", *, stopped_release: bool = False
+) -> Release:
+    """The release on the way forward to put back.
+
+    ``releases`` are those of this incarnation of the service, oldest first, and ``primary`` is what it runs. ``wanted``
+    is empty, a git hash, alone or with a definition (``0123456789ab+3f2a``), a revision (``7``, ``family:7``) or steps
+    (``-2``, ``2 steps``).
+
+    Without ``wanted`` the most recent change is undone. A release that was stopped (``stopped_release``) or interrupted
+    counts as that change: the last success is put back. A rollback that has not succeeded is taken up again. Anything
+    else in service gives way to the last success, and the last success to the one before it. A last success that is
+    itself being rolled back is never put back: the target of that rollback is.
+
+    Raises:
+        Refusal: no such release, or it never succeeded.
+    """
+    current = serving(releases)
+    if current is None:
+        raise Refusal("No release has ever succeeded here.")
+    if steps := STEPS.fullmatch(wanted):
+        return _steps_back(releases, int(steps[1] or steps[2]))
+    now = origin(releases, current)
+    if wanted:
+        return _known(releases, wanted, now)
+    if not stopped_release and (target := unfinished_rollback(releases)):
+        return target
+    interrupted = any(item.kind is Kind.RELEASE for item in in_flight(releases))
+    if stopped_release or interrupted or primary.revision not in (current.revision, now.revision):
+        return last_target(releases) or now
+    return _steps_back(releases, 1)
+
+
+def in_flight(releases: Sequence[Release]) -> list[Release]:
+    """Releases that began and have not ended: each may have updated the service a moment ago.
+
+    The ledger knows that before the service is touched, and is never old. What ECS answers may be, for seconds.
+    """
+    return [item for item in unfinished(releases) if item.outcome is not Outcome.UNVERIFIED]
+
+
+def _steps_back(releases: Sequence[Release], steps: int) -> Release:
+    earlier = earlier_successes(releases)
+    if not 1 <= steps <= len(earlier):
+        raise Refusal(
+            f"There is no release {steps} steps back." if steps != 1 else "There is no earlier release that succeeded."
+        )
+    return earlier[steps - 1]
+
+
+def _known(releases: Sequence[Release], wanted: str, now: Release) -> Release:
+    """The release of this hash or revision: the one that serves now, else the newest success, else one rolled back."""
+    named = _named(releases, wanted)
+    if not named:
+        raise Refusal(f"The ledger knows no release {wanted}.")
+    reached = [item for item in named if item.id == now.id]
+    reached += [item for item in named if item.outcome is Outcome.SUCCEEDED]
+    reached += [item for item in named if item.undone and item.succeeded]
+    if not reached:
+        raise Refusal(f"{versions(named[:1])} never succeeded ({named[0].outcome}: {named[0].why}).")
+    return reached[0]
+
+
+def _named(releases: Sequence[Release], wanted: str) -> list[Release]:
+    """The releases on the way forward that a name means, the newest first."""
+    forward = [release for release in reversed(releases) if release.kind is Kind.RELEASE]
+    if revision := REVISION.fullmatch(wanted):
+        family, number = revision[1], revision[2]
+        named = [item for item in forward if item.revision_name.rpartition(":")[2] == number]
+        named = [item for item in named if not family or item.revision_name == f"{family}:{number}"]
+        if named or family or len(number) < SHORTEST_HASH:  # a hash may be all digits
+            return named
+    return _of_hash(forward, wanted)
+
+
+def _of_hash(forward: Sequence[Release], wanted: str) -> list[Release]:
+    version, _, suffix = wanted.partition("+")
+    found = [item for item in forward if item.version.startswith(version)] if len(version) >= SHORTEST_HASH else []
+    if suffix:
+        found = [item for item in found if (item.definition_digest or "").startswith(suffix)]
+    meant = {(item.version, item.definition_digest if suffix else None) for item in found}
+    if len(meant) > 1:
+        raise Refusal(f"{wanted} is the beginning of several: {versions(found[:SHOWN])}.")
+    return found
+
+
+def other_definitions(releases: Sequence[Release], wanted: str, target: Release) -> list[Release]:
+    """What a hash could have meant beside the target: the newest success of each other definition of that commit."""
+    if not wanted or wanted != target.version[: len(wanted)] or STEPS.fullmatch(wanted):
+        return []
+    found: dict[str, Release] = {}
+    for item in _named(releases, wanted):
+        if item.succeeded and item.version == target.version:
+            found.setdefault(item.definition_digest or item.revision, item)
+    found.pop(target.definition_digest or target.revision, None)
+    return list(found.values())
+
+
+def forbidding_contract(releases: Sequence[Release], target: Release) -> Release | None:
+    """The release whose migrations took away what the target's code needs; None when it can run on today's schema.
+
+    Of a target whose schema is not known nothing is forbidden.
+    """
+    for release in releases:
+        later = release.id > target.id and release.prepared and release.schema_compatible is not None
+        if later and target.schema_head and target.schema_head not in (release.schema_compatible or []):
+            return release
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """What was seen of a target. ``definition`` is None and ``image`` empty where ECS gave no answer.
+
+    ``absent`` is what it needs and was seen not to be there, ``unknown`` what could not be looked at.
+    """
+
+    definition: dict[str, Any] | None
+    image: str
+    absent: list[str]
+    unknown: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackPlan:
+    """What to do; ``needed`` is False when the target, the release that is to be put back, is what serves already.
+
+    ``uncertain`` says that the service is to be updated whatever a look at it shows: the target was not seen in
+    service, or another release began, whose update a look may not show yet. Where nothing differs, nothing happens.
+    ``previous`` is the version that was in service, or the revision where the ledger does not know it.
+    """
+
+    release: str
+    needed: bool
+    uncertain: bool
+    target: str
+    version: str
+    digest: str
+    definition_digest: str | None
+    revision: str
+    image: str
+    schema_head: str | None
+    previous: str
+
+    @property
+    def name(self) -> str:
+        """The version with its definition, for people."""
+        return release_name(self.version, self.definition_digest)
+
+    def to_fact(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_fact(cls, fact: Mapping[str, Any]) -> RollbackPlan:
+        return cls(**fact)
+
+
+class Rollback(Operation):
+    """Puts an earlier release back into service."""
+
+    def plan(self, wanted: str = "", *, preview: bool = False) -> RollbackPlan:
+        """Choose the release, refuse what cannot work, and record who took what out of service.
+
+        Raises:
+            ReleaseError: there is nothing to go back to, or it cannot run; says what is possible.
+        """
+        snapshot = self.watch.snapshot()
+        history = self.history(snapshot)
+        for item in history.unreadable:
+            self.c.say(f"warning: {item}")
+        releases, primary = history.releases, snapshot.primary
+        held = self.lock.held(self.c.holder) if self.c.holder else None
+        stopped = held.stopped_release if held else ""
+        try:
+            target = choose(releases, primary, wanted, stopped_release=bool(stopped))
+        except Refusal as refusal:
+            raise self._refused(str(refusal), releases) from None
+        in_service = primary.revision == self._revision(releases, target)
+        seen = self._examine(releases, target)
+        if seen.absent and not in_service:
+            raise self._refused("\n".join(seen.absent), releases)
+        for warning in (*seen.absent, *seen.unknown):
+            self.c.say(f"warning: {warning}")
+        definition_digest = target.definition_digest
+        if definition_digest is None and seen.definition:  # a release of before it was recorded
+            definition_digest = digest(canonical(seen.definition))
+        at_rest = in_service and primary.rollout_state == "COMPLETED"
+        uncertain = not in_service or any(item.revision != primary.revision for item in in_flight(releases))
+        plan = RollbackPlan(
+            release=next_release_id(target.version, datetime.now(UTC), releases),
+            needed=not at_rest or uncertain or self._is_to_be_confirmed(releases, target, wanted),
+            uncertain=uncertain,
+            target=target.id,
+            version=target.version,
+            digest=target.digest,
+            definition_digest=definition_digest,
+            revision=primary.revision if in_service else target.revision,
+            image=seen.image,
+            schema_head=target.schema_head,
+            previous=self._previous(releases, primary),
+        )
+        self._say_plan(plan, primary, stopped, preview)
+        if others := other_definitions(releases, wanted, target):
+            self.c.say(f"{wanted} ran with other definitions too; rollback_to takes these names: {versions(others)}")
+        if not preview:
+            self.keep_lock("The service was not touched.")
+            if plan.needed:
+                if not in_service:
+                    plan = replace(plan, revision=self._active(target, seen.definition))
+                self._append(plan, snapshot, Outcome.IN_PROGRESS, self.c.why)
+            self._record_intent(plan, releases, primary)
+        return plan
+
+    @staticmethod
+    def _is_to_be_confirmed(releases: Sequence[Release], target: Release, wanted: str) -> bool:
+        """Whether a target that runs already is still to be verified and recorded.
+
+        It is when a rollback brought it and did not see it succeed, or when a rollback away from it is called off by
+        name.
+        """
+        unseen = unfinished_rollback(releases) or last_target(releases)
+        called_off = bool(wanted) and any(origin(releases, item).id == target.id for item in rolling_back(releases))
+        return called_off or (unseen is not None and unseen.id == target.id)
+
+    @staticmethod
+    def _previous(releases: Sequence[Release], primary: Deployment) -> str:
+        """What people know as the version in service: what this or an unfinished rollback undoes, else what runs."""
+        undone = [item for item in (*rolling_back(releases), *in_flight(releases)) if item.kind is Kind.RELEASE]
+        runs = [item for item in releases if item.revision == primary.revision]
+        return next((item.name for item in (*reversed(undone), *reversed(runs))), primary.revision_name)
+
+    def _examine(self, releases: Sequence[Release], target: Release) -> Examined:
+        """Look at everything that the target needs: schema, definition, database, image, secrets, roles, log groups."""
+        absent: list[str] = []
+        unknown: list[str] = []
+        if contract := forbidding_contract(releases, target):
+            absent.append(
+                f"{versions([target])} needs the schema {target.schema_head}, and {contract.name} has since run a "
+                f"contract migration (schema {contract.schema_head}) that it cannot work with."
+            )
+        if target.schema_head is None:
+            unknown.append(f"which schema {target.name} needs is not known")
+        try:
+            definition: dict[str, Any] = self.ecs.describe_task_definition(taskDefinition=target.revision)[
+                "taskDefinition"
+            ]
+        except (ClientError, BotoCoreError) as error:
+            # ECS says so of a deleted revision: ClientException, "Unable to describe task definition."
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] == "ClientException":
+                absent.append(f"The task definition of {versions([target])} was deleted.")
+            else:
+                unknown.append(f"what {target.name} needs was not looked at: {error}")
+            return Examined(definition=None, image="", absent=absent, unknown=unknown)
+        released_for, serves = database_of(definition), str(self.c.stack["database"]["instance_identifier"])
+        if released_for and released_for != serves:
+            absent.append(
+                f"{versions([target])} was released for the database {released_for}, and {serves} serves: a rollback "
+                f"goes back to other code, never to other data.\n"
+                f"Its code with today's data: make release ENV={self.c.environment} "
+                f"ARGS='-e image_build_version={target.version}'\n"
+                f"Other data: make restore ENV={self.c.environment} says which."
+            )
+        image = self._image(target, definition, absent, unknown)
+        place = Place(environment=self.c.environment, stack=self.c.stack)
+        for finding in check_registered(self.c.clients, place, definition):
+            if finding.verdict is Found.NG:
+                absent.append(f"{versions([target])} needs {finding.subject}: {finding.reason}.")
+            elif finding.verdict is not Found.OK:
+                unknown.append(f"{finding.subject} was not looked at: {finding.reason}")
+        return Examined(definition=definition, image=image, absent=absent, unknown=unknown)
+
+    @staticmethod
+    def _revision(releases: Sequence[Release], target: Release) -> str:
+        """The revision that runs when the target does: its own, or the copy that the last rollback put back."""
+        current = serving(releases)
+        return current.revision if current and origin(releases, current).id == target.id else target.revision
+
+    def _image(self, target: Release, definition: Mapping[str, Any], absent: list[str], unknown: list[str]) -> str:
+        """The image of the target's container; and whether the registry still holds it."""
+        images = {item["name"]: str(item["image"]) for item in definition["containerDefinitions"]}
+        reference = images.get(self.c.container, "")
+        if not reference:
+            absent.append(f"{versions([target])} has no container {self.c.container}, which the service registers.")
+            return ""
+        address, _, repository = reference.partition("@")[0].partition("/")
+        account = address.partition(".")[0]
+        owner = {"registryId": account} if re.fullmatch(r"\d{12}", account) else {}
+        try:
+            self.c.clients.client("ecr").describe_images(
+                repositoryName=repository, imageIds=[{"imageDigest": target.digest}], **owner
+            )
+        except (ClientError, BotoCoreError) as error:
+            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+            if code in ("ImageNotFoundException", "RepositoryNotFoundException"):
+                absent.append(f"The image of {versions([target])} is gone from the registry: {reference}.")
+            else:
+                # Whoever may not look may still roll back: ECS pulls with the execution role.
+                unknown.append(f"whether the registry holds {reference} is not known: {error}")
+        return reference
+
+    def _refused(self, why: str, releases: Sequence[Release]) -> ReleaseError:
+        current = serving(releases)
+        possible = [item for item in earlier_successes(releases)[:SHOWN] if not self._examine(releases, item).absent]
+        environment = self.c.environment
+        lines = [f"{environment}: {why} Nothing was changed."]
+        if current:
+            lines.append(f"The last success is {versions([current])}.")
+        if possible:
+            lines.append(f"Possible, newest first: {versions(possible)}.")
+            lines.append(f"Next: make rollback ENV={environment} ARGS='-e rollback_to={possible[0].name}'")
+        else:
+            lines.append(f"There is nothing to go back to.\nNext: a fix, then {self.c.retry_command}")
+        return ReleaseError("\n".join(lines), why)
+
+    def _say_plan(self, plan: RollbackPlan, primary: Deployment, stopped: str, preview: bool) -> None:
+        would = "would " if preview else ""
+        if stopped:
+            self.c.say(f"{would}stop the release of {stopped}" if preview else f"stopped the release of {stopped}")
+        to = f"{plan.name} ({short(plan.revision)})"
+        if not plan.needed:
+            self.c.say(f"nothing to roll back: {to} is what serves")
+        elif primary.revision == plan.revision and plan.uncertain:
+            self.c.say(f"{would}update the service to {to} in any case: {plan.previous} began and has not ended")
+        elif primary.revision == plan.revision:
+            self.c.say(f"{'would take' if preview else 'taking'} up the rollback to {to}, which has not succeeded yet")
+        else:
+            self.c.say(f"{'would roll' if preview else 'rolling'} back: {primary.revision_name} -> {to}")
+
+    def _record_intent(self, plan: RollbackPlan, releases: Sequence[Release], primary: Deployment) -> None:
+        """The ledger learns it before the service does: a rollback that is interrupted has still been decided.
+
+        What was in service is being rolled back, so that no routine run brings it again; a release in flight that had
+        not come so far is stopped. Going forward again takes nothing back.
+        """
+        why = f"being rolled back to {plan.name} by {self.c.by}"
+        for release in unfinished(releases):
+            if release.revision == primary.revision != plan.revision:
+                self.record(release, Outcome.ROLLING_BACK, why)
+            else:
+                self.record(release, Outcome.STOPPED, f"stopped by a rollback by {self.c.by}")
+        current = serving(releases)
+        if current is None or not plan.needed:
+            return
+        now = origin(releases, current)
+        if plan.target < now.id and primary.revision in (current.revision, now.revision):
+            for release in {now.id: now, current.id: current}.values():
+                self.record(release, Outcome.ROLLING_BACK, why)
+
+    def _active(self, target: Release, definition: Mapping[str, Any] | None) -> str:
+        """The target's revision, or a copy where somebody has deregistered or deleted it: ECS runs no such one anew.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/delete-task-definition-v2.html
+        """
+        if definition is None or definition.get("status", "ACTIVE") == "ACTIVE":
+            return target.revision
+        copy = {name: value for name, value in definition.items() if name not in READ_ONLY}
+        arn = str(self.ecs.register_task_definition(**copy)["taskDefinition"]["taskDefinitionArn"])
+        self.c.say(f"{target.revision_name} was deregistered: registered its copy {short(arn)}")
+        return arn
+
+    def update(self, plan: RollbackPlan) -> bool:
+        """Point the service at the target and see that deployment to its end; whether there was anything to do.
+
+        Raises:
+            ReleaseError: it did not come to that, with a report of why and of what serves now.
+        """
+        if not plan.needed:
+            return False
+        self.keep_lock("The service was not touched.")
+        before = self.watch.snapshot().primary
+        again = before.revision == plan.revision
+        given_up = again and before.rollout_state == "FAILED"
+        deployment = before
+        if plan.uncertain or given_up or not again:
+            moved = self.moved(plan.revision, force=given_up)
+            self._record_displaced(plan, moved)
+            deployment = moved.primary
+        if deployment.id == before.id and deployment.rollout_state == "COMPLETED":
+            self.c.say(f"{before.revision_name} runs already")
+            return False
+        what = f"the rollback to {plan.name} ({deployment.revision_name})"
+        self.follow(deployment, what, lambda judgement: self._give_up(deployment, judgement))
+        return True
+
+    def _record_displaced(self, plan: RollbackPlan, moved: Snapshot) -> None:
+        """Record that a release is being rolled back which the plan called stopped: it was in service all the same."""
+        displaced = {item.revision for item in moved.deployments if item.revision != plan.revision}
+        for release in self.releases(moved):
+            if release.revision in displaced and release.outcome is Outcome.STOPPED and not release.succeeded:
+                self.c.say(f"{release.name} had come into service: taking it out")
+                self.record(release, Outcome.ROLLING_BACK, f"being rolled back to {plan.name} by {self.c.by}")
+
+    def _give_up(self, deployment: Deployment, judgement: Judgement) -> list[str]:
+        """Leave a rollback that lasts to ECS: what it replaces is no better place to be."""
+        if judgement.verdict is Verdict.FAILED:
+            return self.until_back(deployment)
+        return [] if judgement.verdict is Verdict.REPLACED else ["ECS goes on trying."]
+
+    def succeed(self, plan: RollbackPlan) -> bool:
+        """Record that the target serves, and set auto scaling's limits; whether these were changed."""
+        if plan.needed:
+            snapshot = self.snapshot()
+            self._append(plan, snapshot, Outcome.SUCCEEDED, self.c.why)
+            self.c.say(f"recorded: rolled back to {plan.name}")
+            why = f"rolled back to {plan.name} by {self.c.by}"
+            self.confirm_rolled_back(snapshot, self.releases(snapshot), why)
+            seconds = seconds_since(plan.release, datetime.now(UTC))
+            subject = self.subject(plan.name, plan.revision)
+            self.c.notify(slack.rolled_back(subject, from_version=plan.previous, reason=self.c.why, seconds=seconds))
+        try:
+            return self.set_limits()
+        except (ClientError, BotoCoreError) as error:
+            # The version serves; the next release or scheduled action sees to the limits.
+            self.c.say(f"auto scaling's limits were left as they are: {error}")
+            return False
+
+    def fail(self, plan: RollbackPlan, reason: str) -> str:
+        """Record that the rollback did not succeed, and why; the next commands."""
+        self._end(plan, Outcome.FAILED, reason, slack.failed)
+        return f"{self._again} tries {plan.name} again; ARGS='-e rollback_to=-2' goes one further back"
+
+    def leave_unverified(self, plan: RollbackPlan, reason: str) -> str:
+        """Record that the target serves and could not be verified; what is true now, and the next command."""
+        self._end(plan, Outcome.UNVERIFIED, reason, slack.unverified)
+        return f"{plan.name} serves; the ledger calls the rollback unverified. Next: {self._again} verifies it."
+
+    @property
+    def _again(self) -> str:
+        return f"make rollback ENV={self.c.environment}"
+
+    def _end(self, plan: RollbackPlan, outcome: Outcome, reason: str, message: Callable[..., slack.Message]) -> None:
+        """Record how the rollback ended and notify people, unless that was done or there was nothing to do."""
+        if plan.needed and not self.ledger.has_ended(plan.release):
+            self._append(plan, self.snapshot(), outcome, reason)
+            subject = self.subject(plan.name, plan.revision)
+            self.c.notify(message(subject, reason=f"rollback: {reason}", next_command=self._again))
+
+    def _append(self, plan: RollbackPlan, snapshot: Snapshot, outcome: Outcome, why: str) -> None:
+        at = datetime.now(UTC)
+        self.ledger.append(
+            Event(
+                release=plan.release,
+                outcome=outcome,
+                kind=Kind.ROLLBACK,
+                service=incarnation(snapshot.service),
+                version=plan.version,
+                digest=plan.digest,
+                revision=plan.revision,
+                schema_head=plan.schema_head,
+                restores=plan.target,
+                definition_digest=plan.definition_digest,
+                by=self.c.by,
+                at=at,
+                why=why,
+                duration_seconds=seconds_since(plan.release, at) if outcome in ENDS else None,
+            )
+        )

@@ -1,0 +1,396 @@
+"""Rotation: the application's database password, without a failed request, by two users that take turns.
+
+Each user has a secret of its own, and the task definition says which one serves. The idle user gets a new password,
+which no task knows or needs; then the service is moved to a copy of what runs that takes the other secret. Until that
+is over, the old tasks serve with the old user, and afterwards that user keeps its password until the next rotation: so
+what was there before, a rollback too, finds credentials that work. What serves is the only record of whose turn it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from fargate_ops.ecs.failure_report import Report
+from fargate_ops.ecs.rollout import Deployment, Judgement, Snapshot, Verdict
+from fargate_ops.ecs.task_definition import READ_ONLY, canonical, database_secret_arns, database_secret_in, digest
+from fargate_ops.ecs.tasks import TaskError
+from fargate_ops.notify import slack
+from fargate_ops.release.operation import (
+    Operation,
+    ReleaseError,
+    incarnation,
+    is_in_service,
+    seconds_since,
+    short,
+)
+from fargate_ops.state.ledger import (
+    ENDS,
+    Event,
+    Outcome,
+    Release,
+    next_release_id,
+    origin,
+    release_name,
+    serving,
+    unfinished,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RotationPlan:
+    """What to do. ``secret`` is of the user that is to serve, ``from_secret`` of the one that does: ARNs.
+
+    ``age_days`` is that of the password in use. ``revision`` is what runs until the copy is registered, ``user`` the
+    one whose password is new.
+    """
+
+    release: str
+    needed: bool
+    secret: str
+    from_secret: str
+    age_days: float
+    older_than_days: float
+    version: str
+    digest: str
+    image: str
+    schema_head: str | None
+    schema_compatible: list[str] | None
+    previous_revision: str
+    admin_revision: str
+    revision: str
+    user: str = ""
+
+    def sentence(self, environment: str, *, preview: bool = False) -> str:
+        """What is true at the end."""
+        age = f"{self.age_days:g} days old"
+        if not self.needed:
+            insist = f"make rotate-secret ENV={environment} ARGS='-e rotate_older_than_days=0'"
+            return (
+                f"{environment}: the password in use is {age}, younger than {self.older_than_days:g}: nothing was "
+                f"rotated. To rotate all the same: {insist}"
+            )
+        if preview:
+            return f"{environment}: the password in use is {age}, and would be rotated"
+        return (
+            f"{environment}: the service uses {self.user}, whose password is 0 days old; the one before it was {age}, "
+            f"and works until the next rotation"
+        )
+
+    def to_fact(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_fact(cls, fact: Mapping[str, Any]) -> RotationPlan:
+        return cls(**fact)
+
+
+class Rotation(Operation):
+    """Moves the service from one of its database users to the other, whose password is new."""
+
+    # -- plan --------------------------------------------------------------------------------------------------
+
+    def plan(self, older_than_days: float, *, preview: bool = False) -> RotationPlan:
+        """Whether the password in use is so old, and who takes over from whom.
+
+        Raises:
+            ReleaseError: nothing serves that could be rotated, or something else is going on.
+        """
+        stack = self.c.stack
+        if len(database_secret_arns(stack)) < 2:
+            raise self._refused(
+                "there is one database user only: this environment was applied before there were two",
+                f"make deploy ENV={self.c.environment}",
+            )
+        snapshot = self._at_rest(preview)
+        primary, releases = snapshot.primary, self.releases(snapshot)
+        self._settle(releases, snapshot, preview)
+        success = serving(self.releases(snapshot))
+        if success is None or primary.revision != success.revision:
+            raise self._refused(
+                f"what runs, {primary.revision_name}, is no release that succeeded",
+                f"make deploy ENV={self.c.environment}",
+            )
+        if success.outcome is Outcome.ROLLING_BACK:
+            raise self._refused(
+                f"what runs, {success.name}, is being rolled back", f"make rollback ENV={self.c.environment}"
+            )
+        definition = self.ecs.describe_task_definition(taskDefinition=primary.revision)["taskDefinition"]
+        in_use = database_secret_in(stack, definition)
+        if not in_use:
+            raise self._refused(
+                f"{primary.revision_name} takes the credentials of none of the application's two database users",
+                "correct app_secrets in the inventory",
+            )
+        age = self._age(in_use)
+        plan = RotationPlan(
+            release=next_release_id(success.version, datetime.now(UTC), releases),
+            needed=age >= timedelta(days=older_than_days),
+            secret=next(arn for arn in database_secret_arns(stack) if arn != in_use),
+            from_secret=in_use,
+            age_days=round(age / timedelta(days=1), 1),
+            older_than_days=older_than_days,
+            version=success.version,
+            digest=success.digest,
+            image=_image(definition, self.c.container),
+            schema_head=success.schema_head,
+            schema_compatible=origin(releases, success).schema_compatible,
+            previous_revision=primary.revision,
+            admin_revision=self._admin_revision(),
+            revision=primary.revision,
+        )
+        self._say_plan(plan, preview)
+        return plan
+
+    def _at_rest(self, preview: bool) -> Snapshot:
+        """The service when nothing moves it: a deployment in flight is waited for."""
+        snapshot = self.watch.snapshot()
+        primary = snapshot.primary
+        if primary.rollout_state != "IN_PROGRESS":
+            return snapshot
+        in_flight = f"a deployment of {primary.revision_name} is in flight ({primary.id})"
+        if preview:
+            self.c.say(f"{in_flight}: would wait for it to end")
+            return snapshot
+        self.c.say(f"{in_flight}: waiting for it to end")
+        judgement, snapshot = self.watch.until_quiet(
+            self.within(self.c.limits.wait, keep=self.c.limits.rollback_wait), failures=self.failures_since()
+        )
+        if judgement.verdict is Verdict.TIMED_OUT:
+            raise self._refused(f"{in_flight} and {judgement.reason}", self.c.logs_command)
+        return snapshot
+
+    def _settle(self, releases: Sequence[Release], snapshot: Snapshot, preview: bool) -> None:
+        """Bring to an end in the ledger what nobody watched: a rotation that was interrupted, above all."""
+        for release in unfinished(releases):
+            runs = is_in_service(release, snapshot)
+            if runs and preview:
+                self.c.say(f"would verify release {release.id}, and settle it: succeeded or stopped")
+                continue
+            outcome, why = Outcome.STOPPED, f"interrupted; {snapshot.primary.revision_name} runs"
+            if runs:
+                outcome, why = self.verified(release, snapshot)
+            self.c.say(f"{'would settle' if preview else 'settled'} release {release.id}: {outcome}, {why}")
+            if not preview:
+                self.record(release, outcome, why)
+
+    def _age(self, secret: str) -> timedelta:
+        """How long ago its current value was put; the value itself is not read."""
+        listed = self.c.clients.client("secretsmanager").list_secret_version_ids(SecretId=secret, MaxResults=100)
+        put: datetime | None = next(
+            (item["CreatedDate"] for item in listed["Versions"] if "AWSCURRENT" in item["VersionStages"]), None
+        )
+        if put is None:
+            raise self._refused(f"{name_of(secret)} has no value", f"make deploy ENV={self.c.environment}")
+        return max(datetime.now(UTC) - put.astimezone(UTC), timedelta())
+
+    def _admin_revision(self) -> str:
+        try:
+            found = self.ecs.describe_task_definition(taskDefinition=self.c.stack["admin_family"])["taskDefinition"]
+        except ClientError as error:
+            raise self._refused(
+                f"there is no admin task to renew a password: {error}", f"make deploy ENV={self.c.environment}"
+            ) from error
+        return str(found["taskDefinitionArn"])
+
+    def _say_plan(self, plan: RotationPlan, preview: bool) -> None:
+        known = f"the password in use, of {name_of(plan.from_secret)}, is {plan.age_days:g} days old"
+        if not plan.needed:
+            self.c.say(f"{known}, younger than {plan.older_than_days:g}: nothing to rotate")
+            return
+        self.c.say(f"{known}: {'would rotate' if preview else 'rotating'} to {name_of(plan.secret)}")
+        if preview:
+            self.c.say("would give that user a new password, and move the service to it")
+
+    # -- renew -------------------------------------------------------------------------------------------------
+
+    def renew(self, plan: RotationPlan) -> str:
+        """Give the idle user a new password, by a one-off task; the user's name.
+
+        Raises:
+            ReleaseError: the task failed, with its output. The service was not touched.
+        """
+        self.keep_lock("No password was touched.")
+        renewing = ["python", "-m", "settlement.admin", "renew", "--secret", plan.secret]
+        try:
+            # A task of an interrupted run would change the password once more, under the new tasks: it is waited for.
+            finished = self.run_admin_task("renew", renewing, plan.admin_revision)
+        except TaskError as error:
+            raise self._renew_failed(plan, str(error), error.output) from error
+        user = _user(finished.output)
+        if finished.stop.exit_code != 0 or not user:
+            raise self._renew_failed(plan, str(finished.stop), finished.output)
+        self.c.say(f"{user} has a new password, in {name_of(plan.secret)}; nobody uses it yet")
+        return user
+
+    def _renew_failed(self, plan: RotationPlan, reason: str, output: Sequence[str]) -> ReleaseError:
+        report = Report(
+            title=f"{self.c.environment}: renewing the password in {name_of(plan.secret)} failed: {reason}",
+            log_of="the admin task",
+            log_lines=list(output)[-20:],
+            notes=[f"The service was not touched: it uses {name_of(plan.from_secret)}, which works."],
+            serving=self.serving_text(self.watch.snapshot()),
+            next_command=self.c.retry_command,
+        )
+        return ReleaseError(report.summary(), f"renew: {reason}", report.evidence())
+
+    # -- register and update -----------------------------------------------------------------------------------
+
+    def register(self, plan: RotationPlan) -> str:
+        """A copy of what runs that takes the other user's secret; the newest revision, if it is that already."""
+        answer = self.ecs.describe_task_definition(taskDefinition=plan.previous_revision, include=["TAGS"])
+        copy = {name: value for name, value in answer["taskDefinition"].items() if name not in READ_ONLY}
+        copy = _with_secret(copy, plan.from_secret, plan.secret)
+        latest = self.ecs.describe_task_definition(taskDefinition=copy["family"])["taskDefinition"]
+        if canonical(latest) == canonical(copy):
+            return str(latest["taskDefinitionArn"])
+        tags = {"tags": answer["tags"]} if answer.get("tags") else {}
+        arn = str(self.ecs.register_task_definition(**copy, **tags)["taskDefinition"]["taskDefinitionArn"])
+        self.c.say(f"registered {short(arn)}: {short(plan.previous_revision)} with {name_of(plan.secret)}")
+        return arn
+
+    def begin(self, plan: RotationPlan) -> None:
+        """Record that the service is about to be moved."""
+        self._append(plan, Outcome.IN_PROGRESS, self._why(plan))
+        self.c.notify(slack.started(self._subject(plan), reason=self._why(plan)))
+
+    def update(self, plan: RotationPlan) -> None:
+        """Move the service, and see that deployment to its end.
+
+        Raises:
+            ReleaseError: anything but success, with a report of why; the old user serves then.
+        """
+        self.keep_lock(f"The service was not touched: it uses {name_of(plan.from_secret)}, which works.")
+        deployment = self.move(plan.revision)
+        if self.lost_lock():
+            self.move(plan.previous_revision)
+            self.keep_lock("Its update was taken back at once.")
+        what = f"the move to {name_of(plan.secret)} ({deployment.revision_name})"
+        self.follow(deployment, what, lambda judgement: self._give_up(plan, deployment, judgement))
+        self.prove(what)
+
+    def _give_up(self, plan: RotationPlan, deployment: Deployment, judgement: Judgement) -> list[str]:
+        if judgement.verdict is Verdict.REPLACED:
+            return []
+        ended = [] if judgement.verdict is Verdict.FAILED else [self.stop(deployment, plan.previous_revision)]
+        works = (
+            f"The old tasks serve with {name_of(plan.from_secret)}, whose password is unchanged and works; "
+            f"{name_of(plan.secret)} has a new one, which nobody uses."
+        )
+        return [*ended, *self.until_back(deployment), works]
+
+    # -- conclude ----------------------------------------------------------------------------------------------
+
+    def succeed(self, plan: RotationPlan) -> None:
+        """Record that the other user serves."""
+        self.prove_lasting(f"the rotation to {name_of(plan.secret)}")
+        self.keep_lock("The ledger does not call it a success.")
+        self._append(plan, Outcome.SUCCEEDED, self._why(plan))
+        seconds = seconds_since(plan.release, datetime.now(UTC))
+        self.c.notify(slack.succeeded(self._subject(plan), seconds=seconds))
+
+    def fail(self, plan: RotationPlan, reason: str) -> str:
+        """See that the old user serves, and record why the rotation failed; what there was to undo."""
+        if not plan.needed or plan.revision == plan.previous_revision:
+            return ""
+        undone = "" if self.lost_lock() else self._put_back(plan)
+        why = f"{reason}; {undone}" if undone else reason
+        if not self.ledger.has_ended(plan.release):
+            self._append(plan, Outcome.FAILED, why)
+            self.c.notify(slack.failed(self._subject(plan), reason=why, next_command=self.c.retry_command))
+        return undone
+
+    def leave_unverified(self, plan: RotationPlan, reason: str) -> str:
+        """Record that the other user serves and was not seen to; what is true now, and the next command."""
+        if not plan.needed or plan.revision == plan.previous_revision:
+            return "what runs, runs as it did before."
+        self.keep_lock("The ledger does not say how it ended.")
+        self._append(plan, Outcome.UNVERIFIED, reason)
+        next_command = f"make release ENV={self.c.environment}"
+        self.c.notify(slack.unverified(self._subject(plan), reason=reason, next_command=next_command))
+        return (
+            f"the service was left with {name_of(plan.secret)}; the ledger calls that unverified, and both passwords "
+            f"work. Next: {next_command} verifies it."
+        )
+
+    def _put_back(self, plan: RotationPlan) -> str:
+        back = self.put_back(plan.revision, plan.previous_revision)
+        if back is None:
+            return ""
+        judgement = self.until_in_service(back)
+        done = "" if judgement.verdict is Verdict.COMPLETED else f", which did not complete: {judgement.reason}"
+        return f"{back.revision_name}, with {name_of(plan.from_secret)}, was put back{done}"
+
+    def _refused(self, why: str, next_command: str) -> ReleaseError:
+        return ReleaseError(f"{self.c.environment}: {why}. Nothing was changed.\nNext: {next_command}", why)
+
+    def _why(self, plan: RotationPlan) -> str:
+        return f"{self.c.why}: {name_of(plan.from_secret)} -> {name_of(plan.secret)}"
+
+    def _subject(self, plan: RotationPlan) -> slack.Subject:
+        return self.subject(release_name(plan.version, digest(self._canonical(plan))), plan.revision)
+
+    def _canonical(self, plan: RotationPlan) -> dict[str, Any]:
+        return canonical(self.ecs.describe_task_definition(taskDefinition=plan.revision)["taskDefinition"])
+
+    def _append(self, plan: RotationPlan, outcome: Outcome, why: str) -> None:
+        at = datetime.now(UTC)
+        self.ledger.append(
+            Event(
+                release=plan.release,
+                outcome=outcome,
+                service=incarnation(self.snapshot().service),
+                version=plan.version,
+                digest=plan.digest,
+                revision=plan.revision,
+                schema_head=plan.schema_head,
+                schema_compatible=plan.schema_compatible,
+                definition_digest=digest(self._canonical(plan)),
+                by=self.c.by,
+                at=at,
+                why=why,
+                duration_seconds=seconds_since(plan.release, at) if outcome in ENDS else None,
+            )
+        )
+
+
+def name_of(secret: str) -> str:
+    """The name in a secret's ARN, without the six characters that Secrets Manager adds to it."""
+    return secret.rsplit(":secret:", 1)[-1].rsplit("-", 1)[0]
+
+
+def _with_secret(definition: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
+    containers = [
+        {
+            **container,
+            "secrets": [
+                {**item, "valueFrom": new + item["valueFrom"].removeprefix(old)}
+                if item["valueFrom"] == old or item["valueFrom"].startswith(f"{old}:")
+                else item
+                for item in container.get("secrets") or []
+            ],
+        }
+        for container in definition["containerDefinitions"]
+    ]
+    return {**definition, "containerDefinitions": containers}
+
+
+def _image(definition: Mapping[str, Any], container: str) -> str:
+    return str(next(item["image"] for item in definition["containerDefinitions"] if item["name"] == container))
+
+
+def _user(output: Sequence[str]) -> str:
+    """Whose password the admin task says that it renewed; empty when it does not."""
+    for line in reversed(output):
+        try:
+            said = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(said, dict) and "user" in said:
+            return str(said["user"])
+    return ""

@@ -1,0 +1,125 @@
+"""Evidence that the tasks that run use what is there: their log stream, the secrets' current values, the target group.
+
+Each may have been made anew since a task started, and a task never looks again:
+- the awslogs driver makes its stream once, so a task whose log group was deleted is silent for ever
+  (https://github.com/moby/moby/issues/52976);
+- ECS reads secrets when a task starts
+  (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html);
+- a service registers a task in the target group that it has then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from botocore.exceptions import ClientError
+
+from fargate_ops.ecs.rollout import Deployment
+from fargate_ops.ecs.tasks import describe_tasks, list_tasks, log_stream, private_address
+
+#: At most so many requests at a time.
+PARALLEL = 8
+#: How AWS's services say that something is not there. Whether it should be, the release's checks say.
+ABSENT = frozenset({"ResourceNotFoundException", "InvalidRequestException"})
+DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
+
+
+class Clients(Protocol):
+    """Where AWS clients come from, by boto3's names."""
+
+    def client(self, service: str) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why what runs does not use what is there. ``secret`` is the ARN of a secret that has a newer value."""
+
+    reason: str
+    secret: str = ""
+
+
+def doubts(clients: Clients, stack: Mapping[str, Any], primary: Deployment) -> list[Doubt]:
+    """What speaks against PRIMARY's running tasks; empty when they log, are registered and have current secrets.
+
+    What these credentials may not ask says nothing.
+
+    Raises:
+        ClientError, BotoCoreError: AWS did not answer.
+    """
+    ecs, cluster = clients.client("ecs"), str(stack["cluster_name"])
+    arns = list_tasks(ecs, cluster, serviceName=str(stack["service_name"]))
+    tasks = [
+        task
+        for task in describe_tasks(ecs, cluster, arns)
+        if task["lastStatus"] == "RUNNING" and task["taskDefinitionArn"] == primary.revision
+    ]
+    if not tasks:
+        return []
+    definition = ecs.describe_task_definition(taskDefinition=primary.revision)["taskDefinition"]
+    # boto3 makes clients in one thread only; they may then be used in all.
+    logs, secrets, elbv2 = (clients.client(name) for name in ("logs", "secretsmanager", "elbv2"))
+    questions: list[Callable[[], Doubt | None]] = [
+        *(lambda task=task: _silent(logs, definition, str(stack["container_name"]), task) for task in tasks),
+        *(lambda arn=arn: _outdated(secrets, arn, tasks) for arn in _secrets(definition)),
+    ]
+    if primary.rollout_state == "COMPLETED":  # until then a task may just not be registered yet
+        questions.append(lambda: _unregistered(elbv2, str(stack["target_group_arn"]), tasks))
+
+    def ask(question: Callable[[], Doubt | None]) -> Doubt | None:
+        try:
+            return question()
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ABSENT | DENIED:
+                return None
+            raise
+
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        return [doubt for doubt in pool.map(ask, questions) if doubt]
+
+
+def _silent(logs: Any, definition: Mapping[str, Any], container: str, task: Mapping[str, Any]) -> Doubt | None:
+    stream = log_stream(definition, container, task["taskArn"])
+    if stream is None:
+        return None
+    found = logs.describe_log_streams(logGroupName=stream.group, logStreamNamePrefix=stream.stream, limit=1)
+    if found["logStreams"]:
+        return None
+    return Doubt(f"{stream.group} has no log stream of the task {_id(task)}: it was deleted, and the task is silent")
+
+
+def _secrets(definition: Mapping[str, Any]) -> list[str]:
+    """The secrets of which a definition takes the current version."""
+    values = [
+        secret["valueFrom"].split(":")
+        for container in definition["containerDefinitions"]
+        for secret in container.get("secrets") or []
+    ]
+    current = [parts for parts in values if parts[2:3] == ["secretsmanager"] and not any(parts[8:10])]
+    return list(dict.fromkeys(":".join(parts[:7]) for parts in current))
+
+
+def _outdated(secrets: Any, arn: str, tasks: Sequence[Mapping[str, Any]]) -> Doubt | None:
+    listed = secrets.list_secret_version_ids(SecretId=arn, MaxResults=100)["Versions"]
+    put: datetime | None = next(
+        (item["CreatedDate"] for item in listed if "AWSCURRENT" in (item.get("VersionStages") or [])), None
+    )
+    old = [task for task in tasks if put and task["createdAt"] < put]
+    if put is None or not old:
+        return None
+    name = arn.split(":", 6)[-1]
+    return Doubt(f"{name} has a new value since {put:%F %T %Z}, and {len(old)} tasks started before that", arn)
+
+
+def _unregistered(elbv2: Any, target_group: str, tasks: Sequence[Mapping[str, Any]]) -> Doubt | None:
+    health = elbv2.describe_target_health(TargetGroupArn=target_group)["TargetHealthDescriptions"]
+    known = {item["Target"]["Id"] for item in health}
+    missing = [_id(task) for task in tasks if private_address(task) and private_address(task) not in known]
+    return Doubt(f"no target of {target_group.rsplit(':', 1)[-1]}: {', '.join(missing)}") if missing else None
+
+
+def _id(task: Mapping[str, Any]) -> str:
+    return str(task["taskArn"].rsplit("/", 1)[-1])

@@ -1,0 +1,374 @@
+"""What runs, since when, by whom: gathered from ECS, the load balancer, the ledger and the lock; then put as text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fargate_ops.aws.alarms import IN_ALARM, Alarm, alarms
+from fargate_ops.ecs.rollout import Deployment, Snapshot, Watch
+from fargate_ops.ecs.scaling import Registered, ScalableTarget
+from fargate_ops.ecs.schedule import Capacity, capacity_at, next_change
+from fargate_ops.ecs.tasks import describe_tasks, list_tasks, private_address
+from fargate_ops.release.operation import incarnation
+from fargate_ops.release.rollback import Refusal, choose
+from fargate_ops.state.ledger import (
+    History,
+    Kind,
+    Ledger,
+    LedgerError,
+    Outcome,
+    Release,
+    as_row,
+    of_service,
+    serving,
+    unfinished_rollback,
+)
+from fargate_ops.state.lock import LockError, LockStore, Machine, State, judge
+
+
+class Clients(Protocol):
+    """Where AWS clients come from, by boto3's names."""
+
+    def client(self, service: str) -> Any: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One task of the service. ``target`` is the load balancer's word on it."""
+
+    id: str
+    revision: str
+    status: str
+    started: str | None
+    address: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaling:
+    """The limits of the number of tasks: registered (None: none, or not known), those that should hold, what comes.
+
+    ``suspended``: the schedule does not run.
+    """
+
+    registered: Capacity | None
+    wanted: Capacity
+    next: Capacity | None
+    next_at: str | None
+    suspended: bool
+
+    def as_row(self) -> dict[str, Any]:
+        limits = {"registered": self.registered, "wanted": self.wanted, "next": self.next}
+        return {name: value and value._asdict() for name, value in limits.items()} | {
+            "next_at": self.next_at,
+            "suspended": self.suspended,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """All that ``make status`` shows; `as_row` gives it as plain JSON values.
+
+    ``version`` is the commit's hash, ``name`` also says which of its definitions: ``0123456789ab+3f2a``.
+    ``alarms`` are all of the environment's, each with ``name``, ``state`` and ``since``; None when CloudWatch would not
+    say, which is among the warnings then.
+    """
+
+    environment: str
+    url: str
+    service: str
+    version: str | None
+    name: str | None
+    digest: str | None
+    revision: str
+    since: str | None
+    by: str | None
+    rollout: str
+    desired: int
+    tasks: list[Task]
+    lock: str | None
+    scaling: Scaling
+    max_connections: int
+    rollback_to: str | None
+    alarms: list[dict[str, str]] | None
+    releases: list[dict[str, Any]]
+    warnings: list[str]
+
+    def as_row(self) -> dict[str, Any]:
+        return asdict(self) | {"scaling": self.scaling.as_row()}
+
+
+def gather(
+    clients: Clients,
+    stack: Mapping[str, Any],
+    *,
+    environment: str,
+    bucket: str,
+    stale_after: timedelta,
+    newest: int,
+    machine: Machine,
+    now: datetime,
+) -> Status:
+    """Ask everything, what is independent at the same time.
+
+    Raises:
+        ServiceError: there is no such service.
+        botocore's errors: ECS or the load balancer did not answer.
+    """
+    ecs, elbv2, s3 = clients.client("ecs"), clients.client("elbv2"), clients.client("s3")
+    cluster, service = str(stack["cluster_name"]), str(stack["service_name"])
+    target_group = str(stack["target_group_arn"])
+    watch = Watch(ecs, elbv2, cluster=cluster, service=service, target_group_arn=target_group, say=lambda _: None)
+    cloudwatch = clients.client("cloudwatch")
+    target = ScalableTarget(clients.client("application-autoscaling"), stack["scalable_target"])
+    with ThreadPoolExecutor(7) as pool:
+        snapshot_ = pool.submit(watch.snapshot)
+        history_ = pool.submit(_history, Ledger(s3, bucket, environment))
+        lock_ = pool.submit(_lock, LockStore(s3, bucket, environment), machine, stale_after)
+        tasks_ = pool.submit(lambda: describe_tasks(ecs, cluster, list_tasks(ecs, cluster, serviceName=service)))
+        targets_ = pool.submit(elbv2.describe_target_health, TargetGroupArn=target_group)
+        alarms_ = pool.submit(_alarms, cloudwatch, str(stack["name_prefix"]))
+        limits_ = pool.submit(_registered, target)
+        snapshot = snapshot_.result()
+        history, why_no_ledger = history_.result()
+        lock, why_no_lock = lock_.result()
+        states = _target_states(targets_.result())
+        tasks = [_task(task, states) for task in tasks_.result()]
+        found, why_unknown = alarms_.result()
+        registered, why_no_limits = limits_.result()
+    primary = snapshot.primary
+    ours = of_service(history.releases, incarnation(snapshot.service))
+    current = next((item for item in reversed(ours) if item.revision == primary.revision), None)
+    back = _rollback_target(ours, primary)
+    scaling = _scaling(stack["scalable_target"], registered, now)
+    return Status(
+        environment=environment,
+        url=str(stack["public_url"]),
+        service=f"{cluster}/{service}",
+        version=current.version if current else None,
+        name=current.name if current else None,
+        digest=current.digest if current else None,
+        revision=primary.revision_name,
+        since=_utc(current.ended) if current and current.ended else None,
+        by=current.by if current else None,
+        rollout=primary.rollout_state,
+        desired=snapshot.service["desiredCount"],
+        tasks=sorted(tasks, key=lambda task: (task.revision, task.id)),
+        lock=lock,
+        scaling=scaling,
+        max_connections=int(stack["database"]["max_connections"]),
+        rollback_to=f"{back.name} ({back.revision_name})" if back else None,
+        alarms=None if found is None else [_alarm(alarm) for alarm in found],
+        releases=[as_row(release) for release in reversed(history.releases[-newest:])],
+        warnings=[
+            *_warnings(snapshot, tasks),
+            *(why_no_ledger or _ledger_warnings(snapshot, ours, environment)),
+            *map(str, history.unreadable),
+            # A release sets the limits after the first success; until then there is nothing to scale.
+            *(_scaling_warnings(scaling, environment) if serving(ours) else []),
+            *why_no_lock,
+            *why_unknown,
+            *why_no_limits,
+        ],
+    )
+
+
+def _history(ledger: Ledger) -> tuple[History, list[str]]:
+    """The ledger; or an empty one and a warning: what runs can be told without it."""
+    try:
+        return ledger.history(), []
+    except LedgerError as error:
+        return History(releases=[], unreadable=[]), [f"the releases are not known: {error}"]
+
+
+def _alarms(cloudwatch: Any, prefix: str) -> tuple[list[Alarm] | None, list[str]]:
+    """The environment's alarms; or None and a warning: what runs can be told without them."""
+    try:
+        return alarms(cloudwatch, prefix), []
+    except (ClientError, BotoCoreError) as error:
+        return None, [f"whether an alarm is in ALARM is not known: {error}"]
+
+
+def _registered(target: ScalableTarget) -> tuple[Registered | None, list[str]]:
+    """What the scalable target has; or None and a warning."""
+    try:
+        return target.registered(), []
+    except (ClientError, BotoCoreError) as error:
+        return None, [f"auto scaling's limits are not known: {error}"]
+
+
+def _scaling(target: Mapping[str, Any], registered: Registered | None, now: datetime) -> Scaling:
+    change = next_change(target, now)
+    return Scaling(
+        registered=registered and registered.limits,
+        wanted=capacity_at(target, now),
+        next=change.capacity if change else None,
+        next_at=f"{change.at:%Y-%m-%d %H:%M} {change.at.tzinfo}" if change else None,
+        suspended=bool(registered and registered.is_schedule_suspended),
+    )
+
+
+def _scaling_warnings(scaling: Scaling, environment: str) -> list[str]:
+    warnings = []
+    if scaling.registered not in (None, scaling.wanted):
+        warnings.append(
+            f"auto scaling's limits are {scaling.registered}, and {scaling.wanted} should hold: "
+            f"make deploy ENV={environment} sets them"
+        )
+    if scaling.suspended:
+        warnings.append(f"scheduled scaling is suspended: make deploy ENV={environment} resumes it")
+    return warnings
+
+
+def _alarm(alarm: Alarm) -> dict[str, str]:
+    return {"name": alarm.name, "state": alarm.state, "since": _utc(alarm.since)}
+
+
+def _rollback_target(releases: Sequence[Release], primary: Deployment) -> Release | None:
+    """Where a rollback without a target would land: the playbook's own decision."""
+    try:
+        return choose(releases, primary)
+    except Refusal:
+        return None
+
+
+def _task(task: Mapping[str, Any], targets: Mapping[str, str]) -> Task:
+    address = private_address(task)
+    started = task.get("startedAt")
+    return Task(
+        id=task["taskArn"].rsplit("/", 1)[-1],
+        revision=task["taskDefinitionArn"].rsplit("/", 1)[-1],
+        status=task["lastStatus"],
+        started=_utc(started) if started else None,
+        address=address,
+        target=targets.get(address, "not registered"),
+    )
+
+
+def _target_states(answer: Mapping[str, Any]) -> dict[str, str]:
+    return {item["Target"]["Id"]: item["TargetHealth"]["State"] for item in answer["TargetHealthDescriptions"]}
+
+
+def _lock(store: LockStore, machine: Machine, stale_after: timedelta) -> tuple[str | None, list[str]]:
+    """Who holds the lock, None when nobody does; or a warning: what runs can be told without it."""
+    try:
+        found = store.read()
+    except LockError as error:
+        return "not known", [f"whether somebody holds the lock is not known: {error}"]
+    state = judge(found, machine, "", stale_after)
+    if state is State.FREE:
+        return None, []
+    return f"{found}{' - dead: the next flow takes it over' if state is State.DEAD else ''}", []
+
+
+def _warnings(snapshot: Snapshot, tasks: Sequence[Task]) -> list[str]:
+    """What is not as it should be, in the order in which it matters."""
+    primary, desired = snapshot.primary, snapshot.service["desiredCount"]
+    found = []
+    if desired == 0:
+        found.append("the service has zero tasks: nothing serves")
+    elif not any(task.target == "healthy" for task in tasks):
+        found.append("no target is healthy: nothing serves")
+    if primary.rollout_state == "FAILED":
+        found.append(f"the rollout of {primary.revision_name} failed: {primary.reason}")
+    elif primary.rollout_state == "IN_PROGRESS":
+        found.append(f"a rollout of {primary.revision_name} is in progress")
+    return found
+
+
+def _ledger_warnings(snapshot: Snapshot, releases: Sequence[Release], environment: str) -> list[str]:
+    """Where the ledger and what runs differ."""
+    primary, success, target = snapshot.primary, serving(releases), unfinished_rollback(releases)
+    found = []
+    if target:
+        found.append(f"the rollback to {target.name} has not succeeded: make rollback ENV={environment} resumes it")
+    if snapshot.service["desiredCount"] and not any(item.revision == primary.revision for item in releases):
+        found.append(f"the ledger does not know {primary.revision_name}: it was not put there by a release")
+    elif releases and (newest := releases[-1]).revision == primary.revision and newest.outcome is Outcome.UNVERIFIED:
+        verb = "rollback" if newest.kind is Kind.ROLLBACK else "release"
+        found.append(f"{newest.name} serves and is not verified: make {verb} ENV={environment} verifies it")
+    elif success and success.revision != primary.revision:
+        found.append(f"the last success in the ledger is {success.revision_name}, and not what runs")
+    return found
+
+
+def text_of_bucket(
+    s3: Any, *, environment: str, bucket: str, stale_after: timedelta, newest: int, machine: Machine
+) -> str:
+    """The lock and the newest releases: what can be shown when Terraform's outputs or the service cannot be read."""
+    lock, warnings = _lock(LockStore(s3, bucket, environment), machine, stale_after)
+    history, why_no_ledger = _history(Ledger(s3, bucket, environment))
+    releases = [as_row(release) for release in reversed(history.releases[-newest:])]
+    warnings += [*why_no_ledger, *map(str, history.unreadable)]
+    lines = [f"{environment}: what the state bucket {bucket} says", f"  lock         {lock or 'free'}"]
+    return "\n".join([*lines, *_release_lines(releases), *(f"  ! {warning}" for warning in warnings)])
+
+
+def text(status: Status) -> str:
+    """The status for people."""
+    since = f"since {status.since} by {status.by}" if status.since else "not recorded in the ledger"
+    lines = [
+        f"{status.environment}  {status.url}",
+        f"  version      {status.name or 'unknown'} ({status.revision}), {since}",
+        f"  digest       {status.digest or 'unknown'}",
+        f"  service      {status.service}: {len(status.tasks)} of {status.desired} tasks, "
+        f"rollout {status.rollout.lower().replace('_', ' ')}",
+        *(
+            f"    {task.id[:12]}  {task.revision:<24} {task.status.lower():<12} {task.address:<15} {task.target}"
+            for task in status.tasks
+        ),
+        f"  rollback to  {status.rollback_to or 'nothing: no earlier success'}",
+        f"  lock         {status.lock or 'free'}",
+        f"  scaling      {_scaling_text(status.scaling)}",
+        f"  database     {status.max_connections} connections at most",
+        f"  alarms       {_alarms_text(status.alarms)}",
+        *(
+            f"    {alarm['name']}  in ALARM since {alarm['since']}"
+            for alarm in status.alarms or []
+            if alarm["state"] == IN_ALARM
+        ),
+        *_release_lines(status.releases),
+        *(f"  ! {warning}" for warning in status.warnings),
+    ]
+    return "\n".join(lines)
+
+
+def _scaling_text(scaling: Scaling) -> str:
+    """What holds, and what comes: ``2 to 4 tasks; 3 to 4 tasks from 2026-01-28 00:00 Asia/Seoul``."""
+    holds = scaling.registered or "limits not known"
+    return f"{holds}; {scaling.next} from {scaling.next_at}" if scaling.next else f"{holds}, no schedule"
+
+
+def _alarms_text(found: Sequence[Mapping[str, str]] | None) -> str:
+    """How many are in which state: ``1 in ALARM, 4 OK``."""
+    if found is None:
+        return "not known"
+    states = Counter(alarm["state"] for alarm in found)
+    names = ((IN_ALARM, "in ALARM"), ("OK", "OK"), ("INSUFFICIENT_DATA", "without enough data"))
+    return ", ".join(f"{states[state]} {name}" for state, name in names if states[state]) or "none"
+
+
+def _release_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return ["  releases" if rows else "  releases     none yet", *(f"    {_release_line(row)}" for row in rows)]
+
+
+def _release_line(row: Mapping[str, Any]) -> str:
+    seconds = row["duration_seconds"]
+    took = f"{seconds:.0f} s" if seconds is not None else ""
+    why = f"  {row['why']}" if row["outcome"] not in ("succeeded", "in_progress") else ""
+    revision = row["revision"].rsplit("/", 1)[-1]
+    return (
+        f"{row['started'][:19].replace('T', ' ')}  {row['name']:<18} {revision:<24} "
+        f"{row['outcome']:<12} {took:>6}  {row['by']}{why}"
+    )
+
+
+def _utc(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,193 @@
+"""Verify that one revision, and only it, serves: by what answers at the public address, or by its targets' health.
+
+A probe that does not reach the service says nothing about it: a proxy, an allow-list or DNS may keep this machine from
+asking. So there are three verdicts, and a release is undone for `WRONG` alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, StrEnum, auto
+from typing import Any
+
+from fargate_ops.aws.retry import Patience
+from fargate_ops.ecs.rollout import Deployment, Snapshot, Watch
+from fargate_ops.ecs.tasks import describe_tasks, list_tasks, private_address
+from fargate_ops.release.http_probe import Expected, Fetch, Result, ask_until_sure, fetch, readiness
+
+#: How often to look at what ECS and the load balancer say.
+LOOK_SECONDS = 1.0
+
+
+class Source(StrEnum):
+    """By what is verified; the values are the inventory's."""
+
+    PUBLIC = "public"
+    TARGETS = "targets"
+
+
+class Verdict(Enum):
+    VERIFIED = auto()
+    #: Another version answers, the application answers with errors, or no target is healthy.
+    WRONG = auto()
+    #: The targets are healthy, and nothing of ours answered.
+    UNVERIFIED = auto()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """A verdict, and in one line why; ``answers`` are the right ones in a row, ``verb`` shows more (``make …``)."""
+
+    verdict: Verdict
+    reason: str
+    answers: int = 0
+    verb: str = "logs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What has to serve. An empty ``revision`` or ``image`` accepts any."""
+
+    version: str
+    digest: str
+    revision: str = ""
+    image: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """``answers`` right ones in a row, at least two for each healthy target, within ``limit_seconds``."""
+
+    source: Source
+    answers: int
+    limit_seconds: float
+
+    @classmethod
+    def from_arguments(cls, args: Mapping[str, Any]) -> Settings:
+        """Return the settings that an action was given under these names."""
+        return cls(source=Source(args["source"]), answers=args["answers"], limit_seconds=args["limit_seconds"])
+
+
+class Verifier:
+    """Verifies one service. ``get``, ``clock`` and ``sleep`` are there for tests."""
+
+    def __init__(
+        self,
+        ecs: Any,
+        elbv2: Any,
+        stack: Mapping[str, Any],
+        settings: Settings,
+        *,
+        get: Fetch = fetch,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._ecs, self._elbv2 = ecs, elbv2
+        self._cluster, self._service = str(stack["cluster_name"]), str(stack["service_name"])
+        self._target_group, self._url = str(stack["target_group_arn"]), str(stack["public_url"])
+        self._settings = settings
+        self._get, self._clock, self._sleep = get, clock, sleep
+        self._watch = Watch(
+            ecs,
+            elbv2,
+            cluster=self._cluster,
+            service=self._service,
+            target_group_arn=self._target_group,
+            say=lambda _: None,
+        )
+
+    def verify(self, subject: Subject) -> Verification:
+        """Verify that the subject, and only it, serves.
+
+        Raises:
+            ServiceError: there is no such service.
+            ClientError, BotoCoreError: AWS did not answer.
+        """
+        # One answer may be older than the release: https://github.com/kayac/ecspresso/pull/28
+        reason = self._until_none(lambda: self._runs_another(subject))
+        if reason:
+            return Verification(verdict=Verdict.WRONG, reason=reason, verb="status")
+        if self._settings.source is Source.PUBLIC:
+            return self._by_answers(subject)
+        if reason := self._until_none(self._why_not_healthy):
+            return Verification(verdict=Verdict.WRONG, reason=reason, verb="status")
+        return Verification(verdict=Verdict.VERIFIED, reason="its tasks are the only healthy targets")
+
+    def _runs_another(self, subject: Subject) -> str:
+        """What PRIMARY runs instead of the subject; empty when it runs that."""
+        primary = self._watch.snapshot().primary
+        definition = self._ecs.describe_task_definition(taskDefinition=primary.revision)["taskDefinition"]
+        images = [container["image"] for container in definition["containerDefinitions"]]
+        if subject.revision in ("", primary.revision) and (not subject.image or subject.image in images):
+            return ""
+        wanted = subject.image or subject.revision.rsplit("/", 1)[-1]
+        return f"the service runs {primary.revision_name} ({', '.join(images)}) and not {wanted}"
+
+    def _by_answers(self, subject: Subject) -> Verification:
+        patience = Patience(lambda _: None)
+        while (snapshot := patience.look(self._watch.snapshot)) is None:
+            self._sleep(LOOK_SECONDS)
+        expected = Expected(
+            git_hash=subject.version,
+            image_digest=subject.digest,
+            revision=int((subject.revision or snapshot.primary.revision).rsplit(":", 1)[-1]),
+        )
+        wanted = self._settings.answers
+        result = ask_until_sure(
+            self._url,
+            expected,
+            in_a_row=max(wanted, 2 * snapshot.targets.get("healthy", 0)),
+            limit_seconds=self._settings.limit_seconds,
+            get=self._get,
+            clock=self._clock,
+            sleep=self._sleep,
+        )
+        said = f"{self._url}/version: {result.summary()}, in {result.seconds:.1f} s"
+        if result.in_a_row < wanted:
+            return self._without_answers(result, said)
+        ready = readiness(self._url, self._get)
+        said = f"{said}; /readyz: {ready.reason or 'HTTP 200'}"
+        if ready.unreachable:
+            return self._without_answers(result, said)
+        verdict = Verdict.WRONG if ready.reason else Verdict.VERIFIED
+        return Verification(verdict=verdict, reason=said, answers=result.in_a_row)
+
+    def _without_answers(self, result: Result, said: str) -> Verification:
+        """What is known when the answers do not suffice: wrong ones say enough, none at all leave it to the targets."""
+        if result.faults:
+            return Verification(verdict=Verdict.WRONG, reason=said, answers=result.in_a_row)
+        if reason := self._until_none(self._why_not_healthy):
+            return Verification(verdict=Verdict.WRONG, reason=f"{said}; {reason}", answers=result.in_a_row)
+        return Verification(verdict=Verdict.UNVERIFIED, reason=said, answers=result.in_a_row)
+
+    def _why_not_healthy(self) -> str:
+        """Why the targets do not show that PRIMARY serves alone; empty when they do."""
+        snapshot = self._watch.snapshot()
+        tasks = describe_tasks(
+            self._ecs, self._cluster, list_tasks(self._ecs, self._cluster, serviceName=self._service)
+        )
+        health = self._elbv2.describe_target_health(TargetGroupArn=self._target_group)["TargetHealthDescriptions"]
+        healthy = [item["Target"]["Id"] for item in health if item["TargetHealth"]["State"] == "healthy"]
+        return why_not_alone(snapshot, tasks, healthy)
+
+    def _until_none(self, why: Callable[[], str]) -> str:
+        """Look until there is no reason why not, for the limit; the last reason. A look that fails is no reason."""
+        started, patience = self._clock(), Patience(lambda _: None)
+        while (reason := patience.look(why)) != "":
+            if reason and self._clock() - started >= self._settings.limit_seconds:
+                return reason
+            self._sleep(LOOK_SECONDS)
+        return ""
+
+
+def why_not_alone(snapshot: Snapshot, tasks: Sequence[Mapping[str, Any]], healthy: Sequence[str]) -> str:
+    """Why PRIMARY's tasks are not the only healthy targets of a deployment that is COMPLETED; empty when they are."""
+    primary: Deployment = snapshot.primary
+    if primary.rollout_state != "COMPLETED" or snapshot.tasks_beside(primary.id):
+        return f"the rollout of {primary.revision_name} is {primary.rollout_state.lower().replace('_', ' ')}"
+    ours = {private_address(task) for task in tasks if task["taskDefinitionArn"] == primary.revision}
+    if others := [address for address in healthy if address not in ours]:
+        return f"healthy targets that are no tasks of {primary.revision_name}: {', '.join(others)}"
+    return "" if healthy else f"no target of {primary.revision_name} is healthy"

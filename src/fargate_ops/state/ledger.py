@@ -1,0 +1,493 @@
+"""The release ledger: an append-only record of what was released, kept in the state bucket.
+
+One object per event, ``ledger/<environment>/<release>/<outcome>.json``, written with a conditional put
+(``If-None-Match: *``), so that an event is recorded at most once and is never rewritten, whoever races:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+
+The key alone says which release ended how; the body says the rest. Reading is therefore one listing plus the
+bodies of the releases that matter, fetched in parallel. All the meaning is in the pure functions ``fold``,
+``serving``, ``earlier_successes``, ``unfinished``, ``unfinished_rollback`` and ``rolled_back``.
+
+An object that cannot be read is reported and never hides the others: its key still says which outcome it recorded, and
+the other events of that release say the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fargate_ops.plugin.environment import user_name
+from fargate_ops.state.record import parse
+
+#: As many as a boto3 client keeps connections for.
+PARALLEL_READS = 10
+
+
+class LedgerError(Exception):
+    """The ledger cannot be read or written."""
+
+
+class Outcome(StrEnum):
+    """What happened to a release; the values are part of the object keys."""
+
+    IN_PROGRESS = "in_progress"
+    #: The database holds the release's schema; not an end.
+    PREPARED = "prepared"
+    #: It serves and could not be verified. This is not an end: a later run verifies it.
+    UNVERIFIED = "unverified"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    #: A rollback was decided, and no other version serves yet.
+    ROLLING_BACK = "rolling_back"
+    ROLLED_BACK = "rolled_back"
+
+
+#: Outcomes that are no end, in the order in which they happen.
+_BEGINNINGS = (Outcome.IN_PROGRESS, Outcome.PREPARED, Outcome.UNVERIFIED)
+#: How a release ends for whoever watches it to its end.
+ENDS = (Outcome.SUCCEEDED, Outcome.FAILED)
+#: What happens to a release after its end.
+_ROLLBACKS = (Outcome.ROLLING_BACK, Outcome.ROLLED_BACK)
+#: Beginnings come first and rollbacks last, whatever two clocks say; of the ends between them the newest counts.
+_ORDER = {outcome: number for number, outcome in enumerate(_BEGINNINGS)} | {
+    outcome: len(_BEGINNINGS) + number for number, outcome in enumerate(_ROLLBACKS, start=1)
+}
+#: As much of a definition's digest as tells two definitions of one commit apart.
+SUFFIX_LENGTH = 4
+
+
+class Kind(StrEnum):
+    """Why a revision was put in service: a way forward, or a way back."""
+
+    RELEASE = "release"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One thing that happened to one release.
+
+    ``service`` names the incarnation of the ECS service (its ARN and creation time): after ``destroy`` and a new
+    deploy the bucket still holds the old history, and none of it is a success of the new service.
+
+    ``schema_compatible`` are the schema heads whose code still works once this release's migrations ran; None when it
+    is not known. ``restores`` is, of a rollback, the release that it puts back. ``definition_digest`` is the SHA-256 of
+    the canonical task definition, in hex; None in events of before it was recorded.
+    """
+
+    release: str
+    outcome: Outcome
+    kind: Kind = Kind.RELEASE
+    service: str
+    version: str
+    digest: str
+    revision: str
+    schema_head: str | None = None
+    schema_compatible: list[str] | None = None
+    restores: str | None = None
+    definition_digest: str | None = None
+    by: str
+    at: datetime
+    why: str = ""
+    duration_seconds: float | None = None
+
+    def to_json(self) -> str:
+        """The object's body: the fields, with the time in UTC, ISO 8601."""
+        return json.dumps({**asdict(self), "at": self.at.astimezone(UTC).isoformat()}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, body: str | bytes) -> Event:
+        """Read a body; fields that a later version of this code added are ignored.
+
+        Raises:
+            ValueError: the body is not an event; says why.
+        """
+        return parse(cls, body)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """A release as its events tell it: how it began and the last thing that happened to it.
+
+    ``prepared`` says whether its migrations ran, ``succeeded`` whether it ever did: one rolled back in flight did not.
+    ``ended`` is when it succeeded, failed or was stopped, ``undone`` when it was decided to roll it back.
+    """
+
+    id: str
+    kind: Kind
+    outcome: Outcome
+    service: str
+    version: str
+    digest: str
+    revision: str
+    schema_head: str | None
+    schema_compatible: list[str] | None
+    restores: str | None
+    definition_digest: str | None
+    prepared: bool
+    succeeded: bool
+    by: str
+    why: str
+    started: datetime
+    ended: datetime | None
+    undone: datetime | None
+    duration_seconds: float | None
+
+    @property
+    def name(self) -> str:
+        """See `release_name`."""
+        return release_name(self.version, self.definition_digest)
+
+    @property
+    def revision_name(self) -> str:
+        """``family:7`` of the task definition's ARN."""
+        return self.revision.rsplit("/", 1)[-1]
+
+
+def release_name(version: str, definition_digest: str | None) -> str:
+    """The version and the beginning of its definition's digest, ``0123456789ab+3f2a``; the version where none is known.
+
+    One commit may run with several configurations, and each is a definition of its own.
+    """
+    return f"{version}+{definition_digest[:SUFFIX_LENGTH]}" if definition_digest else version
+
+
+def release_id(version: str, at: datetime) -> str:
+    """An identifier that sorts by time: ``20260131T235959.123456Z-0123456789ab``."""
+    safe_version = re.sub(r"[^A-Za-z0-9._-]", "-", version)
+    return f"{at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{safe_version}"
+
+
+def next_release_id(version: str, now: datetime, releases: Iterable[Release]) -> str:
+    """The identifier of what begins now: later than all releases, whatever the clocks of their machines said."""
+    newest = max((started_at(release.id) for release in releases), default=None)
+    return release_id(version, max(now, newest + timedelta(microseconds=1)) if newest else now)
+
+
+def started_at(release: str) -> datetime:
+    """When the release of this identifier began."""
+    return datetime.strptime(release.split("-", 1)[0], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+
+
+def fold(events: Iterable[Event]) -> list[Release]:
+    """Releases, oldest first, each with its last outcome. The order of the events does not matter.
+
+    ``in_progress``, ``prepared`` and ``unverified`` never follow an end, ``rolling_back`` follows one, and nothing
+    follows ``rolled_back``: when two clocks disagree, or two flows write at once, the later in this order wins.
+    """
+    by_release: dict[str, list[Event]] = {}
+    for event in events:
+        by_release.setdefault(event.release, []).append(event)
+    return [_release(sorted(history, key=_event_order)) for _, history in sorted(by_release.items())]
+
+
+def _event_order(event: Event) -> tuple[int, datetime]:
+    return (_ORDER.get(event.outcome, len(_BEGINNINGS)), event.at)
+
+
+def _release(history: Sequence[Event]) -> Release:
+    first, last = history[0], history[-1]
+    ends = [event.at for event in history if event.outcome not in (*_BEGINNINGS, *_ROLLBACKS)]
+    undone = min((event.at for event in history if event.outcome in _ROLLBACKS), default=None)
+    durations = [event.duration_seconds for event in history if event.duration_seconds is not None]
+    return Release(
+        id=first.release,
+        kind=first.kind,
+        outcome=last.outcome,
+        service=first.service,
+        version=first.version,
+        digest=first.digest,
+        revision=first.revision,
+        schema_head=first.schema_head,
+        schema_compatible=first.schema_compatible,
+        restores=first.restores,
+        definition_digest=first.definition_digest,
+        prepared=any(event.outcome is Outcome.PREPARED for event in history),
+        succeeded=any(event.outcome is Outcome.SUCCEEDED for event in history),
+        by=first.by,
+        why=last.why or first.why,
+        started=first.at,
+        ended=ends[-1] if ends else undone,
+        undone=undone,
+        duration_seconds=durations[0] if durations else None,
+    )
+
+
+def of_service(releases: Iterable[Release], service: str) -> list[Release]:
+    """The releases of this incarnation of the service."""
+    return [release for release in releases if release.service == service]
+
+
+def serving(releases: Sequence[Release]) -> Release | None:
+    """The newest release that succeeded and was not rolled back, or None before the first success.
+
+    One that is being rolled back serves until another one succeeds.
+    """
+    newer_success = False
+    for release in reversed(releases):
+        rolling_back = release.outcome is Outcome.ROLLING_BACK and release.succeeded and not newer_success
+        if release.outcome is Outcome.SUCCEEDED or rolling_back:
+            return release
+        newer_success = newer_success or release.succeeded
+    return None
+
+
+def origin(releases: Sequence[Release], release: Release) -> Release:
+    """The release on the way forward that this one is, or that it put back."""
+    return next((item for item in releases if item.id == release.restores), release)
+
+
+def rolled_back(releases: Sequence[Release]) -> list[Release]:
+    """Releases on the way forward whose last word is a rollback, decided or done: a later success redeems one."""
+    last: dict[str, tuple[Release, Outcome]] = {}
+    for release in releases:
+        if release.outcome in (Outcome.SUCCEEDED, *_ROLLBACKS):
+            way_forward = origin(releases, release)
+            last[way_forward.revision] = (way_forward, release.outcome)
+    return [release for release, outcome in last.values() if outcome in _ROLLBACKS]
+
+
+def rolling_back(releases: Sequence[Release]) -> list[Release]:
+    """Releases, rollbacks among them, that a rollback is to take out of service and that no success has redeemed."""
+    undone = {release.revision for release in rolled_back(releases)}
+    return [
+        release
+        for release in releases
+        if release.outcome is Outcome.ROLLING_BACK and origin(releases, release).revision in undone
+    ]
+
+
+def unfinished_rollback(releases: Sequence[Release]) -> Release | None:
+    """The release that the newest rollback was to put back, when that rollback failed or nobody saw its end.
+
+    None once another release succeeded or began since then, or when that release came to serve all the same.
+    """
+    for release in reversed(releases):
+        if release.succeeded or (release.kind is Kind.RELEASE and release.outcome in _BEGINNINGS):
+            return None
+        if release.kind is Kind.ROLLBACK:
+            target, current = origin(releases, release), serving(releases)
+            serves = current is not None and origin(releases, current).id == target.id
+            done = release.outcome not in _BEGINNINGS and serves and not rolling_back(releases)
+            return None if target is release or done else target
+    return None
+
+
+def last_target(releases: Sequence[Release]) -> Release | None:
+    """The release that the newest rollback is to put back in place of what serves; None when that is not rolled back.
+
+    Unlike `unfinished_rollback` it outlives a release that only began since then.
+    """
+    current = serving(releases)
+    if current is None or current.outcome is not Outcome.ROLLING_BACK:
+        return None
+    later = [item for item in releases if item.id > current.id and item.kind is Kind.ROLLBACK and item.restores]
+    target = origin(releases, later[-1]) if later else None
+    return None if target is None or target in (later[-1], origin(releases, current)) else target
+
+
+def last_word(releases: Sequence[Release], about: Callable[[Release], bool]) -> Release | None:
+    """Of these releases the one that succeeded, or whose rollback was decided, last; None when there is none."""
+
+    def when(release: Release) -> datetime:
+        return release.undone or release.ended or release.started
+
+    spoken = [item for item in releases if (item.undone or item.outcome is Outcome.SUCCEEDED) and about(item)]
+    return max(spoken, key=when, default=None)
+
+
+def earlier_successes(releases: Sequence[Release]) -> list[Release]:
+    """Where relative rollbacks would land one after the other, the first one first.
+
+    Each is the newest success *before* the revision that serves then. "Before" is measured from that revision's first
+    success on the way forward, not from a rollback that brought it back: so each goes one further back instead of to
+    and fro. Revisions that failed or were rolled back are skipped.
+    """
+    current = serving(releases)
+    if current is None:
+        return []
+    forward = [release for release in releases if release.kind is Kind.RELEASE]
+    skipped = {release.revision for release in rolled_back(releases)}
+    found: list[Release] = []
+    revision = origin(releases, current).revision
+    while True:
+        first = next((index for index, release in enumerate(forward) if release.revision == revision), 0)
+        skipped.add(revision)
+        for release in reversed(forward[:first]):
+            if release.outcome is Outcome.SUCCEEDED and release.revision not in skipped:
+                found.append(release)
+                revision = release.revision
+                break
+        else:
+            return found
+
+
+def unfinished(releases: Iterable[Release]) -> list[Release]:
+    """Releases whose end nobody saw, oldest first: interrupted ones, and those that are not verified."""
+    return [release for release in releases if release.outcome in _BEGINNINGS]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unreadable:
+    """An object of the ledger that is not the event that its key names.
+
+    ``release`` and ``outcome`` are its key's; ``outcome`` is None where the key names none. ``at`` is when S3 stored
+    it. ``known`` says whether the ledger has other events of this release.
+    """
+
+    address: str
+    why: str
+    release: str
+    outcome: Outcome | None
+    at: datetime
+    known: bool = False
+
+    def __str__(self) -> str:
+        instead = "its name and the release's other events stand for it" if self.known and self.outcome else "left out"
+        return f"{self.address} is not a ledger event ({self.why}): {instead}"
+
+    def recovered(self, other: Event) -> Event | None:
+        """The event, by its key and another event of its release; None where the key names no outcome."""
+        if self.outcome is None:
+            return None
+        why = f"(its record cannot be read: {self.why})"
+        return replace(other, outcome=self.outcome, at=self.at, why=why, duration_seconds=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """What the ledger says, oldest first, and the objects in it that could not be read."""
+
+    releases: list[Release]
+    unreadable: list[Unreadable]
+
+
+class Ledger:
+    """The ledger of one environment, in ``bucket`` under ``ledger/<environment>/``."""
+
+    def __init__(self, s3: Any, bucket: str, environment: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+        self._prefix = f"ledger/{environment}/"
+
+    def append(self, event: Event) -> bool:
+        """Record an event; False when this outcome of this release is recorded already.
+
+        Raises:
+            LedgerError: the bucket refused the write.
+        """
+        key = f"{self._prefix}{event.release}/{event.outcome}.json"
+        try:
+            self._s3.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=event.to_json().encode(),
+                ContentType="application/json",
+                IfNoneMatch="*",
+            )
+        except (ClientError, BotoCoreError) as error:
+            # 409: another conditional write to this key is under way, which is the same answer a moment earlier.
+            if _code(error) in ("PreconditionFailed", "ConditionalRequestConflict"):
+                return False
+            raise LedgerError(f"cannot write s3://{self._bucket}/{key}: {error}") from error
+        return True
+
+    def has_ended(self, release: str) -> bool:
+        """Whether an end of this release is recorded, by whomever."""
+        ends = {f"{self._prefix}{release}/{outcome}.json" for outcome in Outcome if outcome not in _BEGINNINGS}
+        return any(key in ends for key in self._keys(f"{release}/"))
+
+    def releases(self, newest: int = 50) -> list[Release]:
+        """The releases of `history`."""
+        return self.history(newest).releases
+
+    def history(self, newest: int = 50) -> History:
+        """The ``newest`` releases and the ``newest`` that ever succeeded, oldest first.
+
+        A bucket that does not exist holds no history: that is an empty list, not an error.
+
+        Raises:
+            LedgerError: the bucket does not answer.
+        """
+        keys = self._keys()
+        with ThreadPoolExecutor(PARALLEL_READS) as pool:
+            read = list(pool.map(self._read, _wanted(keys, self._prefix, newest)))
+        events = [item for item in read if isinstance(item, Event)]
+        by_release = {event.release: event for event in events}
+        unreadable = [replace(item, known=item.release in by_release) for item in read if isinstance(item, Unreadable)]
+        recovered = [item.recovered(by_release[item.release]) for item in unreadable if item.known]
+        return History(releases=fold([*events, *filter(None, recovered)]), unreadable=unreadable)
+
+    def _keys(self, below: str = "") -> list[str]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix + below)
+        try:
+            return [item["Key"] for page in pages for item in page.get("Contents", [])]
+        except (ClientError, BotoCoreError) as error:
+            if _code(error) == "NoSuchBucket":
+                return []
+            raise LedgerError(f"cannot list s3://{self._bucket}/{self._prefix}: {error}") from error
+
+    def _read(self, key: str) -> Event | Unreadable:
+        address = f"s3://{self._bucket}/{key}"
+        try:
+            answer = self._s3.get_object(Bucket=self._bucket, Key=key)
+            body: bytes = answer["Body"].read()
+        except (ClientError, BotoCoreError) as error:
+            raise LedgerError(f"cannot read {address}: {error}") from error
+        release, _, file = key.removeprefix(self._prefix).partition("/")
+        outcome = next((item for item in Outcome if file == f"{item}.json"), None)
+        try:
+            event = Event.from_json(body)
+            if (event.release, event.outcome) == (release, outcome):
+                return event
+            why = f"it says {event.outcome} of {event.release}"
+        except ValueError as error:
+            why = str(error)
+        return Unreadable(address=address, why=why, release=release, outcome=outcome, at=answer["LastModified"])
+
+
+def _code(error: ClientError | BotoCoreError) -> str:
+    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
+
+
+def _wanted(keys: Iterable[str], prefix: str, newest: int) -> list[str]:
+    """The keys of the releases worth reading: the newest ones, and the newest that succeeded."""
+    by_release: dict[str, list[str]] = {}
+    for key in filter(lambda key: not key.endswith("/"), keys):  # a console's folder holds nothing
+        by_release.setdefault(key.removeprefix(prefix).split("/", 1)[0], []).append(key)
+    ids = sorted(by_release)
+    succeeded = [name for name in ids if any(key.endswith(f"/{Outcome.SUCCEEDED}.json") for key in by_release[name])]
+    return [key for name in sorted({*ids[-newest:], *succeeded[-newest:]}) for key in by_release[name]]
+
+
+def as_row(release: Release) -> dict[str, Any]:
+    """A release as plain JSON values, for facts and for ``status -o json``."""
+    row: dict[str, Any] = asdict(release) | {"name": release.name}
+    for name, value in row.items():
+        if isinstance(value, datetime):
+            row[name] = value.astimezone(UTC).isoformat()
+        elif isinstance(value, StrEnum):
+            row[name] = str(value)
+    return row
+
+
+def actor(environ: Mapping[str, str]) -> str:
+    """Who acts: the person behind a GitHub Actions run with the run's address, else ``user@host``.
+
+    Variables: https://docs.github.com/en/actions/reference/workflows-and-actions/variables
+    """
+    if environ.get("GITHUB_ACTIONS") == "true" and "GITHUB_ACTOR" in environ:
+        repository = f"{environ.get('GITHUB_SERVER_URL', '')}/{environ.get('GITHUB_REPOSITORY', '')}"
+        return f"{environ['GITHUB_ACTOR']} ({repository}/actions/runs/{environ.get('GITHUB_RUN_ID', '')})"
+    return f"{user_name()}@{socket.gethostname()}"

@@ -1,0 +1,443 @@
+"""One flow at a time per environment: a lock object in the state bucket, ``locks/<environment>.json``.
+
+Every change of it is a compare-and-swap: ``If-None-Match: *`` makes it, ``If-Match: <etag>`` renews, takes over or
+frees it, so two flows can never both believe that they hold it
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html). A free lock is an object that says
+``"released": true``: freeing is a conditional write too, and not a delete that could hit somebody else's lock.
+
+Who holds it is the ``ansible-playbook`` process (`holder_of`), so that every task of one run knows its own lock
+without passing a token on.
+
+An object that is no lock (not JSON, of another shape) counts as the lock of somebody unknown: it stops a flow, is
+described, taken over and broken like any other.
+
+Terraform's own lock of a state is another object, ``<state key>.tflock``, which says who made it. A dead deployment
+lock does not prove that the Terraform process is dead too, except on this machine, where processes can be seen. So a
+takeover removes only what this user's Terraform left on this machine:
+https://developer.hashicorp.com/terraform/language/backend/s3#state-locking
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fargate_ops.plugin.environment import user_name
+from fargate_ops.state.record import parse
+
+#: A lock of another machine that S3 has not seen renewed for so long is dead. A renewal takes half a minute at most, so
+#: several in a row have failed by then.
+STALE_AFTER = timedelta(seconds=180)
+#: A swap that lost to our own heartbeat is simply tried again; more than this many times is somebody else.
+SWAP_ATTEMPTS = 5
+#: S3 refuses requests of a clock that is 15 minutes off (RequestTimeTooSkewed), so no flow that runs writes a heartbeat
+#: further from the moment at which S3 stores it.
+#: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList
+GREATEST_SKEW = timedelta(minutes=14)
+
+
+class LockError(Exception):
+    """The lock cannot be read or written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lock:
+    """Who holds the environment, for what, since when, and when they were last heard of (UTC).
+
+    ``preemptible`` flows give way to one that pre-empts (a rollback), and learn of it before they change anything more.
+    ``releases`` says that the flow ends in a release; ``stopped_release`` describes the one that was pre-empted.
+    ``directory`` is the holder's checkout: its Terraform works below it.
+    """
+
+    holder: str
+    machine: str
+    pid: int
+    owner: str
+    purpose: str
+    started: datetime
+    heartbeat: datetime
+    released: bool = False
+    preemptible: bool = True
+    releases: bool = False
+    stopped_release: str = ""
+    directory: str = ""
+
+    def to_json(self) -> str:
+        times = {name: getattr(self, name).astimezone(UTC).isoformat() for name in ("started", "heartbeat")}
+        return json.dumps({**asdict(self), **times}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, body: str | bytes) -> Lock:
+        """Read the object's body.
+
+        Raises:
+            ValueError: it is not a lock; says why.
+        """
+        return parse(cls, body)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The lock object as S3 answered. ``lock`` is None where its content is no lock, and ``broken`` says why.
+
+    ``written`` is the answer's ``Last-Modified`` and ``now`` its ``Date``, so no clock but S3's decides about its age.
+    Without ``Date`` no age is known:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    """
+
+    lock: Lock | None
+    etag: str
+    written: datetime
+    now: datetime
+    broken: str = ""
+
+    @property
+    def held(self) -> bool:
+        """Whether it is anybody's."""
+        return self.lock is None or not self.lock.released
+
+    def is_of(self, holder: str) -> bool:
+        return self.lock is not None and self.held and self.lock.holder == holder
+
+    def is_stale(self, after: timedelta) -> bool:
+        """Whether nobody renews it: S3 has not seen it written for so long, or its writer's clock is impossible."""
+        impossible = self.lock is not None and abs(self.written - self.lock.heartbeat) > GREATEST_SKEW
+        return impossible or self.now - self.written >= after
+
+    def __str__(self) -> str:
+        """Who, for what, since when, last heard of when."""
+        heard = f"{age(self.written, self.now)} ago"
+        if self.lock is None:
+            return f"somebody unknown (the object is not a lock: {self.broken}; it was written {heard})"
+        started = self.lock.started
+        return (
+            f"{self.lock.owner}, for {self.lock.purpose}, since {started:%Y-%m-%d %H:%M:%S} UTC "
+            f"({age(started, self.now)} ago; last heard of {heard})"
+        )
+
+
+class LockHeld(Exception):
+    """Another flow holds the environment."""
+
+    def __init__(self, found: Found) -> None:
+        super().__init__(f"held by {found}")
+        self.found = found
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateLock:
+    """Terraform's own lock of a state, as its object says: who made it, for which operation, since when.
+
+    Fields that the object does not hold are empty: statemgr.LockInfo in
+    https://github.com/hashicorp/terraform/blob/main/internal/states/statemgr/locker.go
+    """
+
+    key: str
+    who: str = ""
+    operation: str = ""
+    created: str = ""
+
+    @classmethod
+    def from_json(cls, key: str, body: str | bytes) -> StateLock:
+        try:
+            info = json.loads(body)
+        except (ValueError, RecursionError):
+            info = None
+        said = {name: value for name, value in info.items() if isinstance(value, str)} if isinstance(info, dict) else {}
+        return cls(
+            key=key,
+            who=said.get("Who", "").encode(errors="replace").decode(),
+            operation=said.get("Operation", "").removeprefix("OperationType").lower(),
+            created=said.get("Created", "").partition(".")[0],
+        )
+
+    def is_of(self, machine: Machine) -> bool:
+        """Whether this user's Terraform made it, on this machine."""
+        return self.who == f"{user_name()}@{machine.name}"
+
+    def __str__(self) -> str:
+        details = ", ".join(filter(None, [self.operation, self.created and f"since {self.created}"]))
+        return (self.who or "somebody unknown") + (f" ({details})" if details else "")
+
+
+class StateLocked(Exception):
+    """The deployment lock is dead, and Terraform's lock that stands beside it may belong to a process that lives."""
+
+    def __init__(self, found: Found, left: Sequence[StateLock]) -> None:
+        super().__init__(f"the lock of {found} is dead, and Terraform's lock is that of {left[0]}")
+        self.found = found
+        self.left = left
+
+
+#: What is written over an object that is no lock, to free it.
+NOBODY = Lock(
+    holder="",
+    machine="",
+    pid=0,
+    owner="nobody",
+    purpose="nothing",
+    started=datetime.fromtimestamp(0, UTC),
+    heartbeat=datetime.fromtimestamp(0, UTC),
+)
+
+
+class State(Enum):
+    FREE = auto()
+    OURS = auto()
+    HELD = auto()
+    DEAD = auto()
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a process id means something: this boot of this kernel, in this process namespace."""
+
+    identity: str
+    proc: Path = Path("/proc")
+
+    @property
+    def name(self) -> str:
+        """The host name, as Terraform writes it into its locks."""
+        return self.identity.partition(" ")[0]
+
+    @classmethod
+    def this(cls, proc: Path = Path("/proc")) -> Machine:
+        try:
+            boot = (proc / "sys/kernel/random/boot_id").read_text().strip()
+            namespace = os.readlink(proc / "self/ns/pid")
+        except OSError:  # not Linux
+            boot, namespace = f"{uuid.getnode():x}", ""
+        return cls(f"{socket.gethostname()} {boot} {namespace}".strip(), proc)
+
+    def process_start(self, pid: int) -> str | None:
+        """When `pid` started, in ticks since boot, so that a recycled id is told apart; None when it is gone.
+
+        Field 22 of proc(5) stat; the second field is in parentheses and may hold anything. A zombie is gone.
+        """
+        if not self.proc.is_dir():
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                return None
+            except PermissionError:
+                pass
+            return ""
+        try:
+            after_name = (self.proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return None if after_name[0] in "ZX" else after_name[19]
+
+
+def holder_of(machine: Machine, pid: int) -> str:
+    """The name of a process for the lock: machine, id and start."""
+    return f"{machine.identity} {pid} {machine.process_start(pid) or ''}".strip()
+
+
+def is_alive(machine: Machine, pid: int, holder: str) -> bool:
+    """Whether the process of this name still runs on this machine."""
+    return machine.process_start(pid) is not None and holder_of(machine, pid) == holder
+
+
+def judge(found: Found | None, machine: Machine, holder: str, stale_after: timedelta) -> State:
+    """Whose the lock is. On the holder's own machine its process decides; elsewhere its age in S3 does."""
+    if found is None or not found.held:
+        return State.FREE
+    if found.is_of(holder):
+        return State.OURS
+    if found.lock and found.lock.machine == machine.identity:
+        return State.HELD if is_alive(machine, found.lock.pid, found.lock.holder) else State.DEAD
+    return State.DEAD if found.is_stale(stale_after) else State.HELD
+
+
+def gives_way(found: Found) -> bool:
+    """Whether a flow that pre-empts may take it: an object that is no lock must not keep anybody from rolling back."""
+    return found.lock is None or found.lock.preemptible
+
+
+@dataclass(frozen=True)
+class Acquired:
+    """The lock is ours; ``taken_over`` is the dead one that stood there, ``preempted`` the living one."""
+
+    lock: Lock
+    etag: str
+    taken_over: Found | None = None
+    preempted: Found | None = None
+
+
+class LockStore:
+    """The lock object of one environment."""
+
+    def __init__(self, s3: Any, bucket: str, environment: str) -> None:
+        self._s3 = s3
+        self.bucket = bucket
+        self.key = f"locks/{environment}.json"
+
+    def read(self) -> Found | None:
+        """The lock object, whatever it holds; None when there is no such object or no such bucket."""
+        try:
+            answer = self._s3.get_object(Bucket=self.bucket, Key=self.key)
+            body: bytes = answer["Body"].read()
+        except (ClientError, BotoCoreError) as error:
+            if _code(error) in ("NoSuchKey", "NoSuchBucket", "404"):
+                return None
+            raise LockError(f"cannot read s3://{self.bucket}/{self.key}: {error}") from error
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        now = parsedate_to_datetime(date) if date else answer["LastModified"]
+        seen = {"etag": str(answer["ETag"]), "written": answer["LastModified"], "now": now}
+        try:
+            return Found(lock=Lock.from_json(body), **seen)
+        except ValueError as error:
+            return Found(lock=None, broken=str(error), **seen)
+
+    def swap(self, lock: Lock, etag: str | None) -> str | None:
+        """Write `lock` over the version `etag` (None: over nothing). The new etag, or None when it had changed."""
+        condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
+        try:
+            answer = self._s3.put_object(
+                Bucket=self.bucket,
+                Key=self.key,
+                Body=lock.to_json().encode(),
+                ContentType="application/json",
+                **condition,
+            )
+        except (ClientError, BotoCoreError) as error:
+            if _code(error) in ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"):
+                return None
+            if _code(error) == "NoSuchBucket":
+                name = self.key.rpartition("/")[2].removesuffix(".json")
+                raise LockError(
+                    f"nothing has been made here yet: there is no bucket {self.bucket}. Next: make bootstrap ENV={name}"
+                ) from None  # all that it says is said
+            raise LockError(f"cannot write s3://{self.bucket}/{self.key}: {error}") from error
+        return str(answer["ETag"])
+
+    def acquire(
+        self,
+        mine: Lock,
+        machine: Machine,
+        stale_after: timedelta,
+        *,
+        preempt: bool = False,
+        state_keys: Sequence[str] = (),
+    ) -> Acquired:
+        """Take the lock, or find that this run has it already; ``preempt`` takes it from a flow that gives way, too.
+
+        ``state_keys`` are the states that this run is to change. A dead lock is left alone while Terraform's lock of
+        one of them exists, unless it was `left_here`.
+
+        Raises:
+            LockHeld: another flow has it.
+            StateLocked: the lock is dead, and Terraform's is not known to be.
+        """
+        dead: Found | None = None
+        preempted: Found | None = None
+        for _ in range(SWAP_ATTEMPTS):
+            current = self.read()
+            state = judge(current, machine, mine.holder, stale_after)
+            if current and current.lock == mine:
+                # Our own write, whose answer was lost: its repetition by the client then met "precondition failed".
+                return Acquired(mine, current.etag, dead, preempted)
+            if current and current.lock and state is State.OURS:
+                return Acquired(current.lock, current.etag)
+            dead = current if state is State.DEAD else None
+            preempted = current if state is State.HELD else None
+            if preempted and not (preempt and gives_way(preempted)):
+                raise LockHeld(preempted)
+            if dead and (left := [item for item in self.state_locks(state_keys) if not left_here(item, dead, machine)]):
+                raise StateLocked(dead, left)
+            if preempted and preempted.lock and preempted.lock.releases:
+                mine = replace(mine, stopped_release=str(preempted))
+            written = self.swap(mine, current.etag if current else None)
+            if written:
+                return Acquired(mine, written, dead, preempted)
+        raise LockError(f"s3://{self.bucket}/{self.key} changes too often to be taken")
+
+    def release(self, holder: str | None, now: datetime) -> Found | None:
+        """Free the lock of `holder` (None: whoever has it) and return it as it was; None when it was not theirs."""
+        for _ in range(SWAP_ATTEMPTS):
+            current = self.read()
+            if current is None or not current.held or not (holder is None or current.is_of(holder)):
+                return None
+            if self.swap(replace(current.lock or NOBODY, released=True, heartbeat=now), current.etag):
+                return current
+        raise LockError(f"s3://{self.bucket}/{self.key} changes too often to be freed")
+
+    def held(self, holder: str) -> Lock | None:
+        """The lock of `holder`, or None when it is not theirs (any more): asked just before something irreversible."""
+        current = self.read()
+        return current.lock if current and current.is_of(holder) else None
+
+    def loss(self, holder: str) -> str:
+        """Who took the lock from `holder`, for people; empty while it is theirs."""
+        current = self.read()
+        if current is None:
+            return "it is gone from the state bucket"
+        if current.lock is None or current.lock.holder != holder:
+            return f"it was taken by {current}"
+        return "" if current.held else "somebody broke it (make unlock)"
+
+    def state_locks(self, state_keys: Iterable[str]) -> list[StateLock]:
+        """Terraform's own locks of these states that exist."""
+        found = []
+        for key in (f"{state}.tflock" for state in state_keys):
+            try:
+                body: bytes = self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+            except (ClientError, BotoCoreError) as error:
+                if _code(error) in ("NoSuchKey", "NoSuchBucket", "404"):
+                    continue
+                raise LockError(f"cannot read s3://{self.bucket}/{key}: {error}") from error
+            found.append(StateLock.from_json(key, body))
+        return found
+
+    def delete_state_locks(self, locks: Iterable[StateLock]) -> None:
+        for lock in locks:
+            try:
+                self._s3.delete_object(Bucket=self.bucket, Key=lock.key)
+            except (ClientError, BotoCoreError) as error:
+                raise LockError(f"cannot delete s3://{self.bucket}/{lock.key}: {error}") from error
+
+
+def _code(error: ClientError | BotoCoreError) -> str:
+    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
+
+
+def left_here(state_lock: StateLock, dead: Found, machine: Machine) -> bool:
+    """Whether the flow that held the dead lock made Terraform's lock, here: whether it still runs can be seen then."""
+    return dead.lock is not None and dead.lock.machine == machine.identity and state_lock.is_of(machine)
+
+
+def orphans(directories: Iterable[Path], proc: Path = Path("/proc")) -> list[int]:
+    """Ids of Terraform processes that still work under a directory: a killed playbook leaves its children running."""
+    under = [directory.resolve() for directory in directories]
+    found = []
+    for entry in proc.glob("[0-9]*"):
+        try:
+            if (entry / "comm").read_text().strip() != "terraform":
+                continue
+            works_in = Path(os.readlink(entry / "cwd"))
+        except OSError:  # gone meanwhile, or not ours to look at
+            continue
+        if any(works_in.is_relative_to(directory) for directory in under):
+            found.append(int(entry.name))
+    return sorted(found)
+
+
+def age(then: datetime, now: datetime) -> str:
+    """A duration for people: ``42 s``, ``3 min``, ``2 h 5 min``."""
+    seconds = max(0, int((now - then).total_seconds()))
+    if seconds < 120:
+        return f"{seconds} s"
+    hours, minutes = divmod(seconds // 60, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

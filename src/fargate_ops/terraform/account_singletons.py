@@ -1,0 +1,160 @@
+"""What an account has: recorder and delivery channel of AWS Config, cost monitor of services, GitHub's OIDC provider.
+
+AWS allows one of each per account (of the first two: and region), so what others made has to be known before ours is
+planned; the Terraform provider has no data source of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.cost.api import ENABLE_COST_EXPLORER, explain
+
+GITHUB_ISSUER = "token.actions.githubusercontent.com"
+GITHUB_AUDIENCE = "sts.amazonaws.com"
+
+
+class Session(Protocol):
+    """Where clients come from."""
+
+    def client(self, service: str) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the account's root is going to have: `name` is what it calls its own.
+
+    `home_region` is where it makes what an account has once; empty: this region.
+    """
+
+    region: str
+    name: str
+    detection: bool
+    resource_types: Sequence[str]
+    cost_anomaly: bool
+    github: bool = False
+    app_name: str = ""
+    home_region: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is there, whoever made it; nothing where nothing was asked."""
+
+    recorder: str | None = None
+    channel: str | None = None
+    monitor: dict[str, str] | None = None
+    github: dict[str, Any] | None = None
+    remarks: tuple[str, ...] = ()
+
+    def variables(self) -> dict[str, Any]:
+        """As the account's root takes it."""
+        return {
+            "existing_config_recorder": self.recorder,
+            "existing_config_delivery_channel": self.channel,
+            "existing_anomaly_monitor": self.monitor,
+            "existing_github_provider": self.github,
+        }
+
+
+def find(session: Session, wanted: Wanted) -> Found:
+    """Ask for what is wanted.
+
+    Raises ProblemError when rights are missing or AWS does not answer.
+    """
+    where = f"AWS Config in {wanted.region}, Cost Explorer, IAM"
+    try:
+        config = session.client("config") if wanted.detection else None
+        recorders = config.describe_configuration_recorders()["ConfigurationRecorders"] if config else []
+        channels = config.describe_delivery_channels()["DeliveryChannels"] if config else []
+        recorder = recorders[0] if recorders else None
+        remarks: tuple[str, ...] = ()
+        if config and recorder and recorder["name"] != wanted.name:
+            statuses = config.describe_configuration_recorder_status(ConfigurationRecorderNames=[recorder["name"]])
+            recording = statuses["ConfigurationRecordersStatus"][0]["recording"]
+            remarks = _remarks(recorder, recording, wanted.resource_types)
+        github, more = _github(session.client("iam"), wanted) if wanted.github else (None, ())
+        return Found(
+            recorder=recorder["name"] if recorder else None,
+            channel=channels[0]["name"] if channels else None,
+            monitor=_monitor_of_services(session.client("ce")) if wanted.cost_anomaly else None,
+            github=github,
+            remarks=remarks + more,
+        )
+    except ClientError as error:
+        if explain(error)[0] == "not_enrolled":
+            raise ProblemError(
+                "Cost Explorer is not enabled in this account, and cost anomalies need it.",
+                where,
+                f"{ENABLE_COST_EXPLORER}; or set cost_anomaly_enabled to false until then",
+            ) from error
+        raise ProblemError(
+            f"AWS refuses {error.operation_name}: {error.response['Error'].get('Message') or error}",
+            where,
+            "run bootstrap with credentials that may do this, or switch detection_enabled or cost_anomaly_enabled off, "
+            "or set github_repository to null",
+        ) from error
+    except BotoCoreError as error:
+        raise ProblemError(f"AWS does not answer: {error}", where, "check the network and the region") from error
+
+
+def _remarks(recorder: dict[str, Any], recording: bool, types: Sequence[str]) -> tuple[str, ...]:
+    """What a recorder of others lacks for our purpose: its owner's to change."""
+    name = recorder["name"]
+    remarks = []
+    if not recording:
+        start = f"aws configservice start-configuration-recorder --configuration-recorder-name {name}"
+        remarks.append(f"the account's recorder {name} does not run, so that no new resource is told of; next: {start}")
+    group = recorder.get("recordingGroup") or {"allSupported": True}
+    excluded = (group.get("exclusionByResourceTypes") or {}).get("resourceTypes") or []
+    # With exclusions everything else is recorded; with neither, the types that are listed.
+    recorded = types if group.get("allSupported") or excluded else group.get("resourceTypes") or []
+    missing = [type_ for type_ in types if type_ not in recorded or type_ in excluded]
+    if missing:
+        remarks.append(
+            f"the account's recorder {name} does not record {', '.join(missing)}; "
+            "next: let its owner add them, or take them out of detection_resource_types"
+        )
+    return tuple(remarks)
+
+
+def _monitor_of_services(ce: Any) -> dict[str, str] | None:
+    request: dict[str, Any] = {}
+    while True:
+        page = ce.get_anomaly_monitors(**request)
+        for monitor in page["AnomalyMonitors"]:
+            if monitor.get("MonitorDimension") == "SERVICE":
+                return {"arn": monitor["MonitorArn"], "name": monitor["MonitorName"]}
+        if not page.get("NextPageToken"):
+            return None
+        request = {"NextPageToken": page["NextPageToken"]}
+
+
+def _github(iam: Any, wanted: Wanted) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+    """GitHub's OIDC provider: ours if its tags say so, as the account's root writes them; and what another's lacks."""
+    providers = iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    arn = next((item["Arn"] for item in providers if item["Arn"].endswith(f":oidc-provider/{GITHUB_ISSUER}")), None)
+    if arn is None and wanted.home_region not in ("", wanted.region):
+        remark = (
+            f"GitHub's OIDC provider is made in account_home_region, {wanted.home_region}, and the account has none "
+            f"yet, so that no workflow is let in; next: make bootstrap of an environment in {wanted.home_region}"
+        )
+        return None, (remark,)
+    if arn is None:
+        return None, ()
+    provider = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+    tags = {tag["Key"]: tag["Value"] for tag in provider.get("Tags", [])}
+    own = tags.get("Application") == wanted.app_name and tags.get("ManagedBy") == "terraform"
+    remarks: tuple[str, ...] = ()
+    if not own and GITHUB_AUDIENCE not in provider.get("ClientIDList", []):
+        add = "aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn"
+        remarks = (
+            f"the account's OIDC provider {arn} does not know the audience {GITHUB_AUDIENCE}, so that "
+            f"no workflow is let in; next: let its owner run {add} {arn} --client-id {GITHUB_AUDIENCE}",
+        )
+    return {"arn": arn, "own": own}, remarks

@@ -1,0 +1,102 @@
+"""The outputs of a root, read from its state: no Terraform, no init, no lock, so that a rollback can use it too.
+
+State format 4, https://developer.hashicorp.com/terraform/internals/json-format ("outputs", each with "value").
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from fargate_ops.core.problem import ProblemError
+
+STATE_VERSION = 4
+#: So many versions of a state that cannot be read are looked at, newest first.
+_VERSIONS = 20
+
+
+class NoState(Exception):
+    """There is no state to read outputs from; the message says which is missing."""
+
+
+class Outputs(dict[str, Any]):
+    """A root's outputs. One that is missing is a problem with its next step, not a `KeyError`."""
+
+    def __init__(self, values: dict[str, Any], environment: str) -> None:
+        super().__init__(values)
+        self._environment = environment
+
+    def __missing__(self, name: str) -> Any:
+        raise ProblemError(
+            f"The infrastructure of {self._environment} has no output {name}: another version of terraform/ made it.",
+            f"{name} in terraform/outputs.tf",
+            f"make infra ENV={self._environment}, or run this command from the commit that was deployed",
+        )
+
+
+def read_outputs(s3: Any, bucket: str, key: str) -> tuple[dict[str, Any], str]:
+    """``{"public_url": "http://…", …}`` from ``s3://bucket/key``, and a warning or an empty string.
+
+    A state that cannot be read, or that was deleted, is replaced by its newest version that can be read.
+    Raises `NoState` when there is no such version or it has no outputs, and botocore's errors when S3 does not answer.
+    """
+    try:
+        found = s3.get_object(Bucket=bucket, Key=key)
+        return _outputs(found["Body"].read(), f"s3://{bucket}/{key}"), ""
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in {"NoSuchBucket", "NoSuchKey", "404"}:
+            raise
+        reason = NoState(f"there is no state at s3://{bucket}/{key}")
+    except _Unreadable as error:
+        reason = NoState(str(error))
+    try:
+        return _earlier(s3, bucket, key, str(reason))
+    except ClientError:  # no such bucket, or no right to list its versions
+        raise reason from None
+
+
+def state_etag(s3: Any, bucket: str, key: str) -> str:
+    """The etag of the state's object, which each write changes; empty when there is none."""
+    try:
+        return str(s3.head_object(Bucket=bucket, Key=key)["ETag"])
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return ""
+        raise
+
+
+class _Unreadable(Exception):
+    """The object is not a state of the known format."""
+
+
+def _earlier(s3: Any, bucket: str, key: str, reason: str) -> tuple[dict[str, Any], str]:
+    listed = s3.list_object_versions(Bucket=bucket, Prefix=key, MaxKeys=_VERSIONS)
+    for version in listed.get("Versions", []):
+        if version["Key"] != key:
+            continue
+        found = s3.get_object(Bucket=bucket, Key=key, VersionId=version["VersionId"])
+        try:
+            outputs = _outputs(found["Body"].read(), f"s3://{bucket}/{key}")
+        except _Unreadable:
+            continue
+        return outputs, (
+            f"{reason}; its version of {version['LastModified']:%Y-%m-%d %H:%M:%S %Z} is used. To put that back: "
+            f"aws s3api copy-object --bucket {bucket} --key {key} "
+            f"--copy-source '{bucket}/{key}?versionId={version['VersionId']}'"
+        )
+    raise NoState(reason)
+
+
+def _outputs(content: bytes, where: str) -> dict[str, Any]:
+    try:
+        state = json.loads(content)
+        if state["version"] != STATE_VERSION:
+            raise _Unreadable(f"{where} has format {state['version']}, not {STATE_VERSION}")
+        outputs = {name: output["value"] for name, output in state["outputs"].items()}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise _Unreadable(f"{where} is not a Terraform state") from None
+    if not outputs:
+        raise NoState(f"the state at {where} has no outputs yet")
+    return outputs

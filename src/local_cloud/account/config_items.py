@@ -1,0 +1,257 @@
+"""AWS Config tells of the resources that it records.
+
+What AWS does: a recorder that records writes an item for each change of a resource, and tells EventBridge of it
+(https://docs.aws.amazon.com/config/latest/developerguide/monitor-config-with-cloudwatchevents.html); changes close to
+each other become one item. At its first start it also writes one for each resource that exists, as if it were new. Who
+did it is CloudTrail's to say.
+What the emulator does: its recorder has a state and records nothing, and it keeps no trail unless of every call.
+
+Buckets and security groups are recorded here; of buckets the trail says who made them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from local_cloud.core import emulator
+from local_cloud.core.runtime import Cloud
+
+logger = logging.getLogger(__name__)
+
+BUCKET, SECURITY_GROUP = "AWS::S3::Bucket", "AWS::EC2::SecurityGroup"
+SETTLE_SECONDS = 1.0
+"""Changes within it are one item: whoever makes a bucket tags it by a second call."""
+CHANGES_OF_A_GROUP = (
+    "AuthorizeSecurityGroupEgress",
+    "AuthorizeSecurityGroupIngress",
+    "RevokeSecurityGroupEgress",
+    "RevokeSecurityGroupIngress",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Resource:
+    """One recorded resource: whose, where, what."""
+
+    account: str
+    region: str
+    type: str
+    identifier: str
+
+
+def apply(cloud: Cloud) -> None:
+    recorder = Recorder()
+    _watch_buckets(recorder)
+    _watch_security_groups(recorder)
+    _watch_first_start(recorder)
+    cloud.at_start(recorder.start)
+    cloud.at_stop(recorder.stop)
+
+
+class Recorder:
+    """Writes items on a thread of its own, a moment after the change."""
+
+    def __init__(self) -> None:
+        self._changes: queue.Queue[tuple[Resource, str] | None] = queue.Queue()
+        self._thread = threading.Thread(target=self._run, name="config-recorder", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        if self._thread.is_alive():  # not where the cloud could not start
+            self._changes.put(None)
+            self._thread.join(timeout=5)
+
+    def changed(self, type_: str, identifier: str, change: str) -> None:
+        """Note a change of the calling request's account and region, if its recorder records such resources."""
+        responses = emulator.core("responses")
+        resource = Resource(responses.get_account_id(), responses.get_region(), type_, identifier)
+        if any(records(recorder, type_) for recorder in emulator.service("config")._recorders.values()):
+            self._changes.put((resource, change))
+
+    def _run(self) -> None:
+        pending: dict[Resource, str] = {}
+        due = 0.0
+        while True:
+            try:
+                noted = self._changes.get(timeout=max(0.0, due - time.monotonic()) if pending else None)
+                if noted is None:
+                    return
+                if not pending:
+                    due = time.monotonic() + SETTLE_SECONDS
+                pending.setdefault(*noted)  # created and then changed is created
+            except queue.Empty:
+                for resource, change in pending.items():
+                    try:
+                        _publish(resource, change)
+                    except Exception:
+                        logger.exception("recording %s failed", resource)
+                pending.clear()
+
+
+def records(recorder: Mapping[str, Any], type_: str) -> bool:
+    """Whether a recorder, as the emulator stores it, records resources of a type."""
+    group = recorder["recorder"].get("recordingGroup") or {"allSupported": True}
+    chosen: bool = group.get("allSupported", False) or type_ in group.get("resourceTypes", ())
+    return chosen and bool(recorder.get("recording"))
+
+
+def event_detail(resource: Resource, change: str, now: dt.datetime, **of_the_resource: Any) -> dict[str, Any]:
+    """The event's ``detail``: the item and how it differs from the one before."""
+    at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    item = {
+        "configurationItemVersion": "1.3",
+        "configurationStateId": int(now.timestamp() * 1000),
+        "awsAccountId": resource.account,
+        "configurationItemCaptureTime": at,
+        "configurationItemStatus": "ResourceDiscovered" if change == "CREATE" else "OK",
+        "resourceType": resource.type,
+        "resourceId": resource.identifier,
+        "awsRegion": resource.region,
+        "relationships": [],
+        "configuration": {},
+        "supplementaryConfiguration": {},
+        **of_the_resource,
+    }
+    return {
+        "recordVersion": "1.3",
+        "messageType": "ConfigurationItemChangeNotification",
+        "configurationItemDiff": {"changedProperties": {}, "changeType": change},
+        "notificationCreationTime": at,
+        "configurationItem": item,
+    }
+
+
+def _publish(resource: Resource, change: str) -> None:
+    with emulator.core("responses").request_scope(resource.account, resource.region):
+        found = _bucket(resource) if resource.type == BUCKET else _security_group(resource)
+        if found is None:
+            return  # deleted meanwhile
+        detail = event_detail(resource, change, dt.datetime.now(dt.UTC), **found)
+        entry = {
+            "Source": "aws.config",
+            "DetailType": "Config Configuration Item Change",
+            "Resources": [found["ARN"]],
+            "Detail": json.dumps(detail),
+        }
+        emulator.service("eventbridge")._put_events({"Entries": [entry]}, allow_aws_source=True)
+
+
+def _bucket(resource: Resource) -> dict[str, Any] | None:
+    s3 = emulator.service("s3")
+    bucket = s3._buckets.get(resource.identifier)
+    if bucket is None:
+        return None
+    return {
+        "resourceName": resource.identifier,
+        "ARN": f"arn:aws:s3:::{resource.identifier}",
+        "resourceCreationTime": bucket["created"],
+        "tags": dict(s3._bucket_tags.get(resource.identifier, {})),
+    }
+
+
+def _security_group(resource: Resource) -> dict[str, Any] | None:
+    ec2 = emulator.service("ec2")
+    group = ec2._security_groups.get(resource.identifier)
+    if group is None:
+        return None
+    return {
+        "resourceName": group["GroupName"],
+        "ARN": f"arn:aws:ec2:{resource.region}:{resource.account}:security-group/{resource.identifier}",
+        "tags": {tag["Key"]: tag["Value"] for tag in ec2._tags.get(resource.identifier, [])},
+    }
+
+
+def _watch_buckets(recorder: Recorder) -> None:
+    s3 = emulator.service("s3")
+    create = s3._create_bucket
+
+    def create_bucket(name: str, body: bytes, headers: Any = None, endpoint_region: str | None = None) -> Any:
+        known = name in s3._buckets
+        answer = create(name, body, headers, endpoint_region)
+        if answer[0] == 200 and not known:
+            _leave_a_trail(name, headers or {})
+            recorder.changed(BUCKET, name, "CREATE")
+        return answer
+
+    def changing(write: Callable[..., Any]) -> Callable[..., Any]:
+        def changed(name: str, *arguments: Any) -> Any:
+            answer = write(name, *arguments)
+            if answer[0] in (200, 204):
+                recorder.changed(BUCKET, name, "UPDATE")
+            return answer
+
+        return changed
+
+    s3._create_bucket = create_bucket
+    for write in ("_put_bucket_tagging", "_put_bucket_policy", "_put_bucket_versioning", "_put_bucket_lifecycle"):
+        setattr(s3, write, changing(getattr(s3, write)))
+
+
+def _watch_security_groups(recorder: Recorder) -> None:
+    ec2 = emulator.service("ec2")
+    actions = ec2._ACTION_MAP
+    create = actions["CreateSecurityGroup"]
+
+    def create_security_group(params: dict[str, Any]) -> Any:
+        known = set(ec2._security_groups)
+        answer = create(params)
+        for identifier in set(ec2._security_groups) - known:
+            recorder.changed(SECURITY_GROUP, identifier, "CREATE")
+        return answer
+
+    def changing(action: Callable[..., Any]) -> Callable[..., Any]:
+        def changed(params: dict[str, Any]) -> Any:
+            answer = action(params)
+            if answer[0] == 200:
+                recorder.changed(SECURITY_GROUP, ec2._p(params, "GroupId"), "UPDATE")
+            return answer
+
+        return changed
+
+    actions["CreateSecurityGroup"] = create_security_group
+    for name in CHANGES_OF_A_GROUP:
+        actions[name] = changing(actions[name])
+
+
+def _watch_first_start(recorder: Recorder) -> None:
+    config = emulator.service("config")
+    start = config._start_configuration_recorder
+
+    def start_configuration_recorder(data: dict[str, Any]) -> Any:
+        known = config._recorders.get(data.get("ConfigurationRecorderName")) or {}
+        first = not known.get("lastStartTime")
+        answer = start(data)
+        if answer[0] == 200 and first:
+            for name in emulator.service("s3")._buckets:
+                recorder.changed(BUCKET, name, "CREATE")
+        return answer
+
+    config._start_configuration_recorder = start_configuration_recorder
+
+
+def _leave_a_trail(bucket: str, headers: Mapping[str, str]) -> None:
+    """The one call of which the trail says by whom: `user` is the access key, as the emulator has no other name."""
+    responses, router = emulator.core("responses"), emulator.core("router")
+    key = router.extract_access_key_id(headers, {}) or "unknown"
+    emulator.service("cloudtrail").record_event(
+        service="s3",
+        event_name="CreateBucket",
+        username=key,
+        access_key_id=key,
+        resources=[{"ResourceName": bucket, "ResourceType": BUCKET}],
+        region=responses.get_region(),
+        request_id=responses.new_uuid(),
+        user_agent=headers.get("user-agent", ""),
+        request_params={"bucketName": bucket},
+        method="PUT",
+    )

@@ -1,0 +1,96 @@
+"""EventBridge delivers an event only where the target's own policy permits it, and writes to log groups.
+
+What AWS does: a target's resource policy decides whether EventBridge may deliver
+(https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html). Its calls say different things:
+
+- Lambda and SQS: the rule's ARN and account.
+- SNS: neither. A topic's statement with a condition on the source denies, and so does a new topic's own policy
+  (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-troubleshooting.html).
+- CloudWatch Logs: the rule's ARN with PutLogEvents, and nothing with CreateLogStream. One statement for both with a
+  condition on the rule's ARN denies CreateLogStream, so the log stays empty
+  (https://github.com/hashicorp/terraform-provider-aws/issues/26628,
+  https://github.com/aws-samples/serverless-patterns/pull/618).
+
+Functions are invoked asynchronously, with retries. A refused delivery is dropped.
+
+What the emulator does: it asks no policy, invokes a function once, and does not know log groups as targets.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import json
+import logging
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from local_cloud.core import emulator, invocation
+from local_cloud.core.runtime import Cloud
+
+logger = logging.getLogger(__name__)
+
+SERVICE = "events.amazonaws.com"
+
+#: ARN of the rule whose targets are being called.
+_rule: contextvars.ContextVar[str] = contextvars.ContextVar("rule")
+
+
+def apply(cloud: Cloud) -> None:
+    events = emulator.service("eventbridge")
+    invoke, to_sqs, to_sns = events._invoke_target, events._dispatch_to_sqs, events._dispatch_to_sns
+
+    @functools.wraps(invoke)
+    def invoke_target(target: Mapping[str, Any], event: Any, rule: Mapping[str, Any], view: Any = None) -> None:
+        token = _rule.set(rule["Arn"])
+        try:
+            if target["Arn"].startswith("arn:aws:logs:"):
+                view = view or events._pattern_event_view(event)
+                _write(target["Arn"].removesuffix(":*"), rule["Arn"], json.dumps(view.event_with_detail()))
+            else:
+                invoke(target, event, rule, view)
+        finally:
+            _rule.reset(token)
+
+    def dispatch_to_lambda(arn: str, payload: str) -> None:
+        if not invocation.may_invoke(SERVICE, arn, _rule.get()):
+            logger.warning("EventBridge may not invoke %s for %s", arn, _rule.get())
+            return
+        try:
+            invocation.invoke(arn, json.loads(payload))
+        except LookupError as error:
+            logger.warning("EventBridge could not invoke %s: %s", arn, error)
+
+    def dispatch_to_sqs(spec: Any, payload: str, parameters: Any = None) -> None:
+        if invocation.may_send(SERVICE, str(spec), _rule.get()):
+            to_sqs(spec, payload, parameters)
+        else:
+            logger.warning("EventBridge may not send to %s for %s", spec, _rule.get())
+
+    def dispatch_to_sns(arn: str, payload: str) -> None:
+        if invocation.may_publish(SERVICE, arn, None):
+            to_sns(arn, payload)
+        else:
+            logger.warning("EventBridge may not publish to %s", arn)
+
+    events._invoke_target = invoke_target
+    events._dispatch_to_lambda = dispatch_to_lambda
+    events._dispatch_to_sqs = dispatch_to_sqs
+    events._dispatch_to_sns = dispatch_to_sns
+
+
+def _write(group_arn: str, rule: str, message: str) -> None:
+    """Write one event into a log stream of its own, by the two calls that AWS makes."""
+    logs = emulator.service("cloudwatch_logs")
+    group, stream = group_arn.partition(":log-group:")[2], str(uuid.uuid4())
+    for action, name, source in (("CreateLogStream", "", None), ("PutLogEvents", stream, rule)):
+        resource = f"{group_arn}:log-stream:{name}"
+        if not invocation.may_write_logs(SERVICE, f"logs:{action}", resource, source):
+            logger.warning("EventBridge may not call logs:%s on %s for %s", action, resource, rule)
+            return
+        call = logs._create_log_stream if action == "CreateLogStream" else logs._put_log_events
+        status, _, body = call({"logGroupName": group, "logStreamName": stream, "logEvents": [{"message": message}]})
+        if status != 200:
+            logger.warning("EventBridge could not write to %s: %s", group, body)
+            return

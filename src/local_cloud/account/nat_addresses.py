@@ -1,0 +1,36 @@
+"""A NAT gateway holds its address.
+
+What AWS does: the address of a NAT gateway is associated with it for as long as it exists
+(https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-basics.html), and DescribeAddresses says so.
+What the emulator does: it shows the address as free, so that whoever looks for unused addresses finds it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from local_cloud.core import emulator
+from local_cloud.core.runtime import Cloud
+
+_PREFIX = "eipassoc-of-"
+
+
+def apply(cloud: Cloud) -> None:
+    ec2 = emulator.service("ec2")
+    describe = ec2._ACTION_MAP["DescribeAddresses"]
+
+    def describe_addresses(request: Any) -> Any:
+        gateways = {
+            nat["AllocationId"]: nat["NatGatewayId"]
+            for nat in ec2._nat_gateways.values()
+            if nat["State"] in ("pending", "available")
+        }
+        for address in ec2._addresses.values():
+            holder = gateways.get(address["AllocationId"])
+            if holder and not address["AssociationId"]:
+                address["AssociationId"] = f"{_PREFIX}{holder}"
+            elif not holder and (address["AssociationId"] or "").startswith(_PREFIX):
+                address["AssociationId"] = None
+        return describe(request)
+
+    ec2._ACTION_MAP["DescribeAddresses"] = describe_addresses

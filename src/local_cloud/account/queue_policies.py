@@ -1,0 +1,20 @@
+"""A service delivers to a queue only where the queue's policy permits it.
+
+What AWS does: SNS calls SQS as ``sns.amazonaws.com``, for a subscription and for its dead-letter queue. A queue without
+a policy, or with one that does not name the service and the topic, gets nothing
+(https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html).
+
+What the emulator does: it asks the queue's policy only where it authenticates every call.
+"""
+
+from __future__ import annotations
+
+from local_cloud.core import emulator, invocation
+from local_cloud.core.runtime import Cloud
+
+
+def apply(cloud: Cloud) -> None:
+    def queue_policy_allows(queue_arn: str, service: str, source_arn: str, source_account: str) -> bool:
+        return invocation.may_send(service, queue_arn, source_arn)
+
+    emulator.service("sqs").queue_policy_allows = queue_policy_allows

@@ -1,0 +1,163 @@
+"""Names that AWS reserves are refused.
+
+What AWS does: it refuses
+
+- a load balancer ``internal-…``
+  (https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html), a security group
+  ``sg-…`` (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html), a log group ``aws/…``
+  (https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html), a Config recorder
+  ``AWSConfigurationRecorderFor…``
+  (https://docs.aws.amazon.com/config/latest/APIReference/API_PutConfigurationRecorder.html), and some beginnings and
+  ends of a bucket's name (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html);
+- the variables that a Lambda function gets from its runtime
+  (https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html);
+- a tag whose key begins with ``aws:`` in any case
+  (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Tag.html); of ECS and RDS its value too
+  (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Tag.html), and of RDS also ``rds:``
+  (https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_Tag.html).
+
+AWS documents no such rule for target groups, IAM roles, secrets and image repositories. Which error it answers a tag
+with is documented of few services: the words are those that are seen most.
+What the emulator does: it takes all of them, but for tags of buckets and alarms.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from local_cloud.core import call_log, emulator
+from local_cloud.core.runtime import Cloud
+
+#: By action: the parameter, the beginning of its value, and the error.
+_BEGINNINGS = {
+    "config:PutConfigurationRecorder": (
+        "name",
+        "AWSConfigurationRecorderFor",
+        "InvalidConfigurationRecorderNameException",
+    ),
+    "ec2:CreateSecurityGroup": ("GroupName", "sg-", "InvalidParameterValue"),
+    "elasticloadbalancing:CreateLoadBalancer": ("Name", "internal-", "ValidationError"),
+    "logs:CreateLogGroup": ("logGroupName", "aws/", "InvalidParameterException"),
+}
+_BUCKET = re.compile(r"(?:xn--|sthree-|amzn-s3-demo-).*|.*(?:-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)")
+_FUNCTION_VARIABLES = frozenset(
+    {
+        "_HANDLER",
+        "_X_AMZN_TRACE_ID",
+        "AWS_ACCESS_KEY",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_DEFAULT_REGION",
+        "AWS_EXECUTION_ENV",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "AWS_LAMBDA_FUNCTION_VERSION",
+        "AWS_LAMBDA_INITIALIZATION_TYPE",
+        "AWS_LAMBDA_LOG_GROUP_NAME",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_LAMBDA_RUNTIME_API",
+        "AWS_REGION",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "LAMBDA_RUNTIME_DIR",
+        "LAMBDA_TASK_ROOT",
+    }
+)
+#: By service, where it is not ValidationException.
+_TAG_ERRORS = {
+    "ec2": "InvalidParameterValue",
+    "ecr": "InvalidTagParameterException",
+    "ecs": "InvalidParameterException",
+    "elasticloadbalancing": "ValidationError",
+    "iam": "InvalidInput",
+    "lambda": "InvalidParameterValueException",
+    "logs": "InvalidParameterException",
+    "rds": "InvalidParameterValue",
+    "secretsmanager": "InvalidParameterException",
+    "sns": "InvalidParameter",
+    "sqs": "InvalidParameterValue",
+}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An error of AWS."""
+
+    code: str
+    message: str
+
+
+def apply(cloud: Cloud) -> None:
+    app, s3 = emulator.application(), emulator.service("s3")
+    actions, responses = emulator.core("iam_actions"), emulator.core("responses")
+    dispatch, is_bucket_name = app._dispatch_service_request, s3._validate_bucket_name
+
+    @functools.wraps(dispatch)
+    async def checked(
+        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any], request_id: str
+    ) -> Any:
+        form = app._routing_params(method, path, headers, body, query)
+        service = app.detect_service(method, path, headers, form)
+        if service == "s3":
+            return await dispatch(method, path, headers, body, query, request_id)
+        is_json = body[:1] == b"{"
+        action = actions.extract_iam_action(service, method, path, headers, body, form) or ""
+        _, tags = call_log.from_json(body) if is_json else call_log.from_form(form)
+        found = refusal(action, _document(body) if is_json else form, tags)
+        if found is None:
+            return await dispatch(method, path, headers, body, query, request_id)
+        if is_json:
+            return responses.error_response_json(found.code, found.message, 400)
+        return emulator.service("ec2" if service == "ec2" else "alb")._error(found.code, found.message, 400)
+
+    app._dispatch_service_request = checked
+    s3._validate_bucket_name = lambda name: is_bucket_name(name) and not _BUCKET.fullmatch(name)
+
+
+def refusal(action: str, parameters: Mapping[str, Any], tags: Mapping[str, str]) -> Refusal | None:
+    """Why AWS refuses a call: IAM's name of the action, its parameters (a JSON document, or a form) and its tags."""
+    service, _, operation = action.partition(":")
+    if found := _BEGINNINGS.get(action):
+        parameter, beginning, code = found
+        name = _text({**parameters, **(parameters.get("ConfigurationRecorder") or {})}.get(parameter))
+        if name.startswith(beginning):
+            return Refusal(code, f"{name} cannot begin with {beginning}: AWS reserves it.")
+    if action in {"lambda:CreateFunction", "lambda:UpdateFunctionConfiguration"}:
+        variables = (parameters.get("Environment") or {}).get("Variables") or {}
+        if reserved := sorted(_FUNCTION_VARIABLES & variables.keys()):
+            return Refusal(
+                "InvalidParameterValueException",
+                "Lambda was unable to configure your environment variables because the environment variables you have "
+                "provided contains reserved keys that are currently not supported for modification. Reserved keys used "
+                f"in this request: {', '.join(reserved)}",
+            )
+    # AWS leaves its own tags where they are; what a function is given is the function's.
+    if operation == "DeleteTags" or operation.startswith("Invoke"):
+        return None
+    prefixes = ("aws:", "rds:") if service == "rds" else ("aws:",)
+    for key, value in tags.items():
+        texts = {"key": key, "value": value} if service in {"ecs", "rds"} else {"key": key}
+        for what, text in texts.items():
+            for prefix in prefixes:
+                if text.lower().startswith(prefix):
+                    code = _TAG_ERRORS.get(service, "ValidationException")
+                    return Refusal(code, f"{prefix} prefixed tag {what}s are not allowed for external use.")
+    return None
+
+
+def _document(body: bytes) -> Mapping[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _text(value: Any) -> str:
+    """A parameter; a form has a list of each."""
+    first = value[0] if isinstance(value, list) and value else value
+    return first if isinstance(first, str) else ""

@@ -1,0 +1,32 @@
+"""Give a secret that was created without a value no version.
+
+What AWS does: such a secret has no version, and GetSecretValue says ResourceNotFoundException until a value is put
+(https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html: without a value, "you can add the
+secret value later").
+
+What the emulator does: it makes a version without content and calls it AWSCURRENT.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from local_cloud.core import emulator
+from local_cloud.core.runtime import Cloud
+
+
+def apply(cloud: Cloud) -> None:
+    secretsmanager = emulator.service("secretsmanager")
+    store = secretsmanager._store_new_secret
+
+    @functools.wraps(store)
+    def store_without_version(
+        name: str, secret_string: str | None = None, secret_binary: str | None = None, **settings: Any
+    ) -> Any:
+        answer = store(name, secret_string, secret_binary, **settings)
+        if secret_string is None and secret_binary is None:
+            secretsmanager._secrets[name]["Versions"].clear()
+        return answer
+
+    secretsmanager._store_new_secret = store_without_version

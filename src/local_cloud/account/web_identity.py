@@ -1,0 +1,127 @@
+"""Only a token that its issuer signed takes a role, and only a role that trusts it.
+
+What AWS does: AssumeRoleWithWebIdentity finds the account's OIDC provider by the token's issuer, compares the signature
+with the keys that the issuer publishes, the audience with the provider's client ids, and the times with the clock; then
+the role's trust policy decides, with the claims as condition keys
+(https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html,
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif).
+
+What the emulator does: it gives everybody every role, and looks at no token.
+
+AWS asks the issuer's address for the keys; here they are configuration (``oidc_keys``), for an issuer need not be in
+reach. To which role's session an access key belongs is in the emulator's ``sts._sessions[<access key>]["Arn"]``.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
+
+from joserfc import jwt
+from joserfc.errors import ExpiredTokenError, InvalidClaimError, JoseError
+from joserfc.jwk import KeySet
+from joserfc.jws import extract_compact
+
+from local_cloud.core import emulator
+from local_cloud.core.runtime import Cloud
+
+ALGORITHMS = ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512"]
+CLOCK_SKEW_SECONDS = 60
+
+
+class RefusedError(Exception):
+    """STS's answer to a token that it does not take."""
+
+    def __init__(self, message: str, code: str = "InvalidIdentityToken") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def apply(cloud: Cloud) -> None:
+    sts, iam = emulator.service("sts"), emulator.service("iam")
+    handle = sts.handle_request
+
+    @functools.wraps(handle)
+    async def handle_verified(
+        method: str, path: str, headers: Mapping[str, str], body: bytes, query: Mapping[str, Any]
+    ) -> Any:
+        parameters = {**query, **parse_qs(body.decode(errors="replace"))}
+        if sts._p(parameters, "Action") != "AssumeRoleWithWebIdentity":
+            return await handle(method, path, headers, body, query)
+        role, token = sts._p(parameters, "RoleArn"), sts._p(parameters, "WebIdentityToken")
+        try:
+            provider = _provider(iam, role, _issuer(token))
+            claims = verify(token, provider, cloud.config.oidc_keys)
+        except RefusedError as error:
+            return iam._error(400, error.code, escape(str(error)), ns="sts")
+        if denied := sts._web_identity_trust_denied(role, parameters, False):
+            return denied
+        status, answer_headers, answer = await handle(method, path, headers, body, query)
+        told = {"SubjectFromWebIdentityToken": claims["sub"], "Audience": claims["aud"], "Provider": provider["Arn"]}
+        return status, answer_headers, _fill(answer, told)
+
+    sts.handle_request = handle_verified
+
+
+def verify(token: str, provider: Mapping[str, Any], keys: Mapping[str, Any]) -> dict[str, Any]:
+    """The token's claims. `provider` is IAM's, `keys` are the JWKS that issuers publish, by their URL.
+
+    Raises:
+        RefusedError: it is not what the provider's issuer signed, not for this account, or not for now.
+    """
+    issuer = f"https://{provider['Url'].removeprefix('https://')}"
+    if issuer not in keys:
+        raise RefusedError("Couldn't retrieve verification key from your identity provider")
+    try:
+        claims = jwt.decode(token, KeySet.import_key_set(keys[issuer]), algorithms=ALGORITHMS).claims
+    except (JoseError, ValueError) as error:
+        raise RefusedError(f"The signature of the token is not one of {issuer}: {error}") from error
+    registry = jwt.JWTClaimsRegistry(
+        leeway=CLOCK_SKEW_SECONDS,
+        iss={"essential": True, "value": issuer},
+        aud={"essential": True, "values": provider["ClientIDList"]},
+        sub={"essential": True},
+        iat={"essential": True},
+        exp={"essential": True},
+    )
+    try:
+        registry.validate(claims)
+    except ExpiredTokenError as error:
+        raise RefusedError(f"Token expired at {claims['exp']}", "ExpiredTokenException") from error
+    except InvalidClaimError as error:
+        audience = error.claim == "aud"
+        raise RefusedError("Incorrect token audience" if audience else str(error)) from error
+    except JoseError as error:
+        raise RefusedError(str(error)) from error
+    return claims
+
+
+def _issuer(token: str) -> str:
+    """Who says to have signed it, and so whose keys have to fit."""
+    try:
+        return str(json.loads(extract_compact(token.encode()).payload)["iss"])
+    except (JoseError, ValueError, KeyError, TypeError) as error:
+        raise RefusedError("The ID Token provided is not a valid JWT.") from error
+
+
+def _provider(iam: Any, role: str, issuer: str) -> Mapping[str, Any]:
+    """The OIDC provider of the role's account for this issuer."""
+    account = role.split(":")[4] if role.count(":") >= 5 else ""
+    arn = f"arn:aws:iam::{account}:oidc-provider/{issuer.removeprefix('https://')}"
+    found: Mapping[str, Any] | None = iam._oidc_providers.get_scoped(account, None, arn)
+    if found is None:
+        raise RefusedError(f"No OpenIDConnect provider found in your account for {issuer}")
+    return found
+
+
+def _fill(body: bytes, values: Mapping[str, str]) -> bytes:
+    """The answer with these texts in its elements."""
+    text = body.decode()
+    for element, value in values.items():
+        before, _, rest = text.partition(f"<{element}>")
+        text = f"{before}<{element}>{escape(value)}{rest[rest.index('<') :]}"
+    return text.encode()

@@ -1,0 +1,94 @@
+"""Subscription filters that match as AWS's do, and hand over as AWS does.
+
+What AWS does: a filter's pattern follows the documented syntax (``log_pattern``), a wrong one is refused; making a
+filter tries the destination, so a function that Logs may not invoke is refused
+(https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutSubscriptionFilter.html); the function is
+invoked asynchronously.
+
+What the emulator does: it looks for bare terms anywhere, asks for no permission, and invokes once.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import gzip
+import json
+import logging
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from local_cloud.cloudwatch.log_pattern import PatternError, compile_pattern
+from local_cloud.core import emulator, invocation
+from local_cloud.core.runtime import Cloud
+
+logger = logging.getLogger(__name__)
+
+
+def apply(cloud: Cloud) -> None:
+    logs = emulator.service("cloudwatch_logs")
+    responses = emulator.core("responses")
+    put = logs._put_subscription_filter
+
+    @functools.wraps(put)
+    def put_subscription_filter(data: Mapping[str, Any]) -> Any:
+        problem = _problem(data, f"arn:aws:logs:{responses.get_region()}:{responses.get_account_id()}")
+        return responses.error_response_json("InvalidParameterException", problem, 400) if problem else put(data)
+
+    def hand_over(group: str, stream: str, events: Sequence[Mapping[str, Any]]) -> None:
+        for filter_ in list((logs._log_groups.get(group) or {}).get("subscriptionFilters", {}).values()):
+            try:
+                _hand_over(filter_, responses.get_account_id(), group, stream, events)
+            except Exception:
+                # Whoever writes a log never hears of its subscribers.
+                logger.exception("subscription filter %s of %s", filter_["filterName"], group)
+
+    logs._put_subscription_filter = put_subscription_filter
+    logs._fanout_to_subscription_filters = hand_over
+    logs._subscription_pattern_matches = lambda pattern, message: compile_pattern(pattern or "")(message or "")
+
+
+def _problem(data: Mapping[str, Any], owner: str) -> str:
+    """Why AWS would refuse the filter; empty: it would not."""
+    try:
+        compile_pattern(str(data.get("filterPattern", "")))
+    except PatternError as error:
+        return f"Invalid filter pattern: {error}"
+    destination = str(data.get("destinationArn", ""))
+    source = f"{owner}:log-group:{data.get('logGroupName')}:*"
+    if ":function:" in destination and not invocation.may_invoke("logs.amazonaws.com", destination, source):
+        return (
+            "Could not execute the lambda function. Make sure you have given CloudWatch Logs permission to execute "
+            "your function."
+        )
+    return ""
+
+
+def _hand_over(
+    filter_: Mapping[str, Any], account: str, group: str, stream: str, events: Sequence[Mapping[str, Any]]
+) -> None:
+    destination = filter_["destinationArn"]
+    # A function that is told of its own log would be told of that, and so on.
+    if ":function:" not in destination or group == f"/aws/lambda/{destination.rpartition(':')[2]}":
+        return
+    matches = compile_pattern(filter_["filterPattern"])
+    now = int(time.time() * 1000)
+    found = [
+        {"id": uuid.uuid4().hex, "timestamp": event.get("timestamp", now), "message": event["message"]}
+        for event in events
+        if matches(event.get("message", ""))
+    ]
+    if not found:
+        return
+    document = {
+        "messageType": "DATA_MESSAGE",
+        "owner": account,
+        "logGroup": group,
+        "logStream": stream,
+        "subscriptionFilters": [filter_["filterName"]],
+        "logEvents": found,
+    }
+    data = base64.b64encode(gzip.compress(json.dumps(document).encode())).decode()
+    invocation.invoke(destination, {"awslogs": {"data": data}})

@@ -1,0 +1,167 @@
+"""The log of AWS calls: who called which action on what, one JSON object a line. Off unless ``call_log`` names a file.
+
+On AWS this is CloudTrail's to tell (management events, and S3's data events where a trail records them). A line has
+
+- ``key`` and ``principal``: the access key that signed, and the session of the role that gave it (null: no role did);
+- ``region`` and ``account``;
+- ``action``: IAM's name of what was asked for (``s3:ListBucket`` for ListObjectsV2); ``resource``: its ARN, as far as
+  the emulator derives one;
+- ``parameters``: what the request names by identifier, ARN or name; ``request_tags``: the tags that it would give;
+- ``tags``: those that the named resources have, by identifier, before the call.
+
+No other part of a request is written, so no secret's value can be.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from local_cloud.moto_server.costs import Application, Environ, StartResponse
+
+Parameters = dict[str, list[str]]
+
+#: What names something: VpcId, taskRoleArn, DBInstanceIdentifier, LoadBalancerNames, PermissionsBoundary, QueueUrl …
+_IDENTIFIER = re.compile(
+    r"\w*(Id|Identifier|Arn|ARN|Name|Namespace|Dimension|ResourceType|Url|Boundary|Role|Rule)s?"
+    r"|clusters?|services?|tasks?|taskDefinition|family|ManageMasterUserPassword|PrivateDnsEnabled"
+)
+#: The forms' way to write lists: Subnets.member.1, SecurityGroupId.2, TagSpecification.1.Tag.1.Key.
+_MEMBER = re.compile(r"(\w+?)(?:\.member)?(?:\.\d+)?")
+_TAG = re.compile(r"(?:TagSpecification\.\d+\.)?(Tags?(?:\.(?:member|Tag))?\.\d+)\.Key", re.IGNORECASE)
+_SIGNED = re.compile(r"Credential=(?P<key>[^/]+)/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/")
+_REGISTRY = re.compile(r"/v2/(?P<repository>.+)/(?P<kind>blobs/uploads|blobs|manifests)(?:/.*)?")
+
+#: The registry's own protocol: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
+_REGISTRY_ACTIONS = {
+    ("HEAD", "blobs"): "BatchCheckLayerAvailability",
+    ("GET", "blobs"): "GetDownloadUrlForLayer",
+    ("POST", "blobs/uploads"): "InitiateLayerUpload",
+    ("PATCH", "blobs/uploads"): "UploadLayerPart",
+    ("PUT", "blobs/uploads"): "CompleteLayerUpload",
+    ("HEAD", "manifests"): "BatchGetImage",
+    ("GET", "manifests"): "BatchGetImage",
+    ("PUT", "manifests"): "PutImage",
+}
+
+
+class CallLog:
+    """Appends to a file, from any thread."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        file.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(self, **call: Any) -> None:
+        line = json.dumps(call, default=str, sort_keys=True) + "\n"
+        with self._lock, self._file.open("a", encoding="utf-8") as stream:
+            stream.write(line)
+
+
+class Logged:
+    """WSGI: each signed call of the other emulator, before `application` answers.
+
+    `resource` gives the ARN and the tags of what the parameters name; calls signed by `account` are this cloud's own.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        log: CallLog,
+        account: str,
+        resource: Callable[[Parameters], tuple[str, dict[str, str]]],
+    ) -> None:
+        self._application, self._log, self._account, self._resource = application, log, account, resource
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        signed = _SIGNED.search(environ.get("HTTP_AUTHORIZATION", ""))
+        if signed and signed["key"] != self._account:
+            body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            environ["wsgi.input"] = BytesIO(body)
+            self._write(signed, environ, body)
+        return self._application(environ, start_response)
+
+    def _write(self, signed: re.Match[str], environ: Environ, body: bytes) -> None:
+        # Imported here: the patch imports the emulator, which reads its environment when imported.
+        from local_cloud.daemon.call_log import principal
+
+        target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+        operation = target or kubernetes_operation(environ.get("PATH_INFO", "/"))
+        parameters, given = from_json(body)
+        arn, tags = self._resource(parameters)
+        self._log.write(
+            key=signed["key"],
+            principal=principal(signed["key"]),
+            region=signed["region"],
+            account=self._account,
+            action=f"{signed['service']}:{operation}",
+            resource=arn,
+            parameters=parameters,
+            request_tags=given,
+            tags={arn: tags} if tags else {},
+        )
+
+
+def kubernetes_operation(path: str) -> str:
+    """EKS's operation is in the path."""
+    kind, _, name = path.strip("/").partition("/")
+    if kind == "cluster-versions":
+        return "DescribeClusterVersions"
+    return "DescribeCluster" if name else "ListClusters"
+
+
+def from_json(body: bytes) -> tuple[Parameters, dict[str, str]]:
+    """What a JSON document names, and the tags that it gives."""
+    try:
+        document = json.loads(body or b"{}")
+    except ValueError:
+        return {}, {}
+    if not isinstance(document, dict):
+        return {}, {}
+    return _identifiers(document.items()), dict(_json_tags(document.get("Tags", document.get("tags"))))
+
+
+def from_form(form: Mapping[str, Iterable[str] | str]) -> tuple[Parameters, dict[str, str]]:
+    """What a form (the query protocol) names, and the tags that it gives."""
+    flat = {name: values if isinstance(values, str) else next(iter(values), "") for name, values in form.items()}
+    named = ((found[1], value) for name, value in flat.items() if (found := _MEMBER.fullmatch(name)))
+    tags = {flat[name]: flat.get(f"{name.removesuffix('Key')}Value", "") for name in flat if _TAG.fullmatch(name)}
+    return _identifiers(named), tags
+
+
+def registry_call(method: str, path: str) -> tuple[str, str] | None:
+    """Action and repository of a request in the registry's own protocol, or None."""
+    found = _REGISTRY.fullmatch(path)
+    action = _REGISTRY_ACTIONS.get((method, found["kind"])) if found else None
+    return (f"ecr:{action}", found["repository"]) if found and action else None
+
+
+def _identifiers(items: Iterable[tuple[str, Any]]) -> Parameters:
+    found: Parameters = {}
+    for name, value in items:
+        if _IDENTIFIER.fullmatch(name):
+            scalars = [str(item) for item in (value if isinstance(value, list) else [value]) if _scalar(item)]
+            if scalars:
+                found.setdefault(name, []).extend(scalars)
+    return found
+
+
+def _scalar(value: Any) -> bool:
+    return isinstance(value, str | int | bool) and value != ""
+
+
+def _json_tags(tags: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(tags, dict):
+        yield from ((str(key), str(value)) for key, value in tags.items())
+    for tag in tags if isinstance(tags, list) else []:
+        if isinstance(tag, dict):
+            lower = {key.lower(): value for key, value in tag.items()}
+            key = lower.get("key", lower.get("tagkey"))
+            if key is not None:
+                yield str(key), str(lower.get("value", lower.get("tagvalue", "")))

@@ -1,0 +1,62 @@
+"""What a patch is given: the configuration, and a place in the cloud's life."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from local_cloud.core.config import CloudConfig
+
+if TYPE_CHECKING:
+    from local_cloud.ecs.scheduler import ServiceScheduler
+    from local_cloud.ecs.tasks import TaskStopper
+    from local_cloud.elbv2.target_health import TargetGroups
+
+logger = logging.getLogger(__name__)
+
+Hook = Callable[[], None]
+
+
+class Cloud:
+    """One running cloud.
+
+    Patches register what must run beside the emulator: ``at_start`` hooks run in
+    order once the API answers, ``at_stop`` hooks in reverse order before the
+    emulator saves its state and removes its containers.
+    """
+
+    target_groups: TargetGroups
+    """Set by the patch ``target_health``."""
+    task_stopper: TaskStopper
+    """Set by the patch ``task_stop``."""
+    scheduler: ServiceScheduler
+    """Set by the patch ``service_scheduler``."""
+
+    def __init__(self, config: CloudConfig) -> None:
+        self.config = config
+        self._start: list[Hook] = []
+        self._stop: list[Hook] = []
+
+    def at_start(self, hook: Hook) -> None:
+        self._start.append(hook)
+
+    def at_stop(self, hook: Hook) -> None:
+        self._stop.append(hook)
+
+    def start(self) -> None:
+        for hook in self._start:
+            hook()
+
+    def stop(self) -> None:
+        """Run every stop hook; one that fails is logged and does not keep the others from running."""
+        for hook in reversed(self._stop):
+            try:
+                hook()
+            except Exception:
+                logger.exception("stopping %s failed", getattr(hook, "__qualname__", hook))
+        self._stop.clear()
+
+
+Patch = Callable[[Cloud], None]
+"""A fidelity patch's ``apply``: it changes the imported emulator, once, before it serves."""

@@ -1,0 +1,59 @@
+"""``python -m local_cloud.daemon --config <file>``: run, detach, stop or look at a local cloud.
+
+Exit status: 0 done, 1 the cloud could not do what was asked (one line on stderr says
+why), 2 wrong use or configuration.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from local_cloud.core.config import CloudConfig, ConfigError
+from local_cloud.daemon import control
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m local_cloud.daemon", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="JSON: see config.py")
+    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="bound of --detach and --stop")
+    verb = parser.add_mutually_exclusive_group()
+    verb.add_argument(
+        "--detach",
+        action="store_true",
+        help="start in the background and return when ready; prints {changed, pid}",
+    )
+    verb.add_argument("--stop", action="store_true", help="stop it and wait; prints {changed}")
+    verb.add_argument("--status", action="store_true", help="print what runs, as JSON")
+    options = parser.parse_args(arguments)
+    try:
+        config = CloudConfig.load(options.config)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    try:
+        if options.detach:
+            control.detach(config, options.config, timeout=options.timeout)
+        elif options.stop:
+            control.stop(config, timeout=options.timeout)
+        elif options.status:
+            control.status(config)
+        else:
+            _run(config)
+    except control.CONTROL_ERRORS as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(config: CloudConfig) -> None:
+    from local_cloud.daemon import server
+
+    logging.basicConfig(level=config.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    server.run(config)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

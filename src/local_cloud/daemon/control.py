@@ -1,0 +1,219 @@
+"""Start a cloud in the background, stop it, ask how it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from local_cloud.core.config import CloudConfig
+from local_cloud.core.emulator import EmulatorError
+from local_cloud.core.ports import AddressError
+from local_cloud.elbv2.load_balancer import LoadBalancerError
+
+_POLL_SECONDS = 0.1
+_LOG_LINES = 30
+HEALTH_PATH = "/_local/health"
+"""Answers 200 once everything is up, before that 503; the body is a :class:`Health`."""
+
+
+class ControlError(RuntimeError):
+    """The cloud did not start, or did not stop."""
+
+
+CONTROL_ERRORS = (ControlError, AddressError, EmulatorError, LoadBalancerError)
+"""What the command line answers with one line instead of a traceback."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Health:
+    """What a running cloud says about itself."""
+
+    status: str
+    pid: int
+    instance: str
+    config_digest: str
+
+
+def probe(config: CloudConfig, *, timeout: float = 2.0) -> Health | None:
+    """Ask the cloud on the configured port; None when nothing of ours answers there."""
+    try:
+        with _opener.open(config.api_url + HEALTH_PATH, timeout=timeout) as answer:
+            return _parse_health(answer.read())
+    except urllib.error.HTTPError as error:
+        return _parse_health(error.read())
+    except (OSError, ValueError):
+        return None
+
+
+def detach(config: CloudConfig, config_file: Path, *, timeout: float) -> None:
+    """Start the cloud in a session of its own and return once it is ready.
+
+    One that already runs with this very configuration is left alone
+    (``changed: false``); one with another configuration is restarted.
+
+    Raises:
+        ControlError: it ended or was not ready in time; the last log lines are in the message.
+        AddressError: a port is taken.
+    """
+    pid = _settle_running(config, timeout=timeout)
+    if pid is not None:
+        _print({"changed": False, "pid": pid})
+        return
+    from local_cloud.daemon import server
+
+    server.check_addresses(config)
+    config.work_dir.mkdir(parents=True, exist_ok=True)
+    with config.log_file.open("ab") as log:
+        log_start = log.tell()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "local_cloud.daemon", "--config", str(config_file)],
+            env=_environment(config),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise ControlError(
+                f"the local cloud ended with status {process.returncode} while starting; "
+                f"its log {config.log_file} ends with:\n{_log_tail(config.log_file, log_start)}"
+            )
+        health = probe(config)
+        if health is not None and health.pid == process.pid and health.status == "ready":
+            _print({"changed": True, "pid": process.pid})
+            return
+        time.sleep(_POLL_SECONDS)
+    process.terminate()
+    raise ControlError(
+        f"the local cloud was not ready within {timeout:.0f} s and was stopped; "
+        f"its log {config.log_file} ends with:\n{_log_tail(config.log_file, log_start)}"
+    )
+
+
+def _environment(config: CloudConfig) -> dict[str, str]:
+    """The cloud's environment: nothing of a play's, no proxy, no configuration of Docker, a folder for temporary files.
+
+    The cloud and the functions that it starts reach this machine only. Docker's SDK would give the proxies of
+    ``config.json`` to the containers of tasks, and would follow its context. Without that file it reads ~/.docker.
+    """
+    configuration = config.work_dir / "docker" / "config.json"
+    configuration.parent.mkdir(exist_ok=True)
+    configuration.write_text("{}\n")
+    temporary = config.work_dir / "tmp"
+    temporary.mkdir(exist_ok=True)
+    foreign = ("AWS_", "ANSIBLE_", "DOCKER_", "TF_")
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(foreign) and not name.lower().endswith("_proxy")
+    }
+    return {**inherited, "DOCKER_CONFIG": str(configuration.parent), "TMPDIR": str(temporary)}
+
+
+def _settle_running(config: CloudConfig, *, timeout: float) -> int | None:
+    """The pid of a cloud that already runs as configured; any other one of ours is stopped."""
+    deadline = time.monotonic() + timeout
+    health = probe(config)
+    while health is not None and health.instance == config.instance and health.config_digest == config.digest:
+        if health.status == "ready":
+            return health.pid
+        if time.monotonic() > deadline:
+            break
+        time.sleep(_POLL_SECONDS)  # another caller is starting it
+        health = probe(config)
+    if health is not None and health.instance == config.instance:
+        _terminate(health.pid, timeout=timeout)
+    elif (pid := running_pid(config)) is not None:  # it hangs, or listens elsewhere
+        _terminate(pid, timeout=timeout)
+    return None
+
+
+def stop(config: CloudConfig, *, timeout: float) -> None:
+    """Stop the cloud that the pid file names, and wait for its end.
+
+    Raises:
+        ControlError: it did not end in time (it was killed then).
+    """
+    pid = running_pid(config)
+    if pid is not None:
+        _terminate(pid, timeout=timeout)
+    config.pid_file.unlink(missing_ok=True)
+    _print({"changed": pid is not None})
+
+
+def status(config: CloudConfig) -> None:
+    """Print ``{running, pid, status, current}``; ``current`` is false when its configuration differs."""
+    health = probe(config)
+    _print(
+        {
+            "running": health is not None,
+            "pid": health.pid if health else running_pid(config),
+            "status": health.status if health else None,
+            "current": health is not None and health.config_digest == config.digest,
+        }
+    )
+
+
+def running_pid(config: CloudConfig) -> int | None:
+    """The pid in the pid file, if that process is a local cloud (pids are reused)."""
+    try:
+        pid = int(config.pid_file.read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return None
+    return pid if b"local_cloud.daemon" in command else None
+
+
+def _terminate(pid: int, *, timeout: float) -> None:
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if not _is_alive(pid):
+            return
+        time.sleep(_POLL_SECONDS)
+    os.kill(pid, signal.SIGKILL)
+    raise ControlError(f"the local cloud (pid {pid}) did not stop within {timeout:.0f} s and was killed")
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"  # a zombie has ended; its parent has only not looked yet
+
+
+def _log_tail(path: Path, start: int) -> str:
+    with path.open("rb") as log:
+        log.seek(start)
+        lines = log.read().decode(errors="replace").splitlines()
+    return "\n".join(f"  {line}" for line in lines[-_LOG_LINES:]) or "  (nothing)"
+
+
+def _parse_health(body: bytes) -> Health | None:
+    try:
+        return Health(**json.loads(body))
+    except (ValueError, TypeError):
+        return None
+
+
+def _print(document: dict[str, Any]) -> None:
+    print(json.dumps(document))
+
+
+# Without the proxies of the environment: this is always this machine.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -1,0 +1,178 @@
+"""The supervisor: one process that is the emulator, the autoscaling API and what patches add."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from typing import Any
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+
+from local_cloud.core import emulator, ports
+from local_cloud.core.config import CloudConfig
+from local_cloud.core.runtime import Cloud
+from local_cloud.daemon.control import HEALTH_PATH
+from local_cloud.elbv2 import load_balancer
+from local_cloud.moto_server.autoscaling import AutoscalingServer
+
+logger = logging.getLogger(__name__)
+
+
+KEEP_ALIVE_SECONDS = 120.0
+SHUTDOWN_SECONDS = 2.0
+"""How long requests in flight may take once SIGTERM came."""
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+def check_addresses(config: CloudConfig) -> None:
+    """Make sure that every port is free before anything is touched.
+
+    A load balancer of this very cloud, left by a kill, is removed. Call this only while
+    no cloud with this configuration runs.
+
+    Raises:
+        ports.AddressError: see there.
+    """
+    ports.check_free(config.loopback_address, config.api_port, "the emulator's API")
+    ports.check_free(config.gateway_address, config.api_port, f"the gateway of network {config.network_name}")
+    ports.check_free(
+        config.loopback_address, config.autoscaling_port, "the API of Application Auto Scaling and Cost Explorer"
+    )
+    load_balancer.remove_leftover(config)
+    ports.check_free(config.loopback_address, config.load_balancer_port, "the load balancer")
+
+
+def run(config: CloudConfig) -> None:
+    """Serve until SIGTERM or SIGINT, then stop everything that was started.
+
+    Raises:
+        ports.AddressError: an address is taken or missing.
+        emulator.EmulatorError: MiniStack is missing or of another version.
+    """
+    config.work_dir.mkdir(parents=True, exist_ok=True)
+    check_addresses(config)
+    emulator.configure(config)
+    with _pid_file(config):
+        asyncio.run(_serve(config))
+
+
+async def _serve(config: CloudConfig) -> None:
+    # Imported here: patches import the emulator, which reads its environment when imported.
+    from local_cloud.daemon.composition import PATCHES
+
+    application = emulator.application()
+    logging.getLogger().setLevel(config.log_level)
+    cloud = Cloud(config)
+    for apply in PATCHES:
+        apply(cloud)
+    autoscaling = AutoscalingServer(config)
+    cloud.at_start(autoscaling.start)
+    cloud.at_stop(autoscaling.stop)
+
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+
+    gateway = _Gateway(application.app, config)
+    hypercorn = Config()
+    hypercorn.bind = [
+        f"{config.loopback_address}:{config.api_port}",
+        f"{config.gateway_address}:{config.api_port}",
+    ]
+    hypercorn.keep_alive_timeout = KEEP_ALIVE_SECONDS
+    hypercorn.keep_alive_max_requests = sys.maxsize
+    hypercorn.graceful_timeout = SHUTDOWN_SECONDS
+    hypercorn.loglevel = config.log_level
+    hypercorn.accesslog = None
+
+    async def shutdown() -> None:
+        await stopping.wait()
+        logger.info("stopping")
+        gateway.ready = False
+        # The emulator saves its state and removes its containers after this returns:
+        # whatever could start another container must have ended by then.
+        await asyncio.to_thread(cloud.stop)
+
+    served: Any = gateway  # plain ASGI; hypercorn's own types are narrower
+    serving = asyncio.create_task(serve(served, hypercorn, shutdown_trigger=shutdown))
+    starting = asyncio.create_task(_start(cloud, gateway))
+    try:
+        await asyncio.wait({serving, starting}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            error = starting.exception()
+            if error is not None:
+                stopping.set()
+                await serving
+                raise error
+        await serving
+    finally:
+        starting.cancel()
+        logger.info("stopped")
+
+
+async def _start(cloud: Cloud, gateway: _Gateway) -> None:
+    await gateway.serving.wait()
+    started = time.monotonic()
+    await asyncio.to_thread(cloud.start)
+    gateway.ready = True
+    logger.info("ready (%.1f s after the API answered)", time.monotonic() - started)
+
+
+class _Gateway:
+    """ASGI: the readiness endpoint before the emulator's application."""
+
+    def __init__(self, application: Any, config: CloudConfig) -> None:
+        self._application = application
+        self._config = config
+        self._digest = config.digest  # of the code that runs, not of what its files become
+        self.ready = False
+        self.serving = asyncio.Event()
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._application(scope, receive, self._watch_lifespan(send))
+        elif scope["type"] == "http" and scope["path"] == HEALTH_PATH:
+            await self._answer_health(send)
+        else:
+            await self._application(scope, receive, send)
+
+    def _watch_lifespan(self, send: Send) -> Send:
+        async def watched(message: Message) -> None:
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                self.serving.set()
+
+        return watched
+
+    async def _answer_health(self, send: Send) -> None:
+        document = {
+            "status": "ready" if self.ready else "starting",
+            "pid": os.getpid(),
+            "instance": self._config.instance,
+            "config_digest": self._digest,
+        }
+        headers = [(b"content-type", b"application/json")]
+        status = 200 if self.ready else 503
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": json.dumps(document).encode()})
+
+
+@contextlib.contextmanager
+def _pid_file(config: CloudConfig) -> Iterator[None]:
+    config.pid_file.write_text(f"{os.getpid()}\n")
+    try:
+        yield
+    finally:
+        config.pid_file.unlink(missing_ok=True)

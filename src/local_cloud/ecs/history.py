@@ -1,0 +1,171 @@
+"""The service deployments and service revisions of one ECS service, as the API shows them.
+
+They are kept inside the service's record (under keys that the API does not show), so
+that the emulator saves them with it. Times are seconds since the epoch.
+
+States: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-deployment.html
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from local_cloud.ecs.deployments import circuit_breaker_threshold
+
+ONGOING = ("PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
+KEPT = 100
+"""AWS keeps 90 days of them."""
+
+BREAKER_REASON = "Service deployment rolled back because the circuit breaker threshold was exceeded."
+REQUESTED_REASON = "Service deployment rolled back because it was stopped by a user."
+NO_CANDIDATE_REASON = "No rollback candidate was found to run the rollback."
+
+_DEPLOYMENTS = "_service_deployments"
+_REVISIONS = "_service_revisions"
+
+
+def revision_arn(service: dict[str, Any], deployment: dict[str, Any]) -> str:
+    """The service revision of a deployment: the same number as in ``ecs-svc/<number>``."""
+    arn = str(service["serviceArn"]).replace(":service/", ":service-revision/")
+    return f"{arn}/{deployment['id'].rpartition('/')[2]}"
+
+
+def records(service: dict[str, Any]) -> list[dict[str, Any]]:
+    """All service deployments, the newest first."""
+    found: list[dict[str, Any]] = service.setdefault(_DEPLOYMENTS, [])
+    return found
+
+
+def revisions(service: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = service.setdefault(_REVISIONS, [])
+    return found
+
+
+def ongoing(service: dict[str, Any]) -> dict[str, Any] | None:
+    """The service deployment that has not ended; there is one at most."""
+    return next((record for record in records(service) if record["status"] in ONGOING), None)
+
+
+def begin(
+    service: dict[str, Any],
+    deployment: dict[str, Any],
+    sources: list[dict[str, Any]],
+    identifier: str,
+    definition: dict[str, Any] | None,
+) -> None:
+    """Record that a deployment starts; one that was under way is superseded."""
+    superseded = ongoing(service)
+    if superseded is not None:
+        finish(superseded, "STOPPED", "Service deployment superseded by a newer one.")
+    now = time.time()
+    arn = str(service["serviceArn"]).replace(":service/", ":service-deployment/")
+    records(service).insert(
+        0,
+        {
+            "serviceDeploymentArn": f"{arn}/{identifier}",
+            "serviceArn": service["serviceArn"],
+            "clusterArn": service["clusterArn"],
+            "createdAt": now,
+            "startedAt": now,
+            "updatedAt": now,
+            "status": "IN_PROGRESS",
+            "sourceServiceRevisions": [
+                {
+                    "arn": revision_arn(service, source),
+                    "requestedTaskCount": source["desiredCount"],
+                    "runningTaskCount": source["runningCount"],
+                    "pendingTaskCount": source["pendingCount"],
+                }
+                for source in sources
+            ],
+            "targetServiceRevision": {"arn": revision_arn(service, deployment)},
+            "deploymentConfiguration": service["deploymentConfiguration"],
+            "_deployment_id": deployment["id"],
+        },
+    )
+    del records(service)[KEPT:]
+    revisions(service).insert(0, _revision(service, deployment, definition, now))
+    del revisions(service)[KEPT:]
+
+
+def set_status(record: dict[str, Any], status: str, reason: str = "") -> None:
+    record["status"] = status
+    record["updatedAt"] = time.time()
+    if reason:
+        record["statusReason"] = reason
+
+
+def start_rollback(service: dict[str, Any], record: dict[str, Any], target: dict[str, Any], reason: str) -> None:
+    record["rollback"] = {
+        "reason": reason,
+        "startedAt": time.time(),
+        "serviceRevisionArn": revision_arn(service, target),
+    }
+    set_status(record, "ROLLBACK_IN_PROGRESS", reason)
+
+
+def finish(record: dict[str, Any], status: str, reason: str = "") -> None:
+    set_status(record, status, reason)
+    record["finishedAt"] = record["updatedAt"]
+    if status == "STOPPED":
+        record["stoppedAt"] = record["updatedAt"]
+
+
+def update_counts(service: dict[str, Any]) -> None:
+    """Bring the records' task counts and failures up to date with the service's deployments."""
+    by_id = {deployment["id"]: deployment for deployment in service["deployments"]}
+    for record in records(service):
+        deployment = by_id.get(record["_deployment_id"])
+        if deployment is None:
+            continue
+        record["targetServiceRevision"].update(
+            requestedTaskCount=deployment["desiredCount"],
+            runningTaskCount=deployment["runningCount"],
+            pendingTaskCount=deployment["pendingCount"],
+        )
+        if record["status"] in ONGOING:
+            record["deploymentCircuitBreaker"] = _breaker(service, deployment, record)
+        elif record.get("deploymentCircuitBreaker", {}).get("status") == "MONITORING":
+            record["deploymentCircuitBreaker"]["status"] = "MONITORING_COMPLETE"
+
+
+def mark_triggered(record: dict[str, Any], failures: int) -> None:
+    """Record that the circuit breaker ended this deployment."""
+    record["_triggered"] = failures
+
+
+def _breaker(service: dict[str, Any], deployment: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+    enabled = (service["deploymentConfiguration"].get("deploymentCircuitBreaker") or {}).get("enable", False)
+    triggered = record.get("_triggered")
+    status = "MONITORING" if enabled else "DISABLED"
+    return {
+        "status": "TRIGGERED" if triggered is not None else status,
+        "failureCount": deployment["failedTasks"] if triggered is None else triggered,
+        "threshold": circuit_breaker_threshold(service["desiredCount"]),
+    }
+
+
+def _revision(
+    service: dict[str, Any],
+    deployment: dict[str, Any],
+    definition: dict[str, Any] | None,
+    now: float,
+) -> dict[str, Any]:
+    revision = {
+        "serviceRevisionArn": revision_arn(service, deployment),
+        "serviceArn": service["serviceArn"],
+        "clusterArn": service["clusterArn"],
+        "taskDefinition": deployment["taskDefinition"],
+        "launchType": deployment.get("launchType"),
+        "capacityProviderStrategy": deployment.get("capacityProviderStrategy"),
+        "platformVersion": service.get("platformVersion") or None,
+        "loadBalancers": service.get("loadBalancers"),
+        "networkConfiguration": service.get("networkConfiguration"),
+        "containerImages": [
+            {"containerName": container["name"], "image": container["image"]}
+            for container in (definition or {}).get("containerDefinitions", [])
+        ],
+        "createdAt": now,
+    }
+    return {key: value for key, value in revision.items() if value is not None}

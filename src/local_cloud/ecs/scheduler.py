@@ -1,0 +1,454 @@
+"""The ECS service scheduler: it brings every service to its desired, healthy state.
+
+One thread looks at each service whenever something changed (a request, a task, a
+target's health), compares what is with what should be, and takes the next step of
+:func:`deployments.plan`. It keeps nothing of its own: all state is in the service's
+and the tasks' records.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from datetime import datetime
+from typing import Any
+
+from local_cloud.core import emulator
+from local_cloud.ecs import history
+from local_cloud.ecs.deployments import (
+    Limits,
+    TaskView,
+    circuit_breaker_threshold,
+    plan,
+)
+from local_cloud.ecs.tasks import TaskStopper
+from local_cloud.elbv2.health import State
+from local_cloud.elbv2.target_health import TargetGroups
+
+logger = logging.getLogger(__name__)
+
+Service = dict[str, Any]
+Task = dict[str, Any]
+
+BUSY_SECONDS = 0.25
+"""Longest pause while some service is not steady: grace periods end without an event."""
+IDLE_SECONDS = 5.0
+STEADY_SECONDS = 1.0
+"""A task without a load balancer is healthy once it ran for so long."""
+EVENTS_KEPT = 100
+FREE_FAILURES = 3
+LONGEST_RETRY_SECONDS = 60.0
+"""ECS starts tasks that keep failing ever more slowly; it waits up to 27 minutes, this up to one."""
+
+_STARTING = ("PROVISIONING", "PENDING", "ACTIVATING")
+
+
+class ServiceScheduler:
+    """Drives all services of the emulator; safe to call from any thread."""
+
+    def __init__(self, ecs: Any, groups: TargetGroups, stopper: TaskStopper) -> None:
+        self._ecs = ecs
+        self._groups = groups
+        self._stopper = stopper
+        self.lock = threading.RLock()
+        """Held while a service's record is changed; never while Docker is asked."""
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="ecs-scheduler", daemon=True)
+        groups.registry.observe(self.wake)
+        stopper.observe_exits(self.task_exited)
+
+    def start(self) -> None:
+        self._thread.start()
+        self.wake()
+
+    def stop(self) -> None:
+        """End the thread: from here on no task is started or stopped."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    # What happened -----------------------------------------------------------------
+
+    def begin_deployment(self, service: Service, sources: list[dict[str, Any]]) -> None:
+        """Take up the PRIMARY deployment that CreateService or UpdateService just made."""
+        deployment = self._ecs._primary_deployment(service)
+        deployment["rolloutState"] = "IN_PROGRESS"
+        deployment["rolloutStateReason"] = f"ECS deployment {deployment['id']} in progress."
+        deployment["networkConfiguration"] = service.get("networkConfiguration")
+        deployment["platformVersion"] = service.get("platformVersion") or "LATEST"
+        definition = self._ecs._task_defs.get(self._ecs._resolve_td_key(deployment["taskDefinition"]))
+        service["_failures"] = 0
+        history.begin(service, deployment, sources, secrets.token_urlsafe(16), definition)
+        history.update_counts(service)
+
+    def task_exited(self, task: Task) -> None:
+        """A task ended by itself, which is always a failure of a service's task."""
+        service = self._stopper.service_of(task)
+        if service is not None:
+            self.task_failed(service, task)
+
+    def task_failed(self, service: Service, task: Task) -> None:
+        """Count a failed task, and fail its deployment when the circuit breaker says so."""
+        with self.lock:
+            service["_failures"] = service.get("_failures", 0) + 1
+            service["_last_failure"] = time.time()
+            deployment = self._ecs._deployment_for_task(service, task)
+            if (
+                deployment is None
+                or deployment is not self._ecs._primary_deployment(service)
+                or deployment["rolloutState"] != "IN_PROGRESS"
+            ):
+                return
+            deployment["failedTasks"] += 1
+            deployment["updatedAt"] = self._ecs._iso()
+            breaker = _circuit_breaker(service)
+            threshold = circuit_breaker_threshold(service["desiredCount"])
+            if breaker.get("enable") and deployment["failedTasks"] >= threshold:
+                self._trip(service, deployment, rollback=bool(breaker.get("rollback")))
+        self.wake()
+
+    def request_rollback(self, record: dict[str, Any]) -> None:
+        """StopServiceDeployment on a deployment in progress; the scheduler does the rest."""
+        with self.lock:
+            history.set_status(record, "ROLLBACK_REQUESTED")
+        self.wake()
+
+    # The circuit breaker and rolling back ---------------------------------------------
+
+    def _trip(self, service: Service, deployment: dict[str, Any], *, rollback: bool) -> None:
+        record = history.ongoing(service)
+        self._fail(service, deployment, "ECS deployment circuit breaker: tasks failed to start.")
+        self._event(service, f"(deployment {deployment['id']}) deployment failed: tasks failed to start.")
+        if record is None:
+            return
+        history.mark_triggered(record, deployment["failedTasks"])
+        history.update_counts(service)
+        if record["status"] == "ROLLBACK_IN_PROGRESS":
+            history.finish(record, "ROLLBACK_FAILED", "The rollback's own tasks failed to start.")
+        elif rollback:
+            self._roll_back(service, deployment, record, history.BREAKER_REASON)
+        else:
+            history.finish(record, "STOPPED", "The deployment circuit breaker threshold was exceeded.")
+
+    def _fail(self, service: Service, deployment: dict[str, Any], reason: str) -> None:
+        deployment["rolloutState"] = "FAILED"
+        deployment["rolloutStateReason"] = reason
+        deployment["updatedAt"] = self._ecs._iso()
+
+    def _roll_back(self, service: Service, failed: dict[str, Any], record: dict[str, Any], reason: str) -> None:
+        """Make the newest COMPLETED deployment PRIMARY again."""
+        target = next(
+            (
+                candidate
+                for candidate in service["deployments"]
+                if candidate is not failed and candidate["rolloutState"] == "COMPLETED"
+            ),
+            None,
+        )
+        if target is None:
+            history.finish(record, "ROLLBACK_FAILED", history.NO_CANDIDATE_REASON)
+            return
+        failed["status"] = "ACTIVE"
+        target["status"] = "PRIMARY"
+        target["rolloutState"] = "IN_PROGRESS"
+        target["rolloutStateReason"] = (
+            f"ECS deployment circuit breaker: rolling back to deploymentId {target['id']}."
+            if reason == history.BREAKER_REASON
+            else f"ECS deployment rolling back to deploymentId {target['id']}."
+        )
+        target["failedTasks"] = 0
+        target["updatedAt"] = self._ecs._iso()
+        service["deployments"].remove(target)
+        service["deployments"].insert(0, target)
+        service["taskDefinition"] = target["taskDefinition"]
+        service["_failures"] = 0
+        history.start_rollback(service, record, target, reason)
+        self._event(service, f"rolling back to deployment {target['id']}.")
+
+    # The loop -------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        pause = BUSY_SECONDS
+        while True:
+            self._wake.wait(pause)
+            self._wake.clear()
+            if self._stopping:
+                return
+            steady = True
+            for (account, region, key), service in self._ecs._services.all_items():
+                try:
+                    with emulator.core("responses").request_scope(account, region), self.lock:
+                        steady = self._step(key, service) and steady
+                except Exception:
+                    logger.exception("scheduling service %s failed", key)
+            pause = IDLE_SECONDS if steady else BUSY_SECONDS
+
+    def _step(self, key: str, service: Service) -> bool:
+        """Take the next step for one service; True when it is steady."""
+        if service["status"] == "INACTIVE":
+            return True
+        tasks = self._tasks(service)
+        live = [task for task in tasks if task["desiredStatus"] != "STOPPED"]
+        if service["status"] == "DRAINING":
+            for task in live:
+                self._stop(service, task, "Service deleted")
+            self.recount(service)
+            if not tasks:
+                service["status"] = "INACTIVE"
+                self._ecs._recount_cluster(key.partition("/")[0])
+            return not tasks
+
+        for task in live:
+            self._register(service, task)
+        primary = self._ecs._primary_deployment(service)
+        record = history.ongoing(service)
+        if record is not None and record["status"] == "ROLLBACK_REQUESTED":
+            self._fail(service, primary, "ECS deployment stopped by a user.")
+            self._roll_back(service, primary, record, history.REQUESTED_REASON)
+            primary = self._ecs._primary_deployment(service)
+
+        views = [self._view(service, task, primary) for task in live]
+        if primary["rolloutState"] == "IN_PROGRESS":
+            # A new task that fails its checks is stopped, and counts; its place is filled next time.
+            ill = [task for task in live if self._failing(service, task)]
+            for task in ill:
+                self._stop(service, task, self._health_reason(service, task), failed=True)
+            if ill:
+                return False  # the deployment may have failed by it: look again
+        step = plan(views, self._limits(service), startable=self._startable(service, primary, views))
+        by_arn = {task["taskArn"]: task for task in live}
+        for arn in step.stop:
+            task = by_arn[arn]
+            failing = self._failing(service, task)
+            self._stop(
+                service,
+                task,
+                self._health_reason(service, task)
+                if failing
+                else f"Scaling activity initiated by (deployment {primary['id']})",
+                failed=failing,
+            )
+        if step.start:
+            self._start(key, service, primary, step.start)
+        self.recount(service)
+        if not step.start and not step.stop:
+            self._complete(service, primary, tasks, views)
+        self._drop_ended(service, tasks)
+        history.update_counts(service)
+        return (
+            primary["rolloutState"] != "IN_PROGRESS"
+            and len(tasks) == service["desiredCount"]
+            and all(view.healthy for view in views)
+        )
+
+    def recount(self, service: Service) -> None:
+        """Make every count of the service and its deployments true."""
+        counts: dict[str, dict[str, int]] = {}
+        for task in self._tasks(service):
+            if task["desiredStatus"] == "STOPPED":
+                continue
+            deployment = self._ecs._deployment_for_task(service, task)
+            count = counts.setdefault(deployment["id"] if deployment else "", {"running": 0, "pending": 0})
+            if task["lastStatus"] == "RUNNING":
+                count["running"] += 1
+            elif task["lastStatus"] in _STARTING:
+                count["pending"] += 1
+        for deployment in service["deployments"]:
+            count = counts.get(deployment["id"], {"running": 0, "pending": 0})
+            deployment["runningCount"] = count["running"]
+            deployment["pendingCount"] = count["pending"]
+            deployment["desiredCount"] = (
+                service["desiredCount"] if deployment["status"] == "PRIMARY" else sum(count.values())
+            )
+        service["runningCount"] = sum(count["running"] for count in counts.values())
+        service["pendingCount"] = sum(count["pending"] for count in counts.values())
+
+    def _complete(self, service: Service, primary: dict[str, Any], tasks: list[Task], views: list[TaskView]) -> None:
+        """End the rollout when the desired tasks, all new and healthy, are the only ones left."""
+        if primary["rolloutState"] != "IN_PROGRESS":
+            return
+        for task in tasks:
+            # Also those that drain: the service is not steady before they are gone.
+            if self._ecs._deployment_for_task(service, task) is not primary:
+                return
+        if len(views) != service["desiredCount"] or not all(view.healthy for view in views):
+            return
+        primary["rolloutState"] = "COMPLETED"
+        primary["rolloutStateReason"] = f"ECS deployment {primary['id']} completed."
+        primary["updatedAt"] = self._ecs._iso()
+        record = history.ongoing(service)
+        if record is not None:
+            rolled_back = record["status"] == "ROLLBACK_IN_PROGRESS"
+            history.update_counts(service)
+            history.finish(record, "ROLLBACK_SUCCESSFUL" if rolled_back else "SUCCESSFUL")
+        self._event(service, f"(deployment {primary['id']}) deployment completed.")
+        self._event(service, "has reached a steady state.")
+
+    def _drop_ended(self, service: Service, tasks: list[Task]) -> None:
+        """Forget deployments that have no task and cannot be rolled back to."""
+        with_tasks = {task.get("_deployment_id") for task in tasks}
+        primary = self._ecs._primary_deployment(service)
+        under_way = primary["rolloutState"] == "IN_PROGRESS"
+        service["deployments"] = [
+            deployment
+            for deployment in service["deployments"]
+            if deployment is primary
+            or deployment["id"] in with_tasks
+            or (under_way and deployment["rolloutState"] != "IN_PROGRESS")
+        ]
+
+    # One service's tasks ------------------------------------------------------------------
+
+    def _tasks(self, service: Service) -> list[Task]:
+        return [
+            task
+            for task in self._ecs._tasks.values()
+            if task.get("group") == f"service:{service['serviceName']}"
+            and task["clusterArn"] == service["clusterArn"]
+            and task["lastStatus"] != "STOPPED"
+        ]
+
+    def _view(self, service: Service, task: Task, primary: dict[str, Any]) -> TaskView:
+        healthy = self._healthy(service, task)
+        current = self._ecs._deployment_for_task(service, task) is primary
+        if healthy and not task.get("_startup_stable"):
+            task["_startup_stable"] = True
+            service["_failures"] = 0
+            if current:
+                primary["failedTasks"] = 0
+        return TaskView(
+            arn=task["taskArn"],
+            created_at=task["createdAt"],
+            current=current,
+            healthy=healthy,
+            failing=self._failing(service, task),
+        )
+
+    def _healthy(self, service: Service, task: Task) -> bool:
+        if task["lastStatus"] != "RUNNING":
+            return False
+        targets = self._stopper.targets(task)
+        if not targets:
+            return _age(task) >= STEADY_SECONDS
+        return all(
+            health is not None and health.state is State.HEALTHY
+            for health in (self._groups.registry.health(*target) for target in targets)
+        )
+
+    def _failing(self, service: Service, task: Task) -> bool:
+        """Whether its checks fail and its grace period is over."""
+        if task["lastStatus"] != "RUNNING":
+            return False
+        if _age(task) < (service.get("healthCheckGracePeriodSeconds") or 0):
+            return False
+        return any(
+            health is not None and health.state is State.UNHEALTHY
+            for health in (self._groups.registry.health(*target) for target in self._stopper.targets(task))
+        )
+
+    def _health_reason(self, service: Service, task: Task) -> str:
+        for group, target in self._stopper.targets(task):
+            health = self._groups.registry.health(group, target)
+            if health is not None and health.state is State.UNHEALTHY:
+                self._event(
+                    service,
+                    f"(port {target.port}) is unhealthy in (target-group {group}) "
+                    f"due to (reason {health.description}).",
+                )
+                return f"Task failed ELB health checks in (target-group {group})"
+        return "Task failed ELB health checks"
+
+    def _register(self, service: Service, task: Task) -> None:
+        if task["lastStatus"] != "RUNNING":
+            return
+        for group, target in self._stopper.targets(task):
+            if self._groups.registry.health(group, target) is None:
+                self._groups.register(group, target, managed=True)
+                self._event(service, f"registered 1 targets in (target-group {group})")
+
+    def _startable(self, service: Service, primary: dict[str, Any], views: list[TaskView]) -> int | None:
+        if primary["rolloutState"] == "FAILED":
+            return 0
+        failures = service.get("_failures", 0)
+        if failures >= FREE_FAILURES:
+            pause = min(LONGEST_RETRY_SECONDS, 2.0 ** (failures - FREE_FAILURES))
+            if time.time() < service["_last_failure"] + pause:
+                return 0
+        definition = self._ecs._task_defs.get(self._ecs._resolve_td_key(primary["taskDefinition"]))
+        if definition is None:
+            return 0
+        if self._ecs._deployment_needs_first_task(primary, definition, service):
+            # A tag is resolved to a digest by the first task, for all that follow.
+            return 0 if any(view.current for view in views) else 1
+        return None
+
+    def _limits(self, service: Service) -> Limits:
+        configuration = service["deploymentConfiguration"]
+        return Limits(
+            desired=service["desiredCount"],
+            minimum_percent=int(configuration.get("minimumHealthyPercent", 100)),
+            maximum_percent=int(configuration.get("maximumPercent", 200)),
+        )
+
+    def _start(self, key: str, service: Service, primary: dict[str, Any], count: int) -> None:
+        _status, _headers, body = self._ecs._run_task(
+            {
+                "cluster": key.partition("/")[0],
+                "taskDefinition": primary["taskDefinition"],
+                "count": count,
+                "group": f"service:{service['serviceName']}",
+                "startedBy": primary["id"],
+                "launchType": service.get("launchType"),
+                "capacityProviderStrategy": service.get("capacityProviderStrategy"),
+                "platformVersion": service.get("platformVersion", ""),
+                "networkConfiguration": service.get("networkConfiguration") or {},
+                "enableExecuteCommand": service.get("enableExecuteCommand", False),
+                "_deploymentId": primary["id"],
+            }
+        )
+        answer = emulator.parse(body)
+        names = " ".join(f"(task {task['taskArn'].rsplit('/', 1)[-1]})" for task in answer.get("tasks", []))
+        self._event(service, f"has started {count} tasks: {names}.")
+
+    def _stop(self, service: Service, task: Task, reason: str, *, failed: bool = False) -> None:
+        if not self._stopper.stop(task, reason, "ServiceSchedulerInitiated"):
+            return
+        self._event(service, f"has stopped 1 running tasks: (task {task['taskArn'].rsplit('/', 1)[-1]}).")
+        groups = [group for group, _ in self._stopper.targets(task)]
+        for group in groups:
+            self._event(service, f"deregistered 1 targets in (target-group {group})")
+        if groups:
+            self._event(service, "has begun draining connections on 1 tasks.")
+        if failed:
+            self.task_failed(service, task)
+
+    def _event(self, service: Service, message: str) -> None:
+        service["events"].insert(
+            0,
+            {
+                "id": self._ecs.new_uuid(),
+                "createdAt": time.time(),
+                "message": f"(service {service['serviceName']}) {message}",
+            },
+        )
+        del service["events"][EVENTS_KEPT:]
+
+
+def _circuit_breaker(service: Service) -> dict[str, Any]:
+    breaker: dict[str, Any] = service["deploymentConfiguration"].get("deploymentCircuitBreaker") or {}
+    return breaker
+
+
+def _age(task: Task) -> float:
+    """Seconds since the task is RUNNING."""
+    started = task.get("startedAt")
+    if not started:
+        return 0.0
+    return time.time() - datetime.fromisoformat(started.replace("Z", "+00:00")).timestamp()

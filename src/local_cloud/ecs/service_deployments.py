@@ -1,0 +1,153 @@
+"""Service deployments and service revisions can be seen, and a deployment stopped.
+
+What AWS does: ListServiceDeployments and DescribeServiceDeployments show every
+deployment of a service with its state, task counts, circuit breaker and rollback;
+DescribeServiceRevisions shows what was deployed
+(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-deployment.html).
+StopServiceDeployment rolls back one that is under way; ROLLBACK is the only stop type
+that AWS documents as valid
+(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stop-service-deployment.html).
+What the emulator does: empty lists, and no StopServiceDeployment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from local_cloud.core import emulator
+from local_cloud.core.runtime import Cloud
+from local_cloud.ecs import history
+
+_BRIEF = (
+    "serviceDeploymentArn",
+    "serviceArn",
+    "clusterArn",
+    "startedAt",
+    "createdAt",
+    "finishedAt",
+    "status",
+    "statusReason",
+)
+MAXIMUM_RESULTS = 100
+
+
+def apply(cloud: Cloud) -> None:
+    ecs = emulator.service("ecs")
+    scheduler = cloud.scheduler
+
+    def find(arn: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        for service in ecs._services.values():
+            for record in history.records(service):
+                if record["serviceDeploymentArn"] == arn:
+                    return service, record
+        return None
+
+    def list_service_deployments(data: dict[str, Any]) -> Any:
+        cluster = ecs._resolve_cluster_name(data.get("cluster", "default"))
+        reference = ecs._resolve_service_ref(data.get("service", ""))
+        service = ecs._services.get(f"{cluster}/{reference[0]}") if reference else None
+        if service is None:
+            return ecs.error_response_json("ServiceNotFoundException", "Service not found.", 400)
+        statuses = data.get("status") or []
+        created = data.get("createdAt") or {}
+        with scheduler.lock:
+            found = [
+                _brief(record)
+                for record in history.records(service)
+                if (not statuses or record["status"] in statuses)
+                and record["createdAt"] >= float(created.get("after") or 0)
+                and record["createdAt"] <= float(created.get("before") or "inf")
+            ]
+        start = int(data.get("nextToken") or 0)
+        end = start + int(data.get("maxResults") or MAXIMUM_RESULTS)
+        answer: dict[str, Any] = {"serviceDeployments": found[start:end]}
+        if end < len(found):
+            answer["nextToken"] = str(end)
+        return ecs.json_response(answer)
+
+    def describe_service_deployments(data: dict[str, Any]) -> Any:
+        found, failures = [], []
+        with scheduler.lock:
+            for arn in data.get("serviceDeploymentArns") or []:
+                match = find(arn)
+                if match is None:
+                    failures.append({"arn": arn, "reason": "MISSING"})
+                else:
+                    history.update_counts(match[0])
+                    found.append(ecs._sanitize(match[1]))
+        return ecs.json_response({"serviceDeployments": found, "failures": failures})
+
+    def describe_service_revisions(data: dict[str, Any]) -> Any:
+        wanted = data.get("serviceRevisionArns") or []
+        known = {
+            revision["serviceRevisionArn"]: revision
+            for service in ecs._services.values()
+            for revision in history.revisions(service)
+        }
+        return ecs.json_response(
+            {
+                "serviceRevisions": [known[arn] for arn in wanted if arn in known],
+                "failures": [{"arn": arn, "reason": "MISSING"} for arn in wanted if arn not in known],
+            }
+        )
+
+    def stop_service_deployment(data: dict[str, Any]) -> Any:
+        arn = data.get("serviceDeploymentArn", "")
+        if (data.get("stopType") or "ROLLBACK") != "ROLLBACK":
+            return ecs.error_response_json(
+                "InvalidParameterException", "The valid values of stopType are ROLLBACK.", 400
+            )
+        with scheduler.lock:
+            match = find(arn)
+            if match is None:
+                return ecs.error_response_json(
+                    "ServiceDeploymentNotFoundException", "Service deployment not found.", 400
+                )
+            record = match[1]
+            if record["status"] not in history.ONGOING:
+                return ecs.error_response_json(
+                    "ConflictException",
+                    f"The service deployment is in the state {record['status']}.",
+                    400,
+                )
+            if record["status"] in ("PENDING", "IN_PROGRESS"):
+                scheduler.request_rollback(record)
+        return ecs.json_response({"serviceDeploymentArn": arn})
+
+    def describe_services(data: dict[str, Any]) -> Any:
+        with scheduler.lock:
+            answer = describe(data)
+            if answer[0] != 200:
+                return answer
+            document = emulator.parse(answer[2])
+            for shown in document["services"]:
+                service = next(
+                    service for service in ecs._services.values() if service["serviceArn"] == shown["serviceArn"]
+                )
+                if history.records(service):
+                    shown["currentServiceDeployment"] = history.records(service)[0]["serviceDeploymentArn"]
+                shown["currentServiceRevisions"] = [
+                    {
+                        "arn": history.revision_arn(service, deployment),
+                        "requestedTaskCount": deployment["desiredCount"],
+                        "runningTaskCount": deployment["runningCount"],
+                        "pendingTaskCount": deployment["pendingCount"],
+                    }
+                    for deployment in service["deployments"]
+                ]
+        return ecs.json_response(document)
+
+    actions: dict[str, Callable[[dict[str, Any]], Any]] = ecs._ACTION_MAP
+    describe = actions["DescribeServices"]
+    actions["DescribeServices"] = describe_services
+    actions["ListServiceDeployments"] = list_service_deployments
+    actions["DescribeServiceDeployments"] = describe_service_deployments
+    actions["DescribeServiceRevisions"] = describe_service_revisions
+    actions["StopServiceDeployment"] = stop_service_deployment
+
+
+def _brief(record: dict[str, Any]) -> dict[str, Any]:
+    brief = {key: record[key] for key in _BRIEF if key in record}
+    brief["targetServiceRevisionArn"] = record["targetServiceRevision"]["arn"]
+    return brief

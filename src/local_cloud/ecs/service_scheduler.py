@@ -1,0 +1,175 @@
+"""Services are rolled out by health, and the circuit breaker is true.
+
+What AWS does: a service's task counts as healthy when it is RUNNING and healthy in its
+target groups; new tasks start first, up to ``maximumPercent``, and old ones stop as new
+ones become healthy; a deployment is COMPLETED when only healthy new tasks are left. A
+task that exits, or is unhealthy after ``healthCheckGracePeriodSeconds``, is a failed
+task, and enough of them make the circuit breaker fail the deployment and roll back
+(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html,
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html).
+A change of network, load balancers, platform or capacity is a new deployment
+too; members that an update leaves out keep their values
+(https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html).
+What the emulator does: a rollout completes one second after its tasks run, then all old
+tasks stop; only exits count; a service's first deployment is complete at once.
+
+The deployment alarms of ``deploymentConfiguration`` are kept but not watched.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from local_cloud.core import emulator
+from local_cloud.core.runtime import Cloud
+from local_cloud.ecs.scheduler import ServiceScheduler
+
+REVISION_FIELDS = (
+    "networkConfiguration",
+    "loadBalancers",
+    "serviceRegistries",
+    "capacityProviderStrategy",
+    "platformVersion",
+)
+"""Beside the task definition: what starts a deployment when it changes."""
+
+
+def apply(cloud: Cloud) -> None:
+    ecs = emulator.service("ecs")
+    scheduler = cloud.scheduler = ServiceScheduler(ecs, cloud.target_groups, cloud.task_stopper)
+    handlers = _Handlers(cloud, ecs, scheduler)
+
+    def refresh_service_state(cluster: str, group: str) -> None:
+        service = ecs._services.get(f"{cluster}/{group.removeprefix('service:')}")
+        if service is not None and group.startswith("service:"):
+            with scheduler.lock:
+                scheduler.recount(service)
+            scheduler.wake()
+
+    def record_service_task_failure(task: dict[str, Any], digest_resolution_failed: bool = False) -> None:
+        # An image whose digest nobody knows cannot be pulled either: that is the failure that counts.
+        service = cloud.task_stopper.service_of(task)
+        if service is not None and not digest_resolution_failed:
+            scheduler.task_failed(service, task)
+
+    def make_deployment(task_definition: str, desired: int, status: str = "PRIMARY") -> Any:
+        deployment = make(task_definition, desired, status)
+        # 19 digits, as on AWS; the service revision has the same number.
+        deployment["id"] = f"ecs-svc/{secrets.randbelow(9 * 10**18) + 10**18}"
+        return deployment
+
+    make = ecs._make_deployment
+    ecs._make_deployment = make_deployment
+    ecs._refresh_service_state = refresh_service_state
+    ecs._record_service_task_failure = record_service_task_failure
+    ecs._reconcile_service_tasks = lambda *_: scheduler.wake()
+    ecs._complete_service_deployment = lambda *_, **__: scheduler.wake()
+    ecs._schedule_service_deployment_completion = lambda *_, **__: scheduler.wake()
+    ecs._sync_service_targets = lambda *_: scheduler.wake()
+    ecs._ACTION_MAP["CreateService"] = handlers.create
+    ecs._ACTION_MAP["UpdateService"] = handlers.update
+    ecs._ACTION_MAP["DeleteService"] = handlers.delete
+    cloud.at_start(scheduler.start)
+    cloud.at_stop(scheduler.stop)
+
+
+class _Handlers:
+    """CreateService, UpdateService and DeleteService around the emulator's own."""
+
+    def __init__(self, cloud: Cloud, ecs: Any, scheduler: ServiceScheduler) -> None:
+        self._cloud = cloud
+        self._ecs = ecs
+        self._scheduler = scheduler
+        self._create = ecs._ACTION_MAP["CreateService"]
+        self._update = ecs._ACTION_MAP["UpdateService"]
+
+    def create(self, data: dict[str, Any]) -> Any:
+        with self._scheduler.lock:
+            existing = self._find({**data, "service": data.get("serviceName", "")})
+            if existing is not None and existing["status"] == "DRAINING":
+                return self._error("Unable to Start a service that is still Draining.")
+            for balancer in data.get("loadBalancers") or []:
+                group = balancer.get("targetGroupArn")
+                if group and not self._cloud.target_groups.in_use(group):
+                    return self._error(
+                        f"The target group with targetGroupArn {group} does not have an associated load balancer."
+                    )
+            answer = self._create(data)
+            if answer[0] != 200:
+                return answer
+            service = self._found({**data, "service": data["serviceName"]})
+            service["deploymentConfiguration"] = {
+                "maximumPercent": 200,
+                "minimumHealthyPercent": 100,
+                "deploymentCircuitBreaker": {"enable": False, "rollback": False},
+                **(service["deploymentConfiguration"] or {}),
+            }
+            self._scheduler.begin_deployment(service, sources=[])
+            self._scheduler.wake()
+            return self._answer(service)
+
+    def update(self, data: dict[str, Any]) -> Any:
+        with self._scheduler.lock:
+            service = self._find(data)
+            if service is None:
+                return self._update(data)
+            if service["status"] != "ACTIVE":
+                return self._ecs.error_response_json("ServiceNotActiveException", "Service was not ACTIVE.", 400)
+            data = dict(data)
+            if any(_changes(service, data, field) for field in REVISION_FIELDS):
+                data["forceNewDeployment"] = True
+            if "deploymentConfiguration" in data:
+                data["deploymentConfiguration"] = {
+                    **service["deploymentConfiguration"],
+                    **(data["deploymentConfiguration"] or {}),
+                }
+            events = list(service["events"])
+            sources = list(service["deployments"])
+            before = self._ecs._primary_deployment(service)
+            answer = self._update(data)
+            service["events"] = events  # the emulator invents one
+            if answer[0] != 200:
+                return answer
+            if self._ecs._primary_deployment(service) is not before:
+                self._scheduler.begin_deployment(service, sources)
+            self._scheduler.recount(service)
+            self._scheduler.wake()
+            return self._answer(service)
+
+    def delete(self, data: dict[str, Any]) -> Any:
+        with self._scheduler.lock:
+            service = self._find(data)
+            if service is None or service["status"] == "INACTIVE":
+                return self._ecs.error_response_json("ServiceNotFoundException", "Service not found.", 400)
+            if service["desiredCount"] > 0 and not data.get("force"):
+                return self._error("The service cannot be stopped while it is scaled above 0.")
+            service["desiredCount"] = 0
+            service["status"] = "DRAINING"
+            self._scheduler.recount(service)
+            self._scheduler.wake()
+            return self._answer(service)
+
+    def _find(self, data: dict[str, Any]) -> dict[str, Any] | None:
+        cluster = self._ecs._resolve_cluster_name(data.get("cluster", "default"))
+        reference = self._ecs._resolve_service_ref(data.get("service", ""))
+        if cluster is None or reference is None or reference[1] not in (None, cluster):
+            return None
+        service: dict[str, Any] | None = self._ecs._services.get(f"{cluster}/{reference[0]}")
+        return service
+
+    def _found(self, data: dict[str, Any]) -> dict[str, Any]:
+        service = self._find(data)
+        if service is None:
+            raise LookupError(f"service {data.get('service')} vanished")
+        return service
+
+    def _answer(self, service: dict[str, Any]) -> Any:
+        return self._ecs.json_response({"service": self._ecs._sanitize(service)})
+
+    def _error(self, message: str) -> Any:
+        return self._ecs.error_response_json("InvalidParameterException", message, 400)
+
+
+def _changes(service: dict[str, Any], data: dict[str, Any], field: str) -> bool:
+    return field in data and (data[field] or None) != (service.get(field) or None)

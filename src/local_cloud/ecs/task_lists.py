@@ -1,0 +1,35 @@
+"""ListTasks refuses `startedBy` beside another filter.
+
+What AWS does: "When you specify startedBy as the filter, it must be the only filter that you use"
+(https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html,
+https://github.com/aws/aws-sdk-go-v2/issues/1893).
+What the emulator does: it takes any of them together.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from local_cloud.core import emulator
+from local_cloud.core.runtime import Cloud
+
+OTHER_FILTERS = ("containerInstance", "desiredStatus", "family", "launchType", "serviceName")
+
+
+def apply(cloud: Cloud) -> None:
+    ecs = emulator.service("ecs")
+    list_all = ecs._ACTION_MAP["ListTasks"]
+
+    def list_tasks(data: dict[str, Any]) -> Any:
+        why = refusal(data)
+        return ecs.error_response_json("InvalidParameterException", why, 400) if why else list_all(data)
+
+    ecs._ACTION_MAP["ListTasks"] = list_tasks
+
+
+def refusal(request: dict[str, Any]) -> str:
+    """Why ECS refuses a request; empty when it takes it."""
+    others = [name for name in OTHER_FILTERS if request.get(name)]
+    if not request.get("startedBy") or not others:
+        return ""
+    return f"startedBy must be the only filter, and not beside {', '.join(others)}."

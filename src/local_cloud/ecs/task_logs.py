@@ -1,0 +1,43 @@
+"""A task's log stream is made once, before its container starts.
+
+What AWS does: the awslogs driver makes the stream when the container starts, and a container
+whose log group is not there does not start
+(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/resource-initialization-error.html).
+The driver never makes the stream again: when the group or the stream is deleted, a running task
+is silent from then on, even if the group is created again (https://github.com/moby/moby/issues/52976).
+What the emulator does: makes the stream when the container runs already, and starts the container
+without a log group as well. It keeps a running task silent, as AWS does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from local_cloud.core import emulator
+from local_cloud.core.runtime import Cloud
+
+_REFUSAL = (
+    "failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch log stream: "
+    "ResourceNotFoundException: The specified log group does not exist. : exit status 1"
+)
+
+
+def apply(cloud: Cloud) -> None:
+    ecs = emulator.service("ecs")
+
+    def run_docker_container(client: Any, definition: dict[str, Any], arguments: dict[str, Any], **options: Any) -> Any:
+        task_id = arguments["labels"]["com.amazonaws.ecs.task-arn"].rsplit("/", 1)[-1]
+        config = ecs._awslogs_config(definition, task_id, "")
+        if config and config["stream"]:
+            with ecs.request_scope(ecs.get_account_id(), config["region"] or ecs.get_region()):
+                if not ecs._ensure_awslogs_stream(config):
+                    raise RuntimeError(_REFUSAL)
+        return run(client, definition, arguments, **options)
+
+    def fail_task_start(task: dict[str, Any], client: Any, reason: str) -> None:
+        fail(task, client, f"ResourceInitializationError: {_REFUSAL}" if _REFUSAL in reason else reason)
+
+    run = ecs._run_docker_container
+    fail = ecs._fail_task_start
+    ecs._run_docker_container = run_docker_container
+    ecs._fail_task_start = fail_task_start

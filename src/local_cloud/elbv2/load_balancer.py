@@ -1,0 +1,272 @@
+"""The load balancer in front of the tasks: one HAProxy container that follows the target group.
+
+What AWS does: an Application Load Balancer sends each request to a healthy target of the
+listener's default target group; a target that drains gets no new request and finishes
+those that it has (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/introduction.html).
+When the deregistration delay has passed, it answers what still runs with 502
+(https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html#http-502-issues).
+What the emulator does: its own load balancer sends requests to any registered target,
+ready or not, and knows no draining.
+
+Here the connection of what still runs is closed without an answer: HAProxy has no command that answers it.
+HAProxy makes no health checks of its own: the target group's (see ``targets``) are the
+only truth, as they are on AWS. Only the listener on port 80 is served, and only a forward
+as its default action; a request that has nowhere to go is answered 503.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+import os
+import threading
+import time
+from collections import deque
+from typing import Any
+
+from local_cloud.core import emulator
+from local_cloud.core.config import CloudConfig
+from local_cloud.elbv2 import haproxy
+from local_cloud.elbv2.health import Health, State
+from local_cloud.elbv2.target_health import TargetGroups, forwarded_groups
+from local_cloud.elbv2.targets import Target
+from local_cloud.host.engine import SOCKET
+
+logger = logging.getLogger(__name__)
+
+LISTENER_PORT = 80
+POLL_SECONDS = 1.0
+"""Listeners change without an event; targets announce themselves."""
+START_SECONDS = 15.0
+RESTART_PAUSE_SECONDS = 1.0
+_DIRECTORY = "/run/load_balancer"
+
+
+class LoadBalancerError(RuntimeError):
+    """HAProxy could not be started; the message says why."""
+
+
+class SlotState(enum.StrEnum):
+    """Administrative state of a server, in the words of HAProxy's runtime API."""
+
+    READY = "ready"
+    DRAIN = "drain"
+    MAINTENANCE = "maint"
+
+
+class SlotTable:
+    """Which of HAProxy's fixed slots holds which target. Pure: it only says what to command."""
+
+    def __init__(self, count: int = haproxy.SLOTS) -> None:
+        self._free = deque(f"slot{number}" for number in range(1, count + 1))
+        self._used: dict[Target, tuple[str, SlotState]] = {}
+
+    def commands(self, wanted: dict[Target, SlotState]) -> list[str]:
+        """The commands that bring HAProxy from what it was last told to what is wanted."""
+        commands: list[str] = []
+        # Draining comes before anything else: every moment may send it another request.
+        for target, (slot, state) in list(self._used.items()):
+            new = wanted.get(target, SlotState.MAINTENANCE)
+            if new is state or new is SlotState.READY:
+                continue
+            commands.append(_set_state(slot, new))
+            if new is SlotState.MAINTENANCE:
+                # HAProxy lets the requests of such a server finish, and AWS does not.
+                commands.append(f"shutdown sessions server {haproxy.BACKEND}/{slot}")
+                del self._used[target]
+                # To the end: the longer a slot rests, the surer that nothing remembers its address.
+                self._free.append(slot)
+            else:
+                self._used[target] = (slot, new)
+        for target, new in wanted.items():
+            if new is not SlotState.READY:
+                continue
+            slot, state = self._used.get(target, ("", SlotState.MAINTENANCE))
+            if state is SlotState.READY:
+                continue
+            if not slot:
+                if not self._free:
+                    logger.error("more than %d targets: %s gets no requests", haproxy.SLOTS, target)
+                    continue
+                slot = self._free.popleft()
+                commands.append(f"set server {haproxy.BACKEND}/{slot} addr {target.address} port {target.port}")
+            commands.append(_set_state(slot, SlotState.READY))
+            self._used[target] = (slot, SlotState.READY)
+        return commands
+
+
+def _set_state(slot: str, state: SlotState) -> str:
+    return f"set server {haproxy.BACKEND}/{slot} state {state}"
+
+
+def slot_state(health: Health) -> SlotState:
+    """Whether a target of this health gets requests."""
+    if health.state is State.HEALTHY:
+        return SlotState.READY
+    # An ill target, like one that drains, keeps the requests that it has.
+    return SlotState.DRAIN
+
+
+def container_name(config: CloudConfig) -> str:
+    return f"{config.network_name}-load-balancer"
+
+
+def remove_leftover(config: CloudConfig) -> None:
+    """Remove the container that a killed cloud of this instance left, which still has the port."""
+    import docker
+
+    try:
+        # Called by a command too, whose shell may name another engine.
+        client = docker.DockerClient(f"unix://{SOCKET}")
+        filters: dict[str, str | list[str] | bool] = {
+            "name": f"^/{container_name(config)}$",
+            "label": [f"{name}={value}" for name, value in config.labels.items()],
+        }
+        for container in client.containers.list(all=True, filters=filters, ignore_removed=True):
+            container.remove(force=True, v=True)
+    except docker.errors.DockerException as error:
+        # Without Docker nothing is left over either; what needs it will say so.
+        logger.debug("looking for a load balancer that was left: %s", error)
+
+
+class LoadBalancer:
+    """Runs the container and keeps HAProxy's slots equal to the target group."""
+
+    def __init__(self, config: CloudConfig, image: str, alb: Any, groups: TargetGroups) -> None:
+        self._config = config
+        self._image = image
+        self._alb = alb
+        self._groups = groups
+        self._api = haproxy.RuntimeApi(config.load_balancer_dir)
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._slots = SlotTable()
+        self._lock = threading.Lock()
+        self._container: Any = None
+        groups.registry.observe(self._wake.set)
+
+    def start(self) -> None:
+        """Start HAProxy, wait until it answers, and follow the target group from here on.
+
+        Raises:
+            LoadBalancerError: the image is missing, or HAProxy does not start.
+        """
+        self._start_container()
+        for target, name in ((self._follow, "follow"), (self._watch, "watch")):
+            threading.Thread(target=target, name=f"load-balancer-{name}", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._wake.set()
+        with self._lock:
+            if self._container is not None:
+                self._container.remove(force=True, v=True)
+                self._container = None
+
+    def wanted(self) -> dict[Target, SlotState]:
+        """Every target of the served target group, and what it should get."""
+        group = self._target_group()
+        if group is None:
+            return {}
+        members = self._groups.registry.members(group)
+        return {target: slot_state(health) for target, health in members.items()}
+
+    def _target_group(self) -> str | None:
+        listeners = [
+            listener for listener in list(self._alb._listeners._data.values()) if listener["Port"] == LISTENER_PORT
+        ]
+        for listener in listeners:
+            for action in listener["DefaultActions"]:
+                for group in forwarded_groups(action):
+                    return group
+        return None
+
+    def _follow(self) -> None:
+        failing = False
+        while not self._stopping.is_set():
+            self._wake.wait(POLL_SECONDS)
+            self._wake.clear()
+            with self._lock:
+                if self._container is None:
+                    continue
+                try:
+                    self._api.change(*self._slots.commands(self.wanted()))
+                    failing = False
+                except haproxy.CommandError as error:
+                    # Nothing is lost: the container's end is noticed, and all slots set anew.
+                    if not failing:
+                        logger.warning("load balancer: %s", error)
+                    failing = True
+
+    def _watch(self) -> None:
+        """Start HAProxy again when it ends by itself."""
+        import docker
+
+        while not self._stopping.is_set():
+            container = self._container
+            try:
+                if container is not None:
+                    container.client.api.wait(container.id, timeout=None)
+            except (docker.errors.DockerException, OSError):
+                time.sleep(RESTART_PAUSE_SECONDS)
+            if self._stopping.is_set():
+                return
+            logger.error("the load balancer ended and is started again")
+            try:
+                self._start_container()
+            except LoadBalancerError as error:
+                logger.error("%s", error)
+                time.sleep(RESTART_PAUSE_SECONDS)
+
+    def _start_container(self) -> None:
+        import docker
+
+        config = self._config
+        directory = config.load_balancer_dir
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "haproxy.cfg").write_text(haproxy.render(_DIRECTORY), encoding="utf-8")
+        (directory / haproxy.SOCKET).unlink(missing_ok=True)
+        client = docker.from_env()
+        name = container_name(config)
+        with self._lock:
+            if self._stopping.is_set():
+                return
+            try:
+                for old in client.containers.list(all=True, filters={"name": f"^/{name}$"}, ignore_removed=True):
+                    old.remove(force=True, v=True)
+                client.images.get(self._image)  # it is made on this machine: never pulled
+                self._container = client.containers.run(
+                    self._image,
+                    ["-db", "-f", f"{_DIRECTORY}/haproxy.cfg"],
+                    entrypoint=["haproxy"],
+                    name=name,
+                    detach=True,
+                    user=f"{os.getuid()}:{os.getgid()}",
+                    cap_drop=["ALL"],
+                    read_only=True,
+                    mem_limit="128m",
+                    network=config.network_name,
+                    ports={f"{haproxy.PORT}/tcp": (config.loopback_address, config.load_balancer_port)},
+                    volumes=[f"{directory}:{_DIRECTORY}:rw"],
+                    labels=emulator.core("container_reaper").own_labels("load-balancer"),
+                )
+            except docker.errors.ImageNotFound as error:
+                raise LoadBalancerError(f"the load balancer's image {self._image} is missing") from error
+            except docker.errors.APIError as error:
+                raise LoadBalancerError(f"the load balancer cannot start: {error}") from error
+            self._wait_ready()
+            self._slots = SlotTable()
+        self._wake.set()
+
+    def _wait_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                self._api.run("show info")
+                return
+            except haproxy.CommandError as error:
+                self._container.reload()
+                if self._container.status == "exited" or time.monotonic() > deadline:
+                    log = self._container.logs(tail=10).decode(errors="replace").strip()
+                    raise LoadBalancerError(f"the load balancer does not start: {log or error}") from error
+                time.sleep(0.05)

@@ -1,0 +1,185 @@
+"""Targets are checked, and DescribeTargetHealth tells the truth.
+
+What AWS does: a load balancer checks every registered target by the target group's
+path, port, interval, timeout, thresholds and success codes; a new target needs one
+passing check; a deregistered one drains for the deregistration delay
+(https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html,
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html).
+What the emulator does: every registered target is always healthy, and a deregistered
+one is gone at once.
+
+Only HTTP checks are made. When every target is unhealthy an ALB sends requests to all
+of them ("fail open"); here they get none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from xml.sax.saxutils import escape
+
+from local_cloud.core import emulator
+from local_cloud.core.runtime import Cloud
+from local_cloud.elbv2.health import Health, Settings, State
+from local_cloud.elbv2.targets import Target, TargetRegistry
+
+DEFAULT_DEREGISTRATION_DELAY_SECONDS = 300.0
+_MANAGED = "_managed_by_ecs"
+
+
+def apply(cloud: Cloud) -> None:
+    alb = emulator.service("alb")
+    groups = TargetGroups(alb)
+    cloud.target_groups = groups
+    cloud.at_start(groups.restore)
+    cloud.at_stop(groups.registry.stop)
+
+    actions = alb._ACTION_MAP
+    delete_group = actions["DeleteTargetGroup"]
+
+    def register_targets(params: dict[str, Any]) -> Any:
+        group = alb._p(params, "TargetGroupArn")
+        if group not in alb._tgs:
+            return alb._error("TargetGroupNotFound", f"Target group '{group}' not found.")
+        for target in groups.parse(params, group):
+            groups.register(group, target)
+        return alb._empty("RegisterTargets")
+
+    def deregister_targets(params: dict[str, Any]) -> Any:
+        group = alb._p(params, "TargetGroupArn")
+        if group not in alb._tgs:
+            return alb._error("TargetGroupNotFound", f"Target group '{group}' not found.")
+        for target in groups.parse(params, group):
+            groups.deregister(group, target)
+        return alb._empty("DeregisterTargets")
+
+    def describe_target_health(params: dict[str, Any]) -> Any:
+        group = alb._p(params, "TargetGroupArn")
+        if group not in alb._tgs:
+            return alb._error("TargetGroupNotFound", f"Target group '{group}' not found.")
+        members = groups.registry.members(group)
+        asked = groups.parse(params, group)
+        if asked:
+            members = {target: members.get(target, _NOT_REGISTERED) for target in asked}
+        described = "".join(_describe(*item) for item in members.items())
+        return alb._xml(
+            200,
+            "DescribeTargetHealth",
+            f"<TargetHealthDescriptions>{described}</TargetHealthDescriptions>",
+        )
+
+    def delete_target_group(params: dict[str, Any]) -> Any:
+        answer = delete_group(params)
+        groups.registry.remove_group(alb._p(params, "TargetGroupArn"))
+        return answer
+
+    actions["RegisterTargets"] = register_targets
+    actions["DeregisterTargets"] = deregister_targets
+    actions["DescribeTargetHealth"] = describe_target_health
+    actions["DeleteTargetGroup"] = delete_target_group
+
+
+class TargetGroups:
+    """The registry of targets, over the emulator's own records of target groups."""
+
+    def __init__(self, alb: Any) -> None:
+        self._alb = alb
+        self.registry = TargetRegistry(self._settings, self.in_use)
+        self.registry.observe(self._publish)
+        self._managed: set[tuple[str, Target]] = set()
+
+    def register(self, group: str, target: Target, *, managed: bool = False) -> None:
+        """Register a target; ``managed`` ones belong to an ECS service and outlive no restart."""
+        if managed:
+            self._managed.add((group, target))
+        self.registry.register(group, target)
+
+    def deregister(self, group: str, target: Target) -> None:
+        self._managed.discard((group, target))
+        self.registry.deregister(group, target, self.deregistration_delay(group))
+
+    def deregistration_delay(self, group: str) -> float:
+        """The group's ``deregistration_delay.timeout_seconds``."""
+        for attribute in self._find(self._alb._tg_attrs, group) or []:
+            if attribute["Key"] == "deregistration_delay.timeout_seconds":
+                return float(attribute["Value"])
+        return DEFAULT_DEREGISTRATION_DELAY_SECONDS
+
+    def parse(self, params: dict[str, Any], group: str) -> list[Target]:
+        """The request's ``Targets``; a target without a port has its group's."""
+        default = self._alb._tgs[group].get("Port", 80)
+        return [
+            Target(target["Id"], int(target.get("Port") or default))
+            for target in self._alb._parse_targets_param(params)
+        ]
+
+    def restore(self) -> None:
+        """Check again what was registered by hand before a restart; ECS registers its own."""
+        for (_account, group), targets in list(self._alb._targets._data.items()):
+            for target in list(targets):
+                if not target.get(_MANAGED):
+                    self.register(group, Target(target["Id"], int(target.get("Port", 80))))
+        self._publish()
+
+    def _publish(self) -> None:
+        """Mirror the registrations into the emulator's record, which is what it saves."""
+        records = self._alb._targets._data
+        for key in list(records):
+            members = self.registry.members(key[1])
+            records[key] = [
+                {"Id": target.address, "Port": target.port, _MANAGED: (key[1], target) in self._managed}
+                for target, health in members.items()
+                if health.state is not State.DRAINING
+            ]
+
+    def _settings(self, group: str) -> Settings | None:
+        record = self._find(self._alb._tgs, group)
+        if record is None:
+            return None
+        port = record["HealthCheckPort"]
+        return Settings(
+            path=record["HealthCheckPath"],
+            port=None if port == "traffic-port" else int(port),
+            interval=record["HealthCheckIntervalSeconds"],
+            timeout=record["HealthCheckTimeoutSeconds"],
+            healthy_threshold=record["HealthyThresholdCount"],
+            unhealthy_threshold=record["UnhealthyThresholdCount"],
+            matcher=record["Matcher"]["HttpCode"],
+            enabled=record["HealthCheckEnabled"],
+        )
+
+    def in_use(self, group: str) -> bool:
+        """Whether a listener or one of its rules forwards to the group."""
+        rules = [*self._alb._listeners._data.values(), *self._alb._rules._data.values()]
+        return any(
+            group in forwarded_groups(action)
+            for rule in rules
+            for action in rule.get("DefaultActions") or rule.get("Actions") or []
+        )
+
+    @staticmethod
+    def _find(store: Any, arn: str) -> Any:
+        """A record by its ARN, whatever account and region the caller's thread is in."""
+        parts = arn.split(":")
+        return store.get_scoped(parts[4], parts[3], arn)
+
+
+def forwarded_groups(action: dict[str, Any]) -> list[str]:
+    """The target groups that an action of a listener or rule forwards to."""
+    if action.get("Type") != "forward":
+        return []
+    weighted = (action.get("ForwardConfig") or {}).get("TargetGroups") or []
+    groups = [action.get("TargetGroupArn"), *(group.get("TargetGroupArn") for group in weighted)]
+    return list(dict.fromkeys(group for group in groups if group))
+
+
+_NOT_REGISTERED = Health(State.UNUSED, "Target.NotRegistered", "Target is not registered to the target group")
+
+
+def _describe(target: Target, health: Health) -> str:
+    reason = f"<Reason>{health.reason}</Reason>" if health.reason else ""
+    text = f"<Description>{escape(health.description)}</Description>" if health.description else ""
+    return (
+        f"<member><Target><Id>{escape(target.address)}</Id><Port>{target.port}</Port></Target>"
+        f"<HealthCheckPort>{target.port}</HealthCheckPort>"
+        f"<TargetHealth><State>{health.state}</State>{reason}{text}</TargetHealth></member>"
+    )

@@ -1,0 +1,116 @@
+"""Run a program that takes long, alone if it has to be, and keep its last words for the error."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from local_cloud.host.errors import CommandError, LocalCloudError
+
+Progress = Callable[[str], None]
+"""Prints one line at once; the caller decides where."""
+
+#: Long steps show at this interval, in seconds, that they are alive.
+HEARTBEAT_SECONDS = 20.0
+_LAST_LINES = 12
+#: A run that was interrupted may still be making images in the background.
+_ALONE_SECONDS = 600.0
+
+
+def run(
+    command: Sequence[str],
+    *,
+    what: str,
+    progress: Progress,
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Run `command` to its end, and say every `HEARTBEAT_SECONDS` that `what` is still going on.
+
+    Raises:
+        CommandError: it exited with another status than 0, or cannot be started; the message has its last lines.
+    """
+    started = time.monotonic()
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env={**os.environ, **(environment or {})},
+        )
+    except OSError as error:
+        raise CommandError(f"{what}: cannot run {command[0]}: {error}") from error
+    try:
+        while True:
+            try:
+                output, _ = process.communicate(timeout=HEARTBEAT_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                progress(f"{what}: still at it ({time.monotonic() - started:.0f} s)")
+    except BaseException:  # an interrupt must not leave it running
+        process.terminate()
+        process.wait()
+        raise
+    if process.returncode != 0:
+        raise CommandError(f"{what} failed: {command[0]} ended with {process.returncode}:\n{last_lines(output)}")
+
+
+@contextmanager
+def alone(path: Path, progress: Progress) -> Iterator[None]:
+    """Hold the lock file `path`: of two runs at the same time, the second waits, and then finds all done.
+
+    Raises:
+        LocalCloudError: the other one does not come to its end.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        _retry(lambda: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB), f"`fuser -v {path}`", progress)
+        yield
+
+
+@contextmanager
+def alone_on_this_machine(name: str, progress: Progress) -> Iterator[None]:
+    """Hold `name` against every other process of this machine, whoever's it is, without a file.
+
+    An abstract socket's name is taken by one process and free again when that ends, unix(7).
+
+    Raises:
+        LocalCloudError: the other one does not come to its end.
+    """
+    with socket.socket(socket.AF_UNIX) as holder:
+        _retry(lambda: holder.bind(f"\0{name}"), f"`ss -xap | grep {name}`", progress)
+        yield
+
+
+def _retry(take: Callable[[], None], show: str, progress: Progress) -> None:
+    deadline = time.monotonic() + _ALONE_SECONDS
+    waiting = False
+    while True:
+        try:
+            return take()
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EADDRINUSE):
+                raise
+        if time.monotonic() > deadline:
+            raise LocalCloudError(
+                f"Another run has been at this for {_ALONE_SECONDS:.0f} s. "
+                f"Next: {show} shows it; end it, then the same command again."
+            )
+        if not waiting:
+            progress("waiting for another run, perhaps an interrupted one that is still at work")
+        waiting = True
+        time.sleep(0.5)
+
+
+def last_lines(text: str, count: int = _LAST_LINES) -> str:
+    """The last `count` lines of `text`, indented for an error message."""
+    return "\n".join(f"  {line}" for line in text.splitlines()[-count:]) or "  (no output)"

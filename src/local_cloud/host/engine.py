@@ -1,0 +1,314 @@
+"""The container engine: use the Docker that runs, start the one that is installed, install the distribution's.
+
+What an environment starts it stops again: a record beside its folder names the daemon's process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from local_cloud.host.commands import Progress, last_lines, run
+from local_cloud.host.errors import LocalCloudError
+
+SOCKET = Path("/var/run/docker.sock")
+CPU_SHARES = Path("/sys/fs/cgroup/cpu/docker/cpu.shares")
+"""Of all containers together, with cgroup v1 and no systemd that gives the engine a slice. A process has 1,024."""
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+
+
+class Reachable(Enum):
+    """What the daemon's socket says."""
+
+    YES = "yes"
+    DENIED = "denied"
+    NO = "no"
+
+
+class Decision(Enum):
+    """How to get a running engine."""
+
+    USE = "use it"
+    START = "start it"
+    INSTALL = "install and start it"
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the decision depends on."""
+
+    distribution: frozenset[str]
+    root: bool
+    user: str
+    systemd: bool
+    installed: bool
+
+    @property
+    def debian_like(self) -> bool:
+        return bool(self.distribution & {"debian", "ubuntu"})
+
+
+def read_os_release(path: Path = Path("/etc/os-release")) -> dict[str, str]:
+    """os-release(5) as a mapping; empty where there is none."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    pairs = (line.partition("=") for line in lines if "=" in line)
+    return {name: value.strip("\"'") for name, _, value in pairs}
+
+
+def observe() -> Host:
+    """Look at this machine."""
+    release = read_os_release()
+    return Host(
+        distribution=frozenset([release.get("ID", ""), *release.get("ID_LIKE", "").split()]),
+        root=os.geteuid() == 0,
+        user=user_name(),
+        systemd=Path("/run/systemd/system").is_dir(),
+        installed=shutil.which("dockerd", path=os.defpath + ":/usr/sbin:/sbin:/usr/local/sbin") is not None
+        or shutil.which("dockerd") is not None,
+    )
+
+
+def user_name() -> str:
+    """The name of this process's user; empty where the system has none for its uid."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return ""
+
+
+def need_linux(system: str) -> None:
+    """Raises LocalCloudError on another `system` (a name as of `platform.system`)."""
+    if system != "Linux":
+        raise LocalCloudError(
+            f"The local environment needs Linux, where the host reaches the containers' addresses; this is "
+            f"{system}. Run it in a Linux virtual machine (macOS: `limactl start`; Windows: `wsl --install`)."
+        )
+
+
+def probe() -> Reachable:
+    """Does a daemon answer on its socket, and may we speak to it?
+
+    Its API is asked: a daemon that is starting accepts connections before it knows that it can run.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(5)
+        try:
+            client.connect(str(SOCKET))
+            client.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            answer = client.recv(64)
+        except PermissionError:
+            return Reachable.DENIED
+        except OSError:
+            return Reachable.NO
+    return Reachable.YES if b" 200 " in answer else Reachable.NO
+
+
+def decide(host: Host, reachable: Reachable) -> Decision:
+    """What to do for a running engine.
+
+    Raises:
+        LocalCloudError: there can be none here; the message is one sentence with the next command.
+    """
+    if reachable is Reachable.YES:
+        return Decision.USE
+    if reachable is Reachable.DENIED and not host.user:
+        raise LocalCloudError(
+            f"Docker runs, but uid {os.geteuid()} may not use {SOCKET}. Next: start this process in the socket's group "
+            f"(`stat -c %g {SOCKET}` shows it; of a container: `docker run --group-add`)."
+        )
+    if reachable is Reachable.DENIED:
+        raise LocalCloudError(
+            f"Docker runs, but {host.user} may not use {SOCKET}. "
+            f"Next: `sudo usermod -aG docker {host.user}`, then log in again."
+        )
+    if host.installed and host.root:
+        return Decision.START
+    if host.installed:
+        start = "systemctl start docker" if host.systemd else "dockerd"
+        raise LocalCloudError(f"Docker is installed but not running, and only root can start it. Next: `sudo {start}`.")
+    if host.debian_like and host.root:
+        return Decision.INSTALL
+    if host.debian_like:
+        raise LocalCloudError(
+            "Docker is not installed, and only root can install it. Next: `sudo apt-get install docker.io`."
+        )
+    raise LocalCloudError(
+        "Docker is not installed. Next: install Docker Engine (https://docs.docker.com/engine/install/), start it, "
+        "and run the same command again."
+    )
+
+
+def install_packages(packages: Sequence[str], progress: Progress, *, if_known: Sequence[str] = ()) -> None:
+    """Install `packages` from the distribution without a question, and of `if_known` those that it has.
+
+    Raises:
+        CommandError: apt-get failed.
+    """
+    environment = {"DEBIAN_FRONTEND": "noninteractive"}
+    # An installation that was interrupted has to be finished first.
+    run(["dpkg", "--configure", "-a"], what="dpkg --configure -a", progress=progress, environment=environment)
+    run(["apt-get", "update", "-q"], what="apt-get update", progress=progress, environment=environment)
+    chosen = [*packages, *filter(_is_available, if_known)]
+    names = ", ".join(chosen)
+    progress(f"installing {names} from the distribution")
+    command = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *chosen]
+    run(command, what=f"installing {names}", progress=progress, environment=environment)
+
+
+def install(progress: Progress) -> None:
+    """Install the engine, and its command where the distribution packs that apart (Debian 13)."""
+    install_packages(["docker.io"], progress, if_known=["docker-cli"])
+
+
+def _is_available(package: str) -> bool:
+    """Whether apt's lists, which have to be there, have a version of `package`."""
+    policy = subprocess.run(
+        ["apt-cache", "policy", package], capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
+    )
+    return "Candidate: " in policy.stdout and "Candidate: (none)" not in policy.stdout
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """The Docker daemon as one environment starts and stops it.
+
+    `folder` is the environment's own; record and log stand beside it, so that they outlast it while the daemon runs,
+    and no other environment stops a daemon that it did not start.
+    """
+
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        return self.folder.with_suffix(".dockerd.json")
+
+    @property
+    def log(self) -> Path:
+        return self.folder.with_suffix(".dockerd.log")
+
+    def start(
+        self, host: Host, progress: Progress, command: Sequence[str] = ("dockerd",)
+    ) -> subprocess.Popen[bytes] | None:
+        """Start the daemon, wait until it answers, and leave a record that it is this environment's.
+
+        Returns its process, which goes on without this one; None when systemd has it.
+
+        Raises:
+            LocalCloudError: it ended or did not answer in time; the message has its last log lines.
+        """
+        progress("starting the Docker daemon")
+        self.record.parent.mkdir(parents=True, exist_ok=True)
+        if host.systemd:
+            run(["systemctl", "start", "docker"], what="systemctl start docker", progress=progress)
+            self._wait_for_socket(None)
+            show = ["systemctl", "show", "--property=MainPID", "--value", "docker"]
+            pid = int(subprocess.run(show, capture_output=True, text=True, check=False).stdout.strip() or 0)
+            self._write(pid, systemd=True)
+            return None
+        with self.log.open("ab") as log:
+            # Its limits are left alone: raising RLIMIT_NOFILE fails in a nested or restricted host.
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd="/"
+            )
+        self._write(process.pid, systemd=False)
+        try:
+            self._wait_for_socket(process)
+        except LocalCloudError:
+            process.terminate()
+            self.record.unlink()
+            raise
+        weigh_containers()
+        return process
+
+    def stop(self, progress: Progress) -> bool:
+        """Stop the daemon if `start` of this environment started it. Returns whether it did.
+
+        Raises:
+            LocalCloudError: it did not end in time.
+        """
+        running = self.is_ours()
+        if running:
+            record = json.loads(self.record.read_text())
+            progress("stopping the Docker daemon, which this environment had started")
+            if record["systemd"]:
+                stop = ["systemctl", "stop", "docker.service", "docker.socket"]
+                run(stop, what="systemctl stop docker", progress=progress)
+            else:
+                self._terminate(record["pid"])
+        self.record.unlink(missing_ok=True)
+        self.log.unlink(missing_ok=True)
+        return running
+
+    def is_ours(self) -> bool:
+        """Whether the daemon that runs is the one that this environment started: no restart of either since."""
+        try:
+            record = json.loads(self.record.read_text())
+            return record["start_time"] is not None and bool(process_start_time(record["pid"]) == record["start_time"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    def _write(self, pid: int, *, systemd: bool) -> None:
+        self.record.write_text(
+            json.dumps({"pid": pid, "start_time": process_start_time(pid), "systemd": systemd}) + "\n"
+        )
+
+    def _terminate(self, pid: int) -> None:
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while process_start_time(pid) is not None:
+            if time.monotonic() > deadline:
+                raise LocalCloudError(f"dockerd (pid {pid}) did not end within {STOP_SECONDS:.0f} s; see {self.log}.")
+            time.sleep(0.1)
+
+    def _wait_for_socket(self, process: subprocess.Popen[bytes] | None) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if probe() is Reachable.YES:
+                return
+            if process is not None and process.poll() is not None:
+                raise LocalCloudError(f"dockerd ended with {process.returncode}; {self.log} ends with:\n{self._tail()}")
+            time.sleep(0.2)
+        raise LocalCloudError(
+            f"dockerd did not answer within {START_SECONDS:.0f} s; {self.log} ends with:\n{self._tail()}"
+        )
+
+    def _tail(self) -> str:
+        if self.log.exists():
+            return last_lines(self.log.read_text(errors="replace"))
+        return "  (no log; see `journalctl -u docker`)"
+
+
+def weigh_containers() -> None:
+    """Let the containers have their part of a busy machine.
+
+    Without a slice of systemd's they all together weigh as much as one process: tasks would miss their health checks
+    as soon as a dozen compilers run. A kernel that has no such file, or forbids it, leaves them as they are.
+    """
+    if (CPU_SHARES.parents[1] / "cgroup.procs").is_file():
+        with contextlib.suppress(OSError):
+            CPU_SHARES.parent.mkdir(exist_ok=True)
+            CPU_SHARES.write_text("8192\n")
+
+
+def process_start_time(pid: int) -> str | None:
+    """When the process started, in clock ticks since boot, which with the pid names one process; None when it ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else fields[19]

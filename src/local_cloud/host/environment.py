@@ -1,0 +1,312 @@
+"""Bring the local environment up, and take it down: the order of the steps, and who may be in the way."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local_cloud.core.config import CloudConfig, ConfigError
+from local_cloud.core.ports import AddressError, check_free
+from local_cloud.daemon import control
+from local_cloud.host import engine, images, network
+from local_cloud.host.commands import Progress, alone, last_lines
+from local_cloud.host.errors import LocalCloudError
+from local_cloud.rds import authority
+
+if TYPE_CHECKING:
+    import docker
+    from docker.models.networks import Network
+
+#: Importing an image is one request that answers at its end.
+_DOCKER_TIMEOUT_SECONDS = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What one local environment is made of.
+
+    `project` is the directory that holds ``roles``; `cloud` is the configuration of the cloud as JSON-able values;
+    `database_authority` is where the certificate of the databases' CA goes; `forget` is what refers to the cloud's
+    state and means nothing without it. Timeouts are in seconds.
+    """
+
+    project: Path
+    cloud: Mapping[str, Any]
+    network: network.NetworkSpec
+    images: images.ImageSettings
+    database_authority: Path
+    forget: tuple[Path, ...] = ()
+    ready_timeout: float = 60.0
+    stop_timeout: float = 60.0
+
+    @property
+    def config(self) -> CloudConfig:
+        """The cloud's own view of `cloud`.
+
+        Raises:
+            LocalCloudError: a value is impossible; the message names it.
+        """
+        try:
+            return CloudConfig.from_mapping(self.cloud)
+        except ConfigError as error:
+            raise LocalCloudError(f"The settings of the local cloud: {error}.") from error
+
+    @property
+    def config_file(self) -> Path:
+        return self.config.work_dir / "config.json"
+
+    @property
+    def daemon(self) -> engine.Daemon:
+        return engine.Daemon(self.config.work_dir)
+
+    @property
+    def network_labels(self) -> dict[str, str]:
+        return {**self.config.labels, network.OWNER_LABEL: str(self.config.work_dir)}
+
+
+@dataclass
+class Outcome:
+    """What a run did (or, in check mode, would do), and the images to use by role: base, postgres, haproxy."""
+
+    changed: bool = False
+    actions: list[str] = field(default_factory=list)
+    images: dict[str, str] = field(default_factory=dict)
+
+    def add(self, action: str) -> None:
+        self.changed = True
+        self.actions.append(action)
+
+
+def up(settings: Settings, progress: Progress, *, check: bool = False) -> Outcome:
+    """Make sure that engine, network, images and cloud are there, in that order. With `check`, touch nothing.
+
+    Raises:
+        LocalCloudError: something is missing or in the way; the message names the next command.
+    """
+    outcome = Outcome(images=images.expected(settings.images))
+    host = engine.observe()
+    engine.decide(host, engine.probe())
+    with _alone(settings, progress, check=check):
+        decision = engine.decide(host, engine.probe())
+        if decision is not engine.Decision.USE:
+            outcome.add(f"container engine: {decision.value}")
+            if check:
+                outcome.add("network, images and cloud: cannot be known before the engine runs")
+                return outcome
+            if decision is engine.Decision.INSTALL:
+                engine.install(progress)
+            if engine.probe() is not engine.Reachable.YES:
+                settings.daemon.start(host, progress)
+        with _docker() as client:
+            _up(client, settings, outcome, progress, check=check)
+    return outcome
+
+
+def down(settings: Settings, progress: Progress, *, check: bool = False) -> Outcome:
+    """Stop the cloud and remove what it started: containers, volumes, network, state. Images stay, as a cache.
+
+    Raises:
+        LocalCloudError: something of ours could not be stopped or removed.
+    """
+    outcome = Outcome()
+    with _alone(settings, progress, check=check):
+        _down(settings, outcome, progress, check=check)
+    return outcome
+
+
+def _down(settings: Settings, outcome: Outcome, progress: Progress, *, check: bool) -> None:
+    pid = control.running_pid(settings.config)
+    if pid is not None:
+        outcome.add(f"cloud (pid {pid}): stop")
+        if not check:
+            progress("stopping the cloud")
+            _cloud(settings, "--stop", "--timeout", str(settings.stop_timeout))
+    if engine.probe() is engine.Reachable.YES:
+        with _docker() as client:
+            existing = network.find(client, settings.network)
+            other = _living_owner(existing, settings)
+            if other is None:
+                _remove_containers(client, settings, outcome, check=check)
+                _remove_volumes(client, settings, outcome, check=check)
+                _remove_network(existing, settings, outcome, check=check)
+            else:
+                progress(f"containers and network belong to the local environment of {other}: left alone")
+            idle = not client.containers.list(sparse=True)
+        if settings.daemon.is_ours() and idle:
+            outcome.add("container engine: stop, because this environment started it")
+            if not check:
+                settings.daemon.stop(progress)
+        elif settings.daemon.is_ours():
+            progress("the container engine goes on: other containers run on it")
+    notes = () if settings.daemon.is_ours() else (settings.daemon.record, settings.daemon.log)
+    for path in (settings.config.work_dir, settings.database_authority, *settings.forget, *notes):
+        if path.exists():
+            outcome.add(f"{path}: remove")
+            if not check:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _up(client: docker.DockerClient, settings: Settings, outcome: Outcome, progress: Progress, *, check: bool) -> None:
+    config = settings.config
+    health = control.probe(config)
+    running = health is not None and health.pid == control.running_pid(config)
+    current = running and health is not None and (health.status, health.config_digest) == ("ready", config.digest)
+    existing = network.find(client, settings.network)
+    matches = existing is not None and network.matches(existing, settings.network, settings.network_labels)
+    found = images.find(client, settings.images)
+    outcome.images = found or outcome.images
+
+    if running and not matches:
+        raise LocalCloudError(
+            f"The local cloud runs, but not on the network {settings.network.name} {settings.network.subnet}. "
+            f"Next: `make down`, then the same command again."
+        )
+    if not running:
+        _check_port(config.loopback_address, config.api_port, "api")
+        _check_port(config.loopback_address, config.autoscaling_port, "autoscaling")
+        if other := _living_owner(existing, settings):
+            raise LocalCloudError(
+                f"The network {settings.network.name} is in use by the local environment of {other}. "
+                f"Next: `make down` in that checkout, or other local_cloud names, ports and subnet in this one."
+            )
+        # What a killed cloud left: nobody else answers for these labels, as was just seen.
+        _remove_containers(client, settings, outcome, check=check)
+        if not check or not outcome.changed:  # a left-over load balancer holds the port until it is removed
+            _check_port(config.loopback_address, config.load_balancer_port, "load_balancer")
+    if not matches:
+        _remove_network(existing, settings, outcome, check=check)
+        network.check_routes(settings.network, ignore=existing)
+        outcome.add(f"network {settings.network.name} {settings.network.subnet}: create")
+        if not check:
+            network.create(client, settings.network, settings.network_labels)
+    if found is None:
+        outcome.add("images of the base, PostgreSQL and HAProxy: pull, or make from Debian packages")
+        if not check:
+            outcome.images = images.prepare(client, settings.images, config.work_dir, progress)
+    if not current:
+        outcome.add(f"cloud on {config.api_url}: {'restart, its settings changed' if running else 'start'}")
+        if not check:
+            progress(outcome.actions[-1])
+            _start(settings)
+    if not check:
+        _publish_authority(settings, outcome)
+
+
+def _check_port(address: str, port: int, name: str) -> None:
+    try:
+        check_free(address, port, f"local_cloud_{name}_port")
+    except AddressError as error:
+        if "local_cloud.daemon" in str(error):
+            raise LocalCloudError(
+                f"The local environment of another checkout runs: {error}. Next: `make down` in that checkout "
+                f"(when that is gone, end the process), or other local_cloud names, ports and subnet in this one."
+            ) from error
+        raise LocalCloudError(f"{error}: `-e local_cloud_{name}_port=…`.") from error
+
+
+def _living_owner(existing: Network | None, settings: Settings) -> str | None:
+    """The directory of another checkout whose cloud runs on the network, or None."""
+    owner = network.owner(existing)
+    if owner is None or owner == str(settings.config.work_dir):
+        return None
+    theirs = dataclasses.replace(settings.config, work_dir=Path(owner))
+    return owner if control.running_pid(theirs) is not None else None
+
+
+def _remove_containers(client: docker.DockerClient, settings: Settings, outcome: Outcome, *, check: bool) -> None:
+    from docker.errors import NotFound
+
+    found = client.containers.list(all=True, sparse=True, filters=_selector(settings))
+    if not found:
+        return
+    outcome.add(f"{len(found)} container(s): remove")
+    for container in found if not check else ():
+        try:
+            container.remove(force=True, v=True)
+        except NotFound:  # it was stopping by itself
+            continue
+
+
+def _remove_volumes(client: docker.DockerClient, settings: Settings, outcome: Outcome, *, check: bool) -> None:
+    found = client.volumes.list(filters=_selector(settings))
+    if not found:
+        return
+    outcome.add(f"{len(found)} volume(s): remove")
+    for volume in found if not check else ():
+        volume.remove(force=True)
+
+
+def _remove_network(existing: Network | None, settings: Settings, outcome: Outcome, *, check: bool) -> None:
+    if existing is None:
+        return
+    if network.owner(existing) is None:
+        raise LocalCloudError(
+            f"A Docker network named {settings.network.name} exists that this project did not make. "
+            f"Next: `docker network rm {settings.network.name}`, or `-e local_cloud_network_name=…`."
+        )
+    outcome.add(f"network {settings.network.name}: remove")
+    if not check:
+        network.remove(existing)
+
+
+def _selector(settings: Settings) -> dict[str, str | list[str] | bool]:
+    return {"label": [f"{name}={value}" for name, value in settings.config.labels.items()]}
+
+
+def _start(settings: Settings) -> None:
+    """Start the cloud, or restart ours when its configuration differs."""
+    settings.config.work_dir.mkdir(parents=True, exist_ok=True)
+    settings.config_file.write_text(json.dumps(settings.cloud, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    _cloud(settings, "--detach", "--timeout", str(settings.ready_timeout))
+
+
+def _cloud(settings: Settings, *arguments: str) -> None:
+    """Run the cloud's own command line."""
+    command = [sys.executable, "-m", "local_cloud.daemon", "--config", str(settings.config_file), *arguments]
+    done = subprocess.run(
+        command,
+        cwd=settings.project / "src",
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise LocalCloudError(done.stderr.strip() or last_lines(done.stdout))
+
+
+def _publish_authority(settings: Settings, outcome: Outcome) -> None:
+    """Put the certificate of the databases' CA where image builds take it from."""
+    certificate = authority.certificate_file(settings.config).read_bytes()
+    target = settings.database_authority
+    if not target.exists() or target.read_bytes() != certificate:
+        outcome.add(f"{target}: written")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(certificate)
+
+
+def _alone(settings: Settings, progress: Progress, *, check: bool) -> AbstractContextManager[None]:
+    """Hold the environment's lock: of two runs at the same time, the second waits and then finds all done."""
+    return nullcontext() if check else alone(settings.config.work_dir.with_suffix(".lock"), progress)
+
+
+@contextmanager
+def _docker() -> Iterator[docker.DockerClient]:
+    import docker
+    import requests
+
+    client = docker.from_env(timeout=_DOCKER_TIMEOUT_SECONDS)
+    try:
+        yield client
+    except (docker.errors.DockerException, requests.RequestException) as error:
+        raise LocalCloudError(f"Docker: {getattr(error, 'explanation', None) or error}") from error
+    finally:
+        client.close()

@@ -1,0 +1,242 @@
+"""The images that the local environment needs: pulled by digest, or made from Debian packages.
+
+Either all come from the public registry or all are made here, so that the same question always has the same answer:
+what is there already is used; only when something is missing is the registry asked.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local_cloud.host import debian, engine
+from local_cloud.host.commands import Progress, alone_on_this_machine, run
+from local_cloud.host.errors import LocalCloudError
+
+if TYPE_CHECKING:
+    import docker
+
+INPUTS_LABEL = "settlement.local.inputs"
+_ENTRYPOINT = Path(__file__).resolve().parents[3] / "roles/local_cloud/files/postgres/docker-entrypoint.sh"
+_SCRATCH = "bootstrap-"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """Where images come from. `public` maps base, postgres and haproxy to references pinned by digest."""
+
+    prefix: str
+    public: Mapping[str, str]
+    suite: str
+    mirror: str
+    registry_timeout: float
+
+    @property
+    def base(self) -> str:
+        """The base that is made here; a public one keeps its own name."""
+        return f"{self.prefix}/base:python3.13-{self.suite}"
+
+    @property
+    def postgres(self) -> str:
+        """The name that the emulator asks for: its own, after MINISTACK_IMAGE_PREFIX."""
+        return f"{self.prefix}/postgres:17-alpine"
+
+    @property
+    def haproxy(self) -> str:
+        return f"{self.prefix}/haproxy:lts"
+
+
+def recipes(settings: ImageSettings) -> dict[tuple[str, ...], debian.Recipe]:
+    """The root file systems, by the names that each is given. PostgreSQL and HAProxy share one: one bootstrap less."""
+    base = debian.Recipe(
+        suite=settings.suite,
+        packages=("ca-certificates", "python3"),
+        configuration=(f"ENV PATH={_PATH}", "ENV LANG=C.UTF-8", 'CMD ["python3"]'),
+    )
+    services = debian.Recipe(
+        suite=settings.suite,
+        packages=("haproxy", "postgresql-17"),
+        hooks=(
+            # Debian's package would run initdb when it is installed.
+            'mkdir -p "$1/etc/postgresql-common"; echo "create_main_cluster = false" '
+            '> "$1/etc/postgresql-common/createcluster.conf"',
+        ),
+        uploads={str(_ENTRYPOINT): "/usr/local/bin"},
+        configuration=(
+            f"ENV PATH=/usr/lib/postgresql/17/bin:{_PATH}",
+            "ENV PGDATA=/var/lib/postgresql/data",
+        ),
+    )
+    return {(settings.base,): base, (settings.postgres, settings.haproxy): services}
+
+
+def find(client: docker.DockerClient, settings: ImageSettings) -> dict[str, str] | None:
+    """The references by role (base, postgres, haproxy) when all of them are on this machine."""
+    pulled = {role: _image_id(client, reference) for role, reference in settings.public.items()}
+    if all(pulled.values()):
+        if pulled["postgres"] == _image_id(client, settings.postgres) and pulled["haproxy"] == _image_id(
+            client, settings.haproxy
+        ):
+            return _references(settings, settings.public["base"])
+        return None
+    for names, recipe in recipes(settings).items():
+        for name in names:
+            if _label(client, name) != recipe.digest():
+                return None
+    return _references(settings, settings.base)
+
+
+def expected(settings: ImageSettings) -> dict[str, str]:
+    """The references when nothing is there yet, as far as can be told without asking the registry."""
+    return _references(settings, settings.public["base"])
+
+
+def prepare(
+    client: docker.DockerClient, settings: ImageSettings, directory: Path, progress: Progress
+) -> dict[str, str]:
+    """Pull the images, or make them where no registry answers. Returns the references by role.
+
+    They are the machine's: of two environments that start at the same time, one makes them and the other has them.
+
+    Raises:
+        LocalCloudError: neither is possible.
+    """
+    with alone_on_this_machine(f"{settings.prefix}-images", progress):
+        return find(client, settings) or _prepare(client, settings, directory, progress)
+
+
+def _prepare(
+    client: docker.DockerClient, settings: ImageSettings, directory: Path, progress: Progress
+) -> dict[str, str]:
+    unreachable = registry_problem(client, settings)
+    if unreachable is None:
+        for role, reference in settings.public.items():
+            progress(f"pulling {reference.partition('@')[0]}")
+            image = client.images.pull(reference)
+            name = {"postgres": settings.postgres, "haproxy": settings.haproxy}.get(role)
+            if name:
+                image.tag(name)
+        return _references(settings, settings.public["base"])
+    progress(f"no public registry ({unreachable}): making the images from Debian packages")
+    build(client, settings, directory, progress)
+    return _references(settings, settings.base)
+
+
+def registry_problem(client: docker.DockerClient, settings: ImageSettings) -> str | None:
+    """Why the daemon cannot reach the public registry, or None when it can.
+
+    The daemon is asked, not this process: its proxy, mirrors and certificates are what counts.
+    """
+    import docker
+    import requests
+
+    probing = docker.from_env(timeout=int(settings.registry_timeout))
+    try:
+        inspect_distribution: Any = probing.api.inspect_distribution
+        inspect_distribution(settings.public["base"])
+    except (docker.errors.APIError, requests.RequestException) as error:
+        explanation = str(getattr(error, "explanation", None) or error)
+        return "no answer in time" if isinstance(error, requests.Timeout) else explanation.splitlines()[0][:160]
+    finally:
+        probing.close()
+    return None
+
+
+def build(client: docker.DockerClient, settings: ImageSettings, directory: Path, progress: Progress) -> None:
+    """Make every image whose recipe changed, at the same time (two bootstraps share two cores well).
+
+    Raises:
+        LocalCloudError: mmdebstrap is missing and cannot be installed, or failed.
+    """
+    release = engine.read_os_release()
+    _need_mmdebstrap(progress)
+    mirror = settings.mirror or debian.find_mirror(release)
+    progress(f"Debian mirror {mirror}")
+    stale = {
+        names: recipe
+        for names, recipe in recipes(settings).items()
+        if any(_label(client, name) != recipe.digest() for name in names)
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    for abandoned in directory.glob(f"{_SCRATCH}*"):  # by a run that was killed
+        shutil.rmtree(abandoned, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=directory, prefix=_SCRATCH) as scratch, ThreadPoolExecutor() as pool:
+        jobs = [
+            pool.submit(_bootstrap, client, names, recipe, Path(scratch) / f"{number}.tar", mirror, progress)
+            for number, (names, recipe) in enumerate(stale.items())
+        ]
+        for job in jobs:
+            job.result()
+
+
+def _bootstrap(
+    client: docker.DockerClient,
+    names: tuple[str, ...],
+    recipe: debian.Recipe,
+    archive: Path,
+    mirror: str,
+    progress: Progress,
+) -> None:
+    dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout
+    options = debian.passed_on_apt_options(dump)
+    what = f"image {names[0]}"
+    command = debian.mmdebstrap_command(recipe, target=archive, mirror=mirror, apt_options=options)
+    # With this process ends the bootstrap, even when it is killed.
+    run(["setpriv", "--pdeathsig", "TERM", *command], what=what, progress=progress)
+    repository, _, tag = names[0].rpartition(":")
+    changes = [*recipe.configuration, f"LABEL {INPUTS_LABEL}={recipe.digest()}"]
+    answer = client.api.import_image(str(archive), repository=repository, tag=tag, changes=changes)
+    failure = next((line for line in map(json.loads, answer.splitlines()) if "error" in line), None)
+    if failure:
+        raise LocalCloudError(f"Docker cannot import {names[0]}: {failure['error']}")
+    for name in names[1:]:
+        client.images.get(names[0]).tag(name)
+    progress(f"{what}: made")
+
+
+def _need_mmdebstrap(progress: Progress) -> None:
+    if shutil.which("mmdebstrap"):
+        return
+    host = engine.observe()
+    packages = ["mmdebstrap", "debian-archive-keyring"]
+    if not host.debian_like:
+        raise LocalCloudError(
+            "No image registry answers, and the images cannot be made from Debian packages without mmdebstrap. "
+            "Next: make the registry reachable for the Docker daemon, or install mmdebstrap."
+        )
+    if not host.root:
+        raise LocalCloudError(
+            f"No image registry answers, and only root can install what makes the images from Debian packages. "
+            f"Next: `sudo apt-get install {' '.join(packages)}`."
+        )
+    engine.install_packages(packages, progress)
+
+
+def _references(settings: ImageSettings, base: str) -> dict[str, str]:
+    return {"base": base, "postgres": settings.postgres, "haproxy": settings.haproxy}
+
+
+def _image_id(client: docker.DockerClient, reference: str) -> str | None:
+    from docker.errors import ImageNotFound
+
+    try:
+        return str(client.images.get(reference).id)
+    except ImageNotFound:
+        return None
+
+
+def _label(client: docker.DockerClient, reference: str) -> str | None:
+    from docker.errors import ImageNotFound
+
+    try:
+        return client.images.get(reference).labels.get(INPUTS_LABEL)
+    except ImageNotFound:
+        return None

@@ -1,0 +1,256 @@
+"""The API of Application Auto Scaling, which the emulator lacks: moto's server, patched.
+
+What AWS does: a scalable target carries tags, and it is refused when its ECS
+service does not exist
+(https://docs.aws.amazon.com/autoscaling/application/APIReference/API_ListTagsForResource.html).
+A target always says what of it is suspended, and a member that a call leaves out stays as it was
+(https://docs.aws.amazon.com/autoscaling/application/APIReference/API_SuspendedState.html).
+A scheduled action's time zone must be one of IANA
+(https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScheduledAction.html). AWS documents the
+canonical names only; here their aliases are taken too.
+What moto does: no ``ListTagsForResource``, on which the Terraform provider retries
+for minutes; it looks for the service in its own, empty ECS; it answers with what was sent last of the suspended
+state, or nothing; and it takes any text for a time zone. All are patched.
+It only stores: what AWS does by itself with limits and scheduled actions is `scheduled_scaling`. Nothing here
+follows the CPU. What it stores outlives a restart, as the emulator's own state does: written at the end, and made
+anew; scheduled actions that were missed in between are made up for.
+
+The same server answers for Cost Explorer, see ``cost_explorer.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import threading
+import zoneinfo
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from local_cloud.core import call_log
+from local_cloud.core.config import CloudConfig
+from local_cloud.moto_server import cost_explorer
+from local_cloud.moto_server.costs import Application, Costs
+from local_cloud.moto_server.scheduled_scaling import ScheduledActions, keep_within
+
+logger = logging.getLogger(__name__)
+
+_NAMESPACES = ("ecs",)
+_NOT_SUSPENDED = dict.fromkeys(
+    ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended"), False
+)
+#: The machine's own zone, and the one that says that none was chosen.
+_NO_ZONES = frozenset({"localtime", "Factory"})
+_OF_A_TARGET = ("ServiceNamespace", "ResourceId", "ScalableDimension")
+# In this order: policies and scheduled actions belong to a target.
+_STORED = {
+    "ScalableTargets": (
+        "describe_scalable_targets",
+        "register_scalable_target",
+        (*_OF_A_TARGET, "MinCapacity", "MaxCapacity", "RoleARN", "SuspendedState"),
+    ),
+    "ScalingPolicies": (
+        "describe_scaling_policies",
+        "put_scaling_policy",
+        (
+            *_OF_A_TARGET,
+            "PolicyName",
+            "PolicyType",
+            "StepScalingPolicyConfiguration",
+            "TargetTrackingScalingPolicyConfiguration",
+        ),
+    ),
+    "ScheduledActions": (
+        "describe_scheduled_actions",
+        "put_scheduled_action",
+        (*_OF_A_TARGET, "ScheduledActionName", "Schedule", "Timezone", "StartTime", "EndTime", "ScalableTargetAction"),
+    ),
+}
+"""What is stored: how it is read, how it is made again, and which members that takes."""
+
+
+class AutoscalingServer:
+    """moto's server on a thread of its own, on the loopback address only."""
+
+    def __init__(self, config: CloudConfig) -> None:
+        self._config = config
+        self._server: BaseWSGIServer | None = None
+        self._actions: ScheduledActions | None = None
+        self._anomalies = cost_explorer.AnomalyDetection()
+
+    def start(self) -> None:
+        """Import moto (about a second), patch it and answer requests from here on."""
+        # moto takes the account from the environment when it is imported.
+        os.environ["MOTO_ACCOUNT_ID"] = self._config.account_id
+        ecs = self._client("ecs", self._config.api_port)
+        _patch_moto(lambda resource_id, *limits: keep_within(ecs, resource_id, *limits))
+        cost_explorer.patch_moto(self._anomalies)
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+        costs_file = self._config.state_dir / "costs.json" if self._config.persist_state else None
+        application: Application = Costs(DomainDispatcherApplication(create_backend_app), costs_file)
+        if self._config.call_log:
+            log = call_log.CallLog(self._config.call_log)
+            application = call_log.Logged(application, log, self._config.account_id, _target)
+        self._server = make_server(
+            self._config.loopback_address,
+            self._config.autoscaling_port,
+            application,
+            threaded=True,
+        )
+        logging.getLogger("werkzeug").setLevel(logging.WARNING)
+        threading.Thread(target=self._server.serve_forever, name="autoscaling-api", daemon=True).start()
+        self._actions = ScheduledActions(self._autoscaling_client())
+        if self._config.persist_state:
+            self._restore(self._actions)
+        self._actions.start()
+        logger.info("Application Auto Scaling and Cost Explorer answer on port %d", self._config.autoscaling_port)
+
+    def stop(self) -> None:
+        if self._server is not None and self._actions is not None:
+            self._actions.stop()
+            if self._config.persist_state:
+                self._save(self._actions)
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    @property
+    def _state_file(self) -> Path:
+        return self._config.state_dir / "autoscaling.json"
+
+    def _autoscaling_client(self) -> Any:
+        return self._client("application-autoscaling", self._config.autoscaling_port)
+
+    def _client(self, service: str, port: int) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            service,
+            endpoint_url=f"http://{self._config.loopback_address}:{port}",
+            region_name=self._config.region,
+            aws_access_key_id=self._config.account_id,
+            aws_secret_access_key="local",  # noqa: S106 - nobody checks it
+            config=Config(proxies={}, retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=5),
+        )
+
+    def _save(self, actions: ScheduledActions) -> None:
+        client = self._autoscaling_client()
+        state: dict[str, Any] = {key: [] for key in _STORED} | {"ActionsRunUpTo": actions.looked.isoformat()}
+        for namespace in _NAMESPACES:
+            for key, (describe, _register, fields) in _STORED.items():
+                for item in (
+                    client.get_paginator(describe).paginate(ServiceNamespace=namespace).build_full_result()[key]
+                ):
+                    kept = {field: item[field] for field in fields if item.get(field) is not None}
+                    if key == "ScalableTargets":
+                        kept["Tags"] = client.list_tags_for_resource(ResourceARN=item["ScalableTargetARN"])["Tags"]
+                    state[key].append(kept)
+        document = {**state, "AnomalyDetection": dataclasses.asdict(self._anomalies)}
+        self._state_file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._state_file.with_suffix(".new")
+        temporary.write_text(json.dumps(document, default=str), encoding="utf-8")
+        temporary.replace(self._state_file)
+
+    def _restore(self, actions: ScheduledActions) -> None:
+        try:
+            state = json.loads(self._state_file.read_text(encoding="utf-8"))
+            if not isinstance(state, dict) or not state.keys() >= _STORED.keys():
+                raise ValueError("it is not what this process stores")
+        except FileNotFoundError:
+            return
+        except ValueError:
+            logger.exception("cannot read %s; Application Auto Scaling starts empty", self._state_file)
+            return
+        client = self._autoscaling_client()
+        for key, (_describe, register, _fields) in _STORED.items():
+            for item in state[key]:
+                getattr(client, register)(**item)
+        if "ActionsRunUpTo" in state:
+            actions.looked = datetime.fromisoformat(state["ActionsRunUpTo"])
+        for field, stored in state.get("AnomalyDetection", {}).items():
+            getattr(self._anomalies, field).update(stored)
+
+
+_tags: dict[str, dict[str, str]] = {}
+"""By ARN of the scalable target."""
+
+
+def _target(parameters: call_log.Parameters) -> tuple[str, dict[str, str]]:
+    """ARN and tags of the scalable target that a request names; ``*`` and none when there is no such target."""
+    from moto.applicationautoscaling.models import applicationautoscaling_backends
+
+    by_name = {
+        resource_id: str(target.arn)
+        for account in applicationautoscaling_backends.values()
+        for backend in account.values()
+        for targets in backend.targets.values()
+        for resource_id, target in targets.items()
+    }
+    named = parameters.get("ResourceARN", []) + [by_name.get(name, "*") for name in parameters.get("ResourceId", [])]
+    arn = next(iter(named), "*")
+    return arn, _tags.get(arn, {})
+
+
+def _patch_moto(limits_set: Callable[[str, int, int], None]) -> None:
+    """Patch moto; ``limits_set`` is called with a target's resource, minimum and maximum whenever it is registered."""
+    from moto.applicationautoscaling import exceptions, models, responses
+
+    def list_tags_for_resource(self: Any) -> str:
+        return json.dumps({"Tags": _tags.get(self._get_param("ResourceARN"), {})})
+
+    def tag_resource(self: Any) -> str:
+        _tags.setdefault(self._get_param("ResourceARN"), {}).update(self._get_param("Tags") or {})
+        return "{}"
+
+    def untag_resource(self: Any) -> str:
+        tags = _tags.get(self._get_param("ResourceARN"), {})
+        for key in self._get_param("TagKeys") or []:
+            tags.pop(key, None)
+        return "{}"
+
+    def targets(self: Any) -> list[Any]:
+        found: list[Any] = self.applicationautoscaling_backend.describe_scalable_targets(
+            namespace=self._get_param("ServiceNamespace"),
+            r_ids=[self._get_param("ResourceId")],
+            dimension=self._get_param("ScalableDimension"),
+        )
+        return found
+
+    def register_scalable_target(self: Any) -> str:
+        before = {target.resource_id: target.suspended_state for target in targets(self)}
+        answer: str = register(self)
+        # Tags given at registration are added; without any, those that are there stay.
+        tags = self._get_param("Tags")
+        if tags:
+            _tags.setdefault(json.loads(answer)["ScalableTargetARN"], {}).update(tags)
+        for target in targets(self):
+            given = self._get_param("SuspendedState") or {}
+            target.suspended_state = {**_NOT_SUSPENDED, **before.get(target.resource_id, {}), **given}
+            limits_set(target.resource_id, target.min_capacity, target.max_capacity)
+        return answer
+
+    def put_scheduled_action(self: Any) -> str:
+        zone = self._get_param("Timezone")
+        if zone is not None and zone not in zoneinfo.available_timezones() - _NO_ZONES:
+            raise exceptions.AWSValidationException(f"The time zone {zone!r} is not supported.")
+        answer: str = put_action(self)
+        return answer
+
+    response: Any = responses.ApplicationAutoScalingResponse
+    register = response.register_scalable_target
+    put_action = response.put_scheduled_action
+    response.register_scalable_target = register_scalable_target
+    response.put_scheduled_action = put_scheduled_action
+    response.list_tags_for_resource = list_tags_for_resource
+    response.tag_resource = tag_resource
+    response.untag_resource = untag_resource
+    backend: Any = models.ApplicationAutoscalingBackend
+    backend._ecs_service_exists_for_target = lambda self, resource_id: True

@@ -1,0 +1,92 @@
+"""Return what a DB instance was given, so that a second plan is empty.
+
+What AWS does: DescribeDBInstances returns the log exports, the lifecycle support and the windows that were asked for
+(https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DBInstance.html).
+
+What the emulator does: it always answers no log exports, no lifecycle support and a backup window of its own, and turns
+Performance Insights on or off when an instance is made only. Of an instance that is gone it answers, when asked by its
+resource id, with all the others: it does not know that filter.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from local_cloud.core import emulator
+from local_cloud.core.runtime import Cloud
+
+_KEPT = ("PreferredBackupWindow", "CACertificateIdentifier", "PerformanceInsightsKMSKeyId")
+"""Attributes that the emulator reads from ModifyDBInstance only."""
+LIFECYCLE = "EngineLifecycleSupport"
+_DEFAULT_LIFECYCLE = "open-source-rds-extended-support"
+"""RDS enrols an instance in (paid) extended support unless it is told not to."""
+
+
+def apply(cloud: Cloud) -> None:
+    rds = emulator.service("rds")
+    rds._ACTION_MAP["CreateDBInstance"] = functools.partial(_create, rds, rds._ACTION_MAP["CreateDBInstance"])
+    rds._ACTION_MAP["ModifyDBInstance"] = functools.partial(_modify, rds, rds._ACTION_MAP["ModifyDBInstance"])
+    instance_xml = rds._instance_xml
+
+    @functools.wraps(instance_xml)
+    def complete_instance_xml(instance: Mapping[str, Any]) -> str:
+        return complete(str(instance_xml(instance)), instance)
+
+    rds._instance_xml = complete_instance_xml
+    rds._apply_instance_filters = functools.partial(_filter, rds._apply_instance_filters)
+
+
+def complete(xml: str, instance: Mapping[str, Any]) -> str:
+    """`xml`, the elements of one instance, with those that the emulator leaves out or empty."""
+    exports = "".join(f"<member>{name}</member>" for name in instance.get("EnabledCloudwatchLogsExports", []))
+    lifecycle = instance.get(LIFECYCLE, _DEFAULT_LIFECYCLE)
+    return (
+        xml.replace(
+            "<EnabledCloudwatchLogsExports/>", f"<EnabledCloudwatchLogsExports>{exports}</EnabledCloudwatchLogsExports>"
+        )
+        + f"<{LIFECYCLE}>{lifecycle}</{LIFECYCLE}>"
+    )
+
+
+def change_exports(current: Iterable[str], enable: Iterable[str], disable: Iterable[str]) -> list[str]:
+    """The log types that are exported after a change."""
+    return sorted((set(current) | set(enable)) - set(disable))
+
+
+def _filter(
+    by_others: Any, instances: Iterable[Mapping[str, Any]], filters: Mapping[str, list[str]]
+) -> list[Mapping[str, Any]]:
+    wanted = filters.get("dbi-resource-id")
+    found = [item for item in instances if wanted is None or item["DbiResourceId"] in wanted]
+    return list(by_others(found, filters))
+
+
+def _create(rds: Any, create: Any, request: Mapping[str, Any]) -> Any:
+    answer = create(request)
+    if answer[0] != 200:
+        return answer
+    instance = rds._instances[rds._p(request, "DBInstanceIdentifier")]
+    instance["EnabledCloudwatchLogsExports"] = sorted(rds._parse_member_list(request, "EnableCloudwatchLogsExports"))
+    instance[LIFECYCLE] = rds._p(request, LIFECYCLE) or _DEFAULT_LIFECYCLE
+    for name in _KEPT:
+        if rds._p(request, name):
+            instance[name] = rds._p(request, name)
+    return rds._single_instance_response("CreateDBInstanceResponse", "CreateDBInstanceResult", instance)
+
+
+def _modify(rds: Any, modify: Any, request: Mapping[str, Any]) -> Any:
+    answer = modify(request)
+    if answer[0] != 200:
+        return answer
+    instance = rds._resolve_instance(rds._p(request, "DBInstanceIdentifier"))
+    prefix = "CloudwatchLogsExportConfiguration"
+    instance["EnabledCloudwatchLogsExports"] = change_exports(
+        instance.get("EnabledCloudwatchLogsExports", []),
+        rds._parse_member_list(request, f"{prefix}.EnableLogTypes"),
+        rds._parse_member_list(request, f"{prefix}.DisableLogTypes"),
+    )
+    if insights := rds._p(request, "EnablePerformanceInsights"):
+        instance["PerformanceInsightsEnabled"] = insights == "true"
+    return rds._single_instance_response("ModifyDBInstanceResponse", "ModifyDBInstanceResult", instance)

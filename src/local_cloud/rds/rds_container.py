@@ -1,0 +1,209 @@
+"""Run an RDS for PostgreSQL instance as RDS does: private, TLS by a lasting CA, a master user that is no superuser.
+
+What AWS does:
+- The endpoint's address lasts as long as the instance, on the port that was asked for (5432); it is inside the VPC.
+- The server's certificate names the endpoint, signed by a CA that clients have in their bundle
+  (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html).
+- The master user is a member of ``rds_superuser``; the superuser is RDS's own
+  (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.MasterAccounts.html).
+- Storage lives exactly as long as the instance.
+
+What the emulator does: it publishes the port on every interface of the machine, takes the next free address at each
+start, signs with a CA that dies with the process, passes the password as an environment variable, makes the master
+user a superuser, and leaves the data volume behind when the instance is deleted.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import ipaddress
+import logging
+import secrets
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from local_cloud.core import emulator
+from local_cloud.core.runtime import Cloud
+from local_cloud.rds import authority, postgres, rds_parameters
+
+logger = logging.getLogger(__name__)
+
+_ENTRYPOINT = ["sh", f"{postgres.DIRECTORY}/start.sh"]
+
+restored_from: contextvars.ContextVar[Mapping[str, str] | None] = contextvars.ContextVar("restored_from", default=None)
+"""What the instance that is being created is restored from: environment variables of ``postgres.RESTORE``."""
+
+
+def apply(cloud: Cloud) -> None:
+    rds = emulator.service("rds")
+    rds._pg_ca = authority.ensure(cloud.config)
+    addresses = Addresses()
+    container_name = rds._rds_docker_name
+    run_other = rds._run_rds_container
+    delete = rds._ACTION_MAP["DeleteDBInstance"]
+
+    # The emulator names containers and volumes by account and region, which two local environments share.
+    @functools.wraps(container_name)
+    def own_container_name(identifier: str, account_id: str | None = None, region: str | None = None) -> str:
+        return f"{container_name(identifier, account_id, region)}-{cloud.config.instance}"
+
+    @functools.wraps(run_other)
+    def run(
+        client: Any, engine: str, options: dict[str, Any], tls_names: Iterable[str] = (), tls_ips: Iterable[str] = ()
+    ) -> Any:
+        identifier = options["labels"].get("db_id")
+        if engine != "postgres" or identifier is None:
+            return run_other(client, engine, options, tls_names, tls_ips)
+        return _run(cloud, rds, client, options, identifier, addresses)
+
+    @functools.wraps(delete)
+    def delete_with_volume(request: Mapping[str, Any]) -> Any:
+        instance = rds._resolve_instance(rds._p(request, "DBInstanceIdentifier")) or {}
+        answer = delete(request)
+        volume = instance.get("_docker_volume_name")
+        if answer[0] == 200 and volume:
+            addresses.release(rds._rds_docker_name(instance["DBInstanceIdentifier"]))
+            remove_volume(rds._get_docker(), volume)
+        return answer
+
+    rds._rds_docker_name = own_container_name
+    rds._run_rds_container = run
+    rds._ACTION_MAP["DeleteDBInstance"] = delete_with_volume
+
+
+class Addresses:
+    """Fixed addresses for databases, from the part of the subnet that Docker does not give away by itself."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken: dict[str, str] = {}
+
+    def take(self, name: str, pool: Iterable[str], wanted: str | None = None) -> str:
+        """The address of the container `name`: the one it has, `wanted` if that is free, else the first free one.
+
+        Raises:
+            RuntimeError: the pool is used up.
+        """
+        with self._lock:
+            if name not in self._taken:
+                others = set(self._taken.values())
+                free = [address for address in pool if address not in others]
+                if not free:
+                    raise RuntimeError("no address is left for another database")
+                self._taken[name] = wanted if wanted in free else free[0]
+            return self._taken[name]
+
+    def release(self, name: str) -> None:
+        with self._lock:
+            self._taken.pop(name, None)
+
+
+def address_pool(subnet: str, automatic: str | None, gateway: str) -> list[str]:
+    """The addresses of `subnet` that Docker does not assign by itself, from the top: it assigns from the bottom."""
+    network = ipaddress.IPv4Network(subnet)
+    range_ = ipaddress.IPv4Network(automatic) if automatic else None
+    return [
+        str(address)
+        for address in reversed(list(network.hosts()))
+        if str(address) != gateway and (range_ is None or address not in range_)
+    ]
+
+
+def backups_volume(cloud: Cloud) -> str:
+    """The volume that holds every backup of this cloud; an instance's own outlive no instance, its snapshots do."""
+    return f"ministack-rds-backups-{cloud.config.instance}"
+
+
+def backups_directory(container: str) -> str:
+    """Where the container of this name keeps its automated backups."""
+    return f"{postgres.BACKUPS}/instances/{container}"
+
+
+def _run(cloud: Cloud, rds: Any, client: Any, options: dict[str, Any], identifier: str, addresses: Addresses) -> Any:
+    """Create, equip and start the container; its data volume is new unless the instance already exists."""
+    from docker.types import EndpointConfig
+
+    config = cloud.config
+    instance = rds._instances.get(identifier)
+    name = options["name"]
+    ipam = client.networks.get(config.network_name).attrs["IPAM"]["Config"][0]
+    pool = address_pool(ipam["Subnet"], ipam.get("IPRange"), config.gateway_address)
+    address = addresses.take(name, pool, (instance or {}).get("Endpoint", {}).get("Address"))
+    environment = dict(options["environment"])
+    for volume in options.get("volumes", {}):
+        if instance is None:
+            remove_volume(client, volume)  # of an instance that a killed emulator forgot
+        client.volumes.create(volume, labels=config.labels)
+
+    creation = {
+        key: value
+        for key, value in options.items()
+        if key not in ("ports", "network", "environment", "labels", "detach", "volumes")
+    }
+    backups = backups_volume(cloud)
+    client.volumes.create(backups, labels=config.labels)
+    container = client.containers.create(
+        **creation,
+        labels={**options["labels"], **config.labels},
+        environment={
+            "POSTGRES_USER": postgres.SUPERUSER,
+            "POSTGRES_DB": environment["POSTGRES_DB"],
+            "POSTGRES_PASSWORD_FILE": f"{postgres.DIRECTORY}/superuser-password",
+            "RDS_MASTER_USERNAME": environment["POSTGRES_USER"],
+            "RDS_BACKUPS": backups_directory(name),
+            **(restored_from.get() or {}),
+        },
+        volumes={**options.get("volumes", {}), backups: {"bind": postgres.BACKUPS, "mode": "rw"}},
+        user="0:0",
+        entrypoint=_ENTRYPOINT,
+        command=[
+            "-c",
+            f"config_file={postgres.DIRECTORY}/postgresql.conf",
+            "-c",
+            "ssl=on",
+            "-c",
+            f"ssl_cert_file={postgres.DIRECTORY}/server.crt",
+            "-c",
+            f"ssl_key_file={postgres.DIRECTORY}/server.key",
+        ],
+        network=config.network_name,
+        networking_config={config.network_name: EndpointConfig(client.api._version, ipv4_address=address)},
+        # PostgreSQL's fast shutdown; SIGTERM would wait for every client to leave by itself.
+        stop_signal="SIGINT",
+        # Parallel queries share memory there; Docker's default of 64 MiB is too small for them.
+        shm_size="256m",
+    )
+    try:
+        certificate, key = rds._pg_server_material([name, "localhost"], [address, "127.0.0.1"])
+        parameters = rds_parameters.for_start(rds, identifier)
+        files = {
+            **rds_parameters.files(parameters),
+            f"{postgres.DIRECTORY}/server.crt": certificate,
+            f"{postgres.DIRECTORY}/server.key": key,
+            f"{postgres.DIRECTORY}/superuser-password": secrets.token_urlsafe(32),
+            f"{postgres.DIRECTORY}/master-password": environment["POSTGRES_PASSWORD"],
+            f"{postgres.DIRECTORY}/start.sh": postgres.START,
+            f"{postgres.DIRECTORY}/archive.sh": postgres.ARCHIVE,
+            f"{postgres.DIRECTORY}/restore.sh": postgres.RESTORE,
+            f"{postgres.DIRECTORY}/restored.sql": postgres.RESTORED_SQL,
+            "/docker-entrypoint-initdb.d/10-rds-roles.sql": postgres.MASTER_ROLE_SQL,
+        }
+        container.put_archive("/", postgres.archive(files))
+        container.start()
+    except BaseException:
+        container.remove(force=True, v=True)
+        addresses.release(name)
+        raise
+    logger.info("RDS instance %s: container %s at %s", identifier, name, address)
+    return container
+
+
+def remove_volume(client: Any, name: str) -> None:
+    from docker.errors import NotFound
+
+    try:
+        client.volumes.get(name).remove(force=True)
+    except NotFound:
+        return

@@ -1,0 +1,157 @@
+"""Let RDS manage the master password of a DB instance in Secrets Manager.
+
+What AWS does (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-secrets-manager.html): with
+``ManageMasterUserPassword`` it makes the password and the secret ``rds!db-<uuid>`` of ``{"username", "password"}``,
+names it in ``MasterUserSecret``, tags it with the instance (which policies tell it by), rotates it when told, refuses a
+password of one's own, and deletes the secret with the instance.
+
+What the emulator does: that for DB clusters only; an instance gets the password ``password``.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import secrets
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from local_cloud.core import emulator
+from local_cloud.core.runtime import Cloud
+
+
+def apply(cloud: Cloud) -> None:
+    rds = emulator.service("rds")
+    for action, wrapper in (
+        ("CreateDBInstance", _create),
+        ("ModifyDBInstance", _modify),
+        ("DeleteDBInstance", _delete),
+    ):
+        rds._ACTION_MAP[action] = functools.partial(wrapper, rds, rds._ACTION_MAP[action])
+    rds._rotate_instance_password = functools.partial(_change_password, rds._rotate_instance_password)
+    instance_xml = rds._instance_xml
+
+    @functools.wraps(instance_xml)
+    def instance_xml_with_secret(instance: Mapping[str, Any]) -> str:
+        return str(instance_xml(instance)) + secret_xml(instance.get("MasterUserSecret"))
+
+    rds._instance_xml = instance_xml_with_secret
+
+
+def secret_xml(secret: Mapping[str, str] | None) -> str:
+    """The element ``MasterUserSecret``, or nothing."""
+    if not secret:
+        return ""
+    return (
+        f"<MasterUserSecret>{''.join(f'<{name}>{value}</{name}>' for name, value in secret.items())}</MasterUserSecret>"
+    )
+
+
+def _create(rds: Any, create: Any, request: Mapping[str, Any]) -> Any:
+    if not _is_true(rds, request, "ManageMasterUserPassword"):
+        return create(request)
+    if rds._p(request, "MasterUserPassword"):
+        return _refuse_password(rds)
+    password = secrets.token_urlsafe(32)
+    answer = create({**request, "MasterUserPassword": [password]})
+    if answer[0] != 200:
+        return answer
+    instance = rds._instances[rds._p(request, "DBInstanceIdentifier")]
+    _manage(rds, instance, password, rds._p(request, "MasterUserSecretKmsKeyId"))
+    return rds._single_instance_response("CreateDBInstanceResponse", "CreateDBInstanceResult", instance)
+
+
+def _modify(rds: Any, modify: Any, request: Mapping[str, Any]) -> Any:
+    instance = rds._resolve_instance(rds._p(request, "DBInstanceIdentifier"))
+    if instance is None:
+        return modify(request)
+    managed = instance.get("MasterUserSecret")
+    manage, rotate = (_is_true(rds, request, name) for name in ("ManageMasterUserPassword", "RotateMasterUserPassword"))
+    given = rds._p(request, "MasterUserPassword")
+    release = rds._p(request, "ManageMasterUserPassword") == "false"
+    if given and (manage or (managed and not release)):
+        return _refuse_password(rds)
+    if rotate and not (managed and _is_true(rds, request, "ApplyImmediately")):
+        message = "Rotating needs a master password that RDS manages, and ApplyImmediately."
+        return rds._error("InvalidParameterCombination", message, 400)
+    if release and managed and not given:
+        message = "MasterUserPassword is required when RDS stops managing it."
+        return rds._error("InvalidParameterCombination", message, 400)
+    password = secrets.token_urlsafe(32) if rotate or (manage and not managed) else ""
+    answer = modify({**request, "MasterUserPassword": [password]} if password else request)
+    if answer[0] != 200:
+        return answer
+    if rotate:
+        secret = _secret_string(instance, password)
+        emulator.service("secretsmanager").put_secret_value_in_process(managed["SecretArn"], secret)
+    elif password:
+        _manage(rds, instance, password, rds._p(request, "MasterUserSecretKmsKeyId"))
+    elif release and managed:
+        emulator.service("secretsmanager").delete_secret_in_process(managed["SecretArn"])
+        del instance["MasterUserSecret"]
+    return rds._single_instance_response("ModifyDBInstanceResponse", "ModifyDBInstanceResult", instance)
+
+
+def _change_password(change_other: Any, instance: Mapping[str, Any], old: str, new: str) -> None:
+    """Give PostgreSQL a SCRAM verifier made here: a statement log must never hold a password."""
+    if instance["Engine"] != "postgres" or not instance.get("_internal_address"):
+        change_other(instance, old, new)
+        return
+    import psycopg2
+    from psycopg2 import extensions, sql
+
+    user = instance["MasterUsername"]
+    connection = psycopg2.connect(
+        host=instance["_internal_address"],
+        port=instance["_internal_port"],
+        user=user,
+        password=old,
+        dbname=instance["DBName"],
+        sslmode="require",
+        connect_timeout=5,
+    )
+    try:
+        verifier = extensions.encrypt_password(new, user, scope=connection, algorithm="scram-sha-256")
+        with connection, connection.cursor() as cursor:
+            cursor.execute(sql.SQL("ALTER ROLE {} PASSWORD %s").format(sql.Identifier(user)), (verifier,))
+    finally:
+        connection.close()
+
+
+def _delete(rds: Any, delete: Any, request: Mapping[str, Any]) -> Any:
+    instance = rds._resolve_instance(rds._p(request, "DBInstanceIdentifier")) or {}
+    answer = delete(request)
+    if answer[0] == 200 and instance.get("MasterUserSecret"):
+        emulator.service("secretsmanager").delete_secret_in_process(instance["MasterUserSecret"]["SecretArn"])
+    return answer
+
+
+def _manage(rds: Any, instance: dict[str, Any], password: str, key: str) -> None:
+    secretsmanager, name, owner = (
+        emulator.service("secretsmanager"),
+        f"rds!db-{uuid.uuid4()}",
+        instance["DBInstanceArn"],
+    )
+    arn = secretsmanager.create_secret_in_process(
+        name,
+        _secret_string(instance, password),
+        description=f"The secret associated with the primary RDS DB instance: {owner}",
+    )
+    tags = {"aws:secretsmanager:owningService": "rds", "aws:rds:primaryDBInstanceArn": owner}
+    secretsmanager._secrets[name]["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
+    default_key = f"arn:aws:kms:{rds.get_region()}:{rds.get_account_id()}:key/aws-secretsmanager-default"
+    instance["MasterUserSecret"] = {"SecretArn": arn, "SecretStatus": "active", "KmsKeyId": key or default_key}
+
+
+def _secret_string(instance: Mapping[str, Any], password: str) -> str:
+    return json.dumps({"username": instance["MasterUsername"], "password": password})
+
+
+def _refuse_password(rds: Any) -> Any:
+    message = "You can't specify MasterUserPassword for an instance with ManageMasterUserPassword enabled."
+    return rds._error("InvalidParameterCombination", message, 400)
+
+
+def _is_true(rds: Any, request: Mapping[str, Any], name: str) -> bool:
+    return bool(rds._p(request, name) == "true")

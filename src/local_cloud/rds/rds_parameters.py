@@ -1,0 +1,267 @@
+"""Let DB parameter groups reach PostgreSQL, with RDS's rules about what applies when.
+
+What AWS does (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_WorkingWithParamGroups.html): a change of a
+dynamic parameter with ``ApplyMethod=immediate`` applies at once; a static one, or ``pending-reboot``, waits for
+RebootDBInstance, and the instance's parameter group is ``pending-reboot`` until then; ``immediate`` for a static
+parameter is refused. Another parameter group takes effect at the next reboot. A parameter that has its family's default
+is kept as ``engine-default`` with ``pending-reboot``, and a change of the apply method alone is ignored
+(https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/db_parameter_group#problematic-plan-changes,
+https://github.com/hashicorp/terraform-provider-aws/issues/39252). The family decides which parameters are static and
+what their defaults are: ``rds.force_ssl`` is static and 0 up to postgres14, dynamic and 1 since postgres15
+(https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/PostgreSQL.Concepts.General.SSL.html). A group that an instance
+uses cannot be deleted (https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBParameterGroup.html).
+
+What the emulator does: it stores the values for PostgreSQL and shows them to nobody. It keeps every apply method, and
+deletes a group that is in use.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from local_cloud.core import emulator
+from local_cloud.core.runtime import Cloud
+from local_cloud.rds import postgres
+
+logger = logging.getLogger(__name__)
+
+APPLIED = "_applied_parameters"
+"""Key of an instance's record: the parameters that its PostgreSQL has now."""
+
+_new_group: contextvars.ContextVar[str] = contextvars.ContextVar("new_group", default="")
+"""Parameter group of the instance that is being created: its record comes after its container."""
+
+STATIC = frozenset(
+    """
+    archive_mode autovacuum_freeze_max_age autovacuum_max_workers autovacuum_multixact_freeze_max_age
+    commit_timestamp_buffers huge_page_size huge_pages ignore_invalid_pages max_connections max_files_per_process
+    max_locks_per_transaction max_logical_replication_workers max_notify_queue_pages max_pred_locks_per_transaction
+    max_prepared_transactions max_replication_slots max_wal_senders max_worker_processes min_dynamic_shared_memory
+    multixact_member_buffers multixact_offset_buffers notify_buffers rds.logical_replication reserved_connections
+    serializable_buffers shared_buffers shared_preload_libraries subtransaction_buffers superuser_reserved_connections
+    track_activity_query_size track_commit_timestamp transaction_buffers wal_buffers wal_decode_buffer_size wal_level
+    wal_log_hints
+    """.split()  # noqa: SIM905 - a list of forty quoted names is no easier to read
+)
+"""PostgreSQL 17's parameters of context ``postmaster`` (pg_settings), as far as RDS lets one set them."""
+
+_FORCE_SSL = "rds.force_ssl"
+_FORCED_SINCE = 15
+"""The first major version that refuses connections without TLS by default; there the parameter became dynamic."""
+
+
+def apply(cloud: Cloud) -> None:
+    rds = emulator.service("rds")
+    _wrap(rds, "CreateDBInstance", _create)
+    _wrap(rds, "ModifyDBInstance", _modify_instance)
+    _wrap(rds, "RebootDBInstance", _reboot)
+    _wrap(rds, "ModifyDBParameterGroup", _modify_group)
+    _wrap(rds, "ResetDBParameterGroup", _modify_group)
+    _wrap(rds, "DeleteDBParameterGroup", _delete_group)
+    definitions = rds._default_parameters_for_family
+
+    @functools.wraps(definitions)
+    def complete_definitions(family: str) -> list[dict[str, Any]]:
+        return with_defaults(family, definitions(family))
+
+    rds._default_parameters_for_family = complete_definitions
+    parameter_xml = rds._parameter_xml
+
+    @functools.wraps(parameter_xml)
+    def typed_parameter_xml(name: str, *values: Any, **options: Any) -> Any:
+        text = parameter_xml(name, *values, **options)
+        return text.replace("<ApplyType>dynamic<", "<ApplyType>static<") if name in STATIC else text
+
+    rds._parameter_xml = typed_parameter_xml
+
+
+def family_defaults(family: str) -> dict[str, str]:
+    """Return the defaults of a PostgreSQL family that RDS shows with a value; of another family, none."""
+    if not family.startswith("postgres"):
+        return {}
+    return {
+        "max_connections": "LEAST({DBInstanceClassMemory/9531392},5000)",
+        "password_encryption": "scram-sha-256",
+        _FORCE_SSL: "1" if _major(family) >= _FORCED_SINCE else "0",
+        "shared_preload_libraries": "pg_stat_statements",
+    }
+
+
+def is_static(family: str, name: str) -> bool:
+    """Return whether a change of the parameter waits for a reboot, whatever its apply method."""
+    return name in STATIC or (name == _FORCE_SSL and _major(family) < _FORCED_SINCE)
+
+
+def with_defaults(family: str, definitions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the emulator's parameters of a family, with RDS's defaults and apply types."""
+    defaults = family_defaults(family)
+    found = {definition["name"]: definition for definition in definitions}
+    if defaults:
+        # RDS shows no value where the default is PostgreSQL's own.
+        found = {name: {**definition, "default": ""} for name, definition in found.items()}
+    for name, value in defaults.items():
+        apply_type = "static" if is_static(family, name) else "dynamic"
+        found[name] = {**found.get(name, {"name": name}), "default": value, "apply_type": apply_type}
+    return list(found.values())
+
+
+def settle(
+    family: str, before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Return what RDS keeps of a group's parameters `after` a request, which had them as `before`."""
+    kept = {}
+    for name, entry in after.items():
+        value = entry["ParameterValue"]
+        if value == family_defaults(family).get(name):
+            continue  # engine-default, pending-reboot
+        same = name in before and before[name]["ParameterValue"] == value
+        kept[name] = dict(before[name] if same else entry)
+    return kept
+
+
+def for_start(rds: Any, identifier: str) -> dict[str, str]:
+    """The parameters that an instance starts with: all of its group's."""
+    instance = rds._instances.get(identifier)
+    parameters = _of_group(rds, _group_of(instance) if instance else _new_group.get())
+    if instance is not None:
+        instance[APPLIED] = parameters
+    return parameters
+
+
+def files(parameters: Mapping[str, str]) -> dict[str, str]:
+    """The container's files that depend on parameters."""
+    return {
+        f"{postgres.DIRECTORY}/postgresql.conf": postgres.configuration(parameters),
+        f"{postgres.DIRECTORY}/pg_hba.conf": postgres.access_rules(parameters),
+    }
+
+
+def merge(
+    applied: Mapping[str, str], group: Mapping[str, Mapping[str, str | None]], family: str = "postgres17"
+) -> tuple[dict[str, str], bool]:
+    """What PostgreSQL has after its group changed, and whether something waits for a reboot."""
+    wanted = {
+        name: str(entry["ParameterValue"]) for name, entry in group.items() if entry["ParameterValue"] is not None
+    }
+    result = dict(applied)
+    pending = False
+    for name in applied.keys() | wanted.keys():
+        if applied.get(name) == wanted.get(name):
+            continue
+        # A parameter that was reset has no entry any more; a dynamic one returns to its default at once.
+        method = (group.get(name) or {}).get("ApplyMethod", "immediate")
+        if is_static(family, name) or method != "immediate":
+            pending = True
+        elif name in wanted:
+            result[name] = wanted[name]
+        else:
+            del result[name]
+    return result, pending
+
+
+def _wrap(rds: Any, action: str, wrapper: Any) -> None:
+    rds._ACTION_MAP[action] = functools.partial(wrapper, rds, rds._ACTION_MAP[action])
+
+
+def _create(rds: Any, create: Any, request: Mapping[str, Any]) -> Any:
+    group = rds._p(request, "DBParameterGroupName")
+    token = _new_group.set(group)
+    try:
+        answer = create(request)
+    finally:
+        _new_group.reset(token)
+    instance = rds._instances.get(rds._p(request, "DBInstanceIdentifier"))
+    if answer[0] == 200 and instance is not None:
+        instance.setdefault(APPLIED, _of_group(rds, group))
+    return answer
+
+
+def _modify_instance(rds: Any, modify: Any, request: Mapping[str, Any]) -> Any:
+    instance = rds._resolve_instance(rds._p(request, "DBInstanceIdentifier"))
+    before = _group_of(instance) if instance else ""
+    answer = modify(request)
+    if answer[0] == 200 and instance is not None and rds._p(request, "DBParameterGroupName"):
+        changed = _group_of(instance) != before
+        instance["DBParameterGroups"][0]["ParameterApplyStatus"] = "pending-reboot" if changed else "in-sync"
+    return answer
+
+
+def _reboot(rds: Any, reboot: Any, request: Mapping[str, Any]) -> Any:
+    instance = rds._resolve_instance(rds._p(request, "DBInstanceIdentifier"))
+    if instance is not None and instance.get("DBInstanceStatus") == "available" and _has_postgres(instance):
+        _install(rds, instance, for_start(rds, instance["DBInstanceIdentifier"]), reload=False)
+        instance["DBParameterGroups"][0]["ParameterApplyStatus"] = "in-sync"
+    return reboot(request)
+
+
+def _modify_group(rds: Any, modify: Any, request: Mapping[str, Any]) -> Any:
+    name = rds._p(request, "DBParameterGroupName")
+    group = rds._param_groups.get(name) or {}
+    family = group.get("DBParameterGroupFamily", "")
+    if not family.startswith("postgres"):
+        return modify(request)
+    prefix = rds._parameter_member_prefix(request)
+    number = 1
+    while parameter := rds._p(request, f"{prefix}.{number}.ParameterName"):
+        if is_static(family, parameter) and rds._p(request, f"{prefix}.{number}.ApplyMethod") == "immediate":
+            message = f"cannot use immediate apply method for static parameter: {parameter}"
+            return rds._error("InvalidParameterCombination", message, 400)
+        number += 1
+    before = dict(group["Parameters"])
+    answer = modify(request)
+    if answer[0] != 200:
+        return answer
+    group["Parameters"] = settle(family, before, group["Parameters"])
+    for instance in list(rds._instances.values()):
+        if _group_of(instance) == name and _has_postgres(instance):
+            parameters, pending = merge(instance.get(APPLIED, {}), group["Parameters"], family)
+            if parameters != instance.get(APPLIED):
+                _install(rds, instance, parameters, reload=True)
+            instance["DBParameterGroups"][0]["ParameterApplyStatus"] = "pending-reboot" if pending else "in-sync"
+    return answer
+
+
+def _delete_group(rds: Any, delete: Any, request: Mapping[str, Any]) -> Any:
+    name = rds._p(request, "DBParameterGroupName")
+    users = [instance for instance in rds._instances.values() if _group_of(instance) == name]
+    if users:
+        message = f"One or more database instances are still members of this parameter group {name}"
+        return rds._error("InvalidDBParameterGroupState", message, 400)
+    return delete(request)
+
+
+def _major(family: str) -> int:
+    return int(family.removeprefix("postgres"))
+
+
+def _install(rds: Any, instance: dict[str, Any], parameters: dict[str, str], *, reload: bool) -> None:
+    """Give the container its files; with `reload`, PostgreSQL reads them now, else when it starts."""
+    container = rds._get_docker().containers.get(instance["_docker_container_id"])
+    container.put_archive("/", postgres.archive(files(parameters)))
+    if reload:
+        container.exec_run(["chown", "-R", "postgres:postgres", postgres.DIRECTORY])
+        container.kill(signal="SIGHUP")
+    instance[APPLIED] = parameters
+    logger.info("RDS instance %s: parameters written", instance["DBInstanceIdentifier"])
+
+
+def _of_group(rds: Any, name: str) -> dict[str, str]:
+    group = rds._param_groups.get(name) or {"Parameters": {}}
+    return {
+        parameter: str(entry["ParameterValue"])
+        for parameter, entry in group["Parameters"].items()
+        if entry["ParameterValue"] is not None
+    }
+
+
+def _group_of(instance: Mapping[str, Any]) -> str:
+    groups = instance.get("DBParameterGroups") or [{}]
+    return str(groups[0].get("DBParameterGroupName", ""))
+
+
+def _has_postgres(instance: Mapping[str, Any]) -> bool:
+    return instance.get("Engine") == "postgres" and bool(instance.get("_docker_container_id"))
