@@ -186,7 +186,7 @@ test: $(VENV_READY) ## Linters, unit, application, Terraform, roles, and the who
 rehearse: $(VENV_READY) ## The other, longer tests: releases that fail, incidents, and GitHub's workflows line by line
 	@tests/run.sh --numprocesses 3 --no-loadscope-reorder -m rehearsal tests/e2e
 
-coverage: $(VENV_READY) ## How much of the roles' Python the unit tests run: 90 % at least (half as slow again, so a job of its own)
+coverage: $(VENV_READY) ## How much of the Python the unit tests run: 90 % at least (half as slow again, so a job of its own)
 	@python -m pytest -q --numprocesses auto --no-loadscope-reorder --cov=fargate_ops --cov=local_cloud --cov-report=term:skip-covered --cov-fail-under=90 tests/unit
 
 mutation: $(VENV_READY) ## Put faults into the riskiest modules, one at a time, and list those that no unit test notices (ONLY='decide plan'; takes hours)
