@@ -127,8 +127,8 @@ def die(process: subprocess.Popen[str], clone: Clone) -> None:
     """As with a machine that loses its power: the flow is gone, and so is the process that renews its lock."""
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            renews = b"deploy_lock.python.heartbeat" in (entry / "cmdline").read_bytes()
-            if renews and (entry / "cwd").resolve() == clone.path.resolve():
+            renews = b"fargate_ops.state.heartbeat" in (entry / "cmdline").read_bytes()
+            if renews and (entry / "cwd").resolve() == (clone.path / "src").resolve():
                 os.kill(int(entry.name), signal.SIGKILL)
         except OSError:  # gone meanwhile
             continue
