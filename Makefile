@@ -187,7 +187,7 @@ rehearse: $(VENV_READY) ## The other, longer tests: releases that fail, incident
 	@tests/run.sh --numprocesses 3 --no-loadscope-reorder -m rehearsal tests/e2e
 
 coverage: $(VENV_READY) ## How much of the Python the unit tests run: 90 % at least (half as slow again, so a job of its own)
-	@python -m pytest -q --numprocesses auto --no-loadscope-reorder --cov=fargate_ops --cov=local_cloud --cov-report=term:skip-covered --cov-fail-under=90 tests/unit
+	@python -m pytest -q --numprocesses auto --no-loadscope-reorder --cov=src --cov-report=term:skip-covered --cov-fail-under=90 tests/unit
 
 mutation: $(VENV_READY) ## Put faults into the riskiest modules, one at a time, and list those that no unit test notices (ONLY='decide plan'; takes hours)
 	@nice -n 19 uv run --quiet --no-project --with mutmut==$(MUTMUT_VERSION) python -m tests.mutation $$ONLY
