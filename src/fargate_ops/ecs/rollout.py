@@ -153,6 +153,7 @@ def judge(snapshot: Snapshot, deployment_id: str) -> Judgement:
 
 
 def flapping(failures: int) -> Judgement:
+    """So many tasks failed, and no end of it is in sight."""
     return Judgement(Verdict.FLAPPING, f"{failures} of its tasks failed, some after they were healthy")
 
 

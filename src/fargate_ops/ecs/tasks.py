@@ -113,6 +113,7 @@ def how_stopped(task: Mapping[str, Any], container: str) -> Stop:
 
 
 def _lived(task: Mapping[str, Any]) -> float:
+    """Seconds between the times of https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html."""
     started, ended = task.get("startedAt"), task.get("executionStoppedAt") or task.get("stoppedAt")
     return (ended - started).total_seconds() if started and ended else 0.0
 

@@ -58,10 +58,10 @@ T = TypeVar("T")
 PROOF_LOOKS = 5
 PROOF_SECONDS = 2.0
 #: ECS is done once all tasks are healthy at one moment. Where some ended by themselves, the others have to live so many
-#: times as long, within a limit in seconds. Of many tasks one may end at any time.
+#: times as long, within a limit in seconds. This share of the desired tasks may end all the same.
 OUTLIVE_FACTOR = 2.0
 LONGEST_PROOF_SECONDS = 120.0
-OUTLIVE_SHARE = 0.95
+TOLERATED_SHARE = 0.05
 #: What a first release says whose tasks were stopped.
 ZERO_TASKS = "This was the first release: there is nothing to return to. The service has zero tasks again."
 #: ECS notes a service deployment and its deployment one after the other.
@@ -365,10 +365,10 @@ class Operation:
         )
 
     def prove_lasting(self, what: str) -> None:
-        """See that the tasks that run outlive those before them that ended by themselves: see ``OUTLIVE_FACTOR``.
+        """Where tasks ended by themselves, see that the others live longer: see ``OUTLIVE_FACTOR``.
 
         Raises:
-            ReleaseError: one ended again, with a report of why.
+            ReleaseError: another one ended, with a report of why.
         """
         deployment = self.snapshot().primary
         look = partial(self.patiently, partial(self._ended_by_themselves, deployment))
@@ -380,7 +380,7 @@ class Operation:
         self.c.say(
             f"{len(ended)} of its tasks ended by themselves, after {lived:.0f} s at most: watching for {seconds:.0f} s"
         )
-        tolerated = len(ended) + math.floor((1 - OUTLIVE_SHARE) * deployment.desired)
+        tolerated = len(ended) + math.floor(TOLERATED_SHARE * deployment.desired)
         for _ in range(math.ceil(seconds / PROOF_SECONDS)):
             self.c.sleep(PROOF_SECONDS)
             if len(now := look()) > tolerated:
@@ -398,6 +398,10 @@ class Operation:
         found = self.c.verify(subject)
         doubts = [doubt.reason for doubt in self.doubts(snapshot.primary) if not doubt.secret]
         if found.verdict is verify.Verdict.VERIFIED and not doubts:
+            try:
+                self.prove_lasting(f"the release of {release.name}")
+            except ReleaseError as error:
+                return Outcome.STOPPED, f"in service, and not verified: {error.reason}"
             return Outcome.SUCCEEDED, f"verified by a later run: {found.reason}"
         reason = "; ".join([*([found.reason] if found.verdict is not verify.Verdict.VERIFIED else []), *doubts])
         return Outcome.STOPPED, f"in service, and not verified: {reason}"

@@ -629,6 +629,18 @@ def test_tasks_that_were_all_healthy_at_one_moment_have_to_outlive_those_that_di
     assert outcomes(world)[-1] == ("flapping", Outcome.SUCCEEDED)
 
 
+def another_dies(world: World, releaser: Releaser, after_sleeps: int) -> None:
+    """While the releaser sleeps, one more task ends by itself."""
+
+    def asleep(seconds: float) -> None:
+        world.slept.append(seconds)
+        if len(world.slept) == slept + after_sleeps:
+            world.ecs.fail_task(lived=7.0)
+
+    slept = len(world.slept)
+    releaser.c = replace(releaser.c, sleep=asleep)
+
+
 def test_tasks_that_die_again_once_ecs_is_done_fail_the_release(world: World) -> None:
     world.released("aaa")
     releaser = world.releaser("flapping")
@@ -636,15 +648,7 @@ def test_tasks_that_die_again_once_ecs_is_done_fail_the_release(world: World) ->
     releaser.begin(plan)
     world.ecs.rollout = [nothing] * 4 + [lambda ecs: ecs.fail_task(lived=7.9), lambda ecs: ecs.complete()]
     bring_into_service(releaser, plan)
-    deaths = iter([False, False, True])
-    sleep = world.slept.append
-
-    def asleep(seconds: float) -> None:
-        sleep(seconds)
-        if next(deaths, False):
-            world.ecs.fail_task(lived=7.0)
-
-    releaser.c = replace(releaser.c, sleep=asleep)
+    another_dies(world, releaser, after_sleeps=3)
     with pytest.raises(ReleaseError, match="2 of its tasks failed, some after they were healthy") as failure:
         releaser.succeed(plan)
     assert "exit code 3" in failure.value.evidence
@@ -954,6 +958,18 @@ def test_an_interrupted_release_whose_tasks_are_silent_is_nothing_to_go_back_to(
     world.logs.silent.add(world.ecs.start_task()["taskArn"].rsplit("/", 1)[-1])
     world.releaser("ccc").settle()
     assert outcomes(world)[-1] == ("bbb", Outcome.STOPPED)
+
+
+def test_an_interrupted_release_whose_tasks_die_again_is_nothing_to_go_back_to(world: World) -> None:
+    world.released("aaa")
+    interrupted(world, "bbb")
+    world.ecs.fail_task(lived=7.9)
+    world.ecs.complete()
+    releaser = world.releaser("ccc")
+    another_dies(world, releaser, after_sleeps=3)
+    releaser.settle()
+    assert outcomes(world)[-1] == ("bbb", Outcome.STOPPED)
+    assert "2 of its tasks failed" in ledger(world)[-1].why
 
 
 def test_a_preview_verifies_nothing(world: World) -> None:
