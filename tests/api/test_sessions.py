@@ -197,6 +197,22 @@ def test_of_a_pool_that_grew_the_longest_idle_are_ended_and_no_more_than_are_too
     assert records(database, patient)[-1]["ended"] == 0
 
 
+def test_each_process_keeps_the_two_that_its_next_request_would_take(database: TestDatabase, opened: ExitStack) -> None:
+    processes = ["settlement-api@host/7", "settlement-api@host/8", "settlement-api@other/7"]
+    pools = [[application(database, name) for _ in range(4)] for name in processes]
+    pools[1] = pools[1][:1]
+    for connection in [connection for pool in pools for connection in pool]:
+        opened.callback(connection.close)
+    for place in range(4):  # used in turn, so that no process's are the longest idle
+        for pool in pools:
+            assert all(alive(connection) for connection in pool[place : place + 1])
+    limits = EndLimits(3600, 3600, idle_above=0.0, spare_seconds=0.001)
+    ended = {record["pid"] for record in records(database, limits) if record["kind"] == "ended"}
+    assert ended == {connection.info.backend_pid for pool in pools for connection in pool[:-2]}
+    assert records(database, limits)[-1]["ended"] == 0
+    assert all(alive(connection) for pool in pools for connection in pool[-2:])
+
+
 def test_only_sessions_from_the_given_addresses_are_ended(database: TestDatabase, opened: ExitStack) -> None:
     idle = application(database)
     opened.callback(idle.close)

@@ -20,6 +20,9 @@ Record = dict[str, Any]
 #: So long may a question of ours take: this server has trouble enough.
 _STATEMENT_TIMEOUT = "20s"
 _GONE_SECONDS = 5.0
+#: A pool hands out the connection that was given back last. So many of a process's are left: one that is ended in the
+#: moment in which a request takes it fails that request.
+_KEPT = 2
 _TEXT = 400  # characters of a statement
 
 _SERVER = text(
@@ -54,13 +57,15 @@ _TOP = text(
 # who are no superusers and replicate nothing; no session of ours; only those in such a state. MATERIALIZED, because
 # conditions beside one another are tried in any order, and one that ends a session must be the last. NULL is no limit.
 _END = text(
-    "WITH unused AS MATERIALIZED (SELECT a.pid FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid"
+    "WITH unused AS MATERIALIZED (SELECT pid FROM (SELECT a.pid, a.state_change, row_number() OVER"
+    " (PARTITION BY a.client_addr, a.application_name ORDER BY a.state_change DESC) AS recency"
+    " FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid"
     " WHERE a.usename = ANY(:roles) AND a.usename <> current_user AND a.usename <> 'rdsadmin'"
     " AND a.backend_type = 'client backend' AND a.pid <> pg_backend_pid()"
     " AND NOT r.rolsuper AND NOT r.rolreplication"
     " AND a.state = ANY(:states) AND a.state_change < clock_timestamp() - make_interval(secs => :seconds)"
-    " AND (CAST(:addresses AS text[]) IS NULL OR host(a.client_addr) = ANY(CAST(:addresses AS text[])))"
-    " ORDER BY a.state_change LIMIT CAST(:most AS bigint))"
+    " AND (CAST(:addresses AS text[]) IS NULL OR host(a.client_addr) = ANY(CAST(:addresses AS text[])))) candidates"
+    " WHERE recency > :kept ORDER BY state_change LIMIT CAST(:most AS bigint))"
     " SELECT pid FROM unused WHERE pg_terminate_backend(pid)"
 )
 _LEFT = text("SELECT count(*) FROM pg_stat_activity WHERE pid IN :pids").bindparams(bindparam("pids", expanding=True))
@@ -86,7 +91,8 @@ class EndLimits:
     First those that are idle in a transaction for longer than `idle_in_transaction_seconds`. While `idle_above` of the
     server's connections are still taken, also those that are idle for longer than `idle_seconds`. Then the longest
     idle, until fewer are taken, if they are idle for longer than `spare_seconds`: a pool that grew in a moment keeps
-    sessions that no request uses, and opens others when it needs them.
+    sessions that no request uses, and opens others when it needs them. Of these, each process keeps the two that it
+    used last, because its next request takes one of them.
     """
 
     idle_in_transaction_seconds: float
@@ -175,7 +181,7 @@ def end_unused(connection: Connection, roles: Sequence[str], limits: EndLimits) 
         ended += end(("idle",), limits.idle_seconds)
         after = connection.scalars(_COUNT).one()
     if (surplus := after - ceil(limits.idle_above * allowed) + 1) > 0:
-        ended += end(("idle",), limits.spare_seconds, most=surplus)
+        ended += end(("idle",), limits.spare_seconds, kept=_KEPT, most=surplus)
         after = connection.scalars(_COUNT).one()
     for pid in ended:
         yield {"kind": "ended", "pid": pid, **{k: v for k, v in seen.get(pid, {}).items() if k not in ("kind", "pid")}}
@@ -194,10 +200,14 @@ def _end(
     seconds: float,
     *,
     addresses: Sequence[str] = (),
+    kept: int = 0,
     most: int | None = None,
 ) -> list[int]:
-    """End them, the longest in their state first, and wait until they are gone: the server answers before that."""
-    guards = {"roles": list(roles), "states": list(states), "seconds": seconds, "most": most}
+    """End them, the longest in their state first, and wait until they are gone: the server answers before that.
+
+    `kept`: so many of each process's are left, the shortest in their state; `most`: no more than so many are ended.
+    """
+    guards = {"roles": list(roles), "states": list(states), "seconds": seconds, "kept": kept, "most": most}
     pids = list(connection.scalars(_END, guards | {"addresses": list(addresses) or None}))
     deadline = time.monotonic() + _GONE_SECONDS
     while pids and connection.scalar(_LEFT, {"pids": pids}) and time.monotonic() < deadline:

@@ -2,8 +2,8 @@
 
 The admin task connects as the master user, for whom PostgreSQL keeps some connections, and ends idle sessions
 (https://www.postgresql.org/docs/current/runtime-config-connection.html). It decides which ones at the moment of ending:
-sessions of the application's users, from the addresses of the tasks that leave, that were idle for a while. A pool
-opens another session when it needs one, so the old tasks serve on.
+sessions of the application's users, from the addresses of the tasks that leave, that were idle for a while. Each
+process keeps the two that it used last, and its pool opens another when it needs one, so the old tasks serve on.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from fargate_ops.ecs.tasks import OneOff, Runner, TaskError
 
 #: PostgreSQL's words for it: of a server that keeps the rest for others, and of one that has no connection at all.
 REFUSALS = ("connection slots are reserved", "too many clients already")
-#: A session that is in use is not idle for so long.
-IDLE_SECONDS = 5
 #: ECS takes 8,192 characters of overrides.
 MOST_ADDRESSES = 400
 WAIT_SECONDS = 120.0
@@ -32,8 +30,8 @@ def are_exhausted(lines: Iterable[str]) -> bool:
 
 def command(addresses: Sequence[str]) -> list[str]:
     """The admin task's command that ends idle sessions of the tasks with these addresses."""
-    limits = ["--idle-seconds", str(IDLE_SECONDS), "--idle-above", "0"]
-    return ["python", "-m", "settlement.admin", "sessions", "--end", *limits, "--address", *addresses[:MOST_ADDRESSES]]
+    end = ["python", "-m", "settlement.admin", "sessions", "--end", "--idle-above", "0"]  # all that can be spared
+    return [*end, "--address", *addresses[:MOST_ADDRESSES]]
 
 
 def free(
