@@ -72,6 +72,14 @@ def emulated(port: int, moto_port: int) -> dict[str, str]:
     }
 
 
+def told(output: str) -> str:
+    """What a failed command printed: what went wrong first, where a report that is cut still has it, then its end."""
+    lines = output.splitlines()
+    wrong = [number for number, line in enumerate(lines) if re.search(r"\b(?:[Ee]rror|ERROR|fatal)\b", line)]
+    around = sorted({near for number in wrong[-20:] for near in range(number, min(number + 4, len(lines)))})
+    return "\n".join([*(lines[number][:500] for number in around), "", "…", *lines[-60:]])
+
+
 @dataclass
 class Run:
     """One finished command: its exit code and everything that it printed."""
@@ -119,9 +127,8 @@ class Clone:
             check=False,
         )
         self.outputs.append(done.stdout)
-        # What went wrong comes last, where a report that is cut in the middle still has it.
-        errors = "\n".join(re.findall(r"^.*\b(?:[Ee]rror|ERROR|fatal): .*$", done.stdout, re.MULTILINE)[-10:])
-        assert expect is None or done.returncode == expect, f"{done.stdout[-20000:]}\n\n{errors}"
+        if expect is not None:
+            assert done.returncode == expect, told(done.stdout)
         return Run(done.returncode, done.stdout)
 
     def shell(self, script: str, *, expect: int | None = 0, account: str = "", **variables: Any) -> Run:
