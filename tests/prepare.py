@@ -13,7 +13,7 @@ from pathlib import Path
 
 from local_cloud.host import engine
 from local_cloud.host.errors import CommandError, LocalCloudError
-from tests import images
+from tests.support import images
 
 FOLDER = Path(__file__).parents[1] / ".local" / "tests"
 """Of no environment: the engine that the suite starts stays, as other checkouts' tests may use it by now."""

@@ -19,7 +19,7 @@ import pytest
 
 from tests.e2e.conftest import Clone, connect, containers, drain_for, execute, query, service
 from tests.e2e.load import load
-from tests.slack import TOKEN, Slack, intrusions, shown
+from tests.support.slack import TOKEN, Slack, intrusions, shown
 
 pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal, pytest.mark.timeout(900)]
 

@@ -19,8 +19,8 @@ import pytest
 from tests.e2e.conftest import API_PORT, PREFIX, Clone, containers, leftovers, query, service
 from tests.e2e.documents import Command, documented
 from tests.e2e.load import ACCOUNT, load
-from tests.inventory import answers
 from tests.local_cloud.conftest import wait_for
+from tests.support.inventory import answers
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 

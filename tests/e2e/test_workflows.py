@@ -21,13 +21,13 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
-from tests import images
 from tests.e2e.conftest import API_PORT, ENVIRONMENT, REPOSITORY, Clone
-from tests.e2e.hub import PERSON, Hub
-from tests.e2e.workflow import Event, Finished, Held, Runner, run_lines
-from tests.github import URL, Issuer, Repository
+from tests.support import images
+from tests.support.github import URL, Issuer, Repository
 from tests.terraform.calls import read
 from tests.terraform.rights import assert_rights, identity_of
+from tests.workflows.hub import PERSON, Hub
+from tests.workflows.runner import Event, Finished, Held, Runner, run_lines
 
 pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal, pytest.mark.timeout(900)]
 

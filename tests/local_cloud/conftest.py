@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local_cloud.core.config import CloudConfig
-from tests import images
+from tests.support import images
 
 if TYPE_CHECKING:
     from tests.local_cloud.services import StubService

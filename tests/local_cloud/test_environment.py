@@ -18,8 +18,8 @@ from local_cloud.host.environment import Settings
 from local_cloud.host.errors import LocalCloudError
 from local_cloud.host.network import NetworkSpec
 from local_cloud.rds import authority
-from tests import images
 from tests.local_cloud.conftest import REPOSITORY, docker_client, free_port, wait_for
+from tests.support import images
 
 pytestmark = pytest.mark.local_cloud
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.github import AUDIENCE, URL, Issuer, Repository
 from tests.local_cloud.conftest import RunningCloud
+from tests.support.github import AUDIENCE, URL, Issuer, Repository
 
 pytestmark = pytest.mark.local_cloud
 

@@ -18,7 +18,7 @@ import pytest
 
 from fargate_ops.inventory.kinds import flag
 from fargate_ops.inventory.values import VALUES
-from tests.inventory import INVENTORIES, Inventory, read
+from tests.support.inventory import INVENTORIES, Inventory, read
 from tests.terraform.terraform import SOURCE, TerraformError, copy_source, run_terraform
 
 ENVIRONMENTS = sorted(path.name for path in INVENTORIES.iterdir() if path.is_dir())

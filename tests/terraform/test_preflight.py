@@ -15,7 +15,7 @@ import pytest
 from fargate_ops.inventory.preflight import Given, check
 from fargate_ops.inventory.resolve import resolved
 from fargate_ops.inventory.values import VALUES
-from tests.inventory import INVENTORIES, Inventory, read
+from tests.support.inventory import INVENTORIES, Inventory, read
 from tests.terraform.validations import Condition, conditions, holding
 
 _ZONE = {"public": "10.0.8.0/24", "private": "10.0.1.0/24", "database": "10.0.4.0/24"}

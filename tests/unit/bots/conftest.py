@@ -14,7 +14,7 @@ from bots import delivery, invocation
 from moto import mock_aws
 from moto.core.config import default_user_config
 
-from tests.slack import Slack
+from tests.support.slack import Slack
 
 REGION = "ap-northeast-2"
 TABLE = "settlement-test-bots"

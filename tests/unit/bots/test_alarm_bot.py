@@ -10,7 +10,7 @@ from bots import alarm_bot
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.slack import Slack, intrusions, shown
+from tests.support.slack import Slack, intrusions, shown
 from tests.unit.bots.conftest import Cloud, Context
 
 URGENT = "arn:aws:sns:ap-northeast-2:123456789012:settlement-test-urgent"

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from bots import delivery, invocation, slack
 from bots.delivery import Delivery, NotKept, Webhook
 
-from tests.slack import TOKEN, Answer, Slack
+from tests.support.slack import TOKEN, Answer, Slack
 from tests.unit.bots.conftest import Cloud, Say
 
 MESSAGE = slack.payload("hello", [slack.header("hello")])

@@ -15,7 +15,7 @@ from bots.trail import Creation, who_created
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.slack import Slack, intrusions, shown
+from tests.support.slack import Slack, intrusions, shown
 from tests.unit.bots.conftest import TABLE, Cloud, Context, Say
 
 STARTED = datetime(2026, 1, 1, 9, tzinfo=UTC)

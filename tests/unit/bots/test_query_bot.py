@@ -14,7 +14,7 @@ from bots.windows import InFlight
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.slack import Slack, intrusions, problems, shown
+from tests.support.slack import Slack, intrusions, problems, shown
 from tests.unit.bots.conftest import PREFIX, Cloud, Context, Say, packed, slow_line, subscription
 
 QUERY = "SELECT pg_sleep(3), 'O''Brien'::text, 4111111111111111 FROM 주문"

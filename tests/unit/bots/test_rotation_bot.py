@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from bots import invocation, rotation_bot
 
 from fargate_ops.state.lock import STALE_AFTER, Lock
-from tests.slack import Slack, intrusions, shown
+from tests.support.slack import Slack, intrusions, shown
 from tests.unit.bots.conftest import REGION, Cloud, Context, Say
 
 SECRET = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:settlement-test/database/app-clone-AbCdEf"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fargate_ops.notify import deliver as controller
 from fargate_ops.notify import slack as controller_slack
-from tests.slack import TOKEN, Message, intrusions, judge, problems, shown
+from tests.support.slack import TOKEN, Message, intrusions, judge, problems, shown
 
 HOSTILE = [
     "<!channel> <!here> <@U123> <https://evil.example|AWS>",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.makefile import REPOSITORY, Tree
+from tests.support.makefile import REPOSITORY, Tree
 
 _VALUE = r"""(?:'[^']*'|"[^"]*"|[^\s'"`,;)\\])*"""
 _COMMAND = re.compile(rf"(?P<mark>`|\$ |)\bmake (?P<verb>[a-z-]+)(?P<settings>(?: [A-Z]+={_VALUE})*)")

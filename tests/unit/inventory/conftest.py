@@ -15,7 +15,7 @@ from fargate_ops.inventory import written
 from fargate_ops.inventory.preflight import Given, check
 from fargate_ops.inventory.resolve import resolved
 from fargate_ops.inventory.values import VALUES
-from tests.inventory import INVENTORIES, read
+from tests.support.inventory import INVENTORIES, read
 
 
 def given(folder: Path, *extra_vars: str) -> Given:

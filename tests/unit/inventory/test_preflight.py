@@ -13,7 +13,7 @@ import pytest
 from fargate_ops.core.problem import Problem
 from fargate_ops.inventory.preflight import Given, check
 from fargate_ops.inventory.task import FARGATE_SIZES
-from tests.inventory import INVENTORIES, answers
+from tests.support.inventory import INVENTORIES, answers
 from tests.unit.inventory.conftest import given, good_values
 
 ARN = "arn:aws:secretsmanager:ap-northeast-2:222222222222:secret:settlement/slack-AbCdEf"

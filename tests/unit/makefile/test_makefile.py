@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from fargate_ops.plugin.environment import unset
-from tests.makefile import REPOSITORY, Tree
+from tests.support.makefile import REPOSITORY, Tree
 
 #: The shell of somebody who works with the same tools on something else.
 STRANGER = {

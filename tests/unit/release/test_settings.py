@@ -9,7 +9,7 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 
 from fargate_ops.release.verify import Settings, Source
-from tests.inventory import INVENTORIES, PROJECT, read
+from tests.support.inventory import INVENTORIES, PROJECT, read
 
 ROLE = PROJECT / "roles/ecs_release"
 DEFAULTS = yaml.safe_load(Path(PROJECT / "roles/service_verify/defaults/main.yml").read_text())

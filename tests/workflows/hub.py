@@ -1,7 +1,7 @@
 """GitHub for the workflows under test: a repository, the command line `gh`, tokens, and other people's actions by name.
 
 The repository and its checkouts are git's own; the token of a run is signed as GitHub signs it, and exchanged by the
-STS of the local cloud; `gh` and what it changes is `tests/e2e/gh.py`.
+STS of the local cloud; `gh` and what it changes is `tests/workflows/gh.py`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from packaging.specifiers import SpecifierSet
 
-from tests.e2e.expressions import UnsupportedError
-from tests.e2e.gh import State
-from tests.e2e.workflow import Given, Job, git, known
-from tests.github import Issuer, Repository
+from tests.support.github import Issuer, Repository
+from tests.workflows.expressions import UnsupportedError
+from tests.workflows.gh import State
+from tests.workflows.runner import Given, Job, git, known
 
 #: The permissions of a person who administers the repository, for `gh`.
 PERSON = {"administration": "admin", "contents": "write", "pull-requests": "write"}

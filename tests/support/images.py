@@ -9,7 +9,7 @@ import yaml
 
 from local_cloud.host import images
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 
 
 def settings() -> images.ImageSettings:

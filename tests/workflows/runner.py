@@ -6,7 +6,7 @@
 What of the workflow language is used is done as GitHub's runner does it: triggers, `needs`, `if`, `env`, `defaults`,
 `permissions`, environments and their variables, composite actions, reusable workflows, the files behind ``GITHUB_*``. A
 key, an expression or an action that is not known here fails the test: nothing is skipped in silence. Actions of others
-are done by name (`tests/e2e/hub.py`).
+are done by name (`tests/workflows/hub.py`).
 Reference: https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax.
 """
 
@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 import yaml
 
-from tests.e2e.expressions import UnsupportedError, fill, fill_all, holds
+from tests.workflows.expressions import UnsupportedError, fill, fill_all, holds
 
 Node = dict[str, Any]
 Given = Mapping[str, str]

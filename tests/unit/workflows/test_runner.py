@@ -1,4 +1,4 @@
-"""tests/e2e/workflow.py and gh.py, with which the workflows are tested: what they do not know, they refuse."""
+"""tests/workflows/runner.py and gh.py, with which the workflows are tested: what they do not know, they refuse."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.e2e import gh
-from tests.e2e.expressions import UnsupportedError, fill, holds
-from tests.e2e.hub import Hub
-from tests.e2e.workflow import Event, Finished, Held, Runner, git
-from tests.github import Issuer
+from tests.support.github import Issuer
+from tests.workflows import gh
+from tests.workflows.expressions import UnsupportedError, fill, holds
+from tests.workflows.hub import Hub
+from tests.workflows.runner import Event, Finished, Held, Runner, git
 
 CONTEXTS = {
     "github": {"ref": "refs/heads/main", "sha": "abc", "event": {"client_payload": {"sha": "def"}, "number": 7}},

@@ -14,7 +14,7 @@ from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
 from ansible.vars.manager import VariableManager
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 INVENTORIES = PROJECT / "inventory"
 #: What the playbooks and the role preflight add to an inventory's variables.
 _BENEATH = (
