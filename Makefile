@@ -169,7 +169,7 @@ lock: $(VENV_READY) ## Lock again: requirements.txt, and the provider of each en
 	  $(if $(CHECK),,&& cp "$$resolved" requirements.txt) || failed+=(requirements.txt)
 	rm "$$resolved"
 	for environment in $(ENVIRONMENTS); do
-	  $(call playbook,$$environment) playbooks/lock.yml || failed+=("inventory/$$environment/terraform.lock.hcl")
+	  $(call playbook,$$environment) playbooks/_lock.yml || failed+=("inventory/$$environment/terraform.lock.hcl")
 	done
 	if (($${#failed[@]})); then
 	  echo "lock: not locked, and left as it was: $${failed[*]} (why: above)" >&2

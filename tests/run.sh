@@ -9,7 +9,7 @@ export ANSIBLE_CONFIG=$PWD/ansible.cfg LC_ALL=C.UTF-8
 python -m tests.prepare &
 prepared=$!
 trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
-ansible-playbook -i inventory/local playbooks/toolchain.yml >/dev/null
+ansible-playbook -i inventory/local playbooks/_toolchain.yml >/dev/null
 export TF_CLI_CONFIG_FILE=$PWD/.local/local/terraform.rc PATH="$PATH:$PWD/.local/bin"
 
 if (($#)); then
