@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -31,7 +32,7 @@ class AwsSession:
 
     def __init__(self, region: str | None = None, config: Config = CLIENT_CONFIG) -> None:
         self._session = boto3.Session(region_name=region)
-        self._config = config
+        self._config = deepcopy(config)  # botocore writes AWS_MAX_ATTEMPTS into it: another session may have another
         self._clients: dict[str, Any] = {}
 
     @property

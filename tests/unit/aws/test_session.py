@@ -54,5 +54,11 @@ def test_a_client_follows_the_environment_and_is_made_once() -> None:
     assert client.meta.config.read_timeout == 30
 
 
+def test_each_session_takes_the_attempts_of_its_own_environment() -> None:
+    for attempts in ("2", "5"):
+        client = aws_session({"AWS_REGION": "eu-west-1", "AWS_MAX_ATTEMPTS": attempts}).client("sts")
+        assert client.meta.config.retries["total_max_attempts"] == int(attempts)
+
+
 def test_a_region_that_is_asked_for_wins() -> None:
     assert aws_session({"AWS_REGION": "eu-west-1"}, "ap-northeast-2").region == "ap-northeast-2"
