@@ -54,7 +54,7 @@ def test_a_pause_longer_than_the_time_left_is_not_waited_for(way: Delivery, slac
     slack.plan(Answer(429, "rate_limited", retry_after=3600))
     started = time.monotonic()
     assert not way.send(MESSAGE)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
     (kept,) = cloud.kept()
     assert kept["reason"] == "no time left, HTTP 429 rate_limited"
 

@@ -90,7 +90,7 @@ def test_of_any_text_no_string_is_left(text: str) -> None:
 @pytest.mark.parametrize("piece", ["'", '"', "$a", "$$", "/*", "(?,", "E'\\", "1", "a", " ", "--\n", "((1,2),", "1e"])
 def test_time_is_linear(piece: str) -> None:
     text = piece * (100_000 // len(piece))
-    started = time.perf_counter()
+    started = time.process_time()
     redact(text)
     fingerprint("d", "u", text)
-    assert time.perf_counter() - started < 5, "quadratic would take minutes"
+    assert time.process_time() - started < 5, "quadratic would take minutes"
