@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+DOCUMENTS = ("README.md", "docs/first-deployment.md", "CONTRIBUTING.md")
 
 _FENCED = re.compile(r"^([ ]*)```(\S*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _SHELL = {"console", "bash", "sh", "shell"}

@@ -1,6 +1,7 @@
 """The whole road, in the order in which a user walks it. Each step stands on the one before.
 
-Its first part is the documents': every command of the README and of CONTRIBUTING.md, as a newcomer types them.
+Its first part is the documents': every command of the README and of the pages that `tests/e2e/documents.py` names, as a
+newcomer types them.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def edit(clone: Clone, path: str, **replaced: str | None) -> None:
 
 
 def name_the_application(clone: Clone) -> None:
-    """As the README says, before the first deployment: the account's number (here the emulator's), the name."""
+    """As docs/first-deployment.md says: the account's number (here the emulator's), the name."""
     edit(clone, "inventory/staging/group_vars/all/aws.yml", aws_account_id=f'"{STAGING}"')
     edit(clone, "inventory/staging/group_vars/all/app.yml", app_name="billing")
     clone.git("commit", "--quiet", "--all", "--message", "chore: our account")

@@ -1,6 +1,6 @@
 """Every `make` command that a document or a message shows is a command: it runs, and each word arrives as it is shown.
 
-Programs are stubs here. What the commands of the README and of CONTRIBUTING.md do is seen by tests/e2e/test_road.py.
+Programs are stubs here. What the commands of tests/e2e/documents.py do is seen by tests/e2e/test_road.py.
 """
 
 from __future__ import annotations

@@ -47,7 +47,10 @@ def test_the_documents_have_commands() -> None:
     assert {command.document for command in documented()} == set(DOCUMENTS)
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, "docs/github.md", "docs/monitoring.md"])
+OTHERS = [f"docs/{name}.md" for name in ("commands", "how-it-works", "where-things-are", "github", "monitoring")]
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, *OTHERS])
 def test_every_target_that_is_named_exists(document: str) -> None:
     """In sentences and tables too, where nothing is run."""
     targets = set(re.findall(r"^([a-z][a-z-]*(?: [a-z-]+)*):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
@@ -55,3 +58,10 @@ def test_every_target_that_is_named_exists(document: str) -> None:
     named = re.findall(r"`make ([a-z][a-z-]*)", (REPOSITORY / document).read_text())
     assert named
     assert set(named) <= known
+
+
+def test_every_target_stands_in_the_table_of_commands() -> None:
+    goals = re.search(r"(?m)^\.PHONY: (.*)$", (REPOSITORY / "Makefile").read_text())
+    assert goals
+    rows = re.findall(r"(?m)^\| (.*?) \|", (REPOSITORY / "docs/commands.md").read_text())
+    assert set(re.findall(r"`make ([a-z-]+)", "\n".join(rows))) == set(goals[1].split())
