@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 import settlement.revisions
+from psycopg2.extensions import encrypt_password
 from pydantic import SecretStr
 from settlement.admin import prepare
 from settlement.app import create_app
 from settlement.schema import schema
-from settlement.scram import scram_sha_256_verifier
 from settlement.settings import AdminSettings, Settings
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, text
 from starlette.testclient import TestClient
@@ -142,7 +142,8 @@ def master(server: Server) -> Iterator[tuple[str, str]]:
     name, password = f"settlement_master_{secrets.token_hex(4)}", secrets.token_urlsafe(16)
     with superuser_engine(server, server.database).connect() as connection:
         # As a verifier: a test looks for this password in the server's log.
-        verifier = {"verifier": scram_sha_256_verifier(password)}
+        scope = connection.connection.driver_connection
+        verifier = {"verifier": encrypt_password(password, name, scope=scope, algorithm="scram-sha-256")}
         connection.execute(text(f"CREATE ROLE {name} LOGIN CREATEROLE CREATEDB PASSWORD :verifier"), verifier)
         # What the master has through rds_superuser.
         connection.execute(text(f"GRANT pg_monitor, pg_signal_backend TO {name}"))

@@ -30,6 +30,7 @@ from typing import Any, Protocol
 import botocore.session
 from botocore.config import Config as BotocoreConfig
 from botocore.exceptions import BotoCoreError, ClientError
+from psycopg2.extensions import encrypt_password
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -38,7 +39,6 @@ from settlement.database import single_use_engine
 from settlement.failures import AdminError, Stopped, failure, is_full
 from settlement.logs import logging_config
 from settlement.migrate import be_bounded, drop_index, migrate
-from settlement.scram import scram_sha_256_verifier
 from settlement.sessions import EndLimits, Record, be_brief, end_all, end_unused, look
 from settlement.settings import AdminSettings
 from settlement.survey import survey
@@ -278,11 +278,12 @@ def _renew_credentials(connection: Connection, role: str, secret: SecretStore) -
 
 def _set_password(connection: Connection, role: str, password: SecretStr) -> None:
     quoted = connection.dialect.identifier_preparer.quote(role)
-    # psycopg2 puts the value into the statement on this side, so a parameter works in a utility statement too.
-    connection.execute(
-        text(f"ALTER ROLE {quoted} PASSWORD :verifier"),
-        {"verifier": scram_sha_256_verifier(password.get_secret_value())},
+    # Made by libpq on this side, as psql's \password does: the password reaches neither the server nor a log of it.
+    verifier = encrypt_password(
+        password.get_secret_value(), role, scope=connection.connection.driver_connection, algorithm="scram-sha-256"
     )
+    # psycopg2 puts the value into the statement on this side, so a parameter works in a utility statement too.
+    connection.execute(text(f"ALTER ROLE {quoted} PASSWORD :verifier"), {"verifier": verifier})
 
 
 def _see_login(settings: AdminSettings, role: str, password: SecretStr) -> None:
