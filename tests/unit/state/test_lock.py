@@ -12,9 +12,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 import yaml
+from botocore.exceptions import ClientError
 
 from fargate_ops.plugin.environment import user_name
 from fargate_ops.state.heartbeat import Assignment, beat, store_of
@@ -140,6 +142,13 @@ def test_the_age_of_a_lock_is_by_the_clock_of_s3(store: LockStore, s3_clock: S3C
     assert store.acquire(lock(), HERE, STALE).taken_over == read
 
 
+def etag_of(store: LockStore) -> str:
+    """The version that stands there, over which the holder's next heartbeat is written."""
+    read = store.read()
+    assert read
+    return read.etag
+
+
 def taken_over(store: LockStore) -> Lock | None:
     """Take the lock; the one that was dead."""
     dead = store.acquire(lock(), HERE, STALE).taken_over
@@ -149,7 +158,9 @@ def taken_over(store: LockStore) -> Lock | None:
 def test_acquire_then_acquire_again_is_the_same_lock(store: LockStore) -> None:
     first = store.acquire(lock(), HERE, STALE)
     assert first.taken_over is None
-    assert store.acquire(lock(purpose="release"), HERE, STALE).lock.purpose == "deploy"
+    again = store.acquire(lock(purpose="release"), HERE, STALE)
+    assert again.lock.purpose == "deploy"
+    assert first.etag == again.etag == etag_of(store)
     assert store.held(lock().holder)
 
 
@@ -170,6 +181,7 @@ def test_a_flow_that_pre_empts_takes_the_lock_of_a_living_one_which_learns_who_d
     assert acquired.preempted
     assert acquired.preempted.lock == replace(ELSEWHERE, releases=True)
     assert acquired.taken_over is None
+    assert acquired.etag == etag_of(store)
     assert acquired.lock.stopped_release.startswith("ann@laptop, for deploy, since")
     assert store.loss(ELSEWHERE.holder).startswith("it was taken by ann@laptop, for Rollback, since")
 
@@ -186,10 +198,10 @@ def test_a_flow_that_does_not_give_way_is_not_pre_empted(store: LockStore) -> No
 
 
 def test_how_a_lock_was_lost(store: LockStore) -> None:
-    assert "gone" in store.loss(ELSEWHERE.holder)
+    assert store.loss(ELSEWHERE.holder) == "it is gone from the state bucket"
     store.swap(ELSEWHERE, None)
     store.release(None, NOW)
-    assert "make unlock" in store.loss(ELSEWHERE.holder)
+    assert store.loss(ELSEWHERE.holder) == "somebody broke it (make unlock)"
 
 
 def test_a_dead_lock_is_taken_over_and_said(store: LockStore) -> None:
@@ -198,8 +210,11 @@ def test_a_dead_lock_is_taken_over_and_said(store: LockStore) -> None:
     assert store.held(lock().holder)
 
 
-def test_a_write_whose_answer_was_lost_is_a_lock_newly_taken(store: LockStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.acquire(gone(), HERE, STALE)
+@pytest.mark.parametrize("before", [gone(), ELSEWHERE], ids=["dead", "pre-empted"])
+def test_a_write_whose_answer_was_lost_is_a_lock_newly_taken(
+    store: LockStore, monkeypatch: pytest.MonkeyPatch, before: Lock
+) -> None:
+    store.swap(before, None)
     swap = LockStore.swap
     lost = iter([True])
 
@@ -209,10 +224,12 @@ def test_a_write_whose_answer_was_lost_is_a_lock_newly_taken(store: LockStore, m
 
     monkeypatch.setattr(LockStore, "swap", swap_and_lose_the_answer)
     mine = lock()
-    acquired = store.acquire(mine, HERE, STALE)
+    acquired = store.acquire(mine, HERE, STALE, preempt=True)
     assert acquired.lock is mine, "so that its heartbeat is started"
-    assert acquired.taken_over
-    assert acquired.taken_over.lock == gone()
+    assert acquired.etag == etag_of(store)
+    had_it = acquired.preempted if before is ELSEWHERE else acquired.taken_over
+    assert had_it
+    assert had_it.lock == before
     assert store.held(mine.holder)
 
 
@@ -247,9 +264,12 @@ def test_only_the_own_lock_is_freed(store: LockStore) -> None:
     store.swap(ELSEWHERE, None)
     assert store.release(lock().holder, NOW) is None
     assert store.held(ELSEWHERE.holder)
-    freed = store.release(None, NOW)
+    freed = store.release(None, NOW + STALE)
     assert freed
     assert freed.lock == ELSEWHERE
+    left = store.read()
+    assert left
+    assert left.lock == replace(ELSEWHERE, released=True, heartbeat=NOW + STALE)
     assert not store.held(ELSEWHERE.holder)
     assert store.release(None, NOW) is None
     assert taken_over(store) is None
@@ -260,6 +280,39 @@ def test_a_swap_over_another_version_fails(store: LockStore) -> None:
     assert store.swap(lock(), None) is None
     assert store.swap(ELSEWHERE, etag)
     assert store.swap(lock(), etag) is None
+
+
+def failing(s3: Any, monkeypatch: pytest.MonkeyPatch, operation: str, code: str) -> None:
+    """From now on S3 answers this operation with this error."""
+    error = ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
+    monkeypatch.setattr(s3, operation, MagicMock(side_effect=error))
+
+
+@pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"])
+def test_whatever_says_that_the_object_changed_is_no_error(
+    store: LockStore, s3: Any, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    """412, 409 while another write is in progress, 404 where it was deleted.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+    """
+    failing(s3, monkeypatch, "put_object", code)
+    assert store.swap(lock(), "an-etag") is None
+
+
+def test_any_other_error_says_what_failed_where(store: LockStore, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = terraform_lock(s3, "bob@pc")
+    left = store.state_locks([STATE_KEY])
+    for operation in ("get_object", "put_object", "delete_object"):
+        failing(s3, monkeypatch, operation, "AccessDenied")
+    with pytest.raises(LockError, match=rf"^cannot read s3://{BUCKET}/{store.key}: .*AccessDenied"):
+        store.read()
+    with pytest.raises(LockError, match=rf"^cannot write s3://{BUCKET}/{store.key}: .*AccessDenied"):
+        store.swap(lock(), None)
+    with pytest.raises(LockError, match=rf"^cannot read s3://{BUCKET}/{key}: .*AccessDenied"):
+        store.state_locks([STATE_KEY])
+    with pytest.raises(LockError, match=rf"^cannot delete s3://{BUCKET}/{key}: .*AccessDenied"):
+        store.delete_state_locks(left)
 
 
 def test_a_lock_that_changes_all_the_time_is_given_up(store: LockStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,7 +329,7 @@ def test_a_missing_bucket_reads_as_free_and_cannot_be_written(s3: Any) -> None:
     assert store.read() is None
     assert not store.held("me")
     assert store.state_locks([STATE_KEY]) == []
-    with pytest.raises(LockError, match=r"no bucket another-bucket.*make bootstrap ENV=local"):
+    with pytest.raises(LockError, match=r"no bucket another-bucket.*make bootstrap ENV=local$"):
         store.swap(lock(), None)
 
 
@@ -356,7 +409,7 @@ def terraform_lock(s3: Any, who: str) -> str:
 
 def test_terraforms_own_lock_is_found_with_its_owner_and_removed(store: LockStore, s3: Any) -> None:
     key = terraform_lock(s3, "bob@pc")
-    left = store.state_locks([STATE_KEY, "other.tfstate"])
+    left = store.state_locks(["other.tfstate", STATE_KEY])
     assert left == [StateLock(key=key, who="bob@pc", operation="apply", created="2026-01-31T08:57:03")]
     assert str(left[0]) == "bob@pc (apply, since 2026-01-31T08:57:03)"
     store.delete_state_locks(left)
@@ -379,6 +432,7 @@ def test_a_dead_flow_elsewhere_does_not_prove_that_its_terraform_is_dead(
     s3_clock(NOW, NOW + STALE)
     with pytest.raises(StateLocked) as refusal:
         store.acquire(lock(), HERE, STALE, state_keys=[STATE_KEY])
+    assert refusal.value.found.lock == ELSEWHERE
     assert [str(item) for item in refusal.value.left] == ["bob@pc (apply, since 2026-01-31T08:57:03)"]
     assert store.held(ELSEWHERE.holder), "the dead lock is left, so that the next run says the same"
     assert store.state_locks([STATE_KEY])[0].key == key
