@@ -17,7 +17,7 @@ VENV_READY := $(VENV)/.ready
 UV_VERSION := 0.13.9
 MUTMUT_VERSION := 3.8.1
 
-ENVIRONMENTS := $(notdir $(wildcard inventory/*))
+ENVIRONMENTS := $(patsubst inventory/%/,%,$(wildcard inventory/*/))
 override ENV := $(value ENV)
 ifneq ($(words $(ENV)) $(filter $(subst %,\%,$(ENV)),$(ENVIRONMENTS)),1 $(ENV))
 $(error There is no environment "$(ENV)". Known: $(ENVIRONMENTS). Next: make $(firstword $(MAKECMDGOALS) help) ENV=local)

@@ -94,7 +94,9 @@ def edit(clone: Clone, path: str, **replaced: str | None) -> None:
 def name_the_application(clone: Clone) -> None:
     """As docs/first-deployment.md says: the account's number (here the emulator's), the name."""
     edit(clone, "inventory/staging/group_vars/all/aws.yml", aws_account_id=f'"{STAGING}"')
-    edit(clone, "inventory/staging/group_vars/all/app.yml", app_name="billing")
+    app = clone.path / "inventory/staging/group_vars/all/app.yml"
+    # An own value wins over the shared one, which this machine's environment goes on using.
+    app.write_text(f"{app.read_text()}app_name: billing\n")
     clone.git("commit", "--quiet", "--all", "--message", "chore: our account")
 
 

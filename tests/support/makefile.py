@@ -66,6 +66,7 @@ class Tree:
             folder.mkdir(parents=True)
             shutil.copy(REPOSITORY / "inventory" / source / "group_vars/all/aws.yml", folder)
             shutil.copy(REPOSITORY / "inventory" / source / "hosts.yml", folder.parents[1])
+            (self.path / "inventory/shared.yml").touch()
             (self.path / ".local" / environment).mkdir(parents=True)
             for name in ("status.json", "shell.sh"):
                 (self.path / ".local" / environment / name).touch()

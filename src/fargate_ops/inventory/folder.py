@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import botocore.session
 import yaml
 
 from fargate_ops.core.problem import Problem, ProblemError
-from fargate_ops.inventory.yaml_edit import replaced, top_level, with_keys
+from fargate_ops.inventory.yaml_edit import entry, replaced, top_level, with_keys
 
 _NAME = re.compile(r"[a-z](?:-?[a-z0-9])*")
 _ACCOUNT = re.compile(r"\d{12}")
@@ -43,9 +43,10 @@ class Wish:
 
 @dataclass(frozen=True)
 class Folder:
-    """Every file of the new folder by its relative path, its zones, and what a person should look at."""
+    """Every file and link of the new folder by its relative path, its zones, and what a person should look at."""
 
     files: Mapping[Path, bytes]
+    links: Mapping[Path, Path]
     zones: Sequence[str]
     derived: bool
     look_at: Sequence[str]
@@ -70,13 +71,16 @@ def plan(wish: Wish, inventories: Path) -> Folder:
         known = ", ".join(sorted(path.name for path in inventories.iterdir() if (path / _GROUP_VARS).is_dir()))
         problems.append(Problem(f"There is no environment {wish.source!r}.", "FROM", f"choose of: {known}"))
         raise _all(problems)
-    files = {
-        path.relative_to(source): path.read_bytes()
+    paths = [
+        path
         for path in sorted(source.rglob("*"))
         if path.is_file()
         and path.name != _RESTORES
         and not any(part.startswith(".") for part in path.relative_to(source).parts)
-    }
+    ]
+    files = {path.relative_to(source): path.read_bytes() for path in paths if not path.is_symlink()}
+    # What environments share stays linked: a copy would be one more place to change.
+    links = {path.relative_to(source): path for path in paths if path.is_symlink()}
     if _runs_its_own_cloud(files):
         problems.append(
             Problem(
@@ -85,7 +89,8 @@ def plan(wish: Wish, inventories: Path) -> Folder:
                 "choose an environment of an AWS account, for example FROM=staging",
             )
         )
-    settings = _Settings(wish.source, files)
+    shared = {path: link.read_bytes() for path, link in links.items()}
+    settings = _Settings(wish.source, files, shared)
     name = f"{settings.value('app_name')}-{wish.name}"
     if len(name) > _NAME_CHARACTERS:
         problems.append(
@@ -116,7 +121,13 @@ def plan(wish: Wish, inventories: Path) -> Folder:
         settings.change("account_home_region", wish.region)
     settings.change_keys("network_availability_zones", zones)
     settings.rename_in_comments(wish.source, wish.name)
-    return Folder(settings.files, zones, derived, tuple(settings.own(inventories.name, wish.name)))
+    return Folder(
+        settings.files,
+        {path: link.readlink() for path, link in links.items()},
+        zones,
+        derived,
+        tuple(settings.own(inventories.name, wish.name)),
+    )
 
 
 def write(folder: Folder, destination: Path) -> None:
@@ -128,6 +139,9 @@ def write(folder: Folder, destination: Path) -> None:
             for path, content in folder.files.items():
                 (whole / path).parent.mkdir(parents=True, exist_ok=True)
                 (whole / path).write_bytes(content)
+            for path, target in folder.links.items():
+                (whole / path).parent.mkdir(parents=True, exist_ok=True)
+                (whole / path).symlink_to(target)
             whole.rename(destination)
     except OSError as error:
         raise ProblemError(
@@ -138,45 +152,57 @@ def write(folder: Folder, destination: Path) -> None:
 
 
 class _Settings:
-    """The files, and the variables that they set for all hosts."""
+    """The environment's own files, the files that it shares, and the variables that both set for all hosts."""
 
-    def __init__(self, source: str, files: Mapping[Path, bytes]) -> None:
+    def __init__(self, source: str, files: Mapping[Path, bytes], shared: Mapping[Path, bytes]) -> None:
         self._source = source
         self.files = dict(files)
+        self._shared = shared
 
     def value(self, key: str) -> object:
         return yaml.safe_load(self._text(self._home(key)))[key]
 
     def change(self, key: str, value: str) -> None:
-        home = self._home(key)
+        home = self._own_home(key)
         self.files[home] = replaced(self._text(home), key, value).encode()
 
     def change_keys(self, key: str, keys: Sequence[str]) -> None:
-        home = self._home(key)
+        home = self._own_home(key)
         self.files[home] = with_keys(self._text(home), key, keys).encode()
 
     def rename_in_comments(self, old: str, new: str) -> None:
         """Commands in comments name the environment: `make bootstrap ENV=staging`."""
-        for path in self._yaml():
+        for path in _yaml(self.files):
             self.files[path] = re.sub(
                 rf"(#.*\bENV=){re.escape(old)}(?![\w-])", rf"\g<1>{new}", self._text(path)
             ).encode()
 
     def own(self, inventories: str, name: str) -> Iterator[str]:
         """Lines with values that are the other environment's own."""
-        for path in self._yaml():
+        for path in _yaml(self.files):
             for number, line in enumerate(self._text(path).splitlines(), 1):
                 if not line.lstrip().startswith("#") and _OWN.search(line):
                     yield f"{inventories}/{name}/{path}:{number}: {line.strip()}"
 
-    def _yaml(self) -> list[Path]:
-        return [path for path in self.files if path.suffix in {".yml", ".yaml"}]
+    def _homes(self, paths: Iterable[Path], key: str) -> list[Path]:
+        variables = [path for path in _yaml(paths) if path.parent == _GROUP_VARS]
+        return [path for path in variables if key in top_level(self._text(path))]
 
     def _text(self, path: Path) -> str:
-        return self.files[path].decode()
+        return (self.files[path] if path in self.files else self._shared[path]).decode()
+
+    def _own_home(self, key: str) -> Path:
+        """The environment's own file of a variable. A shared one is overridden beside the environment's name."""
+        home = self._home(key)
+        if home in self.files:
+            return home
+        own = self._home("env_name")
+        self.files[own] = f"{self._text(own)}\n{entry(self._text(home), key)}".encode()
+        return own
 
     def _home(self, key: str) -> Path:
-        homes = [path for path in self._yaml() if path.parent == _GROUP_VARS and key in top_level(self._text(path))]
+        """The file of a variable: the environment's own files win."""
+        homes = self._homes(self.files, key) or self._homes(self._shared, key)
         if len(homes) != 1:
             where = " and ".join(map(str, homes)) or "no file"
             raise ProblemError(
@@ -185,6 +211,10 @@ class _Settings:
                 f"correct that first: make plan ENV={self._source}",
             )
         return homes[0]
+
+
+def _yaml(paths: Iterable[Path]) -> list[Path]:
+    return [path for path in paths if path.suffix in {".yml", ".yaml"}]
 
 
 def _problems(wish: Wish, inventories: Path) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ passes if the value, as text again, is what stands there. https://yaml.org/type/
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,7 +62,9 @@ def sources(inventory: Path, project: Path, extra_vars: Sequence[str] = ()) -> l
 
 
 def _source(file: Path, project: Path, group: str = "") -> Source:
-    shown = file.relative_to(project) if file.is_relative_to(project) else file
+    # A link is shown as the file to correct. Shared files are a group of their own: an environment may override them.
+    real = Path(os.path.normpath(file.parent / file.readlink())) if file.is_symlink() else file
+    shown = real.relative_to(project) if real.is_relative_to(project) else real
     # group_vars/all/ is one set of variables, and so is group_vars/all.yml.
     alone = file.parent.name in ("group_vars", "host_vars")
     text = file.read_text(encoding="utf-8", errors="replace")

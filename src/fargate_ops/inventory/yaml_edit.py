@@ -9,10 +9,13 @@ import yaml
 
 def top_level(text: str) -> Mapping[str, yaml.Node]:
     """The value's node by key of a file that holds a mapping; empty for an empty file."""
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    if not isinstance(root, yaml.MappingNode):
-        return {}
-    return {key.value: value for key, value in root.value}
+    return {key.value: value for key, value in _entries(text)}
+
+
+def entry(text: str, key: str) -> str:
+    """Return the lines of a top-level `key` and its value, without the comments around them."""
+    ((start, end),) = ((name.start_mark.index, _end(value)) for name, value in _entries(text) if name.value == key)
+    return f"{text[start:end]}\n"
 
 
 def replaced(text: str, key: str, value: str) -> str:
@@ -36,6 +39,11 @@ def flow(value: str) -> str:
     """`value`, quoted only where it would be read as something else (`no`, `012345678901`)."""
     # An account's id is quoted always: whether it looks like a number depends on its digits.
     return value if yaml.safe_load(value) == value and not value.isdigit() else f'"{value}"'
+
+
+def _entries(text: str) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    return root.value if isinstance(root, yaml.MappingNode) else []
 
 
 def _end(node: yaml.Node) -> int:

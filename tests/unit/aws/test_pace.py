@@ -19,7 +19,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def inventory(name: str) -> dict[str, Any]:
-    files = (PROJECT / "inventory" / name / "group_vars/all").glob("*.yml")
+    files = sorted((PROJECT / "inventory" / name / "group_vars/all").glob("*.yml"))
     return {key: value for file in files for key, value in read(file).items()}
 
 

@@ -4,21 +4,34 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from fargate_ops.core.problem import ProblemError
-from fargate_ops.inventory.folder import Wish, missing, plan, write
+from fargate_ops.inventory.folder import Folder, Wish, missing, plan, write
+from fargate_ops.inventory.yaml_edit import entry
 
 INVENTORIES = Path(__file__).parents[3] / "inventory"
+SHARED = Path("group_vars/all/0_shared.yml")
 QA = Wish("qa", "staging", "ap-northeast-1", "123456789012")
 
 
 @pytest.fixture
 def inventories(tmp_path: Path) -> Path:
     """A copy of the environments that there are."""
-    return Path(shutil.copytree(INVENTORIES, tmp_path / "inventory"))
+    return Path(shutil.copytree(INVENTORIES, tmp_path / "inventory", symlinks=True))
+
+
+def settings(folder: Folder) -> dict[str, Any]:
+    """The variables of the new environment's own files."""
+    return {
+        key: value
+        for path, content in folder.files.items()
+        if path.parent == SHARED.parent
+        for key, value in yaml.safe_load(content).items()
+    }
 
 
 def refusal(wish: Wish, inventories: Path) -> str:
@@ -48,9 +61,39 @@ def test_only_the_lines_that_were_asked_for_differ(inventories: Path, source: st
         "aws_region: ap-northeast-1",
         "env_name: qa",
     ]
-    assert sorted(path.name for path in inventories.iterdir()) == ["local", "production", "qa", "staging"]
+    assert {path.name for path in inventories.iterdir() if path.is_dir()} == {"local", "production", "qa", "staging"}
     assert folder.derived
     assert not folder.look_at
+
+
+def test_what_is_shared_stays_shared(inventories: Path) -> None:
+    write(plan(QA, inventories), inventories / "qa")
+    link = inventories / "qa" / SHARED
+    assert link.is_symlink()
+    assert link.resolve() == inventories / "shared.yml"
+
+
+@pytest.mark.parametrize("key", ["account_home_region", "network_availability_zones"])
+def test_a_shared_value_is_changed_for_the_new_environment_only(inventories: Path, key: str) -> None:
+    expected = settings(plan(QA, inventories))[key]
+    files = (inventories / "staging/group_vars/all").glob("*.yml")
+    (own,) = (path for path in files if f"\n{key}:" in path.read_text())
+    shared = inventories / "shared.yml"
+    shared.write_text(shared.read_text() + "\n# Above.\n" + entry(own.read_text(), key) + "# Below.\n")
+    own.write_text(own.read_text().replace(entry(own.read_text(), key), ""))
+    before = shared.read_text()
+
+    folder = plan(QA, inventories)
+    write(folder, inventories / "qa")
+    assert settings(folder)[key] == expected
+    assert shared.read_text() == before
+    assert (inventories / "qa/group_vars/all/aws.yml").read_text().count(f"\n{key}:") == 1
+
+
+def test_an_environment_s_own_value_wins_over_the_shared_one(inventories: Path) -> None:
+    aws = inventories / "staging/group_vars/all/aws.yml"
+    aws.write_text(aws.read_text() + f"app_name: {'a' * 26}\n")
+    assert f"{'a' * 26}-qa has 29 characters" in refusal(QA, inventories)
 
 
 def test_a_second_region_of_an_account_keeps_the_account_s_home(inventories: Path) -> None:
@@ -130,7 +173,7 @@ def test_a_folder_that_came_meanwhile_is_left_alone(inventories: Path) -> None:
     with pytest.raises(ProblemError, match="cannot be written"):
         write(folder, inventories / "qa")
     assert [path.name for path in (inventories / "qa").iterdir()] == ["mine"]
-    assert len(list(inventories.iterdir())) == 4
+    assert len([path for path in inventories.iterdir() if path.is_dir()]) == 4
 
 
 def test_what_was_not_given_is_named() -> None:

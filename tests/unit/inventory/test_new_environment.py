@@ -56,7 +56,7 @@ def told(inventory: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def inventories(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(PROJECT / "inventory", tmp_path / "inventory"))
+    return Path(shutil.copytree(PROJECT / "inventory", tmp_path / "inventory", symlinks=True))
 
 
 def test_the_new_environment_is_the_other_but_for_what_was_asked(inventories: Path) -> None:
@@ -97,8 +97,8 @@ def test_without_a_terminal_what_is_missing_is_named(inventories: Path) -> None:
 
 def test_name_zones_and_ranges_are_the_inventorys(inventories: Path) -> None:
     """The application's name, the number of zones and the ranges reach Terraform from the inventory alone."""
-    app, network = (inventories / f"staging/group_vars/all/{name}.yml" for name in ("app", "network"))
-    app.write_text(app.read_text().replace("app_name: settlement", "app_name: billing"))
+    shared, network = inventories / "shared.yml", inventories / "staging/group_vars/all/network.yml"
+    shared.write_text(shared.read_text().replace("app_name: settlement", "app_name: billing"))
     network.write_text(
         network.read_text()
         .replace("vpc_cidr: 10.0.0.0/18", "vpc_cidr: 10.0.0.0/17")

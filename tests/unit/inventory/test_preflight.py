@@ -387,9 +387,9 @@ def test_what_cannot_be_resolved_is_a_problem_of_its_variable(inventory: Callabl
 
 def test_a_variable_that_is_not_set_is_named(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(INVENTORIES / "staging", tmp_path / "staging"))
-    (folder / "group_vars/all/monitoring.yml").unlink()
+    (folder / "group_vars/all/notifications.yml").unlink()
     assert [problem.what.partition(".")[0] for problem in check(given(folder)).problems] == [
-        "container_insights is not set",
-        "error_rate_minimum_requests is not set",
-        "deployment_alarms is not set",
+        "notification_emails is not set",
+        "notifications_required is not set",
+        "notifications_slack is not set",
     ]

@@ -89,6 +89,23 @@ def test_every_file_that_ansible_reads_is_read(tmp_path: Path) -> None:
     ]
 
 
+def test_a_shared_value_is_named_by_the_file_that_environments_link(tmp_path: Path) -> None:
+    own = tmp_path / "inventory/staging/group_vars/all"
+    own.mkdir(parents=True)
+    (tmp_path / "inventory/shared.yml").write_text("app_cpu: 0256\nx: 1.10\n")
+    (own / "0_shared.yml").symlink_to("../../../shared.yml")
+    found = scan(sources(tmp_path / "inventory/staging", tmp_path))
+    assert [problem.where for problem in found.problems] == [
+        "app_cpu (inventory/shared.yml:1)",
+        "x (inventory/shared.yml:2)",
+    ]
+
+    (own / "app.yml").write_text("app_cpu: 512\n")
+    found = scan(sources(tmp_path / "inventory/staging", tmp_path))
+    assert found.places[("app_cpu",)] == "inventory/staging/group_vars/all/app.yml:1"
+    assert not [problem for problem in found.problems if "set twice" in problem.what], "an override is no second home"
+
+
 def test_a_file_that_is_no_yaml_is_named() -> None:
     (found,) = scan([Source("app.yml", "a: [1\nb: 2\n", "all")]).problems
     assert found.where == "app.yml:2"

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fargate_ops.inventory.yaml_edit import flow, replaced, with_keys
+from fargate_ops.inventory.yaml_edit import entry, flow, replaced, with_keys
 
 TEXT = """---
 # Above.
@@ -44,6 +44,20 @@ def test_only_the_value_changes(key: str, value: str, old: str, new: str) -> Non
 def test_what_is_written_is_read_as_the_same_text(value: str) -> None:
     assert yaml.safe_load(f"a: {flow(value)}") == {"a": value}
     assert yaml.safe_load(replaced(TEXT, "zones", value)) == yaml.safe_load(TEXT) | {"zones": value}
+
+
+@pytest.mark.parametrize(
+    ("key", "lines"),
+    [
+        ("one", "one: 1\n"),
+        ("zones", "zones: [a, b]\n"),
+        ("block", "block:\n  - x # first\n  - y\n"),
+        ("empty", "empty:\n"),
+        ("last", 'last: "quoted"\n'),
+    ],
+)
+def test_an_entry_is_its_key_and_value(key: str, lines: str) -> None:
+    assert entry(TEXT, key) == lines
 
 
 def test_only_the_keys_change() -> None:

@@ -18,7 +18,7 @@ def group_vars() -> dict[str, Any]:
     """Ansible's variables before templating: those of all environments, and staging's."""
     files = [
         *(PROJECT / "playbooks/group_vars/all").glob("*.yml"),
-        *(PROJECT / "inventory/staging/group_vars/all").glob("*.yml"),
+        *sorted((PROJECT / "inventory/staging/group_vars/all").glob("*.yml")),
     ]
     return {name: value for path in files for name, value in (yaml.safe_load(path.read_text()) or {}).items()}
 
