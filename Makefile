@@ -72,7 +72,7 @@ os.execvp("ansible-playbook", ["ansible-playbook", *sys.argv[1:], *shlex.split(o
 endef
 PLAYBOOK = $(call playbook,$(ENV))
 
-.PHONY: help deploy plan infra build release rollback status verify bootstrap destroy drill incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver new-env venv lock check test rehearse coverage mutation docs bench
+.PHONY: help deploy plan infra build release rollback status settings verify bootstrap destroy drill incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver new-env venv lock check test rehearse coverage mutation docs bench
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 	echo "  ENV=$(ENV) (known: $(ENVIRONMENTS)) · CHECK=1 touches nothing · ARGS='-e name=value' reaches ansible-playbook"
@@ -88,13 +88,15 @@ rollback:  ## Put the release before this one back, at once (ARGS='-e rollback_t
 verify:    ## Whether a release would find all that it needs (of what runs, or ARGS='-e image_build_version=<hash>')
 bootstrap: ## Once per account and region: state bucket, registry, service-linked roles
 
-status: $(VENV_READY) ## What runs, since when, by whom (FORMAT=json: for machines, on standard output alone)
+status settings: $(VENV_READY)
 	@if [ "$$FORMAT" = json ]; then
-	  $(PLAYBOOK) playbooks/status.yml -e status_format=json >&2
-	  cat .local/$(ENV)/status.json
+	  $(PLAYBOOK) playbooks/$@.yml -e $@_format=json >&2
+	  cat .local/$(ENV)/$@.json
 	else
-	  $(PLAYBOOK) playbooks/status.yml
+	  $(PLAYBOOK) playbooks/$@.yml
 	fi
+status:    ## What runs, since when, by whom (FORMAT=json: for machines, on standard output alone)
+settings:  ## Every effective setting and the file that sets it, without AWS (FORMAT=json)
 
 destroy: $(VENV_READY) ## Remove the environment (asks for ARGS='-e destroy_confirm=<name>')
 	@$(PLAYBOOK) playbooks/destroy.yml

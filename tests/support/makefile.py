@@ -68,7 +68,7 @@ class Tree:
             shutil.copy(REPOSITORY / "inventory" / source / "hosts.yml", folder.parents[1])
             (self.path / "inventory/shared.yml").touch()
             (self.path / ".local" / environment).mkdir(parents=True)
-            for name in ("status.json", "shell.sh"):
+            for name in ("status.json", "settings.json", "shell.sh"):
                 (self.path / ".local" / environment / name).touch()
         self.record("ansible-playbook", self.path / ".venv/bin")
         (self.path / ".venv/bin/python").symlink_to(sys.executable)

@@ -37,10 +37,14 @@ class Source:
 
 @dataclass
 class Scan:
-    """`places` are file and line by variable and key; `changed` the paths whose value is not what is written."""
+    """`places` are file and line by variable and key; `changed` the paths whose value is not what is written.
+
+    `encrypted` are the paths of what Ansible Vault encrypts.
+    """
 
     places: dict[_Path, str] = field(default_factory=dict)
     changed: set[_Path] = field(default_factory=set)
+    encrypted: set[_Path] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -96,6 +100,7 @@ def scan(given: Sequence[Source]) -> Scan:
         # Ansible takes a variable as a whole from the source that overrides.
         for path in [path for path in result.places if path[0] in names]:
             del result.places[path]
+        result.encrypted = {path for path in result.encrypted if path[0] not in names}
         _scan(root, (), source.name, result)
     return result
 
@@ -116,6 +121,8 @@ def _scan(node: yaml.Node, path: _Path, name: str, result: Scan) -> None:
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
             _scan(item, path, name, result)
+    elif node.tag == "!vault":
+        result.encrypted.add(path)
     elif isinstance(node, yaml.ScalarNode) and node.tag in _CHANGEABLE and node.style in (None, ""):
         try:
             value = yaml.safe_load(node.value)

@@ -309,6 +309,18 @@ def test_a_folder_that_is_no_python_environment_is_not_emptied(tree: Tree, tmp_p
     assert (tmp_path / "file").exists()
 
 
+@pytest.mark.parametrize("verb", ["status", "settings"])
+def test_json_stands_alone_on_standard_output(tree: Tree, verb: str) -> None:
+    (tree.path / f".local/staging/{verb}.json").write_text(f'{{"of": "{verb}"}}\n')
+    made = tree.make(verb, "ENV=staging", "FORMAT=json")
+    assert (made.code, made.output) == (0, f'{{"of": "{verb}"}}\n')
+    assert made.call
+    assert made.call.arguments == ["-i", "inventory/staging", f"playbooks/{verb}.yml", "-e", f"{verb}_format=json"]
+    made = tree.make(verb, "ENV=staging")
+    assert made.call
+    assert made.call.arguments == ["-i", "inventory/staging", f"playbooks/{verb}.yml"]
+
+
 def test_every_verb_of_the_help_has_a_recipe_that_can_be_read() -> None:
     """make reads a line of its file as a recipe even when a quote in it is left open."""
     done = subprocess.run(["make", "help"], cwd=REPOSITORY, capture_output=True, text=True, check=True)

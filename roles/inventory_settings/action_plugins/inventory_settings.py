@@ -1,0 +1,65 @@
+"""Show every effective setting and the file that sets it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ansible.utils.display import Display
+from ansible.utils.vars import load_extra_vars
+
+from fargate_ops.inventory.resolve import resolved
+from fargate_ops.inventory.settings import effective, names, row, text
+from fargate_ops.inventory.written import scan, sources
+from fargate_ops.plugin.action import OperationsAction
+
+DOCUMENTATION = r"""
+module: inventory_settings
+short_description: Show every effective setting and the file that sets it
+description:
+  - Prints the resolved value of each variable that the inventory sets, with file and line. Reads only.
+  - A value that looks like a secret is not shown.
+options:
+  project_dir: {type: path, required: true, description: "The checkout."}
+  format: {type: str, choices: [text, json], default: text, description: "How to print; json also goes into C(file)."}
+  file: {type: path, required: true, description: "Where json goes, for machines."}
+"""
+
+EXAMPLES = r"""
+- name: Show every setting
+  inventory_settings:
+    project_dir: .
+    file: .local/staging/settings.json
+"""
+
+RETURN = r"""
+settings:
+  description: Value and place by variable.
+  type: dict
+  returned: success
+"""
+
+
+class ActionModule(OperationsAction):
+    """See DOCUMENTATION."""
+
+    documentation = DOCUMENTATION
+
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
+        variables, say = self.task_vars, Display().display
+        inventory, project = Path(variables["inventory_dir"]), Path(args["project_dir"])
+        written, command_line = scan(sources(inventory, project)), load_extra_vars(self._loader)
+        found = resolved(names(written, command_line), variables, self._templar.template)
+        settings = effective(*found, written, command_line)
+        plain = row(settings, inventory.name)
+        if args["format"] == "json":
+            content = json.dumps(plain, indent=2, ensure_ascii=False)
+            file = Path(args["file"])
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{content}\n", encoding="utf-8")
+            say(content)
+        else:
+            say(text(settings, inventory.name, os.path.relpath(inventory, project)))
+        return {"settings": plain["settings"]}
