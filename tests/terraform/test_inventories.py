@@ -1,4 +1,4 @@
-"""Every inventory plans, with its own values and with its switches on and off, and sets every limit that Terraform has.
+"""Every inventory plans, with its own values and with its switches on and off, and sets every variable of a root.
 
 The installed provider plans, not a mock, so its own rules count too. Nothing is asked of AWS: the state is empty, and
 the test gives what the two data sources would read.
@@ -18,6 +18,8 @@ import pytest
 
 from fargate_ops.inventory.kinds import flag
 from fargate_ops.inventory.values import VALUES
+from fargate_ops.terraform.account_singletons import Found
+from fargate_ops.terraform.cause import inventory_names
 from tests.support.inventory import INVENTORIES, Inventory, read
 from tests.terraform.terraform import SOURCE, TerraformError, copy_source, run_terraform
 
@@ -25,7 +27,7 @@ ENVIRONMENTS = sorted(path.name for path in INVENTORIES.iterdir() if path.is_dir
 #: What the playbooks give to each root, as the role account_singletons finds an account that has nothing yet.
 GIVEN: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
     "environment": ("terraform_variables", ".", {}),
-    "account": ("__terraform_account_chosen", "account", {"existing_config_recorder": None}),
+    "account": ("__terraform_account_chosen", "account", Found().variables()),
 }
 _SECRET = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement/slack-AbCdEf"
 _FLAGS = [name for name, kind in VALUES.items() if kind.must_be == flag().must_be]
@@ -70,19 +72,14 @@ OFF: Mapping[str, Any] = {
     "public_url": None,
 }
 
-#: Variables of the roots that no inventory gives, and why.
-NOT_SET = {
-    "environment bots_package_path": "the package that the role bots_package makes",
-    "environment database_final_snapshot_identifier": "the playbook destroy gives it",
+#: Variables of the roots that are left to their default, and why.
+LEFT_TO_DEFAULT = {
+    "environment bots_package_path": "where the role bots_package makes the package, in every environment",
     "environment database_name": "the application's migrations and users have it",
-    "environment ecr_repository_name": "app_name",
-    "account bots_package_path": "the package that the role bots_package makes",
+    "environment ecr_repository_name": "its default is app_name",
+    "account bots_package_path": "where the role bots_package makes the package, in every environment",
     "account ecr_force_delete": "no playbook destroys the account",
-    "account ecr_repository_name": "app_name",
-    "account existing_anomaly_monitor": "the role account_singletons finds it",
-    "account existing_config_delivery_channel": "the role account_singletons finds it",
-    "account existing_config_recorder": "the role account_singletons finds it",
-    "account existing_github_provider": "the role account_singletons finds it",
+    "account ecr_repository_name": "its default is app_name",
 }
 #: Variables of the modules that no root gives, and why.
 FIXED = {
@@ -167,11 +164,38 @@ def test_every_switch_is_turned() -> None:
     assert ON.keys() == OFF.keys()
 
 
-def test_every_limit_is_settable_from_the_inventory() -> None:
+@pytest.mark.parametrize("root", GIVEN)
+def test_every_variable_of_a_root_is_set_or_left_to_its_default_on_purpose(root: str) -> None:
     """What is settable in Terraform alone needs a change of the code in an incident, or of the plan by hand."""
-    roots = {f"{root} {name}" for root, (_, path, _) in GIVEN.items() for name in _variables(SOURCE / path)}
-    set_by = {f"{root} {name}" for root in GIVEN for name in inventory("production").variables[GIVEN[root][0]]}
-    assert sorted(roots - set_by) == sorted(NOT_SET)
+    name, path, of_roles = GIVEN[root]
+    variables = inventory("production").variables
+    # The playbook destroy adds its own to the environment's.
+    of_playbooks = variables["destroy_variables"] if root == "environment" else {}
+    given = variables[name].keys() | of_roles.keys() | of_playbooks.keys()
+    declared = _variables(SOURCE / path)
+    assert sorted(given - declared.keys()) == []
+    left = {variable for variable in declared if f"{root} {variable}" in LEFT_TO_DEFAULT}
+    assert sorted(declared.keys() - given) == sorted(left)
+    assert [variable for variable in sorted(left) if "default" not in declared[variable]] == []
+
+
+def test_nothing_else_is_said_to_be_left_to_its_default() -> None:
+    declared = {f"{root} {name}" for root, (_, path, _) in GIVEN.items() for name in _variables(SOURCE / path)}
+    assert sorted(LEFT_TO_DEFAULT.keys() - declared) == []
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("root", GIVEN)
+def test_every_value_for_a_root_comes_from_a_setting(root: str, environment: str) -> None:
+    """A constant in playbooks/group_vars would be settable nowhere else."""
+    variables = inventory(environment).variables
+    name = GIVEN[root][0]
+    assert [variable for variable, value in variables[name].items() if "{{" not in str(value)] == []
+    for variable, names in inventory_names(variables, name).items():
+        assert set(names.split(", ")) <= variables.keys() | VALUES.keys(), variable
+
+
+def test_every_limit_of_a_module_is_given_by_its_root() -> None:
     assert sorted(_left_out_of_calls()) == sorted(FIXED)
 
 
@@ -183,13 +207,17 @@ def _left_out_of_calls() -> set[str]:
             for call in document.get("module", []):
                 for name, body in call.items():
                     module = SOURCE / path / body["source"].strip('"')
-                    found |= {f"{_plain(name)} {variable}" for variable in _variables(module) - body.keys()}
+                    found |= {f"{_plain(name)} {variable}" for variable in _variables(module).keys() - body.keys()}
     return found
 
 
-def _variables(directory: Path) -> set[str]:
+def _variables(directory: Path) -> dict[str, Any]:
+    """The declaration of each variable."""
     return {
-        _plain(name) for document in _documents(directory) for entry in document.get("variable", []) for name in entry
+        _plain(name): declaration
+        for document in _documents(directory)
+        for entry in document.get("variable", [])
+        for name, declaration in entry.items()
     }
 
 
