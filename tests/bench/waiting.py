@@ -23,6 +23,7 @@ from fargate_ops.ecs.failure_report import stopped_tasks
 from fargate_ops.ecs.rollout import Watch
 from fargate_ops.release.status import gather
 from fargate_ops.state.lock import Machine
+from fargate_ops.terraform.stack import Stack
 from tests.bench.load import BenchError
 from tests.bench.measure import Row, ratio
 
@@ -32,13 +33,16 @@ PAGE = 100  # of ListTasks, and the most that DescribeTasks takes
 ACCOUNT = "arn:aws:ecs:ap-northeast-2:000000000000"
 REVISION = f"{ACCOUNT}:task-definition/settlement:2"
 TARGET_GROUP = "arn:aws:elasticloadbalancing:ap-northeast-2:000000000000:targetgroup/settlement/0123456789abcdef"
-STACK = {
-    "cluster_name": "settlement",
-    "service_name": "settlement",
-    "target_group_arn": TARGET_GROUP,
-    "public_url": "http://127.0.0.1",
-    "database": {"max_connections": 100},
-}
+STACK = Stack(
+    {
+        "cluster_name": "settlement",
+        "service_name": "settlement",
+        "target_group_arn": TARGET_GROUP,
+        "public_url": "http://127.0.0.1",
+        "database": {"max_connections": 100},
+    },
+    "test",
+)
 NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
 _THROTTLED = json.dumps({"__type": "ThrottlingException", "message": "Rate exceeded"}).encode()
 _EMPTY_BUCKET = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"

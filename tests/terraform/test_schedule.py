@@ -20,6 +20,7 @@ import pytest
 
 from fargate_ops.aws.cron import RANGES, parse
 from fargate_ops.ecs.schedule import Capacity, capacity_at, next_change
+from fargate_ops.terraform.stack import ServiceScaling
 from tests.terraform.terraform import plans_of_tests
 
 #: The years of every day, and those of every change: as far as the plan's lists go.
@@ -126,7 +127,7 @@ def test_every_change_of_every_year_is_the_calendars(plans: dict[str, dict[str, 
 @pytest.mark.parametrize("run", CALENDARS)
 def test_every_day_has_the_calendars_limits(plans: dict[str, dict[str, Any]], run: str) -> None:
     expected = CALENDARS[run]
-    target = plans[run]["output_changes"]["scalable_target"]["after"]
+    target = ServiceScaling(plans[run]["output_changes"]["scalable_target"]["after"])
     day = date(EVERY_DAY[0], 1, 1)
     while day.year in EVERY_DAY:
         times = {time(0), time(12), time(23, 59), expected.starts, expected.ends}
@@ -155,7 +156,7 @@ def test_the_output_says_what_aws_is_given(plans: dict[str, dict[str, Any]]) -> 
 
 
 def test_the_next_change_is_the_calendars(plans: dict[str, dict[str, Any]]) -> None:
-    target = plans["schedule"]["output_changes"]["scalable_target"]["after"]
+    target = ServiceScaling(plans["schedule"]["output_changes"]["scalable_target"]["after"])
     for year, day in ((2027, 25), (2028, 26), (2100, None)):
         following = next_change(target, SEOUL.at(date(year, 2, 10), time(0)))
         assert following

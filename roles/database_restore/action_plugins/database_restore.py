@@ -28,6 +28,7 @@ from fargate_ops.database.restore.target import (
 from fargate_ops.ecs.tasks import TaskError
 from fargate_ops.plugin.action import OperationsAction
 from fargate_ops.plugin.worker import sleep_with_parent, whole_lines
+from fargate_ops.terraform.stack import Stack
 
 DOCUMENTATION = r"""
 module: database_restore
@@ -82,15 +83,15 @@ class ActionModule(OperationsAction):
     documentation = DOCUMENTATION
 
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
-        environment, stack = args["environment_name"], args["stack"]
+        environment, stack = args["environment_name"], self.stack
         if not stack:
             raise AnsibleActionFail(f"{environment}: nothing is deployed here. Next: make deploy ENV={environment}")
-        if "database_instances" not in stack:
+        if not stack.get(Stack.database_instances, {}):
             raise AnsibleActionFail(
                 f"{environment}: the infrastructure was applied by an older version of this project. "
                 f"Next: make deploy ENV={environment}"
             )
-        session = aws_session(action_environment(self), str(stack["region"]))
+        session = aws_session(action_environment(self), stack.region)
         say, phase = whole_lines(display.display), args["phase"]
         inventory = Inventory.from_variables(args["restores"], args["serving"])
         try:
@@ -104,13 +105,14 @@ class ActionModule(OperationsAction):
 
     def _choose(self, session: Any, args: Mapping[str, Any], inventory: Inventory, say: Any) -> dict[str, Any]:
         environment, check = args["environment_name"], self.check_mode
-        if inventory.serving not in args["stack"]["database_instances"]:
+        databases = self.stack.database_instances
+        if inventory.serving not in databases:
             raise ProblemError(
                 f"The inventory says that {inventory.serving} serves, and it is not there; nothing was touched.",
                 f"database_serving in {Path(args['file']).name}",
                 f"make deploy ENV={environment}",
             )
-        source = args["stack"]["database_instances"][inventory.serving]["instance_identifier"]
+        source = databases[inventory.serving].instance_identifier
         wanted, key = inventory, ""
         if args["serve"]:
             wanted = with_serving(environment, inventory, args["serve"])
@@ -142,21 +144,20 @@ class ActionModule(OperationsAction):
             "key": key,
             "restores": {key: restore.to_plain() for key, restore in wanted.restores.items()},
             "serving": wanted.serving,
-            "applied": _applied(args["stack"]),
+            "applied": _applied(self.stack),
         }
 
-    @staticmethod
-    def _possible(session: Any, args: Mapping[str, Any], source: str) -> Possible:
-        instances = [item["instance_identifier"] for item in args["stack"]["database_instances"].values()]
+    def _possible(self, session: Any, args: Mapping[str, Any], source: str) -> Possible:
+        instances = [item.instance_identifier for item in self.stack.database_instances.values()]
         return look(session.client("rds"), source, instances, args["snapshot"], datetime.now(UTC))
 
     def _compare(self, session: Any, args: Mapping[str, Any], inventory: Inventory, say: Any) -> dict[str, Any]:
-        environment, key, stack = args["environment_name"], args["key"], args["stack"]
+        environment, key, stack = args["environment_name"], args["key"], self.stack
         if self.check_mode:
             say(f"  would survey {key} and its source: no task is started in check mode")
             return {"comparison": {}, "report": ""}
         restore = inventory.restores[key]
-        databases = stack["database_instances"]
+        databases = stack.database_instances
         restored, source = databases[key], databases[restore.source]
         point = time_of(session.client("rds"), key, restore)
         surveyor = Surveyor(
@@ -169,12 +170,12 @@ class ActionModule(OperationsAction):
         )
         found = comparison.Comparison(restored=surveyor.survey(restored, point), source=surveyor.survey(source, point))
         serves = _applied(stack) == key
-        name, origin = restored["instance_identifier"], source["instance_identifier"]
+        name, origin = restored.instance_identifier, source.instance_identifier
         title = f"{name} has {origin} as it was at {comparison.second(point)}"
         say("\n".join([title, *comparison.lines(found, serves=serves)]))
         back = restore.source or ORIGINAL
         next_command = f"make restore ENV={environment} ARGS='-e restore_serving={back if serves else key}'"
-        state = f"{name if serves else stack['database']['instance_identifier']} serves; {origin} is kept as it is"
+        state = f"{name if serves else stack.database.instance_identifier} serves; {origin} is kept as it is"
         directory = Path(args["directory"])
         directory.mkdir(parents=True, exist_ok=True)
         report = directory / f"{key}.md"
@@ -187,11 +188,11 @@ class ActionModule(OperationsAction):
         return {"comparison": found.to_plain(), "report": str(report)}
 
 
-def _applied(stack: Mapping[str, Any]) -> str:
+def _applied(stack: Stack) -> str:
     """The key of the database that serves by what was applied; the inventory may be ahead of it."""
-    serving = stack["database"]["instance_identifier"]
-    databases = stack["database_instances"].items()
-    return str(next(key for key, database in databases if database["instance_identifier"] == serving))
+    serving = stack.database.instance_identifier
+    databases = stack.database_instances.items()
+    return next(key for key, database in databases if database.instance_identifier == serving)
 
 
 def _quiet(line: str) -> None:

@@ -97,10 +97,10 @@ class ActionModule(OperationsAction):
     documentation = DOCUMENTATION
 
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
-        environment, stack = args["environment_name"], args["stack"]
+        environment, stack = args["environment_name"], self.stack
         if not stack:
             raise AnsibleActionFail(f"{environment}: nothing is deployed here. Next: make deploy ENV={environment}")
-        session = aws_session(action_environment(self), str(stack["region"]))
+        session = aws_session(action_environment(self), stack.region)
         question = Question(
             environment=environment,
             stack=stack,

@@ -111,10 +111,10 @@ class ActionModule(OperationsAction):
         return self._observe(args) if args["phase"] == "observe" else self._conclude(args)
 
     def _observe(self, args: dict[str, Any]) -> dict[str, Any]:
-        environment, stack = args["environment_name"], args["stack"]
+        environment, stack = args["environment_name"], self.stack
         if not stack:
             raise AnsibleActionFail(f"{environment}: nothing is deployed here. Next: make deploy ENV={environment}")
-        session = aws_session(action_environment(self), str(stack["region"]))
+        session = aws_session(action_environment(self), stack.region)
         try:
             seen = until_whole(
                 lambda: observe(session, stack, args["bucket"], environment),

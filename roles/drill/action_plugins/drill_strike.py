@@ -101,22 +101,22 @@ class ActionModule(OperationsAction):
         return {"changed": True, "happened": happened}
 
     def _strike_task(self, args: dict[str, Any]) -> dict[str, Any]:
-        stack, session = args["stack"], aws_session(action_environment(self), str(args["stack"]["region"]))
+        session = aws_session(action_environment(self), self.stack.region)
         return stop_task(
             session.client("ecs"),
-            str(stack["cluster_name"]),
-            lambda: observe(session, stack, args["bucket"], args["environment_name"]),
+            self.stack.cluster_name,
+            lambda: observe(session, self.stack, args["bucket"], args["environment_name"]),
             args["limit_seconds"],
             display.display,
             sleep=sleep_with_parent(),
         ).to_plain()
 
     def _strike_database(self, args: dict[str, Any]) -> dict[str, Any]:
-        stack, session = args["stack"], aws_session(action_environment(self), str(args["stack"]["region"]))
+        session = aws_session(action_environment(self), self.stack.region)
         return restart_database(
             session.client("rds"),
-            str(stack["database"]["instance_identifier"]),
-            str(stack["public_url"]),
+            self.stack.database.instance_identifier,
+            self.stack.public_url,
             args["limit_seconds"],
             display.display,
             sleep=sleep_with_parent(),
@@ -142,35 +142,35 @@ class ActionModule(OperationsAction):
         return {"over": clear(self._program(args), slow, *self._where(args), sleep=sleep_with_parent())}
 
     def _strike_users(self, args: dict[str, Any]) -> dict[str, Any]:
-        session = aws_session(action_environment(self), str(args["stack"]["region"]))
-        return {"users": users(session, args["stack"], float(args["limit_seconds"]), display.display)}
+        session = aws_session(action_environment(self), self.stack.region)
+        return {"users": users(session, self.stack, float(args["limit_seconds"]), display.display)}
 
     def _strike_former_user(self, args: dict[str, Any]) -> dict[str, Any]:
         revision, limit = str(args["struck"]["previous_revision"]), float(args["limit_seconds"])
         return {"user": former_user(self._program(args), revision, limit, display.display)}
 
     def _strike_secret(self, args: dict[str, Any]) -> dict[str, Any]:
-        stack, session = args["stack"], aws_session(action_environment(self), str(args["stack"]["region"]))
+        session = aws_session(action_environment(self), self.stack.region)
         return change(
             session.client("secretsmanager"),
             str(args["struck"]["secret"]),
-            lambda: observe(session, stack, args["bucket"], args["environment_name"]),
+            lambda: observe(session, self.stack, args["bucket"], args["environment_name"]),
             args["limit_seconds"],
             display.display,
             sleep=sleep_with_parent(),
         )
 
     def _strike_rows(self, args: dict[str, Any]) -> dict[str, Any]:
-        session = aws_session(action_environment(self), str(args["stack"]["region"]))
+        session = aws_session(action_environment(self), self.stack.region)
         _, limit, say = self._where(args)
-        return make(session, args["stack"], say, limit, sleep=sleep_with_parent()).to_plain()
+        return make(session, self.stack, say, limit, sleep=sleep_with_parent()).to_plain()
 
     def _strike_restored(self, args: dict[str, Any]) -> dict[str, Any]:
-        return look(str(args["stack"]["public_url"]), Mistake(**args["struck"]))
+        return look(self.stack.public_url, Mistake(**args["struck"]))
 
     def _program(self, args: dict[str, Any]) -> Program:
-        session = aws_session(action_environment(self), str(args["stack"]["region"]))
-        return Program(session, args["stack"], display.display, sleep=sleep_with_parent())
+        session = aws_session(action_environment(self), self.stack.region)
+        return Program(session, self.stack, display.display, sleep=sleep_with_parent())
 
     def _where(self, args: dict[str, Any]) -> tuple[str, float, Callable[[str], None]]:
-        return str(args["stack"]["public_url"]), float(args["limit_seconds"]), display.display
+        return self.stack.public_url, float(args["limit_seconds"]), display.display

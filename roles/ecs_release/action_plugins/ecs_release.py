@@ -13,6 +13,7 @@ from fargate_ops.plugin.action import OperationsAction
 from fargate_ops.release import plugin_context as action
 from fargate_ops.release.plan import Plan
 from fargate_ops.release.release import Releaser
+from fargate_ops.terraform.stack import Stack
 
 DOCUMENTATION = """
 ---
@@ -104,7 +105,7 @@ class ActionModule(OperationsAction):
     documentation = DOCUMENTATION
 
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
-        unknown = _unknown(args["stack"], args["image"])
+        unknown = _unknown(self.stack, args["image"])
         if unknown:
             if not self._task.check_mode:
                 raise AnsibleActionFail(f"{args['environment_name']}: cannot {args['phase']}: {unknown}")
@@ -153,7 +154,7 @@ class ActionModule(OperationsAction):
         )
 
 
-def _unknown(stack: dict[str, Any], image: dict[str, Any]) -> str:
+def _unknown(stack: Stack, image: dict[str, Any]) -> str:
     """What is missing to know anything, for people."""
     missing = [
         name for name, value in (("Terraform outputs", stack), ("image digest", image.get("digest"))) if not value

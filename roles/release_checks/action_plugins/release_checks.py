@@ -84,14 +84,14 @@ class ActionModule(OperationsAction):
     documentation = DOCUMENTATION
 
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
-        environment, stack, fact = args["environment_name"], args["stack"], args["image"]
+        environment, stack, fact = args["environment_name"], self.stack, args["image"]
         if not stack:
             message = f"{environment}: what a release needs cannot be looked at: there are no Terraform outputs yet"
             if not self.check_mode:
                 raise AnsibleActionFail(f"{message}.\nNext: make deploy ENV={environment}")
             display.display(message)
             return {"changed": False, "msg": message, "findings": []}
-        clients = aws_session(action_environment(self), str(stack["region"]))
+        clients = aws_session(action_environment(self), stack.region)
         try:
             image = Image.from_fact(fact) if fact.get("digest") else None if fact else image_that_runs(clients, stack)
             wanted = Wanted(

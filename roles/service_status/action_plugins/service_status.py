@@ -15,6 +15,7 @@ from fargate_ops.ecs.rollout import ServiceError
 from fargate_ops.plugin.action import OperationsAction
 from fargate_ops.release.status import gather, text, text_of_bucket
 from fargate_ops.state.lock import STALE_AFTER, Machine
+from fargate_ops.terraform.stack import Stack
 
 DOCUMENTATION = """
 ---
@@ -75,8 +76,8 @@ class ActionModule(OperationsAction):
     documentation = DOCUMENTATION
 
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
-        stack = args["stack"]
-        session = aws_session(action_environment(self), stack.get("region"))
+        stack = self.stack
+        session = aws_session(action_environment(self), stack.get(Stack.region, None))
         if not stack:
             message = f"{args['environment_name']}: there are no Terraform outputs: nothing was deployed here yet"
             display.display(message)

@@ -12,6 +12,7 @@ from fargate_ops.aws.session import action_environment, aws_session
 from fargate_ops.ecs.rollout import ServiceError
 from fargate_ops.plugin.action import OperationsAction
 from fargate_ops.release.verify import Settings, Source, Subject, Verdict, Verification, Verifier
+from fargate_ops.terraform.stack import Stack
 
 DOCUMENTATION = """
 ---
@@ -95,8 +96,8 @@ class ActionModule(OperationsAction):
     documentation = DOCUMENTATION
 
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
-        stack, image = args["stack"], args["image"]
-        url = str(stack.get("public_url", ""))
+        stack, image = self.stack, args["image"]
+        url = stack.get(Stack.public_url, "")
         if self.check_mode:
             asked = url or "the public address (not known yet: there are no Terraform outputs)"
             version = image.get("version", "the version (not known yet: there is no image)")
@@ -109,7 +110,7 @@ class ActionModule(OperationsAction):
             raise AnsibleActionFail(
                 f"{args['environment_name']}: nothing to verify without Terraform outputs and image"
             )
-        session = aws_session(action_environment(self), str(stack["region"]))
+        session = aws_session(action_environment(self), stack.region)
         verifier = Verifier(
             session.client("ecs"),
             session.client("elbv2"),

@@ -15,6 +15,7 @@ from fargate_ops.notify.slack import Assignment
 from fargate_ops.notify.test_page import Path, last_line, of_notification, slack_message, subscribers, through_topic
 from fargate_ops.plugin.action import OperationsAction
 from fargate_ops.state.ledger import actor
+from fargate_ops.terraform.stack import Stack
 
 DOCUMENTATION = """
 ---
@@ -62,20 +63,20 @@ class ActionModule(OperationsAction):
     documentation = DOCUMENTATION
 
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
-        stack, environment = args["stack"], args["environment_name"]
-        if not stack.get("test_page"):
+        stack, environment = self.stack, args["environment_name"]
+        if not stack.get(Stack.test_page, {}):
             message = f"{environment}: there are no alarms to test yet. Next: make infra ENV={environment}"
             if self.check_mode:
                 display.display(message)
                 return {"changed": False, "msg": message}
             raise AnsibleActionFail(message)
-        session = aws_session(action_environment(self), str(stack["region"]))
+        session = aws_session(action_environment(self), stack.region)
         cloudwatch, sns = session.client("cloudwatch"), session.client("sns")
         by = actor(os.environ)
         try:
             if self.check_mode:
-                for urgency, page in stack["test_page"].items():
-                    hears = ", ".join(subscribers(sns, page["topic_arn"])) or "nobody"
+                for urgency, page in stack.test_page.items():
+                    hears = ", ".join(subscribers(sns, page.topic_arn)) or "nobody"
                     display.display(f"would page {urgency}: {hears}")
                 display.display("would post to Slack as a release does")
                 return {"changed": False}
@@ -84,17 +85,17 @@ class ActionModule(OperationsAction):
                     cloudwatch,
                     sns,
                     urgency=urgency,
-                    alarm=page["alarm"],
-                    topic_arn=page["topic_arn"],
+                    alarm=page.alarm,
+                    topic_arn=page.topic_arn,
                     by=by,
                     patience_seconds=args["patience_seconds"],
                 )
-                for urgency, page in stack["test_page"].items()
+                for urgency, page in stack.test_page.items()
             ]
         except (ClientError, BotoCoreError) as error:
             raise AnsibleActionFail(f"{environment}: {error}. Next: make status ENV={environment}") from None
         assignment = Assignment(
-            secret_arn=stack["slack_webhook_secret_arn"], region=str(stack["region"]), log=os.devnull, attempts=2
+            secret_arn=stack.slack_webhook_secret_arn, region=stack.region, log=os.devnull, attempts=2
         )
         outcome = deliver(assignment, slack_message(environment, by), session.client("secretsmanager"))
         return self._report(environment, [*paths, of_notification(outcome)])

@@ -17,6 +17,7 @@ from fargate_ops.core.project import ROLES
 from fargate_ops.drill.client import Ask, ask, has_account
 from fargate_ops.drill.steady_state import NotWhole
 from fargate_ops.ecs.tasks import LogReader, OneOff, Runner, describe_tasks, how_stopped, log_stream
+from fargate_ops.terraform.stack import Stack
 
 Say = Callable[[str], None]
 
@@ -80,28 +81,28 @@ class Program:
     def __init__(
         self,
         clients: Clients,
-        stack: Mapping[str, Any],
+        stack: Stack,
         say: Say,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._ecs, self._logs, self._stack = clients.client("ecs"), clients.client("logs"), stack
-        self._cluster, self._container = str(stack["cluster_name"]), str(stack["container_name"])
+        self._cluster, self._container = stack.cluster_name, stack.container_name
         self._say, self._clock, self._sleep = say, clock, sleep
 
     def start(self, file: str, revision: str = "", **environment: float) -> str:
         """Start it from the definition that serves, or from this one; the task's ARN. Raises TaskError."""
-        service = self._ecs.describe_services(cluster=self._cluster, services=[self._stack["service_name"]])
+        service = self._ecs.describe_services(cluster=self._cluster, services=[self._stack.service_name])
         what = OneOff(
             cluster=self._cluster,
             task_definition=revision or str(service["services"][0]["taskDefinition"]),
             container=self._container,
             command=["python", "-c", (FILES / file).read_text(encoding="utf-8")],
             environment={name: f"{value:g}" for name, value in environment.items()},
-            subnets=[str(item) for item in self._stack["private_subnet_ids"]],
-            security_groups=[str(item) for item in self._stack["service_security_group_ids"]],
-            started_by=f"{self._stack['name_prefix']}-drill",
+            subnets=self._stack.private_subnet_ids,
+            security_groups=self._stack.service_security_group_ids,
+            started_by=f"{self._stack.name_prefix}-drill",
         )
         return Runner(self._ecs, self._logs, self._say).start(what)
 

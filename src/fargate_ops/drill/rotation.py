@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from fargate_ops.database.incident.evidence import NoListing, read_listing
 from fargate_ops.drill.connection_exhaustion import Program
 from fargate_ops.drill.steady_state import NotWhole, Observation
 from fargate_ops.ecs.tasks import OneOff, Runner
+from fargate_ops.terraform.stack import Stack
 
 Say = Callable[[str], None]
 
@@ -24,7 +25,7 @@ class Clients(Protocol):
     def client(self, service: str) -> Any: ...
 
 
-def users(clients: Clients, stack: Mapping[str, Any], limit_seconds: float, say: Say) -> list[str]:
+def users(clients: Clients, stack: Stack, limit_seconds: float, say: Say) -> list[str]:
     """As whom the service's sessions are, by the server itself.
 
     Raises:
@@ -33,16 +34,16 @@ def users(clients: Clients, stack: Mapping[str, Any], limit_seconds: float, say:
     """
     ecs = clients.client("ecs")
     what = OneOff(
-        cluster=str(stack["cluster_name"]),
+        cluster=stack.cluster_name,
         task_definition=str(
-            ecs.describe_task_definition(taskDefinition=stack["admin_family"])["taskDefinition"]["taskDefinitionArn"]
+            ecs.describe_task_definition(taskDefinition=stack.admin_family)["taskDefinition"]["taskDefinitionArn"]
         ),
-        container=str(stack["container_name"]),
+        container=stack.container_name,
         command=["python", "-m", "settlement.admin", "sessions"],
         environment={},
-        subnets=[str(item) for item in stack["private_subnet_ids"]],
-        security_groups=[str(item) for item in stack["admin_security_group_ids"]],
-        started_by=f"{stack['name_prefix']}-drill",
+        subnets=stack.private_subnet_ids,
+        security_groups=stack.admin_security_group_ids,
+        started_by=f"{stack.name_prefix}-drill",
     )
     runner = Runner(ecs, clients.client("logs"), lambda _: None, poll_seconds=LOOK_SECONDS)
     try:

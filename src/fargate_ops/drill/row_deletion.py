@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from fargate_ops.core.project import ROLES
 from fargate_ops.drill.client import Ask, ask, has_account
 from fargate_ops.ecs.tasks import OneOff, Runner
+from fargate_ops.terraform.stack import Stack
 
 Say = Callable[[str], None]
 
@@ -41,7 +42,7 @@ class Mistake:
 
 def make(
     clients: Clients,
-    stack: Mapping[str, Any],
+    stack: Stack,
     say: Say,
     limit_seconds: float,
     *,
@@ -54,25 +55,25 @@ def make(
         RuntimeError: the application did not take a row, or not exactly those rows were deleted.
         TaskError: the task that deletes could not be run.
     """
-    url, mark = str(stack["public_url"]), f"drill restore {uuid.uuid4()}"
+    url, mark = stack.public_url, f"drill restore {uuid.uuid4()}"
     written = [_account(url, mark, how) for _ in range(DELETED)]
-    ecs, container = clients.client("ecs"), str(stack["container_name"])
+    ecs, container = clients.client("ecs"), stack.container_name
     runner = Runner(ecs, clients.client("logs"), say, poll_seconds=LOOK_SECONDS, sleep=sleep)
     task = runner.start(
         OneOff(
-            cluster=str(stack["cluster_name"]),
-            task_definition=ecs.describe_task_definition(taskDefinition=stack["admin_family"])["taskDefinition"][
+            cluster=stack.cluster_name,
+            task_definition=ecs.describe_task_definition(taskDefinition=stack.admin_family)["taskDefinition"][
                 "taskDefinitionArn"
             ],
             container=container,
             command=["python", "-c", FILE.read_text(encoding="utf-8")],
             environment={"MARK": mark},
-            subnets=[str(item) for item in stack["private_subnet_ids"]],
-            security_groups=[str(item) for item in stack["admin_security_group_ids"]],
-            started_by=f"{stack['name_prefix']}-drill",
+            subnets=stack.private_subnet_ids,
+            security_groups=stack.admin_security_group_ids,
+            started_by=f"{stack.name_prefix}-drill",
         )
     )
-    finished = runner.follow(str(stack["cluster_name"]), container, task, limit_seconds)
+    finished = runner.follow(stack.cluster_name, container, task, limit_seconds)
     if finished.stop.exit_code != 0:
         raise RuntimeError(f"the rows could not be deleted: {finished.stop}")
     told = json.loads(finished.output[-1])

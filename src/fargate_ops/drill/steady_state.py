@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from fargate_ops.ecs.tasks import describe_tasks, list_tasks
 from fargate_ops.state.ledger import Ledger
+from fargate_ops.terraform.stack import Stack
 
 
 class Clients(Protocol):
@@ -64,13 +65,13 @@ class Observation:
         return asdict(self)
 
 
-def observe(clients: Clients, stack: Mapping[str, Any], bucket: str, environment: str) -> Observation:
-    """Look once. ``stack`` is the fact ``terraform_stack_outputs``. Raises botocore's errors and LedgerError."""
-    ecs, cluster, name = clients.client("ecs"), str(stack["cluster_name"]), str(stack["service_name"])
+def observe(clients: Clients, stack: Stack, bucket: str, environment: str) -> Observation:
+    """Look once. Raises botocore's errors and LedgerError."""
+    ecs, cluster, name = clients.client("ecs"), stack.cluster_name, stack.service_name
     service = ecs.describe_services(cluster=cluster, services=[name])["services"][0]
     primary = next(item for item in service["deployments"] if item["status"] == "PRIMARY")
     tasks = describe_tasks(ecs, cluster, list_tasks(ecs, cluster, serviceName=name))
-    health = clients.client("elbv2").describe_target_health(TargetGroupArn=stack["target_group_arn"])
+    health = clients.client("elbv2").describe_target_health(TargetGroupArn=stack.target_group_arn)
     releases = Ledger(clients.client("s3"), bucket, environment).releases()
     serving = [release for release in releases if release.revision == primary["taskDefinition"]]
     newest = releases[-1] if releases else None

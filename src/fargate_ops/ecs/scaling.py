@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from fargate_ops.ecs.schedule import Capacity
+from fargate_ops.terraform.stack import ServiceScaling
 
 
 class Registered(NamedTuple):
@@ -22,12 +23,12 @@ class Registered(NamedTuple):
 class ScalableTarget:
     """One target, by the output ``scalable_target``."""
 
-    def __init__(self, autoscaling: Any, output: Mapping[str, Any]) -> None:
+    def __init__(self, autoscaling: Any, output: ServiceScaling) -> None:
         self._autoscaling = autoscaling
-        self._resource = str(output["resource_id"])
+        self._resource = output.resource_id
         self._kind = {
-            "ServiceNamespace": str(output["service_namespace"]),
-            "ScalableDimension": str(output["scalable_dimension"]),
+            "ServiceNamespace": output.service_namespace,
+            "ScalableDimension": output.scalable_dimension,
         }
 
     def registered(self) -> Registered | None:

@@ -6,13 +6,13 @@ It reads the very expressions that AWS was given: there is no second copy of the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from fargate_ops.aws.cron import parse
+from fargate_ops.terraform.stack import ScheduledAction, ServiceScaling
 
 
 class Capacity(NamedTuple):
@@ -33,7 +33,7 @@ class Change:
     capacity: Capacity
 
 
-def capacity_at(target: Mapping[str, Any], moment: datetime) -> Capacity:
+def capacity_at(target: ServiceScaling, moment: datetime) -> Capacity:
     """The limits that hold at a moment, which has a time zone; where two actions fire at once, the later in the list.
 
     Raises:
@@ -43,12 +43,12 @@ def capacity_at(target: Mapping[str, Any], moment: datetime) -> Capacity:
     fired = [
         (last, number, _capacity(action))
         for number, action in enumerate(_actions(target))
-        if (last := parse(action["schedule"]).last(moment, zone))
+        if (last := parse(action.schedule).last(moment, zone))
     ]
     return max(fired)[2] if fired else _capacity(target)
 
 
-def next_change(target: Mapping[str, Any], moment: datetime) -> Change | None:
+def next_change(target: ServiceScaling, moment: datetime) -> Change | None:
     """When other limits will hold than at this moment, and which; None when nothing changes them any more.
 
     Raises:
@@ -59,7 +59,7 @@ def next_change(target: Mapping[str, Any], moment: datetime) -> Change | None:
     upcoming = [
         following
         for action in _actions(target)
-        if _capacity(action) != now and (following := parse(action["schedule"]).after(moment, zone))
+        if _capacity(action) != now and (following := parse(action.schedule).after(moment, zone))
     ]
     if not upcoming:
         return None
@@ -67,13 +67,13 @@ def next_change(target: Mapping[str, Any], moment: datetime) -> Change | None:
     return Change(at=at.astimezone(zone), capacity=capacity_at(target, at))
 
 
-def _actions(target: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return list(target.get("scheduled_actions") or [])
+def _actions(target: ServiceScaling) -> list[ScheduledAction]:
+    return target.get(ServiceScaling.scheduled_actions, [])
 
 
-def _zone(target: Mapping[str, Any]) -> ZoneInfo:
-    return ZoneInfo(str(target.get("timezone") or "UTC"))
+def _zone(target: ServiceScaling) -> ZoneInfo:
+    return ZoneInfo(target.get(ServiceScaling.timezone, "") or "UTC")
 
 
-def _capacity(limits: Mapping[str, Any]) -> Capacity:
-    return Capacity(int(limits["min_capacity"]), int(limits["max_capacity"]))
+def _capacity(limits: ServiceScaling | ScheduledAction) -> Capacity:
+    return Capacity(limits.min_capacity, limits.max_capacity)

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fargate_ops.terraform.stack import Database, Stack
+
 #: What ECS adds to a definition and RegisterTaskDefinition does not take.
 READ_ONLY = frozenset(
     {
@@ -243,13 +245,13 @@ def _strings(values: Mapping[str, Any]) -> dict[str, str]:
     return {str(name): str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()}
 
 
-def database_secret_arns(stack: Mapping[str, Any]) -> list[str]:
+def database_secret_arns(stack: Stack) -> list[str]:
     """Secrets of the application's database users: two, or one in a stack that was applied before there were two."""
-    names = ("app_database_secret_arn", "app_database_clone_secret_arn")
-    return [str(stack[name]) for name in names if stack.get(name)]
+    outputs = (Stack.app_database_secret_arn, Stack.app_database_clone_secret_arn)
+    return [arn for output in outputs if (arn := stack.get(output, ""))]
 
 
-def database_secret_in(stack: Mapping[str, Any], definition: Mapping[str, Any]) -> str:
+def database_secret_in(stack: Stack, definition: Mapping[str, Any]) -> str:
     """Which of these secrets a definition, as ECS gives it or canonical, takes; empty when it takes none."""
     taken: list[str] = []
     for container in definition.get("containerDefinitions", []):
@@ -259,14 +261,14 @@ def database_secret_in(stack: Mapping[str, Any], definition: Mapping[str, Any]) 
     return next((arn for arn in arns if any(value == arn or value.startswith(f"{arn}:") for value in taken)), "")
 
 
-def release_variables(stack: Mapping[str, Any], settings: Settings, image: Image) -> dict[str, str]:
+def release_variables(stack: Stack, settings: Settings, image: Image) -> dict[str, str]:
     """Environment variables that a release sets on the service's tasks itself.
 
     preflight refuses their names in the inventory's `app_environment` and `app_secrets`.
     """
-    database = stack["database"]
+    database = stack.database
     # A stack that was applied before there was a switch knows only the instance.
-    host = database.get("service_host", database["host"]) if settings.through_proxy else database["host"]
+    host = database.get(Database.service_host, database.host) if settings.through_proxy else database.host
     return {
         **_database(database, host),
         "WEB_CONCURRENCY": str(settings.workers),
@@ -276,54 +278,54 @@ def release_variables(stack: Mapping[str, Any], settings: Settings, image: Image
     }
 
 
-def service_definition(stack: Mapping[str, Any], settings: Settings, image: Image) -> dict[str, Any]:
+def service_definition(stack: Stack, settings: Settings, image: Image) -> dict[str, Any]:
     """The arguments of RegisterTaskDefinition for the service's family.
 
-    ``stack`` is the published ``terraform_stack_outputs``. Each secret is the name of a JSON key of the application's
-    database secret, or a full ``valueFrom``. The settings' environment comes last, so that a drill can break a release.
+    Each secret is the name of a JSON key of the application's database secret, or a full ``valueFrom``. The settings'
+    environment comes last, so that a drill can break a release.
     """
     environment = {**release_variables(stack, settings, image), **settings.environment}
-    database_secret = settings.database_secret_arn or stack["app_database_secret_arn"]
+    database_secret = settings.database_secret_arn or stack.app_database_secret_arn
     secrets = {
         name: value if value.startswith("arn:") else _secret_key(database_secret, value)
         for name, value in settings.secrets.items()
     }
-    container = _container_definition(stack, settings, image, environment, secrets, stack["log_group_name"])
-    container["portMappings"] = [{"containerPort": int(stack["container_port"]), "protocol": "tcp"}]
-    roles = (stack["execution_role_arn"], stack["task_role_arn"])
-    definition = _definition(stack, settings, container, stack["service_family"], *roles)
+    container = _container_definition(stack, settings, image, environment, secrets, stack.log_group_name)
+    container["portMappings"] = [{"containerPort": stack.container_port, "protocol": "tcp"}]
+    roles = (stack.execution_role_arn, stack.task_role_arn)
+    definition = _definition(stack, settings, container, stack.service_family, *roles)
     if settings.execute_command:
         container["mountPoints"] += [_mount(name, folder) for name, folder in EXECUTE_COMMAND_FOLDERS.items()]
         definition["volumes"] += [{"name": name} for name in EXECUTE_COMMAND_FOLDERS]
     return definition
 
 
-def admin_definition(stack: Mapping[str, Any], settings: Settings, image: Image) -> dict[str, Any]:
+def admin_definition(stack: Stack, settings: Settings, image: Image) -> dict[str, Any]:
     """The arguments of RegisterTaskDefinition for the admin family, which alone has the master secret."""
     environment = {
-        **_database(stack["database"], stack["database"]["host"]),
+        **_database(stack.database, stack.database.host),
         **settings.admin_environment,
-        "APP_DATABASE_SECRET_ARN": stack["app_database_secret_arn"],
-        "APP_DATABASE_CLONE_SECRET_ARN": str(stack.get("app_database_clone_secret_arn") or ""),
-        "AWS_REGION": stack["region"],
+        "APP_DATABASE_SECRET_ARN": stack.app_database_secret_arn,
+        "APP_DATABASE_CLONE_SECRET_ARN": stack.get(Stack.app_database_clone_secret_arn, ""),
+        "AWS_REGION": stack.region,
         "IMAGE_DIGEST": image.digest,
     }
-    master = stack["database"]["master_secret_arn"]
+    master = stack.database.master_secret_arn
     secrets = {"MASTER_USERNAME": _secret_key(master, "username"), "MASTER_PASSWORD": _secret_key(master, "password")}
-    container = _container_definition(stack, settings, image, environment, secrets, stack["admin_log_group_name"])
+    container = _container_definition(stack, settings, image, environment, secrets, stack.admin_log_group_name)
     container["command"] = ["python", "-m", "settlement.admin", "prepare"]
     return _definition(
         stack,
         settings,
         container,
-        stack["admin_family"],
-        stack["admin_execution_role_arn"],
-        stack["admin_task_role_arn"],
+        stack.admin_family,
+        stack.admin_execution_role_arn,
+        stack.admin_task_role_arn,
     )
 
 
 def _definition(
-    stack: Mapping[str, Any],
+    stack: Stack,
     settings: Settings,
     container: Mapping[str, Any],
     family: str,
@@ -336,7 +338,7 @@ def _definition(
         "networkMode": "awsvpc",
         "cpu": str(settings.cpu),
         "memory": str(settings.memory),
-        "runtimePlatform": {"cpuArchitecture": stack["cpu_architecture"], "operatingSystemFamily": "LINUX"},
+        "runtimePlatform": {"cpuArchitecture": stack.cpu_architecture, "operatingSystemFamily": "LINUX"},
         "executionRoleArn": execution_role,
         "taskRoleArn": task_role,
         # The root file system is read-only, and Fargate has no tmpfs: /tmp is a volume of the task.
@@ -346,7 +348,7 @@ def _definition(
 
 
 def _container_definition(
-    stack: Mapping[str, Any],
+    stack: Stack,
     settings: Settings,
     image: Image,
     environment: Mapping[str, str],
@@ -354,7 +356,7 @@ def _container_definition(
     log_group: str,
 ) -> dict[str, Any]:
     return {
-        "name": stack["container_name"],
+        "name": stack.container_name,
         "image": image.reference,
         "essential": True,
         "readonlyRootFilesystem": True,
@@ -368,8 +370,8 @@ def _container_definition(
             "logDriver": "awslogs",
             "options": {
                 "awslogs-group": log_group,
-                "awslogs-region": stack["region"],
-                "awslogs-stream-prefix": stack["container_name"],
+                "awslogs-region": stack.region,
+                "awslogs-stream-prefix": stack.container_name,
             },
         },
     }
@@ -379,13 +381,13 @@ def _mount(volume: str, folder: str) -> dict[str, Any]:
     return {"sourceVolume": volume, "containerPath": folder, "readOnly": False}
 
 
-def _database(database: Mapping[str, Any], host: str) -> dict[str, str]:
+def _database(database: Database, host: str) -> dict[str, str]:
     return {
-        "DATABASE_HOST": str(host),
-        "DATABASE_PORT": str(database["port"]),
-        "DATABASE_NAME": str(database["name"]),
+        "DATABASE_HOST": host,
+        "DATABASE_PORT": str(database.port),
+        "DATABASE_NAME": database.name,
         # Behind a proxy the host is the same whichever instance serves; the definition is not.
-        "DATABASE_INSTANCE": str(database["instance_identifier"]),
+        "DATABASE_INSTANCE": database.instance_identifier,
     }
 
 

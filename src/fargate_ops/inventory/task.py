@@ -6,7 +6,6 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from fargate_ops.core.problem import Problem
 from fargate_ops.ecs.task_definition import Image, Settings, release_variables, service_definition
@@ -14,6 +13,7 @@ from fargate_ops.inventory.capacity import POOL_VARIABLES
 from fargate_ops.inventory.environment import Environment
 from fargate_ops.inventory.kinds import listed
 from fargate_ops.inventory.names import LOOKS_SECRET
+from fargate_ops.terraform.stack import Stack
 
 #: CPU units → MiB of memory that Fargate offers with them.
 #: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
@@ -43,23 +43,26 @@ _ALLOWED_CONTROLS = frozenset("\t\n\r")
 #: The longest that these can be, to render a task definition that no real one exceeds.
 _LONG = "x" * 64
 _ARN = f"arn:aws-us-gov:iam:ap-northeast-2:000000000000:role/{_LONG}"
-_STACK: Mapping[str, Any] = {
-    "region": "ap-northeast-2",
-    "cpu_architecture": "X86_64",
-    "service_family": _LONG,
-    "container_name": "api",
-    "container_port": 8000,
-    "execution_role_arn": _ARN,
-    "task_role_arn": _ARN,
-    "log_group_name": f"/ecs/{_LONG}",
-    "app_database_secret_arn": _ARN,
-    "database": {
-        "host": f"{_LONG}.{_LONG}.rds.amazonaws.com",
-        "port": 5432,
-        "name": _LONG,
-        "instance_identifier": _LONG,
+_STACK = Stack(
+    {
+        "region": "ap-northeast-2",
+        "cpu_architecture": "X86_64",
+        "service_family": _LONG,
+        "container_name": "api",
+        "container_port": 8000,
+        "execution_role_arn": _ARN,
+        "task_role_arn": _ARN,
+        "log_group_name": f"/ecs/{_LONG}",
+        "app_database_secret_arn": _ARN,
+        "database": {
+            "host": f"{_LONG}.{_LONG}.rds.amazonaws.com",
+            "port": 5432,
+            "name": _LONG,
+            "instance_identifier": _LONG,
+        },
     },
-}
+    "",
+)
 _IMAGE = Image(version=_LONG, digest=f"sha256:{_LONG}", reference=f"{_LONG}{_LONG}@sha256:{_LONG}", schema_head=None)
 
 

@@ -13,7 +13,7 @@ from ansible.utils.display import Display
 from fargate_ops.core.problem import ProblemError
 from fargate_ops.plugin.arguments import argument_spec
 from fargate_ops.plugin.failure import problem_of
-from fargate_ops.terraform.outputs import Outputs
+from fargate_ops.terraform.stack import Stack
 
 
 class OperationsAction(ActionBase):
@@ -28,6 +28,8 @@ class OperationsAction(ActionBase):
     arguments: ClassVar[dict[str, Any]] = {}
     #: What holds between arguments, as ``validate_argument_spec`` takes it: ``mutually_exclusive`` and the like.
     constraints: ClassVar[dict[str, Any]] = {}
+    #: The argument ``stack``; without outputs where there is none.
+    stack: Stack
 
     _requires_connection = False
     _supports_check_mode = True
@@ -41,8 +43,7 @@ class OperationsAction(ActionBase):
         self.task_vars = task_vars or {}
         spec = self.arguments or argument_spec(self.documentation)
         _, args = self.validate_argument_spec(spec, **self.constraints)
-        if isinstance(args.get("stack"), dict):
-            args["stack"] = Outputs(args["stack"], str(self.task_vars.get("env_name", "this environment")))
+        self.stack = Stack(args.get("stack") or {}, str(self.task_vars.get("env_name", "this environment")))
         try:
             return result | {"changed": False} | self.execute(args)
         except AnsibleError:

@@ -50,6 +50,7 @@ from fargate_ops.state.ledger import (
     started_at,
 )
 from fargate_ops.state.lock import LockStore
+from fargate_ops.terraform.stack import Stack
 
 Say = Callable[[str], None]
 T = TypeVar("T")
@@ -105,16 +106,15 @@ def _utc_now() -> datetime:
 class Context:
     """Everything that stays the same from phase to phase.
 
-    ``stack`` is the fact ``terraform_stack_outputs``; ``holder`` names this run for the deployment lock, None where it
-    needs none; ``say`` tells the screen, ``notify`` people elsewhere; ``verify`` says whether a revision serves alone;
-    ``now`` is the clock by which the schedule of scaling is read; ``time_left`` are the seconds that the whole command
-    still has.
+    ``holder`` names this run for the deployment lock, None where it needs none; ``say`` tells the screen, ``notify``
+    people elsewhere; ``verify`` says whether a revision serves alone; ``now`` is the clock by which the schedule of
+    scaling is read; ``time_left`` are the seconds that the whole command still has.
     """
 
     clients: Clients
     bucket: str
     environment: str
-    stack: Mapping[str, Any]
+    stack: Stack
     limits: Limits
     holder: str | None
     by: str
@@ -130,15 +130,15 @@ class Context:
 
     @property
     def cluster(self) -> str:
-        return str(self.stack["cluster_name"])
+        return self.stack.cluster_name
 
     @property
     def service(self) -> str:
-        return str(self.stack["service_name"])
+        return self.stack.service_name
 
     @property
     def container(self) -> str:
-        return str(self.stack["container_name"])
+        return self.stack.container_name
 
 
 class Operation:
@@ -162,7 +162,7 @@ class Operation:
             self.c.clients.client("elbv2"),
             cluster=self.c.cluster,
             service=self.c.service,
-            target_group_arn=str(self.c.stack["target_group_arn"]),
+            target_group_arn=self.c.stack.target_group_arn,
             say=self.c.say,
             poll_seconds=self.c.limits.poll,
             sleep=self.c.sleep,
@@ -460,7 +460,7 @@ class Operation:
     def admin_task(self, purpose: str, command: Sequence[str], revision: str = "") -> OneOff:
         """A one-off task of the admin family, of this or of its newest revision."""
         if not revision:
-            family = str(self.c.stack["admin_family"])
+            family = self.c.stack.admin_family
             found = self.ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
             revision = str(found["taskDefinitionArn"])
         return OneOff(
@@ -469,9 +469,9 @@ class Operation:
             container=self.c.container,
             command=command,
             environment={},
-            subnets=self.c.stack["private_subnet_ids"],
-            security_groups=self.c.stack["admin_security_group_ids"],
-            started_by=f"{self.c.stack['name_prefix']}-{purpose}",
+            subnets=self.c.stack.private_subnet_ids,
+            security_groups=self.c.stack.admin_security_group_ids,
+            started_by=f"{self.c.stack.name_prefix}-{purpose}",
         )
 
     # -- failures ----------------------------------------------------------------------------------------------
@@ -532,7 +532,7 @@ class Operation:
         witness = stops[-1].task_arn if stops else told(newest, None)
         log = partial(log_tail, self.ecs, self.logs, revision, str(witness), self.c.container)
         balancer = self.c.clients.client("elbv2")
-        targets = partial(target_lines, balancer, str(self.c.stack["target_group_arn"]))
+        targets = partial(target_lines, balancer, self.c.stack.target_group_arn)
         return stops, witness, told(log, []) if witness else [], told(targets, [])
 
     def _rolled_back_by_ecs(self, deployment: Deployment) -> str:
@@ -612,7 +612,7 @@ class Operation:
 
     def capacity_now(self) -> Capacity:
         """The limits of the number of tasks that the inventory and the schedule say hold at this moment."""
-        return capacity_at(self.c.stack["scalable_target"], self.c.now())
+        return capacity_at(self.c.stack.scalable_target, self.c.now())
 
     def set_limits(self, *, preview: bool = False) -> bool:
         """Register the limits that hold now and resume the schedule, where the target differs; whether it did.
@@ -621,7 +621,7 @@ class Operation:
         A scheduled action that fires in between would be overwritten, and nothing would repeat it for weeks: so the
         clock is looked at once more afterwards.
         """
-        target = ScalableTarget(self.c.clients.client("application-autoscaling"), self.c.stack["scalable_target"])
+        target = ScalableTarget(self.c.clients.client("application-autoscaling"), self.c.stack.scalable_target)
         registered, wanted = target.registered(), self.capacity_now()
         current, suspended = registered or (None, {})
         if resumes := bool(registered and registered.is_schedule_suspended):
@@ -678,7 +678,7 @@ class Operation:
             version=name,
             revision=revision,
             by=self.c.by,
-            url=str(self.c.stack.get("public_url", "")),
+            url=self.c.stack.get(Stack.public_url, ""),
         )
 
     def record(self, release: Release, outcome: Outcome, why: str) -> None:

@@ -21,27 +21,29 @@ from fargate_ops.release.verify import Settings as VerifySettings
 from fargate_ops.release.verify import Verifier
 from fargate_ops.state.ledger import LedgerError, actor
 from fargate_ops.state.lock import LockError, Machine, holder_of
+from fargate_ops.terraform.stack import Stack
 
 if TYPE_CHECKING:
-    from ansible.plugins.action import ActionBase
+    from fargate_ops.plugin.action import OperationsAction
 
 
-def context(action: ActionBase, args: Mapping[str, Any]) -> Context:
+def context(action: OperationsAction, args: Mapping[str, Any]) -> Context:
     """The context of an action with these arguments."""
     environment = str(args["environment_name"])
     needs_lock = args["requires_lock"] and not action._task.check_mode
-    region, webhook = str(args["stack"]["region"]), str(args["stack"].get("slack_webhook_secret_arn") or "")
+    stack = action.stack
     # The worker that runs this action is a child of ansible-playbook, which holds the lock and began with the command.
     playbook = os.getppid()
     limits = dict(args["limits"])
     flow = float(limits.pop("flow"))
-    session = aws_session(action_environment(action), region)
-    notifier = Notifier(Assignment(secret_arn=webhook, region=region, log=args["notification_log"]))
+    session = aws_session(action_environment(action), stack.region)
+    webhook = stack.get(Stack.slack_webhook_secret_arn, "")
+    notifier = Notifier(Assignment(secret_arn=webhook, region=stack.region, log=args["notification_log"]))
     return Context(
         clients=session,
         bucket=args["bucket"],
         environment=environment,
-        stack=args["stack"],
+        stack=stack,
         limits=Limits(**limits),
         holder=holder_of(Machine.this(), playbook) if needs_lock else None,
         by=actor(os.environ),
@@ -52,7 +54,7 @@ def context(action: ActionBase, args: Mapping[str, Any]) -> Context:
         verify=lambda subject: Verifier(
             session.client("ecs"),
             session.client("elbv2"),
-            args["stack"],
+            stack,
             VerifySettings.from_arguments(args["verify"]),
             sleep=sleep_with_parent(),
         ).verify(subject),

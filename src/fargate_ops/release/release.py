@@ -58,6 +58,7 @@ from fargate_ops.state.ledger import (
     unfinished,
     unfinished_rollback,
 )
+from fargate_ops.terraform.stack import Stack
 
 
 class Releaser(Operation):
@@ -247,7 +248,7 @@ class Releaser(Operation):
 
     def _check_architecture(self) -> None:
         """An image for another CPU would only say so as `exec format error`, task after task."""
-        tasks, image = self.c.stack["cpu_architecture"], self.image.architecture
+        tasks, image = self.c.stack.cpu_architecture, self.image.architecture
         if image and image != tasks:
             raise ReleaseError(
                 f"{self.c.environment}: the image is built for {image} and the tasks run on {tasks}. Nothing was "
@@ -281,7 +282,7 @@ class Releaser(Operation):
     def _registered(
         self,
         revision: str | None,
-        render: Callable[[Mapping[str, Any], Settings, Image], dict[str, Any]],
+        render: Callable[[Stack, Settings, Image], dict[str, Any]],
         preview: bool,
     ) -> str | None:
         if revision:
@@ -481,7 +482,7 @@ class Releaser(Operation):
             self.ecs,
             cluster=self.c.cluster,
             service=snapshot.service,
-            families=[str(self.c.stack["service_family"]), str(self.c.stack["admin_family"])],
+            families=[self.c.stack.service_family, self.c.stack.admin_family],
             releases=releases,
             keep=self.keep_revisions,
             say=self.c.say,

@@ -309,7 +309,7 @@ class Rollback(Operation):
             else:
                 unknown.append(f"what {target.name} needs was not looked at: {error}")
             return Examined(definition=None, image="", absent=absent, unknown=unknown)
-        released_for, serves = database_of(definition), str(self.c.stack["database"]["instance_identifier"])
+        released_for, serves = database_of(definition), self.c.stack.database.instance_identifier
         if released_for and released_for != serves:
             absent.append(
                 f"{versions([target])} was released for the database {released_for}, and {serves} serves: a rollback "

@@ -191,7 +191,7 @@ class Rotation(Operation):
 
     def _admin_revision(self) -> str:
         try:
-            found = self.ecs.describe_task_definition(taskDefinition=self.c.stack["admin_family"])["taskDefinition"]
+            found = self.ecs.describe_task_definition(taskDefinition=self.c.stack.admin_family)["taskDefinition"]
         except ClientError as error:
             raise self._refused(
                 f"there is no admin task to renew a password: {error}", f"make deploy ENV={self.c.environment}"

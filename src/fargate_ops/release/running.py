@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 
 from fargate_ops.ecs.rollout import Deployment
 from fargate_ops.ecs.tasks import describe_tasks, list_tasks, log_stream, private_address
+from fargate_ops.terraform.stack import Stack
 
 #: At most so many requests at a time.
 PARALLEL = 8
@@ -42,7 +43,7 @@ class Doubt:
     secret: str = ""
 
 
-def doubts(clients: Clients, stack: Mapping[str, Any], primary: Deployment) -> list[Doubt]:
+def doubts(clients: Clients, stack: Stack, primary: Deployment) -> list[Doubt]:
     """What speaks against PRIMARY's running tasks; empty when they log, are registered and have current secrets.
 
     What these credentials may not ask says nothing.
@@ -50,8 +51,8 @@ def doubts(clients: Clients, stack: Mapping[str, Any], primary: Deployment) -> l
     Raises:
         ClientError, BotoCoreError: AWS did not answer.
     """
-    ecs, cluster = clients.client("ecs"), str(stack["cluster_name"])
-    arns = list_tasks(ecs, cluster, serviceName=str(stack["service_name"]))
+    ecs, cluster = clients.client("ecs"), stack.cluster_name
+    arns = list_tasks(ecs, cluster, serviceName=stack.service_name)
     tasks = [
         task
         for task in describe_tasks(ecs, cluster, arns)
@@ -63,11 +64,11 @@ def doubts(clients: Clients, stack: Mapping[str, Any], primary: Deployment) -> l
     # boto3 makes clients in one thread only; they may then be used in all.
     logs, secrets, elbv2 = (clients.client(name) for name in ("logs", "secretsmanager", "elbv2"))
     questions: list[Callable[[], Doubt | None]] = [
-        *(lambda task=task: _silent(logs, definition, str(stack["container_name"]), task) for task in tasks),
+        *(lambda task=task: _silent(logs, definition, stack.container_name, task) for task in tasks),
         *(lambda arn=arn: _outdated(secrets, arn, tasks) for arn in _secrets(definition)),
     ]
     if primary.rollout_state == "COMPLETED":  # until then a task may just not be registered yet
-        questions.append(lambda: _unregistered(elbv2, str(stack["target_group_arn"]), tasks))
+        questions.append(lambda: _unregistered(elbv2, stack.target_group_arn, tasks))
 
     def ask(question: Callable[[], Doubt | None]) -> Doubt | None:
         try:

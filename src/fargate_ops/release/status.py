@@ -31,6 +31,7 @@ from fargate_ops.state.ledger import (
     unfinished_rollback,
 )
 from fargate_ops.state.lock import LockError, LockStore, Machine, State, judge
+from fargate_ops.terraform.stack import ServiceScaling, Stack
 
 
 class Clients(Protocol):
@@ -107,7 +108,7 @@ class Status:
 
 def gather(
     clients: Clients,
-    stack: Mapping[str, Any],
+    stack: Stack,
     *,
     environment: str,
     bucket: str,
@@ -123,18 +124,18 @@ def gather(
         botocore's errors: ECS or the load balancer did not answer.
     """
     ecs, elbv2, s3 = clients.client("ecs"), clients.client("elbv2"), clients.client("s3")
-    cluster, service = str(stack["cluster_name"]), str(stack["service_name"])
-    target_group = str(stack["target_group_arn"])
+    cluster, service = stack.cluster_name, stack.service_name
+    target_group = stack.target_group_arn
     watch = Watch(ecs, elbv2, cluster=cluster, service=service, target_group_arn=target_group, say=lambda _: None)
     cloudwatch = clients.client("cloudwatch")
-    target = ScalableTarget(clients.client("application-autoscaling"), stack["scalable_target"])
+    target = ScalableTarget(clients.client("application-autoscaling"), stack.scalable_target)
     with ThreadPoolExecutor(7) as pool:
         snapshot_ = pool.submit(watch.snapshot)
         history_ = pool.submit(_history, Ledger(s3, bucket, environment))
         lock_ = pool.submit(_lock, LockStore(s3, bucket, environment), machine, stale_after)
         tasks_ = pool.submit(lambda: describe_tasks(ecs, cluster, list_tasks(ecs, cluster, serviceName=service)))
         targets_ = pool.submit(elbv2.describe_target_health, TargetGroupArn=target_group)
-        alarms_ = pool.submit(_alarms, cloudwatch, str(stack["name_prefix"]))
+        alarms_ = pool.submit(_alarms, cloudwatch, stack.name_prefix)
         limits_ = pool.submit(_registered, target)
         snapshot = snapshot_.result()
         history, why_no_ledger = history_.result()
@@ -147,10 +148,10 @@ def gather(
     ours = of_service(history.releases, incarnation(snapshot.service))
     current = next((item for item in reversed(ours) if item.revision == primary.revision), None)
     back = _rollback_target(ours, primary)
-    scaling = _scaling(stack["scalable_target"], registered, now)
+    scaling = _scaling(stack.scalable_target, registered, now)
     return Status(
         environment=environment,
-        url=str(stack["public_url"]),
+        url=stack.public_url,
         service=f"{cluster}/{service}",
         version=current.version if current else None,
         name=current.name if current else None,
@@ -163,7 +164,7 @@ def gather(
         tasks=sorted(tasks, key=lambda task: (task.revision, task.id)),
         lock=lock,
         scaling=scaling,
-        max_connections=int(stack["database"]["max_connections"]),
+        max_connections=stack.database.max_connections,
         rollback_to=f"{back.name} ({back.revision_name})" if back else None,
         alarms=None if found is None else [_alarm(alarm) for alarm in found],
         releases=[as_row(release) for release in reversed(history.releases[-newest:])],
@@ -204,7 +205,7 @@ def _registered(target: ScalableTarget) -> tuple[Registered | None, list[str]]:
         return None, [f"auto scaling's limits are not known: {error}"]
 
 
-def _scaling(target: Mapping[str, Any], registered: Registered | None, now: datetime) -> Scaling:
+def _scaling(target: ServiceScaling, registered: Registered | None, now: datetime) -> Scaling:
     change = next_change(target, now)
     return Scaling(
         registered=registered and registered.limits,

@@ -16,6 +16,7 @@ from fargate_ops.aws.retry import Patience
 from fargate_ops.ecs.rollout import Deployment, Snapshot, Watch
 from fargate_ops.ecs.tasks import describe_tasks, list_tasks, private_address
 from fargate_ops.release.http_probe import Expected, Fetch, Result, ask_until_sure, fetch, readiness
+from fargate_ops.terraform.stack import Stack
 
 #: How often to look at what ECS and the load balancer say.
 LOOK_SECONDS = 1.0
@@ -77,7 +78,7 @@ class Verifier:
         self,
         ecs: Any,
         elbv2: Any,
-        stack: Mapping[str, Any],
+        stack: Stack,
         settings: Settings,
         *,
         get: Fetch = fetch,
@@ -85,8 +86,8 @@ class Verifier:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._ecs, self._elbv2 = ecs, elbv2
-        self._cluster, self._service = str(stack["cluster_name"]), str(stack["service_name"])
-        self._target_group, self._url = str(stack["target_group_arn"]), str(stack["public_url"])
+        self._cluster, self._service = stack.cluster_name, stack.service_name
+        self._target_group, self._url = stack.target_group_arn, stack.public_url
         self._settings = settings
         self._get, self._clock, self._sleep = get, clock, sleep
         self._watch = Watch(

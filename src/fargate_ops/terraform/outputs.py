@@ -10,8 +10,6 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from fargate_ops.core.problem import ProblemError
-
 STATE_VERSION = 4
 #: So many versions of a state that cannot be read are looked at, newest first.
 _VERSIONS = 20
@@ -19,21 +17,6 @@ _VERSIONS = 20
 
 class NoState(Exception):
     """There is no state to read outputs from; the message says which is missing."""
-
-
-class Outputs(dict[str, Any]):
-    """A root's outputs. One that is missing is a problem with its next step, not a `KeyError`."""
-
-    def __init__(self, values: dict[str, Any], environment: str) -> None:
-        super().__init__(values)
-        self._environment = environment
-
-    def __missing__(self, name: str) -> Any:
-        raise ProblemError(
-            f"The infrastructure of {self._environment} has no output {name}: another version of terraform/ made it.",
-            f"{name} in terraform/outputs.tf",
-            f"make infra ENV={self._environment}, or run this command from the commit that was deployed",
-        )
 
 
 def read_outputs(s3: Any, bucket: str, key: str) -> tuple[dict[str, Any], str]:

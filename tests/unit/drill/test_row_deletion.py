@@ -10,16 +10,20 @@ from typing import Any
 import pytest
 
 from fargate_ops.drill.row_deletion import DELETED, LATER, look, make
+from fargate_ops.terraform.stack import Stack
 
-STACK = {
-    "public_url": "http://service",
-    "cluster_name": "c",
-    "container_name": "api",
-    "admin_family": "c-admin",
-    "private_subnet_ids": [],
-    "admin_security_group_ids": [],
-    "name_prefix": "c",
-}
+STACK = Stack(
+    {
+        "public_url": "http://service",
+        "cluster_name": "c",
+        "container_name": "api",
+        "admin_family": "c-admin",
+        "private_subnet_ids": [],
+        "admin_security_group_ids": [],
+        "name_prefix": "c",
+    },
+    "test",
+)
 
 
 @dataclass

@@ -10,6 +10,7 @@ import pytest
 
 from fargate_ops.drill.steady_state import NotWhole, Observation, observe, until_whole
 from fargate_ops.state.ledger import Event, Ledger, Outcome
+from fargate_ops.terraform.stack import Stack
 
 WHOLE = Observation(
     revision="settlement:4",
@@ -20,7 +21,7 @@ WHOLE = Observation(
     running=2,
     targets={"healthy": 2},
 )
-STACK = {"cluster_name": "c", "service_name": "s", "target_group_arn": "arn:tg"}
+STACK = Stack({"cluster_name": "c", "service_name": "s", "target_group_arn": "arn:tg"}, "test")
 FAMILY = "arn:aws:ecs:ap-northeast-2:000000000000:task-definition/settlement"
 
 

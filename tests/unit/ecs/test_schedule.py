@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fargate_ops.aws.cron import CronError, parse
 from fargate_ops.ecs.schedule import Capacity, Change, capacity_at, next_change
+from fargate_ops.terraform.stack import ServiceScaling
 
 SEOUL = ZoneInfo("Asia/Seoul")
 TARGET: dict[str, Any] = {
@@ -113,16 +114,18 @@ def test_what_is_not_read_is_refused(expression: str) -> None:
     ],
 )
 def test_the_last_action_decides(moment: datetime, limits: tuple[int, int]) -> None:
-    assert capacity_at(TARGET, moment) == limits
+    assert capacity_at(ServiceScaling(TARGET), moment) == limits
 
 
 def test_what_comes_next_are_other_limits_and_not_the_same_again() -> None:
-    assert next_change(TARGET, at(1, 20)) == Change(at=at(1, 28, 9, 5), capacity=Capacity(3, 6))
-    assert next_change(TARGET, at(1, 28, 9, 5)) == Change(at=at(2, 2), capacity=Capacity(2, 4))
-    assert next_change(TARGET, at(12, 2)) is None
+    target = ServiceScaling(TARGET)
+    assert next_change(target, at(1, 20)) == Change(at=at(1, 28, 9, 5), capacity=Capacity(3, 6))
+    assert next_change(target, at(1, 28, 9, 5)) == Change(at=at(2, 2), capacity=Capacity(2, 4))
+    assert next_change(target, at(12, 2)) is None
 
 
 @pytest.mark.parametrize("without", [{"scheduled_actions": []}, {"scheduled_actions": None, "timezone": None}])
 def test_without_a_schedule_the_given_limits_hold(without: dict[str, Any]) -> None:
-    assert capacity_at(TARGET | without, at(1, 29)) == (2, 4)
-    assert next_change(TARGET | without, at(1, 29)) is None
+    target = ServiceScaling(TARGET | without)
+    assert capacity_at(target, at(1, 29)) == (2, 4)
+    assert next_change(target, at(1, 29)) is None

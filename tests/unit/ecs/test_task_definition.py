@@ -19,13 +19,14 @@ from fargate_ops.ecs.task_definition import (
     service_definition,
     tags,
 )
+from fargate_ops.terraform.stack import Stack
 from local_cloud.ecs.execute_command import why_stopped
 
 NAMES = st.text("ABCDEFGHIJ_", min_size=1, max_size=8)
 VALUES = st.text(max_size=8)
 IMAGE = Image(version="abc", digest="sha256:1", reference="registry/app@sha256:1", schema_head="0001")
 SECRET = "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:app-Ab12Cd"
-STACK: dict[str, Any] = {
+OUTPUTS: dict[str, Any] = {
     "region": "ap-northeast-2",
     "service_family": "app",
     "admin_family": "app-admin",
@@ -47,6 +48,7 @@ STACK: dict[str, Any] = {
     "app_database_secret_arn": SECRET,
     "cpu_architecture": "ARM64",
 }
+STACK = Stack(OUTPUTS, "test")
 
 
 def settings(environment: dict[str, str] | None = None, **changes: Any) -> Settings:
@@ -199,7 +201,7 @@ def test_ecs_exec_gets_the_folders_that_its_agent_writes_to() -> None:
 
 
 def test_the_service_goes_to_the_proxy_and_the_admin_task_to_the_instance() -> None:
-    stack = STACK | {"database": STACK["database"] | {"service_host": "proxy"}}
+    stack = Stack(OUTPUTS | {"database": OUTPUTS["database"] | {"service_host": "proxy"}}, "test")
     definitions = (
         service_definition(stack, settings(), IMAGE),
         service_definition(stack, settings(through_proxy=False), IMAGE),

@@ -38,7 +38,7 @@ class ActionModule(OperationsAction):
         if how == "plain":
             {}["key"]
         if how == "output":
-            args["stack"]["url"]
+            self.stack.public_url
         if how == "ansible":
             raise AnsibleActionFail("as it is", result={"reason": "kept"})
         return {"size": args["size"], "check": self.check_mode}
@@ -92,7 +92,7 @@ def test_a_known_problem_is_told_as_it_is(results: dict[str, dict[str, Any]]) ->
 
 
 def test_a_missing_output_is_told_with_what_makes_it(results: dict[str, dict[str, Any]]) -> None:
-    assert "The infrastructure of qa has no output url" in results["output"]["msg"]
+    assert "The infrastructure of qa has no output public_url" in results["output"]["msg"]
     assert "make infra ENV=qa" in results["output"]["msg"]
 
 

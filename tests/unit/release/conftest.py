@@ -26,6 +26,7 @@ from fargate_ops.release.operation import Context, Limits
 from fargate_ops.release.release import Releaser
 from fargate_ops.release.rollback import Rollback, RollbackPlan
 from fargate_ops.release.verify import Subject, Verdict, Verification
+from fargate_ops.terraform.stack import Stack
 from local_cloud.ecs import task_lists
 
 BUCKET = "state-bucket"
@@ -36,7 +37,7 @@ SECRET = "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:app-Ab12Cd"
 OTHER_SECRET = "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:other-Ab12Cd"
 CLONE_SECRET = "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:app-clone-Ab12Cd"
 
-STACK: dict[str, Any] = {
+OUTPUTS: dict[str, Any] = {
     "name_prefix": PREFIX,
     "region": "ap-northeast-2",
     "cluster_name": PREFIX,
@@ -80,6 +81,7 @@ STACK: dict[str, Any] = {
     },
     "cpu_architecture": "X86_64",
 }
+STACK = Stack(OUTPUTS, "test")
 
 #: For the schedule above: the usual limits hold.
 AN_ORDINARY_DAY = datetime(2026, 1, 15, tzinfo=UTC)

@@ -21,7 +21,7 @@ from fargate_ops.release.release import Releaser
 from fargate_ops.release.verify import Subject, Verdict, Verification
 from fargate_ops.state.ledger import Ledger, Outcome, Release
 from fargate_ops.state.lock import Lock
-from tests.unit.release.conftest import CREATED, client_error, plain
+from tests.unit.release.conftest import CREATED, OUTPUTS, client_error, plain
 
 if TYPE_CHECKING:
     from tests.unit.release.conftest import FakeEcs, World
@@ -1244,7 +1244,7 @@ def test_another_database_is_a_release_and_is_prepared_behind_the_same_host_too(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.released("aaa")
-    monkeypatch.setitem(world.context().stack["database"], "instance_identifier", "settlement-test-20261124-101500")
+    monkeypatch.setitem(OUTPUTS["database"], "instance_identifier", "settlement-test-20261124-101500")
     releaser = world.releaser("aaa")
     plan = planned(releaser)
     assert plan.needed

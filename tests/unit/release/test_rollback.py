@@ -15,7 +15,7 @@ from fargate_ops.release.operation import ReleaseError
 from fargate_ops.release.rollback import RollbackPlan
 from fargate_ops.state.ledger import Ledger, Outcome, earlier_successes, release_id
 from fargate_ops.state.lock import Lock
-from tests.unit.release.conftest import plain
+from tests.unit.release.conftest import OUTPUTS, plain
 
 if TYPE_CHECKING:
     from fargate_ops.release.rollback import Rollback
@@ -1096,7 +1096,7 @@ def test_a_plan_survives_being_a_fact(three: World) -> None:
 
 
 def test_a_rollback_never_goes_to_another_database(three: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(three.context().stack["database"], "instance_identifier", "settlement-test-20261124-101500")
+    monkeypatch.setitem(OUTPUTS["database"], "instance_identifier", "settlement-test-20261124-101500")
     with pytest.raises(ReleaseError) as refusal:
         three.rollback().plan()
     for said in (

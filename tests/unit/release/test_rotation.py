@@ -15,7 +15,8 @@ from fargate_ops.release.rotation import Rotation, RotationPlan, name_of
 from fargate_ops.release.verify import Verdict, Verification
 from fargate_ops.state.ledger import Ledger, Outcome
 from fargate_ops.state.lock import Lock
-from tests.unit.release.conftest import OTHER_SECRET
+from fargate_ops.terraform.stack import Stack
+from tests.unit.release.conftest import OTHER_SECRET, OUTPUTS
 
 if TYPE_CHECKING:
     from tests.unit.release.conftest import FakeEcs, World
@@ -246,7 +247,7 @@ def test_a_flow_that_lost_the_lock_touches_nothing_more(serving: World) -> None:
 
 def test_what_cannot_be_rotated_is_refused_with_the_next_command(world: World) -> None:
     run = rotation(world)
-    one_user = Rotation(replace(run.c, stack={**run.c.stack, "app_database_clone_secret_arn": ""}))
+    one_user = Rotation(replace(run.c, stack=Stack(OUTPUTS | {"app_database_clone_secret_arn": ""}, "test")))
     with pytest.raises(ReleaseError, match=r"one database user only(.|\n)*Next: make deploy ENV=test"):
         one_user.plan(0)
     with pytest.raises(ReleaseError, match="no release that succeeded"):
@@ -266,13 +267,13 @@ def test_a_second_user_without_a_password_is_prepared_by_the_next_deploy(serving
 def test_the_admin_task_knows_both_secrets_and_an_older_stack_one(serving: World) -> None:
     releaser = serving.releaser("aaa")
 
-    def environment(stack: Any) -> dict[str, str]:
+    def environment(stack: Stack) -> dict[str, str]:
         definition = admin_definition(stack, releaser.settings, releaser.image)
         return {item["name"]: item["value"] for item in definition["containerDefinitions"][0]["environment"]}
 
     assert environment(releaser.c.stack)["APP_DATABASE_CLONE_SECRET_ARN"] == CLONE
-    older = {name: value for name, value in releaser.c.stack.items() if name != "app_database_clone_secret_arn"}
-    assert environment(older)["APP_DATABASE_CLONE_SECRET_ARN"] == ""
+    older = {name: value for name, value in OUTPUTS.items() if name != "app_database_clone_secret_arn"}
+    assert environment(Stack(older, "test"))["APP_DATABASE_CLONE_SECRET_ARN"] == ""
 
 
 def test_a_secrets_name_is_told_without_what_aws_adds() -> None:

@@ -15,30 +15,34 @@ from fargate_ops.release.operation import incarnation
 from fargate_ops.release.status import Status, gather, text, text_of_bucket
 from fargate_ops.state.ledger import Event, Kind, Ledger, Outcome, release_id
 from fargate_ops.state.lock import Lock, LockStore, Machine
+from fargate_ops.terraform.stack import Stack
 
 BUCKET = "state-bucket"
 S3Clock = Callable[[datetime, datetime], None]
 NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
-STACK = {
-    "name_prefix": "app",
-    "cluster_name": "c",
-    "service_name": "app",
-    "target_group_arn": "tg",
-    "public_url": "http://127.0.0.1:8080",
-    "database": {"max_connections": 210},
-    "scalable_target": {
-        "resource_id": "service/c/app",
-        "service_namespace": "ecs",
-        "scalable_dimension": "ecs:service:DesiredCount",
-        "min_capacity": 2,
-        "max_capacity": 4,
-        "timezone": "Asia/Seoul",
-        "scheduled_actions": [
-            {"name": "up", "schedule": "cron(0 0 28 * ? *)", "min_capacity": 3, "max_capacity": 6},
-            {"name": "down", "schedule": "cron(30 9 2 * ? *)", "min_capacity": 2, "max_capacity": 4},
-        ],
+STACK = Stack(
+    {
+        "name_prefix": "app",
+        "cluster_name": "c",
+        "service_name": "app",
+        "target_group_arn": "tg",
+        "public_url": "http://127.0.0.1:8080",
+        "database": {"max_connections": 210},
+        "scalable_target": {
+            "resource_id": "service/c/app",
+            "service_namespace": "ecs",
+            "scalable_dimension": "ecs:service:DesiredCount",
+            "min_capacity": 2,
+            "max_capacity": 4,
+            "timezone": "Asia/Seoul",
+            "scheduled_actions": [
+                {"name": "up", "schedule": "cron(0 0 28 * ? *)", "min_capacity": 3, "max_capacity": 6},
+                {"name": "down", "schedule": "cron(30 9 2 * ? *)", "min_capacity": 2, "max_capacity": 4},
+            ],
+        },
     },
-}
+    "test",
+)
 
 
 def deployment(number: int, state: str = "COMPLETED") -> dict[str, Any]:

@@ -12,9 +12,10 @@ from botocore.exceptions import ClientError
 
 from fargate_ops.release.http_probe import Answer
 from fargate_ops.release.verify import Settings, Source, Subject, Verdict, Verification, Verifier
+from fargate_ops.terraform.stack import Stack
 
 OURS, OLD = "arn:task-definition/app:7", "arn:task-definition/app:6"
-STACK = {"cluster_name": "c", "service_name": "app", "target_group_arn": "tg", "public_url": "http://x"}
+STACK = Stack({"cluster_name": "c", "service_name": "app", "target_group_arn": "tg", "public_url": "http://x"}, "test")
 SUBJECT = Subject(version="abc", digest="sha256:1", revision=OURS, image="registry/app@sha256:1")
 RIGHT = {"git_hash": "abc", "image_digest": "sha256:1", "task_definition_revision": 7}
 NOBODY = OSError("timed out")

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from fargate_ops.core.problem import ProblemError
-from fargate_ops.terraform.outputs import NoState, Outputs, read_outputs, state_etag
+from fargate_ops.terraform.outputs import NoState, read_outputs, state_etag
 
 BUCKET, KEY = "state-bucket", "local/environment.tfstate"
 
@@ -82,14 +81,6 @@ def test_a_broken_state_without_another_version_is_named(s3: Any, broken: bytes)
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=broken)
     with pytest.raises(NoState, match=f"s3://{BUCKET}/{KEY} is not a Terraform state"):
         read_outputs(s3, BUCKET, KEY)
-
-
-def test_a_missing_output_is_named_with_what_makes_it() -> None:
-    outputs = Outputs({"url": "http://x"}, "qa")
-    assert (outputs["url"], outputs.get("test_page")) == ("http://x", None)
-    with pytest.raises(ProblemError, match="The infrastructure of qa has no output test_page") as caught:
-        outputs["test_page"]
-    assert caught.value.problem.next_step.startswith("make infra ENV=qa")
 
 
 def test_a_refusal_is_no_missing_state(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:

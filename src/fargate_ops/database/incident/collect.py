@@ -37,6 +37,7 @@ from fargate_ops.ecs.tasks import (
     private_address,
 )
 from fargate_ops.state.ledger import Ledger, LedgerError, Outcome, as_row
+from fargate_ops.terraform.stack import Stack
 
 T = TypeVar("T")
 
@@ -62,10 +63,10 @@ class Clients(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked, of which environment. ``stack`` is the fact ``terraform_stack_outputs``."""
+    """What is asked, of which environment."""
 
     environment: str
-    stack: Mapping[str, Any]
+    stack: Stack
     bucket: str
     max_tasks: int
     minutes: int
@@ -105,7 +106,7 @@ def collect(clients: Clients, question: Question, listing: Callable[[], Database
         database = database_() if database_ else None
     return Evidence(
         environment=question.environment,
-        max_connections=int(stack["database"]["max_connections"]),
+        max_connections=stack.database.max_connections,
         max_tasks=question.max_tasks,
         minutes=question.log_minutes,
         database=database,
@@ -134,10 +135,10 @@ _PERIOD = 60
 
 def _series(services: Mapping[str, Any], question: Question, now: datetime) -> dict[str, list[float | None]]:
     """Each metric by the minute, oldest first; None where CloudWatch has no data point."""
-    groups = services["elbv2"].describe_target_groups(TargetGroupArns=[question.stack["target_group_arn"]])
+    groups = services["elbv2"].describe_target_groups(TargetGroupArns=[question.stack.target_group_arn])
     balancer = str(groups["TargetGroups"][0]["LoadBalancerArns"][0]).split(":loadbalancer/")[-1]
     dimensions = {
-        "AWS/RDS": {"DBInstanceIdentifier": str(question.stack["database"]["instance_identifier"])},
+        "AWS/RDS": {"DBInstanceIdentifier": question.stack.database.instance_identifier},
         "AWS/ApplicationELB": {"LoadBalancer": balancer},
     }
     end = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
@@ -172,12 +173,12 @@ def _series(services: Mapping[str, Any], question: Question, now: datetime) -> d
     return found
 
 
-def _service(ecs: Any, stack: Mapping[str, Any]) -> tuple[Sequence[Task], int, Pools | None]:
-    cluster, name = str(stack["cluster_name"]), str(stack["service_name"])
+def _service(ecs: Any, stack: Stack) -> tuple[Sequence[Task], int, Pools | None]:
+    cluster, name = stack.cluster_name, stack.service_name
     service = ecs.describe_services(cluster=cluster, services=[name])["services"][0]
     tasks = describe_tasks(ecs, cluster, list_tasks(ecs, cluster, serviceName=name))
     percent = int(service.get("deploymentConfiguration", {}).get("maximumPercent", 200))
-    serving = pools_of(ecs, str(service["taskDefinition"]), str(stack["container_name"]))
+    serving = pools_of(ecs, str(service["taskDefinition"]), stack.container_name)
     return [_task(task) for task in tasks], percent, serving
 
 
@@ -216,26 +217,24 @@ def _releases(services: Mapping[str, Any], question: Question) -> list[dict[str,
     return [as_row(release) for release in releases[-8:]]
 
 
-def _before(
-    ecs: Any, stack: Mapping[str, Any], releases: Sequence[Mapping[str, Any]], serving: Pools | None
-) -> Pools | None:
+def _before(ecs: Any, stack: Stack, releases: Sequence[Mapping[str, Any]], serving: Pools | None) -> Pools | None:
     """The pools of the newest success that does not serve."""
     for row in reversed(releases):
         name = str(row["revision"]).rsplit("/", 1)[-1]
         if row["outcome"] == Outcome.SUCCEEDED and serving and name != serving.revision:
-            return pools_of(ecs, str(row["revision"]), str(stack["container_name"]))
+            return pools_of(ecs, str(row["revision"]), stack.container_name)
     return None
 
 
-def _instance(rds: Any, stack: Mapping[str, Any]) -> dict[str, Any]:
-    identifier = str(stack["database"]["instance_identifier"])
+def _instance(rds: Any, stack: Stack) -> dict[str, Any]:
+    identifier = stack.database.instance_identifier
     found = rds.describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"][0]
     return {"identifier": identifier, "class": found["DBInstanceClass"], "status": found["DBInstanceStatus"]}
 
 
 def _logs(logs: Any, question: Question, now: datetime) -> Logs:
     since = int((now - timedelta(minutes=question.log_minutes)).timestamp() * 1000)
-    group = str(question.stack["log_group_name"])
+    group = question.stack.log_group_name
 
     def lines(phrase: str) -> list[dict[str, Any]]:
         return list(_entries(logs, group, phrase, since))
@@ -293,16 +292,16 @@ class Inside:
 
     def _run(self, options: Sequence[str]) -> list[str]:
         stack, command = self._question.stack, ["python", "-m", "settlement.admin", "sessions", *options]
-        definition = self._ecs.describe_task_definition(taskDefinition=stack["admin_family"])["taskDefinition"]
+        definition = self._ecs.describe_task_definition(taskDefinition=stack.admin_family)["taskDefinition"]
         what = OneOff(
-            cluster=str(stack["cluster_name"]),
+            cluster=stack.cluster_name,
             task_definition=str(definition["taskDefinitionArn"]),
-            container=str(stack["container_name"]),
+            container=stack.container_name,
             command=command,
             environment={},
-            subnets=[str(item) for item in stack["private_subnet_ids"]],
-            security_groups=[str(item) for item in stack["admin_security_group_ids"]],
-            started_by=f"{stack['name_prefix']}-incident",
+            subnets=stack.private_subnet_ids,
+            security_groups=stack.admin_security_group_ids,
+            started_by=f"{stack.name_prefix}-incident",
         )
         self._say(f"asking inside the database: {' '.join(command)}, as a task of {definition['family']}")
         runner = Runner(

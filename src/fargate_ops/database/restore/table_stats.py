@@ -15,6 +15,7 @@ from fargate_ops.aws.pace import POLL_SECONDS
 from fargate_ops.database.restore.comparison import Survey, read_survey
 from fargate_ops.ecs.task_definition import READ_ONLY
 from fargate_ops.ecs.tasks import OneOff, Runner, TaskError
+from fargate_ops.terraform.stack import DatabaseInstance, Stack
 
 COMMAND = ("python", "-m", "settlement.admin", "survey", "--after")
 
@@ -25,10 +26,10 @@ class Clients(Protocol):
     def client(self, service: str) -> Any: ...
 
 
-def for_database(definition: Mapping[str, Any], container: str, database: Mapping[str, Any]) -> dict[str, Any]:
+def for_database(definition: Mapping[str, Any], container: str, database: DatabaseInstance) -> dict[str, Any]:
     """The arguments of RegisterTaskDefinition: `definition` with another host and master secret."""
-    secret = str(database["master_secret_arn"])
-    values = {"DATABASE_HOST": str(database["host"]), "DATABASE_INSTANCE": str(database["instance_identifier"])}
+    secret = database.master_secret_arn
+    values = {"DATABASE_HOST": database.host, "DATABASE_INSTANCE": database.instance_identifier}
     secrets = {"MASTER_USERNAME": f"{secret}:username::", "MASTER_PASSWORD": f"{secret}:password::"}
     copy = {name: value for name, value in definition.items() if name not in READ_ONLY}
     copy["containerDefinitions"] = [
@@ -50,7 +51,7 @@ class Surveyor:
     def __init__(
         self,
         clients: Clients,
-        stack: Mapping[str, Any],
+        stack: Stack,
         say: Callable[[str], None],
         *,
         wait_seconds: float,
@@ -60,31 +61,31 @@ class Surveyor:
         self._ecs, self._stack, self._wait = clients.client("ecs"), stack, wait_seconds
         self._runner = Runner(self._ecs, clients.client("logs"), say, poll_seconds=poll_seconds, sleep=sleep)
 
-    def survey(self, database: Mapping[str, Any], after: datetime) -> Survey:
+    def survey(self, database: DatabaseInstance, after: datetime) -> Survey:
         """What the database holds, and of it what came later. Raises TaskError, and botocore's ClientError."""
-        container = str(self._stack["container_name"])
-        definition = self._ecs.describe_task_definition(taskDefinition=self._stack["admin_family"])["taskDefinition"]
+        container = self._stack.container_name
+        definition = self._ecs.describe_task_definition(taskDefinition=self._stack.admin_family)["taskDefinition"]
         wanted = for_database(definition, container, database)
         same = wanted["containerDefinitions"] == definition["containerDefinitions"]
         revision = definition["taskDefinitionArn"] if same else self._register(wanted)
         try:
             task = self._runner.start(
                 OneOff(
-                    cluster=str(self._stack["cluster_name"]),
+                    cluster=self._stack.cluster_name,
                     task_definition=revision,
                     container=container,
                     command=[*COMMAND, after.isoformat()],
                     environment={},
-                    subnets=[str(item) for item in self._stack["private_subnet_ids"]],
-                    security_groups=[str(item) for item in self._stack["admin_security_group_ids"]],
-                    started_by=f"{self._stack['name_prefix']}-restore",
+                    subnets=self._stack.private_subnet_ids,
+                    security_groups=self._stack.admin_security_group_ids,
+                    started_by=f"{self._stack.name_prefix}-restore",
                 )
             )
-            finished = self._runner.follow(str(self._stack["cluster_name"]), container, task, self._wait)
+            finished = self._runner.follow(self._stack.cluster_name, container, task, self._wait)
         finally:
             if not same:
                 self._ecs.deregister_task_definition(taskDefinition=revision)
-        name = database["instance_identifier"]
+        name = database.instance_identifier
         if finished.stop.exit_code != 0:
             raise TaskError(f"the survey of {name} failed: {finished.stop}", finished.output)
         try:

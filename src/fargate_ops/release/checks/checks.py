@@ -31,6 +31,7 @@ from fargate_ops.release.checks import what_runs
 from fargate_ops.release.checks.findings import Finding, Verdict
 from fargate_ops.release.checks.references import Reference, UnreadableError, keys_of, see_parameter
 from fargate_ops.release.checks.trust import ECS_TASKS, trusts
+from fargate_ops.terraform.stack import Stack
 
 #: How AWS's services say that the caller may not ask.
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
@@ -57,10 +58,10 @@ class Clients(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where something is to run. ``stack`` is the fact ``terraform_stack_outputs``."""
+    """Where something is to run."""
 
     environment: str
-    stack: Mapping[str, Any]
+    stack: Stack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +84,7 @@ class Wanted(Place):
         return [render(self.stack, self.settings, image) for render in (service_definition, admin_definition)]
 
 
-def image_that_runs(clients: Clients, stack: Mapping[str, Any]) -> Image | None:
+def image_that_runs(clients: Clients, stack: Stack) -> Image | None:
     """The image of the PRIMARY deployment; None while that is the placeholder.
 
     Raises:
@@ -93,12 +94,12 @@ def image_that_runs(clients: Clients, stack: Mapping[str, Any]) -> Image | None:
     ecs = clients.client("ecs")
     service = _service(ecs, stack)
     if service is None:
-        raise ServiceError(f"there is no service {stack['service_name']}")
+        raise ServiceError(f"there is no service {stack.service_name}")
     revision = Snapshot(service=service, targets={}).primary.revision
     answer = ecs.describe_task_definition(taskDefinition=revision, include=["TAGS"])
     tags = {tag["key"]: tag["value"] for tag in answer.get("tags") or []}
     containers = {item["name"]: item for item in answer["taskDefinition"]["containerDefinitions"]}
-    reference = str(containers.get(stack["container_name"], {}).get("image", ""))
+    reference = str(containers.get(stack.container_name, {}).get("image", ""))
     digest = reference.partition("@")[2]
     if not digest:
         return None
@@ -193,12 +194,12 @@ def _questions(clients: Clients, wanted: Wanted) -> list[Question]:
         *_right_questions(clients, wanted, definitions),
         *_log_questions(clients, wanted, definitions),
     ]
-    target_group = str(stack["target_group_arn"]).rsplit(":", 1)[-1]
+    target_group = stack.target_group_arn.rsplit(":", 1)[-1]
     balancer = partial(_target_group, clients.client("elbv2"), wanted, target_group)
     questions += [
         Question("load balancer", target_group, balancer),
-        Question("service", str(stack["service_name"]), partial(_service_findings, clients.client("ecs"), wanted)),
-        Question("alarms", str(stack["name_prefix"]), partial(_alarms, clients.client("cloudwatch"), wanted)),
+        Question("service", stack.service_name, partial(_service_findings, clients.client("ecs"), wanted)),
+        Question("alarms", stack.name_prefix, partial(_alarms, clients.client("cloudwatch"), wanted)),
     ]
     if wanted.slack:
         questions.append(Question("notifications", "Slack", partial(_slack, clients.client("secretsmanager"), wanted)))
@@ -239,7 +240,7 @@ def _log_questions(clients: Clients, place: Place, definitions: Sequence[Mapping
 def _slack(secrets: Any, wanted: Wanted) -> list[Finding]:
     """Whether the webhook has a value. Only a warning: its secret exists after a first apply only."""
     found = partial(_finding, "notifications", "Slack")
-    arn = str(wanted.stack.get("slack_webhook_secret_arn") or "")
+    arn = wanted.stack.get(Stack.slack_webhook_secret_arn, "")
     try:
         if not arn:
             raise NoWebhook("there is no secret for it")
@@ -275,7 +276,7 @@ def _image(ecr: Any, wanted: Wanted) -> list[Finding]:
     if not there:
         return [found(Verdict.NG, f"{registry.name} has no {image.digest}", another)]
     architecture = registry.configuration(image.digest).architecture
-    built_for, tasks = FARGATE_ARCHITECTURES.get(architecture, architecture), wanted.stack["cpu_architecture"]
+    built_for, tasks = FARGATE_ARCHITECTURES.get(architecture, architecture), wanted.stack.cpu_architecture
     if built_for != tasks:
         edit = f"correct app_cpu_architecture in {_inventory(wanted)}, or build on such a machine"
         return [found(Verdict.NG, f"it is built for {built_for}, and the tasks run on {tasks}", edit)]
@@ -337,7 +338,7 @@ def _secret(client: Any, place: Place, secret: Reference, uses: Sequence[Use]) -
             return Verdict.NG, f"{secret.name} has no JSON key {key}", f"{edit} {put}"
         return Verdict.OK, f"{secret.name} has the key {key}", ""
 
-    region = place.stack["region"]
+    region = place.stack.region
     put = f"add it: aws secretsmanager put-secret-value --region {region} --secret-id {secret.arn} --secret-string file://…"
     return each(judge)
 
@@ -358,10 +359,10 @@ def _is_made_by_the_release(client: Any, wanted: Wanted, secret: Reference) -> b
 def _way_to_a_secret(place: Place, secret: Reference, edit: str, code: str) -> str:
     if code == "InvalidRequestException":
         # Terraform could not make one of the same name before the recovery window has passed.
-        return f"aws secretsmanager restore-secret --region {place.stack['region']} --secret-id {secret.arn}"
-    if secret.arn in (*database_secret_arns(place.stack), place.stack["database"]["master_secret_arn"]):
+        return f"aws secretsmanager restore-secret --region {place.stack.region} --secret-id {secret.arn}"
+    if secret.arn in (*database_secret_arns(place.stack), place.stack.database.master_secret_arn):
         return f"make infra ENV={place.environment}"
-    region = place.stack["region"]
+    region = place.stack.region
     if secret.is_parameter:
         return f"{edit} look at it: aws ssm get-parameter --region {region} --name {secret.arn}"
     return f"{edit} look at it: aws secretsmanager describe-secret --region {region} --secret-id {secret.arn}"
@@ -429,7 +430,7 @@ def _may_read(iam: Any, secrets: Any, place: Place, role: str, secret: Reference
         raise
     if all(item["EvalDecision"] == "allowed" for item in answer["EvaluationResults"]):
         return [found(Verdict.OK, f"{name} may read it")]
-    own = (*database_secret_arns(place.stack), place.stack["database"]["master_secret_arn"])
+    own = (*database_secret_arns(place.stack), place.stack.database.master_secret_arn)
     way = (
         f"make infra ENV={place.environment}"
         if secret.arn in own
@@ -459,16 +460,16 @@ def _log_group(logs: Any, place: Place, name: str) -> list[Finding]:
 # -- load balancer and service -----------------------------------------------------------------------------------------
 
 
-def _service(ecs: Any, stack: Mapping[str, Any]) -> dict[str, Any] | None:
+def _service(ecs: Any, stack: Stack) -> dict[str, Any] | None:
     """The service as ECS describes it, whatever its status; None when there is none."""
-    answer = ecs.describe_services(cluster=stack["cluster_name"], services=[stack["service_name"]])
+    answer = ecs.describe_services(cluster=stack.cluster_name, services=[stack.service_name])
     return answer["services"][0] if answer["services"] else None
 
 
 def _target_group(elbv2: Any, wanted: Wanted, subject: str) -> list[Finding]:
     found = partial(_finding, "load balancer", subject)
     way = f"make infra ENV={wanted.environment}"
-    arn = wanted.stack["target_group_arn"]
+    arn = wanted.stack.target_group_arn
     try:
         groups = elbv2.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"]
     except ClientError as error:
@@ -482,7 +483,7 @@ def _target_group(elbv2: Any, wanted: Wanted, subject: str) -> list[Finding]:
 
 
 def _service_findings(ecs: Any, wanted: Wanted) -> list[Finding]:
-    name, way = str(wanted.stack["service_name"]), f"make infra ENV={wanted.environment}"
+    name, way = wanted.stack.service_name, f"make infra ENV={wanted.environment}"
     service = _service(ecs, wanted.stack)
     if service is None or service["status"] != "ACTIVE":
         state = service["status"] if service else "missing"
@@ -499,12 +500,12 @@ def _registration(service: Mapping[str, Any], wanted: Wanted, way: str) -> Findi
     stack, definition = wanted.stack, wanted.definitions[0]
     found = partial(_finding, "service", "target group")
     entries = {entry.get("targetGroupArn"): entry for entry in service.get("loadBalancers") or []}
-    entry = entries.get(stack["target_group_arn"])
+    entry = entries.get(stack.target_group_arn)
     if entry is None:
         known = ", ".join(str(arn) for arn in entries) or "none"
-        return found(Verdict.NG, f"the service uses {known}, and not {stack['target_group_arn']}", way)
+        return found(Verdict.NG, f"the service uses {known}, and not {stack.target_group_arn}", way)
     registers = (entry["containerName"], int(entry["containerPort"]))
-    wants = (stack["container_name"], int(stack["container_port"]))
+    wants = (stack.container_name, stack.container_port)
     maps = {
         (container["name"], int(port["containerPort"]))
         for container in definition["containerDefinitions"]
@@ -537,7 +538,7 @@ def _in_flight(ecs: Any, service: Mapping[str, Any], wanted: Wanted) -> Finding:
 
 def _alarms(cloudwatch: Any, wanted: Wanted) -> list[Finding]:
     """A warning each: an alarm must not block the release that mends its cause, nor a rollback."""
-    prefix = str(wanted.stack["name_prefix"])
+    prefix = wanted.stack.name_prefix
     found = [alarm for alarm in alarms(cloudwatch, prefix) if alarm.state == IN_ALARM]
     if not found:
         return [_finding("alarms", prefix, Verdict.OK, "none is in ALARM")]

@@ -13,6 +13,7 @@ from fargate_ops.ecs.tasks import Finished, OneOff, Runner, TaskError
 from fargate_ops.release.checks.findings import Finding, Verdict
 from fargate_ops.release.connections import are_exhausted
 from fargate_ops.release.running import doubts
+from fargate_ops.terraform.stack import Stack
 
 GROUP = "what runs"
 COMMAND = ("python", "-m", "settlement.login")
@@ -21,7 +22,7 @@ WAIT_SECONDS = 180.0
 Say = Callable[[str], None]
 
 
-def tasks(clients: Any, stack: Any, environment: str, primary: Deployment) -> list[Finding]:
+def tasks(clients: Any, stack: Stack, environment: str, primary: Deployment) -> list[Finding]:
     """That the tasks log, are targets, and have the secrets' current values."""
     found = partial(Finding, group=GROUP, subject=primary.revision_name)
     wrong = doubts(clients, stack, primary)
@@ -32,7 +33,7 @@ def tasks(clients: Any, stack: Any, environment: str, primary: Deployment) -> li
 
 
 def login(
-    clients: Any, stack: Any, environment: str, primary: Deployment, say: Say, poll_seconds: float, sleep: Any
+    clients: Any, stack: Stack, environment: str, primary: Deployment, say: Say, poll_seconds: float, sleep: Any
 ) -> Finding:
     """That the database takes the credentials which ECS gives a task of what runs.
 
@@ -41,14 +42,14 @@ def login(
     found = partial(Finding, group=GROUP, subject="database")
     runner = Runner(clients.client("ecs"), clients.client("logs"), say, poll_seconds=poll_seconds, sleep=sleep)
     what = OneOff(
-        cluster=str(stack["cluster_name"]),
+        cluster=stack.cluster_name,
         task_definition=primary.revision,
-        container=str(stack["container_name"]),
+        container=stack.container_name,
         command=COMMAND,
         environment={},
-        subnets=[str(item) for item in stack["private_subnet_ids"]],
-        security_groups=[str(item) for item in stack["service_security_group_ids"]],
-        started_by=f"{stack['name_prefix']}-login",
+        subnets=stack.private_subnet_ids,
+        security_groups=stack.service_security_group_ids,
+        started_by=f"{stack.name_prefix}-login",
     )
     try:
         finished = runner.follow(what.cluster, what.container, runner.start(what), WAIT_SECONDS)

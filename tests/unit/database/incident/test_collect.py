@@ -13,19 +13,23 @@ from botocore.exceptions import ClientError
 
 from fargate_ops.database.incident.collect import Question, collect
 from fargate_ops.database.incident.evidence import Database, NoListing
+from fargate_ops.terraform.stack import Stack
 
 NOW = datetime(2026, 1, 31, 9, 0, 30, tzinfo=UTC)
 PREFIX = "arn:aws:elasticloadbalancing:ap-northeast-2:000000000000"
 QUESTION = Question(
     environment="staging",
-    stack={
-        "cluster_name": "c",
-        "service_name": "s",
-        "container_name": "api",
-        "target_group_arn": f"{PREFIX}:targetgroup/x/1",
-        "log_group_name": "/ecs/x",
-        "database": {"instance_identifier": "x", "max_connections": 100},
-    },
+    stack=Stack(
+        {
+            "cluster_name": "c",
+            "service_name": "s",
+            "container_name": "api",
+            "target_group_arn": f"{PREFIX}:targetgroup/x/1",
+            "log_group_name": "/ecs/x",
+            "database": {"instance_identifier": "x", "max_connections": 100},
+        },
+        "staging",
+    ),
     bucket="b",
     max_tasks=4,
     minutes=30,

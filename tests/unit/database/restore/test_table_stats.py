@@ -10,18 +10,22 @@ import pytest
 
 from fargate_ops.database.restore.table_stats import Surveyor
 from fargate_ops.ecs.tasks import TaskError
+from fargate_ops.terraform.stack import DatabaseInstance, Stack
 
-STACK = {
-    "admin_family": "app-admin",
-    "cluster_name": "app",
-    "container_name": "api",
-    "private_subnet_ids": ["subnet-1"],
-    "admin_security_group_ids": ["sg-1"],
-    "name_prefix": "app",
-}
+STACK = Stack(
+    {
+        "admin_family": "app-admin",
+        "cluster_name": "app",
+        "container_name": "api",
+        "private_subnet_ids": ["subnet-1"],
+        "admin_security_group_ids": ["sg-1"],
+        "name_prefix": "app",
+    },
+    "test",
+)
 POINT = datetime(2026, 11, 24, 10, 15, tzinfo=UTC)
-OLD = {"host": "old", "instance_identifier": "app", "master_secret_arn": "arn:old"}
-NEW = {"host": "new", "instance_identifier": "app-1", "master_secret_arn": "arn:new"}
+OLD = DatabaseInstance({"host": "old", "instance_identifier": "app", "master_secret_arn": "arn:old"})
+NEW = DatabaseInstance({"host": "new", "instance_identifier": "app-1", "master_secret_arn": "arn:new"})
 
 
 class Ecs:

@@ -17,6 +17,7 @@ from moto import mock_aws
 from fargate_ops.ecs.task_definition import Image, Settings, service_definition
 from fargate_ops.release.checks.checks import CLIENTS, Wanted, check
 from fargate_ops.release.checks.findings import Finding, Verdict
+from fargate_ops.terraform.stack import Stack
 from tests.terraform.policies import Call, allows
 
 NAME, REGION = "settlement-test", "ap-northeast-2"
@@ -85,13 +86,17 @@ def client_error(code: str, operation: str = "Operation") -> ClientError:
 class World:
     """What Terraform and a first release made. Tests change it through the clients, then look."""
 
-    stack: dict[str, Any]
+    outputs: dict[str, Any]
     image: Image | None
     configuration: dict[str, Any]
     refused: dict[str, Exception] = field(default_factory=dict)
     settings: Settings = SETTINGS
     preview: bool = False
     slack: bool = False
+
+    @property
+    def stack(self) -> Stack:
+        return Stack(self.outputs, "test")
 
     def client(self, name: str) -> Any:
         client = _client(name)
@@ -159,9 +164,8 @@ def world(registry: tuple[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch)
     with mock_aws():
         made = {name: _client(name) for name in (*CLIENTS, "ssm")}
         image = _push(made["ecr"], registry[0])
-        stack = _apply(made)
-        world = World(stack=stack, image=image, configuration=registry[1])
-        _release(made["ecs"], stack, image)
+        world = World(outputs=_apply(made), image=image, configuration=registry[1])
+        _release(made["ecs"], world.stack, image)
         yield world
 
 
@@ -227,7 +231,7 @@ def _apply(made: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _release(ecs: Any, stack: dict[str, Any], image: Image) -> None:
+def _release(ecs: Any, stack: Stack, image: Image) -> None:
     definition = service_definition(stack, SETTINGS, image)
     tags = [{"key": "version", "value": image.version}]
     revision = ecs.register_task_definition(**definition, tags=tags)["taskDefinition"]["taskDefinitionArn"]
@@ -237,6 +241,6 @@ def _release(ecs: Any, stack: dict[str, Any], image: Image) -> None:
         taskDefinition=revision,
         desiredCount=0,
         loadBalancers=[
-            {"targetGroupArn": stack["target_group_arn"], "containerName": "api", "containerPort": 8000},
+            {"targetGroupArn": stack.target_group_arn, "containerName": "api", "containerPort": 8000},
         ],
     )

@@ -40,7 +40,7 @@ def test_a_sound_environment_is_ok_throughout(world: World) -> None:
 def test_a_webhook_without_a_value_is_a_warning_where_slack_is_meant(world: World) -> None:
     secrets = world.client("secretsmanager")
     arn = secrets.create_secret(Name="webhook")["ARN"]
-    world.stack["slack_webhook_secret_arn"] = arn
+    world.outputs["slack_webhook_secret_arn"] = arn
     assert world.of("notifications") == []
     world.slack = True
     found = world.only(WARN)
@@ -48,7 +48,7 @@ def test_a_webhook_without_a_value_is_a_warning_where_slack_is_meant(world: Worl
     secrets.put_secret_value(SecretId=arn, SecretString="https://hooks.example/very-secret")
     assert world.of("notifications") == [(OK, "the webhook has a value")]
     assert "very-secret" not in shown(world)
-    world.stack["slack_webhook_secret_arn"] = ""
+    world.outputs["slack_webhook_secret_arn"] = ""
     assert "there is no secret for it" in world.only(WARN).reason
 
 
@@ -91,7 +91,7 @@ def test_the_placeholder_is_no_image_that_runs(world: World) -> None:
         family=f"{NAME}-placeholder", containerDefinitions=[{"name": "api", "image": "scratch", "memory": 128}]
     )["taskDefinition"]["taskDefinitionArn"]
     ecs.create_service(cluster=NAME, serviceName="new", taskDefinition=placeholder, desiredCount=0)
-    world.stack["service_name"] = "new"
+    world.outputs["service_name"] = "new"
     assert image_that_runs(world, world.stack) is None
 
 
@@ -159,7 +159,7 @@ def test_a_store_that_answers_rubbish_is_told_by_the_kind_of_error_only(world: W
 
 def test_the_applications_secret_without_a_value_is_made_by_the_first_release(world: World) -> None:
     secret = world.client("secretsmanager").create_secret(Name="empty")["ARN"]
-    world.stack["app_database_secret_arn"] = secret
+    world.outputs["app_database_secret_arn"] = secret
     verdicts = world.of("secrets")
     assert [verdict for verdict, _ in verdicts].count(SKIP) == 2
     assert any("the first release makes it" in reason for _, reason in verdicts)
@@ -169,9 +169,9 @@ def test_the_applications_secret_without_a_value_is_made_by_the_first_release(wo
 def test_a_secret_that_is_gone(world: World, which: str) -> None:
     gone = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:gone-Ab12Cd"
     if which == "master":
-        world.stack["database"]["master_secret_arn"] = gone
+        world.outputs["database"]["master_secret_arn"] = gone
     else:
-        world.stack[which] = gone
+        world.outputs[which] = gone
     wrong = [finding for finding in world.look() if finding.verdict is NG]
     assert [finding.group for finding in wrong] == ["secrets", "secrets"]
     assert wrong[0].next_command == "make infra ENV=test"
@@ -181,10 +181,10 @@ def test_a_secret_that_is_scheduled_for_deletion_is_restored(world: World) -> No
     secrets = world.client("secretsmanager")
     arn = secrets.create_secret(Name="dropped", SecretString="{}")["ARN"]
     secrets.delete_secret(SecretId=arn, RecoveryWindowInDays=7)
-    world.stack["app_database_secret_arn"] = arn
+    world.outputs["app_database_secret_arn"] = arn
     found = next(finding for finding in world.look() if finding.verdict is NG)
     assert "is scheduled for deletion" in found.reason
-    assert found.next_command == f"aws secretsmanager restore-secret --region {world.stack['region']} --secret-id {arn}"
+    assert found.next_command == f"aws secretsmanager restore-secret --region {world.stack.region} --secret-id {arn}"
 
 
 def test_parameters(world: World) -> None:
@@ -254,7 +254,7 @@ def test_a_log_group_that_is_gone_although_a_longer_name_is_there(world: World) 
 
 
 def test_a_target_group_that_is_gone(world: World) -> None:
-    world.client("elbv2").delete_target_group(TargetGroupArn=world.stack["target_group_arn"])
+    world.client("elbv2").delete_target_group(TargetGroupArn=world.stack.target_group_arn)
     assert world.only(NG).reason == "there is no such target group"
 
 
@@ -263,21 +263,21 @@ def test_a_target_group_of_instances(world: World) -> None:
     made = world.client("elbv2").create_target_group(
         Name="instances", Protocol="HTTP", Port=8000, VpcId=vpc, TargetType="instance"
     )
-    world.stack["target_group_arn"] = made["TargetGroups"][0]["TargetGroupArn"]
+    world.outputs["target_group_arn"] = made["TargetGroups"][0]["TargetGroupArn"]
     wrong = [finding.reason for finding in world.look() if finding.verdict is NG]
     assert wrong[0] == "its targets are of the type instance, and tasks on Fargate need ip"
     assert wrong[1].startswith("the service uses arn:")
 
 
 def test_a_port_that_the_service_does_not_register(world: World) -> None:
-    world.stack["container_port"] = 9000
+    world.outputs["container_port"] = 9000
     assert world.only(NG).reason == "the service registers api:8000, and the definition maps api:9000"
 
 
 def test_a_service_that_is_gone(world: World) -> None:
     world.client("ecs").delete_service(cluster=NAME, service=NAME, force=True)
     assert "the service is" in world.only(NG).reason
-    world.stack["service_name"] = "another"
+    world.outputs["service_name"] = "another"
     assert world.only(NG).reason == "the service is missing"
     with pytest.raises(ServiceError):
         image_that_runs(world, world.stack)
@@ -299,7 +299,7 @@ class InFlight(World):
 
 
 def in_flight(world: World) -> InFlight:
-    return InFlight(stack=world.stack, image=world.image, configuration=world.configuration)
+    return InFlight(outputs=world.outputs, image=world.image, configuration=world.configuration)
 
 
 def test_a_deployment_of_what_is_wanted_is_taken_up(world: World) -> None:
