@@ -11,8 +11,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from fargate_ops.aws.clients import Clients
 from fargate_ops.core.project import ROLES
 from fargate_ops.drill.client import Ask, ask, has_account
 from fargate_ops.drill.steady_state import NotWhole
@@ -28,12 +29,6 @@ ASK_SECONDS = 0.05
 LOOK_SECONDS = 0.3
 #: So many refused requests are no accident.
 REFUSED_ANSWERS = 5
-
-
-class Clients(Protocol):
-    """Where AWS clients come from, by boto3's names."""
-
-    def client(self, service: str) -> Any: ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
+from fargate_ops.aws.clients import Clients
 from fargate_ops.database.incident.evidence import NoListing, read_listing
 from fargate_ops.drill.connection_exhaustion import Program
 from fargate_ops.drill.steady_state import NotWhole, Observation
@@ -17,12 +18,6 @@ Say = Callable[[str], None]
 LOOK_SECONDS = 0.5
 #: What the application calls its sessions (settlement.database).
 APPLICATION = "settlement-api@"
-
-
-class Clients(Protocol):
-    """Where AWS clients come from, by boto3's names."""
-
-    def client(self, service: str) -> Any: ...
 
 
 def users(clients: Clients, stack: Stack, limit_seconds: float, say: Say) -> list[str]:

@@ -6,8 +6,9 @@ import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from fargate_ops.aws.clients import Clients
 from fargate_ops.core.project import ROLES
 from fargate_ops.drill.client import Ask, ask, has_account
 from fargate_ops.ecs.tasks import OneOff, Runner
@@ -18,12 +19,6 @@ Say = Callable[[str], None]
 FILE = ROLES / "drill/files/delete.py"
 DELETED, LATER = 5, 3
 LOOK_SECONDS = 0.5
-
-
-class Clients(Protocol):
-    """Where AWS clients come from, by boto3's names."""
-
-    def client(self, service: str) -> Any: ...
 
 
 @dataclass(frozen=True, kw_only=True)

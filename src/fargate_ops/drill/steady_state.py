@@ -6,17 +6,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from fargate_ops.aws.clients import Clients
 from fargate_ops.ecs.tasks import describe_tasks, list_tasks
 from fargate_ops.state.ledger import Ledger
 from fargate_ops.terraform.stack import Stack
-
-
-class Clients(Protocol):
-    """Where AWS clients come from, by boto3's names."""
-
-    def client(self, service: str) -> Any: ...
 
 
 class NotWhole(Exception):

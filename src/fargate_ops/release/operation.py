@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from fargate_ops.aws.clients import Clients
 from fargate_ops.aws.retry import Patience
 from fargate_ops.ecs.failure_report import (
     STOPPED_TASKS,
@@ -90,12 +91,6 @@ class Limits:
     prepare_wait: float
     poll: float
     log_grace: float
-
-
-class Clients(Protocol):
-    """Where AWS clients come from, by boto3's names; each is made when it is first needed."""
-
-    def client(self, service: str) -> Any: ...
 
 
 def _utc_now() -> datetime:

@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from botocore.exceptions import ClientError
 
+from fargate_ops.aws.clients import Clients
 from fargate_ops.ecs.rollout import Deployment
 from fargate_ops.ecs.tasks import describe_tasks, list_tasks, log_stream, private_address
 from fargate_ops.terraform.stack import Stack
@@ -27,12 +28,6 @@ PARALLEL = 8
 #: How AWS's services say that something is not there. Whether it should be, the release's checks say.
 ABSENT = frozenset({"ResourceNotFoundException", "InvalidRequestException"})
 DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
-
-
-class Clients(Protocol):
-    """Where AWS clients come from, by boto3's names."""
-
-    def client(self, service: str) -> Any: ...
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fargate_ops.aws.alarms import IN_ALARM, Alarm, alarms
+from fargate_ops.aws.clients import Clients
 from fargate_ops.ecs.rollout import Deployment, Snapshot, Watch
 from fargate_ops.ecs.scaling import Registered, ScalableTarget
 from fargate_ops.ecs.schedule import Capacity, capacity_at, next_change
@@ -32,12 +33,6 @@ from fargate_ops.state.ledger import (
 )
 from fargate_ops.state.lock import LockError, LockStore, Machine, State, judge
 from fargate_ops.terraform.stack import ServiceScaling, Stack
-
-
-class Clients(Protocol):
-    """Where AWS clients come from, by boto3's names."""
-
-    def client(self, service: str) -> Any: ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,21 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from fargate_ops.aws.clients import Clients
 from fargate_ops.core.problem import ProblemError
 from fargate_ops.cost.api import ENABLE_COST_EXPLORER, explain
 
 GITHUB_ISSUER = "token.actions.githubusercontent.com"
 GITHUB_AUDIENCE = "sts.amazonaws.com"
-
-
-class Session(Protocol):
-    """Where clients come from."""
-
-    def client(self, service: str) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -62,7 +57,7 @@ class Found:
         }
 
 
-def find(session: Session, wanted: Wanted) -> Found:
+def find(session: Clients, wanted: Wanted) -> Found:
     """Ask for what is wanted.
 
     Raises ProblemError when rights are missing or AWS does not answer.

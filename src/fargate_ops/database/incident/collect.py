@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from fargate_ops.aws.clients import Clients
 from fargate_ops.aws.pace import POLL_SECONDS
 from fargate_ops.database.incident.evidence import (
     Database,
@@ -53,12 +54,6 @@ END = '"kind": "end"'
 LAST_LINE_SECONDS = 15.0
 
 _FAILURES = (ClientError, BotoCoreError, LedgerError, TaskError, NoListing, KeyError, IndexError)
-
-
-class Clients(Protocol):
-    """Where AWS clients come from, by boto3's names."""
-
-    def client(self, service: str) -> Any: ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
+from fargate_ops.aws.clients import Clients
 from fargate_ops.aws.pace import POLL_SECONDS
 from fargate_ops.database.restore.comparison import Survey, read_survey
 from fargate_ops.ecs.task_definition import READ_ONLY
@@ -18,12 +19,6 @@ from fargate_ops.ecs.tasks import OneOff, Runner, TaskError
 from fargate_ops.terraform.stack import DatabaseInstance, Stack
 
 COMMAND = ("python", "-m", "settlement.admin", "survey", "--after")
-
-
-class Clients(Protocol):
-    """Where AWS clients come from, by boto3's names."""
-
-    def client(self, service: str) -> Any: ...
 
 
 def for_database(definition: Mapping[str, Any], container: str, database: DatabaseInstance) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fargate_ops.aws.alarms import IN_ALARM, alarms
+from fargate_ops.aws.clients import Clients
 from fargate_ops.core.problem import ProblemError
 from fargate_ops.ecs.rollout import ServiceError, Snapshot
 from fargate_ops.ecs.task_definition import (
@@ -48,12 +49,6 @@ NO_VALUE = {
 CLIENTS = ("ecs", "ecr", "iam", "logs", "elbv2", "secretsmanager", "cloudwatch")
 #: In the rendered definitions, where the image is not known yet; what depends on the image is not looked at then.
 UNKNOWN = Image(version="", digest="", reference="", schema_head=None)
-
-
-class Clients(Protocol):
-    """Where AWS clients come from, by boto3's names."""
-
-    def client(self, service: str) -> Any: ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from fargate_ops.aws.clients import Clients
 from fargate_ops.ecs.rollout import Deployment
 from fargate_ops.ecs.tasks import Finished, OneOff, Runner, TaskError
 from fargate_ops.release.checks.findings import Finding, Verdict
@@ -22,7 +23,7 @@ WAIT_SECONDS = 180.0
 Say = Callable[[str], None]
 
 
-def tasks(clients: Any, stack: Stack, environment: str, primary: Deployment) -> list[Finding]:
+def tasks(clients: Clients, stack: Stack, environment: str, primary: Deployment) -> list[Finding]:
     """That the tasks log, are targets, and have the secrets' current values."""
     found = partial(Finding, group=GROUP, subject=primary.revision_name)
     wrong = doubts(clients, stack, primary)
@@ -33,7 +34,7 @@ def tasks(clients: Any, stack: Stack, environment: str, primary: Deployment) -> 
 
 
 def login(
-    clients: Any, stack: Stack, environment: str, primary: Deployment, say: Say, poll_seconds: float, sleep: Any
+    clients: Clients, stack: Stack, environment: str, primary: Deployment, say: Say, poll_seconds: float, sleep: Any
 ) -> Finding:
     """That the database takes the credentials which ECS gives a task of what runs.
 
