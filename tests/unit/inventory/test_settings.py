@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.inventory import INVENTORIES, PROJECT, read
 
 from fargate_ops.inventory.resolve import resolved
 from fargate_ops.inventory.settings import COMMAND_LINE, HIDDEN, Setting, effective, names, row, text
 from fargate_ops.inventory.written import Scan, scan, sources
+from tests.support.inventory import INVENTORIES, PROJECT, read
 
 
 def settings(folder: Path, *extra_vars: str) -> dict[str, Setting]:
