@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from local_cloud.core.config import CloudConfig
-
-if TYPE_CHECKING:
-    from local_cloud.ecs.scheduler import ServiceScheduler
-    from local_cloud.ecs.tasks import TaskStopper
-    from local_cloud.elbv2.target_health import TargetGroups
 
 logger = logging.getLogger(__name__)
 
@@ -25,13 +19,6 @@ class Cloud:
     order once the API answers, ``at_stop`` hooks in reverse order before the
     emulator saves its state and removes its containers.
     """
-
-    target_groups: TargetGroups
-    """Set by the patch ``target_health``."""
-    task_stopper: TaskStopper
-    """Set by the patch ``task_stop``."""
-    scheduler: ServiceScheduler
-    """Set by the patch ``service_scheduler``."""
 
     def __init__(self, config: CloudConfig) -> None:
         self.config = config
@@ -56,7 +43,3 @@ class Cloud:
             except Exception:
                 logger.exception("stopping %s failed", getattr(hook, "__qualname__", hook))
         self._stop.clear()
-
-
-Patch = Callable[[Cloud], None]
-"""A fidelity patch's ``apply``: it changes the imported emulator, once, before it serves."""

@@ -1,7 +1,7 @@
-"""Every fidelity patch, in the order in which they are applied.
+"""Apply every fidelity patch to the emulator.
 
-A patch is a module with ``apply(cloud)``; its docstring says what AWS does and
-what the emulator does instead. Append yours here.
+A patch is a module with ``apply``; its docstring says what AWS does and what the
+emulator does instead. What one patch makes and others need is passed on here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from local_cloud.cloudwatch import (
     service_metrics,
 )
 from local_cloud.core import ownership
-from local_cloud.core.runtime import Patch
+from local_cloud.core.runtime import Cloud
 from local_cloud.daemon import call_log, weather
 from local_cloud.ecs import (
     execute_command,
@@ -40,8 +40,7 @@ from local_cloud.ecs import (
     task_secrets,
     task_stop,
 )
-from local_cloud.elbv2 import load_balancers as load_balancer
-from local_cloud.elbv2 import target_health
+from local_cloud.elbv2 import load_balancers, target_health
 from local_cloud.rds import (
     rds_attributes,
     rds_backups,
@@ -54,44 +53,45 @@ from local_cloud.rds import (
     rds_restores,
 )
 
-PATCHES: list[Patch] = [
-    ownership.apply,
-    target_health.apply,
-    load_balancer.apply,
-    task_stop.apply,
-    service_scheduler.apply,
-    service_attributes.apply,
-    service_deployments.apply,
-    task_definitions.apply,
-    task_lists.apply,
-    task_containers.apply,
-    execute_command.apply,
-    task_secrets.apply,
-    task_logs.apply,
-    vpc_attributes.apply,
-    nat_addresses.apply,
-    alarm_attributes.apply,
-    iam_service_linked_roles.apply,
-    web_identity.apply,
-    rds_container.apply,
-    rds_parameters.apply,
-    rds_attributes.apply,
-    rds_engine_versions.apply,
-    rds_master_secret.apply,
-    rds_backups.apply,
-    rds_restores.apply,
-    rds_proxy.apply,
-    secret_values.apply,
-    log_filters.apply,
-    log_subscriptions.apply,
-    sns_lambda.apply,
-    queue_policies.apply,
-    event_targets.apply,
-    alarm_notifications.apply,
-    rds_log_export.apply,
-    config_items.apply,
-    service_metrics.apply,
-    reserved_names.apply,
-    weather.apply,
-    call_log.apply,
-]
+
+def compose(cloud: Cloud) -> None:
+    """Apply the patches, in this order: a later one wraps what an earlier one put in place. Append yours."""
+    ownership.apply(cloud)
+    groups = target_health.apply(cloud)
+    load_balancers.apply(cloud, groups)
+    stopper = task_stop.apply(cloud, groups)
+    scheduler = service_scheduler.apply(cloud, groups, stopper)
+    service_attributes.apply(cloud)
+    service_deployments.apply(scheduler)
+    task_definitions.apply(cloud)
+    task_lists.apply(cloud)
+    task_containers.apply(cloud)
+    execute_command.apply(cloud)
+    task_secrets.apply(cloud)
+    task_logs.apply(cloud)
+    vpc_attributes.apply(cloud)
+    nat_addresses.apply(cloud)
+    alarm_attributes.apply(cloud)
+    iam_service_linked_roles.apply(cloud)
+    web_identity.apply(cloud)
+    rds_container.apply(cloud)
+    rds_parameters.apply(cloud)
+    rds_attributes.apply(cloud)
+    rds_engine_versions.apply(cloud)
+    rds_master_secret.apply(cloud)
+    rds_backups.apply(cloud)
+    rds_restores.apply(cloud)
+    rds_proxy.apply(cloud)
+    secret_values.apply(cloud)
+    log_filters.apply(cloud)
+    log_subscriptions.apply(cloud)
+    sns_lambda.apply(cloud)
+    queue_policies.apply(cloud)
+    event_targets.apply(cloud)
+    alarm_notifications.apply(cloud)
+    rds_log_export.apply(cloud)
+    config_items.apply(cloud)
+    service_metrics.apply(cloud)
+    reserved_names.apply(cloud)
+    weather.apply(cloud)
+    call_log.apply(cloud)

@@ -69,13 +69,12 @@ def run(config: CloudConfig) -> None:
 
 async def _serve(config: CloudConfig) -> None:
     # Imported here: patches import the emulator, which reads its environment when imported.
-    from local_cloud.daemon.composition import PATCHES
+    from local_cloud.daemon.composition import compose
 
     application = emulator.application()
     logging.getLogger().setLevel(config.log_level)
     cloud = Cloud(config)
-    for apply in PATCHES:
-        apply(cloud)
+    compose(cloud)
     autoscaling = AutoscalingServer(config)
     cloud.at_start(autoscaling.start)
     cloud.at_stop(autoscaling.stop)

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from typing import Any
 
 from local_cloud.core import emulator
-from local_cloud.core.runtime import Cloud
 from local_cloud.ecs import history
+from local_cloud.ecs.scheduler import ServiceScheduler
 
 _BRIEF = (
     "serviceDeploymentArn",
@@ -32,9 +32,8 @@ _BRIEF = (
 MAXIMUM_RESULTS = 100
 
 
-def apply(cloud: Cloud) -> None:
+def apply(scheduler: ServiceScheduler) -> None:
     ecs = emulator.service("ecs")
-    scheduler = cloud.scheduler
 
     def find(arn: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
         for service in ecs._services.values():

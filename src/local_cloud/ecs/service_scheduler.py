@@ -24,6 +24,8 @@ from typing import Any
 from local_cloud.core import emulator
 from local_cloud.core.runtime import Cloud
 from local_cloud.ecs.scheduler import ServiceScheduler
+from local_cloud.ecs.tasks import TaskStopper
+from local_cloud.elbv2.target_health import TargetGroups
 
 REVISION_FIELDS = (
     "networkConfiguration",
@@ -35,10 +37,10 @@ REVISION_FIELDS = (
 """Beside the task definition: what starts a deployment when it changes."""
 
 
-def apply(cloud: Cloud) -> None:
+def apply(cloud: Cloud, groups: TargetGroups, stopper: TaskStopper) -> ServiceScheduler:
     ecs = emulator.service("ecs")
-    scheduler = cloud.scheduler = ServiceScheduler(ecs, cloud.target_groups, cloud.task_stopper)
-    handlers = _Handlers(cloud, ecs, scheduler)
+    scheduler = ServiceScheduler(ecs, groups, stopper)
+    handlers = _Handlers(ecs, groups, scheduler)
 
     def refresh_service_state(cluster: str, group: str) -> None:
         service = ecs._services.get(f"{cluster}/{group.removeprefix('service:')}")
@@ -49,7 +51,7 @@ def apply(cloud: Cloud) -> None:
 
     def record_service_task_failure(task: dict[str, Any], digest_resolution_failed: bool = False) -> None:
         # An image whose digest nobody knows cannot be pulled either: that is the failure that counts.
-        service = cloud.task_stopper.service_of(task)
+        service = stopper.service_of(task)
         if service is not None and not digest_resolution_failed:
             scheduler.task_failed(service, task)
 
@@ -72,14 +74,15 @@ def apply(cloud: Cloud) -> None:
     ecs._ACTION_MAP["DeleteService"] = handlers.delete
     cloud.at_start(scheduler.start)
     cloud.at_stop(scheduler.stop)
+    return scheduler
 
 
 class _Handlers:
     """CreateService, UpdateService and DeleteService around the emulator's own."""
 
-    def __init__(self, cloud: Cloud, ecs: Any, scheduler: ServiceScheduler) -> None:
-        self._cloud = cloud
+    def __init__(self, ecs: Any, groups: TargetGroups, scheduler: ServiceScheduler) -> None:
         self._ecs = ecs
+        self._groups = groups
         self._scheduler = scheduler
         self._create = ecs._ACTION_MAP["CreateService"]
         self._update = ecs._ACTION_MAP["UpdateService"]
@@ -91,7 +94,7 @@ class _Handlers:
                 return self._error("Unable to Start a service that is still Draining.")
             for balancer in data.get("loadBalancers") or []:
                 group = balancer.get("targetGroupArn")
-                if group and not self._cloud.target_groups.in_use(group):
+                if group and not self._groups.in_use(group):
                     return self._error(
                         f"The target group with targetGroupArn {group} does not have an associated load balancer."
                     )

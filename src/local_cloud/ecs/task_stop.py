@@ -20,11 +20,12 @@ from typing import Any
 from local_cloud.core import emulator
 from local_cloud.core.runtime import Cloud
 from local_cloud.ecs.tasks import TaskStopper
+from local_cloud.elbv2.target_health import TargetGroups
 
 
-def apply(cloud: Cloud) -> None:
+def apply(cloud: Cloud, groups: TargetGroups) -> TaskStopper:
     ecs = emulator.service("ecs")
-    stopper = cloud.task_stopper = TaskStopper(ecs, cloud.target_groups)
+    stopper = TaskStopper(ecs, groups)
 
     def stop_task(data: dict[str, Any]) -> Any:
         cluster = ecs._resolve_cluster_name(data.get("cluster", "default"))
@@ -70,3 +71,4 @@ def apply(cloud: Cloud) -> None:
     ecs._stop_task = stop_task
     ecs._ACTION_MAP["StopTask"] = stop_task
     cloud.at_start(close_restored_tasks)
+    return stopper

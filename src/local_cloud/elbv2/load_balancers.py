@@ -5,12 +5,13 @@ from __future__ import annotations
 from local_cloud.core import emulator
 from local_cloud.core.runtime import Cloud
 from local_cloud.elbv2.load_balancer import LoadBalancer
+from local_cloud.elbv2.target_health import TargetGroups
 
 
-def apply(cloud: Cloud) -> None:
+def apply(cloud: Cloud, groups: TargetGroups) -> None:
     image = cloud.config.load_balancer_image
     if image is None:
         return
-    balancer = LoadBalancer(cloud.config, image, emulator.service("alb"), cloud.target_groups)
+    balancer = LoadBalancer(cloud.config, image, emulator.service("alb"), groups)
     cloud.at_start(balancer.start)
     cloud.at_stop(balancer.stop)

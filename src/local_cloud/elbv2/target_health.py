@@ -26,10 +26,9 @@ DEFAULT_DEREGISTRATION_DELAY_SECONDS = 300.0
 _MANAGED = "_managed_by_ecs"
 
 
-def apply(cloud: Cloud) -> None:
+def apply(cloud: Cloud) -> TargetGroups:
     alb = emulator.service("alb")
     groups = TargetGroups(alb)
-    cloud.target_groups = groups
     cloud.at_start(groups.restore)
     cloud.at_stop(groups.registry.stop)
 
@@ -76,6 +75,7 @@ def apply(cloud: Cloud) -> None:
     actions["DeregisterTargets"] = deregister_targets
     actions["DescribeTargetHealth"] = describe_target_health
     actions["DeleteTargetGroup"] = delete_target_group
+    return groups
 
 
 class TargetGroups:
