@@ -17,12 +17,11 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from io import BytesIO
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from local_cloud.moto_server.costs import Application, Environ, StartResponse
+from local_cloud.core import emulator
 
 Parameters = dict[str, list[str]]
 
@@ -34,7 +33,6 @@ _IDENTIFIER = re.compile(
 #: The forms' way to write lists: Subnets.member.1, SecurityGroupId.2, TagSpecification.1.Tag.1.Key.
 _MEMBER = re.compile(r"(\w+?)(?:\.member)?(?:\.\d+)?")
 _TAG = re.compile(r"(?:TagSpecification\.\d+\.)?(Tags?(?:\.(?:member|Tag))?\.\d+)\.Key", re.IGNORECASE)
-_SIGNED = re.compile(r"Credential=(?P<key>[^/]+)/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/")
 _REGISTRY = re.compile(r"/v2/(?P<repository>.+)/(?P<kind>blobs/uploads|blobs|manifests)(?:/.*)?")
 
 #: The registry's own protocol: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
@@ -64,56 +62,10 @@ class CallLog:
             stream.write(line)
 
 
-class Logged:
-    """WSGI: each signed call of the other emulator, before `application` answers.
-
-    `resource` gives the ARN and the tags of what the parameters name; calls signed by `account` are this cloud's own.
-    """
-
-    def __init__(
-        self,
-        application: Application,
-        log: CallLog,
-        account: str,
-        resource: Callable[[Parameters], tuple[str, dict[str, str]]],
-    ) -> None:
-        self._application, self._log, self._account, self._resource = application, log, account, resource
-
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        signed = _SIGNED.search(environ.get("HTTP_AUTHORIZATION", ""))
-        if signed and signed["key"] != self._account:
-            body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            environ["wsgi.input"] = BytesIO(body)
-            self._write(signed, environ, body)
-        return self._application(environ, start_response)
-
-    def _write(self, signed: re.Match[str], environ: Environ, body: bytes) -> None:
-        # Imported here: the patch imports the emulator, which reads its environment when imported.
-        from local_cloud.daemon.call_log import principal
-
-        target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
-        operation = target or kubernetes_operation(environ.get("PATH_INFO", "/"))
-        parameters, given = from_json(body)
-        arn, tags = self._resource(parameters)
-        self._log.write(
-            key=signed["key"],
-            principal=principal(signed["key"]),
-            region=signed["region"],
-            account=self._account,
-            action=f"{signed['service']}:{operation}",
-            resource=arn,
-            parameters=parameters,
-            request_tags=given,
-            tags={arn: tags} if tags else {},
-        )
-
-
-def kubernetes_operation(path: str) -> str:
-    """EKS's operation is in the path."""
-    kind, _, name = path.strip("/").partition("/")
-    if kind == "cluster-versions":
-        return "DescribeClusterVersions"
-    return "DescribeCluster" if name else "ListClusters"
+def principal(key: str) -> str | None:
+    """Return the ARN of the role that gave the key, if one did."""
+    session = emulator.service("sts")._sessions.get(key)
+    return session.get("Arn") if session else None
 
 
 def from_json(body: bytes) -> tuple[Parameters, dict[str, str]]:

@@ -5,7 +5,7 @@ What AWS does: CloudTrail records who called what
 What the emulator does: its trail names few actions as IAM does, and keeps whole requests, with what is secret in them.
 
 The registry's own protocol is not signed here: its calls are taken as those of whoever asked for a token last. The
-calls to the other emulator are written by `call_log.Logged`.
+calls to the other emulator are written by ``moto_server/call_log.py``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def apply(cloud: Cloud) -> None:
     def write(key: str, action: str, resource: str, parameters: call_log.Parameters, given: dict[str, str]) -> None:
         log.write(
             key=key,
-            principal=principal(key),
+            principal=call_log.principal(key),
             region=responses.get_region(),
             account=responses.get_account_id(),
             action=action,
@@ -74,12 +74,6 @@ def apply(cloud: Cloud) -> None:
         return await registry(method, path, headers, body, query)
 
     app._dispatch_service_request, app._handle_ecr_registry_request = logged, logged_registry
-
-
-def principal(key: str) -> str | None:
-    """The ARN of the role that gave the key, if one did."""
-    session = emulator.service("sts")._sessions.get(key)
-    return session.get("Arn") if session else None
 
 
 def tags(named: Iterable[str]) -> dict[str, dict[str, str]]:

@@ -36,6 +36,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from local_cloud.core import call_log
 from local_cloud.core.config import CloudConfig
 from local_cloud.moto_server import cost_explorer
+from local_cloud.moto_server.call_log import Logged
 from local_cloud.moto_server.costs import Application, Costs
 from local_cloud.moto_server.scheduled_scaling import ScheduledActions, keep_within
 
@@ -97,7 +98,7 @@ class AutoscalingServer:
         application: Application = Costs(DomainDispatcherApplication(create_backend_app), costs_file)
         if self._config.call_log:
             log = call_log.CallLog(self._config.call_log)
-            application = call_log.Logged(application, log, self._config.account_id, _target)
+            application = Logged(application, log, self._config.account_id, _target)
         self._server = make_server(
             self._config.loopback_address,
             self._config.autoscaling_port,

@@ -7,7 +7,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from local_cloud.core.call_log import CallLog, from_form, from_json, kubernetes_operation, registry_call
+from local_cloud.core.call_log import CallLog, from_form, from_json, registry_call
+from local_cloud.moto_server.call_log import kubernetes_operation
 
 
 def test_of_json_what_names_something_is_kept_and_nothing_else() -> None:
