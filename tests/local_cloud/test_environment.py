@@ -1,4 +1,4 @@
-"""src/local_cloud/host/environment.py: up, up again, killed, in somebody's way, down."""
+"""src/local_cloud/environment.py: up, up again, killed, in somebody's way, down."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from local_cloud import environment
 from local_cloud.daemon import control
-from local_cloud.host import environment
-from local_cloud.host.environment import Settings
+from local_cloud.environment import Settings
 from local_cloud.host.errors import LocalCloudError
 from local_cloud.host.network import NetworkSpec
 from local_cloud.rds import authority

@@ -13,7 +13,8 @@ from ansible.utils.display import Display
 from fargate_ops.core.problem import ProblemError
 from fargate_ops.image import docker_host
 from fargate_ops.plugin.action import OperationsAction
-from local_cloud.host import engine, environment
+from local_cloud import environment
+from local_cloud.host import engine
 from local_cloud.host.errors import LocalCloudError
 from local_cloud.host.images import ImageSettings
 from local_cloud.host.network import NetworkSpec
@@ -153,7 +154,7 @@ _display = Display()
 
 
 class ActionModule(OperationsAction):
-    """The thin entry; what happens is in `local_cloud.host.environment`."""
+    """The thin entry; what happens is in `local_cloud.environment`."""
 
     documentation = DOCUMENTATION
     arguments = _ARGUMENTS
