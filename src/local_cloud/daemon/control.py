@@ -17,6 +17,7 @@ from typing import Any
 from local_cloud.core.config import CloudConfig
 from local_cloud.core.emulator import EmulatorError
 from local_cloud.core.ports import AddressError
+from local_cloud.daemon.addresses import check_addresses
 from local_cloud.elbv2.load_balancer import LoadBalancerError
 
 _POLL_SECONDS = 0.1
@@ -68,9 +69,7 @@ def detach(config: CloudConfig, config_file: Path, *, timeout: float) -> None:
     if pid is not None:
         _print({"changed": False, "pid": pid})
         return
-    from local_cloud.daemon import server
-
-    server.check_addresses(config)
+    check_addresses(config)
     config.work_dir.mkdir(parents=True, exist_ok=True)
     with config.log_file.open("ab") as log:
         log_start = log.tell()

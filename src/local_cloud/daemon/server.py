@@ -16,11 +16,11 @@ from typing import Any
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from local_cloud.core import emulator, ports
+from local_cloud.core import emulator
 from local_cloud.core.config import CloudConfig
 from local_cloud.core.runtime import Cloud
+from local_cloud.daemon.addresses import check_addresses
 from local_cloud.daemon.control import HEALTH_PATH
-from local_cloud.elbv2 import load_balancer
 from local_cloud.moto_server.autoscaling import AutoscalingServer
 
 logger = logging.getLogger(__name__)
@@ -35,29 +35,11 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
-def check_addresses(config: CloudConfig) -> None:
-    """Make sure that every port is free before anything is touched.
-
-    A load balancer of this very cloud, left by a kill, is removed. Call this only while
-    no cloud with this configuration runs.
-
-    Raises:
-        ports.AddressError: see there.
-    """
-    ports.check_free(config.loopback_address, config.api_port, "the emulator's API")
-    ports.check_free(config.gateway_address, config.api_port, f"the gateway of network {config.network_name}")
-    ports.check_free(
-        config.loopback_address, config.autoscaling_port, "the API of Application Auto Scaling and Cost Explorer"
-    )
-    load_balancer.remove_leftover(config)
-    ports.check_free(config.loopback_address, config.load_balancer_port, "the load balancer")
-
-
 def run(config: CloudConfig) -> None:
     """Serve until SIGTERM or SIGINT, then stop everything that was started.
 
     Raises:
-        ports.AddressError: an address is taken or missing.
+        AddressError: an address is taken or missing.
         emulator.EmulatorError: MiniStack is missing or of another version.
     """
     config.work_dir.mkdir(parents=True, exist_ok=True)

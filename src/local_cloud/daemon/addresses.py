@@ -1,0 +1,25 @@
+"""The addresses that a cloud listens on."""
+
+from __future__ import annotations
+
+from local_cloud.core import ports
+from local_cloud.core.config import CloudConfig
+from local_cloud.elbv2 import load_balancer
+
+
+def check_addresses(config: CloudConfig) -> None:
+    """Make sure that every port is free before anything is touched.
+
+    A load balancer of this very cloud, left by a kill, is removed. Call this only while
+    no cloud with this configuration runs.
+
+    Raises:
+        ports.AddressError: see there.
+    """
+    ports.check_free(config.loopback_address, config.api_port, "the emulator's API")
+    ports.check_free(config.gateway_address, config.api_port, f"the gateway of network {config.network_name}")
+    ports.check_free(
+        config.loopback_address, config.autoscaling_port, "the API of Application Auto Scaling and Cost Explorer"
+    )
+    load_balancer.remove_leftover(config)
+    ports.check_free(config.loopback_address, config.load_balancer_port, "the load balancer")
