@@ -1,7 +1,8 @@
 """Apply every fidelity patch to the emulator.
 
-A patch is a module with ``apply``; its docstring says what AWS does and what the
-emulator does instead. What one patch makes and others need is passed on here.
+A patch is a module whose functions take the place of the emulator's; its docstring
+says what AWS does and what the emulator does instead. One that starts something, or
+has settings, has ``apply``. What one patch makes and others need is passed on here.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from local_cloud.cloudwatch import (
     service_metrics,
 )
 from local_cloud.core import ownership
+from local_cloud.core.patching import install
 from local_cloud.core.runtime import Cloud
 from local_cloud.daemon import call_log, weather
 from local_cloud.ecs import (
@@ -55,21 +57,21 @@ from local_cloud.rds import (
 
 
 def compose(cloud: Cloud) -> None:
-    """Apply the patches, in this order: a later one wraps what an earlier one put in place. Append yours."""
+    """Apply the patches, in this order: a later one extends what an earlier one put in place. Append yours."""
     ownership.apply(cloud)
     groups = target_health.apply(cloud)
     load_balancers.apply(cloud, groups)
     stopper = task_stop.apply(cloud, groups)
     scheduler = service_scheduler.apply(cloud, groups, stopper)
     service_attributes.apply(cloud)
-    service_deployments.apply(scheduler)
+    install(service_deployments.Handlers(scheduler))
     task_definitions.apply(cloud)
     task_lists.apply(cloud)
     task_containers.apply(cloud)
     execute_command.apply(cloud)
     task_secrets.apply(cloud)
     task_logs.apply(cloud)
-    vpc_attributes.apply(cloud)
+    install(vpc_attributes)
     nat_addresses.apply(cloud)
     alarm_attributes.apply(cloud)
     iam_service_linked_roles.apply(cloud)

@@ -12,10 +12,10 @@ What the emulator does: empty lists, and no StopServiceDeployment.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from local_cloud.core import emulator
+from local_cloud.core.patching import Handler, extends, replaces
 from local_cloud.ecs import history
 from local_cloud.ecs.scheduler import ServiceScheduler
 
@@ -32,25 +32,23 @@ _BRIEF = (
 MAXIMUM_RESULTS = 100
 
 
-def apply(scheduler: ServiceScheduler) -> None:
-    ecs = emulator.service("ecs")
+class Handlers:
+    """The actions on service deployments."""
 
-    def find(arn: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        for service in ecs._services.values():
-            for record in history.records(service):
-                if record["serviceDeploymentArn"] == arn:
-                    return service, record
-        return None
+    def __init__(self, scheduler: ServiceScheduler) -> None:
+        self._ecs = emulator.service("ecs")
+        self._scheduler = scheduler
 
-    def list_service_deployments(data: dict[str, Any]) -> Any:
-        cluster = ecs._resolve_cluster_name(data.get("cluster", "default"))
-        reference = ecs._resolve_service_ref(data.get("service", ""))
-        service = ecs._services.get(f"{cluster}/{reference[0]}") if reference else None
+    @replaces("ecs", "ListServiceDeployments")
+    def list_service_deployments(self, data: dict[str, Any]) -> Any:
+        cluster = self._ecs._resolve_cluster_name(data.get("cluster", "default"))
+        reference = self._ecs._resolve_service_ref(data.get("service", ""))
+        service = self._ecs._services.get(f"{cluster}/{reference[0]}") if reference else None
         if service is None:
-            return ecs.error_response_json("ServiceNotFoundException", "Service not found.", 400)
+            return self._ecs.error_response_json("ServiceNotFoundException", "Service not found.", 400)
         statuses = data.get("status") or []
         created = data.get("createdAt") or {}
-        with scheduler.lock:
+        with self._scheduler.lock:
             found = [
                 _brief(record)
                 for record in history.records(service)
@@ -63,66 +61,70 @@ def apply(scheduler: ServiceScheduler) -> None:
         answer: dict[str, Any] = {"serviceDeployments": found[start:end]}
         if end < len(found):
             answer["nextToken"] = str(end)
-        return ecs.json_response(answer)
+        return self._ecs.json_response(answer)
 
-    def describe_service_deployments(data: dict[str, Any]) -> Any:
+    @replaces("ecs", "DescribeServiceDeployments")
+    def describe_service_deployments(self, data: dict[str, Any]) -> Any:
         found, failures = [], []
-        with scheduler.lock:
+        with self._scheduler.lock:
             for arn in data.get("serviceDeploymentArns") or []:
-                match = find(arn)
+                match = self._find(arn)
                 if match is None:
                     failures.append({"arn": arn, "reason": "MISSING"})
                 else:
                     history.update_counts(match[0])
-                    found.append(ecs._sanitize(match[1]))
-        return ecs.json_response({"serviceDeployments": found, "failures": failures})
+                    found.append(self._ecs._sanitize(match[1]))
+        return self._ecs.json_response({"serviceDeployments": found, "failures": failures})
 
-    def describe_service_revisions(data: dict[str, Any]) -> Any:
+    @replaces("ecs", "DescribeServiceRevisions")
+    def describe_service_revisions(self, data: dict[str, Any]) -> Any:
         wanted = data.get("serviceRevisionArns") or []
         known = {
             revision["serviceRevisionArn"]: revision
-            for service in ecs._services.values()
+            for service in self._ecs._services.values()
             for revision in history.revisions(service)
         }
-        return ecs.json_response(
+        return self._ecs.json_response(
             {
                 "serviceRevisions": [known[arn] for arn in wanted if arn in known],
                 "failures": [{"arn": arn, "reason": "MISSING"} for arn in wanted if arn not in known],
             }
         )
 
-    def stop_service_deployment(data: dict[str, Any]) -> Any:
+    @replaces("ecs", "StopServiceDeployment")
+    def stop_service_deployment(self, data: dict[str, Any]) -> Any:
         arn = data.get("serviceDeploymentArn", "")
         if (data.get("stopType") or "ROLLBACK") != "ROLLBACK":
-            return ecs.error_response_json(
+            return self._ecs.error_response_json(
                 "InvalidParameterException", "The valid values of stopType are ROLLBACK.", 400
             )
-        with scheduler.lock:
-            match = find(arn)
+        with self._scheduler.lock:
+            match = self._find(arn)
             if match is None:
-                return ecs.error_response_json(
+                return self._ecs.error_response_json(
                     "ServiceDeploymentNotFoundException", "Service deployment not found.", 400
                 )
             record = match[1]
             if record["status"] not in history.ONGOING:
-                return ecs.error_response_json(
+                return self._ecs.error_response_json(
                     "ConflictException",
                     f"The service deployment is in the state {record['status']}.",
                     400,
                 )
             if record["status"] in ("PENDING", "IN_PROGRESS"):
-                scheduler.request_rollback(record)
-        return ecs.json_response({"serviceDeploymentArn": arn})
+                self._scheduler.request_rollback(record)
+        return self._ecs.json_response({"serviceDeploymentArn": arn})
 
-    def describe_services(data: dict[str, Any]) -> Any:
-        with scheduler.lock:
+    @extends("ecs", "DescribeServices")
+    def describe_services(self, describe: Handler, data: dict[str, Any]) -> Any:
+        with self._scheduler.lock:
             answer = describe(data)
             if answer[0] != 200:
                 return answer
             document = emulator.parse(answer[2])
             for shown in document["services"]:
                 service = next(
-                    service for service in ecs._services.values() if service["serviceArn"] == shown["serviceArn"]
+                    service for service in self._ecs._services.values() if service["serviceArn"] == shown["serviceArn"]
                 )
                 if history.records(service):
                     shown["currentServiceDeployment"] = history.records(service)[0]["serviceDeploymentArn"]
@@ -135,15 +137,14 @@ def apply(scheduler: ServiceScheduler) -> None:
                     }
                     for deployment in service["deployments"]
                 ]
-        return ecs.json_response(document)
+        return self._ecs.json_response(document)
 
-    actions: dict[str, Callable[[dict[str, Any]], Any]] = ecs._ACTION_MAP
-    describe = actions["DescribeServices"]
-    actions["DescribeServices"] = describe_services
-    actions["ListServiceDeployments"] = list_service_deployments
-    actions["DescribeServiceDeployments"] = describe_service_deployments
-    actions["DescribeServiceRevisions"] = describe_service_revisions
-    actions["StopServiceDeployment"] = stop_service_deployment
+    def _find(self, arn: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        for service in self._ecs._services.values():
+            for record in history.records(service):
+                if record["serviceDeploymentArn"] == arn:
+                    return service, record
+        return None
 
 
 def _brief(record: dict[str, Any]) -> dict[str, Any]:

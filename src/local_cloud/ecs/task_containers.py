@@ -17,10 +17,13 @@ deployments slower without showing anything.
 
 from __future__ import annotations
 
+import functools
 import logging
 from typing import Any
 
 from local_cloud.core import emulator
+from local_cloud.core.config import CloudConfig
+from local_cloud.core.patching import Handler, extends, install
 from local_cloud.core.runtime import Cloud
 
 logger = logging.getLogger(__name__)
@@ -30,64 +33,69 @@ _VOLUME_PREFIX = "ministack-ecs-"
 
 
 def apply(cloud: Cloud) -> None:
-    ecs = emulator.service("ecs")
-    config = cloud.config
+    handlers, reaper = Handlers(cloud.config), emulator.core("container_reaper")
+    install(handlers)
+    reaper.reap_all = functools.partial(handlers.reap_all, reaper.reap_all)
 
-    def register_metadata(*arguments: Any) -> Any:
+
+class Handlers:
+    """What happens to a task's containers and volumes."""
+
+    def __init__(self, config: CloudConfig) -> None:
+        self._ecs = emulator.service("ecs")
+        self._config = config
+
+    @extends("ecs", "_register_metadata")
+    def register_metadata(self, register: Handler, *arguments: Any) -> Any:
         # The last argument is the emulator's address as containers see it; it cannot know that.
-        token = register(*arguments[:-1], config.gateway_address)
+        token = register(*arguments[:-1], self._config.gateway_address)
         environment = arguments[5]
         environment.pop("AWS_CONTAINER_CREDENTIALS_FULL_URI", None)
         environment.pop("AWS_CONTAINER_AUTHORIZATION_TOKEN", None)
-        environment["AWS_ENDPOINT_URL"] = config.container_api_url
+        environment["AWS_ENDPOINT_URL"] = self._config.container_api_url
         for name, value in {
-            "AWS_REGION": ecs.get_region(),
-            "AWS_DEFAULT_REGION": ecs.get_region(),
+            "AWS_REGION": self._ecs.get_region(),
+            "AWS_DEFAULT_REGION": self._ecs.get_region(),
             "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
-            "AWS_ACCESS_KEY_ID": ecs.get_account_id(),
+            "AWS_ACCESS_KEY_ID": self._ecs.get_account_id(),
             "AWS_SECRET_ACCESS_KEY": "local",
         }.items():
             environment.setdefault(name, value)
         return token
 
-    def build_run_kwargs(definition: dict[str, Any], task_definition: dict[str, Any], *rest: Any) -> Any:
+    @extends("ecs", "_build_run_kwargs")
+    def build_run_kwargs(
+        self, build: Handler, definition: dict[str, Any], task_definition: dict[str, Any], *rest: Any
+    ) -> Any:
         arguments = build(definition, task_definition, *rest)
         host_mode, task_id, task_arn = rest[3], rest[4], rest[5]
         if not host_mode:
-            arguments["network"] = config.network_name
+            arguments["network"] = self._config.network_name
             arguments.pop("extra_hosts", None)
         arguments["ports"] = {
-            port: (config.loopback_address, host_port) for port, host_port in (arguments.get("ports") or {}).items()
+            port: (self._config.loopback_address, host_port)
+            for port, host_port in (arguments.get("ports") or {}).items()
         } or None
         arguments.update(container_arguments(definition, task_definition))
-        task = ecs._tasks.get(task_arn) or {}
-        mounts = _mounts(cloud, ecs, definition, task_definition, task_id, task)
+        task = self._ecs._tasks.get(task_arn) or {}
+        mounts = _mounts(self._config, self._ecs, definition, task_definition, task_id, task)
         if mounts:
             arguments["mounts"] = mounts
         return arguments
 
-    def cleanup_task_resources(task: dict[str, Any], client: Any, extra: Any = None) -> None:
+    @extends("ecs", "_cleanup_task_resources")
+    def cleanup_task_resources(self, cleanup: Handler, task: dict[str, Any], client: Any, extra: Any = None) -> None:
         cleanup(task, client, extra)
         _remove_volumes(task, client)
 
-    def reap_all(client: Any, *arguments: Any, **options: Any) -> Any:
+    def reap_all(self, reap: Handler, client: Any, *arguments: Any, **options: Any) -> Any:
         # At the start and at the end of a cloud: no task lives, so no volume of a task does.
         count = reap(client, *arguments, **options)
         if client is not None:
-            labels = [f"{name}={value}" for name, value in config.labels.items()]
+            labels = [f"{name}={value}" for name, value in self._config.labels.items()]
             for volume in client.volumes.list(filters={"label": labels, "name": _VOLUME_PREFIX}):
                 _remove_volume(client, volume.name)
         return count
-
-    reaper = emulator.core("container_reaper")
-    reap = reaper.reap_all
-    reaper.reap_all = reap_all
-    register = ecs._register_metadata
-    build = ecs._build_run_kwargs
-    cleanup = ecs._cleanup_task_resources
-    ecs._register_metadata = register_metadata
-    ecs._build_run_kwargs = build_run_kwargs
-    ecs._cleanup_task_resources = cleanup_task_resources
 
 
 def container_arguments(definition: dict[str, Any], task_definition: dict[str, Any]) -> dict[str, Any]:
@@ -120,7 +128,7 @@ def container_arguments(definition: dict[str, Any], task_definition: dict[str, A
 
 
 def _mounts(
-    cloud: Cloud,
+    config: CloudConfig,
     ecs: Any,
     definition: dict[str, Any],
     task_definition: dict[str, Any],
@@ -152,7 +160,7 @@ def _mounts(
     for point in points:
         name = f"{_VOLUME_PREFIX}{task_id}-{point['sourceVolume']}"
         if name not in names:
-            client.volumes.create(name, labels=cloud.config.labels)
+            client.volumes.create(name, labels=config.labels)
             names.append(name)
         mounts.append(
             docker.types.Mount(

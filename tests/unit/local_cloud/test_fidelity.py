@@ -13,6 +13,16 @@ CLOUD = REPOSITORY / "src/local_cloud"
 WORDS = ("same", "simplified", "absent")
 
 
+def _is_patch(module: ast.Module) -> bool:
+    """Whether a module has ``apply``, or functions that take the place of the emulator's."""
+    functions = [item for item in ast.walk(module) if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)]
+    decorators = [decorator for item in functions for decorator in item.decorator_list]
+    return any(item.name == "apply" for item in functions) or any(
+        isinstance(decorator, ast.Call) and ast.unparse(decorator.func) in ("extends", "replaces")
+        for decorator in decorators
+    )
+
+
 def _modules() -> list[str]:
     """Each patch, and each module whose docstring links to the behaviour of AWS that it implements."""
     found = []
@@ -20,8 +30,7 @@ def _modules() -> list[str]:
         if path.is_relative_to(CLOUD / "host"):
             continue
         module = ast.parse(path.read_text())
-        is_patch = any(isinstance(item, ast.FunctionDef) and item.name == "apply" for item in module.body)
-        if is_patch or "https://" in (ast.get_docstring(module) or ""):
+        if _is_patch(module) or "https://" in (ast.get_docstring(module) or ""):
             found.append(path.relative_to(CLOUD).as_posix())
     return sorted(found)
 
