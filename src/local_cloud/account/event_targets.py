@@ -19,7 +19,6 @@ What the emulator does: it asks no policy, invokes a function once, and does not
 from __future__ import annotations
 
 import contextvars
-import functools
 import json
 import logging
 import uuid
@@ -27,7 +26,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local_cloud.core import emulator, invocation
-from local_cloud.core.runtime import Cloud
+from local_cloud.core.patching import Handler, extends, replaces
 
 logger = logging.getLogger(__name__)
 
@@ -37,47 +36,46 @@ SERVICE = "events.amazonaws.com"
 _rule: contextvars.ContextVar[str] = contextvars.ContextVar("rule")
 
 
-def apply(cloud: Cloud) -> None:
-    events = emulator.service("eventbridge")
-    invoke, to_sqs, to_sns = events._invoke_target, events._dispatch_to_sqs, events._dispatch_to_sns
-
-    @functools.wraps(invoke)
-    def invoke_target(target: Mapping[str, Any], event: Any, rule: Mapping[str, Any], view: Any = None) -> None:
-        token = _rule.set(rule["Arn"])
-        try:
-            if target["Arn"].startswith("arn:aws:logs:"):
-                view = view or events._pattern_event_view(event)
-                _write(target["Arn"].removesuffix(":*"), rule["Arn"], json.dumps(view.event_with_detail()))
-            else:
-                invoke(target, event, rule, view)
-        finally:
-            _rule.reset(token)
-
-    def dispatch_to_lambda(arn: str, payload: str) -> None:
-        if not invocation.may_invoke(SERVICE, arn, _rule.get()):
-            logger.warning("EventBridge may not invoke %s for %s", arn, _rule.get())
-            return
-        try:
-            invocation.invoke(arn, json.loads(payload))
-        except LookupError as error:
-            logger.warning("EventBridge could not invoke %s: %s", arn, error)
-
-    def dispatch_to_sqs(spec: Any, payload: str, parameters: Any = None) -> None:
-        if invocation.may_send(SERVICE, str(spec), _rule.get()):
-            to_sqs(spec, payload, parameters)
+@extends("eventbridge", "_invoke_target")
+def invoke_target(
+    invoke: Handler, target: Mapping[str, Any], event: Any, rule: Mapping[str, Any], view: Any = None
+) -> None:
+    token = _rule.set(rule["Arn"])
+    try:
+        if target["Arn"].startswith("arn:aws:logs:"):
+            view = view or emulator.service("eventbridge")._pattern_event_view(event)
+            _write(target["Arn"].removesuffix(":*"), rule["Arn"], json.dumps(view.event_with_detail()))
         else:
-            logger.warning("EventBridge may not send to %s for %s", spec, _rule.get())
+            invoke(target, event, rule, view)
+    finally:
+        _rule.reset(token)
 
-    def dispatch_to_sns(arn: str, payload: str) -> None:
-        if invocation.may_publish(SERVICE, arn, None):
-            to_sns(arn, payload)
-        else:
-            logger.warning("EventBridge may not publish to %s", arn)
 
-    events._invoke_target = invoke_target
-    events._dispatch_to_lambda = dispatch_to_lambda
-    events._dispatch_to_sqs = dispatch_to_sqs
-    events._dispatch_to_sns = dispatch_to_sns
+@replaces("eventbridge", "_dispatch_to_lambda")
+def dispatch_to_lambda(arn: str, payload: str) -> None:
+    if not invocation.may_invoke(SERVICE, arn, _rule.get()):
+        logger.warning("EventBridge may not invoke %s for %s", arn, _rule.get())
+        return
+    try:
+        invocation.invoke(arn, json.loads(payload))
+    except LookupError as error:
+        logger.warning("EventBridge could not invoke %s: %s", arn, error)
+
+
+@extends("eventbridge", "_dispatch_to_sqs")
+def dispatch_to_sqs(to_sqs: Handler, spec: Any, payload: str, parameters: Any = None) -> None:
+    if invocation.may_send(SERVICE, str(spec), _rule.get()):
+        to_sqs(spec, payload, parameters)
+    else:
+        logger.warning("EventBridge may not send to %s for %s", spec, _rule.get())
+
+
+@extends("eventbridge", "_dispatch_to_sns")
+def dispatch_to_sns(to_sns: Handler, arn: str, payload: str) -> None:
+    if invocation.may_publish(SERVICE, arn, None):
+        to_sns(arn, payload)
+    else:
+        logger.warning("EventBridge may not publish to %s", arn)
 
 
 def _write(group_arn: str, rule: str, message: str) -> None:

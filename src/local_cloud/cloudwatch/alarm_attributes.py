@@ -17,7 +17,7 @@ from typing import Any
 from xml.sax.saxutils import escape, unescape
 
 from local_cloud.core import emulator
-from local_cloud.core.runtime import Cloud
+from local_cloud.core.patching import Handler, extends
 
 _METRIC_MEMBER = re.compile(r"<member><AlarmName>(.*?)</AlarmName>.*?</member>", re.DOTALL)
 _OF_ONE_METRIC = ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period", "Dimensions", "Unit")
@@ -42,41 +42,39 @@ _TEXT_FIELDS = (
 _LIST_FIELDS = ("AlarmActions", "OKActions", "InsufficientDataActions")
 
 
-def apply(cloud: Cloud) -> None:
+@extends("cloudwatch", "_put_metric_alarm")
+def put_metric_alarm(
+    put: Handler, params: dict[str, Any], data: dict[str, Any], is_cbor: bool, is_json: bool = False
+) -> Any:
     cloudwatch = emulator.service("cloudwatch")
-    put, describe = cloudwatch._put_metric_alarm, cloudwatch._describe_alarms
-
-    def put_metric_alarm(params: dict[str, Any], data: dict[str, Any], is_cbor: bool, is_json: bool = False) -> Any:
-        answer = put(params, data, is_cbor, is_json)
-        flat = {key: cloudwatch._p(params, key) for key in params}
-        query = not (is_cbor or is_json)
-        alarm = cloudwatch._alarms.get(flat.get("AlarmName") if query else data.get("AlarmName"))
-        if answer[0] != 200 or alarm is None:
-            return answer
-        if query:
-            alarm["InsufficientDataActions"] = list(_strings(flat, "InsufficientDataActions.member"))
-        metrics = list(_metrics(flat)) if query else data.get("Metrics")
-        if metrics:
-            alarm["Metrics"] = metrics
-            for field in _OF_ONE_METRIC:
-                alarm.pop(field, None)
+    answer = put(params, data, is_cbor, is_json)
+    flat = {key: cloudwatch._p(params, key) for key in params}
+    query = not (is_cbor or is_json)
+    alarm = cloudwatch._alarms.get(flat.get("AlarmName") if query else data.get("AlarmName"))
+    if answer[0] != 200 or alarm is None:
         return answer
+    if query:
+        alarm["InsufficientDataActions"] = list(_strings(flat, "InsufficientDataActions.member"))
+    metrics = list(_metrics(flat)) if query else data.get("Metrics")
+    if metrics:
+        alarm["Metrics"] = metrics
+        for field in _OF_ONE_METRIC:
+            alarm.pop(field, None)
+    return answer
 
-    def describe_alarms(params: dict[str, Any], data: dict[str, Any], is_cbor: bool, is_json: bool = False) -> Any:
-        status, headers, body = describe(params, data, is_cbor, is_json)
-        if is_cbor or is_json or status != 200:
-            return status, headers, body
-        text = body.decode() if isinstance(body, bytes) else body
-        start, metric_alarms, end = re.split(
-            r"(?<=<MetricAlarms>)(.*)(?=</MetricAlarms>)", text, maxsplit=1, flags=re.S
-        )
-        metric_alarms = _METRIC_MEMBER.sub(
-            lambda member: alarm_xml(cloudwatch._alarms[unescape(member[1])]), metric_alarms
-        )
-        return status, headers, (start + metric_alarms + end).encode()
 
-    cloudwatch._put_metric_alarm = put_metric_alarm
-    cloudwatch._describe_alarms = describe_alarms
+@extends("cloudwatch", "_describe_alarms")
+def describe_alarms(
+    describe: Handler, params: dict[str, Any], data: dict[str, Any], is_cbor: bool, is_json: bool = False
+) -> Any:
+    cloudwatch = emulator.service("cloudwatch")
+    status, headers, body = describe(params, data, is_cbor, is_json)
+    if is_cbor or is_json or status != 200:
+        return status, headers, body
+    text = body.decode() if isinstance(body, bytes) else body
+    start, metric_alarms, end = re.split(r"(?<=<MetricAlarms>)(.*)(?=</MetricAlarms>)", text, maxsplit=1, flags=re.S)
+    metric_alarms = _METRIC_MEMBER.sub(lambda member: alarm_xml(cloudwatch._alarms[unescape(member[1])]), metric_alarms)
+    return status, headers, (start + metric_alarms + end).encode()
 
 
 def alarm_xml(alarm: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local_cloud.core import emulator
-from local_cloud.core.runtime import Cloud
+from local_cloud.core.patching import Handler, extends
 
 WRITTEN = ("/managed-agents", "/var/lib/amazon/ssm", "/var/log/amazon/ssm")
 
@@ -31,39 +31,31 @@ REFUSAL = (
 )
 
 
-def apply(cloud: Cloud) -> None:
+@extends("ecs", "DescribeTasks")
+def describe_tasks(describe: Handler, data: dict[str, Any]) -> Any:
+    answer = describe(data)
+    if answer[0] != 200:
+        return answer
+    document = emulator.parse(answer[2])
+    for task in document["tasks"]:
+        found = _agents(task)
+        for container in task["containers"]:
+            if container["name"] in found:
+                container["managedAgents"] = found[container["name"]]
+    return emulator.service("ecs").json_response(document)
+
+
+@extends("ecs", "ExecuteCommand")
+def execute_command(execute: Handler, data: dict[str, Any]) -> Any:
     ecs = emulator.service("ecs")
-    describe, execute = ecs._ACTION_MAP["DescribeTasks"], ecs._ACTION_MAP["ExecuteCommand"]
-
-    def agents(task: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-        """The agents of a task's containers, by the container's name."""
-        definition = ecs._task_defs.get(_revision(task["taskDefinitionArn"])) or {}
-        return managed_agents(task, definition)
-
-    def describe_tasks(data: dict[str, Any]) -> Any:
-        answer = describe(data)
-        if answer[0] != 200:
-            return answer
-        document = emulator.parse(answer[2])
-        for task in document["tasks"]:
-            found = agents(task)
-            for container in task["containers"]:
-                if container["name"] in found:
-                    container["managedAgents"] = found[container["name"]]
-        return ecs.json_response(document)
-
-    def execute_command(data: dict[str, Any]) -> Any:
-        cluster = ecs._resolve_cluster_name(data.get("cluster", "default"))
-        task = ecs._resolve_task(data.get("task", ""), cluster) if cluster else None
-        if task:
-            name = data.get("container") or task["containers"][0]["name"]
-            running = [agent for agent in agents(task).get(name, []) if agent["lastStatus"] == "RUNNING"]
-            if not running:
-                return ecs.error_response_json("InvalidParameterException", REFUSAL, 400)
-        return execute(data)
-
-    ecs._ACTION_MAP["DescribeTasks"] = describe_tasks
-    ecs._ACTION_MAP["ExecuteCommand"] = execute_command
+    cluster = ecs._resolve_cluster_name(data.get("cluster", "default"))
+    task = ecs._resolve_task(data.get("task", ""), cluster) if cluster else None
+    if task:
+        name = data.get("container") or task["containers"][0]["name"]
+        running = [agent for agent in _agents(task).get(name, []) if agent["lastStatus"] == "RUNNING"]
+        if not running:
+            return ecs.error_response_json("InvalidParameterException", REFUSAL, 400)
+    return execute(data)
 
 
 def managed_agents(task: Mapping[str, Any], definition: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -97,6 +89,13 @@ def why_stopped(container: Mapping[str, Any]) -> str:
         if not parents & writable:
             return f"the root file system is read-only, and {folder} is no writable mount"
     return ""
+
+
+def _agents(task: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The agents of a task's containers, by the container's name."""
+    ecs = emulator.service("ecs")
+    definition = ecs._task_defs.get(_revision(task["taskDefinitionArn"])) or {}
+    return managed_agents(task, definition)
 
 
 def _revision(arn: str) -> str:

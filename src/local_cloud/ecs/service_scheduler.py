@@ -22,6 +22,7 @@ import secrets
 from typing import Any
 
 from local_cloud.core import emulator
+from local_cloud.core.patching import Handler, extends, install, replaces
 from local_cloud.core.runtime import Cloud
 from local_cloud.ecs.scheduler import ServiceScheduler
 from local_cloud.ecs.tasks import TaskStopper
@@ -38,56 +39,24 @@ REVISION_FIELDS = (
 
 
 def apply(cloud: Cloud, groups: TargetGroups, stopper: TaskStopper) -> ServiceScheduler:
-    ecs = emulator.service("ecs")
-    scheduler = ServiceScheduler(ecs, groups, stopper)
-    handlers = _Handlers(ecs, groups, scheduler)
-
-    def refresh_service_state(cluster: str, group: str) -> None:
-        service = ecs._services.get(f"{cluster}/{group.removeprefix('service:')}")
-        if service is not None and group.startswith("service:"):
-            with scheduler.lock:
-                scheduler.recount(service)
-            scheduler.wake()
-
-    def record_service_task_failure(task: dict[str, Any], digest_resolution_failed: bool = False) -> None:
-        # An image whose digest nobody knows cannot be pulled either: that is the failure that counts.
-        service = stopper.service_of(task)
-        if service is not None and not digest_resolution_failed:
-            scheduler.task_failed(service, task)
-
-    def make_deployment(task_definition: str, desired: int, status: str = "PRIMARY") -> Any:
-        deployment = make(task_definition, desired, status)
-        # 19 digits, as on AWS; the service revision has the same number.
-        deployment["id"] = f"ecs-svc/{secrets.randbelow(9 * 10**18) + 10**18}"
-        return deployment
-
-    make = ecs._make_deployment
-    ecs._make_deployment = make_deployment
-    ecs._refresh_service_state = refresh_service_state
-    ecs._record_service_task_failure = record_service_task_failure
-    ecs._reconcile_service_tasks = lambda *_: scheduler.wake()
-    ecs._complete_service_deployment = lambda *_, **__: scheduler.wake()
-    ecs._schedule_service_deployment_completion = lambda *_, **__: scheduler.wake()
-    ecs._sync_service_targets = lambda *_: scheduler.wake()
-    ecs._ACTION_MAP["CreateService"] = handlers.create
-    ecs._ACTION_MAP["UpdateService"] = handlers.update
-    ecs._ACTION_MAP["DeleteService"] = handlers.delete
+    scheduler = ServiceScheduler(emulator.service("ecs"), groups, stopper)
+    install(Handlers(groups, stopper, scheduler))
     cloud.at_start(scheduler.start)
     cloud.at_stop(scheduler.stop)
     return scheduler
 
 
-class _Handlers:
-    """CreateService, UpdateService and DeleteService around the emulator's own."""
+class Handlers:
+    """The actions on services, and where the emulator's own scheduler gives way to this one."""
 
-    def __init__(self, ecs: Any, groups: TargetGroups, scheduler: ServiceScheduler) -> None:
-        self._ecs = ecs
+    def __init__(self, groups: TargetGroups, stopper: TaskStopper, scheduler: ServiceScheduler) -> None:
+        self._ecs = emulator.service("ecs")
         self._groups = groups
+        self._stopper = stopper
         self._scheduler = scheduler
-        self._create = ecs._ACTION_MAP["CreateService"]
-        self._update = ecs._ACTION_MAP["UpdateService"]
 
-    def create(self, data: dict[str, Any]) -> Any:
+    @extends("ecs", "CreateService")
+    def create(self, create: Handler, data: dict[str, Any]) -> Any:
         with self._scheduler.lock:
             existing = self._find({**data, "service": data.get("serviceName", "")})
             if existing is not None and existing["status"] == "DRAINING":
@@ -98,7 +67,7 @@ class _Handlers:
                     return self._error(
                         f"The target group with targetGroupArn {group} does not have an associated load balancer."
                     )
-            answer = self._create(data)
+            answer = create(data)
             if answer[0] != 200:
                 return answer
             service = self._found({**data, "service": data["serviceName"]})
@@ -112,11 +81,12 @@ class _Handlers:
             self._scheduler.wake()
             return self._answer(service)
 
-    def update(self, data: dict[str, Any]) -> Any:
+    @extends("ecs", "UpdateService")
+    def update(self, update: Handler, data: dict[str, Any]) -> Any:
         with self._scheduler.lock:
             service = self._find(data)
             if service is None:
-                return self._update(data)
+                return update(data)
             if service["status"] != "ACTIVE":
                 return self._ecs.error_response_json("ServiceNotActiveException", "Service was not ACTIVE.", 400)
             data = dict(data)
@@ -130,7 +100,7 @@ class _Handlers:
             events = list(service["events"])
             sources = list(service["deployments"])
             before = self._ecs._primary_deployment(service)
-            answer = self._update(data)
+            answer = update(data)
             service["events"] = events  # the emulator invents one
             if answer[0] != 200:
                 return answer
@@ -140,6 +110,7 @@ class _Handlers:
             self._scheduler.wake()
             return self._answer(service)
 
+    @replaces("ecs", "DeleteService")
     def delete(self, data: dict[str, Any]) -> Any:
         with self._scheduler.lock:
             service = self._find(data)
@@ -152,6 +123,35 @@ class _Handlers:
             self._scheduler.recount(service)
             self._scheduler.wake()
             return self._answer(service)
+
+    @replaces("ecs", "_refresh_service_state")
+    def refresh_service_state(self, cluster: str, group: str) -> None:
+        service = self._ecs._services.get(f"{cluster}/{group.removeprefix('service:')}")
+        if service is not None and group.startswith("service:"):
+            with self._scheduler.lock:
+                self._scheduler.recount(service)
+            self._scheduler.wake()
+
+    @replaces("ecs", "_record_service_task_failure")
+    def record_service_task_failure(self, task: dict[str, Any], digest_resolution_failed: bool = False) -> None:
+        # An image whose digest nobody knows cannot be pulled either: that is the failure that counts.
+        service = self._stopper.service_of(task)
+        if service is not None and not digest_resolution_failed:
+            self._scheduler.task_failed(service, task)
+
+    @extends("ecs", "_make_deployment")
+    def make_deployment(self, make: Handler, task_definition: str, desired: int, status: str = "PRIMARY") -> Any:
+        deployment = make(task_definition, desired, status)
+        # 19 digits, as on AWS; the service revision has the same number.
+        deployment["id"] = f"ecs-svc/{secrets.randbelow(9 * 10**18) + 10**18}"
+        return deployment
+
+    @replaces("ecs", "_reconcile_service_tasks")
+    @replaces("ecs", "_complete_service_deployment")
+    @replaces("ecs", "_schedule_service_deployment_completion")
+    @replaces("ecs", "_sync_service_targets")
+    def wake(self, *_: Any, **__: Any) -> None:
+        self._scheduler.wake()
 
     def _find(self, data: dict[str, Any]) -> dict[str, Any] | None:
         cluster = self._ecs._resolve_cluster_name(data.get("cluster", "default"))

@@ -18,57 +18,68 @@ import threading
 from typing import Any
 
 from local_cloud.core import emulator
+from local_cloud.core.patching import Handler, extends, install, replaces
 from local_cloud.core.runtime import Cloud
 from local_cloud.ecs.tasks import TaskStopper
 from local_cloud.elbv2.target_health import TargetGroups
 
 
 def apply(cloud: Cloud, groups: TargetGroups) -> TaskStopper:
-    ecs = emulator.service("ecs")
-    stopper = TaskStopper(ecs, groups)
+    stopper = TaskStopper(emulator.service("ecs"), groups)
+    handlers = Handlers(stopper)
+    install(handlers)
+    cloud.at_start(handlers.close_restored_tasks)
+    return stopper
 
-    def stop_task(data: dict[str, Any]) -> Any:
-        cluster = ecs._resolve_cluster_name(data.get("cluster", "default"))
+
+class Handlers:
+    """How the emulator starts, watches and stops tasks."""
+
+    def __init__(self, stopper: TaskStopper) -> None:
+        self._ecs = emulator.service("ecs")
+        self._stopper = stopper
+
+    @replaces("ecs", "StopTask")
+    @replaces("ecs", "_stop_task")
+    def stop_task(self, data: dict[str, Any]) -> Any:
+        cluster = self._ecs._resolve_cluster_name(data.get("cluster", "default"))
         if cluster is None:
-            return ecs.error_response_json("ClusterNotFoundException", "Cluster not found.", 400)
-        task = ecs._resolve_task(data.get("task", ""), cluster)
+            return self._ecs.error_response_json("ClusterNotFoundException", "Cluster not found.", 400)
+        task = self._ecs._resolve_task(data.get("task", ""), cluster)
         if not task:
-            return ecs.error_response_json("InvalidParameterException", "The referenced task was not found.", 400)
-        stopper.stop(task, data.get("reason") or "Task stopped by user", "UserInitiated")
-        return ecs.json_response({"task": ecs._sanitize(task)})
+            return self._ecs.error_response_json("InvalidParameterException", "The referenced task was not found.", 400)
+        self._stopper.stop(task, data.get("reason") or "Task stopped by user", "UserInitiated")
+        return self._ecs.json_response({"task": self._ecs._sanitize(task)})
 
-    def watch_task_lifecycle(task: dict[str, Any], *_: Any) -> None:
-        stopper.watch(task)
+    @replaces("ecs", "_watch_task_lifecycle")
+    def watch_task_lifecycle(self, task: dict[str, Any], *_: Any) -> None:
+        self._stopper.watch(task)
 
-    def start_awslogs_forwarder(container: Any, definition: dict[str, Any], task_id: str) -> None:
+    @replaces("ecs", "_maybe_mark_stopped")
+    def maybe_mark_stopped(self, *_: Any) -> None:
+        """Do nothing: a task is watched instead of asked for, see `TaskStopper.watch`."""
+
+    @extends("ecs", "_start_awslogs_forwarder")
+    def start_awslogs_forwarder(
+        self, start_forwarder: Handler, container: Any, definition: dict[str, Any], task_id: str
+    ) -> None:
         before = set(threading.enumerate())
         start_forwarder(container, definition, task_id)
         prefix = f"ministack-ecs-awslogs-{task_id[:8]}-"
         for thread in set(threading.enumerate()) - before:
             if thread.name.startswith(prefix):
-                stopper.forwarding(container.labels["com.amazonaws.ecs.task-arn"], thread)
+                self._stopper.forwarding(container.labels["com.amazonaws.ecs.task-arn"], thread)
 
-    def fail_task_start(task: dict[str, Any], client: Any, reason: str) -> None:
+    @extends("ecs", "_fail_task_start")
+    def fail_task_start(self, fail_start: Handler, task: dict[str, Any], client: Any, reason: str) -> None:
         if "OCI runtime create failed" in reason:
             reason = "CannotStartContainerError: " + reason.partition("start container: ")[2]
         fail_start(task, client, reason)
 
-    def close_restored_tasks() -> None:
+    def close_restored_tasks(self) -> None:
         # The emulator restores them as STOPPED but still wanted, and lists them as running.
-        for _key, task in ecs._tasks.all_items():
+        for _key, task in self._ecs._tasks.all_items():
             if task["lastStatus"] == "STOPPED" and task["desiredStatus"] != "STOPPED":
                 task["desiredStatus"] = "STOPPED"
                 task["stopCode"] = "TerminationNotice"
                 task["stoppedReason"] = "The local cloud was restarted"
-
-    fail_start = ecs._fail_task_start
-    start_forwarder = ecs._start_awslogs_forwarder
-    ecs._start_awslogs_forwarder = start_awslogs_forwarder
-    ecs._fail_task_start = fail_task_start
-    ecs._watch_task_lifecycle = watch_task_lifecycle
-    # Watched instead of asked for: see TaskStopper.watch.
-    ecs._maybe_mark_stopped = lambda *_: None
-    ecs._stop_task = stop_task
-    ecs._ACTION_MAP["StopTask"] = stop_task
-    cloud.at_start(close_restored_tasks)
-    return stopper

@@ -18,6 +18,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from local_cloud.core import emulator
+from local_cloud.core.patching import Handler, extends, install, replaces
 from local_cloud.core.runtime import Cloud
 from local_cloud.elbv2.health import Health, Settings, State
 from local_cloud.elbv2.targets import Target, TargetRegistry
@@ -27,55 +28,59 @@ _MANAGED = "_managed_by_ecs"
 
 
 def apply(cloud: Cloud) -> TargetGroups:
-    alb = emulator.service("alb")
-    groups = TargetGroups(alb)
+    groups = TargetGroups(emulator.service("alb"))
+    install(Handlers(groups))
     cloud.at_start(groups.restore)
     cloud.at_stop(groups.registry.stop)
+    return groups
 
-    actions = alb._ACTION_MAP
-    delete_group = actions["DeleteTargetGroup"]
 
-    def register_targets(params: dict[str, Any]) -> Any:
-        group = alb._p(params, "TargetGroupArn")
-        if group not in alb._tgs:
-            return alb._error("TargetGroupNotFound", f"Target group '{group}' not found.")
-        for target in groups.parse(params, group):
-            groups.register(group, target)
-        return alb._empty("RegisterTargets")
+class Handlers:
+    """The actions on targets."""
 
-    def deregister_targets(params: dict[str, Any]) -> Any:
-        group = alb._p(params, "TargetGroupArn")
-        if group not in alb._tgs:
-            return alb._error("TargetGroupNotFound", f"Target group '{group}' not found.")
-        for target in groups.parse(params, group):
-            groups.deregister(group, target)
-        return alb._empty("DeregisterTargets")
+    def __init__(self, groups: TargetGroups) -> None:
+        self._alb = emulator.service("alb")
+        self._groups = groups
 
-    def describe_target_health(params: dict[str, Any]) -> Any:
-        group = alb._p(params, "TargetGroupArn")
-        if group not in alb._tgs:
-            return alb._error("TargetGroupNotFound", f"Target group '{group}' not found.")
-        members = groups.registry.members(group)
-        asked = groups.parse(params, group)
+    @replaces("alb", "RegisterTargets")
+    def register_targets(self, params: dict[str, Any]) -> Any:
+        group = self._alb._p(params, "TargetGroupArn")
+        if group not in self._alb._tgs:
+            return self._alb._error("TargetGroupNotFound", f"Target group '{group}' not found.")
+        for target in self._groups.parse(params, group):
+            self._groups.register(group, target)
+        return self._alb._empty("RegisterTargets")
+
+    @replaces("alb", "DeregisterTargets")
+    def deregister_targets(self, params: dict[str, Any]) -> Any:
+        group = self._alb._p(params, "TargetGroupArn")
+        if group not in self._alb._tgs:
+            return self._alb._error("TargetGroupNotFound", f"Target group '{group}' not found.")
+        for target in self._groups.parse(params, group):
+            self._groups.deregister(group, target)
+        return self._alb._empty("DeregisterTargets")
+
+    @replaces("alb", "DescribeTargetHealth")
+    def describe_target_health(self, params: dict[str, Any]) -> Any:
+        group = self._alb._p(params, "TargetGroupArn")
+        if group not in self._alb._tgs:
+            return self._alb._error("TargetGroupNotFound", f"Target group '{group}' not found.")
+        members = self._groups.registry.members(group)
+        asked = self._groups.parse(params, group)
         if asked:
             members = {target: members.get(target, _NOT_REGISTERED) for target in asked}
         described = "".join(_describe(*item) for item in members.items())
-        return alb._xml(
+        return self._alb._xml(
             200,
             "DescribeTargetHealth",
             f"<TargetHealthDescriptions>{described}</TargetHealthDescriptions>",
         )
 
-    def delete_target_group(params: dict[str, Any]) -> Any:
-        answer = delete_group(params)
-        groups.registry.remove_group(alb._p(params, "TargetGroupArn"))
+    @extends("alb", "DeleteTargetGroup")
+    def delete_target_group(self, delete: Handler, params: dict[str, Any]) -> Any:
+        answer = delete(params)
+        self._groups.registry.remove_group(self._alb._p(params, "TargetGroupArn"))
         return answer
-
-    actions["RegisterTargets"] = register_targets
-    actions["DeregisterTargets"] = deregister_targets
-    actions["DescribeTargetHealth"] = describe_target_health
-    actions["DeleteTargetGroup"] = delete_target_group
-    return groups
 
 
 class TargetGroups:
