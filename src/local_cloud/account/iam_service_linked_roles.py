@@ -9,12 +9,11 @@ What the emulator does: it makes the name from the first part of the service's n
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import Any
 
 from local_cloud.core import emulator
-from local_cloud.core.runtime import Cloud
+from local_cloud.core.patching import Handler, extends
 
 NAMES = {
     "ecs.amazonaws.com": "AWSServiceRoleForECS",
@@ -26,30 +25,24 @@ NAMES = {
 }
 
 
-def apply(cloud: Cloud) -> None:
+@extends("iam", "CreateServiceLinkedRole")
+def create_service_linked_role(create: Handler, request: Mapping[str, Any]) -> Any:
     iam = emulator.service("iam")
-    handlers = iam._IAM_HANDLERS
-    create = handlers["CreateServiceLinkedRole"]
-
-    @functools.wraps(create)
-    def create_named(request: Mapping[str, Any]) -> Any:
-        name = NAMES.get(iam._p(request, "AWSServiceName"))
-        if name is None:
-            return create(request)
-        if name in iam._roles:
-            message = f"Service role name {name} has been taken in this account, please try a different suffix."
-            return iam._error(400, "InvalidInput", message, ns="iam")
-        before = set(iam._roles.keys())
-        answer = create(request)
-        if answer[0] != 200:
-            return answer
-        (generated,) = set(iam._roles.keys()) - before
-        role = iam._roles.pop(generated)
-        role["RoleName"] = name
-        role["Arn"] = role["Arn"].removesuffix(generated) + name
-        role["Description"] = iam._p(request, "Description")
-        iam._roles[name] = role
-        body = f"<CreateServiceLinkedRoleResult><Role>{iam._role_xml(name)}</Role></CreateServiceLinkedRoleResult>"
-        return iam._xml(200, "CreateServiceLinkedRoleResponse", body, ns="iam")
-
-    handlers["CreateServiceLinkedRole"] = create_named
+    name = NAMES.get(iam._p(request, "AWSServiceName"))
+    if name is None:
+        return create(request)
+    if name in iam._roles:
+        message = f"Service role name {name} has been taken in this account, please try a different suffix."
+        return iam._error(400, "InvalidInput", message, ns="iam")
+    before = set(iam._roles.keys())
+    answer = create(request)
+    if answer[0] != 200:
+        return answer
+    (generated,) = set(iam._roles.keys()) - before
+    role = iam._roles.pop(generated)
+    role["RoleName"] = name
+    role["Arn"] = role["Arn"].removesuffix(generated) + name
+    role["Description"] = iam._p(request, "Description")
+    iam._roles[name] = role
+    body = f"<CreateServiceLinkedRoleResult><Role>{iam._role_xml(name)}</Role></CreateServiceLinkedRoleResult>"
+    return iam._xml(200, "CreateServiceLinkedRoleResponse", body, ns="iam")

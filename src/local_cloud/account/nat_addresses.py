@@ -10,27 +10,23 @@ from __future__ import annotations
 from typing import Any
 
 from local_cloud.core import emulator
-from local_cloud.core.runtime import Cloud
+from local_cloud.core.patching import Handler, extends
 
 _PREFIX = "eipassoc-of-"
 
 
-def apply(cloud: Cloud) -> None:
+@extends("ec2", "DescribeAddresses")
+def describe_addresses(describe: Handler, request: Any) -> Any:
     ec2 = emulator.service("ec2")
-    describe = ec2._ACTION_MAP["DescribeAddresses"]
-
-    def describe_addresses(request: Any) -> Any:
-        gateways = {
-            nat["AllocationId"]: nat["NatGatewayId"]
-            for nat in ec2._nat_gateways.values()
-            if nat["State"] in ("pending", "available")
-        }
-        for address in ec2._addresses.values():
-            holder = gateways.get(address["AllocationId"])
-            if holder and not address["AssociationId"]:
-                address["AssociationId"] = f"{_PREFIX}{holder}"
-            elif not holder and (address["AssociationId"] or "").startswith(_PREFIX):
-                address["AssociationId"] = None
-        return describe(request)
-
-    ec2._ACTION_MAP["DescribeAddresses"] = describe_addresses
+    gateways = {
+        nat["AllocationId"]: nat["NatGatewayId"]
+        for nat in ec2._nat_gateways.values()
+        if nat["State"] in ("pending", "available")
+    }
+    for address in ec2._addresses.values():
+        holder = gateways.get(address["AllocationId"])
+        if holder and not address["AssociationId"]:
+            address["AssociationId"] = f"{_PREFIX}{holder}"
+        elif not holder and (address["AssociationId"] or "").startswith(_PREFIX):
+            address["AssociationId"] = None
+    return describe(request)

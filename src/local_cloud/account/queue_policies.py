@@ -9,12 +9,10 @@ What the emulator does: it asks the queue's policy only where it authenticates e
 
 from __future__ import annotations
 
-from local_cloud.core import emulator, invocation
-from local_cloud.core.runtime import Cloud
+from local_cloud.core import invocation
+from local_cloud.core.patching import replaces
 
 
-def apply(cloud: Cloud) -> None:
-    def queue_policy_allows(queue_arn: str, service: str, source_arn: str, source_account: str) -> bool:
-        return invocation.may_send(service, queue_arn, source_arn)
-
-    emulator.service("sqs").queue_policy_allows = queue_policy_allows
+@replaces("sqs", "queue_policy_allows")
+def queue_policy_allows(queue_arn: str, service: str, source_arn: str, source_account: str) -> bool:
+    return invocation.may_send(service, queue_arn, source_arn)

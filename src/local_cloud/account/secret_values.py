@@ -9,24 +9,17 @@ What the emulator does: it makes a version without content and calls it AWSCURRE
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 from local_cloud.core import emulator
-from local_cloud.core.runtime import Cloud
+from local_cloud.core.patching import Handler, extends
 
 
-def apply(cloud: Cloud) -> None:
-    secretsmanager = emulator.service("secretsmanager")
-    store = secretsmanager._store_new_secret
-
-    @functools.wraps(store)
-    def store_without_version(
-        name: str, secret_string: str | None = None, secret_binary: str | None = None, **settings: Any
-    ) -> Any:
-        answer = store(name, secret_string, secret_binary, **settings)
-        if secret_string is None and secret_binary is None:
-            secretsmanager._secrets[name]["Versions"].clear()
-        return answer
-
-    secretsmanager._store_new_secret = store_without_version
+@extends("secretsmanager", "_store_new_secret")
+def store_new_secret(
+    store: Handler, name: str, secret_string: str | None = None, secret_binary: str | None = None, **settings: Any
+) -> Any:
+    answer = store(name, secret_string, secret_binary, **settings)
+    if secret_string is None and secret_binary is None:
+        emulator.service("secretsmanager")._secrets[name]["Versions"].clear()
+    return answer

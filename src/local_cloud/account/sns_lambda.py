@@ -14,36 +14,32 @@ import logging
 from typing import Any
 
 from local_cloud.core import emulator, invocation
-from local_cloud.core.runtime import Cloud
+from local_cloud.core.patching import replaces
 
 logger = logging.getLogger(__name__)
 
 
-def apply(cloud: Cloud) -> None:
-    sns = emulator.service("sns")
-
-    def deliver(endpoint: str, envelope: str, topic_arn: str, subscription_arn: str, *_: Any) -> None:
-        record = {
-            "EventVersion": "1.0",
-            "EventSubscriptionArn": subscription_arn,
-            "EventSource": "aws:sns",
-            "Sns": json.loads(envelope),
-        }
-        try:
-            if not invocation.may_invoke("sns.amazonaws.com", endpoint, topic_arn):
-                raise PermissionError(f"topic {topic_arn} may not invoke it")
-            invocation.invoke(endpoint, {"Records": [record]})
-        except (LookupError, PermissionError) as error:
-            logger.warning("SNS could not hand a message to %s: %s", endpoint, error)
-            if queue := _dead_letter_queue(sns, topic_arn, subscription_arn):
-                sns._deliver_to_sqs(queue, envelope, raw=False, raw_message="", topic_arn=topic_arn)
-
-    sns._deliver_to_lambda = deliver
+@replaces("sns", "_deliver_to_lambda")
+def deliver(endpoint: str, envelope: str, topic_arn: str, subscription_arn: str, *_: Any) -> None:
+    record = {
+        "EventVersion": "1.0",
+        "EventSubscriptionArn": subscription_arn,
+        "EventSource": "aws:sns",
+        "Sns": json.loads(envelope),
+    }
+    try:
+        if not invocation.may_invoke("sns.amazonaws.com", endpoint, topic_arn):
+            raise PermissionError(f"topic {topic_arn} may not invoke it")
+        invocation.invoke(endpoint, {"Records": [record]})
+    except (LookupError, PermissionError) as error:
+        logger.warning("SNS could not hand a message to %s: %s", endpoint, error)
+        if queue := _dead_letter_queue(topic_arn, subscription_arn):
+            emulator.service("sns")._deliver_to_sqs(queue, envelope, raw=False, raw_message="", topic_arn=topic_arn)
 
 
-def _dead_letter_queue(sns: Any, topic_arn: str, subscription_arn: str) -> str:
+def _dead_letter_queue(topic_arn: str, subscription_arn: str) -> str:
     """ARN of the queue that the subscription's redrive policy names; empty without one."""
-    topic = sns._topic_by_arn_any_scope(topic_arn) or {"subscriptions": []}
+    topic = emulator.service("sns")._topic_by_arn_any_scope(topic_arn) or {"subscriptions": []}
     for subscription in topic["subscriptions"]:
         if subscription["arn"] == subscription_arn:
             policy = subscription.get("attributes", {}).get("RedrivePolicy") or "{}"

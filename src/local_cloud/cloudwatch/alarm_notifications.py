@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local_cloud.core import emulator, invocation
-from local_cloud.core.runtime import Cloud
+from local_cloud.core.patching import replaces
 
 _ACTIONS = {"ALARM": "AlarmActions", "OK": "OKActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}
 _TRIGGER = (
@@ -37,29 +37,25 @@ _TRIGGER = (
 )
 
 
-def apply(cloud: Cloud) -> None:
-    cloudwatch = emulator.service("cloudwatch")
+@replaces("cloudwatch", "_dispatch_alarm_actions")
+def notify(alarm: Mapping[str, Any], before: str, now: str, reason: str) -> None:
+    cloudwatch, sns = emulator.service("cloudwatch"), emulator.service("sns")
     responses = emulator.core("responses")
-    sns = emulator.service("sns")
-
-    def notify(alarm: Mapping[str, Any], before: str, now: str, reason: str) -> None:
-        if not alarm.get("ActionsEnabled", True):
-            return
-        message = json.dumps(notice(alarm, before, now, reason, responses.get_account_id(), responses.get_region()))
-        subject = f'{now}: "{alarm["AlarmName"]}" in {responses.get_region()}'[:100]
-        for topic in alarm.get(_ACTIONS.get(now, ""), []):
-            if not topic.startswith("arn:aws:sns:"):
-                continue
-            error = None
-            if topic not in sns._topics:
-                error = "The topic does not exist"
-            elif not invocation.may_publish("cloudwatch.amazonaws.com", topic, alarm["AlarmArn"]):
-                error = "CloudWatch Alarms is not authorized to perform: SNS:Publish on the topic"
-            else:
-                sns._fanout(topic, str(uuid.uuid4()), message, subject)
-            cloudwatch._history_entries().append(history_item(cloudwatch, alarm["AlarmName"], topic, error))
-
-    cloudwatch._dispatch_alarm_actions = notify
+    if not alarm.get("ActionsEnabled", True):
+        return
+    message = json.dumps(notice(alarm, before, now, reason, responses.get_account_id(), responses.get_region()))
+    subject = f'{now}: "{alarm["AlarmName"]}" in {responses.get_region()}'[:100]
+    for topic in alarm.get(_ACTIONS.get(now, ""), []):
+        if not topic.startswith("arn:aws:sns:"):
+            continue
+        error = None
+        if topic not in sns._topics:
+            error = "The topic does not exist"
+        elif not invocation.may_publish("cloudwatch.amazonaws.com", topic, alarm["AlarmArn"]):
+            error = "CloudWatch Alarms is not authorized to perform: SNS:Publish on the topic"
+        else:
+            sns._fanout(topic, str(uuid.uuid4()), message, subject)
+        cloudwatch._history_entries().append(history_item(cloudwatch, alarm["AlarmName"], topic, error))
 
 
 def history_item(cloudwatch: Any, alarm: str, topic: str, error: str | None) -> dict[str, Any]:

@@ -9,26 +9,23 @@ What the emulator does: it splits at spaces, ignores case and quotes, and every 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import Any
 
-from local_cloud.cloudwatch.log_pattern import PatternError, compile_pattern
+from local_cloud.cloudwatch.log_pattern import PatternError, Test, compile_pattern
 from local_cloud.core import emulator
-from local_cloud.core.runtime import Cloud
+from local_cloud.core.patching import Handler, extends, replaces
 
 
-def apply(cloud: Cloud) -> None:
-    logs = emulator.service("cloudwatch_logs")
-    responses = emulator.core("responses")
-    filter_events = logs._filter_log_events
+@extends("cloudwatch_logs", "_filter_log_events")
+def filter_log_events(filter_events: Handler, data: Mapping[str, Any]) -> Any:
+    try:
+        return filter_events(data)
+    except PatternError as error:
+        message = f"Invalid filter pattern: {error}"
+        return emulator.core("responses").error_response_json("InvalidParameterException", message, 400)
 
-    @functools.wraps(filter_events)
-    def filter_log_events(data: Mapping[str, Any]) -> Any:
-        try:
-            return filter_events(data)
-        except PatternError as error:
-            return responses.error_response_json("InvalidParameterException", f"Invalid filter pattern: {error}", 400)
 
-    logs._filter_log_events = filter_log_events
-    logs._compile_filter_pattern = lambda pattern: compile_pattern(pattern or "")
+@replaces("cloudwatch_logs", "_compile_filter_pattern")
+def compile_filter_pattern(pattern: str | None) -> Test:
+    return compile_pattern(pattern or "")

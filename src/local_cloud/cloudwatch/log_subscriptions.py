@@ -11,7 +11,6 @@ What the emulator does: it looks for bare terms anywhere, asks for no permission
 from __future__ import annotations
 
 import base64
-import functools
 import gzip
 import json
 import logging
@@ -22,32 +21,32 @@ from typing import Any
 
 from local_cloud.cloudwatch.log_pattern import PatternError, compile_pattern
 from local_cloud.core import emulator, invocation
-from local_cloud.core.runtime import Cloud
+from local_cloud.core.patching import Handler, extends, replaces
 
 logger = logging.getLogger(__name__)
 
 
-def apply(cloud: Cloud) -> None:
-    logs = emulator.service("cloudwatch_logs")
+@extends("cloudwatch_logs", "_put_subscription_filter")
+def put_subscription_filter(put: Handler, data: Mapping[str, Any]) -> Any:
     responses = emulator.core("responses")
-    put = logs._put_subscription_filter
+    problem = _problem(data, f"arn:aws:logs:{responses.get_region()}:{responses.get_account_id()}")
+    return responses.error_response_json("InvalidParameterException", problem, 400) if problem else put(data)
 
-    @functools.wraps(put)
-    def put_subscription_filter(data: Mapping[str, Any]) -> Any:
-        problem = _problem(data, f"arn:aws:logs:{responses.get_region()}:{responses.get_account_id()}")
-        return responses.error_response_json("InvalidParameterException", problem, 400) if problem else put(data)
 
-    def hand_over(group: str, stream: str, events: Sequence[Mapping[str, Any]]) -> None:
-        for filter_ in list((logs._log_groups.get(group) or {}).get("subscriptionFilters", {}).values()):
-            try:
-                _hand_over(filter_, responses.get_account_id(), group, stream, events)
-            except Exception:
-                # Whoever writes a log never hears of its subscribers.
-                logger.exception("subscription filter %s of %s", filter_["filterName"], group)
+@replaces("cloudwatch_logs", "_fanout_to_subscription_filters")
+def hand_over(group: str, stream: str, events: Sequence[Mapping[str, Any]]) -> None:
+    known = emulator.service("cloudwatch_logs")._log_groups.get(group) or {}
+    for filter_ in list(known.get("subscriptionFilters", {}).values()):
+        try:
+            _hand_over(filter_, emulator.core("responses").get_account_id(), group, stream, events)
+        except Exception:
+            # Whoever writes a log never hears of its subscribers.
+            logger.exception("subscription filter %s of %s", filter_["filterName"], group)
 
-    logs._put_subscription_filter = put_subscription_filter
-    logs._fanout_to_subscription_filters = hand_over
-    logs._subscription_pattern_matches = lambda pattern, message: compile_pattern(pattern or "")(message or "")
+
+@replaces("cloudwatch_logs", "_subscription_pattern_matches")
+def pattern_matches(pattern: str | None, message: str | None) -> bool:
+    return compile_pattern(pattern or "")(message or "")
 
 
 def _problem(data: Mapping[str, Any], owner: str) -> str:

@@ -8,11 +8,10 @@ What the emulator does: it drops some, so that Terraform sees a difference for e
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from local_cloud.core import emulator
-from local_cloud.core.runtime import Cloud
+from local_cloud.core.patching import Handler, extends
 
 KEPT = (
     "availabilityZoneRebalancing",
@@ -24,24 +23,25 @@ KEPT = (
 )
 
 
-def apply(cloud: Cloud) -> None:
+@extends("ecs", "CreateService")
+def create_service(create: Handler, data: dict[str, Any]) -> Any:
+    return _keep(create(data), data, {"availabilityZoneRebalancing": "ENABLED"})
+
+
+@extends("ecs", "UpdateService")
+def update_service(update: Handler, data: dict[str, Any]) -> Any:
+    return _keep(update(data), data, {})
+
+
+def _keep(answer: Any, data: dict[str, Any], defaults: dict[str, Any]) -> Any:
+    """Add the request's attributes to the service that is in the answer."""
+    if answer[0] != 200:
+        return answer
     ecs = emulator.service("ecs")
-
-    def keeping(handler: Callable[[dict[str, Any]], Any], defaults: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
-        def handle(data: dict[str, Any]) -> Any:
-            answer = handler(data)
-            if answer[0] != 200:
-                return answer
-            document = emulator.parse(answer[2])
-            name, cluster = document["service"]["serviceName"], document["service"]["clusterArn"].rpartition("/")[2]
-            service = ecs._services[f"{cluster}/{name}"]
-            kept = {**defaults, **{field: data[field] for field in KEPT if data.get(field) is not None}}
-            service.update(kept)
-            document["service"].update(kept)
-            return ecs.json_response(document)
-
-        return handle
-
-    actions = ecs._ACTION_MAP
-    actions["CreateService"] = keeping(actions["CreateService"], {"availabilityZoneRebalancing": "ENABLED"})
-    actions["UpdateService"] = keeping(actions["UpdateService"], {})
+    document = emulator.parse(answer[2])
+    name, cluster = document["service"]["serviceName"], document["service"]["clusterArn"].rpartition("/")[2]
+    service = ecs._services[f"{cluster}/{name}"]
+    kept = {**defaults, **{field: data[field] for field in KEPT if data.get(field) is not None}}
+    service.update(kept)
+    document["service"].update(kept)
+    return ecs.json_response(document)

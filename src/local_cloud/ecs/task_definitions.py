@@ -12,20 +12,17 @@ import json
 from typing import Any
 
 from local_cloud.core import emulator
-from local_cloud.core.runtime import Cloud
+from local_cloud.core.patching import Handler, extends
 
 MOST_BYTES = 64 * 1024
 
 
-def apply(cloud: Cloud) -> None:
-    ecs = emulator.service("ecs")
-    register = ecs._ACTION_MAP["RegisterTaskDefinition"]
-
-    def register_task_definition(data: dict[str, Any]) -> Any:
-        why = refusal(data)
-        return ecs.error_response_json("ClientException", why, 400) if why else register(data)
-
-    ecs._ACTION_MAP["RegisterTaskDefinition"] = register_task_definition
+@extends("ecs", "RegisterTaskDefinition")
+def register_task_definition(register: Handler, data: dict[str, Any]) -> Any:
+    why = refusal(data)
+    if why:
+        return emulator.service("ecs").error_response_json("ClientException", why, 400)
+    return register(data)
 
 
 def refusal(definition: dict[str, Any]) -> str:

@@ -11,20 +11,17 @@ from __future__ import annotations
 from typing import Any
 
 from local_cloud.core import emulator
-from local_cloud.core.runtime import Cloud
+from local_cloud.core.patching import Handler, extends
 
 OTHER_FILTERS = ("containerInstance", "desiredStatus", "family", "launchType", "serviceName")
 
 
-def apply(cloud: Cloud) -> None:
-    ecs = emulator.service("ecs")
-    list_all = ecs._ACTION_MAP["ListTasks"]
-
-    def list_tasks(data: dict[str, Any]) -> Any:
-        why = refusal(data)
-        return ecs.error_response_json("InvalidParameterException", why, 400) if why else list_all(data)
-
-    ecs._ACTION_MAP["ListTasks"] = list_tasks
+@extends("ecs", "ListTasks")
+def list_tasks(list_all: Handler, data: dict[str, Any]) -> Any:
+    why = refusal(data)
+    if why:
+        return emulator.service("ecs").error_response_json("InvalidParameterException", why, 400)
+    return list_all(data)
 
 
 def refusal(request: dict[str, Any]) -> str:

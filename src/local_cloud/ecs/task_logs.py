@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from local_cloud.core import emulator
-from local_cloud.core.runtime import Cloud
+from local_cloud.core.patching import Handler, extends
 
 _REFUSAL = (
     "failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch log stream: "
@@ -22,22 +22,20 @@ _REFUSAL = (
 )
 
 
-def apply(cloud: Cloud) -> None:
+@extends("ecs", "_run_docker_container")
+def run_docker_container(
+    run: Handler, client: Any, definition: dict[str, Any], arguments: dict[str, Any], **options: Any
+) -> Any:
     ecs = emulator.service("ecs")
+    task_id = arguments["labels"]["com.amazonaws.ecs.task-arn"].rsplit("/", 1)[-1]
+    config = ecs._awslogs_config(definition, task_id, "")
+    if config and config["stream"]:
+        with ecs.request_scope(ecs.get_account_id(), config["region"] or ecs.get_region()):
+            if not ecs._ensure_awslogs_stream(config):
+                raise RuntimeError(_REFUSAL)
+    return run(client, definition, arguments, **options)
 
-    def run_docker_container(client: Any, definition: dict[str, Any], arguments: dict[str, Any], **options: Any) -> Any:
-        task_id = arguments["labels"]["com.amazonaws.ecs.task-arn"].rsplit("/", 1)[-1]
-        config = ecs._awslogs_config(definition, task_id, "")
-        if config and config["stream"]:
-            with ecs.request_scope(ecs.get_account_id(), config["region"] or ecs.get_region()):
-                if not ecs._ensure_awslogs_stream(config):
-                    raise RuntimeError(_REFUSAL)
-        return run(client, definition, arguments, **options)
 
-    def fail_task_start(task: dict[str, Any], client: Any, reason: str) -> None:
-        fail(task, client, f"ResourceInitializationError: {_REFUSAL}" if _REFUSAL in reason else reason)
-
-    run = ecs._run_docker_container
-    fail = ecs._fail_task_start
-    ecs._run_docker_container = run_docker_container
-    ecs._fail_task_start = fail_task_start
+@extends("ecs", "_fail_task_start")
+def fail_task_start(fail: Handler, task: dict[str, Any], client: Any, reason: str) -> None:
+    fail(task, client, f"ResourceInitializationError: {_REFUSAL}" if _REFUSAL in reason else reason)

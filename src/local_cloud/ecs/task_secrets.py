@@ -20,35 +20,31 @@ from decimal import Decimal
 from typing import Any
 
 from local_cloud.core import emulator
-from local_cloud.core.runtime import Cloud
+from local_cloud.core.patching import Handler, extends
 
 _ACTION = "secretsmanager:GetSecretValue"
 #: The execution role of the task that is starting: secrets are resolved container by container.
 _role: ContextVar[str] = ContextVar("execution_role", default="")
 
 
-def apply(cloud: Cloud) -> None:
+@extends("ecs", "_resolve_container_secrets")
+def resolve_container_secrets(resolve: Handler, definition: dict[str, Any]) -> dict[str, str]:
     ecs = emulator.service("ecs")
-    resolve = ecs._resolve_container_secrets
+    ours: list[dict[str, str]] = []
+    others: list[dict[str, str]] = []
+    for secret in definition.get("secrets") or []:
+        (ours if secret["valueFrom"].split(":")[2:3] == ["secretsmanager"] else others).append(secret)
+    values: dict[str, str] = resolve({**definition, "secrets": others})
+    return values | {secret["name"]: _value(ecs, secret["valueFrom"]) for secret in ours}
 
-    def resolve_container_secrets(definition: dict[str, Any]) -> dict[str, str]:
-        ours: list[dict[str, str]] = []
-        others: list[dict[str, str]] = []
-        for secret in definition.get("secrets") or []:
-            (ours if secret["valueFrom"].split(":")[2:3] == ["secretsmanager"] else others).append(secret)
-        values: dict[str, str] = resolve({**definition, "secrets": others})
-        return values | {secret["name"]: _value(ecs, secret["valueFrom"]) for secret in ours}
 
-    def start_task_worker(task: dict[str, Any], task_definition: dict[str, Any], *rest: Any) -> None:
-        token = _role.set(task_definition.get("executionRoleArn", ""))
-        try:
-            start(task, task_definition, *rest)
-        finally:
-            _role.reset(token)
-
-    start = ecs._start_task_worker
-    ecs._start_task_worker = start_task_worker
-    ecs._resolve_container_secrets = resolve_container_secrets
+@extends("ecs", "_start_task_worker")
+def start_task_worker(start: Handler, task: dict[str, Any], task_definition: dict[str, Any], *rest: Any) -> None:
+    token = _role.set(task_definition.get("executionRoleArn", ""))
+    try:
+        start(task, task_definition, *rest)
+    finally:
+        _role.reset(token)
 
 
 def _value(ecs: Any, value_from: str) -> str:
