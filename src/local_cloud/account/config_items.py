@@ -18,10 +18,11 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from local_cloud.core import emulator
+from local_cloud.core.patching import Handler, extends, install
 from local_cloud.core.runtime import Cloud
 
 logger = logging.getLogger(__name__)
@@ -29,12 +30,6 @@ logger = logging.getLogger(__name__)
 BUCKET, SECURITY_GROUP = "AWS::S3::Bucket", "AWS::EC2::SecurityGroup"
 SETTLE_SECONDS = 1.0
 """Changes within it are one item: whoever makes a bucket tags it by a second call."""
-CHANGES_OF_A_GROUP = (
-    "AuthorizeSecurityGroupEgress",
-    "AuthorizeSecurityGroupIngress",
-    "RevokeSecurityGroupEgress",
-    "RevokeSecurityGroupIngress",
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,11 +44,66 @@ class Resource:
 
 def apply(cloud: Cloud) -> None:
     recorder = Recorder()
-    _watch_buckets(recorder)
-    _watch_security_groups(recorder)
-    _watch_first_start(recorder)
+    install(Handlers(recorder))
     cloud.at_start(recorder.start)
     cloud.at_stop(recorder.stop)
+
+
+class Handlers:
+    """The calls that change what is recorded."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    @extends("s3", "_create_bucket")
+    def create_bucket(
+        self, create: Handler, name: str, body: bytes, headers: Any = None, endpoint_region: str | None = None
+    ) -> Any:
+        known = name in emulator.service("s3")._buckets
+        answer = create(name, body, headers, endpoint_region)
+        if answer[0] == 200 and not known:
+            _leave_a_trail(name, headers or {})
+            self._recorder.changed(BUCKET, name, "CREATE")
+        return answer
+
+    @extends("s3", "_put_bucket_tagging")
+    @extends("s3", "_put_bucket_policy")
+    @extends("s3", "_put_bucket_versioning")
+    @extends("s3", "_put_bucket_lifecycle")
+    def change_bucket(self, write: Handler, name: str, *arguments: Any) -> Any:
+        answer = write(name, *arguments)
+        if answer[0] in (200, 204):
+            self._recorder.changed(BUCKET, name, "UPDATE")
+        return answer
+
+    @extends("ec2", "CreateSecurityGroup")
+    def create_security_group(self, create: Handler, params: dict[str, Any]) -> Any:
+        ec2 = emulator.service("ec2")
+        known = set(ec2._security_groups)
+        answer = create(params)
+        for identifier in set(ec2._security_groups) - known:
+            self._recorder.changed(SECURITY_GROUP, identifier, "CREATE")
+        return answer
+
+    @extends("ec2", "AuthorizeSecurityGroupEgress")
+    @extends("ec2", "AuthorizeSecurityGroupIngress")
+    @extends("ec2", "RevokeSecurityGroupEgress")
+    @extends("ec2", "RevokeSecurityGroupIngress")
+    def change_security_group(self, change: Handler, params: dict[str, Any]) -> Any:
+        answer = change(params)
+        if answer[0] == 200:
+            self._recorder.changed(SECURITY_GROUP, emulator.service("ec2")._p(params, "GroupId"), "UPDATE")
+        return answer
+
+    @extends("config", "_start_configuration_recorder")
+    def start_configuration_recorder(self, start: Handler, data: dict[str, Any]) -> Any:
+        known = emulator.service("config")._recorders.get(data.get("ConfigurationRecorderName")) or {}
+        first = not known.get("lastStartTime")
+        answer = start(data)
+        if answer[0] == 200 and first:
+            for name in emulator.service("s3")._buckets:
+                self._recorder.changed(BUCKET, name, "CREATE")
+        return answer
 
 
 class Recorder:
@@ -169,74 +219,6 @@ def _security_group(resource: Resource) -> dict[str, Any] | None:
         "ARN": f"arn:aws:ec2:{resource.region}:{resource.account}:security-group/{resource.identifier}",
         "tags": {tag["Key"]: tag["Value"] for tag in ec2._tags.get(resource.identifier, [])},
     }
-
-
-def _watch_buckets(recorder: Recorder) -> None:
-    s3 = emulator.service("s3")
-    create = s3._create_bucket
-
-    def create_bucket(name: str, body: bytes, headers: Any = None, endpoint_region: str | None = None) -> Any:
-        known = name in s3._buckets
-        answer = create(name, body, headers, endpoint_region)
-        if answer[0] == 200 and not known:
-            _leave_a_trail(name, headers or {})
-            recorder.changed(BUCKET, name, "CREATE")
-        return answer
-
-    def changing(write: Callable[..., Any]) -> Callable[..., Any]:
-        def changed(name: str, *arguments: Any) -> Any:
-            answer = write(name, *arguments)
-            if answer[0] in (200, 204):
-                recorder.changed(BUCKET, name, "UPDATE")
-            return answer
-
-        return changed
-
-    s3._create_bucket = create_bucket
-    for write in ("_put_bucket_tagging", "_put_bucket_policy", "_put_bucket_versioning", "_put_bucket_lifecycle"):
-        setattr(s3, write, changing(getattr(s3, write)))
-
-
-def _watch_security_groups(recorder: Recorder) -> None:
-    ec2 = emulator.service("ec2")
-    actions = ec2._ACTION_MAP
-    create = actions["CreateSecurityGroup"]
-
-    def create_security_group(params: dict[str, Any]) -> Any:
-        known = set(ec2._security_groups)
-        answer = create(params)
-        for identifier in set(ec2._security_groups) - known:
-            recorder.changed(SECURITY_GROUP, identifier, "CREATE")
-        return answer
-
-    def changing(action: Callable[..., Any]) -> Callable[..., Any]:
-        def changed(params: dict[str, Any]) -> Any:
-            answer = action(params)
-            if answer[0] == 200:
-                recorder.changed(SECURITY_GROUP, ec2._p(params, "GroupId"), "UPDATE")
-            return answer
-
-        return changed
-
-    actions["CreateSecurityGroup"] = create_security_group
-    for name in CHANGES_OF_A_GROUP:
-        actions[name] = changing(actions[name])
-
-
-def _watch_first_start(recorder: Recorder) -> None:
-    config = emulator.service("config")
-    start = config._start_configuration_recorder
-
-    def start_configuration_recorder(data: dict[str, Any]) -> Any:
-        known = config._recorders.get(data.get("ConfigurationRecorderName")) or {}
-        first = not known.get("lastStartTime")
-        answer = start(data)
-        if answer[0] == 200 and first:
-            for name in emulator.service("s3")._buckets:
-                recorder.changed(BUCKET, name, "CREATE")
-        return answer
-
-    config._start_configuration_recorder = start_configuration_recorder
 
 
 def _leave_a_trail(bucket: str, headers: Mapping[str, str]) -> None:

@@ -10,12 +10,11 @@ resource id, with all the others: it does not know that filter.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from local_cloud.core import emulator
-from local_cloud.core.runtime import Cloud
+from local_cloud.core.patching import Handler, extends
 
 _KEPT = ("PreferredBackupWindow", "CACertificateIdentifier", "PerformanceInsightsKMSKeyId")
 """Attributes that the emulator reads from ModifyDBInstance only."""
@@ -24,18 +23,9 @@ _DEFAULT_LIFECYCLE = "open-source-rds-extended-support"
 """RDS enrols an instance in (paid) extended support unless it is told not to."""
 
 
-def apply(cloud: Cloud) -> None:
-    rds = emulator.service("rds")
-    rds._ACTION_MAP["CreateDBInstance"] = functools.partial(_create, rds, rds._ACTION_MAP["CreateDBInstance"])
-    rds._ACTION_MAP["ModifyDBInstance"] = functools.partial(_modify, rds, rds._ACTION_MAP["ModifyDBInstance"])
-    instance_xml = rds._instance_xml
-
-    @functools.wraps(instance_xml)
-    def complete_instance_xml(instance: Mapping[str, Any]) -> str:
-        return complete(str(instance_xml(instance)), instance)
-
-    rds._instance_xml = complete_instance_xml
-    rds._apply_instance_filters = functools.partial(_filter, rds._apply_instance_filters)
+@extends("rds", "_instance_xml")
+def instance_xml(other_elements: Handler, instance: Mapping[str, Any]) -> str:
+    return complete(str(other_elements(instance)), instance)
 
 
 def complete(xml: str, instance: Mapping[str, Any]) -> str:
@@ -55,15 +45,18 @@ def change_exports(current: Iterable[str], enable: Iterable[str], disable: Itera
     return sorted((set(current) | set(enable)) - set(disable))
 
 
-def _filter(
-    by_others: Any, instances: Iterable[Mapping[str, Any]], filters: Mapping[str, list[str]]
+@extends("rds", "_apply_instance_filters")
+def apply_instance_filters(
+    by_others: Handler, instances: Iterable[Mapping[str, Any]], filters: Mapping[str, list[str]]
 ) -> list[Mapping[str, Any]]:
     wanted = filters.get("dbi-resource-id")
     found = [item for item in instances if wanted is None or item["DbiResourceId"] in wanted]
     return list(by_others(found, filters))
 
 
-def _create(rds: Any, create: Any, request: Mapping[str, Any]) -> Any:
+@extends("rds", "CreateDBInstance")
+def create_db_instance(create: Handler, request: Mapping[str, Any]) -> Any:
+    rds = emulator.service("rds")
     answer = create(request)
     if answer[0] != 200:
         return answer
@@ -76,7 +69,9 @@ def _create(rds: Any, create: Any, request: Mapping[str, Any]) -> Any:
     return rds._single_instance_response("CreateDBInstanceResponse", "CreateDBInstanceResult", instance)
 
 
-def _modify(rds: Any, modify: Any, request: Mapping[str, Any]) -> Any:
+@extends("rds", "ModifyDBInstance")
+def modify_db_instance(modify: Handler, request: Mapping[str, Any]) -> Any:
+    rds = emulator.service("rds")
     answer = modify(request)
     if answer[0] != 200:
         return answer

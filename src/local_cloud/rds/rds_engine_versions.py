@@ -11,12 +11,11 @@ version that RDS names changes alone.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import Any
 
 from local_cloud.core import emulator
-from local_cloud.core.runtime import Cloud
+from local_cloud.core.patching import Handler, extends, replaces
 from local_cloud.moto_server.costs import major_engine_versions
 
 #: The end of standard support, the start and the end of extended support, as of 2026-10:
@@ -31,12 +30,10 @@ POSTGRES: Mapping[str, tuple[str, str, str]] = {
 }
 
 
-def apply(cloud: Cloud) -> None:
+@replaces("rds", "DescribeDBMajorEngineVersions")
+def describe_db_major_engine_versions(request: Mapping[str, Any]) -> Any:
     rds = emulator.service("rds")
-    rds._ACTION_MAP["DescribeDBMajorEngineVersions"] = lambda request: _describe(
-        rds._p(request, "Engine"), rds._p(request, "MajorEngineVersion")
-    )
-    rds._ACTION_MAP["ModifyDBInstance"] = functools.partial(_modify, rds, rds._ACTION_MAP["ModifyDBInstance"])
+    return _describe(rds._p(request, "Engine"), rds._p(request, "MajorEngineVersion"))
 
 
 def refusal(current: str, wanted: str, family: str, *, allowed: bool) -> str:
@@ -57,7 +54,9 @@ def refusal(current: str, wanted: str, family: str, *, allowed: bool) -> str:
     return ""
 
 
-def _modify(rds: Any, modify: Any, request: Mapping[str, Any]) -> Any:
+@extends("rds", "ModifyDBInstance")
+def modify_db_instance(modify: Handler, request: Mapping[str, Any]) -> Any:
+    rds = emulator.service("rds")
     instance = rds._resolve_instance(rds._p(request, "DBInstanceIdentifier"))
     wanted, group = rds._p(request, "EngineVersion"), rds._p(request, "DBParameterGroupName")
     if instance and instance.get("Engine") == "postgres" and (wanted or group):

@@ -10,7 +10,6 @@ What the emulator does: that for DB clusters only; an instance gets the password
 
 from __future__ import annotations
 
-import functools
 import json
 import secrets
 import uuid
@@ -18,25 +17,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from local_cloud.core import emulator
-from local_cloud.core.runtime import Cloud
+from local_cloud.core.patching import Handler, extends
 
 
-def apply(cloud: Cloud) -> None:
-    rds = emulator.service("rds")
-    for action, wrapper in (
-        ("CreateDBInstance", _create),
-        ("ModifyDBInstance", _modify),
-        ("DeleteDBInstance", _delete),
-    ):
-        rds._ACTION_MAP[action] = functools.partial(wrapper, rds, rds._ACTION_MAP[action])
-    rds._rotate_instance_password = functools.partial(_change_password, rds._rotate_instance_password)
-    instance_xml = rds._instance_xml
-
-    @functools.wraps(instance_xml)
-    def instance_xml_with_secret(instance: Mapping[str, Any]) -> str:
-        return str(instance_xml(instance)) + secret_xml(instance.get("MasterUserSecret"))
-
-    rds._instance_xml = instance_xml_with_secret
+@extends("rds", "_instance_xml")
+def instance_xml(other_elements: Handler, instance: Mapping[str, Any]) -> str:
+    return str(other_elements(instance)) + secret_xml(instance.get("MasterUserSecret"))
 
 
 def secret_xml(secret: Mapping[str, str] | None) -> str:
@@ -48,7 +34,9 @@ def secret_xml(secret: Mapping[str, str] | None) -> str:
     )
 
 
-def _create(rds: Any, create: Any, request: Mapping[str, Any]) -> Any:
+@extends("rds", "CreateDBInstance")
+def create_db_instance(create: Handler, request: Mapping[str, Any]) -> Any:
+    rds = emulator.service("rds")
     if not _is_true(rds, request, "ManageMasterUserPassword"):
         return create(request)
     if rds._p(request, "MasterUserPassword"):
@@ -62,7 +50,9 @@ def _create(rds: Any, create: Any, request: Mapping[str, Any]) -> Any:
     return rds._single_instance_response("CreateDBInstanceResponse", "CreateDBInstanceResult", instance)
 
 
-def _modify(rds: Any, modify: Any, request: Mapping[str, Any]) -> Any:
+@extends("rds", "ModifyDBInstance")
+def modify_db_instance(modify: Handler, request: Mapping[str, Any]) -> Any:
+    rds = emulator.service("rds")
     instance = rds._resolve_instance(rds._p(request, "DBInstanceIdentifier"))
     if instance is None:
         return modify(request)
@@ -93,7 +83,8 @@ def _modify(rds: Any, modify: Any, request: Mapping[str, Any]) -> Any:
     return rds._single_instance_response("ModifyDBInstanceResponse", "ModifyDBInstanceResult", instance)
 
 
-def _change_password(change_other: Any, instance: Mapping[str, Any], old: str, new: str) -> None:
+@extends("rds", "_rotate_instance_password")
+def change_password(change_other: Handler, instance: Mapping[str, Any], old: str, new: str) -> None:
     """Give PostgreSQL a SCRAM verifier made here: a statement log must never hold a password."""
     if instance["Engine"] != "postgres" or not instance.get("_internal_address"):
         change_other(instance, old, new)
@@ -119,7 +110,9 @@ def _change_password(change_other: Any, instance: Mapping[str, Any], old: str, n
         connection.close()
 
 
-def _delete(rds: Any, delete: Any, request: Mapping[str, Any]) -> Any:
+@extends("rds", "DeleteDBInstance")
+def delete_db_instance(delete: Handler, request: Mapping[str, Any]) -> Any:
+    rds = emulator.service("rds")
     instance = rds._resolve_instance(rds._p(request, "DBInstanceIdentifier")) or {}
     answer = delete(request)
     if answer[0] == 200 and instance.get("MasterUserSecret"):

@@ -18,13 +18,12 @@ deletes a group that is in use.
 from __future__ import annotations
 
 import contextvars
-import functools
 import logging
 from collections.abc import Mapping
 from typing import Any
 
 from local_cloud.core import emulator
-from local_cloud.core.runtime import Cloud
+from local_cloud.core.patching import Handler, extends
 from local_cloud.rds import postgres
 
 logger = logging.getLogger(__name__)
@@ -54,29 +53,15 @@ _FORCED_SINCE = 15
 """The first major version that refuses connections without TLS by default; there the parameter became dynamic."""
 
 
-def apply(cloud: Cloud) -> None:
-    rds = emulator.service("rds")
-    _wrap(rds, "CreateDBInstance", _create)
-    _wrap(rds, "ModifyDBInstance", _modify_instance)
-    _wrap(rds, "RebootDBInstance", _reboot)
-    _wrap(rds, "ModifyDBParameterGroup", _modify_group)
-    _wrap(rds, "ResetDBParameterGroup", _modify_group)
-    _wrap(rds, "DeleteDBParameterGroup", _delete_group)
-    definitions = rds._default_parameters_for_family
+@extends("rds", "_default_parameters_for_family")
+def default_parameters_for_family(definitions: Handler, family: str) -> list[dict[str, Any]]:
+    return with_defaults(family, definitions(family))
 
-    @functools.wraps(definitions)
-    def complete_definitions(family: str) -> list[dict[str, Any]]:
-        return with_defaults(family, definitions(family))
 
-    rds._default_parameters_for_family = complete_definitions
-    parameter_xml = rds._parameter_xml
-
-    @functools.wraps(parameter_xml)
-    def typed_parameter_xml(name: str, *values: Any, **options: Any) -> Any:
-        text = parameter_xml(name, *values, **options)
-        return text.replace("<ApplyType>dynamic<", "<ApplyType>static<") if name in STATIC else text
-
-    rds._parameter_xml = typed_parameter_xml
+@extends("rds", "_parameter_xml")
+def parameter_xml(xml: Handler, name: str, *values: Any, **options: Any) -> Any:
+    text = xml(name, *values, **options)
+    return text.replace("<ApplyType>dynamic<", "<ApplyType>static<") if name in STATIC else text
 
 
 def family_defaults(family: str) -> dict[str, str]:
@@ -163,11 +148,9 @@ def merge(
     return result, pending
 
 
-def _wrap(rds: Any, action: str, wrapper: Any) -> None:
-    rds._ACTION_MAP[action] = functools.partial(wrapper, rds, rds._ACTION_MAP[action])
-
-
-def _create(rds: Any, create: Any, request: Mapping[str, Any]) -> Any:
+@extends("rds", "CreateDBInstance")
+def create_db_instance(create: Handler, request: Mapping[str, Any]) -> Any:
+    rds = emulator.service("rds")
     group = rds._p(request, "DBParameterGroupName")
     token = _new_group.set(group)
     try:
@@ -180,7 +163,9 @@ def _create(rds: Any, create: Any, request: Mapping[str, Any]) -> Any:
     return answer
 
 
-def _modify_instance(rds: Any, modify: Any, request: Mapping[str, Any]) -> Any:
+@extends("rds", "ModifyDBInstance")
+def modify_db_instance(modify: Handler, request: Mapping[str, Any]) -> Any:
+    rds = emulator.service("rds")
     instance = rds._resolve_instance(rds._p(request, "DBInstanceIdentifier"))
     before = _group_of(instance) if instance else ""
     answer = modify(request)
@@ -190,7 +175,9 @@ def _modify_instance(rds: Any, modify: Any, request: Mapping[str, Any]) -> Any:
     return answer
 
 
-def _reboot(rds: Any, reboot: Any, request: Mapping[str, Any]) -> Any:
+@extends("rds", "RebootDBInstance")
+def reboot_db_instance(reboot: Handler, request: Mapping[str, Any]) -> Any:
+    rds = emulator.service("rds")
     instance = rds._resolve_instance(rds._p(request, "DBInstanceIdentifier"))
     if instance is not None and instance.get("DBInstanceStatus") == "available" and _has_postgres(instance):
         _install(rds, instance, for_start(rds, instance["DBInstanceIdentifier"]), reload=False)
@@ -198,7 +185,10 @@ def _reboot(rds: Any, reboot: Any, request: Mapping[str, Any]) -> Any:
     return reboot(request)
 
 
-def _modify_group(rds: Any, modify: Any, request: Mapping[str, Any]) -> Any:
+@extends("rds", "ModifyDBParameterGroup")
+@extends("rds", "ResetDBParameterGroup")
+def modify_db_parameter_group(modify: Handler, request: Mapping[str, Any]) -> Any:
+    rds = emulator.service("rds")
     name = rds._p(request, "DBParameterGroupName")
     group = rds._param_groups.get(name) or {}
     family = group.get("DBParameterGroupFamily", "")
@@ -225,7 +215,9 @@ def _modify_group(rds: Any, modify: Any, request: Mapping[str, Any]) -> Any:
     return answer
 
 
-def _delete_group(rds: Any, delete: Any, request: Mapping[str, Any]) -> Any:
+@extends("rds", "DeleteDBParameterGroup")
+def delete_db_parameter_group(delete: Handler, request: Mapping[str, Any]) -> Any:
+    rds = emulator.service("rds")
     name = rds._p(request, "DBParameterGroupName")
     users = [instance for instance in rds._instances.values() if _group_of(instance) == name]
     if users:

@@ -10,13 +10,12 @@ What the emulator does: an instance from a snapshot is metadata without a databa
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from local_cloud.core import emulator
-from local_cloud.core.runtime import Cloud
+from local_cloud.core.patching import replaces
 from local_cloud.rds import postgres, rds_backups
 from local_cloud.rds.rds_container import restored_from
 
@@ -42,13 +41,9 @@ _SEAL = (
 _PSQL = ("psql", "--no-psqlrc", "--tuples-only", "--no-align", f"--username={postgres.SUPERUSER}", "--dbname=postgres")
 
 
-def apply(cloud: Cloud) -> None:
+@replaces("rds", "RestoreDBInstanceFromDBSnapshot")
+def restore_from_snapshot(request: Mapping[str, Any]) -> Any:
     rds = emulator.service("rds")
-    rds._ACTION_MAP["RestoreDBInstanceFromDBSnapshot"] = functools.partial(_from_snapshot, rds)
-    rds._ACTION_MAP["RestoreDBInstanceToPointInTime"] = functools.partial(_to_point_in_time, rds)
-
-
-def _from_snapshot(rds: Any, request: Mapping[str, Any]) -> Any:
     name = rds._p(request, "DBSnapshotIdentifier")
     snapshot = rds._snapshots.get(name)
     if snapshot is None:
@@ -61,7 +56,9 @@ def _from_snapshot(rds: Any, request: Mapping[str, Any]) -> Any:
     return _restore(rds, request, "RestoreDBInstanceFromDBSnapshot", target, snapshot, origin)
 
 
-def _to_point_in_time(rds: Any, request: Mapping[str, Any]) -> Any:
+@replaces("rds", "RestoreDBInstanceToPointInTime")
+def restore_to_point_in_time(request: Mapping[str, Any]) -> Any:
+    rds = emulator.service("rds")
     name = rds._p(request, "SourceDBInstanceIdentifier")
     source = rds._resolve_instance(name)
     if source is None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from local_cloud.core import emulator
+from local_cloud.core.patching import install
 from local_cloud.rds import rds_parameters
 from tests.terraform.provider_schema import TERRAFORM, blocks
 
@@ -25,7 +25,7 @@ Read = Mapping[str, tuple[str, str, str]]
 @cache
 def _patched() -> Any:
     rds: Any = emulator.service("rds")
-    rds_parameters.apply(SimpleNamespace())
+    install(rds_parameters)
     return rds
 
 
