@@ -23,7 +23,6 @@ What the emulator does: it takes all of them, but for tags of buckets and alarms
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from collections.abc import Mapping
@@ -31,7 +30,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from local_cloud.core import call_log, emulator
-from local_cloud.core.runtime import Cloud
+from local_cloud.core.patching import Handler, extends
 
 #: By action: the parameter, the beginning of its value, and the error.
 _BEGINNINGS = {
@@ -91,31 +90,35 @@ class Refusal:
     message: str
 
 
-def apply(cloud: Cloud) -> None:
-    app, s3 = emulator.application(), emulator.service("s3")
-    actions, responses = emulator.core("iam_actions"), emulator.core("responses")
-    dispatch, is_bucket_name = app._dispatch_service_request, s3._validate_bucket_name
+@extends("app", "_dispatch_service_request")
+async def dispatch_service_request(
+    dispatch: Handler,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes,
+    query: dict[str, Any],
+    request_id: str,
+) -> Any:
+    app, actions, responses = emulator.application(), emulator.core("iam_actions"), emulator.core("responses")
+    form = app._routing_params(method, path, headers, body, query)
+    service = app.detect_service(method, path, headers, form)
+    if service == "s3":
+        return await dispatch(method, path, headers, body, query, request_id)
+    is_json = body[:1] == b"{"
+    action = actions.extract_iam_action(service, method, path, headers, body, form) or ""
+    _, tags = call_log.from_json(body) if is_json else call_log.from_form(form)
+    found = refusal(action, _document(body) if is_json else form, tags)
+    if found is None:
+        return await dispatch(method, path, headers, body, query, request_id)
+    if is_json:
+        return responses.error_response_json(found.code, found.message, 400)
+    return emulator.service("ec2" if service == "ec2" else "alb")._error(found.code, found.message, 400)
 
-    @functools.wraps(dispatch)
-    async def checked(
-        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any], request_id: str
-    ) -> Any:
-        form = app._routing_params(method, path, headers, body, query)
-        service = app.detect_service(method, path, headers, form)
-        if service == "s3":
-            return await dispatch(method, path, headers, body, query, request_id)
-        is_json = body[:1] == b"{"
-        action = actions.extract_iam_action(service, method, path, headers, body, form) or ""
-        _, tags = call_log.from_json(body) if is_json else call_log.from_form(form)
-        found = refusal(action, _document(body) if is_json else form, tags)
-        if found is None:
-            return await dispatch(method, path, headers, body, query, request_id)
-        if is_json:
-            return responses.error_response_json(found.code, found.message, 400)
-        return emulator.service("ec2" if service == "ec2" else "alb")._error(found.code, found.message, 400)
 
-    app._dispatch_service_request = checked
-    s3._validate_bucket_name = lambda name: is_bucket_name(name) and not _BUCKET.fullmatch(name)
+@extends("s3", "_validate_bucket_name")
+def validate_bucket_name(is_bucket_name: Handler, name: str) -> bool:
+    return is_bucket_name(name) and not _BUCKET.fullmatch(name)
 
 
 def refusal(action: str, parameters: Mapping[str, Any], tags: Mapping[str, str]) -> Refusal | None:

@@ -14,7 +14,6 @@ reach. To which role's session an access key belongs is in the emulator's ``sts.
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -27,6 +26,7 @@ from joserfc.jwk import KeySet
 from joserfc.jws import extract_compact
 
 from local_cloud.core import emulator
+from local_cloud.core.patching import Handler, extends, install
 from local_cloud.core.runtime import Cloud
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512"]
@@ -42,20 +42,33 @@ class RefusedError(Exception):
 
 
 def apply(cloud: Cloud) -> None:
-    sts, iam = emulator.service("sts"), emulator.service("iam")
-    handle = sts.handle_request
+    install(Handlers(cloud.config.oidc_keys))
 
-    @functools.wraps(handle)
-    async def handle_verified(
-        method: str, path: str, headers: Mapping[str, str], body: bytes, query: Mapping[str, Any]
+
+class Handlers:
+    """What STS does with a token of an OIDC issuer; `keys` are the JWKS that issuers publish, by their URL."""
+
+    def __init__(self, keys: Mapping[str, Any]) -> None:
+        self._keys = keys
+
+    @extends("sts", "handle_request")
+    async def handle_request(
+        self,
+        handle: Handler,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        query: Mapping[str, Any],
     ) -> Any:
+        sts, iam = emulator.service("sts"), emulator.service("iam")
         parameters = {**query, **parse_qs(body.decode(errors="replace"))}
         if sts._p(parameters, "Action") != "AssumeRoleWithWebIdentity":
             return await handle(method, path, headers, body, query)
         role, token = sts._p(parameters, "RoleArn"), sts._p(parameters, "WebIdentityToken")
         try:
             provider = _provider(iam, role, _issuer(token))
-            claims = verify(token, provider, cloud.config.oidc_keys)
+            claims = verify(token, provider, self._keys)
         except RefusedError as error:
             return iam._error(400, error.code, escape(str(error)), ns="sts")
         if denied := sts._web_identity_trust_denied(role, parameters, False):
@@ -63,8 +76,6 @@ def apply(cloud: Cloud) -> None:
         status, answer_headers, answer = await handle(method, path, headers, body, query)
         told = {"SubjectFromWebIdentityToken": claims["sub"], "Audience": claims["aud"], "Provider": provider["Arn"]}
         return status, answer_headers, _fill(answer, told)
-
-    sts.handle_request = handle_verified
 
 
 def verify(token: str, provider: Mapping[str, Any], keys: Mapping[str, Any]) -> dict[str, Any]:

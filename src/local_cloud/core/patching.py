@@ -30,14 +30,17 @@ _ACTIONS = {"iam": "_IAM_HANDLERS"}
 
 @dataclass(frozen=True)
 class _Place:
-    """One action of a service (``StopTask``), or one function of its module (``_stop_task``)."""
+    """One action of a service (``StopTask``), or one function of its module (``_stop_task``).
+
+    The service ``app`` is the emulator's application, which dispatches the requests of all others.
+    """
 
     service: str
     name: str
     extends: bool
 
     def fill(self, function: Handler) -> None:
-        module = emulator.service(self.service)
+        module = emulator.application() if self.service == "app" else emulator.service(self.service)
         is_action = self.name[0].isupper()
         table = getattr(module, _ACTIONS.get(self.service, "_ACTION_MAP")) if is_action else vars(module)
         table[self.name] = functools.partial(function, table[self.name]) if self.extends else function

@@ -10,44 +10,43 @@ calls to the other emulator are written by ``moto_server/call_log.py``.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable
 from typing import Any
 
 from local_cloud.core import call_log, emulator
+from local_cloud.core.patching import Handler, extends, install
 from local_cloud.core.runtime import Cloud
 
 _EC2_ID = re.compile(r"[a-z]+-[0-9a-f]+")
 
 
 def apply(cloud: Cloud) -> None:
-    if cloud.config.call_log is None:
-        return
-    app, log = emulator.application(), call_log.CallLog(cloud.config.call_log)
-    dispatch, registry = app._dispatch_service_request, app._handle_ecr_registry_request
-    actions, responses = emulator.core("iam_actions"), emulator.core("responses")
-    actions._BOTOCORE_SERVICE_MAP["lambda"] = ["lambda"]  # whose own table of its paths is short
-    asked_for_a_token: str | None = None
+    if cloud.config.call_log is not None:
+        # The emulator's own table of Lambda's paths is short.
+        emulator.core("iam_actions")._BOTOCORE_SERVICE_MAP["lambda"] = ["lambda"]
+        install(Handlers(call_log.CallLog(cloud.config.call_log)))
 
-    def write(key: str, action: str, resource: str, parameters: call_log.Parameters, given: dict[str, str]) -> None:
-        log.write(
-            key=key,
-            principal=call_log.principal(key),
-            region=responses.get_region(),
-            account=responses.get_account_id(),
-            action=action,
-            resource=resource,
-            parameters=parameters,
-            request_tags=given,
-            tags=tags({resource, *(value for values in parameters.values() for value in values)}),
-        )
 
-    @functools.wraps(dispatch)
-    async def logged(
-        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any], request_id: str
+class Handlers:
+    """Dispatches requests, and writes each signed one down first."""
+
+    def __init__(self, log: call_log.CallLog) -> None:
+        self._log = log
+        self._asked_for_a_token: str | None = None
+
+    @extends("app", "_dispatch_service_request")
+    async def dispatch_service_request(
+        self,
+        dispatch: Handler,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes,
+        query: dict[str, Any],
+        request_id: str,
     ) -> Any:
-        nonlocal asked_for_a_token
+        app, actions, responses = emulator.application(), emulator.core("iam_actions"), emulator.core("responses")
         form = app._routing_params(method, path, headers, body, query)
         service = app.detect_service(method, path, headers, form)
         action = actions.extract_iam_action(service, method, path, headers, body, form)
@@ -58,22 +57,37 @@ def apply(cloud: Cloud) -> None:
             named, given = call_log.from_json(body) if body[:1] == b"{" else call_log.from_form(form)
             here = responses.get_region(), responses.get_account_id()
             resource = actions.extract_resource_arn(service, method, path, headers, body, form, *here)
-            write(key, action, resource.replace(":rule/default/", ":rule/"), named, given)
+            self._write(key, action, resource.replace(":rule/default/", ":rule/"), named, given)
             if action == "ecr:GetAuthorizationToken":
-                asked_for_a_token = key
+                self._asked_for_a_token = key
         return await dispatch(method, path, headers, body, query, request_id)
 
-    @functools.wraps(registry)
-    async def logged_registry(
-        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+    @extends("app", "_handle_ecr_registry_request")
+    async def handle_ecr_registry_request(
+        self, registry: Handler, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
     ) -> Any:
+        responses = emulator.core("responses")
         found = call_log.registry_call(method, path)
-        if found and asked_for_a_token:
+        if found and self._asked_for_a_token:
             here = f"{responses.get_region()}:{responses.get_account_id()}"
-            write(asked_for_a_token, found[0], f"arn:aws:ecr:{here}:repository/{found[1]}", {}, {})
+            self._write(self._asked_for_a_token, found[0], f"arn:aws:ecr:{here}:repository/{found[1]}", {}, {})
         return await registry(method, path, headers, body, query)
 
-    app._dispatch_service_request, app._handle_ecr_registry_request = logged, logged_registry
+    def _write(
+        self, key: str, action: str, resource: str, parameters: call_log.Parameters, given: dict[str, str]
+    ) -> None:
+        responses = emulator.core("responses")
+        self._log.write(
+            key=key,
+            principal=call_log.principal(key),
+            region=responses.get_region(),
+            account=responses.get_account_id(),
+            action=action,
+            resource=resource,
+            parameters=parameters,
+            request_tags=given,
+            tags=tags({resource, *(value for values in parameters.values() for value in values)}),
+        )
 
 
 def tags(named: Iterable[str]) -> dict[str, dict[str, str]]:

@@ -94,6 +94,6 @@ def compose(cloud: Cloud) -> None:
     rds_log_export.apply(cloud)
     config_items.apply(cloud)
     service_metrics.apply(cloud)
-    reserved_names.apply(cloud)
+    install(reserved_names)
     weather.apply(cloud)
     call_log.apply(cloud)

@@ -6,44 +6,54 @@ What the emulator does: each read has every write before it. Calls of the cloud'
 
 from __future__ import annotations
 
-import functools
 from datetime import datetime
 from typing import Any
 
 from local_cloud.core import emulator
+from local_cloud.core.patching import Handler, extends, install
 from local_cloud.core.runtime import Cloud
 from local_cloud.core.weather import Answer, Weather
 
 
 def apply(cloud: Cloud) -> None:
-    seed = cloud.config.weather
-    if seed is None:
-        return
-    app, weather = emulator.application(), Weather(seed, created=_created)
-    actions, responses = emulator.core("iam_actions"), emulator.core("responses")
-    dispatch = app._dispatch_service_request
+    if cloud.config.weather is not None:
+        install(Handlers(Weather(cloud.config.weather, created=_created), cloud.config.account_id))
 
-    @functools.wraps(dispatch)
-    async def weathered(
-        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any], request_id: str
+
+class Handlers:
+    """Dispatches requests, in this weather. Those signed by `account` are the cloud's own."""
+
+    def __init__(self, weather: Weather, account: str) -> None:
+        self._weather = weather
+        self._account = account
+
+    @extends("app", "_dispatch_service_request")
+    async def dispatch_service_request(
+        self,
+        dispatch: Handler,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes,
+        query: dict[str, Any],
+        request_id: str,
     ) -> Any:
         async def ask() -> Answer:
             answer: Answer = await dispatch(method, path, headers, body, query, request_id)
             return answer
 
+        app, actions, responses = emulator.application(), emulator.core("iam_actions"), emulator.core("responses")
         form = app._routing_params(method, path, headers, body, query)
         service = app.detect_service(method, path, headers, form)
         action = actions.extract_iam_action(service, method, path, headers, body, form)
         caller = app.extract_access_key_id(headers, query)
         if service == "s3":
-            return await weather.answer("s3:", None, ask)
-        if not action or not caller or caller == cloud.config.account_id:
+            return await self._weather.answer("s3:", None, ask)
+        if not action or not caller or caller == self._account:
             return await ask()
         place = f"{responses.get_account_id()} {responses.get_region()}"
         key = (place, action, body, repr(sorted(query.items())))
-        return await weather.answer(action, key, ask, place, _protocol(headers))
-
-    app._dispatch_service_request = weathered
+        return await self._weather.answer(action, key, ask, place, _protocol(headers))
 
 
 def _created(arn: str) -> float | None:

@@ -16,7 +16,6 @@ user a superuser, and leaves the data volume behind when the instance is deleted
 from __future__ import annotations
 
 import contextvars
-import functools
 import ipaddress
 import logging
 import secrets
@@ -25,6 +24,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from local_cloud.core import emulator
+from local_cloud.core.patching import Handler, extends, install
 from local_cloud.core.runtime import Cloud
 from local_cloud.rds import authority, postgres, rds_parameters
 
@@ -37,40 +37,49 @@ restored_from: contextvars.ContextVar[Mapping[str, str] | None] = contextvars.Co
 
 
 def apply(cloud: Cloud) -> None:
-    rds = emulator.service("rds")
-    rds._pg_ca = authority.ensure(cloud.config)
-    addresses = Addresses()
-    container_name = rds._rds_docker_name
-    run_other = rds._run_rds_container
-    delete = rds._ACTION_MAP["DeleteDBInstance"]
+    emulator.service("rds")._pg_ca = authority.ensure(cloud.config)
+    install(Handlers(cloud))
+
+
+class Handlers:
+    """How the emulator names, runs and removes the containers of databases."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._rds = emulator.service("rds")
+        self._addresses = Addresses()
 
     # The emulator names containers and volumes by account and region, which two local environments share.
-    @functools.wraps(container_name)
-    def own_container_name(identifier: str, account_id: str | None = None, region: str | None = None) -> str:
-        return f"{container_name(identifier, account_id, region)}-{cloud.config.instance}"
+    @extends("rds", "_rds_docker_name")
+    def container_name(
+        self, container_name: Handler, identifier: str, account_id: str | None = None, region: str | None = None
+    ) -> str:
+        return f"{container_name(identifier, account_id, region)}-{self._cloud.config.instance}"
 
-    @functools.wraps(run_other)
+    @extends("rds", "_run_rds_container")
     def run(
-        client: Any, engine: str, options: dict[str, Any], tls_names: Iterable[str] = (), tls_ips: Iterable[str] = ()
+        self,
+        run_other: Handler,
+        client: Any,
+        engine: str,
+        options: dict[str, Any],
+        tls_names: Iterable[str] = (),
+        tls_ips: Iterable[str] = (),
     ) -> Any:
         identifier = options["labels"].get("db_id")
         if engine != "postgres" or identifier is None:
             return run_other(client, engine, options, tls_names, tls_ips)
-        return _run(cloud, rds, client, options, identifier, addresses)
+        return _run(self._cloud, self._rds, client, options, identifier, self._addresses)
 
-    @functools.wraps(delete)
-    def delete_with_volume(request: Mapping[str, Any]) -> Any:
-        instance = rds._resolve_instance(rds._p(request, "DBInstanceIdentifier")) or {}
+    @extends("rds", "DeleteDBInstance")
+    def delete_db_instance(self, delete: Handler, request: Mapping[str, Any]) -> Any:
+        instance = self._rds._resolve_instance(self._rds._p(request, "DBInstanceIdentifier")) or {}
         answer = delete(request)
         volume = instance.get("_docker_volume_name")
         if answer[0] == 200 and volume:
-            addresses.release(rds._rds_docker_name(instance["DBInstanceIdentifier"]))
-            remove_volume(rds._get_docker(), volume)
+            self._addresses.release(self._rds._rds_docker_name(instance["DBInstanceIdentifier"]))
+            remove_volume(self._rds._get_docker(), volume)
         return answer
-
-    rds._rds_docker_name = own_container_name
-    rds._run_rds_container = run
-    rds._ACTION_MAP["DeleteDBInstance"] = delete_with_volume
 
 
 class Addresses:
