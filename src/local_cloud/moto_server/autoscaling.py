@@ -200,39 +200,43 @@ def _target(parameters: call_log.Parameters) -> tuple[str, dict[str, str]]:
     return arn, _tags.get(arn, {})
 
 
+def _list_tags_for_resource(response: Any) -> str:
+    return json.dumps({"Tags": _tags.get(response._get_param("ResourceARN"), {})})
+
+
+def _tag_resource(response: Any) -> str:
+    _tags.setdefault(response._get_param("ResourceARN"), {}).update(response._get_param("Tags") or {})
+    return "{}"
+
+
+def _untag_resource(response: Any) -> str:
+    tags = _tags.get(response._get_param("ResourceARN"), {})
+    for key in response._get_param("TagKeys") or []:
+        tags.pop(key, None)
+    return "{}"
+
+
+def _targets(response: Any) -> list[Any]:
+    found: list[Any] = response.applicationautoscaling_backend.describe_scalable_targets(
+        namespace=response._get_param("ServiceNamespace"),
+        r_ids=[response._get_param("ResourceId")],
+        dimension=response._get_param("ScalableDimension"),
+    )
+    return found
+
+
 def _patch_moto(limits_set: Callable[[str, int, int], None]) -> None:
     """Patch moto; ``limits_set`` is called with a target's resource, minimum and maximum whenever it is registered."""
     from moto.applicationautoscaling import exceptions, models, responses
 
-    def list_tags_for_resource(self: Any) -> str:
-        return json.dumps({"Tags": _tags.get(self._get_param("ResourceARN"), {})})
-
-    def tag_resource(self: Any) -> str:
-        _tags.setdefault(self._get_param("ResourceARN"), {}).update(self._get_param("Tags") or {})
-        return "{}"
-
-    def untag_resource(self: Any) -> str:
-        tags = _tags.get(self._get_param("ResourceARN"), {})
-        for key in self._get_param("TagKeys") or []:
-            tags.pop(key, None)
-        return "{}"
-
-    def targets(self: Any) -> list[Any]:
-        found: list[Any] = self.applicationautoscaling_backend.describe_scalable_targets(
-            namespace=self._get_param("ServiceNamespace"),
-            r_ids=[self._get_param("ResourceId")],
-            dimension=self._get_param("ScalableDimension"),
-        )
-        return found
-
     def register_scalable_target(self: Any) -> str:
-        before = {target.resource_id: target.suspended_state for target in targets(self)}
+        before = {target.resource_id: target.suspended_state for target in _targets(self)}
         answer: str = register(self)
         # Tags given at registration are added; without any, those that are there stay.
         tags = self._get_param("Tags")
         if tags:
             _tags.setdefault(json.loads(answer)["ScalableTargetARN"], {}).update(tags)
-        for target in targets(self):
+        for target in _targets(self):
             given = self._get_param("SuspendedState") or {}
             target.suspended_state = {**_NOT_SUSPENDED, **before.get(target.resource_id, {}), **given}
             limits_set(target.resource_id, target.min_capacity, target.max_capacity)
@@ -250,8 +254,8 @@ def _patch_moto(limits_set: Callable[[str, int, int], None]) -> None:
     put_action = response.put_scheduled_action
     response.register_scalable_target = register_scalable_target
     response.put_scheduled_action = put_scheduled_action
-    response.list_tags_for_resource = list_tags_for_resource
-    response.tag_resource = tag_resource
-    response.untag_resource = untag_resource
+    response.list_tags_for_resource = _list_tags_for_resource
+    response.tag_resource = _tag_resource
+    response.untag_resource = _untag_resource
     backend: Any = models.ApplicationAutoscalingBackend
     backend._ecs_service_exists_for_target = lambda self, resource_id: True
