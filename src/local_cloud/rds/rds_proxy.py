@@ -13,7 +13,6 @@ The endpoint is the gateway of the network, so there can be one proxy for Postgr
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 import logging
 import ssl
@@ -23,6 +22,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from local_cloud.core import emulator
+from local_cloud.core.patching import Handler, extends, install
 from local_cloud.core.runtime import Cloud
 from local_cloud.rds import authority
 from local_cloud.rds.database_proxy import DatabaseProxy, Target
@@ -35,31 +35,8 @@ _TIMEOUT_SECONDS = 10.0
 
 
 def apply(cloud: Cloud) -> None:
-    rds = emulator.service("rds")
-    runner = _Runner(cloud, rds)
-    actions = rds._ACTION_MAP
-    for action, wrapper in (
-        ("CreateDBProxy", _create),
-        ("ModifyDBProxy", _modify),
-        ("ModifyDBProxyTargetGroup", _modify_group),
-        ("DeleteDBProxy", _delete),
-    ):
-        actions[action] = functools.partial(wrapper, rds, runner, actions[action])
-    target_view = rds._db_proxy_target_view
-
-    @functools.wraps(target_view)
-    def target_view_with_health(target: Mapping[str, Any]) -> dict[str, Any]:
-        view: dict[str, Any] = target_view(target)
-        proxy = runner.proxy_of(target)
-        if proxy is not None and view["TargetHealth"]["State"] == "AVAILABLE" and not credentials(proxy["Auth"]):
-            view["TargetHealth"] = {
-                "State": "UNAVAILABLE",
-                "Reason": "AUTH_FAILURE",
-                "Description": "Proxy does not have any registered credentials",
-            }
-        return view
-
-    rds._db_proxy_target_view = target_view_with_health
+    runner = _Runner(cloud, emulator.service("rds"))
+    install(Handlers(runner))
     cloud.at_start(runner.start_all)
     cloud.at_stop(runner.stop)
 
@@ -153,49 +130,71 @@ class _Runner:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(_TIMEOUT_SECONDS)
 
 
-def _create(rds: Any, runner: _Runner, create: Any, request: Mapping[str, Any]) -> Any:
-    mine = rds._p(request, "EngineFamily") == "POSTGRESQL"
-    name = rds._p(request, "DBProxyName")
-    if mine and runner.taken and not rds._db_proxies.get(name):
-        message = (
-            "The local cloud has one address for RDS Proxies, and it is taken: one proxy for PostgreSQL at a time."
-        )
-        return rds._error("DBProxyQuotaExceededFault", message, 400)
-    answer = create(request)
-    if not mine or answer[0] != 200:
+class Handlers:
+    """The actions on proxies."""
+
+    def __init__(self, runner: _Runner) -> None:
+        self._rds = emulator.service("rds")
+        self._runner = runner
+
+    @extends("rds", "CreateDBProxy")
+    def create_db_proxy(self, create: Handler, request: Mapping[str, Any]) -> Any:
+        mine = self._rds._p(request, "EngineFamily") == "POSTGRESQL"
+        name = self._rds._p(request, "DBProxyName")
+        if mine and self._runner.taken and not self._rds._db_proxies.get(name):
+            message = (
+                "The local cloud has one address for RDS Proxies, and it is taken: one proxy for PostgreSQL at a time."
+            )
+            return self._rds._error("DBProxyQuotaExceededFault", message, 400)
+        answer = create(request)
+        if not mine or answer[0] != 200:
+            return answer
+        proxy = self._rds._db_proxies[name]
+        _set_endpoint(self._rds, proxy, self._runner.endpoint)
+        try:
+            self._runner.start(proxy)
+        except OSError as error:
+            self._rds._db_proxies.pop(name, None)
+            self._rds._db_proxy_endpoints.pop(name, None)
+            return self._rds._error(
+                "InternalFailure", f"Nothing can listen on {self._runner.endpoint}:{PORT}: {error}", 500
+            )
+        return _answer(self._rds, "CreateDBProxy", proxy)
+
+    @extends("rds", "ModifyDBProxy")
+    def modify_db_proxy(self, modify: Handler, request: Mapping[str, Any]) -> Any:
+        answer = modify(request)
+        proxy = self._rds._get_db_proxy(self._rds._p(request, "NewDBProxyName") or self._rds._p(request, "DBProxyName"))
+        if answer[0] != 200 or proxy["EngineFamily"] != "POSTGRESQL":
+            return answer
+        _set_endpoint(self._rds, proxy, self._runner.endpoint)  # a new name comes with a new one
+        return _answer(self._rds, "ModifyDBProxy", proxy)
+
+    @extends("rds", "ModifyDBProxyTargetGroup")
+    def modify_db_proxy_target_group(self, modify: Handler, request: Mapping[str, Any]) -> Any:
+        answer = modify(request)
+        self._runner.limits_changed()
         return answer
-    proxy = rds._db_proxies[name]
-    _set_endpoint(rds, proxy, runner.endpoint)
-    try:
-        runner.start(proxy)
-    except OSError as error:
-        rds._db_proxies.pop(name, None)
-        rds._db_proxy_endpoints.pop(name, None)
-        return rds._error("InternalFailure", f"Nothing can listen on {runner.endpoint}:{PORT}: {error}", 500)
-    return _answer(rds, "CreateDBProxy", proxy)
 
-
-def _modify(rds: Any, runner: _Runner, modify: Any, request: Mapping[str, Any]) -> Any:
-    answer = modify(request)
-    proxy = rds._get_db_proxy(rds._p(request, "NewDBProxyName") or rds._p(request, "DBProxyName"))
-    if answer[0] != 200 or proxy["EngineFamily"] != "POSTGRESQL":
+    @extends("rds", "DeleteDBProxy")
+    def delete_db_proxy(self, delete: Handler, request: Mapping[str, Any]) -> Any:
+        proxy = self._rds._get_db_proxy(self._rds._p(request, "DBProxyName"))
+        answer = delete(request)
+        if answer[0] == 200 and proxy["EngineFamily"] == "POSTGRESQL":
+            self._runner.stop()
         return answer
-    _set_endpoint(rds, proxy, runner.endpoint)  # a new name comes with a new one
-    return _answer(rds, "ModifyDBProxy", proxy)
 
-
-def _modify_group(rds: Any, runner: _Runner, modify: Any, request: Mapping[str, Any]) -> Any:
-    answer = modify(request)
-    runner.limits_changed()
-    return answer
-
-
-def _delete(rds: Any, runner: _Runner, delete: Any, request: Mapping[str, Any]) -> Any:
-    proxy = rds._get_db_proxy(rds._p(request, "DBProxyName"))
-    answer = delete(request)
-    if answer[0] == 200 and proxy["EngineFamily"] == "POSTGRESQL":
-        runner.stop()
-    return answer
+    @extends("rds", "_db_proxy_target_view")
+    def target_view(self, view_of: Handler, target: Mapping[str, Any]) -> dict[str, Any]:
+        view: dict[str, Any] = view_of(target)
+        proxy = self._runner.proxy_of(target)
+        if proxy is not None and view["TargetHealth"]["State"] == "AVAILABLE" and not credentials(proxy["Auth"]):
+            view["TargetHealth"] = {
+                "State": "UNAVAILABLE",
+                "Reason": "AUTH_FAILURE",
+                "Description": "Proxy does not have any registered credentials",
+            }
+        return view
 
 
 def _set_endpoint(rds: Any, proxy: dict[str, Any], address: str) -> None:
