@@ -11,7 +11,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -115,7 +115,7 @@ class FakeEcs:
     definitions: dict[str, dict[str, Any]] = field(default_factory=dict)
     service: dict[str, Any] = field(default_factory=dict)
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
-    rollout: list[Step] = field(default_factory=list)
+    rollout: Sequence[Step] = ()
     updates: list[dict[str, Any]] = field(default_factory=list)
     runs: list[dict[str, Any]] = field(default_factory=list)
     service_deployments: list[dict[str, Any]] = field(default_factory=list)
@@ -224,7 +224,8 @@ class FakeEcs:
 
     def describe_services(self, **_: Any) -> dict[str, Any]:
         if self.rollout:
-            self.rollout.pop(0)(self)
+            step, *self.rollout = self.rollout
+            step(self)
         if self.before and self.stale_looks:
             self.stale_looks -= 1
             return {"services": [copy.deepcopy(self.before)]}

@@ -710,7 +710,7 @@ def test_a_wrong_version_is_taken_out_though_its_tasks_cannot_be_listed(world: W
     def denied(_: str) -> Any:
         raise client_error("ListTasks", "no", "AccessDeniedException")
 
-    world.ecs.get_paginator = denied  # type: ignore[method-assign]
+    world.ecs.get_paginator = denied  # type: ignore[method-assign, assignment]
     world.ecs.rollout = [nothing, nothing, lambda ecs: ecs.complete()]
     assert "settlement-test:1 (aaa) was put back" in plain(releaser.fail(plan, "answers with the wrong version"))
 
@@ -1126,7 +1126,7 @@ def test_a_preview_says_everything_and_does_nothing(world: World) -> None:
         "would set auto scaling's limits to 2 to 4 tasks (were: 0 to 0)",
     ):
         assert line in world.text
-    assert world.ecs.updates == world.ecs.runs == ledger(world) == []
+    assert (world.ecs.updates, world.ecs.runs, ledger(world)) == ([], [], [])
     assert len(world.ecs.definitions) == 1
     assert world.autoscaling.limits == (0, 0)
 

@@ -246,8 +246,8 @@ def test_a_release_that_was_stopped_is_undone_though_an_answer_does_not_show_it(
 def test_a_release_that_was_stopped_before_the_service_changed_is_all_that_is_undone(three: World) -> None:
     rollback = preempting(three)
     releaser = three.releaser("dddd")
-    plan, _ = releaser.register(releaser.plan())
-    releaser.begin(plan)
+    begun, _ = releaser.register(releaser.plan())
+    releaser.begin(begun)
     deployments = three.ecs.service["deployments"]
     plan = rollback.plan()
     assert not rollback.update(plan)
@@ -446,7 +446,7 @@ def test_a_deleted_revision_is_refused(three: World) -> None:
             raise ClientError({"Error": {"Code": "ClientException", "Message": "Unable"}}, "DescribeTaskDefinition")
         return describe(taskDefinition=taskDefinition)
 
-    three.ecs.describe_task_definition = deleted  # type: ignore[method-assign]
+    three.ecs.describe_task_definition = deleted  # type: ignore[method-assign, assignment]
     with pytest.raises(ReleaseError, match=r"task definition of bbbb.* was deleted"):
         three.rollback().plan()
 
@@ -827,7 +827,7 @@ def test_a_definition_that_cannot_be_looked_at_stops_no_rollback(retired: World)
             raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow"}}, "DescribeTaskDefinition")
         return describe(taskDefinition=taskDefinition)
 
-    retired.ecs.describe_task_definition = throttled  # type: ignore[method-assign]
+    retired.ecs.describe_task_definition = throttled  # type: ignore[method-assign, assignment]
     retired.rolled_back()
     assert serving(retired) == "bbbb"
     assert "warning: what bbbb needs was not looked at" in retired.text
@@ -850,7 +850,7 @@ def test_a_revision_that_is_being_deleted_comes_back_as_a_copy(three: World) -> 
             answer["taskDefinition"]["status"] = "DELETE_IN_PROGRESS"
         return answer
 
-    three.ecs.describe_task_definition = deleting  # type: ignore[method-assign]
+    three.ecs.describe_task_definition = deleting  # type: ignore[method-assign, assignment]
     assert three.rolled_back().revision.endswith("settlement-test:4")
 
 
