@@ -8,6 +8,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.local_cloud.conftest import NOBODY, RunningCloud
 
 
@@ -34,6 +36,32 @@ def test_it_keeps_no_proxy_and_nothing_else_of_the_shell(cloud: RunningCloud) ->
     assert NOBODY.partition("://")[2].encode() not in kept
     assert b"AWS_" not in kept
     assert f"TMPDIR={cloud.config.work_dir}/tmp".encode() in kept.split(b"\0"), "down removes that folder"
+
+
+@pytest.mark.parametrize("service", ["budgets", "application-autoscaling"])
+def test_an_answer_arrives_in_one_piece(cloud: RunningCloud, service: str) -> None:
+    """A client that gives up between headers and body repeats a creation that has been done."""
+    port, target, body, answer = {
+        "budgets": (cloud.config.api_port, "AWSBudgetServiceGateway.DescribeBudgets", "{}", b'"Budgets"'),
+        "application-autoscaling": (
+            cloud.config.autoscaling_port,
+            "AnyScaleFrontendService.DescribeScalableTargets",
+            '{"ServiceNamespace": "ecs"}',
+            b'"ScalableTargets"',
+        ),
+    }[service]
+    head = [
+        "POST / HTTP/1.1",
+        f"Host: {service}.ap-northeast-2.amazonaws.com",
+        f"Authorization: AWS4-HMAC-SHA256 Credential=test/20260131/ap-northeast-2/{service}/aws4_request",
+        "Content-Type: application/x-amz-json-1.1",
+        f"X-Amz-Target: {target}",
+        f"Content-Length: {len(body)}",
+    ]
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.sendall("\r\n".join([*head, "", body]).encode())
+            assert answer in connection.recv(65536)
 
 
 def test_it_listens_on_loopback_and_gateway_only(cloud: RunningCloud) -> None:

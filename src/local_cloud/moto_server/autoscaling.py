@@ -31,7 +31,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from local_cloud.core import call_log
 from local_cloud.core.config import CloudConfig
@@ -76,6 +76,12 @@ _STORED = {
 """What is stored: how it is read, how it is made again, and which members that takes."""
 
 
+class _Buffered(WSGIRequestHandler):
+    """Answers whose headers and body leave in one packet: see `local_cloud.daemon.whole_answers`."""
+
+    wbufsize = -1
+
+
 class AutoscalingServer:
     """moto's server on a thread of its own, on the loopback address only."""
 
@@ -104,6 +110,7 @@ class AutoscalingServer:
             self._config.autoscaling_port,
             application,
             threaded=True,
+            request_handler=_Buffered,
         )
         logging.getLogger("werkzeug").setLevel(logging.WARNING)
         threading.Thread(target=self._server.serve_forever, name="autoscaling-api", daemon=True).start()
