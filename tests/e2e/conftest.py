@@ -72,8 +72,8 @@ def emulated(port: int, moto_port: int) -> dict[str, str]:
     }
 
 
-def told(output: str) -> str:
-    """What a failed command printed: what went wrong first, where a report that is cut still has it, then its end."""
+def excerpt(output: str) -> str:
+    """Return the errors of a failed command's output, then its end. The errors come first, because reports are cut."""
     lines = output.splitlines()
     wrong = [number for number, line in enumerate(lines) if re.search(r"\b(?:[Ee]rror|ERROR|fatal)\b", line)]
     around = sorted({near for number in wrong[-20:] for near in range(number, min(number + 4, len(lines)))})
@@ -128,7 +128,7 @@ class Clone:
         )
         self.outputs.append(done.stdout)
         if expect is not None:
-            assert done.returncode == expect, told(done.stdout)
+            assert done.returncode == expect, excerpt(done.stdout)
         return Run(done.returncode, done.stdout)
 
     def shell(self, script: str, *, expect: int | None = 0, account: str = "", **variables: Any) -> Run:

@@ -20,8 +20,8 @@ Record = dict[str, Any]
 #: So long may a question of ours take: this server has trouble enough.
 _STATEMENT_TIMEOUT = "20s"
 _GONE_SECONDS = 5.0
-#: A pool hands out the connection that was given back last. So many of a process's are left: one that is ended in the
-#: moment in which a request takes it fails that request.
+#: How many idle sessions each process keeps. Its pool hands out the most recently used one next, and a request fails
+#: if that session ends at the same moment.
 _KEPT = 2
 _TEXT = 400  # characters of a statement
 
@@ -91,8 +91,8 @@ class EndLimits:
     First those that are idle in a transaction for longer than `idle_in_transaction_seconds`. While `idle_above` of the
     server's connections are still taken, also those that are idle for longer than `idle_seconds`. Then the longest
     idle, until fewer are taken, if they are idle for longer than `spare_seconds`: a pool that grew in a moment keeps
-    sessions that no request uses, and opens others when it needs them. Of these, each process keeps the two that it
-    used last, because its next request takes one of them.
+    sessions that no request uses, and opens others when it needs them. Each process keeps the most recently used ones,
+    because its next request takes one of them.
     """
 
     idle_in_transaction_seconds: float
@@ -205,7 +205,7 @@ def _end(
 ) -> list[int]:
     """End them, the longest in their state first, and wait until they are gone: the server answers before that.
 
-    `kept`: so many of each process's are left, the shortest in their state; `most`: no more than so many are ended.
+    `kept`: how many of each process are left, the shortest in their state; `most`: how many are ended at most.
     """
     guards = {"roles": list(roles), "states": list(states), "seconds": seconds, "kept": kept, "most": most}
     pids = list(connection.scalars(_END, guards | {"addresses": list(addresses) or None}))

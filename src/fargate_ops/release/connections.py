@@ -3,7 +3,7 @@
 The admin task connects as the master user, for whom PostgreSQL keeps some connections, and ends idle sessions
 (https://www.postgresql.org/docs/current/runtime-config-connection.html). It decides which ones at the moment of ending:
 sessions of the application's users, from the addresses of the tasks that leave, that were idle for a while. Each
-process keeps the two that it used last, and its pool opens another when it needs one, so the old tasks serve on.
+process keeps the most recently used ones, and its pool opens others when it needs them, so the old tasks still serve.
 """
 
 from __future__ import annotations
