@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from botocore.awsrequest import AWSResponse
+from botocore.exceptions import EndpointConnectionError
 
 from fargate_ops.aws.session import AwsSession
 from fargate_ops.ecs.failure_report import stopped_tasks
@@ -35,18 +36,35 @@ REVISION = f"{ACCOUNT}:task-definition/settlement:2"
 TARGET_GROUP = "arn:aws:elasticloadbalancing:ap-northeast-2:000000000000:targetgroup/settlement/0123456789abcdef"
 STACK = Stack(
     {
+        "name_prefix": "settlement",
         "cluster_name": "settlement",
         "service_name": "settlement",
         "target_group_arn": TARGET_GROUP,
         "public_url": "http://127.0.0.1",
         "database": {"max_connections": 100},
+        "scalable_target": {
+            "resource_id": "service/settlement/settlement",
+            "service_namespace": "ecs",
+            "scalable_dimension": "ecs:service:DesiredCount",
+            "min_capacity": 2,
+            "max_capacity": 4,
+        },
     },
     "test",
 )
+#: The services that `Cloud` answers for.
+SERVICES = ("ecs", "elbv2", "s3")
 NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
 _THROTTLED = json.dumps({"__type": "ThrottlingException", "message": "Rate exceeded"}).encode()
 _EMPTY_BUCKET = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
 _NO_SUCH_KEY = b"<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>"
+
+
+class _Unreachable:
+    """A client of a service that does not answer: a look goes on without it."""
+
+    def __getattr__(self, operation: str) -> Any:
+        raise EndpointConnectionError(endpoint_url="")
 
 
 class Cloud:
@@ -58,12 +76,12 @@ class Cloud:
         self._throttles = throttles
         self._session = AwsSession("ap-northeast-2")
         self.status = "RUNNING"
-        for service in ("ecs", "elbv2", "s3"):
+        for service in SERVICES:
             client = self._session.client(service)
             client.meta.events.register("before-send", getattr(self, f"_{service}"))
 
     def client(self, service: str) -> Any:
-        return self._session.client(service)
+        return self._session.client(service) if service in SERVICES else _Unreachable()
 
     def _ecs(self, request: Any, **_: Any) -> AWSResponse:
         operation = _text(request.headers["X-Amz-Target"]).rpartition(".")[2]
