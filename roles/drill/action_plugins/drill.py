@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fargate_ops.aws.session import action_environment, aws_session
 from fargate_ops.drill.drills import Evidence, scene, verdict
 from fargate_ops.drill.load import Report
-from fargate_ops.drill.steady_state import NotWhole, Observation, observe, until_whole
+from fargate_ops.drill.steady_state import DrillError, ServiceState, observe, wait_until_steady
 from fargate_ops.plugin.action import OperationsAction
 from fargate_ops.plugin.worker import sleep_with_parent
 from fargate_ops.state.ledger import LedgerError
@@ -116,12 +116,12 @@ class ActionModule(OperationsAction):
             raise AnsibleActionFail(f"{environment}: nothing is deployed here. Next: make deploy ENV={environment}")
         session = aws_session(action_environment(self), stack.region)
         try:
-            seen = until_whole(
+            seen = wait_until_steady(
                 lambda: observe(session, stack, args["bucket"], environment),
                 args["limit_seconds"],
                 sleep=sleep_with_parent(),
             )
-        except NotWhole as error:
+        except DrillError as error:
             raise AnsibleActionFail(f"{environment}: {error}. Next: make status ENV={environment}") from error
         except (ClientError, BotoCoreError, LedgerError) as error:
             raise AnsibleActionFail(f"{environment}: {error}") from error
@@ -129,8 +129,8 @@ class ActionModule(OperationsAction):
 
     def _conclude(self, args: dict[str, Any]) -> dict[str, Any]:
         evidence = Evidence(
-            before=Observation(**args["before"]),
-            after=Observation(**args["after"]),
+            before=ServiceState(**args["before"]),
+            after=ServiceState(**args["after"]),
             load=Report.from_json(Path(args["report"]).read_text(encoding="utf-8")),
             happened=args["happened"],
         )

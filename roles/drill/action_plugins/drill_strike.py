@@ -10,11 +10,20 @@ from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fargate_ops.aws.session import action_environment, aws_session
-from fargate_ops.drill.connection_exhaustion import Program, Slow, Struck, clear, exhaust, hold, recover, starve
+from fargate_ops.drill.connection_exhaustion import (
+    Exhaustion,
+    Program,
+    SlowStatement,
+    clear,
+    exhaust,
+    hold,
+    recover,
+    starve,
+)
 from fargate_ops.drill.faults import restart_database, stop_task
 from fargate_ops.drill.rotation import change, former_user, users
-from fargate_ops.drill.row_deletion import Mistake, look, make
-from fargate_ops.drill.steady_state import NotWhole, observe
+from fargate_ops.drill.row_deletion import DeletedRows, check_rows, delete_rows
+from fargate_ops.drill.steady_state import DrillError, observe
 from fargate_ops.ecs.tasks import TaskError
 from fargate_ops.plugin.action import OperationsAction
 from fargate_ops.plugin.worker import sleep_with_parent
@@ -95,7 +104,7 @@ class ActionModule(OperationsAction):
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         try:
             happened = getattr(self, f"_strike_{args['what']}")(args)
-        except (NotWhole, TaskError, RuntimeError, ClientError, BotoCoreError, LedgerError) as error:
+        except (DrillError, TaskError, RuntimeError, ClientError, BotoCoreError, LedgerError) as error:
             environment = args["environment_name"]
             raise AnsibleActionFail(f"{environment}: {error}. Next: make status ENV={environment}") from error
         return {"changed": True, "happened": happened}
@@ -126,8 +135,8 @@ class ActionModule(OperationsAction):
         return exhaust(self._program(args), *self._where(args), sleep=sleep_with_parent()).to_plain()
 
     def _strike_recovery(self, args: dict[str, Any]) -> dict[str, Any]:
-        struck = Struck(**args["struck"])
-        return recover(self._program(args), struck, *self._where(args), sleep=sleep_with_parent()).to_plain()
+        exhaustion = Exhaustion(**args["struck"])
+        return recover(self._program(args), exhaustion, *self._where(args), sleep=sleep_with_parent()).to_plain()
 
     def _strike_slow(self, args: dict[str, Any]) -> dict[str, Any]:
         limit = float(args["limit_seconds"])
@@ -138,7 +147,7 @@ class ActionModule(OperationsAction):
         return {"answers": starve(url, str(args["struck"]["account"]), limit, say, sleep=sleep_with_parent())}
 
     def _strike_cleared(self, args: dict[str, Any]) -> dict[str, Any]:
-        slow = Slow(**args["struck"])
+        slow = SlowStatement(**args["struck"])
         return {"over": clear(self._program(args), slow, *self._where(args), sleep=sleep_with_parent())}
 
     def _strike_users(self, args: dict[str, Any]) -> dict[str, Any]:
@@ -163,10 +172,10 @@ class ActionModule(OperationsAction):
     def _strike_rows(self, args: dict[str, Any]) -> dict[str, Any]:
         session = aws_session(action_environment(self), self.stack.region)
         _, limit, say = self._where(args)
-        return make(session, self.stack, say, limit, sleep=sleep_with_parent()).to_plain()
+        return delete_rows(session, self.stack, say, limit, sleep=sleep_with_parent()).to_plain()
 
     def _strike_restored(self, args: dict[str, Any]) -> dict[str, Any]:
-        return look(self.stack.public_url, Mistake(**args["struck"]))
+        return check_rows(self.stack.public_url, DeletedRows(**args["struck"]))
 
     def _program(self, args: dict[str, Any]) -> Program:
         session = aws_session(action_environment(self), self.stack.region)

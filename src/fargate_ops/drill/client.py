@@ -16,14 +16,14 @@ from fargate_ops.drill.load import Clients, Request
 
 #: What an answer looks like: status and body. Status 0 is no answer at all.
 Answer = tuple[int, str]
-#: ``ask(method, url, body)``.
-Ask = Callable[[str, str, Mapping[str, Any] | None], Answer]
+#: ``http_call(method, url, body)``.
+HttpCall = Callable[[str, str, Mapping[str, Any] | None], Answer]
 
 #: The requests that need no database, by their names in the load.
 WITHOUT_DATABASE = ("version, kept connections", "version, fresh connections")
 
 
-def ask(method: str, url: str, body: Mapping[str, Any] | None = None) -> Answer:
+def http_call(method: str, url: str, body: Mapping[str, Any] | None = None) -> Answer:
     """One request on a fresh connection, without a proxy for an address of this machine; nothing is raised."""
     local = urlsplit(url).hostname in ("127.0.0.1", "localhost")
     opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))
@@ -40,20 +40,20 @@ def ask(method: str, url: str, body: Mapping[str, Any] | None = None) -> Answer:
         return 0, repr(error)
 
 
-def open_account(url: str, how: Ask = ask) -> str:
+def open_account(url: str, call: HttpCall = http_call) -> str:
     """Write one account and return its id.
 
     Raises:
         RuntimeError: the application did not take it.
     """
-    status, body = how("POST", f"{url}/v1/accounts", {"name": f"drill {time.strftime('%F %T')}", "currency": "KRW"})
+    status, body = call("POST", f"{url}/v1/accounts", {"name": f"drill {time.strftime('%F %T')}", "currency": "KRW"})
     if status != 201:
         raise RuntimeError(f"{url}/v1/accounts answered {status or 'not at all'}: {body[:200]}")
     return str(json.loads(body)["id"])
 
 
-def has_account(url: str, account: str, how: Ask = ask) -> bool:
-    return how("GET", f"{url}/v1/accounts/{account}", None)[0] == 200
+def has_account(url: str, account: str, call: HttpCall = http_call) -> bool:
+    return call("GET", f"{url}/v1/accounts/{account}", None)[0] == 200
 
 
 def clients(account: str, per_second: float) -> list[Clients]:

@@ -15,8 +15,8 @@ from typing import Any
 
 from fargate_ops.aws.clients import Clients
 from fargate_ops.core.project import ROLES
-from fargate_ops.drill.client import Ask, ask, has_account
-from fargate_ops.drill.steady_state import NotWhole
+from fargate_ops.drill.client import HttpCall, has_account, http_call
+from fargate_ops.drill.steady_state import DrillError
 from fargate_ops.ecs.tasks import LogReader, OneOff, Runner, describe_tasks, how_stopped, log_stream
 from fargate_ops.terraform.stack import Stack
 
@@ -25,14 +25,14 @@ Say = Callable[[str], None]
 FILES = ROLES / "drill/files"
 #: The application is believed to answer again after so many good answers in a row: each may come from another process.
 GOOD_ANSWERS = 20
-ASK_SECONDS = 0.05
-LOOK_SECONDS = 0.3
+HTTP_POLL_SECONDS = 0.05
+TASK_POLL_SECONDS = 0.3
 #: So many refused requests are no accident.
 REFUSED_ANSWERS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Struck:
+class Exhaustion:
     """The server is full and the application refuses. ``leaked`` are the sessions that the program holds."""
 
     task_arn: str
@@ -59,7 +59,7 @@ class Recovered:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slow:
+class SlowStatement:
     """A slow statement holds the transaction with this ``key`` of this ``account``."""
 
     task_arn: str
@@ -105,7 +105,7 @@ class Program:
         """Wait for its line of JSON that has this key.
 
         Raises:
-            NotWhole: it ended without, or did not say it within the limit.
+            DrillError: it ended without, or did not say it within the limit.
         """
         reader, lines = LogReader(self._logs, self._stream(task_arn)), list[str]()
         started, last_look = self._clock(), False
@@ -117,10 +117,10 @@ class Program:
             (task,) = describe_tasks(self._ecs, self._cluster, [task_arn])
             stopped = task["lastStatus"] == "STOPPED"
             if (stopped and last_look) or self._clock() - started > limit_seconds:
-                how = how_stopped(task, self._container) if stopped else f"after {limit_seconds:.0f} s"
-                raise NotWhole(f"the drill's program did not say {key!r}: {how}; it said: {' / '.join(lines[-3:])}")
+                end = how_stopped(task, self._container) if stopped else f"after {limit_seconds:.0f} s"
+                raise DrillError(f"the drill's program did not say {key!r}: {end}; it said: {' / '.join(lines[-3:])}")
             last_look = stopped  # its last lines arrive a moment after its end
-            self._sleep(2.0 if stopped else LOOK_SECONDS)
+            self._sleep(2.0 if stopped else TASK_POLL_SECONDS)
 
     def stop(self, task_arn: str) -> None:
         """Let it not outlive the drill."""
@@ -145,14 +145,14 @@ def records(lines: Iterable[str]) -> list[dict[str, Any]]:
     return found
 
 
-def asked_again(
-    url: str, limit_seconds: float, how: Ask, clock: Callable[[], float], sleep: Callable[[float], None]
+def poll_url(
+    url: str, limit_seconds: float, call: HttpCall, clock: Callable[[], float], sleep: Callable[[float], None]
 ) -> Iterator[tuple[float, int, str]]:
     """When it was asked, the status (0: no answer) and the body, again and again until the limit has passed."""
     started = clock()
     while (at := clock()) - started <= limit_seconds:
-        yield at, *how("GET", url, None)
-        sleep(ASK_SECONDS)
+        yield at, *call("GET", url, None)
+        sleep(HTTP_POLL_SECONDS)
 
 
 def exhaust(
@@ -161,14 +161,14 @@ def exhaust(
     limit_seconds: float,
     say: Say,
     *,
-    how: Ask = ask,
+    call: HttpCall = http_call,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> Struck:
+) -> Exhaustion:
     """Leak sessions until the server has none left, and see the application refuse requests.
 
     Raises:
-        NotWhole: the server did not fill up, or the application answered all the same, within the limit.
+        DrillError: the server did not fill up, or the application answered all the same, within the limit.
         TaskError: the program could not be started.
     """
     started = clock()
@@ -177,45 +177,45 @@ def exhaust(
     refusal = str(program.until(task_arn, "refused", limit_seconds)["refused"])
     say(f"  {clock() - started:5.1f} s  {full['full']} sessions leaked; the server says: {refusal}")
     answers: Counter[str] = Counter()
-    for _, code, _ in asked_again(f"{url}/readyz", limit_seconds, how, clock, sleep):
+    for _, code, _ in poll_url(f"{url}/readyz", limit_seconds, call, clock, sleep):
         answers[f"HTTP {code}" if code else "no answer"] += 1
         if sum(number for name, number in answers.items() if name.startswith("HTTP 5")) >= REFUSED_ANSWERS:
             break
     else:
         program.stop(task_arn)
-        raise NotWhole(f"the application answers all the same: {dict(answers)}")
+        raise DrillError(f"the application answers all the same: {dict(answers)}")
     say(f"  {clock() - started:5.1f} s  /readyz: {', '.join(f'{n} x {name}' for name, n in answers.items())}")
-    return Struck(task_arn=task_arn, leaked=int(full["full"]), refusal=refusal, answers=dict(answers))
+    return Exhaustion(task_arn=task_arn, leaked=int(full["full"]), refusal=refusal, answers=dict(answers))
 
 
 def recover(
     program: Program,
-    struck: Struck,
+    exhaustion: Exhaustion,
     url: str,
     limit_seconds: float,
     say: Say,
     *,
-    how: Ask = ask,
+    call: HttpCall = http_call,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Recovered:
     """See the application answer again, and how the program ended.
 
     Raises:
-        NotWhole: it did not within the limit.
+        DrillError: it did not within the limit.
     """
     started, answers = clock(), Counter[str]()
     good_from, in_a_row = started, 0
-    for at, code, _ in asked_again(f"{url}/readyz", limit_seconds, how, clock, sleep):
+    for at, code, _ in poll_url(f"{url}/readyz", limit_seconds, call, clock, sleep):
         answers[f"HTTP {code}" if code else "no answer"] += 1
         good_from = at if not in_a_row else good_from
         in_a_row = in_a_row + 1 if code == 200 else 0
         if in_a_row == GOOD_ANSWERS:
             break
     else:
-        program.stop(struck.task_arn)
-        raise NotWhole(f"the application does not answer again after {limit_seconds:.0f} s: {dict(answers)}")
-    end = program.until(struck.task_arn, "leaked", limit_seconds)
+        program.stop(exhaustion.task_arn)
+        raise DrillError(f"the application does not answer again after {limit_seconds:.0f} s: {dict(answers)}")
+    end = program.until(exhaustion.task_arn, "leaked", limit_seconds)
     kept = end.get("kept")
     ended, leaked = int(end["ended"]), int(end["leaked"])
     say(f"  answered again after {good_from - started:.1f} s; {ended} of {leaked} leaked sessions were ended")
@@ -223,17 +223,17 @@ def recover(
         seconds=round(good_from - started, 1),
         answers=dict(answers),
         ended=ended,
-        row_kept=bool(kept) and has_account(url, str(kept), how),
+        row_kept=bool(kept) and has_account(url, str(kept), call),
         said=str(end.get("failed") or ""),
     )
 
 
-def hold(program: Program, hold_seconds: float, limit_seconds: float, say: Say) -> Slow:
-    """Start a slow statement that others will wait for. Raises NotWhole and TaskError."""
+def hold(program: Program, hold_seconds: float, limit_seconds: float, say: Say) -> SlowStatement:
+    """Start a slow statement that others will wait for. Raises DrillError and TaskError."""
     task_arn = program.start("slow.py", HOLD_SECONDS=hold_seconds)
     held = program.until(task_arn, "held", limit_seconds)
     say(f"a statement that takes {hold_seconds:g} s holds the transaction {held['key']}")
-    return Slow(task_arn=task_arn, account=str(held["held"]), key=str(held["key"]))
+    return SlowStatement(task_arn=task_arn, account=str(held["held"]), key=str(held["key"]))
 
 
 def starve(
@@ -242,50 +242,50 @@ def starve(
     limit_seconds: float,
     say: Say,
     *,
-    how: Ask = ask,
+    call: HttpCall = http_call,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, int]:
     """See requests wait in vain for a connection of their process's pool; the answers by their problem type.
 
     Raises:
-        NotWhole: they did not within the limit.
+        DrillError: they did not within the limit.
     """
     started, answers = clock(), Counter[str]()
-    for _, code, body in asked_again(f"{url}/v1/accounts/{account}", limit_seconds, how, clock, sleep):
+    for _, code, body in poll_url(f"{url}/v1/accounts/{account}", limit_seconds, call, clock, sleep):
         kind = body.partition("urn:problem-type:settlement:")[2].partition('"')[0]
         answers[kind or f"HTTP {code}"] += 1
         if kind == "database-pool-exhausted":
             break  # one is enough: it waited as long as the pool's timeout, and found none
     else:
-        raise NotWhole(f"no request waited in vain for {limit_seconds:.0f} s: {dict(answers)}")
+        raise DrillError(f"no request waited in vain for {limit_seconds:.0f} s: {dict(answers)}")
     say(f"  {clock() - started:5.1f} s  {', '.join(f'{number} x {name}' for name, number in answers.items())}")
     return dict(answers)
 
 
 def clear(
     program: Program,
-    slow: Slow,
+    slow: SlowStatement,
     url: str,
     limit_seconds: float,
     say: Say,
     *,
-    how: Ask = ask,
+    call: HttpCall = http_call,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
     """Wait until the statement is over and the application answers again; whether the statement came to its end.
 
     Raises:
-        NotWhole: it did not within the limit.
+        DrillError: it did not within the limit.
     """
     started, in_a_row = clock(), 0
     over = "over" in program.until(slow.task_arn, "over", limit_seconds)
-    for _, code, _ in asked_again(f"{url}/v1/accounts/{slow.account}", limit_seconds, how, clock, sleep):
+    for _, code, _ in poll_url(f"{url}/v1/accounts/{slow.account}", limit_seconds, call, clock, sleep):
         in_a_row = in_a_row + 1 if code == 200 else 0
         if in_a_row == GOOD_ANSWERS:
             break
     else:
-        raise NotWhole(f"the application does not answer again after {limit_seconds:.0f} s")
+        raise DrillError(f"the application does not answer again after {limit_seconds:.0f} s")
     say(f"  the statement is over; answered again after {clock() - started:.1f} s")
     return over

@@ -50,7 +50,7 @@ SAVINGS: Mapping[str, str] = {
 
 
 def document(account: str, region: str, *, page_size: int = 25) -> dict[str, Any]:
-    """For ``PUT /_costs``: see local_cloud.moto_server.costs. Small pages: that they are followed is a promise."""
+    """For ``PUT /_costs``: see local_cloud.moto_server.costs. Small pages: that they are followed is a check."""
     return {
         "costs": list(_costs()),
         "forecast": "391.415",

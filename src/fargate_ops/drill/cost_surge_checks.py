@@ -10,17 +10,17 @@ from fargate_ops.drill.cost_surge import ANSWER, DATABASE, FARGATE, SAVINGS
 
 Row = Mapping[str, Any]
 #: Whether it holds, and what was seen of it.
-Judgement = tuple[bool, str]
+Result = tuple[bool, str]
 
 DOES = "seed a month that is over, with a volume and an address that nobody uses, and run the cost report on it"
 
 
-def _same(seen: Mapping[str, str], *names: str) -> Judgement:
+def _same(seen: Mapping[str, str], *names: str) -> Result:
     wrong = [f"{name} is {seen[name]}, not {ANSWER[name]}" for name in names if seen[name] != ANSWER[name]]
     return not wrong, "; ".join(wrong) or ", ".join(f"{name.replace('_', ' ')} {seen[name]}" for name in names)
 
 
-def _month(report: Row, seeded: Row) -> Judgement:
+def _month(report: Row, seeded: Row) -> Result:
     account = report["accounts"][0]
     seen = {
         **{name: account[name] for name in ("month_to_date", "same_days_before", "last_month", "forecast")},
@@ -30,7 +30,7 @@ def _month(report: Row, seeded: Row) -> Judgement:
     return _same(seen, *seen)
 
 
-def _top_day(report: Row, seeded: Row) -> Judgement:
+def _top_day(report: Row, seeded: Row) -> Result:
     day = (report["accounts"][0]["days"] or [{"day": "", "amount": "", "rise": "", "parts": []}])[0]
     kept, text = _same(
         {"top_day": day["day"], "top_day_usd": day["amount"], "top_day_rise": day["rise"]},
@@ -42,7 +42,7 @@ def _top_day(report: Row, seeded: Row) -> Judgement:
     return kept and first == DATABASE, f"{text}, most of it {first}"
 
 
-def _top_service(report: Row, seeded: Row) -> Judgement:
+def _top_service(report: Row, seeded: Row) -> Result:
     services = report["accounts"][0]["services"]
     if not services or services[0]["name"] != FARGATE or not services[0]["parts"]:
         return False, f"{services[0]['name'] if services else 'no service'} is first"
@@ -59,7 +59,7 @@ def _top_service(report: Row, seeded: Row) -> Judgement:
     )
 
 
-def _coverage(report: Row, seeded: Row) -> Judgement:
+def _coverage(report: Row, seeded: Row) -> Result:
     fell = [item for item in report["accounts"][0]["coverage"] if item["fell"]]
     if len(fell) != 1:
         return False, f"{len(fell)} shares fell"
@@ -67,13 +67,13 @@ def _coverage(report: Row, seeded: Row) -> Judgement:
     return _same(seen, *seen)
 
 
-def _recommendations(report: Row, seeded: Row) -> Judgement:
+def _recommendations(report: Row, seeded: Row) -> Result:
     seen = {finding["kind"]: finding["saving"] for finding in report["findings"] if finding["kind"] in SAVINGS}
     wrong = [f"{kind}: {seen.get(kind)}, not {usd}" for kind, usd in SAVINGS.items() if seen.get(kind) != usd]
     return not wrong, "; ".join(wrong) or ", ".join(f"{kind} {usd}" for kind, usd in SAVINGS.items())
 
 
-def _real_resources(report: Row, seeded: Row) -> Judgement:
+def _real_resources(report: Row, seeded: Row) -> Result:
     seen = {
         (finding["kind"], finding["saving"], finding["counted"])
         for finding in report["findings"]
@@ -87,7 +87,7 @@ def _real_resources(report: Row, seeded: Row) -> Judgement:
     return seen == wanted, ", ".join(f"{kind} {usd}" for kind, usd, _ in sorted(seen)) or "nothing"
 
 
-def _total(report: Row, seeded: Row) -> Judgement:
+def _total(report: Row, seeded: Row) -> Result:
     counted = [finding for finding in report["findings"] if finding["counted"]]
     total = sum((Decimal(finding["saving"]) for finding in counted), Decimal(0))
     savings = [Decimal(finding["saving"]) for finding in report["findings"] if finding["saving"] is not None]
@@ -97,13 +97,13 @@ def _total(report: Row, seeded: Row) -> Judgement:
     return kept, verdict["sentence"]
 
 
-def _pages(report: Row, seeded: Row) -> Judgement:
+def _pages(report: Row, seeded: Row) -> Result:
     paid = report["paid"]
     text = f"{paid['pages']} pages of Cost Explorer, {paid['usd']} USD in all"
     return 5 < paid["pages"] <= paid["pages_max"], text
 
 
-PROMISES: Sequence[tuple[str, Callable[[Row, Row], Judgement]]] = (
+CHECKS: Sequence[tuple[str, Callable[[Row, Row], Result]]] = (
     ("the month, to the cent", _month),
     ("the day that rose most, and by what", _top_day),
     ("the service that rose most, and its usage type", _top_service),
@@ -120,15 +120,15 @@ def scene() -> list[str]:
     return [
         "DRILL cost_surge",
         f"  we      {DOES}",
-        *(f"  {'expect' if number == 0 else '      '}  {text}" for number, (text, _) in enumerate(PROMISES)),
+        *(f"  {'expect' if number == 0 else '      '}  {text}" for number, (text, _) in enumerate(CHECKS)),
     ]
 
 
 def verdict(report: Row, seeded: Row) -> tuple[bool, list[str]]:
-    """Whether all promises were kept, and what is told of each; the last line is the verdict."""
+    """Whether all checks were kept, and what is told of each; the last line is the verdict."""
     lines, broken = [], []
-    for text, judge in PROMISES:
-        kept, seen = judge(report, seeded)
+    for text, evaluate in CHECKS:
+        kept, seen = evaluate(report, seeded)
         lines.append(f"  {'kept  ' if kept else 'BROKEN'}  {text}: {seen}")
         if not kept:
             broken.append(text)

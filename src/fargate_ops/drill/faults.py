@@ -8,17 +8,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fargate_ops.drill.client import Ask, ask, has_account, open_account
-from fargate_ops.drill.steady_state import NotWhole, Observation
+from fargate_ops.drill.client import HttpCall, has_account, http_call, open_account
+from fargate_ops.drill.steady_state import DrillError, ServiceState
 
 Say = Callable[[str], None]
 
 #: ``/readyz`` is believed to be right again after so many good answers in a row: each may come from another process.
 GOOD_ANSWERS = 20
 #: Between two of them. A PostgreSQL container is back within some tenths of a second, and that shall be seen.
-ASK_SECONDS = 0.02
+HTTP_POLL_SECONDS = 0.02
 #: RDS's own statuses of an instance that is being restarted are polled this often.
-LOOK_SECONDS = 0.3
+STATE_POLL_SECONDS = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Replacement:
 def stop_task(
     ecs: Any,
     cluster: str,
-    look: Callable[[], Observation],
+    read_state: Callable[[], ServiceState],
     limit_seconds: float,
     say: Say,
     *,
@@ -46,15 +46,15 @@ def stop_task(
     """Stop one task behind the scheduler's back and watch until the service is whole without it.
 
     Raises:
-        NotWhole: it was not replaced within the limit.
+        DrillError: it was not replaced within the limit.
     """
-    before = look()
+    before = read_state()
     victim = min(before.tasks)
     say(f"stopping task {victim}")
     ecs.stop_task(cluster=cluster, task=victim, reason="drill: task_killed")
     started, said = clock(), ""
     while True:
-        seen = look()
+        seen = read_state()
         line = f"{seen.running} of {seen.desired} tasks run, targets: {seen.targets_text}"
         if line != said:
             say(f"  {clock() - started:5.1f} s  {line}")
@@ -64,8 +64,8 @@ def stop_task(
             return Replacement(stopped=victim, started=new, seconds=round(clock() - started, 1))
         if clock() - started > limit_seconds:
             missing = seen.missing or "it still runs"
-            raise NotWhole(f"task {victim} was not replaced within {limit_seconds:.0f} s: {missing}")
-        sleep(LOOK_SECONDS)
+            raise DrillError(f"task {victim} was not replaced within {limit_seconds:.0f} s: {missing}")
+        sleep(STATE_POLL_SECONDS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ def restart_database(
     limit_seconds: float,
     say: Say,
     *,
-    how: Ask = ask,
+    call: HttpCall = http_call,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Outage:
@@ -100,10 +100,10 @@ def restart_database(
     https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_RebootDBInstance.html
 
     Raises:
-        NotWhole: the database was not back within the limit.
+        DrillError: the database was not back within the limit.
         RuntimeError: the application did not take the row.
     """
-    account = open_account(url, how)
+    account = open_account(url, call)
     say(f"wrote account {account}; restarting {instance}")
     rds.reboot_db_instance(DBInstanceIdentifier=instance)
     started = looked = clock()
@@ -111,26 +111,26 @@ def restart_database(
     away_from = good_from = None
     in_a_row, status = 0, "rebooting"
     while in_a_row < GOOD_ANSWERS or status != "available":
-        asked = clock()
-        code, _ = how("GET", f"{url}/readyz", None)
+        sent = clock()
+        code, _ = call("GET", f"{url}/readyz", None)
         answers[f"HTTP {code}" if code else "no answer"] += 1
         if code == 200:
             good_from = good_from if in_a_row else clock()
             in_a_row += 1
         else:
             if away_from is None:
-                say(f"  {asked - started:5.1f} s  /readyz: {code or 'no answer'}")
-                away_from = asked
+                say(f"  {sent - started:5.1f} s  /readyz: {code or 'no answer'}")
+                away_from = sent
             in_a_row = 0
-        if clock() - looked > LOOK_SECONDS:
+        if clock() - looked > STATE_POLL_SECONDS:
             looked = clock()
             status = str(rds.describe_db_instances(DBInstanceIdentifier=instance)["DBInstances"][0]["DBInstanceStatus"])
         if clock() - started > limit_seconds:
-            raise NotWhole(f"{instance} is {status} after {limit_seconds:.0f} s; /readyz: {_text(answers)}")
-        sleep(ASK_SECONDS)
+            raise DrillError(f"{instance} is {status} after {limit_seconds:.0f} s; /readyz: {_text(answers)}")
+        sleep(HTTP_POLL_SECONDS)
     away = 0.0 if away_from is None or good_from is None else good_from - away_from
     say(f"  {clock() - started:5.1f} s  /readyz: {_text(answers)}; {instance} is {status}")
-    return Outage(away_seconds=round(away, 1), answers=dict(answers), row_kept=has_account(url, account, how))
+    return Outage(away_seconds=round(away, 1), answers=dict(answers), row_kept=has_account(url, account, call))
 
 
 def _text(answers: Mapping[str, int]) -> str:

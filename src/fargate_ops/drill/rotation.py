@@ -9,13 +9,13 @@ from typing import Any
 from fargate_ops.aws.clients import Clients
 from fargate_ops.database.incident.evidence import NoListing, read_listing
 from fargate_ops.drill.connection_exhaustion import Program
-from fargate_ops.drill.steady_state import NotWhole, Observation
+from fargate_ops.drill.steady_state import DrillError, ServiceState
 from fargate_ops.ecs.tasks import OneOff, Runner
 from fargate_ops.terraform.stack import Stack
 
 Say = Callable[[str], None]
 
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 #: What the application calls its sessions (settlement.database).
 APPLICATION = "settlement-api@"
 
@@ -24,7 +24,7 @@ def users(clients: Clients, stack: Stack, limit_seconds: float, say: Say) -> lis
     """As whom the service's sessions are, by the server itself.
 
     Raises:
-        NotWhole: the listing is not whole.
+        DrillError: the listing is not whole.
         TaskError: the task that asks could not be run.
     """
     ecs = clients.client("ecs")
@@ -40,18 +40,18 @@ def users(clients: Clients, stack: Stack, limit_seconds: float, say: Say) -> lis
         security_groups=stack.admin_security_group_ids,
         started_by=f"{stack.name_prefix}-drill",
     )
-    runner = Runner(ecs, clients.client("logs"), lambda _: None, poll_seconds=LOOK_SECONDS)
+    runner = Runner(ecs, clients.client("logs"), lambda _: None, poll_seconds=POLL_SECONDS)
     try:
         listing = read_listing(runner.follow(what.cluster, what.container, runner.start(what), limit_seconds).output)
     except NoListing as error:
-        raise NotWhole(f"who is connected cannot be told: {error}") from error
+        raise DrillError(f"who is connected cannot be told: {error}") from error
     found = sorted({str(item.user) for item in listing.sessions if item.application.startswith(APPLICATION)})
     say(f"  the service's sessions are {', '.join(found) or 'none'}")
     return found
 
 
 def former_user(program: Program, revision: str, limit_seconds: float, say: Say) -> str:
-    """As whom a task of this revision logs in. Raises NotWhole and TaskError."""
+    """As whom a task of this revision logs in. Raises DrillError and TaskError."""
     user = str(program.until(program.start("login.py", revision), "user", limit_seconds)["user"])
     say(f"  a task of {revision.rsplit('/', 1)[-1]} logs in as {user}")
     return user
@@ -60,7 +60,7 @@ def former_user(program: Program, revision: str, limit_seconds: float, say: Say)
 def change(
     secretsmanager: Any,
     secret: str,
-    look: Callable[[], Observation],
+    read_state: Callable[[], ServiceState],
     limit_seconds: float,
     say: Say,
     *,
@@ -70,19 +70,19 @@ def change(
     """Put a secret's value once more, as anybody could, and see every task replaced.
 
     Raises:
-        NotWhole: they were not within the limit.
+        DrillError: they were not within the limit.
     """
-    before, started = look(), clock()
+    before, started = read_state(), clock()
     value = secretsmanager.get_secret_value(SecretId=secret)["SecretString"]
     version = secretsmanager.put_secret_value(SecretId=secret, SecretString=value)["VersionId"]
     say(f"a new version of {secret.rsplit(':', 1)[-1]}: {version}")
     while True:
-        seen = look()
+        seen = read_state()
         left = set(before.tasks) & set(seen.tasks)
         seconds = round(clock() - started, 1)
         if not left and not seen.missing:
             say(f"  {seconds:5.1f} s  all {len(before.tasks)} tasks were replaced")
             return {"replaced": len(before.tasks), "seconds": seconds}
         if seconds > limit_seconds:
-            raise NotWhole(f"{len(left)} tasks are still there after {seconds:.0f} s: {seen.missing or 'unchanged'}")
-        sleep(LOOK_SECONDS)
+            raise DrillError(f"{len(left)} tasks are still there after {seconds:.0f} s: {seen.missing or 'unchanged'}")
+        sleep(POLL_SECONDS)

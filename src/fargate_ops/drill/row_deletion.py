@@ -1,4 +1,4 @@
-"""Deletes real rows by mistake, and looks whether a restore has brought them back."""
+"""Deletes real rows by rows, and looks whether a restore has brought them back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from fargate_ops.aws.clients import Clients
 from fargate_ops.core.project import ROLES
-from fargate_ops.drill.client import Ask, ask, has_account
+from fargate_ops.drill.client import HttpCall, has_account, http_call
 from fargate_ops.ecs.tasks import OneOff, Runner
 from fargate_ops.terraform.stack import Stack
 
@@ -18,11 +18,11 @@ Say = Callable[[str], None]
 
 FILE = ROLES / "drill/files/delete.py"
 DELETED, LATER = 5, 3
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mistake:
+class DeletedRows:
     """Accounts that were deleted after ``point``, a whole second; and those written after that, with their seconds."""
 
     point: str
@@ -35,15 +35,15 @@ class Mistake:
         return asdict(self)
 
 
-def make(
+def delete_rows(
     clients: Clients,
     stack: Stack,
     say: Say,
     limit_seconds: float,
     *,
-    how: Ask = ask,
+    call: HttpCall = http_call,
     sleep: Callable[[float], None],
-) -> Mistake:
+) -> DeletedRows:
     """Write accounts, delete them with the master user, write others.
 
     Raises:
@@ -51,9 +51,9 @@ def make(
         TaskError: the task that deletes could not be run.
     """
     url, mark = stack.public_url, f"drill restore {uuid.uuid4()}"
-    written = [_account(url, mark, how) for _ in range(DELETED)]
+    written = [_account(url, mark, call) for _ in range(DELETED)]
     ecs, container = clients.client("ecs"), stack.container_name
-    runner = Runner(ecs, clients.client("logs"), say, poll_seconds=LOOK_SECONDS, sleep=sleep)
+    runner = Runner(ecs, clients.client("logs"), say, poll_seconds=POLL_SECONDS, sleep=sleep)
     task = runner.start(
         OneOff(
             cluster=stack.cluster_name,
@@ -71,14 +71,14 @@ def make(
     finished = runner.follow(stack.cluster_name, container, task, limit_seconds)
     if finished.stop.exit_code != 0:
         raise RuntimeError(f"the rows could not be deleted: {finished.stop}")
-    told = json.loads(finished.output[-1])
-    left = [account["id"] for account in written if has_account(url, account["id"], how)]
-    if told["deleted"] != DELETED or left:
-        raise RuntimeError(f"{told['deleted']} rows were deleted, {DELETED} should be; {len(left)} are still there")
-    later = [_account(url, mark, how) for _ in range(LATER)]
-    say(f"deleted {DELETED} accounts after {told['point']}, and wrote {LATER} others")
-    return Mistake(
-        point=told["point"],
+    result = json.loads(finished.output[-1])
+    left = [account["id"] for account in written if has_account(url, account["id"], call)]
+    if result["deleted"] != DELETED or left:
+        raise RuntimeError(f"{result['deleted']} rows were deleted, {DELETED} should be; {len(left)} are still there")
+    later = [_account(url, mark, call) for _ in range(LATER)]
+    say(f"deleted {DELETED} accounts after {result['point']}, and wrote {LATER} others")
+    return DeletedRows(
+        point=result["point"],
         deleted=[account["id"] for account in written],
         later=[account["id"] for account in later],
         first=_second(later[0]),
@@ -86,17 +86,17 @@ def make(
     )
 
 
-def look(url: str, mistake: Mistake, how: Ask = ask) -> dict[str, Any]:
+def check_rows(url: str, rows: DeletedRows, call: HttpCall = http_call) -> dict[str, Any]:
     """What the application has of these accounts now, and whether it takes a new one."""
     return {
-        "back": sum(has_account(url, account, how) for account in mistake.deleted),
-        "later": sum(has_account(url, account, how) for account in mistake.later),
-        "takes": has_account(url, _account(url, "drill restored", how)["id"], how),
+        "back": sum(has_account(url, account, call) for account in rows.deleted),
+        "later": sum(has_account(url, account, call) for account in rows.later),
+        "takes": has_account(url, _account(url, "drill restored", call)["id"], call),
     }
 
 
-def _account(url: str, name: str, how: Ask) -> dict[str, str]:
-    status, body = how("POST", f"{url}/v1/accounts", {"name": name, "currency": "KRW"})
+def _account(url: str, name: str, call: HttpCall) -> dict[str, str]:
+    status, body = call("POST", f"{url}/v1/accounts", {"name": name, "currency": "KRW"})
     if status != 201:
         raise RuntimeError(f"{url}/v1/accounts answered {status or 'not at all'}: {body[:200]}")
     account: dict[str, str] = json.loads(body)

@@ -14,12 +14,12 @@ from fargate_ops.state.ledger import Ledger
 from fargate_ops.terraform.stack import Stack
 
 
-class NotWhole(Exception):
+class DrillError(Exception):
     """The service did not come to rest in time; the message says what is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Observation:
+class ServiceState:
     """The service at one moment. ``tasks`` are those that ECS wants to run: id → revision; ``targets``: state → number.
 
     ``newest_release`` and ``newest_outcome`` are the ledger's last word; ``version`` is what it says of the revision.
@@ -60,7 +60,7 @@ class Observation:
         return asdict(self)
 
 
-def observe(clients: Clients, stack: Stack, bucket: str, environment: str) -> Observation:
+def observe(clients: Clients, stack: Stack, bucket: str, environment: str) -> ServiceState:
     """Look once. Raises botocore's errors and LedgerError."""
     ecs, cluster, name = clients.client("ecs"), stack.cluster_name, stack.service_name
     service = ecs.describe_services(cluster=cluster, services=[name])["services"][0]
@@ -70,7 +70,7 @@ def observe(clients: Clients, stack: Stack, bucket: str, environment: str) -> Ob
     releases = Ledger(clients.client("s3"), bucket, environment).releases()
     serving = [release for release in releases if release.revision == primary["taskDefinition"]]
     newest = releases[-1] if releases else None
-    return Observation(
+    return ServiceState(
         revision=_name(primary["taskDefinition"]),
         version=next((item.version for item in reversed(serving) if item.succeeded), ""),
         rollout=primary.get("rolloutState", "IN_PROGRESS"),
@@ -84,23 +84,23 @@ def observe(clients: Clients, stack: Stack, bucket: str, environment: str) -> Ob
     )
 
 
-def until_whole(
-    look: Callable[[], Observation],
+def wait_until_steady(
+    read_state: Callable[[], ServiceState],
     limit_seconds: float,
     *,
     poll_seconds: float = 0.5,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> Observation:
+) -> ServiceState:
     """Look until the service is whole and at rest.
 
     Raises:
-        NotWhole: it was not within the limit.
+        DrillError: it was not within the limit.
     """
     started = clock()
-    while (seen := look()).missing:
+    while (seen := read_state()).missing:
         if clock() - started > limit_seconds:
-            raise NotWhole(f"the service is not whole after {limit_seconds:.0f} s: {seen.missing}")
+            raise DrillError(f"the service is not whole after {limit_seconds:.0f} s: {seen.missing}")
         sleep(poll_seconds)
     return seen
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fargate_ops.drill.client import ask, has_account, open_account
+from fargate_ops.drill.client import has_account, http_call, open_account
 
 
 class Accounts(BaseHTTPRequestHandler):
@@ -58,10 +58,10 @@ def test_an_account_is_written_and_found(url: str) -> None:
 
 
 def test_no_answer_and_half_an_answer_are_status_0(url: str) -> None:
-    assert ask("GET", "http://127.0.0.1:9/")[0] == 0
-    assert ask("GET", f"{url}/broken")[0] == 0
+    assert http_call("GET", "http://127.0.0.1:9/")[0] == 0
+    assert http_call("GET", f"{url}/broken")[0] == 0
 
 
 def test_an_application_that_takes_no_account_is_named(url: str) -> None:
     with pytest.raises(RuntimeError, match="answered 404"):
-        open_account(url, lambda *_: ask("GET", f"{url}/nothing"))
+        open_account(url, lambda *_: http_call("GET", f"{url}/nothing"))

@@ -8,12 +8,22 @@ from typing import Any
 
 import pytest
 
-from fargate_ops.drill.connection_exhaustion import FILES, Slow, Struck, clear, exhaust, hold, records, recover, starve
-from fargate_ops.drill.steady_state import NotWhole
+from fargate_ops.drill.connection_exhaustion import (
+    FILES,
+    Exhaustion,
+    SlowStatement,
+    clear,
+    exhaust,
+    hold,
+    records,
+    recover,
+    starve,
+)
+from fargate_ops.drill.steady_state import DrillError
 
 URL = "http://service"
-STRUCK = Struck(task_arn="task", leaked=200, refusal="FATAL", answers={"HTTP 503": 5})
-SLOW = Slow(task_arn="task", account="a", key="k")
+EXHAUSTION = Exhaustion(task_arn="task", leaked=200, refusal="FATAL", answers={"HTTP 503": 5})
+SLOW = SlowStatement(task_arn="task", account="a", key="k")
 EXHAUSTED = '{"type": "urn:problem-type:settlement:database-pool-exhausted", "status": 503}'
 
 
@@ -33,7 +43,7 @@ class World:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def ask(self, method: str, url: str, body: Mapping[str, Any] | None) -> tuple[int, str]:
+    def http_call(self, method: str, url: str, body: Mapping[str, Any] | None) -> tuple[int, str]:
         self.now += 0.01
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
@@ -51,40 +61,40 @@ class World:
 
 def world(*answers: tuple[int, str], **values: Any) -> tuple[Any, dict[str, Any]]:
     found = World(list(answers), **values)
-    return found, {"how": found.ask, "clock": found.clock, "sleep": found.sleep}
+    return found, {"call": found.http_call, "clock": found.clock, "sleep": found.sleep}
 
 
 def test_the_application_has_to_refuse() -> None:
     program, ways = world(*[(200, "")] * 3, *[(503, "")] * 5)
-    struck = exhaust(program, URL, 60, lambda _: None, **ways)
-    assert (struck.leaked, struck.answers) == (200, {"HTTP 200": 3, "HTTP 503": 5})
+    exhaustion = exhaust(program, URL, 60, lambda _: None, **ways)
+    assert (exhaustion.leaked, exhaustion.answers) == (200, {"HTTP 200": 3, "HTTP 503": 5})
     assert program.started == [("leak.py", {"LIMIT_SECONDS": 60})]
 
 
 def test_an_application_that_answers_all_the_same_is_no_incident() -> None:
     program, ways = world((200, ""))
-    with pytest.raises(NotWhole, match="answers all the same"):
+    with pytest.raises(DrillError, match="answers all the same"):
         exhaust(program, URL, 5, lambda _: None, **ways)
     assert program.stopped
 
 
 def test_recovery_is_counted_to_the_first_of_the_good_answers() -> None:
     program, ways = world(*[(503, "")] * 10, (200, ""), (503, ""), (200, ""))
-    found = recover(program, STRUCK, URL, 60, lambda _: None, **ways)
+    found = recover(program, EXHAUSTION, URL, 60, lambda _: None, **ways)
     assert found.seconds == pytest.approx(12 * 0.06, abs=0.06)
     assert (found.ended, found.row_kept) == (200, True)
 
 
 def test_no_recovery_is_said_and_ends_the_leak() -> None:
     program, ways = world((503, ""))
-    with pytest.raises(NotWhole, match="does not answer again after 5 s"):
-        recover(program, STRUCK, URL, 5, lambda _: None, **ways)
+    with pytest.raises(DrillError, match="does not answer again after 5 s"):
+        recover(program, EXHAUSTION, URL, 5, lambda _: None, **ways)
     assert program.stopped
 
 
 def test_a_transaction_that_did_not_commit_keeps_no_row() -> None:
     program, ways = world((200, ""), end={"leaked": 2, "ended": 2, "kept": None, "failed": "terminating connection"})
-    found = recover(program, STRUCK, URL, 5, lambda _: None, **ways)
+    found = recover(program, EXHAUSTION, URL, 5, lambda _: None, **ways)
     assert (found.row_kept, found.said) == (False, "terminating connection")
 
 
@@ -93,7 +103,7 @@ def test_pools_are_full_when_requests_say_so() -> None:
     found = starve(URL, "a", 60, lambda _: None, **ways)
     assert found == {"HTTP 200": 1, "HTTP 503": 1, "database-pool-exhausted": 1}
     _, ways = world((200, "{}"))
-    with pytest.raises(NotWhole, match="waited in vain"):
+    with pytest.raises(DrillError, match="waited in vain"):
         starve(URL, "a", 5, lambda _: None, **ways)
 
 
@@ -103,7 +113,7 @@ def test_a_slow_statement_is_started_and_waited_for() -> None:
     assert program.started == [("slow.py", {"HOLD_SECONDS": 30})]
     assert clear(program, SLOW, URL, 60, lambda _: None, **ways)
     program, ways = world((503, ""))
-    with pytest.raises(NotWhole):
+    with pytest.raises(DrillError):
         clear(program, SLOW, URL, 5, lambda _: None, **ways)
 
 

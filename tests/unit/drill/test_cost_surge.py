@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fargate_ops.drill.cost_surge import ANSWER, DATABASE, FARGATE, SAVINGS
-from fargate_ops.drill.cost_surge_checks import PROMISES, scene, verdict
+from fargate_ops.drill.cost_surge_checks import CHECKS, scene, verdict
 
 SEEDED = {"volume": "vol-1", "address": "eipalloc-1"}
 
@@ -57,7 +57,7 @@ def test_the_right_answer_keeps_every_promise() -> None:
     kept, lines = verdict(right(), SEEDED)
     assert kept, lines
     assert lines[-1] == "VERDICT cost_surge: every promise was kept"
-    assert len(scene()) == 2 + len(PROMISES)
+    assert len(scene()) == 2 + len(CHECKS)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import pytest
 from fargate_ops.drill.client import WITHOUT_DATABASE, clients
 from fargate_ops.drill.drills import DRILLS, Evidence, scene, verdict
 from fargate_ops.drill.load import Report, Tally
-from fargate_ops.drill.steady_state import Observation
+from fargate_ops.drill.steady_state import ServiceState
 
-BEFORE = Observation(
+BEFORE = ServiceState(
     revision="settlement:4",
     version="v4",
     rollout="COMPLETED",
@@ -26,8 +26,8 @@ BEFORE = Observation(
 VERSION, FRESH_VERSION = WITHOUT_DATABASE
 
 
-def seen(observation: Observation = BEFORE, **changes: Any) -> Observation:
-    return Observation(**{**observation.to_plain(), **changes})
+def seen(observation: ServiceState = BEFORE, **changes: Any) -> ServiceState:
+    return ServiceState(**{**observation.to_plain(), **changes})
 
 
 def load(**changes: Tally) -> Report:
@@ -49,7 +49,7 @@ REFUSED = Tally(answers=Counter({"200 {}": 90}), lost=10, last_lost=3, last_answ
 FIRST = {"case": "leaked sessions", "ended": [1, 2], "report": "a.md"}
 AGAIN = {"case": "nothing holds the connections now", "ended": [], "report": "b.md"}
 EXHAUSTED: dict[str, Any] = {
-    "struck": {"leaked": 2, "answers": {"HTTP 503": 5}, "refusal": "FATAL: too many clients"},
+    "fault": {"leaked": 2, "answers": {"HTTP 503": 5}, "refusal": "FATAL: too many clients"},
     "first": FIRST,
     "recovery": {"seconds": 0.4, "ended": 2, "row_kept": True, "said": ""},
     "again": AGAIN,
@@ -65,7 +65,7 @@ DATABASES = {"": {"instance_identifier": "settlement"}, KEY: {"instance_identifi
 LOSS = {"lost": 1, "from": "2026-11-24T10:15:04Z", "to": "2026-11-24T10:15:05Z"}
 COMPARED = {"key": KEY, "databases": DATABASES, "comparison": {"lost": 1, "tables": {"accounts": {"back": 2, **LOSS}}}}
 RESTORED: dict[str, Any] = {
-    "struck": {"deleted": ["a", "b"], "later": ["c"], "first": LOSS["from"], "last": LOSS["to"]},
+    "fault": {"deleted": ["a", "b"], "later": ["c"], "first": LOSS["from"], "last": LOSS["to"]},
     "first": COMPARED,
     "looked": {"back": 2, "later": 0, "takes": True},
     "serves": f"settlement-{KEY}",
@@ -105,7 +105,7 @@ def test_a_drill_whose_promises_are_all_kept(name: str) -> None:
     kept, lines = verdict(name, KEPT[name])
     assert kept, lines
     assert lines[-1] == f"VERDICT {name}: every promise was kept"
-    assert len(lines) == len(DRILLS[name].promises) + 1
+    assert len(lines) == len(DRILLS[name].checks) + 1
 
 
 OTHER_VERSION = Tally(answers=Counter({"200 v4": 49, "200 v5": 1}), last_answer=9.9)
@@ -172,7 +172,7 @@ OTHER_VERSION = Tally(answers=Counter({"200 v4": 49, "200 v5": 1}), last_answer=
         ),
         (
             "restore",
-            {"happened": {**RESTORED, "struck": {**RESTORED["struck"], "last": "2026-11-24T10:15:06Z"}}},
+            {"happened": {**RESTORED, "fault": {**RESTORED["fault"], "last": "2026-11-24T10:15:06Z"}}},
             "what is lost is said to the second, and true",
         ),
         (
@@ -198,7 +198,7 @@ OTHER_VERSION = Tally(answers=Counter({"200 v4": 49, "200 v5": 1}), last_answer=
         ("restore", {"load": load(account=LOST)}, "no request is lost"),
         (
             "pool_exhaustion",
-            {"happened": EXHAUSTED | {"struck": {**EXHAUSTED["struck"], "answers": {"HTTP 200": 5}}}},
+            {"happened": EXHAUSTED | {"fault": {**EXHAUSTED["fault"], "answers": {"HTTP 200": 5}}}},
             "the server is full, and the application answers 5xx",
         ),
         (
@@ -263,8 +263,8 @@ def test_a_load_that_asked_for_nothing_proves_nothing() -> None:
 def test_what_is_announced_is_what_is_judged(name: str) -> None:
     announced = "\n".join(scene(name))
     assert announced.startswith(f"DRILL {name}\n  we      ")
-    for promise in DRILLS[name].promises:
-        assert promise.text in announced
+    for check in DRILLS[name].checks:
+        assert check.text in announced
 
 
 def test_the_load_asks_what_the_verdict_looks_at() -> None:

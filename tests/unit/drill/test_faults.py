@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fargate_ops.drill.faults import Outage, restart_database, stop_task
-from fargate_ops.drill.steady_state import NotWhole, Observation
+from fargate_ops.drill.steady_state import DrillError, ServiceState
 
 URL = "http://service"
 
@@ -46,7 +46,7 @@ class World:
     def describe_db_instances(self, DBInstanceIdentifier: str) -> dict[str, Any]:
         return {"DBInstances": [{"DBInstanceStatus": "available" if self.since > self.available else "rebooting"}]}
 
-    def ask(self, method: str, url: str, body: Mapping[str, Any] | None) -> tuple[int, str]:
+    def http_call(self, method: str, url: str, body: Mapping[str, Any] | None) -> tuple[int, str]:
         self.now += 0.01
         if self.gone <= self.since < self.back:
             return 503, "unavailable"
@@ -61,7 +61,7 @@ class World:
 
     def restart(self, limit: float = 30) -> Outage:
         return restart_database(
-            self, "database", URL, limit, self.said.append, how=self.ask, clock=self.clock, sleep=self.sleep
+            self, "database", URL, limit, self.said.append, call=self.http_call, clock=self.clock, sleep=self.sleep
         )
 
 
@@ -83,7 +83,7 @@ def test_rows_that_are_gone_are_noticed() -> None:
 
 
 def test_a_database_that_stays_away_is_given_up() -> None:
-    with pytest.raises(NotWhole, match=r"database is available after 5 s; /readyz: \d+ x HTTP 200, \d+ x HTTP 503"):
+    with pytest.raises(DrillError, match=r"database is available after 5 s; /readyz: \d+ x HTTP 200, \d+ x HTTP 503"):
         World(back=1e9).restart(limit=5)
 
 
@@ -105,7 +105,7 @@ class Service:
     def stop_task(self, cluster: str, task: str, reason: str) -> None:
         self.stopped = task
 
-    def look(self) -> Observation:
+    def read_state(self) -> ServiceState:
         tasks = {"a": "r:1", "b": "r:1"}
         targets = {"healthy": 2}
         if self.stopped:
@@ -115,7 +115,7 @@ class Service:
             if self.replaces:
                 tasks["c"] = "r:1"
                 targets |= {"healthy": 2} if self.looks >= 2 else {"initial": 1}
-        return Observation(
+        return ServiceState(
             revision="r:1",
             version="v",
             rollout="COMPLETED",
@@ -128,7 +128,7 @@ class Service:
 
 def test_a_stopped_task_is_watched_until_the_service_is_whole() -> None:
     service, world = Service(), World()
-    done = stop_task(service, "c", service.look, 60, world.said.append, clock=world.clock, sleep=world.sleep)
+    done = stop_task(service, "c", service.read_state, 60, world.said.append, clock=world.clock, sleep=world.sleep)
     assert (done.stopped, done.started) == ("a", ["c"])
     assert service.looks == 3, "not before the drain is over"
     assert any("1 draining, 1 healthy, 1 initial" in line for line in world.said)
@@ -136,5 +136,5 @@ def test_a_stopped_task_is_watched_until_the_service_is_whole() -> None:
 
 def test_a_task_that_is_not_replaced_is_a_failure() -> None:
     service, world = Service(replaces=False), World()
-    with pytest.raises(NotWhole, match="task a was not replaced within 10 s: 1 of 2 tasks run"):
-        stop_task(service, "c", service.look, 10, world.said.append, clock=world.clock, sleep=world.sleep)
+    with pytest.raises(DrillError, match="task a was not replaced within 10 s: 1 of 2 tasks run"):
+        stop_task(service, "c", service.read_state, 10, world.said.append, clock=world.clock, sleep=world.sleep)

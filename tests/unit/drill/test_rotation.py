@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from fargate_ops.drill.rotation import change, former_user
-from fargate_ops.drill.steady_state import NotWhole, Observation
+from fargate_ops.drill.steady_state import DrillError, ServiceState
 
-BEFORE = Observation(
+BEFORE = ServiceState(
     revision="settlement:5",
     version="v4",
     rollout="COMPLETED",
@@ -20,8 +20,8 @@ BEFORE = Observation(
 )
 
 
-def seen(**changes: Any) -> Observation:
-    return Observation(**{**BEFORE.to_plain(), **changes})
+def seen(**changes: Any) -> ServiceState:
+    return ServiceState(**{**BEFORE.to_plain(), **changes})
 
 
 class Secrets:
@@ -38,16 +38,16 @@ class Secrets:
         return {"VersionId": f"v{len(self.values)}"}
 
 
-def changed(*then: Observation) -> tuple[dict[str, Any], Secrets, list[str]]:
+def changed(*then: ServiceState) -> tuple[dict[str, Any], Secrets, list[str]]:
     secrets, looks, said, now = Secrets(), [BEFORE, *then], list[str](), [0.0]
 
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
-    def look() -> Observation:
+    def read_state() -> ServiceState:
         return looks.pop(0) if len(looks) > 1 else looks[0]
 
-    found = change(secrets, "arn:x:secret:app-Ab12Cd", look, 5, said.append, clock=lambda: now[0], sleep=sleep)
+    found = change(secrets, "arn:x:secret:app-Ab12Cd", read_state, 5, said.append, clock=lambda: now[0], sleep=sleep)
     return found, secrets, said
 
 
@@ -60,8 +60,8 @@ def test_the_same_value_is_a_change_and_every_task_is_seen_to_go() -> None:
 
 
 @pytest.mark.parametrize("then", [BEFORE, seen(tasks={"b": "settlement:5", "c": "settlement:5"})])
-def test_tasks_that_stay_are_said(then: Observation) -> None:
-    with pytest.raises(NotWhole, match="tasks are still there after"):
+def test_tasks_that_stay_are_said(then: ServiceState) -> None:
+    with pytest.raises(DrillError, match="tasks are still there after"):
         changed(then)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fargate_ops.drill.row_deletion import DELETED, LATER, look, make
+from fargate_ops.drill.row_deletion import DELETED, LATER, check_rows, delete_rows
 from fargate_ops.terraform.stack import Stack
 
 STACK = Stack(
@@ -34,7 +34,7 @@ class World:
     spares: int = 0
     marks: list[str] = field(default_factory=list)
 
-    def ask(self, method: str, url: str, body: Mapping[str, Any] | None) -> tuple[int, str]:
+    def http_call(self, method: str, url: str, body: Mapping[str, Any] | None) -> tuple[int, str]:
         if method == "GET":
             return (200 if url.rsplit("/", 1)[-1] in self.accounts else 404), ""
         assert body
@@ -54,7 +54,7 @@ class World:
         (mark,) = (item["value"] for item in override["environment"])
         gone = [number for number, name in self.accounts.items() if name == mark][self.spares :]
         self.accounts = {number: name for number, name in self.accounts.items() if number not in gone}
-        self.told = {"point": "2026-11-24T10:15:05Z", "deleted": len(gone)}
+        self.output = {"point": "2026-11-24T10:15:05Z", "deleted": len(gone)}
         return {"tasks": [{"taskArn": "arn:task/1"}]}
 
     def describe_tasks(self, cluster: str, tasks: list[str]) -> dict[str, Any]:
@@ -65,19 +65,18 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     found = World()
-    output = lambda reader: [json.dumps(found.told)]  # noqa: E731
-    monkeypatch.setattr("fargate_ops.ecs.tasks.LogReader.new_lines", output)
+    monkeypatch.setattr("fargate_ops.ecs.tasks.LogReader.new_lines", lambda reader: [json.dumps(found.output)])
     return found
 
 
 def test_it_tells_what_is_gone_and_what_came_after_to_the_second(world: World) -> None:
-    mistake = make(world, STACK, print, 5, how=world.ask, sleep=lambda _: None)
-    assert (mistake.point, len(mistake.deleted), len(mistake.later)) == ("2026-11-24T10:15:05Z", DELETED, LATER)
-    assert (mistake.first, mistake.last) == ("2026-11-24T10:15:05Z", "2026-11-24T10:15:07Z")
-    assert look("http://service", mistake, world.ask) == {"back": 0, "later": LATER, "takes": True}
+    rows = delete_rows(world, STACK, print, 5, call=world.http_call, sleep=lambda _: None)
+    assert (rows.point, len(rows.deleted), len(rows.later)) == ("2026-11-24T10:15:05Z", DELETED, LATER)
+    assert (rows.first, rows.last) == ("2026-11-24T10:15:05Z", "2026-11-24T10:15:07Z")
+    assert check_rows("http://service", rows, world.http_call) == {"back": 0, "later": LATER, "takes": True}
 
 
 def test_rows_that_were_not_deleted_are_no_drill(world: World) -> None:
     world.spares = 1
     with pytest.raises(RuntimeError, match="4 rows were deleted, 5 should be; 1 are still there"):
-        make(world, STACK, print, 5, how=world.ask, sleep=lambda _: None)
+        delete_rows(world, STACK, print, 5, call=world.http_call, sleep=lambda _: None)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from fargate_ops.drill.steady_state import NotWhole, Observation, observe, until_whole
+from fargate_ops.drill.steady_state import DrillError, ServiceState, observe, wait_until_steady
 from fargate_ops.state.ledger import Event, Ledger, Outcome
 from fargate_ops.terraform.stack import Stack
 
-WHOLE = Observation(
+STEADY = ServiceState(
     revision="settlement:4",
     version="5f0c2b7d9e31",
     rollout="COMPLETED",
@@ -25,12 +25,12 @@ STACK = Stack({"cluster_name": "c", "service_name": "s", "target_group_arn": "ar
 FAMILY = "arn:aws:ecs:ap-northeast-2:000000000000:task-definition/settlement"
 
 
-def but(**changes: Any) -> Observation:
-    return Observation(**{**WHOLE.to_plain(), **changes})
+def but(**changes: Any) -> ServiceState:
+    return ServiceState(**{**STEADY.to_plain(), **changes})
 
 
 def test_a_whole_service_misses_nothing() -> None:
-    assert WHOLE.missing == ""
+    assert STEADY.missing == ""
 
 
 @pytest.mark.parametrize(
@@ -45,19 +45,19 @@ def test_a_whole_service_misses_nothing() -> None:
         (but(targets={}), "targets: none"),
     ],
 )
-def test_what_is_missing_is_named(seen: Observation, missing: str) -> None:
+def test_what_is_missing_is_named(seen: ServiceState, missing: str) -> None:
     assert seen.missing == missing
 
 
 def test_waiting_ends_when_it_is_whole() -> None:
-    looks = iter([but(running=1), but(targets={}), WHOLE])
-    assert until_whole(lambda: next(looks), 60, sleep=lambda _: None) is WHOLE
+    looks = iter([but(running=1), but(targets={}), STEADY])
+    assert wait_until_steady(lambda: next(looks), 60, sleep=lambda _: None) is STEADY
 
 
 def test_waiting_is_bounded_and_says_what_is_missing() -> None:
     clock = itertools.count(0, 10)
-    with pytest.raises(NotWhole, match="not whole after 30 s: 1 of 2 tasks run"):
-        until_whole(lambda: but(running=1), 30, clock=lambda: next(clock), sleep=lambda _: None)
+    with pytest.raises(DrillError, match="not whole after 30 s: 1 of 2 tasks run"):
+        wait_until_steady(lambda: but(running=1), 30, clock=lambda: next(clock), sleep=lambda _: None)
 
 
 class Cloud:
@@ -113,7 +113,7 @@ def test_all_of_it_is_seen(s3: Any) -> None:
                 why="exit code 1",
             )
         )
-    assert observe(Cloud(s3), STACK, "state-bucket", "test") == Observation(
+    assert observe(Cloud(s3), STACK, "state-bucket", "test") == ServiceState(
         revision="settlement:4",
         version="v4",
         rollout="COMPLETED",
