@@ -191,7 +191,7 @@ rehearse: $(VENV_READY) ## The other, longer tests: releases that fail, incident
 coverage: $(VENV_READY) ## How much of the Python the unit tests run: 90 % at least (half as slow again, so a job of its own)
 	@python -m pytest -q --numprocesses auto --no-loadscope-reorder --cov=src --cov-report=term:skip-covered --cov-fail-under=90 tests/unit
 
-mutation: $(VENV_READY) ## Put faults into the riskiest modules, one at a time, and list those that no unit test notices (ONLY='decide plan'; takes hours)
+mutation: $(VENV_READY) ## Put faults into the riskiest modules, one at a time, and list those that no unit test notices (ONLY='diagnosis plan'; takes hours)
 	@nice -n 19 uv run --quiet --no-project --with mutmut==$(MUTMUT_VERSION) python -m tests.mutation $$ONLY
 
 docs: $(VENV_READY) ## Write the tables of inputs in the READMEs, and of costs

@@ -14,12 +14,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fargate_ops.aws.session import action_environment, aws_session
 from fargate_ops.core.problem import ProblemError
 from fargate_ops.database.restore import comparison, inventory_file
-from fargate_ops.database.restore.restore_points import look, time_of
-from fargate_ops.database.restore.table_stats import Surveyor
+from fargate_ops.database.restore.restore_points import read_restore_points, time_of
+from fargate_ops.database.restore.table_stats import TableStatsReader
 from fargate_ops.database.restore.target import (
     ORIGINAL,
     Inventory,
-    Possible,
+    RestorePoints,
     menu,
     with_restore,
     with_serving,
@@ -147,9 +147,9 @@ class ActionModule(OperationsAction):
             "applied": _applied(self.stack),
         }
 
-    def _possible(self, session: Any, args: Mapping[str, Any], source: str) -> Possible:
+    def _possible(self, session: Any, args: Mapping[str, Any], source: str) -> RestorePoints:
         instances = [item.instance_identifier for item in self.stack.database_instances.values()]
-        return look(session.client("rds"), source, instances, args["snapshot"], datetime.now(UTC))
+        return read_restore_points(session.client("rds"), source, instances, args["snapshot"], datetime.now(UTC))
 
     def _compare(self, session: Any, args: Mapping[str, Any], inventory: Inventory, say: Any) -> dict[str, Any]:
         environment, key, stack = args["environment_name"], args["key"], self.stack
@@ -160,7 +160,7 @@ class ActionModule(OperationsAction):
         databases = stack.database_instances
         restored, source = databases[key], databases[restore.source]
         point = time_of(session.client("rds"), key, restore)
-        surveyor = Surveyor(
+        reader = TableStatsReader(
             session,
             stack,
             _quiet,
@@ -168,7 +168,7 @@ class ActionModule(OperationsAction):
             poll_seconds=args["poll_seconds"],
             sleep=sleep_with_parent(),
         )
-        found = comparison.Comparison(restored=surveyor.survey(restored, point), source=surveyor.survey(source, point))
+        found = comparison.Comparison(restored=reader.read(restored, point), source=reader.read(source, point))
         serves = _applied(stack) == key
         name, origin = restored.instance_identifier, source.instance_identifier
         title = f"{name} has {origin} as it was at {comparison.second(point)}"

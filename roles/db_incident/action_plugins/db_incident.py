@@ -13,8 +13,8 @@ from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fargate_ops.aws.session import action_environment, aws_session
-from fargate_ops.database.incident.collect import Inside, Question, collect
-from fargate_ops.database.incident.diagnosis import Limits, Verdict, decide
+from fargate_ops.database.incident.collect import Question, SessionsTask, collect
+from fargate_ops.database.incident.diagnosis import Limits, Verdict, diagnose
 from fargate_ops.database.incident.evidence import Ended, Evidence, NoListing
 from fargate_ops.database.incident.report import ended_lines, markdown, next_lines, screen, would_end
 from fargate_ops.ecs.tasks import TaskError
@@ -117,11 +117,11 @@ class ActionModule(OperationsAction):
             slow_seconds=args["slow_seconds"],
         )
         now = datetime.now(UTC)
-        inside = Inside(session, question, whole_lines(display.display), sleep=sleep_with_parent())
-        seen = collect(session, question, None if self.check_mode else inside.listing, now)
-        verdict = decide(seen, limits)
+        task = SessionsTask(session, question, whole_lines(display.display), sleep=sleep_with_parent())
+        seen = collect(session, question, None if self.check_mode else task.listing, now)
+        verdict = diagnose(seen, limits)
         display.display("\n".join(screen(seen, verdict)))
-        ended = self._end(args["end_idle"], inside, seen, verdict, limits)
+        ended = self._end(args["end_idle"], task, seen, verdict, limits)
         path = _write(Path(args["directory"]), seen, verdict, ended, now)
         display.display("\n".join([*next_lines(verdict, ended), f"  report     {path}"]))
         before = len(seen.database.sessions) if seen.database else None
@@ -135,7 +135,7 @@ class ActionModule(OperationsAction):
             "report": str(path),
         }
 
-    def _end(self, wanted: bool, inside: Inside, seen: Evidence, verdict: Verdict, limits: Limits) -> Ended | None:
+    def _end(self, wanted: bool, task: SessionsTask, seen: Evidence, verdict: Verdict, limits: Limits) -> Ended | None:
         """End what nobody uses, if that is wanted and helps."""
         if seen.database is None:
             if wanted:
@@ -148,7 +148,7 @@ class ActionModule(OperationsAction):
             display.display(f"  changed nothing; {would_end(seen.database, limits)}")
             return None
         try:
-            ended = inside.end(limits.idle_in_transaction_seconds, limits.idle_seconds)
+            ended = task.end(limits.idle_in_transaction_seconds, limits.idle_seconds)
         except (NoListing, TaskError, ClientError, BotoCoreError) as error:
             raise AnsibleActionFail(
                 f"{seen.environment}: ending sessions did not come to its end: {error}. "

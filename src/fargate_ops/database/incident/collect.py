@@ -263,7 +263,7 @@ def _entries(logs: Any, group: str, phrase: str, since: int) -> Iterable[dict[st
             return
 
 
-class Inside:
+class SessionsTask:
     """Asks from inside the VPC, by a one-off task with the master user's credentials."""
 
     def __init__(

@@ -54,16 +54,16 @@ class Verdict:
         return self.case in ENDING_HELPS
 
 
-def decide(seen: Evidence, limits: Limits) -> Verdict:
+def diagnose(seen: Evidence, limits: Limits) -> Verdict:
     """Name the case. The order of the cases is the order of what would help soonest."""
     if seen.database is None:
         why = ["the database's half is missing: what holds its connections cannot be said", *_from_outside(seen)]
         return Verdict(case=Case.UNKNOWN, why=why, next=_next(Case.UNKNOWN, seen))
-    case, why = _decide(seen, seen.database, limits)
+    case, why = _diagnose(seen, seen.database, limits)
     return Verdict(case=case, why=[*why, *_beside(seen, case)], next=_next(case, seen))
 
 
-def _decide(seen: Evidence, database: Database, limits: Limits) -> tuple[Case, list[str]]:
+def _diagnose(seen: Evidence, database: Database, limits: Limits) -> tuple[Case, list[str]]:
     taken, room = len(database.sessions), database.room
     full = taken >= FULL * room
     leaked = [item for item in database.sessions if item.is_leaked(limits.idle_in_transaction_seconds)]
@@ -102,14 +102,14 @@ def _decide(seen: Evidence, database: Database, limits: Limits) -> tuple[Case, l
 
 def _full(seen: Evidence, database: Database, count: str) -> tuple[Case, list[str]]:
     """The server is full, and nobody leaks or is slow: then it is asked for more than it has."""
-    asked = _asked(seen)
+    demanded = _demanded(seen)
     if seen.serving and seen.before and seen.serving.connections >= 1.5 * seen.before.connections:
         before = seen.before
         return Case.POOLS_GREW, [
             f"{count}; a task of {seen.serving.revision} may hold {seen.serving.connections}, one of {before.revision} "
             f"held {before.connections} at most",
         ]
-    if asked is not None and asked > database.room:
+    if demanded is not None and demanded > database.room:
         return Case.TOO_SMALL, [f"{count}; {_demand(seen)}"]
     return Case.SERVER_FULL, [
         count,
@@ -119,7 +119,7 @@ def _full(seen: Evidence, database: Database, count: str) -> tuple[Case, list[st
     ]
 
 
-def _asked(seen: Evidence) -> int | None:
+def _demanded(seen: Evidence) -> int | None:
     """What the tasks may ask for in a rolling update at their highest number."""
     if seen.serving is None:
         return None
@@ -130,7 +130,7 @@ def _demand(seen: Evidence) -> str:
     assert seen.serving is not None  # noqa: S101 - for the type checker; the callers look
     return (
         f"{seen.max_tasks} tasks x {seen.maximum_percent} % x {seen.serving.connections} connections may ask for "
-        f"{_asked(seen)}"
+        f"{_demanded(seen)}"
     )
 
 
@@ -150,8 +150,8 @@ def _blockers(database: Database) -> list[str]:
 def _beside(seen: Evidence, case: Case) -> list[str]:
     """What else is true and matters for the days after."""
     found = []
-    database, asked = seen.database, _asked(seen)
-    if database and asked is not None and asked > database.room and case is not Case.TOO_SMALL:
+    database, demanded = seen.database, _demanded(seen)
+    if database and demanded is not None and demanded > database.room and case is not Case.TOO_SMALL:
         found.append(f"beside that, the pools do not fit: {_demand(seen)}, the database has {database.room}")
     if database and database.max_connections != seen.max_connections:
         found.append(

@@ -22,7 +22,7 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Survey:
+class TableStats:
     """What `settlement.admin survey` told of a database."""
 
     head: str | None
@@ -33,8 +33,8 @@ class Survey:
 class Comparison:
     """``restored`` beside ``source``. Rows that came to the restored one later are new: it serves, or has served."""
 
-    restored: Survey
-    source: Survey
+    restored: TableStats
+    source: TableStats
 
     @property
     def lost(self) -> int:
@@ -75,7 +75,7 @@ class Comparison:
         }
 
 
-def read_survey(lines: Iterable[str]) -> Survey:
+def parse_table_stats(lines: Iterable[str]) -> TableStats:
     """From the task's output. Raises ValueError when it is not there whole."""
     head: str | None = None
     schema_seen = False
@@ -97,7 +97,7 @@ def read_survey(lines: Iterable[str]) -> Survey:
             )
     if not schema_seen:
         raise ValueError("the task told nothing of the database")
-    return Survey(head=head, tables=tables)
+    return TableStats(head=head, tables=tables)
 
 
 def second(time: datetime) -> str:

@@ -8,10 +8,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from fargate_ops.database.restore.target import Possible, Restore, Snapshot
+from fargate_ops.database.restore.target import Restore, RestorePoints, Snapshot
 
 
-def look(rds: Any, source: str, instances: Sequence[str], named: str, now: datetime) -> Possible:
+def read_restore_points(rds: Any, source: str, instances: Sequence[str], named: str, now: datetime) -> RestorePoints:
     """``source`` is the instance whose seconds are asked for, ``named`` a snapshot, perhaps of none of ``instances``.
 
     https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeDBInstanceAutomatedBackups.html
@@ -27,7 +27,7 @@ def look(rds: Any, source: str, instances: Sequence[str], named: str, now: datet
     }
     if named and named not in found:
         found |= {item["DBSnapshotIdentifier"]: item for item in _snapshot(rds, named)}
-    return Possible(
+    return RestorePoints(
         window=(windows[0]["EarliestTime"], windows[0]["LatestTime"]) if windows else None,
         snapshots=[
             Snapshot(name=name, instance=item["DBInstanceIdentifier"], time=_time(item))

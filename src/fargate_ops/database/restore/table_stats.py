@@ -13,7 +13,7 @@ from typing import Any
 
 from fargate_ops.aws.clients import Clients
 from fargate_ops.aws.pace import POLL_SECONDS
-from fargate_ops.database.restore.comparison import Survey, read_survey
+from fargate_ops.database.restore.comparison import TableStats, parse_table_stats
 from fargate_ops.ecs.task_definition import READ_ONLY
 from fargate_ops.ecs.tasks import OneOff, Runner, TaskError
 from fargate_ops.terraform.stack import DatabaseInstance, Stack
@@ -40,7 +40,7 @@ def for_database(definition: Mapping[str, Any], container: str, database: Databa
     return copy
 
 
-class Surveyor:
+class TableStatsReader:
     """Asks one database after the other."""
 
     def __init__(
@@ -56,7 +56,7 @@ class Surveyor:
         self._ecs, self._stack, self._wait = clients.client("ecs"), stack, wait_seconds
         self._runner = Runner(self._ecs, clients.client("logs"), say, poll_seconds=poll_seconds, sleep=sleep)
 
-    def survey(self, database: DatabaseInstance, after: datetime) -> Survey:
+    def read(self, database: DatabaseInstance, after: datetime) -> TableStats:
         """What the database holds, and of it what came later. Raises TaskError, and botocore's ClientError."""
         container = self._stack.container_name
         definition = self._ecs.describe_task_definition(taskDefinition=self._stack.admin_family)["taskDefinition"]
@@ -84,7 +84,7 @@ class Surveyor:
         if finished.stop.exit_code != 0:
             raise TaskError(f"the survey of {name} failed: {finished.stop}", finished.output)
         try:
-            return read_survey(finished.output)
+            return parse_table_stats(finished.output)
         except ValueError as error:
             raise TaskError(f"{name}: {error}", finished.output) from error
 

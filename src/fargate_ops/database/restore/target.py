@@ -44,7 +44,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Possible:
+class RestorePoints:
     """What RDS can give. ``window`` is the source's, None while it has no automated backup."""
 
     window: tuple[datetime, datetime] | None
@@ -65,7 +65,7 @@ class Inventory:
 
 
 def with_restore(
-    environment: str, inventory: Inventory, possible: Possible, *, time: str, snapshot: str
+    environment: str, inventory: Inventory, points: RestorePoints, *, time: str, snapshot: str
 ) -> tuple[Inventory, str]:
     """The inventory with the restore that was asked for, and its key. One that is there already stays as it is.
 
@@ -79,9 +79,9 @@ def with_restore(
             f"make restore ENV={environment} says what there is; then give one of the two",
         )
     if snapshot:
-        key, wanted = _of_snapshot(environment, inventory, possible, snapshot)
+        key, wanted = _of_snapshot(environment, inventory, points, snapshot)
     else:
-        key, wanted = _of_time(environment, inventory, possible, time)
+        key, wanted = _of_time(environment, inventory, points, time)
     return Inventory(restores={**inventory.restores, key: wanted}, serving=inventory.serving), key
 
 
@@ -116,34 +116,32 @@ def without(environment: str, inventory: Inventory, key: str) -> Inventory:
     raise ProblemError(f"{why}; nothing was touched.", "restore_forget", next_step)
 
 
-def _of_time(environment: str, inventory: Inventory, possible: Possible, text: str) -> tuple[str, Restore]:
-    wanted = _parsed(environment, text, possible.now)
+def _of_time(environment: str, inventory: Inventory, points: RestorePoints, text: str) -> tuple[str, Restore]:
+    wanted = _parsed(environment, text, points.now)
     stamp = f"{wanted:%Y-%m-%dT%H:%M:%SZ}"
     key = f"{wanted:{_KEY}}"
     if (known := inventory.restores.get(key)) and known.time == stamp:
         return key, known
-    if wanted > possible.now:
+    if wanted > points.now:
+        raise _unrestorable(environment, f"{stamp} is in the future (it is {points.now:%Y-%m-%dT%H:%M:%SZ})", points)
+    if points.window is None:
+        raise _unrestorable(environment, "There is no automated backup yet", points)
+    if wanted < points.window[0]:
+        raise _unrestorable(environment, f"{stamp} is before the first second that can be restored", points)
+    if wanted > points.window[1]:
         raise _unrestorable(
-            environment, f"{stamp} is in the future (it is {possible.now:%Y-%m-%dT%H:%M:%SZ})", possible
-        )
-    if possible.window is None:
-        raise _unrestorable(environment, "There is no automated backup yet", possible)
-    if wanted < possible.window[0]:
-        raise _unrestorable(environment, f"{stamp} is before the first second that can be restored", possible)
-    if wanted > possible.window[1]:
-        raise _unrestorable(
-            environment, f"{stamp} cannot be restored yet: RDS stores the log every five minutes", possible
+            environment, f"{stamp} cannot be restored yet: RDS stores the log every five minutes", points
         )
     return _free(environment, inventory, key, Restore(source=inventory.serving, time=stamp))
 
 
-def _of_snapshot(environment: str, inventory: Inventory, possible: Possible, name: str) -> tuple[str, Restore]:
+def _of_snapshot(environment: str, inventory: Inventory, points: RestorePoints, name: str) -> tuple[str, Restore]:
     for key, known in inventory.restores.items():
         if known.snapshot == name:
             return key, known
-    found = next((item for item in possible.snapshots if item.name == name), None)
+    found = next((item for item in points.snapshots if item.name == name), None)
     if found is None:
-        raise _unrestorable(environment, f"There is no snapshot {name}, or it is not available", possible)
+        raise _unrestorable(environment, f"There is no snapshot {name}, or it is not available", points)
     return _free(environment, inventory, f"{found.time:{_KEY}}", Restore(source=inventory.serving, snapshot=name))
 
 
@@ -172,28 +170,28 @@ def _parsed(environment: str, text: str, now: datetime) -> datetime:
     return wanted.astimezone(UTC)
 
 
-def _unrestorable(environment: str, what: str, possible: Possible) -> ProblemError:
+def _unrestorable(environment: str, what: str, points: RestorePoints) -> ProblemError:
     return ProblemError(
-        f"{what}; nothing was touched. {window_text(possible)}",
+        f"{what}; nothing was touched. {window_text(points)}",
         "restore_time or restore_snapshot",
         f"make restore ENV={environment} says what can be restored, with the commands",
     )
 
 
-def window_text(possible: Possible) -> str:
-    if possible.window is None:
+def window_text(points: RestorePoints) -> str:
+    if points.window is None:
         return "No second can be restored yet: RDS makes the first backup after it has made an instance."
-    first, last = (f"{time:%Y-%m-%dT%H:%M:%SZ}" for time in possible.window)
+    first, last = (f"{time:%Y-%m-%dT%H:%M:%SZ}" for time in points.window)
     return f"Any second from {first} to {last} can be restored."
 
 
-def menu(environment: str, inventory: Inventory, possible: Possible) -> list[str]:
+def menu(environment: str, inventory: Inventory, points: RestorePoints) -> list[str]:
     """What can be restored, what was, what serves, with the exact commands."""
     command = f"make restore ENV={environment} ARGS='-e"
-    lines = [f"databases of {environment}; {inventory.serving or 'the original'} serves", f"  {window_text(possible)}"]
-    if possible.window:
-        lines.append(f"    {command} restore_time={possible.window[1]:%Y-%m-%dT%H:%M:%SZ}'")
-    newest = sorted(possible.snapshots, key=lambda item: item.time, reverse=True)
+    lines = [f"databases of {environment}; {inventory.serving or 'the original'} serves", f"  {window_text(points)}"]
+    if points.window:
+        lines.append(f"    {command} restore_time={points.window[1]:%Y-%m-%dT%H:%M:%SZ}'")
+    newest = sorted(points.snapshots, key=lambda item: item.time, reverse=True)
     lines += [f"  snapshots: {len(newest)}" + (", the newest first:" if newest else "")]
     for item in newest[:_SHOWN]:
         lines.append(

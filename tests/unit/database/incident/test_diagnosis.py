@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fargate_ops.database.incident.diagnosis import ENDING_HELPS, Case, Limits, Verdict, decide
+from fargate_ops.database.incident.diagnosis import ENDING_HELPS, Case, Limits, Verdict, diagnose
 from fargate_ops.database.incident.evidence import Database, Evidence, Logs, Pools, Session
 
 LIMITS = Limits(idle_in_transaction_seconds=30, idle_seconds=600, slow_seconds=5)
@@ -104,7 +104,7 @@ MANY = Pools(revision="settlement-x:1", workers=2, pool_size=10, max_overflow=0)
     ],
 )
 def test_the_case_is_named_with_its_reason(found: Evidence, case: Case, said: str) -> None:
-    verdict = decide(found, LIMITS)
+    verdict = diagnose(found, LIMITS)
     assert verdict.case is case
     assert said in "\n".join(verdict.why)
     assert verdict.next
@@ -143,7 +143,7 @@ FIFTEEN = Pools(revision="settlement-x:2", workers=3, pool_size=3, max_overflow=
     ],
 )
 def test_a_case_begins_at_its_threshold(found: Evidence, case: Case) -> None:
-    assert decide(found, LIMITS).case is case
+    assert diagnose(found, LIMITS).case is case
 
 
 FOLDER = "inventory/staging/group_vars/all"
@@ -269,14 +269,14 @@ STATUS = "make status ENV=staging"
     ],
 )
 def test_all_that_is_said(found: Evidence, why: list[str], following: list[str] | None) -> None:
-    verdict = decide(found, LIMITS)
+    verdict = diagnose(found, LIMITS)
     assert verdict.why == why
     assert following is None or verdict.next == following
 
 
 def test_the_numbers_to_change_are_named_where_they_stand() -> None:
     (pools,) = [
-        command for command in decide(evidence(sessions(95), serving=TWICE), LIMITS).next if "pool_size" in command
+        command for command in diagnose(evidence(sessions(95), serving=TWICE), LIMITS).next if "pool_size" in command
     ]
     assert (
         "app_workers, app_pool_size, app_max_overflow, app_max_tasks in inventory/staging/group_vars/all/app.yml"
@@ -298,19 +298,19 @@ def test_ending_is_offered_only_where_it_helps() -> None:
 
 
 def test_pools_that_cannot_fit_are_said_beside_another_cause() -> None:
-    verdict = decide(evidence(leaked(80) + sessions(15), serving=MANY, before=MANY), LIMITS)
+    verdict = diagnose(evidence(leaked(80) + sessions(15), serving=MANY, before=MANY), LIMITS)
     assert verdict.case is Case.LEAKED_SESSIONS
     assert any("the pools do not fit" in reason for reason in verdict.why)
 
 
 def test_a_restart_that_is_due_is_said() -> None:
-    verdict = decide(evidence(sessions(20), max_connections=200), LIMITS)
+    verdict = diagnose(evidence(sessions(20), max_connections=200), LIMITS)
     assert "max_connections is 100 on the server and 200 in Terraform: a restart is due" in verdict.why
 
 
 def test_five_thousand_sessions_are_no_more_work_to_read() -> None:
     many = [dataclasses.replace(item, tag=f"tag {item.pid}") for item in leaked(5000)]
-    verdict = decide(evidence(many), LIMITS)
+    verdict = diagnose(evidence(many), LIMITS)
     assert verdict.case is Case.LEAKED_SESSIONS
     assert len(verdict.why) < 12
     assert "and 4995 of 4995 others" in verdict.why
@@ -330,7 +330,7 @@ def test_five_thousand_sessions_are_no_more_work_to_read() -> None:
     st.none() | st.just(STARVED) | st.just(Logs()),
 )
 def test_any_evidence_has_a_verdict(found: list[Session], logs: Logs | None) -> None:
-    verdict = decide(evidence(found, logs=logs), LIMITS)
+    verdict = diagnose(evidence(found, logs=logs), LIMITS)
     if verdict.ending_helps:
         # Never where the server has room and nobody leaks.
         assert len(found) >= 0.9 * ROOM or any(item.is_leaked(30) for item in found)

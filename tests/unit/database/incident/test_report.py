@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fargate_ops.database.incident.diagnosis import Limits, decide
+from fargate_ops.database.incident.diagnosis import Limits, diagnose
 from fargate_ops.database.incident.evidence import Ended, Evidence, NoListing, Session, read_ended, read_listing
 from fargate_ops.database.incident.report import ages, ended_lines, markdown, screen, sparkline, would_end
 
@@ -90,7 +90,7 @@ def test_what_was_ended_is_read_and_counted() -> None:
 def test_a_listing_of_five_thousand_is_short_on_the_screen_and_whole_beside_the_report() -> None:
     many = [session(pid, tag=f"endpoint {pid % 40}") for pid in range(4900)]
     seen = evidence(*many, session(9001, user="rdsadmin", state="active", transaction_seconds=None))
-    verdict = decide(seen, LIMITS)
+    verdict = diagnose(seen, LIMITS)
     printed = screen(seen, verdict)
     assert len(printed) < 45
     assert "LEAKED SESSIONS" in printed[0]
@@ -128,7 +128,7 @@ def test_the_report_holds_the_evidence() -> None:
         missing=["the service's log: denied"],
     )
     ended = Ended(sessions=[Session(pid=1, state="idle in transaction")], before=2, after=1)
-    report = markdown(seen, decide(seen, LIMITS), ended, NOW)
+    report = markdown(seen, diagnose(seen, LIMITS), ended, NOW)
     for part in (
         "# Database connections, local, 2026-01-31 09:00:00 UTC",
         "the service's log: denied",

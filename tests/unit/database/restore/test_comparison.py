@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fargate_ops.database.restore.comparison import Comparison, lines, loss, markdown, read_survey
+from fargate_ops.database.restore.comparison import Comparison, lines, loss, markdown, parse_table_stats
 
 
 def told(head: str | None = "0001", **tables: tuple[Any, ...]) -> list[str]:
@@ -31,7 +31,7 @@ def told(head: str | None = "0001", **tables: tuple[Any, ...]) -> list[str]:
 
 
 def compared(restored: list[str], source: list[str]) -> Comparison:
-    return Comparison(restored=read_survey(restored), source=read_survey(source))
+    return Comparison(restored=parse_table_stats(restored), source=parse_table_stats(source))
 
 
 def test_loss_is_the_sources_later_rows_from_the_first_to_the_last_second() -> None:
@@ -75,4 +75,4 @@ def test_an_older_schema_is_a_warning_and_its_missing_tables_are_no_error() -> N
 
 def test_a_task_that_told_nothing_is_no_empty_database() -> None:
     with pytest.raises(ValueError, match="told nothing"):
-        read_survey(["usage: settlement.admin", "{}"])
+        parse_table_stats(["usage: settlement.admin", "{}"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fargate_ops.database.restore.table_stats import Surveyor
+from fargate_ops.database.restore.table_stats import TableStatsReader
 from fargate_ops.ecs.tasks import TaskError
 from fargate_ops.terraform.stack import DatabaseInstance, Stack
 
@@ -98,13 +98,13 @@ class Clients:
         return self._clients[service]
 
 
-def surveyor(ecs: Ecs) -> Surveyor:
-    return Surveyor(Clients(ecs), STACK, print, wait_seconds=5, sleep=lambda _: None)
+def reader(ecs: Ecs) -> TableStatsReader:
+    return TableStatsReader(Clients(ecs), STACK, print, wait_seconds=5, sleep=lambda _: None)
 
 
 def test_the_database_that_serves_is_asked_with_the_definition_that_is_there() -> None:
     ecs = Ecs()
-    assert surveyor(ecs).survey(OLD, POINT).head == "0001"
+    assert reader(ecs).read(OLD, POINT).head == "0001"
     assert list(ecs.active) == ["arn:app-admin:1"]
     command = ecs.ran[0]["overrides"]["containerOverrides"][0]["command"]
     assert command[-2:] == ["--after", "2026-11-24T10:15:00+00:00"]
@@ -115,9 +115,9 @@ def test_another_is_asked_with_a_copy_that_is_gone_afterwards(exit_code: int) ->
     ecs = Ecs(exit_code)
     if exit_code:
         with pytest.raises(TaskError, match="the survey of app-1 failed"):
-            surveyor(ecs).survey(NEW, POINT)
+            reader(ecs).read(NEW, POINT)
     else:
-        surveyor(ecs).survey(NEW, POINT)
+        reader(ecs).read(NEW, POINT)
     (container,) = ecs.ran[0]["definition"]["containerDefinitions"]
     assert {item["name"]: item["value"] for item in container["environment"]} == {
         "DATABASE_HOST": "new",

@@ -12,8 +12,8 @@ from fargate_ops.core.problem import ProblemError
 from fargate_ops.database.restore import inventory_file
 from fargate_ops.database.restore.target import (
     Inventory,
-    Possible,
     Restore,
+    RestorePoints,
     Snapshot,
     menu,
     with_restore,
@@ -23,7 +23,7 @@ from fargate_ops.database.restore.target import (
 
 NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
 WINDOW = (datetime(2026, 11, 23, 8, tzinfo=UTC), datetime(2026, 11, 24, 10, 25, tzinfo=UTC))
-POSSIBLE = Possible(
+POINTS = RestorePoints(
     window=WINDOW,
     snapshots=[
         Snapshot(name="rds:qa-2026-11-23", instance="qa", time=datetime(2026, 11, 23, 17, 4, 9, 250000, tzinfo=UTC)),
@@ -36,7 +36,7 @@ AT = Restore(time="2026-11-24T10:15:00Z")
 
 
 def restored(time: str = "", snapshot: str = "", inventory: Inventory | None = None) -> tuple[Inventory, str]:
-    return with_restore("qa", inventory or Inventory(), POSSIBLE, time=time, snapshot=snapshot)
+    return with_restore("qa", inventory or Inventory(), POINTS, time=time, snapshot=snapshot)
 
 
 @pytest.mark.parametrize("time", ["2026-11-24T10:15:00Z", "2026-11-24T19:15:00+09:00", "2026-11-24 10:15:00+00:00"])
@@ -82,7 +82,9 @@ def test_what_cannot_be_restored_is_one_error_with_the_next_command(time: str, s
 
 def test_an_instance_without_a_backup_says_so() -> None:
     with pytest.raises(ProblemError, match="no automated backup yet"):
-        with_restore("qa", Inventory(), Possible(window=None, snapshots=[], now=NOW), time=str(AT.time), snapshot="")
+        with_restore(
+            "qa", Inventory(), RestorePoints(window=None, snapshots=[], now=NOW), time=str(AT.time), snapshot=""
+        )
 
 
 def test_two_of_one_second_do_not_meet() -> None:
@@ -111,7 +113,7 @@ def test_what_serves_or_is_a_source_is_not_forgotten() -> None:
 
 def test_the_menu_gives_each_command() -> None:
     inventory = Inventory(restores={KEY: AT, "20261124-100000": Restore(snapshot="s")}, serving=KEY)
-    text = "\n".join(menu("qa", inventory, POSSIBLE))
+    text = "\n".join(menu("qa", inventory, POINTS))
     for command in (
         "restore_time=2026-11-24T10:25:00Z",
         "restore_snapshot=rds:qa-2026-11-23",
