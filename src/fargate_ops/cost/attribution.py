@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from fargate_ops.cost.api import Scope, everything
-from fargate_ops.cost.findings import REMOVAL, Change, Finding, tags_of
+from fargate_ops.cost.recommendations import REMOVAL, Change, Recommendation, tags_of
 
 #: Where a setting of a resource of ours has its home: file below inventory/<env>/group_vars/all/, and variable.
 VARIABLES: Mapping[tuple[str, str], tuple[str, str]] = {
@@ -65,24 +65,24 @@ def _addresses(resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def attribute(
-    findings: Iterable[Finding],
+    recommendations: Iterable[Recommendation],
     *,
     tags: Mapping[str, Mapping[str, str]],
     addresses: Mapping[str, str],
     owner_tags: Sequence[str],
     environment: str,
-) -> list[Finding]:
-    """The findings with owner, address and the change in words: of the inventory where a variable says it."""
+) -> list[Recommendation]:
+    """The recommendations with owner, address and the change in words: of the inventory where a variable says it."""
     done = []
-    for finding in findings:
-        known = {**tags.get(finding.arn, {}), **finding.tags}
-        address = addresses.get(finding.arn) or addresses.get(finding.arn.rsplit("/", 1)[-1], "")
+    for recommendation in recommendations:
+        known = {**tags.get(recommendation.arn, {}), **recommendation.tags}
+        address = addresses.get(recommendation.arn) or addresses.get(recommendation.arn.rsplit("/", 1)[-1], "")
         done.append(
             replace(
-                finding,
+                recommendation,
                 owner=owner(known, owner_tags),
                 address=address,
-                change=change_of(finding, address, environment),
+                change=change_of(recommendation, address, environment),
             )
         )
     return done
@@ -98,17 +98,17 @@ def owner(tags: Mapping[str, str], names: Sequence[str]) -> str:
     return NOBODY
 
 
-def change_of(finding: Finding, address: str, environment: str) -> str:
+def change_of(recommendation: Recommendation, address: str, environment: str) -> str:
     """A diff of the inventory or of the resource where it is ours; else the command that does it."""
     if not address:
-        return finding.command
-    if finding.aspect == REMOVAL:
+        return recommendation.command
+    if recommendation.aspect == REMOVAL:
         return f"# Terraform, then make infra ENV={environment}\n- {address}"
-    if not finding.changes:
-        return f"{finding.command}\n# ours: {address}"
+    if not recommendation.changes:
+        return f"{recommendation.command}\n# ours: {address}"
     kind = _type(address)
     blocks: dict[str, list[Change]] = {}
-    for change in finding.changes:
+    for change in recommendation.changes:
         file, name = VARIABLES.get((kind, change.name), ("", change.name))
         title = f"inventory/{environment}/group_vars/all/{file}" if file else f"{address} (Terraform)"
         blocks.setdefault(title, []).append(replace(change, name=name))

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pygal
 from pygal.style import Style
 
-from fargate_ops.cost.findings import Finding
+from fargate_ops.cost.recommendations import Recommendation
 from fargate_ops.cost.spending import Month, Rise, Spending
 
 # pygal's finder for its maps, which are not used here, is of a kind that Python 3.12 no longer asks and 3.11 warns of.
@@ -69,12 +69,12 @@ def _compared(name: str, items: Sequence[Rise]) -> str:
     return _svg(chart)
 
 
-def savings(findings: Sequence[Finding]) -> str:
-    """What counts, by kind of finding."""
+def savings(recommendations: Sequence[Recommendation]) -> str:
+    """What counts, by kind of item."""
     kinds: dict[str, Decimal] = {}
-    for finding in findings:
-        if finding.counted and finding.saving:
-            kinds[finding.kind] = kinds.get(finding.kind, Decimal(0)) + finding.saving
+    for item in recommendations:
+        if item.counted and item.saving:
+            kinds[item.kind] = kinds.get(item.kind, Decimal(0)) + item.saving
     shown = sorted(kinds.items(), key=lambda item: (item[1], item[0]))
     chart = _chart(pygal.HorizontalBar, "savings", height=90 + 34 * max(len(shown), 1), show_legend=False)
     chart.x_labels = [kind for kind, _ in shown]

@@ -14,8 +14,8 @@ from decimal import Decimal
 from typing import Any
 
 from fargate_ops.cost.api import Scope, everything
-from fargate_ops.cost.findings import Finding, tags_of
 from fargate_ops.cost.money import usd
+from fargate_ops.cost.recommendations import Recommendation, tags_of
 
 _EXTENDED = "open-source-rds-extended-support"
 _STANDARD = "open-source-rds-standard-support"
@@ -37,7 +37,7 @@ class _Versioned:
     tags: Mapping[str, str]
 
 
-def read_support(scope: Scope, today: date, near_days: int) -> list[Finding]:
+def read_extended_support(scope: Scope, today: date, near_days: int) -> list[Recommendation]:
     """`near_days`: how long before the end of standard support it is told."""
     horizon = today + timedelta(days=near_days)
     found: list[_Versioned] = []
@@ -46,10 +46,10 @@ def read_support(scope: Scope, today: date, near_days: int) -> list[Finding]:
     databases = everything(scope.client("rds"), "describe_db_instances", "DBInstances")
     if instances := scope.all_of("RDS instances", databases):
         found += scope.all_of("support of RDS versions", _of_databases(scope, instances, today, horizon))
-    return [_finding(scope, item, today) for item in found]
+    return [_recommendation(scope, item, today) for item in found]
 
 
-def _finding(scope: Scope, item: _Versioned, today: date) -> Finding:
+def _recommendation(scope: Scope, item: _Versioned, today: date) -> Recommendation:
     is_charged = item.until < today
     price = "" if item.surcharge is None else f"{usd(item.surcharge)} USD a month"
     if is_charged:
@@ -57,7 +57,7 @@ def _finding(scope: Scope, item: _Versioned, today: date) -> Finding:
     else:
         cost = price or "a surcharge"
         problem = f"version {item.version} leaves standard support on {item.until}: {cost} from then on"
-    return Finding(
+    return Recommendation(
         account=scope.account,
         region=scope.region,
         kind=item.kind,

@@ -17,8 +17,8 @@ from decimal import Decimal
 from typing import Any
 
 from fargate_ops.cost.api import Scope, everything
-from fargate_ops.cost.findings import REMOVAL, Finding, tags_of
 from fargate_ops.cost.money import exact, usd
+from fargate_ops.cost.recommendations import REMOVAL, Recommendation, tags_of
 
 SOURCE = "CloudWatch"
 #: GetMetricData takes so many metrics at once.
@@ -44,7 +44,7 @@ class _Candidate:
     tags: Mapping[str, str]
 
 
-def read_idle(scope: Scope, today: date, days: int) -> list[Finding]:
+def read_idle(scope: Scope, today: date, days: int) -> list[Recommendation]:
     """Idle for `days` complete days before `today`."""
     end = datetime.combine(today, time(), UTC)
     start = end - timedelta(days=days)
@@ -73,8 +73,8 @@ def read_idle(scope: Scope, today: date, days: int) -> list[Finding]:
     return idle
 
 
-def _idle(scope: Scope, item: _Candidate, days: int) -> Finding:
-    return Finding(
+def _idle(scope: Scope, item: _Candidate, days: int) -> Recommendation:
+    return Recommendation(
         account=scope.account,
         region=scope.region,
         kind=item.kind,
@@ -210,7 +210,7 @@ def metric_data(scope: Scope, queries: Sequence[Any], start: datetime, end: date
     )
 
 
-def read_unattached(scope: Scope) -> list[Finding]:
+def read_unattached(scope: Scope) -> list[Recommendation]:
     """Volumes and addresses that belong to nothing, and log groups that never expire."""
     return [
         *scope.all_of("unattached volumes", _unattached_volumes(scope)),
@@ -219,11 +219,11 @@ def read_unattached(scope: Scope) -> list[Finding]:
     ]
 
 
-def _unattached_volumes(scope: Scope) -> Iterator[Finding]:
+def _unattached_volumes(scope: Scope) -> Iterator[Recommendation]:
     free = [{"Name": "status", "Values": ["available"]}]
     for item in everything(scope.client("ec2"), "describe_volumes", "Volumes", Filters=free):
         name, size = item["VolumeId"], int(item["Size"])
-        yield Finding(
+        yield Recommendation(
             account=scope.account,
             region=scope.region,
             kind="unattached-volume",
@@ -238,12 +238,12 @@ def _unattached_volumes(scope: Scope) -> Iterator[Finding]:
         )
 
 
-def _addresses(scope: Scope) -> Iterator[Finding]:
+def _addresses(scope: Scope) -> Iterator[Recommendation]:
     for item in scope.client("ec2").describe_addresses()["Addresses"]:  # has no pages
         if item.get("AssociationId") or item.get("InstanceId") or item.get("NetworkInterfaceId"):
             continue
         name = item["AllocationId"]
-        yield Finding(
+        yield Recommendation(
             account=scope.account,
             region=scope.region,
             kind="unattached-address",
@@ -258,7 +258,7 @@ def _addresses(scope: Scope) -> Iterator[Finding]:
         )
 
 
-def _log_groups(scope: Scope) -> Iterator[Finding]:
+def _log_groups(scope: Scope) -> Iterator[Recommendation]:
     """What they will hold is not known: what they cost today is told, and not counted."""
     for item in everything(scope.client("logs"), "describe_log_groups", "logGroups"):
         if item.get("retentionInDays"):
@@ -266,7 +266,7 @@ def _log_groups(scope: Scope) -> Iterator[Finding]:
         name, stored = item["logGroupName"], exact(item.get("storedBytes", 0)) / _GIB
         cost = scope.prices.per_gb("logs_gb", stored)
         today = f", {usd(cost)} USD a month today and growing" if cost is not None else ""
-        yield Finding(
+        yield Recommendation(
             account=scope.account,
             region=scope.region,
             kind="log-group",

@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 from fargate_ops.cost.api import ENROL, Scope, everything, pages
-from fargate_ops.cost.findings import REMOVAL, Change, Finding, tags_of
 from fargate_ops.cost.money import exact
+from fargate_ops.cost.recommendations import REMOVAL, Change, Recommendation, tags_of
 
 SOURCE = "Compute Optimizer"
 _NAMED = 5
@@ -26,12 +26,12 @@ class _Kind:
     what: str
     operation: str
     key: str
-    findings: Callable[[Scope, Mapping[str, Any]], Iterable[Finding]]
+    recommendations: Callable[[Scope, Mapping[str, Any]], Iterable[Recommendation]]
     arn: str
     existing: Callable[[Scope], Iterable[str]]
 
 
-def read_optimizer(scope: Scope) -> list[Finding]:
+def read_optimizer(scope: Scope) -> list[Recommendation]:
     client = scope.client("compute-optimizer")
     enrolment = scope.one("Compute Optimizer", client.get_enrollment_status)
     if enrolment is None:
@@ -40,7 +40,7 @@ def read_optimizer(scope: Scope) -> list[Finding]:
         reason = enrolment.get("statusReason") or enrolment["status"]
         scope.gap("Compute Optimizer", "not_enrolled", f"the account is not enrolled: {reason}", ENROL)
         return []
-    found: list[Finding] = []
+    found: list[Recommendation] = []
     for kind in KINDS:
         found += _recommended(scope, kind, getattr(client, kind.operation))
     idle = (
@@ -51,7 +51,7 @@ def read_optimizer(scope: Scope) -> list[Finding]:
     return found + scope.all_of(f"{SOURCE}: idle resources", (_idle(scope, item) for item in idle))
 
 
-def _recommended(scope: Scope, kind: _Kind, call: Callable[..., dict[str, Any]]) -> list[Finding]:
+def _recommended(scope: Scope, kind: _Kind, call: Callable[..., dict[str, Any]]) -> list[Recommendation]:
     what = f"{SOURCE}: {kind.what}"
     judged: set[str] = set()
 
@@ -59,15 +59,15 @@ def _recommended(scope: Scope, kind: _Kind, call: Callable[..., dict[str, Any]])
         for page in _pages(scope, kind.what, call):
             yield from page.get(kind.key, [])
 
-    def findings() -> Iterator[Finding]:
+    def recommendations() -> Iterator[Recommendation]:
         for item in items():
             # "Unavailable" is Compute Optimizer's word for a function of which it has too few metrics.
             if str(item.get("finding", "")).lower() == "unavailable":
                 continue
             judged.add(str(item[kind.arn]))
-            yield from kind.findings(scope, item)
+            yield from kind.recommendations(scope, item)
 
-    found = scope.all_of(what, findings())
+    found = scope.all_of(what, recommendations())
     if not scope.misses(what):
         names = {arn.rsplit(":", 1)[-1] for arn in judged}
         there = scope.all_of(f"list of {kind.what}", kind.existing(scope))
@@ -103,7 +103,7 @@ def _saving(option: Mapping[str, Any]) -> Decimal | None:
     return exact(amount["value"]) if amount.get("currency") == "USD" else None
 
 
-def _finding(
+def _recommendation(
     scope: Scope,
     item: Mapping[str, Any],
     option: Mapping[str, Any],
@@ -114,13 +114,13 @@ def _finding(
     changes: Iterable[Change],
     command: str,
     aspect: str,
-) -> Iterator[Finding]:
-    """A finding, unless nothing would change or it would save nothing: a larger size is no matter of this report."""
+) -> Iterator[Recommendation]:
+    """Yield a recommendation if it changes something and saves money; recommendations of a larger size are left out."""
     differ = tuple(change for change in changes if change.before != change.after)
     saving = _saving(option)
     if not differ or (saving is not None and saving <= 0):
         return
-    yield Finding(
+    yield Recommendation(
         account=scope.account,
         region=scope.region,
         kind=kind,
@@ -140,12 +140,12 @@ def _name(arn: str) -> str:
     return arn.split(":", 5)[-1].split("/", 1)[-1].split(":")[-1] if arn.startswith("arn:") else arn
 
 
-def _instance(scope: Scope, item: Mapping[str, Any]) -> Iterator[Finding]:
+def _instance(scope: Scope, item: Mapping[str, Any]) -> Iterator[Recommendation]:
     option = _best(item.get("recommendationOptions", []))
     if option is None:
         return
     name, wanted = _name(item["instanceArn"]), str(option["instanceType"])
-    yield from _finding(
+    yield from _recommendation(
         scope,
         item,
         option,
@@ -158,7 +158,7 @@ def _instance(scope: Scope, item: Mapping[str, Any]) -> Iterator[Finding]:
     )
 
 
-def _volume(scope: Scope, item: Mapping[str, Any]) -> Iterator[Finding]:
+def _volume(scope: Scope, item: Mapping[str, Any]) -> Iterator[Recommendation]:
     option = _best(item.get("volumeRecommendationOptions", []))
     if option is None:
         return
@@ -169,7 +169,7 @@ def _volume(scope: Scope, item: Mapping[str, Any]) -> Iterator[Finding]:
         for key, label in names.items()
         if key in now and key in wanted
     ]
-    yield from _finding(
+    yield from _recommendation(
         scope,
         item,
         option,
@@ -182,12 +182,12 @@ def _volume(scope: Scope, item: Mapping[str, Any]) -> Iterator[Finding]:
     )
 
 
-def _function(scope: Scope, item: Mapping[str, Any]) -> Iterator[Finding]:
+def _function(scope: Scope, item: Mapping[str, Any]) -> Iterator[Recommendation]:
     option = _best(item.get("memorySizeRecommendationOptions", []))
     if option is None:
         return
     arn, wanted = _unversioned(str(item["functionArn"])), str(option["memorySize"])
-    yield from _finding(
+    yield from _recommendation(
         scope,
         item,
         option,
@@ -205,12 +205,12 @@ def _unversioned(arn: str) -> str:
     return ":".join(arn.split(":")[:7])
 
 
-def _service(scope: Scope, item: Mapping[str, Any]) -> Iterator[Finding]:
+def _service(scope: Scope, item: Mapping[str, Any]) -> Iterator[Recommendation]:
     option = _best(item.get("serviceRecommendationOptions", []))
     if option is None:
         return
     now, arn = item["currentServiceConfiguration"], str(item["serviceArn"])
-    yield from _finding(
+    yield from _recommendation(
         scope,
         item,
         option,
@@ -227,13 +227,13 @@ def _service(scope: Scope, item: Mapping[str, Any]) -> Iterator[Finding]:
     )
 
 
-def _database(scope: Scope, item: Mapping[str, Any]) -> Iterator[Finding]:
+def _database(scope: Scope, item: Mapping[str, Any]) -> Iterator[Recommendation]:
     arn = str(item["resourceArn"])
     name = _name(arn)
     option = _best(item.get("instanceRecommendationOptions", []))
     if option is not None:
         wanted = str(option["dbInstanceClass"])
-        yield from _finding(
+        yield from _recommendation(
             scope,
             item,
             option,
@@ -248,7 +248,7 @@ def _database(scope: Scope, item: Mapping[str, Any]) -> Iterator[Finding]:
     if storage is not None:
         now, then = item.get("currentStorageConfiguration", {}), storage["storageConfiguration"]
         wanted = str(then.get("storageType", ""))
-        yield from _finding(
+        yield from _recommendation(
             scope,
             item,
             storage,
@@ -271,10 +271,10 @@ _REMOVE = {
 }
 
 
-def _idle(scope: Scope, item: Mapping[str, Any]) -> Finding:
+def _idle(scope: Scope, item: Mapping[str, Any]) -> Recommendation:
     arn, kind = str(item["resourceArn"]), str(item["resourceType"])
     name = str(item.get("resourceId") or _name(arn))
-    return Finding(
+    return Recommendation(
         account=scope.account,
         region=scope.region,
         kind="idle",
@@ -323,7 +323,7 @@ KINDS = (
         what="EC2 instances",
         operation="get_ec2_instance_recommendations",
         key="instanceRecommendations",
-        findings=_instance,
+        recommendations=_instance,
         arn="instanceArn",
         existing=_instances,
     ),
@@ -331,7 +331,7 @@ KINDS = (
         what="EBS volumes",
         operation="get_ebs_volume_recommendations",
         key="volumeRecommendations",
-        findings=_volume,
+        recommendations=_volume,
         arn="volumeArn",
         existing=_volumes,
     ),
@@ -339,7 +339,7 @@ KINDS = (
         what="Lambda functions",
         operation="get_lambda_function_recommendations",
         key="lambdaFunctionRecommendations",
-        findings=_function,
+        recommendations=_function,
         arn="functionArn",
         existing=_functions,
     ),
@@ -347,7 +347,7 @@ KINDS = (
         what="ECS services on Fargate",
         operation="get_ecs_service_recommendations",
         key="ecsServiceRecommendations",
-        findings=_service,
+        recommendations=_service,
         arn="serviceArn",
         existing=_services,
     ),
@@ -355,7 +355,7 @@ KINDS = (
         what="RDS instances",
         operation="get_rds_database_recommendations",
         key="rdsDBRecommendations",
-        findings=_database,
+        recommendations=_database,
         arn="resourceArn",
         existing=_databases,
     ),

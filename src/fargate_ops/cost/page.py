@@ -31,5 +31,5 @@ def page(report: Report) -> str:
         report=report,
         verdict=report.verdict,
         drawn=drawn,
-        savings=Markup(charts.savings(report.findings)),  # noqa: S704 - ours
+        savings=Markup(charts.savings(report.recommendations)),  # noqa: S704 - ours
     )

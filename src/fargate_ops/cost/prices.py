@@ -2,7 +2,7 @@
 
 Source: AWS's price list, https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/<offer>/current/ap-northeast-2/, as of
 2026-10-01; its usage types (APN2 is Seoul) stand beside the prices. A price that is not here is not guessed: the
-finding then has no saving. `cost_report_prices` in the inventory adds regions and corrects prices.
+recommendation then has no saving. `cost_report_prices` in the inventory adds regions and corrects prices.
 """
 
 from __future__ import annotations

@@ -12,12 +12,12 @@ from typing import Any
 from fargate_ops.cost.accounts import Accounts, Target
 from fargate_ops.cost.api import Gap, Gaps, Meter, Scope, total
 from fargate_ops.cost.attribution import attribute, read_addresses, read_tags
-from fargate_ops.cost.extended_support import read_support
-from fargate_ops.cost.findings import Finding, rank, total_saving
+from fargate_ops.cost.extended_support import read_extended_support
 from fargate_ops.cost.idle import read_idle, read_unattached
 from fargate_ops.cost.money import ZERO, cents, percent, usd
 from fargate_ops.cost.optimizer import read_optimizer
 from fargate_ops.cost.prices import HOURS_A_MONTH, Prices
+from fargate_ops.cost.recommendations import Recommendation, rank, total_saving
 from fargate_ops.cost.spending import Month, Rise, Spending, read_spending
 from fargate_ops.cost.storage import read_buckets, read_gp2
 
@@ -44,10 +44,10 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What all accounts cost together, and whether the findings bring that back under `limit`.
+    """What all accounts cost together, and whether the recommendations bring that back under `limit`.
 
     ``limit`` is the budget, or last month where no budget is known; ``after`` a whole month like this one with every
-    finding that counts done; ``still`` what can still be saved in the days that are left of this one.
+    recommendation that counts done; ``still`` what can still be saved in the days that are left of this one.
     """
 
     month_to_date: Decimal
@@ -75,9 +75,9 @@ class Verdict:
 
     @property
     def sentence(self) -> str:
-        """``The forecast of 1,742.10 USD is 34.0 % over the budget …; the findings …``"""
+        """``The forecast of 1,742.10 USD is 34.0 % over the budget …; the recommendations …``"""
         limit = f"{self.limit_name} of {usd(self.limit)} USD"
-        saved = f"The findings save {usd(self.saving)} USD a month"
+        saved = f"The recommendations save {usd(self.saving)} USD a month"
         if self.forecast is None or self.after is None:
             return f"What this month will cost is not known. {saved}."
         over = percent(self.forecast, self.limit)
@@ -94,7 +94,7 @@ class Report:
     environment: str
     month: Month
     accounts: tuple[Spending, ...]
-    findings: tuple[Finding, ...]
+    recommendations: tuple[Recommendation, ...]
     gaps: tuple[Gap, ...]
     verdict: Verdict
     paid: Mapping[str, Any]
@@ -114,7 +114,7 @@ class Report:
                 "sentence": self.verdict.sentence,
             },
             "accounts": [_spending_row(account) for account in self.accounts],
-            "findings": [asdict(finding) for finding in self.findings],
+            "findings": [asdict(item) for item in self.recommendations],
             "gaps": [gap.as_row() for gap in self.gaps],
             "paid": self.paid,
         }
@@ -158,7 +158,7 @@ def gather(accounts: Accounts, targets: Sequence[Target], settings: Settings) ->
         return Scope(target.account_id, region, accounts.of(target), gaps, meter, prices)
 
     spending: list[Future[Spending]] = []
-    findings: list[Future[list[Finding]]] = []
+    recommendations: list[Future[list[Recommendation]]] = []
     with ThreadPoolExecutor(_THREADS) as pool:
         addresses = pool.submit(_addresses, scope, targets, settings)
         tags: list[Future[dict[str, dict[str, str]]]] = []
@@ -176,9 +176,9 @@ def gather(accounts: Accounts, targets: Sequence[Target], settings: Settings) ->
             for region in target.regions:
                 here = scope(target, region)
                 tags.append(pool.submit(read_tags, here))
-                findings += [pool.submit(collect, here) for collect in _collectors(settings)]
+                recommendations += [pool.submit(collect, here) for collect in _collectors(settings)]
         known_tags = {arn: pairs for future in tags for arn, pairs in future.result().items()}
-        found = [finding for future in findings for finding in future.result()]
+        found = [item for future in recommendations for item in future.result()]
         known_addresses = addresses.result()
         costs = tuple(future.result() for future in spending)
     ranked = rank(
@@ -194,7 +194,7 @@ def gather(accounts: Accounts, targets: Sequence[Target], settings: Settings) ->
         environment=settings.environment,
         month=month,
         accounts=costs,
-        findings=tuple(ranked),
+        recommendations=tuple(ranked),
         gaps=tuple(sorted(set(gaps.found))),
         verdict=judge(costs, total_saving(ranked), month),
         paid=meter.as_row(),
@@ -202,13 +202,13 @@ def gather(accounts: Accounts, targets: Sequence[Target], settings: Settings) ->
     )
 
 
-def _collectors(settings: Settings) -> list[Callable[[Scope], list[Finding]]]:
+def _collectors(settings: Settings) -> list[Callable[[Scope], list[Recommendation]]]:
     return [
         read_optimizer,
         lambda scope: read_idle(scope, settings.today, settings.idle_days),
         read_unattached,
         read_gp2,
-        lambda scope: read_support(scope, settings.today, settings.support_days),
+        lambda scope: read_extended_support(scope, settings.today, settings.support_days),
         lambda scope: read_buckets(scope, settings.today),
     ]
 

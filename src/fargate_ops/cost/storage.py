@@ -9,26 +9,26 @@ from decimal import Decimal
 from botocore.exceptions import ClientError
 
 from fargate_ops.cost.api import Scope, everything
-from fargate_ops.cost.findings import Change, Finding, tags_of
 from fargate_ops.cost.idle import metric_data
 from fargate_ops.cost.money import exact, usd
+from fargate_ops.cost.recommendations import Change, Recommendation, tags_of
 
 #: The storage metric is written once a day, and late: https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
 _METRIC_DAYS = 3
 _GIB = 1024**3
 
 
-def read_gp2(scope: Scope) -> list[Finding]:
+def read_gp2(scope: Scope) -> list[Recommendation]:
     """Every gp2 volume: gp3 has the same baseline at a lower price, and is a change without an interruption."""
     return scope.all_of("gp2 volumes", _gp2(scope))
 
 
-def _gp2(scope: Scope) -> Iterator[Finding]:
+def _gp2(scope: Scope) -> Iterator[Recommendation]:
     older, newer = (scope.prices.per_gb(f"volume_{kind}_gb", 1) for kind in ("gp2", "gp3"))
     filters = [{"Name": "volume-type", "Values": ["gp2"]}]
     for item in everything(scope.client("ec2"), "describe_volumes", "Volumes", Filters=filters):
         name, size = item["VolumeId"], int(item["Size"])
-        yield Finding(
+        yield Recommendation(
             account=scope.account,
             region=scope.region,
             kind="gp2-volume",
@@ -44,12 +44,12 @@ def _gp2(scope: Scope) -> Iterator[Finding]:
         )
 
 
-def read_buckets(scope: Scope, today: date) -> list[Finding]:
+def read_buckets(scope: Scope, today: date) -> list[Recommendation]:
     """Buckets of the region without a lifecycle. How old their objects are is not known: nothing is counted."""
     return scope.all_of("buckets", _buckets(scope, today))
 
 
-def _buckets(scope: Scope, today: date) -> Iterator[Finding]:
+def _buckets(scope: Scope, today: date) -> Iterator[Recommendation]:
     client = scope.client("s3")
     for bucket in everything(client, "list_buckets", "Buckets", BucketRegion=scope.region):
         if bucket.get("BucketRegion", scope.region) != scope.region:
@@ -60,7 +60,7 @@ def _buckets(scope: Scope, today: date) -> Iterator[Finding]:
         if has_one is not False:
             continue
         stored = _stored(scope, name, today)
-        yield Finding(
+        yield Recommendation(
             account=scope.account,
             region=scope.region,
             kind="bucket-lifecycle",

@@ -1,4 +1,4 @@
-"""What Slack is told: the verdict, what rose, the findings that save most, and what is not known."""
+"""What Slack is told: the verdict, what rose, the recommendations that save most, and what is not known."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fargate_ops.cost.money import usd
 from fargate_ops.cost.report import Report
 from fargate_ops.notify.slack import Message, escape
 
-_FINDINGS = 5
+_SHOWN = 5
 _CHARACTERS = 300
 
 
@@ -30,12 +30,12 @@ def summary(report: Report, page: str) -> Message:
             for item in account.coverage
             if item.fell
         ]
-    counted = [finding for finding in report.findings if finding.counted]
-    for finding in counted[:_FINDINGS]:
-        text = f"{finding.resource}: {finding.problem}"[:_CHARACTERS]
-        lines.append(f"• {usd(finding.saving or 0)} USD  {escape(text)} ({escape(finding.owner)})")  # type: ignore[arg-type]
-    if len(counted) > _FINDINGS:
-        lines.append(f"… and {len(counted) - _FINDINGS} more")
+    counted = [recommendation for recommendation in report.recommendations if recommendation.counted]
+    for recommendation in counted[:_SHOWN]:
+        text = f"{recommendation.resource}: {recommendation.problem}"[:_CHARACTERS]
+        lines.append(f"• {usd(recommendation.saving or 0)} USD  {escape(text)} ({escape(recommendation.owner)})")  # type: ignore[arg-type]
+    if len(counted) > _SHOWN:
+        lines.append(f"… and {len(counted) - _SHOWN} more")
     if report.gaps:
         lines.append(f"Not known: {escape(', '.join(sorted({gap.what for gap in report.gaps}))[:_CHARACTERS])}")
     lines.append(f"The whole report: `{escape(page)}`")
@@ -65,13 +65,14 @@ def text(report: Report, page: str) -> str:
                 lines.append(
                     f"    coverage     {item.kind} of {item.service} fell from {item.before} % to {item.now} %"
                 )
-    for finding in report.findings:
-        saving = "?" if finding.saving is None else usd(finding.saving)
-        where = finding.address or finding.owner
+    for recommendation in report.recommendations:
+        saving = "?" if recommendation.saving is None else usd(recommendation.saving)
+        where = recommendation.address or recommendation.owner
         lines.append(
-            f"  {saving:>10}{' ' if finding.counted else '*'} {finding.resource}  {finding.problem}  [{where}]"
+            f"  {saving:>10}{' ' if recommendation.counted else '*'} "
+            f"{recommendation.resource}  {recommendation.problem}  [{where}]"
         )
-    if any(not finding.counted for finding in report.findings):
+    if any(not recommendation.counted for recommendation in report.recommendations):
         lines.append("             * not in the total: not known, or another change of the same resource saves more")
     lines += [f"  ? {gap.what} ({gap.account}, {gap.region}): {gap.why}" for gap in report.gaps]
     lines.append(

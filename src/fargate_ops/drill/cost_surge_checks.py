@@ -68,16 +68,16 @@ def _coverage(report: Row, seeded: Row) -> Result:
 
 
 def _recommendations(report: Row, seeded: Row) -> Result:
-    seen = {finding["kind"]: finding["saving"] for finding in report["findings"] if finding["kind"] in SAVINGS}
+    seen = {item["kind"]: item["saving"] for item in report["findings"] if item["kind"] in SAVINGS}
     wrong = [f"{kind}: {seen.get(kind)}, not {usd}" for kind, usd in SAVINGS.items() if seen.get(kind) != usd]
     return not wrong, "; ".join(wrong) or ", ".join(f"{kind} {usd}" for kind, usd in SAVINGS.items())
 
 
 def _real_resources(report: Row, seeded: Row) -> Result:
     seen = {
-        (finding["kind"], finding["saving"], finding["counted"])
-        for finding in report["findings"]
-        if finding["arn"].endswith((f"/{seeded['volume']}", f"/{seeded['address']}"))
+        (item["kind"], item["saving"], item["counted"])
+        for item in report["findings"]
+        if item["arn"].endswith((f"/{seeded['volume']}", f"/{seeded['address']}"))
     }
     wanted = {
         ("unattached-volume", "11.40", True),
@@ -88,9 +88,9 @@ def _real_resources(report: Row, seeded: Row) -> Result:
 
 
 def _total(report: Row, seeded: Row) -> Result:
-    counted = [finding for finding in report["findings"] if finding["counted"]]
-    total = sum((Decimal(finding["saving"]) for finding in counted), Decimal(0))
-    savings = [Decimal(finding["saving"]) for finding in report["findings"] if finding["saving"] is not None]
+    counted = [item for item in report["findings"] if item["counted"]]
+    total = sum((Decimal(item["saving"]) for item in counted), Decimal(0))
+    savings = [Decimal(item["saving"]) for item in report["findings"] if item["saving"] is not None]
     verdict = report["verdict"]
     under = Decimal(verdict["forecast"] or 0) - total <= Decimal("1000.00")
     kept = str(total) == verdict["saving"] and savings == sorted(savings, reverse=True) and verdict["is_under"] is under

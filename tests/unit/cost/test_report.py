@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fargate_ops.cost.accounts import Target
-from fargate_ops.cost.findings import Finding
+from fargate_ops.cost.recommendations import Recommendation
 from fargate_ops.cost.report import Report, judge
 from fargate_ops.cost.spending import Budget, Month, Spending
 from fargate_ops.cost.summary import summary, text
@@ -20,8 +20,8 @@ from tests.unit.cost.conftest import ACCOUNT, REGION, Cloud
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
-def found(report: Report, kind: str) -> list[Finding]:
-    return [finding for finding in report.findings if finding.kind == kind]
+def found(report: Report, kind: str) -> list[Recommendation]:
+    return [item for item in report.recommendations if item.kind == kind]
 
 
 def why(report: Report, what: str) -> str:
@@ -86,7 +86,7 @@ def test_a_total_is_forecast_only_when_each_account_is() -> None:
 
 def test_each_type_of_recommendation_and_the_surcharge_of_eks(cloud: Cloud) -> None:
     report = cloud.report()
-    assert {finding.kind: str(finding.saving) for finding in report.findings} == dict(surge.SAVINGS)
+    assert {item.kind: str(item.saving) for item in report.recommendations} == dict(surge.SAVINGS)
     assert report.verdict.saving == Decimal("555.49")
     (cluster,) = found(report, "eks-support")  # and not the one on a version in standard support
     assert cluster.saving == Decimal("360.00")
@@ -103,7 +103,7 @@ def test_every_page_is_followed_and_counted(cloud: Cloud) -> None:
     small = cloud.report(pages_max=100)
     assert small.paid["pages"] > 30
     assert small.accounts == whole.accounts
-    assert small.findings == whole.findings
+    assert small.recommendations == whole.recommendations
     cloud.seed(page_size=1000)
     assert cloud.report().accounts == whole.accounts
 
@@ -142,7 +142,7 @@ def test_an_api_that_is_denied_is_a_named_gap(cloud: Cloud, operation: str, what
         "give the role the policy roles/cost_report/files/policy.json"
     }
     assert f"? {what}" in text(report, "p")
-    assert len(report.findings) > 0  # the rest is there
+    assert len(report.recommendations) > 0  # the rest is there
 
 
 def test_not_enrolled_and_not_enough_data_are_never_fine(cloud: Cloud) -> None:
@@ -192,9 +192,9 @@ def test_addresses_log_groups_and_buckets(cloud: Cloud) -> None:
     s3.put_bucket_lifecycle_configuration(Bucket="a-month", LifecycleConfiguration={"Rules": [rule]})
     measured(cloud, "AWS/S3", "BucketSizeBytes", 100 * 1024**3, BucketName="for-ever", StorageType="StandardStorage")
     report = cloud.report()
-    assert [finding.saving for finding in found(report, "unattached-address")] == [Decimal("3.60")]
+    assert [item.saving for item in found(report, "unattached-address")] == [Decimal("3.60")]
     assert address in found(report, "unattached-address")[0].resource
-    assert [finding.resource for finding in found(report, "log-group")] == ["for-ever"]
+    assert [item.resource for item in found(report, "log-group")] == ["for-ever"]
     (bucket,) = found(report, "bucket-lifecycle")
     assert bucket.problem == (
         "the bucket has no lifecycle: 100.00 GiB in STANDARD; "
@@ -245,13 +245,13 @@ def test_idle_by_requests_and_bytes(cloud: Cloud) -> None:
         measured(cloud, "AWS/NATGateway", metric, 0, at, NatGatewayId=nats[0])
         measured(cloud, "AWS/NATGateway", metric, 4096, at, NatGatewayId=nats[1])
     report = cloud.report(today=today)
-    idle = {finding.resource: str(finding.saving) for finding in report.findings if finding.kind.startswith("idle-")}
+    idle = {item.resource: str(item.saving) for item in report.recommendations if item.kind.startswith("idle-")}
     # 0.0225, 0.059 and, in two zones, 0.013 an hour.
     assert idle == {"quiet": "16.20", nats[0]: "42.48", endpoint: "18.72"}
     assert why(report, f"use of {nats[2]}") == "not_enough_data: not enough data: no metric in CloudWatch"
     assert report.paid["metrics"] == 9
     young = cloud.report(today=datetime.now(UTC).date())
-    assert not any(finding.kind.startswith("idle-") for finding in young.findings)
+    assert not any(item.kind.startswith("idle-") for item in young.recommendations)
     assert why(young, "idle resources").startswith("not_enough_data: not enough data: younger than 14 days: busy, ")
 
 
@@ -272,12 +272,10 @@ def test_rds_on_extended_support_and_near_it(cloud: Cloud) -> None:
             AllocatedStorage=20,
             **more,
         )
-    surcharges = {finding.resource: str(finding.saving) for finding in found(cloud.report(), "rds-support")}
+    surcharges = {item.resource: str(item.saving) for item in found(cloud.report(), "rds-support")}
     # Two vCPUs: 0.24 each in the third year, 0.12 each, of two instances, in the first.
     assert surcharges == {"third-year": "345.60", "first-year": "345.60"}
-    (near,) = [
-        finding for finding in found(cloud.report(support_days=1300), "rds-support") if finding.resource == "current"
-    ]
+    (near,) = [item for item in found(cloud.report(support_days=1300), "rds-support") if item.resource == "current"]
     assert near.saving is None
     assert "leaves standard support on 2030-02-28: 172.80 USD a month from then on" in near.problem
 
@@ -308,7 +306,7 @@ def test_a_resource_of_ours_has_its_address_and_the_variable_to_set(cloud: Cloud
     s3.put_object(Bucket="states", Key="staging.tfstate", Body=json.dumps(state).encode())
     states = [{"bucket": "states", "key": key} for key in ("staging.tfstate", "account.tfstate")]
     report = cloud.report(states=states)
-    changes = {finding.kind: (finding.address, finding.change) for finding in report.findings if finding.address}
+    changes = {item.kind: (item.address, item.change) for item in report.recommendations if item.address}
     assert changes == {
         "rds-class": (
             "module.rds.aws_db_instance.this",
@@ -343,7 +341,7 @@ def test_several_accounts_and_regions(cloud: Cloud) -> None:
     assert ("STS", "AssumeRole") in cloud.calls
     assert [account.account for account in report.accounts] == [ACCOUNT, "210987654321"]
     assert report.verdict.month_to_date == 2 * Decimal("986.09")
-    assert {(finding.account, finding.region) for finding in report.findings} == {
+    assert {(item.account, item.region) for item in report.recommendations} == {
         (ACCOUNT, REGION),
         (ACCOUNT, "eu-west-1"),
         ("210987654321", "us-east-1"),

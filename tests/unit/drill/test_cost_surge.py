@@ -14,14 +14,14 @@ SEEDED = {"volume": "vol-1", "address": "eipalloc-1"}
 
 
 def right() -> dict[str, Any]:
-    findings = [
+    recommendations = [
         {"kind": kind, "saving": usd, "counted": True, "arn": f"arn:{kind}"}
         for kind, usd in [*SAVINGS.items(), ("unattached-volume", "11.40"), ("unattached-address", "3.60")]
     ]
-    for finding in findings[-2:]:
-        finding["arn"] = f"arn/{SEEDED['volume' if 'volume' in str(finding['kind']) else 'address']}"
-    findings.append({"kind": "gp2-volume", "saving": "2.28", "counted": False, "arn": "arn/vol-1"})
-    findings.sort(key=lambda finding: -float(str(finding["saving"])))
+    for item in recommendations[-2:]:
+        item["arn"] = f"arn/{SEEDED['volume' if 'volume' in str(item['kind']) else 'address']}"
+    recommendations.append({"kind": "gp2-volume", "saving": "2.28", "counted": False, "arn": "arn/vol-1"})
+    recommendations.sort(key=lambda item: -float(str(item["saving"])))
     account = {name: ANSWER[name] for name in ("month_to_date", "same_days_before", "last_month", "forecast")} | {
         "over_last_month_percent": ANSWER["over_last_month"],
         "over_budget_percent": ANSWER["over_budget"],
@@ -47,7 +47,7 @@ def right() -> dict[str, Any]:
     }
     return {
         "accounts": [account],
-        "findings": findings,
+        "findings": recommendations,
         "paid": {"pages": 16, "pages_max": 40, "usd": "0.16"},
         "verdict": {"saving": "570.49", "forecast": "1377.51", "is_under": True, "sentence": "under"},
     }

@@ -1,4 +1,4 @@
-"""What could cost less: one finding for each change, in order of what it saves, each dollar counted once."""
+"""What could cost less: one recommendation for each change, in order of what it saves, each dollar counted once."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class Recommendation:
     """One change that saves money.
 
     ``saving`` is in USD for a month of 30 days; None when it cannot be known, and then ``problem`` says what is known.
-    ``aspect`` names what is changed: of two findings of the same aspect only the larger counts, and `REMOVAL` stands
-    against all others. ``resource`` is what people call it, ``arn`` (or an identifier) what AWS does.
+    ``aspect`` names the changed property: of two recommendations for one aspect only the larger saving counts, and
+    `REMOVAL` competes with all others together. ``resource`` is the display name, ``arn`` the ARN or an identifier.
     """
 
     account: str
@@ -59,48 +59,48 @@ def tags_of(items: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
     }
 
 
-def rank(findings: Iterable[Finding]) -> list[Finding]:
+def rank(recommendations: Iterable[Recommendation]) -> list[Recommendation]:
     """Sorted by what they save, the largest first, unknown ones last; each with whether it counts in the total.
 
     For one resource, what counts is either its removal or the changes of its other aspects, whichever saves more.
     """
-    by_resource: dict[tuple[str, str, str], list[Finding]] = {}
-    for finding in findings:
-        by_resource.setdefault((finding.account, finding.region, finding.arn), []).append(finding)
-    judged = [finding for group in by_resource.values() for finding in _judge(group)]
+    by_resource: dict[tuple[str, str, str], list[Recommendation]] = {}
+    for item in recommendations:
+        by_resource.setdefault((item.account, item.region, item.arn), []).append(item)
+    judged = [item for group in by_resource.values() for item in _judge(group)]
     return sorted(judged, key=_order)
 
 
-def _order(finding: Finding) -> tuple[bool, Decimal, str, str, str, str, str]:
-    saving = finding.saving
+def _order(item: Recommendation) -> tuple[bool, Decimal, str, str, str, str, str]:
+    saving = item.saving
     known = saving if saving is not None else ZERO
     return (
         saving is None,
         -known,
-        finding.account,
-        finding.region,
-        finding.resource,
-        finding.kind,
-        finding.aspect,
+        item.account,
+        item.region,
+        item.resource,
+        item.kind,
+        item.aspect,
     )
 
 
-def _judge(group: Sequence[Finding]) -> list[Finding]:
-    best: dict[str, Finding] = {}
-    for finding in sorted(group, key=_order):
-        if finding.saving is not None:
-            best.setdefault(finding.aspect, finding)
+def _judge(group: Sequence[Recommendation]) -> list[Recommendation]:
+    best: dict[str, Recommendation] = {}
+    for item in sorted(group, key=_order):
+        if item.saving is not None:
+            best.setdefault(item.aspect, item)
     removal = best.pop(REMOVAL, None)
     kept = list(best.values())
     if removal is not None and _sum(kept) <= _sum([removal]):
         kept = [removal]
-    return [replace(finding, counted=any(finding is one for one in kept)) for finding in group]
+    return [replace(item, counted=any(item is one for one in kept)) for item in group]
 
 
-def _sum(findings: Iterable[Finding]) -> Decimal:
-    return sum((finding.saving or ZERO for finding in findings), ZERO)
+def _sum(recommendations: Iterable[Recommendation]) -> Decimal:
+    return sum((item.saving or ZERO for item in recommendations), ZERO)
 
 
-def total_saving(findings: Iterable[Finding]) -> Decimal:
+def total_saving(recommendations: Iterable[Recommendation]) -> Decimal:
     """What all that count save in a month of 30 days."""
-    return _sum(finding for finding in findings if finding.counted)
+    return _sum(item for item in recommendations if item.counted)

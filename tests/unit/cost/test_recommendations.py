@@ -1,4 +1,4 @@
-"""Order and total of the findings, whatever they are."""
+"""Order and total of the recommendations, whatever they are."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fargate_ops.cost.findings import REMOVAL, Finding, rank, total_saving
 from fargate_ops.cost.money import cents, percent, usd
 from fargate_ops.cost.prices import Prices
+from fargate_ops.cost.recommendations import REMOVAL, Recommendation, rank, total_saving
 from fargate_ops.cost.spending import Month
 
 
-def finding(arn: str, aspect: str, saving: Decimal | None) -> Finding:
-    return Finding(
+def recommendation(arn: str, aspect: str, saving: Decimal | None) -> Recommendation:
+    return Recommendation(
         account="1",
         region="r",
         kind=aspect,
@@ -30,40 +30,41 @@ def finding(arn: str, aspect: str, saving: Decimal | None) -> Finding:
 
 
 AMOUNTS = st.none() | st.decimals("0.00", "999999.99", places=2)
-FINDINGS = st.lists(
-    st.builds(finding, st.sampled_from("abc"), st.sampled_from([REMOVAL, "size", "storage"]), AMOUNTS), max_size=12
+RECOMMENDATIONS = st.lists(
+    st.builds(recommendation, st.sampled_from("abc"), st.sampled_from([REMOVAL, "size", "storage"]), AMOUNTS),
+    max_size=12,
 )
 
 
-@given(FINDINGS)
+@given(RECOMMENDATIONS)
 @settings(max_examples=200)
-def test_the_largest_comes_first_and_each_dollar_counts_once(findings: list[Finding]) -> None:
-    ranked = rank(findings)
+def test_the_largest_comes_first_and_each_dollar_counts_once(recommendations: list[Recommendation]) -> None:
+    ranked = rank(recommendations)
     savings = [item.saving for item in ranked]
     known = [saving for saving in savings if saving is not None]
     assert known == sorted(known, reverse=True)
     assert savings == known + [None] * (len(savings) - len(known))
-    assert len(ranked) == len(findings)
-    assert total_saving(ranked) == sum((best(findings, arn) for arn in "abc"), Decimal(0))
+    assert len(ranked) == len(recommendations)
+    assert total_saving(ranked) == sum((best(recommendations, arn) for arn in "abc"), Decimal(0))
 
 
-def best(findings: list[Finding], arn: str) -> Decimal:
+def best(recommendations: list[Recommendation], arn: str) -> Decimal:
     """What changing one resource can save at most, said another way: remove it, or change each aspect of it once."""
-    savings = {(one.arn, one.aspect): Decimal(0) for one in findings} | dict.fromkeys(
+    savings = {(one.arn, one.aspect): Decimal(0) for one in recommendations} | dict.fromkeys(
         ((arn, aspect) for aspect in (REMOVAL, "size", "storage")), Decimal(0)
     )
-    for one in findings:
+    for one in recommendations:
         savings[one.arn, one.aspect] = max(savings[one.arn, one.aspect], one.saving or Decimal(0))
     return max(savings[arn, REMOVAL], savings[arn, "size"] + savings[arn, "storage"])
 
 
-@given(FINDINGS, st.randoms())
+@given(RECOMMENDATIONS, st.randoms())
 @settings(max_examples=50)
-def test_the_order_in_which_aws_answers_does_not_matter(findings: list[Finding], random: object) -> None:
-    shuffled = list(findings)
+def test_the_order_in_which_aws_answers_does_not_matter(recommendations: list[Recommendation], random: object) -> None:
+    shuffled = list(recommendations)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert total_saving(rank(shuffled)) == total_saving(rank(findings))
-    assert [item.saving for item in rank(shuffled)] == [item.saving for item in rank(findings)]
+    assert total_saving(rank(shuffled)) == total_saving(rank(recommendations))
+    assert [item.saving for item in rank(shuffled)] == [item.saving for item in rank(recommendations)]
 
 
 def test_a_month_of_the_surcharge_is_360_usd_of_any_hour_price() -> None:
