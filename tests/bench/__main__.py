@@ -1,6 +1,6 @@
 """``make bench``: run the benchmarks, print one table, write it as JSON to .local/bench/.
 
-Ends with 1 when a ratio misses its bound. No number of seconds or requests is a bound: the machine would decide.
+Exits with 1 if a ratio misses its bound. Only ratios have bounds: seconds and requests depend on the machine.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.bench.load import BenchError
 from tests.bench.measure import Row, machine, table, write
 
 REPOSITORY = Path(__file__).parents[2]
-#: What can be measured: name -> module and function.
+#: Name -> module and function.
 BENCHMARKS = {
     "app": ("application", "run"),
     "waiting": ("waiting", "run"),
@@ -28,14 +28,14 @@ BENCHMARKS = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench")
-    parser.add_argument("only", nargs="*", help=f"which: {', '.join(BENCHMARKS)}; all by default")
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each way, in alternation (5)")
+    parser.add_argument("only", nargs="*", help=f"benchmarks to run: {', '.join(BENCHMARKS)}; all by default")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each variant, alternating (5)")
     arguments = parser.parse_args()
     if unknown := set(arguments.only) - set(BENCHMARKS):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}. Known: {', '.join(BENCHMARKS)}")
-    # A local cloud of its own: neither the developer's nor one of a test that runs beside it.
+    # A separate local cloud, not the developer's or a concurrent test's.
     os.environ.setdefault("PYTEST_XDIST_WORKER", "gw7")
-    # What the stubbed clients sign with.
+    # The stubbed clients sign requests with these.
     os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
     os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")
 
@@ -52,7 +52,9 @@ def main() -> int:
     if rows:
         print(f"\n{table(rows)}\n\n{', '.join(f'{key} {value}' for key, value in machine().items())}")
         print(write(rows, REPOSITORY / ".local/bench"))
-    failures += [f"{row.benchmark}: {row.way}: {row.ratio:.2f}, not {row.bound}" for row in rows if not row.accepted]
+    failures += [
+        f"{row.benchmark}: {row.variant}: {row.ratio:.2f}, not {row.bound}" for row in rows if not row.accepted
+    ]
     for failure in failures:
         print(f"bench: {failure}", file=sys.stderr)
     return 1 if failures else 0

@@ -1,6 +1,6 @@
-"""The application alone on one core: rows read by key, PostgreSQL and the load on the machine's other cores.
+"""The application alone on one core, reading rows by key; PostgreSQL and the load use the other cores.
 
-All ways are served by the same gunicorn, worker class and settings as in production, one worker, over the same TLS.
+All variants run under gunicorn with production's worker class and settings, one worker, over the same TLS.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ START_SECONDS = 30
 FLOOR = "bare Starlette, psycopg2 pool (floor)"
 APPLICATION = "the application"
 TOKENS = "the application, checking bearer tokens"
-SESSION = "FastAPI, session by generator dependency"
-WAYS = {
+SESSION = "FastAPI, session from a generator dependency"
+VARIANTS = {
     FLOOR: "tests.bench.peers.floor:app",
     APPLICATION: "settlement.app:from_environment()",
     TOKENS: "settlement.app:from_environment()",
@@ -50,13 +50,13 @@ WAYS = {
 
 
 def run(rounds: int, _stack: ExitStack) -> list[Row]:
-    """Requests per second of each way, medians of alternating runs."""
+    """Measure requests per second of each variant, in alternating runs."""
     ensure_wrk()
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         raise BenchError("the application's benchmark needs two cores: one for it, one for the load and PostgreSQL")
     served, rest = cores[0], set(cores[1:])
-    os.sched_setaffinity(0, rest)  # PostgreSQL and wrk, started from here, inherit it
+    os.sched_setaffinity(0, rest)  # inherited by PostgreSQL and wrk
     try:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -65,9 +65,9 @@ def run(rounds: int, _stack: ExitStack) -> list[Row]:
             environment, identifiers = _database(server)
             paths = [f"/v1/accounts/{identifier}" for identifier in identifiers]
             addresses = {}
-            for way, app in WAYS.items():
-                settings = {**environment, **(issuer if way == TOKENS else {})}
-                addresses[way] = stack.enter_context(_served(app, served, settings, paths[0], folder, caller))
+            for variant, app in VARIANTS.items():
+                settings = {**environment, **(issuer if variant == TOKENS else {})}
+                addresses[variant] = stack.enter_context(_served(app, served, settings, paths[0], folder, caller))
             _same_answers(addresses, paths[0], caller)
 
             def load(address: str, seconds: float) -> float:
@@ -78,27 +78,27 @@ def run(rounds: int, _stack: ExitStack) -> list[Row]:
             def rate(address: str) -> float:
                 return load(address, SECONDS)
 
-            for address in addresses.values():  # caches and pools are filled before anything counts
+            for address in addresses.values():  # fill caches and pools first
                 load(address, 2)
-            runs = alternate({way: partial(rate, address) for way, address in addresses.items()}, rounds)
+            runs = alternate({variant: partial(rate, address) for variant, address in addresses.items()}, rounds)
     finally:
         os.sched_setaffinity(0, set(cores))
     return [
         Row(
-            benchmark="a row by key, one core",
-            way=way,
+            benchmark="read a row by key, one core",
+            variant=variant,
             unit="requests/s",
-            runs=runs[way],
-            ratio=None if way == FLOOR else ratio(runs, way, FLOOR),
-            at_least=0.5 if way == APPLICATION else None,
+            runs=runs[variant],
+            ratio=None if variant == FLOOR else ratio(runs, variant, FLOOR),
+            at_least=0.5 if variant == APPLICATION else None,
         )
-        for way in WAYS
+        for variant in VARIANTS
     ]
 
 
 @contextmanager
 def _issuer() -> Iterator[tuple[dict[str, str], dict[str, str]]]:
-    """An issuer of tokens on this machine: the settings that name it, and the headers of a caller with its token."""
+    """Run a token issuer on this machine; yield the settings that name it and a caller's headers with its token."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     published = {**json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())), "kid": "bench", "use": "sig"}
 
@@ -129,7 +129,7 @@ def _issuer() -> Iterator[tuple[dict[str, str], dict[str, str]]]:
 
 
 def _database(server: Server) -> tuple[dict[str, str], list[str]]:
-    """A prepared database with rows: the environment of the ways, and the rows' identifiers."""
+    """Prepare a database with rows; return the variants' environment and the rows' identifiers."""
     name, role = f"settlement_bench_{secrets.token_hex(4)}", f"settlement_app_{secrets.token_hex(4)}"
 
     def url(database: str) -> URL:
@@ -176,7 +176,7 @@ def _database(server: Server) -> tuple[dict[str, str], list[str]]:
 
 
 class _Secret:
-    """A secret store that is a variable."""
+    """A secret store in memory."""
 
     value = ""
 
@@ -191,13 +191,13 @@ class _Secret:
 def _served(
     app: str, core: int, environment: Mapping[str, str], path: str, folder: Path, caller: Mapping[str, str]
 ) -> Iterator[str]:
-    """gunicorn with production's configuration, pinned to one core; gives its address."""
+    """Run gunicorn with production's configuration, pinned to one core; yield its address."""
     address = f"127.0.0.1:{free_port()}"
     command = ["taskset", "--cpu-list", str(core), sys.executable, "-m", "gunicorn"]
     command += ["--config", "python:settlement.gunicorn_conf", "--bind", address, "--workers", "1", app]
     paths = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "app/api")])
     log = folder / f"{address.rpartition(':')[2]}.log"
-    with log.open("wb") as output:  # the application logs each request there, as it does to the log driver's pipe
+    with log.open("wb") as output:  # one line for each request, as to the log driver's pipe
         process = subprocess.Popen(
             command,
             env={**os.environ, **environment, "PYTHONPATH": paths},
@@ -223,13 +223,13 @@ def _served(
 
 
 def _same_answers(addresses: Mapping[str, str], path: str, caller: Mapping[str, str]) -> None:
-    answers = {way: _row(json.loads(_get(address, path, caller)[1])) for way, address in addresses.items()}
+    answers = {variant: _row(json.loads(_get(address, path, caller)[1])) for variant, address in addresses.items()}
     if len({json.dumps(answer, sort_keys=True) for answer in answers.values()}) != 1:
-        raise BenchError(f"the ways do not answer the same: {answers}")
+        raise BenchError(f"the variants' answers differ: {answers}")
 
 
 def _row(answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer without what the ways write differently: the moment's time zone."""
+    """Return an answer without the field that the variants format differently: the time zone of ``created_at``."""
     return {key: value for key, value in answer.items() if key != "created_at"}
 
 

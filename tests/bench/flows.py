@@ -1,8 +1,8 @@
-"""The playbooks' time, on a local cloud that the benchmark makes beside the developer's and takes down again.
+"""Durations of the playbooks, on a separate local cloud that the benchmark creates and removes.
 
-The floor of release and rollback is what any tool has to do: UpdateService, then DescribeServices every 0.3 s until
-that deployment is COMPLETED and the only one, with all its tasks running. The floor of a deploy without a change is
-`terraform plan`, once for each of the two roots.
+The floor of release and rollback is the minimum that any tool has to do: UpdateService, then DescribeServices every
+0.3 s until that deployment is COMPLETED and the only one, with all its tasks running. The floor of a deploy without a
+change is `terraform plan`, once for each of the two roots.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ CONNECTIONS = 16
 LOAD_SECONDS = 5
 MIGRATIONS = 3
 
-FLOOR = "UpdateService and poll each 0.3 s (floor)"
+FLOOR = "UpdateService, polled every 0.3 s (floor)"
+RELEASE_PHASE = "release phase"
 MIGRATION = '''"""A column that nobody reads."""
 
 import sqlalchemy as sa
@@ -54,11 +55,11 @@ def upgrade() -> None:
 
 @contextmanager
 def local_cloud() -> Iterator[Clone]:
-    """A clone of this repository, deployed. Taken down at the end, whatever happens."""
+    """Deploy a clone of this repository; destroy it at the end, even after a failure."""
     with tempfile.TemporaryDirectory(prefix="settlement-bench-") as folder:
         clone = make_clone(Path(folder) / "clone")
         try:
-            print(f"  a local cloud is made in {clone.path} (some minutes)", flush=True)
+            print(f"  creating a local cloud in {clone.path} (some minutes)", flush=True)
             clone.make("deploy")
             yield clone
         finally:
@@ -69,7 +70,7 @@ _shared: list[Clone] = []
 
 
 def shared_cloud(stack: ExitStack) -> Clone:
-    """One cloud for all benchmarks of a run, until `stack` is closed."""
+    """Return the one cloud of all benchmarks of a run, which lives until `stack` is closed."""
     if not _shared:
         _shared.append(stack.enter_context(local_cloud()))
     return _shared[0]
@@ -77,14 +78,14 @@ def shared_cloud(stack: ExitStack) -> Clone:
 
 @dataclass(frozen=True)
 class Flow:
-    """A finished playbook. Seconds of the whole command, and of the phases that are the release itself."""
+    """A finished playbook. Seconds of the entire command, and of its release phases."""
 
     wall: float
     release_phase: float
 
 
 def play(clone: Clone, name: str, **variables: Any) -> Flow:
-    """``ansible-playbook playbooks/<name>.yml`` in the clone. Raises BenchError when it fails."""
+    """Run ``ansible-playbook playbooks/<name>.yml`` in the clone. Raises BenchError if it fails."""
     command = ["ansible-playbook", "-i", "inventory/local", f"playbooks/{name}.yml"]
     command += ["-e", json.dumps(clone.variables | variables)]
     path = f"{ENVIRONMENT}/bin:{os.environ['PATH']}"
@@ -110,18 +111,18 @@ def play(clone: Clone, name: str, **variables: Any) -> Flow:
 
 
 def releases(rounds: int, stack: ExitStack) -> list[Row]:
-    """Release, rollback and a release that migrates, each beside the floor."""
+    """Measure a release, a rollback and a release with a migration, each against the floor."""
     clone = shared_cloud(stack)
     rows = _released(clone, rounds)
     if (clone.path / "playbooks/rollback.yml").exists():
         rows += _rolled_back(clone, rounds)
     else:
-        print("  there is no playbooks/rollback.yml: rollback is not measured", flush=True)
+        print("  playbooks/rollback.yml does not exist: rollback is not measured", flush=True)
     return rows + _migrated(clone, min(rounds, MIGRATIONS))
 
 
 def _released(clone: Clone, rounds: int) -> list[Row]:
-    """A change of one environment variable, of an image that the registry has."""
+    """Change one environment variable; the image is already in the registry."""
     inventory = yaml.safe_load((clone.path / "inventory/local/group_vars/all/app.yml").read_text())
     numbers = itertools.count(1)
     phases: list[float] = []
@@ -132,21 +133,21 @@ def _released(clone: Clone, rounds: int) -> list[Row]:
         phases.append(flow.release_phase)
         return flow.wall
 
-    whole = "playbooks/release.yml, the whole command"
+    whole = "playbooks/release.yml, entire command"
     runs = alternate({whole: release, FLOOR: _there_and_back(clone)}, rounds)
-    runs["its release phase"] = phases
-    return _rows("release", runs, {"its release phase": 1.3})
+    runs[RELEASE_PHASE] = phases
+    return _rows("release", runs, {RELEASE_PHASE: 1.3})
 
 
 def _rolled_back(clone: Clone, rounds: int) -> list[Row]:
-    """Each one further back: as many as there were releases."""
-    whole = "playbooks/rollback.yml, the whole command"
+    """Roll back one release further each time, as many times as there were releases."""
+    whole = "playbooks/rollback.yml, entire command"
     runs = alternate({whole: lambda: play(clone, "rollback").wall, FLOOR: _there_and_back(clone)}, rounds)
     return _rows("rollback", runs, {whole: 1.5})
 
 
 def _migrated(clone: Clone, rounds: int) -> list[Row]:
-    """A commit with a migration: built, migrated, released."""
+    """Build, migrate and release a commit with a migration."""
     versions = clone.path / "app/api/settlement/migrations/versions"
     phases: list[float] = []
 
@@ -160,9 +161,9 @@ def _migrated(clone: Clone, rounds: int) -> list[Row]:
         phases.append(flow.release_phase)
         return flow.wall
 
-    whole = "playbooks/release.yml, image built too"
+    whole = "playbooks/release.yml, with the image build"
     runs = alternate({whole: release, FLOOR: _there_and_back(clone)}, rounds)
-    runs["its release phase"] = phases
+    runs[RELEASE_PHASE] = phases
     return _rows("release with a migration", runs, {})
 
 
@@ -170,25 +171,25 @@ def _rows(benchmark: str, runs: dict[str, list[float]], at_most: dict[str, float
     return [
         Row(
             benchmark=benchmark,
-            way=way,
+            variant=variant,
             unit="s",
             runs=seconds,
-            ratio=None if way == FLOOR else ratio(runs, way, FLOOR),
-            at_most=at_most.get(way),
+            ratio=None if variant == FLOOR else ratio(runs, variant, FLOOR),
+            at_most=at_most.get(variant),
         )
-        for way, seconds in runs.items()
+        for variant, seconds in runs.items()
     ]
 
 
 def _there_and_back(clone: Clone) -> Callable[[], float]:
-    """The floor: to the revision that ran before and back again, so that the ledger stays right; the mean of both."""
+    """Return the floor: switch to another revision and back, so that the ledger stays correct; the mean of both."""
     ecs = clone.aws("ecs")
 
     def measure() -> float:
         here = _service(ecs)["taskDefinition"]
         family = here.rpartition(":")[0].rpartition("/")[2]
         revisions = ecs.list_task_definitions(familyPrefix=family, status="ACTIVE")["taskDefinitionArns"]
-        # The emulator takes a family's prefix, AWS its whole name.
+        # The emulator matches a prefix of the family, AWS its full name.
         others = [arn for arn in revisions if arn != here and arn.rpartition(":")[0] == here.rpartition(":")[0]]
         there = max(others, key=lambda arn: int(arn.rpartition(":")[2]))
         return (_bare_update(ecs, there) + _bare_update(ecs, here)) / 2
@@ -221,21 +222,25 @@ def _bare_update(ecs: Any, revision: str) -> float:
 
 
 def deploys(rounds: int, stack: ExitStack) -> list[Row]:
-    """A deploy that finds nothing to do, against `terraform plan` of both roots."""
-    whole, floor = "playbooks/deploy.yml, nothing to do", "terraform plan, both roots (floor)"
+    """Measure a deploy without a change against `terraform plan` of both roots."""
+    whole, floor = "playbooks/deploy.yml, no change", "terraform plan, both roots (floor)"
     clone = shared_cloud(stack)
     play(clone, "deploy")
     runs = alternate({whole: lambda: play(clone, "deploy").wall, floor: lambda: _plans(clone)}, rounds)
     return [
         Row(
-            benchmark="deploy without a change", way=whole, unit="s", runs=runs[whole], ratio=ratio(runs, whole, floor)
+            benchmark="deploy without a change",
+            variant=whole,
+            unit="s",
+            runs=runs[whole],
+            ratio=ratio(runs, whole, floor),
         ),
-        Row(benchmark="deploy without a change", way=floor, unit="s", runs=runs[floor]),
+        Row(benchmark="deploy without a change", variant=floor, unit="s", runs=runs[floor]),
     ]
 
 
 def _plans(clone: Clone) -> float:
-    """Plan both roots, as a person with the same working folders would, one after the other."""
+    """Plan both roots one after the other, with the deployment's own working folders; return the seconds."""
     working = clone.path / ".local/local"
     aws: dict[str, Any] = yaml.safe_load((clone.path / "inventory/local/group_vars/all/aws.yml").read_text())
     ports = {name: str(clone.variables[name]) for name in ("local_cloud_api_port", "local_cloud_autoscaling_port")}
@@ -261,7 +266,7 @@ def _plans(clone: Clone) -> float:
 
 
 def load_balancer(rounds: int, stack: ExitStack) -> list[Row]:
-    """Requests through the load balancer to one task, against that task's container asked directly."""
+    """Measure requests through the load balancer to one task against direct requests to its container."""
     ensure_wrk()
     loads: dict[str, list[Load]] = {}
     clone = shared_cloud(stack)
@@ -270,40 +275,40 @@ def load_balancer(rounds: int, stack: ExitStack) -> list[Row]:
     desired = _service(ecs)["desiredCount"]
     ecs.update_service(cluster=SERVICE, service=SERVICE, desiredCount=1)
     with tempfile.TemporaryDirectory() as folder:
-        direct, through = "the container (floor)", "through the load balancer"
+        direct, through = "directly to the container (floor)", "through the load balancer"
         addresses = {direct: _only_target(clone), through: f"127.0.0.1:{LOAD_BALANCER_PORT}"}
 
-        def measure(way: str) -> float:
+        def measure(variant: str) -> float:
             load = run_wrk(
-                f"http://{addresses[way]}",
+                f"http://{addresses[variant]}",
                 [f"/v1/accounts/{account['id']}"],
                 Path(folder),
                 connections=CONNECTIONS,
                 seconds=LOAD_SECONDS,
             )
-            loads.setdefault(way, []).append(load)
+            loads.setdefault(variant, []).append(load)
             return load.requests_per_second
 
-        alternate({way: partial(measure, way) for way in addresses}, rounds)
+        alternate({variant: partial(measure, variant) for variant in addresses}, rounds)
     ecs.update_service(cluster=SERVICE, service=SERVICE, desiredCount=desired)
     rows = []
     for unit in ("requests_per_second", "p50", "p99"):
-        runs = {way: [getattr(load, unit) for load in found] for way, found in loads.items()}
+        runs = {variant: [getattr(load, unit) for load in found] for variant, found in loads.items()}
         rows += [
             Row(
                 benchmark=f"load balancer, {unit.replace('_', ' ')}",
-                way=way,
+                variant=variant,
                 unit="" if unit == "requests_per_second" else "ms",
-                runs=runs[way],
-                ratio=ratio(runs, way, direct) if way == through else None,
+                runs=runs[variant],
+                ratio=ratio(runs, variant, direct) if variant == through else None,
             )
-            for way in addresses
+            for variant in addresses
         ]
     return rows
 
 
 def _only_target(clone: Clone) -> str:
-    """Wait until one target is left; its address and port."""
+    """Wait until one target is left; return its address and port."""
     elbv2 = clone.aws("elbv2")
     group = elbv2.describe_target_groups()["TargetGroups"][0]["TargetGroupArn"]
     deadline = time.monotonic() + FLOW_SECONDS
@@ -312,4 +317,4 @@ def _only_target(clone: Clone) -> str:
         if len(targets) == 1:
             return f"{targets[0]['Target']['Id']}:{targets[0]['Target']['Port']}"
         time.sleep(POLL_SECONDS)
-    raise BenchError("the service did not come down to one task")
+    raise BenchError(f"the service still has more than one target after {FLOW_SECONDS} s")

@@ -1,4 +1,4 @@
-"""Load by wrk (https://github.com/wg/wrk), which costs little enough to leave the machine to what is measured."""
+"""Load from wrk (https://github.com/wg/wrk), which uses little CPU itself."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 
 class BenchError(Exception):
-    """A benchmark cannot run, or what it measured means nothing; the message says why and what to do."""
+    """A benchmark cannot run, or its result is meaningless; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What one run of wrk measured. Latencies in milliseconds."""
+    """The result of one run of wrk. Latencies in milliseconds."""
 
     requests_per_second: float
     p50: float
@@ -30,7 +30,7 @@ class Load:
 
 
 def ensure_wrk() -> None:
-    """Have wrk on PATH: install it from the distribution where that is possible, say what to do where it is not."""
+    """Make sure that wrk is on PATH: install it from the distribution if possible. Raises BenchError otherwise."""
     if shutil.which("wrk"):
         return
     if engine.observe().debian_like and os.geteuid() == 0:
@@ -51,9 +51,9 @@ def run_wrk(
     seconds: float,
     headers: Mapping[str, str] | None = None,
 ) -> Load:
-    """Ask for the paths in turn, with these headers, over keep-alive connections.
+    """Request the paths in turn over keep-alive connections.
 
-    Raises BenchError when any answer was not 2xx, or a connection failed: then the rate is of something else.
+    Raises BenchError if any answer was not 2xx or a connection failed: the rate would be meaningless.
     """
     script = folder / "paths.lua"
     listed = ", ".join(f'wrk.format("GET", "{path}")' for path in paths)
@@ -72,7 +72,7 @@ def run_wrk(
 
 
 def parse(output: str) -> Load:
-    """Read wrk's report. Raises BenchError when requests failed."""
+    """Parse wrk's report. Raises BenchError if requests failed."""
     if failed := re.search(r"(Non-2xx.*|Socket errors.*|unable to connect.*)", output):
         raise BenchError(f"requests failed under load: {failed[1]}")
     rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
@@ -80,7 +80,7 @@ def parse(output: str) -> Load:
         share: _milliseconds(*found) for share, *found in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s|m)\b", output)
     }
     if rate is None or len(latencies) != 2:
-        raise BenchError(f"wrk said something unexpected:\n{output}")
+        raise BenchError(f"unexpected output of wrk:\n{output}")
     return Load(float(rate[1]), latencies["50"], latencies["99"])
 
 

@@ -1,4 +1,4 @@
-"""Runs in alternation, medians, ratios; the table on the screen and the JSON beside it."""
+"""Alternating runs, medians and ratios, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-HEADINGS = ("benchmark", "way", "median", "all runs", "ratio", "accepted")
+HEADINGS = ("benchmark", "variant", "median", "all runs", "ratio", "accepted")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One way of doing one thing. `ratio` is this way's median over the floor's, from the same alternation."""
+    """One variant of a benchmark. `ratio` is its median divided by the floor's, from the same alternating runs."""
 
     benchmark: str
-    way: str
+    variant: str
     unit: str
     runs: Sequence[float]
     ratio: float | None = None
@@ -32,7 +32,7 @@ class Row:
 
     @property
     def accepted(self) -> bool:
-        """Whether the ratio keeps its bound. There is none on an absolute number: the machine would decide."""
+        """Return whether the ratio is within its bound."""
         if self.ratio is None:
             return True
         return (self.at_least is None or self.ratio >= self.at_least) and (
@@ -45,11 +45,11 @@ class Row:
         return " ".join(bounds + ([f"≤ {self.at_most}"] if self.at_most is not None else []))
 
     def cells(self) -> tuple[str, ...]:
-        """The row as the table shows it, in the order of HEADINGS."""
+        """Return the row's cells in the order of HEADINGS."""
         verdict = f"{self.bound} {'yes' if self.accepted else 'NO'}" if self.bound else ""
         return (
             self.benchmark,
-            self.way,
+            self.variant,
             f"{number(self.median)} {self.unit}",
             " ".join(number(run) for run in self.runs),
             "" if self.ratio is None else f"{self.ratio:.2f}",
@@ -57,28 +57,28 @@ class Row:
         )
 
 
-def alternate(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Measure each way once a round, so that what else the machine does hits all of them alike."""
-    runs: dict[str, list[float]] = {way: [] for way in ways}
+def alternate(variants: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Measure each variant once a round, so that other work on the machine affects all of them alike."""
+    runs: dict[str, list[float]] = {variant: [] for variant in variants}
     for index in range(rounds):
-        for way, measure in ways.items():
-            runs[way].append(measure())
-            print(f"  round {index + 1} of {rounds}: {way}: {number(runs[way][-1])}", flush=True)
+        for variant, measure in variants.items():
+            runs[variant].append(measure())
+            print(f"  round {index + 1} of {rounds}: {variant}: {number(runs[variant][-1])}", flush=True)
     return runs
 
 
-def ratio(runs: Mapping[str, Sequence[float]], way: str, floor: str) -> float:
-    """The median of one way over the floor's."""
-    return statistics.median(runs[way]) / statistics.median(runs[floor])
+def ratio(runs: Mapping[str, Sequence[float]], variant: str, floor: str) -> float:
+    """Return the variant's median divided by the floor's."""
+    return statistics.median(runs[variant]) / statistics.median(runs[floor])
 
 
 def number(value: float) -> str:
-    """Three significant digits, with a thousands separator."""
+    """Format with three significant digits and a thousands separator."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows as a Markdown table that is also readable on a screen."""
+    """Return the rows as a Markdown table, aligned for the screen."""
     cells = [HEADINGS, *(row.cells() for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(HEADINGS))]
     lines = [
@@ -88,7 +88,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def machine() -> dict[str, str | int]:
-    """What the numbers were measured on."""
+    """Describe the machine of the measurement."""
     models = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -105,7 +105,7 @@ def machine() -> dict[str, str | int]:
 
 
 def write(rows: Sequence[Row], folder: Path) -> Path:
-    """Write the rows, with all runs, as one JSON document; its path."""
+    """Write the rows with all runs as one JSON document and return its path."""
     now = datetime.now(UTC)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{now:%Y%m%d-%H%M%S}.json"

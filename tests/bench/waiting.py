@@ -1,7 +1,7 @@
-"""How waiting for a rollout scales with the number of tasks: API calls and CPU time of one look.
+"""How waiting for a rollout scales with the number of tasks: API calls and CPU time of one query.
 
-The clients are boto3's own, with the retries of a real run; only the network is replaced, by answers as large as AWS
-would send them. So what is measured is all that the controller does.
+The clients are boto3's own, with the retries of a real run; only the network is replaced, by responses of full size.
+The measurement covers all work of the controller.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.bench.measure import Row, ratio
 
 TASKS = (10, 100, 1000, 5000)
 THROTTLED_ONE_IN = 5
-PAGE = 100  # of ListTasks, and the most that DescribeTasks takes
+PAGE = 100  # page size of ListTasks, and maximum of DescribeTasks
 ACCOUNT = "arn:aws:ecs:ap-northeast-2:000000000000"
 REVISION = f"{ACCOUNT}:task-definition/settlement:2"
 TARGET_GROUP = "arn:aws:elasticloadbalancing:ap-northeast-2:000000000000:targetgroup/settlement/0123456789abcdef"
@@ -52,7 +52,7 @@ STACK = Stack(
     },
     "test",
 )
-#: The services that `Cloud` answers for.
+#: The services that `Cloud` simulates.
 SERVICES = ("ecs", "elbv2", "s3")
 NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
 _THROTTLED = json.dumps({"__type": "ThrottlingException", "message": "Rate exceeded"}).encode()
@@ -61,14 +61,14 @@ _NO_SUCH_KEY = b"<Error><Code>NoSuchKey</Code><Message>The specified key does no
 
 
 class _Unreachable:
-    """A client of a service that does not answer: a look goes on without it."""
+    """A client of a service that is unreachable; a query continues without it."""
 
     def __getattr__(self, operation: str) -> Any:
         raise EndpointConnectionError(endpoint_url="")
 
 
 class Cloud:
-    """A service of `tasks` tasks in the middle of a rollout. Counts calls; with `throttles`, refuses each fifth."""
+    """A service of `tasks` tasks in the middle of a rollout. Counts calls; with `throttles`, throttles every fifth."""
 
     def __init__(self, tasks: int, *, throttles: bool = False) -> None:
         self.tasks = tasks
@@ -88,22 +88,22 @@ class Cloud:
         self.calls[operation] += 1
         if self._throttles and self.calls.total() % THROTTLED_ONE_IN == 0:
             return _answer(request, _THROTTLED, status=400)
-        asked = json.loads(_text(request.body))
+        body = json.loads(_text(request.body))
         if operation == "DescribeServices":
             return _answer(request, _services(self.tasks))
         if operation == "ListTasks":
-            return _answer(request, _page(self.tasks, int(asked.get("nextToken", 0))))
+            return _answer(request, _page(self.tasks, int(body.get("nextToken", 0))))
         if operation == "DescribeTasks":
-            if len(asked["tasks"]) > PAGE:
-                raise BenchError(f"DescribeTasks was asked for {len(asked['tasks'])} tasks, and takes {PAGE}")
-            return _answer(request, _tasks(tuple(asked["tasks"]), self.status))
-        raise BenchError(f"nobody expected {operation}")
+            if len(body["tasks"]) > PAGE:
+                raise BenchError(f"DescribeTasks was called with {len(body['tasks'])} tasks; its maximum is {PAGE}")
+            return _answer(request, _tasks(tuple(body["tasks"]), self.status))
+        raise BenchError(f"unexpected call: {operation}")
 
     def _elbv2(self, request: Any, **_: Any) -> AWSResponse:
         operation = parse_qs(_text(request.body))["Action"][0]
         self.calls[operation] += 1
         if operation != "DescribeTargetHealth":
-            raise BenchError(f"nobody expected {operation}")
+            raise BenchError(f"unexpected call: {operation}")
         return _answer(request, _targets(self.tasks))
 
     def _s3(self, request: Any, **_: Any) -> AWSResponse:
@@ -113,36 +113,36 @@ class Cloud:
 
 
 def run(rounds: int, _stack: ExitStack) -> list[Row]:
-    """Calls and CPU milliseconds of one look of each kind, for each number of tasks."""
+    """Measure calls and CPU milliseconds of each query for each number of tasks."""
     rows = []
-    for name, look in LOOKS.items():
+    for name, query in QUERIES.items():
         clouds = {f"{tasks:,} tasks": Cloud(tasks) for tasks in TASKS} | {
             f"{1000:,} tasks, a fifth of ECS's calls throttled": Cloud(1000, throttles=True)
         }
         calls = {}
-        for way, cloud in clouds.items():
-            look(cloud)  # counted, not measured: the first look makes the clients' parsers
-            calls[way] = cloud.calls.total()
-        milliseconds: dict[str, list[float]] = {way: [] for way in clouds}
+        for variant, cloud in clouds.items():
+            query(cloud)  # counted, not measured: the first query creates the clients' parsers
+            calls[variant] = cloud.calls.total()
+        milliseconds: dict[str, list[float]] = {variant: [] for variant in clouds}
         for _ in range(rounds):
-            for way, cloud in clouds.items():
-                milliseconds[way].append(_cpu_milliseconds(look, cloud))
+            for variant, cloud in clouds.items():
+                milliseconds[variant].append(_cpu_milliseconds(query, cloud))
         rows += [
             Row(
                 benchmark=name,
-                way=f"{way}: {calls[way]} calls",
+                variant=f"{variant}: {calls[variant]} calls",
                 unit="ms CPU",
                 runs=spent,
-                ratio=ratio(milliseconds, way, f"{TASKS[0]} tasks"),
+                ratio=ratio(milliseconds, variant, f"{TASKS[0]} tasks"),
             )
-            for way, spent in milliseconds.items()
+            for variant, spent in milliseconds.items()
         ]
     return rows
 
 
-def _cpu_milliseconds(look: Callable[[Cloud], Any], cloud: Cloud) -> float:
+def _cpu_milliseconds(query: Callable[[Cloud], Any], cloud: Cloud) -> float:
     started = time.process_time()
-    look(cloud)
+    query(cloud)
     return (time.process_time() - started) * 1000
 
 
@@ -179,7 +179,7 @@ def _status(cloud: Cloud) -> None:
     assert len(status.tasks) == cloud.tasks
 
 
-LOOKS: dict[str, Callable[[Cloud], None]] = {
+QUERIES: dict[str, Callable[[Cloud], None]] = {
     "one poll of a rollout": _poll,
     "report of stopped tasks": _report,
     "status": _status,
@@ -191,7 +191,7 @@ def _text(value: bytes | str) -> str:
 
 
 class _Raw:
-    """The body of an answer, as urllib3 would stream it."""
+    """The body of a response, streamed as by urllib3."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -234,7 +234,7 @@ def _services(tasks: int) -> bytes:
             "rolloutState": "IN_PROGRESS" if number == 2 else "COMPLETED",
         }
 
-    # ECS keeps a hundred events and sends them each time.
+    # ECS returns the last hundred events with each response.
     message = "(service settlement) registered 10 targets in (target-group settlement)"
     events = [{"id": f"{n:036x}", "createdAt": moment, "message": message} for n in range(100)]
     service = {

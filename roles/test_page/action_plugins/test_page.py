@@ -88,7 +88,7 @@ class ActionModule(OperationsAction):
                     alarm=page.alarm,
                     topic_arn=page.topic_arn,
                     by=by,
-                    patience_seconds=args["patience_seconds"],
+                    wait_seconds=args["patience_seconds"],
                 )
                 for urgency, page in stack.test_page.items()
             ]

@@ -36,10 +36,10 @@ def through_topic(
     alarm: str,
     topic_arn: str,
     by: str,
-    patience_seconds: float,
+    wait_seconds: float,
     pause: Callable[[float], None] = time.sleep,
 ) -> Path:
-    """Set `alarm` off and back; wait at most ``patience_seconds`` for word of its action.
+    """Set `alarm` off and back; wait at most ``wait_seconds`` for word of its action.
 
     Raises:
         ClientError, BotoCoreError: AWS refuses one of the calls; the alarm is OK again all the same.
@@ -52,11 +52,11 @@ def through_topic(
     since = datetime.now(UTC).replace(microsecond=0)
     try:
         cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason=reason)
-        word = _word(cloudwatch, alarm, topic_arn, since, patience_seconds, pause)
+        word = _word(cloudwatch, alarm, topic_arn, since, wait_seconds, pause)
     finally:
         cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason=f"{reason}, it is over")
     if not word:
-        said = f"no word of the alarm's action after {patience_seconds:g} s: see the history of {alarm}"
+        said = f"no word of the alarm's action after {wait_seconds:g} s: see the history of {alarm}"
         return Path(name=urgency, outcome="refused", said=said)
     if not word.startswith("Successfully"):
         return Path(name=urgency, outcome="refused", said=word)
@@ -81,11 +81,11 @@ def _word(
     alarm: str,
     topic_arn: str,
     since: datetime,
-    patience_seconds: float,
+    wait_seconds: float,
     pause: Callable[[float], None],
 ) -> str:
     """What the alarm's history says of this action; empty when it says nothing in time."""
-    end = time.monotonic() + patience_seconds
+    end = time.monotonic() + wait_seconds
     while True:
         answer = cloudwatch.describe_alarm_history(AlarmName=alarm, HistoryItemType="Action", StartDate=since)
         for item in answer["AlarmHistoryItems"]:

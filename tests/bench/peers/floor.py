@@ -1,4 +1,4 @@
-"""The floor: Starlette alone and a psycopg2 pool. No validation, no log line, no error handling."""
+"""The floor: Starlette with a psycopg2 pool, without validation, logging or error handling."""
 
 import os
 
@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-CONNECTIONS = 16  # one for each connection of the load: this pool raises when it is empty, it does not wait
+CONNECTIONS = 16  # one for each connection of the load: an empty pool raises instead of waiting
 
 pool = ThreadedConnectionPool(CONNECTIONS, CONNECTIONS, os.environ["PEER_DSN"])
 

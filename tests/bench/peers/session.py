@@ -1,4 +1,4 @@
-"""The usual way: FastAPI and SQLAlchemy's ORM, one session for each request, opened by a generator dependency."""
+"""The usual pattern: FastAPI and SQLAlchemy's ORM, one session per request from a generator dependency."""
 
 import os
 from collections.abc import Iterator

@@ -51,7 +51,7 @@ class Aws:
         return [{"Subscriptions": [item]} for item in self.subscribed]
 
 
-def send(aws: Aws, patience: float = 0) -> Path:
+def send(aws: Aws, wait: float = 0) -> Path:
     return through_topic(
         aws,
         aws,
@@ -59,7 +59,7 @@ def send(aws: Aws, patience: float = 0) -> Path:
         alarm=ALARM,
         topic_arn=TOPIC,
         by="ann@laptop",
-        patience_seconds=patience,
+        wait_seconds=wait,
         pause=lambda _: None,
     )
 
@@ -73,7 +73,7 @@ def test_taken_names_who_hears_it_and_the_alarm_is_ok_again() -> None:
 
 
 def test_the_word_may_come_late() -> None:
-    assert send(Aws(words=["", "", f"Successfully executed action {TOPIC}"]), patience=5).outcome == "taken"
+    assert send(Aws(words=["", "", f"Successfully executed action {TOPIC}"]), wait=5).outcome == "taken"
 
 
 def test_what_the_topic_refused_is_said() -> None:
