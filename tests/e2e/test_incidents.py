@@ -204,10 +204,10 @@ def test_the_application_comes_to_it(clone: Clone) -> None:
 
 def test_exhausted_connections_are_resolved_by_the_playbook(clone: Clone) -> None:
     output = clone.make("drill", "DRILL=pool_exhaustion").output
-    assert "VERDICT pool_exhaustion: every promise was kept" in output
-    # Its promises: the server is full and the application refuses, the playbook names the case and ends the leaked
-    # sessions alone, requests succeed within 10 s, a transaction that worked through it all commits.
-    assert "kept    the leaked sessions are ended, and no other" in output
+    assert "VERDICT pool_exhaustion: every check passed" in output
+    # Its checks: the server is full and the application returns 5xx, the playbook diagnoses leaked sessions and ends
+    # only those, requests succeed within 10 s, a transaction that ran throughout commits.
+    assert "passed  only the leaked sessions are ended" in output
 
 
 def test_the_incident_playbook_looks_and_changes_nothing(clone: Clone) -> None:
@@ -377,9 +377,9 @@ def test_a_migration_that_waits_for_a_transaction_names_it_and_what_to_remove(cl
 
 def test_a_rotation_loses_no_request_and_changes_nothing_twice(clone: Clone) -> None:
     drill = clone.make("drill", "DRILL=rotation")
-    print(*re.findall(r"^  kept .*", drill.output, re.MULTILINE), sep="\n")
-    assert "VERDICT rotation: every promise was kept" in drill.output
-    assert "kept    no request is lost in either: 0 of" in drill.output
+    print(*re.findall(r"^  passed .*", drill.output, re.MULTILINE), sep="\n")
+    assert "VERDICT rotation: every check passed" in drill.output
+    assert "passed  neither write loses a request: 0 of" in drill.output
 
     again = clone.make("rotate-secret")
     assert again.recap()["changed"] == 0
@@ -396,8 +396,8 @@ def test_a_rotation_loses_no_request_and_changes_nothing_twice(clone: Clone) -> 
 @pytest.mark.timeout(1500)
 def test_deleted_rows_are_restored_beside_the_database_and_the_loss_is_said(clone: Clone) -> None:
     output = clone.make("drill", "DRILL=restore").output
-    assert "VERDICT restore: every promise was kept" in output
-    assert "kept    what is lost is said to the second, and true: 3 accounts" in output
+    assert "VERDICT restore: every check passed" in output
+    assert "passed  the reported loss is exact to the second: 3 accounts" in output
     # It leaves all as it was, and says what could be restored next.
     run = clone.make("restore")
     assert run.recap()["changed"] == 0

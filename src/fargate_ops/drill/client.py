@@ -1,4 +1,4 @@
-"""The application as its clients use it: what the load asks for, and the row that has to outlive a restart."""
+"""The application's HTTP API as drills use it: the requests of the load, and the row that must survive a restart."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from fargate_ops.drill.load import Clients, Request
 
-#: What an answer looks like: status and body. Status 0 is no answer at all.
+#: Status and body. Status 0: no response.
 Answer = tuple[int, str]
 #: ``http_call(method, url, body)``.
 HttpCall = Callable[[str, str, Mapping[str, Any] | None], Answer]
@@ -24,7 +24,7 @@ WITHOUT_DATABASE = ("version, kept connections", "version, fresh connections")
 
 
 def http_call(method: str, url: str, body: Mapping[str, Any] | None = None) -> Answer:
-    """One request on a fresh connection, without a proxy for an address of this machine; nothing is raised."""
+    """Send one request on a fresh connection, without a proxy if the address is local. Never raises."""
     local = urlsplit(url).hostname in ("127.0.0.1", "localhost")
     opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))
     data = None if body is None else json.dumps(body).encode()
@@ -44,7 +44,7 @@ def open_account(url: str, call: HttpCall = http_call) -> str:
     """Write one account and return its id.
 
     Raises:
-        RuntimeError: the application did not take it.
+        RuntimeError: the application rejected it.
     """
     status, body = call("POST", f"{url}/v1/accounts", {"name": f"drill {time.strftime('%F %T')}", "currency": "KRW"})
     if status != 201:
@@ -57,9 +57,9 @@ def has_account(url: str, account: str, call: HttpCall = http_call) -> bool:
 
 
 def clients(account: str, per_second: float) -> list[Clients]:
-    """Reads with and without the database, on kept and on fresh connections, and posts that last two seconds.
+    """Return reads with and without the database, on kept and fresh connections, and posts that last two seconds.
 
-    The posts are one and the same transaction, retried with its ``Idempotency-Key``: the load leaves a single row.
+    All posts send one transaction with the same ``Idempotency-Key``, so the load leaves a single row.
     """
     version = Request(name=WITHOUT_DATABASE[0], path="/version")
     fresh_version = Request(name=WITHOUT_DATABASE[1], path="/version")
@@ -84,7 +84,7 @@ def clients(account: str, per_second: float) -> list[Clients]:
 
 
 def waiting_clients(account: str, key: str, count: int) -> list[Clients]:
-    """Posts of one transaction, all at a time: with more of them than pools have connections, every pool is full."""
+    """Return concurrent posts of one transaction. With more clients than pool connections, every pool is full."""
     post = Request(
         name="the same transaction",
         path="/v1/transactions",

@@ -1,7 +1,7 @@
-"""Exhausts the database's connections on purpose, and sees what became of it.
+"""Exhaust the database's connections on purpose, and watch the recovery.
 
-What leaks is a task of the application's own image, with the application's credentials, in the service's network: the
-controller has neither. `roles/drill/files/` has the programs.
+The sessions are leaked by a task of the application's image, with the application's credentials and in the service's
+network, because the controller has neither. The programs are in `roles/drill/files/`.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from fargate_ops.terraform.stack import Stack
 Say = Callable[[str], None]
 
 FILES = ROLES / "drill/files"
-#: The application is believed to answer again after so many good answers in a row: each may come from another process.
+#: The application has recovered after this many successes in a row: each may come from another process.
 GOOD_ANSWERS = 20
 HTTP_POLL_SECONDS = 0.05
 TASK_POLL_SECONDS = 0.3
-#: So many refused requests are no accident.
+#: The application is refusing requests after this many 5xx responses.
 REFUSED_ANSWERS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exhaustion:
-    """The server is full and the application refuses. ``leaked`` are the sessions that the program holds."""
+    """The server is full and the application refuses requests. ``leaked``: sessions held by the program."""
 
     task_arn: str
     leaked: int
@@ -46,7 +46,7 @@ class Exhaustion:
 
 @dataclass(frozen=True, kw_only=True)
 class Recovered:
-    """The application answers again, after ``seconds``. ``row_kept``: the row of the long transaction is there."""
+    """The application recovered after ``seconds``. ``row_kept``: the row of the long transaction exists."""
 
     seconds: float
     answers: Mapping[str, int]
@@ -60,7 +60,7 @@ class Recovered:
 
 @dataclass(frozen=True, kw_only=True)
 class SlowStatement:
-    """A slow statement holds the transaction with this ``key`` of this ``account``."""
+    """A slow statement that locks the transaction ``key`` of ``account``."""
 
     task_arn: str
     account: str
@@ -71,7 +71,7 @@ class SlowStatement:
 
 
 class Program:
-    """One of the programs in `files/`, as a one-off task."""
+    """Runs a program of `roles/drill/files/` as a one-off task."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Program:
         self._say, self._clock, self._sleep = say, clock, sleep
 
     def start(self, file: str, revision: str = "", **environment: float) -> str:
-        """Start it from the definition that serves, or from this one; the task's ARN. Raises TaskError."""
+        """Start a program with `revision` or the serving task definition; return the task's ARN. Raises TaskError."""
         service = self._ecs.describe_services(cluster=self._cluster, services=[self._stack.service_name])
         what = OneOff(
             cluster=self._cluster,
@@ -102,10 +102,10 @@ class Program:
         return Runner(self._ecs, self._logs, self._say).start(what)
 
     def until(self, task_arn: str, key: str, limit_seconds: float) -> dict[str, Any]:
-        """Wait for its line of JSON that has this key.
+        """Wait for the program's JSON line that has `key`.
 
         Raises:
-            DrillError: it ended without, or did not say it within the limit.
+            DrillError: the program ended without that line, or did not print it within the limit.
         """
         reader, lines = LogReader(self._logs, self._stream(task_arn)), list[str]()
         started, last_look = self._clock(), False
@@ -118,12 +118,14 @@ class Program:
             stopped = task["lastStatus"] == "STOPPED"
             if (stopped and last_look) or self._clock() - started > limit_seconds:
                 end = how_stopped(task, self._container) if stopped else f"after {limit_seconds:.0f} s"
-                raise DrillError(f"the drill's program did not say {key!r}: {end}; it said: {' / '.join(lines[-3:])}")
-            last_look = stopped  # its last lines arrive a moment after its end
+                raise DrillError(
+                    f"the drill's program did not print {key!r}: {end}; its output: {' / '.join(lines[-3:])}"
+                )
+            last_look = stopped  # the last log lines arrive after the task has stopped
             self._sleep(2.0 if stopped else TASK_POLL_SECONDS)
 
     def stop(self, task_arn: str) -> None:
-        """Let it not outlive the drill."""
+        """Stop the program's task."""
         self._ecs.stop_task(cluster=self._cluster, task=task_arn, reason="the drill is over")
 
     def _stream(self, task_arn: str) -> Any:
@@ -133,7 +135,7 @@ class Program:
 
 
 def records(lines: Iterable[str]) -> list[dict[str, Any]]:
-    """The lines that are JSON objects."""
+    """Return the lines that are JSON objects."""
     found = []
     for line in lines:
         try:
@@ -148,7 +150,7 @@ def records(lines: Iterable[str]) -> list[dict[str, Any]]:
 def poll_url(
     url: str, limit_seconds: float, call: HttpCall, clock: Callable[[], float], sleep: Callable[[float], None]
 ) -> Iterator[tuple[float, int, str]]:
-    """When it was asked, the status (0: no answer) and the body, again and again until the limit has passed."""
+    """Request `url` until the limit has passed; yield the time of each request, its status (0: no answer) and body."""
     started = clock()
     while (at := clock()) - started <= limit_seconds:
         yield at, *call("GET", url, None)
@@ -165,17 +167,17 @@ def exhaust(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Exhaustion:
-    """Leak sessions until the server has none left, and see the application refuse requests.
+    """Leak sessions until the server has no connection left, and wait until the application refuses requests.
 
     Raises:
-        DrillError: the server did not fill up, or the application answered all the same, within the limit.
+        DrillError: within the limit, the server did not fill up or the application refused nothing.
         TaskError: the program could not be started.
     """
     started = clock()
     task_arn = program.start("leak.py", LIMIT_SECONDS=limit_seconds)
     full = program.until(task_arn, "full", limit_seconds)
     refusal = str(program.until(task_arn, "refused", limit_seconds)["refused"])
-    say(f"  {clock() - started:5.1f} s  {full['full']} sessions leaked; the server says: {refusal}")
+    say(f"  {clock() - started:5.1f} s  {full['full']} sessions leaked; the server answers: {refusal}")
     answers: Counter[str] = Counter()
     for _, code, _ in poll_url(f"{url}/readyz", limit_seconds, call, clock, sleep):
         answers[f"HTTP {code}" if code else "no answer"] += 1
@@ -183,7 +185,7 @@ def exhaust(
             break
     else:
         program.stop(task_arn)
-        raise DrillError(f"the application answers all the same: {dict(answers)}")
+        raise DrillError(f"the application still answers: {dict(answers)}")
     say(f"  {clock() - started:5.1f} s  /readyz: {', '.join(f'{n} x {name}' for name, n in answers.items())}")
     return Exhaustion(task_arn=task_arn, leaked=int(full["full"]), refusal=refusal, answers=dict(answers))
 
@@ -199,10 +201,10 @@ def recover(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Recovered:
-    """See the application answer again, and how the program ended.
+    """Wait until the application answers again, and read the program's result.
 
     Raises:
-        DrillError: it did not within the limit.
+        DrillError: the application did not recover within the limit.
     """
     started, answers = clock(), Counter[str]()
     good_from, in_a_row = started, 0
@@ -229,10 +231,10 @@ def recover(
 
 
 def hold(program: Program, hold_seconds: float, limit_seconds: float, say: Say) -> SlowStatement:
-    """Start a slow statement that others will wait for. Raises DrillError and TaskError."""
+    """Start a slow statement that blocks other requests. Raises DrillError and TaskError."""
     task_arn = program.start("slow.py", HOLD_SECONDS=hold_seconds)
     held = program.until(task_arn, "held", limit_seconds)
-    say(f"a statement that takes {hold_seconds:g} s holds the transaction {held['key']}")
+    say(f"a statement of {hold_seconds:g} s locks the transaction {held['key']}")
     return SlowStatement(task_arn=task_arn, account=str(held["held"]), key=str(held["key"]))
 
 
@@ -246,19 +248,19 @@ def starve(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, int]:
-    """See requests wait in vain for a connection of their process's pool; the answers by their problem type.
+    """Wait until a request times out in its process's pool; return the number of responses by problem type.
 
     Raises:
-        DrillError: they did not within the limit.
+        DrillError: no request timed out within the limit.
     """
     started, answers = clock(), Counter[str]()
     for _, code, body in poll_url(f"{url}/v1/accounts/{account}", limit_seconds, call, clock, sleep):
         kind = body.partition("urn:problem-type:settlement:")[2].partition('"')[0]
         answers[kind or f"HTTP {code}"] += 1
         if kind == "database-pool-exhausted":
-            break  # one is enough: it waited as long as the pool's timeout, and found none
+            break  # one is enough: it waited for the pool's whole timeout
     else:
-        raise DrillError(f"no request waited in vain for {limit_seconds:.0f} s: {dict(answers)}")
+        raise DrillError(f"no request timed out in its pool within {limit_seconds:.0f} s: {dict(answers)}")
     say(f"  {clock() - started:5.1f} s  {', '.join(f'{number} x {name}' for name, number in answers.items())}")
     return dict(answers)
 
@@ -274,10 +276,10 @@ def clear(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Wait until the statement is over and the application answers again; whether the statement came to its end.
+    """Wait until the statement is over and the application answers again; return whether the statement completed.
 
     Raises:
-        DrillError: it did not within the limit.
+        DrillError: the application did not recover within the limit.
     """
     started, in_a_row = clock(), 0
     over = "over" in program.until(slow.task_arn, "over", limit_seconds)

@@ -1,8 +1,7 @@
-"""A month that is over, as a document for the local cloud's APIs of costs, whose right answer is known to the cent.
+"""Synthetic billing data for the local cloud's cost APIs, with a known report, exact to the cent.
 
-The day is fixed, so that the answer is: as of 24 November 2026, 23 days are over. October cost 30.00 USD on each of its
-31 days. In November Fargate doubled from the 15th on, when a savings plan ran out; on the 18th somebody copied the
-database.
+The day of the report is fixed: 24 November 2026, with 23 complete days. October cost 30.00 USD on each of its 31 days.
+In November, Fargate's cost doubled on the 15th, when a savings plan expired; on the 18th, a second database ran.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ DATABASE = "Amazon Relational Database Service"
 BUDGET = "drill-cost-surge"
 BUDGET_USD = "1000.00"
 
-#: What the report has to say. USD as text, with two decimals.
+#: The expected report. USD as text with two decimals.
 ANSWER: Mapping[str, str] = {
     "month_to_date": "986.09",
     "same_days_before": "690.00",
@@ -36,7 +35,7 @@ ANSWER: Mapping[str, str] = {
     "coverage_lost": "180.00",
 }
 
-#: What each recommendation saves a month, by the kind of the report's finding.
+#: The expected monthly saving of each recommendation, by its kind.
 SAVINGS: Mapping[str, str] = {
     "eks-support": "360.00",
     "ec2-size": "60.12",
@@ -50,7 +49,7 @@ SAVINGS: Mapping[str, str] = {
 
 
 def document(account: str, region: str, *, page_size: int = 25) -> dict[str, Any]:
-    """For ``PUT /_costs``: see local_cloud.moto_server.costs. Small pages: that they are followed is a check."""
+    """Return the body of ``PUT /_costs`` (local_cloud.moto_server.costs). Pages are small, to test pagination."""
     return {
         "costs": list(_costs()),
         "forecast": "391.415",
@@ -96,7 +95,7 @@ def _costs() -> Iterator[dict[str, str]]:
         for service, usage_type, amount in _of_day(day):
             yield {"date": day.isoformat(), "service": service, "usage_type": usage_type, "amount": amount}
         day += timedelta(days=1)
-    # What is not usage: the report leaves it out.
+    # A credit: the report leaves it out.
     yield {
         "date": "2026-11-10",
         "service": DATABASE,
@@ -108,7 +107,7 @@ def _costs() -> Iterator[dict[str, str]]:
 
 def _of_day(day: date) -> Iterator[tuple[str, str, str]]:
     has_risen = day >= date(2026, 11, 15)
-    # Two amounts finer than a cent, which are one cent only together.
+    # Two amounts with half cents: rounding each would change the sum.
     yield FARGATE, "APN2-Fargate-vCPU-Hours:perCPU", "34.005" if has_risen else "15.00"
     yield FARGATE, "APN2-Fargate-GB-Hours", "10.005" if has_risen else "5.00"
     yield DATABASE, "APN2-InstanceUsage:db.t4g.medium", "10.00"
@@ -168,7 +167,7 @@ def _optimizer(account: str, region: str) -> dict[str, Any]:
                         "cpu": 512,
                         "memory": 2048,
                         **_saves("41.00"),
-                        # What is saved after the account's own discounts is what counts.
+                        # The saving after the account's discounts has precedence.
                         "savingsOpportunityAfterDiscounts": _saves(SAVINGS["fargate-size"])["savingsOpportunity"],
                     }
                 ],

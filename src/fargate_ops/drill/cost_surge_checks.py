@@ -1,4 +1,4 @@
-"""What the report has to say of the seeded month, and whether it did."""
+"""Checks of the cost report on the seeded billing data."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from fargate_ops.drill.cost_surge import ANSWER, DATABASE, FARGATE, SAVINGS
 
 Row = Mapping[str, Any]
-#: Whether it holds, and what was seen of it.
+#: Whether the check passed, and what was seen.
 Result = tuple[bool, str]
 
-DOES = "seed a month that is over, with a volume and an address that nobody uses, and run the cost report on it"
+DOES = "seed billing data with a known report, an unused volume and an unused address, and run the cost report"
 
 
 def _same(seen: Mapping[str, str], *names: str) -> Result:
@@ -32,14 +32,14 @@ def _month(report: Row, seeded: Row) -> Result:
 
 def _top_day(report: Row, seeded: Row) -> Result:
     day = (report["accounts"][0]["days"] or [{"day": "", "amount": "", "rise": "", "parts": []}])[0]
-    kept, text = _same(
+    passed, text = _same(
         {"top_day": day["day"], "top_day_usd": day["amount"], "top_day_rise": day["rise"]},
         "top_day",
         "top_day_usd",
         "top_day_rise",
     )
     first = day["parts"][0]["name"] if day["parts"] else "nothing"
-    return kept and first == DATABASE, f"{text}, most of it {first}"
+    return passed and first == DATABASE, f"{text}, most of it {first}"
 
 
 def _top_service(report: Row, seeded: Row) -> Result:
@@ -93,8 +93,10 @@ def _total(report: Row, seeded: Row) -> Result:
     savings = [Decimal(item["saving"]) for item in report["findings"] if item["saving"] is not None]
     verdict = report["verdict"]
     under = Decimal(verdict["forecast"] or 0) - total <= Decimal("1000.00")
-    kept = str(total) == verdict["saving"] and savings == sorted(savings, reverse=True) and verdict["is_under"] is under
-    return kept, verdict["sentence"]
+    passed = (
+        str(total) == verdict["saving"] and savings == sorted(savings, reverse=True) and verdict["is_under"] is under
+    )
+    return passed, verdict["sentence"]
 
 
 def _pages(report: Row, seeded: Row) -> Result:
@@ -104,33 +106,33 @@ def _pages(report: Row, seeded: Row) -> Result:
 
 
 CHECKS: Sequence[tuple[str, Callable[[Row, Row], Result]]] = (
-    ("the month, to the cent", _month),
-    ("the day that rose most, and by what", _top_day),
-    ("the service that rose most, and its usage type", _top_service),
-    ("the coverage that fell, and what that costs", _coverage),
+    ("the month's totals, to the cent", _month),
+    ("the day with the largest increase, and its service", _top_day),
+    ("the service with the largest increase, and its usage type", _top_service),
+    ("the coverage that fell, and its cost", _coverage),
     ("each recommendation, and the surcharge of EKS", _recommendations),
-    ("what nobody uses in this environment", _real_resources),
+    ("the unused resources in this environment", _real_resources),
     ("the order, the total, and whether it is under the budget", _total),
-    ("every page was read, and counted", _pages),
+    ("every page was read and counted", _pages),
 )
 
 
 def scene() -> list[str]:
-    """What is announced before it."""
+    """Return the announcement of the drill."""
     return [
         "DRILL cost_surge",
-        f"  we      {DOES}",
+        f"  action  {DOES}",
         *(f"  {'expect' if number == 0 else '      '}  {text}" for number, (text, _) in enumerate(CHECKS)),
     ]
 
 
 def verdict(report: Row, seeded: Row) -> tuple[bool, list[str]]:
-    """Whether all checks were kept, and what is told of each; the last line is the verdict."""
-    lines, broken = [], []
+    """Return whether every check passed, and a line for each; the last line is the verdict."""
+    lines, failed = [], []
     for text, evaluate in CHECKS:
-        kept, seen = evaluate(report, seeded)
-        lines.append(f"  {'kept  ' if kept else 'BROKEN'}  {text}: {seen}")
-        if not kept:
-            broken.append(text)
-    how = "every promise was kept" if not broken else f"BROKEN: {'; '.join(broken)}"
-    return not broken, [*lines, f"VERDICT cost_surge: {how}"]
+        passed, seen = evaluate(report, seeded)
+        lines.append(f"  {'passed' if passed else 'failed'}  {text}: {seen}")
+        if not passed:
+            failed.append(text)
+    outcome = "every check passed" if not failed else f"FAILED: {'; '.join(failed)}"
+    return not failed, [*lines, f"VERDICT cost_surge: {outcome}"]

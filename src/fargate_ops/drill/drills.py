@@ -1,6 +1,6 @@
-"""The drills: what is done, what is promised, and how the promise is judged by what was seen.
+"""The drills: the action of each, the expected results, and how they are checked.
 
-One table, `DRILLS`, so that what is announced is exactly what is judged.
+One table, `DRILLS`, holds both the announcements and the checks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fargate_ops.drill.steady_state import ServiceState
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """All that was seen. ``happened`` is what the drill's own step returned."""
+    """What was seen before, during and after a drill. ``happened`` is the result of the drill's action."""
 
     before: ServiceState
     after: ServiceState
@@ -24,13 +24,13 @@ class Evidence:
     happened: Mapping[str, Any]
 
 
-#: Whether it holds, and what was seen of it.
+#: Whether the check passed, and what was seen.
 Result = tuple[bool, str]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that the system promises, in words and as a judgement."""
+    """One expected result: its text, and the function that checks it."""
 
     text: str
     evaluate: Callable[[Evidence], Result]
@@ -38,7 +38,7 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Drill:
-    """``does`` completes "We …"."""
+    """An action, in the imperative, and its expected results."""
 
     does: str
     checks: Sequence[Check]
@@ -61,7 +61,7 @@ def _old_version_serves(seen: Evidence) -> Result:
 
 def _only_old_version_answered(seen: Evidence) -> Result:
     said = {body for name in WITHOUT_DATABASE for body in seen.load.tallies.get(name, Tally()).answers}
-    return len(said) == 1, f"/version gave {len(said)} answer{'' if len(said) == 1 else 's that differ'}"
+    return len(said) == 1, f"/version gave {len(said)} {'answer' if len(said) == 1 else 'different answers'}"
 
 
 def _nothing_is_lost(seen: Evidence) -> Result:
@@ -88,7 +88,7 @@ def _no_task_is_replaced(seen: Evidence) -> Result:
 
 def _not_ready_meanwhile(seen: Evidence) -> Result:
     away, refused = seen.happened["away_seconds"], seen.happened["answers"].get("HTTP 503", 0)
-    return refused > 0, f"503 {refused} times; the database was away for {away} s"
+    return refused > 0, f"503 {refused} times; the database was unavailable for {away} s"
 
 
 def _rows_are_kept(seen: Evidence) -> Result:
@@ -139,9 +139,8 @@ def _answers_within_ten_seconds(seen: Evidence) -> Result:
 
 def _long_transaction_commits(seen: Evidence) -> Result:
     recovery = seen.happened["recovery"]
-    return recovery["row_kept"], recovery["said"] or "its row can be read" if recovery[
-        "row_kept"
-    ] else "its row is gone"
+    text = recovery["said"] or "its row can be read" if recovery["row_kept"] else "its row is gone"
+    return recovery["row_kept"], text
 
 
 def _again_ends_nothing(seen: Evidence) -> Result:
@@ -163,7 +162,7 @@ def _slow_is_named(seen: Evidence) -> Result:
 def _nothing_is_ended(seen: Evidence) -> Result:
     ended = [*seen.happened["first"]["ended"], *seen.happened["again"]["ended"]]
     over = bool(seen.happened["cleared"]["over"])
-    return not ended and over, f"{len(ended)} ended; the slow statement {'came' if over else 'did not come'} to its end"
+    return not ended and over, f"{len(ended)} ended; the slow statement {'completed' if over else 'did not complete'}"
 
 
 def _client_side_is_named(seen: Evidence) -> Result:
@@ -188,7 +187,7 @@ def _loss_is_said(seen: Evidence) -> Result:
 
 
 def _source_is_kept(seen: Evidence) -> Result:
-    """Of the second comparison, made while the restored one served."""
+    """Check the second comparison, made while the restored database served."""
     databases, lost = seen.happened["again"]["databases"], seen.happened["again"]["comparison"]["lost"]
     kept = "" in databases and lost >= len(seen.happened["fault"]["later"])
     return kept, f"{', '.join(item['instance_identifier'] for item in databases.values())}; {lost} later rows are in it"
@@ -234,115 +233,115 @@ def _change_reaches_the_tasks(seen: Evidence) -> Result:
     return changed["replaced"] > 0, f"{changed['replaced']} tasks were replaced in {changed['seconds']} s"
 
 
-#: The incident playbook's names for them (roles/db_incident).
+#: Diagnoses of the incident playbook (fargate_ops.database.incident).
 LEAKED = "leaked sessions"
 SLOW = "slow queries hold the sessions"
 CLIENT_SIDE = "the pools are full, the server is not"
 
 RELEASE_CHECKS = (
-    Check("the release fails, and says so", _release_fails),
-    Check("the ledger says failed, and why", _ledger_says_failed),
-    Check("the version before it serves, alone", _old_version_serves),
-    Check("no request was answered by another version", _only_old_version_answered),
+    Check("the release fails", _release_fails),
+    Check("the ledger records the failure and its reason", _ledger_says_failed),
+    Check("only the previous release runs", _old_version_serves),
+    Check("no other version answered a request", _only_old_version_answered),
     Check("no request is lost", _nothing_is_lost),
 )
 
 DRILLS: Mapping[str, Drill] = {
     "broken_release": Drill(
-        does="release the running image with a setting that it refuses: the process exits at its start",
+        does="release the running image with an invalid setting: the process exits at startup",
         checks=RELEASE_CHECKS,
     ),
     "never_healthy": Drill(
-        does="release the running image with a database that is not there: it starts, and never becomes healthy",
+        does="release the running image with an unreachable database: the process starts but never becomes healthy",
         checks=RELEASE_CHECKS,
     ),
     "task_killed": Drill(
-        does="stop one of the service's tasks behind the scheduler's back",
+        does="stop one of the service's tasks directly",
         checks=(
             Check("the scheduler replaces it", _task_is_replaced),
-            Check("as many targets are healthy as before", _targets_are_healthy),
+            Check("all targets are healthy again", _targets_are_healthy),
             Check("no request is lost", _nothing_is_lost),
         ),
     ),
     "database_restart": Drill(
-        does="restart the database under the running service",
+        does="restart the database while the service runs",
         checks=(
             Check("no task is replaced", _no_task_is_replaced),
-            Check("/readyz says 503 meanwhile", _not_ready_meanwhile),
-            Check("requests that need no database are all answered", _without_database_nothing_is_lost),
-            Check("requests that need it succeed again", _with_database_succeeds_again),
-            Check("what was written is still there", _rows_are_kept),
+            Check("/readyz returns 503 meanwhile", _not_ready_meanwhile),
+            Check("all requests that need no database succeed", _without_database_nothing_is_lost),
+            Check("requests that need the database succeed again", _with_database_succeeds_again),
+            Check("no row is lost", _rows_are_kept),
         ),
     ),
     "pool_exhaustion": Drill(
         does="leak the application's sessions until the database has no connection left, and run the incident playbook",
         checks=(
-            Check("the server is full, and the application answers 5xx", _server_is_full),
-            Check("the playbook names the case", _case_is_named),
-            Check("the leaked sessions are ended, and no other", _only_leaked_are_ended),
-            Check("requests succeed within 10 s of it", _answers_within_ten_seconds),
-            Check("a transaction that worked through it all commits", _long_transaction_commits),
-            Check("run again, the playbook ends nothing", _again_ends_nothing),
+            Check("the server is full, and the application returns 5xx", _server_is_full),
+            Check("the playbook diagnoses leaked sessions", _case_is_named),
+            Check("only the leaked sessions are ended", _only_leaked_are_ended),
+            Check("requests succeed within 10 s", _answers_within_ten_seconds),
+            Check("a transaction that ran throughout commits", _long_transaction_commits),
+            Check("a second run of the playbook ends nothing", _again_ends_nothing),
             Check("no task is replaced", _no_task_is_replaced),
-            Check("requests that need no database are all answered", _without_database_nothing_is_lost),
-            Check("requests that need it succeed again", _with_database_succeeds_again),
+            Check("all requests that need no database succeed", _without_database_nothing_is_lost),
+            Check("requests that need the database succeed again", _with_database_succeeds_again),
         ),
     ),
     "restore": Drill(
-        does="delete rows, restore the second before that beside the database, and let the restored one serve",
+        does="delete rows, restore the second before to a new database, and switch the service to it",
         checks=(
             Check("the deleted rows are back", _rows_are_back),
-            Check("what is lost is said to the second, and true", _loss_is_said),
-            Check("the database before is kept, with its rows", _source_is_kept),
-            Check("the service is whole on the restored one, and takes new rows", _serves_restored),
-            Check("run again, it restores nothing anew", _again_restores_nothing),
+            Check("the reported loss is exact to the second", _loss_is_said),
+            Check("the previous database is kept with its rows", _source_is_kept),
+            Check("the service is steady on the restored database and accepts new rows", _serves_restored),
+            Check("a second run restores nothing", _again_restores_nothing),
             Check("no request is lost", _nothing_is_lost),
         ),
     ),
     "slow_query": Drill(
-        does="let a slow statement hold what many requests wait for, and run the incident playbook",
+        does="run a slow statement that blocks many requests, and run the incident playbook",
         checks=(
             Check("the application's pools are full", _pools_are_full),
-            Check("the playbook names the slow statements", _slow_is_named),
-            Check("the client-side case is told apart from a full server", _client_side_is_named),
-            Check("no session is ended in either", _nothing_is_ended),
+            Check("the first run diagnoses slow queries", _slow_is_named),
+            Check("the second run diagnoses full pools, not a full server", _client_side_is_named),
+            Check("neither run ends a session", _nothing_is_ended),
             Check("no task is replaced", _no_task_is_replaced),
-            Check("requests that need no database are all answered", _without_database_nothing_is_lost),
-            Check("requests that need it succeed again", _with_database_succeeds_again),
+            Check("all requests that need no database succeed", _without_database_nothing_is_lost),
+            Check("requests that need the database succeed again", _with_database_succeeds_again),
         ),
     ),
     "rotation": Drill(
-        does="rotate the database password, then put the secret's value once more, as somebody else could",
+        does="rotate the database password, then write the secret's value again outside a rotation",
         checks=(
-            Check("the service works as the other database user", _other_user_serves),
-            Check("the user before it still works", _former_user_works),
-            Check("the ledger says so", _ledger_says_succeeded),
-            Check("run again within a day, nothing is rotated", _again_rotates_nothing),
-            Check("what somebody else put reaches the tasks by itself", _change_reaches_the_tasks),
-            Check("no request is lost in either", _nothing_is_lost),
+            Check("the service connects as the other database user", _other_user_serves),
+            Check("the previous database user still works", _former_user_works),
+            Check("the ledger records the rotation", _ledger_says_succeeded),
+            Check("a second run within a day rotates nothing", _again_rotates_nothing),
+            Check("the second write reaches the tasks automatically", _change_reaches_the_tasks),
+            Check("neither write loses a request", _nothing_is_lost),
         ),
     ),
 }
 
 
 def scene(name: str) -> list[str]:
-    """What is announced before a drill."""
+    """Return the announcement of a drill."""
     drill = DRILLS[name]
     return [
         f"DRILL {name}",
-        f"  we      {drill.does}",
+        f"  action  {drill.does}",
         *(f"  {'expect' if number == 0 else '      '}  {item.text}" for number, item in enumerate(drill.checks)),
     ]
 
 
 def verdict(name: str, evidence: Evidence) -> tuple[bool, list[str]]:
-    """Whether all checks were kept, and what is told of each; the last line is the verdict."""
+    """Return whether every check passed, and a line for each; the last line is the verdict."""
     lines: list[str] = []
-    broken: list[str] = []
+    failed: list[str] = []
     for check in DRILLS[name].checks:
-        kept, text = check.evaluate(evidence)
-        lines.append(f"  {'kept  ' if kept else 'BROKEN'}  {check.text}: {text}")
-        if not kept:
-            broken.append(check.text)
-    how = "every promise was kept" if not broken else f"BROKEN: {'; '.join(broken)}"
-    return not broken, [*lines, f"VERDICT {name}: {how}"]
+        passed, text = check.evaluate(evidence)
+        lines.append(f"  {'passed' if passed else 'failed'}  {check.text}: {text}")
+        if not passed:
+            failed.append(check.text)
+    outcome = "every check passed" if not failed else f"FAILED: {'; '.join(failed)}"
+    return not failed, [*lines, f"VERDICT {name}: {outcome}"]

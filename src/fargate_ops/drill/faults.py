@@ -1,4 +1,4 @@
-"""What a drill does to the environment, and what it sees until the environment has answered."""
+"""Stop a task or restart the database, and watch until the service has recovered."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from fargate_ops.drill.steady_state import DrillError, ServiceState
 
 Say = Callable[[str], None]
 
-#: ``/readyz`` is believed to be right again after so many good answers in a row: each may come from another process.
+#: ``/readyz`` has recovered after this many 200s in a row: each may come from another process.
 GOOD_ANSWERS = 20
-#: Between two of them. A PostgreSQL container is back within some tenths of a second, and that shall be seen.
+#: Short, because a PostgreSQL container restarts within some tenths of a second.
 HTTP_POLL_SECONDS = 0.02
-#: RDS's own statuses of an instance that is being restarted are polled this often.
+#: Between two reads of the service or of the instance's status.
 STATE_POLL_SECONDS = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replacement:
-    """A task that was stopped, the ones that came for it, and how long the service was not whole."""
+    """A stopped task, its replacements, and the seconds until the service was steady again."""
 
     stopped: str
     started: list[str]
@@ -43,10 +43,10 @@ def stop_task(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Replacement:
-    """Stop one task behind the scheduler's back and watch until the service is whole without it.
+    """Stop one task and wait until the service is steady without it.
 
     Raises:
-        DrillError: it was not replaced within the limit.
+        DrillError: the task was not replaced within the limit.
     """
     before = read_state()
     victim = min(before.tasks)
@@ -70,10 +70,10 @@ def stop_task(
 
 @dataclass(frozen=True, kw_only=True)
 class Outage:
-    """A restart of the database as clients of ``/readyz`` saw it. Times in seconds.
+    """A restart of the database as seen by clients of ``/readyz``.
 
-    ``away_seconds`` is from the first request that was not answered with 200 to the first good answer of those at the
-    end; 0 when all were 200. ``row_kept``: an account written just before is still there.
+    ``away_seconds``: from the first response other than 200 to the first of the final 200s; 0 if all were 200.
+    ``row_kept``: an account written just before still exists.
     """
 
     away_seconds: float
@@ -95,13 +95,13 @@ def restart_database(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Outage:
-    """Write a row, restart the instance, and ask ``/readyz`` until it is steadily right again.
+    """Write a row, restart the instance, and poll ``/readyz`` until it has recovered.
 
     https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_RebootDBInstance.html
 
     Raises:
-        DrillError: the database was not back within the limit.
-        RuntimeError: the application did not take the row.
+        DrillError: the database did not recover within the limit.
+        RuntimeError: the application rejected the row.
     """
     account = open_account(url, call)
     say(f"wrote account {account}; restarting {instance}")

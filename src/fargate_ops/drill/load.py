@@ -1,7 +1,7 @@
-"""A steady stream of requests that counts every one that is lost. Nothing is retried.
+"""A steady stream of requests, without retries, that counts every lost one.
 
-In this process, while a block runs: `background`. In a detached process of its own, of bounded duration, that writes
-its report to a file: ``python -m fargate_ops.drill.load <json>``.
+`background` runs it in this process while a block runs. ``python -m fargate_ops.drill.load <json>`` runs it in a
+detached process of bounded duration that writes its report to a file.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from urllib.parse import urlsplit
 
 from fargate_ops.state.lock import Machine, is_alive
 
-#: A request without an answer after this many seconds is lost.
+#: A request without a response after this many seconds is lost.
 ANSWER_SECONDS = 30.0
-#: How often the detached process writes its report, and looks whether it shall stop.
+#: How often the detached process writes its report and checks whether to stop.
 REPORT_SECONDS = 0.2
-#: Lost requests that are told one by one, of each kind; all are counted.
+#: Lost requests shown one by one, for each kind of request; all are counted.
 EXAMPLES = 10
-#: A body that is sent slowly goes out in so many pieces.
+#: Number of pieces of a body that is sent slowly.
 PIECES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One kind of request. Any other status than ``status`` means that it is lost."""
+    """One kind of request. A response with another status than ``status`` counts as lost."""
 
     name: str
     path: str
@@ -47,9 +47,9 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Clients:
-    """``count`` like clients, which send ``per_second`` requests together; 0 is one after the other without a pause.
+    """``count`` identical clients that send ``per_second`` requests in total; 0: one after the other, without a pause.
 
-    A slow client takes ``body_seconds`` to send its body: its request is with a target for as long.
+    A slow client takes ``body_seconds`` to send its body, so its request occupies a target for as long.
     """
 
     request: Request
@@ -60,7 +60,7 @@ class Clients:
 
     @property
     def period(self) -> float:
-        """Seconds from one request of a client to its next."""
+        """Seconds between two requests of one client."""
         return self.count / self.per_second if self.per_second else 0.0
 
     @classmethod
@@ -70,10 +70,10 @@ class Clients:
 
 @dataclass(kw_only=True)
 class Tally:
-    """What happened to one kind of request. Moments are seconds since the load began."""
+    """The results of one kind of request. Times are seconds since the load began."""
 
     answers: Counter[str] = field(default_factory=Counter)
-    """The right ones, by status and body: ``200 2``."""
+    """Successes by status and body: ``200 2``."""
     lost: int = 0
     examples: list[str] = field(default_factory=list)
     first_lost: float | None = None
@@ -87,7 +87,7 @@ class Tally:
 
 @dataclass(kw_only=True)
 class Report:
-    """What happened to the requests, by their names."""
+    """The results of all requests, by their names."""
 
     tallies: dict[str, Tally] = field(default_factory=dict)
     seconds: float = 0.0
@@ -95,7 +95,7 @@ class Report:
 
     @property
     def answers(self) -> Counter[str]:
-        # Copies, each made at once: another thread may be counting.
+        # Copies: another thread may be counting.
         return sum((tally.answers.copy() for tally in list(self.tallies.values())), Counter())
 
     @property
@@ -111,7 +111,7 @@ class Report:
         return self.answers.total() + self.lost
 
     def to_json(self) -> str:
-        # Not asdict, which rebuilds a Counter from pairs and so counts the pairs.
+        # asdict would rebuild each Counter from pairs, and so count the pairs.
         return json.dumps(vars(self) | {"tallies": {name: vars(tally) for name, tally in self.tallies.items()}})
 
     @classmethod
@@ -124,7 +124,7 @@ class Report:
 
 
 class _Client:
-    """Sends one request after the other, on one connection or each on a fresh one."""
+    """Sends one request after the other, on one connection or on a fresh one each."""
 
     def __init__(self, url: str, clients: Clients) -> None:
         parts = urlsplit(url)
@@ -203,7 +203,7 @@ class _Client:
 
 
 async def send(url: str, clients: Sequence[Clients], report: Report, stop: asyncio.Event) -> None:
-    """Send requests to ``url`` until ``stop`` is set and the requests under way have ended."""
+    """Send requests to ``url`` until ``stop`` is set and the requests in progress have ended."""
     began = time.monotonic()
     try:
         await asyncio.gather(
@@ -215,7 +215,7 @@ async def send(url: str, clients: Sequence[Clients], report: Report, stop: async
 
 @contextlib.contextmanager
 def background(url: str, clients: Sequence[Clients]) -> Iterator[Report]:
-    """Send requests while the block runs; the report fills meanwhile and is complete after it."""
+    """Send requests while the block runs. The report is updated meanwhile and complete afterwards."""
     report = Report()
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
@@ -232,7 +232,7 @@ def background(url: str, clients: Sequence[Clients]) -> Iterator[Report]:
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """What the detached process does, until the time is over, `stop_file` exists or the playbook has ended."""
+    """The task of the detached process. It ends after the limit, if `stop_file` exists, or with the playbook."""
 
     url: str
     clients: Sequence[Clients]
@@ -251,7 +251,7 @@ class Assignment:
 
 
 def stop_file(report: str | Path) -> Path:
-    """The file whose existence ends the load."""
+    """Return the file whose existence ends the load."""
     return Path(f"{report}.stop")
 
 
@@ -273,7 +273,7 @@ async def _run(assignment: Assignment) -> None:
 
 
 def _write(path: Path, report: Report) -> None:
-    """Replace the file as a whole: a reader never sees half of it."""
+    """Replace the file atomically: a reader never sees half of it."""
     new = path.with_name(f"{path.name}.{os.getpid()}")
     new.write_text(report.to_json(), encoding="utf-8")
     new.replace(path)

@@ -1,4 +1,4 @@
-"""After a rotation: as whom the service works, whether the user before still can, and an unannounced change."""
+"""Check a rotation: the service's database user, the previous user's login, and a change outside a rotation."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from fargate_ops.terraform.stack import Stack
 Say = Callable[[str], None]
 
 POLL_SECONDS = 0.5
-#: What the application calls its sessions (settlement.database).
+#: The application_name of the application's sessions begins with this (settlement.database).
 APPLICATION = "settlement-api@"
 
 
 def users(clients: Clients, stack: Stack, limit_seconds: float, say: Say) -> list[str]:
-    """As whom the service's sessions are, by the server itself.
+    """Return the database users of the service's sessions, as listed by the server.
 
     Raises:
-        DrillError: the listing is not whole.
-        TaskError: the task that asks could not be run.
+        DrillError: the listing is incomplete.
+        TaskError: the listing task could not be run.
     """
     ecs = clients.client("ecs")
     what = OneOff(
@@ -44,14 +44,14 @@ def users(clients: Clients, stack: Stack, limit_seconds: float, say: Say) -> lis
     try:
         listing = read_listing(runner.follow(what.cluster, what.container, runner.start(what), limit_seconds).output)
     except NoListing as error:
-        raise DrillError(f"who is connected cannot be told: {error}") from error
+        raise DrillError(f"the sessions could not be listed: {error}") from error
     found = sorted({str(item.user) for item in listing.sessions if item.application.startswith(APPLICATION)})
     say(f"  the service's sessions are {', '.join(found) or 'none'}")
     return found
 
 
 def former_user(program: Program, revision: str, limit_seconds: float, say: Say) -> str:
-    """As whom a task of this revision logs in. Raises DrillError and TaskError."""
+    """Return the database user that a task of this revision logs in as. Raises DrillError and TaskError."""
     user = str(program.until(program.start("login.py", revision), "user", limit_seconds)["user"])
     say(f"  a task of {revision.rsplit('/', 1)[-1]} logs in as {user}")
     return user
@@ -67,10 +67,10 @@ def change(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Any]:
-    """Put a secret's value once more, as anybody could, and see every task replaced.
+    """Write a secret's value again, outside a rotation, and wait until every task is replaced.
 
     Raises:
-        DrillError: they were not within the limit.
+        DrillError: the tasks were not replaced within the limit.
     """
     before, started = read_state(), clock()
     value = secretsmanager.get_secret_value(SecretId=secret)["SecretString"]
@@ -84,5 +84,5 @@ def change(
             say(f"  {seconds:5.1f} s  all {len(before.tasks)} tasks were replaced")
             return {"replaced": len(before.tasks), "seconds": seconds}
         if seconds > limit_seconds:
-            raise DrillError(f"{len(left)} tasks are still there after {seconds:.0f} s: {seen.missing or 'unchanged'}")
+            raise DrillError(f"{len(left)} tasks still run after {seconds:.0f} s: {seen.missing or 'unchanged'}")
         sleep(POLL_SECONDS)

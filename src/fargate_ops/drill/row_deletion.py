@@ -1,4 +1,4 @@
-"""Deletes real rows by rows, and looks whether a restore has brought them back."""
+"""Delete real rows, and check whether a restore has brought them back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POLL_SECONDS = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class DeletedRows:
-    """Accounts that were deleted after ``point``, a whole second; and those written after that, with their seconds."""
+    """Accounts deleted after ``point``, a full second, and those written ``later``, from ``first`` to ``last``."""
 
     point: str
     deleted: list[str]
@@ -44,11 +44,11 @@ def delete_rows(
     call: HttpCall = http_call,
     sleep: Callable[[float], None],
 ) -> DeletedRows:
-    """Write accounts, delete them with the master user, write others.
+    """Write accounts, delete them as the master user, and write others.
 
     Raises:
-        RuntimeError: the application did not take a row, or not exactly those rows were deleted.
-        TaskError: the task that deletes could not be run.
+        RuntimeError: the application rejected a row, or other rows than those were deleted.
+        TaskError: the deleting task could not be run.
     """
     url, mark = stack.public_url, f"drill restore {uuid.uuid4()}"
     written = [_account(url, mark, call) for _ in range(DELETED)]
@@ -87,7 +87,7 @@ def delete_rows(
 
 
 def check_rows(url: str, rows: DeletedRows, call: HttpCall = http_call) -> dict[str, Any]:
-    """What the application has of these accounts now, and whether it takes a new one."""
+    """Count the accounts that the application has now, and check whether it accepts a new one."""
     return {
         "back": sum(has_account(url, account, call) for account in rows.deleted),
         "later": sum(has_account(url, account, call) for account in rows.later),

@@ -1,4 +1,4 @@
-"""What can be seen of the service from outside, before and after a drill."""
+"""The state of the service before and after a drill, as AWS reports it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from fargate_ops.terraform.stack import Stack
 
 
 class DrillError(Exception):
-    """The service did not come to rest in time; the message says what is missing."""
+    """The expected state was not reached in time; the message says what is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceState:
-    """The service at one moment. ``tasks`` are those that ECS wants to run: id → revision; ``targets``: state → number.
+    """The service at one moment. ``tasks``: id → revision, for tasks that should run; ``targets``: state → number.
 
-    ``newest_release`` and ``newest_outcome`` are the ledger's last word; ``version`` is what it says of the revision.
+    ``newest_release``, ``newest_outcome`` and ``newest_why`` are the ledger's newest entry; ``version`` is the ledger's
+    version of the revision.
     """
 
     revision: str
@@ -38,14 +39,14 @@ class ServiceState:
 
     @property
     def missing(self) -> str:
-        """What keeps the service from being whole and at rest; empty when nothing does."""
+        """Return why the service is not in a steady state; empty if it is."""
         if self.desired < 1:
-            return "no task is wanted"
+            return "the desired count is 0"
         if self.rollout != "COMPLETED":
             return f"the rollout of {self.revision} is {self.rollout}"
         others = sorted(set(self.tasks.values()) - {self.revision})
         if others:
-            return f"tasks of {', '.join(others)} are there beside {self.revision}"
+            return f"tasks of {', '.join(others)} run beside {self.revision}"
         if self.running != self.desired or len(self.tasks) != self.desired:
             return f"{self.running} of {self.desired} tasks run"
         if self.targets != {"healthy": self.desired}:
@@ -61,7 +62,7 @@ class ServiceState:
 
 
 def observe(clients: Clients, stack: Stack, bucket: str, environment: str) -> ServiceState:
-    """Look once. Raises botocore's errors and LedgerError."""
+    """Read the state once. Raises botocore's errors and LedgerError."""
     ecs, cluster, name = clients.client("ecs"), stack.cluster_name, stack.service_name
     service = ecs.describe_services(cluster=cluster, services=[name])["services"][0]
     primary = next(item for item in service["deployments"] if item["status"] == "PRIMARY")
@@ -92,15 +93,15 @@ def wait_until_steady(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> ServiceState:
-    """Look until the service is whole and at rest.
+    """Wait until the service is in a steady state, and return that state.
 
     Raises:
-        DrillError: it was not within the limit.
+        DrillError: it did not reach a steady state within the limit.
     """
     started = clock()
     while (seen := read_state()).missing:
         if clock() - started > limit_seconds:
-            raise DrillError(f"the service is not whole after {limit_seconds:.0f} s: {seen.missing}")
+            raise DrillError(f"the service is not in a steady state after {limit_seconds:.0f} s: {seen.missing}")
         sleep(poll_seconds)
     return seen
 

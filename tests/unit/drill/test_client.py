@@ -1,4 +1,4 @@
-"""The application as a drill asks it: a real server, or none."""
+"""A drill's requests to the application: against a real server, or none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fargate_ops.drill.client import has_account, http_call, open_account
 
 
 class Accounts(BaseHTTPRequestHandler):
-    """Takes accounts and gives them; ``/broken`` closes the connection without an answer."""
+    """Creates and returns accounts; ``/broken`` closes the connection without a response."""
 
     names: dict[str, Any] = {}
 
@@ -38,7 +38,7 @@ class Accounts(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    # A proxy from the environment is not asked for an address of this machine.
+    # A proxy from the environment is not used for a local address.
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setattr(Accounts, "names", {})
     server = HTTPServer(("127.0.0.1", 0), Accounts)

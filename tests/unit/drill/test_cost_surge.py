@@ -1,4 +1,4 @@
-"""The verdict on a cost report: kept of the right answer, broken by each other one."""
+"""The verdict on a cost report: the expected report passes, and each deviation fails its check."""
 
 from __future__ import annotations
 
@@ -54,35 +54,38 @@ def right() -> dict[str, Any]:
 
 
 def test_the_right_answer_keeps_every_promise() -> None:
-    kept, lines = verdict(right(), SEEDED)
-    assert kept, lines
-    assert lines[-1] == "VERDICT cost_surge: every promise was kept"
+    passed, lines = verdict(right(), SEEDED)
+    assert passed, lines
+    assert lines[-1] == "VERDICT cost_surge: every check passed"
     assert len(scene()) == 2 + len(CHECKS)
 
 
 @pytest.mark.parametrize(
-    ("change", "broken"),
+    ("change", "failed"),
     [
-        (lambda row: row["accounts"][0].update(forecast="1377.50"), "the month, to the cent"),
-        (lambda row: row["accounts"][0].update(days=[]), "the day that rose most, and by what"),
-        (lambda row: row["accounts"][0].update(services=[]), "the service that rose most, and its usage type"),
-        (lambda row: row["accounts"][0].update(coverage=[]), "the coverage that fell, and what that costs"),
+        (lambda row: row["accounts"][0].update(forecast="1377.50"), "the month's totals, to the cent"),
+        (lambda row: row["accounts"][0].update(days=[]), "the day with the largest increase, and its service"),
+        (
+            lambda row: row["accounts"][0].update(services=[]),
+            "the service with the largest increase, and its usage type",
+        ),
+        (lambda row: row["accounts"][0].update(coverage=[]), "the coverage that fell, and its cost"),
         (lambda row: row["findings"][0].update(kind="x"), "each recommendation, and the surcharge of EKS"),
         (lambda row: row["findings"][-1].update(kind="x"), "each recommendation, and the surcharge of EKS"),
         (lambda row: row["findings"].reverse(), "the order, the total, and whether it is under the budget"),
         (lambda row: row["verdict"].update(is_under=False), "the order, the total, and whether it is under the budget"),
-        (lambda row: row["paid"].update(pages=5), "every page was read, and counted"),
+        (lambda row: row["paid"].update(pages=5), "every page was read and counted"),
     ],
 )
-def test_each_wrong_answer_breaks_its_promise(change: Any, broken: str) -> None:
+def test_each_wrong_answer_breaks_its_promise(change: Any, failed: str) -> None:
     row = deepcopy(right())
     change(row)
-    kept, lines = verdict(row, SEEDED)
-    assert not kept
-    assert broken in lines[-1]
+    passed, lines = verdict(row, SEEDED)
+    assert not passed
+    assert failed in lines[-1]
 
 
 def test_what_was_not_found_in_the_environment_is_said() -> None:
-    kept, lines = verdict(right(), {"volume": "vol-2", "address": "eipalloc-2"})
-    assert not kept
-    assert "BROKEN  what nobody uses in this environment: nothing" in "\n".join(lines)
+    passed, lines = verdict(right(), {"volume": "vol-2", "address": "eipalloc-2"})
+    assert not passed
+    assert "failed  the unused resources in this environment: nothing" in "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The verdict: every promise can be kept, and each can be broken alone."""
+"""The verdict of a drill: every check can pass, and each can fail alone."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ ROTATED: dict[str, Any] = {
     "changed": {"replaced": 2, "seconds": 14.2},
 }
 
-KEPT: dict[str, Evidence] = {
+PASSING: dict[str, Evidence] = {
     "broken_release": Evidence(before=BEFORE, after=AFTER_FAILURE, load=load(), happened=RELEASE_FAILED),
     "never_healthy": Evidence(before=BEFORE, after=AFTER_FAILURE, load=load(), happened=RELEASE_FAILED),
     "task_killed": Evidence(before=BEFORE, after=REPLACED, load=load(), happened=TASK_REPLACED),
@@ -102,9 +102,9 @@ KEPT: dict[str, Evidence] = {
 
 @pytest.mark.parametrize("name", DRILLS)
 def test_a_drill_whose_promises_are_all_kept(name: str) -> None:
-    kept, lines = verdict(name, KEPT[name])
-    assert kept, lines
-    assert lines[-1] == f"VERDICT {name}: every promise was kept"
+    passed, lines = verdict(name, PASSING[name])
+    assert passed, lines
+    assert lines[-1] == f"VERDICT {name}: every check passed"
     assert len(lines) == len(DRILLS[name].checks) + 1
 
 
@@ -112,59 +112,63 @@ OTHER_VERSION = Tally(answers=Counter({"200 v4": 49, "200 v5": 1}), last_answer=
 
 
 @pytest.mark.parametrize(
-    ("name", "changes", "broken"),
+    ("name", "changes", "failed"),
     [
-        ("broken_release", {"happened": {"failed": False, "said": "it succeeded"}}, "the release fails, and says so"),
-        ("broken_release", {"after": BEFORE}, "the ledger says failed, and why"),
+        ("broken_release", {"happened": {"failed": False, "said": "it succeeded"}}, "the release fails"),
+        ("broken_release", {"after": BEFORE}, "the ledger records the failure and its reason"),
         (
             "broken_release",
             {"after": seen(AFTER_FAILURE, newest_outcome="succeeded")},
-            "the ledger says failed, and why",
+            "the ledger records the failure and its reason",
         ),
         (
             "never_healthy",
             {"after": seen(AFTER_FAILURE, revision="settlement:5")},
-            "the version before it serves, alone",
+            "only the previous release runs",
         ),
-        ("never_healthy", {"after": seen(AFTER_FAILURE, running=1)}, "the version before it serves, alone"),
-        ("broken_release", {"load": load(version=OTHER_VERSION)}, "no request was answered by another version"),
+        ("never_healthy", {"after": seen(AFTER_FAILURE, running=1)}, "only the previous release runs"),
+        ("broken_release", {"load": load(version=OTHER_VERSION)}, "no other version answered a request"),
         ("broken_release", {"load": load(version=LOST)}, "no request is lost"),
         ("task_killed", {"load": load(account=Tally())}, "no request is lost"),
         ("task_killed", {"happened": {**TASK_REPLACED, "started": []}}, "the scheduler replaces it"),
         ("task_killed", {"after": seen(tasks={"a": "settlement:4", "c": "settlement:4"})}, "the scheduler replaces it"),
-        ("task_killed", {"after": seen(REPLACED, targets={"healthy": 1})}, "as many targets are healthy as before"),
+        ("task_killed", {"after": seen(REPLACED, targets={"healthy": 1})}, "all targets are healthy again"),
         (
             "rotation",
             {"happened": ROTATED | {"users": ["app", "app_clone"]}},
-            "the service works as the other database user",
+            "the service connects as the other database user",
         ),
-        ("rotation", {"after": seen(MOVED, revision="settlement:4")}, "the service works as the other database user"),
-        ("rotation", {"happened": ROTATED | {"former": "app_clone"}}, "the user before it still works"),
-        ("rotation", {"after": seen(MOVED, newest_outcome="failed")}, "the ledger says so"),
+        (
+            "rotation",
+            {"after": seen(MOVED, revision="settlement:4")},
+            "the service connects as the other database user",
+        ),
+        ("rotation", {"happened": ROTATED | {"former": "app_clone"}}, "the previous database user still works"),
+        ("rotation", {"after": seen(MOVED, newest_outcome="failed")}, "the ledger records the rotation"),
         (
             "rotation",
             {"happened": ROTATED | {"again": {"rotated": True, "age_days": 0.0}}},
-            "run again within a day, nothing is rotated",
+            "a second run within a day rotates nothing",
         ),
         (
             "rotation",
             {"happened": ROTATED | {"changed": {"replaced": 0, "seconds": 1}}},
-            "what somebody else put reaches the tasks by itself",
+            "the second write reaches the tasks automatically",
         ),
-        ("rotation", {"load": load(account=LOST)}, "no request is lost in either"),
+        ("rotation", {"load": load(account=LOST)}, "neither write loses a request"),
         ("database_restart", {"after": REPLACED}, "no task is replaced"),
-        ("database_restart", {"happened": {**OUTAGE, "answers": {"HTTP 200": 9}}}, "/readyz says 503 meanwhile"),
+        ("database_restart", {"happened": {**OUTAGE, "answers": {"HTTP 200": 9}}}, "/readyz returns 503 meanwhile"),
         (
             "database_restart",
             {"load": load(version=LOST, account=REFUSED)},
-            "requests that need no database are all answered",
+            "all requests that need no database succeed",
         ),
         (
             "database_restart",
             {"load": load(account=Tally(answers=Counter({"200 {}": 9}), lost=1, last_lost=9.8, last_answer=1.0))},
-            "requests that need it succeed again",
+            "requests that need the database succeed again",
         ),
-        ("database_restart", {"happened": {**OUTAGE, "row_kept": False}}, "what was written is still there"),
+        ("database_restart", {"happened": {**OUTAGE, "row_kept": False}}, "no row is lost"),
         (
             "restore",
             {"happened": {**RESTORED, "looked": {**RESTORED["looked"], "back": 1}}},
@@ -173,17 +177,17 @@ OTHER_VERSION = Tally(answers=Counter({"200 v4": 49, "200 v5": 1}), last_answer=
         (
             "restore",
             {"happened": {**RESTORED, "fault": {**RESTORED["fault"], "last": "2026-11-24T10:15:06Z"}}},
-            "what is lost is said to the second, and true",
+            "the reported loss is exact to the second",
         ),
         (
             "restore",
             {"happened": {**RESTORED, "again": {**COMPARED, "comparison": {**COMPARED["comparison"], "lost": 0}}}},
-            "the database before is kept, with its rows",
+            "the previous database is kept with its rows",
         ),
         (
             "restore",
             {"happened": {**RESTORED, "serves": "settlement"}},
-            "the service is whole on the restored one, and takes new rows",
+            "the service is steady on the restored database and accepts new rows",
         ),
         (
             "restore",
@@ -193,76 +197,76 @@ OTHER_VERSION = Tally(answers=Counter({"200 v4": 49, "200 v5": 1}), last_answer=
                     "again": {**COMPARED, "databases": {**DATABASES, "x": {"instance_identifier": "x"}}},
                 }
             },
-            "run again, it restores nothing anew",
+            "a second run restores nothing",
         ),
         ("restore", {"load": load(account=LOST)}, "no request is lost"),
         (
             "pool_exhaustion",
             {"happened": EXHAUSTED | {"fault": {**EXHAUSTED["fault"], "answers": {"HTTP 200": 5}}}},
-            "the server is full, and the application answers 5xx",
+            "the server is full, and the application returns 5xx",
         ),
         (
             "pool_exhaustion",
             {"happened": EXHAUSTED | {"first": FIRST | AGAIN | {"ended": [1, 2]}}},
-            "the playbook names the case",
+            "the playbook diagnoses leaked sessions",
         ),
         (
             "pool_exhaustion",
             {"happened": EXHAUSTED | {"first": FIRST | {"ended": [1, 2, 3]}}},
-            "the leaked sessions are ended, and no other",
+            "only the leaked sessions are ended",
         ),
         (
             "pool_exhaustion",
             {"happened": EXHAUSTED | {"recovery": {**EXHAUSTED["recovery"], "seconds": 10.1}}},
-            "requests succeed within 10 s of it",
+            "requests succeed within 10 s",
         ),
         (
             "pool_exhaustion",
             {"happened": EXHAUSTED | {"recovery": {**EXHAUSTED["recovery"], "row_kept": False}}},
-            "a transaction that worked through it all commits",
+            "a transaction that ran throughout commits",
         ),
         (
             "pool_exhaustion",
             {"happened": EXHAUSTED | {"again": AGAIN | {"ended": [3]}}},
-            "run again, the playbook ends nothing",
+            "a second run of the playbook ends nothing",
         ),
         (
             "slow_query",
             {"happened": STARVED | {"starving": {"answers": {"HTTP 200": 9}}}},
             "the application's pools are full",
         ),
-        ("slow_query", {"happened": STARVED | {"first": AGAIN}}, "the playbook names the slow statements"),
+        ("slow_query", {"happened": STARVED | {"first": AGAIN}}, "the first run diagnoses slow queries"),
         (
             "slow_query",
             {"happened": STARVED | {"again": AGAIN}},
-            "the client-side case is told apart from a full server",
+            "the second run diagnoses full pools, not a full server",
         ),
-        ("slow_query", {"happened": STARVED | {"cleared": {"over": False}}}, "no session is ended in either"),
+        ("slow_query", {"happened": STARVED | {"cleared": {"over": False}}}, "neither run ends a session"),
         (
             "slow_query",
             {"happened": STARVED | {"again": {**STARVED["again"], "ended": [1]}}},
-            "no session is ended in either",
+            "neither run ends a session",
         ),
     ],
 )
-def test_each_promise_can_be_broken_alone(name: str, changes: dict[str, Any], broken: str) -> None:
-    kept, lines = verdict(name, Evidence(**{**vars(KEPT[name]), **changes}))
-    assert not kept
-    assert lines[-1] == f"VERDICT {name}: BROKEN: {broken}"
-    assert [line for line in lines if line.startswith("  BROKEN")] == [
-        line for line in lines if f" {broken}: " in line
+def test_each_promise_can_be_broken_alone(name: str, changes: dict[str, Any], failed: str) -> None:
+    passed, lines = verdict(name, Evidence(**{**vars(PASSING[name]), **changes}))
+    assert not passed
+    assert lines[-1] == f"VERDICT {name}: FAILED: {failed}"
+    assert [line for line in lines if line.startswith("  failed")] == [
+        line for line in lines if f" {failed}: " in line
     ][:1]
 
 
 def test_a_load_that_asked_for_nothing_proves_nothing() -> None:
-    kept, _ = verdict("task_killed", Evidence(**{**vars(KEPT["task_killed"]), "load": Report()}))
-    assert not kept
+    passed, _ = verdict("task_killed", Evidence(**{**vars(PASSING["task_killed"]), "load": Report()}))
+    assert not passed
 
 
 @pytest.mark.parametrize("name", DRILLS)
 def test_what_is_announced_is_what_is_judged(name: str) -> None:
     announced = "\n".join(scene(name))
-    assert announced.startswith(f"DRILL {name}\n  we      ")
+    assert announced.startswith(f"DRILL {name}\n  action  ")
     for check in DRILLS[name].checks:
         assert check.text in announced
 

@@ -1,4 +1,4 @@
-"""What a drill does, and that it waits for the answer: against a small world with a clock of its own."""
+"""The faults of a drill, against a simulated environment with its own clock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ URL = "http://service"
 
 @dataclass
 class World:
-    """Time passes only when somebody waits or asks. The database is away from ``gone`` to ``back`` after the reboot."""
+    """Time passes only in waits and requests. The database is down from ``gone`` to ``back`` after the reboot."""
 
     now: float = 100.0
     rebooted: float | None = None
@@ -71,7 +71,7 @@ def test_a_restart_is_watched_from_the_first_refusal_to_the_last() -> None:
     assert outage.away_seconds == pytest.approx(1.5, abs=0.1)
     assert outage.row_kept
     assert set(outage.answers) == {"HTTP 200", "HTTP 503"}
-    assert world.since > world.available, "good answers are not believed while RDS is still at it"
+    assert world.since > world.available, "200s do not count while RDS is still rebooting"
 
 
 def test_a_restart_that_nobody_noticed_was_no_outage() -> None:
@@ -96,11 +96,11 @@ def test_nothing_is_restarted_when_the_application_takes_no_row() -> None:
 
 @dataclass
 class Service:
-    """Two tasks; a stopped one drains for three looks, its replacement is healthy after two."""
+    """Two tasks. A stopped task drains for three reads; its replacement is healthy after two."""
 
     replaces: bool = True
     stopped: str = ""
-    looks: int = 0
+    reads: int = 0
 
     def stop_task(self, cluster: str, task: str, reason: str) -> None:
         self.stopped = task
@@ -109,12 +109,12 @@ class Service:
         tasks = {"a": "r:1", "b": "r:1"}
         targets = {"healthy": 2}
         if self.stopped:
-            self.looks += 1
+            self.reads += 1
             del tasks[self.stopped]
-            targets = {"healthy": 1} | ({"draining": 1} if self.looks < 3 else {})
+            targets = {"healthy": 1} | ({"draining": 1} if self.reads < 3 else {})
             if self.replaces:
                 tasks["c"] = "r:1"
-                targets |= {"healthy": 2} if self.looks >= 2 else {"initial": 1}
+                targets |= {"healthy": 2} if self.reads >= 2 else {"initial": 1}
         return ServiceState(
             revision="r:1",
             version="v",
@@ -130,7 +130,7 @@ def test_a_stopped_task_is_watched_until_the_service_is_whole() -> None:
     service, world = Service(), World()
     done = stop_task(service, "c", service.read_state, 60, world.said.append, clock=world.clock, sleep=world.sleep)
     assert (done.stopped, done.started) == ("a", ["c"])
-    assert service.looks == 3, "not before the drain is over"
+    assert service.reads == 3, "not before the drain is over"
     assert any("1 draining, 1 healthy, 1 initial" in line for line in world.said)
 
 

@@ -1,4 +1,4 @@
-"""The load: a real server, real connections, a real process; every request is counted, and none twice."""
+"""The load, with a real server, connections and process: every request is counted once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 @dataclass
 class Server:
-    """A small HTTP server that behaves, or not. ``/silent`` closes without an answer, ``/bare`` has no length."""
+    """A small HTTP server. ``/silent`` closes without a response, ``/bare`` has no Content-Length."""
 
     url: str = ""
     connections: int = 0

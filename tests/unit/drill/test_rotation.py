@@ -1,4 +1,4 @@
-"""After a rotation: who is connected, who can still log in, and a change that nobody announced."""
+"""Checks of a rotation: the connected user, the previous user's login, and a change outside a rotation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def seen(**changes: Any) -> ServiceState:
 
 
 class Secrets:
-    """One secret; its values, the newest last."""
+    """One secret and its values, the newest last."""
 
     def __init__(self) -> None:
         self.values = ["hush"]
@@ -61,7 +61,7 @@ def test_the_same_value_is_a_change_and_every_task_is_seen_to_go() -> None:
 
 @pytest.mark.parametrize("then", [BEFORE, seen(tasks={"b": "settlement:5", "c": "settlement:5"})])
 def test_tasks_that_stay_are_said(then: ServiceState) -> None:
-    with pytest.raises(DrillError, match="tasks are still there after"):
+    with pytest.raises(DrillError, match="tasks still run after"):
         changed(then)
 
 

@@ -1,4 +1,4 @@
-"""Rows are deleted for good before they are to come back: against a small application and ECS."""
+"""Deletion of rows before a restore, against a simulated application and ECS."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STACK = Stack(
 
 @dataclass
 class World:
-    """Accounts by id. ``spares`` are not deleted by the task."""
+    """Accounts by id. The task does not delete the last ``spares``."""
 
     accounts: dict[str, str] = field(default_factory=dict)
     spares: int = 0

@@ -1,4 +1,4 @@
-"""When a service is whole, and what is seen of it."""
+"""The state of the service, and the wait for a steady state."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def test_a_whole_service_misses_nothing() -> None:
 @pytest.mark.parametrize(
     ("seen", "missing"),
     [
-        (but(desired=0), "no task is wanted"),
+        (but(desired=0), "the desired count is 0"),
         (but(rollout="IN_PROGRESS"), "the rollout of settlement:4 is IN_PROGRESS"),
-        (but(tasks={"a": "settlement:4", "b": "settlement:5"}), "tasks of settlement:5 are there beside settlement:4"),
+        (but(tasks={"a": "settlement:4", "b": "settlement:5"}), "tasks of settlement:5 run beside settlement:4"),
         (but(tasks={"a": "settlement:4"}, running=1), "1 of 2 tasks run"),
         (but(running=1), "1 of 2 tasks run"),
         (but(targets={"healthy": 1, "draining": 1}), "targets: 1 draining, 1 healthy"),
@@ -56,7 +56,7 @@ def test_waiting_ends_when_it_is_whole() -> None:
 
 def test_waiting_is_bounded_and_says_what_is_missing() -> None:
     clock = itertools.count(0, 10)
-    with pytest.raises(DrillError, match="not whole after 30 s: 1 of 2 tasks run"):
+    with pytest.raises(DrillError, match="not in a steady state after 30 s: 1 of 2 tasks run"):
         wait_until_steady(lambda: but(running=1), 30, clock=lambda: next(clock), sleep=lambda _: None)
 
 
