@@ -1,4 +1,4 @@
-"""The accounts and regions of a report, and their clients: the play's own credentials, or a role of another account."""
+"""The accounts and regions of a report, and their AWS clients: by the play's credentials or an assumed role."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SESSION_NAME = "settlement-cost-report"
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """One account. ``role_arn`` is assumed there; empty for the play's own credentials."""
+    """One account. ``role_arn`` is the role to assume there; empty for the play's own credentials."""
 
     account_id: str
     regions: Sequence[str]
@@ -26,7 +26,7 @@ class Target:
 
 
 class AccountClients:
-    """Clients of one account, each made once; asked for from many threads."""
+    """Clients of one account, each created once. Thread-safe."""
 
     def __init__(self, session: boto3.Session) -> None:
         self._session = session
@@ -42,7 +42,7 @@ class AccountClients:
 
 
 class Accounts:
-    """The clients of every target. A role is assumed at its first call: a refusal is that call's gap."""
+    """The clients of every target. A role is assumed at its first call, so a refusal becomes that call's gap."""
 
     def __init__(self, session: boto3.Session | None = None) -> None:
         self._session = session or boto3.Session()

@@ -1,6 +1,6 @@
-"""Asking AWS: every call's answer, or a named gap; what costs money is counted and has a limit.
+"""AWS calls of the report. A failed call becomes a named gap; paid calls are counted and limited.
 
-A report that lacks a part says which part, why, and what to do about it. So nothing here raises because AWS refused.
+An incomplete report names the missing part, the reason and the next step, so AWS errors are not raised.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ T = TypeVar("T")
 POLICY = "roles/cost_report/files/policy.json"
 ENROL = "aws compute-optimizer update-enrollment-status --status Active"
 
-#: It cannot be done by an API: https://docs.aws.amazon.com/cost-management/latest/userguide/ce-enable.html
+#: No API can do this: https://docs.aws.amazon.com/cost-management/latest/userguide/ce-enable.html
 ENABLE_COST_EXPLORER = (
     "open Cost Explorer once in the console (Billing and Cost Management, as the management account), "
     "wait 24 h, then the same command"
 )
-#: The words of AWS's AccessDeniedException in an account that never opened Cost Explorer:
+#: Part of AWS's AccessDeniedException in an account that has never opened Cost Explorer:
 #: https://github.com/aws-samples/aws-cost-explorer-report/issues/15
 _NO_COST_EXPLORER = "not enabled for cost explorer"
 
@@ -36,13 +36,13 @@ _NO_DATA = frozenset({"DataUnavailableException"})
 
 
 class Clients(Protocol):
-    """Where the AWS clients of one account come from, by boto3's names."""
+    """A source of AWS clients for one account, by boto3's service names."""
 
     def client(self, service: str, region: str) -> Any: ...
 
 
 class LimitReached(Exception):
-    """One more page would exceed what the report may cost. `next_step`: what allows more."""
+    """Another paid call would exceed the report's limit. `next_step` says how to raise it."""
 
     def __init__(self, why: str, next_step: str) -> None:
         super().__init__(why)
@@ -50,7 +50,7 @@ class LimitReached(Exception):
 
 
 class Meter:
-    """Counts what AWS charges for, for all accounts together, and stops at the limit."""
+    """Counts paid calls of all accounts together, and enforces the limits."""
 
     def __init__(self, *, pages: int, metrics: int) -> None:
         self._limits = {"pages": pages, "metrics": metrics}
@@ -58,11 +58,11 @@ class Meter:
         self._lock = threading.Lock()
 
     def page(self) -> None:
-        """One page of Cost Explorer is about to be asked for."""
+        """Count one page of Cost Explorer before it is requested. Raises LimitReached."""
         self._take("pages", 1, "pages of Cost Explorer", "cost_report_paid_pages_max")
 
     def metrics(self, count: int) -> None:
-        """So many metrics of CloudWatch are about to be asked for."""
+        """Count `count` CloudWatch metrics before they are requested. Raises LimitReached."""
         self._take("metrics", count, "metrics of CloudWatch", "cost_report_paid_metrics_max")
 
     def _take(self, name: str, count: int, what: str, variable: str) -> None:
@@ -84,7 +84,7 @@ class Meter:
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Gap:
-    """What the report does not know. `kind`: denied, not_enrolled, not_enough_data, limit, failed or missing."""
+    """A missing part of the report. `kind`: denied, not_enrolled, not_enough_data, limit, failed or missing."""
 
     account: str
     region: str
@@ -99,7 +99,7 @@ class Gap:
 
 @dataclass
 class Gaps:
-    """All gaps, from whichever thread."""
+    """All gaps of a report. Thread-safe."""
 
     found: list[Gap] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -111,7 +111,7 @@ class Gaps:
 
 @dataclass(frozen=True)
 class Scope:
-    """One account in one region, with all that asking needs. `region` is ``global`` for what an account has once."""
+    """One account in one region, with the means to query it. `region` is ``global`` for services of the account."""
 
     account: str
     region: str
@@ -121,14 +121,14 @@ class Scope:
     prices: Prices
 
     def client(self, service: str) -> Any:
-        # What an account has once is asked for where AWS serves it.
+        # AWS serves account-wide services in us-east-1.
         return self.clients.client(service, "us-east-1" if self.region == "global" else self.region)
 
     def gap(self, what: str, kind: str, why: str, next_step: str = "") -> None:
         self.gaps.add(Gap(account=self.account, region=self.region, what=what, kind=kind, why=why, next=next_step))
 
     def all_of(self, what: str, found: Iterable[T]) -> list[T]:
-        """All that `found` yields; when AWS stops answering, what it had yielded, and a gap named `what`."""
+        """Return all items of `found`; after an AWS error, the items so far, and add a gap named `what`."""
         kept: list[T] = []
         try:
             for item in found:
@@ -138,19 +138,19 @@ class Scope:
         return kept
 
     def misses(self, what: str) -> bool:
-        """Whether there is a gap of that name already."""
+        """Return whether a gap of that name exists."""
         return any(
             (gap.account, gap.region) == (self.account, self.region) and gap.what in (what, f"{what}: incomplete")
             for gap in self.gaps.found
         )
 
     def one(self, what: str, call: Callable[[], T]) -> T | None:
-        """What `call` returns; None and a gap when AWS does not answer."""
+        """Return the result of `call`; after an AWS error, add a gap and return None."""
         return next(iter(self.all_of(what, (call() for _ in range(1)))), None)
 
 
 def explain(error: Exception) -> tuple[str, str, str]:
-    """The kind of a gap, why it is there, and what to do about it."""
+    """Return the kind of a gap, its reason and the next step."""
     if isinstance(error, LimitReached):
         return "limit", str(error), error.next_step
     if isinstance(error, ClientError):
@@ -173,9 +173,9 @@ def explain(error: Exception) -> tuple[str, str, str]:
 def pages(
     call: Callable[..., dict[str, Any]], token: str, *, meter: Meter | None = None, **request: Any
 ) -> Iterator[dict[str, Any]]:
-    """Every page of `call`, for operations without a paginator of botocore.
+    """Yield every page of `call`, for operations without a botocore paginator.
 
-    `token` is the member that asks for the next page, in the request and in the answer.
+    `token` is the name of the pagination token in request and response.
     """
     while True:
         if meter:
@@ -189,11 +189,11 @@ def pages(
 
 
 def everything(client: Any, operation: str, key: str, **request: Any) -> Iterator[Any]:
-    """Each item below `key` of all pages, by botocore's own paginator."""
+    """Yield each item under `key` of all pages, by botocore's paginator."""
     for page in client.get_paginator(operation).paginate(**request):
         yield from page.get(key, [])
 
 
 def total(amounts: Iterable[Decimal]) -> Decimal:
-    """Their sum, which of nothing is 0.00."""
+    """Return the sum; 0.00 for none."""
     return sum(amounts, ZERO)

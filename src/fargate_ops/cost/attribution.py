@@ -1,4 +1,4 @@
-"""Whose a resource is: its owner by tags, its Terraform address by the state, and its change where it is ours."""
+"""The owner of a resource by its tags, its address in the Terraform state, and the change to make."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from fargate_ops.cost.api import Scope, everything
 from fargate_ops.cost.recommendations import REMOVAL, Change, Recommendation, tags_of
 
-#: Where a setting of a resource of ours has its home: file below inventory/<env>/group_vars/all/, and variable.
+#: (resource type, argument) → (file in inventory/<env>/group_vars/all/, variable).
 VARIABLES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("aws_db_instance", "instance_class"): ("database.yml", "database_instance_class"),
     ("aws_ecs_service", "cpu"): ("app.yml", "app_cpu"),
@@ -21,14 +21,14 @@ NOBODY = "nobody (no tag)"
 
 
 def read_tags(scope: Scope) -> dict[str, dict[str, str]]:
-    """The tags of everything that has some, by ARN: some services do not show them beside their resources."""
+    """Return the tags of all tagged resources by ARN; some services do not list them with their resources."""
     client = scope.client("resourcegroupstaggingapi")
     found = scope.all_of("tags", everything(client, "get_resources", "ResourceTagMappingList"))
     return {item["ResourceARN"]: tags_of(item["Tags"]) for item in found}
 
 
 def read_addresses(scope: Scope, states: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """``{arn or identifier: address}`` of all that the states (``{"bucket": …, "key": …}``) hold."""
+    """Return ``{ARN or identifier: address}`` of all resources in the states (``{"bucket": …, "key": …}``)."""
     client = scope.client("s3")
     found: dict[str, str] = {}
     for state in states:
@@ -44,7 +44,7 @@ def read_addresses(scope: Scope, states: Iterable[Mapping[str, str]]) -> dict[st
 
 
 def addresses(state: Mapping[str, Any]) -> dict[str, str]:
-    """Of a state of format 4: https://developer.hashicorp.com/terraform/internals/json-format"""
+    """Return the addresses in a state of version 4: https://developer.hashicorp.com/terraform/internals/json-format"""
     return {name: address for resource in state.get("resources", []) for name, address in _addresses(resource)}
 
 
@@ -58,7 +58,7 @@ def _addresses(resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         attributes = instance.get("attributes") or {}
         if arn := attributes.get("arn"):
             yield str(arn).removesuffix(":*"), address
-        # An address of the network has an ARN of its own only in newer providers; its identifier is unique.
+        # Older providers record no ARN for some network resources; their identifiers are unique.
         identifier = str(attributes.get("id") or "")
         if identifier.startswith(("arn:", "vol-", "eipalloc-", "nat-", "vpce-", "i-")):
             yield identifier, address
@@ -72,7 +72,7 @@ def attribute(
     owner_tags: Sequence[str],
     environment: str,
 ) -> list[Recommendation]:
-    """The recommendations with owner, address and the change in words: of the inventory where a variable says it."""
+    """Add owner, address and the change: of the inventory if a variable controls it."""
     done = []
     for recommendation in recommendations:
         known = {**tags.get(recommendation.arn, {}), **recommendation.tags}
@@ -89,7 +89,7 @@ def attribute(
 
 
 def owner(tags: Mapping[str, str], names: Sequence[str]) -> str:
-    """The first of the tags `names` that says something, in whatever case."""
+    """Return the value of the first non-empty tag of `names`, ignoring case."""
     known = {key.lower(): (key, value) for key, value in tags.items() if value}
     for name in names:
         if name.lower() in known:
@@ -99,7 +99,7 @@ def owner(tags: Mapping[str, str], names: Sequence[str]) -> str:
 
 
 def change_of(recommendation: Recommendation, address: str, environment: str) -> str:
-    """A diff of the inventory or of the resource where it is ours; else the command that does it."""
+    """Return a diff of the inventory or Terraform resource if this project manages it, else a command."""
     if not address:
         return recommendation.command
     if recommendation.aspect == REMOVAL:
@@ -122,5 +122,5 @@ def change_of(recommendation: Recommendation, address: str, environment: str) ->
 
 
 def _type(address: str) -> str:
-    """``aws_db_instance`` of ``module.rds.aws_db_instance.this[0]``."""
+    """``module.rds.aws_db_instance.this[0]`` → ``aws_db_instance``."""
     return next((part for part in address.split(".") if part.startswith("aws_")), "")

@@ -1,6 +1,6 @@
-"""The charts, as SVG inside the page: pygal, in black, white and one grey, so that print and every eye can read them.
+"""The page's charts as inline SVG by pygal, in black, white and grey, for print and colour-blind readers.
 
-Nothing is loaded and nothing runs: pygal's script and its style sheet's fonts are left out.
+They load and run nothing: pygal's script and the fonts of its style sheet are removed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pygal.style import Style
 from fargate_ops.cost.recommendations import Recommendation
 from fargate_ops.cost.spending import Month, Rise, Spending
 
-# pygal's finder for its maps, which are not used here, is of a kind that Python 3.12 no longer asks and 3.11 warns of.
+# pygal's import finder for its maps, unused here, has an interface that Python 3.11 warns about and 3.12 ignores.
 sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)]
 
 _SVG = "{http://www.w3.org/2000/svg}"
@@ -28,7 +28,7 @@ _STYLE = Style(
     foreground="#111",
     foreground_strong="#000",
     foreground_subtle="#555",
-    # Light first: what was; dark: what is.
+    # Light: before; dark: now.
     colors=("#bbb", "#222"),
     opacity="1",
     opacity_hover="1",
@@ -44,7 +44,7 @@ _NAME_CHARACTERS = 28
 
 
 def daily(account: Spending, month: Month) -> str:
-    """Each day of this month so far beside the same day of the last."""
+    """Draw each day of this month so far beside the same day of last month."""
     chart = _chart(pygal.Bar, f"{account.account}-daily", x_label_rotation=0, show_minor_x_labels=False)
     days = range(month.elapsed)
     chart.x_labels = [str(number + 1) for number in days]
@@ -56,13 +56,13 @@ def daily(account: Spending, month: Month) -> str:
 
 
 def services(account: Spending) -> str:
-    """What rose: the same days of last month, and now."""
+    """Draw the services that rose: the same days of last month, and now."""
     return _compared(f"{account.account}-services", account.services)
 
 
 def _compared(name: str, items: Sequence[Rise]) -> str:
     chart = _chart(pygal.HorizontalBar, name, height=120 + 60 * max(len(items), 1))
-    items = list(reversed(items))  # pygal draws from below
+    items = list(reversed(items))  # pygal draws from the bottom
     chart.x_labels = [_short(item.name) for item in items]
     chart.add("same days of last month", [_of(item.before) for item in items])
     chart.add("this month", [_of(item.now) for item in items])
@@ -70,7 +70,7 @@ def _compared(name: str, items: Sequence[Rise]) -> str:
 
 
 def savings(recommendations: Sequence[Recommendation]) -> str:
-    """What counts, by kind of item."""
+    """Draw the counted savings by kind of recommendation."""
     kinds: dict[str, Decimal] = {}
     for item in recommendations:
         if item.counted and item.saving:
@@ -78,7 +78,7 @@ def savings(recommendations: Sequence[Recommendation]) -> str:
     shown = sorted(kinds.items(), key=lambda item: (item[1], item[0]))
     chart = _chart(pygal.HorizontalBar, "savings", height=90 + 34 * max(len(shown), 1), show_legend=False)
     chart.x_labels = [kind for kind, _ in shown]
-    chart.add("USD a month", [None] * len(shown))  # the light one
+    chart.add("USD a month", [None] * len(shown))  # the light colour
     chart.add("USD a month", [_of(amount) for _, amount in shown])
     return _svg(chart)
 
@@ -109,7 +109,7 @@ def _svg(chart: Any) -> str:
     tree = chart.render_tree()
     for parent in list(tree.iter()):
         for child in list(parent):
-            # A comment's tag is a function; pygal's name addresses of the world.
+            # A comment's tag is a function. pygal's comments contain URLs.
             if not isinstance(child.tag, str) or child.tag in (f"{_SVG}script", "script"):
                 parent.remove(child)
     tree.set("role", "img")
@@ -118,7 +118,7 @@ def _svg(chart: Any) -> str:
 
 
 def _of(amount: Decimal | None) -> float | None:
-    """A chart is drawn in pixels; the numbers are in the tables."""
+    """Return the amount as a float, exact enough for a chart; the tables have the exact numbers."""
     return None if amount is None else float(amount)
 
 

@@ -1,8 +1,8 @@
-"""EKS clusters and RDS instances whose version is on extended support, or soon will be, and the surcharge for it.
+"""EKS clusters and RDS instances on extended support, or soon to be, and the surcharge.
 
-Dates come from AWS itself (DescribeClusterVersions, DescribeDBMajorEngineVersions), the number of vCPUs from EC2's
-instance types. RDS charges for the standby as well, from the day after the end of standard support, and more from the
-third year on: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/extended-support-charges.html
+Dates come from AWS (DescribeClusterVersions, DescribeDBMajorEngineVersions), vCPUs from EC2's instance types. RDS also
+charges for the standby, from the day after the end of standard support, and more from the third year on:
+https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/extended-support-charges.html
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Versioned:
 
 
 def read_extended_support(scope: Scope, today: date, near_days: int) -> list[Recommendation]:
-    """`near_days`: how long before the end of standard support it is told."""
+    """Report versions from `near_days` days before the end of their standard support."""
     horizon = today + timedelta(days=near_days)
     found: list[_Versioned] = []
     if clusters := scope.all_of("EKS clusters", _clusters(scope)):
@@ -86,11 +86,11 @@ def _of_clusters(scope: Scope, clusters: list[Any], horizon: date) -> Iterator[_
     }
     for cluster in clusters:
         name, version = cluster["name"], cluster["version"]
-        # STANDARD: it is upgraded at the end of standard support, and nothing is charged.
+        # STANDARD: EKS upgrades it at the end of standard support, without a charge.
         if cluster.get("upgradePolicy", {}).get("supportType") == "STANDARD":
             continue
         if version not in versions:
-            scope.gap(f"support of the EKS cluster {name}", "missing", f"AWS says no date for version {version}")
+            scope.gap(f"support of the EKS cluster {name}", "missing", f"AWS has no date for version {version}")
             continue
         if versions[version] > horizon:
             continue
@@ -114,7 +114,7 @@ def _of_databases(scope: Scope, instances: list[Any], today: date, horizon: date
             life["LifecycleSupportName"]: life for life in item.get("SupportedEngineLifecycles", [])
         }
     for instance in instances:
-        # Disabled: RDS upgrades it at the end of standard support, and nothing is charged.
+        # Disabled: RDS upgrades it at the end of standard support, without a charge.
         if instance.get("EngineLifecycleSupport", _EXTENDED) != _EXTENDED:
             continue
         lifecycle = _lifecycle(lifecycles, instance["Engine"], instance["EngineVersion"])
@@ -141,7 +141,7 @@ def _of_databases(scope: Scope, instances: list[Any], today: date, horizon: date
 
 
 def _lifecycle(known: Mapping[tuple[str, str], dict[str, Any]], engine: str, version: str) -> dict[str, Any]:
-    """Of the longest major version that `version` begins with: 13 of 13.14, 8.0 of 8.0.35."""
+    """Return the lifecycle of the longest major version that `version` begins with: 13 for 13.14, 8.0 for 8.0.35."""
     fits = [major for name, major in known if name == engine and (version == major or version.startswith(f"{major}."))]
     return known[engine, max(fits, key=len)] if fits else {}
 

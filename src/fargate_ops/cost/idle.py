@@ -1,7 +1,7 @@
-"""What nobody uses, by its own metrics: load balancers, NAT gateways, interface endpoints; and what belongs to nothing.
+"""Idle load balancers, NAT gateways and interface endpoints, by their metrics; and unattached resources.
 
-A metric without data means different things. The load balancers and PrivateLink send none while there is no traffic; a
-NAT gateway sends zeros, so that none at all is not enough data. What is younger than the window is not judged.
+Missing data has two meanings. Load balancers and PrivateLink publish no data without traffic. A NAT gateway publishes
+zeros, so no data means "not enough data". Resources younger than the window are not judged.
 
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
 https://docs.aws.amazon.com/vpc/latest/privatelink/privatelink-cloudwatch-metrics.html
@@ -21,14 +21,14 @@ from fargate_ops.cost.money import exact, usd
 from fargate_ops.cost.recommendations import REMOVAL, Recommendation, tags_of
 
 SOURCE = "CloudWatch"
-#: GetMetricData takes so many metrics at once.
+#: The maximum number of metrics in one GetMetricData.
 _BATCH = 500
 _GIB = 1024**3
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Candidate:
-    """Something that may be idle. ``metrics``: of which all sums are zero when it is; ``silent``: no data is zero."""
+    """A resource that may be idle: it is if all ``metrics`` sum to zero. ``silent``: missing data counts as zero."""
 
     kind: str
     name: str
@@ -45,7 +45,7 @@ class _Candidate:
 
 
 def read_idle(scope: Scope, today: date, days: int) -> list[Recommendation]:
-    """Idle for `days` complete days before `today`."""
+    """Recommend removal of resources that were idle for `days` complete days before `today`."""
     end = datetime.combine(today, time(), UTC)
     start = end - timedelta(days=days)
     found = _candidates(scope)
@@ -64,7 +64,7 @@ def read_idle(scope: Scope, today: date, days: int) -> list[Recommendation]:
         if any(value is not None and value > 0 for value in values):
             continue
         if scope.misses("CloudWatch metrics"):
-            continue  # said once, for all of them
+            continue  # the gap is already reported, once for all
         if not item.silent and any(value is None for value in values):
             why = "not enough data: no metric in CloudWatch"
             scope.gap(f"use of {item.name}", "not_enough_data", why, "the same command tomorrow")
@@ -173,7 +173,7 @@ def _endpoints(scope: Scope) -> Iterator[_Candidate]:
 def _sums(
     scope: Scope, items: Sequence[_Candidate], start: datetime, end: datetime
 ) -> dict[tuple[str, str], Decimal | None]:
-    """Of each metric of each item, by (arn, metric); None where CloudWatch has no data."""
+    """Return the sum of each metric of each item, by (arn, metric); None where CloudWatch has no data."""
     wanted = [(item, metric) for item in items for metric in item.metrics]
     sums: dict[tuple[str, str], Decimal | None] = {}
     for first in range(0, len(wanted), _BATCH):
@@ -202,7 +202,7 @@ def _sums(
 
 
 def metric_data(scope: Scope, queries: Sequence[Any], start: datetime, end: datetime) -> Iterator[Any]:
-    """The results of `queries`, which are paid for."""
+    """Return the results of `queries`, which the meter counts."""
     scope.meter.metrics(len(queries))
     client = scope.client("cloudwatch")
     yield from everything(
@@ -211,7 +211,7 @@ def metric_data(scope: Scope, queries: Sequence[Any], start: datetime, end: date
 
 
 def read_unattached(scope: Scope) -> list[Recommendation]:
-    """Volumes and addresses that belong to nothing, and log groups that never expire."""
+    """Recommend changes of unattached volumes and addresses, and of log groups that never expire."""
     return [
         *scope.all_of("unattached volumes", _unattached_volumes(scope)),
         *scope.all_of("addresses", _addresses(scope)),
@@ -230,7 +230,7 @@ def _unattached_volumes(scope: Scope) -> Iterator[Recommendation]:
             source="EC2",
             resource=name,
             arn=f"arn:aws:ec2:{scope.region}:{scope.account}:volume/{name}",
-            problem=f"{size} GiB of {item['VolumeType']} are attached to nothing",
+            problem=f"{size} GiB of {item['VolumeType']} are not attached",
             command=f"aws ec2 create-snapshot --volume-id {name}; aws ec2 delete-volume --volume-id {name}",
             aspect=REMOVAL,
             saving=scope.prices.per_gb(f"volume_{item['VolumeType']}_gb", size),
@@ -250,7 +250,7 @@ def _addresses(scope: Scope) -> Iterator[Recommendation]:
             source="EC2",
             resource=f"{item['PublicIp']} ({name})",
             arn=f"arn:aws:ec2:{scope.region}:{scope.account}:elastic-ip/{name}",
-            problem="the address is attached to nothing",
+            problem="the address is not attached",
             command=f"aws ec2 release-address --allocation-id {name}",
             aspect=REMOVAL,
             saving=scope.prices.hourly("address_hour"),
@@ -259,7 +259,7 @@ def _addresses(scope: Scope) -> Iterator[Recommendation]:
 
 
 def _log_groups(scope: Scope) -> Iterator[Recommendation]:
-    """What they will hold is not known: what they cost today is told, and not counted."""
+    """Report what log groups cost today; the effect of a retention is unknown, so no saving counts."""
     for item in everything(scope.client("logs"), "describe_log_groups", "logGroups"):
         if item.get("retentionInDays"):
             continue
@@ -281,7 +281,7 @@ def _log_groups(scope: Scope) -> Iterator[Recommendation]:
 
 
 def _aware(moment: Any) -> datetime | None:
-    """AWS's time stamps are in UTC, with a zone or without."""
+    """Return AWS's timestamp with its zone, UTC; some come without one."""
     if not isinstance(moment, datetime):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,7 +1,7 @@
-"""Compute Optimizer: what is larger than it need be, and what is idle; and what it cannot say yet.
+"""Compute Optimizer: over-provisioned and idle resources, and resources without enough data.
 
 https://docs.aws.amazon.com/compute-optimizer/latest/APIReference/API_Operations.html
-An account that is not enrolled gets no recommendation, nor does a resource without enough metrics: both are gaps.
+An account that is not enrolled gets no recommendations, nor does a resource without enough metrics: both are gaps.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NAMED = 5
 
 @dataclass(frozen=True, kw_only=True)
 class _Kind:
-    """One operation of Compute Optimizer, and the resources that it should have judged."""
+    """One operation of Compute Optimizer, and the resources that it should cover."""
 
     what: str
     operation: str
@@ -61,7 +61,7 @@ def _recommended(scope: Scope, kind: _Kind, call: Callable[..., dict[str, Any]])
 
     def recommendations() -> Iterator[Recommendation]:
         for item in items():
-            # "Unavailable" is Compute Optimizer's word for a function of which it has too few metrics.
+            # "Unavailable": the function has too few metrics.
             if str(item.get("finding", "")).lower() == "unavailable":
                 continue
             judged.add(str(item[kind.arn]))
@@ -79,7 +79,7 @@ def _recommended(scope: Scope, kind: _Kind, call: Callable[..., dict[str, Any]])
                 what,
                 "not_enough_data",
                 f"not enough data: {len(missing)} of {len(there)} have no recommendation yet: {shown}{more}",
-                "the same command when they have run for 14 days",
+                "the same command after they have run for 14 days",
             )
     return found
 
@@ -92,12 +92,12 @@ def _pages(scope: Scope, what: str, call: Callable[..., dict[str, Any]]) -> Iter
 
 
 def _best(options: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The option that Compute Optimizer ranks first."""
+    """Return the option that Compute Optimizer ranks first."""
     return min(options, key=lambda option: int(option.get("rank", 1)), default=None)
 
 
 def _saving(option: Mapping[str, Any]) -> Decimal | None:
-    """USD a month: after the account's own discounts, where Compute Optimizer knows them."""
+    """Return the saving in USD a month, after the account's discounts if Compute Optimizer knows them."""
     opportunity = option.get("savingsOpportunityAfterDiscounts") or option.get("savingsOpportunity") or {}
     amount = opportunity.get("estimatedMonthlySavings") or {}
     return exact(amount["value"]) if amount.get("currency") == "USD" else None
@@ -201,7 +201,7 @@ def _function(scope: Scope, item: Mapping[str, Any]) -> Iterator[Recommendation]
 
 
 def _unversioned(arn: str) -> str:
-    """``arn:aws:lambda:…:function:name`` of the same with ``:$LATEST``."""
+    """``arn:aws:lambda:…:function:name:$LATEST`` → ``arn:aws:lambda:…:function:name``."""
     return ":".join(arn.split(":")[:7])
 
 
@@ -281,7 +281,7 @@ def _idle(scope: Scope, item: Mapping[str, Any]) -> Recommendation:
         source=SOURCE,
         resource=name,
         arn=arn,
-        problem=f"{kind} is {str(item['finding']).lower()}: {item.get('findingDescription') or 'no use was seen'}",
+        problem=f"{kind} is {str(item['finding']).lower()}: {item.get('findingDescription') or 'no use was recorded'}",
         command=_REMOVE.get(kind, "remove {arn}").format(name=name, arn=arn),
         aspect=REMOVAL,
         saving=_saving(item),

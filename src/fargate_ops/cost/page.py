@@ -1,4 +1,4 @@
-"""One HTML page that needs nothing else: style and charts are in it, and it may load nothing from anywhere."""
+"""One self-contained HTML page: style and charts are inline, and its content policy forbids any request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TEMPLATES = ROLES / "cost_report/templates"
 
 
 def page(report: Report) -> str:
-    """The whole page. Names and tags are other people's text: all of it is escaped, the charts escape it themselves."""
+    """Render the page. Names and tags are untrusted text: Jinja2 and the charts escape them."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,

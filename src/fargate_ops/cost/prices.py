@@ -1,8 +1,8 @@
-"""The few unit prices that the report needs, where no API of AWS gives the saving itself. On demand, in USD.
+"""Unit prices for savings that no AWS API provides. On demand, in USD.
 
 Source: AWS's price list, https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/<offer>/current/ap-northeast-2/, as of
-2026-10-01; its usage types (APN2 is Seoul) stand beside the prices. A price that is not here is not guessed: the
-recommendation then has no saving. `cost_report_prices` in the inventory adds regions and corrects prices.
+2026-10-01, with its usage types (APN2 is Seoul) beside the prices. Without a price, a recommendation has no saving.
+`cost_report_prices` in the inventory adds regions and corrects prices.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from decimal import Decimal
 
 from fargate_ops.cost.money import exact
 
-#: A month of 30 days. AWS's own calculator uses 730 hours; an invoice counts the hours that there were.
+#: A month of 30 days. AWS's calculator uses 730 hours; an invoice uses the actual hours.
 HOURS_A_MONTH = 30 * 24
 
-#: Each request to Cost Explorer, and each of its pages: https://aws.amazon.com/aws-cost-management/pricing/ (2026-10).
+#: Each page of a Cost Explorer request: https://aws.amazon.com/aws-cost-management/pricing/ (2026-10).
 COST_EXPLORER_PAGE = Decimal("0.01")
-#: Each metric of GetMetricData: https://aws.amazon.com/cloudwatch/pricing/ (2026-10), 0.01 a thousand.
+#: Each metric of GetMetricData: https://aws.amazon.com/cloudwatch/pricing/ (2026-10), 0.01 per thousand.
 CLOUDWATCH_METRIC = Decimal("0.00001")
 
 SEOUL = "ap-northeast-2"
@@ -39,30 +39,30 @@ PRICES: Mapping[str, Mapping[str, Decimal]] = {
         "s3_infrequent_gb": Decimal("0.0138"),  # AmazonS3 APN2-TimedStorage-SIA-ByteHrs
         "rds_extended_vcpu_hour": Decimal("0.120"),  # AmazonRDS APN2-ExtendedSupport:Yr1-Yr2:PostgreSQL…
         "rds_extended_year_3_vcpu_hour": Decimal("0.240"),  # AmazonRDS APN2-ExtendedSupport:Yr3:PostgreSQL…
-        "eks_extended_hour": Decimal("0.50"),  # AmazonEKS APN2-AmazonEKS-Hours:extendedSupport, beside the 0.10
+        "eks_extended_hour": Decimal("0.50"),  # AmazonEKS APN2-AmazonEKS-Hours:extendedSupport, on top of 0.10
     }
 }
 
 
 @dataclass(frozen=True)
 class Prices:
-    """The prices of one region; `None` for what is not known there."""
+    """The prices of one region; `None` for an unknown one."""
 
     region: str
     known: Mapping[str, Decimal]
 
     @classmethod
     def of(cls, region: str, more: Mapping[str, Mapping[str, str | float]]) -> Prices:
-        """Those of the table, over them `more` (``{region: {name: USD}}``)."""
+        """Return the table's prices, overridden by `more` (``{region: {name: USD}}``)."""
         own = {name: exact(price) for name, price in more.get(region, {}).items()}
         return cls(region, {**PRICES.get(region, {}), **own})
 
     def hourly(self, name: str, times: int = 1) -> Decimal | None:
-        """What `times` of it cost in a month of 30 days."""
+        """Return the cost of `times` units in a month of 30 days."""
         price = self.known.get(name)
         return None if price is None else price * HOURS_A_MONTH * times
 
     def per_gb(self, name: str, gigabytes: Decimal | int) -> Decimal | None:
-        """What so many GB of it cost in a month."""
+        """Return the cost of `gigabytes` in a month."""
         price = self.known.get(name)
         return None if price is None else price * gigabytes

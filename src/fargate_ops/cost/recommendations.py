@@ -1,4 +1,4 @@
-"""What could cost less: one recommendation for each change, in order of what it saves, each dollar counted once."""
+"""Recommendations: one for each change, ranked by saving, each dollar counted once."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from decimal import Decimal
 
 from fargate_ops.cost.money import ZERO, cents
 
-#: The aspect of a change after which the resource is gone, and every other change of it with it.
+#: The aspect of a change that removes the resource, and so replaces all its other changes.
 REMOVAL = "removal"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One setting, by Terraform's name for it: ``Change("instance_class", "db.t4g.large", "db.t4g.medium")``."""
+    """One setting, by its Terraform name: ``Change("instance_class", "db.t4g.large", "db.t4g.medium")``."""
 
     name: str
     before: str
@@ -25,7 +25,7 @@ class Change:
 class Recommendation:
     """One change that saves money.
 
-    ``saving`` is in USD for a month of 30 days; None when it cannot be known, and then ``problem`` says what is known.
+    ``saving``: USD for a month of 30 days; None if unknown, and then ``problem`` has what is known.
     ``aspect`` names the changed property: of two recommendations for one aspect only the larger saving counts, and
     `REMOVAL` competes with all others together. ``resource`` is the display name, ``arn`` the ARN or an identifier.
     """
@@ -53,16 +53,16 @@ class Recommendation:
 
 
 def tags_of(items: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
-    """``{"Owner": "ann"}`` of AWS's list of pairs, whichever case its members are in."""
+    """Return AWS's list of tags as ``{"Owner": "ann"}``. Some services use lower-case keys."""
     return {
         str(item.get("Key", item.get("key"))): str(item.get("Value", item.get("value", ""))) for item in (items or [])
     }
 
 
 def rank(recommendations: Iterable[Recommendation]) -> list[Recommendation]:
-    """Sorted by what they save, the largest first, unknown ones last; each with whether it counts in the total.
+    """Sort by saving, largest first and unknown last, and mark those that count in the total.
 
-    For one resource, what counts is either its removal or the changes of its other aspects, whichever saves more.
+    For one resource, either its removal counts or the changes of its other aspects, whichever saves more.
     """
     by_resource: dict[tuple[str, str, str], list[Recommendation]] = {}
     for item in recommendations:
@@ -102,5 +102,5 @@ def _sum(recommendations: Iterable[Recommendation]) -> Decimal:
 
 
 def total_saving(recommendations: Iterable[Recommendation]) -> Decimal:
-    """What all that count save in a month of 30 days."""
+    """Return the saving of all counted recommendations in a month of 30 days."""
     return _sum(item for item in recommendations if item.counted)

@@ -1,4 +1,4 @@
-"""The report: everything asked side by side, put together, and turned into plain values for page, file and Slack."""
+"""The report: query every source concurrently, combine the results, and convert them to plain values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _THREADS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What an operator may set; the role's defaults say what each is."""
+    """The settings of a report, as described in the role's defaults."""
 
     environment: str
     today: date
@@ -44,10 +44,10 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What all accounts cost together, and whether the recommendations bring that back under `limit`.
+    """The cost of all accounts together, and whether the recommendations bring it under `limit`.
 
-    ``limit`` is the budget, or last month where no budget is known; ``after`` a whole month like this one with every
-    recommendation that counts done; ``still`` what can still be saved in the days that are left of this one.
+    ``limit``: the budget, or last month's cost where no budget is known. ``after``: the cost of a month like this one
+    with every counted recommendation applied. ``still``: the saving still possible in the rest of this month.
     """
 
     month_to_date: Decimal
@@ -62,7 +62,7 @@ class Verdict:
 
     @property
     def is_under(self) -> bool | None:
-        """None: the forecast is not known."""
+        """Return whether ``after`` is within the limit; None if the forecast is unknown."""
         return None if self.after is None else self.after <= self.limit
 
     @property
@@ -79,7 +79,7 @@ class Verdict:
         limit = f"{self.limit_name} of {usd(self.limit)} USD"
         saved = f"The recommendations save {usd(self.saving)} USD a month"
         if self.forecast is None or self.after is None:
-            return f"What this month will cost is not known. {saved}."
+            return f"This month's forecast is not known. {saved}."
         over = percent(self.forecast, self.limit)
         how = f"{abs(over)} % {'over' if over > 0 else 'under'}" if over is not None else "against"
         begin = f"The forecast of {usd(self.forecast)} USD is {how} {limit}."
@@ -89,7 +89,7 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All of it. ``paid`` is the meter's row."""
+    """The report's content. ``paid`` is the meter's row."""
 
     environment: str
     month: Month
@@ -101,7 +101,7 @@ class Report:
     idle_days: int
 
     def as_row(self) -> dict[str, Any]:
-        """Plain JSON values; money is text with two decimals, so that no reader rounds it."""
+        """Return plain JSON values. Money is text with two decimals, so that no reader rounds it."""
         row = {
             "environment": self.environment,
             "as_of": self.month.today,
@@ -149,7 +149,7 @@ def _plain(value: Any) -> Any:
 
 
 def gather(accounts: Accounts, targets: Sequence[Target], settings: Settings) -> Report:
-    """Ask every account and region, what is independent at the same time. Never raises because AWS refused."""
+    """Query all accounts and regions concurrently. An AWS error becomes a gap and raises nothing."""
     gaps, meter = Gaps(), Meter(pages=settings.pages_max, metrics=settings.metrics_max)
     month = Month(settings.today)
 
@@ -214,12 +214,12 @@ def _collectors(settings: Settings) -> list[Callable[[Scope], list[Recommendatio
 
 
 def _addresses(scope: Callable[[Target, str], Scope], targets: Sequence[Target], settings: Settings) -> dict[str, str]:
-    """The states are in the environment's own account, which is the first."""
+    """Read the states, which are in the environment's own account, the first target."""
     return read_addresses(scope(targets[0], targets[0].regions[0]), settings.states)
 
 
 def judge(accounts: Sequence[Spending], saving: Decimal, month: Month) -> Verdict:
-    """All accounts together. The budget is the limit when each account has one."""
+    """Judge all accounts together. The budgets are the limit if every account has one."""
     forecasts = [account.forecast for account in accounts if account.forecast is not None]
     forecast = total(forecasts) if len(forecasts) == len(accounts) else None
     budgets = [account.budget.limit for account in accounts if account.budget is not None]

@@ -1,7 +1,7 @@
-"""What was spent: Cost Explorer and the budget of one account.
+"""Costs and the budget of one account, from Cost Explorer and Budgets.
 
 https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_Operations_AWS_Cost_Explorer_Service.html
-Days are those of Cost Explorer, in UTC; today is not over and is left to the forecast. An end of a period is exclusive.
+Days are in UTC. Today is incomplete and counts in the forecast only. The end of a period is exclusive.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from fargate_ops.cost.api import Scope, everything, pages, total
 from fargate_ops.cost.money import ZERO, cents, exact, percent
 
-#: What is not a cost of the days that it is booked on; a credit would hide what rose.
+#: Not costs of the day that they are booked on; a credit would hide an increase.
 _NOT_USAGE = ["Credit", "Refund"]
 _RESERVED = ("Amazon Elastic Compute Cloud - Compute", "Amazon Relational Database Service")
 _DAYS_SHOWN = 3
@@ -23,7 +23,7 @@ _DAYS_SHOWN = 3
 
 @dataclass(frozen=True)
 class Month:
-    """The month of `today` and the one before."""
+    """The month of `today` and the previous one."""
 
     today: date
 
@@ -49,18 +49,18 @@ class Month:
 
     @property
     def elapsed(self) -> int:
-        """Days of this month that are over."""
+        """Complete days of this month."""
         return (self.today - self.start).days
 
     @property
     def same_days_end(self) -> date:
-        """The end of as many days of the month before; all of them when it was shorter."""
+        """The end of as many days of the previous month, or of all its days if it was shorter."""
         return self.before + timedelta(days=min(self.elapsed, self.days_before))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rise:
-    """Something that costs more than it did: ``now`` this month, ``before`` in the same days of the last."""
+    """A cost ``now``, in this month, and ``before``, in the same days of the previous month."""
 
     name: str
     now: Decimal
@@ -74,7 +74,7 @@ class Rise:
 
 @dataclass(frozen=True, kw_only=True)
 class Day:
-    """One day of this month. ``rise`` is above the average day of the month before, ``parts`` the services of that."""
+    """One day of this month. ``rise``: above last month's average day; ``parts``: the services that contribute."""
 
     day: date
     amount: Decimal
@@ -84,10 +84,9 @@ class Day:
 
 @dataclass(frozen=True, kw_only=True)
 class Coverage:
-    """How much of the usage a reservation or savings plan covered, in per cent, last month and this month so far.
+    """The percentage of usage covered by a reservation or savings plan, last month and this month so far.
 
-    ``uncovered`` is what was paid on demand this month, ``lost`` the part of it that last month's share would have
-    covered.
+    ``uncovered``: this month's on-demand cost. ``lost``: the part that last month's percentage would have covered.
     """
 
     kind: str
@@ -110,7 +109,7 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True)
 class Spending:
-    """One account's month. ``forecast`` is the whole month: what is over and what Cost Explorer expects of the rest."""
+    """One account's month. ``forecast``: the whole month, as spent so far plus Cost Explorer's forecast of the rest."""
 
     account: str
     month_to_date: Decimal
@@ -126,7 +125,7 @@ class Spending:
 
     @property
     def over_last_month(self) -> Decimal | None:
-        """In per cent, of the forecast."""
+        """The percentage by which the forecast exceeds last month."""
         return None if self.forecast is None else percent(self.forecast, self.last_month)
 
     @property
@@ -144,7 +143,7 @@ class _Cost:
 
 
 def read_spending(scope: Scope, month: Month, *, metric: str, services_shown: int, budget_name: str) -> Spending:
-    """Ask in the order of importance: the limit on paid pages cuts the least important part."""
+    """Query in order of importance, so that the limit on paid pages cuts the least important part."""
     costs = scope.all_of("costs by day and service", _costs(scope, month, metric, ["SERVICE"]))
     complete = not scope.misses("costs by day and service")
     to_date = total(cost.amount for cost in costs if cost.day >= month.start)
@@ -172,7 +171,7 @@ def read_spending(scope: Scope, month: Month, *, metric: str, services_shown: in
 def _costs(
     scope: Scope, month: Month, metric: str, dimensions: Sequence[str], services: Sequence[str] | None = None
 ) -> Iterator[_Cost]:
-    """Both months, each day, by `dimensions`; of `services` only, where given."""
+    """Yield the costs of each day of both months by `dimensions`, for `services` only if given."""
     if services is not None and not services:
         return
     usage: dict[str, Any] = {"Not": {"Dimensions": {"Key": "RECORD_TYPE", "Values": _NOT_USAGE}}}
@@ -194,9 +193,9 @@ def _costs(
 
 
 def _forecast(scope: Scope, month: Month, metric: str) -> Decimal:
-    """What Cost Explorer expects from today to the end of the month."""
+    """Return Cost Explorer's forecast from today to the end of the month."""
     scope.meter.page()
-    # The same measure by the name that this operation has for it: UnblendedCost, UNBLENDED_COST.
+    # This operation spells the metric UNBLENDED_COST instead of UnblendedCost.
     name = "".join(f"_{letter}" if letter.isupper() else letter for letter in metric).strip("_").upper()
     answer = scope.client("ce").get_cost_forecast(
         TimePeriod={"Start": month.today.isoformat(), "End": month.end.isoformat()},
@@ -208,7 +207,7 @@ def _forecast(scope: Scope, month: Month, metric: str) -> Decimal:
 
 
 def rises(costs: Iterable[_Cost], month: Month, name: Any) -> list[Rise]:
-    """What rose from the same days of last month, the largest rise first."""
+    """Return the increases over the same days of last month, largest first."""
     now: dict[str, Decimal] = {}
     before: dict[str, Decimal] = {}
     for cost in costs:
@@ -240,7 +239,7 @@ def _daily(costs: Iterable[_Cost]) -> dict[date, Decimal]:
 
 
 def _days_that_rose(costs: Sequence[_Cost], month: Month) -> list[Day]:
-    """The days furthest above the average day of last month, and the services that were."""
+    """Return the days furthest above last month's average day, with the services that contribute."""
     by_day: dict[date, dict[str, Decimal]] = {}
     averages: dict[str, Decimal] = {}
     for cost in costs:
@@ -270,7 +269,7 @@ def _coverage(scope: Scope, month: Month) -> list[Coverage]:
 
 
 def _savings_plans(scope: Scope, month: Month) -> Iterator[Coverage]:
-    """Of each service, in USD: covered / (covered + on demand)."""
+    """Yield the coverage of each service, in USD: covered / (covered + on demand)."""
     spent: dict[str, dict[bool, tuple[Decimal, Decimal]]] = {}
     for page in pages(
         scope.client("ce").get_savings_plans_coverage,
@@ -281,7 +280,7 @@ def _savings_plans(scope: Scope, month: Month) -> Iterator[Coverage]:
         GroupBy=[{"Type": "DIMENSION", "Key": "SERVICE"}],
     ):
         for item in page["SavingsPlansCoverages"]:
-            # Cost Explorer answers with the service's name, and in older answers with a lower-case key.
+            # Older responses have a lower-case key.
             attributes = {key.upper(): value for key, value in item["Attributes"].items()}
             months = spent.setdefault(attributes["SERVICE"], {})
             is_now = item["TimePeriod"]["Start"] >= month.start.isoformat()
@@ -296,7 +295,7 @@ def _savings_plans(scope: Scope, month: Month) -> Iterator[Coverage]:
 
 
 def _reservations(scope: Scope, month: Month, service: str) -> Iterator[Coverage]:
-    """In hours: reserved / running. Without a filter, Cost Explorer means EC2 alone."""
+    """Yield the coverage in hours: reserved / running. Without a filter, Cost Explorer covers EC2 only."""
     hours: dict[bool, tuple[Decimal, Decimal]] = {}
     cost = ZERO
     for page in pages(
@@ -322,11 +321,11 @@ def _reservations(scope: Scope, month: Month, service: str) -> Iterator[Coverage
 def _share(
     kind: str, service: str, before: tuple[Decimal, Decimal], now: tuple[Decimal, Decimal], *, on_demand_usd: Decimal
 ) -> Coverage:
-    """Of (covered, on demand) in both months."""
+    """Return the coverage from (covered, on demand) of both months."""
     shares = [covered / (covered + rest) if covered + rest else None for covered, rest in (before, now)]
     lost = ZERO
     if shares[0] is not None and shares[1] is not None and shares[1] < shares[0]:
-        # On demand is (1 - share) of the usage, at the on-demand price.
+        # The on-demand cost is (1 - share) of the usage.
         lost = on_demand_usd * (shares[0] - shares[1]) / (1 - shares[1])
     rounded = [None if share is None else (share * 100).quantize(Decimal("0.1")) for share in shares]
     return Coverage(
@@ -340,7 +339,7 @@ def _share(
 
 
 def _budget(scope: Scope, name: str) -> Budget | None:
-    """The budget of that name; without a name the account's one monthly cost budget."""
+    """Return the budget of that name; without a name, the account's only monthly cost budget."""
     client = scope.client("budgets")
     found = [
         Budget(name=item["BudgetName"], limit=exact(item["BudgetLimit"]["Amount"]))

@@ -1,4 +1,4 @@
-"""Volumes that are still gp2, and buckets without a lifecycle."""
+"""Recommendations for gp2 volumes and for buckets without a lifecycle."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from fargate_ops.cost.idle import metric_data
 from fargate_ops.cost.money import exact, usd
 from fargate_ops.cost.recommendations import Change, Recommendation, tags_of
 
-#: The storage metric is written once a day, and late: https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
+#: The storage metric is published once a day, with a delay: https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
 _METRIC_DAYS = 3
 _GIB = 1024**3
 
 
 def read_gp2(scope: Scope) -> list[Recommendation]:
-    """Every gp2 volume: gp3 has the same baseline at a lower price, and is a change without an interruption."""
+    """Recommend gp3 for every gp2 volume: the same baseline at a lower price, changed without interruption."""
     return scope.all_of("gp2 volumes", _gp2(scope))
 
 
@@ -45,7 +45,7 @@ def _gp2(scope: Scope) -> Iterator[Recommendation]:
 
 
 def read_buckets(scope: Scope, today: date) -> list[Recommendation]:
-    """Buckets of the region without a lifecycle. How old their objects are is not known: nothing is counted."""
+    """Recommend a lifecycle for the region's buckets without one. Object ages are unknown: no saving counts."""
     return scope.all_of("buckets", _buckets(scope, today))
 
 
@@ -55,7 +55,7 @@ def _buckets(scope: Scope, today: date) -> Iterator[Recommendation]:
         if bucket.get("BucketRegion", scope.region) != scope.region:
             continue
         name = bucket["Name"]
-        # A bucket that denies it does not hide those after it.
+        # An error on one bucket must not hide the following ones.
         has_one = scope.one(f"lifecycle of the bucket {name}", lambda name=name: _has_lifecycle(client, name))  # type: ignore[misc]
         if has_one is not False:
             continue
@@ -85,7 +85,7 @@ def _has_lifecycle(client: object, name: str) -> bool:
 
 
 def _stored(scope: Scope, name: str, today: date) -> Decimal | None:
-    """GiB in the class STANDARD, as CloudWatch last said."""
+    """Return the GiB in storage class STANDARD, by the newest CloudWatch value."""
     end = datetime.combine(today, time(), UTC)
     dimensions = {"BucketName": name, "StorageType": "StandardStorage"}
     query = {
@@ -103,7 +103,7 @@ def _stored(scope: Scope, name: str, today: date) -> Decimal | None:
     results = scope.all_of(
         f"size of the bucket {name}", metric_data(scope, [query], end - timedelta(days=_METRIC_DAYS), end)
     )
-    values = [value for result in results for value in result["Values"]]  # the newest first
+    values = [value for result in results for value in result["Values"]]  # newest first
     return exact(values[0]) / _GIB if values else None
 
 

@@ -1,4 +1,4 @@
-"""What Slack is told: the verdict, what rose, the recommendations that save most, and what is not known."""
+"""The Slack message and the screen output: verdict, increases, largest recommendations, and gaps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CHARACTERS = 300
 
 
 def summary(report: Report, page: str) -> Message:
-    """``page`` is where the whole report is, for whoever reads this."""
+    """Return the Slack message. ``page`` is the path of the full report."""
     verdict = report.verdict
     mark = (
         ":large_green_circle:" if verdict.was_under else ":red_circle:" if verdict.was_under is False else ":question:"
@@ -38,7 +38,7 @@ def summary(report: Report, page: str) -> Message:
         lines.append(f"… and {len(counted) - _SHOWN} more")
     if report.gaps:
         lines.append(f"Not known: {escape(', '.join(sorted({gap.what for gap in report.gaps}))[:_CHARACTERS])}")
-    lines.append(f"The whole report: `{escape(page)}`")
+    lines.append(f"Full report: `{escape(page)}`")
     return Message(
         summary=f"{report.environment}: cost report of {report.month.today}: {verdict.sentence.removesuffix('.')}",
         text="\n".join(lines),
@@ -46,7 +46,7 @@ def summary(report: Report, page: str) -> Message:
 
 
 def text(report: Report, page: str) -> str:
-    """The same for the screen, with what the report cost."""
+    """Return the screen output, with the cost of the report itself."""
     verdict, paid = report.verdict, report.paid
     lines = [f"{report.environment}  cost report of {report.month.today}", f"  {verdict.sentence}"]
     for account in report.accounts:

@@ -1,7 +1,7 @@
 """Synthetic billing data for the local cloud's cost APIs, with a known report, exact to the cent.
 
 The day of the report is fixed: 24 November 2026, with 23 complete days. October cost 30.00 USD on each of its 31 days.
-In November, Fargate's cost doubled on the 15th, when a savings plan expired; on the 18th, a second database ran.
+In November, Fargate's cost doubled on the 15th, when a savings plan expired; a second database ran on the 18th.
 """
 
 from __future__ import annotations

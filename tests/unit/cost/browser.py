@@ -1,6 +1,6 @@
-"""A page in headless Chromium, over the pipe of its DevTools protocol: no driver, no port, no other program.
+"""Headless Chromium, over the DevTools protocol's pipe: no driver and no port.
 
-https://chromedevtools.github.io/devtools-protocol/ and ``--remote-debugging-pipe``: messages of JSON, each ended by a
+https://chromedevtools.github.io/devtools-protocol/ and ``--remote-debugging-pipe``: JSON messages, each ended by a
 zero byte, in on descriptor 3 and out on 4.
 """
 
@@ -25,13 +25,13 @@ _SECONDS = 60
 
 
 def chromium() -> str | None:
-    """The program, or None where there is none."""
+    """Return the browser's path, or None if none is installed."""
     return next((found for name in BROWSERS if (found := shutil.which(name))), None)
 
 
 @dataclass
 class Browser:
-    """One tab. ``requests`` are all addresses that it asked for, ``complaints`` what its console said."""
+    """One tab. ``requests``: all requested addresses; ``complaints``: all console output."""
 
     into: int
     out: int
@@ -98,7 +98,7 @@ class Browser:
 
 @contextmanager
 def browser(program: str, profile: Path) -> Iterator[Browser]:
-    """A browser of its own, ended at the end."""
+    """Run a browser with one tab; end it afterwards."""
     child_in, into = os.pipe()
     out, child_out = os.pipe()
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A small AWS on a real port: moto's server, and before it the local cloud's APIs of costs with a seeded month."""
+"""A simulated AWS on a real port: moto's server behind the local cloud's cost APIs with seeded billing data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from local_cloud.moto_server.costs import Costs, major_engine_versions
 REGION = "ap-northeast-2"
 ACCOUNT = "123456789012"  # moto's
 
-#: As RDS says them, of the three majors that matter here.
+#: RDS's lifecycles of the three major versions used here.
 ENGINES = [
     {
         "Engine": "postgres",
@@ -50,7 +50,7 @@ assert major_engine_versions(ENGINES)
 
 @dataclass
 class Cloud:
-    """Seeds, a report of it, and every operation that the report called."""
+    """The seeded cloud, its report, and every operation that the report called."""
 
     url: str
     session: boto3.Session
@@ -60,7 +60,7 @@ class Cloud:
         return self.session.client(service, endpoint_url=self.url)
 
     def seed(self, **changes: Any) -> None:
-        """The seeded month, with other values for some keys of the document."""
+        """Seed the billing data, with other values for some keys of the document."""
         document = surge.document(ACCOUNT, REGION) | {"engine_versions": ENGINES} | changes
         self._request("/_costs", "PUT", json.dumps(document).encode())
 
@@ -108,7 +108,7 @@ def server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def session() -> boto3.Session:
-    """One for all tests: reading the services' models costs more than most tests."""
+    """Return one session for all tests: loading the service models takes longer than most tests."""
     return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
 
 

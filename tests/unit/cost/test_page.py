@@ -1,4 +1,4 @@
-"""The page: everything in it, nothing from elsewhere; in a real browser, wide, on a phone and without colours."""
+"""The page: complete and self-contained; in a real browser, wide and on a phone; without colours."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.unit.cost.conftest import REGION, Cloud
 
 @pytest.fixture
 def report(cloud: Cloud) -> Report:
-    """The seeded month, with a gap, and with a name that would be a tag if it were not escaped."""
+    """Return a report with a gap, and with a tag that would be HTML if it were not escaped."""
     cloud.budget()
     cloud.seed(refused={"GetIdleRecommendations": "AccessDeniedException"})
     tags = [{"ResourceType": "volume", "Tags": [{"Key": "Owner", "Value": "<script>alert(1)</script>"}]}]
@@ -31,10 +31,10 @@ def test_the_page_says_what_the_report_says_and_loads_nothing(report: Report) ->
     for text in ("134.01", "+216.09", "360.00 USD", "APN2-Fargate-vCPU-Hours:perCPU", "80.0 %", "▼ fell", "11.40 USD"):
         assert text in plain, text
     assert "GetIdleRecommendations was denied" in plain
-    assert "What is not known is not fine" in plain
+    assert "These data are missing from everything below" in plain
     assert "<script" not in html
     assert "&lt;script&gt;alert(1)" in html
-    # Addresses are those of documents that name a namespace, and none is fetched.
+    # The only URLs are XML namespaces, and none is fetched.
     assert set(re.findall(r"https?://[^\s\"'<)]+", html)) <= {
         "http://www.w3.org/2000/svg",
         "http://www.w3.org/1999/xlink",

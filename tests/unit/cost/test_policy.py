@@ -1,4 +1,4 @@
-"""The policy in the repository allows what a report calls, each of it, and nothing that writes."""
+"""The shipped policy allows exactly the calls of a report, and nothing that writes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.unit.cost.test_report import network
 
 POLICY = Path("roles/cost_report/files/policy.json")
 
-#: The prefix of an action is the service's signing name, but for these.
+#: Service → prefix of its actions.
 PREFIXES = {
     "Budgets": "budgets",
     "CloudWatch": "cloudwatch",
@@ -28,11 +28,11 @@ PREFIXES = {
     "S3": "s3",
     "STS": "sts",
 }
-#: What is not named like its operation: https://docs.aws.amazon.com/service-authorization/latest/reference/
+#: Operations with differently named actions: https://docs.aws.amazon.com/service-authorization/latest/reference/
 ACTIONS = {
     ("Budgets", "DescribeBudgets"): {"budgets:ViewBudget"},
     ("S3", "ListBuckets"): {"s3:ListAllMyBuckets"},
-    # Compute Optimizer looks with its caller's eyes: actions that depend on another are never a recorded call.
+    # Compute Optimizer reads with its caller's permissions, so these dependent actions are not recorded as calls.
     ("Compute Optimizer", "GetLambdaFunctionRecommendations"): {
         "compute-optimizer:GetLambdaFunctionRecommendations",
         "lambda:ListFunctions",
@@ -45,7 +45,7 @@ ACTIONS = {
     },
     ("S3", "GetBucketLifecycleConfiguration"): {"s3:GetLifecycleConfiguration"},
 }
-#: The child that tells Slack reads it, in a process of its own.
+#: The Slack notifier's child process reads the secret.
 NOT_CALLED_HERE = {"secretsmanager:GetSecretValue"}
 
 
@@ -68,7 +68,7 @@ def allowed() -> set[str]:
 
 
 def test_the_policy_is_what_the_report_calls(cloud: Cloud) -> None:
-    # Something of everything, so that every road is taken.
+    # One resource of each type, so that every call is made.
     _, _, subnets = network(cloud)
     cloud.client("elbv2").create_load_balancer(Name="one", Subnets=subnets)
     cloud.client("ecs").create_cluster(clusterName="one")

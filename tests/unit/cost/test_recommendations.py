@@ -1,4 +1,4 @@
-"""Order and total of the recommendations, whatever they are."""
+"""Order and total of recommendations."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_largest_comes_first_and_each_dollar_counts_once(recommendations: li
 
 
 def best(recommendations: list[Recommendation], arn: str) -> Decimal:
-    """What changing one resource can save at most, said another way: remove it, or change each aspect of it once."""
+    """Return the largest possible saving of one resource: remove it, or change each aspect of it once."""
     savings = {(one.arn, one.aspect): Decimal(0) for one in recommendations} | dict.fromkeys(
         ((arn, aspect) for aspect in (REMOVAL, "size", "storage")), Decimal(0)
     )

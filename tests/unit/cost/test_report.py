@@ -1,4 +1,4 @@
-"""What the report says of a small AWS whose right answer is known, to the cent."""
+"""The report on synthetic billing data, exact to the cent."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_total_is_forecast_only_when_each_account_is() -> None:
     assert (both.forecast, both.after, both.limit) == (Decimal("330"), Decimal("300"), Decimal("400"))
     one = judge([spending("1", "110"), spending("2", None)], saving, month)
     assert (one.forecast, one.after, one.limit) == (None, None, Decimal("400"))
-    assert one.sentence.startswith("What this month will cost is not known.")
+    assert one.sentence.startswith("This month's forecast is not known.")
 
 
 def test_each_type_of_recommendation_and_the_surcharge_of_eks(cloud: Cloud) -> None:
@@ -92,7 +92,7 @@ def test_each_type_of_recommendation_and_the_surcharge_of_eks(cloud: Cloud) -> N
     assert cluster.saving == Decimal("360.00")
     assert (cluster.resource, cluster.owner) == ("drill-old", "drill")
     (instance,) = found(report, "ec2-size")
-    assert "--instance-type m7g.large" in instance.change  # what is ranked first, not what stands first
+    assert "--instance-type m7g.large" in instance.change  # by rank, not by position
 
 
 def test_every_page_is_followed_and_counted(cloud: Cloud) -> None:
@@ -112,7 +112,7 @@ def test_paid_pages_stop_at_the_limit_and_what_is_missing_is_said(cloud: Cloud) 
     report = cloud.report(pages_max=3)
     assert report.paid["pages"] == 3
     assert not report.accounts[0].complete
-    assert report.accounts[0].forecast is None  # a sum of a part is not a forecast
+    assert report.accounts[0].forecast is None  # a partial sum is not a forecast
     assert report.verdict.is_under is None
     assert why(report, "costs by day and service: incomplete") == (
         "limit: the limit of 3 paid pages of Cost Explorer was reached"
@@ -150,7 +150,7 @@ def test_not_enrolled_and_not_enough_data_are_never_fine(cloud: Cloud) -> None:
     report = cloud.report()
     assert why(report, "Compute Optimizer") == "not_enrolled: the account is not enrolled: Inactive"
     assert why(report, "forecast").startswith("not_enough_data: not enough data: Insufficient amount")
-    assert report.verdict.sentence.startswith("What this month will cost is not known.")
+    assert report.verdict.sentence.startswith("This month's forecast is not known.")
     assert "Not known: " in summary(report, "p").text
 
 
@@ -236,7 +236,7 @@ def test_idle_by_requests_and_bytes(cloud: Cloud) -> None:
     endpoint = ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=service, VpcEndpointType="Interface", SubnetIds=subnets)[
         "VpcEndpoint"
     ]["VpcEndpointId"]
-    # The day of the report is a month from now, so that all of them are old enough.
+    # The report's day is a month from now, so that all resources are old enough.
     today = datetime.now(UTC).date() + timedelta(days=30)
     at = datetime.combine(today, datetime.min.time(), UTC) - timedelta(days=5)
     busy = arns["busy"].partition(":loadbalancer/")[2]
