@@ -1,4 +1,4 @@
-"""Gather the evidence, all at once. What does not answer is named, and keeps nothing else from being told."""
+"""Collect the evidence concurrently. A failed source is named and does not affect the others."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ from fargate_ops.terraform.stack import Stack
 
 T = TypeVar("T")
 
-#: What the application logs, in its own words (settlement.problems, settlement.pool).
+#: Messages of the application's log (settlement.problems, settlement.pool).
 NO_FREE_CONNECTION = "no free database connection"
 CANNOT_BE_USED = "the database cannot be used"
 HELD_TOO_LONG = "held too long"
 POOL_METRICS = "database pool"
-#: A log of an incident is long: what these say is clear after so many seconds of reading.
+#: How long to read the log of an incident, which may be long.
 LOG_SECONDS = 10.0
-#: By this the last line of the admin task's output is known.
+#: Part of the last line of the admin task's output.
 END = '"kind": "end"'
 LAST_LINE_SECONDS = 15.0
 
@@ -58,7 +58,7 @@ _FAILURES = (ClientError, BotoCoreError, LedgerError, TaskError, NoListing, KeyE
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked, of which environment."""
+    """The environment of an incident, and how much evidence to collect."""
 
     environment: str
     stack: Stack
@@ -71,24 +71,24 @@ class Question:
 
 
 def collect(clients: Clients, question: Question, listing: Callable[[], Database] | None, now: datetime) -> Evidence:
-    """Ask everything at the same time. ``listing`` is None where no task may be started."""
+    """Query all sources concurrently. ``listing`` is None where no task may be started."""
     stack, missing = question.stack, list[str]()
     services = {name: clients.client(name) for name in ("cloudwatch", "ecs", "elbv2", "logs", "rds", "s3")}
     with ThreadPoolExecutor(8) as pool:
 
         def ask(what: str, how: Callable[[], T]) -> Callable[[], T | None]:
-            asked = pool.submit(how)
+            future = pool.submit(how)
 
             def answer() -> T | None:
                 try:
-                    return asked.result()
+                    return future.result()
                 except _FAILURES as error:
                     missing.append(f"{what}: {error}")
                     return None
 
             return answer
 
-        database_ = ask("inside the database", listing) if listing else None
+        database_ = ask("the database's sessions", listing) if listing else None
         series_ = ask("CloudWatch's metrics", lambda: _series(services, question, now))
         service_ = ask("tasks and their pools", lambda: _service(services["ecs"], stack))
         releases_ = ask("the release ledger", lambda: _releases(services, question))
@@ -96,7 +96,7 @@ def collect(clients: Clients, question: Question, listing: Callable[[], Database
         logs_ = ask("the service's log", lambda: _logs(services["logs"], question, now))
         tasks, percent, serving = service_() or ((), 200, None)
         releases = releases_() or []
-        before = ask("the release before", lambda: _before(services["ecs"], stack, releases, serving))()
+        before = ask("the previous release", lambda: _before(services["ecs"], stack, releases, serving))()
         series, logs, instance = series_() or {}, logs_(), instance_() or {}
         database = database_() if database_ else None
     return Evidence(
@@ -113,7 +113,7 @@ def collect(clients: Clients, question: Question, listing: Callable[[], Database
         releases=releases,
         instance=instance,
         logs=logs,
-        missing=missing if listing else [*missing, "inside the database: no task is started in check mode"],
+        missing=missing if listing else [*missing, "the database's sessions: no task is started in check mode"],
     )
 
 
@@ -129,7 +129,7 @@ _PERIOD = 60
 
 
 def _series(services: Mapping[str, Any], question: Question, now: datetime) -> dict[str, list[float | None]]:
-    """Each metric by the minute, oldest first; None where CloudWatch has no data point."""
+    """Return each metric by the minute, oldest first; None where CloudWatch has no data point."""
     groups = services["elbv2"].describe_target_groups(TargetGroupArns=[question.stack.target_group_arn])
     balancer = str(groups["TargetGroups"][0]["LoadBalancerArns"][0]).split(":loadbalancer/")[-1]
     dimensions = {
@@ -187,7 +187,7 @@ def _task(task: Mapping[str, Any]) -> Task:
 
 
 def pools_of(ecs: Any, revision: str, container: str) -> Pools | None:
-    """The pools that a task definition configures; the image's own defaults where it is silent."""
+    """Return the pools of a task definition; unset values are the image's defaults."""
     definition = ecs.describe_task_definition(taskDefinition=revision)["taskDefinition"]
     ours = next((item for item in definition["containerDefinitions"] if item["name"] == container), None)
     if ours is None:
@@ -207,13 +207,13 @@ def pools_of(ecs: Any, revision: str, container: str) -> Pools | None:
 
 
 def _releases(services: Mapping[str, Any], question: Question) -> list[dict[str, Any]]:
-    """The newest last."""
+    """Return the last releases, newest last."""
     releases = Ledger(services["s3"], question.bucket, question.environment).releases()
     return [as_row(release) for release in releases[-8:]]
 
 
 def _before(ecs: Any, stack: Stack, releases: Sequence[Mapping[str, Any]], serving: Pools | None) -> Pools | None:
-    """The pools of the newest success that does not serve."""
+    """Return the pools of the newest successful release that does not serve."""
     for row in reversed(releases):
         name = str(row["revision"]).rsplit("/", 1)[-1]
         if row["outcome"] == Outcome.SUCCEEDED and serving and name != serving.revision:
@@ -246,7 +246,7 @@ def _logs(logs: Any, question: Question, now: datetime) -> Logs:
 
 
 def _entries(logs: Any, group: str, phrase: str, since: int) -> Iterable[dict[str, Any]]:
-    """The log's lines with a phrase in them, read for a while at most."""
+    """Yield log entries that contain `phrase`, for at most `LOG_SECONDS`."""
     deadline = time.monotonic() + LOG_SECONDS
     pages = logs.get_paginator("filter_log_events").paginate(
         logGroupName=group, filterPattern=f'"{phrase}"', startTime=since
@@ -264,7 +264,7 @@ def _entries(logs: Any, group: str, phrase: str, since: int) -> Iterable[dict[st
 
 
 class SessionsTask:
-    """Asks from inside the VPC, by a one-off task with the master user's credentials."""
+    """Lists and ends database sessions by a one-off task in the VPC, with the master user's credentials."""
 
     def __init__(
         self, clients: Clients, question: Question, say: Callable[[str], None], sleep: Any = time.sleep
@@ -275,11 +275,11 @@ class SessionsTask:
         self._sleep = sleep
 
     def listing(self) -> Database:
-        """What every session does. Raises NoListing, TaskError and botocore's errors."""
+        """List all sessions. Raises NoListing, TaskError and botocore's errors."""
         return read_listing(self._run([]))
 
     def end(self, idle_in_transaction_seconds: float, idle_seconds: float) -> Ended:
-        """End what nobody uses. Raises as above."""
+        """End unused sessions. Raises the same errors as `listing`."""
         options = {"--idle-in-transaction-seconds": idle_in_transaction_seconds, "--idle-seconds": idle_seconds}
         return read_ended(
             self._run(["--end", *(part for name, value in options.items() for part in (name, f"{value:g}"))])
@@ -298,24 +298,24 @@ class SessionsTask:
             security_groups=stack.admin_security_group_ids,
             started_by=f"{stack.name_prefix}-incident",
         )
-        self._say(f"asking inside the database: {' '.join(command)}, as a task of {definition['family']}")
+        self._say(f"querying the database: {' '.join(command)}, as a task of {definition['family']}")
         runner = Runner(
-            self._ecs, self._logs, self._say_but_lines, poll_seconds=self._question.poll_seconds, sleep=self._sleep
+            self._ecs, self._logs, self._say_progress, poll_seconds=self._question.poll_seconds, sleep=self._sleep
         )
         finished = runner.follow(what.cluster, what.container, runner.start(what), self._question.wait_seconds)
         if finished.stop.exit_code == 0:
-            return self._whole(finished.output, log_stream(definition, what.container, finished.stop.task_arn))
+            return self._complete(finished.output, log_stream(definition, what.container, finished.stop.task_arn))
         if not any('"error"' in line for line in finished.output):
             raise NoListing(f"the task ended with: {'; '.join([str(finished.stop), *finished.output[-2:]])}")
         return finished.output
 
-    def _say_but_lines(self, line: str) -> None:
-        """Its output is for us: thousands of lines, one for each session."""
+    def _say_progress(self, line: str) -> None:
+        """Print progress, but not the task's output, which has a line for each of thousands of sessions."""
         if not line.startswith("  | "):
             self._say(line)
 
-    def _whole(self, output: list[str], stream: LogStream | None) -> list[str]:
-        """The output with its end, which reaches the log some seconds after the task's."""
+    def _complete(self, output: list[str], stream: LogStream | None) -> list[str]:
+        """Return the complete output. Its last line may reach the log seconds after the task has stopped."""
         deadline = time.monotonic() + LAST_LINE_SECONDS
         reader = LogReader(self._logs, stream)
         lines = list[str]()

@@ -1,4 +1,4 @@
-"""Which case it is, why, and what to do next. One pure function over the evidence."""
+"""The diagnosis: the case, its reasons and the next commands. A pure function of the evidence."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from enum import StrEnum
 
 from fargate_ops.database.incident.evidence import Database, Evidence
 
-#: Of the connections that the application can have: from here on the next one may be refused.
+#: The share of the application's connections from which on the server counts as full.
 FULL = 0.9
-#: A cause has to hold so much of what is taken to be named as the cause.
+#: The share of connections that a cause must hold to be diagnosed.
 SHARE = 0.25
 
 
 class Case(StrEnum):
-    """What it is. The first three keep sessions that somebody has to give back, the others do not."""
+    """The possible diagnoses."""
 
     LEAKED_SESSIONS = "leaked sessions"
     SLOW_QUERIES = "slow queries hold the sessions"
     SERVER_FULL = "the server is full"
-    POOLS_GREW = "a release that asks for more connections"
+    POOLS_GREW = "a release that opens more connections"
     TOO_SMALL = "too small an instance for the configured tasks"
     CLIENT_POOLS_FULL = "the pools are full, the server is not"
     NOTHING = "nothing holds the connections now"
     UNKNOWN = "not known"
 
 
-#: Where sessions that nobody uses stand in the way of those that would be used.
+#: Cases in which unused sessions block new ones.
 ENDING_HELPS = frozenset({Case.LEAKED_SESSIONS, Case.SERVER_FULL, Case.POOLS_GREW, Case.TOO_SMALL})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """From how many seconds on a session counts as leaked, unused, slow."""
+    """The seconds after which a session counts as leaked, unused or slow."""
 
     idle_in_transaction_seconds: float
     idle_seconds: float
@@ -43,7 +43,7 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """The case, the reasons for it, and exact commands, the most urgent first."""
+    """The case, its reasons, and exact commands, most urgent first."""
 
     case: Case
     why: Sequence[str]
@@ -55,9 +55,9 @@ class Verdict:
 
 
 def diagnose(seen: Evidence, limits: Limits) -> Verdict:
-    """Name the case. The order of the cases is the order of what would help soonest."""
+    """Diagnose the case. Cases are tried in the order of how quickly they can be resolved."""
     if seen.database is None:
-        why = ["the database's half is missing: what holds its connections cannot be said", *_from_outside(seen)]
+        why = ["the database could not be queried, so the cause is not known", *_from_outside(seen)]
         return Verdict(case=Case.UNKNOWN, why=why, next=_next(Case.UNKNOWN, seen))
     case, why = _diagnose(seen, seen.database, limits)
     return Verdict(case=case, why=[*why, *_beside(seen, case)], next=_next(case, seen))
@@ -92,7 +92,7 @@ def _diagnose(seen: Evidence, database: Database, limits: Limits) -> tuple[Case,
         if seen.logs.pool_timeouts:
             why.append(
                 f"{seen.logs.pool_timeouts} requests of the last {seen.minutes} min found no free connection in their "
-                "worker's pool: ending sessions on the server gives none back to it"
+                "worker's pool: ending sessions on the server does not free the pool"
             )
         why += [f"held too long by {endpoint}: {number} times" for endpoint, number in seen.logs.leaks.items()]
         return Case.CLIENT_POOLS_FULL, why
@@ -101,7 +101,7 @@ def _diagnose(seen: Evidence, database: Database, limits: Limits) -> tuple[Case,
 
 
 def _full(seen: Evidence, database: Database, count: str) -> tuple[Case, list[str]]:
-    """The server is full, and nobody leaks or is slow: then it is asked for more than it has."""
+    """Diagnose a full server without leaked or slow sessions: the demand exceeds its connections."""
     demanded = _demanded(seen)
     if seen.serving and seen.before and seen.serving.connections >= 1.5 * seen.before.connections:
         before = seen.before
@@ -120,7 +120,7 @@ def _full(seen: Evidence, database: Database, count: str) -> tuple[Case, list[st
 
 
 def _demanded(seen: Evidence) -> int | None:
-    """What the tasks may ask for in a rolling update at their highest number."""
+    """Return the connections that the maximum number of tasks may open during a rolling update."""
     if seen.serving is None:
         return None
     return seen.max_tasks * seen.maximum_percent // 100 * seen.serving.connections
@@ -129,7 +129,7 @@ def _demanded(seen: Evidence) -> int | None:
 def _demand(seen: Evidence) -> str:
     assert seen.serving is not None  # noqa: S101 - for the type checker; the callers look
     return (
-        f"{seen.max_tasks} tasks x {seen.maximum_percent} % x {seen.serving.connections} connections may ask for "
+        f"{seen.max_tasks} tasks x {seen.maximum_percent} % x {seen.serving.connections} connections may open "
         f"{_demanded(seen)}"
     )
 
@@ -148,15 +148,15 @@ def _blockers(database: Database) -> list[str]:
 
 
 def _beside(seen: Evidence, case: Case) -> list[str]:
-    """What else is true and matters for the days after."""
+    """Return further findings that need action later."""
     found = []
     database, demanded = seen.database, _demanded(seen)
     if database and demanded is not None and demanded > database.room and case is not Case.TOO_SMALL:
-        found.append(f"beside that, the pools do not fit: {_demand(seen)}, the database has {database.room}")
+        found.append(f"in addition, the pools do not fit: {_demand(seen)}, the database has {database.room}")
     if database and database.max_connections != seen.max_connections:
         found.append(
             f"max_connections is {database.max_connections} on the server and {seen.max_connections} in Terraform: "
-            "a restart is due"
+            "a restart is pending"
         )
     return found
 
@@ -177,8 +177,8 @@ def _from_outside(seen: Evidence) -> list[str]:
 
 def _next(case: Case, seen: Evidence) -> list[str]:
     at, files = f"ENV={seen.environment}", f"inventory/{seen.environment}/group_vars/all"
-    end = f"make incident-db {at} ARGS='-e end_idle=true'   # ends what nobody uses; without end_idle it only looks"
-    rollback = f"make rollback {at}   # to the release before"
+    end = f"make incident-db {at} ARGS='-e end_idle=true'   # ends unused sessions; without end_idle it changes nothing"
+    rollback = f"make rollback {at}   # to the previous release"
     proxy = f"rds_proxy_enabled: true in {files}/database.yml, then make plan {at} && make deploy {at}   # RDS Proxy"
     size = (
         f"database_instance_class and database_max_connections in {files}/database.yml, then make deploy {at}   "
@@ -203,7 +203,7 @@ def _next(case: Case, seen: Evidence) -> list[str]:
         Case.NOTHING: [f"make status {at}"],
         Case.UNKNOWN: [
             f"make status {at}",
-            f"make logs {at} SINCE=15m FILTER='\"cannot be used\"'   # what the application is told by the database",
+            f"make logs {at} SINCE=15m FILTER='\"cannot be used\"'   # the database's errors in the application's log",
             f"make incident-db {at}   # again, once the database answers",
         ],
     }

@@ -1,4 +1,4 @@
-"""What is known of an incident, from AWS and from inside the database: plain values, which a decision is made of."""
+"""The evidence of an incident, from AWS and from the database, as plain values for the diagnosis."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ IN_TRANSACTION = frozenset({"idle in transaction", "idle in transaction (aborted
 
 
 class NoListing(Exception):
-    """The database's half is missing, or is only a part; the message says why."""
+    """The list of sessions is missing or incomplete; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """One session of the server. Times in seconds; ``tag`` is the endpoint that its last statement was for."""
+    """One session of the server. Times in seconds; ``tag`` is the endpoint of its last statement."""
 
     pid: int
     user: str | None = None
@@ -32,21 +32,21 @@ class Session:
 
     @property
     def origin(self) -> str:
-        """The endpoint that it was for, or else the program that has it."""
+        """The endpoint of the session, or else its application name."""
         return self.tag or self.application or "(without a name)"
 
     def is_leaked(self, seconds: float) -> bool:
-        """Whether it is idle in a transaction for longer than that."""
+        """Return whether it has been idle in a transaction for longer than `seconds`."""
         return self.state in IN_TRANSACTION and (self.state_seconds or 0) > seconds
 
     def is_slow(self, seconds: float) -> bool:
-        """Whether it is busy with one statement for longer than that, or waits for another's lock."""
+        """Return whether its statement has run for longer than `seconds` or waits for a lock."""
         return self.state == "active" and ((self.state_seconds or 0) > seconds or bool(self.blocked_by))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """A statement without its values, and what it took since the server's statistics began."""
+    """A normalized statement and its cost since the server's statistics began."""
 
     calls: int
     total_seconds: float
@@ -57,7 +57,7 @@ class Statement:
 
 @dataclass(frozen=True, kw_only=True)
 class Database:
-    """The server as it sees itself. ``reserved`` connections are kept for those who look after it."""
+    """The server's own view. ``reserved`` connections are kept for administration."""
 
     max_connections: int
     reserved: int
@@ -67,13 +67,13 @@ class Database:
 
     @property
     def room(self) -> int:
-        """Connections that the application can have."""
+        """The connections available to the application."""
         return self.max_connections - self.reserved
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pools:
-    """The pools of one task, by its definition. ``revision`` is ``family:7``."""
+    """The pools of one task, by its task definition. ``revision`` is ``family:7``."""
 
     revision: str
     workers: int
@@ -82,13 +82,13 @@ class Pools:
 
     @property
     def connections(self) -> int:
-        """What one task may hold."""
+        """The connections that one task may hold."""
         return self.workers * (self.pool_size + self.max_overflow)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A task that ECS runs, and where its sessions come from."""
+    """A task that ECS runs, and the address of its sessions."""
 
     id: str
     revision: str
@@ -98,7 +98,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Logs:
-    """What the application logged lately. ``leaks`` are the warnings of sessions held too long, by endpoint."""
+    """Counts of recent log entries. ``leaks``: warnings of sessions held too long, by endpoint."""
 
     pool_timeouts: int = 0
     refused: int = 0
@@ -109,7 +109,7 @@ class Logs:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """All of it. What could not be had is None, or empty, and named in ``missing``."""
+    """All evidence. A failed source leaves None or an empty value, and is named in ``missing``."""
 
     environment: str
     max_connections: int
@@ -128,20 +128,20 @@ class Evidence:
 
 
 def read_listing(lines: Iterable[str]) -> Database:
-    """The output of ``python -m settlement.admin sessions``: a JSON object a line; other lines are somebody else's.
+    """Parse the output of ``python -m settlement.admin sessions``: one JSON object a line; other lines are ignored.
 
     Raises:
-        NoListing: it is an error, or does not come to its end.
+        NoListing: the output is an error, or incomplete.
     """
     found = list(_records(lines))
     kinds = {record["kind"]: record for record in found}
     if "server" not in kinds or "end" not in kinds:
-        raise NoListing("the task's output has no end: the listing is not whole")
+        raise NoListing("the task's output is incomplete: its last line is missing")
     server = kinds["server"]
     return Database(
         max_connections=int(server["max_connections"]),
         reserved=int(server["reserved"]),
-        # Of an image that was built before there were two users, the one.
+        # Images built before there were two users have one.
         app_users=list(kinds["end"].get("app_users") or [kinds["end"]["app_user"]]),
         sessions=[_of(Session, record) for record in found if record["kind"] == "session"],
         statements=[_of(Statement, record) for record in found if record["kind"] == "statement"],
@@ -150,7 +150,7 @@ def read_listing(lines: Iterable[str]) -> Database:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """What was ended. ``before`` and ``after``: the server's sessions."""
+    """The ended sessions. ``before`` and ``after``: the server's number of sessions."""
 
     sessions: Sequence[Session]
     before: int
@@ -158,16 +158,16 @@ class Ended:
 
 
 def read_ended(lines: Iterable[str]) -> Ended:
-    """The output of the same command with ``--end``.
+    """Parse the output of the same command with ``--end``.
 
     Raises:
-        NoListing: it is an error, or does not come to its end.
+        NoListing: the output is an error, or incomplete.
     """
     found = list(_records(lines))
     end = next((record for record in found if record["kind"] == "end"), None)
     sessions = [_of(Session, record) for record in found if record["kind"] == "ended"]
     if end is None or len(sessions) != end["ended"]:
-        raise NoListing("the task's output has no end: some sessions may have been ended")
+        raise NoListing("the task's output is incomplete: some sessions may have been ended")
     return Ended(sessions=sessions, before=int(end["before"]), after=int(end["after"]))
 
 

@@ -1,4 +1,4 @@
-"""The evidence and the verdict: short for the screen, whole as Markdown for the post-mortem."""
+"""The evidence and the verdict: a summary for the screen, and complete Markdown for the post-mortem."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from fargate_ops.database.incident.diagnosis import Limits, Verdict
 from fargate_ops.database.incident.evidence import IN_TRANSACTION, Database, Ended, Evidence, Session
 
 _BARS = "▁▂▃▄▅▆▇█"
-#: So many rows of a table are shown; the rest is counted.
+#: The rows of a table that are shown; the others are counted.
 SCREEN_ROWS = 8
 REPORT_ROWS = 200
 
 
 def sparkline(values: Sequence[float | None]) -> str:
-    """A bar for each value, from 0 to the highest; a dot where there is none."""
+    """Draw a bar for each value, from 0 to the highest, and a dot for a missing one."""
     top = max((value for value in values if value is not None), default=0.0)
     return "".join(
         "·" if value is None else _BARS[min(7, int(value / top * 7.999))] if top else _BARS[0] for value in values
@@ -24,7 +24,7 @@ def sparkline(values: Sequence[float | None]) -> str:
 
 
 def groups(database: Database) -> list[tuple[int, str, str, str, float]]:
-    """The sessions by state, user and origin, the largest first: number, and the seconds of the oldest's state."""
+    """Group the sessions: (number, state, user, origin, longest seconds in that state), largest group first."""
     counted: Counter[tuple[str, str, str]] = Counter()
     oldest: dict[tuple[str, str, str], float] = {}
     for item in database.sessions:
@@ -35,7 +35,7 @@ def groups(database: Database) -> list[tuple[int, str, str, str, float]]:
 
 
 def ages(sessions: Iterable[Session]) -> str:
-    """How old the sessions are: `12 under 1 min, 3 under 10 min, 1 older`."""
+    """Count the sessions by age: ``12 under 1 min, 3 under 10 min, 1 older``."""
     names = ((60.0, "under 1 min"), (600.0, "under 10 min"), (3600.0, "under 1 h"))
     counted = Counter(
         next((name for limit, name in names if (item.age_seconds or 0.0) < limit), "older") for item in sessions
@@ -45,7 +45,7 @@ def ages(sessions: Iterable[Session]) -> str:
 
 
 def screen(seen: Evidence, verdict: Verdict) -> list[str]:
-    """What is printed at once."""
+    """Return the summary for the screen."""
     lines = [f"{seen.environment}: {verdict.case.upper()}", *(f"  because  {reason}" for reason in verdict.why)]
     lines += _outside(seen)
     if seen.database:
@@ -71,7 +71,7 @@ def screen(seen: Evidence, verdict: Verdict) -> list[str]:
 
 
 def _outside(seen: Evidence) -> list[str]:
-    """What AWS tells."""
+    """Return the lines on AWS's metrics and states, and on the application's log."""
     names = {
         "connections": "connections",
         "requests": "requests",
@@ -100,7 +100,7 @@ def _outside(seen: Evidence) -> list[str]:
             "" if logs.pool_in_use is None else f", the fullest pool had {logs.pool_in_use} of {logs.pool_size} in use"
         )
         lines.append(
-            f"  log        {seen.minutes} min: {logs.pool_timeouts} waited in vain for their pool, "
+            f"  log        {seen.minutes} min: {logs.pool_timeouts} requests timed out in their pool, "
             f"{logs.refused} could not use the database{used}"
         )
     for row in list(seen.releases)[-3:]:
@@ -109,9 +109,9 @@ def _outside(seen: Evidence) -> list[str]:
 
 
 def longest_transactions(database: Database) -> list[Session]:
-    """Those in a transaction, the longest first."""
-    inside = [item for item in database.sessions if item.transaction_seconds is not None]
-    return sorted(inside, key=lambda item: -(item.transaction_seconds or 0.0))
+    """Return the sessions in a transaction, longest first."""
+    open_ = [item for item in database.sessions if item.transaction_seconds is not None]
+    return sorted(open_, key=lambda item: -(item.transaction_seconds or 0.0))
 
 
 def _short(item: Session) -> str:
@@ -120,7 +120,7 @@ def _short(item: Session) -> str:
 
 
 def would_end(database: Database, limits: Limits) -> str:
-    """What `end_idle` would end, of the application's sessions."""
+    """Say which of the application's sessions `end_idle` would end."""
     ours = [item for item in database.sessions if item.user in database.app_users]
     leaked = sum(item.is_leaked(limits.idle_in_transaction_seconds) for item in ours)
     idle = sum(item.state == "idle" for item in ours)
@@ -131,7 +131,7 @@ def would_end(database: Database, limits: Limits) -> str:
 
 
 def ended_lines(ended: Ended, rows: int = SCREEN_ROWS) -> list[str]:
-    """What was ended, each; on the screen the first, and how many more."""
+    """Return a line for each of the first ended sessions, and the totals."""
     lines = [f"  ended      pid {item.pid}, {_short(item)}" for item in ended.sessions[:rows]]
     if len(ended.sessions) > rows:
         lines.append(f"             and {len(ended.sessions) - rows} more (all in the report)")
@@ -139,21 +139,21 @@ def ended_lines(ended: Ended, rows: int = SCREEN_ROWS) -> list[str]:
 
 
 def next_lines(verdict: Verdict, ended: Ended | None = None) -> list[str]:
-    """The commands, but for what was just done."""
+    """Return the next commands, except the one that was just run."""
     return ["  next", *(f"    {command}" for command in verdict.next if ended is None or "end_idle" not in command)]
 
 
 def markdown(seen: Evidence, verdict: Verdict, ended: Ended | None, now: datetime) -> str:
-    """The whole evidence."""
+    """Return the full report."""
     parts = [
         f"# Database connections, {seen.environment}, {now:%Y-%m-%d %H:%M:%S} UTC",
         f"**{verdict.case.capitalize()}.**",
         _list(verdict.why),
-        "## What AWS tells",
+        "## AWS metrics and log",
         _block(_outside(seen)),
     ]
     if seen.missing:
-        parts += ["## What is missing", _list(seen.missing)]
+        parts += ["## Missing evidence", _list(seen.missing)]
     if seen.tasks:
         parts += [
             "## Tasks",
@@ -167,7 +167,7 @@ def markdown(seen: Evidence, verdict: Verdict, ended: Ended | None, now: datetim
         rows = ([str(row[name])[:19] if name == "started" else row[name] for name in columns] for row in seen.releases)
         parts += ["## Releases", _table(columns, rows)]
     if seen.database:
-        parts += _inside(seen.database)
+        parts += _database(seen.database)
     if ended is not None:
         parts += [
             "## Ended",
@@ -178,7 +178,7 @@ def markdown(seen: Evidence, verdict: Verdict, ended: Ended | None, now: datetim
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _inside(database: Database) -> list[str]:
+def _database(database: Database) -> list[str]:
     in_transaction = [item for item in database.sessions if item.state in IN_TRANSACTION]
     blocked = [item for item in database.sessions if item.blocked_by]
     by_pid = {item.pid: item for item in database.sessions}
@@ -201,7 +201,7 @@ def _inside(database: Database) -> list[str]:
             ((item.calls, item.total_seconds, item.mean_ms, item.statement) for item in database.statements),
         )
         if database.statements
-        else "Not known: the extension pg_stat_statements is not there (CREATE EXTENSION pg_stat_statements).",
+        else "Not known: the extension pg_stat_statements is not installed (CREATE EXTENSION pg_stat_statements).",
         "## Every session",
         _sessions(database.sessions),
     ]

@@ -1,4 +1,4 @@
-"""A restored database beside the one that it came from: what is back, and what serving it would lose, to the second."""
+"""Compare a restored database with its source: rows that are back, and rows lost by a switch, to the second."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows of a table. ``after``, ``first`` and ``last`` are of those that came later than the restored point."""
+    """Row counts of a table. ``after``, ``first`` and ``last``: rows written after the restored point."""
 
     name: str
     rows: int
@@ -23,7 +23,7 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class TableStats:
-    """What `settlement.admin survey` told of a database."""
+    """The output of ``settlement.admin survey`` for one database."""
 
     head: str | None
     tables: Mapping[str, Table]
@@ -31,30 +31,30 @@ class TableStats:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """``restored`` beside ``source``. Rows that came to the restored one later are new: it serves, or has served."""
+    """``restored`` and ``source``. Later rows in the restored database are new: it serves, or has served."""
 
     restored: TableStats
     source: TableStats
 
     @property
     def lost(self) -> int:
-        """Rows that were written to the source after the restored point."""
+        """The number of rows written to the source after the restored point."""
         return sum(table.after for table in self.source.tables.values())
 
     @property
     def span(self) -> tuple[datetime, datetime] | None:
-        """The first and the last of them."""
+        """The times of the first and last lost row."""
         firsts = [table.first for table in self.source.tables.values() if table.first]
         lasts = [table.last for table in self.source.tables.values() if table.last]
         return (min(firsts), max(lasts)) if firsts and lasts else None
 
     def back(self, name: str) -> int:
-        """Rows of before the point that the source has no more, and the restored database has."""
+        """Return the number of rows from before the point that the source no longer has."""
         source, restored = self.source.tables.get(name), self.restored.tables[name]
         return max(0, restored.rows - restored.after - (source.rows - source.after if source else 0))
 
     def to_plain(self) -> dict[str, Any]:
-        """For a fact."""
+        """Return the comparison as plain values, for an Ansible fact."""
         span = self.span
         return {
             "lost": self.lost,
@@ -76,7 +76,7 @@ class Comparison:
 
 
 def parse_table_stats(lines: Iterable[str]) -> TableStats:
-    """From the task's output. Raises ValueError when it is not there whole."""
+    """Parse the task's output. Raises ValueError if it has no statistics."""
     head: str | None = None
     schema_seen = False
     tables: dict[str, Table] = {}
@@ -96,7 +96,7 @@ def parse_table_stats(lines: Iterable[str]) -> TableStats:
                 **{name: _time(record[name]) for name in ("newest", "first", "last")},
             )
     if not schema_seen:
-        raise ValueError("the task told nothing of the database")
+        raise ValueError("the task's output has no table statistics")
     return TableStats(head=head, tables=tables)
 
 
@@ -109,17 +109,17 @@ def _time(text: str | None) -> datetime | None:
 
 
 def loss(comparison: Comparison, *, serves: bool) -> str:
-    """The one sentence that decides."""
+    """Summarize the loss in one sentence."""
     verb = "lost" if serves else "would be lost"
     if not comparison.span:
-        return f"nothing {verb}: the source has no row that was written later"
+        return f"nothing {verb}: the source has no later rows"
     first, last = (second(time) for time in comparison.span)
     rows = f"{comparison.lost} row{'' if comparison.lost == 1 else 's'}"
     return f"{rows} {verb}: written from {first} to {last}, and still in the source"
 
 
 def lines(comparison: Comparison, *, serves: bool) -> list[str]:
-    """For the screen."""
+    """Return the comparison for the screen."""
     found = [f"  schema {comparison.restored.head or '(none)'}, the source's is {comparison.source.head or '(none)'}"]
     for name, table in sorted(comparison.restored.tables.items()):
         source = comparison.source.tables.get(name)
@@ -130,14 +130,14 @@ def lines(comparison: Comparison, *, serves: bool) -> list[str]:
         )
     if comparison.restored.head != comparison.source.head:
         found.append(
-            "  ! the schema is older: the release that lets this one serve migrates it again. If a migration was the "
-            "accident, release a version without it instead (-e image_build_version=<hash>)"
+            "  ! the schema is older: the release that switches to this database migrates it again. If a migration was "
+            "the cause, release a version without it instead (-e image_build_version=<hash>)"
         )
     return [*found, f"  {loss(comparison, serves=serves)}"]
 
 
 def markdown(title: Sequence[str], comparison: Comparison, *, serves: bool, next_command: str) -> str:
-    """The report."""
+    """Return the report as Markdown."""
     rows = [
         f"| {name} | {table.rows} | {second(table.newest) if table.newest else ''} "
         f"| {comparison.source.tables[name].rows if name in comparison.source.tables else 0} "

@@ -1,4 +1,4 @@
-"""What RDS can restore: the seconds of an instance's automated backups, and the snapshots."""
+"""Available restore points: an instance's point-in-time window, and snapshots."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fargate_ops.database.restore.target import Restore, RestorePoints, Snapshot
 
 
 def read_restore_points(rds: Any, source: str, instances: Sequence[str], named: str, now: datetime) -> RestorePoints:
-    """``source`` is the instance whose seconds are asked for, ``named`` a snapshot, perhaps of none of ``instances``.
+    """Read the window of ``source`` and the snapshots of ``instances``, and ``named``, a snapshot of any instance.
 
     https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeDBInstanceAutomatedBackups.html
     """
@@ -39,7 +39,7 @@ def read_restore_points(rds: Any, source: str, instances: Sequence[str], named: 
 
 
 def time_of(rds: Any, key: str, restore: Restore) -> datetime:
-    """The moment of the restored data; to the second when its snapshot is gone."""
+    """Return the time of the restored data, to the second if its snapshot no longer exists."""
     if restore.time:
         return datetime.fromisoformat(restore.time)
     found = _snapshot(rds, str(restore.snapshot))
@@ -50,7 +50,7 @@ def _snapshot(rds: Any, name: str) -> list[dict[str, Any]]:
     try:
         found: list[dict[str, Any]] = rds.describe_db_snapshots(DBSnapshotIdentifier=name)["DBSnapshots"]
     except ClientError as error:
-        # A name of a form that RDS does not know is refused as one that does not exist is.
+        # RDS rejects a malformed name; treat it like a missing snapshot.
         if error.response["Error"]["Code"] in (
             "DBSnapshotNotFound",
             "DBSnapshotNotFoundFault",
@@ -62,7 +62,7 @@ def _snapshot(rds: Any, name: str) -> list[dict[str, Any]]:
 
 
 def _time(snapshot: dict[str, Any]) -> datetime:
-    """Of the newest transaction in it.
+    """Return the time of the snapshot's newest transaction.
 
     https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DBSnapshot.html
     """

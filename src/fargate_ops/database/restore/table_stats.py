@@ -1,7 +1,7 @@
-"""Surveys of databases from inside their network: one-off admin tasks, each with its database's own master secret.
+"""Table statistics of a database, by a one-off admin task in its network, with that database's master secret.
 
-RunTask cannot override secrets, so a database that does not serve needs a revision of its own: a copy of the admin
-family's newest, which is deregistered when its task is over. A release takes no notice of it.
+RunTask cannot override secrets, so a database that does not serve needs its own revision: a copy of the admin family's
+newest, deregistered after its task. Releases ignore it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ COMMAND = ("python", "-m", "settlement.admin", "survey", "--after")
 
 
 def for_database(definition: Mapping[str, Any], container: str, database: DatabaseInstance) -> dict[str, Any]:
-    """The arguments of RegisterTaskDefinition: `definition` with another host and master secret."""
+    """Return RegisterTaskDefinition's arguments: `definition` with the host and master secret of `database`."""
     secret = database.master_secret_arn
     values = {"DATABASE_HOST": database.host, "DATABASE_INSTANCE": database.instance_identifier}
     secrets = {"MASTER_USERNAME": f"{secret}:username::", "MASTER_PASSWORD": f"{secret}:password::"}
@@ -41,7 +41,7 @@ def for_database(definition: Mapping[str, Any], container: str, database: Databa
 
 
 class TableStatsReader:
-    """Asks one database after the other."""
+    """Reads the table statistics of databases, one at a time."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class TableStatsReader:
         self._runner = Runner(self._ecs, clients.client("logs"), say, poll_seconds=poll_seconds, sleep=sleep)
 
     def read(self, database: DatabaseInstance, after: datetime) -> TableStats:
-        """What the database holds, and of it what came later. Raises TaskError, and botocore's ClientError."""
+        """Return the tables' rows, and those written after `after`. Raises TaskError and botocore's ClientError."""
         container = self._stack.container_name
         definition = self._ecs.describe_task_definition(taskDefinition=self._stack.admin_family)["taskDefinition"]
         wanted = for_database(definition, container, database)
@@ -82,7 +82,7 @@ class TableStatsReader:
                 self._ecs.deregister_task_definition(taskDefinition=revision)
         name = database.instance_identifier
         if finished.stop.exit_code != 0:
-            raise TaskError(f"the survey of {name} failed: {finished.stop}", finished.output)
+            raise TaskError(f"reading the table statistics of {name} failed: {finished.stop}", finished.output)
         try:
             return parse_table_stats(finished.output)
         except ValueError as error:

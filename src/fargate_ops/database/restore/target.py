@@ -1,4 +1,4 @@
-"""What is to be restored, from what was asked, what the inventory has and what RDS can give. Pure."""
+"""Choose the target of a restore from the request, the inventory and the restore points. Pure functions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from fargate_ops.core.problem import ProblemError
 
-#: The key of the database that Terraform made first, in what people write; empty where programs do.
+#: How people name the first database that Terraform created; its key is empty.
 ORIGINAL = "original"
 _KEY = "%Y%m%d-%H%M%S"
 _SHOWN = 8
@@ -17,14 +17,14 @@ _SHOWN = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Restore:
-    """One instance beside the original. ``source`` is a key, empty for the original; one of the others is given."""
+    """One instance beside the original. ``source`` is a key, empty for the original. Has a time or a snapshot."""
 
     source: str = ""
     time: str | None = None
     snapshot: str | None = None
 
     def to_plain(self) -> dict[str, str]:
-        """As Terraform's variable has it."""
+        """Return the value for Terraform's variable."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
     @property
@@ -36,7 +36,7 @@ class Restore:
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """A snapshot that is available, and the time of its data."""
+    """An available snapshot, and the time of its data."""
 
     name: str
     instance: str
@@ -45,7 +45,7 @@ class Snapshot:
 
 @dataclass(frozen=True, kw_only=True)
 class RestorePoints:
-    """What RDS can give. ``window`` is the source's, None while it has no automated backup."""
+    """The available restore points. ``window`` is the source's, or None while it has no automated backup."""
 
     window: tuple[datetime, datetime] | None
     snapshots: Sequence[Snapshot]
@@ -54,7 +54,7 @@ class RestorePoints:
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
-    """What the environment's inventory says. ``serving`` is a key, empty for the original."""
+    """The restored databases in the inventory. ``serving`` is a key, empty for the original."""
 
     restores: Mapping[str, Restore] = field(default_factory=dict)
     serving: str = ""
@@ -67,16 +67,16 @@ class Inventory:
 def with_restore(
     environment: str, inventory: Inventory, points: RestorePoints, *, time: str, snapshot: str
 ) -> tuple[Inventory, str]:
-    """The inventory with the restore that was asked for, and its key. One that is there already stays as it is.
+    """Return the inventory with the requested restore, and its key. An existing restore stays as it is.
 
     Raises:
-        ProblemError: it cannot be restored; nothing was touched.
+        ProblemError: the restore is impossible; nothing was changed.
     """
     if time and snapshot:
         raise ProblemError(
             "Both a time and a snapshot were given; nothing was touched.",
             "restore_time and restore_snapshot",
-            f"make restore ENV={environment} says what there is; then give one of the two",
+            f"make restore ENV={environment} lists the restore points; then give one of the two",
         )
     if snapshot:
         key, wanted = _of_snapshot(environment, inventory, points, snapshot)
@@ -86,12 +86,12 @@ def with_restore(
 
 
 def with_serving(environment: str, inventory: Inventory, serving: str) -> Inventory:
-    """The inventory in which another database serves. Raises ProblemError when there is no such."""
+    """Return the inventory in which another database serves. Raises ProblemError if it does not exist."""
     key = "" if serving == ORIGINAL else serving
     if key and key not in inventory.restores:
         known = ", ".join([ORIGINAL, *sorted(inventory.restores)])
         raise ProblemError(
-            f"There is no database {serving!r} that could serve; nothing was touched.",
+            f"There is no database {serving!r}; nothing was touched.",
             f"restore_serving; known: {known}",
             f"make restore ENV={environment} ARGS='-e restore_serving={ORIGINAL}', or one of the others",
         )
@@ -99,7 +99,7 @@ def with_serving(environment: str, inventory: Inventory, serving: str) -> Invent
 
 
 def without(environment: str, inventory: Inventory, key: str) -> Inventory:
-    """The inventory without a restored database. Raises ProblemError when there is none, or it is needed."""
+    """Return the inventory without one restored database. Raises ProblemError if it is unknown or in use."""
     needs = [other for other, restore in inventory.restores.items() if restore.source == key]
     if key in inventory.restores and key != inventory.serving and not needs:
         rest = {other: restore for other, restore in inventory.restores.items() if other != key}
@@ -107,7 +107,7 @@ def without(environment: str, inventory: Inventory, key: str) -> Inventory:
     if key not in inventory.restores:
         why, next_step = (
             f"There is no restored database {key!r}",
-            f"make restore ENV={environment} says which there are",
+            f"make restore ENV={environment} lists them",
         )
     elif needs:
         why, next_step = f"{', '.join(needs)} came from {key}", f"forget that one first: -e restore_forget={needs[0]}"
@@ -148,9 +148,9 @@ def _of_snapshot(environment: str, inventory: Inventory, points: RestorePoints, 
 def _free(environment: str, inventory: Inventory, key: str, wanted: Restore) -> tuple[str, Restore]:
     if known := inventory.restores.get(key):
         raise ProblemError(
-            f"{key} is taken: it is {known.text}; nothing was touched.",
+            f"{key} exists already, {known.text}; nothing was touched.",
             "database_restores of the inventory",
-            f"make restore ENV={environment} ARGS='-e restore_serving={key}', or restore a second beside it",
+            f"make restore ENV={environment} ARGS='-e restore_serving={key}', or restore another second",
         )
     return key, wanted
 
@@ -174,19 +174,19 @@ def _unrestorable(environment: str, what: str, points: RestorePoints) -> Problem
     return ProblemError(
         f"{what}; nothing was touched. {window_text(points)}",
         "restore_time or restore_snapshot",
-        f"make restore ENV={environment} says what can be restored, with the commands",
+        f"make restore ENV={environment} lists the restore points, with the commands",
     )
 
 
 def window_text(points: RestorePoints) -> str:
     if points.window is None:
-        return "No second can be restored yet: RDS makes the first backup after it has made an instance."
+        return "No second can be restored yet: RDS takes the first backup after it has created an instance."
     first, last = (f"{time:%Y-%m-%dT%H:%M:%SZ}" for time in points.window)
     return f"Any second from {first} to {last} can be restored."
 
 
 def menu(environment: str, inventory: Inventory, points: RestorePoints) -> list[str]:
-    """What can be restored, what was, what serves, with the exact commands."""
+    """List the restore points, the restored databases and the serving one, with the exact commands."""
     command = f"make restore ENV={environment} ARGS='-e"
     lines = [f"databases of {environment}; {inventory.serving or 'the original'} serves", f"  {window_text(points)}"]
     if points.window:

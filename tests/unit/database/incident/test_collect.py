@@ -1,4 +1,4 @@
-"""Gathering the evidence: what does not answer is named, and keeps nothing else from being told."""
+"""Collecting the evidence: a failed source is named and does not affect the others."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ LOG = [
 
 
 class Aws:
-    """Answers as AWS does; a service in `denied` does not."""
+    """Responds like AWS; services in `denied` refuse."""
 
     def __init__(self, *denied: str) -> None:
         self.denied = denied
@@ -94,7 +94,7 @@ class Aws:
 
 
 class Client:
-    """One service's client: operations by their names, paginators of one page."""
+    """A client of one service, with paginators of one page."""
 
     def __init__(self, aws: Aws, service: str) -> None:
         self._aws, self._service = aws, service
@@ -139,13 +139,13 @@ def test_a_database_that_refuses_leaves_the_other_half() -> None:
 
     seen = collect(Aws(), QUESTION, refuse, NOW)
     assert seen.database is None
-    assert seen.missing == ["inside the database: OperationalError: FATAL: sorry, too many clients already"]
+    assert seen.missing == ["the database's sessions: OperationalError: FATAL: sorry, too many clients already"]
     assert all((seen.series, seen.serving, seen.instance, seen.logs))
 
 
 def test_check_mode_starts_no_task_and_says_so() -> None:
     seen = collect(Aws(), QUESTION, None, NOW)
-    assert seen.missing == ["inside the database: no task is started in check mode"]
+    assert seen.missing == ["the database's sessions: no task is started in check mode"]
     assert seen.instance
 
 

@@ -1,4 +1,4 @@
-"""Which case it is: a table of evidence and verdicts."""
+"""The diagnosis: a table of evidence and verdicts."""
 
 from __future__ import annotations
 
@@ -71,34 +71,34 @@ MANY = Pools(revision="settlement-x:1", workers=2, pool_size=10, max_overflow=0)
             "opened by get_account /v1/accounts/{account_id}: 80",
         ),
         (evidence(leaked(30) + sessions(10)), Case.LEAKED_SESSIONS, "30 are idle in a transaction"),
-        # Few, and in nobody's way.
+        # Few, and the server has room.
         (evidence(leaked(3) + sessions(10)), Case.NOTHING, "3 are idle in a transaction"),
-        # Few on the server, but they are what the pools miss.
+        # Few on the server, but the pools are short of them.
         (evidence(leaked(9) + sessions(10), logs=STARVED), Case.LEAKED_SESSIONS, "9 are idle in a transaction"),
-        # Just begun: a transaction between two statements is none of it.
+        # Too short: a transaction between two statements is no leak.
         (evidence(leaked(80, seconds=1) + sessions(15)), Case.SERVER_FULL, "taken by settlement_app"),
         (evidence(slow(60) + sessions(35)), Case.SLOW_QUERIES, "for monthly_statements /v1/statements/{month}: 60"),
         (evidence(slow(12) + sessions(8), logs=STARVED), Case.SLOW_QUERIES, "12 are busy"),
         (evidence(slow(12) + sessions(8)), Case.NOTHING, "12 are slow"),
-        # Those that wait for a lock are held up, however short a time.
+        # Sessions that wait for a lock count, however short the wait.
         (
             evidence(sessions(12, state="active", state_seconds=0.1, blocked_by=[99]), logs=STARVED),
             Case.SLOW_QUERIES,
             "12 wait for a lock; most for pid 99",
         ),
         (evidence(sessions(95), serving=TWICE), Case.POOLS_GREW, "may hold 20, one of settlement-x:1 held 10"),
-        (evidence(sessions(95), serving=MANY, before=MANY), Case.TOO_SMALL, "may ask for 160"),
+        (evidence(sessions(95), serving=MANY, before=MANY), Case.TOO_SMALL, "may open 160"),
         (evidence(sessions(95)), Case.SERVER_FULL, "taken by settlement_app (settlement-api@task/7): 95"),
         (evidence(sessions(95), serving=None, before=None), Case.SERVER_FULL, "95 of 95"),
-        # Nine tenths of the room that is left to the application, not of all connections.
+        # Nine tenths of the application's connections, not of all.
         (evidence(sessions(86)), Case.SERVER_FULL, "86 of 95"),
         (evidence(sessions(85)), Case.NOTHING, "85 of 95"),
-        (evidence(sessions(20), logs=STARVED), Case.CLIENT_POOLS_FULL, "ending sessions on the server gives none back"),
+        (evidence(sessions(20), logs=STARVED), Case.CLIENT_POOLS_FULL, "ending sessions on the server does not free"),
         (evidence(sessions(20), logs=Logs(leaks={"GET /a": 2})), Case.CLIENT_POOLS_FULL, "held too long by GET /a: 2"),
         (evidence(sessions(20)), Case.NOTHING, "20 of 95"),
         (evidence(sessions(20), logs=None), Case.NOTHING, "20 of 95"),
         (evidence([]), Case.NOTHING, "0 of 95"),
-        (evidence(None), Case.UNKNOWN, "the database's half is missing"),
+        (evidence(None), Case.UNKNOWN, "the database could not be queried"),
         (evidence(None, series={"connections": [None, 99.0]}), Case.UNKNOWN, "counted 99 of 100"),
         (evidence(None, instance={"status": "rebooting"}), Case.UNKNOWN, "the instance is rebooting"),
     ],
@@ -112,7 +112,7 @@ def test_the_case_is_named_with_its_reason(found: Evidence, case: Case, said: st
 
 
 def at_room(room: int, found: list[Session], **values: Any) -> Evidence:
-    """Evidence of a server with so much room, whose maximum Terraform knows."""
+    """Evidence of a server with `room` connections, the same in Terraform."""
     database = Database(max_connections=room + 5, reserved=5, app_users=["settlement_app"], sessions=found)
     return evidence([], database=database, max_connections=room + 5, **values)
 
@@ -127,17 +127,17 @@ FIFTEEN = Pools(revision="settlement-x:2", workers=3, pool_size=3, max_overflow=
         # Nine tenths of the room.
         (at_room(100, sessions(90)), Case.SERVER_FULL),
         (at_room(100, sessions(89)), Case.NOTHING),
-        # A quarter of what is taken, where the server is full; else a quarter of the room.
+        # A quarter of the taken connections if the server is full; else a quarter of all.
         (at_room(100, leaked(23) + sessions(69)), Case.LEAKED_SESSIONS),
         (at_room(100, leaked(22) + sessions(70)), Case.SERVER_FULL),
         (at_room(100, leaked(25) + sessions(64)), Case.LEAKED_SESSIONS),
         (at_room(100, leaked(24) + sessions(65)), Case.NOTHING),
         (at_room(100, slow(23) + sessions(69)), Case.SLOW_QUERIES),
         (at_room(100, slow(22) + sessions(70)), Case.SERVER_FULL),
-        # Half as many connections again in each task.
+        # 1.5 times as many connections in each task as before.
         (at_room(400, sessions(400), serving=FIFTEEN, before=TEN), Case.POOLS_GREW),
         (at_room(400, sessions(400), serving=FIFTEEN, before=dataclasses.replace(SMALL, workers=3)), Case.SERVER_FULL),
-        # Four tasks, twice as many in an update: 80 connections.
+        # Four tasks, twice as many during a rolling update: 80 connections.
         (at_room(80, sessions(80), serving=TEN, before=TEN), Case.SERVER_FULL),
         (at_room(79, sessions(79), serving=TEN, before=TEN), Case.TOO_SMALL),
     ],
@@ -147,8 +147,10 @@ def test_a_case_begins_at_its_threshold(found: Evidence, case: Case) -> None:
 
 
 FOLDER = "inventory/staging/group_vars/all"
-END = "make incident-db ENV=staging ARGS='-e end_idle=true'   # ends what nobody uses; without end_idle it only looks"
-ROLLBACK = "make rollback ENV=staging   # to the release before"
+END = (
+    "make incident-db ENV=staging ARGS='-e end_idle=true'   # ends unused sessions; without end_idle it changes nothing"
+)
+ROLLBACK = "make rollback ENV=staging   # to the previous release"
 PROXY = (
     f"rds_proxy_enabled: true in {FOLDER}/database.yml, then make plan ENV=staging && make deploy ENV=staging   "
     "# RDS Proxy"
@@ -209,7 +211,7 @@ STATUS = "make status ENV=staging"
         ),
         (
             at_room(39, sessions(39), serving=TEN, before=TEN, max_tasks=3, maximum_percent=150),
-            ["39 of 39 connections are taken; 3 tasks x 150 % x 10 connections may ask for 40"],
+            ["39 of 39 connections are taken; 3 tasks x 150 % x 10 connections may open 40"],
             [END, f"{POOLS}   # now 2 workers x (3 + 2)", PROXY, SIZE],
         ),
         (
@@ -217,10 +219,9 @@ STATUS = "make status ENV=staging"
             [
                 "9 of 39 connections are taken: the server has room",
                 "40 requests of the last 5 min found no free connection in their worker's pool: ending sessions on the "
-                "server gives none back to it",
+                "server does not free the pool",
                 "held too long by GET /v1/accounts/{account_id}: 3 times",
-                "beside that, the pools do not fit: 3 tasks x 150 % x 10 connections may ask for 40, the database has "
-                "39",
+                "in addition, the pools do not fit: 3 tasks x 150 % x 10 connections may open 40, the database has 39",
             ],
             [LEAKS, f"{POOLS}   # now 2 workers x (3 + 2)", ROLLBACK],
         ),
@@ -242,7 +243,7 @@ STATUS = "make status ENV=staging"
                 logs=Logs(pool_timeouts=40, refused=41),
             ),
             [
-                "the database's half is missing: what holds its connections cannot be said",
+                "the database could not be queried, so the cause is not known",
                 "CloudWatch counted 97 of 100 connections last",
                 "RDS says that the instance is rebooting",
                 "40 requests found no free connection in their worker's pool",
@@ -251,7 +252,7 @@ STATUS = "make status ENV=staging"
             [
                 STATUS,
                 "make logs ENV=staging SINCE=15m FILTER='\"cannot be used\"'   "
-                "# what the application is told by the database",
+                "# the database's errors in the application's log",
                 "make incident-db ENV=staging   # again, once the database answers",
             ],
         ),
@@ -259,7 +260,7 @@ STATUS = "make status ENV=staging"
             (
                 evidence(None, logs=logs, instance={"class": "db.t4g.micro"}),
                 [
-                    "the database's half is missing: what holds its connections cannot be said",
+                    "the database could not be queried, so the cause is not known",
                     "RDS says that the instance is ?",
                 ],
                 None,
@@ -305,7 +306,7 @@ def test_pools_that_cannot_fit_are_said_beside_another_cause() -> None:
 
 def test_a_restart_that_is_due_is_said() -> None:
     verdict = diagnose(evidence(sessions(20), max_connections=200), LIMITS)
-    assert "max_connections is 100 on the server and 200 in Terraform: a restart is due" in verdict.why
+    assert "max_connections is 100 on the server and 200 in Terraform: a restart is pending" in verdict.why
 
 
 def test_five_thousand_sessions_are_no_more_work_to_read() -> None:
@@ -332,5 +333,5 @@ def test_five_thousand_sessions_are_no_more_work_to_read() -> None:
 def test_any_evidence_has_a_verdict(found: list[Session], logs: Logs | None) -> None:
     verdict = diagnose(evidence(found, logs=logs), LIMITS)
     if verdict.ending_helps:
-        # Never where the server has room and nobody leaks.
+        # Never if the server has room and no session is leaked.
         assert len(found) >= 0.9 * ROOM or any(item.is_leaked(30) for item in found)

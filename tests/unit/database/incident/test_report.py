@@ -1,4 +1,4 @@
-"""What is read of the admin task's output, and what is told of it."""
+"""Parsing of the admin task's output, and the reports on it."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def test_an_older_images_listing_names_one_user() -> None:
 @pytest.mark.parametrize(
     ("output", "said"),
     [
-        ([], "not whole"),
-        (lines(SERVER, session(1)), "not whole"),
+        ([], "incomplete"),
+        (lines(SERVER, session(1)), "incomplete"),
         (lines({"error": "OperationalError: FATAL: sorry, too many clients already"}), "too many clients"),
     ],
 )
@@ -136,7 +136,7 @@ def test_the_report_holds_the_evidence() -> None:
         "5f0c2b7d9e31",
         "db.t4g.micro",
         "1 sessions; 2 connections before, 1 after.",
-        "pg_stat_statements is not there",
+        "pg_stat_statements is not installed",
         "## Blocked, and blocking",
         "make ",
     ):

@@ -1,4 +1,4 @@
-"""What is back and what is lost, from what the two databases told."""
+"""The rows that are back and lost, from the statistics of two databases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fargate_ops.database.restore.comparison import Comparison, lines, loss, mar
 
 
 def told(head: str | None = "0001", **tables: tuple[Any, ...]) -> list[str]:
-    """Lines of a task: by table, rows, and those later with their first and last second."""
+    """Return a task's lines: for each table its rows, the later rows and their first and last second."""
     records: list[dict[str, Any]] = [{"kind": "schema", "head": head}]
     for name, (rows, after, *span) in tables.items():
         first, last = (f"2026-11-24T10:{text}+00:00" for text in span) if span else (None, None)
@@ -60,7 +60,7 @@ def test_rows_that_came_to_the_restored_one_later_are_not_back_but_new() -> None
 
 def test_nothing_lost_is_said() -> None:
     found = compared(told(accounts=(10, 0)), told(accounts=(8, 0)))
-    assert loss(found, serves=False) == "nothing would be lost: the source has no row that was written later"
+    assert loss(found, serves=False) == "nothing would be lost: the source has no later rows"
 
 
 def test_an_older_schema_is_a_warning_and_its_missing_tables_are_no_error() -> None:
@@ -74,5 +74,5 @@ def test_an_older_schema_is_a_warning_and_its_missing_tables_are_no_error() -> N
 
 
 def test_a_task_that_told_nothing_is_no_empty_database() -> None:
-    with pytest.raises(ValueError, match="told nothing"):
+    with pytest.raises(ValueError, match="no table statistics"):
         parse_table_stats(["usage: settlement.admin", "{}"])

@@ -1,4 +1,4 @@
-"""Surveys by tasks of a database's own, against a small ECS."""
+"""Table statistics by one-off tasks, against a simulated ECS."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NEW = DatabaseInstance({"host": "new", "instance_identifier": "app-1", "master_s
 
 
 class Ecs:
-    """Knows one admin definition, and runs what it is told."""
+    """An ECS with one admin task definition."""
 
     def __init__(self, exit_code: int = 0) -> None:
         self.exit_code = exit_code
@@ -114,7 +114,7 @@ def test_the_database_that_serves_is_asked_with_the_definition_that_is_there() -
 def test_another_is_asked_with_a_copy_that_is_gone_afterwards(exit_code: int) -> None:
     ecs = Ecs(exit_code)
     if exit_code:
-        with pytest.raises(TaskError, match="the survey of app-1 failed"):
+        with pytest.raises(TaskError, match="reading the table statistics of app-1 failed"):
             reader(ecs).read(NEW, POINT)
     else:
         reader(ecs).read(NEW, POINT)

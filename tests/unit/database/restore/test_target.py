@@ -1,4 +1,4 @@
-"""What may be restored, what may serve, what may go, and what is said otherwise."""
+"""The choice of what to restore, to serve and to forget, and the refusals."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_an_instance_without_a_backup_says_so() -> None:
 
 def test_two_of_one_second_do_not_meet() -> None:
     taken = Inventory(restores={"20261123-170409": Restore(time="2026-11-23T17:04:09Z")})
-    with pytest.raises(ProblemError, match="20261123-170409 is taken"):
+    with pytest.raises(ProblemError, match="20261123-170409 exists already"):
         restored(snapshot="rds:qa-2026-11-23", inventory=taken)
 
 
@@ -126,7 +126,7 @@ def test_the_menu_gives_each_command() -> None:
 
 
 class Tagged(str):
-    """As Ansible hands strings over."""
+    """A string type like Ansible's."""
 
 
 def test_strings_of_ansible_are_written_as_strings() -> None:
