@@ -1,8 +1,7 @@
-"""What an environment costs in a month, by its parts: the table of docs/costs.md, from the inventories.
+"""The monthly cost of an environment by component: the tables of docs/costs.md, from the inventories.
 
 Prices: AWS's price list of Seoul, https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/<offer>/current/ap-northeast-2/,
-on demand, October 2026, before tax. The report of real costs has prices of its own, of idle resources, in
-src/fargate_ops/cost/prices.py; those that both need are taken from there.
+on demand, October 2026, before tax. Prices that the cost report needs too come from src/fargate_ops/cost/prices.py.
 """
 
 from __future__ import annotations
@@ -17,31 +16,31 @@ import yaml
 from fargate_ops.cost.prices import PRICES, SEOUL
 
 HOURS = 730
-#: Average days of a month, and those from three days before its end through the 1st.
+#: Average days of a month, and days of the month-end peak: from three days before the end through the 1st.
 DAYS, PEAK_DAYS = Decimal("30.4"), 5
-#: By architecture, of one hour: AmazonECS APN2-Fargate-[ARM-]vCPU-Hours:perCPU, …-GB-Hours.
+#: Per hour, by architecture: AmazonECS APN2-Fargate-[ARM-]vCPU-Hours:perCPU, …-GB-Hours.
 FARGATE = {
     "X86_64": (Decimal("0.04656"), Decimal("0.00511")),
     "ARM64": (Decimal("0.03725"), Decimal("0.00409")),
 }
-#: One hour of PostgreSQL in one zone: AmazonRDS APN2-InstanceUsage:<class>. In two zones twice as much.
+#: Per hour of PostgreSQL in one zone: AmazonRDS APN2-InstanceUsage:<class>. Two zones cost twice as much.
 DATABASE = {
     "db.t4g.micro": Decimal("0.025"),
     "db.t4g.small": Decimal("0.051"),
     "db.t4g.medium": Decimal("0.102"),
     "db.t4g.large": Decimal("0.203"),
 }
-#: AmazonRDS APN2-RDS:GP3-Storage, a GB in one zone.
+#: AmazonRDS APN2-RDS:GP3-Storage, per GB in one zone.
 STORAGE = Decimal("0.131")
-#: AWSELB LCUUsage of an application load balancer: one unit on average, 25 new connections a second.
+#: AWSELB LCUUsage of an application load balancer: one unit on average, which is 25 new connections a second.
 LCU = Decimal("0.008")
 #: AmazonEC2 APN2-NatGateway-Bytes.
 NAT_GB = Decimal("0.059")
-#: AmazonCloudWatch: a GB of logs, an alarm's metric, a custom metric (Container Insights).
+#: AmazonCloudWatch: per GB of logs, alarm metric, custom metric (Container Insights).
 LOGS_GB, ALARM, METRIC = Decimal("0.76"), Decimal("0.10"), Decimal("0.30")
 SECRET, CONFIG_ITEM, REGISTRY_GB = Decimal("0.40"), Decimal("0.003"), Decimal("0.10")
 
-#: What no inventory says: an environment with little traffic.
+#: Assumptions that are not in the inventory: an environment with little traffic.
 NAT_TRAFFIC_GB, LOG_GB, FLOW_LOG_GB = 50, 10, 10
 ALARM_METRICS, INSIGHTS_METRICS = 28, 25
 SECRETS, CONFIG_ITEMS, IMAGES_GB = 5, 300, 10
@@ -56,25 +55,25 @@ class Part(NamedTuple):
 
 
 def inventory(root: Path, environment: str) -> dict[str, Any]:
-    """The values of an environment as they are written."""
+    """Read an environment's variables as written."""
     files = sorted((root / "inventory" / environment / "group_vars/all").glob("*.yml"))
     return {key: value for file in files for key, value in yaml.safe_load(file.read_text(encoding="utf-8")).items()}
 
 
 def tasks(values: Mapping[str, Any], architecture: str) -> Part:
-    """The service's tasks, at the fewest that the schedule allows."""
+    """Return the cost of the service's tasks, at the scheduled minimum."""
     usual, peak = values["app_min_tasks"], values["app_min_tasks"]
     if values["app_scheduled_scaling"]:
         peak = values["app_peak_min_tasks"]
     number = (usual * (DAYS - PEAK_DAYS) + peak * PEAK_DAYS) / DAYS
     cpu, memory = Decimal(values["app_cpu"]) / 1024, Decimal(values["app_memory"]) / 1024
     per_cpu, per_gb = FARGATE[architecture]
-    what = f"{usual} tasks, {peak} at the month's end, of {cpu} vCPU and {memory} GB, {architecture}"
+    what = f"{usual} tasks, {peak} at month-end, with {cpu} vCPU and {memory} GB each, {architecture}"
     return Part("Fargate", what, number * (cpu * per_cpu + memory * per_gb) * HOURS)
 
 
 def parts(values: Mapping[str, Any]) -> list[Part]:
-    """Each part of the environment, and of what its account has beside it."""
+    """Return the components of the environment, including its share of the account."""
     price = PRICES[SEOUL]
     zones = len(values["network_availability_zones"])
     gateways = zones if values["network_nat_gateways"] == "per_az" else 1
@@ -93,46 +92,46 @@ def parts(values: Mapping[str, Any]) -> list[Part]:
             f"{gateways} gateway{'s' if gateways > 1 else ''}, {NAT_TRAFFIC_GB} GB",
             gateways * price["nat_gateway_hour"] * HOURS + NAT_TRAFFIC_GB * NAT_GB,
         ),
-        Part("Load balancer", "one, one capacity unit", (price["load_balancer_hour"] + LCU) * HOURS),
+        Part("Load balancer", "one, with one capacity unit", (price["load_balancer_hour"] + LCU) * HOURS),
         Part(
             "Public IPv4 addresses",
-            f"{zones} of the load balancer, {gateways} of NAT",
+            f"{zones} for the load balancer, {gateways} for NAT",
             (zones + gateways) * price["address_hour"] * HOURS,
         ),
         Part(
             "CloudWatch",
-            f"{logs} GB of logs, {ALARM_METRICS} metrics in alarms, about {INSIGHTS_METRICS} of Container Insights",
+            f"{logs} GB of logs, {ALARM_METRICS} alarm metrics, about {INSIGHTS_METRICS} Container Insights metrics",
             logs * LOGS_GB + ALARM_METRICS * ALARM + INSIGHTS_METRICS * METRIC,
         ),
         Part(
             "Secrets, registry, Config",
-            f"{SECRETS} secrets, {IMAGES_GB} GB of images, {CONFIG_ITEMS} items",
+            f"{SECRETS} secrets, {IMAGES_GB} GB of images, {CONFIG_ITEMS} configuration items",
             SECRETS * SECRET + IMAGES_GB * REGISTRY_GB + CONFIG_ITEMS * CONFIG_ITEM,
         ),
     ]
 
 
 def total(values: Mapping[str, Any]) -> Decimal:
-    """The whole month, USD."""
+    """Return the monthly total in USD."""
     return sum((part.usd for part in parts(values)), Decimal())
 
 
 def saving_of_arm(values: Mapping[str, Any]) -> Decimal:
-    """What the tasks cost less in a month on ARM64, USD."""
+    """Return the monthly saving of the tasks on ARM64, in USD."""
     return tasks(values, "X86_64").usd - tasks(values, "ARM64").usd
 
 
 def document(root: Path, table: Any) -> str:
-    """The tables of docs/costs.md."""
+    """Return the tables of docs/costs.md."""
     sections = []
     for environment in ("staging", "production"):
         values = inventory(root, environment)
         rows = [(part.name, part.what, f"{part.usd:.0f}") for part in parts(values)]
-        rows.append(("**together**", "", f"**{total(values):.0f}**"))
+        rows.append(("**total**", "", f"**{total(values):.0f}**"))
         budget = values["budget_monthly_usd"]
         sections.append(
-            f"## {environment}\n\n{table(('part', 'what', 'USD a month'), rows)}\n\n"
-            f"Budget {budget} USD; Slack is told at {budget * 1.3:.0f} USD, spent or forecast. "
+            f"## {environment}\n\n{table(('component', 'quantity', 'USD a month'), rows)}\n\n"
+            f"Budget {budget} USD; an alert goes to Slack at {budget * 1.3:.0f} USD, actual or forecast. "
             f"`ARM64` would save {saving_of_arm(values):.0f} USD."
         )
     return "\n\n".join(sections)

@@ -1,7 +1,7 @@
-"""The tables of inputs and outputs in the READMEs of roles and modules, written from what declares them; and of costs.
+"""Generate the tables of inputs and outputs in the READMEs of roles and modules, and the tables of costs.
 
-python docs/tables.py            write them (make docs)
-python docs/tables.py --check    only say which are not current
+python docs/tables.py            write the tables (make docs)
+python docs/tables.py --check    only report outdated ones
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import hcl2
 import yaml
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # run as a script, it has only its own folder
+sys.path.insert(0, str(ROOT))  # a script's path has only its own folder
 
 from docs import costs  # noqa: E402
 
@@ -30,7 +30,7 @@ def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def of_role(role: Path) -> str:
-    """One table for each entry point that ``meta/argument_specs.yml`` describes."""
+    """Return a table for each entry point of ``meta/argument_specs.yml``."""
     specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
     parts = []
     for entry, spec in specs.items():
@@ -61,7 +61,7 @@ def _sentence(description: str | list[str]) -> str:
 
 
 def of_module(module: Path) -> str:
-    """The inputs and outputs of a Terraform module or root."""
+    """Return the inputs and outputs of a Terraform module or root."""
     inputs = [
         (f"`{name}`", f"`{_hcl_type(body['type'])}`", _hcl_default(body), _unquote(body["description"]))
         for name, body in _declared(module / "variables.tf", "variable")
@@ -106,7 +106,7 @@ def _unquote(text: str) -> str:
 
 
 def renew(text: str, tables: str) -> str:
-    """`text` with the tables between its markers, or with both at its end."""
+    """Replace the tables between the markers of `text`, or append markers and tables."""
     between = f"{BEGIN}\n\n{tables}\n\n{END}"
     if BEGIN not in text:
         return f"{text.rstrip()}\n\n{between}\n"
@@ -115,7 +115,7 @@ def renew(text: str, tables: str) -> str:
 
 
 def documents(root: Path = ROOT) -> Iterator[tuple[Path, str]]:
-    """Every README that has tables, and what they are."""
+    """Yield every document with generated tables, and its tables."""
     for specs in sorted(root.glob("roles/*/meta/argument_specs.yml")):
         yield specs.parents[1] / "README.md", of_role(specs.parents[1])
     roots = (root / "terraform/variables.tf", root / "terraform/account/variables.tf")
@@ -134,7 +134,7 @@ def main(arguments: list[str]) -> int:
             if "--check" not in arguments:
                 file.write_text(renewed, encoding="utf-8")
     if stale and "--check" in arguments:
-        print(f"Not what the role or module declares: {', '.join(stale)}. Next: make docs")
+        print(f"Outdated tables: {', '.join(stale)}. Next: make docs")
         return 1
     print(f"tables: {len(stale)} written" if stale else "tables: current")
     return 0

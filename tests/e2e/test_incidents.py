@@ -144,7 +144,7 @@ def test_a_created_resource_is_told_once(clone: Clone, slack: Slack) -> None:
 def test_a_test_page_arrives_on_every_path(clone: Clone, slack: Slack) -> None:
     slack.forget()
     run = clone.make("test-page")
-    assert "local: test page: 3 taken (urgent, warning, release notification)" in run.output
+    assert "local: test page: 3 accepted (urgent, warning, release notification)" in run.output
     assert run.recap()["changed"] == 0
     # Each alarm and its end by alarm-bot, and the release's notification.
     wait_until(lambda: len(slack.messages) >= 5, "the five messages of a test page")

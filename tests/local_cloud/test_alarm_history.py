@@ -30,7 +30,7 @@ def make_alarm(cloudwatch: Any, name: str, topic: str) -> None:
     )
 
 
-@pytest.mark.parametrize(("exists", "outcome"), [(True, "nobody"), (False, "refused")])
+@pytest.mark.parametrize(("exists", "outcome"), [(True, "no_recipient"), (False, "refused")])
 def test_a_page_says_whether_the_topic_took_it(cloud: RunningCloud, exists: bool, outcome: str) -> None:
     cloudwatch, sns = cloud.client("cloudwatch"), cloud.client("sns")
     topic = sns.create_topic(Name=f"page-{exists}")["TopicArn"]
@@ -42,7 +42,7 @@ def test_a_page_says_whether_the_topic_took_it(cloud: RunningCloud, exists: bool
         alarm=f"page-{exists}",
         topic_arn=topic,
         by="test",
-        patience_seconds=0,
+        wait_seconds=0,
     )
     assert path.outcome == outcome
     summaries = [
@@ -61,9 +61,9 @@ def test_a_page_arrives_marked_as_a_test_and_so_does_its_end(cloud: RunningCloud
     url, arn = open_queue(cloud, "page-heard")
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
     make_alarm(cloudwatch, "page-heard", topic)
-    page = {"urgency": "urgent", "alarm": "page-heard", "topic_arn": topic, "by": "test", "patience_seconds": 0}
+    page = {"urgency": "urgent", "alarm": "page-heard", "topic_arn": topic, "by": "test", "wait_seconds": 0}
     path = through_topic(cloudwatch, sns, **page)
-    assert (path.outcome, path.said) == ("taken", "the topic took it, for sqs page-heard")
+    assert (path.outcome, path.said) == ("accepted", "the topic accepted it, for sqs page-heard")
     messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
     heard = [json.loads(json.loads(message["Body"])["Message"]) for message in messages]
     assert sorted(message["NewStateValue"] for message in heard) == ["ALARM", "OK"]

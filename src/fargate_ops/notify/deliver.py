@@ -1,7 +1,7 @@
 """Deliver one message to Slack: ``python -m fargate_ops.notify.deliver <json>``, the message on standard input.
 
-A child of its own session, started by `Notifier.send`: nobody waits for it, and nothing else may fail with it. It
-leaves one line in the log, never with the URL: of an error only its kind is written, since its text may name it.
+Started by `Notifier.send` as a child in its own session: the caller neither waits for it nor fails with it. It writes
+one line to the log, never with the URL: of an error only the type, because its text may contain the URL.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from urllib3 import Retry
 from fargate_ops.aws.session import aws_session
 from fargate_ops.notify.slack import Assignment, Message, record
 
-#: Worth another attempt; 429 with the pause that Slack asks for in Retry-After (https://api.slack.com/apis/rate-limits).
+#: Worth a retry; for 429 after Slack's Retry-After (https://api.slack.com/apis/rate-limits).
 PASSING = (429, 500, 502, 503, 504)
 
 
 class NoWebhook(Exception):
-    """There is nothing to post to, which is a choice, or no way to read it, which is not; the message says."""
+    """There is no usable webhook URL: none is set, or it cannot be read; the message says which."""
 
 
 class TimeIsUp(BaseException):
-    """The whole time is over. Not an Exception: no library on the way may take it for an error of its own."""
+    """The time limit was reached. A BaseException, so that no library catches it as its own error."""
 
 
 def deliver(assignment: Assignment, message: Message, secretsmanager: Any) -> str:
-    """Read the URL, post the message; what came of it, as a line without the URL. Raises `TimeIsUp` only."""
+    """Read the URL and post the message; return the outcome in one line, without the URL. Raises only `TimeIsUp`."""
     try:
         return post(read_webhook(secretsmanager, assignment.secret_arn), {"text": message.text}, assignment)
     except NoWebhook as reason:
@@ -47,16 +47,16 @@ def deliver(assignment: Assignment, message: Message, secretsmanager: Any) -> st
 
 
 def read_webhook(secretsmanager: Any, secret_arn: str) -> str:
-    """The URL.
+    """Read the webhook's URL.
 
     Raises:
-        NoWebhook: there is no value, or it cannot be read, or it is no address to post a message to.
+        NoWebhook: there is no value, it cannot be read, or it is not a safe URL.
     """
     try:
         url = str(secretsmanager.get_secret_value(SecretId=secret_arn).get("SecretString", "")).strip()
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        if code == "ResourceNotFoundException":  # also: a secret without a current version
+        if code == "ResourceNotFoundException":  # also for a secret without a current version
             raise NoWebhook("no webhook is set") from None
         raise NoWebhook(f"the webhook cannot be read: {code}") from None
     except BotoCoreError as error:
@@ -69,7 +69,7 @@ def read_webhook(secretsmanager: Any, secret_arn: str) -> str:
 
 
 def is_safe(url: str) -> bool:
-    """Whether what is posted there is encrypted on its way, or does not leave this machine."""
+    """Return whether a post to `url` is encrypted or stays on this machine."""
     try:
         parts = urlsplit(url)
         return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(url)))
@@ -78,20 +78,20 @@ def is_safe(url: str) -> bool:
 
 
 def post(url: str, payload: Mapping[str, Any], assignment: Assignment) -> str:
-    """POST what Slack takes, again when that may help; ``delivered (…)`` or ``not delivered: …``.
+    """POST the payload, with retries; return ``delivered (…)`` or ``not delivered: …``.
 
     Raises:
-        requests.RequestException: no answer, at the last attempt.
+        requests.RequestException: no response to the last attempt.
     """
     retry = Retry(
         total=assignment.attempts - 1,
         status_forcelist=PASSING,
-        allowed_methods=None,  # POST too: a message twice is better than none
+        allowed_methods=None,  # POST too: a duplicate message is better than none
         backoff_factor=0.5,
         raise_on_status=False,
     )
     with requests.Session() as session:
-        # A proxy from the environment is used, but never for an address of this machine.
+        # A proxy from the environment is used, except for a local address.
         session.trust_env = not _is_loopback(url)
         for scheme in ("https://", "http://"):
             session.mount(scheme, HTTPAdapter(max_retries=retry))
@@ -99,7 +99,7 @@ def post(url: str, payload: Mapping[str, Any], assignment: Assignment) -> str:
     retries = answer.raw.retries
     attempts = 1 + len(retries.history if retries else ())
     said = answer.text.strip()
-    # Slack's errors are words such as no_service; anything else is not ours to repeat.
+    # Slack's errors are words such as no_service; other text is not repeated.
     word = f" {said}" if re.fullmatch(r"[a-z_]{1,60}", said) else ""
     times = f"HTTP {answer.status_code}{word}, {attempts} attempt{'s' if attempts > 1 else ''}"
     return f"delivered ({times})" if answer.ok and not answer.is_redirect else f"not delivered: {times}"
@@ -114,7 +114,7 @@ def _is_loopback(url: str) -> bool:
 
 
 def _kind(error: BaseException) -> str:
-    """The kind of an error and of its cause, ``ConnectionError (NewConnectionError)``, without its text."""
+    """Return the type of an error and of its cause, ``ConnectionError (NewConnectionError)``, without the text."""
     cause = getattr(error.args[0] if error.args else None, "reason", None)
     return f"{type(error).__name__}{f' ({type(cause).__name__})' if cause else ''}"
 
@@ -129,7 +129,7 @@ def main(argument: str) -> int:
     signal.signal(signal.SIGALRM, _time_is_up)
     signal.setitimer(signal.ITIMER_REAL, assignment.limit_seconds)
     try:
-        # The environment is inherited from the action, which has applied the play's.
+        # Inherited: the action has applied the play's environment.
         client = aws_session({}, assignment.region).client("secretsmanager")
         outcome = deliver(assignment, message, client)
     except TimeIsUp:

@@ -1,7 +1,7 @@
-"""What the bots could not post, posted again: one queue's messages, read until it has no more.
+"""Post the messages that the bots could not deliver: read their queue until it is empty.
 
-A bot keeps ``{"bot", "environment", "reason", "at"}`` with one ``message`` for Slack or several ``messages``. What else
-is there, an ``event`` that made no sense to a bot or one on which Lambda or SNS gave up, cannot be posted as it is.
+A bot stores ``{"bot", "environment", "reason", "at"}`` with one ``message`` for Slack or several ``messages``. Other
+entries cannot be posted: an ``event`` that a bot could not parse, or one that Lambda or SNS gave up on.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-#: For how long what was read is hidden from another run.
+#: How long a message is hidden from other readers after it was read.
 HIDDEN_SECONDS = 300
 
 
 @dataclass
 class Outcome:
-    """How many of the queue's messages were posted and deleted, and what is left there, each in a line."""
+    """The number of messages posted and discarded, a line for each one left, and the first error."""
 
     delivered: int = 0
     discarded: int = 0
@@ -33,10 +33,10 @@ def redeliver(
     discard: bool = False,
     look_only: bool = False,
 ) -> Outcome:
-    """Post what is kept and delete it from the queue; stop at the first that Slack does not take.
+    """Post the stored messages and delete them from the queue; stop at the first one that Slack refuses.
 
-    ``post`` answers ``delivered…`` or why not. ``discard`` deletes what cannot be posted, ``look_only``
-    nothing at all.
+    ``post`` returns ``delivered…`` or the reason why not. ``discard`` deletes entries that cannot be posted;
+    ``look_only`` posts and deletes nothing.
     """
     outcome = Outcome()
     given_back = []
@@ -63,18 +63,18 @@ def redeliver(
 
 
 def payloads_of(body: str) -> list[dict[str, Any]]:
-    """The messages for Slack in one of the queue's; empty where it holds none."""
+    """Return the Slack messages in one queue message; empty if it has none."""
     record = _record(body)
     found = record["messages"] if isinstance(record.get("messages"), list) else [record.get("message")]
     return [payload for payload in found if isinstance(payload, dict)]
 
 
 def describe(body: str) -> str:
-    """One line of what is kept: who kept it, when and why, and what it would say."""
+    """Describe a queue message in one line: time, bot, reason and text."""
     record = _record(body)
     known = [str(record[name]) for name in ("at", "bot", "reason") if record.get(name)]
     said = [str(payload.get("text", "")) for payload in payloads_of(body)]
-    # What else there is was written by a stranger: as JSON it stays one line.
+    # Other content is untrusted; as JSON it stays one line.
     rest = " · ".join(said) if said else json.dumps(body)[:300]
     return ": ".join([*known, " ".join(rest.split())])
 

@@ -1,7 +1,7 @@
-"""What Slack is told of a release, and a notifier that can neither fail nor delay one.
+"""The Slack messages of a release, and a notifier that can neither fail nor delay one.
 
-Messages are pure functions of what is known. `Notifier.send` hands one to a detached child (`deliver`), which reads the
-webhook's URL from Secrets Manager itself: the URL is in no argument, environment, log or result of the playbook.
+The messages are pure functions. `Notifier.send` passes one to a detached child (`deliver`), which reads the webhook's
+URL from Secrets Manager itself: the URL is in no argument, environment, log or result of the playbook.
 
 https://api.slack.com/messaging/webhooks
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from fargate_ops.core.project import SOURCE
 
-#: Slack takes 40,000 characters and asks for 4,000 at most; the reason is the only part that can be long.
+#: Slack accepts 40,000 characters and recommends at most 4,000; only the reason can be long.
 REASON_CHARACTERS = 1500
 
 
@@ -39,7 +39,7 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What all messages of one release have in common. ``version`` is the one to serve, ``url`` the public address."""
+    """The facts common to all messages of a release. ``version``: the target version; ``url``: the public address."""
 
     environment: str
     version: str
@@ -49,31 +49,31 @@ class Subject:
 
 
 def started(subject: Subject, *, reason: str = "") -> Message:
-    """A release begins. ``reason`` is why it is made."""
+    """A release started. ``reason``: why."""
     return _message(":large_blue_circle:", subject, f"release of {_code(subject.version)} started", reason)
 
 
 def succeeded(subject: Subject, *, seconds: float | None = None) -> Message:
-    """The version, and only it, serves; the release took ``seconds``."""
+    """Only the new version serves; the release took ``seconds``."""
     return _message(
         ":large_green_circle:", subject, f"release of {_code(subject.version)} succeeded{_after(' in', seconds)}"
     )
 
 
 def failed(subject: Subject, *, reason: str, next_command: str = "", seconds: float | None = None) -> Message:
-    """The release failed, and the version before it serves. ``next_command`` is what to type now."""
+    """The release failed, and the previous version serves. ``next_command``: the next step."""
     what = f"release of {_code(subject.version)} failed{_after(' after', seconds)}"
     return _message(":red_circle:", subject, what, reason, next_command)
 
 
 def unverified(subject: Subject, *, reason: str, next_command: str) -> Message:
-    """The release serves and could not be verified; ``next_command`` verifies it."""
+    """The release serves but could not be verified; ``next_command`` verifies it."""
     what = f"release of {_code(subject.version)} serves and is not verified"
     return _message(":large_yellow_circle:", subject, what, reason, next_command)
 
 
 def stopped(subject: Subject, *, reason: str, next_command: str = "", seconds: float | None = None) -> Message:
-    """The release was stopped before its end, for example by a rollback; ``reason`` says by whom."""
+    """The release was stopped, for example by a rollback; ``reason`` says by whom."""
     what = f"release of {_code(subject.version)} was stopped{_after(' after', seconds)}"
     return _message(":white_circle:", subject, what, reason, next_command)
 
@@ -88,7 +88,7 @@ def rolled_back(
 
 
 def escape(text: str) -> str:
-    """``text`` so that Slack shows it as it is: it can neither link nor mention anybody.
+    """Escape ``text`` so that Slack shows it literally, without links or mentions.
 
     https://api.slack.com/reference/surfaces/formatting#escaping
     """
@@ -134,7 +134,7 @@ def _cut(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """What the child has to know, and nothing secret. Times in seconds; ``limit_seconds`` bounds it all."""
+    """The child's input, without secrets. Times in seconds; ``limit_seconds`` is the time limit of the child."""
 
     secret_arn: str
     region: str
@@ -152,10 +152,10 @@ class Assignment:
 
 
 class Notifier:
-    """Sends messages without waiting for Slack, or for anything else.
+    """Sends messages without waiting for Slack.
 
-    The child inherits this process's environment, with the endpoints and credentials of the play that
-    ``aws_session(action_environment(action))`` has put there.
+    The child inherits this process's environment, in which ``aws_session(action_environment(action))`` has put the
+    play's endpoints and credentials.
     """
 
     def __init__(self, assignment: Assignment) -> None:
@@ -163,7 +163,7 @@ class Notifier:
         self._children: list[subprocess.Popen[bytes]] = []
 
     def send(self, message: Message) -> None:
-        """Start the child that delivers the message; returns at once and never raises. The log says what came of it."""
+        """Start the child that delivers the message. Returns at once and never raises; the outcome goes to the log."""
         if not self._assignment.secret_arn:
             record(self._assignment.log, message, "nothing sent: there is no secret for the webhook")
             return
@@ -178,20 +178,20 @@ class Notifier:
                 close_fds=True,
             )
             self._children.append(child)
-            # Smaller than a pipe's buffer: written at once, whatever the child is doing.
+            # Smaller than a pipe's buffer, so the write does not wait for the child.
             with contextlib.closing(child.stdin) as pipe:  # type: ignore[type-var]
                 pipe.write(message.to_json().encode())  # type: ignore[union-attr]
-        except Exception as error:  # whatever it is, the release goes on
+        except Exception as error:  # the release continues after any error
             record(self._assignment.log, message, f"not sent: {error!r}")
 
     def wait(self, seconds: float) -> None:
-        """Wait until the children are done, for whoever must not leave before them (tests). Raises TimeoutExpired."""
+        """Wait until the children are done, for callers that must not exit earlier (tests). Raises TimeoutExpired."""
         for child in self._children:
             child.wait(seconds)
 
 
 def record(log: str, message: Message, outcome: str) -> None:
-    """Add the message's line to the log; a log that cannot be written is no reason to fail either."""
+    """Append the message's outcome to the log. A log that cannot be written is ignored."""
     line = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {message.summary}: {' '.join(outcome.split())}\n"
     with contextlib.suppress(OSError):
         path = Path(log)

@@ -1,7 +1,7 @@
-"""One test page through every path on which people hear of trouble, and what was accepted on each.
+"""Send a test page through every notification path, and report which paths accepted it.
 
-An alarm made for it is set to ALARM and back to OK, so that the page takes the whole way of a real one: CloudWatch, the
-topic and its policy, e-mail and alarm-bot. CloudWatch writes down in the alarm's history whether the topic took it:
+A dedicated alarm is set to ALARM and back to OK, so the page takes the same path as a real one: CloudWatch, the topic
+and its policy, e-mail and alarm-bot. CloudWatch records in the alarm's history whether the topic accepted it:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarmHistory.html
 """
 
@@ -15,13 +15,13 @@ from typing import Any, Literal
 
 from fargate_ops.notify.slack import Message, escape
 
-#: ``taken``: on its way to somebody. ``nobody``: taken, or not even sent, since nobody is set up to hear it.
-Outcome = Literal["taken", "nobody", "refused"]
+#: ``accepted``: on its way to a recipient. ``no_recipient``: accepted or not sent, because no recipient is configured.
+Outcome = Literal["accepted", "no_recipient", "refused"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Path:
-    """What became of the page on one path; ``said`` is for people, one line."""
+    """The outcome of the page on one path; ``said`` is one line for people."""
 
     name: str
     outcome: Outcome
@@ -39,44 +39,45 @@ def through_topic(
     wait_seconds: float,
     pause: Callable[[float], None] = time.sleep,
 ) -> Path:
-    """Set `alarm` off and back; wait at most ``wait_seconds`` for word of its action.
+    """Set `alarm` to ALARM and back to OK; wait at most ``wait_seconds`` for the result of its action.
 
     Raises:
-        ClientError, BotoCoreError: AWS refuses one of the calls; the alarm is OK again all the same.
+        ClientError, BotoCoreError: AWS refused a call. The alarm is set back to OK nevertheless.
     """
     listeners = subscribers(sns, topic_arn)
     reason = f"TEST by {by}: nothing is wrong"
-    # Only a change of state is an event, and a run that was cut short may have left ALARM.
+    # Only a change of state triggers the action, and an interrupted run may have left ALARM.
     if [item["StateValue"] for item in cloudwatch.describe_alarms(AlarmNames=[alarm])["MetricAlarms"]] == ["ALARM"]:
-        cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason=f"{reason}, the last one is over")
+        cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason=f"{reason}, the last test is over")
     since = datetime.now(UTC).replace(microsecond=0)
     try:
         cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason=reason)
-        word = _word(cloudwatch, alarm, topic_arn, since, wait_seconds, pause)
+        result = _action_result(cloudwatch, alarm, topic_arn, since, wait_seconds, pause)
     finally:
-        cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason=f"{reason}, it is over")
-    if not word:
-        said = f"no word of the alarm's action after {wait_seconds:g} s: see the history of {alarm}"
+        cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason=f"{reason}, the test is over")
+    if not result:
+        said = f"the alarm's action has no result after {wait_seconds:g} s: see the history of {alarm}"
         return Path(name=urgency, outcome="refused", said=said)
-    if not word.startswith("Successfully"):
-        return Path(name=urgency, outcome="refused", said=word)
+    if not result.startswith("Successfully"):
+        return Path(name=urgency, outcome="refused", said=result)
     if not listeners:
-        return Path(name=urgency, outcome="nobody", said=f"the topic took it, and nobody is subscribed to {topic_arn}")
-    return Path(name=urgency, outcome="taken", said=f"the topic took it, for {', '.join(listeners)}")
+        said = f"the topic accepted it, but has no subscriber: {topic_arn}"
+        return Path(name=urgency, outcome="no_recipient", said=said)
+    return Path(name=urgency, outcome="accepted", said=f"the topic accepted it, for {', '.join(listeners)}")
 
 
 def subscribers(sns: Any, topic_arn: str) -> list[str]:
-    """Who hears the topic, ``email ops@example.com``; an address that nobody confirmed hears nothing yet."""
+    """Return the topic's subscribers, ``email ops@example.com``; an unconfirmed address receives nothing yet."""
     pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic_arn)
     return [
         f"{item['Protocol']} {item['Endpoint'].rsplit(':', 1)[-1]}"
-        + ("" if item["SubscriptionArn"].startswith("arn:") else " (not confirmed: hears nothing)")
+        + ("" if item["SubscriptionArn"].startswith("arn:") else " (not confirmed: receives nothing)")
         for page in pages
         for item in page["Subscriptions"]
     ]
 
 
-def _word(
+def _action_result(
     cloudwatch: Any,
     alarm: str,
     topic_arn: str,
@@ -84,7 +85,7 @@ def _word(
     wait_seconds: float,
     pause: Callable[[float], None],
 ) -> str:
-    """What the alarm's history says of this action; empty when it says nothing in time."""
+    """Return the alarm history's entry on this action; empty if there is none in time."""
     end = time.monotonic() + wait_seconds
     while True:
         answer = cloudwatch.describe_alarm_history(AlarmName=alarm, HistoryItemType="Action", StartDate=since)
@@ -97,21 +98,21 @@ def _word(
 
 
 def slack_message(environment: str, by: str) -> Message:
-    """The test as the releases' notification has it."""
-    what = f"TEST by {by}: nothing is wrong, notifications of releases arrive here"
+    """Return the test message for the path of release notifications."""
+    what = f"TEST by {by}: nothing is wrong, release notifications arrive here"
     return Message(summary=f"{environment}: {what}", text=f":test_tube: *{escape(environment)}*: {escape(what)}")
 
 
 def of_notification(outcome: str) -> Path:
-    """The path of the releases' notifications, from what `deliver` said."""
-    kinds: dict[str, Outcome] = {"delivered": "taken", "nothing sent": "nobody"}
+    """Return the path of release notifications, from the outcome of `deliver`."""
+    kinds: dict[str, Outcome] = {"delivered": "accepted", "nothing sent": "no_recipient"}
     kind: Outcome = next((kinds[start] for start in kinds if outcome.startswith(start)), "refused")
     return Path(name="release notification", outcome=kind, said=f"Slack: {outcome}")
 
 
 def last_line(environment: str, paths: list[Path]) -> str:
-    """All of it in one line: ``local: test page: 2 taken (urgent, warning), 1 with nobody to hear it (…)``."""
-    words: dict[Outcome, str] = {"taken": "taken", "nobody": "with nobody to hear it", "refused": "refused"}
+    """Summarize the paths in one line: ``local: test page: 2 accepted (urgent, warning), 1 without recipient (…)``."""
+    words: dict[Outcome, str] = {"accepted": "accepted", "no_recipient": "without recipient", "refused": "refused"}
     parts = []
     for outcome, word in words.items():
         names = [path.name for path in paths if path.outcome == outcome]

@@ -1,4 +1,4 @@
-"""Messages on their way: a real child, a real HTTP server in Slack's place, and moto's Secrets Manager."""
+"""Delivery of messages: a real child process, an HTTP server as Slack, and moto's Secrets Manager."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from fargate_ops.notify.slack import Assignment, Notifier, Subject, started
 
 MESSAGE = started(Subject(environment="test", version="5f0c2b7d9e31"))
 LINE = f"{MESSAGE.summary}: "
-#: What no line of the log may hold: the part of the address that is the right to post.
+#: The secret part of the URL, which must not be in the log.
 TOKEN = "/services/T000/B000/very-secret"
 
 
 @dataclass
 class Slack:
-    """Answers as it was told to, the last answer for ever; remembers what it was sent."""
+    """Returns the given responses, the last one repeatedly; records the requests."""
 
     answers: list[tuple[int, dict[str, str], str]] = field(default_factory=lambda: [(200, {}, "ok")])
     delay: float = 0.0
@@ -59,7 +59,7 @@ def slack() -> Iterator[Slack]:
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body.encode())
-            except OSError:  # whoever asked has gone
+            except OSError:  # the client has gone
                 self.close_connection = True
 
         def log_message(self, *_: Any) -> None:
@@ -104,7 +104,7 @@ def assignment(secret: str, tmp_path: Path) -> Assignment:
 
 
 def send(assignment: Assignment, **changes: Any) -> str:
-    """Send the message, wait for its child, and give the log's only line without its time."""
+    """Send the message, wait for its child, and return the log's only line without its time."""
     assignment = Assignment(**{**assignment.__dict__, **changes})
     notifier = Notifier(assignment)
     notifier.send(MESSAGE)
@@ -116,7 +116,7 @@ def send(assignment: Assignment, **changes: Any) -> str:
 
 
 def send_here(assignment: Assignment, secretsmanager: Any, **changes: Any) -> str:
-    """What the child does, in this process."""
+    """Run the child's work in this process."""
     outcome = deliver(Assignment(**{**assignment.__dict__, **changes}), MESSAGE, secretsmanager)
     assert TOKEN not in outcome
     return outcome

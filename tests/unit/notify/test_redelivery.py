@@ -1,4 +1,4 @@
-"""Messages of a queue (moto's SQS) that are posted after all."""
+"""Redelivery of a queue's messages (moto's SQS)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Queue:
         self.sqs.send_message(QueueUrl=self.url, MessageBody=json.dumps(record))
 
     def count(self) -> tuple[int, int]:
-        """How many messages anybody can read, and how many are hidden because somebody did."""
+        """Return the number of visible and of hidden messages."""
         names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
         found = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
         return int(found[names[0]]), int(found[names[1]])
@@ -60,16 +60,16 @@ def test_what_is_posted_is_deleted_and_the_rest_is_shown(queue: Queue) -> None:
 def test_at_the_first_that_slack_does_not_take_the_rest_stays(queue: Queue) -> None:
     for text in ("one", "two", "three"):
         queue.keep(message={"text": text})
-    asked: list[str] = []
+    attempts: list[str] = []
 
     def post(payload: dict[str, Any]) -> str:
-        asked.append(payload["text"])
-        return "not delivered: HTTP 503, 4 attempts" if len(asked) == 2 else "delivered"
+        attempts.append(payload["text"])
+        return "not delivered: HTTP 503, 4 attempts" if len(attempts) == 2 else "delivered"
 
     outcome = redeliver(queue.sqs, queue.url, post)
     assert (outcome.delivered, len(outcome.left)) == (1, 2)
     assert outcome.problem == "not delivered: HTTP 503, 4 attempts"
-    assert len(asked) == 2
+    assert len(attempts) == 2
     assert queue.count() == (2, 0), "given back at once"
 
 

@@ -1,4 +1,4 @@
-"""What Slack is told: all that is known, escaped, and not too long."""
+"""The Slack messages: complete, escaped and of limited length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a test page says of each path, whatever CloudWatch and Slack answer."""
+"""The outcome of a test page on each path."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ BOT = {
 
 @dataclass
 class Aws:
-    """CloudWatch and SNS as far as a page meets them: the states that were set, and what the history will say."""
+    """CloudWatch and SNS: the states that were set, and the entries of the alarm's history."""
 
-    words: list[str] = field(default_factory=lambda: [f"Successfully executed action {TOPIC}"])
+    entries: list[str] = field(default_factory=lambda: [f"Successfully executed action {TOPIC}"])
     subscribed: list[dict[str, str]] = field(default_factory=lambda: [CONFIRMED, BOT])
     state: str = "OK"
     states: list[str] = field(default_factory=list)
@@ -39,10 +39,10 @@ class Aws:
         self.reasons.append(StateReason)
 
     def describe_alarm_history(self, **_: Any) -> Any:
-        word = self.words.pop(0) if len(self.words) > 1 else self.words[0]
-        if word == "refused":
+        entry = self.entries.pop(0) if len(self.entries) > 1 else self.entries[0]
+        if entry == "refused":
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "DescribeAlarmHistory")
-        return {"AlarmHistoryItems": [{"HistorySummary": word}] if word else []}
+        return {"AlarmHistoryItems": [{"HistorySummary": entry}] if entry else []}
 
     def get_paginator(self, _: str) -> Aws:
         return self
@@ -67,34 +67,37 @@ def send(aws: Aws, wait: float = 0) -> Path:
 def test_taken_names_who_hears_it_and_the_alarm_is_ok_again() -> None:
     aws = Aws()
     path = send(aws)
-    assert (path.outcome, path.said) == ("taken", "the topic took it, for email ops@example.com, lambda alarm-bot")
+    assert (path.outcome, path.said) == (
+        "accepted",
+        "the topic accepted it, for email ops@example.com, lambda alarm-bot",
+    )
     assert aws.states == ["ALARM", "OK"]
     assert all(reason.startswith("TEST by ann@laptop: nothing is wrong") for reason in aws.reasons)
 
 
 def test_the_word_may_come_late() -> None:
-    assert send(Aws(words=["", "", f"Successfully executed action {TOPIC}"]), wait=5).outcome == "taken"
+    assert send(Aws(entries=["", "", f"Successfully executed action {TOPIC}"]), wait=5).outcome == "accepted"
 
 
 def test_what_the_topic_refused_is_said() -> None:
-    path = send(Aws(words=[f"Failed to execute action {TOPIC}. Received error: not authorized"]))
+    path = send(Aws(entries=[f"Failed to execute action {TOPIC}. Received error: not authorized"]))
     assert path.outcome == "refused"
     assert "not authorized" in path.said
 
 
 def test_no_word_in_time_is_a_failure() -> None:
-    path = send(Aws(words=[""]))
+    path = send(Aws(entries=[""]))
     assert path.outcome == "refused"
     assert ALARM in path.said
 
 
 def test_another_topics_word_is_not_this_ones() -> None:
-    assert send(Aws(words=["Successfully executed action arn:aws:sns:ap-northeast-2:1:other"])).outcome == "refused"
+    assert send(Aws(entries=["Successfully executed action arn:aws:sns:ap-northeast-2:1:other"])).outcome == "refused"
 
 
 def test_a_topic_that_nobody_hears() -> None:
     path = send(Aws(subscribed=[]))
-    assert path.outcome == "nobody"
+    assert path.outcome == "no_recipient"
     assert TOPIC in path.said
 
 
@@ -105,21 +108,21 @@ def test_an_alarm_that_a_run_left_in_alarm_goes_off_again() -> None:
 
 
 def test_the_alarm_is_ok_again_when_the_history_cannot_be_read() -> None:
-    aws = Aws(words=["refused"])
+    aws = Aws(entries=["refused"])
     with pytest.raises(ClientError):
         send(aws)
     assert aws.states[-1] == "OK"
 
 
 def test_an_address_that_nobody_confirmed_is_said() -> None:
-    assert subscribers(Aws(subscribed=[PENDING]), TOPIC) == ["email new@example.com (not confirmed: hears nothing)"]
+    assert subscribers(Aws(subscribed=[PENDING]), TOPIC) == ["email new@example.com (not confirmed: receives nothing)"]
 
 
 @pytest.mark.parametrize(
     ("said", "outcome"),
     [
-        ("delivered (HTTP 200 ok, 1 attempt)", "taken"),
-        ("nothing sent: no webhook is set", "nobody"),
+        ("delivered (HTTP 200 ok, 1 attempt)", "accepted"),
+        ("nothing sent: no webhook is set", "no_recipient"),
         ("not delivered: HTTP 404 no_service, 1 attempt", "refused"),
     ],
 )
@@ -137,10 +140,10 @@ def test_the_message_is_marked_and_mentions_nobody() -> None:
 
 def test_the_last_line_is_one() -> None:
     paths = [
-        Path(name="urgent", outcome="taken", said=""),
-        Path(name="warning", outcome="nobody", said=""),
+        Path(name="urgent", outcome="accepted", said=""),
+        Path(name="warning", outcome="no_recipient", said=""),
         Path(name="release notification", outcome="refused", said=""),
     ]
     assert last_line("test", paths) == (
-        "test: test page: 1 taken (urgent), 1 with nobody to hear it (warning), 1 refused (release notification)"
+        "test: test page: 1 accepted (urgent), 1 without recipient (warning), 1 refused (release notification)"
     )
