@@ -36,7 +36,7 @@ MIGRATIONS = 3
 
 FLOOR = "UpdateService, polled every 0.3 s (floor)"
 RELEASE_PHASE = "release phase"
-MIGRATION = '''"""A column that nobody reads."""
+MIGRATION = '''"""An unused column."""
 
 import sqlalchemy as sa
 from alembic import op

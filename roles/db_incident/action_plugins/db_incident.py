@@ -13,7 +13,7 @@ from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fargate_ops.aws.session import action_environment, aws_session
-from fargate_ops.database.incident.collect import Question, SessionsTask, collect
+from fargate_ops.database.incident.collect import Scope, SessionsTask, collect
 from fargate_ops.database.incident.diagnosis import Limits, Verdict, diagnose
 from fargate_ops.database.incident.evidence import Ended, Evidence, NoListing
 from fargate_ops.database.incident.report import ended_lines, markdown, next_lines, screen, would_end
@@ -101,7 +101,7 @@ class ActionModule(OperationsAction):
         if not stack:
             raise AnsibleActionFail(f"{environment}: nothing is deployed here. Next: make deploy ENV={environment}")
         session = aws_session(action_environment(self), stack.region)
-        question = Question(
+        scope = Scope(
             environment=environment,
             stack=stack,
             bucket=args["bucket"],
@@ -117,8 +117,8 @@ class ActionModule(OperationsAction):
             slow_seconds=args["slow_seconds"],
         )
         now = datetime.now(UTC)
-        task = SessionsTask(session, question, whole_lines(display.display), sleep=sleep_with_parent())
-        seen = collect(session, question, None if self.check_mode else task.listing, now)
+        task = SessionsTask(session, scope, whole_lines(display.display), sleep=sleep_with_parent())
+        seen = collect(session, scope, None if self.check_mode else task.listing, now)
         verdict = diagnose(seen, limits)
         display.display("\n".join(screen(seen, verdict)))
         ended = self._end(args["end_idle"], task, seen, verdict, limits)

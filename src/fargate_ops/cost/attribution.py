@@ -17,7 +17,7 @@ VARIABLES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("aws_ecs_service", "memory"): ("app.yml", "app_memory"),
 }
 
-NOBODY = "nobody (no tag)"
+UNTAGGED = "unknown (no tag)"
 
 
 def read_tags(scope: Scope) -> dict[str, dict[str, str]]:
@@ -95,7 +95,7 @@ def owner(tags: Mapping[str, str], names: Sequence[str]) -> str:
         if name.lower() in known:
             key, value = known[name.lower()]
             return value if name == names[0] else f"{value} ({key})"
-    return NOBODY
+    return UNTAGGED
 
 
 def change_of(recommendation: Recommendation, address: str, environment: str) -> str:

@@ -17,7 +17,7 @@ BUDGET = "drill-cost-surge"
 BUDGET_USD = "1000.00"
 
 #: The expected report. USD as text with two decimals.
-ANSWER: Mapping[str, str] = {
+EXPECTED: Mapping[str, str] = {
     "month_to_date": "986.09",
     "same_days_before": "690.00",
     "last_month": "930.00",

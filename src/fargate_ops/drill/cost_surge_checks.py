@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from fargate_ops.drill.cost_surge import ANSWER, DATABASE, FARGATE, SAVINGS
+from fargate_ops.drill.cost_surge import DATABASE, EXPECTED, FARGATE, SAVINGS
 
 Row = Mapping[str, Any]
 #: Whether the check passed, and what was seen.
@@ -16,7 +16,7 @@ DOES = "seed billing data with a known report, an unused volume and an unused ad
 
 
 def _same(seen: Mapping[str, str], *names: str) -> Result:
-    wrong = [f"{name} is {seen[name]}, not {ANSWER[name]}" for name in names if seen[name] != ANSWER[name]]
+    wrong = [f"{name} is {seen[name]}, not {EXPECTED[name]}" for name in names if seen[name] != EXPECTED[name]]
     return not wrong, "; ".join(wrong) or ", ".join(f"{name.replace('_', ' ')} {seen[name]}" for name in names)
 
 

@@ -83,7 +83,7 @@ def _targets_are_healthy(seen: Evidence) -> Result:
 
 def _no_task_is_replaced(seen: Evidence) -> Result:
     gone = set(seen.before.tasks) - set(seen.after.tasks)
-    return not gone, f"{len(seen.before.tasks) - len(gone)} of {len(seen.before.tasks)} are the same"
+    return not gone, f"{len(seen.before.tasks) - len(gone)} of {len(seen.before.tasks)} still run"
 
 
 def _not_ready_meanwhile(seen: Evidence) -> Result:
@@ -128,7 +128,7 @@ def _only_leaked_are_ended(seen: Evidence) -> Result:
         seen.happened["recovery"],
         seen.happened["fault"]["leaked"],
     )
-    text = f"{len(ended)} ended, {recovery['ended']} of {leaked} leaked ones are gone"
+    text = f"{len(ended)} ended, {recovery['ended']} of {leaked} leaked sessions are gone"
     return len(ended) == recovery["ended"] == leaked > 0, text
 
 
@@ -214,7 +214,7 @@ def _other_user_serves(seen: Evidence) -> Result:
 
 def _former_user_works(seen: Evidence) -> Result:
     former, user = seen.happened["former"], seen.happened["first"]["user"]
-    return bool(former) and former != user, f"a task of the definition before logs in as {former or 'nobody'}"
+    return bool(former) and former != user, f"a task of the previous task definition logs in as {former or 'no user'}"
 
 
 def _ledger_says_succeeded(seen: Evidence) -> Result:

@@ -49,9 +49,9 @@ def stop_task(
         DrillError: the task was not replaced within the limit.
     """
     before = read_state()
-    victim = min(before.tasks)
-    say(f"stopping task {victim}")
-    ecs.stop_task(cluster=cluster, task=victim, reason="drill: task_killed")
+    task_id = min(before.tasks)
+    say(f"stopping task {task_id}")
+    ecs.stop_task(cluster=cluster, task=task_id, reason="drill: task_killed")
     started, said = clock(), ""
     while True:
         seen = read_state()
@@ -59,12 +59,12 @@ def stop_task(
         if line != said:
             say(f"  {clock() - started:5.1f} s  {line}")
             said = line
-        if victim not in seen.tasks and not seen.missing:
+        if task_id not in seen.tasks and not seen.missing:
             new = sorted(set(seen.tasks) - set(before.tasks))
-            return Replacement(stopped=victim, started=new, seconds=round(clock() - started, 1))
+            return Replacement(stopped=task_id, started=new, seconds=round(clock() - started, 1))
         if clock() - started > limit_seconds:
             missing = seen.missing or "it still runs"
-            raise DrillError(f"task {victim} was not replaced within {limit_seconds:.0f} s: {missing}")
+            raise DrillError(f"task {task_id} was not replaced within {limit_seconds:.0f} s: {missing}")
         sleep(STATE_POLL_SECONDS)
 
 

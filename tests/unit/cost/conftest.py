@@ -15,7 +15,7 @@ import pytest
 
 from fargate_ops.cost.accounts import Accounts, Target
 from fargate_ops.cost.report import Report, Settings, gather
-from fargate_ops.drill import cost_surge as surge
+from fargate_ops.drill import cost_surge
 from local_cloud.moto_server.costs import Costs, major_engine_versions
 
 REGION = "ap-northeast-2"
@@ -61,14 +61,14 @@ class Cloud:
 
     def seed(self, **changes: Any) -> None:
         """Seed the billing data, with other values for some keys of the document."""
-        document = surge.document(ACCOUNT, REGION) | {"engine_versions": ENGINES} | changes
+        document = cost_surge.document(ACCOUNT, REGION) | {"engine_versions": ENGINES} | changes
         self._request("/_costs", "PUT", json.dumps(document).encode())
 
     def reset(self) -> None:
         self._request("/moto-api/reset", "POST", b"")
         self.seed()
 
-    def budget(self, name: str = surge.BUDGET, limit: str = surge.BUDGET_USD) -> None:
+    def budget(self, name: str = cost_surge.BUDGET, limit: str = cost_surge.BUDGET_USD) -> None:
         budget = {
             "BudgetName": name,
             "BudgetType": "COST",
@@ -79,7 +79,7 @@ class Cloud:
 
     def report(self, *targets: Target, **changes: Any) -> Report:
         self.session.events.register("before-call", self._record, unique_id="report")
-        settings = replace(Settings(environment="staging", today=surge.TODAY), **changes)
+        settings = replace(Settings(environment="staging", today=cost_surge.TODAY), **changes)
         try:
             return gather(Accounts(self.session), targets or [Target(account_id=ACCOUNT, regions=(REGION,))], settings)
         finally:

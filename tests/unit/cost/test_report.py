@@ -14,7 +14,7 @@ from fargate_ops.cost.recommendations import Recommendation
 from fargate_ops.cost.report import Report, judge
 from fargate_ops.cost.spending import Budget, Month, Spending
 from fargate_ops.cost.summary import summary, text
-from fargate_ops.drill import cost_surge as surge
+from fargate_ops.drill import cost_surge
 from tests.unit.cost.conftest import ACCOUNT, REGION, Cloud
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -51,8 +51,8 @@ def test_the_month_to_the_cent(cloud: Cloud) -> None:
         "coverage_before": str(coverage.before),
         "coverage_now": str(coverage.now),
         "coverage_lost": str(coverage.lost),
-    } == dict(surge.ANSWER)
-    assert [part.name for part in day.parts] == [surge.DATABASE, surge.FARGATE]
+    } == dict(cost_surge.EXPECTED)
+    assert [part.name for part in day.parts] == [cost_surge.DATABASE, cost_surge.FARGATE]
     assert [item.fell for item in account.coverage] == [True, False]  # the reservation's share rose
     assert report.verdict.after == Decimal("822.02")
     assert report.verdict.is_under
@@ -86,9 +86,9 @@ def test_a_total_is_forecast_only_when_each_account_is() -> None:
 
 def test_each_type_of_recommendation_and_the_surcharge_of_eks(cloud: Cloud) -> None:
     report = cloud.report()
-    assert {item.kind: str(item.saving) for item in report.recommendations} == dict(surge.SAVINGS)
+    assert {item.kind: str(item.saving) for item in report.recommendations} == dict(cost_surge.SAVINGS)
     assert report.verdict.saving == Decimal("555.49")
-    (cluster,) = found(report, "eks-support")  # and not the one on a version in standard support
+    (cluster,) = found(report, "eks-support")  # not the cluster on a version in standard support
     assert cluster.saving == Decimal("360.00")
     assert (cluster.resource, cluster.owner) == ("drill-old", "drill")
     (instance,) = found(report, "ec2-size")
@@ -126,7 +126,7 @@ def test_paid_pages_stop_at_the_limit_and_what_is_missing_is_said(cloud: Cloud) 
         ("GetCostAndUsage", "costs by day and service"),
         ("GetCostForecast", "forecast"),
         ("GetSavingsPlansCoverage", "savings-plan coverage"),
-        ("GetReservationCoverage", f"reservation coverage of {surge.DATABASE}"),
+        ("GetReservationCoverage", f"reservation coverage of {cost_surge.DATABASE}"),
         ("GetEnrollmentStatus", "Compute Optimizer"),
         ("GetEC2InstanceRecommendations", "Compute Optimizer: EC2 instances"),
         ("GetIdleRecommendations", "Compute Optimizer: idle resources"),
@@ -142,7 +142,7 @@ def test_an_api_that_is_denied_is_a_named_gap(cloud: Cloud, operation: str, what
         "give the role the policy roles/cost_report/files/policy.json"
     }
     assert f"? {what}" in text(report, "p")
-    assert len(report.recommendations) > 0  # the rest is there
+    assert len(report.recommendations) > 0  # the other sources are unaffected
 
 
 def test_not_enrolled_and_not_enough_data_are_never_fine(cloud: Cloud) -> None:
@@ -352,7 +352,7 @@ def test_several_accounts_and_regions(cloud: Cloud) -> None:
 
 
 def test_the_first_day_of_a_month_has_no_days_to_compare(cloud: Cloud) -> None:
-    report = cloud.report(today=surge.TODAY.replace(day=1))
+    report = cloud.report(today=cost_surge.TODAY.replace(day=1))
     (account,) = report.accounts
     assert (account.month_to_date, account.same_days_before) == (Decimal("0.00"), Decimal("0.00"))
     assert account.last_month == Decimal("930.00")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fargate_ops.drill.cost_surge import ANSWER, DATABASE, FARGATE, SAVINGS
+from fargate_ops.drill.cost_surge import DATABASE, EXPECTED, FARGATE, SAVINGS
 from fargate_ops.drill.cost_surge_checks import CHECKS, scene, verdict
 
 SEEDED = {"volume": "vol-1", "address": "eipalloc-1"}
@@ -22,26 +22,26 @@ def right() -> dict[str, Any]:
         item["arn"] = f"arn/{SEEDED['volume' if 'volume' in str(item['kind']) else 'address']}"
     recommendations.append({"kind": "gp2-volume", "saving": "2.28", "counted": False, "arn": "arn/vol-1"})
     recommendations.sort(key=lambda item: -float(str(item["saving"])))
-    account = {name: ANSWER[name] for name in ("month_to_date", "same_days_before", "last_month", "forecast")} | {
-        "over_last_month_percent": ANSWER["over_last_month"],
-        "over_budget_percent": ANSWER["over_budget"],
+    account = {name: EXPECTED[name] for name in ("month_to_date", "same_days_before", "last_month", "forecast")} | {
+        "over_last_month_percent": EXPECTED["over_last_month"],
+        "over_budget_percent": EXPECTED["over_budget"],
         "days": [
             {
-                "day": ANSWER["top_day"],
-                "amount": ANSWER["top_day_usd"],
-                "rise": ANSWER["top_day_rise"],
+                "day": EXPECTED["top_day"],
+                "amount": EXPECTED["top_day_usd"],
+                "rise": EXPECTED["top_day_rise"],
                 "parts": [{"name": DATABASE}],
             }
         ],
         "services": [
             {
                 "name": FARGATE,
-                "rise": ANSWER["top_service_rise"],
-                "parts": [{"name": ANSWER["top_usage_type"], "rise": ANSWER["top_usage_type_rise"]}],
+                "rise": EXPECTED["top_service_rise"],
+                "parts": [{"name": EXPECTED["top_usage_type"], "rise": EXPECTED["top_usage_type_rise"]}],
             }
         ],
         "coverage": [
-            {"fell": True, **{name: ANSWER[f"coverage_{name}"] for name in ("before", "now", "lost")}},
+            {"fell": True, **{name: EXPECTED[f"coverage_{name}"] for name in ("before", "now", "lost")}},
             {"fell": False, "before": "1.0", "now": "2.0", "lost": "0.00"},
         ],
     }

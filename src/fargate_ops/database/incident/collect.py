@@ -57,7 +57,7 @@ _FAILURES = (ClientError, BotoCoreError, LedgerError, TaskError, NoListing, KeyE
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class Scope:
     """The environment of an incident, and how much evidence to collect."""
 
     environment: str
@@ -70,40 +70,40 @@ class Question:
     poll_seconds: float = POLL_SECONDS
 
 
-def collect(clients: Clients, question: Question, listing: Callable[[], Database] | None, now: datetime) -> Evidence:
+def collect(clients: Clients, scope: Scope, listing: Callable[[], Database] | None, now: datetime) -> Evidence:
     """Query all sources concurrently. ``listing`` is None where no task may be started."""
-    stack, missing = question.stack, list[str]()
+    stack, missing = scope.stack, list[str]()
     services = {name: clients.client(name) for name in ("cloudwatch", "ecs", "elbv2", "logs", "rds", "s3")}
     with ThreadPoolExecutor(8) as pool:
 
-        def ask(what: str, how: Callable[[], T]) -> Callable[[], T | None]:
-            future = pool.submit(how)
+        def submit(source: str, query: Callable[[], T]) -> Callable[[], T | None]:
+            future = pool.submit(query)
 
             def answer() -> T | None:
                 try:
                     return future.result()
                 except _FAILURES as error:
-                    missing.append(f"{what}: {error}")
+                    missing.append(f"{source}: {error}")
                     return None
 
             return answer
 
-        database_ = ask("the database's sessions", listing) if listing else None
-        series_ = ask("CloudWatch's metrics", lambda: _series(services, question, now))
-        service_ = ask("tasks and their pools", lambda: _service(services["ecs"], stack))
-        releases_ = ask("the release ledger", lambda: _releases(services, question))
-        instance_ = ask("the RDS instance", lambda: _instance(services["rds"], stack))
-        logs_ = ask("the service's log", lambda: _logs(services["logs"], question, now))
+        database_ = submit("the database's sessions", listing) if listing else None
+        series_ = submit("CloudWatch's metrics", lambda: _series(services, scope, now))
+        service_ = submit("tasks and their pools", lambda: _service(services["ecs"], stack))
+        releases_ = submit("the release ledger", lambda: _releases(services, scope))
+        instance_ = submit("the RDS instance", lambda: _instance(services["rds"], stack))
+        logs_ = submit("the service's log", lambda: _logs(services["logs"], scope, now))
         tasks, percent, serving = service_() or ((), 200, None)
         releases = releases_() or []
-        before = ask("the previous release", lambda: _before(services["ecs"], stack, releases, serving))()
+        before = submit("the previous release", lambda: _before(services["ecs"], stack, releases, serving))()
         series, logs, instance = series_() or {}, logs_(), instance_() or {}
         database = database_() if database_ else None
     return Evidence(
-        environment=question.environment,
+        environment=scope.environment,
         max_connections=stack.database.max_connections,
-        max_tasks=question.max_tasks,
-        minutes=question.log_minutes,
+        max_tasks=scope.max_tasks,
+        minutes=scope.log_minutes,
         database=database,
         series=series,
         tasks=tasks,
@@ -128,16 +128,16 @@ _QUERIES = {
 _PERIOD = 60
 
 
-def _series(services: Mapping[str, Any], question: Question, now: datetime) -> dict[str, list[float | None]]:
+def _series(services: Mapping[str, Any], scope: Scope, now: datetime) -> dict[str, list[float | None]]:
     """Return each metric by the minute, oldest first; None where CloudWatch has no data point."""
-    groups = services["elbv2"].describe_target_groups(TargetGroupArns=[question.stack.target_group_arn])
+    groups = services["elbv2"].describe_target_groups(TargetGroupArns=[scope.stack.target_group_arn])
     balancer = str(groups["TargetGroups"][0]["LoadBalancerArns"][0]).split(":loadbalancer/")[-1]
     dimensions = {
-        "AWS/RDS": {"DBInstanceIdentifier": question.stack.database.instance_identifier},
+        "AWS/RDS": {"DBInstanceIdentifier": scope.stack.database.instance_identifier},
         "AWS/ApplicationELB": {"LoadBalancer": balancer},
     }
     end = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
-    start = end - timedelta(minutes=question.minutes)
+    start = end - timedelta(minutes=scope.minutes)
     queries = [
         {
             "Id": name,
@@ -158,12 +158,12 @@ def _series(services: Mapping[str, Any], question: Question, now: datetime) -> d
         .get_paginator("get_metric_data")
         .paginate(MetricDataQueries=queries, StartTime=start, EndTime=end)
     )
-    found: dict[str, list[float | None]] = {name: [None] * question.minutes for name in _QUERIES}
+    found: dict[str, list[float | None]] = {name: [None] * scope.minutes for name in _QUERIES}
     for page in pages:
         for result in page["MetricDataResults"]:
             for moment, value in zip(result["Timestamps"], result["Values"], strict=True):
                 minute = int((moment - start).total_seconds() // _PERIOD)
-                if 0 <= minute < question.minutes:
+                if 0 <= minute < scope.minutes:
                     found[result["Id"]][minute] = float(value)
     return found
 
@@ -206,9 +206,9 @@ def pools_of(ecs: Any, revision: str, container: str) -> Pools | None:
     )
 
 
-def _releases(services: Mapping[str, Any], question: Question) -> list[dict[str, Any]]:
+def _releases(services: Mapping[str, Any], scope: Scope) -> list[dict[str, Any]]:
     """Return the last releases, newest last."""
-    releases = Ledger(services["s3"], question.bucket, question.environment).releases()
+    releases = Ledger(services["s3"], scope.bucket, scope.environment).releases()
     return [as_row(release) for release in releases[-8:]]
 
 
@@ -227,9 +227,9 @@ def _instance(rds: Any, stack: Stack) -> dict[str, Any]:
     return {"identifier": identifier, "class": found["DBInstanceClass"], "status": found["DBInstanceStatus"]}
 
 
-def _logs(logs: Any, question: Question, now: datetime) -> Logs:
-    since = int((now - timedelta(minutes=question.log_minutes)).timestamp() * 1000)
-    group = question.stack.log_group_name
+def _logs(logs: Any, scope: Scope, now: datetime) -> Logs:
+    since = int((now - timedelta(minutes=scope.log_minutes)).timestamp() * 1000)
+    group = scope.stack.log_group_name
 
     def lines(phrase: str) -> list[dict[str, Any]]:
         return list(_entries(logs, group, phrase, since))
@@ -266,11 +266,9 @@ def _entries(logs: Any, group: str, phrase: str, since: int) -> Iterable[dict[st
 class SessionsTask:
     """Lists and ends database sessions by a one-off task in the VPC, with the master user's credentials."""
 
-    def __init__(
-        self, clients: Clients, question: Question, say: Callable[[str], None], sleep: Any = time.sleep
-    ) -> None:
+    def __init__(self, clients: Clients, scope: Scope, say: Callable[[str], None], sleep: Any = time.sleep) -> None:
         self._ecs, self._logs = clients.client("ecs"), clients.client("logs")
-        self._question = question
+        self._scope = scope
         self._say = say
         self._sleep = sleep
 
@@ -286,7 +284,7 @@ class SessionsTask:
         )
 
     def _run(self, options: Sequence[str]) -> list[str]:
-        stack, command = self._question.stack, ["python", "-m", "settlement.admin", "sessions", *options]
+        stack, command = self._scope.stack, ["python", "-m", "settlement.admin", "sessions", *options]
         definition = self._ecs.describe_task_definition(taskDefinition=stack.admin_family)["taskDefinition"]
         what = OneOff(
             cluster=stack.cluster_name,
@@ -300,9 +298,9 @@ class SessionsTask:
         )
         self._say(f"querying the database: {' '.join(command)}, as a task of {definition['family']}")
         runner = Runner(
-            self._ecs, self._logs, self._say_progress, poll_seconds=self._question.poll_seconds, sleep=self._sleep
+            self._ecs, self._logs, self._say_progress, poll_seconds=self._scope.poll_seconds, sleep=self._sleep
         )
-        finished = runner.follow(what.cluster, what.container, runner.start(what), self._question.wait_seconds)
+        finished = runner.follow(what.cluster, what.container, runner.start(what), self._scope.wait_seconds)
         if finished.stop.exit_code == 0:
             return self._complete(finished.output, log_stream(definition, what.container, finished.stop.task_arn))
         if not any('"error"' in line for line in finished.output):

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from fargate_ops.database.incident.collect import Question, collect
+from fargate_ops.database.incident.collect import Scope, collect
 from fargate_ops.database.incident.evidence import Database, NoListing
 from fargate_ops.terraform.stack import Stack
 
 NOW = datetime(2026, 1, 31, 9, 0, 30, tzinfo=UTC)
 PREFIX = "arn:aws:elasticloadbalancing:ap-northeast-2:000000000000"
-QUESTION = Question(
+SCOPE = Scope(
     environment="staging",
     stack=Stack(
         {
@@ -118,7 +118,7 @@ class Client:
 
 
 def test_everything_is_asked_and_goes_into_json() -> None:
-    seen = collect(Aws(), QUESTION, lambda: DATABASE, NOW)
+    seen = collect(Aws(), SCOPE, lambda: DATABASE, NOW)
     assert not seen.missing
     assert seen.database is DATABASE
     assert seen.series["requests"] == [*[None] * 29, 7.0]
@@ -137,14 +137,14 @@ def test_a_database_that_refuses_leaves_the_other_half() -> None:
     def refuse() -> Database:
         raise NoListing("OperationalError: FATAL: sorry, too many clients already")
 
-    seen = collect(Aws(), QUESTION, refuse, NOW)
+    seen = collect(Aws(), SCOPE, refuse, NOW)
     assert seen.database is None
     assert seen.missing == ["the database's sessions: OperationalError: FATAL: sorry, too many clients already"]
     assert all((seen.series, seen.serving, seen.instance, seen.logs))
 
 
 def test_check_mode_starts_no_task_and_says_so() -> None:
-    seen = collect(Aws(), QUESTION, None, NOW)
+    seen = collect(Aws(), SCOPE, None, NOW)
     assert seen.missing == ["the database's sessions: no task is started in check mode"]
     assert seen.instance
 
@@ -160,7 +160,7 @@ def test_check_mode_starts_no_task_and_says_so() -> None:
     ],
 )
 def test_what_is_denied_is_named(service: str, what: str) -> None:
-    seen = collect(Aws(service), QUESTION, lambda: DATABASE, NOW)
+    seen = collect(Aws(service), SCOPE, lambda: DATABASE, NOW)
     (missing,) = seen.missing
     assert missing.startswith(f"{what}: ")
     assert seen.database is DATABASE
