@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fargate_ops.database.incident.diagnosis import Case
 from fargate_ops.drill.client import WITHOUT_DATABASE
 from fargate_ops.drill.load import Report, Tally
 from fargate_ops.drill.steady_state import ServiceState
@@ -119,7 +120,7 @@ def _server_is_full(seen: Evidence) -> Result:
 
 def _case_is_named(seen: Evidence) -> Result:
     first = seen.happened["first"]
-    return first["case"] == LEAKED, f"{first['case']}; {first['report']}"
+    return first["case"] == Case.LEAKED_SESSIONS, f"{first['case']}; {first['report']}"
 
 
 def _only_leaked_are_ended(seen: Evidence) -> Result:
@@ -145,7 +146,7 @@ def _long_transaction_commits(seen: Evidence) -> Result:
 
 def _again_ends_nothing(seen: Evidence) -> Result:
     again = seen.happened["again"]
-    return not again["ended"] and again["case"] != LEAKED, f"{again['case']}, {len(again['ended'])} ended"
+    return not again["ended"] and again["case"] != Case.LEAKED_SESSIONS, f"{again['case']}, {len(again['ended'])} ended"
 
 
 def _pools_are_full(seen: Evidence) -> Result:
@@ -156,7 +157,7 @@ def _pools_are_full(seen: Evidence) -> Result:
 
 def _slow_is_named(seen: Evidence) -> Result:
     first = seen.happened["first"]
-    return first["case"] == SLOW, f"{first['case']}; {first['report']}"
+    return first["case"] == Case.SLOW_QUERIES, f"{first['case']}; {first['report']}"
 
 
 def _nothing_is_ended(seen: Evidence) -> Result:
@@ -167,7 +168,7 @@ def _nothing_is_ended(seen: Evidence) -> Result:
 
 def _client_side_is_named(seen: Evidence) -> Result:
     again = seen.happened["again"]
-    return again["case"] == CLIENT_SIDE, f"{again['case']}; {again['report']}"
+    return again["case"] == Case.CLIENT_POOLS_FULL, f"{again['case']}; {again['report']}"
 
 
 def _rows_are_back(seen: Evidence) -> Result:
@@ -232,11 +233,6 @@ def _change_reaches_the_tasks(seen: Evidence) -> Result:
     changed = seen.happened["changed"]
     return changed["replaced"] > 0, f"{changed['replaced']} tasks were replaced in {changed['seconds']} s"
 
-
-#: Diagnoses of the incident playbook (fargate_ops.database.incident).
-LEAKED = "leaked sessions"
-SLOW = "slow queries hold the sessions"
-CLIENT_SIDE = "the pools are full, the server is not"
 
 RELEASE_CHECKS = (
     Check("the release fails", _release_fails),

@@ -1,4 +1,4 @@
-"""What docs/costs.md says of the shipped environments, and that their numbers fit what they pay for."""
+"""The costs in docs/costs.md, and the shipped environments' budgets and database limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.e2e.documents import REPOSITORY
 
 #: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Concepts.DBInstanceClass.Summary.html, GiB.
 CLASS_GIB = {"db.t4g.micro": 1, "db.t4g.small": 2, "db.t4g.medium": 4, "db.t4g.large": 8}
-#: DBInstanceClassMemory is 5 to 12 % below that; a connection is what AWS's own default of max_connections reckons.
+#: DBInstanceClassMemory is 5 to 12 % less; memory per connection as in AWS's default of max_connections.
 #: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html#RDS_Limits.MaxConnections
 LEFT_BY_RDS, SHARED_BUFFERS, CONNECTION_BYTES = 0.88, 0.25, 9531392
 MIB = 1024**2
