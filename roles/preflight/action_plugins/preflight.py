@@ -45,7 +45,7 @@ options:
 
 RETURN = r"""
 checks:
-  description: Status (C(OK), C(NG), C(SKIP)) by check.
+  description: Status (C(OK), C(FAIL), C(SKIP)) by check.
   type: dict
   returned: always
 """

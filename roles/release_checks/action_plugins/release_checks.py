@@ -21,7 +21,7 @@ action: release_checks
 short_description: Look at everything that a release needs, before anything is touched
 description:
   - Image, secrets and their JSON keys, roles, log groups, load balancer, service and alarms, all at the same time.
-  - Prints a tree of OK, NG, SKIP and WARN with reasons. Any NG fails. Changes nothing, in check mode too.
+  - Prints a tree of OK, FAIL, SKIP and WARN with reasons. Any FAIL stops the play. Changes nothing, in check mode too.
 options:
   stack:
     description: The fact C(terraform_stack_outputs); may be empty in check mode only.
@@ -66,7 +66,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: One map each with C(group), C(subject), C(verdict) (OK, NG, SKIP, WARN), C(reason), C(next_command).
+  description: One map each with C(group), C(subject), C(verdict) (OK, FAIL, SKIP, WARN), C(reason), C(next_command).
   type: list
   returned: when nothing is wrong
 reason:

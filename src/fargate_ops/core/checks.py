@@ -20,12 +20,12 @@ class Finding:
     @property
     def status(self) -> str:
         if self.problems:
-            return "NG"
+            return "FAIL"
         return "SKIP" if self.skipped else "OK"
 
 
 def tree(findings: Sequence[Finding]) -> list[str]:
-    """One line a check: name, OK, NG or SKIP, and what was seen."""
+    """One line a check: name, OK, FAIL or SKIP, and what was seen."""
     width = max((len(finding.check) for finding in findings), default=0)
     branches = ["├─"] * (len(findings) - 1) + ["└─"]
     return [

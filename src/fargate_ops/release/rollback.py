@@ -321,7 +321,7 @@ class Rollback(Operation):
         image = self._image(target, definition, absent, unknown)
         place = Place(environment=self.c.environment, stack=self.c.stack)
         for finding in check_registered(self.c.clients, place, definition):
-            if finding.verdict is Found.NG:
+            if finding.verdict is Found.FAIL:
                 absent.append(f"{versions([target])} needs {finding.subject}: {finding.reason}.")
             elif finding.verdict is not Found.OK:
                 unknown.append(f"{finding.subject} was not looked at: {finding.reason}")

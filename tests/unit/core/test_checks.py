@@ -16,7 +16,7 @@ def test_the_tree_has_a_line_for_each_check() -> None:
     assert tree(findings) == [
         "├─ inventory  OK    fine",
         "├─ git        SKIP  not known yet",
-        "└─ account    NG    broken",
+        "└─ account    FAIL  broken",
     ]
     assert tree([]) == []
 

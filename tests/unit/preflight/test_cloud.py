@@ -53,7 +53,7 @@ def test_no_credentials_and_no_answer(error: Exception, summary: str) -> None:
             raise error
 
     finding = check_account(Sts(), "222222222222", "staging")
-    assert (finding.status, finding.summary) == ("NG", summary)
+    assert (finding.status, finding.summary) == ("FAIL", summary)
 
 
 class _Registry(http.server.BaseHTTPRequestHandler):
@@ -84,21 +84,21 @@ def closed() -> str:
         return f"127.0.0.1:{free.getsockname()[1]}"
 
 
-@pytest.mark.parametrize(("status", "outcome"), [(200, "OK"), (401, "OK"), (503, "NG")])
+@pytest.mark.parametrize(("status", "outcome"), [(200, "OK"), (401, "OK"), (503, "FAIL")])
 def test_a_registry_that_answers(address: str, monkeypatch: pytest.MonkeyPatch, status: int, outcome: str) -> None:
     monkeypatch.setattr(_Registry, "status", status)  # ECR asks for a login: 401
     assert check_registry(address, may_start_later=False).status == outcome
 
 
 def test_a_silent_registry_is_a_problem_unless_the_flow_would_start_it(closed: str) -> None:
-    assert check_registry(closed, may_start_later=False).status == "NG"
+    assert check_registry(closed, may_start_later=False).status == "FAIL"
     skipped = check_registry(closed, may_start_later=True)
     assert skipped.status == "SKIP"
     assert "not known yet" in skipped.summary
 
 
 def test_a_silent_registry_elsewhere_is_a_problem_in_check_mode_too() -> None:
-    assert check_registry("registry.invalid", may_start_later=True).status == "NG"
+    assert check_registry("registry.invalid", may_start_later=True).status == "FAIL"
 
 
 def test_an_endpoint_that_answers_or_not(address: str, closed: str) -> None:

@@ -68,7 +68,7 @@ def test_a_shallow_clone_is_refused_where_it_is_not_allowed(repository: Path, tm
 def test_no_checkout_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     finding = check_git(tmp_path, allow_dirty=True, allow_shallow=True)
-    assert (finding.status, finding.summary) == ("NG", "no usable checkout")
+    assert (finding.status, finding.summary) == ("FAIL", "no usable checkout")
 
 
 def test_an_engine_that_answers_or_not(monkeypatch: pytest.MonkeyPatch) -> None:

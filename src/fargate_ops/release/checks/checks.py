@@ -142,7 +142,7 @@ def check(clients: Clients, wanted: Wanted) -> list[Finding]:
 def check_registered(clients: Clients, place: Place, definition: Mapping[str, Any]) -> list[Finding]:
     """What a registered definition, as ECS returns it, needs beside its image: secrets, roles and log groups.
 
-    NG means that one was seen to be absent.
+    FAIL means that one was seen to be absent.
     """
     return _answers(
         [
@@ -267,14 +267,14 @@ def _image(ecr: Any, wanted: Wanted) -> list[Finding]:
     try:
         there = registry.holds(image.digest)
     except RepositoryMissingError:
-        return [found(Verdict.NG, f"there is no repository {repository}", f"make bootstrap ENV={wanted.environment}")]
+        return [found(Verdict.FAIL, f"there is no repository {repository}", f"make bootstrap ENV={wanted.environment}")]
     if not there:
-        return [found(Verdict.NG, f"{registry.name} has no {image.digest}", another)]
+        return [found(Verdict.FAIL, f"{registry.name} has no {image.digest}", another)]
     architecture = registry.configuration(image.digest).architecture
     built_for, tasks = FARGATE_ARCHITECTURES.get(architecture, architecture), wanted.stack.cpu_architecture
     if built_for != tasks:
         edit = f"correct app_cpu_architecture in {_inventory(wanted)}, or build on such a machine"
-        return [found(Verdict.NG, f"it is built for {built_for}, and the tasks run on {tasks}", edit)]
+        return [found(Verdict.FAIL, f"it is built for {built_for}, and the tasks run on {tasks}", edit)]
     return [found(Verdict.OK, f"{registry.name} has {image.digest[:19]}…, for {built_for}")]
 
 
@@ -299,7 +299,7 @@ def _references(definitions: Sequence[Mapping[str, Any]]) -> dict[Reference, lis
 def _secret_or_first_release(client: Any, wanted: Wanted, secret: Reference, uses: Sequence[Use]) -> list[Finding]:
     """As `_secret`, but a database user's secret may have no value yet."""
     findings = _secret(client, wanted, secret, uses)
-    if any(finding.verdict is Verdict.NG for finding in findings) and _is_made_by_the_release(client, wanted, secret):
+    if any(finding.verdict is Verdict.FAIL for finding in findings) and _is_made_by_the_release(client, wanted, secret):
         reason = f"{secret.name} has no value yet: the first release makes it"
         return [_finding("secrets", finding.subject, Verdict.SKIP, reason) for finding in findings]
     return findings
@@ -322,15 +322,15 @@ def _secret(client: Any, place: Place, secret: Reference, uses: Sequence[Use]) -
         if code not in NO_VALUE:
             raise
         way = _way_to_a_secret(place, secret, edit, code)
-        return each(lambda _: (Verdict.NG, f"{secret.name} {NO_VALUE[code]} ({code})", way))
+        return each(lambda _: (Verdict.FAIL, f"{secret.name} {NO_VALUE[code]} ({code})", way))
 
     def judge(key: str) -> tuple[Verdict, str, str]:
         if not key:
             return Verdict.OK, f"{secret.name} has a value", ""
         if keys is None:
-            return Verdict.NG, f"{secret.name} is no JSON object, so it has no key {key}", f"{edit} {put}"
+            return Verdict.FAIL, f"{secret.name} is no JSON object, so it has no key {key}", f"{edit} {put}"
         if key not in keys:
-            return Verdict.NG, f"{secret.name} has no JSON key {key}", f"{edit} {put}"
+            return Verdict.FAIL, f"{secret.name} has no JSON key {key}", f"{edit} {put}"
         return Verdict.OK, f"{secret.name} has the key {key}", ""
 
     region = place.stack.region
@@ -387,7 +387,7 @@ def _found_role(iam: Any, place: Place, arn: str, subject: str) -> tuple[Finding
         policy = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchEntity":
-            return found(Verdict.NG, f"there is no role {name}", f"make infra ENV={place.environment}"), {}
+            return found(Verdict.FAIL, f"there is no role {name}", f"make infra ENV={place.environment}"), {}
         raise
     return found(Verdict.OK, f"{name} is there"), policy
 
@@ -395,11 +395,11 @@ def _found_role(iam: Any, place: Place, arn: str, subject: str) -> tuple[Finding
 def _role(iam: Any, wanted: Wanted, arn: str, subject: str) -> list[Finding]:
     found, name = partial(_finding, "roles", subject), arn.rsplit("/", 1)[-1]
     exists, policy = _found_role(iam, wanted, arn, subject)
-    if exists.verdict is Verdict.NG:
+    if exists.verdict is Verdict.FAIL:
         return [exists]
     way = f"make infra ENV={wanted.environment}"
     if not trusts(policy):
-        return [found(Verdict.NG, f"{name} is not trusted by {ECS_TASKS}", way)]
+        return [found(Verdict.FAIL, f"{name} is not trusted by {ECS_TASKS}", way)]
     return [found(Verdict.OK, f"{name} is trusted by {ECS_TASKS}")]
 
 
@@ -434,7 +434,7 @@ def _may_read(iam: Any, secrets: Any, place: Place, role: str, secret: Reference
     # IAM simulates no policy of the secret itself, which may let the role in.
     if not secret.is_parameter and secrets.get_resource_policy(SecretId=secret.arn).get("ResourcePolicy"):
         return [found(Verdict.WARN, f"{name} may read it only if the secret's own policy says so")]
-    return [found(Verdict.NG, f"{name} may not read it", way)]
+    return [found(Verdict.FAIL, f"{name} may not read it", way)]
 
 
 def _log_groups(definitions: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -448,7 +448,7 @@ def _log_group(logs: Any, place: Place, name: str) -> list[Finding]:
     groups = logs.describe_log_groups(logGroupNamePrefix=name, limit=1)["logGroups"]
     if [group["logGroupName"] for group in groups] != [name]:
         way = f"make infra ENV={place.environment}"
-        return [_finding("logs", name, Verdict.NG, "there is no such log group, so no task could start", way)]
+        return [_finding("logs", name, Verdict.FAIL, "there is no such log group, so no task could start", way)]
     return [_finding("logs", name, Verdict.OK, "is there")]
 
 
@@ -469,11 +469,11 @@ def _target_group(elbv2: Any, wanted: Wanted, subject: str) -> list[Finding]:
         groups = elbv2.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"]
     except ClientError as error:
         if error.response["Error"]["Code"] in ("TargetGroupNotFound", "TargetGroupNotFoundException"):
-            return [found(Verdict.NG, "there is no such target group", way)]
+            return [found(Verdict.FAIL, "there is no such target group", way)]
         raise
     if groups[0].get("TargetType") != "ip":
         kind = groups[0].get("TargetType")
-        return [found(Verdict.NG, f"its targets are of the type {kind}, and tasks on Fargate need ip", way)]
+        return [found(Verdict.FAIL, f"its targets are of the type {kind}, and tasks on Fargate need ip", way)]
     return [found(Verdict.OK, "its targets are addresses, as tasks on Fargate need")]
 
 
@@ -482,7 +482,7 @@ def _service_findings(ecs: Any, wanted: Wanted) -> list[Finding]:
     service = _service(ecs, wanted.stack)
     if service is None or service["status"] != "ACTIVE":
         state = service["status"] if service else "missing"
-        return [_finding("service", name, Verdict.NG, f"the service is {state}", way)]
+        return [_finding("service", name, Verdict.FAIL, f"the service is {state}", way)]
     return [
         _registration(service, wanted, way),
         _finding("service", name, Verdict.OK, "ACTIVE"),
@@ -498,7 +498,7 @@ def _registration(service: Mapping[str, Any], wanted: Wanted, way: str) -> Findi
     entry = entries.get(stack.target_group_arn)
     if entry is None:
         known = ", ".join(str(arn) for arn in entries) or "none"
-        return found(Verdict.NG, f"the service uses {known}, and not {stack.target_group_arn}", way)
+        return found(Verdict.FAIL, f"the service uses {known}, and not {stack.target_group_arn}", way)
     registers = (entry["containerName"], int(entry["containerPort"]))
     wants = (stack.container_name, stack.container_port)
     maps = {
@@ -509,7 +509,7 @@ def _registration(service: Mapping[str, Any], wanted: Wanted, way: str) -> Findi
     if registers != wants or registers not in maps:
         mapped = ", ".join(f"{name}:{port}" for name, port in sorted(maps)) or "no port"
         reason = f"the service registers {registers[0]}:{registers[1]}, and the definition maps {mapped}"
-        return found(Verdict.NG, reason, way)
+        return found(Verdict.FAIL, reason, way)
     return found(Verdict.OK, f"the service registers {registers[0]}:{registers[1]}, which the definition maps")
 
 
@@ -525,7 +525,7 @@ def _in_flight(ecs: Any, service: Mapping[str, Any], wanted: Wanted) -> Finding:
     if wanted.preview:
         return found(Verdict.WARN, f"{what}: a release waits for it to end")
     way = f"make status ENV={wanted.environment} until it has ended, then repeat the command"
-    return found(Verdict.NG, f"{what}, and is not ours", way)
+    return found(Verdict.FAIL, f"{what}, and is not ours", way)
 
 
 # -- alarms ------------------------------------------------------------------------------------------------------------

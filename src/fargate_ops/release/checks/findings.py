@@ -12,17 +12,17 @@ from fargate_ops.core.problem import Problem
 
 
 class Verdict(StrEnum):
-    """NG stops a release. WARN and SKIP do not: an alarm must not block a fix, nor must what cannot be asked."""
+    """FAIL stops a release. WARN and SKIP do not: an alarm must not block a fix, nor must what cannot be asked."""
 
     OK = "OK"
-    NG = "NG"
+    FAIL = "FAIL"
     SKIP = "SKIP"
     WARN = "WARN"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One answer. ``next_command`` is what to type or edit; only NG has one."""
+    """One answer. ``next_command`` is what to type or edit; only FAIL has one."""
 
     group: str
     subject: str
@@ -36,7 +36,7 @@ class Finding:
 
 def wrong(findings: Sequence[Finding]) -> list[Finding]:
     """What stops a release."""
-    return [finding for finding in findings if finding.verdict is Verdict.NG]
+    return [finding for finding in findings if finding.verdict is Verdict.FAIL]
 
 
 def tree(title: str, findings: Sequence[Finding]) -> str:
@@ -57,7 +57,7 @@ def closing(findings: Sequence[Finding]) -> str:
     """``16 OK, 1 SKIP: nothing is in the way of a release``."""
     counts = Counter(finding.verdict for finding in findings)
     said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
-    return f"{said}: {'a release would fail' if counts[Verdict.NG] else 'nothing is in the way of a release'}"
+    return f"{said}: {'a release would fail' if counts[Verdict.FAIL] else 'nothing is in the way of a release'}"
 
 
 def failure(environment: str, findings: Sequence[Finding]) -> str:

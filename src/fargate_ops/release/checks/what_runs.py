@@ -30,7 +30,7 @@ def tasks(clients: Clients, stack: Stack, environment: str, primary: Deployment)
     if not wrong:
         return [found(verdict=Verdict.OK, reason="its tasks log, are targets, and have the current secrets")]
     way = f"make deploy ENV={environment}, which replaces the tasks"
-    return [found(verdict=Verdict.NG, reason=doubt.reason, next_command=way) for doubt in wrong]
+    return [found(verdict=Verdict.FAIL, reason=doubt.reason, next_command=way) for doubt in wrong]
 
 
 def login(
@@ -71,4 +71,4 @@ def _judged(finished: Finished, environment: str) -> tuple[Verdict, str, str]:
     reason = f"its credentials do not log in: {said or finished.stop}"
     mend = f"make deploy ENV={environment}, which gives the database the password that is in the secret"
     renew = f"make rotate-secret ENV={environment} ARGS='-e rotate_older_than_days=0'"
-    return Verdict.NG, reason, f"{mend}; or, for a new password, {renew}"
+    return Verdict.FAIL, reason, f"{mend}; or, for a new password, {renew}"

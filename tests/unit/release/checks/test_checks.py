@@ -16,7 +16,7 @@ from fargate_ops.release.checks.findings import Verdict, failure, tree
 from tests.unit.release.checks.conftest import NAME, PASSWORD, SETTINGS, TRUST, World, client_error
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-OK, NG, SKIP, WARN = Verdict.OK, Verdict.NG, Verdict.SKIP, Verdict.WARN
+OK, FAIL, SKIP, WARN = Verdict.OK, Verdict.FAIL, Verdict.SKIP, Verdict.WARN
 
 
 def shown(world: World) -> str:
@@ -58,19 +58,19 @@ def test_a_webhook_without_a_value_is_a_warning_where_slack_is_meant(world: Worl
 def test_an_image_that_the_registry_does_not_hold(world: World) -> None:
     assert world.image
     world.image = replace(world.image, digest="sha256:" + "0" * 64)
-    found = world.only(NG)
+    found = world.only(FAIL)
     assert (found.group, "has no sha256:000" in found.reason) == ("image", True)
     assert "make release ENV=test" in found.next_command
 
 
 def test_no_repository(world: World) -> None:
     world.client("ecr").delete_repository(repositoryName="settlement", force=True)
-    assert world.only(NG).next_command == "make bootstrap ENV=test"
+    assert world.only(FAIL).next_command == "make bootstrap ENV=test"
 
 
 def test_an_image_for_another_processor(world: World) -> None:
     world.configuration["architecture"] = "arm64"
-    assert world.only(NG).reason == "it is built for ARM64, and the tasks run on X86_64"
+    assert world.only(FAIL).reason == "it is built for ARM64, and the tasks run on X86_64"
 
 
 def test_an_image_that_is_not_known_yet(world: World) -> None:
@@ -107,7 +107,7 @@ def other_secret(world: World) -> str:
 
 def test_a_secret_that_the_execution_role_may_not_read(world: World) -> None:
     arn = other_secret(world)
-    found = world.only(NG)
+    found = world.only(FAIL)
     assert (found.group, found.subject) == ("rights", arn.split(":")[-1])
     assert found.reason == "settlement-test-execution may not read it"
     assert found.next_command.startswith(f"add {arn} to app_secret_arns in inventory/test/group_vars/all/app.yml")
@@ -122,7 +122,7 @@ def test_a_secret_whose_own_policy_may_let_the_role_in_stops_nothing(world: Worl
 
 def test_a_right_on_the_databases_secret_that_is_gone_is_terraforms(world: World) -> None:
     world.client("iam").delete_role_policy(RoleName=f"{NAME}-execution", PolicyName="start-tasks")
-    assert world.only(NG).next_command == "make infra ENV=test"
+    assert world.only(FAIL).next_command == "make infra ENV=test"
 
 
 def test_who_may_not_simulate_learns_nothing_of_it(world: World) -> None:
@@ -135,7 +135,7 @@ def test_who_may_not_simulate_learns_nothing_of_it(world: World) -> None:
 
 def test_a_missing_json_key(world: World) -> None:
     world.settings = replace(SETTINGS, secrets={"DATABASE_USER": "username", "DATABASE_PASSWORD": "passwort"})
-    found = world.only(NG)
+    found = world.only(FAIL)
     assert found.subject == "DATABASE_PASSWORD (settlement-test)"
     assert found.reason.endswith("has no JSON key passwort")
     assert "inventory/test/group_vars/all/app.yml" in found.next_command
@@ -172,7 +172,7 @@ def test_a_secret_that_is_gone(world: World, which: str) -> None:
         world.outputs["database"]["master_secret_arn"] = gone
     else:
         world.outputs[which] = gone
-    wrong = [finding for finding in world.look() if finding.verdict is NG]
+    wrong = [finding for finding in world.look() if finding.verdict is FAIL]
     assert [finding.group for finding in wrong] == ["secrets", "secrets"]
     assert wrong[0].next_command == "make infra ENV=test"
 
@@ -182,7 +182,7 @@ def test_a_secret_that_is_scheduled_for_deletion_is_restored(world: World) -> No
     arn = secrets.create_secret(Name="dropped", SecretString="{}")["ARN"]
     secrets.delete_secret(SecretId=arn, RecoveryWindowInDays=7)
     world.outputs["app_database_secret_arn"] = arn
-    found = next(finding for finding in world.look() if finding.verdict is NG)
+    found = next(finding for finding in world.look() if finding.verdict is FAIL)
     assert "is scheduled for deletion" in found.reason
     assert found.next_command == f"aws secretsmanager restore-secret --region {world.stack.region} --secret-id {arn}"
 
@@ -194,7 +194,7 @@ def test_parameters(world: World) -> None:
     world.settings = replace(SETTINGS, secrets={"TOKEN": arn, "OTHER": arn + "-gone"})
     verdicts = dict(zip(("OTHER", "TOKEN"), world.of("secrets")[:2], strict=True))
     assert verdicts["TOKEN"] == (OK, "parameter/settlement/token is there")
-    assert verdicts["OTHER"][0] is NG
+    assert verdicts["OTHER"][0] is FAIL
     assert PASSWORD not in shown(world)
 
 
@@ -235,19 +235,19 @@ def test_an_endpoint_that_is_not_there_is_skipped(world: World) -> None:
 
 def test_a_role_that_is_gone(world: World) -> None:
     world.client("iam").delete_role(RoleName=f"{NAME}-task")
-    found = world.only(NG)
+    found = world.only(FAIL)
     assert (found.subject, found.reason) == (f"task role ({NAME})", f"there is no role {NAME}-task")
 
 
 def test_a_role_that_another_service_may_take(world: World) -> None:
     policy = json.loads(json.dumps(TRUST).replace("ecs-tasks", "lambda"))
     world.client("iam").update_assume_role_policy(RoleName=f"{NAME}-admin-task", PolicyDocument=json.dumps(policy))
-    assert world.only(NG).reason == f"{NAME}-admin-task is not trusted by ecs-tasks.amazonaws.com"
+    assert world.only(FAIL).reason == f"{NAME}-admin-task is not trusted by ecs-tasks.amazonaws.com"
 
 
 def test_a_log_group_that_is_gone_although_a_longer_name_is_there(world: World) -> None:
     world.client("logs").delete_log_group(logGroupName=f"/ecs/{NAME}")
-    assert world.only(NG).subject == f"/ecs/{NAME}"
+    assert world.only(FAIL).subject == f"/ecs/{NAME}"
 
 
 # -- load balancer and service -----------------------------------------------------------------------------------------
@@ -255,7 +255,7 @@ def test_a_log_group_that_is_gone_although_a_longer_name_is_there(world: World) 
 
 def test_a_target_group_that_is_gone(world: World) -> None:
     world.client("elbv2").delete_target_group(TargetGroupArn=world.stack.target_group_arn)
-    assert world.only(NG).reason == "there is no such target group"
+    assert world.only(FAIL).reason == "there is no such target group"
 
 
 def test_a_target_group_of_instances(world: World) -> None:
@@ -264,21 +264,21 @@ def test_a_target_group_of_instances(world: World) -> None:
         Name="instances", Protocol="HTTP", Port=8000, VpcId=vpc, TargetType="instance"
     )
     world.outputs["target_group_arn"] = made["TargetGroups"][0]["TargetGroupArn"]
-    wrong = [finding.reason for finding in world.look() if finding.verdict is NG]
+    wrong = [finding.reason for finding in world.look() if finding.verdict is FAIL]
     assert wrong[0] == "its targets are of the type instance, and tasks on Fargate need ip"
     assert wrong[1].startswith("the service uses arn:")
 
 
 def test_a_port_that_the_service_does_not_register(world: World) -> None:
     world.outputs["container_port"] = 9000
-    assert world.only(NG).reason == "the service registers api:8000, and the definition maps api:9000"
+    assert world.only(FAIL).reason == "the service registers api:8000, and the definition maps api:9000"
 
 
 def test_a_service_that_is_gone(world: World) -> None:
     world.client("ecs").delete_service(cluster=NAME, service=NAME, force=True)
-    assert "the service is" in world.only(NG).reason
+    assert "the service is" in world.only(FAIL).reason
     world.outputs["service_name"] = "another"
-    assert world.only(NG).reason == "the service is missing"
+    assert world.only(FAIL).reason == "the service is missing"
     with pytest.raises(ServiceError):
         image_that_runs(world, world.stack)
 
@@ -306,7 +306,7 @@ def test_a_deployment_of_what_is_wanted_is_taken_up(world: World) -> None:
     assert any(verdict is OK and "takes it up" in reason for verdict, reason in in_flight(world).of("service"))
 
 
-@pytest.mark.parametrize(("preview", "verdict"), [(False, NG), (True, WARN)])
+@pytest.mark.parametrize(("preview", "verdict"), [(False, FAIL), (True, WARN)])
 def test_a_deployment_of_something_else_is_in_the_way(world: World, preview: bool, verdict: Verdict) -> None:
     flying = in_flight(world)
     flying.settings, flying.preview = replace(SETTINGS, memory=1024), preview
@@ -343,7 +343,7 @@ def test_an_alarm_is_a_warning_and_never_more(world: World) -> None:
 def test_a_failure_names_what_is_wrong_and_the_way_out(world: World) -> None:
     world.client("iam").delete_role(RoleName=f"{NAME}-task")
     findings = world.look()
-    assert "17 OK, 1 NG: a release would fail" in tree("title", findings)
+    assert "17 OK, 1 FAIL: a release would fail" in tree("title", findings)
     assert failure("test", findings) == (
         "One problem in test; neither the service nor its database was touched.\n"
         f"1. [roles] there is no role {NAME}-task.\n"

@@ -58,10 +58,10 @@ WRONG = '{"error": "FATAL:  password authentication failed for user \\"settlemen
 @pytest.mark.parametrize(
     ("said", "verdict", "reason"),
     [
-        (WRONG, Verdict.NG, "password authentication failed for user"),
+        (WRONG, Verdict.FAIL, "password authentication failed for user"),
         ('{"error": "FATAL:  sorry, too many clients already"}', Verdict.WARN, "no connection left"),
         ("ModuleNotFoundError: No module named 'settlement.login'", Verdict.SKIP, "this image has no"),
-        ('{"error": "connection to server at \\"db\\" failed: timeout expired"}', Verdict.NG, "timeout expired"),
+        ('{"error": "connection to server at \\"db\\" failed: timeout expired"}', Verdict.FAIL, "timeout expired"),
     ],
 )
 def test_what_the_database_says_decides(world: World, said: str, verdict: Verdict, reason: str) -> None:
@@ -70,7 +70,7 @@ def test_what_the_database_says_decides(world: World, said: str, verdict: Verdic
     finding = found(world)
     assert finding.verdict is verdict
     assert reason in finding.reason
-    if verdict is Verdict.NG:
+    if verdict is Verdict.FAIL:
         assert "make deploy ENV=test" in finding.next_command
         assert "make rotate-secret ENV=test ARGS='-e rotate_older_than_days=0'" in finding.next_command
 
@@ -94,7 +94,7 @@ def change_the_secret(world: World) -> None:
 def test_tasks_that_do_not_use_what_is_there(world: World, change: Callable[[World], None], reason: str) -> None:
     change(world)
     finding = look(world)[0]
-    assert (finding.group, finding.verdict) == (what_runs.GROUP, Verdict.NG)
+    assert (finding.group, finding.verdict) == (what_runs.GROUP, Verdict.FAIL)
     assert reason in finding.reason
     assert finding.next_command == "make deploy ENV=test, which replaces the tasks"
 
