@@ -115,7 +115,7 @@ def _recommendation(
     command: str,
     aspect: str,
 ) -> Iterator[Recommendation]:
-    """Yield a recommendation if it changes something and saves money; recommendations of a larger size are left out."""
+    """Yield a recommendation, unless it changes nothing or saves nothing, such as a larger size."""
     differ = tuple(change for change in changes if change.before != change.after)
     saving = _saving(option)
     if not differ or (saving is not None and saving <= 0):

@@ -148,7 +148,7 @@ def _of_snapshot(environment: str, inventory: Inventory, points: RestorePoints, 
 def _free(environment: str, inventory: Inventory, key: str, wanted: Restore) -> tuple[str, Restore]:
     if known := inventory.restores.get(key):
         raise ProblemError(
-            f"{key} exists already, {known.text}; nothing was touched.",
+            f"{key} exists already ({known.text}); nothing was touched.",
             "database_restores of the inventory",
             f"make restore ENV={environment} ARGS='-e restore_serving={key}', or restore another second",
         )
