@@ -14,7 +14,8 @@ from settlement.settings import Settings
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
-from local_cloud.rds.database_proxy import DatabaseProxy, Target
+from local_cloud.rds.database_proxy.connection import Target
+from local_cloud.rds.database_proxy.proxy import DatabaseProxy
 from tests.api.conftest import TestDatabase
 from tests.api.postgres import free_port, write_certificate
 

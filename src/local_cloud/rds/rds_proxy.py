@@ -25,7 +25,8 @@ from local_cloud.core import emulator
 from local_cloud.core.patching import Handler, extends, install
 from local_cloud.core.runtime import Cloud
 from local_cloud.rds import authority
-from local_cloud.rds.database_proxy import DatabaseProxy, Target
+from local_cloud.rds.database_proxy.connection import Target
+from local_cloud.rds.database_proxy.proxy import DatabaseProxy
 
 logger = logging.getLogger(__name__)
 
