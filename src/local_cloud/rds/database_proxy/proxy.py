@@ -83,16 +83,13 @@ class DatabaseProxy:
             session = await self._log_in(client, tls)
             if session is None:
                 return
-            await session.start()
+            try:
+                await session.start()
+                await session.serve()
+            finally:
+                await session.end()
         except ProxyError as error:
             await _refuse(client, error)
-            return
-        try:
-            await session.serve()
-        except ProxyError as error:
-            await _refuse(client, error)
-        finally:
-            await session.end()
 
     async def _log_in(self, client: MessageStream, tls: ssl.SSLContext) -> ClientSession | None:
         """Return the client's session, or None if it wants none. Raises ProxyError."""
