@@ -155,33 +155,42 @@ def strangers_shell(directory: Path) -> dict[str, str]:
     }
 
 
+def configure(work_dir: Path, **settings: Any) -> RunningCloud:
+    """Write the configuration of a cloud that has its own ports and keeps no state. It is not started."""
+    document: dict[str, Any] = {
+        "region": "ap-northeast-2",
+        "account_id": "000000000000",
+        "work_dir": str(work_dir),
+        "api_port": free_port(),
+        "autoscaling_port": free_port(),
+        "load_balancer_port": free_port(),
+        "persist_state": False,
+        "database": {"base_port": free_port(), "persist": False},
+        **settings,
+    }
+    config_file = work_dir / "cloud.json"
+    config_file.write_text(json.dumps(document))
+    return RunningCloud(CloudConfig.load(config_file), config_file, {**os.environ, **strangers_shell(work_dir)})
+
+
 def clouds(factory: pytest.TempPathFactory, references: dict[str, str]) -> Iterator[Callable[..., RunningCloud]]:
     """Start a cloud; keyword arguments are keys of its configuration. All end with the fixture that this is for."""
     started: list[tuple[RunningCloud, Any]] = []
 
     def start(**settings: Any) -> RunningCloud:
         instance = f"test-{uuid.uuid4().hex[:8]}"
-        work_dir = factory.mktemp(instance)
         network = _create_network(instance)
         gateway = network.attrs.get("IPAM") or docker_client().networks.get(network.id).attrs["IPAM"]
-        document: dict[str, Any] = {
-            "instance": instance,
-            "region": "ap-northeast-2",
-            "account_id": "000000000000",
-            "work_dir": str(work_dir),
-            "network_name": network.name,
-            "gateway_address": gateway["Config"][0]["Gateway"],
-            "api_port": free_port(),
-            "autoscaling_port": free_port(),
-            "load_balancer_port": free_port(),
-            "load_balancer_image": references["haproxy"],
-            "persist_state": False,
-            "database": {"base_port": free_port(), "persist": False},
-            **settings,
-        }
-        config_file = work_dir / "cloud.json"
-        config_file.write_text(json.dumps(document))
-        cloud = RunningCloud(CloudConfig.load(config_file), config_file, {**os.environ, **strangers_shell(work_dir)})
+        cloud = configure(
+            factory.mktemp(instance),
+            **{
+                "instance": instance,
+                "network_name": network.name,
+                "gateway_address": gateway["Config"][0]["Gateway"],
+                "load_balancer_image": references["haproxy"],
+                **settings,
+            },
+        )
         started.append((cloud, network))
         result = cloud.command("--detach")
         assert result.returncode == 0, result.stderr

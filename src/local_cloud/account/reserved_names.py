@@ -31,6 +31,7 @@ from typing import Any
 
 from local_cloud.core import call_log, emulator
 from local_cloud.core.patching import Handler, extends
+from local_cloud.core.service_request import ServiceRequest
 
 #: By action: the parameter, the beginning of its value, and the error.
 _BEGINNINGS = {
@@ -91,29 +92,22 @@ class Refusal:
 
 
 @extends("app", "_dispatch_service_request")
-async def dispatch_service_request(
-    dispatch: Handler,
-    method: str,
-    path: str,
-    headers: dict[str, str],
-    body: bytes,
-    query: dict[str, Any],
-    request_id: str,
-) -> Any:
-    app, actions, responses = emulator.application(), emulator.core("iam_actions"), emulator.core("responses")
-    form = app._routing_params(method, path, headers, body, query)
-    service = app.detect_service(method, path, headers, form)
-    if service == "s3":
-        return await dispatch(method, path, headers, body, query, request_id)
-    is_json = body[:1] == b"{"
-    action = actions.extract_iam_action(service, method, path, headers, body, form) or ""
-    _, tags = call_log.from_json(body) if is_json else call_log.from_form(form)
-    found = refusal(action, _document(body) if is_json else form, tags)
+async def dispatch_service_request(dispatch: Handler, *arguments: Any) -> Any:
+    request = ServiceRequest.parse(*arguments)
+    found = None if request.service == "s3" else _refusal_of(request)
     if found is None:
-        return await dispatch(method, path, headers, body, query, request_id)
-    if is_json:
-        return responses.error_response_json(found.code, found.message, 400)
-    return emulator.service("ec2" if service == "ec2" else "alb")._error(found.code, found.message, 400)
+        return await dispatch(*arguments)
+    if request.is_json:
+        return emulator.core("responses").error_response_json(found.code, found.message, 400)
+    return emulator.service("ec2" if request.service == "ec2" else "alb")._error(found.code, found.message, 400)
+
+
+def _refusal_of(request: ServiceRequest) -> Refusal | None:
+    if request.is_json:
+        _, tags = call_log.from_json(request.body)
+        return refusal(request.action, _document(request.body), tags)
+    _, tags = call_log.from_form(request.parameters)
+    return refusal(request.action, request.parameters, tags)
 
 
 @extends("s3", "_validate_bucket_name")

@@ -17,6 +17,7 @@ from typing import Any
 from local_cloud.core import call_log, emulator
 from local_cloud.core.patching import Handler, extends, install
 from local_cloud.core.runtime import Cloud
+from local_cloud.core.service_request import ServiceRequest
 
 _EC2_ID = re.compile(r"[a-z]+-[0-9a-f]+")
 
@@ -36,42 +37,26 @@ class Handlers:
         self._asked_for_a_token: str | None = None
 
     @extends("app", "_dispatch_service_request")
-    async def dispatch_service_request(
-        self,
-        dispatch: Handler,
-        method: str,
-        path: str,
-        headers: dict[str, str],
-        body: bytes,
-        query: dict[str, Any],
-        request_id: str,
-    ) -> Any:
-        app, actions, responses = emulator.application(), emulator.core("iam_actions"), emulator.core("responses")
-        form = app._routing_params(method, path, headers, body, query)
-        service = app.detect_service(method, path, headers, form)
-        action = actions.extract_iam_action(service, method, path, headers, body, form)
-        if service == "lambda" and (operation := actions._match_rest_action(service, method, path, query)):
-            action = f"lambda:{operation}"
-        key = app.extract_access_key_id(headers, query)
-        if key and action:
-            named, given = call_log.from_json(body) if body[:1] == b"{" else call_log.from_form(form)
-            here = responses.get_region(), responses.get_account_id()
-            resource = actions.extract_resource_arn(service, method, path, headers, body, form, *here)
-            self._write(key, action, resource.replace(":rule/default/", ":rule/"), named, given)
+    async def dispatch_service_request(self, dispatch: Handler, *arguments: Any) -> Any:
+        request = ServiceRequest.parse(*arguments)
+        action = _action(request)
+        if request.access_key and action:
+            named, given = (
+                call_log.from_json(request.body) if request.is_json else call_log.from_form(request.parameters)
+            )
+            self._write(request.access_key, action, _resource(request), named, given)
             if action == "ecr:GetAuthorizationToken":
-                self._asked_for_a_token = key
-        return await dispatch(method, path, headers, body, query, request_id)
+                self._asked_for_a_token = request.access_key
+        return await dispatch(*arguments)
 
     @extends("app", "_handle_ecr_registry_request")
-    async def handle_ecr_registry_request(
-        self, registry: Handler, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
-    ) -> Any:
+    async def handle_ecr_registry_request(self, registry: Handler, method: str, path: str, *further: Any) -> Any:
         responses = emulator.core("responses")
         found = call_log.registry_call(method, path)
         if found and self._asked_for_a_token:
             here = f"{responses.get_region()}:{responses.get_account_id()}"
             self._write(self._asked_for_a_token, found[0], f"arn:aws:ecr:{here}:repository/{found[1]}", {}, {})
-        return await registry(method, path, headers, body, query)
+        return await registry(method, path, *further)
 
     def _write(
         self, key: str, action: str, resource: str, parameters: call_log.Parameters, given: dict[str, str]
@@ -88,6 +73,31 @@ class Handlers:
             request_tags=given,
             tags=tags({resource, *(value for values in parameters.values() for value in values)}),
         )
+
+
+def _action(request: ServiceRequest) -> str:
+    """IAM's name of the action; of Lambda's, which the emulator's own table lacks, the name of the operation."""
+    if request.service == "lambda":
+        match = emulator.core("iam_actions")._match_rest_action
+        if operation := match(request.service, request.method, request.path, request.query):
+            return f"lambda:{operation}"
+    return request.action
+
+
+def _resource(request: ServiceRequest) -> str:
+    """The ARN of what the request is about."""
+    actions, responses = emulator.core("iam_actions"), emulator.core("responses")
+    arn: str = actions.extract_resource_arn(
+        request.service,
+        request.method,
+        request.path,
+        request.headers,
+        request.body,
+        request.parameters,
+        responses.get_region(),
+        responses.get_account_id(),
+    )
+    return arn.replace(":rule/default/", ":rule/")
 
 
 def tags(named: Iterable[str]) -> dict[str, dict[str, str]]:

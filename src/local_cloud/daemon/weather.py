@@ -7,12 +7,14 @@ What the emulator does: each read has every write before it. Calls of the cloud'
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from local_cloud.core import emulator
 from local_cloud.core.patching import Handler, extends, install
 from local_cloud.core.runtime import Cloud
-from local_cloud.core.weather import Answer, Weather
+from local_cloud.core.service_request import ServiceRequest
+from local_cloud.core.weather import Weather
 
 
 def apply(cloud: Cloud) -> None:
@@ -28,32 +30,17 @@ class Handlers:
         self._account = account
 
     @extends("app", "_dispatch_service_request")
-    async def dispatch_service_request(
-        self,
-        dispatch: Handler,
-        method: str,
-        path: str,
-        headers: dict[str, str],
-        body: bytes,
-        query: dict[str, Any],
-        request_id: str,
-    ) -> Any:
-        async def ask() -> Answer:
-            answer: Answer = await dispatch(method, path, headers, body, query, request_id)
-            return answer
-
-        app, actions, responses = emulator.application(), emulator.core("iam_actions"), emulator.core("responses")
-        form = app._routing_params(method, path, headers, body, query)
-        service = app.detect_service(method, path, headers, form)
-        action = actions.extract_iam_action(service, method, path, headers, body, form)
-        caller = app.extract_access_key_id(headers, query)
-        if service == "s3":
+    async def dispatch_service_request(self, dispatch: Handler, *arguments: Any) -> Any:
+        ask = partial(dispatch, *arguments)
+        request = ServiceRequest.parse(*arguments)
+        if request.service == "s3":
             return await self._weather.answer("s3:", None, ask)
-        if not action or not caller or caller == self._account:
+        if not request.action or request.access_key in {"", self._account}:
             return await ask()
+        responses = emulator.core("responses")
         place = f"{responses.get_account_id()} {responses.get_region()}"
-        key = (place, action, body, repr(sorted(query.items())))
-        return await self._weather.answer(action, key, ask, place, _protocol(headers))
+        key = (place, request.action, request.body, repr(sorted(request.query.items())))
+        return await self._weather.answer(request.action, key, ask, place, _protocol(request.headers))
 
 
 def _created(arn: str) -> float | None:
