@@ -1,4 +1,4 @@
-"""Bring the local environment up, and take it down: the order of the steps, and who may be in the way."""
+"""Start and remove the local environment: the order of the steps, and conflicts with other environments."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     import docker
     from docker.models.networks import Network
 
-#: Importing an image is one request that answers at its end.
+#: Long enough to import an image, which is one request.
 _DOCKER_TIMEOUT_SECONDS = 300
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What one local environment is made of.
+    """The settings of one local environment.
 
-    `project` is the directory that holds ``roles``; `cloud` is the configuration of the cloud as JSON-able values;
-    `database_authority` is where the certificate of the databases' CA goes; `forget` is what refers to the cloud's
-    state and means nothing without it. Timeouts are in seconds.
+    `project` is the directory that holds ``roles``. `cloud` is the cloud's configuration as JSON values. The
+    certificate of the databases' CA is written to `database_authority`. The paths in `forget` refer to the cloud's
+    state and are removed with it. Timeouts are in seconds.
     """
 
     project: Path
@@ -49,10 +49,10 @@ class Settings:
 
     @property
     def config(self) -> CloudConfig:
-        """The cloud's own view of `cloud`.
+        """Return `cloud` as the cloud reads it.
 
         Raises:
-            LocalCloudError: a value is impossible; the message names it.
+            LocalCloudError: a value is not valid. The message names it.
         """
         try:
             return CloudConfig.from_mapping(self.cloud)
@@ -74,7 +74,7 @@ class Settings:
 
 @dataclass
 class Outcome:
-    """What a run did (or, in check mode, would do), and the images to use by role: base, postgres, haproxy."""
+    """The changes of a run (in check mode, the expected ones), and the images by role: base, postgres, haproxy."""
 
     changed: bool = False
     actions: list[str] = field(default_factory=list)
@@ -86,10 +86,10 @@ class Outcome:
 
 
 def up(settings: Settings, progress: Progress, *, check: bool = False) -> Outcome:
-    """Make sure that engine, network, images and cloud are there, in that order. With `check`, touch nothing.
+    """Start engine, network, images and cloud, in this order, as far as necessary. With `check`, change nothing.
 
     Raises:
-        LocalCloudError: something is missing or in the way; the message names the next command.
+        LocalCloudError: something is missing or conflicts. The message names the next command.
     """
     outcome = Outcome(images=images.expected(settings.images))
     host = engine.observe()
@@ -111,10 +111,10 @@ def up(settings: Settings, progress: Progress, *, check: bool = False) -> Outcom
 
 
 def down(settings: Settings, progress: Progress, *, check: bool = False) -> Outcome:
-    """Stop the cloud and remove what it started: containers, volumes, network, state. Images stay, as a cache.
+    """Stop the cloud and remove its containers, volumes, network and state. Images stay, as a cache.
 
     Raises:
-        LocalCloudError: something of ours could not be stopped or removed.
+        LocalCloudError: something could not be stopped or removed.
     """
     outcome = Outcome()
     with _alone(settings, progress, check=check):
@@ -177,9 +177,9 @@ def _up(client: docker.DockerClient, settings: Settings, outcome: Outcome, progr
                 f"The network {settings.network.name} is in use by the local environment of {other}. "
                 f"Next: `make down` in that checkout, or other local_cloud names, ports and subnet in this one."
             )
-        # What a killed cloud left: nobody else answers for these labels, as was just seen.
+        # Left by a killed cloud: the checks above found no other environment with these labels.
         _remove_containers(client, settings, outcome, check=check)
-        if not check or not outcome.changed:  # a left-over load balancer holds the port until it is removed
+        if not check or not outcome.changed:  # a left-over load balancer uses the port until it is removed
             _check_port(config.loopback_address, config.load_balancer_port, "load_balancer")
     if not matches:
         _remove_network(existing, settings, outcome, check=check)
@@ -213,7 +213,7 @@ def _check_port(address: str, port: int, name: str) -> None:
 
 
 def _living_owner(existing: Network | None, settings: Settings) -> str | None:
-    """The directory of another checkout whose cloud runs on the network, or None."""
+    """Return the directory of another checkout whose cloud runs on the network, or None."""
     owner = network.owner(existing)
     if owner is None or owner == str(settings.config.work_dir):
         return None
@@ -231,7 +231,7 @@ def _remove_containers(client: docker.DockerClient, settings: Settings, outcome:
     for container in found if not check else ():
         try:
             container.remove(force=True, v=True)
-        except NotFound:  # it was stopping by itself
+        except NotFound:  # it had already stopped
             continue
 
 
@@ -262,7 +262,7 @@ def _selector(settings: Settings) -> dict[str, str | list[str] | bool]:
 
 
 def _start(settings: Settings) -> None:
-    """Start the cloud, or restart ours when its configuration differs."""
+    """Start the cloud, or restart it if its configuration differs."""
     settings.config.work_dir.mkdir(parents=True, exist_ok=True)
     settings.config_file.write_text(json.dumps(settings.cloud, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     _cloud(settings, "--detach", "--timeout", str(settings.ready_timeout))
@@ -284,7 +284,7 @@ def _cloud(settings: Settings, *arguments: str) -> None:
 
 
 def _publish_authority(settings: Settings, outcome: Outcome) -> None:
-    """Put the certificate of the databases' CA where image builds take it from."""
+    """Copy the certificate of the databases' CA to the path that image builds use."""
     certificate = authority.certificate_file(settings.config).read_bytes()
     target = settings.database_authority
     if not target.exists() or target.read_bytes() != certificate:
@@ -294,7 +294,7 @@ def _publish_authority(settings: Settings, outcome: Outcome) -> None:
 
 
 def _alone(settings: Settings, progress: Progress, *, check: bool) -> AbstractContextManager[None]:
-    """Hold the environment's lock: of two runs at the same time, the second waits and then finds all done."""
+    """Hold the environment's lock. A second run waits for the first, and then finds everything done."""
     return nullcontext() if check else alone(settings.config.work_dir.with_suffix(".lock"), progress)
 
 

@@ -1,12 +1,12 @@
-"""AWS Config tells of the resources that it records.
+"""AWS Config records changes of resources and sends them to EventBridge.
 
-What AWS does: a recorder that records writes an item for each change of a resource, and tells EventBridge of it
-(https://docs.aws.amazon.com/config/latest/developerguide/monitor-config-with-cloudwatchevents.html); changes close to
-each other become one item. At its first start it also writes one for each resource that exists, as if it were new. Who
-did it is CloudTrail's to say.
-What the emulator does: its recorder has a state and records nothing, and it keeps no trail unless of every call.
+What AWS does: a running recorder writes a configuration item for each change of a resource and sends it to EventBridge
+(https://docs.aws.amazon.com/config/latest/developerguide/monitor-config-with-cloudwatchevents.html). Changes close to
+each other become one item. When the recorder first starts, it also writes an item for each existing resource, as if the
+resource were new. CloudTrail, not Config, records who made a change.
+Without this patch: the emulator's recorder has a state and records nothing. Its trail contains every call or none.
 
-Buckets and security groups are recorded here; of buckets the trail says who made them.
+Only buckets and security groups are recorded here. The trail shows who created a bucket.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ logger = logging.getLogger(__name__)
 
 BUCKET, SECURITY_GROUP = "AWS::S3::Bucket", "AWS::EC2::SecurityGroup"
 SETTLE_SECONDS = 1.0
-"""Changes within it are one item: whoever makes a bucket tags it by a second call."""
+"""Changes within this time become one item: a new bucket is tagged by a second call."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Resource:
-    """One recorded resource: whose, where, what."""
+    """One recorded resource: its account, region, type and id."""
 
     account: str
     region: str
@@ -50,7 +50,7 @@ def apply(cloud: Cloud) -> None:
 
 
 class Handlers:
-    """The calls that change what is recorded."""
+    """The calls that change recorded resources."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -107,7 +107,7 @@ class Handlers:
 
 
 class Recorder:
-    """Writes items on a thread of its own, a moment after the change."""
+    """Writes items in its own thread, shortly after the change."""
 
     def __init__(self) -> None:
         self._changes: queue.Queue[tuple[Resource, str] | None] = queue.Queue()
@@ -117,12 +117,12 @@ class Recorder:
         self._thread.start()
 
     def stop(self) -> None:
-        if self._thread.is_alive():  # not where the cloud could not start
+        if self._thread.is_alive():  # it was never started if the cloud failed to start
             self._changes.put(None)
             self._thread.join(timeout=5)
 
     def changed(self, type_: str, identifier: str, change: str) -> None:
-        """Note a change of the calling request's account and region, if its recorder records such resources."""
+        """Note a change in the request's account and region, if their recorder records such resources."""
         responses = emulator.core("responses")
         resource = Resource(responses.get_account_id(), responses.get_region(), type_, identifier)
         if any(records(recorder, type_) for recorder in emulator.service("config")._recorders.values()):
@@ -138,7 +138,7 @@ class Recorder:
                     return
                 if not pending:
                     due = time.monotonic() + SETTLE_SECONDS
-                pending.setdefault(*noted)  # created and then changed is created
+                pending.setdefault(*noted)  # a resource that was created and then changed counts as created
             except queue.Empty:
                 for resource, change in pending.items():
                     try:
@@ -149,14 +149,14 @@ class Recorder:
 
 
 def records(recorder: Mapping[str, Any], type_: str) -> bool:
-    """Whether a recorder, as the emulator stores it, records resources of a type."""
+    """Return whether a recorder, as the emulator stores it, records resources of a type."""
     group = recorder["recorder"].get("recordingGroup") or {"allSupported": True}
     chosen: bool = group.get("allSupported", False) or type_ in group.get("resourceTypes", ())
     return chosen and bool(recorder.get("recording"))
 
 
 def event_detail(resource: Resource, change: str, now: dt.datetime, **of_the_resource: Any) -> dict[str, Any]:
-    """The event's ``detail``: the item and how it differs from the one before."""
+    """Return the event's ``detail``: the item and its difference from the previous item."""
     at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     item = {
         "configurationItemVersion": "1.3",
@@ -222,7 +222,7 @@ def _security_group(resource: Resource) -> dict[str, Any] | None:
 
 
 def _leave_a_trail(bucket: str, headers: Mapping[str, str]) -> None:
-    """The one call of which the trail says by whom: `user` is the access key, as the emulator has no other name."""
+    """Return the trail's event for CreateBucket. `user` is the access key, the only name of the caller here."""
     responses, router = emulator.core("responses"), emulator.core("router")
     key = router.extract_access_key_id(headers, {}) or "unknown"
     emulator.service("cloudtrail").record_event(

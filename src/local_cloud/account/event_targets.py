@@ -1,10 +1,11 @@
-"""EventBridge delivers an event only where the target's own policy permits it, and writes to log groups.
+"""EventBridge delivers an event only if the target's resource policy permits it, and log groups can be targets.
 
 What AWS does: a target's resource policy decides whether EventBridge may deliver
-(https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html). Its calls say different things:
+(https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html). The source in its calls depends
+on the target:
 
 - Lambda and SQS: the rule's ARN and account.
-- SNS: neither. A topic's statement with a condition on the source denies, and so does a new topic's own policy
+- SNS: none. A statement with a condition on the source denies the call, and so does a new topic's default policy
   (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-troubleshooting.html).
 - CloudWatch Logs: the rule's ARN with PutLogEvents, and nothing with CreateLogStream. One statement for both with a
   condition on the rule's ARN denies CreateLogStream, so the log stays empty
@@ -13,7 +14,8 @@ What AWS does: a target's resource policy decides whether EventBridge may delive
 
 Functions are invoked asynchronously, with retries. A refused delivery is dropped.
 
-What the emulator does: it asks no policy, invokes a function once, and does not know log groups as targets.
+Without this patch: the emulator evaluates no policy, invokes a function once, and does not support log groups as
+targets.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 SERVICE = "events.amazonaws.com"
 
-#: ARN of the rule whose targets are being called.
+#: ARN of the rule whose targets are being called
 _rule: contextvars.ContextVar[str] = contextvars.ContextVar("rule")
 
 
@@ -79,7 +81,7 @@ def dispatch_to_sns(to_sns: Handler, arn: str, payload: str) -> None:
 
 
 def _write(group_arn: str, rule: str, message: str) -> None:
-    """Write one event into a log stream of its own, by the two calls that AWS makes."""
+    """Write one event into a new log stream, by the two calls that AWS makes."""
     logs = emulator.service("cloudwatch_logs")
     group, stream = group_arn.partition(":log-group:")[2], str(uuid.uuid4())
     for action, name, source in (("CreateLogStream", "", None), ("PutLogEvents", stream, rule)):

@@ -1,10 +1,10 @@
-"""Name service-linked roles as AWS does.
+"""Service-linked roles have the names that AWS gives them.
 
-What AWS does: each service has its own name for its role, and a second one of that name is refused with InvalidInput
+What AWS does: each service's role has its own name, and a second role of that name is refused with InvalidInput
 (https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateServiceLinkedRole.html).
 
-What the emulator does: it makes the name from the first part of the service's name, so that ECS and its auto scaling
-(``ecs.application-autoscaling.amazonaws.com``) want the same one.
+Without this patch: the emulator derives the name from the first part of the service's name, so that ECS and its auto
+scaling (``ecs.application-autoscaling.amazonaws.com``) collide.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A NAT gateway holds its address.
+"""A NAT gateway's address is shown as associated.
 
-What AWS does: the address of a NAT gateway is associated with it for as long as it exists
-(https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-basics.html), and DescribeAddresses says so.
-What the emulator does: it shows the address as free, so that whoever looks for unused addresses finds it.
+What AWS does: the address is associated with the NAT gateway as long as the gateway exists
+(https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-basics.html), and DescribeAddresses shows it.
+Without this patch: the emulator shows the address as free, so that a search for unused addresses finds it.
 """
 
 from __future__ import annotations

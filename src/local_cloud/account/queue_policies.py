@@ -1,10 +1,10 @@
-"""A service delivers to a queue only where the queue's policy permits it.
+"""A service delivers to a queue only if the queue's policy permits it.
 
 What AWS does: SNS calls SQS as ``sns.amazonaws.com``, for a subscription and for its dead-letter queue. A queue without
 a policy, or with one that does not name the service and the topic, gets nothing
 (https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html).
 
-What the emulator does: it asks the queue's policy only where it authenticates every call.
+Without this patch: the emulator evaluates the queue's policy only if it authenticates every call.
 """
 
 from __future__ import annotations

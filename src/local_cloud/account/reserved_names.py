@@ -2,23 +2,23 @@
 
 What AWS does: it refuses
 
-- a load balancer ``internal-…``
+- the name of a load balancer ``internal-…``
   (https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html), a security group
   ``sg-…`` (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html), a log group ``aws/…``
   (https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html), a Config recorder
   ``AWSConfigurationRecorderFor…``
-  (https://docs.aws.amazon.com/config/latest/APIReference/API_PutConfigurationRecorder.html), and some beginnings and
-  ends of a bucket's name (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html);
-- the variables that a Lambda function gets from its runtime
+  (https://docs.aws.amazon.com/config/latest/APIReference/API_PutConfigurationRecorder.html), and some prefixes and
+  suffixes of a bucket's name (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html);
+- environment variables of a Lambda function that its runtime sets
   (https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html);
-- a tag whose key begins with ``aws:`` in any case
-  (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Tag.html); of ECS and RDS its value too
-  (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Tag.html), and of RDS also ``rds:``
+- a tag whose key begins with ``aws:`` in upper or lower case
+  (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Tag.html); in ECS and RDS also such a value
+  (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Tag.html), and in RDS also ``rds:``
   (https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_Tag.html).
 
-AWS documents no such rule for target groups, IAM roles, secrets and image repositories. Which error it answers a tag
-with is documented of few services: the words are those that are seen most.
-What the emulator does: it takes all of them, but for tags of buckets and alarms.
+AWS documents no such rule for target groups, IAM roles, secrets and image repositories. For a tag, few services
+document the error: the messages are the most common ones.
+Without this patch: the emulator accepts all of these names, except tags of buckets and alarms.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from local_cloud.core import call_log, emulator
 from local_cloud.core.patching import Handler, extends
 from local_cloud.core.service_request import ServiceRequest
 
-#: By action: the parameter, the beginning of its value, and the error.
+#: By action: the parameter, the reserved prefix of its value, and the error.
 _BEGINNINGS = {
     "config:PutConfigurationRecorder": (
         "name",
@@ -67,7 +67,7 @@ _FUNCTION_VARIABLES = frozenset(
         "LAMBDA_TASK_ROOT",
     }
 )
-#: By service, where it is not ValidationException.
+#: The error for a reserved tag, for services with another one than ValidationException.
 _TAG_ERRORS = {
     "ec2": "InvalidParameterValue",
     "ecr": "InvalidTagParameterException",
@@ -116,7 +116,7 @@ def validate_bucket_name(is_bucket_name: Handler, name: str) -> bool:
 
 
 def refusal(action: str, parameters: Mapping[str, Any], tags: Mapping[str, str]) -> Refusal | None:
-    """Why AWS refuses a call: IAM's name of the action, its parameters (a JSON document, or a form) and its tags."""
+    """Return why AWS refuses a call, or None. `parameters` are a JSON document or a form."""
     service, _, operation = action.partition(":")
     if found := _BEGINNINGS.get(action):
         parameter, beginning, code = found
@@ -132,7 +132,7 @@ def refusal(action: str, parameters: Mapping[str, Any], tags: Mapping[str, str])
                 "provided contains reserved keys that are currently not supported for modification. Reserved keys used "
                 f"in this request: {', '.join(reserved)}",
             )
-    # AWS leaves its own tags where they are; what a function is given is the function's.
+    # DeleteTags may name AWS's tags: AWS keeps them. A function's input has no tags of AWS.
     if operation == "DeleteTags" or operation.startswith("Invoke"):
         return None
     prefixes = ("aws:", "rds:") if service == "rds" else ("aws:",)
@@ -155,6 +155,6 @@ def _document(body: bytes) -> Mapping[str, Any]:
 
 
 def _text(value: Any) -> str:
-    """A parameter; a form has a list of each."""
+    """Return a parameter's text. A form has a list of values for each parameter."""
     first = value[0] if isinstance(value, list) and value else value
     return first if isinstance(first, str) else ""

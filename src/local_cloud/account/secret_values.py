@@ -1,10 +1,10 @@
-"""Give a secret that was created without a value no version.
+"""A secret that was created without a value has no version.
 
-What AWS does: such a secret has no version, and GetSecretValue says ResourceNotFoundException until a value is put
-(https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html: without a value, "you can add the
-secret value later").
+What AWS does: such a secret has no version, and GetSecretValue fails with ResourceNotFoundException until a value is
+put (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html: without a value, "you can add
+the secret value later").
 
-What the emulator does: it makes a version without content and calls it AWSCURRENT.
+Without this patch: the emulator creates an empty version with the stage AWSCURRENT.
 """
 
 from __future__ import annotations

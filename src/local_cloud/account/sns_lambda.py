@@ -1,10 +1,11 @@
-"""SNS hands a message to a function as AWS does: with permission, asynchronously, and what it cannot hand over is kept.
+"""SNS delivers a message to a function only with permission, asynchronously, and with dead-letter queues.
 
-What AWS does: SNS invokes the function asynchronously, so it is tried again when it fails and its event then goes to
-the function's dead-letter queue; where SNS may not invoke it, or it is gone, the message goes to the subscription's
-dead-letter queue (https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html).
+What AWS does: SNS invokes the function asynchronously. A failed function is retried; then its event goes to the
+function's dead-letter queue. If SNS may not invoke the function, or it does not exist, the message goes to the
+subscription's dead-letter queue (https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html).
 
-What the emulator does: it invokes once, whoever is permitted, and a message that cannot be handed over is gone.
+Without this patch: the emulator invokes the function once, without checking the permission, and drops a message that it
+cannot deliver.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def deliver(endpoint: str, envelope: str, topic_arn: str, subscription_arn: str,
 
 
 def _dead_letter_queue(topic_arn: str, subscription_arn: str) -> str:
-    """ARN of the queue that the subscription's redrive policy names; empty without one."""
+    """Return the ARN of the queue in the subscription's redrive policy, or an empty string."""
     topic = emulator.service("sns")._topic_by_arn_any_scope(topic_arn) or {"subscriptions": []}
     for subscription in topic["subscriptions"]:
         if subscription["arn"] == subscription_arn:

@@ -1,11 +1,11 @@
-"""Flow logs and interface endpoints keep every attribute that they are made with.
+"""Flow logs and interface endpoints return every attribute that they were created with.
 
-What AWS does: DescribeFlowLogs returns role, aggregation interval, log format and tags;
-DescribeVpcEndpoints returns whether private DNS is on, the policy, and the security groups
+What AWS does: DescribeFlowLogs returns role, aggregation interval, log format and tags; DescribeVpcEndpoints returns
+whether private DNS is on, the policy, and the security groups
 (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_FlowLog.html,
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html).
-What the emulator does: it drops them, so that Terraform sees a difference for ever, and
-replaces a flow log on every apply.
+Without this patch: the emulator drops them, so that Terraform plans the same change forever and replaces a flow log on
+every apply.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def create_flow_logs(create: Handler, params: dict[str, Any]) -> Any:
             "logGroupName": group or record["LogDestination"].rpartition(":log-group:")[2].removesuffix(":*"),
             "deliverLogsStatus": "SUCCESS",
         }
-        # The parser of tags that the emulator uses here looks for another resource type.
+        # The emulator parses the tags here for another resource type.
         ec2._parse_tag_specs(params, "vpc-flow-log", identifier)
     return answer
 
@@ -47,7 +47,7 @@ def create_flow_logs(create: Handler, params: dict[str, Any]) -> Any:
 def tag_set_xml(tags_xml: Handler, identifier: str) -> Any:
     ec2 = emulator.service("ec2")
     xml = tags_xml(identifier)
-    # The only place where the emulator's DescribeFlowLogs lets anything be added.
+    # The only place where the output of the emulator's DescribeFlowLogs can be extended.
     record = ec2._flow_logs.get(identifier) if identifier.startswith("fl-") else None
     attributes = (record or {}).get("_attributes", {})
     return xml + "".join(f"<{name}>{escape(value)}</{name}>" for name, value in attributes.items() if value)

@@ -1,15 +1,15 @@
-"""Only a token that its issuer signed takes a role, and only a role that trusts it.
+"""Only a token that is signed by its issuer can assume a role, and only a role that trusts it.
 
-What AWS does: AssumeRoleWithWebIdentity finds the account's OIDC provider by the token's issuer, compares the signature
-with the keys that the issuer publishes, the audience with the provider's client ids, and the times with the clock; then
-the role's trust policy decides, with the claims as condition keys
+What AWS does: AssumeRoleWithWebIdentity finds the account's OIDC provider by the token's issuer. It verifies the
+signature with the issuer's published keys, the audience against the provider's client ids, and the times. Then the
+role's trust policy decides, with the claims as condition keys
 (https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html,
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif).
 
-What the emulator does: it gives everybody every role, and looks at no token.
+Without this patch: the emulator gives any caller any role without reading the token.
 
-AWS asks the issuer's address for the keys; here they are configuration (``oidc_keys``), for an issuer need not be in
-reach. To which role's session an access key belongs is in the emulator's ``sts._sessions[<access key>]["Arn"]``.
+AWS downloads the keys from the issuer. Here they are configuration (``oidc_keys``), because the issuer may be
+unreachable. The emulator's ``sts._sessions[<access key>]["Arn"]`` is the role session of an access key.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CLOCK_SKEW_SECONDS = 60
 
 
 class RefusedError(Exception):
-    """STS's answer to a token that it does not take."""
+    """STS's answer to a token that it refuses."""
 
     def __init__(self, message: str, code: str = "InvalidIdentityToken") -> None:
         super().__init__(message)
@@ -46,7 +46,7 @@ def apply(cloud: Cloud) -> None:
 
 
 class Handlers:
-    """What STS does with a token of an OIDC issuer; `keys` are the JWKS that issuers publish, by their URL."""
+    """STS's actions on tokens of OIDC issuers. `keys` are the JWKS of the issuers, by the issuer's URL."""
 
     def __init__(self, keys: Mapping[str, Any]) -> None:
         self._keys = keys
@@ -79,10 +79,10 @@ class Handlers:
 
 
 def verify(token: str, provider: Mapping[str, Any], keys: Mapping[str, Any]) -> dict[str, Any]:
-    """The token's claims. `provider` is IAM's, `keys` are the JWKS that issuers publish, by their URL.
+    """Return the token's claims. `provider` is IAM's, `keys` are the JWKS of the issuers, by the issuer's URL.
 
     Raises:
-        RefusedError: it is not what the provider's issuer signed, not for this account, or not for now.
+        RefusedError: the signature, the audience or the times are not valid.
     """
     issuer = f"https://{provider['Url'].removeprefix('https://')}"
     if issuer not in keys:
@@ -112,7 +112,7 @@ def verify(token: str, provider: Mapping[str, Any], keys: Mapping[str, Any]) -> 
 
 
 def _issuer(token: str) -> str:
-    """Who says to have signed it, and so whose keys have to fit."""
+    """Return the issuer that the token claims. Its keys verify the signature."""
     try:
         return str(json.loads(extract_compact(token.encode()).payload)["iss"])
     except (JoseError, ValueError, KeyError, TypeError) as error:
@@ -120,7 +120,7 @@ def _issuer(token: str) -> str:
 
 
 def _provider(iam: Any, role: str, issuer: str) -> Mapping[str, Any]:
-    """The OIDC provider of the role's account for this issuer."""
+    """Return the OIDC provider of the role's account for this issuer."""
     account = role.split(":")[4] if role.count(":") >= 5 else ""
     arn = f"arn:aws:iam::{account}:oidc-provider/{issuer.removeprefix('https://')}"
     found: Mapping[str, Any] | None = iam._oidc_providers.get_scoped(account, None, arn)
@@ -130,7 +130,7 @@ def _provider(iam: Any, role: str, issuer: str) -> Mapping[str, Any]:
 
 
 def _fill(body: bytes, values: Mapping[str, str]) -> bytes:
-    """The answer with these texts in its elements."""
+    """Return the answer with these texts in its elements."""
     text = body.decode()
     for element, value in values.items():
         before, _, rest = text.partition(f"<{element}>")

@@ -1,12 +1,12 @@
-"""A metric alarm keeps every attribute, its metric math included.
+"""A metric alarm returns every attribute, including its metric math.
 
-What AWS does: DescribeAlarms returns everything that PutMetricAlarm was given; an alarm
-on metric math has ``Metrics`` and no metric, statistic or period of its own
+What AWS does: DescribeAlarms returns every attribute of PutMetricAlarm; an alarm on metric math has ``Metrics`` and no
+metric, statistic or period of its own
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html).
-What the emulator does: it drops ``Metrics``, and in the Query protocol, which Terraform
-speaks, returns no action, statistic or period, so that Terraform sees a difference for ever.
+Without this patch: the emulator drops ``Metrics``, and in the Query protocol, which Terraform uses, returns no action,
+statistic or period, so that Terraform plans the same change forever.
 
-Alarms on metric math are not evaluated: SetAlarmState moves them.
+Alarms on metric math are not evaluated; only SetAlarmState changes their state.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def describe_alarms(
 
 
 def alarm_xml(alarm: Mapping[str, Any]) -> str:
-    """One member of ``MetricAlarms`` in the Query protocol."""
+    """Return one member of ``MetricAlarms`` in the Query protocol."""
     parts = [_element(name, alarm[name]) for name in _TEXT_FIELDS if alarm.get(name) not in (None, "")]
     parts.append(_element("ActionsEnabled", alarm.get("ActionsEnabled", True)))
     parts += [_list(name, [escape(action) for action in alarm.get(name) or []]) for name in _LIST_FIELDS]
@@ -105,7 +105,7 @@ def _metric_xml(query: Mapping[str, Any]) -> str:
 
 
 def _metrics(flat: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """``Metrics.member.N`` of a Query request, as the JSON protocol would have them."""
+    """Return ``Metrics.member.N`` of a Query request in the form of the JSON protocol."""
     for prefix in _members(flat, "Metrics.member"):
         query: dict[str, Any] = {
             name: flat[f"{prefix}.{name}"]
@@ -134,7 +134,7 @@ def _metrics(flat: Mapping[str, str]) -> Iterator[dict[str, Any]]:
 
 
 def _members(flat: Mapping[str, str], prefix: str) -> list[str]:
-    """The prefixes ``<prefix>.1``, ``<prefix>.2``, … that a Query request has."""
+    """Yield the prefixes ``<prefix>.1``, ``<prefix>.2``, … of a Query request."""
     numbers = {int(key[len(prefix) + 1 :].split(".")[0]) for key in flat if key.startswith(f"{prefix}.")}
     return [f"{prefix}.{number}" for number in sorted(numbers)]
 

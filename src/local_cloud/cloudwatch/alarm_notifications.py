@@ -1,12 +1,12 @@
-"""What SNS is told of an alarm, whether CloudWatch may tell it, and what the alarm's history says of it.
+"""An alarm's message to SNS, the permission to publish it, and its record in the alarm's history.
 
-What AWS does: the message names the alarm by its ARN, says which actions it has and what triggered it, metric math
-included (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html); a topic whose
-policy does not let CloudWatch publish gets nothing, and only the alarm's history says so: each action leaves an item of
-type ``Action`` there (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_AlarmHistoryItem.html).
+What AWS does: the message contains the alarm's ARN, its actions and its trigger, including metric math
+(https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html). A topic whose policy
+does not let CloudWatch publish gets nothing, and only the alarm's history shows it: each action adds an item of type
+``Action`` (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_AlarmHistoryItem.html).
 
-What the emulator does: it leaves the ARN, the actions and metric math out, publishes whatever the policy says, and
-records the change of state only.
+Without this patch: the emulator omits the ARN, the actions and metric math, ignores the policy, and records only the
+change of state.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def notify(alarm: Mapping[str, Any], before: str, now: str, reason: str) -> None
 
 
 def history_item(cloudwatch: Any, alarm: str, topic: str, error: str | None) -> dict[str, Any]:
-    """What became of one action."""
+    """Return the history item for one action: executed, or failed with `error`."""
     return {
         "AlarmName": alarm,
         "AlarmType": "MetricAlarm",
@@ -73,7 +73,7 @@ def history_item(cloudwatch: Any, alarm: str, topic: str, error: str | None) -> 
 
 
 def notice(alarm: Mapping[str, Any], before: str, now: str, reason: str, account: str, region: str) -> dict[str, Any]:
-    """The message. AWS calls the region by its long name there; its code is in the ARN."""
+    """Return the message. AWS uses the region's long name in it; the ARN has the code."""
     trigger = {name: alarm[name] for name in _TRIGGER if alarm.get(name) not in (None, "")}
     trigger["Dimensions"] = [
         {"name": dimension["Name"], "value": dimension["Value"]} for dimension in alarm.get("Dimensions") or []

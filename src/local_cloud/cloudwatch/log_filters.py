@@ -1,10 +1,10 @@
-"""FilterLogEvents returns the events that match the pattern as AWS reads it, and refuses a pattern that AWS refuses.
+"""FilterLogEvents follows the documented pattern syntax, and refuses any other pattern.
 
-What AWS does: the documented syntax (``log_pattern``), in which case counts and a phrase is in double quotes; another
-pattern is an InvalidParameterException
+What AWS does: patterns follow the documented syntax (``log_pattern``): they are case-sensitive, and a phrase is in
+double quotes. Any other pattern is an InvalidParameterException
 (https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html).
 
-What the emulator does: it splits at spaces, ignores case and quotes, and every JSON pattern matches every event.
+Without this patch: the emulator splits at spaces and ignores case and quotes. A JSON pattern matches every event.
 """
 
 from __future__ import annotations

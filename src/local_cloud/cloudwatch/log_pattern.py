@@ -1,13 +1,14 @@
 """Filter patterns of CloudWatch Logs, as AWS documents them.
 
-https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html has three kinds; case counts.
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html has three kinds, all
+case-sensitive.
 
-- Terms, for any line: all must be there, ``?term`` any of several, ``-term`` none. A phrase, and a term of anything but
-  letters, digits and underscores, is in double quotes. A ``?term`` beside others means nothing.
+- Terms, for any line: each ``term`` must occur, at least one ``?term``, and no ``-term``. A phrase, or a term with
+  other characters than letters, digits and underscores, is in double quotes. A ``?term`` beside other terms is ignored.
 - ``{ $.level = "ERROR" && $.milliseconds > 100 }``, for lines of JSON.
 - ``[address, user, status = 4*, ...]``, for lines whose fields are separated by spaces.
 
-``%expression%`` is a regular expression wherever a term or a value may stand.
+``%expression%`` is a regular expression. It may replace any term or value.
 """
 
 from __future__ import annotations
@@ -49,14 +50,14 @@ _MISSING = object()
 
 
 class PatternError(ValueError):
-    """AWS refuses this pattern."""
+    """AWS refuses this pattern. The message says why."""
 
 
 def compile_pattern(pattern: str) -> Test:
-    """Return the function that says whether a message matches.
+    """Return a function that decides whether a message matches.
 
     Raises:
-        PatternError: see there.
+        PatternError: the pattern is not valid.
     """
     pattern = pattern.strip()
     if pattern.startswith("{"):
@@ -134,7 +135,7 @@ def _json(pattern: str) -> Test:
 
 
 def _fields(pattern: str) -> Test:
-    """Each part is a name with or without conditions; one of them may be ``...``, any number of fields."""
+    """Parse the parts: names with or without conditions. One part may be ``...``, for any number of fields."""
     parser = _Parser(_inside(pattern, "]"), json_selectors=False)
     parts: list[Condition | None] = [parser.field()]
     while parser.take("mark", ","):
@@ -166,7 +167,7 @@ def _inside(pattern: str, end: str) -> str:
     return pattern[1:-1]
 
 
-#: What a selector or a field's name stands for in a message.
+#: Returns the value of a selector or a field's name in a message.
 Lookup = Callable[[str], Any]
 Condition = Callable[[Lookup], bool]
 
@@ -186,7 +187,7 @@ class _Parser:
             position = match.end()
 
     def take(self, kind: str, *values: str) -> str | None:
-        """The next token's text if it is of this kind, and one of `values` where they are given."""
+        """Take the next token and return its text, if it is of this kind and one of `values`, if given."""
         if self._tokens and self._tokens[0][0] == kind and (not values or self._tokens[0][1] in values):
             return self._tokens.pop(0)[1]
         return None
@@ -196,7 +197,7 @@ class _Parser:
             raise PatternError(f"unexpected {self._tokens[0][1]!r}")
 
     def field(self) -> Condition | None:
-        """A part of a space-delimited pattern: None is ``...``, a bare name matches every field."""
+        """Parse a part of a space-delimited pattern. None stands for ``...``; a name alone matches every field."""
         if self.take("word", "..."):
             return None
         if self._tokens[:1] and self._tokens[0][0] == "word" and self._tokens[1:2] in ([], [("mark", ",")]):
@@ -282,7 +283,7 @@ def _number(value: Any) -> float | None:
 
 
 def _select(document: Any, selector: str) -> Any:
-    """What ``$.a.b[0]`` names in `document`, or `_MISSING`."""
+    """Return the value of ``$.a.b[0]`` in `document`, or `_MISSING`."""
     value = document
     for step in _STEP.finditer(selector):
         if step["index"] is not None:

@@ -1,11 +1,11 @@
-"""Subscription filters that match as AWS's do, and hand over as AWS does.
+"""Subscription filters follow the documented pattern syntax, need permission, and invoke functions asynchronously.
 
-What AWS does: a filter's pattern follows the documented syntax (``log_pattern``), a wrong one is refused; making a
-filter tries the destination, so a function that Logs may not invoke is refused
+What AWS does: a filter's pattern follows the documented syntax (``log_pattern``), and any other is refused. Creating a
+filter tests the destination, so a function that Logs may not invoke is refused
 (https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutSubscriptionFilter.html); the function is
 invoked asynchronously.
 
-What the emulator does: it looks for bare terms anywhere, asks for no permission, and invokes once.
+Without this patch: the emulator searches for the terms anywhere, needs no permission, and invokes the function once.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def hand_over(group: str, stream: str, events: Sequence[Mapping[str, Any]]) -> N
         try:
             _hand_over(filter_, emulator.core("responses").get_account_id(), group, stream, events)
         except Exception:
-            # Whoever writes a log never hears of its subscribers.
+            # PutLogEvents does not report failures of subscriptions.
             logger.exception("subscription filter %s of %s", filter_["filterName"], group)
 
 
@@ -50,7 +50,7 @@ def pattern_matches(pattern: str | None, message: str | None) -> bool:
 
 
 def _problem(data: Mapping[str, Any], owner: str) -> str:
-    """Why AWS would refuse the filter; empty: it would not."""
+    """Return why AWS would refuse the filter, or an empty string if it would not."""
     try:
         compile_pattern(str(data.get("filterPattern", "")))
     except PatternError as error:
@@ -69,7 +69,7 @@ def _hand_over(
     filter_: Mapping[str, Any], account: str, group: str, stream: str, events: Sequence[Mapping[str, Any]]
 ) -> None:
     destination = filter_["destinationArn"]
-    # A function that is told of its own log would be told of that, and so on.
+    # A function that is subscribed to its own log would invoke itself without end.
     if ":function:" not in destination or group == f"/aws/lambda/{destination.rpartition(':')[2]}":
         return
     matches = compile_pattern(filter_["filterPattern"])

@@ -1,12 +1,12 @@
-"""The load balancer's and the databases' metrics in CloudWatch, from what the containers really do.
+"""The load balancer's and the databases' metrics in CloudWatch, measured on their containers.
 
-What AWS does: ELB and RDS publish their metrics each minute; a count is reported when it is not zero
+What AWS does: ELB and RDS publish their metrics each minute; a count of zero is not reported
 (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html,
 https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-metrics.html).
-What the emulator does: it publishes none of them.
+Without this patch: the emulator publishes none of them.
 
-More often here than each minute, so that an alarm can be seen to fire. Of the response time HAProxy tells an average: a
-percentile is that of these averages.
+Differences from AWS: metrics appear more often than each minute, so that an alarm fires sooner. HAProxy reports an
+average response time, so a percentile is that of these averages.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ logger = logging.getLogger(__name__)
 
 PERIOD_SECONDS = 10.0
 _SESSION = re.compile(r"postgres: \S+ \S+ \S+\(\d+\) ")
-"""The title of a process that serves a client over TCP: user, database, address."""
+"""Matches the title of a process that serves a client over TCP: user, database, address."""
 _CLASSES = ("2xx", "3xx", "4xx", "5xx")
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What HAProxy counted since its start. Of the load balancer's own answers and of the targets' apart."""
+    """HAProxy's counters since its start, separate for the load balancer's own responses and the targets' responses."""
 
     requests: int = 0
     target: tuple[int, int, int, int] = (0, 0, 0, 0)
@@ -40,7 +40,7 @@ class Counts:
     response_ms: float | None = None
 
     def since(self, before: Counts) -> dict[str, float]:
-        """CloudWatch's metrics for what happened meanwhile; after a restart of HAProxy, since that."""
+        """Return CloudWatch's metrics for the time since `before`, or since HAProxy's restart."""
         if self.requests < before.requests:
             before = Counts()
         found: dict[str, float] = {}
@@ -48,7 +48,7 @@ class Counts:
             for name, count in zip(_CLASSES, (a - b for a, b in zip(now, then, strict=True)), strict=True):
                 if count > 0 and not (prefix == "ELB" and name == "2xx"):
                     found[f"HTTPCode_{prefix}_{name.upper()}_Count"] = float(count)
-        # Those for which a target was chosen.
+        # Requests for which a target was chosen
         chosen = sum(self.target) - sum(before.target)
         if chosen > 0:
             found["RequestCount"] = float(chosen)
@@ -58,7 +58,7 @@ class Counts:
 
 
 def read_counts(text: str) -> Counts:
-    """The answer to `show stat` (https://docs.haproxy.org/3.0/management.html#9.1)."""
+    """Parse the output of `show stat` (https://docs.haproxy.org/3.0/management.html#9.1)."""
     rows = list(csv.DictReader(text.removeprefix("# ").splitlines()))
     slots = [row for row in rows if row["pxname"] == haproxy.BACKEND and row["svname"] not in ("BACKEND", "FRONTEND")]
     front = next((row for row in rows if row["svname"] == "FRONTEND"), {})
@@ -81,7 +81,7 @@ def _responses(rows: Iterable[Mapping[str, str]]) -> tuple[int, int, int, int]:
 
 
 def count_sessions(titles: Iterable[str]) -> int:
-    """The sessions of a PostgreSQL server, by its processes: it need not be asked, nor have a slot free."""
+    """Count the sessions of a PostgreSQL server by its processes, which needs no free connection."""
     return sum(bool(_SESSION.search(title)) for title in titles)
 
 
@@ -92,7 +92,7 @@ def apply(cloud: Cloud) -> None:
 
 
 class Publisher:
-    """Publishes what is new, again and again, until it is stopped."""
+    """Publishes new metrics at an interval until it is stopped."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._config = cloud.config
@@ -113,7 +113,7 @@ class Publisher:
                 try:
                     with scope(self._config.account_id, self._config.region):
                         publish()
-                except Exception as error:  # a container comes and goes: metrics are no reason to fail
+                except Exception as error:  # a container may be missing at this moment
                     logger.debug("no metrics: %s", error)
 
     def _load_balancers(self) -> None:

@@ -1,15 +1,15 @@
-"""The log of AWS calls: who called which action on what, one JSON object a line. Off unless ``call_log`` names a file.
+"""The log of AWS calls: caller, action and resource, one JSON object a line. Off unless ``call_log`` names a file.
 
-On AWS this is CloudTrail's to tell (management events, and S3's data events where a trail records them). A line has
+On AWS, CloudTrail records this (management events, and S3's data events if a trail includes them). A line has
 
-- ``key`` and ``principal``: the access key that signed, and the session of the role that gave it (null: no role did);
+- ``key`` and ``principal``: the access key of the signature, and its role session (null: the key belongs to no role);
 - ``region`` and ``account``;
-- ``action``: IAM's name of what was asked for (``s3:ListBucket`` for ListObjectsV2); ``resource``: its ARN, as far as
-  the emulator derives one;
-- ``parameters``: what the request names by identifier, ARN or name; ``request_tags``: the tags that it would give;
-- ``tags``: those that the named resources have, by identifier, before the call.
+- ``action``: IAM's name of the action (``s3:ListBucket`` for ListObjectsV2); ``resource``: the resource's ARN, if the
+  emulator can derive it;
+- ``parameters``: identifiers, ARNs and names in the request; ``request_tags``: the tags in the request;
+- ``tags``: the tags of these resources before the call, by identifier.
 
-No other part of a request is written, so no secret's value can be.
+No other part of a request is written, so the log contains no secret's value.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from local_cloud.core import emulator
 
 Parameters = dict[str, list[str]]
 
-#: What names something: VpcId, taskRoleArn, DBInstanceIdentifier, LoadBalancerNames, PermissionsBoundary, QueueUrl …
+#: Parameters that identify a resource: VpcId, taskRoleArn, DBInstanceIdentifier, LoadBalancerNames, QueueUrl …
 _IDENTIFIER = re.compile(
     r"\w*(Id|Identifier|Arn|ARN|Name|Namespace|Dimension|ResourceType|Url|Boundary|Role|Rule)s?"
     r"|clusters?|services?|tasks?|taskDefinition|family|ManageMasterUserPassword|PrivateDnsEnabled"
 )
-#: The forms' way to write lists: Subnets.member.1, SecurityGroupId.2, TagSpecification.1.Tag.1.Key.
+#: List members in forms: Subnets.member.1, SecurityGroupId.2, TagSpecification.1.Tag.1.Key.
 _MEMBER = re.compile(r"(\w+?)(?:\.member)?(?:\.\d+)?")
 _TAG = re.compile(r"(?:TagSpecification\.\d+\.)?(Tags?(?:\.(?:member|Tag))?\.\d+)\.Key", re.IGNORECASE)
 _REGISTRY = re.compile(r"/v2/(?P<repository>.+)/(?P<kind>blobs/uploads|blobs|manifests)(?:/.*)?")
@@ -63,13 +63,13 @@ class CallLog:
 
 
 def principal(key: str) -> str | None:
-    """Return the ARN of the role that gave the key, if one did."""
+    """Return the ARN of the key's role session, if it has one."""
     session = emulator.service("sts")._sessions.get(key)
     return session.get("Arn") if session else None
 
 
 def from_json(body: bytes) -> tuple[Parameters, dict[str, str]]:
-    """What a JSON document names, and the tags that it gives."""
+    """Return the identifiers and the tags in a JSON document."""
     try:
         document = json.loads(body or b"{}")
     except ValueError:
@@ -80,7 +80,7 @@ def from_json(body: bytes) -> tuple[Parameters, dict[str, str]]:
 
 
 def from_form(form: Mapping[str, Iterable[str] | str]) -> tuple[Parameters, dict[str, str]]:
-    """What a form (the query protocol) names, and the tags that it gives."""
+    """Return the identifiers and the tags in a form (the query protocol)."""
     flat = {name: values if isinstance(values, str) else next(iter(values), "") for name, values in form.items()}
     named = ((found[1], value) for name, value in flat.items() if (found := _MEMBER.fullmatch(name)))
     tags = {flat[name]: flat.get(f"{name.removesuffix('Key')}Value", "") for name in flat if _TAG.fullmatch(name)}
@@ -88,7 +88,7 @@ def from_form(form: Mapping[str, Iterable[str] | str]) -> tuple[Parameters, dict
 
 
 def registry_call(method: str, path: str) -> tuple[str, str] | None:
-    """Action and repository of a request in the registry's own protocol, or None."""
+    """Return action and repository of a request in the registry's own protocol, or None for any other request."""
     found = _REGISTRY.fullmatch(path)
     action = _REGISTRY_ACTIONS.get((method, found["kind"])) if found else None
     return (f"ecr:{action}", found["repository"]) if found and action else None

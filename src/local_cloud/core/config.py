@@ -1,8 +1,7 @@
-"""The configuration of one local cloud: the interface that the role's template fills.
+"""The configuration of one local cloud, which the role writes.
 
-One JSON object; its keys are the fields of :class:`CloudConfig`, those of the
-nested objects the fields of :class:`DatabaseConfig`. An unknown key, a missing
-one or a value of the wrong type is a :class:`ConfigError` that names it.
+It is one JSON object with the fields of :class:`CloudConfig`; ``database`` has the fields of :class:`DatabaseConfig`.
+An unknown key, a missing key or a value of the wrong type raises a :class:`ConfigError` that names the key.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class DatabaseConfig:
     base_port: int = 15432
     """First host port that an instance's container is published on."""
     persist: bool = True
-    """Keep an instance's data in a Docker volume, so that a reboot keeps it as RDS does."""
+    """Whether an instance's data is in a Docker volume, so that a reboot keeps it, as on RDS."""
     memory_limit_mib: int = 512
     """Size in MiB of the tmpfs that holds the data when ``persist`` is false."""
 
@@ -37,11 +36,11 @@ class CloudConfig:
     """One local cloud. Paths are absolute; ports are TCP ports of this machine."""
 
     instance: str
-    """Value of the Docker label ``settlement.local`` on everything that is started."""
+    """Value of the Docker label ``settlement.local`` on every container, network and volume."""
     region: str
-    """The region that requests without one fall into."""
+    """The region of requests that name none."""
     account_id: str
-    """The account (12 digits) that requests without one fall into."""
+    """The account (12 digits) of requests that name none."""
     work_dir: Path
     """Directory for the pid file, the log, the state and HAProxy's configuration."""
     network_name: str
@@ -49,7 +48,7 @@ class CloudConfig:
     gateway_address: str
     """The host's address on that network: containers reach the emulator there."""
     loopback_address: str = "127.0.0.1"
-    """The address that this machine's own programs use; the only one that ports are published on."""
+    """The address for this machine's programs, and the only one on which ports are published."""
     api_port: int = 4566
     """Port of the emulator's API, bound on the loopback and the gateway address."""
     autoscaling_port: int = 4567
@@ -57,7 +56,7 @@ class CloudConfig:
     load_balancer_port: int = 8080
     """Port of the load balancer, published on the loopback address."""
     load_balancer_image: str | None = "settlement-local/haproxy:latest"
-    """Image that has ``haproxy`` on its PATH; null for a cloud without a load balancer."""
+    """Image with ``haproxy`` on its PATH; null for a cloud without a load balancer."""
     image_prefix: str = "settlement-local"
     """Prefix of the images of managed services: ``<prefix>/postgres:17-alpine``."""
     persist_state: bool = True
@@ -65,11 +64,11 @@ class CloudConfig:
     log_level: str = "INFO"
     """Level of the log: DEBUG, INFO, WARNING or ERROR."""
     call_log: Path | None = None
-    """File that every AWS call is appended to, see ``call_log.py``; null: none is written."""
+    """File to which every AWS call is appended, see ``call_log.py``; null: calls are not logged."""
     weather: int | None = None
-    """Seed of bad weather, see ``weather.py``; null: each read has every write before it."""
+    """Seed of an unreliable cloud, see ``weather.py``; null: reads are consistent and no call is throttled."""
     oidc_keys: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """The keys (JWKS) that OIDC issuers publish, by the issuer's URL: STS asks nobody for them."""
+    """The keys (JWKS) of OIDC issuers, by the issuer's URL. STS does not download them."""
     database: DatabaseConfig = DatabaseConfig()
     """Settings of the RDS emulation."""
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -97,7 +96,7 @@ class CloudConfig:
 
     @property
     def container_api_url(self) -> str:
-        """The emulator's API as containers see it."""
+        """The address of the emulator's API for containers."""
         return f"http://{self.gateway_address}:{self.api_port}"
 
     @property
@@ -109,7 +108,7 @@ class CloudConfig:
     def digest(self) -> str:
         """Short fingerprint of every setting and of this package's code.
 
-        A running cloud with another one must be restarted.
+        A running cloud with another fingerprint must be restarted.
         """
         document = json.dumps(dataclasses.asdict(self), sort_keys=True, default=str)
         fingerprint = hashlib.sha256(document.encode())
@@ -187,7 +186,7 @@ def _check_fields(cls: type[Any], values: Mapping[str, Any], *, prefix: str = ""
         if name not in fields:
             raise ConfigError(f"{prefix}{name}: unknown key; known are {', '.join(sorted(fields))}")
         expected = _JSON_TYPES.get(str(fields[name].type))
-        # A bool is an int to Python, not to a reader of the file.
+        # In Python a bool is an int; in the file it is not.
         wrong_bool = isinstance(value, bool) and expected is not None and bool not in expected
         if expected is not None and (wrong_bool or not isinstance(value, expected)):
             raise ConfigError(f"{prefix}{name}: expected {fields[name].type}, got {value!r}")

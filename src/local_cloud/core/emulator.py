@@ -1,7 +1,7 @@
-"""The one place that imports the emulator, which has no types.
+"""The only module that imports the emulator, which has no types.
 
-MiniStack reads its settings from the environment when it is imported, so
-:func:`configure` comes first and nothing else may import ``ministack`` by itself.
+MiniStack reads its settings from the environment when it is imported, so :func:`configure` is called first, and no
+other module imports ``ministack``.
 """
 
 from __future__ import annotations
@@ -15,26 +15,25 @@ from typing import Any
 from local_cloud.core.config import CloudConfig
 
 SUPPORTED_VERSION = "1.5.33"
-"""The patches replace private functions: they are written for exactly this version."""
+"""The patches replace private functions of exactly this version."""
 
 
 class EmulatorError(RuntimeError):
-    """The emulator is missing or is not the version that the patches are written for."""
+    """The emulator is not installed, or not in the version of the patches."""
 
 
 def settings(config: CloudConfig) -> dict[str, str]:
-    """The environment variables by which MiniStack takes this configuration."""
+    """Return MiniStack's environment variables for this configuration."""
     persist = "1" if config.persist_state else "0"
     return {
         "GATEWAY_PORT": str(config.api_port),
-        # The host part of the addresses that it hands out: containers and this
-        # machine both reach the gateway.
+        # The host in the addresses that it returns: containers and this machine both reach the gateway.
         "MINISTACK_HOST": config.gateway_address,
         "MINISTACK_REGION": config.region,
         "MINISTACK_ACCOUNT_ID": config.account_id,
         "MINISTACK_IMAGE_PREFIX": config.image_prefix,
         "DOCKER_NETWORK": config.network_name,
-        # Seconds. On a busy machine the engine takes longer than its ten to stop or remove a container.
+        # Seconds. On a busy machine the engine needs more than the default of ten to stop or remove a container.
         "MINISTACK_DOCKER_TIMEOUT": "120",
         "PERSIST_STATE": persist,
         "STATE_DIR": str(config.state_dir / "services"),
@@ -51,10 +50,10 @@ def settings(config: CloudConfig) -> dict[str, str]:
 
 
 def configure(config: CloudConfig) -> None:
-    """Put the settings into this process's environment, before the first import.
+    """Set this process's environment before the first import.
 
     Raises:
-        EmulatorError: MiniStack is not installed, or in another version.
+        EmulatorError: MiniStack is not installed, or not in this version.
     """
     try:
         version = metadata.version("ministack")
@@ -62,29 +61,29 @@ def configure(config: CloudConfig) -> None:
         raise EmulatorError(f"ministack is not installed; needed is ministack=={SUPPORTED_VERSION}") from error
     if version != SUPPORTED_VERSION:
         raise EmulatorError(f"ministack {version} is installed, the patches need ministack=={SUPPORTED_VERSION}")
-    # A play's AWS_* variables point at this very emulator: they must neither choose its
-    # credentials nor reach the functions that it starts.
+    # A play's AWS_* variables point at this emulator. They must not set its credentials, nor reach the functions
+    # that it starts.
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(settings(config))
 
 
 def service(name: str) -> Any:
-    """The module ``ministack.services.<name>``."""
+    """Return the module ``ministack.services.<name>``."""
     return importlib.import_module(f"ministack.services.{name}")
 
 
 def core(name: str) -> Any:
-    """The module ``ministack.core.<name>``."""
+    """Return the module ``ministack.core.<name>``."""
     return importlib.import_module(f"ministack.core.{name}")
 
 
 def application() -> Any:
-    """The module ``ministack.app``; its ``app`` is the ASGI application."""
+    """Return the module ``ministack.app``; its ``app`` is the ASGI application."""
     return importlib.import_module("ministack.app")
 
 
 def parse(body: bytes | str) -> dict[str, Any]:
-    """The JSON object in the body that an emulator's handler returned."""
+    """Return the JSON object in the body that an emulator's handler returned."""
     document: dict[str, Any] = json.loads(body)
     return document

@@ -1,8 +1,7 @@
-"""Label every container, so that exactly what this cloud started can be removed.
+"""Every container has the local environment's label, so that exactly the containers of this cloud can be removed.
 
-What AWS does: nothing comparable; a managed container is no resource of the customer.
-What the emulator does: labels of its own (``ministack=…``). The local environment's
-own label joins them.
+What AWS does: nothing comparable; managed containers are not the customer's resources.
+Without this patch: containers have only the emulator's own labels (``ministack=…``).
 """
 
 from __future__ import annotations

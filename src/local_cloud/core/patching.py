@@ -1,7 +1,7 @@
-"""Put functions of this package in the place of the emulator's.
+"""Replaces or extends functions of the emulator.
 
-A patch marks its functions, and the composition installs the patch. It is a module, or an object whose methods are
-marked when they need more than the request::
+A patch marks its functions, and the composition installs the patch. A patch is a module, or an object if its functions
+need more than the request::
 
     @extends("ecs", "ListTasks")
     def list_tasks(list_all: Handler, data: dict[str, Any]) -> Any:
@@ -20,19 +20,19 @@ from typing import Any, TypeVar
 from local_cloud.core import emulator
 
 Handler = Callable[..., Any]
-"""A function of the emulator. An action's takes the request, and returns status, headers and body."""
+"""A function of the emulator. That of an action takes the request and returns status, headers and body."""
 _Function = TypeVar("_Function", bound=Handler)
 
 _MARK = "_places"
 _ACTIONS = {"iam": "_IAM_HANDLERS"}
-"""The table of a service's actions, where it is not ``_ACTION_MAP``."""
+"""The table of a service's actions, if it is not ``_ACTION_MAP``."""
 
 
 @dataclass(frozen=True)
 class _Place:
     """One action of a service (``StopTask``), or one function of its module (``_stop_task``).
 
-    The service ``app`` is the emulator's application, which dispatches the requests of all others.
+    The service ``app`` is the emulator's application, which dispatches the requests to all services.
     """
 
     service: str
@@ -47,12 +47,12 @@ class _Place:
 
 
 def replaces(service: str, name: str) -> Callable[[_Function], _Function]:
-    """Mark a function that is called instead of the emulator's `name`, an action or a function of the service."""
+    """Mark a function that replaces the emulator's `name`, an action or a function of the service."""
     return _marks(_Place(service, name, extends=False))
 
 
 def extends(service: str, name: str) -> Callable[[_Function], _Function]:
-    """Mark a function that is called instead of the emulator's `name`, with what was there as its first argument."""
+    """Mark a function that replaces the emulator's `name` and gets the replaced function as its first argument."""
     return _marks(_Place(service, name, extends=True))
 
 
@@ -65,10 +65,10 @@ def _marks(place: _Place) -> Callable[[_Function], _Function]:
 
 
 def install(patch: object) -> None:
-    """Put every marked function of a module, or method of an object, in its places.
+    """Install every marked function of a module, or every marked method of an object.
 
     Raises:
-        KeyError: the emulator has nothing of that name to extend.
+        KeyError: the emulator has no function or action of that name to extend.
     """
     for name, member in vars(patch if isinstance(patch, ModuleType) else type(patch)).items():
         for place in getattr(member, _MARK, ()):

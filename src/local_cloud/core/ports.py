@@ -1,4 +1,4 @@
-"""Is an address free, and if not, whose is it? Linux only, as the whole local environment."""
+"""Check whether an address is free, and find the process that uses it. Linux only, as the whole local environment."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def check_free(address: str, port: int, purpose: str) -> None:
     """Make sure that ``address:port`` can be bound.
 
     Raises:
-        AddressError: it is taken (the message names the process, if it can be found),
-            or the address does not exist on this machine.
+        AddressError: the port is taken (the message names the process, if it can be found), or the address does not
+            exist on this machine.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -38,7 +38,7 @@ def check_free(address: str, port: int, purpose: str) -> None:
 
 
 def find_listener(port: int, proc: Path = Path("/proc")) -> str | None:
-    """``pid <pid> (<command line>)`` of a process that listens on a TCP port, or None."""
+    """Return ``pid <pid> (<command line>)`` of a process that listens on a TCP port, or None."""
     inodes = _listening_inodes(port, proc)
     if not inodes:
         return None
@@ -50,7 +50,7 @@ def find_listener(port: int, proc: Path = Path("/proc")) -> str | None:
             if any(os.readlink(descriptor) in links for descriptor in (entry / "fd").iterdir()):
                 command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
                 return f"pid {entry.name} ({command[:120]})"
-        except OSError:  # gone meanwhile, or another user's
+        except OSError:  # it has ended, or belongs to another user
             continue
     return None
 

@@ -1,4 +1,4 @@
-"""What a patch is given: the configuration, and a place in the cloud's life."""
+"""The running cloud as patches see it: its configuration, and hooks at its start and end."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ Hook = Callable[[], None]
 class Cloud:
     """One running cloud.
 
-    Patches register what must run beside the emulator: ``at_start`` hooks run in
-    order once the API answers, ``at_stop`` hooks in reverse order before the
-    emulator saves its state and removes its containers.
+    Patches register hooks: ``at_start`` hooks run in order once the API answers, ``at_stop`` hooks in reverse order
+    before the emulator saves its state and removes its containers.
     """
 
     def __init__(self, config: CloudConfig) -> None:
@@ -36,7 +35,7 @@ class Cloud:
             hook()
 
     def stop(self) -> None:
-        """Run every stop hook; one that fails is logged and does not keep the others from running."""
+        """Run every stop hook. A failing hook is logged, and the others still run."""
         for hook in reversed(self._stop):
             try:
                 hook()

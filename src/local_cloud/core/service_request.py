@@ -38,7 +38,7 @@ class ServiceRequest:
     def parse(
         cls, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any], request_id: str
     ) -> Self:
-        """Take the dispatcher's arguments."""
+        """Parse the dispatcher's arguments."""
         app = emulator.application()
         parameters = app._routing_params(method, path, headers, body, query)
         service = app.detect_service(method, path, headers, parameters)

@@ -1,15 +1,15 @@
-"""Bad weather: the answers of a cloud whose parts do not agree yet, chosen by a seed. Without any I/O.
+"""The weather of an unreliable cloud: stale reads, throttled calls and different clocks, from a seed, without any I/O.
 
 What AWS does: reads of ECS (https://github.com/kayac/ecspresso/pull/28), ELB, IAM
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency) and
-Secrets Manager may lag writes; a new task is MISSING at first
+Secrets Manager may lag behind writes; a new task is MISSING at first
 (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html); any call may be throttled; clocks differ.
 S3 is strongly consistent (https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html).
-What the emulator does: each read has every write before it, no call is throttled, and there is one clock.
+Without this module: reads of the emulator are consistent, no call is throttled, and there is one clock.
 
-The n-th draw of a kind depends on the seed alone, whatever happens between two draws. A read is stale only if the same
-request was made before the write: its answer is then the one from just before it, for up to five seconds. A lag counts
-from the change and not from the first look at it: an old task is known, and health that changed long ago is seen.
+The n-th draw of a kind depends only on the seed. A read is stale only if the same request was made before the write:
+for up to five seconds it then gets the answer from just before the write. A lag starts at the change, not at the first
+read after it: tasks that are older than the lag are visible, and so are earlier changes of health.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Ask = Callable[[], Awaitable[Answer]]
 
 MOST_LAG_SECONDS = 5.0
 THROTTLED_SHARE = 0.02
-#: The service's name in an action of IAM -> the code that says "too many calls"; in JSON all say ThrottlingException.
+#: By the service's name in IAM's actions: the error code for too many calls. In JSON all use ThrottlingException.
 THROTTLED = {
     "ecs": "ThrottlingException",
     "secretsmanager": "ThrottlingException",
@@ -43,16 +43,16 @@ THROTTLED = {
 }
 LAGGING = {"ecs", "elasticloadbalancing", "iam", "secretsmanager"}
 _READS = ("Describe", "List", "Get", "BatchGet")
-#: No state is read.
+#: Reads no state.
 _NEVER_STALE = {"secretsmanager:GetRandomPassword"}
-#: Reads that are asked again before a write, for the answer that they had: the newest.
+#: How many of the newest reads are repeated before a write, for the answers from before it.
 _MOST_KNOWN = 40
 _ISO_TIME = re.compile(rb"(<LastModified>)([^<]+)(</LastModified>)")
 
 
 @dataclass
 class _Write:
-    """One write: the answers from before it, and until when they are given."""
+    """One write: the answers from before it, and until when reads get them."""
 
     until: float
     before: dict[Any, Answer] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class _Write:
 
 @dataclass
 class _Late:
-    """What is said of a target's health, when it last was true, and since when something else is."""
+    """The reported health of a target group, when it was last true, and since when it has been different."""
 
     said: Answer
     seen: float
@@ -69,9 +69,9 @@ class _Late:
 
 
 class Weather:
-    """The weather of one cloud; `clock` is in seconds.
+    """The weather of one cloud. `clock` returns seconds.
 
-    `created` is when the task of an ARN was created, None where that is not known.
+    `created` returns when the task of an ARN was created, or None if that is not known.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Weather:
         self._known: dict[str, dict[Any, Ask]] = defaultdict(dict)
         self._late: dict[Any, _Late] = {}
         self._visible: dict[str, float] = {}
-        #: How far S3's clock is from this machine's: between one and ten minutes, before or behind.
+        #: The difference between S3's clock and this machine's: one to ten minutes, ahead or behind.
         self.clock_difference = timedelta(
             seconds=round(self._draw("clock side") < 0.5 or -1) * round(60 + 540 * self._draw("clock"))
         )
@@ -97,10 +97,10 @@ class Weather:
         return random.Random(f"{self._seed} {kind} {number}").random()  # noqa: S311
 
     async def answer(self, action: str, key: Any, ask: Ask, place: str = "", protocol: str = "") -> Answer:
-        """Answer a call of IAM's `action` that `ask` makes.
+        """Answer a call of IAM's `action`. `ask` makes the call.
 
-        `key` tells equal requests; `place` is the account and region, whose reads and writes concern no other's.
-        `protocol` is what the request is written in: json, cbor, or empty for the service's own. CloudWatch takes all:
+        Equal requests have the same `key`. `place` is the account and region; reads and writes of different places are
+        independent. `protocol` is json, cbor, or empty for the service's own. CloudWatch supports all of them:
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-protocols-faq.html.
         A call in CBOR is never throttled here.
         """
@@ -172,7 +172,7 @@ class Weather:
         return status, headers, json.dumps(document).encode()
 
     def _is_visible(self, arn: str, created: float | None = None) -> bool:
-        """Whether a task is seen yet, some time after its creation; not known, that is when it was first asked for."""
+        """Return whether a task is visible: some time after its creation or, if that is unknown, its first read."""
         if arn not in self._visible:
             created = self._created(arn) if created is None else created
             start = self._clock() if created is None else created
@@ -180,7 +180,7 @@ class Weather:
         return self._clock() >= self._visible[arn]
 
     def _shifted(self, answer: Answer) -> Answer:
-        """S3's answer by S3's clock."""
+        """Return S3's answer with the times of S3's clock."""
         status, headers, body = answer
         headers = dict(headers)
         headers["date"] = format_datetime(
@@ -198,7 +198,7 @@ class Weather:
 
 
 def _copy(answer: Answer) -> Answer:
-    """The dispatcher adds headers of the call to what it is given."""
+    """Copy an answer, because the dispatcher adds the call's headers to it."""
     status, headers, body = answer
     return status, dict(headers), body
 

@@ -1,7 +1,6 @@
-"""``python -m local_cloud.daemon --config <file>``: run, detach, stop or look at a local cloud.
+"""``python -m local_cloud.daemon --config <file>``: run, detach or stop a local cloud, or show its status.
 
-Exit status: 0 done, 1 the cloud could not do what was asked (one line on stderr says
-why), 2 wrong use or configuration.
+Exit status: 0 done, 1 failed (one line on stderr says why), 2 wrong arguments or configuration.
 """
 
 from __future__ import annotations
@@ -18,15 +17,17 @@ from local_cloud.daemon import control
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m local_cloud.daemon", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="JSON: see config.py")
-    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="bound of --detach and --stop")
+    parser.add_argument(
+        "--timeout", type=float, default=60.0, metavar="SECONDS", help="time limit of --detach and --stop"
+    )
     verb = parser.add_mutually_exclusive_group()
     verb.add_argument(
         "--detach",
         action="store_true",
         help="start in the background and return when ready; prints {changed, pid}",
     )
-    verb.add_argument("--stop", action="store_true", help="stop it and wait; prints {changed}")
-    verb.add_argument("--status", action="store_true", help="print what runs, as JSON")
+    verb.add_argument("--stop", action="store_true", help="stop the cloud and wait; prints {changed}")
+    verb.add_argument("--status", action="store_true", help="print the status as JSON")
     options = parser.parse_args(arguments)
     try:
         config = CloudConfig.load(options.config)

@@ -1,4 +1,4 @@
-"""The addresses that a cloud listens on."""
+"""The addresses on which a cloud listens."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from local_cloud.elbv2 import load_balancer
 
 
 def check_addresses(config: CloudConfig) -> None:
-    """Make sure that every port is free before anything is touched.
+    """Check that every port is free before anything is started.
 
-    A load balancer of this very cloud, left by a kill, is removed. Call this only while
-    no cloud with this configuration runs.
+    A load balancer that this cloud left behind when it was killed is removed. Call this only while no cloud with this
+    configuration runs.
 
     Raises:
-        ports.AddressError: see there.
+        ports.AddressError: a port is taken, or an address does not exist.
     """
     ports.check_free(config.loopback_address, config.api_port, "the emulator's API")
     ports.check_free(config.gateway_address, config.api_port, f"the gateway of network {config.network_name}")

@@ -1,11 +1,11 @@
-"""Write each AWS call down, where ``call_log`` names a file.
+"""Each AWS call is logged, if ``call_log`` names a file.
 
-What AWS does: CloudTrail records who called what
+What AWS does: CloudTrail records the caller and the action
 (https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference.html).
-What the emulator does: its trail names few actions as IAM does, and keeps whole requests, with what is secret in them.
+Without this patch: the emulator's trail has IAM's names of few actions, and contains whole requests with their secrets.
 
-The registry's own protocol is not signed here: its calls are taken as those of whoever asked for a token last. The
-calls to the other emulator are written by ``moto_server/call_log.py``.
+Requests in the registry's own protocol are not signed: they are attributed to the access key that got the last token.
+``moto_server/call_log.py`` logs the calls to moto's server.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _EC2_ID = re.compile(r"[a-z]+-[0-9a-f]+")
 
 def apply(cloud: Cloud) -> None:
     if cloud.config.call_log is not None:
-        # The emulator's own table of Lambda's paths is short.
+        # The emulator's own table of Lambda's paths is incomplete.
         emulator.core("iam_actions")._BOTOCORE_SERVICE_MAP["lambda"] = ["lambda"]
         install(Handlers(call_log.CallLog(cloud.config.call_log)))
 
 
 class Handlers:
-    """Dispatches requests, and writes each signed one down first."""
+    """Logs each signed request before it is dispatched."""
 
     def __init__(self, log: call_log.CallLog) -> None:
         self._log = log
@@ -76,7 +76,7 @@ class Handlers:
 
 
 def _action(request: ServiceRequest) -> str:
-    """IAM's name of the action; of Lambda's, which the emulator's own table lacks, the name of the operation."""
+    """Return IAM's name of the action. For Lambda, botocore's routes give the name of the operation."""
     if request.service == "lambda":
         match = emulator.core("iam_actions")._match_rest_action
         if operation := match(request.service, request.method, request.path, request.query):
@@ -85,7 +85,7 @@ def _action(request: ServiceRequest) -> str:
 
 
 def _resource(request: ServiceRequest) -> str:
-    """The ARN of what the request is about."""
+    """Return the ARN of the request's resource."""
     actions, responses = emulator.core("iam_actions"), emulator.core("responses")
     arn: str = actions.extract_resource_arn(
         request.service,
@@ -101,7 +101,7 @@ def _resource(request: ServiceRequest) -> str:
 
 
 def tags(named: Iterable[str]) -> dict[str, dict[str, str]]:
-    """The tags of those of these identifiers and ARNs that have some."""
+    """Return the tags of resources by identifier or ARN. Resources without tags are left out."""
     ec2, tagging = emulator.service("ec2"), emulator.service("tagging")
     found = {}
     for name in named:

@@ -1,8 +1,8 @@
-"""Apply every fidelity patch to the emulator.
+"""Applies every patch that makes the emulator behave like AWS.
 
-A patch is a module whose functions take the place of the emulator's; its docstring
-says what AWS does and what the emulator does instead. One that starts something, or
-has settings, has ``apply``. What one patch makes and others need is passed on here.
+A patch is a module with functions that replace or extend the emulator's. Its docstring says what AWS does, and what the
+emulator does without the patch. A patch that starts something or has settings has ``apply``. Objects that several
+patches share are passed on here.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ from local_cloud.rds import (
 
 
 def compose(cloud: Cloud) -> None:
-    """Apply the patches, in this order: a later one extends what an earlier one put in place. Append yours."""
+    """Apply the patches in this order: a later patch may extend an earlier one. Add new patches at the end."""
     ownership.apply(cloud)
     groups = target_health.apply(cloud)
     load_balancers.apply(cloud, groups)

@@ -1,4 +1,4 @@
-"""Start a cloud in the background, stop it, ask how it is."""
+"""Start a cloud in the background, stop it, and read its status."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from local_cloud.elbv2.load_balancer import LoadBalancerError
 _POLL_SECONDS = 0.1
 _LOG_LINES = 30
 HEALTH_PATH = "/_local/health"
-"""Answers 200 once everything is up, before that 503; the body is a :class:`Health`."""
+"""Answers 503 until the cloud is ready, then 200. The body is a :class:`Health`."""
 
 
 class ControlError(RuntimeError):
@@ -31,12 +31,12 @@ class ControlError(RuntimeError):
 
 
 CONTROL_ERRORS = (ControlError, AddressError, EmulatorError, LoadBalancerError)
-"""What the command line answers with one line instead of a traceback."""
+"""Errors that the command line reports in one line, without a traceback."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Health:
-    """What a running cloud says about itself."""
+    """The answer of a running cloud's health endpoint."""
 
     status: str
     pid: int
@@ -45,7 +45,7 @@ class Health:
 
 
 def probe(config: CloudConfig, *, timeout: float = 2.0) -> Health | None:
-    """Ask the cloud on the configured port; None when nothing of ours answers there."""
+    """Return the health of the cloud on the configured port, or None if no cloud answers there."""
     try:
         with _opener.open(config.api_url + HEALTH_PATH, timeout=timeout) as answer:
             return _parse_health(answer.read())
@@ -56,10 +56,10 @@ def probe(config: CloudConfig, *, timeout: float = 2.0) -> Health | None:
 
 
 def detach(config: CloudConfig, config_file: Path, *, timeout: float) -> None:
-    """Start the cloud in a session of its own and return once it is ready.
+    """Start the cloud in its own session and return when it is ready.
 
-    One that already runs with this very configuration is left alone
-    (``changed: false``); one with another configuration is restarted.
+    A running cloud with the same configuration is not touched (``changed: false``). A running cloud with another
+    configuration is restarted.
 
     Raises:
         ControlError: it ended or was not ready in time; the last log lines are in the message.
@@ -101,10 +101,10 @@ def detach(config: CloudConfig, config_file: Path, *, timeout: float) -> None:
 
 
 def _environment(config: CloudConfig) -> dict[str, str]:
-    """The cloud's environment: nothing of a play's, no proxy, no configuration of Docker, a folder for temporary files.
+    """Return the cloud's environment: without a play's variables and proxies, and with its own folders.
 
-    The cloud and the functions that it starts reach this machine only. Docker's SDK would give the proxies of
-    ``config.json`` to the containers of tasks, and would follow its context. Without that file it reads ~/.docker.
+    The cloud and the functions that it starts connect only to this machine. The empty Docker configuration replaces
+    ``~/.docker``: Docker's SDK would pass the proxies in ``config.json`` to the containers, and use its context.
     """
     configuration = config.work_dir / "docker" / "config.json"
     configuration.parent.mkdir(exist_ok=True)
@@ -121,7 +121,7 @@ def _environment(config: CloudConfig) -> dict[str, str]:
 
 
 def _settle_running(config: CloudConfig, *, timeout: float) -> int | None:
-    """The pid of a cloud that already runs as configured; any other one of ours is stopped."""
+    """Return the pid of a cloud that already runs with this configuration. Stop one that runs with another."""
     deadline = time.monotonic() + timeout
     health = probe(config)
     while health is not None and health.instance == config.instance and health.config_digest == config.digest:
@@ -133,16 +133,16 @@ def _settle_running(config: CloudConfig, *, timeout: float) -> int | None:
         health = probe(config)
     if health is not None and health.instance == config.instance:
         _terminate(health.pid, timeout=timeout)
-    elif (pid := running_pid(config)) is not None:  # it hangs, or listens elsewhere
+    elif (pid := running_pid(config)) is not None:  # it does not answer, or listens on another port
         _terminate(pid, timeout=timeout)
     return None
 
 
 def stop(config: CloudConfig, *, timeout: float) -> None:
-    """Stop the cloud that the pid file names, and wait for its end.
+    """Stop the cloud in the pid file, and wait until it has ended.
 
     Raises:
-        ControlError: it did not end in time (it was killed then).
+        ControlError: it did not end in time and was killed.
     """
     pid = running_pid(config)
     if pid is not None:
@@ -152,7 +152,7 @@ def stop(config: CloudConfig, *, timeout: float) -> None:
 
 
 def status(config: CloudConfig) -> None:
-    """Print ``{running, pid, status, current}``; ``current`` is false when its configuration differs."""
+    """Print ``{running, pid, status, current}``. ``current`` is false if the cloud's configuration differs."""
     health = probe(config)
     _print(
         {
@@ -165,7 +165,7 @@ def status(config: CloudConfig) -> None:
 
 
 def running_pid(config: CloudConfig) -> int | None:
-    """The pid in the pid file, if that process is a local cloud (pids are reused)."""
+    """Return the pid in the pid file if that process is a local cloud (pids are reused)."""
     try:
         pid = int(config.pid_file.read_text())
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -193,7 +193,7 @@ def _is_alive(pid: int) -> bool:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return False
-    return state != "Z"  # a zombie has ended; its parent has only not looked yet
+    return state != "Z"  # a zombie has ended
 
 
 def _log_tail(path: Path, start: int) -> str:
@@ -214,5 +214,5 @@ def _print(document: dict[str, Any]) -> None:
     print(json.dumps(document))
 
 
-# Without the proxies of the environment: this is always this machine.
+# Without the environment's proxies: the cloud is always on this machine.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

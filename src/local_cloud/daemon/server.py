@@ -1,4 +1,4 @@
-"""The supervisor: one process that is the emulator, the autoscaling API and what patches add."""
+"""The local cloud's process: the emulator, moto's server and the threads of patches."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 KEEP_ALIVE_SECONDS = 120.0
 SHUTDOWN_SECONDS = 2.0
-"""How long requests in flight may take once SIGTERM came."""
+"""How long requests in progress may take after SIGTERM."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -51,7 +51,7 @@ def run(config: CloudConfig) -> None:
 
 
 async def _serve(config: CloudConfig) -> None:
-    # Imported here: patches import the emulator, which reads its environment when imported.
+    # Imported here because patches import the emulator, which reads its environment when it is imported.
     from local_cloud.daemon.composition import compose
 
     application = emulator.application()
@@ -84,8 +84,8 @@ async def _serve(config: CloudConfig) -> None:
         await stopping.wait()
         logger.info("stopping")
         gateway.ready = False
-        # The emulator saves its state and removes its containers after this returns:
-        # whatever could start another container must have ended by then.
+        # The emulator saves its state and removes its containers after this returns. By then nothing may start
+        # another container.
         await asyncio.to_thread(cloud.stop)
 
     served: Any = gateway  # plain ASGI; hypercorn's own types are narrower
@@ -114,12 +114,12 @@ async def _start(cloud: Cloud, gateway: _Gateway) -> None:
 
 
 class _Gateway:
-    """ASGI: the readiness endpoint before the emulator's application."""
+    """ASGI: answers the health endpoint, and passes other requests to the emulator's application."""
 
     def __init__(self, application: Any, config: CloudConfig) -> None:
         self._application = application
         self._config = config
-        self._digest = config.digest  # of the code that runs, not of what its files become
+        self._digest = config.digest  # of the running code: its files may change later
         self.ready = False
         self.serving = asyncio.Event()
 

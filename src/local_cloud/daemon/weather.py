@@ -1,7 +1,10 @@
-"""Answer as a cloud in bad weather does, where ``weather`` has a seed: see ``weather``.
+"""Answers are those of an unreliable cloud, if ``weather`` has a seed: see ``core/weather.py``.
 
-What AWS does: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html and the links of ``weather``.
-What the emulator does: each read has every write before it. Calls of the cloud's own parts have no weather.
+What AWS does: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html and the links in
+``core/weather.py``.
+Without this patch: the emulator's reads are consistent.
+
+Calls of the local cloud's own parts are not affected.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ def apply(cloud: Cloud) -> None:
 
 
 class Handlers:
-    """Dispatches requests, in this weather. Those signed by `account` are the cloud's own."""
+    """Dispatches requests in this weather. Requests signed by `account` are the cloud's own."""
 
     def __init__(self, weather: Weather, account: str) -> None:
         self._weather = weather

@@ -16,7 +16,7 @@ from hypercorn.protocol.h11 import H11Protocol
 
 
 async def _send(self: Any, event: Any) -> None:
-    """Replace H11Protocol's own: keep a response's headers until what follows them is there."""
+    """Replace H11Protocol's own method: keep a response's headers until the data after them arrives."""
     try:
         data = self.connection.send(event) or b""
     except h11.LocalProtocolError:
@@ -31,5 +31,5 @@ async def _send(self: Any, event: Any) -> None:
 
 
 def install() -> None:
-    """Change every hypercorn server of this process."""
+    """Change all of hypercorn's servers in this process."""
     H11Protocol._send_h11_event = _send  # type: ignore[method-assign]

@@ -13,17 +13,17 @@ from collections.abc import Sequence
 
 @dataclasses.dataclass(frozen=True)
 class TaskView:
-    """A live task as the scheduler sees it."""
+    """A task that is not being stopped."""
 
     arn: str
     created_at: str
     """ISO 8601, so that it sorts."""
     current: bool
-    """It belongs to the PRIMARY deployment."""
+    """Whether it belongs to the PRIMARY deployment."""
     healthy: bool
-    """RUNNING, and healthy in every target group of the service."""
+    """Whether it is RUNNING, and healthy in every target group of the service."""
     failing: bool = False
-    """It was healthy and is not any more: to be replaced, not at once stopped."""
+    """Whether it became unhealthy after being healthy. Such a task is replaced before it is stopped."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What the scheduler does now."""
+    """The scheduler's next step."""
 
     start: int
     stop: tuple[str, ...]
@@ -55,20 +55,19 @@ class Plan:
 
 
 def circuit_breaker_threshold(desired: int) -> int:
-    """Failed tasks that fail a deployment: half of the desired ones, 3 at least, 200 at most."""
+    """Return how many failed tasks fail a deployment: half of the desired tasks, at least 3, at most 200."""
     return min(200, max(3, math.ceil(desired / 2)))
 
 
 def plan(tasks: Sequence[TaskView], limits: Limits, *, startable: int | None = None) -> Plan:
     """Decide the next step towards ``desired`` healthy tasks of the PRIMARY deployment.
 
-    New tasks start first, up to the maximum. Old ones stop as healthy new ones take
-    their place, or to make room where the maximum leaves none, and never so that fewer
-    than the minimum are healthy.
+    New tasks start first, up to the maximum. An old task stops when a healthy new task replaces it, or to make room
+    if the maximum leaves none. At least the minimum stays healthy.
 
     Args:
         tasks: every task that is not being stopped.
-        startable: an upper bound on what may start now; None when there is none.
+        startable: an upper bound on tasks that may start now; None for no bound.
     """
     if limits.desired == 0:
         return Plan(0, tuple(task.arn for task in tasks))
@@ -83,7 +82,7 @@ def plan(tasks: Sequence[TaskView], limits: Limits, *, startable: int | None = N
     if startable is not None:
         start = min(start, startable)
 
-    # An old task that serves nobody holds nothing up.
+    # An unhealthy old task gets no requests, so it can stop at once.
     stop = [task for task in old if not task.healthy]
     lacking = max(0, missing - max(0, room)) - len(stop)
 
@@ -98,7 +97,7 @@ def plan(tasks: Sequence[TaskView], limits: Limits, *, startable: int | None = N
     surplus = max(0, healthy - limits.desired)
     stop += healthy_old[: min(spare, max(surplus, lacking))]
 
-    if missing < 0:  # scale in: what is not healthy first, then the newest
+    if missing < 0:  # scale in: unhealthy tasks first, then the newest
         current.reverse()
         current.sort(key=lambda task: task.healthy)
         stop += current[:-missing]

@@ -1,14 +1,15 @@
-"""ECS Exec works only where it is switched on and its agent can write.
+"""ECS Exec works only if it is enabled and its agent can write.
 
 What AWS does: a task that was started with ``enableExecuteCommand`` gets an SSM agent in each container. The agent
 needs folders that it can write to. On a read-only root file system it stops
 (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-exec.html#ecs-exec-considerations), unless
 ``/managed-agents``, ``/var/lib/amazon/ssm`` and ``/var/log/amazon/ssm`` are writable mounts. AWS documents no list:
-these are the folders with which users saw it work (https://github.com/aws/containers-roadmap/issues/1359,
-https://github.com/aws-containers/amazon-ecs-exec-checker/issues/71). DescribeTasks shows the agent, and
-ExecuteCommand is refused without one that runs.
-What the emulator does: it shows no agent and answers ExecuteCommand with the address of a session in any task. Here
-nothing answers at that address either: no session can be opened.
+users report that these folders are enough (https://github.com/aws/containers-roadmap/issues/1359,
+https://github.com/aws-containers/amazon-ecs-exec-checker/issues/71). DescribeTasks shows the agent, and ExecuteCommand
+is refused without one that runs.
+Without this patch: the emulator shows no agent, and answers ExecuteCommand with a session's address for any task.
+
+No session can be opened: nothing answers at that address.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from local_cloud.core.patching import Handler, extends
 
 WRITTEN = ("/managed-agents", "/var/lib/amazon/ssm", "/var/log/amazon/ssm")
 
-#: The agent's status by its task's, where the agent can run; STOPPED in any later one.
+#: The agent's status by its task's status, if the agent can run; in any later status it is STOPPED.
 _STATUS = {"PROVISIONING": "PENDING", "PENDING": "PENDING", "ACTIVATING": "PENDING", "RUNNING": "RUNNING"}
 
 REFUSAL = (
@@ -59,7 +60,7 @@ def execute_command(execute: Handler, data: dict[str, Any]) -> Any:
 
 
 def managed_agents(task: Mapping[str, Any], definition: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Return each container's agents, by its name: none of a task that was started without ECS Exec.
+    """Return each container's agents, by the container's name. A task that was started without ECS Exec has none.
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ManagedAgent.html
     """
@@ -76,7 +77,7 @@ def managed_agents(task: Mapping[str, Any], definition: Mapping[str, Any]) -> di
 
 
 def why_stopped(container: Mapping[str, Any]) -> str:
-    """Why the agent stops in such a container; empty when it can run."""
+    """Return why the agent stops in such a container, or an empty string if it can run."""
     if not container.get("readonlyRootFilesystem"):
         return ""
     writable = {

@@ -1,7 +1,7 @@
 """The service deployments and service revisions of one ECS service, as the API shows them.
 
-They are kept inside the service's record (under keys that the API does not show), so
-that the emulator saves them with it. Times are seconds since the epoch.
+They are stored in the service's record, under keys that the API does not show, so that the emulator saves them with it.
+Times are seconds since the epoch.
 
 States: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-deployment.html
 """
@@ -32,7 +32,7 @@ def revision_arn(service: dict[str, Any], deployment: dict[str, Any]) -> str:
 
 
 def records(service: dict[str, Any]) -> list[dict[str, Any]]:
-    """All service deployments, the newest first."""
+    """Return all service deployments, the newest first."""
     found: list[dict[str, Any]] = service.setdefault(_DEPLOYMENTS, [])
     return found
 
@@ -43,7 +43,7 @@ def revisions(service: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def ongoing(service: dict[str, Any]) -> dict[str, Any] | None:
-    """The service deployment that has not ended; there is one at most."""
+    """Return the service deployment that has not ended, if any."""
     return next((record for record in records(service) if record["status"] in ONGOING), None)
 
 
@@ -54,7 +54,7 @@ def begin(
     identifier: str,
     definition: dict[str, Any] | None,
 ) -> None:
-    """Record that a deployment starts; one that was under way is superseded."""
+    """Record that a deployment starts. A deployment in progress is superseded."""
     superseded = ongoing(service)
     if superseded is not None:
         finish(superseded, "STOPPED", "Service deployment superseded by a newer one.")
@@ -113,7 +113,7 @@ def finish(record: dict[str, Any], status: str, reason: str = "") -> None:
 
 
 def update_counts(service: dict[str, Any]) -> None:
-    """Bring the records' task counts and failures up to date with the service's deployments."""
+    """Update task counts and failures from the service's deployments."""
     by_id = {deployment["id"]: deployment for deployment in service["deployments"]}
     for record in records(service):
         deployment = by_id.get(record["_deployment_id"])

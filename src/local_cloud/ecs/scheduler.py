@@ -1,9 +1,7 @@
 """The ECS service scheduler: it brings every service to its desired, healthy state.
 
-One thread looks at each service whenever something changed (a request, a task, a
-target's health), compares what is with what should be, and takes the next step of
-:func:`deployments.plan`. It keeps nothing of its own: all state is in the service's
-and the tasks' records.
+One thread examines each service after a change (a request, a task, a target's health) and takes the next step of
+:func:`deployments.plan`. It has no state of its own: all state is in the records of services and tasks.
 """
 
 from __future__ import annotations
@@ -33,14 +31,14 @@ Service = dict[str, Any]
 Task = dict[str, Any]
 
 BUSY_SECONDS = 0.25
-"""Longest pause while some service is not steady: grace periods end without an event."""
+"""Longest pause while a service is not in a steady state: no event announces the end of a grace period."""
 IDLE_SECONDS = 5.0
 STEADY_SECONDS = 1.0
-"""A task without a load balancer is healthy once it ran for so long."""
+"""A task without a load balancer counts as healthy after this time."""
 EVENTS_KEPT = 100
 FREE_FAILURES = 3
 LONGEST_RETRY_SECONDS = 60.0
-"""ECS starts tasks that keep failing ever more slowly; it waits up to 27 minutes, this up to one."""
+"""Longest delay before a failing task is started again. ECS increases its delay to up to 27 minutes."""
 
 _STARTING = ("PROVISIONING", "PENDING", "ACTIVATING")
 
@@ -65,7 +63,7 @@ class ServiceScheduler:
         self.wake()
 
     def stop(self) -> None:
-        """End the thread: from here on no task is started or stopped."""
+        """End the thread. No task is started or stopped afterwards."""
         self._stopping = True
         self._wake.set()
         if self._thread.is_alive():
@@ -74,7 +72,7 @@ class ServiceScheduler:
     def wake(self) -> None:
         self._wake.set()
 
-    # What happened -----------------------------------------------------------------
+    # Events -----------------------------------------------------------------
 
     def begin_deployment(self, service: Service, sources: list[dict[str, Any]]) -> None:
         """Take up the PRIMARY deployment that CreateService or UpdateService just made."""
@@ -89,13 +87,13 @@ class ServiceScheduler:
         history.update_counts(service)
 
     def task_exited(self, task: Task) -> None:
-        """A task ended by itself, which is always a failure of a service's task."""
+        """Handle a task that ended by itself: for a service's task this is always a failure."""
         service = self._stopper.service_of(task)
         if service is not None:
             self.task_failed(service, task)
 
     def task_failed(self, service: Service, task: Task) -> None:
-        """Count a failed task, and fail its deployment when the circuit breaker says so."""
+        """Count a failed task, and fail its deployment if the circuit breaker's threshold is reached."""
         with self.lock:
             service["_failures"] = service.get("_failures", 0) + 1
             service["_last_failure"] = time.time()
@@ -115,7 +113,7 @@ class ServiceScheduler:
         self.wake()
 
     def request_rollback(self, record: dict[str, Any]) -> None:
-        """StopServiceDeployment on a deployment in progress; the scheduler does the rest."""
+        """Mark a deployment in progress as stopped; the scheduler then rolls it back."""
         with self.lock:
             history.set_status(record, "ROLLBACK_REQUESTED")
         self.wake()
@@ -191,7 +189,7 @@ class ServiceScheduler:
             pause = IDLE_SECONDS if steady else BUSY_SECONDS
 
     def _step(self, key: str, service: Service) -> bool:
-        """Take the next step for one service; True when it is steady."""
+        """Take the next step for one service. Return whether it is in a steady state."""
         if service["status"] == "INACTIVE":
             return True
         tasks = self._tasks(service)
@@ -216,12 +214,12 @@ class ServiceScheduler:
 
         views = [self._view(service, task, primary) for task in live]
         if primary["rolloutState"] == "IN_PROGRESS":
-            # A new task that fails its checks is stopped, and counts; its place is filled next time.
+            # A new task that fails its checks is stopped and counted; the next step replaces it.
             ill = [task for task in live if self._failing(service, task)]
             for task in ill:
                 self._stop(service, task, self._health_reason(service, task), failed=True)
             if ill:
-                return False  # the deployment may have failed by it: look again
+                return False  # the deployment may have failed now
         step = plan(views, self._limits(service), startable=self._startable(service, primary, views))
         by_arn = {task["taskArn"]: task for task in live}
         for arn in step.stop:
@@ -249,7 +247,7 @@ class ServiceScheduler:
         )
 
     def recount(self, service: Service) -> None:
-        """Make every count of the service and its deployments true."""
+        """Update every count of the service and its deployments."""
         counts: dict[str, dict[str, int]] = {}
         for task in self._tasks(service):
             if task["desiredStatus"] == "STOPPED":
@@ -271,11 +269,11 @@ class ServiceScheduler:
         service["pendingCount"] = sum(count["pending"] for count in counts.values())
 
     def _complete(self, service: Service, primary: dict[str, Any], tasks: list[Task], views: list[TaskView]) -> None:
-        """End the rollout when the desired tasks, all new and healthy, are the only ones left."""
+        """Complete the rollout when only the desired number of new, healthy tasks is left."""
         if primary["rolloutState"] != "IN_PROGRESS":
             return
         for task in tasks:
-            # Also those that drain: the service is not steady before they are gone.
+            # Draining tasks count too: the service is not in a steady state before they have stopped.
             if self._ecs._deployment_for_task(service, task) is not primary:
                 return
         if len(views) != service["desiredCount"] or not all(view.healthy for view in views):
@@ -343,7 +341,7 @@ class ServiceScheduler:
         )
 
     def _failing(self, service: Service, task: Task) -> bool:
-        """Whether its checks fail and its grace period is over."""
+        """Return whether the task's checks fail after its grace period."""
         if task["lastStatus"] != "RUNNING":
             return False
         if _age(task) < (service.get("healthCheckGracePeriodSeconds") or 0):
@@ -385,7 +383,7 @@ class ServiceScheduler:
         if definition is None:
             return 0
         if self._ecs._deployment_needs_first_task(primary, definition, service):
-            # A tag is resolved to a digest by the first task, for all that follow.
+            # The first task resolves a tag to a digest; all later tasks use that digest.
             return 0 if any(view.current for view in views) else 1
         return None
 
@@ -447,7 +445,7 @@ def _circuit_breaker(service: Service) -> dict[str, Any]:
 
 
 def _age(task: Task) -> float:
-    """Seconds since the task is RUNNING."""
+    """Return the seconds since the task became RUNNING."""
     started = task.get("startedAt")
     if not started:
         return 0.0

@@ -1,9 +1,8 @@
-"""A service keeps every attribute that it is created or updated with.
+"""A service returns every attribute that it was created or updated with.
 
-What AWS does: DescribeServices returns them all; ``availabilityZoneRebalancing`` is
-ENABLED unless CreateService says otherwise
-(https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Service.html).
-What the emulator does: it drops some, so that Terraform sees a difference for ever.
+What AWS does: DescribeServices returns them all; ``availabilityZoneRebalancing`` is ENABLED unless CreateService says
+otherwise (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Service.html).
+Without this patch: the emulator drops some, so that Terraform plans the same change forever.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ def update_service(update: Handler, data: dict[str, Any]) -> Any:
 
 
 def _keep(answer: Any, data: dict[str, Any], defaults: dict[str, Any]) -> Any:
-    """Add the request's attributes to the service that is in the answer."""
+    """Add the request's attributes to the service in the answer."""
     if answer[0] != 200:
         return answer
     ecs = emulator.service("ecs")

@@ -1,13 +1,11 @@
-"""Service deployments and service revisions can be seen, and a deployment stopped.
+"""Service deployments and service revisions are listed, and a deployment can be stopped.
 
-What AWS does: ListServiceDeployments and DescribeServiceDeployments show every
-deployment of a service with its state, task counts, circuit breaker and rollback;
-DescribeServiceRevisions shows what was deployed
-(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-deployment.html).
-StopServiceDeployment rolls back one that is under way; ROLLBACK is the only stop type
-that AWS documents as valid
+What AWS does: ListServiceDeployments and DescribeServiceDeployments show every deployment of a service with its state,
+task counts, circuit breaker and rollback; DescribeServiceRevisions shows what was deployed
+(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-deployment.html). StopServiceDeployment rolls back
+a deployment in progress; ROLLBACK is the only stop type that AWS documents as valid
 (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stop-service-deployment.html).
-What the emulator does: empty lists, and no StopServiceDeployment.
+Without this patch: the emulator returns empty lists and has no StopServiceDeployment.
 """
 
 from __future__ import annotations

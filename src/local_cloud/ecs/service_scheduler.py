@@ -1,19 +1,17 @@
-"""Services are rolled out by health, and the circuit breaker is true.
+"""Deployments follow the tasks' health, and the circuit breaker works.
 
-What AWS does: a service's task counts as healthy when it is RUNNING and healthy in its
-target groups; new tasks start first, up to ``maximumPercent``, and old ones stop as new
-ones become healthy; a deployment is COMPLETED when only healthy new tasks are left. A
-task that exits, or is unhealthy after ``healthCheckGracePeriodSeconds``, is a failed
+What AWS does: a service's task counts as healthy when it is RUNNING and healthy in its target groups; new tasks start
+first, up to ``maximumPercent``, and old ones stop as new ones become healthy; a deployment is COMPLETED when only
+healthy new tasks are left. A task that exits, or is unhealthy after ``healthCheckGracePeriodSeconds``, is a failed
 task, and enough of them make the circuit breaker fail the deployment and roll back
 (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html,
-https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html).
-A change of network, load balancers, platform or capacity is a new deployment
-too; members that an update leaves out keep their values
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html). A change of network, load
+balancers, platform or capacity also starts a deployment; attributes that an update leaves out keep their values
 (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html).
-What the emulator does: a rollout completes one second after its tasks run, then all old
-tasks stop; only exits count; a service's first deployment is complete at once.
+Without this patch: a rollout completes one second after its tasks run, then all old tasks stop; only tasks that exit
+count as failed; a service's first deployment is complete at once.
 
-The deployment alarms of ``deploymentConfiguration`` are kept but not watched.
+The deployment alarms of ``deploymentConfiguration`` are stored and not evaluated.
 """
 
 from __future__ import annotations
@@ -35,7 +33,7 @@ REVISION_FIELDS = (
     "capacityProviderStrategy",
     "platformVersion",
 )
-"""Beside the task definition: what starts a deployment when it changes."""
+"""Attributes that start a deployment when they change, besides the task definition."""
 
 
 def apply(cloud: Cloud, groups: TargetGroups, stopper: TaskStopper) -> ServiceScheduler:
@@ -47,7 +45,7 @@ def apply(cloud: Cloud, groups: TargetGroups, stopper: TaskStopper) -> ServiceSc
 
 
 class Handlers:
-    """The actions on services, and where the emulator's own scheduler gives way to this one."""
+    """The actions on services, and the emulator's functions that this scheduler replaces."""
 
     def __init__(self, groups: TargetGroups, stopper: TaskStopper, scheduler: ServiceScheduler) -> None:
         self._ecs = emulator.service("ecs")
@@ -101,7 +99,7 @@ class Handlers:
             sources = list(service["deployments"])
             before = self._ecs._primary_deployment(service)
             answer = update(data)
-            service["events"] = events  # the emulator invents one
+            service["events"] = events  # without the event that the emulator invents
             if answer[0] != 200:
                 return answer
             if self._ecs._primary_deployment(service) is not before:
@@ -134,7 +132,7 @@ class Handlers:
 
     @replaces("ecs", "_record_service_task_failure")
     def record_service_task_failure(self, task: dict[str, Any], digest_resolution_failed: bool = False) -> None:
-        # An image whose digest nobody knows cannot be pulled either: that is the failure that counts.
+        # An image without a known digest cannot be pulled either: the pull reports the failure.
         service = self._stopper.service_of(task)
         if service is not None and not digest_resolution_failed:
             self._scheduler.task_failed(service, task)

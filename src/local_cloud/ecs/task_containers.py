@@ -1,18 +1,16 @@
-"""A task's containers are run as the task definition says.
+"""A task's containers run as the task definition says.
 
-What AWS does (Fargate): entry point, working directory, user, read-only root file
-system, memory limits, capabilities and the init process of a container definition are
-honoured (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html).
-A volume without a host path is an empty volume of the task, owned by root with mode
-0755, unless the image declares that very path as a VOLUME: then it has the image's files
-and owner (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html).
-What the emulator does: none of that; such a volume is not mounted at all. It also gives
-containers addresses that they cannot reach.
+What AWS does (Fargate): entry point, working directory, user, read-only root file system, memory limits, capabilities
+and the init process of a container definition are honoured
+(https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html). A volume without a host path
+is an empty volume of the task, owned by root with mode 0755, unless the image declares that very path as a VOLUME: then
+it has the image's files and owner (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html).
+Without this patch: the emulator does none of that, and does not mount such a volume. It also gives containers addresses
+that they cannot reach.
 
-Credentials: an SDK takes a task role's from 169.254.170.2 only, which is not here, and
-refuses any other plain-HTTP address. So they come as environment variables, which every
-SDK looks at first. CPU is not limited: a quarter of a core would make local
-deployments slower without showing anything.
+Credentials: an SDK accepts a task role's credentials only from 169.254.170.2, which does not exist here, and refuses
+any other plain-HTTP address. So they are environment variables, which every SDK reads first. CPU is not limited: a
+quarter of a core would only make local deployments slower.
 """
 
 from __future__ import annotations
@@ -39,7 +37,7 @@ def apply(cloud: Cloud) -> None:
 
 
 class Handlers:
-    """What happens to a task's containers and volumes."""
+    """Creates and removes a task's containers and volumes."""
 
     def __init__(self, config: CloudConfig) -> None:
         self._ecs = emulator.service("ecs")
@@ -47,7 +45,7 @@ class Handlers:
 
     @extends("ecs", "_register_metadata")
     def register_metadata(self, register: Handler, *arguments: Any) -> Any:
-        # The last argument is the emulator's address as containers see it; it cannot know that.
+        # The last argument is the emulator's address as containers reach it, which the emulator does not know.
         token = register(*arguments[:-1], self._config.gateway_address)
         environment = arguments[5]
         environment.pop("AWS_CONTAINER_CREDENTIALS_FULL_URI", None)
@@ -89,7 +87,7 @@ class Handlers:
         _remove_volumes(task, client)
 
     def reap_all(self, reap: Handler, client: Any, *arguments: Any, **options: Any) -> Any:
-        # At the start and at the end of a cloud: no task lives, so no volume of a task does.
+        # At the start and the end of a cloud no task runs, so every task volume is left over.
         count = reap(client, *arguments, **options)
         if client is not None:
             labels = [f"{name}={value}" for name, value in self._config.labels.items()]
@@ -99,7 +97,7 @@ class Handlers:
 
 
 def container_arguments(definition: dict[str, Any], task_definition: dict[str, Any]) -> dict[str, Any]:
-    """Docker's arguments for the fields of a container definition that the emulator drops."""
+    """Return Docker's arguments for the fields of a container definition that the emulator drops."""
     arguments: dict[str, Any] = {}
     if definition.get("entryPoint"):
         arguments["entrypoint"] = definition["entryPoint"]
@@ -117,7 +115,7 @@ def container_arguments(definition: dict[str, Any], task_definition: dict[str, A
     dropped = (linux.get("capabilities") or {}).get("drop")
     if dropped:
         arguments["cap_drop"] = dropped
-    # A container may use what the task has, unless it has a limit of its own.
+    # A container may use the task's whole memory, unless it has its own limit.
     memory = definition.get("memory") or task_definition.get("memory")
     if memory:
         arguments["mem_limit"] = int(memory) * _MEBIBYTE
@@ -135,7 +133,7 @@ def _mounts(
     task_id: str,
     task: dict[str, Any],
 ) -> list[Any]:
-    """Docker volumes for the mount points of volumes that have no host path."""
+    """Return Docker volumes for the mount points of volumes without a host path."""
     import docker
 
     hosted = {
@@ -175,7 +173,7 @@ def _mounts(
 
 
 def _declared_volumes(client: Any, image: str) -> set[str]:
-    """The VOLUME paths of an image. Pulled here if need be: they decide how it is mounted."""
+    """Return the VOLUME paths of an image, after pulling it if necessary. They decide how a volume is mounted."""
     import docker
 
     try:

@@ -1,9 +1,9 @@
-"""A task definition is refused where ECS refuses it.
+"""Task definitions that ECS refuses are refused.
 
-What AWS does: 64 KiB are the most that a definition may have
+What AWS does: a definition has at most 64 KiB
 (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html), and one name cannot be both a
-variable and a secret. The words are ECS's (https://github.com/awsdocs/amazon-ecs-developer-guide/pull/149).
-What the emulator does: it takes both.
+variable and a secret. The messages are those of ECS (https://github.com/awsdocs/amazon-ecs-developer-guide/pull/149).
+Without this patch: the emulator accepts both.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def register_task_definition(register: Handler, data: dict[str, Any]) -> Any:
 
 
 def refusal(definition: dict[str, Any]) -> str:
-    """Why ECS refuses a definition; empty when it takes it."""
+    """Return why ECS refuses a definition, or an empty string if ECS accepts it."""
     size = len(json.dumps(definition, ensure_ascii=False).encode())
     if size > MOST_BYTES:
         return f"Actual length: '{size}'. Max allowed length is '{MOST_BYTES}' bytes."

@@ -3,7 +3,7 @@
 What AWS does: "When you specify startedBy as the filter, it must be the only filter that you use"
 (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html,
 https://github.com/aws/aws-sdk-go-v2/issues/1893).
-What the emulator does: it takes any of them together.
+Without this patch: the emulator accepts any combination.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def list_tasks(list_all: Handler, data: dict[str, Any]) -> Any:
 
 
 def refusal(request: dict[str, Any]) -> str:
-    """Why ECS refuses a request; empty when it takes it."""
+    """Return why ECS refuses a request, or an empty string if ECS accepts it."""
     others = [name for name in OTHER_FILTERS if request.get(name)]
     if not request.get("startedBy") or not others:
         return ""

@@ -1,12 +1,11 @@
-"""A task's log stream is made once, before its container starts.
+"""A task's log stream is created once, before its container starts.
 
-What AWS does: the awslogs driver makes the stream when the container starts, and a container
-whose log group is not there does not start
-(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/resource-initialization-error.html).
-The driver never makes the stream again: when the group or the stream is deleted, a running task
-is silent from then on, even if the group is created again (https://github.com/moby/moby/issues/52976).
-What the emulator does: makes the stream when the container runs already, and starts the container
-without a log group as well. It keeps a running task silent, as AWS does.
+What AWS does: the awslogs driver creates the stream when the container starts, and a container without its log group
+does not start (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/resource-initialization-error.html). The
+driver creates the stream only once: after the group or the stream is deleted, a running task logs nothing, even if the
+group is created again (https://github.com/moby/moby/issues/52976).
+Without this patch: the emulator creates the stream after the container has started, and starts a container without a
+log group. A running task whose group was deleted logs nothing, as on AWS.
 """
 
 from __future__ import annotations

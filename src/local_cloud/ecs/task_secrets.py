@@ -1,14 +1,15 @@
-"""A task gets the secrets that its definition names, as AWS hands them over.
+"""A task receives the secrets that its definition names, in the form that AWS gives them.
 
 What AWS does: the stage and the version id of a ``valueFrom`` count
-(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html);
-the value of a JSON key that is no text arrives as Go prints it, and numbers are Go's
-float64 (https://github.com/aws/amazon-ecs-agent/blob/master/agent/asm/asm.go); the execution
-role has to be allowed to read the secret; a secret that is marked for deletion has no value.
-A secret that cannot be had is a ResourceInitializationError, with the words of Secrets Manager
+(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html); a JSON value that is
+not a string arrives as Go prints it, and numbers are Go's float64
+(https://github.com/aws/amazon-ecs-agent/blob/master/agent/asm/asm.go); the execution role needs permission to read the
+secret; a secret that is marked for deletion has no value. A secret that cannot be read fails the task with a
+ResourceInitializationError and the message of Secrets Manager
 (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/resource-initialization-error.html).
-What the emulator does: always the current version, Python's ``str`` of the value, for any role.
-A role that does not exist is not refused here: ``release_checks`` says so.
+Without this patch: the emulator gives any role the current version, as Python's ``str`` of the value.
+
+A role that does not exist is not refused here: ``release_checks`` reports it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from local_cloud.core import emulator
 from local_cloud.core.patching import Handler, extends
 
 _ACTION = "secretsmanager:GetSecretValue"
-#: The execution role of the task that is starting: secrets are resolved container by container.
+#: The execution role of the task that is starting. The emulator resolves secrets for each container separately.
 _role: ContextVar[str] = ContextVar("execution_role", default="")
 
 
@@ -90,7 +91,7 @@ def _value(ecs: Any, value_from: str) -> str:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        # The agent hands on the parser's words, which may quote the value; nothing of it is repeated here.
+        # The agent repeats the parser's message, which may quote the value; this message does not.
         raise ecs._SecretResolutionError("unable to retrieve secret from asm: invalid character in the secret's JSON")
     if key not in value:
         raise ecs._SecretResolutionError(
@@ -104,9 +105,9 @@ def _no_number(name: str) -> float:
 
 
 def _may_read(role_arn: str, secret_arn: str, tags: Mapping[str, str]) -> bool:
-    """Whether the role's own policies allow it to read the secret with these tags.
+    """Return whether the role's own policies allow it to read the secret with these tags.
 
-    A resource policy of the secret is not looked at.
+    The secret's resource policy is not evaluated.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-resourcetag
     """
     iam, evaluator = emulator.service("iam"), emulator.core("iam_evaluator")
@@ -129,7 +130,7 @@ def _may_read(role_arn: str, secret_arn: str, tags: Mapping[str, str]) -> bool:
 
 
 def go_text(value: Any) -> str:
-    """A JSON value as Go's ``%v`` prints what encoding/json makes of it."""
+    """Return a JSON value as Go's ``%v`` prints it after encoding/json decoded it."""
     if value is None:
         return "<nil>"
     if isinstance(value, bool):
@@ -144,7 +145,7 @@ def go_text(value: Any) -> str:
 
 
 def _go_number(value: float) -> str:
-    """The shortest digits, with an exponent below 1e-04 and from 1e+06 on.
+    """Return the shortest digits, with an exponent below 1e-04 and from 1e+06.
 
     https://github.com/golang/go/blob/master/src/strconv/ftoa.go, formatDigits with the format 'g'
     """

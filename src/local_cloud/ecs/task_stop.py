@@ -1,14 +1,13 @@
-"""A task is drained before it is stopped, and its exit code is its own.
+"""A task is drained before it is stopped, and its real exit code is reported.
 
-What AWS does: a task that stops is first deregistered from its target groups
-(DEACTIVATING) and drains for the deregistration delay; then its containers get
-SIGTERM, and SIGKILL after ``stopTimeout``, 30 seconds by default (STOPPING). That is the
-same for a deployment, for scaling in and for StopTask
+What AWS does: a task that stops is first deregistered from its target groups (DEACTIVATING) and drains for the
+deregistration delay; then its containers get SIGTERM, and SIGKILL after ``stopTimeout``, 30 seconds by default
+(STOPPING). Deployments, scaling in and StopTask all stop tasks this way
 (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html,
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopTask.html).
-What the emulator does: SIGTERM at once, SIGKILL after 5 seconds, exit code 0 whatever
-happened; and it asks Docker for the state of every task ten times a second. A command that
-cannot be run is a ResourceInitializationError, where AWS says CannotStartContainerError
+Without this patch: the emulator sends SIGTERM at once and SIGKILL after 5 seconds, always reports the exit code 0, and
+polls Docker for the state of every task ten times a second. A command that cannot run is a ResourceInitializationError,
+where AWS reports CannotStartContainerError
 (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html).
 """
 
@@ -33,7 +32,7 @@ def apply(cloud: Cloud, groups: TargetGroups) -> TaskStopper:
 
 
 class Handlers:
-    """How the emulator starts, watches and stops tasks."""
+    """The emulator's functions that start, watch and stop tasks."""
 
     def __init__(self, stopper: TaskStopper) -> None:
         self._ecs = emulator.service("ecs")
@@ -57,7 +56,7 @@ class Handlers:
 
     @replaces("ecs", "_maybe_mark_stopped")
     def maybe_mark_stopped(self, *_: Any) -> None:
-        """Do nothing: a task is watched instead of asked for, see `TaskStopper.watch`."""
+        """Do nothing: `TaskStopper.watch` waits for a task's end instead of polling."""
 
     @extends("ecs", "_start_awslogs_forwarder")
     def start_awslogs_forwarder(
@@ -77,7 +76,7 @@ class Handlers:
         fail_start(task, client, reason)
 
     def close_restored_tasks(self) -> None:
-        # The emulator restores them as STOPPED but still wanted, and lists them as running.
+        # The emulator restores them as STOPPED with desiredStatus RUNNING, and lists them as running.
         for _key, task in self._ecs._tasks.all_items():
             if task["lastStatus"] == "STOPPED" and task["desiredStatus"] != "STOPPED":
                 task["desiredStatus"] = "STOPPED"

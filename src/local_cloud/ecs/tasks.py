@@ -1,4 +1,4 @@
-"""How an ECS task ends: drained, asked, killed; and noticed when it ends by itself."""
+"""The end of an ECS task: draining, SIGTERM and SIGKILL, and detecting that a task ended by itself."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ logger = logging.getLogger(__name__)
 DEFAULT_STOP_TIMEOUT_SECONDS = 30
 """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html, stopTimeout"""
 MINIMUM_DRAIN_SECONDS = 0.5
-"""A load balancer needs a moment to learn of a deregistration, even with a delay of 0."""
+"""Shortest draining time: a load balancer applies a deregistration with a delay, even if that of the group is 0."""
 LOG_DRAIN_SECONDS = 2.0
-"""How long the last lines of a container may take to reach the log group."""
+"""Longest wait for a container's last lines to reach the log group."""
 _DAEMON_RETRY_SECONDS = 1.0
 _KILLED = 137
 _OUT_OF_MEMORY_SECONDS = 1.0
-"""The engine may learn of an exit before it learns that memory was its cause: https://github.com/containerd/containerd/pull/12714"""
+"""The engine may report an exit before its cause, a lack of memory: https://github.com/containerd/containerd/pull/12714"""
 
 
 class TaskStopper:
@@ -38,16 +38,16 @@ class TaskStopper:
         self._forwarders: dict[str, list[threading.Thread]] = {}
 
     def observe_exits(self, observer: Callable[[dict[str, Any]], None]) -> None:
-        """Have ``observer(task)`` called when an essential container of a task exits by itself."""
+        """Call ``observer(task)`` when an essential container of a task exits by itself."""
         self._observers.append(observer)
 
     def forwarding(self, task_arn: str, thread: threading.Thread) -> None:
-        """Remember a thread that ships a task's log, so that removal waits for it."""
+        """Register a thread that sends a task's log, so that removal waits for it."""
         with self._lock:
             self._forwarders.setdefault(task_arn, []).append(thread)
 
     def targets(self, task: dict[str, Any]) -> list[tuple[str, Target]]:
-        """The target groups of the task's service, with the target that the task is there."""
+        """Return the target groups of the task's service, with the task's target in each."""
         service = self.service_of(task)
         address = self._ecs._task_ip(task)
         if service is None or not address:
@@ -59,7 +59,7 @@ class TaskStopper:
         ]
 
     def service_of(self, task: dict[str, Any]) -> dict[str, Any] | None:
-        """The service that a task belongs to, or None for a task of its own."""
+        """Return the service that a task belongs to, or None for a standalone task."""
         group = task.get("group") or ""
         if not group.startswith("service:"):
             return None
@@ -68,14 +68,14 @@ class TaskStopper:
         return service
 
     def stop(self, task: dict[str, Any], reason: str, code: str) -> bool:
-        """Begin to stop a task and return at once; False when it is stopping or stopped."""
+        """Begin to stop a task and return at once. Return False if it is already stopping or stopped."""
         if not self._begin(task, reason, code):
             return False
         emulator.core("concurrency").spawn_background(self._finish, task, thread_name=f"stop-{_task_id(task)}")
         return True
 
     def watch(self, task: dict[str, Any]) -> None:
-        """Notice when a container of a running task exits; costs nothing while none does."""
+        """Wait in threads for the containers of a running task to exit."""
         with self._lock:
             self._exited.setdefault(task["taskArn"], threading.Event())
         for index, container_id in enumerate(list(task.get("_docker_ids") or [])):
@@ -111,7 +111,7 @@ class TaskStopper:
             delay = max(self._groups.deregistration_delay(group) for group, _ in targets)
             exited = self._exited.get(task["taskArn"])
             pause = max(delay, MINIMUM_DRAIN_SECONDS)
-            # A task that dies while it drains has nothing left to wait for.
+            # Draining ends when the task's containers have exited.
             exited.wait(pause) if exited else time.sleep(pause)
         self._set_status(task, "STOPPING")
         self._stop_containers(task)
@@ -120,7 +120,7 @@ class TaskStopper:
         self._remove(task)
 
     def _stop_containers(self, task: dict[str, Any]) -> None:
-        """SIGTERM (or the image's stop signal), then SIGKILL after ``stopTimeout``, all at once."""
+        """Send all containers SIGTERM (or the image's stop signal), then SIGKILL after ``stopTimeout``."""
         definition = self._ecs._task_defs.get(self._ecs._resolve_td_key(task["taskDefinitionArn"]))
         timeouts = [
             int(container.get("stopTimeout", DEFAULT_STOP_TIMEOUT_SECONDS))
@@ -182,7 +182,7 @@ class TaskStopper:
         self._refresh(task)
 
     def _remove(self, task: dict[str, Any]) -> None:
-        """Remove the containers, once their last log lines are shipped."""
+        """Remove the containers after their last log lines were sent."""
         with self._lock:
             forwarders = self._forwarders.pop(task["taskArn"], [])
             self._exited.pop(task["taskArn"], None)
@@ -214,7 +214,7 @@ class TaskStopper:
             self._finish(task, drain=False)
 
     def _wait_for_exit(self, container_id: str) -> dict[str, Any]:
-        """Block until the container has ended; an unreachable daemon is no end."""
+        """Block until the container has ended. An unreachable daemon does not count as its end."""
         import docker
 
         while True:

@@ -1,4 +1,4 @@
-"""HAProxy: its configuration, and its runtime API.
+"""HAProxy's configuration and runtime API.
 
 https://docs.haproxy.org/3.0/configuration.html, https://docs.haproxy.org/3.0/management.html#9.3
 """
@@ -12,19 +12,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SLOTS = 64
-"""Targets that can be members at the same time, those that drain included."""
+"""The largest number of targets at the same time, including draining ones."""
 BACKEND = "targets"
 PORT = 8080
-"""Inside the container, where it needs no privilege."""
+"""Port inside the container; an unprivileged process may bind it."""
 SOCKET = "admin.sock"
 
 _TEMPLATE = """\
-# Written by the local cloud; targets come and go through the runtime API.
+# Written by the local cloud. Targets are added and removed through the runtime API.
 global
     stats socket {directory}/{socket} mode 600 level admin
     nbthread 1
     maxconn 4000
-    # A nested container may not raise its limit of open files; fewer connections are no reason to fail.
+    # A nested container may not raise its limit of open files; HAProxy then serves fewer connections.
     no strict-limits
     log stdout format raw local0
 
@@ -53,7 +53,7 @@ frontend listener
     http-request set-header X-Forwarded-For "%[src]" unless forwarded
     http-request set-header X-Forwarded-Proto http
     http-request set-header X-Forwarded-Port 80
-    # Root=1-<seconds, 8 hex digits>-<24 hex digits>; a Root that is there stays, with a Self before it.
+    # Root=1-<seconds, 8 hex digits>-<24 hex digits>. A Root in the request is kept, with a Self before it.
     acl traced req.hdr(X-Amzn-Trace-Id) -m sub Root=
     http-request set-header X-Amzn-Trace-Id "Self={trace};%[req.hdr(X-Amzn-Trace-Id)]" if traced
     http-request set-header X-Amzn-Trace-Id "Root={trace}" unless traced
@@ -63,7 +63,7 @@ backend {backend}
     balance roundrobin
     server-template slot {slots} 127.0.0.1:1 disabled
 """
-#: What an ALB answers itself is told from a target's answer by its Server header.
+#: The Server header distinguishes an ALB's own responses from those of a target.
 #: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html
 _SERVER = "awselb/2.0"
 _ERRORS = {400: "Bad Request", 502: "Bad Gateway", 503: "Service Temporarily Unavailable", 504: "Gateway Time-out"}
@@ -71,24 +71,24 @@ _TRACE = "1-%[date,hex,bytes(8,8),lower]-%[uuid(4),regsub(-,,g),bytes(0,24)]"
 
 
 class CommandError(RuntimeError):
-    """HAProxy did not do what it was told, or cannot be reached."""
+    """HAProxy refused a command, or cannot be reached."""
 
 
 class RuntimeApi:
-    """HAProxy's admin socket in a directory of this machine."""
+    """HAProxy's admin socket, in a directory of this machine."""
 
     def __init__(self, directory: Path, *, timeout: float = 5.0) -> None:
         self._directory = directory
         self._timeout = timeout
 
     def run(self, *commands: str) -> str:
-        """Run commands one after the other; most answer nothing when they succeed.
+        """Run commands one after the other and return their output; most have none when they succeed.
 
         Raises:
             CommandError: the socket cannot be used.
         """
         try:
-            # The path of a Unix socket may be 107 bytes long; a descriptor's is always short.
+            # The path of a Unix socket has at most 107 bytes; a path through a file descriptor is always short.
             with _open_directory(self._directory) as path, socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(self._timeout)
                 client.connect(f"{path}/{SOCKET}")
@@ -99,7 +99,7 @@ class RuntimeApi:
         return answer.decode()
 
     def change(self, *commands: str) -> None:
-        """Run commands that answer nothing, or only what they did.
+        """Run commands that print nothing or a confirmation.
 
         Raises:
             CommandError: one was refused.
@@ -120,7 +120,7 @@ def _open_directory(path: Path) -> Iterator[str]:
 
 
 def render(directory: str, *, idle_seconds: int = 60) -> str:
-    """The configuration; ``directory`` is where the container sees its own directory."""
+    """Return the configuration; ``directory`` is the path of the socket's directory in the container."""
     return _TEMPLATE.format(
         directory=directory,
         socket=SOCKET,

@@ -1,6 +1,6 @@
-"""When is a target healthy? The rules of an Application Load Balancer, without any I/O.
+"""The rules by which an Application Load Balancer decides whether a target is healthy, without any I/O.
 
-Source: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
+https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class State(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Health:
-    """What DescribeTargetHealth says of one target; a healthy one has no reason."""
+    """A target's ``TargetHealth`` in DescribeTargetHealth; a healthy one has no reason."""
 
     state: State
     reason: str = ""
@@ -42,11 +42,11 @@ CHECKS_DISABLED = Health(State.HEALTHY, "Target.HealthCheckDisabled", "Health ch
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The health check of a target group. Times in seconds."""
+    """The health check of a target group. Times are in seconds."""
 
     path: str
     port: int | None
-    """None is ``traffic-port``: the port that the target was registered with."""
+    """None means ``traffic-port``: the port that the target was registered with."""
     interval: float
     timeout: float
     healthy_threshold: int
@@ -58,7 +58,7 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """Why one check did not pass: a reason code of DescribeTargetHealth, and its text."""
+    """The reason for a failed check: a reason code of DescribeTargetHealth, and its description."""
 
     reason: str
     description: str
@@ -77,7 +77,7 @@ class Failure:
 
 
 def matches(matcher: str, status: int) -> bool:
-    """Whether a status code is one of the target group's success codes."""
+    """Return whether a status code is one of the target group's success codes."""
     for part in matcher.split(","):
         low, _, high = part.strip().partition("-")
         if int(low) <= status <= int(high or low):
@@ -86,11 +86,10 @@ def matches(matcher: str, status: int) -> bool:
 
 
 class Machine:
-    """The health of one target as its checks pass and fail.
+    """Tracks the health of one target as its checks pass and fail.
 
-    A new target needs one passing check; one that was unhealthy needs
-    ``healthy_threshold`` in a row; ``unhealthy_threshold`` failures in a row make
-    any target unhealthy.
+    A new target needs one passing check. An unhealthy target needs ``healthy_threshold`` passing checks in a row.
+    ``unhealthy_threshold`` failures in a row make any target unhealthy.
     """
 
     def __init__(self) -> None:

@@ -1,17 +1,17 @@
 """The load balancer in front of the tasks: one HAProxy container that follows the target group.
 
-What AWS does: an Application Load Balancer sends each request to a healthy target of the
-listener's default target group; a target that drains gets no new request and finishes
-those that it has (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/introduction.html).
-When the deregistration delay has passed, it answers what still runs with 502
+What AWS does: an Application Load Balancer sends each request to a healthy target of the listener's default target
+group; a draining target gets no new requests and finishes those in progress
+(https://docs.aws.amazon.com/elasticloadbalancing/latest/application/introduction.html). After the deregistration delay,
+it answers requests still in progress with 502
 (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html#http-502-issues).
-What the emulator does: its own load balancer sends requests to any registered target,
-ready or not, and knows no draining.
+Without this patch: the emulator's load balancer sends requests to any registered target, healthy or not, and does not
+drain.
 
-Here the connection of what still runs is closed without an answer: HAProxy has no command that answers it.
-HAProxy makes no health checks of its own: the target group's (see ``targets``) are the
-only truth, as they are on AWS. Only the listener on port 80 is served, and only a forward
-as its default action; a request that has nowhere to go is answered 503.
+Differences from AWS: HAProxy closes the connection of a request that outlasts the delay, because it has no command that
+sends a response. HAProxy makes no health checks: the target group's checks (see ``targets``) decide, as on AWS. Only
+the listener on port 80 is served, and only a forward as its default action. A request that no target can take is
+answered 503.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ logger = logging.getLogger(__name__)
 
 LISTENER_PORT = 80
 POLL_SECONDS = 1.0
-"""Listeners change without an event; targets announce themselves."""
+"""How often listeners are read: their changes send no event. Changes of targets do."""
 START_SECONDS = 15.0
 RESTART_PAUSE_SECONDS = 1.0
 _DIRECTORY = "/run/load_balancer"
 
 
 class LoadBalancerError(RuntimeError):
-    """HAProxy could not be started; the message says why."""
+    """HAProxy could not be started. The message says why."""
 
 
 class SlotState(enum.StrEnum):
-    """Administrative state of a server, in the words of HAProxy's runtime API."""
+    """Administrative state of a server in HAProxy's runtime API."""
 
     READY = "ready"
     DRAIN = "drain"
@@ -55,26 +55,26 @@ class SlotState(enum.StrEnum):
 
 
 class SlotTable:
-    """Which of HAProxy's fixed slots holds which target. Pure: it only says what to command."""
+    """Assigns targets to HAProxy's fixed slots. It returns commands and does not run them."""
 
     def __init__(self, count: int = haproxy.SLOTS) -> None:
         self._free = deque(f"slot{number}" for number in range(1, count + 1))
         self._used: dict[Target, tuple[str, SlotState]] = {}
 
     def commands(self, wanted: dict[Target, SlotState]) -> list[str]:
-        """The commands that bring HAProxy from what it was last told to what is wanted."""
+        """Return the commands that change HAProxy from its last commanded state to the wanted one."""
         commands: list[str] = []
-        # Draining comes before anything else: every moment may send it another request.
+        # Draining comes first: until then the target may get more requests.
         for target, (slot, state) in list(self._used.items()):
             new = wanted.get(target, SlotState.MAINTENANCE)
             if new is state or new is SlotState.READY:
                 continue
             commands.append(_set_state(slot, new))
             if new is SlotState.MAINTENANCE:
-                # HAProxy lets the requests of such a server finish, and AWS does not.
+                # HAProxy lets the requests of such a server finish; AWS ends them.
                 commands.append(f"shutdown sessions server {haproxy.BACKEND}/{slot}")
                 del self._used[target]
-                # To the end: the longer a slot rests, the surer that nothing remembers its address.
+                # At the end of the list, so that a slot and its old address are used again as late as possible.
                 self._free.append(slot)
             else:
                 self._used[target] = (slot, new)
@@ -100,10 +100,10 @@ def _set_state(slot: str, state: SlotState) -> str:
 
 
 def slot_state(health: Health) -> SlotState:
-    """Whether a target of this health gets requests."""
+    """Return the server state for a target of this health."""
     if health.state is State.HEALTHY:
         return SlotState.READY
-    # An ill target, like one that drains, keeps the requests that it has.
+    # An unhealthy target, like a draining one, finishes its requests in progress.
     return SlotState.DRAIN
 
 
@@ -112,11 +112,11 @@ def container_name(config: CloudConfig) -> str:
 
 
 def remove_leftover(config: CloudConfig) -> None:
-    """Remove the container that a killed cloud of this instance left, which still has the port."""
+    """Remove the container that a killed cloud of this instance left behind, because it still uses the port."""
     import docker
 
     try:
-        # Called by a command too, whose shell may name another engine.
+        # A command calls this too, and its shell's environment may name another engine.
         client = docker.DockerClient(f"unix://{SOCKET}")
         filters: dict[str, str | list[str] | bool] = {
             "name": f"^/{container_name(config)}$",
@@ -125,12 +125,12 @@ def remove_leftover(config: CloudConfig) -> None:
         for container in client.containers.list(all=True, filters=filters, ignore_removed=True):
             container.remove(force=True, v=True)
     except docker.errors.DockerException as error:
-        # Without Docker nothing is left over either; what needs it will say so.
+        # Without Docker no container can be left over; later steps report that it is missing.
         logger.debug("looking for a load balancer that was left: %s", error)
 
 
 class LoadBalancer:
-    """Runs the container and keeps HAProxy's slots equal to the target group."""
+    """Runs the container and keeps HAProxy's servers in step with the target group."""
 
     def __init__(self, config: CloudConfig, image: str, alb: Any, groups: TargetGroups) -> None:
         self._config = config
@@ -146,7 +146,7 @@ class LoadBalancer:
         groups.registry.observe(self._wake.set)
 
     def start(self) -> None:
-        """Start HAProxy, wait until it answers, and follow the target group from here on.
+        """Start HAProxy, wait until it answers, and follow the target group from then on.
 
         Raises:
             LoadBalancerError: the image is missing, or HAProxy does not start.
@@ -164,7 +164,7 @@ class LoadBalancer:
                 self._container = None
 
     def wanted(self) -> dict[Target, SlotState]:
-        """Every target of the served target group, and what it should get."""
+        """Return every target of the served target group with its wanted state."""
         group = self._target_group()
         if group is None:
             return {}
@@ -193,13 +193,13 @@ class LoadBalancer:
                     self._api.change(*self._slots.commands(self.wanted()))
                     failing = False
                 except haproxy.CommandError as error:
-                    # Nothing is lost: the container's end is noticed, and all slots set anew.
+                    # The watcher restarts the container and sets all slots again.
                     if not failing:
                         logger.warning("load balancer: %s", error)
                     failing = True
 
     def _watch(self) -> None:
-        """Start HAProxy again when it ends by itself."""
+        """Start HAProxy again if it exits by itself."""
         import docker
 
         while not self._stopping.is_set():
@@ -234,7 +234,7 @@ class LoadBalancer:
             try:
                 for old in client.containers.list(all=True, filters={"name": f"^/{name}$"}, ignore_removed=True):
                     old.remove(force=True, v=True)
-                client.images.get(self._image)  # it is made on this machine: never pulled
+                client.images.get(self._image)  # the image is built on this machine and never pulled
                 self._container = client.containers.run(
                     self._image,
                     ["-db", "-f", f"{_DIRECTORY}/haproxy.cfg"],

@@ -1,4 +1,4 @@
-"""A real load balancer serves the listener on port 80: see ``load_balancer``."""
+"""HAProxy serves the listener on port 80: see ``load_balancer``."""
 
 from __future__ import annotations
 

@@ -1,15 +1,13 @@
-"""Targets are checked, and DescribeTargetHealth tells the truth.
+"""Targets are checked, and DescribeTargetHealth returns the results.
 
-What AWS does: a load balancer checks every registered target by the target group's
-path, port, interval, timeout, thresholds and success codes; a new target needs one
-passing check; a deregistered one drains for the deregistration delay
-(https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html,
+What AWS does: a load balancer checks every registered target by the target group's path, port, interval, timeout,
+thresholds and success codes; a new target needs one passing check; a deregistered one drains for the deregistration
+delay (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html,
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html).
-What the emulator does: every registered target is always healthy, and a deregistered
-one is gone at once.
+Without this patch: the emulator reports every registered target as healthy, and removes a deregistered one at once.
 
-Only HTTP checks are made. When every target is unhealthy an ALB sends requests to all
-of them ("fail open"); here they get none.
+Only HTTP checks are made. If every target is unhealthy, an ALB sends requests to all of them ("fail open"); here they
+get none.
 """
 
 from __future__ import annotations
@@ -84,7 +82,7 @@ class Handlers:
 
 
 class TargetGroups:
-    """The registry of targets, over the emulator's own records of target groups."""
+    """Connects the registry of targets with the emulator's records of target groups."""
 
     def __init__(self, alb: Any) -> None:
         self._alb = alb
@@ -93,7 +91,7 @@ class TargetGroups:
         self._managed: set[tuple[str, Target]] = set()
 
     def register(self, group: str, target: Target, *, managed: bool = False) -> None:
-        """Register a target; ``managed`` ones belong to an ECS service and outlive no restart."""
+        """Register a target. ``managed`` ones belong to an ECS service and are not restored after a restart."""
         if managed:
             self._managed.add((group, target))
         self.registry.register(group, target)
@@ -103,14 +101,14 @@ class TargetGroups:
         self.registry.deregister(group, target, self.deregistration_delay(group))
 
     def deregistration_delay(self, group: str) -> float:
-        """The group's ``deregistration_delay.timeout_seconds``."""
+        """Return the group's ``deregistration_delay.timeout_seconds``."""
         for attribute in self._find(self._alb._tg_attrs, group) or []:
             if attribute["Key"] == "deregistration_delay.timeout_seconds":
                 return float(attribute["Value"])
         return DEFAULT_DEREGISTRATION_DELAY_SECONDS
 
     def parse(self, params: dict[str, Any], group: str) -> list[Target]:
-        """The request's ``Targets``; a target without a port has its group's."""
+        """Return the request's ``Targets``; a target without a port has the group's port."""
         default = self._alb._tgs[group].get("Port", 80)
         return [
             Target(target["Id"], int(target.get("Port") or default))
@@ -118,7 +116,7 @@ class TargetGroups:
         ]
 
     def restore(self) -> None:
-        """Check again what was registered by hand before a restart; ECS registers its own."""
+        """Register the targets again that did not belong to an ECS service; the scheduler registers the others."""
         for (_account, group), targets in list(self._alb._targets._data.items()):
             for target in list(targets):
                 if not target.get(_MANAGED):
@@ -126,7 +124,7 @@ class TargetGroups:
         self._publish()
 
     def _publish(self) -> None:
-        """Mirror the registrations into the emulator's record, which is what it saves."""
+        """Copy the registrations into the emulator's record, which it saves."""
         records = self._alb._targets._data
         for key in list(records):
             members = self.registry.members(key[1])
@@ -153,7 +151,7 @@ class TargetGroups:
         )
 
     def in_use(self, group: str) -> bool:
-        """Whether a listener or one of its rules forwards to the group."""
+        """Return whether a listener or one of its rules forwards to the group."""
         rules = [*self._alb._listeners._data.values(), *self._alb._rules._data.values()]
         return any(
             group in forwarded_groups(action)
@@ -163,13 +161,13 @@ class TargetGroups:
 
     @staticmethod
     def _find(store: Any, arn: str) -> Any:
-        """A record by its ARN, whatever account and region the caller's thread is in."""
+        """Return a record by its ARN, independent of the account and region of the caller's thread."""
         parts = arn.split(":")
         return store.get_scoped(parts[4], parts[3], arn)
 
 
 def forwarded_groups(action: dict[str, Any]) -> list[str]:
-    """The target groups that an action of a listener or rule forwards to."""
+    """Return the target groups that an action of a listener or rule forwards to."""
     if action.get("Type") != "forward":
         return []
     weighted = (action.get("ForwardConfig") or {}).get("TargetGroups") or []

@@ -1,7 +1,6 @@
-"""The targets of every target group: registered, checked, drained.
+"""The targets of every target group: registration, health checks, draining.
 
-This is the one truth about health in the local cloud: DescribeTargetHealth, the
-ECS scheduler and the load balancer all read it.
+DescribeTargetHealth, the ECS scheduler and the load balancer all read a target's health from here.
 """
 
 from __future__ import annotations
@@ -19,16 +18,15 @@ from local_cloud.elbv2.health import Failure, Health, Machine, Settings, State
 logger = logging.getLogger(__name__)
 
 FIRST_CHECK_SECONDS = 0.5
-"""Pause between checks of a target that never passed one. An ALB has a node in each zone,
-each checking by its own clock, and the first pass counts; here one clock ticks faster
-instead. Failures still count once per interval only."""
+"""Pause between checks of a target that has never passed one. Each node of an ALB checks on its own schedule, and the
+first passing check counts. Here one node checks more often. Failures still count once per interval."""
 
 _PAUSE_WHEN_UNUSED_SECONDS = 0.5
 
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Target:
-    """A member of a target group: an address and a port."""
+    """A target of a target group: its address and port."""
 
     address: str
     port: int
@@ -42,15 +40,15 @@ class _Member:
         self.machine = Machine()
         self.stop = threading.Event()
         self.draining_until: float | None = None
-        """Monotonic time; None while the target takes new requests."""
+        """Monotonic time; None while the target gets new requests."""
 
 
 class TargetRegistry:
     """All target groups, keyed by ARN. Safe to use from any thread.
 
     Args:
-        settings: the health check of a group, or None when the group is gone.
-        in_use: whether some listener forwards to the group.
+        settings: returns the health check of a group, or None if the group was deleted.
+        in_use: returns whether a listener forwards to the group.
     """
 
     def __init__(self, settings: Callable[[str], Settings | None], in_use: Callable[[str], bool]) -> None:
@@ -62,11 +60,11 @@ class TargetRegistry:
         self._stopped = False
 
     def observe(self, callback: Callable[[], None]) -> None:
-        """Have ``callback`` called after every change; it must return at once."""
+        """Call ``callback`` after every change. It must return at once."""
         self._observers.append(callback)
 
     def register(self, group: str, target: Target) -> None:
-        """Add a target; one that drains is taken back, one that is there stays as it is."""
+        """Add a target. A draining one gets requests again; a registered one is not changed."""
         with self._lock:
             members = self._groups.setdefault(group, {})
             known = members.get(target)
@@ -82,7 +80,7 @@ class TargetRegistry:
         self._changed()
 
     def deregister(self, group: str, target: Target, delay: float) -> None:
-        """Let a target take no new requests, and forget it after ``delay`` seconds."""
+        """Send a target no new requests, and remove it after ``delay`` seconds."""
         with self._lock:
             member = self._groups.get(group, {}).get(target)
             if member is None or member.draining_until is not None:
@@ -101,12 +99,12 @@ class TargetRegistry:
         self._changed()
 
     def members(self, group: str) -> dict[Target, Health]:
-        """Every target of a group with its health, in the order of registration."""
+        """Return every target of a group with its health, in the order of registration."""
         with self._lock:
             return {target: self._health(group, member) for target, member in self._groups.get(group, {}).items()}
 
     def health(self, group: str, target: Target) -> Health | None:
-        """The health of one target; None when it is not registered."""
+        """Return the health of one target, or None if it is not registered."""
         with self._lock:
             member = self._groups.get(group, {}).get(target)
             return None if member is None else self._health(group, member)
@@ -169,7 +167,7 @@ class TargetRegistry:
 
 
 def probe(target: Target, settings: Settings) -> Failure | None:
-    """Make one HTTP health check, as an ALB does; None when it passed."""
+    """Make one HTTP health check, as an ALB does. Return None if it passed."""
     port = settings.port or target.port
     connection = http.client.HTTPConnection(target.address, port, timeout=settings.timeout)
     try:

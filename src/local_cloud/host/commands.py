@@ -1,4 +1,4 @@
-"""Run a program that takes long, alone if it has to be, and keep its last words for the error."""
+"""Run long programs, exclusively if necessary, and show their last lines in errors."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pathlib import Path
 from local_cloud.host.errors import CommandError, LocalCloudError
 
 Progress = Callable[[str], None]
-"""Prints one line at once; the caller decides where."""
+"""Prints one line at once."""
 
-#: Long steps show at this interval, in seconds, that they are alive.
+#: Interval in seconds at which long steps print a line.
 HEARTBEAT_SECONDS = 20.0
 _LAST_LINES = 12
-#: A run that was interrupted may still be making images in the background.
+#: How long to wait for another run. An interrupted run may still build images in the background.
 _ALONE_SECONDS = 600.0
 
 
@@ -31,10 +31,10 @@ def run(
     progress: Progress,
     environment: Mapping[str, str] | None = None,
 ) -> None:
-    """Run `command` to its end, and say every `HEARTBEAT_SECONDS` that `what` is still going on.
+    """Run `command` to its end, and print every `HEARTBEAT_SECONDS` that `what` still runs.
 
     Raises:
-        CommandError: it exited with another status than 0, or cannot be started; the message has its last lines.
+        CommandError: the command failed or cannot be started. The message has its last lines.
     """
     started = time.monotonic()
     try:
@@ -66,10 +66,10 @@ def run(
 
 @contextmanager
 def alone(path: Path, progress: Progress) -> Iterator[None]:
-    """Hold the lock file `path`: of two runs at the same time, the second waits, and then finds all done.
+    """Hold the lock file `path`. A second run waits for the first, and then finds everything done.
 
     Raises:
-        LocalCloudError: the other one does not come to its end.
+        LocalCloudError: the other run does not end in time.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
@@ -79,12 +79,12 @@ def alone(path: Path, progress: Progress) -> Iterator[None]:
 
 @contextmanager
 def alone_on_this_machine(name: str, progress: Progress) -> Iterator[None]:
-    """Hold `name` against every other process of this machine, whoever's it is, without a file.
+    """Hold `name` against every other process of this machine, of any user, without a file.
 
-    An abstract socket's name is taken by one process and free again when that ends, unix(7).
+    The name of an abstract socket belongs to one process and is free again when that process ends, unix(7).
 
     Raises:
-        LocalCloudError: the other one does not come to its end.
+        LocalCloudError: the other run does not end in time.
     """
     with socket.socket(socket.AF_UNIX) as holder:
         _retry(lambda: holder.bind(f"\0{name}"), f"`ss -xap | grep {name}`", progress)
@@ -112,5 +112,5 @@ def _retry(take: Callable[[], None], show: str, progress: Progress) -> None:
 
 
 def last_lines(text: str, count: int = _LAST_LINES) -> str:
-    """The last `count` lines of `text`, indented for an error message."""
+    """Return the last `count` lines of `text`, indented for an error message."""
     return "\n".join(f"  {line}" for line in text.splitlines()[-count:]) or "  (no output)"

@@ -1,7 +1,7 @@
 """Images from Debian packages, for a machine that reaches a Debian mirror but no image registry.
 
-`mmdebstrap` makes a root file system on the host (so that a proxy or a CA that the host knows is used, and a
-build needs no network inside), and the engine imports it.
+`mmdebstrap` makes a root file system on the host, with the host's proxy and CAs, and the engine imports it. So a build
+needs no network.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from pathlib import Path
 
 DEFAULT_MIRROR = "http://deb.debian.org/debian"
 
-#: What of the host's apt configuration also matters for another root: how to get out, and whose certificates to trust.
+#: Settings of the host's apt that a bootstrap needs too: proxies and trusted certificates.
 _PASSED_ON = re.compile(r"^Acquire::(https?::|Check-Valid-Until|Check-Date|Retries)", re.IGNORECASE)
 
-#: Nobody reads manuals in a container.
+#: Containers need no manuals.
 _EXCLUDED = tuple(f"path-exclude=/usr/share/{name}/*" for name in ("doc", "info", "locale", "man"))
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to make one root file system.
+    """The recipe of one root file system.
 
-    `uploads` maps a file of ours to its directory inside; `configuration` are Dockerfile instructions (ENV, CMD, …).
+    `uploads` maps a file of this project to its directory in the image; `configuration` are Dockerfile instructions
+    (ENV, CMD, …).
     """
 
     suite: str
@@ -36,7 +37,7 @@ class Recipe:
     configuration: tuple[str, ...] = ()
 
     def digest(self) -> str:
-        """Fingerprint of all that goes into the image, the uploaded files' content included."""
+        """Fingerprint of everything in the image, including the uploaded files' content."""
         files = {name: Path(name).read_text(encoding="utf-8") for name in self.uploads}
         document = asdict(self) | {"uploads": sorted((files[name], self.uploads[name]) for name in self.uploads)}
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
@@ -45,7 +46,7 @@ class Recipe:
 def mmdebstrap_command(
     recipe: Recipe, *, target: Path, mirror: str, apt_options: tuple[str, ...] = ()
 ) -> tuple[str, ...]:
-    """The command that writes the root file system of `recipe` to the tar archive `target`."""
+    """Return the command that writes the root file system of `recipe` to the tar archive `target`."""
     command = ["mmdebstrap", "--variant=minbase", f"--include={','.join(recipe.packages)}"]
     command += [f"--aptopt={option}" for option in ('Apt::Install-Recommends "false"', *apt_options)]
     command += [f"--dpkgopt={option}" for option in _EXCLUDED]
@@ -55,9 +56,9 @@ def mmdebstrap_command(
 
 
 def find_mirror(os_release: Mapping[str, str], apt_directory: Path = Path("/etc/apt")) -> str:
-    """The Debian archive that this machine already uses, else Debian's own.
+    """Return the Debian archive that this machine already uses, else Debian's own.
 
-    Only a Debian machine's sources name a Debian archive; Ubuntu's and others' do not.
+    Only the sources of a Debian machine name a Debian archive.
     """
     if os_release.get("ID") != "debian":
         return DEFAULT_MIRROR
@@ -74,14 +75,14 @@ def find_mirror(os_release: Mapping[str, str], apt_directory: Path = Path("/etc/
 
 
 def passed_on_apt_options(apt_config_dump: str) -> tuple[str, ...]:
-    """Of ``apt-config dump``, the lines that a bootstrap on this machine needs too (proxy, CA, expiry)."""
+    """Return the lines of ``apt-config dump`` that a bootstrap on this machine needs too (proxy, CA, expiry)."""
     return tuple(
         line.rstrip(";") for line in apt_config_dump.splitlines() if _PASSED_ON.match(line) and not line.endswith('"";')
     )
 
 
 def _one_line_sources(text: str) -> Iterator[tuple[str, list[str], list[str]]]:
-    """``deb [options] uri suite component…``, sources.list(5)."""
+    """Parse ``deb [options] uri suite component…``, sources.list(5)."""
     for line in text.splitlines():
         match = re.match(r"\s*deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+(\S+)\s+([^#]+)", line)
         if match:
@@ -89,7 +90,7 @@ def _one_line_sources(text: str) -> Iterator[tuple[str, list[str], list[str]]]:
 
 
 def _deb822_sources(text: str) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Stanzas of ``Types``, ``URIs``, ``Suites``, ``Components``, sources.list(5)."""
+    """Parse stanzas of ``Types``, ``URIs``, ``Suites``, ``Components``, sources.list(5)."""
     uncommented = re.sub(r"(?m)^#.*\n?", "", text)
     for stanza in re.split(r"\n\s*\n", uncommented):
         pairs = (line.partition(":") for line in stanza.splitlines() if ":" in line and not line[0].isspace())

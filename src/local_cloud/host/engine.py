@@ -1,6 +1,6 @@
-"""The container engine: use the Docker that runs, start the one that is installed, install the distribution's.
+"""The container engine: use a running Docker, else start an installed one, else install the distribution's.
 
-What an environment starts it stops again: a record beside its folder names the daemon's process.
+An environment stops a daemon that it started: a record beside its folder names the daemon's process.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from local_cloud.host.errors import LocalCloudError
 
 SOCKET = Path("/var/run/docker.sock")
 CPU_SHARES = Path("/sys/fs/cgroup/cpu/docker/cpu.shares")
-"""Of all containers together, with cgroup v1 and no systemd that gives the engine a slice. A process has 1,024."""
+"""The CPU shares of all containers together, with cgroup v1 and without systemd's slice. A process has 1,024."""
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
 
 class Reachable(Enum):
-    """What the daemon's socket says."""
+    """The state of the daemon's socket."""
 
     YES = "yes"
     DENIED = "denied"
@@ -38,7 +38,7 @@ class Reachable(Enum):
 
 
 class Decision(Enum):
-    """How to get a running engine."""
+    """The way to a running engine."""
 
     USE = "use it"
     START = "start it"
@@ -47,7 +47,7 @@ class Decision(Enum):
 
 @dataclass(frozen=True)
 class Host:
-    """What the decision depends on."""
+    """The facts about this machine that decide the way to a running engine."""
 
     distribution: frozenset[str]
     root: bool
@@ -61,7 +61,7 @@ class Host:
 
 
 def read_os_release(path: Path = Path("/etc/os-release")) -> dict[str, str]:
-    """os-release(5) as a mapping; empty where there is none."""
+    """Return os-release(5) as a mapping, empty if the file does not exist."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -71,7 +71,7 @@ def read_os_release(path: Path = Path("/etc/os-release")) -> dict[str, str]:
 
 
 def observe() -> Host:
-    """Look at this machine."""
+    """Read the facts about this machine."""
     release = read_os_release()
     return Host(
         distribution=frozenset([release.get("ID", ""), *release.get("ID_LIKE", "").split()]),
@@ -84,7 +84,7 @@ def observe() -> Host:
 
 
 def user_name() -> str:
-    """The name of this process's user; empty where the system has none for its uid."""
+    """Return the name of this process's user, or an empty string if its uid has none."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
@@ -92,7 +92,7 @@ def user_name() -> str:
 
 
 def need_linux(system: str) -> None:
-    """Raises LocalCloudError on another `system` (a name as of `platform.system`)."""
+    """Raise LocalCloudError if `system` (a name of `platform.system`) is not Linux."""
     if system != "Linux":
         raise LocalCloudError(
             f"The local environment needs Linux, where the host reaches the containers' addresses; this is "
@@ -101,9 +101,9 @@ def need_linux(system: str) -> None:
 
 
 def probe() -> Reachable:
-    """Does a daemon answer on its socket, and may we speak to it?
+    """Return whether a daemon answers on its socket, and whether this process may use it.
 
-    Its API is asked: a daemon that is starting accepts connections before it knows that it can run.
+    The check calls the API, because a starting daemon accepts connections before it has succeeded.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(5)
@@ -119,10 +119,10 @@ def probe() -> Reachable:
 
 
 def decide(host: Host, reachable: Reachable) -> Decision:
-    """What to do for a running engine.
+    """Choose the way to a running engine.
 
     Raises:
-        LocalCloudError: there can be none here; the message is one sentence with the next command.
+        LocalCloudError: there is none on this machine. The message names the next command.
     """
     if reachable is Reachable.YES:
         return Decision.USE
@@ -154,13 +154,13 @@ def decide(host: Host, reachable: Reachable) -> Decision:
 
 
 def install_packages(packages: Sequence[str], progress: Progress, *, if_known: Sequence[str] = ()) -> None:
-    """Install `packages` from the distribution without a question, and of `if_known` those that it has.
+    """Install `packages` from the distribution without prompts, and those of `if_known` that the distribution has.
 
     Raises:
         CommandError: apt-get failed.
     """
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
-    # An installation that was interrupted has to be finished first.
+    # An interrupted installation must be completed first.
     run(["dpkg", "--configure", "-a"], what="dpkg --configure -a", progress=progress, environment=environment)
     run(["apt-get", "update", "-q"], what="apt-get update", progress=progress, environment=environment)
     chosen = [*packages, *filter(_is_available, if_known)]
@@ -171,12 +171,12 @@ def install_packages(packages: Sequence[str], progress: Progress, *, if_known: S
 
 
 def install(progress: Progress) -> None:
-    """Install the engine, and its command where the distribution packs that apart (Debian 13)."""
+    """Install the engine, and its command if that is a separate package (Debian 13)."""
     install_packages(["docker.io"], progress, if_known=["docker-cli"])
 
 
 def _is_available(package: str) -> bool:
-    """Whether apt's lists, which have to be there, have a version of `package`."""
+    """Return whether apt's lists, which must exist, have a version of `package`."""
     policy = subprocess.run(
         ["apt-cache", "policy", package], capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
     )
@@ -185,10 +185,10 @@ def _is_available(package: str) -> bool:
 
 @dataclass(frozen=True)
 class Daemon:
-    """The Docker daemon as one environment starts and stops it.
+    """Starts and stops the Docker daemon for one environment.
 
-    `folder` is the environment's own; record and log stand beside it, so that they outlast it while the daemon runs,
-    and no other environment stops a daemon that it did not start.
+    `folder` is the environment's own. Record and log are beside it, so that they exist as long as the daemon runs. An
+    environment stops only a daemon that it started.
     """
 
     folder: Path
@@ -204,12 +204,12 @@ class Daemon:
     def start(
         self, host: Host, progress: Progress, command: Sequence[str] = ("dockerd",)
     ) -> subprocess.Popen[bytes] | None:
-        """Start the daemon, wait until it answers, and leave a record that it is this environment's.
+        """Start the daemon, wait until it answers, and record that this environment started it.
 
-        Returns its process, which goes on without this one; None when systemd has it.
+        Return its process, which outlives this one, or None if systemd runs it.
 
         Raises:
-            LocalCloudError: it ended or did not answer in time; the message has its last log lines.
+            LocalCloudError: it ended or did not answer in time. The message has its last log lines.
         """
         progress("starting the Docker daemon")
         self.record.parent.mkdir(parents=True, exist_ok=True)
@@ -221,7 +221,7 @@ class Daemon:
             self._write(pid, systemd=True)
             return None
         with self.log.open("ab") as log:
-            # Its limits are left alone: raising RLIMIT_NOFILE fails in a nested or restricted host.
+            # Its limits do not change: raising RLIMIT_NOFILE fails on a nested or restricted host.
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd="/"
             )
@@ -236,7 +236,7 @@ class Daemon:
         return process
 
     def stop(self, progress: Progress) -> bool:
-        """Stop the daemon if `start` of this environment started it. Returns whether it did.
+        """Stop the daemon if this environment started it. Return whether it was stopped.
 
         Raises:
             LocalCloudError: it did not end in time.
@@ -255,7 +255,7 @@ class Daemon:
         return running
 
     def is_ours(self) -> bool:
-        """Whether the daemon that runs is the one that this environment started: no restart of either since."""
+        """Return whether this environment started the running daemon. A restart of either ends that."""
         try:
             record = json.loads(self.record.read_text())
             return record["start_time"] is not None and bool(process_start_time(record["pid"]) == record["start_time"])
@@ -294,10 +294,10 @@ class Daemon:
 
 
 def weigh_containers() -> None:
-    """Let the containers have their part of a busy machine.
+    """Give the containers enough CPU shares on a busy machine.
 
-    Without a slice of systemd's they all together weigh as much as one process: tasks would miss their health checks
-    as soon as a dozen compilers run. A kernel that has no such file, or forbids it, leaves them as they are.
+    Without systemd's slice, all containers together have the shares of one process, and tasks would miss their health
+    checks beside a dozen compilers. Nothing changes if the kernel has no such file or forbids writing it.
     """
     if (CPU_SHARES.parents[1] / "cgroup.procs").is_file():
         with contextlib.suppress(OSError):
@@ -306,7 +306,7 @@ def weigh_containers() -> None:
 
 
 def process_start_time(pid: int) -> str | None:
-    """When the process started, in clock ticks since boot, which with the pid names one process; None when it ended."""
+    """Return when the process started, in clock ticks since boot, or None if it ended. Pids are reused."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,7 +1,7 @@
 """Errors of the local environment.
 
-LocalCloudError        the message is for a person: what happened, and the next command
-└── CommandError       a program that we ran failed; its last lines are in the message
+LocalCloudError        the message says what happened and names the next command
+└── CommandError       a program failed; its last lines are in the message
 """
 
 from __future__ import annotations

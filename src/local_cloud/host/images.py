@@ -1,7 +1,7 @@
-"""The images that the local environment needs: pulled by digest, or made from Debian packages.
+"""The images of the local environment: pulled by digest, or built from Debian packages.
 
-Either all come from the public registry or all are made here, so that the same question always has the same answer:
-what is there already is used; only when something is missing is the registry asked.
+Either all come from the public registry, or all are built here. Existing images are used; the registry is contacted
+only if one is missing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True)
 class ImageSettings:
-    """Where images come from. `public` maps base, postgres and haproxy to references pinned by digest."""
+    """The sources of images. `public` maps base, postgres and haproxy to references pinned by digest."""
 
     prefix: str
     public: Mapping[str, str]
@@ -41,12 +41,12 @@ class ImageSettings:
 
     @property
     def base(self) -> str:
-        """The base that is made here; a public one keeps its own name."""
+        """Name of a base image that is built here; a public one keeps its own name."""
         return f"{self.prefix}/base:python3.13-{self.suite}"
 
     @property
     def postgres(self) -> str:
-        """The name that the emulator asks for: its own, after MINISTACK_IMAGE_PREFIX."""
+        """The name that the emulator uses: MINISTACK_IMAGE_PREFIX and its own name."""
         return f"{self.prefix}/postgres:17-alpine"
 
     @property
@@ -55,7 +55,7 @@ class ImageSettings:
 
 
 def recipes(settings: ImageSettings) -> dict[tuple[str, ...], debian.Recipe]:
-    """The root file systems, by the names that each is given. PostgreSQL and HAProxy share one: one bootstrap less."""
+    """Return the root file systems with their images' names. PostgreSQL and HAProxy share one, to save a bootstrap."""
     base = debian.Recipe(
         suite=settings.suite,
         packages=("ca-certificates", "python3"),
@@ -65,7 +65,7 @@ def recipes(settings: ImageSettings) -> dict[tuple[str, ...], debian.Recipe]:
         suite=settings.suite,
         packages=("haproxy", "postgresql-17"),
         hooks=(
-            # Debian's package would run initdb when it is installed.
+            # Debian's package would otherwise run initdb during its installation.
             'mkdir -p "$1/etc/postgresql-common"; echo "create_main_cluster = false" '
             '> "$1/etc/postgresql-common/createcluster.conf"',
         ),
@@ -79,7 +79,7 @@ def recipes(settings: ImageSettings) -> dict[tuple[str, ...], debian.Recipe]:
 
 
 def find(client: docker.DockerClient, settings: ImageSettings) -> dict[str, str] | None:
-    """The references by role (base, postgres, haproxy) when all of them are on this machine."""
+    """Return the references by role (base, postgres, haproxy) if all of them are on this machine."""
     pulled = {role: _image_id(client, reference) for role, reference in settings.public.items()}
     if all(pulled.values()):
         if pulled["postgres"] == _image_id(client, settings.postgres) and pulled["haproxy"] == _image_id(
@@ -95,16 +95,16 @@ def find(client: docker.DockerClient, settings: ImageSettings) -> dict[str, str]
 
 
 def expected(settings: ImageSettings) -> dict[str, str]:
-    """The references when nothing is there yet, as far as can be told without asking the registry."""
+    """Return the references before any image exists, as far as they are known without the registry."""
     return _references(settings, settings.public["base"])
 
 
 def prepare(
     client: docker.DockerClient, settings: ImageSettings, directory: Path, progress: Progress
 ) -> dict[str, str]:
-    """Pull the images, or make them where no registry answers. Returns the references by role.
+    """Pull the images, or build them if no registry answers. Return the references by role.
 
-    They are the machine's: of two environments that start at the same time, one makes them and the other has them.
+    All environments of a machine share the images: of two that start at the same time, only one builds them.
 
     Raises:
         LocalCloudError: neither is possible.
@@ -131,9 +131,9 @@ def _prepare(
 
 
 def registry_problem(client: docker.DockerClient, settings: ImageSettings) -> str | None:
-    """Why the daemon cannot reach the public registry, or None when it can.
+    """Return why the daemon cannot reach the public registry, or None if it can.
 
-    The daemon is asked, not this process: its proxy, mirrors and certificates are what counts.
+    The daemon makes the request, with its proxy, mirrors and certificates.
     """
     import docker
     import requests
@@ -151,10 +151,10 @@ def registry_problem(client: docker.DockerClient, settings: ImageSettings) -> st
 
 
 def build(client: docker.DockerClient, settings: ImageSettings, directory: Path, progress: Progress) -> None:
-    """Make every image whose recipe changed, at the same time (two bootstraps share two cores well).
+    """Build every image with a changed recipe, all at the same time.
 
     Raises:
-        LocalCloudError: mmdebstrap is missing and cannot be installed, or failed.
+        LocalCloudError: mmdebstrap failed, or is missing and cannot be installed.
     """
     release = engine.read_os_release()
     _need_mmdebstrap(progress)
@@ -166,7 +166,7 @@ def build(client: docker.DockerClient, settings: ImageSettings, directory: Path,
         if any(_label(client, name) != recipe.digest() for name in names)
     }
     directory.mkdir(parents=True, exist_ok=True)
-    for abandoned in directory.glob(f"{_SCRATCH}*"):  # by a run that was killed
+    for abandoned in directory.glob(f"{_SCRATCH}*"):  # left by a killed run
         shutil.rmtree(abandoned, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=directory, prefix=_SCRATCH) as scratch, ThreadPoolExecutor() as pool:
         jobs = [
@@ -189,7 +189,7 @@ def _bootstrap(
     options = debian.passed_on_apt_options(dump)
     what = f"image {names[0]}"
     command = debian.mmdebstrap_command(recipe, target=archive, mirror=mirror, apt_options=options)
-    # With this process ends the bootstrap, even when it is killed.
+    # The bootstrap ends with this process, even if that is killed.
     run(["setpriv", "--pdeathsig", "TERM", *command], what=what, progress=progress)
     repository, _, tag = names[0].rpartition(":")
     changes = [*recipe.configuration, f"LABEL {INPUTS_LABEL}={recipe.digest()}"]

@@ -40,12 +40,12 @@ class NetworkSpec:
 
     @property
     def automatic_range(self) -> str:
-        """The lower half, from which Docker gives addresses; databases have fixed ones in the upper half."""
+        """The lower half, from which Docker assigns addresses; databases have fixed ones in the upper half."""
         return str(next(ipaddress.IPv4Network(self.subnet).subnets(prefixlen_diff=1)))
 
 
 def host_routes(table: Path = Path("/proc/net/route")) -> list[tuple[str, ipaddress.IPv4Network]]:
-    """(interface, destination) of the IPv4 routes, the default route left out (proc_net(5): little-endian hex)."""
+    """Return (interface, destination) of the IPv4 routes without the default route (proc_net(5): little-endian hex)."""
     routes = []
     for line in table.read_text().splitlines()[1:]:
         interface, destination, _, _, _, _, _, mask = line.split()[:8]
@@ -56,30 +56,30 @@ def host_routes(table: Path = Path("/proc/net/route")) -> list[tuple[str, ipaddr
 
 
 def find_overlap(subnet: str, routes: Iterable[tuple[str, ipaddress.IPv4Network]]) -> str | None:
-    """``<network> on <interface>`` of the first route that overlaps `subnet`."""
+    """Return ``<network> on <interface>`` for the first route that overlaps `subnet`."""
     wanted = ipaddress.IPv4Network(subnet)
     return next((f"{route} on {interface}" for interface, route in routes if route.overlaps(wanted)), None)
 
 
 def find(client: docker.DockerClient, spec: NetworkSpec) -> Network | None:
-    """The network of that very name, or None."""
+    """Return the network with exactly this name, or None."""
     return next((network for network in client.networks.list(names=[spec.name]) if network.name == spec.name), None)
 
 
 def matches(network: Network, spec: NetworkSpec, labels: dict[str, str]) -> bool:
-    """Is it the one that `create` would make?"""
+    """Return whether the network is as `create` would make it."""
     pools = (network.attrs.get("IPAM") or {}).get("Config") or [{}]
     same_labels = (network.attrs.get("Labels") or {}).items() >= labels.items()
     return same_labels and (pools[0].get("Subnet"), pools[0].get("Gateway")) == (spec.subnet, spec.gateway)
 
 
 def owner(network: Network | None) -> str | None:
-    """The directory of the checkout that made it; None when there is none, or when it is not ours at all."""
+    """Return the directory of the checkout that created the network, or None if that is not recorded."""
     return None if network is None else (network.attrs.get("Labels") or {}).get(OWNER_LABEL)
 
 
 def remove(network: Network) -> None:
-    """Remove the network, after whatever is still connected to it."""
+    """Disconnect everything from the network and remove it."""
     network.reload()
     for identifier in network.attrs.get("Containers") or {}:
         network.disconnect(identifier, force=True)
@@ -87,10 +87,10 @@ def remove(network: Network) -> None:
 
 
 def check_routes(spec: NetworkSpec, *, ignore: Network | None = None) -> None:
-    """Make sure that the subnet is free on this machine; `ignore` is a network about to be replaced.
+    """Check that the subnet is free on this machine. `ignore` is a network that will be replaced.
 
     Raises:
-        LocalCloudError: it overlaps with a route.
+        LocalCloudError: the subnet overlaps with a route.
     """
     bridge = f"br-{ignore.id[:12]}" if ignore is not None and ignore.id else None
     routes = [(interface, route) for interface, route in host_routes() if interface != bridge]
@@ -102,7 +102,7 @@ def check_routes(spec: NetworkSpec, *, ignore: Network | None = None) -> None:
 
 
 def create(client: docker.DockerClient, spec: NetworkSpec, labels: dict[str, str]) -> None:
-    """Make the network.
+    """Create the network.
 
     Raises:
         LocalCloudError: its subnet overlaps with another Docker network.

@@ -1,19 +1,19 @@
-"""The API of Application Auto Scaling, which the emulator lacks: moto's server, patched.
+"""The API of Application Auto Scaling, which the emulator lacks: moto's server with patches.
 
-What AWS does: a scalable target carries tags, and it is refused when its ECS
-service does not exist
-(https://docs.aws.amazon.com/autoscaling/application/APIReference/API_ListTagsForResource.html).
-A target always says what of it is suspended, and a member that a call leaves out stays as it was
-(https://docs.aws.amazon.com/autoscaling/application/APIReference/API_SuspendedState.html).
-A scheduled action's time zone must be one of IANA
-(https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScheduledAction.html). AWS documents the
-canonical names only; here their aliases are taken too.
-What moto does: no ``ListTagsForResource``, on which the Terraform provider retries
-for minutes; it looks for the service in its own, empty ECS; it answers with what was sent last of the suspended
-state, or nothing; and it takes any text for a time zone. All are patched.
-It only stores: what AWS does by itself with limits and scheduled actions is `scheduled_scaling`. Nothing here
-follows the CPU. What it stores outlives a restart, as the emulator's own state does: written at the end, and made
-anew; scheduled actions that were missed in between are made up for.
+What AWS does: a scalable target has tags, and it is refused if its ECS service does not exist
+(https://docs.aws.amazon.com/autoscaling/application/APIReference/API_ListTagsForResource.html). A target always returns
+its suspended state, and a member that a call leaves out does not change
+(https://docs.aws.amazon.com/autoscaling/application/APIReference/API_SuspendedState.html). A scheduled action's time
+zone must be an IANA name
+(https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScheduledAction.html). AWS documents only the
+canonical names; here their aliases are accepted too.
+Without these patches: moto has no ``ListTagsForResource``, on which the Terraform provider retries for minutes; it
+looks for the service in its own, empty ECS; it returns the suspended state as it was last sent, or none; and it accepts
+any text as a time zone.
+
+moto only stores limits and scheduled actions; `scheduled_scaling` applies them. Target tracking has no effect. The
+stored targets outlive a restart: they are saved at the end and registered again, and scheduled actions that were due in
+between are run then.
 
 The same server answers for Cost Explorer, see ``cost_explorer.py``.
 """
@@ -46,10 +46,10 @@ _NAMESPACES = ("ecs",)
 _NOT_SUSPENDED = dict.fromkeys(
     ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended"), False
 )
-#: The machine's own zone, and the one that says that none was chosen.
+#: Names of zoneinfo for the machine's own zone and for an unset one, which are no time zones for AWS.
 _NO_ZONES = frozenset({"localtime", "Factory"})
 _OF_A_TARGET = ("ServiceNamespace", "ResourceId", "ScalableDimension")
-# In this order: policies and scheduled actions belong to a target.
+# Targets come first: policies and scheduled actions belong to a target.
 _STORED = {
     "ScalableTargets": (
         "describe_scalable_targets",
@@ -73,17 +73,17 @@ _STORED = {
         (*_OF_A_TARGET, "ScheduledActionName", "Schedule", "Timezone", "StartTime", "EndTime", "ScalableTargetAction"),
     ),
 }
-"""What is stored: how it is read, how it is made again, and which members that takes."""
+"""The kinds of stored resources, with the operations that read and create them, and the members to save."""
 
 
 class _Buffered(WSGIRequestHandler):
-    """Answers whose headers and body leave in one packet: see `local_cloud.daemon.whole_answers`."""
+    """Sends headers and body in one packet: see `local_cloud.daemon.whole_answers`."""
 
     wbufsize = -1
 
 
 class AutoscalingServer:
-    """moto's server on a thread of its own, on the loopback address only."""
+    """Runs moto's server in its own thread, on the loopback address only."""
 
     def __init__(self, config: CloudConfig) -> None:
         self._config = config
@@ -92,8 +92,8 @@ class AutoscalingServer:
         self._anomalies = cost_explorer.AnomalyDetection()
 
     def start(self) -> None:
-        """Import moto (about a second), patch it and answer requests from here on."""
-        # moto takes the account from the environment when it is imported.
+        """Import moto (about a second), patch it and start to answer requests."""
+        # moto reads the account from the environment when it is imported.
         os.environ["MOTO_ACCOUNT_ID"] = self._config.account_id
         ecs = self._client("ecs", self._config.api_port)
         _patch_moto(lambda resource_id, *limits: keep_within(ecs, resource_id, *limits))
@@ -188,11 +188,11 @@ class AutoscalingServer:
 
 
 _tags: dict[str, dict[str, str]] = {}
-"""By ARN of the scalable target."""
+"""By the scalable target's ARN."""
 
 
 def _target(parameters: call_log.Parameters) -> tuple[str, dict[str, str]]:
-    """ARN and tags of the scalable target that a request names; ``*`` and none when there is no such target."""
+    """Return ARN and tags of a request's scalable target, or ``*`` and no tags if it does not exist."""
     from moto.applicationautoscaling.models import applicationautoscaling_backends
 
     by_name = {
@@ -233,13 +233,13 @@ def _targets(response: Any) -> list[Any]:
 
 
 def _patch_moto(limits_set: Callable[[str, int, int], None]) -> None:
-    """Patch moto; ``limits_set`` is called with a target's resource, minimum and maximum whenever it is registered."""
+    """Patch moto. ``limits_set`` is called with a target's resource, minimum and maximum at each registration."""
     from moto.applicationautoscaling import exceptions, models, responses
 
     def register_scalable_target(self: Any) -> str:
         before = {target.resource_id: target.suspended_state for target in _targets(self)}
         answer: str = register(self)
-        # Tags given at registration are added; without any, those that are there stay.
+        # Tags of a registration are added to the existing ones.
         tags = self._get_param("Tags")
         if tags:
             _tags.setdefault(json.loads(answer)["ScalableTargetARN"], {}).update(tags)

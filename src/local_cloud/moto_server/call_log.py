@@ -1,4 +1,4 @@
-"""Write down each signed call of the other emulator: see ``core/call_log.py``."""
+"""Log each signed call of moto's server: see ``core/call_log.py``."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _SIGNED = re.compile(r"Credential=(?P<key>[^/]+)/\d+/(?P<region>[^/]+)/(?P<servi
 
 
 class Logged:
-    """WSGI: each signed call of the other emulator, before `application` answers.
+    """WSGI: logs each signed call before `application` answers it.
 
-    `resource` gives the ARN and the tags of what the parameters name; calls signed by `account` are this cloud's own.
+    `resource` returns the ARN and the tags of the resource in the parameters. Calls signed by `account` are the local
+    cloud's own and are not logged.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Logged:
 
 
 def kubernetes_operation(path: str) -> str:
-    """EKS's operation is in the path."""
+    """Return EKS's operation, which is in the path."""
     kind, _, name = path.strip("/").partition("/")
     if kind == "cluster-versions":
         return "DescribeClusterVersions"

@@ -1,10 +1,12 @@
-"""Cost Anomaly Detection, which is part of the API of Cost Explorer: added to moto's server.
+"""Cost Anomaly Detection, a part of Cost Explorer's API, added to moto's server.
 
-What AWS does: monitors of costs and subscriptions to them, one monitor of services per account
+What AWS does: it has monitors of costs and subscriptions to them, and one monitor of services per account
 (https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_CreateAnomalyMonitor.html,
 https://docs.aws.amazon.com/cost-management/latest/userguide/management-limits.html).
-What the emulator and moto do: the one has no Cost Explorer, the other none of this part of it. It only
-stores: nothing here finds an anomaly. GetCostAndUsage is moto's, with what was put into its queue.
+Without this patch: the emulator has no Cost Explorer, and moto's Cost Explorer lacks this part.
+
+Monitors and subscriptions are only stored; no anomaly is found. GetCostAndUsage is moto's: it returns the results that
+were put into moto's queue.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ Document = dict[str, Any]
 
 @dataclasses.dataclass
 class AnomalyDetection:
-    """What is stored, by ARN. Plain JSON, so that it can be saved and made anew."""
+    """The stored monitors and subscriptions by ARN, as plain JSON that can be saved and loaded."""
 
     monitors: dict[str, Document] = dataclasses.field(default_factory=dict)
     subscriptions: dict[str, Document] = dataclasses.field(default_factory=dict)
@@ -28,7 +30,7 @@ class AnomalyDetection:
 
 
 class CostExplorerError(Exception):
-    """An answer with a code; `patch_moto` makes it moto's."""
+    """An error with its code. `patch_moto` turns it into an error of moto."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -128,11 +130,11 @@ OPERATIONS: dict[str, Callable[[AnomalyDetection, str, Document], Document]] = {
     "tag_resource": tag,
     "untag_resource": untag,
 }
-"""By moto's name of the operation."""
+"""By moto's name of the operation"""
 
 
 def patch_moto(stored: AnomalyDetection) -> None:
-    """Let moto's server answer these operations from `stored`."""
+    """Make moto's server answer these operations from `stored`."""
     from moto.ce.responses import CostExplorerResponse
     from moto.core.exceptions import JsonRESTError
 

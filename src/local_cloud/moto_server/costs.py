@@ -1,8 +1,11 @@
-"""The APIs of costs, which no emulator has: Cost Explorer's, Compute Optimizer's and EKS's clusters, from one document.
+"""APIs of costs, which no emulator has: Cost Explorer, Compute Optimizer and EKS's clusters.
 
-What AWS does: it answers from what was spent and measured, a day later. What this does: it answers from a document
-that a drill or a test puts there (``PUT /_costs``; its keys are those of `EMPTY`), with AWS's own arithmetic, filters,
-groups and pages. In front of moto's server: what it does not know, such as anomaly monitors, is moto's.
+What AWS does: it reports the account's spending and usage, a day later.
+Without this module: neither emulator has these APIs.
+
+This WSGI application answers from a document that a drill or a test uploads (``PUT /_costs``; its keys are those of
+`EMPTY`), with AWS's arithmetic, filters, groups and pages. It passes all other requests, such as those for anomaly
+monitors, on to moto's server.
 
 https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_Operations_AWS_Cost_Explorer_Service.html
 https://docs.aws.amazon.com/compute-optimizer/latest/APIReference/API_Operations.html
@@ -31,7 +34,7 @@ DOCUMENT_PATH = "/_costs"
 EMPTY: Mapping[str, Any] = {
     # [{"date": "2026-11-18", "service": "Amazon Elastic…", "usage_type": "APN2-…", "amount": "12.34"}]
     "costs": [],
-    # What Cost Explorer expects of the rest of the month; null: it has not seen enough.
+    # The forecast for the rest of the month; null: Cost Explorer has too little data for one.
     "forecast": None,
     # {service: {"2026-11": {"covered": "1.00", "on_demand": "2.00"}}} in USD
     "savings_plans": {},
@@ -48,14 +51,14 @@ EMPTY: Mapping[str, Any] = {
         "rdsDBRecommendations": [],
         "idleRecommendations": [],
     },
-    # As DescribeCluster and DescribeClusterVersions answer; dates are days.
+    # In the form of DescribeCluster and DescribeClusterVersions; dates are days.
     "clusters": [],
     "cluster_versions": [],
-    # As DescribeDBMajorEngineVersions answers, for an emulator in front of which this stands.
+    # In the form of DescribeDBMajorEngineVersions, if this application is in front of an emulator of RDS.
     "engine_versions": [],
     # {"GetCostForecast": "AccessDeniedException"}: these operations are refused.
     "refused": {},
-    # An account in which nobody ever opened Cost Explorer is refused in these words:
+    # The error for an account that has never enabled Cost Explorer:
     # https://docs.aws.amazon.com/cost-management/latest/userguide/ce-enable.html
     "cost_explorer_enabled": True,
 }
@@ -74,7 +77,7 @@ _RECOMMENDATIONS = {
 
 
 class Refused(Exception):
-    """The call is refused, by AWS's code for it."""
+    """AWS refuses the call with this code."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -83,7 +86,7 @@ class Refused(Exception):
 
 
 class Costs:
-    """WSGI: the document's APIs before `application`. The document outlives a restart when it has a `file`."""
+    """WSGI: answers the document's APIs, and passes other requests to `application`. A `file` keeps the document."""
 
     def __init__(self, application: Application, file: Path | None = None) -> None:
         self._application = application
@@ -115,7 +118,7 @@ class Costs:
         return self._application(environ, start_response)
 
     def put(self, document: Mapping[str, Any]) -> None:
-        """Answer from `document` from now on; what it leaves out is empty."""
+        """Replace the document. Keys that it leaves out are empty."""
         with self._lock:
             self._document = deepcopy(dict(EMPTY)) | dict(document)
             if self._file is not None:
@@ -167,7 +170,7 @@ class Costs:
 
 
 def major_engine_versions(versions: Iterable[Mapping[str, Any]]) -> str:
-    """The answer of RDS's DescribeDBMajorEngineVersions, in its query protocol."""
+    """Return the answer of RDS's DescribeDBMajorEngineVersions in the query protocol."""
     members = []
     for version in versions:
         lives = "".join(
@@ -294,7 +297,7 @@ def _body(environ: Environ) -> bytes:
 
 
 def _peek(environ: Environ) -> bytes:
-    """The body of a form, left for whoever answers."""
+    """Return the form in the body, which stays readable for the next application."""
     if not environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
         return b""
     body = _body(environ)

@@ -1,11 +1,13 @@
-"""What Application Auto Scaling does by itself with a service's limits, and moto only stores.
+"""Applies scheduled actions and limits of scalable targets.
 
-What AWS does: at its time a scheduled action sets the target's limits, for good; and whenever limits are set, by an
-action or by registering the target, a number of tasks outside of them is brought to the nearer one at once.
-https://docs.aws.amazon.com/autoscaling/application/userguide/scheduled-scaling-policy-overview.html
-While the target's scheduled scaling is suspended no action is run, and none is made up for afterwards.
+What AWS does: at its time a scheduled action sets the target's limits permanently. When limits are set, by an action or
+by registering the target, a number of tasks outside of them is changed to the nearer limit at once.
+https://docs.aws.amazon.com/autoscaling/application/userguide/scheduled-scaling-policy-overview.html While the target's
+scheduled scaling is suspended, no action runs, and missed actions are not run later.
 https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-suspend-resume-scaling.html
-Acted upon here: ``cron(…)`` of the form that the project uses, and ``at(…)``; a start or end time is not.
+Without this module: moto only stores limits and scheduled actions.
+
+Supported are ``cron(…)`` in the form that the project uses, and ``at(…)``. Start and end times are ignored.
 """
 
 from __future__ import annotations
@@ -31,9 +33,9 @@ _AT = re.compile(r"at\((.+)\)")
 
 
 class ScheduledActions:
-    """Runs what is due, on a thread of its own; ``looked`` is up to when everything due has been run.
+    """Runs due actions in its own thread. All actions due up to ``looked`` have run.
 
-    Whoever sets ``looked`` to an earlier moment has what was missed since then made up for, in its order.
+    If ``looked`` is set to an earlier time, the actions missed since then run in their order.
     """
 
     def __init__(self, autoscaling: Any, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -48,7 +50,7 @@ class ScheduledActions:
 
     def stop(self) -> None:
         self._stopping.set()
-        if self._thread.is_alive():  # not where the cloud could not start
+        if self._thread.is_alive():  # it was never started if the cloud failed to start
             self._thread.join()
 
     def _run(self) -> None:
@@ -59,7 +61,7 @@ class ScheduledActions:
                 logger.exception("scheduled actions could not be run; they are tried again")
 
     def run_due(self) -> None:
-        """Set the limits of every action whose time has come since the last look."""
+        """Set the limits of every action that has become due since ``looked``."""
         now = self._clock()
         pages = self._autoscaling.get_paginator("describe_scheduled_actions").paginate(ServiceNamespace="ecs")
         actions = [action for page in pages for action in page["ScheduledActions"]]
@@ -76,7 +78,7 @@ class ScheduledActions:
         self.looked = max(now, self.looked)
 
     def _suspended(self) -> set[str]:
-        """The resources whose scheduled scaling is suspended."""
+        """Return the resources whose scheduled scaling is suspended."""
         pages = self._autoscaling.get_paginator("describe_scalable_targets").paginate(ServiceNamespace="ecs")
         return {
             target["ResourceId"]
@@ -87,7 +89,7 @@ class ScheduledActions:
 
 
 def keep_within(ecs: Any, resource_id: str, minimum: int, maximum: int) -> None:
-    """Bring the number of tasks of ``service/<cluster>/<service>`` within its limits; no such service is no error."""
+    """Bring the number of tasks of ``service/<cluster>/<service>`` within the limits. A missing service is ignored."""
     _, cluster, name = resource_id.split("/")
     try:
         found = ecs.describe_services(cluster=cluster, services=[name])["services"]
@@ -101,7 +103,7 @@ def keep_within(ecs: Any, resource_id: str, minimum: int, maximum: int) -> None:
 
 
 def _last(action: Mapping[str, Any], now: datetime) -> datetime | None:
-    """When the action fired last."""
+    """Return the last time of a ``cron`` action up to `now`, or the time of an ``at`` action."""
     zone = ZoneInfo(action.get("Timezone") or "UTC")
     if once := _AT.fullmatch(action["Schedule"]):
         return datetime.fromisoformat(once[1]).replace(tzinfo=zone).astimezone(UTC)
@@ -114,5 +116,5 @@ def _last(action: Mapping[str, Any], now: datetime) -> datetime | None:
 
 @cache
 def _warn(message: str) -> None:
-    """Once, and not at every look."""
+    """Log an unsupported action once."""
     logger.warning("a scheduled action that is not acted upon: %s", message)

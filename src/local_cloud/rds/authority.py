@@ -1,7 +1,7 @@
-"""The certificate authority of the databases, kept for as long as the local environment lives.
+"""The certificate authority of the databases. It lasts as long as the local environment.
 
-The application's image carries its certificate, as on AWS it carries RDS's bundle, and connects with
-``sslmode=verify-full``: a new authority at each start would lock every built image out.
+The application's image contains its certificate, as it contains RDS's bundle on AWS, and connects with
+``sslmode=verify-full``. With a new authority at each start, images built earlier could not connect.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _VALID = dt.timedelta(days=3650)
 
 
 def certificate_file(config: CloudConfig) -> Path:
-    """Where the authority's certificate (PEM) lies; its key is beside it, for the owner only."""
+    """Return the path of the authority's certificate (PEM). Its key is beside it, readable by the owner only."""
     return config.work_dir / "rds-ca.pem"
 
 
 def ensure(config: CloudConfig) -> tuple[str, str]:
-    """The authority's certificate and key, both PEM; made when there is none yet."""
+    """Return the authority's certificate and key, both PEM. Create them if they do not exist."""
     certificate = certificate_file(config)
     key = certificate.with_suffix(".key")
     if not (certificate.exists() and key.exists()):

@@ -1,7 +1,7 @@
-"""What an RDS for PostgreSQL instance adds to PostgreSQL, as the files that its container starts with.
+"""The files that make a PostgreSQL container behave like an RDS for PostgreSQL instance.
 
-Everything lies in one directory of the container, outside its data: a change is one archive and a SIGHUP, and
-PostgreSQL itself then decides, as on RDS, what applies at once and what waits for the reboot.
+All files are in one directory of the container, outside its data. A change is one archive and a SIGHUP; PostgreSQL then
+decides, as on RDS, which parameters apply at once and which wait for the reboot.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import tarfile
 from collections.abc import Mapping
 
 DIRECTORY = "/ministack-rds-tls"
-"""The emulator's own: it changes the owner of all that is in it to ``postgres`` before the server starts."""
+"""The emulator's own directory: it makes ``postgres`` the owner of its files before the server starts."""
 BACKUPS = "/rds-backups"
-"""Where a container sees the backups of all instances, as it were RDS's own S3: a volume of the whole cloud."""
+"""Mount point of the volume with the backups of all instances; it stands for RDS's own S3."""
 SUPERUSER = "rdsadmin"
-"""RDS keeps the superuser to itself; the master user is a member of ``rds_superuser``, which is none."""
+"""RDS does not give out the superuser. The master user is a member of ``rds_superuser``, which is not a superuser."""
 
 _LIBRARIES = frozenset({"auto_explain", "pg_prewarm", "pg_stat_statements"})
-"""Of the libraries that RDS can preload, those that PostgreSQL itself brings."""
+"""The libraries that RDS can preload and PostgreSQL itself contains."""
 _OURS = frozenset({"log_destination", "log_directory", "log_filename", "logging_collector", "listen_addresses", "port"})
-"""Set by the container: the log goes to stderr, where the engine collects it."""
+"""Parameters that the container sets: the log goes to stderr, where the engine collects it."""
 
 _DEFAULTS = {
-    # A PostgreSQL 17 instance of RDS has these without any parameter group of one's own
+    # The settings of a PostgreSQL 17 instance of RDS with the default parameter group
     # (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.PostgreSQL.CommonDBATasks.Parameters.html).
     "log_timezone": "UTC",
     "password_encryption": "scram-sha-256",
@@ -32,12 +32,12 @@ _DEFAULTS = {
     # The default formula, LEAST({DBInstanceClassMemory/9531392},5000), on the smallest class (1 GiB).
     "max_connections": "81",
     "timezone": "UTC",
-    # Of rds.rds_superuser_reserved_connections: kept for pg_use_reserved_connections.
+    # The default of rds.rds_superuser_reserved_connections, for members of pg_use_reserved_connections.
     "reserved_connections": "2",
 }
 _ALWAYS = {
     "listen_addresses": "*",
-    # RDS uploads the log of transactions every five minutes: the point-in-time restores come from it
+    # RDS uploads the write-ahead log every five minutes, for point-in-time restores
     # (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIT.html).
     "archive_mode": "on",
     "archive_command": f"sh {DIRECTORY}/archive.sh %p %f",
@@ -49,7 +49,7 @@ _ALWAYS = {
 }
 
 MASTER_ROLE_SQL = f"""\
--- Run once, on an empty data directory, by the image's entrypoint: the roles that RDS makes.
+-- The roles that RDS creates. The image's entrypoint runs this once, on an empty data directory.
 -- https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.PostgreSQL.CommonDBATasks.Roles.rds_superuser.html
 SET log_statement = none;
 SET log_min_duration_statement = -1;
@@ -65,15 +65,15 @@ ALTER DATABASE :"database" OWNER TO :"master";
 
 
 ARCHIVE = """\
-# A segment is there whole, or not at all.
+# The rename is atomic: a segment is never incomplete.
 gzip -1 < "$1" > "$RDS_BACKUPS/wal/$2.part" && mv "$RDS_BACKUPS/wal/$2.part" "$RDS_BACKUPS/wal/$2.gz"
 """
-"""Run by the server for each segment of the log: its path, its name."""
+"""The server's archive command, for each segment of the write-ahead log. Arguments: its path, its name."""
 
 START = f"""\
 set -eu
 chown -R postgres:postgres {DIRECTORY}
-# What an earlier instance of this name left belongs to nobody.
+# A new instance does not use the backups of an earlier one of the same name.
 [ -s "$PGDATA/PG_VERSION" ] || rm -rf "$RDS_BACKUPS"
 mkdir -p "$RDS_BACKUPS/wal" {BACKUPS}/snapshots
 chown postgres:postgres "$RDS_BACKUPS" "$RDS_BACKUPS/wal" {BACKUPS}/snapshots
@@ -82,11 +82,11 @@ if [ -n "${{RDS_RESTORE_FROM:-}}" ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
 fi
 exec docker-entrypoint.sh postgres "$@"
 """
-"""Run as root when the container starts; its arguments are those of ``postgres``."""
+"""Runs as root when the container starts. Its arguments are those of ``postgres``."""
 
 RESTORE = f"""\
-# Fill an empty data directory from a backup, replay the log up to a time where one is given, and give the master user
-# the password that RDS keeps for this instance: the backup holds the one of its time.
+# Fill an empty data directory from a backup, replay the log up to a time if one is given, and set the master user's
+# password to the one that RDS keeps for this instance: the backup contains an older one.
 mkdir -p "$PGDATA" /run/postgresql
 cp -a "$RDS_RESTORE_FROM/." "$PGDATA"
 if [ -n "${{RDS_RESTORE_TIME:-}}" ]; then
@@ -105,10 +105,10 @@ END
 fi
 chown -R postgres:postgres "$PGDATA" /run/postgresql
 chmod 700 "$PGDATA"
-# listen_addresses='' keeps clients out until the password is right; without hot standby nothing answers before its end.
+# listen_addresses='' keeps clients out until the password is set; without hot standby, queries fail during the replay.
 export RDS_OPTIONS="$* -c listen_addresses='' -c hot_standby=off"
 su postgres -s /bin/sh -c 'pg_ctl --wait --timeout=3600 --silent --options="$RDS_OPTIONS" start'
-# To pg_ctl a server that still replays is started.
+# pg_ctl counts a server that still replays the log as started.
 until psql --username={SUPERUSER} --dbname=postgres --command='' 2>/dev/null; do
     [ -e "$PGDATA/postmaster.pid" ] || exit 1
     sleep 0.1
@@ -128,10 +128,10 @@ ALTER ROLE :"master" PASSWORD :'password';
 
 
 def configuration(parameters: Mapping[str, str]) -> str:
-    """postgresql.conf of an instance whose parameter group holds `parameters` (PostgreSQL's names and base units).
+    """Return postgresql.conf for the `parameters` of a parameter group (PostgreSQL's names and base units).
 
-    A value that is a formula of the instance class (``{DBInstanceClassMemory/…}``) is left at its default: the
-    container has no instance class.
+    A formula of the instance class (``{DBInstanceClassMemory/…}``) is ignored, because the container has no instance
+    class: the parameter keeps its default.
     """
     values = {**_DEFAULTS, **{name: value for name, value in parameters.items() if _is_plain(name, value)}, **_ALWAYS}
     values["shared_preload_libraries"] = ",".join(
@@ -143,14 +143,14 @@ def configuration(parameters: Mapping[str, str]) -> str:
 
 
 def access_rules(parameters: Mapping[str, str]) -> str:
-    """pg_hba.conf: a password always, and TLS when ``rds.force_ssl`` says so (its default since PostgreSQL 15)."""
+    """Return pg_hba.conf. It requires passwords, and TLS if ``rds.force_ssl`` is on (default since PostgreSQL 15)."""
     forced = parameters.get("rds.force_ssl", _DEFAULTS["rds.force_ssl"]) in ("1", "on", "true")
     kind = "hostssl" if forced else "host"
     return f"local all,replication all trust\n{kind} all all all scram-sha-256\n"
 
 
 def archive(files: Mapping[str, str]) -> bytes:
-    """A tar archive to put at ``/``: absolute path → text. Readable by its owner only, it may hold secrets."""
+    """Return a tar archive to extract at ``/``, from texts by path. Only the owner may read them: some are secret."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as bundle:
         for directory in sorted({path.rpartition("/")[0] for path in files}):

@@ -1,6 +1,7 @@
-"""PostgreSQL's log as RDS puts it into CloudWatch Logs: one event a message, however many lines it has.
+"""PostgreSQL's log as RDS writes it to CloudWatch Logs: one event for each message, which may have several lines.
 
-Fed with what Docker's API gives of a container that has no terminal: one frame a line, begun by the engine's time.
+The input is the log of a container without a terminal from Docker's API: one frame for each line, with the engine's
+time before it.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ import re
 from typing import NamedTuple
 
 MAX_EVENT_BYTES = 1024 * 1024 - 26
-"""CloudWatch Logs' limit of an event, less what it counts for itself
+"""CloudWatch Logs' limit for an event, without its overhead
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html)."""
 
 _START = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+?:")
-"""``log_line_prefix`` of RDS, ``%t:%r:%u@%d:[%p]:``, as far as it always looks the same."""
+"""Matches the ``log_line_prefix`` of RDS, ``%t:%r:%u@%d:[%p]:``."""
 
 
 class Event(NamedTuple):
@@ -24,11 +25,11 @@ class Event(NamedTuple):
 
 
 class Assembler:
-    """Makes events of frames."""
+    """Combines frames to events."""
 
     def __init__(self, seen_until: str = "") -> None:
         self.seen_until = seen_until
-        """The engine's time of the newest line read; older ones are skipped when a log is read again."""
+        """The engine's time of the newest line read. Lines up to it are skipped when a log is read again."""
         self._line: list[bytes] = []
         self._time = ""
         self._pending: list[str] = []
@@ -36,7 +37,7 @@ class Assembler:
         self._done: list[Event] = []
 
     def feed(self, frame: bytes) -> None:
-        """One frame: the engine's time, a space, and a line, or a part of one that is longer than 16 KiB."""
+        """Add one frame: the engine's time, a space, and a line. A line longer than 16 KiB comes in several frames."""
         time, _, text = frame.partition(b" ")
         if not self._line:
             self._time = time.decode("ascii", "replace")
@@ -49,11 +50,11 @@ class Assembler:
                 self._take(line)
 
     def waiting(self) -> bool:
-        """Whether there is something to take."""
+        """Return whether there are lines to take."""
         return bool(self._done or self._pending)
 
     def take(self) -> list[Event]:
-        """What has come, the newest message included: call it when no more lines follow for a moment."""
+        """Return the events so far, including the newest message. Call it when no lines have followed for a moment."""
         self._finish()
         events, self._done = self._done, []
         return events
@@ -65,7 +66,7 @@ class Assembler:
         elif self._pending and line.startswith("\t"):
             # PostgreSQL begins each further line of a message with a tab.
             self._pending.append(line)
-        # Else it is none of PostgreSQL's: the image's entrypoint has a word to say, which RDS has not.
+        # Other lines come from the image's entrypoint, which RDS does not have.
 
     def _finish(self) -> None:
         if self._pending:
@@ -74,7 +75,7 @@ class Assembler:
 
 
 def milliseconds(time: str) -> int:
-    """Milliseconds since the epoch of the engine's time, ``2026-01-31T14:00:00.123456789Z``."""
+    """Return milliseconds since the epoch for the engine's time, ``2026-01-31T14:00:00.123456789Z``."""
     seconds, _, fraction = time.rstrip("Z").partition(".")
     moment = datetime.datetime.fromisoformat(seconds).replace(tzinfo=datetime.UTC)
     return int(moment.timestamp()) * 1000 + int(fraction[:3].ljust(3, "0"))

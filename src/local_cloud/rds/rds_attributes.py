@@ -1,11 +1,11 @@
-"""Return what a DB instance was given, so that a second plan is empty.
+"""A DB instance returns the attributes that it was created or modified with, so that a second plan is empty.
 
-What AWS does: DescribeDBInstances returns the log exports, the lifecycle support and the windows that were asked for
+What AWS does: DescribeDBInstances returns the requested log exports, lifecycle support and windows
 (https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DBInstance.html).
 
-What the emulator does: it always answers no log exports, no lifecycle support and a backup window of its own, and turns
-Performance Insights on or off when an instance is made only. Of an instance that is gone it answers, when asked by its
-resource id, with all the others: it does not know that filter.
+Without this patch: the emulator returns no log exports, no lifecycle support and its own backup window, and changes
+Performance Insights only when an instance is created. It ignores the filter by resource id: for a deleted instance it
+returns all others.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _KEPT = ("PreferredBackupWindow", "CACertificateIdentifier", "PerformanceInsight
 """Attributes that the emulator reads from ModifyDBInstance only."""
 LIFECYCLE = "EngineLifecycleSupport"
 _DEFAULT_LIFECYCLE = "open-source-rds-extended-support"
-"""RDS enrols an instance in (paid) extended support unless it is told not to."""
+"""RDS enrols an instance in (paid) extended support by default."""
 
 
 @extends("rds", "_instance_xml")
@@ -29,7 +29,7 @@ def instance_xml(other_elements: Handler, instance: Mapping[str, Any]) -> str:
 
 
 def complete(xml: str, instance: Mapping[str, Any]) -> str:
-    """`xml`, the elements of one instance, with those that the emulator leaves out or empty."""
+    """Return `xml`, the elements of one instance, with those that the emulator leaves out or empty."""
     exports = "".join(f"<member>{name}</member>" for name in instance.get("EnabledCloudwatchLogsExports", []))
     lifecycle = instance.get(LIFECYCLE, _DEFAULT_LIFECYCLE)
     return (
@@ -41,7 +41,7 @@ def complete(xml: str, instance: Mapping[str, Any]) -> str:
 
 
 def change_exports(current: Iterable[str], enable: Iterable[str], disable: Iterable[str]) -> list[str]:
-    """The log types that are exported after a change."""
+    """Return the log types that are exported after a change."""
     return sorted((set(current) | set(enable)) - set(disable))
 
 

@@ -1,17 +1,17 @@
-"""Back every RDS for PostgreSQL instance up, by itself and by snapshots, with its data.
+"""Automated backups and snapshots of RDS for PostgreSQL contain the data.
 
 What AWS does:
-- Automated backups begin when an instance is made; any second since then can be restored to, up to the last five
-  minutes (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIT.html). ``DescribeDBInstances`` gives the
-  latest restorable time, ``DescribeDBInstanceAutomatedBackups`` the earliest too. They end with the instance.
+- Automated backups begin when an instance is created. Any second since then can be restored, up to about five minutes
+  ago (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIT.html). ``DescribeDBInstances`` returns the latest
+  restorable time, ``DescribeDBInstanceAutomatedBackups`` also the earliest. The backups are deleted with the instance.
 - A snapshot is ``creating`` until it is ``available``, and outlives its instance
   (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_CreateSnapshot.html).
 
-What the emulator does: its snapshots are metadata without data, and there are no automated backups.
+Without this patch: the emulator's snapshots are metadata without data, and there are no automated backups.
 
-Here a backup is a ``pg_basebackup`` in a volume of the whole cloud. The first one and the archived log of transactions
-are kept as long as the instance, whatever its retention: this cloud is short-lived. A restore asks for the log up to
-that very moment, so the latest restorable time is now.
+A backup is a ``pg_basebackup`` in a volume of the whole cloud. The first backup and the archived write-ahead log are
+kept as long as the instance, whatever its retention period: a local cloud is short-lived. A restore archives the log up
+to its own start, so the latest restorable time is now.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from local_cloud.rds.rds_container import backups_directory, backups_volume, rem
 logger = logging.getLogger(__name__)
 
 EARLIEST = "_restorable_from"
-"""Key of an instance's record: the end of its first backup, from which on it can be restored."""
+"""Key of an instance's record: the end of its first backup, which is the earliest restorable time."""
 DATA = "_data"
-"""Key of a snapshot's record: where its data is."""
+"""Key of a snapshot's record: the path of its data."""
 PASSWORD = "_MasterUserPassword"  # noqa: S105 - a key's name
 _LOOK_SECONDS = 0.2
 
@@ -68,15 +68,15 @@ def is_backed_up(instance: Mapping[str, Any]) -> bool:
 
 
 def base_directory(rds: Any, identifier: str) -> str:
-    """The automated backups of an instance: ``base``, and the log of transactions in ``wal``."""
+    """The automated backups of an instance: ``base``, and the write-ahead log in ``wal``."""
     return backups_directory(rds._rds_docker_name(identifier))
 
 
 def execute(rds: Any, instance: Mapping[str, Any], command: list[str]) -> str:
-    """Run a command as the server's user in the instance's container; what it wrote.
+    """Run a command as the server's user in the instance's container and return its output.
 
     Raises:
-        RuntimeError: it failed, or there is no such container.
+        RuntimeError: the command failed, or the container does not exist.
     """
     from docker.errors import APIError
 
@@ -112,7 +112,7 @@ def _in_background(name: str, work: Callable[[], None]) -> None:
 
 
 def _begin_all(rds: Any) -> None:
-    """Of a restored cloud, the first backups that the one before did not come to."""
+    """Make the first backups that are missing after a restart of the cloud."""
     for (account, region, _), instance in list(rds._instances._data.items()):
         with emulator.core("responses").request_scope(account, region):
             _begin(rds, instance)
@@ -139,7 +139,7 @@ def _begin(rds: Any, instance: dict[str, Any]) -> None:
             logger.info("RDS instance %s: backed up", identifier)
             return
 
-    # With the request's account and region, by which the emulator keeps its records.
+    # In the request's account and region, because the emulator's records are separate for each.
     _in_background(f"rds-backup-{identifier}", functools.partial(contextvars.copy_context().run, work))
 
 
@@ -173,7 +173,7 @@ def _create_snapshot(rds: Any, create: Any, request: Mapping[str, Any]) -> Any:
 
 
 def _fill(rds: Any, snapshot: dict[str, Any], instance: Mapping[str, Any]) -> None:
-    """Put the instance's data, as they are at the end of this, into the snapshot. Raises RuntimeError."""
+    """Copy the instance's data, as of the end of this call, to the snapshot. Raises RuntimeError."""
     directory = f"{postgres.BACKUPS}/snapshots/{uuid.uuid4()}"
     _base_backup(rds, instance, directory, "stream")
     now = rds._format_time(time.time())
@@ -191,7 +191,7 @@ def _fill(rds: Any, snapshot: dict[str, Any], instance: Mapping[str, Any]) -> No
 
 
 def _delete(cloud: Cloud, rds: Any, delete: Any, request: Mapping[str, Any]) -> Any:
-    """With the final snapshot's data: the emulator makes its record when the container is gone."""
+    """Save the final snapshot's data first: the emulator creates its record after the container was removed."""
     instance = rds._resolve_instance(rds._p(request, "DBInstanceIdentifier")) or {}
     final = rds._p(request, "FinalDBSnapshotIdentifier") if rds._p(request, "SkipFinalSnapshot") != "true" else ""
     filled: dict[str, Any] = {}
@@ -251,7 +251,7 @@ def _automated_xml(rds: Any, instance: Mapping[str, Any]) -> str:
         "AllocatedStorage": instance["AllocatedStorage"],
         "BackupRetentionPeriod": instance["BackupRetentionPeriod"],
         "InstanceCreateTime": instance["InstanceCreateTime"],
-        # AWS says "creating" until there is something to restore.
+        # The status is "creating" until the snapshot can be restored.
         "Status": "active" if window else "creating",
     }
     return "".join(f"<{name}>{value}</{name}>" for name, value in values.items()) + (

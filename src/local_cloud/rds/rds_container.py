@@ -1,16 +1,16 @@
-"""Run an RDS for PostgreSQL instance as RDS does: private, TLS by a lasting CA, a master user that is no superuser.
+"""An RDS for PostgreSQL instance is private, uses TLS with a lasting CA, and its master user is not a superuser.
 
 What AWS does:
-- The endpoint's address lasts as long as the instance, on the port that was asked for (5432); it is inside the VPC.
-- The server's certificate names the endpoint, signed by a CA that clients have in their bundle
+- The endpoint keeps its address, inside the VPC, for the lifetime of the instance. It uses the requested port (5432).
+- The server's certificate names the endpoint and is signed by a CA in the clients' bundle
   (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html).
-- The master user is a member of ``rds_superuser``; the superuser is RDS's own
+- The master user is a member of ``rds_superuser``; only RDS has the superuser
   (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.MasterAccounts.html).
-- Storage lives exactly as long as the instance.
+- Storage is deleted with the instance.
 
-What the emulator does: it publishes the port on every interface of the machine, takes the next free address at each
-start, signs with a CA that dies with the process, passes the password as an environment variable, makes the master
-user a superuser, and leaves the data volume behind when the instance is deleted.
+Without this patch: the emulator publishes the port on every interface of the machine, uses the next free address at
+each start, signs with a CA that lasts only as long as the process, passes the password as an environment variable,
+makes the master user a superuser, and keeps the data volume of a deleted instance.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 _ENTRYPOINT = ["sh", f"{postgres.DIRECTORY}/start.sh"]
 
 restored_from: contextvars.ContextVar[Mapping[str, str] | None] = contextvars.ContextVar("restored_from", default=None)
-"""What the instance that is being created is restored from: environment variables of ``postgres.RESTORE``."""
+"""The source of a restore, for the instance that is being created: environment variables of ``postgres.RESTORE``."""
 
 
 def apply(cloud: Cloud) -> None:
@@ -42,14 +42,14 @@ def apply(cloud: Cloud) -> None:
 
 
 class Handlers:
-    """How the emulator names, runs and removes the containers of databases."""
+    """The emulator's functions that name, run and remove database containers."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._rds = emulator.service("rds")
         self._addresses = Addresses()
 
-    # The emulator names containers and volumes by account and region, which two local environments share.
+    # The emulator's names contain only account and region, which two local environments may share.
     @extends("rds", "_rds_docker_name")
     def container_name(
         self, container_name: Handler, identifier: str, account_id: str | None = None, region: str | None = None
@@ -83,17 +83,17 @@ class Handlers:
 
 
 class Addresses:
-    """Fixed addresses for databases, from the part of the subnet that Docker does not give away by itself."""
+    """Assigns fixed addresses to databases, from the part of the subnet that Docker does not assign by itself."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._taken: dict[str, str] = {}
 
     def take(self, name: str, pool: Iterable[str], wanted: str | None = None) -> str:
-        """The address of the container `name`: the one it has, `wanted` if that is free, else the first free one.
+        """Return the address of the container `name`: its current one, else `wanted` if free, else the first free one.
 
         Raises:
-            RuntimeError: the pool is used up.
+            RuntimeError: no address is free.
         """
         with self._lock:
             if name not in self._taken:
@@ -110,7 +110,7 @@ class Addresses:
 
 
 def address_pool(subnet: str, automatic: str | None, gateway: str) -> list[str]:
-    """The addresses of `subnet` that Docker does not assign by itself, from the top: it assigns from the bottom."""
+    """Return the addresses that Docker does not assign by itself, from the top: Docker assigns from the bottom."""
     network = ipaddress.IPv4Network(subnet)
     range_ = ipaddress.IPv4Network(automatic) if automatic else None
     return [
@@ -121,17 +121,17 @@ def address_pool(subnet: str, automatic: str | None, gateway: str) -> list[str]:
 
 
 def backups_volume(cloud: Cloud) -> str:
-    """The volume that holds every backup of this cloud; an instance's own outlive no instance, its snapshots do."""
+    """Return the name of the volume with every backup of this cloud. Snapshots outlive their instance."""
     return f"ministack-rds-backups-{cloud.config.instance}"
 
 
 def backups_directory(container: str) -> str:
-    """Where the container of this name keeps its automated backups."""
+    """Return the directory with the automated backups of the container of this name."""
     return f"{postgres.BACKUPS}/instances/{container}"
 
 
 def _run(cloud: Cloud, rds: Any, client: Any, options: dict[str, Any], identifier: str, addresses: Addresses) -> Any:
-    """Create, equip and start the container; its data volume is new unless the instance already exists."""
+    """Create the container, copy its files and start it. The data volume is new unless the instance already exists."""
     from docker.types import EndpointConfig
 
     config = cloud.config
@@ -143,7 +143,7 @@ def _run(cloud: Cloud, rds: Any, client: Any, options: dict[str, Any], identifie
     environment = dict(options["environment"])
     for volume in options.get("volumes", {}):
         if instance is None:
-            remove_volume(client, volume)  # of an instance that a killed emulator forgot
+            remove_volume(client, volume)  # left by an instance that a killed emulator did not save
         client.volumes.create(volume, labels=config.labels)
 
     creation = {
@@ -179,7 +179,7 @@ def _run(cloud: Cloud, rds: Any, client: Any, options: dict[str, Any], identifie
         ],
         network=config.network_name,
         networking_config={config.network_name: EndpointConfig(client.api._version, ipv4_address=address)},
-        # PostgreSQL's fast shutdown; SIGTERM would wait for every client to leave by itself.
+        # PostgreSQL's fast shutdown; after SIGTERM it would wait for every client to disconnect.
         stop_signal="SIGINT",
         # Parallel queries share memory there; Docker's default of 64 MiB is too small for them.
         shm_size="256m",

@@ -1,12 +1,13 @@
-"""RDS says when its major versions leave standard support, and upgrades to a newer one only when it is asked rightly.
+"""RDS lists when major versions leave standard support, and refuses a major upgrade without its preconditions.
 
-What AWS does: DescribeDBMajorEngineVersions answers with the lifecycle of each major version
+What AWS does: DescribeDBMajorEngineVersions returns the lifecycle of each major version
 (https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeDBMajorEngineVersions.html). ModifyDBInstance to
 another major version needs AllowMajorVersionUpgrade, and a parameter group of the new version's family in the same
-request; it never goes back to an older version
+request; a downgrade is refused
 (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_UpgradeDBInstance.PostgreSQL.MajorVersion.Process.html).
-What the emulator does: it has no such operation, and takes any version. Here the container keeps its PostgreSQL; the
-version that RDS names changes alone.
+Without this patch: the emulator has no such operation, and accepts any version.
+
+An upgrade changes only the version that RDS reports; the container keeps its PostgreSQL.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def describe_db_major_engine_versions(request: Mapping[str, Any]) -> Any:
 def refusal(current: str, wanted: str, family: str, *, allowed: bool) -> str:
     """Return why RDS refuses to change a PostgreSQL instance's version, or an empty string.
 
-    `family` is that of the parameter group which the instance has after the request.
+    `family` is that of the instance's parameter group after the request.
     """
     before, after = current.partition(".")[0], wanted.partition(".")[0]
     if int(after) < int(before):

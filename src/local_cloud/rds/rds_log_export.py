@@ -1,14 +1,14 @@
-"""Put an instance's PostgreSQL log into CloudWatch Logs.
+"""An instance's PostgreSQL log is exported to CloudWatch Logs.
 
-What AWS does: with ``EnableCloudwatchLogsExports`` an instance's log goes to the group
-``/aws/rds/instance/<identifier>/postgresql``, which RDS makes if it is not there, within seconds
+What AWS does: with ``EnableCloudwatchLogsExports`` an instance's log is written within seconds to the group
+``/aws/rds/instance/<identifier>/postgresql``, which RDS creates if it does not exist
 (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_LogAccess.Concepts.PostgreSQL.html#USER_LogAccess.Concepts.PostgreSQL.PublishtoCloudWatchLogs).
-The export goes on after a reboot.
+The export continues after a reboot.
 
-What the emulator does: nothing.
+Without this patch: the emulator exports nothing.
 
-A thread waits for the engine's stream of each container's log, so a silent database costs nothing; once a second
-one looks which databases there are.
+For each container a thread waits for the engine's log stream. Once a second, another thread looks for new and deleted
+databases.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ EXPORTED_UNTIL = "_exported_until"
 """Key of an instance's record: the engine's time of the newest line that was exported."""
 _LOOK_SECONDS = 1.0
 _QUIET_SECONDS = 0.2
-"""When nothing follows for so long, a message is whole: PostgreSQL writes each in one go."""
+"""A message is complete if nothing follows for this time: PostgreSQL writes each in one piece."""
 _BATCH_SECONDS = 1.0
 
 
@@ -42,7 +42,7 @@ def apply(cloud: Cloud) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """One container's log, and the instance to which it belongs."""
+    """One container's log and its instance."""
 
     account: str
     region: str
@@ -51,7 +51,7 @@ class Source:
 
 
 class Exporter:
-    """Follows the log of every instance that exports it."""
+    """Follows the log of every instance with the export enabled."""
 
     def __init__(self) -> None:
         self._rds = emulator.service("rds")
@@ -64,7 +64,7 @@ class Exporter:
 
     def stop(self) -> None:
         self._stopping.set()
-        if self._thread.is_alive():  # not where the cloud could not start
+        if self._thread.is_alive():  # it was never started if the cloud failed to start
             self._thread.join()
         for follower in self._followers.values():
             follower.close()
@@ -88,7 +88,7 @@ class Exporter:
             self._followers.pop(source).close()
         for source, instance in wanted.items():
             follower = self._followers.get(source)
-            # A follower ends with its container, and that may start again: a reboot.
+            # A follower ends with its container, which starts again after a reboot.
             if (follower is None or follower.ended()) and self._runs(source):
                 self._followers[source] = Follower(self._rds, source, instance)
 
@@ -102,7 +102,7 @@ class Exporter:
 
 
 class Follower:
-    """Two threads: one reads the stream, one makes events of it and hands them to CloudWatch Logs."""
+    """Two threads: one reads the stream, the other sends the events to CloudWatch Logs."""
 
     def __init__(self, rds: Any, source: Source, instance: dict[str, Any]) -> None:
         self._rds = rds
@@ -127,7 +127,7 @@ class Follower:
             for frame in self._stream:
                 self._frames.put(frame)
         except Exception as error:
-            # The engine closes the stream of a container that is removed.
+            # The engine closes the stream when the container is removed.
             logger.debug("log of %s: %s", self._source.identifier, error)
         finally:
             self._frames.put(None)
@@ -162,7 +162,7 @@ class Follower:
         source = self._source
         logs = emulator.service("cloudwatch_logs")
         with emulator.core("responses").request_scope(source.account, source.region):
-            # The last words of an instance that is being deleted must not bring its log group back.
+            # The last lines of an instance that is being deleted must not create its log group again.
             if self._rds._instances.get(source.identifier) is not self._instance:
                 return
             group, stream = f"/aws/rds/instance/{source.identifier}/postgresql", f"{source.identifier}.0"

@@ -1,11 +1,11 @@
-"""Let RDS manage the master password of a DB instance in Secrets Manager.
+"""RDS manages the master password of a DB instance in Secrets Manager.
 
 What AWS does (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-secrets-manager.html): with
-``ManageMasterUserPassword`` it makes the password and the secret ``rds!db-<uuid>`` of ``{"username", "password"}``,
-names it in ``MasterUserSecret``, tags it with the instance (which policies tell it by), rotates it when told, refuses a
-password of one's own, and deletes the secret with the instance.
+``ManageMasterUserPassword`` RDS creates the password and the secret ``rds!db-<uuid>`` of ``{"username", "password"}``,
+returns it as ``MasterUserSecret``, tags it with the instance (policies identify it by that tag), rotates it on request,
+refuses ``MasterUserPassword``, and deletes the secret with the instance.
 
-What the emulator does: that for DB clusters only; an instance gets the password ``password``.
+Without this patch: the emulator does so for DB clusters only; an instance gets the password ``password``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def instance_xml(other_elements: Handler, instance: Mapping[str, Any]) -> str:
 
 
 def secret_xml(secret: Mapping[str, str] | None) -> str:
-    """The element ``MasterUserSecret``, or nothing."""
+    """Return the element ``MasterUserSecret``, or an empty string."""
     if not secret:
         return ""
     return (
@@ -85,7 +85,7 @@ def modify_db_instance(modify: Handler, request: Mapping[str, Any]) -> Any:
 
 @extends("rds", "_rotate_instance_password")
 def change_password(change_other: Handler, instance: Mapping[str, Any], old: str, new: str) -> None:
-    """Give PostgreSQL a SCRAM verifier made here: a statement log must never hold a password."""
+    """Send PostgreSQL a SCRAM verifier instead of the password, which a statement log would contain."""
     if instance["Engine"] != "postgres" or not instance.get("_internal_address"):
         change_other(instance, old, new)
         return

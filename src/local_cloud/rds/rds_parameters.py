@@ -1,18 +1,18 @@
-"""Let DB parameter groups reach PostgreSQL, with RDS's rules about what applies when.
+"""PostgreSQL runs with the parameters of its DB parameter group, and RDS's rules decide when a change applies.
 
 What AWS does (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_WorkingWithParamGroups.html): a change of a
 dynamic parameter with ``ApplyMethod=immediate`` applies at once; a static one, or ``pending-reboot``, waits for
 RebootDBInstance, and the instance's parameter group is ``pending-reboot`` until then; ``immediate`` for a static
-parameter is refused. Another parameter group takes effect at the next reboot. A parameter that has its family's default
-is kept as ``engine-default`` with ``pending-reboot``, and a change of the apply method alone is ignored
+parameter is refused. Another parameter group takes effect at the next reboot. A parameter with its family's default is
+stored as ``engine-default`` with ``pending-reboot``, and a change of the apply method alone is ignored
 (https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/db_parameter_group#problematic-plan-changes,
 https://github.com/hashicorp/terraform-provider-aws/issues/39252). The family decides which parameters are static and
 what their defaults are: ``rds.force_ssl`` is static and 0 up to postgres14, dynamic and 1 since postgres15
 (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/PostgreSQL.Concepts.General.SSL.html). A group that an instance
 uses cannot be deleted (https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DeleteDBParameterGroup.html).
 
-What the emulator does: it stores the values for PostgreSQL and shows them to nobody. It keeps every apply method, and
-deletes a group that is in use.
+Without this patch: the emulator stores the values and does not apply them to PostgreSQL. It keeps every apply method,
+and deletes a group that is in use.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from local_cloud.rds import postgres
 logger = logging.getLogger(__name__)
 
 APPLIED = "_applied_parameters"
-"""Key of an instance's record: the parameters that its PostgreSQL has now."""
+"""Key of an instance's record: the parameters that its PostgreSQL runs with."""
 
 _new_group: contextvars.ContextVar[str] = contextvars.ContextVar("new_group", default="")
-"""Parameter group of the instance that is being created: its record comes after its container."""
+"""Parameter group of the instance that is being created: the emulator creates its record after its container."""
 
 STATIC = frozenset(
     """
@@ -46,11 +46,11 @@ STATIC = frozenset(
     wal_log_hints
     """.split()  # noqa: SIM905 - a list of forty quoted names is no easier to read
 )
-"""PostgreSQL 17's parameters of context ``postmaster`` (pg_settings), as far as RDS lets one set them."""
+"""PostgreSQL 17's parameters of context ``postmaster`` (pg_settings) that can be set on RDS."""
 
 _FORCE_SSL = "rds.force_ssl"
 _FORCED_SINCE = 15
-"""The first major version that refuses connections without TLS by default; there the parameter became dynamic."""
+"""The first major version that requires TLS by default. Since then the parameter is dynamic."""
 
 
 @extends("rds", "_default_parameters_for_family")
@@ -65,7 +65,7 @@ def parameter_xml(xml: Handler, name: str, *values: Any, **options: Any) -> Any:
 
 
 def family_defaults(family: str) -> dict[str, str]:
-    """Return the defaults of a PostgreSQL family that RDS shows with a value; of another family, none."""
+    """Return the defaults that RDS shows with a value for a PostgreSQL family. Other families have none."""
     if not family.startswith("postgres"):
         return {}
     return {
@@ -86,7 +86,7 @@ def with_defaults(family: str, definitions: list[dict[str, Any]]) -> list[dict[s
     defaults = family_defaults(family)
     found = {definition["name"]: definition for definition in definitions}
     if defaults:
-        # RDS shows no value where the default is PostgreSQL's own.
+        # RDS shows no value if the default is PostgreSQL's own.
         found = {name: {**definition, "default": ""} for name, definition in found.items()}
     for name, value in defaults.items():
         apply_type = "static" if is_static(family, name) else "dynamic"
@@ -97,7 +97,7 @@ def with_defaults(family: str, definitions: list[dict[str, Any]]) -> list[dict[s
 def settle(
     family: str, before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """Return what RDS keeps of a group's parameters `after` a request, which had them as `before`."""
+    """Return the parameters that RDS stores for a group, from those `before` and `after` a request."""
     kept = {}
     for name, entry in after.items():
         value = entry["ParameterValue"]
@@ -109,7 +109,7 @@ def settle(
 
 
 def for_start(rds: Any, identifier: str) -> dict[str, str]:
-    """The parameters that an instance starts with: all of its group's."""
+    """Return the parameters that an instance starts with: all of its group's."""
     instance = rds._instances.get(identifier)
     parameters = _of_group(rds, _group_of(instance) if instance else _new_group.get())
     if instance is not None:
@@ -118,7 +118,7 @@ def for_start(rds: Any, identifier: str) -> dict[str, str]:
 
 
 def files(parameters: Mapping[str, str]) -> dict[str, str]:
-    """The container's files that depend on parameters."""
+    """Return the container's files that depend on parameters."""
     return {
         f"{postgres.DIRECTORY}/postgresql.conf": postgres.configuration(parameters),
         f"{postgres.DIRECTORY}/pg_hba.conf": postgres.access_rules(parameters),
@@ -128,7 +128,7 @@ def files(parameters: Mapping[str, str]) -> dict[str, str]:
 def merge(
     applied: Mapping[str, str], group: Mapping[str, Mapping[str, str | None]], family: str = "postgres17"
 ) -> tuple[dict[str, str], bool]:
-    """What PostgreSQL has after its group changed, and whether something waits for a reboot."""
+    """Return PostgreSQL's parameters after its group changed, and whether some wait for a reboot."""
     wanted = {
         name: str(entry["ParameterValue"]) for name, entry in group.items() if entry["ParameterValue"] is not None
     }
@@ -137,7 +137,7 @@ def merge(
     for name in applied.keys() | wanted.keys():
         if applied.get(name) == wanted.get(name):
             continue
-        # A parameter that was reset has no entry any more; a dynamic one returns to its default at once.
+        # A reset parameter has no entry; a dynamic one returns to its default at once.
         method = (group.get(name) or {}).get("ApplyMethod", "immediate")
         if is_static(family, name) or method != "immediate":
             pending = True
@@ -231,7 +231,7 @@ def _major(family: str) -> int:
 
 
 def _install(rds: Any, instance: dict[str, Any], parameters: dict[str, str], *, reload: bool) -> None:
-    """Give the container its files; with `reload`, PostgreSQL reads them now, else when it starts."""
+    """Copy the files to the container. With `reload`, PostgreSQL reads them now, otherwise when it starts."""
     container = rds._get_docker().containers.get(instance["_docker_container_id"])
     container.put_archive("/", postgres.archive(files(parameters)))
     if reload:

@@ -1,13 +1,13 @@
 """A DB proxy is a real connection pool in front of its DB instance: see ``database_proxy``.
 
-What AWS does: the proxy's endpoint takes connections on 5432 of the roles whose credentials are in its secrets, which
-it reads when it needs them; its target is unavailable (``AUTH_FAILURE``) as long as none of these has a value
+What AWS does: the proxy's endpoint accepts connections on port 5432 from the roles with credentials in its secrets. It
+reads a secret when it needs it. Its target is unavailable (``AUTH_FAILURE``) as long as no secret has a value
 (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy.html,
 https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_TargetHealth.html).
 
-What the emulator does: it keeps the metadata, and nothing listens at the endpoint.
+Without this patch: the emulator stores the metadata, and nothing listens at the endpoint.
 
-The endpoint is the gateway of the network, so there can be one proxy for PostgreSQL; a second is over the quota.
+The endpoint is the gateway of the network, so only one proxy for PostgreSQL can exist; a second exceeds the quota.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from local_cloud.rds.database_proxy.proxy import DatabaseProxy
 logger = logging.getLogger(__name__)
 
 PORT = 5432
-"""Every RDS Proxy for PostgreSQL listens on it."""
+"""The port of every RDS Proxy for PostgreSQL."""
 _TIMEOUT_SECONDS = 10.0
 
 
@@ -43,7 +43,7 @@ def apply(cloud: Cloud) -> None:
 
 
 def credentials(auth: list[dict[str, str]]) -> dict[str, str]:
-    """Passwords by role, of those secrets that have a value."""
+    """Return the passwords by role, from the secrets that have a value."""
     secretsmanager = emulator.service("secretsmanager")
     found = {}
     for entry in auth:
@@ -56,7 +56,7 @@ def credentials(auth: list[dict[str, str]]) -> dict[str, str]:
 
 
 class _Runner:
-    """The proxy that listens, in a thread with an event loop of its own."""
+    """Runs the proxy in a thread with its own event loop."""
 
     def __init__(self, cloud: Cloud, rds: Any) -> None:
         self._cloud = cloud
@@ -76,14 +76,14 @@ class _Runner:
         return next((proxy for proxy in self._rds._db_proxies._data.values() if target in proxy["Targets"]), None)
 
     def start_all(self) -> None:
-        """Serve what a restored cloud had."""
+        """Start the proxy again after a restart of the cloud."""
         for proxy in list(self._rds._db_proxies._data.values()):
             if proxy["EngineFamily"] == "POSTGRESQL" and not self.taken:
-                _set_endpoint(self._rds, proxy, self.endpoint)  # another network may be configured by now
+                _set_endpoint(self._rds, proxy, self.endpoint)  # the configured network may have changed
                 self.start(proxy)
 
     def start(self, record: dict[str, Any]) -> None:
-        """Listen for this proxy. Raises OSError when the address is taken."""
+        """Start this proxy. Raises OSError if the address is taken."""
         proxy = DatabaseProxy(lambda: self._target(record), lambda role: credentials(record["Auth"]).get(role))
         self._run(proxy.start(self.endpoint, PORT, self._tls()))
         self._proxy = proxy
@@ -118,7 +118,7 @@ class _Runner:
         certificate, key = self._rds._pg_server_material(["localhost"], [self.endpoint])
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        with tempfile.NamedTemporaryFile("w", dir=self._cloud.config.work_dir) as bundle:  # for the owner only
+        with tempfile.NamedTemporaryFile("w", dir=self._cloud.config.work_dir) as bundle:  # readable by the owner only
             bundle.write(key + certificate)
             bundle.flush()
             context.load_cert_chain(bundle.name)
@@ -168,7 +168,7 @@ class Handlers:
         proxy = self._rds._get_db_proxy(self._rds._p(request, "NewDBProxyName") or self._rds._p(request, "DBProxyName"))
         if answer[0] != 200 or proxy["EngineFamily"] != "POSTGRESQL":
             return answer
-        _set_endpoint(self._rds, proxy, self._runner.endpoint)  # a new name comes with a new one
+        _set_endpoint(self._rds, proxy, self._runner.endpoint)  # the emulator changes it with the name
         return _answer(self._rds, "ModifyDBProxy", proxy)
 
     @extends("rds", "ModifyDBProxyTargetGroup")

@@ -1,11 +1,12 @@
-"""Restore an instance from a snapshot, or to a point in time, with the data of that moment.
+"""An instance is restored from a snapshot or to a point in time, with the data of that moment.
 
 What AWS does (https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_RestoreDBInstanceToPointInTime.html,
-https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_RestoreDBInstanceFromDBSnapshot.html): it makes another
-instance, with the source's settings unless the request has others, and with the default parameter group and security
-group unless the request names them. The source stays as it is.
+https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_RestoreDBInstanceFromDBSnapshot.html): a restore creates
+another instance with the source's settings, unless the request has others, and with the default parameter group and
+security group, unless the request names them. The source does not change.
 
-What the emulator does: an instance from a snapshot is metadata without a database; a point in time is unknown to it.
+Without this patch: the emulator creates an instance from a snapshot as metadata without a database, and cannot restore
+to a point in time.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ _INHERITED = (
     "PreferredMaintenanceWindow",
     "MaxAllocatedStorage",
 )
-#: A commit after the time that was asked for, without which PostgreSQL could not know that it has reached that time
-#: (RDS writes such a heartbeat every five minutes), and the segment of the log that has it, archived now.
+#: Write a commit after the requested time, which shows PostgreSQL's replay that it has reached that time (RDS writes
+#: such a heartbeat every five minutes), and archive its segment of the write-ahead log now.
 _SEAL = (
     "--command=SELECT pg_logical_emit_message(true, 'rds', 'heartbeat')",
     "--command=SELECT pg_walfile_name(pg_switch_wal())",
@@ -95,7 +96,7 @@ def _restore(
     source: Mapping[str, Any],
     origin: Mapping[str, str],
 ) -> Any:
-    """Create the instance; its container fills its data directory from `origin` before it starts."""
+    """Create the instance. Its container fills the data directory from `origin` before PostgreSQL starts."""
     settings = {name: [str(source[name])] for name in _INHERITED if source.get(name)}
     port = source.get("Port") or source["Endpoint"]["Port"]
     create = {
@@ -106,8 +107,8 @@ def _restore(
         "DBInstanceIdentifier": [target],
     }
     if rds._p(request, "ManageMasterUserPassword") != "true":
-        # RDS keeps the password of the moment of the backup. This one is the source's of today, which nobody sees:
-        # where RDS manages passwords, the restored instance is given one of its own at once.
+        # RDS keeps the password of the time of the backup; this is the source's current one. It has no effect if RDS
+        # manages the password: the restored instance then gets a new one at once.
         create["MasterUserPassword"] = [source[rds_backups.PASSWORD]]
     token = restored_from.set(origin)
     try:
