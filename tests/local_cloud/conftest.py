@@ -1,7 +1,7 @@
-"""A patched cloud for tests: its own free ports, Docker network, label and state.
+"""A local cloud for tests, with its own ports, Docker network, label and state.
 
-``cloud`` is one running cloud for the session; ``start_cloud`` makes further ones.
-Waiting is always on a condition: :func:`wait_for`.
+``cloud`` is one running cloud for the session; ``start_cloud`` starts others. Tests wait for conditions with
+:func:`wait_for`.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-#: Nothing listens there.
+#: An address at which nothing listens
 NOBODY = "http://127.0.0.1:9"
 
 
 def wait_for(condition: Callable[[], Any], *, seconds: float = 30.0, what: str | None = None) -> Any:
-    """Call ``condition`` until it returns something true, and return that."""
+    """Call ``condition`` until it returns a true value, and return that value."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -46,7 +46,7 @@ def wait_for(condition: Callable[[], Any], *, seconds: float = 30.0, what: str |
 
 @dataclasses.dataclass(frozen=True)
 class RunningCloud:
-    """A cloud started by a test, and how to talk to it."""
+    """A cloud that a test started, with its command line and API clients."""
 
     config: CloudConfig
     config_file: Path
@@ -65,7 +65,7 @@ class RunningCloud:
         )
 
     def client(self, service: str) -> Any:
-        """A boto3 client of a service of this cloud."""
+        """Return a boto3 client for a service of this cloud."""
         import boto3
         from botocore.config import Config
 
@@ -82,13 +82,13 @@ class RunningCloud:
                 retries={"total_max_attempts": 1},
                 read_timeout=30,
                 proxies={},
-                # AWS wants 5 s between health checks at least; tests of the cloud would rather be quick.
+                # AWS requires at least 5 s between health checks; tests use less to be fast.
                 parameter_validation=service != "elbv2",
             ),
         )
 
     def containers(self, *labels: str) -> list[Any]:
-        """Every container of this cloud that carries these labels too."""
+        """Return every container of this cloud that also has these labels."""
         wanted = [f"settlement.local={self.config.instance}", *labels]
         found: list[Any] = docker_client().containers.list(all=True, filters={"label": wanted}, ignore_removed=True)
         return found
@@ -110,7 +110,7 @@ def free_port() -> int:
 
 
 def _create_network(instance: str) -> Any:
-    """A network on the first free /24 that no environment of the project uses."""
+    """Create a network on the first free /24 that no environment of the project uses."""
     import docker
 
     client = docker_client()
@@ -137,12 +137,12 @@ def references(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def stub_image(references: dict[str, str]) -> str:
-    """What runs the stub application: the base image has Python."""
+    """The image of the stub application: the base image, which has Python."""
     return references["base"]
 
 
 def strangers_shell(directory: Path) -> dict[str, str]:
-    """Variables of a shell that must not reach a cloud: proxies that do not answer, another AWS, another engine."""
+    """Return variables that must not reach a cloud: proxies that do not answer, another AWS, another engine."""
     (directory / ".docker").mkdir()
     (directory / ".docker/config.json").write_text(json.dumps({"proxies": {"default": {"httpProxy": NOBODY}}}))
     return {
@@ -174,7 +174,7 @@ def configure(work_dir: Path, **settings: Any) -> RunningCloud:
 
 
 def clouds(factory: pytest.TempPathFactory, references: dict[str, str]) -> Iterator[Callable[..., RunningCloud]]:
-    """Start a cloud; keyword arguments are keys of its configuration. All end with the fixture that this is for."""
+    """Yield a function that starts a cloud from keys of its configuration. All clouds are stopped with the fixture."""
     started: list[tuple[RunningCloud, Any]] = []
 
     def start(**settings: Any) -> RunningCloud:
@@ -211,7 +211,7 @@ def clouds(factory: pytest.TempPathFactory, references: dict[str, str]) -> Itera
 def start_cloud(
     tmp_path_factory: pytest.TempPathFactory, references: dict[str, str]
 ) -> Iterator[Callable[..., RunningCloud]]:
-    """Start a cloud of this file's own."""
+    """Start a cloud for this file only."""
     yield from clouds(tmp_path_factory, references)
 
 
@@ -230,7 +230,7 @@ def cloud(_start_shared: Callable[..., RunningCloud]) -> RunningCloud:
 
 @pytest.fixture
 def make(cloud: RunningCloud, stub_image: str) -> Iterator[Callable[..., StubService]]:
-    """Make services of the stub application in the shared cloud; see ``services.make_service``."""
+    """Create services of the stub application in the shared cloud; see ``services.make_service``."""
     from tests.local_cloud.services import make_service
 
     made: list[StubService] = []

@@ -1,4 +1,4 @@
-"""What the tests of RDS share: a DB instance to look at."""
+"""DB instances for the tests of RDS."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def wait_until_available(cloud: RunningCloud, identifier: str) -> dict[str, Any]
 
 
 def create(cloud: RunningCloud, identifier: str, **settings: Any) -> dict[str, Any]:
-    """A DB instance whose password RDS manages, available."""
+    """Create a DB instance with a password that RDS manages, and wait until it is available."""
     cloud.client("rds").create_db_instance(
         DBInstanceIdentifier=identifier, **{**ENGINE, "ManageMasterUserPassword": True, **settings}
     )
@@ -52,7 +52,7 @@ def delete(cloud: RunningCloud, identifier: str) -> None:
 
 
 def secret(cloud: RunningCloud, instance: dict[str, Any]) -> dict[str, str]:
-    """The content of the instance's master secret."""
+    """Return the content of the instance's master secret."""
     value = cloud.client("secretsmanager").get_secret_value(SecretId=instance["MasterUserSecret"]["SecretArn"])
     content: dict[str, str] = json.loads(value["SecretString"])
     return content
@@ -60,7 +60,7 @@ def secret(cloud: RunningCloud, instance: dict[str, Any]) -> dict[str, str]:
 
 @contextmanager
 def connect(cloud: RunningCloud, instance: dict[str, Any], **options: Any) -> Iterator[Any]:
-    """A cursor of the master user, by the published endpoint, with ``sslmode=verify-full`` unless told otherwise."""
+    """Yield a cursor of the master user at the published endpoint, by default with ``sslmode=verify-full``."""
     credentials = secret(cloud, instance)
     connection = psycopg2.connect(
         **{

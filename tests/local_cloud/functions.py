@@ -1,4 +1,4 @@
-"""A Lambda function for tests: it puts each event that it gets into a queue, and fails when it is told to."""
+"""A Lambda function for tests: it sends each event to a queue, and then fails if it is configured to."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROLE = "arn:aws:iam::000000000000:role/none"
 
 
 def open_queue(cloud: RunningCloud, name: str) -> tuple[str, str]:
-    """URL and ARN of a new queue to which every service may send."""
+    """Return URL and ARN of a new queue to which every service may send."""
     sqs = cloud.client("sqs")
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -35,7 +35,7 @@ def open_queue(cloud: RunningCloud, name: str) -> tuple[str, str]:
 
 
 class Recorder:
-    """The function ``name``, what it was invoked with, and its dead-letter queue."""
+    """The function ``name``, the events of its invocations, and its dead-letter queue."""
 
     def __init__(self, cloud: RunningCloud, name: str, *, fails: bool = False) -> None:
         self._sqs = cloud.client("sqs")
@@ -73,7 +73,7 @@ class Recorder:
         )
 
     def events(self) -> list[Any]:
-        """The events that it was invoked with and that were not read yet."""
+        """Return the events of its invocations that were not read yet."""
         return self._read(self._queue)
 
     def dead_letters(self) -> list[Any]:

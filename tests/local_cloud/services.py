@@ -15,7 +15,7 @@ STUB_APP = Path(__file__).with_name("stub_app.py").read_text(encoding="utf-8")
 
 @dataclasses.dataclass
 class StubService:
-    """A service and what stands around it. Times are short, so that tests are."""
+    """A service with its cluster, target group and load balancer. Its times are short to keep the tests fast."""
 
     cloud: RunningCloud
     image: str
@@ -92,7 +92,7 @@ class StubService:
         return next(d for d in self.describe()["deployments"] if d["status"] == "PRIMARY")
 
     def deployment(self) -> dict[str, Any]:
-        """The newest service deployment."""
+        """Return the newest service deployment."""
         brief = self.ecs.list_service_deployments(cluster=self.cluster, service=self.name)["serviceDeployments"][0]
         found: dict[str, Any] = self.ecs.describe_service_deployments(
             serviceDeploymentArns=[brief["serviceDeploymentArn"]]
@@ -132,7 +132,7 @@ class StubService:
         return result
 
     def delete(self) -> None:
-        """Remove all of it and wait until no container is left."""
+        """Delete everything and wait until no container is left."""
         if self.ecs.list_services(cluster=self.cluster)["serviceArns"]:
             self.ecs.delete_service(cluster=self.cluster, service=self.name, force=True)
             self.wait(lambda service: service["status"] == "INACTIVE", seconds=40)
@@ -145,7 +145,7 @@ class StubService:
 def make_service(
     cloud: RunningCloud, image: str, *, delay: int = 1, listener: bool = True, **health_check: Any
 ) -> StubService:
-    """A cluster, a load balancer and a target group; the service itself comes with ``create``."""
+    """Create a cluster, a load balancer and a target group. ``create`` then creates the service."""
     name = f"stub-{uuid.uuid4().hex[:6]}"
     elb, ecs = cloud.client("elbv2"), cloud.client("ecs")
     ecs.create_cluster(clusterName=name)

@@ -1,12 +1,12 @@
-"""A small HTTP service that behaves well, or badly on purpose; run inside test containers.
+"""A small HTTP service for test containers. It can be made to fail in different ways.
 
-Python's standard library only. Environment: ``VERSION`` is what ``/`` answers;
-``START_SECONDS`` pass before it listens; ``HEALTH`` is the status of ``/healthz``;
-``EXIT_CODE`` makes it exit at once; ``IGNORE_TERM`` makes it deaf to SIGTERM;
-``EXIT_ON_TERM`` is its exit status after SIGTERM. ``/slow/<seconds>`` takes that long,
-``/fail`` turns the health bad, ``/exit/<code>`` ends the process, ``/headers`` and
-``/environment`` show what it got, ``/write/<path>`` tries to create a file.
-On SIGTERM it finishes the requests that it has and takes no more.
+It uses only Python's standard library. Environment: ``VERSION`` is the answer of ``/``; ``START_SECONDS`` is the time
+before it listens; ``HEALTH`` is the status of ``/healthz``; ``EXIT_CODE`` makes it exit at once; ``IGNORE_TERM`` makes
+it ignore SIGTERM;
+``EXIT_ON_TERM`` is its exit status after SIGTERM. ``/slow/<seconds>`` takes that
+long, ``/fail`` makes ``/healthz`` fail, ``/exit/<code>`` ends the process, ``/headers`` and ``/environment`` return the
+request's headers and the process's environment, ``/write/<path>`` tries to create a file. On SIGTERM it finishes the
+requests in progress and accepts no more.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ RATE: list[dict[str, Any]] = [
 
 
 def query(cloud: RunningCloud, action: str, **parameters: str) -> str:
-    """A request in the Query protocol, which Terraform's provider speaks."""
+    """Send a request in the Query protocol, which Terraform's provider uses."""
     body = urllib.parse.urlencode({"Action": action, "Version": "2010-08-01", **parameters}).encode()
     scope = f"test/20300101/{cloud.config.region}/monitoring/aws4_request"
     headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=x"}

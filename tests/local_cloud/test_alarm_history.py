@@ -1,4 +1,4 @@
-"""The history says whether a topic took an alarm's action, and a test page reads it there."""
+"""An alarm's history shows whether SNS accepted its action, and a test page reads it there."""
 
 from __future__ import annotations
 

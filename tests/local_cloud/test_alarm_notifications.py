@@ -1,4 +1,4 @@
-"""src/local_cloud/cloudwatch/alarm_notifications.py, with a queue that really gets the message."""
+"""src/local_cloud/cloudwatch/alarm_notifications.py, with a queue that receives the message."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_an_alarm_tells_the_topic_that_it_may_publish_to(cloud: RunningCloud) ->
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
         return [json.loads(json.loads(message["Body"])["Message"]) for message in messages]
 
-    # A new topic lets its account's services publish; one with a policy of its own only those that it names.
+    # A new topic's default policy lets the account's services publish; another policy only the services that it names.
     cloudwatch.set_alarm_state(AlarmName="rate", StateValue="ALARM", StateReason="forced")
     (notice,) = wait_for(received)
     assert notice["AlarmArn"] == "arn:aws:cloudwatch:ap-northeast-2:000000000000:alarm:rate"

@@ -1,4 +1,4 @@
-"""src/local_cloud/core/call_log.py and what writes to it, for both emulators."""
+"""src/local_cloud/core/call_log.py, written by both emulators."""
 
 from __future__ import annotations
 

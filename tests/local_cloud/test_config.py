@@ -1,4 +1,4 @@
-"""The configuration file: every mistake has one line that names the key."""
+"""The configuration file: each mistake is reported in one line that names the key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""src/local_cloud/account/config_items.py: what EventBridge is told, read from a queue that a rule fills."""
+"""src/local_cloud/account/config_items.py: the events on EventBridge, which a rule sends to a queue."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HERE = {"LocationConstraint": "ap-northeast-2"}
 
 @pytest.fixture
 def items(cloud: RunningCloud) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Call it for the events that came since; the recorder is stopped afterwards."""
+    """Return a function for the events since the last call. The recorder is stopped afterwards."""
     events, sqs = cloud.client("events"), cloud.client("sqs")
     url, arn = open_queue(cloud, f"items-{uuid.uuid4().hex[:8]}")
     pattern = {"source": ["aws.config"], "detail-type": ["Config Configuration Item Change"]}
@@ -36,7 +36,7 @@ def items(cloud: RunningCloud) -> Iterator[Callable[[], list[dict[str, Any]]]]:
 
     yield read
     events.remove_targets(Rule="items", Ids=["queue"])
-    with contextlib.suppress(Exception):  # the test of nobody's recorder has none
+    with contextlib.suppress(Exception):  # the test without a recorder has none to stop
         cloud.client("config").stop_configuration_recorder(ConfigurationRecorderName="test")
 
 
@@ -70,7 +70,7 @@ def test_what_is_made_and_changed_is_told_once_each(
     assert (change, others) == ("CREATE", [])
     assert item["resourceCreationTime"] < item["configurationItemCaptureTime"]
 
-    # A bucket's tags come by a second call, as Terraform makes it: they are in the one item.
+    # Terraform tags a bucket in a second call; the one item contains the tags.
     s3.create_bucket(Bucket="made", CreateBucketConfiguration=HERE)
     s3.put_bucket_tagging(Bucket="made", Tagging={"TagSet": [{"Key": "Application", "Value": "x"}]})
     group = ec2.create_security_group(GroupName="made", Description="test")["GroupId"]

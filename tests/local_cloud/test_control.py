@@ -1,4 +1,4 @@
-"""The command line: detach, status, stop, and its clear errors."""
+"""The command line: detach, status, stop and its errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_status_knows_whether_the_configuration_is_current(cloud: RunningCloud) 
 
 
 def test_it_keeps_no_proxy_and_nothing_else_of_the_shell(cloud: RunningCloud) -> None:
-    """Its tests run against the one that a stranger's shell started."""
+    """The fixture starts the cloud from such a shell."""
     pid = cloud.config.pid_file.read_text().strip()
     kept = Path(f"/proc/{pid}/environ").read_bytes()
     assert NOBODY.encode() in "\0".join(cloud.environment.values()).encode()
@@ -40,7 +40,7 @@ def test_it_keeps_no_proxy_and_nothing_else_of_the_shell(cloud: RunningCloud) ->
 
 @pytest.mark.parametrize("service", ["budgets", "application-autoscaling"])
 def test_an_answer_arrives_in_one_piece(cloud: RunningCloud, service: str) -> None:
-    """A client that gives up between headers and body repeats a creation that has been done."""
+    """A client that closes the connection between headers and body repeats a request that has succeeded."""
     port, target, body, answer = {
         "budgets": (cloud.config.api_port, "AWSBudgetServiceGateway.DescribeBudgets", "{}", b'"Budgets"'),
         "application-autoscaling": (

@@ -1,4 +1,4 @@
-"""src/local_cloud/moto_server/cost_explorer.py: monitors and subscriptions as Terraform makes and reads them."""
+"""src/local_cloud/moto_server/cost_explorer.py: monitors and subscriptions as Terraform creates and reads them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_monitor_and_its_subscription(cloud: RunningCloud) -> None:
 
 
 def test_costs_are_what_was_put_into_motos_queue(cloud: RunningCloud) -> None:
-    """For a report of costs the same address is enough."""
+    """The report of costs uses the same address."""
     answer = cloud.client("ce").get_cost_and_usage(
         TimePeriod={"Start": "2026-01-01", "End": "2026-02-01"}, Granularity="MONTHLY", Metrics=["UnblendedCost"]
     )

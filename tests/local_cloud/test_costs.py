@@ -1,4 +1,4 @@
-"""src/local_cloud/moto_server/costs.py and patches/rds_engine_versions.py, where the report meets them."""
+"""src/local_cloud/moto_server/costs.py and rds/rds_engine_versions.py, as the report of costs uses them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_costs_are_what_was_put_there_beside_what_moto_stores(cloud: RunningClou
     assert cloud.client("eks").list_clusters()["clusters"] == ["drill-old", "drill-new"]
     idle = cloud.client("compute-optimizer").get_idle_recommendations()["idleRecommendations"]
     assert [item["resourceType"] for item in idle] == ["NatGateway"]
-    # What is stored beside it is still moto's.
+    # moto still answers the other operations.
     scaling = cloud.client("application-autoscaling")
     assert "ScalableTargets" in scaling.describe_scalable_targets(ServiceNamespace="ecs")
 

@@ -27,7 +27,7 @@ def test_minimum_rounds_up_and_maximum_down(limits: Limits, minimum: int, maximu
 
 
 def tasks(specification: str) -> list[TaskView]:
-    """``O`` old and healthy, ``o`` old and not, ``N`` new and healthy, ``n`` new and starting, ``f`` ill."""
+    """Make tasks: ``O`` old and healthy, ``o`` old and unhealthy, ``N`` new and healthy, ``n`` new, ``f`` failing."""
     return [
         TaskView(
             arn=f"{letter}{number}",
@@ -84,7 +84,7 @@ def test_a_rollout_of_good_tasks_ends_and_keeps_its_bounds(limits: Limits) -> No
             break
         for arn in done.stop:
             del state[arn]
-        state = dict.fromkeys(state, True)  # what had started is healthy by now
+        state = dict.fromkeys(state, True)  # every started task becomes healthy
         assert sum(state.values()) >= limits.minimum
         state |= {f"new{step}-{number}": False for number in range(done.start)}
         assert len(state) <= limits.maximum

@@ -1,4 +1,4 @@
-"""src/local_cloud/environment.py: up, up again, killed, in somebody's way, down."""
+"""src/local_cloud/environment.py: start, start again, a killed cloud, conflicts, and removal."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
 
 
 def left_over(settings: Settings) -> list[Any]:
-    """Containers, volumes and networks with the environment's label."""
+    """Return containers, volumes and networks with the environment's label."""
     selector: Any = {"label": f"settlement.local={settings.config.instance}"}
     client = docker_client()
     found = [
@@ -85,7 +85,7 @@ def test_from_nothing_to_nothing(settings: Settings) -> None:
     assert set(again.images) == {"base", "postgres", "haproxy"}
     assert settings.database_authority.read_bytes() == authority.certificate_file(settings.config).read_bytes()
 
-    # Another checkout keeps its hands off.
+    # Another checkout refuses to touch it.
     other = dataclasses.replace(settings, cloud={**settings.cloud, "work_dir": str(settings.project / ".other/cloud")})
     with pytest.raises(LocalCloudError, match=r"another checkout runs.*make down"):
         environment.up(other, print, check=True)

@@ -1,4 +1,4 @@
-"""src/local_cloud/account/event_targets.py and queue_policies.py: who lets EventBridge and SNS deliver."""
+"""src/local_cloud/account/event_targets.py and queue_policies.py: policies for deliveries of EventBridge and SNS."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.local_cloud
 
 
 def rule(cloud: RunningCloud, name: str, *targets: str) -> str:
-    """A rule for the events of the source ``test.<name>``; its ARN."""
+    """Create a rule for the events of the source ``test.<name>`` and return its ARN."""
     events = cloud.client("events")
     arn: str = events.put_rule(Name=name, EventPattern=json.dumps({"source": [f"test.{name}"]}))["RuleArn"]
     events.put_targets(Rule=name, Targets=[{"Id": str(number), "Arn": arn} for number, arn in enumerate(targets)])
@@ -56,7 +56,7 @@ def test_a_condition_on_the_rule_holds_for_the_log_s_events_and_denies_its_strea
         logs.put_resource_policy(policyName=name, policyDocument=json.dumps({"Statement": list(statements)}))
 
     def written(said: str) -> list[str]:
-        """What the log has once the rule's other target, called after it, got the event."""
+        """Return the log's events after the rule's other target, which is called later, got the event."""
         put(cloud, name, said)
         wait_for(received(cloud, url))
         events = logs.filter_log_events(logGroupName="/aws/events/told")["events"]

@@ -1,4 +1,4 @@
-"""In which tasks ECS Exec works: patches/execute_command.py. test_task_containers.py runs one in which it does."""
+"""src/local_cloud/ecs/execute_command.py: refused tasks. test_task_containers.py has a task with ECS Exec."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HAProxy as an Application Load Balancer: who gets requests, which headers, and nothing lost."""
+"""HAProxy as an Application Load Balancer: targets, headers, and no lost requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from local_cloud.elbv2.targets import Target
 from tests.local_cloud.conftest import RunningCloud, wait_for
 from tests.local_cloud.services import StubService, make_service
 
-#: 250 requests/s, on connections that are kept and on fresh ones, beside some that last a second.
+#: 250 requests/s, on kept and new connections, and some requests that last a second
 CLIENTS = [
     Clients(request=Request(name="kept", path="/"), count=20, per_second=125),
     Clients(request=Request(name="fresh", path="/"), count=20, per_second=125, keep_alive=False),
@@ -85,7 +85,7 @@ def test_only_healthy_targets_get_requests(seen: health.Health, expected: SlotSt
 
 @pytest.fixture(scope="module")
 def balanced(start_cloud: Callable[..., RunningCloud]) -> RunningCloud:
-    """A cloud of its own: its load balancer serves one target group."""
+    """A cloud for this file only, because its load balancer serves one target group."""
     return start_cloud()
 
 
@@ -106,7 +106,7 @@ def get(cloud: RunningCloud, path: str = "/", headers: dict[str, str] | None = N
 
 
 class Endless(http.server.ThreadingHTTPServer):
-    """Answers health checks; other requests only at its end."""
+    """Answers health checks at once, and other requests only when it ends."""
 
     daemon_threads = True
 
@@ -149,7 +149,7 @@ def test_it_answers_503_without_a_target_and_adds_headers_with_one(service: Stub
 
 @pytest.fixture
 def endless(balanced: RunningCloud) -> Iterator[Endless]:
-    """A target on this machine that never answers what is no health check."""
+    """A target on this machine that answers only health checks."""
     with Endless((balanced.config.gateway_address, 0), Endless.Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=[0.01])
         thread.start()
@@ -195,7 +195,7 @@ def test_it_comes_back_when_its_container_ends(service: StubService) -> None:
 
 @pytest.mark.local_cloud
 def test_a_deployment_under_load_loses_nothing(service: StubService) -> None:
-    # Long enough to finish what a task has on a busy machine: it ends by itself, and is not killed.
+    # Long enough for a task to finish its requests on a busy machine: it exits and is not killed.
     patient = {"stopTimeout": 30}
     service.create(service.register(environment={"VERSION": "1"}, definition=patient), healthCheckGracePeriodSeconds=10)
     service.wait_deployed()

@@ -18,7 +18,7 @@ LINES = [json.dumps({"level": "ERROR", "status": 500}), json.dumps({"level": "IN
 
 @pytest.fixture(scope="module")
 def logs(cloud: RunningCloud) -> Any:
-    """A group with three lines."""
+    """A log group with three lines."""
     client = cloud.client("logs")
     client.create_log_group(logGroupName="/filtered")
     client.create_log_stream(logGroupName="/filtered", logStreamName="0")

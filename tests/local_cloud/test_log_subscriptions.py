@@ -1,4 +1,4 @@
-"""src/local_cloud/cloudwatch/log_subscriptions.py, with functions that really run."""
+"""src/local_cloud/cloudwatch/log_subscriptions.py, with running functions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.local_cloud
 
 
 def log_group(cloud: RunningCloud, name: str) -> str:
-    """A new group with one stream; its ARN, as a permission names it."""
+    """Create a log group with one stream and return its ARN in the form of a permission."""
     logs = cloud.client("logs")
     logs.create_log_group(logGroupName=name)
     logs.create_log_stream(logGroupName=name, logStreamName="0")
@@ -49,7 +49,7 @@ def test_what_matches_reaches_the_function_and_nothing_else_does(cloud: RunningC
     source = log_group(cloud, "/subscribed")
     function = Recorder(cloud, "subscriber")
 
-    # AWS tries the function when the filter is made.
+    # AWS tests the function when the filter is created.
     with pytest.raises(ClientError, match="Could not execute the lambda function"):
         subscribe(cloud, "/subscribed", function)
     function.permit("logs", "arn:aws:logs:ap-northeast-2:000000000000:log-group:/another:*")

@@ -104,7 +104,7 @@ def test_address_and_authority_outlive_the_cloud(start_cloud: Callable[..., Runn
             with databases.connect(cloud, restored) as cursor:
                 cursor.execute("SELECT count(*) FROM kept")
                 return bool(cursor.fetchone() == (0,))
-        except psycopg2.OperationalError:  # still starting
+        except psycopg2.OperationalError:  # it is still starting
             return False
 
     wait_for(kept, what="the restored database answers with its data")

@@ -37,7 +37,7 @@ def test_the_log_is_in_cloudwatch_logs(cloud: RunningCloud) -> None:
         cloud, "exported", DBParameterGroupName="slow", EnableCloudwatchLogsExports=["postgresql"]
     )
 
-    # Whole and once: lines, characters of three bytes, and more than Docker puts into one record.
+    # Each message comes whole and once: several lines, characters of three bytes, more than one frame of Docker.
     long = "x" * 40_000
     statement = f"SELECT pg_sleep(0.2),\n  '그리고'::text, -- first\n  '{long}'"
     with databases.connect(cloud, instance) as cursor:
@@ -49,7 +49,7 @@ def test_the_log_is_in_cloudwatch_logs(cloud: RunningCloud) -> None:
     assert seen[1].replace("\n\t", "\n") == statement
     assert not messages(cloud, "quick")
 
-    # It goes on after a reboot, and nothing comes a second time.
+    # The export continues after a reboot and repeats nothing.
     rds.reboot_db_instance(DBInstanceIdentifier="exported")
     instance = databases.wait_until_available(cloud, "exported")
     with databases.connect(cloud, instance) as cursor:
@@ -57,7 +57,7 @@ def test_the_log_is_in_cloudwatch_logs(cloud: RunningCloud) -> None:
     wait_for(lambda: messages(cloud, "'second'"), seconds=10)
     assert len(messages(cloud, "first")) == 1
 
-    # Turned off it ends; and the end of an instance leaves no log group behind.
+    # The export ends when it is turned off, and a deleted instance does not create its log group again.
     rds.modify_db_instance(
         DBInstanceIdentifier="exported", CloudwatchLogsExportConfiguration={"DisableLogTypes": ["postgresql"]}
     )

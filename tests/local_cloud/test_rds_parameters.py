@@ -41,7 +41,7 @@ def test_parameters_apply_as_on_rds(cloud: RunningCloud) -> None:
         assert databases.show(cursor, "reserved_connections") == "2"
         assert status() == "in-sync"
 
-        # A dynamic parameter applies at once, a static one waits for the reboot.
+        # A dynamic parameter applies at once, a static one at the reboot.
         changes = [
             parameter("max_connections", "70", "pending-reboot"),
             parameter("log_min_duration_statement", "500"),

@@ -1,4 +1,4 @@
-"""src/local_cloud/rds/rds_proxy.py: a real pool in front of a real PostgreSQL; and Terraform's switches."""
+"""src/local_cloud/rds/rds_proxy.py: the pool in front of a real PostgreSQL, and Terraform's switches for it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.local_cloud.conftest import REPOSITORY, RunningCloud, wait_for
 pytestmark = pytest.mark.local_cloud
 
 _PASSWORD = "a-password-of-a-test"
-_PERCENT, _CONNECTIONS = 5, 4  # of the 81 that an instance has without a parameter group
+_PERCENT, _CONNECTIONS = 5, 4  # percent of the 81 connections of an instance with the default parameter group
 _MAIN = """
 terraform {
   required_providers {
@@ -82,7 +82,7 @@ module "rds_proxy" {
 
 @dataclass
 class Proxy:
-    """A proxy, and its one role."""
+    """A proxy with one role."""
 
     cloud: RunningCloud
     host: str
@@ -118,14 +118,14 @@ def instance(cloud: RunningCloud) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def secret_arn(cloud: RunningCloud) -> str:
-    """A secret as Terraform makes it: without a value."""
+    """A secret as Terraform creates it: without a value."""
     arn: str = cloud.client("secretsmanager").create_secret(Name="app")["ARN"]
     return arn
 
 
 @pytest.fixture(scope="module")
 def subnets(cloud: RunningCloud) -> list[dict[str, Any]]:
-    """Those of the default VPC: another test may have made others."""
+    """Subnets of the default VPC: another test may have created others."""
     default = {"Name": "default-for-az", "Values": ["true"]}
     found: list[dict[str, Any]] = cloud.client("ec2").describe_subnets(Filters=[default])["Subnets"]
     return found
@@ -133,7 +133,7 @@ def subnets(cloud: RunningCloud) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def terraform(cloud: RunningCloud, tmp_path: Path) -> Callable[..., str]:
-    """Run Terraform on the modules of the switches, against this cloud."""
+    """Run Terraform on the modules with these switches, against this cloud."""
     binary = shutil.which("terraform")
     if binary is None:
         pytest.skip("terraform is not on PATH: `make test` provides it")
@@ -166,7 +166,7 @@ def test_terraform_turns_the_switches_on_and_off(
     subnets: list[dict[str, Any]],
     terraform: Callable[..., str],
 ) -> None:
-    """Comes before the others, whose proxy takes the one address that there is."""
+    """Runs first: the proxy of the other tests uses the only address."""
     variables = {
         "subnet_ids": [subnet["SubnetId"] for subnet in subnets],
         "vpc_id": subnets[0]["VpcId"],
@@ -213,7 +213,7 @@ def proxy(
     rds.register_db_proxy_targets(DBProxyName="proxy", DBInstanceIdentifiers=["proxied"])
     proxy = Proxy(cloud, made["Endpoint"])
 
-    # The order of a first deployment: the admin task writes the secret when the proxy is long there.
+    # In a first deployment the admin task writes the secret after the proxy was created.
     assert target_health(cloud, "proxy")["Reason"] == "AUTH_FAILURE"
     with pytest.raises(psycopg2.OperationalError, match="has no credentials for the role app"):
         proxy.connect()
@@ -228,7 +228,7 @@ def proxy(
 
 
 def sessions(cloud: RunningCloud, instance: dict[str, Any]) -> int:
-    """Connections of the application's user that the database has."""
+    """Return the number of the application user's connections to the database."""
     with databases.connect(cloud, instance) as cursor:
         cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'")
         count: int = cursor.fetchone()[0]
@@ -279,7 +279,7 @@ def test_many_clients_share_few_connections(cloud: RunningCloud, instance: dict[
             clients[-1].cursor().execute("SELECT 1")
         assert "Timed-out waiting to acquire database connection" in cloud.config.log_file.read_text()
         clients[0].rollback()
-        clients[-2].cursor().execute("SELECT 1")  # has the one that was given back
+        clients[-2].cursor().execute("SELECT 1")  # gets the connection that was given back
         assert sessions(cloud, instance) == _CONNECTIONS
 
 

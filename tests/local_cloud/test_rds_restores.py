@@ -18,7 +18,7 @@ pytestmark = pytest.mark.local_cloud
 
 @pytest.fixture(scope="module")
 def cloud(start_cloud: Callable[..., RunningCloud]) -> RunningCloud:
-    """Of its own: what becomes of the backups when the last instance goes is looked at."""
+    """A cloud for this file only: a test checks the backups after the last instance was deleted."""
     return start_cloud(database={"persist": True})
 
 
@@ -32,9 +32,9 @@ def window(cloud: RunningCloud, identifier: str) -> dict[str, datetime] | None:
 
 @pytest.fixture(scope="module")
 def source(cloud: RunningCloud) -> Iterator[dict[str, Any]]:
-    """An instance with a row of after `between`, and none of the rows that were there then.
+    """An instance with a row from after `between` and none of the earlier rows.
 
-    The tests leave no snapshot: with the last instance the volume of the backups goes too.
+    The tests leave no snapshot, so the volume of the backups is removed with the last instance.
     """
     instance = databases.create(cloud, "source")
     wait_for(lambda: window(cloud, "source"), what="the first backup is made")
@@ -60,7 +60,7 @@ def rows(cloud: RunningCloud, instance: dict[str, Any]) -> list[str]:
 
 
 def manage_password(cloud: RunningCloud, identifier: str) -> dict[str, Any]:
-    """As Terraform does after the restore."""
+    """Modify the instance as Terraform does after the restore."""
     databases.wait_until_available(cloud, identifier)
     cloud.client("rds").modify_db_instance(
         DBInstanceIdentifier=identifier, ManageMasterUserPassword=True, EnablePerformanceInsights=True
@@ -83,7 +83,7 @@ def test_a_point_in_time_has_the_rows_of_that_second_and_the_source_keeps_its_ow
     assert rows(cloud, restored) == ["before"] * 3
     assert rows(cloud, source) == ["after"]
 
-    # It is an instance like any other: written to, restarted, backed up.
+    # It works like any other instance: writes, reboots, backups.
     with databases.connect(cloud, restored) as cursor:
         cursor.execute("INSERT INTO kept VALUES ('again')")
     cloud.client("rds").reboot_db_instance(DBInstanceIdentifier="restored")
@@ -91,7 +91,7 @@ def test_a_point_in_time_has_the_rows_of_that_second_and_the_source_keeps_its_ow
     wait_for(lambda: window(cloud, "restored"), what="it is backed up itself")
     assert databases.container_of(cloud, "restored").logs().count(b"archive recovery complete") == 1
 
-    # By this Terraform looks whether it is gone.
+    # Terraform uses this call to check that the instance is deleted.
     by_number = [{"Name": "dbi-resource-id", "Values": [restored["DbiResourceId"]]}]
     describe = cloud.client("rds").describe_db_instances
     assert [item["DBInstanceIdentifier"] for item in describe(Filters=by_number)["DBInstances"]] == ["restored"]

@@ -1,4 +1,4 @@
-"""The registry of the emulator, as an image build uses it: log in, push, look, pull by digest, store beside it."""
+"""The emulator's registry as an image build uses it: log in, push, look up, pull by digest, attach artifacts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_push_with_the_token_of_ecr(cloud: RunningCloud, stub_image: str) -> Non
 
 
 def test_what_is_stored_beside_an_image(cloud: RunningCloud, stub_image: str) -> None:
-    """Through the registry's HTTP API, in a repository whose tags are immutable: by OCI's rules for artifacts."""
+    """OCI artifacts are stored through the registry's HTTP API, in a repository with immutable tags."""
     ecr, address = cloud.client("ecr"), f"localhost:{cloud.config.api_port}"
     ecr.create_repository(repositoryName="described", imageTagMutability="IMMUTABLE")
     registry = Registry(address, "described", ecr)

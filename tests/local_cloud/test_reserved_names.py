@@ -1,4 +1,4 @@
-"""Names that AWS reserves are refused: patches/reserved_names.py."""
+"""src/local_cloud/account/reserved_names.py: names that AWS reserves are refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RECORDER = {"roleARN": "arn:aws:iam::000000000000:role/config"}
 LAMBDA: dict[str, Any] = {
     "FunctionName": "reserved",
     "Role": "arn:aws:iam::000000000000:role/bot",
-    "Code": {"ZipFile": b"PK\x05\x06" + bytes(18)},  # an archive of nothing
+    "Code": {"ZipFile": b"PK\x05\x06" + bytes(18)},  # an empty archive
     "Runtime": "python3.13",
     "Handler": "bot.handler",
 }

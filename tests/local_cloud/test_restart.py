@@ -1,4 +1,4 @@
-"""What outlives a restart of the cloud, orderly or not."""
+"""State that outlives a restart of the cloud, after a stop or a kill."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_services_and_scaling_outlive_a_restart_and_a_kill_leaves_nothing_behind
     assert cloud.command("--stop").returncode == 0
     assert not cloud.containers()
     assert not volumes()
-    # As if it had been stopped since yesterday: the action's time came while nothing ran.
+    # As if the cloud had been stopped since yesterday: the action became due in between.
     state_file = cloud.config.state_dir / "autoscaling.json"
     state = json.loads(state_file.read_text())
     state["ActionsRunUpTo"] = (an_hour_ago - timedelta(days=1)).isoformat()

@@ -1,4 +1,4 @@
-"""Limits move the number of tasks: registered ones at once, those of a scheduled action when its time has come."""
+"""Limits change the number of tasks: at once when they are registered, or when a scheduled action becomes due."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Secrets Manager's event of a new current value: the rotation-bot's rule and the bot itself read this form of it.
+"""Secrets Manager's event for a new current value, in the form that the rotation bot and its rule read.
 
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/event-detail-secret-label-updated-secretsmanager.html
-No patch makes it: the emulator does as AWS does, and this says when it no longer does.
+The emulator sends it as AWS does, without a patch. This test fails if that changes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rolling deployments by health, the circuit breaker, and what DescribeServices says."""
+"""Rolling deployments by health, the circuit breaker, and the answers of DescribeServices."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_deployment_completes_when_its_tasks_are_healthy_and_the_old_are_gone(
     assert [(d["status"], d["rolloutState"], d["runningCount"]) for d in now["deployments"]] == [
         ("PRIMARY", "COMPLETED", 2)
     ]
-    # The same once more changes nothing.
+    # The same update again changes nothing.
     assert service.update(taskDefinition=now["taskDefinition"])["deployments"][0]["id"] == primary["id"]
     assert service.deployment()["serviceDeploymentArn"] == done["serviceDeploymentArn"]
     stopped = service.tasks("STOPPED")
@@ -158,7 +158,7 @@ def test_a_task_that_falls_ill_is_replaced(make: Callable[..., StubService]) -> 
     service.wait_deployed()
     address = next(iter(service.target_states()))
     urllib.request.urlopen(f"http://{address}:8000/fail", timeout=5).close()
-    # The replacement comes first; the ill one stops when it is healthy.
+    # The replacement starts first; the failing task stops when the replacement is healthy.
     wait_for(lambda: sorted(service.target_states().values()) == ["initial", "unhealthy"])
     wait_for(lambda: list(service.target_states().values()) == ["healthy"])
     assert service.tasks("STOPPED")[0]["stoppedReason"].startswith("Task failed ELB health checks")

@@ -1,4 +1,4 @@
-"""src/local_cloud/account/sns_lambda.py, with functions that really run."""
+"""src/local_cloud/account/sns_lambda.py, with running functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.local_cloud
 
 
 def subscribed(cloud: RunningCloud, function: Recorder) -> str:
-    """A topic to which the function is subscribed, with the function's dead-letter queue as the subscription's."""
+    """Create a topic with the function as a subscriber. Function and subscription share a dead-letter queue."""
     sns = cloud.client("sns")
     topic: str = sns.create_topic(Name=function.name)["TopicArn"]
     sns.subscribe(

@@ -1,4 +1,4 @@
-"""Health by checks: the state machine, real checks, and what DescribeTargetHealth says."""
+"""Health checks: the state machine, real checks, and the answers of DescribeTargetHealth."""
 
 from __future__ import annotations
 

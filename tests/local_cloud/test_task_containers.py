@@ -1,4 +1,4 @@
-"""A container is run as its definition says, on the cloud's network only."""
+"""A container runs as its definition says, only on the cloud's network."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_definition_fields_become_docker_arguments() -> None:
 
 @pytest.fixture
 def address(make: Callable[..., StubService]) -> tuple[StubService, str]:
-    """A running task with everything set, and its address."""
+    """A running task that uses every setting, and its address."""
     service = make()
     secret = service.cloud.client("secretsmanager").create_secret(
         Name=service.name, SecretString=json.dumps({"username": "u", "password": "p"})
@@ -86,7 +86,7 @@ def test_a_running_container_is_as_defined(address: tuple[StubService, str]) -> 
     assert not any(container.attrs["NetworkSettings"]["Ports"].values())
 
     assert "Read-only file system" in get(ip, "/write/file")[1]
-    # The image declares no VOLUME there: root's, as on Fargate, and this is user 1000.
+    # The image declares no VOLUME there, so root owns it, as on Fargate, and user 1000 cannot write.
     assert "Permission denied" in get(ip, "/write/scratch/file")[1]
 
     environment = json.loads(get(ip, "/environment")[1])

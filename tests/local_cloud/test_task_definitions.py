@@ -1,4 +1,4 @@
-"""What ECS refuses of a task definition and of a list of tasks: patches/task_definitions.py, patches/task_lists.py."""
+"""src/local_cloud/ecs/task_definitions.py and task_lists.py: requests that ECS refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task gets before its container starts: patches/task_secrets.py and task_logs.py."""
+"""src/local_cloud/ecs/task_secrets.py and task_logs.py: a task's secrets and log stream before its container starts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_value_of_a_key_is_printed_as_go_prints_it(value: Any, text: str) ->
 
 @dataclasses.dataclass
 class Tasks:
-    """One-off tasks of one family, with a log group and an execution role of their own."""
+    """Standalone tasks of one family, with their own log group and execution role."""
 
     cloud: RunningCloud
     image: str
@@ -125,7 +125,7 @@ def tasks(cloud: RunningCloud, stub_image: str) -> Iterator[Tasks]:
 
 @pytest.fixture
 def secret(cloud: RunningCloud) -> Iterator[str]:
-    """A secret with a former value; its ARN."""
+    """Create a secret with a previous value and return its ARN."""
     secrets = cloud.client("secretsmanager")
     arn = secrets.create_secret(Name=f"start-{uuid.uuid4().hex[:6]}", SecretString='{"text": "old"}')["ARN"]
     secrets.put_secret_value(SecretId=arn, SecretString=json.dumps(SECRET))

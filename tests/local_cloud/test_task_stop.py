@@ -1,4 +1,4 @@
-"""How tasks end: drained, asked, killed; with the exit code and the last log lines that they had."""
+"""The end of tasks: draining, SIGTERM and SIGKILL, exit codes and last log lines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def status(service: StubService, arn: str) -> str:
 
 
 def run(service: StubService, **settings: Any) -> str:
-    """Run one task that belongs to no service and wait until it runs or has ended."""
+    """Run one standalone task and wait until it runs or has ended."""
     answer = service.ecs.run_task(
         cluster=service.cluster,
         taskDefinition=service.register(**settings),
@@ -41,7 +41,7 @@ def run(service: StubService, **settings: Any) -> str:
 
 
 def wait_listening(service: StubService, arn: str) -> None:
-    """Wait until the stub answers: before that it has no handler for SIGTERM."""
+    """Wait until the stub answers. Before that it has no handler for SIGTERM."""
     task = service.ecs.describe_tasks(cluster=service.cluster, tasks=[arn])["tasks"][0]
     details = {detail["name"]: detail["value"] for detail in task["attachments"][0]["details"]}
 

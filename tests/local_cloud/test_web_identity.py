@@ -1,4 +1,4 @@
-"""src/local_cloud/account/web_identity.py: the tokens of GitHub's runs, and what is wrong with others."""
+"""src/local_cloud/account/web_identity.py: valid tokens of GitHub's runs, and tokens that are refused."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def issuer() -> Issuer:
 
 @pytest.fixture(scope="module")
 def cloud(start_cloud: Callable[..., RunningCloud], issuer: Issuer) -> RunningCloud:
-    """A cloud that knows the issuer's keys, and a role for each way to say whom it trusts."""
+    """A cloud with the issuer's keys, and one role for each form of trust policy."""
     cloud = start_cloud(oidc_keys={URL: issuer.keys()}, load_balancer_image=None)
     iam = cloud.client("iam")
     iam.create_open_id_connect_provider(Url=URL, ClientIDList=[AUDIENCE])
@@ -55,7 +55,7 @@ def take(cloud: RunningCloud, token: str, role: str = "deploy") -> dict[str, Any
 
 
 def refusal(cloud: RunningCloud, token: str, role: str = "deploy") -> str:
-    """Code and message of the refusal; the test fails when there is none."""
+    """Return code and message of the refusal. The test fails if there is none."""
     with pytest.raises(ClientError) as refused:
         take(cloud, token, role)
     error = refused.value.response["Error"]
@@ -95,7 +95,7 @@ def test_a_trusted_run_is_let_in_and_its_key_is_the_roles(
         (Repository("mallory/settlement", 666, 667), "pull_request"),
         (Repository("mallory/settlement", 666, 667), "environment:staging"),
         (Repository("example/other", OURS.owner_id, 777), "environment:staging"),
-        # A later owner of the same names.
+        # Another owner with the same names
         (Repository(OURS.name, 999, 998), "environment:staging"),
     ],
     ids=lambda value: value.subject if isinstance(value, Repository) else value,
