@@ -17,7 +17,7 @@ from local_cloud.core.config import CloudConfig, ConfigError
 from local_cloud.core.ports import AddressError, check_free
 from local_cloud.daemon import control
 from local_cloud.host import engine, images, network
-from local_cloud.host.commands import Progress, alone, last_lines
+from local_cloud.host.commands import Progress, file_lock, last_lines
 from local_cloud.host.errors import LocalCloudError
 from local_cloud.rds import authority
 
@@ -94,7 +94,7 @@ def up(settings: Settings, progress: Progress, *, check: bool = False) -> Outcom
     outcome = Outcome(images=images.expected(settings.images))
     host = engine.observe()
     engine.decide(host, engine.probe())
-    with _alone(settings, progress, check=check):
+    with _locked(settings, progress, check=check):
         decision = engine.decide(host, engine.probe())
         if decision is not engine.Decision.USE:
             outcome.add(f"container engine: {decision.value}")
@@ -117,7 +117,7 @@ def down(settings: Settings, progress: Progress, *, check: bool = False) -> Outc
         LocalCloudError: something could not be stopped or removed.
     """
     outcome = Outcome()
-    with _alone(settings, progress, check=check):
+    with _locked(settings, progress, check=check):
         _down(settings, outcome, progress, check=check)
     return outcome
 
@@ -132,7 +132,7 @@ def _down(settings: Settings, outcome: Outcome, progress: Progress, *, check: bo
     if engine.probe() is engine.Reachable.YES:
         with _docker() as client:
             existing = network.find(client, settings.network)
-            other = _living_owner(existing, settings)
+            other = _running_owner(existing, settings)
             if other is None:
                 _remove_containers(client, settings, outcome, check=check)
                 _remove_volumes(client, settings, outcome, check=check)
@@ -172,7 +172,7 @@ def _up(client: docker.DockerClient, settings: Settings, outcome: Outcome, progr
     if not running:
         _check_port(config.loopback_address, config.api_port, "api")
         _check_port(config.loopback_address, config.autoscaling_port, "autoscaling")
-        if other := _living_owner(existing, settings):
+        if other := _running_owner(existing, settings):
             raise LocalCloudError(
                 f"The network {settings.network.name} is in use by the local environment of {other}. "
                 f"Next: `make down` in that checkout, or other local_cloud names, ports and subnet in this one."
@@ -212,7 +212,7 @@ def _check_port(address: str, port: int, name: str) -> None:
         raise LocalCloudError(f"{error}: `-e local_cloud_{name}_port=…`.") from error
 
 
-def _living_owner(existing: Network | None, settings: Settings) -> str | None:
+def _running_owner(existing: Network | None, settings: Settings) -> str | None:
     """Return the directory of another checkout whose cloud runs on the network, or None."""
     owner = network.owner(existing)
     if owner is None or owner == str(settings.config.work_dir):
@@ -293,9 +293,9 @@ def _publish_authority(settings: Settings, outcome: Outcome) -> None:
         target.write_bytes(certificate)
 
 
-def _alone(settings: Settings, progress: Progress, *, check: bool) -> AbstractContextManager[None]:
+def _locked(settings: Settings, progress: Progress, *, check: bool) -> AbstractContextManager[None]:
     """Hold the environment's lock. A second run waits for the first, and then finds everything done."""
-    return nullcontext() if check else alone(settings.config.work_dir.with_suffix(".lock"), progress)
+    return nullcontext() if check else file_lock(settings.config.work_dir.with_suffix(".lock"), progress)
 
 
 @contextmanager

@@ -62,7 +62,7 @@ class Handlers:
         known = name in emulator.service("s3")._buckets
         answer = create(name, body, headers, endpoint_region)
         if answer[0] == 200 and not known:
-            _leave_a_trail(name, headers or {})
+            _record_in_trail(name, headers or {})
             self._recorder.changed(BUCKET, name, "CREATE")
         return answer
 
@@ -221,7 +221,7 @@ def _security_group(resource: Resource) -> dict[str, Any] | None:
     }
 
 
-def _leave_a_trail(bucket: str, headers: Mapping[str, str]) -> None:
+def _record_in_trail(bucket: str, headers: Mapping[str, str]) -> None:
     """Return the trail's event for CreateBucket. `user` is the access key, the only name of the caller here."""
     responses, router = emulator.core("responses"), emulator.core("router")
     key = router.extract_access_key_id(headers, {}) or "unknown"

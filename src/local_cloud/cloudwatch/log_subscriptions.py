@@ -34,11 +34,11 @@ def put_subscription_filter(put: Handler, data: Mapping[str, Any]) -> Any:
 
 
 @replaces("cloudwatch_logs", "_fanout_to_subscription_filters")
-def hand_over(group: str, stream: str, events: Sequence[Mapping[str, Any]]) -> None:
+def deliver(group: str, stream: str, events: Sequence[Mapping[str, Any]]) -> None:
     known = emulator.service("cloudwatch_logs")._log_groups.get(group) or {}
     for filter_ in list(known.get("subscriptionFilters", {}).values()):
         try:
-            _hand_over(filter_, emulator.core("responses").get_account_id(), group, stream, events)
+            _deliver(filter_, emulator.core("responses").get_account_id(), group, stream, events)
         except Exception:
             # PutLogEvents does not report failures of subscriptions.
             logger.exception("subscription filter %s of %s", filter_["filterName"], group)
@@ -65,7 +65,7 @@ def _problem(data: Mapping[str, Any], owner: str) -> str:
     return ""
 
 
-def _hand_over(
+def _deliver(
     filter_: Mapping[str, Any], account: str, group: str, stream: str, events: Sequence[Mapping[str, Any]]
 ) -> None:
     destination = filter_["destinationArn"]

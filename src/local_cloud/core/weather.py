@@ -26,9 +26,9 @@ from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 
 Answer = tuple[int, MutableMapping[str, Any], Any]
-Ask = Callable[[], Awaitable[Answer]]
+Call = Callable[[], Awaitable[Answer]]
 
-MOST_LAG_SECONDS = 5.0
+MAX_LAG_SECONDS = 5.0
 THROTTLED_SHARE = 0.02
 #: By the service's name in IAM's actions: the error code for too many calls. In JSON all use ThrottlingException.
 THROTTLED = {
@@ -41,12 +41,12 @@ THROTTLED = {
     "rds": "Throttling",
     "cloudwatch": "Throttling",
 }
-LAGGING = {"ecs", "elasticloadbalancing", "iam", "secretsmanager"}
+EVENTUALLY_CONSISTENT = {"ecs", "elasticloadbalancing", "iam", "secretsmanager"}
 _READS = ("Describe", "List", "Get", "BatchGet")
 #: Reads no state.
 _NEVER_STALE = {"secretsmanager:GetRandomPassword"}
 #: How many of the newest reads are repeated before a write, for the answers from before it.
-_MOST_KNOWN = 40
+_MAX_RECENT_READS = 40
 _ISO_TIME = re.compile(rb"(<LastModified>)([^<]+)(</LastModified>)")
 
 
@@ -59,12 +59,12 @@ class _Write:
 
 
 @dataclass
-class _Late:
+class _DelayedHealth:
     """The reported health of a target group, when it was last true, and since when it has been different."""
 
-    said: Answer
-    seen: float
-    since: float | None = None
+    reported: Answer
+    last_true: float
+    differs_since: float | None = None
     delay: float = 0.0
 
 
@@ -83,8 +83,8 @@ class Weather:
         self._seed, self._clock, self._created = seed, clock, created
         self._drawn: Counter[str] = Counter()
         self._writes: dict[str, deque[_Write]] = defaultdict(deque)
-        self._known: dict[str, dict[Any, Ask]] = defaultdict(dict)
-        self._late: dict[Any, _Late] = {}
+        self._recent_reads: dict[str, dict[Any, Call]] = defaultdict(dict)
+        self._delayed: dict[Any, _DelayedHealth] = {}
         self._visible: dict[str, float] = {}
         #: The difference between S3's clock and this machine's: one to ten minutes, ahead or behind.
         self.clock_difference = timedelta(
@@ -96,8 +96,8 @@ class Weather:
         self._drawn[kind] += 1
         return random.Random(f"{self._seed} {kind} {number}").random()  # noqa: S311
 
-    async def answer(self, action: str, key: Any, ask: Ask, place: str = "", protocol: str = "") -> Answer:
-        """Answer a call of IAM's `action`. `ask` makes the call.
+    async def answer(self, action: str, key: Any, call: Call, place: str = "", protocol: str = "") -> Answer:
+        """Answer a request for IAM's `action`, which `call` makes.
 
         Equal requests have the same `key`. `place` is the account and region; reads and writes of different places are
         independent. `protocol` is json, cbor, or empty for the service's own. CloudWatch supports all of them:
@@ -107,53 +107,53 @@ class Weather:
         service, _, operation = action.partition(":")
         where = f"{service} {place}"
         if service == "s3":
-            return self._shifted(await ask())
+            return self._shifted(await call())
         throttled = service in THROTTLED and self._draw(f"throttle {action}") < THROTTLED_SHARE
         if throttled and protocol != "cbor":
             return _throttled("ThrottlingException" if protocol == "json" else THROTTLED[service])
-        if service not in LAGGING or action in _NEVER_STALE:
-            return await ask()
+        if service not in EVENTUALLY_CONSISTENT or action in _NEVER_STALE:
+            return await call()
         if operation.startswith(_READS):
-            return await self._read(where, operation, key, ask)
-        return await self._write(where, ask)
+            return await self._read(where, operation, key, call)
+        return await self._write(where, call)
 
-    async def _read(self, where: str, operation: str, key: Any, ask: Ask) -> Answer:
-        known = self._known[where]
-        known.pop(key, None)
-        known[key] = ask
-        while len(known) > _MOST_KNOWN:
-            del known[next(iter(known))]
-        stale = next((write for write in self._writes[where] if self._lasts(write) and key in write.before), None)
-        answer = _copy(stale.before[key]) if stale else await ask()
+    async def _read(self, where: str, operation: str, key: Any, call: Call) -> Answer:
+        recent = self._recent_reads[where]
+        recent.pop(key, None)
+        recent[key] = call
+        while len(recent) > _MAX_RECENT_READS:
+            del recent[next(iter(recent))]
+        stale = next((write for write in self._writes[where] if self._in_effect(write) and key in write.before), None)
+        answer = _copy(stale.before[key]) if stale else await call()
         if operation == "DescribeTargetHealth":
-            return self._late_health(key, answer)
+            return self._delayed_health(key, answer)
         if operation in {"DescribeTasks", "ListTasks"}:
             return self._without_new_tasks(operation, answer)
         return answer
 
-    async def _write(self, where: str, ask: Ask) -> Answer:
+    async def _write(self, where: str, call: Call) -> Answer:
         writes = self._writes[where]
-        while writes and not self._lasts(writes[0]):
+        while writes and not self._in_effect(writes[0]):
             writes.popleft()
-        before = {key: await read() for key, read in list(self._known[where].items())}
-        answer = await ask()
+        before = {key: await read() for key, read in list(self._recent_reads[where].items())}
+        answer = await call()
         if answer[0] < 300:
-            writes.append(_Write(self._clock() + MOST_LAG_SECONDS * self._draw(f"lag {where}"), before))
+            writes.append(_Write(self._clock() + MAX_LAG_SECONDS * self._draw(f"lag {where}"), before))
         return answer
 
-    def _lasts(self, write: _Write) -> bool:
+    def _in_effect(self, write: _Write) -> bool:
         return self._clock() < write.until
 
-    def _late_health(self, key: Any, answer: Answer) -> Answer:
+    def _delayed_health(self, key: Any, answer: Answer) -> Answer:
         now = self._clock()
-        late = self._late.setdefault(key, _Late(answer, now))
-        if late.said[2] == answer[2]:
-            late.seen, late.since = now, None
-        elif late.since is None:
-            late.since, late.delay = late.seen, MOST_LAG_SECONDS * self._draw("health")
-        if late.since is not None and now - late.since >= late.delay:
-            late.said, late.seen, late.since = answer, now, None
-        return _copy(late.said)
+        delayed = self._delayed.setdefault(key, _DelayedHealth(answer, now))
+        if delayed.reported[2] == answer[2]:
+            delayed.last_true, delayed.differs_since = now, None
+        elif delayed.differs_since is None:
+            delayed.differs_since, delayed.delay = delayed.last_true, MAX_LAG_SECONDS * self._draw("health")
+        if delayed.differs_since is not None and now - delayed.differs_since >= delayed.delay:
+            delayed.reported, delayed.last_true, delayed.differs_since = answer, now, None
+        return _copy(delayed.reported)
 
     def _without_new_tasks(self, operation: str, answer: Answer) -> Answer:
         status, headers, body = answer
@@ -176,7 +176,7 @@ class Weather:
         if arn not in self._visible:
             created = self._created(arn) if created is None else created
             start = self._clock() if created is None else created
-            self._visible[arn] = start + MOST_LAG_SECONDS * self._draw("task")
+            self._visible[arn] = start + MAX_LAG_SECONDS * self._draw("task")
         return self._clock() >= self._visible[arn]
 
     def _shifted(self, answer: Answer) -> Answer:

@@ -34,7 +34,7 @@ class Handlers:
 
     def __init__(self, log: call_log.CallLog) -> None:
         self._log = log
-        self._asked_for_a_token: str | None = None
+        self._token_key: str | None = None
 
     @extends("app", "_dispatch_service_request")
     async def dispatch_service_request(self, dispatch: Handler, *arguments: Any) -> Any:
@@ -46,16 +46,16 @@ class Handlers:
             )
             self._write(request.access_key, action, _resource(request), named, given)
             if action == "ecr:GetAuthorizationToken":
-                self._asked_for_a_token = request.access_key
+                self._token_key = request.access_key
         return await dispatch(*arguments)
 
     @extends("app", "_handle_ecr_registry_request")
     async def handle_ecr_registry_request(self, registry: Handler, method: str, path: str, *further: Any) -> Any:
         responses = emulator.core("responses")
         found = call_log.registry_call(method, path)
-        if found and self._asked_for_a_token:
+        if found and self._token_key:
             here = f"{responses.get_region()}:{responses.get_account_id()}"
-            self._write(self._asked_for_a_token, found[0], f"arn:aws:ecr:{here}:repository/{found[1]}", {}, {})
+            self._write(self._token_key, found[0], f"arn:aws:ecr:{here}:repository/{found[1]}", {}, {})
         return await registry(method, path, *further)
 
     def _write(

@@ -19,7 +19,7 @@ from hypercorn.config import Config
 from local_cloud.core import emulator
 from local_cloud.core.config import CloudConfig
 from local_cloud.core.runtime import Cloud
-from local_cloud.daemon import whole_answers
+from local_cloud.daemon import single_packet
 from local_cloud.daemon.addresses import check_addresses
 from local_cloud.daemon.control import HEALTH_PATH
 from local_cloud.moto_server.autoscaling import AutoscalingServer
@@ -68,7 +68,7 @@ async def _serve(config: CloudConfig) -> None:
         loop.add_signal_handler(number, stopping.set)
 
     gateway = _Gateway(application.app, config)
-    whole_answers.install()
+    single_packet.install()
     hypercorn = Config()
     hypercorn.bind = [
         f"{config.loopback_address}:{config.api_port}",

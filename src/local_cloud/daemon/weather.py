@@ -34,16 +34,16 @@ class Handlers:
 
     @extends("app", "_dispatch_service_request")
     async def dispatch_service_request(self, dispatch: Handler, *arguments: Any) -> Any:
-        ask = partial(dispatch, *arguments)
+        call = partial(dispatch, *arguments)
         request = ServiceRequest.parse(*arguments)
         if request.service == "s3":
-            return await self._weather.answer("s3:", None, ask)
+            return await self._weather.answer("s3:", None, call)
         if not request.action or request.access_key in {"", self._account}:
-            return await ask()
+            return await call()
         responses = emulator.core("responses")
         place = f"{responses.get_account_id()} {responses.get_region()}"
         key = (place, request.action, request.body, repr(sorted(request.query.items())))
-        return await self._weather.answer(request.action, key, ask, place, _protocol(request.headers))
+        return await self._weather.answer(request.action, key, call, place, _protocol(request.headers))
 
 
 def _created(arn: str) -> float | None:

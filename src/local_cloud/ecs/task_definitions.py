@@ -14,7 +14,7 @@ from typing import Any
 from local_cloud.core import emulator
 from local_cloud.core.patching import Handler, extends
 
-MOST_BYTES = 64 * 1024
+MAX_BYTES = 64 * 1024
 
 
 @extends("ecs", "RegisterTaskDefinition")
@@ -28,8 +28,8 @@ def register_task_definition(register: Handler, data: dict[str, Any]) -> Any:
 def refusal(definition: dict[str, Any]) -> str:
     """Return why ECS refuses a definition, or an empty string if ECS accepts it."""
     size = len(json.dumps(definition, ensure_ascii=False).encode())
-    if size > MOST_BYTES:
-        return f"Actual length: '{size}'. Max allowed length is '{MOST_BYTES}' bytes."
+    if size > MAX_BYTES:
+        return f"Actual length: '{size}'. Max allowed length is '{MAX_BYTES}' bytes."
     for container in definition.get("containerDefinitions") or []:
         variables = {item["name"] for item in container.get("environment") or []}
         for secret in container.get("secrets") or []:

@@ -21,7 +21,7 @@ Progress = Callable[[str], None]
 HEARTBEAT_SECONDS = 20.0
 _LAST_LINES = 12
 #: How long to wait for another run. An interrupted run may still build images in the background.
-_ALONE_SECONDS = 600.0
+_LOCK_WAIT_SECONDS = 600.0
 
 
 def run(
@@ -65,7 +65,7 @@ def run(
 
 
 @contextmanager
-def alone(path: Path, progress: Progress) -> Iterator[None]:
+def file_lock(path: Path, progress: Progress) -> Iterator[None]:
     """Hold the lock file `path`. A second run waits for the first, and then finds everything done.
 
     Raises:
@@ -78,7 +78,7 @@ def alone(path: Path, progress: Progress) -> Iterator[None]:
 
 
 @contextmanager
-def alone_on_this_machine(name: str, progress: Progress) -> Iterator[None]:
+def machine_lock(name: str, progress: Progress) -> Iterator[None]:
     """Hold `name` against every other process of this machine, of any user, without a file.
 
     The name of an abstract socket belongs to one process and is free again when that process ends, unix(7).
@@ -92,7 +92,7 @@ def alone_on_this_machine(name: str, progress: Progress) -> Iterator[None]:
 
 
 def _retry(take: Callable[[], None], show: str, progress: Progress) -> None:
-    deadline = time.monotonic() + _ALONE_SECONDS
+    deadline = time.monotonic() + _LOCK_WAIT_SECONDS
     waiting = False
     while True:
         try:
@@ -102,7 +102,7 @@ def _retry(take: Callable[[], None], show: str, progress: Progress) -> None:
                 raise
         if time.monotonic() > deadline:
             raise LocalCloudError(
-                f"Another run has been at this for {_ALONE_SECONDS:.0f} s. "
+                f"Another run has been at this for {_LOCK_WAIT_SECONDS:.0f} s. "
                 f"Next: {show} shows it; end it, then the same command again."
             )
         if not waiting:

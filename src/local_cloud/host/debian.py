@@ -74,7 +74,7 @@ def find_mirror(os_release: Mapping[str, str], apt_directory: Path = Path("/etc/
     return DEFAULT_MIRROR
 
 
-def passed_on_apt_options(apt_config_dump: str) -> tuple[str, ...]:
+def inherited_apt_options(apt_config_dump: str) -> tuple[str, ...]:
     """Return the lines of ``apt-config dump`` that a bootstrap on this machine needs too (proxy, CA, expiry)."""
     return tuple(
         line.rstrip(";") for line in apt_config_dump.splitlines() if _PASSED_ON.match(line) and not line.endswith('"";')

@@ -232,7 +232,7 @@ class Daemon:
             process.terminate()
             self.record.unlink()
             raise
-        weigh_containers()
+        set_cpu_shares()
         return process
 
     def stop(self, progress: Progress) -> bool:
@@ -293,7 +293,7 @@ class Daemon:
         return "  (no log; see `journalctl -u docker`)"
 
 
-def weigh_containers() -> None:
+def set_cpu_shares() -> None:
     """Give the containers enough CPU shares on a busy machine.
 
     Without systemd's slice, all containers together have the shares of one process, and tasks would miss their health

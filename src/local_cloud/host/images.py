@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from local_cloud.host import debian, engine
-from local_cloud.host.commands import Progress, alone_on_this_machine, run
+from local_cloud.host.commands import Progress, machine_lock, run
 from local_cloud.host.errors import LocalCloudError
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def prepare(
     Raises:
         LocalCloudError: neither is possible.
     """
-    with alone_on_this_machine(f"{settings.prefix}-images", progress):
+    with machine_lock(f"{settings.prefix}-images", progress):
         return find(client, settings) or _prepare(client, settings, directory, progress)
 
 
@@ -186,7 +186,7 @@ def _bootstrap(
     progress: Progress,
 ) -> None:
     dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout
-    options = debian.passed_on_apt_options(dump)
+    options = debian.inherited_apt_options(dump)
     what = f"image {names[0]}"
     command = debian.mmdebstrap_command(recipe, target=archive, mirror=mirror, apt_options=options)
     # The bootstrap ends with this process, even if that is killed.

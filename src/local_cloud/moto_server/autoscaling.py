@@ -77,7 +77,7 @@ _STORED = {
 
 
 class _Buffered(WSGIRequestHandler):
-    """Sends headers and body in one packet: see `local_cloud.daemon.whole_answers`."""
+    """Sends headers and body in one packet: see `local_cloud.daemon.single_packet`."""
 
     wbufsize = -1
 
@@ -151,7 +151,7 @@ class AutoscalingServer:
 
     def _save(self, actions: ScheduledActions) -> None:
         client = self._autoscaling_client()
-        state: dict[str, Any] = {key: [] for key in _STORED} | {"ActionsRunUpTo": actions.looked.isoformat()}
+        state: dict[str, Any] = {key: [] for key in _STORED} | {"ActionsRunUpTo": actions.ran_until.isoformat()}
         for namespace in _NAMESPACES:
             for key, (describe, _register, fields) in _STORED.items():
                 for item in (
@@ -182,7 +182,7 @@ class AutoscalingServer:
             for item in state[key]:
                 getattr(client, register)(**item)
         if "ActionsRunUpTo" in state:
-            actions.looked = datetime.fromisoformat(state["ActionsRunUpTo"])
+            actions.ran_until = datetime.fromisoformat(state["ActionsRunUpTo"])
         for field, stored in state.get("AnomalyDetection", {}).items():
             getattr(self._anomalies, field).update(stored)
 

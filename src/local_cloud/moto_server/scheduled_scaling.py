@@ -33,15 +33,15 @@ _AT = re.compile(r"at\((.+)\)")
 
 
 class ScheduledActions:
-    """Runs due actions in its own thread. All actions due up to ``looked`` have run.
+    """Runs due actions in its own thread. All actions due up to ``ran_until`` have run.
 
-    If ``looked`` is set to an earlier time, the actions missed since then run in their order.
+    If ``ran_until`` is set to an earlier time, the actions missed since then run in their order.
     """
 
     def __init__(self, autoscaling: Any, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._autoscaling = autoscaling
         self._clock = clock
-        self.looked = clock()
+        self.ran_until = clock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scheduled-scaling", daemon=True)
 
@@ -61,12 +61,12 @@ class ScheduledActions:
                 logger.exception("scheduled actions could not be run; they are tried again")
 
     def run_due(self) -> None:
-        """Set the limits of every action that has become due since ``looked``."""
+        """Set the limits of every action that has become due since ``ran_until``."""
         now = self._clock()
         pages = self._autoscaling.get_paginator("describe_scheduled_actions").paginate(ServiceNamespace="ecs")
         actions = [action for page in pages for action in page["ScheduledActions"]]
         fired = [(_last(action, now), number) for number, action in enumerate(actions)]
-        due = sorted((at, number) for at, number in fired if at and self.looked < at <= now)
+        due = sorted((at, number) for at, number in fired if at and self.ran_until < at <= now)
         suspended = self._suspended() if due else set()
         for at, number in due:
             action, limits = actions[number], actions[number]["ScalableTargetAction"]
@@ -75,7 +75,7 @@ class ScheduledActions:
                 continue
             logger.info("scheduled action %s of %s: %s", action["ScheduledActionName"], at, limits)
             self._autoscaling.register_scalable_target(**{name: action[name] for name in _TARGET}, **limits)
-        self.looked = max(now, self.looked)
+        self.ran_until = max(now, self.ran_until)
 
     def _suspended(self) -> set[str]:
         """Return the resources whose scheduled scaling is suspended."""

@@ -140,17 +140,17 @@ class Follower:
             try:
                 frame = self._frames.get(timeout=_QUIET_SECONDS if quiet else None)
             except queue.Empty:
-                self._hand_over(assembler)
+                self._send_events(assembler)
                 continue
             if frame is None:
-                self._hand_over(assembler)
+                self._send_events(assembler)
                 return
             assembler.feed(frame)
             began = began if quiet else time.monotonic()
             if time.monotonic() - began > _BATCH_SECONDS:
-                self._hand_over(assembler)
+                self._send_events(assembler)
 
-    def _hand_over(self, assembler: Assembler) -> None:
+    def _send_events(self, assembler: Assembler) -> None:
         if events := assembler.take():
             try:
                 self._put(events)

@@ -78,8 +78,8 @@ Lock = Callable[[commands.Progress], AbstractContextManager[None]]
 def lock(request: pytest.FixtureRequest, tmp_path: Path) -> Lock:
     """Either of the two locks, of this test's own."""
     if request.param == "file":
-        return functools.partial(commands.alone, tmp_path / "new" / "images.lock")
-    return functools.partial(commands.alone_on_this_machine, f"settlement-test-{os.getpid()}")
+        return functools.partial(commands.file_lock, tmp_path / "new" / "images.lock")
+    return functools.partial(commands.machine_lock, f"settlement-test-{os.getpid()}")
 
 
 def test_of_two_at_the_same_time_the_second_waits(lock: Lock) -> None:
@@ -99,6 +99,6 @@ def test_of_two_at_the_same_time_the_second_waits(lock: Lock) -> None:
 
 
 def test_one_that_never_ends_is_said(lock: Lock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "_ALONE_SECONDS", 0)
+    monkeypatch.setattr(commands, "_LOCK_WAIT_SECONDS", 0)
     with lock(print), pytest.raises(LocalCloudError, match=r"Next: `(fuser -v|ss -xap)"), lock(print):
         pass

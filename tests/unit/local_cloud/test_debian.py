@@ -64,7 +64,7 @@ Acquire::https::CAInfo "/etc/ssl/certs/corporate.pem";
 Acquire::Check-Valid-Until "false";
 Acquire::Languages:: "en";
 """
-    assert debian.passed_on_apt_options(dump) == (
+    assert debian.inherited_apt_options(dump) == (
         'Acquire::http::Proxy "http://proxy.example:3128"',
         'Acquire::https::CAInfo "/etc/ssl/certs/corporate.pem"',
         'Acquire::Check-Valid-Until "false"',

@@ -164,10 +164,10 @@ def test_what_an_environment_starts_it_stops_and_no_other_does(daemon: Daemon, t
 
 @pytest.mark.usefixtures("daemon")
 def test_containers_weigh_more_than_one_process() -> None:
-    engine.weigh_containers()
+    engine.set_cpu_shares()
     assert not engine.CPU_SHARES.exists(), "no cgroup v1"
     (engine.CPU_SHARES.parents[1] / "cgroup.procs").touch()
-    engine.weigh_containers()
+    engine.set_cpu_shares()
     assert engine.CPU_SHARES.read_text() == "8192\n"
 
 

@@ -101,14 +101,14 @@ def test_it_acts_once_and_what_somebody_sets_afterwards_stays(account: Account) 
 
 
 def test_what_was_missed_is_made_up_for_in_its_order(account: Account) -> None:
-    account.actions.looked = datetime(2026, 1, 20, tzinfo=UTC)
+    account.actions.ran_until = datetime(2026, 1, 20, tzinfo=UTC)
     assert account.at(datetime(2026, 1, 29, tzinfo=SEOUL)) == (3, 6)
-    account.actions.looked = datetime(2026, 1, 20, tzinfo=UTC)
+    account.actions.ran_until = datetime(2026, 1, 20, tzinfo=UTC)
     assert account.at(datetime(2026, 2, 5, tzinfo=SEOUL)) == (2, 4)
 
 
 def test_an_action_that_is_older_than_the_last_look_is_left_alone(account: Account) -> None:
-    account.actions.looked = datetime(2026, 1, 29, tzinfo=UTC)
+    account.actions.ran_until = datetime(2026, 1, 29, tzinfo=UTC)
     assert account.at(datetime(2026, 1, 30, tzinfo=UTC)) == (2, 4)
 
 
