@@ -138,14 +138,14 @@ def _down(settings: Settings, outcome: Outcome, progress: Progress, *, check: bo
                 _remove_volumes(client, settings, outcome, check=check)
                 _remove_network(existing, settings, outcome, check=check)
             else:
-                progress(f"containers and network belong to the local environment of {other}: left alone")
+                progress(f"containers and network belong to the local environment of {other}: not removed")
             idle = not client.containers.list(sparse=True)
         if settings.daemon.is_ours() and idle:
             outcome.add("container engine: stop, because this environment started it")
             if not check:
                 settings.daemon.stop(progress)
         elif settings.daemon.is_ours():
-            progress("the container engine goes on: other containers run on it")
+            progress("the container engine keeps running: other containers use it")
     notes = () if settings.daemon.is_ours() else (settings.daemon.record, settings.daemon.log)
     for path in (settings.config.work_dir, settings.database_authority, *settings.forget, *notes):
         if path.exists():

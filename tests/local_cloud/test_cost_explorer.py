@@ -32,7 +32,7 @@ def test_a_monitor_and_its_subscription(cloud: RunningCloud) -> None:
         "Subscribers": [TOPIC],
         "Frequency": "IMMEDIATE",
     }
-    with pytest.raises(ClientError, match="A topic is told at once"):
+    with pytest.raises(ClientError, match="A topic is notified immediately"):
         client.create_anomaly_subscription(AnomalySubscription=wanted | {"Frequency": "DAILY"})
     subscription = client.create_anomaly_subscription(AnomalySubscription=wanted)["SubscriptionArn"]
     client.update_anomaly_subscription(SubscriptionArn=subscription, SubscriptionName="slack-2")

@@ -33,7 +33,7 @@ def deliver(endpoint: str, envelope: str, topic_arn: str, subscription_arn: str,
             raise PermissionError(f"topic {topic_arn} may not invoke it")
         invocation.invoke(endpoint, {"Records": [record]})
     except (LookupError, PermissionError) as error:
-        logger.warning("SNS could not hand a message to %s: %s", endpoint, error)
+        logger.warning("SNS could not deliver a message to %s: %s", endpoint, error)
         if queue := _dead_letter_queue(topic_arn, subscription_arn):
             emulator.service("sns")._deliver_to_sqs(queue, envelope, raw=False, raw_message="", topic_arn=topic_arn)
 

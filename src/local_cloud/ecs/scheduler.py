@@ -51,7 +51,7 @@ class ServiceScheduler:
         self._groups = groups
         self._stopper = stopper
         self.lock = threading.RLock()
-        """Held while a service's record is changed; never while Docker is asked."""
+        """Held while a service's record is changed; never during a call to Docker."""
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="ecs-scheduler", daemon=True)

@@ -55,7 +55,7 @@ def run(
                 output, _ = process.communicate(timeout=HEARTBEAT_SECONDS)
                 break
             except subprocess.TimeoutExpired:
-                progress(f"{what}: still at it ({time.monotonic() - started:.0f} s)")
+                progress(f"{what}: still running ({time.monotonic() - started:.0f} s)")
     except BaseException:  # an interrupt must not leave it running
         process.terminate()
         process.wait()
@@ -102,11 +102,11 @@ def _retry(take: Callable[[], None], show: str, progress: Progress) -> None:
                 raise
         if time.monotonic() > deadline:
             raise LocalCloudError(
-                f"Another run has been at this for {_LOCK_WAIT_SECONDS:.0f} s. "
+                f"Another run has not ended within {_LOCK_WAIT_SECONDS:.0f} s. "
                 f"Next: {show} shows it; end it, then the same command again."
             )
         if not waiting:
-            progress("waiting for another run, perhaps an interrupted one that is still at work")
+            progress("waiting for another run, possibly an interrupted one that still runs in the background")
         waiting = True
         time.sleep(0.5)
 

@@ -168,4 +168,4 @@ def _check_subscription(stored: AnomalyDetection, subscription: Document) -> Non
         _monitor(stored, arn)
     at_once = subscription["Frequency"] == "IMMEDIATE"
     if any((subscriber["Type"] == "SNS") != at_once for subscriber in subscription["Subscribers"]):
-        raise CostExplorerError("ValidationException", "A topic is told at once, an address daily or weekly")
+        raise CostExplorerError("ValidationException", "A topic is notified immediately, an address daily or weekly")

@@ -157,9 +157,7 @@ class Handlers:
         except OSError as error:
             self._rds._db_proxies.pop(name, None)
             self._rds._db_proxy_endpoints.pop(name, None)
-            return self._rds._error(
-                "InternalFailure", f"Nothing can listen on {self._runner.endpoint}:{PORT}: {error}", 500
-            )
+            return self._rds._error("InternalFailure", f"Cannot listen on {self._runner.endpoint}:{PORT}: {error}", 500)
         return _answer(self._rds, "CreateDBProxy", proxy)
 
     @extends("rds", "ModifyDBProxy")

@@ -76,7 +76,7 @@ def restore_to_point_in_time(request: Mapping[str, Any]) -> Any:
     try:
         segment = rds_backups.execute(rds, source, [*_PSQL, *_SEAL]).splitlines()[-1]
     except RuntimeError as error:
-        return rds._error("InvalidDBInstanceState", f"{name} does not give its log: {error}", 400)
+        return rds._error("InvalidDBInstanceState", f"{name} cannot archive its write-ahead log: {error}", 400)
     directory = rds_backups.base_directory(rds, source["DBInstanceIdentifier"])
     origin = {
         "RDS_RESTORE_FROM": f"{directory}/base",

@@ -49,7 +49,7 @@ def test_long_work_shows_that_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     run("import time; time.sleep(0.2)", said)
     assert said
-    assert all(line.startswith("the work: still at it") for line in said)
+    assert all(line.startswith("the work: still running") for line in said)
 
 
 def test_an_interrupt_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:

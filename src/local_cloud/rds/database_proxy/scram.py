@@ -89,7 +89,7 @@ async def log_in(database: MessageStream, role: str, password: str) -> None:
             proof = _client_proof(salted_password, f"{client_first_bare},{server_first},{without_proof}")
             database.write(Message(SASL_RESPONSE, f"{without_proof},p={proof}".encode()))
         elif request != _SASL_FINAL:
-            raise ProxyError("28000", f"The database asks the role {role} for something else than SCRAM-SHA-256.")
+            raise ProxyError("28000", f"The database does not offer SCRAM-SHA-256 to the role {role}.")
 
 
 def _authentication(request: int, data: bytes = b"") -> Message:

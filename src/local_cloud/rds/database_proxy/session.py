@@ -1,4 +1,4 @@
-"""A client's session: it borrows a connection for a transaction, or for its whole rest once it is pinned."""
+"""A client's session: it borrows a connection for one transaction, or until its end once it is pinned."""
 
 from __future__ import annotations
 
