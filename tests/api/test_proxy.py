@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psycopg2
 import pytest
+from psycopg2.extensions import connection as Connection
 from settlement.app import create_app
 from settlement.settings import Settings
 from sqlalchemy import text
@@ -21,7 +23,7 @@ from tests.api.postgres import free_port, write_certificate
 
 
 @contextmanager
-def proxied(database: TestDatabase, directory: Path) -> Iterator[Settings]:
+def proxied(database: TestDatabase, directory: Path, *, max_connections_percent: int = 75) -> Iterator[Settings]:
     """A proxy before the database's server: the service's settings for it."""
     if not database.server.ca_file:
         pytest.skip("the proxy verifies the database's certificate, and this server has none that can be")
@@ -33,7 +35,7 @@ def proxied(database: TestDatabase, directory: Path) -> Iterator[Settings]:
         host=database.server.host,
         port=database.server.port,
         authority=Path(database.server.ca_file).read_text(),
-        max_connections_percent=75,
+        max_connections_percent=max_connections_percent,
         borrow_timeout=5,
         require_tls=True,
         idle_timeout=60,
@@ -73,3 +75,27 @@ def test_services_share_connections_and_pin_none(
             held = connection.scalar(count, {"role": settings.database_user, "name": database.name})
     assert held == 1, "each statement borrows a connection and gives it back"
     assert "pinned" not in caplog.text
+
+
+def test_a_client_that_disconnects_during_its_login_keeps_no_connection(database: TestDatabase, tmp_path: Path) -> None:
+    def connect(settings: Settings, *, timeout: int) -> Connection:
+        return psycopg2.connect(
+            host=settings.database_host,
+            port=settings.database_port,
+            dbname=settings.database_name,
+            user=settings.database_user,
+            password=settings.database_password.get_secret_value(),
+            sslmode="verify-full",
+            sslrootcert=settings.database_ca_file,
+            connect_timeout=timeout,
+        )
+
+    # 1 % of max_connections is one connection: while a transaction has it, a login waits.
+    with proxied(database, tmp_path, max_connections_percent=1) as settings:
+        first = connect(settings, timeout=10)
+        first.cursor().execute("SELECT 1")
+        with pytest.raises(psycopg2.OperationalError, match="timeout expired"):
+            connect(settings, timeout=2)
+        first.rollback()
+        connect(settings, timeout=10).close()
+        first.close()
