@@ -1,0 +1,65 @@
+"""Playbooks are short lists of roles and steps; facts are published by roles, and never replace an input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parents[3]
+PLAYBOOKS = sorted((REPOSITORY / "playbooks").glob("*.yml"))
+ROLES = sorted(path.parents[1] for path in REPOSITORY.glob("roles/*/meta/argument_specs.yml"))
+PLAYBOOK = pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda path: path.stem)
+ROLE = pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
+LINES = 40
+
+
+def _read(file: Path) -> Any:
+    return yaml.safe_load(file.read_text(encoding="utf-8"))
+
+
+def _values(node: Any, key: str) -> Iterator[Any]:
+    """Every value of a key, at any depth."""
+    if isinstance(node, dict):
+        yield from (value for name, value in node.items() if name == key)
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from _values(child, key)
+
+
+def _facts(node: Any) -> set[str]:
+    return {name for fact in _values(node, "ansible.builtin.set_fact") for name in fact}
+
+
+@PLAYBOOK
+def test_a_playbook_is_short_and_begins_with_its_usage(playbook: Path) -> None:
+    lines = playbook.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= LINES
+    assert lines[1].startswith("# ")
+
+
+@PLAYBOOK
+def test_a_play_lists_roles_or_tasks_and_sets_no_fact(playbook: Path) -> None:
+    plays = _read(playbook)
+    assert all("name" in play for play in plays)
+    assert not [play for play in plays if "roles" in play and "tasks" in play]
+    assert not [play for play in plays if "hosts" in play and play["gather_facts"]]
+    assert not _facts(plays)
+
+
+@ROLE
+def test_a_role_sets_no_fact_over_an_input(role: Path) -> None:
+    specs = _read(role / "meta/argument_specs.yml")["argument_specs"]
+    inputs = {name for spec in specs.values() for name in spec.get("options", {})}
+    tasks = [_read(file) for file in sorted((role / "tasks").glob("*.yml"))]
+    assert not _facts(tasks) & inputs
+
+
+def test_the_rules_find_something_to_read() -> None:
+    assert len(PLAYBOOKS) > 20
+    assert len(ROLES) > 20
+    assert any(_facts([_read(file) for file in (role / "tasks").glob("*.yml")]) for role in ROLES)
