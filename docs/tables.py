@@ -22,6 +22,9 @@ sys.path.insert(0, str(ROOT))  # a script's path has only its own folder
 from docs import costs  # noqa: E402
 
 BEGIN, END = "<!-- BEGIN_TABLES -->", "<!-- END_TABLES -->"
+DEFAULTS = "defaults/main.yml"
+#: A longer default is linked instead of shown.
+LONGEST_DEFAULT = 80
 
 
 def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -32,11 +35,12 @@ def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 def of_role(role: Path) -> str:
     """Return a table for each entry point of ``meta/argument_specs.yml``."""
     specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
+    defaults = yaml.safe_load((role / DEFAULTS).read_text(encoding="utf-8"))
     parts = []
     for entry, spec in specs.items():
         title = "## Inputs" if entry == "main" else f"## Inputs of `{entry}`"
         rows = [
-            (f"`{name}`", _role_type(option), _role_default(option), _sentence(option["description"]))
+            (f"`{name}`", _role_type(option), _role_default(name, option, defaults), _sentence(option["description"]))
             for name, option in (spec.get("options") or {}).items()
         ]
         parts.append(f"{title}\n\n{table(('name', 'type', 'default', 'description'), rows) if rows else 'None.'}")
@@ -50,10 +54,12 @@ def _role_type(option: dict[str, Any]) -> str:
     return f"`{kind} of {option['elements']}`" if "elements" in option else f"`{kind}`"
 
 
-def _role_default(option: dict[str, Any]) -> str:
-    if option.get("required"):
-        return "required"
-    return f"`{json.dumps(option['default'], ensure_ascii=False)}`" if "default" in option else ""
+def _role_default(name: str, option: dict[str, Any], defaults: dict[str, Any]) -> str:
+    if name not in defaults:
+        return "required" if option.get("required") else ""
+    value = defaults[name]
+    text = value if isinstance(value, str) and "{{" in value else json.dumps(value, ensure_ascii=False)
+    return f"`{text}`" if len(text) <= LONGEST_DEFAULT else f"[long]({DEFAULTS})"
 
 
 def _sentence(description: str | list[str]) -> str:

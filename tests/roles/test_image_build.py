@@ -140,6 +140,7 @@ def build(project: Path, engine: str, api: int, **variables: Any) -> str:
         "image_build_locks": [],
         "image_build_schema_file": "",
         "image_build_database_ca": "",
+        "preflight_allow_dirty": False,
     }
     done = subprocess.run(
         ["ansible-playbook", "-i", "localhost,", "-e", json.dumps(values | variables), str(playbook)],

@@ -129,7 +129,7 @@ VALUES: Mapping[str, Kind] = {
         text(r"https?://[^/\s]+", "an address without a path", example="https://settlement.example.com")
     ),
     "alb_internal": flag(),
-    "service_verify_from": with_default(one_of("public", "targets"), "public"),
+    "service_verify_from": one_of("public", "targets"),
     "alb_access_logs": flag(),
     "alb_access_logs_retention_days": whole(1, example=90),
     # database.yml

@@ -1,4 +1,4 @@
-"""Playbooks are short lists of roles and steps; facts are published by roles, and never replace an input."""
+"""Rules of playbooks and roles: short playbooks, facts that replace no input, each default in one place."""
 
 from __future__ import annotations
 
@@ -57,6 +57,13 @@ def test_a_role_sets_no_fact_over_an_input(role: Path) -> None:
     inputs = {name for spec in specs.values() for name in spec.get("options", {})}
     tasks = [_read(file) for file in sorted((role / "tasks").glob("*.yml"))]
     assert not _facts(tasks) & inputs
+
+
+@ROLE
+def test_a_default_stands_in_the_roles_defaults_or_in_the_shared_inventory(role: Path) -> None:
+    """Ansible ignores a default in the argument specs."""
+    assert not list(_values(_read(role / "meta/argument_specs.yml"), "default"))
+    assert not _read(role / "defaults/main.yml").keys() & _read(REPOSITORY / "inventory/shared.yml").keys()
 
 
 def test_the_rules_find_something_to_read() -> None:
