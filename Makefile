@@ -1,4 +1,4 @@
-# The verbs. Each sets up what it needs, once. ENV chooses the inventory: make deploy ENV=staging
+# The verbs. Each first sets up what it needs. ENV selects the inventory: make deploy ENV=staging
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
@@ -23,16 +23,16 @@ ifneq ($(words $(ENV)) $(filter $(subst %,\%,$(ENV)),$(ENVIRONMENTS)),1 $(ENV))
 $(error There is no environment "$(ENV)". Known: $(ENVIRONMENTS). Next: make $(firstword $(MAKECMDGOALS) help) ENV=local)
 endif
 
-# The environment of a run is built, not inherited. Of the families that steer our tools, only these variables pass.
+# A run does not inherit the shell's environment. Of the families that influence our tools, only the variables below pass.
 FAMILIES := AWS_% TF_% ANSIBLE_% DOCKER_% GIT_% PIP_% UV_% PYTHON% LC_ALL LANG CDPATH MAKEFLAGS MFLAGS
-# The Docker context and its folder pass because the local environment refuses another engine, and others use it.
+# The Docker context and its folder pass: the local environment checks the engine, and the other environments use it.
 PASSED := TF_PLUGIN_DIR TF_LOG DOCKER_CONTEXT DOCKER_CONFIG ANSIBLE_STDOUT_CALLBACK ANSIBLE_FORCE_COLOR ANSIBLE_NOCOLOR ANSIBLE_COLOR_% \
   PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_NO_INDEX PIP_FIND_LINKS PIP_TRUSTED_HOST PIP_CERT PIP_CLIENT_CERT \
   UV_INDEX UV_INDEX_% UV_DEFAULT_INDEX UV_EXTRA_INDEX_URL UV_NO_INDEX UV_FIND_LINKS UV_INSECURE_HOST UV_NATIVE_TLS UV_SYSTEM_CERTS
 CREDENTIALS := AWS_PROFILE AWS_DEFAULT_PROFILE AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE AWS_CA_BUNDLE \
   AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_CREDENTIAL_EXPIRATION \
   AWS_WEB_IDENTITY_% AWS_ROLE_% AWS_CONTAINER_% AWS_EC2_METADATA_% AWS_METADATA_SERVICE_%
-# An inventory that has keys of its own takes none of the shell's.
+# An inventory with access keys of its own does not use those of the shell.
 ifeq ($(findstring AWS_ACCESS_KEY_ID:,$(file <inventory/$(ENV)/group_vars/all/aws.yml)),)
 PASSED += $(CREDENTIALS)
 endif
@@ -48,19 +48,19 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PYTHONPATH := $(CURDIR)/src
 VENV_PATH := $(if $(filter /%,$(VENV)),$(VENV),$(CURDIR)/$(VENV))
 export PATH := $(VENV_PATH)/bin:$(value PATH)
-# Bytecode is kept, out of the source tree: it halves what starting Ansible costs.
+# Bytecode is kept outside the source tree: it halves the start of Ansible.
 export PYTHONPYCACHEPREFIX := $(VENV_PATH)/pycache
 
-# Text of the user reaches its end as it is written: make does not expand it, and it travels as environment variables.
+# Make does not expand the user's text: it is passed on unchanged, as environment variables.
 TEXT := ARGS CMD DRILL FAMILY FILTER FOLLOW FORMAT ONLY PYTHON ROUNDS SINCE VENV
 NEW_ENV := NAME FROM REGION ACCOUNT ZONES
-# Some shells set NAME by themselves: of these, only what stands on the command line.
+# Some shells set NAME by themselves, so these variables count only on the command line.
 $(foreach name,$(NEW_ENV),$(if $(filter command,$(origin $(name))),,$(eval override $(name) :=)))
 $(foreach name,$(TEXT) $(NEW_ENV),$(eval override export $(name) := $$(value $(name))))
-# $(call passed,NAME,variable): a variable that Ansible reads from the environment.
+# $(call passed,NAME,variable): sets an Ansible variable that reads its value from the environment.
 passed = $(if $($1),-e '{"$2": "{{ lookup(\"ansible.builtin.env\", \"$1\") }}"}')
 
-# $(call playbook,<environment>) <playbook> …: ARGS is split into words as a shell does, and nothing in it is run.
+# $(call playbook,<environment>) <playbook> …: ARGS is split into words as by a shell, and nothing in it is executed.
 define playbook
 python -ISc '
 import os, shlex, sys
@@ -75,18 +75,18 @@ PLAYBOOK = $(call playbook,$(ENV))
 .PHONY: help deploy plan infra build release rollback status settings verify bootstrap destroy drill incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver new-env venv lock check test rehearse coverage mutation docs bench
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
-	echo "  ENV=$(ENV) (known: $(ENVIRONMENTS)) · CHECK=1 touches nothing · ARGS='-e name=value' reaches ansible-playbook"
+	echo "  ENV=$(ENV) (known: $(ENVIRONMENTS)) · CHECK=1: dry run · ARGS='-e name=value' is passed to ansible-playbook"
 
 deploy plan infra build release rollback verify bootstrap: $(VENV_READY)
 	@$(PLAYBOOK) playbooks/$@.yml
-deploy:    ## Infrastructure, image, release, verification: the whole road
-plan:      ## What Terraform would change, and nothing else
-infra:     ## Infrastructure only
+deploy:    ## Deploy infrastructure and image, release, and verify
+plan:      ## Print what Terraform would change
+infra:     ## Apply the infrastructure only
 build:     ## Build and push the image of this commit only
 release:   ## Release the image of this commit (or ARGS='-e image_build_version=<hash>')
-rollback:  ## Put the release before this one back, at once (ARGS='-e rollback_to=<hash|revision|-2>')
-verify:    ## Whether a release would find all that it needs (of what runs, or ARGS='-e image_build_version=<hash>')
-bootstrap: ## Once per account and region: state bucket, registry, service-linked roles
+rollback:  ## Put the previous release back, at once (ARGS='-e rollback_to=<hash|revision|-2>')
+verify:    ## Check everything a release depends on (the serving version, or ARGS='-e image_build_version=<hash>')
+bootstrap: ## Create what exists once per account and region: state bucket, registry, service-linked roles
 
 status settings: $(VENV_READY)
 	@if [ "$$FORMAT" = json ]; then
@@ -95,8 +95,8 @@ status settings: $(VENV_READY)
 	else
 	  $(PLAYBOOK) playbooks/$@.yml
 	fi
-status:    ## What runs, since when, by whom (FORMAT=json: for machines, on standard output alone)
-settings:  ## Every effective setting and the file that sets it, without AWS (FORMAT=json)
+status:    ## Show the serving version, since when and by whom (FORMAT=json: only JSON on standard output)
+settings:  ## Show every effective setting and the file that sets it, without AWS (FORMAT=json)
 
 destroy: $(VENV_READY) ## Remove the environment (asks for ARGS='-e destroy_confirm=<name>')
 	@$(PLAYBOOK) playbooks/destroy.yml
@@ -104,55 +104,55 @@ destroy: $(VENV_READY) ## Remove the environment (asks for ARGS='-e destroy_conf
 up: $(VENV_READY) ## Start the local cloud only
 	@$(PLAYBOOK) playbooks/local_up.yml
 
-down: $(VENV_READY) ## Remove the local cloud: every container, network, volume and process of it
+down: $(VENV_READY) ## Remove the local cloud with its containers, networks, volumes and processes
 	@$(PLAYBOOK) playbooks/local_down.yml
 
-logs: $(VENV_READY) ## The service's log (SINCE=15m FILTER='"ERROR"' FOLLOW=1)
+logs: $(VENV_READY) ## Show the service's log (SINCE=15m FILTER='"ERROR"' FOLLOW=1)
 	@$(PLAYBOOK) playbooks/logs.yml $(call passed,SINCE,logs_since) $(call passed,FOLLOW,logs_follow) $(call passed,FILTER,logs_filter)
 
-run: $(VENV_READY) ## A one-off task beside the service: make run CMD='python --version' (FAMILY=admin: with the database's master user)
+run: $(VENV_READY) ## Run a one-off task beside the service: make run CMD='python --version' (FAMILY=admin: with the database's master user)
 	@$(PLAYBOOK) playbooks/run.yml $(call passed,CMD,command) $(call passed,FAMILY,ecs_task_family)
 
-shell: $(VENV_READY) ## A shell in a running task
+shell: $(VENV_READY) ## Open a shell in a running task
 	@$(PLAYBOOK) playbooks/shell.yml && exec sh .local/$(ENV)/shell.sh
 
-drill: $(VENV_READY) ## Make a failure on purpose and see it answered (DRILL=broken_release|never_healthy|task_killed|database_restart|pool_exhaustion|slow_query|rotation|restore|cost_surge)
+drill: $(VENV_READY) ## Cause a failure on purpose and check the recovery (DRILL=broken_release|never_healthy|task_killed|database_restart|pool_exhaustion|slow_query|rotation|restore|cost_surge)
 	@$(PLAYBOOK) playbooks/drill.yml $(call passed,DRILL,drill_name)
 
-rotate-secret: $(VENV_READY) ## A new database password, without a failed request, if it is a day old (ARGS='-e rotate_older_than_days=30')
+rotate-secret: $(VENV_READY) ## Change the database password without a failed request, if it is a day old (ARGS='-e rotate_older_than_days=30')
 	@$(PLAYBOOK) playbooks/rotate_secret.yml
 
-cost-report: $(VENV_READY) ## What the month costs, why, and what could cost less (a page, JSON, Slack)
+cost-report: $(VENV_READY) ## Report the month's cost, its causes, and possible savings (HTML, JSON, Slack)
 	@$(PLAYBOOK) playbooks/cost_report.yml
 
-test-page: $(VENV_READY) ## A test page through every path: topics, e-mail, Slack; what was accepted on each
+test-page: $(VENV_READY) ## Send a test page through every notification path: topics, e-mail, Slack
 	@$(PLAYBOOK) playbooks/test_page.yml
 
-incident-db: $(VENV_READY) ## Why database connections are exhausted, and what to do (ARGS='-e end_idle=true' ends what nobody uses)
+incident-db: $(VENV_READY) ## Diagnose exhausted database connections (ARGS='-e end_idle=true' terminates unused sessions)
 	@$(PLAYBOOK) playbooks/incident_db_connections.yml
 
-restore: $(VENV_READY) ## What of the database can be restored; ARGS='-e restore_time=2026-11-24T10:15:00Z' restores it beside the old one
+restore: $(VENV_READY) ## Show the database's restore points (ARGS='-e restore_time=2026-11-24T10:15:00Z' restores it beside the old one)
 	@$(PLAYBOOK) playbooks/restore.yml
 
 unlock: $(VENV_READY) ## Break the deployment lock, whoever holds it
 	@$(PLAYBOOK) playbooks/unlock.yml
 
-redeliver: $(VENV_READY) ## Post to Slack what the bots could not post (CHECK=1: only show what is kept)
+redeliver: $(VENV_READY) ## Post to Slack the messages that the bots could not post (CHECK=1: only list them)
 	@$(PLAYBOOK) playbooks/redeliver.yml
 
-new-env: $(VENV_READY) ## A new environment's inventory: NAME=qa FROM=staging REGION=ap-northeast-1 ACCOUNT=123456789012 (ZONES=a,c,d)
+new-env: $(VENV_READY) ## Create a new environment's inventory: NAME=qa FROM=staging REGION=ap-northeast-1 ACCOUNT=123456789012 (ZONES=a,c,d)
 	@$(PLAYBOOK) playbooks/new_env.yml $(call passed,NAME,environment_folder_name) $(call passed,FROM,environment_folder_from) \
 	  $(call passed,REGION,environment_folder_region) $(call passed,ACCOUNT,environment_folder_account_id) $(call passed,ZONES,environment_folder_zones)
 
-venv: $(VENV_READY) ## The project's Python environment
+venv: $(VENV_READY) ## Create the project's Python environment
 $(VENV_READY): requirements.txt pyproject.toml
 	@echo "Making the Python environment in $$VENV (once; again when requirements.txt or pyproject.toml changes)" >&2
-	# Isolated, or it would keep bytecode of the packages beside it in $$VENV, which does not exist yet.
+	# Isolated, so that it does not write bytecode below $$VENV, which does not exist yet.
 	"$$PYTHON" -ISc 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || {
 	  echo "Python 3.11, 3.12 or 3.13 is needed, $$PYTHON is $$("$$PYTHON" -V). Next: make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12" >&2; exit 1; }
 	[[ $$VENV == .venv || ! -e $$VENV || -e $$VENV/pyvenv.cfg ]] || {
 	  echo "$$VENV exists and is no Python environment; nothing was changed. Next: remove it, or name another folder: VENV=<folder>" >&2; exit 1; }
-	# A home that cannot be written has no cache.
+	# A home that is not writable has no cache.
 	[[ -w $${XDG_CACHE_HOME:-$$HOME} ]] || export PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1
 	"$$PYTHON" -m venv --clear "$$VENV"
 	"$$VENV/bin/python" -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
@@ -164,7 +164,7 @@ $(VENV_READY): requirements.txt pyproject.toml
 	"$$VENV/bin/uv" pip install --quiet --python "$$VENV/bin/python" --no-deps --offline --editable .
 	touch "$$VENV/.ready"
 
-lock: $(VENV_READY) ## Lock again: requirements.txt, and the provider of each environment (inventory/<env>/terraform.lock.hcl)
+lock: $(VENV_READY) ## Update the locks: requirements.txt, and each environment's provider (inventory/<env>/terraform.lock.hcl)
 	@failed=() resolved=$$(mktemp)
 	cp requirements.txt "$$resolved"
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --group local --group app --group dev pyproject.toml --custom-compile-command 'make lock' --output-file "$$resolved" \
@@ -179,23 +179,23 @@ lock: $(VENV_READY) ## Lock again: requirements.txt, and the provider of each en
 	fi
 	echo "lock: requirements.txt and the provider of every environment with an exact version are locked. Next: git diff"
 
-check: $(VENV_READY) ## Linters and types (fast)
+check: $(VENV_READY) ## Run the linters and type checks (fast)
 	@tests/check.sh
 
-test: $(VENV_READY) ## Linters, unit, application, Terraform, roles, and the whole road on this machine, under load
+test: $(VENV_READY) ## Run linters, tests of all parts, and the end-to-end deployment on this machine, under load
 	@tests/run.sh
 
-rehearse: $(VENV_READY) ## The other, longer tests: releases that fail, incidents, and GitHub's workflows line by line
+rehearse: $(VENV_READY) ## Run the longest tests: failing releases, incidents, and GitHub's workflows line by line
 	@tests/run.sh --numprocesses 3 --no-loadscope-reorder -m rehearsal tests/e2e
 
-coverage: $(VENV_READY) ## How much of the Python the unit tests run: 90 % at least (half as slow again, so a job of its own)
+coverage: $(VENV_READY) ## Run the unit tests, which must cover at least 90 % (1.5 times as slow, so a job of its own)
 	@python -m pytest -q --numprocesses auto --no-loadscope-reorder --cov=src --cov-report=term:skip-covered --cov-fail-under=90 tests/unit
 
 mutation: $(VENV_READY) ## Put faults into the riskiest modules, one at a time, and list those that no unit test notices (ONLY='diagnosis plan'; takes hours)
 	@nice -n 19 uv run --quiet --no-project --with mutmut==$(MUTMUT_VERSION) python -m tests.mutation $$ONLY
 
-docs: $(VENV_READY) ## Write the tables of inputs in the READMEs, and of costs
+docs: $(VENV_READY) ## Update the generated tables of the READMEs and of docs/costs.md
 	@python docs/tables.py
 
-bench: $(VENV_READY) ## Measure against floors in the same run: ONLY='app waiting deploy balancer release' ROUNDS=5
+bench: $(VENV_READY) ## Run the benchmarks against floors measured in the same run: ONLY='app waiting deploy balancer release' ROUNDS=5
 	@PYTHONPATH="$$PYTHONPATH:$$PWD/app/api" python -m tests.bench --rounds "$${ROUNDS:-5}" $$ONLY

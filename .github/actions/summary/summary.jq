@@ -1,4 +1,4 @@
-# Of `make status FORMAT=json`: one paragraph for the page of a run.
+# Formats the output of `make status FORMAT=json` as one paragraph for the page of a run.
 "### \($environment): " + (if .version then "version `\(.version)`" else "nothing runs" end),
 "",
 (if .version then
