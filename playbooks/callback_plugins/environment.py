@@ -1,4 +1,4 @@
-"""Entry of `fargate_ops.plugin.environment`: unset what the shell must not decide, before the first task."""
+"""Entry of `fargate_ops.plugin.environment`: unset variables that the shell must not decide, before the first task."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ name: environment
 type: notification
 short_description: Build the environment of a run of ansible-playbook
 description:
-  - Unsets variables of the shell that would choose another account, endpoint, Terraform workspace or container engine
-    than the inventory does. Credentials pass unless the inventory has keys of its own.
-  - Adds this machine's addresses to C(no_proxy), the loopback and those of C(aws_direct_addresses).
-  - It is a callback, because Ansible makes it in its own process before it forks a worker. An C(environment:) reaches
-    modules only, and cannot unset.
+  - Unsets variables of the shell that would select another account, endpoint, Terraform workspace or container engine
+    than the inventory. Credentials pass unless the inventory has access keys of its own.
+  - Adds this machine's addresses, the loopback and C(aws_direct_addresses), to C(no_proxy).
+  - It is a callback, because Ansible creates callbacks in its own process before it forks a worker. An
+    C(environment:) reaches only modules, and cannot unset a variable.
 """
 
 
@@ -32,7 +32,7 @@ class CallbackModule(CallbackBase):
         super().__init__(*args, **kwargs)
         self._removed = environment.unset(os.environ, credentials=True)
         environment.bypass_proxies(os.environ, environment.LOOPBACK)
-        # Ansible asks for the user's name, and Python 3.13 has none for a uid without an entry.
+        # Ansible reads the user's name, and Python 3.13 finds none for a uid without a passwd entry.
         os.environ.setdefault("LOGNAME", environment.user_name())
 
     def v2_playbook_on_play_start(self, play: Any) -> None:

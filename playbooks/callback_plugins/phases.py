@@ -1,4 +1,4 @@
-"""What a person wants to see of a long run: that it is alive, and at the end where the time went."""
+"""Show that a long run is alive, and at the end how long each phase took."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ansible.plugins.callback import CallbackBase
 DOCUMENTATION = r"""
 name: phases
 type: notification
-short_description: A sign of life while a task lasts, and the time of each phase at the end
+short_description: Show progress while a task runs, and the time of each phase at the end
 description:
-  - While one task lasts, a line every 15 seconds says which and for how long.
-  - Each line is written as it comes, to a pipe or a file too. Ansible leaves that to the system, which waits for 8 KiB.
-  - At the end, one line says how long each phase (role) took, in the order of the run.
+  - While a task runs, prints a line every 15 seconds with its name and duration.
+  - Writes each line at once, also to a pipe or a file. By default the system buffers 8 KiB.
+  - At the end, prints one line with the time of each phase (role), in the order of the run.
 """
 
 INTERVAL_SECONDS = 15.0
@@ -50,7 +50,7 @@ class CallbackModule(CallbackBase):
         self._display.display(f"Time: {' · '.join(phases)} · in all {total:.1f} s\n")
 
     def _enter(self, phase: str) -> None:
-        """Close the running task's account and open the next one's."""
+        """Add the elapsed time to the current phase, and start the next one."""
         self._task_ended.set()
         now = time.monotonic()
         if self._phase:

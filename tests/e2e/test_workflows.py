@@ -224,7 +224,7 @@ def test_a_pull_request_shows_its_plan(clone: Clone, hub: Hub, runner: Runner, r
     assert comment.startswith(f"Plan of staging for {event.sha}\n")
     assert "to add" in comment
     assert acts_as(finished, "Plan", "plan-staging")
-    assert finished.step("Show it on the pull request").summary == comment
+    assert finished.step("Show the plan on the pull request").summary == comment
 
 
 def test_a_merge_is_built_dispatched_and_deployed(
@@ -234,7 +234,7 @@ def test_a_merge_is_built_dispatched_and_deployed(
     finished = release(clone, hub, runner, runs)
     record_property("cold deploy", f"{finished.step('Deploy').seconds:.0f} s")
     assert serving(clone) == clone.version()
-    assert clone.version() in finished.step("Say what runs").summary
+    assert clone.version() in finished.step("Show the serving version").summary
 
 
 def test_a_second_merge_rolls_to_it(clone: Clone, hub: Hub, runner: Runner, runs: list[Finished]) -> None:
@@ -252,8 +252,8 @@ def test_a_rollback_by_hand_puts_the_first_back(clone: Clone, runner: Runner, ru
     runs.append(finished)
     first = serving(clone)
     assert first != second
-    assert f"version `{first}`" in finished.step("Say what runs").summary
-    assert "octocat" in finished.step("Say what runs").summary
+    assert f"version `{first}`" in finished.step("Show the serving version").summary
+    assert "octocat" in finished.step("Show the serving version").summary
     clone.make("status", "ENV=staging", "FORMAT=json")
     status = json.loads((clone.path / ".local/staging/status.json").read_text())
     assert status["releases"][0]["why"] == inputs["why"]

@@ -1,10 +1,10 @@
-"""AWS without containers: the emulator, ECS tasks that need no engine, and the application that they would be.
+"""AWS without containers: the emulator, ECS tasks that need no engine, and the application's answers.
 
-MiniStack without an engine marks tasks RUNNING when they are asked for. Here
+MiniStack without an engine marks tasks RUNNING as soon as they are requested. This emulator differs:
 
-- a one-off task is its command, run on this machine in `image/`: its output is its log, its exit code its own,
-- a task of the service whose environment has ``BROKEN`` stops with exit code 3, so that the circuit breaker sees it,
-- ``/version`` and ``/readyz`` answer as the definition that PRIMARY runs would, for the verification,
+- A one-off task runs its command on this machine in `image/`; output and exit code are those of the command.
+- A task of the service whose environment has ``BROKEN`` stops with exit code 3, which the circuit breaker counts.
+- ``/version`` and ``/readyz`` answer for the definition that PRIMARY runs, so that a release can be verified.
 - Application Auto Scaling and Cost Explorer are moto's.
 
 Usage: ``emulator.py <port of the API> <port of Application Auto Scaling, or 0> <port of the application>``
@@ -42,7 +42,7 @@ run_task = ecs._run_task
 
 
 def run_task_without_container(data: dict[str, Any]) -> Any:
-    """RunTask, and then what the container would have come to."""
+    """Run the task, then simulate the outcome of its container."""
     answer = run_task(data)
     definition = ecs._task_defs.get(ecs._resolve_td_key(data["taskDefinition"])) or {"containerDefinitions": []}
     of_service = str(data.get("group", "")).startswith("service:")
@@ -65,7 +65,7 @@ def _is_broken(definition: dict[str, Any]) -> bool:
 
 
 def _execute(arn: str, definition: dict[str, Any], override: dict[str, Any]) -> None:
-    """Run a one-off task's command until it ends or the task is stopped; keep its log where awslogs would."""
+    """Run a one-off task's command until it ends or the task is stopped; write its log like awslogs."""
     environment = {item["name"]: item["value"] for item in override.get("environment", [])}
     command = [sys.executable if word == "python" else word for word in override["command"]]
     process = subprocess.Popen(
@@ -85,7 +85,7 @@ def _execute(arn: str, definition: dict[str, Any], override: dict[str, Any]) -> 
 
 
 def _log(arn: str, definition: dict[str, Any], lines: list[str]) -> None:
-    """Make the task's stream, as the awslogs driver does when a container starts, and put these lines into it."""
+    """Create the task's log stream, as the awslogs driver does when a container starts, and write these lines to it."""
     stream = log_stream(definition, definition["containerDefinitions"][0]["name"], arn)
     if stream:
         where = {"logGroupName": stream.group, "logStreamName": stream.stream}
@@ -101,7 +101,7 @@ def _end(arn: str, exit_code: int) -> None:
 
 
 class Application(BaseHTTPRequestHandler):
-    """What the tasks of the only service would answer."""
+    """Answers like the tasks of the only service."""
 
     def do_GET(self) -> None:
         with request_scope(ACCOUNT, REGION):
@@ -114,11 +114,12 @@ class Application(BaseHTTPRequestHandler):
         self.wfile.write(json.dumps(body).encode())
 
     def log_message(self, *_: Any) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 def serve_autoscaling(port: int) -> None:
-    """moto's, which costs two seconds to import, without its check of the ECS service that it does not know."""
+    """Start moto's server, without its check that the ECS service exists."""
+    # Imported here, because the import takes two seconds.
     from moto.applicationautoscaling.models import ApplicationAutoscalingBackend
     from moto.server import ThreadedMotoServer
 

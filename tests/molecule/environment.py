@@ -1,7 +1,7 @@
-"""Make what Terraform would have made, and write its outputs; push an image, and write what image_build publishes.
+"""Create what Terraform would create, and write its outputs; push an image, and write the fact of image_build.
 
 Usage: ``environment.py <empty or serving> <outputs.json> <public url>``, with ``image.json`` beside the outputs;
-``serving`` goes on to a first release of two tasks, with its entry in the ledger.
+``serving`` also makes a first release of two tasks, with its entry in the ledger.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 
 
 def send(method: str, url: str, body: bytes = b"", content_type: str = "application/octet-stream") -> str:
-    """One step of a push; where the registry says that the next one goes."""
+    """Send one step of a push; return the location of the next one."""
     request = urllib.request.Request(url, body, {"Content-Type": content_type}, method=method)
     with urllib.request.urlopen(request, timeout=10) as response:
         return str(response.headers["Location"])
@@ -40,7 +40,7 @@ def digest_of(content: bytes) -> str:
 
 
 def push_image() -> dict[str, Any]:
-    """An image without layers: nothing runs here, but what it says of itself is read.
+    """Push an image without layers: nothing runs it, only its configuration is read.
 
     https://github.com/opencontainers/distribution-spec/blob/main/spec.md#push
     """
@@ -166,7 +166,7 @@ def service() -> dict[str, Any]:
 
 
 def serve() -> None:
-    """A first release: two tasks, recorded as a success."""
+    """Make a first release of two tasks, recorded as a success."""
     register(f"{NAME}-admin")
     revision = register(NAME)
     ecs.update_service(cluster=NAME, service=NAME, taskDefinition=revision, desiredCount=2)

@@ -1,15 +1,15 @@
-"""A proxy before an AWS API that fails a share of all requests, as AWS does under throttling and on bad days.
+"""A proxy before an AWS API that fails a share of all requests, as AWS does under throttling or during an incident.
 
 A failure is one of: the throttling error of the request's protocol, HTTP 500, HTTP 503, a connection that breaks before
-the request arrives, one that breaks when the work is done and only the answer is missing. The sequence of failures is
-the same each time. Below a share of 1 the fifth attempt of a call is let through (or one call in three thousand would
-end the run, and the test with it), except that of the first look at the service after the update: that call fails to
-its end.
+the request arrives, a connection that breaks after the work is done, so that only the answer is lost. The sequence of
+failures is the same in each run. With a share below 1, the fifth attempt of a call succeeds (otherwise one call in
+three thousand would fail the run and the test), except for the first read of the service after the update: that call
+fails at every attempt.
 
 Usage: ``faults.py <port> <port of the API> <share of failures, 0 to 1>``
 
-``GET /faults`` says what was counted: ``{"calls": 1, "requests": 1, "most_attempts": 1, "doomed": 0, "faults": {…}}``.
-Calls are told apart by the header ``amz-sdk-invocation-id``, which the SDK repeats with each attempt:
+``GET /faults`` returns the counters: ``{"calls": 1, "requests": 1, "most_attempts": 1, "doomed": 0, "faults": {…}}``.
+The header ``amz-sdk-invocation-id`` identifies a call; the SDK repeats it at each attempt:
 https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
 """
 
@@ -37,18 +37,18 @@ SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request ra
 
 
 class Decisions:
-    """Which request fails, and what was counted."""
+    """Decides which request fails, and counts."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._random = random.Random(20)
         self._attempts: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()
-        self._doomed = ""  # the first look at the service after the update; until then no call
+        self._doomed = ""  # the first read of the service after the update; empty until then
         self._updated = False
 
     def fault(self, call: str, operation: str) -> str:
-        """The failure of this request, or an empty string."""
+        """Return the failure of this request, or an empty string."""
         with self._lock:
             self._attempts[call] += 1
             self._updated = self._updated or operation.endswith(".UpdateService")
@@ -142,7 +142,7 @@ class Proxy(BaseHTTPRequestHandler):
         self.connection.shutdown(socket.SHUT_RDWR)
 
     def log_message(self, *_: Any) -> None:
-        """Quiet."""
+        """Log nothing."""
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = handle_request
 

@@ -1,6 +1,6 @@
-"""What a machine does to a build: a disk that is full, registries that do not answer. The engine's errors are real.
+"""Builds on a machine with a full disk, or with registries that do not answer. The engine's errors are real.
 
-The engine is one of its own, with its storage on a small tmpfs, so it needs root on Linux.
+The tests start their own engine, with its storage on a small tmpfs, so they need root on Linux.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ def process(*command: str, log: Path, **environment: str) -> Iterator[subprocess
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[str]:
-    """The address of an engine whose storage holds 32 MiB."""
+    """Start an engine whose storage holds 32 MiB; return its address."""
     dockerd = shutil.which("dockerd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     if os.geteuid() != 0 or sys.platform != "linux" or dockerd is None:
         pytest.skip("an engine with a small disk needs root, Linux and dockerd")
     with ExitStack() as stack:
-        # Short: the path of a socket has at most 107 bytes.
+        # A short path, because the path of a socket has at most 107 bytes.
         folder = Path("/run") / f"settlement-test-{os.getpid()}"
         storage = folder / "storage"
         storage.mkdir(parents=True)
@@ -62,7 +62,7 @@ def engine() -> Iterator[str]:
         mount = ["mount", "-t", "tmpfs", "-o", f"size={STORAGE_MIB}m", "tmpfs", storage]
         if subprocess.run(mount, check=False).returncode:
             pytest.skip("an engine with a small disk needs the right to mount one")
-        # Lazily: the engine's own mounts below it may take a moment to go.
+        # Lazily, because the engine's own mounts below it may take a moment to disappear.
         stack.callback(subprocess.run, ["umount", "--lazy", storage], check=True)
         address = f"unix://{folder}/docker.sock"
         options = {"host": address, "data-root": storage, "exec-root": folder / "exec", "pidfile": folder / "pid"}
@@ -82,7 +82,7 @@ def engine() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[int]:
-    """The port of an ECR with the repository ``settlement``."""
+    """Start an ECR with the repository ``settlement``; return its port."""
     port, log = free_port(), Path(os.devnull)
     with process(sys.executable, "-m", "ministack", log=log, GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1"):
         wait_for(lambda: answers(port))
@@ -103,7 +103,7 @@ def answers(port: int) -> bool:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A checkout whose image is one file on an empty base."""
+    """Create a checkout whose image is one file on an empty base."""
     context = tmp_path / "project/app"
     (context / "settlement").mkdir(parents=True)
     (context / "settlement/__init__.py").touch()
@@ -112,7 +112,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def build(project: Path, engine: str, api: int, **variables: Any) -> str:
-    """Commit the project and run the role; its failure."""
+    """Commit the project and run the role; return the output of its failure."""
     for command in (
         ["init", "--quiet", "."],
         ["add", "--all"],

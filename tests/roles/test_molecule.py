@@ -1,4 +1,4 @@
-"""Every role's molecule scenario: apply, apply again unchanged, check mode."""
+"""Run every molecule scenario of the roles: apply, apply again without a change, check mode."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SCENARIOS = sorted(REPOSITORY.glob("roles/*/molecule/*/molecule.yml"))
 
 @pytest.fixture(scope="session")
 def path(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where `ansible-playbook --version` costs nothing: molecule asks for it before each of its steps."""
+    """Return a PATH on which `ansible-playbook --version` takes no time: molecule runs it before each step."""
     directory = tmp_path_factory.mktemp("programs")
     program = directory / "ansible-playbook"
     program.write_text(f'#!/bin/sh\n[ "$1" = --version ] || exec {shutil.which(program.name)} "$@"\n')
@@ -32,7 +32,7 @@ def test_scenario(scenario: Path, path: str, tmp_path: Path) -> None:
         "PATH": path,
         "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
         "PYTHONPATH": f"{REPOSITORY}/src:{REPOSITORY}",
-        # Not the one of every checkout: what an interrupted run has created is gone for the next.
+        # A folder of this run only, so that nothing of an interrupted run is left.
         "MOLECULE_EPHEMERAL_DIRECTORY": str(tmp_path),
     }
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Delete rows by mistake, as the master user: a while after a whole second, which is told.
+"""Delete rows by mistake, as the master user, some time after a whole second; print that second.
 
 Runs in a one-off admin task. MARK is the name of the accounts.
 """

@@ -1,9 +1,10 @@
-"""Runs in a task of the application's image, as the application's user: a program that leaks its sessions.
+"""Leak database sessions. Runs in a task of the application's image, as the application's user.
 
-It takes every connection that the server gives, each left idle in a transaction, and ends the service's idle ones to
-take theirs too, as a pool's recycling would give them up in time. One transaction beside them works on all the while,
-and is committed at the end. The end is when somebody ended the leaked sessions, or after LIMIT_SECONDS: then it says
-so and fails. A line of JSON tells of each step. It is handed over as one argument: it imports what the image has.
+The program takes every connection that the server gives and leaves each idle in a transaction. It also terminates the
+service's idle sessions and takes their connections, which a pool's recycling would release in time. Meanwhile one other
+transaction stays active and is committed at the end. The program ends when the leaked sessions are terminated, or fails
+after LIMIT_SECONDS. It prints each step as a line of JSON. It is passed as one argument, and imports only packages of
+the image.
 """
 
 import json
@@ -52,7 +53,7 @@ def leak() -> Any:
         say(refused=str(error).strip().splitlines()[-1])
         return None
     with connection.cursor() as cursor:
-        # The role's own limit would cure this within half a minute; a job that needs longer turns it off.
+        # The database role's own limit would end this within half a minute; a job that needs longer turns it off.
         cursor.execute("SET idle_in_transaction_session_timeout = 0")
         cursor.execute(LEAK)
     return connection

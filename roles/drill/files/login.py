@@ -1,4 +1,4 @@
-"""Runs in a task of the application's image: logs in with the credentials of its task definition, and tells as whom."""
+"""Log in with the task definition's credentials, in a task of the application's image, and print the user."""
 
 import json
 

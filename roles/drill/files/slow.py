@@ -1,7 +1,7 @@
-"""Runs in a task of the application's image, as the application's user: a statement that is slow, and holds a lock.
+"""Run a slow statement that holds a lock. Runs in a task of the application's image, as the application's user.
 
-It posts a transaction, is busy with one statement for HOLD_SECONDS before it commits, and takes it back. Whoever posts
-with the same Idempotency-Key waits that long, with a connection of its pool. A line of JSON tells of each step.
+The program inserts a transaction, runs one statement for HOLD_SECONDS, and rolls back. A request with the same
+Idempotency-Key waits that long and keeps a connection of its pool. The program prints each step as a line of JSON.
 """
 
 import json
@@ -30,7 +30,7 @@ with connection, connection.cursor() as cursor:
     assert row  # noqa: S101 - for the type checker: an INSERT with RETURNING gives a row
     account = str(row[0])
 with connection.cursor() as cursor:
-    cursor.execute("SET statement_timeout = 0")  # the role's own limit would end it in time
+    cursor.execute("SET statement_timeout = 0")  # the database role's own limit would end the statement
     cursor.execute(
         "INSERT INTO transactions (account_id, amount, currency, description, idempotency_key, request_hash)"
         " VALUES (%s, 1, 'KRW', 'drill', %s, '')",

@@ -1,3 +1,3 @@
-"""What the image of these scenarios has for `python -m settlement.admin prepare`."""
+"""The output of `python -m settlement.admin prepare` in these scenarios."""
 
 print('{"schema_head": "0001", "changed": true}')

@@ -1,4 +1,4 @@
-"""What others made before: a recorder that does not run, its channel, the monitor that AWS makes by itself."""
+"""Create the resources of other owners: a stopped recorder, its channel, the monitor that AWS creates by itself."""
 
 import boto3
 

@@ -1,7 +1,7 @@
-"""Secrets Manager, and a server in Slack's place: ``emulator.py <folder> <port of the API> <port of Slack>``.
+"""Secrets Manager, and a server that replaces Slack: ``emulator.py <folder> <port of the API> <port of Slack>``.
 
-Makes the secret with Slack's address in it and writes its ARN to ``<folder>/secret_arn``; what Slack is sent is added
-to ``<folder>/slack``, a line each.
+Creates the secret with Slack's address and writes its ARN to ``<folder>/secret_arn``. Appends each message to Slack as
+a line to ``<folder>/slack``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FOLDER, API_PORT, SLACK_PORT = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv
 
 
 class Slack(BaseHTTPRequestHandler):
-    """Takes everything."""
+    """Accepts every message."""
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -30,7 +30,7 @@ class Slack(BaseHTTPRequestHandler):
         self.wfile.write(b"ok")
 
     def log_message(self, *_: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 ThreadedMotoServer(ip_address="127.0.0.1", port=API_PORT, verbose=False).start()

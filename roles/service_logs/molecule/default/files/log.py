@@ -1,4 +1,4 @@
-"""Two lines of one task in a new log group: ``log.py <group>``."""
+"""Write two lines of one task to a new log group: ``log.py <group>``."""
 
 import sys
 import time

@@ -1,8 +1,8 @@
-"""Make a release that says its version and does nothing else, and a mirror with a provider.
+"""Create a release that only prints its version, and a mirror with a provider.
 
 Usage: ``release.py <folder> <version>``
 
-Writes the SHA-256 of the archive to ``sha256.json``, as the role's ``toolchain_terraform_sha256`` takes it.
+Writes the SHA-256 of the archive to ``sha256.json``, in the form of the role's ``toolchain_terraform_sha256``.
 """
 
 import hashlib

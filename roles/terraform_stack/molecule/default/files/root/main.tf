@@ -1,4 +1,4 @@
-# Built-in resources only: no provider has to be loaded, and what the role does is the same.
+# Built-in resources only, so that no provider needs to be downloaded; the role works the same.
 terraform {
   required_version = ">= 1.11"
 
