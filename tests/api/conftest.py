@@ -17,7 +17,7 @@ import pytest
 import settlement.revisions
 from psycopg2.extensions import encrypt_password
 from pydantic import SecretStr
-from settlement.admin import prepare
+from settlement.admin.prepare import prepare
 from settlement.app import create_app
 from settlement.schema import schema
 from settlement.settings import AdminSettings, Settings

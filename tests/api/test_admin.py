@@ -13,11 +13,13 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from pydantic import SecretStr
-from settlement import admin
-from settlement.admin import Prepared, Renewed, SecretsManagerSecret, prepare, renew
+from settlement.admin import cli
+from settlement.admin.failures import AdminError
+from settlement.admin.prepare import Prepared, prepare
+from settlement.admin.renew import Renewed, renew
+from settlement.admin.secret_store import SecretsManagerSecret
 from settlement.app import create_app
 from settlement.database import Database, metadata, single_use_engine
-from settlement.failures import AdminError
 from settlement.schema import schema
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, ProgrammingError
@@ -344,7 +346,7 @@ def test_the_command_ends_with_its_result(
 ) -> None:
     environment(empty_database)
     with secrets_manager({"GetSecretValue": NO_VALUE, "PutSecretValue": (200, {})}) as calls:
-        assert admin.main(["prepare"]) == 0
+        assert cli.main(["prepare"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert json.loads(lines[-1]) == {"schema_head": schema().head, "changed": True}
     assert all(json.loads(line) for line in lines)
@@ -358,11 +360,11 @@ def test_a_user_is_renewed_by_its_secret(
 ) -> None:
     environment(empty_database)
     with secrets_manager({"PutSecretValue": (200, {})}) as calls:
-        assert admin.main(["renew", "--secret", "arn-clone"]) == 0
+        assert cli.main(["renew", "--secret", "arn-clone"]) == 0
         assert [(action, call["SecretId"]) for action, call in calls] == [("PutSecretValue", "arn-clone")]
         said = json.loads(capsys.readouterr().out.splitlines()[-1])
         assert said == {"user": f"{empty_database.role}_clone", "ended": 0, "changed": True}
-        assert admin.main(["renew", "--secret", "arn-of-something"]) == 1
+        assert cli.main(["renew", "--secret", "arn-of-something"]) == 1
     assert "none of the application's database users" in capsys.readouterr().out
 
 
@@ -380,7 +382,7 @@ def test_the_command_says_what_is_wrong_without_a_password(
     )
     denied = (400, {"__type": "AccessDeniedException", "Message": "not authorized to perform GetSecretValue"})
     with secrets_manager({"GetSecretValue": denied}):
-        assert admin.main(["prepare"]) == 1
+        assert cli.main(["prepare"]) == 1
     output = "".join(capsys.readouterr())
     assert json.loads(output.splitlines()[-1])["error"]
     assert "wrong-hush" not in output

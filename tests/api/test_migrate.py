@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 import settlement
-from settlement import admin
-from settlement import migrate as module
-from settlement.admin import drop_invalid_index, prepare
-from settlement.failures import AdminError, failure
+from settlement.admin import cli
+from settlement.admin import connection as connection_module
+from settlement.admin import migrate as migrate_module
+from settlement.admin.drop_index import drop_invalid_index
+from settlement.admin.failures import AdminError, failure
+from settlement.admin.prepare import prepare
 from sqlalchemy import Connection, Engine, create_engine, text
 
 from tests.api.conftest import Revisions, TestDatabase
@@ -32,8 +34,8 @@ with op.get_context().autocommit_block():
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """As everywhere, but quicker."""
-    monkeypatch.setattr(module, "_LOCK_WAIT", "700ms")
-    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(connection_module, "_TABLE_LOCK_WAIT", "700ms")
+    monkeypatch.setattr(migrate_module, "_LOOK_SECONDS", 0.1)
 
 
 def fails(database: TestDatabase) -> dict[str, Any]:
@@ -175,7 +177,7 @@ def test_a_task_that_is_stopped_ends_in_the_server_too(
     database: TestDatabase, revisions: Revisions, monkeypatch: pytest.MonkeyPatch, how: signal.Signals
 ) -> None:
     revisions.add("b.py", "b2", body='op.execute("SELECT pg_sleep(600)")')
-    monkeypatch.setitem(module._WHILE_CLIENT_LIVES, "client_connection_check_interval", "200ms")
+    monkeypatch.setitem(connection_module._WHILE_CLIENT_LIVES, "client_connection_check_interval", "200ms")
     for name, value in database.admin_environment().items():
         monkeypatch.setenv(name, value)
     running = text(
@@ -187,7 +189,7 @@ def test_a_task_that_is_stopped_ends_in_the_server_too(
     if process == 0:
         os.dup2(writing, 1)
         sys.stdout = os.fdopen(1, "w")
-        code = admin.main(["prepare"])
+        code = cli.main(["prepare"])
         sys.stdout.flush()
         os._exit(code)
     os.close(writing)

@@ -9,8 +9,8 @@ from typing import Any
 
 import psycopg2
 import pytest
-from settlement import admin
-from settlement.sessions import EndLimits, masked, tag_of
+from settlement.admin import cli
+from settlement.admin.sessions import EndLimits, masked, sessions, tag_of
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
@@ -55,7 +55,7 @@ def leak(database: TestDatabase, opened: ExitStack, statement: str = "SELECT 1",
 
 def records(database: TestDatabase, limits: EndLimits | None = None) -> list[dict[str, Any]]:
     """What the command gives, as JSON would have it."""
-    found = [json.loads(json.dumps(record)) for record in admin.sessions(database.admin_settings(), limits)]
+    found = [json.loads(json.dumps(record)) for record in sessions(database.admin_settings(), limits)]
     # Other tests share the server.
     return [
         record
@@ -247,27 +247,27 @@ def test_the_command_prints_a_line_for_each(
     database: TestDatabase, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.config, "dictConfig", lambda _: None)  # other tests read what is logged
-    monkeypatch.setattr(admin, "AdminSettings", database.admin_settings)
-    assert admin.main(["sessions"]) == 0
+    monkeypatch.setattr(cli, "AdminSettings", database.admin_settings)
+    assert cli.main(["sessions"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (lines[0]["kind"], lines[-1]["kind"]) == ("server", "end")
     options = ["--idle-in-transaction-seconds", "3600", "--spare-seconds", "3600", "--address", "10.0.1.7", "10.0.1.8"]
-    assert admin.main(["sessions", "--end", *options]) == 0
+    assert cli.main(["sessions", "--end", *options]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["ended"] == 0
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "x"])
 def test_no_limit_is_no_limit(seconds: str) -> None:
     with pytest.raises(SystemExit):
-        admin.main(["sessions", "--end", "--idle-in-transaction-seconds", seconds])
+        cli.main(["sessions", "--end", "--idle-in-transaction-seconds", seconds])
 
 
 def test_a_server_that_does_not_answer_is_said(
     database: TestDatabase, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.config, "dictConfig", lambda _: None)  # other tests read what is logged
-    monkeypatch.setattr(admin, "AdminSettings", lambda: database.admin_settings(database_port=free_port()))
-    assert admin.main(["sessions"]) == 1
+    monkeypatch.setattr(cli, "AdminSettings", lambda: database.admin_settings(database_port=free_port()))
+    assert cli.main(["sessions"]) == 1
     assert "refused" in json.loads(capsys.readouterr().out)["error"]
 
 

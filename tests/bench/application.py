@@ -23,7 +23,7 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
-from settlement.admin import prepare
+from settlement.admin.prepare import prepare
 from settlement.settings import AdminSettings
 from sqlalchemy import URL, create_engine, text
 

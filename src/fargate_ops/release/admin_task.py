@@ -1,7 +1,7 @@
 """How the admin task that prepares the database ended: by the last line of its output, and by nothing else.
 
-The application writes that line (`app/api/settlement/failures.py`): `{"schema_head": "0002", "changed": true}` when it
-succeeded, or `{"error": …, "kind": …, "details": […], "cures": […]}`.
+The application writes that line (`app/api/settlement/admin/failures.py`): `{"schema_head": "0002", "changed": true}`
+when it succeeded, or `{"error": …, "kind": …, "details": […], "cures": […]}`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Alembic's environment: runs on the connection that `settlement.migrate` gives, never makes one of its own."""
+"""Alembic's environment: runs on the connection that `settlement.admin.migrate` gives, never makes one of its own."""
 
 from alembic import context
 

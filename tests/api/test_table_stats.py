@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from settlement.admin import prepare
+from settlement.admin.prepare import prepare
+from settlement.admin.table_stats import survey
 from settlement.schema import schema as image_schema
-from settlement.survey import survey
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 

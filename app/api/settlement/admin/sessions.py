@@ -15,6 +15,9 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.exc import DBAPIError
 
+from settlement.admin.connection import connect_when_not_full, master_engine
+from settlement.settings import AdminSettings
+
 Record = dict[str, Any]
 
 #: So long may a question of ours take: this server has trouble enough.
@@ -113,6 +116,20 @@ def masked(statement: str) -> str:
     """A statement without its values, which are customers' data, and without comments; either may be cut off."""
     bare = _VALUE.sub(lambda found: " " if found["comment"] else "?", statement)
     return " ".join(bare.split())[:_TEXT]
+
+
+def sessions(settings: AdminSettings, limits: EndLimits | None) -> Iterator[Record]:
+    """What the server's sessions do; with `limits`, those of the application that nobody uses are ended instead.
+
+    Raises SQLAlchemyError.
+    """
+    with connect_when_not_full(master_engine(settings)).execution_options(isolation_level="AUTOCOMMIT") as connection:
+        _be_brief(connection)
+        if limits is None:
+            yield from look(connection)
+            yield {"kind": "end", "app_users": settings.app_users}
+        else:
+            yield from end_unused(connection, settings.app_users, limits)
 
 
 def look(connection: Connection) -> Iterator[Record]:
@@ -215,6 +232,6 @@ def _end(
     return pids
 
 
-def be_brief(connection: Connection) -> None:
+def _be_brief(connection: Connection) -> None:
     """Let no question of this session wait for long."""
     connection.execute(text("SELECT set_config('statement_timeout', :limit, false)"), {"limit": _STATEMENT_TIMEOUT})

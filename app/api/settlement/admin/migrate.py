@@ -14,41 +14,26 @@ from alembic import command
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from settlement.failures import AdminError, Kind, Stopped, told
+from settlement.admin.connection import reset_lock_timeout
+from settlement.admin.failures import AdminError, Kind, Stopped, told
+from settlement.admin.sessions import blockers, masked
 from settlement.revisions import alembic_config, file_of
 from settlement.schema import database_revisions, is_current
-from settlement.sessions import blockers, masked
 
 _log = logging.getLogger("settlement.admin")
 
-_LOCK_WAIT = "5s"  # a migration that waits for a lock makes every later query wait behind it
 _LOOK_SECONDS = 0.5
 _CANCEL_SECONDS = 20.0  # below the task's stopTimeout of 30 s, after which comes SIGKILL
 _LOCKED = {"55P03", "40P01"}  # lock_not_available, deadlock_detected
 _CANCELLED = "57014"  # query_canceled, by statement_timeout or by somebody
 T = TypeVar("T")
 
-# The server ends a statement of a client that is gone: killed (seen every 5 s), or behind a network that is.
-# https://www.postgresql.org/docs/current/runtime-config-connection.html
-_WHILE_CLIENT_LIVES = {
-    "client_connection_check_interval": "5s",
-    "tcp_keepalives_idle": "10",
-    "tcp_keepalives_interval": "5",
-    "tcp_keepalives_count": "3",
-}
 _INVALID = text(
     "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
     " JOIN pg_namespace n ON n.oid = c.relnamespace"
     " WHERE NOT i.indisvalid AND c.relkind = 'i'"
     " AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = c.oid) ORDER BY 1"
 )
-
-
-def be_bounded(connection: Connection, limit_seconds: int) -> None:
-    """Let no statement of this session outlive the limit (0 is none) or its client, or wait long for a lock."""
-    limits = {**_WHILE_CLIENT_LIVES, "statement_timeout": f"{limit_seconds}s", "lock_timeout": _LOCK_WAIT}
-    for name, value in limits.items():
-        connection.execute(text("SELECT set_config(:name, :value, false)"), {"name": name, "value": value})
 
 
 def migrate(connection: Connection, engine: Engine) -> tuple[str, bool]:
@@ -78,7 +63,7 @@ def _upgrade(connection: Connection, statements: list[str]) -> None:
         if left := _invalid_indexes(connection, statements):
             raise _index_error(f"the index {left[0]} is invalid", left, [])
         statements.clear()
-        connection.execute(text("SELECT set_config('lock_timeout', :wait, false)"), {"wait": _LOCK_WAIT})
+        reset_lock_timeout(connection)
 
     config = alembic_config()
     config.attributes.update(connection=connection, on_version_apply=applied)

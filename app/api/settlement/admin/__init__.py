@@ -1,0 +1,1 @@
+"""Database administration as the master user: `python -m settlement.admin`."""

@@ -1,0 +1,83 @@
+"""The passwords of the application's database users, and the secrets that hold them."""
+
+import json
+import logging
+import secrets
+from typing import Any
+
+from psycopg2.extensions import encrypt_password
+from pydantic import SecretStr
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
+
+from settlement.admin.failures import AdminError
+from settlement.admin.secret_store import SecretStore
+from settlement.database import single_use_engine
+from settlement.settings import AdminSettings
+
+_log = logging.getLogger("settlement.admin")
+
+
+def ensure_credentials(connection: Connection, settings: AdminSettings, role: str, secret: SecretStore) -> bool:
+    """See that the secret's credentials log in: a restored database has those of its time. Without any, make some."""
+    known = _password_for(role, secret.read())
+    if known is None:
+        check_login(settings, role, renew_credentials(connection, role, secret))
+        return True
+    if _can_log_in(settings, role, known):
+        return False
+    # What is in the secret stays as it is: another database, to which one may go back, takes it too.
+    with connection.begin():
+        _set_password(connection, role, known)
+    check_login(settings, role, known)
+    return True
+
+
+def renew_credentials(connection: Connection, role: str, secret: SecretStore) -> SecretStr:
+    """Set a new password, write it to the secret and return it."""
+    password = SecretStr(secrets.token_urlsafe(32))
+    with connection.begin():
+        _set_password(connection, role, password)
+        # Before the commit: if writing fails, the old password still holds and the running tasks stay connected.
+        secret.write(json.dumps({"username": role, "password": password.get_secret_value()}))
+    return password
+
+
+def _set_password(connection: Connection, role: str, password: SecretStr) -> None:
+    quoted = connection.dialect.identifier_preparer.quote(role)
+    # Made by libpq on this side, as psql's \password does: the password reaches neither the server nor a log of it.
+    verifier = encrypt_password(
+        password.get_secret_value(), role, scope=connection.connection.driver_connection, algorithm="scram-sha-256"
+    )
+    # psycopg2 puts the value into the statement on this side, so a parameter works in a utility statement too.
+    connection.execute(text(f"ALTER ROLE {quoted} PASSWORD :verifier"), {"verifier": verifier})
+
+
+def check_login(settings: AdminSettings, role: str, password: SecretStr) -> None:
+    """Raise AdminError unless the server accepts this password."""
+    if not _can_log_in(settings, role, password):
+        raise AdminError(f"{role} cannot log in with the password just set: does the server allow SCRAM-SHA-256?")
+    _log.info("credentials set", extra={"role": role})
+
+
+def _password_for(role: str, secret: str | None) -> SecretStr | None:
+    """The password in a secret's text, if it is one for this role."""
+    try:
+        value: Any = json.loads(secret or "")
+    except ValueError:
+        return None
+    if not isinstance(value, dict) or value.get("username") != role or not isinstance(value.get("password"), str):
+        return None
+    return SecretStr(value["password"])
+
+
+def _can_log_in(settings: AdminSettings, role: str, password: SecretStr) -> bool:
+    """Whether the server takes this password. Raises OperationalError when it fails for any other reason."""
+    try:
+        with single_use_engine(settings, role, password).connect():
+            return True
+    except OperationalError as error:
+        # libpq gives no SQLSTATE for a failed login, only the server's words.
+        if "password authentication failed" in str(error.orig):
+            return False
+        raise

@@ -1,0 +1,21 @@
+"""`drop-index`: remove an invalid index that a migration left."""
+
+from dataclasses import dataclass
+
+from settlement.admin.connection import exclusive_connection, master_engine
+from settlement.admin.migrate import drop_index
+from settlement.settings import AdminSettings
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Which invalid index `drop-index` dropped, and whether it was there."""
+
+    index: str
+    changed: bool
+
+
+def drop_invalid_index(settings: AdminSettings, name: str) -> Dropped:
+    """Drop an invalid index that a migration left. Raises AdminError, SQLAlchemyError."""
+    with exclusive_connection(settings) as connection:
+        return Dropped(name, drop_index(connection, master_engine(settings), name))

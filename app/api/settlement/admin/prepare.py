@@ -1,0 +1,32 @@
+"""`prepare`: the schema, the application's users and their secrets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from settlement.admin.connection import exclusive_connection, master_engine
+from settlement.admin.credentials import ensure_credentials
+from settlement.admin.migrate import migrate
+from settlement.admin.secret_store import SecretStore
+from settlement.admin.users import ensure_user
+from settlement.settings import AdminSettings
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` did: the revision that the database is at, and whether anything had to be changed."""
+
+    schema_head: str
+    changed: bool
+
+
+def prepare(settings: AdminSettings, secrets_of: Mapping[str, SecretStore]) -> Prepared:
+    """Migrate, make the application's users what they should be, and see that their secrets work. Idempotent.
+
+    `secrets_of` is by user. Raises AdminError, SQLAlchemyError, and what the secret store raises.
+    """
+    with exclusive_connection(settings) as connection:
+        revision, changed = migrate(connection, master_engine(settings))
+        for user, secret in secrets_of.items():
+            changed |= ensure_user(connection, settings, user)
+            changed |= ensure_credentials(connection, settings, user, secret)
+    return Prepared(revision, changed)

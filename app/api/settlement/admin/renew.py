@@ -1,0 +1,33 @@
+"""`renew`: a new password for the user that the service does not use."""
+
+from dataclasses import dataclass
+
+from settlement.admin.connection import exclusive_connection
+from settlement.admin.credentials import check_login, renew_credentials
+from settlement.admin.secret_store import SecretStore
+from settlement.admin.sessions import end_all
+from settlement.admin.users import ensure_user
+from settlement.settings import AdminSettings
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """Whose password `renew` made new, and how many sessions the old one still had."""
+
+    user: str
+    ended: int
+    changed: bool = True
+
+
+def renew(settings: AdminSettings, user: str, secret: SecretStore) -> Renewed:
+    """Give this user, whom the service does not use, a new password, and end the sessions that the old one opened.
+
+    Raises AdminError, SQLAlchemyError, and what the secret store raises.
+    """
+    with exclusive_connection(settings) as connection:
+        ensure_user(connection, settings, user)
+        password = renew_credentials(connection, user, secret)
+        with connection.begin():
+            ended = end_all(connection, user)
+        check_login(settings, user, password)
+    return Renewed(user, ended)
