@@ -81,13 +81,13 @@ def settings(**changes: Any) -> Settings:
     return Settings(**{**nowhere, "database_password": SecretStr("none"), **changes})
 
 
-def asking(issuer: Issuer) -> dict[str, Any]:
+def auth_settings(issuer: Issuer) -> dict[str, Any]:
     return {"auth_jwks_url": issuer.url, "auth_issuer": ISSUER, "auth_audience": AUDIENCE}
 
 
 @pytest.fixture
 def client(issuer: Issuer) -> Iterator[TestClient]:
-    with TestClient(create_app(settings(**asking(issuer)))) as test_client:
+    with TestClient(create_app(settings(**auth_settings(issuer)))) as test_client:
         yield test_client
 
 
@@ -241,7 +241,7 @@ def test_a_task_that_cannot_read_the_keys_does_not_become_healthy(database: Test
     """So a release with a wrong address of the keys never replaces one that serves."""
     with issuing(Issuer()) as issuer:
         pass
-    with TestClient(create_app(database.settings(**asking(issuer)))) as client:
+    with TestClient(create_app(database.settings(**auth_settings(issuer)))) as client:
         answer = client.get("/healthz")
         assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (503, "issuer-not-seen")
         assert get(client, token()).status_code == 503

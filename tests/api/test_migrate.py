@@ -35,7 +35,7 @@ with op.get_context().autocommit_block():
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """As everywhere, but quicker."""
     monkeypatch.setattr(connection_module, "_TABLE_LOCK_WAIT", "700ms")
-    monkeypatch.setattr(migrate_module, "_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(migrate_module, "_POLL_SECONDS", 0.1)
 
 
 def fails(database: TestDatabase) -> dict[str, Any]:

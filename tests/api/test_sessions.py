@@ -64,7 +64,7 @@ def records(database: TestDatabase, limits: EndLimits | None = None) -> list[dic
     ]
 
 
-def alive(connection: Any) -> bool:
+def is_open(connection: Any) -> bool:
     """Whether a session still answers."""
     try:
         connection.cursor().execute("SELECT 1")
@@ -93,7 +93,7 @@ def test_it_tells_of_each_session_with_its_endpoint_and_without_values(
     assert session["statement"] == "SELECT ?, ?, name FROM accounts"
     assert 0 <= session["state_seconds"] <= session["transaction_seconds"] <= session["age_seconds"] < 60
     assert found[-1] == {"kind": "end", "app_users": list(database.secrets_of)}
-    assert alive(leaked)
+    assert is_open(leaked)
 
 
 def test_it_tells_who_blocks_whom(database: TestDatabase, opened: ExitStack) -> None:
@@ -156,9 +156,9 @@ def test_only_the_applications_unused_sessions_are_ended(database: TestDatabase,
     assert ended == {connection.info.backend_pid for connection in leaked}
     assert found[-1]["ended"] == 20
     assert found[-1]["before"] - found[-1]["after"] >= 20
-    assert not any(alive(connection) for connection in leaked)
-    assert alive(idle)  # the server is not full: an idle session is normal
-    assert alive(masters)
+    assert not any(is_open(connection) for connection in leaked)
+    assert is_open(idle)  # the server is not full: an idle session is normal
+    assert is_open(masters)
     thread.join()
     assert answer == ["committed"]
     with database.superuser() as connection:
@@ -174,7 +174,7 @@ def test_idle_sessions_are_ended_while_the_server_is_full(database: TestDatabase
         connection.execute(text("SELECT pg_sleep(0.1)"))
     found = records(database, EndLimits(0.01, 0.01, idle_above=0.0))
     assert [record["pid"] for record in found if record["kind"] == "ended"] == [idle.info.backend_pid]
-    assert not alive(idle)
+    assert not is_open(idle)
 
 
 def test_of_a_pool_that_grew_the_longest_idle_are_ended_and_no_more_than_are_too_many(
@@ -192,7 +192,7 @@ def test_of_a_pool_that_grew_the_longest_idle_are_ended_and_no_more_than_are_too
     assert 0 < len(ended) < len(grown)
     assert ended == [connection.info.backend_pid for connection in grown[: len(ended)]]
     assert found[-1]["before"] - found[-1]["after"] >= len(ended)
-    assert all(alive(connection) for connection in grown[len(ended) :])
+    assert all(is_open(connection) for connection in grown[len(ended) :])
     patient = EndLimits(3600, 3600, idle_above=0.0, spare_seconds=3600)
     assert records(database, patient)[-1]["ended"] == 0
 
@@ -205,12 +205,12 @@ def test_each_process_keeps_the_two_that_its_next_request_would_take(database: T
         opened.callback(connection.close)
     for place in range(4):  # used in turn, so that no process's are the longest idle
         for pool in pools:
-            assert all(alive(connection) for connection in pool[place : place + 1])
+            assert all(is_open(connection) for connection in pool[place : place + 1])
     limits = EndLimits(3600, 3600, idle_above=0.0, spare_seconds=0.001)
     ended = {record["pid"] for record in records(database, limits) if record["kind"] == "ended"}
     assert ended == {connection.info.backend_pid for pool in pools for connection in pool[:-2]}
     assert records(database, limits)[-1]["ended"] == 0
-    assert all(alive(connection) for pool in pools for connection in pool[-2:])
+    assert all(is_open(connection) for pool in pools for connection in pool[-2:])
 
 
 def test_only_sessions_from_the_given_addresses_are_ended(database: TestDatabase, opened: ExitStack) -> None:
@@ -218,7 +218,7 @@ def test_only_sessions_from_the_given_addresses_are_ended(database: TestDatabase
     opened.callback(idle.close)
     elsewhere = EndLimits(0.001, 0.001, idle_above=0.0, addresses=["10.0.1.7"])
     assert records(database, elsewhere)[-1]["ended"] == 0
-    assert alive(idle)
+    assert is_open(idle)
     here = EndLimits(0.001, 0.001, idle_above=0.0, addresses=["10.0.1.7", "127.0.0.1"])
     assert [record["pid"] for record in records(database, here) if record["kind"] == "ended"] == [idle.info.backend_pid]
 
@@ -228,7 +228,7 @@ def test_younger_ones_are_left(database: TestDatabase, opened: ExitStack) -> Non
     limits = EndLimits(idle_in_transaction_seconds=60, idle_seconds=60, idle_above=0.0, spare_seconds=60)
     found = records(database, limits)
     assert found[-1]["ended"] == 0
-    assert alive(leaked)
+    assert is_open(leaked)
 
 
 @pytest.mark.parametrize("attribute", ["SUPERUSER", "REPLICATION"])
@@ -240,7 +240,7 @@ def test_a_user_with_great_rights_is_left_alone(database: TestDatabase, opened: 
             assert records(database, LIMITS)[-1]["ended"] == 0
         finally:
             connection.execute(text(f"ALTER ROLE {database.role} NO{attribute}"))
-    assert alive(leaked)
+    assert is_open(leaked)
 
 
 def test_the_command_prints_a_line_for_each(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from settlement.admin.prepare import prepare
-from settlement.admin.table_stats import survey
+from settlement.admin.table_stats import table_stats
 from settlement.schema import schema as image_schema
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -17,9 +17,9 @@ from tests.api.conftest import TestDatabase
 POINT = datetime(2026, 11, 24, 10, 15, tzinfo=UTC)
 
 
-def surveyed(database: TestDatabase, after: datetime = POINT) -> list[dict[str, Any]]:
+def stats_of(database: TestDatabase, after: datetime = POINT) -> list[dict[str, Any]]:
     with database.superuser_engine().execution_options(isolation_level="READ COMMITTED").begin() as connection:
-        return list(survey(connection, after))
+        return list(table_stats(connection, after))
 
 
 def test_rows_are_counted_and_those_that_came_later_with_their_span(empty_database: TestDatabase) -> None:
@@ -30,7 +30,7 @@ def test_rows_are_counted_and_those_that_came_later_with_their_span(empty_databa
                 text("INSERT INTO accounts (name, currency, created_at) VALUES ('a', 'KRW', :at)"),
                 {"at": POINT + timedelta(seconds=seconds)},
             )
-    schema, accounts, transactions = surveyed(empty_database)
+    schema, accounts, transactions = stats_of(empty_database)
     assert schema == {"kind": "schema", "head": image_schema().head}
     assert (accounts["name"], accounts["rows"], accounts["after"]) == ("accounts", 4, 2)
     first, last = (datetime.fromisoformat(accounts[name]) for name in ("first", "last"))
@@ -44,11 +44,11 @@ def test_rows_are_counted_and_those_that_came_later_with_their_span(empty_databa
 
 
 def test_a_database_without_a_schema_has_none(empty_database: TestDatabase) -> None:
-    assert surveyed(empty_database) == [{"kind": "schema", "head": None}]
+    assert stats_of(empty_database) == [{"kind": "schema", "head": None}]
 
 
 def test_it_cannot_write(empty_database: TestDatabase) -> None:
     with empty_database.superuser_engine().execution_options(isolation_level="READ COMMITTED").begin() as connection:
-        list(survey(connection, POINT))
+        list(table_stats(connection, POINT))
         with pytest.raises(DBAPIError, match="read-only transaction"):
             connection.execute(text("CREATE TABLE mine (id int)"))

@@ -84,7 +84,7 @@ def single_use_engine(settings: Settings | AdminSettings, user: str, password: S
     )
 
 
-def _refuse_if_cut(connection: Any, *_: Any) -> None:
+def _check_connection(connection: Any, *_: Any) -> None:
     """Have the pool replace a connection that the server ended.
 
     SQLAlchemy's own pre-ping asks the server each time, a round trip that costs as much as the read it precedes. But an
@@ -140,7 +140,7 @@ class Database:
             pool_use_lifo=True,  # few warm connections rather than all of them in turn
         )
         if settings.database_pool_pre_ping:
-            event.listen(self._engine, "checkout", _refuse_if_cut)
+            event.listen(self._engine, "checkout", _check_connection)
         event.listen(self._engine, "before_cursor_execute", _tag_statement, retval=True)
         # After the check: what is refused there is not in use.
         self.watch = PoolWatch(

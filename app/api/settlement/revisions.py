@@ -61,8 +61,8 @@ def file_of(error: BaseException) -> str:
     """The file below `migrations` in which an error arose, from the image's root; empty when it was in none."""
     frames = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
     files = [Path(name) for name in (*frames, getattr(error, "filename", None)) if name]
-    inside = [path for path in files if path.is_relative_to(MIGRATIONS / "versions")]
-    return _shown(inside[-1]) if inside else ""
+    in_versions = [path for path in files if path.is_relative_to(MIGRATIONS / "versions")]
+    return _shown(in_versions[-1]) if in_versions else ""
 
 
 def _load(directory: ScriptDirectory) -> list[Script]:

@@ -41,13 +41,13 @@ class Notice:
 
 
 @guarded("alarm-bot")
-def handler(event: Event, way: Delivery) -> None:
+def handler(event: Event, delivery: Delivery) -> None:
     """Post each notice of one SNS event, except the first OK of a new alarm: nobody was told of trouble."""
     for notice in _notices(event):
         if is_first_ok(notice):
             say("silent", subject=notice.subject, reason="a new alarm's first OK")
         else:
-            way.send(message(notice))
+            delivery.send(message(notice))
 
 
 def _notices(event: Event) -> Iterator[Notice]:

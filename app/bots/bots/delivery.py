@@ -23,7 +23,7 @@ from bots.log import say
 from bots.slack import Payload
 
 #: Worth another attempt; 429 with the pause that Slack asks for (https://api.slack.com/apis/rate-limits).
-PASSING = (429, 500, 502, 503, 504)
+RETRYABLE = (429, 500, 502, 503, 504)
 #: Slack no longer takes this URL: another one may have been put into the secret since it was read.
 REFUSED = (401, 403, 404, 410)
 ATTEMPTS = 4
@@ -195,7 +195,7 @@ class Delivery:
                 if self.webhook.reread():
                     pause = 0.0
                     continue
-            if status and status not in PASSING:
+            if status and status not in RETRYABLE:
                 raise NotPosted(said)
             pause = max(wanted, BACKOFF_SECONDS * 2 ** (attempt - 1))
         self._down = f"{said}, {ATTEMPTS} attempts"

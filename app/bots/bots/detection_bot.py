@@ -1,7 +1,7 @@
 """detection-bot: each new resource that AWS Config records is told in Slack, with who made it (H4).
 
 A notice is for ``changeType`` CREATE only, once for each creation. What Config finds that was there before is silent
-(`bots.recorder`); who did it is CloudTrail's to say (`bots.trail`).
+(`bots.recorder`); who did it is CloudTrail's to say (`bots.cloudtrail`).
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bots import slack
+from bots.cloudtrail import GLOBAL_REGION, Creation, who_created
+from bots.deduplication import Deduplication
 from bots.delivery import Delivery
 from bots.invocation import Event, Malformed, client, guarded, subject
 from bots.log import say
-from bots.recorder import read_recorder, why_silent
-from bots.trail import GLOBAL_REGION, Creation, who_created
+from bots.recorder import read_recorder, skip_reason
 from bots.values import digest, instant, items, mapping, text
-from bots.windows import Windows
 
 #: So long is one creation told once. EventBridge and Lambda repeat within a day at most.
-ONCE_SECONDS = 14 * 86400.0
+WINDOW_SECONDS = 14 * 86400.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,26 +48,26 @@ class Resource:
 
 
 @guarded("detection-bot")
-def handler(event: Event, way: Delivery) -> None:
+def handler(event: Event, delivery: Delivery) -> None:
     """Post one creation; whatever else AWS Config tells is silent."""
     resource = read(event)
     if resource is None:
         return
     dynamodb, table = client("dynamodb"), os.environ["DEDUPLICATION_TABLE"]
     recorder = read_recorder(client("config"), dynamodb, table, os.environ.get("RECORDER_NAME", "default"))
-    if reason := why_silent(recorder, resource.created, resource.captured):
+    if reason := skip_reason(recorder, resource.created, resource.captured):
         say("silent", type=resource.type, id=resource.id, reason=reason)
         return
-    windows = Windows(dynamodb, table, ONCE_SECONDS, lease_seconds=way.seconds_left())
+    deduplication = Deduplication(dynamodb, table, WINDOW_SECONDS, lease_seconds=delivery.seconds_left())
     # EventBridge gives an event twice at times, with the same id; Lambda tries the same one again.
-    delivery = digest(text(event, "id") or resource.key)
-    if not windows.claim(resource.key, delivery).post:
+    delivery_id = digest(text(event, "id") or resource.key)
+    if not deduplication.claim(resource.key, delivery_id).post:
         say("told before", type=resource.type, id=resource.id)
         return
-    trail = client("cloudtrail", GLOBAL_REGION if resource.region == "global" else resource.region or None)
-    creation = who_created(trail, (resource.id, resource.name, resource.arn), resource.created, resource.captured)
-    way.send(message(resource, creation, missing_tags(resource.tags)))
-    windows.settle(resource.key, delivery)
+    cloudtrail = client("cloudtrail", GLOBAL_REGION if resource.region == "global" else resource.region or None)
+    creation = who_created(cloudtrail, (resource.id, resource.name, resource.arn), resource.created, resource.captured)
+    delivery.send(message(resource, creation, missing_tags(resource.tags)))
+    deduplication.settle(resource.key, delivery_id)
 
 
 def read(event: Event) -> Resource | None:

@@ -37,7 +37,7 @@ def _webhook(secret_arn: str) -> Webhook:
     return Webhook(client("secretsmanager"), secret_arn)
 
 
-def delivery(bot: str, context: Any) -> Delivery:
+def _delivery(bot: str, context: Any) -> Delivery:
     """The way to Slack for one invocation."""
     return Delivery(
         bot=bot,
@@ -78,12 +78,12 @@ def guarded(bot: str) -> Callable[[Callable[[Event, Delivery], None]], Handler]:
     def wrap(handle: Callable[[Event, Delivery], None]) -> Handler:
         @functools.wraps(handle)
         def handler(event: Event, context: Any) -> None:
-            way = delivery(bot, context)
+            delivery = _delivery(bot, context)
             try:
-                handle(event, way)
+                handle(event, delivery)
             except Malformed as problem:
                 say("an event makes no sense", reason=str(problem))
-                way.keep(f"malformed event: {problem}", event=event)
+                delivery.keep(f"malformed event: {problem}", event=event)
 
         return handler
 

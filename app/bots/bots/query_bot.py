@@ -12,17 +12,17 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from bots import slack
+from bots.deduplication import Claim, Deduplication, InFlight
 from bots.delivery import Delivery
 from bots.invocation import Event, Malformed, client, guarded, region, subject
 from bots.log import say
 from bots.postgres_log import SlowStatement, Unreadable, read_batch, slow_statements
 from bots.statements import CHARACTERS, fingerprint, redact
 from bots.values import digest
-from bots.windows import Claim, InFlight, Windows
 
 
 @guarded("query-bot")
-def handler(event: Event, way: Delivery) -> None:
+def handler(event: Event, delivery: Delivery) -> None:
     """Post, or count, each slow statement of one batch."""
     try:
         batch = read_batch(event)
@@ -34,37 +34,37 @@ def handler(event: Event, way: Delivery) -> None:
     groups: dict[str, list[SlowStatement]] = {}
     for slow in slow_statements(batch.lines, threshold):
         groups.setdefault(fingerprint(slow.database, slow.user, slow.statement), []).append(slow)
-    _tell(groups, way, batch.group)
+    _report(groups, delivery, batch.group)
 
 
-def _tell(groups: dict[str, list[SlowStatement]], way: Delivery, log_group: str) -> None:
-    windows = Windows(
+def _report(groups: dict[str, list[SlowStatement]], delivery: Delivery, log_group: str) -> None:
+    deduplication = Deduplication(
         client("dynamodb"),
         os.environ["DEDUPLICATION_TABLE"],
         window_seconds=float(os.environ.get("DEDUPLICATION_WINDOW_SECONDS", "300")),
-        lease_seconds=way.seconds_left(),
+        lease_seconds=delivery.seconds_left(),
     )
     waiting = list(groups.items())
     in_flight = False
-    while waiting and not way.is_late():
+    while waiting and not delivery.is_late():
         key, group = waiting.pop(0)
-        delivery = _delivery(group)
+        delivery_id = _delivery_id(group)
         try:
-            claim = windows.claim(key, delivery, len(group))
+            claim = deduplication.claim(key, delivery_id, len(group))
         except InFlight:
             in_flight = True
             continue
         if claim.post:
-            way.send(message(group, claim, log_group))
-            windows.settle(key, delivery)
+            delivery.send(message(group, claim, log_group))
+            deduplication.settle(key, delivery_id)
         else:
             say("counted", statement=key, times=len(group), slowest_ms=max(slow.milliseconds for slow in group))
-    way.keep_all("no time left", [message(group, Claim(post=True), log_group) for _, group in waiting])
+    delivery.keep_all("no time left", [message(group, Claim(post=True), log_group) for _, group in waiting])
     if in_flight:
         raise InFlight("another invocation has this very batch and has not finished; Lambda tries again")
 
 
-def _delivery(group: Iterable[SlowStatement]) -> str:
+def _delivery_id(group: Iterable[SlowStatement]) -> str:
     """The same for a batch that comes again: by the ids that CloudWatch Logs gave its events."""
     return digest(*(f"{slow.event} {slow.at} {slow.milliseconds} {slow.host}" for slow in group))
 

@@ -32,7 +32,7 @@ class Recorder:
     last_start: datetime
 
 
-def why_silent(recorder: Recorder | None, created: datetime | None, captured: datetime) -> str:
+def skip_reason(recorder: Recorder | None, created: datetime | None, captured: datetime) -> str:
     """Why a creation is not told, or an empty string. Of a recorder that cannot be asked about, everything is told."""
     if created and captured - created > BELATED:
         return f"recorded {captured - created} after its creation"

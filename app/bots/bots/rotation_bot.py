@@ -1,4 +1,4 @@
-"""rotation-bot: a secret that the service's tasks read was changed; the service is deployed anew, and Slack is told.
+"""rotation-bot: a secret that the service's tasks read was changed; the service is deployed anew, and Slack is logged.
 
 Tasks read secrets only when they start. Secrets Manager tells of a new current value by its own event, whoever put it:
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/event-detail-secret-label-updated-secretsmanager.html
@@ -33,10 +33,10 @@ from bots.values import instant, items, mapping, text
 #: The event's time is cut to the second.
 SECOND = timedelta(seconds=1)
 #: The lock of a flow that lives is renewed every ten seconds; its own flows take it over after so long (deploy_lock).
-STALE = timedelta(seconds=180)
+STALE_AFTER = timedelta(seconds=180)
 #: No living flow writes a heartbeat so far from the moment at which S3 stores it (deploy_lock).
-GREATEST_SKEW = timedelta(minutes=14)
-LOOK_SECONDS = 5.0
+LONGEST_SKEW = timedelta(minutes=14)
+POLL_SECONDS = 5.0
 
 
 class Busy(Exception):
@@ -54,7 +54,7 @@ class Change:
 
 
 @guarded("rotation-bot")
-def handler(event: Event, way: Delivery) -> None:
+def handler(event: Event, delivery: Delivery) -> None:
     """Deploy the service anew, when nobody else deploys it.
 
     Raises:
@@ -64,26 +64,26 @@ def handler(event: Event, way: Delivery) -> None:
     if change is None:
         return
     ecs, cluster, name = client("ecs"), os.environ["CLUSTER_NAME"], os.environ["SERVICE_NAME"]
-    told = ""
+    logged = ""
     while True:
-        service = described(ecs, cluster, name)
-        if reason := why_silent(ecs, service, change):
+        service = find_service(ecs, cluster, name)
+        if reason := skip_reason(ecs, service, change):
             say("silent", secret=change.name, version=change.version, reason=reason)
             return
-        holder = who_deploys() or in_flight(service)
+        holder = lock_holder() or deployment_in_progress(service)
         if not holder:
             break
-        if way.seconds_left() < 2 * LOOK_SECONDS:
-            way.send(message(change, holder=holder))
+        if delivery.seconds_left() < 2 * POLL_SECONDS:
+            delivery.send(message(change, holder=holder))
             raise Busy(holder)
-        if holder != told:
+        if holder != logged:
             say("waiting", secret=change.name, version=change.version, holder=holder)
-            told = holder
-        time.sleep(LOOK_SECONDS)
+            logged = holder
+        time.sleep(POLL_SECONDS)
     updated = ecs.update_service(cluster=cluster, service=name, forceNewDeployment=True)["service"]
     deployment = text(_primary(updated), "id")
     say("deployed anew", secret=change.name, version=change.version, deployment=deployment)
-    way.send(message(change, deployment=deployment))
+    delivery.send(message(change, deployment=deployment))
 
 
 def read(event: Event) -> Change | None:
@@ -99,7 +99,7 @@ def read(event: Event) -> Change | None:
     return Change(arn=arn, name=text(detail, "name") or arn, version=text(detail, "versionId"), at=at)
 
 
-def described(ecs: Any, cluster: str, name: str) -> dict[str, Any]:
+def find_service(ecs: Any, cluster: str, name: str) -> dict[str, Any]:
     """The service. Raises LookupError when there is none."""
     found = ecs.describe_services(cluster=cluster, services=[name])["services"]
     if not found:
@@ -107,7 +107,7 @@ def described(ecs: Any, cluster: str, name: str) -> dict[str, Any]:
     return mapping(found[0])
 
 
-def why_silent(ecs: Any, service: Mapping[str, Any], change: Change) -> str:
+def skip_reason(ecs: Any, service: Mapping[str, Any], change: Change) -> str:
     """Why no task that runs has the old value; empty when one may."""
     primary = _primary(service)
     if not service["desiredCount"]:
@@ -124,7 +124,7 @@ def why_silent(ecs: Any, service: Mapping[str, Any], change: Change) -> str:
     return ""
 
 
-def in_flight(service: Mapping[str, Any]) -> str:
+def deployment_in_progress(service: Mapping[str, Any]) -> str:
     """The deployment that is in progress, with the lock or without: a new one would take its place. Empty: none is."""
     primary = _primary(service)
     return (
@@ -136,7 +136,7 @@ def _primary(service: Mapping[str, Any]) -> dict[str, Any]:
     return next(mapping(item) for item in service["deployments"] if item["status"] == "PRIMARY")
 
 
-def who_deploys() -> str:
+def lock_holder() -> str:
     """Who holds the deployment lock and lives, by S3's own clock; empty when nobody does.
 
     What is read is what ``roles/deploy_lock`` writes, which this package cannot import. An object that is no lock is
@@ -155,13 +155,13 @@ def who_deploys() -> str:
     date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
     now = parsedate_to_datetime(date) if date else answer["LastModified"]
     written, heard = answer["LastModified"], instant(text(lock, "heartbeat"))
-    if lock.get("released") or now - written >= STALE or (heard and abs(written - heard) > GREATEST_SKEW):
+    if lock.get("released") or now - written >= STALE_AFTER or (heard and abs(written - heard) > LONGEST_SKEW):
         return ""
     return f"{text(lock, 'owner') or 'somebody unknown'}, for {text(lock, 'purpose') or 'an unknown purpose'}"
 
 
 def message(change: Change, *, deployment: str = "", holder: str = "") -> slack.Payload:
-    """What Slack is told: that it is deployed anew, or that somebody else deployed all the time."""
+    """What Slack is logged: that it is deployed anew, or that somebody else deployed all the time."""
     if deployment:
         mark, what, command = ":key:", "its tasks get it by a new deployment", f"make status ENV={environment()}"
         then = "*Next:*"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from bots import detection_bot, invocation
-from bots.recorder import BELATED, INVENTORY, Recorder, why_silent
-from bots.trail import Creation, who_created
+from bots.cloudtrail import Creation, who_created
+from bots.recorder import BELATED, INVENTORY, Recorder, skip_reason
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -247,7 +247,7 @@ RECORDER = Recorder(first_start=STARTED, last_start=STARTED + timedelta(days=10)
     ],
 )
 def test_the_rule_of_what_is_silent(created: datetime | None, captured: datetime, silent: bool) -> None:
-    assert bool(why_silent(RECORDER, created, captured)) is silent
+    assert bool(skip_reason(RECORDER, created, captured)) is silent
 
 
 def who(*events: dict[str, Any], names: tuple[str, ...] = ("i-0abc", "web", "arn")) -> Creation:

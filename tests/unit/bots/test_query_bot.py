@@ -8,9 +8,9 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from bots import query_bot, windows
+from bots import deduplication, query_bot
+from bots.deduplication import InFlight
 from bots.delivery import Delivery
-from bots.windows import InFlight
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -28,8 +28,8 @@ def run(event: Any, seconds: float = 60) -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The table's time; a test moves it."""
     now = [1_769_850_000.0]
-    monkeypatch.setattr(windows.Windows, "clock", lambda self: now[0])
-    monkeypatch.setattr(windows.Windows.__init__, "__defaults__", (lambda: now[0],))
+    monkeypatch.setattr(deduplication.Deduplication, "clock", lambda self: now[0])
+    monkeypatch.setattr(deduplication.Deduplication.__init__, "__defaults__", (lambda: now[0],))
     return now
 
 
@@ -234,6 +234,6 @@ def test_no_statement_user_or_database_gets_into_slack(
     ),
     st.booleans(),
 )
-def test_no_event_crashes_it(cloud: Cloud, slack: Slack, event: Any, inside: bool) -> None:
-    run(packed(json.dumps(event).encode()) if inside else event)
+def test_no_event_crashes_it(cloud: Cloud, slack: Slack, event: Any, in_batch: bool) -> None:
+    run(packed(json.dumps(event).encode()) if in_batch else event)
     assert slack.messages == []

@@ -200,9 +200,9 @@ def test_an_object_that_is_no_lock_is_somebodys_until_it_is_stale(
             return answer
 
         monkeypatch.setattr(rotation_bot, "client", lambda _: SimpleNamespace(get_object=later))
-        assert rotation_bot.who_deploys().endswith(said)
-        assert bool(rotation_bot.who_deploys()) is bool(said)
-    assert rotation_bot.STALE == STALE_AFTER
+        assert rotation_bot.lock_holder().endswith(said)
+        assert bool(rotation_bot.lock_holder()) is bool(said)
+    assert rotation_bot.STALE_AFTER == STALE_AFTER
 
 
 @pytest.mark.parametrize("busy", ["ann@laptop, for Deploy", "the deployment ecs-svc/1 is in progress"])

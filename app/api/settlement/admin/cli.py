@@ -33,7 +33,7 @@ from settlement.admin.prepare import prepare
 from settlement.admin.renew import renew
 from settlement.admin.secret_store import SecretsManagerSecret
 from settlement.admin.sessions import EndLimits, sessions
-from settlement.admin.table_stats import survey
+from settlement.admin.table_stats import table_stats
 from settlement.logs import logging_config
 from settlement.settings import AdminSettings
 
@@ -48,28 +48,28 @@ def _parser() -> argparse.ArgumentParser:
     renewing = commands.add_parser("renew", help="give the user that the service does not use a new password")
     renewing.add_argument("--secret", required=True, metavar="ARN", help="the user's secret")
     renewing.set_defaults(run=_renew)
-    looking = commands.add_parser("sessions", help="tell what the server's sessions do, one JSON object a line")
-    looking.add_argument(
+    listing = commands.add_parser("sessions", help="tell what the server's sessions do, one JSON object a line")
+    listing.add_argument(
         "--end", action="store_true", help="end those of the application that nobody uses, and tell which"
     )
-    looking.add_argument("--idle-in-transaction-seconds", type=_positive, default=30.0, metavar="S")
-    looking.add_argument("--idle-seconds", type=_positive, default=600.0, metavar="S")
-    looking.add_argument(
+    listing.add_argument("--idle-in-transaction-seconds", type=_positive, default=30.0, metavar="S")
+    listing.add_argument("--idle-seconds", type=_positive, default=600.0, metavar="S")
+    listing.add_argument(
         "--idle-above",
         type=float,
         default=0.8,
         metavar="SHARE",
         help="end idle ones while so many connections are taken",
     )
-    looking.add_argument(
+    listing.add_argument(
         "--spare-seconds",
         type=_positive,
         default=5.0,
         metavar="S",
         help="of the others, end the longest idle until fewer are taken, if they are idle for so long",
     )
-    looking.add_argument("--address", nargs="+", default=[], metavar="IP", help="end only those from these addresses")
-    looking.set_defaults(run=_sessions)
+    listing.add_argument("--address", nargs="+", default=[], metavar="IP", help="end only those from these addresses")
+    listing.set_defaults(run=_sessions)
     dropping = commands.add_parser("drop-index", help="drop an invalid index that a migration left")
     dropping.add_argument("name", metavar="SCHEMA.NAME", help="as prepare named it")
     dropping.set_defaults(run=_drop_index)
@@ -109,7 +109,7 @@ def _drop_index(settings: AdminSettings, args: argparse.Namespace) -> Lines:
 
 def _survey(settings: AdminSettings, args: argparse.Namespace) -> Lines:
     with master_engine(settings).begin() as connection:
-        yield from survey(connection, args.after)
+        yield from table_stats(connection, args.after)
 
 
 def _stop(*_: object) -> None:

@@ -37,7 +37,7 @@ def exclusive_connection(settings: AdminSettings) -> Iterator[Connection]:
     """The master's connection, holding this program's lock, until it is closed."""
     with connect_when_not_full(master_engine(settings)) as connection:
         with connection.begin():
-            _be_bounded(connection, settings.prepare_timeout_seconds)
+            _set_limits(connection, settings.prepare_timeout_seconds)
         # Asked for again and again: one that waits inside a statement is an open transaction, for which the
         # CREATE INDEX CONCURRENTLY of the one that has the lock would wait in turn.
         deadline = time.monotonic() + _LOCK_WAIT_SECONDS
@@ -53,7 +53,7 @@ def _take_lock(connection: Connection) -> bool:
         return bool(connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK_KEY}))
 
 
-def _be_bounded(connection: Connection, limit_seconds: int) -> None:
+def _set_limits(connection: Connection, limit_seconds: int) -> None:
     """Let no statement of this session outlive the limit (0 is none) or its client, or wait long for a lock."""
     limits = {**_WHILE_CLIENT_LIVES, "statement_timeout": f"{limit_seconds}s", "lock_timeout": _TABLE_LOCK_WAIT}
     for name, value in limits.items():

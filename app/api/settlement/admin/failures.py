@@ -49,7 +49,7 @@ def is_full(error: DBAPIError) -> bool:
     return any(words in str(error.orig) for words in _FULL)
 
 
-def told(error: DBAPIError) -> str:
+def server_message(error: DBAPIError) -> str:
     """What the server said, without a row's values, which are customers' data: those are in its DETAIL.
 
     A connection that failed has no SQLSTATE, and its message names host and user alone.
@@ -70,7 +70,7 @@ def _message(error: Exception) -> str:
     if isinstance(error, AdminError):
         return str(error)
     if isinstance(error, DBAPIError):
-        return told(error)
+        return server_message(error)
     # SQLAlchemy and pydantic are told to hide parameters and inputs: what is left holds no secret.
     return f"{type(error).__name__}: {error}"
 

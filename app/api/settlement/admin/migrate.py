@@ -15,14 +15,14 @@ from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from settlement.admin.connection import reset_lock_timeout
-from settlement.admin.failures import AdminError, Kind, Stopped, told
+from settlement.admin.failures import AdminError, Kind, Stopped, server_message
 from settlement.admin.sessions import blockers, masked
 from settlement.revisions import alembic_config, file_of
 from settlement.schema import database_revisions, is_current
 
 _log = logging.getLogger("settlement.admin")
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 _CANCEL_SECONDS = 20.0  # below the task's stopTimeout of 30 s, after which comes SIGKILL
 _LOCKED = {"55P03", "40P01"}  # lock_not_available, deadlock_detected
 _CANCELLED = "57014"  # query_canceled, by statement_timeout or by somebody
@@ -84,7 +84,7 @@ def run_watched(
     with ThreadPoolExecutor(1, "database") as pool:
         future = pool.submit(work)
         try:
-            _look_while_running(future, engine, pid, seen)
+            _watch(future, engine, pid, seen)
         except Stopped:
             stopped = True
             _cancel(future, connection)
@@ -97,11 +97,11 @@ def run_watched(
             raise _explained(error, kind, engine, seen, statements) from error
 
 
-def _look_while_running(future: "Future[Any]", engine: Engine, pid: int, seen: list[str]) -> None:
+def _watch(future: "Future[Any]", engine: Engine, pid: int, seen: list[str]) -> None:
     """See whom the session waits for, until the work is done; `seen` keeps the last answer that named anybody."""
     watching: Connection | None = None
     try:
-        while wait([future], _LOOK_SECONDS).not_done:
+        while wait([future], _POLL_SECONDS).not_done:
             try:
                 watching = watching or engine.connect().execution_options(isolation_level="AUTOCOMMIT")
                 found = blockers(watching, pid)
@@ -120,10 +120,10 @@ def _look_while_running(future: "Future[Any]", engine: Engine, pid: int, seen: l
 def _cancel(future: "Future[Any]", connection: Connection) -> None:
     """Cancel what the server does for this session, until the work has noticed: a cancellation may fall between two."""
     session = connection.connection.driver_connection
-    for _ in range(int(_CANCEL_SECONDS / _LOOK_SECONDS)):
+    for _ in range(int(_CANCEL_SECONDS / _POLL_SECONDS)):
         if session is not None:
             session.cancel()
-        if not wait([future], _LOOK_SECONDS).not_done:
+        if not wait([future], _POLL_SECONDS).not_done:
             return
 
 
@@ -136,12 +136,12 @@ def _kind(error: Exception, otherwise: Kind) -> Kind:
     if code in _LOCKED:
         return "lock_wait"
     if code == _CANCELLED:
-        return "time_limit" if "timeout" in told(error) else "stopped"
+        return "time_limit" if "timeout" in server_message(error) else "stopped"
     return otherwise
 
 
 def _explained(error: Exception, kind: Kind, engine: Engine, seen: list[str], statements: list[str]) -> AdminError:
-    said = told(error) if isinstance(error, DBAPIError) else f"{type(error).__name__}: {error}"
+    said = server_message(error) if isinstance(error, DBAPIError) else f"{type(error).__name__}: {error}"
     statement = masked(getattr(error, "statement", None) or "")
     message = ": ".join(part for part in (file_of(error), statement, said) if part)
     details = seen if kind == "lock_wait" else []

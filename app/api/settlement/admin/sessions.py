@@ -71,7 +71,9 @@ _END = text(
     " WHERE recency > :kept ORDER BY state_change LIMIT CAST(:most AS bigint))"
     " SELECT pid FROM unused WHERE pg_terminate_backend(pid)"
 )
-_LEFT = text("SELECT count(*) FROM pg_stat_activity WHERE pid IN :pids").bindparams(bindparam("pids", expanding=True))
+_REMAINING = text("SELECT count(*) FROM pg_stat_activity WHERE pid IN :pids").bindparams(
+    bindparam("pids", expanding=True)
+)
 _COUNT = text("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()")
 
 # In one expression: what begins first decides what the rest is.
@@ -124,15 +126,15 @@ def sessions(settings: AdminSettings, limits: EndLimits | None) -> Iterator[Reco
     Raises SQLAlchemyError.
     """
     with connect_when_not_full(master_engine(settings)).execution_options(isolation_level="AUTOCOMMIT") as connection:
-        _be_brief(connection)
+        _limit_statement_time(connection)
         if limits is None:
-            yield from look(connection)
+            yield from list_sessions(connection)
             yield {"kind": "end", "app_users": settings.app_users}
         else:
             yield from end_unused(connection, settings.app_users, limits)
 
 
-def look(connection: Connection) -> Iterator[Record]:
+def list_sessions(connection: Connection) -> Iterator[Record]:
     """All that can be seen, one record after the other: each is a line of a log, and a line has a limit.
 
     Kinds: `server` once, `session` for each one that is not ours, `statement` for those that took most time, where the
@@ -188,7 +190,7 @@ def _blocker(session: Record) -> str:
 
 def end_unused(connection: Connection, roles: Sequence[str], limits: EndLimits) -> Iterator[Record]:
     """End the sessions of `roles` that nobody uses. Records: `ended` for each, then `end` with the counts."""
-    seen = {record["pid"]: record for record in look(connection) if record["kind"] == "session"}
+    seen = {record["pid"]: record for record in list_sessions(connection) if record["kind"] == "session"}
     before = connection.scalars(_COUNT).one()
     allowed = connection.execute(_SERVER).mappings().one()["max_connections"]
     end = partial(_end, connection, roles, addresses=limits.addresses)
@@ -227,11 +229,11 @@ def _end(
     guards = {"roles": list(roles), "states": list(states), "seconds": seconds, "kept": kept, "most": most}
     pids = list(connection.scalars(_END, guards | {"addresses": list(addresses) or None}))
     deadline = time.monotonic() + _GONE_SECONDS
-    while pids and connection.scalar(_LEFT, {"pids": pids}) and time.monotonic() < deadline:
+    while pids and connection.scalar(_REMAINING, {"pids": pids}) and time.monotonic() < deadline:
         time.sleep(0.05)
     return pids
 
 
-def _be_brief(connection: Connection) -> None:
+def _limit_statement_time(connection: Connection) -> None:
     """Let no question of this session wait for long."""
     connection.execute(text("SELECT set_config('statement_timeout', :limit, false)"), {"limit": _STATEMENT_TIMEOUT})

@@ -21,7 +21,7 @@ _TABLES = text(
 )
 
 
-def survey(connection: Connection, after: datetime) -> Iterator[Record]:
+def table_stats(connection: Connection, after: datetime) -> Iterator[Record]:
     """The schema, then a record for each table; all of one moment. Raises SQLAlchemyError.
 
     Also counted are the rows that came later than `after`, with the first and the last of their times.

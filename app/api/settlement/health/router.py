@@ -15,7 +15,7 @@ router = APIRouter(tags=["health"])
 async def healthz(request: Request) -> Response:
     """Whether this process is fit to serve. Needs no thread once it is, so a full pool cannot make it late."""
     health = health_of(request)
-    if not health.is_fit:
+    if not health.is_healthy:
         await run_in_threadpool(health.check)
     return json_response(HealthOut())
 

@@ -29,7 +29,7 @@ class Health:
     def __init__(self, database: Database, keys: KeySet | None = None) -> None:
         self._database = database
         self._keys = keys
-        self.is_fit = False
+        self.is_healthy = False
 
     def check(self) -> None:
         """Pass the checks, or raise Unavailable."""
@@ -44,7 +44,7 @@ class Health:
             raise Unavailable(
                 "database-not-seen", "No database check has passed since this process started."
             ) from error
-        self.is_fit = True
+        self.is_healthy = True
 
 
 def readiness(database: Database) -> ReadinessOut:

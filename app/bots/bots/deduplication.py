@@ -57,14 +57,14 @@ class State:
     version: int = 0
 
     def claim(
-        self, delivery: str, count: int, now: float, window_seconds: float, lease_seconds: float
+        self, delivery_id: str, count: int, now: float, window_seconds: float, lease_seconds: float
     ) -> tuple[State, Claim]:
-        """The next state, and what the caller is to do. ``count`` executions came with ``delivery``.
+        """The next state, and what the caller is to do. ``count`` executions came with ``delivery_id``.
 
         Raises:
             InFlight: this delivery is posted by somebody else at this moment, or by nobody any more.
         """
-        if delivery == self.owner:
+        if delivery_id == self.owner:
             if self.settled:
                 return self, Claim(post=False)
             if now < self.owned_until:
@@ -72,10 +72,10 @@ class State:
             # Its invocation ended without a word: post, at worst once more.
             retaken = replace(self, owned_until=now + lease_seconds, version=self.version + 1)
             return retaken, Claim(post=True, missed=self.told, missed_since=self.told_since)
-        if any(delivery == known for known, _ in self.deliveries):
+        if any(delivery_id == known for known, _ in self.deliveries):
             return self, Claim(post=False)
         seen = tuple((known, at) for known, at in self.deliveries if now - at < RETRY_SECONDS)[1 - DELIVERIES :]
-        following = replace(self, deliveries=(*seen, (delivery, now)), version=self.version + 1)
+        following = replace(self, deliveries=(*seen, (delivery_id, now)), version=self.version + 1)
         if now < self.window_ends:
             since = self.missed_since if self.missed else now
             return replace(following, missed=self.missed + count, missed_since=since), Claim(post=False)
@@ -85,7 +85,7 @@ class State:
         opened = replace(
             following,
             window_ends=now + window_seconds,
-            owner=delivery,
+            owner=delivery_id,
             owned_until=now + lease_seconds,
             settled=False,
             told=told,
@@ -95,15 +95,15 @@ class State:
         )
         return opened, Claim(post=True, missed=told, missed_since=since)
 
-    def settle(self, delivery: str) -> State:
+    def settle(self, delivery_id: str) -> State:
         """The state once the owner has posted, or kept, its message."""
-        if delivery != self.owner or self.settled:
+        if delivery_id != self.owner or self.settled:
             return self
         return replace(self, settled=True, told=0, told_since=0.0, version=self.version + 1)
 
 
 @dataclass
-class Windows:
+class Deduplication:
     """The table. ``lease_seconds`` is how long this invocation can last."""
 
     dynamodb: Any
@@ -112,22 +112,22 @@ class Windows:
     lease_seconds: float
     clock: Callable[[], float] = time.time
 
-    def claim(self, fingerprint: str, delivery: str, count: int = 1) -> Claim:
+    def claim(self, fingerprint: str, delivery_id: str, count: int = 1) -> Claim:
         """Whether to post. Without the table everything is posted: twice is better than never. Raises `InFlight`."""
         try:
             claim = self._change(
                 fingerprint,
-                lambda state: state.claim(delivery, count, self.clock(), self.window_seconds, self.lease_seconds),
+                lambda state: state.claim(delivery_id, count, self.clock(), self.window_seconds, self.lease_seconds),
             )
         except (ClientError, BotoCoreError) as error:
             say("the table does not answer: posted without looking whether it was before", reason=_kind(error))
             return Claim(post=True)
         return claim
 
-    def settle(self, fingerprint: str, delivery: str) -> None:
+    def settle(self, fingerprint: str, delivery_id: str) -> None:
         """The message that `claim` allowed is posted, or in the queue."""
         try:
-            self._change(fingerprint, lambda state: (state.settle(delivery), Claim(post=False)))
+            self._change(fingerprint, lambda state: (state.settle(delivery_id), Claim(post=False)))
         except (ClientError, BotoCoreError) as error:
             say("the table does not answer: a retry may post once more", reason=_kind(error))
 

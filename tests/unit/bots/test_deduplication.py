@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from bots.windows import DELIVERIES, InFlight, State, Windows, _decode, _encode
+from bots.deduplication import DELIVERIES, Deduplication, InFlight, State, _decode, _encode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -121,12 +121,12 @@ def test_an_item_does_not_grow_for_ever() -> None:
     assert len(claim(state, "later", 1e6)[0].deliveries) == 1
 
 
-def windows(cloud: Cloud, **changes: Any) -> Windows:
-    return Windows(cloud.dynamodb, TABLE, **{"window_seconds": WINDOW, "lease_seconds": LEASE, **changes})
+def deduplication(cloud: Cloud, **changes: Any) -> Deduplication:
+    return Deduplication(cloud.dynamodb, TABLE, **{"window_seconds": WINDOW, "lease_seconds": LEASE, **changes})
 
 
 def test_the_table_remembers_and_forgets_by_itself(cloud: Cloud) -> None:
-    table = windows(cloud, clock=lambda: 1000.0)
+    table = deduplication(cloud, clock=lambda: 1000.0)
     assert table.claim("f", "a").post
     table.settle("f", "a")
     assert not table.claim("f", "b", 3).post
@@ -155,22 +155,22 @@ def test_of_those_at_the_same_time_one_posts_and_all_are_counted(cloud: Cloud) -
     posts: list[bool] = []
 
     def claim_it(name: str) -> None:
-        posts.append(windows(cloud).claim("f", name).post)
+        posts.append(deduplication(cloud).claim("f", name).post)
 
     others = [functools.partial(claim_it, name) for name in "abc"]
-    posts.append(Windows(Between(cloud.dynamodb, others), TABLE, WINDOW, LEASE).claim("f", "d").post)
+    posts.append(Deduplication(Between(cloud.dynamodb, others), TABLE, WINDOW, LEASE).claim("f", "d").post)
     assert posts == [True, False, False, False]
     item = cloud.dynamodb.get_item(TableName=TABLE, Key={"fingerprint": {"S": "f"}})["Item"]
     assert item["missed"] == {"N": "3"}
 
 
 def test_who_is_always_too_late_posts_rather_than_waits(cloud: Cloud) -> None:
-    others = [functools.partial(windows(cloud).claim, "f", str(at)) for at in range(20)]
-    assert Windows(Between(cloud.dynamodb, others), TABLE, WINDOW, LEASE).claim("f", "late").post
+    others = [functools.partial(deduplication(cloud).claim, "f", str(at)) for at in range(20)]
+    assert Deduplication(Between(cloud.dynamodb, others), TABLE, WINDOW, LEASE).claim("f", "late").post
 
 
 def test_without_a_table_everything_is_posted(cloud: Cloud) -> None:
-    table = windows(cloud)
+    table = deduplication(cloud)
     table.table = "no-such-table"
     assert table.claim("f", "a").post
     table.settle("f", "a")
