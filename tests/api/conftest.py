@@ -1,7 +1,7 @@
 """Fixtures of the application's tests.
 
-Each test has a database of its own, cloned from one that `settlement.admin` prepared. The master user is not a
-superuser, as on RDS, and the application connects as the role that `prepare` made, over verified TLS.
+Each test has a database of its own, cloned from one that `settlement.admin` prepared. As on RDS, the master user
+is not a superuser. The application connects over verified TLS, as the role that `prepare` created.
 """
 
 import json
@@ -35,7 +35,7 @@ class MemorySecret:
     writes: int = 0
 
     def read(self) -> str | None:
-        """The value."""
+        """Return the value."""
         return self.value
 
     def write(self, value: str) -> None:
@@ -46,7 +46,7 @@ class MemorySecret:
 
 @dataclass(frozen=True)
 class TestDatabase:
-    """A database of the server, and the ways to reach it."""
+    """A database of the server, with its users and their settings."""
 
     __test__ = False
 
@@ -108,12 +108,12 @@ class TestDatabase:
         return {name.upper(): value for name, value in values.items()}
 
     def superuser_engine(self, database: str | None = None) -> Engine:
-        """An engine of the superuser, in autocommit."""
+        """Return an engine of the superuser, in autocommit."""
         return superuser_engine(self.server, database or self.name)
 
     @contextmanager
     def superuser(self) -> Iterator[Connection]:
-        """A connection of the superuser, in one transaction."""
+        """Open a connection of the superuser, in one transaction."""
         with (
             superuser_engine(self.server, self.name)
             .execution_options(isolation_level="READ COMMITTED")
@@ -123,7 +123,7 @@ class TestDatabase:
 
 
 def superuser_engine(server: Server, database: str) -> Engine:
-    """An engine of the server's superuser, in autocommit, which keeps no connection."""
+    """Return an engine of the server's superuser, in autocommit, without a pool."""
     url = URL.create("postgresql+psycopg2", server.user, server.password, server.host, server.port, database, {})
     tls = {"sslmode": server.sslmode, "sslrootcert": server.ca_file}
     return create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=tls)
@@ -138,14 +138,14 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def master(server: Server) -> Iterator[tuple[str, str]]:
-    """Name and password of a master user such as RDS has: owner of its databases, maker of roles, no superuser."""
+    """Name and password of a master user as on RDS: it owns its databases and creates roles, and is no superuser."""
     name, password = f"settlement_master_{secrets.token_hex(4)}", secrets.token_urlsafe(16)
     with superuser_engine(server, server.database).connect() as connection:
-        # As a verifier: a test looks for this password in the server's log.
+        # Sent as a verifier: a test searches the server's log for this password.
         scope = connection.connection.driver_connection
         verifier = {"verifier": encrypt_password(password, name, scope=scope, algorithm="scram-sha-256")}
         connection.execute(text(f"CREATE ROLE {name} LOGIN CREATEROLE CREATEDB PASSWORD :verifier"), verifier)
-        # What the master has through rds_superuser.
+        # On RDS the master has this through rds_superuser.
         connection.execute(text(f"GRANT pg_monitor, pg_signal_backend TO {name}"))
         yield name, password
         if server.log is None:
@@ -154,7 +154,7 @@ def master(server: Server) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture(scope="session")
 def make_database(server: Server, master: tuple[str, str]) -> Iterator[Callable[..., TestDatabase]]:
-    """Makes databases: `make_database()` an empty one with a role name of its own, `make_database(template)` a copy."""
+    """Create databases: `make_database()` an empty one with its own role name, `make_database(template)` a copy."""
     made: list[TestDatabase] = []
     engine = superuser_engine(server, server.database)
 
@@ -172,7 +172,7 @@ def make_database(server: Server, master: tuple[str, str]) -> Iterator[Callable[
         source = template.name if template else "template0"
         with engine.connect() as connection:
             connection.execute(text(f"CREATE DATABASE {database.name} OWNER {master[0]} TEMPLATE {source}"))
-            # A copy does not inherit what was revoked on the database itself.
+            # A copy does not inherit revoked permissions on the database itself.
             connection.execute(
                 text(f"REVOKE TEMPORARY ON DATABASE {database.name} FROM PUBLIC" if template else "SELECT 1")
             )
@@ -181,7 +181,7 @@ def make_database(server: Server, master: tuple[str, str]) -> Iterator[Callable[
 
     yield make
     if server.log is not None:
-        return  # the server goes, with all that is in it
+        return  # the server is removed with everything in it
     with engine.connect() as connection:
         for database in made:
             connection.execute(text(f"DROP DATABASE IF EXISTS {database.name} WITH (FORCE)"))
@@ -191,7 +191,7 @@ def make_database(server: Server, master: tuple[str, str]) -> Iterator[Callable[
 
 @pytest.fixture(scope="session")
 def prepared(make_database: Callable[..., TestDatabase]) -> TestDatabase:
-    """A database that `prepare` made ready; not to be written to, it is the others' template."""
+    """A prepared database. Do not write to it: it is the others' template."""
     database = make_database()
     prepare(database.admin_settings(), database.secrets_of)
     return database
@@ -205,7 +205,7 @@ def database(make_database: Callable[..., TestDatabase], prepared: TestDatabase)
 
 @pytest.fixture
 def empty_database(make_database: Callable[..., TestDatabase]) -> TestDatabase:
-    """A database for one test that nobody prepared, and the name of a role that does not exist."""
+    """An unprepared database for one test, and the name of a role that does not exist."""
     return make_database()
 
 
@@ -218,7 +218,7 @@ def client(database: TestDatabase) -> Iterator[TestClient]:
 
 @pytest.fixture(scope="module")
 def shared_client(make_database: Callable[..., TestDatabase], prepared: TestDatabase) -> Iterator[TestClient]:
-    """A client of one application for all tests of a module: for those that look at nothing but the answer."""
+    """A client of one application for all tests of a module that check only the response."""
     with TestClient(create_app(make_database(prepared).settings())) as test_client:
         yield test_client
 
@@ -233,7 +233,7 @@ def account(client: TestClient) -> dict[str, Any]:
 
 
 class Revisions:
-    """The application's revisions with others beside them, in a copy."""
+    """A copy of the application's revisions, with others beside them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -31,7 +31,7 @@ _HOW_TO_GET_ONE = (
 
 @dataclass(frozen=True)
 class Server:
-    """A server and its superuser. `log`, where its statements go, is None for a server that was not started here."""
+    """A server and its superuser. `log` is the log of its statements, None for a server that was not started here."""
 
     host: str
     port: int
@@ -45,7 +45,7 @@ class Server:
 
 @contextmanager
 def running_server(log_statement: str = "all") -> Iterator[Server]:
-    """Give the server of TEST_DATABASE_URL, or start one and remove it afterwards."""
+    """Yield the server of TEST_DATABASE_URL, or start one and remove it afterwards."""
     if url := os.environ.get("TEST_DATABASE_URL"):
         parsed = make_url(url)
         yield Server(
@@ -60,7 +60,7 @@ def running_server(log_statement: str = "all") -> Iterator[Server]:
         )
         return
     binaries = _find_binaries()
-    # Not below pytest's own folder: PostgreSQL refuses to run as root, and nobody may not enter that one.
+    # Not below pytest's own folder: PostgreSQL refuses to run as root, and the user nobody may not enter that folder.
     directory = Path(tempfile.mkdtemp(prefix="settlement-test-"))
     try:
         yield from _own_server(binaries, directory, log_statement)
@@ -110,7 +110,7 @@ def _own_server(binaries: Path, directory: Path, log_statement: str) -> Iterator
         "ssl_cert_file": directory / "server.pem",
         "ssl_key_file": directory / "server.key",
         "log_statement": log_statement,
-        "timezone": "Asia/Kolkata",  # neither UTC nor the settlement's: what leans on the server's zone fails
+        "timezone": "Asia/Kolkata",  # neither UTC nor the settlement's: code that relies on the server's zone fails
         "fsync": "off",
         "synchronous_commit": "off",
         "full_page_writes": "off",
@@ -142,7 +142,7 @@ def _wait_until_up(process: subprocess.Popen[bytes], port: int, password: str, l
 
 
 def free_port() -> int:
-    """A TCP port on the loopback interface that nobody listens on."""
+    """Return a free TCP port of the loopback interface."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -150,7 +150,7 @@ def free_port() -> int:
 
 
 def write_certificate(directory: Path) -> None:
-    """Make a certificate authority (ca.pem) and, signed by it, a server certificate for `localhost`."""
+    """Create a certificate authority (ca.pem), and a server certificate for `localhost` that it signed."""
     now = datetime.now(UTC)
 
     def builder(subject: str, issuer: str, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
@@ -182,5 +182,5 @@ def write_certificate(directory: Path) -> None:
     key_file.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
-    # Only the authority's certificate is for everyone; the folder itself is its owner's.
+    # Only the authority's certificate is public; the folder itself is private.
     directory.chmod(0o755)

@@ -1,4 +1,4 @@
-"""`settlement.admin prepare`, as a master user that is no superuser."""
+"""`settlement.admin` `prepare` and `renew`, as a master user that is no superuser."""
 
 import json
 import logging.config
@@ -35,7 +35,7 @@ def run(database: TestDatabase, **changes: Any) -> Prepared:
 
 
 def credentials(database: TestDatabase) -> dict[str, str]:
-    """What is in the application's secret."""
+    """Return the credentials in the application's secret."""
     value: dict[str, str] = json.loads(database.secret.value or "")
     return value
 
@@ -252,7 +252,7 @@ def test_a_renewed_user_works_and_the_other_is_left_alone(database: TestDatabase
             for connection in (session, other):
                 connection.execute(text("SELECT 1"))
             assert renew(database.admin_settings(), clone, secret) == Renewed(clone, ended=1)
-            with pytest.raises(OperationalError):  # what the old password opened is over
+            with pytest.raises(OperationalError):  # sessions opened with the old password are terminated
                 session.execute(text("SELECT 1"))
             assert other.scalar(text("SELECT 1")) == 1
     finally:
@@ -271,14 +271,14 @@ def test_a_renewed_user_works_and_the_other_is_left_alone(database: TestDatabase
 
 
 def as_database_user(secret: str | None) -> dict[str, str]:
-    """Settings of the service for the user of this secret."""
+    """Return the service's settings for the user of this secret."""
     value = json.loads(secret or "")
     return {"database_user": value["username"], "database_password": value["password"]}
 
 
 @contextmanager
 def secrets_manager(answers: dict[str, tuple[int, dict[str, Any]]]) -> Iterator[list[tuple[str, dict[str, Any]]]]:
-    """Secrets Manager, giving these answers by action; yields the calls it gets and its address as the first."""
+    """Run a Secrets Manager that gives these answers by action. Yields the calls that it gets."""
     calls: list[tuple[str, dict[str, Any]]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -329,7 +329,7 @@ def test_a_secret_without_a_value_is_none() -> None:
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[[TestDatabase], None]:
-    """Sets the admin task's environment for a database, and leaves logging alone."""
+    """Set the admin task's environment for a database, without configuring logging."""
     monkeypatch.setattr(logging.config, "dictConfig", lambda _: None)
 
     def set_environment(database: TestDatabase) -> None:

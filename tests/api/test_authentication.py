@@ -1,4 +1,4 @@
-"""Bearer tokens: which are accepted, which paths ask for none, and how the issuer's keys are read."""
+"""Bearer tokens: which are accepted, which paths need none, and how the issuer's keys are read."""
 
 import asyncio
 import json
@@ -76,7 +76,7 @@ def issuer() -> Iterator[Issuer]:
 
 
 def settings(**changes: Any) -> Settings:
-    """Settings with a database that does not answer: no test here but one needs it."""
+    """Settings with a database that does not answer: only one test here needs it."""
     nowhere = {"database_host": "127.0.0.1", "database_port": 9, "database_name": "none", "database_user": "none"}
     return Settings(**{**nowhere, "database_password": SecretStr("none"), **changes})
 
@@ -123,7 +123,7 @@ def test_a_key_of_an_elliptic_curve_is_accepted(client: TestClient, issuer: Issu
 
 
 def _shared_secret() -> str:
-    """Signed with what is published of the key, as a shared secret."""
+    """Sign a token with the published key as a shared secret."""
     return token(jwk("first")["n"], algorithm="HS256")
 
 
@@ -210,7 +210,7 @@ def test_a_remembered_token_ends_with_its_time_and_with_its_key(
     for _ in range(3):
         asyncio.run(verifier.verify(sent))
     assert decoded == [sent]
-    wall[0] += 331  # five minutes, and what clocks may differ
+    wall[0] += 331  # five minutes, and the leeway for clocks
     asyncio.run(verifier.verify(sent))
     assert decoded == [sent, sent]
     issuer.keys = [jwk("second")]
@@ -238,7 +238,7 @@ def test_known_keys_are_kept_while_the_issuer_gives_none(issuer: Issuer, useless
 
 
 def test_a_task_that_cannot_read_the_keys_does_not_become_healthy(database: TestDatabase) -> None:
-    """So a release with a wrong address of the keys never replaces one that serves."""
+    """So a release with a wrong address of the keys never replaces a running one."""
     with issuing(Issuer()) as issuer:
         pass
     with TestClient(create_app(database.settings(**auth_settings(issuer)))) as client:

@@ -1,4 +1,4 @@
-"""What the load balancer and the release ask."""
+"""Health, readiness and version, for the load balancer and the release."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from tests.api.postgres import free_port
 
 @contextmanager
 def outage(database: TestDatabase) -> Iterator[None]:
-    """A database that refuses new connections and has cut the old ones."""
+    """Make the database refuse new connections and close the old ones."""
     with database.superuser_engine("postgres").connect() as connection:
         connection.execute(text(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS false"))
         connection.execute(
@@ -67,7 +67,7 @@ def test_connections_that_the_server_cut_are_not_seen_by_clients(database: TestD
     assert client.get("/readyz").status_code == 200
     with outage(database):
         pass
-    assert client.get(f"/v1/accounts/{uuid4()}").status_code == 404  # the check before use found the connection dead
+    assert client.get(f"/v1/accounts/{uuid4()}").status_code == 404  # the check before use found the connection closed
 
 
 def test_a_connection_that_is_well_is_used_without_asking(database: TestDatabase, client: TestClient) -> None:
@@ -133,7 +133,7 @@ def test_a_schema_that_nobody_made_is_not_ready(database: TestDatabase, client: 
 
 @contextmanager
 def metadata_endpoint(document: bytes) -> Iterator[str]:
-    """ECS's task metadata endpoint, saying this; gives its address."""
+    """Run an ECS task metadata endpoint with this answer. Yields its address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

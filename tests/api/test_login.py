@@ -1,4 +1,4 @@
-"""`settlement.login`: whether the service's credentials log in, and that they are never shown."""
+"""`settlement.login`: it reports whether the service's credentials log in, and never shows them."""
 
 import json
 

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """What the application logs."""
+    """The application's log."""
     output = io.StringIO()
     handler = logging.StreamHandler(output)
     handler.setFormatter(JsonFormatter())
@@ -31,7 +31,7 @@ def log() -> Iterator[io.StringIO]:
 
 
 def entries(output: io.StringIO) -> list[dict[str, Any]]:
-    """The log, read back."""
+    """Return the entries of the log."""
     return [json.loads(line) for line in output.getvalue().splitlines()]
 
 

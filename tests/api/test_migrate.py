@@ -1,4 +1,4 @@
-"""Revisions that cannot be applied now, or not at all: what is said, and that a next run goes on."""
+"""Revisions that cannot be applied, now or at all: the message, and that the next run continues."""
 
 import json
 import os
@@ -33,20 +33,20 @@ with op.get_context().autocommit_block():
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As everywhere, but quicker."""
+    """Shorten the waits."""
     monkeypatch.setattr(connection_module, "_TABLE_LOCK_WAIT", "700ms")
     monkeypatch.setattr(migrate_module, "_POLL_SECONDS", 0.1)
 
 
 def fails(database: TestDatabase) -> dict[str, Any]:
-    """Prepare, which fails: what the task's last line says."""
+    """Run `prepare`, which fails. Return the task's last line."""
     with pytest.raises(AdminError) as error:
         prepare(database.admin_settings(), database.secrets_of)
     return json.loads(json.dumps(failure(error.value)))
 
 
 def runs(database: TestDatabase) -> str:
-    """Prepare, which migrates; the revision reached."""
+    """Run `prepare`, which migrates. Return the revision reached."""
     done = prepare(database.admin_settings(), database.secrets_of)
     assert done.changed
     return done.schema_head
@@ -54,7 +54,7 @@ def runs(database: TestDatabase) -> str:
 
 @contextmanager
 def open_transaction(database: TestDatabase, *statements: str) -> Iterator[Connection]:
-    """A session of the application that did this and is idle in its transaction."""
+    """Open a session of the application that ran this statement and is idle in its transaction."""
     url = database.superuser_engine().url
     engine: Engine = create_engine(url, connect_args={"application_name": "settlement-api@10-0-1-7/7"})
     with engine.connect() as connection:
@@ -105,12 +105,12 @@ def test_an_invalid_index_is_told_with_the_command_that_drops_it(database: TestD
     assert drop_invalid_index(database.admin_settings(), INDEX).changed
     assert not drop_invalid_index(database.admin_settings(), INDEX).changed
     assert runs(database) == "b2"
-    with pytest.raises(AdminError, match="is no invalid index"):
+    with pytest.raises(AdminError, match="is not an invalid index"):
         drop_invalid_index(database.admin_settings(), INDEX)
 
 
 def test_an_index_that_stays_invalid_is_no_success(database: TestDatabase, revisions: Revisions) -> None:
-    """`IF NOT EXISTS` is content with the one that an earlier run left."""
+    """`IF NOT EXISTS` accepts the invalid index that an earlier run left."""
     revisions.add("b.py", "b2", body=CONCURRENTLY.format(more=", if_not_exists=True"))
     with open_transaction(database, "INSERT INTO accounts (name, currency) VALUES ('Kim', 'KRW')"):
         fails(database)
@@ -161,7 +161,7 @@ def test_a_revision_that_is_wrong_is_told_by_its_file_without_values(
     assert told["error"].startswith(f"{VERSIONS}/c.py: ")
     assert said in told["error"]
     assert "Kim" not in json.dumps(told)
-    with database.superuser() as connection:  # what came before it stays
+    with database.superuser() as connection:  # the revision before it stays
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "b2"
 
 
@@ -185,7 +185,7 @@ def test_a_task_that_is_stopped_ends_in_the_server_too(
         " WHERE datname = :name AND query LIKE 'SELECT pg_sleep(600)%'"
     )
     reading, writing = os.pipe()
-    process = os.fork()  # a new interpreter would import for seconds
+    process = os.fork()  # a new interpreter would take seconds to import
     if process == 0:
         os.dup2(writing, 1)
         sys.stdout = os.fdopen(1, "w")
@@ -206,4 +206,4 @@ def test_a_task_that_is_stopped_ends_in_the_server_too(
             assert "QueryCanceled" in said["error"]
             assert not connection.scalar(running, {"name": database.name})
         while connection.scalar(running, {"name": database.name}):
-            pass  # until the server has looked whether its client lives
+            pass  # until the server has checked whether its client is connected

@@ -1,4 +1,4 @@
-"""Sessions: each is given back, a leak tells where it comes from, statements and metrics tell whose they are."""
+"""Sessions: each is returned, a leak names its origin, statements and metrics name their endpoint and service."""
 
 import io
 import json
@@ -26,7 +26,7 @@ WAIT_SECONDS = 10
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """What the application logs."""
+    """The application's log."""
     output = io.StringIO()
     handler = logging.StreamHandler(output)
     handler.setFormatter(JsonFormatter())
@@ -41,7 +41,7 @@ def log() -> Iterator[io.StringIO]:
 
 
 def until(condition: Callable[[], Any]) -> Any:
-    """What the condition gives once it gives something."""
+    """Wait until the condition gives a result, and return it."""
     deadline = time.monotonic() + WAIT_SECONDS
     while not (found := condition()):
         assert time.monotonic() < deadline, "it did not come"
@@ -50,12 +50,12 @@ def until(condition: Callable[[], Any]) -> Any:
 
 
 def entries(log: io.StringIO, message: str) -> list[dict[str, Any]]:
-    """The lines of the log with this message."""
+    """Return the lines of the log with this message."""
     return [entry for line in log.getvalue().splitlines() if (entry := json.loads(line))["message"] == message]
 
 
 def sessions(database: TestDatabase) -> list[dict[str, Any]]:
-    """The application's sessions, as the server shows them."""
+    """Return the application's sessions, as the server shows them."""
     with database.superuser() as connection:
         found = connection.execute(
             text("SELECT query, state, application_name FROM pg_stat_activity WHERE datname = :d AND usename = :u"),

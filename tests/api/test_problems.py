@@ -117,7 +117,7 @@ def test_an_unknown_path_and_method_are_problems(shared_client: TestClient) -> N
 @pytest.mark.parametrize("path", [path for path in PATHS if path != "/{}"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_no_answer_sends_a_client_to_another_scheme(shared_client: TestClient, method: str, path: str) -> None:
-    """Behind the load balancer the service speaks http: an absolute address of its own would leave TLS."""
+    """Behind the load balancer the service uses http: an absolute address would lead a client away from TLS."""
     answer = shared_client.request(
         method, f"{path.replace('{}', '2024-01')}/", headers={"X-Forwarded-Proto": "https"}, follow_redirects=False
     )

@@ -1,4 +1,4 @@
-"""The service behind an RDS Proxy: the local cloud's, which does what AWS documents, before the tests' PostgreSQL."""
+"""The service behind the local cloud's RDS Proxy, in front of the tests' PostgreSQL."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ from tests.api.postgres import free_port, write_certificate
 
 @contextmanager
 def proxied(database: TestDatabase, directory: Path, *, max_connections_percent: int = 75) -> Iterator[Settings]:
-    """A proxy before the database's server: the service's settings for it."""
+    """Run a proxy in front of the database's server. Yields the service's settings for it."""
     if not database.server.ca_file:
         pytest.skip("the proxy verifies the database's certificate, and this server has none that can be")
     write_certificate(directory)

@@ -1,4 +1,4 @@
-"""The schema that an image brings: what Alembic applies, or a refusal that names the files."""
+"""The schema of an image: the revisions that Alembic applies, or a refusal that names the files."""
 
 import json
 import subprocess

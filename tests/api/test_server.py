@@ -1,4 +1,4 @@
-"""The real thing: gunicorn with its workers, as the image runs it."""
+"""The service as the image runs it: gunicorn with its workers."""
 
 import json
 import os
@@ -33,7 +33,7 @@ class Service:
     port: int
 
     def request(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
-        """Send one request on a connection of its own. Gives (status, document)."""
+        """Send one request on its own connection. Return (status, document)."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=_START_SECONDS)
         try:
             all_headers = {"Content-Type": "application/json"} | (headers or {})
@@ -44,7 +44,7 @@ class Service:
             connection.close()
 
     def wait_until_refusing(self) -> None:
-        """Wait until no new connection is taken: uvicorn looks at its signals every 100 ms."""
+        """Wait until no new connection is accepted: uvicorn checks for signals every 100 ms."""
         deadline = time.monotonic() + 2
         while True:
             try:
@@ -52,7 +52,7 @@ class Service:
             except ConnectionRefusedError:
                 return
             except OSError:
-                pass  # taken by the kernel, closed by the worker
+                pass  # accepted by the kernel, closed by the worker
             assert time.monotonic() < deadline, "new connections are still taken"
 
 
@@ -106,7 +106,7 @@ def test_on_sigterm_it_finishes_what_it_has_and_takes_nothing_new(database: Test
         assert (status, transaction["amount"]) == (201, 1)
         output, _ = running.process.communicate(timeout=10)
         assert running.process.returncode == 0
-    # All of it is JSON, gunicorn's and uvicorn's lines too.
+    # All lines are JSON, also those of gunicorn and uvicorn.
     entries = [json.loads(line) for line in output.splitlines()]
     assert {"gunicorn.error", "uvicorn.error", "settlement.access"} <= {entry["logger"] for entry in entries}
 
@@ -114,7 +114,7 @@ def test_on_sigterm_it_finishes_what_it_has_and_takes_nothing_new(database: Test
 def test_with_nothing_to_do_it_stops_at_once(database: TestDatabase) -> None:
     with service(database) as running:
         running.process.send_signal(signal.SIGTERM)
-        running.process.communicate(timeout=10)  # what is in progress would have longer
+        running.process.communicate(timeout=10)  # a running request would have longer
         assert running.process.returncode == 0
 
 

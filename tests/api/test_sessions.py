@@ -1,4 +1,4 @@
-"""`settlement.admin sessions`: what it tells of a real server, and whom it ends."""
+"""`settlement.admin sessions` on a real server: the sessions that it lists, and those that it terminates."""
 
 import json
 import logging.config
@@ -23,7 +23,7 @@ LIMITS = EndLimits(idle_in_transaction_seconds=0.01, idle_seconds=0.01, idle_abo
 def application(
     database: TestDatabase, name: str = "settlement-api@host/7", user: str = "", password: str = "", clone: bool = False
 ) -> Any:
-    """A session such as the application has, outside its pool; `clone`: as its second user."""
+    """Open a session like the application's, outside its pool; `clone`: as its second user."""
     credentials = json.loads((database.clone_secret if clone else database.secret).value or "")
     connection = psycopg2.connect(
         host=database.server.host,
@@ -40,13 +40,13 @@ def application(
 
 @pytest.fixture
 def opened() -> Iterator[ExitStack]:
-    """Closes at the end what a test opened."""
+    """Close what a test opened."""
     with ExitStack() as stack:
         yield stack
 
 
 def leak(database: TestDatabase, opened: ExitStack, statement: str = "SELECT 1", clone: bool = False) -> Any:
-    """A session that is idle in a transaction."""
+    """Open a session that is idle in a transaction."""
     connection = application(database, clone=clone)
     opened.callback(connection.close)
     connection.cursor().execute(statement)
@@ -54,7 +54,7 @@ def leak(database: TestDatabase, opened: ExitStack, statement: str = "SELECT 1",
 
 
 def records(database: TestDatabase, limits: EndLimits | None = None) -> list[dict[str, Any]]:
-    """What the command gives, as JSON would have it."""
+    """Return the command's records, as JSON represents them."""
     found = [json.loads(json.dumps(record)) for record in sessions(database.admin_settings(), limits)]
     # Other tests share the server.
     return [
@@ -65,7 +65,7 @@ def records(database: TestDatabase, limits: EndLimits | None = None) -> list[dic
 
 
 def is_open(connection: Any) -> bool:
-    """Whether a session still answers."""
+    """Return whether a session still answers."""
     try:
         connection.cursor().execute("SELECT 1")
         connection.rollback()
@@ -82,7 +82,7 @@ def test_it_tells_of_each_session_with_its_endpoint_and_without_values(
     found = records(database)
     assert found[0]["kind"] == "server"
     assert (found[0]["max_connections"], found[0]["reserved"] >= 3) == (100, True)
-    # The server may still be ending a session of the test before.
+    # The server may still be ending a session of the previous test.
     (session,) = [record for record in found if record.get("pid") == leaked.info.backend_pid]
     assert session["kind"] == "session"
     assert session["state"] == "idle in transaction"
@@ -278,7 +278,7 @@ def test_a_server_that_is_full_is_asked_until_a_slot_is_free(
     with database.superuser_engine().connect() as connection:
         connection.execute(text(f"ALTER ROLE {role} CONNECTION LIMIT 0"))
         try:
-            # Another refusal than that of a full server is no reason to wait.
+            # Only the refusal of a full server is a reason to wait.
             with pytest.raises(OperationalError, match="too many connections for role"):
                 records(database)
             refused: list[str] = []

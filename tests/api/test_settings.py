@@ -1,4 +1,4 @@
-"""Settings: what stops a process from starting, and that it never shows a password."""
+"""Settings: wrong ones stop a process from starting, without showing a password."""
 
 import pytest
 from pydantic import ValidationError
@@ -14,7 +14,7 @@ ENVIRONMENT = {
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The least that the service needs."""
+    """The settings that the service requires."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
 
@@ -51,7 +51,7 @@ def test_a_wrong_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name:
 
 
 def test_a_refusal_repeats_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A secret may have been injected under the wrong name."""
+    """A secret may have been set under the wrong name."""
     for name in ("SETTLEMENT_TIMEZONE", "DATABASE_PORT", "LOG_LEVEL", "DATABASE_SSLMODE"):
         for value in ("hunter2", "../hunter2", "/hunter2"):
             with monkeypatch.context() as patch:

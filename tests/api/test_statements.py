@@ -19,7 +19,7 @@ from tests.api.conftest import TestDatabase
 from tests.api.test_transactions import read_pages
 
 SEOUL = ZoneInfo("Asia/Seoul")
-# Instants around the month's ends, a microsecond before and at them, in Seoul and in UTC.
+# The month's boundaries in Seoul and in UTC, and a microsecond before each.
 EDGES = [
     datetime(2024, month, 1, tzinfo=zone) + timedelta(microseconds=offset)
     for month in (2, 3)

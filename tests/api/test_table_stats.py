@@ -1,4 +1,4 @@
-"""`settlement.admin survey`: what it tells of a real database."""
+"""`settlement.admin survey`: table statistics of a real database."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from tests.api.conftest import TestDatabase
 
 Post = Callable[..., Any]
 amounts = st.integers(-MAX_AMOUNT, MAX_AMOUNT).filter(bool)
-# A fixture that is made once and an example that runs often: each example uses an account of its own.
+# Examples share the fixtures of their test, so each uses an account of its own.
 shared_database = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
@@ -28,7 +28,7 @@ shared_database = settings(
 
 @pytest.fixture
 def post(client: TestClient, account: dict[str, Any]) -> Post:
-    """Posts a transaction to `account`, under a new key unless one is given."""
+    """Post transactions to `account`, under a new key unless one is given."""
 
     def send(key: str | None = None, **changes: Any) -> Any:
         body = {"account_id": account["id"], "amount": 1000, "currency": "KRW"} | changes
@@ -51,7 +51,7 @@ def read_pages(client: TestClient, path: str, limit: int) -> list[list[Any]]:
 
 
 def count_transactions(database: TestDatabase) -> int:
-    """How many rows there are."""
+    """Return the number of rows."""
     with database.superuser() as connection:
         return int(connection.execute(text("SELECT count(*) FROM transactions")).scalar_one())
 
@@ -95,7 +95,7 @@ def test_an_amount_is_kept_to_the_last_minor_unit(
     ],
 )
 def test_a_bad_transaction_is_422(shared_client: TestClient, changes: dict[str, Any]) -> None:
-    # Of an account that does not exist: had the body been taken, the answer would be 404.
+    # The account does not exist: had the body been accepted, the response would be 404.
     body = {"account_id": str(uuid4()), "amount": 1000, "currency": "KRW"} | changes
     answer = shared_client.post("/v1/transactions", json=body, headers={"Idempotency-Key": "key"})
     assert answer.status_code == 422
@@ -194,7 +194,7 @@ def test_at_the_same_time_one_key_posts_once(database: TestDatabase, post: Post)
 def test_all_pages_are_all_rows_newest_first(client: TestClient, occurred: list[int], limit: int) -> None:
     account_id = client.post("/v1/accounts", json={"name": "pages", "currency": "JPY"}).json()["id"]
     posted = []
-    for microsecond in occurred:  # few instants for many rows: equal ones must not be lost between pages
+    for microsecond in occurred:  # few instants for many rows: rows with equal ones must not be lost between pages
         body = {"account_id": account_id, "amount": 1, "currency": "JPY"}
         body["occurred_at"] = f"2025-01-31T23:59:59.{microsecond:06d}+09:00"
         posted.append(client.post("/v1/transactions", json=body, headers={"Idempotency-Key": str(uuid4())}).json())

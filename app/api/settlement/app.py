@@ -23,7 +23,7 @@ _MAX_BODY_BYTES = 64 * 1024  # a transaction is below 3 kB; without a limit one 
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Build the application. It holds no connection, and starts nothing, until its lifespan does."""
+    """Build the application. It opens no connection and starts no thread before its lifespan."""
 
     verifier = verifier_of(settings)
 
@@ -52,9 +52,9 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # both pages load scripts from a public CDN; the document itself is /openapi.json
         redoc_url=None,
-        # A redirect would name the scheme that the load balancer speaks, http, to a client that came by https.
+        # A redirect would send an https client to http, the scheme that the load balancer uses.
         redirect_slashes=False,
-        # Nothing exports any; without this each request would look for providers in the environment.
+        # Nothing exports telemetry. By default each request would look for providers in the environment.
         telemetry={"tracing": False, "metrics": False, "logs": False},
         # The routes themselves: FastAPI would search an included router twice for each request.
         routes=[
@@ -72,5 +72,5 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def from_environment() -> FastAPI:
-    """The application with the environment's settings: what gunicorn runs."""
+    """Build the application from the environment's settings. gunicorn calls this."""
     return create_app(Settings())

@@ -1,9 +1,9 @@
 """Bearer tokens: JWTs of one issuer, verified with the keys that it publishes (JWKS).
 
-Off unless `AUTH_JWKS_URL` is set. A token says who may call, not what: each caller with a valid token may do all.
+Off unless `AUTH_JWKS_URL` is set. A token authenticates a caller; it does not restrict what the caller may do.
 
 Sources: https://www.rfc-editor.org/rfc/rfc6750 (bearer tokens), https://www.rfc-editor.org/rfc/rfc7517 (JWK sets),
-https://www.rfc-editor.org/rfc/rfc8725 (what to check of a JWT).
+https://www.rfc-editor.org/rfc/rfc8725 (which claims to check).
 """
 
 import json
@@ -24,7 +24,7 @@ from settlement.problems import Unavailable, problem_response
 from settlement.settings import Settings
 
 _log = logging.getLogger(__name__)
-#: Asked without a token by the load balancer and the release.
+#: The load balancer and the release call these without a token.
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/version"})
 #: Signatures with a public key only: with a shared secret, whoever can verify a token can also make one.
 ALGORITHMS = ("RS256", "PS256", "ES256")
@@ -36,7 +36,7 @@ _FETCH_TIMEOUT_SECONDS = 3
 _MAX_REMEMBERED = 1024
 #: A withdrawn key is trusted at most this long, while the issuer answers.
 _KEYS_LIFETIME_SECONDS = 3600
-#: A token with an unknown key asks for the keys again, at most this often: anybody can send such tokens.
+#: A token with an unknown key makes the service read the keys again, at most this often: anybody can send such tokens.
 _FETCH_AGAIN_SECONDS = 30
 
 
@@ -44,15 +44,15 @@ class TokenError(Exception):
     """The caller has to send another token. The message is for the caller."""
 
     def __init__(self, message: str, *, sent: bool = True) -> None:
-        """`sent` says whether there was a token at all."""
+        """`sent`: whether the request contained a token."""
         super().__init__(message)
         self.sent = sent
 
 
 class KeySet:
-    """The issuer's public keys, by their identifier. May be used by several threads.
+    """The issuer's public keys by identifier. Several threads may use it.
 
-    Keys that were read once are kept while the issuer does not answer: its outage stops no caller with a known key.
+    Known keys stay valid while the issuer does not answer, so its outage stops no caller with a known key.
     """
 
     def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -65,22 +65,22 @@ class KeySet:
 
     @property
     def read_at(self) -> float | None:
-        """When the keys were last read, by this object's clock: what was verified before is verified again."""
+        """When the keys were last read, by this object's clock. Tokens verified earlier are verified again."""
         return self._read_at
 
     @property
     def known(self) -> bool:
-        """Whether the keys have been read once."""
+        """Whether the keys have been read at least once."""
         return self._read_at is not None
 
     def find(self, identifier: str | None) -> jwt.PyJWK | None:
-        """Return a key by its identifier, without asking the issuer. A token without one fits an only key."""
+        """Return a known key. Without an identifier, return the only key if there is just one."""
         if identifier is None:
             return next(iter(self._keys.values())) if len(self._keys) == 1 else None
         return self._keys.get(identifier)
 
     def should_refresh(self, identifier: str | None) -> bool:
-        """Return whether to ask the issuer before a token with this key's identifier is judged."""
+        """Return whether to read the keys again before verifying a token that names this key."""
         now = self._clock()
         if self._tried_at is not None and now - self._tried_at < _FETCH_AGAIN_SECONDS:
             return False
@@ -88,10 +88,10 @@ class KeySet:
         return old or self.find(identifier) is None
 
     def refresh(self) -> None:
-        """Ask the issuer. Keeps the keys of before, and logs why, when it gives none."""
+        """Read the keys again. If that fails, log why and keep the known keys."""
         with self._lock:
             if self._tried_at is not None and self._clock() - self._tried_at < _FETCH_AGAIN_SECONDS and self.known:
-                return  # another thread has just asked
+                return  # another thread has just read them
             self._tried_at = self._clock()
             try:
                 self._keys = _read(self._url)
@@ -102,30 +102,30 @@ class KeySet:
 
 
 def _read(url: str) -> dict[str | None, jwt.PyJWK]:
-    # The settings take https only, and http of this machine.
+    # The settings accept only https, and http on this machine.
     with urllib.request.urlopen(url, timeout=_FETCH_TIMEOUT_SECONDS) as answer:  # noqa: S310
         document = json.loads(answer.read(_MAX_KEYS_BYTES))
     document["keys"] = [key for key in document["keys"] if key.get("use", "sig") == "sig" and key.get("kty") != "oct"]
-    # Raises when no key is left that can be used.
+    # Raises if no usable key is left.
     return {key.key_id: key for key in jwt.PyJWKSet.from_dict(document).keys}
 
 
 class Verifier:
-    """Decides whether a token is one that the settings' issuer gave for this service."""
+    """Verifies that the configured issuer made a token for this service."""
 
     def __init__(self, keys: KeySet, *, issuer: str, audience: str, now: Callable[[], float] = time.time) -> None:
         self.keys = keys
         self._now = now
         self._issuer = issuer
         self._audience = audience
-        # By token: until when it is valid, which key it names, and which reading of the keys verified it.
+        # By token: when it expires, the key that it names, and when the keys that verified it were read.
         self._accepted: dict[str, tuple[float, str | None, float | None]] = {}
 
     async def verify(self, token: str) -> None:
-        """Accept a token.
+        """Verify a token.
 
         Raises:
-            TokenError: it is none of the issuer's, not for this service, or no longer valid.
+            TokenError: the token is from another issuer, for another service, or no longer valid.
             Unavailable: the issuer's keys have never been read.
         """
         if len(token) > _MAX_TOKEN_CHARACTERS:
@@ -138,7 +138,7 @@ class Verifier:
         try:
             header = jwt.get_unverified_header(token)
         except PyJWTError:
-            raise TokenError("The token is no JWT.") from None
+            raise TokenError("The token is not a JWT.") from None
         identifier = header.get("kid")
         if self.keys.should_refresh(identifier):
             await run_in_threadpool(self.keys.refresh)
@@ -166,16 +166,16 @@ class Verifier:
 
 
 def verifier_of(settings: Settings) -> Verifier | None:
-    """Return what verifies tokens; None where the settings name no issuer's keys."""
+    """Return the verifier, or None if the settings name no issuer."""
     if settings.auth_jwks_url is None:
         return None
-    # The settings give the three together or none.
+    # The settings contain all three or none.
     issuer, audience = settings.auth_issuer or "", settings.auth_audience or ""
     return Verifier(KeySet(settings.auth_jwks_url), issuer=issuer, audience=audience)
 
 
 class AuthenticationMiddleware:
-    """Refuses, with 401, a request without a valid token; lets `OPEN_PATHS` through."""
+    """Answers 401 to a request without a valid token, except on `OPEN_PATHS`."""
 
     def __init__(self, app: ASGIApp, verifier: Verifier) -> None:
         self._app = app

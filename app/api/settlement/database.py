@@ -2,8 +2,8 @@
 
 Role-level timeouts are set on the role by `settlement.admin`, not here: RDS Proxy refuses libpq's `options`,
 and a `SET` pins the client to one server connection
-(https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-pinning.html). The bundle of certificate authorities
-holds RDS's and Amazon's own, which sign for an instance and for a proxy.
+(https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-pinning.html). The certificate bundle contains RDS's
+authorities, which sign an instance's certificate, and Amazon's, which sign a proxy's.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from settlement.logs import request_scope
 from settlement.pool import PoolWatch
 from settlement.settings import AdminSettings, Settings
 
-# More than a pool has connections: a request that finds none waits for one, and no longer than the pool's timeout.
+# More threads than connections: a request without a connection waits in its thread, at most for the pool's timeout.
 _THREADS = 40
 
 P = ParamSpec("P")
@@ -58,15 +58,15 @@ def _url(settings: Settings | AdminSettings, user: str, password: SecretStr) -> 
 
 
 def _connect_args(settings: Settings | AdminSettings, program: str) -> Mapping[str, str | int]:
-    """libpq's connection parameters (https://www.postgresql.org/docs/current/libpq-connect.html)."""
+    """Return libpq's connection parameters (https://www.postgresql.org/docs/current/libpq-connect.html)."""
     return {
         "sslmode": settings.database_sslmode,
         "sslrootcert": settings.database_ca_file,
         "connect_timeout": settings.database_connect_timeout_seconds,
-        "client_encoding": "utf8",  # whatever the database was made with
-        # Whose session it is, in pg_stat_activity: program, task (its host's name), worker process. At most 63 bytes.
+        "client_encoding": "utf8",  # whatever the database's own encoding is
+        # Names the session in pg_stat_activity: program, task (its host's name), worker process. At most 63 bytes.
         "application_name": f"settlement-{program}@{socket.gethostname().split('.')[0][:40]}/{os.getpid()}",
-        # After a failover the old host may answer nothing at all: notice within seconds, not by TCP's 15 minutes.
+        # After a failover the old host may not answer at all: detect it within seconds, not within TCP's 15 minutes.
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
@@ -75,7 +75,7 @@ def _connect_args(settings: Settings | AdminSettings, program: str) -> Mapping[s
 
 
 def single_use_engine(settings: Settings | AdminSettings, user: str, password: SecretStr) -> Engine:
-    """An engine without a pool, for a one-off task: a connection is closed when it is given back."""
+    """Return an engine without a pool, for a one-off task. It closes a connection when it is returned."""
     return create_engine(
         _url(settings, user, password),
         connect_args=dict(_connect_args(settings, "admin")),
@@ -85,10 +85,10 @@ def single_use_engine(settings: Settings | AdminSettings, user: str, password: S
 
 
 def _check_connection(connection: Any, *_: Any) -> None:
-    """Have the pool replace a connection that the server ended.
+    """Have the pool replace a connection that the server closed.
 
-    SQLAlchemy's own pre-ping asks the server each time, a round trip that costs as much as the read it precedes. But an
-    idle connection that is well has nothing to say: only one whose socket can be read, closed, or broken is asked.
+    SQLAlchemy's own pre-ping queries the server each time, a round trip that costs as much as the read that follows. A
+    healthy idle connection has no data to read, so only one with a readable, closed or broken socket is queried.
 
     Raises DisconnectionError, on which the pool connects again.
     """
@@ -110,10 +110,11 @@ def _tag(name: str, path: str) -> str:
 
 
 def _tag_statement(_: Any, __: Any, statement: str, parameters: Any, ___: Any, ____: bool) -> tuple[str, Any]:
-    """Say in each statement which endpoint it is for, in the keys of sqlcommenter (https://google.github.io/sqlcommenter/spec/).
+    """Add a comment with the endpoint to each statement, with the keys of sqlcommenter.
 
-    In front, and not at the end as there: pg_stat_activity shows a statement's first kilobyte. Not with the request's
-    identifier: a statement that is another one each time fills what is kept by text.
+    https://google.github.io/sqlcommenter/spec/ puts the comment last. Here it comes first, because pg_stat_activity
+    shows only a statement's first kilobyte. It does not contain the request's identifier: a different text for each
+    request would fill everything that is stored by text.
     https://docs.sqlalchemy.org/en/20/core/events.html#sqlalchemy.events.ConnectionEvents.before_cursor_execute
     """
     scope = request_scope.get()
@@ -122,7 +123,7 @@ def _tag_statement(_: Any, __: Any, statement: str, parameters: Any, ___: Any, _
 
 
 class Database:
-    """The service's pool of connections. One per worker process, made after the fork."""
+    """The service's connection pool: one per worker process, created after the fork."""
 
     def __init__(self, settings: Settings) -> None:
         self._engine = create_engine(
@@ -133,8 +134,8 @@ class Database:
             pool_timeout=settings.database_pool_timeout_seconds,
             pool_recycle=settings.database_pool_recycle_seconds,
             hide_parameters=True,  # an error in a log must not carry a customer's data
-            # Every operation of the service is one statement, atomic by itself: BEGIN and COMMIT would be two round
-            # trips more, and no request can leave a session idle in a transaction.
+            # Every operation of the service is one statement, which is atomic by itself. So no request can leave a
+            # session idle in a transaction, and BEGIN and COMMIT do not cost two more round trips.
             isolation_level="AUTOCOMMIT",
             pool_reset_on_return=None,  # so nothing is left to roll back
             pool_use_lifo=True,  # few warm connections rather than all of them in turn
@@ -142,7 +143,7 @@ class Database:
         if settings.database_pool_pre_ping:
             event.listen(self._engine, "checkout", _check_connection)
         event.listen(self._engine, "before_cursor_execute", _tag_statement, retval=True)
-        # After the check: what is refused there is not in use.
+        # After the check, so that a connection it refuses does not count as in use.
         self.watch = PoolWatch(
             self._engine,
             size=settings.database_pool_size,
@@ -154,10 +155,10 @@ class Database:
         self._threads = ThreadPoolExecutor(_THREADS, "database")
 
     async def run(self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """`operation(connection, …)` in a thread, with a connection of the pool; the event loop goes on meanwhile.
+        """Run `operation(connection, …)` in a thread with a pooled connection, without blocking the event loop.
 
-        A plain executor, because anyio's threads, to which FastAPI sends an endpoint that is no coroutine, cost a
-        request a tenth more. Raises what `connect` and the operation do.
+        It uses a plain executor: with anyio's threads, in which FastAPI runs synchronous endpoints, a request takes a
+        tenth longer. Raises what `connect` and the operation raise.
         """
 
         def work() -> T:
@@ -167,7 +168,7 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._threads, copy_context().run, work)
 
     def connect(self) -> AbstractContextManager[Connection]:
-        """A connection of the pool, in autocommit. Raises sqlalchemy.exc.TimeoutError when none gets free in time."""
+        """Return a pooled connection in autocommit mode. Raises sqlalchemy.exc.TimeoutError if none is free in time."""
         had_to_wait, started = self.watch.is_full(), time.perf_counter()
         try:
             connection = self._engine.connect()
@@ -184,7 +185,7 @@ class Database:
             connection.execute(text("SELECT 1"))
 
     def close(self) -> None:
-        """Close the idle connections; one in use closes when it is given back."""
+        """Close the idle connections. A connection in use is closed when it is returned."""
         self.watch.stop()
         self._threads.shutdown(wait=False)
         self._engine.dispose()

@@ -13,7 +13,7 @@ from settlement.logs import logging_config
 wsgi_app = "settlement.app:from_environment()"
 worker_class = "settlement.worker.Worker"
 bind = "0.0.0.0:8000"
-preload_app = True  # imported once, shared by the workers; the pool is made after the fork, in the lifespan
+preload_app = True  # imported once, shared by the workers; the pool is created after the fork, in the lifespan
 
 # Longer than the load balancer's idle timeout (60 s): it must never reuse a connection that we are closing.
 keepalive = 75
@@ -24,7 +24,7 @@ graceful_timeout = 25
 worker_tmp_dir = "/dev/shm"  # noqa: S108 - the heartbeat files; the root file system is read-only
 control_socket_disable = True  # it would be a file under $HOME, and nobody uses it
 
-# What no line of the log tells need not be found out for each of them, by the means that Python documents
+# No log line contains the caller, thread or process, so logging need not look them up for each line
 # (https://docs.python.org/3/howto/logging.html#optimization).
 logging._srcfile = None
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
@@ -34,11 +34,12 @@ logconfig_dict = logging_config(os.environ.get("LOG_LEVEL", "INFO").upper())
 
 
 def pre_fork(_server: Any, _worker: Any) -> None:
-    """Set what was imported apart from the garbage collector: workers share its pages, and need not walk it again.
+    """Exclude imported objects from garbage collection: workers share their pages and need not scan them again.
 
     https://docs.python.org/3/library/gc.html#gc.freeze
     """
     gc.collect()
     gc.freeze()
-    # A request leaves hundreds of objects; by default every 700 start a collection, a fifth of the worker's time.
+    # A request leaves hundreds of objects. By default every 700 start a collection, which takes a fifth of the worker's
+    # time.
     gc.set_threshold(10_000, 10, 10)

@@ -1,6 +1,6 @@
-"""JSON logs, one object a line, each with the identifier of the request that it belongs to.
+"""JSON logs, one object a line, each with the identifier of its request.
 
-Also what work is done for, wherever it runs: the request, and its endpoint.
+Context variables hold the current request, so that code in any thread can name it and its endpoint.
 """
 
 import json
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-# The ASGI scope of the request. It learns its endpoint after the middleware that sets this.
+# The ASGI scope of the request. The router adds the endpoint to it after the middleware has set this.
 request_scope: ContextVar[Mapping[str, Any] | None] = ContextVar("request_scope", default=None)
 
 _encode = json.JSONEncoder(default=str).encode
@@ -19,7 +19,7 @@ _STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", 
 
 
 def endpoint() -> str:
-    """The endpoint that this is done for, `GET /v1/accounts/{account_id}`; empty outside a request."""
+    """Return the current request's endpoint, such as `GET /v1/accounts/{account_id}`; empty outside a request."""
     scope = request_scope.get()
     if scope is None:
         return ""
@@ -28,7 +28,7 @@ def endpoint() -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one line of JSON; what was given as `extra` become fields of their own."""
+    """Formats a record as one line of JSON; each key of `extra` becomes a field."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, Any] = {
@@ -46,7 +46,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def logging_config(level: str) -> dict[str, Any]:
-    """A configuration for logging.config.dictConfig: everything as JSON to standard output."""
+    """Return a configuration for logging.config.dictConfig that writes JSON to standard output."""
     own = {"handlers": ["stdout"], "level": level, "propagate": False}
     return {
         "version": 1,
@@ -56,7 +56,7 @@ def logging_config(level: str) -> dict[str, Any]:
         "root": {"handlers": ["stdout"], "level": "WARNING"},
         "loggers": {
             "settlement": own,
-            # Metrics are no matter of the level: CloudWatch takes them from these lines.
+            # Metrics are logged at any level: CloudWatch reads them from these lines.
             "settlement.metrics": own | {"level": "INFO"},
             "gunicorn.error": own,  # uvicorn's worker class gives these handlers to uvicorn.error
             "alembic": own,

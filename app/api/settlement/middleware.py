@@ -1,6 +1,6 @@
-"""What surrounds every request: identifier, log line, limit of the body, and the last resort against an exception.
+"""Middleware around every request: its identifier and log line, the body limit, and the answer to an exception.
 
-Plain ASGI middleware: Starlette's BaseHTTPMiddleware costs a task and two queues for each request.
+It is plain ASGI: Starlette's BaseHTTPMiddleware costs a task and two queues for each request.
 """
 
 import logging
@@ -23,14 +23,14 @@ _HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 
 
 def trace_identifier(header: str | None) -> str:
-    """The Root of an `X-Amzn-Trace-Id` header, or a new identifier of the same form: `1-<time>-<random>` in hex."""
+    """Return the Root of an `X-Amzn-Trace-Id` header, or a new one of the same form: `1-<time>-<random>` in hex."""
     if header and (match := _TRACE_ROOT.search(header)):
         return match.group(1)
     return f"1-{int(time.time()):08x}-{random.getrandbits(96):024x}"
 
 
 class RequestContextMiddleware:
-    """Gives each request its identifier, logs it once, and answers 500 as a problem if all else failed."""
+    """Gives each request an identifier, logs it once, and turns an unhandled exception into a 500 problem."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -59,7 +59,7 @@ class RequestContextMiddleware:
         except Exception:
             _log.exception("unhandled exception")
             if status is not None:
-                raise  # the response has begun: only cutting the connection tells the client that it is broken
+                raise  # the response has begun: only a broken connection shows the client that it is incomplete
             response = problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, kind="internal-error")
             await response(scope, receive, send_with_identifier)
         finally:
@@ -80,9 +80,9 @@ class RequestContextMiddleware:
 
 
 class BodyLimitMiddleware:
-    """Refuses a body that is too large, with 413, before it fills the memory.
+    """Answers 413 to a body that is too large, before it fills the memory.
 
-    Starlette's own limit answers in plain text, past the exception handlers.
+    Starlette's own limit bypasses the exception handlers and answers in plain text.
     """
 
     def __init__(self, app: ASGIApp, limit_bytes: int) -> None:

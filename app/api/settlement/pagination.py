@@ -15,25 +15,25 @@ from settlement.problems import InvalidInput
 
 Row = TypeVar("Row")
 
-Limit = Annotated[int, Query(ge=1, le=200, description="Rows in a page.")]
+Limit = Annotated[int, Query(ge=1, le=200, description="Rows per page.")]
 CursorParameter = Annotated[
-    str | None, Query(max_length=200, description="`next_cursor` of the page before; none for the first page.")
+    str | None, Query(max_length=200, description="`next_cursor` of the previous page; omitted for the first page.")
 ]
 
 
 class Page(BaseModel):
-    """What every page has beside its items."""
+    """Base of all pages; each adds its `items`."""
 
     next_cursor: str | None
 
 
 def encode_cursor(*parts: object) -> str:
-    """Make a cursor of a sort key's parts, which must hold no comma."""
+    """Encode the parts of a sort key as a cursor. They must not contain a comma."""
     return base64.urlsafe_b64encode(",".join(map(str, parts)).encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str, parts: int) -> list[str]:
-    """Take a cursor apart. Raises InvalidInput when it does not hold that many parts."""
+    """Return the parts of a cursor. Raises InvalidInput if it has another number of parts."""
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         values = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii").split(",")
@@ -45,10 +45,10 @@ def decode_cursor(cursor: str, parts: int) -> list[str]:
 
 
 def invalid_cursor() -> InvalidInput:
-    """The error for a cursor that this service did not make."""
-    return InvalidInput("invalid-cursor", "The cursor is not one that this service gave.")
+    """Return the error for a cursor that this service did not issue."""
+    return InvalidInput("invalid-cursor", "This service did not issue the cursor.")
 
 
 def split_page(rows: Sequence[Row], limit: int) -> tuple[Sequence[Row], Row | None]:
-    """Of `limit + 1` rows asked for, give the page and the row after which the next page starts (None at the end)."""
+    """Split up to `limit + 1` rows into the page and the row after which the next page starts (None at the end)."""
     return (rows[:limit], rows[limit - 1]) if len(rows) > limit else (rows, None)

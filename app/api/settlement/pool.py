@@ -1,10 +1,9 @@
-"""Who holds a connection of the pool, since when, for which endpoint; and the pool's metrics in the log.
+"""Monitor the connection pool, and log what it finds:
 
-Two things come out of it, both as lines of the log:
-- a warning for each session that is held longer than it should be, with the endpoint that took it: a leak tells its
-  origin while it happens, and not when the database is full;
-- the pool's metrics once a period, in CloudWatch's embedded metric format: CloudWatch Logs makes metrics of them, and
-  the application needs neither a right nor a client for that
+- a warning for each session that is held too long, with the endpoint that took it: the origin of a leak is known before
+  the database is full;
+- the pool's metrics once a period, in CloudWatch's embedded metric format: CloudWatch Logs turns them into metrics, so
+  the application needs neither a permission nor a client for that
   (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html).
 """
 
@@ -24,7 +23,7 @@ _log = logging.getLogger(__name__)
 _metrics = logging.getLogger("settlement.metrics")
 
 NAMESPACE = "Settlement"
-#: Its dimensions. Neither task nor worker is one: each value of a dimension is a metric that is paid for.
+#: Task and worker are not dimensions: AWS bills each value of a dimension as a metric of its own.
 _DIMENSIONS = ("Service", "Environment")
 _METRICS = (
     ("PoolSize", "Count"),
@@ -38,7 +37,7 @@ _METRICS = (
 
 @dataclass(slots=True)
 class _Holding:
-    """A connection that is in use. `since` is of the monotonic clock."""
+    """A connection in use. `since` is a time of the monotonic clock."""
 
     since: float
     endpoint: str
@@ -47,10 +46,10 @@ class _Holding:
 
 
 class PoolWatch:
-    """Counts what happens in the pool of one engine, and tells of it.
+    """Counts and logs the use of one engine's pool.
 
-    `size` and `overflow` are the pool's limits. The counters are changed without a lock: a count lost between two
-    threads costs less than every request waiting for one.
+    `size` and `overflow` are the pool's limits. The counters have no lock: a count lost between two threads costs less
+    than a lock in every request.
     """
 
     def __init__(self, engine: Engine, *, size: int, overflow: int, warn_seconds: float, environment: str) -> None:
@@ -67,7 +66,7 @@ class PoolWatch:
 
     @property
     def in_use(self) -> int:
-        """Connections that are in use now."""
+        """The number of connections in use now."""
         return len(self._held)
 
     def _taken(self, _: Any, record: Any, __: Any) -> None:
@@ -81,7 +80,7 @@ class PoolWatch:
             self._warn(holding, "a session was held too long")
 
     def is_full(self) -> bool:
-        """Whether the next one that asks has to wait."""
+        """Return whether the next request for a connection has to wait."""
         return len(self._held) >= self._limit
 
     def waited(self, seconds: float, *, in_vain: bool) -> None:
@@ -91,7 +90,7 @@ class PoolWatch:
         self._longest_wait = max(self._longest_wait, seconds)
 
     def warn_of_leaks(self) -> None:
-        """Warn of each session that is held too long and was not warned of; it may never be given back."""
+        """Warn once of each session that is held too long, while it is held: it may never be returned."""
         now = time.monotonic()
         for holding in list(self._held.values()):
             if not holding.warned and now - holding.since > self._warn_seconds:
@@ -109,7 +108,7 @@ class PoolWatch:
         )
 
     def report(self) -> None:
-        """Log the metrics since the last report, and begin anew."""
+        """Log the metrics since the last report, and reset them."""
         in_use = max(self._most, len(self._held))
         _metrics.info(
             "database pool",
@@ -138,20 +137,20 @@ class PoolWatch:
         self._most, self._waits, self._timeouts, self._longest_wait = len(self._held), 0, 0, 0.0
 
     def start(self, period_seconds: float) -> None:
-        """Report each period, and look for leaks at least as often, in a thread of its own until `stop`."""
-        look_seconds = min(period_seconds, self._warn_seconds)
-        threading.Thread(target=self._run, args=(period_seconds, look_seconds), name="pool-watch", daemon=True).start()
+        """Start a thread that reports each period and looks for leaks at least as often, until `stop`."""
+        check_seconds = min(period_seconds, self._warn_seconds)
+        threading.Thread(target=self._run, args=(period_seconds, check_seconds), name="pool-watch", daemon=True).start()
 
-    def _run(self, period_seconds: float, look_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def _run(self, period_seconds: float, check_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         due = clock() + period_seconds
-        while not self._stopped.wait(min(look_seconds, max(due - clock(), 0.0))):
+        while not self._stopped.wait(min(check_seconds, max(due - clock(), 0.0))):
             self.warn_of_leaks()
             if clock() >= due:
                 self.report()
                 due += period_seconds
 
     def stop(self) -> None:
-        """End the thread, with a last report: what was counted is not lost when a task ends."""
+        """End the thread after a last report, so that no count is lost when a task ends."""
         if not self._stopped.is_set():
             self._stopped.set()
             self.report()

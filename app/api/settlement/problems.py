@@ -6,7 +6,7 @@
     ├── InvalidInput      422
     └── Unavailable       503, with Retry-After
 
-Services raise them; the handlers below also turn what FastAPI, Starlette and SQLAlchemy raise into the same form.
+Services raise them. The handlers below turn the exceptions of FastAPI, Starlette and SQLAlchemy into the same form.
 """
 
 import json
@@ -28,7 +28,7 @@ _RETRY_AFTER_SECONDS = 1
 
 
 class Problem(Exception):
-    """An error with an answer of its own."""
+    """An error with its own response."""
 
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
 
@@ -40,13 +40,13 @@ class Problem(Exception):
 
 
 class NotFound(Problem):
-    """The thing named in the path or in the body does not exist."""
+    """A resource named in the path or in the body does not exist."""
 
     status = HTTPStatus.NOT_FOUND
 
 
 class Conflict(Problem):
-    """The request contradicts what was done before."""
+    """The request contradicts an earlier one."""
 
     status = HTTPStatus.CONFLICT
 
@@ -58,7 +58,7 @@ class InvalidInput(Problem):
 
 
 class Unavailable(Problem):
-    """Nothing is wrong with the request: the same one may succeed in a moment."""
+    """The request is valid and may succeed if it is sent again."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
@@ -87,7 +87,7 @@ def problem_response(
     all_headers = dict(headers or {})
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         all_headers.setdefault("Retry-After", str(_RETRY_AFTER_SECONDS))
-    # json.dumps escapes what is not ASCII: a lone surrogate that a client sent as a key cannot break the answer.
+    # json.dumps escapes all but ASCII, so a lone surrogate that a client sent as a key cannot break the response.
     return Response(json.dumps(body), status, all_headers, media_type="application/problem+json")
 
 
@@ -105,7 +105,7 @@ def _on_invalid_request(_: Request, error: Exception) -> Response:
 def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     if error.status_code == HTTPStatus.BAD_REQUEST:
-        # FastAPI's answer to a body that json cannot read (not UTF-8, an integer of 5,000 digits, nested too deep).
+        # FastAPI's error for a body that json cannot read (not UTF-8, an integer of 5,000 digits, nested too deep).
         return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, kind="invalid-request", detail=error.detail)
     if error.status_code == HTTPStatus.NOT_FOUND and request.url.path.endswith("/"):
         return problem_response(HTTPStatus.NOT_FOUND, detail="No path of this service ends with a slash.")
@@ -113,7 +113,7 @@ def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _on_pool_timeout(_: Request, error: Exception) -> Response:
-    # Not the same incident as a database that is down or full: ending sessions there does not cure this one.
+    # Not the incident of a database that is down or full: terminating sessions there does not help.
     _log.error("no free database connection in this process's pool", extra={"reason": str(error)})
     return problem_response(
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -130,20 +130,20 @@ def _on_database_error(_: Request, error: Exception) -> Response:
 
 
 def _on_data_error(_: Request, error: Exception) -> Response:
-    # Validation should have refused this value: log it so that it can be taught to.
+    # Validation should have refused this value: the log line shows what to add to it.
     _log.error("the database refused a value", extra={"reason": str(getattr(error, "orig", error))})
     return problem_response(
-        HTTPStatus.UNPROCESSABLE_ENTITY, kind="invalid-request", detail="The database cannot hold a value given."
+        HTTPStatus.UNPROCESSABLE_ENTITY, kind="invalid-request", detail="The database cannot store one of the values."
     )
 
 
 def install_problem_handlers(app: FastAPI) -> None:
-    """Make every error that a request can meet a problem document."""
+    """Turn every error of a request into a problem document."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(PoolTimeoutError, _on_pool_timeout)
-    # InternalError: among others "read-only transaction", what a writer meets in the middle of a failover.
+    # InternalError includes "read-only transaction", which a write gets during a failover.
     for unavailable in (OperationalError, InterfaceError, InternalError):
         app.add_exception_handler(unavailable, _on_database_error)
     app.add_exception_handler(DataError, _on_data_error)

@@ -1,4 +1,4 @@
-"""Successful answers."""
+"""Successful responses."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -10,5 +10,5 @@ from pydantic import BaseModel
 def json_response(
     model: BaseModel, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Serialise a model once. Returning the model instead would have FastAPI validate it a second time."""
+    """Serialise a model. If an endpoint returned the model itself, FastAPI would validate it a second time."""
     return Response(model.model_dump_json(), status, headers, media_type="application/json")

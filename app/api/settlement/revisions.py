@@ -1,7 +1,7 @@
-"""The revisions below `migrations/versions`, read by Alembic: what is found here is what `prepare` applies.
+"""Read the revisions below `migrations/versions` with Alembic, as `prepare` applies them.
 
-The image's build runs `python -m settlement.revisions` and keeps its output as `schema.json`. Revisions that Alembic
-would not apply, or not all of them, fail the build with the files' names.
+The image's build runs `python -m settlement.revisions` and stores its output as `schema.json`. If Alembic would not
+apply all revisions, the build fails and names the files.
 """
 
 import json
@@ -29,7 +29,7 @@ class RevisionsError(Exception):
 
 
 def alembic_config() -> Config:
-    """How Alembic is used here, whoever uses it: there is no alembic.ini."""
+    """Return the configuration of Alembic; there is no alembic.ini."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("recursive_version_locations", "true")
@@ -58,7 +58,7 @@ def read() -> Schema:
 
 
 def file_of(error: BaseException) -> str:
-    """The file below `migrations` in which an error arose, from the image's root; empty when it was in none."""
+    """Return the file below `migrations` that raised an error, from the image's root; empty if none did."""
     frames = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
     files = [Path(name) for name in (*frames, getattr(error, "filename", None)) if name]
     in_versions = [path for path in files if path.is_relative_to(MIGRATIONS / "versions")]
@@ -66,7 +66,7 @@ def file_of(error: BaseException) -> str:
 
 
 def _load(directory: ScriptDirectory) -> list[Script]:
-    """Every revision that Alembic finds. It has no public way to them: its map keeps one of each identifier."""
+    """Load every file that Alembic finds. Its public revision map keeps only one file of each identifier."""
     scripts = []
     for path in sorted(
         path for folder in directory._version_locations for path in Script._list_py_dir(directory, folder)
@@ -75,7 +75,7 @@ def _load(directory: ScriptDirectory) -> list[Script]:
             script = Script._from_path(directory, path)
         except Exception as error:  # whatever a module raises
             raise RevisionsError(f"{_shown(path)}: {type(error).__name__}: {error}") from error
-        if script is not None:  # Alembic passes over __init__.py, and names that do not end with .py
+        if script is not None:  # Alembic skips __init__.py and names that do not end with .py
             scripts.append(script)
     return scripts
 
@@ -95,7 +95,7 @@ def _refuse_wrong_identifiers(scripts: list[Script]) -> None:
     for script in scripts:
         if not isinstance(script.revision, str) or not 0 < len(script.revision) <= _LONGEST:
             raise RevisionsError(
-                f"{_path(script)}: the revision {script.revision!r} is no text of 1 to {_LONGEST} characters"
+                f"{_path(script)}: the revision {script.revision!r} is not a text of 1 to {_LONGEST} characters"
             )
         by_revision[script.revision].append(script)
     for revision, same in by_revision.items():
@@ -135,7 +135,7 @@ def _path(script: Script) -> str:
 
 
 def _shown(path: Path) -> str:
-    """A path from the image's root, as the repository has it below app/api."""
+    """Return a path from the image's root, which is app/api in the repository."""
     root = MIGRATIONS.resolve().parent.parent
     return str(path.resolve().relative_to(root)) if path.resolve().is_relative_to(root) else str(path)
 

@@ -19,13 +19,13 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 def _known_time_zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (OSError, ValueError, KeyError) as error:  # its own words would repeat the value
+    except (OSError, ValueError, KeyError) as error:  # its own message would repeat the value
         raise ValueError("unknown IANA time zone; a known one is Asia/Seoul") from error
     return name
 
 
 class _EnvironmentSettings(BaseSettings):
-    """What every process of this image reads."""
+    """Settings of every process of this image."""
 
     # An empty variable counts as not set: a task definition cannot leave one out conditionally.
     model_config = SettingsConfigDict(hide_input_in_errors=True, env_ignore_empty=True, frozen=True, extra="ignore")
@@ -34,10 +34,10 @@ class _EnvironmentSettings(BaseSettings):
     database_host: str = Field(min_length=1)
     database_port: int = Field(default=5432, ge=1, le=65535)
     database_name: str = Field(min_length=1)
-    # verify-full is the only mode that proves which server answers; the others are for a test database.
+    # Only verify-full proves which server answers; the other modes are for a test database.
     database_sslmode: SslMode = "verify-full"
     database_ca_file: str = "/etc/ssl/rds/ca.pem"
-    database_connect_timeout_seconds: int = Field(default=3, ge=2, le=60)  # libpq takes no less than 2
+    database_connect_timeout_seconds: int = Field(default=3, ge=2, le=60)  # libpq's minimum is 2
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -51,17 +51,16 @@ class Settings(_EnvironmentSettings):
     database_user: str = Field(min_length=1)
     database_password: SecretStr
 
-    # Connections that one worker process may hold: pool_size for ever, max_overflow more under load. By default none:
-    # a connection of the overflow is closed when it comes back, and under the load that needs it a new one is made,
-    # request after request.
+    # Connections that one worker process may hold: pool_size permanently, max_overflow more under load. The default
+    # overflow is 0: an overflow connection is closed when it is returned, so under load each request would open one.
     database_pool_size: int = Field(default=10, ge=1)
     database_max_overflow: int = Field(default=0, ge=0)
-    # A request that waited this long for a connection is answered 503: far below the load balancer's 60 s.
+    # A request that waits this long for a connection gets 503: far below the load balancer's 60 s.
     database_pool_timeout_seconds: float = Field(default=5, gt=0)
     database_pool_recycle_seconds: int = Field(default=1800, ge=1)
     database_pool_pre_ping: bool = True
-    # A session that a request holds longer than this is told of, with its endpoint: a leak, or a statement that is too
-    # slow. Below the statements' own timeout.
+    # A session that a request holds longer than this logs a warning with its endpoint: a leak, or a slow statement. It
+    # is below the statement timeout.
     database_session_warning_seconds: float = Field(default=10, gt=0)
     # How often each worker logs its pool's metrics.
     metrics_period_seconds: float = Field(default=60, gt=0)
@@ -69,8 +68,8 @@ class Settings(_EnvironmentSettings):
     # The zone in which a month begins and ends.
     settlement_timezone: Annotated[str, AfterValidator(_known_time_zone)] = "Asia/Seoul"
 
-    # Bearer tokens of callers: where their issuer publishes its keys, its name (`iss`) and this service's (`aud`). All
-    # three or none; without them everybody who reaches the service is served.
+    # Callers' bearer tokens: where the issuer publishes its keys, the issuer's name (`iss`) and this service's (`aud`).
+    # All three or none; without them every caller is served.
     auth_jwks_url: str | None = None
     auth_issuer: str | None = None
     auth_audience: str | None = None
@@ -78,9 +77,9 @@ class Settings(_EnvironmentSettings):
     # The environment's name, a dimension of the metrics.
     app_environment: str = "unknown"
 
-    # What /version tells. The hash is baked into the image, the digest is known only to who runs it.
-    # Anybody may read it there, so nothing but a hash is taken: a secret injected under one of these names by mistake
-    # is not shown.
+    # The values in /version. The image contains the hash; the digest comes from the task definition.
+    # /version is public, so only hashes are accepted: it never shows a secret that was set under one of these names by
+    # mistake.
     git_hash: str = "unknown"
     image_digest: str | None = None
     ecs_container_metadata_uri_v4: str | None = None
@@ -90,7 +89,7 @@ class Settings(_EnvironmentSettings):
     def _read_over_tls(cls, value: str | None) -> str | None:
         url = urlsplit(value or "https://none")
         if not url.hostname or (url.scheme != "https" and (url.scheme, url.hostname) != ("http", "127.0.0.1")):
-            raise ValueError("must be an https address: who can change the keys can make tokens")
+            raise ValueError("must be an https address: whoever can change the keys can make tokens")
         return value
 
     @model_validator(mode="after")
@@ -118,25 +117,25 @@ class AdminSettings(_EnvironmentSettings):
     master_password: SecretStr
     app_database_user: str = Field(default="settlement_app", pattern="^[a-z][a-z0-9_]{0,56}$")
     app_database_secret_arn: str = Field(min_length=1)
-    # Of the second user; empty in an environment that was applied before there were two.
+    # The second user's secret; empty in an environment that was applied before there were two users.
     app_database_clone_secret_arn: str = ""
     aws_region: str = Field(min_length=1)
     database_statement_timeout_ms: int = Field(default=15_000, ge=1)
     database_idle_in_transaction_timeout_ms: int = Field(default=30_000, ge=1)
-    # No statement of `prepare` may take longer: what the release waits for, which then stops the task. 0 is no limit.
+    # The longest time for a statement of `prepare`. The release waits as long, then stops the task. 0 is no limit.
     prepare_timeout_seconds: int = Field(default=0, ge=0)
 
     @property
     def app_users(self) -> tuple[str, str]:
-        """The application's two database users, alike in all they may do.
+        """The application's two database users, which have the same permissions.
 
-        The service uses one; the other's password can be renewed meanwhile. Named as AWS names alternating users:
+        The service uses one while the other gets a new password. They are named as AWS names alternating users:
         https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotation-strategy.html
         """
         return self.app_database_user, f"{self.app_database_user}_clone"
 
     @property
     def app_secret_arns(self) -> dict[str, str]:
-        """The secret of each user that has one: it never holds another user's credentials."""
+        """The secret's ARN of each user that has one. A secret never contains another user's credentials."""
         arns = (self.app_database_secret_arn, self.app_database_clone_secret_arn)
         return {user: arn for user, arn in zip(self.app_users, arns, strict=True) if arn}

@@ -1,4 +1,4 @@
-"""Types of the API's fields that more than one feature uses."""
+"""Field types that several features of the API use."""
 
 import unicodedata
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ LAST_INSTANT = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def _printable(text: str) -> str:
-    # PostgreSQL's text cannot hold U+0000 or a lone surrogate; no other control character has a place in a name.
+    # PostgreSQL's text cannot hold U+0000 or a lone surrogate; other control characters do not belong in a name.
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
         raise ValueError("must not contain control characters or lone surrogates")
     return text

@@ -1,4 +1,4 @@
-"""gunicorn's worker: uvicorn, with what the service needs of it."""
+"""gunicorn's worker: uvicorn with the service's options."""
 
 from typing import Any, ClassVar
 
@@ -6,15 +6,15 @@ from uvicorn_worker import UvicornWorker
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]  # has no type information
-    """uvicorn on asyncio and httptools; a lifespan that fails stops the worker; the access log is our own."""
+    """uvicorn on asyncio and httptools; a lifespan that fails stops the worker; the service logs requests itself."""
 
     CONFIG_KWARGS: ClassVar[dict[str, Any]] = {
-        "loop": "asyncio",  # uvloop would be 16 MB, and gains nothing where each request waits for a thread
+        "loop": "asyncio",  # uvloop adds 16 MB and gains nothing, because each request waits for a thread
         "http": "httptools",
         "lifespan": "on",
         "ws": "none",
         "access_log": False,
         "server_header": False,
-        # The client's address is not used; trusting X-Forwarded-For would only let one be invented.
+        # The client's address is not used; trusting X-Forwarded-For would only let a client invent one.
         "proxy_headers": False,
     }

@@ -1,1 +1,1 @@
-"""The Lambda functions that tell Slack: slow queries, new resources, alarms. Standard library and boto3 only."""
+"""Lambda functions that post to Slack. They need only the standard library and boto3."""

@@ -1,7 +1,7 @@
-"""alarm-bot: alarms, budgets, cost anomalies and failed deployments, from SNS to Slack, with what to do now.
+"""alarm-bot: alarms, budgets, cost anomalies and failed deployments, from SNS to Slack, with the next command.
 
-What comes from the urgent topic looks urgent, what is over looks over. An alarm's description ends, by this project's
-convention, with the lines ``Runbook: docs/runbooks/<name>.md`` and ``Next: <exact command>``; both may be missing.
+Messages of the urgent topic are marked urgent, ended alarms as resolved. By this project's convention an alarm's
+description ends with the lines ``Runbook: docs/runbooks/<name>.md`` and ``Next: <exact command>``; both are optional.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bots.values import instant, items, mapping, text
 
 _RUNBOOK = re.compile(r"^[ \t]*Runbook:[ \t]*(\S{1,200})[ \t]*$", re.MULTILINE)
 _NEXT = re.compile(r"^[ \t]*Next:[ \t]*(\S[^\n]{0,800})$", re.MULTILINE)
-#: What a state looks like; an urgent alarm looks different still.
+#: The mark of each state; an urgent alarm has its own.
 _MARKS = {"ALARM": ":warning:", "OK": ":large_green_circle:", "INSUFFICIENT_DATA": ":grey_question:"}
 _URGENT = ":rotating_light: URGENT:"
 
@@ -42,10 +42,10 @@ class Notice:
 
 @guarded("alarm-bot")
 def handler(event: Event, delivery: Delivery) -> None:
-    """Post each notice of one SNS event, except the first OK of a new alarm: nobody was told of trouble."""
+    """Post each notice of one SNS event, except a new alarm's first OK, which ends no reported trouble."""
     for notice in _notices(event):
         if is_first_ok(notice):
-            say("silent", subject=notice.subject, reason="a new alarm's first OK")
+            say("skipped", subject=notice.subject, reason="a new alarm's first OK")
         else:
             delivery.send(message(notice))
 
@@ -64,13 +64,13 @@ def _notices(event: Event) -> Iterator[Notice]:
 
 
 def is_first_ok(notice: Notice) -> bool:
-    """Whether an alarm is OK after it had no data: only a new one, for this project's alarms ride out missing data."""
+    """Return whether an alarm is OK after no data. Only a new one is: this project's alarms ignore missing data."""
     body = _json_object(notice.message)
     return body.get("NewStateValue") == "OK" and body.get("OldStateValue") == "INSUFFICIENT_DATA"
 
 
 def message(notice: Notice) -> slack.Payload:
-    """What Slack is told of a notice: by what it is, and as its text where that is not known."""
+    """Return the Slack message for a notice; one of an unknown kind is shown as text."""
     body = _json_object(notice.message)
     if "AlarmName" in body and "NewStateValue" in body:
         return _alarm(notice, body)
@@ -157,7 +157,7 @@ def _deployment(notice: Notice, event: Mapping[str, Any]) -> slack.Payload:
 
 
 def _plain(notice: Notice) -> slack.Payload:
-    """A budget's text, an announcement, a notice that nobody here knows yet."""
+    """Return the message for a budget's text, an announcement or a notice of an unknown kind."""
     title = notice.subject.strip() or "Notice"
     mark = _URGENT if notice.is_urgent else ":warning:"
     blocks = [slack.header(f"{mark} {title}"), slack.code(_pretty(notice.message).strip() or "(no text)")]
@@ -167,7 +167,7 @@ def _plain(notice: Notice) -> slack.Payload:
 def _finish(
     summary: str, blocks: list[slack.Block], link: str, description: str = "", *, over: bool = False
 ) -> slack.Payload:
-    """The message with what to do now at its end; of what is over there is nothing to do."""
+    """Return the message with the runbook and, unless the alarm is over, the next command at its end."""
     runbook, command = _RUNBOOK.search(description), _NEXT.search(description)
     small = [link, f"Runbook: {slack.command(runbook[1])}" if runbook else ""]
     if command and not over:

@@ -1,7 +1,7 @@
-"""Who made a resource, by CloudTrail: AWS Config's own events do not say.
+"""Find in CloudTrail who created a resource: AWS Config's events do not say it.
 
-``LookupEvents`` finds management events by one attribute, in one region, twice a second at most, and shows an event
-some minutes after it happened. Whoever is not found there in time is "unknown".
+``LookupEvents`` finds management events by one attribute, in one region, at most twice a second, and shows an event
+some minutes late. A creator that is not found in time is "unknown".
 https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
 """
 
@@ -19,27 +19,27 @@ from bots.log import say
 from bots.values import mapping, text
 
 UNKNOWN = "unknown"
-#: CloudTrail's time and that of AWS Config differ by a little.
+#: The times of CloudTrail and AWS Config differ slightly.
 AROUND = timedelta(minutes=15)
-#: Names that are tried, and pages of each.
+#: How many names are looked up, and how many pages of each.
 NAMES = 3
 PAGES = 2
-#: What makes a resource is called so; a name that begins otherwise is only believed when there is no such.
+#: Calls that create something begin with these; another call counts only if there is none of them.
 _MAKES = ("Create", "Run", "Allocate", "Register", "Import", "Copy", "Restore", "Request", "Put", "Add", "Start")
-#: Where the events of what belongs to no region are.
+#: The region with the events of global resources.
 GLOBAL_REGION = "us-east-1"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Creation:
-    """Who did it, and by which call; ``unknown`` and nothing when CloudTrail does not tell."""
+    """Who created a resource, and by which call; ``unknown`` and no call if CloudTrail does not show it."""
 
     who: str = UNKNOWN
     action: str = ""
 
 
 def who_created(cloudtrail: Any, names: Iterable[str], created: datetime | None, captured: datetime) -> Creation:
-    """The write event about one of ``names`` nearest to the creation; one that makes something before all others."""
+    """Return the write event on one of ``names`` nearest to the creation. Calls that create come before all others."""
     window = {"StartTime": (created or captured - AROUND) - AROUND, "EndTime": (created or captured) + AROUND}
     about = created or captured
     best: tuple[tuple[bool, float], Creation] | None = None
@@ -72,7 +72,7 @@ def _events(cloudtrail: Any, name: str, window: Mapping[str, datetime]) -> Itera
 
 
 def _who(event: Mapping[str, Any]) -> str:
-    """A person's or a role's name, as short as it is unmistakable."""
+    """Return the name of the person or role, as short as is unambiguous."""
     try:
         identity = mapping(mapping(json.loads(text(event, "CloudTrailEvent"))).get("userIdentity"))
     except (ValueError, RecursionError):

@@ -1,8 +1,8 @@
-"""Said once, then counted: what the bots remember in DynamoDB, so that neither a retry nor a flood is posted twice.
+"""Deduplication in DynamoDB: a message is posted once in a window, further ones are counted.
 
-One item for each fingerprint. It is read, the next state is worked out here (`State.claim`), and it is written on the
-condition that nobody wrote meanwhile. Lambda gives an event at least once and tries a failed one again: an item
-remembers which deliveries it has counted, and whether the one that may post has done so.
+The table has one item for each fingerprint. A bot reads it, computes the next state (`State.claim`), and writes it on
+the condition that nobody else wrote meanwhile. Lambda delivers an event at least once and retries a failed one, so an
+item stores which deliveries were counted, and whether the one that may post has done so.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from bots.log import say
 
-#: Lambda tries an event again for six hours at most; so long is a delivery remembered.
+#: How long a delivery is stored: Lambda retries an event for at most six hours.
 RETRY_SECONDS = 6 * 3600
-#: So many deliveries are remembered of each fingerprint, the newest.
+#: How many deliveries of each fingerprint are stored, the newest.
 DELIVERIES = 300
-#: How long an item is kept after its window, for the count that it holds: DynamoDB then removes it.
+#: How long an item is kept after its window, because it holds a count. DynamoDB then deletes it.
 KEEP_SECONDS = 14 * 86400
+#: How often a write is tried while others write as well.
 WRITES = 8
 
 
 class InFlight(Exception):
-    """Another invocation holds this very delivery and has not said that it is done. Lambda is to try again."""
+    """Another invocation has claimed this delivery and has not settled it. Lambda has to retry."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """Whether to post; and what was counted, and not yet told, since the last post."""
+    """Whether to post, and how many executions were counted and not reported since the last post."""
 
     post: bool
     missed: int = 0
@@ -40,17 +41,17 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """All that is remembered of one fingerprint. Times are seconds since 1970."""
+    """The stored state of one fingerprint. Times are seconds since 1970."""
 
     window_ends: float = 0.0
-    #: The delivery that may post in this window; when its invocation is over at the latest; whether it has posted.
+    #: The delivery that may post in this window; when its invocation ends at the latest; whether it has posted.
     owner: str = ""
     owned_until: float = 0.0
     settled: bool = True
-    #: What the owner's post tells of the time before.
+    #: The earlier count that the owner's post reports.
     told: int = 0
     told_since: float = 0.0
-    #: Counted since.
+    #: The count since then.
     missed: int = 0
     missed_since: float = 0.0
     deliveries: tuple[tuple[str, float], ...] = ()
@@ -59,17 +60,17 @@ class State:
     def claim(
         self, delivery_id: str, count: int, now: float, window_seconds: float, lease_seconds: float
     ) -> tuple[State, Claim]:
-        """The next state, and what the caller is to do. ``count`` executions came with ``delivery_id``.
+        """Return the next state, and whether the caller posts. ``delivery_id`` contains ``count`` executions.
 
         Raises:
-            InFlight: this delivery is posted by somebody else at this moment, or by nobody any more.
+            InFlight: another invocation has claimed this delivery and may still be posting it.
         """
         if delivery_id == self.owner:
             if self.settled:
                 return self, Claim(post=False)
             if now < self.owned_until:
                 raise InFlight
-            # Its invocation ended without a word: post, at worst once more.
+            # Its invocation ended without settling: post, in the worst case a second time.
             retaken = replace(self, owned_until=now + lease_seconds, version=self.version + 1)
             return retaken, Claim(post=True, missed=self.told, missed_since=self.told_since)
         if any(delivery_id == known for known, _ in self.deliveries):
@@ -79,7 +80,7 @@ class State:
         if now < self.window_ends:
             since = self.missed_since if self.missed else now
             return replace(following, missed=self.missed + count, missed_since=since), Claim(post=False)
-        # An owner that never said that it is done may have told nobody: its count is told again rather than lost.
+        # An owner that never settled may not have posted: its count is reported again rather than lost.
         told = self.missed + (0 if self.settled else self.told)
         since = self.told_since if self.told and not self.settled else self.missed_since
         opened = replace(
@@ -96,7 +97,7 @@ class State:
         return opened, Claim(post=True, missed=told, missed_since=since)
 
     def settle(self, delivery_id: str) -> State:
-        """The state once the owner has posted, or kept, its message."""
+        """Return the state after the owner has posted its message, or put it into the queue."""
         if delivery_id != self.owner or self.settled:
             return self
         return replace(self, settled=True, told=0, told_since=0.0, version=self.version + 1)
@@ -104,7 +105,7 @@ class State:
 
 @dataclass
 class Deduplication:
-    """The table. ``lease_seconds`` is how long this invocation can last."""
+    """The deduplication table. ``lease_seconds`` is the longest time that this invocation can take."""
 
     dynamodb: Any
     table: str
@@ -113,19 +114,19 @@ class Deduplication:
     clock: Callable[[], float] = time.time
 
     def claim(self, fingerprint: str, delivery_id: str, count: int = 1) -> Claim:
-        """Whether to post. Without the table everything is posted: twice is better than never. Raises `InFlight`."""
+        """Return whether to post. Without the table, everything is posted, perhaps twice. Raises `InFlight`."""
         try:
             claim = self._change(
                 fingerprint,
                 lambda state: state.claim(delivery_id, count, self.clock(), self.window_seconds, self.lease_seconds),
             )
         except (ClientError, BotoCoreError) as error:
-            say("the table does not answer: posted without looking whether it was before", reason=_kind(error))
+            say("the table does not answer: posted without a check for duplicates", reason=_kind(error))
             return Claim(post=True)
         return claim
 
     def settle(self, fingerprint: str, delivery_id: str) -> None:
-        """The message that `claim` allowed is posted, or in the queue."""
+        """Record that the message which `claim` allowed is posted, or in the queue."""
         try:
             self._change(fingerprint, lambda state: (state.settle(delivery_id), Claim(post=False)))
         except (ClientError, BotoCoreError) as error:

@@ -1,7 +1,7 @@
-"""A message on its way to Slack: posted, or kept in the queue. Never lost, and never for longer than it may take.
+"""Post a message to Slack, or keep it in the queue: none is lost, and posting has a time limit.
 
-The webhook's URL alone is the right to post: it is read from Secrets Manager at run time and is in no log, message or
-error. What stands here is what ``roles/notification`` does on the controller, which this package cannot import.
+Whoever knows the webhook's URL can post. So it is read from Secrets Manager at run time and is in no log, message or
+error. ``fargate_ops.notify`` does the same on the controller; this package cannot import it.
 """
 
 from __future__ import annotations
@@ -22,37 +22,37 @@ from botocore.exceptions import BotoCoreError, ClientError
 from bots.log import say
 from bots.slack import Payload
 
-#: Worth another attempt; 429 with the pause that Slack asks for (https://api.slack.com/apis/rate-limits).
+#: Statuses worth a retry; 429 with the pause that Slack asks for (https://api.slack.com/apis/rate-limits).
 RETRYABLE = (429, 500, 502, 503, 504)
-#: Slack no longer takes this URL: another one may have been put into the secret since it was read.
+#: Slack no longer accepts this URL: the secret may contain another one by now.
 REFUSED = (401, 403, 404, 410)
 ATTEMPTS = 4
 TIMEOUT_SECONDS = 5.0
 BACKOFF_SECONDS = 0.5
-#: How long a URL is used before it is read again; and how long it is not asked for after there was none.
+#: How long a URL is used before it is read again; and how long after a failure it is not read again.
 WEBHOOK_SECONDS = 300.0
 NO_WEBHOOK_SECONDS = 20.0
-#: A queue's message holds 256 KiB, and more where the account was given it.
+#: A queue's message holds at least 256 KiB.
 KEPT_BYTES = 250_000
 
 
 class NoWebhook(Exception):
-    """There is nothing to post to, or no way to read it; the message says why."""
+    """There is no webhook, or it cannot be read; the message says why."""
 
 
 class NotPosted(Exception):
-    """Slack did not take the message; the message says why, without the URL."""
+    """Slack did not accept the message; the error says why, without the URL."""
 
 
 class NotKept(Exception):
-    """Neither posted nor kept. Lambda tries the whole event again, then gives it to its dead-letter queue."""
+    """A message was neither posted nor kept. Lambda retries the whole event, then sends it to its dead-letter queue."""
 
 
 def is_safe(url: str) -> bool:
-    """Whether what is posted there is encrypted on its way, or does not leave this machine."""
+    """Return whether a post to this URL is encrypted, or stays on this machine."""
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises for what is no port
+        _ = parts.port  # raises for an invalid port
         return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts)))
     except ValueError:
         return False
@@ -68,7 +68,7 @@ def _is_loopback(parts: SplitResult) -> bool:
 
 @dataclass
 class Webhook:
-    """The URL, read when it is needed and then kept in this container's memory for a while."""
+    """The webhook's URL, read when needed and then cached in this container for a while."""
 
     secretsmanager: Any
     secret_arn: str
@@ -78,7 +78,7 @@ class Webhook:
     _read_at: float = float("-inf")
 
     def url(self) -> str:
-        """Raises `NoWebhook`; that there is none is remembered as well, and said once."""
+        """Return the URL. Raises `NoWebhook`; a failure is cached as well, and logged once."""
         if self.clock() - self._read_at >= (NO_WEBHOOK_SECONDS if self._problem else WEBHOOK_SECONDS):
             self._read()
         if self._problem:
@@ -86,7 +86,7 @@ class Webhook:
         return self._url
 
     def reread(self) -> bool:
-        """Read it again at once; whether it is another one now."""
+        """Read the URL again now. Return whether it has changed."""
         before = self._url
         self._read()
         return not self._problem and self._url != before
@@ -121,7 +121,7 @@ class Webhook:
 
 @dataclass
 class Delivery:
-    """One invocation's way to Slack. ``deadline`` is when it has to be done, on ``clock``."""
+    """Delivers the messages of one invocation. ``deadline`` is the end of its time, by ``clock``."""
 
     bot: str
     environment: str
@@ -131,11 +131,11 @@ class Delivery:
     deadline: float
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-    #: Why Slack gets no further message of this invocation: each would only wait in vain as long as the one before.
+    #: Why this invocation posts no further message: each would wait in vain as long as the one before.
     _down: str = ""
 
     def send(self, message: Payload) -> bool:
-        """Post the message, or keep it with the reason; whether it was posted. Raises `NotKept`."""
+        """Post the message, or keep it with the reason. Return whether it was posted. Raises `NotKept`."""
         try:
             if self._down:
                 raise NotPosted(self._down)
@@ -147,7 +147,7 @@ class Delivery:
         return True
 
     def keep(self, reason: str, **what: object) -> None:
-        """Put what could not be posted, or not understood, into the queue. Raises `NotKept`."""
+        """Put a message that was not posted, or a malformed event, into the queue. Raises `NotKept`."""
         record = {"bot": self.bot, "environment": self.environment, "reason": reason, "at": _now()}
         body = json.dumps({**record, **what}, default=str)
         if (characters := len(body)) > KEPT_BYTES:  # ASCII: as many bytes
@@ -157,11 +157,11 @@ class Delivery:
         try:
             self.sqs.send_message(QueueUrl=self.queue_url, MessageBody=body)
         except (ClientError, BotoCoreError) as error:
-            raise NotKept(f"{reason}; and the queue did not take it: {type(error).__name__}") from None
+            raise NotKept(f"{reason}; and the queue did not accept it: {type(error).__name__}") from None
         say("kept in the queue", reason=reason)
 
     def keep_all(self, reason: str, messages: list[Payload]) -> None:
-        """Keep many messages in few of the queue's. Raises `NotKept`."""
+        """Keep many messages in few messages of the queue. Raises `NotKept`."""
         while messages:
             size, count = 0, 0
             while count < len(messages) and (size := size + len(json.dumps(messages[count])) + 2) < KEPT_BYTES - 1000:
@@ -170,15 +170,15 @@ class Delivery:
             messages = messages[count or 1 :]
 
     def is_late(self) -> bool:
-        """Whether there is no time left to post anything."""
+        """Return whether there is no time left to post anything."""
         return self.clock() + TIMEOUT_SECONDS > self.deadline
 
     def seconds_left(self) -> float:
-        """Until nothing more is posted."""
+        """Return the seconds until the deadline."""
         return max(0.0, self.deadline - self.clock())
 
     def _post(self, message: Payload) -> int:
-        """Post it, again where that may help; how many attempts it took. Raises `NoWebhook` or `NotPosted`."""
+        """Post the message, with retries. Return the number of attempts. Raises `NoWebhook` or `NotPosted`."""
         body = json.dumps(message).encode()
         said, pause, reread = "", 0.0, False
         for attempt in range(1, ATTEMPTS + 1):
@@ -203,7 +203,7 @@ class Delivery:
 
 
 def _attempt(url: str, body: bytes) -> tuple[int, str, float]:
-    """Status (0 without an answer), what to say of it, and the seconds that Slack asks to wait."""
+    """Return the status (0 without an answer), its description, and the seconds that Slack asks to wait."""
     parts = urlsplit(url)
     connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = connect(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
@@ -216,7 +216,7 @@ def _attempt(url: str, body: bytes) -> tuple[int, str, float]:
         return 0, f"no answer: {type(error).__name__}", 0.0
     finally:
         connection.close()
-    # Slack's errors are words such as no_service; anything else is not ours to repeat.
+    # Slack's errors are words such as no_service; any other text is not repeated.
     word = f" {text}" if re.fullmatch(r"[a-z_]{1,60}", text) else ""
     after = answer.headers.get("Retry-After", "")
     return answer.status, f"HTTP {answer.status}{word}", float(after) if re.fullmatch(r"\d{1,6}", after) else 0.0

@@ -1,7 +1,7 @@
-"""detection-bot: each new resource that AWS Config records is told in Slack, with who made it (H4).
+"""detection-bot: report each new resource that AWS Config records to Slack, with its creator (H4).
 
-A notice is for ``changeType`` CREATE only, once for each creation. What Config finds that was there before is silent
-(`bots.recorder`); who did it is CloudTrail's to say (`bots.cloudtrail`).
+Only ``changeType`` CREATE is reported, once for each creation. Resources that already existed when the recorder started
+are not reported (`bots.recorder`). The creator comes from CloudTrail (`bots.cloudtrail`).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from bots.log import say
 from bots.recorder import read_recorder, skip_reason
 from bots.values import digest, instant, items, mapping, text
 
-#: So long is one creation told once. EventBridge and Lambda repeat within a day at most.
+#: A creation is reported once in this time. EventBridge and Lambda repeat within a day at most.
 WINDOW_SECONDS = 14 * 86400.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """A configuration item, as far as it is told."""
+    """The reported part of a configuration item."""
 
     type: str
     id: str
@@ -42,27 +42,27 @@ class Resource:
 
     @property
     def key(self) -> str:
-        """One creation: what is deleted and made again under its old name is another."""
+        """The fingerprint of one creation: a resource created again under its old name has another."""
         made = self.created.isoformat() if self.created else self.state_id
         return f"resource:{digest(self.account, self.region, self.type, self.id, made)}"
 
 
 @guarded("detection-bot")
 def handler(event: Event, delivery: Delivery) -> None:
-    """Post one creation; whatever else AWS Config tells is silent."""
+    """Post one creation; skip every other event of AWS Config."""
     resource = read(event)
     if resource is None:
         return
     dynamodb, table = client("dynamodb"), os.environ["DEDUPLICATION_TABLE"]
     recorder = read_recorder(client("config"), dynamodb, table, os.environ.get("RECORDER_NAME", "default"))
     if reason := skip_reason(recorder, resource.created, resource.captured):
-        say("silent", type=resource.type, id=resource.id, reason=reason)
+        say("skipped", type=resource.type, id=resource.id, reason=reason)
         return
     deduplication = Deduplication(dynamodb, table, WINDOW_SECONDS, lease_seconds=delivery.seconds_left())
-    # EventBridge gives an event twice at times, with the same id; Lambda tries the same one again.
+    # EventBridge sometimes delivers an event twice, with the same id; Lambda retries the same event.
     delivery_id = digest(text(event, "id") or resource.key)
     if not deduplication.claim(resource.key, delivery_id).post:
-        say("told before", type=resource.type, id=resource.id)
+        say("reported before", type=resource.type, id=resource.id)
         return
     cloudtrail = client("cloudtrail", GLOBAL_REGION if resource.region == "global" else resource.region or None)
     creation = who_created(cloudtrail, (resource.id, resource.name, resource.arn), resource.created, resource.captured)
@@ -71,7 +71,7 @@ def handler(event: Event, delivery: Delivery) -> None:
 
 
 def read(event: Event) -> Resource | None:
-    """The resource that was created, or None for any other change. Raises `Malformed`."""
+    """Return the created resource, or None for any other change. Raises `Malformed`."""
     detail = event.get("detail") if isinstance(event, dict) else None
     if not isinstance(detail, dict):
         raise Malformed("it has no detail")
@@ -100,19 +100,19 @@ def read(event: Event) -> Resource | None:
 
 
 def _tags(value: Any) -> dict[str, str]:
-    """Tags by name; AWS Config writes an object, some of its types a list."""
+    """Return the tags by name. AWS Config writes an object, for some types a list."""
     pairs = [(text(mapping(tag), "key"), text(mapping(tag), "value")) for tag in items(value)]
     return {key: text(mapping(value), key) for key in mapping(value)} | dict(pairs)
 
 
 def missing_tags(tags: Mapping[str, str]) -> list[str]:
-    """Those of REQUIRED_TAGS that the resource lacks, or has without a value."""
+    """Return those of REQUIRED_TAGS that the resource lacks, or has without a value."""
     required = [name.strip() for name in os.environ.get("REQUIRED_TAGS", "").split(",")]
     return [name for name in required if name and not tags.get(name, "").strip()]
 
 
 def message(resource: Resource, creation: Creation, missing: list[str]) -> slack.Payload:
-    """What Slack is told of a creation."""
+    """Return the Slack message for a creation."""
     called = resource.name if resource.name and resource.name != resource.id else ""
     by = f"{creation.who} ({creation.action})" if creation.action else creation.who
     facts = {

@@ -1,4 +1,4 @@
-"""What the functions have in common: their settings, their clients, and an event that they cannot understand."""
+"""What the functions share: settings, clients, and the handling of a malformed event."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from bots.log import say
 Event = Any
 Handler = Callable[[Event, Any], None]
 
-#: What is kept back from the time that Lambda gives: enough to put what is left into the queue.
+#: Reserved at the end of Lambda's time limit, to put the remaining messages into the queue.
 RESERVE_SECONDS = 8.0
 
 
 class Malformed(Exception):
-    """The event is not what it should be; the message says in what, without repeating it."""
+    """The event is malformed; the message says how, without repeating its content."""
 
 
 @functools.cache
 def client(service: str, region: str | None = None) -> Any:
-    """One client for each service, as long as the container lives. Short timeouts: there is a minute in all."""
+    """Return a client, cached for the container's life. Its timeouts are short: an invocation has about a minute."""
     config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 3})
     return boto3.client(service, region_name=region, config=config)
 
@@ -38,7 +38,7 @@ def _webhook(secret_arn: str) -> Webhook:
 
 
 def _delivery(bot: str, context: Any) -> Delivery:
-    """The way to Slack for one invocation."""
+    """Return the delivery for one invocation."""
     return Delivery(
         bot=bot,
         environment=environment(),
@@ -50,29 +50,29 @@ def _delivery(bot: str, context: Any) -> Delivery:
 
 
 def remaining_seconds(context: Any) -> float:
-    """What is left of the time that Lambda gives this invocation."""
+    """Return the seconds until Lambda's time limit for this invocation."""
     return float(context.get_remaining_time_in_millis()) / 1000
 
 
 def environment() -> str:
-    """The environment's name, or ``account`` for what exists once per account."""
+    """Return the environment's name, or ``account`` for resources that exist once per account."""
     return os.environ.get("ENVIRONMENT", "")
 
 
 def subject() -> str:
-    """Whom messages are about: ``settlement-staging``."""
+    """Return the subject of messages, for example ``settlement-staging``."""
     return "-".join(filter(None, (os.environ.get("APP_NAME", ""), environment())))
 
 
 def region() -> str:
-    """Where this runs."""
+    """Return the region of this function."""
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION", "")
 
 
 def guarded(bot: str) -> Callable[[Callable[[Event, Delivery], None]], Handler]:
-    """A Lambda handler out of a bot's own function: an event that makes no sense goes to the queue, and is no failure.
+    """Make a Lambda handler of a bot's function. A malformed event goes to the queue, and the invocation succeeds.
 
-    Only what could not be kept either is raised (`bots.delivery.NotKept`): then Lambda tries again.
+    If the queue does not accept it (`bots.delivery.NotKept`), the invocation fails and Lambda retries.
     """
 
     def wrap(handle: Callable[[Event, Delivery], None]) -> Handler:
@@ -82,7 +82,7 @@ def guarded(bot: str) -> Callable[[Callable[[Event, Delivery], None]], Handler]:
             try:
                 handle(event, delivery)
             except Malformed as problem:
-                say("an event makes no sense", reason=str(problem))
+                say("malformed event", reason=str(problem))
                 delivery.keep(f"malformed event: {problem}", event=event)
 
         return handler

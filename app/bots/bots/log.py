@@ -1,4 +1,4 @@
-"""One line of JSON for each thing worth knowing: what a stranger wrote cannot begin a line of its own.
+"""The function's log, one line of JSON for each event: foreign text cannot begin a line of its own.
 
 No line holds a statement, a message or the webhook's URL.
 """
@@ -10,5 +10,5 @@ import sys
 
 
 def say(what: str, **facts: object) -> None:
-    """``what`` happened, with its facts; in the function's log group."""
+    """Log that ``what`` happened, with its facts."""
     print(json.dumps({"message": what, **facts}, default=str), file=sys.stderr, flush=True)

@@ -1,8 +1,8 @@
-"""Slow statements in the log of RDS for PostgreSQL, as CloudWatch Logs hands it on.
+"""Find slow statements in the log of RDS for PostgreSQL, as CloudWatch Logs delivers it.
 
-``log_line_prefix`` is RDS's own, ``%t:%r:%u@%d:[%p]:``, and cannot be changed there. A record of several lines is one
-event, its further lines begin with a tab; they are taken when they come as events of their own, too. A line without the
-tab that looks like a record is one: nobody can write such a line through a statement.
+RDS fixes ``log_line_prefix`` as ``%t:%r:%u@%d:[%p]:``. A record of several lines is one event, and its further lines
+begin with a tab; they are also accepted as events of their own. A line without the tab that looks like a record is one:
+no statement can write such a line.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-#: Of a batch, unpacked. CloudWatch Logs sends a few hundred KB; beyond this it is no batch but a bomb.
+#: The most that is unpacked. CloudWatch Logs sends a few hundred KB; more is a decompression bomb.
 UNPACKED_BYTES = 16 * 1024 * 1024
 
 _PREFIX = re.compile(
@@ -39,7 +39,7 @@ _DURATION = re.compile(
 
 
 class Unreadable(Exception):
-    """What is no batch of CloudWatch Logs; the message says why, and repeats nothing of it."""
+    """An event is no batch of CloudWatch Logs; the message says why, without repeating its content."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """What one invocation is given."""
+    """The log events of one invocation."""
 
     group: str
     stream: str
@@ -61,7 +61,7 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class SlowStatement:
-    """One execution that took ``milliseconds``. ``statement`` is empty where the line does not hold it."""
+    """One execution that took ``milliseconds``. ``statement`` is empty if the line does not contain it."""
 
     event: str
     at: datetime | None
@@ -73,10 +73,10 @@ class SlowStatement:
 
 
 def read_batch(event: Any) -> Batch | None:
-    """The batch of a Lambda event, or None for CloudWatch Logs' test of the subscription.
+    """Return the batch of a Lambda event, or None for CloudWatch Logs' test of the subscription.
 
     Raises:
-        Unreadable: it is none, or too large to be looked at.
+        Unreadable: the event is no batch, or the batch is too large.
     """
     try:
         packed = base64.b64decode(event["awslogs"]["data"], validate=True)
@@ -118,13 +118,13 @@ def _lines(entries: Iterable[Any]) -> Iterator[Line]:
 
 
 def slow_statements(lines: Iterable[Line], threshold: Decimal) -> Iterator[SlowStatement]:
-    """Each execution of at least ``threshold`` milliseconds, in their order."""
+    """Yield each execution of at least ``threshold`` milliseconds, in order."""
     slow: SlowStatement | None = None
     rest: list[str] = []
     for line in lines:
         records = list(_PREFIX.finditer(line.message))
         head = line.message[: records[0].start()] if records else line.message
-        # The rest of the record before, which came as an event of its own.
+        # The rest of the previous record, as an event of its own.
         if slow and slow.statement and head.strip():
             rest.append(_untabbed(head))
         ends = [record.start() for record in records[1:]] + [len(line.message)]
@@ -141,7 +141,7 @@ def _joined(slow: SlowStatement, rest: list[str]) -> SlowStatement:
 
 
 def _slow(event: str, record: re.Match[str], text: str, threshold: Decimal) -> SlowStatement | None:
-    # Decimal: 2999.999 is less than 3000, and stays so.
+    # Decimal, because 2999.999 must not be rounded to 3000.
     found = _DURATION.match(text) if record["level"] == "LOG" else None
     if not found or (milliseconds := Decimal(found["duration"])) < threshold:
         return None
@@ -161,7 +161,7 @@ def _untabbed(text: str) -> str:
 
 
 def _moment(text: str) -> datetime | None:
-    """The time of a record in UTC, which RDS's log is in (``log_timezone``); None for another zone."""
+    """Return the time of a record in UTC, the zone of RDS's log (``log_timezone``); None for another zone."""
     stamp, _, zone = text.rpartition(" ")
     if zone not in ("UTC", "GMT"):
         return None

@@ -1,7 +1,7 @@
-"""query-bot: each slow statement of the database's log is told in Slack, the same one once within a window (F3).
+"""query-bot: report each slow statement of the database's log to Slack, the same one once in a window (F3).
 
-The log reaches it through CloudWatch Logs and a subscription filter. The same statement (whatever its literals) of the
-same user and database within the window is only counted; the next post of it says how many there were and since when.
+The log arrives through CloudWatch Logs and a subscription filter. Within the window, further executions of the same
+statement (with any literals) by the same user in the same database are counted; its next post reports the count.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bots.values import digest
 
 @guarded("query-bot")
 def handler(event: Event, delivery: Delivery) -> None:
-    """Post, or count, each slow statement of one batch."""
+    """Post or count each slow statement of one batch."""
     try:
         batch = read_batch(event)
     except Unreadable as problem:
@@ -61,16 +61,16 @@ def _report(groups: dict[str, list[SlowStatement]], delivery: Delivery, log_grou
             say("counted", statement=key, times=len(group), slowest_ms=max(slow.milliseconds for slow in group))
     delivery.keep_all("no time left", [message(group, Claim(post=True), log_group) for _, group in waiting])
     if in_flight:
-        raise InFlight("another invocation has this very batch and has not finished; Lambda tries again")
+        raise InFlight("another invocation has this batch and has not finished; Lambda retries")
 
 
 def _delivery_id(group: Iterable[SlowStatement]) -> str:
-    """The same for a batch that comes again: by the ids that CloudWatch Logs gave its events."""
+    """Return an id from CloudWatch Logs' event ids: a batch that is delivered again has the same."""
     return digest(*(f"{slow.event} {slow.at} {slow.milliseconds} {slow.host}" for slow in group))
 
 
 def message(group: list[SlowStatement], claim: Claim, log_group: str) -> slack.Payload:
-    """What Slack is told of one statement: its slowest execution in this batch, and how many there were."""
+    """Return the Slack message for one statement: its slowest execution in this batch, and the count."""
     worst = max(group, key=lambda slow: slow.milliseconds)
     statement = worst.statement[:CHARACTERS]
     if os.environ.get("REDACT_LITERALS", "true").strip().lower() != "false":
@@ -88,7 +88,7 @@ def message(group: list[SlowStatement], claim: Claim, log_group: str) -> slack.P
         notes.insert(0, f"The statement is cut: it has {len(worst.statement):,} characters.")
     if claim.missed:
         since = datetime.fromtimestamp(claim.missed_since, UTC)
-        notes.insert(0, f"*And {_times(claim.missed)} more since {slack.moment(since)}*, not told until now.")
+        notes.insert(0, f"*And {_times(claim.missed)} more since {slack.moment(since)}*, not reported until now.")
     return slack.payload(
         f"{subject()}: a query took {took} ({worst.database}, {worst.user})",
         [
@@ -105,7 +105,7 @@ def _times(count: int) -> str:
 
 
 def _log_link(log_group: str) -> str:
-    # The console's own way of writing a name within the address's fragment.
+    # The console's own encoding of a name in the address's fragment.
     name = slack.quoted(slack.quoted(log_group)).replace("%", "$")
     url = slack.console("cloudwatch", region(), f"logsV2:log-groups/log-group/{name}")
     shown = log_group or "the log"

@@ -1,13 +1,13 @@
-"""Which resources AWS Config found rather than saw being made.
+"""Tell new resources from those that already existed when AWS Config's recorder started.
 
-A recorder's first start announces everything that exists, as CREATE. When it was first started is in no API (after a
-restart only the newest start is), so the first start that the bot ever saw is kept in the table: what is made while a
-recorder is stopped is told once it runs again.
+A recorder's first start announces every existing resource as CREATE. No API shows when that was (after a restart, only
+the newest start is shown), so the table keeps the first start that the bot ever saw. A resource created while the
+recorder is stopped is reported when it runs again.
 
-Silent is what
-- was created before that first start;
-- was recorded more than a day after its creation: a type that the recorder was only now given, or a long stop;
-- has no creation time (some types never have one) and was recorded in the first hour after a start: its inventory.
+A resource is skipped if
+- it was created before that first start;
+- it was recorded more than a day after its creation: a type newly added to the recorder, or a long stop;
+- it has no creation time (some types never have one) and was recorded in the first hour after a start: the inventory.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ INVENTORY = timedelta(hours=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Recorder:
-    """When it was first and last started, as far as that is known."""
+    """When the recorder was first and last started, as far as known."""
 
     first_start: datetime
     last_start: datetime
 
 
 def skip_reason(recorder: Recorder | None, created: datetime | None, captured: datetime) -> str:
-    """Why a creation is not told, or an empty string. Of a recorder that cannot be asked about, everything is told."""
+    """Return why a creation is not reported, or an empty string. Without a recorder, only late records are skipped."""
     if created and captured - created > BELATED:
         return f"recorded {captured - created} after its creation"
     if recorder is None:
@@ -45,12 +45,12 @@ def skip_reason(recorder: Recorder | None, created: datetime | None, captured: d
 
 
 def read_recorder(config: Any, dynamodb: Any, table: str, name: str) -> Recorder | None:
-    """The recorder's starts, or None when there is none, it never ran, or AWS Config does not answer."""
+    """Return the recorder's starts; None if there is no recorder, it never ran, or AWS Config does not answer."""
     try:
         answer = config.describe_configuration_recorder_status(ConfigurationRecorderNames=[name])
         started = answer["ConfigurationRecordersStatus"][0]["lastStartTime"].astimezone(UTC)
     except (ClientError, BotoCoreError, LookupError) as error:
-        say("the recorder's start is unknown: everything is told", recorder=name, reason=type(error).__name__)
+        say("the recorder's start is unknown: everything is reported", recorder=name, reason=type(error).__name__)
         return None
     try:
         first = min(started, _first_start(dynamodb, table, name, started))
@@ -61,7 +61,7 @@ def read_recorder(config: Any, dynamodb: Any, table: str, name: str) -> Recorder
 
 
 def _first_start(dynamodb: Any, table: str, name: str, started: datetime) -> datetime:
-    """The first start that was ever seen; this one, if none was. Its item never expires."""
+    """Return the first start ever seen, which is this one if there is none. Its item never expires."""
     key = {"fingerprint": {"S": f"recorder:{name}"}}
     item = dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
     if item:

@@ -1,13 +1,13 @@
-"""rotation-bot: a secret that the service's tasks read was changed; the service is deployed anew, and Slack is logged.
+"""rotation-bot: redeploy the service after a secret that its tasks read was changed, and report it to Slack.
 
-Tasks read secrets only when they start. Secrets Manager tells of a new current value by its own event, whoever put it:
+Tasks read secrets only when they start. Secrets Manager sends an event for each new current value, whoever set it:
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/event-detail-secret-label-updated-secretsmanager.html
 
-Nothing is deployed where nothing that runs has the old value. So a rotation by the playbook and each release are
-silent, and an event that comes twice deploys once.
+The bot deploys nothing if no running task has the old value. So it ignores a rotation by the playbook and a release,
+and an event that is delivered twice deploys once.
 
-While somebody else deploys, the bot waits. When its time is over it fails, so that Lambda invokes it again: after one
-minute, and after two. Then the event goes to the queue of what was not delivered.
+While somebody else deploys, the bot waits. When its time is over it fails, so that Lambda invokes it again after one
+minute, and after two. Then the event goes to the queue of undelivered messages.
 https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 """
 
@@ -30,22 +30,22 @@ from bots.invocation import Event, Malformed, client, environment, guarded, regi
 from bots.log import say
 from bots.values import instant, items, mapping, text
 
-#: The event's time is cut to the second.
+#: The event's time has no fraction of a second.
 SECOND = timedelta(seconds=1)
-#: The lock of a flow that lives is renewed every ten seconds; its own flows take it over after so long (deploy_lock).
+#: A running flow renews its lock every ten seconds; other flows take it over after this time (deploy_lock).
 STALE_AFTER = timedelta(seconds=180)
-#: No living flow writes a heartbeat so far from the moment at which S3 stores it (deploy_lock).
+#: No running flow writes a heartbeat this far from the time at which S3 stores it (deploy_lock).
 LONGEST_SKEW = timedelta(minutes=14)
 POLL_SECONDS = 5.0
 
 
 class Busy(Exception):
-    """Somebody else deployed all the time; the message says who. Lambda tries again."""
+    """Somebody else was deploying all the time; the message says who. Lambda retries."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A secret's new current value: which version, since when."""
+    """A secret's new current value: its version, and since when."""
 
     arn: str
     name: str
@@ -55,10 +55,10 @@ class Change:
 
 @guarded("rotation-bot")
 def handler(event: Event, delivery: Delivery) -> None:
-    """Deploy the service anew, when nobody else deploys it.
+    """Redeploy the service, once nobody else deploys it.
 
     Raises:
-        Busy: somebody did, for as long as Lambda lets this wait.
+        Busy: somebody else was deploying until Lambda's time limit.
     """
     change = read(event)
     if change is None:
@@ -68,7 +68,7 @@ def handler(event: Event, delivery: Delivery) -> None:
     while True:
         service = find_service(ecs, cluster, name)
         if reason := skip_reason(ecs, service, change):
-            say("silent", secret=change.name, version=change.version, reason=reason)
+            say("skipped", secret=change.name, version=change.version, reason=reason)
             return
         holder = lock_holder() or deployment_in_progress(service)
         if not holder:
@@ -82,12 +82,12 @@ def handler(event: Event, delivery: Delivery) -> None:
         time.sleep(POLL_SECONDS)
     updated = ecs.update_service(cluster=cluster, service=name, forceNewDeployment=True)["service"]
     deployment = text(_primary(updated), "id")
-    say("deployed anew", secret=change.name, version=change.version, deployment=deployment)
+    say("redeployed", secret=change.name, version=change.version, deployment=deployment)
     delivery.send(message(change, deployment=deployment))
 
 
 def read(event: Event) -> Change | None:
-    """The change, or None for another label than AWSCURRENT. Raises `Malformed`."""
+    """Return the change, or None for another label than AWSCURRENT. Raises `Malformed`."""
     detail = event.get("detail") if isinstance(event, dict) else None
     if not isinstance(detail, dict):
         raise Malformed("it has no detail")
@@ -100,7 +100,7 @@ def read(event: Event) -> Change | None:
 
 
 def find_service(ecs: Any, cluster: str, name: str) -> dict[str, Any]:
-    """The service. Raises LookupError when there is none."""
+    """Return the service. Raises LookupError if it does not exist."""
     found = ecs.describe_services(cluster=cluster, services=[name])["services"]
     if not found:
         raise LookupError(f"there is no service {name} in the cluster {cluster}")
@@ -108,24 +108,24 @@ def find_service(ecs: Any, cluster: str, name: str) -> dict[str, Any]:
 
 
 def skip_reason(ecs: Any, service: Mapping[str, Any], change: Change) -> str:
-    """Why no task that runs has the old value; empty when one may."""
+    """Return why no running task has the old value; empty if one may have it."""
     primary = _primary(service)
     if not service["desiredCount"]:
-        return "no task is wanted"
+        return "the desired count is 0"
     definition = ecs.describe_task_definition(taskDefinition=primary["taskDefinition"])["taskDefinition"]
     if not any(
         value == change.arn or value.startswith(f"{change.arn}:")
         for container in definition["containerDefinitions"]
         for value in (text(secret, "valueFrom") for secret in container.get("secrets") or [])
     ):
-        return "what runs does not read it"
+        return "the running task definition does not read it"
     if primary["createdAt"].astimezone(UTC) > change.at + SECOND:
         return f"the deployment {text(primary, 'id')} is newer"
     return ""
 
 
 def deployment_in_progress(service: Mapping[str, Any]) -> str:
-    """The deployment that is in progress, with the lock or without: a new one would take its place. Empty: none is."""
+    """Return the deployment in progress, which a new one would replace; empty if there is none."""
     primary = _primary(service)
     return (
         f"the deployment {text(primary, 'id')} is in progress" if text(primary, "rolloutState") == "IN_PROGRESS" else ""
@@ -137,10 +137,10 @@ def _primary(service: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def lock_holder() -> str:
-    """Who holds the deployment lock and lives, by S3's own clock; empty when nobody does.
+    """Return the owner of the deployment lock, if it is current by S3's clock; empty otherwise.
 
-    What is read is what ``roles/deploy_lock`` writes, which this package cannot import. An object that is no lock is
-    somebody's until it is stale, as it is there.
+    ``fargate_ops.state.lock`` writes the lock; this package cannot import it. As there, an object that is no lock
+    counts as held until it is stale.
     """
     try:
         answer = client("s3").get_object(Bucket=os.environ["LOCK_BUCKET"], Key=os.environ["LOCK_KEY"])
@@ -161,13 +161,17 @@ def lock_holder() -> str:
 
 
 def message(change: Change, *, deployment: str = "", holder: str = "") -> slack.Payload:
-    """What Slack is logged: that it is deployed anew, or that somebody else deployed all the time."""
+    """Return the Slack message: the service is redeployed, or somebody else was deploying all the time."""
     if deployment:
-        mark, what, command = ":key:", "its tasks get it by a new deployment", f"make status ENV={environment()}"
+        mark, what, command = (
+            ":key:",
+            "a new deployment gives its tasks the new value",
+            f"make status ENV={environment()}",
+        )
         then = "*Next:*"
     else:
         mark, what = ":warning:", "its tasks still have the old value"
-        then = "The bot tries three times in all. Without waiting for it:"
+        then = "The bot tries three times in all. To redeploy now:"
         command = (
             f"aws ecs update-service --region {region()} --cluster {os.environ['CLUSTER_NAME']}"
             f" --service {os.environ['SERVICE_NAME']} --force-new-deployment"
@@ -182,7 +186,7 @@ def message(change: Change, *, deployment: str = "", holder: str = "") -> slack.
                     "Version": change.version,
                     "At": slack.moment(change.at),
                     "Deployment": deployment,
-                    "Who deploys": holder,
+                    "Deploying now": holder,
                 }
             ),
             slack.section(f"The service reads it: {what}."),

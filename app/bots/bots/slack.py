@@ -1,4 +1,4 @@
-"""What Slack is sent: blocks within its limits, in which no text of a stranger can mention, link or format anything.
+"""Build messages of blocks within Slack's limits, in which foreign text cannot mention, link or format anything.
 
 Limits: https://docs.slack.dev/reference/block-kit/blocks. A text is cleaned, escaped, then cut, in this order.
 """
@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 Block = dict[str, Any]
-#: What a webhook takes: ``{"text": the notification's line, "blocks": [...]}``.
+#: The body that a webhook accepts: ``{"text": the notification's line, "blocks": [...]}``.
 Payload = dict[str, Any]
 
 HEADER_CHARACTERS = 150
@@ -24,18 +24,18 @@ FIELDS = 10
 BLOCKS = 50
 URL_CHARACTERS = 1500
 
-#: Reorder or hide what stands around them; shown as what they are not.
+#: Characters that reorder or hide the text around them; each is replaced.
 _DECEPTIVE = {*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF}
 _MENTION = re.compile(r"@(?=here|channel|everyone)", re.IGNORECASE)
 _HALF_ENTITY = re.compile(r"&[a-z]{0,4}$")
-#: What an address may hold as it is (RFC 3986).
+#: Characters that an address may contain unescaped (RFC 3986).
 _URL = ":/?#[]@!$&'()*+,;=%-._~"
-#: Between "@" and its word: invisible, and no longer a mention (added after cleaning, which takes it out).
+#: Invisible between "@" and its word, which is then no mention (added after `clean`, which removes it).
 _WORD_JOINER = "\u2060"
 
 
 def clean(text: str) -> str:
-    """``text`` without control characters, lone surrogates, bidirectional overrides and invisible characters."""
+    """Return ``text`` without control characters, lone surrogates, bidirectional overrides and invisible characters."""
     return "".join(character if _is_shown(character) else "\ufffd" for character in text)
 
 
@@ -46,7 +46,7 @@ def _is_shown(character: str) -> bool:
 
 
 def escape(text: str) -> str:
-    """``text`` so that Slack shows it as it is: it can neither link nor mention anybody.
+    """Return ``text`` escaped, so that Slack shows it as it is, without links and mentions.
 
     https://api.slack.com/reference/surfaces/formatting#escaping
     """
@@ -54,14 +54,14 @@ def escape(text: str) -> str:
 
 
 def safe(text: str, limit: int) -> str:
-    """A stranger's text for mrkdwn, of at most ``limit`` characters as Slack counts them. Backticks end no code."""
-    # Nothing below makes a text shorter: what is beyond the limit need not be looked at.
+    """Return foreign text for mrkdwn, at most ``limit`` characters as Slack counts them. Its backticks end no code."""
+    # Nothing below makes a text shorter, so characters beyond the limit are not needed.
     shown = _MENTION.sub(f"@{_WORD_JOINER}", clean(text[: limit + 1]).replace("`", "'"))
     return cut(escape(shown), limit)
 
 
 def cut(escaped: str, limit: int) -> str:
-    """The beginning of an escaped text, no entity of it cut in half."""
+    """Return the beginning of an escaped text, without half an entity at its end."""
     if width(escaped) <= limit:
         return escaped
     short = escaped[: limit - 1]
@@ -71,18 +71,18 @@ def cut(escaped: str, limit: int) -> str:
 
 
 def width(text: str) -> int:
-    """Characters as UTF-16 counts them, the less favourable of the two ways in use."""
+    """Return the number of characters as UTF-16 counts them, the higher of the two counts in use."""
     return len(text) + sum(character > "\uffff" for character in text)
 
 
 def header(text: str) -> Block:
-    """One line, large. Plain text: nothing in it is formatted, and nothing is escaped."""
+    """Return a header of one line. It is plain text: nothing is formatted, and nothing is escaped."""
     line = " ".join(clean(text).split()) or "-"
     return {"type": "header", "text": {"type": "plain_text", "text": cut(line, HEADER_CHARACTERS), "emoji": True}}
 
 
 def fields(facts: Mapping[str, str]) -> list[Block]:
-    """Names and values in two columns; a value is a stranger's text. Empty values are left out."""
+    """Return names and values in two columns. Values may be foreign text; empty ones are left out."""
     shown = [
         _mrkdwn(f"*{safe(name, 100)}*\n{safe(value, FIELD_CHARACTERS - 200)}")
         for name, value in facts.items()
@@ -92,44 +92,44 @@ def fields(facts: Mapping[str, str]) -> list[Block]:
 
 
 def code(text: str) -> Block:
-    """A stranger's text as it is, in a box of its own, as far as it fits (`fits`)."""
+    """Return foreign text in a box of its own, cut if it does not fit (`fits`)."""
     return {"type": "section", "text": _mrkdwn(f"```{safe(text, CODE_CHARACTERS) or ' '}```")}
 
 
 def fits(text: str) -> bool:
-    """Whether `code` shows all of it."""
+    """Return whether `code` shows all of the text."""
     return len(text) <= CODE_CHARACTERS and width(safe(text, 10 * CODE_CHARACTERS)) <= CODE_CHARACTERS
 
 
 def section(mrkdwn: str) -> Block:
-    """Our own mrkdwn; whatever in it is a stranger's went through `safe` or `command`."""
+    """Return our own mrkdwn. Foreign text in it must have passed `safe` or `command`."""
     return {"type": "section", "text": _mrkdwn(cut(mrkdwn, SECTION_CHARACTERS))}
 
 
 def context(*mrkdwn: str) -> Block:
-    """Small print, of our own mrkdwn."""
+    """Return our own mrkdwn in small print."""
     return {"type": "context", "elements": [_mrkdwn(cut(text, FIELD_CHARACTERS)) for text in mrkdwn]}
 
 
 def command(text: str, limit: int = 1000) -> str:
-    """A stranger's text as inline code, which cannot hold a line's end."""
+    """Return foreign text as inline code, in one line."""
     return f"`{safe(' '.join(text.split()), limit) or ' '}`"
 
 
 def link(url: str, label: str) -> str:
-    """A link. Whoever wrote the address, nothing in it ends it; too long a one is left out."""
+    """Return a link. A foreign address cannot end it; an address that is too long is left out."""
     shown = safe(label, 200).replace("|", "/")
     address = escape(quote(url, safe=_URL, errors="replace"))
     return f"<{address}|{shown}>" if len(address) <= URL_CHARACTERS else shown
 
 
 def quoted(text: str) -> str:
-    """A stranger's text as a part of an address."""
+    """Return foreign text as a part of an address."""
     return quote(text, safe="", errors="replace")
 
 
 def console(service: str, region: str, fragment: str) -> str:
-    """An address in the AWS console, or an empty string for what is no region."""
+    """Return an address in the AWS console, or an empty string if ``region`` is no region."""
     if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d{1,2}", region):
         return ""
     home = f"https://{region}.console.aws.amazon.com/{quote(service)}/home?region={region}"
@@ -137,7 +137,7 @@ def console(service: str, region: str, fragment: str) -> str:
 
 
 def payload(summary: str, blocks: Iterable[Block]) -> Payload:
-    """The message. ``summary`` is the line of the notification on a phone; a stranger's text in it is made safe."""
+    """Return the message. ``summary`` is the line of a phone's notification; foreign text in it is made safe."""
     shown = list(blocks)
     if len(shown) > BLOCKS:
         shown = [*shown[: BLOCKS - 1], context(f"{len(shown) - BLOCKS + 1} more parts are left out")]
@@ -145,7 +145,7 @@ def payload(summary: str, blocks: Iterable[Block]) -> Payload:
 
 
 def moment(at: datetime) -> str:
-    """``2026-01-31 09:00:01 UTC``."""
+    """Return a time as ``2026-01-31 09:00:01 UTC``."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 

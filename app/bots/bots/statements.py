@@ -1,8 +1,8 @@
-"""SQL as it may be shown: its literals taken out, and one fingerprint for all runs of the same statement.
+"""Redact the literals of SQL, and compute one fingerprint for all executions of the same statement.
 
 Tokens are those of PostgreSQL (https://www.postgresql.org/docs/current/sql-syntax-lexical.html) with
-``standard_conforming_strings`` on, its default since 9.1. Each pass over a text is linear in its length. What is left
-open at the end of a text (a log line may be cut anywhere) is taken for a literal up to that end.
+``standard_conforming_strings`` on, its default since 9.1. Each pass over a text is linear in its length. A token that
+is still open at the end of a text (a log line may be cut anywhere) counts as a literal up to that end.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 
 from bots.values import digest
 
-#: As much of a statement is looked at; beyond it, only how long it is makes no difference.
+#: How much of a statement is read. What follows does not change its fingerprint.
 CHARACTERS = 100_000
 
 _TOKEN = re.compile(
@@ -37,12 +37,12 @@ _ROWS = re.compile(r"(\(\?, …\)|\( ?\? ?\))(?: ?, ?(?:\(\?, …\)|\( ?\? ?\)))
 
 
 def redact(statement: str) -> str:
-    """The statement with ``?`` for each literal and ``/* … */`` for each comment; layout, names, casts as they are."""
+    """Return the statement with ``?`` for each literal and ``/* … */`` for each comment; all else stays."""
     return "".join(_tokens(statement, comment="/* … */"))
 
 
 def fingerprint(database: str, user: str, statement: str) -> str:
-    """The same for all runs of a statement by one user of one database, whatever its literals, layout and comments."""
+    """Return one id for all executions of a statement by one user in one database, with any literals and layout."""
     text = " ".join("".join(_tokens(statement[:CHARACTERS], comment=" ", fold=True)).split()).rstrip("; ")
     text = _ROWS.sub(r"\1, …", _LIST.sub("(?, …)", text))
     return digest(database, user, text)
@@ -77,7 +77,7 @@ def _tokens(text: str, comment: str, fold: bool = False) -> list[str]:
 
 
 def _comment_end(text: str, at: int) -> int:
-    """Where a block comment ends that began before ``at``: they nest."""
+    """Return the end of the block comment that began before ``at``. Block comments nest."""
     depth = 1
     for edge in _COMMENT_EDGE.finditer(text, at):
         depth += 1 if edge[0] == "/*" else -1

@@ -1,4 +1,4 @@
-"""Values out of JSON that somebody else wrote: whatever is there, something usable comes back."""
+"""Read values from foreign JSON: any input gives a usable value."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Any
 
 
 def text(body: Mapping[str, Any], key: str) -> str:
-    """The value as text; nothing for null and for what is absent, the beginning of what is no text."""
+    """Return the value as text: empty if it is null or absent, the beginning of its text form if it is no text."""
     value = body.get(key)
     return value if isinstance(value, str) else "" if value is None else str(value)[:1000]
 
 
 def mapping(value: object) -> dict[str, Any]:
-    """The object, or an empty one."""
+    """Return the object, or an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def items(value: object) -> list[Any]:
-    """The list, or an empty one."""
+    """Return the list, or an empty one."""
     return value if isinstance(value, list) else []
 
 
 def digest(*parts: str) -> str:
-    """One short name for all of them, whatever they hold."""
+    """Return one short id for all parts."""
     return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def instant(text: str) -> datetime | None:
-    """An ISO 8601 time, in UTC where it names no zone; None for anything else."""
+    """Parse an ISO 8601 time, in UTC if it names no zone. Return None for anything else."""
     try:
         at = datetime.fromisoformat(text)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)

@@ -1,4 +1,4 @@
-"""The bots in this process: moto's AWS, and a real HTTP server in Slack's place."""
+"""The bots in this process, with moto as AWS and a real HTTP server as Slack."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PREFIX = "2026-01-31 09:00:01 UTC:10.0.1.17(41234):settlement_app@settlement:[12
 
 
 class Context:
-    """What Lambda hands over: how long this may still take."""
+    """Lambda's context: the remaining time."""
 
     def __init__(self, seconds: float = 60) -> None:
         self.seconds = seconds
@@ -32,7 +32,7 @@ class Context:
 
 
 class Cloud:
-    """The clients, and what is in the queue."""
+    """The clients, and the content of the queue."""
 
     def __init__(self, secret_arn: str, queue_url: str) -> None:
         self.secretsmanager = boto3.client("secretsmanager")
@@ -45,7 +45,7 @@ class Cloud:
         invocation._webhook.cache_clear()
 
     def kept(self) -> list[dict[str, Any]]:
-        """What the queue holds; afterwards it is empty."""
+        """Return the queue's content, and empty it."""
         found = []
         while batch := self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
             for message in batch:
@@ -56,13 +56,13 @@ class Cloud:
 
 @pytest.fixture(scope="module")
 def _cloud_of_this_module() -> Iterator[Cloud]:
-    """One for all tests of a module: making the clients costs more than most tests."""
+    """Shared by all tests of a module: creating the clients takes longer than most tests."""
     with pytest.MonkeyPatch.context() as environment:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             environment.setenv(name, "test")
         environment.setenv("AWS_DEFAULT_REGION", REGION)
         environment.delenv("AWS_ENDPOINT_URL", raising=False)
-        # Only AWS is moto's; a request to this machine goes where it says.
+        # moto answers only for AWS; a request to this machine passes through.
         with mock_aws(config={**default_user_config, "core": {"passthrough": {"urls": [r"http://127\.0\.0\.1.*"]}}}):
             secret_arn = boto3.client("secretsmanager").create_secret(Name="settlement-test/slack-webhook")["ARN"]
             queue_url = boto3.client("sqs").create_queue(QueueName="settlement-test-undelivered")["QueueUrl"]
@@ -85,7 +85,7 @@ def _slack_of_this_module() -> Iterator[Slack]:
 
 @pytest.fixture
 def slack(_slack_of_this_module: Slack) -> Slack:
-    """A Slack that was told nothing yet."""
+    """A Slack without messages."""
     _slack_of_this_module.forget()
     return _slack_of_this_module
 
@@ -103,7 +103,7 @@ def cloud(_cloud_of_this_module: Cloud, slack: Slack, monkeypatch: pytest.Monkey
         "AWS_REGION": REGION,
     }.items():
         monkeypatch.setenv(name, value)
-    # A second try need not wait in a test; what Slack itself asks for is waited for.
+    # A retry does not wait in a test, unless Slack asks for a pause.
     monkeypatch.setattr(delivery, "BACKOFF_SECONDS", 0.0)
     cloud.set_webhook(slack.url)
     yield cloud
@@ -113,7 +113,7 @@ def cloud(_cloud_of_this_module: Cloud, slack: Slack, monkeypatch: pytest.Monkey
 
 
 def subscription(*messages: str, first_id: int = 0, **changes: Any) -> dict[str, Any]:
-    """The Lambda event of a subscription filter with these log events."""
+    """Return the Lambda event of a subscription filter with these log events."""
     data = {
         "messageType": "DATA_MESSAGE",
         "owner": "123456789012",
@@ -134,7 +134,7 @@ def packed(content: bytes) -> dict[str, Any]:
 
 
 def slow_line(statement: str, milliseconds: str = "3000.000", prefix: str = PREFIX) -> str:
-    """A record as RDS for PostgreSQL writes it; further lines begin with a tab."""
+    """Return a record as RDS for PostgreSQL writes it; further lines begin with a tab."""
     return f"{prefix}LOG:  duration: {milliseconds} ms  statement: {statement}".replace("\n", "\n\t")
 
 

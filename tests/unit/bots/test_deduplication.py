@@ -1,4 +1,4 @@
-"""Said once, then counted, and no count is ever lost: against a model, and on moto's DynamoDB."""
+"""Posted once, then counted, and no count is lost: against a model, and on moto's DynamoDB."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ events = st.lists(
 @settings(max_examples=200)
 @given(events)
 def test_everything_is_posted_told_or_still_counted(history: list[tuple[str, int, float, bool]]) -> None:
-    """A model: each delivery is counted once, whatever is repeated, whenever, and whoever dies."""
+    """A model: each delivery is counted once, with any repetitions and any invocations that die."""
     state, now = State(), 0.0
     counted: dict[str, int] = {}
     told = 0
@@ -136,7 +136,7 @@ def test_the_table_remembers_and_forgets_by_itself(cloud: Cloud) -> None:
 
 
 class Between:
-    """A client that lets others act between a read and the write that follows it, as often as it is told to."""
+    """A client that lets others act between a read and the following write."""
 
     def __init__(self, dynamodb: Any, others: Sequence[Callable[[], object]]) -> None:
         self.dynamodb, self.others = dynamodb, list(others)

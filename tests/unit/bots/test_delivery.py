@@ -1,4 +1,4 @@
-"""A message is posted, or kept: a real HTTP server in Slack's place, which refuses by plan; moto's queue and secret."""
+"""A message is posted or kept: with a real HTTP server as Slack, which refuses by plan, and moto's queue and secret."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MESSAGE = slack.payload("hello", [slack.header("hello")])
 
 @pytest.fixture
 def way(cloud: Cloud) -> Delivery:
-    """The way of one invocation; a pause takes no time in it."""
+    """The delivery of one invocation, whose pauses take no time."""
     return Delivery(
         bot="query-bot",
         environment="test",
@@ -161,7 +161,7 @@ def test_a_revoked_webhook_without_a_new_one_is_asked_once(way: Delivery, slack:
 def test_what_the_queue_does_not_take_either_fails_so_that_lambda_tries_again(way: Delivery, slack: Slack) -> None:
     slack.plan(400)
     way.queue_url += "-gone"
-    with pytest.raises(NotKept, match="the queue did not take it"):
+    with pytest.raises(NotKept, match="the queue did not accept it"):
         way.send(MESSAGE)
 
 

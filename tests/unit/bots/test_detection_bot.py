@@ -46,7 +46,7 @@ EVENT: dict[str, Any] = {
 
 
 class Config:
-    """AWS Config's status; moto knows no start that a test can set."""
+    """AWS Config's status, because a test cannot set the recorder's start in moto."""
 
     def __init__(self, started: datetime | None) -> None:
         self.started = started
@@ -59,7 +59,7 @@ class Config:
 
 
 class CloudTrail:
-    """LookupEvents by name and time, which moto does not have."""
+    """LookupEvents by name and time, which moto lacks."""
 
     def __init__(self, *events: dict[str, Any]) -> None:
         self.events = list(events)
@@ -103,7 +103,7 @@ DEPLOYER = {
 
 
 class Account:
-    """What the bot asks beside the table."""
+    """The services that the bot calls besides the table."""
 
     def __init__(self) -> None:
         self.config = Config(STARTED)
@@ -209,7 +209,7 @@ def test_what_is_older_than_the_recorder_is_silent(account: Account, slack: Slac
     run()
     assert slack.requests == []
     assert account.trail.asked == [], "an inventory asks CloudTrail nothing"
-    assert [line["reason"] for line in said() if line["message"] == "silent"] == ["older than the recorder"]
+    assert [line["reason"] for line in said() if line["message"] == "skipped"] == ["older than the recorder"]
 
 
 def test_what_was_made_while_the_recorder_was_stopped_is_told(account: Account, slack: Slack) -> None:

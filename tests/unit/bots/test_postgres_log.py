@@ -1,4 +1,4 @@
-"""RDS's log lines, in all the forms in which CloudWatch Logs hands them on."""
+"""RDS's log lines, in all forms in which CloudWatch Logs delivers them."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_what_is_no_batch_is_named(event: Any, reason: str) -> None:
 
 
 def test_a_bomb_is_not_unpacked() -> None:
-    """200 MB in 200 KB: no more is unpacked than is looked at."""
+    """200 MB in 200 KB: no more is unpacked than the limit."""
     import tracemalloc
 
     event = packed(b"\0" * 200_000_000)

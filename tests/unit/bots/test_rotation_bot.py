@@ -35,7 +35,7 @@ BUCKET = "states"
 
 
 class Ecs:
-    """One service: what runs, since when."""
+    """ECS with one service, running since a given time."""
 
     def __init__(self, secret: str = SECRET, created: datetime = AT - timedelta(days=1), desired: int = 2) -> None:
         self.secret, self.desired = secret, desired
@@ -63,7 +63,7 @@ class Ecs:
 
 
 class Flow:
-    """Whoever holds the deployment lock, as that role writes it."""
+    """A flow that holds the deployment lock, written as the role writes it."""
 
     def __init__(self) -> None:
         self.s3 = boto3.client("s3")
@@ -109,7 +109,7 @@ def test_the_service_is_deployed_anew_once_and_told(
     cloud: Cloud, slack: Slack, flow: Flow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ecs = Ecs()
-    for _ in range(2):  # EventBridge gives an event twice at times
+    for _ in range(2):  # EventBridge sometimes delivers an event twice
         handle(monkeypatch, ecs)
     assert ecs.updates == [{"cluster": "settlement-test", "service": "settlement-test", "forceNewDeployment": True}]
     (message,) = slack.messages
@@ -121,15 +121,15 @@ def test_the_service_is_deployed_anew_once_and_told(
 @pytest.mark.parametrize(
     ("ecs", "reason"),
     [
-        (Ecs(secret=OTHER), "what runs does not read it"),
+        (Ecs(secret=OTHER), "the running task definition does not read it"),
         (Ecs(created=AT + timedelta(seconds=2)), "the deployment ecs-svc/1 is newer"),
-        (Ecs(desired=0), "no task is wanted"),
+        (Ecs(desired=0), "the desired count is 0"),
     ],
 )
 def test_where_no_task_has_the_old_value_it_is_silent(
     cloud: Cloud, slack: Slack, flow: Flow, said: Say, monkeypatch: pytest.MonkeyPatch, ecs: Ecs, reason: str
 ) -> None:
-    flow.holds()  # nobody is waited for
+    flow.holds()  # the bot does not wait for it
     handle(monkeypatch, ecs)
     assert ecs.updates == []
     assert slack.messages == []
@@ -192,7 +192,7 @@ def test_an_object_that_is_no_lock_is_somebodys_until_it_is_stale(
     for seconds, said in ((0, "for an unknown purpose"), (STALE_AFTER.total_seconds() - 1, "purpose"), (180, "")):
 
         def later(seconds: float = seconds, **request: Any) -> Any:
-            """As S3 answers so many seconds after it was written; this machine's clock is not asked."""
+            """Answer as S3 does this long after the write, without this machine's clock."""
             written = AT - timedelta(days=300)
             answer = real(**request) | {"LastModified": written}
             now = written + timedelta(seconds=seconds)
@@ -216,7 +216,7 @@ def test_what_lasts_too_long_is_told_and_lambda_comes_again_until_it_is_over(
         ecs.deployments[0]["rolloutState"] = "IN_PROGRESS"
     for _ in range(2):
         with pytest.raises(rotation_bot.Busy, match=busy):
-            handle(monkeypatch, ecs, seconds=17)  # eight are kept back
+            handle(monkeypatch, ecs, seconds=17)  # eight are reserved
     assert ecs.updates == []
     first, second = (shown(message) for message in slack.messages)
     assert first == second

@@ -1,4 +1,4 @@
-"""Whatever a stranger wrote, Slack takes it and nobody is mentioned. The stand-in judges, and is tested too."""
+"""Slack accepts any foreign text, and nobody is mentioned. The fake Slack checks this, and is tested as well."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ texts = st.sampled_from(HOSTILE) | st.text(max_size=200) | st.text(alphabet="<>&
 
 
 def message(text: str) -> Message:
-    """A message with the text in every place that a stranger's can stand in."""
+    """Return a message with the text in every place that foreign text can have."""
     return slack.payload(
         text,
         [

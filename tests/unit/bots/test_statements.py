@@ -1,4 +1,4 @@
-"""Literals are taken out of SQL whatever they look like, and nothing else is."""
+"""Literals of any form are removed from SQL, and nothing else is."""
 
 from __future__ import annotations
 

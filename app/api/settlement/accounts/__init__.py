@@ -1,1 +1,1 @@
-"""Accounts: each has one currency for life."""
+"""Accounts: each has one currency, which never changes."""

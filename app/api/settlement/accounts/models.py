@@ -12,6 +12,6 @@ accounts = Table(
     Column("currency", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
-    # What the foreign key of a transaction refers to: its currency can only be its account's.
+    # A transaction's foreign key refers to this, so its currency is always its account's.
     UniqueConstraint("id", "currency"),
 )

@@ -1,4 +1,4 @@
-"""What the accounts API takes and gives."""
+"""Requests and responses of the accounts API."""
 
 from typing import Annotated
 from uuid import UUID

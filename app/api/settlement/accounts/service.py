@@ -18,7 +18,7 @@ def create_account(connection: Connection, account: AccountIn) -> AccountOut:
 
 
 def get_account(connection: Connection, account_id: UUID) -> AccountOut:
-    """The account. Raises NotFound."""
+    """Return the account. Raises NotFound."""
     row = connection.execute(_SELECT, {"account_id": account_id}).one_or_none()
     if row is None:
         raise NotFound("account-not-found", f"There is no account {account_id}.")

@@ -1,15 +1,15 @@
-"""Work on the database that needs the master user: `python -m settlement.admin prepare` and `renew`; `sessions` in an
-incident, `survey` after a restore, `drop-index` for what a migration left.
+"""Administer the database as the master user: `prepare` and `renew` its users, list or terminate `sessions` in an
+incident, `survey` a restored database, drop an invalid index that a migration left.
 
-The application has two database users with the same rights, each with a secret of its own. The service uses one of
-them; `renew` gives the other a new password, and a release then moves the service to it: no task ever meets a password
-that does not work.
+The application has two database users with the same permissions, each with its own secret. The service uses one of
+them. `renew` gives the other a new password, and a release then moves the service to it, so no task ever uses a
+password that does not work.
 
-Runs as a one-off task of the `<prefix>-admin` family, beside the service, never inside it. On RDS the master is
-not a superuser, so only statements that a role with CREATEROLE and the database's ownership may run are used.
+It runs as a one-off task of the `<prefix>-admin` family, beside the service. On RDS the master user is not a superuser:
+no statement needs more than CREATEROLE and the ownership of the database.
 
 The last line on standard output is the result, one JSON object: `{"schema_head": "0001", "changed": false}`;
-`sessions` and `survey` give one object a line. Exit code 0, or 1 with a line that says why
+`sessions` and `survey` print one object a line. The exit code is 0, or 1 with a line that says why
 (`settlement.admin.failures`).
 """
 
@@ -43,15 +43,13 @@ Lines = Iterator[Mapping[str, Any]]
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m settlement.admin", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    preparing = commands.add_parser("prepare", help="migrate, make the application's users, write their secrets")
+    preparing = commands.add_parser("prepare", help="migrate, create the application's users, write their secrets")
     preparing.set_defaults(run=_prepare)
     renewing = commands.add_parser("renew", help="give the user that the service does not use a new password")
     renewing.add_argument("--secret", required=True, metavar="ARN", help="the user's secret")
     renewing.set_defaults(run=_renew)
-    listing = commands.add_parser("sessions", help="tell what the server's sessions do, one JSON object a line")
-    listing.add_argument(
-        "--end", action="store_true", help="end those of the application that nobody uses, and tell which"
-    )
+    listing = commands.add_parser("sessions", help="list the server's sessions, one JSON object a line")
+    listing.add_argument("--end", action="store_true", help="terminate the application's unused sessions and list them")
     listing.add_argument("--idle-in-transaction-seconds", type=_positive, default=30.0, metavar="S")
     listing.add_argument("--idle-seconds", type=_positive, default=600.0, metavar="S")
     listing.add_argument(
@@ -59,23 +57,29 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=0.8,
         metavar="SHARE",
-        help="end idle ones while so many connections are taken",
+        help="terminate idle sessions while this share of the connections is in use",
     )
     listing.add_argument(
         "--spare-seconds",
         type=_positive,
         default=5.0,
         metavar="S",
-        help="of the others, end the longest idle until fewer are taken, if they are idle for so long",
+        help="then terminate the longest idle until fewer are in use, if idle for this long",
     )
-    listing.add_argument("--address", nargs="+", default=[], metavar="IP", help="end only those from these addresses")
+    listing.add_argument(
+        "--address", nargs="+", default=[], metavar="IP", help="terminate only sessions from these addresses"
+    )
     listing.set_defaults(run=_sessions)
     dropping = commands.add_parser("drop-index", help="drop an invalid index that a migration left")
     dropping.add_argument("name", metavar="SCHEMA.NAME", help="as prepare named it")
     dropping.set_defaults(run=_drop_index)
-    surveying = commands.add_parser("survey", help="tell what the database holds, one JSON object a line")
+    surveying = commands.add_parser("survey", help="print table statistics, one JSON object a line")
     surveying.add_argument(
-        "--after", type=datetime.fromisoformat, required=True, metavar="TIME", help="count the rows since then too"
+        "--after",
+        type=datetime.fromisoformat,
+        required=True,
+        metavar="TIME",
+        help="also count the rows created since then",
     )
     surveying.set_defaults(run=_survey)
     return parser
@@ -113,14 +117,14 @@ def _survey(settings: AdminSettings, args: argparse.Namespace) -> Lines:
 
 
 def _stop(*_: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: what ends the work must not be interrupted
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: the clean-up must not be interrupted
     raise Stopped
 
 
 def _positive(value: str) -> float:
     number = float(value)
     if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{value} is no number of seconds above 0")
+        raise argparse.ArgumentTypeError(f"{value} is not a number of seconds above 0")
     return number
 
 

@@ -17,7 +17,8 @@ _LOCK_WAIT_SECONDS = 60.0
 _SLOT_WAIT_SECONDS = 20.0
 _TABLE_LOCK_WAIT = "5s"  # a migration that waits for a lock makes every later query wait behind it
 
-# The server ends a statement of a client that is gone: killed (seen every 5 s), or behind a network that is.
+# The server cancels the statement of a client that is gone: one that was killed within 5 s, one that cannot be reached
+# by its keepalives.
 # https://www.postgresql.org/docs/current/runtime-config-connection.html
 _WHILE_CLIENT_LIVES = {
     "client_connection_check_interval": "5s",
@@ -34,12 +35,15 @@ def master_engine(settings: AdminSettings) -> Engine:
 
 @contextmanager
 def exclusive_connection(settings: AdminSettings) -> Iterator[Connection]:
-    """The master's connection, holding this program's lock, until it is closed."""
+    """Connect as the master user and hold the lock of `prepare` and `renew` until the connection closes.
+
+    Raises AdminError, OperationalError.
+    """
     with connect_when_not_full(master_engine(settings)) as connection:
         with connection.begin():
             _set_limits(connection, settings.prepare_timeout_seconds)
-        # Asked for again and again: one that waits inside a statement is an open transaction, for which the
-        # CREATE INDEX CONCURRENTLY of the one that has the lock would wait in turn.
+        # Polled: a statement that waits for the lock is an open transaction, and a CREATE INDEX CONCURRENTLY of the
+        # lock's holder would wait for it in turn.
         deadline = time.monotonic() + _LOCK_WAIT_SECONDS
         while not _take_lock(connection):
             if time.monotonic() > deadline:
@@ -54,22 +58,22 @@ def _take_lock(connection: Connection) -> bool:
 
 
 def _set_limits(connection: Connection, limit_seconds: int) -> None:
-    """Let no statement of this session outlive the limit (0 is none) or its client, or wait long for a lock."""
+    """Limit the time of this session's statements (0: no limit) and its waits for locks, and end it with its client."""
     limits = {**_WHILE_CLIENT_LIVES, "statement_timeout": f"{limit_seconds}s", "lock_timeout": _TABLE_LOCK_WAIT}
     for name, value in limits.items():
         connection.execute(text("SELECT set_config(:name, :value, false)"), {"name": name, "value": value})
 
 
 def reset_lock_timeout(connection: Connection) -> None:
-    """Undo what a migration set for itself."""
+    """Reset the lock timeout that a migration may have set for itself."""
     connection.execute(text("SELECT set_config('lock_timeout', :wait, false)"), {"wait": _TABLE_LOCK_WAIT})
 
 
 def connect_when_not_full(engine: Engine) -> Connection:
-    """Connect to a server that is full. Raises OperationalError.
+    """Connect, and retry while the server is full. Raises OperationalError.
 
-    The slots kept for the master are counted with every attempt to connect that is not refused yet: while a service
-    tries again and again, they seem to be taken for some milliseconds, and are free a moment later.
+    Until the server refuses a connection, it counts against the slots reserved for the master user. While a service
+    keeps retrying, these slots look taken for some milliseconds and are free a moment later.
     """
     deadline = time.monotonic() + _SLOT_WAIT_SECONDS
     while True:
@@ -78,4 +82,4 @@ def connect_when_not_full(engine: Engine) -> Connection:
         except OperationalError as error:
             if not is_full(error) or time.monotonic() > deadline:
                 raise
-        time.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - to meet a gap
+        time.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - to hit a free moment

@@ -19,14 +19,17 @@ _log = logging.getLogger("settlement.admin")
 
 
 def ensure_credentials(connection: Connection, settings: AdminSettings, role: str, secret: SecretStore) -> bool:
-    """See that the secret's credentials log in: a restored database has those of its time. Without any, make some."""
+    """Make the database accept the secret's credentials; create some if the secret has none.
+
+    A restored database has the passwords of its time. Returns whether anything changed. Raises AdminError.
+    """
     known = _password_for(role, secret.read())
     if known is None:
         check_login(settings, role, renew_credentials(connection, role, secret))
         return True
     if _can_log_in(settings, role, known):
         return False
-    # What is in the secret stays as it is: another database, to which one may go back, takes it too.
+    # The secret keeps its value: another database, to which one may return, accepts it too.
     with connection.begin():
         _set_password(connection, role, known)
     check_login(settings, role, known)
@@ -38,18 +41,18 @@ def renew_credentials(connection: Connection, role: str, secret: SecretStore) ->
     password = SecretStr(secrets.token_urlsafe(32))
     with connection.begin():
         _set_password(connection, role, password)
-        # Before the commit: if writing fails, the old password still holds and the running tasks stay connected.
+        # Before the commit: if writing fails, the old password still works and the running tasks stay connected.
         secret.write(json.dumps({"username": role, "password": password.get_secret_value()}))
     return password
 
 
 def _set_password(connection: Connection, role: str, password: SecretStr) -> None:
     quoted = connection.dialect.identifier_preparer.quote(role)
-    # Made by libpq on this side, as psql's \password does: the password reaches neither the server nor a log of it.
+    # libpq computes the verifier here, as psql's \password does: the password reaches neither the server nor its log.
     verifier = encrypt_password(
         password.get_secret_value(), role, scope=connection.connection.driver_connection, algorithm="scram-sha-256"
     )
-    # psycopg2 puts the value into the statement on this side, so a parameter works in a utility statement too.
+    # psycopg2 inserts the value on the client side, so a parameter works in a utility statement too.
     connection.execute(text(f"ALTER ROLE {quoted} PASSWORD :verifier"), {"verifier": verifier})
 
 
@@ -61,7 +64,7 @@ def check_login(settings: AdminSettings, role: str, password: SecretStr) -> None
 
 
 def _password_for(role: str, secret: str | None) -> SecretStr | None:
-    """The password in a secret's text, if it is one for this role."""
+    """Return the password in a secret's text, or None if it is not this role's."""
     try:
         value: Any = json.loads(secret or "")
     except ValueError:
@@ -72,12 +75,12 @@ def _password_for(role: str, secret: str | None) -> SecretStr | None:
 
 
 def _can_log_in(settings: AdminSettings, role: str, password: SecretStr) -> bool:
-    """Whether the server takes this password. Raises OperationalError when it fails for any other reason."""
+    """Return whether the server accepts this password. Raises OperationalError for any other failure."""
     try:
         with single_use_engine(settings, role, password).connect():
             return True
     except OperationalError as error:
-        # libpq gives no SQLSTATE for a failed login, only the server's words.
+        # libpq gives no SQLSTATE for a failed login, only the server's message.
         if "password authentication failed" in str(error.orig):
             return False
         raise

@@ -9,7 +9,7 @@ from settlement.settings import AdminSettings
 
 @dataclass(frozen=True)
 class Dropped:
-    """Which invalid index `drop-index` dropped, and whether it was there."""
+    """The result of `drop-index`: the index's name, and whether it existed."""
 
     index: str
     changed: bool

@@ -1,4 +1,4 @@
-"""Why the admin task failed, as the release that runs it reads it: one JSON object, the last line of the output."""
+"""Failures of the admin task: one JSON object, the last line of the output, which the release reads."""
 
 import re
 from collections.abc import Sequence
@@ -7,16 +7,16 @@ from typing import Any, Literal
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy.exc import DBAPIError
 
-#: What a person can do next depends on this alone:
-#: `lock_wait`      a session that can be ended holds what was needed
+#: The next step depends on the kind alone:
+#: `lock_wait`      another session holds a lock that was needed, and can be terminated
 #: `invalid_index`  an index has to be dropped first, by a command in `cures`
 #: `migration`      a revision is wrong, and only another commit helps
-#: `time_limit`     a statement took longer than it may
+#: `time_limit`     a statement exceeded its time limit
 #: `stopped`        somebody stopped the task or cancelled its statement
-#: `full`           the server has no connection left
+#: `full`           the server has no free connection
 #: `unreachable`    the server did not answer, or refused the master user
-#: `secret`         Secrets Manager refused
-#: `other`          anything else, the task's own settings among it
+#: `secret`         Secrets Manager refused the call
+#: `other`          anything else, including wrong settings of the task
 Kind = Literal[
     "lock_wait", "invalid_index", "migration", "time_limit", "stopped", "full", "unreachable", "secret", "other"
 ]
@@ -26,7 +26,7 @@ _DATA_EXCEPTION = "22"  # the class of SQLSTATEs whose messages repeat the value
 
 
 class AdminError(Exception):
-    """The database is in a state that this program must not, or cannot, put right.
+    """The database is in a state that this program must not or cannot correct.
 
     `details` are sentences about the cause; `cures` are arguments of `settlement.admin` that remove it.
     """
@@ -41,18 +41,18 @@ class AdminError(Exception):
 
 
 class Stopped(BaseException):
-    """This process got SIGTERM. No exception that code of a revision might catch."""
+    """This process got SIGTERM. No Exception, so that code of a revision does not catch it."""
 
 
 def is_full(error: DBAPIError) -> bool:
-    """Whether the server refused a connection because it has none left."""
+    """Return whether the server refused a connection because all are in use."""
     return any(words in str(error.orig) for words in _FULL)
 
 
 def server_message(error: DBAPIError) -> str:
-    """What the server said, without a row's values, which are customers' data: those are in its DETAIL.
+    """Return the server's message without its DETAIL and without values, which are customers' data.
 
-    A connection that failed has no SQLSTATE, and its message names host and user alone.
+    A failed connection has no SQLSTATE, and its message names only host and user.
     """
     said = getattr(getattr(error.orig, "diag", None), "message_primary", None) or str(error.orig).strip()
     if (getattr(error.orig, "pgcode", None) or "").startswith(_DATA_EXCEPTION):
@@ -61,7 +61,7 @@ def server_message(error: DBAPIError) -> str:
 
 
 def failure(error: Exception) -> dict[str, Any]:
-    """The line for an error that ended the task."""
+    """Return the last line of the output for an error that ended the task."""
     details, cures = getattr(error, "details", []), getattr(error, "cures", [])
     return {"error": _message(error), "kind": _kind(error), "details": details, "cures": cures}
 
@@ -71,7 +71,7 @@ def _message(error: Exception) -> str:
         return str(error)
     if isinstance(error, DBAPIError):
         return server_message(error)
-    # SQLAlchemy and pydantic are told to hide parameters and inputs: what is left holds no secret.
+    # SQLAlchemy and pydantic are configured to hide parameters and inputs, so the message contains no secret.
     return f"{type(error).__name__}: {error}"
 
 

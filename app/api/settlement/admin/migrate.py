@@ -1,7 +1,7 @@
-"""Bring a database to this image's head, and say exactly why when that fails.
+"""Migrate a database to this image's head, and report exactly why a migration failed.
 
-The revisions run in a thread. Meanwhile the main thread, which gets the signals, looks at who blocks them, and cancels
-the statement in the server when the task is stopped.
+The revisions run in a thread. Meanwhile the main thread, which gets the signals, records which sessions block them, and
+cancels the statement on the server if the task is stopped.
 """
 
 import logging
@@ -25,7 +25,7 @@ _log = logging.getLogger("settlement.admin")
 _POLL_SECONDS = 0.5
 _CANCEL_SECONDS = 20.0  # below the task's stopTimeout of 30 s, after which comes SIGKILL
 _LOCKED = {"55P03", "40P01"}  # lock_not_available, deadlock_detected
-_CANCELLED = "57014"  # query_canceled, by statement_timeout or by somebody
+_CANCELLED = "57014"  # query_canceled, by statement_timeout or by a person
 T = TypeVar("T")
 
 _INVALID = text(
@@ -37,9 +37,10 @@ _INVALID = text(
 
 
 def migrate(connection: Connection, engine: Engine) -> tuple[str, bool]:
-    """Upgrade to this image's head; the revision reached, and whether any ran. A later schema is left alone.
+    """Upgrade to this image's head, and leave a later schema unchanged.
 
-    `engine` gives further connections, to look at what the migration waits for. Raises AdminError.
+    Returns the database's revision, and whether a migration ran. `engine` opens further connections, to see what the
+    migration waits for. Raises AdminError.
     """
     with connection.begin():
         before = database_revisions(connection)
@@ -59,7 +60,7 @@ def migrate(connection: Connection, engine: Engine) -> tuple[str, bool]:
 
 def _upgrade(connection: Connection, statements: list[str]) -> None:
     def applied(**_: Any) -> None:
-        """See that what a revision made can be used, before it is committed, and reset what it set for itself."""
+        """Check for invalid indexes before the revision is committed, and reset the lock timeout."""
         if left := _invalid_indexes(connection, statements):
             raise _index_error(f"the index {left[0]} is invalid", left, [])
         statements.clear()
@@ -73,9 +74,9 @@ def _upgrade(connection: Connection, statements: list[str]) -> None:
 def run_watched(
     connection: Connection, engine: Engine, work: Callable[[], T], statements: list[str], *, otherwise: Kind
 ) -> T:
-    """Run `work()`, which uses `connection` and records its `statements`, in a thread.
+    """Run `work()` in a thread. It uses `connection`, whose statements are in `statements`.
 
-    Raises AdminError that names the file and what stood in its way; of the kind `otherwise` when that was itself.
+    Raises AdminError with the file, the statement and what blocked it; its kind is `otherwise` if nothing did.
     """
     with connection.begin():
         pid: int = connection.scalars(text("SELECT pg_backend_pid()")).one()
@@ -98,15 +99,15 @@ def run_watched(
 
 
 def _watch(future: "Future[Any]", engine: Engine, pid: int, seen: list[str]) -> None:
-    """See whom the session waits for, until the work is done; `seen` keeps the last answer that named anybody."""
+    """Look for sessions that block this one until the work is done; `seen` keeps the last ones found."""
     watching: Connection | None = None
     try:
         while wait([future], _POLL_SECONDS).not_done:
             try:
                 watching = watching or engine.connect().execution_options(isolation_level="AUTOCOMMIT")
                 found = blockers(watching, pid)
-            except SQLAlchemyError as error:  # a server that is full may have no connection for this
-                _log.warning("what the migration waits for cannot be seen", extra={"reason": str(error)})
+            except SQLAlchemyError as error:  # a full server may have no connection for this
+                _log.warning("cannot see what the migration waits for", extra={"reason": str(error)})
                 watching = None
                 continue
             if found and not seen:
@@ -118,7 +119,7 @@ def _watch(future: "Future[Any]", engine: Engine, pid: int, seen: list[str]) -> 
 
 
 def _cancel(future: "Future[Any]", connection: Connection) -> None:
-    """Cancel what the server does for this session, until the work has noticed: a cancellation may fall between two."""
+    """Cancel the session's statement until the work ends: one cancellation may fall between two statements."""
     session = connection.connection.driver_connection
     for _ in range(int(_CANCEL_SECONDS / _POLL_SECONDS)):
         if session is not None:
@@ -154,7 +155,8 @@ def _explained(error: Exception, kind: Kind, engine: Engine, seen: list[str], st
 
 
 def _index_error(message: str, left: list[str], details: list[str]) -> AdminError:
-    """What `CREATE INDEX CONCURRENTLY` leaves when it does not reach its end costs writes, and serves no query.
+    """Return the error for indexes that an interrupted `CREATE INDEX CONCURRENTLY` left. Writes maintain them, no query
+    uses them.
 
     https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY
     """
@@ -165,29 +167,29 @@ def _index_error(message: str, left: list[str], details: list[str]) -> AdminErro
 
 
 def _invalid_indexes(connection: Connection, statements: list[str]) -> list[str]:
-    """Those that these statements name: others are none of theirs."""
+    """Return the invalid indexes that these statements name; others are not theirs."""
     names: list[str] = list(connection.scalars(_INVALID))
     return [name for name in names if any(name.partition(".")[2] in statement for statement in statements)]
 
 
 def drop_index(connection: Connection, engine: Engine, name: str) -> bool:
-    """Drop an invalid index, named as `prepare` names it; whether it was there. Raises AdminError."""
+    """Drop an invalid index, named as `prepare` reports it. Returns whether it existed. Raises AdminError."""
     with connection.begin():
         if connection.scalar(text("SELECT to_regclass(:name)"), {"name": name}) is None:
             return False
         if name not in connection.scalars(_INVALID).all():
-            raise AdminError(f"{name} is no invalid index: only such a one is dropped")
-        # It waits for transactions that began before it, and nobody waits for it.
+            raise AdminError(f"{name} is not an invalid index, and only invalid ones are dropped")
+        # It waits for transactions that began before it, and nothing waits for it.
         connection.execute(text("SELECT set_config('lock_timeout', '60s', false)"))
     own = connection.execution_options(isolation_level="AUTOCOMMIT")
-    # The name is one that the server gave, quoted where it needs it.
+    # The server gave this name, quoted where necessary.
     run_watched(own, engine, lambda: own.execute(text(f"DROP INDEX CONCURRENTLY {name}")), [], otherwise="other")
     return True
 
 
 @contextmanager
 def _statements_of(connection: Connection) -> Iterator[list[str]]:
-    """The statements that run on `connection`, in a list."""
+    """Record the statements that run on `connection`."""
     statements: list[str] = []
 
     def remember(_: Any, __: Any, statement: str, *___: Any) -> None:

@@ -13,16 +13,16 @@ from settlement.settings import AdminSettings
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `prepare` did: the revision that the database is at, and whether anything had to be changed."""
+    """The result of `prepare`: the database's revision, and whether anything changed."""
 
     schema_head: str
     changed: bool
 
 
 def prepare(settings: AdminSettings, secrets_of: Mapping[str, SecretStore]) -> Prepared:
-    """Migrate, make the application's users what they should be, and see that their secrets work. Idempotent.
+    """Migrate, create or correct the application's users, and make their secrets work. Idempotent.
 
-    `secrets_of` is by user. Raises AdminError, SQLAlchemyError, and what the secret store raises.
+    `secrets_of` maps each user to its secret. Raises AdminError, SQLAlchemyError, and what the secret store raises.
     """
     with exclusive_connection(settings) as connection:
         revision, changed = migrate(connection, master_engine(settings))

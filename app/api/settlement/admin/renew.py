@@ -12,7 +12,7 @@ from settlement.settings import AdminSettings
 
 @dataclass(frozen=True)
 class Renewed:
-    """Whose password `renew` made new, and how many sessions the old one still had."""
+    """The result of `renew`: the user, and how many sessions with the old password were terminated."""
 
     user: str
     ended: int
@@ -20,7 +20,7 @@ class Renewed:
 
 
 def renew(settings: AdminSettings, user: str, secret: SecretStore) -> Renewed:
-    """Give this user, whom the service does not use, a new password, and end the sessions that the old one opened.
+    """Set a new password for a user that the service does not use, and terminate the sessions opened with the old one.
 
     Raises AdminError, SQLAlchemyError, and what the secret store raises.
     """

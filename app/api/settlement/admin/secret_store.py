@@ -7,17 +7,17 @@ from botocore.config import Config as BotocoreConfig
 
 
 class SecretStore(Protocol):
-    """Where one user's credentials are kept."""
+    """A store for one user's credentials."""
 
     def read(self) -> str | None:
-        """The secret's current text; None when it has no value yet."""
+        """Return the secret's current text; None if it has no value yet."""
 
     def write(self, value: str) -> None:
-        """Make this the secret's current text."""
+        """Set the secret's current text."""
 
 
 class SecretsManagerSecret:
-    """A secret of AWS Secrets Manager. Credentials and endpoint are botocore's business (task role, AWS_ENDPOINT_URL).
+    """A secret of AWS Secrets Manager. botocore finds credentials and endpoint (task role, AWS_ENDPOINT_URL).
 
     Its methods raise botocore's BotoCoreError and ClientError.
     """
@@ -33,11 +33,11 @@ class SecretsManagerSecret:
         )
 
     def read(self) -> str | None:
-        """The AWSCURRENT version."""
+        """Return the AWSCURRENT version."""
         try:
             value: str | None = self._client.get_secret_value(SecretId=self._arn).get("SecretString")
         except self._client.exceptions.ResourceNotFoundException:
-            return None  # the secret exists, made by Terraform, without a version
+            return None  # Terraform creates the secret without a version
         return value
 
     def write(self, value: str) -> None:

@@ -1,7 +1,7 @@
-"""The server's sessions: who has them, what they do, and the end of those that nobody uses.
+"""List the server's sessions, and terminate unused ones: `python -m settlement.admin sessions`, for an incident.
 
-For a person who looks into an incident: `python -m settlement.admin sessions`. As the master user, because when a
-server is full only the slots kept for it are left, and because others' statements are shown to pg_monitor alone.
+It connects as the master user, because a full server has only the slots reserved for it left, and because only
+pg_monitor sees the statements of others.
 """
 
 import re
@@ -20,11 +20,11 @@ from settlement.settings import AdminSettings
 
 Record = dict[str, Any]
 
-#: So long may a question of ours take: this server has trouble enough.
+#: The longest time for our own queries: they must not add to the server's load.
 _STATEMENT_TIMEOUT = "20s"
 _GONE_SECONDS = 5.0
 #: How many idle sessions each process keeps. Its pool hands out the most recently used one next, and a request fails
-#: if that session ends at the same moment.
+#: if that session is terminated at the same moment.
 _KEPT = 2
 _TEXT = 400  # characters of a statement
 
@@ -35,7 +35,7 @@ _SERVER = text(
     " + coalesce(current_setting('rds.rds_superuser_reserved_connections', true), '0')::int AS reserved,"
     " current_setting('server_version') AS version"
 )
-# pg_blocking_pids takes the lock manager's locks, all of them: only where a session says that it waits for one.
+# pg_blocking_pids takes all locks of the lock manager: it is called only for sessions that wait for a lock.
 _SESSION = (
     "SELECT pid, usename AS user, application_name AS application, host(client_addr) AS address,"
     " coalesce(state, backend_type) AS state, query,"
@@ -49,16 +49,16 @@ _SESSIONS = text(
     f"{_SESSION} WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY backend_start, pid"
 )
 _BLOCKERS = text(f"{_SESSION} WHERE pid = ANY(pg_blocking_pids(:pid)) ORDER BY xact_start, pid")
-# pg_blocking_pids gives 0 for one that PREPARE TRANSACTION left: no session has it.
+# pg_blocking_pids gives 0 for a prepared transaction, which belongs to no session.
 _PREPARED = text("SELECT 0 = ANY(pg_blocking_pids(:pid))")
 _TOP = text(
     "SELECT query, calls, total_exec_time / 1000 AS total_seconds, mean_exec_time AS mean_ms"
     " FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
     " ORDER BY total_exec_time DESC LIMIT 10"
 )
-# Every guard is in the statement that ends, and holds at the moment in which it does: the application's users alone,
-# who are no superusers and replicate nothing; no session of ours; only those in such a state. MATERIALIZED, because
-# conditions beside one another are tried in any order, and one that ends a session must be the last. NULL is no limit.
+# Every condition is in the statement that terminates, and holds at that moment: only users of the application that are
+# no superusers and do not replicate; no session of our own; only these states. MATERIALIZED, because conditions beside
+# one another are evaluated in any order, and the one that terminates must come last. NULL is no limit.
 _END = text(
     "WITH unused AS MATERIALIZED (SELECT pid FROM (SELECT a.pid, a.state_change, row_number() OVER"
     " (PARTITION BY a.client_addr, a.application_name ORDER BY a.state_change DESC) AS recency"
@@ -76,7 +76,7 @@ _REMAINING = text("SELECT count(*) FROM pg_stat_activity WHERE pid IN :pids").bi
 )
 _COUNT = text("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()")
 
-# In one expression: what begins first decides what the rest is.
+# One expression, because the token that begins first decides how the following text is read.
 _VALUE = re.compile(
     r"(?P<comment>/\*.*?(?:\*/|$)|--[^\n]*)"
     r"|(?:\bE)?'(?:[^']|'')*(?:'|$)"
@@ -91,13 +91,13 @@ _ALL_STATES = ("active", "idle", *IN_TRANSACTION, "fastpath function call", "dis
 
 @dataclass(frozen=True)
 class EndLimits:
-    """Which sessions nobody uses, and from which addresses; none means from any.
+    """Which sessions count as unused, and from which addresses; none means from any.
 
-    First those that are idle in a transaction for longer than `idle_in_transaction_seconds`. While `idle_above` of the
-    server's connections are still taken, also those that are idle for longer than `idle_seconds`. Then the longest
-    idle, until fewer are taken, if they are idle for longer than `spare_seconds`: a pool that grew in a moment keeps
-    sessions that no request uses, and opens others when it needs them. Each process keeps the most recently used ones,
-    because its next request takes one of them.
+    First those idle in a transaction for longer than `idle_in_transaction_seconds`. While `idle_above` of the server's
+    connections are in use, also those idle for longer than `idle_seconds`. Then, until fewer are in use, the longest
+    idle of those idle for longer than `spare_seconds`: a pool that grew under load keeps sessions that no request uses,
+    and opens others when it needs them. Each process keeps the most recently used ones, because its next request takes
+    one of them.
     """
 
     idle_in_transaction_seconds: float
@@ -108,20 +108,20 @@ class EndLimits:
 
 
 def tag_of(statement: str) -> str:
-    """The endpoint in a statement's comment, by `settlement.database`: `get_account /v1/accounts/{account_id}`."""
+    """Return the endpoint in a statement's comment (`settlement.database`): `get_account /v1/accounts/{account_id}`."""
     comment = re.search(r"/\*(.*?)\*/", statement, re.DOTALL)
     found = dict(re.findall(r"(\w+)='([^']*)'", comment[1])) if comment else {}
     return " ".join(found[key] for key in ("action", "route") if key in found)
 
 
 def masked(statement: str) -> str:
-    """A statement without its values, which are customers' data, and without comments; either may be cut off."""
+    """Return a statement without comments and without values, which are customers' data. Both may be cut off."""
     bare = _VALUE.sub(lambda found: " " if found["comment"] else "?", statement)
     return " ".join(bare.split())[:_TEXT]
 
 
 def sessions(settings: AdminSettings, limits: EndLimits | None) -> Iterator[Record]:
-    """What the server's sessions do; with `limits`, those of the application that nobody uses are ended instead.
+    """List the server's sessions; with `limits`, terminate the application's unused ones instead.
 
     Raises SQLAlchemyError.
     """
@@ -135,10 +135,10 @@ def sessions(settings: AdminSettings, limits: EndLimits | None) -> Iterator[Reco
 
 
 def list_sessions(connection: Connection) -> Iterator[Record]:
-    """All that can be seen, one record after the other: each is a line of a log, and a line has a limit.
+    """Yield one record after the other: each becomes a line of the log, and a line has a maximum length.
 
-    Kinds: `server` once, `session` for each one that is not ours, `statement` for those that took most time, where the
-    extension pg_stat_statements is there to tell.
+    Kinds: `server` once, `session` for each session but our own, `statement` for those with the highest total time, if
+    the extension pg_stat_statements is installed.
     """
     yield {"kind": "server", **connection.execute(_SERVER).mappings().one()}
     yield from (_record(row) for row in connection.execute(_SESSIONS).mappings())
@@ -146,7 +146,7 @@ def list_sessions(connection: Connection) -> Iterator[Record]:
         return
     try:
         statements = connection.execute(_TOP).mappings().all()
-    except DBAPIError:  # the extension is there, and the server was started without its library
+    except DBAPIError:  # the extension is installed, but the server was started without its library
         return
     for row in statements:
         yield {
@@ -168,7 +168,7 @@ def _record(row: Mapping[Any, Any]) -> Record:
 
 
 def blockers(connection: Connection, pid: int) -> list[str]:
-    """A sentence for each session that the session `pid` waits for at this moment, the oldest first."""
+    """Return a sentence for each session that blocks the session `pid` now, the oldest first."""
     found = [_blocker(_record(row)) for row in connection.execute(_BLOCKERS, {"pid": pid}).mappings()]
     if connection.scalar(_PREPARED, {"pid": pid}):
         found.append("a prepared transaction holds the lock: SELECT * FROM pg_prepared_xacts")
@@ -189,7 +189,7 @@ def _blocker(session: Record) -> str:
 
 
 def end_unused(connection: Connection, roles: Sequence[str], limits: EndLimits) -> Iterator[Record]:
-    """End the sessions of `roles` that nobody uses. Records: `ended` for each, then `end` with the counts."""
+    """Terminate the unused sessions of `roles`. Yields a record `ended` for each, then `end` with the counts."""
     seen = {record["pid"]: record for record in list_sessions(connection) if record["kind"] == "session"}
     before = connection.scalars(_COUNT).one()
     allowed = connection.execute(_SERVER).mappings().one()["max_connections"]
@@ -208,7 +208,7 @@ def end_unused(connection: Connection, roles: Sequence[str], limits: EndLimits) 
 
 
 def end_all(connection: Connection, role: str) -> int:
-    """End every session of `role`, whatever it does; how many there were."""
+    """Terminate every session of `role` in any state, and return how many there were."""
     return len(_end(connection, [role], _ALL_STATES, seconds=-1))
 
 
@@ -222,9 +222,9 @@ def _end(
     kept: int = 0,
     most: int | None = None,
 ) -> list[int]:
-    """End them, the longest in their state first, and wait until they are gone: the server answers before that.
+    """Terminate sessions, the longest in their state first, and wait until they are gone: the server answers earlier.
 
-    `kept`: how many of each process are left, the shortest in their state; `most`: how many are ended at most.
+    `kept`: how many each process keeps, the shortest in their state; `most`: how many are terminated at most.
     """
     guards = {"roles": list(roles), "states": list(states), "seconds": seconds, "kept": kept, "most": most}
     pids = list(connection.scalars(_END, guards | {"addresses": list(addresses) or None}))
@@ -235,5 +235,5 @@ def _end(
 
 
 def _limit_statement_time(connection: Connection) -> None:
-    """Let no question of this session wait for long."""
+    """Limit the time of this session's statements."""
     connection.execute(text("SELECT set_config('statement_timeout', :limit, false)"), {"limit": _STATEMENT_TIMEOUT})

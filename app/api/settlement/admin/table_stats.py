@@ -1,7 +1,7 @@
-"""What a database holds: its schema, and how many rows of when. To compare a restored one with what it came from.
+"""Table statistics, to compare a restored database with its source: `python -m settlement.admin survey`.
 
-For a person who restores: `python -m settlement.admin survey`. Every table of the application whose rows have a
-`created_at`, the time at which their transaction began; an older schema may have fewer tables.
+They cover every table of the application with a `created_at`, the time at which a row's transaction began. An older
+schema may have fewer tables.
 """
 
 from collections.abc import Iterator
@@ -22,9 +22,9 @@ _TABLES = text(
 
 
 def table_stats(connection: Connection, after: datetime) -> Iterator[Record]:
-    """The schema, then a record for each table; all of one moment. Raises SQLAlchemyError.
+    """Yield the schema, then a record for each table, all from one point in time. Raises SQLAlchemyError.
 
-    Also counted are the rows that came later than `after`, with the first and the last of their times.
+    Each record also counts the rows created later than `after`, with the first and the last of their times.
     """
     connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
     yield {"kind": "schema", "head": ", ".join(database_revisions(connection)) or None}

@@ -10,7 +10,7 @@ from settlement.settings import AdminSettings
 
 _log = logging.getLogger("settlement.admin")
 
-# All that the service does. There is no UPDATE or DELETE: what was posted stays.
+# All that the service needs. There is no UPDATE or DELETE: posted rows never change.
 GRANTS: Mapping[str, tuple[str, ...]] = {
     "accounts": ("SELECT", "INSERT"),
     "transactions": ("SELECT", "INSERT"),
@@ -27,7 +27,7 @@ def ensure_user(connection: Connection, settings: AdminSettings, user: str) -> b
 
 
 def _ensure_role(connection: Connection, settings: AdminSettings, role: str) -> bool:
-    """Make the role, allow it to log in, set its timeouts. Raises AdminError when it could do more than it should."""
+    """Create the role, allow it to log in, set its timeouts. Raises AdminError if it has too many rights."""
     quoted = connection.dialect.identifier_preparer.quote(role)
     changed = False
     if connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}) is None:
@@ -60,10 +60,10 @@ def _ensure_role(connection: Connection, settings: AdminSettings, role: str) -> 
 
 
 def _ensure_rights(connection: Connection, role: str) -> bool:
-    """Grant what is missing; take from everyone the right to make tables. Raises AdminError when that is not ours."""
+    """Grant what is missing; revoke PUBLIC's right to create tables. Raises AdminError if the master user cannot."""
     quote = connection.dialect.identifier_preparer.quote
     database: str = connection.scalars(text("SELECT current_database()")).one()
-    # A table of this list that is not there was dropped by a later image.
+    # A table of this list that does not exist was dropped by a later image.
     tables = connection.scalars(
         text("SELECT name FROM unnest(CAST(:names AS text[])) AS name WHERE to_regclass(name) IS NOT NULL"),
         {"names": list(GRANTS)},
@@ -75,7 +75,7 @@ def _ensure_rights(connection: Connection, role: str) -> bool:
             if not connection.scalar(held, {"role": role, "table": table, "right": right}):
                 connection.execute(text(f"GRANT {right} ON TABLE {quote(table)} TO {quote(role)}"))
                 changed = True
-    # TEMPORARY is PUBLIC's by default; CREATE on schema public was, before PostgreSQL 15.
+    # PUBLIC has TEMPORARY by default, and had CREATE on the schema public before PostgreSQL 15.
     everyone = (
         ("has_database_privilege", database, "TEMPORARY", f"DATABASE {quote(database)}"),
         ("has_schema_privilege", "public", "CREATE", "SCHEMA public"),

@@ -1,1 +1,1 @@
-"""Health, readiness and version: what the load balancer and the release ask."""
+"""Health, readiness and version, for the load balancer and the release."""

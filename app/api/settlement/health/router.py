@@ -13,7 +13,7 @@ router = APIRouter(tags=["health"])
 
 @router.get("/healthz", response_model=HealthOut)
 async def healthz(request: Request) -> Response:
-    """Whether this process is fit to serve. Needs no thread once it is, so a full pool cannot make it late."""
+    """Return 200 if this process is healthy. Once it is, this uses no thread, so a full pool cannot delay it."""
     health = health_of(request)
     if not health.is_healthy:
         await run_in_threadpool(health.check)
@@ -22,12 +22,12 @@ async def healthz(request: Request) -> Response:
 
 @router.get("/readyz", response_model=ReadinessOut)
 def readyz(request: Request) -> Response:
-    """Whether the database can be used now, with a schema that this image can work with."""
+    """Return 200 if the database is available now and its schema is at this image's head or later."""
     return json_response(service.readiness(database_of(request)))
 
 
 @router.get("/version", response_model=VersionOut)
 async def version(request: Request) -> Response:
-    """Which commit, image, task definition revision and schema this process is."""
+    """Return the commit, image, task definition revision and schema of this process."""
     running: VersionOut = request.app.state.version
     return json_response(running)

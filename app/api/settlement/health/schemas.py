@@ -1,4 +1,4 @@
-"""What the health endpoints give."""
+"""Responses of the health endpoints."""
 
 from typing import Literal
 
@@ -12,14 +12,14 @@ class HealthOut(BaseModel):
 
 
 class ReadinessOut(BaseModel):
-    """The service can do its work."""
+    """The service is ready."""
 
     status: Literal["ready"] = "ready"
     schema_revision: str
 
 
 class VersionOut(BaseModel):
-    """What is running."""
+    """The running version."""
 
     git_hash: str
     image_digest: str | None

@@ -1,4 +1,4 @@
-"""What health, readiness and version mean."""
+"""The checks of health and readiness, and the task definition's revision."""
 
 import json
 import logging
@@ -18,12 +18,11 @@ _METADATA_TIMEOUT_SECONDS = 1
 
 
 class Health:
-    """Whether this process is fit to serve.
+    """The health of this process.
 
-    It is not until one database check has passed since it started: a release with wrong credentials never becomes
-    healthy, so it never replaces a task. The same holds for the keys that verify callers' tokens, where tokens are
-    asked for. From then on the process alone counts: a database that blinks must not make the load balancer kill every
-    task at once.
+    It becomes healthy once a database check has passed, so a release with wrong credentials never replaces a task.
+    Where callers need tokens, the issuer's keys must have been read as well. From then on only the process counts: a
+    short database outage must not make the load balancer replace all tasks at once.
     """
 
     def __init__(self, database: Database, keys: KeySet | None = None) -> None:
@@ -32,7 +31,7 @@ class Health:
         self.is_healthy = False
 
     def check(self) -> None:
-        """Pass the checks, or raise Unavailable."""
+        """Run the checks. Raises Unavailable if one fails."""
         if self._keys and not self._keys.known:
             self._keys.refresh()
             if not self._keys.known:
@@ -48,7 +47,7 @@ class Health:
 
 
 def readiness(database: Database) -> ReadinessOut:
-    """Look at the database now. Raises Unavailable when it cannot be used or its schema is older than this image."""
+    """Query the database. Raises Unavailable if it cannot be used or its schema is older than this image's."""
     try:
         with database.connect() as connection:
             revisions = database_revisions(connection)
@@ -65,12 +64,12 @@ def readiness(database: Database) -> ReadinessOut:
 
 
 def _log_reason(error: SQLAlchemyError) -> None:
-    # The reason names hosts and users: it goes to the log, not to whoever asks.
+    # The reason names hosts and users: it goes to the log, not to the caller.
     _log.warning("database check failed", extra={"reason": str(getattr(error, "orig", None) or error)})
 
 
 def task_definition_revision(metadata_uri: str | None) -> int | None:
-    """The revision that this task runs, from the task metadata endpoint; None outside ECS or when it does not answer.
+    """Return this task's revision from the task metadata endpoint; None outside ECS or without an answer.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html
     """

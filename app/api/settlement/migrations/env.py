@@ -1,4 +1,4 @@
-"""Alembic's environment: runs on the connection that `settlement.admin.migrate` gives, never makes one of its own."""
+"""Alembic's environment. It uses the connection of `settlement.admin.migrate` and never opens its own."""
 
 from alembic import context
 
@@ -7,8 +7,8 @@ import settlement.transactions.models  # noqa: F401 - importing registers the ta
 from settlement.database import metadata
 
 attributes = context.config.attributes
-# A transaction for each revision: one that failed leaves those before it in place, and a next run goes on there. It is
-# also what lets a revision leave its transaction, with autocommit_block().
+# One transaction for each revision: if one fails, those before it stay, and the next run continues there.
+# autocommit_block() in a revision needs this as well.
 context.configure(
     connection=attributes["connection"],
     target_metadata=metadata,

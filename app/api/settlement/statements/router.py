@@ -18,6 +18,6 @@ async def monthly_statements(
     limit: Limit = 50,
     cursor: CursorParameter = None,
 ) -> Response:
-    """Read what each account closed a month with, page by page."""
+    """Read each account's statement of a month, page by page."""
     zone = settings_of(request).settlement_timezone
     return json_response(await database_of(request).run(service.monthly_statements, month, zone, limit, cursor))

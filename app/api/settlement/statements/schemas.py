@@ -1,4 +1,4 @@
-"""What the statements API gives."""
+"""Responses of the statements API."""
 
 from typing import Annotated
 from uuid import UUID
@@ -30,7 +30,7 @@ class AccountStatement(BaseModel):
 
 
 class StatementPage(Page):
-    """A month's statements, by account: from `starts_at` to before `ends_at`."""
+    """A month's statements by account. The month is from `starts_at` to before `ends_at`."""
 
     month: str
     timezone: str

@@ -13,7 +13,7 @@ from settlement.transactions.models import transactions
 
 
 def month_bounds(month: str, timezone: str) -> tuple[datetime, datetime]:
-    """The instants at which a month (`yyyy-mm`) begins and ends in a zone; the end is the next month's beginning."""
+    """Return when a month (`yyyy-mm`) begins in a time zone, and when the next one begins."""
     year, number = map(int, month.split("-"))
     zone = ZoneInfo(timezone)
     next_year, next_number = divmod(year * 12 + number, 12)
@@ -23,16 +23,16 @@ def month_bounds(month: str, timezone: str) -> tuple[datetime, datetime]:
 def monthly_statements(
     connection: Connection, month: str, timezone: str, limit: int, cursor: str | None
 ) -> StatementPage:
-    """One page of a month's statements, by account: those opened or with a transaction before the month's end.
+    """Return one page of a month's statements, of accounts opened or with a transaction before the month's end.
 
-    Raises InvalidInput for a cursor that is none of ours.
+    Raises InvalidInput for a cursor that this service did not issue.
     """
     start, end = month_bounds(month, timezone)
     before_end = transactions.c.occurred_at < end
     in_month = transactions.c.occurred_at >= start
     amount = transactions.c.amount
 
-    # The page is cut before anything is summed: a page costs its own accounts, not all of them.
+    # The page is limited before anything is summed: it costs its own accounts, not all of them.
     page = (
         select(accounts.c.id, accounts.c.name, accounts.c.currency)
         .where(

@@ -28,7 +28,7 @@ transactions = Table(
     Column("description", Text, nullable=False),
     Column("occurred_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    # Rows never change, so the row itself is the stored answer to its key.
+    # Rows never change, so the row itself is the stored response for its key.
     Column("idempotency_key", Text, nullable=False, unique=True),
     Column("request_hash", LargeBinary, nullable=False),
     CheckConstraint("amount <> 0", name="amount"),

@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1", tags=["transactions"])
 async def post_transaction(transaction: TransactionIn, key: IdempotencyKey, request: Request) -> Response:
     """Post a transaction, once for each Idempotency-Key.
 
-    A retry with the same key and body gets the same answer, with `Idempotency-Replayed: true`.
+    A retry with the same key and body gets the same response, with `Idempotency-Replayed: true`.
     """
     posted, is_new = await database_of(request).run(service.post_transaction, key, transaction)
     return json_response(posted, HTTPStatus.CREATED, None if is_new else {"Idempotency-Replayed": "true"})

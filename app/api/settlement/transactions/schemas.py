@@ -1,4 +1,4 @@
-"""What the transactions API takes and gives."""
+"""Requests and responses of the transactions API."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ IdempotencyKey = Annotated[
     Header(
         alias="Idempotency-Key",
         pattern="^[!-~]{1,255}$",
-        description="Made by the client, one for each transaction, kept for its retries.",
+        description="Chosen by the client: a new key for each transaction, the same key for its retries.",
     ),
 ]
 
@@ -31,10 +31,10 @@ class TransactionIn(BaseModel):
     amount: Amount
     currency: Currency
     description: Annotated[PrintableText, Field(max_length=500)] = ""
-    occurred_at: Annotated[Instant | None, Field(description="When it took place; now, if not given.")] = None
+    occurred_at: Annotated[Instant | None, Field(description="When the transaction took place; now by default.")] = None
 
     def digest(self) -> bytes:
-        """What makes two requests the same: SHA-256 of the validated body.
+        """Return the SHA-256 of the validated body, by which two requests are the same.
 
         Fields at their defaults are left out, so that a field added later does not change old digests.
         """

@@ -22,10 +22,10 @@ _COLUMNS = tuple(transactions.c[name] for name in TransactionOut.model_fields)
 def post_transaction(connection: Connection, key: str, transaction: TransactionIn) -> tuple[TransactionOut, bool]:
     """Post a transaction once for its key; the second value says whether this call posted it.
 
-    The insert is one statement, committed by itself. Of two calls at the same time with one key, the unique index makes
-    the later one wait until the other has committed (then it reads that row) or rolled back (then it inserts).
+    The insert is one statement, committed by itself. If two calls use one key at the same time, the unique index makes
+    the second wait until the first has committed (then it reads that row) or rolled back (then it inserts).
 
-    Raises Conflict when the key was used for another body, NotFound for an unknown account, InvalidInput when
+    Raises Conflict if the key was used with another body, NotFound for an unknown account, InvalidInput if
     the currency is not the account's.
     """
     values: dict[str, Any] = transaction.model_dump(exclude_none=True)
@@ -39,7 +39,7 @@ def post_transaction(connection: Connection, key: str, transaction: TransactionI
     try:
         row = connection.execute(statement).one_or_none()
     except IntegrityError:
-        # The foreign key to (account, currency) failed. Accounts never change: which half was it?
+        # The foreign key to (account, currency) failed: find out which half. Accounts never change.
         account = get_account(connection, transaction.account_id)
         raise InvalidInput(
             "currency-mismatch", f"The account is in {account.currency}, the transaction in {transaction.currency}."
@@ -56,7 +56,7 @@ def post_transaction(connection: Connection, key: str, transaction: TransactionI
 
 
 def list_transactions(connection: Connection, account_id: UUID, limit: int, cursor: str | None) -> TransactionPage:
-    """One page of an account's transactions, newest first. Raises NotFound and InvalidInput."""
+    """Return one page of an account's transactions, newest first. Raises NotFound and InvalidInput."""
     statement = (
         select(*_COLUMNS)
         .where(transactions.c.account_id == account_id)

@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make both tables."""
+    """Create both tables."""
     op.create_table(
         "accounts",
         sa.Column("id", sa.Uuid, server_default=sa.func.gen_random_uuid(), nullable=False),
@@ -50,5 +50,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Refuse: a rollback keeps the schema, which the image before it accepts."""
+    """Refuse: a rollback keeps the schema, which the previous image accepts."""
     raise NotImplementedError("migrations only go forward: an older image accepts a later schema")
