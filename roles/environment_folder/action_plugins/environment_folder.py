@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.utils.display import Display
 
-from fargate_ops.inventory.folder import Wish, missing, plan, write
+from fargate_ops.inventory.folder import Request, missing, plan, write
 from fargate_ops.plugin.action import OperationsAction
 
 DOCUMENTATION = r"""
@@ -55,23 +55,23 @@ class ActionModule(OperationsAction):
 
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         zones = tuple(zone for zone in args["zones"].replace(" ", "").split(",") if zone)
-        wish = Wish(args["name"], args["from"], args["region"], args["account_id"], zones)
-        if flags := missing(wish):
+        request = Request(args["name"], args["from"], args["region"], args["account_id"], zones)
+        if flags := missing(request):
             return {"failed": True, "msg": f"Not given: {', '.join(flags)}. Next: make new-env {' '.join(flags)} …"}
         directory, check = Path(args["directory"]).absolute(), self.check_mode
-        folder = plan(wish, directory)
+        folder = plan(request, directory)
         if not check:
-            write(folder, directory / wish.name)
+            write(folder, directory / request.name)
         say = Display().display
         for line in folder.look_at:
-            say(f"  taken over from {wish.source}, look whether it holds here too: {line}")
+            say(f"  taken over from {request.source}, look whether it holds here too: {line}")
         if folder.derived:
             say(
                 f"  zones derived from the region: {', '.join(folder.zones)}. Which the account has: aws ec2 "
-                f"describe-availability-zones --region {wish.region}; others: ZONES=a,c,d or network.yml"
+                f"describe-availability-zones --region {request.region}; others: ZONES=a,c,d or network.yml"
             )
         say(
-            f"  inventory/{wish.name} {'would be' if check else 'is'} {wish.source} in {wish.region}, account "
-            f"{wish.account_id}. Next: make bootstrap ENV={wish.name}, then make plan ENV={wish.name}"
+            f"  inventory/{request.name} {'would be' if check else 'is'} {request.source} in {request.region}, account "
+            f"{request.account_id}. Next: make bootstrap ENV={request.name}, then make plan ENV={request.name}"
         )
-        return {"changed": True, "folder": str(directory / wish.name), "look_at": list(folder.look_at)}
+        return {"changed": True, "folder": str(directory / request.name), "look_at": list(folder.look_at)}

@@ -12,7 +12,7 @@ from ansible.utils.vars import load_extra_vars
 
 from fargate_ops.inventory.resolve import resolved
 from fargate_ops.inventory.settings import effective, names, row, text
-from fargate_ops.inventory.written import scan, sources
+from fargate_ops.inventory.yaml_scan import scan, sources
 from fargate_ops.plugin.action import OperationsAction
 
 DOCUMENTATION = r"""

@@ -15,7 +15,7 @@ from fargate_ops.aws.endpoint import not_answering, silence_problem
 from fargate_ops.aws.session import action_environment, aws_session
 from fargate_ops.core.checks import Finding, failure, tree
 from fargate_ops.inventory import preflight as inventory
-from fargate_ops.inventory import written
+from fargate_ops.inventory import yaml_scan
 from fargate_ops.inventory.resolve import resolved
 from fargate_ops.inventory.values import VALUES
 from fargate_ops.plugin.action import OperationsAction
@@ -94,7 +94,7 @@ class ActionModule(OperationsAction):
         def check_inventory() -> Finding:
             # Without Ansible's tags, which the YAML parser does not take.
             extra_vars = [str(given) for given in context.CLIARGS.get("extra_vars") or ()]
-            sources = written.sources(Path(variables["inventory_dir"]), Path(args["project_dir"]), extra_vars)
+            sources = yaml_scan.sources(Path(variables["inventory_dir"]), Path(args["project_dir"]), extra_vars)
             return inventory.check(inventory.Given(*resolved(VALUES, variables, self._templar.template), sources))
 
         return {

@@ -31,7 +31,7 @@ _OWN = re.compile(r"^\s*(?:https_\w+|public_url)\s*:\s*(?!null\b|~|#)\S|arn:aws[
 
 
 @dataclass(frozen=True)
-class Wish:
+class Request:
     """What was asked for. `zones`: letters or names, empty when they are to be derived."""
 
     name: str
@@ -52,24 +52,24 @@ class Folder:
     look_at: Sequence[str]
 
 
-def missing(wish: Wish) -> list[str]:
+def missing(request: Request) -> list[str]:
     """The flags of `make new-env` that were not given, each with an example."""
     flags = (
-        (wish.name, "NAME=qa"),
-        (wish.source, "FROM=staging"),
-        (wish.region, "REGION=ap-northeast-1"),
-        (wish.account_id, "ACCOUNT=123456789012"),
+        (request.name, "NAME=qa"),
+        (request.source, "FROM=staging"),
+        (request.region, "REGION=ap-northeast-1"),
+        (request.account_id, "ACCOUNT=123456789012"),
     )
     return [example for value, example in flags if not value]
 
 
-def plan(wish: Wish, inventories: Path) -> Folder:
+def plan(request: Request, inventories: Path) -> Folder:
     """What the folder would hold. Reads only. Raises ProblemError with every problem at once."""
-    problems = list(_problems(wish, inventories))
-    source = inventories / wish.source
-    if not wish.source or not (source / _GROUP_VARS).is_dir():
+    problems = list(_problems(request, inventories))
+    source = inventories / request.source
+    if not request.source or not (source / _GROUP_VARS).is_dir():
         known = ", ".join(sorted(path.name for path in inventories.iterdir() if (path / _GROUP_VARS).is_dir()))
-        problems.append(Problem(f"There is no environment {wish.source!r}.", "FROM", f"choose of: {known}"))
+        problems.append(Problem(f"There is no environment {request.source!r}.", "FROM", f"choose of: {known}"))
         raise _all(problems)
     paths = [
         path
@@ -84,49 +84,49 @@ def plan(wish: Wish, inventories: Path) -> Folder:
     if _runs_its_own_cloud(files):
         problems.append(
             Problem(
-                f"{wish.source} carries a cloud on this machine; a copy would fight it for ports and networks.",
+                f"{request.source} carries a cloud on this machine; a copy would fight it for ports and networks.",
                 "the group local_cloud of its hosts.yml",
                 "choose an environment of an AWS account, for example FROM=staging",
             )
         )
     shared = {path: link.read_bytes() for path, link in links.items()}
-    settings = _Settings(wish.source, files, shared)
-    name = f"{settings.value('app_name')}-{wish.name}"
+    settings = _Settings(request.source, files, shared)
+    name = f"{settings.value('app_name')}-{request.name}"
     if len(name) > _NAME_CHARACTERS:
         problems.append(
             Problem(
                 f"{name} has {len(name)} characters; application and environment, joined, may have {_NAME_CHARACTERS}.",
                 "NAME",
-                f"choose one of at most {_NAME_CHARACTERS - len(name) + len(wish.name)} characters",
+                f"choose one of at most {_NAME_CHARACTERS - len(name) + len(request.name)} characters",
             )
         )
     network = settings.value("network_availability_zones")
     if not isinstance(network, Mapping):
         raise ProblemError(
-            f"{wish.source} does not name its zones, each with the ranges of its subnets.",
-            f"network_availability_zones in inventory/{wish.source}/",
-            f"correct that first: make plan ENV={wish.source}",
+            f"{request.source} does not name its zones, each with the ranges of its subnets.",
+            f"network_availability_zones in inventory/{request.source}/",
+            f"correct that first: make plan ENV={request.source}",
         )
     before = list(network)
-    zones, derived = _zones(wish, str(settings.value("aws_region")), before)
-    problems += _zone_problems(wish, zones, before)
+    zones, derived = _zones(request, str(settings.value("aws_region")), before)
+    problems += _zone_problems(request, zones, before)
     if problems:
         raise _all(problems)
     account = str(settings.value("aws_account_id"))
-    settings.change("env_name", wish.name)
-    settings.change("aws_region", wish.region)
-    settings.change("aws_account_id", wish.account_id)
-    if account != wish.account_id:
+    settings.change("env_name", request.name)
+    settings.change("aws_region", request.region)
+    settings.change("aws_account_id", request.account_id)
+    if account != request.account_id:
         # The first environment of another account: whatever the account has once is made where it is.
-        settings.change("account_home_region", wish.region)
+        settings.change("account_home_region", request.region)
     settings.change_keys("network_availability_zones", zones)
-    settings.rename_in_comments(wish.source, wish.name)
+    settings.rename_in_comments(request.source, request.name)
     return Folder(
         settings.files,
         {path: link.readlink() for path, link in links.items()},
         zones,
         derived,
-        tuple(settings.own(inventories.name, wish.name)),
+        tuple(settings.own(inventories.name, request.name)),
     )
 
 
@@ -217,27 +217,27 @@ def _yaml(paths: Iterable[Path]) -> list[Path]:
     return [path for path in paths if path.suffix in {".yml", ".yaml"}]
 
 
-def _problems(wish: Wish, inventories: Path) -> Iterator[Problem]:
-    if not _NAME.fullmatch(wish.name) or wish.name in _RESERVED:
+def _problems(request: Request, inventories: Path) -> Iterator[Problem]:
+    if not _NAME.fullmatch(request.name) or request.name in _RESERVED:
         rule = "lower-case letters, digits and single hyphens, a letter first"
-        if wish.name in _RESERVED:
+        if request.name in _RESERVED:
             rule = "the account's own resources have it"
-        yield Problem(f"{wish.name!r} cannot be an environment's name: {rule}.", "NAME", "choose another: NAME=qa")
-    elif (inventories / wish.name).exists():
+        yield Problem(f"{request.name!r} cannot be an environment's name: {rule}.", "NAME", "choose another: NAME=qa")
+    elif (inventories / request.name).exists():
         yield Problem(
-            f"There is an environment {wish.name} already.",
-            f"{inventories.name}/{wish.name}",
-            f"choose another NAME, or look at what it is: make plan ENV={wish.name}",
+            f"There is an environment {request.name} already.",
+            f"{inventories.name}/{request.name}",
+            f"choose another NAME, or look at what it is: make plan ENV={request.name}",
         )
     regions = botocore.session.get_session().get_available_regions("ec2")
-    if wish.region not in regions:
-        close = difflib.get_close_matches(wish.region, regions, 3, 0.4) or ["ap-northeast-2"]
+    if request.region not in regions:
+        close = difflib.get_close_matches(request.region, regions, 3, 0.4) or ["ap-northeast-2"]
         yield Problem(
-            f"{wish.region!r} is no region that the AWS SDK knows.", "REGION", f"choose of: {', '.join(close)}"
+            f"{request.region!r} is no region that the AWS SDK knows.", "REGION", f"choose of: {', '.join(close)}"
         )
-    if not _ACCOUNT.fullmatch(wish.account_id):
+    if not _ACCOUNT.fullmatch(request.account_id):
         yield Problem(
-            f"{wish.account_id!r} is no account's id: 12 digits.",
+            f"{request.account_id!r} is no account's id: 12 digits.",
             "ACCOUNT",
             "aws sts get-caller-identity shows it",
         )
@@ -249,25 +249,25 @@ def _runs_its_own_cloud(files: Mapping[Path, bytes]) -> bool:
     return bool(group.get("hosts"))
 
 
-def _zones(wish: Wish, old_region: str, before: list[str]) -> tuple[list[str], bool]:
+def _zones(request: Request, old_region: str, before: list[str]) -> tuple[list[str], bool]:
     """The zones, and whether they are a guess."""
-    if wish.zones:
-        return [wish.region + zone if len(zone) == 1 else zone for zone in wish.zones], False
-    if wish.region == old_region:
+    if request.zones:
+        return [request.region + zone if len(zone) == 1 else zone for zone in request.zones], False
+    if request.region == old_region:
         return before, False
-    return [wish.region + letter for letter in _ZONE_LETTERS[: len(before)]], True
+    return [request.region + letter for letter in _ZONE_LETTERS[: len(before)]], True
 
 
-def _zone_problems(wish: Wish, zones: list[str], before: list[str]) -> Iterator[Problem]:
+def _zone_problems(request: Request, zones: list[str], before: list[str]) -> Iterator[Problem]:
     for zone in zones:
-        if wish.zones and not re.fullmatch(re.escape(wish.region) + "[a-z]", zone):
-            yield Problem(f"{zone} is no zone of {wish.region}.", "ZONES", "give letters or names: ZONES=a,c,d")
+        if request.zones and not re.fullmatch(re.escape(request.region) + "[a-z]", zone):
+            yield Problem(f"{zone} is no zone of {request.region}.", "ZONES", "give letters or names: ZONES=a,c,d")
     if len(set(zones)) != len(zones):
         yield Problem("A zone stands there twice.", "ZONES", "name each once: ZONES=a,c,d")
     if len(zones) != len(before):
         count = _NUMBERS.get(len(before), str(len(before)))
         yield Problem(
-            f"{wish.source} has subnets for {count} zones, and {len(zones)} were given.",
+            f"{request.source} has subnets for {count} zones, and {len(zones)} were given.",
             "ZONES",
             f"give {count}; the number is changed afterwards, with the ranges of their subnets, in network.yml",
         )

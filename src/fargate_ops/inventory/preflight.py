@@ -11,7 +11,7 @@ from typing import Any
 
 from fargate_ops.core.checks import Finding
 from fargate_ops.core.problem import Problem
-from fargate_ops.inventory import account, capacity, names, network, notifications, task, written
+from fargate_ops.inventory import account, capacity, names, network, notifications, task, yaml_scan
 from fargate_ops.inventory.environment import Environment, UnreadError
 from fargate_ops.inventory.kinds import REQUIRED
 from fargate_ops.inventory.values import VALUES
@@ -32,12 +32,12 @@ class Given:
 
     values: Mapping[str, Any]
     failures: Mapping[tuple[str, ...], str] = field(default_factory=dict)
-    sources: Sequence[written.Source] = ()
+    sources: Sequence[yaml_scan.Source] = ()
 
 
 def check(given: Given) -> Finding:
     """Check all values at once."""
-    scan = written.scan(given.sources)
+    scan = yaml_scan.scan(given.sources)
     environment = Environment({}, scan.places)
     problems = list(scan.problems)
     values = {}

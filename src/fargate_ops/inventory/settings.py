@@ -10,7 +10,7 @@ from typing import Any
 
 from fargate_ops.inventory.names import LOOKS_SECRET
 from fargate_ops.inventory.values import VALUES
-from fargate_ops.inventory.written import Scan
+from fargate_ops.inventory.yaml_scan import Scan
 
 HIDDEN = "(not shown)"
 COMMAND_LINE = "-e of the command line"

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from fargate_ops.core.problem import Problem
-from fargate_ops.inventory import written
+from fargate_ops.inventory import yaml_scan
 from fargate_ops.inventory.preflight import Given, check
 from fargate_ops.inventory.resolve import resolved
 from fargate_ops.inventory.values import VALUES
@@ -21,7 +21,7 @@ from tests.support.inventory import INVENTORIES, read
 def given(folder: Path, *extra_vars: str) -> Given:
     """What the check is given of an inventory."""
     found = read(folder, *extra_vars)
-    return Given(*resolved(VALUES, found.variables, found.template), written.sources(folder, folder, extra_vars))
+    return Given(*resolved(VALUES, found.variables, found.template), yaml_scan.sources(folder, folder, extra_vars))
 
 
 @cache

@@ -10,12 +10,12 @@ import pytest
 import yaml
 
 from fargate_ops.core.problem import ProblemError
-from fargate_ops.inventory.folder import Folder, Wish, missing, plan, write
+from fargate_ops.inventory.folder import Folder, Request, missing, plan, write
 from fargate_ops.inventory.yaml_edit import entry
 
 INVENTORIES = Path(__file__).parents[3] / "inventory"
 SHARED = Path("group_vars/all/0_shared.yml")
-QA = Wish("qa", "staging", "ap-northeast-1", "123456789012")
+QA = Request("qa", "staging", "ap-northeast-1", "123456789012")
 
 
 @pytest.fixture
@@ -34,10 +34,10 @@ def settings(folder: Folder) -> dict[str, Any]:
     }
 
 
-def refusal(wish: Wish, inventories: Path) -> str:
+def refusal(wanted: Request, inventories: Path) -> str:
     before = sorted(inventories.rglob("*"))
     with pytest.raises(ProblemError) as caught:
-        plan(wish, inventories)
+        plan(wanted, inventories)
     assert sorted(inventories.rglob("*")) == before
     return str(caught.value)
 
@@ -99,8 +99,8 @@ def test_an_environment_s_own_value_wins_over_the_shared_one(inventories: Path) 
 def test_a_second_region_of_an_account_keeps_the_account_s_home(inventories: Path) -> None:
     account = inventories / "staging/group_vars/all/aws.yml"
     same = replace(QA, account_id=yaml.safe_load(account.read_text())["aws_account_id"])
-    for wish, home in ((same, "ap-northeast-2"), (QA, "ap-northeast-1")):
-        files = plan(wish, inventories).files
+    for wanted, home in ((same, "ap-northeast-2"), (QA, "ap-northeast-1")):
+        files = plan(wanted, inventories).files
         assert yaml.safe_load(files[Path("group_vars/all/account.yml")])["account_home_region"] == home
 
 
@@ -112,7 +112,7 @@ def test_zones(inventories: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "words"),
+    ("wanted", "words"),
     [
         (replace(QA, name="Q_A"), "'Q_A' cannot be an environment's name"),
         (replace(QA, name="account"), "the account's own resources have it"),
@@ -128,8 +128,8 @@ def test_zones(inventories: Path) -> None:
         (replace(QA, zones=("a", "b", "eu-west-1c")), "eu-west-1c is no zone of ap-northeast-1"),
     ],
 )
-def test_what_cannot_be_is_refused(inventories: Path, wish: Wish, words: str) -> None:
-    assert words in refusal(wish, inventories)
+def test_what_cannot_be_is_refused(inventories: Path, wanted: Request, words: str) -> None:
+    assert words in refusal(wanted, inventories)
 
 
 def test_the_longest_name_is_taken(inventories: Path) -> None:
@@ -137,7 +137,7 @@ def test_the_longest_name_is_taken(inventories: Path) -> None:
 
 
 def test_all_problems_are_told_at_once(inventories: Path) -> None:
-    told = refusal(Wish("Q", "staging", "moon", "1"), inventories)
+    told = refusal(Request("Q", "staging", "moon", "1"), inventories)
     assert told.startswith("3 problems; nothing was written.")
     assert re.findall(r"where: (\w+)", told) == ["NAME", "REGION", "ACCOUNT"]
 
@@ -177,5 +177,5 @@ def test_a_folder_that_came_meanwhile_is_left_alone(inventories: Path) -> None:
 
 
 def test_what_was_not_given_is_named() -> None:
-    assert missing(Wish("", "staging", "", "")) == ["NAME=qa", "REGION=ap-northeast-1", "ACCOUNT=123456789012"]
+    assert missing(Request("", "staging", "", "")) == ["NAME=qa", "REGION=ap-northeast-1", "ACCOUNT=123456789012"]
     assert missing(QA) == []

@@ -14,7 +14,7 @@ import yaml
 
 from fargate_ops.inventory.resolve import resolved
 from fargate_ops.inventory.settings import COMMAND_LINE, HIDDEN, Setting, effective, names, row, text
-from fargate_ops.inventory.written import Scan, scan, sources
+from fargate_ops.inventory.yaml_scan import Scan, scan, sources
 from tests.support.inventory import INVENTORIES, PROJECT, read
 
 

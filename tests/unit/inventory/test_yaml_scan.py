@@ -9,7 +9,7 @@ import pytest
 
 from fargate_ops.core.problem import Problem
 from fargate_ops.inventory.preflight import check
-from fargate_ops.inventory.written import Source, scan, sources
+from fargate_ops.inventory.yaml_scan import Source, scan, sources
 from tests.support.inventory import INVENTORIES, PROJECT
 from tests.unit.inventory.conftest import given
 
