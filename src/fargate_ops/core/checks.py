@@ -1,4 +1,4 @@
-"""What a check found, and how all of them are told together."""
+"""Findings of checks, and their report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fargate_ops.core.problem import Problem
 
 @dataclass(frozen=True)
 class Finding:
-    """The outcome of one check: problems, or a reason why it cannot be known yet, or else all is well."""
+    """The outcome of one check: it found problems, was skipped, or passed."""
 
     check: str
     summary: str
@@ -25,7 +25,7 @@ class Finding:
 
 
 def tree(findings: Sequence[Finding]) -> list[str]:
-    """One line a check: name, OK, FAIL or SKIP, and what was seen."""
+    """Return one line for each check: its name, OK, FAIL or SKIP, and its summary."""
     width = max((len(finding.check) for finding in findings), default=0)
     branches = ["├─"] * (len(findings) - 1) + ["└─"]
     return [
@@ -35,7 +35,7 @@ def tree(findings: Sequence[Finding]) -> list[str]:
 
 
 def failure(environment: str, findings: Sequence[Finding]) -> str:
-    """The message of a failed preflight: every problem with its place and next step; empty when there is none."""
+    """Return the message of a failed preflight, with each problem's place and next step; empty without problems."""
     problems = [(finding.check, problem) for finding in findings for problem in finding.problems]
     if not problems:
         return ""

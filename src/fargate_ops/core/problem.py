@@ -1,4 +1,4 @@
-"""One shape for what went wrong: what happened, where, and the next command."""
+"""A failure: what happened, where, and the next command."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Problem:
 
 
 class ProblemError(Exception):
-    """A `Problem` that ends the task; its text is the whole message a person needs."""
+    """A `Problem` that ends the task; its text is the whole message for a person."""
 
     def __init__(self, what: str, where: str, next_step: str) -> None:
         self.problem = Problem(what, where, next_step)

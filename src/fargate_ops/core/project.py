@@ -1,8 +1,8 @@
-"""Where the project's folders are: the package is used from its checkout, in an editable install."""
+"""The project's folders. The package is used from its checkout, in an editable install."""
 
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[3]
 ROLES = PROJECT / "roles"
-#: Where ``python -m fargate_ops...`` finds this checkout's code, whatever is installed.
+#: On the path, ``python -m fargate_ops...`` runs this checkout's code, whatever is installed.
 SOURCE = PROJECT / "src"

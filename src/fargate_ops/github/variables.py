@@ -1,6 +1,6 @@
-"""Variables and environments of a GitHub repository, through GitHub's own command line ``gh``.
+"""Set variables and environments of a GitHub repository with GitHub's command line ``gh``.
 
-Its login is the person's: no token is read, kept or passed on here.
+It uses the person's login: no token is read, stored or passed on here.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ class Variable:
 
     @property
     def command(self) -> str:
-        """What sets it by hand, after ``gh variable set … --repo …``."""
+        """The arguments that set it by hand, after ``gh variable set … --repo …``."""
         return f"{self.name}" + (f" --env {self.environment}" if self.environment else "") + f" --body {self.value}"
 
 
 @dataclass
 class Outcome:
-    """What was set, or would be, and what a person still has to see to."""
+    """What was set or would be, and what a person still has to do."""
 
     changes: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
 
 def gh(arguments: Sequence[str], given: str) -> tuple[int, str, str]:
-    """See `Run`. 127 when there is no ``gh``."""
+    """Run ``gh`` (`Run`). The exit code is 127 if it is missing."""
     try:
         done = subprocess.run(
             ["gh", *arguments], input=given, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
@@ -56,7 +56,7 @@ def gh(arguments: Sequence[str], given: str) -> tuple[int, str, str]:
 
 
 def unusable(run: Run, repository: str) -> str:
-    """Why `gh` cannot set them; empty when it can."""
+    """Return why `gh` cannot set the variables; empty if it can."""
     code, out, errors = run(["api", f"repos/{repository}", "--jq", ".permissions.admin"], "")
     if code:
         return errors or f"gh exits with {code}"
@@ -70,9 +70,9 @@ class Repository:
         self._name, self._branch, self._run = name, branch, run
 
     def ensure(self, wanted: Sequence[Variable]) -> Outcome:
-        """Make the environments that are missing, and the variables what they have to be. Others stay.
+        """Create missing environments, and set the variables. Other variables stay.
 
-        Raises ProblemError when GitHub refuses.
+        Raises ProblemError if GitHub refuses.
         """
         outcome = Outcome()
         for environment in sorted({item.environment for item in wanted if item.environment}):
@@ -82,7 +82,7 @@ class Repository:
         return outcome
 
     def _environment(self, environment: str, outcome: Outcome) -> None:
-        """The token of a job in it says nothing of the branch: only `branch` may deploy to it."""
+        """Create the environment for `branch` only, because a job's token in it does not name the branch."""
         path = f"environments/{quote(environment, safe='')}"
         found = self._call("GET", path, missing=True)
         if found is None:
@@ -91,7 +91,7 @@ class Repository:
             self._call("POST", f"{path}/deployment-branch-policies", {"name": self._branch})
             outcome.changes.append(f"environment {environment}, for the branch {self._branch} alone")
         elif not found.get("deployment_branch_policy"):
-            # Made by a person: its rules are not overwritten.
+            # A person created it: its rules are not overwritten.
             outcome.remarks.append(
                 f"any branch may deploy to the environment {environment}, and so take its role; next: "
                 f"let {self._branch} alone, at https://github.com/{self._name}/settings/environments"
@@ -116,7 +116,7 @@ class Repository:
         outcome.changes.append(item.name + (f" of {item.environment}" if item.environment else ""))
 
     def _call(self, method: str, path: str, body: Any = None, *, missing: bool = False) -> Any:
-        """GitHub's answer; None for what does not exist, where that is an answer (`missing`)."""
+        """Return GitHub's response; None if the object does not exist and that is allowed (`missing`)."""
         arguments = ["api", "--method", method, f"repos/{self._name}/{path}"]
         code, out, errors = self._run(
             [*arguments, *(["--input", "-"] if body else [])], json.dumps(body) if body else ""

@@ -1,7 +1,7 @@
-"""Which Docker engine a run speaks to: the one answer for checks, builds, the local cloud and messages.
+"""Choose the Docker engine of a run, for checks, builds, the local cloud and messages alike.
 
 The order is that of the docker command: DOCKER_HOST, DOCKER_CONTEXT, the current context of the user's configuration,
-the socket of this machine. An environment may require an engine; then another choice is refused.
+the socket of this machine. An environment may require an engine, and then another choice is refused.
 https://docs.docker.com/engine/manage-resources/contexts/
 """
 
@@ -19,13 +19,13 @@ from fargate_ops.core.problem import ProblemError
 from fargate_ops.core.project import ROLES
 
 LOCAL = "unix:///var/run/docker.sock"
-#: No logins, credential helpers or proxies. A folder without the file would not do: clients fall back to ~/.docker.
+#: No logins, credential helpers or proxies. The file must exist, or clients fall back to ~/.docker.
 _NO_CONFIGURATION = ROLES / "image_build/files/docker_config"
 
 
 @dataclass(frozen=True)
 class DockerHost:
-    """`address` as DOCKER_HOST takes it. `origin` says who chose it, `undo` is the command that takes the choice back.
+    """A Docker engine: `address` as in DOCKER_HOST; `origin` names what chose it; `undo` is the command to revert that.
 
     Both are empty for the default. `certificates` is a folder with ca.pem, cert.pem and key.pem, or None without TLS;
     `verify` says whether the engine's own certificate is verified.
@@ -41,7 +41,7 @@ class DockerHost:
         return f"{self.address} ({self.origin})" if self.origin else self.address
 
     def variables(self) -> dict[str, str]:
-        """Environment variables by which every client speaks to this engine, without a configuration of the user's."""
+        """Environment variables that make every client use this engine, without the user's configuration."""
         chosen = {"DOCKER_HOST": self.address, "DOCKER_CONFIG": str(_NO_CONFIGURATION)}
         if self.certificates is not None and not self.address.startswith("unix://"):
             chosen["DOCKER_CERT_PATH"] = str(self.certificates)
@@ -49,16 +49,16 @@ class DockerHost:
         return chosen
 
     def adopt(self) -> None:
-        """Make this process, and what it starts, speak to this engine only. A worker process has one task."""
+        """Make this process and its children use only this engine. A worker process has one task."""
         for name in [name for name in os.environ if name.startswith("DOCKER_")]:
             del os.environ[name]
         os.environ.update(self.variables())
 
 
 def find(environment: Mapping[str, str], required: str = "") -> DockerHost:
-    """The engine that `environment` chooses, else the one that is `required` (an address). No request is sent.
+    """Return the engine that `environment` chooses, else the `required` one (an address). Sends no request.
 
-    Raises ProblemError when another one than that is chosen, or a context that does not exist.
+    Raises ProblemError if another engine than the required one is chosen, or a context that does not exist.
     """
     chosen = _chosen(environment)
     if not required:
@@ -98,7 +98,7 @@ def _chosen(environment: Mapping[str, str]) -> DockerHost:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`; empty when there is none, as the docker command takes it."""
+    """Return the JSON object in `path`; empty if there is none, as for the docker command."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -107,5 +107,5 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _identity(address: str) -> str:
-    """What tells two engines apart; of a socket the file, because /var/run is a link to /run."""
+    """Return the identity of an engine; for a socket its real file, because /var/run is a link to /run."""
     return os.path.realpath(address.removeprefix("unix://")) if address.startswith("unix://") else address

@@ -1,8 +1,8 @@
-"""Questions to git whose answers depend on the repository alone.
+"""Query git so that the results depend only on the repository.
 
-Only plumbing is called, its output separated by NUL, without the GIT_* variables of the shell and without the settings
-that would change an answer. A user's line endings and filters count only where files of the work tree are compared with
-a commit: what they changed on checkout they change back.
+Only plumbing commands are called, with NUL-separated output, without the shell's GIT_* variables and without settings
+that would change a result. A user's line endings and filters apply only when files of the work tree are compared with a
+commit: they undo their changes at checkout.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from fargate_ops.core.project import PROJECT
 _ABBREVIATION = 12  # hexadecimal digits
 _LINK, _SUBMODULE = "120000", "160000"
 _SETTINGS = {
-    # The checkout whose code runs here may belong to another user: git would protect nothing by refusing it.
+    # The checkout may belong to another user. Its code runs here already, so git would protect nothing by refusing it.
     "safe.directory": str(PROJECT),
-    # Programs of the user's that git would start.
+    # Programs of the user that git would start.
     "core.fsmonitor": "false",
     "core.hooksPath": os.devnull,
     # A warning about line ends would be an error.
     "core.safecrlf": "false",
-    # The index is a temporary one: it is complete, and stands in one file.
+    # The index is temporary, complete, and in one file.
     "core.splitIndex": "false",
     "core.untrackedCache": "false",
     "index.sparse": "false",
@@ -48,7 +48,7 @@ class Commit:
 
 @dataclass(frozen=True)
 class Entry:
-    """A file of a tree; `path` is relative to the folder that was asked for. A link's `content` is where it points."""
+    """A file of a tree; `path` is relative to the requested folder. The `content` of a link is its target."""
 
     path: str
     mode: str
@@ -65,10 +65,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class WorkTree:
-    """The files below `directory`, as a commit of all of them would hold them.
+    """The files below `directory`, as a commit of all of them would contain them.
 
     `changed` are paths, from the repository's root, that differ from HEAD; `repositories` are folders among them, from
-    `directory`, that are repositories of their own, whose files no commit would hold.
+    `directory`, that are repositories of their own, whose files no commit would contain.
     """
 
     directory: Path
@@ -85,7 +85,7 @@ class WorkTree:
 
 
 def newest_commit(directory: Path) -> Commit | None:
-    """The newest commit of HEAD that touches `directory`; None when there is none."""
+    """Return the newest commit of HEAD that touches `directory`; None if there is none."""
     found = git(directory, "rev-list", "--max-count=1", "--timestamp", "HEAD", "--", ".").decode().split()
     if not found:
         return None
@@ -95,7 +95,7 @@ def newest_commit(directory: Path) -> Commit | None:
 
 
 def entries(directory: Path, tree: str, environment: Mapping[str, str] | None = None) -> tuple[Entry, ...]:
-    """The files of `tree` (a commit or a tree of the whole repository) below `directory`, byte for byte as stored.
+    """Return the files of `tree` (a commit or a tree of the whole repository) below `directory`, as stored.
 
     Neither line ends nor filters, ``export-ignore`` or ``export-subst`` change them. Sorted by path.
     """
@@ -104,7 +104,7 @@ def entries(directory: Path, tree: str, environment: Mapping[str, str] | None = 
         described, path = line.split("\t", 1)
         mode, _, name = described.split()
         listed.append((path, mode, name))
-    # The commit that a submodule is at is an object of another repository.
+    # A submodule's commit is an object of another repository.
     wanted = "".join(f"{name}\n" for _, mode, name in listed if mode != _SUBMODULE)
     blobs = _blobs(git(directory, "cat-file", "--batch", stdin=wanted.encode(), environment=environment))
     found = [Entry(path, mode, b"" if mode == _SUBMODULE else next(blobs)) for path, mode, _ in listed]
@@ -115,8 +115,8 @@ def entries(directory: Path, tree: str, environment: Mapping[str, str] | None = 
 def work_tree(directory: Path) -> Iterator[WorkTree]:
     """Record the files below `directory` beside HEAD, in an index and an object store that are removed afterwards.
 
-    Nothing is written into the repository. What its index holds or is told to ignore (``assume-unchanged``) means
-    nothing here. Ignored are untracked files that a ``.gitignore`` of the repository names: the user's own list of
+    Nothing is written into the repository. Its index and the flags in it (``assume-unchanged``) have no effect.
+    Untracked files are ignored only if a ``.gitignore`` of the repository names them, because the user's own list of
     ignored files may hide one that Terraform loads.
     """
     store, prefix = os.fsdecode(git(directory, "rev-parse", "--git-path", "objects", "--show-prefix")).split("\n")[:2]
@@ -135,7 +135,7 @@ def work_tree(directory: Path) -> Iterator[WorkTree]:
             git(directory, "ls-files", "-z", "--others", "--exclude-per-directory=.gitignore", environment=environment)
         )
         repositories = tuple(path for path in untracked if path.endswith("/"))
-        # In this order: a file that became a folder is removed before what is in the folder is added.
+        # In this order: a file that became a folder is removed before the folder's files are added.
         present = [path for path in (*tracked, *untracked) if path not in sparse and path not in repositories]
         _record(directory, present, environment, "--info-only")
         compare = ["diff-index", "--cached", "--name-only", "--no-renames", "-z", "HEAD", "--", "."]
@@ -151,14 +151,14 @@ def _record(directory: Path, present: Iterable[str], environment: Mapping[str, s
 
 
 def path_in_repository(directory: Path, path: str) -> str:
-    """`path`, which is relative to `directory`, from the repository's root."""
+    """Return `path`, which is relative to `directory`, from the repository's root."""
     return os.fsdecode(git(directory, "rev-parse", "--show-prefix")).rstrip("\n") + path
 
 
 def git(directory: Path, *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None) -> bytes:
-    """Output of a git command. Raises ProblemError with git's own words."""
+    """Return the output of a git command. Raises ProblemError with git's own message."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    # Optional locks would let a mere look write into the index; messages are matched, so they stay English.
+    # With optional locks a read would write into the index. Messages are matched, so they stay English.
     own = {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", **(environment or {})}
     settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
     command = ["git", "-C", str(directory), "--no-replace-objects", *settings, *arguments]
@@ -173,7 +173,7 @@ def git(directory: Path, *arguments: str, stdin: bytes = b"", environment: Mappi
 
 
 def _next_step(said: str) -> str:
-    """The command that helps where git `said` why it refuses."""
+    """Return the command that helps, given what git `said`."""
     if trust := re.search(r"git config --global --add safe\.directory .+", said):
         return trust[0]
     if "not a git repository" in said:
@@ -188,7 +188,7 @@ def _split(output: bytes) -> list[str]:
 
 
 def _blobs(batch: bytes) -> Iterator[bytes]:
-    """The contents in the output of ``git cat-file --batch``: ``<name> blob <size>``, a line each, and the content."""
+    """Yield the contents in the output of ``git cat-file --batch``: a line ``<name> blob <size>``, then the content."""
     position = 0
     while position < len(batch):
         end = batch.index(b"\n", position)

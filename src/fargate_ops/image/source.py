@@ -1,8 +1,8 @@
-"""What goes into the image: the version, and the files, as git has them.
+"""The image's version and files, as git stores them.
 
 The version is the short hash of the newest commit that touches the context, so a commit to anything else builds and
-releases nothing. A changed working tree adds a digest of what is really there, so that two different trees never
-share a tag.
+releases nothing. A changed working tree adds a digest of its actual content, so that two different trees never share a
+tag.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from fargate_ops.core.problem import ProblemError
 from fargate_ops.image.git import Entry, entries, git, newest_commit, path_in_repository, work_tree
 
-#: How a file begins that is only a pointer to, or a cipher of, what the work tree shows.
+#: Beginnings of files that only point to the content in the work tree, or encrypt it.
 _STORED_ELSEWHERE = {b"version https://git-lfs.github.com/spec/": "Git LFS", b"\0GITCRYPT\0": "git-crypt"}
 #: One time for every file of every build: an unchanged file gives an unchanged layer, whatever commit it is built at.
 _MODIFIED = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
@@ -48,7 +48,7 @@ class Source:
 def read_source(context: Path, *, allow_dirty: bool) -> Source:
     """The version and files of the folder `context`.
 
-    Raises ProblemError when it is not in a git work tree, has no commit, or is dirty where that is not allowed.
+    Raises ProblemError if it is not in a git work tree, has no commit, or is dirty and must not be.
     """
     newest = newest_commit(context)
     if newest is None:
@@ -75,7 +75,7 @@ def read_source(context: Path, *, allow_dirty: bool) -> Source:
 
 
 def content_digest(files: Iterable[File]) -> str:
-    """SHA-256 over paths, modes and contents: the same tree gives the same digest on every machine."""
+    """Return the SHA-256 of paths, modes and contents, which is the same for a tree on every machine."""
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file.path}\0{int(file.executable)}\0{len(file.content)}\0".encode(errors="surrogateescape"))
@@ -84,9 +84,9 @@ def content_digest(files: Iterable[File]) -> str:
 
 
 def stage(files: Iterable[File], extras: Iterable[tuple[str, Path]], destination: Path) -> None:
-    """Make `destination` hold exactly `files` and copies of `extras` (path in the context, file or folder on disk).
+    """Fill `destination` with exactly `files` and copies of `extras` (path in the context, file or folder on disk).
 
-    Modes and times are made the same everywhere. Raises ProblemError when the disk is full.
+    Modes and times are the same on every machine. Raises ProblemError if the disk is full.
     """
     try:
         shutil.rmtree(destination, ignore_errors=True)
@@ -116,9 +116,9 @@ def stage(files: Iterable[File], extras: Iterable[tuple[str, Path]], destination
 
 
 def origin(context: Path) -> str:
-    """The web address of the repository, however it was cloned: the same commit gets the same label on every machine.
+    """Return the repository's web address, however it was cloned: a commit's label is the same on every machine.
 
-    Without credentials; empty when it has none that others could reach.
+    It contains no credentials; it is empty if there is none that others could reach.
     """
     try:
         url = git(context, "config", "--get", "remote.origin.url").decode().strip()
@@ -133,7 +133,7 @@ def origin(context: Path) -> str:
         return ""
     host, _, path = rest.partition("/")
     host = host.rpartition("@")[2]
-    # The port of SSH is not the web's.
+    # SSH's port is not the port of the website.
     return _web("https", host.partition(":")[0], path) if scheme == "ssh" else _web(scheme, host, path)
 
 

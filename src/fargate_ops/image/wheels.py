@@ -26,14 +26,14 @@ _REQUIREMENT = re.compile(rb"^[A-Za-z0-9][\w.-]*(\[[^\]]*\])?\s*==", re.MULTILIN
 
 @dataclass(frozen=True)
 class Target:
-    """What the image runs: `python` as ``3.13``, `machine` as ``x86_64`` or ``aarch64``, `glibc` as ``2.28``."""
+    """The image's platform: `python` as ``3.13``, `machine` as ``x86_64`` or ``aarch64``, `glibc` as ``2.28``."""
 
     python: str
     machine: str
     glibc: str
 
     def platforms(self) -> list[str]:
-        """Wheel platform tags that run there, best first (PEP 600, and the older names of some of them)."""
+        """Return the platform tags of wheels that run there, best first (PEP 600, and older names of some of them)."""
         newest = int(self.glibc.partition(".")[2])
         aliases = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
         tags = []
@@ -45,12 +45,12 @@ class Target:
 
 
 def count(lock: bytes) -> int:
-    """How many distributions a lock pins."""
+    """Return the number of distributions that a lock pins."""
     return len(_REQUIREMENT.findall(lock))
 
 
 def cache_key(locks: Mapping[str, bytes], target: Target) -> str:
-    """What decides which wheels there are: the locks and the target."""
+    """Return a key of everything that selects the wheels: the locks and the target."""
     digest = hashlib.sha256(repr(target).encode())
     for name, content in sorted(locks.items()):
         digest.update(f"\0{name}\0{len(content)}\0".encode())
@@ -59,9 +59,9 @@ def cache_key(locks: Mapping[str, bytes], target: Target) -> str:
 
 
 def download(locks: Mapping[str, bytes], target: Target, cache_dir: Path, say: Callable[[str], None]) -> Path:
-    """The folder with the wheels of `locks` (name → content) for `target`, downloaded once for each content.
+    """Return the folder with the wheels of `locks` (name → content) for `target`, downloaded once for each content.
 
-    Raises ProblemError when the package index does not answer, a wheel is missing or a hash differs.
+    Raises ProblemError if the package index does not answer, a wheel is missing or a hash differs.
     """
     folder = cache_dir / cache_key(locks, target)
     if folder.is_dir():
@@ -70,7 +70,7 @@ def download(locks: Mapping[str, bytes], target: Target, cache_dir: Path, say: C
         raise ProblemError("pip is needed to download wheels.", sys.executable, f"{sys.executable} -m ensurepip")
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
-        # Filled aside and renamed, so that an interrupted download is never taken for a complete one.
+        # Downloaded elsewhere and renamed, so that an interrupted download is never taken for a complete one.
         with tempfile.TemporaryDirectory(dir=cache_dir, prefix=".download-") as scratch:
             wheels, options = Path(scratch, "wheels"), []
             wheels.mkdir()
@@ -116,21 +116,21 @@ def _pip_download(options: list[str], target: Target, folder: Path, total: int, 
 
 
 def _explain(output: str) -> tuple[str, str, str]:
-    """What, where and the next step, from pip's last lines."""
+    """Return the problem for pip's last lines."""
     where = "app/api/requirements.txt"
     if "No space left on device" in output:
         return "The disk is full: the wheels do not fit.", "the wheel cache below .local/", "df -h; free some space"
     if "HASHES" in output or "hashes are required" in output.lower():
         return (
-            f"A wheel is not what the lock says:\n  {output}",
+            f"A wheel does not match the lock:\n  {output}",
             where,
             "lock again (the command is in the lock's header)",
         )
     if "No matching distribution" in output or "Could not find a version" in output:
         return (
-            "A locked wheel cannot be had for the image's Python and platform, or the package index does not answer:\n"
+            "A locked wheel is missing for the image's Python and platform, or the package index does not answer:\n"
             f"  {output}",
             where,
             "check the index (pip config list; pip download pip --no-deps -d /tmp), then repeat the command",
         )
-    return f"pip download failed:\n  {output}", where, "repeat the command; if it stays, read pip's words above"
+    return f"pip download failed:\n  {output}", where, "repeat the command; if it stays, read pip's message above"

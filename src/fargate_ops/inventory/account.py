@@ -1,4 +1,4 @@
-"""Rules of what exists once per account: its home region, GitHub's roles. And of the databases that were restored."""
+"""Rules of resources that exist once per account (home region, GitHub's roles), and of restored databases."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from fargate_ops.inventory.names import NAME_CHARACTERS
 
 _RESTORE_KEY = re.compile(r"\d{8}-\d{6}")
 _RESTORE_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T[\d:]{8}Z")
-#: How the account's own names begin, of which GitHub's rights are made.
+#: The account's own names begin with these; GitHub's permissions are given by such prefixes.
 _OF_THE_ACCOUNT = frozenset({"account", "github", "cost"})
 
-#: A value that an inventory sets for all its hosts, as it is written.
+#: A value that an inventory sets for all its hosts, as written.
 _SET = re.compile(
     r"^(env_name|app_name|aws_account_id|aws_region|account_home_region|github_repository):\s*[\"']?([\w-]+)",
     re.MULTILINE,
@@ -27,7 +27,7 @@ _ITSELF = re.compile(r"\{\{\s*env_name\s*\}\}")
 
 
 def _others(environment: Environment) -> Iterator[tuple[str, Mapping[str, str], str]]:
-    """The other inventories of this application and account: folder, some values as written, text of the files."""
+    """Yield the other inventories of this application and account: folder, some values as written, the files' text."""
     app_and_account = environment["app_name"], environment["aws_account_id"]
     folder = Path(environment["preflight_inventory_dir"])
     for other in sorted(folder.parent.glob("*/group_vars/all")):
@@ -40,20 +40,20 @@ def _others(environment: Environment) -> Iterator[tuple[str, Mapping[str, str], 
 
 
 def _home(environment: Environment) -> Iterator[Problem]:
-    """Environments of one account agree on its home region, or what it has once is made twice."""
+    """Environments of one account must agree on its home region, or its single resources are created twice."""
     home = environment["account_home_region"]
     for other, values, _ in _others(environment):
         of_other = values.get("account_home_region", home)
         if of_other != home:
             what = (
                 f"account_home_region is {home} here and {of_other} in {other}, of the same account: "
-                "what an account has once would be made in both."
+                "resources that exist once per account would be created in both."
             )
-            yield environment.problem("account_home_region", what, "say the same in both")
+            yield environment.problem("account_home_region", what, "set the same in both")
 
 
 def _github_elsewhere(environment: Environment) -> Iterator[Problem]:
-    """IAM has no regions: the roles of one environment are made by one region's bootstrap."""
+    """IAM has no regions, so only one region's bootstrap can create the roles of an environment."""
     if environment["github_repository"] is None:
         return
     for other, values, text in _others(environment):
@@ -82,7 +82,7 @@ def _github_elsewhere(environment: Environment) -> Iterator[Problem]:
 
 
 def _listed(text: str, env_name: str) -> list[str]:
-    """The environments that another inventory gives roles, without those whose names only Ansible can tell."""
+    """Return the environments that another inventory gives roles, without names that only Ansible can resolve."""
     lines = text.splitlines()
     start = next((at for at, line in enumerate(lines) if line.startswith(f"{_GITHUB_ENVIRONMENTS}:")), len(lines))
     end = next((at for at in range(start + 1, len(lines)) if re.match(r"[^\s#-]|---", lines[at])), len(lines))
@@ -122,7 +122,7 @@ def _restores(environment: Environment) -> Iterator[Problem]:
     restores, serving = environment["database_restores"], environment["database_serving"]
     for key, restore in restores.items():
         if not isinstance(restore, Mapping) or not _RESTORE_KEY.fullmatch(str(key)):
-            wrong = "is no second of restored data with its source"
+            wrong = "is no mapping named by the restored second, such as 20261124-101500"
         elif bool(restore.get("time")) == bool(restore.get("snapshot")):
             wrong = "needs either a time or a snapshot"
         elif restore.get("time") and not _RESTORE_TIME.fullmatch(str(restore["time"])):

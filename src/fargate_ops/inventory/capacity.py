@@ -1,4 +1,4 @@
-"""Rules of capacity: how many tasks run, and how many database connections they can ask for."""
+"""Rules of capacity: how many tasks run, and how many database connections they can open."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from fargate_ops.core.problem import Problem
 from fargate_ops.inventory.environment import Environment
 from fargate_ops.inventory.kinds import listed
 
-#: Connections that PostgreSQL and RDS keep for themselves: superuser_reserved_connections 3, rds.rds_superuser… 2.
+#: Connections that PostgreSQL and RDS reserve: superuser_reserved_connections 3, rds.rds_superuser… 2.
 _RESERVED_CONNECTIONS = 5
-#: Part of max_connections that the application may ask for; at 80 % the alarm of requirement F2 goes off.
+#: The share of max_connections that the application may use; at 80 % the alarm of requirement F2 fires.
 _CONNECTION_SHARE = 0.8
-#: Variables of the tasks that size the pool, what of `Pool` each is, and the inventory's variable for it.
+#: The tasks' variables that size the pool, each with its field of `Pool` and its variable in the inventory.
 POOL_VARIABLES = {
     "WEB_CONCURRENCY": ("workers", "app_workers"),
     "DATABASE_POOL_SIZE": ("pool_size", "app_pool_size"),
@@ -27,10 +27,10 @@ _BUDGET = ("app_max_tasks", "app_peak_max_tasks", "app_workers", "app_pool_size"
 
 @dataclass(frozen=True)
 class Pool:
-    """What decides how many database connections the service can ask for.
+    """The settings that decide how many database connections the service can open.
 
-    `most_tasks` is the larger of the two maxima: the month's end is when the pool must not run out. `proxy_percent` is
-    what the RDS Proxy may hold of `max_connections`, 0 without one; with `direct_access` tasks may pass it by.
+    `most_tasks` is the larger of the two maxima, because the pool must suffice at the month's end. `proxy_percent` is
+    the share of `max_connections` that the RDS Proxy may hold, 0 without one; with `direct_access` tasks may bypass it.
     """
 
     most_tasks: int
@@ -44,14 +44,14 @@ class Pool:
 
     @property
     def demand(self) -> int:
-        """Most connections at once: what the tasks can ask for, or behind a proxy what that may hold."""
+        """The most connections at once: those that the tasks can open, or those that the proxy may hold."""
         if not self.proxy_percent:
             return self.tasks_demand
         return max(self.proxy_demand, self.tasks_demand) if self.direct_access else self.proxy_demand
 
     @property
     def tasks_demand(self) -> int:
-        """A rolling update runs more than `most_tasks`, and each worker fills its pool."""
+        """The tasks' connections: a rolling update runs more than `most_tasks`, and each worker fills its pool."""
         tasks = self.most_tasks * self.maximum_percent // 100
         return tasks * self.workers * (self.pool_size + self.max_overflow) + _RESERVED_CONNECTIONS
 
@@ -65,7 +65,7 @@ class Pool:
 
     @property
     def sum(self) -> str:
-        """How `tasks_demand` comes about."""
+        """The sum of `tasks_demand` in words."""
         return (
             f"{self.most_tasks} tasks at {self.maximum_percent} %, each with {self.workers} workers of "
             f"{self.pool_size} + {self.max_overflow}, and {_RESERVED_CONNECTIONS} reserved"
@@ -73,7 +73,7 @@ class Pool:
 
 
 def pool_of(environment: Environment) -> Pool:
-    """The pool of an environment. Raises UnreadError."""
+    """Return the pool of an environment. Raises UnreadError."""
     peak = environment["app_peak_max_tasks"] if environment["app_scheduled_scaling"] else 0
     proxy = environment["rds_proxy_max_connections_percent"] if environment["rds_proxy_enabled"] else 0
     return Pool(
@@ -155,7 +155,7 @@ def _needed(demand: int) -> int:
 
 
 def _pool_in_the_environment(environment: Environment) -> Iterator[Problem]:
-    """The budget counts what a release sets, so another number that reaches the tasks would pass it by."""
+    """The budget counts the values that a release sets, so the tasks must not get other ones."""
     found = {name.upper(): value for name, value in environment["app_environment"].items() if _sizes_the_pool(name)}
     if not found:
         return
@@ -164,7 +164,7 @@ def _pool_in_the_environment(environment: Environment) -> Iterator[Problem]:
     sizes = {POOL_VARIABLES[name][0]: int(value) for name, value in found.items() if str(value).isdigit()}
     pool = replace(pool_of(environment), **sizes)  # type: ignore[arg-type]  # their names are in POOL_VARIABLES
     what += (
-        f" With what app_environment says, the tasks could ask for {pool.tasks_demand} database connections, and "
+        f" With the values of app_environment, the tasks could ask for {pool.tasks_demand} database connections, and "
         f"{pool.limit} is 80 % of what it has: {pool.sum}."
     )
     values = [f"{variable}: {value}" for variable, value in zip(instead, found.values(), strict=True)]
@@ -179,7 +179,7 @@ def _pool_in_the_secrets(environment: Environment) -> Iterator[Problem]:
             what = f"A release sets {name.upper()} itself, from {POOL_VARIABLES[name.upper()][1]}."
             yield environment.problem(("app_secrets", name), what, "remove it there")
         elif name == _GUNICORN:
-            what = f"{name} may set workers and threads, and nothing shows what a secret says."
+            what = f"{name} may set workers and threads, and the value of a secret is not checked here."
             yield environment.problem(("app_secrets", name), what, "set it in app_environment")
 
 

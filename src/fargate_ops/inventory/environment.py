@@ -10,12 +10,12 @@ from fargate_ops.core.problem import Problem
 
 
 class UnreadError(Exception):
-    """A value that a rule needs is missing or has a problem of its own, which is reported already."""
+    """A value that a rule needs is missing or wrong, which another check reports."""
 
 
 @dataclass(frozen=True)
 class Environment:
-    """Values by variable, and where each stands: by variable and, inside a map, key."""
+    """The values by variable, and their places by variable and, in a map, key."""
 
     values: Mapping[str, Any]
     places: Mapping[tuple[str, ...], str]
@@ -28,7 +28,7 @@ class Environment:
             raise UnreadError(name) from None
 
     def problem(self, variables: str | tuple[str, ...], what: str, next_step: str, *more: str) -> Problem:
-        """A problem of one variable, or of a key of it, or of several variables."""
+        """Return a problem of one variable, of one of its keys, or of several variables."""
         paths = [(variables,) if isinstance(variables, str) else variables, *((name,) for name in more)]
         return Problem(what, ", ".join(map(self._where, paths)), next_step)
 

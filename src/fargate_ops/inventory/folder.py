@@ -1,4 +1,4 @@
-"""A new environment's inventory, made from another environment's: what was asked differs, all else is the same."""
+"""Create a new environment's inventory from another one's, with the requested values changed."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from fargate_ops.inventory.yaml_edit import entry, replaced, top_level, with_key
 
 _NAME = re.compile(r"[a-z](?:-?[a-z0-9])*")
 _ACCOUNT = re.compile(r"\d{12}")
-#: Of <app>-<environment>: a target group's name has 32, and terraform/variables.tf says the same.
+#: For <app>-<environment>: a target group's name has at most 32. terraform/variables.tf has the same limit.
 _NAME_CHARACTERS = 28
-#: The account root's resources are called <app>-account.
+#: The account's own resources are named <app>-account.
 _RESERVED = frozenset({"account"})
 _ZONE_LETTERS = "abcdef"
 _GROUP_VARS = Path("group_vars/all")
-#: What was restored is of one environment's backups.
+#: Restored databases come from one environment's backups.
 _RESTORES = "database_restores.yml"
 _NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
-#: Values of one environment only: two that share one would fight for it, or ask the wrong account.
+#: Values of one environment only: another with the same would conflict with it, or use the wrong account.
 _OWN = re.compile(r"^\s*(?:https_\w+|public_url)\s*:\s*(?!null\b|~|#)\S|arn:aws[a-z-]*:[^:\s]*:[a-z0-9-]*:\d")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for. `zones`: letters or names, empty when they are to be derived."""
+    """The requested environment. `zones`: letters or names; empty to derive them."""
 
     name: str
     source: str
@@ -43,7 +43,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Folder:
-    """Every file and link of the new folder by its relative path, its zones, and what a person should look at."""
+    """Every file and link of the new folder by relative path, its zones, and the lines that a person should check."""
 
     files: Mapping[Path, bytes]
     links: Mapping[Path, Path]
@@ -53,7 +53,7 @@ class Folder:
 
 
 def missing(request: Request) -> list[str]:
-    """The flags of `make new-env` that were not given, each with an example."""
+    """Return the missing arguments of `make new-env`, each with an example."""
     flags = (
         (request.name, "NAME=qa"),
         (request.source, "FROM=staging"),
@@ -64,7 +64,7 @@ def missing(request: Request) -> list[str]:
 
 
 def plan(request: Request, inventories: Path) -> Folder:
-    """What the folder would hold. Reads only. Raises ProblemError with every problem at once."""
+    """Return the content of the new folder, without writing it. Raises ProblemError with all problems at once."""
     problems = list(_problems(request, inventories))
     source = inventories / request.source
     if not request.source or not (source / _GROUP_VARS).is_dir():
@@ -79,7 +79,7 @@ def plan(request: Request, inventories: Path) -> Folder:
         and not any(part.startswith(".") for part in path.relative_to(source).parts)
     ]
     files = {path.relative_to(source): path.read_bytes() for path in paths if not path.is_symlink()}
-    # What environments share stays linked: a copy would be one more place to change.
+    # Shared files stay linked: a copy would be one more place to change.
     links = {path.relative_to(source): path for path in paths if path.is_symlink()}
     if _runs_its_own_cloud(files):
         problems.append(
@@ -117,7 +117,7 @@ def plan(request: Request, inventories: Path) -> Folder:
     settings.change("aws_region", request.region)
     settings.change("aws_account_id", request.account_id)
     if account != request.account_id:
-        # The first environment of another account: whatever the account has once is made where it is.
+        # The first environment of another account: resources that exist once per account are created in its region.
         settings.change("account_home_region", request.region)
     settings.change_keys("network_availability_zones", zones)
     settings.rename_in_comments(request.source, request.name)
@@ -131,9 +131,9 @@ def plan(request: Request, inventories: Path) -> Folder:
 
 
 def write(folder: Folder, destination: Path) -> None:
-    """Make `destination`, whole or not at all. Raises ProblemError when the disk says no."""
+    """Write `destination` completely or not at all. Raises ProblemError if the disk refuses."""
     try:
-        # Filled aside and renamed; hidden, so that nobody takes it for an environment meanwhile.
+        # Written elsewhere and renamed; hidden, so that nobody takes it for an environment meanwhile.
         with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".new-") as scratch:
             whole = Path(scratch, destination.name)
             for path, content in folder.files.items():
@@ -152,7 +152,7 @@ def write(folder: Folder, destination: Path) -> None:
 
 
 class _Settings:
-    """The environment's own files, the files that it shares, and the variables that both set for all hosts."""
+    """The environment's own and shared files, and the variables that they set for all hosts."""
 
     def __init__(self, source: str, files: Mapping[Path, bytes], shared: Mapping[Path, bytes]) -> None:
         self._source = source
@@ -171,14 +171,14 @@ class _Settings:
         self.files[home] = with_keys(self._text(home), key, keys).encode()
 
     def rename_in_comments(self, old: str, new: str) -> None:
-        """Commands in comments name the environment: `make bootstrap ENV=staging`."""
+        """Rename the environment in the comments' commands: `make bootstrap ENV=staging`."""
         for path in _yaml(self.files):
             self.files[path] = re.sub(
                 rf"(#.*\bENV=){re.escape(old)}(?![\w-])", rf"\g<1>{new}", self._text(path)
             ).encode()
 
     def own(self, inventories: str, name: str) -> Iterator[str]:
-        """Lines with values that are the other environment's own."""
+        """Yield the lines with values that belong only to the other environment."""
         for path in _yaml(self.files):
             for number, line in enumerate(self._text(path).splitlines(), 1):
                 if not line.lstrip().startswith("#") and _OWN.search(line):
@@ -192,7 +192,7 @@ class _Settings:
         return (self.files[path] if path in self.files else self._shared[path]).decode()
 
     def _own_home(self, key: str) -> Path:
-        """The environment's own file of a variable. A shared one is overridden beside the environment's name."""
+        """Return the environment's own file of a variable. A shared one is overridden beside the environment's name."""
         home = self._home(key)
         if home in self.files:
             return home
@@ -201,7 +201,7 @@ class _Settings:
         return own
 
     def _home(self, key: str) -> Path:
-        """The file of a variable: the environment's own files win."""
+        """Return the file of a variable. The environment's own files come first."""
         homes = self._homes(self.files, key) or self._homes(self._shared, key)
         if len(homes) != 1:
             where = " and ".join(map(str, homes)) or "no file"
@@ -237,7 +237,7 @@ def _problems(request: Request, inventories: Path) -> Iterator[Problem]:
         )
     if not _ACCOUNT.fullmatch(request.account_id):
         yield Problem(
-            f"{request.account_id!r} is no account's id: 12 digits.",
+            f"{request.account_id!r} is not an account id, which has 12 digits.",
             "ACCOUNT",
             "aws sts get-caller-identity shows it",
         )
@@ -250,7 +250,7 @@ def _runs_its_own_cloud(files: Mapping[Path, bytes]) -> bool:
 
 
 def _zones(request: Request, old_region: str, before: list[str]) -> tuple[list[str], bool]:
-    """The zones, and whether they are a guess."""
+    """Return the zones, and whether they were derived."""
     if request.zones:
         return [request.region + zone if len(zone) == 1 else zone for zone in request.zones], False
     if request.region == old_region:
@@ -263,7 +263,7 @@ def _zone_problems(request: Request, zones: list[str], before: list[str]) -> Ite
         if request.zones and not re.fullmatch(re.escape(request.region) + "[a-z]", zone):
             yield Problem(f"{zone} is no zone of {request.region}.", "ZONES", "give letters or names: ZONES=a,c,d")
     if len(set(zones)) != len(zones):
-        yield Problem("A zone stands there twice.", "ZONES", "name each once: ZONES=a,c,d")
+        yield Problem("A zone is named twice.", "ZONES", "name each once: ZONES=a,c,d")
     if len(zones) != len(before):
         count = _NUMBERS.get(len(before), str(len(before)))
         yield Problem(
@@ -274,7 +274,7 @@ def _zone_problems(request: Request, zones: list[str], before: list[str]) -> Ite
 
 
 def _all(problems: Sequence[Problem]) -> ProblemError:
-    """One error that tells all."""
+    """Return one error with all problems."""
     if len(problems) == 1:
         return ProblemError(problems[0].what, problems[0].where, problems[0].next_step)
     *others, last = problems

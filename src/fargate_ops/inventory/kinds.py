@@ -1,7 +1,7 @@
-"""Kinds of values: how a value of the inventory is read, and what it must be.
+"""Kinds of values: how the inventory's values are read and checked.
 
 A value may come as text from the command line (`-e app_max_tasks=4`), so digits count as a number and `true` as a flag,
-as they do for Terraform.
+as in Terraform.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ REQUIRED: Any = object()
 class Kind:
     """A kind of value. `must_be` completes "It must be …", `example` is such a value as YAML.
 
-    `read` returns the value with its type, or raises ValueError. `default` holds where the inventory does not set it.
+    `read` returns the value with its type, or raises ValueError. `default` applies if the inventory does not set it.
     """
 
     read: Callable[[Any], Any]
@@ -42,7 +42,7 @@ def whole(low: int, high: int | None = None, *, example: int) -> Kind:
 
 
 def number(above: float, *, including: bool = False, example: float) -> Kind:
-    """A number above `above`, or from it on."""
+    """A number above `above`, or that number as well."""
 
     def read(value: Any) -> float:
         if isinstance(value, str) and re.fullmatch(r"-?\d+(?:\.\d+)?", value):
@@ -100,7 +100,7 @@ def network(low: int, high: int, must_be: str, *, example: str) -> Kind:
         if not isinstance(value, str) or "/" not in value:
             raise ValueError
         found = ipaddress.IPv4Network(value)
-        # 10.0.0.0/255.255.0.0 is the same to Python, and nothing to AWS.
+        # Python accepts 10.0.0.0/255.255.0.0, AWS does not.
         if not low <= found.prefixlen <= high or str(found) != value:
             raise ValueError
         return str(value)
@@ -109,17 +109,17 @@ def network(low: int, high: int, must_be: str, *, example: str) -> Kind:
 
 
 def optional(kind: Kind) -> Kind:
-    """Such a value, or null."""
+    """A value of this kind, or null."""
     return Kind(lambda value: None if value is None else kind.read(value), f"{kind.must_be}, or null", kind.example)
 
 
 def with_default(kind: Kind, default: Any) -> Kind:
-    """Such a value, which the inventory need not set."""
+    """A value of this kind that the inventory need not set."""
     return replace(kind, default=default)
 
 
 def list_of(kind: Kind, must_be: str, *, at_least: int = 0) -> Kind:
-    """A list of such values."""
+    """A list of values of this kind."""
 
     def read(value: Any) -> list[Any]:
         if isinstance(value, str | Mapping) or not isinstance(value, Sequence) or len(value) < at_least:
@@ -130,7 +130,7 @@ def list_of(kind: Kind, must_be: str, *, at_least: int = 0) -> Kind:
 
 
 def mapping(must_be: str, *, example: str, **keys: Kind) -> Kind:
-    """A map: with these keys, each of its kind; without any given, the map as it is."""
+    """A map with these keys, each of its kind; any map if none are given."""
 
     def read(value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping) or (keys and not value.keys() <= keys.keys()):
@@ -146,7 +146,7 @@ def mapping(must_be: str, *, example: str, **keys: Kind) -> Kind:
 
 
 def listed(values: Sequence[Any] | Mapping[Any, Any]) -> str:
-    """These values in one line."""
+    """Return these values in one line."""
     return ", ".join(map(str, values))
 
 

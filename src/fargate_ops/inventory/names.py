@@ -1,4 +1,4 @@
-"""Rules of names: the environment's and the application's, and those of AWS that are made of them."""
+"""Rules of names: those of the environment and the application, and the AWS names built from them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from fargate_ops.core.problem import Problem
 from fargate_ops.inventory.environment import Environment
 
-#: Of <app_name>-<env_name>: a target group's name has 32, and "-api" follows. terraform/variables.tf says the same.
+#: For <app_name>-<env_name>: a target group's name has at most 32, with "-api". terraform/variables.tf has the same.
 #: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html
 NAME_CHARACTERS = 28
 #: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
@@ -19,24 +19,24 @@ _BUCKET = re.compile(
     r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
     r"(?<!-s3alias)(?<!--ol-s3)(?<!\.mrap)(?<!--x-s3)(?<!--table-s3)"
 )
-#: How AWS does not let a name begin, and whose.
+#: Beginnings that AWS refuses, and for which names.
 #: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
 #: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
 _REFUSED_BEGINNINGS = {"internal-": "a load balancer's", "sg-": "a security group's"}
-#: Names of the account's own state, lock and resources, which are not an environment's.
+#: Names of the account's own state, lock and resources. No environment may have them.
 _RESERVED = frozenset({"account"})
 
-#: Names of variables whose value is a secret, or looks so.
+#: Names of variables whose value is probably a secret.
 LOOKS_SECRET = re.compile(r"PASSW|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|(API|ACCESS|PRIVATE)_?KEY", re.IGNORECASE)
 
 #: https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html
 _TAG_KEY, _TAG_VALUE = re.compile(r"[\w\s.:/=+@-]{1,128}"), re.compile(r"[\w\s.:/=+@-]{0,256}")
 _TAGS = 50
-#: What neither a key nor a value begins with, in any case: every resource has the tags, ECS's and RDS's among them.
+#: Neither a key nor a value may begin with these, in any case: ECS's and RDS's resources have the tags as well.
 #: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Tag.html
 #: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_Tag.html
 _RESERVED_TAGS = ("aws:", "rds:")
-#: What Terraform sets itself, as terraform/provider.tf and modules say.
+#: Tags that Terraform sets itself, in terraform/provider.tf and the modules.
 _OWN_TAGS = ("Application", "Environment", "ManagedBy", "Name")
 
 

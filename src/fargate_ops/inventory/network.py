@@ -16,7 +16,7 @@ _ZONES = "network_availability_zones"
 _EXAMPLE = "{public: 10.0.8.0/24, private: 10.0.1.0/24, database: 10.0.4.0/24}"
 #: Prefixes that a subnet may have. https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html
 _LARGEST, _SMALLEST = 16, 28
-#: Prefix of the widest range that can be somebody's own, such as 10.0.0.0/8.
+#: Prefix of the widest range that one owner can have, such as 10.0.0.0/8.
 _WIDEST_CLIENTS = 8
 
 
@@ -66,7 +66,7 @@ def _overlaps(environment: Environment) -> Iterator[Problem]:
 
 
 def _subnets(environment: Environment) -> list[tuple[tuple[str, str], ipaddress.IPv4Network]]:
-    """Those that can be read, by zone and kind."""
+    """Return the valid subnets by zone and kind."""
     return [
         ((str(zone), str(kind)), subnet)
         for zone, ranges in environment[_ZONES].items()
@@ -81,12 +81,12 @@ def _subnet(text: object) -> ipaddress.IPv4Network | None:
         network = ipaddress.IPv4Network(text)
     except ValueError:
         return None
-    # 10.0.0.0/255.255.0.0 is a network to Python, and nothing to AWS.
+    # Python accepts 10.0.0.0/255.255.0.0, AWS does not.
     return network if _LARGEST <= network.prefixlen <= _SMALLEST and str(network) == text else None
 
 
 def _free_hint(environment: Environment, taken: Sequence[ipaddress.IPv4Network]) -> str:
-    """The first free /24 of the VPC, so that nobody has to compute it."""
+    """Return a hint with the first free /24 of the VPC."""
     vpc = environment.values.get("network_vpc_cidr")
     for candidate in ipaddress.IPv4Network(vpc).subnets(new_prefix=24) if vpc else ():
         if not any(candidate.overlaps(network) for network in taken):
@@ -97,7 +97,7 @@ def _free_hint(environment: Environment, taken: Sequence[ipaddress.IPv4Network])
 def _endpoints(environment: Environment) -> Iterator[Problem]:
     services = environment["vpc_endpoint_services"]
     if ("ecr.api" in services) != ("ecr.dkr" in services):
-        what = "Pulling an image asks both ecr.api and ecr.dkr, and only one of them is there."
+        what = "Pulling an image needs both ecr.api and ecr.dkr, and only one of them is named."
         yield environment.problem("vpc_endpoint_services", what, "name both or neither")
 
 
@@ -108,17 +108,19 @@ def _https(environment: Environment) -> Iterator[Problem]:
         what = f"The certificate is one of {certificate.split(':')[3]}, and a load balancer takes no other region's."
         yield environment.problem("https_certificate_arn", what, f"name a certificate of {region}")
     if certificate and not domain and not url:
-        what = "There is a certificate, and no name that it covers, by which the service is called and verified."
+        what = (
+            "A certificate is set, but no domain name that it covers. The service is called and verified by that name."
+        )
         yield environment.problem(
             "https_certificate_arn", what, "set https_domain_name (or public_url)", "https_domain_name"
         )
     if environment["https_hosted_zone_id"] and not domain:
-        what = "There is a hosted zone, and no name to make in it."
+        what = "A hosted zone is set, but no domain name to create in it."
         yield environment.problem("https_hosted_zone_id", what, "set https_domain_name", "https_domain_name")
 
 
 def _plain_http(environment: Environment) -> Iterator[Problem]:
-    """A ledger that strangers reach over plain HTTP is no default: somebody has to say that it is meant."""
+    """A service that anybody reaches over plain HTTP is no default: a person has to permit it."""
     ranges = [ipaddress.IPv4Network(text) for text in environment["network_client_cidrs"]]
     open_ranges = [str(network) for network in ranges if network.prefixlen < _WIDEST_CLIENTS]
     encrypted = environment["https_certificate_arn"] or environment["https_hosted_zone_id"]

@@ -1,4 +1,4 @@
-"""The rule of notifications: somebody hears of an outage."""
+"""The rule of notifications: an outage must reach somebody."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fargate_ops.inventory.environment import Environment
 
 
 def _urgent(environment: Environment) -> Iterator[Problem]:
-    """Slack's webhook is no setting, so `notifications_slack` says that it is meant; a release looks for its value."""
+    """Slack's webhook is no setting, so `notifications_slack` enables it; a release checks that it has a value."""
     if not environment["notifications_required"] or environment["notifications_slack"]:
         return
     if not environment["notification_emails"]["urgent"]:

@@ -1,6 +1,6 @@
-"""The check `inventory`: values that cannot work, found without asking anybody.
+"""The check `inventory`: find values that cannot work, without any request.
 
-Terraform, ECS and AWS would refuse them too, but one by one, and minutes later.
+Terraform, ECS and AWS would refuse them as well, but one by one and minutes later.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from fargate_ops.inventory.kinds import REQUIRED
 from fargate_ops.inventory.values import VALUES
 
 _SHOWN_CHARACTERS = 80
-#: Maps of variables, in which somebody may have put a secret.
+#: Maps of variables that may contain a secret by mistake.
 _NOT_SHOWN = frozenset({"app_environment", "app_secrets", "aws_environment"})
 _RULES = (*names.RULES, *network.RULES, *capacity.RULES, *task.RULES, *notifications.RULES, *account.RULES)
 
 
 @dataclass(frozen=True)
 class Given:
-    """What an inventory says.
+    """The content of an inventory.
 
-    `values` are its variables, resolved; `failures` say why one cannot be, by variable and, inside a map, key;
+    `values` are its variables, resolved; `failures` say why one cannot be resolved, by variable and, in a map, key;
     `sources` are its files and the command line.
     """
 
@@ -67,7 +67,7 @@ def check(given: Given) -> Finding:
 
 
 def _found(problems: Iterator[Problem]) -> list[Problem]:
-    """The problems that a rule finds, as far as the values that it needs can be read."""
+    """Return the problems that a rule finds, as far as the values that it needs can be read."""
     found = []
     try:
         for problem in problems:

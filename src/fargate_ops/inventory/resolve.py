@@ -1,4 +1,4 @@
-"""Variables with their templates resolved, each by itself, so that all that cannot be resolved are found at once."""
+"""Resolve the templates of variables one by one, so that every failure is found at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Path = tuple[str, ...]
 def resolved(
     names: Iterable[str], variables: Mapping[str, Any], template: Callable[[Any], Any]
 ) -> tuple[dict[str, Any], dict[_Path, str]]:
-    """The values of those `names` that are set, and by path why one cannot be resolved.
+    """Return the values of those `names` that are set, and by path why one cannot be resolved.
 
     `template` is Ansible's. A map lacks the keys that cannot be resolved.
     """

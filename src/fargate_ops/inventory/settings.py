@@ -14,7 +14,7 @@ from fargate_ops.inventory.yaml_scan import Scan
 
 HIDDEN = "(not shown)"
 COMMAND_LINE = "-e of the command line"
-#: Text that is a credential, whatever the variable is called: an address with a password, keys and tokens of AWS,
+#: Text that is a credential, whatever the variable's name: an address with a password, keys and tokens of AWS,
 #: GitHub and Slack, a private key.
 _CREDENTIAL = re.compile(
     r"://[^/\s:@]*:[^/\s@]+@|\bA[KS]IA[0-9A-Z]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY|hooks\.slack\.com/services/"
@@ -44,8 +44,8 @@ def effective(
 ) -> list[Setting]:
     """Return the settings in the order of `names`.
 
-    `values` and `failures` are what `resolved` returns for these names. Where a template needs what only a run knows,
-    the reason replaces the value.
+    `values` and `failures` are what `resolved` returns for these names. If a template needs a value that only
+    a run knows, the reason replaces the value.
     """
     plain = frozenset(map(str, values.get("app_plain_environment") or ()))
     found = []
@@ -63,7 +63,7 @@ def effective(
 
 
 def _shown(value: Any, path: _Path, scan: Scan, plain: Collection[str]) -> Any:
-    """The value, with `HIDDEN` in place of whatever looks like a secret."""
+    """Return the value, with `HIDDEN` in place of anything that looks like a secret."""
     name = path[-1]
     declared = name in VALUES if len(path) == 1 else name in plain or str(value).startswith("arn:")
     if path in scan.encrypted or (LOOKS_SECRET.search(name) and not declared):
@@ -93,7 +93,7 @@ def text(settings: Sequence[Setting], environment: str, folder: str) -> str:
 
 
 def row(settings: Sequence[Setting], environment: str) -> dict[str, Any]:
-    """Return the same as plain values."""
+    """Return the setting as plain values."""
     return {
         "environment": environment,
         "settings": {setting.name: {"value": setting.value, "from": setting.place} for setting in settings},

@@ -15,7 +15,7 @@ from fargate_ops.inventory.kinds import listed
 from fargate_ops.inventory.names import LOOKS_SECRET
 from fargate_ops.terraform.stack import Stack
 
-#: CPU units → MiB of memory that Fargate offers with them.
+#: CPU units → the MiB of memory that Fargate offers for them.
 #: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
 FARGATE_SIZES: Mapping[int, Sequence[int]] = {
     256: (512, 1024, 2048),
@@ -31,7 +31,7 @@ FARGATE_SIZES: Mapping[int, Sequence[int]] = {
 _DEFINITION_BYTES = 64 * 1024
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_KEY = re.compile(r"[A-Za-z0-9_.-]+")
-#: What the SDKs take in place of the task role's credentials, and what ECS itself sets.
+#: Variables that the SDKs use instead of the task role's credentials, and those that ECS sets.
 #: https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html
 #: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html
 _CREDENTIALS = re.compile(
@@ -40,7 +40,7 @@ _CREDENTIALS = re.compile(
 )
 _OF_ECS = re.compile(r"AWS_(EXECUTION_ENV|CONTAINER_\w+)|ECS_(CONTAINER_METADATA_URI(_V4)?|AGENT_URI)")
 _ALLOWED_CONTROLS = frozenset("\t\n\r")
-#: The longest that these can be, to render a task definition that no real one exceeds.
+#: The longest possible values, for a task definition that no real one exceeds in size.
 _LONG = "x" * 64
 _ARN = f"arn:aws-us-gov:iam:ap-northeast-2:000000000000:role/{_LONG}"
 _STACK = Stack(
@@ -93,7 +93,7 @@ def _names(environment: Environment) -> Iterator[Problem]:
 
 
 def _reserved(name: str) -> str:
-    """Why neither map may have this name; empty if it may. Names of the pool have a rule of their own."""
+    """Return why neither map may have this name; empty if it may. The pool's names have a rule of their own."""
     upper = name.upper()  # the application reads its settings' names in any case
     if upper in POOL_VARIABLES:
         return ""
@@ -109,7 +109,7 @@ def _reserved(name: str) -> str:
 
 
 def _released() -> frozenset[str]:
-    """Names that a release sets itself, as it does."""
+    """Return the names that a release sets, taken from its own code."""
     return frozenset(release_variables(_STACK, _settings({}, {}), _IMAGE))
 
 
@@ -161,7 +161,7 @@ def _secrets(environment: Environment) -> Iterator[Problem]:
 
 
 def _secret_arn(environment: Environment, path: tuple[str, str], value: str) -> Iterator[Problem]:
-    """A `valueFrom` as ECS takes it, of a secret that the execution role may read.
+    """Check a `valueFrom`: ECS must accept its form, and the execution role must be able to read the secret.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
     """
@@ -192,7 +192,7 @@ def _definition_size(environment: Environment) -> Iterator[Problem]:
     plain = {str(name): str(value) for name, value in environment["app_environment"].items()}
     secrets = {str(name): str(value) for name, value in environment["app_secrets"].items()}
     settings = _settings(plain, secrets, environment["app_execute_command"])
-    # Other than ASCII is escaped, as the SDK sends it.
+    # All but ASCII is escaped, as the SDK sends it.
     size = len(json.dumps(service_definition(_STACK, settings, _IMAGE)))
     if size > _DEFINITION_BYTES:
         yield environment.problem(

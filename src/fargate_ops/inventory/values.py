@@ -1,6 +1,6 @@
-"""Each variable of the inventory that a deployment reads, and what it must be.
+"""Each variable of the inventory that a deployment reads, with its kind.
 
-The limits are those of terraform/, where each stands as a validation; a test compares the two. Rules that need more
+The limits are those of the validations in terraform/; a test compares the two. Rules that need more
 than one variable are in the modules beside this one.
 """
 
@@ -196,7 +196,7 @@ VALUES: Mapping[str, Kind] = {
     "github_repository_id": _GITHUB_NUMBER,
     "github_names_trusted": flag(),
     "github_environments": list_of(_NAME, "a list of names of environments"),
-    # What the playbooks and this role derive from them.
+    # Derived by the playbooks and this role.
     "state_bucket": _ANY_TEXT,
     "config_delivery_bucket": _ANY_TEXT,
     "image_registry": text(

@@ -1,4 +1,4 @@
-"""Change one value in a YAML file as a person would: every other character stays as it is, comments too."""
+"""Change one value in a YAML file and keep every other character, including comments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import yaml
 
 
 def top_level(text: str) -> Mapping[str, yaml.Node]:
-    """The value's node by key of a file that holds a mapping; empty for an empty file."""
+    """Return the nodes of the values by key, of a file with a mapping; empty for an empty file."""
     return {key.value: value for key, value in _entries(text)}
 
 
@@ -19,16 +19,16 @@ def entry(text: str, key: str) -> str:
 
 
 def replaced(text: str, key: str, value: str) -> str:
-    """`text` with another value of its top-level `key`, which has to be there."""
+    """Return `text` with another value of its top-level `key`, which must exist."""
     node = top_level(text)[key]
     start, end = node.start_mark.index, _end(node)
     before = text[start - 1 : start]
-    # A value that stands nowhere (`key:`) begins right behind the colon.
+    # A missing value (`key:`) begins right after the colon.
     return text[:start] + (" " if before == ":" else "") + flow(value) + text[end:]
 
 
 def with_keys(text: str, key: str, keys: Sequence[str]) -> str:
-    """`text` with other keys of the mapping at its top-level `key`, in the order in which they stand there."""
+    """Return `text` with other keys of the mapping at its top-level `key`, in their order there."""
     places = [name for name, _ in top_level(text)[key].value]
     for place, name in reversed(list(zip(places, keys, strict=True))):
         text = text[: place.start_mark.index] + flow(name) + text[place.end_mark.index :]
@@ -36,8 +36,8 @@ def with_keys(text: str, key: str, keys: Sequence[str]) -> str:
 
 
 def flow(value: str) -> str:
-    """`value`, quoted only where it would be read as something else (`no`, `012345678901`)."""
-    # An account's id is quoted always: whether it looks like a number depends on its digits.
+    """Return `value`, quoted only if YAML would read it as something else (`no`, `012345678901`)."""
+    # An account id is always quoted: whether it looks like a number depends on its digits.
     return value if yaml.safe_load(value) == value and not value.isdigit() else f'"{value}"'
 
 
@@ -47,7 +47,7 @@ def _entries(text: str) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
 
 
 def _end(node: yaml.Node) -> int:
-    """Where a value's own text ends: a block's end mark lies behind the comments that follow it."""
+    """Return the end of a value's own text: a block's end mark is after the comments that follow it."""
     if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
         return _end(last[1] if isinstance(last, tuple) else last)

@@ -1,7 +1,7 @@
-"""Text as written: values that YAML reads as something else, keys that are repeated, and where each value stands.
+"""Find values that YAML reads as something else, repeated keys, and the place of each value.
 
 Ansible reads YAML 1.1: 1.10 is the number 1.1, 0012345 the number 5349, 12:30:00 the number 45000. A plain scalar
-passes if the value, as text again, is what stands there. https://yaml.org/type/int.html, float.html, timestamp.html
+passes if its value, written as text again, is the same text. https://yaml.org/type/int.html, float.html, timestamp.html
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _Path = tuple[str, ...]
 class Source:
     """A file of the inventory, or variables of the command line. `name` is for people.
 
-    `group`: sources of one group are one set of variables, in which each variable has one home.
+    `group`: sources of one group form one set of variables, in which a variable may be set once.
     """
 
     name: str
@@ -37,9 +37,9 @@ class Source:
 
 @dataclass
 class Scan:
-    """`places` are file and line by variable and key; `changed` the paths whose value is not what is written.
+    """`places` are file and line by variable and key; `changed` are the paths that YAML reads as another value.
 
-    `encrypted` are the paths of what Ansible Vault encrypts.
+    `encrypted` are the paths of values that Ansible Vault encrypts.
     """
 
     places: dict[_Path, str] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Scan:
 
 
 def sources(inventory: Path, project: Path, extra_vars: Sequence[str] = ()) -> list[Source]:
-    """The variables' files of an inventory, then `-e` of the command line: a later one overrides."""
+    """Return the variables' files of an inventory, then `-e` of the command line. Later ones override."""
     files = [
         file
         for folder in ("group_vars/all", "group_vars", "host_vars")
@@ -76,7 +76,7 @@ def _source(file: Path, project: Path, group: str = "") -> Source:
 
 
 def scan(given: Sequence[Source]) -> Scan:
-    """Look through all sources."""
+    """Scan all sources."""
     result = Scan()
     homes: dict[tuple[str, str], str] = {}
     for source in given:
@@ -86,7 +86,7 @@ def scan(given: Sequence[Source]) -> Scan:
             mark = getattr(error, "problem_mark", None)
             place = f"{source.name}:{mark.line + 1}" if mark else source.name
             what = getattr(error, "problem", None) or "unknown error"
-            result.problems.append(Problem(f"This is no YAML: {what}.", place, "correct it"))
+            result.problems.append(Problem(f"This is not YAML: {what}.", place, "correct it"))
             continue
         if not isinstance(root, yaml.MappingNode):
             continue

@@ -1,4 +1,4 @@
-"""The checks `account` and `registry`: whose credentials these are, and whether images can be pushed."""
+"""The checks `account` and `registry`: the credentials' account, and whether the registry answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REGISTRY_TIMEOUT_SECONDS = 5
 
 
 def check_account(sts: Any, account_id: str, env_name: str) -> Finding:
-    """The credentials are valid and belong to the environment's account."""
+    """Check that the credentials are valid and belong to the environment's account."""
     login = "export AWS_PROFILE=<profile>, or aws sso login; then aws sts get-caller-identity shows whose they are"
     try:
         caller = sts.get_caller_identity()
@@ -44,9 +44,9 @@ def check_account(sts: Any, account_id: str, env_name: str) -> Finding:
 
 
 def check_registry(address: str, *, may_start_later: bool) -> Finding:
-    """The registry answers; whether it lets one in is ECR's to say, when it is asked for a token.
+    """Check that the registry answers. Permissions show later, when ECR is asked for a token.
 
-    `may_start_later`: a registry on this machine that is not there is no problem, since the flow would start it.
+    `may_start_later`: a missing registry on this machine is no problem, because the flow would start it.
     """
     base = base_url(address)
     url = f"{base}/v2/"

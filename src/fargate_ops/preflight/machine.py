@@ -1,4 +1,4 @@
-"""The checks `git`, `engine` and `disk`: what this machine and this checkout have to offer."""
+"""The checks `git`, `engine` and `disk` of this machine and this checkout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHOWN = 5
 
 
 def check_git(project: Path, *, allow_dirty: bool, allow_shallow: bool) -> Finding:
-    """A clean work tree with its history: what runs must be what is committed, and versions come from the history."""
+    """Check that the work tree is clean and has its history: only commits run, and versions come from the history."""
     try:
         commit = git(project, "rev-parse", "--short=12", "HEAD").decode().strip()
         shallow = git(project, "rev-parse", "--is-shallow-repository").decode().strip() == "true"
@@ -27,7 +27,7 @@ def check_git(project: Path, *, allow_dirty: bool, allow_shallow: bool) -> Findi
     if shallow and not allow_shallow:
         problems.append(
             Problem(
-                "The clone is shallow, so the newest commit that touches the image cannot be told.",
+                "The clone is shallow, so the newest commit that touches the image is unknown.",
                 str(project),
                 "git fetch --unshallow   # in a workflow: actions/checkout with fetch-depth: 0",
             )
@@ -42,9 +42,9 @@ def check_git(project: Path, *, allow_dirty: bool, allow_shallow: bool) -> Findi
 
 
 def check_engine(environment: Mapping[str, str], required: str, *, may_start_later: bool) -> Finding:
-    """A Docker engine that answers: the one that builds, which `required` may name.
+    """Check that the Docker engine for the build answers. `required` may name it.
 
-    `may_start_later`: a check builds nothing, and the flow may be what starts it.
+    `may_start_later`: a check builds nothing, and the flow may start the engine.
     """
     from fargate_ops.image import engine  # its SDK takes a third of a second to import
 
@@ -62,7 +62,7 @@ def check_engine(environment: Mapping[str, str], required: str, *, may_start_lat
 
 
 def check_disk(paths: Iterable[Path], minimum_gib: float) -> Finding:
-    """Free space where `paths` are, or will be. Disks are told apart by device, so each is named once."""
+    """Check the free space of the disks of `paths`, which need not exist yet. Each device is named once."""
     problems, seen = [], {}
     for path in paths:
         existing = next(parent for parent in (path, *path.parents) if parent.exists())

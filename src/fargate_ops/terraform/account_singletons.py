@@ -1,7 +1,7 @@
-"""What an account has: recorder and delivery channel of AWS Config, cost monitor of services, GitHub's OIDC provider.
+"""Find an account's AWS Config recorder and delivery channel, its cost monitor of services, GitHub's OIDC provider.
 
-AWS allows one of each per account (of the first two: and region), so what others made has to be known before ours is
-planned; the Terraform provider has no data source of them.
+AWS allows one of each per account (the first two: per account and region), so existing ones must be known before a
+plan. The Terraform provider has no data source for them.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ GITHUB_AUDIENCE = "sts.amazonaws.com"
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the account's root is going to have: `name` is what it calls its own.
+    """What the account's root needs. `name` is the name of its own resources.
 
-    `home_region` is where it makes what an account has once; empty: this region.
+    `home_region` is the region of resources that exist once per account; empty: this region.
     """
 
     region: str
@@ -39,7 +39,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Found:
-    """What is there, whoever made it; nothing where nothing was asked."""
+    """The existing resources, whoever created them; empty for those not asked for."""
 
     recorder: str | None = None
     channel: str | None = None
@@ -48,7 +48,7 @@ class Found:
     remarks: tuple[str, ...] = ()
 
     def variables(self) -> dict[str, Any]:
-        """As the account's root takes it."""
+        """Return the variables of the account's root."""
         return {
             "existing_config_recorder": self.recorder,
             "existing_config_delivery_channel": self.channel,
@@ -58,9 +58,9 @@ class Found:
 
 
 def find(session: Clients, wanted: Wanted) -> Found:
-    """Ask for what is wanted.
+    """Find the resources that the account's root needs.
 
-    Raises ProblemError when rights are missing or AWS does not answer.
+    Raises ProblemError if permissions are missing or AWS does not answer.
     """
     where = f"AWS Config in {wanted.region}, Cost Explorer, IAM"
     try:
@@ -99,15 +99,15 @@ def find(session: Clients, wanted: Wanted) -> Found:
 
 
 def _remarks(recorder: dict[str, Any], recording: bool, types: Sequence[str]) -> tuple[str, ...]:
-    """What a recorder of others lacks for our purpose: its owner's to change."""
+    """Return what somebody else's recorder lacks; only its owner can change it."""
     name = recorder["name"]
     remarks = []
     if not recording:
         start = f"aws configservice start-configuration-recorder --configuration-recorder-name {name}"
-        remarks.append(f"the account's recorder {name} does not run, so that no new resource is told of; next: {start}")
+        remarks.append(f"the account's recorder {name} does not run, so no new resource is reported; next: {start}")
     group = recorder.get("recordingGroup") or {"allSupported": True}
     excluded = (group.get("exclusionByResourceTypes") or {}).get("resourceTypes") or []
-    # With exclusions everything else is recorded; with neither, the types that are listed.
+    # With exclusions everything else is recorded; otherwise only the listed types.
     recorded = types if group.get("allSupported") or excluded else group.get("resourceTypes") or []
     missing = [type_ for type_ in types if type_ not in recorded or type_ in excluded]
     if missing:
@@ -131,13 +131,13 @@ def _monitor_of_services(ce: Any) -> dict[str, str] | None:
 
 
 def _github(iam: Any, wanted: Wanted) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
-    """GitHub's OIDC provider: ours if its tags say so, as the account's root writes them; and what another's lacks."""
+    """Find GitHub's OIDC provider. It is ours if it has the tags of the account's root; note what another's lacks."""
     providers = iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
     arn = next((item["Arn"] for item in providers if item["Arn"].endswith(f":oidc-provider/{GITHUB_ISSUER}")), None)
     if arn is None and wanted.home_region not in ("", wanted.region):
         remark = (
-            f"GitHub's OIDC provider is made in account_home_region, {wanted.home_region}, and the account has none "
-            f"yet, so that no workflow is let in; next: make bootstrap of an environment in {wanted.home_region}"
+            f"GitHub's OIDC provider is created in account_home_region, {wanted.home_region}, and the account has none "
+            f"yet, so no workflow can sign in; next: make bootstrap of an environment in {wanted.home_region}"
         )
         return None, (remark,)
     if arn is None:
@@ -149,7 +149,7 @@ def _github(iam: Any, wanted: Wanted) -> tuple[dict[str, Any] | None, tuple[str,
     if not own and GITHUB_AUDIENCE not in provider.get("ClientIDList", []):
         add = "aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn"
         remarks = (
-            f"the account's OIDC provider {arn} does not know the audience {GITHUB_AUDIENCE}, so that "
-            f"no workflow is let in; next: let its owner run {add} {arn} --client-id {GITHUB_AUDIENCE}",
+            f"the account's OIDC provider {arn} does not know the audience {GITHUB_AUDIENCE}, so "
+            f"no workflow can sign in; next: let its owner run {add} {arn} --client-id {GITHUB_AUDIENCE}",
         )
     return {"arn": arn, "own": own}, remarks

@@ -1,6 +1,6 @@
 """Find a Terraform that satisfies a constraint, or download the pinned one and verify it.
 
-The archive's SHA-256 is pinned in the role's defaults, so what is trusted is this repository, not the
+The archive's SHA-256 is pinned in the role's defaults, so this repository is trusted, not the
 download server: a digest in the repository is stronger than a signature checked against a key fetched beside it.
 """
 
@@ -37,7 +37,7 @@ class Terraform:
 
 @dataclass(frozen=True)
 class Download:
-    """The pinned release: where it comes from and the SHA-256 of its archive by platform (``linux_amd64``)."""
+    """The pinned release: its address, and the SHA-256 of its archive by platform (``linux_amd64``)."""
 
     version: Version
     releases_url: str
@@ -53,20 +53,20 @@ class Download:
 
 
 def current_platform() -> str:
-    """This machine as HashiCorp names it, ``<os>_<arch>``."""
+    """Return this machine's platform as HashiCorp names it, ``<os>_<arch>``."""
     machine = platform.machine().lower()
     return f"{platform.system().lower()}_{_ARCHITECTURES.get(machine, machine)}"
 
 
 def version_of(path: Path) -> Version | None:
-    """What the binary at `path` says it is; None when it does not run or answer."""
+    """Return the version of the binary at `path`; None if it does not run or answer."""
     try:
         done = subprocess.run(
             [str(path), "version", "-json"],
             capture_output=True,
             timeout=30,
             check=True,
-            # Neither the user's configuration nor a version check over the network may change the answer.
+            # Neither the user's configuration nor a version check over the network may change the output.
             env={**terraform_environment(os.environ), "TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1"},
         )
         return Version.parse(json.loads(done.stdout)["terraform_version"])
@@ -75,7 +75,7 @@ def version_of(path: Path) -> Version | None:
 
 
 def candidates(search_path: str, download: Download) -> Iterator[Path]:
-    """Every terraform on `search_path`, in order, then the cached download."""
+    """Return every terraform on `search_path`, in order, then the cached download."""
     for directory in search_path.split(os.pathsep):
         path = Path(directory or ".", "terraform")
         if os.access(path, os.X_OK) and path.is_file():
@@ -85,7 +85,7 @@ def candidates(search_path: str, download: Download) -> Iterator[Path]:
 
 
 def find(constraint: Constraint, paths: Iterable[Path]) -> tuple[Terraform | None, list[Terraform]]:
-    """The first of `paths` that `constraint` allows, and those that it does not."""
+    """Return the first of `paths` that `constraint` allows, and those before it that it does not."""
     unsuitable: list[Terraform] = []
     for path in paths:
         version = version_of(path)
@@ -101,9 +101,9 @@ def find(constraint: Constraint, paths: Iterable[Path]) -> tuple[Terraform | Non
 def provide(
     constraint: Constraint, download: Download, *, search_path: str, say: Callable[[str], None]
 ) -> tuple[Terraform, bool]:
-    """A terraform that `constraint` allows, and whether it had to be downloaded.
+    """Return a terraform that `constraint` allows, and whether it was downloaded.
 
-    Raises ProblemError when there is none and none can be had.
+    Raises ProblemError if there is none and none can be downloaded.
     """
     found, unsuitable = find(constraint, candidates(search_path, download))
     if found is not None:
@@ -131,7 +131,7 @@ def provide(
 
 
 def fetch(download: Download, target: str, say: Callable[[str], None]) -> Terraform:
-    """Download, verify and unpack into the cache; an interrupted run leaves nothing that a later one would trust."""
+    """Download, verify and unpack Terraform into the cache. A later run trusts nothing that an interrupted one left."""
     url = download.url(target)
     by_hand = (
         f"install Terraform {download.version} by hand (https://developer.hashicorp.com/terraform/install), "
@@ -172,7 +172,7 @@ def fetch(download: Download, target: str, say: Callable[[str], None]) -> Terraf
 
 
 def _stream(url: str, destination: Path, say: Callable[[str], None]) -> str:
-    """Save `url` to `destination` with progress; its SHA-256 in hex."""
+    """Save `url` to `destination` with progress. Return its SHA-256 in hex."""
     digest = hashlib.sha256()
     say(f"downloading {url}")
     request = urllib.request.Request(url)  # noqa: S310 - the address is the operator's own setting

@@ -1,4 +1,4 @@
-"""The zip of the Lambda functions: the same sources give the same bytes, on any machine and on any day."""
+"""Build the zip of the Lambda functions. The same sources always give the same bytes, on any machine."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-#: The earliest that a zip can hold; the sources' own times say when somebody checked them out.
+#: The earliest time in a zip. The sources' own times depend on the checkout.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 class NoSources(Exception):
-    """There is nothing to package; the message says where it was looked for."""
+    """There is nothing to package; the message names the folder."""
 
 
 def build(source: Path) -> bytes:
-    """The zip of the Python files of the package ``source``, beneath its own name.
+    """Return the zip of the Python files of the package ``source``, below the package's name.
 
-    Not compressed: what zlib makes of the same bytes differs by its version, and so would the plan of two machines.
+    It is not compressed: zlib's output differs by version, so the plans of two machines would differ.
     """
     files = sorted(path for path in source.rglob("*.py") if path.is_file() and "__pycache__" not in path.parts)
     if not files:
@@ -29,14 +29,14 @@ def build(source: Path) -> bytes:
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
         for path in files:
             entry = zipfile.ZipInfo(path.relative_to(source.parent).as_posix(), EPOCH)
-            entry.create_system = 3  # Unix, whatever this machine is: the permissions below are its
+            entry.create_system = 3  # Unix on any machine: the permissions below are Unix's
             entry.external_attr = (stat.S_IFREG | 0o644) << 16
             archive.writestr(entry, path.read_bytes())
     return content.getvalue()
 
 
 def write(content: bytes, path: Path) -> bool:
-    """Put it there in one step, unless it is there already; whether it was written."""
+    """Write the zip in one step, unless it is unchanged. Return whether it was written."""
     if path.is_file() and path.read_bytes() == content:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Which values of the inventory differ from those of the last complete apply, in the inventory's names."""
+"""Compare the inventory's values with those of the last complete apply, by the inventory's names."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from jinja2 import Environment, nodes
 
 
 def record_key(state_key: str) -> str:
-    """The object beside the state that keeps the variables of the last complete apply."""
+    """Return the key of the object beside the state that stores the variables of the last complete apply."""
     return state_key.removesuffix(".tfstate") + ".tfvars.json"
 
 
 def read_record(s3: Any, bucket: str, state_key: str) -> dict[str, Any] | None:
-    """The variables of the last complete apply, or None where none was recorded."""
+    """Return the variables of the last complete apply, or None if none were recorded."""
     try:
         recorded = json.loads(s3.get_object(Bucket=bucket, Key=record_key(state_key))["Body"].read())
     except ClientError as error:
@@ -29,17 +29,17 @@ def read_record(s3: Any, bucket: str, state_key: str) -> dict[str, Any] | None:
 
 
 def write_record(s3: Any, bucket: str, state_key: str, variables: Mapping[str, Any]) -> None:
-    """Keep `variables` as those of the last complete apply, unless they are kept already."""
+    """Record `variables` as those of the last complete apply, unless they are recorded already."""
     if read_record(s3, bucket, state_key) != variables:
         body = json.dumps(variables, indent=2, sort_keys=True).encode()
         s3.put_object(Bucket=bucket, Key=record_key(state_key), Body=body, ContentType="application/json")
 
 
 def inventory_names(raw: Mapping[str, Any], name: str) -> dict[str, str]:
-    """The inventory's variables by the variable of Terraform that they set, as ``{"vpc_cidr": "network_vpc_cidr"}``.
+    """Return the inventory's variables by the Terraform variable that they set: ``{"vpc_cidr": "network_vpc_cidr"}``.
 
-    `raw` are Ansible's variables before templating. `name` is the one that holds Terraform's: a mapping whose values
-    name the inventory's variables, or a template that names such mappings.
+    `raw` are Ansible's variables before templating. `name` is the one with Terraform's variables: a mapping whose
+    values name the inventory's variables, or a template that names such mappings.
     """
     value = raw.get(name)
     if isinstance(value, Mapping):
@@ -51,7 +51,7 @@ def inventory_names(raw: Mapping[str, Any], name: str) -> dict[str, str]:
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
-    """A line for each value that differs: ``network_nat_gateways: was "single", is "per_az"``.
+    """Return a line for each value that differs: ``network_nat_gateways: was "single", is "per_az"``.
 
     Mappings are compared key by key. `names` are the inventory's names of the top-level keys.
     """
@@ -75,7 +75,7 @@ def _shown(value: Any) -> str:
 
 
 def _names(raw: Mapping[str, Any], expression: Any) -> list[str]:
-    """Ansible's variables that a template uses."""
+    """Return the Ansible variables that a template uses."""
     if not isinstance(expression, str):
         return []
     template = Environment(autoescape=True).parse(expression)

@@ -1,7 +1,7 @@
-"""Run Terraform so that only this project steers it, whatever the shell around a playbook has set.
+"""Run Terraform under this project's settings only, whatever the shell around a playbook has set.
 
-`workspace.write_launcher` writes a script that calls this file, for every command of Terraform. So it imports nothing
-that takes time.
+`workspace.write_launcher` writes a script that calls this file for every Terraform command, so it imports nothing that
+takes time.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ import os
 import sys
 from collections.abc import Mapping
 
-#: What the role sets for every command.
+#: Variables that the role sets for every command.
 OURS = frozenset({"TF_CLI_CONFIG_FILE", "TF_DATA_DIR", "TF_IN_AUTOMATION", "TF_INPUT"})
 
-#: Commands that `community.general.terraform` runs around a plan or an apply, with what it needs as their output. The
-#: module has no option to leave them out, and each costs a second or more: `plan` validates the same configuration,
+#: Commands that `community.general.terraform` runs around a plan or an apply, with the output that it needs. The
+#: module cannot skip them, and each takes a second or more: `plan` validates the same configuration,
 #: there is only the default workspace, and `terraform_outputs` reads the outputs once.
 ANSWERED = {"validate": "", "workspace": "* default\n", "output": "{}\n"}
 
 
 def terraform_environment(inherited: Mapping[str, str], kept: frozenset[str] = frozenset()) -> dict[str, str]:
-    """`inherited` without the variables that change what Terraform does, but for `kept`.
+    """Return `inherited` without the variables that change what Terraform does, except those in `kept`.
 
     They are ``TF_WORKSPACE``, ``TF_VAR_…``, ``TF_CLI_ARGS…``, ``TF_DATA_DIR`` and many more, the provider's own among
     them (``TF_AWS_DEFAULT_TAGS_…``); all begin with ``TF_``. ``TF_LOG…`` only makes Terraform say more.
@@ -38,7 +38,7 @@ def main(terraform: str, init_option: str, *command: str) -> None:
     if command[0] in ANSWERED:
         sys.stdout.write(ANSWERED[command[0]])
         return
-    # The default workspace also where somebody has selected another one in this data folder.
+    # The default workspace, even if somebody selected another one in this data folder.
     environment = terraform_environment(os.environ, OURS) | {"TF_WORKSPACE": "default"}
     options = [init_option] if init_option and command[0] == "init" else []
     try:

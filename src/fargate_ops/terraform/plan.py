@@ -1,4 +1,4 @@
-"""Reads a Terraform plan (``terraform show -json``) and says what it would do, and whether that is allowed.
+"""Read a Terraform plan (``terraform show -json``): its changes, and whether they are allowed.
 
 Format: https://developer.hashicorp.com/terraform/internals/json-format#plan-representation
 """
@@ -29,7 +29,7 @@ RESTARTING_ARGUMENTS: Mapping[str, frozenset[str]] = {
     ),
 }
 
-#: Types whose destruction loses data, or that cannot be replaced while others stand on them; and what to do instead.
+#: Types whose destruction loses data, or that cannot be replaced while others depend on them, with the alternative.
 INSTEAD: Mapping[str, str] = {
     "aws_db_instance": "its data would be lost; put them into another database that serves instead (make restore)",
     "aws_ecr_repository": "its images would be lost, which rollbacks need; copy them to another registry",
@@ -51,7 +51,7 @@ SIGNS = {"create": "+", "update": "~", "destroy": "-", "replace": "-/+", "forget
 
 @dataclass(frozen=True)
 class Change:
-    """What a plan does to one managed resource."""
+    """A plan's change of one managed resource."""
 
     address: str
     type: str
@@ -59,7 +59,7 @@ class Change:
     arguments: tuple[str, ...] = ()  # top-level arguments: those that an update changes, or that force a replacement
     keeps_snapshot: bool = False  # whether AWS takes a final snapshot when the resource is destroyed
     engine: tuple[int, int] | None = None  # a database's major version before and after, where it changes
-    at_once: bool = True  # whether the database changes now, not in its maintenance window
+    at_once: bool = True  # whether the database changes at once, not in its maintenance window
 
     @property
     def destroys(self) -> bool:
@@ -67,9 +67,9 @@ class Change:
 
     @property
     def instead(self) -> str:
-        """What to do instead, or an empty string where permission is all that is missing.
+        """What to do instead, or an empty string if only permission is missing.
 
-        A replaced database is empty, whatever snapshot is kept of the old one.
+        A replaced database is empty, even if a snapshot of the old one is kept.
         """
         kept = self.keeps_snapshot and self.verb == "destroy"
         return INSTEAD.get(self.type, "") if self.destroys and not kept else ""
@@ -80,7 +80,7 @@ class Change:
 
     @property
     def impossible(self) -> str:
-        """What has to change before AWS could do this, or an empty string. No permission helps."""
+        """What must change before AWS can do this, or an empty string. No permission helps."""
         if self.engine is None:
             return ""
         before, after = self.engine
@@ -125,7 +125,7 @@ class Plan:
         return not self.changes and not self.outputs
 
     def summary(self) -> str:
-        """``create 62, update 1`` or ``no change``; the outputs are named when they alone change."""
+        """``create 62, update 1`` or ``no change``; outputs are named if nothing else changes."""
         if self.empty:
             return "no change"
         if not self.changes:
@@ -135,12 +135,12 @@ class Plan:
 
 
 def nothing_to_apply(output: str) -> bool:
-    """Whether ``terraform plan`` said so, in its own words: neither resources nor outputs differ."""
+    """Return whether ``terraform plan`` reported that neither resources nor outputs differ."""
     return re.search(r"^No changes\. Your infrastructure", output, re.MULTILINE) is not None
 
 
 def read_plan(document: Mapping[str, Any]) -> Plan:
-    """The changes of a plan's JSON document. No-ops, reads and moves without a change are left out."""
+    """Return the changes of a plan's JSON document, without no-ops, reads and moves that change nothing."""
     changes = []
     for resource in document.get("resource_changes", []):
         change = resource["change"]
@@ -165,10 +165,10 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
 
 
 def refused(plan: Plan, protected_types: Iterable[str], allowed: Iterable[str]) -> list[Change]:
-    """The changes for which the plan must not be applied; empty when it may.
+    """Return the changes for which the plan must not be applied; empty if it may be applied.
 
     `protected_types` may be neither destroyed, replaced nor restarted unless `allowed` names the address or the type.
-    The quotation marks of an address may be left out. What AWS cannot do is refused whatever is allowed.
+    The quotation marks of an address may be omitted. Changes that AWS cannot make are always refused.
     """
     protected, permitted = frozenset(protected_types), {unquoted(name) for name in allowed}
     return [
@@ -184,7 +184,7 @@ def refused(plan: Plan, protected_types: Iterable[str], allowed: Iterable[str]) 
 
 
 def refusal(changes: Sequence[Change], command: str, causes: Sequence[str]) -> Problem:
-    """The refusal of these changes. `command` runs the flow again; `causes` say what differs in the inventory."""
+    """Return the refusal of these changes. `command` runs the flow again; `causes` are the inventory's differences."""
     lines = [change.refused_line() for change in changes]
     instead = [f"{change.address}: {change.instead}" for change in changes if change.instead]
     impossible = [f"{change.address}: {change.impossible}" for change in changes if change.impossible]
@@ -204,7 +204,7 @@ def refusal(changes: Sequence[Change], command: str, causes: Sequence[str]) -> P
 
 
 def permission(changes: Iterable[Change]) -> str:
-    """What permits these changes, as an option of ansible-playbook: it needs no quotation marks in any shell."""
+    """Return the option of ansible-playbook that permits these changes; it needs no quotation marks in any shell."""
     return f"-e terraform_stack_allow={','.join(unquoted(change.address) for change in changes)}"
 
 
@@ -214,7 +214,7 @@ def unquoted(address: str) -> str:
 
 
 def _engine(type_: str, change: Mapping[str, Any]) -> tuple[int, int] | None:
-    """The major versions of a database before and after an update; None where they are one, or not known."""
+    """Return the major versions of a database before and after an update; None if they are the same or unknown."""
     if type_ != "aws_db_instance":
         return None
     texts = [str((change[side] or {}).get("engine_version") or "").partition(".")[0] for side in ("before", "after")]

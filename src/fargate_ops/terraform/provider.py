@@ -1,4 +1,4 @@
-"""Where Terraform takes its provider from: a mirror on this machine when it has the wanted version, else the registry.
+"""Choose the source of Terraform's provider: a mirror on this machine that has the version, else the registry.
 
 Layouts of a mirror: https://developer.hashicorp.com/terraform/cli/config/config-file#filesystem_mirror
 """
@@ -32,7 +32,7 @@ class Provider:
         return f"{REGISTRY}/{self.namespace}/{self.type}"
 
     def versions_in(self, mirror: Path) -> Iterator[Version]:
-        """Versions that the directory `mirror` holds for this platform, packed or unpacked."""
+        """Return the versions in the directory `mirror` for this platform, packed or unpacked."""
         root = mirror / self.address
         for unpacked in root.glob(f"*/{self.platform}/terraform-provider-{self.type}*"):
             yield from _versions(unpacked.parent.parent.name)
@@ -63,7 +63,7 @@ class Source:
 
 
 def mirrors(places: Iterable[str]) -> Iterator[Path]:
-    """Directories among `places` (``~`` and globs allowed, in order, each once) that hold a mirror."""
+    """Return the directories among `places` that are a mirror (``~`` and globs allowed, in order, each once)."""
     seen = set()
     for place in places:
         if not place:
@@ -76,7 +76,7 @@ def mirrors(places: Iterable[str]) -> Iterator[Path]:
 
 
 def choose(provider: Provider, constraint: Constraint, places: Iterable[str]) -> Source:
-    """The first mirror that has a version which `constraint` allows; a mirror that lacks it is passed over."""
+    """Return the first mirror with a version that `constraint` allows."""
     for mirror in mirrors(places):
         if suitable := [v for v in provider.versions_in(mirror) if constraint.allows(v)]:
             return Source(mirror, max(suitable))
@@ -84,9 +84,9 @@ def choose(provider: Provider, constraint: Constraint, places: Iterable[str]) ->
 
 
 def require_reachable(provider: Provider, constraint: Constraint, cache: Path, registry_url: str) -> None:
-    """Refuse early when the provider is neither in the plugin cache nor to be had from the registry.
+    """Refuse early if the provider is neither in the plugin cache nor in the registry.
 
-    `terraform init` would say so too, but only after other things had been touched.
+    `terraform init` would refuse as well, but only after other changes.
     """
     if any(constraint.allows(version) for version in provider.versions_in(cache)):
         return
@@ -95,7 +95,7 @@ def require_reachable(provider: Provider, constraint: Constraint, cache: Path, r
         with urllib.request.urlopen(url, timeout=_PROBE_TIMEOUT_SECONDS):  # noqa: S310 - a fixed https address
             return
     except urllib.error.HTTPError:
-        return  # it answers; what it says about this provider is terraform's to judge
+        return  # it answers; Terraform checks whether it has this provider
     except (OSError, ValueError) as error:
         raise ProblemError(
             f"Provider {provider.namespace}/{provider.type} {constraint} is in no mirror on this machine, "
@@ -107,7 +107,7 @@ def require_reachable(provider: Provider, constraint: Constraint, cache: Path, r
 
 
 def cli_config(provider: Provider, source: Source, cache: Path) -> str:
-    """Terraform's CLI configuration (HCL) for `source`."""
+    """Return Terraform's CLI configuration (HCL) for `source`."""
     header = "# Written by roles/toolchain on every run; edits are lost.\ndisable_checkpoint = true\n"
     if source.mirror is None:
         return f"{header}plugin_cache_dir   = {_quoted(cache)}\n"
@@ -120,6 +120,6 @@ def cli_config(provider: Provider, source: Source, cache: Path) -> str:
 
 
 def _quoted(value: str | Path) -> str:
-    """An HCL string: quotes, backslashes and template openers escaped."""
+    """Return an HCL string, with quotes, backslashes and template openers escaped."""
     escaped = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("${", "$${").replace("%{", "%%{")
     return f'"{escaped}"'

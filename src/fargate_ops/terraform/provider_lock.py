@@ -1,4 +1,4 @@
-"""An environment's provider lock: the checksums of one exact version, for every platform that its people use.
+"""Write an environment's provider lock: the checksums of one exact version for every platform in use.
 
 https://developer.hashicorp.com/terraform/cli/commands/providers/lock
 """
@@ -18,7 +18,7 @@ from fargate_ops.core.problem import ProblemError
 from fargate_ops.terraform.launcher import terraform_environment
 from fargate_ops.terraform.workspace import LOCK_FILE, install_lock_file, locked_version
 
-_TIMEOUT_SECONDS = 1200  # three platforms of 150 MB each, which the registry has no checksum of in the form needed
+_TIMEOUT_SECONDS = 1200  # three platforms of 150 MB each; the registry has no checksums in the required form
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Request:
 
 
 def resolve(request: Request, root: Path, current: Path, terraform: Path, environment: Mapping[str, str]) -> str:
-    """The lock file's text, by way of a copy: neither `root` nor `current` is touched. Raises ProblemError."""
+    """Return the lock file's text. It works on a copy and changes neither `root` nor `current`. Raises ProblemError."""
     with tempfile.TemporaryDirectory(prefix="provider-lock-") as scratch:
         copy = Path(scratch, "root")
         shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars*", "tests"))
-        # Checksums of the same version are kept and added to; those of another one are not.
+        # Checksums of the same version are kept and extended; those of another version are not.
         same = current.is_file() and locked_version(current) == request.version
         install_lock_file(copy, [current] if same else [], request.version)
         _run([str(terraform), "get", "-no-color"], copy, environment, request)
@@ -57,7 +57,7 @@ def resolve(request: Request, root: Path, current: Path, terraform: Path, enviro
 
 
 def write(path: Path, text: str) -> bool:
-    """Put `text` in place, whole or not at all; whether that changed the file."""
+    """Write `text` completely or not at all. Return whether the file changed."""
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return False
     aside = path.with_name(f".{path.name}.new")
@@ -67,7 +67,7 @@ def write(path: Path, text: str) -> bool:
 
 
 def checksums(text: str) -> int:
-    """How many checksums a lock holds."""
+    """Return the number of checksums in a lock."""
     return len(re.findall(r'"(?:h1|zh):', text))
 
 

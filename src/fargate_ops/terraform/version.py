@@ -24,7 +24,7 @@ class Version:
 
     @classmethod
     def parse(cls, text: str) -> Version:
-        """Raises ValueError when `text` is no version."""
+        """Parse a version. Raises ValueError if `text` is none."""
         match = _VERSION.fullmatch(text.strip())
         if match is None:
             raise ValueError(f"{text!r} is not a version such as 1.14.0")
@@ -32,7 +32,7 @@ class Version:
         return cls((int(major), int(minor or 0), int(patch or 0)), prerelease or "")
 
     def __lt__(self, other: Version) -> bool:
-        # A pre-release comes before the release that it leads to.
+        # A pre-release comes before its release.
         return (self.release, not self.prerelease, self.prerelease) < (
             other.release,
             not other.prerelease,
@@ -70,14 +70,14 @@ class _Clause:
 
 @dataclass(frozen=True)
 class Constraint:
-    """A comma-separated list of clauses; every one has to hold."""
+    """A comma-separated list of clauses, all of which must hold."""
 
     text: str
     clauses: tuple[_Clause, ...]
 
     @classmethod
     def parse(cls, text: str) -> Constraint:
-        """Raises ValueError when a clause is malformed or there is none."""
+        """Parse a constraint. Raises ValueError if a clause is malformed or there is none."""
         clauses = []
         for part in text.split(","):
             match = _CLAUSE.fullmatch(part.strip())
@@ -95,7 +95,7 @@ class Constraint:
 
     @property
     def exact(self) -> Version | None:
-        """The one version allowed, when the constraint names one."""
+        """The only allowed version, if the constraint names one."""
         return next((c.version for c in self.clauses if c.operator == "="), None)
 
     def __str__(self) -> str:

@@ -20,7 +20,7 @@ WANTED = [
 
 
 class GitHub:
-    """GitHub's API, as far as it is used, behind the command line."""
+    """The used part of GitHub's API, behind the command line."""
 
     def __init__(self, *, admin: bool = True) -> None:
         self.admin, self.refuses = admin, ""

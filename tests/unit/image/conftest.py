@@ -15,7 +15,7 @@ def git(directory: Path, *arguments: str) -> str:
 
 
 def commit(project: Path, message: str) -> str:
-    """Commit everything; the short hash."""
+    """Commit everything. Return the short hash."""
     git(project, "add", "--all")
     git(project, "commit", "--quiet", "--message", message)
     return git(project, "rev-parse", "--short=12", "HEAD")
@@ -44,7 +44,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def docker_variables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Without variables of Docker's at first; a connection sets them for its whole process, which here goes on."""
+    """Remove Docker's variables, and restore them: a connection sets them for the whole process."""
     before = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
     for name in before:
         monkeypatch.delenv(name)

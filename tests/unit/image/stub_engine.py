@@ -1,4 +1,4 @@
-"""A Docker engine that remembers what it was asked: HTTP on a socket of the test's own."""
+"""A Docker engine that records its requests: HTTP on the test's own socket."""
 
 from __future__ import annotations
 

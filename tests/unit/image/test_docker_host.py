@@ -1,4 +1,4 @@
-"""Which engine is chosen, and that no other is asked."""
+"""The chosen engine; no other one gets a request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("docker_variables")
 
 
 def context(folder: Path, name: str, address: str, *, certificates: bool = False, **endpoint: object) -> None:
-    """A context as the docker command keeps it."""
+    """Write a context as the docker command stores it."""
     identity = hashlib.sha256(name.encode()).hexdigest()
     meta = folder / "contexts/meta" / identity / "meta.json"
     meta.parent.mkdir(parents=True)

@@ -26,7 +26,7 @@ LOGIN = Credentials("AWS", "top-secret")
 
 
 class Api:
-    """The low-level client: hands out prepared events and remembers what it was called with."""
+    """The low-level client: returns prepared events and records its calls."""
 
     def __init__(self, events: Iterable[Mapping[str, Any]] | APIError) -> None:
         self.events = events

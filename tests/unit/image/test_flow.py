@@ -120,7 +120,7 @@ def settings(project: Path, tmp_path: Path) -> Settings:
 
 
 class Run:
-    """A flow, what it said and what it gave."""
+    """A flow, its output and its result."""
 
     def __init__(self, settings: Settings, registry: FakeRegistry, *, check: bool = False, silence: str = "") -> None:
         self.said: list[str] = []
@@ -200,7 +200,7 @@ def test_a_bill_of_materials_that_is_refused_fails_no_deployment(
         monkeypatch.setattr(registry, "attach", refuse)
     elif refused == "read":
         monkeypatch.setattr(engine, "read_files", refuse)
-    else:  # nothing is to be built, and there is no engine to read the image with
+    else:  # nothing is built, and there is no engine to read the image
         registry.tags[version_of(project)] = "sha256:new"
         connect = refuse
     said: list[str] = []
@@ -238,7 +238,7 @@ def test_an_image_without_the_label_has_no_known_schema(
 def test_an_image_that_does_not_say_its_schema_is_not_pushed(
     settings: Settings, registry: FakeRegistry, fake_engine: FakeEngine
 ) -> None:
-    with pytest.raises(ProblemError, match="does not say which schema it brings: it has no such file"):
+    with pytest.raises(ProblemError, match="does not declare its schema: it has no such file"):
         Run(replace(settings, schema_file="elsewhere.json"), registry)
     assert registry.tags == {}
     image = Run(replace(settings, schema_file=""), registry).image
@@ -313,7 +313,7 @@ def test_an_asked_for_version_is_taken_from_the_registry(settings: Settings, reg
     registry.tags["0123456789ab"] = "sha256:old"
     image = Run(replace(settings, version="0123456789ab", context=Path("/nowhere")), registry).image
     assert (image.version, image.digest, image.schema_head) == ("0123456789ab", "sha256:old", "0009")
-    assert (image.sbom, image.sbom_stored) == (None, False)  # there is no source here to make it of
+    assert (image.sbom, image.sbom_stored) == (None, False)  # there is no source to build it from
 
 
 @pytest.mark.parametrize(("tags", "known"), [(["b", "a"], "b, a"), ([], "none at all")])

@@ -1,4 +1,4 @@
-"""Answers of git that do not depend on the user's settings and variables."""
+"""Results of git that do not depend on the user's settings and variables."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_a_checkout_of_another_user(project: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(ProblemError, match="dubious ownership") as caught:
         changed(project / "app/api")
     assert caught.value.problem.next_step == f"git config --global --add safe.directory {project}"
-    # The checkout whose code runs is not refused.
+    # The checkout with the running code is not refused.
     monkeypatch.setitem(asked._SETTINGS, "safe.directory", str(project))
     assert changed(project / "app/api") == ()
 

@@ -138,7 +138,7 @@ def test_credentials_never_show_the_password(ecr: Stubber) -> None:
 
 
 class _RegistryApi(http.server.BaseHTTPRequestHandler):
-    """Enough of the registry's HTTP API, with a blob that is served by redirect, as ECR does from S3."""
+    """The required part of the registry's HTTP API. It redirects for a blob, as ECR does to S3."""
 
     documents: dict[str, Any] = {}
     seen: list[tuple[str, str | None]] = []

@@ -15,7 +15,7 @@ def test_the_schema_is_what_the_images_build_found() -> None:
     "content", [None, b"", b"x", b"[]", b"{}", b'{"head": "b2"}', b'{"head": "b2", "compatible": 1}']
 )
 def test_an_image_that_does_not_say_it_is_refused(content: bytes | None) -> None:
-    with pytest.raises(ProblemError, match="does not say which schema it brings") as caught:
+    with pytest.raises(ProblemError, match="does not declare its schema") as caught:
         read_schema(content, "srv/schema.json")
     assert caught.value.problem.where == "/srv/schema.json in the image"
     assert "image_build_schema_file" in caught.value.problem.next_step

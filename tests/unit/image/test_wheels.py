@@ -15,7 +15,7 @@ ARM = Target("3.13", "aarch64", "2.28")
 
 
 def index(folder: Path, tag: str = "cp313-cp313-manylinux_2_28_aarch64") -> bytes:
-    """A folder that pip takes for an index, with one wheel of `tag`; the lock that pins it."""
+    """Create a folder that pip accepts as an index, with one wheel of `tag`. Return the lock that pins it."""
     folder.mkdir(exist_ok=True)
     wheel = folder / f"tiny-1.0-{tag}.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -57,7 +57,7 @@ def test_a_wheel_that_is_not_the_locked_one_is_refused(
     monkeypatch.setattr(wheels, "_PROGRESS_SECONDS", 0)
     index(only_this_index)
     lock, said = b"tiny==1.0 --hash=sha256:" + b"0" * 64, list[str]()
-    with pytest.raises(ProblemError, match="not what the lock says"):
+    with pytest.raises(ProblemError, match="does not match the lock"):
         wheels.download({"requirements.txt": lock}, ARM, tmp_path / "cache", said.append)
     assert list((tmp_path / "cache").iterdir()) == []  # nothing that a later run would trust
     assert len(said) > 1
@@ -65,7 +65,7 @@ def test_a_wheel_that_is_not_the_locked_one_is_refused(
 
 def test_a_wheel_for_another_platform_only_is_said(tmp_path: Path, only_this_index: Path) -> None:
     lock = index(only_this_index, "cp313-cp313-manylinux_2_39_aarch64")
-    with pytest.raises(ProblemError, match="cannot be had for the image's Python and platform"):
+    with pytest.raises(ProblemError, match="is missing for the image's Python and platform"):
         wheels.download({"requirements.txt": lock}, ARM, tmp_path / "cache", lambda _: None)
 
 

@@ -19,7 +19,7 @@ from tests.support.inventory import INVENTORIES, read
 
 
 def given(folder: Path, *extra_vars: str) -> Given:
-    """What the check is given of an inventory."""
+    """Return the check's input for an inventory."""
     found = read(folder, *extra_vars)
     return Given(*resolved(VALUES, found.variables, found.template), yaml_scan.sources(folder, folder, extra_vars))
 
@@ -31,7 +31,7 @@ def good_values() -> dict[str, Any]:
 
 @pytest.fixture
 def problems() -> Callable[..., list[Problem]]:
-    """The problems of staging's inventory with other values."""
+    """Return the problems of staging's inventory with other values."""
 
     def find(**changes: Any) -> list[Problem]:
         return list(check(Given(good_values() | changes)).problems)
@@ -41,7 +41,7 @@ def problems() -> Callable[..., list[Problem]]:
 
 @pytest.fixture
 def inventory(tmp_path: Path) -> Callable[[str], list[Problem]]:
-    """The problems of staging's inventory with this text in place of the variables that it sets."""
+    """Return the problems of staging's inventory with this text instead of the variables that it sets."""
 
     def find(text: str) -> list[Problem]:
         folder = tmp_path / "staging"

@@ -20,12 +20,12 @@ QA = Request("qa", "staging", "ap-northeast-1", "123456789012")
 
 @pytest.fixture
 def inventories(tmp_path: Path) -> Path:
-    """A copy of the environments that there are."""
+    """A copy of the existing environments."""
     return Path(shutil.copytree(INVENTORIES, tmp_path / "inventory", symlinks=True))
 
 
 def settings(folder: Folder) -> dict[str, Any]:
-    """The variables of the new environment's own files."""
+    """Return the variables of the new environment's own files."""
     return {
         key: value
         for path, content in folder.files.items()
@@ -124,7 +124,7 @@ def test_zones(inventories: Path) -> None:
         (replace(QA, region="cn-north-1"), "'cn-north-1' is no region"),
         (replace(QA, account_id="12345678901"), "12 digits"),
         (replace(QA, zones=("a", "c")), "has subnets for three zones, and 2 were given"),
-        (replace(QA, zones=("a", "a", "c")), "stands there twice"),
+        (replace(QA, zones=("a", "a", "c")), "is named twice"),
         (replace(QA, zones=("a", "b", "eu-west-1c")), "eu-west-1c is no zone of ap-northeast-1"),
     ],
 )

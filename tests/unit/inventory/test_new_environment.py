@@ -1,4 +1,4 @@
-"""The made inventory as Ansible reads it, and what it tells Terraform, against the one that it was made from."""
+"""A new inventory as Ansible reads it, and its variables for Terraform, compared with its source."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FLAGS = {"name": "qa", "from": "staging", "region": "ap-northeast-1", "account_i
 
 
 def ansible(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """An Ansible command, with no terminal to ask at."""
+    """Run an Ansible command without a terminal."""
     return subprocess.run(
         [Path(sys.executable).parent / command, *arguments],
         cwd=PROJECT,
@@ -39,7 +39,7 @@ def new_env(inventories: Path, *more: str, **flags: str) -> subprocess.Completed
 
 
 def told(inventory: Path) -> dict[str, Any]:
-    """What Terraform and the roles are told by an environment, templated by Ansible with the playbooks' variables."""
+    """Return an environment's variables for Terraform and the roles, templated with the playbooks' variables."""
     names = ("terraform_variables", "state_bucket", "image_registry", "image_repository")
     shown = ansible(
         "ansible",

@@ -1,4 +1,4 @@
-"""What an inventory is refused for: every value by its own limits, and the rules between them."""
+"""Refused inventories: every value by its own limits, and the rules between them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OTHER_REGION = {
 
 
 def zones(**kinds: str) -> dict[str, Any]:
-    """Two zones, the first of them with other ranges."""
+    """Return two zones, the first with other ranges."""
     return ZONES | {"ap-northeast-2a": ZONES["ap-northeast-2a"] | kinds}
 
 

@@ -19,7 +19,7 @@ from tests.support.inventory import INVENTORIES, PROJECT, read
 
 
 def settings(folder: Path, *extra_vars: str) -> dict[str, Setting]:
-    """The settings of an inventory, with `-e` of a command line, as Ansible reads them."""
+    """Return the settings of an inventory, with `-e` of a command line, as Ansible reads them."""
     inventory, written = read(folder, *extra_vars), scan(sources(folder, folder.parents[1]))
     given = [name for extra in extra_vars for name in yaml.safe_load(extra)]
     found = resolved(names(written, given), inventory.variables, inventory.template)
@@ -27,7 +27,7 @@ def settings(folder: Path, *extra_vars: str) -> dict[str, Setting]:
 
 
 def shown(value: Any, name: str = "app_environment", **more: Any) -> Any:
-    """What is shown of one value."""
+    """Return how one value is shown."""
     written = Scan(places={(key,): "app.yml:1" for key in (name, *more)})
     found = {setting.name: setting.value for setting in effective({name: value, **more}, {}, written, ())}
     return found[name]

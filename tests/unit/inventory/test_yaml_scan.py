@@ -1,4 +1,4 @@
-"""Values arrive as they are written, or are refused with their file and line."""
+"""Values are read as they are written, or refused with their file and line."""
 
 from __future__ import annotations
 

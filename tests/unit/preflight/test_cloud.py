@@ -78,7 +78,7 @@ def address() -> Iterator[str]:
 
 @pytest.fixture
 def closed() -> str:
-    """An address on this machine where nothing listens."""
+    """An address on this machine without a listener."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{free.getsockname()[1]}"

@@ -84,7 +84,7 @@ def test_an_engine_that_answers_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "connect", refuse)
     assert check_engine({}, "", may_start_later=False).problems[0].next_step == "start it"
     assert check_engine({}, "", may_start_later=True).status == "SKIP"
-    # Another engine than the one that is needed does not become the right one later.
+    # A wrong engine does not become the right one later.
     refused = check_engine(environment, "unix:///var/run/docker.sock", may_start_later=True)
     assert refused.problems[0].next_step == "unset DOCKER_HOST"
 

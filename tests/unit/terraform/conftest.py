@@ -16,7 +16,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """An HTTP server on loopback: its address and the directory that it serves."""
+    """An HTTP server on loopback: its address, and the directory that it serves."""
     root = tmp_path / "served"
     root.mkdir()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(root)))

@@ -16,7 +16,7 @@ ARN = "arn:aws:ce::123456789012:anomalymonitor/default"
 
 
 class Account:
-    """Clients that answer what they are told to, in that order, and check what they are asked."""
+    """Clients with prepared responses in order, which check their requests."""
 
     def __init__(self) -> None:
         keys = {"aws_access_key_id": "k", "aws_secret_access_key": "s", "region_name": "ap-northeast-2"}
@@ -59,7 +59,7 @@ def test_a_new_account_has_nothing(account: Account) -> None:
 
 
 def test_our_own_is_found_without_a_remark(account: Account) -> None:
-    account.config({"name": WANTED.name}, WANTED.name)  # its status is not asked for: Terraform sees to it
+    account.config({"name": WANTED.name}, WANTED.name)  # its status is not queried: Terraform manages it
     account.monitors(MONITOR | {"MonitorArn": ARN, "MonitorName": WANTED.name})
     assert find(account, WANTED).variables() == {
         "existing_config_recorder": WANTED.name,

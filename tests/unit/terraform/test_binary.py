@@ -23,7 +23,7 @@ def download(tmp_path: Path, url: str = "http://127.0.0.1:9", sha256: Mapping[st
 
 
 def release(root: Path, tmp_path: Path, version: str = "1.14.0", member: str = "terraform") -> str:
-    """Put an archive where releases.hashicorp.com has it; its SHA-256."""
+    """Put an archive where releases.hashicorp.com has it. Return its SHA-256."""
     archive = root / "terraform" / "1.14.0" / f"terraform_1.14.0_{current_platform()}.zip"
     archive.parent.mkdir(parents=True)
     with zipfile.ZipFile(archive, "w") as contents:
@@ -64,7 +64,7 @@ def test_the_pinned_release_is_downloaded_verified_and_kept(tmp_path: Path, serv
 
     assert (str(found.version), downloaded) == ("1.14.0", True)
     assert said[0].startswith("downloading http")
-    assert [p.name for p in wanted.cache_dir.iterdir()] == ["terraform-1.14.0"]  # nothing half-done stays
+    assert [p.name for p in wanted.cache_dir.iterdir()] == ["terraform-1.14.0"]  # nothing incomplete is left
 
 
 def test_an_archive_that_is_not_the_pinned_one_is_refused(tmp_path: Path, served: tuple[str, Path]) -> None:

@@ -1,4 +1,4 @@
-"""What differs in the inventory since the last complete apply, in the inventory's names."""
+"""The inventory's differences since the last complete apply, by the inventory's names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BUCKET, STATE = "state-bucket", "local/environment.tfstate"
 
 
 def group_vars() -> dict[str, Any]:
-    """Ansible's variables before templating: those of all environments, and staging's."""
+    """Return Ansible's variables before templating: those of all environments, and staging's."""
     files = [
         *(PROJECT / "playbooks/group_vars/all").glob("*.yml"),
         *sorted((PROJECT / "inventory/staging/group_vars/all").glob("*.yml")),

@@ -1,4 +1,4 @@
-"""The guard reads plans as Terraform writes them, and refuses what would lose data or interrupt it."""
+"""The guard reads plans as Terraform writes them, and refuses changes that would lose data or interrupt the service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`make lock`'s second half, with a real Terraform and a mirror that holds two versions for three platforms."""
+"""The provider lock of `make lock`, with a real Terraform and a mirror with two versions for three platforms."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("terraform"), reason="there is 
 
 @pytest.fixture
 def mirror(tmp_path: Path) -> Path:
-    """Packages need not run: only their checksums are taken."""
+    """A mirror whose packages need not run: only their checksums are computed."""
     for version in ("6.25.0", "6.30.0"):
         for platform in PLATFORMS:
             folder = tmp_path / "mirror/registry.terraform.io/hashicorp/aws" / version / platform
