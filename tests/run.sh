@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Everything but the rehearsals, fast parts first; `tests/run.sh tests/unit -k plan` runs a part.
+# Run everything except the rehearsals, fast parts first. `tests/run.sh tests/unit -k plan` runs a part.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-# As with make: what the shell says of our tools, and its locale, do not count.
+# As with make: ignore the shell's settings for our tools, and its locale.
 unset "${!ANSIBLE_@}" "${!AWS_@}" "${!DOCKER_@}" "${!TF_CLI_@}" "${!TF_VAR_@}" TF_DATA_DIR TF_WORKSPACE
 export ANSIBLE_CONFIG=$PWD/ansible.cfg LC_ALL=C.UTF-8
 
@@ -18,17 +18,17 @@ if (($#)); then
   exit
 fi
 
-# On a fresh machine its packages and images come meanwhile.
+# Meanwhile, a fresh machine installs packages and pulls images.
 python -m pytest -q --numprocesses 2 --no-loadscope-reorder tests/unit
 reports=$(mktemp --directory)
 nice -n 10 tests/check.sh >"$reports/check" 2>&1 &
 checked=$!
 wait $prepared
-# The road is the longest, and waits much of its time: it goes first, and what else there is takes what it leaves.
+# The end-to-end deployment takes longest and mostly waits. It gets priority; the other tests use the remaining CPU time.
 nice -n 5 python -m pytest --durations=10 --numprocesses 3 --no-loadscope-reorder tests/{local_cloud,terraform,roles,api} >"$reports/others" 2>&1 &
 others=$!
 python -m pytest --durations=10 --numprocesses 2 --no-loadscope-reorder -m "not rehearsal" tests/e2e || failed=yes
-echo "the road is walked; the report of the other tests and of the linters follows as they end"
+echo "the end-to-end deployment has finished; the reports of the linters and of the other tests follow"
 wait $checked || failed=yes
 wait $others || failed=yes
 cat "$reports"/{check,others}

@@ -1,4 +1,4 @@
-"""A clone of this repository with a local cloud of its own, beside whatever the developer runs."""
+"""A clone of this repository with its own local cloud, separate from the developer's."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 ENVIRONMENT = REPOSITORY / ".venv"
 
-#: First part of every name in AWS.
+#: The first part of every name in AWS.
 PREFIX = "settlement-local"
 
-#: With pytest-xdist two workers may hold a clone each: their clouds must not meet.
+#: Each pytest-xdist worker may have a clone. Their clouds must not share names, ports or networks.
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 INSTANCE = f"e2e-{WORKER}"
 API_PORT, AUTOSCALING_PORT, LOAD_BALANCER_PORT = (port + 10 * WORKER for port in (4766, 4767, 8780))
 SUBNET = f"172.31.{236 + WORKER}"
 
-#: The emulator's own port, and moto's: the services that the local inventory sends there.
+#: The services that the local inventory sends to moto's port. All others use the emulator's.
 MOTO_SERVICES = ("APPLICATION_AUTO_SCALING", "COST_EXPLORER", "COMPUTE_OPTIMIZER", "EKS")
 
-#: Variables of somebody's shell. No command obeys them; nothing listens on that port.
-STRANGERS_SHELL = {
+#: Shell variables that every command must ignore. Nothing listens on that port.
+IGNORED_VARIABLES = {
     **dict.fromkeys(("http_proxy", "HTTP_PROXY"), "http://127.0.0.1:9"),
     "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
     "TF_WORKSPACE": "dev",
@@ -46,7 +46,7 @@ STRANGERS_SHELL = {
     "LC_ALL": "C",
 }
 
-#: What a second local environment on the same machine must not share with the first.
+#: Settings that two local environments on one machine must not share.
 VARIABLES: dict[str, Any] = {
     "local_cloud_instance": INSTANCE,
     "local_cloud_api_port": API_PORT,
@@ -55,13 +55,13 @@ VARIABLES: dict[str, Any] = {
     "local_cloud_network_name": f"settlement-{INSTANCE}",
     "local_cloud_network_subnet": f"{SUBNET}.0/24",
     "local_cloud_network_gateway": f"{SUBNET}.1",
-    # The number of tasks must not depend on the day on which the tests run.
+    # The number of tasks must not depend on the date.
     "app_peak_min_tasks": 2,
 }
 
 
 def emulated(port: int, moto_port: int) -> dict[str, str]:
-    """What an account's ``aws_environment`` is where an emulator plays AWS; credentials are the shell's."""
+    """Return an account's ``aws_environment`` that points to an emulator. Credentials come from the shell."""
     return {
         "AWS_REGION": "ap-northeast-2",
         "AWS_DEFAULT_REGION": "ap-northeast-2",
@@ -82,13 +82,13 @@ def excerpt(output: str) -> str:
 
 @dataclass
 class Run:
-    """One finished command: its exit code and everything that it printed."""
+    """A finished command: its exit code and its output."""
 
     code: int
     output: str
 
     def recap(self) -> dict[str, int]:
-        """``{"ok": 53, "changed": 0, "failed": 0, …}`` of the play recap."""
+        """Return the play recap, as ``{"ok": 53, "changed": 0, "failed": 0, …}``."""
         line = re.findall(r"^this-machine\s*:(.*)$", self.output, re.MULTILINE)[-1]
         return {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", line)}
 
@@ -105,15 +105,15 @@ class Clone:
     outputs: list[str] = field(default_factory=list)
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, **STRANGERS_SHELL, "GIT_TERMINAL_PROMPT": "0"}
+        return {**os.environ, **IGNORED_VARIABLES, "GIT_TERMINAL_PROMPT": "0"}
 
     def command(self, target: str, *settings: str, **variables: Any) -> list[str]:
         extra = json.dumps(self.variables | variables)
-        # The Python environment is the one that runs the tests; -o: a clone's files look newer, yet it is not remade.
+        # Use the Python environment that runs the tests. Without -o make would rebuild it: a clone's files look newer.
         return ["make", "-o", f"{ENVIRONMENT}/.ready", target, f"VENV={ENVIRONMENT}", f"ARGS=-e '{extra}'", *settings]
 
     def make(self, target: str, *settings: str, expect: int | None = 0, **variables: Any) -> Run:
-        """``make target ARGS=…``; fails the test unless it ends with `expect` (None: anything)."""
+        """Run ``make target ARGS=…``. Fail the test unless its exit code is `expect`; None accepts any."""
         return self._run(self.command(target, *settings, **variables), self.environment(), expect)
 
     def _run(self, command: list[str], environment: dict[str, str], expect: int | None) -> Run:
@@ -132,9 +132,9 @@ class Clone:
         return Run(done.returncode, done.stdout)
 
     def shell(self, script: str, *, expect: int | None = 0, account: str = "", **variables: Any) -> Run:
-        """A script as a user runs it in the clone, with its own Python environment.
+        """Run a script as a user does in the clone, with the clone's own Python environment.
 
-        `account`: the shell has credentials of that AWS account, which the emulator plays by their access key.
+        `account`: the shell has credentials of that AWS account. Its access key selects the account in the emulator.
         """
         if account:
             variables["aws_environment"] = emulated(API_PORT, AUTOSCALING_PORT)
@@ -161,7 +161,7 @@ class Clone:
         self.git("commit", "--quiet", "--message", f"test: change {path}", "--", path)
 
     def version(self) -> str:
-        """What the acceptance of the product calls the version."""
+        """Return the version that a release of this commit has."""
         return self.git("log", "-1", "--abbrev=12", "--format=%h", "--", "app/api")
 
     def aws(self, service: str) -> Any:
@@ -175,7 +175,7 @@ class Clone:
         )
 
     def request(self, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        """One request through the load balancer: status and parsed body."""
+        """Send one request through the load balancer; return its status and parsed body."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{LOAD_BALANCER_PORT}{path}",
             data=None if body is None else json.dumps(body).encode(),
@@ -191,7 +191,7 @@ def service(clone: Clone) -> dict[str, Any]:
 
 
 def connect(clone: Clone) -> psycopg2.extensions.connection:
-    """Connect as the master user, over verified TLS, to the PostgreSQL that the RDS instance names."""
+    """Connect as the master user, over verified TLS, to the endpoint of the RDS instance."""
     instance = clone.aws("rds").describe_db_instances(DBInstanceIdentifier=PREFIX)["DBInstances"][0]
     secrets = clone.aws("secretsmanager")
     secret = secrets.get_secret_value(SecretId=instance["MasterUserSecret"]["SecretArn"])["SecretString"]
@@ -208,20 +208,20 @@ def connect(clone: Clone) -> psycopg2.extensions.connection:
 
 
 def execute(clone: Clone, statement: str) -> None:
-    """Execute one statement as the master user, and commit it."""
+    """Execute one statement as the master user and commit it."""
     with closing(connect(clone)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(statement)
 
 
 def query(clone: Clone, statement: str) -> list[tuple[Any, ...]]:
-    """Return the rows of one statement of the master user."""
+    """Execute one statement as the master user and return its rows."""
     with closing(connect(clone)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(statement)
         return list(cursor.fetchall())
 
 
 def drain_for(clone: Clone, seconds: int) -> None:
-    """Set the target group's deregistration delay. Terraform's 10 s is what most of a rollout waits for."""
+    """Set the target group's deregistration delay. With Terraform's 10 s, it takes most of a rollout's time."""
     elbv2 = clone.aws("elbv2")
     (group,) = elbv2.describe_target_groups()["TargetGroups"]
     attribute = {"Key": "deregistration_delay.timeout_seconds", "Value": str(seconds)}
@@ -233,14 +233,14 @@ def containers(instance: str = INSTANCE) -> set[str]:
 
 
 def leftovers(instance: str = INSTANCE) -> set[str]:
-    """Containers, networks and volumes of one local cloud."""
+    """Return the containers, networks and volumes of one local cloud."""
     label = f"label=settlement.local={instance}"
     networks = _docker("network", "ls", "--quiet", "--filter", label)
     return containers(instance) | networks | _docker("volume", "ls", "--quiet", "--filter", label)
 
 
 def clear() -> None:
-    """Remove what a run left that was killed: it would stand in the way, and take the machine's time."""
+    """Remove the leftovers of a killed run: they would conflict with this one and slow the machine down."""
     label = f"label=settlement.local={INSTANCE}"
     if found := containers():
         _docker("rm", "--force", "--volumes", *found)
@@ -257,7 +257,7 @@ def _docker(*words: str) -> set[str]:
 
 
 def make_clone(path: Path) -> Clone:
-    """A clone at `path`: HEAD with the working tree's changes on top, committed."""
+    """Make a clone at `path`: HEAD plus the working tree's changes, committed."""
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(REPOSITORY), str(path)], check=True)
     clone = Clone(path)
     clone.git("config", "user.name", "e2e")
@@ -283,7 +283,7 @@ def make_clone(path: Path) -> Clone:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    """A clone for each file; its local cloud is taken down at the end."""
+    """One clone per file. Its local cloud is removed at the end."""
     clear()
     clone = make_clone(tmp_path_factory.mktemp("e2e") / "clone")
     yield clone

@@ -1,4 +1,4 @@
-"""The commands that the documents tell a reader to run: what stands after a ``$`` in a fenced block, in order."""
+"""The commands of the documents, in order: each line after a ``$`` in a fenced block."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ DOCUMENTS = ("README.md", "docs/first-deployment.md", "CONTRIBUTING.md")
 
 _FENCED = re.compile(r"^([ ]*)```(\S*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _SHELL = {"console", "bash", "sh", "shell"}
-#: What changes the shell itself, and so holds for the commands after it in the block.
+#: Commands that change the shell itself. They apply to the later commands of the block.
 _LASTING = (". ", "source ", "cd ", "export ")
 
 
 @dataclass(frozen=True)
 class Command:
-    """`text` without its comment; `before` are the lasting commands above it in its block."""
+    """A command without its comment. `before` holds the commands above it in its block that change the shell."""
 
     document: str
     text: str
@@ -34,7 +34,7 @@ class Command:
 
 
 def commands(text: str, document: str) -> Iterator[Command]:
-    """Every command of one document. Raises ValueError for a block of shell that has none: nobody would run it."""
+    """Yield the commands of one document. Raise ValueError for a shell block without commands: no test would run it."""
     for _, language, block in _FENCED.findall(text):
         if language not in _SHELL:
             continue
@@ -50,7 +50,7 @@ def commands(text: str, document: str) -> Iterator[Command]:
 
 
 def documented() -> list[Command]:
-    """Of all documents, in the order in which a newcomer reads them."""
+    """Return the commands of all documents, in the order in which a newcomer reads them."""
     return [
         command
         for document in DOCUMENTS

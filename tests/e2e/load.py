@@ -1,4 +1,4 @@
-"""Requests through the load balancer while something happens."""
+"""Requests through the load balancer during a test's actions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.e2e.conftest import LOAD_BALANCER_PORT
 
 VERSION = Request(name="version", path="/version")
 ACCOUNT = Request(
-    name="account, by a client that takes 2 s to send it",
+    name="account, sent over 2 s by a slow client",
     path="/v1/accounts",
     method="POST",
     headers={"Content-Type": "application/json"},
@@ -21,7 +21,7 @@ ACCOUNT = Request(
 
 @contextmanager
 def load(per_second: float = 50, slow: int = 0, may_lose: bool = False) -> Iterator[Report]:
-    """Requests on kept and on fresh connections, and by slow clients; none may be lost unless it has to be."""
+    """Send requests on kept and on new connections, and from slow clients. None may be lost, unless `may_lose`."""
     clients = [
         Clients(request=VERSION, count=20, per_second=per_second / 2),
         Clients(request=VERSION, count=20, per_second=per_second / 2, keep_alive=False),

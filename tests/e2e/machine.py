@@ -1,8 +1,8 @@
-"""Somebody else's machine: a container with Debian 13, a user that it does not know, and settings that get in the way.
+"""Another person's machine: a container with Debian 13, a user without a passwd entry, and conflicting settings.
 
-It uses this machine's engine and network, as a developer's own shell does. The checkout is at the same path on both
-sides, because the engine mounts folders by the host's paths. Everything that a command leaves outside the checkout is a
-change of the container's file system, which the engine reports.
+It uses this machine's engine and network, as a developer's own shell does. The checkout has the same path inside and
+outside, because the engine mounts folders by the host's paths. The engine reports changes of the container's file
+system, and so everything that a command leaves outside the checkout.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from local_cloud.host import debian, engine, images
 from tests.e2e.conftest import REPOSITORY, VARIABLES, WORKER, Run
 from tests.local_cloud.conftest import wait_for
 
-#: Neither it nor a name for it is in the container's /etc/passwd.
+#: The container's /etc/passwd has no entry for it.
 UID = 54321
 IMAGE = "settlement-test/machine:trixie"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 DOCKER_CONFIG = "/etc/docker-of-the-user"
-#: Of the whole machine, where a user's own settings would be.
+#: The machine's /etc/gitconfig, which stands for a user's own settings.
 GIT_CONFIG = """
 [core]
   autocrlf = true
@@ -53,7 +53,7 @@ RECIPE = debian.Recipe(
 
 
 def prepare(client: docker.DockerClient) -> None:
-    """Make the image of the machine, unless it is there."""
+    """Make the machine's image, unless it exists."""
     try:
         if client.images.get(IMAGE).labels.get(images.INPUTS_LABEL) == RECIPE.digest():
             return
@@ -73,7 +73,7 @@ class Machine:
         self._mounted = self._changed()
 
     def make(self, target: str, *settings: str, expect: int = 0) -> Run:
-        """``make target ARGS=…`` as the unknown user, in the checkout."""
+        """Run ``make target ARGS=…`` in the checkout, as the user without a passwd entry."""
         arguments = f"ARGS=-e {shlex.quote(json.dumps(VARIABLES))}"
         done = self._container.exec_run(["make", target, arguments, *settings], workdir=str(self.path))
         output = done.output.decode()
@@ -81,7 +81,7 @@ class Machine:
         return Run(done.exit_code, output)
 
     def changed(self) -> set[str]:
-        """Paths that are not as they were when the container began; not those of the checkout."""
+        """Return the paths outside the checkout that changed since the container started."""
         return self._changed() - self._mounted
 
     def _changed(self) -> set[str]:
@@ -90,7 +90,7 @@ class Machine:
 
 @contextmanager
 def started(clone: Path, environment: Mapping[str, str]) -> Iterator[Machine]:
-    """The machine with this checkout, which is given to its user."""
+    """Start the machine with this checkout, which is then owned by the machine's user."""
     client = docker.from_env()
     prepare(client)
     subprocess.run(["chown", "--recursive", f"{UID}:{UID}", str(clone)], check=True)
@@ -124,7 +124,7 @@ def started(clone: Path, environment: Mapping[str, str]) -> Iterator[Machine]:
 
 
 def _provider_mirror() -> str:
-    """The folder from which this machine has the AWS provider; empty where that is the registry."""
+    """Return the folder of this machine's provider mirror; empty if the AWS provider comes from the registry."""
     configuration = REPOSITORY / ".local/local/terraform.rc"
     found = re.search(r'path\s*=\s*"([^"]+)"', configuration.read_text()) if configuration.exists() else None
     return found[1] if found else ""
@@ -132,7 +132,7 @@ def _provider_mirror() -> str:
 
 @contextmanager
 def proxy(log: Path) -> Iterator[str]:
-    """A proxy that works, and logs each address that it is asked for."""
+    """Run a working proxy that logs the address of each request."""
     port_file = log.with_suffix(".port")
     command = ["uv", "tool", "run", "--quiet", "--from", "proxy.py==2.4.10", "proxy", "--hostname", "127.0.0.1"]
     command += ["--port", "0", "--port-file", str(port_file), "--num-workers", "1", "--log-file", str(log)]

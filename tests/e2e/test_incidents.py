@@ -1,8 +1,7 @@
-"""What people are told, and what they do then: one environment, first watched and then hurt.
+"""Notifications and incidents in one environment.
 
-The bots really run: what happens in the local cloud ends as one message in Slack's stand-in, within Slack's limits.
-Only the infrastructure is needed for that. Then the application is deployed, and the drills make incidents that the
-playbooks resolve.
+The bots really run: each event in the local cloud becomes one message in the fake Slack, within Slack's limits. This
+needs only the infrastructure. Then the application is deployed, and drills cause incidents that the playbooks resolve.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ PREFIX = "settlement-local"
 ACCOUNT = "settlement-account"
 BOTS = (f"{PREFIX}-query-bot", f"{PREFIX}-alarm-bot", f"{ACCOUNT}-detection-bot")
 
-#: The application's sessions, and those of them that rest long enough to be ended.
+#: The application's sessions, and those that are idle long enough to be terminated.
 APPLICATIONS = "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'settlement_app%'"
 IDLE = f"{APPLICATIONS} AND state = 'idle' AND state_change < clock_timestamp() - interval '6 seconds'"
 
 
 @pytest.fixture(scope="module")
 def slack(clone: Clone) -> Iterator[Slack]:
-    """The infrastructure, with the stand-in's address where an operator puts the webhook, before anything is told."""
+    """Create the infrastructure and put the fake Slack's address where an operator puts the webhook."""
     clone.make("infra")
     with Slack() as slack:
         for prefix in (PREFIX, ACCOUNT):
@@ -50,14 +49,14 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = 30) -> 
     return value
 
 
-def said_by(clone: Clone, function: str) -> str:
-    """The function's log."""
+def log_of(clone: Clone, function: str) -> str:
+    """Return the Lambda function's log."""
     events = clone.aws("logs").filter_log_events(logGroupName=f"/aws/lambda/{function}")["events"]
     return "\n".join(event["message"] for event in events)
 
 
-def kept(clone: Clone) -> int:
-    """How many messages are in the queue of what could not be delivered."""
+def undelivered(clone: Clone) -> int:
+    """Return the number of messages in the queue `undelivered`."""
     sqs = clone.aws("sqs")
     url = sqs.get_queue_url(QueueName=f"{PREFIX}-undelivered")["QueueUrl"]
     names = ["ApproximateNumberOfMessages"]
@@ -74,12 +73,12 @@ def test_a_slow_query_is_told_once(clone: Clone, slack: Slack) -> None:
     assert "010-1234-5678" not in text, "literals are redacted"
     assert not intrusions(message)
 
-    # Another slow one within the window is counted, one that is quick is not even logged.
+    # Another slow query within the window is counted. A quick one is not even logged.
     execute(clone, "SELECT 1")
     execute(clone, "SELECT pg_sleep(3.1),\n  'Lee' AS \"그 사람\"")
-    wait_until(lambda: '"counted"' in said_by(clone, BOTS[0]), "the second one is counted")
+    wait_until(lambda: '"counted"' in log_of(clone, BOTS[0]), "the second one is counted")
     assert len(slack.messages) == 1
-    assert kept(clone) == 0
+    assert undelivered(clone) == 0
 
 
 def test_an_alarm_is_told(clone: Clone, slack: Slack) -> None:
@@ -113,7 +112,7 @@ def test_an_alarm_is_told(clone: Clone, slack: Slack) -> None:
     cloudwatch.set_alarm_state(AlarmName=f"{PREFIX}-e2e", StateValue="OK", StateReason="over")
     slack.wait_for(lambda message: "resolved" in message["text"])
     assert len(slack.messages) == 2
-    assert kept(clone) == 0
+    assert undelivered(clone) == 0
 
 
 def test_a_created_resource_is_told_once(clone: Clone, slack: Slack) -> None:
@@ -136,7 +135,7 @@ def test_a_created_resource_is_told_once(clone: Clone, slack: Slack) -> None:
     assert "Missing tags" not in tagged
     assert len(slack.messages) == 2
     # Neither are resources of the recorder's first inventory: a security group has no creation time.
-    skipped = [line for line in said_by(clone, BOTS[2]).splitlines() if '"skipped"' in line]
+    skipped = [line for line in log_of(clone, BOTS[2]).splitlines() if '"skipped"' in line]
     assert skipped
     assert all("AWS::EC2::SecurityGroup" in line for line in skipped)
 
@@ -146,13 +145,13 @@ def test_a_test_page_arrives_on_every_path(clone: Clone, slack: Slack) -> None:
     run = clone.make("test-page")
     assert "local: test page: 3 accepted (urgent, warning, release notification)" in run.output
     assert run.recap()["changed"] == 0
-    # Each alarm and its end by alarm-bot, and the release's notification.
+    # Two messages per alarm, from alarm-bot, and the release's notification.
     wait_until(lambda: len(slack.messages) >= 5, "the five messages of a test page")
     texts = [shown(message) for message in slack.messages]
     assert len(texts) == 5
     assert all("TEST" in text and "nothing is wrong" in text for text in texts)
     assert sum(f"URGENT: {PREFIX}-test-page-urgent" in text for text in texts) == 1
-    assert kept(clone) == 0
+    assert undelivered(clone) == 0
 
 
 def test_what_slack_does_not_take_is_kept(clone: Clone, slack: Slack) -> None:
@@ -161,15 +160,15 @@ def test_what_slack_does_not_take_is_kept(clone: Clone, slack: Slack) -> None:
     topics = clone.aws("sns").list_topics()["Topics"]
     warning = next(topic["TopicArn"] for topic in topics if topic["TopicArn"].endswith(f":{PREFIX}-warning"))
     clone.aws("sns").publish(TopicArn=warning, Subject="e2e", Message="to be kept")
-    wait_until(lambda: kept(clone) == 1, "the message is kept")
+    wait_until(lambda: undelivered(clone) == 1, "the message is kept")
     assert not slack.messages
 
-    # When Slack answers again, one command posts it.
+    # When Slack works again, one command posts it.
     assert "alarm-bot" in clone.make("redeliver", "CHECK=1").output
     assert not slack.messages
     assert "1 posted" in clone.make("redeliver").output
     assert "to be kept" in shown(slack.wait_for())
-    assert kept(clone) == 0
+    assert undelivered(clone) == 0
     assert clone.make("redeliver").recap()["changed"] == 0
 
 
@@ -187,7 +186,7 @@ def test_the_webhook_is_nowhere(clone: Clone, slack: Slack) -> None:
         events = logs.filter_log_events(logGroupName=group["logGroupName"])["events"]
         places[group["logGroupName"]] = "\n".join(event["message"] for event in events)
     for path in (clone.path / ".local").rglob("*"):
-        # The emulator's own memory is AWS's side of the fence: Secrets Manager lives there.
+        # The emulator's state is AWS's side: it contains Secrets Manager.
         if path.is_file() and "cloud/state" not in str(path):
             places[str(path)] = path.read_text(errors="replace")
     assert f"/aws/lambda/{BOTS[0]}" in places
@@ -195,7 +194,7 @@ def test_the_webhook_is_nowhere(clone: Clone, slack: Slack) -> None:
 
 
 def test_the_application_comes_to_it(clone: Clone) -> None:
-    """The infrastructure is not changed by it a second time, whatever was told since."""
+    """Deploying the application does not change the infrastructure again, whatever the tests above did."""
     run = clone.make("deploy")
     assert "  account: no change\n" in run.output
     assert "  terraform: no change\n" in run.output
@@ -225,8 +224,8 @@ def test_the_incident_playbook_looks_and_changes_nothing(clone: Clone) -> None:
     assert "no task is started in check mode" in clone.make("incident-db", "CHECK=1").output
 
 
-#: A release whose pools take every connection that the server has left, whenever an account named "fill" was made, and
-#: then leave them idle: as after a peak, with a pool that is far too large.
+#: A release with a pool that is far too large. Each new account named "fill" makes the pools open every connection that
+#: the server has left and then leave them idle, as after a peak.
 GREEDY = """
 
 def _greedy(database: Database) -> None:
@@ -258,14 +257,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 _modest, Database.__init__ = Database.__init__, _with_a_large_pool
 """
-#: Before, there are 205 or fewer: a task that left in the meantime has closed its own.
+#: There are 205 connections before, or fewer: a task that stopped meanwhile has closed its own.
 ENDED = r"ended [1-9]\d* sessions: [1-9]\d+ connections before"
-#: Of 205: whoever looks or tries to connect may have one in the moment in which a pool is refused and stops.
-ROOM = 203
+#: Of 205. A pool stops when it is refused; at that moment a query or another attempt may hold a connection.
+FULL = 203
 
 
 def count(clone: Clone, sessions: str) -> int:
-    """How many sessions there are; 0 while those that try to connect hold the reserved connections too."""
+    """Return the number of sessions; 0 while connection attempts hold the reserved connections too."""
     try:
         return int(query(clone, sessions)[0][0])
     except psycopg2.OperationalError:
@@ -273,10 +272,10 @@ def count(clone: Clone, sessions: str) -> int:
 
 
 def fill(clone: Clone) -> None:
-    """Let idle pools hold every connection."""
+    """Make idle pools hold every connection."""
     assert clone.request("/v1/accounts", {"name": "fill", "currency": "KRW"})[0] == 201
-    wait_until(lambda: count(clone, APPLICATIONS) >= ROOM, "every connection is taken", seconds=120)
-    wait_until(lambda: count(clone, IDLE) > ROOM / 2, "they are idle")
+    wait_until(lambda: count(clone, APPLICATIONS) >= FULL, "every connection is taken", seconds=120)
+    wait_until(lambda: count(clone, IDLE) > FULL / 2, "they are idle")
 
 
 def test_idle_pools_that_hold_every_connection_leave_every_exit_open(clone: Clone) -> None:
@@ -292,7 +291,7 @@ def test_idle_pools_that_hold_every_connection_leave_every_exit_open(clone: Clon
         assert re.search(r"ENDED [1-9]\d* sessions: \d+ connections before, 1[0-6]\d after", ended.output)
 
         fill(clone)
-        drain_for(clone, 4)  # longer than its slow requests, which the load balancer would end
+        drain_for(clone, 4)  # longer than the slow requests, which the load balancer would cut off otherwise
         with load(slow=2):
             rollback = clone.make("rollback")
         assert re.search(ENDED, rollback.output)
@@ -316,15 +315,15 @@ def test_a_wrong_password_a_new_log_group_and_a_deleted_secret_are_told_and_mend
     known = json.loads(secrets.get_secret_value(SecretId=secret)["SecretString"])
     value = json.dumps(known | {"password": "put-by-hand-and-unknown"})
     secrets.put_secret_value(SecretId=secret, SecretString=value)
-    told = clone.make("verify", expect=2)
-    assert "password authentication failed for user" in told.output
-    assert "make rotate-secret ENV=local" in told.output
+    failed = clone.make("verify", expect=2)
+    assert "password authentication failed for user" in failed.output
+    assert "make rotate-secret ENV=local" in failed.output
 
     group = container["logConfiguration"]["options"]["awslogs-group"]
     logs.delete_log_group(logGroupName=group)
-    mended = clone.make("deploy")
-    print(f"deploy, which mended both: {mended.seconds():.0f} s")
-    assert mended.seconds() < 240
+    repaired = clone.make("deploy")
+    print(f"deploy, which repaired both: {repaired.seconds():.0f} s")
+    assert repaired.seconds() < 240
     streams = {
         item["logStreamName"].rsplit("/")[-1] for item in logs.describe_log_streams(logGroupName=group)["logStreams"]
     }
@@ -336,15 +335,15 @@ def test_a_wrong_password_a_new_log_group_and_a_deleted_secret_are_told_and_mend
     assert clone.make("release").recap()["changed"] == 0
 
     secrets.delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
-    told = clone.make("verify", expect=2)
-    assert "does not exist, or has no such value" in told.output
-    assert "make infra ENV=local" in told.output
-    mended = clone.make("deploy")
-    print(f"deploy, which made the secret again: {mended.seconds():.0f} s")
+    failed = clone.make("verify", expect=2)
+    assert "does not exist, or has no such value" in failed.output
+    assert "make infra ENV=local" in failed.output
+    repaired = clone.make("deploy")
+    print(f"deploy, which created the secret again: {repaired.seconds():.0f} s")
     assert "its credentials log in" in clone.make("verify").output
 
 
-#: PostgreSQL waits for every transaction that could still need the table without the index.
+#: CREATE INDEX CONCURRENTLY waits for every transaction that may still use the table without the index.
 CONCURRENTLY = '''"""An index on the accounts' names."""
 
 from alembic import op
@@ -368,8 +367,8 @@ def test_a_migration_that_waits_for_a_transaction_names_it_and_what_to_remove(cl
         assert f"session {connection.info.backend_pid}" in failed.output
     assert clone.request("/version")[1]["git_hash"] == served
     assert "CREATE INDEX CONCURRENTLY accounts_name_idx" in failed.output
-    (cure,) = set(re.findall(r"make run ENV=local FAMILY=admin CMD='([^']+)'", failed.output))
-    clone.make("run", "FAMILY=admin", f"CMD={cure}")
+    (command,) = set(re.findall(r"make run ENV=local FAMILY=admin CMD='([^']+)'", failed.output))
+    clone.make("run", "FAMILY=admin", f"CMD={command}")
     clone.make("release")
     assert clone.request("/version")[1]["git_hash"] == clone.version()
     assert query(clone, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'accounts_name_idx'::regclass") == [(True,)]
@@ -388,17 +387,17 @@ def test_a_rotation_loses_no_request_and_changes_nothing_twice(clone: Clone) -> 
     check = clone.make("rotate-secret", "CHECK=1", rotate_older_than_days=0)
     assert "the password in use is 0 days old, and would be rotated" in check.output
     assert (containers(), service(clone)["deployments"]) == before
-    # The routine run stays with the user who serves.
+    # A routine release keeps using the user that is in use.
     assert clone.make("release").recap()["changed"] == 0
 
 
-# Terraform alone waits four minutes of it: for a new instance, for its change, for its end.
+# Terraform alone waits four minutes: for a new instance, its modification and its deletion.
 @pytest.mark.timeout(1500)
 def test_deleted_rows_are_restored_beside_the_database_and_the_loss_is_said(clone: Clone) -> None:
     output = clone.make("drill", "DRILL=restore").output
     assert "VERDICT restore: every check passed" in output
     assert "passed  the reported loss is exact to the second: 3 accounts" in output
-    # It leaves all as it was, and says what could be restored next.
+    # The drill leaves everything as it was. The next run lists the restore points.
     run = clone.make("restore")
     assert run.recap()["changed"] == 0
     assert "the original serves" in run.output

@@ -1,4 +1,4 @@
-"""The commands on a machine that has everything against them at once; each does what it does elsewhere."""
+"""The commands on a machine where every known obstacle exists at once. Each behaves as elsewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = [
 ]
 
 FOLDER = "it's a $trial (of) somebody"
-#: The user's cache, and folders of which only the time changes.
+#: The user's cache, and folders whose time of change is all that changes.
 ALLOWED = re.compile(r"/(tmp|root|\.cache(/.*)?)")
 
 
@@ -57,7 +57,7 @@ def machine(clone: Clone, proxied: tuple[str, Path]) -> Iterator[Machine]:
 
 
 def sign(clone: Clone) -> None:
-    """Sign the newest commit; nobody on the machine knows the key."""
+    """Sign the newest commit with a key that the machine does not have."""
     key = clone.path.parent / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     clone.git(
@@ -67,7 +67,7 @@ def sign(clone: Clone) -> None:
 
 
 def commit(clone: Clone) -> str:
-    """Commit a change of the application; its version."""
+    """Commit a change of the application and return its version."""
     path = clone.path / "app/api/settlement/currencies.py"
     before = path.stat()
     path.write_bytes(path.read_bytes() + b"\n# Carriage returns stay: \r\n")

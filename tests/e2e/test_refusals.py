@@ -1,4 +1,4 @@
-"""Bad input: one clear error with the next command, before anything is touched."""
+"""Bad input: one clear error with the next command, before anything changes."""
 
 from __future__ import annotations
 
@@ -85,14 +85,14 @@ def test_account_that_is_not_the_local_clouds(clone: Clone) -> None:
     assert "aws_account_id" in run.output
 
 
-STRANGER = "999988887777"
-"""An account. The emulator takes an access key of twelve digits for the account's id."""
-KEYS = {"AccessKeyId": STRANGER, "SecretAccessKey": "test", "SessionToken": "test"}
+OTHER_ACCOUNT = "999988887777"
+"""The emulator uses an access key of twelve digits as the account's id."""
+KEYS = {"AccessKeyId": OTHER_ACCOUNT, "SecretAccessKey": "test", "SessionToken": "test"}
 
 
 @pytest.fixture(scope="module")
 def sts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """AWS's answer to whose the credentials are: its address."""
+    """The address of an emulated STS, which reports the account of the credentials."""
     port = free_port()
     with subprocess.Popen(
         [sys.executable, "-m", "ministack"],
@@ -102,7 +102,7 @@ def sts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     ) as server:
         try:
-            wait_for(lambda: listens(port), what="STS to listen")
+            wait_for(lambda: listens(port), what="STS listens")
             yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()
@@ -126,7 +126,7 @@ class _Portal(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def portal() -> Iterator[str]:
-    """The address of IAM Identity Center's portal."""
+    """The address of a fake IAM Identity Center portal."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Portal) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -134,12 +134,12 @@ def portal() -> Iterator[str]:
 
 
 def keys(home: Path) -> dict[str, str]:
-    return {"AWS_ACCESS_KEY_ID": STRANGER, "AWS_SECRET_ACCESS_KEY": "test"}
+    return {"AWS_ACCESS_KEY_ID": OTHER_ACCOUNT, "AWS_SECRET_ACCESS_KEY": "test"}
 
 
 def profile(home: Path) -> dict[str, str]:
-    """In files of other names than usual."""
-    (home / "credentials").write_text(f"[company]\naws_access_key_id = {STRANGER}\naws_secret_access_key = test\n")
+    """Write a profile to files with unusual names."""
+    (home / "credentials").write_text(f"[company]\naws_access_key_id = {OTHER_ACCOUNT}\naws_secret_access_key = test\n")
     return {
         "AWS_PROFILE": "company",
         "AWS_SHARED_CREDENTIALS_FILE": str(home / "credentials"),
@@ -148,9 +148,9 @@ def profile(home: Path) -> dict[str, str]:
 
 
 def sso_cache(home: Path) -> dict[str, str]:
-    """What `aws sso login` leaves."""
+    """Write the files that `aws sso login` leaves."""
     session = "[sso-session company]\nsso_start_url = https://company.example\nsso_region = us-east-1\n"
-    role = f"[profile company]\nsso_session = company\nsso_account_id = {STRANGER}\nsso_role_name = admin\n"
+    role = f"[profile company]\nsso_session = company\nsso_account_id = {OTHER_ACCOUNT}\nsso_role_name = admin\n"
     cache = home / ".aws/sso/cache"
     cache.mkdir(parents=True)
     (home / ".aws/config").write_text(session + role)
@@ -169,7 +169,8 @@ def credential_process(home: Path) -> dict[str, str]:
 
 def web_identity(home: Path) -> dict[str, str]:
     (home / "token").write_text("token")
-    return {"AWS_WEB_IDENTITY_TOKEN_FILE": str(home / "token"), "AWS_ROLE_ARN": f"arn:aws:iam::{STRANGER}:role/deploy"}
+    role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/deploy"
+    return {"AWS_WEB_IDENTITY_TOKEN_FILE": str(home / "token"), "AWS_ROLE_ARN": role}
 
 
 @pytest.mark.parametrize("way", [keys, profile, sso_cache, credential_process, web_identity])
@@ -181,7 +182,7 @@ def test_credentials_of_another_account_however_they_come(
     monkeypatch: pytest.MonkeyPatch,
     way: Callable[[Path], dict[str, str]],
 ) -> None:
-    """Each is used; and what the shell says of endpoints is not."""
+    """Each kind of credentials is used. Endpoints of the shell are ignored."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     shell = way(tmp_path) | {"HOME": str(tmp_path), "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9"}
@@ -195,11 +196,11 @@ def test_credentials_of_another_account_however_they_come(
         "ENV=staging",
         expect=2,
         aws_environment=aws,
-        # What this machine may not have: exactly the versions of staging.
+        # This machine may lack the exact versions of staging.
         terraform_required_version=">= 1.11",
         aws_provider_version=">= 5.100, < 7.0",
     ).output
-    assert f"The credentials belong to account {STRANGER}, and staging is account 222222222222." in output
+    assert f"The credentials belong to account {OTHER_ACCOUNT}, and staging is account 222222222222." in output
     assert "next:  export AWS_PROFILE=<profile of 222222222222>" in output
 
 
@@ -215,10 +216,10 @@ def test_terraform_too_old(clone: Clone) -> None:
 
 
 def test_port_taken(clone: Clone) -> None:
-    with socket.socket() as stranger:
-        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        stranger.bind(("127.0.0.1", API_PORT))
-        stranger.listen()
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", API_PORT))
+        listener.listen()
         output = clone.make("deploy", expect=2).output
     assert str(API_PORT) in output
     assert "local_cloud_api_port" in output

@@ -1,6 +1,6 @@
-"""Releases and rollbacks as a tired person meets them: no request is lost, nothing is called a success that is not.
+"""Failing releases, and rollbacks: no request is lost, and no failure is reported as a success.
 
-One environment, in the order of a bad week. Each step stands on the one before.
+All tests share one environment. Each depends on those before it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from tests.e2e.load import load
 pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal, pytest.mark.timeout(900)]
 
 BUCKET = "settlement-terraform-000000000000-ap-northeast-2"
-#: Settings that the application refuses, so that its process exits at start.
+#: Settings that the application refuses: its process exits at start.
 EXITS = {"APP_ENVIRONMENT": "local", "DATABASE_POOL_RECYCLE_SECONDS": "-1"}
 
 
-#: What the verbs of an emergency do not need, broken.
+#: Broken settings that status and rollback do not need.
 BROKEN = dict.fromkeys(
     ("app_environment", "app_secrets", "app_min_tasks", "database_max_connections", "network_availability_zones"),
     "{{ nowhere }}",
@@ -41,7 +41,7 @@ def ledger(clone: Clone) -> list[Release]:
 
 @contextmanager
 def running(clone: Clone, target: str, **variables: Any) -> Iterator[subprocess.Popen[str]]:
-    """``make target`` in the background, in a process group of its own."""
+    """Run ``make target`` in the background, in its own process group."""
     with subprocess.Popen(
         clone.command(target, **variables),
         cwd=clone.path,
@@ -57,25 +57,26 @@ def running(clone: Clone, target: str, **variables: Any) -> Iterator[subprocess.
             process.kill()
 
 
-def until(process: subprocess.Popen[str], words: str) -> str:
-    """What the process printed until a line with these words."""
+def read_until(process: subprocess.Popen[str], words: str) -> str:
+    """Return the output up to a line with these words."""
     assert process.stdout
     seen = []
     for line in process.stdout:
         seen.append(line)
         if words in line:
             return "".join(seen)
-    pytest.fail(f"never came to {words!r}:\n" + "".join(seen[-50:]))
+    pytest.fail(f"the output never contained {words!r}:\n" + "".join(seen[-50:]))
 
 
-def rest(process: subprocess.Popen[str]) -> Run:
+def finish(process: subprocess.Popen[str]) -> Run:
+    """Wait for the process to end; return its exit code and the rest of its output."""
     output, _ = process.communicate()
     return Run(process.returncode, output)
 
 
 @contextmanager
 def paused(process: subprocess.Popen[str]) -> Iterator[None]:
-    """What the process started goes on; it starts nothing more."""
+    """Pause the process group. What it has already triggered in the cloud continues."""
     os.killpg(process.pid, signal.SIGSTOP)
     try:
         yield
@@ -83,15 +84,15 @@ def paused(process: subprocess.Popen[str]) -> Iterator[None]:
         os.killpg(process.pid, signal.SIGCONT)
 
 
-def says(run: Run, words: str) -> None:
+def assert_prints(run: Run, words: str) -> None:
     assert words in run.output, run.output[-8000:]
 
 
 def test_a_first_release_that_fails_leaves_zero_tasks_and_says_so(clone: Clone) -> None:
     clone.variables["app_health_check_grace_period_seconds"] = 20
     run = clone.make("deploy", expect=2, app_environment=EXITS)
-    says(run, "This was the first release: there is nothing to return to. The service has zero tasks again.")
-    says(run, "database_pool_recycle_seconds")
+    assert_prints(run, "This was the first release: there is nothing to return to. The service has zero tasks again.")
+    assert_prints(run, "database_pool_recycle_seconds")
     assert service(clone)["desiredCount"] == 0
     assert "No release has ever succeeded here" in clone.make("rollback", expect=2).output
 
@@ -106,8 +107,8 @@ def test_what_was_rolled_back_comes_back_by_insistence_only(clone: Clone) -> Non
     clone.make("release", app_memory=1024)
     assert clone.make("rollback").recap()["changed"] == 1
     refused = clone.make("release", expect=2, app_memory=1024)
-    says(refused, "is not released again")
-    says(refused, "-e ecs_release_allow_rolled_back=true")
+    assert_prints(refused, "is not released again")
+    assert_prints(refused, "-e ecs_release_allow_rolled_back=true")
     clone.make("release", app_memory=1024, ecs_release_allow_rolled_back=True)
     clone.variables["app_memory"] = 1024
     assert ledger(clone)[-1].outcome is Outcome.SUCCEEDED
@@ -138,7 +139,7 @@ def test_a_bad_configuration_is_a_failure_with_its_cause(clone: Clone, variables
     fails_and_is_undone(clone, cause, **variables)
 
 
-#: Each task is healthy, and then its master process dies.
+#: Each task becomes healthy; then its master process dies.
 FLAPS = """
 
 def post_worker_init(worker: object) -> None:
@@ -163,7 +164,7 @@ def upgrade() -> None:
 @pytest.mark.parametrize(
     ("path", "text", "cause"),
     [
-        # Healthy tasks get requests, and when they die these die with them: no load balancer gives them back.
+        # Healthy tasks receive requests, and lose them when they die: no load balancer can prevent that.
         ("app/api/settlement/gunicorn_conf.py", FLAPS, "exit code 137"),
         ("app/api/settlement/migrations/versions/0002_bad.py", MIGRATION, "division by zero"),
         ("app/api/Dockerfile", '\nCMD ["/nonexistent"]\n', "exec /nonexistent failed"),
@@ -194,8 +195,8 @@ def fails_and_is_undone(clone: Clone, cause: str, may_lose: bool = False, **vari
     before = service(clone)["taskDefinition"]
     with load(may_lose=may_lose):
         run = clone.make("release", expect=2, **variables)
-    says(run, cause)
-    says(run, "the release failed, for the reason above")
+    assert_prints(run, cause)
+    assert_prints(run, "the release failed, for the reason above")
     assert service(clone)["taskDefinition"] == before
     assert service(clone)["runningCount"] == service(clone)["desiredCount"]
     assert ledger(clone)[-1].outcome is Outcome.FAILED
@@ -220,13 +221,13 @@ def test_what_is_missing_is_said_before_anything_is_touched(
 def test_a_second_flow_stops_at_once_and_a_change_of_the_number_of_tasks_is_kept(clone: Clone) -> None:
     drain_for(clone, 1)
     with running(clone, "release", app_memory=2048) as first:
-        until(first, "watching ")
+        read_until(first, "watching ")
         clone.aws("ecs").update_service(cluster=PREFIX, service=PREFIX, desiredCount=3)
         with paused(first):
             second = clone.make("release", expect=2)
         assert re.search(r"local is locked by \S+, for Release, since .* UTC", second.output)
-        says(second, "make unlock ENV=local")
-        assert rest(first).code == 0
+        assert_prints(second, "make unlock ENV=local")
+        assert finish(first).code == 0
     clone.variables["app_memory"] = 2048
     assert service(clone)["desiredCount"] == 3
     assert service(clone)["runningCount"] == 3
@@ -239,31 +240,20 @@ def test_a_rollback_stops_a_release_in_flight(clone: Clone, phase: str) -> None:
     clone.commit("app/api/settlement/__init__.py", f"\n# Stopped in {phase}.\n")
     try:
         with load(), running(clone, "release", ecs_release_environment={"DATABASE_NAME": "nowhere"}) as release:
-            until(release, phase)
+            read_until(release, phase)
             rollback = clone.make("rollback")
-            stopped = rest(release)
+            stopped = finish(release)
     finally:
         clone.git("reset", "--quiet", "--hard", "HEAD~1")
-    says(rollback, "stopped the release of ")
+    assert_prints(rollback, "stopped the release of ")
     assert stopped.code != 0
     assert re.search(r"it was taken by \S+, for Rollback", stopped.output), stopped.output[-8000:]
     assert service(clone)["taskDefinition"] == before
     assert len(service(clone)["deployments"]) == 1
 
 
-def kill_a_rollback(clone: Clone, target: str) -> None:
-    """Leave it halfway: the next one, whatever it finds, goes to the same place."""
-    with running(clone, "rollback") as killed:
-        until(killed, "watching ")
-        os.killpg(killed.pid, signal.SIGKILL)
-    assert [release.outcome for release in ledger(clone)[-2:]] == [Outcome.ROLLING_BACK, Outcome.IN_PROGRESS]
-    status = clone.make("status")
-    assert re.search(rf"rollback to +\S+ \({target}\)", status.output)
-    says(status, "has not succeeded: make rollback ENV=local resumes it")
-
-
 def test_five_rollbacks_in_a_row_and_forward_again_land_where_status_said(clone: Clone) -> None:
-    # Three, on top of those that succeeded above.
+    # Add three to the successful releases above.
     for number in range(3):
         clone.make("release", app_environment={"NUMBER": str(number)})
     newest = service(clone)["taskDefinition"]
@@ -276,7 +266,7 @@ def test_five_rollbacks_in_a_row_and_forward_again_land_where_status_said(clone:
     assert service(clone)["taskDefinition"] == newest
     again = clone.make("rollback", rollback_to=revision)
     assert again.recap()["changed"] == 0
-    says(again, "nothing to roll back")
+    assert_prints(again, "nothing to roll back")
 
 
 def test_a_refusal_says_what_is_possible(clone: Clone) -> None:

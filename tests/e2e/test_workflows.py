@@ -1,11 +1,11 @@
-"""GitHub's workflows on this machine: each `run:` line of ci, build, deploy and rollback, by their YAML, in order.
+"""GitHub's workflows on this machine: each `run:` line of ci, build, deploy and rollback, in order.
 
     bootstrap → pull request → merge → build → dispatch → deploy → once more → rollback → destroy → deploy again
 
-The account is a local cloud, and `inventory/staging` says so in one more file; nothing else of the repository changes.
-A run's token is exchanged by the cloud's STS for the role that bootstrap made for its workflow, and its lines have that
-role's credentials and no others. Not run, and looked at instead: `make rehearse`, which cannot run in itself, `make
-test` and `make coverage`, which run beside it, and production's job, which is the job of staging with another input.
+The account is a local cloud: one more file in `inventory/staging` says so, and nothing else in the repository changes.
+The cloud's STS exchanges a run's token for the role that bootstrap made for its workflow, and the run's lines have only
+that role's credentials. Only checked, not run: `make rehearse`, which would run itself; `make test` and `make
+coverage`, which run separately; production's job, which is staging's job with another input.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal, pytest.mark.timeout(900)]
 
 PREFIX = "settlement-staging"
 MAIN = "refs/heads/main"
-#: Not executed here: the tests, of which this is one.
+#: Lines that are not executed here, because they would run this test or other tests.
 LEFT = ["make test", "make rehearse", "make coverage"]
 ROLES = "arn:aws:iam::000000000000:role/settlement-github"
-#: Not the jobs' to have: what a developer's shell says of an account, of GitHub, or of another make.
+#: Variables of a developer's shell that jobs must not have: an account, GitHub, another make.
 FOREIGN = ("AWS_", "GH_", "GITHUB_", "RUNNER_", "ACTIONS_", "MAKE", "MFLAGS")
 
 
@@ -46,7 +46,7 @@ def inventory(name: str) -> dict[str, Any]:
 
 
 def account(clone: Clone, hub: Hub) -> dict[str, Any]:
-    """What staging is told beside its own files: that its account is the local cloud, and whose workflows act there."""
+    """Return further settings of staging: its account is the local cloud, where this repository's workflows may act."""
     local = inventory("aws")
     endpoints = {
         key: value for key, value in local["aws_environment"].items() if "KEY" not in key and "FILE" not in key
@@ -71,12 +71,12 @@ def account(clone: Clone, hub: Hub) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def hub(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    """GitHub, with the clone as its repository, and a local cloud that knows GitHub's keys."""
+    """A fake GitHub with the clone as its repository, and a local cloud that accepts GitHub's keys."""
     issuer = Issuer()
     hub = Hub(clone.path, tmp_path_factory.mktemp("github"), issuer, f"http://127.0.0.1:{API_PORT}")
     clone.variables["local_cloud_oidc_keys"] = {URL: issuer.keys()}
     clone.variables["local_cloud_call_log"] = str(hub.programs.with_name("calls.jsonl"))
-    # The Python environment is the tests' own, as in every clone here.
+    # Use the Python environment of the tests, as in every clone here.
     hub.program("make", "/usr/bin/make", "-o", f"{ENVIRONMENT}/.ready", f"VENV={ENVIRONMENT}")
     clone.make("up")
     clone.git("switch", "--quiet", "--force-create", "main")
@@ -99,7 +99,7 @@ def runner(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Runner:
 
 @pytest.fixture(scope="module")
 def runs() -> list[Finished]:
-    """Every run, for what they have in common."""
+    """All finished runs, for checks across them."""
     return []
 
 
@@ -108,7 +108,7 @@ def push(clone: Clone) -> Event:
 
 
 def pull_request(clone: Clone, hub: Hub, number: int, head: str, branch: str) -> Event:
-    """Of `branch`, whose repository is `head`. What is checked out is what a merge would make."""
+    """Open a pull request of `branch`, whose repository is `head`. The event's commit is the merge commit."""
     clone.git("switch", "--quiet", "--detach", "main")
     clone.git("merge", "--quiet", "--no-ff", "--message", f"Merge {branch} into main", branch)
     merged, ref = clone.git("rev-parse", "HEAD"), f"refs/pull/{number}/merge"
@@ -119,20 +119,20 @@ def pull_request(clone: Clone, hub: Hub, number: int, head: str, branch: str) ->
 
 
 def dispatched(clone: Clone, hub: Hub) -> Event:
-    """The run that GitHub starts for the newest dispatch: of the default branch's workflow."""
+    """Return the event of the newest dispatch, which starts the default branch's workflow."""
     sent = hub.state.dispatches[-1]
     payload = {"action": sent["event_type"], "client_payload": sent["client_payload"]}
     return Event("repository_dispatch", MAIN, clone.git("rev-parse", "main"), payload)
 
 
 def release(clone: Clone, hub: Hub, runner: Runner, runs: list[Finished]) -> Finished:
-    """What follows a push to main: build, dispatch, deploy. Production waits for its reviewer."""
+    """Run the workflows of a push to main: build, dispatch, deploy. Production waits for its reviewer."""
     sent = len(hub.state.dispatches)
     event = push(clone)
     built = runner.run("build.yml", event)
     assert acts_as(built, "Build and push the image", "build")
     assert [item["client_payload"] for item in hub.state.dispatches[sent:]] == [{"sha": event.sha}]
-    # Somebody pushes meanwhile: what is deployed is what was built.
+    # A push in the meantime must not change what is deployed.
     clone.commit("docs/architecture.md", "\nA sentence.\n")
     finished = runner.run("deploy.yml", dispatched(clone, hub), held={"production"})
     runs.extend([built, finished])
@@ -143,7 +143,7 @@ def release(clone: Clone, hub: Hub, runner: Runner, runs: list[Finished]) -> Fin
 
 
 def acts_as(finished: Finished, step: str, role: str) -> bool:
-    """Whether the credentials of that step were the role's, as the account said."""
+    """Return whether the step printed that its credentials belong to the role."""
     return f":assumed-role/settlement-github-{role}/" in finished.step(step).output
 
 
@@ -200,7 +200,7 @@ def test_a_pull_request_of_a_fork_is_tested_and_not_planned(clone: Clone, hub: H
 
 @pytest.mark.parametrize("failing", ["test", "rehearse", "neither"])
 def test_the_tests_are_what_everybody_runs(failing: str, tmp_path: Path) -> None:
-    """They are the lines that are not executed here: CI runs both as people type them, and fails with either."""
+    """CI runs `make test` and `make rehearse`, as a person does, and fails if either fails."""
     make = tmp_path / "make"
     make.write_text(f'#!/bin/sh\necho "make $*"\n[ "$*" != {failing} ]\n')
     make.chmod(0o755)
@@ -270,7 +270,7 @@ def test_every_line_was_executed(runs: list[Finished]) -> None:
 
 
 def test_each_role_has_the_rights_that_its_runs_call_and_no_others(clone: Clone, hub: Hub) -> None:
-    """Of a plan, what it reads of what exists: as `drift` does, daily."""
+    """The calls include a plan of the existing environment, which the workflow `drift` makes daily."""
     credentials = hub.take(f"{ROLES}-plan-staging", hub.issuer.token(hub.identity, "environment:plan-staging"), "drift")
     with pytest.MonkeyPatch.context() as job:
         job.setenv("AWS_ACCESS_KEY_ID", credentials["AccessKeyId"])
@@ -283,10 +283,10 @@ def test_each_role_has_the_rights_that_its_runs_call_and_no_others(clone: Clone,
 
 
 def test_destroyed_and_deployed_again(clone: Clone, record_property: Any) -> None:
-    """From nothing, by a person; what was rolled back is not what comes."""
+    """A person destroys and deploys again. The new deployment has the newest commit, not the rolled-back one."""
     assert "Nothing was touched" in clone.make("destroy", "ENV=staging", expect=2).output
     run = clone.make("destroy", "ENV=staging", destroy_confirm=PREFIX)
     record_property("destroy", f"{run.seconds():.0f} s")
-    clone.commit("app/api/settlement/__init__.py", "\n# The cure.\n")
+    clone.commit("app/api/settlement/__init__.py", "\n# The fix.\n")
     clone.make("deploy", "ENV=staging")
     assert serving(clone) == clone.version()

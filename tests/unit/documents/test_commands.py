@@ -1,6 +1,6 @@
 """Every `make` command that a document or a message shows is a command: it runs, and each word arrives as it is shown.
 
-Programs are stubs here. What the commands of tests/e2e/documents.py do is seen by tests/e2e/test_road.py.
+Programs are stubs here. tests/e2e/test_deployment.py really runs the commands of tests/e2e/documents.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The whole road, in the order in which a user walks it. Each step stands on the one before.
+"""The end-to-end deployment, in a user's order. Each test depends on those before it.
 
-Its first part is the documents': every command of the README and of the pages that `tests/e2e/documents.py` names, as a
-newcomer types them.
+The first part runs the documents: every command of the README and of the pages that `tests/e2e/documents.py` names, as
+a newcomer types them.
 """
 
 from __future__ import annotations
@@ -59,30 +59,30 @@ def test_check_mode_before_anything_exists(clone: Clone) -> None:
 
 
 STAGING, PRODUCTION = "222222222222", "333333333333"
-"""The accounts' numbers as the inventories have them; the emulator plays each."""
+"""The account numbers of the inventories. The emulator accepts each of them."""
 
 
 def account_of(command: str) -> str:
-    """Whose credentials the shell has; none on this machine, whose inventory has keys of its own."""
+    """Return the account of the shell's credentials; empty for the local environment, whose inventory has keys."""
     return "" if "ENV=" not in command else PRODUCTION if "ENV=production" in command else STAGING
 
 
 NOT_RUN = {
-    "make test": "is this very run",
-    "make rehearse": "are the other long tests, with clouds of their own",
-    "make check": "tests/run.sh runs it beside this",
-    "make deploy ENV=staging": "a second cloud's worth of containers; what it would make is planned by the line before",
-    "make test-page ENV=staging": "needs what deploy makes; test_incidents.py sends one on this machine",
+    "make test": "is the command that runs this test",
+    "make rehearse": "runs the longest tests, with local clouds of their own",
+    "make check": "tests/run.sh runs it at the same time",
+    "make deploy ENV=staging": "would start a second set of containers; the command before it plans the same resources",
+    "make test-page ENV=staging": "needs a deployed environment; test_incidents.py runs it in the local one",
     "(cd roles/deploy_lock && molecule --base-config ../../tests/molecule/base.yml test)": (
-        "tests/roles/test_molecule.py runs each role's scenario so, maybe at this moment and on the same ports"
+        "tests/roles/test_molecule.py runs each role's scenario, perhaps at the same time and on the same ports"
     ),
-    "uv tool run pre-commit install": "would hook the commits of the tests below; its hooks are those of make check",
+    "uv tool run pre-commit install": "its hooks would run on the commits of the tests below; make check runs the same",
 }
-"""Commands of the documents, and why they are not run here."""
+"""Commands of the documents that are not run here, with the reason."""
 
 
 def edit(clone: Clone, path: str, **replaced: str | None) -> None:
-    """What a person edits in an inventory: the value of a variable of one line, or without a value the whole line."""
+    """Edit an inventory as a person does: replace the value of a one-line variable, or remove the line for None."""
     text = (clone.path / path).read_text()
     for name, value in replaced.items():
         line, new = (r"\s*{}:.*\n", "") if value is None else (r"(\s*{}:).*\n", rf"\g<1> {value}\n")
@@ -92,18 +92,18 @@ def edit(clone: Clone, path: str, **replaced: str | None) -> None:
 
 
 def name_the_application(clone: Clone) -> None:
-    """As docs/first-deployment.md says: the account's number (here the emulator's), the name."""
+    """Set the account's number (here the emulator's) and the name, as docs/first-deployment.md says."""
     edit(clone, "inventory/staging/group_vars/all/aws.yml", aws_account_id=f'"{STAGING}"')
     app = clone.path / "inventory/staging/group_vars/all/app.yml"
-    # An own value wins over the shared one, which this machine's environment goes on using.
+    # staging's value overrides the shared one, which the local environment still uses.
     app.write_text(f"{app.read_text()}app_name: billing\n")
     clone.git("commit", "--quiet", "--all", "--message", "chore: our account")
 
 
-def answer_for_production(clone: Clone) -> None:
-    """HTTPS, and somebody who hears of an outage: preflight asks for both."""
-    for answer in answers("production"):
-        name, _, value = answer.partition(": ")
+def configure_production(clone: Clone) -> None:
+    """Set HTTPS and notifications: preflight requires both."""
+    for setting in answers("production"):
+        name, _, value = setting.partition(": ")
         (file,) = (
             path
             for path in (clone.path / "inventory/production/group_vars/all").glob("*.yml")
@@ -127,7 +127,7 @@ def choose_zones_and_ranges(clone: Clone) -> None:
 
 
 def change_nothing_that_is_deployed(clone: Clone) -> None:
-    """A commit to the documentation, and the zones in another order."""
+    """Commit a change of the documentation and another order of the zones."""
     clone.commit("README.md", "\nA sentence.\n")
     network = clone.path / "inventory/local/group_vars/all/network.yml"
     zones = re.findall(r"(?m)^  ap-northeast-2.*\n", network.read_text())
@@ -137,24 +137,24 @@ def change_nothing_that_is_deployed(clone: Clone) -> None:
 
 
 EDITS = {
-    "README.md: make restore ENV=production": answer_for_production,
+    "README.md: make restore ENV=production": configure_production,
     "make bootstrap ENV=staging": name_the_application,
     "make plan ENV=qa": choose_zones_and_ranges,
     "CONTRIBUTING.md: make deploy": change_nothing_that_is_deployed,
 }
-"""What the reader edits before a command: as the documents say, or as the command is for."""
+"""Edits before a command: those that the documents describe, or that the command is made for."""
 
 
-def shows_staging(plan: str) -> None:
-    """The name, the range and three zones, as the inventory says."""
+def plans_staging(plan: str) -> None:
+    """Check that the plan has the name, the range and the three zones of the inventory."""
     assert re.search(r'name += "billing-staging"', plan)
     assert re.findall(r'cidr_block += "(10\.0\.0\.0/\d+)"', plan) == ["10.0.0.0/18"]
     assert len(re.findall(r"# module\.vpc\.aws_subnet\.", plan)) == 9
     assert "settlement-staging" not in plan
 
 
-def shows_another(plan: str) -> None:
-    """Zones, range and names are others, and only the inventory was edited."""
+def plans_qa(plan: str) -> None:
+    """Check that zones, range and names differ, although only the inventory was edited."""
     assert re.search(r'name += "billing-qa"', plan)
     assert re.findall(r'cidr_block += "(10\.64\.0\.0/\d+)"', plan) == ["10.64.0.0/18"]
     assert len(re.findall(r"# module\.vpc\.aws_subnet\.", plan)) == 6
@@ -162,23 +162,23 @@ def shows_another(plan: str) -> None:
 
 
 def changes_nothing(deploy: str) -> None:
-    """A second deployment, after commits that are not of the application."""
+    """Check that a second deployment after commits outside the application changes nothing."""
     assert re.search(r"^this-machine .* changed=0 .* failed=0 ", deploy, re.MULTILINE)
 
 
-SEEN: dict[str, tuple[int, Callable[[str], None] | str]] = {
+EXPECTED: dict[str, tuple[int, Callable[[str], None] | str]] = {
     "README.md: make deploy": (0, "succeeded"),
     "CONTRIBUTING.md: make deploy": (0, changes_nothing),
     "make bootstrap ENV=staging": (0, "account: create"),
-    "make plan ENV=staging": (0, shows_staging),
-    "make plan ENV=qa": (0, shows_another),
-    # Nothing was ever released there: each says so, and what comes first.
+    "make plan ENV=staging": (0, plans_staging),
+    "make plan ENV=qa": (0, plans_qa),
+    # Nothing was ever released there. Each says so and names the first step.
     "make rollback ENV=production": (2, "Next: make bootstrap ENV=production"),
     "make restore ENV=production": (2, "Next: make bootstrap ENV=production"),
     "make status ENV=production": (0, "nothing was deployed here yet"),
     "make incident-db ENV=production": (2, "make infra ENV=production"),
 }
-"""How a command ends, and what it shows, where that is more than success."""
+"""The exit code and the output of commands of which more than success is checked."""
 
 
 @pytest.mark.parametrize("command", documented(), ids=str)
@@ -187,25 +187,25 @@ def test_every_command_of_the_documents(clone: Clone, command: Command) -> None:
         pytest.skip(NOT_RUN[command.text])
     if edits := EDITS.get(str(command)) or EDITS.get(command.text):
         edits(clone)
-    code, shown = SEEN.get(str(command)) or SEEN.get(command.text, (0, ""))
+    code, expected = EXPECTED.get(str(command)) or EXPECTED.get(command.text, (0, ""))
     run = clone.shell(
         command.script,
         expect=code,
         account=account_of(command.text),
-        # What this machine may not have: AWS's registry, and exactly the versions of staging and production.
+        # This machine may lack access to AWS's registry and the exact versions of staging and production.
         image_registry=f"localhost:{API_PORT}",
         terraform_required_version=">= 1.11",
         aws_provider_version=">= 5.100, < 7.0",
     )
-    if callable(shown):
-        shown(run.output)
+    if callable(expected):
+        expected(run.output)
     else:
-        assert shown in run.output
+        assert expected in run.output
 
 
 def test_what_is_not_run_is_still_in_the_documents() -> None:
     found = documented()
-    assert {*NOT_RUN, *EDITS, *SEEN} <= {command.text for command in found} | {str(command) for command in found}
+    assert {*NOT_RUN, *EDITS, *EXPECTED} <= {command.text for command in found} | {str(command) for command in found}
 
 
 def test_this_commit_is_behind_the_load_balancer(clone: Clone) -> None:
@@ -220,7 +220,7 @@ def test_this_commit_is_behind_the_load_balancer(clone: Clone) -> None:
 
 
 def test_the_shell_has_made_no_state_of_its_own(clone: Clone) -> None:
-    """Each command was run in one that names a Terraform workspace, variables and arguments."""
+    """The shell of each command set a Terraform workspace, variables and arguments."""
     s3 = clone.aws("s3")
     objects = [
         item["Key"]
@@ -243,7 +243,7 @@ def test_what_is_posted_are_rows_in_the_database(clone: Clone) -> None:
 
 
 def test_check_mode_afterwards_touches_nothing(clone: Clone) -> None:
-    # What a scheduled action moves is not Terraform's to move back. A release would, if others hold at its time.
+    # Terraform must not undo a scheduled action. A release would, if other limits are scheduled for now.
     set_limits(clone, 1, 4)
     before = containers(), service(clone)["deployments"], query(clone, "SELECT count(*) FROM transactions")
     revisions = clone.aws("ecs").list_task_definitions()["taskDefinitionArns"]
@@ -294,7 +294,7 @@ def test_the_cost_report_answers_a_month_whose_answer_is_known(clone: Clone) -> 
 
 def test_passwords_are_nowhere(clone: Clone) -> None:
     secrets = clone.aws("secretsmanager")
-    # The webhook, if somebody has put one, is an address: test_incidents.py looks for it.
+    # A webhook's secret holds an address, not a password: test_incidents.py searches for that.
     names = [
         item["ARN"] for item in secrets.list_secrets()["SecretList"] if not item["Name"].endswith("/slack-webhook")
     ]
@@ -307,7 +307,7 @@ def test_passwords_are_nowhere(clone: Clone) -> None:
     for item in s3.list_objects_v2(Bucket=bucket)["Contents"]:
         places[item["Key"]] = s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read().decode(errors="replace")
     for path in (clone.path / ".local").rglob("*"):
-        # The emulator's own memory is AWS's side of the fence: Secrets Manager lives there.
+        # The emulator's state is AWS's side: it contains Secrets Manager.
         if path.is_file() and "cloud/state" not in str(path):
             places[str(path)] = path.read_text(errors="replace")
     ecs = clone.aws("ecs")
@@ -326,7 +326,7 @@ def test_passwords_are_nowhere(clone: Clone) -> None:
     assert not found
 
 
-#: Tasks, and the line before each, by which one sees that it begins.
+#: For each task, the output that shows that the task is about to start.
 BEFORE = {
     "plan | Plan environment": "Prepare the working folder of environment",
     "Build and push the image": "image_build : Validating",
@@ -340,14 +340,14 @@ BEFORE = {
         ("deploy", "plan | Plan environment", signal.SIGKILL),
         ("release", "Build and push the image", signal.SIGKILL),
         ("release", "Update the service and watch", signal.SIGKILL),
-        # Ctrl-C: Terraform ends what it does and gives its lock back; the wait for a rollout just ends.
+        # Ctrl-C: Terraform finishes its current operations and releases its lock; the wait for a rollout just ends.
         ("infra", "plan | Plan environment", signal.SIGINT),
         ("release", "Update the service and watch", signal.SIGINT),
     ],
     ids=lambda value: value.name if isinstance(value, signal.Signals) else value,
 )
 def test_interrupted_anywhere_the_next_run_converges(clone: Clone, flow: str, phase: str, sent: signal.Signals) -> None:
-    """And it rolls to the commit, with the rows that were there."""
+    """The next run also deploys the commit and keeps the database's rows."""
     served = clone.request("/version")[1]["git_hash"]
     clone.commit("app/api/settlement/__init__.py", f"\n# {sent.name} in {phase}.\n")
     before = BEFORE[phase]
@@ -358,7 +358,8 @@ def test_interrupted_anywhere_the_next_run_converges(clone: Clone, flow: str, ph
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        # A process group of its own, as a terminal's foreground has; a shell may have started the tests deaf to SIGINT.
+        # A process group of its own, like a terminal's foreground job. The shell may have started the tests with SIGINT
+        # ignored.
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as run:
@@ -369,10 +370,10 @@ def test_interrupted_anywhere_the_next_run_converges(clone: Clone, flow: str, ph
             if before in line:
                 break
         else:
-            pytest.fail("never came to it:\n" + "".join(seen[-50:]))
+            pytest.fail(f"the output never contained {before!r}:\n" + "".join(seen[-50:]))
         os.killpg(run.pid, sent)
         try:
-            # Not to the end of its output: what it started and left may hold the pipe for longer.
+            # Do not read to the end of the output: processes that it left behind may hold the pipe longer.
             assert run.wait(timeout=120) != 0
         except subprocess.TimeoutExpired:
             os.killpg(run.pid, signal.SIGKILL)
@@ -401,7 +402,7 @@ def test_a_release_a_rollback_and_the_end_of_a_task_lose_no_request(
         stopped = lambda: ecs.describe_tasks(cluster=PREFIX, tasks=[first])["tasks"][0]["lastStatus"] == "STOPPED"  # noqa: E731
         wait_for(lambda: stopped() and service(clone)["runningCount"] == 3, seconds=60)
     record_property("load", f"{report.total} requests in {report.seconds:.0f} s, {report.lost} lost")
-    # What a busy machine takes of it is the machine's; with less than half of it nothing was shown.
+    # A busy machine reaches less than the offered load. Below half of it the test shows nothing.
     assert report.total / report.seconds >= offered / 2
     assert report.tallies[ACCOUNT.name].answered > 0
     assert rollback.recap()["changed"] == 1
