@@ -1,8 +1,8 @@
-"""Put faults into the riskiest modules, one at a time, and report those that the modules' unit tests do not notice.
+"""Put faults into the riskiest modules, one at a time, and report those that the modules' unit tests do not detect.
 
 The faults are mutmut's (https://mutmut.readthedocs.io/): another operator, constant, argument or text in a function.
-All faults of a module stand side by side in one file. Each is tried in a process of its own, forked from one that has
-imported everything: to start pytest for each of hundreds of faults would take hours.
+One file contains all faults of a module. Each fault is tried in its own process, forked from one that has imported
+everything: starting pytest for each of hundreds of faults would take hours.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from mutmut.state import state
 
 HERE = Path(__file__).parent
 WORK = Path(".local/mutation")
-#: So much of a module's faults has to be noticed, in per cent.
+#: The tests must detect this percentage of a module's faults.
 FLOOR = 90.0
-#: What one fault may take: CPU seconds beside three times those of its tests, and seconds in all.
+#: Limits of one fault: CPU seconds in addition to three times those of its tests, and elapsed seconds.
 CPU_SECONDS = 5.0
 SECONDS = 300.0
 ORIGINAL = "__mutmut_orig"
@@ -43,13 +43,13 @@ hypothesis.settings.register_profile(
     deadline=None,
     derandomize=True,
     database=None,
-    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],  # a failure is enough: it is not made small
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],  # do not shrink failures: one is enough
 )
 
 
 @dataclass(frozen=True, order=True)
 class Fault:
-    """Where it is, and the lines before and after."""
+    """A fault: its function, and the lines before and after."""
 
     function: str
     change: str
@@ -60,14 +60,14 @@ class Fault:
 
 @dataclass(frozen=True)
 class Mutated:
-    """A module with all of its faults: the code, and each fault by the name of its function in the code."""
+    """A module's code with all of its faults, and each fault by the name of its function in that code."""
 
     code: str
     faults: Mapping[str, Fault]
 
 
 def mutated(source: str) -> Mutated:
-    """Return the module with every fault that mutmut makes in it."""
+    """Return the module with every fault that mutmut can make in it."""
     file = mutate_file_contents("module.py", plain_properties(source))
     lines = file.code.splitlines()
 
@@ -86,7 +86,7 @@ def mutated(source: str) -> Mutated:
 
 
 def plain_properties(source: str) -> str:
-    """Write ``@property`` as a method and an assignment after it: mutmut leaves decorated functions alone."""
+    """Rewrite ``@property`` as a method and an assignment after it: mutmut skips decorated functions."""
     lines = source.splitlines()
     functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
     for node in sorted(functions, key=lambda node: node.lineno, reverse=True):
@@ -97,32 +97,32 @@ def plain_properties(source: str) -> str:
 
 
 class Trial:
-    """A plugin of pytest that tries each fault with the tests that come by it, instead of running the tests once."""
+    """A pytest plugin that tries each fault with the tests that call its function. It replaces the ordinary run."""
 
     def __init__(self, module: str, names: Sequence[str]) -> None:
         self._module = module
         self._names = names
-        self.unnoticed: list[str] = []
+        self.undetected: list[str] = []
         self.sound = False
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        passes = self._find_tests(session.items)
-        if passes is None:
+        tests_by_function = self._find_tests(session.items)
+        if tests_by_function is None:
             return True
         self.sound = True
         for number, name in enumerate(self._names, 1):
-            tests = passes.get(f"{self._module}.{name.partition('__mutmut_')[0]}", [])
-            if not self._notices(f"{self._module}.{name}", tests):
-                self.unnoticed.append(name)
+            tests = tests_by_function.get(f"{self._module}.{name.partition('__mutmut_')[0]}", [])
+            if not self._detects(f"{self._module}.{name}", tests):
+                self.undetected.append(name)
             if number % 10 == 0 or number == len(self._names):
-                print(f"{number} of {len(self._names)} faults, {len(self.unnoticed)} not noticed", file=sys.stderr)
+                print(f"{number} of {len(self._names)} faults, {len(self.undetected)} not detected", file=sys.stderr)
         return True
 
     @staticmethod
     def _find_tests(items: Sequence[pytest.Item]) -> dict[str, list[tuple[float, pytest.Item]]] | None:
-        """Run the tests without a fault: which ones come by a function, the quickest first; None when one fails."""
+        """Run the tests without a fault. Return those that call each function, quickest first; None if a test fails."""
         set_mutant_under_test("stats")
-        passes: dict[str, list[tuple[float, pytest.Item]]] = {}
+        found: dict[str, list[tuple[float, pytest.Item]]] = {}
         for item in items:
             state()._stats.clear()
             begin = time.process_time()
@@ -130,11 +130,11 @@ class Trial:
                 print(f"{item.nodeid} fails without a fault. Next: tests/run.sh '{item.nodeid}'", file=sys.stderr)
                 return None
             for function in state()._stats:
-                passes.setdefault(function, []).append((time.process_time() - begin, item))
-        return {function: sorted(tests, key=lambda test: test[0]) for function, tests in passes.items()}
+                found.setdefault(function, []).append((time.process_time() - begin, item))
+        return {function: sorted(tests, key=lambda test: test[0]) for function, tests in found.items()}
 
     @staticmethod
-    def _notices(mutant: str, tests: Sequence[tuple[float, pytest.Item]]) -> bool:
+    def _detects(mutant: str, tests: Sequence[tuple[float, pytest.Item]]) -> bool:
         child = os.fork()
         if not child:
             limit = int(CPU_SECONDS + 3 * sum(seconds for seconds, _ in tests)) + 1
@@ -155,7 +155,7 @@ class Trial:
 
 
 def failed(item: pytest.Item) -> bool:
-    """Run one test, and tear down all that it set up."""
+    """Run one test, including its teardown, and return whether it failed."""
     return any(report.failed for report in runtestprotocol(item, log=False, nextitem=None))
 
 
@@ -164,13 +164,13 @@ def modules() -> dict[str, dict[str, str]]:
 
 
 def accepted(module: str) -> dict[Fault, str]:
-    """The faults of a module that may stay unnoticed, each with its reason."""
+    """Return the faults of a module that may stay undetected, each with its reason."""
     entries: list[dict[str, str]] = tomllib.loads((HERE / "survivors.toml").read_text()).get(module, [])
     return {Fault(entry["function"], entry["change"]): entry["reason"] for entry in entries}
 
 
 def run(name: str) -> int:
-    """Try one module's faults, and report; 0 when enough are noticed and each other one has its reason."""
+    """Try and report one module's faults. Return 0 if enough are detected and each other one has a reason."""
     source, tests = (modules()[name][key] for key in ("source", "tests"))
     module = mutated(Path(source).read_text())
     shutil.rmtree(WORK / name, ignore_errors=True)
@@ -182,27 +182,27 @@ def run(name: str) -> int:
     pytest.main([*options, tests], plugins=[trial])
     if not trial.sound:
         return 1
-    unnoticed = [module.faults[name] for name in trial.unnoticed]
-    (WORK / f"{name}.json").write_text(json.dumps([[fault.function, fault.change] for fault in unnoticed], indent=1))
-    return report(name, len(module.faults), unnoticed)
+    undetected = [module.faults[name] for name in trial.undetected]
+    (WORK / f"{name}.json").write_text(json.dumps([[fault.function, fault.change] for fault in undetected], indent=1))
+    return report(name, len(module.faults), undetected)
 
 
-def report(name: str, total: int, unnoticed: Sequence[Fault]) -> int:
+def report(name: str, total: int, undetected: Sequence[Fault]) -> int:
     reasons = accepted(name)
-    unexplained = [fault for fault in unnoticed if fault not in reasons]
-    noticed = total - len(unnoticed)
-    share = 100.0 * noticed / max(1, total)
-    print(f"{name}: {share:.1f} %: {noticed} of {total} faults noticed, {len(unexplained)} neither that nor explained")
+    unexplained = [fault for fault in undetected if fault not in reasons]
+    detected = total - len(undetected)
+    share = 100.0 * detected / max(1, total)
+    print(f"{name}: {share:.1f} %: {detected} of {total} faults detected, {len(unexplained)} others have no reason")
     for fault in sorted(unexplained):
-        print(f"  not noticed: {fault}")
-    stale = sorted(set(reasons) - set(unnoticed))
+        print(f"  not detected: {fault}")
+    stale = sorted(set(reasons) - set(undetected))
     for fault in stale:
-        print(f"  in survivors.toml, and noticed or not there: {fault}")
+        print(f"  in survivors.toml, but detected or gone: {fault}")
     if share >= FLOOR and not unexplained and not stale:
         return 0
     print(
-        f"Every module has to notice {FLOOR:g} %, and tests/mutation/survivors.toml to give a reason for each other "
-        "fault. Next: make the values in the fixtures differ, or stand at the threshold"
+        f"The tests must detect {FLOOR:g} % of a module's faults, and tests/mutation/survivors.toml must give a reason "
+        "for each other one. Next: choose values in the fixtures that differ or are at a threshold"
     )
     return 1
 
