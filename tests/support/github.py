@@ -1,9 +1,9 @@
-"""A stand-in for the issuer of GitHub's tokens: each run's identity, signed, with the claims that GitHub puts into it.
+"""A fake issuer of GitHub's OIDC tokens. It signs a run's identity with the claims that GitHub sets.
 
     issuer = Issuer()
     token = issuer.token(Repository(), "environment:staging")
 
-Claims and forms of the subject: https://docs.github.com/actions/reference/openid-connect-reference.
+Claims and formats of the subject: https://docs.github.com/actions/reference/openid-connect-reference.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from joserfc.jwk import RSAKey
 
 URL = "https://token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
-#: How long GitHub's tokens are good for.
+#: The lifetime of GitHub's tokens.
 LIFETIME_SECONDS = 300
 
 
 @dataclass(frozen=True)
 class Repository:
-    """One of GitHub's, with the numbers of its owner and of itself."""
+    """A repository at GitHub, with its owner's id and its own."""
 
     name: str = "example/settlement"
     owner_id: int = 123456
@@ -32,27 +32,27 @@ class Repository:
 
     @property
     def subject(self) -> str:
-        """How a token names a repository that is made or renamed since 2026-07-15."""
+        """The repository in a token's subject, if it was created or renamed since 2026-07-15."""
         owner, _, name = self.name.partition("/")
         return f"{owner}@{self.owner_id}/{name}@{self.id}"
 
 
 class Issuer:
-    """One signing key, and its public half as the issuer publishes it."""
+    """A signing key and the JWKS that the issuer publishes."""
 
     def __init__(self) -> None:
         self._key = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}, auto_kid=True)
 
     def keys(self) -> dict[str, Any]:
-        """The JWKS."""
+        """Return the JWKS."""
         return {"keys": [self._key.as_dict(private=False)]}
 
     def sign(self, claims: dict[str, Any]) -> str:
         return jwt.encode({"typ": "JWT", "alg": "RS256", "kid": self._key.kid}, claims, self._key)
 
     def token(self, repository: Repository, context: str, **others: Any) -> str:
-        """The token of one run. `context` is the subject's end: ``environment:staging``, ``pull_request``, ``ref:…``;
-        `others` are further claims, or other ones."""
+        """Return the token of one run. `context` is the end of the subject: ``environment:staging``, ``pull_request``,
+        ``ref:…``. `others` adds or replaces claims."""
         now = int(time.time())
         claims = {
             "jti": str(uuid.uuid4()),

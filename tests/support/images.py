@@ -1,4 +1,4 @@
-"""The images of the local environment, as its role makes or pulls them: once per machine."""
+"""The images of the local environment. Its role builds or pulls them once per machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def settings() -> images.ImageSettings:
-    """The role's own defaults."""
+    """Return the image settings with the role's defaults."""
     defaults = yaml.safe_load((REPOSITORY / "roles/local_cloud/defaults/main.yml").read_text())
     base = (REPOSITORY / "app/api/Dockerfile.base").read_text().rpartition("FROM ")[2].strip()
     return images.ImageSettings(
@@ -26,7 +26,7 @@ def settings() -> images.ImageSettings:
 
 
 def prepare(scratch: Path) -> dict[str, str]:
-    """The references by role (base, postgres, haproxy), as `make deploy` has them."""
+    """Return the image references that `make deploy` uses, by purpose (base, postgres, haproxy)."""
     client = docker.from_env(timeout=300)
     try:
         return images.prepare(client, settings(), scratch, print)

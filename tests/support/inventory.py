@@ -1,4 +1,4 @@
-"""An inventory as Ansible reads it, in this process: its variables, and Ansible's own templating of them."""
+"""Read an inventory in this process as Ansible does: its variables, and Ansible's templating of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible.vars.manager import VariableManager
 
 PROJECT = Path(__file__).parents[2]
 INVENTORIES = PROJECT / "inventory"
-#: What the playbooks and the role preflight add to an inventory's variables.
+#: Files of the playbooks and of preflight that add variables to an inventory's.
 _BENEATH = (
     "playbooks/group_vars/all/controller.yml",
     "playbooks/group_vars/all/terraform.yml",
@@ -24,7 +24,7 @@ _BENEATH = (
 )
 
 
-#: What a shipped inventory leaves to its user, and preflight asks for.
+#: Settings that preflight requires and that a shipped inventory leaves to its user.
 _ANSWERS = {
     "production": (
         "https_hosted_zone_id: Z0123456789ABCDEFGHIJ",
@@ -35,25 +35,25 @@ _ANSWERS = {
 
 
 def answers(name: str) -> tuple[str, ...]:
-    """What a user of a shipped inventory would add to it, as `-e` of a command line."""
+    """Return the settings that a user must add to a shipped inventory, as values of `-e`."""
     return _ANSWERS.get(name, ())
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """Variables as they are written, and what resolves one."""
+    """An inventory's unresolved variables, and the function that resolves a value."""
 
     variables: Mapping[str, Any]
     template: Callable[[Any], Any]
 
     def changed(self, **values: Any) -> Inventory:
-        """The same with other values."""
+        """Return a copy with these values changed."""
         variables = {**self.variables, **values}
         return Inventory(variables, Templar(loader=DataLoader(), variables=variables).template)
 
 
 def read(folder: Path, *extra_vars: str) -> Inventory:
-    """The inventory in a folder, with `-e` of a command line."""
+    """Read the inventory in a folder, with these values of `-e`."""
     _plugins()
     loader = DataLoader()
     loader.set_basedir(str(PROJECT / "playbooks"))

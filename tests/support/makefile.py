@@ -1,4 +1,4 @@
-"""The Makefile in a folder of its own, with programs that record what they were given instead of running."""
+"""The Makefile in a separate folder, with fake programs that record their arguments and environment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ env -0 > {place}/environment
 
 @dataclass(frozen=True)
 class Call:
-    """What a recorded program was given."""
+    """The arguments and environment of a recorded program."""
 
     arguments: list[str]
     environment: dict[str, str]
@@ -33,7 +33,7 @@ class Call:
         return cls(arguments, dict(item.split("=", 1) for item in environment))
 
     def text(self, name: str) -> str:
-        """The value of an extra variable that names the environment variable which holds it."""
+        """Return the value of an extra variable that is passed through an environment variable."""
         prefix = f'{{"{name}": "{{{{ lookup(\\"ansible.builtin.env\\", \\"'
         (found,) = (word.removeprefix(prefix) for word in self.arguments if word.startswith(prefix))
         return self.environment[found.partition("\\")[0]]
@@ -41,7 +41,7 @@ class Call:
 
 @dataclass
 class Made:
-    """One finished make: `calls` of ansible-playbook."""
+    """A finished make, with its call of ansible-playbook."""
 
     code: int
     output: str
@@ -51,7 +51,7 @@ class Made:
 
 @dataclass
 class Tree:
-    """A checkout with the Makefile, the inventories that it asks about, and a Python environment that records."""
+    """A checkout with the Makefile, the inventories that it needs, and a Python environment with fake programs."""
 
     path: Path
     shell: dict[str, str] = field(default_factory=lambda: {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]})
@@ -75,7 +75,7 @@ class Tree:
         (self.path / ".venv/.ready").touch()
 
     def record(self, program: str, directory: Path) -> Path:
-        """Make a program that records; where the record is."""
+        """Make a fake program. Return the folder of its record."""
         place = self.path / ".local/calls" / program
         place.mkdir(parents=True, exist_ok=True)
         directory.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ class Tree:
         return self.run(["make", *words], **shell)
 
     def run(self, command: list[str], **shell: str) -> Made:
-        """Run a command; `shell` are variables of the person's who types it."""
+        """Run a command; `shell` holds variables of the user's shell."""
         place = self.path / ".local/calls/ansible-playbook"
         for old in place.iterdir():
             old.unlink()

@@ -1,12 +1,12 @@
-"""A stand-in for Slack's incoming webhook: checks what Slack checks, answers as Slack does, remembers what it was sent.
+"""A fake incoming webhook of Slack. It checks requests and responds as Slack does, and stores what it receives.
 
     with Slack() as slack:                       # or Slack(address="172.17.0.1", port=8099)
         secretsmanager.put_secret_value(SecretId=…, SecretString=slack.url)
-        slack.plan(429, 503)                     # the next two requests are refused
+        slack.plan(429, 503)                     # refuse the next two requests
         …
         message = slack.wait_for(lambda message: "Slow" in message["text"])
 
-Limits and answers: https://docs.slack.dev/reference/block-kit/blocks,
+Limits and responses: https://docs.slack.dev/reference/block-kit/blocks,
 https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks.
 """
 
@@ -24,13 +24,13 @@ from types import TracebackType
 from typing import Any
 
 Message = dict[str, Any]
-#: The part of the address that is the right to post: no log may hold it.
+#: The secret part of the address, which permits posting. No log may contain it.
 TOKEN = "/services/T000/B000/very-secret"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What Slack says to one request."""
+    """Slack's response to one request."""
 
     status: int = 200
     body: str = "ok"
@@ -39,7 +39,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Request:
-    """What it was sent, when (monotonic), and what it said to it."""
+    """A received request, its time (monotonic), and the response."""
 
     body: bytes
     at: float
@@ -47,7 +47,7 @@ class Request:
 
 
 class Slack:
-    """One webhook. ``messages`` are those that it took; ``requests`` all, with the answers."""
+    """One webhook. ``messages`` holds the accepted messages, ``requests`` all requests and their responses."""
 
     def __init__(self, address: str = "127.0.0.1", port: int = 0) -> None:
         self.messages: list[Message] = []
@@ -71,19 +71,19 @@ class Slack:
         self._thread.join()
 
     def plan(self, *answers: Answer | int) -> None:
-        """What the next requests are told, one each, before it answers by their content again."""
+        """Set the responses to the next requests, one each. Later responses depend on the content again."""
         with self._changed:
             self._planned += [Answer(answer, "") if isinstance(answer, int) else answer for answer in answers]
 
     def forget(self) -> None:
-        """As if it had just been started."""
+        """Return to the state at start: no messages, requests or planned responses."""
         with self._changed:
             self.messages.clear()
             self.requests.clear()
             self._planned.clear()
 
     def wait_for(self, wanted: Callable[[Message], bool] = lambda message: True, seconds: float = 30) -> Message:
-        """The first message that is ``wanted``. Raises `TimeoutError` with what came instead."""
+        """Return the first message that is ``wanted``. Raise `TimeoutError` with the received requests."""
         until = time.monotonic() + seconds
         with self._changed:
             while True:
@@ -91,11 +91,11 @@ class Slack:
                     if wanted(message):
                         return message
                 if not self._changed.wait(until - time.monotonic()) and time.monotonic() >= until:
-                    said = [(request.answer, request.body[:300]) for request in self.requests]
-                    raise TimeoutError(f"Slack was not told within {seconds} s; it got {said}")
+                    received = [(request.answer, request.body[:300]) for request in self.requests]
+                    raise TimeoutError(f"no such message within {seconds} s; received: {received}")
 
     def receive(self, path: str, content_type: str, body: bytes) -> Answer:
-        """What a request is answered; a message that is right is kept."""
+        """Return the response to a request, and store an accepted message."""
         with self._changed:
             answer, message = judge(path, content_type, body)
             if self._planned:
@@ -119,17 +119,17 @@ def _handler(slack: Slack) -> type[BaseHTTPRequestHandler]:
                 self.send_header("Content-Length", str(len(answer.body)))
                 self.end_headers()
                 self.wfile.write(answer.body.encode())
-            except OSError:  # whoever asked has gone
+            except OSError:  # the client has disconnected
                 self.close_connection = True
 
         def log_message(self, *_: Any) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     return Handler
 
 
 def judge(path: str, content_type: str, body: bytes) -> tuple[Answer, Message | None]:
-    """What Slack says to this, and the message if it takes it."""
+    """Return Slack's response to a request, and the message if Slack accepts it."""
     if path != TOKEN:
         return Answer(404, "no_service"), None
     if content_type.partition(";")[0].strip() != "application/json":
@@ -148,12 +148,12 @@ def judge(path: str, content_type: str, body: bytes) -> tuple[Answer, Message | 
 
 
 def _surrogates(text: str) -> bool:
-    """Half a surrogate pair, written as an escape: no character."""
+    """Return whether the text has an unpaired surrogate, written as an escape."""
     return any("\ud800" <= character <= "\udfff" for character in json.dumps(json.loads(text), ensure_ascii=False))
 
 
 def problems(message: Message) -> list[str]:
-    """What Slack would not take, each with its place."""
+    """Return what Slack would refuse, each with its place in the message."""
     found = []
     if not isinstance(message.get("text", ""), str) or len(message.get("text", "")) > 40_000:
         found.append("text: not a text of at most 40,000 characters")
@@ -209,7 +209,7 @@ def _text_problems(text: Any, limit: int, kinds: tuple[str, ...] = ("plain_text"
 
 
 def texts(message: Message, kinds: tuple[str, ...] = ("mrkdwn",)) -> list[str]:
-    """The notification's line, and every text of the blocks of these kinds; in mrkdwn Slack formats, in plain not."""
+    """Return the notification's line and the blocks' texts of these kinds. Slack formats mrkdwn, but not plain text."""
     found = [message.get("text", "")]
 
     def walk(value: Any) -> None:
@@ -227,13 +227,13 @@ def texts(message: Message, kinds: tuple[str, ...] = ("mrkdwn",)) -> list[str]:
 
 
 def shown(message: Message) -> str:
-    """All that a person reads: links as their labels, entities resolved."""
+    """Return the text that a person reads: links as their labels, entities resolved."""
     text = "\n".join(texts(message, ("mrkdwn", "plain_text")))
     return html.unescape(re.sub(r"<[^<>|]*\|([^<>]*)>", r"\1", text))
 
 
 def intrusions(message: Message) -> list[str]:
-    """What in a message mentions somebody, links elsewhere than to AWS, ends its code or hides: nothing should."""
+    """Return every mention, link to other hosts than AWS, broken code block and hidden character: all are errors."""
     found = []
     for text in texts(message):
         for control in re.findall(r"<([^<>]*)>?", text):
