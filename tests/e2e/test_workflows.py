@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal, pytest.mark.timeout(900)]
 PREFIX = "settlement-staging"
 MAIN = "refs/heads/main"
 #: Lines that are not executed here, because they would run this test or other tests.
-LEFT = ["make test", "make rehearse", "make coverage"]
+EXCLUDED = ["make test", "make rehearse", "make coverage"]
 ROLES = "arn:aws:iam::000000000000:role/settlement-github"
 #: Variables of a developer's shell that jobs must not have: an account, GitHub, another make.
 FOREIGN = ("AWS_", "GH_", "GITHUB_", "RUNNER_", "ACTIONS_", "MAKE", "MFLAGS")
@@ -193,7 +193,7 @@ def test_a_pull_request_of_a_fork_is_tested_and_not_planned(clone: Clone, hub: H
     clone.commit("README.md", "\nTheir sentence.\n")
     clone.git("switch", "--quiet", "main")
     event = pull_request(clone, hub, 1, "mallory/settlement", "theirs")
-    finished = runner.run("ci.yml", event, left=LEFT)
+    finished = runner.run("ci.yml", event, excluded=EXCLUDED)
     assert finished.skipped == ["plan"]
     assert {step.job for step in finished.steps} == {"test", "rehearse", "coverage"}
 
@@ -217,9 +217,9 @@ def test_a_pull_request_shows_its_plan(clone: Clone, hub: Hub, runner: Runner, r
     clone.commit("app/api/settlement/__init__.py", "\n# A change.\n")
     clone.git("switch", "--quiet", "main")
     event = pull_request(clone, hub, 2, hub.repository, "ours")
-    finished = runner.run("ci.yml", event, left=LEFT)
+    finished = runner.run("ci.yml", event, excluded=EXCLUDED)
     runs.append(finished)
-    assert [step.run for step in finished.steps if step.outcome != "success"] == LEFT
+    assert [step.run for step in finished.steps if step.outcome != "success"] == EXCLUDED
     (comment,) = hub.state.comments["2"]
     assert comment.startswith(f"Plan of staging for {event.sha}\n")
     assert "to add" in comment
@@ -266,7 +266,7 @@ def test_every_line_was_executed(runs: list[Finished]) -> None:
     ]
     written = run_lines(*workflows, *github.glob("actions/*/action.yml"))
     assert len(written) >= 9
-    assert written - set().union(*(finished.lines() for finished in runs)) == set(LEFT)
+    assert written - set().union(*(finished.lines() for finished in runs)) == set(EXCLUDED)
 
 
 def test_each_role_has_the_rights_that_its_runs_call_and_no_others(clone: Clone, hub: Hub) -> None:

@@ -1,6 +1,6 @@
-"""Expressions of GitHub's workflows, as far as they are used: ``${{ … }}`` and `if`.
+"""Evaluate the expressions of GitHub's workflows, as far as they are used: ``${{ … }}`` and `if`.
 
-What is not known is an error, never empty: https://docs.github.com/actions/reference/workflows-and-actions/expressions.
+Anything unknown is an error, never empty: https://docs.github.com/actions/reference/workflows-and-actions/expressions.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from typing import Any
 
 
 class UnsupportedError(AssertionError):
-    """A workflow says what is not known here."""
+    """A workflow uses something that is not implemented here."""
 
 
 _TOKEN = re.compile(r"\s*(?:(\|\||&&|==|!=|\(|\)|,)|'((?:[^']|'')*)'|([A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*))")
 
 
 class Expression:
-    """``${{ … }}``: names, strings, ``||``, ``&&``, ``==``, ``!=``, and the functions of a job's status."""
+    """An expression of names, strings, ``||``, ``&&``, ``==``, ``!=``, and the status functions."""
 
     def __init__(self, text: str, contexts: Mapping[str, Any], failed: bool = False) -> None:
         self.text, self._contexts, self._failed = text, contexts, failed
-        self.asks_status = False
+        self.uses_status = False
         self._tokens, place = [], 0
         while text[place:].strip():
             found = _TOKEN.match(text, place)
@@ -32,42 +32,42 @@ class Expression:
             place = found.end()
 
     def value(self) -> Any:
-        found = self._either()
+        found = self._or()
         if self._tokens:
             raise UnsupportedError(f"the expression {self.text}, from {self._tokens[0][0]}")
         return found
 
     def _next(self, *operators: str) -> str | None:
-        """The next operator, taken, when it is one of these."""
+        """Consume and return the next token if it is one of these operators."""
         if self._tokens and self._tokens[0][1] in operators:
             return str(self._tokens.pop(0)[1])
         return None
 
-    def _either(self) -> Any:
-        found = self._both()
+    def _or(self) -> Any:
+        found = self._and()
         while self._next("||"):
-            other = self._both()
+            other = self._and()
             found = found or other
         return found
 
-    def _both(self) -> Any:
-        found = self._compared()
+    def _and(self) -> Any:
+        found = self._comparison()
         while self._next("&&"):
-            other = self._compared()
+            other = self._comparison()
             found = found and other
         return found
 
-    def _compared(self) -> Any:
-        found = self._one()
+    def _comparison(self) -> Any:
+        found = self._operand()
         while operator := self._next("==", "!="):
-            # Without regard to case; what is not there is as an empty string.
-            same = str(found or "").casefold() == str(self._one() or "").casefold()
+            # Case is ignored; a missing value equals an empty string.
+            same = str(found or "").casefold() == str(self._operand() or "").casefold()
             found = same if operator == "==" else not same
         return found
 
-    def _one(self) -> Any:
+    def _operand(self) -> Any:
         if self._next("("):
-            found = self._either()
+            found = self._or()
             if not self._next(")"):
                 raise UnsupportedError(f"the expression {self.text}")
             return found
@@ -79,12 +79,12 @@ class Expression:
         if self._next("("):
             if not self._next(")") or token[3] not in {"always", "success", "failure"}:
                 raise UnsupportedError(f"the function {token[3]} of {self.text}")
-            self.asks_status = True
+            self.uses_status = True
             return {"always": True, "success": not self._failed, "failure": self._failed}[token[3]]
-        return self._named(token[3])
+        return self._lookup(token[3])
 
-    def _named(self, name: str) -> Any:
-        """`vars` and `github` hold all that there is; deeper, and in `inputs`, what is not there is empty."""
+    def _lookup(self, name: str) -> Any:
+        """Return a value. An unknown key of `vars` or `github` is an error; a deeper key, or an input, is empty."""
         root, *keys = name.split(".")
         found = self._contexts.get(root)
         if found is None or not keys or (root in {"github", "vars"} and keys[0] not in found):
@@ -95,7 +95,7 @@ class Expression:
 
 
 def fill(text: str, contexts: Mapping[str, Any]) -> str:
-    """The text with its ``${{ … }}`` replaced."""
+    """Return the text with each ``${{ … }}`` replaced by its value."""
     return re.sub(r"\$\{\{(.*?)\}\}", lambda found: str(Expression(found[1], contexts).value() or ""), text, flags=re.S)
 
 
@@ -104,8 +104,8 @@ def fill_all(node: Mapping[str, str], contexts: Mapping[str, Any]) -> dict[str, 
 
 
 def holds(condition: str, contexts: Mapping[str, Any], *, failed: bool = False) -> bool:
-    """An `if`: with no function of the status in it, only while nothing has failed."""
+    """Evaluate an `if`. Without a status function in it, it also requires that no step has failed."""
     wrapped = re.fullmatch(r"\s*\$\{\{(.*)\}\}\s*", condition, re.DOTALL)
     expression = Expression(wrapped[1] if wrapped else condition, contexts, failed)
     found = bool(expression.value())
-    return found and (expression.asks_status or not failed)
+    return found and (expression.uses_status or not failed)

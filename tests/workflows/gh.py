@@ -1,9 +1,9 @@
-"""A stand-in for GitHub behind its command line: the calls that workflows and bootstrap make, with gh's own flags.
+"""A fake of the command line `gh`: the calls that workflows and bootstrap make, with gh's own flags.
 
     python gh.py <state file> pr comment 7 --repo example/settlement --body-file comment.md
 
-What was said is kept in the state file. A call that is not known, or that the token's permissions do not cover, fails
-as gh does. Manual: https://cli.github.com/manual; the API behind ``gh api``: https://docs.github.com/rest.
+The state file stores all changes. An unknown call, or one that the token's permissions do not allow, fails as in gh.
+Manual: https://cli.github.com/manual; the API behind ``gh api``: https://docs.github.com/rest.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-#: A permission that holds another.
+#: Each permission level and the levels that it includes.
 _LEVELS = {"read": {"read"}, "write": {"read", "write"}, "admin": {"read", "write", "admin"}}
 
 
 @dataclass
 class State:
-    """What GitHub knows of one repository."""
+    """GitHub's data of one repository."""
 
     repository: str
-    #: By token: permission to level, as a job's ``permissions`` say them.
+    #: By token: permissions and their levels, as in a job's ``permissions``.
     tokens: dict[str, dict[str, str]] = field(default_factory=dict)
     #: By path below the repository: ``actions/variables/NAME`` or ``environments/<name>/variables/NAME``.
     variables: dict[str, str] = field(default_factory=dict)
     environments: dict[str, Any] = field(default_factory=dict)
-    #: By environment, the branches that may deploy to it.
+    #: By environment: the branches that may deploy to it.
     branches: dict[str, list[str]] = field(default_factory=dict)
     dispatches: list[dict[str, Any]] = field(default_factory=list)
-    #: By pull request, the comments of the workflows' own account.
+    #: By pull request: the comments of the workflows' account.
     comments: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
@@ -47,11 +47,11 @@ class State:
 
 
 class RefusedError(Exception):
-    """GitHub's answer, as gh prints it."""
+    """GitHub refuses the call. The text is gh's output."""
 
 
 class GitHub:
-    """One call, by whoever holds the token."""
+    """One call with a token."""
 
     def __init__(self, state: State, token: str | None) -> None:
         if token not in state.tokens:
@@ -63,7 +63,7 @@ class GitHub:
             raise RefusedError(f"gh: Resource not accessible by integration (HTTP 403): {permission} {level}")
 
     def api(self, method: str, path: str, body: Any) -> Any:
-        """The answer; None where there is none."""
+        """Return the response; None if it is empty."""
         root = f"repos/{self.state.repository}"
         if (method, path) == ("GET", root):
             return {"permissions": {"admin": self.permissions.get("administration") == "admin"}}
@@ -81,7 +81,7 @@ class GitHub:
         self.state.dispatches.append(body)
 
     def _settings(self, method: str, path: str, body: Any) -> Any:
-        """Environments, their branches, and variables."""
+        """Read or change environments, their branches, and variables."""
         found = re.fullmatch(r"(?:actions|environments/[^/]+)/variables(?:/(\w+))?", path)
         if found:
             if method == "GET" and path in self.state.variables:
@@ -116,7 +116,7 @@ class GitHub:
 
 
 def arguments(words: Sequence[str]) -> argparse.Namespace:
-    """gh's flags, as far as they are used; argparse refuses any other."""
+    """Parse gh's flags, as far as they are used; argparse refuses any other."""
     gh = argparse.ArgumentParser(prog="gh", allow_abbrev=False)
     commands = gh.add_subparsers(dest="command", required=True)
     api = commands.add_parser("api", allow_abbrev=False)
@@ -142,7 +142,7 @@ def answer(github: GitHub, given: argparse.Namespace) -> str:
         return github.comment(given.number, text, edit_last=given.edit_last, create_if_none=given.create_if_none)
     body = json.loads(_read(given.input)) if given.input else None
     found = github.api(given.method or ("POST" if given.input else "GET"), given.path, body)
-    if given.jq:  # a path of keys; gh has the whole language
+    if given.jq:  # only a path of keys; gh supports all of jq
         for key in given.jq.strip(".").split("."):
             found = found[key]
     return "" if found is None else json.dumps(found)

@@ -1,7 +1,7 @@
-"""GitHub for the workflows under test: a repository, the command line `gh`, tokens, and other people's actions by name.
+"""A fake GitHub for the workflows under test: a repository, the command line `gh`, tokens, and third-party actions.
 
-The repository and its checkouts are git's own; the token of a run is signed as GitHub signs it, and exchanged by the
-STS of the local cloud; `gh` and what it changes is `tests/workflows/gh.py`.
+Git itself serves the repository and its checkouts. A run's token is signed as at GitHub, and the local cloud's STS
+exchanges it. `gh` and its state are in `tests/workflows/gh.py`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PERSON = {"administration": "admin", "contents": "write", "pull-requests": "writ
 
 
 class Hub:
-    """One repository at GitHub. `origin` is a clone whose commits it has; `sts` the address of AWS's STS."""
+    """One repository at GitHub. `origin` is a clone that provides its commits; `sts` is the address of STS."""
 
     def __init__(self, origin: Path, directory: Path, issuer: Issuer, sts: str) -> None:
         self.origin, self.issuer, self._sts = origin, issuer, sts
@@ -38,14 +38,14 @@ class Hub:
         self.repository = self.identity.name
         self._state = directory / "github.json"
         State(self.repository).save(self._state)
-        # As GitHub does: any commit may be asked for, also the one that a pull request would make.
+        # As at GitHub, any commit can be fetched, including the merge commit of a pull request.
         git(origin, "config", "uploadpack.allowAnySHA1InWant", "true")
         self.programs = directory / "bin"
         self.programs.mkdir()
         self.program("gh", sys.executable, str(Path(__file__).with_name("gh.py")), str(self._state))
 
     def program(self, name: str, *command: str) -> None:
-        """A program on the PATH of every job: the command, with what it is given."""
+        """Put a program on the PATH of every job. It runs the command with the program's arguments."""
         path = self.programs / name
         path.write_text("#!/bin/sh\nexec " + " ".join(f"'{word}'" for word in command) + ' "$@"\n')
         path.chmod(0o755)
@@ -54,10 +54,10 @@ class Hub:
     def state(self) -> State:
         return State.load(self._state)
 
-    # -- what the runner asks --
+    # -- the runner's interface --
 
     def variables(self, environment: str | None) -> dict[str, str]:
-        """The repository's variables, and over them the environment's."""
+        """Return the repository's variables, overridden by the environment's."""
         variables = self.state.variables
         places = ["actions/variables/", *([f"environments/{environment}/variables/"] if environment else [])]
         return {
@@ -68,12 +68,12 @@ class Hub:
         }
 
     def admits(self, environment: str, ref: str) -> bool:
-        """Whether it exists and its branches hold this one."""
+        """Return whether the environment exists and its branches include this one."""
         state = self.state
         return environment in state.environments and ref.removeprefix("refs/heads/") in state.branches[environment]
 
     def token(self, permissions: Mapping[str, str]) -> str:
-        """``github.token``, with these rights at GitHub."""
+        """Return a ``github.token`` with these permissions."""
         token, state = f"ghs_{secrets.token_hex(8)}", self.state
         replace(state, tokens={**state.tokens, token: dict(permissions)}).save(self._state)
         return token
@@ -103,7 +103,7 @@ class Hub:
         git(job.workspace, "checkout", "--quiet", "--detach", wanted)
 
     def _setup_python(self, job: Job, given: Given) -> None:
-        """The Python is the tests' own: only whether this one would do."""
+        """Check the requested Python version. Jobs use the Python of the tests."""
         known(dict(given), "python-version", "cache", "cache-dependency-path", where="actions/setup-python")
         project = tomllib.loads((job.workspace / "pyproject.toml").read_text())["project"]
         assert SpecifierSet(project["requires-python"]).contains(f"{given['python-version']}.0")
@@ -111,7 +111,7 @@ class Hub:
             assert (job.workspace / given["cache-dependency-path"]).is_file()
 
     def _configure_aws_credentials(self, job: Job, given: Given) -> None:
-        """https://github.com/aws-actions/configure-aws-credentials: the run's token for the role's credentials."""
+        """https://github.com/aws-actions/configure-aws-credentials: exchange the run's token for credentials."""
         options = (
             "role-to-assume",
             "role-session-name",
@@ -136,7 +136,7 @@ class Hub:
     # -- identity --
 
     def identify(self, job: Job) -> str:
-        """The token of this job, which it may ask for only with the right to."""
+        """Return the job's OIDC token. The job needs `id-token: write`."""
         job.require("id-token", "write")
         event = job.event
         context = "pull_request" if event.name == "pull_request" else f"ref:{event.ref}"
@@ -154,7 +154,7 @@ class Hub:
         return self.issuer.token(self.identity, context, **claims)
 
     def take(self, role: str, token: str, session: str, region: str = "ap-northeast-2") -> dict[str, Any]:
-        """The credentials that STS gives for the token; ClientError when it refuses."""
+        """Return the credentials that STS issues for the token. Raise ClientError if STS refuses."""
         sts = boto3.client("sts", endpoint_url=self._sts, region_name=region, config=Config(signature_version=UNSIGNED))
         answer: dict[str, Any] = sts.assume_role_with_web_identity(
             RoleArn=role, RoleSessionName=session, WebIdentityToken=token

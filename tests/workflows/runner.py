@@ -1,12 +1,12 @@
-"""Runs GitHub's workflows on this machine: their own YAML, read anew, every line in its order.
+"""Run GitHub's workflows on this machine: from their own YAML, every line in order.
 
     runner = Runner(github, home)
     finished = runner.run("ci.yml", Event("pull_request", ref=…, sha=…, payload={…}))
 
-What of the workflow language is used is done as GitHub's runner does it: triggers, `needs`, `if`, `env`, `defaults`,
-`permissions`, environments and their variables, composite actions, reusable workflows, the files behind ``GITHUB_*``. A
-key, an expression or an action that is not known here fails the test: nothing is skipped in silence. Actions of others
-are done by name (`tests/workflows/hub.py`).
+The parts of the workflow language that our workflows use work as in GitHub's runner: triggers, `needs`, `if`, `env`,
+`defaults`, `permissions`, environments and their variables, composite actions, reusable workflows, the files behind
+``GITHUB_*``. An unknown key, expression or action fails the test; nothing is silently skipped. `tests/workflows/hub.py`
+implements third-party actions by name.
 Reference: https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax.
 """
 
@@ -36,23 +36,24 @@ SHELLS = {
 
 
 def document(text: str) -> Node:
-    """A workflow or an action. Every scalar is text, as it stands there: `on` is no boolean, 0 no number."""
+    """Parse a workflow or an action. Every scalar stays text: `on` is no boolean, 0 no number."""
     loaded: Node = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - makes strings, lists and dictionaries only
     return loaded
 
 
 def known(node: Node, *keys: str, where: str) -> Node:
+    """Return the node. Raise UnsupportedError if it has other keys."""
     if unknown := set(node) - set(keys):
         raise UnsupportedError(f"{where}: {', '.join(sorted(unknown))}")
     return node
 
 
-# -- what happens ----------------------------------------------------------------------------------------------------
+# -- events and runs -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Event:
-    """What starts a workflow. `inputs` are those of a dispatch by hand; `payload` is ``github.event``."""
+    """An event that starts a workflow. `inputs` are those of a manual dispatch; `payload` is ``github.event``."""
 
     name: str
     ref: str
@@ -63,7 +64,7 @@ class Event:
 
 @dataclass
 class Step:
-    """One step that had its turn. `outcome` is success, failure, skipped (its `if`), or left (the test's `left`)."""
+    """A processed step. `outcome` is success, failure, skipped (by its `if`) or excluded (by the test)."""
 
     job: str
     name: str
@@ -76,7 +77,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Held:
-    """A job that calls a workflow and was held, as a required reviewer holds it: what it would have called."""
+    """A job that waits for its reviewer, and the workflow that it would call."""
 
     uses: str
     needs: list[str]
@@ -85,14 +86,14 @@ class Held:
 
 @dataclass
 class Finished:
-    """A run that ended well: what each job did; the jobs that were held or not wanted."""
+    """A successful run: the steps of its jobs, the skipped jobs, and the held jobs."""
 
     steps: list[Step] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     held: dict[str, Held] = field(default_factory=dict)
 
     def lines(self) -> set[str]:
-        """The `run:` texts that were executed."""
+        """Return the `run:` texts that were executed."""
         return {step.run for step in self.steps if step.run is not None and step.outcome == "success"}
 
     def step(self, name: str) -> Step:
@@ -101,7 +102,7 @@ class Finished:
 
 
 class GitHub(Protocol):
-    """What the runner asks of the world around it."""
+    """The GitHub that the runner needs."""
 
     repository: str
     origin: Path
@@ -114,7 +115,7 @@ class GitHub(Protocol):
 
 @dataclass
 class Job:
-    """One job on a fresh machine: its workspace, its environment, its rights."""
+    """One job on a fresh machine: its workspace, environment and permissions."""
 
     name: str
     event: Event
@@ -136,17 +137,17 @@ class Job:
 
 
 class Runner:
-    """Runs workflows of the repository's commits. `base` is what each step's environment starts from."""
+    """Runs workflows of the repository's commits. `base` holds the variables that every step inherits."""
 
     def __init__(self, github: GitHub, home: Path, base: Mapping[str, str]) -> None:
         self._github, self._home, self._base = github, home, base
         self._runs = 0
 
-    def run(self, file: str, event: Event, *, held: Collection[str] = (), left: Collection[str] = ()) -> Finished:
-        """The workflow of the event's commit, to its end. Jobs in `held` wait for their reviewer, lines in `left` are
-        left out: the test says so itself. A step that fails fails the test."""
+    def run(self, file: str, event: Event, *, held: Collection[str] = (), excluded: Collection[str] = ()) -> Finished:
+        """Run the workflow of the event's commit to its end. Jobs in `held` wait for their reviewer. Lines in
+        `excluded` are not run. A failing step fails the test."""
         self._runs += 1
-        return _Run(self._github, self._home, self._base, self._runs, event, held, left).finish(file)
+        return _Run(self._github, self._home, self._base, self._runs, event, held, excluded).finish(file)
 
 
 @dataclass
@@ -157,7 +158,7 @@ class _Run:
     number: int
     event: Event
     held: Collection[str]
-    left: Collection[str]
+    excluded: Collection[str]
     finished: Finished = field(default_factory=Finished)
 
     def finish(self, file: str) -> Finished:
@@ -177,14 +178,14 @@ class _Run:
     # -- workflows and jobs --
 
     def _workflow(self, file: str) -> Node:
-        """As it is in the commit."""
+        """Read a workflow from the event's commit."""
         path = f".github/workflows/{Path(file).name}"
         text = git(self.github.origin, "show", f"{self.event.sha}:{path}")
         keys = ("name", "on", "permissions", "concurrency", "defaults", "jobs")
         return known(document(text), *keys, where=path)
 
     def _triggered(self, workflow: Node) -> dict[str, str]:
-        """The inputs; the test fails when the event does not start this workflow."""
+        """Return the inputs. Fail the test if the event does not start this workflow."""
         name, event = workflow["name"], self.event
         assert event.name in workflow["on"], f"{name} does not run on {event.name}"
         trigger = workflow["on"][event.name] or {}
@@ -206,19 +207,19 @@ class _Run:
     def _jobs(
         self, workflow: Node, contexts: Mapping[str, Any], granted: Mapping[str, str] | None = None, prefix: str = ""
     ) -> None:
-        """`granted` are the rights that the caller of a reusable workflow hands on: at most those."""
-        if "concurrency" in workflow:  # one run at a time here: only that the group can be told
+        """Run the jobs. `granted` are the permissions of a reusable workflow's caller: the jobs may have no others."""
+        if "concurrency" in workflow:  # runs are sequential here: only check that the group can be evaluated
             assert fill(known(workflow["concurrency"], "group", "cancel-in-progress", where="group")["group"], contexts)
         ended: list[str] = []
         for name, node in workflow["jobs"].items():
             common = ("needs", "if", "permissions")
             needs = [node["needs"]] if isinstance(node.get("needs"), str) else node.get("needs", [])
-            assert set(needs) <= set(ended), f"{name} needs {needs}, and ended have {ended}"
+            assert set(needs) <= set(ended), f"{name} needs {needs}, and only {ended} have ended"
             permissions = node.get("permissions", workflow.get("permissions"))
-            assert isinstance(permissions, dict), f"the job {name} does not say its permissions"
+            assert isinstance(permissions, dict), f"the job {name} does not declare its permissions"
             if granted is not None:
                 beyond = {key for key, level in permissions.items() if granted.get(key) not in {level, "write"}}
-                assert not beyond, f"{name} asks for {beyond}, which its caller does not grant"
+                assert not beyond, f"{name} requests {beyond}, which its caller does not grant"
             if "if" in node and not holds(node["if"], contexts):
                 self.finished.skipped.append(prefix + name)
                 continue
@@ -297,15 +298,15 @@ class _Run:
             "RUNNER_ENVIRONMENT": "github-hosted",
             "RUNNER_OS": "Linux",
             "RUNNER_TEMP": str(job.directory / "temp"),
-            # The tests' environment has the package of another checkout.
+            # The tests' Python environment contains the package of another checkout.
             "PYTHONPATH": str(job.workspace / "src"),
         }
 
     # -- steps --
 
     def _steps(self, job: Job, steps: list[Node], contexts: Mapping[str, Any], shell: str | None) -> Iterator[Step]:
-        """`shell` is the workflow's default; None in a composite action, where each step has to name its own. The
-        status that an `if` asks for is that of these steps."""
+        """Run the steps. `shell` is the workflow's default; None in a composite action, whose steps must each name one.
+        The status functions of an `if` refer to these steps."""
         failed = False
         for node in steps:
             keys = ("name", "if", "uses", "with", "run", "env", "shell", "working-directory")
@@ -314,11 +315,11 @@ class _Run:
             step = Step(job.name, fill(name, contexts), node.get("run"), "success")
             if not holds(node.get("if", "success()"), contexts, failed=failed):
                 step.outcome = "skipped"
-            elif step.run in self.left:
-                step.outcome = "left"
+            elif step.run in self.excluded:
+                step.outcome = "excluded"
             elif "run" in node:
                 named = node.get("shell", shell)
-                assert named is not None, f"{step.name}: a step of an action has to name its shell"
+                assert named is not None, f"{step.name}: a step of an action must name its shell"
                 self._execute(job, node, step, contexts, named)
             elif node["uses"].startswith("./"):
                 for inner in self._composite(job, node, contexts):
@@ -335,18 +336,18 @@ class _Run:
             yield step
 
     def _composite(self, job: Job, node: Node, contexts: Mapping[str, Any]) -> Iterator[Step]:
-        """The action as it is in the job's checkout."""
+        """Run the steps of a local action from the job's checkout."""
         path = job.workspace / node["uses"] / "action.yml"
         action = known(document(path.read_text()), "name", "description", "inputs", "runs", where=str(path))
         known(action["runs"], "using", "steps", where=str(path))
         assert action["runs"]["using"] == "composite"
         inputs = _inputs(action["inputs"], fill_all(node.get("with", {}), contexts))
-        # An action sees no variables of the repository, only what it is given.
+        # An action has no access to the repository's variables, only to its inputs.
         inner = {"github": contexts["github"], "inputs": inputs}
         yield from self._steps(job, action["runs"]["steps"], inner, None)
 
     def _execute(self, job: Job, node: Node, step: Step, contexts: Mapping[str, Any], shell: str) -> None:
-        """One `run:`, in its shell, with files of its own behind ``GITHUB_OUTPUT`` and its like."""
+        """Run one `run:` in its shell, with its own files for ``GITHUB_OUTPUT`` and similar variables."""
         if shell not in SHELLS:
             raise UnsupportedError(f"{step.name}: the shell {shell}")
         place = job.directory / f"step-{len(list(job.directory.glob('step-*')))}"
@@ -376,11 +377,11 @@ class _Run:
         step.outcome = "success" if done.returncode == 0 else "failure"
         step.summary = files.pop("GITHUB_STEP_SUMMARY").read_text()
         if written := [name for name, file in files.items() if file.stat().st_size]:
-            raise UnsupportedError(f"{step.name} writes to {', '.join(written)}, which no step reads here")
+            raise UnsupportedError(f"{step.name} writes to {', '.join(written)}, which the runner does not pass on")
 
 
 def _inputs(wanted: Node, given: Mapping[str, str]) -> dict[str, str]:
-    """Each input's value or default; the test fails for one that is not known, missing or no choice."""
+    """Return each input's value or default. Fail the test if one is unknown, missing or not among the options."""
     assert set(given) <= set(wanted), f"inputs {set(given) - set(wanted)}"
     found = {}
     for name, node in wanted.items():
@@ -392,12 +393,12 @@ def _inputs(wanted: Node, given: Mapping[str, str]) -> dict[str, str]:
 
 
 def git(directory: Path, *words: str) -> str:
-    """What it prints, to the letter."""
+    """Run git and return its exact output."""
     return subprocess.run(["git", *words], cwd=directory, check=True, capture_output=True, text=True).stdout
 
 
 def run_lines(*files: Path) -> set[str]:
-    """Every `run:` of these workflows and actions."""
+    """Return every `run:` of these workflows and actions."""
     found = set()
     for file in files:
         node = document(file.read_text())
