@@ -172,13 +172,13 @@ EXPECTED: dict[str, tuple[int, Callable[[str], None] | str]] = {
     "make bootstrap ENV=staging": (0, "account: create"),
     "make plan ENV=staging": (0, plans_staging),
     "make plan ENV=qa": (0, plans_qa),
-    # Nothing was ever released there. Each says so and names the first step.
+    # Nothing was ever released there. Each says so and names the first command.
     "make rollback ENV=production": (2, "Next: make bootstrap ENV=production"),
     "make restore ENV=production": (2, "Next: make bootstrap ENV=production"),
     "make status ENV=production": (0, "nothing was deployed here yet"),
     "make incident-db ENV=production": (2, "make infra ENV=production"),
 }
-"""The exit code and the output of commands of which more than success is checked."""
+"""Expected exit code and output, for commands whose success alone proves too little."""
 
 
 @pytest.mark.parametrize("command", documented(), ids=str)
@@ -402,7 +402,7 @@ def test_a_release_a_rollback_and_the_end_of_a_task_lose_no_request(
         stopped = lambda: ecs.describe_tasks(cluster=PREFIX, tasks=[first])["tasks"][0]["lastStatus"] == "STOPPED"  # noqa: E731
         wait_for(lambda: stopped() and service(clone)["runningCount"] == 3, seconds=60)
     record_property("load", f"{report.total} requests in {report.seconds:.0f} s, {report.lost} lost")
-    # A busy machine reaches less than the offered load. Below half of it the test shows nothing.
+    # A busy machine reaches less than the offered load. Below half of it, the test would prove nothing.
     assert report.total / report.seconds >= offered / 2
     assert report.tallies[ACCOUNT.name].answered > 0
     assert rollback.recap()["changed"] == 1

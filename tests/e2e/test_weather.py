@@ -37,7 +37,7 @@ FAILING: list[dict[str, Any]] = [
 
 
 def actual_service() -> dict[str, Any]:
-    """Return the true state: calls with the local cloud's own key, the account number, are not disturbed."""
+    """Return the service's true state. Calls with the local cloud's own key, the account number, are undisturbed."""
     ecs = boto3.client(
         "ecs",
         endpoint_url=f"http://127.0.0.1:{API_PORT}",
@@ -77,7 +77,7 @@ def has_recovered(clone: Clone) -> bool:
 
 
 @pytest.fixture(scope="module")
-def calm(clone: Clone) -> Clone:
+def deployed(clone: Clone) -> Clone:
     clone.variables["app_health_check_grace_period_seconds"] = 20
     clone.make("deploy")
     drain_for(clone, 1)
@@ -85,10 +85,10 @@ def calm(clone: Clone) -> Clone:
 
 
 @pytest.fixture(scope="module", params=SEEDS)
-def seed(request: pytest.FixtureRequest, calm: Clone) -> int:
-    calm.variables["local_cloud_weather"] = request.param
-    assert "restart, its settings changed" in calm.make("up").output
-    wait_for(lambda: has_recovered(calm), seconds=120, what="the service works again")
+def seed(request: pytest.FixtureRequest, deployed: Clone) -> int:
+    deployed.variables["local_cloud_weather"] = request.param
+    assert "restart, its settings changed" in deployed.make("up").output
+    wait_for(lambda: has_recovered(deployed), seconds=120, what="the service works again")
     return int(request.param)
 
 

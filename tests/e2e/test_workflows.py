@@ -185,7 +185,7 @@ def test_bootstrap_makes_the_roles_and_tells_github(clone: Clone, hub: Hub) -> N
 )
 def test_no_other_run_is_given_a_role(hub: Hub, role: str, context: str, repository: Repository) -> None:
     with pytest.raises(ClientError, match="Not authorized to perform sts:AssumeRoleWithWebIdentity"):
-        hub.take(f"{ROLES}-{role}", hub.issuer.token(repository, context), "refused")
+        hub.assume_role(f"{ROLES}-{role}", hub.issuer.token(repository, context), "refused")
 
 
 def test_a_pull_request_of_a_fork_is_tested_and_not_planned(clone: Clone, hub: Hub, runner: Runner) -> None:
@@ -271,7 +271,9 @@ def test_every_line_was_executed(runs: list[Finished]) -> None:
 
 def test_each_role_has_the_rights_that_its_runs_call_and_no_others(clone: Clone, hub: Hub) -> None:
     """The calls include a plan of the existing environment, which the workflow `drift` makes daily."""
-    credentials = hub.take(f"{ROLES}-plan-staging", hub.issuer.token(hub.identity, "environment:plan-staging"), "drift")
+    credentials = hub.assume_role(
+        f"{ROLES}-plan-staging", hub.issuer.token(hub.identity, "environment:plan-staging"), "drift"
+    )
     with pytest.MonkeyPatch.context() as job:
         job.setenv("AWS_ACCESS_KEY_ID", credentials["AccessKeyId"])
         job.setenv("AWS_SECRET_ACCESS_KEY", credentials["SecretAccessKey"])

@@ -124,7 +124,7 @@ class Hub:
         assert lasts >= job.minutes * 60, f"the session ends after {lasts:.0f} s, before the job does"
         assert re.fullmatch(r"[\w+=,.@-]{2,64}", given["role-session-name"])
         region = given["aws-region"]
-        credentials = self.take(given["role-to-assume"], self.identify(job), given["role-session-name"], region)
+        credentials = self.assume_role(given["role-to-assume"], self.identify(job), given["role-session-name"], region)
         job.variables |= {
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,
@@ -153,7 +153,7 @@ class Hub:
         }
         return self.issuer.token(self.identity, context, **claims)
 
-    def take(self, role: str, token: str, session: str, region: str = "ap-northeast-2") -> dict[str, Any]:
+    def assume_role(self, role: str, token: str, session: str, region: str = "ap-northeast-2") -> dict[str, Any]:
         """Return the credentials that STS issues for the token. Raise ClientError if STS refuses."""
         sts = boto3.client("sts", endpoint_url=self._sts, region_name=region, config=Config(signature_version=UNSIGNED))
         answer: dict[str, Any] = sts.assume_role_with_web_identity(
