@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import boto3
 
-from fargate_ops.release.operation import incarnation
+from fargate_ops.release.journal import incarnation
 from fargate_ops.state.ledger import Event, Ledger, Outcome, release_id
 
 SERVICE, PATH, PUBLIC_URL = sys.argv[1:]

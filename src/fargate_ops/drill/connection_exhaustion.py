@@ -17,7 +17,8 @@ from fargate_ops.aws.clients import Clients
 from fargate_ops.core.project import ROLES
 from fargate_ops.drill.client import HttpCall, has_account, http_call
 from fargate_ops.drill.steady_state import DrillError
-from fargate_ops.ecs.tasks import LogReader, OneOff, Runner, describe_tasks, how_stopped, log_stream
+from fargate_ops.ecs.one_off import service_task
+from fargate_ops.ecs.tasks import LogReader, Runner, describe_tasks, how_stopped, log_stream
 from fargate_ops.terraform.stack import Stack
 
 Say = Callable[[str], None]
@@ -89,15 +90,12 @@ class Program:
     def start(self, file: str, revision: str = "", **environment: float) -> str:
         """Start a program with `revision` or the serving task definition; return the task's ARN. Raises TaskError."""
         service = self._ecs.describe_services(cluster=self._cluster, services=[self._stack.service_name])
-        what = OneOff(
-            cluster=self._cluster,
-            task_definition=revision or str(service["services"][0]["taskDefinition"]),
-            container=self._container,
-            command=["python", "-c", (FILES / file).read_text(encoding="utf-8")],
+        what = service_task(
+            self._stack,
+            revision or str(service["services"][0]["taskDefinition"]),
+            ["python", "-c", (FILES / file).read_text(encoding="utf-8")],
+            purpose="drill",
             environment={name: f"{value:g}" for name, value in environment.items()},
-            subnets=self._stack.private_subnet_ids,
-            security_groups=self._stack.service_security_group_ids,
-            started_by=f"{self._stack.name_prefix}-drill",
         )
         return Runner(self._ecs, self._logs, self._say).start(what)
 

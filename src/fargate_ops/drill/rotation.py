@@ -10,7 +10,8 @@ from fargate_ops.aws.clients import Clients
 from fargate_ops.database.incident.evidence import NoListing, read_listing
 from fargate_ops.drill.connection_exhaustion import Program
 from fargate_ops.drill.steady_state import DrillError, ServiceState
-from fargate_ops.ecs.tasks import OneOff, Runner
+from fargate_ops.ecs.one_off import admin_task, newest_admin_definition
+from fargate_ops.ecs.tasks import Runner
 from fargate_ops.terraform.stack import Stack
 
 Say = Callable[[str], None]
@@ -28,21 +29,11 @@ def users(clients: Clients, stack: Stack, limit_seconds: float, say: Say) -> lis
         TaskError: the listing task could not be run.
     """
     ecs = clients.client("ecs")
-    what = OneOff(
-        cluster=stack.cluster_name,
-        task_definition=str(
-            ecs.describe_task_definition(taskDefinition=stack.admin_family)["taskDefinition"]["taskDefinitionArn"]
-        ),
-        container=stack.container_name,
-        command=["python", "-m", "settlement.admin", "sessions"],
-        environment={},
-        subnets=stack.private_subnet_ids,
-        security_groups=stack.admin_security_group_ids,
-        started_by=f"{stack.name_prefix}-drill",
-    )
+    revision = str(newest_admin_definition(ecs, stack)["taskDefinitionArn"])
+    what = admin_task(stack, revision, ["python", "-m", "settlement.admin", "sessions"], purpose="drill")
     runner = Runner(ecs, clients.client("logs"), lambda _: None, poll_seconds=POLL_SECONDS)
     try:
-        listing = read_listing(runner.follow(what.cluster, what.container, runner.start(what), limit_seconds).output)
+        listing = read_listing(runner.run(what, limit_seconds).output)
     except NoListing as error:
         raise DrillError(f"the sessions could not be listed: {error}") from error
     found = sorted({str(item.user) for item in listing.sessions if item.application.startswith(APPLICATION)})

@@ -11,7 +11,8 @@ from typing import Any
 from fargate_ops.aws.clients import Clients
 from fargate_ops.core.project import ROLES
 from fargate_ops.drill.client import HttpCall, has_account, http_call
-from fargate_ops.ecs.tasks import OneOff, Runner
+from fargate_ops.ecs.one_off import admin_task, newest_admin_definition
+from fargate_ops.ecs.tasks import Runner
 from fargate_ops.terraform.stack import Stack
 
 Say = Callable[[str], None]
@@ -52,23 +53,12 @@ def delete_rows(
     """
     url, mark = stack.public_url, f"drill restore {uuid.uuid4()}"
     written = [_account(url, mark, call) for _ in range(DELETED)]
-    ecs, container = clients.client("ecs"), stack.container_name
+    ecs = clients.client("ecs")
     runner = Runner(ecs, clients.client("logs"), say, poll_seconds=POLL_SECONDS, sleep=sleep)
-    task = runner.start(
-        OneOff(
-            cluster=stack.cluster_name,
-            task_definition=ecs.describe_task_definition(taskDefinition=stack.admin_family)["taskDefinition"][
-                "taskDefinitionArn"
-            ],
-            container=container,
-            command=["python", "-c", FILE.read_text(encoding="utf-8")],
-            environment={"MARK": mark},
-            subnets=stack.private_subnet_ids,
-            security_groups=stack.admin_security_group_ids,
-            started_by=f"{stack.name_prefix}-drill",
-        )
-    )
-    finished = runner.follow(stack.cluster_name, container, task, limit_seconds)
+    revision = str(newest_admin_definition(ecs, stack)["taskDefinitionArn"])
+    command = ["python", "-c", FILE.read_text(encoding="utf-8")]
+    what = admin_task(stack, revision, command, purpose="drill", environment={"MARK": mark})
+    finished = runner.run(what, limit_seconds)
     if finished.stop.exit_code != 0:
         raise RuntimeError(f"the rows could not be deleted: {finished.stop}")
     result = json.loads(finished.output[-1])

@@ -118,6 +118,11 @@ def _lived(task: Mapping[str, Any]) -> float:
     return (ended - started).total_seconds() if started and ended else 0.0
 
 
+def short(arn: str) -> str:
+    """``family:7`` of a task definition's ARN, the id of a task's."""
+    return arn.rsplit("/", 1)[-1]
+
+
 def private_address(task: Mapping[str, Any]) -> str:
     """A task's private address in its VPC; empty while it has none."""
     details = [detail for item in task.get("attachments", []) for detail in item.get("details", [])]
@@ -308,7 +313,17 @@ class Runner:
                 break
             self._say(f"  no capacity for the task ({reason}); asking again, {attempt} of {CAPACITY_ATTEMPTS - 1}")
             self._sleep(around(CAPACITY_SECONDS, self._jitter))
-        raise TaskError(f"ECS would not run {_name(what.task_definition)}: {reason}")
+        raise TaskError(f"ECS would not run {short(what.task_definition)}: {reason}")
+
+    def run(
+        self,
+        what: OneOff,
+        limit_seconds: float,
+        *,
+        complete: Callable[[Sequence[str]], bool] | None = None,
+    ) -> Finished:
+        """Start the task and follow it to its end: `start`, then `follow`."""
+        return self.follow(what.cluster, what.container, self.start(what), limit_seconds, complete=complete)
 
     def follow(
         self,
@@ -341,7 +356,7 @@ class Runner:
             if not found and self._clock() - started < UNKNOWN_SECONDS:
                 if status != "unknown":
                     status = "unknown"
-                    self._say(f"  ECS does not know the task {_name(task_arn)} yet: looking again")
+                    self._say(f"  ECS does not know the task {short(task_arn)} yet: looking again")
                 self._sleep(rest)
                 continue
             if not found:
@@ -358,11 +373,11 @@ class Runner:
             if task["lastStatus"] != status or lines:
                 if task["lastStatus"] != status:
                     status = task["lastStatus"]
-                    self._say(f"  task {_name(task_arn)} {status.lower()} ({elapsed:.0f} s)")
+                    self._say(f"  task {short(task_arn)} {status.lower()} ({elapsed:.0f} s)")
                 quiet_since = self._clock()
             elif self._clock() - quiet_since + rest > SIGN_OF_LIFE_SECONDS:  # the next look would come too late
                 quiet_since = self._clock()
-                self._say(f"  task {_name(task_arn)} still {status.lower()} ({elapsed:.0f} s)")
+                self._say(f"  task {short(task_arn)} still {status.lower()} ({elapsed:.0f} s)")
             if status == "STOPPED":
                 stop = how_stopped(task, container)
                 failed = bool(late) or stop.exit_code != 0
@@ -372,7 +387,7 @@ class Runner:
                     raise TaskTimeoutError(f"{late} and was stopped", output)
                 return Finished(stop=stop, output=output)
             if elapsed > limit_seconds and not late:
-                late = f"the task {_name(task_arn)} was not done within {limit_seconds:.0f} s"
+                late = f"the task {short(task_arn)} was not done within {limit_seconds:.0f} s"
                 self._say(f"  stopping it: {late}")
                 self._ecs.stop_task(cluster=cluster, task=task_arn, reason=f"not done within {limit_seconds:.0f} s")
             if elapsed > limit_seconds + STOP_SECONDS:
@@ -415,7 +430,3 @@ class Runner:
     def _reader(self, task: Mapping[str, Any], container: str) -> LogReader:
         definition = self._ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])["taskDefinition"]
         return LogReader(self._logs, log_stream(definition, container, task["taskArn"]))
-
-
-def _name(arn: str) -> str:
-    return arn.rsplit("/", 1)[-1]

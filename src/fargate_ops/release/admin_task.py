@@ -1,92 +1,75 @@
-"""How the admin task that prepares the database ended: by the last line of its output, and by nothing else.
-
-The application writes that line (`app/api/settlement/admin/failures.py`): `{"schema_head": "0002", "changed": true}`
-when it succeeded, or `{"error": …, "kind": …, "details": […], "cures": […]}`.
-"""
+"""Admin tasks of a release and a rotation: they run one after the other, and within the command's time."""
 
 from __future__ import annotations
 
-import json
-import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
 
-PROGRAM = ("python", "-m", "settlement.admin")
-PREPARE_COMMAND = (*PROGRAM, "prepare")
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """The revision that the database is at now, and whether anything had to be changed."""
-
-    schema_head: str
-    changed: bool
+from fargate_ops.ecs.one_off import admin_task, newest_admin_definition
+from fargate_ops.ecs.tasks import Finished, Runner, describe_tasks, list_tasks, private_address, short
+from fargate_ops.release import connections
+from fargate_ops.release.context import Context
+from fargate_ops.release.deadline import LEAST_SECONDS
+from fargate_ops.release.guard import Guard
 
 
-@dataclass(frozen=True)
-class Failure:
-    """Why it failed. ``cures`` are arguments of the admin program which remove the cause."""
+class AdminTasks:
+    """Runs one-off tasks of the admin family."""
 
-    error: str
-    kind: str = "other"
-    details: tuple[str, ...] = ()
-    cures: tuple[str, ...] = ()
+    def __init__(self, context: Context, guard: Guard) -> None:
+        self.c = context
+        self._guard = guard
+        self._ecs = context.clients.client("ecs")
 
+    def run(
+        self,
+        purpose: str,
+        command: Sequence[str],
+        revision: str,
+        *,
+        complete: Callable[[Sequence[str]], bool] | None = None,
+    ) -> Finished:
+        """Run an admin task to its end, after one that an interrupted run left; once more if the database was full.
 
-def prepared(output: Sequence[str]) -> Prepared | None:
-    """The result; None as long as there is none."""
-    said = _last(output, "schema_head")
-    return Prepared(str(said["schema_head"]), bool(said.get("changed", True))) if said else None
+        It logs in as the application's user too, for whom no connection is kept. ``complete`` says whether the output
+        holds the result.
 
+        Raises:
+            TaskError: it could not be started, or did not end in time.
+        """
+        # Every task of this run, with the update after it and its undoing, within the command's time.
+        wait = self._guard.within(self.c.limits.prepare_wait, keep=self.c.limits.rollback_wait + LEAST_SECONDS)
+        # The server's own limit for a statement, for when nobody is left to stop the task.
+        own_limit = {"PREPARE_TIMEOUT_SECONDS": f"{max(1, wait):.0f}"}
+        runner = self._runner()
+        what = admin_task(self.c.stack, revision, command, purpose=purpose, environment=own_limit)
+        follow = partial(runner.follow, what.cluster, what.container, limit_seconds=wait, complete=complete)
+        for arn in runner.left_running(what):
+            self.c.say(f"an interrupted run left {short(arn)} running: waiting for it")
+            follow(arn)
+        finished = follow(runner.start(what))
+        if finished.stop.exit_code != 0 and connections.are_exhausted(finished.output):
+            arns = list_tasks(self._ecs, self.c.cluster, serviceName=self.c.service)
+            tasks = describe_tasks(self._ecs, self.c.cluster, arns)
+            if self.free_connections([private_address(task) for task in tasks]):
+                finished = follow(runner.start(what))
+        return finished
 
-def failure(output: Sequence[str], otherwise: str) -> Failure:
-    """Why it failed; ``otherwise`` is what is known without its own words."""
-    said = _last(output, "error")
-    if said is None:
-        return Failure(otherwise)
-    details, cures = (tuple(map(str, said.get(name) or ())) for name in ("details", "cures"))
-    return Failure(str(said["error"]), str(said.get("kind", "other")), details, cures)
+    def free_connections(self, addresses: Sequence[str]) -> bool:
+        """End idle sessions of the tasks with these addresses; whether any was ended."""
+        return connections.free(self._end_sessions, sorted(filter(None, addresses)), self.c.say)
 
+    def _end_sessions(self, command: Sequence[str]) -> Finished:
+        revision = str(newest_admin_definition(self._ecs, self.c.stack)["taskDefinitionArn"])
+        what = admin_task(self.c.stack, revision, command, purpose="connections")
+        return self._runner().run(what, connections.WAIT_SECONDS)
 
-def _last(output: Sequence[str], key: str) -> Mapping[str, Any] | None:
-    """The last line that is a JSON object with this key."""
-    for line in reversed(output):
-        try:
-            said = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(said, dict) and key in said:
-            return said
-    return None
-
-
-def next_command(failed: Failure, environment: str, retry: str, wait_seconds: float) -> str:
-    """What can help against this kind of failure; to run the same again is only sometimes that."""
-    incident = f"make incident-db ENV={environment}"
-    match failed.kind:
-        case "lock_wait":
-            return (
-                f"let the session above end ({incident} shows all; {incident} ARGS='-e end_idle=true' ends those of "
-                f"the application that are idle in a transaction), then {retry}"
-            )
-        case "invalid_index":
-            commands = [
-                f"make run ENV={environment} FAMILY=admin CMD={shlex.quote(f'{shlex.join(PROGRAM)} {cure}')}"
-                for cure in failed.cures
-            ]
-            ended = "when the session above has ended, " if len(failed.details) > len(failed.cures) else ""
-            return f"{ended}{'; '.join(commands)}; then {retry}"
-        case "migration":
-            return f"correct the migration in a new commit, then {retry}"
-        case "time_limit":
-            return (
-                "make the migration shorter (rows in batches, an index CONCURRENTLY), or raise "
-                f"ecs_release_prepare_wait_seconds above {wait_seconds:.0f} in the inventory, then {retry}"
-            )
-        case "full":
-            return f"{incident} ARGS='-e end_idle=true', then {retry}"
-        case "unreachable":
-            return f"{incident} shows the state of the database; then {retry}"
-        case _:
-            return retry
+    def _runner(self) -> Runner:
+        return Runner(
+            self._ecs,
+            self.c.clients.client("logs"),
+            self.c.say,
+            poll_seconds=self.c.limits.poll,
+            log_grace_seconds=self.c.limits.log_grace,
+            sleep=self.c.sleep,
+        )

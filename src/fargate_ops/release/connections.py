@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fargate_ops.ecs.tasks import OneOff, Runner, TaskError
+from fargate_ops.ecs.tasks import Finished, TaskError
 
 #: PostgreSQL's words for it: of a server that keeps the rest for others, and of one that has no connection at all.
 REFUSALS = ("connection slots are reserved", "too many clients already")
@@ -34,20 +34,17 @@ def command(addresses: Sequence[str]) -> list[str]:
     return [*end, "--address", *addresses[:MOST_ADDRESSES]]
 
 
-def free(
-    runner: Runner, task: Callable[[list[str]], OneOff], addresses: Sequence[str], say: Callable[[str], None]
-) -> bool:
+def free(run: Callable[[list[str]], Finished], addresses: Sequence[str], say: Callable[[str], None]) -> bool:
     """End those sessions; whether any was. What goes wrong is said, and fails nothing: the wait goes on.
 
-    ``task`` makes the one-off task of a command.
+    ``run`` runs an admin task with a command to its end.
     """
     if not addresses:
         say("  the database has no connection left, and no task of the service runs that could hold one")
         return False
     say("  the database has no connection left: ending idle sessions of the tasks that ran before")
     try:
-        what = task(command(addresses))
-        finished = runner.follow(what.cluster, what.container, runner.start(what), WAIT_SECONDS)
+        finished = run(command(addresses))
     except (TaskError, ClientError, BotoCoreError) as error:
         say(f"  no session was ended: {error}")
         return False

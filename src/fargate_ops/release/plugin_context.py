@@ -15,8 +15,8 @@ from fargate_ops.aws.session import action_environment, aws_session
 from fargate_ops.ecs.rollout import ServiceError
 from fargate_ops.notify.slack import Assignment, Notifier
 from fargate_ops.plugin.worker import sleep_with_parent, whole_lines
+from fargate_ops.release.context import Context, Limits, ReleaseError
 from fargate_ops.release.deadline import running_for
-from fargate_ops.release.operation import Context, Limits, ReleaseError
 from fargate_ops.release.verify import Settings as VerifySettings
 from fargate_ops.release.verify import Verifier
 from fargate_ops.state.ledger import LedgerError, actor

@@ -1,7 +1,7 @@
 """The phases of a release: settle, plan, register, prepare, update, conclude.
 
 Each phase says what it does (or, asked to preview, what it would do) and returns plain values for the next one. The
-order and the error handling are the role's; the decisions are in `plan`, moving and watching in `operation`.
+order and the error handling are the role's; the decisions are in `plan`, moving and watching in `service`.
 """
 
 from __future__ import annotations
@@ -26,25 +26,15 @@ from fargate_ops.ecs.task_definition import (
     service_definition,
     tags,
 )
-from fargate_ops.ecs.tasks import TaskError, TaskTimeoutError
+from fargate_ops.ecs.tasks import TaskError, TaskTimeoutError, short
 from fargate_ops.notify import slack
-from fargate_ops.release import admin_task
-from fargate_ops.release.operation import (
-    PROOF_LOOKS,
-    PROOF_SECONDS,
-    ZERO_TASKS,
-    Context,
-    Operation,
-    ReleaseError,
-    incarnation,
-    is_in_service,
-    seconds_since,
-    short,
-)
+from fargate_ops.release import prepare_result
+from fargate_ops.release.context import PROOF_LOOKS, PROOF_SECONDS, Context, ReleaseError
+from fargate_ops.release.journal import Entry, incarnation, is_in_service, seconds_since
+from fargate_ops.release.operation import Operation
 from fargate_ops.release.plan import Plan, Revision, Situation, decide
+from fargate_ops.release.scaling_limits import capacity_now, set_limits
 from fargate_ops.state.ledger import (
-    ENDS,
-    Event,
     History,
     Kind,
     Outcome,
@@ -59,6 +49,9 @@ from fargate_ops.state.ledger import (
     unfinished_rollback,
 )
 from fargate_ops.terraform.stack import Stack
+
+#: The note of a failed first release.
+ZERO_TASKS = "This was the first release: there is nothing to return to. The service has zero tasks again."
 
 
 class Releaser(Operation):
@@ -92,7 +85,7 @@ class Releaser(Operation):
         Raises:
             ReleaseError: the deployment in flight did not end in time.
         """
-        snapshot = self.watch.snapshot()
+        snapshot = self.service.watch.snapshot()
         primary = snapshot.primary
         self._stay_with_the_user_of(primary)
         wanted = canonical(service_definition(self.c.stack, self.settings, self.image))
@@ -105,16 +98,14 @@ class Releaser(Operation):
                 self.c.say(f"{in_flight}: would wait for it to end")
                 return
             self.c.say(f"{in_flight}: waiting for it to end")
-            judgement, snapshot = self.watch.until_quiet(
-                self.within(self.c.limits.wait, keep=self.c.limits.rollback_wait), failures=self.failures_since()
-            )
+            judgement, snapshot = self.service.until_quiet()
             if judgement.verdict is Verdict.TIMED_OUT:
                 raise ReleaseError(
                     f"{self.c.environment}: {in_flight} and {judgement.reason}.\n"
                     f"Next: look at it with {self.c.logs_command}, then {self.c.retry_command}",
                     f"another deployment was {judgement.reason}",
                 )
-        releases = self.releases(snapshot)
+        releases = self.journal.releases(snapshot)
         for release in unfinished(releases):
             in_service = is_in_service(release, snapshot)
             if in_service and release.kind is Kind.RELEASE and self._definition(release.revision) == wanted:
@@ -122,17 +113,19 @@ class Releaser(Operation):
             if in_service and preview:
                 self.c.say(f"would verify release {release.id}, and settle it: succeeded or stopped")
                 continue
-            outcome, why = self.verified(release, snapshot) if in_service else _how_it_ended(release, snapshot)
+            outcome, why = (
+                self.acceptance.verified(release, snapshot) if in_service else _how_it_ended(release, snapshot)
+            )
             self.c.say(f"{'would settle' if preview else 'settled'} release {release.id}: {outcome}, {why}")
             if not preview:
-                self.record(release, outcome, why)
+                self.journal.record(release, outcome, why)
         if rolling_back(releases):
             why = f"rolled back: {snapshot.primary.revision_name} serves instead"
-            self.confirm_rolled_back(snapshot, self.releases(snapshot), why, preview=preview)
+            self.journal.confirm_rolled_back(snapshot, self.journal.releases(snapshot), why, preview=preview)
 
     def _is_to_be_taken_up(self, primary: Deployment, wanted: Mapping[str, Any], snapshot: Snapshot) -> bool:
         """Whether a deployment in flight is the one wanted now, and not one of a definition that succeeded before."""
-        succeeded = {item.revision for item in self.releases(snapshot) if item.outcome is Outcome.SUCCEEDED}
+        succeeded = {item.revision for item in self.journal.releases(snapshot) if item.outcome is Outcome.SUCCEEDED}
         return primary.revision not in succeeded and self._definition(primary.revision) == wanted
 
     def _is_to_be_replaced(self, primary: Deployment, wanted: Mapping[str, Any]) -> bool:
@@ -143,7 +136,9 @@ class Releaser(Operation):
         return (
             primary.rollout_state == "IN_PROGRESS"
             and self._definition(primary.revision) == wanted
-            and any(doubt.secret in database_secret_arns(self.c.stack) for doubt in self.doubts(primary, looks=1))
+            and any(
+                doubt.secret in database_secret_arns(self.c.stack) for doubt in self.acceptance.doubts(primary, looks=1)
+            )
         )
 
     # -- plan --------------------------------------------------------------------------------------------------
@@ -151,11 +146,11 @@ class Releaser(Operation):
     def plan(self) -> Plan:
         """Compare what is wanted with what runs, and say what there is to do."""
         self._check_architecture()
-        snapshot = self.watch.snapshot()
+        snapshot = self.service.watch.snapshot()
         self._stay_with_the_user_of(snapshot.primary)
         wanted = service_definition(self.c.stack, self.settings, self.image)
         wanted_admin = admin_definition(self.c.stack, self.settings, self.image)
-        history = self.history(snapshot)
+        history = self.journal.history(snapshot)
         self._check_ledger(history, snapshot)
         primary = replace(snapshot.primary, desired=snapshot.service["desiredCount"])
         situation = Situation(
@@ -168,8 +163,8 @@ class Releaser(Operation):
             releases=history.releases,
             schema_head=self.image.schema_head,
             app_secret_has_value=self._app_secrets_have_values(),
-            minimum_tasks=self.capacity_now().minimum,
-            doubts=self.doubts(snapshot.primary),
+            minimum_tasks=capacity_now(self.c).minimum,
+            doubts=self.acceptance.doubts(snapshot.primary),
             database_secrets=database_secret_arns(self.c.stack),
         )
         plan = replace(
@@ -272,7 +267,7 @@ class Releaser(Operation):
     def register(self, plan: Plan, *, preview: bool = False) -> tuple[Plan, bool]:
         """Register what is missing of the two revisions; the plan with their ARNs, and whether one was."""
         if plan.needed and not preview:
-            self.keep_lock("Nothing was changed.")
+            self.guard.keep_lock("Nothing was changed.")
         self.settings = replace(self.settings, database_secret_arn=plan.database_secret_arn)
         service = self._registered(plan.revision, service_definition, preview)
         admin = self._registered(plan.admin_revision, admin_definition, preview)
@@ -320,27 +315,27 @@ class Releaser(Operation):
         if preview:
             self.c.say(f"would prepare the database: {plan.prepare}")
             return True
-        self.keep_lock("The database was not touched.")
-        self.keep_time("The database was not touched.")
+        self.guard.keep_lock("The database was not touched.")
+        self.guard.keep_time("The database was not touched.")
         self.c.say(f"preparing the database: {plan.prepare}")
         try:
-            finished = self.run_admin_task(
+            finished = self.admin_tasks.run(
                 "prepare",
-                admin_task.PREPARE_COMMAND,
+                prepare_result.PREPARE_COMMAND,
                 str(plan.admin_revision),
-                complete=lambda output: admin_task.prepared(output) is not None,
+                complete=lambda output: prepare_result.prepared(output) is not None,
             )
         except TaskTimeoutError as error:
-            failed = admin_task.failure(error.output, "")
+            failed = prepare_result.failure(error.output, "")
             raise self._prepare_failed(replace(failed, error=str(error), kind="time_limit"), error.output) from error
         except TaskError as error:
-            raise self._prepare_failed(admin_task.Failure(str(error)), error.output) from error
+            raise self._prepare_failed(prepare_result.Failure(str(error)), error.output) from error
         if finished.stop.exit_code != 0:
-            failed = admin_task.failure(finished.output, str(finished.stop))
+            failed = prepare_result.failure(finished.output, str(finished.stop))
             raise self._prepare_failed(failed, finished.output)
-        prepared = admin_task.prepared(finished.output)
+        prepared = prepare_result.prepared(finished.output)
         if prepared is None:
-            failed = admin_task.Failure("the admin task ended without its result, so the schema is not known")
+            failed = prepare_result.Failure("the admin task ended without its result, so the schema is not known")
             raise self._prepare_failed(failed, finished.output)
         self._check_schema(prepared.schema_head, finished.output)
         if plan.needed:
@@ -356,28 +351,30 @@ class Releaser(Operation):
         wanted = self.image.schema_head
         if wanted is None or reached == wanted:
             return
-        brought = [release for release in self.ledger.releases() if release.schema_head == reached]
+        brought = [release for release in self.journal.all_releases() if release.schema_head == reached]
         if any(wanted in (release.schema_compatible or ()) for release in brought):
             self.c.say(f"the database's schema is {reached}, later than the image's {wanted}, whose code works with it")
             return
         why = "the code of this image is not known to work with that" if brought else "no release here brought that"
         raise self._prepare_failed(
-            admin_task.Failure(f"the image brings the schema {wanted}, and the database is at {reached}: {why}"),
+            prepare_result.Failure(f"the image brings the schema {wanted}, and the database is at {reached}: {why}"),
             output,
             f"release a commit that has the migrations {reached} and {wanted}, one after the other",
         )
 
     def _prepare_failed(
-        self, failed: admin_task.Failure, output: Sequence[str], next_command: str = ""
+        self, failed: prepare_result.Failure, output: Sequence[str], next_command: str = ""
     ) -> ReleaseError:
         report = Report(
             title=f"{self.c.environment}: preparing the database for {self.image.version} failed: {failed.error}",
             log_of="the admin task",
             log_lines=list(output)[-20:],
             notes=[*failed.details, "The service was not touched."],
-            serving=self.serving_text(self.watch.snapshot()),
+            serving=self.journal.serving_text(self.service.watch.snapshot()),
             next_command=next_command
-            or admin_task.next_command(failed, self.c.environment, self.c.retry_command, self.c.limits.prepare_wait),
+            or prepare_result.next_command(
+                failed, self.c.environment, self.c.retry_command, self.c.limits.prepare_wait
+            ),
         )
         return ReleaseError(report.summary(), f"prepare: {failed.error}", report.evidence())
 
@@ -404,8 +401,8 @@ class Releaser(Operation):
             return True
         deployment = self._resumed(plan) if plan.resumes else self._start(plan)
         what = f"the release of {self._name(plan)} ({deployment.revision_name})"
-        self.follow(deployment, what, lambda judgement: self._give_up(plan, deployment, judgement))
-        self.prove(what)
+        self.service.follow(deployment, what, lambda judgement: self._give_up(plan, deployment, judgement))
+        self.acceptance.prove(what)
         return not plan.resumes
 
     def _give_up(self, plan: Plan, deployment: Deployment, judgement: Judgement) -> list[str]:
@@ -413,15 +410,15 @@ class Releaser(Operation):
         if judgement.verdict is Verdict.REPLACED:
             return []
         if plan.first:
-            self.to_zero()
+            self.service.to_zero()
             return [ZERO_TASKS]
         # ECS has rolled back a deployment that it failed itself.
-        ended = [] if judgement.verdict is Verdict.FAILED else [self.stop(deployment, plan.previous_revision)]
-        return ended + self.until_back(deployment)
+        ended = [] if judgement.verdict is Verdict.FAILED else [self.service.stop(deployment, plan.previous_revision)]
+        return ended + self.service.until_back(deployment)
 
     def _resumed(self, plan: Plan) -> Deployment:
         for _ in range(PROOF_LOOKS):  # what the plan saw, one answer may not show yet
-            if deployment := self.watch.snapshot().deployment(str(plan.deployment)):
+            if deployment := self.service.watch.snapshot().deployment(str(plan.deployment)):
                 return deployment
             self.c.sleep(PROOF_SECONDS)
         raise ReleaseError(
@@ -435,27 +432,27 @@ class Releaser(Operation):
         A rollback may take the lock between the look at it and the update, and find that there is nothing to undo yet.
         So this run looks again, and then undoes its update itself.
         """
-        self.keep_lock("The service was not touched.")
-        self.keep_time("The service was not touched.")
-        deployment = self.move(str(plan.revision), desired_count=plan.desired_count, force=plan.force)
-        if self.lost_lock():
+        self.guard.keep_lock("The service was not touched.")
+        self.guard.keep_time("The service was not touched.")
+        deployment = self.service.move(str(plan.revision), desired_count=plan.desired_count, force=plan.force)
+        if self.guard.lost_lock():
             self._undo(plan)
-            self.keep_lock("Its update was taken back at once.")
+            self.guard.keep_lock("Its update was taken back at once.")
         return deployment
 
     def _undo(self, plan: Plan) -> None:
         if plan.first:
-            self.to_zero()
+            self.service.to_zero()
         else:
-            self.move(plan.previous_revision)
+            self.service.move(plan.previous_revision)
 
     # -- conclude ----------------------------------------------------------------------------------------------
 
     def succeed(self, plan: Plan, *, preview: bool = False) -> bool:
         """Record the success and set auto scaling's limits; whether the limits were changed."""
         if plan.needed and not preview:
-            self.prove_lasting(f"the release of {self._name(plan)}")
-            self.keep_lock("The ledger does not call it a success.")
+            self.acceptance.prove_lasting(f"the release of {self._name(plan)}")
+            self.guard.keep_lock("The ledger does not call it a success.")
             self._append(plan, Outcome.SUCCEEDED, self.c.why)
             self.c.say(f"recorded: {self._name(plan)} succeeded")
             seconds = seconds_since(plan.release, datetime.now(UTC))
@@ -464,7 +461,7 @@ class Releaser(Operation):
         elif plan.needed:
             self.c.say("would record the release in the ledger")
         try:
-            return self.set_limits(preview=preview)
+            return set_limits(self.c, preview=preview)
         except (ClientError, BotoCoreError) as error:
             if not plan.needed or preview:
                 raise
@@ -475,9 +472,9 @@ class Releaser(Operation):
 
     def _tidy(self, plan: Plan) -> None:
         """Conclude an unfinished rollback, and deregister old revisions."""
-        snapshot = self.snapshot()
-        releases = self.releases(snapshot)
-        self.confirm_rolled_back(snapshot, releases, f"rolled back: {self._name(plan)} serves instead")
+        snapshot = self.service.snapshot()
+        releases = self.journal.releases(snapshot)
+        self.journal.confirm_rolled_back(snapshot, releases, f"rolled back: {self._name(plan)} serves instead")
         prune(
             self.ecs,
             cluster=self.c.cluster,
@@ -496,7 +493,7 @@ class Releaser(Operation):
         next_command = f"make release ENV={self.c.environment}"
         if not plan.needed:
             return f"{self._name(plan)} runs as it did before, and was not verified. Next: {next_command} verifies it."
-        self.keep_lock("The ledger does not say how it ended.")
+        self.guard.keep_lock("The ledger does not say how it ended.")
         self._append(plan, Outcome.UNVERIFIED, reason)
         self.c.notify(slack.unverified(self._subject(plan), reason=reason, next_command=next_command))
         return (
@@ -513,12 +510,12 @@ class Releaser(Operation):
         """
         if not plan.needed:
             return ""
-        undone = "" if self.lost_lock() else self._take_out_of_service(plan)
+        undone = "" if self.guard.lost_lock() else self._take_out_of_service(plan)
         why = f"{reason}; {undone}" if undone else reason
         subject, seconds = self._subject(plan), seconds_since(plan.release, datetime.now(UTC))
         next_command = f"make status ENV={self.c.environment}"
         # A rollback that stopped this release has recorded that already, with the name of who did it.
-        if self.ledger.has_ended(plan.release):
+        if self.journal.has_ended(plan.release):
             self.c.notify(slack.stopped(subject, reason=why, next_command=next_command, seconds=seconds))
         else:
             self._append(plan, Outcome.FAILED, why)
@@ -540,32 +537,34 @@ class Releaser(Operation):
             exposed_until = datetime.now(UTC)
             notes = [ZERO_TASKS]
         else:
-            back = self.put_back(revision, plan.previous_revision, updated=updated)
+            back = self.service.put_back(revision, plan.previous_revision, updated=updated)
             if back is None:
                 return ""
             self.c.say(f"{short(revision)} was in service and must not be: {back.revision_name} is put back")
-            judgement = self.until_in_service(back)
+            judgement = self.service.until_in_service(back)
             exposed_until = datetime.now(UTC)
             notes = [f"{back.revision_name} ({plan.previous_name}) was put back"]
             if judgement.verdict is not Verdict.COMPLETED:
                 notes.append(f"that did not complete: {judgement.reason or judgement.verdict.name.lower()}")
         if since:
             notes.append(f"it was exposed for at most {(exposed_until - since).total_seconds():.0f} s")
-        notes.append(f"what serves now: {self.serving_text(self.snapshot())}")
+        notes.append(f"what serves now: {self.journal.serving_text(self.service.snapshot())}")
         return "; ".join(notes)
 
     def _may_have_updated(self, plan: Plan) -> bool:
         """Whether the release came as far as the update of the service: it prepares the database first."""
-        return not plan.prepare or any(item.id == plan.release and item.prepared for item in self.ledger.releases())
+        return not plan.prepare or any(
+            item.id == plan.release and item.prepared for item in self.journal.all_releases()
+        )
 
     def _was_in_service(self, revision: str, updated: bool) -> bool:
         """Leave no task of a first release; whether it was in service. Looks and the update as in `put_back`."""
-        snapshot = self.snapshot()
+        snapshot = self.service.snapshot()
         seen = snapshot.primary.revision == revision
         if not seen and not (updated and snapshot.service["desiredCount"] == 0):
             return False
         try:
-            return self.to_zero().primary.revision == revision
+            return self.service.to_zero().primary.revision == revision
         except ClientError:
             if seen:
                 raise
@@ -603,25 +602,17 @@ class Releaser(Operation):
         return release_name(self.image.version, plan.definition_digest)
 
     def _append(self, plan: Plan, outcome: Outcome, why: str = "") -> None:
-        at = datetime.now(UTC)
-        self.ledger.append(
-            Event(
-                release=plan.release,
-                outcome=outcome,
-                kind=Kind.RELEASE,
-                service=incarnation(self.snapshot().service),
-                version=self.image.version,
-                digest=self.image.digest,
-                revision=str(plan.revision),
-                schema_head=self.image.schema_head,
-                schema_compatible=self.image.schema_compatible,
-                definition_digest=plan.definition_digest,
-                by=self.c.by,
-                at=at,
-                why=why,
-                duration_seconds=seconds_since(plan.release, at) if outcome in ENDS else None,
-            )
+        entry = Entry(
+            release=plan.release,
+            service=incarnation(self.service.snapshot().service),
+            version=self.image.version,
+            digest=self.image.digest,
+            revision=str(plan.revision),
+            schema_head=self.image.schema_head,
+            schema_compatible=self.image.schema_compatible,
+            definition_digest=plan.definition_digest,
         )
+        self.journal.append(entry, outcome, why)
 
 
 def _how_it_ended(release: Release, snapshot: Snapshot) -> tuple[Outcome, str]:

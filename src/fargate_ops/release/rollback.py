@@ -17,20 +17,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from fargate_ops.ecs.rollout import Deployment, Judgement, Snapshot, Verdict
 from fargate_ops.ecs.task_definition import READ_ONLY, canonical, database_of, digest
+from fargate_ops.ecs.tasks import short
 from fargate_ops.notify import slack
 from fargate_ops.release.checks.checks import Place, check_registered
 from fargate_ops.release.checks.findings import Verdict as Found
-from fargate_ops.release.operation import (
-    Operation,
-    ReleaseError,
-    incarnation,
-    seconds_since,
-    short,
-    versions,
-)
+from fargate_ops.release.context import ReleaseError
+from fargate_ops.release.journal import Entry, incarnation, seconds_since
+from fargate_ops.release.operation import Operation
+from fargate_ops.release.scaling_limits import set_limits
 from fargate_ops.state.ledger import (
-    ENDS,
-    Event,
     Kind,
     Outcome,
     Release,
@@ -222,13 +217,12 @@ class Rollback(Operation):
         Raises:
             ReleaseError: there is nothing to go back to, or it cannot run; says what is possible.
         """
-        snapshot = self.watch.snapshot()
-        history = self.history(snapshot)
+        snapshot = self.service.watch.snapshot()
+        history = self.journal.history(snapshot)
         for item in history.unreadable:
             self.c.say(f"warning: {item}")
         releases, primary = history.releases, snapshot.primary
-        held = self.lock.held(self.c.holder) if self.c.holder else None
-        stopped = held.stopped_release if held else ""
+        stopped = self.guard.stopped_release()
         try:
             target = choose(releases, primary, wanted, stopped_release=bool(stopped))
         except Refusal as refusal:
@@ -261,7 +255,7 @@ class Rollback(Operation):
         if others := other_definitions(releases, wanted, target):
             self.c.say(f"{wanted} ran with other definitions too; rollback_to takes these names: {versions(others)}")
         if not preview:
-            self.keep_lock("The service was not touched.")
+            self.guard.keep_lock("The service was not touched.")
             if plan.needed:
                 if not in_service:
                     plan = replace(plan, revision=self._active(target, seen.definition))
@@ -393,16 +387,16 @@ class Rollback(Operation):
         why = f"being rolled back to {plan.name} by {self.c.by}"
         for release in unfinished(releases):
             if release.revision == primary.revision != plan.revision:
-                self.record(release, Outcome.ROLLING_BACK, why)
+                self.journal.record(release, Outcome.ROLLING_BACK, why)
             else:
-                self.record(release, Outcome.STOPPED, f"stopped by a rollback by {self.c.by}")
+                self.journal.record(release, Outcome.STOPPED, f"stopped by a rollback by {self.c.by}")
         current = serving(releases)
         if current is None or not plan.needed:
             return
         now = origin(releases, current)
         if plan.target < now.id and primary.revision in (current.revision, now.revision):
             for release in {now.id: now, current.id: current}.values():
-                self.record(release, Outcome.ROLLING_BACK, why)
+                self.journal.record(release, Outcome.ROLLING_BACK, why)
 
     def _active(self, target: Release, definition: Mapping[str, Any] | None) -> str:
         """The target's revision, or a copy where somebody has deregistered or deleted it: ECS runs no such one anew.
@@ -424,49 +418,49 @@ class Rollback(Operation):
         """
         if not plan.needed:
             return False
-        self.keep_lock("The service was not touched.")
-        before = self.watch.snapshot().primary
+        self.guard.keep_lock("The service was not touched.")
+        before = self.service.watch.snapshot().primary
         again = before.revision == plan.revision
         given_up = again and before.rollout_state == "FAILED"
         deployment = before
         if plan.uncertain or given_up or not again:
-            moved = self.moved(plan.revision, force=given_up)
+            moved = self.service.moved(plan.revision, force=given_up)
             self._record_displaced(plan, moved)
             deployment = moved.primary
         if deployment.id == before.id and deployment.rollout_state == "COMPLETED":
             self.c.say(f"{before.revision_name} runs already")
             return False
         what = f"the rollback to {plan.name} ({deployment.revision_name})"
-        self.follow(deployment, what, lambda judgement: self._give_up(deployment, judgement))
+        self.service.follow(deployment, what, lambda judgement: self._give_up(deployment, judgement))
         return True
 
     def _record_displaced(self, plan: RollbackPlan, moved: Snapshot) -> None:
         """Record that a release is being rolled back which the plan called stopped: it was in service all the same."""
         displaced = {item.revision for item in moved.deployments if item.revision != plan.revision}
-        for release in self.releases(moved):
+        for release in self.journal.releases(moved):
             if release.revision in displaced and release.outcome is Outcome.STOPPED and not release.succeeded:
                 self.c.say(f"{release.name} had come into service: taking it out")
-                self.record(release, Outcome.ROLLING_BACK, f"being rolled back to {plan.name} by {self.c.by}")
+                self.journal.record(release, Outcome.ROLLING_BACK, f"being rolled back to {plan.name} by {self.c.by}")
 
     def _give_up(self, deployment: Deployment, judgement: Judgement) -> list[str]:
         """Leave a rollback that lasts to ECS: what it replaces is no better place to be."""
         if judgement.verdict is Verdict.FAILED:
-            return self.until_back(deployment)
+            return self.service.until_back(deployment)
         return [] if judgement.verdict is Verdict.REPLACED else ["ECS goes on trying."]
 
     def succeed(self, plan: RollbackPlan) -> bool:
         """Record that the target serves, and set auto scaling's limits; whether these were changed."""
         if plan.needed:
-            snapshot = self.snapshot()
+            snapshot = self.service.snapshot()
             self._append(plan, snapshot, Outcome.SUCCEEDED, self.c.why)
             self.c.say(f"recorded: rolled back to {plan.name}")
             why = f"rolled back to {plan.name} by {self.c.by}"
-            self.confirm_rolled_back(snapshot, self.releases(snapshot), why)
+            self.journal.confirm_rolled_back(snapshot, self.journal.releases(snapshot), why)
             seconds = seconds_since(plan.release, datetime.now(UTC))
             subject = self.subject(plan.name, plan.revision)
             self.c.notify(slack.rolled_back(subject, from_version=plan.previous, reason=self.c.why, seconds=seconds))
         try:
-            return self.set_limits()
+            return set_limits(self.c)
         except (ClientError, BotoCoreError) as error:
             # The version serves; the next release or scheduled action sees to the limits.
             self.c.say(f"auto scaling's limits were left as they are: {error}")
@@ -488,28 +482,26 @@ class Rollback(Operation):
 
     def _end(self, plan: RollbackPlan, outcome: Outcome, reason: str, message: Callable[..., slack.Message]) -> None:
         """Record how the rollback ended and notify people, unless that was done or there was nothing to do."""
-        if plan.needed and not self.ledger.has_ended(plan.release):
-            self._append(plan, self.snapshot(), outcome, reason)
+        if plan.needed and not self.journal.has_ended(plan.release):
+            self._append(plan, self.service.snapshot(), outcome, reason)
             subject = self.subject(plan.name, plan.revision)
             self.c.notify(message(subject, reason=f"rollback: {reason}", next_command=self._again))
 
     def _append(self, plan: RollbackPlan, snapshot: Snapshot, outcome: Outcome, why: str) -> None:
-        at = datetime.now(UTC)
-        self.ledger.append(
-            Event(
-                release=plan.release,
-                outcome=outcome,
-                kind=Kind.ROLLBACK,
-                service=incarnation(snapshot.service),
-                version=plan.version,
-                digest=plan.digest,
-                revision=plan.revision,
-                schema_head=plan.schema_head,
-                restores=plan.target,
-                definition_digest=plan.definition_digest,
-                by=self.c.by,
-                at=at,
-                why=why,
-                duration_seconds=seconds_since(plan.release, at) if outcome in ENDS else None,
-            )
+        entry = Entry(
+            release=plan.release,
+            kind=Kind.ROLLBACK,
+            service=incarnation(snapshot.service),
+            version=plan.version,
+            digest=plan.digest,
+            revision=plan.revision,
+            schema_head=plan.schema_head,
+            restores=plan.target,
+            definition_digest=plan.definition_digest,
         )
+        self.journal.append(entry, outcome, why)
+
+
+def versions(releases: Sequence[Release]) -> str:
+    """Releases for people: ``0123456789ab+3f2a (family:7), …``."""
+    return ", ".join(f"{release.name} ({release.revision_name})" for release in releases)

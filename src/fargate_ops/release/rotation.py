@@ -17,21 +17,15 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from fargate_ops.ecs.failure_report import Report
+from fargate_ops.ecs.one_off import newest_admin_definition
 from fargate_ops.ecs.rollout import Deployment, Judgement, Snapshot, Verdict
 from fargate_ops.ecs.task_definition import READ_ONLY, canonical, database_secret_arns, database_secret_in, digest
-from fargate_ops.ecs.tasks import TaskError
+from fargate_ops.ecs.tasks import TaskError, short
 from fargate_ops.notify import slack
-from fargate_ops.release.operation import (
-    Operation,
-    ReleaseError,
-    incarnation,
-    is_in_service,
-    seconds_since,
-    short,
-)
+from fargate_ops.release.context import ReleaseError
+from fargate_ops.release.journal import Entry, incarnation, is_in_service, seconds_since
+from fargate_ops.release.operation import Operation
 from fargate_ops.state.ledger import (
-    ENDS,
-    Event,
     Outcome,
     Release,
     next_release_id,
@@ -108,9 +102,9 @@ class Rotation(Operation):
                 f"make deploy ENV={self.c.environment}",
             )
         snapshot = self._at_rest(preview)
-        primary, releases = snapshot.primary, self.releases(snapshot)
+        primary, releases = snapshot.primary, self.journal.releases(snapshot)
         self._settle(releases, snapshot, preview)
-        success = serving(self.releases(snapshot))
+        success = serving(self.journal.releases(snapshot))
         if success is None or primary.revision != success.revision:
             raise self._refused(
                 f"what runs, {primary.revision_name}, is no release that succeeded",
@@ -149,7 +143,7 @@ class Rotation(Operation):
 
     def _at_rest(self, preview: bool) -> Snapshot:
         """The service when nothing moves it: a deployment in flight is waited for."""
-        snapshot = self.watch.snapshot()
+        snapshot = self.service.watch.snapshot()
         primary = snapshot.primary
         if primary.rollout_state != "IN_PROGRESS":
             return snapshot
@@ -158,9 +152,7 @@ class Rotation(Operation):
             self.c.say(f"{in_flight}: would wait for it to end")
             return snapshot
         self.c.say(f"{in_flight}: waiting for it to end")
-        judgement, snapshot = self.watch.until_quiet(
-            self.within(self.c.limits.wait, keep=self.c.limits.rollback_wait), failures=self.failures_since()
-        )
+        judgement, snapshot = self.service.until_quiet()
         if judgement.verdict is Verdict.TIMED_OUT:
             raise self._refused(f"{in_flight} and {judgement.reason}", self.c.logs_command)
         return snapshot
@@ -174,10 +166,10 @@ class Rotation(Operation):
                 continue
             outcome, why = Outcome.STOPPED, f"interrupted; {snapshot.primary.revision_name} runs"
             if runs:
-                outcome, why = self.verified(release, snapshot)
+                outcome, why = self.acceptance.verified(release, snapshot)
             self.c.say(f"{'would settle' if preview else 'settled'} release {release.id}: {outcome}, {why}")
             if not preview:
-                self.record(release, outcome, why)
+                self.journal.record(release, outcome, why)
 
     def _age(self, secret: str) -> timedelta:
         """How long ago its current value was put; the value itself is not read."""
@@ -191,7 +183,7 @@ class Rotation(Operation):
 
     def _admin_revision(self) -> str:
         try:
-            found = self.ecs.describe_task_definition(taskDefinition=self.c.stack.admin_family)["taskDefinition"]
+            found = newest_admin_definition(self.ecs, self.c.stack)
         except ClientError as error:
             raise self._refused(
                 f"there is no admin task to renew a password: {error}", f"make deploy ENV={self.c.environment}"
@@ -215,11 +207,11 @@ class Rotation(Operation):
         Raises:
             ReleaseError: the task failed, with its output. The service was not touched.
         """
-        self.keep_lock("No password was touched.")
+        self.guard.keep_lock("No password was touched.")
         renewing = ["python", "-m", "settlement.admin", "renew", "--secret", plan.secret]
         try:
             # A task of an interrupted run would change the password once more, under the new tasks: it is waited for.
-            finished = self.run_admin_task("renew", renewing, plan.admin_revision)
+            finished = self.admin_tasks.run("renew", renewing, plan.admin_revision)
         except TaskError as error:
             raise self._renew_failed(plan, str(error), error.output) from error
         user = _user(finished.output)
@@ -234,7 +226,7 @@ class Rotation(Operation):
             log_of="the admin task",
             log_lines=list(output)[-20:],
             notes=[f"The service was not touched: it uses {name_of(plan.from_secret)}, which works."],
-            serving=self.serving_text(self.watch.snapshot()),
+            serving=self.journal.serving_text(self.service.watch.snapshot()),
             next_command=self.c.retry_command,
         )
         return ReleaseError(report.summary(), f"renew: {reason}", report.evidence())
@@ -265,31 +257,31 @@ class Rotation(Operation):
         Raises:
             ReleaseError: anything but success, with a report of why; the old user serves then.
         """
-        self.keep_lock(f"The service was not touched: it uses {name_of(plan.from_secret)}, which works.")
-        deployment = self.move(plan.revision)
-        if self.lost_lock():
-            self.move(plan.previous_revision)
-            self.keep_lock("Its update was taken back at once.")
+        self.guard.keep_lock(f"The service was not touched: it uses {name_of(plan.from_secret)}, which works.")
+        deployment = self.service.move(plan.revision)
+        if self.guard.lost_lock():
+            self.service.move(plan.previous_revision)
+            self.guard.keep_lock("Its update was taken back at once.")
         what = f"the move to {name_of(plan.secret)} ({deployment.revision_name})"
-        self.follow(deployment, what, lambda judgement: self._give_up(plan, deployment, judgement))
-        self.prove(what)
+        self.service.follow(deployment, what, lambda judgement: self._give_up(plan, deployment, judgement))
+        self.acceptance.prove(what)
 
     def _give_up(self, plan: RotationPlan, deployment: Deployment, judgement: Judgement) -> list[str]:
         if judgement.verdict is Verdict.REPLACED:
             return []
-        ended = [] if judgement.verdict is Verdict.FAILED else [self.stop(deployment, plan.previous_revision)]
+        ended = [] if judgement.verdict is Verdict.FAILED else [self.service.stop(deployment, plan.previous_revision)]
         works = (
             f"The old tasks serve with {name_of(plan.from_secret)}, whose password is unchanged and works; "
             f"{name_of(plan.secret)} has a new one, which nobody uses."
         )
-        return [*ended, *self.until_back(deployment), works]
+        return [*ended, *self.service.until_back(deployment), works]
 
     # -- conclude ----------------------------------------------------------------------------------------------
 
     def succeed(self, plan: RotationPlan) -> None:
         """Record that the other user serves."""
-        self.prove_lasting(f"the rotation to {name_of(plan.secret)}")
-        self.keep_lock("The ledger does not call it a success.")
+        self.acceptance.prove_lasting(f"the rotation to {name_of(plan.secret)}")
+        self.guard.keep_lock("The ledger does not call it a success.")
         self._append(plan, Outcome.SUCCEEDED, self._why(plan))
         seconds = seconds_since(plan.release, datetime.now(UTC))
         self.c.notify(slack.succeeded(self._subject(plan), seconds=seconds))
@@ -298,9 +290,9 @@ class Rotation(Operation):
         """See that the old user serves, and record why the rotation failed; what there was to undo."""
         if not plan.needed or plan.revision == plan.previous_revision:
             return ""
-        undone = "" if self.lost_lock() else self._put_back(plan)
+        undone = "" if self.guard.lost_lock() else self._put_back(plan)
         why = f"{reason}; {undone}" if undone else reason
-        if not self.ledger.has_ended(plan.release):
+        if not self.journal.has_ended(plan.release):
             self._append(plan, Outcome.FAILED, why)
             self.c.notify(slack.failed(self._subject(plan), reason=why, next_command=self.c.retry_command))
         return undone
@@ -309,7 +301,7 @@ class Rotation(Operation):
         """Record that the other user serves and was not seen to; what is true now, and the next command."""
         if not plan.needed or plan.revision == plan.previous_revision:
             return "what runs, runs as it did before."
-        self.keep_lock("The ledger does not say how it ended.")
+        self.guard.keep_lock("The ledger does not say how it ended.")
         self._append(plan, Outcome.UNVERIFIED, reason)
         next_command = f"make release ENV={self.c.environment}"
         self.c.notify(slack.unverified(self._subject(plan), reason=reason, next_command=next_command))
@@ -319,10 +311,10 @@ class Rotation(Operation):
         )
 
     def _put_back(self, plan: RotationPlan) -> str:
-        back = self.put_back(plan.revision, plan.previous_revision)
+        back = self.service.put_back(plan.revision, plan.previous_revision)
         if back is None:
             return ""
-        judgement = self.until_in_service(back)
+        judgement = self.service.until_in_service(back)
         done = "" if judgement.verdict is Verdict.COMPLETED else f", which did not complete: {judgement.reason}"
         return f"{back.revision_name}, with {name_of(plan.from_secret)}, was put back{done}"
 
@@ -339,24 +331,17 @@ class Rotation(Operation):
         return canonical(self.ecs.describe_task_definition(taskDefinition=plan.revision)["taskDefinition"])
 
     def _append(self, plan: RotationPlan, outcome: Outcome, why: str) -> None:
-        at = datetime.now(UTC)
-        self.ledger.append(
-            Event(
-                release=plan.release,
-                outcome=outcome,
-                service=incarnation(self.snapshot().service),
-                version=plan.version,
-                digest=plan.digest,
-                revision=plan.revision,
-                schema_head=plan.schema_head,
-                schema_compatible=plan.schema_compatible,
-                definition_digest=digest(self._canonical(plan)),
-                by=self.c.by,
-                at=at,
-                why=why,
-                duration_seconds=seconds_since(plan.release, at) if outcome in ENDS else None,
-            )
+        entry = Entry(
+            release=plan.release,
+            service=incarnation(self.service.snapshot().service),
+            version=plan.version,
+            digest=plan.digest,
+            revision=plan.revision,
+            schema_head=plan.schema_head,
+            schema_compatible=plan.schema_compatible,
+            definition_digest=digest(self._canonical(plan)),
         )
+        self.journal.append(entry, outcome, why)
 
 
 def name_of(secret: str) -> str:

@@ -17,7 +17,7 @@ from fargate_ops.ecs.rollout import Deployment, Snapshot, Watch
 from fargate_ops.ecs.scaling import Registered, ScalableTarget
 from fargate_ops.ecs.schedule import Capacity, capacity_at, next_change
 from fargate_ops.ecs.tasks import describe_tasks, list_tasks, private_address
-from fargate_ops.release.operation import incarnation
+from fargate_ops.release.journal import incarnation
 from fargate_ops.release.rollback import Refusal, choose
 from fargate_ops.state.ledger import (
     History,

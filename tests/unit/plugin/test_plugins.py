@@ -12,7 +12,7 @@ import pytest
 from fargate_ops.drill.drills import DRILLS
 from fargate_ops.plugin.action import OperationsAction
 from fargate_ops.plugin.arguments import argument_spec
-from fargate_ops.release.operation import Limits
+from fargate_ops.release.context import Limits
 from fargate_ops.release.verify import Settings, Source
 
 PROJECT = Path(__file__).parents[3]

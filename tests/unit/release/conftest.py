@@ -22,10 +22,11 @@ from botocore.exceptions import ClientError
 
 from fargate_ops.ecs.task_definition import Image, Settings
 from fargate_ops.ecs.tasks import private_address
-from fargate_ops.release.operation import Context, Limits
+from fargate_ops.release.context import Context, Limits
 from fargate_ops.release.release import Releaser
 from fargate_ops.release.rollback import Rollback, RollbackPlan
 from fargate_ops.release.verify import Subject, Verdict, Verification
+from fargate_ops.state.lock import LockStore
 from fargate_ops.terraform.stack import Stack
 from local_cloud.ecs import task_lists
 
@@ -535,6 +536,8 @@ class World:
     said: list[str] = field(default_factory=list)
     notified: list[str] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
+    #: What happens while a run sleeps.
+    on_sleep: Callable[[float], None] = lambda _: None
     #: What a verification finds, and what was verified.
     verification: Verification = field(default_factory=lambda: VERIFIED)
     verified: list[Subject] = field(default_factory=list)
@@ -556,6 +559,10 @@ class World:
         }[service]
 
     @property
+    def lock(self) -> LockStore:
+        return LockStore(self.s3, BUCKET, "test")
+
+    @property
     def text(self) -> str:
         return plain("\n".join(self.said))
 
@@ -573,7 +580,7 @@ class World:
             why="test",
             say=self.said.append,
             notify=lambda message: self.notified.append(plain(message.summary)),
-            sleep=self.slept.append,
+            sleep=self._sleep,
             verify=self._verify,
             retry_command="make deploy ENV=test",
             logs_command="make logs ENV=test",
@@ -619,6 +626,10 @@ class World:
             allow_rolled_back=allow_rolled_back,
             keep_revisions=keep_revisions,
         )
+
+    def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.on_sleep(seconds)
 
     def _verify(self, subject: Subject) -> Verification:
         self.verified.append(subject)

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from fargate_ops.ecs import rollout
-from fargate_ops.release.operation import ReleaseError
+from fargate_ops.release.context import ReleaseError
 from tests.unit.release.test_release import planned
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +13,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from fargate_ops.ecs.failure_report import Report, event_lines, target_lines
+from fargate_ops.release.context import ReleaseError
 from fargate_ops.release.deadline import running_for
-from fargate_ops.release.operation import ReleaseError, incarnation
+from fargate_ops.release.journal import incarnation
 from fargate_ops.release.plan import Plan
 from fargate_ops.release.release import Releaser
+from fargate_ops.release.scaling_limits import set_limits
 from fargate_ops.release.verify import Subject, Verdict, Verification
 from fargate_ops.state.ledger import Ledger, Outcome, Release
 from fargate_ops.state.lock import Lock
@@ -531,17 +532,17 @@ def locked(holder: str, **changes: Any) -> Lock:
     return Lock(holder=holder, **(values | changes))
 
 
-def etag_of(releaser: Releaser) -> str | None:
-    found = releaser.lock.read()
+def etag_of(world: World) -> str | None:
+    found = world.lock.read()
     return found.etag if found else None
 
 
 def test_a_release_that_lost_the_lock_stops_before_the_service_and_says_who_has_it(world: World) -> None:
     world.released("aaa")
     releaser = world.releaser("bbb", holder="me")
-    releaser.lock.swap(locked("me"), None)
+    world.lock.swap(locked("me"), None)
     plan = planned(releaser)
-    releaser.lock.swap(locked("other"), etag_of(releaser))
+    world.lock.swap(locked("other"), etag_of(world))
     with pytest.raises(ReleaseError, match="it was taken by bob@desk, for Rollback"):
         releaser.update(plan)
     assert len(world.ecs.updates) == 1
@@ -552,13 +553,13 @@ def test_an_update_that_crossed_a_rollback_is_taken_back(world: World) -> None:
     world.released("aaa")
     first = world.ecs.primary["taskDefinition"]
     releaser = world.releaser("bbb", holder="me")
-    releaser.lock.swap(locked("me"), None)
+    world.lock.swap(locked("me"), None)
     plan = planned(releaser)
     update_service = world.ecs.update_service
 
     def crossing(**request: Any) -> dict[str, Any]:
         if len(world.ecs.updates) == 1:
-            releaser.lock.swap(locked("other"), etag_of(releaser))
+            world.lock.swap(locked("other"), etag_of(world))
         return update_service(**request)
 
     world.ecs.update_service = crossing  # type: ignore[method-assign]
@@ -570,12 +571,12 @@ def test_an_update_that_crossed_a_rollback_is_taken_back(world: World) -> None:
 def test_a_release_that_was_stopped_is_not_a_success(world: World) -> None:
     world.released("aaa")
     releaser = world.releaser("bbb", holder="me")
-    releaser.lock.swap(locked("me"), None)
+    world.lock.swap(locked("me"), None)
     plan = planned(releaser)
     releaser.begin(plan)
     world.ecs.rollout = [lambda ecs: ecs.complete()]
     releaser.update(plan)
-    releaser.lock.swap(locked("other"), etag_of(releaser))
+    world.lock.swap(locked("other"), etag_of(world))
     with pytest.raises(ReleaseError, match="lost the deployment lock"):
         releaser.succeed(plan)
     assert releaser.fail(plan, "stopped") == ""
@@ -629,16 +630,15 @@ def test_tasks_that_were_all_healthy_at_one_moment_have_to_outlive_those_that_di
     assert outcomes(world)[-1] == ("flapping", Outcome.SUCCEEDED)
 
 
-def another_dies(world: World, releaser: Releaser, after_sleeps: int) -> None:
+def another_dies(world: World, after_sleeps: int) -> None:
     """While the releaser sleeps, one more task ends by itself."""
 
-    def asleep(seconds: float) -> None:
-        world.slept.append(seconds)
+    def asleep(_: float) -> None:
         if len(world.slept) == slept + after_sleeps:
             world.ecs.fail_task(lived=7.0)
 
     slept = len(world.slept)
-    releaser.c = replace(releaser.c, sleep=asleep)
+    world.on_sleep = asleep
 
 
 def test_tasks_that_die_again_once_ecs_is_done_fail_the_release(world: World) -> None:
@@ -648,7 +648,7 @@ def test_tasks_that_die_again_once_ecs_is_done_fail_the_release(world: World) ->
     releaser.begin(plan)
     world.ecs.rollout = [nothing] * 4 + [lambda ecs: ecs.fail_task(lived=7.9), lambda ecs: ecs.complete()]
     bring_into_service(releaser, plan)
-    another_dies(world, releaser, after_sleeps=3)
+    another_dies(world, after_sleeps=3)
     with pytest.raises(ReleaseError, match="2 of its tasks failed, some after they were healthy") as failure:
         releaser.succeed(plan)
     assert "exit code 3" in failure.value.evidence
@@ -689,7 +689,7 @@ def test_an_update_that_a_look_does_not_show_yet_is_undone(world: World, first: 
     plan = planned(releaser)
     releaser.begin(plan)
     releaser.prepare(plan)
-    releaser.move(str(plan.revision), desired_count=plan.desired_count)
+    releaser.service.move(str(plan.revision), desired_count=plan.desired_count)
     world.ecs.stale_looks = 2
     world.ecs.rollout = [nothing] * 4 + [lambda ecs: ecs.complete()]
     undone = releaser.fail(plan, "AWS did not answer")
@@ -733,7 +733,7 @@ def test_an_error_that_passes_right_after_the_update_undoes_nothing(
     releaser = world.releaser("bbb")
     plan = planned(releaser)
     releaser.begin(plan)
-    move, list_tasks = releaser.move, world.ecs._list_tasks
+    move, list_tasks = releaser.service.move, world.ecs._list_tasks
 
     def throttle_once(**_: Any) -> Any:
         monkeypatch.setattr(world.ecs, "_list_tasks", list_tasks)
@@ -743,7 +743,7 @@ def test_an_error_that_passes_right_after_the_update_undoes_nothing(
         monkeypatch.setattr(world.ecs, "_list_tasks", throttle_once)
         return move(*arguments, **options)
 
-    monkeypatch.setattr(releaser, "move", throttled_move)
+    monkeypatch.setattr(releaser.service, "move", throttled_move)
     world.ecs.rollout = [nothing, lambda ecs: ecs.complete()]
     assert releaser.update(plan)
 
@@ -843,7 +843,7 @@ def test_people_elsewhere_hear_of_it(world: World) -> None:
     releaser = world.releaser("ccc")
     plan = planned(releaser)
     releaser.begin(plan)
-    releaser.move(str(plan.revision))
+    releaser.service.move(str(plan.revision))
     world.rolled_back()
     releaser.fail(plan, "stopped")
     assert [line.rstrip(" 0123456789.s") for line in world.notified[-3:]] == [
@@ -862,7 +862,7 @@ def interrupted(world: World, version: str, *, updated: bool = True) -> None:
     plan = planned(releaser)
     releaser.begin(plan)
     if updated:
-        releaser.move(str(plan.revision))
+        releaser.service.move(str(plan.revision))
 
 
 def test_an_identical_revision_left_behind_is_used_again(world: World) -> None:
@@ -966,7 +966,7 @@ def test_an_interrupted_release_whose_tasks_die_again_is_nothing_to_go_back_to(w
     world.ecs.fail_task(lived=7.9)
     world.ecs.complete()
     releaser = world.releaser("ccc")
-    another_dies(world, releaser, after_sleeps=3)
+    another_dies(world, after_sleeps=3)
     releaser.settle()
     assert outcomes(world)[-1] == ("bbb", Outcome.STOPPED)
     assert "2 of its tasks failed" in ledger(world)[-1].why
@@ -1181,18 +1181,18 @@ def test_the_limits_are_those_that_hold_at_this_moment(world: World) -> None:
 def test_the_schedule_runs_once_a_release_has_succeeded(world: World) -> None:
     """Suspended until then: an action that fires before would start the placeholder's tasks."""
     world.autoscaling.suspended = {"ScheduledScalingSuspended": True, "DynamicScalingInSuspended": True}
-    world.releaser("aaa").set_limits(preview=True)
+    set_limits(world.context(), preview=True)
     assert world.autoscaling.suspended["ScheduledScalingSuspended"]
     assert "would resume scheduled scaling" in world.text
     world.released("aaa")
     assert world.autoscaling.suspended == {"ScheduledScalingSuspended": False, "DynamicScalingInSuspended": True}
-    assert not world.releaser("aaa").set_limits()
+    assert not set_limits(world.context())
 
 
 def test_a_schedule_that_is_suspended_is_resumed_though_the_limits_are_right(world: World) -> None:
     world.released("aaa")
     world.autoscaling.suspended = {"ScheduledScalingSuspended": True}
-    assert world.releaser("aaa").set_limits()
+    assert set_limits(world.context())
     assert world.autoscaling.suspended == {"ScheduledScalingSuspended": False}
 
 
@@ -1200,7 +1200,7 @@ def test_a_scheduled_action_that_fires_in_between_is_not_undone(world: World) ->
     world.autoscaling.limits = (1, 1)
     times = iter([AN_ORDINARY_DAY])
     world.clock = lambda: next(times, MONTHS_END)
-    assert world.releaser("aaa").set_limits()
+    assert set_limits(world.context())
     assert world.autoscaling.limits == (3, 6)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fargate_ops.ecs.task_definition import admin_definition, canonical
-from fargate_ops.release.operation import ReleaseError
+from fargate_ops.release.context import ReleaseError
 from fargate_ops.release.rotation import Rotation, RotationPlan, name_of
 from fargate_ops.release.verify import Verdict, Verification
 from fargate_ops.state.ledger import Ledger, Outcome
@@ -189,7 +189,7 @@ def test_a_rotation_that_was_interrupted_is_not_made_twice(serving: World) -> No
     plan = replace(plan, revision=run.register(plan))
     serving.secrets.put[CLONE] = datetime.now(UTC)
     run.begin(plan)
-    run.move(plan.revision)  # and there it was killed
+    run.service.move(plan.revision)  # and there it was killed
     serving.ecs.rollout = [lambda _: None, lambda _: None, complete]
     assert not rotated(serving).needed
     assert secret_in_use(serving) == CLONE
@@ -201,7 +201,7 @@ def test_a_rotation_that_was_interrupted_and_is_not_seen_to_serve_is_no_success(
     plan = run.plan(1)
     plan = replace(plan, revision=run.register(plan))
     run.begin(plan)
-    run.move(plan.revision)
+    run.service.move(plan.revision)
     serving.ecs.complete()
     serving.verification = Verification(verdict=Verdict.WRONG, reason="HTTP 500")
     with pytest.raises(ReleaseError, match="is no release that succeeded"):
@@ -236,7 +236,7 @@ def test_a_flow_that_lost_the_lock_touches_nothing_more(serving: World) -> None:
     plan = run.plan(0)
     now = datetime.now(UTC)
     values: dict[str, Any] = {"machine": "m", "pid": 1, "owner": "bob@desk", "purpose": "Rollback"}
-    run.lock.swap(Lock(holder="other", started=now, heartbeat=now, **values), None)
+    serving.lock.swap(Lock(holder="other", started=now, heartbeat=now, **values), None)
     runs, updates = len(serving.ecs.runs), len(serving.ecs.updates)
     with pytest.raises(ReleaseError, match="No password was touched"):
         run.renew(plan)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fargate_ops.release.operation import ReleaseError
+from fargate_ops.release.context import ReleaseError
 from fargate_ops.state.ledger import Ledger, Outcome
 from tests.unit.release.conftest import CLONE_SECRET, SECRET, client_error, plain
 from tests.unit.release.test_release import planned
@@ -113,16 +113,15 @@ def test_an_interrupted_release_whose_target_is_seen_late_has_succeeded(serving:
     releaser = serving.releaser("bbb")
     plan = planned(releaser)
     releaser.begin(plan)
-    releaser.move(str(plan.revision))
+    releaser.service.move(str(plan.revision))
     replaced(serving.ecs)
     lose_the_target(serving)
 
     def found(seconds: float) -> None:
         serving.load_balancer.descriptions = [target("10.0.1.11")]
 
-    settling = serving.releaser("ccc")
-    settling.c = replace(settling.c, sleep=found)
-    settling.settle()
+    serving.on_sleep = found
+    serving.releaser("ccc").settle()
     newest = Ledger(serving.s3, "state-bucket", "test").releases()[-1]
     assert (newest.version, newest.outcome) == ("bbb", Outcome.SUCCEEDED)
 
@@ -155,7 +154,7 @@ def test_a_version_that_is_named_does_not_change(world: World) -> None:
     world.load_balancer.descriptions = [target("10.0.1.11")]
     releaser.update(plan)
     world.secrets.put[SECRET] = datetime.now(UTC) + timedelta(hours=1)
-    assert releaser.doubts(releaser.watch.snapshot().primary) == []
+    assert releaser.acceptance.doubts(releaser.service.watch.snapshot().primary) == []
 
 
 def test_what_may_not_be_asked_says_nothing(serving: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from fargate_ops.release.operation import incarnation
+from fargate_ops.release.journal import incarnation
 from fargate_ops.release.status import Status, gather, text, text_of_bucket
 from fargate_ops.state.ledger import Event, Kind, Ledger, Outcome, release_id
 from fargate_ops.state.lock import Lock, LockStore, Machine

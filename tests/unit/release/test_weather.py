@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fargate_ops.release.operation import Operation, ReleaseError
+from fargate_ops.release.context import ReleaseError
+from fargate_ops.release.operation import Operation
 from fargate_ops.release.verify import Subject, Verdict, Verification
 from fargate_ops.state.ledger import Ledger, Outcome, Release
 from fargate_ops.state.lock import Lock
@@ -180,8 +181,8 @@ def rollback(storm: Storm, stopped: str = "") -> None:
         heartbeat=now,
         stopped_release=stopped,
     )
-    found = operation.lock.read()
-    operation.lock.swap(mine, found.etag if found else None)
+    found = storm.world.lock.read()
+    storm.world.lock.swap(mine, found.etag if found else None)
     plan = operation.plan()
     operation.update(plan)
     operation.succeed(plan)

@@ -26,10 +26,10 @@ from fargate_ops.database.incident.evidence import (
     read_ended,
     read_listing,
 )
+from fargate_ops.ecs.one_off import admin_task, newest_admin_definition
 from fargate_ops.ecs.tasks import (
     LogReader,
     LogStream,
-    OneOff,
     Runner,
     TaskError,
     describe_tasks,
@@ -285,22 +285,13 @@ class SessionsTask:
 
     def _run(self, options: Sequence[str]) -> list[str]:
         stack, command = self._scope.stack, ["python", "-m", "settlement.admin", "sessions", *options]
-        definition = self._ecs.describe_task_definition(taskDefinition=stack.admin_family)["taskDefinition"]
-        what = OneOff(
-            cluster=stack.cluster_name,
-            task_definition=str(definition["taskDefinitionArn"]),
-            container=stack.container_name,
-            command=command,
-            environment={},
-            subnets=stack.private_subnet_ids,
-            security_groups=stack.admin_security_group_ids,
-            started_by=f"{stack.name_prefix}-incident",
-        )
+        definition = newest_admin_definition(self._ecs, stack)
+        what = admin_task(stack, str(definition["taskDefinitionArn"]), command, purpose="incident")
         self._say(f"querying the database: {' '.join(command)}, as a task of {definition['family']}")
         runner = Runner(
             self._ecs, self._logs, self._say_progress, poll_seconds=self._scope.poll_seconds, sleep=self._sleep
         )
-        finished = runner.follow(what.cluster, what.container, runner.start(what), self._scope.wait_seconds)
+        finished = runner.run(what, self._scope.wait_seconds)
         if finished.stop.exit_code == 0:
             return self._complete(finished.output, log_stream(definition, what.container, finished.stop.task_arn))
         if not any('"error"' in line for line in finished.output):

@@ -14,8 +14,9 @@ from typing import Any
 from fargate_ops.aws.clients import Clients
 from fargate_ops.aws.pace import POLL_SECONDS
 from fargate_ops.database.restore.comparison import TableStats, parse_table_stats
+from fargate_ops.ecs.one_off import admin_task, newest_admin_definition
 from fargate_ops.ecs.task_definition import READ_ONLY
-from fargate_ops.ecs.tasks import OneOff, Runner, TaskError
+from fargate_ops.ecs.tasks import Runner, TaskError
 from fargate_ops.terraform.stack import DatabaseInstance, Stack
 
 COMMAND = ("python", "-m", "settlement.admin", "survey", "--after")
@@ -59,24 +60,13 @@ class TableStatsReader:
     def read(self, database: DatabaseInstance, after: datetime) -> TableStats:
         """Return the tables' rows, and those written after `after`. Raises TaskError and botocore's ClientError."""
         container = self._stack.container_name
-        definition = self._ecs.describe_task_definition(taskDefinition=self._stack.admin_family)["taskDefinition"]
+        definition = newest_admin_definition(self._ecs, self._stack)
         wanted = for_database(definition, container, database)
         same = wanted["containerDefinitions"] == definition["containerDefinitions"]
         revision = definition["taskDefinitionArn"] if same else self._register(wanted)
         try:
-            task = self._runner.start(
-                OneOff(
-                    cluster=self._stack.cluster_name,
-                    task_definition=revision,
-                    container=container,
-                    command=[*COMMAND, after.isoformat()],
-                    environment={},
-                    subnets=self._stack.private_subnet_ids,
-                    security_groups=self._stack.admin_security_group_ids,
-                    started_by=f"{self._stack.name_prefix}-restore",
-                )
-            )
-            finished = self._runner.follow(self._stack.cluster_name, container, task, self._wait)
+            what = admin_task(self._stack, revision, [*COMMAND, after.isoformat()], purpose="restore")
+            finished = self._runner.run(what, self._wait)
         finally:
             if not same:
                 self._ecs.deregister_task_definition(taskDefinition=revision)

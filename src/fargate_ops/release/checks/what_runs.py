@@ -9,8 +9,9 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fargate_ops.aws.clients import Clients
+from fargate_ops.ecs.one_off import service_task
 from fargate_ops.ecs.rollout import Deployment
-from fargate_ops.ecs.tasks import Finished, OneOff, Runner, TaskError
+from fargate_ops.ecs.tasks import Finished, Runner, TaskError
 from fargate_ops.release.checks.findings import Finding, Verdict
 from fargate_ops.release.connections import are_exhausted
 from fargate_ops.release.running import doubts
@@ -42,18 +43,8 @@ def login(
     """
     found = partial(Finding, group=GROUP, subject="database")
     runner = Runner(clients.client("ecs"), clients.client("logs"), say, poll_seconds=poll_seconds, sleep=sleep)
-    what = OneOff(
-        cluster=stack.cluster_name,
-        task_definition=primary.revision,
-        container=stack.container_name,
-        command=COMMAND,
-        environment={},
-        subnets=stack.private_subnet_ids,
-        security_groups=stack.service_security_group_ids,
-        started_by=f"{stack.name_prefix}-login",
-    )
     try:
-        finished = runner.follow(what.cluster, what.container, runner.start(what), WAIT_SECONDS)
+        finished = runner.run(service_task(stack, primary.revision, COMMAND, purpose="login"), WAIT_SECONDS)
     except (TaskError, ClientError, BotoCoreError) as error:
         return found(verdict=Verdict.SKIP, reason=f"whether its credentials log in is not known: {error}")
     verdict, reason, way = _judged(finished, environment)

@@ -1,0 +1,98 @@
+"""What a release, a rollback and a rotation are given, and how they fail."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from fargate_ops.aws.clients import Clients
+from fargate_ops.aws.retry import Patience
+from fargate_ops.notify.slack import Message
+from fargate_ops.release import verify
+from fargate_ops.terraform.stack import Stack
+
+Say = Callable[[str], None]
+T = TypeVar("T")
+
+#: What was just made is seen after a moment: so often is it looked for, with so many seconds in between.
+PROOF_LOOKS = 5
+PROOF_SECONDS = 2.0
+
+
+class ReleaseError(Exception):
+    """A release or a rollback failed: what happened and what to do next, in few lines.
+
+    ``reason`` is one line, for the ledger; ``evidence`` is what the screen shows of the cause.
+    """
+
+    def __init__(self, message: str, reason: str, evidence: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.evidence = evidence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Bounds and pace of the waits, in seconds."""
+
+    wait: float
+    rollback_wait: float
+    prepare_wait: float
+    poll: float
+    log_grace: float
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Everything that stays the same from phase to phase.
+
+    ``holder`` names this run for the deployment lock, None where it needs none; ``say`` tells the screen, ``notify``
+    people elsewhere; ``verify`` says whether a revision serves alone; ``now`` is the clock by which the schedule of
+    scaling is read; ``time_left`` are the seconds that the whole command still has.
+    """
+
+    clients: Clients
+    bucket: str
+    environment: str
+    stack: Stack
+    limits: Limits
+    holder: str | None
+    by: str
+    why: str
+    say: Say
+    notify: Callable[[Message], None]
+    sleep: Callable[[float], None]
+    retry_command: str
+    logs_command: str
+    verify: Callable[[verify.Subject], verify.Verification]
+    now: Callable[[], datetime] = _utc_now
+    time_left: Callable[[], float] = lambda: math.inf
+
+    @property
+    def cluster(self) -> str:
+        return self.stack.cluster_name
+
+    @property
+    def service(self) -> str:
+        return self.stack.service_name
+
+    @property
+    def container(self) -> str:
+        return self.stack.container_name
+
+    def patiently(self, call: Callable[[], T]) -> T:
+        """What a call returns, whatever failure of AWS that passes comes first: see `Patience`.
+
+        For what follows a change: an error that is raised there undoes it.
+        """
+        patience = Patience(self.say)
+        while (found := patience.look(call)) is None:
+            self.sleep(PROOF_SECONDS)
+        return found

@@ -1,0 +1,101 @@
+"""Why a deployment failed: the evidence is gathered while it is there, and put into one error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fargate_ops.ecs.failure_report import (
+    STOPPED_TASKS,
+    Report,
+    event_lines,
+    failures_first,
+    log_tail,
+    newest_task,
+    stopped_tasks,
+    target_lines,
+)
+from fargate_ops.ecs.rollout import Deployment, Judgement, Snapshot, Verdict
+from fargate_ops.ecs.tasks import Stop, short
+from fargate_ops.release import connections
+from fargate_ops.release.context import Context, ReleaseError
+from fargate_ops.release.guard import Guard
+from fargate_ops.release.journal import Journal
+
+T = TypeVar("T")
+
+
+class FailureReports:
+    """Reports why a deployment of one service failed. ``snapshot`` returns the service as it is."""
+
+    def __init__(self, context: Context, guard: Guard, journal: Journal, snapshot: Callable[[], Snapshot]) -> None:
+        self.c = context
+        self._guard, self._journal, self._snapshot = guard, journal, snapshot
+
+    @property
+    def _ecs(self) -> Any:
+        return self.c.clients.client("ecs")
+
+    def stopped(self, revision: str) -> list[Stop]:
+        """Return the service's stopped tasks of a revision, the newest last."""
+        return stopped_tasks(self._ecs, self.c.cluster, self.c.service, revision, self.c.container)
+
+    def error(
+        self,
+        deployment: Deployment,
+        what: str,
+        judgement: Judgement,
+        *,
+        since: datetime | None,
+        give_up: Callable[[Judgement], list[str]] = lambda _: [],
+        exhausted: bool = False,
+    ) -> ReleaseError:
+        """Gather the evidence while it is there, see to the service, then tell what happened."""
+        stops, witness, lines, targets = self._evidence(deployment.revision)
+        reason = judgement.reason
+        if judgement.verdict is Verdict.REPLACED and (lost := self._guard.lost_lock()):
+            reason = f"stopped: {lost}; {reason}"
+        notes = give_up(judgement)
+        next_command = f"{self.c.logs_command} to read more; after a fix, {self.c.retry_command}"
+        if exhausted or connections.are_exhausted(lines):
+            reason = f"{reason}; the database had no connection left for the new tasks"
+            next_command = f"make incident-db ENV={self.c.environment}, which says who has them; then {next_command}"
+        snapshot = self._snapshot()
+        report = Report(
+            title=f"{self.c.environment}: {what} failed: {reason}",
+            stopped=stops,
+            log_of=short(witness) if witness else "",
+            log_lines=lines,
+            targets=targets,
+            events=event_lines(snapshot.service, (since or datetime.now(UTC)) - timedelta(seconds=5)),
+            notes=notes,
+            serving=self._journal.serving_text(snapshot),
+            next_command=next_command,
+        )
+        return ReleaseError(report.summary(), f"{reason}{f' ({stops[-1]})' if stops else ''}", report.evidence())
+
+    def _evidence(self, revision: str) -> tuple[list[Stop], str | None, list[str], list[str]]:
+        """Tasks of a revision that stopped, the one that tells most with its log, and targets that are not healthy.
+
+        What AWS does not tell is left out: to undo the failure matters more.
+        """
+
+        def told(call: Callable[[], T], otherwise: T) -> T:
+            try:
+                return call()
+            except (ClientError, BotoCoreError) as error:
+                self.c.say(f"  AWS did not tell why ({error})")
+                return otherwise
+
+        stops = failures_first(told(lambda: self.stopped(revision), []), STOPPED_TASKS)
+        # A task that failed tells most; one that runs and never became healthy, the rest.
+        newest = partial(newest_task, self._ecs, self.c.cluster, self.c.service, revision)
+        witness = stops[-1].task_arn if stops else told(newest, None)
+        log = partial(log_tail, self._ecs, self.c.clients.client("logs"), revision, str(witness), self.c.container)
+        balancer = self.c.clients.client("elbv2")
+        targets = partial(target_lines, balancer, self.c.stack.target_group_arn)
+        return stops, witness, told(log, []) if witness else [], told(targets, [])

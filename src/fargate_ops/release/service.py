@@ -1,0 +1,233 @@
+"""One ECS service: moving it to a revision, seeing that to its end, and moving it back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cached_property, partial
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fargate_ops.ecs.rollout import Deployment, Failures, Judgement, Snapshot, Verdict, Watch
+from fargate_ops.ecs.tasks import short
+from fargate_ops.release.admin_task import AdminTasks
+from fargate_ops.release.context import Context, ReleaseError
+from fargate_ops.release.failure import FailureReports
+from fargate_ops.release.guard import Guard
+from fargate_ops.release.journal import Journal
+from fargate_ops.release.new_tasks import NewTasks
+
+#: ECS notes a service deployment and its deployment one after the other.
+SERVICE_DEPLOYMENT_EARLIER = timedelta(seconds=5)
+
+
+class Service:
+    """The service of one environment."""
+
+    def __init__(self, context: Context, guard: Guard, journal: Journal, admin_tasks: AdminTasks) -> None:
+        self.c = context
+        self._guard, self._admin_tasks = guard, admin_tasks
+        self.failures = FailureReports(context, guard, journal, self.snapshot)
+
+    @property
+    def _ecs(self) -> Any:
+        return self.c.clients.client("ecs")
+
+    @cached_property
+    def watch(self) -> Watch:
+        return Watch(
+            self._ecs,
+            self.c.clients.client("elbv2"),
+            cluster=self.c.cluster,
+            service=self.c.service,
+            target_group_arn=self.c.stack.target_group_arn,
+            say=self.c.say,
+            poll_seconds=self.c.limits.poll,
+            sleep=self.c.sleep,
+        )
+
+    def snapshot(self) -> Snapshot:
+        """The service as it is, patiently."""
+        return self.c.patiently(self.watch.snapshot)
+
+    # -- moving it -----------------------------------------------------------------------------------------------
+
+    def move(self, revision: str, *, desired_count: int | None = None, force: bool = False) -> Deployment:
+        """Point the service at a revision; the deployment that this started.
+
+        Raises:
+            ReleaseError: ECS refused, or deploys something else.
+        """
+        return self.moved(revision, desired_count=desired_count, force=force).primary
+
+    def moved(self, revision: str, *, desired_count: int | None = None, force: bool = False) -> Snapshot:
+        """`move`, with all deployments as the update's own answer shows them: it is never an old one.
+
+        An update that is not forced starts nothing where the service has what is wanted:
+        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
+        """
+        request: dict[str, Any] = {"cluster": self.c.cluster, "service": self.c.service, "taskDefinition": revision}
+        if desired_count is not None:
+            request["desiredCount"] = desired_count
+        if force:
+            request["forceNewDeployment"] = True
+        try:
+            service = self._ecs.update_service(**request)["service"]
+        except ClientError as error:
+            raise ReleaseError(
+                f"{self.c.environment}: ECS refused to update {self.c.service}: {error}\nNext: {self.c.retry_command}",
+                f"ECS refused the update: {error.response['Error']['Message']}",
+            ) from error
+        snapshot = Snapshot(service=service, targets={})
+        deployment = snapshot.primary
+        if deployment.revision != revision:
+            raise ReleaseError(
+                f"{self.c.environment}: ECS took the update but deploys {deployment.revision_name}.\n"
+                f"Next: {self.c.retry_command}",
+                f"ECS deploys {deployment.revision_name}",
+            )
+        return snapshot
+
+    def put_back(self, revision: str, previous: str, *, updated: bool = True) -> Deployment | None:
+        """Point the service at ``previous`` if it is at ``revision``; the deployment that this started, None if none.
+
+        For seconds after an update a look may show ``previous``: unless the service was never ``updated``, it is now,
+        and that tells.
+        """
+        seen = self.snapshot().primary
+        if seen.revision != revision and not (updated and seen.revision == previous):
+            return None
+        try:
+            back = self.move(previous)
+        except ReleaseError:
+            if seen.revision == revision:
+                raise
+            return None
+        return None if back.id == seen.id else back
+
+    def to_zero(self) -> Snapshot:
+        """Leave no task of a first release that failed; the service as the update's own answer shows it."""
+        service = self._ecs.update_service(cluster=self.c.cluster, service=self.c.service, desiredCount=0)["service"]
+        return Snapshot(service=service, targets={})
+
+    def stop(self, deployment: Deployment, back_to: str) -> str:
+        """End a deployment in flight, and no other, by rolling it back; what was done.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stop-service-deployment.html
+        """
+        ecs, ours = self._ecs, self._service_deployment(deployment)
+        if ours.get("status") in ("PENDING", "IN_PROGRESS"):
+            try:
+                ecs.stop_service_deployment(serviceDeploymentArn=ours["serviceDeploymentArn"], stopType="ROLLBACK")
+            except ClientError as error:
+                self.c.say(f"ECS would not stop it: {error}")
+            else:
+                return "It was stopped with a rollback."
+        # Refused, or not listed any more: the same by the way that always works.
+        ecs.update_service(cluster=self.c.cluster, service=self.c.service, taskDefinition=back_to)
+        return f"The service was pointed at {short(back_to)} again."
+
+    # -- waiting for it ------------------------------------------------------------------------------------------
+
+    def follow(self, deployment: Deployment, what: str, give_up: Callable[[Judgement], list[str]]) -> None:
+        """See this deployment, and no other, to its end.
+
+        ``give_up`` is called when it failed, and says what it did about the service.
+
+        Raises:
+            ReleaseError: anything but success, with a report of why and of what serves now.
+        """
+        since = datetime.now(UTC)
+        limit = self._guard.within(self.c.limits.wait, keep=self.c.limits.rollback_wait)
+        self.c.say(f"watching {deployment.id} ({deployment.revision_name}), at most {limit:.0f} s")
+        tasks = self._new_tasks(deployment)
+        undone = partial(self._rolled_back_by_ecs, deployment)
+        judgement, _ = self.watch.until_done(deployment.id, limit, tasks.look, since=deployment.created, undone=undone)
+        if judgement.verdict is Verdict.REPLACED and (reason := undone()):
+            judgement = Judgement(Verdict.FAILED, reason)
+        if judgement.verdict is Verdict.COMPLETED:
+            self.c.say(f"{deployment.revision_name} is the only one that runs")
+            return
+        raise self.failures.error(deployment, what, judgement, since=since, give_up=give_up, exhausted=tasks.exhausted)
+
+    def until_in_service(self, back: Deployment) -> Judgement:
+        """See what was put back to its end; as `follow`, it makes room in the database for its tasks."""
+        failures: Callable[[], Failures] = Failures
+        try:
+            failures = self._new_tasks(back).look
+        except (ClientError, BotoCoreError) as error:  # to undo it matters more
+            self.c.say(f"  its tasks cannot be looked at ({error})")
+        limit = self._guard.within(self.c.limits.rollback_wait)
+        judgement, _ = self.watch.until_done(back.id, limit, failures, since=back.created)
+        return judgement
+
+    def until_quiet(self) -> tuple[Judgement, Snapshot]:
+        """Wait until the service has no deployment in progress, whoever started it."""
+        limit = self._guard.within(self.c.limits.wait, keep=self.c.limits.rollback_wait)
+        return self.watch.until_quiet(limit, failures=self.failures_since())
+
+    def until_back(self, bad: Deployment) -> list[str]:
+        """Wait until another deployment than this serves alone; a note when that did not come to pass."""
+        self.c.say("waiting until the version before it serves alone again")
+        returned, _ = self.watch.until_quiet(
+            self._guard.within(self.c.limits.rollback_wait), than=bad.id, failures=self.failures_since()
+        )
+        if returned.verdict is Verdict.COMPLETED:
+            return []
+        return [f"The rollback did not complete: {returned.reason or returned.verdict.name.lower()}."]
+
+    def failures_since(self) -> Callable[[Deployment], Failures]:
+        """What becomes of PRIMARY's tasks from now on, for a wait for whichever deployment that is."""
+        seen: dict[str, NewTasks] = {}
+
+        def look(primary: Deployment) -> Failures:
+            if primary.id not in seen:
+                seen[primary.id] = self._new_tasks(primary)
+            return seen[primary.id].look()
+
+        return look
+
+    # -- its deployments -----------------------------------------------------------------------------------------
+
+    def _new_tasks(self, deployment: Deployment) -> NewTasks:
+        return NewTasks(
+            self._ecs,
+            self.c.clients.client("logs"),
+            cluster=self.c.cluster,
+            service=self.c.service,
+            container=self.c.container,
+            deployment=deployment,
+            say=self.c.say,
+            free=self._admin_tasks.free_connections,
+        )
+
+    def _rolled_back_by_ecs(self, deployment: Deployment) -> str:
+        """Why ECS itself rolled this deployment back; empty when it did not.
+
+        A rollback may be over between two looks, and the failed deployment is gone from the service then.
+        """
+        ours = self._service_deployment(deployment)
+        if not str(ours.get("status", "")).startswith("ROLLBACK_"):
+            return ""
+        return str(ours.get("statusReason") or "ECS rolled the deployment back")
+
+    def _service_deployment(self, deployment: Deployment) -> Mapping[str, Any]:
+        """The service deployment that is this deployment, by its target's task definition and its time; empty: unknown.
+
+        The newest one may be somebody else's, and ours may not be listed yet.
+        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListServiceDeployments.html
+        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServiceRevisions.html
+        """
+        since = deployment.created - SERVICE_DEPLOYMENT_EARLIER if deployment.created else None
+        listed = self._ecs.list_service_deployments(cluster=self.c.cluster, service=self.c.service, maxResults=10)
+        found = [item for item in listed["serviceDeployments"] if since is None or item["createdAt"] >= since]
+        if not found:
+            return {}
+        targets = [item["targetServiceRevisionArn"] for item in found]
+        described = self._ecs.describe_service_revisions(serviceRevisionArns=targets)["serviceRevisions"]
+        revisions = {item["serviceRevisionArn"]: item["taskDefinition"] for item in described}
+        mine = [item for item in found if revisions.get(item["targetServiceRevisionArn"]) == deployment.revision]
+        # A later one of the same task definition is another: ours is the first since its time, else the newest.
+        newest_first = sorted(mine, key=lambda item: item["createdAt"], reverse=since is None)
+        return newest_first[0] if newest_first else {}
