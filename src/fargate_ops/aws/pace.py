@@ -16,6 +16,6 @@ POLL_SECONDS = 3.0
 JITTER = 0.25
 
 
-def around(seconds: float, jitter: float = JITTER) -> float:
+def jittered(seconds: float, jitter: float = JITTER) -> float:
     """Return a rest of about so many seconds, at random."""
     return seconds * random.uniform(1 - jitter, 1 + jitter)  # noqa: S311 - no secret depends on it

@@ -1,7 +1,7 @@
-"""Waiting on through failures of AWS that pass: throttling, its own errors, a connection that broke.
+"""Tolerate transient AWS errors while polling: throttling, errors of AWS itself, a broken connection.
 
 A client retries each call a few times by itself. A wait makes hundreds of calls, and under heavy throttling one of them
-fails in spite of that: it says nothing about what is waited for.
+still fails. That says nothing about the state that the wait is for.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 T = TypeVar("T")
 
-#: So many looks in a row may fail, each after its client's own retries, before the wait gives up.
+#: So many calls in a row may fail, each after its client's own retries, before the wait gives up.
 FAILURES_IN_A_ROW = 5
 
 #: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html, beside what is named Throttl…
@@ -21,7 +21,7 @@ _THROTTLED = frozenset({"RequestLimitExceeded", "RequestTimeout", "SlowDown", "T
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether the same call may well succeed a moment later."""
+    """Return whether the same call may succeed a moment later."""
     if isinstance(error, ClientError):
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         code = str(error.response["Error"]["Code"])
@@ -29,17 +29,17 @@ def is_transient(error: Exception) -> bool:
     return isinstance(error, ConnectionError | HTTPClientError)
 
 
-class Patience:
-    """Counts the failures of one wait. A success starts the count anew."""
+class TransientErrors:
+    """Counts the transient errors of one wait. A success resets the count."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._failures = 0
 
-    def look(self, call: Callable[[], T]) -> T | None:
-        """What `call` returns, or None when it failed in a way that passes.
+    def tolerate(self, call: Callable[[], T]) -> T | None:
+        """Return the result of ``call``, or None after a transient error.
 
-        Raises what `call` raises when that does not pass, or came too often in a row.
+        Raises the error of ``call`` if it is not transient, or if it is one too many in a row.
         """
         try:
             result = call()
@@ -51,3 +51,14 @@ class Patience:
             return None
         self._failures = 0
         return result
+
+
+def retry(call: Callable[[], T], say: Callable[[str], None], rest: Callable[[], None]) -> T:
+    """Return the result of ``call``, repeated after each transient error and a ``rest``.
+
+    Raises the error of ``call`` as `TransientErrors.tolerate` does.
+    """
+    errors = TransientErrors(say)
+    while (result := errors.tolerate(call)) is None:
+        rest()
+    return result

@@ -85,7 +85,7 @@ def failures_first(stops: Sequence[Stop], newest: int) -> list[Stop]:
     return list(failed_by_themselves(stops) or stops)[-newest:]
 
 
-def hopeless(stops: Sequence[Stop]) -> str:
+def cannot_start(stops: Sequence[Stop]) -> str:
     """Why no task can start: what it needs was not there, and was not there for a later task either; or empty.
 
     One failure is not enough: a secret, a right or a log group that was just made may take seconds to be seen.

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fargate_ops.aws.pace import POLL_SECONDS, around
+from fargate_ops.aws.pace import POLL_SECONDS, jittered
 
 #: Events may become readable late and out of order: each look goes so far back and drops what was shown, in ms.
 OVERLAP_MS = 15_000
@@ -117,7 +117,7 @@ def read(
         left = limit_seconds - (clock() - started) if limit_seconds else math.inf
         if not follow or left <= 0:
             return count
-        sleep(min(around(poll_seconds), left))
+        sleep(min(jittered(poll_seconds), left))
 
 
 def _events(logs: Any, query: Query, since_ms: int) -> Iterator[Mapping[str, Any]]:

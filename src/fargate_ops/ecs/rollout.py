@@ -19,13 +19,13 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Any
 
-from fargate_ops.aws.pace import JITTER, POLL_SECONDS, around
-from fargate_ops.aws.retry import Patience
+from fargate_ops.aws.pace import JITTER, POLL_SECONDS, jittered
+from fargate_ops.aws.retry import TransientErrors
 
 Say = Callable[[str], None]
 
 #: Say that a silent rollout is still alive at least this often, in seconds.
-SIGN_OF_LIFE_SECONDS = 10.0
+PROGRESS_SECONDS = 10.0
 #: How often to look at the tasks themselves: ECS's own count of failures starts again with each healthy task.
 COUNT_FAILURES_SECONDS = 5.0
 #: The order in which target states are said; others follow by name.
@@ -116,7 +116,7 @@ class Verdict(Enum):
     FAILED = auto()
     REPLACED = auto()
     FLAPPING = auto()
-    HOPELESS = auto()
+    CANNOT_START = auto()
     TIMED_OUT = auto()
 
 
@@ -130,10 +130,10 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Failures:
-    """Tasks that failed since a wait began; ``hopeless`` says why no other can start, and is empty while one may."""
+    """Tasks that failed since a wait began. ``cannot_start`` is why no further task can start; empty while one may."""
 
     count: int = 0
-    hopeless: str = ""
+    cannot_start: str = ""
 
 
 def judge(snapshot: Snapshot, deployment_id: str) -> Judgement:
@@ -241,13 +241,13 @@ class Watch:
         failures: Callable[[], Failures] = Failures,
         *,
         since: datetime | None = None,
-        undone: Callable[[], str] = str,
+        rolled_back: Callable[[], str] = str,
     ) -> tuple[Judgement, Snapshot]:
         """Follow one deployment, which began at ``since``, to its end.
 
-        ``failures`` are those of its tasks since it began; it is called when ECS counts one more, and every
-        ``COUNT_FAILURES_SECONDS``. ``undone`` says why ECS rolled it back, and is called when ECS does not list it: it
-        is gone then, or not there yet for ``UNLISTED_SECONDS``.
+        ``failures`` returns those of its tasks since it began. It is called when ECS counts one more, and every
+        ``COUNT_FAILURES_SECONDS``. ``rolled_back`` returns why ECS rolled the deployment back. It is called when ECS
+        does not list the deployment: either it is gone, or it is not listed yet, for up to ``UNLISTED_SECONDS``.
         """
         failed = 0
         counted_at = started = self._clock()
@@ -255,7 +255,7 @@ class Watch:
 
         def unlisted(snapshot: Snapshot, judgement: Judgement) -> Judgement:
             nonlocal said
-            if reason := undone():
+            if reason := rolled_back():
                 return Judgement(Verdict.FAILED, reason)
             # A snapshot that shows a later deployment is newer than the update; without times, one that came after
             # ours was listed is.
@@ -278,8 +278,8 @@ class Watch:
             if known > failed or (self._clock() - counted_at >= COUNT_FAILURES_SECONDS):
                 counted_at = self._clock()
                 seen, desired = failures(), snapshot.service.get("desiredCount", 0)
-                if judgement.verdict is Verdict.WAIT and seen.hopeless:
-                    judgement = Judgement(Verdict.HOPELESS, f"no task can start: {seen.hopeless}")
+                if judgement.verdict is Verdict.WAIT and seen.cannot_start:
+                    judgement = Judgement(Verdict.CANNOT_START, f"no task can start: {seen.cannot_start}")
                 elif judgement.verdict is Verdict.WAIT and seen.count >= flapping_limit(desired):
                     judgement = flapping(seen.count)
             failed = known
@@ -287,13 +287,13 @@ class Watch:
 
         return self._follow(look, lambda snapshot: progress(snapshot, deployment_id), limit_seconds)
 
-    def until_quiet(
+    def until_stable(
         self,
         limit_seconds: float,
-        than: str | None = None,
+        other_than: str | None = None,
         failures: Callable[[Deployment], Failures] = lambda _: Failures(),
     ) -> tuple[Judgement, Snapshot]:
-        """Wait until PRIMARY, whichever it is (but not the deployment ``than``), is in progress no more.
+        """Wait until PRIMARY, whichever it is (but not the deployment ``other_than``), is in progress no more.
 
         ``failures`` are those of PRIMARY's tasks since the wait began; it is called every ``COUNT_FAILURES_SECONDS``.
         """
@@ -302,11 +302,11 @@ class Watch:
         def look(snapshot: Snapshot) -> Judgement:
             nonlocal counted_at
             primary = snapshot.primary
-            if primary.id == than or primary.rollout_state == "IN_PROGRESS":
+            if primary.id == other_than or primary.rollout_state == "IN_PROGRESS":
                 if self._clock() - counted_at >= COUNT_FAILURES_SECONDS:
                     counted_at = self._clock()
-                    if hopeless := failures(primary).hopeless:
-                        return Judgement(Verdict.HOPELESS, f"no task can start: {hopeless}")
+                    if cannot_start := failures(primary).cannot_start:
+                        return Judgement(Verdict.CANNOT_START, f"no task can start: {cannot_start}")
                 return Judgement(Verdict.WAIT)
             if primary.rollout_state == "COMPLETED" and snapshot.tasks_beside(primary.id):
                 return Judgement(Verdict.WAIT)
@@ -321,7 +321,7 @@ class Watch:
         started = self._clock()
         said_at = started
         said = ""
-        patience = Patience(self._say)
+        errors = TransientErrors(self._say)
 
         def look_once() -> tuple[Snapshot, Judgement]:
             snapshot = self.snapshot()
@@ -329,17 +329,17 @@ class Watch:
 
         while True:
             looked = self._clock()
-            seen = patience.look(look_once)
+            seen = errors.tolerate(look_once)
             now = self._clock()
             longer = min(REST_FACTOR * (now - looked), LONGEST_REST_SECONDS)
-            rest = around(max(self._poll_seconds, longer), self._jitter)
+            rest = jittered(max(self._poll_seconds, longer), self._jitter)
             if seen is None:
                 self._sleep(rest)
                 continue
             snapshot, judgement = seen
             line = line_of(snapshot)
             # The next look would come too late for a sign of life.
-            if line != said or now - said_at + rest > SIGN_OF_LIFE_SECONDS:
+            if line != said or now - said_at + rest > PROGRESS_SECONDS:
                 self._say(f"  {now - started:5.1f} s  {line}")
                 said, said_at = line, now
             if judgement.verdict is not Verdict.WAIT:

@@ -17,13 +17,13 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fargate_ops.aws.pace import JITTER, POLL_SECONDS, around
-from fargate_ops.aws.retry import Patience
+from fargate_ops.aws.pace import JITTER, POLL_SECONDS, jittered
+from fargate_ops.aws.retry import TransientErrors
 
 #: DescribeTasks takes at most 100 tasks: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html
 DESCRIBE_BATCH = 100
 #: Say that a silent task is still alive at least this often, in seconds.
-SIGN_OF_LIFE_SECONDS = 10.0
+PROGRESS_SECONDS = 10.0
 #: A task that is told to stop has its stopTimeout, at most 120 s on Fargate, to end what it does:
 #: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
 STOP_SECONDS = 150.0
@@ -32,7 +32,7 @@ UNKNOWN_SECONDS = 60.0
 #: An output that decides what happens next may take so many times as long to arrive as one that is only shown.
 RESULT_GRACE = 10
 #: So often, at least, is a log read while its last lines may still arrive.
-LOG_LOOKS = 3
+LOG_READS = 3
 
 #: RunTask finds no capacity now and then, and has it a moment later: so often is it asked again, after so many seconds.
 #: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html
@@ -312,7 +312,7 @@ class Runner:
             if attempt == CAPACITY_ATTEMPTS or not any(text.lower() in reason.lower() for text in _NO_CAPACITY):
                 break
             self._say(f"  no capacity for the task ({reason}); asking again, {attempt} of {CAPACITY_ATTEMPTS - 1}")
-            self._sleep(around(CAPACITY_SECONDS, self._jitter))
+            self._sleep(jittered(CAPACITY_SECONDS, self._jitter))
         raise TaskError(f"ECS would not run {short(what.task_definition)}: {reason}")
 
     def run(
@@ -346,10 +346,10 @@ class Runner:
         output: list[str] = []
         started = quiet_since = self._clock()
         status = late = ""
-        patience = Patience(self._say)
+        errors = TransientErrors(self._say)
         while True:
             rest = self._rest()
-            found = patience.look(lambda: describe_tasks(self._ecs, cluster, [task_arn]))
+            found = errors.tolerate(lambda: describe_tasks(self._ecs, cluster, [task_arn]))
             if found is None:
                 self._sleep(rest)
                 continue
@@ -364,8 +364,8 @@ class Runner:
                     f"ECS does not know the task {task_arn}, {UNKNOWN_SECONDS:.0f} s after it was started", output
                 )
             task = found[0]
-            reader = reader or patience.look(partial(self._reader, task, container))
-            lines = (patience.look(reader.new_lines) if reader else None) or []
+            reader = reader or errors.tolerate(partial(self._reader, task, container))
+            lines = (errors.tolerate(reader.new_lines) if reader else None) or []
             output += lines
             for line in lines:
                 self._say(f"  | {line}")
@@ -375,7 +375,7 @@ class Runner:
                     status = task["lastStatus"]
                     self._say(f"  task {short(task_arn)} {status.lower()} ({elapsed:.0f} s)")
                 quiet_since = self._clock()
-            elif self._clock() - quiet_since + rest > SIGN_OF_LIFE_SECONDS:  # the next look would come too late
+            elif self._clock() - quiet_since + rest > PROGRESS_SECONDS:  # the next look would come too late
                 quiet_since = self._clock()
                 self._say(f"  task {short(task_arn)} still {status.lower()} ({elapsed:.0f} s)")
             if status == "STOPPED":
@@ -396,7 +396,7 @@ class Runner:
 
     def _rest(self) -> float:
         """Seconds until the next look."""
-        return around(self._poll_seconds, self._jitter)
+        return jittered(self._poll_seconds, self._jitter)
 
     def _last_lines(
         self,
@@ -415,7 +415,7 @@ class Runner:
             missing = complete is not None and not complete(output)
             if self._clock() - ended >= self._log_grace_seconds * (RESULT_GRACE if missing else 1):
                 return output
-            self._sleep(min(self._rest(), self._log_grace_seconds / LOG_LOOKS))
+            self._sleep(min(self._rest(), self._log_grace_seconds / LOG_READS))
             try:
                 lines = reader.new_lines()
             except (ClientError, BotoCoreError) as error:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from fargate_ops.aws.clients import Clients
-from fargate_ops.aws.retry import Patience
+from fargate_ops.aws.retry import retry
 from fargate_ops.notify.slack import Message
 from fargate_ops.release import verify
 from fargate_ops.terraform.stack import Stack
@@ -18,8 +18,8 @@ Say = Callable[[str], None]
 T = TypeVar("T")
 
 #: What was just made is seen after a moment: so often is it looked for, with so many seconds in between.
-PROOF_LOOKS = 5
-PROOF_SECONDS = 2.0
+CONSISTENCY_READS = 5
+CONSISTENCY_SECONDS = 2.0
 
 
 class ReleaseError(Exception):
@@ -87,12 +87,9 @@ class Context:
     def container(self) -> str:
         return self.stack.container_name
 
-    def patiently(self, call: Callable[[], T]) -> T:
-        """What a call returns, whatever failure of AWS that passes comes first: see `Patience`.
+    def retry(self, call: Callable[[], T]) -> T:
+        """Return the result of ``call``, repeated after transient AWS errors.
 
-        For what follows a change: an error that is raised there undoes it.
+        For reads after a change: an error there would undo the change.
         """
-        patience = Patience(self.say)
-        while (found := patience.look(call)) is None:
-            self.sleep(PROOF_SECONDS)
-        return found
+        return retry(call, self.say, lambda: self.sleep(CONSISTENCY_SECONDS))

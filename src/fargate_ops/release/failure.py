@@ -73,7 +73,7 @@ class FailureReports:
             targets=targets,
             events=event_lines(snapshot.service, (since or datetime.now(UTC)) - timedelta(seconds=5)),
             notes=notes,
-            serving=self._journal.serving_text(snapshot),
+            serving=self._journal.describe_serving(snapshot),
             next_command=next_command,
         )
         return ReleaseError(report.summary(), f"{reason}{f' ({stops[-1]})' if stops else ''}", report.evidence())

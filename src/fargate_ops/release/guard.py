@@ -18,7 +18,7 @@ class Guard:
         """Who took the lock from this run; empty while it has it, or needs none."""
         return self._lock.loss(self.c.holder) if self.c.holder else ""
 
-    def keep_lock(self, done: str) -> None:
+    def require_lock(self, done: str) -> None:
         """Stop here if another flow has taken the lock; ``done`` says what was done until now.
 
         Raises:
@@ -35,8 +35,8 @@ class Guard:
         """A limit for a wait, or what the command has left when ``keep`` seconds are kept for what may follow."""
         return min(limit, max(LEAST_SECONDS, self.c.time_left() - keep))
 
-    def keep_time(self, done: str) -> None:
-        """Stop here if a change that fails could not be undone in the time that is left; ``done`` as in `keep_lock`.
+    def require_time(self, done: str) -> None:
+        """Stop here if a change that fails could not be undone in the time that is left; ``done`` as in `require_lock`.
 
         Raises:
             ReleaseError: it could not.

@@ -117,7 +117,7 @@ def _is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-def ask_until_sure(
+def probe_version(
     base_url: str,
     expected: Expected,
     *,

@@ -104,7 +104,7 @@ class Journal:
                 if not preview:
                     self.record(release, Outcome.ROLLED_BACK, why)
 
-    def serving_text(self, snapshot: Snapshot) -> str:
+    def describe_serving(self, snapshot: Snapshot) -> str:
         """What serves, for people."""
         primary = snapshot.primary
         known = {release.revision: release.name for release in self.releases(snapshot)}

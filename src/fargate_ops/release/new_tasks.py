@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from fargate_ops.aws.retry import Patience
-from fargate_ops.ecs.failure_report import STOPPED_TASKS, failed_by_themselves, hopeless, stopped_tasks
+from fargate_ops.aws.retry import TransientErrors
+from fargate_ops.ecs.failure_report import STOPPED_TASKS, cannot_start, failed_by_themselves, stopped_tasks
 from fargate_ops.ecs.rollout import Deployment, Failures, Say
 from fargate_ops.ecs.tasks import Stop, describe_tasks, list_tasks, log_stream, private_address, tail
 from fargate_ops.release.connections import are_exhausted
 
 #: So many tasks' logs are read at each look, the newest, and so many lines of each.
-WITNESSES = 2
-LINES = 20
+LOGS_READ = 2
+LOG_LINES = 20
 #: Sessions that were just used are not idle yet: so often is it tried to end some.
-ATTEMPTS = 3
+FREE_ATTEMPTS = 3
 #: PostgreSQL's words, plain or in a line of JSON. A task reads its secrets only when it starts.
 WRONG_PASSWORD = re.compile(r'password authentication failed for user \\?"[^"\\]+')
 #: An RDS Proxy may refuse a password that was just renewed for a moment: so many looks have to find another refusal.
@@ -47,34 +47,34 @@ class NewTasks:
         self._deployment = deployment
         self._say = say
         self._free = free
-        self._attempts = ATTEMPTS
+        self._attempts = FREE_ATTEMPTS
         self._refused_looks = 0
-        # An error that passes must not undo what was just begun: the looks that follow are patient too.
-        self._before = {stop.task_arn for stop in Patience(say).look(self._failed) or ()}
-        self._told: set[str] = set()
+        # A transient error must not undo the deployment that has just begun; the waits tolerate them too.
+        self._before = {stop.task_arn for stop in TransientErrors(say).tolerate(self._failed) or ()}
+        self._reported: set[str] = set()
         self._read: set[str] = set()
         self.exhausted = False
 
     def look(self) -> Failures:
         """Say each task that failed, once; make room in the database if it has none for them."""
         stops = [stop for stop in self._failed() if stop.task_arn not in self._before]
-        new = [stop for stop in stops if stop.task_arn not in self._told]
+        new = [stop for stop in stops if stop.task_arn not in self._reported]
         for stop in new[-STOPPED_TASKS:]:
             self._say(f"  a new task stopped: {stop.task_id}: {stop}")
-        self._told.update(stop.task_arn for stop in new)
+        self._reported.update(stop.task_arn for stop in new)
         arns = list_tasks(self._ecs, self._cluster, serviceName=self._service)
         tasks = describe_tasks(self._ecs, self._cluster, arns)
         lines = self._lines(tasks, [stop.task_arn for stop in new])
         if are_exhausted(lines):
             self.exhausted = True
-            if self._make_room(tasks):
+            if self._free_connections(tasks):
                 # They failed for want of a connection: what counts is what happens from here on.
-                self._before |= self._told
-                self._told.clear()
+                self._before |= self._reported
+                self._reported.clear()
                 return Failures()
-        return Failures(len(self._told), hopeless(stops) or self._refused(lines))
+        return Failures(len(self._reported), cannot_start(stops) or self._refused(lines))
 
-    def _make_room(self, tasks: Sequence[Mapping[str, Any]]) -> bool:
+    def _free_connections(self, tasks: Sequence[Mapping[str, Any]]) -> bool:
         """End idle sessions of the tasks that leave; whether any was ended. Once is enough."""
         if not self._attempts:
             return False
@@ -96,9 +96,9 @@ class NewTasks:
     def _lines(self, tasks: Sequence[Mapping[str, Any]], stopped: Sequence[str]) -> list[str]:
         """What the newest of them, and those that stopped, logged since the last look."""
         new = sorted((task for task in tasks if self._is_new(task)), key=lambda task: str(task.get("createdAt")))
-        arns = [*stopped, *(str(task["taskArn"]) for task in new)][-WITNESSES:]
+        arns = [*stopped, *(str(task["taskArn"]) for task in new)][-LOGS_READ:]
         streams = (log_stream(self._definition, self._container, arn) for arn in arns)
-        lines = [line for stream in streams for line in tail(self._logs, stream, LINES)]
+        lines = [line for stream in streams for line in tail(self._logs, stream, LOG_LINES)]
         fresh = [line for line in lines if line not in self._read]
         self._read.update(fresh)
         return fresh

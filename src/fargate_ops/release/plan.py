@@ -8,7 +8,7 @@ from typing import Any
 
 from fargate_ops.ecs.rollout import Deployment
 from fargate_ops.ecs.task_definition import database_of, differences, digest
-from fargate_ops.release.running import Doubt
+from fargate_ops.release.stale_tasks import Staleness
 from fargate_ops.state.ledger import Outcome, Release, serving
 
 
@@ -29,7 +29,7 @@ class Situation:
     """All that the decision depends on.
 
     ``running`` is the definition of the PRIMARY deployment; ``latest`` and ``latest_admin`` are the newest ACTIVE
-    revisions of their families; ``releases`` are those of this incarnation of the service; ``doubts`` are about its
+    revisions of their families; ``releases`` are those of this incarnation of the service; ``staleness`` is of its
     tasks, and ``database_secrets`` the ARNs of the secrets that the admin task sees to.
     """
 
@@ -43,7 +43,7 @@ class Situation:
     schema_head: str | None
     app_secret_has_value: bool
     minimum_tasks: int
-    doubts: Sequence[Doubt] = ()
+    staleness: Sequence[Staleness] = ()
     database_secrets: Sequence[str] = ()
 
 
@@ -91,7 +91,7 @@ def decide(situation: Situation, new_release: str) -> Plan:
     # PRIMARY is what is wanted, and nobody has recorded that it succeeded: watch, verify and record it.
     resumes = same and not gave_up and not _recorded(situation)
     left = _left(situation) if resumes else None
-    replaces = same and not resumes and bool(situation.doubts)
+    replaces = same and not resumes and bool(situation.staleness)
     needed = not same or gave_up or resumes or replaces
     return Plan(
         release=left.id if left else new_release,
@@ -110,7 +110,7 @@ def decide(situation: Situation, new_release: str) -> Plan:
         previous_name=success.name if success else "",
         changes=[
             *differences(situation.running.canonical if _same_family(situation) else None, situation.wanted),
-            *(doubt.reason for doubt in situation.doubts),
+            *(item.reason for item in situation.staleness),
         ],
         definition_digest=digest(situation.wanted),
     )
@@ -148,9 +148,9 @@ def _prepare_reason(situation: Situation, success: Release | None, releasing: bo
         return ""
     if success is None:
         return "no release has succeeded yet"
-    for doubt in situation.doubts:
-        if doubt.secret in situation.database_secrets:
-            return doubt.reason
+    for item in situation.staleness:
+        if item.secret in situation.database_secrets:
+            return item.reason
     before, now = database_of(situation.running.canonical), database_of(situation.wanted)
     if before != now:
         return f"the database {before or 'unknown'} -> {now}"

@@ -29,7 +29,7 @@ from fargate_ops.ecs.task_definition import (
 from fargate_ops.ecs.tasks import TaskError, TaskTimeoutError, short
 from fargate_ops.notify import slack
 from fargate_ops.release import prepare_result
-from fargate_ops.release.context import PROOF_LOOKS, PROOF_SECONDS, Context, ReleaseError
+from fargate_ops.release.context import CONSISTENCY_READS, CONSISTENCY_SECONDS, Context, ReleaseError
 from fargate_ops.release.journal import Entry, incarnation, is_in_service, seconds_since
 from fargate_ops.release.operation import Operation
 from fargate_ops.release.plan import Plan, Revision, Situation, decide
@@ -98,7 +98,7 @@ class Releaser(Operation):
                 self.c.say(f"{in_flight}: would wait for it to end")
                 return
             self.c.say(f"{in_flight}: waiting for it to end")
-            judgement, snapshot = self.service.until_quiet()
+            judgement, snapshot = self.service.until_stable()
             if judgement.verdict is Verdict.TIMED_OUT:
                 raise ReleaseError(
                     f"{self.c.environment}: {in_flight} and {judgement.reason}.\n"
@@ -114,7 +114,7 @@ class Releaser(Operation):
                 self.c.say(f"would verify release {release.id}, and settle it: succeeded or stopped")
                 continue
             outcome, why = (
-                self.acceptance.verified(release, snapshot) if in_service else _how_it_ended(release, snapshot)
+                self.acceptance.outcome_of(release, snapshot) if in_service else _how_it_ended(release, snapshot)
             )
             self.c.say(f"{'would settle' if preview else 'settled'} release {release.id}: {outcome}, {why}")
             if not preview:
@@ -137,7 +137,8 @@ class Releaser(Operation):
             primary.rollout_state == "IN_PROGRESS"
             and self._definition(primary.revision) == wanted
             and any(
-                doubt.secret in database_secret_arns(self.c.stack) for doubt in self.acceptance.doubts(primary, looks=1)
+                item.secret in database_secret_arns(self.c.stack)
+                for item in self.acceptance.staleness(primary, reads=1)
             )
         )
 
@@ -164,7 +165,7 @@ class Releaser(Operation):
             schema_head=self.image.schema_head,
             app_secret_has_value=self._app_secrets_have_values(),
             minimum_tasks=capacity_now(self.c).minimum,
-            doubts=self.acceptance.doubts(snapshot.primary),
+            staleness=self.acceptance.staleness(snapshot.primary),
             database_secrets=database_secret_arns(self.c.stack),
         )
         plan = replace(
@@ -267,7 +268,7 @@ class Releaser(Operation):
     def register(self, plan: Plan, *, preview: bool = False) -> tuple[Plan, bool]:
         """Register what is missing of the two revisions; the plan with their ARNs, and whether one was."""
         if plan.needed and not preview:
-            self.guard.keep_lock("Nothing was changed.")
+            self.guard.require_lock("Nothing was changed.")
         self.settings = replace(self.settings, database_secret_arn=plan.database_secret_arn)
         service = self._registered(plan.revision, service_definition, preview)
         admin = self._registered(plan.admin_revision, admin_definition, preview)
@@ -315,8 +316,8 @@ class Releaser(Operation):
         if preview:
             self.c.say(f"would prepare the database: {plan.prepare}")
             return True
-        self.guard.keep_lock("The database was not touched.")
-        self.guard.keep_time("The database was not touched.")
+        self.guard.require_lock("The database was not touched.")
+        self.guard.require_time("The database was not touched.")
         self.c.say(f"preparing the database: {plan.prepare}")
         try:
             finished = self.admin_tasks.run(
@@ -370,7 +371,7 @@ class Releaser(Operation):
             log_of="the admin task",
             log_lines=list(output)[-20:],
             notes=[*failed.details, "The service was not touched."],
-            serving=self.journal.serving_text(self.service.watch.snapshot()),
+            serving=self.journal.describe_serving(self.service.watch.snapshot()),
             next_command=next_command
             or prepare_result.next_command(
                 failed, self.c.environment, self.c.retry_command, self.c.limits.prepare_wait
@@ -402,7 +403,7 @@ class Releaser(Operation):
         deployment = self._resumed(plan) if plan.resumes else self._start(plan)
         what = f"the release of {self._name(plan)} ({deployment.revision_name})"
         self.service.follow(deployment, what, lambda judgement: self._give_up(plan, deployment, judgement))
-        self.acceptance.prove(what)
+        self.acceptance.require_current_tasks(what)
         return not plan.resumes
 
     def _give_up(self, plan: Plan, deployment: Deployment, judgement: Judgement) -> list[str]:
@@ -410,17 +411,17 @@ class Releaser(Operation):
         if judgement.verdict is Verdict.REPLACED:
             return []
         if plan.first:
-            self.service.to_zero()
+            self.service.scale_to_zero()
             return [ZERO_TASKS]
         # ECS has rolled back a deployment that it failed itself.
         ended = [] if judgement.verdict is Verdict.FAILED else [self.service.stop(deployment, plan.previous_revision)]
-        return ended + self.service.until_back(deployment)
+        return ended + self.service.until_rolled_back(deployment)
 
     def _resumed(self, plan: Plan) -> Deployment:
-        for _ in range(PROOF_LOOKS):  # what the plan saw, one answer may not show yet
+        for _ in range(CONSISTENCY_READS):  # what the plan saw, one answer may not show yet
             if deployment := self.service.watch.snapshot().deployment(str(plan.deployment)):
                 return deployment
-            self.c.sleep(PROOF_SECONDS)
+            self.c.sleep(CONSISTENCY_SECONDS)
         raise ReleaseError(
             f"{self.c.environment}: the deployment {plan.deployment} is gone.\nNext: {self.c.retry_command}",
             f"the deployment {plan.deployment} is gone",
@@ -432,27 +433,27 @@ class Releaser(Operation):
         A rollback may take the lock between the look at it and the update, and find that there is nothing to undo yet.
         So this run looks again, and then undoes its update itself.
         """
-        self.guard.keep_lock("The service was not touched.")
-        self.guard.keep_time("The service was not touched.")
-        deployment = self.service.move(str(plan.revision), desired_count=plan.desired_count, force=plan.force)
+        self.guard.require_lock("The service was not touched.")
+        self.guard.require_time("The service was not touched.")
+        updated = self.service.update(str(plan.revision), desired_count=plan.desired_count, force=plan.force)
         if self.guard.lost_lock():
             self._undo(plan)
-            self.guard.keep_lock("Its update was taken back at once.")
-        return deployment
+            self.guard.require_lock("Its update was taken back at once.")
+        return updated.primary
 
     def _undo(self, plan: Plan) -> None:
         if plan.first:
-            self.service.to_zero()
+            self.service.scale_to_zero()
         else:
-            self.service.move(plan.previous_revision)
+            self.service.update(plan.previous_revision)
 
     # -- conclude ----------------------------------------------------------------------------------------------
 
     def succeed(self, plan: Plan, *, preview: bool = False) -> bool:
         """Record the success and set auto scaling's limits; whether the limits were changed."""
         if plan.needed and not preview:
-            self.acceptance.prove_lasting(f"the release of {self._name(plan)}")
-            self.guard.keep_lock("The ledger does not call it a success.")
+            self.acceptance.require_lasting_tasks(f"the release of {self._name(plan)}")
+            self.guard.require_lock("The ledger does not call it a success.")
             self._append(plan, Outcome.SUCCEEDED, self.c.why)
             self.c.say(f"recorded: {self._name(plan)} succeeded")
             seconds = seconds_since(plan.release, datetime.now(UTC))
@@ -493,7 +494,7 @@ class Releaser(Operation):
         next_command = f"make release ENV={self.c.environment}"
         if not plan.needed:
             return f"{self._name(plan)} runs as it did before, and was not verified. Next: {next_command} verifies it."
-        self.guard.keep_lock("The ledger does not say how it ended.")
+        self.guard.require_lock("The ledger does not say how it ended.")
         self._append(plan, Outcome.UNVERIFIED, reason)
         self.c.notify(slack.unverified(self._subject(plan), reason=reason, next_command=next_command))
         return (
@@ -541,14 +542,14 @@ class Releaser(Operation):
             if back is None:
                 return ""
             self.c.say(f"{short(revision)} was in service and must not be: {back.revision_name} is put back")
-            judgement = self.service.until_in_service(back)
+            judgement = self.service.until_completed(back)
             exposed_until = datetime.now(UTC)
             notes = [f"{back.revision_name} ({plan.previous_name}) was put back"]
             if judgement.verdict is not Verdict.COMPLETED:
                 notes.append(f"that did not complete: {judgement.reason or judgement.verdict.name.lower()}")
         if since:
             notes.append(f"it was exposed for at most {(exposed_until - since).total_seconds():.0f} s")
-        notes.append(f"what serves now: {self.journal.serving_text(self.service.snapshot())}")
+        notes.append(f"what serves now: {self.journal.describe_serving(self.service.snapshot())}")
         return "; ".join(notes)
 
     def _may_have_updated(self, plan: Plan) -> bool:
@@ -564,7 +565,7 @@ class Releaser(Operation):
         if not seen and not (updated and snapshot.service["desiredCount"] == 0):
             return False
         try:
-            return self.service.to_zero().primary.revision == revision
+            return self.service.scale_to_zero().primary.revision == revision
         except ClientError:
             if seen:
                 raise

@@ -255,7 +255,7 @@ class Rollback(Operation):
         if others := other_definitions(releases, wanted, target):
             self.c.say(f"{wanted} ran with other definitions too; rollback_to takes these names: {versions(others)}")
         if not preview:
-            self.guard.keep_lock("The service was not touched.")
+            self.guard.require_lock("The service was not touched.")
             if plan.needed:
                 if not in_service:
                     plan = replace(plan, revision=self._active(target, seen.definition))
@@ -418,15 +418,15 @@ class Rollback(Operation):
         """
         if not plan.needed:
             return False
-        self.guard.keep_lock("The service was not touched.")
+        self.guard.require_lock("The service was not touched.")
         before = self.service.watch.snapshot().primary
         again = before.revision == plan.revision
         given_up = again and before.rollout_state == "FAILED"
         deployment = before
         if plan.uncertain or given_up or not again:
-            moved = self.service.moved(plan.revision, force=given_up)
-            self._record_displaced(plan, moved)
-            deployment = moved.primary
+            updated = self.service.update(plan.revision, force=given_up)
+            self._record_displaced(plan, updated)
+            deployment = updated.primary
         if deployment.id == before.id and deployment.rollout_state == "COMPLETED":
             self.c.say(f"{before.revision_name} runs already")
             return False
@@ -434,10 +434,10 @@ class Rollback(Operation):
         self.service.follow(deployment, what, lambda judgement: self._give_up(deployment, judgement))
         return True
 
-    def _record_displaced(self, plan: RollbackPlan, moved: Snapshot) -> None:
+    def _record_displaced(self, plan: RollbackPlan, updated: Snapshot) -> None:
         """Record that a release is being rolled back which the plan called stopped: it was in service all the same."""
-        displaced = {item.revision for item in moved.deployments if item.revision != plan.revision}
-        for release in self.journal.releases(moved):
+        displaced = {item.revision for item in updated.deployments if item.revision != plan.revision}
+        for release in self.journal.releases(updated):
             if release.revision in displaced and release.outcome is Outcome.STOPPED and not release.succeeded:
                 self.c.say(f"{release.name} had come into service: taking it out")
                 self.journal.record(release, Outcome.ROLLING_BACK, f"being rolled back to {plan.name} by {self.c.by}")
@@ -445,7 +445,7 @@ class Rollback(Operation):
     def _give_up(self, deployment: Deployment, judgement: Judgement) -> list[str]:
         """Leave a rollback that lasts to ECS: what it replaces is no better place to be."""
         if judgement.verdict is Verdict.FAILED:
-            return self.service.until_back(deployment)
+            return self.service.until_rolled_back(deployment)
         return [] if judgement.verdict is Verdict.REPLACED else ["ECS goes on trying."]
 
     def succeed(self, plan: RollbackPlan) -> bool:

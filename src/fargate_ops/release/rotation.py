@@ -152,7 +152,7 @@ class Rotation(Operation):
             self.c.say(f"{in_flight}: would wait for it to end")
             return snapshot
         self.c.say(f"{in_flight}: waiting for it to end")
-        judgement, snapshot = self.service.until_quiet()
+        judgement, snapshot = self.service.until_stable()
         if judgement.verdict is Verdict.TIMED_OUT:
             raise self._refused(f"{in_flight} and {judgement.reason}", self.c.logs_command)
         return snapshot
@@ -166,7 +166,7 @@ class Rotation(Operation):
                 continue
             outcome, why = Outcome.STOPPED, f"interrupted; {snapshot.primary.revision_name} runs"
             if runs:
-                outcome, why = self.acceptance.verified(release, snapshot)
+                outcome, why = self.acceptance.outcome_of(release, snapshot)
             self.c.say(f"{'would settle' if preview else 'settled'} release {release.id}: {outcome}, {why}")
             if not preview:
                 self.journal.record(release, outcome, why)
@@ -207,7 +207,7 @@ class Rotation(Operation):
         Raises:
             ReleaseError: the task failed, with its output. The service was not touched.
         """
-        self.guard.keep_lock("No password was touched.")
+        self.guard.require_lock("No password was touched.")
         renewing = ["python", "-m", "settlement.admin", "renew", "--secret", plan.secret]
         try:
             # A task of an interrupted run would change the password once more, under the new tasks: it is waited for.
@@ -226,7 +226,7 @@ class Rotation(Operation):
             log_of="the admin task",
             log_lines=list(output)[-20:],
             notes=[f"The service was not touched: it uses {name_of(plan.from_secret)}, which works."],
-            serving=self.journal.serving_text(self.service.watch.snapshot()),
+            serving=self.journal.describe_serving(self.service.watch.snapshot()),
             next_command=self.c.retry_command,
         )
         return ReleaseError(report.summary(), f"renew: {reason}", report.evidence())
@@ -257,14 +257,14 @@ class Rotation(Operation):
         Raises:
             ReleaseError: anything but success, with a report of why; the old user serves then.
         """
-        self.guard.keep_lock(f"The service was not touched: it uses {name_of(plan.from_secret)}, which works.")
-        deployment = self.service.move(plan.revision)
+        self.guard.require_lock(f"The service was not touched: it uses {name_of(plan.from_secret)}, which works.")
+        deployment = self.service.update(plan.revision).primary
         if self.guard.lost_lock():
-            self.service.move(plan.previous_revision)
-            self.guard.keep_lock("Its update was taken back at once.")
+            self.service.update(plan.previous_revision)
+            self.guard.require_lock("Its update was taken back at once.")
         what = f"the move to {name_of(plan.secret)} ({deployment.revision_name})"
         self.service.follow(deployment, what, lambda judgement: self._give_up(plan, deployment, judgement))
-        self.acceptance.prove(what)
+        self.acceptance.require_current_tasks(what)
 
     def _give_up(self, plan: RotationPlan, deployment: Deployment, judgement: Judgement) -> list[str]:
         if judgement.verdict is Verdict.REPLACED:
@@ -274,14 +274,14 @@ class Rotation(Operation):
             f"The old tasks serve with {name_of(plan.from_secret)}, whose password is unchanged and works; "
             f"{name_of(plan.secret)} has a new one, which nobody uses."
         )
-        return [*ended, *self.service.until_back(deployment), works]
+        return [*ended, *self.service.until_rolled_back(deployment), works]
 
     # -- conclude ----------------------------------------------------------------------------------------------
 
     def succeed(self, plan: RotationPlan) -> None:
         """Record that the other user serves."""
-        self.acceptance.prove_lasting(f"the rotation to {name_of(plan.secret)}")
-        self.guard.keep_lock("The ledger does not call it a success.")
+        self.acceptance.require_lasting_tasks(f"the rotation to {name_of(plan.secret)}")
+        self.guard.require_lock("The ledger does not call it a success.")
         self._append(plan, Outcome.SUCCEEDED, self._why(plan))
         seconds = seconds_since(plan.release, datetime.now(UTC))
         self.c.notify(slack.succeeded(self._subject(plan), seconds=seconds))
@@ -301,7 +301,7 @@ class Rotation(Operation):
         """Record that the other user serves and was not seen to; what is true now, and the next command."""
         if not plan.needed or plan.revision == plan.previous_revision:
             return "what runs, runs as it did before."
-        self.guard.keep_lock("The ledger does not say how it ended.")
+        self.guard.require_lock("The ledger does not say how it ended.")
         self._append(plan, Outcome.UNVERIFIED, reason)
         next_command = f"make release ENV={self.c.environment}"
         self.c.notify(slack.unverified(self._subject(plan), reason=reason, next_command=next_command))
@@ -314,7 +314,7 @@ class Rotation(Operation):
         back = self.service.put_back(plan.revision, plan.previous_revision)
         if back is None:
             return ""
-        judgement = self.service.until_in_service(back)
+        judgement = self.service.until_completed(back)
         done = "" if judgement.verdict is Verdict.COMPLETED else f", which did not complete: {judgement.reason}"
         return f"{back.revision_name}, with {name_of(plan.from_secret)}, was put back{done}"
 

@@ -48,24 +48,19 @@ class Service:
         )
 
     def snapshot(self) -> Snapshot:
-        """The service as it is, patiently."""
-        return self.c.patiently(self.watch.snapshot)
+        """The service as it is, retry."""
+        return self.c.retry(self.watch.snapshot)
 
     # -- moving it -----------------------------------------------------------------------------------------------
 
-    def move(self, revision: str, *, desired_count: int | None = None, force: bool = False) -> Deployment:
-        """Point the service at a revision; the deployment that this started.
-
-        Raises:
-            ReleaseError: ECS refused, or deploys something else.
-        """
-        return self.moved(revision, desired_count=desired_count, force=force).primary
-
-    def moved(self, revision: str, *, desired_count: int | None = None, force: bool = False) -> Snapshot:
-        """`move`, with all deployments as the update's own answer shows them: it is never an old one.
+    def update(self, revision: str, *, desired_count: int | None = None, force: bool = False) -> Snapshot:
+        """Point the service at a revision. Return the update's own answer, whose deployments are never outdated.
 
         An update that is not forced starts nothing where the service has what is wanted:
         https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
+
+        Raises:
+            ReleaseError: ECS refused, or deploys something else.
         """
         request: dict[str, Any] = {"cluster": self.c.cluster, "service": self.c.service, "taskDefinition": revision}
         if desired_count is not None:
@@ -99,14 +94,14 @@ class Service:
         if seen.revision != revision and not (updated and seen.revision == previous):
             return None
         try:
-            back = self.move(previous)
+            back = self.update(previous).primary
         except ReleaseError:
             if seen.revision == revision:
                 raise
             return None
         return None if back.id == seen.id else back
 
-    def to_zero(self) -> Snapshot:
+    def scale_to_zero(self) -> Snapshot:
         """Leave no task of a first release that failed; the service as the update's own answer shows it."""
         service = self._ecs.update_service(cluster=self.c.cluster, service=self.c.service, desiredCount=0)["service"]
         return Snapshot(service=service, targets={})
@@ -142,16 +137,18 @@ class Service:
         limit = self._guard.within(self.c.limits.wait, keep=self.c.limits.rollback_wait)
         self.c.say(f"watching {deployment.id} ({deployment.revision_name}), at most {limit:.0f} s")
         tasks = self._new_tasks(deployment)
-        undone = partial(self._rolled_back_by_ecs, deployment)
-        judgement, _ = self.watch.until_done(deployment.id, limit, tasks.look, since=deployment.created, undone=undone)
-        if judgement.verdict is Verdict.REPLACED and (reason := undone()):
+        rolled_back = partial(self._rolled_back_by_ecs, deployment)
+        judgement, _ = self.watch.until_done(
+            deployment.id, limit, tasks.look, since=deployment.created, rolled_back=rolled_back
+        )
+        if judgement.verdict is Verdict.REPLACED and (reason := rolled_back()):
             judgement = Judgement(Verdict.FAILED, reason)
         if judgement.verdict is Verdict.COMPLETED:
             self.c.say(f"{deployment.revision_name} is the only one that runs")
             return
         raise self.failures.error(deployment, what, judgement, since=since, give_up=give_up, exhausted=tasks.exhausted)
 
-    def until_in_service(self, back: Deployment) -> Judgement:
+    def until_completed(self, back: Deployment) -> Judgement:
         """See what was put back to its end; as `follow`, it makes room in the database for its tasks."""
         failures: Callable[[], Failures] = Failures
         try:
@@ -162,16 +159,16 @@ class Service:
         judgement, _ = self.watch.until_done(back.id, limit, failures, since=back.created)
         return judgement
 
-    def until_quiet(self) -> tuple[Judgement, Snapshot]:
+    def until_stable(self) -> tuple[Judgement, Snapshot]:
         """Wait until the service has no deployment in progress, whoever started it."""
         limit = self._guard.within(self.c.limits.wait, keep=self.c.limits.rollback_wait)
-        return self.watch.until_quiet(limit, failures=self.failures_since())
+        return self.watch.until_stable(limit, failures=self.failures_since())
 
-    def until_back(self, bad: Deployment) -> list[str]:
+    def until_rolled_back(self, bad: Deployment) -> list[str]:
         """Wait until another deployment than this serves alone; a note when that did not come to pass."""
         self.c.say("waiting until the version before it serves alone again")
-        returned, _ = self.watch.until_quiet(
-            self._guard.within(self.c.limits.rollback_wait), than=bad.id, failures=self.failures_since()
+        returned, _ = self.watch.until_stable(
+            self._guard.within(self.c.limits.rollback_wait), other_than=bad.id, failures=self.failures_since()
         )
         if returned.verdict is Verdict.COMPLETED:
             return []

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from typing import Any
 
-from fargate_ops.aws.retry import Patience
+from fargate_ops.aws.retry import TransientErrors, retry
 from fargate_ops.ecs.rollout import Deployment, Snapshot, Watch
 from fargate_ops.ecs.tasks import describe_tasks, list_tasks, private_address
-from fargate_ops.release.http_probe import Expected, Fetch, Result, ask_until_sure, fetch, readiness
+from fargate_ops.release.http_probe import Expected, Fetch, Result, fetch, probe_version, readiness
 from fargate_ops.terraform.stack import Stack
 
 #: How often to look at what ECS and the load balancer say.
@@ -127,16 +127,14 @@ class Verifier:
         return f"the service runs {primary.revision_name} ({', '.join(images)}) and not {wanted}"
 
     def _by_answers(self, subject: Subject) -> Verification:
-        patience = Patience(lambda _: None)
-        while (snapshot := patience.look(self._watch.snapshot)) is None:
-            self._sleep(LOOK_SECONDS)
+        snapshot = retry(self._watch.snapshot, lambda _: None, lambda: self._sleep(LOOK_SECONDS))
         expected = Expected(
             git_hash=subject.version,
             image_digest=subject.digest,
             revision=int((subject.revision or snapshot.primary.revision).rsplit(":", 1)[-1]),
         )
         wanted = self._settings.answers
-        result = ask_until_sure(
+        result = probe_version(
             self._url,
             expected,
             in_a_row=max(wanted, 2 * snapshot.targets.get("healthy", 0)),
@@ -175,8 +173,8 @@ class Verifier:
 
     def _until_none(self, why: Callable[[], str]) -> str:
         """Look until there is no reason why not, for the limit; the last reason. A look that fails is no reason."""
-        started, patience = self._clock(), Patience(lambda _: None)
-        while (reason := patience.look(why)) != "":
+        started, errors = self._clock(), TransientErrors(lambda _: None)
+        while (reason := errors.tolerate(why)) != "":
             if reason and self._clock() - started >= self._settings.limit_seconds:
                 return reason
             self._sleep(LOOK_SECONDS)

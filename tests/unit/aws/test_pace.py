@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from fargate_ops.aws.pace import POLL_SECONDS, around
+from fargate_ops.aws.pace import POLL_SECONDS, jittered
 
 PROJECT = Path(__file__).parents[3]
 SETTINGS = {"ecs_release_poll_seconds": "ecs_release", "ecs_task_poll_seconds": "ecs_task"}
@@ -24,10 +24,10 @@ def inventory(name: str) -> dict[str, Any]:
 
 
 def test_rests_lie_around_the_pace() -> None:
-    rests = [around(4) for _ in range(100)]
+    rests = [jittered(4) for _ in range(100)]
     assert all(3 <= rest <= 5 for rest in rests)
     assert min(rests) < 3.5 < 4.5 < max(rests)
-    assert around(4, jitter=0) == 4
+    assert jittered(4, jitter=0) == 4
 
 
 def test_outside_local_the_roles_defaults_hold_and_they_are_slow() -> None:

@@ -299,7 +299,7 @@ def test_a_deployment_that_was_replaced_is_not_waited_for(since: datetime | None
 
 def test_a_rollback_that_is_over_between_two_looks_is_told_at_once() -> None:
     back = [deployment("1", "COMPLETED", "PRIMARY", runningCount=2, createdAt=AT - timedelta(days=1))]
-    judgement, _ = watch(Script(back), []).until_done("2", 900, since=AT, undone=lambda: "circuit breaker")
+    judgement, _ = watch(Script(back), []).until_done("2", 900, since=AT, rolled_back=lambda: "circuit breaker")
     assert judgement == Judgement(Verdict.FAILED, "circuit breaker")
 
 
@@ -309,18 +309,18 @@ def test_quiet_is_when_another_primary_serves_alone() -> None:
     draining = [deployment("3", "COMPLETED", "PRIMARY", runningCount=2), deployment("2", "FAILED", runningCount=1)]
     alone = [deployment("3", "COMPLETED", "PRIMARY", runningCount=2), deployment("2", "FAILED")]
     script = Script([ours], [back], draining, alone)
-    judgement, seen = watch(script, []).until_quiet(100, than="2")
+    judgement, seen = watch(script, []).until_stable(100, other_than="2")
     assert judgement.verdict is Verdict.COMPLETED
     assert seen.primary.revision_name == "app:3"
     failed = Script([deployment("2", "FAILED", "PRIMARY", reason="no")])
-    assert watch(failed, []).until_quiet(100)[0] == Judgement(Verdict.FAILED, "no")
+    assert watch(failed, []).until_stable(100)[0] == Judgement(Verdict.FAILED, "no")
 
 
 def test_a_wait_for_tasks_that_cannot_start_ends_at_once() -> None:
     script = Script([deployment("2", "IN_PROGRESS", "PRIMARY")])
-    hopeless = Judgement(Verdict.HOPELESS, "no task can start: the secret is gone")
-    assert watch(script, []).until_done("2", 100, lambda: Failures(2, "the secret is gone"))[0] == hopeless
-    assert watch(script, []).until_quiet(100, failures=lambda _: Failures(2, "the secret is gone"))[0] == hopeless
+    cannot_start = Judgement(Verdict.CANNOT_START, "no task can start: the secret is gone")
+    assert watch(script, []).until_done("2", 100, lambda: Failures(2, "the secret is gone"))[0] == cannot_start
+    assert watch(script, []).until_stable(100, failures=lambda _: Failures(2, "the secret is gone"))[0] == cannot_start
 
 
 @pytest.mark.parametrize(("status", "said"), [("", "missing"), ("DRAINING", "draining")])

@@ -15,8 +15,8 @@ from fargate_ops.release.http_probe import (
     Expected,
     Readiness,
     Result,
-    ask_until_sure,
     fetch,
+    probe_version,
     readiness,
 )
 
@@ -61,7 +61,7 @@ def answers(*bodies: Any) -> Any:
 
 def ask(*bodies: Any, in_a_row: int = 3) -> Result:
     seconds = iter(range(10_000))
-    return ask_until_sure(
+    return probe_version(
         "http://x",
         EXPECTED,
         in_a_row=in_a_row,

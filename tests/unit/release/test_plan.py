@@ -11,7 +11,7 @@ import pytest
 from fargate_ops.ecs.rollout import Deployment
 from fargate_ops.ecs.task_definition import differences, digest
 from fargate_ops.release.plan import Plan, Revision, Situation, decide
-from fargate_ops.release.running import Doubt
+from fargate_ops.release.stale_tasks import Staleness
 from fargate_ops.state.ledger import Event, Outcome, Release, fold
 
 START = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
@@ -180,21 +180,21 @@ def test_a_first_release_that_left_the_service_without_tasks_is_no_success_to_ta
     assert decide(replace(AT_REST, primary=none), "new") == NOTHING
 
 
-# -- doubts -----------------------------------------------------------------------------------------------------------
+# -- stale tasks ------------------------------------------------------------------------------------------------------
 
 
 def test_what_runs_in_doubt_is_replaced_by_the_same() -> None:
-    plan = decide(replace(AT_REST, doubts=[Doubt("its tasks do not log")]), "new")
+    plan = decide(replace(AT_REST, staleness=[Staleness("its tasks do not log")]), "new")
     assert plan == replace(NOTHING, needed=True, force=True, changes=["its tasks do not log"])
 
 
 def test_another_definition_replaces_what_runs_in_doubt_without_force() -> None:
-    plan = decide(replace(AT_REST, wanted=definition("1024"), doubts=[Doubt("its tasks do not log")]), "new")
+    plan = decide(replace(AT_REST, wanted=definition("1024"), staleness=[Staleness("its tasks do not log")]), "new")
     assert (plan.force, plan.changes[-1]) == (False, "its tasks do not log")
 
 
 def test_a_release_that_is_taken_up_is_not_replaced_for_a_doubt() -> None:
-    left = replace(AT_REST, releases=releases((2, BEGUN)), doubts=[Doubt("its tasks do not log")])
+    left = replace(AT_REST, releases=releases((2, BEGUN)), staleness=[Staleness("its tasks do not log")])
     assert (decide(left, "new").resumes, decide(left, "new").force) == (True, False)
 
 
@@ -212,8 +212,8 @@ OTHER = definition("2048")
         # Nothing is released.
         ({"schema_head": "0003"}, ""),
         ({"wanted": OTHER, "releases": []}, "no release has succeeded yet"),
-        ({"wanted": OTHER, "doubts": [Doubt("x"), Doubt("newer password", SECRET)]}, "newer password"),
-        ({"wanted": OTHER, "doubts": [Doubt("newer token", "arn:secret:another")]}, ""),
+        ({"wanted": OTHER, "staleness": [Staleness("x"), Staleness("newer password", SECRET)]}, "newer password"),
+        ({"wanted": OTHER, "staleness": [Staleness("newer token", "arn:secret:another")]}, ""),
         ({"wanted": definition(database="db-2")}, "the database db-1 -> db-2"),
         ({"wanted": definition(database="db-2"), "running": Revision(arn(2), {})}, "the database unknown -> db-2"),
         ({"wanted": OTHER, "schema_head": "0003"}, "schema 0002 -> 0003"),

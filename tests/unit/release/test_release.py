@@ -689,7 +689,7 @@ def test_an_update_that_a_look_does_not_show_yet_is_undone(world: World, first: 
     plan = planned(releaser)
     releaser.begin(plan)
     releaser.prepare(plan)
-    releaser.service.move(str(plan.revision), desired_count=plan.desired_count)
+    releaser.service.update(str(plan.revision), desired_count=plan.desired_count)
     world.ecs.stale_looks = 2
     world.ecs.rollout = [nothing] * 4 + [lambda ecs: ecs.complete()]
     undone = releaser.fail(plan, "AWS did not answer")
@@ -733,17 +733,17 @@ def test_an_error_that_passes_right_after_the_update_undoes_nothing(
     releaser = world.releaser("bbb")
     plan = planned(releaser)
     releaser.begin(plan)
-    move, list_tasks = releaser.service.move, world.ecs._list_tasks
+    update, list_tasks = releaser.service.update, world.ecs._list_tasks
 
     def throttle_once(**_: Any) -> Any:
         monkeypatch.setattr(world.ecs, "_list_tasks", list_tasks)
         raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, "ListTasks")
 
-    def throttled_move(*arguments: Any, **options: Any) -> Any:
+    def throttled_update(*arguments: Any, **options: Any) -> Any:
         monkeypatch.setattr(world.ecs, "_list_tasks", throttle_once)
-        return move(*arguments, **options)
+        return update(*arguments, **options)
 
-    monkeypatch.setattr(releaser.service, "move", throttled_move)
+    monkeypatch.setattr(releaser.service, "update", throttled_update)
     world.ecs.rollout = [nothing, lambda ecs: ecs.complete()]
     assert releaser.update(plan)
 
@@ -843,7 +843,7 @@ def test_people_elsewhere_hear_of_it(world: World) -> None:
     releaser = world.releaser("ccc")
     plan = planned(releaser)
     releaser.begin(plan)
-    releaser.service.move(str(plan.revision))
+    releaser.service.update(str(plan.revision))
     world.rolled_back()
     releaser.fail(plan, "stopped")
     assert [line.rstrip(" 0123456789.s") for line in world.notified[-3:]] == [
@@ -862,7 +862,7 @@ def interrupted(world: World, version: str, *, updated: bool = True) -> None:
     plan = planned(releaser)
     releaser.begin(plan)
     if updated:
-        releaser.service.move(str(plan.revision))
+        releaser.service.update(str(plan.revision))
 
 
 def test_an_identical_revision_left_behind_is_used_again(world: World) -> None:

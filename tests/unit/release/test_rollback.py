@@ -52,7 +52,7 @@ def in_flight(world: World, version: str, **changes: Any) -> None:
     releaser = world.releaser(version, **changes)
     plan, _ = releaser.register(releaser.plan())
     releaser.begin(plan)
-    releaser.service.move(str(plan.revision))
+    releaser.service.update(str(plan.revision))
 
 
 # -- where it lands ---------------------------------------------------------------------------------------------------
@@ -299,7 +299,7 @@ def test_what_came_into_service_by_hand_gives_way_to_the_last_success(three: Wor
 
 def test_a_rollback_in_flight_is_watched_instead_of_begun_again(three: World) -> None:
     rollback = three.rollback()
-    rollback.service.move(rollback.plan("aaaa").revision)
+    rollback.service.update(rollback.plan("aaaa").revision)
     updates = len(three.ecs.updates)
     three.rolled_back("aaaa")
     assert len(three.ecs.updates) == updates
@@ -308,7 +308,7 @@ def test_a_rollback_in_flight_is_watched_instead_of_begun_again(three: World) ->
 
 def test_after_an_interrupted_rollback_the_same_command_goes_to_the_same_place(three: World) -> None:
     rollback = three.rollback()
-    rollback.service.move(rollback.plan().revision)
+    rollback.service.update(rollback.plan().revision)
     three.rolled_back()
     assert serving(three) == "bbbb"
 
@@ -546,7 +546,7 @@ def test_a_rollback_that_was_killed_is_taken_up_where_it_is(three: World, done: 
     rollback = three.rollback()
     plan = rollback.plan()
     if done != "intent":
-        rollback.service.move(plan.revision)
+        rollback.service.update(plan.revision)
     if done == "complete":
         three.ecs.complete()
     before = len(three.ecs.updates)
@@ -627,7 +627,7 @@ def test_a_release_of_a_fix_concludes_a_rollback_that_failed(three: World) -> No
 
 def test_a_routine_run_settles_a_rollback_that_nobody_watched_and_does_not_undo_it(three: World) -> None:
     rollback = three.rollback()
-    rollback.service.move(rollback.plan().revision)
+    rollback.service.update(rollback.plan().revision)
     three.ecs.rollout = [nothing, nothing, complete]
     releaser = three.releaser("cccc")
     releaser.settle()
@@ -638,7 +638,7 @@ def test_a_routine_run_settles_a_rollback_that_nobody_watched_and_does_not_undo_
 
 def test_a_routine_run_of_the_target_settles_it_too(three: World) -> None:
     rollback = three.rollback()
-    rollback.service.move(rollback.plan().revision)
+    rollback.service.update(rollback.plan().revision)
     three.ecs.complete()
     releaser = three.releaser("bbbb")
     releaser.settle()
@@ -683,7 +683,7 @@ def test_what_is_being_rolled_back_is_not_put_back_in_place_of_a_release_that_be
     plan_of_fix, _ = releaser.register(releaser.plan())
     releaser.begin(plan_of_fix)
     if release == "moved":
-        releaser.service.move(str(plan_of_fix.revision))
+        releaser.service.update(str(plan_of_fix.revision))
         three.ecs.complete()
     again = three.rollback(holder="me")
     now = datetime.now(UTC)
@@ -710,7 +710,7 @@ def test_a_ledger_of_before_there_was_an_intent_reads_as_it_did(three: World) ->
     three.s3.delete_object(Bucket="state-bucket", Key=key)
     three.s3.put_object(Bucket="state-bucket", Key=key.replace("rolling_back", "rolled_back"), Body=body)
     assert three.rollback().plan(preview=True).version == "bbbb"
-    rollback.service.move(plan.revision)
+    rollback.service.update(plan.revision)
     assert three.rollback().plan(preview=True).version == "bbbb"
     three.ecs.complete()
     assert three.rolled_back().version == "bbbb"
@@ -1067,7 +1067,7 @@ def test_an_insisted_release_that_was_interrupted_is_taken_up_without_insisting_
     releaser = three.releaser("cccc", allow_rolled_back=True)
     plan, _ = releaser.register(releaser.plan())
     releaser.begin(plan)
-    releaser.service.move(str(plan.revision))
+    releaser.service.update(str(plan.revision))
     three.ecs.complete()
     assert three.releaser("cccc").plan().resumes
 

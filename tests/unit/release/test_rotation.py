@@ -189,7 +189,7 @@ def test_a_rotation_that_was_interrupted_is_not_made_twice(serving: World) -> No
     plan = replace(plan, revision=run.register(plan))
     serving.secrets.put[CLONE] = datetime.now(UTC)
     run.begin(plan)
-    run.service.move(plan.revision)  # and there it was killed
+    run.service.update(plan.revision)  # and there it was killed
     serving.ecs.rollout = [lambda _: None, lambda _: None, complete]
     assert not rotated(serving).needed
     assert secret_in_use(serving) == CLONE
@@ -201,7 +201,7 @@ def test_a_rotation_that_was_interrupted_and_is_not_seen_to_serve_is_no_success(
     plan = run.plan(1)
     plan = replace(plan, revision=run.register(plan))
     run.begin(plan)
-    run.service.move(plan.revision)
+    run.service.update(plan.revision)
     serving.ecs.complete()
     serving.verification = Verification(verdict=Verdict.WRONG, reason="HTTP 500")
     with pytest.raises(ReleaseError, match="is no release that succeeded"):

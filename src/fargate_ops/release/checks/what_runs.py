@@ -14,7 +14,7 @@ from fargate_ops.ecs.rollout import Deployment
 from fargate_ops.ecs.tasks import Finished, Runner, TaskError
 from fargate_ops.release.checks.findings import Finding, Verdict
 from fargate_ops.release.connections import are_exhausted
-from fargate_ops.release.running import doubts
+from fargate_ops.release.stale_tasks import stale_tasks
 from fargate_ops.terraform.stack import Stack
 
 GROUP = "what runs"
@@ -27,11 +27,11 @@ Say = Callable[[str], None]
 def tasks(clients: Clients, stack: Stack, environment: str, primary: Deployment) -> list[Finding]:
     """That the tasks log, are targets, and have the secrets' current values."""
     found = partial(Finding, group=GROUP, subject=primary.revision_name)
-    wrong = doubts(clients, stack, primary)
+    wrong = stale_tasks(clients, stack, primary)
     if not wrong:
         return [found(verdict=Verdict.OK, reason="its tasks log, are targets, and have the current secrets")]
     way = f"make deploy ENV={environment}, which replaces the tasks"
-    return [found(verdict=Verdict.FAIL, reason=doubt.reason, next_command=way) for doubt in wrong]
+    return [found(verdict=Verdict.FAIL, reason=item.reason, next_command=way) for item in wrong]
 
 
 def login(

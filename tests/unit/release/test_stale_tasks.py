@@ -113,7 +113,7 @@ def test_an_interrupted_release_whose_target_is_seen_late_has_succeeded(serving:
     releaser = serving.releaser("bbb")
     plan = planned(releaser)
     releaser.begin(plan)
-    releaser.service.move(str(plan.revision))
+    releaser.service.update(str(plan.revision))
     replaced(serving.ecs)
     lose_the_target(serving)
 
@@ -154,7 +154,7 @@ def test_a_version_that_is_named_does_not_change(world: World) -> None:
     world.load_balancer.descriptions = [target("10.0.1.11")]
     releaser.update(plan)
     world.secrets.put[SECRET] = datetime.now(UTC) + timedelta(hours=1)
-    assert releaser.acceptance.doubts(releaser.service.watch.snapshot().primary) == []
+    assert releaser.acceptance.staleness(releaser.service.watch.snapshot().primary) == []
 
 
 def test_what_may_not_be_asked_says_nothing(serving: World, monkeypatch: pytest.MonkeyPatch) -> None:

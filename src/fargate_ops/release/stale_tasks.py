@@ -31,14 +31,14 @@ DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 
 
 @dataclass(frozen=True)
-class Doubt:
+class Staleness:
     """Why what runs does not use what is there. ``secret`` is the ARN of a secret that has a newer value."""
 
     reason: str
     secret: str = ""
 
 
-def doubts(clients: Clients, stack: Stack, primary: Deployment) -> list[Doubt]:
+def stale_tasks(clients: Clients, stack: Stack, primary: Deployment) -> list[Staleness]:
     """What speaks against PRIMARY's running tasks; empty when they log, are registered and have current secrets.
 
     What these credentials may not ask says nothing.
@@ -58,14 +58,14 @@ def doubts(clients: Clients, stack: Stack, primary: Deployment) -> list[Doubt]:
     definition = ecs.describe_task_definition(taskDefinition=primary.revision)["taskDefinition"]
     # boto3 makes clients in one thread only; they may then be used in all.
     logs, secrets, elbv2 = (clients.client(name) for name in ("logs", "secretsmanager", "elbv2"))
-    questions: list[Callable[[], Doubt | None]] = [
+    questions: list[Callable[[], Staleness | None]] = [
         *(lambda task=task: _silent(logs, definition, stack.container_name, task) for task in tasks),
         *(lambda arn=arn: _outdated(secrets, arn, tasks) for arn in _secrets(definition)),
     ]
     if primary.rollout_state == "COMPLETED":  # until then a task may just not be registered yet
         questions.append(lambda: _unregistered(elbv2, stack.target_group_arn, tasks))
 
-    def ask(question: Callable[[], Doubt | None]) -> Doubt | None:
+    def ask(question: Callable[[], Staleness | None]) -> Staleness | None:
         try:
             return question()
         except ClientError as error:
@@ -74,17 +74,19 @@ def doubts(clients: Clients, stack: Stack, primary: Deployment) -> list[Doubt]:
             raise
 
     with ThreadPoolExecutor(PARALLEL) as pool:
-        return [doubt for doubt in pool.map(ask, questions) if doubt]
+        return [item for item in pool.map(ask, questions) if item]
 
 
-def _silent(logs: Any, definition: Mapping[str, Any], container: str, task: Mapping[str, Any]) -> Doubt | None:
+def _silent(logs: Any, definition: Mapping[str, Any], container: str, task: Mapping[str, Any]) -> Staleness | None:
     stream = log_stream(definition, container, task["taskArn"])
     if stream is None:
         return None
     found = logs.describe_log_streams(logGroupName=stream.group, logStreamNamePrefix=stream.stream, limit=1)
     if found["logStreams"]:
         return None
-    return Doubt(f"{stream.group} has no log stream of the task {_id(task)}: it was deleted, and the task is silent")
+    return Staleness(
+        f"{stream.group} has no log stream of the task {_id(task)}: it was deleted, and the task is silent"
+    )
 
 
 def _secrets(definition: Mapping[str, Any]) -> list[str]:
@@ -98,7 +100,7 @@ def _secrets(definition: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(":".join(parts[:7]) for parts in current))
 
 
-def _outdated(secrets: Any, arn: str, tasks: Sequence[Mapping[str, Any]]) -> Doubt | None:
+def _outdated(secrets: Any, arn: str, tasks: Sequence[Mapping[str, Any]]) -> Staleness | None:
     listed = secrets.list_secret_version_ids(SecretId=arn, MaxResults=100)["Versions"]
     put: datetime | None = next(
         (item["CreatedDate"] for item in listed if "AWSCURRENT" in (item.get("VersionStages") or [])), None
@@ -107,14 +109,14 @@ def _outdated(secrets: Any, arn: str, tasks: Sequence[Mapping[str, Any]]) -> Dou
     if put is None or not old:
         return None
     name = arn.split(":", 6)[-1]
-    return Doubt(f"{name} has a new value since {put:%F %T %Z}, and {len(old)} tasks started before that", arn)
+    return Staleness(f"{name} has a new value since {put:%F %T %Z}, and {len(old)} tasks started before that", arn)
 
 
-def _unregistered(elbv2: Any, target_group: str, tasks: Sequence[Mapping[str, Any]]) -> Doubt | None:
+def _unregistered(elbv2: Any, target_group: str, tasks: Sequence[Mapping[str, Any]]) -> Staleness | None:
     health = elbv2.describe_target_health(TargetGroupArn=target_group)["TargetHealthDescriptions"]
     known = {item["Target"]["Id"] for item in health}
     missing = [_id(task) for task in tasks if private_address(task) and private_address(task) not in known]
-    return Doubt(f"no target of {target_group.rsplit(':', 1)[-1]}: {', '.join(missing)}") if missing else None
+    return Staleness(f"no target of {target_group.rsplit(':', 1)[-1]}: {', '.join(missing)}") if missing else None
 
 
 def _id(task: Mapping[str, Any]) -> str:
