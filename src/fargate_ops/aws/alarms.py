@@ -19,7 +19,7 @@ class Alarm:
 
 
 def alarms(cloudwatch: Any, prefix: str) -> list[Alarm]:
-    """Metric and composite alarms that are named ``prefix`` or ``prefix`` and more, in the order of their names.
+    """Return the metric and composite alarms whose names begin with ``prefix`` as a whole word, sorted by name.
 
     ``settlement-staging`` is not the prefix of ``settlement-staging2-errors``.
     """
@@ -35,6 +35,6 @@ def _belongs(name: str, prefix: str) -> bool:
 
 
 def _alarm(item: dict[str, Any]) -> Alarm:
-    # The transition is when the state changed; the update is also when it was confirmed.
+    # StateUpdatedTimestamp also changes when the state is only confirmed.
     since = item.get("StateTransitionedTimestamp") or item["StateUpdatedTimestamp"]
     return Alarm(name=item["AlarmName"], state=item["StateValue"], since=since)

@@ -1,4 +1,4 @@
-"""The interface through which code calls AWS. `AwsSession` (session.py) has it, and so do the fakes of the tests."""
+"""The interface of AWS clients. `AwsSession` (session.py) and the fakes of the tests implement it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from typing import Any, Protocol
 
 
 class Clients(Protocol):
-    """Where AWS clients come from, by boto3's names; each is made when it is first needed."""
+    """Returns AWS clients by boto3's names of the services; creates each on first use."""
 
     def client(self, service: str) -> Any: ...

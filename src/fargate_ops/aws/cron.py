@@ -1,7 +1,7 @@
-"""When an expression of Application Auto Scaling fires: the part of AWS's cron that names its moments outright.
+"""Evaluate cron expressions of Application Auto Scaling, as far as they list their times explicitly.
 
 ``cron(minutes hours day-of-month month day-of-week year)``, each field a number, a list of numbers, a range ``a-b`` or
-``*``; the day of week is ``?``. What AWS has beyond that (names, ``/``, ``L``, ``W``, ``#``) is refused, not guessed.
+``*``; the day of week is ``?``. Everything else that AWS accepts (names, ``/``, ``L``, ``W``, ``#``) is refused.
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
 """
 
@@ -20,12 +20,12 @@ _ITEM = re.compile(r"(\d+)(?:-(\d+))?")
 
 
 class CronError(ValueError):
-    """The expression is not one of AWS, or uses what is not read here."""
+    """The expression is invalid, or uses something that is not supported here."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cron:
-    """The numbers of each field, ascending."""
+    """A parsed expression: the numbers of each field, ascending."""
 
     minute: tuple[int, ...]
     hour: tuple[int, ...]
@@ -34,17 +34,17 @@ class Cron:
     year: tuple[int, ...]
 
     def last(self, moment: datetime, zone: tzinfo) -> datetime | None:
-        """The newest time at which it fired, ``moment`` included; None before the first. In UTC, like `after`."""
+        """Return the last time at which it fired, ``moment`` included, in UTC; None before the first."""
         year = moment.astimezone(zone).year
         return next((time for time in self._times(zone, year, back=True) if time <= moment), None)
 
     def after(self, moment: datetime, zone: tzinfo) -> datetime | None:
-        """The next time at which it will fire; None after the last."""
+        """Return the next time at which it fires, in UTC; None after the last."""
         year = moment.astimezone(zone).year
         return next((time for time in self._times(zone, year, back=False) if time > moment), None)
 
     def _times(self, zone: tzinfo, start: int, *, back: bool) -> Iterator[datetime]:
-        """Every time from a year on, or from its end back. A time that the zone has twice counts once, the first."""
+        """Yield every time from a year on, or backwards from its end. A local time that occurs twice counts once."""
 
         def ordered(numbers: Sequence[int]) -> Sequence[int]:
             return numbers[::-1] if back else numbers
@@ -63,10 +63,10 @@ class Cron:
 
 @lru_cache(maxsize=1024)
 def parse(expression: str) -> Cron:
-    """Read an expression.
+    """Parse an expression.
 
     Raises:
-        CronError: it is not one of AWS, or uses what is not read here.
+        CronError: it is invalid, or uses something that is not supported here.
     """
     form = _FORM.fullmatch(expression)
     fields = form[1].split() if form else []
@@ -86,7 +86,7 @@ def _numbers(expression: str, name: str, field: str, low: int, high: int) -> tup
     for item in field.split(","):
         match = _ITEM.fullmatch(item)
         if not match:
-            raise CronError(f"{expression}: the {name} {item!r} is no number and no range of them")
+            raise CronError(f"{expression}: the {name} {item!r} is neither a number nor a range")
         first, last = int(match[1]), int(match[2] or match[1])
         if not low <= first <= last <= high:
             raise CronError(f"{expression}: the {name} {item} is not within {low} to {high}")

@@ -1,4 +1,4 @@
-"""Whether a given API endpoint answers at all, asked before a client would retry for half a minute."""
+"""Check that a configured API endpoint answers, before a client retries for half a minute."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CONNECT_TIMEOUT_SECONDS = 2
 
 
 def not_answering(environment: Mapping[str, str]) -> str:
-    """That the endpoint of ``AWS_ENDPOINT_URL`` is silent, and why; empty when it answers or when it is AWS's own."""
+    """Return why the endpoint of ``AWS_ENDPOINT_URL`` does not answer; empty if it does, or if none is set."""
     url = environment.get("AWS_ENDPOINT_URL", "")
     if not url:
         return ""
@@ -26,7 +26,7 @@ def not_answering(environment: Mapping[str, str]) -> str:
 
 
 def silence_problem(silence: str) -> ProblemError:
-    """The error of a run that needs the endpoint now."""
+    """Return the error of a run that needs the endpoint."""
     return ProblemError(
         f"The AWS endpoint {silence}.",
         "AWS_ENDPOINT_URL in aws_environment (inventory)",

@@ -16,7 +16,7 @@ T = TypeVar("T")
 #: So many calls in a row may fail, each after its client's own retries, before the wait gives up.
 FAILURES_IN_A_ROW = 5
 
-#: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html, beside what is named Throttl…
+#: Beside the codes that contain Throttl: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
 _THROTTLED = frozenset({"RequestLimitExceeded", "RequestTimeout", "SlowDown", "TooManyRequestsException"})
 
 

@@ -32,7 +32,7 @@ class AwsSession:
 
     def __init__(self, region: str | None = None, config: Config = CLIENT_CONFIG) -> None:
         self._session = boto3.Session(region_name=region)
-        self._config = deepcopy(config)  # botocore writes AWS_MAX_ATTEMPTS into it: another session may have another
+        self._config = deepcopy(config)  # botocore writes AWS_MAX_ATTEMPTS into it, which may differ between sessions
         self._clients: dict[str, Any] = {}
 
     @property
@@ -40,18 +40,18 @@ class AwsSession:
         return str(self._session.region_name)
 
     def client(self, service: str) -> Any:
-        """The client of `service` (a boto3 name, ``ecs``), made once."""
+        """Return the client of `service` (a boto3 name, ``ecs``), created once."""
         if service not in self._clients:
             self._clients[service] = self._session.client(service, config=self._config)
         return self._clients[service]
 
 
 def action_environment(action: ActionBase) -> dict[str, str]:
-    """The play's and the task's ``environment:``, templated and merged as Ansible does for a module."""
+    """Return the play's and the task's ``environment:``, templated and merged as Ansible does for a module."""
     rendered: dict[str, Any] = {}
     action._compute_environment_string(rendered)
     environment = {str(name): str(value) for name, value in rendered.items()}
-    # A check that meets an endpoint which is not there yet says so at once; work tries four times more.
+    # Check mode gives up on a missing endpoint soon; other runs retry four times.
     environment.setdefault("AWS_MAX_ATTEMPTS", "2" if action._task.check_mode else "5")
     return environment
 
@@ -59,6 +59,6 @@ def action_environment(action: ActionBase) -> dict[str, str]:
 def aws_session(
     environment: Mapping[str, str], region: str | None = None, config: Config = CLIENT_CONFIG
 ) -> AwsSession:
-    """A session under `environment`. The worker process belongs to this one task, so its environment may be set."""
+    """Return a session under `environment`, which is set in this process: the worker runs only this task."""
     os.environ.update(environment)
     return AwsSession(region or environment.get("AWS_REGION"), config)

@@ -1,4 +1,4 @@
-"""Why a deployment failed, gathered from ECS, the load balancer and the logs, and put on the screen."""
+"""Why a deployment failed: evidence from ECS, the load balancer and the logs, formatted for the screen."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EVENTS = 8
 STOPPED_TASKS = 3
 LOG_LINES = 20
 
-#: Words of ECS for what a task needs and is not there, or is not allowed: trying again brings none of it.
+#: ECS's messages for something that a task needs and that is missing or forbidden: a retry does not help.
 #: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/resource-initialization-error.html
 #: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html
 ABSENT = re.compile(
@@ -29,7 +29,7 @@ ABSENT = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What is known about a failure."""
+    """Everything known about a failure."""
 
     title: str
     stopped: Sequence[Stop] = ()
@@ -42,7 +42,7 @@ class Report:
     notes: Sequence[str] = field(default_factory=tuple)
 
     def summary(self) -> str:
-        """What happened, what serves now and what to type next, without the evidence."""
+        """Return what happened, what serves now and the next command, without the evidence."""
         lines = [self.title, *self.notes]
         if self.serving:
             lines.append(f"What serves now: {self.serving}")
@@ -51,7 +51,7 @@ class Report:
         return "\n".join(lines)
 
     def evidence(self) -> str:
-        """What is known about the cause; parts of which nothing is known are left out."""
+        """Return what is known about the cause, without empty parts."""
         lines: list[str] = []
         lines += _part("Stopped tasks", [f"{stop.task_id}: {stop}" for stop in self.stopped])
         lines += _part(f"Last log lines of {self.log_of}", self.log_lines)
@@ -65,7 +65,7 @@ def _part(heading: str, lines: Sequence[str]) -> list[str]:
 
 
 def stopped_tasks(ecs: Any, cluster: str, service: str, revision: str, container: str) -> list[Stop]:
-    """Tasks of a revision that stopped, or are being stopped, the newest last. ECS remembers them for about an hour.
+    """Return a revision's stopped and stopping tasks, the newest last. ECS lists them for about an hour.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-errors.html
     """
@@ -76,19 +76,19 @@ def stopped_tasks(ecs: Any, cluster: str, service: str, revision: str, container
 
 
 def failed_by_themselves(stops: Sequence[Stop]) -> list[Stop]:
-    """Tasks that ended, never started or failed a health check; not those that the scheduler scaled in."""
+    """Return the tasks that ended, never started or failed a health check, without those that were scaled in."""
     return [stop for stop in stops if stop.code != "UserInitiated" and not stop.reason.startswith("Scaling activity")]
 
 
 def failures_first(stops: Sequence[Stop], newest: int) -> list[Stop]:
-    """The newest tasks that failed by themselves; those that the scheduler stopped only when there is no other."""
+    """Return the newest tasks that failed by themselves; if there are none, those that the scheduler stopped."""
     return list(failed_by_themselves(stops) or stops)[-newest:]
 
 
 def cannot_start(stops: Sequence[Stop]) -> str:
-    """Why no task can start: what it needs was not there, and was not there for a later task either; or empty.
+    """Return why no task can start: something was missing for a task, and again for a later one; empty if not so.
 
-    One failure is not enough: a secret, a right or a log group that was just made may take seconds to be seen.
+    One failure is not enough: a new secret, permission or log group may take seconds to become visible.
     """
     absent = [stop for stop in stops if stop.code == "TaskFailedToStart" and ABSENT.search(str(stop))]
     first = min((stop.stopped for stop in absent if stop.stopped), default=None)
@@ -96,7 +96,7 @@ def cannot_start(stops: Sequence[Stop]) -> str:
 
 
 def target_lines(elbv2: Any, target_group_arn: str) -> list[str]:
-    """Targets that are not healthy, with the load balancer's reason."""
+    """Return the targets that are not healthy, with the load balancer's reason."""
     answer = elbv2.describe_target_health(TargetGroupArn=target_group_arn)
     return [
         ", ".join(
@@ -109,7 +109,7 @@ def target_lines(elbv2: Any, target_group_arn: str) -> list[str]:
 
 
 def event_lines(service: Mapping[str, Any], since: datetime, newest: int = EVENTS) -> list[str]:
-    """The service's own events since a moment, oldest first."""
+    """Return the service's own events since a time, oldest first."""
     # ECS lists the newest first; a second may hold several.
     events = [event for event in reversed(service.get("events", [])) if event["createdAt"] >= since]
     events.sort(key=lambda event: event["createdAt"])
@@ -117,7 +117,7 @@ def event_lines(service: Mapping[str, Any], since: datetime, newest: int = EVENT
 
 
 def newest_task(ecs: Any, cluster: str, service: str, revision: str) -> str | None:
-    """The ARN of the task of a revision that started last and has not stopped; None when there is none."""
+    """Return the ARN of a revision's newest task that has not stopped; None if there is none."""
     tasks = [
         task
         for task in describe_tasks(ecs, cluster, list_tasks(ecs, cluster, serviceName=service))
@@ -127,7 +127,7 @@ def newest_task(ecs: Any, cluster: str, service: str, revision: str) -> str | No
 
 
 def started(ecs: Any, cluster: str, service: str, revision: str) -> datetime | None:
-    """When the first of a revision's tasks that still run started; None when none does."""
+    """Return when the oldest running task of a revision started; None if none runs."""
     times: list[datetime] = [
         task["startedAt"]
         for task in describe_tasks(ecs, cluster, list_tasks(ecs, cluster, serviceName=service))
@@ -137,6 +137,6 @@ def started(ecs: Any, cluster: str, service: str, revision: str) -> datetime | N
 
 
 def log_tail(ecs: Any, logs: Any, revision: str, task_arn: str, container: str, lines: int = LOG_LINES) -> list[str]:
-    """The last log lines of a task."""
+    """Return the last log lines of a task."""
     definition = ecs.describe_task_definition(taskDefinition=revision)["taskDefinition"]
     return tail(logs, log_stream(definition, container, task_arn), lines)

@@ -1,4 +1,4 @@
-"""Reading a log group across its streams, once or for as long as wanted.
+"""Read a log group across its streams, once or continuously.
 
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
 """
@@ -16,19 +16,19 @@ from typing import Any
 
 from fargate_ops.aws.pace import POLL_SECONDS, jittered
 
-#: Events may become readable late and out of order: each look goes so far back and drops what was shown, in ms.
+#: Events may become readable late and out of order: each read goes back this many ms and skips what was shown.
 OVERLAP_MS = 15_000
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class LogsError(ValueError):
-    """A time that cannot be understood, or a log group that is not there."""
+    """A time that cannot be parsed, or a log group that does not exist."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """What to read: the group, from when on, and CloudWatch's filter pattern (empty: everything)."""
+    """What to read: the log group, the start time, and CloudWatch's filter pattern (empty: everything)."""
 
     group: str
     since: datetime
@@ -42,7 +42,7 @@ class Query:
 
 
 def parse_since(text: str, now: datetime) -> datetime:
-    """``90s``, ``15m``, ``2h``, ``1d``, ``1w`` ago, or an ISO 8601 time (UTC unless it says otherwise).
+    """Parse ``90s``, ``15m``, ``2h``, ``1d``, ``1w`` ago, or an ISO 8601 time (UTC unless it has a zone).
 
     Raises:
         LogsError: it is neither.
@@ -59,12 +59,12 @@ def parse_since(text: str, now: datetime) -> datetime:
 
 @dataclass
 class Seen:
-    """Tells events that were shown from new ones, though looks overlap."""
+    """Filters out events that were already shown, because reads overlap."""
 
     _shown: set[tuple[str, ...]] = field(default_factory=set)
 
     def new(self, events: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-        """The events of one look that no earlier look had. The memory holds one look, so it does not grow."""
+        """Return the events that the previous read did not have. Only that read is kept, so memory is bounded."""
         now: set[tuple[str, ...]] = set()
         same: Counter[tuple[str, ...]] = Counter()
         fresh = []
@@ -80,14 +80,14 @@ class Seen:
 def _key(event: Mapping[str, Any], same: Counter[tuple[str, ...]]) -> tuple[str, ...]:
     if event.get("eventId"):
         return (str(event["eventId"]),)
-    # Without an identifier: equal lines of the same millisecond are told apart by their number.
+    # Without an identifier: equal lines of the same millisecond are numbered.
     line = (str(event.get("logStreamName")), str(event["timestamp"]), str(event["message"]))
     same[line] += 1
     return (*line, str(same[line]))
 
 
 def format_event(event: Mapping[str, Any]) -> str:
-    """``09:15:02.123 3f2a9c1b message``: UTC, the beginning of the task's id, the line."""
+    """Return ``09:15:02.123 3f2a9c1b message``: UTC, the beginning of the task's id, the line."""
     moment = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
     task = str(event.get("logStreamName", "")).rsplit("/", 1)[-1][:8]
     return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d} {task:<8} {event['message'].rstrip()}"
@@ -104,7 +104,7 @@ def read(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Say the events since then; with ``follow``, go on until ``limit_seconds`` are over (0: for ever). How many."""
+    """Print the events of the query and return their number. ``follow``: go on for ``limit_seconds`` (0: for ever)."""
     started = clock()
     seen = Seen()
     since_ms = newest_ms = int(query.since.timestamp() * 1000)
@@ -121,7 +121,7 @@ def read(
 
 
 def _events(logs: Any, query: Query, since_ms: int) -> Iterator[Mapping[str, Any]]:
-    """Every page: one that is empty may still be followed by one that is not."""
+    """Yield the events of all pages: an empty page may be followed by one with events."""
     try:
         for page in logs.get_paginator("filter_log_events").paginate(**query.request(since_ms)):
             yield from page["events"]

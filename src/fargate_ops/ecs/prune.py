@@ -1,6 +1,6 @@
-"""Old revisions are deregistered, so that the console stays readable: never one in use, nor one to go back to.
+"""Deregister old task definitions, so that the console stays readable, except those in use or needed for a rollback.
 
-A revision that is deregistered becomes INACTIVE: what runs of it goes on, but no service can be pointed at it any more.
+A deregistered revision becomes INACTIVE: its tasks keep running, but no service can be updated to it any more.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deregister-task-definition-v2.html
 """
 
@@ -15,19 +15,19 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fargate_ops.ecs.tasks import describe_tasks
 from fargate_ops.state.ledger import Outcome, Release, earlier_successes, serving, unfinished
 
-#: Successes to which a rollback may return, however many newer revisions there are.
+#: Successes that stay available for a rollback, however many newer revisions there are.
 ROLLBACK_SUCCESSES = 10
-#: Deregistrations in one run, so that a release is never delayed; what is left, the next release takes.
+#: Deregistrations in one run, so that a release is never delayed. The next release continues.
 AT_MOST = 10
-#: Running tasks looked at in each family. With more, nothing is known of the rest, and nothing is pruned.
+#: Running tasks inspected in each family. A family with more is not pruned.
 TASKS_SEEN = 1000
 
 
 def needed_for_rollback(releases: Sequence[Release], successes: int = ROLLBACK_SUCCESSES) -> frozenset[str]:
-    """Revisions that a rollback, or a way forward again after one, may want; and those of releases without an end.
+    """Return the revisions that a rollback, or a return from one, may need, and those of releases without an end.
 
-    ``releases`` are those of this incarnation of the service, oldest first. Among them: what serves, where the next
-    rollbacks would land, and everything that ever succeeded since the oldest of the newest ``successes`` did.
+    ``releases`` are those of this incarnation of the service, oldest first. The result includes what serves, the
+    targets of the next rollbacks, and everything that succeeded since the oldest of the newest ``successes``.
     """
     way_back = [release.revision for release in earlier_successes(releases)[:successes]]
     needed = {release.revision for release in unfinished(releases)} | set(way_back)
@@ -46,7 +46,7 @@ def needed_for_rollback(releases: Sequence[Release], successes: int = ROLLBACK_S
 
 
 def superseded(revisions: Iterable[str], family: str, keep: int, needed: Collection[str]) -> list[str]:
-    """Revisions (ARNs) of exactly this family that may go, oldest first; the newest `keep` and the needed ones stay."""
+    """Return a family's superseded revisions (ARNs), oldest first: all but the newest `keep` and the needed ones."""
     ours = sorted((arn for arn in revisions if _family(arn) == family), key=_number)
     return [arn for arn in ours[: max(0, len(ours) - keep)] if arn not in needed]
 
@@ -62,10 +62,10 @@ def prune(
     say: Callable[[str], None],
     at_most: int = AT_MOST,
 ) -> list[str]:
-    """Deregister old revisions of the families, a few in each run; the ARNs of those that were.
+    """Deregister old revisions of the families, a few in each run. Return their ARNs.
 
-    ``service`` is what DescribeServices says of it, ``releases`` are those of its incarnation. A failure is said and
-    not raised: the release has succeeded, and the next one prunes what is left.
+    ``service`` is an item of DescribeServices, ``releases`` are those of its incarnation. A failure is printed and not
+    raised: the release has succeeded, and the next one continues.
     """
     done: list[str] = []
     deployed = {str(item["taskDefinition"]) for item in service["deployments"]}
@@ -89,14 +89,14 @@ def prune(
 
 
 def _registered(ecs: Any, family: str, limit: int) -> list[str]:
-    """The oldest ACTIVE revisions: whatever comes after `limit` is newer still, and would only be kept."""
+    """Return the oldest ACTIVE revisions. Those after `limit` are newer and would be kept anyway."""
     pages = ecs.get_paginator("list_task_definitions").paginate(familyPrefix=family, status="ACTIVE", sort="ASC")
     arns = (arn for page in pages for arn in page["taskDefinitionArns"] if _family(arn) == family)
     return list(islice(arns, limit))
 
 
 def _running(ecs: Any, cluster: str, family: str) -> set[str] | None:
-    """Revisions of which a task runs, one-off tasks too; None when there are too many tasks to look at."""
+    """Return the revisions of running tasks, one-off tasks included; None if there are too many tasks to inspect."""
     pages = ecs.get_paginator("list_tasks").paginate(cluster=cluster, family=family)
     arns = list(islice((arn for page in pages for arn in page["taskArns"]), TASKS_SEEN + 1))
     if len(arns) > TASKS_SEEN:

@@ -1,12 +1,12 @@
-"""Watching one deployment of an ECS service, and only that one, to its end.
+"""Watch one deployment of an ECS service, and only that one, to its end.
 
 An ECS service can become stable again by rolling back, so "the service is stable" is not success. The wait is pinned
-to the deployment that our own UpdateService call started: success is that *this* deployment is PRIMARY and COMPLETED
-with no task of another left. Rollout states:
+to the deployment that our own UpdateService call started: it succeeds when *this* deployment is PRIMARY and COMPLETED
+and no task of another deployment is left. Rollout states:
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Deployment.html
 
-DescribeServices may answer with what was there before UpdateService, for seconds, and again after it has answered with
-the new deployment once: https://github.com/kayac/ecspresso/pull/28, https://github.com/CityOfBoston/digital/pull/256.
+For seconds after UpdateService, DescribeServices may return the state before it, even after it has returned the new
+deployment once: https://github.com/kayac/ecspresso/pull/28, https://github.com/CityOfBoston/digital/pull/256.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from fargate_ops.aws.retry import TransientErrors
 
 Say = Callable[[str], None]
 
-#: Say that a silent rollout is still alive at least this often, in seconds.
+#: Print a progress line at least this often, in seconds, even if nothing changes.
 PROGRESS_SECONDS = 10.0
-#: How often to look at the tasks themselves: ECS's own count of failures starts again with each healthy task.
+#: Seconds between two inspections of the tasks: ECS's own count of failures restarts with each healthy task.
 COUNT_FAILURES_SECONDS = 5.0
-#: The order in which target states are said; others follow by name.
+#: The order in which target states are printed; others follow by name.
 TARGET_STATES = ("healthy", "initial", "unhealthy", "draining")
-#: A look takes longer the more tasks there are (0.2 s of CPU at 5,000): rest twice as long, within a limit.
+#: A poll takes longer the more tasks there are (0.2 s of CPU at 5,000): rest twice as long, within a limit.
 REST_FACTOR = 2.0
 LONGEST_REST_SECONDS = 2.0
-#: For so long after an update ECS may not list what it started.
+#: For so many seconds after an update, ECS may not list the deployment that it started.
 UNLISTED_SECONDS = 60.0
 
 
 class ServiceError(Exception):
-    """The service is not there, or not in a state in which it can be released to."""
+    """The service does not exist, or it is not in a state for a release."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """One deployment of a service, as DescribeServices tells it."""
+    """One deployment of a service, as DescribeServices returns it."""
 
     id: str
     status: str
@@ -67,7 +67,7 @@ class Deployment:
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """The service and the states of its targets at one moment."""
+    """The service and the states of its targets at one time."""
 
     service: Mapping[str, Any]
     targets: Mapping[str, int]
@@ -92,7 +92,7 @@ class Snapshot:
 
     @property
     def primary(self) -> Deployment:
-        """The newest deployment that ECS has not given up.
+        """Return the PRIMARY deployment.
 
         Raises:
             ServiceError: there is none.
@@ -103,7 +103,7 @@ class Snapshot:
         raise ServiceError(f"the service {self.service['serviceName']} has no PRIMARY deployment")
 
     def tasks_beside(self, deployment_id: str) -> int:
-        """Tasks that do not belong to this deployment and still run or start."""
+        """Return the number of running and starting tasks of other deployments."""
         return sum(item.tasks for item in self.deployments if item.id != deployment_id)
 
     def deployment(self, deployment_id: str) -> Deployment | None:
@@ -122,7 +122,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Judgement:
-    """What became of a deployment, and ECS's words for it."""
+    """The state of a deployment, and the reason that ECS gives."""
 
     verdict: Verdict
     reason: str = ""
@@ -137,7 +137,7 @@ class Failures:
 
 
 def judge(snapshot: Snapshot, deployment_id: str) -> Judgement:
-    """What a snapshot says about one deployment."""
+    """Return the state of one deployment in a snapshot."""
     ours = snapshot.deployment(deployment_id)
     primary = snapshot.primary
     if ours is not None and ours.rollout_state == "FAILED":
@@ -153,22 +153,22 @@ def judge(snapshot: Snapshot, deployment_id: str) -> Judgement:
 
 
 def flapping(failures: int) -> Judgement:
-    """So many tasks failed, and no end of it is in sight."""
+    """Return the judgement that too many tasks failed while ECS keeps replacing them."""
     return Judgement(Verdict.FLAPPING, f"{failures} of its tasks failed, some after they were healthy")
 
 
 def flapping_limit(desired: int) -> int:
-    """So many failed tasks are a failure although ECS goes on: two more than the circuit breaker's threshold.
+    """Return how many failed tasks fail a deployment although ECS goes on: two above the circuit breaker's threshold.
 
-    The circuit breaker starts counting again whenever a task becomes healthy, so that tasks which are healthy and then
-    die, again and again, never trip it: half of the desired tasks, at least 3, at most 200.
+    That threshold is half of the desired tasks, at least 3, at most 200. The circuit breaker restarts its count
+    whenever a task becomes healthy, so tasks that become healthy and then fail never trip it.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
     """
     return min(200, max(3, (desired + 1) // 2)) + 2
 
 
 def progress(snapshot: Snapshot, deployment_id: str) -> str:
-    """One line: tasks of the new and the old definitions, and the targets' health."""
+    """Return one line with the tasks of the new and the old definitions and the targets' health."""
     ours = snapshot.deployment(deployment_id)
     others = [item for item in snapshot.deployments if item.id != deployment_id]
     parts = [f"new {_tasks([ours] if ours else [])}", f"old {_tasks(others)}"]
@@ -193,7 +193,7 @@ def _in_order(targets: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 class Watch:
-    """Polls a service and says what changes. ``jitter``, ``clock`` and ``sleep`` are there for tests."""
+    """Polls a service and prints what changes. ``jitter``, ``clock`` and ``sleep`` are there for tests."""
 
     def __init__(
         self,
@@ -220,7 +220,7 @@ class Watch:
         self._sleep = sleep
 
     def snapshot(self) -> Snapshot:
-        """The service and its targets now: two calls, however many tasks there are.
+        """Return the service and its targets now: two calls, however many tasks there are.
 
         Raises:
             ServiceError: the service is missing or being deleted.
@@ -243,7 +243,7 @@ class Watch:
         since: datetime | None = None,
         rolled_back: Callable[[], str] = str,
     ) -> tuple[Judgement, Snapshot]:
-        """Follow one deployment, which began at ``since``, to its end.
+        """Wait for one deployment, which began at ``since``, to end.
 
         ``failures`` returns those of its tasks since it began. It is called when ECS counts one more, and every
         ``COUNT_FAILURES_SECONDS``. ``rolled_back`` returns why ECS rolled the deployment back. It is called when ECS
@@ -257,8 +257,8 @@ class Watch:
             nonlocal said
             if reason := rolled_back():
                 return Judgement(Verdict.FAILED, reason)
-            # A snapshot that shows a later deployment is newer than the update; without times, one that came after
-            # ours was listed is.
+            # A snapshot with a later deployment is newer than the update. Without times, so is every snapshot after the
+            # first that listed ours.
             later = any(item.created > since for item in snapshot.deployments if item.created) if since else listed
             if later or self._clock() - started >= UNLISTED_SECONDS:
                 return judgement
@@ -293,9 +293,9 @@ class Watch:
         other_than: str | None = None,
         failures: Callable[[Deployment], Failures] = lambda _: Failures(),
     ) -> tuple[Judgement, Snapshot]:
-        """Wait until PRIMARY, whichever it is (but not the deployment ``other_than``), is in progress no more.
+        """Wait until PRIMARY, which must not be the deployment ``other_than``, is no longer in progress.
 
-        ``failures`` are those of PRIMARY's tasks since the wait began; it is called every ``COUNT_FAILURES_SECONDS``.
+        ``failures`` returns those of PRIMARY's tasks since the wait began, every ``COUNT_FAILURES_SECONDS``.
         """
         counted_at = self._clock()
 
@@ -338,7 +338,7 @@ class Watch:
                 continue
             snapshot, judgement = seen
             line = line_of(snapshot)
-            # The next look would come too late for a sign of life.
+            # The next poll would come too late for a progress line.
             if line != said or now - said_at + rest > PROGRESS_SECONDS:
                 self._say(f"  {now - started:5.1f} s  {line}")
                 said, said_at = line, now

@@ -1,4 +1,4 @@
-"""The service's scalable target at Application Auto Scaling: its limits, whether its schedule runs, how to set both."""
+"""The service's scalable target at Application Auto Scaling: read and set its limits and its schedule's suspension."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fargate_ops.terraform.stack import ServiceScaling
 
 
 class Registered(NamedTuple):
-    """What a scalable target has. ``suspended`` is AWS's ``SuspendedState``."""
+    """The registered settings of a scalable target. ``suspended`` is AWS's ``SuspendedState``."""
 
     limits: Capacity
     suspended: Mapping[str, bool]
@@ -21,7 +21,7 @@ class Registered(NamedTuple):
 
 
 class ScalableTarget:
-    """One target, by the output ``scalable_target``."""
+    """One target, from the output ``scalable_target``."""
 
     def __init__(self, autoscaling: Any, output: ServiceScaling) -> None:
         self._autoscaling = autoscaling
@@ -32,7 +32,7 @@ class ScalableTarget:
         }
 
     def registered(self) -> Registered | None:
-        """Return what is registered; None when there is no such target."""
+        """Return what is registered; None if there is no such target."""
         found = self._autoscaling.describe_scalable_targets(**self._kind, ResourceIds=[self._resource])
         return next(
             (
@@ -43,9 +43,9 @@ class ScalableTarget:
         )
 
     def register(self, limits: Capacity, suspended: Mapping[str, bool]) -> None:
-        """Set the limits and resume the schedule; what else is in ``suspended`` stays.
+        """Set the limits and resume the schedule. The rest of ``suspended`` stays.
 
-        Tasks fewer than the minimum are started, and more than the maximum stopped, at once.
+        Auto scaling starts or stops tasks at once to keep their number within the limits.
         """
         self._autoscaling.register_scalable_target(
             **self._kind,

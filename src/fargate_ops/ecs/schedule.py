@@ -1,7 +1,7 @@
-"""Which limits of the number of tasks hold at a moment (requirement B2), by the output ``scalable_target``.
+"""The scheduled limits of the number of tasks at a given time (requirement B2), from the output ``scalable_target``.
 
-A scheduled action rewrites the target's limits for good, so those of the last one hold; before any, the given ones.
-It reads the very expressions that AWS was given: there is no second copy of the calendar.
+A scheduled action rewrites the target's limits permanently, so the limits of the last action hold; before the first,
+the target's own. The output has the expressions that AWS was given: there is no second copy of the calendar.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fargate_ops.terraform.stack import ScheduledAction, ServiceScaling
 
 
 class Capacity(NamedTuple):
-    """Fewest and most tasks."""
+    """Minimum and maximum number of tasks."""
 
     minimum: int
     maximum: int
@@ -27,17 +27,17 @@ class Capacity(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """Other limits from a moment on; ``at`` is in the schedule's time zone."""
+    """New limits from a time on; ``at`` is in the schedule's time zone."""
 
     at: datetime
     capacity: Capacity
 
 
 def capacity_at(target: ServiceScaling, moment: datetime) -> Capacity:
-    """The limits that hold at a moment, which has a time zone; where two actions fire at once, the later in the list.
+    """Return the limits at ``moment``, which has a time zone. Of simultaneous actions the later in the list counts.
 
     Raises:
-        CronError: an expression is not understood.
+        CronError: an expression cannot be parsed.
     """
     zone = _zone(target)
     fired = [
@@ -49,10 +49,10 @@ def capacity_at(target: ServiceScaling, moment: datetime) -> Capacity:
 
 
 def next_change(target: ServiceScaling, moment: datetime) -> Change | None:
-    """When other limits will hold than at this moment, and which; None when nothing changes them any more.
+    """Return the next change of the limits after ``moment``; None if there is none.
 
     Raises:
-        CronError: an expression is not understood.
+        CronError: an expression cannot be parsed.
     """
     zone = _zone(target)
     now = capacity_at(target, moment)

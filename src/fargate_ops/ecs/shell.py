@@ -1,4 +1,4 @@
-"""The command that opens a shell in a running task: Ansible itself cannot be interactive."""
+"""Build the command that opens a shell in a running task: Ansible itself cannot be interactive."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ShellError(Exception):
 
 
 def newest_running(tasks: Sequence[Mapping[str, Any]], revision: str) -> Mapping[str, Any]:
-    """Return the running task that started last, of the revision that serves if there is one.
+    """Return the newest running task, of the serving revision if it has one.
 
     Raises:
         ShellError: no task runs.
@@ -27,7 +27,7 @@ def newest_running(tasks: Sequence[Mapping[str, Any]], revision: str) -> Mapping
 def require_execute_command(template: str, task: Mapping[str, Any], container: str) -> None:
     """Check that ECS Exec works in a task, if the template of the command uses it.
 
-    The agent starts with the task and may stop later: DescribeTasks says how it is.
+    The agent starts with the task and may stop later: DescribeTasks returns its state.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ManagedAgent.html
 
     Raises:
@@ -57,7 +57,7 @@ def require_execute_command(template: str, task: Mapping[str, Any], container: s
 
 
 def script(template: str, values: Mapping[str, str]) -> str:
-    """A POSIX script that replaces itself by the command, or says that its program is not installed.
+    """Return a POSIX script that executes the command, or reports that its program is not installed.
 
     ``template`` may name ``{task_arn}``, ``{region}``, ``{cluster}`` and ``{container}``.
 

@@ -1,7 +1,7 @@
-"""Task definitions: rendered from facts and one inventory map, and compared by what they mean.
+"""Task definitions: rendered from facts and one inventory map, and compared by their meaning.
 
-ECS returns a definition with its defaults filled in, lists in an order of its own and read-only fields added. The
-canonical form undoes that, so that two definitions are equal exactly when ECS would run them alike. Defaults:
+ECS returns a definition with defaults filled in, lists reordered and read-only fields added. The canonical form undoes
+that, so that two definitions are equal exactly when ECS would run them alike. Defaults:
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.html
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 from fargate_ops.terraform.stack import Database, Stack
 
-#: What ECS adds to a definition and RegisterTaskDefinition does not take.
+#: Fields that ECS adds to a definition and that RegisterTaskDefinition does not accept.
 READ_ONLY = frozenset(
     {
         "taskDefinitionArn",
@@ -48,15 +48,15 @@ PORT_DEFAULTS: Mapping[str, Any] = {"protocol": "tcp"}
 MOUNT_DEFAULTS: Mapping[str, Any] = {"readOnly": False}
 LINUX_DEFAULTS: Mapping[str, Any] = {"initProcessEnabled": False}
 
-#: Folders that ECS Exec's agent writes to. AWS documents no list; these are the ones that users found, and with which
-#: Exec works on a read-only root file system: https://github.com/aws/containers-roadmap/issues/1359
+#: Folders that ECS Exec's agent writes to. AWS documents no list; users found these, and with them Exec works on a
+#: read-only root file system: https://github.com/aws/containers-roadmap/issues/1359
 EXECUTE_COMMAND_FOLDERS: Mapping[str, str] = {
     "managed-agents": "/managed-agents",
     "ssm-state": "/var/lib/amazon/ssm",
     "ssm-log": "/var/log/amazon/ssm",
 }
 
-#: Container lists in which the order means nothing, and the key that tells their members apart.
+#: Container lists whose order has no meaning, with the key and the value of their members.
 NAMED_PAIRS: Mapping[str, tuple[str, str]] = {
     "environment": ("name", "value"),
     "secrets": ("name", "valueFrom"),
@@ -65,7 +65,7 @@ NAMED_PAIRS: Mapping[str, tuple[str, str]] = {
 
 
 def canonical(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """What a definition means, as plain values that compare with ``==``."""
+    """Return the canonical form of a definition: plain values that compare with ``==``."""
     result = _without(definition, READ_ONLY)
     for size in ("cpu", "memory"):
         if size in result:
@@ -82,14 +82,14 @@ def canonical(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def digest(canonical_definition: Mapping[str, Any]) -> str:
-    """The SHA-256 of a canonical definition, in hex: the same exactly when ECS would run two definitions alike."""
+    """Return the SHA-256 of a canonical definition, in hex: equal exactly when ECS would run two definitions alike."""
     return hashlib.sha256(json.dumps(canonical_definition, sort_keys=True).encode()).hexdigest()
 
 
 def _container(container: Mapping[str, Any], awsvpc: bool) -> dict[str, Any]:
     result = dict(container)
     for field, (key, value) in NAMED_PAIRS.items():
-        # A map keeps an empty value, which for an environment variable is a value like any other.
+        # A map keeps an empty value, which is valid for an environment variable.
         result[field] = {pair[key]: pair.get(value, "") for pair in result.get(field) or []}
     result["portMappings"] = sorted(
         (_port(port, awsvpc) for port in result.get("portMappings") or []),
@@ -112,14 +112,14 @@ def _container(container: Mapping[str, Any], awsvpc: bool) -> dict[str, Any]:
 
 def _port(port: Mapping[str, Any], awsvpc: bool) -> dict[str, Any]:
     result = _pruned(port, PORT_DEFAULTS)
-    # With awsvpc the host port is the container port or absent: ECS fills it in.
+    # With awsvpc the host port equals the container port or is absent: ECS fills it in.
     if awsvpc and result.get("hostPort") == result.get("containerPort"):
         result.pop("hostPort", None)
     return result
 
 
 def _pruned(mapping: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Without the values that mean nothing: empty ones, and the given defaults."""
+    """Return the mapping without empty values and without the given defaults."""
     defaults = defaults or {}
     return {
         key: value
@@ -139,9 +139,9 @@ def _name(item: Mapping[str, Any]) -> str:
 
 
 def differences(current: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> list[str]:
-    """What a release would change, a line each: paths and, for plain values, from what to what.
+    """Return the changes of a release, a line each: the path, the old and the new value.
 
-    Both arguments are canonical. Environment values are shown: a definition holds no secret, only where it is.
+    Both arguments are canonical. Environment values are shown: a definition holds references to secrets, not values.
     """
     if current is None:
         return ["a first task definition"]
@@ -171,13 +171,13 @@ def _shown(value: Any) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What inventory decides about the tasks. ``cpu`` in CPU units, ``memory`` in MiB, ``stop_timeout`` in seconds.
+    """The inventory's settings of the tasks. ``cpu`` in CPU units, ``memory`` in MiB, ``stop_timeout`` in seconds.
 
-    ``workers`` processes of a task each keep ``pool_size`` database connections and open ``max_overflow`` beyond.
-    ``through_proxy``: whether the service's tasks connect to the RDS Proxy, where there is one.
-    ``execute_command``: whether ECS Exec may open a shell in the service's tasks.
-    ``database_secret_arn``, which no inventory decides, says which of the application's two database users serves;
-    empty is the first.
+    Each of a task's ``workers`` keeps ``pool_size`` database connections and opens up to ``max_overflow`` more.
+    ``through_proxy``: the service's tasks connect to the RDS Proxy, if there is one.
+    ``execute_command``: ECS Exec may open a shell in the service's tasks.
+    ``database_secret_arn`` is not from the inventory: it selects one of the application's two database users; empty
+    means the first.
     """
 
     cpu: int
@@ -195,7 +195,7 @@ class Settings:
 
     @classmethod
     def from_fact(cls, fact: Mapping[str, Any]) -> Settings:
-        """From the role's settings, a map with this class's fields."""
+        """Return the settings from the role's map, which has this class's fields."""
         return cls(
             cpu=int(fact["cpu"]),
             memory=int(fact["memory"]),
@@ -214,10 +214,10 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """The image to run, as ``image_build`` published it. ``reference`` is ``registry/repository@sha256:…``.
+    """The image to run, as ``image_build`` pushed it. ``reference`` is ``registry/repository@sha256:…``.
 
     ``schema_compatible`` are the schema heads whose code works once this image's migrations ran. ``architecture`` is
-    ``X86_64`` or ``ARM64``. Each is None where it is not known.
+    ``X86_64`` or ``ARM64``. Each is None if not known.
     """
 
     version: str
@@ -229,7 +229,7 @@ class Image:
 
     @classmethod
     def from_fact(cls, fact: Mapping[str, Any]) -> Image:
-        """From the fact ``image_build_result``, with a digest."""
+        """Return the image of the fact ``image_build_result``, which must have a digest."""
         return cls(
             version=str(fact["version"]),
             digest=str(fact["digest"]),
@@ -241,18 +241,18 @@ class Image:
 
 
 def _strings(values: Mapping[str, Any]) -> dict[str, str]:
-    """Environment values as ECS takes them: YAML's true is ``true``, not Python's ``True``."""
+    """Return environment values as ECS accepts them: YAML's true is ``true``, not Python's ``True``."""
     return {str(name): str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()}
 
 
 def database_secret_arns(stack: Stack) -> list[str]:
-    """Secrets of the application's database users: two, or one in a stack that was applied before there were two."""
+    """Return the secrets of the application's database users: two, or one in a stack from before there were two."""
     outputs = (Stack.app_database_secret_arn, Stack.app_database_clone_secret_arn)
     return [arn for output in outputs if (arn := stack.get(output, ""))]
 
 
 def database_secret_in(stack: Stack, definition: Mapping[str, Any]) -> str:
-    """Which of these secrets a definition, as ECS gives it or canonical, takes; empty when it takes none."""
+    """Return which of these secrets a definition (canonical or not) uses; empty if it uses none."""
     taken: list[str] = []
     for container in definition.get("containerDefinitions", []):
         secrets = container.get("secrets") or {}
@@ -262,12 +262,12 @@ def database_secret_in(stack: Stack, definition: Mapping[str, Any]) -> str:
 
 
 def release_variables(stack: Stack, settings: Settings, image: Image) -> dict[str, str]:
-    """Environment variables that a release sets on the service's tasks itself.
+    """Return the environment variables that a release itself sets on the service's tasks.
 
     preflight refuses their names in the inventory's `app_environment` and `app_secrets`.
     """
     database = stack.database
-    # A stack that was applied before there was a switch knows only the instance.
+    # A stack from before there was a proxy has only the instance.
     host = database.get(Database.service_host, database.host) if settings.through_proxy else database.host
     return {
         **_database(database, host),
@@ -279,9 +279,9 @@ def release_variables(stack: Stack, settings: Settings, image: Image) -> dict[st
 
 
 def service_definition(stack: Stack, settings: Settings, image: Image) -> dict[str, Any]:
-    """The arguments of RegisterTaskDefinition for the service's family.
+    """Return the arguments of RegisterTaskDefinition for the service's family.
 
-    Each secret is the name of a JSON key of the application's database secret, or a full ``valueFrom``. The settings'
+    A secret is the name of a JSON key of the application's database secret, or a full ``valueFrom``. The settings'
     environment comes last, so that a drill can break a release.
     """
     environment = {**release_variables(stack, settings, image), **settings.environment}
@@ -301,7 +301,7 @@ def service_definition(stack: Stack, settings: Settings, image: Image) -> dict[s
 
 
 def admin_definition(stack: Stack, settings: Settings, image: Image) -> dict[str, Any]:
-    """The arguments of RegisterTaskDefinition for the admin family, which alone has the master secret."""
+    """Return the arguments of RegisterTaskDefinition for the admin family, the only one with the master secret."""
     environment = {
         **_database(stack.database, stack.database.host),
         **settings.admin_environment,
@@ -386,13 +386,13 @@ def _database(database: Database, host: str) -> dict[str, str]:
         "DATABASE_HOST": host,
         "DATABASE_PORT": str(database.port),
         "DATABASE_NAME": database.name,
-        # Behind a proxy the host is the same whichever instance serves; the definition is not.
+        # Behind a proxy the host is the same for every instance; with this variable, the definition differs.
         "DATABASE_INSTANCE": database.instance_identifier,
     }
 
 
 def _secret_key(arn: str, key: str) -> str:
-    """One JSON key of a secret, at its current version.
+    """Return the reference to one JSON key of a secret, at its current version.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
     """
@@ -400,7 +400,7 @@ def _secret_key(arn: str, key: str) -> str:
 
 
 def database_of(definition: Mapping[str, Any]) -> str:
-    """The database instance that a definition, canonical or not, was made for; empty where it says none."""
+    """Return the database instance of a definition (canonical or not); empty if it names none."""
     for container in definition.get("containerDefinitions", []):
         environment = container.get("environment") or {}
         pairs = (
@@ -412,7 +412,7 @@ def database_of(definition: Mapping[str, Any]) -> str:
 
 
 def tags(image: Image, environment: str) -> list[dict[str, str]]:
-    """Tags of a revision: a copy of the ledger for people who look at the console."""
+    """Return the tags of a revision: a copy of the ledger for people in the console."""
     values = {"version": image.version, "digest": image.digest, "environment": environment}
     if image.schema_head:
         values["schema_head"] = image.schema_head

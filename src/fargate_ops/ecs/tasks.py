@@ -1,8 +1,8 @@
-"""One-off ECS tasks: start one, follow its log, and say how it ended.
+"""One-off ECS tasks: start one, follow its log, and report how it ended.
 
-Also what release and status share about tasks: why one stopped, and where its log is.
+Also the functions for tasks in general: why one stopped, and where its log is.
 
-DescribeTasks may not know a task for seconds after RunTask, and fails with MISSING then:
+For seconds after RunTask, DescribeTasks may not find the task and return the failure MISSING:
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
 """
 
@@ -22,19 +22,19 @@ from fargate_ops.aws.retry import TransientErrors
 
 #: DescribeTasks takes at most 100 tasks: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html
 DESCRIBE_BATCH = 100
-#: Say that a silent task is still alive at least this often, in seconds.
+#: Print a progress line at least this often, in seconds, even if nothing changes.
 PROGRESS_SECONDS = 10.0
-#: A task that is told to stop has its stopTimeout, at most 120 s on Fargate, to end what it does:
+#: After StopTask, a task has its stopTimeout to end, at most 120 s on Fargate:
 #: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
 STOP_SECONDS = 150.0
-#: For so long after RunTask ECS may not know the task: the documented back-off adds up to about that.
+#: For so many seconds after RunTask, ECS may not find the task: the documented back-off adds up to about that.
 UNKNOWN_SECONDS = 60.0
-#: An output that decides what happens next may take so many times as long to arrive as one that is only shown.
+#: The wait for an output that holds a result is so many times as long as for one that is only printed.
 RESULT_GRACE = 10
-#: So often, at least, is a log read while its last lines may still arrive.
+#: The least number of reads of a log while its last lines may still arrive.
 LOG_READS = 3
 
-#: RunTask finds no capacity now and then, and has it a moment later: so often is it asked again, after so many seconds.
+#: RunTask sometimes finds no capacity for a moment: number of attempts, and seconds between two.
 #: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html
 #: https://github.com/sil-org/ecs-deploy/issues/277
 CAPACITY_ATTEMPTS = 4
@@ -45,7 +45,7 @@ Say = Callable[[str], None]
 
 
 class TaskError(Exception):
-    """A task could not be started, or not followed to its end. ``output`` holds the last lines of its log."""
+    """A task could not be started, or not followed to its end. ``output`` holds the lines of its log so far."""
 
     def __init__(self, message: str, output: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -53,12 +53,12 @@ class TaskError(Exception):
 
 
 class TaskTimeoutError(TaskError):
-    """A task was not done within its time, and was stopped."""
+    """A task exceeded its time limit and was stopped."""
 
 
 @dataclass(frozen=True)
 class LogStream:
-    """Where a container's output is in CloudWatch Logs."""
+    """The location of a container's output in CloudWatch Logs."""
 
     group: str
     stream: str
@@ -66,10 +66,10 @@ class LogStream:
 
 @dataclass(frozen=True, kw_only=True)
 class Stop:
-    """How a task ended. ``exit_code`` is None when the container never started, or has not ended yet.
+    """How a task ended. ``exit_code`` is None if the container never started, or has not ended yet.
 
-    ``created`` and ``stopped`` are ECS's times; None where it gives none. ``lived`` are the seconds for which it ran
-    before its container ended by itself; 0 where something else ended it.
+    ``created`` and ``stopped`` are ECS's times; None if it returns none. ``lived`` is how many seconds the task ran
+    before its container ended by itself; 0 if something else ended it.
     """
 
     task_arn: str
@@ -94,7 +94,7 @@ class Stop:
 
 
 def how_stopped(task: Mapping[str, Any], container: str) -> Stop:
-    """Why a stopped task stopped, with the exit code of the container that matters."""
+    """Return why a task stopped, with the exit code of this container."""
     containers: list[dict[str, Any]] = task.get("containers", [])
     ours = next((item for item in containers if item.get("name") == container), {})
     code = task.get("stopCode", "")
@@ -113,24 +113,24 @@ def how_stopped(task: Mapping[str, Any], container: str) -> Stop:
 
 
 def _lived(task: Mapping[str, Any]) -> float:
-    """Seconds between the times of https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html."""
+    """Return the seconds between the times of https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html."""
     started, ended = task.get("startedAt"), task.get("executionStoppedAt") or task.get("stoppedAt")
     return (ended - started).total_seconds() if started and ended else 0.0
 
 
 def short(arn: str) -> str:
-    """``family:7`` of a task definition's ARN, the id of a task's."""
+    """Return ``family:7`` of a task definition's ARN, the id of a task's ARN."""
     return arn.rsplit("/", 1)[-1]
 
 
 def private_address(task: Mapping[str, Any]) -> str:
-    """A task's private address in its VPC; empty while it has none."""
+    """Return a task's private address in its VPC; empty while it has none."""
     details = [detail for item in task.get("attachments", []) for detail in item.get("details", [])]
     return next((str(item["value"]) for item in details if item["name"] == "privateIPv4Address"), "")
 
 
 def log_stream(definition: Mapping[str, Any], container: str, task_arn: str) -> LogStream | None:
-    """The awslogs stream of a task's container: ``<prefix>/<container>/<task id>``; None with another log driver.
+    """Return a container's awslogs stream, ``<prefix>/<container>/<task id>``; None with another log driver.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specify-log-config.html
     """
@@ -148,7 +148,7 @@ def log_stream(definition: Mapping[str, Any], container: str, task_arn: str) -> 
 
 
 class LogReader:
-    """Reads one stream forward, from its beginning, a batch at a time."""
+    """Reads one stream forward from its beginning, batch by batch."""
 
     def __init__(self, logs: Any, stream: LogStream | None) -> None:
         self._logs = logs
@@ -157,9 +157,9 @@ class LogReader:
         self._unread: list[str] = []
 
     def new_lines(self) -> list[str]:
-        """The lines since the last call. A stream that does not exist yet has none.
+        """Return the lines since the last call; none if the stream does not exist yet.
 
-        A call that fails half-way keeps what it has read for the next one.
+        After an error, the next call returns the lines that were already read.
         """
         if self._stream:
             for line in self._read():
@@ -168,7 +168,7 @@ class LogReader:
         return lines
 
     def _read(self) -> Iterator[str]:
-        assert self._stream is not None  # noqa: S101 - for the type checker; new_lines looks
+        assert self._stream is not None  # noqa: S101 - for the type checker; new_lines checks it
         while True:
             position = {"nextToken": self._token} if self._token else {"startFromHead": True}
             try:
@@ -188,7 +188,7 @@ class LogReader:
 
 
 def tail(logs: Any, stream: LogStream | None, lines: int) -> list[str]:
-    """The last lines of a stream; none when there is no such stream."""
+    """Return the last lines of a stream; none if it does not exist."""
     if stream is None:
         return []
     try:
@@ -203,7 +203,7 @@ def tail(logs: Any, stream: LogStream | None, lines: int) -> list[str]:
 
 
 def describe_tasks(ecs: Any, cluster: str, arns: Sequence[str]) -> list[dict[str, Any]]:
-    """DescribeTasks in as few calls as it takes."""
+    """Return DescribeTasks' answers, in as few calls as possible."""
     found: list[dict[str, Any]] = []
     for start in range(0, len(arns), DESCRIBE_BATCH):
         found += ecs.describe_tasks(cluster=cluster, tasks=list(arns[start : start + DESCRIBE_BATCH]))["tasks"]
@@ -211,14 +211,14 @@ def describe_tasks(ecs: Any, cluster: str, arns: Sequence[str]) -> list[dict[str
 
 
 def list_tasks(ecs: Any, cluster: str, **filters: Any) -> list[str]:
-    """ARNs of the tasks that match (``serviceName``, ``family``, ``startedBy``, ``desiredStatus``)."""
+    """Return the ARNs of the tasks that match (``serviceName``, ``family``, ``startedBy``, ``desiredStatus``)."""
     pages = ecs.get_paginator("list_tasks").paginate(cluster=cluster, **filters)
     return [arn for page in pages for arn in page["taskArns"]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class OneOff:
-    """What to run. ``task_definition`` is an ARN: a bare family could be another revision by the time it runs."""
+    """A task to run. ``task_definition`` is an ARN: a bare family could mean another revision by the time it runs."""
 
     cluster: str
     task_definition: str
@@ -230,7 +230,7 @@ class OneOff:
     started_by: str
 
     def request(self) -> dict[str, Any]:
-        """The arguments of RunTask."""
+        """Return the arguments of RunTask."""
         override: dict[str, Any] = {"name": self.container}
         if self.command:
             override["command"] = list(self.command)
@@ -285,15 +285,15 @@ class Runner:
         self._sleep = sleep
 
     def left_running(self, what: OneOff) -> list[str]:
-        """Tasks with the same ``started_by`` that an interrupted flow left running.
+        """Return the tasks with the same ``started_by`` that an interrupted flow left running.
 
-        ECS lists tasks that are to run unless it is asked for others, and takes no other filter beside this one:
+        By default ECS lists tasks whose desired status is RUNNING. It accepts no other filter beside ``startedBy``:
         https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html
         """
         return list_tasks(self._ecs, what.cluster, startedBy=what.started_by)
 
     def start(self, what: OneOff) -> str:
-        """Start the task; its ARN.
+        """Start the task. Return its ARN.
 
         botocore adds a client token, so that a retried call does not start a second task.
 
@@ -334,13 +334,13 @@ class Runner:
         *,
         complete: Callable[[Sequence[str]], bool] | None = None,
     ) -> Finished:
-        """Wait for a task to stop, saying each line that it logs; a task over its time is stopped.
+        """Wait for a task to stop and print each line that it logs. Stop it after ``limit_seconds``.
 
-        ``complete`` says whether an output has what it must have: the log may arrive after the end.
+        ``complete`` returns whether the output holds its result: the log may arrive after the task's end.
 
         Raises:
             TaskTimeoutError: it did not end within `limit_seconds`.
-            TaskError: ECS knows it no more.
+            TaskError: ECS does not find it.
         """
         reader: LogReader | None = None
         output: list[str] = []
@@ -375,7 +375,7 @@ class Runner:
                     status = task["lastStatus"]
                     self._say(f"  task {short(task_arn)} {status.lower()} ({elapsed:.0f} s)")
                 quiet_since = self._clock()
-            elif self._clock() - quiet_since + rest > PROGRESS_SECONDS:  # the next look would come too late
+            elif self._clock() - quiet_since + rest > PROGRESS_SECONDS:  # the next poll would come too late
                 quiet_since = self._clock()
                 self._say(f"  task {short(task_arn)} still {status.lower()} ({elapsed:.0f} s)")
             if status == "STOPPED":
@@ -391,11 +391,11 @@ class Runner:
                 self._say(f"  stopping it: {late}")
                 self._ecs.stop_task(cluster=cluster, task=task_arn, reason=f"not done within {limit_seconds:.0f} s")
             if elapsed > limit_seconds + STOP_SECONDS:
-                raise TaskTimeoutError(f"{late}, was told to stop and still runs", output)
+                raise TaskTimeoutError(f"{late}, and did not stop when asked", output)
             self._sleep(rest)
 
     def _rest(self) -> float:
-        """Seconds until the next look."""
+        """Return the seconds until the next poll."""
         return jittered(self._poll_seconds, self._jitter)
 
     def _last_lines(

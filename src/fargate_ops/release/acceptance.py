@@ -1,4 +1,4 @@
-"""Whether what a service runs may be called a success: its tasks log, are registered, and go on living."""
+"""Decide whether a rollout is a success: the tasks log, are registered as targets, and do not fail afterwards."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from fargate_ops.release.service import Service
 from fargate_ops.release.stale_tasks import Staleness, stale_tasks
 from fargate_ops.state.ledger import Outcome, Release
 
-#: ECS is done once all tasks are healthy at one moment. Where some ended by themselves, the others have to live so many
-#: times as long, within a limit in seconds. This share of the desired tasks may end all the same.
+#: ECS completes a deployment as soon as all tasks are healthy. If some ended by themselves before, the others have to
+#: run this many times as long as those did, within a limit in seconds. This share of the desired tasks may still end.
 OUTLIVE_FACTOR = 2.0
 LONGEST_OBSERVATION_SECONDS = 120.0
 TOLERATED_SHARE = 0.05
 
 
 class Acceptance:
-    """Accepts or rejects what one service runs."""
+    """Accepts or rejects the running tasks of one service."""
 
     def __init__(self, context: Context, guard: Guard, service: Service) -> None:
         self.c = context
         self._guard, self._service = guard, service
 
     def staleness(self, primary: Deployment, *, reads: int = CONSISTENCY_READS) -> list[Staleness]:
-        """What speaks against the tasks that run, see `stale_tasks`, and still does after some seconds.
+        """Return what `stale_tasks` finds, if it still does after some seconds.
 
-        A task that just started has no log stream yet, and the load balancer may answer with the targets of before.
+        A task that just started has no log stream yet, and the load balancer may still return the previous targets.
         """
         read = partial(self.c.retry, partial(stale_tasks, self.c.clients, self.c.stack, primary))
         found = read()
@@ -43,28 +43,28 @@ class Acceptance:
         return found
 
     def require_current_tasks(self, what: str) -> None:
-        """See that the tasks that run log and are registered.
+        """Check that the running tasks log and are registered.
 
-        A secret that changed meanwhile undoes no release: the tasks log in with what they have.
+        A secret that has changed meanwhile fails no release: the tasks log in with the value that they have.
 
         Raises:
-            ReleaseError: they do not, and did not within some seconds either.
+            ReleaseError: they do not, even after some seconds.
         """
         found = [item.reason for item in self.staleness(self._service.snapshot().primary) if not item.secret]
         if not found:
             return
         reason = "; ".join(found)
         raise ReleaseError(
-            f"{self.c.environment}: {what} is no success: {reason}.\n"
+            f"{self.c.environment}: {what} did not succeed: {reason}.\n"
             f"Next: make verify ENV={self.c.environment}; after a fix, {self.c.retry_command}",
             reason,
         )
 
     def require_lasting_tasks(self, what: str) -> None:
-        """Where tasks ended by themselves, see that the others live longer: see ``OUTLIVE_FACTOR``.
+        """If tasks have ended by themselves, check that the others run longer: see ``OUTLIVE_FACTOR``.
 
         Raises:
-            ReleaseError: another one ended, with a report of why.
+            ReleaseError: another one ended; with a report of the cause.
         """
         deployment = self._service.snapshot().primary
         read = partial(self.c.retry, partial(self._ended_by_themselves, deployment))
@@ -85,13 +85,13 @@ class Acceptance:
                 raise self._service.failures.error(deployment, what, flapping(len(now)), since=deployment.created)
 
     def _ended_by_themselves(self, deployment: Deployment) -> list[Stop]:
-        """Tasks of a deployment that ran, and ended by themselves."""
+        """Return the tasks of a deployment that ran and then ended by themselves."""
         since = deployment.created
         stops = self._service.failures.stopped(deployment.revision)
         return [stop for stop in stops if stop.lived and not (since and stop.created and stop.created < since)]
 
     def outcome_of(self, release: Release, snapshot: Snapshot) -> tuple[Outcome, str]:
-        """How a release ended that nobody saw end, and that is in service: it succeeded if it is seen to serve now."""
+        """Return the outcome of a release in service without a recorded end: a success if it is verified now."""
         subject = verify.Subject(version=release.version, digest=release.digest, revision=release.revision)
         found = self.c.verify(subject)
         stale = [item.reason for item in self.staleness(snapshot.primary) if not item.secret]

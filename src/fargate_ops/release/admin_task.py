@@ -1,4 +1,4 @@
-"""Admin tasks of a release and a rotation: they run one after the other, and within the command's time."""
+"""Run the one-off admin tasks of a release or a rotation, one after the other, within the command's time limit."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ class AdminTasks:
         *,
         complete: Callable[[Sequence[str]], bool] | None = None,
     ) -> Finished:
-        """Run an admin task to its end, after one that an interrupted run left; once more if the database was full.
+        """Run an admin task to its end. Wait first for one that an interrupted run left.
 
-        It logs in as the application's user too, for whom no connection is kept. ``complete`` says whether the output
-        holds the result.
+        The task also logs in as the application's user, for whom PostgreSQL reserves no connection. If the database was
+        full, connections are freed and the task runs once more. ``complete`` returns whether the output has its result.
 
         Raises:
             TaskError: it could not be started, or did not end in time.
         """
-        # Every task of this run, with the update after it and its undoing, within the command's time.
+        # The command's time must also suffice for the update that follows, and for undoing it.
         wait = self._guard.within(self.c.limits.prepare_wait, keep=self.c.limits.rollback_wait + LEAST_SECONDS)
-        # The server's own limit for a statement, for when nobody is left to stop the task.
+        # The server limits the statement itself, in case this run ends before it can stop the task.
         own_limit = {"PREPARE_TIMEOUT_SECONDS": f"{max(1, wait):.0f}"}
         runner = self._runner()
         what = admin_task(self.c.stack, revision, command, purpose=purpose, environment=own_limit)
@@ -56,7 +56,7 @@ class AdminTasks:
         return finished
 
     def free_connections(self, addresses: Sequence[str]) -> bool:
-        """End idle sessions of the tasks with these addresses; whether any was ended."""
+        """End idle sessions of the tasks with these addresses. Return whether any was ended."""
         return connections.free(self._end_sessions, sorted(filter(None, addresses)), self.c.say)
 
     def _end_sessions(self, command: Sequence[str]) -> Finished:

@@ -1,9 +1,9 @@
-"""Free database connections for new tasks, when idle pools of the tasks that leave hold all of them.
+"""Free database connections for new tasks, when the idle pools of the old tasks hold all of them.
 
-The admin task connects as the master user, for whom PostgreSQL keeps some connections, and ends idle sessions
-(https://www.postgresql.org/docs/current/runtime-config-connection.html). It decides which ones at the moment of ending:
-sessions of the application's users, from the addresses of the tasks that leave, that were idle for a while. Each
-process keeps the most recently used ones, and its pool opens others when it needs them, so the old tasks still serve.
+The admin task connects as the master user, for whom PostgreSQL reserves some connections, and ends idle sessions
+(https://www.postgresql.org/docs/current/runtime-config-connection.html): sessions of the application's users, from the
+addresses of the old tasks, that were idle for a while. Each process keeps the most recently used sessions, and its pool
+opens others when it needs them, so the old tasks still serve.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from fargate_ops.ecs.tasks import Finished, TaskError
 
-#: PostgreSQL's words for it: of a server that keeps the rest for others, and of one that has no connection at all.
+#: PostgreSQL's messages: only reserved connections are left, or none at all.
 REFUSALS = ("connection slots are reserved", "too many clients already")
-#: ECS takes 8,192 characters of overrides.
+#: ECS accepts 8,192 characters of overrides.
 MOST_ADDRESSES = 400
 WAIT_SECONDS = 120.0
 
 
 def are_exhausted(lines: Iterable[str]) -> bool:
-    """Whether a task's log says that the database had no connection for it."""
+    """Return whether a task's log shows that the database had no connection left."""
     return any(refusal in line for line in lines for refusal in REFUSALS)
 
 
 def command(addresses: Sequence[str]) -> list[str]:
-    """The admin task's command that ends idle sessions of the tasks with these addresses."""
+    """Return the admin task's command that ends idle sessions of the tasks with these addresses."""
     end = ["python", "-m", "settlement.admin", "sessions", "--end", "--idle-above", "0"]  # all that can be spared
     return [*end, "--address", *addresses[:MOST_ADDRESSES]]
 
 
 def free(run: Callable[[list[str]], Finished], addresses: Sequence[str], say: Callable[[str], None]) -> bool:
-    """End those sessions; whether any was. What goes wrong is said, and fails nothing: the wait goes on.
+    """End those sessions by an admin task. Return whether any was ended.
 
-    ``run`` runs an admin task with a command to its end.
+    ``run`` runs an admin task with a command to its end. An error is printed and not raised: the wait goes on.
     """
     if not addresses:
         say("  the database has no connection left, and no task of the service runs that could hold one")

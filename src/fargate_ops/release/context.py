@@ -1,4 +1,4 @@
-"""What a release, a rollback and a rotation are given, and how they fail."""
+"""The parameters of a release, a rollback or a rotation, and their error."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from fargate_ops.terraform.stack import Stack
 Say = Callable[[str], None]
 T = TypeVar("T")
 
-#: What was just made is seen after a moment: so often is it looked for, with so many seconds in between.
+#: AWS may show a change only after a moment: number of reads, and seconds between two.
 CONSISTENCY_READS = 5
 CONSISTENCY_SECONDS = 2.0
 
 
 class ReleaseError(Exception):
-    """A release or a rollback failed: what happened and what to do next, in few lines.
+    """A release, a rollback or a rotation failed. The message says what happened and gives the next command.
 
-    ``reason`` is one line, for the ledger; ``evidence`` is what the screen shows of the cause.
+    ``reason`` is one line, for the ledger. ``evidence`` is shown on the screen before the message.
     """
 
     def __init__(self, message: str, reason: str, evidence: str = "") -> None:
@@ -36,7 +36,7 @@ class ReleaseError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Bounds and pace of the waits, in seconds."""
+    """Limits and polling interval of the waits, in seconds."""
 
     wait: float
     rollback_wait: float
@@ -53,9 +53,9 @@ def _utc_now() -> datetime:
 class Context:
     """Everything that stays the same from phase to phase.
 
-    ``holder`` names this run for the deployment lock, None where it needs none; ``say`` tells the screen, ``notify``
-    people elsewhere; ``verify`` says whether a revision serves alone; ``now`` is the clock by which the schedule of
-    scaling is read; ``time_left`` are the seconds that the whole command still has.
+    ``holder`` names this run in the deployment lock; None if it needs no lock. ``say`` prints a line, ``notify`` sends
+    a message to Slack. ``verify`` checks that only one revision serves. ``now`` is the clock of the scaling schedule.
+    ``time_left`` returns how many seconds the whole command still has.
     """
 
     clients: Clients

@@ -1,6 +1,6 @@
-"""How long the whole command has run: its waits share one limit, so that what undoes a failure still has its time.
+"""The running time of the whole command: its waits share one limit, so that time is left to undo a failure.
 
-A job of GitHub and the credentials of a role end at a fixed moment, whatever is waited for then:
+A GitHub job and the credentials of a role end at a fixed time, whatever the command is doing:
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idtimeout-minutes
 https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
 """
@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-#: A wait that is to undo something has this much time in any case, in seconds; no change begins that has less.
+#: The least time in seconds for undoing a failure. No change begins with less time left.
 LEAST_SECONDS = 60.0
 
 
 def running_for(pid: int, proc: Path = Path("/proc")) -> float:
-    """Seconds since a process began: field 22 of proc(5) stat, in ticks since boot. 0 where the system does not say."""
+    """Return the seconds since a process began, by proc(5) stat, field 22, in ticks since boot; 0 without /proc."""
     try:
         after_name = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
         up = float((proc / "uptime").read_text().split()[0])

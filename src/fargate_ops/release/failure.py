@@ -1,4 +1,4 @@
-"""Why a deployment failed: the evidence is gathered while it is there, and put into one error."""
+"""Report why a deployment failed: gather the evidence while it exists, and raise it as one error."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class FailureReports:
-    """Reports why a deployment of one service failed. ``snapshot`` returns the service as it is."""
+    """Reports why a deployment of one service failed. ``snapshot`` returns the present service."""
 
     def __init__(self, context: Context, guard: Guard, journal: Journal, snapshot: Callable[[], Snapshot]) -> None:
         self.c = context
@@ -54,8 +54,8 @@ class FailureReports:
         give_up: Callable[[Judgement], list[str]] = lambda _: [],
         exhausted: bool = False,
     ) -> ReleaseError:
-        """Gather the evidence while it is there, see to the service, then tell what happened."""
-        stops, witness, lines, targets = self._evidence(deployment.revision)
+        """Gather the evidence while it exists, then call ``give_up``, which returns notes. Return the error."""
+        stops, task, lines, targets = self._evidence(deployment.revision)
         reason = judgement.reason
         if judgement.verdict is Verdict.REPLACED and (lost := self._guard.lost_lock()):
             reason = f"stopped: {lost}; {reason}"
@@ -63,12 +63,12 @@ class FailureReports:
         next_command = f"{self.c.logs_command} to read more; after a fix, {self.c.retry_command}"
         if exhausted or connections.are_exhausted(lines):
             reason = f"{reason}; the database had no connection left for the new tasks"
-            next_command = f"make incident-db ENV={self.c.environment}, which says who has them; then {next_command}"
+            next_command = f"make incident-db ENV={self.c.environment}, which shows who holds them; then {next_command}"
         snapshot = self._snapshot()
         report = Report(
             title=f"{self.c.environment}: {what} failed: {reason}",
             stopped=stops,
-            log_of=short(witness) if witness else "",
+            log_of=short(task) if task else "",
             log_lines=lines,
             targets=targets,
             events=event_lines(snapshot.service, (since or datetime.now(UTC)) - timedelta(seconds=5)),
@@ -79,23 +79,23 @@ class FailureReports:
         return ReleaseError(report.summary(), f"{reason}{f' ({stops[-1]})' if stops else ''}", report.evidence())
 
     def _evidence(self, revision: str) -> tuple[list[Stop], str | None, list[str], list[str]]:
-        """Tasks of a revision that stopped, the one that tells most with its log, and targets that are not healthy.
+        """Return a revision's stopped tasks, the most relevant task with its log, and the targets that are not healthy.
 
-        What AWS does not tell is left out: to undo the failure matters more.
+        What AWS does not return is left out: undoing the failure is more important.
         """
 
-        def told(call: Callable[[], T], otherwise: T) -> T:
+        def or_else(call: Callable[[], T], otherwise: T) -> T:
             try:
                 return call()
             except (ClientError, BotoCoreError) as error:
-                self.c.say(f"  AWS did not tell why ({error})")
+                self.c.say(f"  the cause cannot be read ({error})")
                 return otherwise
 
-        stops = failures_first(told(lambda: self.stopped(revision), []), STOPPED_TASKS)
-        # A task that failed tells most; one that runs and never became healthy, the rest.
+        stops = failures_first(or_else(lambda: self.stopped(revision), []), STOPPED_TASKS)
+        # A failed task is the most relevant; without one, the newest task, which never became healthy.
         newest = partial(newest_task, self._ecs, self.c.cluster, self.c.service, revision)
-        witness = stops[-1].task_arn if stops else told(newest, None)
-        log = partial(log_tail, self._ecs, self.c.clients.client("logs"), revision, str(witness), self.c.container)
+        task = stops[-1].task_arn if stops else or_else(newest, None)
+        log = partial(log_tail, self._ecs, self.c.clients.client("logs"), revision, str(task), self.c.container)
         balancer = self.c.clients.client("elbv2")
         targets = partial(target_lines, balancer, self.c.stack.target_group_arn)
-        return stops, witness, told(log, []) if witness else [], told(targets, [])
+        return stops, task, or_else(log, []) if task else [], or_else(targets, [])

@@ -1,4 +1,4 @@
-"""What has to be true before a run changes anything: it holds the deployment lock, and has time to undo a failure."""
+"""The conditions for a change: the run holds the deployment lock, and has time left to undo a failure."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from fargate_ops.state.lock import LockStore
 
 
 class Guard:
-    """Guards one run by its lock and by its time."""
+    """Stops one run that has lost its lock or that has no time left."""
 
     def __init__(self, context: Context) -> None:
         self.c = context
         self._lock = LockStore(context.clients.client("s3"), context.bucket, context.environment)
 
     def lost_lock(self) -> str:
-        """Who took the lock from this run; empty while it has it, or needs none."""
+        """Return how this run lost the lock; empty while it holds it, or if it needs none."""
         return self._lock.loss(self.c.holder) if self.c.holder else ""
 
     def require_lock(self, done: str) -> None:
-        """Stop here if another flow has taken the lock; ``done`` says what was done until now.
+        """Stop if another flow has taken the lock. ``done`` is a sentence about what was done so far.
 
         Raises:
-            ReleaseError: it has.
+            ReleaseError: another flow has it.
         """
         if lost := self.lost_lock():
             raise ReleaseError(
@@ -32,24 +32,24 @@ class Guard:
             )
 
     def within(self, limit: float, *, keep: float = 0.0) -> float:
-        """A limit for a wait, or what the command has left when ``keep`` seconds are kept for what may follow."""
+        """Return a wait's limit, at most the command's time left minus ``keep`` seconds for what may follow."""
         return min(limit, max(LEAST_SECONDS, self.c.time_left() - keep))
 
     def require_time(self, done: str) -> None:
-        """Stop here if a change that fails could not be undone in the time that is left; ``done`` as in `require_lock`.
+        """Stop if the time left is too short to undo a failed change. ``done`` as in `require_lock`.
 
         Raises:
-            ReleaseError: it could not.
+            ReleaseError: it is too short.
         """
         left, undo = self.c.time_left(), self.c.limits.rollback_wait
         if left < undo + LEAST_SECONDS:
             raise ReleaseError(
                 f"{self.c.environment}: this run has {max(0, left):.0f} s left, and undoing a failure may take "
-                f"{undo:.0f} s. {done}\nNext: {self.c.retry_command}, which finds the work done until now",
+                f"{undo:.0f} s. {done}\nNext: {self.c.retry_command}, which continues after the work done so far",
                 f"no time left: {max(0, left):.0f} s",
             )
 
     def stopped_release(self) -> str:
-        """Describe the release that this run stopped when it took the lock; empty when it stopped none."""
+        """Describe the release that this run stopped when it took the lock; empty if it stopped none."""
         held = self._lock.held(self.c.holder) if self.c.holder else None
         return held.stopped_release if held else ""

@@ -1,15 +1,15 @@
-"""Whether the public address answers with the version that was released, and with nothing else.
+"""Check that the public address answers with the released version, and with nothing else.
 
-Who answered is told apart, because a proxy, an allow-list or a sign-in page may stand between this machine and the
-service, and says nothing about it:
+A proxy, an allow-list or a sign-in page between this machine and the service may answer instead, which says nothing
+about the service. So the probe distinguishes who answered:
 
-- the application, by its ``/version``, or because it gives back the trace identifier that the request came with: a
-  load balancer keeps the Root of ``X-Amzn-Trace-Id``, and the application puts it into ``X-Request-Id``
+- the application: by its ``/version``, or because it returns the request's trace identifier. A load balancer keeps the
+  Root of ``X-Amzn-Trace-Id``, and the application puts it into ``X-Request-Id``
   (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-request-tracing.html);
-- the load balancer, by ``Server: awselb/2.0``: 502 and 504 say that a task did not answer rightly, and all else (a web
-  ACL's 403, a sign-in, no target) nothing about the version
+- the load balancer: by ``Server: awselb/2.0``. 502 and 504 mean that a task's answer was missing or broken. All others
+  (a web ACL's 403, a sign-in, no target) say nothing about the version
   (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html);
-- anybody else, or nobody: no answer.
+- anybody else, or nobody: this counts as no answer.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What ``/version`` has to say. ``revision`` is the number of the task definition's revision."""
+    """The expected answer of ``/version``. ``revision`` is the number of the task definition's revision."""
 
     git_hash: str
     image_digest: str
     revision: int
 
     def mismatch(self, body: Mapping[str, Any]) -> str:
-        """How an answer differs, or an empty string. Null is what the application does not know: no mismatch."""
+        """Return how an answer differs; empty if it does not. Null, which means unknown, is no mismatch."""
         for name, wanted in (
             ("git_hash", self.git_hash),
             ("image_digest", self.image_digest),
@@ -52,10 +52,10 @@ class Expected:
 
 @dataclass(kw_only=True)
 class Result:
-    """What was asked and what came. ``in_a_row`` counts the right answers since the last other one.
+    """The result of a probe. ``in_a_row`` counts the right answers since the last wrong one.
 
-    ``other_version_in_a_row`` counts the answers of another version since the last that was anything else, ``faults``
-    those and the application's errors since the last right answer.
+    ``other_version_in_a_row`` counts consecutive answers with another version. ``faults`` counts these and the
+    application's errors since the last right answer.
     """
 
     in_a_row: int = 0
@@ -71,7 +71,7 @@ class Result:
 
 
 class Answer(NamedTuple):
-    """One HTTP answer. ``server`` is its header of that name, ``traced`` whether it has the request's identifier."""
+    """One HTTP answer. ``server`` is its header of that name; ``traced``: it returned the request's identifier."""
 
     status: int
     body: bytes = b""
@@ -83,9 +83,9 @@ Fetch = Callable[[str], Answer]
 
 
 def fetch(url: str, timeout_seconds: float = 5.0) -> Answer:
-    """GET on a fresh connection: each has its own chance of another target.
+    """GET a URL on a new connection, which may reach another target.
 
-    A proxy from the environment is used, but never for an address of this machine.
+    A proxy from the environment is used, except for an address of this machine.
 
     Raises:
         OSError: nothing answered.
@@ -128,9 +128,9 @@ def probe_version(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Result:
-    """Ask ``/version`` until it was right ``in_a_row`` times without a break, or the time is over.
+    """GET ``/version`` until it is right ``in_a_row`` times in a row, or the time is over.
 
-    Another version so many times in a row is an answer too: what is exposed must not be exposed for longer.
+    Another version so many times in a row also ends the probe: it must not be exposed for longer.
     """
     started = clock()
     result = Result()
@@ -153,17 +153,17 @@ def probe_version(
 
 
 class Kind(Enum):
-    """What an answer says about what serves."""
+    """What an answer shows about the service."""
 
     RIGHT = auto()
     OTHER_VERSION = auto()
     ERROR = auto()
-    #: Nobody answered, or neither the load balancer nor the application did.
+    #: There was no answer, or it was from neither the load balancer nor the application.
     NONE = auto()
 
 
 def _judged(base_url: str, expected: Expected, get: Fetch) -> tuple[Kind, str]:
-    """What one answer says, and what is wrong with it, or an empty string."""
+    """Return what one answer shows, and what is wrong with it; empty if nothing is."""
     try:
         answer = get(f"{base_url}/version")
     except OSError as error:
@@ -181,7 +181,7 @@ def _judged(base_url: str, expected: Expected, get: Fetch) -> tuple[Kind, str]:
 
 
 def _version(answer: Answer) -> Mapping[str, Any] | None:
-    """The object that ``/version`` gave; None when it gave none."""
+    """Return the object in the answer of ``/version``; None if there is none."""
     if answer.status != 200:
         return None
     try:
@@ -197,14 +197,14 @@ def _no_answer(error: OSError) -> str:
 
 @dataclass(frozen=True)
 class Readiness:
-    """Why ``/readyz`` is not 200, or an empty string; ``unreachable`` when nobody answered."""
+    """Why ``/readyz`` is not 200; empty if it is. ``unreachable``: nothing answered."""
 
     reason: str = ""
     unreachable: bool = False
 
 
 def readiness(base_url: str, get: Fetch = fetch, *, attempts: int = 3) -> Readiness:
-    """Ask ``/readyz``, where ``/version`` has just answered rightly; again when no answer comes."""
+    """GET ``/readyz``, after ``/version`` was right. Repeat it if nothing answers."""
     found = Readiness(unreachable=True)
     for _ in range(attempts):
         try:

@@ -1,4 +1,4 @@
-"""The ledger of one run: what it reads of the service's releases, and everything that it appends."""
+"""The ledger in a release, a rollback or a rotation: read the service's releases, append every event."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from fargate_ops.state.ledger import (
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """The facts that all events of one release repeat, named as in `Event`."""
+    """The fields that all events of one release share, named as in `Event`."""
 
     release: str
     kind: Kind = Kind.RELEASE
@@ -47,29 +47,29 @@ class Journal:
         self._ledger = Ledger(context.clients.client("s3"), context.bucket, context.environment)
 
     def history(self, snapshot: Snapshot) -> History:
-        """The ledger of this incarnation of the service, oldest first."""
+        """Return the ledger of this incarnation of the service, oldest first."""
         found = self._ledger.history()
         return replace(found, releases=of_service(found.releases, incarnation(snapshot.service)))
 
     def releases(self, snapshot: Snapshot) -> list[Release]:
-        """The releases of `history`."""
+        """Return the releases of `history`."""
         return self.history(snapshot).releases
 
     def all_releases(self) -> list[Release]:
-        """Return the releases of this environment, those of earlier incarnations of the service too."""
+        """Return the environment's releases, including those of earlier incarnations of the service."""
         return self._ledger.releases()
 
     def has_ended(self, release: str) -> bool:
-        """Return whether an end of this release is recorded, by this run or another."""
+        """Return whether this or another run has recorded an end of this release."""
         return self._ledger.has_ended(release)
 
     def append(self, entry: Entry, outcome: Outcome, why: str = "") -> None:
-        """Record what happened to this run's own release; its end with the time that it took."""
+        """Record an event of this run's own release. Its end gets the duration."""
         at = datetime.now(UTC)
         self._append(entry, outcome, why, at, seconds_since(entry.release, at) if outcome in ENDS else None)
 
     def record(self, release: Release, outcome: Outcome, why: str) -> None:
-        """Record what became of a release that another run began."""
+        """Record an event of a release that another run began."""
         entry = Entry(
             release=release.id,
             kind=release.kind,
@@ -92,7 +92,7 @@ class Journal:
     def confirm_rolled_back(
         self, snapshot: Snapshot, releases: Sequence[Release], why: str, *, preview: bool = False
     ) -> None:
-        """Record that what was being rolled back no longer serves, when another revision that succeeded does."""
+        """Record that the rollback of a release is done, if another revision that succeeded serves."""
         primary = snapshot.primary
         if primary.rollout_state != "COMPLETED":
             return
@@ -105,7 +105,7 @@ class Journal:
                     self.record(release, Outcome.ROLLED_BACK, why)
 
     def describe_serving(self, snapshot: Snapshot) -> str:
-        """What serves, for people."""
+        """Return what serves, for messages: the revision, the release's name, the number of tasks."""
         primary = snapshot.primary
         known = {release.revision: release.name for release in self.releases(snapshot)}
         name = known.get(primary.revision, "")
@@ -115,16 +115,16 @@ class Journal:
 
 
 def is_in_service(release: Release, snapshot: Snapshot) -> bool:
-    """Whether PRIMARY runs a release, and ECS has not given it up."""
+    """Return whether PRIMARY runs a release and ECS has not given it up."""
     primary = snapshot.primary
     return primary.revision == release.revision and primary.rollout_state != "FAILED"
 
 
 def incarnation(service: Mapping[str, Any]) -> str:
-    """This very service, not an earlier one of the same name: its ARN and the second of its creation."""
+    """Return the identity of a service, unlike that of an earlier one of the same name: ARN and time of creation."""
     return f"{service['serviceArn']}@{service['createdAt'].astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def seconds_since(release: str, ended: datetime) -> float:
-    """How long a release of this identifier took until ``ended``, in seconds; 0 where another clock was ahead."""
+    """Return the seconds from the start of a release until ``ended``; 0 if another machine's clock was ahead."""
     return max(0.0, round((ended - started_at(release)).total_seconds(), 1))

@@ -1,4 +1,4 @@
-"""The new tasks of a deployment while it goes on: which failed, whether one can start at all, what their logs say."""
+"""The new tasks of a deployment in progress: which failed, whether any can start, what their logs contain."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from fargate_ops.ecs.rollout import Deployment, Failures, Say
 from fargate_ops.ecs.tasks import Stop, describe_tasks, list_tasks, log_stream, private_address, tail
 from fargate_ops.release.connections import are_exhausted
 
-#: So many tasks' logs are read at each look, the newest, and so many lines of each.
+#: Number of tasks, the newest, whose logs are read at each poll, and lines of each.
 LOGS_READ = 2
 LOG_LINES = 20
-#: Sessions that were just used are not idle yet: so often is it tried to end some.
+#: Attempts to end sessions: those just used are not idle yet.
 FREE_ATTEMPTS = 3
-#: PostgreSQL's words, plain or in a line of JSON. A task reads its secrets only when it starts.
+#: PostgreSQL's message, plain or in a line of JSON. A task reads its secrets only when it starts.
 WRONG_PASSWORD = re.compile(r'password authentication failed for user \\?"[^"\\]+')
-#: An RDS Proxy may refuse a password that was just renewed for a moment: so many looks have to find another refusal.
+#: An RDS Proxy may refuse a new password for a moment: a new refusal has to appear at so many polls.
 REFUSED_LOOKS = 3
 
 
 class NewTasks:
-    """Looks at one deployment's tasks.
+    """Inspects one deployment's tasks.
 
-    ``free`` ends the idle sessions of the tasks with these addresses and says whether any was ended.
+    ``free`` ends the idle sessions of the tasks with these addresses and returns whether any was ended.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class NewTasks:
         self.exhausted = False
 
     def look(self) -> Failures:
-        """Say each task that failed, once; make room in the database if it has none for them."""
+        """Return the tasks that failed, and print each once. Free database connections if there are none for them."""
         stops = [stop for stop in self._failed() if stop.task_arn not in self._before]
         new = [stop for stop in stops if stop.task_arn not in self._reported]
         for stop in new[-STOPPED_TASKS:]:
@@ -68,14 +68,14 @@ class NewTasks:
         if are_exhausted(lines):
             self.exhausted = True
             if self._free_connections(tasks):
-                # They failed for want of a connection: what counts is what happens from here on.
+                # They failed because there was no connection: only later failures count.
                 self._before |= self._reported
                 self._reported.clear()
                 return Failures()
         return Failures(len(self._reported), cannot_start(stops) or self._refused(lines))
 
     def _free_connections(self, tasks: Sequence[Mapping[str, Any]]) -> bool:
-        """End idle sessions of the tasks that leave; whether any was ended. Once is enough."""
+        """End idle sessions of the old tasks. Return whether any was ended; after that, do it no more."""
         if not self._attempts:
             return False
         self._attempts -= 1
@@ -84,17 +84,17 @@ class NewTasks:
         return ended
 
     def _refused(self, lines: Sequence[str]) -> str:
-        """What the database says of their password, if it says so again and again."""
+        """Return the database's refusal of their password, if it was repeated; else an empty string."""
         said = next((found[0].replace("\\", "") for line in lines if (found := WRONG_PASSWORD.search(line))), "")
         self._refused_looks += bool(said)
         return f'the database says: {said}"' if said and self._refused_looks >= REFUSED_LOOKS else ""
 
     def _is_new(self, task: Mapping[str, Any]) -> bool:
-        """A service's task is started by its deployment: the revision may be the same."""
+        """Return whether this deployment started the task: the old tasks may have the same revision."""
         return bool(task.get("startedBy") == self._deployment.id)
 
     def _lines(self, tasks: Sequence[Mapping[str, Any]], stopped: Sequence[str]) -> list[str]:
-        """What the newest of them, and those that stopped, logged since the last look."""
+        """Return what the newest of them, and those that stopped, have logged since the last poll."""
         new = sorted((task for task in tasks if self._is_new(task)), key=lambda task: str(task.get("createdAt")))
         arns = [*stopped, *(str(task["taskArn"]) for task in new)][-LOGS_READ:]
         streams = (log_stream(self._definition, self._container, arn) for arn in arns)

@@ -1,4 +1,4 @@
-"""What a release, a rollback and a rotation share: the collaborators that each of them works with."""
+"""The base of a release, a rollback and a rotation: it connects the modules that all three use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fargate_ops.terraform.stack import Stack
 
 
 class Operation:
-    """One service that is to run another revision."""
+    """One change of the revision that a service runs."""
 
     def __init__(self, context: Context) -> None:
         self.c = context
@@ -46,7 +46,7 @@ class Operation:
         return Acceptance(self.c, self.guard, self.service)
 
     def subject(self, name: str, revision: str) -> Subject:
-        """What messages about a release have in common."""
+        """Return what all messages about a release share."""
         return Subject(
             environment=self.c.environment,
             version=name,

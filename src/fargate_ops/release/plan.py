@@ -1,4 +1,4 @@
-"""What a release has to do, decided from what is wanted, what runs and what the ledger remembers. Pure."""
+"""Decide what a release has to do from the wanted definition, the running one and the ledger. Pure functions."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Revision:
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
-    """All that the decision depends on.
+    """Everything that the decision depends on.
 
-    ``running`` is the definition of the PRIMARY deployment; ``latest`` and ``latest_admin`` are the newest ACTIVE
-    revisions of their families; ``releases`` are those of this incarnation of the service; ``staleness`` is of its
-    tasks, and ``database_secrets`` the ARNs of the secrets that the admin task sees to.
+    ``running`` is the definition of the PRIMARY deployment. ``latest`` and ``latest_admin`` are the newest ACTIVE
+    revisions of their families. ``releases`` are those of this incarnation of the service, ``staleness`` that of its
+    tasks. ``database_secrets`` are the ARNs of the secrets whose passwords the admin task sets in the database.
     """
 
     wanted: Mapping[str, Any]
@@ -49,7 +49,7 @@ class Situation:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to do. Revisions are ARNs that exist already; None means that one has to be registered."""
+    """The decision. Revisions are ARNs of existing ones; None means that a revision has to be registered."""
 
     release: str
     needed: bool
@@ -76,19 +76,19 @@ class Plan:
 
 
 def decide(situation: Situation, new_release: str) -> Plan:
-    """The plan. ``new_release`` is the identifier to use if this becomes a release of its own.
+    """Return the plan. ``new_release`` is the identifier for a release that resumes none.
 
-    - Released is what differs from the definition that PRIMARY runs, whatever the hash says, and a definition whose
-      rollout ECS gave up. What runs is replaced by the same when there is doubt about its tasks.
-    - A release that an interrupted flow left unfinished, and that is what is wanted now, is taken up where it is.
-    - An identical newest revision, left by an interrupted flow, is used again.
-    - The number of tasks is sent only before the first success; afterwards it belongs to auto scaling.
+    - A release is needed if the wanted definition differs from PRIMARY's, even for the same commit, or if ECS gave its
+      rollout up. Stale tasks are replaced with the same definition.
+    - An unfinished release of an interrupted run is resumed if PRIMARY runs the wanted definition.
+    - An identical newest revision, left by an interrupted run, is used again.
+    - The number of tasks is sent only before the first success. Afterwards auto scaling owns it.
     """
     success = serving(situation.releases)
     same = situation.running.canonical == situation.wanted
-    # Given up by ECS, or by a first release that failed and left the service without tasks.
+    # ECS gave it up, or a first release failed and left the service without tasks.
     gave_up = situation.primary.rollout_state == "FAILED" or (success is None and situation.primary.desired == 0)
-    # PRIMARY is what is wanted, and nobody has recorded that it succeeded: watch, verify and record it.
+    # PRIMARY runs the wanted definition, and its success is not recorded: watch, verify and record it.
     resumes = same and not gave_up and not _recorded(situation)
     left = _left(situation) if resumes else None
     replaces = same and not resumes and bool(situation.staleness)
@@ -124,7 +124,7 @@ def _recorded(situation: Situation) -> bool:
 
 
 def _left(situation: Situation) -> Release | None:
-    """The newest release, if nobody watched it to its end and it is what PRIMARY runs."""
+    """Return the newest release if it has no end and PRIMARY runs it."""
     if not situation.releases:
         return None
     newest = situation.releases[-1]
@@ -141,7 +141,7 @@ def _reusable(situation: Situation, same: bool) -> str | None:
 
 
 def _prepare_reason(situation: Situation, success: Release | None, releasing: bool) -> str:
-    """Why the database has to be prepared; empty when it does not."""
+    """Return why the database has to be prepared; empty if it does not."""
     if not situation.app_secret_has_value:
         return "the application's database secret has no value yet"
     if not releasing:

@@ -1,7 +1,7 @@
-"""How the admin task that prepares the database ended: by the last line of its output, and by nothing else.
+"""Read the result of the admin task that prepares the database, from the last line of its output only.
 
 The application writes that line (`app/api/settlement/admin/failures.py`): `{"schema_head": "0002", "changed": true}`
-when it succeeded, or `{"error": …, "kind": …, "details": […], "cures": […]}`.
+after a success, or `{"error": …, "kind": …, "details": […], "cures": […]}`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PREPARE_COMMAND = (*PROGRAM, "prepare")
 
 @dataclass(frozen=True)
 class Prepared:
-    """The revision that the database is at now, and whether anything had to be changed."""
+    """The database's schema revision now, and whether the task changed anything."""
 
     schema_head: str
     changed: bool
@@ -26,7 +26,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why it failed. ``cures`` are arguments of the admin program which remove the cause."""
+    """Why the task failed. ``cures`` are arguments of the admin program that remove the cause."""
 
     error: str
     kind: str = "other"
@@ -35,13 +35,13 @@ class Failure:
 
 
 def prepared(output: Sequence[str]) -> Prepared | None:
-    """The result; None as long as there is none."""
+    """Return the result; None if the output has none yet."""
     said = _last(output, "schema_head")
     return Prepared(str(said["schema_head"]), bool(said.get("changed", True))) if said else None
 
 
 def failure(output: Sequence[str], otherwise: str) -> Failure:
-    """Why it failed; ``otherwise`` is what is known without its own words."""
+    """Return why it failed. ``otherwise`` is the reason if the output gives none."""
     said = _last(output, "error")
     if said is None:
         return Failure(otherwise)
@@ -50,7 +50,7 @@ def failure(output: Sequence[str], otherwise: str) -> Failure:
 
 
 def _last(output: Sequence[str], key: str) -> Mapping[str, Any] | None:
-    """The last line that is a JSON object with this key."""
+    """Return the last line that is a JSON object with this key."""
     for line in reversed(output):
         try:
             said = json.loads(line)
@@ -62,7 +62,7 @@ def _last(output: Sequence[str], key: str) -> Mapping[str, Any] | None:
 
 
 def next_command(failed: Failure, environment: str, retry: str, wait_seconds: float) -> str:
-    """What can help against this kind of failure; to run the same again is only sometimes that."""
+    """Return the command that helps against this kind of failure. A retry alone helps only sometimes."""
     incident = f"make incident-db ENV={environment}"
     match failed.kind:
         case "lock_wait":

@@ -1,7 +1,7 @@
 """The phases of a release: settle, plan, register, prepare, update, conclude.
 
-Each phase says what it does (or, asked to preview, what it would do) and returns plain values for the next one. The
-order and the error handling are the role's; the decisions are in `plan`, moving and watching in `service`.
+Each phase prints what it does (in a preview, what it would do) and returns plain values for the next one. The role
+owns the order and the error handling. `plan` decides; `service` updates the service and follows the deployment.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ ZERO_TASKS = "This was the first release: there is nothing to return to. The ser
 class Releaser(Operation):
     """Releases one image to one service.
 
-    ``allow_rolled_back`` releases also what was rolled back; ``keep_revisions`` of each family stay registered.
+    ``allow_rolled_back``: also release what was rolled back. ``keep_revisions`` of each family stay registered.
     """
 
     def __init__(
@@ -78,18 +78,18 @@ class Releaser(Operation):
     # -- settle ------------------------------------------------------------------------------------------------
 
     def settle(self, *, preview: bool = False) -> None:
-        """Bring to an end what is in flight: a deployment that is not ours, and releases that nobody watched.
+        """Wait for a deployment of somebody else in progress, and record the end of interrupted releases.
 
-        A deployment of exactly what is wanted now is left alone: the plan takes it up.
+        A deployment of exactly the wanted definition is left alone: the plan resumes it.
 
         Raises:
             ReleaseError: the deployment in flight did not end in time.
         """
         snapshot = self.service.watch.snapshot()
         primary = snapshot.primary
-        self._stay_with_the_user_of(primary)
+        self._keep_database_user_of(primary)
         wanted = canonical(service_definition(self.c.stack, self.settings, self.image))
-        left = self._is_to_be_taken_up(primary, wanted, snapshot) or self._is_to_be_replaced(primary, wanted)
+        left = self._is_to_be_resumed(primary, wanted, snapshot) or self._is_to_be_replaced(primary, wanted)
         if primary.rollout_state == "IN_PROGRESS" and not left:
             in_flight = (
                 f"a deployment of {primary.revision_name} that this run did not start is in flight ({primary.id})"
@@ -123,15 +123,16 @@ class Releaser(Operation):
             why = f"rolled back: {snapshot.primary.revision_name} serves instead"
             self.journal.confirm_rolled_back(snapshot, self.journal.releases(snapshot), why, preview=preview)
 
-    def _is_to_be_taken_up(self, primary: Deployment, wanted: Mapping[str, Any], snapshot: Snapshot) -> bool:
-        """Whether a deployment in flight is the one wanted now, and not one of a definition that succeeded before."""
+    def _is_to_be_resumed(self, primary: Deployment, wanted: Mapping[str, Any], snapshot: Snapshot) -> bool:
+        """Return whether PRIMARY has the wanted definition and is not one that succeeded before."""
         succeeded = {item.revision for item in self.journal.releases(snapshot) if item.outcome is Outcome.SUCCEEDED}
         return primary.revision not in succeeded and self._definition(primary.revision) == wanted
 
     def _is_to_be_replaced(self, primary: Deployment, wanted: Mapping[str, Any]) -> bool:
-        """Whether a deployment in flight brings what runs once more, for a secret's new value, as rotation-bot does.
+        """Return whether a deployment in progress restarts the wanted definition for a secret's new value.
 
-        If the value does not log in, it never ends: the release sees to the database's user and deploys once more.
+        rotation-bot starts such a deployment. If the new password does not log in, the deployment never ends: the
+        release sets the password in the database and deploys once more.
         """
         return (
             primary.rollout_state == "IN_PROGRESS"
@@ -145,10 +146,10 @@ class Releaser(Operation):
     # -- plan --------------------------------------------------------------------------------------------------
 
     def plan(self) -> Plan:
-        """Compare what is wanted with what runs, and say what there is to do."""
+        """Compare the wanted definition with the running one, and print what there is to do."""
         self._check_architecture()
         snapshot = self.service.watch.snapshot()
-        self._stay_with_the_user_of(snapshot.primary)
+        self._keep_database_user_of(snapshot.primary)
         wanted = service_definition(self.c.stack, self.settings, self.image)
         wanted_admin = admin_definition(self.c.stack, self.settings, self.image)
         history = self.journal.history(snapshot)
@@ -178,15 +179,15 @@ class Releaser(Operation):
         self._say_plan(plan, situation)
         return plan
 
-    def _stay_with_the_user_of(self, primary: Deployment) -> None:
-        """Which of its two database users the service has, a rotation decides: a release leaves it as it is."""
+    def _keep_database_user_of(self, primary: Deployment) -> None:
+        """Keep the database user of the running tasks: only a rotation switches between the two."""
         in_use = database_secret_in(self.c.stack, self._definition(primary.revision))
         self.settings = replace(self.settings, database_secret_arn=in_use)
 
     def _check_ledger(self, history: History, snapshot: Snapshot) -> None:
-        """Say what cannot be read in the ledger, and stop where it may be the very release that serves.
+        """Print what cannot be read in the ledger, and stop if it may be the record of the release that serves.
 
-        To release over it could end in a return to the wrong version, or to none.
+        A failed release would otherwise go back to the wrong version, or to none.
         """
         for item in history.unreadable:
             self.c.say(f"warning: {item}")
@@ -198,7 +199,7 @@ class Releaser(Operation):
             if item.outcome and not item.known and item.release > since:
                 raise ReleaseError(
                     f"{self.c.environment}: the ledger does not know {primary.revision_name}, which runs, and "
-                    f"{item.address} cannot be read ({item.why}): it may be what says so. Nothing was changed.\n"
+                    f"{item.address} cannot be read ({item.why}): it may be the missing record. Nothing was changed.\n"
                     f"Next: restore that object, or move it out of ledger/, then {self.c.retry_command}; "
                     f"or make rollback ENV={self.c.environment}, which goes to the last success that is known",
                     f"unreadable: {item.address}",
@@ -213,7 +214,7 @@ class Releaser(Operation):
         releases = [item for item in situation.releases if item.digest == self.image.digest]
         if not any(item.undone for item in releases):
             return
-        # What serves, or will once a rollback that has not succeeded is resumed.
+        # What serves, or will serve once an unfinished rollback is resumed.
         other = unfinished_rollback(situation.releases) or serving(situation.releases)
         switched = other is None or other.digest != self.image.digest
         of_image = last_word(releases, lambda _: switched)
@@ -232,7 +233,7 @@ class Releaser(Operation):
                 )
 
     def _has_definition(self, release: Release, wanted: Mapping[str, Any], plan: Plan) -> bool:
-        """Whether a release has the definition that is wanted; of old ones, which do not say, ECS is asked."""
+        """Return whether a release has the wanted definition. For old ones without a digest, ask ECS."""
         if release.definition_digest:
             return release.definition_digest == plan.definition_digest
         try:
@@ -243,7 +244,7 @@ class Releaser(Operation):
             raise
 
     def _check_architecture(self) -> None:
-        """An image for another CPU would only say so as `exec format error`, task after task."""
+        """Refuse an image for another CPU: its tasks would only fail with `exec format error`."""
         tasks, image = self.c.stack.cpu_architecture, self.image.architecture
         if image and image != tasks:
             raise ReleaseError(
@@ -255,7 +256,7 @@ class Releaser(Operation):
     def _say_plan(self, plan: Plan, situation: Situation) -> None:
         name = self._name(plan)
         if plan.resumes:
-            self.c.say(f"{situation.running.name} ({name}) is what is wanted and unconfirmed: taking it up")
+            self.c.say(f"{situation.running.name} ({name}) is the wanted definition, and unconfirmed: resuming it")
         elif plan.needed:
             self.c.say(f"to release: {name}, over {situation.running.name}")
             for line in plan.changes or ["ECS gave up the last rollout of this definition"]:
@@ -266,7 +267,7 @@ class Releaser(Operation):
     # -- register ----------------------------------------------------------------------------------------------
 
     def register(self, plan: Plan, *, preview: bool = False) -> tuple[Plan, bool]:
-        """Register what is missing of the two revisions; the plan with their ARNs, and whether one was."""
+        """Register the missing revisions. Return the plan with the ARNs of both, and whether one was registered."""
         if plan.needed and not preview:
             self.guard.require_lock("Nothing was changed.")
         self.settings = replace(self.settings, database_secret_arn=plan.database_secret_arn)
@@ -282,7 +283,7 @@ class Releaser(Operation):
         preview: bool,
     ) -> str | None:
         if revision:
-            self.c.say(f"nothing to register: {short(revision)} is what is wanted")
+            self.c.say(f"nothing to register: {short(revision)} has the wanted definition")
             return revision
         definition = render(self.c.stack, self.settings, self.image)
         if preview:
@@ -305,10 +306,12 @@ class Releaser(Operation):
     # -- prepare -----------------------------------------------------------------------------------------------
 
     def prepare(self, plan: Plan, *, preview: bool = False) -> bool:
-        """Migrate the schema and see to the application's database user, by a one-off task; whether it changed any.
+        """Run the admin task that migrates the schema and sets the application's database users.
+
+        Return whether it changed anything.
 
         Raises:
-            ReleaseError: the task failed, with its output.
+            ReleaseError: the task failed; with its output.
         """
         if not plan.prepare:
             self.c.say("the database is prepared for this version")
@@ -344,10 +347,10 @@ class Releaser(Operation):
         return prepared.changed
 
     def _check_schema(self, reached: str, output: Sequence[str]) -> None:
-        """Compare the database's schema with the image's: the same, or a later one that its code is known to work with.
+        """Check that the database's schema is the image's, or a later one that the image's code is known to work with.
 
         Raises:
-            ReleaseError: any other.
+            ReleaseError: it is another one.
         """
         wanted = self.image.schema_head
         if wanted is None or reached == wanted:
@@ -382,18 +385,18 @@ class Releaser(Operation):
     # -- update ------------------------------------------------------------------------------------------------
 
     def begin(self, plan: Plan) -> None:
-        """Record that the release begins, before anything that clients could notice."""
+        """Record that the release begins, before any change that clients could notice."""
         self._append(plan, Outcome.IN_PROGRESS, self.c.why)
         self.c.notify(slack.started(self._subject(plan), reason=self.c.why))
 
     def update(self, plan: Plan, *, preview: bool = False) -> bool:
-        """Point the service at the revision and see that deployment, and no other, to its end; whether it did.
+        """Update the service and wait until that deployment has succeeded. Return whether the service was updated.
 
         Raises:
-            ReleaseError: anything but success, with a report of why; the old version serves again by then.
+            ReleaseError: it did not succeed; with a report of the cause. The previous version then serves again.
         """
         if not plan.needed:
-            self.c.say("nothing to update: the service runs what is wanted")
+            self.c.say("nothing to update: the service runs the wanted definition")
             return False
         if preview:
             count = "" if plan.desired_count is None else f" with {plan.desired_count} tasks"
@@ -407,7 +410,7 @@ class Releaser(Operation):
         return not plan.resumes
 
     def _give_up(self, plan: Plan, deployment: Deployment, judgement: Judgement) -> list[str]:
-        """Make the version before it serve again; what was done."""
+        """Go back to the previous version. Return notes about it."""
         if judgement.verdict is Verdict.REPLACED:
             return []
         if plan.first:
@@ -418,7 +421,7 @@ class Releaser(Operation):
         return ended + self.service.until_rolled_back(deployment)
 
     def _resumed(self, plan: Plan) -> Deployment:
-        for _ in range(CONSISTENCY_READS):  # what the plan saw, one answer may not show yet
+        for _ in range(CONSISTENCY_READS):  # an answer of ECS may be older than the plan
             if deployment := self.service.watch.snapshot().deployment(str(plan.deployment)):
                 return deployment
             self.c.sleep(CONSISTENCY_SECONDS)
@@ -428,10 +431,10 @@ class Releaser(Operation):
         )
 
     def _start(self, plan: Plan) -> Deployment:
-        """Update the service, holding the lock before and after.
+        """Update the service. Check the lock before and after.
 
-        A rollback may take the lock between the look at it and the update, and find that there is nothing to undo yet.
-        So this run looks again, and then undoes its update itself.
+        A rollback may take the lock between the check and the update, and find nothing to undo yet. So this run checks
+        the lock again, and then undoes its own update.
         """
         self.guard.require_lock("The service was not touched.")
         self.guard.require_time("The service was not touched.")
@@ -450,7 +453,7 @@ class Releaser(Operation):
     # -- conclude ----------------------------------------------------------------------------------------------
 
     def succeed(self, plan: Plan, *, preview: bool = False) -> bool:
-        """Record the success and set auto scaling's limits; whether the limits were changed."""
+        """Record the success and set auto scaling's limits. Return whether the limits were changed."""
         if plan.needed and not preview:
             self.acceptance.require_lasting_tasks(f"the release of {self._name(plan)}")
             self.guard.require_lock("The ledger does not call it a success.")
@@ -466,13 +469,13 @@ class Releaser(Operation):
         except (ClientError, BotoCoreError) as error:
             if not plan.needed or preview:
                 raise
-            # The version serves, and the ledger says so: to fail now would undo it.
+            # The version serves and its success is recorded: a failure here would undo it.
             again = self.c.retry_command
             self.c.say(f"warning: auto scaling's limits were left as they are: {error}. Next: {again} sets them")
             return False
 
     def _tidy(self, plan: Plan) -> None:
-        """Conclude an unfinished rollback, and deregister old revisions."""
+        """Record the end of an unfinished rollback, and deregister old revisions."""
         snapshot = self.service.snapshot()
         releases = self.journal.releases(snapshot)
         self.journal.confirm_rolled_back(snapshot, releases, f"rolled back: {self._name(plan)} serves instead")
@@ -487,9 +490,9 @@ class Releaser(Operation):
         )
 
     def leave_unverified(self, plan: Plan, reason: str) -> str:
-        """Record that the release serves and could not be verified; what is true now, and the next command.
+        """Record that the release serves and could not be verified. Return the state and the next command.
 
-        It is left in service: its tasks are the only healthy targets, and only this machine could not ask it.
+        It stays in service: its tasks are the only healthy targets, and only this machine cannot reach it.
         """
         next_command = f"make release ENV={self.c.environment}"
         if not plan.needed:
@@ -504,10 +507,10 @@ class Releaser(Operation):
         )
 
     def fail(self, plan: Plan, reason: str) -> str:
-        """See that the version before it serves, and record why the release failed; what there was to undo.
+        """Put the previous version back if necessary, and record why the release failed. Return what was undone.
 
-        There is something to undo when the release came into service and failed later: it answers with the wrong
-        version, or this run could not watch it to its end.
+        That is necessary if the release came into service and failed later: it answers with the wrong version, or this
+        run could not watch it to its end.
         """
         if not plan.needed:
             return ""
@@ -515,7 +518,7 @@ class Releaser(Operation):
         why = f"{reason}; {undone}" if undone else reason
         subject, seconds = self._subject(plan), seconds_since(plan.release, datetime.now(UTC))
         next_command = f"make status ENV={self.c.environment}"
-        # A rollback that stopped this release has recorded that already, with the name of who did it.
+        # A rollback that stopped this release has already recorded that, and who did it.
         if self.journal.has_ended(plan.release):
             self.c.notify(slack.stopped(subject, reason=why, next_command=next_command, seconds=seconds))
         else:
@@ -531,7 +534,7 @@ class Releaser(Operation):
         try:
             since = started(self.ecs, self.c.cluster, self.c.service, revision)
         except (ClientError, BotoCoreError):
-            since = None  # to undo it matters more
+            since = None  # undoing is more important
         if plan.first:
             if not self._was_in_service(revision, updated):
                 return ""
@@ -553,13 +556,13 @@ class Releaser(Operation):
         return "; ".join(notes)
 
     def _may_have_updated(self, plan: Plan) -> bool:
-        """Whether the release came as far as the update of the service: it prepares the database first."""
+        """Return whether the release may have updated the service: it prepares the database first."""
         return not plan.prepare or any(
             item.id == plan.release and item.prepared for item in self.journal.all_releases()
         )
 
     def _was_in_service(self, revision: str, updated: bool) -> bool:
-        """Leave no task of a first release; whether it was in service. Looks and the update as in `put_back`."""
+        """Stop all tasks of a first release. Return whether it was in service, determined as in `Service.put_back`."""
         snapshot = self.service.snapshot()
         seen = snapshot.primary.revision == revision
         if not seen and not (updated and snapshot.service["desiredCount"] == 0):
@@ -577,18 +580,18 @@ class Releaser(Operation):
         return canonical(self.ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"])
 
     def _latest(self, family: str) -> Revision | None:
-        """The newest ACTIVE revision of a family; None when it has none."""
+        """Return the newest ACTIVE revision of a family; None if it has none."""
         try:
             definition = self.ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
         except ClientError as error:
-            # ECS says so of an unknown family: ClientException, "Unable to describe task definition."
+            # ECS's error for an unknown family: ClientException, "Unable to describe task definition."
             if error.response["Error"]["Code"] == "ClientException":
                 return None
             raise
         return Revision(definition["taskDefinitionArn"], canonical(definition))
 
     def _app_secrets_have_values(self) -> bool:
-        """Whether each database user has a current version; the value itself is not read."""
+        """Return whether each database user's secret has a current version. The value itself is not read."""
         client = self.c.clients.client("secretsmanager")
         answers = [client.describe_secret(SecretId=arn) for arn in database_secret_arns(self.c.stack)]
         return all(
@@ -617,7 +620,7 @@ class Releaser(Operation):
 
 
 def _how_it_ended(release: Release, snapshot: Snapshot) -> tuple[Outcome, str]:
-    """How a release ended that nobody watched and that is not in service."""
+    """Return how a release ended that is not in service and has no recorded end."""
     for deployment in snapshot.deployments:
         if deployment.revision == release.revision and deployment.rollout_state == "FAILED":
             return Outcome.FAILED, deployment.reason or "ECS gave it up while nobody watched"

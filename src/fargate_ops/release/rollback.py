@@ -1,8 +1,8 @@
-"""Rollback: which release to put back, decided purely; and putting it back, by one update of the service.
+"""Rollback: choose the release to put back, and put it back by one update of the service.
 
-It needs no Terraform, no build, no migration and no git: the ledger says what there was, and its task definition is
-still registered. Whatever that definition needs is looked at first: what was seen to be absent refuses the rollback
-before anything moves, and what cannot be looked at is a warning.
+It needs no Terraform, no build, no migration and no git: the ledger has the earlier releases, and their task
+definitions are still registered. Everything that the definition needs is checked first: something missing refuses the
+rollback before any change, and something that cannot be checked is a warning.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from fargate_ops.state.ledger import (
     unfinished_rollback,
 )
 
-#: How many possible targets a refusal names.
+#: Number of possible targets that a refusal lists.
 SHOWN = 5
 STEPS = re.compile(r"(?:-(\d+)|(\d+) ?-?steps?)")
 REVISION = re.compile(r"(?:.*task-definition/)?(?:([A-Za-z0-9_-]+):|:)?(\d{1,9})")
@@ -48,25 +48,25 @@ SHORTEST_HASH = 4
 
 
 class Refusal(Exception):
-    """There is no way back to what was asked for; the message says why."""
+    """A rollback to the requested target is impossible; the message gives the reason."""
 
 
 def choose(
     releases: Sequence[Release], primary: Deployment, wanted: str = "", *, stopped_release: bool = False
 ) -> Release:
-    """The release on the way forward to put back.
+    """Return the release to put back.
 
     ``releases`` are those of this incarnation of the service, oldest first, and ``primary`` is what it runs. ``wanted``
     is empty, a git hash, alone or with a definition (``0123456789ab+3f2a``), a revision (``7``, ``family:7``) or steps
     (``-2``, ``2 steps``).
 
     Without ``wanted`` the most recent change is undone. A release that was stopped (``stopped_release``) or interrupted
-    counts as that change: the last success is put back. A rollback that has not succeeded is taken up again. Anything
-    else in service gives way to the last success, and the last success to the one before it. A last success that is
-    itself being rolled back is never put back: the target of that rollback is.
+    counts as that change: the last success is put back. A rollback that has not succeeded is resumed. Otherwise the
+    last success replaces whatever serves; if it serves itself, the success before it does. A last success that is
+    itself being rolled back is never put back, but the target of that rollback is.
 
     Raises:
-        Refusal: no such release, or it never succeeded.
+        Refusal: there is no such release, or it never succeeded.
     """
     current = serving(releases)
     if current is None:
@@ -85,9 +85,9 @@ def choose(
 
 
 def in_flight(releases: Sequence[Release]) -> list[Release]:
-    """Releases that began and have not ended: each may have updated the service a moment ago.
+    """Return the releases that began and have not ended. Each may have updated the service a moment ago.
 
-    The ledger knows that before the service is touched, and is never old. What ECS answers may be, for seconds.
+    The ledger is written before the service is updated and is never outdated. ECS's answers may be, for seconds.
     """
     return [item for item in unfinished(releases) if item.outcome is not Outcome.UNVERIFIED]
 
@@ -102,7 +102,7 @@ def _steps_back(releases: Sequence[Release], steps: int) -> Release:
 
 
 def _known(releases: Sequence[Release], wanted: str, now: Release) -> Release:
-    """The release of this hash or revision: the one that serves now, else the newest success, else one rolled back."""
+    """Return the release of a hash or revision: the serving one, else the newest success, else one rolled back."""
     named = _named(releases, wanted)
     if not named:
         raise Refusal(f"The ledger knows no release {wanted}.")
@@ -115,7 +115,7 @@ def _known(releases: Sequence[Release], wanted: str, now: Release) -> Release:
 
 
 def _named(releases: Sequence[Release], wanted: str) -> list[Release]:
-    """The releases on the way forward that a name means, the newest first."""
+    """Return the releases (no rollbacks) that a name matches, the newest first."""
     forward = [release for release in reversed(releases) if release.kind is Kind.RELEASE]
     if revision := REVISION.fullmatch(wanted):
         family, number = revision[1], revision[2]
@@ -138,7 +138,7 @@ def _of_hash(forward: Sequence[Release], wanted: str) -> list[Release]:
 
 
 def other_definitions(releases: Sequence[Release], wanted: str, target: Release) -> list[Release]:
-    """What a hash could have meant beside the target: the newest success of each other definition of that commit."""
+    """Return the other matches of a hash: the newest success of each other definition of the target's commit."""
     if not wanted or wanted != target.version[: len(wanted)] or STEPS.fullmatch(wanted):
         return []
     found: dict[str, Release] = {}
@@ -150,9 +150,9 @@ def other_definitions(releases: Sequence[Release], wanted: str, target: Release)
 
 
 def forbidding_contract(releases: Sequence[Release], target: Release) -> Release | None:
-    """The release whose migrations took away what the target's code needs; None when it can run on today's schema.
+    """Return the release whose migrations removed what the target's code needs; None if the code works with the schema.
 
-    Of a target whose schema is not known nothing is forbidden.
+    A target whose schema is not known is not refused.
     """
     for release in releases:
         later = release.id > target.id and release.prepared and release.schema_compatible is not None
@@ -163,9 +163,9 @@ def forbidding_contract(releases: Sequence[Release], target: Release) -> Release
 
 @dataclass(frozen=True, kw_only=True)
 class Examined:
-    """What was seen of a target. ``definition`` is None and ``image`` empty where ECS gave no answer.
+    """The result of checking a target. ``definition`` is None and ``image`` empty if ECS did not answer.
 
-    ``absent`` is what it needs and was seen not to be there, ``unknown`` what could not be looked at.
+    ``absent`` lists what the target needs and does not exist, ``unknown`` what could not be checked.
     """
 
     definition: dict[str, Any] | None
@@ -176,11 +176,11 @@ class Examined:
 
 @dataclass(frozen=True, kw_only=True)
 class RollbackPlan:
-    """What to do; ``needed`` is False when the target, the release that is to be put back, is what serves already.
+    """The decision. ``needed`` is False if the target, the release to put back, serves already.
 
-    ``uncertain`` says that the service is to be updated whatever a look at it shows: the target was not seen in
-    service, or another release began, whose update a look may not show yet. Where nothing differs, nothing happens.
-    ``previous`` is the version that was in service, or the revision where the ledger does not know it.
+    ``uncertain``: update the service whatever ECS shows. Either it did not show the target in service, or another
+    release began whose update it may not show yet. If nothing differs, the update changes nothing.
+    ``previous`` is the version that was in service, or its revision if the ledger does not know it.
     """
 
     release: str
@@ -197,7 +197,7 @@ class RollbackPlan:
 
     @property
     def name(self) -> str:
-        """The version with its definition, for people."""
+        """Return the version with its definition: see `release_name`."""
         return release_name(self.version, self.definition_digest)
 
     def to_fact(self) -> dict[str, Any]:
@@ -212,10 +212,10 @@ class Rollback(Operation):
     """Puts an earlier release back into service."""
 
     def plan(self, wanted: str = "", *, preview: bool = False) -> RollbackPlan:
-        """Choose the release, refuse what cannot work, and record who took what out of service.
+        """Choose the release, refuse what cannot work, and record who takes what out of service.
 
         Raises:
-            ReleaseError: there is nothing to go back to, or it cannot run; says what is possible.
+            ReleaseError: there is nothing to go back to, or it cannot run; with the possible targets.
         """
         snapshot = self.service.watch.snapshot()
         history = self.journal.history(snapshot)
@@ -234,7 +234,7 @@ class Rollback(Operation):
         for warning in (*seen.absent, *seen.unknown):
             self.c.say(f"warning: {warning}")
         definition_digest = target.definition_digest
-        if definition_digest is None and seen.definition:  # a release of before it was recorded
+        if definition_digest is None and seen.definition:  # a release from before it was recorded
             definition_digest = digest(canonical(seen.definition))
         at_rest = in_service and primary.rollout_state == "COMPLETED"
         uncertain = not in_service or any(item.revision != primary.revision for item in in_flight(releases))
@@ -265,10 +265,10 @@ class Rollback(Operation):
 
     @staticmethod
     def _is_to_be_confirmed(releases: Sequence[Release], target: Release, wanted: str) -> bool:
-        """Whether a target that runs already is still to be verified and recorded.
+        """Return whether a target that runs already has yet to be verified and recorded.
 
-        It is when a rollback brought it and did not see it succeed, or when a rollback away from it is called off by
-        name.
+        That is so if the rollback that brought it was not completed, or if a rollback away from it is cancelled by
+        naming it.
         """
         unseen = unfinished_rollback(releases) or last_target(releases)
         called_off = bool(wanted) and any(origin(releases, item).id == target.id for item in rolling_back(releases))
@@ -276,13 +276,13 @@ class Rollback(Operation):
 
     @staticmethod
     def _previous(releases: Sequence[Release], primary: Deployment) -> str:
-        """What people know as the version in service: what this or an unfinished rollback undoes, else what runs."""
+        """Return the name of the version in service: what this or an unfinished rollback undoes, else what runs."""
         undone = [item for item in (*rolling_back(releases), *in_flight(releases)) if item.kind is Kind.RELEASE]
         runs = [item for item in releases if item.revision == primary.revision]
         return next((item.name for item in (*reversed(undone), *reversed(runs))), primary.revision_name)
 
     def _examine(self, releases: Sequence[Release], target: Release) -> Examined:
-        """Look at everything that the target needs: schema, definition, database, image, secrets, roles, log groups."""
+        """Check everything that the target needs: schema, definition, database, image, secrets, roles, log groups."""
         absent: list[str] = []
         unknown: list[str] = []
         if contract := forbidding_contract(releases, target):
@@ -297,11 +297,11 @@ class Rollback(Operation):
                 "taskDefinition"
             ]
         except (ClientError, BotoCoreError) as error:
-            # ECS says so of a deleted revision: ClientException, "Unable to describe task definition."
+            # ECS's error for a deleted revision: ClientException, "Unable to describe task definition."
             if isinstance(error, ClientError) and error.response["Error"]["Code"] == "ClientException":
                 absent.append(f"The task definition of {versions([target])} was deleted.")
             else:
-                unknown.append(f"what {target.name} needs was not looked at: {error}")
+                unknown.append(f"what {target.name} needs was not checked: {error}")
             return Examined(definition=None, image="", absent=absent, unknown=unknown)
         released_for, serves = database_of(definition), self.c.stack.database.instance_identifier
         if released_for and released_for != serves:
@@ -310,7 +310,7 @@ class Rollback(Operation):
                 f"goes back to other code, never to other data.\n"
                 f"Its code with today's data: make release ENV={self.c.environment} "
                 f"ARGS='-e image_build_version={target.version}'\n"
-                f"Other data: make restore ENV={self.c.environment} says which."
+                f"Other data: make restore ENV={self.c.environment} shows which."
             )
         image = self._image(target, definition, absent, unknown)
         place = Place(environment=self.c.environment, stack=self.c.stack)
@@ -318,17 +318,17 @@ class Rollback(Operation):
             if finding.verdict is Found.FAIL:
                 absent.append(f"{versions([target])} needs {finding.subject}: {finding.reason}.")
             elif finding.verdict is not Found.OK:
-                unknown.append(f"{finding.subject} was not looked at: {finding.reason}")
+                unknown.append(f"{finding.subject} was not checked: {finding.reason}")
         return Examined(definition=definition, image=image, absent=absent, unknown=unknown)
 
     @staticmethod
     def _revision(releases: Sequence[Release], target: Release) -> str:
-        """The revision that runs when the target does: its own, or the copy that the last rollback put back."""
+        """Return the revision with which the target runs: its own, or the copy that the last rollback put back."""
         current = serving(releases)
         return current.revision if current and origin(releases, current).id == target.id else target.revision
 
     def _image(self, target: Release, definition: Mapping[str, Any], absent: list[str], unknown: list[str]) -> str:
-        """The image of the target's container; and whether the registry still holds it."""
+        """Return the image of the target's container, and check that the registry still holds it."""
         images = {item["name"]: str(item["image"]) for item in definition["containerDefinitions"]}
         reference = images.get(self.c.container, "")
         if not reference:
@@ -346,7 +346,7 @@ class Rollback(Operation):
             if code in ("ImageNotFoundException", "RepositoryNotFoundException"):
                 absent.append(f"The image of {versions([target])} is gone from the registry: {reference}.")
             else:
-                # Whoever may not look may still roll back: ECS pulls with the execution role.
+                # A caller without permission may still roll back: ECS pulls with the execution role.
                 unknown.append(f"whether the registry holds {reference} is not known: {error}")
         return reference
 
@@ -374,15 +374,15 @@ class Rollback(Operation):
         elif primary.revision == plan.revision and plan.uncertain:
             self.c.say(f"{would}update the service to {to} in any case: {plan.previous} began and has not ended")
         elif primary.revision == plan.revision:
-            self.c.say(f"{'would take' if preview else 'taking'} up the rollback to {to}, which has not succeeded yet")
+            self.c.say(f"{'would resume' if preview else 'resuming'} the rollback to {to}, which has not succeeded yet")
         else:
             self.c.say(f"{'would roll' if preview else 'rolling'} back: {primary.revision_name} -> {to}")
 
     def _record_intent(self, plan: RollbackPlan, releases: Sequence[Release], primary: Deployment) -> None:
-        """The ledger learns it before the service does: a rollback that is interrupted has still been decided.
+        """Record the decision before the service is updated: it also holds if the rollback is interrupted.
 
-        What was in service is being rolled back, so that no routine run brings it again; a release in flight that had
-        not come so far is stopped. Going forward again takes nothing back.
+        What was in service is recorded as being rolled back, so that no routine run releases it again. A release that
+        had not come into service is recorded as stopped. A rollback to a newer release rolls nothing back.
         """
         why = f"being rolled back to {plan.name} by {self.c.by}"
         for release in unfinished(releases):
@@ -399,7 +399,7 @@ class Rollback(Operation):
                 self.journal.record(release, Outcome.ROLLING_BACK, why)
 
     def _active(self, target: Release, definition: Mapping[str, Any] | None) -> str:
-        """The target's revision, or a copy where somebody has deregistered or deleted it: ECS runs no such one anew.
+        """Return the target's revision; a copy if it was deregistered or deleted, because ECS does not start it then.
 
         https://docs.aws.amazon.com/AmazonECS/latest/developerguide/delete-task-definition-v2.html
         """
@@ -411,10 +411,10 @@ class Rollback(Operation):
         return arn
 
     def update(self, plan: RollbackPlan) -> bool:
-        """Point the service at the target and see that deployment to its end; whether there was anything to do.
+        """Update the service to the target and wait until that deployment has succeeded. Return whether it was updated.
 
         Raises:
-            ReleaseError: it did not come to that, with a report of why and of what serves now.
+            ReleaseError: it did not succeed; with a report of the cause and of what serves now.
         """
         if not plan.needed:
             return False
@@ -435,7 +435,7 @@ class Rollback(Operation):
         return True
 
     def _record_displaced(self, plan: RollbackPlan, updated: Snapshot) -> None:
-        """Record that a release is being rolled back which the plan called stopped: it was in service all the same."""
+        """Record that a release is being rolled back if the plan recorded it as stopped although it was in service."""
         displaced = {item.revision for item in updated.deployments if item.revision != plan.revision}
         for release in self.journal.releases(updated):
             if release.revision in displaced and release.outcome is Outcome.STOPPED and not release.succeeded:
@@ -443,13 +443,13 @@ class Rollback(Operation):
                 self.journal.record(release, Outcome.ROLLING_BACK, f"being rolled back to {plan.name} by {self.c.by}")
 
     def _give_up(self, deployment: Deployment, judgement: Judgement) -> list[str]:
-        """Leave a rollback that lasts to ECS: what it replaces is no better place to be."""
+        """Let ECS continue a rollback that takes too long: the version that it replaces is no better."""
         if judgement.verdict is Verdict.FAILED:
             return self.service.until_rolled_back(deployment)
         return [] if judgement.verdict is Verdict.REPLACED else ["ECS goes on trying."]
 
     def succeed(self, plan: RollbackPlan) -> bool:
-        """Record that the target serves, and set auto scaling's limits; whether these were changed."""
+        """Record that the target serves, and set auto scaling's limits. Return whether these were changed."""
         if plan.needed:
             snapshot = self.service.snapshot()
             self._append(plan, snapshot, Outcome.SUCCEEDED, self.c.why)
@@ -462,17 +462,17 @@ class Rollback(Operation):
         try:
             return set_limits(self.c)
         except (ClientError, BotoCoreError) as error:
-            # The version serves; the next release or scheduled action sees to the limits.
+            # The version serves; the next release or scheduled action sets the limits.
             self.c.say(f"auto scaling's limits were left as they are: {error}")
             return False
 
     def fail(self, plan: RollbackPlan, reason: str) -> str:
-        """Record that the rollback did not succeed, and why; the next commands."""
+        """Record that the rollback failed, and why. Return the next commands."""
         self._end(plan, Outcome.FAILED, reason, slack.failed)
         return f"{self._again} tries {plan.name} again; ARGS='-e rollback_to=-2' goes one further back"
 
     def leave_unverified(self, plan: RollbackPlan, reason: str) -> str:
-        """Record that the target serves and could not be verified; what is true now, and the next command."""
+        """Record that the target serves and could not be verified. Return the state and the next command."""
         self._end(plan, Outcome.UNVERIFIED, reason, slack.unverified)
         return f"{plan.name} serves; the ledger calls the rollback unverified. Next: {self._again} verifies it."
 
@@ -481,7 +481,7 @@ class Rollback(Operation):
         return f"make rollback ENV={self.c.environment}"
 
     def _end(self, plan: RollbackPlan, outcome: Outcome, reason: str, message: Callable[..., slack.Message]) -> None:
-        """Record how the rollback ended and notify people, unless that was done or there was nothing to do."""
+        """Record how the rollback ended and send a notification, unless that was done or there was nothing to do."""
         if plan.needed and not self.journal.has_ended(plan.release):
             self._append(plan, self.service.snapshot(), outcome, reason)
             subject = self.subject(plan.name, plan.revision)
@@ -503,5 +503,5 @@ class Rollback(Operation):
 
 
 def versions(releases: Sequence[Release]) -> str:
-    """Releases for people: ``0123456789ab+3f2a (family:7), …``."""
+    """Format releases: ``0123456789ab+3f2a (family:7), …``."""
     return ", ".join(f"{release.name} ({release.revision_name})" for release in releases)

@@ -1,9 +1,9 @@
-"""Rotation: the application's database password, without a failed request, by two users that take turns.
+"""Rotate the application's database password without a failed request, by two alternating database users.
 
-Each user has a secret of its own, and the task definition says which one serves. The idle user gets a new password,
-which no task knows or needs; then the service is moved to a copy of what runs that takes the other secret. Until that
-is over, the old tasks serve with the old user, and afterwards that user keeps its password until the next rotation: so
-what was there before, a rollback too, finds credentials that work. What serves is the only record of whose turn it is.
+Each user has a secret of its own, and the task definition refers to one of them. The idle user gets a new password,
+which no task uses. Then the service is updated to a copy of its task definition that refers to the other secret. During
+that, the old tasks serve with the old user. That user keeps its password until the next rotation, so the credentials of
+earlier task definitions still work, for a rollback too. Only the running task definition records whose turn it is.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from fargate_ops.state.ledger import (
 
 @dataclass(frozen=True, kw_only=True)
 class RotationPlan:
-    """What to do. ``secret`` is of the user that is to serve, ``from_secret`` of the one that does: ARNs.
+    """The decision. ``secret`` and ``from_secret`` are the ARNs of the next user's and the present user's secrets.
 
-    ``age_days`` is that of the password in use. ``revision`` is what runs until the copy is registered, ``user`` the
-    one whose password is new.
+    ``age_days`` is the age of the password in use. ``revision`` is the running one until the copy is registered.
+    ``user`` is the one with the new password.
     """
 
     release: str
@@ -61,13 +61,13 @@ class RotationPlan:
     user: str = ""
 
     def sentence(self, environment: str, *, preview: bool = False) -> str:
-        """What is true at the end."""
+        """Return the closing sentence."""
         age = f"{self.age_days:g} days old"
         if not self.needed:
             insist = f"make rotate-secret ENV={environment} ARGS='-e rotate_older_than_days=0'"
             return (
                 f"{environment}: the password in use is {age}, younger than {self.older_than_days:g}: nothing was "
-                f"rotated. To rotate all the same: {insist}"
+                f"rotated. To rotate it anyway: {insist}"
             )
         if preview:
             return f"{environment}: the password in use is {age}, and would be rotated"
@@ -85,15 +85,15 @@ class RotationPlan:
 
 
 class Rotation(Operation):
-    """Moves the service from one of its database users to the other, whose password is new."""
+    """Switches the service from one of its database users to the other, who gets a new password."""
 
     # -- plan --------------------------------------------------------------------------------------------------
 
     def plan(self, older_than_days: float, *, preview: bool = False) -> RotationPlan:
-        """Whether the password in use is so old, and who takes over from whom.
+        """Decide whether the password in use is old enough, and which user is next.
 
         Raises:
-            ReleaseError: nothing serves that could be rotated, or something else is going on.
+            ReleaseError: nothing serves that could be rotated, or another change is in progress.
         """
         stack = self.c.stack
         if len(database_secret_arns(stack)) < 2:
@@ -107,7 +107,7 @@ class Rotation(Operation):
         success = serving(self.journal.releases(snapshot))
         if success is None or primary.revision != success.revision:
             raise self._refused(
-                f"what runs, {primary.revision_name}, is no release that succeeded",
+                f"what runs, {primary.revision_name}, is not a successful release",
                 f"make deploy ENV={self.c.environment}",
             )
         if success.outcome is Outcome.ROLLING_BACK:
@@ -142,7 +142,7 @@ class Rotation(Operation):
         return plan
 
     def _at_rest(self, preview: bool) -> Snapshot:
-        """The service when nothing moves it: a deployment in flight is waited for."""
+        """Return the service without a deployment in progress: wait for that to end."""
         snapshot = self.service.watch.snapshot()
         primary = snapshot.primary
         if primary.rollout_state != "IN_PROGRESS":
@@ -158,7 +158,7 @@ class Rotation(Operation):
         return snapshot
 
     def _settle(self, releases: Sequence[Release], snapshot: Snapshot, preview: bool) -> None:
-        """Bring to an end in the ledger what nobody watched: a rotation that was interrupted, above all."""
+        """Record the end of interrupted releases, mainly rotations."""
         for release in unfinished(releases):
             runs = is_in_service(release, snapshot)
             if runs and preview:
@@ -172,7 +172,7 @@ class Rotation(Operation):
                 self.journal.record(release, outcome, why)
 
     def _age(self, secret: str) -> timedelta:
-        """How long ago its current value was put; the value itself is not read."""
+        """Return the age of a secret's current value. The value itself is not read."""
         listed = self.c.clients.client("secretsmanager").list_secret_version_ids(SecretId=secret, MaxResults=100)
         put: datetime | None = next(
             (item["CreatedDate"] for item in listed["Versions"] if "AWSCURRENT" in item["VersionStages"]), None
@@ -202,15 +202,15 @@ class Rotation(Operation):
     # -- renew -------------------------------------------------------------------------------------------------
 
     def renew(self, plan: RotationPlan) -> str:
-        """Give the idle user a new password, by a one-off task; the user's name.
+        """Give the idle user a new password, by a one-off task. Return the user's name.
 
         Raises:
-            ReleaseError: the task failed, with its output. The service was not touched.
+            ReleaseError: the task failed; with its output. The service was not touched.
         """
         self.guard.require_lock("No password was touched.")
         renewing = ["python", "-m", "settlement.admin", "renew", "--secret", plan.secret]
         try:
-            # A task of an interrupted run would change the password once more, under the new tasks: it is waited for.
+            # A task left by an interrupted run could change the password after the new tasks have started: wait for it.
             finished = self.admin_tasks.run("renew", renewing, plan.admin_revision)
         except TaskError as error:
             raise self._renew_failed(plan, str(error), error.output) from error
@@ -234,7 +234,7 @@ class Rotation(Operation):
     # -- register and update -----------------------------------------------------------------------------------
 
     def register(self, plan: RotationPlan) -> str:
-        """A copy of what runs that takes the other user's secret; the newest revision, if it is that already."""
+        """Register a copy of the running revision with the other user's secret, unless the newest one is that."""
         answer = self.ecs.describe_task_definition(taskDefinition=plan.previous_revision, include=["TAGS"])
         copy = {name: value for name, value in answer["taskDefinition"].items() if name not in READ_ONLY}
         copy = _with_secret(copy, plan.from_secret, plan.secret)
@@ -247,15 +247,15 @@ class Rotation(Operation):
         return arn
 
     def begin(self, plan: RotationPlan) -> None:
-        """Record that the service is about to be moved."""
+        """Record that the service is about to be updated."""
         self._append(plan, Outcome.IN_PROGRESS, self._why(plan))
         self.c.notify(slack.started(self._subject(plan), reason=self._why(plan)))
 
     def update(self, plan: RotationPlan) -> None:
-        """Move the service, and see that deployment to its end.
+        """Update the service and wait until that deployment has succeeded.
 
         Raises:
-            ReleaseError: anything but success, with a report of why; the old user serves then.
+            ReleaseError: it did not succeed; with a report of the cause. The old user then serves.
         """
         self.guard.require_lock(f"The service was not touched: it uses {name_of(plan.from_secret)}, which works.")
         deployment = self.service.update(plan.revision).primary
@@ -279,7 +279,7 @@ class Rotation(Operation):
     # -- conclude ----------------------------------------------------------------------------------------------
 
     def succeed(self, plan: RotationPlan) -> None:
-        """Record that the other user serves."""
+        """Record that the next user serves."""
         self.acceptance.require_lasting_tasks(f"the rotation to {name_of(plan.secret)}")
         self.guard.require_lock("The ledger does not call it a success.")
         self._append(plan, Outcome.SUCCEEDED, self._why(plan))
@@ -287,7 +287,7 @@ class Rotation(Operation):
         self.c.notify(slack.succeeded(self._subject(plan), seconds=seconds))
 
     def fail(self, plan: RotationPlan, reason: str) -> str:
-        """See that the old user serves, and record why the rotation failed; what there was to undo."""
+        """Put the old user back if necessary, and record why the rotation failed. Return what was undone."""
         if not plan.needed or plan.revision == plan.previous_revision:
             return ""
         undone = "" if self.guard.lost_lock() else self._put_back(plan)
@@ -298,9 +298,9 @@ class Rotation(Operation):
         return undone
 
     def leave_unverified(self, plan: RotationPlan, reason: str) -> str:
-        """Record that the other user serves and was not seen to; what is true now, and the next command."""
+        """Record that the next user serves and could not be verified. Return the state and the next command."""
         if not plan.needed or plan.revision == plan.previous_revision:
-            return "what runs, runs as it did before."
+            return "the service runs as before."
         self.guard.require_lock("The ledger does not say how it ended.")
         self._append(plan, Outcome.UNVERIFIED, reason)
         next_command = f"make release ENV={self.c.environment}"
@@ -345,7 +345,7 @@ class Rotation(Operation):
 
 
 def name_of(secret: str) -> str:
-    """The name in a secret's ARN, without the six characters that Secrets Manager adds to it."""
+    """Return the name in a secret's ARN, without the six characters that Secrets Manager appends."""
     return secret.rsplit(":secret:", 1)[-1].rsplit("-", 1)[0]
 
 
@@ -370,7 +370,7 @@ def _image(definition: Mapping[str, Any], container: str) -> str:
 
 
 def _user(output: Sequence[str]) -> str:
-    """Whose password the admin task says that it renewed; empty when it does not."""
+    """Return the user whose password the admin task renewed; empty if its output names none."""
     for line in reversed(output):
         try:
             said = json.loads(line)

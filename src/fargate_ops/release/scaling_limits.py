@@ -1,4 +1,4 @@
-"""Auto scaling's limits of the number of tasks, as the inventory and the schedule say that they hold now."""
+"""Set auto scaling's limits to those of the inventory and the schedule."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from fargate_ops.release.context import Context
 
 
 def capacity_now(c: Context) -> Capacity:
-    """The limits of the number of tasks that the inventory and the schedule say hold at this moment."""
+    """Return the limits of the number of tasks that are scheduled for now."""
     return capacity_at(c.stack.scalable_target, c.now())
 
 
 def set_limits(c: Context, *, preview: bool = False) -> bool:
-    """Register the limits that hold now and resume the schedule, where the target differs; whether it did.
+    """Register the limits scheduled for now and resume the schedule, if the target differs. Return whether it did.
 
-    The schedule is suspended when the target is made, so that it never starts the placeholder's tasks.
-    A scheduled action that fires in between would be overwritten, and nothing would repeat it for weeks: so the
-    clock is looked at once more afterwards.
+    Terraform creates the target with the schedule suspended, so that it never starts the placeholder's tasks. A
+    scheduled action that fires in between would be overwritten, and for weeks no other would follow: so the schedule is
+    read again afterwards.
     """
     target = ScalableTarget(c.clients.client("application-autoscaling"), c.stack.scalable_target)
     registered, wanted = target.registered(), capacity_now(c)

@@ -1,4 +1,4 @@
-"""One ECS service: moving it to a revision, seeing that to its end, and moving it back."""
+"""One ECS service: update it to a revision, follow the deployment, and go back to the previous revision."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from fargate_ops.release.guard import Guard
 from fargate_ops.release.journal import Journal
 from fargate_ops.release.new_tasks import NewTasks
 
-#: ECS notes a service deployment and its deployment one after the other.
+#: ECS creates a service deployment a moment before its deployment.
 SERVICE_DEPLOYMENT_EARLIER = timedelta(seconds=5)
 
 
 class Service:
-    """The service of one environment."""
+    """Updates and watches the service of one environment."""
 
     def __init__(self, context: Context, guard: Guard, journal: Journal, admin_tasks: AdminTasks) -> None:
         self.c = context
@@ -48,19 +48,19 @@ class Service:
         )
 
     def snapshot(self) -> Snapshot:
-        """The service as it is, retry."""
+        """Return the service now, despite transient AWS errors."""
         return self.c.retry(self.watch.snapshot)
 
-    # -- moving it -----------------------------------------------------------------------------------------------
+    # -- updates -----------------------------------------------------------------------------------------------
 
     def update(self, revision: str, *, desired_count: int | None = None, force: bool = False) -> Snapshot:
-        """Point the service at a revision. Return the update's own answer, whose deployments are never outdated.
+        """Update the service to a revision. Return the update's own answer, whose deployments are never outdated.
 
-        An update that is not forced starts nothing where the service has what is wanted:
+        Unless forced, an update to the revision that PRIMARY runs starts no deployment:
         https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
 
         Raises:
-            ReleaseError: ECS refused, or deploys something else.
+            ReleaseError: ECS refused, or it deploys another revision.
         """
         request: dict[str, Any] = {"cluster": self.c.cluster, "service": self.c.service, "taskDefinition": revision}
         if desired_count is not None:
@@ -85,10 +85,10 @@ class Service:
         return snapshot
 
     def put_back(self, revision: str, previous: str, *, updated: bool = True) -> Deployment | None:
-        """Point the service at ``previous`` if it is at ``revision``; the deployment that this started, None if none.
+        """Update the service to ``previous`` if it runs ``revision``. Return the new deployment; None if there is none.
 
-        For seconds after an update a look may show ``previous``: unless the service was never ``updated``, it is now,
-        and that tells.
+        For seconds after an update, ECS may still return ``previous``. So a service that may have been ``updated`` is
+        updated again, and the answer shows whether it ran ``revision``.
         """
         seen = self.snapshot().primary
         if seen.revision != revision and not (updated and seen.revision == previous):
@@ -102,12 +102,12 @@ class Service:
         return None if back.id == seen.id else back
 
     def scale_to_zero(self) -> Snapshot:
-        """Leave no task of a first release that failed; the service as the update's own answer shows it."""
+        """Stop all tasks of a failed first release. Return the update's own answer."""
         service = self._ecs.update_service(cluster=self.c.cluster, service=self.c.service, desiredCount=0)["service"]
         return Snapshot(service=service, targets={})
 
     def stop(self, deployment: Deployment, back_to: str) -> str:
-        """End a deployment in flight, and no other, by rolling it back; what was done.
+        """Stop this deployment, if it is in progress, by rolling it back. Return what was done.
 
         https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stop-service-deployment.html
         """
@@ -116,22 +116,22 @@ class Service:
             try:
                 ecs.stop_service_deployment(serviceDeploymentArn=ours["serviceDeploymentArn"], stopType="ROLLBACK")
             except ClientError as error:
-                self.c.say(f"ECS would not stop it: {error}")
+                self.c.say(f"ECS did not stop it: {error}")
             else:
                 return "It was stopped with a rollback."
-        # Refused, or not listed any more: the same by the way that always works.
+        # Refused, or not listed any more: an update to the previous revision always works.
         ecs.update_service(cluster=self.c.cluster, service=self.c.service, taskDefinition=back_to)
         return f"The service was pointed at {short(back_to)} again."
 
-    # -- waiting for it ------------------------------------------------------------------------------------------
+    # -- waits ------------------------------------------------------------------------------------------
 
     def follow(self, deployment: Deployment, what: str, give_up: Callable[[Judgement], list[str]]) -> None:
-        """See this deployment, and no other, to its end.
+        """Wait until this deployment has succeeded.
 
-        ``give_up`` is called when it failed, and says what it did about the service.
+        After a failure, ``give_up`` goes back to the previous version and returns notes about that.
 
         Raises:
-            ReleaseError: anything but success, with a report of why and of what serves now.
+            ReleaseError: it did not succeed; with a report of the cause and of what serves now.
         """
         since = datetime.now(UTC)
         limit = self._guard.within(self.c.limits.wait, keep=self.c.limits.rollback_wait)
@@ -149,12 +149,12 @@ class Service:
         raise self.failures.error(deployment, what, judgement, since=since, give_up=give_up, exhausted=tasks.exhausted)
 
     def until_completed(self, back: Deployment) -> Judgement:
-        """See what was put back to its end; as `follow`, it makes room in the database for its tasks."""
+        """Wait for the deployment that puts a revision back. Like `follow`, free database connections for its tasks."""
         failures: Callable[[], Failures] = Failures
         try:
             failures = self._new_tasks(back).look
-        except (ClientError, BotoCoreError) as error:  # to undo it matters more
-            self.c.say(f"  its tasks cannot be looked at ({error})")
+        except (ClientError, BotoCoreError) as error:  # undoing is more important
+            self.c.say(f"  its tasks cannot be inspected ({error})")
         limit = self._guard.within(self.c.limits.rollback_wait)
         judgement, _ = self.watch.until_done(back.id, limit, failures, since=back.created)
         return judgement
@@ -165,8 +165,8 @@ class Service:
         return self.watch.until_stable(limit, failures=self.failures_since())
 
     def until_rolled_back(self, bad: Deployment) -> list[str]:
-        """Wait until another deployment than this serves alone; a note when that did not come to pass."""
-        self.c.say("waiting until the version before it serves alone again")
+        """Wait until ECS has rolled this deployment back. Return a note if that did not complete."""
+        self.c.say("waiting until the previous version is the only one running again")
         returned, _ = self.watch.until_stable(
             self._guard.within(self.c.limits.rollback_wait), other_than=bad.id, failures=self.failures_since()
         )
@@ -175,7 +175,7 @@ class Service:
         return [f"The rollback did not complete: {returned.reason or returned.verdict.name.lower()}."]
 
     def failures_since(self) -> Callable[[Deployment], Failures]:
-        """What becomes of PRIMARY's tasks from now on, for a wait for whichever deployment that is."""
+        """Return a function that returns the failures of PRIMARY's tasks from now on, whichever deployment that is."""
         seen: dict[str, NewTasks] = {}
 
         def look(primary: Deployment) -> Failures:
@@ -185,7 +185,7 @@ class Service:
 
         return look
 
-    # -- its deployments -----------------------------------------------------------------------------------------
+    # -- deployments -----------------------------------------------------------------------------------------
 
     def _new_tasks(self, deployment: Deployment) -> NewTasks:
         return NewTasks(
@@ -200,9 +200,9 @@ class Service:
         )
 
     def _rolled_back_by_ecs(self, deployment: Deployment) -> str:
-        """Why ECS itself rolled this deployment back; empty when it did not.
+        """Return why ECS itself rolled this deployment back; empty if it did not.
 
-        A rollback may be over between two looks, and the failed deployment is gone from the service then.
+        A rollback may begin and end between two polls. The failed deployment is then gone from the service.
         """
         ours = self._service_deployment(deployment)
         if not str(ours.get("status", "")).startswith("ROLLBACK_"):
@@ -210,7 +210,7 @@ class Service:
         return str(ours.get("statusReason") or "ECS rolled the deployment back")
 
     def _service_deployment(self, deployment: Deployment) -> Mapping[str, Any]:
-        """The service deployment that is this deployment, by its target's task definition and its time; empty: unknown.
+        """Return the service deployment of this deployment, found by task definition and time; empty if unknown.
 
         The newest one may be somebody else's, and ours may not be listed yet.
         https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListServiceDeployments.html
@@ -225,6 +225,6 @@ class Service:
         described = self._ecs.describe_service_revisions(serviceRevisionArns=targets)["serviceRevisions"]
         revisions = {item["serviceRevisionArn"]: item["taskDefinition"] for item in described}
         mine = [item for item in found if revisions.get(item["targetServiceRevisionArn"]) == deployment.revision]
-        # A later one of the same task definition is another: ours is the first since its time, else the newest.
+        # A later one with the same task definition is another. Ours is the first since its creation, if that is known.
         newest_first = sorted(mine, key=lambda item: item["createdAt"], reverse=since is None)
         return newest_first[0] if newest_first else {}

@@ -1,11 +1,11 @@
-"""Evidence that the tasks that run use what is there: their log stream, the secrets' current values, the target group.
+"""Find running tasks that do not use the current log stream, secret values or target group.
 
-Each may have been made anew since a task started, and a task never looks again:
-- the awslogs driver makes its stream once, so a task whose log group was deleted is silent for ever
+Each of these may have been recreated since a task started, and a task does not notice:
+- the awslogs driver creates its stream once, so a task whose log group was deleted never logs again
   (https://github.com/moby/moby/issues/52976);
 - ECS reads secrets when a task starts
   (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html);
-- a service registers a task in the target group that it has then.
+- a service registers a task in its target group only when the task starts.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from fargate_ops.ecs.rollout import Deployment
 from fargate_ops.ecs.tasks import describe_tasks, list_tasks, log_stream, private_address
 from fargate_ops.terraform.stack import Stack
 
-#: At most so many requests at a time.
+#: Number of concurrent requests.
 PARALLEL = 8
-#: How AWS's services say that something is not there. Whether it should be, the release's checks say.
+#: Errors for something that does not exist. Whether it should exist is decided by the release's checks.
 ABSENT = frozenset({"ResourceNotFoundException", "InvalidRequestException"})
 DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 
 
 @dataclass(frozen=True)
 class Staleness:
-    """Why what runs does not use what is there. ``secret`` is the ARN of a secret that has a newer value."""
+    """Why a running task is stale. ``secret`` is the ARN of a secret that has a newer value."""
 
     reason: str
     secret: str = ""
 
 
 def stale_tasks(clients: Clients, stack: Stack, primary: Deployment) -> list[Staleness]:
-    """What speaks against PRIMARY's running tasks; empty when they log, are registered and have current secrets.
+    """Return why PRIMARY's running tasks are stale; empty if they log, are registered and have current secrets.
 
-    What these credentials may not ask says nothing.
+    A check that these credentials may not make counts as passed.
 
     Raises:
         ClientError, BotoCoreError: AWS did not answer.
@@ -62,7 +62,7 @@ def stale_tasks(clients: Clients, stack: Stack, primary: Deployment) -> list[Sta
         *(lambda task=task: _silent(logs, definition, stack.container_name, task) for task in tasks),
         *(lambda arn=arn: _outdated(secrets, arn, tasks) for arn in _secrets(definition)),
     ]
-    if primary.rollout_state == "COMPLETED":  # until then a task may just not be registered yet
+    if primary.rollout_state == "COMPLETED":  # before, a task may not be registered yet
         questions.append(lambda: _unregistered(elbv2, stack.target_group_arn, tasks))
 
     def ask(question: Callable[[], Staleness | None]) -> Staleness | None:
@@ -90,7 +90,7 @@ def _silent(logs: Any, definition: Mapping[str, Any], container: str, task: Mapp
 
 
 def _secrets(definition: Mapping[str, Any]) -> list[str]:
-    """The secrets of which a definition takes the current version."""
+    """Return the secrets that a definition uses in their current version."""
     values = [
         secret["valueFrom"].split(":")
         for container in definition["containerDefinitions"]

@@ -1,4 +1,4 @@
-"""What runs, since when, by whom: gathered from ECS, the load balancer, the ledger and the lock; then put as text."""
+"""What runs, since when, who released it: from ECS, the load balancer, the ledger and the lock, as data and text."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from fargate_ops.terraform.stack import ServiceScaling, Stack
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One task of the service. ``target`` is the load balancer's word on it."""
+    """One task of the service. ``target`` is the state of its target."""
 
     id: str
     revision: str
@@ -49,7 +49,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Scaling:
-    """The limits of the number of tasks: registered (None: none, or not known), those that should hold, what comes.
+    """The limits of the number of tasks: registered (None: none, or not known), wanted, and scheduled next.
 
     ``suspended``: the schedule does not run.
     """
@@ -70,11 +70,11 @@ class Scaling:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """All that ``make status`` shows; `as_row` gives it as plain JSON values.
+    """Everything that ``make status`` shows; `as_row` returns it as plain JSON values.
 
-    ``version`` is the commit's hash, ``name`` also says which of its definitions: ``0123456789ab+3f2a``.
-    ``alarms`` are all of the environment's, each with ``name``, ``state`` and ``since``; None when CloudWatch would not
-    say, which is among the warnings then.
+    ``version`` is the commit's hash; ``name`` also identifies the definition: ``0123456789ab+3f2a``.
+    ``alarms`` are all of the environment's, each with ``name``, ``state`` and ``since``; None, with a warning, if
+    CloudWatch did not return them.
     """
 
     environment: str
@@ -112,7 +112,7 @@ def gather(
     machine: Machine,
     now: datetime,
 ) -> Status:
-    """Ask everything, what is independent at the same time.
+    """Return the status. Independent requests run concurrently.
 
     Raises:
         ServiceError: there is no such service.
@@ -167,7 +167,7 @@ def gather(
             *_warnings(snapshot, tasks),
             *(why_no_ledger or _ledger_warnings(snapshot, ours, environment)),
             *map(str, history.unreadable),
-            # A release sets the limits after the first success; until then there is nothing to scale.
+            # A release sets the limits after the first success; before, there is nothing to scale.
             *(_scaling_warnings(scaling, environment) if serving(ours) else []),
             *why_no_lock,
             *why_unknown,
@@ -177,7 +177,7 @@ def gather(
 
 
 def _history(ledger: Ledger) -> tuple[History, list[str]]:
-    """The ledger; or an empty one and a warning: what runs can be told without it."""
+    """Return the ledger; if it cannot be read, an empty one and a warning."""
     try:
         return ledger.history(), []
     except LedgerError as error:
@@ -185,7 +185,7 @@ def _history(ledger: Ledger) -> tuple[History, list[str]]:
 
 
 def _alarms(cloudwatch: Any, prefix: str) -> tuple[list[Alarm] | None, list[str]]:
-    """The environment's alarms; or None and a warning: what runs can be told without them."""
+    """Return the environment's alarms; if they cannot be read, None and a warning."""
     try:
         return alarms(cloudwatch, prefix), []
     except (ClientError, BotoCoreError) as error:
@@ -193,7 +193,7 @@ def _alarms(cloudwatch: Any, prefix: str) -> tuple[list[Alarm] | None, list[str]
 
 
 def _registered(target: ScalableTarget) -> tuple[Registered | None, list[str]]:
-    """What the scalable target has; or None and a warning."""
+    """Return the scalable target's settings; if they cannot be read, None and a warning."""
     try:
         return target.registered(), []
     except (ClientError, BotoCoreError) as error:
@@ -228,7 +228,7 @@ def _alarm(alarm: Alarm) -> dict[str, str]:
 
 
 def _rollback_target(releases: Sequence[Release], primary: Deployment) -> Release | None:
-    """Where a rollback without a target would land: the playbook's own decision."""
+    """Return the target of a rollback without a given one, as the playbook chooses it."""
     try:
         return choose(releases, primary)
     except Refusal:
@@ -253,7 +253,7 @@ def _target_states(answer: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _lock(store: LockStore, machine: Machine, stale_after: timedelta) -> tuple[str | None, list[str]]:
-    """Who holds the lock, None when nobody does; or a warning: what runs can be told without it."""
+    """Return who holds the lock, None if nobody does; if it cannot be read, a warning."""
     try:
         found = store.read()
     except LockError as error:
@@ -265,7 +265,7 @@ def _lock(store: LockStore, machine: Machine, stale_after: timedelta) -> tuple[s
 
 
 def _warnings(snapshot: Snapshot, tasks: Sequence[Task]) -> list[str]:
-    """What is not as it should be, in the order in which it matters."""
+    """Return the warnings about the service, the most important first."""
     primary, desired = snapshot.primary, snapshot.service["desiredCount"]
     found = []
     if desired == 0:
@@ -280,7 +280,7 @@ def _warnings(snapshot: Snapshot, tasks: Sequence[Task]) -> list[str]:
 
 
 def _ledger_warnings(snapshot: Snapshot, releases: Sequence[Release], environment: str) -> list[str]:
-    """Where the ledger and what runs differ."""
+    """Return the differences between the ledger and the service."""
     primary, success, target = snapshot.primary, serving(releases), unfinished_rollback(releases)
     found = []
     if target:
@@ -298,7 +298,7 @@ def _ledger_warnings(snapshot: Snapshot, releases: Sequence[Release], environmen
 def text_of_bucket(
     s3: Any, *, environment: str, bucket: str, stale_after: timedelta, newest: int, machine: Machine
 ) -> str:
-    """The lock and the newest releases: what can be shown when Terraform's outputs or the service cannot be read."""
+    """Return the lock and the newest releases as text, without Terraform's outputs and the service."""
     lock, warnings = _lock(LockStore(s3, bucket, environment), machine, stale_after)
     history, why_no_ledger = _history(Ledger(s3, bucket, environment))
     releases = [as_row(release) for release in reversed(history.releases[-newest:])]
@@ -308,7 +308,7 @@ def text_of_bucket(
 
 
 def text(status: Status) -> str:
-    """The status for people."""
+    """Return the status as text."""
     since = f"since {status.since} by {status.by}" if status.since else "not recorded in the ledger"
     lines = [
         f"{status.environment}  {status.url}",
@@ -337,13 +337,13 @@ def text(status: Status) -> str:
 
 
 def _scaling_text(scaling: Scaling) -> str:
-    """What holds, and what comes: ``2 to 4 tasks; 3 to 4 tasks from 2026-01-28 00:00 Asia/Seoul``."""
+    """Return the present and the next limits: ``2 to 4 tasks; 3 to 4 tasks from 2026-01-28 00:00 Asia/Seoul``."""
     holds = scaling.registered or "limits not known"
     return f"{holds}; {scaling.next} from {scaling.next_at}" if scaling.next else f"{holds}, no schedule"
 
 
 def _alarms_text(found: Sequence[Mapping[str, str]] | None) -> str:
-    """How many are in which state: ``1 in ALARM, 4 OK``."""
+    """Return the number of alarms in each state: ``1 in ALARM, 4 OK``."""
     if found is None:
         return "not known"
     states = Counter(alarm["state"] for alarm in found)

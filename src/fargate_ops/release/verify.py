@@ -1,7 +1,7 @@
-"""Verify that one revision, and only it, serves: by what answers at the public address, or by its targets' health.
+"""Verify that one revision, and only it, serves: by the answers of the public address, or by its targets' health.
 
-A probe that does not reach the service says nothing about it: a proxy, an allow-list or DNS may keep this machine from
-asking. So there are three verdicts, and a release is undone for `WRONG` alone.
+A probe that does not reach the service says nothing about it: a proxy, an allow-list or DNS may block this machine. So
+there are three verdicts, and only `WRONG` undoes a release.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from fargate_ops.ecs.tasks import describe_tasks, list_tasks, private_address
 from fargate_ops.release.http_probe import Expected, Fetch, Result, fetch, probe_version, readiness
 from fargate_ops.terraform.stack import Stack
 
-#: How often to look at what ECS and the load balancer say.
+#: Seconds between two polls of ECS and the load balancer.
 LOOK_SECONDS = 1.0
 
 
 class Source(StrEnum):
-    """By what is verified; the values are the inventory's."""
+    """The evidence for a verification; the values are the inventory's."""
 
     PUBLIC = "public"
     TARGETS = "targets"
@@ -33,13 +33,13 @@ class Verdict(Enum):
     VERIFIED = auto()
     #: Another version answers, the application answers with errors, or no target is healthy.
     WRONG = auto()
-    #: The targets are healthy, and nothing of ours answered.
+    #: The targets are healthy, but the probe reached nothing of ours.
     UNVERIFIED = auto()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """A verdict, and in one line why; ``answers`` are the right ones in a row, ``verb`` shows more (``make …``)."""
+    """A verdict with its reason in one line. ``answers`` counts the right ones in a row; ``make <verb>`` shows more."""
 
     verdict: Verdict
     reason: str
@@ -49,7 +49,7 @@ class Verification:
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What has to serve. An empty ``revision`` or ``image`` accepts any."""
+    """The revision that has to serve. An empty ``revision`` or ``image`` accepts any."""
 
     version: str
     digest: str
@@ -59,7 +59,7 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """``answers`` right ones in a row, at least two for each healthy target, within ``limit_seconds``."""
+    """Require ``answers`` right ones in a row, at least two for each healthy target, within ``limit_seconds``."""
 
     source: Source
     answers: int
@@ -67,7 +67,7 @@ class Settings:
 
     @classmethod
     def from_arguments(cls, args: Mapping[str, Any]) -> Settings:
-        """Return the settings that an action was given under these names."""
+        """Return the settings from an action's arguments of the same names."""
         return cls(source=Source(args["source"]), answers=args["answers"], limit_seconds=args["limit_seconds"])
 
 
@@ -106,7 +106,7 @@ class Verifier:
             ServiceError: there is no such service.
             ClientError, BotoCoreError: AWS did not answer.
         """
-        # One answer may be older than the release: https://github.com/kayac/ecspresso/pull/28
+        # An answer of ECS may be older than the release: https://github.com/kayac/ecspresso/pull/28
         reason = self._until_none(lambda: self._runs_another(subject))
         if reason:
             return Verification(verdict=Verdict.WRONG, reason=reason, verb="status")
@@ -117,7 +117,7 @@ class Verifier:
         return Verification(verdict=Verdict.VERIFIED, reason="its tasks are the only healthy targets")
 
     def _runs_another(self, subject: Subject) -> str:
-        """What PRIMARY runs instead of the subject; empty when it runs that."""
+        """Return what PRIMARY runs instead of the subject; empty if it runs that."""
         primary = self._watch.snapshot().primary
         definition = self._ecs.describe_task_definition(taskDefinition=primary.revision)["taskDefinition"]
         images = [container["image"] for container in definition["containerDefinitions"]]
@@ -154,7 +154,7 @@ class Verifier:
         return Verification(verdict=verdict, reason=said, answers=result.in_a_row)
 
     def _without_answers(self, result: Result, said: str) -> Verification:
-        """What is known when the answers do not suffice: wrong ones say enough, none at all leave it to the targets."""
+        """Return the verdict without enough right answers: wrong ones decide; without any, the targets' health does."""
         if result.faults:
             return Verification(verdict=Verdict.WRONG, reason=said, answers=result.in_a_row)
         if reason := self._until_none(self._why_not_healthy):
@@ -162,7 +162,7 @@ class Verifier:
         return Verification(verdict=Verdict.UNVERIFIED, reason=said, answers=result.in_a_row)
 
     def _why_not_healthy(self) -> str:
-        """Why the targets do not show that PRIMARY serves alone; empty when they do."""
+        """Return why PRIMARY does not serve alone, by its targets; empty if it does."""
         snapshot = self._watch.snapshot()
         tasks = describe_tasks(
             self._ecs, self._cluster, list_tasks(self._ecs, self._cluster, serviceName=self._service)
@@ -172,7 +172,7 @@ class Verifier:
         return why_not_alone(snapshot, tasks, healthy)
 
     def _until_none(self, why: Callable[[], str]) -> str:
-        """Look until there is no reason why not, for the limit; the last reason. A look that fails is no reason."""
+        """Call ``why`` until it returns no reason, within the limit. Return the last one. Tolerate transient errors."""
         started, errors = self._clock(), TransientErrors(lambda _: None)
         while (reason := errors.tolerate(why)) != "":
             if reason and self._clock() - started >= self._settings.limit_seconds:
@@ -182,7 +182,7 @@ class Verifier:
 
 
 def why_not_alone(snapshot: Snapshot, tasks: Sequence[Mapping[str, Any]], healthy: Sequence[str]) -> str:
-    """Why PRIMARY's tasks are not the only healthy targets of a deployment that is COMPLETED; empty when they are."""
+    """Return why PRIMARY is not COMPLETED with its tasks as the only healthy targets; empty if it is."""
     primary: Deployment = snapshot.primary
     if primary.rollout_state != "COMPLETED" or snapshot.tasks_beside(primary.id):
         return f"the rollout of {primary.revision_name} is {primary.rollout_state.lower().replace('_', ' ')}"

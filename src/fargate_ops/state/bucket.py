@@ -1,8 +1,8 @@
-"""A bucket that has to exist before Terraform runs: what it has to be, compared with what it is.
+"""Create and configure a bucket that must exist before Terraform runs.
 
-Of the state, the ledger and the locks, and of what AWS Config delivers. Nothing in it may be lost, read without TLS or
-by the public: versioned, encrypted, closed. Only what differs is written, and what others have set beside it (policy
-statements, lifecycle rules, tags) stays.
+It holds the states, the ledger and the locks, or the deliveries of AWS Config. It is versioned, encrypted and private,
+and refuses requests without TLS. Only settings that differ are written; policy statements, lifecycle rules and tags of
+others stay.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _MULTIPART_DAYS = 7
 
 @dataclass(frozen=True)
 class Bucket:
-    """What is wanted.
+    """The required settings of a bucket.
 
-    `kms_key` is empty for S3's own key; `locks_prefix` is where short-lived locks are written, empty where none are;
-    `writer` is the AWS service that may write into it, or empty.
+    `kms_key` is empty for S3's own key. `locks_prefix` is the prefix of short-lived locks, empty if there are none.
+    `writer` is the AWS service that may write into the bucket, or empty.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Bucket:
 
 @dataclass(frozen=True)
 class _Setting:
-    """One aspect: `read` the present value, make the `wanted` one of it, `write` it if they differ."""
+    """One setting: how to `read` its present value, derive the `wanted` one from that, and `write` it."""
 
     name: str
     read: Callable[[], Any]
@@ -57,9 +57,9 @@ class _Setting:
 
 
 def ensure(s3: Any, bucket: Bucket, *, check: bool) -> list[str]:
-    """Make the bucket what it has to be; what was (in `check`: would be) changed, nothing when all was right.
+    """Create or correct the bucket. Return what was changed (in `check`: would be); empty if nothing was.
 
-    Raises ProblemError when the name belongs to another account, or rights are missing.
+    Raises ProblemError if the name belongs to another account, or if permissions are missing.
     """
     where = f"s3://{bucket.name}"
     try:
@@ -108,7 +108,7 @@ def _exists(s3: Any, bucket: Bucket) -> bool:
 
 
 def _create(s3: Any, bucket: Bucket) -> None:
-    # us-east-1 is S3's default and the one name that it refuses as a location.
+    # us-east-1 is S3's default, and S3 refuses it as a location.
     location = {"CreateBucketConfiguration": {"LocationConstraint": bucket.region}}
     try:
         s3.create_bucket(Bucket=bucket.name, **({} if bucket.region == "us-east-1" else location))
@@ -147,7 +147,7 @@ def _settings(s3: Any, bucket: Bucket) -> list[_Setting]:
             lambda wanted: s3.put_public_access_block(**here, PublicAccessBlockConfiguration=wanted),
         ),
         _Setting(
-            "object ownership",  # no access list counts: the bucket's owner owns every object
+            "object ownership",  # no ACLs: the bucket's owner owns every object
             lambda: _read(
                 s3.get_bucket_ownership_controls, here, "OwnershipControls", "OwnershipControlsNotFoundError"
             ),
@@ -198,7 +198,7 @@ def _settings(s3: Any, bucket: Bucket) -> list[_Setting]:
 
 
 def _read(call: Callable[..., Any], here: Mapping[str, str], key: str, absent: str) -> Any:
-    """The part `key` of an answer; None when S3 says by the error `absent` that nothing was ever set."""
+    """Return the part `key` of an answer; None if S3 returns the error `absent`, which means that it was never set."""
     try:
         return call(**here).get(key)
     except ClientError as error:
@@ -208,7 +208,7 @@ def _read(call: Callable[..., Any], here: Mapping[str, str], key: str, absent: s
 
 
 def _present_encryption(s3: Any, here: Mapping[str, str]) -> dict[str, str] | None:
-    """The default encryption, as far as it is ours to say."""
+    """Return the algorithm and the key of the default encryption."""
     found = _read(
         s3.get_bucket_encryption,
         here,
@@ -223,7 +223,7 @@ def _encryption(kms_key: str) -> dict[str, str]:
 
 
 def _policy(present: dict[str, Any] | None, bucket: Bucket) -> dict[str, Any]:
-    """Refuses every request without TLS, as AWS recommends; other statements stay as they are."""
+    """Return the policy with our statements: it refuses requests without TLS, as AWS recommends. Others stay."""
     arn = f"arn:aws:s3:::{bucket.name}"
     ours: list[dict[str, Any]] = [
         {
@@ -264,8 +264,8 @@ def _policy(present: dict[str, Any] | None, bucket: Bucket) -> dict[str, Any]:
 
 
 def _lifecycle(present: list[dict[str, Any]], bucket: Bucket) -> list[dict[str, Any]]:
-    """Old versions stay for long, and the newest of them for ever; a lock's are worthless the next day."""
-    # S3 takes 1 to 100 here, and no number at all for none.
+    """Return the lifecycle rules. Old versions expire late, the newest of them never, those of a lock after a day."""
+    # S3 accepts 1 to 100; for none, the field has to be absent.
     newest = {"NewerNoncurrentVersions": bucket.noncurrent_versions} if bucket.noncurrent_versions else {}
     ours: list[dict[str, Any]] = [
         {
@@ -293,7 +293,7 @@ def _lifecycle(present: list[dict[str, Any]], bucket: Bucket) -> list[dict[str, 
                 "NoncurrentVersionExpiration": {"NoncurrentDays": _LOCKS_DAYS},
             }
         )
-    # S3 may answer the filter "everything" in either of two ways.
+    # S3 returns the filter "everything" in either of two forms.
     if all(rule in [found | {"Filter": found.get("Filter") or {"Prefix": ""}} for found in present] for rule in ours):
         return present
     return [rule for rule in present if rule.get("ID") not in (_KEEP_RULE, _INFREQUENT_RULE, _LOCKS_RULE)] + ours

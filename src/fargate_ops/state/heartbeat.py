@@ -1,11 +1,11 @@
 """Renew a lock for as long as one process lives: ``python -m fargate_ops.state.heartbeat <json>``.
 
-A child of its own session, started by the ``deploy_lock`` action: it outlives the task that started it and is not
-hit by the Ctrl-C that ends the playbook. It ends by itself
+The ``deploy_lock`` action starts it as a child in a session of its own: it outlives the task that started it, and
+Ctrl-C in the playbook does not reach it. It ends by itself
 
-- when the lock is no longer that of the process (freed, broken or taken over),
-- when the process is gone. It then frees the lock, unless Terraform's own lock is still there: in that case the lock
-  stays, dead, so that the next flow takes over both.
+- when the process no longer holds the lock (it was freed, broken or taken over),
+- when the process is gone. It then frees the lock, unless Terraform's own lock still exists: in that case the lock
+  stays without a heartbeat, so that the next flow takes over both.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from botocore.config import Config
 from fargate_ops.aws.session import aws_session
 from fargate_ops.state.lock import LockError, LockStore, Machine, is_alive
 
-#: A renewal that hangs must leave time for the next: two calls, each tried twice, are over in half a minute.
+#: A renewal that hangs must leave time for the next one: two calls, each tried twice, end within half a minute.
 CLIENT_CONFIG = Config(
     connect_timeout=2,  # seconds
     read_timeout=5,  # seconds
     retries={"mode": "standard", "total_max_attempts": 2},
     user_agent_extra="settlement-playbooks",
 )
-#: How often to look whether the process lives. Cheap: one read in /proc.
+#: Seconds between two checks that the process still runs. A check is one read in /proc.
 WATCH_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """What to renew, for whom, how often. ``interval`` in seconds."""
+    """The lock to renew, for which process. ``interval`` is in seconds."""
 
     bucket: str
     environment: str
@@ -60,7 +60,7 @@ def beat(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> str:
-    """Renew until there is nothing to renew; why it ended."""
+    """Renew the lock until the process loses it or ends. Return why the renewal ended."""
     last = clock()
     while True:
         if not is_alive(machine, assignment.pid, assignment.holder):
@@ -73,7 +73,7 @@ def beat(
                     return "the lock is not ours any more"
                 store.swap(replace(found.lock, heartbeat=datetime.now(UTC)), found.etag)
             except LockError:
-                # The bucket may be away for a while; if it stays away the heartbeat ages, which is the truth.
+                # The bucket may not answer for a while. If that lasts, the lock becomes stale, as it should.
                 pass
         sleep(WATCH_SECONDS)
 
@@ -95,7 +95,7 @@ def main(argument: str) -> int:
 
 
 def store_of(assignment: Assignment) -> LockStore:
-    """The lock to renew. The environment is inherited from the action, which has applied the play's."""
+    """Return the lock to renew. This process inherits the action's environment, which includes the play's."""
     s3 = aws_session({}, config=CLIENT_CONFIG).client("s3")
     return LockStore(s3, assignment.bucket, assignment.environment)
 

@@ -4,12 +4,12 @@ One object per event, ``ledger/<environment>/<release>/<outcome>.json``, written
 (``If-None-Match: *``), so that an event is recorded at most once and is never rewritten, whoever races:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 
-The key alone says which release ended how; the body says the rest. Reading is therefore one listing plus the
-bodies of the releases that matter, fetched in parallel. All the meaning is in the pure functions ``fold``,
-``serving``, ``earlier_successes``, ``unfinished``, ``unfinished_rollback`` and ``rolled_back``.
+The key names the release and its outcome; the body holds the rest. Reading therefore takes one listing and the bodies
+of the relevant releases, fetched in parallel. The pure functions ``fold``, ``serving``, ``earlier_successes``,
+``unfinished``, ``unfinished_rollback`` and ``rolled_back`` interpret the events.
 
-An object that cannot be read is reported and never hides the others: its key still says which outcome it recorded, and
-the other events of that release say the rest.
+An object that cannot be read is reported and never hides the others: its outcome is still known from its key, and the
+rest from the other events of that release.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fargate_ops.plugin.environment import user_name
 from fargate_ops.state.record import parse
 
-#: As many as a boto3 client keeps connections for.
+#: The size of a boto3 client's connection pool.
 PARALLEL_READS = 10
 
 
@@ -53,22 +53,22 @@ class Outcome(StrEnum):
     ROLLED_BACK = "rolled_back"
 
 
-#: Outcomes that are no end, in the order in which they happen.
+#: Outcomes that do not end a release, in the order in which they happen.
 _BEGINNINGS = (Outcome.IN_PROGRESS, Outcome.PREPARED, Outcome.UNVERIFIED)
-#: How a release ends for whoever watches it to its end.
+#: The ends that the run of a release itself records.
 ENDS = (Outcome.SUCCEEDED, Outcome.FAILED)
 #: What happens to a release after its end.
 _ROLLBACKS = (Outcome.ROLLING_BACK, Outcome.ROLLED_BACK)
-#: Beginnings come first and rollbacks last, whatever two clocks say; of the ends between them the newest counts.
+#: Beginnings sort first and rollbacks last, even if clocks differ. Of the ends between them the newest counts.
 _ORDER = {outcome: number for number, outcome in enumerate(_BEGINNINGS)} | {
     outcome: len(_BEGINNINGS) + number for number, outcome in enumerate(_ROLLBACKS, start=1)
 }
-#: As much of a definition's digest as tells two definitions of one commit apart.
+#: Characters of a definition's digest in a release's name: enough to distinguish the definitions of one commit.
 SUFFIX_LENGTH = 4
 
 
 class Kind(StrEnum):
-    """Why a revision was put in service: a way forward, or a way back."""
+    """Whether a release or a rollback put a revision in service."""
 
     RELEASE = "release"
     ROLLBACK = "rollback"
@@ -76,14 +76,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One thing that happened to one release.
+    """One event of one release.
 
     ``service`` names the incarnation of the ECS service (its ARN and creation time): after ``destroy`` and a new
     deploy the bucket still holds the old history, and none of it is a success of the new service.
 
-    ``schema_compatible`` are the schema heads whose code still works once this release's migrations ran; None when it
-    is not known. ``restores`` is, of a rollback, the release that it puts back. ``definition_digest`` is the SHA-256 of
-    the canonical task definition, in hex; None in events of before it was recorded.
+    ``schema_compatible`` are the schema heads whose code still works once this release's migrations ran; None if not
+    known. ``restores`` is the release that a rollback puts back. ``definition_digest`` is the SHA-256 of the canonical
+    task definition, in hex; None in events from before it was recorded.
     """
 
     release: str
@@ -103,12 +103,12 @@ class Event:
     duration_seconds: float | None = None
 
     def to_json(self) -> str:
-        """The object's body: the fields, with the time in UTC, ISO 8601."""
+        """Return the object's body: the fields, with the time in UTC, ISO 8601."""
         return json.dumps({**asdict(self), "at": self.at.astimezone(UTC).isoformat()}, sort_keys=True)
 
     @classmethod
     def from_json(cls, body: str | bytes) -> Event:
-        """Read a body; fields that a later version of this code added are ignored.
+        """Parse a body. Fields that a later version of this code added are ignored.
 
         Raises:
             ValueError: the body is not an event; says why.
@@ -118,10 +118,10 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """A release as its events tell it: how it began and the last thing that happened to it.
+    """A release as its events describe it: how it began and its last outcome.
 
-    ``prepared`` says whether its migrations ran, ``succeeded`` whether it ever did: one rolled back in flight did not.
-    ``ended`` is when it succeeded, failed or was stopped, ``undone`` when it was decided to roll it back.
+    ``prepared``: its migrations ran. ``succeeded``: it has succeeded, even if it was rolled back later. ``ended`` is
+    when it succeeded, failed or was stopped, ``undone`` when its rollback was decided.
     """
 
     id: str
@@ -146,45 +146,45 @@ class Release:
 
     @property
     def name(self) -> str:
-        """See `release_name`."""
+        """Return the version with the definition: see `release_name`."""
         return release_name(self.version, self.definition_digest)
 
     @property
     def revision_name(self) -> str:
-        """``family:7`` of the task definition's ARN."""
+        """Return ``family:7`` of the task definition's ARN."""
         return self.revision.rsplit("/", 1)[-1]
 
 
 def release_name(version: str, definition_digest: str | None) -> str:
-    """The version and the beginning of its definition's digest, ``0123456789ab+3f2a``; the version where none is known.
+    """Return the version and the beginning of its definition's digest, ``0123456789ab+3f2a``; without one, the version.
 
-    One commit may run with several configurations, and each is a definition of its own.
+    One commit may run with several configurations, each with a definition of its own.
     """
     return f"{version}+{definition_digest[:SUFFIX_LENGTH]}" if definition_digest else version
 
 
 def release_id(version: str, at: datetime) -> str:
-    """An identifier that sorts by time: ``20260131T235959.123456Z-0123456789ab``."""
+    """Return an identifier that sorts by time: ``20260131T235959.123456Z-0123456789ab``."""
     safe_version = re.sub(r"[^A-Za-z0-9._-]", "-", version)
     return f"{at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{safe_version}"
 
 
 def next_release_id(version: str, now: datetime, releases: Iterable[Release]) -> str:
-    """The identifier of what begins now: later than all releases, whatever the clocks of their machines said."""
+    """Return the identifier of a release that begins now. It sorts last even if another machine's clock was ahead."""
     newest = max((started_at(release.id) for release in releases), default=None)
     return release_id(version, max(now, newest + timedelta(microseconds=1)) if newest else now)
 
 
 def started_at(release: str) -> datetime:
-    """When the release of this identifier began."""
+    """Return when the release of this identifier began."""
     return datetime.strptime(release.split("-", 1)[0], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
 
 
 def fold(events: Iterable[Event]) -> list[Release]:
-    """Releases, oldest first, each with its last outcome. The order of the events does not matter.
+    """Return the releases, oldest first, each with its last outcome. The order of the events does not matter.
 
     ``in_progress``, ``prepared`` and ``unverified`` never follow an end, ``rolling_back`` follows one, and nothing
-    follows ``rolled_back``: when two clocks disagree, or two flows write at once, the later in this order wins.
+    follows ``rolled_back``: if two clocks disagree, or two flows write at once, the later in this order wins.
     """
     by_release: dict[str, list[Event]] = {}
     for event in events:
@@ -225,14 +225,14 @@ def _release(history: Sequence[Event]) -> Release:
 
 
 def of_service(releases: Iterable[Release], service: str) -> list[Release]:
-    """The releases of this incarnation of the service."""
+    """Return the releases of this incarnation of the service."""
     return [release for release in releases if release.service == service]
 
 
 def serving(releases: Sequence[Release]) -> Release | None:
-    """The newest release that succeeded and was not rolled back, or None before the first success.
+    """Return the newest release that succeeded and was not rolled back; None before the first success.
 
-    One that is being rolled back serves until another one succeeds.
+    A release that is being rolled back serves until another one succeeds.
     """
     newer_success = False
     for release in reversed(releases):
@@ -244,12 +244,12 @@ def serving(releases: Sequence[Release]) -> Release | None:
 
 
 def origin(releases: Sequence[Release], release: Release) -> Release:
-    """The release on the way forward that this one is, or that it put back."""
+    """Return the release that a rollback put back; any other release itself."""
     return next((item for item in releases if item.id == release.restores), release)
 
 
 def rolled_back(releases: Sequence[Release]) -> list[Release]:
-    """Releases on the way forward whose last word is a rollback, decided or done: a later success redeems one."""
+    """Return the releases that were rolled back, or whose rollback was decided, and that have not succeeded since."""
     last: dict[str, tuple[Release, Outcome]] = {}
     for release in releases:
         if release.outcome in (Outcome.SUCCEEDED, *_ROLLBACKS):
@@ -259,7 +259,7 @@ def rolled_back(releases: Sequence[Release]) -> list[Release]:
 
 
 def rolling_back(releases: Sequence[Release]) -> list[Release]:
-    """Releases, rollbacks among them, that a rollback is to take out of service and that no success has redeemed."""
+    """Return the releases and rollbacks that are being rolled back and have not succeeded since."""
     undone = {release.revision for release in rolled_back(releases)}
     return [
         release
@@ -269,9 +269,9 @@ def rolling_back(releases: Sequence[Release]) -> list[Release]:
 
 
 def unfinished_rollback(releases: Sequence[Release]) -> Release | None:
-    """The release that the newest rollback was to put back, when that rollback failed or nobody saw its end.
+    """Return the target of the newest rollback if that rollback failed or has no recorded end.
 
-    None once another release succeeded or began since then, or when that release came to serve all the same.
+    None if another release has succeeded or begun since then, or if the target serves nevertheless.
     """
     for release in reversed(releases):
         if release.succeeded or (release.kind is Kind.RELEASE and release.outcome in _BEGINNINGS):
@@ -285,9 +285,9 @@ def unfinished_rollback(releases: Sequence[Release]) -> Release | None:
 
 
 def last_target(releases: Sequence[Release]) -> Release | None:
-    """The release that the newest rollback is to put back in place of what serves; None when that is not rolled back.
+    """Return the target of the newest rollback if the release that serves is being rolled back; else None.
 
-    Unlike `unfinished_rollback` it outlives a release that only began since then.
+    Unlike `unfinished_rollback`, it also returns the target if another release has begun since then.
     """
     current = serving(releases)
     if current is None or current.outcome is not Outcome.ROLLING_BACK:
@@ -298,7 +298,7 @@ def last_target(releases: Sequence[Release]) -> Release | None:
 
 
 def last_word(releases: Sequence[Release], about: Callable[[Release], bool]) -> Release | None:
-    """Of these releases the one that succeeded, or whose rollback was decided, last; None when there is none."""
+    """Return the release with the latest success or rollback decision among these; None if there is none."""
 
     def when(release: Release) -> datetime:
         return release.undone or release.ended or release.started
@@ -308,11 +308,11 @@ def last_word(releases: Sequence[Release], about: Callable[[Release], bool]) -> 
 
 
 def earlier_successes(releases: Sequence[Release]) -> list[Release]:
-    """Where relative rollbacks would land one after the other, the first one first.
+    """Return the targets of successive relative rollbacks, in order.
 
     Each is the newest success *before* the revision that serves then. "Before" is measured from that revision's first
-    success on the way forward, not from a rollback that brought it back: so each goes one further back instead of to
-    and fro. Revisions that failed or were rolled back are skipped.
+    release, not from a rollback that brought it back: so each rollback goes one further back instead of to and fro.
+    Revisions that failed or were rolled back are skipped.
     """
     current = serving(releases)
     if current is None:
@@ -334,7 +334,7 @@ def earlier_successes(releases: Sequence[Release]) -> list[Release]:
 
 
 def unfinished(releases: Iterable[Release]) -> list[Release]:
-    """Releases whose end nobody saw, oldest first: interrupted ones, and those that are not verified."""
+    """Return the releases without an end, oldest first: those interrupted, and those not verified."""
     return [release for release in releases if release.outcome in _BEGINNINGS]
 
 
@@ -342,8 +342,8 @@ def unfinished(releases: Iterable[Release]) -> list[Release]:
 class Unreadable:
     """An object of the ledger that is not the event that its key names.
 
-    ``release`` and ``outcome`` are its key's; ``outcome`` is None where the key names none. ``at`` is when S3 stored
-    it. ``known`` says whether the ledger has other events of this release.
+    ``release`` and ``outcome`` come from the key; ``outcome`` is None if it names none. ``at`` is when S3 stored the
+    object. ``known``: the ledger has other events of this release.
     """
 
     address: str
@@ -354,11 +354,13 @@ class Unreadable:
     known: bool = False
 
     def __str__(self) -> str:
-        instead = "its name and the release's other events stand for it" if self.known and self.outcome else "left out"
+        instead = (
+            "its name and the release's other events are used instead" if self.known and self.outcome else "left out"
+        )
         return f"{self.address} is not a ledger event ({self.why}): {instead}"
 
     def recovered(self, other: Event) -> Event | None:
-        """The event, by its key and another event of its release; None where the key names no outcome."""
+        """Rebuild the event from its key and another event of its release; None if the key names no outcome."""
         if self.outcome is None:
             return None
         why = f"(its record cannot be read: {self.why})"
@@ -367,7 +369,7 @@ class Unreadable:
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """What the ledger says, oldest first, and the objects in it that could not be read."""
+    """The releases in the ledger, oldest first, and the objects that could not be read."""
 
     releases: list[Release]
     unreadable: list[Unreadable]
@@ -382,7 +384,7 @@ class Ledger:
         self._prefix = f"ledger/{environment}/"
 
     def append(self, event: Event) -> bool:
-        """Record an event; False when this outcome of this release is recorded already.
+        """Record an event. Return False if this outcome of this release is recorded already.
 
         Raises:
             LedgerError: the bucket refused the write.
@@ -397,25 +399,25 @@ class Ledger:
                 IfNoneMatch="*",
             )
         except (ClientError, BotoCoreError) as error:
-            # 409: another conditional write to this key is under way, which is the same answer a moment earlier.
+            # 409 means that another conditional write to this key is in progress: it records this outcome.
             if _code(error) in ("PreconditionFailed", "ConditionalRequestConflict"):
                 return False
             raise LedgerError(f"cannot write s3://{self._bucket}/{key}: {error}") from error
         return True
 
     def has_ended(self, release: str) -> bool:
-        """Whether an end of this release is recorded, by whomever."""
+        """Return whether any run has recorded an end of this release."""
         ends = {f"{self._prefix}{release}/{outcome}.json" for outcome in Outcome if outcome not in _BEGINNINGS}
         return any(key in ends for key in self._keys(f"{release}/"))
 
     def releases(self, newest: int = 50) -> list[Release]:
-        """The releases of `history`."""
+        """Return the releases of `history`."""
         return self.history(newest).releases
 
     def history(self, newest: int = 50) -> History:
-        """The ``newest`` releases and the ``newest`` that ever succeeded, oldest first.
+        """Return the ``newest`` releases and the ``newest`` that ever succeeded, oldest first.
 
-        A bucket that does not exist holds no history: that is an empty list, not an error.
+        The history is empty if the bucket does not exist.
 
         Raises:
             LedgerError: the bucket does not answer.
@@ -462,9 +464,9 @@ def _code(error: ClientError | BotoCoreError) -> str:
 
 
 def _wanted(keys: Iterable[str], prefix: str, newest: int) -> list[str]:
-    """The keys of the releases worth reading: the newest ones, and the newest that succeeded."""
+    """Return the keys of the releases to read: the newest, and the newest that succeeded."""
     by_release: dict[str, list[str]] = {}
-    for key in filter(lambda key: not key.endswith("/"), keys):  # a console's folder holds nothing
+    for key in filter(lambda key: not key.endswith("/"), keys):  # a folder made in the console
         by_release.setdefault(key.removeprefix(prefix).split("/", 1)[0], []).append(key)
     ids = sorted(by_release)
     succeeded = [name for name in ids if any(key.endswith(f"/{Outcome.SUCCEEDED}.json") for key in by_release[name])]
@@ -472,7 +474,7 @@ def _wanted(keys: Iterable[str], prefix: str, newest: int) -> list[str]:
 
 
 def as_row(release: Release) -> dict[str, Any]:
-    """A release as plain JSON values, for facts and for ``status -o json``."""
+    """Return a release as plain JSON values, for facts and for ``status -o json``."""
     row: dict[str, Any] = asdict(release) | {"name": release.name}
     for name, value in row.items():
         if isinstance(value, datetime):
@@ -483,7 +485,7 @@ def as_row(release: Release) -> dict[str, Any]:
 
 
 def actor(environ: Mapping[str, str]) -> str:
-    """Who acts: the person behind a GitHub Actions run with the run's address, else ``user@host``.
+    """Return who runs this: the person behind a GitHub Actions run with the run's URL, else ``user@host``.
 
     Variables: https://docs.github.com/en/actions/reference/workflows-and-actions/variables
     """

@@ -1,15 +1,15 @@
 """One flow at a time per environment: a lock object in the state bucket, ``locks/<environment>.json``.
 
 Every change of it is a compare-and-swap: ``If-None-Match: *`` makes it, ``If-Match: <etag>`` renews, takes over or
-frees it, so two flows can never both believe that they hold it
+frees it, so two flows can never both hold it
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html). A free lock is an object that says
 ``"released": true``: freeing is a conditional write too, and not a delete that could hit somebody else's lock.
 
-Who holds it is the ``ansible-playbook`` process (`holder_of`), so that every task of one run knows its own lock
-without passing a token on.
+The holder is the ``ansible-playbook`` process (`holder_of`), so every task of a run recognizes its own lock without a
+token.
 
-An object that is no lock (not JSON, of another shape) counts as the lock of somebody unknown: it stops a flow, is
-described, taken over and broken like any other.
+An object that is no lock (not JSON, or of another shape) counts as the lock of an unknown holder: it stops a flow, and
+it is described, taken over and broken like any other.
 
 Terraform's own lock of a state is another object, ``<state key>.tflock``, which says who made it. A dead deployment
 lock does not prove that the Terraform process is dead too, except on this machine, where processes can be seen. So a
@@ -36,13 +36,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fargate_ops.plugin.environment import user_name
 from fargate_ops.state.record import parse
 
-#: A lock of another machine that S3 has not seen renewed for so long is dead. A renewal takes half a minute at most, so
-#: several in a row have failed by then.
+#: A lock of another machine is dead if S3 has stored no renewal for this long. A renewal takes half a minute at most,
+#: so several in a row have failed by then.
 STALE_AFTER = timedelta(seconds=180)
-#: A swap that lost to our own heartbeat is simply tried again; more than this many times is somebody else.
+#: A swap that lost to our own heartbeat is repeated. After so many attempts, somebody else is writing.
 SWAP_ATTEMPTS = 5
-#: S3 refuses requests of a clock that is 15 minutes off (RequestTimeTooSkewed), so no flow that runs writes a heartbeat
-#: further from the moment at which S3 stores it.
+#: S3 refuses requests of a clock that is 15 minutes off (RequestTimeTooSkewed), so a running flow never writes a
+#: heartbeat further from the time at which S3 stores it.
 #: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList
 GREATEST_SKEW = timedelta(minutes=14)
 
@@ -53,11 +53,11 @@ class LockError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Lock:
-    """Who holds the environment, for what, since when, and when they were last heard of (UTC).
+    """Who holds the environment, for which purpose, since when, and the last heartbeat (times in UTC).
 
-    ``preemptible`` flows give way to one that pre-empts (a rollback), and learn of it before they change anything more.
-    ``releases`` says that the flow ends in a release; ``stopped_release`` describes the one that was pre-empted.
-    ``directory`` is the holder's checkout: its Terraform works below it.
+    A rollback takes the lock from a ``preemptible`` flow, which then stops before its next change. ``releases``: the
+    flow ends in a release. ``stopped_release`` describes the release from which this flow took the lock.
+    ``directory`` is the holder's checkout: its Terraform runs below it.
     """
 
     holder: str
@@ -89,10 +89,10 @@ class Lock:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """The lock object as S3 answered. ``lock`` is None where its content is no lock, and ``broken`` says why.
+    """The lock object as S3 returned it. ``lock`` is None if its content is no lock; ``broken`` is the reason.
 
-    ``written`` is the answer's ``Last-Modified`` and ``now`` its ``Date``, so no clock but S3's decides about its age.
-    Without ``Date`` no age is known:
+    ``written`` is the answer's ``Last-Modified`` and ``now`` its ``Date``, so the age is measured by S3's clock only.
+    Without ``Date`` the age is 0:
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
     """
 
@@ -104,19 +104,19 @@ class Found:
 
     @property
     def held(self) -> bool:
-        """Whether it is anybody's."""
+        """Return whether anybody holds it."""
         return self.lock is None or not self.lock.released
 
     def is_of(self, holder: str) -> bool:
         return self.lock is not None and self.held and self.lock.holder == holder
 
     def is_stale(self, after: timedelta) -> bool:
-        """Whether nobody renews it: S3 has not seen it written for so long, or its writer's clock is impossible."""
+        """Return whether nobody renews it: S3 stored it too long ago, or no running flow can have written it."""
         impossible = self.lock is not None and abs(self.written - self.lock.heartbeat) > GREATEST_SKEW
         return impossible or self.now - self.written >= after
 
     def __str__(self) -> str:
-        """Who, for what, since when, last heard of when."""
+        """Return who holds it, for which purpose, since when, and when it was last renewed."""
         heard = f"{age(self.written, self.now)} ago"
         if self.lock is None:
             return f"somebody unknown (the object is not a lock: {self.broken}; it was written {heard})"
@@ -137,9 +137,9 @@ class LockHeld(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class StateLock:
-    """Terraform's own lock of a state, as its object says: who made it, for which operation, since when.
+    """Terraform's own lock of a state: who made it, for which operation, since when.
 
-    Fields that the object does not hold are empty: statemgr.LockInfo in
+    Fields that the object lacks are empty: statemgr.LockInfo in
     https://github.com/hashicorp/terraform/blob/main/internal/states/statemgr/locker.go
     """
 
@@ -163,7 +163,7 @@ class StateLock:
         )
 
     def is_of(self, machine: Machine) -> bool:
-        """Whether this user's Terraform made it, on this machine."""
+        """Return whether this user's Terraform made it, on this machine."""
         return self.who == f"{user_name()}@{machine.name}"
 
     def __str__(self) -> str:
@@ -172,7 +172,7 @@ class StateLock:
 
 
 class StateLocked(Exception):
-    """The deployment lock is dead, and Terraform's lock that stands beside it may belong to a process that lives."""
+    """The deployment lock is dead, but Terraform's lock beside it may belong to a running process."""
 
     def __init__(self, found: Found, left: Sequence[StateLock]) -> None:
         super().__init__(f"the lock of {found} is dead, and Terraform's lock is that of {left[0]}")
@@ -180,7 +180,7 @@ class StateLocked(Exception):
         self.left = left
 
 
-#: What is written over an object that is no lock, to free it.
+#: Written over an object that is no lock, to free it.
 NOBODY = Lock(
     holder="",
     machine="",
@@ -201,14 +201,14 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a process id means something: this boot of this kernel, in this process namespace."""
+    """Where a process id is valid: one boot of one kernel, in one process namespace."""
 
     identity: str
     proc: Path = Path("/proc")
 
     @property
     def name(self) -> str:
-        """The host name, as Terraform writes it into its locks."""
+        """Return the host name, as Terraform writes it into its locks."""
         return self.identity.partition(" ")[0]
 
     @classmethod
@@ -221,7 +221,7 @@ class Machine:
         return cls(f"{socket.gethostname()} {boot} {namespace}".strip(), proc)
 
     def process_start(self, pid: int) -> str | None:
-        """When `pid` started, in ticks since boot, so that a recycled id is told apart; None when it is gone.
+        """Return when `pid` started, in ticks since boot, to recognize a reused id; None if the process is gone.
 
         Field 22 of proc(5) stat; the second field is in parentheses and may hold anything. A zombie is gone.
         """
@@ -241,17 +241,17 @@ class Machine:
 
 
 def holder_of(machine: Machine, pid: int) -> str:
-    """The name of a process for the lock: machine, id and start."""
+    """Return the name of a process in a lock: machine, id and start."""
     return f"{machine.identity} {pid} {machine.process_start(pid) or ''}".strip()
 
 
 def is_alive(machine: Machine, pid: int, holder: str) -> bool:
-    """Whether the process of this name still runs on this machine."""
+    """Return whether the process of this name still runs on this machine."""
     return machine.process_start(pid) is not None and holder_of(machine, pid) == holder
 
 
 def judge(found: Found | None, machine: Machine, holder: str, stale_after: timedelta) -> State:
-    """Whose the lock is. On the holder's own machine its process decides; elsewhere its age in S3 does."""
+    """Return the lock's state. On the holder's own machine its process decides; elsewhere the age in S3."""
     if found is None or not found.held:
         return State.FREE
     if found.is_of(holder):
@@ -262,13 +262,13 @@ def judge(found: Found | None, machine: Machine, holder: str, stale_after: timed
 
 
 def gives_way(found: Found) -> bool:
-    """Whether a flow that pre-empts may take it: an object that is no lock must not keep anybody from rolling back."""
+    """Return whether a rollback may take it: an object that is no lock must not block a rollback."""
     return found.lock is None or found.lock.preemptible
 
 
 @dataclass(frozen=True)
 class Acquired:
-    """The lock is ours; ``taken_over`` is the dead one that stood there, ``preempted`` the living one."""
+    """A lock that this run holds. ``taken_over`` is the dead lock that it replaced, ``preempted`` the live one."""
 
     lock: Lock
     etag: str
@@ -285,7 +285,7 @@ class LockStore:
         self.key = f"locks/{environment}.json"
 
     def read(self) -> Found | None:
-        """The lock object, whatever it holds; None when there is no such object or no such bucket."""
+        """Return the lock object, whatever its content; None if there is no such object or bucket."""
         try:
             answer = self._s3.get_object(Bucket=self.bucket, Key=self.key)
             body: bytes = answer["Body"].read()
@@ -302,7 +302,7 @@ class LockStore:
             return Found(lock=None, broken=str(error), **seen)
 
     def swap(self, lock: Lock, etag: str | None) -> str | None:
-        """Write `lock` over the version `etag` (None: over nothing). The new etag, or None when it had changed."""
+        """Write `lock` over the version `etag` (None: no object). Return the new etag; None if the object changed."""
         condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
         try:
             answer = self._s3.put_object(
@@ -319,7 +319,7 @@ class LockStore:
                 name = self.key.rpartition("/")[2].removesuffix(".json")
                 raise LockError(
                     f"nothing has been made here yet: there is no bucket {self.bucket}. Next: make bootstrap ENV={name}"
-                ) from None  # all that it says is said
+                ) from None  # the message says it all
             raise LockError(f"cannot write s3://{self.bucket}/{self.key}: {error}") from error
         return str(answer["ETag"])
 
@@ -332,14 +332,14 @@ class LockStore:
         preempt: bool = False,
         state_keys: Sequence[str] = (),
     ) -> Acquired:
-        """Take the lock, or find that this run has it already; ``preempt`` takes it from a flow that gives way, too.
+        """Take the lock, or return it if this run has it already. ``preempt`` also takes it from a preemptible flow.
 
-        ``state_keys`` are the states that this run is to change. A dead lock is left alone while Terraform's lock of
-        one of them exists, unless it was `left_here`.
+        ``state_keys`` are the Terraform states that this run changes. A dead lock is not taken over while Terraform's
+        lock of one of them exists, unless that lock was `left_here`.
 
         Raises:
             LockHeld: another flow has it.
-            StateLocked: the lock is dead, and Terraform's is not known to be.
+            StateLocked: the lock is dead, and Terraform's may not be.
         """
         dead: Found | None = None
         preempted: Found | None = None
@@ -347,7 +347,7 @@ class LockStore:
             current = self.read()
             state = judge(current, machine, mine.holder, stale_after)
             if current and current.lock == mine:
-                # Our own write, whose answer was lost: its repetition by the client then met "precondition failed".
+                # Our own write, whose answer was lost: the client's retry then failed its precondition.
                 return Acquired(mine, current.etag, dead, preempted)
             if current and current.lock and state is State.OURS:
                 return Acquired(current.lock, current.etag)
@@ -365,7 +365,7 @@ class LockStore:
         raise LockError(f"s3://{self.bucket}/{self.key} changes too often to be taken")
 
     def release(self, holder: str | None, now: datetime) -> Found | None:
-        """Free the lock of `holder` (None: whoever has it) and return it as it was; None when it was not theirs."""
+        """Free the lock of `holder` (None: of anybody) and return it as it was; None if they did not hold it."""
         for _ in range(SWAP_ATTEMPTS):
             current = self.read()
             if current is None or not current.held or not (holder is None or current.is_of(holder)):
@@ -375,12 +375,12 @@ class LockStore:
         raise LockError(f"s3://{self.bucket}/{self.key} changes too often to be freed")
 
     def held(self, holder: str) -> Lock | None:
-        """The lock of `holder`, or None when it is not theirs (any more): asked just before something irreversible."""
+        """Return the lock of `holder`, or None if they do not hold it (any more)."""
         current = self.read()
         return current.lock if current and current.is_of(holder) else None
 
     def loss(self, holder: str) -> str:
-        """Who took the lock from `holder`, for people; empty while it is theirs."""
+        """Return how `holder` lost the lock, for messages; empty while they hold it."""
         current = self.read()
         if current is None:
             return "it is gone from the state bucket"
@@ -389,7 +389,7 @@ class LockStore:
         return "" if current.held else "somebody broke it (make unlock)"
 
     def state_locks(self, state_keys: Iterable[str]) -> list[StateLock]:
-        """Terraform's own locks of these states that exist."""
+        """Return Terraform's own locks of these states, as far as they exist."""
         found = []
         for key in (f"{state}.tflock" for state in state_keys):
             try:
@@ -414,12 +414,12 @@ def _code(error: ClientError | BotoCoreError) -> str:
 
 
 def left_here(state_lock: StateLock, dead: Found, machine: Machine) -> bool:
-    """Whether the flow that held the dead lock made Terraform's lock, here: whether it still runs can be seen then."""
+    """Return whether the flow of the dead lock made Terraform's lock on this machine, where processes can be seen."""
     return dead.lock is not None and dead.lock.machine == machine.identity and state_lock.is_of(machine)
 
 
 def orphans(directories: Iterable[Path], proc: Path = Path("/proc")) -> list[int]:
-    """Ids of Terraform processes that still work under a directory: a killed playbook leaves its children running."""
+    """Return the ids of Terraform processes under a directory: a killed playbook leaves its children running."""
     under = [directory.resolve() for directory in directories]
     found = []
     for entry in proc.glob("[0-9]*"):
@@ -427,7 +427,7 @@ def orphans(directories: Iterable[Path], proc: Path = Path("/proc")) -> list[int
             if (entry / "comm").read_text().strip() != "terraform":
                 continue
             works_in = Path(os.readlink(entry / "cwd"))
-        except OSError:  # gone meanwhile, or not ours to look at
+        except OSError:  # ended meanwhile, or of another user
             continue
         if any(works_in.is_relative_to(directory) for directory in under):
             found.append(int(entry.name))
@@ -435,7 +435,7 @@ def orphans(directories: Iterable[Path], proc: Path = Path("/proc")) -> list[int
 
 
 def age(then: datetime, now: datetime) -> str:
-    """A duration for people: ``42 s``, ``3 min``, ``2 h 5 min``."""
+    """Format a duration: ``42 s``, ``3 min``, ``2 h 5 min``."""
     seconds = max(0, int((now - then).total_seconds()))
     if seconds < 120:
         return f"{seconds} s"

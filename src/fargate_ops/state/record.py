@@ -1,7 +1,7 @@
-"""Read a JSON object of the state bucket as the dataclass that it should be, without trusting it.
+"""Parse a JSON object of the state bucket into a dataclass, without trusting it.
 
-Anybody with the right to write can leave anything in the bucket. What is accepted here has every field, each of its
-type, and times that compare.
+Anybody with write access can put anything into the bucket. An accepted object has every field, each of its declared
+type, and its times have a zone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def parse(kind: type[T], body: str | bytes) -> T:
-    """The dataclass ``kind`` from a JSON object. Unknown fields are ignored; a time without a zone is taken as UTC.
+    """Parse a JSON object into the dataclass ``kind``. Unknown fields are ignored; a time without a zone is UTC.
 
     Raises:
         ValueError: it is not JSON, a field is missing, or one has another type; the message says which.
@@ -59,7 +59,7 @@ def _of_type(value: Any, kind: Any) -> Any:
         (item,) = get_args(kind)
         return [_of_type(member, item) for member in value]
     if isinstance(value, str):
-        value.encode()  # a lone surrogate is valid JSON, and no screen or log takes it
+        value.encode()  # a lone surrogate is valid JSON, but cannot be printed or logged
         if kind is not str and isinstance(kind, type) and issubclass(kind, StrEnum):
             return kind(value)
     if type(value) is kind or (value is None and kind is NoneType):

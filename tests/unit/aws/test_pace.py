@@ -1,4 +1,4 @@
-"""How often AWS is asked: slowly in an account, at the emulator's pace on one machine, and never in step."""
+"""How often AWS is polled: slowly in an account, faster with the emulator, and always with jitter."""
 
 from __future__ import annotations
 

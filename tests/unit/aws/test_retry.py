@@ -1,4 +1,4 @@
-"""Which failures pass."""
+"""Which errors are transient."""
 
 from __future__ import annotations
 

@@ -12,14 +12,14 @@ from fargate_ops.aws.session import action_environment, aws_session
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a session sets is forgotten after the test."""
+    """Restore the environment after the test."""
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_MAX_ATTEMPTS", "AWS_ACCESS_KEY_ID"):
         monkeypatch.setenv(name, "")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
 
 
 def action(environment: dict[str, Any], *, check_mode: bool = False) -> Any:
-    """An action of a play with this ``environment:``."""
+    """Return an action of a play with this ``environment:``."""
     return SimpleNamespace(
         _compute_environment_string=lambda rendered: rendered.update(environment),
         _task=SimpleNamespace(check_mode=check_mode),

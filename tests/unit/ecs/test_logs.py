@@ -1,4 +1,4 @@
-"""Reading a log group: every event once, in time, across pages and looks."""
+"""Reading a log group: every event once, in order, across pages and reads."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_overlapping_looks_show_each_event_once() -> None:
 
 
 class Logs:
-    """One group whose pages a test sets for each look."""
+    """One group whose pages a test sets for each read."""
 
     class exceptions:
         class ResourceNotFoundException(Exception):
@@ -113,7 +113,7 @@ def test_following_goes_on_until_its_time_is_over() -> None:
     assert all(2.25 <= rest <= 3.75 for rest in rests[:5]), "slowly, and never in step"
     assert rests[-1] <= 1, "it ends in time"
     assert [line.split()[-1] for line in said] == ["one", "two", "three"]
-    # It looks back a while behind the newest event, but never to before the beginning.
+    # It reads again from before the newest event, but never from before the start.
     starts = [request["startTime"] - int(NOW.timestamp() * 1000) for request in logs.requests]
     assert starts[:3] == [0, 0, 25_000]
 

@@ -1,4 +1,4 @@
-"""Which old revisions go, which stay, and that pruning never fails or delays a release."""
+"""Which old revisions are pruned, which stay, and that pruning never fails or delays a release."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def numbers(arns: list[str] | frozenset[str]) -> list[int]:
 
 
 def history(*happened: tuple[int, Outcome] | tuple[int, Outcome, str]) -> list[Release]:
-    """Releases of revisions, each a minute after the one before; a third member names the release put back."""
+    """Return releases of revisions, one minute apart; a third member names the release that is put back."""
     events = []
     for minute, (number, outcome, *restores) in enumerate(happened):
         at = BEGIN + timedelta(minutes=minute)
@@ -106,7 +106,7 @@ def test_newest_and_needed_always_stay(registered: set[int], needed: set[int], k
 
 
 class Ecs:
-    """ECS by moto, with a count of what was asked of it."""
+    """moto's ECS, which counts the calls."""
 
     def __init__(self) -> None:
         self.client = boto3.client("ecs", "ap-northeast-2", aws_access_key_id="k", aws_secret_access_key="s")
@@ -177,7 +177,7 @@ def test_what_a_rollback_needs_stays(ecs: Ecs) -> None:
 
 def test_a_revision_of_which_a_task_runs_stays(ecs: Ecs, monkeypatch: pytest.MonkeyPatch) -> None:
     revisions = ecs.register(FAMILY, 6)
-    # moto runs no task without an instance: its answers are made here, the decision is not.
+    # moto runs no task without an instance, so the test makes its answers.
     tasks = {"list_tasks": {"taskArns": ["arn:task/1"]}, "list_task_definitions": {"taskDefinitionArns": revisions}}
     monkeypatch.setattr(
         ecs.client, "get_paginator", lambda name: type("P", (), {"paginate": lambda *_, **__: [tasks[name]]})()
@@ -206,7 +206,7 @@ def test_the_calls_are_bounded_however_many_revisions_there_are(ecs: Ecs, monkey
     original, pages = ecs.client.get_paginator, []
 
     class Paged:
-        """In pages of a hundred, as ECS answers; moto does not."""
+        """Return pages of a hundred, as ECS does; moto does not."""
 
         def paginate(self, **_: Any) -> Iterator[dict[str, Any]]:
             for start in range(0, len(revisions), 100):

@@ -1,4 +1,4 @@
-"""Watching one deployment: what is success, what is not, and what is said meanwhile."""
+"""Watching one deployment: success, failure, and the progress that is printed."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def snapshot(*deployments: dict[str, Any], targets: dict[str, int] | None = None
     [
         ([deployment("2", "COMPLETED", "PRIMARY", runningCount=2)], Verdict.COMPLETED),
         ([deployment("2", "IN_PROGRESS", "PRIMARY", runningCount=2)], Verdict.WAIT),
-        # Completed, but the old version still runs: it is not the only one that serves.
+        # Completed, but the old version still runs.
         ([deployment("2", "COMPLETED", "PRIMARY"), deployment("1", "COMPLETED", runningCount=1)], Verdict.WAIT),
         ([deployment("2", "COMPLETED", "PRIMARY"), deployment("1", "COMPLETED", pendingCount=1)], Verdict.WAIT),
         ([deployment("2", "COMPLETED", "PRIMARY"), deployment("1", "FAILED")], Verdict.COMPLETED),
-        # The circuit breaker: the service is stable again, and that is a failure.
+        # The circuit breaker: the service is stable again, but the deployment failed.
         ([deployment("3", "COMPLETED", "PRIMARY"), deployment("2", "FAILED")], Verdict.FAILED),
         ([deployment("2", "FAILED", "PRIMARY")], Verdict.FAILED),
         ([deployment("3", "COMPLETED", "PRIMARY")], Verdict.REPLACED),
@@ -83,7 +83,7 @@ def test_progress_is_one_line() -> None:
 
 
 class Script:
-    """ECS and load balancer that show one service after the other; the last stays."""
+    """ECS and a load balancer that return one service after the other, and repeat the last."""
 
     def __init__(self, *services: list[dict[str, Any]] | str | Exception) -> None:
         self.services = list(services)
@@ -193,7 +193,7 @@ def test_failed_tasks_are_counted_as_they_come() -> None:
 
 
 def test_more_failed_tasks_than_the_circuit_breaker_takes_are_a_failure() -> None:
-    """ECS's own count starts again with each healthy task, so ours is asked now and then."""
+    """ECS's own count restarts with each healthy task, so ours is used."""
     counts = iter([1, 3, 4, 5])
     script = Script([deployment("2", "IN_PROGRESS", "PRIMARY")])
     judgement, _ = watch(script, []).until_done("2", 100, lambda: Failures(next(counts)))

@@ -1,4 +1,4 @@
-"""When AWS's cron fires, and which limits hold then. The real expressions are tested over the plan: tests/terraform."""
+"""When AWS's cron fires, and which limits hold then. tests/terraform tests the real expressions on the plan."""
 
 from __future__ import annotations
 

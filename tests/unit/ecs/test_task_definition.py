@@ -1,4 +1,4 @@
-"""Task definitions: rendered completely, and compared by what they mean."""
+"""Task definitions: rendered completely, and compared by their meaning."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def service(environment: dict[str, str] | None = None, **changes: Any) -> dict[s
 
 
 def as_ecs_returns(definition: dict[str, Any], seed: int) -> dict[str, Any]:
-    """What DescribeTaskDefinition makes of it: more fields, defaults, another order."""
+    """Return a definition as DescribeTaskDefinition does: more fields, defaults, another order."""
     shuffle = random.Random(seed).shuffle
     result = copy.deepcopy(definition)
     result |= {
@@ -185,7 +185,7 @@ def test_the_service_runs_as_the_application() -> None:
 
 
 def test_ecs_exec_gets_the_folders_that_its_agent_writes_to() -> None:
-    """Red without the mounts: the service's root file system is read-only, and the agent stops on it."""
+    """The service's root file system is read-only: without the mounts, the agent stops."""
     definition = service(execute_command=True)
     (container,) = definition["containerDefinitions"]
     assert why_stopped(container) == ""

@@ -1,4 +1,4 @@
-"""One-off tasks: started once, followed to their end, and told why they ended."""
+"""One-off tasks: started once, followed to their end, with the reason of the end."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def task(status: str, exit_code: int | None = None, **changes: Any) -> dict[str,
 
 
 class Ecs:
-    """Shows one state of the task after the other; the last stays."""
+    """ECS that returns one state of the task after the other, and repeats the last."""
 
     def __init__(self, *states: dict[str, Any] | Exception | None) -> None:
         self.states = list(states)
@@ -99,7 +99,7 @@ class Ecs:
 
 
 class Logs:
-    """A stream that grows: one batch for each token; an exception is raised."""
+    """A growing stream: one batch for each token; an exception is raised."""
 
     def __init__(self, *batches: list[str] | Exception) -> None:
         self.batches = list(batches)
@@ -196,7 +196,7 @@ def test_a_task_over_its_time_is_stopped() -> None:
             self.states = [task("DEACTIVATING"), task("STOPPED", 1)]
 
     class Late(Logs):
-        """The last words come when the task has ended."""
+        """A log whose last lines arrive after the task has ended."""
 
         def get_log_events(self, **request: Any) -> dict[str, Any]:
             if ecs.stopped and len(ecs.states) == 1 and len(self.batches) == 1:
@@ -212,7 +212,7 @@ def test_a_task_over_its_time_is_stopped() -> None:
 
 def test_a_task_that_does_not_stop_is_not_waited_for_without_end() -> None:
     ecs = Ecs(task("RUNNING"))
-    with pytest.raises(TaskTimeoutError, match="not done within 5 s, was told to stop and still runs"):
+    with pytest.raises(TaskTimeoutError, match="not done within 5 s, and did not stop when asked"):
         runner(ecs, Logs(["working"])).follow("c", "api", ARN, 5)
     assert ecs.stopped == ["not done within 5 s"]
 
@@ -304,7 +304,7 @@ def test_another_refusal_is_not_asked_again() -> None:
 
 
 def test_what_was_started_by_a_flow_is_listed_by_that_alone() -> None:
-    """ECS takes no other filter beside `startedBy`: the local cloud's rule."""
+    """ECS accepts no other filter beside `startedBy`; the local cloud has this rule."""
     asked: list[dict[str, Any]] = []
 
     class Listing(Ecs):
@@ -341,7 +341,7 @@ def test_a_throttled_read_of_a_finished_task_is_not_the_end_of_its_log() -> None
     class Late(Logs):
         def get_log_events(self, **_: Any) -> dict[str, Any]:
             self.seen += 1
-            if self.seen % 2 == 0:  # the same token again: the end for now
+            if self.seen % 2 == 0:  # the same token again means the end for now
                 return {"events": [], "nextForwardToken": str(self.seen - 1)}
             read = next(reads, None)
             if isinstance(read, Exception):
@@ -468,7 +468,7 @@ def test_waiting_ends_with_the_playbook() -> None:
 
 
 def test_an_orphan_runs_no_error_path() -> None:
-    """Killed like ``kill -9`` of ansible-playbook: the child must end, and not by its ``except Exception``."""
+    """After ``kill -9`` of ansible-playbook, the child must end, and not by its ``except Exception``."""
     repository = Path(__file__).parents[3]
     child = (
         "import os, sys\nfrom fargate_ops.plugin.worker import sleep_with_parent\n"

@@ -1,6 +1,6 @@
-"""A small ECS that behaves: families with revisions, one service whose rollouts follow a script, one-off tasks.
+"""A small, stateful ECS: families with revisions, one service whose rollouts follow a script, one-off tasks.
 
-It is not a mock of single calls: what a test sees of it is what the calls before it made of its state.
+It does not mock single calls: each call changes its state, and later calls return that state.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ OUTPUTS: dict[str, Any] = {
 }
 STACK = Stack(OUTPUTS, "test")
 
-#: For the schedule above: the usual limits hold.
+#: A time at which the schedule above sets the usual limits.
 AN_ORDINARY_DAY = datetime(2026, 1, 15, tzinfo=UTC)
 
 
@@ -93,7 +93,7 @@ def client_error(operation: str, message: str, code: str = "ClientException") ->
 
 
 def plain(text: object) -> str:
-    """What is said, with versions instead of names: without the beginnings of definitions' digests."""
+    """Return a text with versions instead of names: without the beginnings of definitions' digests."""
     return re.sub(r"\+[0-9a-f]{4}\b", "", str(text))
 
 
@@ -104,14 +104,14 @@ Step = Callable[["FakeEcs"], None]
 
 @dataclass
 class Paginator:
-    """What ``get_paginator`` gives; ``paginate`` is the operation."""
+    """What ``get_paginator`` returns; ``paginate`` is the operation."""
 
     paginate: Callable[..., Iterator[dict[str, Any]]]
 
 
 @dataclass
 class FakeEcs:
-    """One cluster with one service. ``rollout`` holds what happens at each look, after an update."""
+    """One cluster with one service. ``rollout`` holds what happens at each DescribeServices after an update."""
 
     definitions: dict[str, dict[str, Any]] = field(default_factory=dict)
     service: dict[str, Any] = field(default_factory=dict)
@@ -128,7 +128,7 @@ class FakeEcs:
     stopped_tasks: list[str] = field(default_factory=list)
     refuse: dict[str, ClientError] = field(default_factory=dict)
     deregistered: set[str] = field(default_factory=set)
-    #: So many looks at the service still show what was there before the last update.
+    #: So many calls of DescribeServices still return the state before the last update.
     stale_looks: int = 0
     before: dict[str, Any] = field(default_factory=dict)
 
@@ -152,7 +152,7 @@ class FakeEcs:
         return next(item for item in self.service["deployments"] if item["status"] == "PRIMARY")
 
     def complete(self) -> None:
-        """The PRIMARY deployment reaches its end; what was beside it is gone, and nothing is left to stop."""
+        """Complete the PRIMARY deployment; the others and all service deployments in progress end."""
         for ongoing in self.service_deployments:
             if ongoing["status"] == "IN_PROGRESS":
                 ongoing["status"] = "SUCCESSFUL"
@@ -181,7 +181,7 @@ class FakeEcs:
         }
 
     def start_task(self, address: str = "") -> dict[str, Any]:
-        """A task of the PRIMARY deployment runs from now on."""
+        """Start a task of the PRIMARY deployment."""
         arn = f"{ACCOUNT}:task/{PREFIX}/{len(self.tasks):032x}"
         details = [{"name": "privateIPv4Address", "value": address}] if address else []
         self.tasks[arn] = {
@@ -197,7 +197,7 @@ class FakeEcs:
         return self.tasks[arn]
 
     def note(self, **changes: Any) -> dict[str, Any]:
-        """List a service deployment of what PRIMARY runs, which began with PRIMARY."""
+        """Add a service deployment of PRIMARY's revision that began with PRIMARY."""
         number = len(self.service_deployments)
         arn = f"{ACCOUNT}:service-revision/{PREFIX}/{PREFIX}/{number}"
         self.revisions[arn] = changes.pop("taskDefinition", self.primary["taskDefinition"])
@@ -213,7 +213,7 @@ class FakeEcs:
         return self.service_deployments[-1]
 
     def roll_back(self) -> None:
-        """The circuit breaker: the deployment failed, and another one brings the version before it back."""
+        """Act as the circuit breaker: the deployment fails, and another one brings the previous version back."""
         failed = self.primary
         before = next(item for item in self.service["deployments"] if item["rolloutState"] == "COMPLETED")
         failed.update(status="ACTIVE", rolloutState="FAILED", rolloutStateReason="circuit breaker triggered")
@@ -336,7 +336,7 @@ class FakeEcs:
         return arn
 
     def _returned(self, arn: str) -> dict[str, Any]:
-        """As ECS returns it: with read-only fields and defaults added."""
+        """Return a definition as ECS does: with read-only fields and defaults added."""
         definition = copy.deepcopy(self.definitions[arn])
         definition.pop("tags", None)
         definition.update(taskDefinitionArn=arn, revision=int(arn.rsplit(":", 1)[-1]))
@@ -368,7 +368,7 @@ class FakeEcs:
 
 @dataclass
 class FakeLoadBalancer:
-    """Target health: as many healthy targets as the service runs tasks, or what a test says."""
+    """Target health: as many healthy targets as the service runs tasks, or what a test sets."""
 
     ecs: FakeEcs
     descriptions: list[dict[str, Any]] | None = None
@@ -388,9 +388,9 @@ class FakeLoadBalancer:
 
 @dataclass
 class FakeLogs:
-    """Streams by name; each is read once from its beginning. Every task has one, but those that are silent.
+    """Streams by name; each is read once from its beginning. Every task has one, except the silent ones.
 
-    `prepared` is what the admin task says, where a test does not say otherwise.
+    `prepared` is the admin task's output, unless a test sets another.
     """
 
     streams: dict[str, list[str]] = field(default_factory=dict)
@@ -417,7 +417,7 @@ class FakeLogs:
 
 @dataclass
 class FakeIam:
-    """Roles, all there but those that are gone."""
+    """IAM roles: all exist, except those that are gone."""
 
     gone: set[str] = field(default_factory=set)
 
@@ -448,9 +448,9 @@ class FakeAutoscaling:
 
 @dataclass
 class FakeSecrets:
-    """Whether the application's secrets have values, and since when; ``stored`` are the values of any secret.
+    """Whether the application's secrets have values, and since when. ``stored`` holds the values of any secret.
 
-    ``errors`` are the codes with which a secret's value is refused.
+    ``errors`` holds the codes of the errors for a secret's value.
     """
 
     has_value: bool = True
@@ -476,7 +476,7 @@ class FakeSecrets:
 
 @dataclass
 class FakeRegistry:
-    """A registry that holds every image but those that are gone."""
+    """A registry with every image, except those that are gone."""
 
     gone: set[str] = field(default_factory=set)
 
@@ -489,7 +489,7 @@ class FakeRegistry:
 
 @dataclass
 class FakeS3:
-    """Objects by their keys, with conditional writes. The ledger's and the lock's own tests have an S3 by moto."""
+    """Objects by key, with conditional writes. The ledger's and the lock's own tests use moto's S3."""
 
     objects: dict[str, tuple[bytes, datetime]] = field(default_factory=dict)
 
@@ -523,7 +523,7 @@ class FakeS3:
 
 @dataclass
 class World:
-    """Everything that a release meets; it is also where the clients come from."""
+    """Everything that a release interacts with. It also returns the clients."""
 
     s3: FakeS3 = field(default_factory=FakeS3)
     ecs: FakeEcs = field(default_factory=FakeEcs)
@@ -536,9 +536,9 @@ class World:
     said: list[str] = field(default_factory=list)
     notified: list[str] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
-    #: What happens while a run sleeps.
+    #: Called while a run sleeps.
     on_sleep: Callable[[float], None] = lambda _: None
-    #: What a verification finds, and what was verified.
+    #: The result of a verification, and the subjects that were verified.
     verification: Verification = field(default_factory=lambda: VERIFIED)
     verified: list[Subject] = field(default_factory=list)
     load_balancer: FakeLoadBalancer = field(init=False)
@@ -639,7 +639,7 @@ class World:
         return Rollback(self.context(**context))
 
     def rolled_back(self, to: str = "", **context: Any) -> RollbackPlan:
-        """A whole rollback that goes well."""
+        """Run a whole rollback that succeeds."""
         rollback = self.rollback(**context)
         plan = rollback.plan(to)
         if plan.needed:
@@ -649,7 +649,7 @@ class World:
         return plan
 
     def released(self, version: str = "aaa", **changes: Any) -> None:
-        """A whole release that goes well."""
+        """Run a whole release that succeeds."""
         releaser = self.releaser(version, **changes)
         releaser.settle()
         plan, _ = releaser.register(releaser.plan())

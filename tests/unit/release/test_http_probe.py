@@ -1,4 +1,4 @@
-"""The public address has to answer rightly several times in a row, and nothing in between may be otherwise."""
+"""The public address has to return the right version several times in a row, without a wrong answer in between."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def test_what_an_answer_may_say(change: dict[str, Any], said: str) -> None:
 
 
 def answers(*bodies: Any) -> Any:
-    """A fetch that gives one body after the other; the last for ever. An exception is raised, a number is a status.
+    """Return a fetch that returns one body after the other, and repeats the last. An exception is raised.
 
-    A number is the application's, which gives back the request's identifier.
+    A number is a status of the application, which returns the request's identifier.
     """
     left = list(bodies)
 
@@ -96,7 +96,7 @@ FOREIGN = "of neither the load balancer nor the application"
         (Answer(200, b"[]", traced=True), "an answer that is no version", True),
         (Answer(200, b"{}", traced=True), "git_hash is None", True),
         (RIGHT | {"git_hash": "old"}, "git_hash is old", True),
-        # The load balancer: a task that did not answer rightly, and what says nothing about one.
+        # The load balancer: a broken answer of a task, and answers that say nothing about a task.
         (Answer(502, server="awselb/2.0"), "HTTP 502 of the load balancer", True),
         (Answer(504, server="awselb/2.0"), "HTTP 504 of the load balancer", True),
         (Answer(503, server="awselb/2.0"), "HTTP 503 of the load balancer", False),

@@ -1,4 +1,4 @@
-"""What a release and a rollback do when new tasks find no connection, and when none of them can start."""
+"""What a release and a rollback do if new tasks get no database connection, or if none of them can start."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _look_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def serving(world: World) -> World:
-    """Two releases; the tasks of the second have addresses."""
+    """Return a world with two releases; the tasks of the second have addresses."""
     world.released("aaa")
     world.released("bbb")
     for address in ("10.0.1.11", "10.0.1.12"):
@@ -42,7 +42,7 @@ def serving(world: World) -> World:
 
 
 def start(world: World, *lines: str) -> Callable[[FakeEcs], None]:
-    """A look at which a new task runs, whose log has these lines."""
+    """Return a step at which a new task runs, whose log has these lines."""
 
     def step(ecs: FakeEcs) -> None:
         arn = ecs.start_task("10.0.1.21")["taskArn"]
@@ -52,7 +52,7 @@ def start(world: World, *lines: str) -> Callable[[FakeEcs], None]:
 
 
 def say_again(world: World, line: str) -> Callable[[FakeEcs], None]:
-    """A look at which the new task has logged another such line."""
+    """Return a step at which the new task has logged another such line."""
 
     def step(_: FakeEcs) -> None:
         for lines in world.logs.streams.values():
@@ -66,7 +66,7 @@ def fail(**how: Any) -> Callable[[FakeEcs], None]:
 
 
 def nothing(ecs: FakeEcs) -> None:
-    """A look at which nothing has changed."""
+    """Change nothing."""
 
 
 def complete(ecs: FakeEcs) -> None:
@@ -90,7 +90,7 @@ def roll_back(world: World, *steps: Callable[[FakeEcs], None]) -> None:
 
 
 def take_back(world: World, *steps: Callable[[FakeEcs], None]) -> None:
-    """A release that came into service, and was found to be wrong then."""
+    """Take back a release that came into service and was then found to be wrong."""
     releaser = world.releaser("ccc")
     plan = planned(releaser)
     releaser.begin(plan)
@@ -164,7 +164,7 @@ def test_no_task_can_start_when_what_it_needs_is_gone(serving: World) -> None:
 @pytest.mark.parametrize(
     ("reason", "code"),
     [
-        # Just made, it may take seconds to be seen: one task says nothing of the next.
+        # What was just created may take seconds to be visible: one failed task does not mean that the next one fails.
         (GONE, "TaskFailedToStart"),
         ("Task failed ELB health checks", "ServiceSchedulerInitiated"),
         ("ResourceInitializationError: … dial tcp: i/o timeout", "TaskFailedToStart"),

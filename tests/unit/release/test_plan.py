@@ -1,4 +1,4 @@
-"""What a release does, decided from what is wanted, what runs and what the ledger remembers."""
+"""What a release decides from the wanted definition, the running one and the ledger."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEFINITION_DIGEST = "3f2a" + "0" * 60
 
 
 def definition(memory: str = "512", *, family: str = "app", database: str = "db-1") -> dict[str, Any]:
-    """A definition in canonical form."""
+    """Return a definition in canonical form."""
     return {
         "family": family,
         "memory": memory,
@@ -33,7 +33,7 @@ def arn(number: int, family: str = "app") -> str:
 
 
 def releases(*happened: tuple[int, *tuple[Outcome, ...]]) -> list[Release]:
-    """Releases of revisions, each with what happened to it; the schema of revision 2 is ``0002``, and so on."""
+    """Return releases of revisions, each with its events; the schema of revision 2 is ``0002``, and so on."""
     return fold(
         Event(
             release=f"release-{place}",
@@ -64,7 +64,7 @@ PRIMARY = Deployment(
     rollout_state="COMPLETED",
     reason="",
 )
-#: Revision 2 runs, as the ledger says, and is what is wanted.
+#: Revision 2 runs, is recorded as a success and is wanted.
 AT_REST = Situation(
     wanted=definition(),
     wanted_admin=definition(family="app-admin"),
@@ -134,7 +134,7 @@ def test_a_definition_of_another_family_is_no_base_for_a_comparison() -> None:
     [
         (((1, BEGUN, SUCCEEDED), (2, BEGUN)), "release-1"),
         (((1, BEGUN, SUCCEEDED), (2, BEGUN, Outcome.PREPARED)), "release-1"),
-        # It has an end, though not a success: what serves is recorded under a new name.
+        # It has an end, but no success: what serves is recorded under a new name.
         (((1, BEGUN, SUCCEEDED), (2, BEGUN, FAILED)), "new"),
         # The newest one is of another revision.
         (((1, BEGUN, SUCCEEDED), (2, BEGUN), (3, BEGUN)), "new"),
@@ -176,7 +176,7 @@ def test_a_first_release_that_left_the_service_without_tasks_is_no_success_to_ta
     assert (plan.release, plan.resumes, plan.force, plan.needed, plan.desired_count) == ("new", False, True, True, 3)
     assert plan.prepare == "no release has succeeded yet"
     assert decide(replace(first, minimum_tasks=0), "new").desired_count == 1
-    # After a success the number is auto scaling's, which may be none.
+    # After a success auto scaling owns the number, which may be 0.
     assert decide(replace(AT_REST, primary=none), "new") == NOTHING
 
 

@@ -1,4 +1,4 @@
-"""Whole releases against a small ECS: what each does, and what the next run finds."""
+"""Whole releases against a small ECS: what each does, and how the next run continues."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def planned(releaser: Releaser) -> Plan:
 
 
 def nothing(ecs: FakeEcs) -> None:
-    """A look at which nothing has changed."""
+    """Change nothing."""
 
 
 def bring_into_service(releaser: Releaser, plan: Plan) -> None:
@@ -55,7 +55,7 @@ def bring_into_service(releaser: Releaser, plan: Plan) -> None:
 
 
 def failing(releaser: Releaser) -> tuple[ReleaseError, Plan]:
-    """Release, and see it fail; recorded as the role does."""
+    """Run a release that fails, and record it as the role does."""
     plan = planned(releaser)
     releaser.begin(plan)
     with pytest.raises(ReleaseError) as failure:
@@ -114,7 +114,7 @@ def test_after_a_failed_first_release_the_next_one_is_first_again(world: World) 
 
 
 def test_a_first_release_that_ran_out_of_time_is_started_anew(world: World) -> None:
-    """Its definition is still PRIMARY, at zero tasks: the same again needs a deployment of its own."""
+    """Its definition is still PRIMARY, with zero tasks: the same definition needs a new deployment."""
     failing(world.releaser("aaa", wait=-1))
     world.ecs.complete()
     world.released("aaa")
@@ -231,7 +231,7 @@ def test_a_rollback_by_ecs_that_is_over_between_two_looks_is_no_riddle(world: Wo
         ecs.roll_back()
         ecs.complete()
         ecs.service_deployments[-1] |= {"status": "ROLLBACK_SUCCESSFUL", "statusReason": "breaker triggered"}
-        # A later one of somebody else's, and an earlier one of the same task definition, say nothing of ours.
+        # Neither a later one of somebody else, nor an earlier one of the same task definition, is ours.
         later = datetime.now(UTC) + timedelta(seconds=9)
         ecs.note(status="ROLLBACK_SUCCESSFUL", statusReason="theirs", createdAt=later)
         ours = ecs.updates[-1]["taskDefinition"]
@@ -549,7 +549,7 @@ def test_a_release_that_lost_the_lock_stops_before_the_service_and_says_who_has_
 
 
 def test_an_update_that_crossed_a_rollback_is_taken_back(world: World) -> None:
-    """The rollback took the lock after the last look at it, and saw a service that was not updated yet."""
+    """The rollback took the lock after the release had checked it, and before the service was updated."""
     world.released("aaa")
     first = world.ecs.primary["taskDefinition"]
     releaser = world.releaser("bbb", holder="me")
@@ -601,7 +601,7 @@ def test_a_task_that_is_still_being_stopped_tells_why(world: World) -> None:
 
 
 def test_tasks_that_are_healthy_and_die_again_and_again_fail_the_release(world: World) -> None:
-    """ECS counts from zero after each healthy task: its circuit breaker never trips."""
+    """ECS restarts its count after each healthy task: the circuit breaker never trips."""
     world.released("aaa")
 
     def dies(ecs: FakeEcs) -> None:
@@ -631,7 +631,7 @@ def test_tasks_that_were_all_healthy_at_one_moment_have_to_outlive_those_that_di
 
 
 def another_dies(world: World, after_sleeps: int) -> None:
-    """While the releaser sleeps, one more task ends by itself."""
+    """Let one more task end by itself while the releaser sleeps."""
 
     def asleep(_: float) -> None:
         if len(world.slept) == slept + after_sleeps:
@@ -681,7 +681,7 @@ def test_a_version_that_answers_wrongly_is_taken_out_of_service(world: World) ->
 
 @pytest.mark.parametrize("first", [False, True])
 def test_an_update_that_a_look_does_not_show_yet_is_undone(world: World, first: bool) -> None:
-    """The run breaks off right after its update, while ECS answers as before it."""
+    """The run ends right after its update, while ECS still returns the state before it."""
     if not first:
         world.released("aaa")
     before = world.ecs.primary["taskDefinition"]
@@ -817,7 +817,7 @@ def test_a_cause_that_may_not_be_asked_for_delays_no_undoing(world: World, monke
     failure, _ = failing(world.releaser("bbb"))
     assert failure.reason.startswith("circuit breaker triggered")
     assert "What serves now: settlement-test:1 (aaa)" in plain(failure)
-    assert "AWS did not tell why" in world.text
+    assert "the cause cannot be read" in world.text
 
 
 def test_a_first_release_that_answers_wrongly_leaves_zero_tasks(world: World) -> None:
@@ -857,7 +857,7 @@ def test_people_elsewhere_hear_of_it(world: World) -> None:
 
 
 def interrupted(world: World, version: str, *, updated: bool = True) -> None:
-    """A release that is killed after (or before) its update."""
+    """Begin a release that is killed after (or before) its update."""
     releaser = world.releaser(version)
     plan = planned(releaser)
     releaser.begin(plan)
@@ -986,7 +986,7 @@ def test_a_preview_verifies_nothing(world: World) -> None:
 
 
 def unverified(world: World, version: str) -> Plan:
-    """A release that completes, and that this machine cannot ask."""
+    """Complete a release that this machine cannot reach."""
     releaser = world.releaser(version)
     plan = planned(releaser)
     releaser.begin(plan)
@@ -1049,7 +1049,7 @@ def test_a_rollback_from_an_unverified_release_goes_to_the_last_success(world: W
 
 
 def test_a_deployment_started_by_an_apply_is_waited_for(world: World) -> None:
-    """The same definition that succeeded before, in flight again: nothing to release, but not done either."""
+    """A definition that succeeded before is in flight again: nothing to release, but the rollout is not over."""
     world.released("aaa")
     world.ecs.update_service(forceNewDeployment=True)
     world.ecs.rollout = [nothing, nothing, lambda ecs: ecs.complete()]
@@ -1067,7 +1067,7 @@ def test_a_foreign_deployment_that_does_not_end_stops_the_release(world: World) 
 
 
 def test_a_success_that_was_never_recorded_is_verified_and_recorded(world: World) -> None:
-    """The flow died between the update and the ledger; the definition runs, and the next run takes it up."""
+    """The run ended between the update and the ledger. The definition runs, and the next run resumes the release."""
     world.released("aaa")
     releaser = world.releaser("bbb")
     plan = planned(releaser)
@@ -1179,7 +1179,7 @@ def test_the_limits_are_those_that_hold_at_this_moment(world: World) -> None:
 
 
 def test_the_schedule_runs_once_a_release_has_succeeded(world: World) -> None:
-    """Suspended until then: an action that fires before would start the placeholder's tasks."""
+    """It is suspended until then: an earlier scheduled action would start the placeholder's tasks."""
     world.autoscaling.suspended = {"ScheduledScalingSuspended": True, "DynamicScalingInSuspended": True}
     set_limits(world.context(), preview=True)
     assert world.autoscaling.suspended["ScheduledScalingSuspended"]

@@ -1,4 +1,4 @@
-"""Rollbacks against a small ECS: where they land, what they refuse, and what the ledger says afterwards."""
+"""Rollbacks against a small ECS: their targets, their refusals, and the ledger afterwards."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def serving(world: World) -> str:
-    """The version of the image that PRIMARY runs."""
+    """Return the version of the image that PRIMARY runs."""
     definition = world.ecs.definitions[world.ecs.primary["taskDefinition"]]
     return str(definition["containerDefinitions"][0]["image"]).rpartition(":")[2]
 
@@ -33,7 +33,7 @@ def outcomes(world: World) -> list[tuple[str, Outcome]]:
 
 
 def would_land(world: World) -> list[str]:
-    """What status says."""
+    """Return the targets of successive rollbacks."""
     return [item.version for item in earlier_successes(Ledger(world.s3, "state-bucket", "test").releases())]
 
 
@@ -48,7 +48,7 @@ ROLE = Path(__file__).parents[3] / "roles/ecs_release"
 
 
 def in_flight(world: World, version: str, **changes: Any) -> None:
-    """A release whose deployment has begun."""
+    """Begin a release and its deployment."""
     releaser = world.releaser(version, **changes)
     plan, _ = releaser.register(releaser.plan())
     releaser.begin(plan)
@@ -216,7 +216,7 @@ def test_a_release_in_flight_is_undone_and_nothing_before_it(three: World) -> No
 
 
 def preempting(world: World) -> Rollback:
-    """A rollback whose lock remembers that it was pre-empted from a release."""
+    """Return a rollback that took its lock from a release."""
     rollback = world.rollback(holder="me")
     now = datetime.now(UTC)
     mine = Lock(holder="me", machine="m", pid=1, owner="ann", purpose="Rollback", started=now, heartbeat=now)
@@ -262,7 +262,7 @@ def test_a_release_that_was_stopped_before_the_service_changed_is_all_that_is_un
 def test_a_release_that_updated_the_service_a_moment_ago_is_undone_whatever_is_read(
     three: World, wanted: str, stale_looks: int
 ) -> None:
-    """ECS may answer as before that update for seconds: the last success serves, alone and at rest."""
+    """For seconds ECS may return the state before that update: the last success serves alone, at rest."""
     in_flight(three, "bad0")
     three.ecs.stale_looks = stale_looks
     rollback = three.rollback()
@@ -427,7 +427,7 @@ def test_a_deregistered_revision_comes_back_as_a_copy_and_the_second_time_change
 
 
 def test_a_rollback_never_lands_on_what_serves(three: World) -> None:
-    """Serving is a copy of a deregistered revision, or that revision itself, put back by hand."""
+    """What serves is a copy of a deregistered revision, or that revision itself, put back by hand."""
     second = next(arn for arn in three.ecs.definitions if arn.endswith("settlement-test:2"))
     three.ecs.deregistered.add(second)
     assert three.rolled_back("bbbb").revision.endswith("settlement-test:4")
@@ -491,7 +491,7 @@ def complete(ecs: FakeEcs) -> None:
 
 
 def failed(world: World, to: str = "") -> None:
-    """A rollback that the circuit breaker gives up: what it was to take out of service serves again."""
+    """Run a rollback that the circuit breaker gives up: the release that it should replace serves again."""
     rollback = world.rollback()
     plan = rollback.plan(to)
     world.ecs.rollout = [nothing, nothing, lambda ecs: ecs.fail_task(), lambda ecs: ecs.roll_back(), complete]
@@ -698,7 +698,7 @@ def test_what_is_being_rolled_back_is_not_put_back_in_place_of_a_release_that_be
 
 
 def test_a_ledger_of_before_there_was_an_intent_reads_as_it_did(three: World) -> None:
-    """There a rollback recorded `rolled_back` first, then moved the service."""
+    """In such a ledger, a rollback recorded `rolled_back` before it updated the service."""
     rollback = three.rollback()
     plan = rollback.plan()
     key = next(
@@ -724,7 +724,7 @@ RETIRED = "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:retired-Ab1
 
 @pytest.fixture
 def retired(world: World) -> World:
-    """The release that a rollback would put back takes a secret that no later one takes."""
+    """The rollback's target uses a secret that no later release uses."""
     world.released("aaaa")
     world.released("bbbb", secrets={"TOKEN": f"{RETIRED}:token::"})
     world.secrets.stored[RETIRED] = '{"token": "never shown"}'
@@ -733,7 +733,7 @@ def retired(world: World) -> World:
 
 
 def refused_untouched(world: World) -> str:
-    """What a rollback and its preview say alike, and that neither does anything."""
+    """Return the refusal of a rollback and of its preview, which are the same and change nothing."""
     before = outcomes(world), len(world.ecs.updates), len(world.ecs.definitions)
     refusals = []
     for preview in (True, False):
@@ -800,7 +800,7 @@ def test_what_cannot_be_looked_at_is_a_warning(retired: World, code: str) -> Non
     retired.secrets.errors[RETIRED] = code
     retired.rolled_back()
     assert serving(retired) == "bbbb"
-    assert "warning: retired-Ab12Cd was not looked at: " in retired.text
+    assert "warning: retired-Ab12Cd was not checked: " in retired.text
     assert "GetSecretValue" in retired.text
 
 
@@ -830,7 +830,7 @@ def test_a_definition_that_cannot_be_looked_at_stops_no_rollback(retired: World)
     retired.ecs.describe_task_definition = throttled  # type: ignore[method-assign, assignment]
     retired.rolled_back()
     assert serving(retired) == "bbbb"
-    assert "warning: what bbbb needs was not looked at" in retired.text
+    assert "warning: what bbbb needs was not checked" in retired.text
 
 
 def test_a_schema_that_is_not_known_forbids_nothing(world: World) -> None:
@@ -858,7 +858,7 @@ def test_a_revision_that_is_being_deleted_comes_back_as_a_copy(three: World) -> 
 
 
 def suffixes(world: World, version: str) -> list[str]:
-    """The beginnings of the digests of a version's definitions, in the order of its releases."""
+    """Return the beginnings of the digests of a version's definitions, in the order of its releases."""
     releases = Ledger(world.s3, "state-bucket", "test").releases()
     return [item.name.rpartition("+")[2] for item in releases if item.version == version]
 
@@ -928,7 +928,7 @@ def test_releases_of_before_definitions_had_names_are_known_by_their_revisions(c
 
 
 def forget_names(world: World) -> None:
-    """As events were before they recorded their definition."""
+    """Rewrite the events as they were before they recorded their definition."""
     for item in world.s3.list_objects_v2(Bucket="state-bucket")["Contents"]:
         event = json.loads(world.s3.get_object(Bucket="state-bucket", Key=item["Key"])["Body"].read())
         del event["definition_digest"]
@@ -939,7 +939,7 @@ def forget_names(world: World) -> None:
 
 
 def spoil(world: World, version: str, *outcomes: str) -> list[str]:
-    """Leave rubbish in place of a version's events; their keys."""
+    """Overwrite a version's events with garbage. Return their keys."""
     keys = [item["Key"] for item in world.s3.list_objects_v2(Bucket="state-bucket")["Contents"]]
     spoilt = [
         key
@@ -1019,7 +1019,7 @@ def test_what_was_rolled_back_for_its_settings_is_refused_with_those_only(world:
 
 
 def test_an_old_revision_that_was_rolled_back_does_not_bind_a_version_that_served_since(world: World) -> None:
-    """The setting was rolled back, not the version: the version goes again after another one."""
+    """The setting was rolled back, not the version: after another release the version is released again."""
     world.released("main")
     world.released("main", memory=1024)
     assert world.rolled_back().version == "main"
@@ -1116,7 +1116,7 @@ def test_a_rollback_never_goes_to_another_database(three: World, monkeypatch: py
 
 @pytest.mark.parametrize("flow", ["update", "rollback", "rotate"])
 def test_what_is_verified_is_the_very_revision_that_was_brought(flow: str) -> None:
-    """Two revisions may have one image: without its own, an old answer would tell which one has to serve."""
+    """Two revisions may have the same image: without the revision, an outdated answer would decide."""
     tasks = yaml.safe_load((ROLE / f"tasks/{flow}.yml").read_text())[0]["block"]
     (verify,) = [task for task in tasks if task.get("ansible.builtin.include_role") == {"name": "service_verify"}]
     assert ".plan.revision" in verify["vars"]["service_verify_revision"]

@@ -1,4 +1,4 @@
-"""Rotations against a small ECS: who serves afterwards, what a failure leaves, and what the next run makes of it."""
+"""Rotations against a small ECS: which user serves afterwards, what a failure leaves, and what the next run does."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CLONE = "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:app-clone-Ab1
 
 @pytest.fixture
 def serving(world: World) -> World:
-    """A release that succeeded; the password in use is old."""
+    """Return a world with a successful release whose password is old."""
     world.released("aaa")
     world.logs.streams["api/api/one-off"] = [json.dumps({"user": "settlement_app_clone", "ended": 0})]
     return world
@@ -42,7 +42,7 @@ def complete(ecs: FakeEcs) -> None:
 
 
 def rotated(world: World, older_than_days: float = 1, rollout: list[Any] | None = None) -> RotationPlan:
-    """A whole rotation, as the role makes it; it goes well unless the rollout is scripted."""
+    """Run a whole rotation, as the role does. It succeeds unless the rollout is scripted."""
     run = rotation(world)
     plan = run.plan(older_than_days)
     if not plan.needed:
@@ -189,7 +189,7 @@ def test_a_rotation_that_was_interrupted_is_not_made_twice(serving: World) -> No
     plan = replace(plan, revision=run.register(plan))
     serving.secrets.put[CLONE] = datetime.now(UTC)
     run.begin(plan)
-    run.service.update(plan.revision)  # and there it was killed
+    run.service.update(plan.revision)  # and then it was killed
     serving.ecs.rollout = [lambda _: None, lambda _: None, complete]
     assert not rotated(serving).needed
     assert secret_in_use(serving) == CLONE
@@ -204,7 +204,7 @@ def test_a_rotation_that_was_interrupted_and_is_not_seen_to_serve_is_no_success(
     run.service.update(plan.revision)
     serving.ecs.complete()
     serving.verification = Verification(verdict=Verdict.WRONG, reason="HTTP 500")
-    with pytest.raises(ReleaseError, match="is no release that succeeded"):
+    with pytest.raises(ReleaseError, match="is not a successful release"):
         rotation(serving).plan(1)
     assert outcomes(serving)[-1] == ("aaa", Outcome.STOPPED)
 
@@ -250,7 +250,7 @@ def test_what_cannot_be_rotated_is_refused_with_the_next_command(world: World) -
     one_user = Rotation(replace(run.c, stack=Stack(OUTPUTS | {"app_database_clone_secret_arn": ""}, "test")))
     with pytest.raises(ReleaseError, match=r"one database user only(.|\n)*Next: make deploy ENV=test"):
         one_user.plan(0)
-    with pytest.raises(ReleaseError, match="no release that succeeded"):
+    with pytest.raises(ReleaseError, match="not a successful release"):
         run.plan(0)
     world.released("aaa")
     world.ecs.definitions[world.ecs.primary["taskDefinition"]]["containerDefinitions"][0]["secrets"] = []

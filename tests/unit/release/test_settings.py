@@ -1,4 +1,4 @@
-"""What the role takes from another role's settings, as Ansible resolves it with an inventory."""
+"""The role's variables that come from another role's settings, as Ansible resolves them with an inventory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs is replaced where it does not log, is not registered, or has an old secret; a success is what was seen."""
+"""Tasks are replaced if they do not log, are not registered, or have an old secret; a success needs evidence."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def serving(world: World) -> World:
-    """A release with one running task."""
+    """Return a world with a release and one running task."""
     world.released("aaa")
     world.ecs.start_task("10.0.1.11")
     world.load_balancer.descriptions = [target("10.0.1.11")]
@@ -41,7 +41,7 @@ def task_ids(world: World) -> set[str]:
 
 
 def replaced(ecs: FakeEcs) -> None:
-    """The deployment completes: a new task in place of the old one, at the same address."""
+    """Complete the deployment: a new task replaces the old one, at the same address."""
     for task in ecs.tasks.values():
         task |= {"lastStatus": "STOPPED", "stopCode": "ServiceSchedulerInitiated"}
         task.setdefault("stoppedReason", "Scaling activity initiated by (deployment 2)")
@@ -50,7 +50,7 @@ def replaced(ecs: FakeEcs) -> None:
 
 
 def again(world: World, version: str = "aaa") -> list[dict[str, Any]]:
-    """Release the same once more; the updates of the service."""
+    """Release the same once more. Return the updates of the service."""
     before = len(world.ecs.updates)
     releaser = world.releaser(version)
     plan = planned(releaser)
@@ -175,7 +175,7 @@ def test_what_never_logs_is_no_success(serving: World) -> None:
         silence(serving)
 
     serving.ecs.rollout = [lambda _: None, complete_silently]
-    with pytest.raises(ReleaseError, match="is no success: /ecs/test has no log stream") as failure:
+    with pytest.raises(ReleaseError, match="did not succeed: /ecs/test has no log stream") as failure:
         releaser.update(plan)
     serving.ecs.rollout = [lambda _: None, replaced]
     assert "(aaa) was put back" in plain(releaser.fail(plan, failure.value.reason))

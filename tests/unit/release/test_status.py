@@ -1,4 +1,4 @@
-"""What status says of a service, in its several states."""
+"""What status shows of a service in its different states."""
 
 from __future__ import annotations
 

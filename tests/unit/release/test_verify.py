@@ -1,4 +1,4 @@
-"""What is verified, what is wrong, and what nobody could see: only the second undoes a release."""
+"""Verified, wrong and unverified results: only a wrong one undoes a release."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOBODY = OSError("timed out")
 
 @dataclass
 class Cloud:
-    """One service as ECS and the load balancer show it; ``stale_looks`` still show what ran before."""
+    """One service as ECS and the load balancer return it; ``stale_looks`` answers are outdated."""
 
     rollout_state: str = "COMPLETED"
     tasks: dict[str, str] = field(default_factory=lambda: {"10.0.1.7": OURS, "10.0.2.7": OURS})
@@ -77,7 +77,7 @@ class Cloud:
     def verify(
         self, version: Any = NOBODY, ready: Any = None, *, source: Source = Source.PUBLIC, subject: Subject = SUBJECT
     ) -> Verification:
-        """Verify while ``/version`` and ``/readyz`` answer so: an exception, an `Answer`, or a JSON object."""
+        """Verify while ``/version`` and ``/readyz`` answer with an exception, an `Answer`, or a JSON object."""
 
         def get(url: str) -> Answer:
             answer = version if url.endswith("/version") else (ready or Answer(200))

@@ -1,7 +1,7 @@
-"""Releases and rollbacks whose clients see the service through bad weather, at many seeds and without any waiting.
+"""Releases and rollbacks with delayed reads and throttled calls ("weather"), at many seeds and without real waits.
 
-The local cloud's weather stands between the phases and the small ECS of these tests, whose rollouts take their time by
-the test's own clock. `tests/e2e/test_weather.py` does the same with real containers, at few seeds.
+The local cloud's weather is put between the phases and the small ECS of these tests, whose rollouts advance by the
+test's own clock. `tests/e2e/test_weather.py` does the same with real containers, at few seeds.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from tests.unit.release.conftest import World
 
 SEEDS = range(4)
-#: A rollout, and how long a command takes from its start to its first look.
+#: Seconds of a rollout, and of a command from its start to its first read.
 ROLLOUT_SECONDS, START_SECONDS = 7.0, 2.0
 CALL_SECONDS = 0.05
 TIMES = {"createdAt", "startedAt", "stoppedAt"}
 
 
 class Killed(BaseException):
-    """The process is gone."""
+    """The process was killed."""
 
 
 class Storm:
-    """A world in bad weather. A ``bad`` version never becomes healthy; ``dies_at`` is when a process is killed."""
+    """A world with weather. A ``bad`` version never becomes healthy; ``dies_at`` is when a process is killed."""
 
     def __init__(self, world: World, seed: int) -> None:
         self.world, self.now = world, datetime.now(UTC).timestamp()
@@ -53,7 +53,7 @@ class Storm:
         return self.clients.get(service) or self.world.client(service)
 
     def of(self, operation: Operation) -> Any:
-        """The operation as it is in this weather."""
+        """Return the operation with the clients of this weather."""
         operation.c = replace(operation.c, clients=self, sleep=self.sleep, verify=self.verify)
         return operation
 
@@ -67,7 +67,7 @@ class Storm:
         return Verification(verdict=Verdict.VERIFIED if right else Verdict.WRONG, reason="seen")
 
     def pass_time(self) -> None:
-        """Let the service be what it has become by now."""
+        """Advance the service to the present time."""
         ecs = self.world.ecs
         primary = ecs.primary
         started = self.since.setdefault(primary["id"], self.now)
@@ -95,7 +95,7 @@ class Storm:
 
 
 class Client:
-    """A client of one service, which tries a throttled call again as botocore does."""
+    """A client of one service that retries throttled calls as botocore does."""
 
     def __init__(self, storm: Storm, service: str, real: Any) -> None:
         self._storm, self._real = storm, real
@@ -149,7 +149,7 @@ def with_times(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def release(storm: Storm, version: str) -> bool:
-    """A whole release, as the role runs its phases; whether it went well."""
+    """Run a whole release, phase by phase as the role does. Return whether it succeeded."""
     storm.now += START_SECONDS
     releaser = storm.of(storm.world.releaser(version))
     releaser.settle()
@@ -167,7 +167,7 @@ def release(storm: Storm, version: str) -> bool:
 
 
 def rollback(storm: Storm, stopped: str = "") -> None:
-    """A whole rollback; ``stopped`` is the release that it was pre-empted from."""
+    """Run a whole rollback; ``stopped`` is the release that it stopped."""
     storm.now += START_SECONDS
     operation = storm.of(storm.world.rollback(holder="me"))
     now = datetime.now(UTC)
@@ -189,7 +189,7 @@ def rollback(storm: Storm, stopped: str = "") -> None:
 
 
 def killed(storm: Storm, version: str, after: float) -> None:
-    """A release whose process is gone so many seconds after it updated the service."""
+    """Run a release whose process is killed ``after`` seconds after it updated the service."""
     updates, move = len(storm.world.ecs.updates), storm.world.ecs.update_service
 
     def and_die(**request: Any) -> Any:
@@ -212,7 +212,7 @@ def outcomes(storm: Storm) -> list[tuple[str, Outcome]]:
 
 
 def serving(storm: Storm) -> str:
-    """The version that runs, alone and to the end of its rollout."""
+    """Return the version that runs alone after its rollout."""
     storm.now += ROLLOUT_SECONDS
     storm.pass_time()
     primary = storm.world.ecs.primary
@@ -223,7 +223,7 @@ def serving(storm: Storm) -> str:
 
 @pytest.fixture(params=SEEDS)
 def storm(request: pytest.FixtureRequest, world: World) -> Storm:
-    """Two versions have served, the second one serves."""
+    """Return a world with two releases; the second one serves."""
     found = Storm(world, request.param)
     assert release(found, "good1")
     assert release(found, "good2")

@@ -1,4 +1,4 @@
-"""The ledger: what events mean together, and that they are recorded once."""
+"""The ledger: how events combine, and that each is recorded once."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_serving_is_the_newest_success() -> None:
 
 
 def back(number: int, to: int, *undone: int) -> list[Event]:
-    """A rollback to the release ``to``, which takes the releases ``undone`` out of service."""
+    """Return the events of a rollback to ``to`` that takes the releases ``undone`` out of service."""
     put_back = event(to, Outcome.SUCCEEDED)
     landed = success(
         number, revision=put_back.revision, version=put_back.version, kind=Kind.ROLLBACK, restores=put_back.release
@@ -161,7 +161,7 @@ def test_a_later_success_redeems_a_rolled_back_revision() -> None:
 
 
 def decided(number: int, to: int, *undone: int, outcome: Outcome = Outcome.IN_PROGRESS) -> list[Event]:
-    """A rollback to the release ``to`` that has not succeeded, and the releases ``undone`` that it is to undo."""
+    """Return the events of an unfinished rollback to ``to``, which rolls back the releases ``undone``."""
     put_back = event(to, Outcome.SUCCEEDED)
     values: dict[str, Any] = {
         "revision": put_back.revision,
@@ -197,7 +197,7 @@ def test_a_rollback_is_over_when_a_release_succeeded_or_began_since() -> None:
 
 
 def test_what_was_being_rolled_back_never_serves_again_by_itself() -> None:
-    """The success that took its place was rolled back as well, before anybody recorded that the first one was."""
+    """The success that replaced it was rolled back too, before the first rollback was recorded as done."""
     events = [*success(1), *success(2), *success(3), *decided(4, 1, 3, outcome=Outcome.FAILED), *success(5)]
     releases = fold([*events, *back(6, 2, 5)])
     assert version_of(serving(releases)) == "v2"
@@ -374,7 +374,7 @@ def test_a_release_of_which_nothing_can_be_read_is_named_and_hides_no_other(s3: 
     ledger = Ledger(s3, BUCKET, "local")
     ledger.append(event(1, Outcome.SUCCEEDED))
     keys = [f"{event(2, Outcome.FAILED).release}/failed.json", "notes.txt", "x/succeeded.json"]
-    for key in (*keys, ""):  # the last as the console makes a folder
+    for key in (*keys, ""):  # the last is a folder made in the console
         s3.put_object(Bucket=BUCKET, Key=f"ledger/local/{key}", Body=b"?")
     found = ledger.history()
     assert versions(found.releases) == ["v1"]
@@ -394,7 +394,7 @@ def test_an_outcome_of_a_later_version_of_this_code_is_left_out(s3: Any) -> None
 
 
 def test_who_acts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not whom the shell's variables name: the user that the process is."""
+    """It is the process's user, not the one in the shell's variables."""
     monkeypatch.setenv("LOGNAME", "somebody")
     host = socket.gethostname()
     assert actor({}) == f"{pwd.getpwuid(os.geteuid()).pw_name}@{host}"

@@ -1,4 +1,4 @@
-"""The deployment lock: who has it, who may take it over, and that nobody frees another's."""
+"""The deployment lock: who holds it, who may take it over, and that nobody frees another's lock."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ S3Clock = Callable[[datetime, datetime], None]
 
 @pytest.fixture
 def store(s3: Any, s3_clock: S3Clock) -> LockStore:
-    """In a bucket whose clock stands still, in another year than this machine's."""
+    """Return a store in a bucket whose clock stands still, in another year than this machine's."""
     s3_clock(NOW, NOW)
     return LockStore(s3, BUCKET, "local")
 
 
 @pytest.fixture
 def process() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that lives until the test ends it."""
+    """Start a process that runs until the test ends it."""
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     yield child
     child.kill()
@@ -74,7 +74,7 @@ def lock(pid: int = 0, **changes: Any) -> Lock:
         "pid": pid,
         "owner": "ann@laptop",
         "purpose": "deploy",
-        # Longer ago than any limit: how long a flow has run says nothing about whether it lives.
+        # Longer ago than any limit: a flow's running time does not show whether it still runs.
         "started": NOW - timedelta(hours=2),
         "heartbeat": NOW,
     }
@@ -85,7 +85,7 @@ ELSEWHERE = lock(holder="elsewhere 1 1", machine="elsewhere", pid=1)
 
 
 def found(current: Lock | None, *, age: float = 0) -> Found:
-    """As S3 answers: written when the lock says, and read `age` seconds later."""
+    """Return a lock as S3 does: written at its heartbeat, and read `age` seconds later."""
     written = current.heartbeat if current else NOW
     return Found(lock=current, etag="e", written=written, now=written + timedelta(seconds=age), broken="it is not JSON")
 
@@ -113,7 +113,7 @@ def test_whose_the_lock_is(current: Found | None, state: State) -> None:
 
 @pytest.mark.parametrize("minutes", [-15, 15])
 def test_a_heartbeat_that_no_running_flow_can_have_written_is_no_sign_of_life(minutes: int) -> None:
-    """S3 refuses the requests of a clock that is so far off."""
+    """S3 refuses requests of a clock that is so far off."""
     impossible = replace(ELSEWHERE, heartbeat=NOW + timedelta(minutes=minutes))
     assert judge(replace(found(impossible), written=NOW, now=NOW), HERE, "me", STALE) is State.DEAD
 
@@ -143,14 +143,14 @@ def test_the_age_of_a_lock_is_by_the_clock_of_s3(store: LockStore, s3_clock: S3C
 
 
 def etag_of(store: LockStore) -> str:
-    """The version that stands there, over which the holder's next heartbeat is written."""
+    """Return the object's present version, over which the holder's next heartbeat is written."""
     read = store.read()
     assert read
     return read.etag
 
 
 def taken_over(store: LockStore) -> Lock | None:
-    """Take the lock; the one that was dead."""
+    """Take the lock over. Return the dead one."""
     dead = store.acquire(lock(), HERE, STALE).taken_over
     return dead.lock if dead else None
 
@@ -234,7 +234,7 @@ def test_a_write_whose_answer_was_lost_is_a_lock_newly_taken(
 
 
 def test_of_many_at_once_one_wins(s3: Any, store: LockStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    # S3 decides about one write of a key after the other; moto's threads may both find that its condition holds.
+    # S3 serializes the writes of a key; with moto's threads, the conditions of two writes may both hold.
     put, one_at_a_time = s3.put_object, threading.Lock()
 
     def put_object(**arguments: Any) -> Any:
@@ -283,7 +283,7 @@ def test_a_swap_over_another_version_fails(store: LockStore) -> None:
 
 
 def failing(s3: Any, monkeypatch: pytest.MonkeyPatch, operation: str, code: str) -> None:
-    """From now on S3 answers this operation with this error."""
+    """Let S3 return this error for this operation from now on."""
     error = ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
     monkeypatch.setattr(s3, operation, MagicMock(side_effect=error))
 
@@ -393,7 +393,7 @@ def test_times_without_a_zone_are_utc(store: LockStore, s3: Any) -> None:
 
 
 def terraform_lock(s3: Any, who: str) -> str:
-    """Leave Terraform's own lock of the state, as Terraform 1.14 writes it; its key."""
+    """Write Terraform's own lock of the state, as Terraform 1.14 does. Return its key."""
     info = {
         "ID": "5a0c",
         "Operation": "OperationTypeApply",
@@ -426,7 +426,7 @@ def test_a_lock_of_terraform_that_cannot_be_read_is_that_of_somebody_unknown(bod
 def test_a_dead_flow_elsewhere_does_not_prove_that_its_terraform_is_dead(
     store: LockStore, s3: Any, s3_clock: S3Clock
 ) -> None:
-    """Two machines, of which one lost its network: its Terraform may be applying, and holds Terraform's own lock."""
+    """One of two machines lost its network: its Terraform may be applying, and holds Terraform's own lock."""
     store.swap(ELSEWHERE, None)
     key = terraform_lock(s3, "bob@pc")
     s3_clock(NOW, NOW + STALE)
@@ -485,7 +485,7 @@ def test_an_answer_without_a_date_shows_no_age(s3: Any, monkeypatch: pytest.Monk
 
 
 def test_a_lock_is_renewed_several_times_before_it_is_stale(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each renewal reads and writes, and each call may hang until its time-out as often as it is tried."""
+    """Each renewal reads and writes, and each attempt of a call may hang until its timeout."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "5")  # what the action gives the heartbeat
     monkeypatch.setenv("AWS_REGION", "ap-northeast-2")
     config = store_of(assignment(1))._s3.meta.config

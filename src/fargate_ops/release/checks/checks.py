@@ -1,7 +1,7 @@
-"""What a release needs of its environment, looked at before anything is touched. Reads only.
+"""Check everything that a release needs in its environment, without changing anything.
 
-Each check answers with findings; all are asked at the same time. A check that cannot be made (no right to ask, no
-answer) says nothing about the thing, so it is a SKIP: whatever is wrong is then told by the phase that meets it.
+All checks run concurrently, and each returns findings. A check that cannot run (no permission, no answer) is a SKIP: if
+something is wrong, the phase that needs it reports that.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from fargate_ops.release.checks.references import Reference, UnreadableError, ke
 from fargate_ops.release.checks.trust import ECS_TASKS, trusts
 from fargate_ops.terraform.stack import Stack
 
-#: How AWS's services say that the caller may not ask.
+#: Errors for a caller without permission.
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
-#: How Secrets Manager and the Parameter Store say that there is no value to be had, and what that means.
+#: Errors of Secrets Manager and the Parameter Store for a value that cannot be read, and their meaning.
 #: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html#API_GetSecretValue_Errors
 NO_VALUE = {
     "ResourceNotFoundException": "does not exist, or has no such value",
@@ -47,13 +47,13 @@ NO_VALUE = {
     "InvalidKeyId": "cannot be decrypted",
 }
 CLIENTS = ("ecs", "ecr", "iam", "logs", "elbv2", "secretsmanager", "cloudwatch")
-#: In the rendered definitions, where the image is not known yet; what depends on the image is not looked at then.
+#: The image in rendered definitions while none is known. Nothing that depends on the image is checked then.
 UNKNOWN = Image(version="", digest="", reference="", schema_head=None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where something is to run."""
+    """The environment of a release."""
 
     environment: str
     stack: Stack
@@ -61,10 +61,9 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted(Place):
-    """What would be released.
+    """The release to check.
 
-    ``image`` is None while its digest is not known; ``preview`` is check mode. ``slack`` says whether notifications are
-    meant to reach Slack.
+    ``image`` is None while its digest is not known. ``preview``: check mode. ``slack``: notifications go to Slack.
     """
 
     settings: Settings
@@ -74,17 +73,17 @@ class Wanted(Place):
 
     @property
     def definitions(self) -> list[dict[str, Any]]:
-        """The service's and the admin definition, rendered."""
+        """Return the service's and the admin definition, rendered."""
         image = self.image or UNKNOWN
         return [render(self.stack, self.settings, image) for render in (service_definition, admin_definition)]
 
 
 def image_that_runs(clients: Clients, stack: Stack) -> Image | None:
-    """The image of the PRIMARY deployment; None while that is the placeholder.
+    """Return the image of the PRIMARY deployment; None while that is the placeholder.
 
     Raises:
         ServiceError: there is no such service.
-        ClientError, BotoCoreError: ECS was not asked.
+        ClientError, BotoCoreError: ECS did not answer.
     """
     ecs = clients.client("ecs")
     service = _service(ecs, stack)
@@ -111,7 +110,7 @@ Check = Callable[[], list[Finding]]
 
 @dataclass(frozen=True)
 class Question:
-    """One check, with the name under which its answer appears."""
+    """One check, with the group and subject of its findings."""
 
     group: str
     subject: str
@@ -135,14 +134,14 @@ class Question:
 
 
 def check(clients: Clients, wanted: Wanted) -> list[Finding]:
-    """Everything at the same time; findings in the order of the questions."""
+    """Run all checks. Return the findings in a fixed order."""
     return _answers(_questions(clients, wanted))
 
 
 def check_registered(clients: Clients, place: Place, definition: Mapping[str, Any]) -> list[Finding]:
-    """What a registered definition, as ECS returns it, needs beside its image: secrets, roles and log groups.
+    """Check the secrets, roles and log groups of a registered definition, as ECS returns it.
 
-    FAIL means that one was seen to be absent.
+    FAIL means that one does not exist.
     """
     return _answers(
         [
@@ -154,7 +153,7 @@ def check_registered(clients: Clients, place: Place, definition: Mapping[str, An
 
 
 def _answers(questions: Sequence[Question]) -> list[Finding]:
-    """All are asked at the same time; findings in the order of the questions."""
+    """Run the checks concurrently. Return the findings in their order."""
     with ThreadPoolExecutor(max(1, len(questions))) as pool:
         return [finding for answer in pool.map(Question.answer, questions) for finding in answer]
 
@@ -166,10 +165,10 @@ def check_what_runs(
     poll_seconds: float,
     sleep: Callable[[float], None],
 ) -> list[Finding]:
-    """What a release proves by itself, asked without one; in check mode no task is started."""
+    """Check the running tasks and their login, as a release would. In check mode no task is started."""
     service = _service(clients.client("ecs"), wanted.stack)
     if service is None or not service["desiredCount"]:
-        return []  # what is said of the service itself
+        return []  # the service's own check reports that
     primary = Snapshot(service=service, targets={}).primary
     where = (clients, wanted.stack, wanted.environment, primary)
     found = Question(what_runs.GROUP, primary.revision_name, partial(what_runs.tasks, *where)).answer()
@@ -233,7 +232,7 @@ def _log_questions(clients: Clients, place: Place, definitions: Sequence[Mapping
 
 
 def _slack(secrets: Any, wanted: Wanted) -> list[Finding]:
-    """Whether the webhook has a value. Only a warning: its secret exists after a first apply only."""
+    """Check that the webhook has a value. This is only a warning: its secret exists only after a first apply."""
     found = partial(_finding, "notifications", "Slack")
     arn = wanted.stack.get(Stack.slack_webhook_secret_arn, "")
     try:
@@ -242,7 +241,7 @@ def _slack(secrets: Any, wanted: Wanted) -> list[Finding]:
         read_webhook(secrets, arn)
     except NoWebhook as error:
         put = "put it (terraform/modules/notifications/README.md), then make test-page"
-        return [found(Verdict.WARN, f"notifications_slack is true, and Slack hears nothing: {error}. Next: {put}")]
+        return [found(Verdict.WARN, f"notifications_slack is true, but nothing reaches Slack: {error}. Next: {put}")]
     return [found(Verdict.OK, "the webhook has a value")]
 
 
@@ -280,12 +279,12 @@ def _image(ecr: Any, wanted: Wanted) -> list[Finding]:
 
 # -- secrets -----------------------------------------------------------------------------------------------------------
 
-#: Variable and JSON key (empty for the whole value), as one definition names them.
+#: Family, variable and JSON key (empty for the whole value) of a secret's use in a definition.
 Use = tuple[str, str, str]
 
 
 def _references(definitions: Sequence[Mapping[str, Any]]) -> dict[Reference, list[Use]]:
-    """Each secret once, with the family, variable and key of everything that is taken from it."""
+    """Return each secret once, with its uses."""
     found: dict[Reference, list[Use]] = {}
     for definition in definitions:
         for container in definition["containerDefinitions"]:
@@ -297,7 +296,7 @@ def _references(definitions: Sequence[Mapping[str, Any]]) -> dict[Reference, lis
 
 
 def _secret_or_first_release(client: Any, wanted: Wanted, secret: Reference, uses: Sequence[Use]) -> list[Finding]:
-    """As `_secret`, but a database user's secret may have no value yet."""
+    """Check a secret as `_secret` does, but allow a database user's secret without a value."""
     findings = _secret(client, wanted, secret, uses)
     if any(finding.verdict is Verdict.FAIL for finding in findings) and _is_made_by_the_release(client, wanted, secret):
         reason = f"{secret.name} has no value yet: the first release makes it"
@@ -306,7 +305,7 @@ def _secret_or_first_release(client: Any, wanted: Wanted, secret: Reference, use
 
 
 def _secret(client: Any, place: Place, secret: Reference, uses: Sequence[Use]) -> list[Finding]:
-    """That the secret has a value with each key that is used; which value, nobody learns."""
+    """Check that the secret has a value with each key that is used. The value is never shown."""
 
     def each(judge: Callable[[str], tuple[Verdict, str, str]]) -> list[Finding]:
         return [_finding("secrets", f"{name} ({family})", *judge(key)) for family, name, key in uses]
@@ -339,7 +338,7 @@ def _secret(client: Any, place: Place, secret: Reference, uses: Sequence[Use]) -
 
 
 def _is_made_by_the_release(client: Any, wanted: Wanted, secret: Reference) -> bool:
-    """A database user's secret: Terraform makes it empty, and the admin task gives it its value."""
+    """Return whether it is a database user's secret without a value: the admin task of the first release sets it."""
     if secret not in [Reference(arn=arn) for arn in database_secret_arns(wanted.stack)]:
         return False
     try:
@@ -353,7 +352,7 @@ def _is_made_by_the_release(client: Any, wanted: Wanted, secret: Reference) -> b
 
 def _way_to_a_secret(place: Place, secret: Reference, edit: str, code: str) -> str:
     if code == "InvalidRequestException":
-        # Terraform could not make one of the same name before the recovery window has passed.
+        # Terraform cannot create one of the same name before the recovery window is over.
         return f"aws secretsmanager restore-secret --region {place.stack.region} --secret-id {secret.arn}"
     if secret.arn in (*database_secret_arns(place.stack), place.stack.database.master_secret_arn):
         return f"make infra ENV={place.environment}"
@@ -367,7 +366,7 @@ def _way_to_a_secret(place: Place, secret: Reference, edit: str, code: str) -> s
 
 
 def _roles(definitions: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Each role's ARN once, and what it is for."""
+    """Return each role's ARN once, with its purpose."""
     found: dict[str, str] = {}
     for definition in definitions:
         for field, kind in (("executionRoleArn", "execution role"), ("taskRoleArn", "task role")):
@@ -381,7 +380,7 @@ def _role_exists(iam: Any, place: Place, arn: str, subject: str) -> list[Finding
 
 
 def _found_role(iam: Any, place: Place, arn: str, subject: str) -> tuple[Finding, Mapping[str, Any]]:
-    """That the role is there; and its trust policy, empty when it is not."""
+    """Check that the role exists. Return its trust policy too, empty if it does not."""
     found, name = partial(_finding, "roles", subject), arn.rsplit("/", 1)[-1]
     try:
         policy = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
@@ -403,17 +402,17 @@ def _role(iam: Any, wanted: Wanted, arn: str, subject: str) -> list[Finding]:
     return [found(Verdict.OK, f"{name} is trusted by {ECS_TASKS}")]
 
 
-#: What ECS asks of a secret's store, with the execution role.
+#: The action by which ECS reads a secret with the execution role.
 READS = {"secretsmanager": "secretsmanager:GetSecretValue", "ssm": "ssm:GetParameters"}
 
 
 def _may_read(iam: Any, secrets: Any, place: Place, role: str, secret: Reference) -> list[Finding]:
-    """That the execution role may read a secret, by its own policies and boundary.
+    """Check that the execution role may read a secret, by its own policies and boundary.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """
     if not secret.arn.startswith("arn:"):
-        return []  # a parameter by its name: which ARN that is, ECS knows
+        return []  # a parameter by its name: the ARN is not known here
     found = partial(_finding, "rights", secret.name)
     name = role.rsplit("/", 1)[-1]
     action = READS["ssm" if secret.is_parameter else "secretsmanager"]
@@ -421,7 +420,7 @@ def _may_read(iam: Any, secrets: Any, place: Place, role: str, secret: Reference
         answer = iam.simulate_principal_policy(PolicySourceArn=role, ActionNames=[action], ResourceArns=[secret.arn])
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchEntity":
-            return []  # what is said of the role itself
+            return []  # the role's own check reports that
         raise
     if all(item["EvalDecision"] == "allowed" for item in answer["EvaluationResults"]):
         return [found(Verdict.OK, f"{name} may read it")]
@@ -431,7 +430,7 @@ def _may_read(iam: Any, secrets: Any, place: Place, role: str, secret: Reference
         if secret.arn in own
         else f"add {secret.arn} to app_secret_arns in {_inventory(place)}, then make deploy ENV={place.environment}"
     )
-    # IAM simulates no policy of the secret itself, which may let the role in.
+    # IAM does not simulate the secret's own policy, which may allow the role.
     if not secret.is_parameter and secrets.get_resource_policy(SecretId=secret.arn).get("ResourcePolicy"):
         return [found(Verdict.WARN, f"{name} may read it only if the secret's own policy says so")]
     return [found(Verdict.FAIL, f"{name} may not read it", way)]
@@ -444,7 +443,7 @@ def _log_groups(definitions: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _log_group(logs: Any, place: Place, name: str) -> list[Finding]:
-    # Sorted by name, so that the one with the whole name is the first of those that begin with it.
+    # They are sorted by name, so the exact name comes before those that begin with it.
     groups = logs.describe_log_groups(logGroupNamePrefix=name, limit=1)["logGroups"]
     if [group["logGroupName"] for group in groups] != [name]:
         way = f"make infra ENV={place.environment}"
@@ -456,7 +455,7 @@ def _log_group(logs: Any, place: Place, name: str) -> list[Finding]:
 
 
 def _service(ecs: Any, stack: Stack) -> dict[str, Any] | None:
-    """The service as ECS describes it, whatever its status; None when there is none."""
+    """Return the service as ECS describes it, whatever its status; None if there is none."""
     answer = ecs.describe_services(cluster=stack.cluster_name, services=[stack.service_name])
     return answer["services"][0] if answer["services"] else None
 
@@ -491,7 +490,7 @@ def _service_findings(ecs: Any, wanted: Wanted) -> list[Finding]:
 
 
 def _registration(service: Mapping[str, Any], wanted: Wanted, way: str) -> Finding:
-    """That the service registers the container and port that the rendered definition has with our target group."""
+    """Check that the service registers the rendered definition's container and port with our target group."""
     stack, definition = wanted.stack, wanted.definitions[0]
     found = partial(_finding, "service", "target group")
     entries = {entry.get("targetGroupArn"): entry for entry in service.get("loadBalancers") or []}
@@ -521,7 +520,7 @@ def _in_flight(ecs: Any, service: Mapping[str, Any], wanted: Wanted) -> Finding:
     what = f"one of {primary.revision_name} is in flight ({primary.id})"
     runs = canonical(ecs.describe_task_definition(taskDefinition=primary.revision)["taskDefinition"])
     if wanted.image and runs == canonical(wanted.definitions[0]):
-        return found(Verdict.OK, f"{what}: what is wanted, so a release takes it up")
+        return found(Verdict.OK, f"{what}: the wanted definition, so a release resumes it")
     if wanted.preview:
         return found(Verdict.WARN, f"{what}: a release waits for it to end")
     way = f"make status ENV={wanted.environment} until it has ended, then repeat the command"
@@ -532,7 +531,7 @@ def _in_flight(ecs: Any, service: Mapping[str, Any], wanted: Wanted) -> Finding:
 
 
 def _alarms(cloudwatch: Any, wanted: Wanted) -> list[Finding]:
-    """A warning each: an alarm must not block the release that mends its cause, nor a rollback."""
+    """Return a warning for each alarm: an alarm must not block the release that fixes its cause, nor a rollback."""
     prefix = wanted.stack.name_prefix
     found = [alarm for alarm in alarms(cloudwatch, prefix) if alarm.state == IN_ALARM]
     if not found:

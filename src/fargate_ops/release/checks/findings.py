@@ -1,4 +1,4 @@
-"""What the checks found, and how people read it: a tree, one closing line, and for what is wrong the way out."""
+"""Findings of the checks and their text: a tree, a closing line, and the next command for each problem."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fargate_ops.core.problem import Problem
 
 
 class Verdict(StrEnum):
-    """FAIL stops a release. WARN and SKIP do not: an alarm must not block a fix, nor must what cannot be asked."""
+    """FAIL stops a release. WARN and SKIP do not: neither an alarm nor a missing answer may block a fix."""
 
     OK = "OK"
     FAIL = "FAIL"
@@ -22,7 +22,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One answer. ``next_command`` is what to type or edit; only FAIL has one."""
+    """One result of a check. ``next_command`` is what to type or edit; only FAIL has one."""
 
     group: str
     subject: str
@@ -35,12 +35,12 @@ class Finding:
 
 
 def wrong(findings: Sequence[Finding]) -> list[Finding]:
-    """What stops a release."""
+    """Return the findings that stop a release."""
     return [finding for finding in findings if finding.verdict is Verdict.FAIL]
 
 
 def tree(title: str, findings: Sequence[Finding]) -> str:
-    """All findings below their groups, and the closing line. Findings of a group stand next to each other."""
+    """Return all findings below their groups, and the closing line. Findings of a group must be adjacent."""
     groups = [(name, list(members)) for name, members in groupby(findings, key=lambda finding: finding.group)]
     lines = [title]
     for name, members in groups:
@@ -54,14 +54,14 @@ def tree(title: str, findings: Sequence[Finding]) -> str:
 
 
 def closing(findings: Sequence[Finding]) -> str:
-    """``16 OK, 1 SKIP: nothing is in the way of a release``."""
+    """Return the closing line: ``16 OK, 1 SKIP: nothing is in the way of a release``."""
     counts = Counter(finding.verdict for finding in findings)
     said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
     return f"{said}: {'a release would fail' if counts[Verdict.FAIL] else 'nothing is in the way of a release'}"
 
 
 def failure(environment: str, findings: Sequence[Finding]) -> str:
-    """Why the run stops here: everything that is wrong, with its place and next step."""
+    """Return why the run stops: every problem with its place and next step."""
     found = wrong(findings)
     count = "One problem" if len(found) == 1 else f"{len(found)} problems"
     lines = [f"{count} in {environment}; neither the service nor its database was touched."]

@@ -1,4 +1,4 @@
-"""Where a task definition says that a secret is, and what can be told of it without letting its value out."""
+"""A task definition's references to secrets, and what can be checked about a secret without revealing its value."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from botocore.exceptions import ClientError
 
 
 class UnreadableError(Exception):
-    """A store gave no answer that can be read. The message is the kind of the error and nothing of the answer."""
+    """A store's answer is missing or cannot be read. The message is only the kind of the error, without the answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """A ``valueFrom``, apart. ``arn`` names the secret or the parameter; ``key`` is empty for the whole value.
+    """A parsed ``valueFrom``. ``arn`` names the secret or the parameter; ``key`` is empty for the whole value.
 
     ``arn:aws:secretsmanager:<region>:<account>:secret:<name>[:<key>:<stage>:<version>]``, or a parameter's ARN or name:
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html
@@ -38,7 +38,7 @@ class Reference:
 
     @property
     def is_parameter(self) -> bool:
-        """Of the Systems Manager Parameter Store, and not of Secrets Manager."""
+        """Return whether it is in the Systems Manager Parameter Store, not in Secrets Manager."""
         return self.arn.split(":")[2:3] != ["secretsmanager"]
 
     @property
@@ -47,11 +47,11 @@ class Reference:
 
 
 def keys_of(secretsmanager: Any, secret: Reference) -> frozenset[str] | None:
-    """The names of a secret's JSON keys; None when its value is no JSON object. The value ends here.
+    """Return the names of a secret's JSON keys; None if its value is no JSON object. The value is not returned.
 
     Raises:
         botocore.exceptions.ClientError: Secrets Manager refused; it names the secret only.
-        UnreadableError: the answer did not come, or could not be read.
+        UnreadableError: there was no answer, or it could not be read.
     """
     wanted = {name: value for name, value in (("VersionStage", secret.stage), ("VersionId", secret.version)) if value}
     answer = _answer(secretsmanager.get_secret_value, SecretId=secret.arn, **wanted)
@@ -63,11 +63,11 @@ def keys_of(secretsmanager: Any, secret: Reference) -> frozenset[str] | None:
 
 
 def see_parameter(ssm: Any, parameter: Reference) -> None:
-    """See that a parameter is there; a SecureString is not even decrypted.
+    """Check that a parameter exists. A SecureString is not decrypted.
 
     Raises:
-        botocore.exceptions.ClientError: it is not there, or the caller may not ask.
-        UnreadableError: the answer did not come, or could not be read.
+        botocore.exceptions.ClientError: it does not exist, or the caller has no permission.
+        UnreadableError: there was no answer, or it could not be read.
     """
     _answer(ssm.get_parameter, Name=parameter.arn, WithDecryption=False)
 
@@ -80,5 +80,5 @@ def _answer(operation: Callable[..., dict[str, Any]], **arguments: Any) -> dict[
         raise
     except Exception as error:
         kind = type(error).__name__
-    # Raised out here, so that it does not carry the error along: botocore's parsers quote what they cannot read.
+    # Raised outside of except, without the original as its context: botocore's parsers quote what they cannot read.
     raise UnreadableError(kind)

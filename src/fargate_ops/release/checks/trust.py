@@ -1,4 +1,4 @@
-"""Who may take an IAM role, read from its trust policy."""
+"""Read from a trust policy who may assume an IAM role."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ ECS_TASKS = "ecs-tasks.amazonaws.com"
 
 
 def trusts(policy: Mapping[str, Any], service: str = ECS_TASKS) -> bool:
-    """Whether a trust policy lets a service take the role; conditions are not judged.
+    """Return whether a trust policy lets a service assume the role. Conditions are not evaluated.
 
-    Statement, action and service are each one value or a list of them; actions know wildcards and no case. A ``Deny``
+    Statement, action and service are each one value or a list. Actions have wildcards and ignore case. A ``Deny``
     without a condition wins: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
     """
     statements = [

@@ -1,4 +1,4 @@
-"""Whether what runs uses what is there, and whether its credentials log in to the database."""
+"""Check that running tasks use the current resources, and that their credentials log in to the database."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Say = Callable[[str], None]
 
 
 def tasks(clients: Clients, stack: Stack, environment: str, primary: Deployment) -> list[Finding]:
-    """That the tasks log, are targets, and have the secrets' current values."""
+    """Check that the tasks log, are targets, and have the secrets' current values."""
     found = partial(Finding, group=GROUP, subject=primary.revision_name)
     wrong = stale_tasks(clients, stack, primary)
     if not wrong:
@@ -37,9 +37,9 @@ def tasks(clients: Clients, stack: Stack, environment: str, primary: Deployment)
 def login(
     clients: Clients, stack: Stack, environment: str, primary: Deployment, say: Say, poll_seconds: float, sleep: Any
 ) -> Finding:
-    """That the database takes the credentials which ECS gives a task of what runs.
+    """Check that the database accepts the credentials that ECS gives to a running task.
 
-    By a one-off task of the same definition: what it is given, nobody else gets to see.
+    A one-off task of the same definition tries them, so they are not revealed.
     """
     found = partial(Finding, group=GROUP, subject="database")
     runner = Runner(clients.client("ecs"), clients.client("logs"), say, poll_seconds=poll_seconds, sleep=sleep)

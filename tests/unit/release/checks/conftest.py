@@ -1,4 +1,4 @@
-"""A whole environment in this process: AWS by moto, and a registry that answers over HTTP."""
+"""A whole environment in this process: AWS emulated by moto, and a registry over HTTP."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ TRUST = {
 
 
 class Refused:
-    """A client of which some operations are refused."""
+    """A client that refuses some operations."""
 
     def __init__(self, client: Any, refused: dict[str, Exception]) -> None:
         self._client = client
@@ -59,7 +59,7 @@ class Refused:
 
 
 class Simulating:
-    """IAM with the one operation that moto lacks, over the inline policies that moto keeps."""
+    """IAM with the one operation that moto lacks, evaluated on moto's inline policies."""
 
     def __init__(self, iam: Any) -> None:
         self._iam = iam
@@ -84,7 +84,7 @@ def client_error(code: str, operation: str = "Operation") -> ClientError:
 
 @dataclass
 class World:
-    """What Terraform and a first release made. Tests change it through the clients, then look."""
+    """What Terraform and a first release created. Tests change it through the clients, then run the checks."""
 
     outputs: dict[str, Any]
     image: Image | None
@@ -114,11 +114,11 @@ class World:
         return check(self, wanted)
 
     def of(self, group: str) -> list[tuple[Verdict, str]]:
-        """Verdict and reason of each finding of a group."""
+        """Return verdict and reason of each finding of a group."""
         return [(finding.verdict, finding.reason) for finding in self.look() if finding.group == group]
 
     def only(self, verdict: Verdict) -> Finding:
-        """The one finding with this verdict; all others are OK."""
+        """Return the only finding with this verdict; all others must be OK."""
         others = [finding for finding in self.look() if finding.verdict is not Verdict.OK]
         assert [finding.verdict for finding in others] == [verdict], others
         return others[0]
@@ -128,7 +128,7 @@ _clients: dict[str, Any] = {}
 
 
 def _client(name: str) -> Any:
-    """One for all tests: making one costs more than most tests."""
+    """Return one client for all tests: creating one takes longer than most tests."""
     if name not in _clients:
         _clients[name] = boto3.client(name, region_name=REGION, aws_access_key_id="k", aws_secret_access_key="s")
     return _clients[name]
@@ -136,7 +136,7 @@ def _client(name: str) -> Any:
 
 @pytest.fixture
 def registry() -> Iterator[tuple[str, dict[str, Any]]]:
-    """The address of a registry with one image, and its configuration, which a test may change."""
+    """Return the address of a registry with one image, and the image's configuration, which a test may change."""
     configuration: dict[str, Any] = {"architecture": "amd64", "config": {"Labels": {}}}
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -147,7 +147,7 @@ def registry() -> Iterator[tuple[str, dict[str, Any]]]:
             self.wfile.write(json.dumps(configuration if "/blobs/" in self.path else manifest).encode())
 
         def log_message(self, *_: Any) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=[0.01], daemon=True)

@@ -1,4 +1,4 @@
-"""Each thing that a release needs, there and not there."""
+"""Each requirement of a release, present and missing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OK, FAIL, SKIP, WARN = Verdict.OK, Verdict.FAIL, Verdict.SKIP, Verdict.WARN
 
 
 def shown(world: World) -> str:
-    """All that people and machines get to see."""
+    """Return everything that is shown to people and machines."""
     findings = world.look()
     return tree("", findings) + failure("test", findings) + json.dumps([finding.as_row() for finding in findings])
 
@@ -44,7 +44,7 @@ def test_a_webhook_without_a_value_is_a_warning_where_slack_is_meant(world: Worl
     assert world.of("notifications") == []
     world.slack = True
     found = world.only(WARN)
-    assert (found.group, "Slack hears nothing: no webhook is set" in found.reason) == ("notifications", True)
+    assert (found.group, "nothing reaches Slack: no webhook is set" in found.reason) == ("notifications", True)
     secrets.put_secret_value(SecretId=arn, SecretString="https://hooks.example/very-secret")
     assert world.of("notifications") == [(OK, "the webhook has a value")]
     assert "very-secret" not in shown(world)
@@ -99,7 +99,7 @@ def test_the_placeholder_is_no_image_that_runs(world: World) -> None:
 
 
 def other_secret(world: World) -> str:
-    """A secret that the inventory names and Terraform was not told of."""
+    """A secret that the inventory names and Terraform does not know."""
     arn: str = world.client("secretsmanager").create_secret(Name="other", SecretString='{"token": "t"}')["ARN"]
     world.settings = replace(SETTINGS, secrets=SETTINGS.secrets | {"TOKEN": f"{arn}:token::", "OLD": f"{arn}:token::"})
     return arn
@@ -284,7 +284,7 @@ def test_a_service_that_is_gone(world: World) -> None:
 
 
 class InFlight(World):
-    """As the world, with the PRIMARY deployment in progress."""
+    """A world whose PRIMARY deployment is in progress."""
 
     def client(self, name: str) -> Any:
         client = super().client(name)
@@ -303,7 +303,7 @@ def in_flight(world: World) -> InFlight:
 
 
 def test_a_deployment_of_what_is_wanted_is_taken_up(world: World) -> None:
-    assert any(verdict is OK and "takes it up" in reason for verdict, reason in in_flight(world).of("service"))
+    assert any(verdict is OK and "resumes it" in reason for verdict, reason in in_flight(world).of("service"))
 
 
 @pytest.mark.parametrize(("preview", "verdict"), [(False, FAIL), (True, WARN)])

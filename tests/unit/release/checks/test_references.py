@@ -1,4 +1,4 @@
-"""How ``valueFrom`` is read."""
+"""How ``valueFrom`` is parsed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trust policies as they are written in the wild."""
+"""Trust policies in the forms that occur in practice."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_trusted(statements: Any) -> None:
         {"Statement": [statement(principal={"AWS": "ecs-tasks.amazonaws.com"})]},
         {"Statement": [statement(principal="*")]},
         {"Statement": [statement(action="sts:TagSession")]},
-        # Two halves of a trust are none.
+        # Two incomplete statements do not add up to trust.
         {"Statement": [statement(action="sts:TagSession"), statement(principal={"Service": "lambda.amazonaws.com"})]},
     ],
 )

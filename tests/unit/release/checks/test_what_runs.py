@@ -1,4 +1,4 @@
-"""What `make verify` finds of the tasks that run: they use what is there, and their credentials log in."""
+"""What `make verify` checks of running tasks: they use the current resources, and their credentials log in."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IMAGE = Image(version="aaa", digest="sha256:aaa", reference="registry/settlement
 
 @pytest.fixture
 def world() -> World:
-    """One task of one release runs."""
+    """Return a world in which one task of one release runs."""
     world = World(s3=None)
     definition = service_definition(STACK, SETTINGS, IMAGE)
     arn = world.ecs.register_task_definition(**definition)["taskDefinition"]["taskDefinitionArn"]
@@ -36,7 +36,7 @@ def look(world: World, preview: bool = False) -> list[Finding]:
 
 
 def found(world: World) -> Finding:
-    """Of the login."""
+    """Return verdict and reason of the login."""
     (finding,) = [item for item in look(world) if item.subject == "database"]
     return finding
 
