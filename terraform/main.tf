@@ -2,53 +2,53 @@
 # What exists once per account and region (the image repository, service-linked roles) is in account/.
 
 locals {
-  name           = "${var.app_name}-${var.environment}"
+  name           = "${var.app_name}-${var.env_name}"
   container_name = "api"
   container_port = 8000
-  https_enabled  = var.certificate_arn != null || var.hosted_zone_id != null
-  most_tasks     = max(var.service_max_tasks, var.scheduled_scaling ? var.service_peak_max_tasks : 0)
+  https_enabled  = var.https_certificate_arn != null || var.https_hosted_zone_id != null
+  most_tasks     = max(var.app_max_tasks, var.app_scheduled_scaling ? var.app_peak_max_tasks : 0)
 
-  ecr_repository_arn = "arn:aws:ecr:${var.region}:${var.account_id}:repository/${coalesce(var.ecr_repository_name, var.app_name)}"
+  ecr_repository_arn = "arn:aws:ecr:${var.aws_region}:${var.aws_account_id}:repository/${coalesce(var.ecr_repository_name, var.app_name)}"
 }
 
 module "vpc" {
   source = "./modules/vpc"
 
-  name                     = local.name
-  permissions_boundary_arn = var.permissions_boundary_arn
-  cidr                     = var.vpc_cidr
-  availability_zones       = var.availability_zones
-  nat_gateways             = var.nat_gateways
-  flow_logs_enabled        = var.flow_logs_enabled
-  log_retention_days       = var.log_retention_days
+  name                       = local.name
+  permissions_boundary_arn   = var.permissions_boundary_arn
+  network_vpc_cidr           = var.network_vpc_cidr
+  network_availability_zones = var.network_availability_zones
+  network_nat_gateways       = var.network_nat_gateways
+  network_flow_logs          = var.network_flow_logs
+  log_retention_days         = var.log_retention_days
 }
 
 module "security_groups" {
   source = "./modules/security_groups"
 
-  name           = local.name
-  vpc_id         = module.vpc.vpc_id
-  client_cidrs   = var.client_cidrs
-  https_enabled  = local.https_enabled
-  container_port = local.container_port
+  name                 = local.name
+  vpc_id               = module.vpc.vpc_id
+  network_client_cidrs = var.network_client_cidrs
+  https_enabled        = local.https_enabled
+  container_port       = local.container_port
 
-  proxy_enabled       = var.rds_proxy_enabled
-  proxy_direct_access = var.rds_proxy_direct_access
-  endpoints_enabled   = var.vpc_endpoints_enabled
+  rds_proxy_enabled       = var.rds_proxy_enabled
+  rds_proxy_direct_access = var.rds_proxy_direct_access
+  vpc_endpoints_enabled   = var.vpc_endpoints_enabled
 }
 
 module "endpoints" {
   source = "./modules/endpoints"
 
-  name               = local.name
-  account_id         = var.account_id
-  region             = var.region
-  vpc_id             = module.vpc.vpc_id
-  route_table_ids    = module.vpc.private_route_table_ids
-  interface_enabled  = var.vpc_endpoints_enabled
-  interface_services = var.vpc_endpoint_services
-  subnet_ids         = module.vpc.private_subnet_ids
-  security_group_id  = module.security_groups.endpoints_id
+  name                  = local.name
+  aws_account_id        = var.aws_account_id
+  aws_region            = var.aws_region
+  vpc_id                = module.vpc.vpc_id
+  route_table_ids       = module.vpc.private_route_table_ids
+  vpc_endpoints_enabled = var.vpc_endpoints_enabled
+  vpc_endpoint_services = var.vpc_endpoint_services
+  subnet_ids            = module.vpc.private_subnet_ids
+  security_group_id     = module.security_groups.endpoints_id
 }
 
 moved {
@@ -59,39 +59,39 @@ moved {
 module "alb" {
   source = "./modules/alb"
 
-  name                       = local.name
-  account_id                 = var.account_id
-  region                     = var.region
-  vpc_id                     = module.vpc.vpc_id
-  internal                   = var.alb_internal
-  subnet_ids                 = var.alb_internal ? module.vpc.private_subnet_ids : module.vpc.public_subnet_ids
-  security_group_id          = module.security_groups.alb_id
-  container_port             = local.container_port
-  certificate_arn            = var.certificate_arn
-  hosted_zone_id             = var.hosted_zone_id
-  domain_name                = var.domain_name
-  access_logs_enabled        = var.alb_access_logs_enabled
-  access_logs_retention_days = var.alb_access_logs_retention_days
-  deletion_protection        = var.deletion_protection
+  name                           = local.name
+  aws_account_id                 = var.aws_account_id
+  aws_region                     = var.aws_region
+  vpc_id                         = module.vpc.vpc_id
+  alb_internal                   = var.alb_internal
+  subnet_ids                     = var.alb_internal ? module.vpc.private_subnet_ids : module.vpc.public_subnet_ids
+  security_group_id              = module.security_groups.alb_id
+  container_port                 = local.container_port
+  https_certificate_arn          = var.https_certificate_arn
+  https_hosted_zone_id           = var.https_hosted_zone_id
+  https_domain_name              = var.https_domain_name
+  alb_access_logs                = var.alb_access_logs
+  alb_access_logs_retention_days = var.alb_access_logs_retention_days
+  deletion_protection            = var.deletion_protection
 }
 
 module "ecs" {
   source = "./modules/ecs"
 
-  name                              = local.name
-  container_insights                = var.container_insights
-  container_name                    = local.container_name
-  container_port                    = local.container_port
-  cpu_architecture                  = var.cpu_architecture
-  subnet_ids                        = module.vpc.private_subnet_ids
-  security_group_id                 = module.security_groups.service_id
-  target_group_arn                  = module.alb.target_group_arn
-  health_check_grace_period_seconds = var.health_check_grace_period_seconds
-  deployment_maximum_percent        = var.deployment_maximum_percent
-  deployment_alarm_names            = sort([for key in var.deployment_alarms : module.monitoring.alarm_names[key]])
-  enable_execute_command            = var.enable_execute_command
-  log_retention_days                = var.log_retention_days
-  secret_recovery_window_days       = var.secret_recovery_window_days
+  name                                  = local.name
+  container_insights                    = var.container_insights
+  container_name                        = local.container_name
+  container_port                        = local.container_port
+  app_cpu_architecture                  = var.app_cpu_architecture
+  subnet_ids                            = module.vpc.private_subnet_ids
+  security_group_id                     = module.security_groups.service_id
+  target_group_arn                      = module.alb.target_group_arn
+  app_health_check_grace_period_seconds = var.app_health_check_grace_period_seconds
+  app_deployment_maximum_percent        = var.app_deployment_maximum_percent
+  deployment_alarm_names                = sort([for key in var.deployment_alarms : module.monitoring.alarm_names[key]])
+  app_execute_command                   = var.app_execute_command
+  log_retention_days                    = var.log_retention_days
+  secret_recovery_window_days           = var.secret_recovery_window_days
 }
 
 module "iam" {
@@ -99,70 +99,70 @@ module "iam" {
 
   name                     = local.name
   permissions_boundary_arn = var.permissions_boundary_arn
-  account_id               = var.account_id
-  region                   = var.region
+  aws_account_id           = var.aws_account_id
+  aws_region               = var.aws_region
   ecr_repository_arn       = local.ecr_repository_arn
   service_log_group_arn    = module.ecs.service_log_group.arn
   admin_log_group_arn      = module.ecs.admin_log_group.arn
   app_database_secret_arns = module.ecs.app_database_secret_arns
   app_secret_arns          = var.app_secret_arns
   master_secret_arns       = [for instance in module.rds.instances : instance.master_secret_arn]
-  enable_execute_command   = var.enable_execute_command
+  app_execute_command      = var.app_execute_command
 }
 
 module "rds" {
   source = "./modules/rds"
 
-  name                      = local.name
-  subnet_ids                = module.vpc.database_subnet_ids
-  security_group_id         = module.security_groups.database_id
-  database_name             = var.database_name
-  engine_version            = var.database_engine_version
-  instance_class            = var.database_instance_class
-  allocated_storage_gb      = var.database_allocated_storage_gb
-  max_allocated_storage_gb  = var.database_max_allocated_storage_gb
-  max_connections           = var.database_max_connections
-  slow_query_milliseconds   = var.database_slow_query_milliseconds
-  multi_az                  = var.database_multi_az
-  backup_retention_days     = var.database_backup_retention_days
-  deletion_protection       = var.deletion_protection
-  skip_final_snapshot       = var.database_skip_final_snapshot
-  final_snapshot_identifier = var.database_final_snapshot_identifier
-  apply_immediately         = var.database_apply_immediately
-  log_retention_days        = var.log_retention_days
-  restores                  = var.database_restores
-  serving                   = var.database_serving
+  name                               = local.name
+  subnet_ids                         = module.vpc.database_subnet_ids
+  security_group_id                  = module.security_groups.database_id
+  database_name                      = var.database_name
+  database_engine_version            = var.database_engine_version
+  database_instance_class            = var.database_instance_class
+  database_allocated_storage_gb      = var.database_allocated_storage_gb
+  database_max_allocated_storage_gb  = var.database_max_allocated_storage_gb
+  database_max_connections           = var.database_max_connections
+  database_slow_query_milliseconds   = var.database_slow_query_milliseconds
+  database_multi_az                  = var.database_multi_az
+  database_backup_retention_days     = var.database_backup_retention_days
+  deletion_protection                = var.deletion_protection
+  database_skip_final_snapshot       = var.database_skip_final_snapshot
+  database_final_snapshot_identifier = var.database_final_snapshot_identifier
+  database_apply_immediately         = var.database_apply_immediately
+  log_retention_days                 = var.log_retention_days
+  database_restores                  = var.database_restores
+  database_serving                   = var.database_serving
 }
 
 module "rds_proxy" {
   source = "./modules/rds_proxy"
   count  = var.rds_proxy_enabled ? 1 : 0
 
-  name                         = local.name
-  permissions_boundary_arn     = var.permissions_boundary_arn
-  account_id                   = var.account_id
-  subnet_ids                   = module.vpc.database_subnet_ids
-  security_group_id            = module.security_groups.proxy_id
-  instance_identifier          = module.rds.instance_identifier
-  app_database_secret_arns     = module.ecs.app_database_secret_arns
-  max_connections_percent      = var.rds_proxy_max_connections_percent
-  max_idle_connections_percent = var.rds_proxy_max_idle_connections_percent
-  log_retention_days           = var.log_retention_days
+  name                                   = local.name
+  permissions_boundary_arn               = var.permissions_boundary_arn
+  aws_account_id                         = var.aws_account_id
+  subnet_ids                             = module.vpc.database_subnet_ids
+  security_group_id                      = module.security_groups.proxy_id
+  instance_identifier                    = module.rds.instance_identifier
+  app_database_secret_arns               = module.ecs.app_database_secret_arns
+  rds_proxy_max_connections_percent      = var.rds_proxy_max_connections_percent
+  rds_proxy_max_idle_connections_percent = var.rds_proxy_max_idle_connections_percent
+  log_retention_days                     = var.log_retention_days
 }
 
 module "autoscaling" {
   source = "./modules/autoscaling"
 
-  cluster_name      = module.ecs.cluster_name
-  service_name      = module.ecs.service_name
-  min_tasks         = var.service_min_tasks
-  max_tasks         = var.service_max_tasks
-  scheduled_scaling = var.scheduled_scaling
-  peak_min_tasks    = var.service_peak_min_tasks
-  peak_max_tasks    = var.service_peak_max_tasks
-  peak_starts_at    = var.service_peak_starts_at
-  peak_ends_at      = var.service_peak_ends_at
-  timezone          = var.scaling_timezone
+  cluster_name          = module.ecs.cluster_name
+  service_name          = module.ecs.service_name
+  app_min_tasks         = var.app_min_tasks
+  app_max_tasks         = var.app_max_tasks
+  app_scheduled_scaling = var.app_scheduled_scaling
+  app_peak_min_tasks    = var.app_peak_min_tasks
+  app_peak_max_tasks    = var.app_peak_max_tasks
+  app_peak_starts_at    = var.app_peak_starts_at
+  app_peak_ends_at      = var.app_peak_ends_at
+  app_scaling_timezone  = var.app_scaling_timezone
 }
 
 module "notifications" {
@@ -170,9 +170,9 @@ module "notifications" {
 
   name                        = local.name
   permissions_boundary_arn    = var.permissions_boundary_arn
-  account_id                  = var.account_id
+  aws_account_id              = var.aws_account_id
   app_name                    = var.app_name
-  environment                 = var.environment
+  env_name                    = var.env_name
   bots_package_path           = var.bots_package_path
   notification_emails         = var.notification_emails
   secret_recovery_window_days = var.secret_recovery_window_days
@@ -182,19 +182,19 @@ module "notifications" {
 module "query_bot" {
   source = "./modules/query_bot"
 
-  name                         = local.name
-  permissions_boundary_arn     = var.permissions_boundary_arn
-  account_id                   = var.account_id
-  app_name                     = var.app_name
-  environment                  = var.environment
-  bots_package_path            = var.bots_package_path
-  log_group                    = { arn = module.rds.log_group_arn, name = module.rds.log_group_name }
-  slow_query_milliseconds      = var.database_slow_query_milliseconds
-  deduplication_window_seconds = var.query_bot_window_seconds
-  redact_literals              = var.query_bot_redact_literals
-  slack_webhook_secret_arn     = module.notifications.slack_webhook_secret_arn
-  undelivered_queue            = module.notifications.undelivered_queue
-  log_retention_days           = var.log_retention_days
+  name                             = local.name
+  permissions_boundary_arn         = var.permissions_boundary_arn
+  aws_account_id                   = var.aws_account_id
+  app_name                         = var.app_name
+  env_name                         = var.env_name
+  bots_package_path                = var.bots_package_path
+  log_group                        = { arn = module.rds.log_group_arn, name = module.rds.log_group_name }
+  database_slow_query_milliseconds = var.database_slow_query_milliseconds
+  query_bot_window_seconds         = var.query_bot_window_seconds
+  query_bot_redact_literals        = var.query_bot_redact_literals
+  slack_webhook_secret_arn         = module.notifications.slack_webhook_secret_arn
+  undelivered_queue                = module.notifications.undelivered_queue
+  log_retention_days               = var.log_retention_days
 }
 
 module "rotation_bot" {
@@ -202,15 +202,15 @@ module "rotation_bot" {
 
   name                     = local.name
   permissions_boundary_arn = var.permissions_boundary_arn
-  account_id               = var.account_id
-  region                   = var.region
+  aws_account_id           = var.aws_account_id
+  aws_region               = var.aws_region
   app_name                 = var.app_name
-  environment              = var.environment
+  env_name                 = var.env_name
   bots_package_path        = var.bots_package_path
   cluster_name             = module.ecs.cluster_name
   service_name             = module.ecs.service_name
   secret_arns              = concat(module.ecs.app_database_secret_arns, var.app_secret_arns)
-  lock                     = { bucket = var.state_bucket, key = "locks/${var.environment}.json" }
+  lock                     = { bucket = var.state_bucket, key = "locks/${var.env_name}.json" }
   slack_webhook_secret_arn = module.notifications.slack_webhook_secret_arn
   undelivered_queue        = module.notifications.undelivered_queue
   log_retention_days       = var.log_retention_days
@@ -220,23 +220,23 @@ module "rotation_bot" {
 module "monitoring" {
   source = "./modules/monitoring"
 
-  name                            = local.name
-  environment                     = var.environment
-  account_id                      = var.account_id
-  region                          = var.region
-  topic_arns                      = module.notifications.topic_arns
-  load_balancer                   = module.alb.arn_suffix
-  target_group                    = module.alb.target_group_arn_suffix
-  error_rate_minimum_requests     = var.error_rate_minimum_requests
-  container_insights              = var.container_insights
-  service_min_tasks               = var.service_min_tasks
-  database_identifier             = module.rds.instance_name
-  database_max_connections        = var.database_max_connections
-  database_allocated_storage_gb   = var.database_allocated_storage_gb
-  database_free_memory_minimum_mb = var.database_free_memory_minimum_mb
-  database_log_group_name         = module.rds.log_group_name
-  slow_query_milliseconds         = var.database_slow_query_milliseconds
-  undelivered_queue_name          = module.notifications.undelivered_queue.name
-  bot_function_names              = ["${local.name}-alarm-bot", "${local.name}-query-bot", "${local.name}-rotation-bot"]
-  log_retention_days              = var.log_retention_days
+  name                             = local.name
+  env_name                         = var.env_name
+  aws_account_id                   = var.aws_account_id
+  aws_region                       = var.aws_region
+  topic_arns                       = module.notifications.topic_arns
+  load_balancer                    = module.alb.arn_suffix
+  target_group                     = module.alb.target_group_arn_suffix
+  error_rate_minimum_requests      = var.error_rate_minimum_requests
+  container_insights               = var.container_insights
+  app_min_tasks                    = var.app_min_tasks
+  database_identifier              = module.rds.instance_name
+  database_max_connections         = var.database_max_connections
+  database_allocated_storage_gb    = var.database_allocated_storage_gb
+  database_free_memory_minimum_mb  = var.database_free_memory_minimum_mb
+  database_log_group_name          = module.rds.log_group_name
+  database_slow_query_milliseconds = var.database_slow_query_milliseconds
+  undelivered_queue_name           = module.notifications.undelivered_queue.name
+  bot_function_names               = ["${local.name}-alarm-bot", "${local.name}-query-bot", "${local.name}-rotation-bot"]
+  log_retention_days               = var.log_retention_days
 }

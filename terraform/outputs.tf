@@ -7,12 +7,12 @@ output "name_prefix" {
 
 output "region" {
   description = "Region of the environment."
-  value       = var.region
+  value       = var.aws_region
 }
 
 output "account_id" {
   description = "Account of the environment."
-  value       = var.account_id
+  value       = var.aws_account_id
 }
 
 output "cluster_arn" {
@@ -52,7 +52,7 @@ output "container_port" {
 
 output "cpu_architecture" {
   description = "CPU architecture of the tasks."
-  value       = var.cpu_architecture
+  value       = var.app_cpu_architecture
 }
 
 output "execution_role_arn" {

@@ -17,13 +17,13 @@ terraform {
 
 # Credentials and endpoints come from the environment (AWS_PROFILE, AWS_ENDPOINT_URL, …), never from here.
 provider "aws" {
-  region              = var.region
-  allowed_account_ids = [var.account_id]
+  region              = var.aws_region
+  allowed_account_ids = [var.aws_account_id]
 
   default_tags {
-    tags = merge(var.tags, {
+    tags = merge(var.aws_tags, {
       Application = var.app_name
-      Environment = var.environment
+      Environment = var.env_name
       ManagedBy   = "terraform"
     })
   }

@@ -10,39 +10,38 @@ variable "app_name" {
   }
 }
 
-variable "environment" {
+variable "env_name" {
   description = "Name of the environment, second part of every name."
   type        = string
 
   validation {
-    condition     = can(regex("^[a-z](-?[a-z0-9])*$", var.environment))
-    error_message = "environment must be lower-case letters, digits and single hyphens, and begin with a letter, for example \"staging\"; it is \"${var.environment}\"."
+    condition     = can(regex("^[a-z](-?[a-z0-9])*$", var.env_name))
+    error_message = "env_name must be lower-case letters, digits and single hyphens, and begin with a letter, for example \"staging\"; it is \"${var.env_name}\"."
   }
 
   validation {
-    condition     = length("${var.app_name}-${var.environment}") <= 28
-    error_message = "app_name and environment, joined by a hyphen, may have 28 characters (a target group's name has 32), for example \"settlement-production\"; \"${var.app_name}-${var.environment}\" has ${length("${var.app_name}-${var.environment}")}."
+    condition     = length("${var.app_name}-${var.env_name}") <= 28
+    error_message = "app_name and env_name, joined by a hyphen, may have 28 characters (a target group's name has 32), for example \"settlement-production\"; \"${var.app_name}-${var.env_name}\" has ${length("${var.app_name}-${var.env_name}")}."
   }
 }
 
-variable "region" {
+variable "aws_region" {
   description = "AWS region (requirement A1: Seoul)."
   type        = string
-  default     = "ap-northeast-2"
 
   validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
-    error_message = "region must be the code of an AWS region, for example \"ap-northeast-2\"; it is \"${var.region}\"."
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.aws_region))
+    error_message = "aws_region must be the code of an AWS region, for example \"ap-northeast-2\"; it is \"${var.aws_region}\"."
   }
 }
 
-variable "account_id" {
+variable "aws_account_id" {
   description = "AWS account of the environment. Credentials of any other account are refused."
   type        = string
 
   validation {
-    condition     = can(regex("^[0-9]{12}$", var.account_id))
-    error_message = "account_id must be 12 digits, in quotes, for example \"123456789012\"; it is \"${var.account_id}\"."
+    condition     = can(regex("^[0-9]{12}$", var.aws_account_id))
+    error_message = "aws_account_id must be 12 digits, in quotes, for example \"123456789012\"; it is \"${var.aws_account_id}\"."
   }
 }
 
@@ -51,110 +50,92 @@ variable "state_bucket" {
   type        = string
 }
 
-variable "tags" {
+variable "aws_tags" {
   description = "Further tags of every resource."
   type        = map(string)
-  default     = {}
 }
 
 variable "deletion_protection" {
   description = "Whether AWS refuses to delete the database and the load balancer."
   type        = bool
-  default     = true
 }
 
 variable "log_retention_days" {
   description = "Days that logs of containers, database and network are kept."
   type        = number
-  default     = 30
 }
 
 # --- network ----------------------------------------------------------------------------------------
 
-variable "vpc_cidr" {
+variable "network_vpc_cidr" {
   description = "IPv4 range of the VPC (requirement A1)."
   type        = string
-  default     = "10.0.0.0/18"
 }
 
-variable "availability_zones" {
-  description = "Availability zones of `region`, two or more (requirement A1: three), each with the IPv4 ranges of its public (A2), private (A3) and database (A4) subnet. All inside `vpc_cidr`, none overlapping. Named, not counted: a zone that AWS adds later must not move subnets."
+variable "network_availability_zones" {
+  description = "Availability zones of `aws_region`, two or more (requirement A1: three), each with the IPv4 ranges of its public (A2), private (A3) and database (A4) subnet. All inside `network_vpc_cidr`, none overlapping. Named, not counted: a zone that AWS adds later must not move subnets."
   type = map(object({
     public   = string
     private  = string
     database = string
   }))
-  default = {
-    ap-northeast-2a = { public = "10.0.8.0/24", private = "10.0.1.0/24", database = "10.0.4.0/24" }
-    ap-northeast-2b = { public = "10.0.9.0/24", private = "10.0.2.0/24", database = "10.0.5.0/24" }
-    ap-northeast-2c = { public = "10.0.10.0/24", private = "10.0.3.0/24", database = "10.0.6.0/24" }
-  }
 
   validation {
-    condition     = length(var.availability_zones) >= 2 && alltrue([for zone in keys(var.availability_zones) : startswith(zone, var.region)])
-    error_message = "availability_zones must be two or more zones of ${var.region} (the load balancer and the database need two), for example { ${var.region}a = { public = \"10.0.8.0/24\", private = \"10.0.1.0/24\", database = \"10.0.4.0/24\" }, ${var.region}b = … }."
+    condition     = length(var.network_availability_zones) >= 2 && alltrue([for zone in keys(var.network_availability_zones) : startswith(zone, var.aws_region)])
+    error_message = "network_availability_zones must be two or more zones of ${var.aws_region} (the load balancer and the database need two), for example { ${var.aws_region}a = { public = \"10.0.8.0/24\", private = \"10.0.1.0/24\", database = \"10.0.4.0/24\" }, ${var.aws_region}b = … }."
   }
 }
 
-variable "nat_gateways" {
+variable "network_nat_gateways" {
   description = "`single`: one NAT gateway for all zones. `per_az`: one in each."
   type        = string
-  default     = "single"
 }
 
-variable "flow_logs_enabled" {
+variable "network_flow_logs" {
   description = "Whether the VPC's flow logs go to CloudWatch Logs."
   type        = bool
-  default     = false
 }
 
 variable "vpc_endpoints_enabled" {
   description = "Whether AWS's APIs have interface endpoints in the private subnets (requirement H4). They cost by the hour and zone."
   type        = bool
-  default     = false
 }
 
 variable "vpc_endpoint_services" {
   description = "Services that have one when they are enabled."
   type        = set(string)
-  default     = ["ecr.api", "ecr.dkr", "logs", "secretsmanager"]
 }
 
-variable "client_cidrs" {
+variable "network_client_cidrs" {
   description = "IPv4 ranges whose clients may reach the load balancer."
   type        = set(string)
-  default     = ["0.0.0.0/0"]
 }
 
 # --- load balancer ----------------------------------------------------------------------------------
 
-variable "certificate_arn" {
-  description = "Certificate of the HTTPS listener (requirement A6). Null: one is made if `hosted_zone_id` is given, else port 80 serves."
+variable "https_certificate_arn" {
+  description = "Certificate of the HTTPS listener (requirement A6). Null: one is made if `https_hosted_zone_id` is given, else port 80 serves."
   type        = string
-  default     = null
 
   validation {
-    condition     = var.certificate_arn == null || var.domain_name != null || var.public_url != null
-    error_message = "certificate_arn needs domain_name (or public_url): a name that the certificate covers, by which the service is called and verified, for example \"settlement.example.com\"."
+    condition     = var.https_certificate_arn == null || var.https_domain_name != null || var.public_url != null
+    error_message = "https_certificate_arn needs https_domain_name (or public_url): a name that the certificate covers, by which the service is called and verified, for example \"settlement.example.com\"."
   }
 }
 
-variable "hosted_zone_id" {
-  description = "Route 53 hosted zone in which `domain_name` is made to point to the load balancer. Needs `domain_name`."
+variable "https_hosted_zone_id" {
+  description = "Route 53 hosted zone in which `https_domain_name` is made to point to the load balancer. Needs `https_domain_name`."
   type        = string
-  default     = null
 }
 
-variable "domain_name" {
+variable "https_domain_name" {
   description = "Name by which clients call the service, for example `settlement.example.com`."
   type        = string
-  default     = null
 }
 
 variable "public_url" {
-  description = "Address by which clients call the service, where it is not `domain_name` or the load balancer's own name. Null: one of these."
+  description = "Address by which clients call the service, where it is not `https_domain_name` or the load balancer's own name. Null: one of these."
   type        = string
-  default     = null
 
   validation {
     condition     = var.public_url == null || can(regex("^https?://[^/]+$", var.public_url))
@@ -165,19 +146,16 @@ variable "public_url" {
 variable "alb_internal" {
   description = "Whether the load balancer has private addresses only, in the private subnets. A change replaces it."
   type        = bool
-  default     = false
 }
 
-variable "alb_access_logs_enabled" {
+variable "alb_access_logs" {
   description = "Whether the load balancer's access logs go to a bucket made for them."
   type        = bool
-  default     = false
 }
 
 variable "alb_access_logs_retention_days" {
   description = "Days that access logs are kept."
   type        = number
-  default     = 90
 }
 
 # --- service ----------------------------------------------------------------------------------------
@@ -188,34 +166,29 @@ variable "ecr_repository_name" {
   default     = null
 }
 
-variable "cpu_architecture" {
+variable "app_cpu_architecture" {
   description = "CPU architecture of the tasks, `X86_64` or `ARM64`: that of the images."
   type        = string
-  default     = "X86_64"
 }
 
 variable "container_insights" {
   description = "CloudWatch Container Insights of the cluster: `enhanced`, `enabled` or `disabled`."
   type        = string
-  default     = "enabled"
 }
 
-variable "health_check_grace_period_seconds" {
+variable "app_health_check_grace_period_seconds" {
   description = "Seconds after a task's start in which ECS ignores failed health checks."
   type        = number
-  default     = 60
 }
 
-variable "deployment_maximum_percent" {
+variable "app_deployment_maximum_percent" {
   description = "How many tasks may run during a rolling update, in percent of the desired count. Counts in the pool budget."
   type        = number
-  default     = 200
 }
 
 variable "deployment_alarms" {
   description = "Alarms of modules/monitoring that roll a deployment back when they go off during it. Each makes every deployment longer by its periods: see docs/monitoring.md."
   type        = set(string)
-  default     = []
 
   validation {
     condition     = length(setsubtract(var.deployment_alarms, ["error-rate", "errors-5xx", "no-healthy-targets"])) == 0
@@ -223,76 +196,64 @@ variable "deployment_alarms" {
   }
 }
 
-variable "enable_execute_command" {
+variable "app_execute_command" {
   description = "Whether `aws ecs execute-command` may open a shell in the service's tasks."
   type        = bool
-  default     = false
 }
 
 variable "app_secret_arns" {
   description = "Secrets, besides the database's, that the service's task definition may inject."
   type        = list(string)
-  default     = []
 }
 
 variable "secret_recovery_window_days" {
   description = "Days in which a deleted secret can be restored; 0 deletes it at once."
   type        = number
-  default     = 7
 }
 
-variable "service_min_tasks" {
+variable "app_min_tasks" {
   description = "Fewest tasks of the service."
   type        = number
-  default     = 2
 }
 
-variable "service_max_tasks" {
+variable "app_max_tasks" {
   description = "Most tasks of the service. Counts in the pool budget."
   type        = number
-  default     = 4
 }
 
-variable "scheduled_scaling" {
+variable "app_scheduled_scaling" {
   description = "Whether the limits go up three days before each month's end, and down after the 1st (requirement B2)."
   type        = bool
-  default     = true
 }
 
-variable "service_peak_min_tasks" {
-  description = "Fewest tasks in that time, with `scheduled_scaling`."
+variable "app_peak_min_tasks" {
+  description = "Fewest tasks in that time, with `app_scheduled_scaling`."
   type        = number
-  default     = 3
 }
 
-variable "service_peak_max_tasks" {
-  description = "Most tasks in that time, with `scheduled_scaling`. Counts in the pool budget."
+variable "app_peak_max_tasks" {
+  description = "Most tasks in that time, with `app_scheduled_scaling`. Counts in the pool budget."
   type        = number
-  default     = 4
 }
 
-variable "service_peak_starts_at" {
+variable "app_peak_starts_at" {
   description = "Time of day at which the limits go up, three days before a month's end and again on the 1st, `HH:MM`."
   type        = string
-  default     = "00:00"
 }
 
-variable "service_peak_ends_at" {
+variable "app_peak_ends_at" {
   description = "Time of day at which the limits go down, on the 2nd, `HH:MM`."
   type        = string
-  default     = "00:00"
 }
 
-variable "scaling_timezone" {
+variable "app_scaling_timezone" {
   description = "IANA time zone of the schedule (requirement B2: Seoul)."
   type        = string
-  default     = "Asia/Seoul"
 }
 
 variable "app_workers" {
   description = "Worker processes of a task, each with a connection pool of its own. Counts in the pool budget."
   type        = number
-  default     = 2
 
   validation {
     condition     = var.app_workers >= 1 && floor(var.app_workers) == var.app_workers
@@ -303,7 +264,6 @@ variable "app_workers" {
 variable "app_pool_size" {
   description = "Connections that a worker's pool keeps. Counts in the pool budget."
   type        = number
-  default     = 5
 
   validation {
     condition     = var.app_pool_size >= 1 && floor(var.app_pool_size) == var.app_pool_size
@@ -314,7 +274,6 @@ variable "app_pool_size" {
 variable "app_max_overflow" {
   description = "Connections that a worker's pool may open beyond `app_pool_size`. Counts in the pool budget."
   type        = number
-  default     = 5
 
   validation {
     condition     = var.app_max_overflow >= 0 && floor(var.app_max_overflow) == var.app_max_overflow
@@ -333,31 +292,26 @@ variable "database_name" {
 variable "database_engine_version" {
   description = "Major version of PostgreSQL. Minor versions follow by themselves in the maintenance window."
   type        = string
-  default     = "17"
 }
 
 variable "database_instance_class" {
   description = "Class of the database instance (requirement G3)."
   type        = string
-  default     = "db.t4g.small"
 }
 
 variable "database_allocated_storage_gb" {
   description = "Size of the database's storage, GiB."
   type        = number
-  default     = 20
 }
 
 variable "database_max_allocated_storage_gb" {
   description = "Size up to which RDS grows the storage by itself, GiB."
   type        = number
-  default     = 100
 }
 
 variable "database_max_connections" {
   description = "Connections that the database accepts. Alarms and the pool budget derive from this number."
   type        = number
-  default     = 210
 
   # The pool budget. During a rolling update more than the most tasks run, and each worker of each may fill its
   # pool; 3 + 2 connections are PostgreSQL's and RDS's own. At 80 % the alarm of requirement F2 goes off.
@@ -365,10 +319,10 @@ variable "database_max_connections" {
   validation {
     condition = (
       var.rds_proxy_enabled && !var.rds_proxy_direct_access
-      || floor(local.most_tasks * var.deployment_maximum_percent / 100) * var.app_workers * (var.app_pool_size + var.app_max_overflow) + 5
+      || floor(local.most_tasks * var.app_deployment_maximum_percent / 100) * var.app_workers * (var.app_pool_size + var.app_max_overflow) + 5
       <= 0.8 * var.database_max_connections
     )
-    error_message = "The tasks could ask for more connections than the database should have: ${floor(local.most_tasks * var.deployment_maximum_percent / 100)} tasks (service_max_tasks ${var.service_max_tasks}, at the month's end ${local.most_tasks}, at deployment_maximum_percent ${var.deployment_maximum_percent}) × ${var.app_workers} app_workers × (${var.app_pool_size} app_pool_size + ${var.app_max_overflow} app_max_overflow) + 5 reserved = ${floor(local.most_tasks * var.deployment_maximum_percent / 100) * var.app_workers * (var.app_pool_size + var.app_max_overflow) + 5}, above ${floor(0.8 * var.database_max_connections)}, which is 80 % of database_max_connections ${var.database_max_connections}. Lower the pool, the workers, service_max_tasks or service_peak_max_tasks, or raise database_max_connections to ${ceil((floor(local.most_tasks * var.deployment_maximum_percent / 100) * var.app_workers * (var.app_pool_size + var.app_max_overflow) + 5) / 0.8)} (with an instance class that has the memory: about 10 MB a connection)."
+    error_message = "The tasks could ask for more connections than the database should have: ${floor(local.most_tasks * var.app_deployment_maximum_percent / 100)} tasks (app_max_tasks ${var.app_max_tasks}, at the month's end ${local.most_tasks}, at app_deployment_maximum_percent ${var.app_deployment_maximum_percent}) × ${var.app_workers} app_workers × (${var.app_pool_size} app_pool_size + ${var.app_max_overflow} app_max_overflow) + 5 reserved = ${floor(local.most_tasks * var.app_deployment_maximum_percent / 100) * var.app_workers * (var.app_pool_size + var.app_max_overflow) + 5}, above ${floor(0.8 * var.database_max_connections)}, which is 80 % of database_max_connections ${var.database_max_connections}. Lower the pool, the workers, app_max_tasks or app_peak_max_tasks, or raise database_max_connections to ${ceil((floor(local.most_tasks * var.app_deployment_maximum_percent / 100) * var.app_workers * (var.app_pool_size + var.app_max_overflow) + 5) / 0.8)} (with an instance class that has the memory: about 10 MB a connection)."
   }
 
   validation {
@@ -383,29 +337,25 @@ variable "database_max_connections" {
 variable "database_slow_query_milliseconds" {
   description = "Queries that take as long or longer are logged with their text, and told in Slack (requirement F3). One number: the parameter group and the query-bot derive from it."
   type        = number
-  default     = 3000
 }
 
 variable "database_multi_az" {
   description = "Whether a standby in another zone takes over when the database fails."
   type        = bool
-  default     = false
 }
 
 variable "database_backup_retention_days" {
   description = "Days that automatic backups are kept."
   type        = number
-  default     = 7
 }
 
 variable "database_skip_final_snapshot" {
   description = "Whether deleting the database leaves no snapshot."
   type        = bool
-  default     = false
 }
 
 variable "database_final_snapshot_identifier" {
-  description = "Name of the snapshot that deleting the database leaves. Null: `<app_name>-<environment>-final`."
+  description = "Name of the snapshot that deleting the database leaves. Null: `<app_name>-<env_name>-final`."
   type        = string
   default     = null
 }
@@ -413,13 +363,11 @@ variable "database_final_snapshot_identifier" {
 variable "database_apply_immediately" {
   description = "Whether changes that restart the database happen at once. False: in the maintenance window."
   type        = bool
-  default     = false
 }
 
 variable "database_free_memory_minimum_mb" {
   description = "Free memory of the database below which it is about to swap, MiB. About a tenth of the instance class's."
   type        = number
-  default     = 128
 }
 
 variable "database_restores" {
@@ -429,37 +377,31 @@ variable "database_restores" {
     time     = optional(string)
     snapshot = optional(string)
   }))
-  default = {}
 }
 
 variable "database_serving" {
   description = "Which database serves: a key of `database_restores`, or empty for the original."
   type        = string
-  default     = ""
 }
 
 variable "rds_proxy_enabled" {
   description = "Whether an RDS Proxy stands between the service and the database (requirement G3)."
   type        = bool
-  default     = false
 }
 
 variable "rds_proxy_direct_access" {
   description = "Whether the service may reach the database beside the proxy too: while tasks run, or could be rolled back to, that were started without it."
   type        = bool
-  default     = false
 }
 
 variable "rds_proxy_max_connections_percent" {
   description = "Connections to the database that the proxy may hold, in percent of `database_max_connections`. With a proxy, this is the pool budget."
   type        = number
-  default     = 75
 }
 
 variable "rds_proxy_max_idle_connections_percent" {
   description = "Connections that the proxy keeps open while nobody uses them, in percent of `database_max_connections`."
   type        = number
-  default     = 25
 }
 
 # --- notifications ----------------------------------------------------------------------------------
@@ -476,19 +418,16 @@ variable "notification_emails" {
     urgent  = optional(set(string), [])
     warning = optional(set(string), [])
   })
-  default = {}
 }
 
 variable "query_bot_window_seconds" {
   description = "Seconds in which the same slow statement is told once, with a count."
   type        = number
-  default     = 3600
 }
 
 variable "query_bot_redact_literals" {
   description = "Whether literals of a slow statement, which may be a customer's data, are replaced before Slack reads it."
   type        = bool
-  default     = true
 }
 
 # --- monitoring -------------------------------------------------------------------------------------
@@ -496,13 +435,11 @@ variable "query_bot_redact_literals" {
 variable "error_rate_minimum_requests" {
   description = "Requests in a minute below which an error rate says nothing (requirement F4): at night one error of one is 100 %."
   type        = number
-  default     = 20
 }
 
 variable "permissions_boundary_arn" {
   description = "Policy that bounds every role that is made here, as GitHub's deploy role requires. Null: none."
   type        = string
-  default     = null
 
   validation {
     condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z-]+:iam::[0-9]{12}:policy/[^*?]+$", var.permissions_boundary_arn))

@@ -21,7 +21,7 @@ run() {
 
 run "ruff check" ruff check .
 run "ruff format" ruff format --check .
-run "mypy" mypy src roles app/api/settlement app/bots/bots playbooks/callback_plugins docs tests
+run "mypy" mypy src roles app/api/settlement app/bots/bots playbooks/callback_plugins playbooks/lookup_plugins docs tests
 run "imports" lint-imports --no-cache
 run "yamllint" yamllint --strict .
 run "ansible-lint" ansible-lint

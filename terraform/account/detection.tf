@@ -1,7 +1,7 @@
 # What watches the account as a whole: new resources in each region (requirement H4) and costs (H5), told to Slack.
 locals {
   # Names of IAM are the account's, whatever the region: outside its home each has the region in it.
-  name = local.is_home ? "${var.app_name}-account" : "${var.app_name}-account-${var.region}"
+  name = local.is_home ? "${var.app_name}-account" : "${var.app_name}-account-${var.aws_region}"
 
   # Ours by name: it is in the state already, or comes back to it. Others' stay theirs, see the modules.
   own_recorder         = var.detection_enabled && var.existing_config_recorder == local.name
@@ -13,9 +13,9 @@ module "notifications" {
   source = "../modules/notifications"
 
   name                        = local.name
-  account_id                  = var.account_id
+  aws_account_id              = var.aws_account_id
   app_name                    = var.app_name
-  environment                 = "account"
+  env_name                    = "account"
   bots_package_path           = var.bots_package_path
   notification_emails         = var.notification_emails
   secret_recovery_window_days = var.secret_recovery_window_days
@@ -26,18 +26,18 @@ module "detection" {
   source = "../modules/detection"
   count  = var.detection_enabled ? 1 : 0
 
-  name                      = local.name
-  app_name                  = var.app_name
-  resource_types            = var.detection_resource_types
-  required_tags             = var.detection_required_tags
-  role_arn                  = local.is_home ? aws_iam_service_linked_role.this["config.amazonaws.com"].arn : local.config_role_arn
-  existing_recorder         = var.existing_config_recorder
-  existing_delivery_channel = var.existing_config_delivery_channel
-  delivery_bucket           = var.config_delivery_bucket
-  package_path              = var.bots_package_path
-  slack_webhook_secret_arn  = module.notifications.slack_webhook_secret_arn
-  undelivered_queue         = module.notifications.undelivered_queue
-  log_retention_days        = var.log_retention_days
+  name                             = local.name
+  app_name                         = var.app_name
+  detection_resource_types         = var.detection_resource_types
+  detection_required_tags          = var.detection_required_tags
+  role_arn                         = local.is_home ? aws_iam_service_linked_role.this["config.amazonaws.com"].arn : local.config_role_arn
+  existing_config_recorder         = var.existing_config_recorder
+  existing_config_delivery_channel = var.existing_config_delivery_channel
+  config_delivery_bucket           = var.config_delivery_bucket
+  bots_package_path                = var.bots_package_path
+  slack_webhook_secret_arn         = module.notifications.slack_webhook_secret_arn
+  undelivered_queue                = module.notifications.undelivered_queue
+  log_retention_days               = var.log_retention_days
 }
 
 import {
@@ -61,7 +61,7 @@ module "cost" {
   topic_arn                = module.notifications.topic_arns["warning"]
   budget_monthly_usd       = local.is_home ? var.budget_monthly_usd : null
   anomaly_enabled          = local.is_home && var.cost_anomaly_enabled
-  anomaly_minimum_usd      = var.cost_anomaly_minimum_usd
+  cost_anomaly_minimum_usd = var.cost_anomaly_minimum_usd
   existing_anomaly_monitor = var.existing_anomaly_monitor
 }
 

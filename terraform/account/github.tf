@@ -9,18 +9,18 @@ module "github" {
   count  = var.github_repository == null ? 0 : 1
 
   app_name             = var.app_name
-  account_id           = var.account_id
-  region               = var.region
-  repository           = var.github_repository
-  owner_id             = var.github_owner_id
-  repository_id        = var.github_repository_id
-  names_trusted        = var.github_names_trusted
-  environments         = var.github_environments
+  aws_account_id       = var.aws_account_id
+  aws_region           = var.aws_region
+  github_repository    = var.github_repository
+  github_owner_id      = var.github_owner_id
+  github_repository_id = var.github_repository_id
+  github_names_trusted = var.github_names_trusted
+  github_environments  = var.github_environments
   state_bucket         = var.state_bucket
   ecr_repository_name  = module.ecr.repository_name
-  cost_policy          = var.github_cost_policy
-  hosted_zone_id       = var.github_hosted_zone_id
-  workload_secret_arns = var.github_workload_secret_arns
+  github_cost_policy   = var.github_cost_policy
+  https_hosted_zone_id = var.https_hosted_zone_id
+  app_secret_arns      = var.app_secret_arns
   provider_exists      = !local.is_home || (var.existing_github_provider != null && !local.own_github_provider)
 }
 

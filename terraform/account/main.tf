@@ -4,15 +4,15 @@
 # costs, GitHub's OIDC provider.
 
 locals {
-  is_home = var.region == coalesce(var.home_region, var.region)
+  is_home = var.aws_region == coalesce(var.account_home_region, var.aws_region)
 }
 
 module "ecr" {
   source = "../modules/ecr"
 
-  name                    = coalesce(var.ecr_repository_name, var.app_name)
-  untagged_retention_days = var.ecr_untagged_retention_days
-  force_delete            = var.ecr_force_delete
+  name                        = coalesce(var.ecr_repository_name, var.app_name)
+  ecr_untagged_retention_days = var.ecr_untagged_retention_days
+  ecr_force_delete            = var.ecr_force_delete
 }
 
 # AWS makes a service-linked role at a service's first use, and that use then often fails: the role is not there
@@ -28,7 +28,7 @@ locals {
 
   # AWS gives each service-linked role its name.
   # https://docs.aws.amazon.com/config/latest/developerguide/using-service-linked-roles.html
-  config_role_arn = "arn:aws:iam::${var.account_id}:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
+  config_role_arn = "arn:aws:iam::${var.aws_account_id}:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
 
   # By service: the path of a service-linked role's ARN is role/aws-service-role/<service>/<name>.
   existing_service_linked_roles = {

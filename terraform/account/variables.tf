@@ -8,42 +8,39 @@ variable "app_name" {
   }
 }
 
-variable "region" {
+variable "aws_region" {
   description = "AWS region."
   type        = string
-  default     = "ap-northeast-2"
 
   validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
-    error_message = "region must be the code of an AWS region, for example \"ap-northeast-2\"; it is \"${var.region}\"."
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.aws_region))
+    error_message = "aws_region must be the code of an AWS region, for example \"ap-northeast-2\"; it is \"${var.aws_region}\"."
   }
 }
 
-variable "home_region" {
-  description = "Region of the account in which is made what exists once per account: service-linked roles, GitHub's OIDC provider, budget, cost anomalies. Null: `region`."
+variable "account_home_region" {
+  description = "Region of the account in which is made what exists once per account: service-linked roles, GitHub's OIDC provider, budget, cost anomalies. Null: `aws_region`."
   type        = string
-  default     = null
 
   validation {
-    condition     = var.home_region == null || can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.home_region))
-    error_message = "home_region must be the code of an AWS region, for example \"ap-northeast-2\"; it is \"${coalesce(var.home_region, "null")}\"."
+    condition     = var.account_home_region == null || can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.account_home_region))
+    error_message = "account_home_region must be the code of an AWS region, for example \"ap-northeast-2\"; it is \"${coalesce(var.account_home_region, "null")}\"."
   }
 }
 
-variable "account_id" {
+variable "aws_account_id" {
   description = "AWS account. Credentials of any other account are refused."
   type        = string
 
   validation {
-    condition     = can(regex("^[0-9]{12}$", var.account_id))
-    error_message = "account_id must be 12 digits, in quotes, for example \"123456789012\"; it is \"${var.account_id}\"."
+    condition     = can(regex("^[0-9]{12}$", var.aws_account_id))
+    error_message = "aws_account_id must be 12 digits, in quotes, for example \"123456789012\"; it is \"${var.aws_account_id}\"."
   }
 }
 
-variable "tags" {
+variable "aws_tags" {
   description = "Further tags of every resource."
   type        = map(string)
-  default     = {}
 }
 
 variable "ecr_repository_name" {
@@ -55,7 +52,6 @@ variable "ecr_repository_name" {
 variable "ecr_untagged_retention_days" {
   description = "Days after which an image without a tag is deleted."
   type        = number
-  default     = 14
 }
 
 variable "ecr_force_delete" {
@@ -67,13 +63,11 @@ variable "ecr_force_delete" {
 variable "secret_recovery_window_days" {
   description = "Days in which a deleted secret can be restored; 0 deletes it at once."
   type        = number
-  default     = 7
 }
 
 variable "log_retention_days" {
   description = "Days that the bots' logs are kept."
   type        = number
-  default     = 30
 }
 
 variable "notification_emails" {
@@ -82,7 +76,6 @@ variable "notification_emails" {
     urgent  = optional(set(string), [])
     warning = optional(set(string), [])
   })
-  default = {}
 }
 
 variable "bots_package_path" {
@@ -94,35 +87,21 @@ variable "bots_package_path" {
 variable "detection_enabled" {
   description = "Whether AWS Config records new resources and Slack is told of them (requirement H4)."
   type        = bool
-  default     = true
 }
 
 variable "detection_resource_types" {
   description = "Types whose creation is told, as AWS Config names them. Each item that is recorded costs 0.003 USD."
   type        = list(string)
-  default = [
-    "AWS::EC2::Instance",
-    "AWS::EC2::NatGateway",
-    "AWS::EC2::SecurityGroup",
-    "AWS::EC2::VPC",
-    "AWS::ECS::Cluster",
-    "AWS::ElasticLoadBalancingV2::LoadBalancer",
-    "AWS::Lambda::Function",
-    "AWS::RDS::DBInstance",
-    "AWS::S3::Bucket",
-  ]
 }
 
 variable "detection_required_tags" {
   description = "Keys of the tags that a new resource should have; those that it lacks are told."
   type        = list(string)
-  default     = ["Application", "ManagedBy"]
 }
 
 variable "config_delivery_bucket" {
   description = "Bucket into which AWS Config delivers. Null: there is none, and detection must be off or use another's recorder."
   type        = string
-  default     = null
 
   validation {
     condition     = var.config_delivery_bucket != null || !var.detection_enabled || (var.existing_config_recorder != null && var.existing_config_recorder != local.name)
@@ -145,19 +124,16 @@ variable "existing_config_delivery_channel" {
 variable "budget_monthly_usd" {
   description = "What the account may cost in a month, USD; Slack is told at 130 %, spent or forecast (requirement H5). Null: no budget."
   type        = number
-  default     = null
 }
 
 variable "cost_anomaly_enabled" {
   description = "Whether Slack is told of unusual costs of a service."
   type        = bool
-  default     = true
 }
 
 variable "cost_anomaly_minimum_usd" {
   description = "Impact of an anomaly from which Slack is told, USD."
   type        = number
-  default     = 20
 }
 
 variable "existing_anomaly_monitor" {
@@ -172,7 +148,6 @@ variable "existing_anomaly_monitor" {
 variable "github_repository" {
   description = "GitHub repository whose workflows act in this account, as `owner/name`. Null: none."
   type        = string
-  default     = null
 
   validation {
     condition     = var.github_repository == null || (length(var.github_environments) > 0 && var.state_bucket != null)
@@ -183,49 +158,41 @@ variable "github_repository" {
 variable "github_owner_id" {
   description = "Number of the repository's owner. Null: GitHub's tokens hold the names only."
   type        = number
-  default     = null
 }
 
 variable "github_repository_id" {
   description = "Number of the repository. Null: as `github_owner_id`."
   type        = number
-  default     = null
 }
 
 variable "github_names_trusted" {
   description = "Whether tokens with the names only are trusted beside those with the numbers."
   type        = bool
-  default     = false
 }
 
 variable "github_environments" {
   description = "Environments that this account has in this region; each is given its roles."
   type        = set(string)
-  default     = []
 }
 
 variable "github_cost_policy" {
   description = "What the cost report may call, as JSON."
   type        = string
-  default     = null
 }
 
-variable "github_hosted_zone_id" {
+variable "https_hosted_zone_id" {
   description = "Hosted zone in which deployments keep the public name. Null: none."
   type        = string
-  default     = null
 }
 
-variable "github_workload_secret_arns" {
+variable "app_secret_arns" {
   description = "Further secrets that the environments' tasks may read."
   type        = list(string)
-  default     = []
 }
 
 variable "state_bucket" {
   description = "Bucket of Terraform's states. Null only without `github_repository`."
   type        = string
-  default     = null
 }
 
 variable "existing_github_provider" {

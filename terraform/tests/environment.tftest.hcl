@@ -3,12 +3,76 @@ mock_provider "aws" {
 }
 
 variables {
-  app_name    = "settlement"
-  environment = "test"
-  account_id  = "123456789012"
+  app_name       = "settlement"
+  env_name       = "test"
+  aws_account_id = "123456789012"
 
   state_bucket      = "settlement-terraform-123456789012-ap-northeast-2"
   bots_package_path = "provider.tf" # any file: only its hash is read
+
+  aws_region          = "ap-northeast-2"
+  aws_tags            = {}
+  deletion_protection = true
+  log_retention_days  = 30
+  network_vpc_cidr    = "10.0.0.0/18"
+  network_availability_zones = {
+    ap-northeast-2a = { public = "10.0.8.0/24", private = "10.0.1.0/24", database = "10.0.4.0/24" }
+    ap-northeast-2b = { public = "10.0.9.0/24", private = "10.0.2.0/24", database = "10.0.5.0/24" }
+    ap-northeast-2c = { public = "10.0.10.0/24", private = "10.0.3.0/24", database = "10.0.6.0/24" }
+  }
+  network_nat_gateways                   = "single"
+  network_flow_logs                      = false
+  vpc_endpoints_enabled                  = false
+  vpc_endpoint_services                  = ["ecr.api", "ecr.dkr", "logs", "secretsmanager"]
+  network_client_cidrs                   = ["0.0.0.0/0"]
+  https_certificate_arn                  = null
+  https_hosted_zone_id                   = null
+  https_domain_name                      = null
+  public_url                             = null
+  alb_internal                           = false
+  alb_access_logs                        = false
+  alb_access_logs_retention_days         = 90
+  app_cpu_architecture                   = "X86_64"
+  container_insights                     = "enabled"
+  app_health_check_grace_period_seconds  = 60
+  app_deployment_maximum_percent         = 200
+  deployment_alarms                      = []
+  app_execute_command                    = false
+  app_secret_arns                        = []
+  secret_recovery_window_days            = 7
+  app_min_tasks                          = 2
+  app_max_tasks                          = 4
+  app_scheduled_scaling                  = true
+  app_peak_min_tasks                     = 3
+  app_peak_max_tasks                     = 4
+  app_peak_starts_at                     = "00:00"
+  app_peak_ends_at                       = "00:00"
+  app_scaling_timezone                   = "Asia/Seoul"
+  app_workers                            = 2
+  app_pool_size                          = 5
+  app_max_overflow                       = 5
+  database_engine_version                = "17"
+  database_instance_class                = "db.t4g.small"
+  database_allocated_storage_gb          = 20
+  database_max_allocated_storage_gb      = 100
+  database_max_connections               = 210
+  database_slow_query_milliseconds       = 3000
+  database_multi_az                      = false
+  database_backup_retention_days         = 7
+  database_skip_final_snapshot           = false
+  database_apply_immediately             = false
+  database_free_memory_minimum_mb        = 128
+  database_restores                      = {}
+  database_serving                       = ""
+  rds_proxy_enabled                      = false
+  rds_proxy_direct_access                = false
+  rds_proxy_max_connections_percent      = 75
+  rds_proxy_max_idle_connections_percent = 25
+  notification_emails                    = {}
+  query_bot_window_seconds               = 3600
+  query_bot_redact_literals              = true
+  error_rate_minimum_requests            = 20
+  permissions_boundary_arn               = null
 }
 
 run "defaults" {
@@ -85,8 +149,8 @@ run "defaults" {
 
 run "https_by_zone_and_name" {
   variables {
-    hosted_zone_id = "Z0123456789ABCDEFGHIJ"
-    domain_name    = "settlement.example.com"
+    https_hosted_zone_id = "Z0123456789ABCDEFGHIJ"
+    https_domain_name    = "settlement.example.com"
   }
 
   assert {
@@ -97,8 +161,8 @@ run "https_by_zone_and_name" {
 
 run "https_by_certificate_and_name" {
   variables {
-    certificate_arn = "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
-    domain_name     = "settlement.example.com"
+    https_certificate_arn = "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
+    https_domain_name     = "settlement.example.com"
   }
 
   assert {
@@ -164,10 +228,10 @@ run "pool_budget_counts_whole_tasks" {
   command = plan
 
   variables {
-    service_max_tasks          = 5
-    service_peak_max_tasks     = 5
-    deployment_maximum_percent = 150
-    database_max_connections   = 182
+    app_max_tasks                  = 5
+    app_peak_max_tasks             = 5
+    app_deployment_maximum_percent = 150
+    database_max_connections       = 182
   }
 }
 
@@ -222,7 +286,7 @@ run "pool_budget_that_just_fits_the_months_end_is_planned" {
   command = plan
 
   variables {
-    service_peak_max_tasks   = 6
+    app_peak_max_tasks       = 6
     database_max_connections = 307
   }
 }
@@ -231,7 +295,7 @@ run "pool_budget_that_the_months_end_just_exceeds_is_refused" {
   command = plan
 
   variables {
-    service_peak_max_tasks   = 6
+    app_peak_max_tasks       = 6
     database_max_connections = 306
   }
 
@@ -242,8 +306,8 @@ run "without_a_schedule_its_sizes_do_not_count" {
   command = plan
 
   variables {
-    scheduled_scaling      = false
-    service_peak_max_tasks = 6
+    app_scheduled_scaling = false
+    app_peak_max_tasks    = 6
   }
 
   assert {
@@ -255,9 +319,9 @@ run "without_a_schedule_its_sizes_do_not_count" {
 # What an inventory may change: the application's name, the number of zones, the ranges.
 run "another_name_in_two_zones" {
   variables {
-    app_name = "billing"
-    vpc_cidr = "10.4.0.0/20"
-    availability_zones = {
+    app_name         = "billing"
+    network_vpc_cidr = "10.4.0.0/20"
+    network_availability_zones = {
       ap-northeast-2a = { public = "10.4.0.0/24", private = "10.4.4.0/24", database = "10.4.8.0/24" }
       ap-northeast-2c = { public = "10.4.1.0/24", private = "10.4.5.0/24", database = "10.4.9.0/24" }
     }
@@ -275,7 +339,7 @@ run "another_name_in_two_zones" {
 
 run "four_zones" {
   variables {
-    availability_zones = {
+    network_availability_zones = {
       ap-northeast-2a = { public = "10.0.8.0/24", private = "10.0.1.0/24", database = "10.0.4.0/24" }
       ap-northeast-2b = { public = "10.0.9.0/24", private = "10.0.2.0/24", database = "10.0.5.0/24" }
       ap-northeast-2c = { public = "10.0.10.0/24", private = "10.0.3.0/24", database = "10.0.6.0/24" }
@@ -293,7 +357,7 @@ run "zone_that_the_account_lacks_is_refused" {
   command = plan
 
   variables {
-    availability_zones = {
+    network_availability_zones = {
       ap-northeast-2a = { public = "10.0.8.0/24", private = "10.0.1.0/24", database = "10.0.4.0/24" }
       ap-northeast-2b = { public = "10.0.9.0/24", private = "10.0.2.0/24", database = "10.0.5.0/24" }
       ap-northeast-2z = { public = "10.0.10.0/24", private = "10.0.3.0/24", database = "10.0.6.0/24" }
@@ -308,8 +372,8 @@ run "values_of_a_wrong_form_are_refused" {
 
   variables {
     app_name         = "Settlement"
-    region           = "Seoul"
-    account_id       = "12345"
+    aws_region       = "Seoul"
+    aws_account_id   = "12345"
     public_url       = "settlement.example.com/"
     app_workers      = 0
     app_pool_size    = 0
@@ -318,8 +382,8 @@ run "values_of_a_wrong_form_are_refused" {
 
   expect_failures = [
     var.app_name,
-    var.region,
-    var.account_id,
+    var.aws_region,
+    var.aws_account_id,
     var.public_url,
     var.app_workers,
     var.app_pool_size,
@@ -331,31 +395,31 @@ run "values_that_depend_on_others_are_refused" {
   command = plan
 
   variables {
-    environment = "Test_1"
-    availability_zones = {
+    env_name = "Test_1"
+    network_availability_zones = {
       ap-northeast-2a = { public = "10.0.8.0/24", private = "10.0.1.0/24", database = "10.0.4.0/24" }
     }
   }
 
-  expect_failures = [var.environment, var.availability_zones]
+  expect_failures = [var.env_name, var.network_availability_zones]
 }
 
 run "name_that_is_too_long_is_refused" {
   command = plan
 
   variables {
-    environment = "production-of-asia"
+    env_name = "production-of-asia"
   }
 
-  expect_failures = [var.environment]
+  expect_failures = [var.env_name]
 }
 
 run "certificate_without_a_name_is_refused" {
   command = plan
 
   variables {
-    certificate_arn = "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
+    https_certificate_arn = "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
   }
 
-  expect_failures = [var.certificate_arn]
+  expect_failures = [var.https_certificate_arn]
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
+from ansible.plugins.loader import init_plugin_loader, lookup_loader
 from ansible.template import Templar
 from ansible.vars.manager import VariableManager
 
@@ -70,3 +70,4 @@ def read(folder: Path, *extra_vars: str) -> Inventory:
 @cache
 def _plugins() -> None:
     init_plugin_loader()
+    lookup_loader.add_directory(str(PROJECT / "playbooks/lookup_plugins"))

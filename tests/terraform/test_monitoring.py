@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.terraform.evaluator import ALARM, COMPARISONS, OK, READINGS, Alarm, Metric
+from tests.terraform.inventories import given
 from tests.terraform.policies import Call, allows
 from tests.terraform.rendered import Rendered, render
 
@@ -202,16 +203,17 @@ TASKS: list[tuple[str, Happening, str]] = [
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     """An environment whose database has 1000 connections, so that one is 0.1 %."""
-    return render(
-        tmp_path_factory.mktemp("rendered"),
-        app_name="settlement",
-        environment="test",
-        account_id="123456789012",
-        state_bucket="settlement-terraform-123456789012-ap-northeast-2",
+    settings = given(
+        "environment",
+        "staging",
+        env_name="test",
+        aws_account_id="123456789012",
         database_max_connections=1000,
+        database_free_memory_minimum_mb=128,
         deployment_alarms=["errors-5xx"],
-        bots_package_path="provider.tf",  # any file: only its hash is read
     )
+    # Any file: only its hash is read.
+    return render(tmp_path_factory.mktemp("rendered"), **settings, bots_package_path="provider.tf")
 
 
 @pytest.fixture(scope="module")

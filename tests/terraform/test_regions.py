@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.terraform.inventories import given
 from tests.terraform.terraform import copy_source, run_terraform
 
 HOME, SECOND = "ap-northeast-2", "us-west-2"
-ACCOUNT = {"app_name": "settlement", "account_id": "123456789012"}
 
 #: Types whose names are the account's and not a region's, with the attribute that names one.
 OF_THE_ACCOUNT = {
@@ -63,34 +63,28 @@ def test_no_resource_has_a_region_of_its_own() -> None:
 
 def plan(root: Path, environment: str, region: str, kind: str) -> Mapping[str, Any]:
     """The plan of one root for one environment's region."""
-    variables: dict[str, Any] = {**ACCOUNT, "region": region, "bots_package_path": "provider.tf"}
-    variables["state_bucket"] = f"settlement-terraform-123456789012-{region}"
-    if kind == "account":
-        variables |= {
-            "home_region": HOME,
-            "budget_monthly_usd": 400,
-            "config_delivery_bucket": f"settlement-config-123456789012-{region}",
-            "github_repository": "example/settlement",
-            "github_environments": [environment],
-        }
-    else:
-        zones = {
+    settings: dict[str, Any] = {
+        "env_name": environment,
+        "aws_region": region,
+        "aws_account_id": "123456789012",
+        "account_home_region": HOME,
+        "budget_monthly_usd": 400,
+        "github_repository": "example/settlement",
+        "network_availability_zones": {
             f"{region}{letter}": {
                 key: f"10.0.{base + number}.0/24" for key, base in (("public", 8), ("private", 1), ("database", 4))
             }
             for number, letter in enumerate("ab")
-        }
-        variables |= {
-            "environment": environment,
-            "availability_zones": zones,
-            "alb_access_logs_enabled": True,
-            "flow_logs_enabled": True,
-            "rds_proxy_enabled": True,
-        }
+        },
+        "alb_access_logs": True,
+        "network_flow_logs": True,
+        "rds_proxy_enabled": True,
+    }
+    variables = given(kind or "environment", "staging", **settings) | {"bots_package_path": "provider.tf"}
     text = "\n".join(f"  {name} = {json.dumps(value)}" for name, value in variables.items())
     mocks, answers = "../tests/mocks", ""
     if not kind:
-        found = f"{{ names = {json.dumps(list(variables['availability_zones']))} }}"
+        found = f"{{ names = {json.dumps(list(variables['network_availability_zones']))} }}"
         mocks, answers = "./tests/mocks", _ZONES.format(found)
     (root / "tests").mkdir(exist_ok=True)
     (root / "tests/regions.tftest.hcl").write_text(

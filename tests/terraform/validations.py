@@ -11,15 +11,12 @@ import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import hcl2
-
+from tests.terraform.configuration import ROOTS, documents
 from tests.terraform.terraform import SOURCE
 
-ROOTS = {"environment": SOURCE, "account": SOURCE / "account"}
 _REFERENCE = re.compile(r"(?<![\w.])(var|local)\.(\w+)")
 #: What only an apply knows.
 _UNKNOWN = re.compile(r"(?<![\w.])(module|data|aws_\w+)\.")
@@ -45,7 +42,7 @@ class _Directory:
     def __init__(self, path: Path, given: Mapping[str, str] | None = None) -> None:
         """`given` are the arguments of the call; without them a root, whose variables are given."""
         self.path = path.resolve()
-        files = _files(self.path)
+        files = documents(self.path)
 
         def blocks(kind: str) -> dict[str, Any]:
             return {name: body for file in files for block in file.get(kind, []) for name, body in block.items()}
@@ -118,11 +115,6 @@ def holding(directory: Path, asked: Mapping[str, tuple[Condition, Mapping[str, A
     )
     assert done.returncode == 0, done.stderr
     return dict(zip(asked, json.loads(json.loads(done.stdout)), strict=True))
-
-
-@cache
-def _files(path: Path) -> list[dict[str, Any]]:
-    return [hcl2.loads(file.read_text(encoding="utf-8")) for file in sorted(path.glob("*.tf"))]
 
 
 def _hcl(value: Any) -> str:

@@ -36,10 +36,11 @@ def write_record(s3: Any, bucket: str, state_key: str, variables: Mapping[str, A
 
 
 def inventory_names(raw: Mapping[str, Any], name: str) -> dict[str, str]:
-    """Return the inventory's variables by the Terraform variable that they set: ``{"vpc_cidr": "network_vpc_cidr"}``.
+    """Return the inventory's variables by the variable of Terraform that is derived from them.
 
-    `raw` are Ansible's variables before templating. `name` is the one with Terraform's variables: a mapping whose
-    values name the inventory's variables, or a template that names such mappings.
+    For example ``{"permissions_boundary_arn": "github_boundary_arn, github_repository"}``. A setting that Terraform
+    takes under its own name is left out. `raw` are Ansible's variables before templating. `name` is the one with
+    Terraform's variables: a mapping whose values name the inventory's variables, or a template that names such mappings.
     """
     value = raw.get(name)
     if isinstance(value, Mapping):

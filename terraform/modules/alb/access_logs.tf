@@ -1,6 +1,6 @@
 locals {
   # Bucket names are global, so the account and the region are in it.
-  access_logs_bucket = "${var.name}-alb-logs-${var.account_id}-${var.region}"
+  access_logs_bucket = "${var.name}-alb-logs-${var.aws_account_id}-${var.aws_region}"
 }
 
 resource "aws_s3_bucket" "access_logs" {
@@ -9,7 +9,7 @@ resource "aws_s3_bucket" "access_logs" {
   #checkov:skip=CKV_AWS_144:Access logs are worth less than a second copy of them.
   #checkov:skip=CKV_AWS_145:A load balancer writes its logs with S3's own key only.
   #checkov:skip=CKV2_AWS_62:Nobody waits for an access log.
-  count = var.access_logs_enabled ? 1 : 0
+  count = var.alb_access_logs ? 1 : 0
 
   bucket        = local.access_logs_bucket
   force_destroy = !var.deletion_protection
@@ -23,7 +23,7 @@ resource "aws_s3_bucket" "access_logs" {
 }
 
 resource "aws_s3_bucket_public_access_block" "access_logs" {
-  count = var.access_logs_enabled ? 1 : 0
+  count = var.alb_access_logs ? 1 : 0
 
   bucket                  = aws_s3_bucket.access_logs[0].id
   block_public_acls       = true
@@ -35,7 +35,7 @@ resource "aws_s3_bucket_public_access_block" "access_logs" {
 # SSE-S3 is the only encryption that the delivery of access logs supports.
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/enable-access-logging.html
 resource "aws_s3_bucket_server_side_encryption_configuration" "access_logs" {
-  count = var.access_logs_enabled ? 1 : 0
+  count = var.alb_access_logs ? 1 : 0
 
   bucket = aws_s3_bucket.access_logs[0].id
 
@@ -47,7 +47,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "access_logs" {
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "access_logs" {
-  count = var.access_logs_enabled ? 1 : 0
+  count = var.alb_access_logs ? 1 : 0
 
   bucket = aws_s3_bucket.access_logs[0].id
 
@@ -59,7 +59,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "access_logs" {
 
     # Requirement H4. S3 asks for 30 days of the cheaper class at least, so what goes before that stays where it is.
     dynamic "transition" {
-      for_each = var.access_logs_retention_days >= 60 ? [30] : []
+      for_each = var.alb_access_logs_retention_days >= 60 ? [30] : []
 
       content {
         days          = transition.value
@@ -68,7 +68,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "access_logs" {
     }
 
     expiration {
-      days = var.access_logs_retention_days
+      days = var.alb_access_logs_retention_days
     }
 
     abort_incomplete_multipart_upload {
@@ -78,7 +78,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "access_logs" {
 }
 
 resource "aws_s3_bucket_policy" "access_logs" {
-  count = var.access_logs_enabled ? 1 : 0
+  count = var.alb_access_logs ? 1 : 0
 
   bucket = aws_s3_bucket.access_logs[0].id
 
@@ -90,7 +90,7 @@ resource "aws_s3_bucket_policy" "access_logs" {
         Effect    = "Allow"
         Principal = { Service = "logdelivery.elasticloadbalancing.amazonaws.com" }
         Action    = "s3:PutObject"
-        Resource  = "${aws_s3_bucket.access_logs[0].arn}/AWSLogs/${var.account_id}/*"
+        Resource  = "${aws_s3_bucket.access_logs[0].arn}/AWSLogs/${var.aws_account_id}/*"
       },
       {
         Sid       = "OnlyTls"

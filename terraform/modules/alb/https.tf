@@ -1,7 +1,7 @@
 resource "aws_acm_certificate" "this" {
   count = local.certificate_made ? 1 : 0
 
-  domain_name       = var.domain_name
+  domain_name       = var.https_domain_name
   validation_method = "DNS"
 
   lifecycle {
@@ -11,9 +11,9 @@ resource "aws_acm_certificate" "this" {
 
 resource "aws_route53_record" "certificate_validation" {
   # One name, so one record. Its key must be known when planning; its values are known after the request.
-  for_each = local.certificate_made ? toset([var.domain_name]) : toset([])
+  for_each = local.certificate_made ? toset([var.https_domain_name]) : toset([])
 
-  zone_id         = var.hosted_zone_id
+  zone_id         = var.https_hosted_zone_id
   name            = one(aws_acm_certificate.this[0].domain_validation_options).resource_record_name
   type            = one(aws_acm_certificate.this[0].domain_validation_options).resource_record_type
   records         = [one(aws_acm_certificate.this[0].domain_validation_options).resource_record_value]
@@ -34,7 +34,7 @@ resource "aws_lb_listener" "https" {
   load_balancer_arn = aws_lb.this.arn
   port              = 443
   protocol          = "HTTPS"
-  certificate_arn   = local.certificate_made ? aws_acm_certificate_validation.this[0].certificate_arn : var.certificate_arn
+  certificate_arn   = local.certificate_made ? aws_acm_certificate_validation.this[0].certificate_arn : var.https_certificate_arn
   # The one that AWS recommends: TLS 1.3 and 1.2, forward secrecy and authenticated ciphers only, and the post-quantum key
   # exchange for clients that know it
   # (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html).
@@ -47,10 +47,10 @@ resource "aws_lb_listener" "https" {
 }
 
 resource "aws_route53_record" "alias" {
-  count = var.hosted_zone_id != null ? 1 : 0
+  count = var.https_hosted_zone_id != null ? 1 : 0
 
-  zone_id = var.hosted_zone_id
-  name    = var.domain_name
+  zone_id = var.https_hosted_zone_id
+  name    = var.https_domain_name
   type    = "A"
 
   alias {

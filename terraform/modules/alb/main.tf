@@ -1,15 +1,15 @@
 # Traffic (requirement A5): client ─80(443)▶ listener ▶ target group ─8000▶ tasks of the service.
 
 locals {
-  certificate_made = var.hosted_zone_id != null && var.certificate_arn == null
-  https_enabled    = var.hosted_zone_id != null || var.certificate_arn != null
+  certificate_made = var.https_hosted_zone_id != null && var.https_certificate_arn == null
+  https_enabled    = var.https_hosted_zone_id != null || var.https_certificate_arn != null
 }
 
 resource "aws_lb" "this" {
   #checkov:skip=CKV2_AWS_28:A web ACL is an account's policy and a cost of its own; it attaches to this load balancer from outside.
   name               = var.name
   load_balancer_type = "application"
-  internal           = var.internal
+  internal           = var.alb_internal
   subnets            = var.subnet_ids
   security_groups    = [var.security_group_id]
 

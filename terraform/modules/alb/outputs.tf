@@ -21,6 +21,6 @@ output "target_group_arn_suffix" {
 }
 
 output "url" {
-  description = "Address for clients: `https` when HTTPS is on, by `domain_name` when one is given."
-  value       = "${local.https_enabled ? "https" : "http"}://${coalesce(var.domain_name, aws_lb.this.dns_name)}"
+  description = "Address for clients: `https` when HTTPS is on, by `https_domain_name` when one is given."
+  value       = "${local.https_enabled ? "https" : "http"}://${coalesce(var.https_domain_name, aws_lb.this.dns_name)}"
 }

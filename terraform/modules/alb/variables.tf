@@ -8,12 +8,12 @@ variable "name" {
   }
 }
 
-variable "account_id" {
+variable "aws_account_id" {
   description = "AWS account, 12 digits. Names the folder and the bucket of the access logs."
   type        = string
 }
 
-variable "region" {
+variable "aws_region" {
   description = "Region, for example `ap-northeast-2`. Names the bucket of the access logs."
   type        = string
 }
@@ -23,14 +23,13 @@ variable "vpc_id" {
   type        = string
 }
 
-variable "internal" {
+variable "alb_internal" {
   description = "Whether the load balancer has private addresses only. A change replaces it."
   type        = bool
-  default     = false
 }
 
 variable "subnet_ids" {
-  description = "Public subnets, or private ones with `internal`, in two zones or more."
+  description = "Public subnets, or private ones with `alb_internal`, in two zones or more."
   type        = list(string)
 
   validation {
@@ -47,71 +46,64 @@ variable "security_group_id" {
 variable "container_port" {
   description = "Port on which targets listen."
   type        = number
-  default     = 8000
 }
 
-variable "certificate_arn" {
-  description = "Certificate of the HTTPS listener (requirement A6). Null: one is made if `hosted_zone_id` is given, else there is no HTTPS."
+variable "https_certificate_arn" {
+  description = "Certificate of the HTTPS listener (requirement A6). Null: one is made if `https_hosted_zone_id` is given, else there is no HTTPS."
   type        = string
-  default     = null
 
   validation {
-    condition     = var.certificate_arn == null || can(regex("^arn:[a-z-]+:acm:[a-z0-9-]+:[0-9]{12}:certificate/", var.certificate_arn))
-    error_message = "certificate_arn must be the ARN of an ACM certificate, for example \"arn:aws:acm:ap-northeast-2:123456789012:certificate/12345678-1234-1234-1234-123456789012\"."
+    condition     = var.https_certificate_arn == null || can(regex("^arn:[a-z-]+:acm:[a-z0-9-]+:[0-9]{12}:certificate/", var.https_certificate_arn))
+    error_message = "https_certificate_arn must be the ARN of an ACM certificate, for example \"arn:aws:acm:ap-northeast-2:123456789012:certificate/12345678-1234-1234-1234-123456789012\"."
   }
 
   validation {
-    condition     = var.certificate_arn == null || try(split(":", var.certificate_arn)[3] == var.region, false)
-    error_message = "certificate_arn must name a certificate of ${var.region}, for example \"arn:aws:acm:${var.region}:123456789012:certificate/12345678-1234-1234-1234-123456789012\": a load balancer takes no other region's."
+    condition     = var.https_certificate_arn == null || try(split(":", var.https_certificate_arn)[3] == var.aws_region, false)
+    error_message = "https_certificate_arn must name a certificate of ${var.aws_region}, for example \"arn:aws:acm:${var.aws_region}:123456789012:certificate/12345678-1234-1234-1234-123456789012\": a load balancer takes no other region's."
   }
 }
 
-variable "hosted_zone_id" {
-  description = "Route 53 hosted zone in which the alias record `domain_name` (and, without `certificate_arn`, the certificate's validation records) are made. Null: none."
+variable "https_hosted_zone_id" {
+  description = "Route 53 hosted zone in which the alias record `https_domain_name` (and, without `https_certificate_arn`, the certificate's validation records) are made. Null: none."
   type        = string
-  default     = null
 
   validation {
-    condition     = var.hosted_zone_id == null || can(regex("^Z[A-Z0-9]+$", var.hosted_zone_id))
-    error_message = "hosted_zone_id must be the ID of a Route 53 hosted zone, for example \"Z0123456789ABCDEFGHIJ\"."
+    condition     = var.https_hosted_zone_id == null || can(regex("^Z[A-Z0-9]+$", var.https_hosted_zone_id))
+    error_message = "https_hosted_zone_id must be the ID of a Route 53 hosted zone, for example \"Z0123456789ABCDEFGHIJ\"."
   }
 
   validation {
-    condition     = var.hosted_zone_id == null || var.domain_name != null
-    error_message = "hosted_zone_id needs domain_name, the name to make in that zone, for example \"settlement.example.com\"."
+    condition     = var.https_hosted_zone_id == null || var.https_domain_name != null
+    error_message = "https_hosted_zone_id needs https_domain_name, the name to make in that zone, for example \"settlement.example.com\"."
   }
 }
 
-variable "domain_name" {
+variable "https_domain_name" {
   description = "Name by which clients call the service, for example `settlement.example.com`. Null: the load balancer's own."
   type        = string
-  default     = null
 
   validation {
-    condition     = var.domain_name == null || can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2,}$", var.domain_name))
-    error_message = "domain_name must be a full domain name in lower case with no dot at its end, for example \"settlement.example.com\"."
+    condition     = var.https_domain_name == null || can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2,}$", var.https_domain_name))
+    error_message = "https_domain_name must be a full domain name in lower case with no dot at its end, for example \"settlement.example.com\"."
   }
 }
 
-variable "access_logs_enabled" {
+variable "alb_access_logs" {
   description = "Whether access logs go to a bucket made for them."
   type        = bool
-  default     = false
 }
 
-variable "access_logs_retention_days" {
+variable "alb_access_logs_retention_days" {
   description = "Days that access logs are kept."
   type        = number
-  default     = 90
 
   validation {
-    condition     = var.access_logs_retention_days >= 1 && floor(var.access_logs_retention_days) == var.access_logs_retention_days
-    error_message = "access_logs_retention_days must be a whole number of days, 1 or more, for example 90."
+    condition     = var.alb_access_logs_retention_days >= 1 && floor(var.alb_access_logs_retention_days) == var.alb_access_logs_retention_days
+    error_message = "alb_access_logs_retention_days must be a whole number of days, 1 or more, for example 90."
   }
 }
 
 variable "deletion_protection" {
   description = "Whether AWS refuses to delete the load balancer. Without it the bucket of the access logs may be deleted with its objects too."
   type        = bool
-  default     = true
 }

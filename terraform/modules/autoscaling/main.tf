@@ -8,7 +8,7 @@ resource "aws_appautoscaling_target" "this" {
   resource_id        = "service/${var.cluster_name}/${var.service_name}"
   scalable_dimension = "ecs:service:DesiredCount"
   min_capacity       = 0
-  max_capacity       = var.max_tasks
+  max_capacity       = var.app_max_tasks
 
   suspended_state {
     scheduled_scaling_suspended = true

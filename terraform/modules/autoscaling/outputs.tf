@@ -4,9 +4,9 @@ output "scalable_target" {
     resource_id        = aws_appautoscaling_target.this.resource_id
     service_namespace  = aws_appautoscaling_target.this.service_namespace
     scalable_dimension = aws_appautoscaling_target.this.scalable_dimension
-    min_capacity       = var.min_tasks
-    max_capacity       = var.max_tasks
-    timezone           = var.timezone
+    min_capacity       = var.app_min_tasks
+    max_capacity       = var.app_max_tasks
+    timezone           = var.app_scaling_timezone
     scheduled_actions = [for action in local.scheduled_actions : {
       name         = action.name
       schedule     = action.schedule

@@ -7,8 +7,8 @@
 # what holds then: it undoes what somebody set by hand in between.
 
 locals {
-  peak_starts = "${tonumber(split(":", var.peak_starts_at)[1])} ${tonumber(split(":", var.peak_starts_at)[0])}"
-  peak_ends   = "${tonumber(split(":", var.peak_ends_at)[1])} ${tonumber(split(":", var.peak_ends_at)[0])}"
+  peak_starts = "${tonumber(split(":", var.app_peak_starts_at)[1])} ${tonumber(split(":", var.app_peak_starts_at)[0])}"
+  peak_ends   = "${tonumber(split(":", var.app_peak_ends_at)[1])} ${tonumber(split(":", var.app_peak_ends_at)[0])}"
 
   # Every year of this century: nobody has to come back, and the lists are far below the 1,600 characters of a schedule.
   years        = range(2025, 2100)
@@ -29,108 +29,108 @@ locals {
 # try again (https://github.com/hashicorp/terraform-provider-aws/issues/17915).
 
 resource "aws_appautoscaling_scheduled_action" "months_of_31_days" {
-  count = var.scheduled_scaling ? 1 : 0
+  count = var.app_scheduled_scaling ? 1 : 0
 
   name               = "${var.service_name}-peak-31-days"
   service_namespace  = aws_appautoscaling_target.this.service_namespace
   resource_id        = aws_appautoscaling_target.this.resource_id
   scalable_dimension = aws_appautoscaling_target.this.scalable_dimension
   schedule           = "cron(${local.peak_starts} 28 1,3,5,7,8,10,12 ? *)"
-  timezone           = var.timezone
+  timezone           = var.app_scaling_timezone
 
   scalable_target_action {
-    min_capacity = var.peak_min_tasks
-    max_capacity = var.peak_max_tasks
+    min_capacity = var.app_peak_min_tasks
+    max_capacity = var.app_peak_max_tasks
   }
 
   depends_on = [aws_appautoscaling_policy.cpu]
 }
 
 resource "aws_appautoscaling_scheduled_action" "months_of_30_days" {
-  count = var.scheduled_scaling ? 1 : 0
+  count = var.app_scheduled_scaling ? 1 : 0
 
   name               = "${var.service_name}-peak-30-days"
   service_namespace  = aws_appautoscaling_target.this.service_namespace
   resource_id        = aws_appautoscaling_target.this.resource_id
   scalable_dimension = aws_appautoscaling_target.this.scalable_dimension
   schedule           = "cron(${local.peak_starts} 27 4,6,9,11 ? *)"
-  timezone           = var.timezone
+  timezone           = var.app_scaling_timezone
 
   scalable_target_action {
-    min_capacity = var.peak_min_tasks
-    max_capacity = var.peak_max_tasks
+    min_capacity = var.app_peak_min_tasks
+    max_capacity = var.app_peak_max_tasks
   }
 
   depends_on = [aws_appautoscaling_scheduled_action.months_of_31_days]
 }
 
 resource "aws_appautoscaling_scheduled_action" "february_of_28_days" {
-  count = var.scheduled_scaling ? 1 : 0
+  count = var.app_scheduled_scaling ? 1 : 0
 
   name               = "${var.service_name}-peak-february-28-days"
   service_namespace  = aws_appautoscaling_target.this.service_namespace
   resource_id        = aws_appautoscaling_target.this.resource_id
   scalable_dimension = aws_appautoscaling_target.this.scalable_dimension
   schedule           = "cron(${local.peak_starts} 25 2 ? ${join(",", local.common_years)})"
-  timezone           = var.timezone
+  timezone           = var.app_scaling_timezone
 
   scalable_target_action {
-    min_capacity = var.peak_min_tasks
-    max_capacity = var.peak_max_tasks
+    min_capacity = var.app_peak_min_tasks
+    max_capacity = var.app_peak_max_tasks
   }
 
   depends_on = [aws_appautoscaling_scheduled_action.months_of_30_days]
 }
 
 resource "aws_appautoscaling_scheduled_action" "february_of_29_days" {
-  count = var.scheduled_scaling ? 1 : 0
+  count = var.app_scheduled_scaling ? 1 : 0
 
   name               = "${var.service_name}-peak-february-29-days"
   service_namespace  = aws_appautoscaling_target.this.service_namespace
   resource_id        = aws_appautoscaling_target.this.resource_id
   scalable_dimension = aws_appautoscaling_target.this.scalable_dimension
   schedule           = "cron(${local.peak_starts} 26 2 ? ${join(",", local.leap_years)})"
-  timezone           = var.timezone
+  timezone           = var.app_scaling_timezone
 
   scalable_target_action {
-    min_capacity = var.peak_min_tasks
-    max_capacity = var.peak_max_tasks
+    min_capacity = var.app_peak_min_tasks
+    max_capacity = var.app_peak_max_tasks
   }
 
   depends_on = [aws_appautoscaling_scheduled_action.february_of_28_days]
 }
 
 resource "aws_appautoscaling_scheduled_action" "first_again" {
-  count = var.scheduled_scaling ? 1 : 0
+  count = var.app_scheduled_scaling ? 1 : 0
 
   name               = "${var.service_name}-peak-first"
   service_namespace  = aws_appautoscaling_target.this.service_namespace
   resource_id        = aws_appautoscaling_target.this.resource_id
   scalable_dimension = aws_appautoscaling_target.this.scalable_dimension
   schedule           = "cron(${local.peak_starts} 1 * ? *)"
-  timezone           = var.timezone
+  timezone           = var.app_scaling_timezone
 
   scalable_target_action {
-    min_capacity = var.peak_min_tasks
-    max_capacity = var.peak_max_tasks
+    min_capacity = var.app_peak_min_tasks
+    max_capacity = var.app_peak_max_tasks
   }
 
   depends_on = [aws_appautoscaling_scheduled_action.february_of_29_days]
 }
 
 resource "aws_appautoscaling_scheduled_action" "down" {
-  count = var.scheduled_scaling ? 1 : 0
+  count = var.app_scheduled_scaling ? 1 : 0
 
   name               = "${var.service_name}-peak-over"
   service_namespace  = aws_appautoscaling_target.this.service_namespace
   resource_id        = aws_appautoscaling_target.this.resource_id
   scalable_dimension = aws_appautoscaling_target.this.scalable_dimension
   schedule           = "cron(${local.peak_ends} 2 * ? *)"
-  timezone           = var.timezone
+  timezone           = var.app_scaling_timezone
 
   scalable_target_action {
-    min_capacity = var.min_tasks
-    max_capacity = var.max_tasks
+    min_capacity = var.app_min_tasks
+    max_capacity = var.app_max_tasks
   }
 
   depends_on = [aws_appautoscaling_scheduled_action.first_again]

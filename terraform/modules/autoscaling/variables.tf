@@ -8,23 +8,23 @@ variable "service_name" {
   type        = string
 }
 
-variable "min_tasks" {
+variable "app_min_tasks" {
   description = "Fewest tasks. Set by a release after it succeeded, not by Terraform."
   type        = number
 
   validation {
-    condition     = var.min_tasks >= 1 && floor(var.min_tasks) == var.min_tasks
-    error_message = "min_tasks must be a whole number, 1 or more, for example 2."
+    condition     = var.app_min_tasks >= 1 && floor(var.app_min_tasks) == var.app_min_tasks
+    error_message = "app_min_tasks must be a whole number, 1 or more, for example 2."
   }
 }
 
-variable "max_tasks" {
+variable "app_max_tasks" {
   description = "Most tasks. Terraform sets it once, when the target is made; a release keeps it."
   type        = number
 
   validation {
-    condition     = var.max_tasks >= var.min_tasks && floor(var.max_tasks) == var.max_tasks
-    error_message = "max_tasks must be a whole number and at least min_tasks (${var.min_tasks}), for example ${var.min_tasks * 2}."
+    condition     = var.app_max_tasks >= var.app_min_tasks && floor(var.app_max_tasks) == var.app_max_tasks
+    error_message = "app_max_tasks must be a whole number and at least app_min_tasks (${var.app_min_tasks}), for example ${var.app_min_tasks * 2}."
   }
 }
 
@@ -51,67 +51,61 @@ variable "scale_in_cooldown_seconds" {
   default     = 300
 }
 
-variable "scheduled_scaling" {
+variable "app_scheduled_scaling" {
   description = "Whether the limits are raised around the month's end (requirement B2)."
   type        = bool
-  default     = false
 }
 
-variable "peak_min_tasks" {
-  description = "Fewest tasks from three days before a month's end through the 1st. Needed with `scheduled_scaling`."
+variable "app_peak_min_tasks" {
+  description = "Fewest tasks from three days before a month's end through the 1st. Needed with `app_scheduled_scaling`."
   type        = number
-  default     = null
 
   validation {
-    condition = !var.scheduled_scaling || try(
-      var.peak_min_tasks >= var.min_tasks && floor(var.peak_min_tasks) == var.peak_min_tasks, false
+    condition = !var.app_scheduled_scaling || try(
+      var.app_peak_min_tasks >= var.app_min_tasks && floor(var.app_peak_min_tasks) == var.app_peak_min_tasks, false
     )
-    error_message = "peak_min_tasks must be a whole number and at least min_tasks (${var.min_tasks}), for example ${var.min_tasks * 2}."
+    error_message = "app_peak_min_tasks must be a whole number and at least app_min_tasks (${var.app_min_tasks}), for example ${var.app_min_tasks * 2}."
   }
 }
 
-variable "peak_max_tasks" {
-  description = "Most tasks in that time. Needed with `scheduled_scaling`."
+variable "app_peak_max_tasks" {
+  description = "Most tasks in that time. Needed with `app_scheduled_scaling`."
   type        = number
-  default     = null
 
   validation {
-    condition = !var.scheduled_scaling || try(
-      var.peak_max_tasks >= max(var.peak_min_tasks, var.max_tasks) && floor(var.peak_max_tasks) == var.peak_max_tasks, false
+    condition = !var.app_scheduled_scaling || try(
+      var.app_peak_max_tasks >= max(var.app_peak_min_tasks, var.app_max_tasks) && floor(var.app_peak_max_tasks) == var.app_peak_max_tasks, false
     )
-    error_message = "peak_max_tasks must be a whole number and at least peak_min_tasks and max_tasks (${var.max_tasks}), for example ${var.max_tasks * 2}."
+    error_message = "app_peak_max_tasks must be a whole number and at least app_peak_min_tasks and app_max_tasks (${var.app_max_tasks}), for example ${var.app_max_tasks * 2}."
   }
 }
 
-variable "peak_starts_at" {
-  description = "Time of day at which the limits go up, three days before a month's end and again on the 1st, `HH:MM` in `timezone`."
+variable "app_peak_starts_at" {
+  description = "Time of day at which the limits go up, three days before a month's end and again on the 1st, `HH:MM` in `app_scaling_timezone`."
   type        = string
-  default     = "00:00"
 
   validation {
-    condition     = can(regex("^([01][0-9]|2[0-3]):[0-5][0-9]$", var.peak_starts_at))
-    error_message = "peak_starts_at must be HH:MM from \"00:00\" to \"23:59\", in quotes; it is \"${var.peak_starts_at}\"."
+    condition     = can(regex("^([01][0-9]|2[0-3]):[0-5][0-9]$", var.app_peak_starts_at))
+    error_message = "app_peak_starts_at must be HH:MM from \"00:00\" to \"23:59\", in quotes; it is \"${var.app_peak_starts_at}\"."
   }
 }
 
-variable "peak_ends_at" {
-  description = "Time of day at which the limits go down, on the 2nd, `HH:MM` in `timezone`."
+variable "app_peak_ends_at" {
+  description = "Time of day at which the limits go down, on the 2nd, `HH:MM` in `app_scaling_timezone`."
   type        = string
-  default     = "00:00"
 
   validation {
-    condition     = can(regex("^([01][0-9]|2[0-3]):[0-5][0-9]$", var.peak_ends_at))
-    error_message = "peak_ends_at must be HH:MM from \"00:00\" to \"23:59\", in quotes; it is \"${var.peak_ends_at}\"."
+    condition     = can(regex("^([01][0-9]|2[0-3]):[0-5][0-9]$", var.app_peak_ends_at))
+    error_message = "app_peak_ends_at must be HH:MM from \"00:00\" to \"23:59\", in quotes; it is \"${var.app_peak_ends_at}\"."
   }
 }
 
-variable "timezone" {
+variable "app_scaling_timezone" {
   description = "IANA time zone of the schedule."
   type        = string
-  default     = "Asia/Seoul"
 
   validation {
-    condition     = can(regex("^(UTC|[A-Z][A-Za-z_]+(/[A-Za-z0-9_+-]+)+)$", var.timezone))
-    error_message = "timezone must be the name of an IANA time zone, for example \"Asia/Seoul\" or \"UTC\"; it is \"${var.timezone}\"."
+    condition     = can(regex("^(UTC|[A-Z][A-Za-z_]+(/[A-Za-z0-9_+-]+)+)$", var.app_scaling_timezone))
+    error_message = "app_scaling_timezone must be the name of an IANA time zone, for example \"Asia/Seoul\" or \"UTC\"; it is \"${var.app_scaling_timezone}\"."
   }
 }

@@ -24,8 +24,8 @@ resource "aws_lambda_function" "this" {
   architectures    = ["arm64"]
   memory_size      = var.memory_mb
   timeout          = var.timeout_seconds
-  filename         = var.package_path
-  source_code_hash = filebase64sha256(var.package_path)
+  filename         = var.bots_package_path
+  source_code_hash = filebase64sha256(var.bots_package_path)
 
   environment {
     variables = merge(var.environment, {

@@ -23,20 +23,19 @@ variable "handler" {
   }
 }
 
-variable "package_path" {
+variable "bots_package_path" {
   description = "The zip of app/bots/, relative to the root, so that plans of two machines agree."
   type        = string
 
   validation {
-    condition     = fileexists(var.package_path)
-    error_message = "package_path must be the zip that the role bots_package makes; there is none at \"${var.package_path}\". Next: make plan, which makes it."
+    condition     = fileexists(var.bots_package_path)
+    error_message = "bots_package_path must be the zip that the role bots_package makes; there is none at \"${var.bots_package_path}\". Next: make plan, which makes it."
   }
 }
 
 variable "environment" {
   description = "Environment variables of the function, APP_NAME and ENVIRONMENT among them. Nothing secret."
   type        = map(string)
-  default     = {}
 
   validation {
     condition     = alltrue([for value in values(var.environment) : !strcontains(value, "hooks.slack.com")])
@@ -91,7 +90,6 @@ variable "timeout_seconds" {
 variable "log_retention_days" {
   description = "Days that the function's log is kept."
   type        = number
-  default     = 30
 
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)

@@ -58,7 +58,7 @@ resource "aws_ce_anomaly_subscription" "this" {
     dimension {
       key           = "ANOMALY_TOTAL_IMPACT_ABSOLUTE"
       match_options = ["GREATER_THAN_OR_EQUAL"]
-      values        = [tostring(var.anomaly_minimum_usd)]
+      values        = [tostring(var.cost_anomaly_minimum_usd)]
     }
   }
 }

@@ -16,7 +16,6 @@ variable "topic_arn" {
 variable "budget_monthly_usd" {
   description = "What the account may cost in a month, USD. Null: no budget."
   type        = number
-  default     = null
 
   validation {
     condition     = var.budget_monthly_usd == null || try(var.budget_monthly_usd > 0, false)
@@ -38,17 +37,15 @@ variable "budget_threshold_percent" {
 variable "anomaly_enabled" {
   description = "Whether AWS Cost Anomaly Detection tells the topic of unusual costs of a service. It is free of charge."
   type        = bool
-  default     = true
 }
 
-variable "anomaly_minimum_usd" {
+variable "cost_anomaly_minimum_usd" {
   description = "Impact of an anomaly from which the topic is told, USD."
   type        = number
-  default     = 20
 
   validation {
-    condition     = var.anomaly_minimum_usd >= 0
-    error_message = "anomaly_minimum_usd must be 0 or more, for example 20."
+    condition     = var.cost_anomaly_minimum_usd >= 0
+    error_message = "cost_anomaly_minimum_usd must be 0 or more, for example 20."
   }
 }
 
@@ -58,5 +55,4 @@ variable "existing_anomaly_monitor" {
     arn  = string
     name = string
   })
-  default = null
 }

@@ -5,7 +5,7 @@ module "bot" {
   name                     = "${var.name}-detection-bot"
   description              = "Tells Slack of each resource that was created: what, where, by whom, and which tags it lacks."
   handler                  = "bots.detection_bot.handler"
-  package_path             = var.package_path
+  bots_package_path        = var.bots_package_path
   slack_webhook_secret_arn = var.slack_webhook_secret_arn
   undelivered_queue        = var.undelivered_queue
   log_retention_days       = var.log_retention_days
@@ -13,7 +13,7 @@ module "bot" {
   environment = {
     APP_NAME            = var.app_name
     ENVIRONMENT         = "account"
-    REQUIRED_TAGS       = join(",", var.required_tags)
+    REQUIRED_TAGS       = join(",", var.detection_required_tags)
     RECORDER_NAME       = local.recorder_name
     DEDUPLICATION_TABLE = aws_dynamodb_table.told.name
   }
@@ -61,7 +61,7 @@ resource "aws_cloudwatch_event_rule" "created" {
     detail-type = ["Config Configuration Item Change"]
     detail = {
       messageType           = ["ConfigurationItemChangeNotification"]
-      configurationItem     = { resourceType = var.resource_types }
+      configurationItem     = { resourceType = var.detection_resource_types }
       configurationItemDiff = { changeType = ["CREATE"] }
     }
   })

@@ -1,9 +1,9 @@
 # AWS allows one recorder and one delivery channel per account and region. One that others made is used as it is: to
 # take it over would narrow what it records for them.
 locals {
-  own_recorder  = var.existing_recorder == null || var.existing_recorder == var.name
-  own_channel   = local.own_recorder && (var.existing_delivery_channel == null || var.existing_delivery_channel == var.name)
-  recorder_name = local.own_recorder ? var.name : var.existing_recorder
+  own_recorder  = var.existing_config_recorder == null || var.existing_config_recorder == var.name
+  own_channel   = local.own_recorder && (var.existing_config_delivery_channel == null || var.existing_config_delivery_channel == var.name)
+  recorder_name = local.own_recorder ? var.name : var.existing_config_recorder
 }
 
 resource "aws_config_configuration_recorder" "this" {
@@ -16,7 +16,7 @@ resource "aws_config_configuration_recorder" "this" {
 
   recording_group {
     all_supported  = false
-    resource_types = var.resource_types
+    resource_types = var.detection_resource_types
 
     recording_strategy {
       use_only = "INCLUSION_BY_RESOURCE_TYPES"
@@ -34,7 +34,7 @@ resource "aws_config_delivery_channel" "this" {
   count = local.own_channel ? 1 : 0
 
   name           = var.name
-  s3_bucket_name = var.delivery_bucket
+  s3_bucket_name = var.config_delivery_bucket
 
   depends_on = [aws_config_configuration_recorder.this]
 }

@@ -13,23 +13,23 @@ variable "app_name" {
   type        = string
 }
 
-variable "resource_types" {
+variable "detection_resource_types" {
   description = "Types whose creation is told, as AWS Config names them. Each item that is recorded costs 0.003 USD: leave out what comes and goes, as network interfaces do."
   type        = list(string)
 
   validation {
-    condition     = length(var.resource_types) > 0 && alltrue([for type in var.resource_types : can(regex("^AWS::[A-Za-z0-9]+::[A-Za-z0-9]+$", type))])
-    error_message = "resource_types must be one or more types of AWS Config, for example [\"AWS::S3::Bucket\"]; it is ${jsonencode(var.resource_types)}."
+    condition     = length(var.detection_resource_types) > 0 && alltrue([for type in var.detection_resource_types : can(regex("^AWS::[A-Za-z0-9]+::[A-Za-z0-9]+$", type))])
+    error_message = "detection_resource_types must be one or more types of AWS Config, for example [\"AWS::S3::Bucket\"]; it is ${jsonencode(var.detection_resource_types)}."
   }
 }
 
-variable "required_tags" {
+variable "detection_required_tags" {
   description = "Keys of the tags that a new resource should have; those that it lacks are told."
   type        = list(string)
 
   validation {
-    condition     = alltrue([for key in var.required_tags : can(regex("^[^,]{1,128}$", key))])
-    error_message = "required_tags must be keys of tags without a comma, for example [\"Application\"]; it is ${jsonencode(var.required_tags)}."
+    condition     = alltrue([for key in var.detection_required_tags : can(regex("^[^,]{1,128}$", key))])
+    error_message = "detection_required_tags must be keys of tags without a comma, for example [\"Application\"]; it is ${jsonencode(var.detection_required_tags)}."
   }
 }
 
@@ -38,24 +38,22 @@ variable "role_arn" {
   type        = string
 }
 
-variable "existing_recorder" {
+variable "existing_config_recorder" {
   description = "Name of the recorder that the account and region have. Null: none."
   type        = string
-  default     = null
 }
 
-variable "existing_delivery_channel" {
+variable "existing_config_delivery_channel" {
   description = "Name of the delivery channel that the account and region have. Null: none."
   type        = string
-  default     = null
 }
 
-variable "delivery_bucket" {
+variable "config_delivery_bucket" {
   description = "Bucket into which AWS Config delivers; its policy lets it."
   type        = string
 }
 
-variable "package_path" {
+variable "bots_package_path" {
   description = "The zip of app/bots/, relative to the root, so that plans of two machines agree."
   type        = string
 }
@@ -76,5 +74,4 @@ variable "undelivered_queue" {
 variable "log_retention_days" {
   description = "Days that the bot's log is kept."
   type        = number
-  default     = 30
 }

@@ -2,7 +2,7 @@ resource "aws_ecr_repository" "this" {
   #checkov:skip=CKV_AWS_136:Encrypted with AWS's key; a customer-managed one adds a key policy that can lock a pull out of a deployment.
   name                 = var.name
   image_tag_mutability = "IMMUTABLE"
-  force_delete         = var.force_delete
+  force_delete         = var.ecr_force_delete
 
   encryption_configuration {
     encryption_type = "AES256"
@@ -19,12 +19,12 @@ resource "aws_ecr_lifecycle_policy" "this" {
   policy = jsonencode({
     rules = [{
       rulePriority = 1
-      description  = "Untagged images after ${var.untagged_retention_days} days"
+      description  = "Untagged images after ${var.ecr_untagged_retention_days} days"
       selection = {
         tagStatus   = "untagged"
         countType   = "sinceImagePushed"
         countUnit   = "days"
-        countNumber = var.untagged_retention_days
+        countNumber = var.ecr_untagged_retention_days
       }
       action = { type = "expire" }
     }]

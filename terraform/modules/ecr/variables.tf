@@ -8,19 +8,17 @@ variable "name" {
   }
 }
 
-variable "untagged_retention_days" {
+variable "ecr_untagged_retention_days" {
   description = "Days after which an image without a tag is deleted. Tagged images are never deleted by a rule: one that counts could delete the image that runs."
   type        = number
-  default     = 14
 
   validation {
-    condition     = var.untagged_retention_days >= 1 && floor(var.untagged_retention_days) == var.untagged_retention_days
-    error_message = "untagged_retention_days must be a whole number of days, 1 or more, for example 14."
+    condition     = var.ecr_untagged_retention_days >= 1 && floor(var.ecr_untagged_retention_days) == var.ecr_untagged_retention_days
+    error_message = "ecr_untagged_retention_days must be a whole number of days, 1 or more, for example 14."
   }
 }
 
-variable "force_delete" {
+variable "ecr_force_delete" {
   description = "Whether the repository may be deleted with images in it."
   type        = bool
-  default     = false
 }

@@ -19,10 +19,10 @@ resource "aws_ecs_service" "this" {
   desired_count   = 0
 
   deployment_minimum_healthy_percent = 100
-  deployment_maximum_percent         = var.deployment_maximum_percent
-  health_check_grace_period_seconds  = var.health_check_grace_period_seconds
+  deployment_maximum_percent         = var.app_deployment_maximum_percent
+  health_check_grace_period_seconds  = var.app_health_check_grace_period_seconds
   availability_zone_rebalancing      = "ENABLED"
-  enable_execute_command             = var.enable_execute_command
+  enable_execute_command             = var.app_execute_command
   enable_ecs_managed_tags            = true
   propagate_tags                     = "SERVICE"
 
@@ -69,7 +69,7 @@ resource "aws_ecs_task_definition" "placeholder" {
 
   runtime_platform {
     operating_system_family = "LINUX"
-    cpu_architecture        = var.cpu_architecture
+    cpu_architecture        = var.app_cpu_architecture
   }
 
   container_definitions = jsonencode([{

@@ -6,7 +6,6 @@ variable "name" {
 variable "container_insights" {
   description = "CloudWatch Container Insights of the cluster: `enhanced`, `enabled` or `disabled`."
   type        = string
-  default     = "enabled"
 
   validation {
     condition     = contains(["enhanced", "enabled", "disabled"], var.container_insights)
@@ -17,23 +16,20 @@ variable "container_insights" {
 variable "container_name" {
   description = "Name of the service's container, in the placeholder and in each release."
   type        = string
-  default     = "api"
 }
 
 variable "container_port" {
   description = "Port on which the service's container listens."
   type        = number
-  default     = 8000
 }
 
-variable "cpu_architecture" {
+variable "app_cpu_architecture" {
   description = "CPU architecture of the tasks: `X86_64` or `ARM64`."
   type        = string
-  default     = "X86_64"
 
   validation {
-    condition     = contains(["X86_64", "ARM64"], var.cpu_architecture)
-    error_message = "cpu_architecture must be \"X86_64\" or \"ARM64\", for example \"ARM64\"; it is \"${var.cpu_architecture}\"."
+    condition     = contains(["X86_64", "ARM64"], var.app_cpu_architecture)
+    error_message = "app_cpu_architecture must be \"X86_64\" or \"ARM64\", for example \"ARM64\"; it is \"${var.app_cpu_architecture}\"."
   }
 }
 
@@ -52,44 +48,39 @@ variable "target_group_arn" {
   type        = string
 }
 
-variable "health_check_grace_period_seconds" {
+variable "app_health_check_grace_period_seconds" {
   description = "Seconds after a task's start in which ECS ignores failed health checks. Longer than the application's slowest start."
   type        = number
-  default     = 60
 
   validation {
-    condition     = var.health_check_grace_period_seconds >= 0 && var.health_check_grace_period_seconds <= 2147483647
-    error_message = "health_check_grace_period_seconds must be 0 or more, for example 60."
+    condition     = var.app_health_check_grace_period_seconds >= 0 && var.app_health_check_grace_period_seconds <= 2147483647
+    error_message = "app_health_check_grace_period_seconds must be 0 or more, for example 60."
   }
 }
 
-variable "deployment_maximum_percent" {
+variable "app_deployment_maximum_percent" {
   description = "How many tasks may run during a rolling update, in percent of the desired count. Above 100, since the minimum is 100."
   type        = number
-  default     = 200
 
   validation {
-    condition     = var.deployment_maximum_percent > 100 && var.deployment_maximum_percent <= 200
-    error_message = "deployment_maximum_percent must be above 100 (new tasks start before old ones stop) and at most 200, for example 200."
+    condition     = var.app_deployment_maximum_percent > 100 && var.app_deployment_maximum_percent <= 200
+    error_message = "app_deployment_maximum_percent must be above 100 (new tasks start before old ones stop) and at most 200, for example 200."
   }
 }
 
 variable "deployment_alarm_names" {
   description = "CloudWatch alarms that roll a deployment back when they go off during it."
   type        = list(string)
-  default     = []
 }
 
-variable "enable_execute_command" {
+variable "app_execute_command" {
   description = "Whether `aws ecs execute-command` may open a shell in the tasks."
   type        = bool
-  default     = false
 }
 
 variable "log_retention_days" {
   description = "Days that the containers' logs are kept."
   type        = number
-  default     = 30
 
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
@@ -100,7 +91,6 @@ variable "log_retention_days" {
 variable "secret_recovery_window_days" {
   description = "Days in which a deleted secret can be restored; 0 deletes it at once."
   type        = number
-  default     = 7
 
   validation {
     condition     = var.secret_recovery_window_days == 0 || (var.secret_recovery_window_days >= 7 && var.secret_recovery_window_days <= 30)

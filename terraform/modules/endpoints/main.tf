@@ -2,9 +2,9 @@
 # What passes through them is limited to this account: nothing can be carried out to, or in from, somebody else's.
 
 locals {
-  ours = { StringEquals = { "aws:PrincipalAccount" = var.account_id } }
+  ours = { StringEquals = { "aws:PrincipalAccount" = var.aws_account_id } }
 
-  ecr_repositories = "arn:aws:ecr:${var.region}:${var.account_id}:repository/*"
+  ecr_repositories = "arn:aws:ecr:${var.aws_region}:${var.aws_account_id}:repository/*"
   ecr_statements = [
     # The token is the account's, not a repository's: AWS takes no other resource here.
     { actions = ["ecr:GetAuthorizationToken"], resource = "*" },
@@ -16,12 +16,12 @@ locals {
     "ecr.api" = local.ecr_statements
     "ecr.dkr" = local.ecr_statements
     logs = [
-      { actions = ["logs:CreateLogStream", "logs:PutLogEvents"], resource = "arn:aws:logs:${var.region}:${var.account_id}:log-group:*" },
+      { actions = ["logs:CreateLogStream", "logs:PutLogEvents"], resource = "arn:aws:logs:${var.aws_region}:${var.aws_account_id}:log-group:*" },
     ]
     secretsmanager = [
       {
         actions  = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
-        resource = "arn:aws:secretsmanager:${var.region}:${var.account_id}:secret:*"
+        resource = "arn:aws:secretsmanager:${var.aws_region}:${var.aws_account_id}:secret:*"
       },
     ]
     # ECS Exec. Session channels have no ARN of their own.
@@ -32,7 +32,7 @@ locals {
 # Free of charge, and image layers come from S3: always there.
 resource "aws_vpc_endpoint" "s3" {
   vpc_id            = var.vpc_id
-  service_name      = "com.amazonaws.${var.region}.s3"
+  service_name      = "com.amazonaws.${var.aws_region}.s3"
   vpc_endpoint_type = "Gateway"
   route_table_ids   = var.route_table_ids
 
@@ -46,7 +46,7 @@ resource "aws_vpc_endpoint" "s3" {
         Effect    = "Allow"
         Principal = "*"
         Action    = "s3:GetObject"
-        Resource  = "arn:aws:s3:::prod-${var.region}-starport-layer-bucket/*"
+        Resource  = "arn:aws:s3:::prod-${var.aws_region}-starport-layer-bucket/*"
       },
       {
         Sid       = "OurBuckets"
@@ -54,7 +54,7 @@ resource "aws_vpc_endpoint" "s3" {
         Principal = "*"
         Action    = "s3:*"
         Resource  = "*"
-        Condition = { StringEquals = { "aws:PrincipalAccount" = var.account_id, "aws:ResourceAccount" = var.account_id } }
+        Condition = { StringEquals = { "aws:PrincipalAccount" = var.aws_account_id, "aws:ResourceAccount" = var.aws_account_id } }
       },
     ]
   })
@@ -63,10 +63,10 @@ resource "aws_vpc_endpoint" "s3" {
 }
 
 resource "aws_vpc_endpoint" "interface" {
-  for_each = var.interface_enabled ? var.interface_services : []
+  for_each = var.vpc_endpoints_enabled ? var.vpc_endpoint_services : []
 
   vpc_id             = var.vpc_id
-  service_name       = "com.amazonaws.${var.region}.${each.key}"
+  service_name       = "com.amazonaws.${var.aws_region}.${each.key}"
   vpc_endpoint_type  = "Interface"
   subnet_ids         = var.subnet_ids
   security_group_ids = [var.security_group_id]

@@ -3,12 +3,12 @@ variable "name" {
   type        = string
 }
 
-variable "account_id" {
+variable "aws_account_id" {
   description = "AWS account, 12 digits, whose principals and resources alone the endpoints serve."
   type        = string
 }
 
-variable "region" {
+variable "aws_region" {
   description = "Region of the services, for example `ap-northeast-2`."
   type        = string
 }
@@ -23,25 +23,23 @@ variable "route_table_ids" {
   type        = list(string)
 }
 
-variable "interface_enabled" {
+variable "vpc_endpoints_enabled" {
   description = "Whether the interface endpoints exist; each costs by the hour and zone."
   type        = bool
-  default     = false
 }
 
-variable "interface_services" {
+variable "vpc_endpoint_services" {
   description = "Services that have an interface endpoint when they are enabled, by the last part of the endpoint service's name."
   type        = set(string)
-  default     = ["ecr.api", "ecr.dkr", "logs", "secretsmanager"]
 
   validation {
-    condition     = length(setsubtract(var.interface_services, ["ecr.api", "ecr.dkr", "logs", "secretsmanager", "ssmmessages"])) == 0
-    error_message = "interface_services may name ecr.api, ecr.dkr, logs, secretsmanager and ssmmessages (ECS Exec), for example [\"ecr.api\", \"ecr.dkr\", \"logs\", \"secretsmanager\"]."
+    condition     = length(setsubtract(var.vpc_endpoint_services, ["ecr.api", "ecr.dkr", "logs", "secretsmanager", "ssmmessages"])) == 0
+    error_message = "vpc_endpoint_services may name ecr.api, ecr.dkr, logs, secretsmanager and ssmmessages (ECS Exec), for example [\"ecr.api\", \"ecr.dkr\", \"logs\", \"secretsmanager\"]."
   }
 
   validation {
-    condition     = contains(var.interface_services, "ecr.api") == contains(var.interface_services, "ecr.dkr")
-    error_message = "interface_services must name ecr.api and ecr.dkr together: pulling an image asks both, for example [\"ecr.api\", \"ecr.dkr\"]."
+    condition     = contains(var.vpc_endpoint_services, "ecr.api") == contains(var.vpc_endpoint_services, "ecr.dkr")
+    error_message = "vpc_endpoint_services must name ecr.api and ecr.dkr together: pulling an image asks both, for example [\"ecr.api\", \"ecr.dkr\"]."
   }
 }
 
@@ -53,10 +51,9 @@ variable "subnet_ids" {
 variable "security_group_id" {
   description = "Security group of the interface endpoints. Null when they are not enabled."
   type        = string
-  default     = null
 
   validation {
-    condition     = !var.interface_enabled || var.security_group_id != null
-    error_message = "interface_enabled needs security_group_id, for example \"sg-0123456789abcdef0\": without one AWS takes the VPC's default group, which lets nobody in."
+    condition     = !var.vpc_endpoints_enabled || var.security_group_id != null
+    error_message = "vpc_endpoints_enabled needs security_group_id, for example \"sg-0123456789abcdef0\": without one AWS takes the VPC's default group, which lets nobody in."
   }
 }

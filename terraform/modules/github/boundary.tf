@@ -3,7 +3,7 @@
 
 locals {
   rotation_bot = {
-    for name, prefix in local.prefix : name => { ArnEquals = { "aws:PrincipalArn" = "arn:aws:iam::${var.account_id}:role/${prefix}-rotation-bot" } }
+    for name, prefix in local.prefix : name => { ArnEquals = { "aws:PrincipalArn" = "arn:aws:iam::${var.aws_account_id}:role/${prefix}-rotation-bot" } }
   }
 }
 
@@ -40,7 +40,7 @@ resource "aws_iam_policy" "workload_boundary" {
         Sid      = "FurtherSecrets"
         Effect   = "Allow"
         Action   = "secretsmanager:GetSecretValue"
-        Resource = concat(["arn:aws:secretsmanager:${local.here}:secret:${each.value}/*"], var.workload_secret_arns)
+        Resource = concat(["arn:aws:secretsmanager:${local.here}:secret:${each.value}/*"], var.app_secret_arns)
       },
       {
         Sid      = "ExecuteCommand"
@@ -101,7 +101,7 @@ resource "aws_iam_policy" "deploy_boundary" {
             "iam:Add*", "iam:Attach*", "iam:Create*", "iam:Delete*", "iam:Detach*", "iam:Put*", "iam:Remove*", "iam:Set*", "iam:Tag*",
             "iam:Untag*", "iam:Update*", "sts:AssumeRole",
           ]
-          NotResource = "arn:aws:iam::${var.account_id}:role/${each.value}-*"
+          NotResource = "arn:aws:iam::${var.aws_account_id}:role/${each.value}-*"
         },
         { Sid = "TheBoundaryStays", Effect = "Deny", Action = "iam:DeleteRolePermissionsBoundary", Resource = "*" },
       ],

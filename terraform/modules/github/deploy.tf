@@ -34,7 +34,7 @@ locals {
   named = {
     for name, prefix in local.prefix : name => concat(
       [
-        "arn:aws:cloudwatch:${local.here}:alarm:${prefix}-*", "arn:aws:cloudwatch::${var.account_id}:dashboard/${prefix}",
+        "arn:aws:cloudwatch:${local.here}:alarm:${prefix}-*", "arn:aws:cloudwatch::${var.aws_account_id}:dashboard/${prefix}",
         "arn:aws:dynamodb:${local.here}:table/${prefix}-*",
         "arn:aws:ecs:${local.here}:cluster/${prefix}", "arn:aws:ecs:${local.here}:service/${prefix}/*",
         "arn:aws:events:${local.here}:rule/${prefix}-*",
@@ -72,7 +72,7 @@ locals {
             Sid      = "WhenASecretChanged"
             Effect   = "Allow"
             Action   = "secretsmanager:ListSecretVersionIds"
-            Resource = concat(["arn:aws:secretsmanager:${local.here}:secret:${prefix}/*"], var.workload_secret_arns)
+            Resource = concat(["arn:aws:secretsmanager:${local.here}:secret:${prefix}/*"], var.app_secret_arns)
           },
           local.master_secret[name],
           # AWS ties the end of a revision to no resource.
@@ -227,8 +227,8 @@ locals {
               Resource = "*"
             },
           ],
-          var.hosted_zone_id == null ? [] : [
-            { Sid = "Records", Effect = "Allow", Action = "route53:ChangeResourceRecordSets", Resource = "arn:aws:route53:::hostedzone/${var.hosted_zone_id}" },
+          var.https_hosted_zone_id == null ? [] : [
+            { Sid = "Records", Effect = "Allow", Action = "route53:ChangeResourceRecordSets", Resource = "arn:aws:route53:::hostedzone/${var.https_hosted_zone_id}" },
           ],
         )
       })
@@ -236,7 +236,7 @@ locals {
   }
 
   # The environment's own roles: with the boundary or not at all, and handed to AWS's services only.
-  boundary_arn = { for name, prefix in local.prefix : name => "arn:aws:iam::${var.account_id}:policy/${var.app_name}-github-boundary-${name}" }
+  boundary_arn = { for name, prefix in local.prefix : name => "arn:aws:iam::${var.aws_account_id}:policy/${var.app_name}-github-boundary-${name}" }
   deploy_identity = {
     for name, prefix in local.prefix : name => [
       [for statement in local.reads_of_names[name] : statement if statement.Sid == "ReadRoles"][0],
@@ -244,7 +244,7 @@ locals {
         Sid       = "RolesWithTheBoundary"
         Effect    = "Allow"
         Action    = ["iam:CreateRole", "iam:DeleteRolePolicy", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"]
-        Resource  = "arn:aws:iam::${var.account_id}:role/${prefix}-*"
+        Resource  = "arn:aws:iam::${var.aws_account_id}:role/${prefix}-*"
         Condition = { StringEquals = { "iam:PermissionsBoundary" = local.boundary_arn[name] } }
       },
       {
@@ -254,13 +254,13 @@ locals {
           "iam:DeleteRole", "iam:ListInstanceProfilesForRole", "iam:SimulatePrincipalPolicy", "iam:TagRole", "iam:UntagRole",
           "iam:UpdateAssumeRolePolicy", "iam:UpdateRole",
         ]
-        Resource = "arn:aws:iam::${var.account_id}:role/${prefix}-*"
+        Resource = "arn:aws:iam::${var.aws_account_id}:role/${prefix}-*"
       },
       {
         Sid       = "PassRoles"
         Effect    = "Allow"
         Action    = "iam:PassRole"
-        Resource  = "arn:aws:iam::${var.account_id}:role/${prefix}-*"
+        Resource  = "arn:aws:iam::${var.aws_account_id}:role/${prefix}-*"
         Condition = { StringEquals = { "iam:PassedToService" = ["ecs-tasks.amazonaws.com", "lambda.amazonaws.com", "rds.amazonaws.com", "vpc-flow-logs.amazonaws.com"] } }
       },
     ]

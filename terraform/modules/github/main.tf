@@ -4,26 +4,26 @@
 
 locals {
   issuer       = "token.actions.githubusercontent.com"
-  provider_arn = "arn:aws:iam::${var.account_id}:oidc-provider/${local.issuer}"
+  provider_arn = "arn:aws:iam::${var.aws_account_id}:oidc-provider/${local.issuer}"
 
   # Repositories made or renamed since 2026-07-15 send their numbers beside the names, so that no later owner of a name is
   # taken for this one. Only the form in use is trusted.
-  owner = split("/", var.repository)[0]
-  names = var.repository
-  ids   = var.owner_id == null ? null : "${local.owner}@${var.owner_id}/${split("/", var.repository)[1]}@${coalesce(var.repository_id, 0)}"
-  forms = compact([local.ids, local.ids == null || var.names_trusted ? local.names : null])
+  owner = split("/", var.github_repository)[0]
+  names = var.github_repository
+  ids   = var.github_owner_id == null ? null : "${local.owner}@${var.github_owner_id}/${split("/", var.github_repository)[1]}@${coalesce(var.github_repository_id, 0)}"
+  forms = compact([local.ids, local.ids == null || var.github_names_trusted ? local.names : null])
 
   # What follows `repo:<repository>:` in the workflow's token, and the variable in which the workflow reads its role; of
   # one of GitHub's environments, or of the repository (null).
   workflows = merge(
-    contains(var.environments, var.main_environment) ? {
+    contains(var.github_environments, var.main_environment) ? {
       build = { contexts = ["ref:refs/heads/main"], variable = "AWS_BUILD_ROLE", settings = [null] }
     } : {},
-    contains(var.environments, var.cost_environment) ? {
+    contains(var.github_environments, var.cost_environment) ? {
       cost = { contexts = ["environment:cost"], variable = "AWS_COST_ROLE", settings = ["cost"] }
     } : {},
     {
-      for name in var.environments : "plan-${name}" => {
+      for name in var.github_environments : "plan-${name}" => {
         # A fork's pull request is given no token by GitHub; one of this repository may plan the main environment.
         contexts = concat(["environment:plan-${name}"], name == var.main_environment ? ["pull_request"] : [])
         variable = "AWS_PLAN_ROLE"
@@ -31,12 +31,12 @@ locals {
       }
     },
     {
-      for name in var.environments : "deploy-${name}" => {
+      for name in var.github_environments : "deploy-${name}" => {
         contexts = ["environment:${name}"], variable = "AWS_DEPLOY_ROLE", settings = [name]
       }
     },
     {
-      for name in var.environments : "rollback-${name}" => {
+      for name in var.github_environments : "rollback-${name}" => {
         contexts = ["environment:rollback-${name}"], variable = "AWS_ROLLBACK_ROLE", settings = ["rollback-${name}"]
       }
     },
@@ -45,10 +45,10 @@ locals {
   # By role: the documents, each with its statements.
   rights = merge(
     { for key in ["build"] : key => { build = local.build_rights } if contains(keys(local.workflows), key) },
-    { for key in ["cost"] : key => { cost-report = var.cost_policy } if contains(keys(local.workflows), key) },
-    { for name in var.environments : "plan-${name}" => { plan = local.plan_rights[name] } },
-    { for name in var.environments : "deploy-${name}" => local.deploy_rights[name] },
-    { for name in var.environments : "rollback-${name}" => { rollback = local.rollback_rights[name] } },
+    { for key in ["cost"] : key => { cost-report = var.github_cost_policy } if contains(keys(local.workflows), key) },
+    { for name in var.github_environments : "plan-${name}" => { plan = local.plan_rights[name] } },
+    { for name in var.github_environments : "deploy-${name}" => local.deploy_rights[name] },
+    { for name in var.github_environments : "rollback-${name}" => { rollback = local.rollback_rights[name] } },
   )
   documents = merge([
     for role, documents in local.rights : {
@@ -70,7 +70,7 @@ resource "aws_iam_role" "this" {
   for_each = local.workflows
 
   name                 = "${var.app_name}-github-${each.key}"
-  description          = "GitHub's workflow ${split("-", each.key)[0]} of ${var.repository}."
+  description          = "GitHub's workflow ${split("-", each.key)[0]} of ${var.github_repository}."
   max_session_duration = 2 * 60 * 60 # as .github/actions/setup asks; a deployment has less
   permissions_boundary = startswith(each.key, "deploy-") ? aws_iam_policy.deploy_boundary[trimprefix(each.key, "deploy-")].arn : null
 

@@ -5,7 +5,7 @@ output "variables" {
       for environment in workflow.settings : {
         environment = environment
         name        = workflow.variable
-        value       = "arn:aws:iam::${var.account_id}:role/${aws_iam_role.this[key].name}"
+        value       = "arn:aws:iam::${var.aws_account_id}:role/${aws_iam_role.this[key].name}"
       }
     ]
   ])
@@ -13,5 +13,5 @@ output "variables" {
 
 output "boundary_names" {
   description = "By environment: the policy that every role made by its deployments has to carry as its boundary."
-  value       = { for name in var.environments : name => aws_iam_policy.workload_boundary[name].name }
+  value       = { for name in var.github_environments : name => aws_iam_policy.workload_boundary[name].name }
 }

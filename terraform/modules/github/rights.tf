@@ -1,10 +1,10 @@
 # What each workflow but deploy calls, read from the roles that its playbook runs and from the provider's reads.
 
 locals {
-  prefix = { for name in var.environments : name => "${var.app_name}-${name}" }
-  tags   = { for name in var.environments : name => { "aws:ResourceTag/Application" = var.app_name, "aws:ResourceTag/Environment" = name } }
+  prefix = { for name in var.github_environments : name => "${var.app_name}-${name}" }
+  tags   = { for name in var.github_environments : name => { "aws:ResourceTag/Application" = var.app_name, "aws:ResourceTag/Environment" = name } }
 
-  here       = "${var.region}:${var.account_id}"
+  here       = "${var.aws_region}:${var.aws_account_id}"
   repository = "arn:aws:ecr:${local.here}:repository/${var.ecr_repository_name}"
   bucket     = "arn:aws:s3:::${var.state_bucket}"
 
@@ -69,7 +69,7 @@ locals {
         Sid      = "ReadRoles"
         Effect   = "Allow"
         Action   = ["iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"]
-        Resource = "arn:aws:iam::${var.account_id}:role/${prefix}-*"
+        Resource = "arn:aws:iam::${var.aws_account_id}:role/${prefix}-*"
       },
       {
         Sid    = "ReadFunctions"
@@ -84,7 +84,7 @@ locals {
         Sid      = "ReadSecretsButNoValue"
         Effect   = "Allow"
         Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy"]
-        Resource = concat(["arn:aws:secretsmanager:${local.here}:secret:${prefix}/*"], var.workload_secret_arns)
+        Resource = concat(["arn:aws:secretsmanager:${local.here}:secret:${prefix}/*"], var.app_secret_arns)
       },
       {
         Sid    = "ReadBuckets"
@@ -213,7 +213,7 @@ locals {
         Sid      = "SecretsOfTheTasks"
         Effect   = "Allow"
         Action   = "secretsmanager:GetSecretValue"
-        Resource = concat(["arn:aws:secretsmanager:${local.here}:secret:${prefix}/*"], var.workload_secret_arns)
+        Resource = concat(["arn:aws:secretsmanager:${local.here}:secret:${prefix}/*"], var.app_secret_arns)
       },
     ]
   }
@@ -223,13 +223,13 @@ locals {
       Version = "2012-10-17"
       Statement = concat(local.release_statements[name], [
         { Sid = "ImageIsThere", Effect = "Allow", Action = "ecr:DescribeImages", Resource = local.repository },
-        { Sid = "RolesAreThere", Effect = "Allow", Action = "iam:GetRole", Resource = "arn:aws:iam::${var.account_id}:role/${prefix}-*" },
+        { Sid = "RolesAreThere", Effect = "Allow", Action = "iam:GetRole", Resource = "arn:aws:iam::${var.aws_account_id}:role/${prefix}-*" },
         { Sid = "LogGroupsAreThere", Effect = "Allow", Action = "logs:DescribeLogGroups", Resource = "*" },
         {
           Sid       = "PassTaskRoles"
           Effect    = "Allow"
           Action    = "iam:PassRole"
-          Resource  = "arn:aws:iam::${var.account_id}:role/${prefix}-*"
+          Resource  = "arn:aws:iam::${var.aws_account_id}:role/${prefix}-*"
           Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
         },
       ])

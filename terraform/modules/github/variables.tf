@@ -3,59 +3,56 @@ variable "app_name" {
   type        = string
 }
 
-variable "account_id" {
+variable "aws_account_id" {
   description = "AWS account of the roles, 12 digits."
   type        = string
 }
 
-variable "region" {
+variable "aws_region" {
   description = "Region in which the workflows work, for example `ap-northeast-2`."
   type        = string
 }
 
-variable "repository" {
+variable "github_repository" {
   description = "GitHub repository whose workflows take the roles, as `owner/name`, in GitHub's own spelling."
   type        = string
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9](-?[A-Za-z0-9])*/[A-Za-z0-9._-]+$", var.repository))
-    error_message = "repository must be owner/name, with no wildcard, for example \"example/settlement\"; it is \"${var.repository}\"."
+    condition     = can(regex("^[A-Za-z0-9](-?[A-Za-z0-9])*/[A-Za-z0-9._-]+$", var.github_repository))
+    error_message = "github_repository must be owner/name, with no wildcard, for example \"example/settlement\"; it is \"${var.github_repository}\"."
   }
 }
 
-variable "owner_id" {
+variable "github_owner_id" {
   description = "Number of the repository's owner. Null: GitHub's tokens hold the names only (a repository older than 2026-07-15)."
   type        = number
-  default     = null
 }
 
-variable "repository_id" {
-  description = "Number of the repository. Null: as `owner_id`."
+variable "github_repository_id" {
+  description = "Number of the repository. Null: as `github_owner_id`."
   type        = number
-  default     = null
 
   validation {
-    condition     = (var.owner_id == null) == (var.repository_id == null)
-    error_message = "owner_id and repository_id belong together: give both, for example 123456 and 456789, or neither."
+    condition     = (var.github_owner_id == null) == (var.github_repository_id == null)
+    error_message = "github_owner_id and github_repository_id belong together: give both, for example 123456 and 456789, or neither."
   }
 }
 
-variable "names_trusted" {
+variable "github_names_trusted" {
   description = "Whether tokens with the names only are trusted beside those with the numbers: while GitHub changes from one to the other."
   type        = bool
-  default     = false
 }
 
-variable "environments" {
+variable "github_environments" {
   description = "Environments that this account has: each is given its roles, for example `[\"staging\", \"production\"]`."
   type        = set(string)
 
   validation {
-    condition = length(var.environments) > 0 && alltrue([
-      for name in var.environments : can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", name)) && !contains(["account", "github", "cost"], split("-", name)[0])
-      && alltrue([for other in var.environments : !startswith(other, "${name}-")])
+    condition = length(var.github_environments) > 0 && alltrue([
+      for name in var.github_environments : can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", name)) && !contains(["account", "github", "cost"], split("-", name)[0])
+      && alltrue([for other in var.github_environments : !startswith(other, "${name}-")])
     ])
-    error_message = "environments must be one or more names of lower-case letters, digits and single hyphens, none beginning with account, github or cost, and none beginning with another's name and a hyphen (rights are given by the prefix), for example [\"staging\", \"production\"]."
+    error_message = "github_environments must be one or more names of lower-case letters, digits and single hyphens, none beginning with account, github or cost, and none beginning with another's name and a hyphen (rights are given by the prefix), for example [\"staging\", \"production\"]."
   }
 }
 
@@ -71,14 +68,13 @@ variable "cost_environment" {
   default     = "production"
 }
 
-variable "cost_policy" {
-  description = "What the cost report may call, as JSON: `roles/cost_report/files/policy.json`. Null only where `cost_environment` is not one of `environments`."
+variable "github_cost_policy" {
+  description = "What the cost report may call, as JSON: `roles/cost_report/files/policy.json`. Null only where `cost_environment` is not one of `github_environments`."
   type        = string
-  default     = null
 
   validation {
-    condition     = !contains(var.environments, var.cost_environment) || can(jsondecode(var.cost_policy).Statement)
-    error_message = "cost_policy must be a policy as JSON, for example the text of roles/cost_report/files/policy.json, since environments names ${var.cost_environment}."
+    condition     = !contains(var.github_environments, var.cost_environment) || can(jsondecode(var.github_cost_policy).Statement)
+    error_message = "github_cost_policy must be a policy as JSON, for example the text of roles/cost_report/files/policy.json, since github_environments names ${var.cost_environment}."
   }
 }
 
@@ -92,20 +88,17 @@ variable "ecr_repository_name" {
   type        = string
 }
 
-variable "hosted_zone_id" {
+variable "https_hosted_zone_id" {
   description = "Hosted zone of the public name. Null: deploy may change no record."
   type        = string
-  default     = null
 }
 
-variable "workload_secret_arns" {
+variable "app_secret_arns" {
   description = "Further secrets that the environments' tasks may read, beside their own."
   type        = list(string)
-  default     = []
 }
 
 variable "provider_exists" {
   description = "Whether the account has GitHub's OIDC provider, made by others: it is used as it is."
   type        = bool
-  default     = false
 }

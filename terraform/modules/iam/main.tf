@@ -15,8 +15,8 @@ locals {
       Action    = "sts:AssumeRole"
       Principal = { Service = "ecs-tasks.amazonaws.com" }
       Condition = {
-        StringEquals = { "aws:SourceAccount" = var.account_id }
-        ArnLike      = { "aws:SourceArn" = "arn:aws:ecs:${var.region}:${var.account_id}:*" }
+        StringEquals = { "aws:SourceAccount" = var.aws_account_id }
+        ArnLike      = { "aws:SourceArn" = "arn:aws:ecs:${var.aws_region}:${var.aws_account_id}:*" }
       }
     }]
   })
@@ -90,7 +90,7 @@ resource "aws_iam_role" "task" {
 }
 
 resource "aws_iam_role_policy" "task_execute_command" {
-  count = var.enable_execute_command ? 1 : 0
+  count = var.app_execute_command ? 1 : 0
 
   name = "execute-command"
   role = aws_iam_role.task.id

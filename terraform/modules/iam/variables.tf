@@ -8,12 +8,12 @@ variable "name" {
   }
 }
 
-variable "account_id" {
+variable "aws_account_id" {
   description = "AWS account whose tasks may take the roles, 12 digits."
   type        = string
 }
 
-variable "region" {
+variable "aws_region" {
   description = "Region whose tasks may take the roles, for example `ap-northeast-2`."
   type        = string
 }
@@ -41,7 +41,6 @@ variable "app_database_secret_arns" {
 variable "app_secret_arns" {
   description = "Further secrets that the service's task definition may inject."
   type        = list(string)
-  default     = []
 
   validation {
     condition     = alltrue([for arn in var.app_secret_arns : can(regex("^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^*?]+$", arn))])
@@ -54,14 +53,12 @@ variable "master_secret_arns" {
   type        = list(string)
 }
 
-variable "enable_execute_command" {
+variable "app_execute_command" {
   description = "Whether the service's tasks may open the channels of ECS Exec."
   type        = bool
-  default     = false
 }
 
 variable "permissions_boundary_arn" {
   description = "Policy that bounds every role that is made here, as GitHub's deploy role requires. Null: none."
   type        = string
-  default     = null
 }

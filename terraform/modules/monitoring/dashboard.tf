@@ -18,7 +18,7 @@ locals {
     [metric.namespace, metric.name, "LoadBalancer", var.load_balancer, { id = id, stat = "Sum", visible = false }]
   ]
 
-  dashboard_defaults = { region = var.region, view = "timeSeries", period = 60, stacked = false }
+  dashboard_defaults = { region = var.aws_region, view = "timeSeries", period = 60, stacked = false }
   deployments_axis   = { right = { label = "Deployments", showUnits = false, min = 0, max = 2 } }
 
   dashboard_rows = [
@@ -102,7 +102,7 @@ locals {
         type = "log", width = 8, height = 7
         properties = {
           title  = "Deployments"
-          region = var.region
+          region = var.aws_region
           view   = "table"
           query  = "SOURCE '${aws_cloudwatch_log_group.deployments.name}' | fields @timestamp, detail.eventName, detail.reason, detail.deploymentId | sort @timestamp desc | limit 50"
         }
@@ -137,8 +137,8 @@ locals {
       {
         type = "log", width = 8, height = 7
         properties = {
-          title  = "Slow queries (${var.slow_query_milliseconds} ms or more, in five minutes)"
-          region = var.region
+          title  = "Slow queries (${var.database_slow_query_milliseconds} ms or more, in five minutes)"
+          region = var.aws_region
           view   = "bar"
           query  = "SOURCE '${var.database_log_group_name}' | filter @message like /duration: [0-9.]+ ms/ | parse @message /duration: (?<ms>[0-9.]+) ms/ | stats count(*) as queries, max(ms) as slowest_ms by bin(5m)"
         }
@@ -149,7 +149,7 @@ locals {
         type = "log", width = 24, height = 7
         properties = {
           title  = "Slowest queries"
-          region = var.region
+          region = var.aws_region
           view   = "table"
           query  = "SOURCE '${var.database_log_group_name}' | filter @message like /duration: [0-9.]+ ms/ | parse @message /duration: (?<ms>[0-9.]+) ms/ | sort ms desc | display @timestamp, ms, @message | limit 20"
         }

@@ -19,7 +19,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   alarm_description = <<-EOT
     ${each.value.meaning}
     Runbook: ${try(each.value.runbook, "docs/monitoring.md#${try(each.value.section, each.key)}")}
-    Next: ${each.value.next} ENV=${var.environment}
+    Next: ${each.value.next} ENV=${var.env_name}
   EOT
 
   alarm_actions = [var.topic_arns[each.value.urgency]]
@@ -76,7 +76,7 @@ resource "aws_cloudwatch_metric_alarm" "test_page" {
   alarm_description = <<-EOT
     TEST: nothing is wrong. Somebody ran `make test-page` to see that this page arrives.
     Runbook: docs/monitoring.md#test-page
-    Next: make status ENV=${var.environment}
+    Next: make status ENV=${var.env_name}
   EOT
 
   alarm_actions = [each.value]

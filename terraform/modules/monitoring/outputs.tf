@@ -15,5 +15,5 @@ output "database_connections_threshold" {
 
 output "dashboard_url" {
   description = "The dashboard in the console."
-  value       = "https://${var.region}.console.aws.amazon.com/cloudwatch/home?region=${var.region}#dashboards/dashboard/${var.name}"
+  value       = "https://${var.aws_region}.console.aws.amazon.com/cloudwatch/home?region=${var.aws_region}#dashboards/dashboard/${var.name}"
 }

@@ -8,7 +8,7 @@ locals {
     # before the first release. Ten minutes, so that a scale-out has time to start what it asked for.
     tasks-missing = {
       urgency    = "urgent"
-      meaning    = "Fewer tasks run than the service should have (its desired count, ${var.service_min_tasks} at least), for ten minutes: tasks do not start, or do not stay."
+      meaning    = "Fewer tasks run than the service should have (its desired count, ${var.app_min_tasks} at least), for ten minutes: tasks do not start, or do not stay."
       next       = "make status"
       operator   = ">="
       threshold  = 1
@@ -23,7 +23,7 @@ locals {
       expressions = [{
         id         = "shortfall"
         label      = "Tasks missing"
-        expression = "IF(desired > 0, IF(desired >= ${var.service_min_tasks}, desired, ${var.service_min_tasks}) - running, 0)"
+        expression = "IF(desired > 0, IF(desired >= ${var.app_min_tasks}, desired, ${var.app_min_tasks}) - running, 0)"
       }]
     }
   }
@@ -46,7 +46,7 @@ resource "aws_cloudwatch_event_rule" "deployment" {
   event_pattern = jsonencode({
     source      = ["aws.ecs"]
     detail-type = ["ECS Deployment State Change"]
-    resources   = ["arn:aws:ecs:${var.region}:${var.account_id}:service/${var.name}/${var.name}"]
+    resources   = ["arn:aws:ecs:${var.aws_region}:${var.aws_account_id}:service/${var.name}/${var.name}"]
     detail      = { eventName = [each.value] }
   })
 }

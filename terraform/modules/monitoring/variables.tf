@@ -8,17 +8,17 @@ variable "name" {
   }
 }
 
-variable "environment" {
+variable "env_name" {
   description = "Name of the environment, as `ENV=` of the commands in the alarms' descriptions."
   type        = string
 }
 
-variable "account_id" {
+variable "aws_account_id" {
   description = "Account of the environment."
   type        = string
 }
 
-variable "region" {
+variable "aws_region" {
   description = "Region of the environment."
   type        = string
 }
@@ -44,7 +44,6 @@ variable "target_group" {
 variable "error_rate_minimum_requests" {
   description = "Requests in a minute below which an error rate says nothing: at night one error of one is 100 %."
   type        = number
-  default     = 20
 
   validation {
     condition     = var.error_rate_minimum_requests >= 2 && floor(var.error_rate_minimum_requests) == var.error_rate_minimum_requests
@@ -55,10 +54,9 @@ variable "error_rate_minimum_requests" {
 variable "container_insights" {
   description = "The cluster's Container Insights: `disabled` leaves nothing to count running tasks by, so the alarm on them is not made."
   type        = string
-  default     = "enabled"
 }
 
-variable "service_min_tasks" {
+variable "app_min_tasks" {
   description = "Fewest tasks of the service on any day; the schedule only raises it."
   type        = number
 }
@@ -87,7 +85,6 @@ variable "database_allocated_storage_gb" {
 variable "database_free_memory_minimum_mb" {
   description = "Free memory of the database below which it is about to swap, MiB. About a tenth of the instance class's."
   type        = number
-  default     = 128
 
   validation {
     condition     = var.database_free_memory_minimum_mb > 0
@@ -100,10 +97,9 @@ variable "database_log_group_name" {
   type        = string
 }
 
-variable "slow_query_milliseconds" {
+variable "database_slow_query_milliseconds" {
   description = "From how long on PostgreSQL logs a query, milliseconds: the dashboard's title says it."
   type        = number
-  default     = 3000
 }
 
 variable "undelivered_queue_name" {
@@ -114,11 +110,9 @@ variable "undelivered_queue_name" {
 variable "bot_function_names" {
   description = "Lambda functions of the bots. Names that are known when planning: each has an alarm on its errors."
   type        = set(string)
-  default     = []
 }
 
 variable "log_retention_days" {
   description = "Days that the events of deployments are kept."
   type        = number
-  default     = 30
 }

@@ -6,7 +6,7 @@ module "alarm_bot" {
   permissions_boundary_arn = var.permissions_boundary_arn
   description              = "Tells Slack what is published to the topics, alarms above all."
   handler                  = "bots.alarm_bot.handler"
-  package_path             = var.bots_package_path
+  bots_package_path        = var.bots_package_path
   slack_webhook_secret_arn = aws_secretsmanager_secret.slack_webhook.arn
   undelivered_queue = {
     arn = aws_sqs_queue.undelivered.arn
@@ -14,7 +14,7 @@ module "alarm_bot" {
   }
   environment = {
     APP_NAME         = var.app_name
-    ENVIRONMENT      = var.environment
+    ENVIRONMENT      = var.env_name
     URGENT_TOPIC_ARN = aws_sns_topic.this["urgent"].arn
   }
   log_retention_days = var.log_retention_days
@@ -28,7 +28,7 @@ resource "aws_lambda_permission" "topic" {
   function_name  = module.alarm_bot.function_name
   principal      = "sns.amazonaws.com"
   source_arn     = aws_sns_topic.this[each.key].arn
-  source_account = var.account_id
+  source_account = var.aws_account_id
 }
 
 resource "aws_sns_topic_subscription" "alarm_bot" {

@@ -47,7 +47,7 @@ resource "aws_sns_topic_policy" "this" {
         Action    = "sns:Publish"
         Resource  = aws_sns_topic.this[each.key].arn
         Principal = { Service = ["budgets.amazonaws.com", "cloudwatch.amazonaws.com", "costalerts.amazonaws.com"] }
-        Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
+        Condition = { StringEquals = { "aws:SourceAccount" = var.aws_account_id } }
       },
       # EventBridge alone: AWS does not let a topic's policy ask it for a source. With a condition nothing would arrive.
       # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
@@ -85,7 +85,7 @@ resource "aws_sqs_queue" "undelivered" {
       Sid       = "TopicsOfThisModule"
       Effect    = "Allow"
       Action    = "sqs:SendMessage"
-      Resource  = "arn:aws:sqs:${split(":", aws_sns_topic.this["urgent"].arn)[3]}:${var.account_id}:${local.undelivered_queue}"
+      Resource  = "arn:aws:sqs:${split(":", aws_sns_topic.this["urgent"].arn)[3]}:${var.aws_account_id}:${local.undelivered_queue}"
       Principal = { Service = "sns.amazonaws.com" }
       Condition = { ArnEquals = { "aws:SourceArn" = [for urgency in sort(local.urgencies) : aws_sns_topic.this[urgency].arn] } }
     }]

@@ -8,13 +8,13 @@ variable "name" {
   }
 }
 
-variable "account_id" {
+variable "aws_account_id" {
   description = "AWS account whose services may publish."
   type        = string
 
   validation {
-    condition     = can(regex("^[0-9]{12}$", var.account_id))
-    error_message = "account_id must be 12 digits, in quotes, for example \"123456789012\"; it is \"${var.account_id}\"."
+    condition     = can(regex("^[0-9]{12}$", var.aws_account_id))
+    error_message = "aws_account_id must be 12 digits, in quotes, for example \"123456789012\"; it is \"${var.aws_account_id}\"."
   }
 }
 
@@ -23,7 +23,7 @@ variable "app_name" {
   type        = string
 }
 
-variable "environment" {
+variable "env_name" {
   description = "Name of the environment, as Slack reads it and as the playbooks take it; `account` for what exists once per account."
   type        = string
 }
@@ -39,7 +39,6 @@ variable "notification_emails" {
     urgent  = optional(set(string), [])
     warning = optional(set(string), [])
   })
-  default = {}
 
   validation {
     condition     = alltrue([for address in setunion(var.notification_emails.urgent, var.notification_emails.warning) : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", address))])
@@ -50,7 +49,6 @@ variable "notification_emails" {
 variable "secret_recovery_window_days" {
   description = "Days in which a deleted secret can be restored; 0 deletes it at once."
   type        = number
-  default     = 7
 
   validation {
     condition     = var.secret_recovery_window_days == 0 || (var.secret_recovery_window_days >= 7 && var.secret_recovery_window_days <= 30)
@@ -61,7 +59,6 @@ variable "secret_recovery_window_days" {
 variable "log_retention_days" {
   description = "Days that the alarm-bot's log is kept."
   type        = number
-  default     = 30
 }
 
 variable "permissions_boundary_arn" {

@@ -4,18 +4,18 @@ module "bot" {
 
   name                     = "${var.name}-query-bot"
   permissions_boundary_arn = var.permissions_boundary_arn
-  description              = "Tells Slack of queries of ${var.slow_query_milliseconds} ms and more."
+  description              = "Tells Slack of queries of ${var.database_slow_query_milliseconds} ms and more."
   handler                  = "bots.query_bot.handler"
-  package_path             = var.bots_package_path
+  bots_package_path        = var.bots_package_path
   slack_webhook_secret_arn = var.slack_webhook_secret_arn
   undelivered_queue        = var.undelivered_queue
   environment = {
     APP_NAME                     = var.app_name
-    ENVIRONMENT                  = var.environment
+    ENVIRONMENT                  = var.env_name
     DEDUPLICATION_TABLE          = aws_dynamodb_table.statements.name
-    DEDUPLICATION_WINDOW_SECONDS = tostring(var.deduplication_window_seconds)
-    SLOW_QUERY_MILLISECONDS      = tostring(var.slow_query_milliseconds)
-    REDACT_LITERALS              = tostring(var.redact_literals)
+    DEDUPLICATION_WINDOW_SECONDS = tostring(var.query_bot_window_seconds)
+    SLOW_QUERY_MILLISECONDS      = tostring(var.database_slow_query_milliseconds)
+    REDACT_LITERALS              = tostring(var.query_bot_redact_literals)
   }
   permissions = {
     RememberStatements = {
@@ -52,7 +52,7 @@ resource "aws_lambda_permission" "logs" {
   function_name  = module.bot.function_name
   principal      = "logs.amazonaws.com"
   source_arn     = "${var.log_group.arn}:*"
-  source_account = var.account_id
+  source_account = var.aws_account_id
 }
 
 # One term: PostgreSQL writes it into the line of each statement that took log_min_duration_statement or longer, and

@@ -8,13 +8,13 @@ variable "name" {
   }
 }
 
-variable "account_id" {
+variable "aws_account_id" {
   description = "AWS account whose log group may call the bot."
   type        = string
 
   validation {
-    condition     = can(regex("^[0-9]{12}$", var.account_id))
-    error_message = "account_id must be 12 digits, in quotes, for example \"123456789012\"; it is \"${var.account_id}\"."
+    condition     = can(regex("^[0-9]{12}$", var.aws_account_id))
+    error_message = "aws_account_id must be 12 digits, in quotes, for example \"123456789012\"; it is \"${var.aws_account_id}\"."
   }
 }
 
@@ -23,7 +23,7 @@ variable "app_name" {
   type        = string
 }
 
-variable "environment" {
+variable "env_name" {
   description = "Name of the environment, as Slack reads it."
   type        = string
 }
@@ -41,31 +41,29 @@ variable "log_group" {
   })
 }
 
-variable "slow_query_milliseconds" {
+variable "database_slow_query_milliseconds" {
   description = "Queries that take as long or longer are told. The parameter group's log_min_duration_statement is the same number: what is below is not in the log."
   type        = number
 
   validation {
-    condition     = var.slow_query_milliseconds >= 1 && var.slow_query_milliseconds <= 2147483647 && floor(var.slow_query_milliseconds) == var.slow_query_milliseconds
-    error_message = "slow_query_milliseconds must be a whole number from 1 to 2147483647, for example 3000."
+    condition     = var.database_slow_query_milliseconds >= 1 && var.database_slow_query_milliseconds <= 2147483647 && floor(var.database_slow_query_milliseconds) == var.database_slow_query_milliseconds
+    error_message = "database_slow_query_milliseconds must be a whole number from 1 to 2147483647, for example 3000."
   }
 }
 
-variable "deduplication_window_seconds" {
+variable "query_bot_window_seconds" {
   description = "Seconds in which the same statement is told once, with a count."
   type        = number
-  default     = 3600
 
   validation {
-    condition     = var.deduplication_window_seconds >= 1 && var.deduplication_window_seconds <= 604800 && floor(var.deduplication_window_seconds) == var.deduplication_window_seconds
-    error_message = "deduplication_window_seconds must be a whole number from 1 to 604800 (a week), for example 3600."
+    condition     = var.query_bot_window_seconds >= 1 && var.query_bot_window_seconds <= 604800 && floor(var.query_bot_window_seconds) == var.query_bot_window_seconds
+    error_message = "query_bot_window_seconds must be a whole number from 1 to 604800 (a week), for example 3600."
   }
 }
 
-variable "redact_literals" {
+variable "query_bot_redact_literals" {
   description = "Whether literals of a statement, which may be a customer's data, are replaced before Slack reads it."
   type        = bool
-  default     = true
 }
 
 variable "slack_webhook_secret_arn" {
@@ -84,11 +82,9 @@ variable "undelivered_queue" {
 variable "log_retention_days" {
   description = "Days that the bot's log is kept."
   type        = number
-  default     = 30
 }
 
 variable "permissions_boundary_arn" {
   description = "Policy that bounds every role that is made here, as GitHub's deploy role requires. Null: none."
   type        = string
-  default     = null
 }

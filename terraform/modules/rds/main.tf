@@ -6,14 +6,14 @@ resource "aws_db_subnet_group" "this" {
 
 # The family is in the name, so that the group of a next major version can exist beside this one.
 resource "aws_db_parameter_group" "this" {
-  name        = "${var.name}-postgres${var.engine_version}"
-  description = "PostgreSQL ${var.engine_version} parameters of ${var.name}."
-  family      = "postgres${var.engine_version}"
+  name        = "${var.name}-postgres${var.database_engine_version}"
+  description = "PostgreSQL ${var.database_engine_version} parameters of ${var.name}."
+  family      = "postgres${var.database_engine_version}"
 
   # Static: takes effect when the instance restarts. AWS refuses "immediate" for it.
   parameter {
     name         = "max_connections"
-    value        = tostring(var.max_connections)
+    value        = tostring(var.database_max_connections)
     apply_method = "pending-reboot"
   }
 
@@ -34,7 +34,7 @@ resource "aws_db_parameter_group" "this" {
   # Milliseconds; requirement F3. The query's text is in this line only as long as log_statement is none or ddl.
   parameter {
     name         = "log_min_duration_statement"
-    value        = tostring(var.slow_query_milliseconds)
+    value        = tostring(var.database_slow_query_milliseconds)
     apply_method = "immediate"
   }
 
@@ -64,8 +64,8 @@ resource "aws_db_instance" "this" {
   #checkov:skip=CKV_AWS_161:The application's user has a SCRAM password that only the admin task and its own task can read.
   identifier     = var.name
   engine         = "postgres"
-  engine_version = var.engine_version
-  instance_class = var.instance_class
+  engine_version = var.database_engine_version
+  instance_class = var.database_instance_class
   db_name        = var.database_name
 
   # RDS makes the master password and keeps it in Secrets Manager: it is in no state and no variable.
@@ -74,18 +74,18 @@ resource "aws_db_instance" "this" {
 
   storage_type          = "gp3"
   storage_encrypted     = true
-  allocated_storage     = var.allocated_storage_gb
-  max_allocated_storage = var.max_allocated_storage_gb
+  allocated_storage     = var.database_allocated_storage_gb
+  max_allocated_storage = var.database_max_allocated_storage_gb
 
   db_subnet_group_name   = aws_db_subnet_group.this.name
   vpc_security_group_ids = [var.security_group_id]
   publicly_accessible    = false
-  multi_az               = var.multi_az
+  multi_az               = var.database_multi_az
   ca_cert_identifier     = "rds-ca-rsa2048-g1"
   parameter_group_name   = aws_db_parameter_group.this.name
 
   # Times in UTC; 18:00 UTC is 03:00 in Seoul.
-  backup_retention_period = var.backup_retention_days
+  backup_retention_period = var.database_backup_retention_days
   backup_window           = "17:00-17:30"
   maintenance_window      = "sun:18:00-sun:18:30"
   copy_tags_to_snapshot   = true
@@ -93,7 +93,7 @@ resource "aws_db_instance" "this" {
   # A new major version needs permission by name: the plan's guard asks for it.
   allow_major_version_upgrade = true
   auto_minor_version_upgrade  = true
-  apply_immediately           = var.apply_immediately
+  apply_immediately           = var.database_apply_immediately
   # Left unset, AWS enrols the instance in extended support, which is paid for by the vCPU-hour.
   engine_lifecycle_support = "open-source-rds-extended-support-disabled"
 
@@ -103,8 +103,8 @@ resource "aws_db_instance" "this" {
   performance_insights_enabled = true
 
   deletion_protection       = var.deletion_protection
-  skip_final_snapshot       = var.skip_final_snapshot
-  final_snapshot_identifier = var.skip_final_snapshot ? null : coalesce(var.final_snapshot_identifier, "${var.name}-final")
+  skip_final_snapshot       = var.database_skip_final_snapshot
+  final_snapshot_identifier = var.database_skip_final_snapshot ? null : coalesce(var.database_final_snapshot_identifier, "${var.name}-final")
 
   depends_on = [aws_cloudwatch_log_group.postgresql]
 }

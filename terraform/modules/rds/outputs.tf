@@ -20,7 +20,7 @@ output "instance_identifier" {
 
 output "instance_name" {
   description = "The same identifier, known before the instance exists."
-  value       = local.identifiers[var.serving]
+  value       = local.identifiers[var.database_serving]
 }
 
 output "master_secret_arn" {
@@ -41,7 +41,7 @@ output "instances" {
 
 output "max_connections" {
   description = "Connections that the parameter group allows."
-  value       = var.max_connections
+  value       = var.database_max_connections
 }
 
 output "log_group_name" {

@@ -12,7 +12,7 @@ resource "aws_iam_role" "this" {
       Effect    = "Allow"
       Action    = "sts:AssumeRole"
       Principal = { Service = "rds.amazonaws.com" }
-      Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
+      Condition = { StringEquals = { "aws:SourceAccount" = var.aws_account_id } }
     }]
   })
 }
@@ -75,8 +75,8 @@ resource "aws_db_proxy_default_target_group" "this" {
   db_proxy_name = aws_db_proxy.this.name
 
   connection_pool_config {
-    max_connections_percent      = var.max_connections_percent
-    max_idle_connections_percent = var.max_idle_connections_percent
+    max_connections_percent      = var.rds_proxy_max_connections_percent
+    max_idle_connections_percent = var.rds_proxy_max_idle_connections_percent
     # As long as a request waits for a connection of the application's own pool; the default is two minutes, in which the
     # load balancer gives up.
     connection_borrow_timeout = 5

@@ -3,7 +3,7 @@ variable "name" {
   type        = string
 }
 
-variable "account_id" {
+variable "aws_account_id" {
   description = "AWS account whose proxies may take the role, 12 digits."
   type        = string
 }
@@ -33,36 +33,32 @@ variable "app_database_secret_arns" {
   type        = list(string)
 }
 
-variable "max_connections_percent" {
+variable "rds_proxy_max_connections_percent" {
   description = "Connections to the database that the proxy may hold, in percent of `max_connections`."
   type        = number
-  default     = 75
 
   validation {
-    condition     = var.max_connections_percent >= 1 && var.max_connections_percent <= 100 && floor(var.max_connections_percent) == var.max_connections_percent
-    error_message = "max_connections_percent must be a whole number from 1 to 100, for example 75."
+    condition     = var.rds_proxy_max_connections_percent >= 1 && var.rds_proxy_max_connections_percent <= 100 && floor(var.rds_proxy_max_connections_percent) == var.rds_proxy_max_connections_percent
+    error_message = "rds_proxy_max_connections_percent must be a whole number from 1 to 100, for example 75."
   }
 }
 
-variable "max_idle_connections_percent" {
+variable "rds_proxy_max_idle_connections_percent" {
   description = "Of these, how many the proxy keeps open while nobody uses them, in percent of `max_connections` too."
   type        = number
-  default     = 25
 
   validation {
-    condition     = var.max_idle_connections_percent >= 0 && floor(var.max_idle_connections_percent) == var.max_idle_connections_percent && var.max_idle_connections_percent <= var.max_connections_percent
-    error_message = "max_idle_connections_percent must be a whole number from 0 to max_connections_percent, for example 25."
+    condition     = var.rds_proxy_max_idle_connections_percent >= 0 && floor(var.rds_proxy_max_idle_connections_percent) == var.rds_proxy_max_idle_connections_percent && var.rds_proxy_max_idle_connections_percent <= var.rds_proxy_max_connections_percent
+    error_message = "rds_proxy_max_idle_connections_percent must be a whole number from 0 to rds_proxy_max_connections_percent, for example 25."
   }
 }
 
 variable "log_retention_days" {
   description = "Days that the proxy's log is kept."
   type        = number
-  default     = 30
 }
 
 variable "permissions_boundary_arn" {
   description = "Policy that bounds every role that is made here, as GitHub's deploy role requires. Null: none."
   type        = string
-  default     = null
 }

@@ -1,6 +1,6 @@
 # A secret that the tasks read was changed, by whomever → Secrets Manager's own event → rotation-bot → a new deployment.
 locals {
-  service_arn = "arn:aws:ecs:${var.region}:${var.account_id}:service/${var.cluster_name}/${var.service_name}"
+  service_arn = "arn:aws:ecs:${var.aws_region}:${var.aws_account_id}:service/${var.cluster_name}/${var.service_name}"
 }
 
 module "bot" {
@@ -10,7 +10,7 @@ module "bot" {
   permissions_boundary_arn = var.permissions_boundary_arn
   description              = "Deploys the service anew when a secret that its tasks read was changed."
   handler                  = "bots.rotation_bot.handler"
-  package_path             = var.bots_package_path
+  bots_package_path        = var.bots_package_path
   slack_webhook_secret_arn = var.slack_webhook_secret_arn
   undelivered_queue        = var.undelivered_queue
   # All that Lambda gives: it waits for whoever deploys, and Lambda invokes it twice more when that was too short.
@@ -18,7 +18,7 @@ module "bot" {
 
   environment = {
     APP_NAME     = var.app_name
-    ENVIRONMENT  = var.environment
+    ENVIRONMENT  = var.env_name
     CLUSTER_NAME = var.cluster_name
     SERVICE_NAME = var.service_name
     LOCK_BUCKET  = var.lock.bucket

@@ -8,17 +8,17 @@ variable "name" {
   }
 }
 
-variable "account_id" {
+variable "aws_account_id" {
   description = "AWS account of the service, 12 digits."
   type        = string
 
   validation {
-    condition     = can(regex("^[0-9]{12}$", var.account_id))
-    error_message = "account_id must be 12 digits, in quotes, for example \"123456789012\"; it is \"${var.account_id}\"."
+    condition     = can(regex("^[0-9]{12}$", var.aws_account_id))
+    error_message = "aws_account_id must be 12 digits, in quotes, for example \"123456789012\"; it is \"${var.aws_account_id}\"."
   }
 }
 
-variable "region" {
+variable "aws_region" {
   description = "Region of the service."
   type        = string
 }
@@ -28,7 +28,7 @@ variable "app_name" {
   type        = string
 }
 
-variable "environment" {
+variable "env_name" {
   description = "Name of the environment, as Slack reads it."
   type        = string
 }
@@ -82,11 +82,9 @@ variable "undelivered_queue" {
 variable "log_retention_days" {
   description = "Days that the bot's log is kept."
   type        = number
-  default     = 30
 }
 
 variable "permissions_boundary_arn" {
   description = "Policy that bounds every role that is made here, as GitHub's deploy role requires. Null: none."
   type        = string
-  default     = null
 }

@@ -12,7 +12,7 @@ locals {
   client_ports = var.https_enabled ? [80, 443] : [80]
 
   client_rules = {
-    for pair in setproduct(local.client_ports, var.client_cidrs) :
+    for pair in setproduct(local.client_ports, var.network_client_cidrs) :
     "${pair[0]}-${pair[1]}" => { port = pair[0], cidr = pair[1] }
   }
 
@@ -22,7 +22,7 @@ locals {
   }
 
   # Who reaches the database itself.
-  direct = { for name, id in local.tasks : name => id if name != "service" || !var.proxy_enabled || var.proxy_direct_access }
+  direct = { for name, id in local.tasks : name => id if name != "service" || !var.rds_proxy_enabled || var.rds_proxy_direct_access }
 }
 
 resource "aws_security_group" "alb" {
@@ -63,7 +63,7 @@ resource "aws_security_group" "database" {
 
 resource "aws_security_group" "proxy" {
   #checkov:skip=CKV2_AWS_5:Attached by the module rds_proxy.
-  count = var.proxy_enabled ? 1 : 0
+  count = var.rds_proxy_enabled ? 1 : 0
 
   name        = "${var.name}-rds-proxy"
   description = "RDS Proxy: from service tasks, to the database only."
@@ -74,7 +74,7 @@ resource "aws_security_group" "proxy" {
 
 resource "aws_security_group" "endpoints" {
   #checkov:skip=CKV2_AWS_5:Attached by the module endpoints.
-  count = var.endpoints_enabled ? 1 : 0
+  count = var.vpc_endpoints_enabled ? 1 : 0
 
   name        = "${var.name}-endpoints"
   description = "VPC endpoints: from service and admin tasks, to nowhere."
@@ -141,7 +141,7 @@ resource "aws_vpc_security_group_ingress_rule" "database_from_tasks" {
 # --- service → proxy → database -----------------------------------------------------------------------
 
 resource "aws_vpc_security_group_egress_rule" "service_to_proxy" {
-  count = var.proxy_enabled ? 1 : 0
+  count = var.rds_proxy_enabled ? 1 : 0
 
   security_group_id            = aws_security_group.service.id
   description                  = "RDS Proxy"
@@ -152,7 +152,7 @@ resource "aws_vpc_security_group_egress_rule" "service_to_proxy" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "proxy_from_service" {
-  count = var.proxy_enabled ? 1 : 0
+  count = var.rds_proxy_enabled ? 1 : 0
 
   security_group_id            = aws_security_group.proxy[0].id
   description                  = "From service tasks"
@@ -163,7 +163,7 @@ resource "aws_vpc_security_group_ingress_rule" "proxy_from_service" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "proxy_to_database" {
-  count = var.proxy_enabled ? 1 : 0
+  count = var.rds_proxy_enabled ? 1 : 0
 
   security_group_id            = aws_security_group.proxy[0].id
   description                  = "Database"
@@ -174,7 +174,7 @@ resource "aws_vpc_security_group_egress_rule" "proxy_to_database" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "database_from_proxy" {
-  count = var.proxy_enabled ? 1 : 0
+  count = var.rds_proxy_enabled ? 1 : 0
 
   security_group_id            = aws_security_group.database.id
   description                  = "From RDS Proxy"
@@ -199,7 +199,7 @@ resource "aws_vpc_security_group_egress_rule" "tasks_to_apis" {
 
 # The rule above lets them out to the endpoints too: one for all of 443, because Slack has no fixed addresses.
 resource "aws_vpc_security_group_ingress_rule" "endpoints_from_tasks" {
-  for_each = var.endpoints_enabled ? local.tasks : {}
+  for_each = var.vpc_endpoints_enabled ? local.tasks : {}
 
   security_group_id            = aws_security_group.endpoints[0].id
   description                  = "From ${each.key} tasks"

@@ -8,27 +8,24 @@ variable "vpc_id" {
   type        = string
 }
 
-variable "client_cidrs" {
+variable "network_client_cidrs" {
   description = "IPv4 ranges whose clients may reach the load balancer."
   type        = set(string)
-  default     = ["0.0.0.0/0"]
 
   validation {
-    condition     = length(var.client_cidrs) > 0 && alltrue([for cidr in var.client_cidrs : try(cidrsubnet(cidr, 0, 0) == cidr, false)])
-    error_message = "client_cidrs must be one or more IPv4 networks with no host bits set, for example [\"0.0.0.0/0\"] or [\"203.0.113.0/24\"]."
+    condition     = length(var.network_client_cidrs) > 0 && alltrue([for cidr in var.network_client_cidrs : try(cidrsubnet(cidr, 0, 0) == cidr, false)])
+    error_message = "network_client_cidrs must be one or more IPv4 networks with no host bits set, for example [\"0.0.0.0/0\"] or [\"203.0.113.0/24\"]."
   }
 }
 
 variable "https_enabled" {
   description = "Whether the load balancer listens on 443 too (requirement A6)."
   type        = bool
-  default     = false
 }
 
 variable "container_port" {
   description = "Port on which the service's container listens."
   type        = number
-  default     = 8000
 }
 
 variable "database_port" {
@@ -37,20 +34,17 @@ variable "database_port" {
   default     = 5432
 }
 
-variable "proxy_enabled" {
+variable "rds_proxy_enabled" {
   description = "Whether an RDS Proxy stands between the service and the database (requirement G3)."
   type        = bool
-  default     = false
 }
 
-variable "proxy_direct_access" {
+variable "rds_proxy_direct_access" {
   description = "Whether the service may reach the database beside the proxy too, for tasks that were started without it."
   type        = bool
-  default     = false
 }
 
-variable "endpoints_enabled" {
+variable "vpc_endpoints_enabled" {
   description = "Whether there are interface endpoints for the tasks to reach."
   type        = bool
-  default     = false
 }

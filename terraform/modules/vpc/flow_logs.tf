@@ -1,13 +1,13 @@
 resource "aws_cloudwatch_log_group" "flow_logs" {
   #checkov:skip=CKV_AWS_158:Encrypted with AWS's key; it holds addresses and sizes.
-  count = var.flow_logs_enabled ? 1 : 0
+  count = var.network_flow_logs ? 1 : 0
 
   name              = "/vpc/${var.name}/flow-logs"
   retention_in_days = var.log_retention_days
 }
 
 resource "aws_iam_role" "flow_logs" {
-  count = var.flow_logs_enabled ? 1 : 0
+  count = var.network_flow_logs ? 1 : 0
 
   name                 = "${var.name}-flow-logs"
   permissions_boundary = var.permissions_boundary_arn
@@ -24,7 +24,7 @@ resource "aws_iam_role" "flow_logs" {
 }
 
 resource "aws_iam_role_policy" "flow_logs" {
-  count = var.flow_logs_enabled ? 1 : 0
+  count = var.network_flow_logs ? 1 : 0
 
   name = "write-flow-logs"
   role = aws_iam_role.flow_logs[0].id
@@ -40,7 +40,7 @@ resource "aws_iam_role_policy" "flow_logs" {
 }
 
 resource "aws_flow_log" "this" {
-  count = var.flow_logs_enabled ? 1 : 0
+  count = var.network_flow_logs ? 1 : 0
 
   vpc_id                   = aws_vpc.this.id
   traffic_type             = "ALL"

@@ -2,25 +2,25 @@
 # database. Only the first two have a way to the internet.
 
 locals {
-  public_subnets   = { for zone, ranges in var.availability_zones : zone => ranges.public }
-  private_subnets  = { for zone, ranges in var.availability_zones : zone => ranges.private }
-  database_subnets = { for zone, ranges in var.availability_zones : zone => ranges.database }
+  public_subnets   = { for zone, ranges in var.network_availability_zones : zone => ranges.public }
+  private_subnets  = { for zone, ranges in var.network_availability_zones : zone => ranges.private }
+  database_subnets = { for zone, ranges in var.network_availability_zones : zone => ranges.database }
 
   # A map's keys are sorted: the order in which the zones are given has no effect.
-  zones     = keys(var.availability_zones)
-  nat_zones = var.nat_gateways == "per_az" ? local.zones : slice(local.zones, 0, 1)
+  zones     = keys(var.network_availability_zones)
+  nat_zones = var.network_nat_gateways == "per_az" ? local.zones : slice(local.zones, 0, 1)
 
-  ranges = [for cidr in flatten([for ranges in var.availability_zones : values(ranges)]) : {
+  ranges = [for cidr in flatten([for ranges in var.network_availability_zones : values(ranges)]) : {
     cidr    = cidr
     address = split("/", cidr)[0]
     prefix  = tonumber(split("/", cidr)[1])
   }]
 
   # A range lies inside the VPC when the network around it, at the VPC's prefix length, is the VPC.
-  vpc_prefix = tonumber(split("/", var.cidr)[1])
+  vpc_prefix = tonumber(split("/", var.network_vpc_cidr)[1])
   outside_vpc = [
     for range in local.ranges : range.cidr
-    if range.prefix < local.vpc_prefix || cidrsubnet("${range.address}/${local.vpc_prefix}", 0, 0) != var.cidr
+    if range.prefix < local.vpc_prefix || cidrsubnet("${range.address}/${local.vpc_prefix}", 0, 0) != var.network_vpc_cidr
   ]
 
   # Two ranges overlap when the networks around them, at the shorter of their prefix lengths, are the same.
@@ -35,7 +35,7 @@ locals {
 }
 
 resource "aws_vpc" "this" {
-  cidr_block           = var.cidr
+  cidr_block           = var.network_vpc_cidr
   enable_dns_support   = true
   enable_dns_hostnames = true
 
@@ -45,12 +45,12 @@ resource "aws_vpc" "this" {
   lifecycle {
     precondition {
       condition     = length(local.outside_vpc) == 0
-      error_message = "Each range in availability_zones must lie inside the VPC's ${var.cidr}, as \"10.0.1.0/24\" lies inside \"10.0.0.0/18\"; outside it: ${join(", ", local.outside_vpc)}."
+      error_message = "Each range in network_availability_zones must lie inside the VPC's ${var.network_vpc_cidr}, as \"10.0.1.0/24\" lies inside \"10.0.0.0/18\"; outside it: ${join(", ", local.outside_vpc)}."
     }
 
     precondition {
       condition     = length(local.overlapping) == 0
-      error_message = "The ranges in availability_zones must not overlap, as \"10.0.1.0/24\" and \"10.0.1.128/25\" do; overlapping: ${join("; ", local.overlapping)}."
+      error_message = "The ranges in network_availability_zones must not overlap, as \"10.0.1.0/24\" and \"10.0.1.128/25\" do; overlapping: ${join("; ", local.overlapping)}."
     }
   }
 }
@@ -147,7 +147,7 @@ resource "aws_route" "private_nat" {
 
   route_table_id         = each.value.id
   destination_cidr_block = "0.0.0.0/0"
-  nat_gateway_id         = aws_nat_gateway.this[var.nat_gateways == "per_az" ? each.key : local.nat_zones[0]].id
+  nat_gateway_id         = aws_nat_gateway.this[var.network_nat_gateways == "per_az" ? each.key : local.nat_zones[0]].id
 }
 
 resource "aws_route_table_association" "private" {

@@ -77,11 +77,13 @@ def test_the_new_environment_is_the_other_but_for_what_was_asked(inventories: Pa
     staging, qa = told(inventories / "staging"), told(inventories / "qa")
     old, new = staging["terraform_variables"], qa["terraform_variables"]
     assert {name: value for name, value in new.items() if value != old[name]} == {
-        "environment": "qa",
-        "region": "ap-northeast-1",
-        "account_id": "123456789012",
+        "env_name": "qa",
+        "aws_region": "ap-northeast-1",
+        "aws_account_id": "123456789012",
         "state_bucket": "settlement-terraform-123456789012-ap-northeast-1",
-        "availability_zones": {zone.replace("-2", "-1"): ranges for zone, ranges in old["availability_zones"].items()},
+        "network_availability_zones": {
+            zone.replace("-2", "-1"): ranges for zone, ranges in old["network_availability_zones"].items()
+        },
     }
     assert new.keys() == old.keys()
     assert qa["state_bucket"] == "settlement-terraform-123456789012-ap-northeast-1"
@@ -106,8 +108,8 @@ def test_name_zones_and_ranges_are_the_inventorys(inventories: Path) -> None:
     )
     found = told(inventories / "staging")
     variables = found["terraform_variables"]
-    assert (variables["app_name"], variables["vpc_cidr"]) == ("billing", "10.0.0.0/17")
-    assert variables["availability_zones"] == {
+    assert (variables["app_name"], variables["network_vpc_cidr"]) == ("billing", "10.0.0.0/17")
+    assert variables["network_availability_zones"] == {
         "ap-northeast-2a": {"public": "10.0.8.0/24", "private": "10.0.1.0/24", "database": "10.0.4.0/24"},
         "ap-northeast-2b": {"public": "10.0.9.0/24", "private": "10.0.2.0/24", "database": "10.0.5.0/24"},
     }

@@ -23,12 +23,11 @@ def group_vars() -> dict[str, Any]:
     return {name: value for path in files for name, value in (yaml.safe_load(path.read_text()) or {}).items()}
 
 
-def test_the_mapping_is_read_from_where_it_stands() -> None:
+def test_what_is_derived_is_named_by_the_settings_that_it_is_made_of() -> None:
     raw = group_vars()
     names = inventory_names(raw, "terraform_stack_variables")
-    assert names.keys() == raw["terraform_variables"].keys()
-    assert names["availability_zones"] == "network_availability_zones"
-    assert names["rds_proxy_enabled"] == "rds_proxy_enabled"
+    assert names.keys() == raw["terraform_derived"].keys()
+    assert names["database_restores"] == "database_restores"
     assert names["permissions_boundary_arn"] == "github_boundary_arn, github_repository"
 
 
@@ -37,7 +36,7 @@ def test_a_template_may_combine_several_mappings() -> None:
     names = inventory_names(raw | {"terraform_account_variables": raw["terraform_account_variables"]}, "more")
     assert names == {"plain": "plain"}
     account = inventory_names(raw, "terraform_account_variables")
-    assert (account["budget_monthly_usd"], account["found"]) == ("budget_monthly_usd", "found")
+    assert (account["github_cost_policy"], account["found"]) == ("project_dir", "found")
     assert inventory_names(raw, "not_set") == {}
 
 

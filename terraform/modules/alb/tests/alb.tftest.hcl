@@ -4,11 +4,20 @@ mock_provider "aws" {
 
 variables {
   name              = "settlement-test"
-  account_id        = "123456789012"
-  region            = "ap-northeast-2"
+  aws_account_id    = "123456789012"
+  aws_region        = "ap-northeast-2"
   vpc_id            = "vpc-0123456789abcdef0"
   subnet_ids        = ["subnet-a", "subnet-b", "subnet-c"]
   security_group_id = "sg-0123456789abcdef0"
+
+  alb_internal                   = false
+  container_port                 = 8000
+  https_certificate_arn          = null
+  https_hosted_zone_id           = null
+  https_domain_name              = null
+  alb_access_logs                = false
+  alb_access_logs_retention_days = 90
+  deletion_protection            = true
 }
 
 run "defaults_serve_port_80" {
@@ -57,8 +66,8 @@ run "defaults_serve_port_80" {
 
 run "certificate_turns_https_on" {
   variables {
-    certificate_arn = "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
-    domain_name     = "settlement.example.com"
+    https_certificate_arn = "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
+    https_domain_name     = "settlement.example.com"
   }
 
   assert {
@@ -92,8 +101,8 @@ run "certificate_turns_https_on" {
 
 run "zone_and_name_make_certificate_and_alias" {
   variables {
-    hosted_zone_id = "Z0123456789ABCDEFGHIJ"
-    domain_name    = "settlement.example.com"
+    https_hosted_zone_id = "Z0123456789ABCDEFGHIJ"
+    https_domain_name    = "settlement.example.com"
   }
 
   assert {
@@ -122,7 +131,7 @@ run "zone_and_name_make_certificate_and_alias" {
 # Without a name the certificate is for the load balancer's users to judge; the address is its own name.
 run "certificate_without_a_name" {
   variables {
-    certificate_arn = "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
+    https_certificate_arn = "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
   }
 
   assert {
@@ -133,7 +142,7 @@ run "certificate_without_a_name" {
 
 run "name_alone_turns_nothing_on" {
   variables {
-    domain_name = "settlement.example.com"
+    https_domain_name = "settlement.example.com"
   }
 
   assert {
@@ -149,9 +158,9 @@ run "certificate_and_zone_make_only_the_alias" {
   command = plan
 
   variables {
-    certificate_arn = "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
-    hosted_zone_id  = "Z0123456789ABCDEFGHIJ"
-    domain_name     = "settlement.example.com"
+    https_certificate_arn = "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
+    https_hosted_zone_id  = "Z0123456789ABCDEFGHIJ"
+    https_domain_name     = "settlement.example.com"
   }
 
   assert {
@@ -170,7 +179,7 @@ run "access_logs_that_stay_for_long_move_to_infrequent_access" {
   command = plan
 
   variables {
-    access_logs_enabled = true
+    alb_access_logs = true
   }
 
   assert {
@@ -185,9 +194,9 @@ run "access_logs_that_stay_for_long_move_to_infrequent_access" {
 
 run "access_logs" {
   variables {
-    access_logs_enabled        = true
-    access_logs_retention_days = 30
-    deletion_protection        = false
+    alb_access_logs                = true
+    alb_access_logs_retention_days = 30
+    deletion_protection            = false
   }
 
   assert {
@@ -218,19 +227,19 @@ run "values_of_a_wrong_form_are_refused" {
   command = plan
 
   variables {
-    name                       = "a-name-that-is-longer-than-it-may-be"
-    subnet_ids                 = ["subnet-a"]
-    certificate_arn            = "certificate/given"
-    domain_name                = "Settlement.example.com."
-    access_logs_retention_days = 0
+    name                           = "a-name-that-is-longer-than-it-may-be"
+    subnet_ids                     = ["subnet-a"]
+    https_certificate_arn          = "certificate/given"
+    https_domain_name              = "Settlement.example.com."
+    alb_access_logs_retention_days = 0
   }
 
   expect_failures = [
     var.name,
     var.subnet_ids,
-    var.certificate_arn,
-    var.domain_name,
-    var.access_logs_retention_days,
+    var.https_certificate_arn,
+    var.https_domain_name,
+    var.alb_access_logs_retention_days,
   ]
 }
 
@@ -238,40 +247,40 @@ run "certificate_of_another_region_is_refused" {
   command = plan
 
   variables {
-    certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/given"
+    https_certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/given"
   }
 
-  expect_failures = [var.certificate_arn]
+  expect_failures = [var.https_certificate_arn]
 }
 
 run "zone_by_its_name_is_refused" {
   command = plan
 
   variables {
-    hosted_zone_id = "example.com"
-    domain_name    = "settlement.example.com"
+    https_hosted_zone_id = "example.com"
+    https_domain_name    = "settlement.example.com"
   }
 
-  expect_failures = [var.hosted_zone_id]
+  expect_failures = [var.https_hosted_zone_id]
 }
 
 run "zone_without_a_name_is_refused" {
   command = plan
 
   variables {
-    hosted_zone_id = "Z0123456789ABCDEFGHIJ"
+    https_hosted_zone_id = "Z0123456789ABCDEFGHIJ"
   }
 
-  expect_failures = [var.hosted_zone_id]
+  expect_failures = [var.https_hosted_zone_id]
 }
 
 run "bucket_name_beyond_63_characters_is_refused" {
   command = plan
 
   variables {
-    name                = "settlement-production-korea1"
-    region              = "ap-southeast-2"
-    access_logs_enabled = true
+    name            = "settlement-production-korea1"
+    aws_region      = "ap-southeast-2"
+    alb_access_logs = true
   }
 
   expect_failures = [aws_s3_bucket.access_logs]
@@ -279,7 +288,7 @@ run "bucket_name_beyond_63_characters_is_refused" {
 
 run "an_internal_load_balancer_has_no_public_address" {
   variables {
-    internal = true
+    alb_internal = true
   }
 
   assert {

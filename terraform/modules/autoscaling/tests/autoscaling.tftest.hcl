@@ -3,10 +3,17 @@ mock_provider "aws" {
 }
 
 variables {
-  cluster_name = "settlement-test"
-  service_name = "settlement-test"
-  min_tasks    = 2
-  max_tasks    = 6
+  cluster_name  = "settlement-test"
+  service_name  = "settlement-test"
+  app_min_tasks = 2
+  app_max_tasks = 6
+
+  app_scheduled_scaling = false
+  app_peak_min_tasks    = null
+  app_peak_max_tasks    = null
+  app_peak_starts_at    = "00:00"
+  app_peak_ends_at      = "00:00"
+  app_scaling_timezone  = "Asia/Seoul"
 }
 
 run "defaults" {
@@ -55,9 +62,9 @@ run "schedule" {
   command = plan
 
   variables {
-    scheduled_scaling = true
-    peak_min_tasks    = 4
-    peak_max_tasks    = 12
+    app_scheduled_scaling = true
+    app_peak_min_tasks    = 4
+    app_peak_max_tasks    = 12
   }
 
   assert {
@@ -94,12 +101,12 @@ run "schedule_of_another_place" {
   command = plan
 
   variables {
-    scheduled_scaling = true
-    peak_min_tasks    = 3
-    peak_max_tasks    = 6
-    peak_starts_at    = "18:05"
-    peak_ends_at      = "08:30"
-    timezone          = "America/New_York"
+    app_scheduled_scaling = true
+    app_peak_min_tasks    = 3
+    app_peak_max_tasks    = 6
+    app_peak_starts_at    = "18:05"
+    app_peak_ends_at      = "08:30"
+    app_scaling_timezone  = "America/New_York"
   }
 
   assert {
@@ -116,77 +123,77 @@ run "peak_below_the_usual_minimum_is_refused" {
   command = plan
 
   variables {
-    scheduled_scaling = true
-    peak_min_tasks    = 1
-    peak_max_tasks    = 6
+    app_scheduled_scaling = true
+    app_peak_min_tasks    = 1
+    app_peak_max_tasks    = 6
   }
 
-  expect_failures = [var.peak_min_tasks]
+  expect_failures = [var.app_peak_min_tasks]
 }
 
 run "peak_below_the_usual_maximum_is_refused" {
   command = plan
 
   variables {
-    scheduled_scaling = true
-    peak_min_tasks    = 4
-    peak_max_tasks    = 5
+    app_scheduled_scaling = true
+    app_peak_min_tasks    = 4
+    app_peak_max_tasks    = 5
   }
 
-  expect_failures = [var.peak_max_tasks]
+  expect_failures = [var.app_peak_max_tasks]
 }
 
 run "peak_maximum_below_its_minimum_is_refused" {
   command = plan
 
   variables {
-    scheduled_scaling = true
-    peak_min_tasks    = 8
-    peak_max_tasks    = 7
+    app_scheduled_scaling = true
+    app_peak_min_tasks    = 8
+    app_peak_max_tasks    = 7
   }
 
-  expect_failures = [var.peak_max_tasks]
+  expect_failures = [var.app_peak_max_tasks]
 }
 
 run "schedule_without_sizes_is_refused" {
   command = plan
 
   variables {
-    scheduled_scaling = true
+    app_scheduled_scaling = true
   }
 
-  expect_failures = [var.peak_min_tasks]
+  expect_failures = [var.app_peak_min_tasks]
 }
 
 run "times_of_a_wrong_form_are_refused" {
   command = plan
 
   variables {
-    peak_starts_at = "24:00"
-    peak_ends_at   = "570" # what YAML makes of 9:30 without quotes
-    timezone       = "Seoul"
+    app_peak_starts_at   = "24:00"
+    app_peak_ends_at     = "570" # what YAML makes of 9:30 without quotes
+    app_scaling_timezone = "Seoul"
   }
 
-  expect_failures = [var.peak_starts_at, var.peak_ends_at, var.timezone]
+  expect_failures = [var.app_peak_starts_at, var.app_peak_ends_at, var.app_scaling_timezone]
 }
 
 run "values_outside_their_range_are_refused" {
   command = plan
 
   variables {
-    min_tasks          = 0
+    app_min_tasks      = 0
     cpu_target_percent = 100
   }
 
-  expect_failures = [var.min_tasks, var.cpu_target_percent]
+  expect_failures = [var.app_min_tasks, var.cpu_target_percent]
 }
 
 run "maximum_below_minimum_is_refused" {
   command = plan
 
   variables {
-    max_tasks = 1
+    app_max_tasks = 1
   }
 
-  expect_failures = [var.max_tasks]
+  expect_failures = [var.app_max_tasks]
 }

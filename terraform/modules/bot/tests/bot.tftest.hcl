@@ -6,7 +6,7 @@ variables {
   name                     = "settlement-test-query-bot"
   description              = "Tells Slack of slow queries."
   handler                  = "bots.query_bot.handler"
-  package_path             = "versions.tf" # any file: only its hash is read
+  bots_package_path        = "versions.tf" # any file: only its hash is read
   environment              = { APP_NAME = "settlement", ENVIRONMENT = "test" }
   slack_webhook_secret_arn = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:webhook"
   undelivered_queue = {
@@ -19,6 +19,8 @@ variables {
       resources = ["arn:aws:dynamodb:ap-northeast-2:123456789012:table/statements"]
     }
   }
+
+  log_retention_days = 30
 }
 
 run "defaults" {
@@ -109,8 +111,8 @@ run "without_a_package_the_refusal_says_so" {
   command = plan
 
   variables {
-    package_path = "absent.zip"
+    bots_package_path = "absent.zip"
   }
 
-  expect_failures = [var.package_path]
+  expect_failures = [var.bots_package_path]
 }

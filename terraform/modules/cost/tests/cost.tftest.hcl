@@ -6,6 +6,10 @@ variables {
   name               = "settlement-account"
   topic_arn          = "arn:aws:sns:ap-northeast-2:123456789012:settlement-account-warning"
   budget_monthly_usd = 400
+
+  anomaly_enabled          = true
+  cost_anomaly_minimum_usd = 20
+  existing_anomaly_monitor = null
 }
 
 run "defaults" {
@@ -103,8 +107,8 @@ run "values_of_a_wrong_form_are_refused" {
     name                     = "Settlement"
     budget_monthly_usd       = 0
     budget_threshold_percent = 0
-    anomaly_minimum_usd      = -1
+    cost_anomaly_minimum_usd = -1
   }
 
-  expect_failures = [var.name, var.budget_monthly_usd, var.budget_threshold_percent, var.anomaly_minimum_usd]
+  expect_failures = [var.name, var.budget_monthly_usd, var.budget_threshold_percent, var.cost_anomaly_minimum_usd]
 }

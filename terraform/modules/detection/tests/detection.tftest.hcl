@@ -5,16 +5,20 @@ mock_provider "aws" {
 variables {
   name                     = "settlement-account"
   app_name                 = "settlement"
-  resource_types           = ["AWS::S3::Bucket", "AWS::EC2::SecurityGroup"]
-  required_tags            = ["Application", "ManagedBy"]
+  detection_resource_types = ["AWS::S3::Bucket", "AWS::EC2::SecurityGroup"]
+  detection_required_tags  = ["Application", "ManagedBy"]
   role_arn                 = "arn:aws:iam::123456789012:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
-  delivery_bucket          = "settlement-config-123456789012-ap-northeast-2"
-  package_path             = "main.tf" # any file
+  config_delivery_bucket   = "settlement-config-123456789012-ap-northeast-2"
+  bots_package_path        = "main.tf" # any file
   slack_webhook_secret_arn = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:mock"
   undelivered_queue = {
     arn = "arn:aws:sqs:ap-northeast-2:123456789012:mock"
     url = "https://sqs.ap-northeast-2.amazonaws.com/123456789012/mock"
   }
+
+  existing_config_recorder         = null
+  existing_config_delivery_channel = null
+  log_retention_days               = 30
 }
 
 run "a_new_account_gets_a_recorder_of_the_chosen_types" {
@@ -70,9 +74,9 @@ run "a_new_account_gets_a_recorder_of_the_chosen_types" {
 
 run "a_recorder_that_others_made_is_used_as_it_is" {
   variables {
-    existing_recorder         = "default"
-    existing_delivery_channel = "default"
-    delivery_bucket           = null
+    existing_config_recorder         = "default"
+    existing_config_delivery_channel = "default"
+    config_delivery_bucket           = null
   }
 
   assert {
@@ -88,7 +92,7 @@ run "a_channel_without_a_recorder_is_used_too" {
   command = plan
 
   variables {
-    existing_delivery_channel = "default"
+    existing_config_delivery_channel = "default"
   }
 
   assert {
@@ -104,8 +108,8 @@ run "our_own_is_known_again" {
   command = plan
 
   variables {
-    existing_recorder         = "settlement-account"
-    existing_delivery_channel = "settlement-account"
+    existing_config_recorder         = "settlement-account"
+    existing_config_delivery_channel = "settlement-account"
   }
 
   assert {
@@ -118,20 +122,20 @@ run "values_of_a_wrong_form_are_refused" {
   command = plan
 
   variables {
-    name           = "Settlement"
-    resource_types = ["S3 bucket"]
-    required_tags  = ["Application,ManagedBy"]
+    name                     = "Settlement"
+    detection_resource_types = ["S3 bucket"]
+    detection_required_tags  = ["Application,ManagedBy"]
   }
 
-  expect_failures = [var.name, var.resource_types, var.required_tags]
+  expect_failures = [var.name, var.detection_resource_types, var.detection_required_tags]
 }
 
 run "no_type_at_all_is_refused" {
   command = plan
 
   variables {
-    resource_types = []
+    detection_resource_types = []
   }
 
-  expect_failures = [var.resource_types]
+  expect_failures = [var.detection_resource_types]
 }

@@ -4,6 +4,9 @@ mock_provider "aws" {
 
 variables {
   name = "settlement"
+
+  ecr_untagged_retention_days = 14
+  ecr_force_delete            = false
 }
 
 run "defaults" {
@@ -33,9 +36,9 @@ run "values_of_a_wrong_form_are_refused" {
   command = plan
 
   variables {
-    name                    = "Settlement"
-    untagged_retention_days = 0
+    name                        = "Settlement"
+    ecr_untagged_retention_days = 0
   }
 
-  expect_failures = [var.name, var.untagged_retention_days]
+  expect_failures = [var.name, var.ecr_untagged_retention_days]
 }

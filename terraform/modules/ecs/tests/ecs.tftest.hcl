@@ -7,6 +7,17 @@ variables {
   subnet_ids        = ["subnet-a", "subnet-b", "subnet-c"]
   security_group_id = "sg-0123456789abcdef0"
   target_group_arn  = "arn:aws:elasticloadbalancing:ap-northeast-2:123456789012:targetgroup/test/0123456789abcdef"
+
+  container_insights                    = "enabled"
+  container_name                        = "api"
+  container_port                        = 8000
+  app_cpu_architecture                  = "X86_64"
+  app_health_check_grace_period_seconds = 60
+  app_deployment_maximum_percent        = 200
+  deployment_alarm_names                = []
+  app_execute_command                   = false
+  log_retention_days                    = 30
+  secret_recovery_window_days           = 7
 }
 
 run "defaults" {
@@ -77,12 +88,12 @@ run "options" {
   command = plan
 
   variables {
-    deployment_alarm_names            = ["settlement-test-5xx"]
-    enable_execute_command            = true
-    cpu_architecture                  = "ARM64"
-    deployment_maximum_percent        = 150
-    health_check_grace_period_seconds = 120
-    secret_recovery_window_days       = 0
+    deployment_alarm_names                = ["settlement-test-5xx"]
+    app_execute_command                   = true
+    app_cpu_architecture                  = "ARM64"
+    app_deployment_maximum_percent        = 150
+    app_health_check_grace_period_seconds = 120
+    secret_recovery_window_days           = 0
   }
 
   assert {
@@ -104,19 +115,19 @@ run "values_outside_closed_sets_are_refused" {
   command = plan
 
   variables {
-    container_insights                = "on"
-    cpu_architecture                  = "amd64"
-    health_check_grace_period_seconds = -1
-    deployment_maximum_percent        = 100
-    log_retention_days                = 31
-    secret_recovery_window_days       = 3
+    container_insights                    = "on"
+    app_cpu_architecture                  = "amd64"
+    app_health_check_grace_period_seconds = -1
+    app_deployment_maximum_percent        = 100
+    log_retention_days                    = 31
+    secret_recovery_window_days           = 3
   }
 
   expect_failures = [
     var.container_insights,
-    var.cpu_architecture,
-    var.health_check_grace_period_seconds,
-    var.deployment_maximum_percent,
+    var.app_cpu_architecture,
+    var.app_health_check_grace_period_seconds,
+    var.app_deployment_maximum_percent,
     var.log_retention_days,
     var.secret_recovery_window_days,
   ]

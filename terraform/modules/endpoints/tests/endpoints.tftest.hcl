@@ -4,12 +4,15 @@ mock_provider "aws" {
 
 variables {
   name              = "settlement-test"
-  account_id        = "123456789012"
-  region            = "ap-northeast-2"
+  aws_account_id    = "123456789012"
+  aws_region        = "ap-northeast-2"
   vpc_id            = "vpc-0123456789abcdef0"
   route_table_ids   = ["rtb-a", "rtb-b", "rtb-c"]
   subnet_ids        = ["subnet-a", "subnet-b", "subnet-c"]
   security_group_id = "sg-0123456789abcdef0"
+
+  vpc_endpoints_enabled = false
+  vpc_endpoint_services = ["ecr.api", "ecr.dkr", "logs", "secretsmanager"]
 }
 
 run "off_leaves_the_way_to_s3" {
@@ -35,7 +38,7 @@ run "off_leaves_the_way_to_s3" {
 
 run "on_makes_the_four" {
   variables {
-    interface_enabled = true
+    vpc_endpoints_enabled = true
   }
 
   assert {
@@ -75,8 +78,8 @@ run "services_can_be_chosen" {
   command = plan
 
   variables {
-    interface_enabled  = true
-    interface_services = ["logs", "ssmmessages"]
+    vpc_endpoints_enabled = true
+    vpc_endpoint_services = ["logs", "ssmmessages"]
   }
 
   assert {
@@ -89,28 +92,28 @@ run "service_without_a_policy_is_refused" {
   command = plan
 
   variables {
-    interface_services = ["ecr.api", "ecr.dkr", "kms"]
+    vpc_endpoint_services = ["ecr.api", "ecr.dkr", "kms"]
   }
 
-  expect_failures = [var.interface_services]
+  expect_failures = [var.vpc_endpoint_services]
 }
 
 run "half_of_ecr_is_refused" {
   command = plan
 
   variables {
-    interface_services = ["ecr.dkr"]
+    vpc_endpoint_services = ["ecr.dkr"]
   }
 
-  expect_failures = [var.interface_services]
+  expect_failures = [var.vpc_endpoint_services]
 }
 
 run "endpoints_without_a_security_group_are_refused" {
   command = plan
 
   variables {
-    interface_enabled = true
-    security_group_id = null
+    vpc_endpoints_enabled = true
+    security_group_id     = null
   }
 
   expect_failures = [var.security_group_id]

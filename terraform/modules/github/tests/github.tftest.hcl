@@ -3,16 +3,21 @@ mock_provider "aws" {
 }
 
 variables {
-  app_name            = "settlement"
-  account_id          = "123456789012"
-  region              = "ap-northeast-2"
-  repository          = "example/settlement"
-  owner_id            = 123456
-  repository_id       = 456789
-  environments        = ["staging", "production"]
-  state_bucket        = "settlement-terraform-123456789012-ap-northeast-2"
-  ecr_repository_name = "settlement"
-  cost_policy         = "{\"Version\":\"2012-10-17\",\"Statement\":[]}"
+  app_name             = "settlement"
+  aws_account_id       = "123456789012"
+  aws_region           = "ap-northeast-2"
+  github_repository    = "example/settlement"
+  github_owner_id      = 123456
+  github_repository_id = 456789
+  github_environments  = ["staging", "production"]
+  state_bucket         = "settlement-terraform-123456789012-ap-northeast-2"
+  ecr_repository_name  = "settlement"
+  github_cost_policy   = "{\"Version\":\"2012-10-17\",\"Statement\":[]}"
+
+  github_names_trusted = false
+  https_hosted_zone_id = null
+  app_secret_arns      = []
+  provider_exists      = false
 }
 
 run "both_environments" {
@@ -41,8 +46,8 @@ run "names_only" {
   command = plan
 
   variables {
-    owner_id      = null
-    repository_id = null
+    github_owner_id      = null
+    github_repository_id = null
   }
 }
 
@@ -50,7 +55,7 @@ run "between_the_forms" {
   command = plan
 
   variables {
-    names_trusted = true
+    github_names_trusted = true
   }
 }
 
@@ -58,9 +63,9 @@ run "an_account_of_production_alone" {
   command = plan
 
   variables {
-    environments    = ["production"]
-    provider_exists = true
-    hosted_zone_id  = "Z0EXAMPLE"
+    github_environments  = ["production"]
+    provider_exists      = true
+    https_hosted_zone_id = "Z0EXAMPLE"
   }
 
   assert {
@@ -73,29 +78,29 @@ run "one_id_is_not_enough" {
   command = plan
 
   variables {
-    repository_id = null
+    github_repository_id = null
   }
 
-  expect_failures = [var.repository_id]
+  expect_failures = [var.github_repository_id]
 }
 
 run "wrong_values_are_refused" {
   command = plan
 
   variables {
-    repository   = "example/*"
-    environments = ["staging", "staging-two"]
+    github_repository   = "example/*"
+    github_environments = ["staging", "staging-two"]
   }
 
-  expect_failures = [var.repository, var.environments]
+  expect_failures = [var.github_repository, var.github_environments]
 }
 
 run "the_cost_report_needs_its_policy" {
   command = plan
 
   variables {
-    cost_policy = null
+    github_cost_policy = null
   }
 
-  expect_failures = [var.cost_policy]
+  expect_failures = [var.github_cost_policy]
 }

@@ -4,8 +4,8 @@ mock_provider "aws" {
 
 variables {
   name                  = "settlement-test"
-  account_id            = "123456789012"
-  region                = "ap-northeast-2"
+  aws_account_id        = "123456789012"
+  aws_region            = "ap-northeast-2"
   ecr_repository_arn    = "arn:aws:ecr:ap-northeast-2:123456789012:repository/settlement"
   service_log_group_arn = "arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/settlement-test"
   admin_log_group_arn   = "arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/settlement-test-admin"
@@ -14,6 +14,10 @@ variables {
     "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-clone-AbCdEf",
   ]
   master_secret_arns = ["arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:rds!db-0-AbCdEf"]
+
+  app_secret_arns          = []
+  app_execute_command      = false
+  permissions_boundary_arn = null
 }
 
 # Each policy as the set of "<action> <resource>" that it allows.
@@ -102,8 +106,8 @@ run "options" {
   command = plan
 
   variables {
-    enable_execute_command = true
-    app_secret_arns        = ["arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement/slack-AbCdEf"]
+    app_execute_command = true
+    app_secret_arns     = ["arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement/slack-AbCdEf"]
   }
 
   assert {

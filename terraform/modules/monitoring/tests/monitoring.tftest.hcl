@@ -5,22 +5,29 @@ mock_provider "aws" {
 }
 
 variables {
-  name        = "settlement-test"
-  environment = "test"
-  account_id  = "123456789012"
-  region      = "ap-northeast-2"
+  name           = "settlement-test"
+  env_name       = "test"
+  aws_account_id = "123456789012"
+  aws_region     = "ap-northeast-2"
   topic_arns = {
     urgent  = "arn:aws:sns:ap-northeast-2:123456789012:urgent"
     warning = "arn:aws:sns:ap-northeast-2:123456789012:warning"
   }
   load_balancer                 = "app/test/0123456789abcdef"
   target_group                  = "targetgroup/test/0123456789abcdef"
-  service_min_tasks             = 2
+  app_min_tasks                 = 2
   database_identifier           = "settlement-test"
   database_max_connections      = 210
   database_allocated_storage_gb = 20
   database_log_group_name       = "/aws/rds/instance/settlement-test/postgresql"
   undelivered_queue_name        = "settlement-test-undelivered"
+
+  error_rate_minimum_requests      = 20
+  container_insights               = "enabled"
+  database_free_memory_minimum_mb  = 128
+  database_slow_query_milliseconds = 3000
+  bot_function_names               = []
+  log_retention_days               = 30
 }
 
 run "connections_alarm_is_80_percent_of_the_one_number" {

@@ -4,10 +4,14 @@ mock_provider "aws" {
 
 variables {
   name              = "settlement-test"
-  account_id        = "123456789012"
+  aws_account_id    = "123456789012"
   app_name          = "settlement"
-  environment       = "test"
+  env_name          = "test"
   bots_package_path = "versions.tf" # any file: only its hash is read
+
+  notification_emails         = {}
+  secret_recovery_window_days = 7
+  log_retention_days          = 30
 }
 
 run "defaults" {
@@ -120,10 +124,10 @@ run "values_of_a_wrong_form_are_refused" {
 
   variables {
     name                        = "Settlement"
-    account_id                  = "1234"
+    aws_account_id              = "1234"
     notification_emails         = { urgent = ["on-call"] }
     secret_recovery_window_days = 3
   }
 
-  expect_failures = [var.name, var.account_id, var.notification_emails, var.secret_recovery_window_days]
+  expect_failures = [var.name, var.aws_account_id, var.notification_emails, var.secret_recovery_window_days]
 }

@@ -3,12 +3,12 @@ mock_provider "aws" {
 }
 
 variables {
-  name                    = "settlement-test"
-  account_id              = "123456789012"
-  app_name                = "settlement"
-  environment             = "test"
-  bots_package_path       = "versions.tf" # any file: only its hash is read
-  slow_query_milliseconds = 3000
+  name                             = "settlement-test"
+  aws_account_id                   = "123456789012"
+  app_name                         = "settlement"
+  env_name                         = "test"
+  bots_package_path                = "versions.tf" # any file: only its hash is read
+  database_slow_query_milliseconds = 3000
   log_group = {
     arn  = "arn:aws:logs:ap-northeast-2:123456789012:log-group:/aws/rds/instance/settlement-test/postgresql"
     name = "/aws/rds/instance/settlement-test/postgresql"
@@ -18,6 +18,11 @@ variables {
     arn = "arn:aws:sqs:ap-northeast-2:123456789012:undelivered"
     url = "https://sqs.ap-northeast-2.amazonaws.com/123456789012/undelivered"
   }
+
+  query_bot_window_seconds  = 3600
+  query_bot_redact_literals = true
+  log_retention_days        = 30
+  permissions_boundary_arn  = null
 }
 
 run "defaults" {
@@ -60,11 +65,11 @@ run "values_of_a_wrong_form_are_refused" {
   command = plan
 
   variables {
-    name                         = "Settlement"
-    account_id                   = "1234"
-    slow_query_milliseconds      = 0
-    deduplication_window_seconds = 0
+    name                             = "Settlement"
+    aws_account_id                   = "1234"
+    database_slow_query_milliseconds = 0
+    query_bot_window_seconds         = 0
   }
 
-  expect_failures = [var.name, var.account_id, var.slow_query_milliseconds, var.deduplication_window_seconds]
+  expect_failures = [var.name, var.aws_account_id, var.database_slow_query_milliseconds, var.query_bot_window_seconds]
 }

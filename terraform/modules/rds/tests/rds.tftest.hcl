@@ -3,11 +3,26 @@ mock_provider "aws" {
 }
 
 variables {
-  name              = "settlement-test"
-  subnet_ids        = ["subnet-a", "subnet-b", "subnet-c"]
-  security_group_id = "sg-0123456789abcdef0"
-  database_name     = "settlement"
-  max_connections   = 210
+  name                     = "settlement-test"
+  subnet_ids               = ["subnet-a", "subnet-b", "subnet-c"]
+  security_group_id        = "sg-0123456789abcdef0"
+  database_name            = "settlement"
+  database_max_connections = 210
+
+  database_engine_version            = "17"
+  database_instance_class            = "db.t4g.small"
+  database_allocated_storage_gb      = 20
+  database_max_allocated_storage_gb  = 100
+  database_slow_query_milliseconds   = 3000
+  database_multi_az                  = false
+  database_backup_retention_days     = 7
+  deletion_protection                = true
+  database_skip_final_snapshot       = false
+  database_final_snapshot_identifier = null
+  database_apply_immediately         = false
+  log_retention_days                 = 30
+  database_restores                  = {}
+  database_serving                   = ""
 }
 
 run "defaults" {
@@ -78,12 +93,12 @@ run "options" {
   command = plan
 
   variables {
-    engine_version            = "18"
-    slow_query_milliseconds   = 500
-    multi_az                  = true
-    deletion_protection       = false
-    final_snapshot_identifier = "settlement-test-final-20260131"
-    apply_immediately         = true
+    database_engine_version            = "18"
+    database_slow_query_milliseconds   = 500
+    database_multi_az                  = true
+    deletion_protection                = false
+    database_final_snapshot_identifier = "settlement-test-final-20260131"
+    database_apply_immediately         = true
   }
 
   assert {
@@ -103,7 +118,7 @@ run "no_final_snapshot_when_told" {
   command = plan
 
   variables {
-    skip_final_snapshot = true
+    database_skip_final_snapshot = true
   }
 
   assert {
@@ -116,28 +131,28 @@ run "values_of_a_wrong_form_are_refused" {
   command = plan
 
   variables {
-    name                      = "Settlement"
-    database_name             = "settle-ment"
-    engine_version            = "17.4"
-    instance_class            = "t4g.micro"
-    allocated_storage_gb      = 10
-    max_connections           = 5
-    slow_query_milliseconds   = 0
-    backup_retention_days     = 0
-    final_snapshot_identifier = "final--1"
-    log_retention_days        = 31
+    name                               = "Settlement"
+    database_name                      = "settle-ment"
+    database_engine_version            = "17.4"
+    database_instance_class            = "t4g.micro"
+    database_allocated_storage_gb      = 10
+    database_max_connections           = 5
+    database_slow_query_milliseconds   = 0
+    database_backup_retention_days     = 0
+    database_final_snapshot_identifier = "final--1"
+    log_retention_days                 = 31
   }
 
   expect_failures = [
     var.name,
     var.database_name,
-    var.engine_version,
-    var.instance_class,
-    var.allocated_storage_gb,
-    var.max_connections,
-    var.slow_query_milliseconds,
-    var.backup_retention_days,
-    var.final_snapshot_identifier,
+    var.database_engine_version,
+    var.database_instance_class,
+    var.database_allocated_storage_gb,
+    var.database_max_connections,
+    var.database_slow_query_milliseconds,
+    var.database_backup_retention_days,
+    var.database_final_snapshot_identifier,
     var.log_retention_days,
   ]
 }
@@ -146,22 +161,22 @@ run "growth_below_the_size_is_refused" {
   command = plan
 
   variables {
-    allocated_storage_gb     = 50
-    max_allocated_storage_gb = 50
+    database_allocated_storage_gb     = 50
+    database_max_allocated_storage_gb = 50
   }
 
-  expect_failures = [var.max_allocated_storage_gb]
+  expect_failures = [var.database_max_allocated_storage_gb]
 }
 
 run "restores_stand_beside_the_original_and_one_variable_decides" {
   variables {
-    backup_retention_days = 14
-    restores = {
+    database_backup_retention_days = 14
+    database_restores = {
       "20261124-101500" = { time = "2026-11-24T10:15:00Z" }
       "20261123-170400" = { snapshot = "rds:settlement-test-2026-11-23-17-04", source = "" }
       "20261124-120000" = { time = "2026-11-24T12:00:00Z", source = "20261124-101500" }
     }
-    serving = "20261124-101500"
+    database_serving = "20261124-101500"
   }
 
   assert {
@@ -211,22 +226,22 @@ run "wrong_restores_are_refused" {
   command = plan
 
   variables {
-    restores = {
+    database_restores = {
       "yesterday"       = { time = "yesterday" }
       "20261124-101500" = { time = "2026-11-24T10:15:00Z", snapshot = "both" }
       "20261124-101501" = { time = "2026-11-24T10:15:01Z", source = "20200101-000000" }
     }
   }
 
-  expect_failures = [var.restores]
+  expect_failures = [var.database_restores]
 }
 
 run "an_unknown_one_cannot_serve" {
   command = plan
 
   variables {
-    serving = "20261124-101500"
+    database_serving = "20261124-101500"
   }
 
-  expect_failures = [var.serving]
+  expect_failures = [var.database_serving]
 }

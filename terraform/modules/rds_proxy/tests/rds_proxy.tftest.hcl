@@ -4,7 +4,7 @@ mock_provider "aws" {
 
 variables {
   name                = "settlement-test"
-  account_id          = "123456789012"
+  aws_account_id      = "123456789012"
   subnet_ids          = ["subnet-a", "subnet-b", "subnet-c"]
   security_group_id   = "sg-0123456789abcdef0"
   instance_identifier = "settlement-test"
@@ -12,6 +12,11 @@ variables {
     "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf",
     "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-clone-AbCdEf",
   ]
+
+  rds_proxy_max_connections_percent      = 75
+  rds_proxy_max_idle_connections_percent = 25
+  log_retention_days                     = 30
+  permissions_boundary_arn               = null
 }
 
 run "defaults" {
@@ -84,20 +89,20 @@ run "values_of_a_wrong_form_are_refused" {
   command = plan
 
   variables {
-    subnet_ids              = ["subnet-a"]
-    max_connections_percent = 101
+    subnet_ids                        = ["subnet-a"]
+    rds_proxy_max_connections_percent = 101
   }
 
-  expect_failures = [var.subnet_ids, var.max_connections_percent]
+  expect_failures = [var.subnet_ids, var.rds_proxy_max_connections_percent]
 }
 
 run "more_idle_connections_than_connections_are_refused" {
   command = plan
 
   variables {
-    max_connections_percent      = 20
-    max_idle_connections_percent = 21
+    rds_proxy_max_connections_percent      = 20
+    rds_proxy_max_idle_connections_percent = 21
   }
 
-  expect_failures = [var.max_idle_connections_percent]
+  expect_failures = [var.rds_proxy_max_idle_connections_percent]
 }

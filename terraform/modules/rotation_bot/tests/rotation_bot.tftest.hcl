@@ -4,10 +4,10 @@ mock_provider "aws" {
 
 variables {
   name              = "settlement-test"
-  account_id        = "123456789012"
-  region            = "ap-northeast-2"
+  aws_account_id    = "123456789012"
+  aws_region        = "ap-northeast-2"
   app_name          = "settlement"
-  environment       = "test"
+  env_name          = "test"
   bots_package_path = "versions.tf" # any file: only its hash is read
   cluster_name      = "settlement-test"
   service_name      = "settlement-test"
@@ -21,6 +21,9 @@ variables {
     arn = "arn:aws:sqs:ap-northeast-2:123456789012:undelivered"
     url = "https://sqs.ap-northeast-2.amazonaws.com/123456789012/undelivered"
   }
+
+  log_retention_days       = 30
+  permissions_boundary_arn = null
 }
 
 run "which_events" {

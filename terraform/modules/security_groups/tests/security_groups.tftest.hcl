@@ -35,6 +35,13 @@ override_resource {
 variables {
   name   = "settlement-test"
   vpc_id = "vpc-0123456789abcdef0"
+
+  network_client_cidrs    = ["0.0.0.0/0"]
+  https_enabled           = false
+  container_port          = 8000
+  rds_proxy_enabled       = false
+  rds_proxy_direct_access = false
+  vpc_endpoints_enabled   = false
 }
 
 # All rules there are, as "<security group> ◀ or ▶ <peer> : <port>".
@@ -89,8 +96,8 @@ run "whole_chain" {
 
 run "whole_chain_with_proxy_and_endpoints" {
   variables {
-    proxy_enabled     = true
-    endpoints_enabled = true
+    rds_proxy_enabled     = true
+    vpc_endpoints_enabled = true
   }
 
   assert {
@@ -143,8 +150,8 @@ run "whole_chain_with_proxy_and_endpoints" {
 
 run "direct_access_beside_the_proxy" {
   variables {
-    proxy_enabled       = true
-    proxy_direct_access = true
+    rds_proxy_enabled       = true
+    rds_proxy_direct_access = true
   }
 
   assert {
@@ -159,8 +166,8 @@ run "direct_access_beside_the_proxy" {
 
 run "https_opens_443_for_the_same_clients" {
   variables {
-    https_enabled = true
-    client_cidrs  = ["203.0.113.0/24", "198.51.100.0/24"]
+    https_enabled        = true
+    network_client_cidrs = ["203.0.113.0/24", "198.51.100.0/24"]
   }
 
   assert {
@@ -175,18 +182,18 @@ run "client_cidrs_with_host_bits_are_refused" {
   command = plan
 
   variables {
-    client_cidrs = ["203.0.113.7/24"]
+    network_client_cidrs = ["203.0.113.7/24"]
   }
 
-  expect_failures = [var.client_cidrs]
+  expect_failures = [var.network_client_cidrs]
 }
 
 run "no_client_cidr_is_refused" {
   command = plan
 
   variables {
-    client_cidrs = []
+    network_client_cidrs = []
   }
 
-  expect_failures = [var.client_cidrs]
+  expect_failures = [var.network_client_cidrs]
 }

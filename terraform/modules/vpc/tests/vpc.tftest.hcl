@@ -8,13 +8,18 @@ override_resource {
 }
 
 variables {
-  name = "settlement-test"
-  cidr = "10.0.0.0/18"
-  availability_zones = {
+  name             = "settlement-test"
+  network_vpc_cidr = "10.0.0.0/18"
+  network_availability_zones = {
     ap-northeast-2a = { public = "10.0.8.0/24", private = "10.0.1.0/24", database = "10.0.4.0/24" }
     ap-northeast-2b = { public = "10.0.9.0/24", private = "10.0.2.0/24", database = "10.0.5.0/24" }
     ap-northeast-2c = { public = "10.0.10.0/24", private = "10.0.3.0/24", database = "10.0.6.0/24" }
   }
+
+  network_nat_gateways     = "single"
+  network_flow_logs        = false
+  log_retention_days       = 30
+  permissions_boundary_arn = null
 }
 
 run "defaults" {
@@ -89,14 +94,14 @@ run "defaults" {
 
 run "nat_gateway_per_zone_and_flow_logs" {
   variables {
-    nat_gateways       = "per_az"
-    flow_logs_enabled  = true
-    log_retention_days = 90
+    network_nat_gateways = "per_az"
+    network_flow_logs    = true
+    log_retention_days   = 90
   }
 
   assert {
     condition = alltrue([
-      for zone in keys(var.availability_zones) :
+      for zone in keys(var.network_availability_zones) :
       aws_nat_gateway.this[zone].subnet_id == aws_subnet.public[zone].id
       && aws_nat_gateway.this[zone].allocation_id == aws_eip.nat[zone].id
       && aws_route.private_nat[zone].nat_gateway_id == aws_nat_gateway.this[zone].id
@@ -122,35 +127,35 @@ run "values_outside_closed_sets_are_refused" {
   command = plan
 
   variables {
-    cidr               = "10.0.0.1/18"
-    nat_gateways       = "two"
-    log_retention_days = 31
+    network_vpc_cidr     = "10.0.0.1/18"
+    network_nat_gateways = "two"
+    log_retention_days   = 31
   }
 
-  expect_failures = [var.cidr, var.nat_gateways, var.log_retention_days]
+  expect_failures = [var.network_vpc_cidr, var.network_nat_gateways, var.log_retention_days]
 }
 
 run "one_zone_is_refused" {
   command = plan
 
   variables {
-    availability_zones = {
+    network_availability_zones = {
       ap-northeast-2a = { public = "10.0.8.0/24", private = "10.0.1.0/24", database = "10.0.4.0/24" }
     }
   }
 
-  expect_failures = [var.availability_zones]
+  expect_failures = [var.network_availability_zones]
 }
 
 run "two_zones" {
   command = plan
 
   variables {
-    availability_zones = {
+    network_availability_zones = {
       ap-northeast-2a = { public = "10.0.8.0/24", private = "10.0.1.0/24", database = "10.0.4.0/24" }
       ap-northeast-2c = { public = "10.0.9.0/24", private = "10.0.2.0/24", database = "10.0.5.0/24" }
     }
-    nat_gateways = "per_az"
+    network_nat_gateways = "per_az"
   }
 
   assert {
@@ -167,14 +172,14 @@ run "four_zones_in_another_range" {
   command = plan
 
   variables {
-    cidr = "10.4.0.0/20"
-    availability_zones = {
+    network_vpc_cidr = "10.4.0.0/20"
+    network_availability_zones = {
       ap-northeast-2a = { public = "10.4.0.0/24", private = "10.4.4.0/24", database = "10.4.8.0/24" }
       ap-northeast-2b = { public = "10.4.1.0/24", private = "10.4.5.0/24", database = "10.4.9.0/24" }
       ap-northeast-2c = { public = "10.4.2.0/24", private = "10.4.6.0/24", database = "10.4.10.0/24" }
       ap-northeast-2d = { public = "10.4.3.0/24", private = "10.4.7.0/24", database = "10.4.11.0/24" }
     }
-    nat_gateways = "per_az"
+    network_nat_gateways = "per_az"
   }
 
   assert {
@@ -190,21 +195,21 @@ run "malformed_range_is_refused" {
   command = plan
 
   variables {
-    availability_zones = {
+    network_availability_zones = {
       ap-northeast-2a = { public = "10.0.8.0/24", private = "10.0.1.0/24", database = "10.0.4.0/24" }
       ap-northeast-2b = { public = "10.0.9.0/24", private = "10.0.2.5/24", database = "10.0.5.0/24" }
       ap-northeast-2c = { public = "10.0.10.0/24", private = "not a range", database = "10.0.6.0/29" }
     }
   }
 
-  expect_failures = [var.availability_zones]
+  expect_failures = [var.network_availability_zones]
 }
 
 run "range_outside_the_vpc_is_refused" {
   command = plan
 
   variables {
-    availability_zones = {
+    network_availability_zones = {
       ap-northeast-2a = { public = "10.0.8.0/24", private = "10.0.1.0/24", database = "10.0.4.0/24" }
       ap-northeast-2b = { public = "10.0.9.0/24", private = "10.0.2.0/24", database = "10.0.5.0/24" }
       ap-northeast-2c = { public = "10.0.64.0/24", private = "10.0.3.0/24", database = "10.0.6.0/24" }
@@ -218,7 +223,7 @@ run "range_larger_than_the_vpc_is_refused" {
   command = plan
 
   variables {
-    availability_zones = {
+    network_availability_zones = {
       ap-northeast-2a = { public = "10.0.0.0/16", private = "10.0.1.0/24", database = "10.0.4.0/24" }
       ap-northeast-2b = { public = "10.1.0.0/24", private = "10.0.2.0/24", database = "10.0.5.0/24" }
     }
@@ -231,7 +236,7 @@ run "overlapping_ranges_are_refused" {
   command = plan
 
   variables {
-    availability_zones = {
+    network_availability_zones = {
       ap-northeast-2a = { public = "10.0.8.0/24", private = "10.0.1.0/24", database = "10.0.4.0/24" }
       ap-northeast-2b = { public = "10.0.9.0/24", private = "10.0.2.0/24", database = "10.0.5.0/24" }
       ap-northeast-2c = { public = "10.0.10.0/24", private = "10.0.3.0/24", database = "10.0.3.128/25" }

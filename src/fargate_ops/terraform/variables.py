@@ -1,0 +1,14 @@
+"""The variables that a Terraform root declares."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+#: As ``terraform fmt`` writes it: what belongs to the variable itself is indented by two spaces.
+_REQUIRED = re.compile(r'^variable "(\w+)" \{\n(?:  (?!default ).*\n|\n)*\}', re.MULTILINE)
+
+
+def required(root: Path) -> list[str]:
+    """Return the names of the variables that have no default, in the order of ``variables.tf``."""
+    return _REQUIRED.findall((root / "variables.tf").read_text(encoding="utf-8"))
