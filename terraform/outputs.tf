@@ -1,7 +1,7 @@
-# All that a release reads. Nothing here is sensitive: secrets are named, not shown.
+# Everything that a release reads. Nothing here is sensitive: secrets are named, not shown.
 
 output "name_prefix" {
-  description = "First part of every name, `<app_name>-<environment>`."
+  description = "First part of every name, `<app_name>-<env_name>`."
   value       = local.name
 }
 
@@ -31,12 +31,12 @@ output "service_name" {
 }
 
 output "service_family" {
-  description = "Task definition family of the service; its revisions are the release's."
+  description = "Task definition family of the service; releases register its revisions."
   value       = local.name
 }
 
 output "admin_family" {
-  description = "Task definition family of the one-off admin tasks; its revisions are the release's."
+  description = "Task definition family of the one-off admin tasks; releases register its revisions."
   value       = "${local.name}-admin"
 }
 
@@ -116,7 +116,7 @@ output "admin_security_group_ids" {
 }
 
 output "database" {
-  description = "The database: where it is, where the service finds it (the proxy, if there is one; same port), who has its master user's credentials, how many connections it accepts."
+  description = "The database that serves: its host, the host for the service (the proxy, if there is one; same port), the secret of its master user, and the number of connections it accepts."
   value = {
     host                = module.rds.host
     service_host        = var.rds_proxy_enabled ? module.rds_proxy[0].host : module.rds.host
@@ -129,7 +129,7 @@ output "database" {
 }
 
 output "database_instances" {
-  description = "Every database by its key in `database_restores` (the original's is empty): where it is, and who has its master user's credentials."
+  description = "Every database by its key in `database_restores` (the original's is empty): its host, and the secret of its master user."
   value       = module.rds.instances
 }
 
@@ -139,7 +139,7 @@ output "app_database_secret_arn" {
 }
 
 output "app_database_clone_secret_arn" {
-  description = "Secret with those of the second, which takes turns with the first: the task definition says which serves."
+  description = "Secret with the credentials of the second database user. The two take turns; the task definition names the one in use."
   value       = module.ecs.app_database_secret_arns[1]
 }
 
@@ -154,7 +154,7 @@ output "notification_topic_arns" {
 }
 
 output "undelivered_queue_url" {
-  description = "Queue of what a bot could not post to Slack."
+  description = "Queue of messages that a bot could not post to Slack."
   value       = module.notifications.undelivered_queue.url
 }
 
@@ -164,7 +164,7 @@ output "slack_webhook_secret_arn" {
 }
 
 output "test_page" {
-  description = "What `make test-page` sets off, by urgency: the alarm, and the topic that it speaks to."
+  description = "What `make test-page` triggers, by urgency: the alarm, and the topic that it notifies."
   value = {
     for urgency, topic in module.notifications.topic_arns :
     urgency => { alarm = module.monitoring.test_page_alarm_names[urgency], topic_arn = topic }

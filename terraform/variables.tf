@@ -46,7 +46,7 @@ variable "aws_account_id" {
 }
 
 variable "state_bucket" {
-  description = "Bucket of Terraform's states, in which the deployment lock is: the rotation-bot looks at it."
+  description = "Bucket of Terraform's states and of the deployment lock, which the rotation-bot reads."
   type        = string
 }
 
@@ -102,7 +102,7 @@ variable "vpc_endpoints_enabled" {
 }
 
 variable "vpc_endpoint_services" {
-  description = "Services that have one when they are enabled."
+  description = "Services with an interface endpoint, if `vpc_endpoints_enabled`."
   type        = set(string)
 }
 
@@ -124,7 +124,7 @@ variable "https_certificate_arn" {
 }
 
 variable "https_hosted_zone_id" {
-  description = "Route 53 hosted zone in which `https_domain_name` is made to point to the load balancer. Needs `https_domain_name`."
+  description = "Route 53 hosted zone in which `https_domain_name` gets a record that points to the load balancer. Needs `https_domain_name`."
   type        = string
 }
 
@@ -134,7 +134,7 @@ variable "https_domain_name" {
 }
 
 variable "public_url" {
-  description = "Address by which clients call the service, where it is not `https_domain_name` or the load balancer's own name. Null: one of these."
+  description = "Address by which clients call the service, if it is not `https_domain_name` or the load balancer's own name. Null: one of these."
   type        = string
 
   validation {
@@ -167,7 +167,7 @@ variable "ecr_repository_name" {
 }
 
 variable "app_cpu_architecture" {
-  description = "CPU architecture of the tasks, `X86_64` or `ARM64`: that of the images."
+  description = "CPU architecture of the tasks and their images, `X86_64` or `ARM64`."
   type        = string
 }
 
@@ -227,12 +227,12 @@ variable "app_scheduled_scaling" {
 }
 
 variable "app_peak_min_tasks" {
-  description = "Fewest tasks in that time, with `app_scheduled_scaling`."
+  description = "Fewest tasks around the month's end, with `app_scheduled_scaling`."
   type        = number
 }
 
 variable "app_peak_max_tasks" {
-  description = "Most tasks in that time, with `app_scheduled_scaling`. Counts in the pool budget."
+  description = "Most tasks around the month's end, with `app_scheduled_scaling`. Counts in the pool budget."
   type        = number
 }
 
@@ -313,9 +313,9 @@ variable "database_max_connections" {
   description = "Connections that the database accepts. Alarms and the pool budget derive from this number."
   type        = number
 
-  # The pool budget. During a rolling update more than the most tasks run, and each worker of each may fill its
+  # The pool budget. During a rolling update more than the maximum of tasks run, and each worker of each may fill its
   # pool; 3 + 2 connections are PostgreSQL's and RDS's own. At 80 % the alarm of requirement F2 goes off.
-  # Behind the proxy they share its connections, so that its limit counts instead (the next validation).
+  # Behind the proxy the tasks share its connections, so its limit counts instead (the next validation).
   validation {
     condition = (
       var.rds_proxy_enabled && !var.rds_proxy_direct_access
@@ -335,7 +335,7 @@ variable "database_max_connections" {
 }
 
 variable "database_slow_query_milliseconds" {
-  description = "Queries that take as long or longer are logged with their text, and told in Slack (requirement F3). One number: the parameter group and the query-bot derive from it."
+  description = "Queries that take as long or longer are logged with their text and posted to Slack (requirement F3). The parameter group and the query-bot use the same number."
   type        = number
 }
 
@@ -366,7 +366,7 @@ variable "database_apply_immediately" {
 }
 
 variable "database_free_memory_minimum_mb" {
-  description = "Free memory of the database below which it is about to swap, MiB. About a tenth of the instance class's."
+  description = "Free memory of the database below which the alarm goes off, because it is about to swap, MiB. About a tenth of the instance class's memory."
   type        = number
 }
 
@@ -390,7 +390,7 @@ variable "rds_proxy_enabled" {
 }
 
 variable "rds_proxy_direct_access" {
-  description = "Whether the service may reach the database beside the proxy too: while tasks run, or could be rolled back to, that were started without it."
+  description = "Whether the service may also reach the database without the proxy. Needed while tasks that were started without it run or could be rolled back to."
   type        = bool
 }
 
@@ -400,20 +400,20 @@ variable "rds_proxy_max_connections_percent" {
 }
 
 variable "rds_proxy_max_idle_connections_percent" {
-  description = "Connections that the proxy keeps open while nobody uses them, in percent of `database_max_connections`."
+  description = "Idle connections that the proxy keeps open, in percent of `database_max_connections`."
   type        = number
 }
 
 # --- notifications ----------------------------------------------------------------------------------
 
 variable "bots_package_path" {
-  description = "The zip of app/bots/ that the role bots_package makes, relative to this folder, so that plans of two machines agree."
+  description = "The zip of app/bots/ that the role bots_package builds, relative to this folder, so that plans on two machines agree."
   type        = string
   default     = "../.local/bots.zip"
 }
 
 variable "notification_emails" {
-  description = "Addresses that are told by e-mail, beside Slack, by urgency. Each must agree once, by the link that AWS sends."
+  description = "E-mail addresses that are notified besides Slack, by urgency. Each must confirm once, with the link that AWS sends."
   type = object({
     urgent  = optional(set(string), [])
     warning = optional(set(string), [])
@@ -421,24 +421,24 @@ variable "notification_emails" {
 }
 
 variable "query_bot_window_seconds" {
-  description = "Seconds in which the same slow statement is told once, with a count."
+  description = "Seconds in which the same slow statement is posted to Slack once, with a count."
   type        = number
 }
 
 variable "query_bot_redact_literals" {
-  description = "Whether literals of a slow statement, which may be a customer's data, are replaced before Slack reads it."
+  description = "Whether literals of a slow statement, which may be a customer's data, are replaced before it is posted to Slack."
   type        = bool
 }
 
 # --- monitoring -------------------------------------------------------------------------------------
 
 variable "error_rate_minimum_requests" {
-  description = "Requests in a minute below which an error rate says nothing (requirement F4): at night one error of one is 100 %."
+  description = "Requests in a minute below which the error rate is ignored (requirement F4): at night, one error in one request is 100 %."
   type        = number
 }
 
 variable "permissions_boundary_arn" {
-  description = "Policy that bounds every role that is made here, as GitHub's deploy role requires. Null: none."
+  description = "Permissions boundary of every role that is created here; GitHub's deploy role requires it. Null: none."
   type        = string
 
   validation {

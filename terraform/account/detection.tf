@@ -1,9 +1,9 @@
-# What watches the account as a whole: new resources in each region (requirement H4) and costs (H5), told to Slack.
+# Monitoring of the account: new resources in each region (requirement H4) and costs (H5), reported to Slack.
 locals {
-  # Names of IAM are the account's, whatever the region: outside its home each has the region in it.
+  # IAM's names are unique in the account: outside the home region each contains the region.
   name = local.is_home ? "${var.app_name}-account" : "${var.app_name}-account-${var.aws_region}"
 
-  # Ours by name: it is in the state already, or comes back to it. Others' stay theirs, see the modules.
+  # Ours by name: in the state, or imported again. Resources of others stay theirs, see the modules.
   own_recorder         = var.detection_enabled && var.existing_config_recorder == local.name
   own_delivery_channel = local.own_recorder && var.existing_config_delivery_channel == local.name
   own_anomaly_monitor  = local.is_home && var.cost_anomaly_enabled && try(var.existing_anomaly_monitor.name == local.name, false)

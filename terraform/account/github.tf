@@ -1,6 +1,6 @@
-# The roles of GitHub's workflows, where there is a repository whose workflows act here.
+# The roles of GitHub's workflows, if the workflows of a repository act in this account.
 locals {
-  # Ours by its tags: it is in the state already, or comes back to it. Another's stays theirs.
+  # Ours by its tags: in the state, or imported again. A provider that others made stays theirs.
   own_github_provider = local.is_home && var.github_repository != null && try(var.existing_github_provider.own, false)
 }
 

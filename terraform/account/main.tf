@@ -1,7 +1,7 @@
-# What exists once per account and region, whatever the number of environments: one image repository, so that
-# production runs the very digest that staging ran; what watches the account's new resources (detection.tf).
-# What exists once per account is made in its home region alone: the roles that AWS's services take, what watches its
-# costs, GitHub's OIDC provider.
+# Resources that exist once per account and region, for any number of environments: one image repository, so that
+# production runs the exact digest that staging ran; monitoring of new resources (detection.tf).
+# Resources that exist once per account are created in its home region only: service-linked roles, cost monitoring,
+# GitHub's OIDC provider.
 
 locals {
   is_home = var.aws_region == coalesce(var.account_home_region, var.aws_region)
@@ -15,8 +15,8 @@ module "ecr" {
   ecr_force_delete            = var.ecr_force_delete
 }
 
-# AWS makes a service-linked role at a service's first use, and that use then often fails: the role is not there
-# yet. So they are made before. One that the account has (it may be in use by others) is adopted as it is.
+# AWS creates a service-linked role at a service's first use, which often fails because the role is not ready yet. So
+# the roles are created first. An existing role, which others may use, is imported as it is.
 locals {
   service_linked_roles = toset(local.is_home ? [
     "config.amazonaws.com",
@@ -37,7 +37,7 @@ locals {
   }
 }
 
-# An import of what is in the state already does nothing, so this adopts once.
+# An import of a resource that is already in the state does nothing.
 import {
   for_each = local.existing_service_linked_roles
 

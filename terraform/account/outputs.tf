@@ -14,21 +14,21 @@ output "ecr_repository_arn" {
 }
 
 output "slack_webhook_secret_arn" {
-  description = "Secret with the URL of Slack's incoming webhook for what concerns the account; without a value nothing is sent."
+  description = "Secret with the URL of Slack's incoming webhook for account events; without a value nothing is sent."
   value       = module.notifications.slack_webhook_secret_arn
 }
 
 output "config_recorder_name" {
-  description = "The AWS Config recorder whose items detection-bot is told of; null without detection."
+  description = "The AWS Config recorder whose items the detection-bot receives; null without detection."
   value       = one(module.detection[*].recorder_name)
 }
 
 output "undelivered_queue_url" {
-  description = "Queue of what a bot of the account could not post to Slack."
+  description = "Queue of messages that a bot of the account could not post to Slack."
   value       = module.notifications.undelivered_queue.url
 }
 
 output "github_variables" {
-  description = "What GitHub has to know: variables of the repository (`environment` is null) and of its environments."
+  description = "Variables to set at GitHub: of the repository (`environment` is null) and of its environments."
   value       = flatten(module.github[*].variables)
 }

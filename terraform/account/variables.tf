@@ -19,7 +19,7 @@ variable "aws_region" {
 }
 
 variable "account_home_region" {
-  description = "Region of the account in which is made what exists once per account: service-linked roles, GitHub's OIDC provider, budget, cost anomalies. Null: `aws_region`."
+  description = "Home region of the account, which holds the resources that exist once per account: service-linked roles, GitHub's OIDC provider, budget, cost anomalies. Null: `aws_region`."
   type        = string
 
   validation {
@@ -71,7 +71,7 @@ variable "log_retention_days" {
 }
 
 variable "notification_emails" {
-  description = "Addresses that are told by e-mail, beside Slack, of what concerns the account. Each must agree once, by the link that AWS sends."
+  description = "E-mail addresses that are notified of account events besides Slack, by urgency. Each must confirm once, with the link that AWS sends."
   type = object({
     urgent  = optional(set(string), [])
     warning = optional(set(string), [])
@@ -79,28 +79,28 @@ variable "notification_emails" {
 }
 
 variable "bots_package_path" {
-  description = "The zip of app/bots/ that the role bots_package makes, relative to this folder, so that plans of two machines agree."
+  description = "The zip of app/bots/ that the role bots_package builds, relative to this folder, so that plans on two machines agree."
   type        = string
   default     = "../../.local/bots.zip"
 }
 
 variable "detection_enabled" {
-  description = "Whether AWS Config records new resources and Slack is told of them (requirement H4)."
+  description = "Whether AWS Config records new resources, which are then reported to Slack (requirement H4)."
   type        = bool
 }
 
 variable "detection_resource_types" {
-  description = "Types whose creation is told, as AWS Config names them. Each item that is recorded costs 0.003 USD."
+  description = "Resource types whose creation is reported, as AWS Config names them. Each recorded item costs 0.003 USD."
   type        = list(string)
 }
 
 variable "detection_required_tags" {
-  description = "Keys of the tags that a new resource should have; those that it lacks are told."
+  description = "Tag keys that a new resource should have; missing ones are reported."
   type        = list(string)
 }
 
 variable "config_delivery_bucket" {
-  description = "Bucket into which AWS Config delivers. Null: there is none, and detection must be off or use another's recorder."
+  description = "Bucket to which AWS Config delivers. Null: none; detection must then be off or use a recorder that others made."
   type        = string
 
   validation {
@@ -110,34 +110,34 @@ variable "config_delivery_bucket" {
 }
 
 variable "existing_config_recorder" {
-  description = "Name of the AWS Config recorder that the account and region have, as bootstrap finds it. Null: none."
+  description = "Name of the AWS Config recorder that the account already has in this region; bootstrap looks it up. Null: none."
   type        = string
   default     = null
 }
 
 variable "existing_config_delivery_channel" {
-  description = "Name of the AWS Config delivery channel that the account and region have, as bootstrap finds it. Null: none."
+  description = "Name of the AWS Config delivery channel that the account already has in this region; bootstrap looks it up. Null: none."
   type        = string
   default     = null
 }
 
 variable "budget_monthly_usd" {
-  description = "What the account may cost in a month, USD; Slack is told at 130 %, spent or forecast (requirement H5). Null: no budget."
+  description = "Monthly budget of the account, USD; Slack is notified at 130 %, spent or forecast (requirement H5). Null: no budget."
   type        = number
 }
 
 variable "cost_anomaly_enabled" {
-  description = "Whether Slack is told of unusual costs of a service."
+  description = "Whether unusual costs of a service are reported to Slack."
   type        = bool
 }
 
 variable "cost_anomaly_minimum_usd" {
-  description = "Impact of an anomaly from which Slack is told, USD."
+  description = "Smallest impact of an anomaly that is reported to Slack, USD."
   type        = number
 }
 
 variable "existing_anomaly_monitor" {
-  description = "The cost anomaly monitor of services that the account has, as bootstrap finds it. Null: none."
+  description = "Cost anomaly monitor of services that the account already has; bootstrap looks it up. Null: none."
   type = object({
     arn  = string
     name = string
@@ -156,32 +156,32 @@ variable "github_repository" {
 }
 
 variable "github_owner_id" {
-  description = "Number of the repository's owner. Null: GitHub's tokens hold the names only."
+  description = "Numeric ID of the repository's owner. Null: GitHub's tokens contain only the names."
   type        = number
 }
 
 variable "github_repository_id" {
-  description = "Number of the repository. Null: as `github_owner_id`."
+  description = "Numeric ID of the repository. Null: as `github_owner_id`."
   type        = number
 }
 
 variable "github_names_trusted" {
-  description = "Whether tokens with the names only are trusted beside those with the numbers."
+  description = "Whether tokens with only the names are trusted besides those with the IDs."
   type        = bool
 }
 
 variable "github_environments" {
-  description = "Environments that this account has in this region; each is given its roles."
+  description = "Environments that this account has in this region; each gets its own roles."
   type        = set(string)
 }
 
 variable "github_cost_policy" {
-  description = "What the cost report may call, as JSON."
+  description = "IAM policy of the cost report, as JSON."
   type        = string
 }
 
 variable "https_hosted_zone_id" {
-  description = "Hosted zone in which deployments keep the public name. Null: none."
+  description = "Route 53 hosted zone whose records deployments may change. Null: none."
   type        = string
 }
 
@@ -196,7 +196,7 @@ variable "state_bucket" {
 }
 
 variable "existing_github_provider" {
-  description = "GitHub's OIDC provider that the account has, as bootstrap finds it, and whether it is ours. Null: none."
+  description = "GitHub's OIDC provider that the account already has, and whether it is ours; bootstrap looks it up. Null: none."
   type = object({
     arn = string
     own = bool

@@ -57,7 +57,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "access_logs" {
 
     filter {}
 
-    # Requirement H4. S3 asks for 30 days of the cheaper class at least, so what goes before that stays where it is.
+    # Requirement H4. S3 bills at least 30 days of the cheaper class, so logs that are kept for less than 60 days are not moved.
     dynamic "transition" {
       for_each = var.alb_access_logs_retention_days >= 60 ? [30] : []
 

@@ -35,8 +35,8 @@ resource "aws_lb_listener" "https" {
   port              = 443
   protocol          = "HTTPS"
   certificate_arn   = local.certificate_made ? aws_acm_certificate_validation.this[0].certificate_arn : var.https_certificate_arn
-  # The one that AWS recommends: TLS 1.3 and 1.2, forward secrecy and authenticated ciphers only, and the post-quantum key
-  # exchange for clients that know it
+  # The policy that AWS recommends: TLS 1.3 and 1.2, forward secrecy and authenticated ciphers only, and the post-quantum
+  # key exchange for clients that support it
   # (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html).
   ssl_policy = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
 

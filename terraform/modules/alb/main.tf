@@ -13,8 +13,8 @@ resource "aws_lb" "this" {
   subnets            = var.subnet_ids
   security_groups    = [var.security_group_id]
 
-  # The application keeps idle connections longer than this, so that it is never the one to close one that
-  # the load balancer is about to use.
+  # The application keeps idle connections longer than this, so that it never closes a connection that the load
+  # balancer is about to use.
   idle_timeout               = 60
   drop_invalid_header_fields = true
   enable_deletion_protection = var.deletion_protection

@@ -64,7 +64,7 @@ variable "https_certificate_arn" {
 }
 
 variable "https_hosted_zone_id" {
-  description = "Route 53 hosted zone in which the alias record `https_domain_name` (and, without `https_certificate_arn`, the certificate's validation records) are made. Null: none."
+  description = "Route 53 hosted zone for the alias record `https_domain_name` and, without `https_certificate_arn`, for the certificate's validation records. Null: none."
   type        = string
 
   validation {

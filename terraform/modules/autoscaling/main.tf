@@ -1,7 +1,6 @@
-# Registering a minimum starts tasks at once, and a scheduled action rewrites both limits for good. So the target
-# is made with a minimum of 0 and its schedule suspended, before anything is released: an action that fired then would
-# start the placeholder's tasks. From then on Terraform leaves both alone: a release sets the limits that hold and
-# resumes the schedule.
+# Registering a minimum starts tasks at once, and a scheduled action changes both limits permanently. So the target is
+# created with a minimum of 0 and a suspended schedule: before the first release, either would start the placeholder's
+# tasks. Terraform ignores both afterwards: a release sets the limits scheduled for now and resumes the schedule.
 # https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-suspend-resume-scaling.html
 resource "aws_appautoscaling_target" "this" {
   service_namespace  = "ecs"

@@ -3,14 +3,14 @@
 # An action sets both limits, and nothing reverts it but the next one
 # (https://docs.aws.amazon.com/autoscaling/application/userguide/scheduled-scaling-policy-overview.html). "Days before the
 # last" is no cron syntax that AWS documents, so the months are listed by their lengths, and February by years
-# (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html). The one on the 1st repeats
-# what holds then: it undoes what somebody set by hand in between.
+# (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html). The one on the 1st sets
+# the same limits again: it reverts a manual change in between.
 
 locals {
   peak_starts = "${tonumber(split(":", var.app_peak_starts_at)[1])} ${tonumber(split(":", var.app_peak_starts_at)[0])}"
   peak_ends   = "${tonumber(split(":", var.app_peak_ends_at)[1])} ${tonumber(split(":", var.app_peak_ends_at)[0])}"
 
-  # Every year of this century: nobody has to come back, and the lists are far below the 1,600 characters of a schedule.
+  # Every year of this century, so that it needs no renewal; the lists are far below the 1,600 characters of a schedule.
   years        = range(2025, 2100)
   leap_years   = [for year in local.years : year if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)]
   common_years = [for year in local.years : year if !contains(local.leap_years, year)]

@@ -69,7 +69,7 @@ variable "app_peak_min_tasks" {
 }
 
 variable "app_peak_max_tasks" {
-  description = "Most tasks in that time. Needed with `app_scheduled_scaling`."
+  description = "Most tasks from three days before a month's end through the 1st. Needed with `app_scheduled_scaling`."
   type        = number
 
   validation {

@@ -1,5 +1,5 @@
-# One Lambda function of app/bots/, with the rights that it needs and no other. It posts to Slack; what it cannot post
-# goes to the queue, and so does an event on which it failed.
+# One Lambda function of app/bots/, with only the permissions that it needs. It posts to Slack. A message that it cannot
+# post goes to the queue, and so does an event on which it failed.
 resource "aws_cloudwatch_log_group" "this" {
   #checkov:skip=CKV_AWS_158:The log holds no secret and no statement; AWS encrypts it with its own key.
   #checkov:skip=CKV_AWS_338:How long logs are kept is the inventory's to say.
@@ -7,8 +7,8 @@ resource "aws_cloudwatch_log_group" "this" {
   retention_in_days = var.log_retention_days
 }
 
-# Neither in the VPC (it calls AWS and Slack only, and must tell of a VPC that is broken), nor with concurrency of its
-# own (a small account has none to reserve), nor with an encryption key of its own (no variable is secret).
+# Not in the VPC (it calls only AWS and Slack, and must report a broken VPC), without reserved concurrency (a small
+# account has none to reserve), and without an encryption key of its own (no variable is secret).
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_50:A trace of one call to Slack shows nothing that its log line does not.
   #checkov:skip=CKV_AWS_115:A new account has 10 concurrent executions, of which none can be reserved; Slack's limit is met by retries and the queue.
@@ -41,8 +41,8 @@ resource "aws_lambda_function" "this" {
   depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.this]
 }
 
-# AWS's own default, said here because the promise that nothing is lost leans on it: all three callers (Logs, SNS,
-# EventBridge) invoke asynchronously, so a failed invocation is tried twice more, then its event goes to the queue.
+# AWS's own default, stated here because delivery depends on it: all three callers (Logs, SNS, EventBridge) invoke
+# asynchronously, so a failed invocation is tried twice more, then its event goes to the queue.
 resource "aws_lambda_function_event_invoke_config" "this" {
   function_name                = aws_lambda_function.this.function_name
   maximum_retry_attempts       = 2

@@ -24,7 +24,7 @@ variable "handler" {
 }
 
 variable "bots_package_path" {
-  description = "The zip of app/bots/, relative to the root, so that plans of two machines agree."
+  description = "The zip of app/bots/, relative to the root, so that plans on two machines agree."
   type        = string
 
   validation {
@@ -44,7 +44,7 @@ variable "environment" {
 }
 
 variable "permissions" {
-  description = "What the function may do beside writing its log, reading the webhook and keeping what it could not deliver; by statement id."
+  description = "Permissions of the function, by statement ID, besides writing its log, reading the webhook and queueing undelivered messages."
   type = map(object({
     actions   = list(string)
     resources = list(string)
@@ -58,7 +58,7 @@ variable "slack_webhook_secret_arn" {
 }
 
 variable "undelivered_queue" {
-  description = "SQS queue for what could not be delivered."
+  description = "SQS queue for messages that could not be delivered."
   type = object({
     arn = string
     url = string
@@ -98,7 +98,7 @@ variable "log_retention_days" {
 }
 
 variable "permissions_boundary_arn" {
-  description = "Policy that bounds every role that is made here, as GitHub's deploy role requires. Null: none."
+  description = "Permissions boundary of every role that is created here; GitHub's deploy role requires it. Null: none."
   type        = string
   default     = null
 }

@@ -1,4 +1,4 @@
-# What the account spends in a month, told when it is, or is forecast to be, well over the plan (requirement H5).
+# The account's costs of a month, reported if they are, or are forecast to be, well over the budget (requirement H5).
 resource "aws_budgets_budget" "monthly" {
   count = var.budget_monthly_usd == null ? 0 : 1
 
@@ -8,7 +8,7 @@ resource "aws_budgets_budget" "monthly" {
   limit_amount = format("%.2f", var.budget_monthly_usd)
   limit_unit   = "USD"
 
-  # What is used, whatever pays for it: by default a credit or a refund makes the month look cheaper than it is.
+  # Usage before credits and refunds, which by default make the month look cheaper than it is.
   # https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_CostTypes.html
   cost_types {
     include_credit = false
@@ -28,7 +28,7 @@ resource "aws_budgets_budget" "monthly" {
   }
 }
 
-# AWS allows one monitor of services per account, and makes one by itself in most. One that others made is used as it is.
+# AWS allows one monitor of services per account and creates one in most accounts. A monitor of others is used as it is.
 locals {
   own_monitor = var.existing_anomaly_monitor == null || try(var.existing_anomaly_monitor.name == var.name, false)
   monitor_arn = local.own_monitor ? one(aws_ce_anomaly_monitor.services[*].arn) : var.existing_anomaly_monitor.arn

@@ -1,4 +1,4 @@
 output "anomaly_monitor_arn" {
-  description = "The monitor that is subscribed to; null when anomalies are not told."
+  description = "The anomaly monitor that the topic subscribes to; null if anomalies are not reported."
   value       = var.anomaly_enabled ? local.monitor_arn : null
 }

@@ -9,12 +9,12 @@ variable "name" {
 }
 
 variable "topic_arn" {
-  description = "SNS topic that is told. Its policy lets budgets.amazonaws.com and costalerts.amazonaws.com publish."
+  description = "SNS topic that is notified. Its policy lets budgets.amazonaws.com and costalerts.amazonaws.com publish."
   type        = string
 }
 
 variable "budget_monthly_usd" {
-  description = "What the account may cost in a month, USD. Null: no budget."
+  description = "Monthly budget of the account, USD. Null: no budget."
   type        = number
 
   validation {
@@ -24,7 +24,7 @@ variable "budget_monthly_usd" {
 }
 
 variable "budget_threshold_percent" {
-  description = "Percent of the budget beyond which the topic is told, spent or forecast (requirement H5)."
+  description = "Percent of the budget above which the topic is notified, spent or forecast (requirement H5)."
   type        = number
   default     = 130
 
@@ -35,12 +35,12 @@ variable "budget_threshold_percent" {
 }
 
 variable "anomaly_enabled" {
-  description = "Whether AWS Cost Anomaly Detection tells the topic of unusual costs of a service. It is free of charge."
+  description = "Whether AWS Cost Anomaly Detection reports unusual costs of a service to the topic. It is free of charge."
   type        = bool
 }
 
 variable "cost_anomaly_minimum_usd" {
-  description = "Impact of an anomaly from which the topic is told, USD."
+  description = "Smallest impact of an anomaly that is reported to the topic, USD."
   type        = number
 
   validation {
@@ -50,7 +50,7 @@ variable "cost_anomaly_minimum_usd" {
 }
 
 variable "existing_anomaly_monitor" {
-  description = "The monitor of services that the account has. Null: none."
+  description = "Cost anomaly monitor of services that the account already has. Null: none."
   type = object({
     arn  = string
     name = string

@@ -1,4 +1,4 @@
-# From a resource's creation to Slack. The bot sorts out what was told before and what is older than the recorder.
+# From a resource's creation to Slack. The bot drops repeated events and resources that are older than the recorder.
 module "bot" {
   source = "../bot"
 
@@ -23,7 +23,7 @@ module "bot" {
       actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
       resources = [aws_dynamodb_table.told.arn]
     }
-    # Neither of the two takes a resource.
+    # AWS supports no resource for either action.
     AskSinceWhenAndByWhom = {
       actions   = ["cloudtrail:LookupEvents", "config:DescribeConfigurationRecorderStatus"]
       resources = ["*"]
@@ -31,7 +31,7 @@ module "bot" {
   }
 }
 
-# EventBridge delivers at least once; each event is told once.
+# EventBridge delivers at least once; with this table the bot posts each event once.
 resource "aws_dynamodb_table" "told" {
   #checkov:skip=CKV_AWS_28:Fingerprints of what was told: when they are lost, one message is sent twice.
   #checkov:skip=CKV_AWS_119:Only fingerprints are in it; AWS encrypts it with its own key.
@@ -51,7 +51,7 @@ resource "aws_dynamodb_table" "told" {
   }
 }
 
-# Updates and deletions are not even delivered.
+# Updates and deletions are not delivered.
 resource "aws_cloudwatch_event_rule" "created" {
   name        = "${var.name}-resource-created"
   description = "A resource of a chosen type was created, as AWS Config recorded it."

@@ -1,5 +1,5 @@
-# AWS allows one recorder and one delivery channel per account and region. One that others made is used as it is: to
-# take it over would narrow what it records for them.
+# AWS allows one recorder and one delivery channel per account and region. A recorder of others is used as it is: taking
+# it over would narrow what it records for them.
 locals {
   own_recorder  = var.existing_config_recorder == null || var.existing_config_recorder == var.name
   own_channel   = local.own_recorder && (var.existing_config_delivery_channel == null || var.existing_config_delivery_channel == var.name)
@@ -11,7 +11,7 @@ resource "aws_config_configuration_recorder" "this" {
   count = local.own_recorder ? 1 : 0
 
   name = var.name
-  # The service's own role: it may read what it records, and its rights are AWS's to keep up to date.
+  # The service-linked role may read everything that can be recorded, and AWS keeps its permissions up to date.
   role_arn = var.role_arn
 
   recording_group {
@@ -23,7 +23,7 @@ resource "aws_config_configuration_recorder" "this" {
     }
   }
 
-  # Once a day would be told a day late.
+  # Daily recording would report a resource a day late.
   recording_mode {
     recording_frequency = "CONTINUOUS"
   }

@@ -1,5 +1,5 @@
 output "recorder_name" {
-  description = "The recorder whose items the bot is told of."
+  description = "The recorder whose items the bot receives."
   value       = local.recorder_name
 }
 

@@ -9,12 +9,12 @@ variable "name" {
 }
 
 variable "app_name" {
-  description = "Name of the application, in the messages."
+  description = "Name of the application in Slack messages."
   type        = string
 }
 
 variable "detection_resource_types" {
-  description = "Types whose creation is told, as AWS Config names them. Each item that is recorded costs 0.003 USD: leave out what comes and goes, as network interfaces do."
+  description = "Resource types whose creation is reported, as AWS Config names them. Each recorded item costs 0.003 USD: leave out short-lived resources such as network interfaces."
   type        = list(string)
 
   validation {
@@ -24,7 +24,7 @@ variable "detection_resource_types" {
 }
 
 variable "detection_required_tags" {
-  description = "Keys of the tags that a new resource should have; those that it lacks are told."
+  description = "Tag keys that a new resource should have; missing ones are reported."
   type        = list(string)
 
   validation {
@@ -34,27 +34,27 @@ variable "detection_required_tags" {
 }
 
 variable "role_arn" {
-  description = "Role that the recorder takes: the service-linked one of AWS Config."
+  description = "Role of the recorder: the service-linked role of AWS Config."
   type        = string
 }
 
 variable "existing_config_recorder" {
-  description = "Name of the recorder that the account and region have. Null: none."
+  description = "Name of the recorder that the account already has in this region. Null: none."
   type        = string
 }
 
 variable "existing_config_delivery_channel" {
-  description = "Name of the delivery channel that the account and region have. Null: none."
+  description = "Name of the delivery channel that the account already has in this region. Null: none."
   type        = string
 }
 
 variable "config_delivery_bucket" {
-  description = "Bucket into which AWS Config delivers; its policy lets it."
+  description = "Bucket to which AWS Config delivers; its policy allows that."
   type        = string
 }
 
 variable "bots_package_path" {
-  description = "The zip of app/bots/, relative to the root, so that plans of two machines agree."
+  description = "The zip of app/bots/, relative to the root, so that plans on two machines agree."
   type        = string
 }
 
@@ -64,7 +64,7 @@ variable "slack_webhook_secret_arn" {
 }
 
 variable "undelivered_queue" {
-  description = "SQS queue for what could not be delivered."
+  description = "SQS queue for messages that could not be delivered."
   type = object({
     arn = string
     url = string

@@ -9,7 +9,7 @@ variable "name" {
 }
 
 variable "ecr_untagged_retention_days" {
-  description = "Days after which an image without a tag is deleted. Tagged images are never deleted by a rule: one that counts could delete the image that runs."
+  description = "Days after which an image without a tag is deleted. No rule deletes tagged images, because a rule that counts them could delete the running image."
   type        = number
 
   validation {

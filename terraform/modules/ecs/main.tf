@@ -59,7 +59,7 @@ resource "aws_ecs_service" "this" {
 }
 
 # The service must name a task definition when it is created, before any image exists. This one is never run
-# (the service starts with no task) and has a family of its own, so that no release or pruning meets it.
+# (the service starts with no task) and has a family of its own, so that no release or pruning touches it.
 resource "aws_ecs_task_definition" "placeholder" {
   family                   = "${var.name}-placeholder"
   requires_compatibilities = ["FARGATE"]
@@ -99,10 +99,10 @@ resource "aws_cloudwatch_log_group" "admin" {
   retention_in_days = var.log_retention_days
 }
 
-# Credentials of the application's two database users, a secret each: the service uses one, the other's password can be
-# renewed meanwhile. One secret for both would do for the tasks, and not for an RDS Proxy, which knows only those users
-# whose credentials are in its secrets now. The admin task writes the values, so no password is in a state. The names are
-# prefixes because a deleted secret blocks its name for its recovery window.
+# Credentials of the application's two database users, one secret each: the service uses one while the password of the
+# other is renewed. Two secrets, because an RDS Proxy knows only the users whose credentials are in its secrets now. The
+# admin task writes the values, so no password is in a state. The names are prefixes because a deleted secret blocks its
+# name for its recovery window.
 resource "aws_secretsmanager_secret" "app_database" {
   #checkov:skip=CKV_AWS_149:Encrypted with AWS's key; access is limited by the roles' policies, and no other account reads it.
   #checkov:skip=CKV2_AWS_57:Rotated by a playbook together with the database's user, not by a function.

@@ -1,17 +1,17 @@
-# Ways from the private subnets to AWS's APIs that do not pay the NAT gateway for each gigabyte (requirement H4).
-# What passes through them is limited to this account: nothing can be carried out to, or in from, somebody else's.
+# Routes from the private subnets to AWS's APIs without the NAT gateway's charge per gigabyte (requirement H4). They
+# serve this account only: no data can be carried to or from another account.
 
 locals {
   ours = { StringEquals = { "aws:PrincipalAccount" = var.aws_account_id } }
 
   ecr_repositories = "arn:aws:ecr:${var.aws_region}:${var.aws_account_id}:repository/*"
   ecr_statements = [
-    # The token is the account's, not a repository's: AWS takes no other resource here.
+    # The token belongs to the account, not to a repository: AWS supports no other resource here.
     { actions = ["ecr:GetAuthorizationToken"], resource = "*" },
     { actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], resource = local.ecr_repositories },
   ]
 
-  # What the tasks do there, and no more.
+  # Only what the tasks need.
   allowed = {
     "ecr.api" = local.ecr_statements
     "ecr.dkr" = local.ecr_statements
@@ -29,7 +29,7 @@ locals {
   }
 }
 
-# Free of charge, and image layers come from S3: always there.
+# Always created: it is free of charge, and image layers come from S3.
 resource "aws_vpc_endpoint" "s3" {
   vpc_id            = var.vpc_id
   service_name      = "com.amazonaws.${var.aws_region}.s3"
@@ -70,7 +70,7 @@ resource "aws_vpc_endpoint" "interface" {
   vpc_endpoint_type  = "Interface"
   subnet_ids         = var.subnet_ids
   security_group_ids = [var.security_group_id]
-  # The public names resolve to the endpoint: nothing in the tasks has to know of it.
+  # The public names resolve to the endpoint, so the tasks need no configuration.
   private_dns_enabled = true
 
   policy = jsonencode({

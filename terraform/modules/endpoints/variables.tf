@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "aws_account_id" {
-  description = "AWS account, 12 digits, whose principals and resources alone the endpoints serve."
+  description = "AWS account, 12 digits. The endpoints serve only its principals and resources."
   type        = string
 }
 
@@ -19,7 +19,7 @@ variable "vpc_id" {
 }
 
 variable "route_table_ids" {
-  description = "Route tables that get the way to S3: the private subnets'."
+  description = "Route tables that get the route to S3: those of the private subnets."
   type        = list(string)
 }
 
@@ -29,7 +29,7 @@ variable "vpc_endpoints_enabled" {
 }
 
 variable "vpc_endpoint_services" {
-  description = "Services that have an interface endpoint when they are enabled, by the last part of the endpoint service's name."
+  description = "Services with an interface endpoint, if `vpc_endpoints_enabled`, by the last part of the endpoint service's name."
   type        = set(string)
 
   validation {

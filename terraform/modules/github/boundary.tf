@@ -1,5 +1,6 @@
-# Two ceilings for each environment. What a role that a deployment makes may do at most: else a deployment could make a role
-# that may do anything, and a task that acts with it. And what the deploy role may do at most, whoever adds a policy to it.
+# Two permissions boundaries for each environment. One limits every role that a deployment creates: otherwise a deployment
+# could create a role with all permissions, and a task that uses it. The other limits the deploy role itself, whatever
+# policy is added to it.
 
 locals {
   rotation_bot = {
@@ -57,7 +58,7 @@ resource "aws_iam_policy" "workload_boundary" {
           "arn:aws:sqs:${local.here}:${each.value}-*",
         ]
       },
-      # No task deploys: this is the rotation-bot's alone.
+      # Only the rotation-bot deploys; tasks do not.
       {
         Sid       = "DeployAnew"
         Effect    = "Allow"
@@ -94,7 +95,7 @@ resource "aws_iam_policy" "deploy_boundary" {
       local.deploy_identity[each.key],
       [
         {
-          # Said twice, since it may never come true: no other right of IAM is in the list above either.
+          # An explicit denial besides the list above, which contains no other IAM permission either.
           Sid    = "NotItsOwnRights"
           Effect = "Deny"
           Action = [

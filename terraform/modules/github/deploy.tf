@@ -1,8 +1,8 @@
-# What deploy calls: a release, and Terraform's writes to what the environment's root declares. By name where AWS has names,
-# by the tags that the provider gives everything where it has numbers: nothing of another environment of the account.
+# Permissions of the workflow deploy: a release, and Terraform's writes to the resources of the environment's root. They
+# are limited to this environment by name or, where AWS assigns IDs, by the tags that the provider sets on everything.
 
 locals {
-  # What each call makes; what it makes it in has a statement of its own, since the new one has no tags yet.
+  # The resource type that each call creates. Its parent has a statement of its own, since the new resource has no tags yet.
   new = {
     AllocateAddress           = "elastic-ip"
     "AuthorizeSecurityGroup*" = "security-group-rule"
@@ -16,10 +16,10 @@ locals {
     CreateVpcEndpoint         = "vpc-endpoint"
   }
 
-  # The original, and what was restored beside it: the second of its data is in its name.
+  # The original, and the restored instances, whose names contain the second of their data.
   databases = { for name, prefix in local.prefix : name => ["db:${prefix}", "db:${prefix}-????????-??????"] }
 
-  # RDS names it by a number, and tags it with its instance.
+  # RDS assigns its name, and tags it with its instance.
   master_secret = {
     for name, prefix in local.prefix : name => {
       Sid       = "MasterSecretsValue"
@@ -30,7 +30,7 @@ locals {
     }
   }
 
-  # By service, what the environment's root names.
+  # By service, the resources that the environment's root names.
   named = {
     for name, prefix in local.prefix : name => concat(
       [
@@ -61,7 +61,7 @@ locals {
             Resource = [for end in ["tfstate", "tfstate.tflock", "tfvars.json"] : "${local.bucket}/${name}/environment.${end}"]
           },
           { Sid = "ReadAppliedVariables", Effect = "Allow", Action = "s3:GetObject", Resource = "${local.bucket}/${name}/environment.tfvars.json" },
-          # What proves that the tasks that run log, and have the secrets' current values.
+          # To verify that running tasks log, and that they have the secrets' current values.
           {
             Sid      = "WhatRunsLogs"
             Effect   = "Allow"
@@ -75,7 +75,7 @@ locals {
             Resource = concat(["arn:aws:secretsmanager:${local.here}:secret:${prefix}/*"], var.app_secret_arns)
           },
           local.master_secret[name],
-          # AWS ties the end of a revision to no resource.
+          # AWS supports no resource for deregistering a revision.
           { Sid = "OldRevisions", Effect = "Allow", Action = ["ecs:DeregisterTaskDefinition", "ecs:ListTaskDefinitions"], Resource = "*" },
         ])
       })
@@ -88,7 +88,7 @@ locals {
       reads = jsonencode({
         Version = "2012-10-17"
         Statement = concat(
-          # Beside what a plan reads: what is still in a group that goes, and whether a record is everywhere.
+          # Besides a plan's reads: what still uses a deleted security group, and whether a DNS record has propagated.
           [{ Sid = "Read", Effect = "Allow", Action = concat(local.reads, ["ec2:DescribeNetworkInterfaces", "route53:GetChange"]), Resource = "*" }],
           [for statement in local.reads_of_names[name] : statement if statement.Sid != "ReadRoles"],
         )
@@ -98,7 +98,7 @@ locals {
         Version = "2012-10-17"
         Statement = concat([for action, type in local.new : { Effect = "Allow", Action = "ec2:${action}", Resource = "arn:aws:ec2:${local.here}:${type}/*" }], [
           {
-            # In what is the environment's own.
+            # Only inside the environment's own resources.
             Sid    = "MakeIn"
             Effect = "Allow"
             Action = [
@@ -121,7 +121,7 @@ locals {
             Resource  = "*"
             Condition = { StringEquals = local.tags[name] }
           },
-          # What is being made is tagged in the same call; the network's default group, which nobody makes, is claimed once.
+          # New resources are tagged in the call that creates them; the VPC's default group, which AWS creates, is tagged once.
           { Sid = "TagNew", Effect = "Allow", Action = "ec2:CreateTags", Resource = "*", Condition = { Null = { "ec2:CreateAction" = "false" } } },
           {
             Sid       = "TagDefaultGroup"
@@ -150,9 +150,9 @@ locals {
               "arn:aws:rds:${local.here}:${kind}"
             ]
           },
-          # RDS keeps the master password in a secret of its own, on behalf of whoever makes the instance.
+          # RDS creates the secret of the master password with the permissions of the caller that creates the instance.
           { Sid = "MasterSecret", Effect = "Allow", Action = ["secretsmanager:CreateSecret", "secretsmanager:TagResource"], Resource = "arn:aws:secretsmanager:${local.here}:secret:rds!db-*" },
-          # A proxy's target group has no tag; the proxy itself, and its instance, have to be the environment's.
+          # A proxy's target group has no tag; the proxy itself and its instance must belong to the environment.
           { Sid = "ProxyTargets", Effect = "Allow", Action = ["rds:DeregisterDBProxyTargets", "rds:ModifyDBProxyTargetGroup", "rds:RegisterDBProxyTargets"], Resource = concat([for database in local.databases[name] : "arn:aws:rds:${local.here}:${database}"], ["arn:aws:rds:${local.here}:target-group:*"]) },
         ]
       })
@@ -187,7 +187,7 @@ locals {
               Resource = local.named[name]
             },
             {
-              # Of numbers instead of names: certificates, the proxy, scaling limits.
+              # Resources with IDs instead of names: certificates, the proxy, scaling limits.
               Sid    = "ByTag"
               Effect = "Allow"
               Action = [
@@ -205,7 +205,7 @@ locals {
               Condition = { StringEquals = { "aws:RequestTag/Application" = var.app_name, "aws:RequestTag/Environment" = name }, Null = { "aws:ResourceTag/Environment" = "true" } }
             },
             {
-              # AWS ties these to no resource, since it is they that make it.
+              # AWS supports no resource for these: they create it.
               Sid       = "MakeTaggedUnnamed"
               Effect    = "Allow"
               Action    = ["acm:RequestCertificate", "rds:CreateDBProxy"]
@@ -213,14 +213,14 @@ locals {
               Condition = { StringEquals = { "aws:RequestTag/Application" = var.app_name, "aws:RequestTag/Environment" = name } }
             },
             {
-              # Application Auto Scaling asks whether who sets a policy may make the alarms that it makes for it.
+              # Application Auto Scaling creates a policy's alarms with the permissions of the caller that sets the policy.
               Sid      = "AlarmsOfScaling"
               Effect   = "Allow"
               Action   = ["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm"]
               Resource = "arn:aws:cloudwatch:${local.here}:alarm:TargetTracking-service/${prefix}/*"
             },
             {
-              # Of AWS's own: the key of the master's secret, the zone of an endpoint's private name.
+              # Resources of AWS: the key of the master user's secret, the hosted zone of an endpoint's private name.
               Sid      = "Unnamed"
               Effect   = "Allow"
               Action   = ["kms:DescribeKey", "logs:DeleteResourcePolicy", "logs:PutResourcePolicy", "route53:AssociateVPCWithHostedZone"]
@@ -235,7 +235,7 @@ locals {
     }
   }
 
-  # The environment's own roles: with the boundary or not at all, and handed to AWS's services only.
+  # The environment's own roles: created only with the boundary, and passed to AWS's services only.
   boundary_arn = { for name, prefix in local.prefix : name => "arn:aws:iam::${var.aws_account_id}:policy/${var.app_name}-github-boundary-${name}" }
   deploy_identity = {
     for name, prefix in local.prefix : name => [

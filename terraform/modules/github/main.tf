@@ -1,20 +1,20 @@
-# What GitHub's workflows may do in this account, without a key in GitHub: a workflow shows the token that GitHub signs
-# for its run, and takes the one role of its own. Which run: `aud` and `sub` of the token, compared letter by letter.
+# The roles of GitHub's workflows in this account, without access keys at GitHub: a workflow presents the token that
+# GitHub signs for its run, and assumes its own role. The role compares `aud` and `sub` of the token exactly.
 # https://docs.github.com/actions/reference/openid-connect-reference
 
 locals {
   issuer       = "token.actions.githubusercontent.com"
   provider_arn = "arn:aws:iam::${var.aws_account_id}:oidc-provider/${local.issuer}"
 
-  # Repositories made or renamed since 2026-07-15 send their numbers beside the names, so that no later owner of a name is
-  # taken for this one. Only the form in use is trusted.
+  # Repositories created or renamed since 2026-07-15 send their IDs besides the names, so that a later owner of the same
+  # name is not trusted. Only the form in use is trusted.
   owner = split("/", var.github_repository)[0]
   names = var.github_repository
   ids   = var.github_owner_id == null ? null : "${local.owner}@${var.github_owner_id}/${split("/", var.github_repository)[1]}@${coalesce(var.github_repository_id, 0)}"
   forms = compact([local.ids, local.ids == null || var.github_names_trusted ? local.names : null])
 
-  # What follows `repo:<repository>:` in the workflow's token, and the variable in which the workflow reads its role; of
-  # one of GitHub's environments, or of the repository (null).
+  # The part after `repo:<repository>:` in the workflow's token, and the variable from which the workflow reads its role.
+  # It is a variable of one of GitHub's environments, or of the repository (null).
   workflows = merge(
     contains(var.github_environments, var.main_environment) ? {
       build = { contexts = ["ref:refs/heads/main"], variable = "AWS_BUILD_ROLE", settings = [null] }
@@ -24,7 +24,7 @@ locals {
     } : {},
     {
       for name in var.github_environments : "plan-${name}" => {
-        # A fork's pull request is given no token by GitHub; one of this repository may plan the main environment.
+        # GitHub gives a fork's pull request no token; a pull request of this repository may plan the main environment.
         contexts = concat(["environment:plan-${name}"], name == var.main_environment ? ["pull_request"] : [])
         variable = "AWS_PLAN_ROLE"
         settings = concat(["plan-${name}"], name == var.main_environment ? [null] : [])
@@ -42,7 +42,7 @@ locals {
     },
   )
 
-  # By role: the documents, each with its statements.
+  # By role: its policy documents.
   rights = merge(
     { for key in ["build"] : key => { build = local.build_rights } if contains(keys(local.workflows), key) },
     { for key in ["cost"] : key => { cost-report = var.github_cost_policy } if contains(keys(local.workflows), key) },
@@ -57,7 +57,7 @@ locals {
   ]...)
 }
 
-# One per account: another's is used as it is.
+# One per account: a provider of others is used as it is.
 resource "aws_iam_openid_connect_provider" "this" {
   count = var.provider_exists ? 0 : 1
 
@@ -65,7 +65,7 @@ resource "aws_iam_openid_connect_provider" "this" {
   client_id_list = ["sts.amazonaws.com"]
 }
 
-# Not named as the environment's own roles are, `<app>-<environment>-…`, which the deploy role may change.
+# Not named `<app>-<environment>-…` like the environment's own roles, because the deploy role may change those.
 resource "aws_iam_role" "this" {
   for_each = local.workflows
 
@@ -92,7 +92,7 @@ resource "aws_iam_role" "this" {
   depends_on = [aws_iam_openid_connect_provider.this]
 }
 
-# Managed, not inline: AWS takes 10,240 characters of inline policies a role, fewer than a deployment's rights have.
+# Managed, not inline: AWS allows 10,240 characters of inline policies per role, fewer than a deployment needs.
 resource "aws_iam_policy" "this" {
   for_each = local.documents
 

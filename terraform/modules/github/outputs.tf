@@ -1,5 +1,5 @@
 output "variables" {
-  description = "What GitHub has to know: variables of the repository (`environment` is null) and of its environments."
+  description = "Variables to set at GitHub: of the repository (`environment` is null) and of its environments."
   value = flatten([
     for key, workflow in local.workflows : [
       for environment in workflow.settings : {
@@ -12,6 +12,6 @@ output "variables" {
 }
 
 output "boundary_names" {
-  description = "By environment: the policy that every role made by its deployments has to carry as its boundary."
+  description = "By environment: the permissions boundary that every role created by its deployments must have."
   value       = { for name in var.github_environments : name => aws_iam_policy.workload_boundary[name].name }
 }

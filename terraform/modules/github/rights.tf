@@ -1,4 +1,4 @@
-# What each workflow but deploy calls, read from the roles that its playbook runs and from the provider's reads.
+# Permissions of each workflow except deploy: the calls of its playbook's roles, and the provider's reads.
 
 locals {
   prefix = { for name in var.github_environments : name => "${var.app_name}-${name}" }
@@ -8,7 +8,7 @@ locals {
   repository = "arn:aws:ecr:${local.here}:repository/${var.ecr_repository_name}"
   bucket     = "arn:aws:s3:::${var.state_bucket}"
 
-  # Which exist: without it S3 says "forbidden" of an object that is not there.
+  # Without it S3 answers "forbidden" for an object that does not exist.
   list_state = { Sid = "ListState", Effect = "Allow", Action = "s3:ListBucket", Resource = local.bucket }
 
   read_images = [
@@ -37,7 +37,7 @@ locals {
     }])
   })
 
-  # What the provider reads of what exists, and most of which AWS ties to no resource. None of it is a secret's value.
+  # The provider's reads of existing resources. AWS supports no resource for most of them. None returns a secret's value.
   reads = [
     "acm:DescribeCertificate", "acm:ListTagsForCertificate",
     "application-autoscaling:DescribeScalableTargets", "application-autoscaling:DescribeScalingPolicies",
@@ -62,7 +62,7 @@ locals {
     "sqs:GetQueueAttributes", "sqs:ListQueueTags",
   ]
 
-  # What AWS does tie to a resource, and names more than a shape: policies, code.
+  # Reads that AWS can limit to a resource, and that return content: policies, code.
   reads_of_names = {
     for name, prefix in local.prefix : name => [
       {
@@ -108,14 +108,14 @@ locals {
           { Sid = "Read", Effect = "Allow", Action = local.reads, Resource = "*" },
           local.list_state,
           {
-            # The second tells what differs from the last apply.
+            # The second holds the values of the last apply, to report what differs.
             Sid      = "ReadState"
             Effect   = "Allow"
             Action   = "s3:GetObject"
             Resource = [for end in ["tfstate", "tfvars.json"] : "${local.bucket}/${name}/environment.${end}"]
           },
           {
-            # Over whatever is added to this role: whoever opens a pull request decides what runs with it.
+            # Whatever is added to this role: the author of a pull request decides which code runs with it.
             Sid    = "NoSecretsValue"
             Effect = "Deny"
             Action = [
@@ -130,7 +130,7 @@ locals {
     })
   }
 
-  # Lock and ledger, the service's revisions and scaling limits, the message to Slack: of a rollback, and of a release.
+  # Of a rollback and of a release: lock and ledger, the service's revisions and scaling limits, the message to Slack.
   release_statements = {
     for name, prefix in local.prefix : name => [
       local.list_state,
@@ -142,7 +142,7 @@ locals {
         Resource = ["${local.bucket}/locks/${name}.json", "${local.bucket}/ledger/${name}/*"]
       },
       {
-        # What a run that was killed has left.
+        # Left by a killed run.
         Sid      = "StateLock"
         Effect   = "Allow"
         Action   = ["s3:DeleteObject", "s3:GetObject"]
@@ -158,7 +158,7 @@ locals {
         Resource = "*"
       },
       {
-        # A revision acts with no more than the roles below, which are the environment's.
+        # A revision can use only the roles below, which belong to the environment.
         Sid      = "Revisions"
         Effect   = "Allow"
         Action   = ["ecs:RegisterTaskDefinition", "ecs:TagResource"]
@@ -179,7 +179,7 @@ locals {
         ]
       },
       {
-        # A release prepares the database; a release and a rollback free connections for the new tasks where there are none.
+        # A release prepares the database; a release and a rollback free connections if there are none for the new tasks.
         Sid       = "AdminTasks"
         Effect    = "Allow"
         Action    = ["ecs:RunTask", "ecs:StopTask"]
@@ -187,7 +187,7 @@ locals {
         Condition = { ArnEquals = { "ecs:cluster" = "arn:aws:ecs:${local.here}:cluster/${prefix}" } }
       },
       {
-        # The tasks of a cluster: AWS ties the listing to nothing else.
+        # AWS can limit the listing only by its cluster.
         Sid       = "ListTasks"
         Effect    = "Allow"
         Action    = "ecs:ListTasks"
@@ -208,8 +208,8 @@ locals {
         Resource = [for end in [":*", "-*", "/*"] : "arn:aws:logs:${local.here}:log-group:/ecs/${prefix}${end}"]
       },
       {
-        # Slack's webhook; and whether each secret that a task takes has its value and its keys, asked before anything moves.
-        # Whoever may run a revision with the execution role could read them by that.
+        # Slack's webhook, and the tasks' secrets, whose values and keys are checked before anything changes. A caller that
+        # may run a revision with the execution role could read them that way too.
         Sid      = "SecretsOfTheTasks"
         Effect   = "Allow"
         Action   = "secretsmanager:GetSecretValue"

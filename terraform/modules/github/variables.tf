@@ -24,12 +24,12 @@ variable "github_repository" {
 }
 
 variable "github_owner_id" {
-  description = "Number of the repository's owner. Null: GitHub's tokens hold the names only (a repository older than 2026-07-15)."
+  description = "Numeric ID of the repository's owner. Null: GitHub's tokens contain only the names (a repository older than 2026-07-15)."
   type        = number
 }
 
 variable "github_repository_id" {
-  description = "Number of the repository. Null: as `github_owner_id`."
+  description = "Numeric ID of the repository. Null: as `github_owner_id`."
   type        = number
 
   validation {
@@ -39,12 +39,12 @@ variable "github_repository_id" {
 }
 
 variable "github_names_trusted" {
-  description = "Whether tokens with the names only are trusted beside those with the numbers: while GitHub changes from one to the other."
+  description = "Whether tokens with only the names are trusted besides those with the IDs, while GitHub changes from one to the other."
   type        = bool
 }
 
 variable "github_environments" {
-  description = "Environments that this account has: each is given its roles, for example `[\"staging\", \"production\"]`."
+  description = "Environments that this account has; each gets its own roles, for example `[\"staging\", \"production\"]`."
   type        = set(string)
 
   validation {
@@ -57,19 +57,19 @@ variable "github_environments" {
 }
 
 variable "main_environment" {
-  description = "The environment that a pull request plans and for whose account the workflow build builds."
+  description = "The environment that a pull request plans. The workflow build pushes images to its account."
   type        = string
   default     = "staging"
 }
 
 variable "cost_environment" {
-  description = "The environment for whose account the workflow cost reports."
+  description = "The environment whose account the workflow cost reports on."
   type        = string
   default     = "production"
 }
 
 variable "github_cost_policy" {
-  description = "What the cost report may call, as JSON: `roles/cost_report/files/policy.json`. Null only where `cost_environment` is not one of `github_environments`."
+  description = "IAM policy of the cost report, as JSON: `roles/cost_report/files/policy.json`. Null only if `cost_environment` is not one of `github_environments`."
   type        = string
 
   validation {
@@ -84,21 +84,21 @@ variable "state_bucket" {
 }
 
 variable "ecr_repository_name" {
-  description = "Image repository that build pushes to."
+  description = "Image repository to which the workflow build pushes."
   type        = string
 }
 
 variable "https_hosted_zone_id" {
-  description = "Hosted zone of the public name. Null: deploy may change no record."
+  description = "Route 53 hosted zone whose records deployments may change. Null: none."
   type        = string
 }
 
 variable "app_secret_arns" {
-  description = "Further secrets that the environments' tasks may read, beside their own."
+  description = "Further secrets that the environments' tasks may read, besides their own."
   type        = list(string)
 }
 
 variable "provider_exists" {
-  description = "Whether the account has GitHub's OIDC provider, made by others: it is used as it is."
+  description = "Whether others already made GitHub's OIDC provider in this account; it is then used as it is."
   type        = bool
 }

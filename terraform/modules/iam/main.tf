@@ -1,5 +1,5 @@
-# Four roles, each with only what it needs. An execution role is what ECS acts with before the container runs
-# (pull, secrets, log stream); a task role is what the code inside acts with.
+# Four roles, each with only what it needs. ECS uses the execution role before the container runs (pull, secrets, log
+# stream); the code inside uses the task role.
 #
 #            execution role                                      task role
 #   service  pull, its log group, the app's secrets              nothing (ECS Exec when enabled)
@@ -54,7 +54,7 @@ resource "aws_iam_role_policy" "execution" {
     Version = "2012-10-17"
     Statement = [
       {
-        # The token is the account's, not a repository's: AWS takes no other resource here.
+        # The token belongs to the account, not to a repository: AWS supports no other resource here.
         Sid      = "RegistryToken"
         Effect   = "Allow"
         Action   = "ecr:GetAuthorizationToken"
@@ -98,7 +98,7 @@ resource "aws_iam_role_policy" "task_execute_command" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
-      # Session channels have no ARN of their own: AWS takes no other resource here.
+      # Session channels have no ARN: AWS supports no other resource here.
       Sid    = "ExecuteCommand"
       Effect = "Allow"
       Action = [

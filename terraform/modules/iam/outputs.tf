@@ -1,4 +1,4 @@
-# Each waits for its policy, so that a task never starts with a role that cannot do its work yet.
+# Each waits for its policy, so that no task starts with a role that lacks permissions.
 
 output "execution_role_arn" {
   description = "Execution role of the service's tasks."

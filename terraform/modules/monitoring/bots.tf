@@ -1,4 +1,4 @@
-# Who watches the watchers: Slack may be what is broken, so these matter for their e-mails.
+# Alarms on the bots themselves. Their e-mails matter, because Slack may be the part that fails.
 
 locals {
   bot_alarms = merge(
@@ -11,7 +11,7 @@ locals {
         threshold  = 1
         datapoints = 1
         periods    = 1
-        # SQS stops reporting on a queue that nobody used for six hours.
+        # SQS stops reporting on a queue that was not used for six hours.
         missing = "notBreaching"
         metric = {
           namespace  = "AWS/SQS"

@@ -1,9 +1,9 @@
-# The dashboard, three rows of what happens now and one of the database. CloudWatch's grid is 24 wide.
+# The dashboard: three rows of current metrics and one of the database. CloudWatch's grid is 24 wide.
 # Structure: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
 
 locals {
-  # Vertical annotations have fixed times, which a template cannot know. EventBridge's own count of each rule can: a mark
-  # on the right axis of each graph, in the minute of the event, with no deployment's help and no custom metric.
+  # Vertical annotations have fixed times, which a template cannot contain. EventBridge's own count of each rule marks the
+  # minute of the event on the right axis of each graph, without a call by the deployment and without a custom metric.
   deployment_marks = [
     for event, mark in {
       started   = { label = "Deployment started", color = "#1f77b4" }
@@ -170,7 +170,7 @@ locals {
 
 resource "aws_cloudwatch_dashboard" "this" {
   dashboard_name = var.name
-  # Release marks are where they happened: each graph has the same range.
+  # Each graph has the same range, so that the release marks line up.
   dashboard_body = jsonencode({
     start          = "-PT6H"
     periodOverride = "inherit"

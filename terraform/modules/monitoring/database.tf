@@ -1,11 +1,11 @@
-# The database. Its metrics come every minute while it runs: where they stop, the state is unknown, and says so.
+# The database. Its metrics come every minute while it runs: if they stop, the alarm's state is INSUFFICIENT_DATA.
 
 locals {
   database_dimensions = { DBInstanceIdentifier = var.database_identifier }
-  # Requirement F2: 80 % of the number that the parameter group has. In connections, as CloudWatch counts them.
+  # Requirement F2: 80 % of the parameter group's number, in connections, as CloudWatch counts them.
   database_connections_threshold = 0.8 * var.database_max_connections
 
-  # A restart leaves a gap: that is no news, neither good nor bad, and an alarm that was on stays on.
+  # A restart leaves a gap, which changes no alarm's state.
   database_alarms = {
     database-connections = {
       urgency    = "urgent"
@@ -32,7 +32,7 @@ locals {
       metric     = merge(local.database_metric, { name = "CPUUtilization", statistic = "Average", period = 300 })
     }
 
-    # RDS grows the storage by itself at 10 % free; so less than that for 15 minutes is storage that does not grow.
+    # RDS grows the storage by itself at 10 % free: less than that for 15 minutes means that it does not grow.
     database-storage = {
       urgency    = "urgent"
       meaning    = "The database has ${local.database_storage_threshold_gb} GiB of free storage or less, for 15 minutes, and it did not grow: when it is full the database stops."

@@ -1,6 +1,6 @@
-# What clients get. The load balancer's count of requests leaves out those for which it had no target, which in a total
-# outage are all. So the requests are counted by their answers: the targets' and its own. A count of zero is not
-# reported, hence FILL; SUM adds what there is.
+# The responses that clients get. The load balancer's request count leaves out requests without a target, in a total
+# outage all of them. So requests are counted by their responses: those of the targets and its own. A count of zero is
+# not reported, hence FILL; SUM adds the metrics that have data.
 
 locals {
   http_dimensions = { LoadBalancer = var.load_balancer }
@@ -22,7 +22,7 @@ locals {
     expression = "SUM([FILL(target_2xx, 0), FILL(target_3xx, 0), FILL(target_4xx, 0), FILL(target_5xx, 0), FILL(elb_4xx, 0), FILL(elb_5xx, 0)])"
   }
 
-  # CloudWatch has a minute's numbers a little late, and until then FILL takes them for 0: hence M of N.
+  # CloudWatch gets a minute's numbers a little late, and until then FILL counts them as 0: hence M of N.
   http_alarms = {
     # Requirement F4.
     error-rate = {
@@ -50,7 +50,7 @@ locals {
       ]
     }
 
-    # Our fault alone, so less of it is enough; five, so that a single one wakes nobody.
+    # Always our fault, so a lower threshold applies; five, so that a single error wakes nobody.
     errors-5xx = {
       urgency    = "urgent"
       meaning    = "At least 1 % of the requests, and five or more a minute, were answered with 5xx, in two minutes of three: the service or the database fails, not its clients."
@@ -95,9 +95,9 @@ locals {
       }
     }
 
-    # Each of the load balancer's nodes reports what it sees. The average is of their reports: one of two or three nodes
-    # that sees nothing cannot silence it, as it could the minimum; a task that starts, not healthy for less than half of
-    # a minute, is no news, as it would be to the maximum.
+    # Each node of the load balancer reports the hosts that it sees, and the average is taken over the nodes. With the minimum,
+    # one node that sees none would hide the alarm; with the maximum, a starting task, unhealthy for less than half a minute,
+    # would set it off.
     # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
     unhealthy-targets = {
       urgency    = "warning"

@@ -1,5 +1,5 @@
-# Alarms by concern (http, service, database, bots), all made here, so that each has a topic by its urgency, an all-clear,
-# and a description by the same contract: a sentence, then `Runbook:` and `Next:`, which alarm-bot shows.
+# Alarms by concern (http, service, database, bots), all created here, so that each has a topic by its urgency, an OK
+# notification, and a description in one format: a sentence, then `Runbook:` and `Next:`, which the alarm-bot shows.
 
 locals {
   alarms = merge(local.http_alarms, local.service_alarms, local.database_alarms, local.bot_alarms)
@@ -68,7 +68,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   }
 }
 
-# Not about anything: `make test-page` sets their state by hand, and the page goes the way of any other.
+# For tests only: `make test-page` sets their state, and the page is delivered like any other.
 resource "aws_cloudwatch_metric_alarm" "test_page" {
   for_each = var.topic_arns
 
@@ -82,7 +82,7 @@ resource "aws_cloudwatch_metric_alarm" "test_page" {
   alarm_actions = [each.value]
   ok_actions    = [each.value]
 
-  # No such metric exists: CloudWatch itself only ever puts it back to OK.
+  # No such metric exists: CloudWatch itself only resets the alarm to OK.
   namespace           = "${var.name}/test-page"
   metric_name         = each.key
   statistic           = "Sum"

@@ -4,12 +4,12 @@ output "alarm_names" {
 }
 
 output "test_page_alarm_names" {
-  description = "Alarms that `make test-page` sets off, by urgency."
+  description = "Alarms that `make test-page` triggers, by urgency."
   value       = { for urgency, alarm in aws_cloudwatch_metric_alarm.test_page : urgency => alarm.alarm_name }
 }
 
 output "database_connections_threshold" {
-  description = "Connections at which the alarm of requirement F2 goes off."
+  description = "Number of connections at which the alarm of requirement F2 goes off."
   value       = local.database_connections_threshold
 }
 

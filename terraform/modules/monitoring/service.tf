@@ -4,8 +4,8 @@ locals {
   service_dimensions = { ClusterName = var.name, ServiceName = var.name }
 
   service_alarms = var.container_insights == "disabled" ? {} : {
-    # The minimum moves with the schedule and the number of tasks with the load; the desired count has both. It is 0 only
-    # before the first release. Ten minutes, so that a scale-out has time to start what it asked for.
+    # The minimum changes with the schedule and the number of tasks with the load; the desired count reflects both. It is 0
+    # only before the first release. Ten minutes, so that a scale-out has time to start its tasks.
     tasks-missing = {
       urgency    = "urgent"
       meaning    = "Fewer tasks run than the service should have (its desired count, ${var.app_min_tasks} at least), for ten minutes: tasks do not start, or do not stay."
@@ -14,7 +14,7 @@ locals {
       threshold  = 1
       datapoints = 10
       periods    = 10
-      # Container Insights reports late now and then: that is no news, neither good nor bad.
+      # Container Insights sometimes reports late, which changes no alarm's state.
       missing = "ignore"
       metrics = {
         for id, name in { desired = "DesiredTaskCount", running = "RunningTaskCount" } :
@@ -28,7 +28,7 @@ locals {
     }
   }
 
-  # What ECS tells of a deployment, whoever started it: a release, a rollback, the circuit breaker, a person.
+  # ECS's events of a deployment, whether a release, a rollback, the circuit breaker or a person started it.
   deployment_events = {
     started   = "SERVICE_DEPLOYMENT_IN_PROGRESS"
     completed = "SERVICE_DEPLOYMENT_COMPLETED"
@@ -59,7 +59,7 @@ resource "aws_cloudwatch_event_target" "deployment_log" {
   arn       = aws_cloudwatch_log_group.deployments.arn
 }
 
-# As it is: alarm-bot reads the event, a person its `detail.reason`.
+# The event unchanged: the alarm-bot parses it, and a person reads its `detail.reason`.
 resource "aws_cloudwatch_event_target" "deployment_failed" {
   rule      = aws_cloudwatch_event_rule.deployment["failed"].name
   target_id = "page"

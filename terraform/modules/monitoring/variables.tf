@@ -9,7 +9,7 @@ variable "name" {
 }
 
 variable "env_name" {
-  description = "Name of the environment, as `ENV=` of the commands in the alarms' descriptions."
+  description = "Name of the environment: `ENV=` of the commands in the alarms' descriptions."
   type        = string
 }
 
@@ -24,7 +24,7 @@ variable "aws_region" {
 }
 
 variable "topic_arns" {
-  description = "SNS topics by urgency: a person is woken by `urgent`, and reads `warning` in the morning."
+  description = "SNS topics by urgency: `urgent` wakes a person, `warning` is read in the morning."
   type = object({
     urgent  = string
     warning = string
@@ -42,7 +42,7 @@ variable "target_group" {
 }
 
 variable "error_rate_minimum_requests" {
-  description = "Requests in a minute below which an error rate says nothing: at night one error of one is 100 %."
+  description = "Requests in a minute below which the error rate is ignored: at night, one error in one request is 100 %."
   type        = number
 
   validation {
@@ -52,7 +52,7 @@ variable "error_rate_minimum_requests" {
 }
 
 variable "container_insights" {
-  description = "The cluster's Container Insights: `disabled` leaves nothing to count running tasks by, so the alarm on them is not made."
+  description = "Container Insights of the cluster. With `disabled`, running tasks are not counted and their alarm is left out."
   type        = string
 }
 
@@ -73,17 +73,17 @@ variable "database_identifier" {
 }
 
 variable "database_max_connections" {
-  description = "Connections that the database accepts: the number that the parameter group and the pool budget have."
+  description = "Connections that the database accepts; the parameter group and the pool budget use the same number."
   type        = number
 }
 
 variable "database_allocated_storage_gb" {
-  description = "Size of the database's storage as it was made, GiB."
+  description = "Initial size of the database's storage, GiB."
   type        = number
 }
 
 variable "database_free_memory_minimum_mb" {
-  description = "Free memory of the database below which it is about to swap, MiB. About a tenth of the instance class's."
+  description = "Free memory of the database below which the alarm goes off, because it is about to swap, MiB. About a tenth of the instance class's memory."
   type        = number
 
   validation {
@@ -98,17 +98,17 @@ variable "database_log_group_name" {
 }
 
 variable "database_slow_query_milliseconds" {
-  description = "From how long on PostgreSQL logs a query, milliseconds: the dashboard's title says it."
+  description = "PostgreSQL logs queries that take this many milliseconds or longer; the dashboard shows the number."
   type        = number
 }
 
 variable "undelivered_queue_name" {
-  description = "Queue of what a bot could not post."
+  description = "Queue of messages that a bot could not post."
   type        = string
 }
 
 variable "bot_function_names" {
-  description = "Lambda functions of the bots. Names that are known when planning: each has an alarm on its errors."
+  description = "Names of the bots' Lambda functions, known when planning; each gets an alarm on its errors."
   type        = set(string)
 }
 

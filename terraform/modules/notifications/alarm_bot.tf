@@ -1,4 +1,4 @@
-# What is published to a topic, Slack reads from the alarm-bot.
+# The alarm-bot posts to Slack what is published to a topic.
 module "alarm_bot" {
   source = "../bot"
 

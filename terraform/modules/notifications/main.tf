@@ -8,8 +8,8 @@ locals {
   ]...)
 }
 
-# Where the playbooks and the bots find Slack. The URL alone is the right to post, so it is a secret, and its value is
-# the operator's: it is in no variable, plan or state (README).
+# Slack's incoming webhook, for the playbooks and the bots. Whoever has the URL can post, so it is a secret. The operator
+# sets its value: it is in no variable, plan or state (README).
 resource "aws_secretsmanager_secret" "slack_webhook" {
   #checkov:skip=CKV_AWS_149:AWS's own key encrypts it; a key of its own would add a way to lose the pages, and who may read is the roles' to say.
   #checkov:skip=CKV2_AWS_57:Slack, not AWS, makes the value: nothing here could rotate it.
@@ -19,10 +19,10 @@ resource "aws_secretsmanager_secret" "slack_webhook" {
   recovery_window_in_days = var.secret_recovery_window_days
 }
 
-# Two urgencies: a person is woken by the one, and reads the other in the morning.
-# Not encrypted by KMS, on purpose: with AWS's own key the services cannot publish, silently (its policy cannot be
-# changed), and a key of one's own adds a policy and a bill by which pages get lost. A message is an alarm's name,
-# numbers and a link; it is not stored, and travels over TLS.
+# Two urgencies: `urgent` wakes a person, `warning` is read in the morning.
+# Not encrypted by KMS, on purpose: with AWS's own key the services cannot publish and report no error (its policy cannot
+# be changed), and a key of our own adds a policy and a bill, either of which can lose pages. A message is an alarm's
+# name, numbers and a link; it is not stored, and travels over TLS.
 # https://repost.aws/knowledge-center/cloudwatch-receive-sns-for-alarm-trigger
 resource "aws_sns_topic" "this" {
   #checkov:skip=CKV_AWS_26:See above: KMS adds a way to lose pages and hides nothing secret.
@@ -32,7 +32,7 @@ resource "aws_sns_topic" "this" {
   name = "${var.name}-${each.key}"
 }
 
-# Who may publish beside this account's own principals (IAM lets those): AWS's services, for this account only.
+# AWS's services may publish, for this account only. IAM already permits the account's own principals.
 resource "aws_sns_topic_policy" "this" {
   for_each = local.urgencies
 
@@ -49,7 +49,7 @@ resource "aws_sns_topic_policy" "this" {
         Principal = { Service = ["budgets.amazonaws.com", "cloudwatch.amazonaws.com", "costalerts.amazonaws.com"] }
         Condition = { StringEquals = { "aws:SourceAccount" = var.aws_account_id } }
       },
-      # EventBridge alone: AWS does not let a topic's policy ask it for a source. With a condition nothing would arrive.
+      # EventBridge has no condition: AWS supports none for it in a topic's policy. With one, nothing would arrive.
       # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
       {
         Sid       = "EventBridge"
@@ -62,7 +62,7 @@ resource "aws_sns_topic_policy" "this" {
   })
 }
 
-# Beside Slack, so that one way of the two is left. AWS asks each address once; until it agrees nothing is sent to it.
+# A second channel, in case Slack fails. AWS asks each address to confirm once; until then nothing is sent to it.
 resource "aws_sns_topic_subscription" "email" {
   for_each = local.emails
 
@@ -71,8 +71,8 @@ resource "aws_sns_topic_subscription" "email" {
   endpoint  = each.value.address
 }
 
-# What a bot could not post, an event on which it failed, and what SNS could not hand to it are kept here. The policy is
-# the queue's own argument: a resource of its own would wait for as long again as the provider does for the queue, 25 s.
+# Keeps messages that a bot could not post, events on which it failed, and messages that SNS could not deliver to it. The
+# policy is an argument of the queue: as a resource of its own it would take another 25 s, the provider's wait for a queue.
 resource "aws_sqs_queue" "undelivered" {
   name                      = local.undelivered_queue
   message_retention_seconds = 14 * 24 * 60 * 60

@@ -12,7 +12,7 @@ output "topic_arns" {
 }
 
 output "undelivered_queue" {
-  description = "Queue of what could not be posted."
+  description = "Queue of messages that could not be posted."
   value = {
     arn  = aws_sqs_queue.undelivered.arn
     name = aws_sqs_queue.undelivered.name

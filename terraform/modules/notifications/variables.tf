@@ -19,12 +19,12 @@ variable "aws_account_id" {
 }
 
 variable "app_name" {
-  description = "Name of the application, as Slack reads it."
+  description = "Name of the application in Slack messages."
   type        = string
 }
 
 variable "env_name" {
-  description = "Name of the environment, as Slack reads it and as the playbooks take it; `account` for what exists once per account."
+  description = "Name of the environment in Slack messages and commands; `account` for the resources that exist once per account."
   type        = string
 }
 
@@ -34,7 +34,7 @@ variable "bots_package_path" {
 }
 
 variable "notification_emails" {
-  description = "Addresses that are told by e-mail, beside Slack, by urgency. Each must agree once, by the link that AWS sends."
+  description = "E-mail addresses that are notified besides Slack, by urgency. Each must confirm once, with the link that AWS sends."
   type = object({
     urgent  = optional(set(string), [])
     warning = optional(set(string), [])
@@ -62,7 +62,7 @@ variable "log_retention_days" {
 }
 
 variable "permissions_boundary_arn" {
-  description = "Policy that bounds every role that is made here, as GitHub's deploy role requires. Null: none."
+  description = "Permissions boundary of every role that is created here; GitHub's deploy role requires it. Null: none."
   type        = string
   default     = null
 }

@@ -26,7 +26,7 @@ module "bot" {
   log_retention_days = var.log_retention_days
 }
 
-# Which statements Slack has been told of, for the window's length; DynamoDB forgets them by itself.
+# The statements that were posted to Slack, for the window's length; DynamoDB deletes them by their TTL.
 resource "aws_dynamodb_table" "statements" {
   #checkov:skip=CKV_AWS_28:Fingerprints and counts of minutes: when they are lost, one message is sent twice.
   #checkov:skip=CKV_AWS_119:No statement is in it, only its fingerprint; AWS encrypts it with its own key.
@@ -56,7 +56,7 @@ resource "aws_lambda_permission" "logs" {
 }
 
 # One term: PostgreSQL writes it into the line of each statement that took log_min_duration_statement or longer, and
-# into no other. What is a statement, how long it took and whose it was is the bot's to read.
+# into no other. The bot parses statement, duration and user.
 resource "aws_cloudwatch_log_subscription_filter" "slow_queries" {
   name            = "slow-queries"
   log_group_name  = var.log_group.name

@@ -4,6 +4,6 @@ output "function_name" {
 }
 
 output "table_name" {
-  description = "DynamoDB table of the statements that Slack has been told of."
+  description = "DynamoDB table of the statements that were posted to Slack."
   value       = aws_dynamodb_table.statements.name
 }

@@ -19,12 +19,12 @@ variable "aws_account_id" {
 }
 
 variable "app_name" {
-  description = "Name of the application, as Slack reads it."
+  description = "Name of the application in Slack messages."
   type        = string
 }
 
 variable "env_name" {
-  description = "Name of the environment, as Slack reads it."
+  description = "Name of the environment in Slack messages."
   type        = string
 }
 
@@ -42,7 +42,7 @@ variable "log_group" {
 }
 
 variable "database_slow_query_milliseconds" {
-  description = "Queries that take as long or longer are told. The parameter group's log_min_duration_statement is the same number: what is below is not in the log."
+  description = "Queries that take as long or longer are posted to Slack. The parameter group's log_min_duration_statement is the same number: faster queries are not in the log."
   type        = number
 
   validation {
@@ -52,7 +52,7 @@ variable "database_slow_query_milliseconds" {
 }
 
 variable "query_bot_window_seconds" {
-  description = "Seconds in which the same statement is told once, with a count."
+  description = "Seconds in which the same statement is posted once, with a count."
   type        = number
 
   validation {
@@ -62,7 +62,7 @@ variable "query_bot_window_seconds" {
 }
 
 variable "query_bot_redact_literals" {
-  description = "Whether literals of a statement, which may be a customer's data, are replaced before Slack reads it."
+  description = "Whether literals of a statement, which may be a customer's data, are replaced before it is posted to Slack."
   type        = bool
 }
 
@@ -72,7 +72,7 @@ variable "slack_webhook_secret_arn" {
 }
 
 variable "undelivered_queue" {
-  description = "SQS queue for what could not be delivered."
+  description = "SQS queue for messages that could not be delivered."
   type = object({
     arn = string
     url = string
@@ -85,6 +85,6 @@ variable "log_retention_days" {
 }
 
 variable "permissions_boundary_arn" {
-  description = "Policy that bounds every role that is made here, as GitHub's deploy role requires. Null: none."
+  description = "Permissions boundary of every role that is created here; GitHub's deploy role requires it. Null: none."
   type        = string
 }

@@ -4,7 +4,7 @@ resource "aws_db_subnet_group" "this" {
   subnet_ids  = var.subnet_ids
 }
 
-# The family is in the name, so that the group of a next major version can exist beside this one.
+# The family is in the name, so that the group of the next major version can exist besides this one.
 resource "aws_db_parameter_group" "this" {
   name        = "${var.name}-postgres${var.database_engine_version}"
   description = "PostgreSQL ${var.database_engine_version} parameters of ${var.name}."
@@ -49,7 +49,7 @@ resource "aws_db_parameter_group" "this" {
   }
 }
 
-# RDS would make it by itself, and keep it for ever.
+# RDS would create it by itself, and keep its events for ever.
 resource "aws_cloudwatch_log_group" "postgresql" {
   #checkov:skip=CKV_AWS_158:Encrypted with AWS's key; who may read the log may read statements, and that is the account's policy.
   #checkov:skip=CKV_AWS_338:The retention is the inventory's choice (log_retention_days).
@@ -68,7 +68,7 @@ resource "aws_db_instance" "this" {
   instance_class = var.database_instance_class
   db_name        = var.database_name
 
-  # RDS makes the master password and keeps it in Secrets Manager: it is in no state and no variable.
+  # RDS creates the master password and keeps it in Secrets Manager: it is in no state and no variable.
   username                    = "postgres"
   manage_master_user_password = true
 
@@ -94,7 +94,7 @@ resource "aws_db_instance" "this" {
   allow_major_version_upgrade = true
   auto_minor_version_upgrade  = true
   apply_immediately           = var.database_apply_immediately
-  # Left unset, AWS enrols the instance in extended support, which is paid for by the vCPU-hour.
+  # Without it, AWS enrols the instance in extended support, which costs by the vCPU-hour.
   engine_lifecycle_support = "open-source-rds-extended-support-disabled"
 
   enabled_cloudwatch_logs_exports = ["postgresql"]

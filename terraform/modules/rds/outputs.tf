@@ -45,7 +45,7 @@ output "max_connections" {
 }
 
 output "log_group_name" {
-  description = "Log group of the log of the instance that serves."
+  description = "Log group of the instance that serves."
   value       = local.serving_log_group.name
 }
 

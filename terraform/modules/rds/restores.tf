@@ -1,5 +1,5 @@
-# What was restored stands beside what it came from, and differs only in its data: the same class, network, parameters,
-# protection and backups. Which of them serves is one variable; neither goes away by it.
+# Restored instances exist besides their source and differ from it only in their data: the same class, network, parameters,
+# protection and backups. One variable selects the instance that serves; it removes none.
 
 locals {
   # The key of the original is "".
@@ -42,7 +42,7 @@ resource "aws_db_instance" "restored" {
     }
   }
 
-  # User, database and size come with the backup; the password is a new one, in a secret of its own.
+  # User, database and size come with the backup; the password is new, in a secret of its own.
   manage_master_user_password = true
 
   storage_type          = "gp3"
@@ -73,7 +73,7 @@ resource "aws_db_instance" "restored" {
   skip_final_snapshot       = var.database_skip_final_snapshot
   final_snapshot_identifier = var.database_skip_final_snapshot ? null : "${coalesce(var.database_final_snapshot_identifier, "${var.name}-final")}-${each.key}"
 
-  # A large database takes hours to come back.
+  # A large database takes hours to restore.
   timeouts {
     create = "6h"
     update = "6h"

@@ -1,5 +1,5 @@
-# The service talks to the proxy, the proxy to the database (requirement G3): many short conversations on few
-# connections, which outlive the tasks. Admin tasks go to the database itself: the proxy knows the application's users alone.
+# The service connects to the proxy, the proxy to the database (requirement G3): many short sessions share few connections,
+# which outlive the tasks. Admin tasks connect to the database directly: the proxy knows only the application's users.
 
 resource "aws_iam_role" "this" {
   name                 = "${var.name}-rds-proxy"
@@ -17,7 +17,7 @@ resource "aws_iam_role" "this" {
   })
 }
 
-# The key of Secrets Manager itself encrypts the secret, and lets whoever may read a secret decrypt it.
+# AWS's key for Secrets Manager encrypts the secret: whoever may read a secret may decrypt it.
 resource "aws_iam_role_policy" "this" {
   name = "app-database-secret"
   role = aws_iam_role.this.id
@@ -33,7 +33,7 @@ resource "aws_iam_role_policy" "this" {
   })
 }
 
-# RDS would make it by itself, and keep it for ever.
+# RDS would create it by itself, and keep its events for ever.
 resource "aws_cloudwatch_log_group" "this" {
   #checkov:skip=CKV_AWS_158:Encrypted with AWS's key; the proxy logs no statement.
   #checkov:skip=CKV_AWS_338:The retention is the inventory's choice (log_retention_days).
@@ -48,13 +48,13 @@ resource "aws_db_proxy" "this" {
   vpc_subnet_ids         = var.subnet_ids
   vpc_security_group_ids = [var.security_group_id]
   require_tls            = true
-  # It would log every statement, with what customers sent.
+  # It would log every statement, with customers' data.
   debug_logging = false
-  # Longer than the application keeps a connection (30 minutes), so that the proxy is never the one to close one that
-  # the application is about to use.
+  # Longer than the application keeps a connection (30 minutes), so that the proxy never closes a connection that the
+  # application is about to use.
   idle_client_timeout = 3600
 
-  # Both users at any time: it reads no secret's former value, and cuts off whom it knows no more.
+  # Both users at any time: it reads no former value of a secret, and disconnects users that it no longer knows.
   # https://github.com/aws-samples/aws-secrets-manager-rotation-lambdas/issues/108
   dynamic "auth" {
     for_each = var.app_database_secret_arns

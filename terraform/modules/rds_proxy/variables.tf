@@ -9,7 +9,7 @@ variable "aws_account_id" {
 }
 
 variable "subnet_ids" {
-  description = "Subnets of the proxy, in two zones or more; it needs no way to the internet."
+  description = "Subnets of the proxy, in two zones or more; they need no route to the internet."
   type        = list(string)
 
   validation {
@@ -34,7 +34,7 @@ variable "app_database_secret_arns" {
 }
 
 variable "rds_proxy_max_connections_percent" {
-  description = "Connections to the database that the proxy may hold, in percent of `max_connections`."
+  description = "Connections to the database that the proxy may hold, in percent of `database_max_connections`."
   type        = number
 
   validation {
@@ -44,7 +44,7 @@ variable "rds_proxy_max_connections_percent" {
 }
 
 variable "rds_proxy_max_idle_connections_percent" {
-  description = "Of these, how many the proxy keeps open while nobody uses them, in percent of `max_connections` too."
+  description = "Idle connections that the proxy keeps open, in percent of `database_max_connections`."
   type        = number
 
   validation {
@@ -59,6 +59,6 @@ variable "log_retention_days" {
 }
 
 variable "permissions_boundary_arn" {
-  description = "Policy that bounds every role that is made here, as GitHub's deploy role requires. Null: none."
+  description = "Permissions boundary of every role that is created here; GitHub's deploy role requires it. Null: none."
   type        = string
 }

@@ -1,4 +1,4 @@
-# A secret that the tasks read was changed, by whomever → Secrets Manager's own event → rotation-bot → a new deployment.
+# Anyone changes a secret that the tasks read → Secrets Manager's own event → rotation-bot → a new deployment.
 locals {
   service_arn = "arn:aws:ecs:${var.aws_region}:${var.aws_account_id}:service/${var.cluster_name}/${var.service_name}"
 }
@@ -13,7 +13,7 @@ module "bot" {
   bots_package_path        = var.bots_package_path
   slack_webhook_secret_arn = var.slack_webhook_secret_arn
   undelivered_queue        = var.undelivered_queue
-  # All that Lambda gives: it waits for whoever deploys, and Lambda invokes it twice more when that was too short.
+  # Lambda's maximum: the bot waits for a running deployment, and Lambda invokes it twice more if the time was too short.
   timeout_seconds = 900
 
   environment = {
@@ -26,12 +26,12 @@ module "bot" {
   }
 
   permissions = {
-    # No right to pass a role: a new deployment of what runs passes none.
+    # No iam:PassRole: a new deployment of the same task definition passes no role.
     DeployAnew = {
       actions   = ["ecs:DescribeServices", "ecs:UpdateService"]
       resources = [local.service_arn]
     }
-    # AWS ties it to no resource.
+    # AWS supports no resource for it.
     WhichSecretsItReads = {
       actions   = ["ecs:DescribeTaskDefinition"]
       resources = ["*"]
@@ -45,7 +45,7 @@ module "bot" {
   log_retention_days = var.log_retention_days
 }
 
-# Sent by Secrets Manager itself, for each secret, whoever moved the label and by which call; no trail is needed.
+# Secrets Manager itself sends it for each secret, whichever call moved the label; no CloudTrail trail is needed.
 # https://docs.aws.amazon.com/secretsmanager/latest/userguide/event-detail-secret-label-updated-secretsmanager.html
 resource "aws_cloudwatch_event_rule" "changed" {
   name        = "${var.name}-secret-changed"

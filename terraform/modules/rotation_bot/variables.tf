@@ -24,12 +24,12 @@ variable "aws_region" {
 }
 
 variable "app_name" {
-  description = "Name of the application, as Slack reads it."
+  description = "Name of the application in Slack messages."
   type        = string
 }
 
 variable "env_name" {
-  description = "Name of the environment, as Slack reads it."
+  description = "Name of the environment in Slack messages."
   type        = string
 }
 
@@ -49,7 +49,7 @@ variable "service_name" {
 }
 
 variable "secret_arns" {
-  description = "Secrets that the service's tasks may read, full ARNs. Of one that they do not read, a change deploys nothing."
+  description = "Secrets that the service's tasks may read, full ARNs. A change of a secret that they do not read deploys nothing."
   type        = list(string)
 
   validation {
@@ -59,7 +59,7 @@ variable "secret_arns" {
 }
 
 variable "lock" {
-  description = "The environment's deployment lock: while somebody holds it, the bot waits."
+  description = "The environment's deployment lock; the bot waits while it is held."
   type = object({
     bucket = string
     key    = string
@@ -72,7 +72,7 @@ variable "slack_webhook_secret_arn" {
 }
 
 variable "undelivered_queue" {
-  description = "SQS queue for what could not be delivered."
+  description = "SQS queue for messages that could not be delivered."
   type = object({
     arn = string
     url = string
@@ -85,6 +85,6 @@ variable "log_retention_days" {
 }
 
 variable "permissions_boundary_arn" {
-  description = "Policy that bounds every role that is made here, as GitHub's deploy role requires. Null: none."
+  description = "Permissions boundary of every role that is created here; GitHub's deploy role requires it. Null: none."
   type        = string
 }

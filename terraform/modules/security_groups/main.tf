@@ -1,4 +1,4 @@
-# Who may reach whom (requirement A5), the whole of it:
+# All allowed connections (requirement A5):
 #
 #   clients ─80(443)▶ load balancer ─8000▶ service ─5432▶ database ◀5432─ admin tasks
 #                                          service, admin tasks ─443▶ AWS's APIs, Slack
@@ -21,7 +21,7 @@ locals {
     admin   = aws_security_group.admin.id
   }
 
-  # Who reaches the database itself.
+  # Tasks that may reach the database without the proxy.
   direct = { for name, id in local.tasks : name => id if name != "service" || !var.rds_proxy_enabled || var.rds_proxy_direct_access }
 }
 
@@ -197,7 +197,7 @@ resource "aws_vpc_security_group_egress_rule" "tasks_to_apis" {
   cidr_ipv4         = "0.0.0.0/0"
 }
 
-# The rule above lets them out to the endpoints too: one for all of 443, because Slack has no fixed addresses.
+# The rule above also lets the tasks reach the endpoints: it covers all of 443, because Slack has no fixed addresses.
 resource "aws_vpc_security_group_ingress_rule" "endpoints_from_tasks" {
   for_each = var.vpc_endpoints_enabled ? local.tasks : {}
 

@@ -40,7 +40,7 @@ variable "rds_proxy_enabled" {
 }
 
 variable "rds_proxy_direct_access" {
-  description = "Whether the service may reach the database beside the proxy too, for tasks that were started without it."
+  description = "Whether the service may also reach the database without the proxy, for tasks that were started without it."
   type        = bool
 }
 

@@ -41,7 +41,7 @@ resource "aws_vpc" "this" {
 
   tags = { Name = var.name }
 
-  # Here and not as the variable's validations, which cannot use locals (a cycle).
+  # Not validations of the variable, because those cannot use locals (a cycle).
   lifecycle {
     precondition {
       condition     = length(local.outside_vpc) == 0
@@ -55,7 +55,7 @@ resource "aws_vpc" "this" {
   }
 }
 
-# Adopted so that it is empty: nothing may be reachable by forgetting to name a security group.
+# Adopted to keep it empty: a resource without a named security group must not be reachable.
 resource "aws_default_security_group" "this" {
   vpc_id = aws_vpc.this.id
 
