@@ -75,7 +75,7 @@ VALUES: Mapping[str, Kind] = {
     "app_pool_size": _replaced(whole(1, example=5), f"a whole number, 1 or more {_POOL}"),
     "app_max_overflow": _replaced(whole(0, example=5), f"a whole number, 0 or more {_POOL}"),
     "app_environment": mapping("a map of variables", example="{LOG_LEVEL: INFO}"),
-    "app_plain_environment": with_default(list_of(_ANY_TEXT, "a list of names"), []),
+    "app_plain_environment": list_of(_ANY_TEXT, "a list of names"),
     "app_secrets": mapping("a map of variables", example="{DATABASE_PASSWORD: password}"),
     "app_secret_arns": list_of(
         text(
