@@ -130,7 +130,7 @@ run "defaults" {
 
   assert {
     condition     = output.test_page["urgent"].alarm == "settlement-test-test-page-urgent" && length(output.test_page) == 2
-    error_message = "What a test page sets off."
+    error_message = "What a test page triggers."
   }
 
   assert {
@@ -143,7 +143,7 @@ run "defaults" {
       output.notification_topic_arns == { urgent = "arn:aws:sns:ap-northeast-2:123456789012:mock", warning = "arn:aws:sns:ap-northeast-2:123456789012:mock" }
       && output.undelivered_queue_url == "https://sqs.ap-northeast-2.amazonaws.com/123456789012/mock"
     )
-    error_message = "Where alarms are published, and where what Slack did not take is kept."
+    error_message = "Where alarms are published, and where undelivered messages are kept."
   }
 }
 

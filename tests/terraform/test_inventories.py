@@ -113,6 +113,13 @@ def test_every_inventory_plans_with_its_switches_on_and_off(root: str, tmp_path:
     assert f"Success! {len(runs)} passed" in output
 
 
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_data_in_aws_is_protected(environment: str) -> None:
+    values = given("environment", environment)
+    assert (values["deletion_protection"], values["database_skip_final_snapshot"]) == (True, False)
+    assert min(values["database_backup_retention_days"], values["secret_recovery_window_days"]) >= 7
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_what_comes_and_goes_with_every_task_or_release_is_not_recorded(environment: str) -> None:
     """AWS Config is paid for each item."""

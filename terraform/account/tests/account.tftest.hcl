@@ -48,7 +48,7 @@ run "defaults" {
     condition = output.ecr_repository_name == "settlement" && toset(keys(aws_iam_service_linked_role.this)) == toset([
       "config.amazonaws.com", "ecs.amazonaws.com", "ecs.application-autoscaling.amazonaws.com", "elasticloadbalancing.amazonaws.com", "rds.amazonaws.com",
     ])
-    error_message = "The account has one repository, named as the application, and the service-linked roles of what the environments use."
+    error_message = "The account has one repository, named like the application, and the service-linked roles of the services in use."
   }
 }
 
@@ -59,7 +59,7 @@ run "the_account_is_watched_by_default" {
       && output.slack_webhook_secret_arn == "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:mock"
       && length(module.cost.anomaly_monitor_arn) > 0
     )
-    error_message = "New resources and unusual costs are told of, through a webhook of the account's own."
+    error_message = "New resources and unusual costs are reported through the account's own webhook."
   }
 }
 
@@ -108,7 +108,7 @@ run "a_recorder_of_our_own_needs_a_bucket" {
   expect_failures = [var.config_delivery_bucket]
 }
 
-# (A mocked provider cannot import, so adoption itself is tried on the local environment.)
+# (A mocked provider cannot import, so the import itself is tested on the local environment.)
 run "existing_roles_are_found_by_their_service" {
   command = plan
 
@@ -121,7 +121,7 @@ run "existing_roles_are_found_by_their_service" {
 
   assert {
     condition     = length(local.existing_service_linked_roles) == 0
-    error_message = "Roles of other services are not this application's to adopt."
+    error_message = "Roles of other services are not imported."
   }
 }
 
@@ -149,7 +149,7 @@ run "a_second_region_of_the_account" {
       && module.cost.anomaly_monitor_arn == null
       && !local.own_anomaly_monitor && !local.own_github_provider
     )
-    error_message = "What exists once per account is neither made nor imported outside its home region."
+    error_message = "Resources that exist once per account are neither created nor imported outside its home region."
   }
 
   assert {
@@ -158,7 +158,7 @@ run "a_second_region_of_the_account" {
       && output.ecr_repository_name == "settlement"
       && [for variable in output.github_variables : variable.value if variable.name == "AWS_DEPLOY_ROLE"] == ["arn:aws:iam::123456789012:role/settlement-github-deploy-tokyo"]
     )
-    error_message = "A second region has its own registry, its own eyes for new resources, and the roles of its environments."
+    error_message = "A second region has its own registry, its own detection of new resources, and the roles of its environments."
   }
 }
 
@@ -183,7 +183,7 @@ run "githubs_provider_of_others_is_used" {
 
   assert {
     condition     = !local.own_github_provider && length(output.github_variables) == 5
-    error_message = "Another's provider is not imported; build, plan (of pull requests and of drift), deploy and rollback have a variable each."
+    error_message = "A provider of others is not imported; build, plan (of pull requests and of drift), deploy and rollback have a variable each."
   }
 }
 

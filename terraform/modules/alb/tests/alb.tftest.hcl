@@ -128,7 +128,7 @@ run "zone_and_name_make_certificate_and_alias" {
   }
 }
 
-# Without a name the certificate is for the load balancer's users to judge; the address is its own name.
+# Without a name, clients call the load balancer's own name, which the certificate does not cover.
 run "certificate_without_a_name" {
   variables {
     https_certificate_arn = "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
@@ -150,7 +150,7 @@ run "name_alone_turns_nothing_on" {
       length(aws_lb_listener.https) == 0 && length(aws_route53_record.alias) == 0
       && aws_lb_listener.http.default_action[0].type == "forward" && output.url == "http://settlement.example.com"
     )
-    error_message = "A name that somebody else points here is served on port 80."
+    error_message = "A name whose record is elsewhere is served on port 80."
   }
 }
 
@@ -188,7 +188,7 @@ run "access_logs_that_stay_for_long_move_to_infrequent_access" {
       && one(aws_s3_bucket_lifecycle_configuration.access_logs[0].rule[0].transition).storage_class == "STANDARD_IA"
       && aws_s3_bucket_lifecycle_configuration.access_logs[0].rule[0].expiration[0].days == 90
     )
-    error_message = "After 30 days access logs move to Standard-IA, after 90 they go."
+    error_message = "Access logs move to Standard-IA after 30 days and are deleted after 90."
   }
 }
 
@@ -293,6 +293,6 @@ run "an_internal_load_balancer_has_no_public_address" {
 
   assert {
     condition     = aws_lb.this.internal
-    error_message = "internal must reach the load balancer."
+    error_message = "alb_internal must reach the load balancer."
   }
 }

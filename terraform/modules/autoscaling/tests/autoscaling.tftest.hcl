@@ -24,7 +24,7 @@ run "defaults" {
       aws_appautoscaling_target.this.resource_id == "service/settlement-test/settlement-test"
       && aws_appautoscaling_target.this.min_capacity == 0 && aws_appautoscaling_target.this.max_capacity == 6
     )
-    error_message = "The target is made with a minimum of 0: registering one starts tasks at once."
+    error_message = "The target is created with a minimum of 0: registering a higher one starts tasks at once."
   }
 
   assert {
@@ -93,7 +93,7 @@ run "schedule" {
 
   assert {
     condition     = alltrue([for action in local.scheduled_actions : action.timezone == "Asia/Seoul" && length(action.schedule) <= 1600])
-    error_message = "In Seoul's time, and no longer than AWS takes."
+    error_message = "In Seoul's time zone, and no longer than AWS allows."
   }
 }
 

@@ -33,7 +33,7 @@ run "defaults" {
       && aws_lambda_function.this.source_code_hash == filebase64sha256("versions.tf")
       && length(aws_lambda_function.this.vpc_config) == 0
     )
-    error_message = "A small function, outside the VPC, deployed again when the zip's bytes differ and only then."
+    error_message = "A small function, outside the VPC, deployed again only if the zip's bytes differ."
   }
 
   assert {
@@ -43,7 +43,7 @@ run "defaults" {
       SLACK_WEBHOOK_SECRET_ARN = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:webhook"
       UNDELIVERED_QUEUE_URL    = "https://sqs.ap-northeast-2.amazonaws.com/123456789012/undelivered"
     })
-    error_message = "The configuration holds where the webhook is, not the webhook."
+    error_message = "The configuration has the ARN of the webhook's secret, not the webhook."
   }
 
   assert {
@@ -74,7 +74,7 @@ run "defaults" {
       "Allow sqs:SendMessage arn:aws:sqs:ap-northeast-2:123456789012:undelivered",
       "Allow dynamodb:UpdateItem arn:aws:dynamodb:ap-northeast-2:123456789012:table/statements",
     ])
-    error_message = "The role may write its log, read one secret, write to one queue and do what it was told it may."
+    error_message = "The role may write its log, read one secret, write to one queue and use the given permissions."
   }
 
   assert {

@@ -34,7 +34,7 @@ run "defaults" {
         && it.subscriber_sns_topic_arns == toset([var.topic_arn])
       ])
     )
-    error_message = "The topic is told beyond 130 %, spent and forecast."
+    error_message = "The topic is notified above 130 %, spent and forecast."
   }
 
   assert {
@@ -47,7 +47,7 @@ run "defaults" {
       && one(aws_ce_anomaly_subscription.this[0].subscriber).address == var.topic_arn
       && aws_ce_anomaly_subscription.this[0].threshold_expression[0].dimension[0].values == toset(["20"])
     )
-    error_message = "The topic is told at once of a service's anomaly from 20 USD."
+    error_message = "The topic is notified at once of a service's anomaly from 20 USD."
   }
 }
 
@@ -81,7 +81,7 @@ run "our_own_is_known_again" {
 
   assert {
     condition     = length(aws_ce_anomaly_monitor.services) == 1
-    error_message = "A second apply must not take our own monitor for another's."
+    error_message = "A second apply must not treat our own monitor as one of others."
   }
 }
 

@@ -68,7 +68,7 @@ run "a_new_account_gets_a_recorder_of_the_chosen_types" {
       && aws_dynamodb_table.told.ttl[0].attribute_name == "expires_at" && aws_dynamodb_table.told.ttl[0].enabled
       && output.recorder_name == "settlement-account"
     )
-    error_message = "What was told is remembered for a while, and the bot knows the recorder."
+    error_message = "Posted events are remembered for a while, and the bot gets the recorder's name."
   }
 }
 
@@ -84,7 +84,7 @@ run "a_recorder_that_others_made_is_used_as_it_is" {
       length(aws_config_configuration_recorder.this) == 0 && length(aws_config_delivery_channel.this) == 0
       && length(aws_config_configuration_recorder_status.this) == 0 && output.recorder_name == "default"
     )
-    error_message = "Nothing of others is made, changed or stopped; the bot asks for their recorder."
+    error_message = "Nothing of others is created, changed or stopped; the bot uses their recorder."
   }
 }
 
@@ -100,7 +100,7 @@ run "a_channel_without_a_recorder_is_used_too" {
       length(aws_config_configuration_recorder.this) == 1 && length(aws_config_delivery_channel.this) == 0
       && length(aws_config_configuration_recorder_status.this) == 1
     )
-    error_message = "There is at most one channel: the recorder delivers through the one that is there."
+    error_message = "There is at most one channel: the recorder delivers through the existing one."
   }
 }
 
@@ -114,7 +114,7 @@ run "our_own_is_known_again" {
 
   assert {
     condition     = length(aws_config_configuration_recorder.this) == 1 && length(aws_config_delivery_channel.this) == 1
-    error_message = "A second apply must not take our own recorder for another's."
+    error_message = "A second apply must not treat our own recorder as one of others."
   }
 }
 

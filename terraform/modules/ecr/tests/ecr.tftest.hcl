@@ -28,7 +28,7 @@ run "defaults" {
       && jsondecode(aws_ecr_lifecycle_policy.this.policy).rules[0].selection.tagStatus == "untagged"
       && jsondecode(aws_ecr_lifecycle_policy.this.policy).rules[0].selection.countNumber == 14
     )
-    error_message = "Only untagged images expire: another rule could delete the image that runs."
+    error_message = "Only untagged images expire: another rule could delete the running image."
   }
 }
 

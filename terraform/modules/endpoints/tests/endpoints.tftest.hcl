@@ -32,7 +32,7 @@ run "off_leaves_the_way_to_s3" {
       ["s3:GetObject", "arn:aws:s3:::prod-ap-northeast-2-starport-layer-bucket/*", null],
       ["s3:*", "*", { "aws:PrincipalAccount" = "123456789012", "aws:ResourceAccount" = "123456789012" }],
     ]
-    error_message = "Through the way to S3 go image layers, and this account's own buckets."
+    error_message = "The endpoint of S3 serves image layers and this account's own buckets."
   }
 }
 

@@ -33,7 +33,7 @@ run "both_environments" {
   # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
   assert {
     condition     = alltrue([for policy in concat(values(aws_iam_policy.this), values(aws_iam_policy.workload_boundary), values(aws_iam_policy.deploy_boundary)) : length(policy.policy) <= 6144])
-    error_message = "IAM takes 6,144 characters of a managed policy."
+    error_message = "IAM allows 6,144 characters for a managed policy."
   }
 
   assert {
@@ -70,7 +70,7 @@ run "an_account_of_production_alone" {
 
   assert {
     condition     = toset(keys(aws_iam_role.this)) == toset(["cost", "deploy-production", "plan-production", "rollback-production"]) && length(aws_iam_openid_connect_provider.this) == 0
-    error_message = "Neither build nor a pull request has a role where the main environment is not; another's provider is used."
+    error_message = "Without the main environment neither build nor a pull request has a role; a provider of others is used."
   }
 }
 

@@ -98,7 +98,7 @@ run "each_role_may_only_what_it_needs" {
     condition = toset([
       for role in concat(values(aws_iam_role.execution), [aws_iam_role.task, aws_iam_role.admin_task]) : role.name
     ]) == toset(["settlement-test-execution", "settlement-test-admin-execution", "settlement-test-task", "settlement-test-admin-task"])
-    error_message = "The roles' names are read by those who may pass them."
+    error_message = "The roles' names are outputs, for callers that may pass them."
   }
 }
 

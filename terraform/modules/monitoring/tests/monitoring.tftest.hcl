@@ -80,7 +80,7 @@ run "without_container_insights_no_task_is_counted" {
 
   assert {
     condition     = !contains(keys(aws_cloudwatch_metric_alarm.this), "tasks-missing")
-    error_message = "An alarm on a metric that never comes would say nothing, for ever."
+    error_message = "An alarm on a metric without data would never change its state."
   }
 }
 

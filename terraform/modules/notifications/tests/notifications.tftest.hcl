@@ -20,7 +20,7 @@ run "defaults" {
       aws_secretsmanager_secret.slack_webhook.name == "settlement-test/slack-webhook"
       && aws_secretsmanager_secret.slack_webhook.recovery_window_in_days == 7
     )
-    error_message = "The operator puts the webhook under this very name, and can bring it back for a week."
+    error_message = "The operator sets the webhook under this name, and can restore it for a week."
   }
 
   assert {
@@ -38,7 +38,7 @@ run "defaults" {
       aws_sqs_queue.undelivered.message_retention_seconds == 1209600 && aws_sqs_queue.undelivered.sqs_managed_sse_enabled
       && output.undelivered_queue.name == "settlement-test-undelivered"
     )
-    error_message = "What could not be posted is kept for two weeks, encrypted."
+    error_message = "Messages that could not be posted are kept for two weeks, encrypted."
   }
 
   assert {
@@ -62,7 +62,7 @@ run "who_may_publish" {
         "Allow sns:Publish ${output.topic_arns[urgency]} events.amazonaws.com {}",
       ])
     ]) && length(aws_sns_topic_policy.this) == 2
-    error_message = "Services of this account only; EventBridge without a condition, because AWS takes none."
+    error_message = "Services of this account only; EventBridge without a condition, because AWS supports none."
   }
 
   assert {
@@ -74,7 +74,7 @@ run "who_may_publish" {
       Principal = { Service = "sns.amazonaws.com" }
       Condition = { ArnEquals = { "aws:SourceArn" = [output.topic_arns.urgent, output.topic_arns.warning] } }
     }]
-    error_message = "Only these topics may put into the queue what they could not hand over."
+    error_message = "Only these topics may send undelivered messages to the queue."
   }
 }
 
@@ -93,7 +93,7 @@ run "the_alarm_bot_reads_both_topics" {
       subscription.topic_arn == output.topic_arns[urgency] && subscription.protocol == "lambda"
       && jsondecode(subscription.redrive_policy).deadLetterTargetArn == output.undelivered_queue.arn
     ]) && length(aws_sns_topic_subscription.alarm_bot) == 2
-    error_message = "Both topics go to the alarm-bot, and to the queue where that is not possible."
+    error_message = "Both topics deliver to the alarm-bot, and to the queue if that fails."
   }
 
   assert {
@@ -115,7 +115,7 @@ run "e_mail_by_urgency" {
       "email on-call@example.com ${output.topic_arns.warning}",
       "email team@example.com ${output.topic_arns.warning}",
     ])
-    error_message = "Each address is told of its urgency."
+    error_message = "Each address is notified by its urgency."
   }
 }
 

@@ -32,7 +32,7 @@ run "defaults" {
       && aws_dynamodb_table.statements.hash_key == "fingerprint" && one(aws_dynamodb_table.statements.attribute).type == "S"
       && one(aws_dynamodb_table.statements.ttl).attribute_name == "expires_at" && one(aws_dynamodb_table.statements.ttl).enabled
     )
-    error_message = "A table on demand that forgets by itself."
+    error_message = "An on-demand table whose items expire."
   }
 
   assert {

@@ -43,7 +43,7 @@ run "defaults" {
       aws_db_instance.this.manage_master_user_password && aws_db_instance.this.password == null
       && output.master_secret_arn == "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:rds!db-mock"
     )
-    error_message = "The master password is made by RDS and known to Secrets Manager only (requirement A7)."
+    error_message = "RDS creates the master password, and only Secrets Manager has it (requirement A7)."
   }
 
   assert {
@@ -67,7 +67,7 @@ run "defaults" {
       && aws_cloudwatch_log_group.postgresql.name == "/aws/rds/instance/settlement-test/postgresql"
       && aws_cloudwatch_log_group.postgresql.retention_in_days == 30
     )
-    error_message = "PostgreSQL's log goes to a log group that does not keep it for ever."
+    error_message = "PostgreSQL's log goes to a log group with a retention."
   }
 
   assert {
@@ -190,7 +190,7 @@ run "restores_stand_beside_the_original_and_one_variable_decides" {
       "settlement-test-20261123-170400" = "rds:settlement-test-2026-11-23-17-04"
       "settlement-test-20261124-120000" = "settlement-test-20261124-101500 2026-11-24T12:00:00Z"
     }
-    error_message = "Each comes from what it is said to come from, under a name of its own."
+    error_message = "Each instance is restored from its given source, under a name of its own."
   }
 
   assert {
@@ -207,7 +207,7 @@ run "restores_stand_beside_the_original_and_one_variable_decides" {
       && instance.enabled_cloudwatch_logs_exports == aws_db_instance.this.enabled_cloudwatch_logs_exports
       && instance.final_snapshot_identifier == "settlement-test-final-${key}"
     ])
-    error_message = "What was restored is as safe as the original."
+    error_message = "A restored instance is as safe as the original."
   }
 
   assert {

@@ -78,7 +78,7 @@ run "defaults" {
       toset(output.private_route_table_ids) == toset([for table in aws_route_table.private : table.id])
       && length(output.private_route_table_ids) == 3
     )
-    error_message = "A way for the private subnets is put into these tables."
+    error_message = "Routes of the private subnets are added to these tables."
   }
 
   assert {
