@@ -11,19 +11,19 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 STATE_VERSION = 4
-#: So many versions of a state that cannot be read are looked at, newest first.
+#: How many versions of an unreadable state are tried, newest first.
 _VERSIONS = 20
 
 
 class NoState(Exception):
-    """There is no state to read outputs from; the message says which is missing."""
+    """There is no state with outputs; the message names it."""
 
 
 def read_outputs(s3: Any, bucket: str, key: str) -> tuple[dict[str, Any], str]:
-    """``{"public_url": "http://…", …}`` from ``s3://bucket/key``, and a warning or an empty string.
+    """Return the outputs in ``s3://bucket/key``, such as ``{"public_url": "http://…"}``, and a warning or "".
 
-    A state that cannot be read, or that was deleted, is replaced by its newest version that can be read.
-    Raises `NoState` when there is no such version or it has no outputs, and botocore's errors when S3 does not answer.
+    If the state is unreadable or was deleted, its newest readable version is used.
+    Raises `NoState` if there is no such version or it has no outputs, and botocore's errors if S3 does not answer.
     """
     try:
         found = s3.get_object(Bucket=bucket, Key=key)
@@ -41,7 +41,7 @@ def read_outputs(s3: Any, bucket: str, key: str) -> tuple[dict[str, Any], str]:
 
 
 def state_etag(s3: Any, bucket: str, key: str) -> str:
-    """The etag of the state's object, which each write changes; empty when there is none."""
+    """Return the etag of the state's object, which each write changes; empty if there is none."""
     try:
         return str(s3.head_object(Bucket=bucket, Key=key)["ETag"])
     except ClientError as error:

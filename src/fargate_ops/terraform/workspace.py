@@ -24,7 +24,7 @@ PROVIDER = "registry.terraform.io/hashicorp/aws"
 
 
 def fingerprint(root: Path, modules: Path, inputs: Mapping[str, Any]) -> str:
-    """A hash of all that ``terraform init`` reads: module calls, versions, backend, provider source, lock file."""
+    """Return a hash of what ``terraform init`` reads: module calls, versions, backend, provider source, lock file."""
     digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode())
     files = {*root.glob("*.tf"), root / LOCK_FILE, *modules.glob("*/versions.tf"), *modules.glob("*/main.tf")}
     for path in sorted(files):
@@ -34,12 +34,12 @@ def fingerprint(root: Path, modules: Path, inputs: Mapping[str, Any]) -> str:
 
 
 def initialised(data_dir: Path, wanted: str) -> bool:
-    """Whether the data folder was initialised with this very fingerprint."""
+    """Return whether the data folder was initialised with this fingerprint."""
     return _says(data_dir / FINGERPRINT, wanted) and (data_dir / BACKEND_RECORD).is_file()
 
 
 def discard_broken(data_dir: Path) -> None:
-    """Remove Terraform's record of the backend when it is not a JSON object: no ``init`` could replace it."""
+    """Remove Terraform's record of the backend if it is not a JSON object: ``init`` could not replace it."""
     record = data_dir / BACKEND_RECORD
     try:
         whole = not record.is_file() or isinstance(json.loads(record.read_bytes()), dict)
@@ -54,7 +54,7 @@ def _says(record: Path, text: str) -> bool:
 
 
 def applied_digest(root: Path, modules: Path, variables: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
-    """A hash of all that a plan reads, but AWS itself: configuration, variables and the files that they name."""
+    """Return a hash of what a plan reads except AWS: configuration, variables and the files that they name."""
     digest = hashlib.sha256(json.dumps([variables, inputs], sort_keys=True).encode())
     named = [Path(value) for value in variables.values() if isinstance(value, str) and os.path.isabs(value)]
     for path in sorted({*root.glob("*.tf"), *root.glob("*.tf.json"), *modules.rglob("*"), *named}):
@@ -64,24 +64,24 @@ def applied_digest(root: Path, modules: Path, variables: Mapping[str, Any], inpu
 
 
 def is_applied(data_dir: Path, digest: str, state: str) -> bool:
-    """Whether the state is still the one that the configuration of this digest was applied to, or needed no apply."""
+    """Return whether the configuration of this digest was applied to this very state, or needed no apply."""
     return _says(data_dir / APPLIED, f"{digest} {state}\n")
 
 
 def record_applied(data_dir: Path, digest: str, state: str) -> None:
-    """Keep for `is_applied` that this configuration is what is there. `state` is its object's etag."""
+    """Record for `is_applied` that this configuration is applied. `state` is the etag of its object."""
     (data_dir / APPLIED).write_text(f"{digest} {state}\n")
 
 
 def write_variables(path: Path, variables: Mapping[str, Any]) -> None:
-    """The variables as ``*.tfvars.json``, readable by the owner only. No secret is ever among them."""
+    """Write the variables as ``*.tfvars.json``, readable by the owner only. They contain no secret."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
     path.write_text(json.dumps(variables, indent=2, sort_keys=True) + "\n")
 
 
 def write_launcher(path: Path, terraform: str, *, locked: bool) -> None:
-    """Terraform for ``community.general.terraform`` and the guard: `launcher.py` with this binary.
+    """Write the command for ``community.general.terraform`` and the guard: `launcher.py` with this binary.
 
     `locked`: ``init`` adds no checksum.
     """
@@ -91,19 +91,19 @@ def write_launcher(path: Path, terraform: str, *, locked: bool) -> None:
 
 
 def stray_variables(root: Path) -> list[Path]:
-    """Files from which Terraform would take variables without being told to."""
+    """Return the files from which Terraform would read variables by itself."""
     names = ("terraform.tfvars", "terraform.tfvars.json", "*.auto.tfvars", "*.auto.tfvars.json")
     return sorted(path for name in names for path in root.glob(name))
 
 
 def exact_version(constraint: str) -> str | None:
-    """The version that a constraint such as ``= 6.25.0`` names, or None for a range."""
+    """Return the version that a constraint such as ``= 6.25.0`` names, or None for a range."""
     found = re.fullmatch(r"=?\s*(\d+\.\d+\.\d+)", constraint.strip())
     return found[1] if found else None
 
 
 def locked_version(lock: Path) -> str | None:
-    """The provider version that a lock file names, or None."""
+    """Return the provider version that a lock file names, or None."""
     found = re.search(
         rf'provider "{re.escape(PROVIDER)}" {{\s*version\s*=\s*"([^"]+)"', lock.read_text() if lock.is_file() else ""
     )
@@ -111,7 +111,7 @@ def locked_version(lock: Path) -> str | None:
 
 
 def lock_refusal(lock: Path, exact: str | None) -> str:
-    """Why the environment's own lock cannot be meant, or an empty string."""
+    """Return why the environment's own lock does not fit its declared version, or an empty string."""
     locked = locked_version(lock)
     if not exact or not lock.is_file() or locked == exact:
         return ""
@@ -122,10 +122,10 @@ def lock_refusal(lock: Path, exact: str | None) -> str:
 
 
 def install_lock_file(root: Path, saved: Sequence[Path], exact_version: str | None) -> None:
-    """Put the environment's own provider lock in place: the first of `saved` that exists, and is of `exact_version`.
+    """Install the environment's own provider lock: the first of `saved` that exists and is of `exact_version`.
 
-    Without one, pin `exact_version` and let ``init`` add the hashes; without that either, drop what another environment
-    left, so that ``init`` chooses by the ranges of ``provider.tf``.
+    Without one, pin `exact_version` and let ``init`` add the hashes; without that either, remove the lock of another
+    environment, so that ``init`` chooses by the ranges of ``provider.tf``.
     """
     target = root / LOCK_FILE
     for path in saved:

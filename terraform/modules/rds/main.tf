@@ -4,7 +4,7 @@ resource "aws_db_subnet_group" "this" {
   subnet_ids  = var.subnet_ids
 }
 
-# The family is in the name, so that the group of the next major version can exist besides this one.
+# The family is in the name, so that the group of the next major version can exist beside this one.
 resource "aws_db_parameter_group" "this" {
   name        = "${var.name}-postgres${var.database_engine_version}"
   description = "PostgreSQL ${var.database_engine_version} parameters of ${var.name}."

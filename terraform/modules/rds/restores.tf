@@ -1,4 +1,4 @@
-# Restored instances exist besides their source and differ from it only in their data: the same class, network, parameters,
+# Restored instances exist beside their source and differ from it only in their data: the same class, network, parameters,
 # protection and backups. One variable selects the instance that serves; it removes none.
 
 locals {
