@@ -1,4 +1,4 @@
-"""What the files of a root or module declare, read by python-hcl2: no Terraform, no provider."""
+"""The declarations of a root or module, read with python-hcl2: no Terraform, no provider."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _META_ARGUMENTS = {"source", "count", "for_each", "depends_on", "providers"}
 
 
 class Call(NamedTuple):
-    """A call of a module: `arguments` are its expressions by the module's variable."""
+    """A call of a module. `arguments` are its expressions by the module's variable."""
 
     name: str
     module: Path
@@ -31,7 +31,7 @@ def documents(directory: Path) -> list[dict[str, Any]]:
 
 
 def variables(directory: Path) -> dict[str, dict[str, Any]]:
-    """The declaration of each variable."""
+    """Return the declaration of each variable."""
     return dict(_blocks(documents(directory), "variable"))
 
 
@@ -40,7 +40,7 @@ def calls(directory: Path) -> list[Call]:
 
 
 def example(readme: Path) -> Call:
-    """The call of the module that its README shows."""
+    """Return the call of the module that its README shows."""
     text = readme.read_text(encoding="utf-8").partition("```hcl\n")[2].partition("```")[0]
     ((name, body),) = _blocks([hcl2.loads(text)], "module")
     return _call(readme.parent, name, body)

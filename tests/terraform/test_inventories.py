@@ -122,7 +122,7 @@ def test_data_in_aws_is_protected(environment: str) -> None:
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_what_comes_and_goes_with_every_task_or_release_is_not_recorded(environment: str) -> None:
-    """AWS Config is paid for each item."""
+    """AWS Config costs by the item."""
     recorded = given("account", environment)["detection_resource_types"]
     assert not {"AWS::EC2::NetworkInterface", "AWS::ECS::TaskDefinition"} & set(recorded)
 

@@ -45,7 +45,7 @@ def required(directory: Path) -> set[str]:
 
 @pytest.mark.parametrize("root", ROOTS)
 def test_a_root_takes_each_setting_under_its_own_name(root: str) -> None:
-    """A variable without a default is a setting, or derived in playbooks/group_vars."""
+    """A variable without a default is a setting, or is derived in playbooks/group_vars."""
     production = inventory("production")
     derived = production.variables[GIVEN[root][1]].keys()
     settings = required(ROOTS[root]) - derived
@@ -62,7 +62,7 @@ def test_what_is_derived_is_made_of_settings(root: str, environment: str) -> Non
     variables = inventory(environment).variables
     for name, value in variables[GIVEN[root][1]].items():
         used = set(re.findall(r"\b[a-z][a-z0-9_]*\b", value)) & variables.keys() if "{{" in value else set()
-        # The map names a setting also where the inventory leaves it out.
+        # An inventory may leave out a setting that is derived with a default.
         assert used or name in VALUES, name
         assert sorted(used - VALUES.keys() - {"github_boundary_arn", "project_dir"}) == []
 
@@ -91,7 +91,7 @@ def test_a_module_takes_what_is_handed_on_under_its_own_name() -> None:
 
 
 def test_a_variable_of_a_module_has_a_default_only_where_a_call_leaves_it_out() -> None:
-    """What every call gives stands in the inventory, or in the caller."""
+    """A value that every call gives stands in the inventory or in the caller."""
     left_out = {
         f"{call.module.name} {name}"
         for directory in DIRECTORIES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-#: As ``terraform fmt`` writes it: what belongs to the variable itself is indented by two spaces.
+#: In the layout of ``terraform fmt``: the arguments of a variable are indented by two spaces.
 _REQUIRED = re.compile(r'^variable "(\w+)" \{\n(?:  (?!default ).*\n|\n)*\}', re.MULTILINE)
 
 
