@@ -40,7 +40,7 @@ def inventory_names(raw: Mapping[str, Any], name: str) -> dict[str, str]:
 
     For example ``{"permissions_boundary_arn": "github_boundary_arn, github_repository"}``. A setting that Terraform
     takes under its own name is left out. `raw` are Ansible's variables before templating. `name` is the one with
-    Terraform's variables: a mapping whose values name the inventory's variables, or a template that names such mappings.
+    Terraform's variables: a mapping whose values name the inventory's variables, or a template with such mappings.
     """
     value = raw.get(name)
     if isinstance(value, Mapping):
