@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.utils.display import Display
-
-from fargate_ops.aws.endpoint import not_answering, silence_problem
-from fargate_ops.aws.session import action_environment, aws_session
 from fargate_ops.plugin.action import OperationsAction
 from fargate_ops.terraform.account_singletons import Found, Wanted, find
 
@@ -23,9 +19,9 @@ options:
   detection: {type: bool, required: true, description: "Whether to ask AWS Config."}
   resource_types: {type: list, elements: str, required: true, description: "Types that should be recorded."}
   cost_anomaly: {type: bool, required: true, description: "Whether to ask Cost Explorer."}
-  github: {type: bool, default: false, description: "Whether to ask IAM for GitHub's OIDC provider."}
-  app_name: {type: str, default: "", description: "The tag Application of what is Terraform's own."}
-  home_region: {type: str, default: "", description: "Region that has the account's own; empty: the recorder's."}
+  github: {type: bool, required: true, description: "Whether to ask IAM for GitHub's OIDC provider."}
+  app_name: {type: str, required: true, description: "The tag Application of what is Terraform's own."}
+  home_region: {type: str, required: true, description: "Region that has the account's own; empty: the recorder's."}
 """
 
 RETURN = r"""
@@ -36,26 +32,16 @@ remarks: {description: "What a recorder of others lacks.", type: list, elements:
 
 
 class ActionModule(OperationsAction):
-    """See DOCUMENTATION."""
-
-    documentation = DOCUMENTATION
-
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
-        wanted = Wanted(region=args.pop("region"), name=args.pop("name"), **args)
-        environment, check = action_environment(self), self.check_mode
-        say = Display().display
-        silence = not_answering(environment)
-        if silence and not check:
-            raise silence_problem(silence)
-        if silence:
-            say(f"  what the account has already is not known yet: {silence}")
+        wanted = Wanted(**args)
+        if silence := self.silence():
+            self.say(f"  what the account has already is not known yet: {silence}")
             found = Found()
         else:
-            found = find(aws_session(environment, wanted.region), wanted)
+            found = find(self.session(wanted.region), wanted)
         for remark in found.remarks:
-            say(f"  {remark}", color="yellow")
+            self.warn(f"  {remark}")
         return {
-            "changed": False,
             "found": found.variables(),
             "own_recorder": wanted.detection and found.recorder in (None, wanted.name),
             "remarks": list(found.remarks),

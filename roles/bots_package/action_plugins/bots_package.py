@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fargate_ops.plugin.action import OperationsAction
-from fargate_ops.terraform import bots_package as package
+from fargate_ops.terraform.bots_package import build, write
 
 DOCUMENTATION = r"""
 module: bots_package
@@ -36,14 +36,6 @@ path:
 
 
 class ActionModule(OperationsAction):
-    """See DOCUMENTATION."""
-
-    documentation = DOCUMENTATION
-
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         path = Path(args["path"])
-        try:
-            changed = package.write(package.build(Path(args["source"])), path)
-        except package.NoSources as error:
-            return {"failed": True, "msg": f"The bots cannot be packaged: {error}. Next: git status app/bots"}
-        return {"changed": changed, "path": str(path)}
+        return {"changed": write(build(Path(args["source"])), path), "path": str(path)}

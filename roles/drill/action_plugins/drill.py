@@ -5,17 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.utils.display import Display
-from botocore.exceptions import BotoCoreError, ClientError
-
-from fargate_ops.aws.session import action_environment, aws_session
+from fargate_ops.core.problem import OperationsError
 from fargate_ops.drill.drills import Evidence, scene, verdict
 from fargate_ops.drill.load import Report
-from fargate_ops.drill.steady_state import DrillError, ServiceState, observe, wait_until_steady
+from fargate_ops.drill.steady_state import ServiceState, observe, wait_until_steady
 from fargate_ops.plugin.action import OperationsAction
-from fargate_ops.plugin.worker import sleep_with_parent
-from fargate_ops.state.ledger import LedgerError
 
 DOCUMENTATION = """
 ---
@@ -25,50 +19,21 @@ description:
   - C(announce) says what will be done and what is expected, C(observe) waits until the service is whole and returns
     what is seen, C(conclude) compares what was expected with what happened, and fails when a promise was not kept.
   - Changes nothing.
+extends_documentation_fragment: [operations]
 options:
-  phase:
-    description: Which one.
-    required: true
-    choices: [announce, observe, conclude]
-    type: str
+  phase: {type: str, required: true, choices: [announce, observe, conclude], description: "Which one."}
   name:
     description: The drill, for C(announce) and C(conclude).
+    type: str
     choices:
-      ["", broken_release, never_healthy, task_killed, database_restart, pool_exhaustion, slow_query, rotation, restore]
-    default: ""
-    type: str
-  stack:
-    description: The fact C(terraform_stack_outputs), for C(observe).
-    default: {}
-    type: dict
-  bucket:
-    description: The state bucket, in which the ledger lives, for C(observe).
-    default: ""
-    type: str
-  environment_name:
-    description: The environment.
-    required: true
-    type: str
-  limit_seconds:
-    description: For how long C(observe) waits until the service is whole.
-    default: 120
-    type: float
-  before:
-    description: What C(observe) returned before, for C(conclude).
-    default: {}
-    type: dict
-  after:
-    description: What it returned afterwards.
-    default: {}
-    type: dict
-  happened:
-    description: What the drill's own step returned.
-    default: {}
-    type: dict
-  report:
-    description: The load's report, for C(conclude).
-    default: ""
-    type: path
+      [broken_release, never_healthy, task_killed, database_restart, pool_exhaustion, slow_query, rotation, restore]
+  stack: {type: dict, description: "The fact C(terraform_stack_outputs), for C(observe)."}
+  bucket: {type: str, description: "The state bucket, in which the ledger lives, for C(observe)."}
+  limit_seconds: {type: float, description: "For how long C(observe) waits until the service is whole."}
+  before: {type: dict, description: "What C(observe) returned before, for C(conclude)."}
+  after: {type: dict, description: "What it returned afterwards."}
+  happened: {type: dict, description: "What the drill's own step returned."}
+  report: {type: path, description: "The load's report, for C(conclude)."}
 """
 
 EXAMPLES = """
@@ -78,53 +43,41 @@ EXAMPLES = """
     stack: "{{ terraform_stack_outputs }}"
     bucket: settlement-terraform-000000000000-ap-northeast-2
     environment_name: local
+    limit_seconds: 120
   register: before
 """
 
 RETURN = """
-go:
-  description: Whether to do it, which check mode does not.
-  type: bool
-  returned: for the phase announce
-seen:
-  description: The service as C(observe) saw it.
-  type: dict
-  returned: for the phase observe
-verdict:
-  description: The last line.
-  type: str
-  returned: for the phase conclude
+go: {type: bool, returned: for the phase announce, description: "Whether to do it, which check mode does not."}
+seen: {type: dict, returned: for the phase observe, description: "The service as C(observe) saw it."}
+verdict: {type: str, returned: for the phase conclude, description: "The last line."}
 """
-
-display = Display()
 
 
 class ActionModule(OperationsAction):
-    """See DOCUMENTATION."""
-
-    documentation = DOCUMENTATION
+    constraints = {
+        "required_if": [
+            ["phase", "announce", ["name"]],
+            ["phase", "observe", ["stack", "bucket", "limit_seconds"]],
+            ["phase", "conclude", ["name", "before", "after", "happened", "report"]],
+        ]
+    }
+    next_verb = "status"
 
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         if args["phase"] == "announce":
-            display.display("\n".join(scene(args["name"])), color="bright blue")
-            return {"go": not self.check_mode}
+            self.say("\n".join(scene(args["name"])), color="bright blue")
+            return {"go": not self.preview}
         return self._observe(args) if args["phase"] == "observe" else self._conclude(args)
 
     def _observe(self, args: dict[str, Any]) -> dict[str, Any]:
-        environment, stack = args["environment_name"], self.stack
-        if not stack:
-            raise AnsibleActionFail(f"{environment}: nothing is deployed here. Next: make deploy ENV={environment}")
-        session = aws_session(action_environment(self), stack.region)
-        try:
-            seen = wait_until_steady(
-                lambda: observe(session, stack, args["bucket"], environment),
-                args["limit_seconds"],
-                sleep=sleep_with_parent(),
-            )
-        except DrillError as error:
-            raise AnsibleActionFail(f"{environment}: {error}. Next: make status ENV={environment}") from error
-        except (ClientError, BotoCoreError, LedgerError) as error:
-            raise AnsibleActionFail(f"{environment}: {error}") from error
+        self.require_stack()
+        clients = self.session()
+        seen = wait_until_steady(
+            lambda: observe(clients, self.stack, args["bucket"], self.environment),
+            args["limit_seconds"],
+            sleep=self.sleep,
+        )
         return {"seen": seen.to_plain()}
 
     def _conclude(self, args: dict[str, Any]) -> dict[str, Any]:
@@ -135,9 +88,7 @@ class ActionModule(OperationsAction):
             happened=args["happened"],
         )
         kept, lines = verdict(args["name"], evidence)
-        display.display("\n".join(lines), color="green" if kept else "red")
+        self.say("\n".join(lines), color="green" if kept else "red")
         if not kept:
-            raise AnsibleActionFail(
-                f"{args['environment_name']}: {lines[-1]}. Next: make status ENV={args['environment_name']}"
-            )
+            raise OperationsError(lines[-1])
         return {"verdict": lines[-1]}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from fargate_ops.plugin.action import OperationsAction
-from fargate_ops.release import plugin_context as action
+from fargate_ops.release.plugin_context import ReleaseAction
 from fargate_ops.release.rollback import Rollback, RollbackPlan
 
 DOCUMENTATION = """
@@ -18,19 +16,15 @@ description:
     undone. C(update) points the service at that release's task definition and watches that deployment to its end.
     C(succeed) and C(fail) record how it ended.
   - In check mode C(plan) says where it would go, or refuses, and touches nothing.
-extends_documentation_fragment: [ecs_release_context]
+extends_documentation_fragment:
+  [operations, operations.stack, operations.bucket, operations.notification, ecs_release_context]
 options:
-  phase:
-    description: Which one.
-    required: true
-    choices: [plan, update, succeed, fail]
-    type: str
+  phase: {type: str, required: true, choices: [plan, update, succeed, fail], description: Which one.}
   to:
     description: >-
       For the phase C(plan), a git hash, alone or with a definition (C(0123456789ab+3f2a)), a revision (C(7) or
       C(family:7)) or steps (C(-2), C(2 steps)); empty undoes the most recent change, or resumes a rollback that has
       not succeeded.
-    default: ""
     type: str
 """
 
@@ -43,51 +37,38 @@ EXAMPLES = """
     verify: {source: public, answers: 6, limit_seconds: 30}
     bucket: settlement-terraform-000000000000-ap-northeast-2
     environment_name: local
+    requires_lock: true
     notification_log: .local/local/notifications.log
+    why: too slow
 """
 
 RETURN = """
-plan:
-  description: What is put back, with version, digest, image and revision.
-  type: dict
-  returned: always
-conclusion:
-  description: What is true now, and what to type.
-  type: str
-  returned: for the phase C(fail)
-reason:
-  description: Why the phase failed, in one line.
-  type: str
-  returned: on failure
+plan: {type: dict, returned: always, description: "What is put back, with version, digest, image and revision."}
+conclusion: {type: str, returned: for the phase C(fail), description: "What is true now, and what to type."}
+reason: {type: str, returned: on failure, description: "Why the phase failed, in one line."}
 """
 
 
-class ActionModule(OperationsAction):
-    """See DOCUMENTATION."""
+class ActionModule(ReleaseAction):
+    constraints = {"required_if": [["phase", "plan", ["to"]]]}
+    verb = "rollback"
 
-    documentation = DOCUMENTATION
-
-    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
-        with action.failing_cleanly(f"{args['environment_name']}: rollback: {args['phase']}"):
-            phase: Callable[[Rollback, dict[str, Any]], dict[str, Any]] = getattr(self, f"_{args['phase']}")
-            return {"plan": args["plan"]} | phase(Rollback(action.context(self, args)), args)
-
-    def _plan(self, rollback: Rollback, args: dict[str, Any]) -> dict[str, Any]:
-        return {"changed": False, "plan": rollback.plan(args["to"].strip(), preview=self._task.check_mode).to_fact()}
-
-    def _update(self, rollback: Rollback, args: dict[str, Any]) -> dict[str, Any]:
+    def phase(self, args: dict[str, Any]) -> dict[str, Any]:
+        rollback = Rollback(self.context(args))
+        if args["phase"] == "plan":
+            return {"plan": rollback.plan(args["to"].strip(), preview=self.preview).to_fact()}
+        if args["phase"] == "fail":
+            return {"conclusion": self._fail(rollback, args)}
         plan = RollbackPlan.from_fact(args["plan"])
-        return {"changed": plan.needed if self._task.check_mode else rollback.update(plan)}
+        if self.preview:
+            return {"changed": plan.needed and args["phase"] == "update"}
+        return {"changed": rollback.update(plan) if args["phase"] == "update" else rollback.succeed(plan)}
 
-    def _succeed(self, rollback: Rollback, args: dict[str, Any]) -> dict[str, Any]:
-        changed = not self._task.check_mode and rollback.succeed(RollbackPlan.from_fact(args["plan"]))
-        return {"changed": changed}
-
-    def _fail(self, rollback: Rollback, args: dict[str, Any]) -> dict[str, Any]:
+    def _fail(self, rollback: Rollback, args: dict[str, Any]) -> str:
         failed = "the rollback failed, for the reason above. Next:"
         if not args["plan"]:
-            return {"changed": False, "conclusion": f"{failed} make status ENV={args['environment_name']}"}
+            return f"{failed} make status ENV={self.environment}"
         plan = RollbackPlan.from_fact(args["plan"])
         if args["unverified"]:
-            return {"changed": False, "conclusion": rollback.leave_unverified(plan, args["why"])}
-        return {"changed": False, "conclusion": f"{failed} {rollback.fail(plan, args['why'])}"}
+            return rollback.leave_unverified(plan, args["why"])
+        return f"{failed} {rollback.fail(plan, args['why'])}"

@@ -5,12 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.utils.display import Display
-from botocore.exceptions import BotoCoreError, ClientError
-
-from fargate_ops.aws.session import action_environment, aws_session
-from fargate_ops.ecs.shell import ShellError, newest_running, require_execute_command, script
+from fargate_ops.core.files import write_file
+from fargate_ops.ecs.shell import newest_running, require_execute_command, script
 from fargate_ops.ecs.tasks import describe_tasks, list_tasks
 from fargate_ops.plugin.action import OperationsAction
 
@@ -44,40 +40,28 @@ EXAMPLES = """
 """
 
 RETURN = """
-task_arn:
-  description: The task that was chosen.
-  type: str
-  returned: always
+task_arn: {type: str, returned: always, description: The task that was chosen.}
 """
-
-display = Display()
 
 
 class ActionModule(OperationsAction):
-    """See DOCUMENTATION."""
-
-    documentation = DOCUMENTATION
+    next_verb = "status"
 
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         cluster, service = args["cluster"], args["service"]
-        try:
-            ecs = aws_session(action_environment(self), args["region"]).client("ecs")
-            found = ecs.describe_services(cluster=cluster, services=[service])["services"]
-            revision = found[0]["taskDefinition"] if found else ""
-            tasks = describe_tasks(ecs, cluster, list_tasks(ecs, cluster, serviceName=service))
-            task = newest_running(tasks, revision)
-            require_execute_command(args["command"], task, args["container"])
-            arn = str(task["taskArn"])
-            values = {name: args[name] for name in ("region", "cluster", "container")} | {"task_arn": arn}
-            content = script(args["command"], values)
-        except (ShellError, ClientError, BotoCoreError) as error:
-            next_step = "" if "Next: " in str(error) else ". Next: make status"
-            raise AnsibleActionFail(f"{cluster}/{service}: {error}{next_step}") from None
-        if not self.check_mode:
+        ecs = self.session(args["region"]).client("ecs")
+        found = ecs.describe_services(cluster=cluster, services=[service])["services"]
+        revision = found[0]["taskDefinition"] if found else ""
+        tasks = describe_tasks(ecs, cluster, list_tasks(ecs, cluster, serviceName=service))
+        task = newest_running(tasks, revision)
+        require_execute_command(args["command"], task, args["container"])
+        arn = str(task["taskArn"])
+        values = {name: args[name] for name in ("region", "cluster", "container")} | {"task_arn": arn}
+        content = script(args["command"], values)
+        if not self.preview:
             path = Path(args["path"])
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content)
+            write_file(path, content)
             path.chmod(0o700)
-        display.display(content.splitlines()[-1])
+        self.say(content.splitlines()[-1])
         # The script is a note of this moment, not a part of the system: writing it again is no change.
-        return {"changed": False, "task_arn": arn}
+        return {"task_arn": arn}

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.utils.display import Display
-
+from fargate_ops.core.problem import CompleteError
 from fargate_ops.inventory.folder import Request, missing, plan, write
 from fargate_ops.plugin.action import OperationsAction
 
@@ -21,7 +20,7 @@ options:
   from: {type: str, required: true, description: "The environment whose folder is copied."}
   region: {type: str, required: true, description: "AWS region."}
   account_id: {type: str, required: true, description: "AWS account, 12 digits."}
-  zones: {type: str, default: "", description: "Letters or names, separated by commas; empty derives them."}
+  zones: {type: str, required: true, description: "Letters or names, separated by commas; empty derives them."}
   directory: {type: path, required: true, description: "Where the environments' folders are."}
 """
 
@@ -49,29 +48,24 @@ look_at:
 
 
 class ActionModule(OperationsAction):
-    """See DOCUMENTATION."""
-
-    documentation = DOCUMENTATION
-
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         zones = tuple(zone for zone in args["zones"].replace(" ", "").split(",") if zone)
         request = Request(args["name"], args["from"], args["region"], args["account_id"], zones)
         if flags := missing(request):
-            return {"failed": True, "msg": f"Not given: {', '.join(flags)}. Next: make new-env {' '.join(flags)} …"}
-        directory, check = Path(args["directory"]).absolute(), self.check_mode
+            raise CompleteError(f"Not given: {', '.join(flags)}. Next: make new-env {' '.join(flags)} …")
+        directory = Path(args["directory"]).absolute()
         folder = plan(request, directory)
-        if not check:
+        if not self.preview:
             write(folder, directory / request.name)
-        say = Display().display
         for line in folder.look_at:
-            say(f"  taken over from {request.source}, look whether it holds here too: {line}")
+            self.say(f"  taken over from {request.source}, look whether it holds here too: {line}")
         if folder.derived:
-            say(
+            self.say(
                 f"  zones derived from the region: {', '.join(folder.zones)}. Which the account has: aws ec2 "
                 f"describe-availability-zones --region {request.region}; others: ZONES=a,c,d or network.yml"
             )
-        say(
-            f"  inventory/{request.name} {'would be' if check else 'is'} {request.source} in {request.region}, account "
-            f"{request.account_id}. Next: make bootstrap ENV={request.name}, then make plan ENV={request.name}"
+        self.say(
+            f"  inventory/{request.name} {'would be' if self.preview else 'is'} {request.source} in {request.region}, "
+            f"account {request.account_id}. Next: make bootstrap ENV={request.name}, then make plan ENV={request.name}"
         )
         return {"changed": True, "folder": str(directory / request.name), "look_at": list(folder.look_at)}

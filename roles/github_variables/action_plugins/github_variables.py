@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.utils.display import Display
-
 from fargate_ops.github.variables import Repository, Variable, gh, unusable
 from fargate_ops.plugin.action import OperationsAction
 
@@ -28,24 +26,20 @@ remarks: {description: What a person has to see to., type: list, elements: str, 
 
 
 class ActionModule(OperationsAction):
-    """See DOCUMENTATION."""
-
-    documentation = DOCUMENTATION
-
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
-        wanted = [Variable(**item) for item in args["wanted"]]
-        say, repository = Display().display, str(args["repository"])
+        wanted, repository = [Variable(**item) for item in args["wanted"]], str(args["repository"])
         if not wanted:
-            say("  which roles there will be is not known before the account is applied")
+            self.say("  which roles there will be is not known before the account is applied")
         for item in wanted:
-            say(f"  gh variable set --repo {repository} {item.command}")
-        if self.check_mode or not wanted:
-            return {"changed": False, "changes": [], "remarks": []}
+            self.say(f"  gh variable set --repo {repository} {item.command}")
+        if self.preview or not wanted:
+            return {"changes": [], "remarks": []}
         if reason := unusable(gh, repository):
-            say(f"  set these in GitHub, by the commands above or its settings; not set here: {reason}", color="yellow")
-            return {"changed": False, "changes": [], "remarks": [reason]}
+            self.warn(f"  set these in GitHub, by the commands above or its settings; not set here: {reason}")
+            return {"changes": [], "remarks": [reason]}
         outcome = Repository(repository, str(args["branch"]), gh).ensure(wanted)
-        say(f"  {repository}: " + (f"set {', '.join(outcome.changes)}" if outcome.changes else "as it has to be"))
+        done = f"set {', '.join(outcome.changes)}" if outcome.changes else "as it has to be"
+        self.say(f"  {repository}: {done}")
         for remark in outcome.remarks:
-            say(f"  {remark}", color="yellow")
+            self.warn(f"  {remark}")
         return {"changed": bool(outcome.changes), "changes": outcome.changes, "remarks": outcome.remarks}

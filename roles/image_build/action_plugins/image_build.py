@@ -6,15 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ansible.utils.display import Display
-
 from fargate_ops.aws.endpoint import not_answering
-from fargate_ops.aws.session import action_environment, aws_session
 from fargate_ops.image import docker_host, engine
 from fargate_ops.image.flow import Flow, Settings
 from fargate_ops.image.registry import Registry
 from fargate_ops.plugin.action import OperationsAction
-from fargate_ops.plugin.worker import whole_lines
 
 DOCUMENTATION = r"""
 module: image_build
@@ -26,16 +22,16 @@ description:
 options:
   context: {type: path, required: true, description: "Folder in git with the Dockerfile and all that goes into it."}
   locks: {type: list, elements: str, required: true, description: "Hashed requirement files in it, for C(wheels/)."}
-  schema_file: {type: str, default: "", description: "The image's file that says its schema; empty: it has none."}
+  schema_file: {type: str, required: true, description: "The image's file that says its schema; empty: it has none."}
   base_image: {type: str, required: true, description: "Build argument BASE_IMAGE."}
-  database_ca: {type: list, elements: str, default: [], description: "PEM files or https addresses, for C(rds-ca.pem)."}
+  database_ca: {type: list, elements: str, required: true, description: "PEM files or https addresses: C(rds-ca.pem)."}
   python: {type: str, required: true, description: "The image's Python, C(3.13)."}
   glibc: {type: str, required: true, description: "Newest glibc that a wheel may ask for, C(2.28)."}
-  docker_host: {type: str, default: "", description: "The engine that has to be used; empty: the current context's."}
-  architecture: {type: str, default: "", choices: ["", X86_64, ARM64], description: "Empty: the engine's own."}
-  labels: {type: dict, default: {}, description: "Further labels."}
-  allow_dirty: {type: bool, default: false, description: "Build uncommitted changes, under a version that says so."}
-  version: {type: str, default: "", description: "Use this version from the registry instead of building."}
+  docker_host: {type: str, required: true, description: "The engine that has to be used; empty: the current context's."}
+  architecture: {type: str, required: true, choices: ["", X86_64, ARM64], description: "Empty: the engine's own."}
+  labels: {type: dict, required: true, description: "Further labels."}
+  allow_dirty: {type: bool, required: true, description: "Build uncommitted changes, under a version that says so."}
+  version: {type: str, required: true, description: "Use this version from the registry instead of building."}
   registry: {type: str, required: true, description: "Address of the registry."}
   repository: {type: str, required: true, description: "Name of the repository."}
   region: {type: str, required: true, description: "AWS region of the registry."}
@@ -61,39 +57,29 @@ image:
     sbom_stored: {type: bool, description: "Whether this run stored that; in check mode, whether it would."}
 """
 
+#: Arguments that are settings as they are.
+AS_GIVEN = ("schema_file", "base_image", "python", "glibc", "architecture", "allow_dirty", "version")
+
 
 class ActionModule(OperationsAction):
-    """See DOCUMENTATION."""
-
-    documentation = DOCUMENTATION
-
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
-        environment = action_environment(self)
-        check = self.check_mode
+        environment, required = {**os.environ, **self.aws_environment}, args["docker_host"]
         flow = Flow(
             settings=Settings(
                 context=Path(args["context"]).absolute(),
                 locks=tuple(args["locks"]),
-                schema_file=args["schema_file"],
-                base_image=args["base_image"],
                 database_ca=tuple(location for location in args["database_ca"] if location),
-                python=args["python"],
-                glibc=args["glibc"],
-                architecture=args["architecture"],
                 labels={key: str(value) for key, value in args["labels"].items()},
-                allow_dirty=args["allow_dirty"],
-                version=args["version"],
                 work_dir=Path(args["work_dir"]).absolute(),
                 wheel_cache=Path(args["wheel_cache"]).absolute(),
+                **{name: args[name] for name in AS_GIVEN},
             ),
-            registry=Registry(
-                args["registry"], args["repository"], aws_session(environment, args["region"]).client("ecr")
-            ),
-            connect=lambda: engine.connect(docker_host.find({**os.environ, **environment}, args["docker_host"])),
-            say=whole_lines(lambda line: Display().display(f"  {line}")),
-            check=check,
-            silence=not_answering(environment),
+            registry=Registry(args["registry"], args["repository"], self.session(args["region"]).client("ecr")),
+            connect=lambda: engine.connect(docker_host.find(environment, required)),
+            say=lambda line: self.say(f"  {line}"),
+            check=self.preview,
+            silence=not_answering(self.aws_environment),
         )
         image = flow.run()
-        changed = image.built or image.sbom_stored or (check and image.digest is None)
+        changed = image.built or image.sbom_stored or (self.preview and image.digest is None)
         return {"changed": changed, "image": image.as_dict()}

@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 
+from fargate_ops.core.files import write_file
 from fargate_ops.inventory.resolve import resolved
 from fargate_ops.inventory.settings import effective, names, row, text
 from fargate_ops.inventory.yaml_scan import scan, sources
@@ -23,7 +23,7 @@ description:
   - A value that looks like a secret is not shown.
 options:
   project_dir: {type: path, required: true, description: "The checkout."}
-  format: {type: str, choices: [text, json], default: text, description: "How to print; json also goes into C(file)."}
+  format: {type: str, choices: [text, json], required: true, description: "How to print; json also goes into C(file)."}
   file: {type: path, required: true, description: "Where json goes, for machines."}
 """
 
@@ -43,23 +43,16 @@ settings:
 
 
 class ActionModule(OperationsAction):
-    """See DOCUMENTATION."""
-
-    documentation = DOCUMENTATION
-
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
-        variables, say = self.task_vars, Display().display
-        inventory, project = Path(variables["inventory_dir"]), Path(args["project_dir"])
+        inventory, project = Path(self.task_vars["inventory_dir"]), Path(args["project_dir"])
         written, command_line = scan(sources(inventory, project)), load_extra_vars(self._loader)
-        found = resolved(names(written, command_line), variables, self._templar.template)
+        found = resolved(names(written, command_line), self.task_vars, self._templar.template)
         settings = effective(*found, written, command_line)
         plain = row(settings, inventory.name)
         if args["format"] == "json":
             content = json.dumps(plain, indent=2, ensure_ascii=False)
-            file = Path(args["file"])
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(f"{content}\n", encoding="utf-8")
-            say(content)
+            write_file(Path(args["file"]), f"{content}\n")
+            self.say(content)
         else:
-            say(text(settings, inventory.name, os.path.relpath(inventory, project)))
+            self.say(text(settings, inventory.name, os.path.relpath(inventory, project)))
         return {"settings": plain["settings"]}

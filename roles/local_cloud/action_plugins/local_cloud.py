@@ -7,10 +7,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.utils.display import Display
-
-from fargate_ops.core.problem import ProblemError
+from fargate_ops.core.problem import CompleteError
 from fargate_ops.image import docker_host
 from fargate_ops.plugin.action import OperationsAction
 from local_cloud import environment
@@ -31,65 +28,38 @@ description:
     another one is refused.
   - Check mode touches nothing and returns what would be done.
 options:
-  state:
-    description: What is wanted.
-    type: str
-    choices: [up, down]
-    default: up
-  project_directory:
-    description: The directory that holds C(roles/).
-    type: path
-    required: true
+  state: {type: str, required: true, choices: [up, down], description: "What is wanted."}
+  project_directory: {type: path, required: true, description: "The directory that holds C(roles/)."}
   cloud:
     description: The cloud's configuration; its keys are documented in C(src/local_cloud/core/config.py).
     type: dict
     required: true
-  network_subnet:
-    description: Subnet of the Docker network, in CIDR form, at most a /26.
-    type: str
-    required: true
+  network_subnet: {type: str, required: true, description: "Subnet of the Docker network, in CIDR form, at most a /26."}
   images:
     description: Where the images come from.
     type: dict
     required: true
-    options:
+    suboptions:
       public:
         description: References pinned by digest, by role.
         type: dict
         required: true
-        options:
-          base: {description: Base of the application's image., type: str, required: true}
-          postgres: {description: PostgreSQL 17., type: str, required: true}
-          haproxy: {description: HAProxy., type: str, required: true}
-      debian_suite:
-        description: Debian release for images that are made here.
-        type: str
-        required: true
-      debian_mirror:
-        description: Debian mirror for those; empty means the one that this machine's apt uses.
-        type: str
-        default: ""
+        suboptions:
+          base: {type: str, required: true, description: "Base of the application's image."}
+          postgres: {type: str, required: true, description: "PostgreSQL 17."}
+          haproxy: {type: str, required: true, description: "HAProxy."}
+      debian_suite: {type: str, required: true, description: "Debian release for images that are made here."}
+      debian_mirror: {type: str, required: true, description: "Debian mirror for those; empty: this machine's own."}
       registry_timeout_seconds:
-        description: How long the public registry may take to answer before the images are made here.
-        type: int
-        default: 5
-  database_authority:
-    description: Where the certificate of the databases' CA is written.
-    type: path
-    required: true
+        {type: int, required: true, description: "How long the public registry may take before they are made here."}
+  database_authority: {type: path, required: true, description: "Where the databases' CA certificate is written."}
   forget:
     description: With O(state=down), further paths that refer to the cloud's state and are removed with it.
     type: list
     elements: path
     default: []
-  ready_timeout_seconds:
-    description: How long the cloud may take to answer.
-    type: int
-    default: 60
-  stop_timeout_seconds:
-    description: How long the cloud may take to stop and save its state.
-    type: int
-    default: 60
+  ready_timeout_seconds: {type: int, required: true, description: "How long the cloud may take to answer."}
+  stop_timeout_seconds: {type: int, required: true, description: "How long it may take to stop and save its state."}
 """
 
 EXAMPLES = r"""
@@ -110,71 +80,35 @@ EXAMPLES = r"""
         postgres: postgres:17-alpine@sha256:…
         haproxy: haproxy:3.2-alpine@sha256:…
       debian_suite: trixie
+      debian_mirror: ""
+      registry_timeout_seconds: 5
     database_authority: /srv/settlement/.local/local/rds-ca.pem
+    ready_timeout_seconds: 60
+    stop_timeout_seconds: 60
 """
 
 RETURN = r"""
-actions:
-  description: What was done, or in check mode would be done; empty when all was as wanted.
-  type: list
-  elements: str
-  returned: always
+actions: {type: list, elements: str, returned: always, description: "What was done, or in check mode would be done."}
 images:
   description: The images to use, by role (V(base), V(postgres), V(haproxy)); in check mode the expected ones.
   type: dict
   returned: when O(state=up)
 """
 
-_ARGUMENTS: dict[str, Any] = {
-    "state": {"type": "str", "choices": ["up", "down"], "default": "up"},
-    "project_directory": {"type": "path", "required": True},
-    "cloud": {"type": "dict", "required": True},
-    "network_subnet": {"type": "str", "required": True},
-    "images": {
-        "type": "dict",
-        "required": True,
-        "options": {
-            "public": {
-                "type": "dict",
-                "required": True,
-                "options": {role: {"type": "str", "required": True} for role in ("base", "postgres", "haproxy")},
-            },
-            "debian_suite": {"type": "str", "required": True},
-            "debian_mirror": {"type": "str", "default": ""},
-            "registry_timeout_seconds": {"type": "int", "default": 5},
-        },
-    },
-    "database_authority": {"type": "path", "required": True},
-    "forget": {"type": "list", "elements": "path", "default": []},
-    "ready_timeout_seconds": {"type": "int", "default": 60},
-    "stop_timeout_seconds": {"type": "int", "default": 60},
-}
-
-_display = Display()
-
 
 class ActionModule(OperationsAction):
-    """The thin entry; what happens is in `local_cloud.environment`."""
-
-    documentation = DOCUMENTATION
-    arguments = _ARGUMENTS
-
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
-        check = self.check_mode
+        act = environment.up if args["state"] == "up" else environment.down
         try:
             engine.need_linux(platform.system())
             docker_host.find(os.environ, f"unix://{engine.SOCKET}").adopt()
-            settings = _settings(args)
-            act = environment.up if args["state"] == "up" else environment.down
-            outcome = act(settings, lambda line: _display.display(f"  local cloud: {line}"), check=check)
-        except (LocalCloudError, ProblemError) as error:
-            raise AnsibleActionFail(str(error)) from None  # or Ansible prints each cause again
-        for action in outcome.actions if check else ():
-            _display.display(f"  local cloud: would do: {action}")
-        result: dict[str, Any] = {"changed": outcome.changed, "actions": outcome.actions}
-        if args["state"] == "up":
-            result["images"] = outcome.images
-        return result
+            outcome = act(_settings(args), lambda line: self.say(f"  local cloud: {line}"), check=self.preview)
+        except LocalCloudError as error:  # the local cloud knows nothing of fargate_ops
+            raise CompleteError(str(error)) from None
+        for action in outcome.actions if self.preview else ():
+            self.say(f"  local cloud: would do: {action}")
+        images = {"images": outcome.images} if args["state"] == "up" else {}
+        return {"changed": outcome.changed, "actions": outcome.actions, **images}
 
 
 def _settings(arguments: dict[str, Any]) -> environment.Settings:

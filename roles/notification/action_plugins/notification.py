@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Any
 
-from ansible.utils.display import Display
-
-from fargate_ops.aws.session import action_environment
 from fargate_ops.notify import slack
+from fargate_ops.notify.kinds import message_of
 from fargate_ops.plugin.action import OperationsAction
 from fargate_ops.state.ledger import actor
 
@@ -21,71 +18,27 @@ description:
   - Hands the message to a detached process, which reads the webhook from Secrets Manager and posts it. Neither fails
     nor waits, whatever Slack does; C(log) says what came of it.
   - Never reports C(changed); sends nothing in check mode.
+extends_documentation_fragment: [operations]
 options:
   kind:
     description: What happened.
+    type: str
     required: true
     choices: [started, succeeded, failed, stopped, rolled_back]
-    type: str
-  secret_arn:
-    description: The secret that holds the webhook's URL. Empty sends nothing.
-    default: ""
-    type: str
-  region:
-    description: Its region.
-    required: true
-    type: str
-  log:
-    description: The file to which one line is added for each message.
-    required: true
-    type: path
-  environment_name:
-    description: The environment.
-    required: true
-    type: str
-  version:
-    description: The version that is released, or serves again.
-    required: true
-    type: str
-  from_version:
-    description: The version before a rollback.
-    default: ""
-    type: str
-  revision:
-    description: The task definition's revision.
-    default: ""
-    type: str
-  by:
-    description: Who; empty for whoever runs this.
-    default: ""
-    type: str
-  url:
-    description: The public address.
-    default: ""
-    type: str
-  reason:
-    description: Why.
-    default: ""
-    type: str
-  next_command:
-    description: What to type now.
-    default: ""
-    type: str
-  seconds:
-    description: How long it took.
-    type: float
-  attempts:
-    description: How often to post at most.
-    default: 4
-    type: int
-  timeout_seconds:
-    description: How long one attempt may take.
-    default: 5
-    type: float
-  limit_seconds:
-    description: How long all of it may take, in the background.
-    default: 60
-    type: float
+  secret_arn: {type: str, required: true, description: "The secret that holds the webhook's URL. Empty sends nothing."}
+  region: {type: str, required: true, description: "Its region."}
+  log: {type: path, required: true, description: "The file to which one line is added for each message."}
+  version: {type: str, required: true, description: "The version that is released, or serves again."}
+  from_version: {type: str, required: true, description: "The version before a rollback, or empty."}
+  revision: {type: str, required: true, description: "The task definition's revision, or empty."}
+  by: {type: str, required: true, description: "Who; empty for whoever runs this."}
+  url: {type: str, required: true, description: "The public address, or empty."}
+  reason: {type: str, required: true, description: "Why, or empty."}
+  next_command: {type: str, required: true, description: "What to type now, or empty."}
+  seconds: {type: float, description: "How long it took."}
+  attempts: {type: int, required: true, description: "How often to post at most."}
+  timeout_seconds: {type: float, required: true, description: "How long one attempt may take."}
+  limit_seconds: {type: float, required: true, description: "How long all of it may take, in the background."}
 """
 
 EXAMPLES = """
@@ -98,54 +51,34 @@ EXAMPLES = """
     environment_name: staging
     version: 5f0c2b7d9e31
     from_version: 0a1b2c3d4e5f
+    revision: settlement-staging:7
+    by: ""
+    url: ""
+    reason: too slow
+    next_command: make status ENV=staging
+    attempts: 4
+    timeout_seconds: 5
+    limit_seconds: 60
 """
 
 RETURN = """
-summary:
-  description: The message in one line.
-  type: str
-  returned: always
+summary: {type: str, returned: always, description: "The message in one line."}
 """
-
-#: What each kind of message is made from, beside its subject.
-MESSAGES: dict[str, tuple[Callable[..., slack.Message], tuple[str, ...]]] = {
-    "started": (slack.started, ("reason",)),
-    "succeeded": (slack.succeeded, ("seconds",)),
-    "failed": (slack.failed, ("reason", "next_command", "seconds")),
-    "stopped": (slack.stopped, ("reason", "next_command", "seconds")),
-    "rolled_back": (slack.rolled_back, ("from_version", "reason", "next_command", "seconds")),
-}
-
-display = Display()
 
 
 class ActionModule(OperationsAction):
-    """See DOCUMENTATION."""
-
-    documentation = DOCUMENTATION
-
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
-        make, wanted = MESSAGES[args["kind"]]
         subject = slack.Subject(
-            environment=args["environment_name"],
-            version=args["version"],
-            revision=args["revision"],
+            environment=self.environment,
             by=args["by"] or actor(os.environ),
-            url=args["url"],
+            **{name: args[name] for name in ("version", "revision", "url")},
         )
-        message = make(subject, **{name: args[name] for name in wanted})
-        result = {"summary": message.summary}
-        if self.check_mode:
-            display.display(f"would tell Slack: {message.summary}")
-            return result
+        message = message_of(args["kind"], subject, args)
+        if self.preview:
+            self.say(f"would tell Slack: {message.summary}")
+            return {"summary": message.summary}
         # The child reaches AWS with the play's environment.
-        os.environ.update(action_environment(self))
-        slack.Notifier(
-            slack.Assignment(
-                **{
-                    name: args[name]
-                    for name in ("secret_arn", "region", "log", "attempts", "timeout_seconds", "limit_seconds")
-                }
-            )
-        ).send(message)
-        return result
+        os.environ.update(self.aws_environment)
+        bounds = ("secret_arn", "region", "log", "attempts", "timeout_seconds", "limit_seconds")
+        slack.Notifier(slack.Assignment(**{name: args[name] for name in bounds})).send(message)
+        return {"summary": message.summary}

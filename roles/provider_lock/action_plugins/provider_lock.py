@@ -5,9 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.utils.display import Display
-
-from fargate_ops.aws.session import action_environment
 from fargate_ops.plugin.action import OperationsAction
 from fargate_ops.terraform.provider_lock import Request, checksums, resolve, write
 from fargate_ops.terraform.workspace import exact_version
@@ -24,7 +21,7 @@ options:
   file: {type: path, required: true, description: "The lock file."}
   root: {type: path, required: true, description: "The Terraform root whose constraints it records."}
   platforms: {type: list, elements: str, required: true, description: "C(linux_amd64), …"}
-  mirror: {type: str, default: "", description: "A mirror's directory to ask instead of the registry."}
+  mirror: {type: str, required: true, description: "A mirror's directory to ask instead of the registry."}
   terraform_path: {type: path, required: true, description: "The terraform binary."}
 """
 
@@ -47,27 +44,23 @@ checksums:
 
 
 class ActionModule(OperationsAction):
-    """See DOCUMENTATION."""
-
-    documentation = DOCUMENTATION
-
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
-        say, path = Display().display, Path(args["file"]).absolute()
+        path = Path(args["file"]).absolute()
         shown = "/".join(path.parts[-3:])
         version = exact_version(args["version"])
         if version is None:
-            say(f"  {shown}: any provider {args['version']} is taken here, so none is locked")
-            return {"changed": False, "checksums": 0}
+            self.say(f"  {shown}: any provider {args['version']} is taken here, so none is locked")
+            return {"checksums": 0}
         mirror = Path(args["mirror"]).expanduser() if args["mirror"] else None
         request = Request(version, args["platforms"], mirror)
-        text = resolve(request, Path(args["root"]), path, Path(args["terraform_path"]), action_environment(self))
+        text = resolve(request, Path(args["root"]), path, Path(args["terraform_path"]), self.aws_environment)
         before = path.read_text(encoding="utf-8") if path.is_file() else ""
-        changed = before != text if self.check_mode else write(path, text)
+        changed = before != text if self.preview else write(path, text)
         what = f"{request}: {checksums(text)} checksums"
         if not changed:
-            say(f"  {shown} is current: {what}")
-        elif self.check_mode:
-            say(f"  {shown} would be written: {what}")
+            self.say(f"  {shown} is current: {what}")
+        elif self.preview:
+            self.say(f"  {shown} would be written: {what}")
         else:
-            say(f"  {shown} is written: {what}. Next: git diff {shown}, then commit it")
+            self.say(f"  {shown} is written: {what}. Next: git diff {shown}, then commit it")
         return {"changed": changed, "checksums": checksums(text)}

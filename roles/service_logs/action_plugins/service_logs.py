@@ -5,14 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.utils.display import Display
-from botocore.exceptions import BotoCoreError, ClientError
-
-from fargate_ops.aws.session import action_environment, aws_session
-from fargate_ops.ecs.logs import LogsError, Query, parse_since, read
+from fargate_ops.ecs.logs import Query, parse_since, read
 from fargate_ops.plugin.action import OperationsAction
-from fargate_ops.plugin.worker import sleep_with_parent
 
 DOCUMENTATION = """
 ---
@@ -21,30 +15,12 @@ short_description: Show a log group, all its streams together
 description:
   - Prints the events since a moment and, following, the new ones until it is interrupted or its time is over.
 options:
-  group:
-    description: The log group; empty where there are no Terraform outputs.
-    required: true
-    type: str
-  region:
-    description: Its region.
-    required: true
-    type: str
-  since:
-    description: C(15m), C(2h), C(1d) ago, or an ISO 8601 time.
-    default: 10m
-    type: str
-  filter:
-    description: A filter pattern of CloudWatch Logs.
-    default: ""
-    type: str
-  follow:
-    description: Whether to go on.
-    default: false
-    type: bool
-  seconds:
-    description: For how long to follow; 0 is until Ctrl-C.
-    default: 0
-    type: float
+  group: {type: str, required: true, description: "The log group; empty where there are no Terraform outputs."}
+  region: {type: str, required: true, description: "Its region."}
+  since: {type: str, required: true, description: "C(15m), C(2h), C(1d) ago, or an ISO 8601 time."}
+  filter: {type: str, required: true, description: "A filter pattern of CloudWatch Logs; empty shows everything."}
+  follow: {type: bool, required: true, description: "Whether to go on."}
+  seconds: {type: float, required: true, description: "For how long to follow; 0 is until Ctrl-C."}
 """
 
 EXAMPLES = """
@@ -53,42 +29,30 @@ EXAMPLES = """
     group: /ecs/settlement-local
     region: ap-northeast-2
     since: 15m
+    filter: ""
+    follow: false
+    seconds: 0
 """
 
 RETURN = """
-events:
-  description: How many lines were shown.
-  type: int
-  returned: always
+events: {type: int, returned: always, description: "How many lines were shown."}
 """
-
-display = Display()
 
 
 class ActionModule(OperationsAction):
-    """See DOCUMENTATION."""
-
-    documentation = DOCUMENTATION
-
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         if not args["group"]:
             message = "there are no Terraform outputs: nothing was deployed here yet, and there is no log"
-            display.display(message)
-            return {"changed": False, "events": 0, "msg": message}
-        try:
-            query = Query(
-                group=args["group"], since=parse_since(args["since"], datetime.now(UTC)), pattern=args["filter"]
-            )
-            count = read(
-                aws_session(action_environment(self), args["region"]).client("logs"),
-                query,
-                follow=args["follow"] and not self.check_mode,
-                limit_seconds=args["seconds"],
-                say=display.display,
-                sleep=sleep_with_parent(),
-            )
-        except (LogsError, ClientError, BotoCoreError) as error:
-            raise AnsibleActionFail(str(error)) from None
+            return self.report(message, events=0)
+        query = Query(group=args["group"], since=parse_since(args["since"], datetime.now(UTC)), pattern=args["filter"])
+        count = read(
+            self.session(args["region"]).client("logs"),
+            query,
+            follow=args["follow"] and not self.preview,
+            limit_seconds=args["seconds"],
+            say=self.say,
+            sleep=self.sleep,
+        )
         if not count:
-            display.display(f"no event in {query.group} since {query.since:%Y-%m-%d %H:%M:%S} UTC")
-        return {"changed": False, "events": count}
+            self.say(f"no event in {query.group} since {query.since:%Y-%m-%d %H:%M:%S} UTC")
+        return {"events": count}

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.utils.display import Display
-
-from fargate_ops.aws.endpoint import not_answering, silence_problem
-from fargate_ops.aws.session import action_environment, aws_session
 from fargate_ops.plugin.action import OperationsAction
-from fargate_ops.state import bucket
+from fargate_ops.state.bucket import Bucket, ensure
 
 DOCUMENTATION = r"""
 module: state_backend
@@ -21,12 +17,12 @@ options:
   bucket: {type: str, required: true, description: "Name of the bucket."}
   region: {type: str, required: true, description: "Its region."}
   account_id: {type: str, required: true, description: "The account that has to own it."}
-  kms_key: {type: str, default: "", description: "ARN of a KMS key; empty for S3's own."}
+  kms_key: {type: str, required: true, description: "ARN of a KMS key; empty for S3's own."}
   noncurrent_days: {type: int, required: true, description: "Days that an old version stays at least."}
   noncurrent_versions: {type: int, required: true, description: "Old versions that stay for ever."}
-  locks_prefix: {type: str, default: "", description: "Prefix of lock objects, whose old versions go the next day."}
-  writer: {type: str, default: "", description: "The AWS service that may deliver into it."}
-  tags: {type: dict, default: {}, description: "Tags of the bucket; others stay."}
+  locks_prefix: {type: str, required: true, description: "Prefix of lock objects, whose old versions go the next day."}
+  writer: {type: str, required: true, description: "The AWS service that may deliver into it."}
+  tags: {type: dict, required: true, description: "Tags of the bucket; others stay."}
 """
 
 RETURN = r"""
@@ -35,22 +31,14 @@ changes: {description: What was changed, or would be in check mode., type: list,
 
 
 class ActionModule(OperationsAction):
-    """See DOCUMENTATION."""
-
-    documentation = DOCUMENTATION
-
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
-        wanted = bucket.Bucket(name=args.pop("bucket"), **args)
-        environment, check = action_environment(self), self.check_mode
-        say = Display().display
-        silence = not_answering(environment)
-        if silence and not check:
-            raise silence_problem(silence)
-        if silence:
-            say(f"  whether s3://{wanted.name} exists is not known yet: {silence}; it would be made if it does not")
+        wanted = Bucket(name=args.pop("bucket"), **args)
+        if silence := self.silence():
+            self.say(
+                f"  whether s3://{wanted.name} exists is not known yet: {silence}; it would be made if it does not"
+            )
             return {"changed": True, "changes": ["bucket"]}
-        session = aws_session(environment, wanted.region)
-        changes = bucket.ensure(session.client("s3"), wanted, check=check)
-        verb = "would set" if check else "set"
-        say(f"  s3://{wanted.name}: " + (f"{verb} {', '.join(changes)}" if changes else "as it has to be"))
+        changes = ensure(self.session(wanted.region).client("s3"), wanted, check=self.preview)
+        verb = "would set" if self.preview else "set"
+        self.say(f"  s3://{wanted.name}: " + (f"{verb} {', '.join(changes)}" if changes else "as it has to be"))
         return {"changed": bool(changes), "changes": changes}

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ansible import context
-from ansible.utils.display import Display
-from botocore.exceptions import BotoCoreError, ClientError
 
-from fargate_ops.aws.session import action_environment, aws_session
-from fargate_ops.core.problem import ProblemError
 from fargate_ops.plugin.action import OperationsAction
-from fargate_ops.terraform import cause
-from fargate_ops.terraform.plan import Plan, nothing_to_apply, read_plan, refusal, refused
-from fargate_ops.terraform.workspace import FINGERPRINT, LOCK_FILE, exact_version, locked_version
+from fargate_ops.terraform.cause import inventory_names
+from fargate_ops.terraform.guard import SavedPlan, causes, guard
 
 DOCUMENTATION = r"""
 module: terraform_guard
@@ -30,6 +22,7 @@ description:
     The failure names what differs in the inventory since the last complete apply.
   - Fails when the plan covers a part of the configuration only.
   - Also records that C(terraform init) has succeeded.
+extends_documentation_fragment: [operations.backend]
 options:
   launcher: {description: What terraform_workspace returned, type: path, required: true}
   root: {description: The Terraform root, type: path, required: true}
@@ -39,12 +32,11 @@ options:
   fingerprint: {description: What terraform_workspace returned, type: str, required: true}
   variables: {description: The variables of the root, type: dict, required: true}
   variables_name: {description: The variable of Ansible that holds them, type: str, required: true}
-  backend: {description: 'The S3 backend: bucket, key, region', type: dict, required: true}
-  protected_types: {description: Resource types that need permission, type: list, elements: str, default: []}
-  allowed: {description: Addresses or types that have it, type: list, elements: str, default: []}
-  provider_version: {description: The environment's constraint; an exact one is asserted, type: str, default: ""}
-  full: {description: Print the whole plan as Terraform does, type: bool, default: false}
-  refuse_changes: {description: Fail when there is anything to change (the drift check), type: bool, default: false}
+  protected_types: {description: Resource types that need permission, type: list, elements: str, required: true}
+  allowed: {description: Addresses or types that have it, type: list, elements: str, required: true}
+  provider_version: {description: The environment's constraint; an exact one is asserted, type: str, required: true}
+  full: {description: Print the whole plan as Terraform does, type: bool, required: true}
+  refuse_changes: {description: Fail when there is anything to change (the drift check), type: bool, required: true}
 """
 
 RETURN = r"""
@@ -54,85 +46,38 @@ summary: {description: 'create 3, update 1', type: str}
 
 
 class ActionModule(OperationsAction):
-    """See DOCUMENTATION."""
-
-    documentation = DOCUMENTATION
-
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
-        root, data_dir = Path(args["root"]), Path(args["data_dir"])
-        wanted, chosen = exact_version(args["provider_version"]), locked_version(root / LOCK_FILE)
-        if wanted and chosen != wanted:
-            raise ProblemError(
-                f"Nothing was applied: this environment declares provider hashicorp/aws {wanted}, init chose {chosen}.",
-                "aws_provider_version and terraform.lock.hcl (inventory)",
-                "correct one of them, then repeat the command",
-            )
-        record_init(root, data_dir, args["fingerprint"])
-
-        empty = nothing_to_apply(args["plan_output"])
-        plan = Plan(changes=(), outputs=()) if empty else read_plan(json.loads(self._show(args, "-json")))
-        display = Display()
+        root = Path(args["root"])
+        saved = SavedPlan(
+            root=root,
+            data_dir=Path(args["data_dir"]),
+            file=args["plan_file"],
+            launcher=args["launcher"],
+            environment=self.aws_environment,
+        )
+        saved.record_init(args["fingerprint"], args["provider_version"])
+        plan = saved.read(args["plan_output"])
         if args["full"] and not plan.empty:
-            display.display(self._show(args))
+            self.say(saved.show())
         else:
             for change in plan.changes:
-                display.display(f"  {change.line()}")
-        display.display(f"  {root.name}: {plan.summary()}")
+                self.say(f"  {change.line()}")
+        self.say(f"  {root.name}: {plan.summary()}")
 
-        if not plan.complete:
-            raise ProblemError(
-                "Nothing was applied: the plan covers a part of the configuration only.",
-                "a -target or -exclude of Terraform",
-                "leave it out, then repeat the command",
-            )
-        if changes := refused(plan, args["protected_types"], args["allowed"]):
-            problem = refusal(changes, self._command(), self._causes(args))
-            raise ProblemError(problem.what, problem.where, problem.next_step)
-        if args["refuse_changes"] and not plan.empty:
-            raise ProblemError(
-                f"{root.name} is not what this repository says ({plan.summary()}); nothing was applied.",
-                str(root),
-                f"make deploy ENV={self._environment} for it to become so, or commit what it is",
-            )
-        return {"apply": not plan.empty, "summary": plan.summary(), "changed": not plan.empty}
+        def differences() -> Sequence[str]:
+            s3 = self.session(args["backend"]["region"]).client("s3")
+            names = inventory_names(self.task_vars, args["variables_name"])
+            return causes(s3, args["backend"], args["variables"], names, root)
 
-    @property
-    def _environment(self) -> str:
-        return str(self.task_vars.get("env_name", "…"))
-
-    def _command(self) -> str:
-        """The command that applies this plan: a plan's own is a deployment."""
         (playbook, *_) = context.CLIARGS.get("args") or ["deploy"]
-        verb = Path(playbook).stem
-        return f"make {'deploy' if verb == 'plan' else verb} ENV={self._environment}"
-
-    def _show(self, args: dict[str, Any], *options: str) -> str:
-        command = [args["launcher"], "show", "-no-color", *options, args["plan_file"]]
-        environment = {**os.environ, **action_environment(self)}
-        done = subprocess.run(command, cwd=args["root"], env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise ProblemError(
-                f"The plan cannot be read: {done.stderr.strip()}", args["plan_file"], "repeat the command"
-            )
-        return done.stdout
-
-    def _causes(self, args: dict[str, Any]) -> Sequence[str]:
-        """What differs in the inventory since the last complete apply."""
-        backend = args["backend"]
-        try:
-            s3 = aws_session(action_environment(self), backend["region"]).client("s3")
-            before = cause.read_record(s3, backend["bucket"], backend["key"])
-        except (ClientError, BotoCoreError) as error:
-            return [f"the inventory; its values of the last apply cannot be read: {error}"]
-        if before is None:
-            return ["the inventory; its values of the last apply are not known"]
-        names = cause.inventory_names(self.task_vars, args["variables_name"])
-        found = list(cause.differences(before, args["variables"], names))
-        return found or [f"{args['root']}, or AWS itself: no value of the inventory differs from the last apply"]
-
-
-def record_init(root: Path, data_dir: Path, fingerprint: str) -> None:
-    """A plan was made, so init has succeeded: remember for what, and keep this environment's provider lock."""
-    if (root / LOCK_FILE).is_file():  # a root of built-in resources alone has none
-        (data_dir / LOCK_FILE).write_bytes((root / LOCK_FILE).read_bytes())
-    (data_dir / FINGERPRINT).write_text(fingerprint)
+        guard(
+            plan,
+            root,
+            self.environment,
+            playbook,
+            protected_types=args["protected_types"],
+            allowed=args["allowed"],
+            refuse_changes=args["refuse_changes"],
+            causes=differences,
+        )
+        return {"apply": not plan.empty, "summary": plan.summary(), "changed": not plan.empty}

@@ -6,10 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ansible.utils.display import Display
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fargate_ops.aws.session import action_environment, aws_session
 from fargate_ops.core.problem import ProblemError
 from fargate_ops.plugin.action import OperationsAction
 from fargate_ops.terraform.cause import write_record
@@ -22,10 +20,10 @@ short_description: Read the outputs of a Terraform root from its state
 description:
   - A state that cannot be read is replaced by its newest version in the bucket that can be, with a warning.
   - After a complete apply it records what was applied, on this machine and beside the state.
+extends_documentation_fragment: [operations.backend]
 options:
-  backend: {description: 'The S3 backend: bucket, key, region', type: dict, required: true}
   applied: {description: What C(terraform_workspace) says to record; only after a complete apply, type: dict}
-  required: {description: Whether it fails without outputs; in check mode it never does, type: bool, default: true}
+  required: {description: Whether it fails without outputs; in check mode it never does, type: bool, required: true}
 """
 
 RETURN = r"""
@@ -34,28 +32,22 @@ outputs: {description: Values by name; empty when there are none yet, type: dict
 
 
 class ActionModule(OperationsAction):
-    """See DOCUMENTATION."""
-
-    documentation = DOCUMENTATION
-
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
-        backend, display = args["backend"], Display()
-        s3 = aws_session(action_environment(self), backend["region"]).client("s3")
-        bucket, key = str(backend["bucket"]), str(backend["key"])
+        s3 = self.session(args["backend"]["region"]).client("s3")
+        bucket, key = str(args["backend"]["bucket"]), str(args["backend"]["key"])
         try:
             outputs, warning = read_outputs(s3, bucket, key)
         except (NoState, ClientError, BotoCoreError) as error:
-            if not self.check_mode and (args["required"] or not isinstance(error, NoState)):
+            if not self.preview and (args["required"] or not isinstance(error, NoState)):
                 raise ProblemError(
                     f"The infrastructure's outputs cannot be read: {error}.",
                     f"s3://{bucket}/{key}",
-                    f"make infra ENV={self.task_vars.get('env_name', '…')}, then repeat the command",
+                    f"make infra ENV={self.environment}, then repeat the command",
                 ) from None
-            display.display(f"  outputs cannot be known yet: {error}", color="yellow")
-            outputs, warning = {}, ""
+            outputs, warning = {}, f"outputs cannot be known yet: {error}"
         if warning:
-            display.display(f"  {warning}", color="yellow")
-        if args["applied"] and not self.check_mode:
+            self.warn(f"  {warning}")
+        if args["applied"] and not self.preview:
             self._record(s3, bucket, key, args["applied"])
         return {"outputs": outputs}
 
@@ -65,7 +57,4 @@ class ActionModule(OperationsAction):
         try:
             write_record(s3, bucket, key, variables)
         except (ClientError, BotoCoreError) as error:
-            Display().display(
-                f"  the values of this apply are not kept, so a later refusal cannot name what changed: {error}",
-                color="yellow",
-            )
+            self.warn(f"  the values of this apply are not kept, so a later refusal cannot name what changed: {error}")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from fargate_ops.core.problem import OperationsError
 from fargate_ops.drill.load import Clients, Request
 
 #: Status and body. Status 0: no response.
@@ -44,11 +45,11 @@ def open_account(url: str, call: HttpCall = http_call) -> str:
     """Write one account and return its id.
 
     Raises:
-        RuntimeError: the application rejected it.
+        OperationsError: the application rejected it.
     """
     status, body = call("POST", f"{url}/v1/accounts", {"name": f"drill {time.strftime('%F %T')}", "currency": "KRW"})
     if status != 201:
-        raise RuntimeError(f"{url}/v1/accounts answered {status or 'not at all'}: {body[:200]}")
+        raise OperationsError(f"{url}/v1/accounts answered {status or 'not at all'}: {body[:200]}")
     return str(json.loads(body)["id"])
 
 

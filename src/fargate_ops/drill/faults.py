@@ -101,7 +101,7 @@ def restart_database(
 
     Raises:
         DrillError: the database did not recover within the limit.
-        RuntimeError: the application rejected the row.
+        OperationsError: the application rejected the row.
     """
     account = open_account(url, call)
     say(f"wrote account {account}; restarting {instance}")

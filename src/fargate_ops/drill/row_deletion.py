@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fargate_ops.aws.clients import Clients
+from fargate_ops.core.problem import OperationsError
 from fargate_ops.core.project import ROLES
 from fargate_ops.drill.client import HttpCall, has_account, http_call
 from fargate_ops.ecs.one_off import admin_task, newest_admin_definition
@@ -48,7 +49,7 @@ def delete_rows(
     """Write accounts, delete them as the master user, and write others.
 
     Raises:
-        RuntimeError: the application rejected a row, or other rows than those were deleted.
+        OperationsError: the application rejected a row, or other rows than those were deleted.
         TaskError: the deleting task could not be run.
     """
     url, mark = stack.public_url, f"drill restore {uuid.uuid4()}"
@@ -60,11 +61,13 @@ def delete_rows(
     what = admin_task(stack, revision, command, purpose="drill", environment={"MARK": mark})
     finished = runner.run(what, limit_seconds)
     if finished.stop.exit_code != 0:
-        raise RuntimeError(f"the rows could not be deleted: {finished.stop}")
+        raise OperationsError(f"the rows could not be deleted: {finished.stop}")
     result = json.loads(finished.output[-1])
     left = [account["id"] for account in written if has_account(url, account["id"], call)]
     if result["deleted"] != DELETED or left:
-        raise RuntimeError(f"{result['deleted']} rows were deleted, {DELETED} should be; {len(left)} are still there")
+        raise OperationsError(
+            f"{result['deleted']} rows were deleted, {DELETED} should be; {len(left)} are still there"
+        )
     later = [_account(url, mark, call) for _ in range(LATER)]
     say(f"deleted {DELETED} accounts after {result['point']}, and wrote {LATER} others")
     return DeletedRows(
@@ -88,7 +91,7 @@ def check_rows(url: str, rows: DeletedRows, call: HttpCall = http_call) -> dict[
 def _account(url: str, name: str, call: HttpCall) -> dict[str, str]:
     status, body = call("POST", f"{url}/v1/accounts", {"name": name, "currency": "KRW"})
     if status != 201:
-        raise RuntimeError(f"{url}/v1/accounts answered {status or 'not at all'}: {body[:200]}")
+        raise OperationsError(f"{url}/v1/accounts answered {status or 'not at all'}: {body[:200]}")
     account: dict[str, str] = json.loads(body)
     return account
 

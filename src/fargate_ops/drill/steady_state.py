@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fargate_ops.aws.clients import Clients
+from fargate_ops.core.problem import OperationsError
 from fargate_ops.ecs.tasks import describe_tasks, list_tasks
 from fargate_ops.state.ledger import Ledger
 from fargate_ops.terraform.stack import Stack
 
 
-class DrillError(Exception):
+class DrillError(OperationsError):
     """The expected state was not reached in time; the message says what is missing."""
 
 

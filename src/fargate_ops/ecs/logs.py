@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fargate_ops.aws.pace import POLL_SECONDS, jittered
+from fargate_ops.core.problem import OperationsError
 
 #: Events may become readable late and out of order: each read goes back this many ms and skips what was shown.
 OVERLAP_MS = 15_000
@@ -22,7 +23,7 @@ OVERLAP_MS = 15_000
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-class LogsError(ValueError):
+class LogsError(OperationsError):
     """A time that cannot be parsed, or a log group that does not exist."""
 
 

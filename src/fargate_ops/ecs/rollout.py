@@ -21,6 +21,7 @@ from typing import Any
 
 from fargate_ops.aws.pace import JITTER, POLL_SECONDS, jittered
 from fargate_ops.aws.retry import TransientErrors
+from fargate_ops.core.problem import OperationsError
 
 Say = Callable[[str], None]
 
@@ -37,7 +38,7 @@ LONGEST_REST_SECONDS = 2.0
 UNLISTED_SECONDS = 60.0
 
 
-class ServiceError(Exception):
+class ServiceError(OperationsError):
     """The service does not exist, or it is not in a state for a release."""
 
 

@@ -6,8 +6,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fargate_ops.core.problem import OperationsError
 
-class ShellError(Exception):
+
+class ShellError(OperationsError):
     """There is no task to open a shell in, or the template names something unknown."""
 
 

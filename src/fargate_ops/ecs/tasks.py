@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from fargate_ops.aws.pace import JITTER, POLL_SECONDS, jittered
 from fargate_ops.aws.retry import TransientErrors
+from fargate_ops.core.problem import OperationsError
 
 #: DescribeTasks takes at most 100 tasks: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html
 DESCRIBE_BATCH = 100
@@ -44,11 +45,11 @@ _NO_CAPACITY = ("RESOURCE:", "capacity is unavailable", "no capacity", "insuffic
 Say = Callable[[str], None]
 
 
-class TaskError(Exception):
+class TaskError(OperationsError):
     """A task could not be started, or not followed to its end. ``output`` holds the lines of its log so far."""
 
     def __init__(self, message: str, output: Sequence[str] = ()) -> None:
-        super().__init__(message)
+        super().__init__(message, **({"output": list(output)} if output else {}))
         self.output = list(output)
 
 

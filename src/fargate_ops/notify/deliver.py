@@ -20,13 +20,14 @@ from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
 from fargate_ops.aws.session import aws_session
+from fargate_ops.core.problem import OperationsError
 from fargate_ops.notify.slack import Assignment, Message, record
 
 #: Worth a retry; for 429 after Slack's Retry-After (https://api.slack.com/apis/rate-limits).
 PASSING = (429, 500, 502, 503, 504)
 
 
-class NoWebhook(Exception):
+class NoWebhook(OperationsError):
     """There is no usable webhook URL: none is set, or it cannot be read; the message says which."""
 
 

@@ -1,35 +1,43 @@
-"""The base of the project's action plugins: how arguments are read, and how an error becomes a failed task."""
+"""The base of the project's action plugins: arguments, AWS, the screen, check mode, and how an error ends the task."""
 
 from __future__ import annotations
 
+import sys
 import traceback
 from abc import abstractmethod
+from functools import cached_property
 from typing import Any, ClassVar
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from fargate_ops.core.problem import ProblemError
+from fargate_ops.aws.endpoint import not_answering, silence_problem
+from fargate_ops.aws.session import AwsSession, action_environment, aws_session
+from fargate_ops.core.problem import OperationsError
 from fargate_ops.plugin.arguments import argument_spec
 from fargate_ops.plugin.failure import problem_of
+from fargate_ops.plugin.worker import Sleep, sleep_with_parent, whole_lines
 from fargate_ops.terraform.stack import Stack
 
 
 class OperationsAction(ActionBase):
-    """An action plugin whose arguments stand in its DOCUMENTATION, and whose every failure says what to do next.
+    """An action plugin whose arguments stand in the DOCUMENTATION of its file, and whose failures name the next step.
 
-    A plugin raises `ProblemError` for what it expects. Any other exception is told in the same form; its traceback is
-    shown with ``-vvv``.
+    A plugin neither catches an error to report it nor returns a failed result: what it lets through ends the task
+    (`failure`).
     """
 
-    documentation: ClassVar[str]
-    #: The arguments, where they are more than DOCUMENTATION can say.
-    arguments: ClassVar[dict[str, Any]] = {}
     #: What holds between arguments, as ``validate_argument_spec`` takes it: ``mutually_exclusive`` and the like.
     constraints: ClassVar[dict[str, Any]] = {}
+    #: The verb of make that helps after an expected failure that names no command: ``status``.
+    next_verb: ClassVar[str] = ""
+
+    #: The argument ``environment_name``, otherwise the variable ``env_name``.
+    environment: str
     #: The argument ``stack``; without outputs where there is none.
     stack: Stack
+    task_vars: dict[str, Any]
 
     _requires_connection = False
     _supports_check_mode = True
@@ -41,23 +49,100 @@ class OperationsAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         self.task_vars = task_vars or {}
-        spec = self.arguments or argument_spec(self.documentation)
+        spec = argument_spec(sys.modules[self.__module__].DOCUMENTATION)
         _, args = self.validate_argument_spec(spec, **self.constraints)
-        self.stack = Stack(args.get("stack") or {}, str(self.task_vars.get("env_name", "this environment")))
+        self.environment = str(args.get("environment_name") or self.task_vars.get("env_name", "this environment"))
+        self.stack = Stack(args.get("stack") or {}, self.environment)
         try:
             return result | {"changed": False} | self.execute(args)
         except AnsibleError:
             raise
-        except ProblemError as error:
-            return result | {"failed": True, "msg": str(error)}
         except Exception as error:
-            # Ansible itself shows a traceback at no verbosity.
-            Display().vvv(traceback.format_exc())
-            return result | {
-                "failed": True,
-                "msg": f"{self.task_vars.get('env_name', 'This run')}: {problem_of(error)}",
-            }
+            # Without the cause, whose text Ansible would print after the message.
+            raise self.failure(error) from None
+
+    # What a plugin works with.
+
+    @cached_property
+    def aws_environment(self) -> dict[str, str]:
+        """The play's and the task's ``environment:``."""
+        return action_environment(self)
+
+    def session(self, region: str | None = None) -> AwsSession:
+        """Return an AWS session of this task, in the environment's region unless another is given."""
+        return aws_session(self.aws_environment, region or self.stack.get(Stack.region, None))
+
+    def require_stack(self) -> None:
+        """Raise an `OperationsError` where nothing is deployed."""
+        if not self.stack:
+            raise OperationsError(f"nothing is deployed here. Next: make deploy ENV={self.environment}")
+
+    def say(self, line: str, color: str | None = None) -> None:
+        """Print while the task runs."""
+        whole_lines(lambda text: Display().display(text, color=color))(line)
+
+    def warn(self, line: str) -> None:
+        """Print in yellow."""
+        self.say(line, color="yellow")
+
+    @cached_property
+    def sleep(self) -> Sleep:
+        """A ``sleep`` that ends with the playbook."""
+        return sleep_with_parent()
+
+    # Check mode.
 
     @property
-    def check_mode(self) -> bool:
+    def preview(self) -> bool:
+        """Whether to say what would be done and to change nothing: check mode."""
         return bool(self._task.check_mode)
+
+    def report(self, message: str, **result: Any) -> dict[str, Any]:
+        """Print a message and return it as the task's result: what would be done, or why nothing is to be done."""
+        self.say(message)
+        return {"msg": message, **result}
+
+    def unknown(self, message: str, failure: str = "", **result: Any) -> dict[str, Any]:
+        """Report in check mode what cannot be known before a deployment; otherwise fail.
+
+        Raises:
+            OperationsError: `failure`, or `message` where the two do not differ.
+        """
+        if not self.preview:
+            raise OperationsError(failure or message)
+        return self.report(f"{self.environment}: {message}", **result)
+
+    def silence(self) -> str:
+        """Return in check mode why the AWS endpoint does not answer, or an empty string.
+
+        Raises:
+            ProblemError: it does not answer, outside check mode.
+        """
+        silence = not_answering(self.aws_environment)
+        if silence and not self.preview:
+            raise silence_problem(silence)
+        return silence
+
+    # Failures.
+
+    @property
+    def subject(self) -> str:
+        """What the message of a failure begins with."""
+        return self.environment
+
+    def details(self, error: Exception) -> dict[str, Any]:
+        """Return what the failed task of an error has beside its message."""
+        return error.details if isinstance(error, OperationsError) else {}
+
+    def failure(self, error: Exception) -> AnsibleActionFail:
+        """Return the failed task of an error: an `OperationsError` says what happened, any other becomes a `Problem`.
+
+        Ansible itself shows a traceback at no verbosity; that of an unexpected error is printed with ``-vvv``.
+        """
+        if not isinstance(error, OperationsError):
+            Display().vvv(traceback.format_exc())
+            return AnsibleActionFail(f"{self.subject}: {problem_of(error)}", result=self.details(error))
+        if error.evidence:
+            self.say(error.evidence, color="red")
+        next_command = f"make {self.next_verb} ENV={self.environment}" if self.next_verb else ""
+        return AnsibleActionFail(error.message(self.subject, next_command), result=self.details(error))

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import yaml
-from ansible.plugins.loader import fragment_loader
 
 _SPEC_KEYS = ("type", "required", "default", "elements", "choices", "no_log")
 
 
 def argument_spec(documentation: str) -> dict[str, dict[str, Any]]:
-    """What ``validate_argument_spec`` takes, from the ``options`` of a DOCUMENTATION block and of its fragments.
+    """Return what ``validate_argument_spec`` takes, from the ``options`` of a DOCUMENTATION block and its fragments."""
+    documented = yaml.safe_load(documentation)
+    names = documented.get("extends_documentation_fragment", [])
+    parts = [*(yaml.safe_load(_fragment(name)) for name in names), documented]
+    return {name: spec for part in parts for name, spec in _options(part.get("options", {})).items()}
 
-    Ansible finds a fragment in ``doc_fragments`` of the role that runs:
+
+def _fragment(name: str) -> str:
+    """Return the section of a file in ``doc_fragments/``, ``operations.stack``; ansible-doc reads the same.
+
     https://docs.ansible.com/ansible/latest/dev_guide/developing_modules_documenting.html#documentation-fragments
     """
-    documented = yaml.safe_load(documentation)
-    fragments = [fragment_loader.get(name) for name in documented.get("extends_documentation_fragment", [])]
-    parts = [*(yaml.safe_load(fragment.DOCUMENTATION) for fragment in fragments), documented]
-    return {name: spec for part in parts for name, spec in _options(part["options"]).items()}
+    file, _, section = name.partition(".")
+    fragment = import_module(f"fargate_ops.plugin.doc_fragments.{file}").ModuleDocFragment
+    return str(getattr(fragment, section.upper() or "DOCUMENTATION"))
 
 
 def _options(documented: dict[str, Any]) -> dict[str, dict[str, Any]]:

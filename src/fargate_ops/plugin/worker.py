@@ -7,6 +7,8 @@ import signal
 import time
 from collections.abc import Callable
 
+Sleep = Callable[[float], None]
+
 #: What Ansible ends its workers by.
 ENDING = frozenset({signal.SIGINT, signal.SIGTERM})
 
@@ -15,7 +17,7 @@ class Orphaned(BaseException):
     """The playbook is gone. Not an Exception: nothing may go on, least of all an error path that changes something."""
 
 
-def sleep_with_parent(parent: int | None = None) -> Callable[[float], None]:
+def sleep_with_parent(parent: int | None = None) -> Sleep:
     """A ``sleep`` that raises when this process lost its parent.
 
     Ansible runs an action in a child of ``ansible-playbook``. When that is killed (``kill -9``), the child lives on: it

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from fargate_ops.aws.clients import Clients
 from fargate_ops.aws.retry import retry
+from fargate_ops.core.problem import CompleteError
 from fargate_ops.notify.slack import Message
 from fargate_ops.release import verify
 from fargate_ops.terraform.stack import Stack
@@ -22,14 +23,14 @@ CONSISTENCY_READS = 5
 CONSISTENCY_SECONDS = 2.0
 
 
-class ReleaseError(Exception):
+class ReleaseError(CompleteError):
     """A release, a rollback or a rotation failed. The message says what happened and gives the next command.
 
     ``reason`` is one line, for the ledger. ``evidence`` is shown on the screen before the message.
     """
 
     def __init__(self, message: str, reason: str, evidence: str = "") -> None:
-        super().__init__(message)
+        super().__init__(message, reason=reason)
         self.reason = reason
         self.evidence = evidence
 

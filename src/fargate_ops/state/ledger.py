@@ -26,6 +26,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from fargate_ops.core.problem import OperationsError
 from fargate_ops.plugin.environment import user_name
 from fargate_ops.state.record import parse
 
@@ -33,7 +34,7 @@ from fargate_ops.state.record import parse
 PARALLEL_READS = 10
 
 
-class LedgerError(Exception):
+class LedgerError(OperationsError):
     """The ledger cannot be read or written."""
 
 

@@ -33,6 +33,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from fargate_ops.core.problem import OperationsError
 from fargate_ops.plugin.environment import user_name
 from fargate_ops.state.record import parse
 
@@ -47,7 +48,7 @@ SWAP_ATTEMPTS = 5
 GREATEST_SKEW = timedelta(minutes=14)
 
 
-class LockError(Exception):
+class LockError(OperationsError):
     """The lock cannot be read or written."""
 
 

@@ -9,11 +9,13 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from fargate_ops.core.problem import OperationsError
+
 #: The earliest time in a zip. The sources' own times depend on the checkout.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-class NoSources(Exception):
+class NoSources(OperationsError):
     """There is nothing to package; the message names the folder."""
 
 
@@ -24,7 +26,7 @@ def build(source: Path) -> bytes:
     """
     files = sorted(path for path in source.rglob("*.py") if path.is_file() and "__pycache__" not in path.parts)
     if not files:
-        raise NoSources(f"{source} holds no Python file")
+        raise NoSources(f"the bots cannot be packaged: {source} holds no Python file. Next: git status app/bots")
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
         for path in files:

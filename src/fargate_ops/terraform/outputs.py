@@ -10,12 +10,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from fargate_ops.core.problem import OperationsError
+
 STATE_VERSION = 4
 #: How many versions of an unreadable state are tried, newest first.
 _VERSIONS = 20
 
 
-class NoState(Exception):
+class NoState(OperationsError):
     """There is no state with outputs; the message names it."""
 
 

@@ -10,8 +10,14 @@ import re
 from dataclasses import dataclass
 from functools import total_ordering
 
+from fargate_ops.core.problem import OperationsError
+
 _VERSION = re.compile(r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?")
 _CLAUSE = re.compile(r"(=|!=|>=|<=|>|<|~>)?\s*(\S+)")
+
+
+class VersionError(OperationsError, ValueError):
+    """A text is no version, or no constraint."""
 
 
 @total_ordering
@@ -24,10 +30,10 @@ class Version:
 
     @classmethod
     def parse(cls, text: str) -> Version:
-        """Parse a version. Raises ValueError if `text` is none."""
+        """Parse a version. Raises VersionError if `text` is none."""
         match = _VERSION.fullmatch(text.strip())
         if match is None:
-            raise ValueError(f"{text!r} is not a version such as 1.14.0")
+            raise VersionError(f"{text!r} is not a version such as 1.14.0")
         major, minor, patch, prerelease = match.groups()
         return cls((int(major), int(minor or 0), int(patch or 0)), prerelease or "")
 
@@ -77,12 +83,12 @@ class Constraint:
 
     @classmethod
     def parse(cls, text: str) -> Constraint:
-        """Parse a constraint. Raises ValueError if a clause is malformed or there is none."""
+        """Parse a constraint. Raises VersionError if a clause is malformed or there is none."""
         clauses = []
         for part in text.split(","):
             match = _CLAUSE.fullmatch(part.strip())
             if match is None:
-                raise ValueError(f"{text!r} is not a version constraint such as '>= 1.11, < 2.0' or '1.14.0'")
+                raise VersionError(f"{text!r} is not a version constraint such as '>= 1.11, < 2.0' or '1.14.0'")
             operator, version = match.groups()
             parts = version.partition("-")[0].count(".") + 1
             clauses.append(_Clause(operator or "=", Version.parse(version), parts))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fargate_ops.core.problem import OperationsError
 from fargate_ops.drill.client import has_account, http_call, open_account
 
 
@@ -63,5 +64,5 @@ def test_no_answer_and_half_an_answer_are_status_0(url: str) -> None:
 
 
 def test_an_application_that_takes_no_account_is_named(url: str) -> None:
-    with pytest.raises(RuntimeError, match="answered 404"):
+    with pytest.raises(OperationsError, match="answered 404"):
         open_account(url, lambda *_: http_call("GET", f"{url}/nothing"))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fargate_ops.core.problem import OperationsError
 from fargate_ops.drill.faults import Outage, restart_database, stop_task
 from fargate_ops.drill.steady_state import DrillError, ServiceState
 
@@ -89,7 +90,7 @@ def test_a_database_that_stays_away_is_given_up() -> None:
 
 def test_nothing_is_restarted_when_the_application_takes_no_row() -> None:
     world = World(takes_rows=False)
-    with pytest.raises(RuntimeError, match="answered not at all"):
+    with pytest.raises(OperationsError, match="answered not at all"):
         world.restart()
     assert world.rebooted is None
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fargate_ops.core.problem import OperationsError
 from fargate_ops.drill.row_deletion import DELETED, LATER, check_rows, delete_rows
 from fargate_ops.terraform.stack import Stack
 
@@ -78,5 +79,5 @@ def test_it_tells_what_is_gone_and_what_came_after_to_the_second(world: World) -
 
 def test_rows_that_were_not_deleted_are_no_drill(world: World) -> None:
     world.spares = 1
-    with pytest.raises(RuntimeError, match="4 rows were deleted, 5 should be; 1 are still there"):
+    with pytest.raises(OperationsError, match="4 rows were deleted, 5 should be; 1 are still there"):
         delete_rows(world, STACK, print, 5, call=world.http_call, sleep=lambda _: None)

@@ -17,17 +17,20 @@ PROJECT = Path(__file__).parents[3]
 PLUGIN = '''
 from ansible.errors import AnsibleActionFail
 from fargate_ops.plugin.action import OperationsAction
-from fargate_ops.core.problem import ProblemError
+from fargate_ops.core.problem import CompleteError, OperationsError, ProblemError
 
 DOCUMENTATION = """
 options:
-  how: {type: str, required: true, choices: [well, known, plain, bare, output, ansible]}
+  how:
+    type: str
+    required: true
+    choices: [well, known, plain, bare, output, ansible, expected, commanded, complete, unknown, early]
   size: {type: int, default: 3}
   stack: {type: dict}
 """
 
 class ActionModule(OperationsAction):
-    documentation = DOCUMENTATION
+    next_verb = "status"
 
     def execute(self, args):
         how = args["how"]
@@ -41,7 +44,18 @@ class ActionModule(OperationsAction):
             self.stack.public_url
         if how == "ansible":
             raise AnsibleActionFail("as it is", result={"reason": "kept"})
-        return {"size": args["size"], "check": self.check_mode}
+        if how == "expected":
+            try:
+                {}["the cause"]
+            except KeyError as error:
+                raise OperationsError("it is gone", output=["a line"]) from error
+        if how == "commanded":
+            raise OperationsError("it is gone. Next: look for it")
+        if how == "complete":
+            raise CompleteError("The whole message")
+        if how in ("unknown", "early"):
+            return self.unknown("not known yet", "cannot do it", plan={})
+        return {"size": args["size"], "check": self.preview}
 '''
 PLAYBOOK = """
 - hosts: localhost
@@ -49,10 +63,15 @@ PLAYBOOK = """
   vars: {env_name: qa}
   tasks:
     - trial: {how: "{{ item }}", stack: {a: 1}}
-      loop: [well, known, plain, bare, output, ansible, other]
+      loop: [well, known, plain, bare, output, ansible, other, expected, commanded, complete, unknown]
       register: found
       ignore_errors: true
-    - ansible.builtin.copy: {content: "{{ found.results | to_json }}", dest: "{{ out }}"}
+    - trial: {how: early}
+      check_mode: true
+      register: early
+    - ansible.builtin.copy:
+        content: "{{ (found.results + [early | combine({'item': 'early'})]) | to_json }}"
+        dest: "{{ out }}"
 """
 
 
@@ -89,6 +108,20 @@ def test_a_known_problem_is_told_as_it_is(results: dict[str, dict[str, Any]]) ->
     assert results["known"]["failed"]
     assert results["known"]["msg"] == "It is full.\n  where: the disk\n  next:  df -h"
     assert (results["ansible"]["msg"], results["ansible"]["reason"]) == ("as it is", "kept")
+
+
+def test_an_expected_failure_names_the_environment_and_a_next_command(results: dict[str, dict[str, Any]]) -> None:
+    assert results["expected"]["msg"] == "qa: it is gone. Next: make status ENV=qa"
+    assert results["expected"]["output"] == ["a line"]
+    assert results["commanded"]["msg"] == "qa: it is gone. Next: look for it"
+    assert results["complete"]["msg"] == "The whole message"
+
+
+def test_what_cannot_be_known_yet_fails_outside_check_mode_only(results: dict[str, dict[str, Any]]) -> None:
+    assert results["unknown"]["msg"] == "qa: cannot do it. Next: make status ENV=qa"
+    assert not results["early"].get("failed")
+    assert (results["early"]["msg"], results["early"]["plan"]) == ("qa: not known yet", {})
+    assert "qa: not known yet" in results["screen"]["said"]
 
 
 def test_a_missing_output_is_told_with_what_makes_it(results: dict[str, dict[str, Any]]) -> None:

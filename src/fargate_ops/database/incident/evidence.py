@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from fargate_ops.core.problem import OperationsError
+
 IN_TRANSACTION = frozenset({"idle in transaction", "idle in transaction (aborted)"})
 
 
-class NoListing(Exception):
+class NoListing(OperationsError):
     """The list of sessions is missing or incomplete; the message says why."""
 
 

@@ -1,0 +1,114 @@
+"""The faults by the name under which a drill asks for them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fargate_ops.aws.clients import Clients
+from fargate_ops.drill import connection_exhaustion as exhaustion
+from fargate_ops.drill import rotation, row_deletion
+from fargate_ops.drill.faults import restart_database, stop_task
+from fargate_ops.drill.steady_state import ServiceState, observe
+from fargate_ops.terraform.stack import Stack
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """The environment that is hit, and what an earlier strike or the rotation returned (``struck``)."""
+
+    clients: Clients
+    stack: Stack
+    bucket: str
+    limit_seconds: float
+    say: Callable[[str], None]
+    sleep: Callable[[float], None] = time.sleep
+    #: How long the slow statement takes.
+    hold_seconds: float = 0.0
+    struck: Mapping[str, Any] = field(default_factory=dict)
+
+    def observe(self) -> ServiceState:
+        return observe(self.clients, self.stack, self.bucket, self.stack.environment)
+
+    def program(self) -> exhaustion.Program:
+        return exhaustion.Program(self.clients, self.stack, self.say, sleep=self.sleep)
+
+    @property
+    def where(self) -> tuple[str, float, Callable[[str], None]]:
+        return self.stack.public_url, self.limit_seconds, self.say
+
+
+def _task(target: Target) -> dict[str, Any]:
+    ecs, cluster = target.clients.client("ecs"), target.stack.cluster_name
+    return stop_task(ecs, cluster, target.observe, target.limit_seconds, target.say, sleep=target.sleep).to_plain()
+
+
+def _database(target: Target) -> dict[str, Any]:
+    rds, instance = target.clients.client("rds"), target.stack.database.instance_identifier
+    return restart_database(rds, instance, *target.where, sleep=target.sleep).to_plain()
+
+
+def _sessions(target: Target) -> dict[str, Any]:
+    return exhaustion.exhaust(target.program(), *target.where, sleep=target.sleep).to_plain()
+
+
+def _recovery(target: Target) -> dict[str, Any]:
+    struck = exhaustion.Exhaustion(**target.struck)
+    return exhaustion.recover(target.program(), struck, *target.where, sleep=target.sleep).to_plain()
+
+
+def _slow(target: Target) -> dict[str, Any]:
+    return exhaustion.hold(target.program(), target.hold_seconds, target.limit_seconds, target.say).to_plain()
+
+
+def _starving(target: Target) -> dict[str, Any]:
+    url, limit, say = target.where
+    return {"answers": exhaustion.starve(url, str(target.struck["account"]), limit, say, sleep=target.sleep)}
+
+
+def _cleared(target: Target) -> dict[str, Any]:
+    slow = exhaustion.SlowStatement(**target.struck)
+    return {"over": exhaustion.clear(target.program(), slow, *target.where, sleep=target.sleep)}
+
+
+def _rows(target: Target) -> dict[str, Any]:
+    return row_deletion.delete_rows(
+        target.clients, target.stack, target.say, target.limit_seconds, sleep=target.sleep
+    ).to_plain()
+
+
+def _restored(target: Target) -> dict[str, Any]:
+    return row_deletion.check_rows(target.stack.public_url, row_deletion.DeletedRows(**target.struck))
+
+
+def _users(target: Target) -> dict[str, Any]:
+    return {"users": rotation.users(target.clients, target.stack, target.limit_seconds, target.say)}
+
+
+def _former_user(target: Target) -> dict[str, Any]:
+    revision = str(target.struck["previous_revision"])
+    return {"user": rotation.former_user(target.program(), revision, target.limit_seconds, target.say)}
+
+
+def _secret(target: Target) -> dict[str, Any]:
+    secretsmanager, secret = target.clients.client("secretsmanager"), str(target.struck["secret"])
+    return rotation.change(secretsmanager, secret, target.observe, target.limit_seconds, target.say, sleep=target.sleep)
+
+
+#: Each returns what happened, as plain values.
+STRIKES: Mapping[str, Callable[[Target], dict[str, Any]]] = {
+    "task": _task,
+    "database": _database,
+    "sessions": _sessions,
+    "recovery": _recovery,
+    "slow": _slow,
+    "starving": _starving,
+    "cleared": _cleared,
+    "rows": _rows,
+    "restored": _restored,
+    "users": _users,
+    "former_user": _former_user,
+    "secret": _secret,
+}

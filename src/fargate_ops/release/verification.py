@@ -1,0 +1,38 @@
+"""What a verification means to people: a sentence, or the failure and the next command."""
+
+from __future__ import annotations
+
+from fargate_ops.core.problem import CompleteError
+from fargate_ops.release.verify import Source, Subject, Verdict, Verification
+
+
+def preview(source: str, answers: int, url: str, version: str) -> str:
+    """Return what a verification would ask; an empty `url` or `version` is not known yet."""
+    version = version or "the version (not known yet: there is no image)"
+    if source == Source.TARGETS:
+        return f"would look whether the tasks of {version} are the only healthy targets"
+    asked = url or "the public address (not known yet: there are no Terraform outputs)"
+    return f"would ask {asked} for {version}, {answers} times in a row"
+
+
+def require_verified(found: Verification, subject: Subject, environment: str) -> None:
+    """Refuse any verdict but `VERIFIED`.
+
+    Raises:
+        CompleteError: with ``reason``, in one line, and ``unverified``.
+    """
+    if found.verdict is Verdict.VERIFIED:
+        return
+    unverified = found.verdict is Verdict.UNVERIFIED
+    if unverified:
+        message = (
+            f"{environment}: {subject.version} is not verified: nothing of ours answered here, and its targets are "
+            f"healthy. {found.reason}. Next: let this machine reach that address; or set service_verify_from: targets, "
+            f"if none that deploys can"
+        )
+    else:
+        message = (
+            f"{environment}: the service does not serve {subject.version} alone: {found.reason}. "
+            f"Next: make {found.verb} ENV={environment}"
+        )
+    raise CompleteError(message, reason=found.reason, unverified=unverified)

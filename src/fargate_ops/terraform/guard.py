@@ -1,0 +1,114 @@
+"""Read a saved plan, say what it would do, and refuse what nobody asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.terraform import cause
+from fargate_ops.terraform.plan import Plan, nothing_to_apply, read_plan, refusal, refused
+from fargate_ops.terraform.workspace import FINGERPRINT, LOCK_FILE, exact_version, locked_version
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedPlan:
+    """A plan of `root` that Terraform saved. ``launcher`` runs Terraform, under ``environment``."""
+
+    root: Path
+    data_dir: Path
+    file: str
+    launcher: str
+    environment: Mapping[str, str]
+
+    def record_init(self, fingerprint: str, provider_version: str) -> None:
+        """Keep this environment's provider lock and what was initialised: a plan was made, so init has succeeded.
+
+        Raises:
+            ProblemError: init chose another provider than the exact one that the environment declares.
+        """
+        lock = self.root / LOCK_FILE
+        wanted, chosen = exact_version(provider_version), locked_version(lock)
+        if wanted and chosen != wanted:
+            raise ProblemError(
+                f"Nothing was applied: this environment declares provider hashicorp/aws {wanted}, init chose {chosen}.",
+                "aws_provider_version and terraform.lock.hcl (inventory)",
+                "correct one of them, then repeat the command",
+            )
+        if lock.is_file():  # a root of built-in resources alone has none
+            (self.data_dir / LOCK_FILE).write_bytes(lock.read_bytes())
+        (self.data_dir / FINGERPRINT).write_text(fingerprint)
+
+    def read(self, output: str) -> Plan:
+        """Return the plan, which is not read again if `output`, what ``terraform plan`` printed, calls it empty."""
+        return Plan(changes=(), outputs=()) if nothing_to_apply(output) else read_plan(json.loads(self.show("-json")))
+
+    def show(self, *options: str) -> str:
+        """Return what ``terraform show`` prints of the plan.
+
+        Raises:
+            ProblemError: Terraform cannot read it.
+        """
+        command = [self.launcher, "show", "-no-color", *options, self.file]
+        environment = {**os.environ, **self.environment}
+        done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ProblemError(f"The plan cannot be read: {done.stderr.strip()}", self.file, "repeat the command")
+        return done.stdout
+
+
+def guard(
+    plan: Plan,
+    root: Path,
+    environment: str,
+    playbook: str,
+    *,
+    protected_types: Sequence[str],
+    allowed: Sequence[str],
+    refuse_changes: bool,
+    causes: Callable[[], Sequence[str]],
+) -> None:
+    """Refuse a plan that must not be applied. `causes` are asked for only then.
+
+    Raises:
+        ProblemError: it covers a part of the configuration only, changes a protected resource without permission, or
+            changes anything although nothing may change.
+    """
+    if not plan.complete:
+        raise ProblemError(
+            "Nothing was applied: the plan covers a part of the configuration only.",
+            "a -target or -exclude of Terraform",
+            "leave it out, then repeat the command",
+        )
+    if changes := refused(plan, protected_types, allowed):
+        verb = Path(playbook).stem
+        # A plan's own command is a deployment.
+        problem = refusal(changes, f"make {'deploy' if verb == 'plan' else verb} ENV={environment}", causes())
+        raise ProblemError(problem.what, problem.where, problem.next_step)
+    if refuse_changes and not plan.empty:
+        raise ProblemError(
+            f"{root.name} is not what this repository says ({plan.summary()}); nothing was applied.",
+            str(root),
+            f"make deploy ENV={environment} for it to become so, or commit what it is",
+        )
+
+
+def causes(
+    s3: Any, backend: Mapping[str, str], variables: Mapping[str, Any], names: Mapping[str, str], root: Path
+) -> Sequence[str]:
+    """Return what differs in the inventory since the last complete apply, a line each."""
+    try:
+        before = cause.read_record(s3, backend["bucket"], backend["key"])
+    except (ClientError, BotoCoreError) as error:
+        return [f"the inventory; its values of the last apply cannot be read: {error}"]
+    if before is None:
+        return ["the inventory; its values of the last apply are not known"]
+    found = list(cause.differences(before, variables, names))
+    return found or [f"{root}, or AWS itself: no value of the inventory differs from the last apply"]

@@ -1,0 +1,85 @@
+"""Find or fetch Terraform, and write the CLI configuration that says where its provider comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.terraform import binary as terraform
+from fargate_ops.terraform import provider as providers
+from fargate_ops.terraform.version import Constraint, Version
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The arguments of the action ``toolchain``."""
+
+    required_version: str
+    provider_version: str
+    work_dir: str
+    cache_dir: str
+    download_version: str
+    download_sha256: Mapping[str, str]
+    releases_url: str
+    registry_url: str
+    mirror_directories: Sequence[str]
+    cli_config_file: str
+
+
+def provide(request: Request, say: Callable[[str], None]) -> tuple[bool, dict[str, Any]]:
+    """Return whether Terraform was downloaded, and the fact ``toolchain_result``.
+
+    Raises:
+        VersionError: a version or a constraint is malformed.
+        ProblemError: Terraform or its provider cannot be had.
+    """
+    cache_dir = Path(request.cache_dir).absolute()
+    binary, downloaded = terraform.provide(
+        Constraint.parse(request.required_version),
+        terraform.Download(
+            version=Version.parse(request.download_version),
+            releases_url=request.releases_url,
+            sha256=request.download_sha256,
+            cache_dir=cache_dir,
+        ),
+        search_path=terraform.default_search_path(),
+        say=say,
+    )
+    config, source, version = _provider_source(request, cache_dir / "providers")
+    say(f"terraform {binary.version} ({binary.path}); provider from {source}")
+    return downloaded, {
+        "terraform_path": str(binary.path),
+        "terraform_version": str(binary.version),
+        "provider_source": source,
+        "provider_version": version,
+        "environment": {
+            "TF_CLI_CONFIG_FILE": str(config),
+            "TF_IN_AUTOMATION": "1",
+            "TF_INPUT": "0",
+            "CHECKPOINT_DISABLE": "1",
+            # Reading the provider's schema makes much garbage: a fifth less time for 50 MiB more (a Go setting).
+            "GOGC": "400",
+        },
+    }
+
+
+def _provider_source(request: Request, plugin_cache: Path) -> tuple[Path, str, str]:
+    """Return the CLI configuration's path, a name for the source, and the provider's version as far as it is known."""
+    if request.cli_config_file:
+        config = Path(request.cli_config_file).expanduser().absolute()
+        if not config.is_file():
+            raise ProblemError("There is no such CLI configuration.", str(config), "correct toolchain_cli_config_file")
+        return config, f"the CLI configuration {config}", ""
+    provider = providers.Provider("hashicorp", "aws", terraform.current_platform())
+    constraint = Constraint.parse(request.provider_version)
+    source = providers.choose(provider, constraint, request.mirror_directories)
+    if source.mirror is None:
+        providers.require_reachable(provider, constraint, plugin_cache, request.registry_url)
+        plugin_cache.mkdir(parents=True, exist_ok=True)  # terraform refuses a cache that does not exist
+    config = Path(request.work_dir).absolute() / "terraform.rc"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(providers.cli_config(provider, source, plugin_cache), encoding="utf-8")
+    return config, str(source), str(source.version or "")

@@ -1,0 +1,101 @@
+"""The load's own process, against a small server of HTTP."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fargate_ops.core.problem import OperationsError
+from fargate_ops.drill import load_process
+from fargate_ops.drill.load import Report
+
+
+class Application(http.server.BaseHTTPRequestHandler):
+    """Takes accounts and transactions, and answers every read."""
+
+    protocol_version = "HTTP/1.1"
+
+    def _answer(self, status: int) -> None:
+        body = json.dumps({"id": "a1"}).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self) -> None:
+        self._answer(200)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(201)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Tests need no access log."""
+
+
+@pytest.fixture
+def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The application's address. At the end each process that was started is waited for."""
+    started: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def start(*args: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(popen(*args, **options))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Application)
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    assert [process.wait(30) for process in started] == [0] * len(started)
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_load_runs_until_it_is_stopped_and_loses_nothing(url: str, tmp_path: Path) -> None:
+    said: list[str] = []
+    path = tmp_path / "drill/load.json"
+    assert load_process.start(url, path, 20, 60, said.append).answers
+    report = load_process.stop(path, said.append)
+    assert report.done
+    assert report.total > 0
+    assert report.lost == 0
+    assert said[0] == f"load on {url}: 20 requests/s, and 6 slow clients"
+    assert said[1].startswith(f"load ended: {report.total} requests in ")
+
+
+def test_clients_that_wait_need_no_answer(url: str, tmp_path: Path) -> None:
+    said: list[str] = []
+    path = tmp_path / "waiting.json"
+    waiting = {"account": "a1", "key": "k", "count": 2}
+    load_process.start_waiting(url, path, waiting, 60, said.append)
+    assert said == [f"load on {url}: 2 clients that post one transaction"]
+    assert load_process.stop(path, said.append).done
+
+
+def test_stopping_what_was_never_started_is_an_empty_report(tmp_path: Path) -> None:
+    assert load_process.stop(tmp_path / "load.json", lambda _: None) == Report()
+
+
+def test_an_application_that_does_not_answer_ends_the_drill(tmp_path: Path) -> None:
+    with pytest.raises(
+        OperationsError, match=r"^the drill cannot begin: http://127\.0\.0\.1:9/v1/accounts answered not"
+    ):
+        load_process.start("http://127.0.0.1:9", tmp_path / "load.json", 20, 60, lambda _: None)
+
+
+def test_a_process_that_writes_no_report_is_named_with_its_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_process, "LAST_SECONDS", 0)
+    path = tmp_path / "load.json"
+    path.write_text(Report().to_json())
+    with pytest.raises(OperationsError, match=rf"did not end within 0 s\. Next: cat {path}\.errors {path}$"):
+        load_process.stop(path, lambda _: None)

@@ -1,0 +1,38 @@
+"""What a verification says, before and after."""
+
+from __future__ import annotations
+
+import pytest
+
+from fargate_ops.core.problem import CompleteError
+from fargate_ops.release.verification import preview, require_verified
+from fargate_ops.release.verify import Subject, Verdict, Verification
+
+SUBJECT = Subject(version="0123456789ab", digest="sha256:1")
+
+
+def test_a_preview_says_what_would_be_asked() -> None:
+    assert preview("public", 6, "http://qa", "v1") == "would ask http://qa for v1, 6 times in a row"
+    assert preview("targets", 6, "", "v1") == "would look whether the tasks of v1 are the only healthy targets"
+    unknown = preview("public", 6, "", "")
+    assert "the public address (not known yet: there are no Terraform outputs)" in unknown
+    assert "the version (not known yet: there is no image)" in unknown
+
+
+def test_what_is_verified_passes() -> None:
+    require_verified(Verification(verdict=Verdict.VERIFIED, reason="6 answers"), SUBJECT, "qa")
+
+
+def test_what_could_not_be_seen_is_no_wrong_version() -> None:
+    with pytest.raises(CompleteError) as failed:
+        require_verified(Verification(verdict=Verdict.UNVERIFIED, reason="a proxy answers"), SUBJECT, "qa")
+    assert failed.value.details == {"reason": "a proxy answers", "unverified": True}
+    assert str(failed.value).startswith("qa: 0123456789ab is not verified: nothing of ours answered here")
+
+
+def test_a_wrong_version_names_the_command_that_shows_more() -> None:
+    with pytest.raises(CompleteError) as failed:
+        require_verified(Verification(verdict=Verdict.WRONG, reason="it is 2", verb="status"), SUBJECT, "qa")
+    assert failed.value.details == {"reason": "it is 2", "unverified": False}
+    expected = "qa: the service does not serve 0123456789ab alone: it is 2. Next: make status ENV=qa"
+    assert str(failed.value) == expected
