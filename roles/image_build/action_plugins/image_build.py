@@ -77,7 +77,7 @@ class ActionModule(OperationsAction):
             registry=Registry(args["registry"], args["repository"], self.session(args["region"]).client("ecr")),
             connect=lambda: engine.connect(docker_host.find(environment, required)),
             say=lambda line: self.say(f"  {line}"),
-            check=self.preview,
+            preview=self.preview,
             silence=not_answering(self.aws_environment),
         )
         image = flow.run()

@@ -38,7 +38,7 @@ class ActionModule(OperationsAction):
                 f"  whether s3://{wanted.name} exists is not known yet: {silence}; it would be made if it does not"
             )
             return {"changed": True, "changes": ["bucket"]}
-        changes = ensure(self.session(wanted.region).client("s3"), wanted, check=self.preview)
+        changes = ensure(self.session(wanted.region).client("s3"), wanted, preview=self.preview)
         verb = "would set" if self.preview else "set"
         self.say(f"  s3://{wanted.name}: " + (f"{verb} {', '.join(changes)}" if changes else "as it has to be"))
         return {"changed": bool(changes), "changes": changes}

@@ -45,7 +45,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Image:
-    """The role's fact. `digest` and `image` are None in a check that found nothing in the registry.
+    """The role's fact. `digest` and `image` are None in a preview that found nothing in the registry.
 
     `sbom` is where its bill of materials is, None where there is none; `sbom_stored` whether this run put it there.
     """
@@ -73,7 +73,7 @@ class Flow:
     registry: Registry
     connect: Callable[[], docker.DockerClient]
     say: engine.Say
-    check: bool
+    preview: bool
     silence: str = ""
 
     def run(self) -> Image:
@@ -84,20 +84,20 @@ class Flow:
         digest, why_unknown = self._look_up(source.version)
         if digest is not None:
             return self._with_sbom(self._existing(source.version, digest), source)
-        if self.check:
+        if self.preview:
             return self._would_build(source, why_unknown)
         return self._build_and_push(source)
 
     def _look_up(self, version: str) -> tuple[str | None, str]:
         """The digest of `version`, or None and, in check mode, why that does not mean much."""
-        if self.silence and not self.check:
+        if self.silence and not self.preview:
             raise silence_problem(self.silence)
         if self.silence:
             return None, self.silence
         try:
             return self.registry.digest(version), ""
         except RepositoryMissingError as error:
-            if self.check:
+            if self.preview:
                 return None, f"the repository {self.registry.repository} does not exist yet (bootstrap makes it)"
             raise ProblemError(
                 f"The image repository {self.registry.repository} does not exist.",
@@ -194,7 +194,7 @@ class Flow:
             return replace(image, sbom=place)
         if source is None:
             return image
-        if self.check:
+        if self.preview:
             self.say(f"would store its bill of materials as {place}")
             return replace(image, sbom_stored=True)
         # By its version, if it is still here from the build; the digest is what it is pulled by.

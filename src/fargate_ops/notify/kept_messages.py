@@ -38,7 +38,7 @@ def post_kept(
             f"{next_command}"
         ) from None
     outcome = redeliver(
-        clients.client("sqs"), queue_url, partial(_post, url, assignment), discard=discard, look_only=preview
+        clients.client("sqs"), queue_url, partial(_post, url, assignment), discard=discard, preview=preview
     )
     for line in outcome.left:
         say(f"kept: {line}")

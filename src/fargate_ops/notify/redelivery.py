@@ -31,19 +31,19 @@ def redeliver(
     post: Callable[[dict[str, Any]], str],
     *,
     discard: bool = False,
-    look_only: bool = False,
+    preview: bool = False,
 ) -> Outcome:
     """Post the stored messages and delete them from the queue; stop at the first one that Slack refuses.
 
     ``post`` returns ``delivered…`` or the reason why not. ``discard`` deletes entries that cannot be posted;
-    ``look_only`` posts and deletes nothing.
+    ``preview`` posts and deletes nothing.
     """
     outcome = Outcome()
     given_back = []
     for kept in _read(sqs, queue_url):
         payloads = payloads_of(kept["Body"])
         done = False
-        if look_only or outcome.problem:
+        if preview or outcome.problem:
             pass
         elif payloads:
             outcome.problem = next((said for said in map(post, payloads) if not said.startswith("delivered")), "")

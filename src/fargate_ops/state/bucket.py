@@ -56,8 +56,8 @@ class _Setting:
     write: Callable[[Any], Any]
 
 
-def ensure(s3: Any, bucket: Bucket, *, check: bool) -> list[str]:
-    """Create or correct the bucket. Return what was changed (in `check`: would be); empty if nothing was.
+def ensure(s3: Any, bucket: Bucket, *, preview: bool) -> list[str]:
+    """Create or correct the bucket. Return what was changed (in `preview`: would be); empty if nothing was.
 
     Raises ProblemError if the name belongs to another account, or if permissions are missing.
     """
@@ -66,7 +66,7 @@ def ensure(s3: Any, bucket: Bucket, *, check: bool) -> list[str]:
         changes = []
         if not _exists(s3, bucket):
             changes.append("bucket")
-            if check:
+            if preview:
                 return changes
             _create(s3, bucket)
         for setting in _settings(s3, bucket):
@@ -74,7 +74,7 @@ def ensure(s3: Any, bucket: Bucket, *, check: bool) -> list[str]:
             wanted = setting.wanted(present)
             if wanted != present:
                 changes.append(setting.name)
-                if not check:
+                if not preview:
                     setting.write(wanted)
         return changes
     except ClientError as error:

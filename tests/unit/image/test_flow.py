@@ -122,10 +122,10 @@ def settings(project: Path, tmp_path: Path) -> Settings:
 class Run:
     """A flow, its output and its result."""
 
-    def __init__(self, settings: Settings, registry: FakeRegistry, *, check: bool = False, silence: str = "") -> None:
+    def __init__(self, settings: Settings, registry: FakeRegistry, *, preview: bool = False, silence: str = "") -> None:
         self.said: list[str] = []
         connect: Any = object
-        self.image = Flow(settings, registry, connect, self.said.append, check, silence).run()
+        self.image = Flow(settings, registry, connect, self.said.append, preview, silence).run()
 
 
 def version_of(project: Path) -> str:
@@ -216,7 +216,7 @@ def test_a_bill_of_materials_that_an_interrupted_run_did_not_store_is_stored(
     settings: Settings, registry: FakeRegistry, fake_engine: FakeEngine, project: Path
 ) -> None:
     registry.tags[version_of(project)] = "sha256:there"
-    looked = Run(settings, registry, check=True)
+    looked = Run(settings, registry, preview=True)
     assert looked.said[-1] == "would store its bill of materials as localhost:4566/settlement:sha256-there.sbom"
     assert looked.image.sbom_stored
     assert fake_engine.read == []
@@ -279,7 +279,7 @@ def test_an_architecture_that_fargate_does_not_have(
 def test_a_check_says_what_it_would_build_and_touches_nothing(
     settings: Settings, registry: FakeRegistry, fake_engine: FakeEngine, project: Path
 ) -> None:
-    run = Run(settings, registry, check=True)
+    run = Run(settings, registry, preview=True)
     assert run.said == [f"would build and push settlement:{version_of(project)}: 4 files, 2 wheels, on base@sha256:00"]
     assert (run.image.digest, run.image.image, run.image.schema_head) == (None, None, "")
     assert fake_engine.built == {}
@@ -294,7 +294,7 @@ def test_a_check_says_what_it_would_build_and_touches_nothing(
     ],
 )
 def test_a_check_says_what_it_cannot_know(settings: Settings, exists: bool, silence: str, reason: str) -> None:
-    said = Run(settings, FakeRegistry(exists=exists), check=True, silence=silence).said[0]
+    said = Run(settings, FakeRegistry(exists=exists), preview=True, silence=silence).said[0]
     assert said.startswith("would build and push settlement:")
     assert reason in said
 
@@ -326,7 +326,7 @@ def test_an_asked_for_version_that_is_not_there(
 
 
 def test_an_asked_for_version_in_a_check_before_the_registry_is_there(settings: Settings) -> None:
-    run = Run(replace(settings, version="zz"), FakeRegistry(), check=True, silence="down")
+    run = Run(replace(settings, version="zz"), FakeRegistry(), preview=True, silence="down")
     assert run.image.digest is None
     assert "not known yet: down" in run.said[0]
 
@@ -355,7 +355,7 @@ def test_a_registry_that_does_not_keep_what_was_pushed(
 
 def test_a_lock_that_is_not_in_the_context(settings: Settings, registry: FakeRegistry) -> None:
     with pytest.raises(ProblemError, match=r"lacks other\.txt"):
-        Run(replace(settings, locks=("requirements.txt", "other.txt")), registry, check=True)
+        Run(replace(settings, locks=("requirements.txt", "other.txt")), registry, preview=True)
 
 
 def test_the_database_ca_has_to_be_certificates(tmp_path: Path) -> None:

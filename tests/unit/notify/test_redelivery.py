@@ -76,7 +76,7 @@ def test_at_the_first_that_slack_does_not_take_the_rest_stays(queue: Queue) -> N
 def test_a_look_posts_and_deletes_nothing(queue: Queue) -> None:
     queue.keep(message={"text": "one"})
     queue.keep(event={})
-    outcome = redeliver(queue.sqs, queue.url, lambda _: pytest.fail("posted"), discard=True, look_only=True)
+    outcome = redeliver(queue.sqs, queue.url, lambda _: pytest.fail("posted"), discard=True, preview=True)
     assert len(outcome.left) == 2
     assert queue.count() == (2, 0)
 

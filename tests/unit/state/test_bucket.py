@@ -49,11 +49,11 @@ def create(s3: Any) -> None:
 
 
 def test_a_missing_bucket_is_made_whole_and_a_second_run_changes_nothing(s3: Any) -> None:
-    changes = ensure(s3, WANTED, check=False)
+    changes = ensure(s3, WANTED, preview=False)
 
     assert changes[0] == "bucket"
     assert set(changes[1:]) <= set(ALL)
-    assert ensure(s3, WANTED, check=False) == []
+    assert ensure(s3, WANTED, preview=False) == []
     assert s3.get_bucket_versioning(**HERE)["Status"] == "Enabled"
     assert all(s3.get_public_access_block(**HERE)["PublicAccessBlockConfiguration"].values())
     statement = json.loads(s3.get_bucket_policy(**HERE)["Policy"])["Statement"][0]
@@ -65,10 +65,10 @@ def test_a_missing_bucket_is_made_whole_and_a_second_run_changes_nothing(s3: Any
 
 
 def test_a_check_makes_nothing(s3: Any) -> None:
-    assert ensure(s3, WANTED, check=True) == ["bucket"]
+    assert ensure(s3, WANTED, preview=True) == ["bucket"]
     assert s3.list_buckets()["Buckets"] == []
     create(s3)
-    assert set(ensure(s3, WANTED, check=True)) <= set(ALL)
+    assert set(ensure(s3, WANTED, preview=True)) <= set(ALL)
     assert "Status" not in s3.get_bucket_versioning(**HERE)
 
 
@@ -81,7 +81,7 @@ def test_a_bucket_that_exists_is_adopted_and_what_others_set_stays(s3: Any) -> N
     s3.put_bucket_lifecycle_configuration(**HERE, LifecycleConfiguration={"Rules": [rule]})
     s3.put_bucket_tagging(**HERE, Tagging={"TagSet": [{"Key": "Owner", "Value": "platform"}]})
 
-    ensure(s3, WANTED, check=False)
+    ensure(s3, WANTED, preview=False)
 
     statements = json.loads(s3.get_bucket_policy(**HERE)["Policy"])["Statement"]
     assert [statement["Sid"] for statement in statements] == ["Audit", "DenyPlainHttp"]
@@ -94,13 +94,13 @@ def test_a_bucket_that_exists_is_adopted_and_what_others_set_stays(s3: Any) -> N
         "forget-old-locks",
     ]
     assert len(s3.get_bucket_tagging(**HERE)["TagSet"]) == 2
-    assert ensure(s3, WANTED, check=False) == []
+    assert ensure(s3, WANTED, preview=False) == []
 
 
 def test_the_newest_old_versions_can_stay_for_ever(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[Any] = []
     monkeypatch.setattr(s3, "put_bucket_lifecycle_configuration", lambda **arguments: written.append(arguments))
-    ensure(s3, replace(WANTED, noncurrent_versions=100), check=False)
+    ensure(s3, replace(WANTED, noncurrent_versions=100), preview=False)
     assert written[0]["LifecycleConfiguration"]["Rules"][0]["NoncurrentVersionExpiration"] == {
         "NoncurrentDays": 365,
         "NewerNoncurrentVersions": 100,
@@ -109,8 +109,8 @@ def test_the_newest_old_versions_can_stay_for_ever(s3: Any, monkeypatch: pytest.
 
 def test_a_service_may_deliver_for_this_account_alone(s3: Any) -> None:
     bucket = replace(WANTED, locks_prefix="", writer="config.amazonaws.com")
-    ensure(s3, bucket, check=False)
-    assert ensure(s3, bucket, check=False) == []
+    ensure(s3, bucket, preview=False)
+    assert ensure(s3, bucket, preview=False) == []
     tls, look, write = json.loads(s3.get_bucket_policy(**HERE)["Policy"])["Statement"]
     assert tls["Effect"] == "Deny"
     assert (look["Resource"], write["Resource"]) == (
@@ -125,26 +125,26 @@ def test_a_service_may_deliver_for_this_account_alone(s3: Any) -> None:
 
 
 def test_only_what_differs_is_written(s3: Any) -> None:
-    ensure(s3, WANTED, check=False)
+    ensure(s3, WANTED, preview=False)
     s3.put_bucket_versioning(**HERE, VersioningConfiguration={"Status": "Suspended"})
-    assert ensure(s3, WANTED, check=False) == ["versioning"]
+    assert ensure(s3, WANTED, preview=False) == ["versioning"]
 
 
 def test_a_key_of_kms_is_set_and_kept(s3: Any) -> None:
-    ensure(s3, WANTED, check=False)
+    ensure(s3, WANTED, preview=False)
     with_key = replace(WANTED, kms_key="arn:aws:kms:ap-northeast-2:123456789012:key/1")
-    assert ensure(s3, with_key, check=False) == ["encryption"]
-    assert ensure(s3, with_key, check=False) == []
+    assert ensure(s3, with_key, preview=False) == ["encryption"]
+    assert ensure(s3, with_key, preview=False) == []
     rule = s3.get_bucket_encryption(**HERE)["ServerSideEncryptionConfiguration"]["Rules"][0]
     assert rule["BucketKeyEnabled"]
 
 
 def test_the_filter_of_everything_may_be_answered_as_nothing(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    ensure(s3, WANTED, check=False)
+    ensure(s3, WANTED, preview=False)
     answer = copy.deepcopy(s3.get_bucket_lifecycle_configuration(**HERE))
     answer["Rules"][0]["Filter"] = {}
     monkeypatch.setattr(s3, "get_bucket_lifecycle_configuration", lambda **_: answer)
-    assert ensure(s3, WANTED, check=False) == []
+    assert ensure(s3, WANTED, preview=False) == []
 
 
 @pytest.mark.parametrize(
@@ -153,14 +153,14 @@ def test_the_filter_of_everything_may_be_answered_as_nothing(s3: Any, monkeypatc
 def test_a_bucket_that_cannot_be_used(stub: Stubber, status: int, message: str) -> None:
     stub.add_client_error("head_bucket", str(status), http_status_code=status)
     with pytest.raises(ProblemError, match=message):
-        ensure(stub.client, WANTED, check=False)
+        ensure(stub.client, WANTED, preview=False)
 
 
 def test_a_name_that_somebody_else_has(stub: Stubber) -> None:
     stub.add_client_error("head_bucket", "404", http_status_code=404)
     stub.add_client_error("create_bucket", "BucketAlreadyExists", http_status_code=409)
     with pytest.raises(ProblemError, match="belongs to another account"):
-        ensure(stub.client, WANTED, check=False)
+        ensure(stub.client, WANTED, preview=False)
 
 
 def test_another_run_that_was_faster(stub: Stubber) -> None:
@@ -168,7 +168,7 @@ def test_another_run_that_was_faster(stub: Stubber) -> None:
     stub.add_client_error("create_bucket", "BucketAlreadyOwnedByYou", http_status_code=409)
     stub.add_client_error("get_public_access_block", "SlowDown", "Please reduce your request rate")
     with pytest.raises(ProblemError, match="GetPublicAccessBlock: Please reduce"):
-        ensure(stub.client, WANTED, check=False)
+        ensure(stub.client, WANTED, preview=False)
 
 
 @pytest.mark.parametrize(("operation", "code"), [("head_bucket", "500"), ("create_bucket", "AccessDenied")])
@@ -177,7 +177,7 @@ def test_other_refusals_are_told_in_s3s_words(stub: Stubber, operation: str, cod
         stub.add_client_error("head_bucket", "404", http_status_code=404)
     stub.add_client_error(operation, code, "it is so", http_status_code=500)
     with pytest.raises(ProblemError, match="it is so"):
-        ensure(stub.client, WANTED, check=False)
+        ensure(stub.client, WANTED, preview=False)
 
 
 def test_the_default_region_is_not_named_as_a_location(stub: Stubber) -> None:
@@ -186,7 +186,7 @@ def test_the_default_region_is_not_named_as_a_location(stub: Stubber) -> None:
     stub.add_response("head_bucket", {"ResponseMetadata": {"HTTPStatusCode": 200}}, HERE)
     stub.add_client_error("get_public_access_block", "Stop")
     with pytest.raises(ProblemError, match="Stop"):
-        ensure(stub.client, replace(WANTED, region="us-east-1"), check=False)
+        ensure(stub.client, replace(WANTED, region="us-east-1"), preview=False)
 
 
 def test_no_answer() -> None:
@@ -195,4 +195,4 @@ def test_no_answer() -> None:
             raise EndpointConnectionError(endpoint_url="https://s3")
 
     with pytest.raises(ProblemError, match="S3 does not answer"):
-        ensure(Silent(), WANTED, check=False)
+        ensure(Silent(), WANTED, preview=False)
