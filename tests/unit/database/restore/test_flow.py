@@ -83,6 +83,7 @@ def test_without_a_wish_what_there_is_is_listed_and_nothing_is_written(file: Pat
     result, said = chosen(file, Wish())
     assert result == {"changed": False, "key": "", "restores": {}, "serving": "", "applied": ""}
     assert "2026-11-20" in said[0]
+    assert not chosen(file, Wish(), KNOWN)[0]["changed"]
     assert not file.exists()
 
 
