@@ -16,7 +16,7 @@ DOCUMENTATION = """
 action: drill
 short_description: Announce a drill, look at the service, conclude the drill
 description:
-  - C(announce) says what will be done and what is expected, C(observe) waits until the service is whole and returns
+  - C(announce) says what will be done and what is expected, C(observe) waits for a steady state and returns
     what is seen, C(conclude) compares what was expected with what happened, and fails when a promise was not kept.
   - Changes nothing.
 extends_documentation_fragment: [operations]
@@ -29,7 +29,7 @@ options:
       [broken_release, never_healthy, task_killed, database_restart, pool_exhaustion, slow_query, rotation, restore]
   stack: {type: dict, description: "The fact C(terraform_stack_outputs), for C(observe)."}
   bucket: {type: str, description: "The state bucket, in which the ledger lives, for C(observe)."}
-  limit_seconds: {type: float, description: "For how long C(observe) waits until the service is whole."}
+  limit_seconds: {type: float, description: "How many seconds C(observe) waits for a steady state."}
   before: {type: dict, description: "What C(observe) returned before, for C(conclude)."}
   after: {type: dict, description: "What it returned afterwards."}
   happened: {type: dict, description: "What the drill's own step returned."}
@@ -37,7 +37,7 @@ options:
 """
 
 EXAMPLES = """
-- name: See that the service is whole
+- name: Wait for a steady state
   drill:
     phase: observe
     stack: "{{ terraform_stack_outputs }}"

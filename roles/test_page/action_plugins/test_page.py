@@ -20,7 +20,7 @@ description:
   - Never reports C(changed); in check mode it sends nothing, and says who would hear it.
 extends_documentation_fragment: [operations, operations.stack]
 options:
-  patience_seconds: {type: float, required: true, description: "How long to wait for word of an alarm's action."}
+  wait_seconds: {type: float, required: true, description: "How long to wait for word of an alarm's action."}
 """
 
 EXAMPLES = """
@@ -28,7 +28,7 @@ EXAMPLES = """
   test_page:
     stack: "{{ terraform_stack_outputs }}"
     environment_name: staging
-    patience_seconds: 20
+    wait_seconds: 20
 """
 
 RETURN = """
@@ -53,6 +53,6 @@ class ActionModule(OperationsAction):
             self.say,
             secret_arn=stack.slack_webhook_secret_arn,
             region=stack.region,
-            patience_seconds=args["patience_seconds"],
+            wait_seconds=args["wait_seconds"],
         )
         return {"paths": paths}

@@ -41,7 +41,7 @@ def send(
     *,
     secret_arn: str,
     region: str,
-    patience_seconds: float,
+    wait_seconds: float,
 ) -> dict[str, str]:
     """Set each alarm off and back, post a test to Slack, print what became of it, and return the outcome by path.
 
@@ -57,7 +57,7 @@ def send(
             alarm=page.alarm,
             topic_arn=page.topic_arn,
             by=by,
-            wait_seconds=patience_seconds,
+            wait_seconds=wait_seconds,
         )
         for urgency, page in pages.items()
     ]

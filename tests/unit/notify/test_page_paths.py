@@ -27,7 +27,7 @@ class Clients:
 
 def sent(aws: Aws) -> tuple[dict[str, str], list[str]]:
     said: list[str] = []
-    outcomes = send(Clients(aws), PAGES, "qa", "ann", said.append, secret_arn="arn", region="r", patience_seconds=0)
+    outcomes = send(Clients(aws), PAGES, "qa", "ann", said.append, secret_arn="arn", region="r", wait_seconds=0)
     return outcomes, said
 
 

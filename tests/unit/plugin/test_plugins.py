@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from fargate_ops.drill.drills import DRILLS
-from fargate_ops.drill.strikes import STRIKES
+from fargate_ops.drill.steps import STEPS
 from fargate_ops.notify.kinds import KINDS
 from fargate_ops.plugin.action import OperationsAction
 from fargate_ops.plugin.arguments import argument_spec
@@ -44,9 +44,9 @@ def test_failures_and_arguments_are_those_of_the_base(name: str) -> None:
     assert not {"AnsibleActionFail", "display", "Display"} & vars(module).keys()
 
 
-def test_every_drill_strike_and_message_can_be_asked_for() -> None:
+def test_every_drill_step_and_message_can_be_asked_for() -> None:
     assert set(arguments("drill")["name"]["choices"]) == set(DRILLS)
-    assert set(arguments("drill_strike")["what"]["choices"]) == STRIKES.keys()
+    assert set(arguments("drill_step")["what"]["choices"]) == STEPS.keys()
     assert set(arguments("notification")["kind"]["choices"]) == KINDS.keys()
 
 

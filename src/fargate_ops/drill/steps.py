@@ -1,4 +1,4 @@
-"""The faults by the name under which a drill asks for them."""
+"""The steps of the drills, by name: each injects a fault, or checks how the service handled one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fargate_ops.terraform.stack import Stack
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """The environment that is hit, and what an earlier strike or the rotation returned (``struck``)."""
+    """The environment of a drill. ``earlier`` is the result of an earlier step, or of the rotation."""
 
     clients: Clients
     stack: Stack
@@ -27,7 +27,7 @@ class Target:
     sleep: Callable[[float], None] = time.sleep
     #: How long the slow statement takes.
     hold_seconds: float = 0.0
-    struck: Mapping[str, Any] = field(default_factory=dict)
+    earlier: Mapping[str, Any] = field(default_factory=dict)
 
     def observe(self) -> ServiceState:
         return observe(self.clients, self.stack, self.bucket, self.stack.environment)
@@ -55,8 +55,8 @@ def _sessions(target: Target) -> dict[str, Any]:
 
 
 def _recovery(target: Target) -> dict[str, Any]:
-    struck = exhaustion.Exhaustion(**target.struck)
-    return exhaustion.recover(target.program(), struck, *target.where, sleep=target.sleep).to_plain()
+    earlier = exhaustion.Exhaustion(**target.earlier)
+    return exhaustion.recover(target.program(), earlier, *target.where, sleep=target.sleep).to_plain()
 
 
 def _slow(target: Target) -> dict[str, Any]:
@@ -65,11 +65,11 @@ def _slow(target: Target) -> dict[str, Any]:
 
 def _starving(target: Target) -> dict[str, Any]:
     url, limit, say = target.where
-    return {"answers": exhaustion.starve(url, str(target.struck["account"]), limit, say, sleep=target.sleep)}
+    return {"answers": exhaustion.starve(url, str(target.earlier["account"]), limit, say, sleep=target.sleep)}
 
 
 def _cleared(target: Target) -> dict[str, Any]:
-    slow = exhaustion.SlowStatement(**target.struck)
+    slow = exhaustion.SlowStatement(**target.earlier)
     return {"over": exhaustion.clear(target.program(), slow, *target.where, sleep=target.sleep)}
 
 
@@ -80,7 +80,7 @@ def _rows(target: Target) -> dict[str, Any]:
 
 
 def _restored(target: Target) -> dict[str, Any]:
-    return row_deletion.check_rows(target.stack.public_url, row_deletion.DeletedRows(**target.struck))
+    return row_deletion.check_rows(target.stack.public_url, row_deletion.DeletedRows(**target.earlier))
 
 
 def _users(target: Target) -> dict[str, Any]:
@@ -88,17 +88,17 @@ def _users(target: Target) -> dict[str, Any]:
 
 
 def _former_user(target: Target) -> dict[str, Any]:
-    revision = str(target.struck["previous_revision"])
+    revision = str(target.earlier["previous_revision"])
     return {"user": rotation.former_user(target.program(), revision, target.limit_seconds, target.say)}
 
 
 def _secret(target: Target) -> dict[str, Any]:
-    secretsmanager, secret = target.clients.client("secretsmanager"), str(target.struck["secret"])
+    secretsmanager, secret = target.clients.client("secretsmanager"), str(target.earlier["secret"])
     return rotation.change(secretsmanager, secret, target.observe, target.limit_seconds, target.say, sleep=target.sleep)
 
 
-#: Each returns what happened, as plain values.
-STRIKES: Mapping[str, Callable[[Target], dict[str, Any]]] = {
+#: Each returns its result as plain values.
+STEPS: Mapping[str, Callable[[Target], dict[str, Any]]] = {
     "task": _task,
     "database": _database,
     "sessions": _sessions,

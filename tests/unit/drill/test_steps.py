@@ -1,4 +1,4 @@
-"""Each strike reaches its fault with the environment, and with what an earlier strike returned."""
+"""Each step reaches its fault with the environment, and with what an earlier step returned."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from fargate_ops.drill import connection_exhaustion, rotation, row_deletion, strikes
+from fargate_ops.drill import connection_exhaustion, rotation, row_deletion, steps
 from fargate_ops.drill.connection_exhaustion import Exhaustion, SlowStatement
 from fargate_ops.drill.row_deletion import DeletedRows
-from fargate_ops.drill.strikes import STRIKES, Target
+from fargate_ops.drill.steps import STEPS, Target
 from fargate_ops.terraform.stack import Stack
 
 STACK = Stack(
@@ -44,7 +44,7 @@ class Fault:
 def fault(monkeypatch: pytest.MonkeyPatch) -> Fault:
     fault = Fault()
     for name in ("stop_task", "restart_database"):
-        monkeypatch.setattr(strikes, name, fault)
+        monkeypatch.setattr(steps, name, fault)
     for name in ("exhaust", "recover", "hold", "starve", "clear"):
         monkeypatch.setattr(connection_exhaustion, name, fault)
     monkeypatch.setattr(connection_exhaustion, "Program", lambda *_, **__: "program")
@@ -52,12 +52,14 @@ def fault(monkeypatch: pytest.MonkeyPatch) -> Fault:
         monkeypatch.setattr(rotation, name, fault)
     for name in ("delete_rows", "check_rows"):
         monkeypatch.setattr(row_deletion, name, fault)
-    monkeypatch.setattr(strikes, "observe", lambda *args: args)
+    monkeypatch.setattr(steps, "observe", lambda *args: args)
     return fault
 
 
-def target(**struck: Any) -> Target:
-    return Target(clients=Clients(), stack=STACK, bucket="b", limit_seconds=9, say=print, hold_seconds=3, struck=struck)
+def target(**earlier: Any) -> Target:
+    return Target(
+        clients=Clients(), stack=STACK, bucket="b", limit_seconds=9, say=print, hold_seconds=3, earlier=earlier
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,36 +72,36 @@ def target(**struck: Any) -> Target:
     ],
 )
 def test_a_fault_is_done_to_the_environment(fault: Fault, what: str, first: tuple[Any, ...]) -> None:
-    assert STRIKES[what](target()) == {"happened": True}
+    assert STEPS[what](target()) == {"happened": True}
     assert fault.args[: len(first)] == first
 
 
 def test_rows_and_users_are_looked_at_by_the_session_of_the_drill(fault: Fault) -> None:
     drill = target()
-    assert STRIKES["rows"](drill) == {"happened": True}
+    assert STEPS["rows"](drill) == {"happened": True}
     assert list(fault.args) == [drill.clients, STACK, print, 9]
-    assert STRIKES["users"](drill).keys() == {"users"}
+    assert STEPS["users"](drill).keys() == {"users"}
     assert list(fault.args) == [drill.clients, STACK, 9, print]
 
 
-def test_what_an_earlier_strike_returned_is_passed_on(fault: Fault) -> None:
+def test_what_an_earlier_step_returned_is_passed_on(fault: Fault) -> None:
     sessions = dict.fromkeys(Exhaustion.__dataclass_fields__, "x")
-    STRIKES["recovery"](target(**sessions))
+    STEPS["recovery"](target(**sessions))
     assert fault.args[1] == Exhaustion(**sessions)
     slow = dict.fromkeys(SlowStatement.__dataclass_fields__, "x")
-    assert STRIKES["cleared"](target(**slow)).keys() == {"over"}
+    assert STEPS["cleared"](target(**slow)).keys() == {"over"}
     assert fault.args[1] == SlowStatement(**slow)
     mistake = dict.fromkeys(DeletedRows.__dataclass_fields__, "x")
-    STRIKES["restored"](target(**mistake))
+    STEPS["restored"](target(**mistake))
     assert list(fault.args) == ["http://qa", DeletedRows(**mistake)]
-    assert STRIKES["starving"](target(account="a1")).keys() == {"answers"}
+    assert STEPS["starving"](target(account="a1")).keys() == {"answers"}
     assert list(fault.args[:2]) == ["http://qa", "a1"]
 
 
 def test_a_rotation_is_followed_by_its_secret_and_its_former_definition(fault: Fault) -> None:
-    STRIKES["former_user"](target(previous_revision="app:6"))
+    STEPS["former_user"](target(previous_revision="app:6"))
     assert fault.args[:2] == ("program", "app:6")
     drill = target(secret="arn:secret")
-    STRIKES["secret"](drill)
+    STEPS["secret"](drill)
     assert fault.args[:2] == ("secretsmanager", "arn:secret")
     assert fault.args[2]() == (drill.clients, STACK, "b", "qa")

@@ -11,7 +11,7 @@ from fargate_ops.plugin.action import OperationsAction
 
 DOCUMENTATION = """
 ---
-action: drill_surge
+action: drill_cost_surge
 short_description: Seed a month that is over, judge the cost report of it, and take it away again
 description:
   - C(announce) says what will be done and what is expected. C(seed) puts the costs and recommendations of
@@ -28,7 +28,7 @@ options:
 
 EXAMPLES = """
 - name: Seed the month
-  drill_surge:
+  drill_cost_surge:
     phase: seed
     environment_name: local
     account_id: "000000000000"

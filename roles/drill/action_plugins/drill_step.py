@@ -1,0 +1,71 @@
+"""Run one step of a drill."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fargate_ops.drill.steps import STEPS, Target
+from fargate_ops.plugin.action import OperationsAction
+
+DOCUMENTATION = """
+---
+action: drill_step
+short_description: Run one step of a drill
+description:
+  - C(task) stops one task of the service (StopTask) and waits until the service is in a steady state without it.
+  - C(database) writes a row, restarts the instance (RebootDBInstance) and waits until C(/readyz) returns 200 again.
+  - C(sessions) leaks the application's sessions until the server has no connection left and C(/readyz) returns 503;
+    C(recovery) waits until it returns 200 again, and reports what became of the leaked sessions.
+  - C(slow) starts a slow statement that holds a lock, C(starving) waits until requests find no free connection in their
+    pool, C(cleared) waits until they succeed again.
+  - C(rows) writes accounts, deletes them as the master user in a later second, and writes others; C(restored) checks
+    which of them the application returns.
+  - C(users) returns the database users of the service's sessions, C(former_user) the user of a task that runs the
+    definition before a rotation, C(secret) writes the secret's value again and waits until every task was replaced.
+extends_documentation_fragment: [operations, operations.stack, operations.bucket]
+options:
+  what:
+    description: The step.
+    type: str
+    required: true
+    choices: [task, database, sessions, recovery, slow, starving, cleared, rows, restored, users, former_user, secret]
+  earlier:
+    description: What C(sessions), C(slow), C(rows) or the rotation returned, for the steps after it.
+    type: dict
+    default: {}
+  limit_seconds: {type: float, required: true, description: "How many seconds to wait."}
+  hold_seconds: {type: float, description: "How many seconds the slow statement takes, for C(slow)."}
+"""
+
+EXAMPLES = """
+- name: Stop a task
+  drill_step:
+    what: task
+    stack: "{{ terraform_stack_outputs }}"
+    bucket: settlement-terraform-000000000000-ap-northeast-2
+    environment_name: local
+    limit_seconds: 180
+"""
+
+RETURN = """
+happened: {type: dict, returned: success, description: "The step's result."}
+"""
+
+
+class ActionModule(OperationsAction):
+    constraints = {"required_if": [["what", "slow", ["hold_seconds"]]]}
+    next_verb = "status"
+    _supports_check_mode = False
+
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
+        target = Target(
+            clients=self.session(),
+            stack=self.stack,
+            bucket=args["bucket"],
+            limit_seconds=args["limit_seconds"],
+            say=self.say,
+            sleep=self.sleep,
+            hold_seconds=args["hold_seconds"],
+            earlier=args["earlier"],
+        )
+        return {"changed": True, "happened": STEPS[args["what"]](target)}
