@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -18,21 +17,29 @@ from botocore.config import Config
 if TYPE_CHECKING:
     from ansible.plugins.action import ActionBase
 
-#: `standard` with three retries got every call through 20 % throttling at 5 ms median; `adaptive` took 258 ms.
-CLIENT_CONFIG = Config(
-    retries={"mode": "standard"},
-    connect_timeout=5,  # seconds
-    read_timeout=30,  # seconds
-    user_agent_extra="settlement-playbooks",
-)
+
+def client_config(**overrides: Any) -> Config:
+    """Return a new configuration for clients: botocore writes ``AWS_MAX_ATTEMPTS`` into the one that it is given.
+
+    `standard` with three retries got every call through 20 % throttling at 5 ms median; `adaptive` took 258 ms.
+    """
+    return Config(
+        **{
+            "retries": {"mode": "standard"},
+            "connect_timeout": 5,  # seconds
+            "read_timeout": 30,  # seconds
+            "user_agent_extra": "settlement-playbooks",
+        }
+        | overrides
+    )
 
 
 class AwsSession:
     """One boto3 session whose clients share retries and timeouts. Endpoints come from ``AWS_ENDPOINT_URL*``."""
 
-    def __init__(self, region: str | None = None, config: Config = CLIENT_CONFIG) -> None:
+    def __init__(self, region: str | None = None, config: Config | None = None) -> None:
         self._session = boto3.Session(region_name=region)
-        self._config = deepcopy(config)  # botocore writes AWS_MAX_ATTEMPTS into it, which may differ between sessions
+        self._config = config or client_config()
         self._clients: dict[str, Any] = {}
 
     @property
@@ -56,9 +63,7 @@ def action_environment(action: ActionBase) -> dict[str, str]:
     return environment
 
 
-def aws_session(
-    environment: Mapping[str, str], region: str | None = None, config: Config = CLIENT_CONFIG
-) -> AwsSession:
+def aws_session(environment: Mapping[str, str], region: str | None = None, config: Config | None = None) -> AwsSession:
     """Return a session under `environment`, which is set in this process: the worker runs only this task."""
     os.environ.update(environment)
     return AwsSession(region or environment.get("AWS_REGION"), config)

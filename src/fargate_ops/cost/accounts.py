@@ -11,7 +11,7 @@ import boto3
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.session import get_session
 
-from fargate_ops.aws.session import CLIENT_CONFIG
+from fargate_ops.aws.session import client_config
 
 SESSION_NAME = "settlement-cost-report"
 
@@ -37,7 +37,7 @@ class AccountClients:
         with self._lock:
             key = (service, region)
             if key not in self._clients:
-                self._clients[key] = self._session.client(service, region_name=region, config=CLIENT_CONFIG)
+                self._clients[key] = self._session.client(service, region_name=region, config=client_config())
             return self._clients[key]
 
 

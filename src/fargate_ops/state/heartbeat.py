@@ -17,18 +17,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from botocore.config import Config
-
-from fargate_ops.aws.session import aws_session
+from fargate_ops.aws.session import aws_session, client_config
 from fargate_ops.state.lock import LockError, LockStore, Machine, is_alive
 
 #: A renewal that hangs must leave time for the next one: two calls, each tried twice, end within half a minute.
-CLIENT_CONFIG = Config(
-    connect_timeout=2,  # seconds
-    read_timeout=5,  # seconds
-    retries={"mode": "standard", "total_max_attempts": 2},
-    user_agent_extra="settlement-playbooks",
-)
+CLIENT_LIMITS = {"connect_timeout": 2, "read_timeout": 5, "retries": {"mode": "standard", "total_max_attempts": 2}}
 #: Seconds between two checks that the process still runs. A check is one read in /proc.
 WATCH_SECONDS = 0.5
 
@@ -96,7 +89,7 @@ def main(argument: str) -> int:
 
 def store_of(assignment: Assignment) -> LockStore:
     """Return the lock to renew. This process inherits the action's environment, which includes the play's."""
-    s3 = aws_session({}, config=CLIENT_CONFIG).client("s3")
+    s3 = aws_session({}, config=client_config(**CLIENT_LIMITS)).client("s3")
     return LockStore(s3, assignment.bucket, assignment.environment)
 
 

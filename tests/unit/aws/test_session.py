@@ -5,9 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
 
 from fargate_ops.aws.session import action_environment, aws_session
+from fargate_ops.cost.accounts import AccountClients
 
 
 @pytest.fixture(autouse=True)
@@ -56,8 +58,9 @@ def test_a_client_follows_the_environment_and_is_made_once() -> None:
 
 def test_each_session_takes_the_attempts_of_its_own_environment() -> None:
     for attempts in ("2", "5"):
-        client = aws_session({"AWS_REGION": "eu-west-1", "AWS_MAX_ATTEMPTS": attempts}).client("sts")
-        assert client.meta.config.retries["total_max_attempts"] == int(attempts)
+        session = aws_session({"AWS_REGION": "eu-west-1", "AWS_MAX_ATTEMPTS": attempts})
+        for client in (session.client("sts"), AccountClients(boto3.Session()).client("sts", "eu-west-1")):
+            assert client.meta.config.retries["total_max_attempts"] == int(attempts)
 
 
 def test_a_region_that_is_asked_for_wins() -> None:
