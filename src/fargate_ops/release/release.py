@@ -66,8 +66,8 @@ class Releaser(Operation):
         settings: Settings,
         image: Image,
         *,
-        allow_rolled_back: bool = False,
-        keep_revisions: int = 20,
+        allow_rolled_back: bool,
+        keep_revisions: int,
     ) -> None:
         super().__init__(context)
         self.settings = settings
