@@ -3,7 +3,7 @@ module "bot" {
   source = "../bot"
 
   name                     = "${var.name}-detection-bot"
-  description              = "Tells Slack of each resource that was created: what, where, by whom, and which tags it lacks."
+  description              = "Posts each new resource to Slack: what, where, by whom, and which tags are missing."
   handler                  = "bots.detection_bot.handler"
   bots_package_path        = var.bots_package_path
   slack_webhook_secret_arn = var.slack_webhook_secret_arn

@@ -8,7 +8,7 @@ module "bot" {
 
   name                     = "${var.name}-rotation-bot"
   permissions_boundary_arn = var.permissions_boundary_arn
-  description              = "Deploys the service anew when a secret that its tasks read was changed."
+  description              = "Redeploys the service when a secret that its tasks read was changed."
   handler                  = "bots.rotation_bot.handler"
   bots_package_path        = var.bots_package_path
   slack_webhook_secret_arn = var.slack_webhook_secret_arn

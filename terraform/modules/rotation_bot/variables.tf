@@ -44,7 +44,7 @@ variable "cluster_name" {
 }
 
 variable "service_name" {
-  description = "The service that is deployed anew."
+  description = "The service that is redeployed."
   type        = string
 }
 
