@@ -1,4 +1,4 @@
-"""Find what AWS allows once per account. See DOCUMENTATION."""
+"""Find resources that AWS allows once per account. See DOCUMENTATION."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from fargate_ops.terraform.account_singletons import Found, Wanted, find
 
 DOCUMENTATION = r"""
 module: account_singletons
-short_description: Find what AWS allows once per account and region
+short_description: Find resources that AWS allows once per account or region
 description:
   - Looks for the recorder and the delivery channel of AWS Config, for the cost anomaly monitor of services, and for
-    GitHub's OIDC provider. The Terraform provider has no data source that may find none. Changes nothing.
+    GitHub's OIDC provider. The Terraform provider has no data source for them. Changes nothing.
 options:
   region: {type: str, required: true, description: "Region of the recorder."}
-  name: {type: str, required: true, description: "The name that Terraform gives to its own."}
-  detection: {type: bool, required: true, description: "Whether to ask AWS Config."}
-  resource_types: {type: list, elements: str, required: true, description: "Types that should be recorded."}
-  cost_anomaly: {type: bool, required: true, description: "Whether to ask Cost Explorer."}
-  github: {type: bool, required: true, description: "Whether to ask IAM for GitHub's OIDC provider."}
-  app_name: {type: str, required: true, description: "The tag Application of what is Terraform's own."}
-  home_region: {type: str, required: true, description: "Region that has the account's own; empty: the recorder's."}
+  name: {type: str, required: true, description: "The name of Terraform's own resources."}
+  detection: {type: bool, required: true, description: "Whether to look for a recorder and a channel."}
+  resource_types: {type: list, elements: str, required: true, description: "Resource types to record."}
+  cost_anomaly: {type: bool, required: true, description: "Whether to look for a cost anomaly monitor."}
+  github: {type: bool, required: true, description: "Whether to look for GitHub's OIDC provider."}
+  app_name: {type: str, required: true, description: "The tag Application of Terraform's own resources."}
+  home_region: {type: str, required: true, description: "Region of the account-wide resources; empty for O(region)."}
 """
 
 RETURN = r"""
-found: {description: "Variables of the account's root.", type: dict, returned: success}
-own_recorder: {description: "Whether the account needs, or has, a recorder of our own.", type: bool, returned: success}
-remarks: {description: "What a recorder of others lacks.", type: list, elements: str, returned: success}
+found: {description: "Variables of the account's Terraform root.", type: dict, returned: success}
+own_recorder: {description: "Whether the recorder is, or will be, our own.", type: bool, returned: success}
+remarks: {description: "What somebody else's recorder lacks.", type: list, elements: str, returned: success}
 """
 
 

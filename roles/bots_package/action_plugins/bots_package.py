@@ -12,12 +12,12 @@ DOCUMENTATION = r"""
 module: bots_package
 short_description: Package the Lambda functions for Terraform
 description:
-  - Writes a zip of the Python files of O(source); the same sources give the same bytes, so that Terraform, which
-    compares their hash, sees a change only where there is one.
-  - Writes only below C(.local), in check mode as well, since the plan that follows reads the file.
+  - Writes a reproducible zip of the Python files of O(source). Terraform compares its hash, so the same sources never
+    cause a difference in a plan.
+  - Writes only below C(.local), also in check mode, because the next plan reads the file.
 options:
-  source: {type: path, required: true, description: "The Python package; its name is the folder within the zip."}
-  path: {type: path, required: true, description: "The zip."}
+  source: {type: path, required: true, description: "The Python package to zip; its name is the folder in the zip."}
+  path: {type: path, required: true, description: "Path of the zip file."}
 """
 
 EXAMPLES = r"""
@@ -29,7 +29,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: The zip.
+  description: Path of the zip file.
   type: path
   returned: success
 """

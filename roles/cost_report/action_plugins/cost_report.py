@@ -1,4 +1,4 @@
-"""Report what the month costs, why, and what could cost less."""
+"""Report the month's cost, its causes, and possible savings."""
 
 from __future__ import annotations
 
@@ -15,56 +15,57 @@ from fargate_ops.terraform.outputs import read_outputs
 DOCUMENTATION = """
 ---
 action: cost_report
-short_description: Report what the month costs, why, and what could cost less
+short_description: Report the month's cost, its causes, and possible savings
 description:
-  - Asks Cost Explorer, Compute Optimizer, CloudWatch and the services themselves; writes one HTML page and one JSON
-    file, prints the essence and tells Slack. Reads only; what AWS does not answer is a named gap.
-  - Never reports C(changed); in check mode it asks, and neither writes nor tells Slack.
+  - Reads Cost Explorer, Compute Optimizer, CloudWatch and the services' own APIs. Writes an HTML page and a JSON file,
+    prints a summary and sends it to Slack. Lists the data that AWS did not return.
+  - Never reports C(changed). Check mode reads and prints, but writes no file and sends no message.
 extends_documentation_fragment: [operations, operations.notification]
 options:
   region: {type: str, required: true, description: "The environment's region."}
   targets:
-    description: Accounts, another one with the role to assume there.
+    description: Accounts and their regions, the environment's own first.
     type: list
     elements: dict
     required: true
     suboptions:
-      account_id: {type: str, required: true, description: "The account."}
-      regions: {type: list, elements: str, required: true, description: "Its regions."}
-      role_arn: {type: str, default: "", description: "The role, for another account."}
-  page: {type: path, required: true, description: "Where the HTML page goes."}
-  file: {type: path, required: true, description: "Where the JSON goes."}
+      account_id: {type: str, required: true, description: "The account's number."}
+      regions: {type: list, elements: str, required: true, description: "The account's regions."}
+      role_arn: {type: str, default: "", description: "A role in that account to assume; empty for none."}
+  page: {type: path, required: true, description: "Path of the HTML page."}
+  file: {type: path, required: true, description: "Path of the JSON file."}
   states:
-    description: Terraform's states in which resources of ours are.
+    description: The Terraform states that hold our resources.
     type: list
     elements: dict
     required: true
     suboptions:
       bucket: {type: str, required: true, description: "The state bucket."}
       key: {type: str, required: true, description: "The state's key."}
-  today: {type: str, required: true, description: "The day as of which it is made; empty for today in UTC."}
+  today: {type: str, required: true, description: "The date of the report; empty for today in UTC."}
   metric:
     description: Cost Explorer's measure.
     type: str
     required: true
     choices: [UnblendedCost, NetUnblendedCost, AmortizedCost, NetAmortizedCost]
-  services: {type: int, required: true, description: "How many services that rose are shown."}
-  idle_days: {type: int, required: true, description: "For how many days nothing may have used what is called idle."}
-  support_days: {type: int, required: true, description: "How long before the end of standard support it is told."}
+  services: {type: int, required: true, description: "How many services with increased costs to show."}
+  idle_days: {type: int, required: true, description: "Days without use after which something is idle."}
+  support_days:
+    {type: int, required: true, description: "How many days before the end of standard support to report a version."}
   budget_name: {type: str, required: true, description: "The budget; empty for the account's one monthly cost budget."}
   owner_tags:
-    description: Tags that say whose a resource is, the first one first.
+    description: Tags that name a resource's owner, in order of precedence.
     type: list
     elements: str
     required: true
-  prices: {type: dict, required: true, description: "Unit prices by region, over those of the table."}
-  paid_pages_max: {type: int, required: true, description: "How many paid pages of Cost Explorer it may ask for."}
-  paid_metrics_max: {type: int, required: true, description: "How many paid metrics of CloudWatch it may ask for."}
-  slack: {type: bool, required: true, description: "Whether Slack is told."}
+  prices: {type: dict, required: true, description: "Unit prices by region, which override the built-in table."}
+  paid_pages_max: {type: int, required: true, description: "Maximum of paid pages of Cost Explorer."}
+  paid_metrics_max: {type: int, required: true, description: "Maximum of paid metrics of CloudWatch."}
+  slack: {type: bool, required: true, description: "Whether to send a Slack message."}
 """
 
 EXAMPLES = """
-- name: Report what the month costs
+- name: Report the month's cost
   cost_report:
     environment_name: staging
     region: ap-northeast-2
@@ -117,9 +118,9 @@ class ActionModule(OperationsAction):
         return {"report": publish(report, args["page"], args["file"], self.say, send, preview=self.preview)}
 
     def _webhook(self, args: dict[str, Any]) -> str:
-        """Return the webhook's secret as the state names it; empty where there is none, which the log then says."""
+        """Return the ARN of the webhook's secret from the state, or an empty string if there is none."""
         try:
             state, s3 = args["states"][0], self.session(args["region"]).client("s3")
             return str(read_outputs(s3, state["bucket"], state["key"])[0].get("slack_webhook_secret_arn", ""))
-        except Exception:  # a report without a message is a report
+        except Exception:  # the report must not fail because its message cannot be sent
             return ""

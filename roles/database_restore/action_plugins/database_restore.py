@@ -1,4 +1,4 @@
-"""Restore a database beside the one that serves: see what can be, decide, write it down, compare."""
+"""Restore a database beside the serving one: write it into the inventory, and compare it with its source."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from fargate_ops.plugin.action import OperationsAction
 
 DOCUMENTATION = r"""
 module: database_restore
-short_description: Restore a database beside the one that serves
+short_description: Restore a database beside the serving one
 description:
-  - C(choose) asks RDS what can be restored, refuses what cannot, and writes what was asked into the inventory's file;
-    with none of C(time), C(snapshot), C(serve) and C(forget) it says what there is and changes nothing.
-  - C(compare) surveys the restored database and its source by one-off tasks, says what is back and what is lost, and
-    writes a report. It changes nothing.
+  - C(choose) reads the available restore points from RDS, refuses an impossible request, and writes a possible one into
+    the inventory's file. Without C(time), C(snapshot), C(serve) and C(forget) it lists the restore points and changes
+    nothing.
+  - C(compare) collects table statistics of the restored database and its source in one-off tasks, prints which rows are
+    restored and which are missing, and writes a report. It changes nothing else.
 extends_documentation_fragment: [operations, operations.stack, operations.poll]
 options:
-  phase: {type: str, required: true, choices: [choose, compare], description: Which.}
+  phase: {type: str, required: true, choices: [choose, compare], description: The phase.}
   restores: {type: dict, required: true, description: The inventory's C(database_restores).}
   serving: {type: str, required: true, description: The inventory's C(database_serving).}
-  time: {type: str, default: "", description: "The second to restore, ISO 8601 with its zone."}
+  time: {type: str, default: "", description: "The second to which to restore; ISO 8601 with its zone."}
   snapshot: {type: str, default: "", description: The snapshot to restore.}
-  serve: {type: str, default: "", description: "The key of the database that is to serve, or C(original)."}
-  forget: {type: str, default: "", description: The key of a restored database that is not wanted any more.}
-  file: {type: path, description: "The inventory's file, for C(choose)."}
+  serve: {type: str, default: "", description: "The key of the database that should serve, or C(original)."}
+  forget: {type: str, default: "", description: The key of a restored database that is no longer needed.}
+  file: {type: path, description: "The inventory's file of restores, for C(choose)."}
   key: {type: str, description: "The restored database, for C(compare)."}
-  directory: {type: path, description: "Where reports go, for C(compare)."}
-  wait_seconds: {type: float, description: "How long a survey may take, for C(compare)."}
+  directory: {type: path, description: "Folder of the reports, for C(compare)."}
+  wait_seconds: {type: float, description: "Seconds that one database's statistics may take, for C(compare)."}
 """
 
 EXAMPLES = r"""
-- name: Restore a second
+- name: Restore the database as it was at a given second
   database_restore:
     phase: choose
     stack: "{{ terraform_stack_outputs }}"
@@ -45,11 +46,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-key: {description: "The restored database; empty when none was asked for.", type: str, returned: for the phase choose}
+key: {description: "The database to restore; empty if there is none.", type: str, returned: for the phase choose}
 restores: {description: The inventory's C(database_restores) now., type: dict, returned: for the phase choose}
 serving: {description: The inventory's C(database_serving) now., type: str, returned: for the phase choose}
-applied: {description: "And what was applied, which a restore leaves.", type: str, returned: for the phase choose}
-comparison: {description: "What is lost and what is back, by table.", type: dict, returned: for the phase compare}
+applied: {description: "The key of the database that serves now.", type: str, returned: for the phase choose}
+comparison: {description: "Restored and missing rows, by table.", type: dict, returned: for the phase compare}
 report: {description: The report's path., type: str, returned: for the phase compare}
 """
 

@@ -1,4 +1,4 @@
-"""Say why database connections are exhausted, and end the sessions that nobody uses."""
+"""Diagnose exhausted database connections, and terminate unused sessions."""
 
 from __future__ import annotations
 
@@ -14,27 +14,30 @@ from fargate_ops.plugin.action import OperationsAction
 DOCUMENTATION = """
 ---
 action: db_incident
-short_description: Say why database connections are exhausted, and end the sessions that nobody uses
+short_description: Diagnose exhausted database connections, and terminate unused sessions
 description:
-  - Asks CloudWatch, ECS, RDS, the ledger and the service's log, and the database itself by a one-off task, all at the
-    same time; says which case it is, and why; writes a report.
-  - Changes nothing unless C(end_idle) is set and ending sessions helps in this case.
+  - Reads CloudWatch, ECS, RDS, the ledger and the service's log, and the database itself in a one-off task, all
+    concurrently. Names the case with its reasons, and writes a report.
+  - Changes nothing unless C(end_idle) is set and terminating sessions helps in this case.
 extends_documentation_fragment: [operations, operations.stack, operations.bucket, operations.poll]
 options:
-  end_idle: {type: bool, required: true, description: Whether to end the sessions that nobody uses.}
+  end_idle: {type: bool, required: true, description: Whether to terminate unused sessions.}
   idle_in_transaction_seconds:
-    {type: float, required: true, description: A session that is idle in a transaction for longer is leaked.}
-  idle_seconds: {type: float, required: true, description: "One that is idle for longer, if the server is still full."}
-  slow_seconds: {type: float, required: true, description: A statement that lasts longer is slow.}
-  max_tasks: {type: int, required: true, description: The most tasks that auto scaling may choose.}
-  minutes: {type: int, required: true, description: How far back metrics are shown.}
-  log_minutes: {type: int, required: true, description: How far back the service's log is read.}
-  wait_seconds: {type: float, required: true, description: How long the one-off task may take.}
-  directory: {type: path, required: true, description: Where the reports go.}
+    {type: float, required: true, description: Seconds idle in a transaction after which a session counts as leaked.}
+  idle_seconds:
+    type: float
+    required: true
+    description: Seconds idle after which a session counts as unused, if the server is still full.
+  slow_seconds: {type: float, required: true, description: Seconds after which a statement is slow.}
+  max_tasks: {type: int, required: true, description: The most tasks that auto scaling may start.}
+  minutes: {type: int, required: true, description: "How far back to show metrics, in minutes."}
+  log_minutes: {type: int, required: true, description: "How far back to read the service's log, in minutes."}
+  wait_seconds: {type: float, required: true, description: Seconds that the one-off task may take.}
+  directory: {type: path, required: true, description: Folder of the reports.}
 """
 
 EXAMPLES = """
-- name: Look, say, and change nothing
+- name: Diagnose without changing anything
   db_incident:
     stack: "{{ terraform_stack_outputs }}"
     bucket: settlement-terraform-000000000000-ap-northeast-2
@@ -51,14 +54,14 @@ EXAMPLES = """
 """
 
 RETURN = """
-case: {type: str, returned: success, description: "What it is, in words."}
-ended: {type: list, returned: success, description: "The process ids of the sessions that were ended."}
+case: {type: str, returned: success, description: "The diagnosed case, in words."}
+ended: {type: list, returned: success, description: "Process ids of the terminated sessions."}
 connections_before:
-  description: The server's sessions before anything was ended; null when they could not be seen.
+  description: Number of the server's sessions at the start; null if it could not be read.
   type: int
   returned: success
-connections_after: {type: int, returned: success, description: "And afterwards."}
-missing: {type: list, returned: success, description: "What could not be seen."}
+connections_after: {type: int, returned: success, description: "Number of them at the end."}
+missing: {type: list, returned: success, description: "Evidence that could not be collected."}
 report: {type: str, returned: success, description: "The report's path."}
 """
 

@@ -12,35 +12,36 @@ from fargate_ops.state.lock import LockStore, Machine
 DOCUMENTATION = """
 ---
 action: deploy_lock
-short_description: One flow at a time per environment
+short_description: Allow one run at a time per environment
 description:
-  - Takes a lock object in the state bucket by a conditional write and renews it from a detached child process for as
-    long as the C(ansible-playbook) process lives.
-  - A lock whose process or heartbeat died is taken over with a notice. Terraform's own lock goes with it only where
-    this user's Terraform left it on this machine; beside another one the dead lock is left alone, and the run fails.
-  - With C(preempts) the lock is taken from a living flow too, unless that one is not C(preemptible); the flow notices
-    before it changes anything more, and stops.
-  - Never reports C(changed); takes nothing in check mode.
+  - Takes a lock object in the state bucket by a conditional write. A detached child process renews it for as long as
+    the C(ansible-playbook) process runs.
+  - Takes over a lock whose process or heartbeat has ended, and prints a notice. Terraform's own lock is removed only if
+    this user's Terraform left it on this machine. Beside any other lock of Terraform, the run fails and the dead lock
+    stays.
+  - With C(preempts), takes the lock also from a running flow that is C(preemptible). That flow stops before its next
+    change.
+  - Never reports C(changed). Takes no lock in check mode.
 extends_documentation_fragment: [operations, operations.bucket]
 options:
   state:
-    description: C(held) takes the lock, C(free) gives back this run's own, C(broken) frees whoever's it is.
+    description: C(held) takes the lock, C(free) gives back this run's own, C(broken) frees it, whoever holds it.
     type: str
     choices: [held, free, broken]
     required: true
-  purpose: {type: str, required: true, description: "What for, as a second flow will read it."}
-  preempts: {type: bool, required: true, description: "Whether to take it from a living flow, and to wait for nothing."}
-  preemptible: {type: bool, required: true, description: "Whether a flow that pre-empts may take this lock."}
-  releases: {type: bool, required: true, description: "Whether this flow ends in a release, which a rollback undoes."}
-  heartbeat_seconds: {type: float, required: true, description: "How often the lock is renewed."}
+  purpose: {type: str, required: true, description: "The purpose of this run, which a second run prints."}
+  preempts: {type: bool, required: true, description: "Whether to take the lock from a running flow."}
+  preemptible: {type: bool, required: true, description: "Whether a run that pre-empts may take the lock."}
+  releases: {type: bool, required: true, description: "Whether this run ends in a release, which a rollback undoes."}
+  heartbeat_seconds: {type: float, required: true, description: "Seconds between two renewals."}
   state_keys:
-    description: Keys of the Terraform states whose own lock, C(<key>.tflock), a dead flow may have left.
+    description: Keys of the Terraform states whose own lock, C(<key>.tflock), a killed run may have left.
     type: list
     elements: str
     required: true
-  project_dir: {type: path, required: true, description: "The checkout, below which a killed flow's Terraform may run."}
-  orphan_wait_seconds: {type: float, required: true, description: "For how long to wait for such a Terraform."}
-  break_command: {type: str, required: true, description: "The command that breaks the lock, for the refusal."}
+  project_dir: {type: path, required: true, description: "The checkout, in which a killed run's Terraform may run."}
+  orphan_wait_seconds: {type: float, required: true, description: "Seconds to wait for such a Terraform process."}
+  break_command: {type: str, required: true, description: "The command in the refusal that breaks the lock."}
 """
 
 EXAMPLES = """
@@ -61,9 +62,9 @@ EXAMPLES = """
 """
 
 RETURN = """
-state: {type: str, returned: always, description: "C(held) or C(free); C(unknown) where check mode cannot look."}
-taken_over: {type: str, returned: when a dead lock was taken over, description: "Who held it."}
-preempted: {type: str, returned: when a living flow was pre-empted, description: "Who held the lock."}
+state: {type: str, returned: always, description: "C(held) or C(free); C(unknown) if check mode cannot read it."}
+taken_over: {type: str, returned: when a dead lock was taken over, description: "The previous holder."}
+preempted: {type: str, returned: when a running flow was pre-empted, description: "The previous holder."}
 """
 
 

@@ -1,4 +1,4 @@
-"""Announce a drill, look at the service, conclude the drill."""
+"""Announce a drill, observe the service, and conclude the drill."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from fargate_ops.plugin.action import OperationsAction
 DOCUMENTATION = """
 ---
 action: drill
-short_description: Announce a drill, look at the service, conclude the drill
+short_description: Announce a drill, observe the service, and conclude the drill
 description:
-  - C(announce) says what will be done and what is expected, C(observe) waits for a steady state and returns
-    what is seen, C(conclude) compares what was expected with what happened, and fails when a promise was not kept.
+  - C(announce) prints the fault and the promises. C(observe) waits for a steady state and returns the service's state.
+    C(conclude) compares the promises with the results, and fails if a promise was not kept.
   - Changes nothing.
 extends_documentation_fragment: [operations]
 options:
-  phase: {type: str, required: true, choices: [announce, observe, conclude], description: "Which one."}
+  phase: {type: str, required: true, choices: [announce, observe, conclude], description: "The phase."}
   name:
     description: The drill, for C(announce) and C(conclude).
     type: str
     choices:
       [broken_release, never_healthy, task_killed, database_restart, pool_exhaustion, slow_query, rotation, restore]
   stack: {type: dict, description: "The fact C(terraform_stack_outputs), for C(observe)."}
-  bucket: {type: str, description: "The state bucket, in which the ledger lives, for C(observe)."}
+  bucket: {type: str, description: "The state bucket, which holds the ledger, for C(observe)."}
   limit_seconds: {type: float, description: "How many seconds C(observe) waits for a steady state."}
-  before: {type: dict, description: "What C(observe) returned before, for C(conclude)."}
-  after: {type: dict, description: "What it returned afterwards."}
-  happened: {type: dict, description: "What the drill's own step returned."}
+  before: {type: dict, description: "The result of C(observe) before the fault, for C(conclude)."}
+  after: {type: dict, description: "Its result after the fault, for C(conclude)."}
+  happened: {type: dict, description: "The result of the drill's own step, for C(conclude)."}
   report: {type: path, description: "The load's report, for C(conclude)."}
 """
 
@@ -48,9 +48,9 @@ EXAMPLES = """
 """
 
 RETURN = """
-go: {type: bool, returned: for the phase announce, description: "Whether to do it, which check mode does not."}
-seen: {type: dict, returned: for the phase observe, description: "The service as C(observe) saw it."}
-verdict: {type: str, returned: for the phase conclude, description: "The last line."}
+go: {type: bool, returned: for the phase announce, description: "Whether to run the drill; false in check mode."}
+seen: {type: dict, returned: for the phase observe, description: "The service's state."}
+verdict: {type: str, returned: for the phase conclude, description: "The last line of the comparison."}
 """
 
 

@@ -1,4 +1,4 @@
-"""Seed a month that is over, judge what the cost report says of it, and take it away again."""
+"""Seed a month of synthetic billing data, check the cost report of it, and remove it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from fargate_ops.plugin.action import OperationsAction
 DOCUMENTATION = """
 ---
 action: drill_cost_surge
-short_description: Seed a month that is over, judge the cost report of it, and take it away again
+short_description: Seed a month of synthetic billing data, check the cost report of it, and remove it
 description:
-  - C(announce) says what will be done and what is expected. C(seed) puts the costs and recommendations of
-    C(fargate_ops.drill.cost_surge) into the local cloud, with a budget, a gp2 volume and an address that nobody uses.
-    C(judge) compares the report with the known answer and fails when it differs. C(remove) leaves all as it was.
+  - C(announce) prints the steps and the promises. C(seed) puts the costs and recommendations of
+    C(fargate_ops.drill.cost_surge) into the local cloud, with a budget, a gp2 volume and an unused address. C(judge)
+    compares the report with the known answer, and fails if they differ. C(remove) restores the previous state.
 extends_documentation_fragment: [operations]
 options:
-  phase: {type: str, required: true, choices: [announce, seed, judge, remove], description: "Which one."}
+  phase: {type: str, required: true, choices: [announce, seed, judge, remove], description: "The phase."}
   account_id: {type: str, description: "The account, for C(seed) and C(remove)."}
   region: {type: str, description: "The region, for C(seed) and C(remove)."}
-  seeded: {type: dict, default: {}, description: "What C(seed) returned, for C(judge) and C(remove)."}
+  seeded: {type: dict, default: {}, description: "The result of C(seed), for C(judge) and C(remove)."}
   report: {type: dict, description: "The fact C(cost_report_result), for C(judge)."}
 """
 
@@ -37,9 +37,9 @@ EXAMPLES = """
 """
 
 RETURN = """
-go: {type: bool, returned: for the phase announce, description: "Whether to do it, which check mode does not."}
-seeded: {type: dict, returned: for the phase seed, description: "What was made, and the costs that were there before."}
-verdict: {type: str, returned: for the phase judge, description: "The last line."}
+go: {type: bool, returned: for the phase announce, description: "Whether to run the drill; false in check mode."}
+seeded: {type: dict, returned: for the phase seed, description: "The created resources, and the costs before."}
+verdict: {type: str, returned: for the phase judge, description: "The last line of the comparison."}
 """
 
 

@@ -1,4 +1,4 @@
-"""Start and stop the load under which a drill happens."""
+"""Start and stop the load of a drill."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from fargate_ops.plugin.action import OperationsAction
 DOCUMENTATION = """
 ---
 action: drill_load
-short_description: Start and stop the load under which a drill happens
+short_description: Start and stop the load of a drill
 description:
-  - C(started) writes one account through the public address and starts a process of its own that sends requests until
-    it is stopped, C(limit_seconds) are over or the playbook has ended. It returns when the first answers are there.
-  - C(stopped) ends it, waits for the requests under way, and says what became of them all.
+  - C(started) creates an account through the public address and starts a separate process that sends requests until it
+    is stopped, C(limit_seconds) have passed or the playbook has ended. It returns after the first answers.
+  - C(stopped) ends the process, waits for the requests in progress, and reports the outcome of all requests.
 options:
-  state: {type: str, required: true, choices: [started, stopped], description: "Which."}
-  report: {type: path, required: true, description: "The file for the process's report. Its folder is made."}
+  state: {type: str, required: true, choices: [started, stopped], description: "The wanted state."}
+  report: {type: path, required: true, description: "Path of the process's report. Its folder is created."}
   url: {type: str, description: "The public address, for C(started)."}
-  per_second: {type: float, description: "Requests a second, beside a few that last two seconds."}
+  per_second: {type: float, description: "Requests per second, in addition to six slow clients."}
   waiting:
-    description: Instead of C(per_second), so many clients (C(count)) that post the transaction C(key) of C(account).
+    description: Instead of C(per_second), C(count) clients that post the transaction C(key) of C(account).
     type: dict
-  limit_seconds: {type: float, description: "The process ends by itself after so long, for C(started)."}
+  limit_seconds: {type: float, description: "Seconds after which the process ends by itself, for C(started)."}
 """
 
 EXAMPLES = """
@@ -39,7 +39,7 @@ EXAMPLES = """
 
 RETURN = """
 total: {type: int, returned: always, description: "Requests so far."}
-lost: {type: int, returned: always, description: "Those without the right answer."}
+lost: {type: int, returned: always, description: "Requests without a correct answer."}
 """
 
 

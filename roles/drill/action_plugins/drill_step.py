@@ -15,7 +15,7 @@ description:
   - C(task) stops one task of the service (StopTask) and waits until the service is in a steady state without it.
   - C(database) writes a row, restarts the instance (RebootDBInstance) and waits until C(/readyz) returns 200 again.
   - C(sessions) leaks the application's sessions until the server has no connection left and C(/readyz) returns 503;
-    C(recovery) waits until it returns 200 again, and reports what became of the leaked sessions.
+    C(recovery) waits until it returns 200 again, and reports whether the leaked sessions have ended.
   - C(slow) starts a slow statement that holds a lock, C(starving) waits until requests find no free connection in their
     pool, C(cleared) waits until they succeed again.
   - C(rows) writes accounts, deletes them as the master user in a later second, and writes others; C(restored) checks

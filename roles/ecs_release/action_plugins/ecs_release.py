@@ -14,44 +14,48 @@ DOCUMENTATION = """
 action: ecs_release
 short_description: One phase of a release of the ECS service
 description:
-  - C(plan) settles what is in flight or was left unfinished, compares the wanted task definition with the one that
-    PRIMARY runs, and returns what there is to do; the other phases do it.
-  - C(register) registers the revisions that are missing, C(prepare) runs the admin task when the database needs it,
-    C(update) points the service at the revision and watches that deployment to its end, C(succeed) and C(fail)
-    record how it ended; C(succeed) also sets auto scaling's limits, C(fail) takes out of service what came into it.
-  - In check mode each phase says what it would do, or why that cannot be known yet.
+  - C(plan) settles a deployment that is in progress or was left unfinished, compares the wanted task definition with
+    the one that PRIMARY runs, and returns the changes to make. The other phases make them.
+  - C(register) registers missing revisions. C(prepare) runs the admin task if the database needs it. C(update) points
+    the service at the revision and watches that deployment to its end. C(succeed) and C(fail) record the outcome.
+    C(succeed) also sets auto scaling's limits. C(fail) puts the previous version back if the new one came into service.
+  - In check mode each phase prints what it would do, or why that cannot be known yet.
 extends_documentation_fragment:
   [operations, operations.stack, operations.bucket, operations.notification, ecs_release_context]
 options:
   phase:
-    description: Which one.
+    description: The phase.
     type: str
     required: true
     choices: [plan, register, prepare, update, succeed, fail]
   image: {type: dict, required: true, description: The fact C(image_build_result).}
   settings:
-    description: What is rendered into the task definitions.
+    description: The settings of the task definitions.
     type: dict
     required: true
     suboptions:
       cpu: {description: CPU units of a task., required: true, type: int}
       memory: {description: MiB of a task., required: true, type: int}
       workers: {description: Worker processes of a task., required: true, type: int}
-      pool_size: {description: Database connections that each keeps., required: true, type: int}
-      max_overflow: {description: And may open beyond., required: true, type: int}
-      through_proxy: {description: Whether by the RDS Proxy where there is one., required: true, type: bool}
-      execute_command: {description: Whether ECS Exec may open a shell., required: true, type: bool}
+      pool_size: {description: Database connections that a worker keeps open., required: true, type: int}
+      max_overflow: {description: Database connections that a worker may open beyond those., required: true, type: int}
+      through_proxy:
+        {description: "Whether the service connects to the RDS Proxy, if there is one.", required: true, type: bool}
+      execute_command:
+        {description: Whether ECS Exec may open a shell in the service's tasks., required: true, type: bool}
       stop_timeout: {description: Seconds from SIGTERM to SIGKILL., required: true, type: int}
-      environment: {description: Plain environment variables., required: true, type: dict}
-      secrets: {description: Secrets by their variables., required: true, type: dict}
+      environment: {description: Plain environment variables of the service's tasks., required: true, type: dict}
+      secrets: {description: "Secrets of the service's tasks, by variable.", required: true, type: dict}
       admin_environment: {description: Plain environment variables of the admin task., required: true, type: dict}
-  allow_rolled_back: {type: bool, required: true, description: Whether to release what was rolled back.}
+  allow_rolled_back: {type: bool, required: true, description: Whether to release a rolled-back image or definition.}
   keep_revisions:
-    {type: int, required: true, description: "How many revisions of each family stay, beside those that are needed."}
+    type: int
+    required: true
+    description: Newest revisions of each family that stay registered, beside those in use or needed for a rollback.
 """
 
 EXAMPLES = """
-- name: Compare what is wanted with what runs
+- name: Compare the wanted task definition with the running one
   ecs_release:
     phase: plan
     stack: "{{ terraform_stack_outputs }}"
@@ -70,13 +74,13 @@ EXAMPLES = """
 
 RETURN = """
 plan:
-  description: What there is to do; complemented by the phase C(register). Empty where it cannot be known yet.
+  description: The changes to make, completed by the phase C(register). Empty if they cannot be known yet.
   type: dict
   returned: always
 reason: {type: str, returned: on failure, description: "Why the phase failed, in one line."}
-conclusion: {type: str, returned: for the phase C(fail), description: What is true now.}
+conclusion: {type: str, returned: for the phase C(fail), description: The state after the failure.}
 undone:
-  description: What the phase C(fail) took out of service, and for how long it was exposed; or empty.
+  description: What the phase C(fail) undid, and for how long it was exposed; or empty.
   type: str
   returned: for the phase C(fail)
 """

@@ -12,14 +12,14 @@ DOCUMENTATION = """
 action: ecs_rollback
 short_description: One phase of a rollback of the ECS service
 description:
-  - C(plan) chooses the release to put back, refuses what cannot work and says what is possible, and records what is
-    undone. C(update) points the service at that release's task definition and watches that deployment to its end.
-    C(succeed) and C(fail) record how it ended.
-  - In check mode C(plan) says where it would go, or refuses, and touches nothing.
+  - C(plan) chooses the release to put back and records which one is undone. It refuses an impossible rollback and names
+    the possible ones. C(update) points the service at that release's task definition and watches that deployment to its
+    end. C(succeed) and C(fail) record the outcome.
+  - In check mode C(plan) names the release it would put back, or refuses, and changes nothing.
 extends_documentation_fragment:
   [operations, operations.stack, operations.bucket, operations.notification, ecs_release_context]
 options:
-  phase: {type: str, required: true, choices: [plan, update, succeed, fail], description: Which one.}
+  phase: {type: str, required: true, choices: [plan, update, succeed, fail], description: The phase.}
   to:
     description: >-
       For the phase C(plan), a git hash, alone or with a definition (C(0123456789ab+3f2a)), a revision (C(7) or
@@ -29,7 +29,7 @@ options:
 """
 
 EXAMPLES = """
-- name: Put the release before this one back
+- name: Put the previous release back into service
   ecs_rollback:
     phase: plan
     stack: "{{ terraform_stack_outputs }}"
@@ -43,8 +43,8 @@ EXAMPLES = """
 """
 
 RETURN = """
-plan: {type: dict, returned: always, description: "What is put back, with version, digest, image and revision."}
-conclusion: {type: str, returned: for the phase C(fail), description: "What is true now, and what to type."}
+plan: {type: dict, returned: always, description: "The release to put back: version, digest, image, revision."}
+conclusion: {type: str, returned: for the phase C(fail), description: "The state afterwards, and the next command."}
 reason: {type: str, returned: on failure, description: "Why the phase failed, in one line."}
 """
 

@@ -13,19 +13,20 @@ DOCUMENTATION = """
 action: ecs_rotation
 short_description: One phase of a rotation of the application's database password
 description:
-  - C(plan) says how old the password in use is, and whether the other database user takes over. C(renew) gives that
-    user a new password by the admin task and registers a copy of the definition that runs, with its secret. C(update)
-    points the service at it and watches that deployment to its end. C(succeed) and C(fail) record how it ended.
-  - In check mode C(plan) says what would be done, and nothing is touched.
+  - C(plan) returns the age of the password in use, and whether the service moves to the other database user. C(renew)
+    gives that user a new password through the admin task, and registers a copy of the running task definition with that
+    user's secret. C(update) points the service at the copy and watches that deployment to its end. C(succeed) and
+    C(fail) record the outcome.
+  - In check mode C(plan) prints what would be done, and nothing is changed.
 extends_documentation_fragment:
   [operations, operations.stack, operations.bucket, operations.notification, ecs_release_context]
 options:
-  phase: {type: str, required: true, choices: [plan, renew, update, succeed, fail], description: Which one.}
-  older_than_days: {type: float, description: "For the phase C(plan), how old the password must be to be replaced."}
+  phase: {type: str, required: true, choices: [plan, renew, update, succeed, fail], description: The phase.}
+  older_than_days: {type: float, description: "Age from which the password is replaced, for the phase C(plan)."}
 """
 
 EXAMPLES = """
-- name: See whether the password is older than 30 days
+- name: Check whether the password is older than 30 days
   ecs_rotation:
     phase: plan
     older_than_days: 30
@@ -41,11 +42,11 @@ EXAMPLES = """
 
 RETURN = """
 plan:
-  description: Who takes over from whom, and with which task definition; complemented by the phase C(renew).
+  description: The present and the next database user, and the task definition, completed by the phase C(renew).
   type: dict
   returned: always
-msg: {type: str, returned: for the phase C(succeed), description: What is true at the end.}
-undone: {type: str, returned: for the phase C(fail), description: "What the phase put back, or empty."}
+msg: {type: str, returned: for the phase C(succeed), description: The state at the end.}
+undone: {type: str, returned: for the phase C(fail), description: "What the phase undid, or empty."}
 reason: {type: str, returned: on failure, description: "Why the phase failed, in one line."}
 """
 
