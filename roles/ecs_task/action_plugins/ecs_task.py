@@ -13,30 +13,30 @@ DOCUMENTATION = """
 action: ecs_task
 short_description: Run a one-off ECS task and wait for its end
 description:
-  - Starts one Fargate task of a task definition with its command replaced, prints its log as it comes, and returns its
-    exit code; anything but 0 is a failure that says why it stopped. A task over its time is stopped.
+  - Starts one Fargate task of a task definition with its command replaced, prints its log while it runs, and returns
+    its exit code. Fails with the task's stopped reason if the exit code is not 0. Stops a task that exceeds its time.
 extends_documentation_fragment: [operations.poll]
 options:
   cluster: {description: The cluster., required: true, type: str}
   task_definition:
-    description: An ARN, a C(family:revision), or a family for its newest ACTIVE revision.
+    description: An ARN, C(family:revision), or a family for its newest ACTIVE revision.
     type: str
   service:
-    description: Instead of that, a service whose PRIMARY definition to run, and not one that may have failed since.
+    description: Instead of C(task_definition), a service whose PRIMARY task definition is run.
     type: str
   container: {description: The container whose command is replaced., required: true, type: str}
-  command: {description: "The command, as a shell would split it; no shell runs it.", required: true, type: str}
+  command: {description: "The command, split as a shell splits it; no shell runs it.", required: true, type: str}
   environment: {description: Plain environment variables to add or replace., required: true, type: dict}
   subnets: {description: Subnets of the task., required: true, type: list, elements: str}
   security_groups: {description: Security groups of the task., required: true, type: list, elements: str}
   region: {description: The region., required: true, type: str}
-  started_by: {description: "Who started it, as ECS shows it.", required: true, type: str}
-  wait_seconds: {description: For how long it may run., required: true, type: float}
-  log_grace_seconds: {description: How long the last lines may take to arrive., required: true, type: float}
+  started_by: {description: "The value of ECS's field startedBy.", required: true, type: str}
+  wait_seconds: {description: Seconds that it may run for., required: true, type: float}
+  log_grace_seconds: {description: Seconds to wait for the last lines of its log., required: true, type: float}
 """
 
 EXAMPLES = """
-- name: Say what Python the image has
+- name: Print the image's Python version
   ecs_task:
     cluster: settlement-local
     service: settlement-local
@@ -52,10 +52,10 @@ EXAMPLES = """
 """
 
 RETURN = """
-exit_code: {type: int, returned: when it ended, description: Of the container; null when it never started.}
-stopped_reason: {type: str, returned: when it ended, description: Why it stopped.}
-output: {type: list, returned: when it ended, description: The lines that it logged.}
-task_arn: {type: str, returned: when it ended, description: The task.}
+exit_code: {type: int, returned: when it ended, description: The container's exit code; null if it never started.}
+stopped_reason: {type: str, returned: when it ended, description: The task's stopped reason.}
+output: {type: list, returned: when it ended, description: The lines of its log.}
+task_arn: {type: str, returned: when it ended, description: The task's ARN.}
 """
 
 

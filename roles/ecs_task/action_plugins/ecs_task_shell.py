@@ -15,21 +15,21 @@ DOCUMENTATION = """
 action: ecs_task_shell
 short_description: Write the script that opens a shell in a running task
 description:
-  - Ansible cannot be interactive, so this finds the newest running task of a service and writes the exact command.
+  - Finds the newest running task of a service and writes the exact command, because Ansible cannot be interactive.
 options:
   cluster: {description: The cluster., required: true, type: str}
-  service: {description: The service whose task to choose., required: true, type: str}
+  service: {description: The service of the task., required: true, type: str}
   container: {description: The container., required: true, type: str}
   region: {description: The region., required: true, type: str}
   command:
     description: The command, with C({task_arn}), C({region}), C({cluster}) and C({container}).
     required: true
     type: str
-  path: {description: Where to write the script., required: true, type: path}
+  path: {description: Path of the script., required: true, type: path}
 """
 
 EXAMPLES = """
-- name: Write the way into a task
+- name: Write the script that opens a shell in a task
   ecs_task_shell:
     cluster: settlement-local
     service: settlement-local
@@ -40,7 +40,7 @@ EXAMPLES = """
 """
 
 RETURN = """
-task_arn: {type: str, returned: always, description: The task that was chosen.}
+task_arn: {type: str, returned: always, description: The chosen task's ARN.}
 """
 
 
@@ -63,5 +63,5 @@ class ActionModule(OperationsAction):
             write_file(path, content)
             path.chmod(0o700)
         self.say(content.splitlines()[-1])
-        # The script is a note of this moment, not a part of the system: writing it again is no change.
+        # The script is not part of the system, so writing it again is not reported as a change.
         return {"task_arn": arn}

@@ -1,4 +1,4 @@
-"""Make the inventory of a new environment from another's. See DOCUMENTATION."""
+"""Create the inventory of a new environment from another one. See DOCUMENTATION."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from fargate_ops.plugin.action import OperationsAction
 
 DOCUMENTATION = r"""
 module: environment_folder
-short_description: Make the inventory of a new environment from another's
+short_description: Create the inventory of a new environment from another one
 description:
-  - Copies the folder of O(from), comments and all; name, account, region and zones are what was asked.
-  - Writes nothing before all is valid, and nothing in check mode. A folder that exists is refused.
+  - Copies the folder of O(from) with its comments, and replaces name, account, region and zones.
+  - Writes nothing unless everything is valid, and nothing in check mode. Refuses an existing folder.
 options:
   name: {type: str, required: true, description: "The new environment's name."}
   from: {type: str, required: true, description: "The environment whose folder is copied."}
   region: {type: str, required: true, description: "AWS region."}
   account_id: {type: str, required: true, description: "AWS account, 12 digits."}
-  zones: {type: str, required: true, description: "Letters or names, separated by commas; empty derives them."}
-  directory: {type: path, required: true, description: "Where the environments' folders are."}
+  zones: {type: str, required: true, description: "Letters or names of zones, separated by commas; empty derives them."}
+  directory: {type: path, required: true, description: "Folder that contains the environments' folders."}
 """
 
 EXAMPLES = r"""
-- name: Make an environment
+- name: Create an environment
   environment_folder:
     name: qa
     from: staging
@@ -41,7 +41,7 @@ folder:
   type: str
   returned: success
 look_at:
-  description: Lines whose values were the other environment's own (addresses, ARNs).
+  description: Lines to check, whose values belong to the other environment (addresses, ARNs).
   type: list
   returned: success
 """

@@ -1,4 +1,4 @@
-"""Tell GitHub which role each workflow takes. See DOCUMENTATION."""
+"""Set the GitHub variables that name each workflow's role. See DOCUMENTATION."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from fargate_ops.plugin.action import OperationsAction
 
 DOCUMENTATION = r"""
 module: github_variables
-short_description: Tell GitHub which role each workflow takes
+short_description: Set the GitHub variables that name each workflow's role
 description:
-  - Prints the variables. Sets them, and makes the environments that they belong to, where C(gh) is logged in as
-    somebody who administers the repository. Check mode prints only.
+  - Prints the variables. If C(gh) is logged in as an administrator of the repository, sets them and creates their
+    GitHub environments. Check mode only prints.
 options:
   repository: {type: str, required: true, description: "The repository, as owner/name."}
   wanted: {type: list, elements: dict, required: true, description: "Environment, name and value of each variable."}
-  branch: {type: str, required: true, description: "The one branch that environments made here let deploy."}
+  branch: {type: str, required: true, description: "The only branch that may deploy to environments created here."}
 """
 
 RETURN = r"""
-changes: {description: What was set., type: list, elements: str, returned: success}
-remarks: {description: What a person has to see to., type: list, elements: str, returned: success}
+changes: {description: The variables and environments that were set., type: list, elements: str, returned: success}
+remarks: {description: What a person still has to do., type: list, elements: str, returned: success}
 """
 
 

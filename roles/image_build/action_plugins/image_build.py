@@ -1,4 +1,4 @@
-"""Build the image of this commit and push it, unless the registry has it. See DOCUMENTATION."""
+"""Build and push the image of this commit, unless the registry has it. See DOCUMENTATION."""
 
 from __future__ import annotations
 
@@ -16,48 +16,48 @@ DOCUMENTATION = r"""
 module: image_build
 short_description: Build and push the application's image
 description:
-  - The version is the short hash of the newest commit that touches O(context). A version that the registry holds is
-    not built again.
-  - In check mode nothing is built or pushed, and the engine is not needed.
+  - The version is the short hash of the newest commit that touches O(context). A version that the registry has is not
+    built again.
+  - Check mode builds and pushes nothing, and needs no Docker engine.
 options:
-  context: {type: path, required: true, description: "Folder in git with the Dockerfile and all that goes into it."}
+  context: {type: path, required: true, description: "Folder in git with everything that goes into the image."}
   locks: {type: list, elements: str, required: true, description: "Hashed requirement files in it, for C(wheels/)."}
-  schema_file: {type: str, required: true, description: "The image's file that says its schema; empty: it has none."}
+  schema_file: {type: str, required: true, description: "The file in the image that describes its schema, or empty."}
   base_image: {type: str, required: true, description: "Build argument BASE_IMAGE."}
   database_ca: {type: list, elements: str, required: true, description: "PEM files or https addresses: C(rds-ca.pem)."}
-  python: {type: str, required: true, description: "The image's Python, C(3.13)."}
-  glibc: {type: str, required: true, description: "Newest glibc that a wheel may ask for, C(2.28)."}
-  docker_host: {type: str, required: true, description: "The engine that has to be used; empty: the current context's."}
-  architecture: {type: str, required: true, choices: ["", X86_64, ARM64], description: "Empty: the engine's own."}
-  labels: {type: dict, required: true, description: "Further labels."}
-  allow_dirty: {type: bool, required: true, description: "Build uncommitted changes, under a version that says so."}
+  python: {type: str, required: true, description: "The image's Python, as C(3.13)."}
+  glibc: {type: str, required: true, description: "Newest glibc that a wheel may require, as C(2.28)."}
+  docker_host: {type: str, required: true, description: "The Docker engine to use; empty for the current context's."}
+  architecture: {type: str, required: true, choices: ["", X86_64, ARM64], description: "Empty for the engine's own."}
+  labels: {type: dict, required: true, description: "Additional labels."}
+  allow_dirty: {type: bool, required: true, description: "Build uncommitted changes, with a version that marks them."}
   version: {type: str, required: true, description: "Use this version from the registry instead of building."}
   registry: {type: str, required: true, description: "Address of the registry."}
   repository: {type: str, required: true, description: "Name of the repository."}
   region: {type: str, required: true, description: "AWS region of the registry."}
-  work_dir: {type: path, required: true, description: "The staged context goes here."}
+  work_dir: {type: path, required: true, description: "Folder in which the context is staged."}
   wheel_cache: {type: path, required: true, description: "Downloaded wheels, shared by all environments."}
 """
 
 RETURN = r"""
 image:
-  description: What the role publishes as C(image_build_result).
+  description: The fact C(image_build_result) of the role.
   type: dict
   returned: success
   contains:
-    version: {type: str, description: "Short hash, or short hash, C(-dirty-) and a digest."}
+    version: {type: str, description: "Short hash, followed by C(-dirty-) and a digest for uncommitted changes."}
     tag: {type: str, description: "The same."}
-    digest: {type: str, description: "C(sha256:…); null in a check that found nothing in the registry."}
+    digest: {type: str, description: "C(sha256:…); null if check mode found no image in the registry."}
     image: {type: str, description: "C(registry/repository@digest), or null."}
-    schema_head: {type: str, description: "The newest schema revision in it; empty where none is known."}
-    schema_compatible: {type: list, description: "Schema heads whose code works once that revision is applied."}
-    architecture: {type: str, description: "C(X86_64), C(ARM64), or null when not known yet."}
+    schema_head: {type: str, description: "Its newest schema revision; empty if none is known."}
+    schema_compatible: {type: list, description: "Schema heads whose code works with that revision."}
+    architecture: {type: str, description: "C(X86_64), C(ARM64), or null if not known yet."}
     built: {type: bool, description: "Whether this run built it."}
-    sbom: {type: str, description: "Where its bill of materials is (CycloneDX), or null."}
-    sbom_stored: {type: bool, description: "Whether this run stored that; in check mode, whether it would."}
+    sbom: {type: str, description: "Address of its bill of materials (CycloneDX), or null."}
+    sbom_stored: {type: bool, description: "Whether this run stored it, or would store it in check mode."}
 """
 
-#: Arguments that are settings as they are.
+#: Arguments that are passed to `Settings` unchanged.
 AS_GIVEN = ("schema_file", "base_image", "python", "glibc", "architecture", "allow_dirty", "version")
 
 

@@ -23,8 +23,8 @@ description:
   - A value that looks like a secret is not shown.
 options:
   project_dir: {type: path, required: true, description: "The checkout."}
-  format: {type: str, choices: [text, json], required: true, description: "How to print; json also goes into C(file)."}
-  file: {type: path, required: true, description: "Where json goes, for machines."}
+  format: {type: str, choices: [text, json], required: true, description: "How to print; json also goes to C(file)."}
+  file: {type: path, required: true, description: "Path of the JSON file."}
 """
 
 EXAMPLES = r"""

@@ -1,4 +1,4 @@
-"""Action plugin: bring the local environment up, or take it down, from the controller."""
+"""Bring the local environment up or down."""
 
 from __future__ import annotations
 
@@ -20,46 +20,46 @@ DOCUMENTATION = r"""
 name: local_cloud
 short_description: Bring the local environment up or down
 description:
-  - With O(state=up), makes sure that a container engine, a network, the images and the emulated cloud are there, and
-    returns the images to use. Nothing is done twice; when all is up it takes about a second.
-  - With O(state=down), stops the cloud and removes the containers, volumes, network and state that carry its label.
-    Built images stay as a cache; a container engine that this environment started is stopped when it is idle.
-  - Needs Linux, and this machine's engine on C(/var/run/docker.sock). A Docker context or C(DOCKER_HOST) that names
-    another one is refused.
-  - Check mode touches nothing and returns what would be done.
+  - With O(state=up), provides a container engine, a network, the images and the emulated cloud, and returns the images
+    to use. Creates only what is missing; takes about a second if everything is up.
+  - With O(state=down), stops the cloud and removes the containers, volumes, network and state that have its label.
+    Built images stay as a cache. A container engine that this environment started is stopped if it is idle.
+  - Needs Linux, and this machine's engine on C(/var/run/docker.sock). Refuses a Docker context or C(DOCKER_HOST) that
+    selects another engine.
+  - Check mode changes nothing and returns what would be done.
 options:
-  state: {type: str, required: true, choices: [up, down], description: "What is wanted."}
-  project_directory: {type: path, required: true, description: "The directory that holds C(roles/)."}
+  state: {type: str, required: true, choices: [up, down], description: "The wanted state."}
+  project_directory: {type: path, required: true, description: "The checkout."}
   cloud:
     description: The cloud's configuration; its keys are documented in C(src/local_cloud/core/config.py).
     type: dict
     required: true
   network_subnet: {type: str, required: true, description: "Subnet of the Docker network, in CIDR form, at most a /26."}
   images:
-    description: Where the images come from.
+    description: The sources of the images.
     type: dict
     required: true
     suboptions:
       public:
-        description: References pinned by digest, by role.
+        description: References pinned by digest.
         type: dict
         required: true
         suboptions:
           base: {type: str, required: true, description: "Base of the application's image."}
           postgres: {type: str, required: true, description: "PostgreSQL 17."}
           haproxy: {type: str, required: true, description: "HAProxy."}
-      debian_suite: {type: str, required: true, description: "Debian release for images that are made here."}
-      debian_mirror: {type: str, required: true, description: "Debian mirror for those; empty: this machine's own."}
+      debian_suite: {type: str, required: true, description: "Debian release of images that are built here."}
+      debian_mirror: {type: str, required: true, description: "Debian mirror for those; empty for this machine's own."}
       registry_timeout_seconds:
-        {type: int, required: true, description: "How long the public registry may take before they are made here."}
-  database_authority: {type: path, required: true, description: "Where the databases' CA certificate is written."}
+        {type: int, required: true, description: "Seconds to wait for the public registry before they are built here."}
+  database_authority: {type: path, required: true, description: "Path of the databases' CA certificate."}
   forget:
-    description: With O(state=down), further paths that refer to the cloud's state and are removed with it.
+    description: With O(state=down), other paths to remove because they refer to the cloud's state.
     type: list
     elements: path
     default: []
-  ready_timeout_seconds: {type: int, required: true, description: "How long the cloud may take to answer."}
-  stop_timeout_seconds: {type: int, required: true, description: "How long it may take to stop and save its state."}
+  ready_timeout_seconds: {type: int, required: true, description: "Seconds that the cloud may take to answer."}
+  stop_timeout_seconds: {type: int, required: true, description: "Seconds that it may take to stop and save its state."}
 """
 
 EXAMPLES = r"""
@@ -88,11 +88,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-actions: {type: list, elements: str, returned: always, description: "What was done, or in check mode would be done."}
+actions: {type: list, elements: str, returned: always, description: "Actions taken, or in check mode those to take."}
 images:
-  description: The images to use, by role (V(base), V(postgres), V(haproxy)); in check mode the expected ones.
+  description: The images to use, by V(base), V(postgres) and V(haproxy); in check mode the expected ones.
   type: dict
-  returned: when O(state=up)
+  returned: if O(state=up)
 """
 
 
@@ -103,7 +103,7 @@ class ActionModule(OperationsAction):
             engine.need_linux(platform.system())
             docker_host.find(os.environ, f"unix://{engine.SOCKET}").adopt()
             outcome = act(_settings(args), lambda line: self.say(f"  local cloud: {line}"), check=self.preview)
-        except LocalCloudError as error:  # the local cloud knows nothing of fargate_ops
+        except LocalCloudError as error:  # local_cloud does not import fargate_ops
             raise CompleteError(str(error)) from None
         for action in outcome.actions if self.preview else ():
             self.say(f"  local cloud: would do: {action}")

@@ -1,4 +1,4 @@
-"""Tell Slack of a release."""
+"""Send a Slack message about a release."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from fargate_ops.state.ledger import actor
 DOCUMENTATION = """
 ---
 action: notification
-short_description: Tell Slack of a release
+short_description: Send a Slack message about a release
 description:
-  - Hands the message to a detached process, which reads the webhook from Secrets Manager and posts it. Neither fails
-    nor waits, whatever Slack does; C(log) says what came of it.
-  - Never reports C(changed); sends nothing in check mode.
+  - Starts a detached process that reads the webhook from Secrets Manager and posts the message. A Slack outage neither
+    fails nor delays the task; the outcome is in C(log).
+  - Never reports C(changed). Sends nothing in check mode.
 extends_documentation_fragment: [operations]
 options:
   kind:
-    description: What happened.
+    description: The event.
     type: str
     required: true
     choices: [started, succeeded, failed, stopped, rolled_back]
-  secret_arn: {type: str, required: true, description: "The secret that holds the webhook's URL. Empty sends nothing."}
-  region: {type: str, required: true, description: "Its region."}
-  log: {type: path, required: true, description: "The file to which one line is added for each message."}
+  secret_arn: {type: str, required: true, description: "ARN of the webhook's secret; empty sends nothing."}
+  region: {type: str, required: true, description: "The secret's region."}
+  log: {type: path, required: true, description: "The file that gets one line for each message."}
   version: {type: str, required: true, description: "The version that is released, or serves again."}
   from_version: {type: str, required: true, description: "The version before a rollback, or empty."}
   revision: {type: str, required: true, description: "The task definition's revision, or empty."}
-  by: {type: str, required: true, description: "Who; empty for whoever runs this."}
+  by: {type: str, required: true, description: "Who did it; empty for the person who runs the playbook."}
   url: {type: str, required: true, description: "The public address, or empty."}
-  reason: {type: str, required: true, description: "Why, or empty."}
-  next_command: {type: str, required: true, description: "What to type now, or empty."}
-  seconds: {type: float, description: "How long it took."}
-  attempts: {type: int, required: true, description: "How often to post at most."}
-  timeout_seconds: {type: float, required: true, description: "How long one attempt may take."}
-  limit_seconds: {type: float, required: true, description: "How long all of it may take, in the background."}
+  reason: {type: str, required: true, description: "The reason, or empty."}
+  next_command: {type: str, required: true, description: "The next command, or empty."}
+  seconds: {type: float, description: "The duration in seconds."}
+  attempts: {type: int, required: true, description: "Maximum of attempts."}
+  timeout_seconds: {type: float, required: true, description: "Seconds that one attempt may take."}
+  limit_seconds: {type: float, required: true, description: "Seconds that all attempts may take together."}
 """
 
 EXAMPLES = """
-- name: Tell Slack
+- name: Report a rollback to Slack
   notification:
     kind: rolled_back
     secret_arn: "{{ terraform_stack_outputs.slack_webhook_secret_arn }}"

@@ -1,4 +1,4 @@
-"""Check everything that can be wrong before anything is touched. See DOCUMENTATION."""
+"""Find every problem at once, before anything is changed. See DOCUMENTATION."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from fargate_ops.preflight.checks import Checks
 
 DOCUMENTATION = r"""
 module: preflight
-short_description: Find all that is wrong at once, before anything is touched
+short_description: Find every problem at once, before anything is changed
 description:
-  - Reads only, so check mode does the same, except that what the flow would start on this machine may not be there yet.
+  - Reads only. Check mode also accepts that a service which the flow starts on this machine does not run yet.
   - Fails with every problem found, each with its place and the next step.
-  - Resolves each of the inventory's own variables by itself. One that cannot be resolved is one problem of many.
+  - Resolves each of the inventory's own variables separately. One that cannot be resolved is reported like any other
+    problem.
 options:
   checks:
-    description: Which checks to make.
+    description: The checks to run, in this order.
     type: list
     elements: str
     choices: [inventory, account, git, engine, registry, disk]
@@ -34,9 +35,9 @@ options:
   project_dir: {type: path, required: true, description: "The checkout."}
   allow_dirty: {type: bool, required: true, description: "Accept uncommitted changes."}
   allow_shallow: {type: bool, required: true, description: "Accept a shallow clone."}
-  docker_host: {type: str, required: true, description: "The engine that has to be used; empty: the current context's."}
-  disk_paths: {type: list, elements: path, required: true, description: "Where space is needed."}
-  disk_free_gib: {type: float, required: true, description: "How much of it."}
+  docker_host: {type: str, required: true, description: "The Docker engine to use; empty for the current context's."}
+  disk_paths: {type: list, elements: path, required: true, description: "Paths whose disks need free space."}
+  disk_free_gib: {type: float, required: true, description: "Free disk space that is needed, in GiB."}
 """
 
 RETURN = r"""
@@ -74,7 +75,7 @@ class ActionModule(OperationsAction):
         return str(self._templar.template(self.task_vars[name]))
 
     def _given(self, project: Path) -> Given:
-        # Without Ansible's tags, which the YAML parser does not take.
+        # As plain strings: the YAML parser does not accept Ansible's tagged ones.
         extra_vars = [str(given) for given in context.CLIARGS.get("extra_vars") or ()]
         sources = yaml_scan.sources(Path(self.task_vars["inventory_dir"]), project, extra_vars)
         return Given(*resolved(VALUES, self.task_vars, self._templar.template), sources)

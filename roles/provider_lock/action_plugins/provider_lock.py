@@ -1,4 +1,4 @@
-"""Keep the provider's checksums of an environment in git. See DOCUMENTATION."""
+"""Write an environment's provider lock file. See DOCUMENTATION."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from fargate_ops.terraform.workspace import exact_version
 
 DOCUMENTATION = r"""
 module: provider_lock
-short_description: Keep the provider's checksums of an environment in git
+short_description: Write an environment's provider lock file
 description:
-  - Where O(version) is exact, asks the registry for the checksums of that version on every platform and writes them to
-    O(file). A range is left to each machine, and nothing is written.
-  - In check mode it asks all the same, and writes nothing.
+  - If O(version) is exact, gets that version's checksums for every platform from the registry and writes them to
+    O(file). For a range it writes nothing.
+  - Check mode gets the checksums too, but writes nothing.
 options:
   version: {type: str, required: true, description: "Constraint of C(hashicorp/aws)."}
-  file: {type: path, required: true, description: "The lock file."}
-  root: {type: path, required: true, description: "The Terraform root whose constraints it records."}
-  platforms: {type: list, elements: str, required: true, description: "C(linux_amd64), …"}
-  mirror: {type: str, required: true, description: "A mirror's directory to ask instead of the registry."}
+  file: {type: path, required: true, description: "Path of the lock file."}
+  root: {type: path, required: true, description: "The Terraform root whose constraints are recorded."}
+  platforms: {type: list, elements: str, required: true, description: "Platforms, as C(linux_amd64)."}
+  mirror: {type: str, required: true, description: "A mirror's directory to use instead of the registry, or empty."}
   terraform_path: {type: path, required: true, description: "The terraform binary."}
 """
 
@@ -37,7 +37,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 checksums:
-  description: How many the lock holds; 0 where a range is declared.
+  description: Number of checksums in the lock file; 0 for a range.
   type: int
   returned: success
 """

@@ -1,4 +1,4 @@
-"""Post what the bots could not post."""
+"""Post the messages that the bots could not post."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from fargate_ops.plugin.action import OperationsAction
 DOCUMENTATION = """
 ---
 action: redelivery
-short_description: Post what the bots could not post
+short_description: Post the messages that the bots could not post
 description:
-  - Posts the messages for Slack that a queue keeps, and deletes each that Slack took.
-  - Check mode shows what is kept.
+  - Posts the queue's Slack messages, deletes each that Slack accepted, and lists the rest.
+  - Check mode lists the messages and posts none.
 options:
-  queue_url: {type: str, required: true, description: "The queue; empty where there are no Terraform outputs."}
-  secret_arn: {type: str, required: true, description: "The secret that holds the webhook's URL."}
-  region: {type: str, required: true, description: "Region of both."}
+  queue_url: {type: str, required: true, description: "URL of the queue; empty without Terraform outputs."}
+  secret_arn: {type: str, required: true, description: "ARN of the secret that holds the webhook's URL."}
+  region: {type: str, required: true, description: "Region of the queue and the secret."}
   discard:
-    description: Whether what cannot be posted, an event that no bot understood, is deleted.
+    description: Whether to delete an event that cannot be posted because no bot understands it.
     type: bool
     required: true
-  next_command: {type: str, required: true, description: "What to type once Slack answers again."}
+  next_command: {type: str, required: true, description: "The command to run once Slack answers again."}
 """
 
 EXAMPLES = """
-- name: Post what is kept
+- name: Post the queue's messages
   redelivery:
     queue_url: "{{ terraform_stack_outputs.undelivered_queue_url }}"
     secret_arn: "{{ terraform_stack_outputs.slack_webhook_secret_arn }}"
@@ -37,8 +37,8 @@ EXAMPLES = """
 """
 
 RETURN = """
-delivered: {type: int, returned: always, description: "How many of the queue's messages were posted and deleted."}
-left: {type: list, elements: str, returned: always, description: "What is left in the queue, a line each."}
+delivered: {type: int, returned: always, description: "Number of messages that were posted and deleted."}
+left: {type: list, elements: str, returned: always, description: "The messages left in the queue, a line each."}
 """
 
 

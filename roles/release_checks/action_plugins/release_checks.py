@@ -1,4 +1,4 @@
-"""Look at everything that a release needs, before anything is touched. See DOCUMENTATION."""
+"""Check everything a release depends on, without changing anything. See DOCUMENTATION."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from fargate_ops.release.checks.findings import failure, tree, wrong
 
 DOCUMENTATION = r"""
 action: release_checks
-short_description: Look at everything that a release needs, before anything is touched
+short_description: Check everything a release depends on, without changing anything
 description:
-  - Image, secrets and their JSON keys, roles, log groups, load balancer, service and alarms, all at the same time.
-  - Prints a tree of OK, FAIL, SKIP and WARN with reasons. Any FAIL stops the play. Changes nothing, in check mode too.
+  - Checks the image, secrets and their JSON keys, roles, log groups, load balancer, service and alarms concurrently.
+  - Prints a tree of OK, FAIL, SKIP and WARN with reasons. Any FAIL stops the play.
   - The stack may be empty in check mode only.
 extends_documentation_fragment: [operations, operations.stack, operations.poll]
 options:
   image:
-    description: The fact C(image_build_result); empty is the image that the PRIMARY deployment runs.
+    description: The fact C(image_build_result); empty for the image that the PRIMARY deployment runs.
     type: dict
     required: true
   settings:
-    description: What is rendered into the task definitions, as ecs_release takes it.
+    description: The settings of the task definitions, as ecs_release takes them.
     type: dict
     required: true
   what_runs:
     description: >-
-      Whether to look also at the tasks that run, and to log in to the database with their credentials, by a one-off
-      task. A release proves that by itself.
+      Whether to check also the running tasks, and log in to the database with their credentials in a one-off task. A
+      release does not need this.
     type: bool
     required: true
   slack:
-    description: Whether notifications are meant to reach Slack; without a value of its webhook there is a WARN.
+    description: Whether notifications should reach Slack; without a webhook the result is a WARN.
     type: bool
     required: true
 """
 
 EXAMPLES = r"""
-- name: Verify before touching
+- name: Check a release before it starts
   release_checks:
     stack: "{{ terraform_stack_outputs }}"
     image: "{{ image_build_result }}"
@@ -53,10 +53,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: One map each with C(group), C(subject), C(verdict) (OK, FAIL, SKIP, WARN), C(reason), C(next_command).
+  description: Maps with C(group), C(subject), C(verdict) (OK, FAIL, SKIP, WARN), C(reason) and C(next_command).
   type: list
-  returned: when nothing is wrong
-reason: {type: str, returned: on failure, description: "What is wrong, in one line."}
+  returned: if no check failed
+reason: {type: str, returned: on failure, description: "The failed checks, in one line."}
 """
 
 
@@ -84,7 +84,7 @@ class ActionModule(OperationsAction):
         version = image.version if image else fact.get("version", "")
         self.say(tree(f"{environment}: before a release{f' of {version}' if version else ''}", findings))
         if wrong(findings):
-            # The reason is for the ledger, should the caller keep one.
+            # The caller may record the reason in the ledger.
             reason = "; ".join(f"{finding.subject}: {finding.reason}" for finding in wrong(findings))
             raise CompleteError(failure(environment, findings), reason=reason)
         return {"findings": [finding.as_row() for finding in findings]}

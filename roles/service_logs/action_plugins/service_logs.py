@@ -13,14 +13,15 @@ DOCUMENTATION = """
 action: service_logs
 short_description: Show a log group, all its streams together
 description:
-  - Prints the events since a moment and, following, the new ones until it is interrupted or its time is over.
+  - Prints the events since a given time. With C(follow), also prints new events until C(seconds) have passed or it is
+    interrupted.
 options:
-  group: {type: str, required: true, description: "The log group; empty where there are no Terraform outputs."}
-  region: {type: str, required: true, description: "Its region."}
-  since: {type: str, required: true, description: "C(15m), C(2h), C(1d) ago, or an ISO 8601 time."}
+  group: {type: str, required: true, description: "The log group; empty without Terraform outputs."}
+  region: {type: str, required: true, description: "The log group's region."}
+  since: {type: str, required: true, description: "The start, an age (C(15m), C(2h), C(1d)) or an ISO 8601 time."}
   filter: {type: str, required: true, description: "A filter pattern of CloudWatch Logs; empty shows everything."}
-  follow: {type: bool, required: true, description: "Whether to go on."}
-  seconds: {type: float, required: true, description: "For how long to follow; 0 is until Ctrl-C."}
+  follow: {type: bool, required: true, description: "Whether to follow the log."}
+  seconds: {type: float, required: true, description: "Seconds to follow the log; 0 for until Ctrl-C."}
 """
 
 EXAMPLES = """
@@ -35,7 +36,7 @@ EXAMPLES = """
 """
 
 RETURN = """
-events: {type: int, returned: always, description: "How many lines were shown."}
+events: {type: int, returned: always, description: "Number of printed lines."}
 """
 
 

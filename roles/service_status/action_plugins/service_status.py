@@ -1,4 +1,4 @@
-"""Show what runs."""
+"""Show the serving version, since when, and by whom."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from fargate_ops.state.lock import STALE_AFTER, Machine
 DOCUMENTATION = """
 ---
 action: service_status
-short_description: Show what runs, since when, by whom
+short_description: Show the serving version, since when, and by whom
 description:
   - Prints version, tasks and their targets' health, the lock and the newest releases. Reads only.
 extends_documentation_fragment: [operations, operations.stack, operations.bucket]
 options:
   format:
-    description: How to print it; json also goes into C(file).
+    description: How to print it; json is also written to C(file).
     type: str
     required: true
     choices: [text, json]
   file:
-    description: Where json goes, for machines; an empty object when nothing was deployed yet.
+    description: Path of the JSON file; an empty object if nothing was deployed yet.
     type: path
     required: true
   releases: {type: int, required: true, description: "How many releases to show."}
 """
 
 EXAMPLES = """
-- name: Show what runs
+- name: Show the serving version
   service_status:
     stack: "{{ terraform_stack_outputs }}"
     bucket: settlement-terraform-000000000000-ap-northeast-2
@@ -44,7 +44,7 @@ EXAMPLES = """
 """
 
 RETURN = """
-status: {type: dict, returned: when there is an environment, description: "The same as plain values."}
+status: {type: dict, returned: if there are Terraform outputs, description: "The same as plain values."}
 """
 
 
@@ -67,12 +67,12 @@ class ActionModule(OperationsAction):
         try:
             status = gather(clients, self.stack, **where, now=datetime.now(UTC))
         except Exception:
-            # What can be shown without the service.
+            # Lock and releases can be shown without the service.
             self.say(text_of_bucket(clients.client("s3"), **where))
             raise
         row = status.as_row()
         if args["format"] == "json":
-            # Ansible frames what it prints; a machine reads the file.
+            # Ansible adds lines to its output, so programs read the file.
             content = json.dumps(row, indent=2)
             write_file(file, f"{content}\n")
             self.say(content)

@@ -1,4 +1,4 @@
-"""Verify that the released version, and only it, serves."""
+"""Verify that the released version, and no other, serves."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from fargate_ops.terraform.stack import Stack
 DOCUMENTATION = """
 ---
 action: service_verify
-short_description: The released version, and only it, serves
+short_description: Verify that the released version, and no other, serves
 description:
-  - Fails unless the service's PRIMARY deployment runs the image (and the revision, when one is given), C(/version) at
-    the public address gives the version so many times in a row, each on a fresh connection, and C(/readyz) is 200.
-  - With C(source=targets) it asks no address, and fails unless the deployment is COMPLETED and no target but its tasks
-    is healthy.
-  - The failure has C(unverified) where nothing of ours answered and the targets are healthy.
-  - Changes nothing. In check mode it says what it would ask.
+  - The PRIMARY deployment must run the image, and the revision if one is given. C(/version) at the public address must
+    return the version several times in a row, each on a new connection, and C(/readyz) must return 200.
+  - With C(source=targets), sends no requests. The deployment must be COMPLETED and its tasks the only healthy targets.
+  - The failure has C(unverified) if no response came from our application and the targets are healthy.
+  - Changes nothing. Check mode prints the requests it would send.
 extends_documentation_fragment: [operations, operations.stack]
 options:
   image: {type: dict, required: true, description: "The fact C(image_build_result)."}
@@ -29,19 +28,19 @@ options:
     type: str
     required: true
   source:
-    description: By what to verify, the public address or the targets' health.
+    description: How to verify, by requests to the public address or by the targets' health.
     type: str
     required: true
     choices: [public, targets]
   answers:
-    description: Right answers in a row; with more targets, twice as many as there are targets.
+    description: Correct answers in a row; at least twice the number of targets.
     type: int
     required: true
-  limit_seconds: {type: float, required: true, description: "For how long to ask."}
+  limit_seconds: {type: float, required: true, description: "Seconds to try before the verification fails."}
 """
 
 EXAMPLES = """
-- name: Ask the public address
+- name: Verify through the public address
   service_verify:
     stack: "{{ terraform_stack_outputs }}"
     image: "{{ image_build_result }}"
@@ -53,13 +52,13 @@ EXAMPLES = """
 """
 
 RETURN = """
-url: {type: str, returned: always, description: "The address that was asked."}
-answers: {type: int, returned: not in check mode, description: "Right answers in a row; 0 where none was asked for."}
+url: {type: str, returned: always, description: "The public address."}
+answers: {type: int, returned: not in check mode, description: "Correct answers in a row; 0 without requests."}
 unverified:
-  description: Whether nothing of ours answered, so that the version was neither seen nor seen to be wrong.
+  description: Whether no response came from our application, so that the version is neither confirmed nor refuted.
   type: bool
   returned: on failure
-reason: {type: str, returned: on failure, description: "What was seen, in one line."}
+reason: {type: str, returned: on failure, description: "The reason, in one line."}
 """
 
 

@@ -1,4 +1,4 @@
-"""Make a bucket that has to exist before Terraform runs. See DOCUMENTATION."""
+"""Create a bucket that must exist before Terraform runs. See DOCUMENTATION."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from fargate_ops.state.bucket import Bucket, ensure
 
 DOCUMENTATION = r"""
 module: state_backend
-short_description: Make the bucket of state, ledger and locks, or one into which an AWS service delivers
+short_description: Create the bucket for state, ledger and locks, or one for an AWS service's deliveries
 description:
-  - Creates what is missing and corrects what differs. Adopts a bucket of the same account. Deletes nothing, ever.
-  - C(amazon.aws.s3_bucket) has no lifecycle rules and no check of the owner, so the calls are made here.
+  - Creates a missing bucket, or adopts one of the same account, and corrects settings that differ. Never deletes
+    anything.
+  - Makes the calls itself, because C(amazon.aws.s3_bucket) has no lifecycle rules and no check of the owner.
 options:
   bucket: {type: str, required: true, description: "Name of the bucket."}
-  region: {type: str, required: true, description: "Its region."}
-  account_id: {type: str, required: true, description: "The account that has to own it."}
-  kms_key: {type: str, required: true, description: "ARN of a KMS key; empty for S3's own."}
-  noncurrent_days: {type: int, required: true, description: "Days that an old version stays at least."}
-  noncurrent_versions: {type: int, required: true, description: "Old versions that stay for ever."}
-  locks_prefix: {type: str, required: true, description: "Prefix of lock objects, whose old versions go the next day."}
-  writer: {type: str, required: true, description: "The AWS service that may deliver into it."}
-  tags: {type: dict, required: true, description: "Tags of the bucket; others stay."}
+  region: {type: str, required: true, description: "The bucket's region."}
+  account_id: {type: str, required: true, description: "The account that must own it."}
+  kms_key: {type: str, required: true, description: "ARN of a KMS key that encrypts it; empty for S3's own key."}
+  noncurrent_days: {type: int, required: true, description: "Days for which an old version stays at least."}
+  noncurrent_versions: {type: int, required: true, description: "How many of the newest old versions stay forever."}
+  locks_prefix: {type: str, required: true, description: "Prefix of locks, whose old versions expire after a day."}
+  writer: {type: str, required: true, description: "The AWS service that may deliver into it, or empty."}
+  tags: {type: dict, required: true, description: "Tags of the bucket; other tags stay."}
 """
 
 RETURN = r"""
-changes: {description: What was changed, or would be in check mode., type: list, elements: str, returned: success}
+changes: {description: "Changes made, or in check mode those to make.", type: list, elements: str, returned: success}
 """
 
 

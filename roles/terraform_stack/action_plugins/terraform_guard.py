@@ -1,4 +1,4 @@
-"""Read a saved plan, say what it would do, and refuse what nobody asked for. See DOCUMENTATION."""
+"""Read a saved plan, print its changes, and refuse dangerous ones. See DOCUMENTATION."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from fargate_ops.terraform.guard import SavedPlan, causes, guard
 
 DOCUMENTATION = r"""
 module: terraform_guard
-short_description: Read a saved Terraform plan, print what it would do, refuse dangerous changes
+short_description: Read a saved Terraform plan, print its changes, and refuse dangerous ones
 description:
-  - C(community.general.terraform) misses replacements and output-only changes, so the plan itself is read.
-  - A plan that C(terraform plan) itself called empty is not read again, which would start the provider once more.
-  - Fails when a resource of a protected type would be destroyed, replaced or restarted, unless it is allowed by name.
-    The failure names what differs in the inventory since the last complete apply.
-  - Fails when the plan covers a part of the configuration only.
+  - Reads the plan itself, because C(community.general.terraform) misses replacements and output-only changes.
+  - Skips a plan that C(terraform plan) reported as empty, because reading it would start the provider again.
+  - Fails if a resource of a protected type would be destroyed, replaced or restarted, unless it is allowed by name. The
+    failure names the differences in the inventory since the last complete apply.
+  - Fails if the plan covers only a part of the configuration.
   - Also records that C(terraform init) has succeeded.
 extends_documentation_fragment: [operations.backend]
 options:
-  launcher: {description: What terraform_workspace returned, type: path, required: true}
+  launcher: {description: The launcher from terraform_workspace, type: path, required: true}
   root: {description: The Terraform root, type: path, required: true}
   data_dir: {description: TF_DATA_DIR of this root and environment, type: path, required: true}
   plan_file: {description: The saved plan, type: path, required: true}
-  plan_output: {description: What C(terraform plan) printed, type: str, required: true}
-  fingerprint: {description: What terraform_workspace returned, type: str, required: true}
-  variables: {description: The variables of the root, type: dict, required: true}
-  variables_name: {description: The variable of Ansible that holds them, type: str, required: true}
+  plan_output: {description: The output of C(terraform plan), type: str, required: true}
+  fingerprint: {description: The fingerprint from terraform_workspace, type: str, required: true}
+  variables: {description: The root's variables, type: dict, required: true}
+  variables_name: {description: The Ansible variable that holds them, type: str, required: true}
   protected_types: {description: Resource types that need permission, type: list, elements: str, required: true}
-  allowed: {description: Addresses or types that have it, type: list, elements: str, required: true}
-  provider_version: {description: The environment's constraint; an exact one is asserted, type: str, required: true}
+  allowed: {description: Addresses or types that have permission, type: list, elements: str, required: true}
+  provider_version: {description: The environment's constraint; an exact one must match, type: str, required: true}
   full: {description: Print the whole plan as Terraform does, type: bool, required: true}
-  refuse_changes: {description: Fail when there is anything to change (the drift check), type: bool, required: true}
+  refuse_changes: {description: Fail if there is anything to change (the drift check), type: bool, required: true}
 """
 
 RETURN = r"""
-apply: {description: Whether there is something to apply, type: bool}
-summary: {description: 'create 3, update 1', type: str}
+apply: {description: Whether there is anything to apply, type: bool}
+summary: {description: 'The number of changes by kind, as C(create 3, update 1)', type: str}
 """
 
 

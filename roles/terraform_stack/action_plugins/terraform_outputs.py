@@ -18,16 +18,16 @@ DOCUMENTATION = r"""
 module: terraform_outputs
 short_description: Read the outputs of a Terraform root from its state
 description:
-  - A state that cannot be read is replaced by its newest version in the bucket that can be, with a warning.
-  - After a complete apply it records what was applied, on this machine and beside the state.
+  - If the state cannot be read, uses its newest readable version in the bucket, with a warning.
+  - After a complete apply, records what was applied, on this machine and beside the state.
 extends_documentation_fragment: [operations.backend]
 options:
-  applied: {description: What C(terraform_workspace) says to record; only after a complete apply, type: dict}
-  required: {description: Whether it fails without outputs; in check mode it never does, type: bool, required: true}
+  applied: {description: The result C(applied) of terraform_workspace; only after a complete apply, type: dict}
+  required: {description: Whether to fail without outputs; ignored in check mode, type: bool, required: true}
 """
 
 RETURN = r"""
-outputs: {description: Values by name; empty when there are none yet, type: dict, returned: success}
+outputs: {description: Values by name; empty if there are none yet, type: dict, returned: success}
 """
 
 

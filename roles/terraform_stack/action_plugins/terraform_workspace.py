@@ -1,4 +1,4 @@
-"""Prepare the folder in which `community.general.terraform` then works. See DOCUMENTATION."""
+"""Prepare the working folder of `community.general.terraform`. See DOCUMENTATION."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ DOCUMENTATION = r"""
 module: terraform_workspace
 short_description: Prepare the working folder of one Terraform root for one environment
 description:
-  - Writes the variables file, puts the environment's provider lock in place and tells whether C(terraform init) is due.
-  - In check mode it writes only below the working folder, and tells when a plan cannot be known yet.
-  - A plan that is only looked at has files of its own, so that a flow that applies one at the same time is not changed.
+  - Writes the variables file, installs the environment's provider lock and returns whether C(terraform init) is needed.
+  - In check mode, writes only below the working folder, and reports if a plan cannot be known yet.
+  - A preview has files of its own, so that it does not affect a concurrent apply.
 extends_documentation_fragment: [operations.backend]
 options:
   root: {description: The Terraform root, type: path, required: true}
   data_dir: {description: TF_DATA_DIR of this root and environment, type: path, required: true}
-  variables: {description: The variables of the root, type: dict, required: true}
-  lock_file: {description: 'The provider lock in git, if the environment keeps one', type: path, required: true}
+  variables: {description: The root's variables, type: dict, required: true}
+  lock_file: {description: 'The provider lock in git, if the environment has one', type: path, required: true}
   provider_version:
-    {description: The environment's constraint; an exact one is pinned where no lock file is, type: str, required: true}
+    {description: The environment's constraint; an exact one is pinned without a lock file, type: str, required: true}
   terraform_path: {description: The terraform binary, type: path, required: true}
   provider_source:
-    {description: What the provider is installed from; a change initialises again, type: str, required: true}
+    {description: The provider's source; a different one needs C(terraform init) again, type: str, required: true}
   plan_unchanged:
-    {description: Plan even if neither configuration nor state changed since it was applied, type: bool, required: true}
-  preview: {description: Whether the plan is only looked at; in check mode it always is, type: bool, required: true}
+    {description: Plan even if neither configuration nor state changed since the apply, type: bool, required: true}
+  preview: {description: Whether the plan will not be applied; always in check mode, type: bool, required: true}
 """
 
 RETURN = r"""
 known: {description: Whether the state can be read; only false in check mode, type: bool}
-reason: {description: Why it cannot, type: str}
-init: {description: Whether init is due, type: bool}
-fingerprint: {description: What to record once init has succeeded, type: str}
-launcher: {description: Terraform as C(binary_path) takes it, type: path}
+reason: {description: The reason if it cannot, type: str}
+init: {description: Whether C(terraform init) is needed, type: bool}
+fingerprint: {description: The fingerprint to record after C(terraform init) has succeeded, type: str}
+launcher: {description: The command for C(binary_path), type: path}
 variables_file: {description: The file for C(variables_files), type: path}
-plan_file: {description: Where the plan goes, type: path}
-preview: {description: Whether the plan is only looked at, type: bool}
+plan_file: {description: Path of the plan, type: path}
+preview: {description: Whether the plan will not be applied, type: bool}
 unchanged: {description: Whether there is nothing to plan; only true without C(plan_unchanged), type: bool}
-applied: {description: What to record once it is applied, type: dict}
+applied: {description: The record to write after a complete apply, type: dict}
 """
 
 

@@ -1,4 +1,4 @@
-"""Send a test page through every path."""
+"""Send a test page through every notification path."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from fargate_ops.terraform.stack import Stack
 DOCUMENTATION = """
 ---
 action: test_page
-short_description: Send a test page through every path
+short_description: Send a test page through every notification path
 description:
-  - Sets an alarm made for it to ALARM and back, for each urgency, and posts a test to Slack as a release does. Prints
-    what was accepted on each path. Fails when one refuses; a path that is not set up is said, and is no failure.
-  - Never reports C(changed); in check mode it sends nothing, and says who would hear it.
+  - Sets a test alarm of each urgency to ALARM and back, and sends a Slack message the way a release does. Prints the
+    outcome of each path. Fails if a path refuses; a path that is not set up is printed and is no failure.
+  - Never reports C(changed). Check mode sends nothing and prints the recipients.
 extends_documentation_fragment: [operations, operations.stack]
 options:
-  wait_seconds: {type: float, required: true, description: "How long to wait for word of an alarm's action."}
+  wait_seconds: {type: float, required: true, description: "Seconds to wait for the result of an alarm's action."}
 """
 
 EXAMPLES = """
@@ -32,7 +32,7 @@ EXAMPLES = """
 """
 
 RETURN = """
-paths: {type: dict, returned: when something was sent, description: "What became of it, by path."}
+paths: {type: dict, returned: when something was sent, description: "The outcome by path."}
 """
 
 

@@ -1,4 +1,4 @@
-"""Find or fetch Terraform, and write the CLI configuration that says where its provider comes from."""
+"""Provide Terraform, and write the CLI configuration with the source of its provider."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from fargate_ops.terraform.toolchain import Request, provide
 
 DOCUMENTATION = r"""
 module: toolchain
-short_description: Provide Terraform and its provider's source
+short_description: Provide Terraform and the source of its provider
 description:
-  - Uses the first C(terraform) on PATH that O(required_version) allows, then a cached download, else downloads the
-    pinned release and verifies its SHA-256.
-  - Writes a CLI configuration that installs the AWS provider from a mirror directory on this machine when one holds a
+  - Uses the first C(terraform) on PATH that O(required_version) allows, otherwise a cached download. If there is none,
+    downloads the pinned release and verifies its SHA-256.
+  - Writes a CLI configuration that installs the AWS provider from a mirror directory on this machine if one has a
     version that O(provider_version) allows, and from the registry otherwise.
-  - Writes only below O(cache_dir) and O(work_dir), in check mode as well, since the plan that follows needs both.
+  - Writes only below O(cache_dir) and O(work_dir), also in check mode, because the next plan needs both.
 options:
-  required_version: {type: str, required: true, description: "Terraform constraint, C(>= 1.11) or C(1.14.0)."}
+  required_version: {type: str, required: true, description: "Version constraint, as C(>= 1.11) or C(1.14.0)."}
   provider_version: {type: str, required: true, description: "Constraint of C(hashicorp/aws)."}
-  work_dir: {type: path, required: true, description: "Generated files of this environment; C(terraform.rc) goes here."}
-  cache_dir: {type: path, required: true, description: "Downloads shared by all environments."}
-  download_version: {type: str, required: true, description: "The release to download."}
-  download_sha256: {type: dict, required: true, description: "SHA-256 of its archive by platform (C(linux_amd64))."}
-  releases_url: {type: str, required: true, description: "Where releases are served."}
-  registry_url: {type: str, required: true, description: "The provider registry, asked whether it answers."}
-  mirror_directories: {type: list, elements: str, required: true, description: "Where a mirror may be; globs allowed."}
-  cli_config_file: {type: str, required: true, description: "The CLI configuration to use; empty: one is written."}
+  work_dir: {type: path, required: true, description: "Folder of the environment's generated files."}
+  cache_dir: {type: path, required: true, description: "Folder of downloads, shared by all environments."}
+  download_version: {type: str, required: true, description: "The release to download if PATH has no suitable one."}
+  download_sha256: {type: dict, required: true, description: "SHA-256 of its archives by platform (C(linux_amd64))."}
+  releases_url: {type: str, required: true, description: "Address of the releases."}
+  registry_url: {type: str, required: true, description: "The provider registry."}
+  mirror_directories: {type: list, elements: str, required: true, description: "Possible mirrors; globs allowed."}
+  cli_config_file: {type: str, required: true, description: "Your own CLI configuration; empty to generate one."}
 """
 
 EXAMPLES = r"""
@@ -46,14 +46,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 toolchain:
-  description: What the role publishes as the fact C(toolchain_result).
+  description: The fact C(toolchain_result) of the role.
   type: dict
   returned: success
   contains:
     terraform_path: {type: str, description: "Absolute path of the binary."}
-    terraform_version: {type: str, description: "What it says it is."}
+    terraform_version: {type: str, description: "Version of the binary."}
     provider_source: {type: str, description: "Mirror directory or registry."}
-    provider_version: {type: str, description: "Newest suitable one of the mirror, or the exact one declared."}
+    provider_version: {type: str, description: "Newest suitable version of the mirror, or the exact one declared."}
     environment: {type: dict, description: "Environment of every terraform call."}
 """
 
