@@ -1,4 +1,4 @@
-"""The base of the project's action plugins: arguments, AWS, the screen, check mode, and how an error ends the task."""
+"""The base class of the project's action plugins: arguments, AWS sessions, output, check mode and failures."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from fargate_ops.terraform.stack import Stack
 
 
 class OperationsAction(ActionBase):
-    """An action plugin whose arguments stand in the DOCUMENTATION of its file, and whose failures name the next step.
+    """An action plugin whose arguments are in the DOCUMENTATION of its file, and whose failures name the next step.
 
-    A plugin neither catches an error to report it nor returns a failed result: what it lets through ends the task
+    A plugin reports a failure by raising an error. It neither catches an error to report it nor returns a failed result
     (`failure`).
     """
 
-    #: What holds between arguments, as ``validate_argument_spec`` takes it: ``mutually_exclusive`` and the like.
+    #: Constraints between arguments, as ``validate_argument_spec`` takes them, for example ``mutually_exclusive``.
     constraints: ClassVar[dict[str, Any]] = {}
-    #: The verb of make that helps after an expected failure that names no command: ``status``.
+    #: The make target to run after an expected failure that names no command, for example ``status``.
     next_verb: ClassVar[str] = ""
 
     #: The argument ``environment_name``, otherwise the variable ``env_name``.
     environment: str
-    #: The argument ``stack``; without outputs where there is none.
+    #: The argument ``stack``; empty for a plugin without it.
     stack: Stack
     task_vars: dict[str, Any]
 
@@ -58,10 +58,10 @@ class OperationsAction(ActionBase):
         except AnsibleError:
             raise
         except Exception as error:
-            # Without the cause, whose text Ansible would print after the message.
+            # From None: Ansible would print the cause's text after the message.
             raise self.failure(error) from None
 
-    # What a plugin works with.
+    # For a plugin's work.
 
     @cached_property
     def aws_environment(self) -> dict[str, str]:
@@ -69,51 +69,51 @@ class OperationsAction(ActionBase):
         return action_environment(self)
 
     def session(self, region: str | None = None) -> AwsSession:
-        """Return an AWS session of this task, in the environment's region unless another is given."""
+        """Return an AWS session with this task's environment, in the stack's region unless another is given."""
         return aws_session(self.aws_environment, region or self.stack.get(Stack.region, None))
 
     def require_stack(self) -> None:
-        """Raise an `OperationsError` where nothing is deployed."""
+        """Raise an `OperationsError` if nothing is deployed."""
         if not self.stack:
             raise OperationsError(f"nothing is deployed here. Next: make deploy ENV={self.environment}")
 
     def say(self, line: str, color: str | None = None) -> None:
-        """Print while the task runs."""
+        """Print a line while the task runs."""
         whole_lines(lambda text: Display().display(text, color=color))(line)
 
     def warn(self, line: str) -> None:
-        """Print in yellow."""
+        """Print a line in yellow."""
         self.say(line, color="yellow")
 
     @cached_property
     def sleep(self) -> Sleep:
-        """A ``sleep`` that ends with the playbook."""
+        """A ``sleep`` that raises if the playbook has ended."""
         return sleep_with_parent()
 
     # Check mode.
 
     @property
     def preview(self) -> bool:
-        """Whether to say what would be done and to change nothing: check mode."""
+        """Whether to print what would be done without doing it: check mode."""
         return bool(self._task.check_mode)
 
     def report(self, message: str, **result: Any) -> dict[str, Any]:
-        """Print a message and return it as the task's result: what would be done, or why nothing is to be done."""
+        """Print a message and return it as the task's result, for example what would be done."""
         self.say(message)
         return {"msg": message, **result}
 
     def unknown(self, message: str, failure: str = "", **result: Any) -> dict[str, Any]:
-        """Report in check mode what cannot be known before a deployment; otherwise fail.
+        """Report in check mode that something cannot be known before a deployment; otherwise fail.
 
         Raises:
-            OperationsError: `failure`, or `message` where the two do not differ.
+            OperationsError: outside check mode, with `failure` or else `message`.
         """
         if not self.preview:
             raise OperationsError(failure or message)
         return self.report(f"{self.environment}: {message}", **result)
 
     def silence(self) -> str:
-        """Return in check mode why the AWS endpoint does not answer, or an empty string.
+        """Return why the AWS endpoint does not answer, or an empty string if it does.
 
         Raises:
             ProblemError: it does not answer, outside check mode.
@@ -127,17 +127,17 @@ class OperationsAction(ActionBase):
 
     @property
     def subject(self) -> str:
-        """What the message of a failure begins with."""
+        """The beginning of a failure's message."""
         return self.environment
 
     def details(self, error: Exception) -> dict[str, Any]:
-        """Return what the failed task of an error has beside its message."""
+        """Return the failed task's results beside its message."""
         return error.details if isinstance(error, OperationsError) else {}
 
     def failure(self, error: Exception) -> AnsibleActionFail:
-        """Return the failed task of an error: an `OperationsError` says what happened, any other becomes a `Problem`.
+        """Return the failed task of an error: an `OperationsError` has its own message, any other becomes a `Problem`.
 
-        Ansible itself shows a traceback at no verbosity; that of an unexpected error is printed with ``-vvv``.
+        With ``-vvv`` the traceback of an unexpected error is printed here, because Ansible never prints it.
         """
         if not isinstance(error, OperationsError):
             Display().vvv(traceback.format_exc())

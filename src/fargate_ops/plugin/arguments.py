@@ -1,4 +1,4 @@
-"""An action plugin's arguments, read from its own DOCUMENTATION, so that the two cannot differ."""
+"""Read an action plugin's arguments from its own DOCUMENTATION, so that the two cannot differ."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SPEC_KEYS = ("type", "required", "default", "elements", "choices", "no_log")
 
 
 def argument_spec(documentation: str) -> dict[str, dict[str, Any]]:
-    """Return what ``validate_argument_spec`` takes, from the ``options`` of a DOCUMENTATION block and its fragments."""
+    """Return the argument of ``validate_argument_spec`` for the ``options`` of a DOCUMENTATION and its fragments."""
     documented = yaml.safe_load(documentation)
     names = documented.get("extends_documentation_fragment", [])
     parts = [*(yaml.safe_load(_fragment(name)) for name in names), documented]
@@ -19,7 +19,7 @@ def argument_spec(documentation: str) -> dict[str, dict[str, Any]]:
 
 
 def _fragment(name: str) -> str:
-    """Return the section of a file in ``doc_fragments/``, ``operations.stack``; ansible-doc reads the same.
+    """Return the section of a file in ``doc_fragments/``, as ``operations.stack``; ansible-doc reads the same files.
 
     https://docs.ansible.com/ansible/latest/dev_guide/developing_modules_documenting.html#documentation-fragments
     """

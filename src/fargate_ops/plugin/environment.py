@@ -1,7 +1,7 @@
-"""The environment variables of a run: which of the shell's pass to AWS, Terraform and Docker, and which do not.
+"""Define which of the shell's environment variables AWS, Terraform and Docker receive.
 
-The Makefile builds the environment of everything that make starts. `ansible-playbook` alone builds it here, in its own
-process and before any worker is forked: what is unset there is unset for action plugins, modules and lookups alike.
+The Makefile builds the environment of everything that make starts. For `ansible-playbook` itself it is built here, in
+its own process before it forks a worker, so it applies to action plugins, modules and lookups alike.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import pwd
 from collections.abc import Iterable, MutableMapping
 from fnmatch import fnmatchcase
 
-#: What else could choose another account, endpoint, workspace, variable or engine than the inventory does.
+#: Variables that could select another account, endpoint, workspace, Terraform variable or engine than the inventory.
 FAMILIES = ("AWS_*", "TF_*", "DOCKER_*")
-#: The Docker context and its folder choose the engine where the inventory requires none; otherwise they are refused.
+#: The Docker context and its folder select the engine unless the inventory requires one; then they are refused.
 PASSED = ("TF_PLUGIN_DIR", "TF_LOG", "DOCKER_CONTEXT", "DOCKER_CONFIG")
 #: Keys, profiles, SSO, `credential_process`, web identity, and the credentials of a container or an instance.
 #: https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html#EVarSettings
@@ -39,10 +39,10 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def unset(environment: MutableMapping[str, str], *, credentials: bool) -> list[str]:
-    """Remove what only the inventory may say, and with `credentials=False` the shell's credentials too.
+    """Remove variables that only the inventory may set, and with `credentials=False` the shell's credentials too.
 
-    Returns the names that were removed and had a value. An empty variable is always removed: botocore takes an empty
-    ``AWS_PROFILE`` for the name of a profile.
+    Return the names of the removed variables that had a value. An empty variable is always removed, because botocore
+    takes an empty ``AWS_PROFILE`` as the name of a profile.
     """
     passed = PASSED + (CREDENTIALS if credentials else ())
     steering = [name for name in environment if _matches(name, FAMILIES)]
@@ -51,7 +51,7 @@ def unset(environment: MutableMapping[str, str], *, credentials: bool) -> list[s
 
 
 def bypass_proxies(environment: MutableMapping[str, str], addresses: Iterable[str]) -> None:
-    """Add `addresses` to both spellings of ``no_proxy``: botocore reads the small one only, Go programs either."""
+    """Add `addresses` to both spellings of ``no_proxy``: botocore reads only the lowercase one, Go programs either."""
     for name in ("no_proxy", "NO_PROXY"):
         said = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
         present = [item.strip() for item in said.split(",") if item.strip()]
@@ -59,7 +59,7 @@ def bypass_proxies(environment: MutableMapping[str, str], addresses: Iterable[st
 
 
 def user_name() -> str:
-    """The name of the user that this process is, or ``uid 54321`` where the system has no entry for it."""
+    """Return the name of this process's user, or ``uid 54321`` if the system has no entry for it."""
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:

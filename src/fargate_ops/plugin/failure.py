@@ -1,4 +1,4 @@
-"""What an error of AWS, of this machine or of these playbooks means to whoever ran the command."""
+"""Convert an error of AWS, of this machine or of these playbooks into a problem with a next step."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from botocore.exceptions import (
 from fargate_ops.core.problem import Problem
 from fargate_ops.core.project import PROJECT
 
-#: https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html, and as EC2 and S3 call the same.
+#: https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html, and the same errors' names in EC2 and S3.
 _CREDENTIALS = frozenset(
     {
         "AuthFailure",
@@ -39,7 +39,7 @@ _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOpera
 
 
 def problem_of(error: Exception) -> Problem:
-    """What happened, where, and what to do; for any exception."""
+    """Return what happened, where, and the next step, for any exception."""
     if isinstance(error, ClientError):
         return _refused(error)
     if isinstance(error, BotoCoreError):
@@ -73,7 +73,7 @@ def _refused(error: ClientError) -> Problem:
 
 
 def _not_asked(error: BotoCoreError) -> Problem:
-    """The SDK gave up before AWS could answer."""
+    """Return the problem of a request to which AWS did not respond."""
     where, next_step = _place(error), "correct what it names, then repeat the command"
     if isinstance(error, ProfileNotFound):
         where, next_step = (
@@ -93,7 +93,7 @@ def _not_asked(error: BotoCoreError) -> Problem:
 
 
 def _place(error: Exception) -> str:
-    """The innermost line of this project that the error passed through."""
+    """Return the innermost line of this project in the error's traceback."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _ours(frame.filename)]
     if not frames:
         return "outside these playbooks"

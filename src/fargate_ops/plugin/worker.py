@@ -1,4 +1,4 @@
-"""How an action that lasts lives with the playbook: it ends with it, and does not leave it waiting."""
+"""Functions for a long-running action: it ends with its playbook, and does not leave the playbook waiting."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import Callable
 
 Sleep = Callable[[float], None]
 
-#: What Ansible ends its workers by.
+#: The signals with which Ansible ends its workers.
 ENDING = frozenset({signal.SIGINT, signal.SIGTERM})
 
 
 class Orphaned(BaseException):
-    """The playbook is gone. Not an Exception: nothing may go on, least of all an error path that changes something."""
+    """The playbook has ended. Not an Exception, so that no error handler continues and changes something."""
 
 
 def sleep_with_parent(parent: int | None = None) -> Sleep:
-    """A ``sleep`` that raises when this process lost its parent.
+    """Return a ``sleep`` that raises `Orphaned` if this process has lost its parent.
 
-    Ansible runs an action in a child of ``ansible-playbook``. When that is killed (``kill -9``), the child lives on: it
-    must not wait out a rollout and then stop it under the hands of the next flow.
+    Ansible runs an action in a child of ``ansible-playbook``. If that is killed (``kill -9``), the child keeps running.
+    It must not time out later and stop a rollout of the next flow.
     """
     expected = os.getppid() if parent is None else parent
 
@@ -34,10 +34,10 @@ def sleep_with_parent(parent: int | None = None) -> Sleep:
 
 
 def whole_lines(display: Callable[[str], None]) -> Callable[[str], None]:
-    """``display``, which a signal that ends this process interrupts before or after a line only.
+    """Return ``display`` such that a signal that ends this process interrupts it only before or after a line.
 
-    A worker hands its lines to ``ansible-playbook`` through a queue with a lock. On Ctrl-C Ansible ends the worker in a
-    signal handler: hit while it holds that lock, it would leave ``ansible-playbook`` waiting for ever.
+    A worker passes its lines to ``ansible-playbook`` through a queue with a lock. On Ctrl-C Ansible ends the worker in
+    a signal handler. If the worker held the lock at that moment, ``ansible-playbook`` would wait forever.
     """
 
     def say(line: str) -> None:

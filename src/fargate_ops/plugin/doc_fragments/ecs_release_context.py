@@ -1,37 +1,37 @@
-"""The arguments of every phase of a release, a rollback and a rotation, beside those of ``operations``."""
+"""The arguments of every phase of a release, a rollback or a rotation, in addition to those of ``operations``."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """See `fargate_ops.release.plugin_context`, which reads them."""
+    """`fargate_ops.release.plugin_context` reads these arguments."""
 
     DOCUMENTATION = """
 options:
-  plan: {type: dict, default: {}, description: "What the phase before returned as C(plan); empty for the first one."}
+  plan: {type: dict, default: {}, description: "The result C(plan) of the previous phase; empty for the first."}
   limits:
-    description: Bounds and pace of the waits, in seconds.
+    description: Limits of the waits, in seconds.
     type: dict
     required: true
     suboptions:
-      flow: {type: float, required: true, description: "Of the whole command."}
-      wait: {type: float, required: true, description: "Of a rollout."}
-      rollback_wait: {type: float, required: true, description: "Of undoing one."}
-      prepare_wait: {type: float, required: true, description: "Of the admin task."}
-      poll: {type: float, required: true, description: "Between two looks."}
-      log_grace: {type: float, required: true, description: "Until the last lines of a task's log have arrived."}
-  requires_lock: {type: bool, required: true, description: "Whether this run has to hold the deployment lock."}
+      flow: {type: float, required: true, description: "For the whole command."}
+      wait: {type: float, required: true, description: "For a rollout."}
+      rollback_wait: {type: float, required: true, description: "For undoing a rollout."}
+      prepare_wait: {type: float, required: true, description: "For the admin task."}
+      poll: {type: float, required: true, description: "Between two polls."}
+      log_grace: {type: float, required: true, description: "For the last lines of a task's log."}
+  requires_lock: {type: bool, required: true, description: "Whether this run must hold the deployment lock."}
   verify:
-    description: The settings of service_verify, by which the phase C(plan) verifies a release whose end nobody saw.
+    description: The settings of service_verify, with which the phase C(plan) verifies a release that nobody watched.
     type: dict
     required: true
     suboptions:
-      source: {type: str, required: true, choices: [public, targets], description: "By what to verify."}
-      answers: {type: int, required: true, description: "Right answers in a row."}
-      limit_seconds: {type: float, required: true, description: "For how long to ask."}
+      source: {type: str, required: true, choices: [public, targets], description: "How to verify."}
+      answers: {type: int, required: true, description: "Correct answers in a row."}
+      limit_seconds: {type: float, required: true, description: "Seconds to try."}
   unverified:
-    description: For the phase C(fail), whether it serves and only could not be seen to; then it is left serving.
+    description: For the phase C(fail), whether the release runs but could not be verified; then it is left serving.
     type: bool
     default: false
-  why: {type: str, required: true, description: "Why, for the ledger; for the phase C(fail), why it failed."}
+  why: {type: str, required: true, description: "The reason for the ledger; for C(fail), the failure."}
 """

@@ -1,10 +1,10 @@
-"""The arguments that many plugins take."""
+"""Arguments that several plugins share."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """A plugin's DOCUMENTATION names what it takes: ``operations`` and ``operations.stack``, for instance."""
+    """A plugin's DOCUMENTATION names the sections it uses, for example ``operations`` and ``operations.stack``."""
 
     DOCUMENTATION = """
 options:
@@ -18,17 +18,17 @@ options:
 
     BUCKET = """
 options:
-  bucket: {type: str, required: true, description: "The state bucket, in which ledger and lock live."}
+  bucket: {type: str, required: true, description: "The state bucket, which holds the ledger and the lock."}
 """
 
     POLL = """
 options:
-  poll_seconds: {type: float, description: "About how many seconds lie between two looks at a task; omitted: 3."}
+  poll_seconds: {type: float, description: "Approximate seconds between two polls of a task; 3 if omitted."}
 """
 
     NOTIFICATION = """
 options:
-  notification_log: {type: path, required: true, description: "One line for each message to Slack, what came of it."}
+  notification_log: {type: path, required: true, description: "File with a line for each message to Slack."}
 """
 
     BACKEND = """
