@@ -1,7 +1,7 @@
-"""Docker Engine: build an image from a folder, push it, and say what happens meanwhile.
+"""Docker Engine: build an image from a folder, push it, and print the progress.
 
-Through the engine's own API (the `docker` SDK): no CLI is needed, the builder without plugins is on every engine, and
-the registry's password travels in a request header, never in an argument list, a file or a log.
+This uses the engine's own API (the `docker` SDK). No CLI is needed, every engine has the builder without plugins, and
+the registry's password is only in a request header, never in an argument list, a file or a log.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from fargate_ops.image.docker_host import DockerHost
 from fargate_ops.image.registry import Credentials
 
 Say = Callable[[str], None]
-_BUILD_TIMEOUT_SECONDS = 1800  # of silence in the engine's stream
+_BUILD_TIMEOUT_SECONDS = 1800  # without output in the engine's stream
 _PROGRESS_SECONDS = 2
 _LINE_LENGTH = 110
-#: Of a container that is made to be read and never runs: an interrupted run may leave it.
+#: Labels of a container that is created to be read and never runs. An interrupted run may leave it behind.
 _LABELS = {"settlement.image_build": "read"}
 
 
-#: What the SDK lets through when the engine goes away in the middle of a stream.
+#: Errors that the SDK does not convert if the engine stops in the middle of a stream.
 _LOST = (DockerException, HTTPError, OSError)
 
 
@@ -41,7 +41,7 @@ class TagTakenError(Exception):
 
 
 def connect(host: DockerHost) -> docker.DockerClient:
-    """A client of the engine `host`. Credentials are given with each call: the user's configuration is not read."""
+    """Return a client of the engine `host`. Each call passes credentials, so the user's configuration is not read."""
     host.adopt()
     try:
         return docker.from_env(timeout=_BUILD_TIMEOUT_SECONDS, use_ssh_client=True)
@@ -60,7 +60,7 @@ def connect(host: DockerHost) -> docker.DockerClient:
 
 
 def architecture(client: docker.DockerClient) -> str:
-    """The engine's own, as Go names it: ``amd64`` or ``arm64``."""
+    """Return the engine's own architecture by its name in Go: ``amd64`` or ``arm64``."""
     return str(client.version()["Arch"])
 
 
@@ -82,7 +82,7 @@ def build(
             buildargs=dict(arguments),
             labels=dict(labels),
             platform=platform or None,
-            network_mode="none",  # the wheels are in the context: a step that reaches out is a mistake
+            network_mode="none",  # the wheels are in the context: no step may use the network
             rm=True,
             forcerm=True,  # a failed step leaves no container behind
             decode=True,
@@ -105,7 +105,7 @@ def _follow_build(
         transfer.note(event)
         for line in str(event.get("stream", "")).splitlines():
             if line.startswith("Step "):
-                step = Template(line).safe_substitute(arguments)  # FROM ${BASE_IMAGE} says little
+                step = Template(line).safe_substitute(arguments)  # show the value of ${BASE_IMAGE}
                 tail.clear()
                 say(textwrap.shorten(step, _LINE_LENGTH, placeholder=" …"))
             elif line.strip():
@@ -149,7 +149,7 @@ def _storage(client: docker.DockerClient) -> str:
 
 
 def label(client: docker.DockerClient, tag: str, labels: Mapping[str, str]) -> None:
-    """Replace the image `tag` by one of the same layers with further labels. Raises ProblemError."""
+    """Replace the image `tag` with one that has the same layers and additional labels. Raises ProblemError."""
     try:
         own = client.images.get(tag).attrs
         platform = f"{own['Os']}/{own['Architecture']}"
@@ -163,7 +163,7 @@ def label(client: docker.DockerClient, tag: str, labels: Mapping[str, str]) -> N
 
 
 def read_file(client: docker.DockerClient, image: str, path: str) -> bytes | None:
-    """A file of an image that is here; None when it has none there. Nothing of it runs."""
+    """Return a file of a local image, or None if it has no such file. Does not run the image."""
     try:
         container = client.api.create_container(image, command=["none"])["Id"]
         try:
@@ -182,7 +182,7 @@ def read_file(client: docker.DockerClient, image: str, path: str) -> bytes | Non
 def read_files(
     client: docker.DockerClient, image: str, wanted: Callable[[str], bool], credentials: Credentials
 ) -> tuple[dict[str, bytes], dict[str, str]]:
-    """Files of `image` by path, and its environment variables. Nothing of it runs; pulled when it is not here."""
+    """Return files of `image` by path, and its environment variables. Pulls a missing image, and does not run it."""
     login = {"username": credentials.username, "password": credentials.password}
     try:
         try:
@@ -203,7 +203,7 @@ def read_files(
 
 
 class _Stream(io.RawIOBase):
-    """What the engine sends piece by piece, as a file."""
+    """The pieces of a stream as one file."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces, self._rest = iter(pieces), b""
@@ -219,7 +219,7 @@ class _Stream(io.RawIOBase):
 
 
 def push(client: docker.DockerClient, repository: str, tag: str, credentials: Credentials, say: Say) -> str:
-    """Push and return the digest that the registry gave. Raises TagTakenError, ProblemError."""
+    """Push the image; return the registry's digest of it. Raises TagTakenError, ProblemError."""
     login = {"username": credentials.username, "password": credentials.password}
     try:
         stream = client.api.push(repository, tag=tag, auth_config=login, stream=True, decode=True)
@@ -264,7 +264,7 @@ def _push_problem(message: str, where: str) -> Exception:
 
 
 class _Transfer:
-    """Adds up the layers of a pull or push, and says every few seconds how far it is."""
+    """The progress of a pull or push, the sum of its layers, which is printed every few seconds."""
 
     def __init__(self, verb: str, say: Say) -> None:
         self._verb, self._say = verb, say

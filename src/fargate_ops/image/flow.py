@@ -1,4 +1,4 @@
-"""From the source to an image in the registry: look first, and build only what is not there."""
+"""Build and push the image of a source, unless the registry has it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fargate_ops.image.schema import Schema, read_schema
 from fargate_ops.image.source import Source, origin, read_source, stage
 
 _SCHEMA_LABEL, _COMPATIBLE_LABEL = "schema_head", "schema_compatible"
-#: An architecture's name in Go (and so in images) → in Python's wheels
+#: An architecture's name in Go and in images → in Python's wheels
 _MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
 _CA_TIMEOUT_SECONDS = 30
 _TAGS_SHOWN = 10
@@ -26,7 +26,7 @@ _TAGS_SHOWN = 10
 
 @dataclass(frozen=True)
 class Settings:
-    """What the role's variables say. `architecture` is Fargate's name, or empty for the engine's own."""
+    """The role's settings. `architecture` is Fargate's name, or empty for the engine's own."""
 
     context: Path
     locks: tuple[str, ...]
@@ -45,9 +45,9 @@ class Settings:
 
 @dataclass(frozen=True)
 class Image:
-    """The role's fact. `digest` and `image` are None in a preview that found nothing in the registry.
+    """The role's fact. `digest` and `image` are None if a preview found no image in the registry.
 
-    `sbom` is where its bill of materials is, None where there is none; `sbom_stored` whether this run put it there.
+    `sbom` is the address of its bill of materials or None, `sbom_stored` whether this run stored it.
     """
 
     version: str
@@ -67,7 +67,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Flow:
-    """One run of the role. `silence` says why the registry's API cannot be asked, or is empty."""
+    """One run of the role. `silence` is the reason why the registry's API does not answer, or empty."""
 
     settings: Settings
     registry: Registry
@@ -77,7 +77,7 @@ class Flow:
     silence: str = ""
 
     def run(self) -> Image:
-        """The image of this source, or of the version asked for. Raises ProblemError."""
+        """Return the image of this source, or of the requested version. Raises ProblemError."""
         if self.settings.version:
             return self._existing_version()
         source = read_source(self.settings.context, allow_dirty=self.settings.allow_dirty)
@@ -89,7 +89,7 @@ class Flow:
         return self._build_and_push(source)
 
     def _look_up(self, version: str) -> tuple[str | None, str]:
-        """The digest of `version`, or None and, in check mode, why that does not mean much."""
+        """Return the digest of `version` or None, and in check mode the reason why it could not be looked up."""
         if self.silence and not self.preview:
             raise silence_problem(self.silence)
         if self.silence:
@@ -172,9 +172,9 @@ class Flow:
         return self._with_sbom(self._image(source.version, digest, schema, architecture, built=True), source, client)
 
     def _with_sbom(self, image: Image, source: Source | None, client: docker.DockerClient | None = None) -> Image:
-        """`image`, its bill of materials stored beside it; without the source it is only looked for.
+        """Return `image` with its bill of materials, which is stored if it is missing and the source is known.
 
-        It is no part of what runs, so no deployment fails for it: the next one tries again.
+        The service does not need it, so a failure does not fail the deployment: the next one tries again.
         """
         tag = sbom.tag(str(image.digest))
         try:
@@ -197,7 +197,7 @@ class Flow:
         if self.preview:
             self.say(f"would store its bill of materials as {place}")
             return replace(image, sbom_stored=True)
-        # By its version, if it is still here from the build; the digest is what it is pulled by.
+        # After a build, the engine has the image under its version. Otherwise the image is pulled by its digest.
         name = f"{self.registry.name}:{image.version}" if image.built else str(image.image)
         files, variables = engine.read_files(client or self.connect(), name, sbom.wanted, self.registry.credentials())
         subject = sbom.Subject(
@@ -216,12 +216,12 @@ class Flow:
         return replace(image, sbom=place, sbom_stored=True)
 
     def _push(self, client: docker.DockerClient, version: str) -> str:
-        """The digest that the registry holds under `version` afterwards."""
+        """Push the image; return the digest that the registry has under `version` afterwards."""
         try:
             pushed = engine.push(client, self.registry.name, version, self.registry.credentials(), self.say)
         except engine.TagTakenError as error:
-            # Another run pushed this version since we looked. Tags are immutable and both were built from the same
-            # commit, so that image is the version: the next run would take it without a word.
+            # Another run pushed this version after the lookup. Tags are immutable and both images are built from the
+            # same commit, so use that image, as the next run would.
             pushed = ""
             self.say(f"another run has pushed {self._named(version)} meanwhile ({error}); taking that image")
         digest, _ = self._look_up(version)
@@ -235,9 +235,9 @@ class Flow:
         return digest
 
     def _read_schema(self, client: docker.DockerClient, tag: str) -> Schema:
-        """What the image built as `tag` says of its schema; from here on its labels say it too.
+        """Read the schema from the image built as `tag`, and add it to the image's labels.
 
-        They are what is known of an image in the registry, which is not pulled to be looked at.
+        The labels can be read from the registry without pulling the image.
         """
         path = self.settings.schema_file
         if not path:
@@ -299,7 +299,7 @@ class Flow:
 
 
 def _fargate(architecture: str) -> str:
-    """Fargate's name of an architecture. Raises ProblemError for one that it does not run."""
+    """Return Fargate's name of an architecture. Raises ProblemError for one that it does not run."""
     if architecture not in FARGATE_ARCHITECTURES:
         raise ProblemError(
             f"Fargate does not run the architecture {architecture}.",
@@ -310,7 +310,7 @@ def _fargate(architecture: str) -> str:
 
 
 def database_ca(locations: Iterable[str], bundle: Path) -> Path:
-    """Write the certificates that the application trusts for its database, of all `locations` one after the other."""
+    """Write the certificates of all `locations`, which the application trusts for its database, into one file."""
     certificates = [_certificates(location).strip() + b"\n" for location in locations]
     bundle.parent.mkdir(parents=True, exist_ok=True)
     bundle.write_bytes(b"".join(certificates))
@@ -318,7 +318,7 @@ def database_ca(locations: Iterable[str], bundle: Path) -> Path:
 
 
 def _certificates(location: str) -> bytes:
-    """The content of a PEM file; an https address is fetched."""
+    """Return the content of a PEM file or an https address."""
     if location.startswith("https://"):
         try:
             with urllib.request.urlopen(location, timeout=_CA_TIMEOUT_SECONDS) as response:  # noqa: S310 - https only

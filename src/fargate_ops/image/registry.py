@@ -1,7 +1,7 @@
-"""The image registry: what is there under a tag, and the credentials to push.
+"""The image registry: the images and artifacts by tag, and the credentials to push.
 
-Amazon ECR is asked through its API for tags and digests, and through the registry's own HTTP API for the image's
-configuration (labels, architecture), which ECR's API does not show.
+Tags and digests come from Amazon ECR's API. An image's configuration (labels, architecture) comes from the registry's
+own HTTP API, because ECR's API does not return it.
 https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html#registry_auth_http
 """
 
@@ -24,7 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from fargate_ops.core.problem import ProblemError
 
-#: An architecture's name in Go (and so in images) → in Fargate
+#: An architecture's name in Go and in images → in Fargate
 FARGATE_ARCHITECTURES = {"amd64": "X86_64", "arm64": "ARM64"}
 
 _ECR_ADDRESS = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?")
@@ -41,7 +41,7 @@ _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _EMPTY = "application/vnd.oci.empty.v1+json"
 
 
-#: A tag of what is stored beside an image: `sha256-<digest>.<kind>`.
+#: The tag of an artifact that refers to an image: `sha256-<digest>.<kind>`.
 _BESIDE = re.compile(r"sha256-[0-9a-f]{64}\b")
 
 
@@ -60,14 +60,14 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Configuration:
-    """What an image says of itself; `architecture` as Go names it (``amd64``)."""
+    """An image's configuration; `architecture` is the name in Go (``amd64``)."""
 
     architecture: str
     labels: Mapping[str, str]
 
 
 def base_url(address: str) -> str:
-    """``http`` for a registry on this machine, as Docker does, ``https`` for every other."""
+    """Return the URL of a registry: ``http`` on this machine, as in Docker, otherwise ``https``."""
     host = address.partition("/")[0].rpartition(":")[0] or address
     try:
         loopback = ipaddress.ip_address(host.strip("[]")).is_loopback
@@ -77,23 +77,23 @@ def base_url(address: str) -> str:
 
 
 class Registry:
-    """One repository at `address`, as ``111122223333.dkr.ecr.ap-northeast-2.amazonaws.com`` or ``localhost:4566``."""
+    """A repository at `address`, as ``111122223333.dkr.ecr.ap-northeast-2.amazonaws.com`` or ``localhost:4566``."""
 
     def __init__(self, address: str, repository: str, ecr: Any) -> None:
         self.address = address
         self.repository = repository
         self._ecr = ecr
-        # A registry of another account is asked by its number; without it ECR looks in the caller's own.
+        # ECR uses the caller's own registry unless the request has an account's number.
         match = _ECR_ADDRESS.fullmatch(address)
         self._owner = {"registryId": match[1]} if match else {}
 
     @property
     def name(self) -> str:
-        """What `docker push` calls it."""
+        """The repository's name for `docker push`."""
         return f"{self.address}/{self.repository}"
 
     def digest(self, tag: str) -> str | None:
-        """The digest under `tag`, or None. Raises RepositoryMissingError, ProblemError."""
+        """Return the digest under `tag`, or None. Raises RepositoryMissingError, ProblemError."""
         found = self._call(
             "describe_images",
             repositoryName=self.repository,
@@ -103,7 +103,7 @@ class Registry:
         return str(found[0]["imageDigest"]) if found else None
 
     def holds(self, digest: str) -> bool:
-        """Whether the image `digest` is there. Raises RepositoryMissingError, ProblemError."""
+        """Return whether the registry has the image `digest`. Raises RepositoryMissingError, ProblemError."""
         found = self._call(
             "describe_images",
             repositoryName=self.repository,
@@ -113,7 +113,7 @@ class Registry:
         return bool(found)
 
     def newest_tags(self, limit: int) -> list[str]:
-        """The tags pushed last, newest first. ECR gives at most 1,000 images an answer, in no order.
+        """Return the most recently pushed tags, newest first. ECR returns at most 1,000 images per page, unordered.
 
         https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_DescribeImages.html
         """
@@ -130,14 +130,14 @@ class Registry:
         return [tag for tag in tags if not _BESIDE.match(tag)][:limit]
 
     def credentials(self) -> Credentials:
-        """Valid for twelve hours, for this registry only."""
+        """Return credentials that are valid for twelve hours, for this registry only."""
         arguments = {"registryIds": list(self._owner.values())} if self._owner else {}
         token = self._call("get_authorization_token", **arguments)["authorizationData"][0]["authorizationToken"]
         username, _, password = base64.b64decode(token).decode().partition(":")
         return Credentials(username, password)
 
     def configuration(self, digest: str) -> Configuration:
-        """Labels and architecture of the image `digest`."""
+        """Return labels and architecture of the image `digest`."""
         credentials = self.credentials()
         manifest = self._get(f"manifests/{digest}", credentials)
         if "manifests" in manifest:  # an index; attestations in it have the platform "unknown"
@@ -147,7 +147,7 @@ class Registry:
         return Configuration(config["architecture"], config.get("config", {}).get("Labels") or {})
 
     def attach(self, subject: str, tag: str, media_type: str, title: str, content: bytes, created: str) -> None:
-        """Store `content` as `tag`, an artifact that refers to the image `subject`; unless another run has.
+        """Store `content` as `tag`, an artifact that refers to the image `subject`, unless another run stored it.
 
         https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidelines-for-artifact-usage
         """
@@ -175,7 +175,7 @@ class Registry:
                 ) from error
 
     def _put_blob(self, content: bytes, media_type: str, credentials: Credentials) -> dict[str, Any]:
-        """The descriptor of `content`, which the registry has afterwards."""
+        """Upload `content` if the registry does not have it; return its descriptor."""
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         try:
             self._open("HEAD", f"blobs/{digest}", credentials)
@@ -199,23 +199,23 @@ class Registry:
             ) from error
 
     def _url(self, path: str) -> str:
-        """Of the repository's own part of the API; a `Location` may be anywhere."""
+        """Return the URL of a path in the repository's part of the API, or of a complete `Location`."""
         return urllib.parse.urljoin(f"{base_url(self.address)}/v2/{self.repository}/", path)
 
     def _open(
         self, method: str, path: str, credentials: Credentials, data: bytes | None = None, media_type: str = ""
     ) -> tuple[Message, bytes]:
-        """One request to the registry's HTTP API: the answer's headers and body."""
+        """Send one request to the registry's HTTP API; return the response's headers and body."""
         headers = {"Accept": _ACCEPT} | ({"Content-Type": media_type} if media_type else {})
         request = urllib.request.Request(self._url(path), data, headers, method=method)  # noqa: S310 - http only here
         basic = base64.b64encode(f"{credentials.username}:{credentials.password}".encode()).decode()
-        # Unredirected: ECR answers a blob with a redirect to S3, which must not see (and refuses) this header.
+        # Unredirected: ECR redirects a blob to S3, which must not receive this header, and refuses it.
         request.add_unredirected_header("Authorization", f"Basic {basic}")
         with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
             return response.headers, response.read()
 
     def _call(self, operation: str, missing: Any = None, **arguments: Any) -> Any:
-        """One ECR call; `missing` is the answer when the image is not there."""
+        """Call ECR; return `missing` if the image does not exist."""
         if operation == "describe_images":
             arguments |= self._owner
         try:

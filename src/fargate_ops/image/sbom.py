@@ -1,6 +1,6 @@
-"""The software bill of materials of an image, CycloneDX 1.6: what dpkg and pip installed in it, and what it stands on.
+"""The software bill of materials of an image, CycloneDX 1.6: its dpkg and pip packages, and its base image.
 
-Read out of the image itself, so that it is true whatever the Dockerfile and the base image did.
+It is read from the image itself, so it is correct whatever the Dockerfile and the base image did.
 https://cyclonedx.org/docs/1.6/json/ · https://github.com/package-url/purl-spec
 """
 
@@ -21,12 +21,12 @@ MEDIA_TYPE = "application/vnd.cyclonedx+json"
 TITLE = "sbom.cdx.json"
 _DPKG, _OS_RELEASE = "var/lib/dpkg/status", "usr/lib/os-release"
 _METADATA = re.compile(r"\.dist-info/METADATA$")
-_LICENSE_LENGTH = 64  # what is longer is a whole text, or prose
+_LICENSE_LENGTH = 64  # a longer field contains the license's text
 
 
 @dataclass(frozen=True)
 class Subject:
-    """The image: `repository` without the registry, `base_image` as FROM has it, `variables` its environment."""
+    """The image. `repository` is without the registry, `base_image` as in FROM, `variables` is its environment."""
 
     repository: str
     version: str
@@ -38,17 +38,17 @@ class Subject:
 
 
 def tag(digest: str) -> str:
-    """Where it is stored beside the image ``sha256:…``. Tagged: what has no tag expires."""
+    """Return the tag of the bill of materials of the image ``sha256:…``. Without a tag it would expire."""
     return f"{digest.replace(':', '-')}.sbom"
 
 
 def wanted(path: str) -> bool:
-    """Whether a file of the image is read for it."""
+    """Return whether a file of the image is input of the bill of materials."""
     return path in (_DPKG, _OS_RELEASE) or _METADATA.search(path) is not None
 
 
 def document(subject: Subject, files: Mapping[str, bytes]) -> bytes:
-    """The document, the same bytes for the same image; `files` by path without the leading slash."""
+    """Return the document, the same bytes for the same image. `files` is by path without the leading slash."""
     release = _os_release(files.get(_OS_RELEASE, b""))
     components = [
         *_base(subject, release),
@@ -79,7 +79,7 @@ def document(subject: Subject, files: Mapping[str, bytes]) -> bytes:
 
 
 def count(content: bytes) -> str:
-    """``94 of Debian, 30 of Python``: how many packages a document names."""
+    """Return the number of a document's packages by kind, as ``94 of Debian, 30 of Python``."""
     purls = [component.get("purl", "") for component in json.loads(content)["components"]]
     deb, pypi = (sum(purl.startswith(f"pkg:{kind}/") for purl in purls) for kind in ("deb", "pypi"))
     return f"{deb} of Debian, {pypi} of Python"
@@ -96,7 +96,7 @@ def _base(subject: Subject, release: Mapping[str, str]) -> Iterator[dict[str, An
     if release:
         system = {"type": "operating-system", "bom-ref": "os", "name": release.get("ID", "linux")}
         yield system | ({"version": release["VERSION_ID"]} if "VERSION_ID" in release else {})
-    # The official image builds its Python from source, so that no package manager knows it.
+    # The official image builds its Python from source, so no package manager lists it.
     if version := subject.variables.get("PYTHON_VERSION"):
         purl = _purl("generic", "cpython", version)
         cpe = f"cpe:2.3:a:python:python:{version}:*:*:*:*:*:*:*"
