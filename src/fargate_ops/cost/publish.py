@@ -17,10 +17,10 @@ from fargate_ops.notify.slack import Message
 
 
 def day(text: str) -> date:
-    """Return a day such as ``2026-11-24``; today in UTC for an empty text.
+    """Return the date of a text such as ``2026-11-24``, or today in UTC if it is empty.
 
     Raises:
-        OperationsError: it is not a day.
+        OperationsError: the text is not a date.
     """
     try:
         return date.fromisoformat(text) if text else datetime.now(UTC).date()
@@ -39,7 +39,7 @@ def publish(
     *,
     preview: bool,
 ) -> dict[str, Any]:
-    """Print the essence, write both files, and send the summary; a preview only prints. Returns the JSON's content."""
+    """Print the report, write both files, and send the summary; return the JSON's content. A preview only prints."""
     message, row = summary(report, page_file), report.as_row()
     say(text(report, page_file))
     if preview:

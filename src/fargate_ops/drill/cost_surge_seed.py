@@ -1,4 +1,4 @@
-"""Put the cost surge into the local cloud, and take it away again."""
+"""Put the cost surge into the local cloud, and remove it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from fargate_ops.drill import cost_surge as surge
 
 
 def require_address(environment: Mapping[str, str]) -> str:
-    """Return the address of the local cloud's costs.
+    """Return the address of the local cloud's billing data.
 
     Raises:
-        OperationsError: the costs are AWS's own.
+        OperationsError: this environment uses the billing data of AWS.
     """
     address = environment.get("AWS_ENDPOINT_URL_COST_EXPLORER", "")
     if not address:
@@ -31,7 +31,7 @@ def require_address(environment: Mapping[str, str]) -> str:
 
 
 def seed(clients: Clients, address: str, account: str, region: str) -> dict[str, Any]:
-    """Put costs, recommendations, a budget, a gp2 volume and an unused address there; return what `remove` needs."""
+    """Create costs, recommendations, a budget, a gp2 volume and an unused address; return what `remove` needs."""
     before = costs(address)
     costs(address, surge.document(account, region))
     budget = {
@@ -54,7 +54,7 @@ def seed(clients: Clients, address: str, account: str, region: str) -> dict[str,
 
 
 def remove(clients: Clients, address: str, account: str, seeded: Mapping[str, Any]) -> None:
-    """Remove each part, whatever became of the others; one that is gone already stays gone."""
+    """Remove each part independently of the others. A part that no longer exists is no error."""
     ec2 = clients.client("ec2")
     steps: list[Callable[[], Any]] = [
         lambda: costs(address, seeded.get("costs") or {}),
@@ -71,7 +71,7 @@ def remove(clients: Clients, address: str, account: str, seeded: Mapping[str, An
 
 
 def costs(address: str, document: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return the local cloud's document of costs, after replacing it by `document` if given.
+    """Return the local cloud's billing data, after replacing it with `document` if given.
 
     See src/local_cloud/moto_server/costs.py.
 

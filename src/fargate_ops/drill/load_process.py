@@ -1,4 +1,4 @@
-"""Start the load of a drill in a process of its own, and stop it."""
+"""Start the load of a drill in a separate process, and stop it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fargate_ops.state.lock import Machine, holder_of
 
 Say = Callable[[str], None]
 
-#: The first answers are there after a second; the last ones after the longest that a request may take.
+#: Limits of the wait for the first answers, which take about a second, and for the last ones.
 FIRST_SECONDS = 20.0
 LAST_SECONDS = ANSWER_SECONDS + 10.0
 
@@ -27,7 +27,7 @@ def start(url: str, path: Path, per_second: float, limit_seconds: float, say: Sa
     """Start the usual load and wait for the first answers. The process writes its report to `path`.
 
     Raises:
-        OperationsError: the application takes no account, or answers nothing.
+        OperationsError: the application does not create the account, or does not answer.
     """
     try:
         wanted = clients(open_account(url), per_second)
@@ -40,7 +40,7 @@ def start(url: str, path: Path, per_second: float, limit_seconds: float, say: Sa
 
 
 def start_waiting(url: str, path: Path, waiting: Mapping[str, Any], limit_seconds: float, say: Say) -> Report:
-    """Start ``count`` clients that post the transaction ``key`` of ``account``; none has to be answered."""
+    """Start ``count`` clients that post the transaction ``key`` of ``account``. Do not wait for answers."""
     wanted = waiting_clients(str(waiting["account"]), str(waiting["key"]), int(waiting["count"]))
     _launch(url, wanted, path, limit_seconds)
     report = _wait(path, lambda report: True, FIRST_SECONDS, "no request was answered")
@@ -49,7 +49,7 @@ def start_waiting(url: str, path: Path, waiting: Mapping[str, Any], limit_second
 
 
 def stop(path: Path, say: Say) -> Report:
-    """End the load and wait for the requests under way; an empty report where none was started."""
+    """End the load and wait for the requests in progress. Return an empty report if no load was started."""
     if not path.exists():
         return Report()
     stop_file(path).touch()
@@ -62,7 +62,7 @@ def _launch(url: str, wanted: Sequence[Clients], path: Path, limit_seconds: floa
     path.parent.mkdir(parents=True, exist_ok=True)
     for file in (path, stop_file(path)):
         file.unlink(missing_ok=True)
-    # The worker that runs an action is a child of ansible-playbook, with which the load ends.
+    # The parent of this worker is ansible-playbook. The load ends when that process does.
     assignment = Assignment(
         url=url,
         clients=wanted,
@@ -95,5 +95,5 @@ def _wait(path: Path, condition: Callable[[Report], bool], seconds: float, other
 
 
 def _errors(report: Path) -> Path:
-    """Return the file of what the process prints when it fails."""
+    """Return the path of the process's standard error."""
     return Path(f"{report}.errors")

@@ -1,4 +1,4 @@
-"""The steps of the drills, by name: each injects a fault, or checks how the service handled one."""
+"""The steps of the drills by name. Each injects a fault, or checks how the service handled one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Target:
     limit_seconds: float
     say: Callable[[str], None]
     sleep: Callable[[float], None] = time.sleep
-    #: How long the slow statement takes.
+    #: Seconds that the slow statement takes.
     hold_seconds: float = 0.0
     earlier: Mapping[str, Any] = field(default_factory=dict)
 

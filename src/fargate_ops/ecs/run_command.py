@@ -1,4 +1,4 @@
-"""Run a command as a one-off task, print its log, and return how it ended."""
+"""Run a command as a one-off task, print its log, and return the outcome."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fargate_ops.ecs.tasks import OneOff, Runner, TaskError
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What to run: a task definition (ARN, ``family:revision``, family), or else the one that a service runs."""
+    """The task to run: a task definition (ARN, ``family:revision``, family), or else a service's present one."""
 
     cluster: str
     task_definition: str | None = None
@@ -30,10 +30,10 @@ class Request:
 
     @property
     def words(self) -> list[str]:
-        """The command as a shell would split it.
+        """The command, split as a shell splits it.
 
         Raises:
-            OperationsError: a quotation mark has no end.
+            OperationsError: a quotation mark is not closed.
         """
         try:
             return shlex.split(self.command)
@@ -55,11 +55,11 @@ def run(
     poll_seconds: float | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Any]:
-    """Run the task to its end; return its exit code, why it stopped, its output and its ARN.
+    """Run the task to its end; return its exit code, stopped reason, output and ARN.
 
     Raises:
-        TaskError: it could not be started, or not followed to its end.
-        OperationsError: it ended with another exit code than 0.
+        TaskError: the task could not be started or watched to its end.
+        OperationsError: its exit code is not 0.
     """
     ecs, words = clients.client("ecs"), request.words
     name = request.task_definition or _serving(ecs, request.cluster, str(request.service))

@@ -1,4 +1,4 @@
-"""Post the messages that a queue keeps, by the webhook of a secret."""
+"""Post the messages of a queue to the Slack webhook in a secret."""
 
 from __future__ import annotations
 
@@ -25,10 +25,12 @@ def post_kept(
     discard: bool,
     preview: bool,
 ) -> dict[str, Any]:
-    """Post what is kept, and print what is left; return ``changed``, ``delivered`` and ``left``. A preview only looks.
+    """Post the messages, print those that are left, and return ``changed``, ``delivered`` and ``left``.
+
+    A preview only reads the queue.
 
     Raises:
-        CompleteError: there is no webhook, or Slack did not take a message.
+        CompleteError: there is no webhook, or Slack did not accept a message.
     """
     try:
         url = "" if preview else read_webhook(clients.client("secretsmanager"), assignment.secret_arn)

@@ -1,4 +1,4 @@
-"""The messages about a release by the kind that a playbook names."""
+"""The Slack messages about a release, by kind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from fargate_ops.notify import slack
 
-#: What makes each kind of message, and from which values beside its subject.
+#: The function that creates each kind of message, and the names of its arguments in addition to the subject.
 KINDS: Mapping[str, tuple[Callable[..., slack.Message], tuple[str, ...]]] = {
     "started": (slack.started, ("reason",)),
     "succeeded": (slack.succeeded, ("seconds",)),
@@ -18,6 +18,6 @@ KINDS: Mapping[str, tuple[Callable[..., slack.Message], tuple[str, ...]]] = {
 
 
 def message_of(kind: str, subject: slack.Subject, values: Mapping[str, Any]) -> slack.Message:
-    """Return the message of this kind, from those of the values that it has a place for."""
+    """Return the message of this kind. Values that it does not use are ignored."""
     make, names = KINDS[kind]
     return make(subject, **{name: values[name] for name in names})

@@ -1,4 +1,4 @@
-"""Send a test page through every path, and say who would hear it."""
+"""Send a test page through every notification path, or print its recipients."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Say = Callable[[str], None]
 
 
 class Page(Protocol):
-    """What a test page of one urgency sets off."""
+    """The alarm and the topic of one urgency's test page."""
 
     @property
     def alarm(self) -> str: ...
@@ -25,7 +25,7 @@ class Page(Protocol):
 
 
 def preview(clients: Clients, pages: Mapping[str, Page], say: Say) -> None:
-    """Print who would hear the page of each urgency."""
+    """Print the recipients of each urgency's page."""
     for urgency, page in pages.items():
         hears = ", ".join(subscribers(clients.client("sns"), page.topic_arn)) or "nobody"
         say(f"would page {urgency}: {hears}")
@@ -43,7 +43,7 @@ def send(
     region: str,
     wait_seconds: float,
 ) -> dict[str, str]:
-    """Set each alarm off and back, post a test to Slack, print what became of it, and return the outcome by path.
+    """Set each alarm to ALARM and back, post a test to Slack, and print and return the outcome by path.
 
     Raises:
         CompleteError: a path refuses.

@@ -16,10 +16,11 @@ from fargate_ops.preflight import cloud, machine
 
 @dataclass(frozen=True, kw_only=True)
 class Checks:
-    """What the checks look at; each method is one check. A preview accepts what the flow would start on this machine.
+    """The input of the checks; each method is one check.
 
-    ``value`` resolves a variable of the inventory, ``given`` all of them; ``sts`` makes the client of a region.
-    ``environment`` is that of AWS calls.
+    ``value`` resolves one variable of the inventory, ``given`` resolves all; ``sts`` returns the client of a region.
+    ``environment`` is the environment of AWS calls. A preview accepts that a service which the flow starts on this
+    machine does not run yet.
     """
 
     project_dir: str
@@ -38,7 +39,7 @@ class Checks:
         return inventory.check(self.given())
 
     def account(self) -> Finding:
-        # A plain connection asks first: a client would retry for half a minute.
+        # Try a plain connection first: a client would retry for half a minute.
         silence = not_answering(self.environment)
         if silence and self.preview:
             return Finding("account", f"not known yet: {silence}", skipped=True)

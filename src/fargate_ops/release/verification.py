@@ -1,4 +1,4 @@
-"""What a verification means to people: a sentence, or the failure and the next command."""
+"""The messages of a verification: a preview in one sentence, or the failure with the next command."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fargate_ops.release.verify import Source, Subject, Verdict, Verification
 
 
 def preview(source: str, answers: int, url: str, version: str) -> str:
-    """Return what a verification would ask; an empty `url` or `version` is not known yet."""
+    """Return what a verification would check. An empty `url` or `version` is not known yet."""
     version = version or "the version (not known yet: there is no image)"
     if source == Source.TARGETS:
         return f"would look whether the tasks of {version} are the only healthy targets"
@@ -16,10 +16,10 @@ def preview(source: str, answers: int, url: str, version: str) -> str:
 
 
 def require_verified(found: Verification, subject: Subject, environment: str) -> None:
-    """Refuse any verdict but `VERIFIED`.
+    """Raise an error unless the verdict is `VERIFIED`.
 
     Raises:
-        CompleteError: with ``reason``, in one line, and ``unverified``.
+        CompleteError: with ``reason`` (one line) and ``unverified``.
     """
     if found.verdict is Verdict.VERIFIED:
         return

@@ -1,4 +1,4 @@
-"""Take, free or break the deployment lock of an environment, and clear what a dead flow left."""
+"""Take, free or break the deployment lock of an environment, and clean up after a dead flow."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from fargate_ops.state.lock import (
 
 Say = Callable[[str], None]
 
-#: Seconds between two lines about a Terraform process that is waited for.
+#: Seconds between two messages while waiting for a Terraform process.
 SAY_EVERY = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a flow asks of the lock; the fields are the arguments of the action ``deploy_lock``."""
+    """The arguments of the action ``deploy_lock``."""
 
     environment: str
     purpose: str
@@ -58,7 +58,7 @@ class Request:
 class DeploymentLock:
     """The lock of one environment, for the flow of process `pid`.
 
-    Each method returns ``state`` (``held``, ``free`` or ``unknown``) and ``msg``, for people.
+    Each method returns ``state`` (``held``, ``free`` or ``unknown``) and a message for people, ``msg``.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class DeploymentLock:
         self._start = start or start_heartbeat
 
     def preview_taking(self) -> dict[str, str]:
-        """Say what `take` would do."""
+        """Return what `take` would do."""
         found, unknown = self._look()
         if unknown:
             return unknown
@@ -98,7 +98,7 @@ class DeploymentLock:
         return {"state": "held" if state is State.HELD else "free", "msg": message}
 
     def preview_breaking(self) -> dict[str, str]:
-        """Say what `break_` would do."""
+        """Return what `break_` would do."""
         found, unknown = self._look()
         if unknown:
             return unknown
@@ -108,10 +108,10 @@ class DeploymentLock:
         return {"state": "held" if held else "free", "msg": "; ".join(parts)}
 
     def take(self) -> dict[str, str]:
-        """Take the lock and start its heartbeat. ``taken_over`` and ``preempted`` say who held it.
+        """Take the lock and start its heartbeat. ``taken_over`` and ``preempted`` name the previous holder.
 
         Raises:
-            CompleteError: another flow holds it, or Terraform's lock stands beside a dead one.
+            CompleteError: another flow holds it, or the lock is dead and somebody else holds Terraform's lock.
         """
         request, now = self._request, datetime.now(UTC)
         mine = Lock(
@@ -170,7 +170,7 @@ class DeploymentLock:
         return {"state": "free", "msg": f"freed the lock of {freed}" if freed else "there was no lock to free"}
 
     def break_(self) -> dict[str, str]:
-        """Free the lock whoever holds it, and remove Terraform's locks."""
+        """Free the lock, whoever holds it, and remove Terraform's locks."""
         freed = self._store.release(None, datetime.now(UTC))
         message = f"broke the lock of {freed}" if freed else "there was no lock to free"
         if freed:
@@ -179,14 +179,14 @@ class DeploymentLock:
         return {"state": "free", "msg": message}
 
     def _look(self) -> tuple[Found | None, dict[str, str]]:
-        """Return the lock, or the result of a check mode that cannot read it."""
+        """Return the lock, or the result of check mode if the lock cannot be read."""
         try:
             return self._store.read(), {}
         except LockError as error:
             return None, {"state": "unknown", "msg": f"would take the lock; not known yet: {error}"}
 
     def _keys_in_use(self) -> Sequence[str]:
-        """Return the states that this flow is to change: one that pre-empts uses no Terraform."""
+        """Return the states that this flow may change. A flow that pre-empts uses no Terraform."""
         return [] if self._request.preempts else self._request.state_keys
 
     def _state_locks_in_use(self) -> list[StateLock]:
@@ -207,12 +207,12 @@ class DeploymentLock:
         )
 
     def _clear(self, dead: Found) -> None:
-        """Wait for the dead flow's Terraform processes, and remove Terraform's locks that nobody needs any more."""
+        """Wait for the dead flow's Terraform processes, and remove the Terraform locks that it left."""
         self._warn(f"Took over the lock of a flow that died: {dead}")
         checkouts = {Path(self._request.project_dir)}
         if dead.lock and dead.lock.machine == self._machine.identity and dead.lock.directory:
             checkouts.add(Path(dead.lock.directory))
-        # Beside a flow that pre-empts, Terraform may go on: it frees its lock itself.
+        # A flow that pre-empts does not wait: Terraform may continue, and frees its lock itself.
         if not self._request.preempts:
             self._wait_for_orphans(checkouts)
         left = self._state_locks()
@@ -225,7 +225,7 @@ class DeploymentLock:
             self._warn(f"Removed Terraform's lock of {lock}: s3://{self._store.bucket}/{lock.key}")
 
     def _wait_for_orphans(self, checkouts: Collection[Path]) -> None:
-        """Let Terraform processes that outlived their playbook finish: ending one halfway is worse than waiting."""
+        """Wait until Terraform processes that outlived their playbook end. Killing one halfway would be worse."""
         limit = self._request.orphan_wait_seconds
         deadline = time.monotonic() + limit
         said = -SAY_EVERY
@@ -242,7 +242,7 @@ class DeploymentLock:
 
 
 def start_heartbeat(assignment: Assignment) -> None:
-    """Start the child that renews the lock, in a session of its own so that no signal of the terminal reaches it."""
+    """Start the child process that renews the lock, in its own session so that no signal of the terminal reaches it."""
     subprocess.Popen(
         [sys.executable, "-m", "fargate_ops.state.heartbeat", assignment.to_argument()],
         cwd=SOURCE,

@@ -1,4 +1,4 @@
-"""Read a saved plan, say what it would do, and refuse what nobody asked for."""
+"""Read a saved plan, and refuse one that must not be applied."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fargate_ops.terraform.workspace import FINGERPRINT, LOCK_FILE, exact_versio
 
 @dataclass(frozen=True, kw_only=True)
 class SavedPlan:
-    """A plan of `root` that Terraform saved. ``launcher`` runs Terraform, under ``environment``."""
+    """A plan of `root` that Terraform saved. ``launcher`` runs Terraform with ``environment``."""
 
     root: Path
     data_dir: Path
@@ -29,10 +29,10 @@ class SavedPlan:
     environment: Mapping[str, str]
 
     def record_init(self, fingerprint: str, provider_version: str) -> None:
-        """Keep this environment's provider lock and what was initialised: a plan was made, so init has succeeded.
+        """Save the environment's provider lock and fingerprint. The plan exists, so ``terraform init`` has succeeded.
 
         Raises:
-            ProblemError: init chose another provider than the exact one that the environment declares.
+            ProblemError: init chose another provider version than the exact one that the environment declares.
         """
         lock = self.root / LOCK_FILE
         wanted, chosen = exact_version(provider_version), locked_version(lock)
@@ -42,16 +42,16 @@ class SavedPlan:
                 "aws_provider_version and terraform.lock.hcl (inventory)",
                 "correct one of them, then repeat the command",
             )
-        if lock.is_file():  # a root of built-in resources alone has none
+        if lock.is_file():  # a root with only built-in resources has none
             (self.data_dir / LOCK_FILE).write_bytes(lock.read_bytes())
         (self.data_dir / FINGERPRINT).write_text(fingerprint)
 
     def read(self, output: str) -> Plan:
-        """Return the plan, which is not read again if `output`, what ``terraform plan`` printed, calls it empty."""
+        """Return the plan. It is not read if `output`, the output of ``terraform plan``, reports no changes."""
         return Plan(changes=(), outputs=()) if nothing_to_apply(output) else read_plan(json.loads(self.show("-json")))
 
     def show(self, *options: str) -> str:
-        """Return what ``terraform show`` prints of the plan.
+        """Return the output of ``terraform show`` for the plan.
 
         Raises:
             ProblemError: Terraform cannot read it.
@@ -75,11 +75,11 @@ def guard(
     refuse_changes: bool,
     causes: Callable[[], Sequence[str]],
 ) -> None:
-    """Refuse a plan that must not be applied. `causes` are asked for only then.
+    """Refuse a plan that must not be applied. `causes` is called only for a refusal.
 
     Raises:
-        ProblemError: it covers a part of the configuration only, changes a protected resource without permission, or
-            changes anything although nothing may change.
+        ProblemError: the plan covers only a part of the configuration, changes a protected resource without permission,
+            or changes anything although `refuse_changes` is set.
     """
     if not plan.complete:
         raise ProblemError(
@@ -89,7 +89,7 @@ def guard(
         )
     if changes := refused(plan, protected_types, allowed):
         verb = Path(playbook).stem
-        # A plan's own command is a deployment.
+        # make plan applies nothing, so the next command is a deployment.
         problem = refusal(changes, f"make {'deploy' if verb == 'plan' else verb} ENV={environment}", causes())
         raise ProblemError(problem.what, problem.where, problem.next_step)
     if refuse_changes and not plan.empty:
@@ -103,7 +103,7 @@ def guard(
 def causes(
     s3: Any, backend: Mapping[str, str], variables: Mapping[str, Any], names: Mapping[str, str], root: Path
 ) -> Sequence[str]:
-    """Return what differs in the inventory since the last complete apply, a line each."""
+    """Return the differences in the inventory since the last complete apply, a line each."""
     try:
         before = cause.read_record(s3, backend["bucket"], backend["key"])
     except (ClientError, BotoCoreError) as error:

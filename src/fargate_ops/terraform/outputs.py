@@ -1,4 +1,4 @@
-"""The outputs of a root, read from its state: no Terraform, no init, no lock, so that a rollback can use it too.
+"""Read the outputs of a root from its state, without Terraform, init or lock, so that a rollback can do it too.
 
 State format 4, https://developer.hashicorp.com/terraform/internals/json-format ("outputs", each with "value").
 """
@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from fargate_ops.core.problem import OperationsError
 
 STATE_VERSION = 4
-#: How many versions of an unreadable state are tried, newest first.
+#: Maximum of versions to try if the state is unreadable, newest first.
 _VERSIONS = 20
 
 
@@ -25,7 +25,10 @@ def read_outputs(s3: Any, bucket: str, key: str) -> tuple[dict[str, Any], str]:
     """Return the outputs in ``s3://bucket/key``, such as ``{"public_url": "http://…"}``, and a warning or "".
 
     If the state is unreadable or was deleted, its newest readable version is used.
-    Raises `NoState` if there is no such version or it has no outputs, and botocore's errors if S3 does not answer.
+
+    Raises:
+        NoState: there is no such version, or it has no outputs.
+        ClientError, BotoCoreError: S3 refuses or does not answer.
     """
     try:
         found = s3.get_object(Bucket=bucket, Key=key)
@@ -38,7 +41,7 @@ def read_outputs(s3: Any, bucket: str, key: str) -> tuple[dict[str, Any], str]:
         reason = NoState(str(error))
     try:
         return _earlier(s3, bucket, key, str(reason))
-    except ClientError:  # no such bucket, or no right to list its versions
+    except ClientError:  # no such bucket, or no permission to list its versions
         raise reason from None
 
 

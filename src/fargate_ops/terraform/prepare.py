@@ -1,4 +1,4 @@
-"""Prepare the working folder of one Terraform root, in which `community.general.terraform` then works."""
+"""Prepare the working folder of one Terraform root for `community.general.terraform`."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def unreadable_state(s3: Any, bucket: str) -> str:
 
 
 def prepare(request: Request, s3: Any, say: Callable[[str], None], warn: Callable[[str], None]) -> dict[str, Any]:
-    """Put the provider lock, the variables file and the launcher in place.
+    """Write the provider lock, the variables file and the launcher.
 
-    Returns what the action ``terraform_workspace`` documents.
+    Return the results that the action ``terraform_workspace`` documents.
 
     Raises:
-        ProblemError: the provider lock differs, or files in the root would set variables.
+        ProblemError: the provider lock is of another version, or files in the root would set variables.
     """
     root, data_dir, lock_file = request.root, request.data_dir, request.lock_file
     modules, exact = root.parent / "modules", workspace.exact_version(request.provider_version)
@@ -69,7 +69,7 @@ def prepare(request: Request, s3: Any, say: Callable[[str], None], warn: Callabl
     variables_file, launcher = data_dir / f"{name}.tfvars.json", data_dir / "terraform.sh"
     workspace.write_variables(variables_file, request.variables)
     workspace.write_launcher(launcher, request.terraform_path, locked=locked)
-    # Not the lock that init leaves in the root: it is not there yet when the first plan is made.
+    # Not the lock that init writes into the root: it does not exist before the first plan.
     inputs = {
         "backend": request.backend,
         "terraform": request.terraform_path,

@@ -1,9 +1,9 @@
 """The outputs of an environment (terraform/outputs.tf) as one typed object.
 
-Between Ansible's tasks they stay a plain map, the fact ``terraform_stack_outputs``; an action plugin gets a `Stack`.
+Ansible passes them as a plain map, the fact ``terraform_stack_outputs``; an action plugin gets a `Stack`.
 
-A state may lack outputs: an older version of terraform/ wrote it, or its first apply failed midway. A rollback must
-work all the same, so an output is looked up and converted when it is read, and only then is a missing one a problem.
+A state may lack outputs, because an older version of terraform/ wrote it or its first apply failed midway. A rollback
+must still work. So an output is converted when it is read, and a missing one is a problem only then.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Database(DatabaseInstance):
 
 
 class ScheduledAction(Values):
-    """Other limits of the number of tasks, from each time on that the cron expression ``schedule`` names."""
+    """Limits of the number of tasks that apply from each time of the cron expression ``schedule``."""
 
     name = Output(str)
     schedule = Output(str)
@@ -93,7 +93,7 @@ class ScheduledAction(Values):
 
 
 class ServiceScaling(Values):
-    """The service as Application Auto Scaling names it, its limits in tasks, and the schedule that changes them."""
+    """The service's scalable target, its limits in tasks, and the schedule that changes them."""
 
     resource_id = Output(str)
     service_namespace = Output(str)
@@ -106,7 +106,7 @@ class ServiceScaling(Values):
 
 
 class PageTest(Values):
-    """What a test page sets off: the alarm's name, and the ARN of the topic that it notifies."""
+    """A test page's alarm, and the ARN of the topic that the alarm notifies."""
 
     alarm = Output(str)
     topic_arn = Output(str)
@@ -114,9 +114,9 @@ class PageTest(Values):
 
 @dataclass(frozen=True)
 class Stack(Values):
-    """The outputs of ``environment``; false when there are none yet. Names and meanings are those of outputs.tf.
+    """The outputs of ``environment``; false if there are none yet. outputs.tf describes each.
 
-    Reading one that is missing raises a `ProblemError` with the next step.
+    Reading a missing one raises a `ProblemError` with the next step.
     """
 
     environment: str
@@ -146,12 +146,12 @@ class Stack(Values):
     service_security_group_ids = Output(_each(str))
     admin_security_group_ids = Output(_each(str))
     database = Output(Database)
-    #: By key in ``database_restores``; the original's is empty.
+    #: By key in ``database_restores``; the original's key is empty.
     database_instances = Output(_by_key(DatabaseInstance))
     app_database_secret_arn = Output(str)
     app_database_clone_secret_arn = Output(str)
     scalable_target = Output(ServiceScaling)
-    #: By urgency, ``urgent`` and ``warning``; so is ``test_page``.
+    #: By urgency, ``urgent`` and ``warning``, like ``test_page``.
     notification_topic_arns = Output(_by_key(str))
     undelivered_queue_url = Output(str)
     slack_webhook_secret_arn = Output(str)

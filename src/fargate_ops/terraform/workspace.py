@@ -1,4 +1,4 @@
-"""The folder in which Terraform works for one root of one environment, and when it has to be initialised again."""
+"""The working folder of one Terraform root of one environment, and whether it must be initialised again."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from fargate_ops.terraform import launcher
 FINGERPRINT = "initialised.sha256"
 APPLIED = "applied.sha256"
 LOCK_FILE = ".terraform.lock.hcl"
-#: Where ``terraform init`` keeps which backend it has set up, in the data folder.
+#: The file in the data folder in which ``terraform init`` records the backend.
 BACKEND_RECORD = "terraform.tfstate"
 PROVIDER = "registry.terraform.io/hashicorp/aws"
 
 
 def fingerprint(root: Path, modules: Path, inputs: Mapping[str, Any]) -> str:
-    """Return a hash of what ``terraform init`` reads: module calls, versions, backend, provider source, lock file."""
+    """Return a hash of the input of ``terraform init``: module calls, versions, backend, provider source, lock file."""
     digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode())
     files = {*root.glob("*.tf"), root / LOCK_FILE, *modules.glob("*/versions.tf"), *modules.glob("*/main.tf")}
     for path in sorted(files):
@@ -39,7 +39,7 @@ def initialised(data_dir: Path, wanted: str) -> bool:
 
 
 def discard_broken(data_dir: Path) -> None:
-    """Remove Terraform's record of the backend if it is not a JSON object: ``init`` could not replace it."""
+    """Remove Terraform's record of the backend if it is not a JSON object, because ``init`` cannot replace it then."""
     record = data_dir / BACKEND_RECORD
     try:
         whole = not record.is_file() or isinstance(json.loads(record.read_bytes()), dict)
@@ -54,7 +54,7 @@ def _says(record: Path, text: str) -> bool:
 
 
 def applied_digest(root: Path, modules: Path, variables: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
-    """Return a hash of what a plan reads except AWS: configuration, variables and the files that they name."""
+    """Return a hash of a plan's input without AWS: configuration, variables and the files that they name."""
     digest = hashlib.sha256(json.dumps([variables, inputs], sort_keys=True).encode())
     named = [Path(value) for value in variables.values() if isinstance(value, str) and os.path.isabs(value)]
     for path in sorted({*root.glob("*.tf"), *root.glob("*.tf.json"), *modules.rglob("*"), *named}):
@@ -64,12 +64,12 @@ def applied_digest(root: Path, modules: Path, variables: Mapping[str, Any], inpu
 
 
 def is_applied(data_dir: Path, digest: str, state: str) -> bool:
-    """Return whether the configuration of this digest was applied to this very state, or needed no apply."""
+    """Return whether the configuration with this digest was applied to exactly this state, or needed no apply."""
     return _says(data_dir / APPLIED, f"{digest} {state}\n")
 
 
 def record_applied(data_dir: Path, digest: str, state: str) -> None:
-    """Record for `is_applied` that this configuration is applied. `state` is the etag of its object."""
+    """Record for `is_applied` that this configuration is applied. `state` is the etag of the state's object."""
     (data_dir / APPLIED).write_text(f"{digest} {state}\n")
 
 
@@ -83,7 +83,7 @@ def write_variables(path: Path, variables: Mapping[str, Any]) -> None:
 def write_launcher(path: Path, terraform: str, *, locked: bool) -> None:
     """Write the command for ``community.general.terraform`` and the guard: `launcher.py` with this binary.
 
-    `locked`: ``init`` adds no checksum.
+    With `locked`, ``init`` adds no checksums to the provider lock.
     """
     command = [sys.executable, "-I", launcher.__file__, terraform, "-lockfile=readonly" if locked else ""]
     path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
@@ -91,7 +91,7 @@ def write_launcher(path: Path, terraform: str, *, locked: bool) -> None:
 
 
 def stray_variables(root: Path) -> list[Path]:
-    """Return the files from which Terraform would read variables by itself."""
+    """Return the files from which Terraform would read variables automatically."""
     names = ("terraform.tfvars", "terraform.tfvars.json", "*.auto.tfvars", "*.auto.tfvars.json")
     return sorted(path for name in names for path in root.glob(name))
 
@@ -111,7 +111,7 @@ def locked_version(lock: Path) -> str | None:
 
 
 def lock_refusal(lock: Path, exact: str | None) -> str:
-    """Return why the environment's own lock does not fit its declared version, or an empty string."""
+    """Return why the environment's own lock does not match its declared version, or an empty string."""
     locked = locked_version(lock)
     if not exact or not lock.is_file() or locked == exact:
         return ""
@@ -124,8 +124,8 @@ def lock_refusal(lock: Path, exact: str | None) -> str:
 def install_lock_file(root: Path, saved: Sequence[Path], exact_version: str | None) -> None:
     """Install the environment's own provider lock: the first of `saved` that exists and is of `exact_version`.
 
-    Without one, pin `exact_version` and let ``init`` add the hashes; without that either, remove the lock of another
-    environment, so that ``init`` chooses by the ranges of ``provider.tf``.
+    If there is none, pin `exact_version` and let ``init`` add the hashes. Without `exact_version`, remove the lock that
+    another environment left, so that ``init`` chooses by the ranges of ``provider.tf``.
     """
     target = root / LOCK_FILE
     for path in saved:

@@ -1,4 +1,4 @@
-"""The steps of an incident: collect evidence, decide, end sessions if wanted, write the report."""
+"""The steps of an incident: collect evidence, diagnose it, terminate sessions if requested, write the report."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def respond(
     preview: bool,
     sleep: Callable[[float], None],
 ) -> dict[str, Any]:
-    """Say which case it is, end the sessions that nobody uses if `end_idle` and if that helps, and write a report.
+    """Print the diagnosis, terminate unused sessions if `end_idle` and if that helps, and write a report.
 
-    Returns ``changed`` and what the action ``db_incident`` documents. A preview starts no task.
+    Return ``changed`` and the results that the action ``db_incident`` documents. A preview starts no task.
 
     Raises:
-        OperationsError: ending sessions failed.
+        OperationsError: terminating sessions failed.
     """
     now = datetime.now(UTC)
     task = SessionsTask(clients, scope, say, sleep=sleep)
@@ -63,7 +63,7 @@ def respond(
 def _end(
     task: SessionsTask, seen: Evidence, verdict: Verdict, limits: Limits, say: Say, *, wanted: bool
 ) -> Ended | None:
-    """End the sessions that nobody uses, if that is wanted and helps."""
+    """Terminate unused sessions if that is requested and helps."""
     if seen.database is None:
         if wanted:
             say("  ended nothing: what the sessions do is not known")
@@ -85,7 +85,7 @@ def _end(
 
 
 def _write(directory: Path, seen: Evidence, verdict: Verdict, ended: Ended | None, now: datetime) -> Path:
-    """Write the report for people, and the same as JSON for machines. Statements in it have no values."""
+    """Write the report for people, and the same as JSON for programs. SQL statements in it have no values."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"db-connections-{now:%Y%m%dT%H%M%SZ}.md"
     path.write_text(markdown(seen, verdict, ended, now), encoding="utf-8")

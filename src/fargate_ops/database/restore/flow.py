@@ -1,4 +1,4 @@
-"""The two steps of a restore: choose what to restore and write it into the inventory; compare it with its source."""
+"""The two steps of a restore: write a restore point into the inventory, and compare the result with its source."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What a person asked for: at most one of these; none of them lists what there is."""
+    """The requested action, at most one of these; none of them lists the restore points."""
 
     time: str = ""
     snapshot: str = ""
@@ -42,7 +42,7 @@ class Wish:
 
 
 def require_databases(stack: Stack) -> None:
-    """Raise an `OperationsError` where the infrastructure has no list of databases."""
+    """Raise an `OperationsError` if the infrastructure has no list of databases."""
     if not stack.get(Stack.database_instances, {}):
         raise OperationsError(
             "the infrastructure was applied by an older version of this project. "
@@ -53,13 +53,13 @@ def require_databases(stack: Stack) -> None:
 def choose(
     clients: Clients, stack: Stack, inventory: Inventory, wish: Wish, file: Path, say: Say, *, preview: bool
 ) -> dict[str, Any]:
-    """Write the wish into the inventory's file, or list what can be restored.
+    """Write the requested action into the inventory's file, or list the restore points.
 
-    Returns ``changed``, the ``key`` of a database to restore, the inventory's ``restores`` and ``serving`` now, and the
-    key of the database that serves as ``applied``.
+    Return ``changed``, the ``key`` of the database to restore, the inventory's new ``restores`` and ``serving``, and
+    ``applied``, the key of the database that serves now.
 
     Raises:
-        ProblemError: what was asked for is not possible.
+        ProblemError: the request is impossible.
     """
     environment, name = stack.environment, file.name
     if inventory.serving not in stack.database_instances:
@@ -114,17 +114,17 @@ def compare(
     sleep: Callable[[float], None],
     poll_seconds: float | None = None,
 ) -> dict[str, Any]:
-    """Survey the restored database and its source, print what is back and what is lost, and write a report.
+    """Compare the restored database with its source, print restored and missing rows, and write a report.
 
-    Returns the ``comparison`` and the path of the ``report``.
+    Return the ``comparison`` and the path of the ``report``.
 
     Raises:
-        TaskError: a survey did not end, or its task failed.
+        TaskError: a task that collects the table statistics failed or did not end.
     """
     environment, restore = stack.environment, inventory.restores[key]
     restored, source = stack.database_instances[key], stack.database_instances[restore.source]
     point = time_of(clients.client("rds"), key, restore)
-    # The surveys' own lines are JSON, for this program.
+    # The output of these tasks is JSON, which is not printed.
     reader = TableStatsReader(
         clients,
         stack,
@@ -153,7 +153,7 @@ def compare(
 
 
 def applied(stack: Stack) -> str:
-    """Return the key of the database that serves by what was applied; the inventory may be ahead of it."""
+    """Return the key of the database that serves now. The inventory may already name the next one."""
     serving = stack.database.instance_identifier
     databases = stack.database_instances.items()
     return next(key for key, database in databases if database.instance_identifier == serving)
