@@ -35,7 +35,7 @@ class ActionModule(OperationsAction):
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         wanted = Wanted(**args)
         if silence := self.silence():
-            self.say(f"  what the account has already is not known yet: {silence}")
+            self.say(f"  which of these resources the account already has is not known yet: {silence}")
             found = Found()
         else:
             found = find(self.session(wanted.region), wanted)

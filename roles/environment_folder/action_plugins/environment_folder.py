@@ -58,7 +58,7 @@ class ActionModule(OperationsAction):
         if not self.preview:
             write(folder, directory / request.name)
         for line in folder.look_at:
-            self.say(f"  taken over from {request.source}, look whether it holds here too: {line}")
+            self.say(f"  copied from {request.source}, check whether it applies here too: {line}")
         if folder.derived:
             self.say(
                 f"  zones derived from the region: {', '.join(folder.zones)}. Which the account has: aws ec2 "

@@ -29,7 +29,7 @@ class ActionModule(OperationsAction):
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         wanted, repository = [Variable(**item) for item in args["wanted"]], str(args["repository"])
         if not wanted:
-            self.say("  which roles there will be is not known before the account is applied")
+            self.say("  the roles are not known before the account's root is applied")
         for item in wanted:
             self.say(f"  gh variable set --repo {repository} {item.command}")
         if self.preview or not wanted:
@@ -38,7 +38,7 @@ class ActionModule(OperationsAction):
             self.warn(f"  set these in GitHub, by the commands above or its settings; not set here: {reason}")
             return {"changes": [], "remarks": [reason]}
         outcome = Repository(repository, str(args["branch"]), gh).ensure(wanted)
-        done = f"set {', '.join(outcome.changes)}" if outcome.changes else "as it has to be"
+        done = f"set {', '.join(outcome.changes)}" if outcome.changes else "nothing to change"
         self.say(f"  {repository}: {done}")
         for remark in outcome.remarks:
             self.warn(f"  {remark}")

@@ -75,7 +75,7 @@ class ActionModule(OperationsAction):
         )
         message = message_of(args["kind"], subject, args)
         if self.preview:
-            self.say(f"would tell Slack: {message.summary}")
+            self.say(f"would send to Slack: {message.summary}")
             return {"summary": message.summary}
         # The child reaches AWS with the play's environment.
         os.environ.update(self.aws_environment)

@@ -49,7 +49,7 @@ class ActionModule(OperationsAction):
         shown = "/".join(path.parts[-3:])
         version = exact_version(args["version"])
         if version is None:
-            self.say(f"  {shown}: any provider {args['version']} is taken here, so none is locked")
+            self.say(f"  {shown}: provider {args['version']} is a range, so nothing is locked")
             return {"checksums": 0}
         mirror = Path(args["mirror"]).expanduser() if args["mirror"] else None
         request = Request(version, args["platforms"], mirror)

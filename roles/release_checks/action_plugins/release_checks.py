@@ -66,7 +66,7 @@ class ActionModule(OperationsAction):
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         environment, stack, fact = self.environment, self.stack, args["image"]
         if not stack:
-            message = "what a release needs cannot be looked at: there are no Terraform outputs yet"
+            message = "a release cannot be checked: there are no Terraform outputs yet"
             return self.unknown(message, f"{message}.\nNext: make deploy ENV={environment}", findings=[])
         clients = self.session()
         image = Image.from_fact(fact) if fact.get("digest") else None if fact else image_that_runs(clients, stack)

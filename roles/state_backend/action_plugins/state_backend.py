@@ -41,5 +41,5 @@ class ActionModule(OperationsAction):
             return {"changed": True, "changes": ["bucket"]}
         changes = ensure(self.session(wanted.region).client("s3"), wanted, preview=self.preview)
         verb = "would set" if self.preview else "set"
-        self.say(f"  s3://{wanted.name}: " + (f"{verb} {', '.join(changes)}" if changes else "as it has to be"))
+        self.say(f"  s3://{wanted.name}: " + (f"{verb} {', '.join(changes)}" if changes else "nothing to change"))
         return {"changed": bool(changes), "changes": changes}

@@ -43,7 +43,7 @@ def publish(
     message, row = summary(report, page_file), report.as_row()
     say(text(report, page_file))
     if preview:
-        say(f"would write {page_file} and {json_file}, and tell Slack: {message.summary}")
+        say(f"would write {page_file} and {json_file}, and send to Slack: {message.summary}")
         return row
     write_file(Path(page_file), page(report))
     write_file(Path(json_file), json.dumps(row, indent=2) + "\n")

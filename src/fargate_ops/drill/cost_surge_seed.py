@@ -24,9 +24,7 @@ def require_address(environment: Mapping[str, str]) -> str:
     """
     address = environment.get("AWS_ENDPOINT_URL_COST_EXPLORER", "")
     if not address:
-        raise OperationsError(
-            "the costs are AWS's own here, and cannot be seeded. Next: make drill DRILL=cost_surge ENV=local"
-        )
+        raise OperationsError("AWS's own billing data cannot be seeded. Next: make drill DRILL=cost_surge ENV=local")
     return address
 
 

@@ -54,7 +54,7 @@ def problem_of(error: Exception) -> Problem:
     return Problem(
         f"{name}: {error}" if str(error) else name,
         _place(error),
-        "repeat the command with ARGS=-vvv for the whole traceback; these playbooks did not expect it",
+        "repeat the command with ARGS=-vvv for the whole traceback of this unexpected error",
     )
 
 
@@ -88,7 +88,7 @@ def _not_asked(error: BotoCoreError) -> Problem:
         where, next_step = "aws_region (inventory)", "set it, then repeat the command"
     elif isinstance(error, ConnectionError | HTTPClientError):
         where = str(error.kwargs.get("endpoint_url") or "the network of this machine")
-        next_step = "see that it can be reached (proxy, network; the local cloud: make up), then repeat the command"
+        next_step = "check that it can be reached (proxy, network; the local cloud: make up), then repeat the command"
     return Problem(str(error), where, next_step)
 
 

@@ -10,7 +10,7 @@ def preview(source: str, answers: int, url: str, version: str) -> str:
     """Return what a verification would check. An empty `url` or `version` is not known yet."""
     version = version or "the version (not known yet: there is no image)"
     if source == Source.TARGETS:
-        return f"would look whether the tasks of {version} are the only healthy targets"
+        return f"would check whether the tasks of {version} are the only healthy targets"
     asked = url or "the public address (not known yet: there are no Terraform outputs)"
     return f"would ask {asked} for {version}, {answers} times in a row"
 

@@ -201,8 +201,8 @@ class DeploymentLock:
             f"Terraform's lock s3://{self._store.bucket}/{lock.key} is that of {lock}." for lock in left
         )
         return (
-            f"the flow that held {request.environment} was not heard of any more: {dead}.\n{holders}\n"
-            f"Whether that Terraform still works cannot be seen from here. Nothing was changed.\n"
+            f"the flow that held {request.environment} has died: {dead}.\n{holders}\n"
+            f"This machine cannot check whether that Terraform still runs. Nothing was changed.\n"
             f"Next: if it is surely dead, {request.break_command}; then repeat the command"
         )
 

@@ -94,9 +94,9 @@ def guard(
         raise ProblemError(problem.what, problem.where, problem.next_step)
     if refuse_changes and not plan.empty:
         raise ProblemError(
-            f"{root.name} is not what this repository says ({plan.summary()}); nothing was applied.",
+            f"{root.name} differs from this repository ({plan.summary()}); nothing was applied.",
             str(root),
-            f"make deploy ENV={environment} for it to become so, or commit what it is",
+            f"make deploy ENV={environment} to remove the difference, or commit it",
         )
 
 

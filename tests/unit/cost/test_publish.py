@@ -22,7 +22,7 @@ class Report:
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The report's page and texts have tests of their own."""
+    """Replace the report's page and texts, which have tests of their own."""
     monkeypatch.setattr(module, "page", lambda report: "<html>")
     monkeypatch.setattr(module, "text", lambda report, page: f"the essence, {page}")
     monkeypatch.setattr(module, "summary", lambda report, page: Message(summary="1 USD", text="*1 USD*"))
@@ -47,7 +47,7 @@ def test_a_preview_writes_and_sends_nothing(tmp_path: Path) -> None:
     row, said, sent = published(tmp_path, preview=True)
     assert row == {"total": "1.00"}
     assert said[-1].startswith(f"would write {tmp_path}/cost/report.html and ")
-    assert said[-1].endswith(", and tell Slack: 1 USD")
+    assert said[-1].endswith(", and send to Slack: 1 USD")
     assert not sent
     assert not (tmp_path / "cost").exists()
 

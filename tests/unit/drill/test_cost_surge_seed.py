@@ -1,4 +1,4 @@
-"""The cost surge is put into the local cloud and taken away as a whole."""
+"""The cost surge is put into the local cloud and removed completely."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BEFORE: dict[str, Any] = {"groups": []}
 
 
 class Costs(http.server.BaseHTTPRequestHandler):
-    """Keeps one document, as the local cloud does."""
+    """Stores one document, as the local cloud does."""
 
     document: dict[str, Any] = BEFORE
 
@@ -50,11 +50,11 @@ def address() -> Iterator[str]:
 
 
 class Duplicate(Exception):
-    """A budget of this name exists."""
+    """A budget of this name already exists."""
 
 
 class Aws:
-    """Budgets and EC2: what exists, by kind."""
+    """Budgets and EC2, with the kinds of resources that exist."""
 
     exceptions = SimpleNamespace(DuplicateRecordException=Duplicate)
 
@@ -116,7 +116,7 @@ def test_what_a_killed_drill_left_is_taken_over_and_what_is_gone_stays_gone(addr
 
 def test_aws_s_own_costs_are_not_seeded() -> None:
     assert require_address({"AWS_ENDPOINT_URL_COST_EXPLORER": "http://127.0.0.1:1"}) == "http://127.0.0.1:1"
-    with pytest.raises(OperationsError, match=r"AWS's own here.* Next: make drill DRILL=cost_surge ENV=local$"):
+    with pytest.raises(OperationsError, match=r"cannot be seeded\. Next: make drill DRILL=cost_surge ENV=local$"):
         require_address({})
 
 

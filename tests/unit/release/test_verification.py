@@ -1,4 +1,4 @@
-"""What a verification says, before and after."""
+"""The messages of a verification, before and after it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SUBJECT = Subject(version="0123456789ab", digest="sha256:1")
 
 def test_a_preview_says_what_would_be_asked() -> None:
     assert preview("public", 6, "http://qa", "v1") == "would ask http://qa for v1, 6 times in a row"
-    assert preview("targets", 6, "", "v1") == "would look whether the tasks of v1 are the only healthy targets"
+    assert preview("targets", 6, "", "v1") == "would check whether the tasks of v1 are the only healthy targets"
     unknown = preview("public", 6, "", "")
     assert "the public address (not known yet: there are no Terraform outputs)" in unknown
     assert "the version (not known yet: there is no image)" in unknown

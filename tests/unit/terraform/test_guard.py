@@ -1,4 +1,4 @@
-"""A saved plan is read, recorded and refused where nobody asked for what it does."""
+"""A saved plan is read and recorded, and refused if it must not be applied."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def plan(*actions: str, complete: bool = True) -> Plan:
 
 
 def refused(found: Plan, *, playbook: str = "playbooks/deploy.yml", **changes: Any) -> str:
-    """What the refusal says; empty when there is none."""
+    """Return the refusal, or an empty string if there is none."""
     options: dict[str, Any] = {"protected_types": ["aws_lb"], "allowed": [], "refuse_changes": False}
     say: Callable[[], Sequence[str]] = lambda: ["network_zones: was 2, is 3"]  # noqa: E731
     try:
@@ -55,7 +55,7 @@ def test_a_plan_of_a_part_is_refused() -> None:
 
 
 def test_where_nothing_may_change_every_change_is_refused() -> None:
-    assert "terraform is not what this repository says" in refused(plan("create"), refuse_changes=True)
+    assert "terraform differs from this repository" in refused(plan("create"), refuse_changes=True)
     assert not refused(plan(), refuse_changes=True)
 
 
@@ -81,7 +81,7 @@ def test_terraform_shows_a_plan_under_the_given_environment(saved: SavedPlan) ->
     Path(saved.file).unlink()
     with pytest.raises(ProblemError, match="The plan cannot be read: no plan"):
         saved.show()
-    # What terraform plan called empty is not read at all.
+    # A plan that terraform plan reported as empty is not read at all.
     assert saved.read("\nNo changes. Your infrastructure matches the configuration.").empty
 
 

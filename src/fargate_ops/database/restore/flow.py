@@ -64,7 +64,7 @@ def choose(
     environment, name = stack.environment, file.name
     if inventory.serving not in stack.database_instances:
         raise ProblemError(
-            f"The inventory says that {inventory.serving} serves, and it is not there; nothing was touched.",
+            f"The inventory says that {inventory.serving} serves, but it does not exist; nothing was changed.",
             f"database_serving in {name}",
             f"make deploy ENV={environment}",
         )
@@ -90,7 +90,7 @@ def choose(
     if wish.forget:
         allow = f"terraform_stack_allow=module.rds.aws_db_instance.restored[{wish.forget}]"
         say(
-            f"{environment}: {wish.forget} is not wanted any more; it is still there. To remove it "
+            f"{environment}: {wish.forget} is no longer in the inventory, but it still exists. To remove it "
             f"(deletion_protection: false, deployed first): make deploy ENV={environment} ARGS='-e {allow}'"
         )
     return {
