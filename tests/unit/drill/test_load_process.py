@@ -1,4 +1,4 @@
-"""The load's own process, against a small server of HTTP."""
+"""The load's process, against a small HTTP server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fargate_ops.drill.load import Report
 
 
 class Application(http.server.BaseHTTPRequestHandler):
-    """Takes accounts and transactions, and answers every read."""
+    """Accepts accounts and transactions, and answers every read."""
 
     protocol_version = "HTTP/1.1"
 
@@ -42,7 +42,7 @@ class Application(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The application's address. At the end each process that was started is waited for."""
+    """Return the application's address. At the end, wait for each process that was started."""
     started: list[subprocess.Popen[bytes]] = []
     popen = subprocess.Popen
 

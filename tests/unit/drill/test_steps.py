@@ -1,4 +1,4 @@
-"""Each step reaches its fault with the environment, and with what an earlier step returned."""
+"""Each step calls its fault with the environment and with the result of an earlier step."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Clients:
 
 
 class Fault:
-    """Stands for any fault: keeps what it was called with, and tells it as what happened."""
+    """Stands in for any fault, and records its arguments."""
 
     def __init__(self) -> None:
         self.args: Any = ()

@@ -1,4 +1,4 @@
-"""A command as a one-off task: what is started, and how its end is told."""
+"""A command as a one-off task: the request to ECS, and the outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kept messages are posted by the webhook of a secret, and a failure names the next command."""
+"""A queue's messages are posted to the webhook in a secret, and a failure names the next command."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Aws:
         self.kept.clear()
 
     def change_message_visibility(self, **_: Any) -> None:
-        """The message can be read again."""
+        """Messages are always readable here."""
 
 
 def posted(aws: Aws, *, preview: bool = False) -> tuple[dict[str, Any], list[str]]:

@@ -1,4 +1,4 @@
-"""A test page as a whole: what is printed, and when it fails."""
+"""A test page through all paths: the output, and its failure."""
 
 from __future__ import annotations
 

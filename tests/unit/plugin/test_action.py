@@ -77,7 +77,7 @@ PLAYBOOK = """
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """The task's result by the way in which it ended, and what the screen said with ``-vvv``."""
+    """Return the task's results by kind of end, and the output with ``-vvv``."""
     folder = tmp_path_factory.mktemp("play")
     (folder / "action_plugins").mkdir()
     (folder / "action_plugins/trial.py").write_text(PLUGIN)

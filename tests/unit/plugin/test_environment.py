@@ -1,4 +1,4 @@
-"""What a bare `ansible-playbook` unsets in its own process, seen from a worker, a module and a lookup."""
+"""The variables that a bare `ansible-playbook` unsets are unset in a worker, a module and a lookup."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PLAY = """
 """
 
 
-#: Runs a command as a uid without an entry in passwd, where the machine lets a process have a user namespace.
+#: Runs a command as a uid without an entry in passwd, if the machine allows user namespaces.
 NOBODY_KNOWN = ["unshare", "--user", "--map-user=54321", "--map-group=54321"]
 if not shutil.which("unshare") or subprocess.run([*NOBODY_KNOWN, "true"], capture_output=True, check=False).returncode:
     NOBODY_KNOWN = []

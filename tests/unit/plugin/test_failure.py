@@ -1,4 +1,4 @@
-"""What an error means to whoever ran the command: never a standard library's word alone."""
+"""Every error becomes a problem with a next step, never only a standard library's message."""
 
 from __future__ import annotations
 

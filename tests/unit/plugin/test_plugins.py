@@ -1,4 +1,4 @@
-"""Every action plugin of the project ends its failures in one way, and documents its arguments."""
+"""Every action plugin of the project fails in the same way, and documents its arguments."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PLUGINS = {path.stem: path.relative_to(PROJECT) for path in sorted(PROJECT.glob(
 
 
 def loaded(path: Path) -> Any:
-    """The module of a plugin, which Ansible finds by its file."""
+    """Return the module of a plugin, which Ansible finds by its file."""
     return importlib.import_module(".".join(path.with_suffix("").parts))
 
 
@@ -64,7 +64,7 @@ def test_a_release_a_rollback_and_a_rotation_take_the_same_context() -> None:
 
 
 def tasks(node: Any) -> Iterator[dict[str, Any]]:
-    """Every mapping in a file of tasks, so that blocks need no special case."""
+    """Yield every mapping in a file of tasks, so that blocks need no special case."""
     if isinstance(node, dict):
         yield node
     for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():

@@ -1,4 +1,4 @@
-"""How an action that lasts lives with the playbook."""
+"""A long-running action ends with its playbook, and a signal does not interrupt a line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_signal_waits_until_the_line_is_out(monkeypatch: pytest.MonkeyPatch) -
         said.append("ended")
 
     def display(line: str) -> None:
-        # To this thread: in a process with others one of those could take it. Ansible's workers have one.
+        # To this thread: another thread of the process could receive it otherwise. Ansible's workers have only one.
         signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
         said.append(line)
 

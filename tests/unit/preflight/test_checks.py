@@ -42,7 +42,7 @@ def checks(**changes: Any) -> Checks:
 
 @pytest.fixture
 def silent() -> dict[str, str]:
-    """The environment of an endpoint at which nothing listens."""
+    """Return the environment of an endpoint at which nothing listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{taken.getsockname()[1]}"}

@@ -1,4 +1,4 @@
-"""Taking, freeing and breaking the deployment lock: what a flow does, says and leaves."""
+"""Taking, freeing and breaking the deployment lock: effects, messages and remains."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 
 
 class Flow:
-    """One flow's view of the lock; what it prints and which heartbeats it starts."""
+    """One flow, with the lines that it prints and the heartbeats that it starts."""
 
     def __init__(self, s3: Any, project: Path) -> None:
         self.store = LockStore(s3, BUCKET, "local")
@@ -63,7 +63,7 @@ class Flow:
         )
 
     def held_by(self, **changes: Any) -> Lock:
-        """Write the lock of ann, who is alive elsewhere."""
+        """Write the lock of ann, whose flow runs on another machine."""
         values: dict[str, Any] = {
             "holder": "elsewhere 1 1",
             "machine": "elsewhere",
@@ -79,7 +79,7 @@ class Flow:
         return lock
 
     def dead(self) -> Lock:
-        """Write the lock of a flow of this machine whose process is gone."""
+        """Write the lock of a flow of this machine whose process has ended."""
         return self.held_by(holder=f"{HERE.identity} 999999999 1", machine=HERE.identity, pid=999999999)
 
     def state_lock(self, who: str) -> None:
@@ -162,7 +162,7 @@ def test_terraforms_lock_without_a_flow_is_told_of(flow: Flow) -> None:
 
 @pytest.fixture
 def terraform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Let Terraform of a killed playbook run for so many looks."""
+    """Keep a killed playbook's Terraform running for a number of polls."""
 
     def runs(looks: int) -> None:
         left = [[4242]] * looks

@@ -39,7 +39,7 @@ def test_what_is_missing_is_named(s3: Any) -> None:
 
 @pytest.fixture
 def versions(s3: Any) -> Iterator[None]:
-    """The bucket keeps versions, as the state bucket does."""
+    """Version the bucket during a test, as the state bucket always is."""
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     yield
     listed = s3.list_object_versions(Bucket=BUCKET)

@@ -1,4 +1,4 @@
-"""The working folder of a root: what is put in place, and what is refused before anything is planned."""
+"""The working folder of a root: the files written, and the refusals before anything is planned."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ TERRAFORM = Path(__file__).parents[3] / "terraform"
 
 
 def declared(file: str) -> dict[str, Any]:
-    """The value of each output of a file below terraform/."""
+    """Return the value of each output of a file below terraform/."""
     outputs = hcl2.loads((TERRAFORM / file).read_text(encoding="utf-8"))["output"]
     return {name.strip('"'): body["value"] for output in outputs for name, body in output.items()}
 
@@ -32,7 +32,7 @@ def test_it_has_the_outputs_that_terraform_has() -> None:
 def test_its_objects_have_the_keys_that_terraform_gives_them() -> None:
     assert known(Database) == declared("outputs.tf")["database"].keys()
     assert known(ServiceScaling) == declared("modules/autoscaling/outputs.tf")["scalable_target"].keys()
-    # A value that is a `for` expression is text.
+    # hcl2 returns a `for` expression as text.
     instances, page = declared("modules/rds/outputs.tf")["instances"], declared("outputs.tf")["test_page"]
     assert known(DatabaseInstance) == set(re.findall(r"(\w+) = ", instances))
     assert known(PageTest) == set(re.findall(r"(\w+) = ", page))

@@ -1,4 +1,4 @@
-"""Terraform and the source of its provider, as the fact that the other roles use."""
+"""Terraform and the source of its provider are returned as the fact that other roles use."""
 
 from __future__ import annotations
 

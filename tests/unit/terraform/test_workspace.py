@@ -100,7 +100,7 @@ def test_the_environments_own_lock_wins(root: Path, tmp_path: Path) -> None:
     own.write_text(f'provider "{workspace.PROVIDER}" {{\n  version = "6.25.0"\n  hashes = []\n}}\n')
     workspace.install_lock_file(root, [own, saved], "6.25.0")
     assert target.read_text() == own.read_text()
-    # What an earlier version left behind does not hold up the next one.
+    # A lock that an earlier version left does not block the next one.
     workspace.install_lock_file(root, [saved, own], "6.26.0")
     assert workspace.locked_version(target) == "6.26.0"
 

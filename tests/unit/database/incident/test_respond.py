@@ -1,4 +1,4 @@
-"""The steps of an incident: sessions are ended where that is wanted and helps, and a report is always written."""
+"""The steps of an incident: sessions are terminated if that is requested and helps; a report is always written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LEAKED = [
 
 
 class Inside:
-    """The one-off task: what it lists and what it ends."""
+    """The one-off task, with the sessions that it lists and terminates."""
 
     database: Database | None = replace(DATABASE, sessions=LEAKED)
     ended: Ended | Exception = Ended(before=95, after=94, sessions=LEAKED[:1])

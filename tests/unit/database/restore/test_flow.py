@@ -1,4 +1,4 @@
-"""The two steps of a restore: what is written into the inventory, what is printed, and what the report holds."""
+"""The two steps of a restore: the inventory's file, the output and the report."""
 
 from __future__ import annotations
 
