@@ -29,6 +29,7 @@ def start(url: str, path: Path, per_second: float, limit_seconds: float, say: Sa
     Raises:
         OperationsError: the application does not create the account, or does not answer.
     """
+    _discard(path)
     try:
         wanted = clients(open_account(url), per_second)
     except OperationsError as error:
@@ -41,6 +42,7 @@ def start(url: str, path: Path, per_second: float, limit_seconds: float, say: Sa
 
 def start_waiting(url: str, path: Path, waiting: Mapping[str, Any], limit_seconds: float, say: Say) -> Report:
     """Start ``count`` clients that post the transaction ``key`` of ``account``. Do not wait for answers."""
+    _discard(path)
     wanted = waiting_clients(str(waiting["account"]), str(waiting["key"]), int(waiting["count"]))
     _launch(url, wanted, path, limit_seconds)
     report = _wait(path, lambda report: True, FIRST_SECONDS, "no request was answered")
@@ -58,10 +60,14 @@ def stop(path: Path, say: Say) -> Report:
     return report
 
 
-def _launch(url: str, wanted: Sequence[Clients], path: Path, limit_seconds: float) -> None:
+def _discard(path: Path) -> None:
+    """Remove the files of an earlier load, which `stop` would take for this one if it does not start."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for file in (path, stop_file(path)):
         file.unlink(missing_ok=True)
+
+
+def _launch(url: str, wanted: Sequence[Clients], path: Path, limit_seconds: float) -> None:
     # The parent of this worker is ansible-playbook. The load ends when that process does.
     assignment = Assignment(
         url=url,

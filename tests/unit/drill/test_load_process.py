@@ -91,6 +91,14 @@ def test_an_application_that_does_not_answer_ends_the_drill(tmp_path: Path) -> N
         load_process.start("http://127.0.0.1:9", tmp_path / "load.json", 20, 60, lambda _: None)
 
 
+def test_a_load_that_does_not_begin_leaves_no_report_of_an_earlier_one(tmp_path: Path) -> None:
+    path = tmp_path / "load.json"
+    path.write_text(Report(done=False).to_json())
+    with pytest.raises(OperationsError, match="the drill cannot begin"):
+        load_process.start("http://127.0.0.1:9", path, 20, 60, lambda _: None)
+    assert load_process.stop(path, lambda _: None) == Report()
+
+
 def test_a_process_that_writes_no_report_is_named_with_its_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
