@@ -62,8 +62,7 @@ def test_what_is_derived_is_made_of_settings(root: str, environment: str) -> Non
     variables = inventory(environment).variables
     for name, value in variables[GIVEN[root][1]].items():
         used = set(re.findall(r"\b[a-z][a-z0-9_]*\b", value)) & variables.keys() if "{{" in value else set()
-        # An inventory may leave out a setting that is derived with a default.
-        assert used or name in VALUES, name
+        assert used, name
         assert sorted(used - VALUES.keys() - {"github_boundary_arn", "project_dir"}) == []
 
 

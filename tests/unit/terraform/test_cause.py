@@ -27,7 +27,6 @@ def test_what_is_derived_is_named_by_the_settings_that_it_is_made_of() -> None:
     raw = group_vars()
     names = inventory_names(raw, "terraform_stack_variables")
     assert names.keys() == raw["terraform_derived"].keys()
-    assert names["database_restores"] == "database_restores"
     assert names["permissions_boundary_arn"] == "github_boundary_arn, github_repository"
 
 
