@@ -10,7 +10,7 @@ from typing import Any
 
 from fargate_ops.aws.clients import Clients
 from fargate_ops.core.problem import OperationsError
-from fargate_ops.ecs.tasks import describe_tasks, list_tasks
+from fargate_ops.ecs.tasks import describe_tasks, list_tasks, short
 from fargate_ops.state.ledger import Ledger
 from fargate_ops.terraform.stack import Stack
 
@@ -73,11 +73,11 @@ def observe(clients: Clients, stack: Stack, bucket: str, environment: str) -> Se
     serving = [release for release in releases if release.revision == primary["taskDefinition"]]
     newest = releases[-1] if releases else None
     return ServiceState(
-        revision=_name(primary["taskDefinition"]),
+        revision=short(primary["taskDefinition"]),
         version=next((item.version for item in reversed(serving) if item.succeeded), ""),
         rollout=primary.get("rolloutState", "IN_PROGRESS"),
         desired=service["desiredCount"],
-        tasks={_name(task["taskArn"]): _name(task["taskDefinitionArn"]) for task in tasks},
+        tasks={short(task["taskArn"]): short(task["taskDefinitionArn"]) for task in tasks},
         running=sum(task["lastStatus"] == "RUNNING" for task in tasks),
         targets=dict(Counter(item["TargetHealth"]["State"] for item in health["TargetHealthDescriptions"])),
         newest_release=newest.id if newest else "",
@@ -105,7 +105,3 @@ def wait_until_steady(
             raise DrillError(f"the service is not in a steady state after {limit_seconds:.0f} s: {seen.missing}")
         sleep(poll_seconds)
     return seen
-
-
-def _name(arn: str) -> str:
-    return arn.rsplit("/", 1)[-1]
