@@ -25,7 +25,7 @@ def post_kept(
     discard: bool,
     preview: bool,
 ) -> dict[str, Any]:
-    """Post the messages, print those that are left, and return ``changed``, ``delivered`` and ``left``.
+    """Post the messages, print those that are discarded or left, and return ``changed``, ``delivered`` and ``left``.
 
     A preview only reads the queue.
 
@@ -42,9 +42,11 @@ def post_kept(
     outcome = redeliver(
         clients.client("sqs"), queue_url, partial(_post, url, assignment), discard=discard, preview=preview
     )
+    for line in outcome.discarded:
+        say(f"discarded: {line}")
     for line in outcome.left:
         say(f"kept: {line}")
-    say(f"{outcome.delivered} posted, {outcome.discarded} discarded, {len(outcome.left)} left in the queue")
+    say(f"{outcome.delivered} posted, {len(outcome.discarded)} discarded, {len(outcome.left)} left in the queue")
     if outcome.problem:
         raise CompleteError(f"Slack did not take a message: {outcome.problem}. Next: {next_command}")
     return {

@@ -17,10 +17,10 @@ HIDDEN_SECONDS = 300
 
 @dataclass
 class Outcome:
-    """The number of messages posted and discarded, a line for each one left, and the first error."""
+    """The number of messages posted, a line for each one discarded or left, and the first error."""
 
     delivered: int = 0
-    discarded: int = 0
+    discarded: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     problem: str = ""
 
@@ -51,7 +51,7 @@ def redeliver(
             outcome.delivered += done
         elif discard:
             done = True
-            outcome.discarded += 1
+            outcome.discarded.append(describe(kept["Body"]))
         if done:
             sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=kept["ReceiptHandle"])
         else:

@@ -40,10 +40,10 @@ class Aws:
         """Messages are always readable here."""
 
 
-def posted(aws: Aws, *, preview: bool = False) -> tuple[dict[str, Any], list[str]]:
+def posted(aws: Aws, *, discard: bool = False, preview: bool = False) -> tuple[dict[str, Any], list[str]]:
     said: list[str] = []
     result = post_kept(
-        aws, "q", ASSIGNMENT, said.append, next_command="make redeliver ENV=qa", discard=False, preview=preview
+        aws, "q", ASSIGNMENT, said.append, next_command="make redeliver ENV=qa", discard=discard, preview=preview
     )
     return result, said
 
@@ -54,6 +54,15 @@ def test_what_slack_takes_is_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
     result, said = posted(aws)
     assert result == {"changed": True, "delivered": 1, "left": []}
     assert said == ["1 posted, 0 discarded, 0 left in the queue"]
+    assert not aws.kept
+
+
+def test_what_is_discarded_is_printed() -> None:
+    aws = Aws()
+    aws.kept = [{"Body": json.dumps({"bot": "alarm-bot", "reason": "malformed event"}), "ReceiptHandle": "r"}]
+    _, said = posted(aws, discard=True)
+    assert said[0].startswith("discarded: alarm-bot: malformed event")
+    assert said[1] == "0 posted, 1 discarded, 0 left in the queue"
     assert not aws.kept
 
 

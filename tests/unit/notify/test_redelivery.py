@@ -46,13 +46,13 @@ def test_what_is_posted_is_deleted_and_the_rest_is_shown(queue: Queue) -> None:
 
     outcome = redeliver(queue.sqs, queue.url, post)
     assert sorted(posted) == ["one", "three", "two"]
-    assert (outcome.delivered, outcome.discarded, outcome.problem) == (2, 0, "")
+    assert (outcome.delivered, outcome.discarded, outcome.problem) == (2, [], "")
     (line,) = outcome.left
     assert line.startswith("2026-01-31: alarm-bot: malformed event: it has no Records: ")
     assert "\n" not in line
     assert queue.count() == (1, 0)
 
-    assert redeliver(queue.sqs, queue.url, post, discard=True).discarded == 1
+    assert redeliver(queue.sqs, queue.url, post, discard=True).discarded == [line]
     assert queue.count() == (0, 0)
     assert len(posted) == 3
 
