@@ -32,11 +32,12 @@ def http_call(method: str, url: str, body: Mapping[str, Any] | None = None) -> A
     headers = {"Connection": "close"} | ({"Content-Type": "application/json"} if data else {})
     request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - from the inventory
     try:
-        with opener.open(request, timeout=10) as answer:
+        try:
+            answer = opener.open(request, timeout=10)
+        except urllib.error.HTTPError as error:
+            answer = error
+        with answer:
             return int(answer.status), answer.read().decode(errors="replace")
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:
         return 0, repr(error)
 

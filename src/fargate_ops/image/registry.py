@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
 import ipaddress
 import json
 import re
@@ -74,6 +75,16 @@ def base_url(address: str) -> str:
     except ValueError:
         loopback = host == "localhost"
     return f"{'http' if loopback else 'https'}://{address}"
+
+
+def _body(error: Exception) -> str:
+    """Return the body of a refusal, or an empty string if it cannot be read."""
+    if not isinstance(error, urllib.error.HTTPError):
+        return ""
+    try:
+        return error.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException):
+        return ""
 
 
 class Registry:
@@ -167,9 +178,9 @@ class Registry:
             self._open("PUT", f"manifests/{tag}", credentials, json.dumps(manifest).encode(), _MANIFEST)
         except (OSError, ValueError) as error:
             if self.digest(tag) is None:
-                said = error.read().decode(errors="replace") if isinstance(error, urllib.error.HTTPError) else ""
+                reason = f"{getattr(error, 'reason', error)} {_body(error)}".strip()
                 raise ProblemError(
-                    f"{title} cannot be stored beside the image: {getattr(error, 'reason', error)} {said}".strip(),
+                    f"{title} cannot be stored beside the image: {reason}",
                     f"{self.name}:{tag}",
                     "check that these credentials may push to the repository, then repeat the command",
                 ) from error
@@ -205,14 +216,17 @@ class Registry:
     def _open(
         self, method: str, path: str, credentials: Credentials, data: bytes | None = None, media_type: str = ""
     ) -> tuple[Message, bytes]:
-        """Send one request to the registry's HTTP API; return the response's headers and body."""
+        """Send one request to the registry's HTTP API; return the response's headers and body. Raises OSError."""
         headers = {"Accept": _ACCEPT} | ({"Content-Type": media_type} if media_type else {})
         request = urllib.request.Request(self._url(path), data, headers, method=method)  # noqa: S310 - http only here
         basic = base64.b64encode(f"{credentials.username}:{credentials.password}".encode()).decode()
         # Unredirected: ECR redirects a blob to S3, which must not receive this header, and refuses it.
         request.add_unredirected_header("Authorization", f"Basic {basic}")
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
-            return response.headers, response.read()
+        try:
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
+                return response.headers, response.read()
+        except http.client.HTTPException as error:
+            raise OSError(f"a broken answer: {error!r}") from error
 
     def _call(self, operation: str, missing: Any = None, **arguments: Any) -> Any:
         """Call ECR; return `missing` if the image does not exist."""

@@ -95,16 +95,14 @@ def fetch(url: str, timeout_seconds: float = 5.0) -> Answer:
     headers = {"Connection": "close", "Cache-Control": "no-cache", "X-Amzn-Trace-Id": f"Root={identifier}"}
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 - from the inventory
 
-    def answered(status: int, answer: Any) -> Answer:
-        traced = answer.headers.get("X-Request-Id") == identifier
-        return Answer(status, answer.read(), answer.headers.get("Server") or "", traced)
-
     try:
-        with urllib.request.build_opener(*handlers).open(request, timeout=timeout_seconds) as answer:
-            return answered(int(answer.status), answer)
-    except urllib.error.HTTPError as error:
-        with error:
-            return answered(error.code, error)
+        try:
+            answer = urllib.request.build_opener(*handlers).open(request, timeout=timeout_seconds)
+        except urllib.error.HTTPError as error:
+            answer = error
+        with answer:
+            traced = answer.headers.get("X-Request-Id") == identifier
+            return Answer(int(answer.status), answer.read(), answer.headers.get("Server") or "", traced)
     except http.client.HTTPException as error:
         raise OSError(f"a broken answer: {error!r}") from error
 

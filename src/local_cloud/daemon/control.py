@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import http.client
 import json
 import os
 import signal
@@ -47,11 +48,13 @@ class Health:
 def probe(config: CloudConfig, *, timeout: float = 2.0) -> Health | None:
     """Return the health of the cloud on the configured port, or None if no cloud answers there."""
     try:
-        with _opener.open(config.api_url + HEALTH_PATH, timeout=timeout) as answer:
+        try:
+            answer = _opener.open(config.api_url + HEALTH_PATH, timeout=timeout)
+        except urllib.error.HTTPError as starting:  # a 503 has a body too, which may be late
+            answer = starting
+        with answer:
             return _parse_health(answer.read())
-    except urllib.error.HTTPError as error:
-        return _parse_health(error.read())
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return None
 
 

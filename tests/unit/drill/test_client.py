@@ -15,7 +15,7 @@ from fargate_ops.drill.client import has_account, http_call, open_account
 
 
 class Accounts(BaseHTTPRequestHandler):
-    """Creates and returns accounts; ``/broken`` closes the connection without a response."""
+    """Creates and returns accounts; ``/broken`` sends no response, ``/half`` half a refusal."""
 
     names: dict[str, Any] = {}
 
@@ -25,7 +25,12 @@ class Accounts(BaseHTTPRequestHandler):
         self._answer(201, {"id": "account-1"})
 
     def do_GET(self) -> None:
-        if self.path != "/broken":
+        if self.path == "/half":
+            self.send_response(503)
+            self.send_header("Content-Length", "10")
+            self.end_headers()
+            self.wfile.write(b"half")
+        elif self.path != "/broken":
             self._answer(200 if self.path.removeprefix("/v1/accounts/") in self.names else 404, {})
 
     def _answer(self, status: int, body: dict[str, str]) -> None:
@@ -61,6 +66,7 @@ def test_an_account_is_written_and_found(url: str) -> None:
 def test_no_answer_and_half_an_answer_are_status_0(url: str) -> None:
     assert http_call("GET", "http://127.0.0.1:9/")[0] == 0
     assert http_call("GET", f"{url}/broken")[0] == 0
+    assert http_call("GET", f"{url}/half")[0] == 0
 
 
 def test_an_application_that_takes_no_account_is_named(url: str) -> None:

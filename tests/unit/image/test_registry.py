@@ -142,6 +142,8 @@ class _RegistryApi(http.server.BaseHTTPRequestHandler):
 
     documents: dict[str, Any] = {}
     seen: list[tuple[str, str | None]] = []
+    #: The connection ends before the body does.
+    cut = False
 
     def do_GET(self) -> None:
         self.seen.append((self.path, self.headers.get("Authorization")))
@@ -152,6 +154,8 @@ class _RegistryApi(http.server.BaseHTTPRequestHandler):
             return
         document = self.documents.get(self.path)
         self.send_response(200 if document is not None else 404)
+        if self.cut:
+            self.send_header("Content-Length", "1000")
         self.end_headers()
         self.wfile.write(json.dumps(document).encode())
 
@@ -199,6 +203,21 @@ def test_an_image_without_labels(ecr: Stubber, api: str) -> None:
 def test_a_registry_that_does_not_give_it(ecr: Stubber, api: str) -> None:
     allow_credentials(ecr)
     with pytest.raises(ProblemError, match="Not Found"):
+        registry(ecr, api).configuration("sha256:image")
+
+
+@pytest.mark.parametrize("document", [{}, None])
+def test_half_an_answer_is_a_problem_with_its_next_step(
+    ecr: Stubber, api: str, document: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_RegistryApi, "cut", True)
+    _RegistryApi.documents = {"/v2/settlement/manifests/sha256:image": document}
+    allow_credentials(ecr)
+    ecr.add_response("describe_images", {"imageDetails": []})
+    with pytest.raises(ProblemError, match="cannot be stored beside the image"):
+        registry(ecr, api).attach("sha256:image", "sbom", "application/json", "sbom.json", b"{}", "2026-01-31")
+    allow_credentials(ecr)
+    with pytest.raises(ProblemError):
         registry(ecr, api).configuration("sha256:image")
 
 

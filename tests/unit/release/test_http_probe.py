@@ -139,8 +139,8 @@ def test_readiness() -> None:
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        if self.path == "/broken":
-            self.send_response(200)
+        if self.path.startswith("/broken"):
+            self.send_response(503 if self.path == "/broken-refusal" else 200)
             self.send_header("Content-Length", "10")
             self.end_headers()
             self.wfile.write(b"half")
@@ -174,9 +174,10 @@ def test_each_request_has_its_own_connection_and_no_proxy(server: str, monkeypat
     assert fetch(server.replace("127.0.0.1", "localhost") + "/version").status == 200
 
 
-def test_a_broken_answer_is_no_answer(server: str) -> None:
+@pytest.mark.parametrize("path", ["broken", "broken-refusal"])
+def test_a_broken_answer_is_no_answer(server: str, path: str) -> None:
     with pytest.raises(OSError, match="a broken answer"):
-        fetch(f"{server}/broken")
+        fetch(f"{server}/{path}")
 
 
 def test_elsewhere_the_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
