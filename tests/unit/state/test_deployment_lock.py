@@ -25,7 +25,6 @@ from fargate_ops.state.lock import Lock, LockError, LockStore, Machine, holder_o
 BUCKET = "state-bucket"
 KEY = "local/environment.tfstate"
 HERE = Machine.this()
-NOW = datetime.now(UTC).replace(microsecond=0)
 
 
 class Flow:
@@ -64,14 +63,15 @@ class Flow:
 
     def held_by(self, **changes: Any) -> Lock:
         """Write the lock of ann, whose flow runs on another machine."""
+        now = datetime.now(UTC).replace(microsecond=0)
         values: dict[str, Any] = {
             "holder": "elsewhere 1 1",
             "machine": "elsewhere",
             "pid": 1,
             "owner": "ann@laptop",
             "purpose": "Release",
-            "started": NOW,
-            "heartbeat": NOW,
+            "started": now,
+            "heartbeat": now,
         }
         lock = Lock(**{**values, **changes})
         current = self.store.read()
