@@ -22,7 +22,7 @@ def _read(file: Path) -> Any:
 
 
 def _values(node: Any, key: str) -> Iterator[Any]:
-    """Every value of a key, at any depth."""
+    """Yield every value of a key, at any depth."""
     if isinstance(node, dict):
         yield from (value for name, value in node.items() if name == key)
         node = list(node.values())

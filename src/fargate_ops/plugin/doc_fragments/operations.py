@@ -23,7 +23,7 @@ options:
 
     POLL = """
 options:
-  poll_seconds: {type: float, description: "Approximate seconds between two polls of a task; 3 if omitted."}
+  poll_seconds: {type: float, description: "Approximate seconds between two polls; otherwise C(aws/pace.py) sets them."}
 """
 
     NOTIFICATION = """
