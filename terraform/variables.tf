@@ -6,7 +6,7 @@ variable "app_name" {
 
   validation {
     condition     = can(regex("^[a-z](-?[a-z0-9])*$", var.app_name))
-    error_message = "app_name must be lower-case letters, digits and single hyphens, and begin with a letter, for example \"settlement\"; it is \"${var.app_name}\"."
+    error_message = "app_name must be lower-case letters, digits and single hyphens, and begin with a letter, for example \"storefront\"; it is \"${var.app_name}\"."
   }
 }
 
@@ -21,7 +21,7 @@ variable "env_name" {
 
   validation {
     condition     = length("${var.app_name}-${var.env_name}") <= 28
-    error_message = "app_name and env_name, joined by a hyphen, may have 28 characters (a target group's name has 32), for example \"settlement-production\"; \"${var.app_name}-${var.env_name}\" has ${length("${var.app_name}-${var.env_name}")}."
+    error_message = "app_name and env_name, joined by a hyphen, may have 28 characters (a target group's name has 32), for example \"storefront-production\"; \"${var.app_name}-${var.env_name}\" has ${length("${var.app_name}-${var.env_name}")}."
   }
 }
 
@@ -119,7 +119,7 @@ variable "https_certificate_arn" {
 
   validation {
     condition     = var.https_certificate_arn == null || var.https_domain_name != null || var.public_url != null
-    error_message = "https_certificate_arn needs https_domain_name (or public_url): a name that the certificate covers, by which the service is called and verified, for example \"settlement.example.com\"."
+    error_message = "https_certificate_arn needs https_domain_name (or public_url): a name that the certificate covers, by which the service is called and verified, for example \"storefront.example.com\"."
   }
 }
 
@@ -129,7 +129,7 @@ variable "https_hosted_zone_id" {
 }
 
 variable "https_domain_name" {
-  description = "Name by which clients call the service, for example `settlement.example.com`."
+  description = "Name by which clients call the service, for example `storefront.example.com`."
   type        = string
 }
 
@@ -139,7 +139,7 @@ variable "public_url" {
 
   validation {
     condition     = var.public_url == null || can(regex("^https?://[^/]+$", var.public_url))
-    error_message = "public_url must be a scheme and a host, with no path, for example \"https://settlement.example.com\"; it is \"${coalesce(var.public_url, "null")}\"."
+    error_message = "public_url must be a scheme and a host, with no path, for example \"https://storefront.example.com\"; it is \"${coalesce(var.public_url, "null")}\"."
   }
 }
 
@@ -286,7 +286,6 @@ variable "app_max_overflow" {
 variable "database_name" {
   description = "Name of the database."
   type        = string
-  default     = "settlement"
 }
 
 variable "database_engine_version" {
@@ -443,6 +442,6 @@ variable "permissions_boundary_arn" {
 
   validation {
     condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z-]+:iam::[0-9]{12}:policy/[^*?]+$", var.permissions_boundary_arn))
-    error_message = "permissions_boundary_arn must be the ARN of a policy, for example \"arn:aws:iam::123456789012:policy/settlement-github-boundary-staging\"."
+    error_message = "permissions_boundary_arn must be the ARN of a policy, for example \"arn:aws:iam::123456789012:policy/storefront-github-boundary-staging\"."
   }
 }

@@ -4,7 +4,7 @@ variable "app_name" {
 
   validation {
     condition     = can(regex("^[a-z](-?[a-z0-9])*$", var.app_name))
-    error_message = "app_name must be lower-case letters, digits and single hyphens, and begin with a letter, for example \"settlement\"; it is \"${var.app_name}\"."
+    error_message = "app_name must be lower-case letters, digits and single hyphens, and begin with a letter, for example \"storefront\"; it is \"${var.app_name}\"."
   }
 }
 
@@ -105,7 +105,7 @@ variable "config_delivery_bucket" {
 
   validation {
     condition     = var.config_delivery_bucket != null || !var.detection_enabled || (var.existing_config_recorder != null && var.existing_config_recorder != local.name)
-    error_message = "config_delivery_bucket must name a bucket while detection_enabled is true and the account has no other recorder, for example \"settlement-config-123456789012-ap-northeast-2\"."
+    error_message = "config_delivery_bucket must name a bucket while detection_enabled is true and the account has no other recorder, for example \"storefront-config-123456789012-ap-northeast-2\"."
   }
 }
 

@@ -3,11 +3,11 @@ mock_provider "aws" {
 }
 
 variables {
-  app_name       = "settlement"
+  app_name       = "storefront"
   env_name       = "test"
   aws_account_id = "123456789012"
 
-  state_bucket      = "settlement-terraform-123456789012-ap-northeast-2"
+  state_bucket      = "storefront-terraform-123456789012-ap-northeast-2"
   bots_package_path = "provider.tf" # any file: only its hash is read
 
   aws_region          = "ap-northeast-2"
@@ -78,10 +78,10 @@ variables {
 run "defaults" {
   assert {
     condition = (
-      output.name_prefix == "settlement-test" && output.cluster_name == "settlement-test" && output.service_name == "settlement-test"
-      && output.service_family == "settlement-test" && output.admin_family == "settlement-test-admin"
+      output.name_prefix == "storefront-test" && output.cluster_name == "storefront-test" && output.service_name == "storefront-test"
+      && output.service_family == "storefront-test" && output.admin_family == "storefront-test-admin"
       && output.container_name == "api" && output.container_port == 8000 && output.cpu_architecture == "X86_64"
-      && output.log_group_name == "/ecs/settlement-test" && output.admin_log_group_name == "/ecs/settlement-test-admin"
+      && output.log_group_name == "/ecs/storefront-test" && output.admin_log_group_name == "/ecs/storefront-test-admin"
       && output.region == "ap-northeast-2" && output.account_id == "123456789012"
     )
     error_message = "Names that a release reads."
@@ -92,24 +92,24 @@ run "defaults" {
       host                = "mock.rds.amazonaws.com"
       service_host        = "mock.rds.amazonaws.com"
       port                = 5432
-      name                = "settlement"
+      name                = "storefront"
       master_secret_arn   = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:rds!db-mock"
       max_connections     = 210
-      instance_identifier = "settlement-test"
+      instance_identifier = "storefront-test"
     }
     error_message = "What a release and the alarms read of the database."
   }
 
   assert {
     condition = (
-      output.scalable_target.resource_id == "service/settlement-test/settlement-test"
+      output.scalable_target.resource_id == "service/storefront-test/storefront-test"
       && output.scalable_target.service_namespace == "ecs"
       && output.scalable_target.scalable_dimension == "ecs:service:DesiredCount"
       && output.scalable_target.min_capacity == 2 && output.scalable_target.max_capacity == 4
       && output.scalable_target.timezone == "Asia/Seoul"
       && length(output.scalable_target.scheduled_actions) == 6
       && output.scalable_target.scheduled_actions[4] == {
-        name         = "settlement-test-peak-first"
+        name         = "storefront-test-peak-first"
         schedule     = "cron(0 0 1 * ? *)"
         min_capacity = 3
         max_capacity = 4
@@ -129,7 +129,7 @@ run "defaults" {
   }
 
   assert {
-    condition     = output.test_page["urgent"].alarm == "settlement-test-test-page-urgent" && length(output.test_page) == 2
+    condition     = output.test_page["urgent"].alarm == "storefront-test-test-page-urgent" && length(output.test_page) == 2
     error_message = "What a test page triggers."
   }
 
@@ -150,11 +150,11 @@ run "defaults" {
 run "https_by_zone_and_name" {
   variables {
     https_hosted_zone_id = "Z0123456789ABCDEFGHIJ"
-    https_domain_name    = "settlement.example.com"
+    https_domain_name    = "storefront.example.com"
   }
 
   assert {
-    condition     = output.public_url == "https://settlement.example.com"
+    condition     = output.public_url == "https://storefront.example.com"
     error_message = "With a zone and a name, clients call the name by https."
   }
 }
@@ -162,11 +162,11 @@ run "https_by_zone_and_name" {
 run "https_by_certificate_and_name" {
   variables {
     https_certificate_arn = "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
-    https_domain_name     = "settlement.example.com"
+    https_domain_name     = "storefront.example.com"
   }
 
   assert {
-    condition     = output.public_url == "https://settlement.example.com"
+    condition     = output.public_url == "https://storefront.example.com"
     error_message = "With a certificate and a name, clients call the name by https."
   }
 }
@@ -371,10 +371,10 @@ run "values_of_a_wrong_form_are_refused" {
   command = plan
 
   variables {
-    app_name         = "Settlement"
+    app_name         = "Storefront"
     aws_region       = "Seoul"
     aws_account_id   = "12345"
-    public_url       = "settlement.example.com/"
+    public_url       = "storefront.example.com/"
     app_workers      = 0
     app_pool_size    = 0
     app_max_overflow = -1

@@ -229,19 +229,19 @@ def drain_for(clone: Clone, seconds: int) -> None:
 
 
 def containers(instance: str = INSTANCE) -> set[str]:
-    return _docker("ps", "--all", "--quiet", "--filter", f"label=settlement.local={instance}")
+    return _docker("ps", "--all", "--quiet", "--filter", f"label=fargate.local={instance}")
 
 
 def leftovers(instance: str = INSTANCE) -> set[str]:
     """Return the containers, networks and volumes of one local cloud."""
-    label = f"label=settlement.local={instance}"
+    label = f"label=fargate.local={instance}"
     networks = _docker("network", "ls", "--quiet", "--filter", label)
     return containers(instance) | networks | _docker("volume", "ls", "--quiet", "--filter", label)
 
 
 def clear() -> None:
     """Remove the leftovers of a killed run: they would conflict with this one and slow the machine down."""
-    label = f"label=settlement.local={INSTANCE}"
+    label = f"label=fargate.local={INSTANCE}"
     if found := containers():
         _docker("rm", "--force", "--volumes", *found)
     for kind in ("network", "volume"):

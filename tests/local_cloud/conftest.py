@@ -89,7 +89,7 @@ class RunningCloud:
 
     def containers(self, *labels: str) -> list[Any]:
         """Return every container of this cloud that also has these labels."""
-        wanted = [f"settlement.local={self.config.instance}", *labels]
+        wanted = [f"fargate.local={self.config.instance}", *labels]
         found: list[Any] = docker_client().containers.list(all=True, filters={"label": wanted}, ignore_removed=True)
         return found
 
@@ -120,7 +120,7 @@ def _create_network(instance: str) -> Any:
             return client.networks.create(
                 f"settlement-test-{instance}",
                 ipam=docker.types.IPAMConfig(pool_configs=[pool]),
-                labels={"settlement.local": instance},
+                labels={"fargate.local": instance},
             )
         except docker.errors.APIError as error:
             if "overlap" not in str(error):

@@ -25,7 +25,7 @@ MINIMAL: dict[str, Any] = {
 def test_a_minimal_configuration_has_the_documented_addresses() -> None:
     config = CloudConfig.from_mapping(MINIMAL)
     assert (config.api_url, config.container_api_url) == ("http://127.0.0.1:4566", "http://172.31.240.1:4566")
-    assert config.labels == {"settlement.local": "test"}
+    assert config.labels == {"fargate.local": "test"}
     assert settings(config)["MINISTACK_HOST"] == "172.31.240.1"
 
 

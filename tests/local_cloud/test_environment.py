@@ -62,7 +62,7 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
 
 def left_over(settings: Settings) -> list[Any]:
     """Return containers, volumes and networks with the environment's label."""
-    selector: Any = {"label": f"settlement.local={settings.config.instance}"}
+    selector: Any = {"label": f"fargate.local={settings.config.instance}"}
     client = docker_client()
     found = [
         *client.containers.list(all=True, filters=selector, ignore_removed=True),

@@ -78,7 +78,7 @@ def test_data_survives_a_reboot_and_dies_with_the_instance(cloud: RunningCloud) 
         cursor.execute("SELECT count(*) FROM kept")
         assert cursor.fetchone() == (0,)
     databases.delete(cloud, "mortal")
-    mine = {"label": f"settlement.local={cloud.config.instance}"}
+    mine = {"label": f"fargate.local={cloud.config.instance}"}
     volumes = [volume.name for volume in docker_client().volumes.list(filters=mine)]
     assert not [name for name in volumes if "mortal" in name]
 

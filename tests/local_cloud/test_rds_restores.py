@@ -47,7 +47,7 @@ def source(cloud: RunningCloud) -> Iterator[dict[str, Any]]:
         cursor.execute("DELETE FROM kept")
         cursor.execute("INSERT INTO kept VALUES ('after')")
     yield instance | {"between": between}
-    mine = {"label": f"settlement.local={cloud.config.instance}"}
+    mine = {"label": f"fargate.local={cloud.config.instance}"}
     assert len(docker_client().volumes.list(filters=mine)) == 2
     databases.delete(cloud, "source")
     assert not docker_client().volumes.list(filters=mine)

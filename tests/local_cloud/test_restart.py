@@ -55,7 +55,7 @@ def test_services_and_scaling_outlive_a_restart_and_a_kill_leaves_nothing_behind
     costs.create_anomaly_monitor(AnomalyMonitor=monitor)
 
     def volumes() -> list[Any]:
-        label = f"settlement.local={cloud.config.instance}"
+        label = f"fargate.local={cloud.config.instance}"
         found: list[Any] = docker_client().volumes.list(filters={"label": label})
         return found
 

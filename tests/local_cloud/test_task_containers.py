@@ -106,7 +106,7 @@ def test_a_running_container_is_as_defined(address: tuple[StubService, str]) -> 
     assert service.ecs.execute_command(**run)["session"]["streamUrl"]
 
     volumes = container.client.volumes
-    made = volumes.list(filters={"label": f"settlement.local={config.instance}"})
+    made = volumes.list(filters={"label": f"fargate.local={config.instance}"})
     assert len(made) == 4
     service.update(desiredCount=0)
     wait_for(lambda: not any(volumes.list(filters={"name": volume.name}) for volume in made))

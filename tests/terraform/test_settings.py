@@ -14,7 +14,6 @@ from tests.terraform.inventories import ENVIRONMENTS, FOUND, GIVEN, given, inven
 #: Variables of the roots that are left to their default, and why.
 LEFT_TO_DEFAULT = {
     "environment bots_package_path": "where the role bots_package makes the package, in every environment",
-    "environment database_name": "the application's migrations and users have it",
     "environment ecr_repository_name": "its default is app_name",
     "account bots_package_path": "where the role bots_package makes the package, in every environment",
     "account ecr_force_delete": "no playbook destroys the account",

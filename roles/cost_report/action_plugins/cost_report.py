@@ -74,7 +74,7 @@ EXAMPLES = """
       - {account_id: "444455556666", regions: [us-east-1], role_arn: "arn:aws:iam::444455556666:role/cost-report"}
     page: .local/staging/cost/report.html
     file: .local/staging/cost/report.json
-    states: [{bucket: settlement-terraform-111122223333-ap-northeast-2, key: staging/environment.tfstate}]
+    states: [{bucket: storefront-terraform-111122223333-ap-northeast-2, key: staging/environment.tfstate}]
     today: ""
     metric: UnblendedCost
     services: 5

@@ -40,7 +40,7 @@ EXAMPLES = """
 - name: Diagnose without changing anything
   db_incident:
     stack: "{{ terraform_stack_outputs }}"
-    bucket: settlement-terraform-000000000000-ap-northeast-2
+    bucket: storefront-terraform-000000000000-ap-northeast-2
     environment_name: local
     end_idle: false
     idle_in_transaction_seconds: 30

@@ -48,7 +48,7 @@ EXAMPLES = """
 - name: Take the deployment lock
   deploy_lock:
     state: held
-    bucket: settlement-terraform-000000000000-ap-northeast-2
+    bucket: storefront-terraform-000000000000-ap-northeast-2
     environment_name: local
     purpose: deploy
     preempts: false

@@ -41,7 +41,7 @@ EXAMPLES = """
   drill:
     phase: observe
     stack: "{{ terraform_stack_outputs }}"
-    bucket: settlement-terraform-000000000000-ap-northeast-2
+    bucket: storefront-terraform-000000000000-ap-northeast-2
     environment_name: local
     limit_seconds: 120
   register: before

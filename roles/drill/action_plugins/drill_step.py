@@ -42,7 +42,7 @@ EXAMPLES = """
   drill_step:
     what: task
     stack: "{{ terraform_stack_outputs }}"
-    bucket: settlement-terraform-000000000000-ap-northeast-2
+    bucket: storefront-terraform-000000000000-ap-northeast-2
     environment_name: local
     limit_seconds: 180
 """

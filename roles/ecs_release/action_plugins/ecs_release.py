@@ -65,7 +65,7 @@ EXAMPLES = """
     verify: {source: public, answers: 6, limit_seconds: 30}
     allow_rolled_back: false
     keep_revisions: 20
-    bucket: settlement-terraform-000000000000-ap-northeast-2
+    bucket: storefront-terraform-000000000000-ap-northeast-2
     environment_name: local
     requires_lock: true
     notification_log: .local/local/notifications.log

@@ -38,8 +38,8 @@ options:
 EXAMPLES = """
 - name: Print the image's Python version
   ecs_task:
-    cluster: settlement-local
-    service: settlement-local
+    cluster: storefront-local
+    service: storefront-local
     container: api
     command: python --version
     environment: {}

@@ -31,8 +31,8 @@ options:
 EXAMPLES = """
 - name: Write the script that opens a shell in a task
   ecs_task_shell:
-    cluster: settlement-local
-    service: settlement-local
+    cluster: storefront-local
+    service: storefront-local
     container: api
     region: ap-northeast-2
     command: aws ecs execute-command --cluster {cluster} --task {task_arn} --interactive --command sh

@@ -65,13 +65,13 @@ options:
 EXAMPLES = r"""
 - name: Bring the local environment up
   local_cloud:
-    project_directory: /srv/settlement
+    project_directory: /srv/storefront
     cloud:
       instance: local
       region: ap-northeast-2
       account_id: "000000000000"
-      work_dir: /srv/settlement/.local/local/cloud
-      network_name: settlement-local
+      work_dir: /srv/storefront/.local/local/cloud
+      network_name: storefront-local
       gateway_address: 172.31.240.1
     network_subnet: 172.31.240.0/24
     images:
@@ -82,7 +82,7 @@ EXAMPLES = r"""
       debian_suite: trixie
       debian_mirror: ""
       registry_timeout_seconds: 5
-    database_authority: /srv/settlement/.local/local/rds-ca.pem
+    database_authority: /srv/storefront/.local/local/rds-ca.pem
     ready_timeout_seconds: 60
     stop_timeout_seconds: 60
 """

@@ -51,7 +51,7 @@ EXAMPLES = """
     environment_name: staging
     version: 5f0c2b7d9e31
     from_version: 0a1b2c3d4e5f
-    revision: settlement-staging:7
+    revision: storefront-staging:7
     by: ""
     url: ""
     reason: too slow

@@ -27,7 +27,7 @@ options:
 EXAMPLES = """
 - name: Show the last quarter of an hour
   service_logs:
-    group: /ecs/settlement-local
+    group: /ecs/storefront-local
     region: ap-northeast-2
     since: 15m
     filter: ""

@@ -36,7 +36,7 @@ EXAMPLES = """
 - name: Show the serving version
   service_status:
     stack: "{{ terraform_stack_outputs }}"
-    bucket: settlement-terraform-000000000000-ap-northeast-2
+    bucket: storefront-terraform-000000000000-ap-northeast-2
     environment_name: local
     format: text
     file: .local/local/status.json

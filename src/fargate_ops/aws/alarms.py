@@ -21,7 +21,7 @@ class Alarm:
 def alarms(cloudwatch: Any, prefix: str) -> list[Alarm]:
     """Return the metric and composite alarms whose names begin with ``prefix`` as a whole word, sorted by name.
 
-    ``settlement-staging`` is not the prefix of ``settlement-staging2-errors``.
+    ``storefront-staging`` is not the prefix of ``storefront-staging2-errors``.
     """
     pages = cloudwatch.get_paginator("describe_alarms").paginate(
         AlarmNamePrefix=prefix, AlarmTypes=["MetricAlarm", "CompositeAlarm"]

@@ -28,7 +28,7 @@ def client_config(**overrides: Any) -> Config:
             "retries": {"mode": "standard"},
             "connect_timeout": 5,  # seconds
             "read_timeout": 30,  # seconds
-            "user_agent_extra": "settlement-playbooks",
+            "user_agent_extra": "fargate-ops",
         }
         | overrides
     )

@@ -13,7 +13,7 @@ from botocore.session import get_session
 
 from fargate_ops.aws.session import client_config
 
-SESSION_NAME = "settlement-cost-report"
+SESSION_NAME = "fargate-cost-report"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ _BUILD_TIMEOUT_SECONDS = 1800  # without output in the engine's stream
 _PROGRESS_SECONDS = 2
 _LINE_LENGTH = 110
 #: Labels of a container that is created to be read and never runs. An interrupted run may leave it behind.
-_LABELS = {"settlement.image_build": "read"}
+_LABELS = {"fargate.image_build": "read"}
 
 
 #: Errors that the SDK does not convert if the engine stops in the middle of a stream.

@@ -122,7 +122,7 @@ def work_tree(directory: Path) -> Iterator[WorkTree]:
     store, prefix = os.fsdecode(git(directory, "rev-parse", "--git-path", "objects", "--show-prefix")).split("\n")[:2]
     marked = (entry.split(" ", 1) for entry in _split(git(directory, "ls-files", "-t", "-z")))
     sparse = {path for mark, path in marked if mark == "S" and not os.path.lexists(directory / path)}
-    with tempfile.TemporaryDirectory(prefix="settlement-git-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="fargate-ops-git-") as scratch:
         environment = {
             "GIT_INDEX_FILE": f"{scratch}/index",
             "GIT_OBJECT_DIRECTORY": f"{scratch}/objects",

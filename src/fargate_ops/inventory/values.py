@@ -27,7 +27,7 @@ from fargate_ops.inventory.kinds import (
 _NAME = text(
     r"[a-z](?:-?[a-z0-9])*",
     "lower-case letters, digits and single hyphens, a letter first",
-    example="settlement",
+    example="storefront",
 )
 _ANY_TEXT = text(r"(?s).*", "text", example="text")
 _EMAILS = list_of(text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address", example="on-call@example.com"), "addresses")
@@ -81,7 +81,7 @@ VALUES: Mapping[str, Kind] = {
         text(
             r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[^*?:]+",
             "the full ARN of a secret",
-            example="arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement/slack-AbCdEf",
+            example="arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:storefront/slack-AbCdEf",
         ),
         "a list of full ARNs of secrets, each without wildcard, JSON key, stage or version",
     ),
@@ -122,11 +122,11 @@ VALUES: Mapping[str, Kind] = {
         text(
             r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}",
             "a full domain name in lower case with no dot at its end",
-            example="settlement.example.com",
+            example="storefront.example.com",
         )
     ),
     "public_url": optional(
-        text(r"https?://[^/\s]+", "an address without a path", example="https://settlement.example.com")
+        text(r"https?://[^/\s]+", "an address without a path", example="https://storefront.example.com")
     ),
     "alb_internal": flag(),
     "service_verify_from": one_of("public", "targets"),
@@ -189,7 +189,7 @@ VALUES: Mapping[str, Kind] = {
         text(
             r"[A-Za-z0-9](?:-?[A-Za-z0-9])*/[A-Za-z0-9._-]+",
             "owner/name in GitHub's spelling",
-            example="example/settlement",
+            example="example/storefront",
         )
     ),
     "github_owner_id": _GITHUB_NUMBER,

@@ -36,7 +36,7 @@ class CloudConfig:
     """One local cloud. Paths are absolute; ports are TCP ports of this machine."""
 
     instance: str
-    """Value of the Docker label ``settlement.local`` on every container, network and volume."""
+    """Value of the Docker label ``fargate.local`` on every container, network and volume."""
     region: str
     """The region of requests that name none."""
     account_id: str
@@ -55,9 +55,9 @@ class CloudConfig:
     """Port of the APIs of Application Auto Scaling and Cost Explorer, bound on the loopback address."""
     load_balancer_port: int = 8080
     """Port of the load balancer, published on the loopback address."""
-    load_balancer_image: str | None = "settlement-local/haproxy:latest"
+    load_balancer_image: str | None = "local-cloud/haproxy:latest"
     """Image with ``haproxy`` on its PATH; null for a cloud without a load balancer."""
-    image_prefix: str = "settlement-local"
+    image_prefix: str = "local-cloud"
     """Prefix of the images of managed services: ``<prefix>/postgres:17-alpine``."""
     persist_state: bool = True
     """Save the emulator's state below ``work_dir`` at SIGTERM and load it at the next start."""
@@ -102,7 +102,7 @@ class CloudConfig:
     @property
     def labels(self) -> dict[str, str]:
         """Docker labels of everything that this cloud starts."""
-        return {"settlement.local": self.instance}
+        return {"fargate.local": self.instance}
 
     @property
     def digest(self) -> str:

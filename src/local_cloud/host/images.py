@@ -23,7 +23,7 @@ from local_cloud.host.errors import LocalCloudError
 if TYPE_CHECKING:
     import docker
 
-INPUTS_LABEL = "settlement.local.inputs"
+INPUTS_LABEL = "fargate.local.inputs"
 _ENTRYPOINT = Path(__file__).resolve().parents[3] / "roles/local_cloud/files/postgres/docker-entrypoint.sh"
 _SCRATCH = "bootstrap-"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import docker
     from docker.models.networks import Network
 
-OWNER_LABEL = "settlement.local.owner"
+OWNER_LABEL = "fargate.local.owner"
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@ mock_provider "aws" {
 }
 
 variables {
-  app_name       = "settlement"
+  app_name       = "storefront"
   aws_account_id = "123456789012"
 
   bots_package_path      = "provider.tf" # any file: only its hash is read
-  config_delivery_bucket = "settlement-config-123456789012-ap-northeast-2"
+  config_delivery_bucket = "storefront-config-123456789012-ap-northeast-2"
 
   aws_region                  = "ap-northeast-2"
   account_home_region         = null
@@ -45,7 +45,7 @@ variables {
 
 run "defaults" {
   assert {
-    condition = output.ecr_repository_name == "settlement" && toset(keys(aws_iam_service_linked_role.this)) == toset([
+    condition = output.ecr_repository_name == "storefront" && toset(keys(aws_iam_service_linked_role.this)) == toset([
       "config.amazonaws.com", "ecs.amazonaws.com", "ecs.application-autoscaling.amazonaws.com", "elasticloadbalancing.amazonaws.com", "rds.amazonaws.com",
     ])
     error_message = "The account has one repository, named like the application, and the service-linked roles of the services in use."
@@ -55,7 +55,7 @@ run "defaults" {
 run "the_account_is_watched_by_default" {
   assert {
     condition = (
-      output.config_recorder_name == "settlement-account"
+      output.config_recorder_name == "storefront-account"
       && output.slack_webhook_secret_arn == "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:mock"
       && length(module.cost.anomaly_monitor_arn) > 0
     )
@@ -131,14 +131,14 @@ run "a_second_region_of_the_account" {
   variables {
     aws_region             = "ap-northeast-1"
     account_home_region    = "ap-northeast-2"
-    config_delivery_bucket = "settlement-config-123456789012-ap-northeast-1"
+    config_delivery_bucket = "storefront-config-123456789012-ap-northeast-1"
     budget_monthly_usd     = 400
-    github_repository      = "example/settlement"
+    github_repository      = "example/storefront"
     github_environments    = ["tokyo"]
-    state_bucket           = "settlement-terraform-123456789012-ap-northeast-1"
+    state_bucket           = "storefront-terraform-123456789012-ap-northeast-1"
     existing_anomaly_monitor = {
       arn  = "arn:aws:ce::123456789012:anomalymonitor/home"
-      name = "settlement-account"
+      name = "storefront-account"
     }
     existing_github_provider = { arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com", own = true }
   }
@@ -154,9 +154,9 @@ run "a_second_region_of_the_account" {
 
   assert {
     condition = (
-      output.config_recorder_name == "settlement-account-ap-northeast-1"
-      && output.ecr_repository_name == "settlement"
-      && [for variable in output.github_variables : variable.value if variable.name == "AWS_DEPLOY_ROLE"] == ["arn:aws:iam::123456789012:role/settlement-github-deploy-tokyo"]
+      output.config_recorder_name == "storefront-account-ap-northeast-1"
+      && output.ecr_repository_name == "storefront"
+      && [for variable in output.github_variables : variable.value if variable.name == "AWS_DEPLOY_ROLE"] == ["arn:aws:iam::123456789012:role/storefront-github-deploy-tokyo"]
     )
     error_message = "A second region has its own registry, its own detection of new resources, and the roles of its environments."
   }
@@ -173,11 +173,11 @@ run "githubs_provider_of_others_is_used" {
   command = plan
 
   variables {
-    github_repository        = "example/settlement"
+    github_repository        = "example/storefront"
     github_owner_id          = 123456
     github_repository_id     = 456789
     github_environments      = ["staging"]
-    state_bucket             = "settlement-terraform-123456789012-ap-northeast-2"
+    state_bucket             = "storefront-terraform-123456789012-ap-northeast-2"
     existing_github_provider = { arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com", own = false }
   }
 
@@ -191,8 +191,8 @@ run "github_needs_an_environment" {
   command = plan
 
   variables {
-    github_repository = "example/settlement"
-    state_bucket      = "settlement-terraform-123456789012-ap-northeast-2"
+    github_repository = "example/storefront"
+    state_bucket      = "storefront-terraform-123456789012-ap-northeast-2"
   }
 
   expect_failures = [var.github_repository]
@@ -202,7 +202,7 @@ run "values_of_a_wrong_form_are_refused" {
   command = plan
 
   variables {
-    app_name       = "Settlement"
+    app_name       = "Storefront"
     aws_region     = "Seoul"
     aws_account_id = "12345"
   }

@@ -17,7 +17,7 @@ resource "aws_s3_bucket" "access_logs" {
   lifecycle {
     precondition {
       condition     = length(local.access_logs_bucket) <= 63
-      error_message = "The bucket of the access logs would be named ${local.access_logs_bucket}, ${length(local.access_logs_bucket)} characters of at most 63: shorten the application's or the environment's name, for example \"settlement\" and \"staging\"."
+      error_message = "The bucket of the access logs would be named ${local.access_logs_bucket}, ${length(local.access_logs_bucket)} characters of at most 63: shorten the application's or the environment's name, for example \"storefront\" and \"staging\"."
     }
   }
 }

@@ -1,10 +1,10 @@
 variable "name" {
-  description = "Name of the load balancer and prefix of what belongs to it, for example `settlement-staging`."
+  description = "Name of the load balancer and prefix of what belongs to it, for example `storefront-staging`."
   type        = string
 
   validation {
     condition     = can(regex("^[a-zA-Z0-9][a-zA-Z0-9-]{0,26}[a-zA-Z0-9]$", var.name))
-    error_message = "name must be 2 to 28 letters, digits and hyphens, with no hyphen at either end (a target group's name has 32 characters at most), for example \"settlement-staging\"."
+    error_message = "name must be 2 to 28 letters, digits and hyphens, with no hyphen at either end (a target group's name has 32 characters at most), for example \"storefront-staging\"."
   }
 }
 
@@ -74,17 +74,17 @@ variable "https_hosted_zone_id" {
 
   validation {
     condition     = var.https_hosted_zone_id == null || var.https_domain_name != null
-    error_message = "https_hosted_zone_id needs https_domain_name, the name to make in that zone, for example \"settlement.example.com\"."
+    error_message = "https_hosted_zone_id needs https_domain_name, the name to make in that zone, for example \"storefront.example.com\"."
   }
 }
 
 variable "https_domain_name" {
-  description = "Name by which clients call the service, for example `settlement.example.com`. Null: the load balancer's own."
+  description = "Name by which clients call the service, for example `storefront.example.com`. Null: the load balancer's own."
   type        = string
 
   validation {
     condition     = var.https_domain_name == null || can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2,}$", var.https_domain_name))
-    error_message = "https_domain_name must be a full domain name in lower case with no dot at its end, for example \"settlement.example.com\"."
+    error_message = "https_domain_name must be a full domain name in lower case with no dot at its end, for example \"storefront.example.com\"."
   }
 }
 

@@ -1,10 +1,10 @@
 variable "name" {
-  description = "Name of the function, its role and its log group, for example `settlement-staging-query-bot`."
+  description = "Name of the function, its role and its log group, for example `storefront-staging-query-bot`."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]*[a-z0-9]$", var.name)) && length(var.name) <= 64
-    error_message = "name must be lower-case letters, digits and hyphens, at most 64, for example \"settlement-staging-query-bot\"; it is \"${var.name}\"."
+    error_message = "name must be lower-case letters, digits and hyphens, at most 64, for example \"storefront-staging-query-bot\"; it is \"${var.name}\"."
   }
 }
 

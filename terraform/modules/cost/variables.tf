@@ -4,7 +4,7 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]*[a-z0-9]$", var.name)) && length(var.name) <= 50
-    error_message = "name must be lower-case letters, digits and hyphens, at most 50, for example \"settlement-account\"; it is \"${var.name}\"."
+    error_message = "name must be lower-case letters, digits and hyphens, at most 50, for example \"storefront-account\"; it is \"${var.name}\"."
   }
 }
 

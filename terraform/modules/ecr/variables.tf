@@ -1,10 +1,10 @@
 variable "name" {
-  description = "Name of the repository, for example `settlement`."
+  description = "Name of the repository, for example `storefront`."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z0-9]+([._/-][a-z0-9]+)*$", var.name)) && length(var.name) >= 2 && length(var.name) <= 256
-    error_message = "name must be 2 to 256 lower-case letters and digits, with single . _ / - between them, for example \"settlement\"."
+    error_message = "name must be 2 to 256 lower-case letters and digits, with single . _ / - between them, for example \"storefront\"."
   }
 }
 

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of the cluster and the service, and prefix of what belongs to them, for example `settlement-staging`."
+  description = "Name of the cluster and the service, and prefix of what belongs to them, for example `storefront-staging`."
   type        = string
 }
 

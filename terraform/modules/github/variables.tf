@@ -19,7 +19,7 @@ variable "github_repository" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9](-?[A-Za-z0-9])*/[A-Za-z0-9._-]+$", var.github_repository))
-    error_message = "github_repository must be owner/name, with no wildcard, for example \"example/settlement\"; it is \"${var.github_repository}\"."
+    error_message = "github_repository must be owner/name, with no wildcard, for example \"example/storefront\"; it is \"${var.github_repository}\"."
   }
 }
 

@@ -1,10 +1,10 @@
 variable "name" {
-  description = "Prefix of the roles' names, for example `settlement-staging`."
+  description = "Prefix of the roles' names, for example `storefront-staging`."
   type        = string
 
   validation {
     condition     = can(regex("^[a-zA-Z0-9-]{1,46}$", var.name))
-    error_message = "name must be 1 to 46 letters, digits and hyphens (a role's name has 64 at most), for example \"settlement-staging\"."
+    error_message = "name must be 1 to 46 letters, digits and hyphens (a role's name has 64 at most), for example \"storefront-staging\"."
   }
 }
 
@@ -44,7 +44,7 @@ variable "app_secret_arns" {
 
   validation {
     condition     = alltrue([for arn in var.app_secret_arns : can(regex("^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^*?]+$", arn))])
-    error_message = "Each of app_secret_arns must be the full ARN of a secret, with no wildcard, for example \"arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement/slack-AbCdEf\"."
+    error_message = "Each of app_secret_arns must be the full ARN of a secret, with no wildcard, for example \"arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:storefront/slack-AbCdEf\"."
   }
 }
 

@@ -4,7 +4,7 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]*[a-z0-9]$", var.name))
-    error_message = "name must be lower-case letters, digits and hyphens, for example \"settlement-staging\"; it is \"${var.name}\"."
+    error_message = "name must be lower-case letters, digits and hyphens, for example \"storefront-staging\"; it is \"${var.name}\"."
   }
 }
 

@@ -1,10 +1,10 @@
 variable "name" {
-  description = "Identifier of the instance and prefix of what belongs to it, for example `settlement-staging`."
+  description = "Identifier of the instance and prefix of what belongs to it, for example `storefront-staging`."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z](-?[a-z0-9])*$", var.name)) && length(var.name) <= 40
-    error_message = "name must be at most 40 lower-case letters, digits and single hyphens, and begin with a letter, for example \"settlement-staging\"."
+    error_message = "name must be at most 40 lower-case letters, digits and single hyphens, and begin with a letter, for example \"storefront-staging\"."
   }
 }
 
@@ -24,7 +24,7 @@ variable "database_name" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9_]{0,62}$", var.database_name))
-    error_message = "database_name must be 1 to 63 lower-case letters, digits and underscores, and begin with a letter, for example \"settlement\"."
+    error_message = "database_name must be 1 to 63 lower-case letters, digits and underscores, and begin with a letter, for example \"storefront\"."
   }
 }
 
@@ -119,7 +119,7 @@ variable "database_final_snapshot_identifier" {
 
   validation {
     condition     = var.database_final_snapshot_identifier == null || can(regex("^[a-zA-Z](-?[a-zA-Z0-9])*$", var.database_final_snapshot_identifier))
-    error_message = "database_final_snapshot_identifier must be letters, digits and single hyphens, and begin with a letter, for example \"settlement-staging-final-20260131\"."
+    error_message = "database_final_snapshot_identifier must be letters, digits and single hyphens, and begin with a letter, for example \"storefront-staging-final-20260131\"."
   }
 }
 

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of the proxy, for example `settlement-staging`."
+  description = "Name of the proxy, for example `storefront-staging`."
   type        = string
 }
 

@@ -4,7 +4,7 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]*[a-z0-9]$", var.name))
-    error_message = "name must be lower-case letters, digits and hyphens, for example \"settlement-staging\"."
+    error_message = "name must be lower-case letters, digits and hyphens, for example \"storefront-staging\"."
   }
 }
 
@@ -54,7 +54,7 @@ variable "secret_arns" {
 
   validation {
     condition     = length(var.secret_arns) > 0
-    error_message = "secret_arns must name one secret or more, for example [\"arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-staging/database/app-AbCdEf\"]: with none, every secret of the account would count."
+    error_message = "secret_arns must name one secret or more, for example [\"arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:storefront-staging/database/app-AbCdEf\"]: with none, every secret of the account would count."
   }
 }
 

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Prefix of every resource's name, for example `settlement-staging`."
+  description = "Prefix of every resource's name, for example `storefront-staging`."
   type        = string
 }
 

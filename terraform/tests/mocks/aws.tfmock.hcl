@@ -19,8 +19,8 @@ mock_resource "aws_acm_certificate" {
   defaults = {
     arn = "arn:aws:acm:ap-northeast-2:123456789012:certificate/made"
     domain_validation_options = [{
-      domain_name           = "settlement.example.com"
-      resource_record_name  = "_token.settlement.example.com"
+      domain_name           = "storefront.example.com"
+      resource_record_name  = "_token.storefront.example.com"
       resource_record_type  = "CNAME"
       resource_record_value = "_answer.acm-validations.aws"
     }]

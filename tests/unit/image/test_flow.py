@@ -111,7 +111,7 @@ def settings(project: Path, tmp_path: Path) -> Settings:
         python="3.13",
         glibc="2.28",
         architecture="",
-        labels={"settlement.local": "test"},
+        labels={"fargate.local": "test"},
         allow_dirty=False,
         version="",
         work_dir=tmp_path / "work",
@@ -163,7 +163,7 @@ def test_what_is_not_in_the_registry_is_built_and_pushed(
     # The commit's date, not the build's: RFC 3339, in UTC.
     committed = datetime.fromtimestamp(int(git(project, "log", "-1", "--format=%ct")), UTC)
     assert labels["org.opencontainers.image.created"] == f"{committed:%Y-%m-%dT%H:%M:%S}+00:00"
-    assert (labels["schema_head"], labels["schema_compatible"], labels["settlement.local"]) == ("b2", "a1 b2", "test")
+    assert (labels["schema_head"], labels["schema_compatible"], labels["fargate.local"]) == ("b2", "a1 b2", "test")
     assert run.said[-2] == f"pushed settlement:{version}: sha256:new"
     assert run.said[-1].startswith(
         "stored its bill of materials, 0 of Debian, 1 of Python, as localhost:4566/settlement:"

@@ -61,7 +61,7 @@ def test_impossible_networks_name_the_variable(subnet: str, gateway: str) -> Non
 
 
 SPEC = NetworkSpec("settlement-local", "172.31.240.0/24", "172.31.240.1")
-OURS = {"settlement.local": "local"}
+OURS = {"fargate.local": "local"}
 
 
 def docker_network(**attributes: Any) -> Any:

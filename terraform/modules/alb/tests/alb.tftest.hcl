@@ -3,7 +3,7 @@ mock_provider "aws" {
 }
 
 variables {
-  name              = "settlement-test"
+  name              = "storefront-test"
   aws_account_id    = "123456789012"
   aws_region        = "ap-northeast-2"
   vpc_id            = "vpc-0123456789abcdef0"
@@ -67,7 +67,7 @@ run "defaults_serve_port_80" {
 run "certificate_turns_https_on" {
   variables {
     https_certificate_arn = "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
-    https_domain_name     = "settlement.example.com"
+    https_domain_name     = "storefront.example.com"
   }
 
   assert {
@@ -93,7 +93,7 @@ run "certificate_turns_https_on" {
   assert {
     condition = (
       length(aws_acm_certificate.this) == 0 && length(aws_route53_record.alias) == 0
-      && output.url == "https://settlement.example.com"
+      && output.url == "https://storefront.example.com"
     )
     error_message = "A given certificate needs no other, and without a zone there is no record."
   }
@@ -102,14 +102,14 @@ run "certificate_turns_https_on" {
 run "zone_and_name_make_certificate_and_alias" {
   variables {
     https_hosted_zone_id = "Z0123456789ABCDEFGHIJ"
-    https_domain_name    = "settlement.example.com"
+    https_domain_name    = "storefront.example.com"
   }
 
   assert {
     condition = (
-      aws_acm_certificate.this[0].domain_name == "settlement.example.com"
+      aws_acm_certificate.this[0].domain_name == "storefront.example.com"
       && aws_acm_certificate.this[0].validation_method == "DNS"
-      && aws_route53_record.certificate_validation["settlement.example.com"].name == "_token.settlement.example.com"
+      && aws_route53_record.certificate_validation["storefront.example.com"].name == "_token.storefront.example.com"
       && aws_lb_listener.https[0].certificate_arn == aws_acm_certificate_validation.this[0].certificate_arn
       && aws_lb_listener.http.default_action[0].type == "redirect"
     )
@@ -119,10 +119,10 @@ run "zone_and_name_make_certificate_and_alias" {
   assert {
     condition = (
       aws_route53_record.alias[0].zone_id == "Z0123456789ABCDEFGHIJ"
-      && aws_route53_record.alias[0].name == "settlement.example.com"
+      && aws_route53_record.alias[0].name == "storefront.example.com"
       && aws_route53_record.alias[0].type == "A"
       && aws_route53_record.alias[0].alias[0].name == aws_lb.this.dns_name
-      && output.url == "https://settlement.example.com"
+      && output.url == "https://storefront.example.com"
     )
     error_message = "The name must be an alias of the load balancer."
   }
@@ -142,13 +142,13 @@ run "certificate_without_a_name" {
 
 run "name_alone_turns_nothing_on" {
   variables {
-    https_domain_name = "settlement.example.com"
+    https_domain_name = "storefront.example.com"
   }
 
   assert {
     condition = (
       length(aws_lb_listener.https) == 0 && length(aws_route53_record.alias) == 0
-      && aws_lb_listener.http.default_action[0].type == "forward" && output.url == "http://settlement.example.com"
+      && aws_lb_listener.http.default_action[0].type == "forward" && output.url == "http://storefront.example.com"
     )
     error_message = "A name whose record is elsewhere is served on port 80."
   }
@@ -160,7 +160,7 @@ run "certificate_and_zone_make_only_the_alias" {
   variables {
     https_certificate_arn = "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
     https_hosted_zone_id  = "Z0123456789ABCDEFGHIJ"
-    https_domain_name     = "settlement.example.com"
+    https_domain_name     = "storefront.example.com"
   }
 
   assert {
@@ -201,7 +201,7 @@ run "access_logs" {
 
   assert {
     condition = (
-      aws_s3_bucket.access_logs[0].bucket == "settlement-test-alb-logs-123456789012-ap-northeast-2"
+      aws_s3_bucket.access_logs[0].bucket == "storefront-test-alb-logs-123456789012-ap-northeast-2"
       && aws_s3_bucket.access_logs[0].force_destroy
       && aws_lb.this.access_logs[0].enabled
       && aws_s3_bucket_lifecycle_configuration.access_logs[0].rule[0].expiration[0].days == 30
@@ -230,7 +230,7 @@ run "values_of_a_wrong_form_are_refused" {
     name                           = "a-name-that-is-longer-than-it-may-be"
     subnet_ids                     = ["subnet-a"]
     https_certificate_arn          = "certificate/given"
-    https_domain_name              = "Settlement.example.com."
+    https_domain_name              = "Storefront.example.com."
     alb_access_logs_retention_days = 0
   }
 
@@ -258,7 +258,7 @@ run "zone_by_its_name_is_refused" {
 
   variables {
     https_hosted_zone_id = "example.com"
-    https_domain_name    = "settlement.example.com"
+    https_domain_name    = "storefront.example.com"
   }
 
   expect_failures = [var.https_hosted_zone_id]
@@ -278,7 +278,7 @@ run "bucket_name_beyond_63_characters_is_refused" {
   command = plan
 
   variables {
-    name            = "settlement-production-korea1"
+    name            = "storefront-production-korea1"
     aws_region      = "ap-southeast-2"
     alb_access_logs = true
   }

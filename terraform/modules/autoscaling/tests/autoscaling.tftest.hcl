@@ -3,8 +3,8 @@ mock_provider "aws" {
 }
 
 variables {
-  cluster_name  = "settlement-test"
-  service_name  = "settlement-test"
+  cluster_name  = "storefront-test"
+  service_name  = "storefront-test"
   app_min_tasks = 2
   app_max_tasks = 6
 
@@ -21,7 +21,7 @@ run "defaults" {
 
   assert {
     condition = (
-      aws_appautoscaling_target.this.resource_id == "service/settlement-test/settlement-test"
+      aws_appautoscaling_target.this.resource_id == "service/storefront-test/storefront-test"
       && aws_appautoscaling_target.this.min_capacity == 0 && aws_appautoscaling_target.this.max_capacity == 6
     )
     error_message = "The target is created with a minimum of 0: registering a higher one starts tasks at once."
@@ -45,7 +45,7 @@ run "defaults" {
 
   assert {
     condition = output.scalable_target == {
-      resource_id        = "service/settlement-test/settlement-test"
+      resource_id        = "service/storefront-test/storefront-test"
       service_namespace  = "ecs"
       scalable_dimension = "ecs:service:DesiredCount"
       min_capacity       = 2
@@ -69,12 +69,12 @@ run "schedule" {
 
   assert {
     condition = [for action in output.scalable_target.scheduled_actions : "${action.name} ${action.min_capacity}-${action.max_capacity}"] == [
-      "settlement-test-peak-31-days 4-12",
-      "settlement-test-peak-30-days 4-12",
-      "settlement-test-peak-february-28-days 4-12",
-      "settlement-test-peak-february-29-days 4-12",
-      "settlement-test-peak-first 4-12",
-      "settlement-test-peak-over 2-6",
+      "storefront-test-peak-31-days 4-12",
+      "storefront-test-peak-30-days 4-12",
+      "storefront-test-peak-february-28-days 4-12",
+      "storefront-test-peak-february-29-days 4-12",
+      "storefront-test-peak-first 4-12",
+      "storefront-test-peak-over 2-6",
     ]
     error_message = "Up by five actions, down by one."
   }

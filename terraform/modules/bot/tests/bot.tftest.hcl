@@ -3,11 +3,11 @@ mock_provider "aws" {
 }
 
 variables {
-  name                     = "settlement-test-query-bot"
+  name                     = "storefront-test-query-bot"
   description              = "Tells Slack of slow queries."
   handler                  = "bots.query_bot.handler"
   bots_package_path        = "versions.tf" # any file: only its hash is read
-  environment              = { APP_NAME = "settlement", ENVIRONMENT = "test" }
+  environment              = { APP_NAME = "storefront", ENVIRONMENT = "test" }
   slack_webhook_secret_arn = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:webhook"
   undelivered_queue = {
     arn = "arn:aws:sqs:ap-northeast-2:123456789012:undelivered"
@@ -26,7 +26,7 @@ variables {
 run "defaults" {
   assert {
     condition = (
-      aws_lambda_function.this.function_name == "settlement-test-query-bot"
+      aws_lambda_function.this.function_name == "storefront-test-query-bot"
       && aws_lambda_function.this.handler == "bots.query_bot.handler"
       && aws_lambda_function.this.runtime == "python3.13" && aws_lambda_function.this.architectures == tolist(["arm64"])
       && aws_lambda_function.this.memory_size == 256 && aws_lambda_function.this.timeout == 60
@@ -38,7 +38,7 @@ run "defaults" {
 
   assert {
     condition = one(aws_lambda_function.this.environment).variables == tomap({
-      APP_NAME                 = "settlement"
+      APP_NAME                 = "storefront"
       ENVIRONMENT              = "test"
       SLACK_WEBHOOK_SECRET_ARN = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:webhook"
       UNDELIVERED_QUEUE_URL    = "https://sqs.ap-northeast-2.amazonaws.com/123456789012/undelivered"
@@ -56,7 +56,7 @@ run "defaults" {
 
   assert {
     condition = (
-      aws_cloudwatch_log_group.this.name == "/aws/lambda/settlement-test-query-bot"
+      aws_cloudwatch_log_group.this.name == "/aws/lambda/storefront-test-query-bot"
       && aws_cloudwatch_log_group.this.retention_in_days == 30
     )
     error_message = "The log is not kept for ever."

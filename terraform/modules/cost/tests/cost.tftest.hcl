@@ -3,8 +3,8 @@ mock_provider "aws" {
 }
 
 variables {
-  name               = "settlement-account"
-  topic_arn          = "arn:aws:sns:ap-northeast-2:123456789012:settlement-account-warning"
+  name               = "storefront-account"
+  topic_arn          = "arn:aws:sns:ap-northeast-2:123456789012:storefront-account-warning"
   budget_monthly_usd = 400
 
   anomaly_enabled          = true
@@ -75,7 +75,7 @@ run "our_own_is_known_again" {
   variables {
     existing_anomaly_monitor = {
       arn  = "arn:aws:ce::123456789012:anomalymonitor/own"
-      name = "settlement-account"
+      name = "storefront-account"
     }
   }
 
@@ -104,7 +104,7 @@ run "values_of_a_wrong_form_are_refused" {
   command = plan
 
   variables {
-    name                     = "Settlement"
+    name                     = "Storefront"
     budget_monthly_usd       = 0
     budget_threshold_percent = 0
     cost_anomaly_minimum_usd = -1

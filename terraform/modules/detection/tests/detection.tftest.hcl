@@ -3,12 +3,12 @@ mock_provider "aws" {
 }
 
 variables {
-  name                     = "settlement-account"
-  app_name                 = "settlement"
+  name                     = "storefront-account"
+  app_name                 = "storefront"
   detection_resource_types = ["AWS::S3::Bucket", "AWS::EC2::SecurityGroup"]
   detection_required_tags  = ["Application", "ManagedBy"]
   role_arn                 = "arn:aws:iam::123456789012:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
-  config_delivery_bucket   = "settlement-config-123456789012-ap-northeast-2"
+  config_delivery_bucket   = "storefront-config-123456789012-ap-northeast-2"
   bots_package_path        = "main.tf" # any file
   slack_webhook_secret_arn = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:mock"
   undelivered_queue = {
@@ -24,7 +24,7 @@ variables {
 run "a_new_account_gets_a_recorder_of_the_chosen_types" {
   assert {
     condition = (
-      aws_config_configuration_recorder.this[0].name == "settlement-account"
+      aws_config_configuration_recorder.this[0].name == "storefront-account"
       && aws_config_configuration_recorder.this[0].role_arn == var.role_arn
       && !aws_config_configuration_recorder.this[0].recording_group[0].all_supported
       && aws_config_configuration_recorder.this[0].recording_group[0].resource_types == toset(["AWS::S3::Bucket", "AWS::EC2::SecurityGroup"])
@@ -36,9 +36,9 @@ run "a_new_account_gets_a_recorder_of_the_chosen_types" {
 
   assert {
     condition = (
-      aws_config_delivery_channel.this[0].s3_bucket_name == "settlement-config-123456789012-ap-northeast-2"
+      aws_config_delivery_channel.this[0].s3_bucket_name == "storefront-config-123456789012-ap-northeast-2"
       && aws_config_configuration_recorder_status.this[0].is_enabled
-      && aws_config_configuration_recorder_status.this[0].name == "settlement-account"
+      && aws_config_configuration_recorder_status.this[0].name == "storefront-account"
     )
     error_message = "The recorder runs, and delivers into the bucket that is given."
   }
@@ -56,7 +56,7 @@ run "a_new_account_gets_a_recorder_of_the_chosen_types" {
     condition = (
       aws_lambda_permission.events.principal == "events.amazonaws.com"
       && aws_lambda_permission.events.source_arn == aws_cloudwatch_event_rule.created.arn
-      && aws_lambda_permission.events.function_name == "settlement-account-detection-bot"
+      && aws_lambda_permission.events.function_name == "storefront-account-detection-bot"
       && aws_cloudwatch_event_target.bot.arn == module.bot.function_arn
     )
     error_message = "This rule alone may call the bot."
@@ -66,7 +66,7 @@ run "a_new_account_gets_a_recorder_of_the_chosen_types" {
     condition = (
       aws_dynamodb_table.told.hash_key == "fingerprint" && aws_dynamodb_table.told.billing_mode == "PAY_PER_REQUEST"
       && aws_dynamodb_table.told.ttl[0].attribute_name == "expires_at" && aws_dynamodb_table.told.ttl[0].enabled
-      && output.recorder_name == "settlement-account"
+      && output.recorder_name == "storefront-account"
     )
     error_message = "Posted events are remembered for a while, and the bot gets the recorder's name."
   }
@@ -108,8 +108,8 @@ run "our_own_is_known_again" {
   command = plan
 
   variables {
-    existing_config_recorder         = "settlement-account"
-    existing_config_delivery_channel = "settlement-account"
+    existing_config_recorder         = "storefront-account"
+    existing_config_delivery_channel = "storefront-account"
   }
 
   assert {
@@ -122,7 +122,7 @@ run "values_of_a_wrong_form_are_refused" {
   command = plan
 
   variables {
-    name                     = "Settlement"
+    name                     = "Storefront"
     detection_resource_types = ["S3 bucket"]
     detection_required_tags  = ["Application,ManagedBy"]
   }

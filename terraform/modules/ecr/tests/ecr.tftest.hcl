@@ -3,7 +3,7 @@ mock_provider "aws" {
 }
 
 variables {
-  name = "settlement"
+  name = "storefront"
 
   ecr_untagged_retention_days = 14
   ecr_force_delete            = false
@@ -36,7 +36,7 @@ run "values_of_a_wrong_form_are_refused" {
   command = plan
 
   variables {
-    name                        = "Settlement"
+    name                        = "Storefront"
     ecr_untagged_retention_days = 0
   }
 

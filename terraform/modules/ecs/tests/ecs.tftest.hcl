@@ -3,7 +3,7 @@ mock_provider "aws" {
 }
 
 variables {
-  name              = "settlement-test"
+  name              = "storefront-test"
   subnet_ids        = ["subnet-a", "subnet-b", "subnet-c"]
   security_group_id = "sg-0123456789abcdef0"
   target_group_arn  = "arn:aws:elasticloadbalancing:ap-northeast-2:123456789012:targetgroup/test/0123456789abcdef"
@@ -57,7 +57,7 @@ run "defaults" {
 
   assert {
     condition = (
-      aws_ecs_task_definition.placeholder.family == "settlement-test-placeholder"
+      aws_ecs_task_definition.placeholder.family == "storefront-test-placeholder"
       && aws_ecs_task_definition.placeholder.network_mode == "awsvpc"
       && aws_ecs_task_definition.placeholder.task_role_arn == null
       && jsondecode(aws_ecs_task_definition.placeholder.container_definitions)[0].name == "api"
@@ -73,12 +73,12 @@ run "defaults" {
 
   assert {
     condition = (
-      aws_cloudwatch_log_group.service.name == "/ecs/settlement-test" && aws_cloudwatch_log_group.service.retention_in_days == 30
-      && aws_cloudwatch_log_group.admin.name == "/ecs/settlement-test-admin" && aws_cloudwatch_log_group.admin.retention_in_days == 30
+      aws_cloudwatch_log_group.service.name == "/ecs/storefront-test" && aws_cloudwatch_log_group.service.retention_in_days == 30
+      && aws_cloudwatch_log_group.admin.name == "/ecs/storefront-test-admin" && aws_cloudwatch_log_group.admin.retention_in_days == 30
       && aws_secretsmanager_secret.app_database.recovery_window_in_days == 7
-      && aws_secretsmanager_secret.app_database.name_prefix == "settlement-test/database/app-"
+      && aws_secretsmanager_secret.app_database.name_prefix == "storefront-test/database/app-"
       && aws_secretsmanager_secret.app_database_clone.recovery_window_in_days == 7
-      && aws_secretsmanager_secret.app_database_clone.name_prefix == "settlement-test/database/app-clone-"
+      && aws_secretsmanager_secret.app_database_clone.name_prefix == "storefront-test/database/app-clone-"
     )
     error_message = "Log groups and the secrets of the application's two database users."
   }
@@ -88,7 +88,7 @@ run "options" {
   command = plan
 
   variables {
-    deployment_alarm_names                = ["settlement-test-5xx"]
+    deployment_alarm_names                = ["storefront-test-5xx"]
     app_execute_command                   = true
     app_cpu_architecture                  = "ARM64"
     app_deployment_maximum_percent        = 150
@@ -98,7 +98,7 @@ run "options" {
 
   assert {
     condition = (
-      aws_ecs_service.this.alarms[0].alarm_names == toset(["settlement-test-5xx"])
+      aws_ecs_service.this.alarms[0].alarm_names == toset(["storefront-test-5xx"])
       && aws_ecs_service.this.alarms[0].enable && aws_ecs_service.this.alarms[0].rollback
       && aws_ecs_service.this.enable_execute_command
       && aws_ecs_service.this.deployment_maximum_percent == 150

@@ -3,7 +3,7 @@ mock_provider "aws" {
 }
 
 variables {
-  name              = "settlement-test"
+  name              = "storefront-test"
   aws_account_id    = "123456789012"
   aws_region        = "ap-northeast-2"
   vpc_id            = "vpc-0123456789abcdef0"

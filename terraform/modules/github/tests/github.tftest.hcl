@@ -3,15 +3,15 @@ mock_provider "aws" {
 }
 
 variables {
-  app_name             = "settlement"
+  app_name             = "storefront"
   aws_account_id       = "123456789012"
   aws_region           = "ap-northeast-2"
-  github_repository    = "example/settlement"
+  github_repository    = "example/storefront"
   github_owner_id      = 123456
   github_repository_id = 456789
   github_environments  = ["staging", "production"]
-  state_bucket         = "settlement-terraform-123456789012-ap-northeast-2"
-  ecr_repository_name  = "settlement"
+  state_bucket         = "storefront-terraform-123456789012-ap-northeast-2"
+  ecr_repository_name  = "storefront"
   github_cost_policy   = "{\"Version\":\"2012-10-17\",\"Statement\":[]}"
 
   github_names_trusted = false

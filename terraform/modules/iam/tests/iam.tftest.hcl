@@ -3,15 +3,15 @@ mock_provider "aws" {
 }
 
 variables {
-  name                  = "settlement-test"
+  name                  = "storefront-test"
   aws_account_id        = "123456789012"
   aws_region            = "ap-northeast-2"
-  ecr_repository_arn    = "arn:aws:ecr:ap-northeast-2:123456789012:repository/settlement"
-  service_log_group_arn = "arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/settlement-test"
-  admin_log_group_arn   = "arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/settlement-test-admin"
+  ecr_repository_arn    = "arn:aws:ecr:ap-northeast-2:123456789012:repository/storefront"
+  service_log_group_arn = "arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/storefront-test"
+  admin_log_group_arn   = "arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/storefront-test-admin"
   app_database_secret_arns = [
-    "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf",
-    "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-clone-AbCdEf",
+    "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:storefront-test/database/app-AbCdEf",
+    "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:storefront-test/database/app-clone-AbCdEf",
   ]
   master_secret_arns = ["arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:rds!db-0-AbCdEf"]
 
@@ -29,13 +29,13 @@ run "each_role_may_only_what_it_needs" {
       ]
       ])) == toset([
       "Allow ecr:GetAuthorizationToken *",
-      "Allow ecr:BatchCheckLayerAvailability arn:aws:ecr:ap-northeast-2:123456789012:repository/settlement",
-      "Allow ecr:BatchGetImage arn:aws:ecr:ap-northeast-2:123456789012:repository/settlement",
-      "Allow ecr:GetDownloadUrlForLayer arn:aws:ecr:ap-northeast-2:123456789012:repository/settlement",
-      "Allow logs:CreateLogStream arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/settlement-test:*",
-      "Allow logs:PutLogEvents arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/settlement-test:*",
-      "Allow secretsmanager:GetSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf",
-      "Allow secretsmanager:GetSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-clone-AbCdEf",
+      "Allow ecr:BatchCheckLayerAvailability arn:aws:ecr:ap-northeast-2:123456789012:repository/storefront",
+      "Allow ecr:BatchGetImage arn:aws:ecr:ap-northeast-2:123456789012:repository/storefront",
+      "Allow ecr:GetDownloadUrlForLayer arn:aws:ecr:ap-northeast-2:123456789012:repository/storefront",
+      "Allow logs:CreateLogStream arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/storefront-test:*",
+      "Allow logs:PutLogEvents arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/storefront-test:*",
+      "Allow secretsmanager:GetSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:storefront-test/database/app-AbCdEf",
+      "Allow secretsmanager:GetSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:storefront-test/database/app-clone-AbCdEf",
     ])
     error_message = "The service's execution role: pull, its log group, the application's database secrets, and nothing else."
   }
@@ -47,11 +47,11 @@ run "each_role_may_only_what_it_needs" {
       ]
       ])) == toset([
       "Allow ecr:GetAuthorizationToken *",
-      "Allow ecr:BatchCheckLayerAvailability arn:aws:ecr:ap-northeast-2:123456789012:repository/settlement",
-      "Allow ecr:BatchGetImage arn:aws:ecr:ap-northeast-2:123456789012:repository/settlement",
-      "Allow ecr:GetDownloadUrlForLayer arn:aws:ecr:ap-northeast-2:123456789012:repository/settlement",
-      "Allow logs:CreateLogStream arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/settlement-test-admin:*",
-      "Allow logs:PutLogEvents arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/settlement-test-admin:*",
+      "Allow ecr:BatchCheckLayerAvailability arn:aws:ecr:ap-northeast-2:123456789012:repository/storefront",
+      "Allow ecr:BatchGetImage arn:aws:ecr:ap-northeast-2:123456789012:repository/storefront",
+      "Allow ecr:GetDownloadUrlForLayer arn:aws:ecr:ap-northeast-2:123456789012:repository/storefront",
+      "Allow logs:CreateLogStream arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/storefront-test-admin:*",
+      "Allow logs:PutLogEvents arn:aws:logs:ap-northeast-2:123456789012:log-group:/ecs/storefront-test-admin:*",
       "Allow secretsmanager:GetSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:rds!db-0-AbCdEf",
     ])
     error_message = "The admin tasks' execution role: pull, their log group, the master secret, and nothing else."
@@ -63,12 +63,12 @@ run "each_role_may_only_what_it_needs" {
         for pair in setproduct(flatten([statement.Action]), flatten([statement.Resource])) : "${statement.Effect} ${pair[0]} ${pair[1]}"
       ]
       ])) == toset([
-      "Allow secretsmanager:DescribeSecret arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf",
-      "Allow secretsmanager:DescribeSecret arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-clone-AbCdEf",
-      "Allow secretsmanager:GetSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf",
-      "Allow secretsmanager:GetSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-clone-AbCdEf",
-      "Allow secretsmanager:PutSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf",
-      "Allow secretsmanager:PutSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-clone-AbCdEf",
+      "Allow secretsmanager:DescribeSecret arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:storefront-test/database/app-AbCdEf",
+      "Allow secretsmanager:DescribeSecret arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:storefront-test/database/app-clone-AbCdEf",
+      "Allow secretsmanager:GetSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:storefront-test/database/app-AbCdEf",
+      "Allow secretsmanager:GetSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:storefront-test/database/app-clone-AbCdEf",
+      "Allow secretsmanager:PutSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:storefront-test/database/app-AbCdEf",
+      "Allow secretsmanager:PutSecretValue arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:storefront-test/database/app-clone-AbCdEf",
     ])
     error_message = "The admin tasks' role: the application's database secrets, and nothing else."
   }
@@ -97,7 +97,7 @@ run "each_role_may_only_what_it_needs" {
   assert {
     condition = toset([
       for role in concat(values(aws_iam_role.execution), [aws_iam_role.task, aws_iam_role.admin_task]) : role.name
-    ]) == toset(["settlement-test-execution", "settlement-test-admin-execution", "settlement-test-task", "settlement-test-admin-task"])
+    ]) == toset(["storefront-test-execution", "storefront-test-admin-execution", "storefront-test-task", "storefront-test-admin-task"])
     error_message = "The roles' names are outputs, for callers that may pass them."
   }
 }
@@ -107,7 +107,7 @@ run "options" {
 
   variables {
     app_execute_command = true
-    app_secret_arns     = ["arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement/slack-AbCdEf"]
+    app_secret_arns     = ["arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:storefront/slack-AbCdEf"]
   }
 
   assert {
@@ -121,7 +121,7 @@ run "options" {
   assert {
     condition = anytrue([
       for statement in jsondecode(aws_iam_role_policy.execution["execution"].policy).Statement :
-      contains(flatten([statement.Resource]), "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement/slack-AbCdEf")
+      contains(flatten([statement.Resource]), "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:storefront/slack-AbCdEf")
     ])
     error_message = "The service's execution role must read the further secrets."
   }
@@ -131,8 +131,8 @@ run "values_of_a_wrong_form_are_refused" {
   command = plan
 
   variables {
-    name            = "settlement_test"
-    app_secret_arns = ["arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement/*"]
+    name            = "storefront_test"
+    app_secret_arns = ["arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:storefront/*"]
   }
 
   expect_failures = [var.name, var.app_secret_arns]
@@ -140,7 +140,7 @@ run "values_of_a_wrong_form_are_refused" {
 
 run "roles_carry_the_boundary_where_there_is_one" {
   variables {
-    permissions_boundary_arn = "arn:aws:iam::123456789012:policy/settlement-github-boundary-test"
+    permissions_boundary_arn = "arn:aws:iam::123456789012:policy/storefront-github-boundary-test"
   }
 
   assert {

@@ -5,7 +5,7 @@ mock_provider "aws" {
 }
 
 variables {
-  name           = "settlement-test"
+  name           = "storefront-test"
   env_name       = "test"
   aws_account_id = "123456789012"
   aws_region     = "ap-northeast-2"
@@ -16,11 +16,11 @@ variables {
   load_balancer                 = "app/test/0123456789abcdef"
   target_group                  = "targetgroup/test/0123456789abcdef"
   app_min_tasks                 = 2
-  database_identifier           = "settlement-test"
+  database_identifier           = "storefront-test"
   database_max_connections      = 210
   database_allocated_storage_gb = 20
-  database_log_group_name       = "/aws/rds/instance/settlement-test/postgresql"
-  undelivered_queue_name        = "settlement-test-undelivered"
+  database_log_group_name       = "/aws/rds/instance/storefront-test/postgresql"
+  undelivered_queue_name        = "storefront-test-undelivered"
 
   error_rate_minimum_requests      = 20
   container_insights               = "enabled"
@@ -43,29 +43,29 @@ run "connections_alarm_is_80_percent_of_the_one_number" {
 
 run "names_begin_with_the_environment" {
   assert {
-    condition     = alltrue([for key, name in output.alarm_names : name == "settlement-test-${key}"])
+    condition     = alltrue([for key, name in output.alarm_names : name == "storefront-test-${key}"])
     error_message = "`make status` finds the alarms by their prefix."
   }
 
   assert {
-    condition     = output.test_page_alarm_names == { urgent = "settlement-test-test-page-urgent", warning = "settlement-test-test-page-warning" }
+    condition     = output.test_page_alarm_names == { urgent = "storefront-test-test-page-urgent", warning = "storefront-test-test-page-warning" }
     error_message = "`make test-page` finds its alarms by urgency."
   }
 
   assert {
-    condition     = strcontains(output.dashboard_url, "region=ap-northeast-2#dashboards/dashboard/settlement-test")
+    condition     = strcontains(output.dashboard_url, "region=ap-northeast-2#dashboards/dashboard/storefront-test")
     error_message = "The dashboard has the environment's name."
   }
 }
 
 run "each_bot_has_an_alarm_on_its_errors" {
   variables {
-    bot_function_names = ["settlement-test-query-bot"]
+    bot_function_names = ["storefront-test-query-bot"]
   }
 
   assert {
     condition = (
-      aws_cloudwatch_metric_alarm.this["query-bot-errors"].dimensions == tomap({ FunctionName = "settlement-test-query-bot" })
+      aws_cloudwatch_metric_alarm.this["query-bot-errors"].dimensions == tomap({ FunctionName = "storefront-test-query-bot" })
       && strcontains(aws_cloudwatch_metric_alarm.this["query-bot-errors"].alarm_description, "docs/monitoring.md#bot-errors")
       && aws_cloudwatch_metric_alarm.this["query-bot-errors"].alarm_actions == toset([var.topic_arns.warning])
     )
@@ -90,7 +90,7 @@ run "a_floor_that_is_none_is_refused" {
   variables {
     error_rate_minimum_requests     = 1
     database_free_memory_minimum_mb = 0
-    name                            = "Settlement"
+    name                            = "Storefront"
   }
 
   expect_failures = [var.error_rate_minimum_requests, var.database_free_memory_minimum_mb, var.name]

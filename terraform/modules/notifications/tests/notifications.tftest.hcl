@@ -3,9 +3,9 @@ mock_provider "aws" {
 }
 
 variables {
-  name              = "settlement-test"
+  name              = "storefront-test"
   aws_account_id    = "123456789012"
-  app_name          = "settlement"
+  app_name          = "storefront"
   env_name          = "test"
   bots_package_path = "versions.tf" # any file: only its hash is read
 
@@ -17,14 +17,14 @@ variables {
 run "defaults" {
   assert {
     condition = (
-      aws_secretsmanager_secret.slack_webhook.name == "settlement-test/slack-webhook"
+      aws_secretsmanager_secret.slack_webhook.name == "storefront-test/slack-webhook"
       && aws_secretsmanager_secret.slack_webhook.recovery_window_in_days == 7
     )
     error_message = "The operator sets the webhook under this name, and can restore it for a week."
   }
 
   assert {
-    condition     = { for urgency, topic in aws_sns_topic.this : urgency => topic.name } == { urgent = "settlement-test-urgent", warning = "settlement-test-warning" }
+    condition     = { for urgency, topic in aws_sns_topic.this : urgency => topic.name } == { urgent = "storefront-test-urgent", warning = "storefront-test-warning" }
     error_message = "Two topics, by urgency."
   }
 
@@ -36,7 +36,7 @@ run "defaults" {
   assert {
     condition = (
       aws_sqs_queue.undelivered.message_retention_seconds == 1209600 && aws_sqs_queue.undelivered.sqs_managed_sse_enabled
-      && output.undelivered_queue.name == "settlement-test-undelivered"
+      && output.undelivered_queue.name == "storefront-test-undelivered"
     )
     error_message = "Messages that could not be posted are kept for two weeks, encrypted."
   }
@@ -70,7 +70,7 @@ run "who_may_publish" {
       Sid       = "TopicsOfThisModule"
       Effect    = "Allow"
       Action    = "sqs:SendMessage"
-      Resource  = "arn:aws:sqs:ap-northeast-2:123456789012:settlement-test-undelivered"
+      Resource  = "arn:aws:sqs:ap-northeast-2:123456789012:storefront-test-undelivered"
       Principal = { Service = "sns.amazonaws.com" }
       Condition = { ArnEquals = { "aws:SourceArn" = [output.topic_arns.urgent, output.topic_arns.warning] } }
     }]
@@ -82,7 +82,7 @@ run "the_alarm_bot_reads_both_topics" {
   assert {
     condition = (
       { for urgency, permission in aws_lambda_permission.topic : urgency => "${permission.principal} ${permission.source_arn} ${permission.source_account} ${permission.function_name}" }
-      == { for urgency, arn in output.topic_arns : urgency => "sns.amazonaws.com ${arn} 123456789012 settlement-test-alarm-bot" }
+      == { for urgency, arn in output.topic_arns : urgency => "sns.amazonaws.com ${arn} 123456789012 storefront-test-alarm-bot" }
     )
     error_message = "Each topic, and nobody else, may invoke the alarm-bot."
   }
@@ -97,7 +97,7 @@ run "the_alarm_bot_reads_both_topics" {
   }
 
   assert {
-    condition     = output.alarm_bot_function_name == "settlement-test-alarm-bot"
+    condition     = output.alarm_bot_function_name == "storefront-test-alarm-bot"
     error_message = "The alarm-bot's name."
   }
 }
@@ -123,7 +123,7 @@ run "values_of_a_wrong_form_are_refused" {
   command = plan
 
   variables {
-    name                        = "Settlement"
+    name                        = "Storefront"
     aws_account_id              = "1234"
     notification_emails         = { urgent = ["on-call"] }
     secret_recovery_window_days = 3

@@ -3,15 +3,15 @@ mock_provider "aws" {
 }
 
 variables {
-  name                             = "settlement-test"
+  name                             = "storefront-test"
   aws_account_id                   = "123456789012"
-  app_name                         = "settlement"
+  app_name                         = "storefront"
   env_name                         = "test"
   bots_package_path                = "versions.tf" # any file: only its hash is read
   database_slow_query_milliseconds = 3000
   log_group = {
-    arn  = "arn:aws:logs:ap-northeast-2:123456789012:log-group:/aws/rds/instance/settlement-test/postgresql"
-    name = "/aws/rds/instance/settlement-test/postgresql"
+    arn  = "arn:aws:logs:ap-northeast-2:123456789012:log-group:/aws/rds/instance/storefront-test/postgresql"
+    name = "/aws/rds/instance/storefront-test/postgresql"
   }
   slack_webhook_secret_arn = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:webhook"
   undelivered_queue = {
@@ -28,7 +28,7 @@ variables {
 run "defaults" {
   assert {
     condition = (
-      aws_dynamodb_table.statements.name == "settlement-test-slow-queries" && aws_dynamodb_table.statements.billing_mode == "PAY_PER_REQUEST"
+      aws_dynamodb_table.statements.name == "storefront-test-slow-queries" && aws_dynamodb_table.statements.billing_mode == "PAY_PER_REQUEST"
       && aws_dynamodb_table.statements.hash_key == "fingerprint" && one(aws_dynamodb_table.statements.attribute).type == "S"
       && one(aws_dynamodb_table.statements.ttl).attribute_name == "expires_at" && one(aws_dynamodb_table.statements.ttl).enabled
     )
@@ -37,14 +37,14 @@ run "defaults" {
 
   assert {
     condition = (
-      aws_cloudwatch_log_subscription_filter.slow_queries.log_group_name == "/aws/rds/instance/settlement-test/postgresql"
+      aws_cloudwatch_log_subscription_filter.slow_queries.log_group_name == "/aws/rds/instance/storefront-test/postgresql"
       && aws_cloudwatch_log_subscription_filter.slow_queries.filter_pattern == "\"duration:\""
     )
     error_message = "Lines with a duration go to the bot."
   }
 
   assert {
-    condition     = output.function_name == "settlement-test-query-bot" && output.table_name == "settlement-test-slow-queries"
+    condition     = output.function_name == "storefront-test-query-bot" && output.table_name == "storefront-test-slow-queries"
     error_message = "Names that an operator looks for."
   }
 }
@@ -52,9 +52,9 @@ run "defaults" {
 run "who_may_invoke" {
   assert {
     condition = (
-      aws_lambda_permission.logs.function_name == "settlement-test-query-bot"
+      aws_lambda_permission.logs.function_name == "storefront-test-query-bot"
       && aws_lambda_permission.logs.action == "lambda:InvokeFunction" && aws_lambda_permission.logs.principal == "logs.amazonaws.com"
-      && aws_lambda_permission.logs.source_arn == "arn:aws:logs:ap-northeast-2:123456789012:log-group:/aws/rds/instance/settlement-test/postgresql:*"
+      && aws_lambda_permission.logs.source_arn == "arn:aws:logs:ap-northeast-2:123456789012:log-group:/aws/rds/instance/storefront-test/postgresql:*"
       && aws_lambda_permission.logs.source_account == "123456789012"
     )
     error_message = "Only the database's log group of this account may invoke the bot."
@@ -65,7 +65,7 @@ run "values_of_a_wrong_form_are_refused" {
   command = plan
 
   variables {
-    name                             = "Settlement"
+    name                             = "Storefront"
     aws_account_id                   = "1234"
     database_slow_query_milliseconds = 0
     query_bot_window_seconds         = 0

@@ -3,10 +3,10 @@ mock_provider "aws" {
 }
 
 variables {
-  name                     = "settlement-test"
+  name                     = "storefront-test"
   subnet_ids               = ["subnet-a", "subnet-b", "subnet-c"]
   security_group_id        = "sg-0123456789abcdef0"
-  database_name            = "settlement"
+  database_name            = "storefront"
   database_max_connections = 210
 
   database_engine_version            = "17"
@@ -32,7 +32,7 @@ run "defaults" {
       && aws_db_instance.this.storage_type == "gp3" && aws_db_instance.this.storage_encrypted
       && aws_db_instance.this.publicly_accessible == false && aws_db_instance.this.multi_az == false
       && aws_db_instance.this.vpc_security_group_ids == toset(["sg-0123456789abcdef0"])
-      && aws_db_instance.this.db_subnet_group_name == "settlement-test"
+      && aws_db_instance.this.db_subnet_group_name == "storefront-test"
       && aws_db_instance.this.ca_cert_identifier == "rds-ca-rsa2048-g1"
     )
     error_message = "PostgreSQL 17 on encrypted gp3, in the database subnets, not public."
@@ -49,7 +49,7 @@ run "defaults" {
   assert {
     condition = (
       aws_db_instance.this.deletion_protection && aws_db_instance.this.skip_final_snapshot == false
-      && aws_db_instance.this.final_snapshot_identifier == "settlement-test-final"
+      && aws_db_instance.this.final_snapshot_identifier == "storefront-test-final"
       && aws_db_instance.this.copy_tags_to_snapshot && aws_db_instance.this.performance_insights_enabled && aws_db_instance.this.backup_retention_period == 7
       && aws_db_instance.this.apply_immediately == false
     )
@@ -64,7 +64,7 @@ run "defaults" {
   assert {
     condition = (
       aws_db_instance.this.enabled_cloudwatch_logs_exports == toset(["postgresql"])
-      && aws_cloudwatch_log_group.postgresql.name == "/aws/rds/instance/settlement-test/postgresql"
+      && aws_cloudwatch_log_group.postgresql.name == "/aws/rds/instance/storefront-test/postgresql"
       && aws_cloudwatch_log_group.postgresql.retention_in_days == 30
     )
     error_message = "PostgreSQL's log goes to a log group with a retention."
@@ -84,7 +84,7 @@ run "defaults" {
   }
 
   assert {
-    condition     = aws_db_parameter_group.this.name == "settlement-test-postgres17" && aws_db_parameter_group.this.family == "postgres17"
+    condition     = aws_db_parameter_group.this.name == "storefront-test-postgres17" && aws_db_parameter_group.this.family == "postgres17"
     error_message = "The parameter group is of the engine's family."
   }
 }
@@ -97,16 +97,16 @@ run "options" {
     database_slow_query_milliseconds   = 500
     database_multi_az                  = true
     deletion_protection                = false
-    database_final_snapshot_identifier = "settlement-test-final-20260131"
+    database_final_snapshot_identifier = "storefront-test-final-20260131"
     database_apply_immediately         = true
   }
 
   assert {
     condition = (
       aws_db_instance.this.engine_version == "18" && aws_db_instance.this.allow_major_version_upgrade
-      && aws_db_parameter_group.this.family == "postgres18" && aws_db_parameter_group.this.name == "settlement-test-postgres18"
+      && aws_db_parameter_group.this.family == "postgres18" && aws_db_parameter_group.this.name == "storefront-test-postgres18"
       && aws_db_instance.this.multi_az && !aws_db_instance.this.deletion_protection
-      && aws_db_instance.this.final_snapshot_identifier == "settlement-test-final-20260131"
+      && aws_db_instance.this.final_snapshot_identifier == "storefront-test-final-20260131"
       && aws_db_instance.this.apply_immediately
       && contains(aws_db_parameter_group.this.parameter[*].value, "500")
     )
@@ -131,7 +131,7 @@ run "values_of_a_wrong_form_are_refused" {
   command = plan
 
   variables {
-    name                               = "Settlement"
+    name                               = "Storefront"
     database_name                      = "settle-ment"
     database_engine_version            = "17.4"
     database_instance_class            = "t4g.micro"
@@ -173,7 +173,7 @@ run "restores_stand_beside_the_original_and_one_variable_decides" {
     database_backup_retention_days = 14
     database_restores = {
       "20261124-101500" = { time = "2026-11-24T10:15:00Z" }
-      "20261123-170400" = { snapshot = "rds:settlement-test-2026-11-23-17-04", source = "" }
+      "20261123-170400" = { snapshot = "rds:storefront-test-2026-11-23-17-04", source = "" }
       "20261124-120000" = { time = "2026-11-24T12:00:00Z", source = "20261124-101500" }
     }
     database_serving = "20261124-101500"
@@ -186,9 +186,9 @@ run "restores_stand_beside_the_original_and_one_variable_decides" {
         instance.snapshot_identifier,
       )
       } == {
-      "settlement-test-20261124-101500" = "settlement-test 2026-11-24T10:15:00Z"
-      "settlement-test-20261123-170400" = "rds:settlement-test-2026-11-23-17-04"
-      "settlement-test-20261124-120000" = "settlement-test-20261124-101500 2026-11-24T12:00:00Z"
+      "storefront-test-20261124-101500" = "storefront-test 2026-11-24T10:15:00Z"
+      "storefront-test-20261123-170400" = "rds:storefront-test-2026-11-23-17-04"
+      "storefront-test-20261124-120000" = "storefront-test-20261124-101500 2026-11-24T12:00:00Z"
     }
     error_message = "Each instance is restored from its given source, under a name of its own."
   }
@@ -205,18 +205,18 @@ run "restores_stand_beside_the_original_and_one_variable_decides" {
       ])
       && instance.vpc_security_group_ids == aws_db_instance.this.vpc_security_group_ids
       && instance.enabled_cloudwatch_logs_exports == aws_db_instance.this.enabled_cloudwatch_logs_exports
-      && instance.final_snapshot_identifier == "settlement-test-final-${key}"
+      && instance.final_snapshot_identifier == "storefront-test-final-${key}"
     ])
     error_message = "A restored instance is as safe as the original."
   }
 
   assert {
     condition = (
-      output.instance_identifier == "settlement-test-20261124-101500" && output.instance_name == output.instance_identifier
-      && output.log_group_name == "/aws/rds/instance/settlement-test-20261124-101500/postgresql"
-      && output.database_name == "settlement"
+      output.instance_identifier == "storefront-test-20261124-101500" && output.instance_name == output.instance_identifier
+      && output.log_group_name == "/aws/rds/instance/storefront-test-20261124-101500/postgresql"
+      && output.database_name == "storefront"
       && keys(output.instances) == ["", "20261123-170400", "20261124-101500", "20261124-120000"]
-      && output.instances[""].instance_identifier == "settlement-test"
+      && output.instances[""].instance_identifier == "storefront-test"
     )
     error_message = "The outputs name the instance that serves, and every one by its key."
   }

@@ -3,14 +3,14 @@ mock_provider "aws" {
 }
 
 variables {
-  name                = "settlement-test"
+  name                = "storefront-test"
   aws_account_id      = "123456789012"
   subnet_ids          = ["subnet-a", "subnet-b", "subnet-c"]
   security_group_id   = "sg-0123456789abcdef0"
-  instance_identifier = "settlement-test"
+  instance_identifier = "storefront-test"
   app_database_secret_arns = [
-    "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf",
-    "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-clone-AbCdEf",
+    "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:storefront-test/database/app-AbCdEf",
+    "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:storefront-test/database/app-clone-AbCdEf",
   ]
 
   rds_proxy_max_connections_percent      = 75
@@ -22,7 +22,7 @@ variables {
 run "defaults" {
   assert {
     condition = (
-      aws_db_proxy.this.name == "settlement-test" && aws_db_proxy.this.engine_family == "POSTGRESQL"
+      aws_db_proxy.this.name == "storefront-test" && aws_db_proxy.this.engine_family == "POSTGRESQL"
       && aws_db_proxy.this.require_tls && !aws_db_proxy.this.debug_logging
       && toset(aws_db_proxy.this.vpc_subnet_ids) == toset(["subnet-a", "subnet-b", "subnet-c"])
       && toset(aws_db_proxy.this.vpc_security_group_ids) == toset(["sg-0123456789abcdef0"])
@@ -50,8 +50,8 @@ run "defaults" {
       aws_db_proxy_default_target_group.this.connection_pool_config[0].max_connections_percent == 75
       && aws_db_proxy_default_target_group.this.connection_pool_config[0].max_idle_connections_percent == 25
       && aws_db_proxy_default_target_group.this.connection_pool_config[0].connection_borrow_timeout == 5
-      && aws_db_proxy_target.this.db_instance_identifier == "settlement-test"
-      && aws_db_proxy_target.this.db_proxy_name == "settlement-test"
+      && aws_db_proxy_target.this.db_instance_identifier == "storefront-test"
+      && aws_db_proxy_target.this.db_proxy_name == "storefront-test"
     )
     error_message = "The target is the instance, with the limits of the pool."
   }
@@ -75,7 +75,7 @@ run "defaults" {
   }
 
   assert {
-    condition     = aws_cloudwatch_log_group.this.name == "/aws/rds/proxy/settlement-test" && aws_cloudwatch_log_group.this.retention_in_days == 30
+    condition     = aws_cloudwatch_log_group.this.name == "/aws/rds/proxy/storefront-test" && aws_cloudwatch_log_group.this.retention_in_days == 30
     error_message = "The proxy's log is kept for a while, not for ever."
   }
 

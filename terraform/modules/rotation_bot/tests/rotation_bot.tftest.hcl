@@ -3,17 +3,17 @@ mock_provider "aws" {
 }
 
 variables {
-  name              = "settlement-test"
+  name              = "storefront-test"
   aws_account_id    = "123456789012"
   aws_region        = "ap-northeast-2"
-  app_name          = "settlement"
+  app_name          = "storefront"
   env_name          = "test"
   bots_package_path = "versions.tf" # any file: only its hash is read
-  cluster_name      = "settlement-test"
-  service_name      = "settlement-test"
+  cluster_name      = "storefront-test"
+  service_name      = "storefront-test"
   secret_arns = [
-    "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-AbCdEf",
-    "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement-test/database/app-clone-AbCdEf",
+    "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:storefront-test/database/app-AbCdEf",
+    "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:storefront-test/database/app-clone-AbCdEf",
   ]
   lock                     = { bucket = "states", key = "locks/test.json" }
   slack_webhook_secret_arn = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:webhook"
@@ -38,7 +38,7 @@ run "which_events" {
   }
 
   assert {
-    condition     = output.function_name == "settlement-test-rotation-bot" && aws_cloudwatch_event_target.bot.rule == "settlement-test-secret-changed"
+    condition     = output.function_name == "storefront-test-rotation-bot" && aws_cloudwatch_event_target.bot.rule == "storefront-test-secret-changed"
     error_message = "The rule's target is the bot."
   }
 }
@@ -46,7 +46,7 @@ run "which_events" {
 run "who_may_invoke" {
   assert {
     condition = (
-      aws_lambda_permission.events.function_name == "settlement-test-rotation-bot"
+      aws_lambda_permission.events.function_name == "storefront-test-rotation-bot"
       && aws_lambda_permission.events.action == "lambda:InvokeFunction" && aws_lambda_permission.events.principal == "events.amazonaws.com"
       && aws_lambda_permission.events.source_arn == aws_cloudwatch_event_rule.changed.arn
     )

@@ -33,7 +33,7 @@ override_resource {
 }
 
 variables {
-  name   = "settlement-test"
+  name   = "storefront-test"
   vpc_id = "vpc-0123456789abcdef0"
 
   network_client_cidrs    = ["0.0.0.0/0"]

@@ -8,7 +8,7 @@ override_resource {
 }
 
 variables {
-  name             = "settlement-test"
+  name             = "storefront-test"
   network_vpc_cidr = "10.0.0.0/18"
   network_availability_zones = {
     ap-northeast-2a = { public = "10.0.8.0/24", private = "10.0.1.0/24", database = "10.0.4.0/24" }

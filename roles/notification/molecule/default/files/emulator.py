@@ -36,7 +36,7 @@ class Slack(BaseHTTPRequestHandler):
 ThreadedMotoServer(ip_address="127.0.0.1", port=API_PORT, verbose=False).start()
 os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{API_PORT}"
 secret = boto3.client("secretsmanager").create_secret(
-    Name="settlement-molecule/slack-webhook", SecretString=f"http://127.0.0.1:{SLACK_PORT}/services/very-secret"
+    Name="storefront-molecule/slack-webhook", SecretString=f"http://127.0.0.1:{SLACK_PORT}/services/very-secret"
 )
 slack = ThreadingHTTPServer(("127.0.0.1", SLACK_PORT), Slack)
 (FOLDER / "secret_arn").write_text(secret["ARN"])
