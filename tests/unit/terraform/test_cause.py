@@ -35,7 +35,7 @@ def test_a_template_may_combine_several_mappings() -> None:
     names = inventory_names(raw | {"terraform_account_variables": raw["terraform_account_variables"]}, "more")
     assert names == {"plain": "plain"}
     account = inventory_names(raw, "terraform_account_variables")
-    assert (account["github_cost_policy"], account["found"]) == ("project_dir", "found")
+    assert (account["github_cost_policy"], account["found"]) == ("app_name, project_dir", "found")
     assert inventory_names(raw, "not_set") == {}
 
 
