@@ -23,8 +23,8 @@ from tests.terraform.terraform import SOURCE, plans_of_tests
 ACCOUNT, HERE = "123456789012", "ap-northeast-2:123456789012"
 ISSUER = "token.actions.githubusercontent.com"
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
-NAMES, IDS = "example/settlement", "example@123456/settlement@456789"
-BUCKET = f"arn:aws:s3:::settlement-terraform-{ACCOUNT}-ap-northeast-2"
+NAMES, IDS = "example/storefront", "example@123456/storefront@456789"
+BUCKET = f"arn:aws:s3:::storefront-terraform-{ACCOUNT}-ap-northeast-2"
 SECRETS = f"arn:aws:secretsmanager:{HERE}:secret"
 ROLES = f"arn:aws:iam::{ACCOUNT}:role"
 
@@ -118,13 +118,13 @@ CONTEXTS = sorted(
 #: Not this repository: another, another owner's, a later owner of the name, a prefix or a wildcard.
 OTHERS = [
     "example/other",
-    "mallory/settlement",
-    "example@999/settlement@456789",
-    "example@123456/settlement@999",
-    "example@123456/settlement",
-    "example/settlement-two",
+    "mallory/storefront",
+    "example@999/storefront@456789",
+    "example@123456/storefront@999",
+    "example@123456/storefront",
+    "example/storefront-two",
     "example/*",
-    "EXAMPLE/settlement",
+    "EXAMPLE/storefront",
 ]
 
 
@@ -187,16 +187,16 @@ def test_the_subjects_are_those_of_the_workflows() -> None:
 
 
 def tags(environment: str) -> dict[str, str]:
-    return {"aws:ResourceTag/Application": "settlement", "aws:ResourceTag/Environment": environment}
+    return {"aws:ResourceTag/Application": "storefront", "aws:ResourceTag/Environment": environment}
 
 
 def asks(environment: str) -> dict[str, str]:
     """Tags that a call would give."""
-    return {"aws:RequestTag/Application": "settlement", "aws:RequestTag/Environment": environment}
+    return {"aws:RequestTag/Application": "storefront", "aws:RequestTag/Environment": environment}
 
 
 def boundary(environment: str) -> dict[str, str]:
-    return {"iam:PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/settlement-github-boundary-{environment}"}
+    return {"iam:PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/storefront-github-boundary-{environment}"}
 
 
 def to(service: str) -> dict[str, str]:
@@ -204,12 +204,12 @@ def to(service: str) -> dict[str, str]:
 
 
 def in_cluster(environment: str) -> dict[str, str]:
-    return {"ecs:cluster": f"arn:aws:ecs:{HERE}:cluster/settlement-{environment}"}
+    return {"ecs:cluster": f"arn:aws:ecs:{HERE}:cluster/storefront-{environment}"}
 
 
 def releases(name: str) -> list[Call]:
     """What a rollback of an environment calls, and a release too."""
-    prefix = f"settlement-{name}"
+    prefix = f"storefront-{name}"
     return [
         Call("s3:GetObject", f"{BUCKET}/{name}/environment.tfstate"),
         Call("s3:PutObject", f"{BUCKET}/locks/{name}.json"),
@@ -236,12 +236,12 @@ def releases(name: str) -> list[Call]:
 
 def targets(name: str) -> list[Call]:
     """What a rollback looks at before it moves, and what a plan reads too."""
-    return [Call("iam:GetRole", f"{ROLES}/settlement-{name}-execution"), Call("logs:DescribeLogGroups")]
+    return [Call("iam:GetRole", f"{ROLES}/storefront-{name}-execution"), Call("logs:DescribeLogGroups")]
 
 
 def deployments(name: str) -> list[Call]:
     """What changes an environment, and no rollback calls."""
-    prefix = f"settlement-{name}"
+    prefix = f"storefront-{name}"
     return [
         Call("s3:PutObject", f"{BUCKET}/{name}/environment.tfstate"),
         Call("s3:GetObject", f"{BUCKET}/{name}/environment.tfvars.json"),
@@ -272,12 +272,12 @@ def deployments(name: str) -> list[Call]:
 
 def checks(name: str) -> list[Call]:
     """What only a release looks at: that the tasks may read their secrets, and that what runs has them and logs."""
-    instance = {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": f"arn:aws:rds:{HERE}:db:settlement-{name}"}
+    instance = {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": f"arn:aws:rds:{HERE}:db:storefront-{name}"}
     restored = {key: f"{arn}-20261124-101500" for key, arn in instance.items()}
     return [
-        Call("secretsmanager:ListSecretVersionIds", f"{SECRETS}:settlement-{name}/database/app-1-AbCdEf"),
-        Call("iam:SimulatePrincipalPolicy", f"{ROLES}/settlement-{name}-execution"),
-        Call("logs:DescribeLogStreams", f"arn:aws:logs:{HERE}:log-group:/ecs/settlement-{name}"),
+        Call("secretsmanager:ListSecretVersionIds", f"{SECRETS}:storefront-{name}/database/app-1-AbCdEf"),
+        Call("iam:SimulatePrincipalPolicy", f"{ROLES}/storefront-{name}-execution"),
+        Call("logs:DescribeLogStreams", f"arn:aws:logs:{HERE}:log-group:/ecs/storefront-{name}"),
         Call("secretsmanager:GetSecretValue", f"{SECRETS}:rds!db-1-AbCdEf", instance),
         Call("secretsmanager:GetSecretValue", f"{SECRETS}:rds!db-2-AbCdEf", restored),
     ]
@@ -287,9 +287,9 @@ def plans(name: str) -> list[Call]:
     return [
         Call("s3:GetObject", f"{BUCKET}/{name}/environment.tfstate"),
         Call("s3:GetObject", f"{BUCKET}/{name}/environment.tfvars.json"),
-        Call("secretsmanager:DescribeSecret", f"{SECRETS}:settlement-{name}/slack-webhook-AbCdEf"),
-        Call("iam:GetRolePolicy", f"{ROLES}/settlement-{name}-task"),
-        Call("lambda:GetFunction", f"arn:aws:lambda:{HERE}:function:settlement-{name}-alarm-bot"),
+        Call("secretsmanager:DescribeSecret", f"{SECRETS}:storefront-{name}/slack-webhook-AbCdEf"),
+        Call("iam:GetRolePolicy", f"{ROLES}/storefront-{name}-task"),
+        Call("lambda:GetFunction", f"arn:aws:lambda:{HERE}:function:storefront-{name}-alarm-bot"),
         *targets(name),
     ]
 
@@ -301,7 +301,7 @@ ALARMS = f"arn:aws:cloudwatch:{HERE}:alarm"
 CERTIFICATE = f"arn:aws:acm:{HERE}:certificate/1"
 TARGET = f"arn:aws:application-autoscaling:{HERE}:scalable-target/1"
 ADMINISTRATOR = {"iam:PermissionsBoundary": "arn:aws:iam::aws:policy/AdministratorAccess"}
-REPOSITORY = f"arn:aws:ecr:{HERE}:repository/settlement"
+REPOSITORY = f"arn:aws:ecr:{HERE}:repository/storefront"
 PUSHES = [Call("ecr:PutImage", REPOSITORY), Call("ecr:UploadLayerPart", REPOSITORY)]
 
 
@@ -310,7 +310,7 @@ def never() -> list[Call]:
     calls = [
         Call("iam:CreateUser", f"arn:aws:iam::{ACCOUNT}:user/mallory"),
         Call("iam:CreateAccessKey", f"arn:aws:iam::{ACCOUNT}:user/admin"),
-        Call("iam:CreatePolicy", f"arn:aws:iam::{ACCOUNT}:policy/settlement-staging-all"),
+        Call("iam:CreatePolicy", f"arn:aws:iam::{ACCOUNT}:policy/storefront-staging-all"),
         Call("iam:CreateRole", f"{ROLES}/elsewhere", boundary("staging")),
         Call("iam:UpdateOpenIDConnectProviderThumbprint", PROVIDER),
         Call("iam:PassRole", f"{ROLES}/admin", to("ecs-tasks")),
@@ -320,9 +320,9 @@ def never() -> list[Call]:
         Call("s3:DeleteBucket", BUCKET),
         Call("s3:PutObject", f"{BUCKET}/account/account.tfstate"),
         Call("ecr:DeleteRepository", REPOSITORY),
-        Call("ssm:GetParameter", f"arn:aws:ssm:{HERE}:parameter/settlement"),
+        Call("ssm:GetParameter", f"arn:aws:ssm:{HERE}:parameter/storefront"),
         Call("secretsmanager:GetSecretValue", f"{SECRETS}:rds!db-1-AbCdEf"),
-        Call("secretsmanager:GetSecretValue", f"{SECRETS}:settlement-account/slack-webhook-AbCdEf"),
+        Call("secretsmanager:GetSecretValue", f"{SECRETS}:storefront-account/slack-webhook-AbCdEf"),
     ]
     for name in ("staging", "production"):
         other = "production" if name == "staging" else "staging"
@@ -343,30 +343,30 @@ def never() -> list[Call]:
                 for action, resource in (("acm:RequestCertificate", "*"), ("acm:AddTagsToCertificate", CERTIFICATE))
                 for asked in (asks("other"), asks(name) | {"aws:RequestTag/Application": "other"})
             ],
-            Call("ecs:RegisterTaskDefinition", f"arn:aws:ecs:{HERE}:task-definition/settlement-{name}two:1"),
+            Call("ecs:RegisterTaskDefinition", f"arn:aws:ecs:{HERE}:task-definition/storefront-{name}two:1"),
             Call("cloudwatch:DeleteAlarms", f"{ALARMS}:TargetTracking-service/other/other-AlarmHigh-1"),
             # What the plan's guard protects, and whoever insists does with their own rights.
-            Call("rds:DeleteDBInstance", f"arn:aws:rds:{HERE}:db:settlement-{name}"),
-            Call("ecs:DeleteService", f"arn:aws:ecs:{HERE}:service/settlement-{name}/settlement-{name}"),
+            Call("rds:DeleteDBInstance", f"arn:aws:rds:{HERE}:db:storefront-{name}"),
+            Call("ecs:DeleteService", f"arn:aws:ecs:{HERE}:service/storefront-{name}/storefront-{name}"),
             Call("ec2:DeleteVpc", f"arn:aws:ec2:{HERE}:vpc/vpc-1", tags(name)),
-            Call("s3:DeleteBucket", f"arn:aws:s3:::settlement-{name}-alb-logs-{ACCOUNT}-ap-northeast-2"),
-            Call("ecs:RunTask", f"arn:aws:ecs:{HERE}:task-definition/settlement-{name}-admin:3", in_cluster(other)),
+            Call("s3:DeleteBucket", f"arn:aws:s3:::storefront-{name}-alb-logs-{ACCOUNT}-ap-northeast-2"),
+            Call("ecs:RunTask", f"arn:aws:ecs:{HERE}:task-definition/storefront-{name}-admin:3", in_cluster(other)),
             Call("ecs:ListTasks", f"arn:aws:ecs:{HERE}:container-instance/other/*", in_cluster("other")),
             # Its own rights, a role without the ceiling, a ceiling of another's.
-            Call("iam:CreateRole", f"{ROLES}/settlement-{name}-task"),
+            Call("iam:CreateRole", f"{ROLES}/storefront-{name}-task"),
             Call(
                 "iam:CreateRole",
-                f"{ROLES}/settlement-{name}-task",
+                f"{ROLES}/storefront-{name}-task",
                 ADMINISTRATOR,
             ),
-            Call("iam:PutRolePolicy", f"{ROLES}/settlement-{name}-task"),
-            Call("iam:AttachRolePolicy", f"{ROLES}/settlement-{name}-task", boundary(name)),
-            Call("iam:DeleteRolePermissionsBoundary", f"{ROLES}/settlement-{name}-task", boundary(name)),
-            Call("iam:PassRole", f"{ROLES}/settlement-{name}-task", to("ec2")),
-            Call("iam:PassRole", f"{ROLES}/settlement-{name}-task"),
-            Call("iam:PassRole", f"{ROLES}/settlement-github-deploy-{name}", to("ecs-tasks")),
-            Call("iam:CreatePolicyVersion", f"arn:aws:iam::{ACCOUNT}:policy/settlement-github-boundary-{name}"),
-            Call("iam:DeletePolicy", f"arn:aws:iam::{ACCOUNT}:policy/settlement-github-deploy-boundary-{name}"),
+            Call("iam:PutRolePolicy", f"{ROLES}/storefront-{name}-task"),
+            Call("iam:AttachRolePolicy", f"{ROLES}/storefront-{name}-task", boundary(name)),
+            Call("iam:DeleteRolePermissionsBoundary", f"{ROLES}/storefront-{name}-task", boundary(name)),
+            Call("iam:PassRole", f"{ROLES}/storefront-{name}-task", to("ec2")),
+            Call("iam:PassRole", f"{ROLES}/storefront-{name}-task"),
+            Call("iam:PassRole", f"{ROLES}/storefront-github-deploy-{name}", to("ecs-tasks")),
+            Call("iam:CreatePolicyVersion", f"arn:aws:iam::{ACCOUNT}:policy/storefront-github-boundary-{name}"),
+            Call("iam:DeletePolicy", f"arn:aws:iam::{ACCOUNT}:policy/storefront-github-deploy-boundary-{name}"),
         ]
         for action in (
             "PutRolePolicy",
@@ -376,7 +376,7 @@ def never() -> list[Call]:
             "DeleteRole",
         ):
             for key in SUBJECTS:
-                calls.append(Call(f"iam:{action}", f"{ROLES}/settlement-github-{key}", boundary(name)))
+                calls.append(Call(f"iam:{action}", f"{ROLES}/storefront-github-{key}", boundary(name)))
     return calls
 
 
@@ -438,7 +438,7 @@ def readable(plan: Identity) -> list[Call]:
     """The secrets' values that a plan could read if somebody gave it every right."""
     widened = replace(plan, policies=[*plan.policies, EVERYTHING])
     actions = ("secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue", "ssm:GetParameter", "kms:Decrypt")
-    calls = [Call(action, f"{SECRETS}:settlement-staging/slack-webhook-AbCdEf") for action in actions]
+    calls = [Call(action, f"{SECRETS}:storefront-staging/slack-webhook-AbCdEf") for action in actions]
     return [call for call in calls if widened.allows(call)]
 
 
@@ -475,7 +475,7 @@ def by(role: str) -> dict[str, str]:
 
 def deploys_anew(name: str, role: str) -> list[Call]:
     """What the rotation-bot calls of its environment."""
-    prefix, whose = f"settlement-{name}", by(role)
+    prefix, whose = f"storefront-{name}", by(role)
     return [
         Call("ecs:DescribeServices", f"arn:aws:ecs:{HERE}:service/{prefix}/{prefix}", whose),
         Call("ecs:UpdateService", f"arn:aws:ecs:{HERE}:service/{prefix}/{prefix}", whose),
@@ -485,30 +485,30 @@ def deploys_anew(name: str, role: str) -> list[Call]:
 
 def wrong_ceiling(ceiling: Identity) -> list[Call]:
     """What staging's own roles do and the ceiling has no room for, and what it has room for beyond."""
-    master = {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": f"arn:aws:rds:{HERE}:db:settlement-staging"}
+    master = {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": f"arn:aws:rds:{HERE}:db:storefront-staging"}
     fits = [
         Call("ecr:BatchGetImage", REPOSITORY),
-        Call("logs:PutLogEvents", f"arn:aws:logs:{HERE}:log-group:/ecs/settlement-staging:log-stream:api"),
+        Call("logs:PutLogEvents", f"arn:aws:logs:{HERE}:log-group:/ecs/storefront-staging:log-stream:api"),
         Call(
-            "logs:PutLogEvents", f"arn:aws:logs:{HERE}:log-group:/aws/lambda/settlement-staging-alarm-bot:log-stream:1"
+            "logs:PutLogEvents", f"arn:aws:logs:{HERE}:log-group:/aws/lambda/storefront-staging-alarm-bot:log-stream:1"
         ),
-        Call("logs:PutLogEvents", f"arn:aws:logs:{HERE}:log-group:/vpc/settlement-staging/flow-logs:log-stream:1"),
-        Call("secretsmanager:PutSecretValue", f"{SECRETS}:settlement-staging/database/app-1-AbCdEf"),
+        Call("logs:PutLogEvents", f"arn:aws:logs:{HERE}:log-group:/vpc/storefront-staging/flow-logs:log-stream:1"),
+        Call("secretsmanager:PutSecretValue", f"{SECRETS}:storefront-staging/database/app-1-AbCdEf"),
         Call("secretsmanager:GetSecretValue", f"{SECRETS}:rds!db-1-AbCdEf", master),
         Call("ssmmessages:OpenDataChannel"),
-        Call("dynamodb:PutItem", f"arn:aws:dynamodb:{HERE}:table/settlement-staging-slow-queries"),
-        Call("sqs:SendMessage", f"arn:aws:sqs:{HERE}:settlement-staging-undelivered"),
-        *deploys_anew("staging", "settlement-staging-rotation-bot"),
-        Call("ecs:DescribeTaskDefinition", context=by("settlement-staging-rotation-bot")),
+        Call("dynamodb:PutItem", f"arn:aws:dynamodb:{HERE}:table/storefront-staging-slow-queries"),
+        Call("sqs:SendMessage", f"arn:aws:sqs:{HERE}:storefront-staging-undelivered"),
+        *deploys_anew("staging", "storefront-staging-rotation-bot"),
+        Call("ecs:DescribeTaskDefinition", context=by("storefront-staging-rotation-bot")),
     ]
     beyond = [
         *never(),
         *deployments("staging"),
-        Call("secretsmanager:GetSecretValue", f"{SECRETS}:settlement-production/database/app-1-AbCdEf"),
-        Call("sqs:SendMessage", f"arn:aws:sqs:{HERE}:settlement-production-undelivered"),
-        *deploys_anew("staging", "settlement-staging-task"),
-        Call("ecs:DescribeTaskDefinition", context=by("settlement-staging-task")),
-        *deploys_anew("production", "settlement-staging-rotation-bot"),
+        Call("secretsmanager:GetSecretValue", f"{SECRETS}:storefront-production/database/app-1-AbCdEf"),
+        Call("sqs:SendMessage", f"arn:aws:sqs:{HERE}:storefront-production-undelivered"),
+        *deploys_anew("staging", "storefront-staging-task"),
+        Call("ecs:DescribeTaskDefinition", context=by("storefront-staging-task")),
+        *deploys_anew("production", "storefront-staging-rotation-bot"),
     ]
     return [call for call in fits if not ceiling.allows(call)] + [call for call in beyond if ceiling.allows(call)]
 
