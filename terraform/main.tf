@@ -4,7 +4,6 @@
 locals {
   name           = "${var.app_name}-${var.env_name}"
   container_name = "api"
-  container_port = 8000
   https_enabled  = var.https_certificate_arn != null || var.https_hosted_zone_id != null
   most_tasks     = max(var.app_max_tasks, var.app_scheduled_scaling ? var.app_peak_max_tasks : 0)
 
@@ -30,7 +29,7 @@ module "security_groups" {
   vpc_id               = module.vpc.vpc_id
   network_client_cidrs = var.network_client_cidrs
   https_enabled        = local.https_enabled
-  container_port       = local.container_port
+  app_port             = var.app_port
 
   rds_proxy_enabled       = var.rds_proxy_enabled
   rds_proxy_direct_access = var.rds_proxy_direct_access
@@ -66,7 +65,8 @@ module "alb" {
   alb_internal                   = var.alb_internal
   subnet_ids                     = var.alb_internal ? module.vpc.private_subnet_ids : module.vpc.public_subnet_ids
   security_group_id              = module.security_groups.alb_id
-  container_port                 = local.container_port
+  app_port                       = var.app_port
+  app_health_path                = var.app_health_path
   https_certificate_arn          = var.https_certificate_arn
   https_hosted_zone_id           = var.https_hosted_zone_id
   https_domain_name              = var.https_domain_name
@@ -81,7 +81,7 @@ module "ecs" {
   name                                  = local.name
   container_insights                    = var.container_insights
   container_name                        = local.container_name
-  container_port                        = local.container_port
+  app_port                              = var.app_port
   app_cpu_architecture                  = var.app_cpu_architecture
   subnet_ids                            = module.vpc.private_subnet_ids
   security_group_id                     = module.security_groups.service_id

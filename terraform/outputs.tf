@@ -47,7 +47,7 @@ output "container_name" {
 
 output "container_port" {
   description = "Port on which the service's container listens."
-  value       = local.container_port
+  value       = var.app_port
 }
 
 output "cpu_architecture" {

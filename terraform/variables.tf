@@ -166,6 +166,21 @@ variable "ecr_repository_name" {
   default     = null
 }
 
+variable "app_port" {
+  description = "Port on which the application listens. Not below 1024: the container's user is not root. It cannot be changed after the first deployment: the listener uses the target group."
+  type        = number
+
+  validation {
+    condition     = var.app_port >= 1024 && var.app_port <= 65535 && floor(var.app_port) == var.app_port
+    error_message = "app_port must be a whole number from 1024 to 65535, for example 8000."
+  }
+}
+
+variable "app_health_path" {
+  description = "Path of the load balancer's health check, which answers 200 when the process may get requests."
+  type        = string
+}
+
 variable "app_cpu_architecture" {
   description = "CPU architecture of the tasks and their images, `X86_64` or `ARM64`."
   type        = string

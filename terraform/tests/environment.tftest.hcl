@@ -32,6 +32,8 @@ variables {
   alb_internal                           = false
   alb_access_logs                        = false
   alb_access_logs_retention_days         = 90
+  app_port                               = 9000
+  app_health_path                        = "/health"
   app_cpu_architecture                   = "X86_64"
   container_insights                     = "enabled"
   app_health_check_grace_period_seconds  = 60
@@ -51,6 +53,7 @@ variables {
   app_workers                            = 2
   app_pool_size                          = 5
   app_max_overflow                       = 5
+  database_name                          = "storefront"
   database_engine_version                = "17"
   database_instance_class                = "db.t4g.small"
   database_allocated_storage_gb          = 20
@@ -80,7 +83,7 @@ run "defaults" {
     condition = (
       output.name_prefix == "storefront-test" && output.cluster_name == "storefront-test" && output.service_name == "storefront-test"
       && output.service_family == "storefront-test" && output.admin_family == "storefront-test-admin"
-      && output.container_name == "api" && output.container_port == 8000 && output.cpu_architecture == "X86_64"
+      && output.container_name == "api" && output.container_port == 9000 && output.cpu_architecture == "X86_64"
       && output.log_group_name == "/ecs/storefront-test" && output.admin_log_group_name == "/ecs/storefront-test-admin"
       && output.region == "ap-northeast-2" && output.account_id == "123456789012"
     )
@@ -192,6 +195,16 @@ run "one_number_of_connections" {
     condition     = output.database.max_connections == 400 && module.monitoring.database_connections_threshold == 320
     error_message = "Requirement F2: the alarm goes off at 80 % of database_max_connections."
   }
+}
+
+run "port_that_needs_root_is_refused" {
+  command = plan
+
+  variables {
+    app_port = 80
+  }
+
+  expect_failures = [var.app_port]
 }
 
 run "deployment_alarm_that_nobody_made_is_refused" {

@@ -53,7 +53,7 @@ module "security_groups" {
   vpc_id                  = var.vpc_id
   network_client_cidrs    = ["0.0.0.0/0"]
   https_enabled           = false
-  container_port          = 8000
+  app_port                = 8000
   rds_proxy_enabled       = var.on
   rds_proxy_direct_access = false
   vpc_endpoints_enabled   = var.on

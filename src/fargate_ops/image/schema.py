@@ -29,6 +29,6 @@ def read_schema(content: bytes | None, path: str) -> Schema:
         raise ProblemError(
             "The image does not declare its schema: " + (repr(error) if content else "it has no such file."),
             f"/{path} in the image",
-            "let the Dockerfile write it (see app/api/Dockerfile), or set image_build_schema_file to where it is; "
-            "empty is an image without a schema",
+            "let the Dockerfile write it (docs/your-application.md), or set app_schema_file to where it is; empty is "
+            "an image without a schema",
         ) from error

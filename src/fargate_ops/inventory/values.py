@@ -30,6 +30,8 @@ _NAME = text(
     example="storefront",
 )
 _ANY_TEXT = text(r"(?s).*", "text", example="text")
+_PATH = r"/[^\s?#]*"
+_PATH_OR_NONE = "a path that begins with a slash and has no query, or empty"
 _EMAILS = list_of(text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address", example="on-call@example.com"), "addresses")
 _GITHUB_NUMBER = optional(whole(1, example=123456))
 _POOL = "(to SQLAlchemy, less means no limit)"
@@ -57,6 +59,20 @@ VALUES: Mapping[str, Kind] = {
     "aws_tags": mapping("a map of tags", example="{Team: payments}"),
     # app.yml
     "app_name": _NAME,
+    "app_source_dir": text(r"/.+", "the absolute path of a folder", example='"{{ project_dir }}/app/api"'),
+    "app_port": whole(1024, 65535, example=8000),
+    "app_health_path": text(_PATH, "a path that begins with a slash and has no query", example="/healthz"),
+    "app_ready_path": text(f"(?:{_PATH})?", _PATH_OR_NONE, example="/readyz"),
+    "app_version_path": text(f"(?:{_PATH})?", _PATH_OR_NONE, example="/version"),
+    "app_admin_command": list_of(
+        text(r"\S+", "a word", example="python"), "a list of words, [] for an application without one"
+    ),
+    "app_schema_file": text(
+        r"(?:[^\s/]\S*)?", "a path in the image without a slash at its beginning, or empty", example="srv/schema.json"
+    ),
+    "app_load_file": text(
+        r"(?:/.+)?", "the absolute path of a file, or empty", example='"{{ app_source_dir }}/load.json"'
+    ),
     "app_cpu": whole(1, example=256),
     "app_memory": whole(1, example=512),
     "app_cpu_architecture": one_of("X86_64", "ARM64"),
@@ -133,6 +149,11 @@ VALUES: Mapping[str, Kind] = {
     "alb_access_logs": flag(),
     "alb_access_logs_retention_days": whole(1, example=90),
     # database.yml
+    "database_name": text(
+        r"[a-z][a-z0-9_]{0,62}",
+        "1 to 63 lower-case letters, digits and underscores, a letter first",
+        example="storefront",
+    ),
     "database_engine_version": whole(14, 19, example=17),
     "database_instance_class": text(r"db\.[a-z0-9]+\.[a-z0-9]+", "a class of RDS", example="db.t4g.medium"),
     "database_free_memory_minimum_mb": number(0, example=200),

@@ -1,4 +1,4 @@
-# Traffic (requirement A5): client ─80(443)▶ listener ▶ target group ─8000▶ tasks of the service.
+# Traffic (requirement A5): client ─80(443)▶ listener ▶ target group ─app_port▶ tasks of the service.
 
 locals {
   certificate_made = var.https_hosted_zone_id != null && var.https_certificate_arn == null
@@ -36,11 +36,11 @@ resource "aws_lb_target_group" "this" {
   vpc_id               = var.vpc_id
   target_type          = "ip"
   protocol             = "HTTP"
-  port                 = var.container_port
+  port                 = var.app_port
   deregistration_delay = 10
 
   health_check {
-    path                = "/healthz"
+    path                = var.app_health_path
     protocol            = "HTTP"
     port                = "traffic-port"
     matcher             = "200"

@@ -43,9 +43,19 @@ variable "security_group_id" {
   type        = string
 }
 
-variable "container_port" {
+variable "app_port" {
   description = "Port on which targets listen."
   type        = number
+}
+
+variable "app_health_path" {
+  description = "Path of the health check. A target is healthy if it answers 200."
+  type        = string
+
+  validation {
+    condition     = can(regex("^/[^?#[:space:]]*$", var.app_health_path))
+    error_message = "app_health_path must begin with a slash and have no query, for example \"/healthz\"."
+  }
 }
 
 variable "https_certificate_arn" {

@@ -50,7 +50,7 @@ resource "aws_ecs_service" "this" {
   load_balancer {
     target_group_arn = var.target_group_arn
     container_name   = var.container_name
-    container_port   = var.container_port
+    container_port   = var.app_port
   }
 
   lifecycle {
@@ -78,8 +78,8 @@ resource "aws_ecs_task_definition" "placeholder" {
     essential = true
 
     portMappings = [{
-      containerPort = var.container_port
-      hostPort      = var.container_port
+      containerPort = var.app_port
+      hostPort      = var.app_port
       protocol      = "tcp"
     }]
   }])

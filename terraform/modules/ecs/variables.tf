@@ -18,7 +18,7 @@ variable "container_name" {
   type        = string
 }
 
-variable "container_port" {
+variable "app_port" {
   description = "Port on which the service's container listens."
   type        = number
 }

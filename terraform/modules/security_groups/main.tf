@@ -1,6 +1,6 @@
 # All allowed connections (requirement A5):
 #
-#   clients ─80(443)▶ load balancer ─8000▶ service ─5432▶ database ◀5432─ admin tasks
+#   clients ─80(443)▶ load balancer ─app_port▶ service ─5432▶ database ◀5432─ admin tasks
 #                                          service, admin tasks ─443▶ AWS's APIs, Slack
 #
 # With the proxy:   service ─5432▶ proxy ─5432▶ database, and no other way for the service.
@@ -100,8 +100,8 @@ resource "aws_vpc_security_group_egress_rule" "alb_to_service" {
   security_group_id            = aws_security_group.alb.id
   description                  = "Service"
   ip_protocol                  = "tcp"
-  from_port                    = var.container_port
-  to_port                      = var.container_port
+  from_port                    = var.app_port
+  to_port                      = var.app_port
   referenced_security_group_id = aws_security_group.service.id
 }
 
@@ -109,8 +109,8 @@ resource "aws_vpc_security_group_ingress_rule" "service_from_alb" {
   security_group_id            = aws_security_group.service.id
   description                  = "Load balancer"
   ip_protocol                  = "tcp"
-  from_port                    = var.container_port
-  to_port                      = var.container_port
+  from_port                    = var.app_port
+  to_port                      = var.app_port
   referenced_security_group_id = aws_security_group.alb.id
 }
 

@@ -23,7 +23,7 @@ variable "https_enabled" {
   type        = bool
 }
 
-variable "container_port" {
+variable "app_port" {
   description = "Port on which the service's container listens."
   type        = number
 }

@@ -18,4 +18,4 @@ def test_an_image_that_does_not_say_it_is_refused(content: bytes | None) -> None
     with pytest.raises(ProblemError, match="does not declare its schema") as caught:
         read_schema(content, "srv/schema.json")
     assert caught.value.problem.where == "/srv/schema.json in the image"
-    assert "image_build_schema_file" in caught.value.problem.next_step
+    assert "app_schema_file" in caught.value.problem.next_step

@@ -11,7 +11,8 @@ variables {
   security_group_id = "sg-0123456789abcdef0"
 
   alb_internal                   = false
-  container_port                 = 8000
+  app_port                       = 8000
+  app_health_path                = "/health"
   https_certificate_arn          = null
   https_hosted_zone_id           = null
   https_domain_name              = null
@@ -41,7 +42,7 @@ run "defaults_serve_port_80" {
 
   assert {
     condition = (
-      aws_lb_target_group.this.health_check[0].path == "/healthz"
+      aws_lb_target_group.this.health_check[0].path == "/health"
       && aws_lb_target_group.this.health_check[0].interval == 5
       && aws_lb_target_group.this.health_check[0].healthy_threshold == 2
       && aws_lb_target_group.this.health_check[0].unhealthy_threshold == 2
@@ -50,7 +51,7 @@ run "defaults_serve_port_80" {
       && aws_lb_target_group.this.port == 8000
       && aws_lb_target_group.this.target_type == "ip"
     )
-    error_message = "Targets are addresses, port 8000, checked on /healthz every 5 s × 2, and drained for 10 s."
+    error_message = "Targets are addresses, port 8000, checked on app_health_path every 5 s × 2, and drained for 10 s."
   }
 
   assert {
@@ -229,6 +230,7 @@ run "values_of_a_wrong_form_are_refused" {
   variables {
     name                           = "a-name-that-is-longer-than-it-may-be"
     subnet_ids                     = ["subnet-a"]
+    app_health_path                = "/health?deep=1"
     https_certificate_arn          = "certificate/given"
     https_domain_name              = "Storefront.example.com."
     alb_access_logs_retention_days = 0
@@ -237,6 +239,7 @@ run "values_of_a_wrong_form_are_refused" {
   expect_failures = [
     var.name,
     var.subnet_ids,
+    var.app_health_path,
     var.https_certificate_arn,
     var.https_domain_name,
     var.alb_access_logs_retention_days,

@@ -10,7 +10,7 @@ variables {
 
   container_insights                    = "enabled"
   container_name                        = "api"
-  container_port                        = 8000
+  app_port                              = 8000
   app_cpu_architecture                  = "X86_64"
   app_health_check_grace_period_seconds = 60
   app_deployment_maximum_percent        = 200

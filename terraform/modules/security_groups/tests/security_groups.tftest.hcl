@@ -38,7 +38,7 @@ variables {
 
   network_client_cidrs    = ["0.0.0.0/0"]
   https_enabled           = false
-  container_port          = 8000
+  app_port                = 8000
   rds_proxy_enabled       = false
   rds_proxy_direct_access = false
   vpc_endpoints_enabled   = false
