@@ -23,7 +23,7 @@ from fargate_ops.release.journal import incarnation
 from fargate_ops.state.ledger import Event, Ledger, Outcome, release_id
 
 SERVICE, PATH, PUBLIC_URL = sys.argv[1:]
-NAME, ACCOUNT, REGION = "settlement-molecule", "000000000000", "ap-northeast-2"
+NAME, ACCOUNT, REGION = "storefront-molecule", "000000000000", "ap-northeast-2"
 VERSION, SCHEMA_HEAD, ARCHITECTURE = "0123456789ab", "0001", "X86_64"
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 
@@ -44,9 +44,9 @@ def push_image() -> dict[str, Any]:
 
     https://github.com/opencontainers/distribution-spec/blob/main/spec.md#push
     """
-    boto3.client("ecr").create_repository(repositoryName="settlement")
+    boto3.client("ecr").create_repository(repositoryName="storefront")
     registry = urlsplit(os.environ["AWS_ENDPOINT_URL"]).netloc
-    repository = f"http://{registry}/v2/settlement"
+    repository = f"http://{registry}/v2/storefront"
     configuration = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Labels": {}}}).encode()
     upload = urlsplit(send("POST", f"{repository}/blobs/uploads/")).path
     send("PUT", f"http://{registry}{upload}?digest={digest_of(configuration)}", configuration)
@@ -60,7 +60,7 @@ def push_image() -> dict[str, Any]:
     return {
         "version": VERSION,
         "digest": digest_of(manifest),
-        "image": f"{registry}/settlement@{digest_of(manifest)}",
+        "image": f"{registry}/storefront@{digest_of(manifest)}",
         "schema_head": SCHEMA_HEAD,
         "architecture": ARCHITECTURE,
     }
@@ -75,7 +75,7 @@ group = elbv2.create_target_group(Name=NAME, Protocol="HTTP", Port=8000, VpcId="
 logs.create_log_group(logGroupName=f"/ecs/{NAME}")
 allow = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
 trust = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
-credentials = json.dumps({"username": "settlement", "password": "value-of-the-secret"})
+credentials = json.dumps({"username": "storefront", "password": "value-of-the-secret"})
 roles = {
     name: iam.create_role(RoleName=f"{NAME}-{name}", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     for name in ("execution", "task", "admin-execution", "admin-task")
@@ -125,7 +125,7 @@ outputs = {
     "database": {
         "host": "database",
         "port": 5432,
-        "name": "settlement",
+        "name": "storefront",
         "master_secret_arn": secrets.create_secret(Name="master", SecretString=credentials)["ARN"],
         "max_connections": 100,
         "instance_identifier": NAME,
