@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from fargate_ops.core.application import ADMIN_COMMAND_NEXT, NO_ADMIN_COMMAND
 from fargate_ops.database.restore import flow
 from fargate_ops.database.restore.target import Inventory
 from fargate_ops.plugin.action import OperationsAction
@@ -17,8 +18,9 @@ description:
     the inventory's file. Without C(time), C(snapshot), C(serve) and C(forget) it lists the restore points and changes
     nothing.
   - C(compare) collects table statistics of the restored database and its source in one-off tasks, prints which rows are
-    restored and which are missing, and writes a report. It changes nothing else.
-extends_documentation_fragment: [operations, operations.stack, operations.poll]
+    restored and which are missing, and writes a report. It changes nothing else. Without an admin command, nothing is
+    compared.
+extends_documentation_fragment: [operations, operations.stack, operations.application, operations.poll]
 options:
   phase: {type: str, required: true, choices: [choose, compare], description: The phase.}
   restores: {type: dict, required: true, description: The inventory's C(database_restores).}
@@ -38,6 +40,7 @@ EXAMPLES = r"""
   database_restore:
     phase: choose
     stack: "{{ terraform_stack_outputs }}"
+    application: "{{ app_contract }}"
     environment_name: local
     restores: {}
     serving: ""
@@ -71,9 +74,13 @@ class ActionModule(OperationsAction):
         if self.preview:
             message = f"  would survey {args['key']} and its source: no task is started in check mode"
             return self.report(message, comparison={}, report="")
+        if not self.application.admin_command:
+            message = f"  {args['key']} is not compared with its source: {NO_ADMIN_COMMAND}. Next: {ADMIN_COMMAND_NEXT}"
+            return self.report(message, comparison={}, report="")
         return flow.compare(
             clients,
             self.stack,
+            self.application,
             inventory,
             args["key"],
             Path(args["directory"]),

@@ -19,7 +19,8 @@ description:
   - Reads CloudWatch, ECS, RDS, the ledger and the service's log, and the database itself in a one-off task, all
     concurrently. Names the case with its reasons, and writes a report.
   - Changes nothing unless C(end_idle) is set and terminating sessions helps in this case.
-extends_documentation_fragment: [operations, operations.stack, operations.bucket, operations.poll]
+extends_documentation_fragment:
+  [operations, operations.stack, operations.application, operations.bucket, operations.poll]
 options:
   end_idle: {type: bool, required: true, description: Whether to terminate unused sessions.}
   idle_in_transaction_seconds:
@@ -40,6 +41,7 @@ EXAMPLES = """
 - name: Diagnose without changing anything
   db_incident:
     stack: "{{ terraform_stack_outputs }}"
+    application: "{{ app_contract }}"
     bucket: storefront-terraform-000000000000-ap-northeast-2
     environment_name: local
     end_idle: false
@@ -72,6 +74,7 @@ class ActionModule(OperationsAction):
         scope = Scope(
             environment=self.environment,
             stack=self.stack,
+            application=self.application,
             poll_seconds=args["poll_seconds"] or POLL_SECONDS,
             **{name: args[name] for name in ("bucket", "max_tasks", "minutes", "log_minutes", "wait_seconds")},
         )

@@ -21,7 +21,12 @@ description:
     C(succeed) also sets auto scaling's limits. C(fail) puts the previous version back if the new one came into service.
   - In check mode each phase prints what it would do, or why that cannot be known yet.
 extends_documentation_fragment:
-  [operations, operations.stack, operations.bucket, operations.notification, ecs_release_context]
+  - operations
+  - operations.stack
+  - operations.application
+  - operations.bucket
+  - operations.notification
+  - ecs_release_context
 options:
   phase:
     description: The phase.
@@ -59,6 +64,7 @@ EXAMPLES = """
   ecs_release:
     phase: plan
     stack: "{{ terraform_stack_outputs }}"
+    application: "{{ app_contract }}"
     image: "{{ image_build_result }}"
     settings: "{{ __ecs_release_settings }}"
     limits: {flow: 6000, wait: 600, rollback_wait: 300, prepare_wait: 600, poll: 4, log_grace: 3}

@@ -17,7 +17,12 @@ description:
     end. C(succeed) and C(fail) record the outcome.
   - In check mode C(plan) names the release it would put back, or refuses, and changes nothing.
 extends_documentation_fragment:
-  [operations, operations.stack, operations.bucket, operations.notification, ecs_release_context]
+  - operations
+  - operations.stack
+  - operations.application
+  - operations.bucket
+  - operations.notification
+  - ecs_release_context
 options:
   phase: {type: str, required: true, choices: [plan, update, succeed, fail], description: The phase.}
   to:
@@ -33,6 +38,7 @@ EXAMPLES = """
   ecs_rollback:
     phase: plan
     stack: "{{ terraform_stack_outputs }}"
+    application: "{{ app_contract }}"
     limits: {flow: 6000, wait: 600, rollback_wait: 300, prepare_wait: 600, poll: 4, log_grace: 3}
     verify: {source: public, answers: 6, limit_seconds: 30}
     bucket: storefront-terraform-000000000000-ap-northeast-2

@@ -19,7 +19,12 @@ description:
     C(fail) record the outcome.
   - In check mode C(plan) prints what would be done, and nothing is changed.
 extends_documentation_fragment:
-  [operations, operations.stack, operations.bucket, operations.notification, ecs_release_context]
+  - operations
+  - operations.stack
+  - operations.application
+  - operations.bucket
+  - operations.notification
+  - ecs_release_context
 options:
   phase: {type: str, required: true, choices: [plan, renew, update, succeed, fail], description: The phase.}
   older_than_days: {type: float, description: "Age from which the password is replaced, for the phase C(plan)."}
@@ -31,6 +36,7 @@ EXAMPLES = """
     phase: plan
     older_than_days: 30
     stack: "{{ terraform_stack_outputs }}"
+    application: "{{ app_contract }}"
     limits: {flow: 6000, wait: 600, rollback_wait: 300, prepare_wait: 600, poll: 4, log_grace: 3}
     verify: {source: public, answers: 6, limit_seconds: 30}
     bucket: storefront-terraform-000000000000-ap-northeast-2

@@ -18,7 +18,7 @@ description:
   - Checks the image, secrets and their JSON keys, roles, log groups, load balancer, service and alarms concurrently.
   - Prints a tree of OK, FAIL, SKIP and WARN with reasons. Any FAIL stops the play.
   - The stack may be empty in check mode only.
-extends_documentation_fragment: [operations, operations.stack, operations.poll]
+extends_documentation_fragment: [operations, operations.stack, operations.application, operations.poll]
 options:
   image:
     description: The fact C(image_build_result); empty for the image that the PRIMARY deployment runs.
@@ -44,6 +44,7 @@ EXAMPLES = r"""
 - name: Check a release before it starts
   release_checks:
     stack: "{{ terraform_stack_outputs }}"
+    application: "{{ app_contract }}"
     image: "{{ image_build_result }}"
     settings: "{{ release_checks_settings }}"
     what_runs: false
@@ -73,6 +74,7 @@ class ActionModule(OperationsAction):
         wanted = Wanted(
             environment=environment,
             stack=stack,
+            application=self.application,
             settings=Settings.from_fact(args["settings"]),
             image=image,
             preview=self.preview,

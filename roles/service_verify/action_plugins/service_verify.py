@@ -15,12 +15,14 @@ DOCUMENTATION = """
 action: service_verify
 short_description: Verify that the released version, and no other, serves
 description:
-  - The PRIMARY deployment must run the image, and the revision if one is given. C(/version) at the public address must
-    return the version several times in a row, each on a new connection, and C(/readyz) must return 200.
-  - With C(source=targets), sends no requests. The deployment must be COMPLETED and its tasks the only healthy targets.
+  - The PRIMARY deployment must run the image, and the revision if one is given. The version document at the
+    public address must show the version several times in a row, each on a new connection, and the readiness path must
+    return 200.
+  - With C(source=targets), or without a version document, sends no requests. The deployment must be COMPLETED, its
+    tasks the only healthy targets, and their image the released one.
   - The failure has C(unverified) if no response came from our application and the targets are healthy.
   - Changes nothing. Check mode prints the requests it would send.
-extends_documentation_fragment: [operations, operations.stack]
+extends_documentation_fragment: [operations, operations.stack, operations.application]
 options:
   image: {type: dict, required: true, description: "The fact C(image_build_result)."}
   revision:
@@ -43,6 +45,7 @@ EXAMPLES = """
 - name: Verify through the public address
   service_verify:
     stack: "{{ terraform_stack_outputs }}"
+    application: "{{ app_contract }}"
     image: "{{ image_build_result }}"
     revision: ""
     environment_name: local
@@ -67,11 +70,14 @@ class ActionModule(OperationsAction):
         stack, image = self.stack, args["image"]
         url = stack.get(Stack.public_url, "")
         if self.preview:
-            return self.report(preview(args["source"], args["answers"], url, image.get("version", "")), url=url)
+            return self.report(
+                preview(args["source"], args["answers"], url, image.get("version", ""), self.application), url=url
+            )
         if not url or not image:
             raise OperationsError("nothing to verify without Terraform outputs and image")
         clients = self.session()
-        verifier = Verifier(clients.client("ecs"), clients.client("elbv2"), stack, Settings.from_arguments(args))
+        settings = Settings.from_arguments(args)
+        verifier = Verifier(clients.client("ecs"), clients.client("elbv2"), stack, self.application, settings)
         subject = Subject(
             revision=args["revision"], **{name: str(image[name]) for name in ("version", "digest", "image")}
         )

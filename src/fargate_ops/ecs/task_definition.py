@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fargate_ops.core.application import Application
 from fargate_ops.terraform.stack import Database, Stack
 
 #: Fields that ECS adds to a definition and that RegisterTaskDefinition does not accept.
@@ -261,7 +262,7 @@ def database_secret_in(stack: Stack, definition: Mapping[str, Any]) -> str:
     return next((arn for arn in arns if any(value == arn or value.startswith(f"{arn}:") for value in taken)), "")
 
 
-def release_variables(stack: Stack, settings: Settings, image: Image) -> dict[str, str]:
+def release_variables(stack: Stack, application: Application, settings: Settings, image: Image) -> dict[str, str]:
     """Return the environment variables that a release itself sets on the service's tasks.
 
     preflight refuses their names in the inventory's `app_environment` and `app_secrets`.
@@ -271,6 +272,7 @@ def release_variables(stack: Stack, settings: Settings, image: Image) -> dict[st
     host = database.get(Database.service_host, database.host) if settings.through_proxy else database.host
     return {
         **_database(database, host),
+        "APP_NAME": application.name,
         "WEB_CONCURRENCY": str(settings.workers),
         "DATABASE_POOL_SIZE": str(settings.pool_size),
         "DATABASE_MAX_OVERFLOW": str(settings.max_overflow),
@@ -278,13 +280,13 @@ def release_variables(stack: Stack, settings: Settings, image: Image) -> dict[st
     }
 
 
-def service_definition(stack: Stack, settings: Settings, image: Image) -> dict[str, Any]:
+def service_definition(stack: Stack, application: Application, settings: Settings, image: Image) -> dict[str, Any]:
     """Return the arguments of RegisterTaskDefinition for the service's family.
 
     A secret is the name of a JSON key of the application's database secret, or a full ``valueFrom``. The settings'
     environment comes last, so that a drill can break a release.
     """
-    environment = {**release_variables(stack, settings, image), **settings.environment}
+    environment = {**release_variables(stack, application, settings, image), **settings.environment}
     database_secret = settings.database_secret_arn or stack.app_database_secret_arn
     secrets = {
         name: value if value.startswith("arn:") else _secret_key(database_secret, value)
@@ -300,11 +302,15 @@ def service_definition(stack: Stack, settings: Settings, image: Image) -> dict[s
     return definition
 
 
-def admin_definition(stack: Stack, settings: Settings, image: Image) -> dict[str, Any]:
-    """Return the arguments of RegisterTaskDefinition for the admin family, the only one with the master secret."""
+def admin_definition(stack: Stack, application: Application, settings: Settings, image: Image) -> dict[str, Any]:
+    """Return the arguments of RegisterTaskDefinition for the admin family, the only one with the master secret.
+
+    Each task of it replaces the command.
+    """
     environment = {
         **_database(stack.database, stack.database.host),
         **settings.admin_environment,
+        "APP_NAME": application.name,
         "APP_DATABASE_SECRET_ARN": stack.app_database_secret_arn,
         "APP_DATABASE_CLONE_SECRET_ARN": stack.get(Stack.app_database_clone_secret_arn, ""),
         "AWS_REGION": stack.region,
@@ -313,7 +319,8 @@ def admin_definition(stack: Stack, settings: Settings, image: Image) -> dict[str
     master = stack.database.master_secret_arn
     secrets = {"MASTER_USERNAME": _secret_key(master, "username"), "MASTER_PASSWORD": _secret_key(master, "password")}
     container = _container_definition(stack, settings, image, environment, secrets, stack.admin_log_group_name)
-    container["command"] = ["python", "-m", "settlement.admin", "prepare"]
+    if application.admin_command:
+        container["command"] = application.admin("prepare")
     return _definition(
         stack,
         settings,

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 
+from fargate_ops.core.application import Application
 from fargate_ops.core.problem import Problem
 from fargate_ops.ecs.task_definition import Image, Settings, release_variables, service_definition
 from fargate_ops.inventory.capacity import POOL_VARIABLES
@@ -63,6 +64,7 @@ _STACK = Stack(
     },
     "",
 )
+_APPLICATION = Application(name=_LONG, port=8000, health_path="/")
 _IMAGE = Image(version=_LONG, digest=f"sha256:{_LONG}", reference=f"{_LONG}{_LONG}@sha256:{_LONG}", schema_head=None)
 
 
@@ -100,7 +102,7 @@ def _reserved(name: str) -> str:
     if upper in _released():
         return "a release sets it"
     if upper == "GIT_HASH":
-        return "the image sets it, and /version shows it to everybody"
+        return "the image sets it, and its version document shows it to everybody"
     if _CREDENTIALS.fullmatch(upper):
         return "it would take the place of the task role's credentials"
     if _OF_ECS.fullmatch(upper):
@@ -110,7 +112,7 @@ def _reserved(name: str) -> str:
 
 def _released() -> frozenset[str]:
     """Return the names that a release sets, taken from its own code."""
-    return frozenset(release_variables(_STACK, _settings({}, {}), _IMAGE))
+    return frozenset(release_variables(_STACK, _APPLICATION, _settings({}, {}), _IMAGE))
 
 
 def _values(environment: Environment) -> Iterator[Problem]:
@@ -193,7 +195,7 @@ def _definition_size(environment: Environment) -> Iterator[Problem]:
     secrets = {str(name): str(value) for name, value in environment["app_secrets"].items()}
     settings = _settings(plain, secrets, environment["app_execute_command"])
     # All but ASCII is escaped, as the SDK sends it.
-    size = len(json.dumps(service_definition(_STACK, settings, _IMAGE)))
+    size = len(json.dumps(service_definition(_STACK, _APPLICATION, settings, _IMAGE)))
     if size > _DEFINITION_BYTES:
         yield environment.problem(
             "app_environment",

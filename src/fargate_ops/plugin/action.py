@@ -14,6 +14,7 @@ from ansible.utils.display import Display
 
 from fargate_ops.aws.endpoint import not_answering, silence_problem
 from fargate_ops.aws.session import AwsSession, action_environment, aws_session
+from fargate_ops.core.application import Application
 from fargate_ops.core.problem import OperationsError
 from fargate_ops.plugin.arguments import argument_spec
 from fargate_ops.plugin.failure import problem_of
@@ -37,6 +38,8 @@ class OperationsAction(ActionBase):
     environment: str
     #: The argument ``stack``; empty for a plugin without it.
     stack: Stack
+    #: The argument ``application``, for a plugin with it.
+    application: Application
     task_vars: dict[str, Any]
 
     _requires_connection = False
@@ -53,6 +56,8 @@ class OperationsAction(ActionBase):
         _, args = self.validate_argument_spec(spec, **self.constraints)
         self.environment = str(args.get("environment_name") or self.task_vars.get("env_name", "this environment"))
         self.stack = Stack(args.get("stack") or {}, self.environment)
+        if args.get("application"):
+            self.application = Application.from_fact(args["application"])
         try:
             return result | {"changed": False} | self.execute(args)
         except AnsibleError:

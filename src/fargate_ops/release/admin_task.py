@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from fargate_ops.core.application import NO_ADMIN_COMMAND
 from fargate_ops.ecs.one_off import admin_task, newest_admin_definition
 from fargate_ops.ecs.tasks import Finished, Runner, describe_tasks, list_tasks, private_address, short
 from fargate_ops.release import connections
@@ -23,26 +24,28 @@ class AdminTasks:
 
     def run(
         self,
-        purpose: str,
-        command: Sequence[str],
+        subcommand: str,
+        arguments: Sequence[str],
         revision: str,
         *,
         complete: Callable[[Sequence[str]], bool] | None = None,
     ) -> Finished:
-        """Run an admin task to its end. Wait first for one that an interrupted run left.
+        """Run a subcommand of the admin command to its end. Wait first for a task that an interrupted run left.
 
-        The task also logs in as the application's user, for whom PostgreSQL reserves no connection. If the database was
+        It also logs in as the application's user, for whom PostgreSQL reserves no connection. If the database was
         full, connections are freed and the task runs once more. ``complete`` returns whether the output has its result.
 
         Raises:
             TaskError: it could not be started, or did not end in time.
+            OperationsError: the application has no admin command.
         """
         # The command's time must also suffice for the update that follows, and for undoing it.
         wait = self._guard.within(self.c.limits.prepare_wait, keep=self.c.limits.rollback_wait + LEAST_SECONDS)
         # The server limits the statement itself, in case this run ends before it can stop the task.
         own_limit = {"PREPARE_TIMEOUT_SECONDS": f"{max(1, wait):.0f}"}
         runner = self._runner()
-        what = admin_task(self.c.stack, revision, command, purpose=purpose, environment=own_limit)
+        command = self.c.application.admin(subcommand, *arguments)
+        what = admin_task(self.c.stack, revision, command, purpose=subcommand, environment=own_limit)
         follow = partial(runner.follow, what.cluster, what.container, limit_seconds=wait, complete=complete)
         for arn in runner.left_running(what):
             self.c.say(f"an interrupted run left {short(arn)} running: waiting for it")
@@ -57,9 +60,13 @@ class AdminTasks:
 
     def free_connections(self, addresses: Sequence[str]) -> bool:
         """End idle sessions of the tasks with these addresses. Return whether any was ended."""
+        if not self.c.application.admin_command:
+            self.c.say(f"  the database has no connection left; {NO_ADMIN_COMMAND}, so no session is ended")
+            return False
         return connections.free(self._end_sessions, sorted(filter(None, addresses)), self.c.say)
 
-    def _end_sessions(self, command: Sequence[str]) -> Finished:
+    def _end_sessions(self, arguments: Sequence[str]) -> Finished:
+        command = self.c.application.admin("sessions", *arguments)
         revision = str(newest_admin_definition(self._ecs, self.c.stack)["taskDefinitionArn"])
         what = admin_task(self.c.stack, revision, command, purpose="connections")
         return self._runner().run(what, connections.WAIT_SECONDS)

@@ -28,23 +28,22 @@ def are_exhausted(lines: Iterable[str]) -> bool:
     return any(refusal in line for line in lines for refusal in REFUSALS)
 
 
-def command(addresses: Sequence[str]) -> list[str]:
-    """Return the admin task's command that ends idle sessions of the tasks with these addresses."""
-    end = ["python", "-m", "settlement.admin", "sessions", "--end", "--idle-above", "0"]  # all that can be spared
-    return [*end, "--address", *addresses[:MOST_ADDRESSES]]
+def arguments(addresses: Sequence[str]) -> list[str]:
+    """Return the arguments of ``sessions`` that end idle sessions of the tasks with these addresses."""
+    return ["--end", "--idle-above", "0", "--address", *addresses[:MOST_ADDRESSES]]  # 0: all that can be spared
 
 
 def free(run: Callable[[list[str]], Finished], addresses: Sequence[str], say: Callable[[str], None]) -> bool:
     """End those sessions by an admin task. Return whether any was ended.
 
-    ``run`` runs an admin task with a command to its end. An error is printed and not raised: the wait goes on.
+    ``run`` runs the admin task ``sessions`` with arguments to its end. An error is printed, not raised.
     """
     if not addresses:
         say("  the database has no connection left, and no task of the service runs that could hold one")
         return False
     say("  the database has no connection left: ending idle sessions of the tasks that ran before")
     try:
-        finished = run(command(addresses))
+        finished = run(arguments(addresses))
     except (TaskError, ClientError, BotoCoreError) as error:
         say(f"  no session was ended: {error}")
         return False

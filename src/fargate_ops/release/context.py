@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from fargate_ops.aws.clients import Clients
 from fargate_ops.aws.retry import retry
+from fargate_ops.core.application import Application
 from fargate_ops.core.problem import CompleteError
 from fargate_ops.notify.slack import Message
 from fargate_ops.release import verify
@@ -63,6 +64,7 @@ class Context:
     bucket: str
     environment: str
     stack: Stack
+    application: Application
     limits: Limits
     holder: str | None
     by: str

@@ -3,8 +3,8 @@
 A proxy, an allow-list or a sign-in page between this machine and the service may answer instead, which says nothing
 about the service. So the probe distinguishes who answered:
 
-- the application: by its ``/version``, or because it returns the request's trace identifier. A load balancer keeps the
-  Root of ``X-Amzn-Trace-Id``, and the application puts it into ``X-Request-Id``
+- the application: by its version document, or because it returns the request's trace identifier. A load balancer
+  keeps the Root of ``X-Amzn-Trace-Id``, and the application puts it into ``X-Request-Id``
   (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-request-tracing.html);
 - the load balancer: by ``Server: awselb/2.0``. 502 and 504 mean that a task's answer was missing or broken. All others
   (a web ACL's 403, a sign-in, no target) say nothing about the version
@@ -31,7 +31,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """The expected answer of ``/version``. ``revision`` is the number of the task definition's revision."""
+    """The expected version document. ``revision`` is the number of the task definition's revision."""
 
     git_hash: str
     image_digest: str
@@ -116,7 +116,7 @@ def _is_loopback(url: str) -> bool:
 
 
 def probe_version(
-    base_url: str,
+    url: str,
     expected: Expected,
     *,
     in_a_row: int,
@@ -126,7 +126,7 @@ def probe_version(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Result:
-    """GET ``/version`` until it is right ``in_a_row`` times in a row, or the time is over.
+    """GET the version document at ``url`` until it is right ``in_a_row`` times in a row, or the time is over.
 
     Another version so many times in a row also ends the probe: it must not be exposed for longer.
     """
@@ -134,7 +134,7 @@ def probe_version(
     result = Result()
     while True:
         result.attempts += 1
-        kind, wrong = _judged(base_url, expected, get)
+        kind, wrong = _judged(url, expected, get)
         result.other_version_in_a_row = result.other_version_in_a_row + 1 if kind is Kind.OTHER_VERSION else 0
         result.seconds = clock() - started
         if wrong:
@@ -160,10 +160,10 @@ class Kind(Enum):
     NONE = auto()
 
 
-def _judged(base_url: str, expected: Expected, get: Fetch) -> tuple[Kind, str]:
+def _judged(url: str, expected: Expected, get: Fetch) -> tuple[Kind, str]:
     """Return what one answer shows, and what is wrong with it; empty if nothing is."""
     try:
-        answer = get(f"{base_url}/version")
+        answer = get(url)
     except OSError as error:
         return Kind.NONE, _no_answer(error)
     said = _version(answer)
@@ -179,7 +179,7 @@ def _judged(base_url: str, expected: Expected, get: Fetch) -> tuple[Kind, str]:
 
 
 def _version(answer: Answer) -> Mapping[str, Any] | None:
-    """Return the object in the answer of ``/version``; None if there is none."""
+    """Return the version document of an answer; None if it is none."""
     if answer.status != 200:
         return None
     try:
@@ -195,18 +195,18 @@ def _no_answer(error: OSError) -> str:
 
 @dataclass(frozen=True)
 class Readiness:
-    """Why ``/readyz`` is not 200; empty if it is. ``unreachable``: nothing answered."""
+    """Why the readiness path does not return 200; empty if it does. ``unreachable``: nothing answered."""
 
     reason: str = ""
     unreachable: bool = False
 
 
-def readiness(base_url: str, get: Fetch = fetch, *, attempts: int = 3) -> Readiness:
-    """GET ``/readyz``, after ``/version`` was right. Repeat it if nothing answers."""
+def readiness(url: str, get: Fetch = fetch, *, attempts: int = 3) -> Readiness:
+    """GET the readiness path, after the version document was right. Repeat it if nothing answers."""
     found = Readiness(unreachable=True)
     for _ in range(attempts):
         try:
-            answer = get(f"{base_url}/readyz")
+            answer = get(url)
         except OSError as error:
             found = Readiness(_no_answer(error), unreachable=True)
             continue

@@ -1,7 +1,7 @@
 """Read the result of the admin task that prepares the database, from the last line of its output only.
 
-The application writes that line (`app/api/settlement/admin/failures.py`): `{"schema_head": "0002", "changed": true}`
-after a success, or `{"error": …, "kind": …, "details": […], "cures": […]}`.
+The line is `{"schema_head": "0002", "changed": true}` after a success, or `{"error": …, "kind": …, "details": […],
+"cures": […]}` (docs/your-application.md).
 """
 
 from __future__ import annotations
@@ -11,9 +11,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-PROGRAM = ("python", "-m", "settlement.admin")
-PREPARE_COMMAND = (*PROGRAM, "prepare")
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why the task failed. ``cures`` are arguments of the admin program that remove the cause."""
+    """Why the task failed. ``cures`` are arguments of the admin command that remove the cause."""
 
     error: str
     kind: str = "other"
@@ -61,7 +58,9 @@ def _last(output: Sequence[str], key: str) -> Mapping[str, Any] | None:
     return None
 
 
-def next_command(failed: Failure, environment: str, retry: str, wait_seconds: float) -> str:
+def next_command(
+    failed: Failure, admin_command: Sequence[str], environment: str, retry: str, wait_seconds: float
+) -> str:
     """Return the command that helps against this kind of failure. A retry alone helps only sometimes."""
     incident = f"make incident-db ENV={environment}"
     match failed.kind:
@@ -72,7 +71,7 @@ def next_command(failed: Failure, environment: str, retry: str, wait_seconds: fl
             )
         case "invalid_index":
             commands = [
-                f"make run ENV={environment} FAMILY=admin CMD={shlex.quote(f'{shlex.join(PROGRAM)} {cure}')}"
+                f"make run ENV={environment} FAMILY=admin CMD={shlex.quote(f'{shlex.join(admin_command)} {cure}')}"
                 for cure in failed.cures
             ]
             ended = "when the session above has ended, " if len(failed.details) > len(failed.cures) else ""

@@ -13,6 +13,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from fargate_ops.core.application import NO_ADMIN_COMMAND, Application
 from fargate_ops.ecs.failure_report import Report, started
 from fargate_ops.ecs.prune import prune
 from fargate_ops.ecs.rollout import Deployment, Judgement, Snapshot, Verdict
@@ -88,7 +89,7 @@ class Releaser(Operation):
         snapshot = self.service.watch.snapshot()
         primary = snapshot.primary
         self._keep_database_user_of(primary)
-        wanted = canonical(service_definition(self.c.stack, self.settings, self.image))
+        wanted = canonical(service_definition(self.c.stack, self.c.application, self.settings, self.image))
         left = self._is_to_be_resumed(primary, wanted, snapshot) or self._is_to_be_replaced(primary, wanted)
         if primary.rollout_state == "IN_PROGRESS" and not left:
             in_flight = (
@@ -150,8 +151,8 @@ class Releaser(Operation):
         self._check_architecture()
         snapshot = self.service.watch.snapshot()
         self._keep_database_user_of(snapshot.primary)
-        wanted = service_definition(self.c.stack, self.settings, self.image)
-        wanted_admin = admin_definition(self.c.stack, self.settings, self.image)
+        wanted = service_definition(self.c.stack, self.c.application, self.settings, self.image)
+        wanted_admin = admin_definition(self.c.stack, self.c.application, self.settings, self.image)
         history = self.journal.history(snapshot)
         self._check_ledger(history, snapshot)
         primary = replace(snapshot.primary, desired=snapshot.service["desiredCount"])
@@ -173,6 +174,8 @@ class Releaser(Operation):
             decide(situation, next_release_id(self.image.version, datetime.now(UTC), history.releases)),
             database_secret_arn=self.settings.database_secret_arn,
         )
+        if not self.c.application.admin_command:
+            plan = replace(plan, prepare="")
         begun = plan.release in {release.id for release in history.releases}
         if plan.needed and not begun and not self.allow_rolled_back:
             self._refuse_rolled_back(situation, plan)
@@ -279,13 +282,13 @@ class Releaser(Operation):
     def _registered(
         self,
         revision: str | None,
-        render: Callable[[Stack, Settings, Image], dict[str, Any]],
+        render: Callable[[Stack, Application, Settings, Image], dict[str, Any]],
         preview: bool,
     ) -> str | None:
         if revision:
             self.c.say(f"nothing to register: {short(revision)} has the wanted definition")
             return revision
-        definition = render(self.c.stack, self.settings, self.image)
+        definition = render(self.c.stack, self.c.application, self.settings, self.image)
         if preview:
             self.c.say(f"would register a revision of {definition['family']}")
             return None
@@ -314,7 +317,8 @@ class Releaser(Operation):
             ReleaseError: the task failed; with its output.
         """
         if not plan.prepare:
-            self.c.say("the database is prepared for this version")
+            known = "the database is prepared for this version"
+            self.c.say(known if self.c.application.admin_command else f"{NO_ADMIN_COMMAND}: no migration is run")
             return False
         if preview:
             self.c.say(f"would prepare the database: {plan.prepare}")
@@ -325,7 +329,7 @@ class Releaser(Operation):
         try:
             finished = self.admin_tasks.run(
                 "prepare",
-                prepare_result.PREPARE_COMMAND,
+                (),
                 str(plan.admin_revision),
                 complete=lambda output: prepare_result.prepared(output) is not None,
             )
@@ -377,7 +381,11 @@ class Releaser(Operation):
             serving=self.journal.describe_serving(self.service.watch.snapshot()),
             next_command=next_command
             or prepare_result.next_command(
-                failed, self.c.environment, self.c.retry_command, self.c.limits.prepare_wait
+                failed,
+                self.c.application.admin_command,
+                self.c.environment,
+                self.c.retry_command,
+                self.c.limits.prepare_wait,
             ),
         )
         return ReleaseError(report.summary(), f"prepare: {failed.error}", report.evidence())

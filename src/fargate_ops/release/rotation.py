@@ -16,6 +16,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from fargate_ops.core.application import ADMIN_COMMAND_NEXT, NO_ADMIN_COMMAND
 from fargate_ops.ecs.failure_report import Report
 from fargate_ops.ecs.one_off import newest_admin_definition
 from fargate_ops.ecs.rollout import Deployment, Judgement, Snapshot, Verdict
@@ -96,6 +97,8 @@ class Rotation(Operation):
             ReleaseError: nothing serves that could be rotated, or another change is in progress.
         """
         stack = self.c.stack
+        if not self.c.application.admin_command:
+            raise self._refused(f"{NO_ADMIN_COMMAND}, so no password can be renewed", ADMIN_COMMAND_NEXT)
         if len(database_secret_arns(stack)) < 2:
             raise self._refused(
                 "there is one database user only: this environment was applied before there were two",
@@ -208,10 +211,9 @@ class Rotation(Operation):
             ReleaseError: the task failed; with its output. The service was not touched.
         """
         self.guard.require_lock("No password was touched.")
-        renewing = ["python", "-m", "settlement.admin", "renew", "--secret", plan.secret]
         try:
             # A task left by an interrupted run could change the password after the new tasks have started: wait for it.
-            finished = self.admin_tasks.run("renew", renewing, plan.admin_revision)
+            finished = self.admin_tasks.run("renew", ["--secret", plan.secret], plan.admin_revision)
         except TaskError as error:
             raise self._renew_failed(plan, str(error), error.output) from error
         user = _user(finished.output)

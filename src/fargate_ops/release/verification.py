@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from fargate_ops.core.application import Application
 from fargate_ops.core.problem import CompleteError
-from fargate_ops.release.verify import Source, Subject, Verdict, Verification
+from fargate_ops.release.verify import NO_VERSION_DOCUMENT, Source, Subject, Verdict, Verification
 
 
-def preview(source: str, answers: int, url: str, version: str) -> str:
+def preview(source: str, answers: int, url: str, version: str, application: Application) -> str:
     """Return what a verification would check. An empty `url` or `version` is not known yet."""
     version = version or "the version (not known yet: there is no image)"
+    targets = f"would check whether the tasks of {version} are the only healthy targets"
     if source == Source.TARGETS:
-        return f"would check whether the tasks of {version} are the only healthy targets"
+        return targets
+    if not application.version_path:
+        return f"{targets}: {NO_VERSION_DOCUMENT}"
     asked = url or "the public address (not known yet: there are no Terraform outputs)"
     return f"would ask {asked} for {version}, {answers} times in a row"
 

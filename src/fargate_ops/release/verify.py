@@ -1,4 +1,4 @@
-"""Verify that one revision, and only it, serves: by the answers of the public address, or by its targets' health.
+"""Verify that one revision, and only it, serves: by the answers of the public address, or by its targets.
 
 A probe that does not reach the service says nothing about it: a proxy, an allow-list or DNS may block this machine. So
 there are three verdicts, and only `WRONG` undoes a release.
@@ -13,11 +13,14 @@ from enum import Enum, StrEnum, auto
 from typing import Any
 
 from fargate_ops.aws.retry import TransientErrors, retry
+from fargate_ops.core.application import Application
 from fargate_ops.ecs.rollout import Deployment, Snapshot, Watch
-from fargate_ops.ecs.tasks import describe_tasks, list_tasks, private_address
+from fargate_ops.ecs.tasks import describe_tasks, list_tasks, private_address, short
 from fargate_ops.release.http_probe import Expected, Fetch, Result, fetch, probe_version, readiness
 from fargate_ops.terraform.stack import Stack
 
+#: Why a release is verified by its targets although the public address could be asked.
+NO_VERSION_DOCUMENT = "the application has no version document (app_version_path)"
 #: Seconds between two polls of ECS and the load balancer.
 LOOK_SECONDS = 1.0
 
@@ -79,6 +82,7 @@ class Verifier:
         ecs: Any,
         elbv2: Any,
         stack: Stack,
+        application: Application,
         settings: Settings,
         *,
         get: Fetch = fetch,
@@ -88,7 +92,7 @@ class Verifier:
         self._ecs, self._elbv2 = ecs, elbv2
         self._cluster, self._service = stack.cluster_name, stack.service_name
         self._target_group, self._url = stack.target_group_arn, stack.public_url
-        self._settings = settings
+        self._container, self._application, self._settings = stack.container_name, application, settings
         self._get, self._clock, self._sleep = get, clock, sleep
         self._watch = Watch(
             ecs,
@@ -110,11 +114,16 @@ class Verifier:
         reason = self._until_none(lambda: self._runs_another(subject))
         if reason:
             return Verification(verdict=Verdict.WRONG, reason=reason, verb="status")
-        if self._settings.source is Source.PUBLIC:
+        if self._settings.source is Source.PUBLIC and self._application.version_path:
             return self._by_answers(subject)
-        if reason := self._until_none(self._why_not_healthy):
+        if reason := self._until_none(lambda: self._why_not_healthy(subject)):
             return Verification(verdict=Verdict.WRONG, reason=reason, verb="status")
-        return Verification(verdict=Verdict.VERIFIED, reason="its tasks are the only healthy targets")
+        seen = "its tasks are the only healthy targets"
+        if subject.digest:
+            seen += f" and run {short_digest(subject.digest)}"
+        if self._settings.source is Source.PUBLIC:
+            seen += f"; {NO_VERSION_DOCUMENT}, so no request was sent"
+        return Verification(verdict=Verdict.VERIFIED, reason=seen)
 
     def _runs_another(self, subject: Subject) -> str:
         """Return what PRIMARY runs instead of the subject; empty if it runs that."""
@@ -134,8 +143,9 @@ class Verifier:
             revision=int((subject.revision or snapshot.primary.revision).rsplit(":", 1)[-1]),
         )
         wanted = self._settings.answers
+        url = f"{self._url}{self._application.version_path}"
         result = probe_version(
-            self._url,
+            url,
             expected,
             in_a_row=max(wanted, 2 * snapshot.targets.get("healthy", 0)),
             limit_seconds=self._settings.limit_seconds,
@@ -143,33 +153,37 @@ class Verifier:
             clock=self._clock,
             sleep=self._sleep,
         )
-        said = f"{self._url}/version: {result.summary()}, in {result.seconds:.1f} s"
+        said = f"{url}: {result.summary()}, in {result.seconds:.1f} s"
         if result.in_a_row < wanted:
-            return self._without_answers(result, said)
-        ready = readiness(self._url, self._get)
-        said = f"{said}; /readyz: {ready.reason or 'HTTP 200'}"
+            return self._without_answers(subject, result, said)
+        ready_path = self._application.ready_path
+        if not ready_path:
+            said = f"{said}; readiness not checked: the application has no app_ready_path"
+            return Verification(verdict=Verdict.VERIFIED, reason=said, answers=result.in_a_row)
+        ready = readiness(f"{self._url}{ready_path}", self._get)
+        said = f"{said}; {ready_path}: {ready.reason or 'HTTP 200'}"
         if ready.unreachable:
-            return self._without_answers(result, said)
+            return self._without_answers(subject, result, said)
         verdict = Verdict.WRONG if ready.reason else Verdict.VERIFIED
         return Verification(verdict=verdict, reason=said, answers=result.in_a_row)
 
-    def _without_answers(self, result: Result, said: str) -> Verification:
+    def _without_answers(self, subject: Subject, result: Result, said: str) -> Verification:
         """Return the verdict without enough right answers: wrong ones decide; without any, the targets' health does."""
         if result.faults:
             return Verification(verdict=Verdict.WRONG, reason=said, answers=result.in_a_row)
-        if reason := self._until_none(self._why_not_healthy):
+        if reason := self._until_none(lambda: self._why_not_healthy(subject)):
             return Verification(verdict=Verdict.WRONG, reason=f"{said}; {reason}", answers=result.in_a_row)
         return Verification(verdict=Verdict.UNVERIFIED, reason=said, answers=result.in_a_row)
 
-    def _why_not_healthy(self) -> str:
-        """Return why PRIMARY does not serve alone, by its targets; empty if it does."""
+    def _why_not_healthy(self, subject: Subject) -> str:
+        """Return why PRIMARY does not serve alone, by its targets and its tasks' image; empty if it does."""
         snapshot = self._watch.snapshot()
         tasks = describe_tasks(
             self._ecs, self._cluster, list_tasks(self._ecs, self._cluster, serviceName=self._service)
         )
         health = self._elbv2.describe_target_health(TargetGroupArn=self._target_group)["TargetHealthDescriptions"]
         healthy = [item["Target"]["Id"] for item in health if item["TargetHealth"]["State"] == "healthy"]
-        return why_not_alone(snapshot, tasks, healthy)
+        return why_not_alone(snapshot, tasks, healthy) or why_another_image(tasks, self._container, subject.digest)
 
     def _until_none(self, why: Callable[[], str]) -> str:
         """Call ``why`` until it returns no reason, within the limit. Return the last one. Tolerate transient errors."""
@@ -190,3 +204,21 @@ def why_not_alone(snapshot: Snapshot, tasks: Sequence[Mapping[str, Any]], health
     if others := [address for address in healthy if address not in ours]:
         return f"healthy targets that are no tasks of {primary.revision_name}: {', '.join(others)}"
     return "" if healthy else f"no target of {primary.revision_name} is healthy"
+
+
+def why_another_image(tasks: Sequence[Mapping[str, Any]], container: str, digest: str) -> str:
+    """Return which task runs another image than ``digest``; empty if none does. A digest that ECS lacks is no fault.
+
+    For an image of several platforms, ECS may report the digest of one platform: the reference names the whole image.
+    """
+    for task in tasks:
+        for item in task.get("containers") or []:
+            known = {item.get("imageDigest"), str(item.get("image", "")).partition("@")[2]} - {None, ""}
+            if item["name"] == container and digest and known and digest not in known:
+                return f"task {short(task['taskArn'])} runs {', '.join(sorted(known))} and not {digest}"
+    return ""
+
+
+def short_digest(digest: str) -> str:
+    """Return the beginning of a digest, for people."""
+    return f"{digest[:19]}…"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fargate_ops.core.application import Application
 from fargate_ops.ecs.task_definition import (
     Image,
     Settings,
@@ -49,6 +51,7 @@ OUTPUTS: dict[str, Any] = {
     "cpu_architecture": "ARM64",
 }
 STACK = Stack(OUTPUTS, "test")
+APPLICATION = Application(name="shop", port=8000, health_path="/", admin_command=["python", "-m", "shop.admin"])
 
 
 def settings(environment: dict[str, str] | None = None, **changes: Any) -> Settings:
@@ -66,7 +69,7 @@ def settings(environment: dict[str, str] | None = None, **changes: Any) -> Setti
 
 
 def service(environment: dict[str, str] | None = None, **changes: Any) -> dict[str, Any]:
-    return service_definition(STACK, settings(environment, **changes), IMAGE)
+    return service_definition(STACK, APPLICATION, settings(environment, **changes), IMAGE)
 
 
 def as_ecs_returns(definition: dict[str, Any], seed: int) -> dict[str, Any]:
@@ -162,6 +165,7 @@ def test_the_service_runs_as_the_application() -> None:
     (container,) = definition["containerDefinitions"]
     environment = {item["name"]: item["value"] for item in container["environment"]}
     assert environment == {
+        "APP_NAME": "shop",
         "DATABASE_HOST": "db",
         "DATABASE_INSTANCE": "app",
         "DATABASE_PORT": "5432",
@@ -196,16 +200,16 @@ def test_ecs_exec_gets_the_folders_that_its_agent_writes_to() -> None:
     (without,) = service()["containerDefinitions"]
     assert [point["containerPath"] for point in without["mountPoints"]] == ["/tmp"]
     assert why_stopped(without) != ""
-    (admin,) = admin_definition(STACK, settings(execute_command=True), IMAGE)["containerDefinitions"]
+    (admin,) = admin_definition(STACK, APPLICATION, settings(execute_command=True), IMAGE)["containerDefinitions"]
     assert admin["mountPoints"] == without["mountPoints"], "nobody opens a shell with the master's rights"
 
 
 def test_the_service_goes_to_the_proxy_and_the_admin_task_to_the_instance() -> None:
     stack = Stack(OUTPUTS | {"database": OUTPUTS["database"] | {"service_host": "proxy"}}, "test")
     definitions = (
-        service_definition(stack, settings(), IMAGE),
-        service_definition(stack, settings(through_proxy=False), IMAGE),
-        admin_definition(stack, settings(), IMAGE),
+        service_definition(stack, APPLICATION, settings(), IMAGE),
+        service_definition(stack, APPLICATION, settings(through_proxy=False), IMAGE),
+        admin_definition(stack, APPLICATION, settings(), IMAGE),
     )
     hosts = [
         {item["name"]: item["value"] for item in definition["containerDefinitions"][0]["environment"]}["DATABASE_HOST"]
@@ -215,7 +219,7 @@ def test_the_service_goes_to_the_proxy_and_the_admin_task_to_the_instance() -> N
 
 
 def test_only_the_admin_family_has_the_master_secret() -> None:
-    admin = admin_definition(STACK, settings(admin_environment={"EXTRA": "1"}), IMAGE)
+    admin = admin_definition(STACK, APPLICATION, settings(admin_environment={"EXTRA": "1"}), IMAGE)
     (container,) = admin["containerDefinitions"]
     assert {item["name"] for item in container["secrets"]} == {"MASTER_USERNAME", "MASTER_PASSWORD"}
     assert {"name": "EXTRA", "value": "1"} in container["environment"]
@@ -224,6 +228,17 @@ def test_only_the_admin_family_has_the_master_secret() -> None:
     assert container["logConfiguration"]["options"]["awslogs-group"] == "/ecs/app-admin"
     assert admin["executionRoleArn"] == "arn:admin-execution"
     assert "arn:master" not in str(service())
+
+
+def test_both_definitions_name_the_application_and_the_admin_task_prepares() -> None:
+    for definition in (service(), admin_definition(STACK, APPLICATION, settings(), IMAGE)):
+        assert {"name": "APP_NAME", "value": "shop"} in definition["containerDefinitions"][0]["environment"]
+    (admin,) = admin_definition(STACK, APPLICATION, settings(), IMAGE)["containerDefinitions"]
+    assert admin["command"] == ["python", "-m", "shop.admin", "prepare"]
+    (without,) = admin_definition(STACK, replace(APPLICATION, admin_command=[]), settings(), IMAGE)[
+        "containerDefinitions"
+    ]
+    assert "command" not in without
 
 
 def test_no_definition_holds_a_password() -> None:

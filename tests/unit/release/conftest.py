@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from fargate_ops.core.application import Application
 from fargate_ops.ecs.task_definition import Image, Settings
 from fargate_ops.ecs.tasks import private_address
 from fargate_ops.release.context import Context, Limits
@@ -34,6 +35,14 @@ BUCKET = "state-bucket"
 ACCOUNT = "arn:aws:ecs:ap-northeast-2:000000000000"
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 PREFIX = "settlement-test"
+APPLICATION = Application(
+    name="settlement",
+    port=8000,
+    health_path="/health",
+    ready_path="/ready",
+    version_path="/about",
+    admin_command=["python", "-m", "shop.admin"],
+)
 SECRET = "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:app-Ab12Cd"
 OTHER_SECRET = "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:other-Ab12Cd"
 CLONE_SECRET = "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:app-clone-Ab12Cd"
@@ -541,6 +550,7 @@ class World:
     #: The result of a verification, and the subjects that were verified.
     verification: Verification = field(default_factory=lambda: VERIFIED)
     verified: list[Subject] = field(default_factory=list)
+    application: Application = APPLICATION
     load_balancer: FakeLoadBalancer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -574,6 +584,7 @@ class World:
             bucket=BUCKET,
             environment="test",
             stack=STACK,
+            application=self.application,
             limits=Limits(wait=wait, rollback_wait=rollback_wait, prepare_wait=5, poll=0, log_grace=0),
             holder=holder,
             by="ann@laptop",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -111,7 +112,7 @@ def test_idle_sessions_of_the_tasks_that_leave_are_ended_once_for_new_tasks(
     (run,) = serving.ecs.runs
     assert "-admin:" in run["taskDefinition"]
     command = run["overrides"]["containerOverrides"][0]["command"]
-    assert command[:4] == ["python", "-m", "settlement.admin", "sessions"]
+    assert command[:4] == ["python", "-m", "shop.admin", "sessions"]
     assert command[command.index("--address") + 1 :] == ["10.0.1.11", "10.0.1.12"]
     assert "ended 193 sessions: 205 connections before, 12 after" in serving.text
 
@@ -126,6 +127,13 @@ def test_it_is_tried_again_while_no_session_was_idle(serving: World) -> None:
     serving.logs.streams["api/api/one-off"] = ['{"kind": "end", "before": 205, "after": 205, "ended": 0}']
     release(serving, start(serving, FULL), *[say_again(serving, FULL)] * SEVERAL, complete)
     assert len(serving.ecs.runs) == 3
+
+
+def test_without_an_admin_command_no_session_is_ended(serving: World) -> None:
+    serving.application = replace(serving.application, admin_command=[])
+    release(serving, start(serving, FULL), *[nothing] * SEVERAL, complete)
+    assert serving.ecs.runs == []
+    assert "the application has no admin command (app_admin_command), so no session is ended" in serving.text
 
 
 def test_a_task_that_finds_its_connections_costs_no_session(serving: World) -> None:

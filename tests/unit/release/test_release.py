@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from fargate_ops.release.scaling_limits import set_limits
 from fargate_ops.release.verify import Subject, Verdict, Verification
 from fargate_ops.state.ledger import Ledger, Outcome, Release
 from fargate_ops.state.lock import Lock
-from tests.unit.release.conftest import CREATED, OUTPUTS, client_error, plain
+from tests.unit.release.conftest import CREATED, OUTPUTS, SECRET, client_error, plain
 
 if TYPE_CHECKING:
     from tests.unit.release.conftest import FakeEcs, World
@@ -84,8 +85,20 @@ def test_the_first_release_prepares_the_database_as_a_task_of_its_own(world: Wor
     world.released("aaa")
     (run,) = world.ecs.runs
     assert run["taskDefinition"].endswith("settlement-test-admin:1")
-    assert run["overrides"]["containerOverrides"][0]["command"] == ["python", "-m", "settlement.admin", "prepare"]
+    assert run["overrides"]["containerOverrides"][0]["command"] == ["python", "-m", "shop.admin", "prepare"]
     assert run["networkConfiguration"]["awsvpcConfiguration"]["securityGroups"] == ["sg-2"]
+
+
+def test_without_an_admin_command_no_migration_is_run_and_the_release_says_so(world: World) -> None:
+    world.application = replace(world.application, admin_command=[])
+    world.secrets.without = {SECRET}
+    releaser = world.releaser("aaa")
+    plan = planned(releaser)
+    assert not releaser.prepare(plan)
+    assert world.said[-1] == "the application has no admin command (app_admin_command): no migration is run"
+    world.released("aaa")
+    assert world.ecs.runs == []
+    assert outcomes(world) == [("aaa", Outcome.SUCCEEDED)]
 
 
 def test_revisions_carry_the_version_for_people(world: World) -> None:
@@ -370,7 +383,7 @@ def test_a_failing_migration_touches_no_service(world: World) -> None:
 
 SESSION = "session 7 (settlement-api@10-0-1-7/7, user app, from 10.0.1.7) holds the lock; idle in transaction"
 INDEX = "an invalid index is left, which no query uses and which has to be dropped: public.i"
-DROP = "make run ENV=test FAMILY=admin CMD='python -m settlement.admin drop-index public.i'"
+DROP = "make run ENV=test FAMILY=admin CMD='python -m shop.admin drop-index public.i'"
 
 
 def told(kind: str, details: Sequence[str] = (), cures: Sequence[str] = ()) -> list[str]:

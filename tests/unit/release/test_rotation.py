@@ -78,7 +78,7 @@ def test_the_idle_user_is_renewed_and_then_serves_and_nothing_else_differs(servi
     plan = rotated(serving)
     assert secret_in_use(serving) == CLONE
     command = serving.ecs.runs[-1]["overrides"]["containerOverrides"][0]["command"]
-    assert command == ["python", "-m", "settlement.admin", "renew", "--secret", CLONE]
+    assert command == ["python", "-m", "shop.admin", "renew", "--secret", CLONE]
     after = canonical(serving.ecs.definitions[plan.revision])
     assert after["containerDefinitions"][0]["secrets"]["OTHER"] == OTHER_SECRET
     assert json.loads(json.dumps(after).replace(CLONE, FIRST)) == before
@@ -258,6 +258,14 @@ def test_what_cannot_be_rotated_is_refused_with_the_next_command(world: World) -
         run.plan(0)
 
 
+def test_without_an_admin_command_nothing_is_rotated(serving: World) -> None:
+    serving.application = replace(serving.application, admin_command=[])
+    runs, updates = len(serving.ecs.runs), len(serving.ecs.updates)
+    with pytest.raises(ReleaseError, match=r"no admin command \(app_admin_command\)(.|\n)*Next: give the image one"):
+        rotation(serving).plan(0)
+    assert (len(serving.ecs.runs), len(serving.ecs.updates)) == (runs, updates)
+
+
 def test_a_second_user_without_a_password_is_prepared_by_the_next_deploy(serving: World) -> None:
     assert not serving.releaser("aaa").plan().prepare
     serving.secrets.without = {CLONE}
@@ -268,7 +276,7 @@ def test_the_admin_task_knows_both_secrets_and_an_older_stack_one(serving: World
     releaser = serving.releaser("aaa")
 
     def environment(stack: Stack) -> dict[str, str]:
-        definition = admin_definition(stack, releaser.settings, releaser.image)
+        definition = admin_definition(stack, serving.application, releaser.settings, releaser.image)
         return {item["name"]: item["value"] for item in definition["containerDefinitions"][0]["environment"]}
 
     assert environment(releaser.c.stack)["APP_DATABASE_CLONE_SECRET_ARN"] == CLONE

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from fargate_ops.core.application import Application
 from fargate_ops.core.problem import CompleteError
 from fargate_ops.release.verification import preview, require_verified
 from fargate_ops.release.verify import Subject, Verdict, Verification
 
+APPLICATION = Application(name="shop", port=8000, health_path="/health", version_path="/about")
 SUBJECT = Subject(version="0123456789ab", digest="sha256:1")
 
 
 def test_a_preview_says_what_would_be_asked() -> None:
-    assert preview("public", 6, "http://qa", "v1") == "would ask http://qa for v1, 6 times in a row"
-    assert preview("targets", 6, "", "v1") == "would check whether the tasks of v1 are the only healthy targets"
-    unknown = preview("public", 6, "", "")
+    assert preview("public", 6, "http://qa", "v1", APPLICATION) == "would ask http://qa for v1, 6 times in a row"
+    assert (
+        preview("targets", 6, "", "v1", APPLICATION)
+        == "would check whether the tasks of v1 are the only healthy targets"
+    )
+    unknown = preview("public", 6, "", "", APPLICATION)
     assert "the public address (not known yet: there are no Terraform outputs)" in unknown
     assert "the version (not known yet: there is no image)" in unknown
+
+
+def test_a_preview_says_why_no_address_would_be_asked() -> None:
+    said = preview("public", 6, "http://qa", "v1", replace(APPLICATION, version_path=""))
+    assert said == (
+        "would check whether the tasks of v1 are the only healthy targets: "
+        "the application has no version document (app_version_path)"
+    )
 
 
 def test_what_is_verified_passes() -> None:

@@ -15,6 +15,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from fargate_ops.aws.clients import Clients
 from fargate_ops.aws.pace import POLL_SECONDS
+from fargate_ops.core.application import (
+    CANNOT_BE_USED,
+    HELD_TOO_LONG,
+    NO_FREE_CONNECTION,
+    POOL_METRICS,
+    STILL_HELD,
+    Application,
+)
 from fargate_ops.database.incident.evidence import (
     Database,
     Ended,
@@ -42,11 +50,6 @@ from fargate_ops.terraform.stack import Stack
 
 T = TypeVar("T")
 
-#: Messages of the application's log (settlement.problems, settlement.pool).
-NO_FREE_CONNECTION = "no free database connection"
-CANNOT_BE_USED = "the database cannot be used"
-HELD_TOO_LONG = "held too long"
-POOL_METRICS = "database pool"
 #: How long to read the log of an incident, which may be long.
 LOG_SECONDS = 10.0
 #: Part of the last line of the admin task's output.
@@ -62,6 +65,7 @@ class Scope:
 
     environment: str
     stack: Stack
+    application: Application
     bucket: str
     max_tasks: int
     minutes: int
@@ -70,8 +74,10 @@ class Scope:
     poll_seconds: float = POLL_SECONDS
 
 
-def collect(clients: Clients, scope: Scope, listing: Callable[[], Database] | None, now: datetime) -> Evidence:
-    """Query all sources concurrently. ``listing`` is None where no task may be started."""
+def collect(
+    clients: Clients, scope: Scope, listing: Callable[[], Database] | None, now: datetime, why_not: str = ""
+) -> Evidence:
+    """Query all sources concurrently. ``why_not`` is the reason if there is no ``listing``."""
     stack, missing = scope.stack, list[str]()
     services = {name: clients.client(name) for name in ("cloudwatch", "ecs", "elbv2", "logs", "rds", "s3")}
     with ThreadPoolExecutor(8) as pool:
@@ -113,7 +119,7 @@ def collect(clients: Clients, scope: Scope, listing: Callable[[], Database] | No
         releases=releases,
         instance=instance,
         logs=logs,
-        missing=missing if listing else [*missing, "the database's sessions: no task is started in check mode"],
+        missing=missing if listing else [*missing, f"the database's sessions: {why_not}"],
     )
 
 
@@ -239,7 +245,7 @@ def _logs(logs: Any, scope: Scope, now: datetime) -> Logs:
     return Logs(
         pool_timeouts=len(lines(NO_FREE_CONNECTION)),
         refused=len(lines(CANNOT_BE_USED)),
-        leaks=dict(Counter(str(item["endpoint"]) for item in held if str(item["message"]).startswith("a session is"))),
+        leaks=dict(Counter(str(item["endpoint"]) for item in held if str(item["message"]).startswith(STILL_HELD))),
         pool_in_use=max((int(item["PoolInUse"]) for item in pools), default=None),
         pool_size=max((int(item["PoolSize"]) for item in pools), default=None),
     )
@@ -284,7 +290,7 @@ class SessionsTask:
         )
 
     def _run(self, options: Sequence[str]) -> list[str]:
-        stack, command = self._scope.stack, ["python", "-m", "settlement.admin", "sessions", *options]
+        stack, command = self._scope.stack, self._scope.application.admin("sessions", *options)
         definition = newest_admin_definition(self._ecs, stack)
         what = admin_task(stack, str(definition["taskDefinitionArn"]), command, purpose="incident")
         self._say(f"querying the database: {' '.join(command)}, as a task of {definition['family']}")

@@ -130,7 +130,7 @@ class Evidence:
 
 
 def read_listing(lines: Iterable[str]) -> Database:
-    """Parse the output of ``python -m settlement.admin sessions``: one JSON object a line; other lines are ignored.
+    """Parse the output of the admin command's ``sessions``: one JSON object a line; other lines are ignored.
 
     Raises:
         NoListing: the output is an error, or incomplete.

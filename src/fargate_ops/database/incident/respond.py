@@ -12,6 +12,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fargate_ops.aws.clients import Clients
+from fargate_ops.core.application import ADMIN_COMMAND_NEXT, NO_ADMIN_COMMAND
 from fargate_ops.core.problem import OperationsError
 from fargate_ops.database.incident.collect import Scope, SessionsTask, collect
 from fargate_ops.database.incident.diagnosis import Limits, Verdict, diagnose
@@ -38,11 +39,15 @@ def respond(
     Return ``changed`` and the results that the action ``db_incident`` documents. A preview starts no task.
 
     Raises:
-        OperationsError: terminating sessions failed.
+        OperationsError: terminating sessions failed, or is not possible without an admin command.
     """
+    if end_idle and not scope.application.admin_command:
+        raise OperationsError(f"{NO_ADMIN_COMMAND}, so no session can be ended. Next: {ADMIN_COMMAND_NEXT}")
     now = datetime.now(UTC)
     task = SessionsTask(clients, scope, say, sleep=sleep)
-    seen = collect(clients, scope, None if preview else task.listing, now)
+    why_not = "no task is started in check mode" if preview else NO_ADMIN_COMMAND
+    listing = None if preview or not scope.application.admin_command else task.listing
+    seen = collect(clients, scope, listing, now, why_not)
     verdict = diagnose(seen, limits)
     say("\n".join(screen(seen, verdict)))
     ended = _end(task, seen, verdict, limits, say, wanted=end_idle)

@@ -23,7 +23,7 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class TableStats:
-    """The output of ``settlement.admin survey`` for one database."""
+    """The output of the admin command's ``survey`` for one database."""
 
     head: str | None
     tables: Mapping[str, Table]

@@ -10,6 +10,7 @@ from typing import Any
 
 from fargate_ops.aws.clients import Clients
 from fargate_ops.aws.pace import POLL_SECONDS
+from fargate_ops.core.application import Application
 from fargate_ops.core.problem import OperationsError, ProblemError
 from fargate_ops.database.restore import comparison, inventory_file
 from fargate_ops.database.restore.restore_points import read_restore_points, time_of
@@ -105,6 +106,7 @@ def choose(
 def compare(
     clients: Clients,
     stack: Stack,
+    application: Application,
     inventory: Inventory,
     key: str,
     directory: Path,
@@ -128,6 +130,7 @@ def compare(
     reader = TableStatsReader(
         clients,
         stack,
+        application,
         lambda line: None,
         wait_seconds=wait_seconds,
         poll_seconds=poll_seconds or POLL_SECONDS,

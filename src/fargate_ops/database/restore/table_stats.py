@@ -13,13 +13,12 @@ from typing import Any
 
 from fargate_ops.aws.clients import Clients
 from fargate_ops.aws.pace import POLL_SECONDS
+from fargate_ops.core.application import Application
 from fargate_ops.database.restore.comparison import TableStats, parse_table_stats
 from fargate_ops.ecs.one_off import admin_task, newest_admin_definition
 from fargate_ops.ecs.task_definition import READ_ONLY
 from fargate_ops.ecs.tasks import Runner, TaskError
 from fargate_ops.terraform.stack import DatabaseInstance, Stack
-
-COMMAND = ("python", "-m", "settlement.admin", "survey", "--after")
 
 
 def for_database(definition: Mapping[str, Any], container: str, database: DatabaseInstance) -> dict[str, Any]:
@@ -48,6 +47,7 @@ class TableStatsReader:
         self,
         clients: Clients,
         stack: Stack,
+        application: Application,
         say: Callable[[str], None],
         *,
         wait_seconds: float,
@@ -55,6 +55,7 @@ class TableStatsReader:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._ecs, self._stack, self._wait = clients.client("ecs"), stack, wait_seconds
+        self._application = application
         self._runner = Runner(self._ecs, clients.client("logs"), say, poll_seconds=poll_seconds, sleep=sleep)
 
     def read(self, database: DatabaseInstance, after: datetime) -> TableStats:
@@ -65,7 +66,8 @@ class TableStatsReader:
         same = wanted["containerDefinitions"] == definition["containerDefinitions"]
         revision = definition["taskDefinitionArn"] if same else self._register(wanted)
         try:
-            what = admin_task(self._stack, revision, [*COMMAND, after.isoformat()], purpose="restore")
+            command = self._application.admin("survey", "--after", after.isoformat())
+            what = admin_task(self._stack, revision, command, purpose="restore")
             finished = self._runner.run(what, self._wait)
         finally:
             if not same:

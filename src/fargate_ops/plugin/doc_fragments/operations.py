@@ -16,6 +16,22 @@ options:
   stack: {type: dict, required: true, description: "The fact C(terraform_stack_outputs)."}
 """
 
+    APPLICATION = """
+options:
+  application:
+    description: The variable C(app_contract), what the application offers (docs/your-application.md).
+    type: dict
+    required: true
+    suboptions:
+      name: {type: str, required: true, description: "Its name."}
+      port: {type: int, required: true, description: "The port on which it listens."}
+      health_path: {type: str, required: true, description: "Path of its health."}
+      ready_path: {type: str, required: true, description: "Path of its readiness; empty for none."}
+      version_path: {type: str, required: true, description: "Path of its version document; empty for none."}
+      admin_command: {type: list, elements: str, required: true, description: "Its admin command; empty for none."}
+      database: {type: bool, default: true, description: "Whether it has a database."}
+"""
+
     BUCKET = """
 options:
   bucket: {type: str, required: true, description: "The state bucket, which holds the ledger and the lock."}

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from fargate_ops.aws.alarms import IN_ALARM, alarms
 from fargate_ops.aws.clients import Clients
+from fargate_ops.core.application import NO_ADMIN_COMMAND, Application
 from fargate_ops.core.problem import ProblemError
 from fargate_ops.ecs.rollout import ServiceError, Snapshot
 from fargate_ops.ecs.task_definition import (
@@ -66,6 +67,7 @@ class Wanted(Place):
     ``image`` is None while its digest is not known. ``preview``: check mode. ``slack``: notifications go to Slack.
     """
 
+    application: Application
     settings: Settings
     image: Image | None
     preview: bool = False
@@ -75,7 +77,10 @@ class Wanted(Place):
     def definitions(self) -> list[dict[str, Any]]:
         """Return the service's and the admin definition, rendered."""
         image = self.image or UNKNOWN
-        return [render(self.stack, self.settings, image) for render in (service_definition, admin_definition)]
+        return [
+            render(self.stack, self.application, self.settings, image)
+            for render in (service_definition, admin_definition)
+        ]
 
 
 def image_that_runs(clients: Clients, stack: Stack) -> Image | None:
@@ -172,9 +177,12 @@ def check_what_runs(
     primary = Snapshot(service=service, targets={}).primary
     where = (clients, wanted.stack, wanted.environment, primary)
     found = Question(what_runs.GROUP, primary.revision_name, partial(what_runs.tasks, *where)).answer()
+    if not wanted.application.admin_command:
+        reason = f"whether its credentials log in is not known: {NO_ADMIN_COMMAND}"
+        return [*found, _finding(what_runs.GROUP, "database", Verdict.SKIP, reason)]
     if wanted.preview:
         return [*found, _finding(what_runs.GROUP, "database", Verdict.SKIP, "no task is started in check mode")]
-    return [*found, what_runs.login(*where, say, poll_seconds, sleep)]
+    return [*found, what_runs.login(*where, wanted.application.admin("login"), say, poll_seconds, sleep)]
 
 
 def _questions(clients: Clients, wanted: Wanted) -> list[Question]:
@@ -296,12 +304,16 @@ def _references(definitions: Sequence[Mapping[str, Any]]) -> dict[Reference, lis
 
 
 def _secret_or_first_release(client: Any, wanted: Wanted, secret: Reference, uses: Sequence[Use]) -> list[Finding]:
-    """Check a secret as `_secret` does, but allow a database user's secret without a value."""
+    """Check a secret as `_secret` does, but allow a database user's secret without a value if a release makes it."""
     findings = _secret(client, wanted, secret, uses)
-    if any(finding.verdict is Verdict.FAIL for finding in findings) and _is_made_by_the_release(client, wanted, secret):
-        reason = f"{secret.name} has no value yet: the first release makes it"
-        return [_finding("secrets", finding.subject, Verdict.SKIP, reason) for finding in findings]
-    return findings
+    if not any(finding.verdict is Verdict.FAIL for finding in findings) or not _is_unset(client, wanted, secret):
+        return findings
+    verdict, reason, way = Verdict.SKIP, f"{secret.name} has no value yet: the first release makes it", ""
+    if not wanted.application.admin_command:
+        verdict, reason = Verdict.FAIL, f"{secret.name} has no value, and {NO_ADMIN_COMMAND}"
+        put = f"aws secretsmanager put-secret-value --region {wanted.stack.region} --secret-id {secret.arn}"
+        way = f"create that database user, and put its credentials: {put} --secret-string file://…"
+    return [_finding("secrets", finding.subject, verdict, reason, way) for finding in findings]
 
 
 def _secret(client: Any, place: Place, secret: Reference, uses: Sequence[Use]) -> list[Finding]:
@@ -337,7 +349,7 @@ def _secret(client: Any, place: Place, secret: Reference, uses: Sequence[Use]) -
     return each(judge)
 
 
-def _is_made_by_the_release(client: Any, wanted: Wanted, secret: Reference) -> bool:
+def _is_unset(client: Any, wanted: Wanted, secret: Reference) -> bool:
     """Return whether it is a database user's secret without a value: the admin task of the first release sets it."""
     if secret not in [Reference(arn=arn) for arn in database_secret_arns(wanted.stack)]:
         return False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,8 +19,9 @@ from fargate_ops.release.stale_tasks import stale_tasks
 from fargate_ops.terraform.stack import Stack
 
 GROUP = "what runs"
-COMMAND = ("python", "-m", "settlement.login")
 WAIT_SECONDS = 180.0
+#: Exit code of a command that does not know its arguments, as of argparse and click.
+USAGE = 2
 
 Say = Callable[[str], None]
 
@@ -35,30 +37,37 @@ def tasks(clients: Clients, stack: Stack, environment: str, primary: Deployment)
 
 
 def login(
-    clients: Clients, stack: Stack, environment: str, primary: Deployment, say: Say, poll_seconds: float, sleep: Any
+    clients: Clients,
+    stack: Stack,
+    environment: str,
+    primary: Deployment,
+    command: Sequence[str],
+    say: Say,
+    poll_seconds: float,
+    sleep: Any,
 ) -> Finding:
     """Check that the database accepts the credentials that ECS gives to a running task.
 
-    A one-off task of the same definition tries them, so they are not revealed.
+    A one-off task of the same definition tries them with this command, so they are not revealed.
     """
     found = partial(Finding, group=GROUP, subject="database")
     runner = Runner(clients.client("ecs"), clients.client("logs"), say, poll_seconds=poll_seconds, sleep=sleep)
     try:
-        finished = runner.run(service_task(stack, primary.revision, COMMAND, purpose="login"), WAIT_SECONDS)
+        finished = runner.run(service_task(stack, primary.revision, command, purpose="login"), WAIT_SECONDS)
     except (TaskError, ClientError, BotoCoreError) as error:
         return found(verdict=Verdict.SKIP, reason=f"whether its credentials log in is not known: {error}")
-    verdict, reason, way = _judged(finished, environment)
+    verdict, reason, way = _judged(finished, environment, command)
     return found(verdict=verdict, reason=reason, next_command=way)
 
 
-def _judged(finished: Finished, environment: str) -> tuple[Verdict, str, str]:
+def _judged(finished: Finished, environment: str, command: Sequence[str]) -> tuple[Verdict, str, str]:
     said = " ".join(finished.output[-1:])
     if finished.stop.exit_code == 0:
         return Verdict.OK, "its credentials log in", ""
     if are_exhausted(finished.output):
         return Verdict.WARN, "it has no connection left, so whether the credentials log in is not known", ""
-    if "No module named" in said:
-        return Verdict.SKIP, "whether its credentials log in is not known: this image has no settlement.login", ""
+    if finished.stop.exit_code == USAGE or "No module named" in said:
+        return Verdict.SKIP, f"whether its credentials log in is not known: this image has no {shlex.join(command)}", ""
     reason = f"its credentials do not log in: {said or finished.stop}"
     mend = f"make deploy ENV={environment}, which gives the database the password that is in the secret"
     renew = f"make rotate-secret ENV={environment} ARGS='-e rotate_older_than_days=0'"

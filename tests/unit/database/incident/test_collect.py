@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from fargate_ops.core.application import Application
 from fargate_ops.database.incident.collect import Scope, collect
 from fargate_ops.database.incident.evidence import Database, NoListing
 from fargate_ops.terraform.stack import Stack
@@ -30,6 +31,7 @@ SCOPE = Scope(
         },
         "staging",
     ),
+    application=Application(name="shop", port=8000, health_path="/", admin_command=["admin"]),
     bucket="b",
     max_tasks=4,
     minutes=30,
@@ -143,8 +145,8 @@ def test_a_database_that_refuses_leaves_the_other_half() -> None:
     assert all((seen.series, seen.serving, seen.instance, seen.logs))
 
 
-def test_check_mode_starts_no_task_and_says_so() -> None:
-    seen = collect(Aws(), SCOPE, None, NOW)
+def test_where_no_task_may_be_started_the_reason_is_said() -> None:
+    seen = collect(Aws(), SCOPE, None, NOW, "no task is started in check mode")
     assert seen.missing == ["the database's sessions: no task is started in check mode"]
     assert seen.instance
 

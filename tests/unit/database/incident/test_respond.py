@@ -49,7 +49,8 @@ def responded(
     monkeypatch.setattr(module, "SessionsTask", inside)
     said: list[str] = []
     options: dict[str, Any] = {"end_idle": True, "preview": False, "sleep": lambda _: None, **changes}
-    result = respond(Aws(), SCOPE, LIMITS, tmp_path / "incidents", said.append, **options)
+    scope = options.pop("scope", SCOPE)
+    result = respond(Aws(), scope, LIMITS, tmp_path / "incidents", said.append, **options)
     return result, "\n".join(said)
 
 
@@ -89,6 +90,27 @@ def test_a_preview_starts_no_task_and_ends_nothing(tmp_path: Path, monkeypatch: 
     assert result["missing"] == ["the database's sessions: no task is started in check mode"]
     assert (result["changed"], result["connections_before"]) == (False, None)
     assert "ended nothing: what the sessions do is not known" in said
+
+
+WITHOUT_ADMIN = replace(SCOPE, application=replace(SCOPE.application, admin_command=[]))
+
+
+def test_without_an_admin_command_the_sessions_are_missing_evidence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result, said = responded(tmp_path, monkeypatch, end_idle=False, scope=WITHOUT_ADMIN)
+    missing = "the database's sessions: the application has no admin command (app_admin_command)"
+    assert result["missing"] == [missing]
+    assert f"! missing  {missing}" in said
+    assert result["case"] == "not known"
+
+
+def test_without_an_admin_command_ending_sessions_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(OperationsError, match=r"so no session can be ended\. Next: give the image one"):
+        responded(tmp_path, monkeypatch, scope=WITHOUT_ADMIN)
+    assert not (tmp_path / "incidents").exists()
 
 
 def test_an_end_that_fails_names_the_command_that_looks_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,4 +77,4 @@ def test_an_older_schema_is_a_warning_and_its_missing_tables_are_no_error() -> N
 
 def test_a_task_that_told_nothing_is_no_empty_database() -> None:
     with pytest.raises(ValueError, match="no table statistics"):
-        parse_table_stats(["usage: settlement.admin", "{}"])
+        parse_table_stats(["usage: shop.admin", "{}"])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fargate_ops.core.application import Application
 from fargate_ops.core.problem import OperationsError, ProblemError
 from fargate_ops.database.restore import flow
 from fargate_ops.database.restore.flow import Wish, applied, choose, compare, require_databases
@@ -126,11 +127,16 @@ def test_an_infrastructure_without_a_list_of_databases_is_refused() -> None:
         require_databases(stack(database_instances={}))
 
 
+APPLICATION = Application(name="shop", port=8000, health_path="/", admin_command=["admin"])
+
+
 def compared(directory: Path, serves: bool = False) -> tuple[dict[str, Any], list[str]]:
     said: list[str] = []
     there = stack(database_instances={"": ORIGINAL, KEY: RESTORED}, database=RESTORED if serves else ORIGINAL)
     inventory = Inventory.from_variables(KNOWN, "")
-    result = compare(Clients(), there, inventory, KEY, directory, said.append, wait_seconds=5, sleep=lambda _: None)
+    result = compare(
+        Clients(), there, APPLICATION, inventory, KEY, directory, said.append, wait_seconds=5, sleep=lambda _: None
+    )
     return result, said
 
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from fargate_ops.core.application import Application
 from fargate_ops.database.restore.table_stats import TableStatsReader
 from fargate_ops.ecs.tasks import TaskError
 from fargate_ops.terraform.stack import DatabaseInstance, Stack
 
+APPLICATION = Application(name="shop", port=8000, health_path="/", admin_command=["python", "-m", "shop.admin"])
 STACK = Stack(
     {
         "admin_family": "app-admin",
@@ -99,7 +101,7 @@ class Clients:
 
 
 def reader(ecs: Ecs) -> TableStatsReader:
-    return TableStatsReader(Clients(ecs), STACK, print, wait_seconds=5, sleep=lambda _: None)
+    return TableStatsReader(Clients(ecs), STACK, APPLICATION, print, wait_seconds=5, sleep=lambda _: None)
 
 
 def test_the_database_that_serves_is_asked_with_the_definition_that_is_there() -> None:
@@ -107,7 +109,7 @@ def test_the_database_that_serves_is_asked_with_the_definition_that_is_there() -
     assert reader(ecs).read(OLD, POINT).head == "0001"
     assert list(ecs.active) == ["arn:app-admin:1"]
     command = ecs.ran[0]["overrides"]["containerOverrides"][0]["command"]
-    assert command[-2:] == ["--after", "2026-11-24T10:15:00+00:00"]
+    assert command == ["python", "-m", "shop.admin", "survey", "--after", "2026-11-24T10:15:00+00:00"]
 
 
 @pytest.mark.parametrize("exit_code", [0, 1])

@@ -14,11 +14,13 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from fargate_ops.core.application import Application
 from fargate_ops.ecs.task_definition import Image, Settings, service_definition
 from fargate_ops.release.checks.checks import CLIENTS, Wanted, check
 from fargate_ops.release.checks.findings import Finding, Verdict
 from fargate_ops.terraform.stack import Stack
 from tests.terraform.policies import Call, allows
+from tests.unit.release.conftest import APPLICATION
 
 NAME, REGION = "settlement-test", "ap-northeast-2"
 PASSWORD = "hunter2-never-shown"
@@ -90,6 +92,7 @@ class World:
     image: Image | None
     configuration: dict[str, Any]
     refused: dict[str, Exception] = field(default_factory=dict)
+    application: Application = APPLICATION
     settings: Settings = SETTINGS
     preview: bool = False
     slack: bool = False
@@ -106,6 +109,7 @@ class World:
         wanted = Wanted(
             environment="test",
             stack=self.stack,
+            application=self.application,
             settings=self.settings,
             image=self.image,
             preview=self.preview,
@@ -232,7 +236,7 @@ def _apply(made: dict[str, Any]) -> dict[str, Any]:
 
 
 def _release(ecs: Any, stack: Stack, image: Image) -> None:
-    definition = service_definition(stack, SETTINGS, image)
+    definition = service_definition(stack, APPLICATION, SETTINGS, image)
     tags = [{"key": "version", "value": image.version}]
     revision = ecs.register_task_definition(**definition, tags=tags)["taskDefinition"]["taskDefinitionArn"]
     ecs.create_service(

@@ -13,6 +13,7 @@ from botocore.parsers import ResponseParserError
 from fargate_ops.ecs.rollout import ServiceError
 from fargate_ops.release.checks.checks import image_that_runs
 from fargate_ops.release.checks.findings import Verdict, failure, tree
+from fargate_ops.release.checks.references import Reference
 from tests.unit.release.checks.conftest import NAME, PASSWORD, SETTINGS, TRUST, World, client_error
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -155,6 +156,17 @@ def test_a_store_that_answers_rubbish_is_told_by_the_kind_of_error_only(world: W
     assert {verdict for verdict, _ in world.of("secrets")} == {SKIP}
     assert "ResponseParserError" in shown(world)
     assert PASSWORD not in shown(world)
+
+
+def test_the_applications_secret_without_a_value_is_put_by_a_person_without_an_admin_command(world: World) -> None:
+    world.application = replace(world.application, admin_command=[])
+    arn = world.client("secretsmanager").create_secret(Name="without-value")["ARN"]
+    world.outputs["app_database_secret_arn"] = arn
+    found = [finding for finding in world.look() if finding.group == "secrets" and finding.verdict is FAIL]
+    assert [finding.reason for finding in found] == [
+        f"{Reference(arn=arn).name} has no value, and the application has no admin command (app_admin_command)"
+    ] * 2
+    assert f"--secret-id {arn} --secret-string file://…" in found[0].next_command
 
 
 def test_the_applications_secret_without_a_value_is_made_by_the_first_release(world: World) -> None:

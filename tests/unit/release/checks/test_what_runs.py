@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from fargate_ops.release.checks import what_runs
 from fargate_ops.release.checks.checks import Wanted, check_what_runs
 from fargate_ops.release.checks.findings import Finding, Verdict
 from tests.unit.release.checks.conftest import SETTINGS
-from tests.unit.release.conftest import SECRET, STACK, World, client_error
+from tests.unit.release.conftest import APPLICATION, SECRET, STACK, World, client_error
 
 IMAGE = Image(version="aaa", digest="sha256:aaa", reference="registry/settlement@sha256:aaa", schema_head="0001")
 
@@ -22,7 +23,7 @@ IMAGE = Image(version="aaa", digest="sha256:aaa", reference="registry/settlement
 def world() -> World:
     """Return a world in which one task of one release runs."""
     world = World(s3=None)
-    definition = service_definition(STACK, SETTINGS, IMAGE)
+    definition = service_definition(STACK, APPLICATION, SETTINGS, IMAGE)
     arn = world.ecs.register_task_definition(**definition)["taskDefinition"]["taskDefinitionArn"]
     world.ecs.update_service(taskDefinition=arn, desiredCount=1)
     world.ecs.start_task()
@@ -31,7 +32,14 @@ def world() -> World:
 
 
 def look(world: World, preview: bool = False) -> list[Finding]:
-    wanted = Wanted(environment="test", stack=STACK, settings=SETTINGS, image=IMAGE, preview=preview)
+    wanted = Wanted(
+        environment="test",
+        stack=STACK,
+        application=world.application,
+        settings=SETTINGS,
+        image=IMAGE,
+        preview=preview,
+    )
     return check_what_runs(world, wanted, world.said.append, 0, lambda _: None)
 
 
@@ -49,7 +57,7 @@ def test_what_is_sound_is_ok_and_the_task_is_the_services_own(world: World) -> N
     assert run["taskDefinition"] == world.ecs.primary["taskDefinition"]
     assert run["networkConfiguration"]["awsvpcConfiguration"]["securityGroups"] == ["sg-1"]
     (override,) = run["overrides"]["containerOverrides"]
-    assert override == {"name": "api", "command": ["python", "-m", "settlement.login"]}
+    assert override == {"name": "api", "command": ["python", "-m", "shop.admin", "login"]}
 
 
 WRONG = '{"error": "FATAL:  password authentication failed for user \\"settlement_app\\""}'
@@ -60,7 +68,7 @@ WRONG = '{"error": "FATAL:  password authentication failed for user \\"settlemen
     [
         (WRONG, Verdict.FAIL, "password authentication failed for user"),
         ('{"error": "FATAL:  sorry, too many clients already"}', Verdict.WARN, "no connection left"),
-        ("ModuleNotFoundError: No module named 'settlement.login'", Verdict.SKIP, "this image has no"),
+        ("ModuleNotFoundError: No module named 'shop.admin'", Verdict.SKIP, "has no python -m shop.admin login"),
         ('{"error": "connection to server at \\"db\\" failed: timeout expired"}', Verdict.FAIL, "timeout expired"),
     ],
 )
@@ -73,6 +81,21 @@ def test_what_the_database_says_decides(world: World, said: str, verdict: Verdic
     if verdict is Verdict.FAIL:
         assert "make deploy ENV=test" in finding.next_command
         assert "make rotate-secret ENV=test ARGS='-e rotate_older_than_days=0'" in finding.next_command
+
+
+def test_an_admin_command_without_login_says_nothing_of_the_credentials(world: World) -> None:
+    world.ecs.run_exit_code = 2
+    world.logs.streams["api/api/one-off"] = ["usage: admin [-h] {prepare}", "admin: error: invalid choice: 'login'"]
+    finding = found(world)
+    assert finding.verdict is Verdict.SKIP
+    assert finding.reason.endswith("this image has no python -m shop.admin login")
+
+
+def test_without_an_admin_command_no_task_is_started(world: World) -> None:
+    world.application = replace(APPLICATION, admin_command=[])
+    finding = found(world)
+    assert (finding.verdict, world.ecs.runs) == (Verdict.SKIP, [])
+    assert "the application has no admin command (app_admin_command)" in finding.reason
 
 
 def test_a_task_that_may_not_be_run_says_nothing_of_the_credentials(world: World) -> None:
