@@ -396,7 +396,7 @@ def test_a_rotation_loses_no_request_and_changes_nothing_twice(clone: Clone) -> 
 def test_deleted_rows_are_restored_beside_the_database_and_the_loss_is_said(clone: Clone) -> None:
     output = clone.make("drill", "DRILL=restore").output
     assert "VERDICT restore: every check passed" in output
-    assert "passed  the reported loss is exact to the second: 3 accounts" in output
+    assert "passed  the reported loss is exact to the second: 3 rows" in output
     # The drill leaves everything as it was. The next run lists the restore points.
     run = clone.make("restore")
     assert run.recap()["changed"] == 0

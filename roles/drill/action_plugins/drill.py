@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from fargate_ops.core.problem import OperationsError
-from fargate_ops.drill.drills import Evidence, scene, verdict
+from fargate_ops.drill.client import LoadFile
+from fargate_ops.drill.drills import Evidence, lacking, scene, verdict
 from fargate_ops.drill.load import Report
 from fargate_ops.drill.steady_state import ServiceState, observe, wait_until_steady
 from fargate_ops.plugin.action import OperationsAction
@@ -16,10 +17,11 @@ DOCUMENTATION = """
 action: drill
 short_description: Announce a drill, observe the service, and conclude the drill
 description:
-  - C(announce) prints the fault and the promises. C(observe) waits for a steady state and returns the service's state.
-    C(conclude) compares the promises with the results, and fails if a promise was not kept.
+  - C(announce) prints the fault and the promises. It refuses a drill that needs a setting which the application has
+    not, or with C(optional) skips it. C(observe) waits for a steady state and returns the service's state. C(conclude)
+    compares the promises with the results, and fails if a promise was not kept.
   - Changes nothing.
-extends_documentation_fragment: [operations]
+extends_documentation_fragment: [operations, operations.application]
 options:
   phase: {type: str, required: true, choices: [announce, observe, conclude], description: "The phase."}
   name:
@@ -27,6 +29,8 @@ options:
     type: str
     choices:
       [broken_release, never_healthy, task_killed, database_restart, pool_exhaustion, slow_query, rotation, restore]
+  optional: {type: bool, default: false, description: "Whether C(announce) may skip the drill."}
+  load_file: {type: path, required: true, description: "The application's load file; may be empty or missing."}
   stack: {type: dict, description: "The fact C(terraform_stack_outputs), for C(observe)."}
   bucket: {type: str, description: "The state bucket, which holds the ledger, for C(observe)."}
   limit_seconds: {type: float, description: "How many seconds C(observe) waits for a steady state."}
@@ -40,6 +44,8 @@ EXAMPLES = """
 - name: Wait for a steady state
   drill:
     phase: observe
+    application: "{{ app_contract }}"
+    load_file: "{{ app_load_file }}"
     stack: "{{ terraform_stack_outputs }}"
     bucket: storefront-terraform-000000000000-ap-northeast-2
     environment_name: local
@@ -49,6 +55,7 @@ EXAMPLES = """
 
 RETURN = """
 go: {type: bool, returned: for the phase announce, description: "Whether to run the drill; false in check mode."}
+skipped: {type: bool, returned: for the phase announce, description: "Whether it needs what the application has not."}
 seen: {type: dict, returned: for the phase observe, description: "The service's state."}
 verdict: {type: str, returned: for the phase conclude, description: "The last line of the comparison."}
 """
@@ -66,8 +73,13 @@ class ActionModule(OperationsAction):
 
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         if args["phase"] == "announce":
+            if settings := lacking(args["name"], self.application, LoadFile.read(args["load_file"])):
+                needs = f"the drill {args['name']} needs {', '.join(settings)}, which the application has not"
+                if not args["optional"]:
+                    raise OperationsError(f"{needs}. Next: see docs/your-application.md")
+                return self.report(f"skipped: {needs}", go=False, skipped=True)
             self.say("\n".join(scene(args["name"])), color="bright blue")
-            return {"go": not self.preview}
+            return {"go": not self.preview, "skipped": False}
         return self._observe(args) if args["phase"] == "observe" else self._conclude(args)
 
     def _observe(self, args: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fargate_ops.drill.client import LoadFile
 from fargate_ops.drill.steps import STEPS, Target
 from fargate_ops.plugin.action import OperationsAction
 
@@ -13,26 +14,29 @@ action: drill_step
 short_description: Run one step of a drill
 description:
   - C(task) stops one task of the service (StopTask) and waits until the service is in a steady state without it.
-  - C(database) writes a row, restarts the instance (RebootDBInstance) and waits until C(/readyz) returns 200 again.
-  - C(sessions) leaks the application's sessions until the server has no connection left and C(/readyz) returns 503;
-    C(recovery) waits until it returns 200 again, and reports whether the leaked sessions have ended.
-  - C(slow) starts a slow statement that holds a lock, C(starving) waits until requests find no free connection in their
-    pool, C(cleared) waits until they succeed again.
-  - C(rows) writes accounts, deletes them as the master user in a later second, and writes others; C(restored) checks
-    which of them the application returns.
+  - C(database) sends the load file's request C(setup), restarts the instance (RebootDBInstance) and waits until the
+    application is ready again.
+  - C(sessions) leaks the application's sessions until the server has no connection left and the application is not
+    ready; C(recovery) waits until it is ready again, and reports whether the leaked sessions have ended.
+  - C(slow) starts a slow statement that locks the table that the load reads most, C(starving) waits until the
+    application is not ready, because its pools are full, C(cleared) waits until it is ready again.
+  - C(rows) writes rows into a table of its own, deletes them as the master user in a later second, and writes others;
+    C(restored) counts which of them the serving database has; C(drop) drops that table.
   - C(users) returns the database users of the service's sessions, C(former_user) the user of a task that runs the
     definition before a rotation, C(secret) writes the secret's value again and waits until every task was replaced.
-extends_documentation_fragment: [operations, operations.stack, operations.bucket]
+extends_documentation_fragment: [operations, operations.stack, operations.application, operations.bucket]
 options:
   what:
     description: The step.
     type: str
     required: true
-    choices: [task, database, sessions, recovery, slow, starving, cleared, rows, restored, users, former_user, secret]
+    choices:
+      [task, database, sessions, recovery, slow, starving, cleared, rows, restored, drop, users, former_user, secret]
   earlier:
-    description: What C(sessions), C(slow), C(rows) or the rotation returned, for the steps after it.
+    description: What C(sessions), C(slow) or the rotation returned, for the steps after it.
     type: dict
     default: {}
+  load_file: {type: path, required: true, description: "The application's load file; may be empty or missing."}
   limit_seconds: {type: float, required: true, description: "How many seconds to wait."}
   hold_seconds: {type: float, description: "How many seconds the slow statement takes, for C(slow)."}
 """
@@ -41,6 +45,8 @@ EXAMPLES = """
 - name: Stop a task
   drill_step:
     what: task
+    application: "{{ app_contract }}"
+    load_file: "{{ app_load_file }}"
     stack: "{{ terraform_stack_outputs }}"
     bucket: storefront-terraform-000000000000-ap-northeast-2
     environment_name: local
@@ -61,6 +67,8 @@ class ActionModule(OperationsAction):
         target = Target(
             clients=self.session(),
             stack=self.stack,
+            application=self.application,
+            load_file=LoadFile.read(args["load_file"]),
             bucket=args["bucket"],
             limit_seconds=args["limit_seconds"],
             say=self.say,

@@ -3,8 +3,7 @@
 The program takes every connection that the server gives and leaves each idle in a transaction. It also terminates the
 service's idle sessions and takes their connections, which a pool's recycling would release in time. Meanwhile one other
 transaction stays active and is committed at the end. The program ends when the leaked sessions are terminated, or fails
-after LIMIT_SECONDS. It prints each step as a line of JSON. It is passed as one argument, and imports only packages of
-the image.
+after LIMIT_SECONDS. It prints each step as a line of JSON. It is passed as one argument.
 """
 
 import json
@@ -14,31 +13,14 @@ import threading
 import time
 from typing import Any
 
-import psycopg2
-from settlement.settings import Settings
+from roles.drill.files.connect import connect, driver
 
 LIMIT_SECONDS = float(os.environ.get("LIMIT_SECONDS", "120"))
 ROUNDS = 20
 WORK = "/*action='close_month',route='drill'*/ SELECT pg_sleep(0.2)"
-LEAK = "/*action='export_statements',route='drill'*/ SELECT count(*) FROM accounts"
+LEAK = "/*action='export_statements',route='drill'*/ SELECT 1"
 
-settings = Settings()
 deadline = time.monotonic() + LIMIT_SECONDS
-
-
-def connect() -> Any:
-    connection = psycopg2.connect(
-        host=settings.database_host,
-        port=settings.database_port,
-        dbname=settings.database_name,
-        user=settings.database_user,
-        password=settings.database_password.get_secret_value(),
-        sslmode=settings.database_sslmode,
-        sslrootcert=settings.database_ca_file,
-        connect_timeout=5,
-        application_name="settlement-export@drill",
-    )
-    return connection
 
 
 def say(**what: Any) -> None:
@@ -48,25 +30,26 @@ def say(**what: Any) -> None:
 def leak() -> Any:
     """One more session; None when the server has no connection left."""
     try:
-        connection = connect()
-    except psycopg2.OperationalError as error:
+        connection = connect("export")
+    except driver.OperationalError as error:
         say(refused=str(error).strip().splitlines()[-1])
         return None
-    with connection.cursor() as cursor:
-        # The database role's own limit would end this within half a minute; a job that needs longer turns it off.
-        cursor.execute("SET idle_in_transaction_session_timeout = 0")
-        cursor.execute(LEAK)
+    cursor = connection.cursor()
+    # The database role's own limit would end this within half a minute; a job that needs longer turns it off.
+    cursor.execute("SET idle_in_transaction_session_timeout = 0")
+    cursor.execute(LEAK)
     return connection
 
 
 def end_the_services(worker: Any) -> int:
     """End the service's idle sessions, as any user may end their own; how many it still has."""
-    with worker.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-            " WHERE usename = current_user AND application_name LIKE 'settlement-api@%' AND state = 'idle'"
-        )
-        return int(cursor.fetchone()[0])
+    cursor = worker.cursor()
+    cursor.execute(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        " WHERE usename = current_user AND state = 'idle'"
+        " AND application_name <> current_setting('application_name')"
+    )
+    return int(cursor.fetchone()[0])
 
 
 def cut(connection: Any) -> bool:
@@ -75,31 +58,30 @@ def cut(connection: Any) -> bool:
 
 
 class Work(threading.Thread):
-    """A transaction that is open through it all, and never idle for long."""
+    """A transaction that is open through it all, and never idle for long. `kept`: the server has committed it."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.connection = connect()
+        self.connection = connect("close")
         self.done = threading.Event()
-        self.kept: str | None = None
+        self.kept = False
         self.failed: str | None = None
 
     def run(self) -> None:
         try:
-            with self.connection.cursor() as cursor:
-                cursor.execute(
-                    "INSERT INTO accounts (name, currency) VALUES ('drill, a long transaction', 'KRW') RETURNING id"
-                )
-                account = str(cursor.fetchone()[0])
-                while not self.done.is_set():
-                    cursor.execute(WORK)
+            cursor = self.connection.cursor()
+            cursor.execute("SELECT pg_current_xact_id()::text")
+            number = cursor.fetchone()[0]
+            while not self.done.is_set():
+                cursor.execute(WORK)
             self.connection.commit()
-            self.kept = account
-        except psycopg2.Error as error:
+            cursor.execute("SELECT pg_xact_status(%s::xid8)", (number,))
+            self.kept = cursor.fetchone()[0] == "committed"
+        except driver.Error as error:
             self.failed = str(error)
 
 
-work, helper = Work(), connect()
+work, helper = Work(), connect("close")
 helper.autocommit = True
 work.start()
 leaked: list[Any] = []

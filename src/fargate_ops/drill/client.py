@@ -1,36 +1,44 @@
-"""The application's HTTP API as drills use it: the requests of the load, and the row that must survive a restart."""
+"""The requests of a drill's load: to paths that need no database, and those of the application's load file.
+
+The load file (``app_load_file``) is JSON; docs/your-application.md describes it. Its requests use the database. In
+their texts, ``{unique}`` is a random value, the same in the whole load, and any other name in braces is a field of the
+answer to the request ``setup``.
+"""
 
 from __future__ import annotations
 
 import http.client
 import json
-import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from fargate_ops.core.application import Application
 from fargate_ops.core.problem import OperationsError
 from fargate_ops.drill.load import Clients, Request
 
 #: Status and body. Status 0: no response.
 Answer = tuple[int, str]
-#: ``http_call(method, url, body)``.
-HttpCall = Callable[[str, str, Mapping[str, Any] | None], Answer]
+#: ``http_call(method, url, body, headers)``.
+HttpCall = Callable[..., Answer]
 
 #: The requests that need no database, by their names in the load.
-WITHOUT_DATABASE = ("version, kept connections", "version, fresh connections")
+WITHOUT_DATABASE = ("no database, kept connections", "no database, fresh connections")
+#: Clients of each kind of request, on kept and on fresh connections each.
+CLIENTS = 5
 
 
-def http_call(method: str, url: str, body: Mapping[str, Any] | None = None) -> Answer:
+def http_call(method: str, url: str, body: str | None = None, headers: Mapping[str, str] | None = None) -> Answer:
     """Send one request on a fresh connection, without a proxy if the address is local. Never raises."""
     local = urlsplit(url).hostname in ("127.0.0.1", "localhost")
     opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))
-    data = None if body is None else json.dumps(body).encode()
-    headers = {"Connection": "close"} | ({"Content-Type": "application/json"} if data else {})
-    request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - from the inventory
+    data = None if body is None else body.encode()
+    request = urllib.request.Request(url, data, {"Connection": "close", **(headers or {})}, method=method)  # noqa: S310 - from the inventory
     try:
         try:
             answer = opener.open(request, timeout=10)
@@ -42,57 +50,125 @@ def http_call(method: str, url: str, body: Mapping[str, Any] | None = None) -> A
         return 0, repr(error)
 
 
-def open_account(url: str, call: HttpCall = http_call) -> str:
-    """Write one account and return its id.
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One request of a load file. A slow one takes ``body_seconds`` to send its body, from ``clients`` clients."""
 
-    Raises:
-        OperationsError: the application rejected it.
-    """
-    status, body = call("POST", f"{url}/v1/accounts", {"name": f"drill {time.strftime('%F %T')}", "currency": "KRW"})
-    if status != 201:
-        raise OperationsError(f"{url}/v1/accounts answered {status or 'not at all'}: {body[:200]}")
-    return str(json.loads(body)["id"])
+    path: str
+    name: str = ""
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+    status: int = 200
+    body_seconds: float = 0.0
+    clients: int = 6
 
-
-def has_account(url: str, account: str, call: HttpCall = http_call) -> bool:
-    return call("GET", f"{url}/v1/accounts/{account}", None)[0] == 200
-
-
-def clients(account: str, per_second: float) -> list[Clients]:
-    """Return reads with and without the database, on kept and fresh connections, and posts that last two seconds.
-
-    All posts send one transaction with the same ``Idempotency-Key``, so the load leaves a single row.
-    """
-    version = Request(name=WITHOUT_DATABASE[0], path="/version")
-    fresh_version = Request(name=WITHOUT_DATABASE[1], path="/version")
-    read = Request(name="account", path=f"/v1/accounts/{account}")
-    post = Request(
-        name="transaction, sent in 2 s",
-        path="/v1/transactions",
-        method="POST",
-        headers={"Content-Type": "application/json", "Idempotency-Key": f"drill-{uuid.uuid4()}"},
-        body=json.dumps({"account_id": account, "amount": 1, "currency": "KRW", "description": "drill"}),
-        status=201,
-    )
-    quarter = per_second / 4
-    return [
-        Clients(request=version, count=5, per_second=quarter),
-        Clients(request=fresh_version, count=5, per_second=quarter, keep_alive=False),
-        Clients(request=read, count=5, per_second=quarter),
-        Clients(request=read, count=5, per_second=quarter, keep_alive=False),
-        Clients(request=post, count=4, body_seconds=2.0),
-        Clients(request=post, count=2, body_seconds=2.0, keep_alive=False),
-    ]
+    def request(self, values: Mapping[str, str]) -> Request:
+        """Return the request with these values in its texts. A body that is no text is sent as JSON."""
+        headers, body = dict(self.headers), self.body or ""
+        if not isinstance(body, str):
+            headers, body = {"Content-Type": "application/json"} | headers, json.dumps(body)
+        return Request(
+            name=self.name or f"{self.method} {self.path}",
+            path=_filled(self.path, values),
+            method=self.method,
+            headers={name: _filled(value, values) for name, value in headers.items()},
+            body=_filled(body, values),
+            status=self.status,
+        )
 
 
-def waiting_clients(account: str, key: str, count: int) -> list[Clients]:
-    """Return concurrent posts of one transaction. With more clients than pool connections, every pool is full."""
-    post = Request(
-        name="the same transaction",
-        path="/v1/transactions",
-        method="POST",
-        headers={"Content-Type": "application/json", "Idempotency-Key": key},
-        body=json.dumps({"account_id": account, "amount": 1, "currency": "KRW", "description": "drill"}),
-        status=201,
-    )
-    return [Clients(request=post, count=count)]
+@dataclass(frozen=True, kw_only=True)
+class LoadFile:
+    """The requests of a load file; none if there is no file. ``setup`` is sent once, before the others."""
+
+    setup: Step | None = None
+    steps: Sequence[Step] = ()
+
+    @classmethod
+    def read(cls, path: str) -> LoadFile:
+        """Read a load file. An empty or missing path is a file without requests.
+
+        Raises:
+            OperationsError: it is no load file.
+        """
+        if not path or not Path(path).exists():
+            return cls()
+        try:
+            plain = json.loads(Path(path).read_text(encoding="utf-8"))
+            setup = Step(**plain["setup"]) if plain.get("setup") else None
+            return cls(setup=setup, steps=[Step(**step) for step in plain["requests"]])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise OperationsError(
+                f"{path} (app_load_file) is no load file: {error!r}. Next: correct it as docs/your-application.md says"
+            ) from error
+
+    def begin(self, url: str, call: HttpCall = http_call) -> Load:
+        """Send the request ``setup``, and return the load.
+
+        Raises:
+            OperationsError: the application rejected it.
+        """
+        values = {"unique": uuid.uuid4().hex}
+        if self.setup:
+            request = self.setup.request(values)
+            status, body = call(request.method, f"{url}{request.path}", request.body or None, request.headers)
+            if status != request.status:
+                raise OperationsError(f"{url}{request.path} answered {status or 'not at all'}: {body[:200]}")
+            values |= _fields(body)
+        return Load(requests=[(step, step.request(values)) for step in self.steps])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """The requests of a load file with their values."""
+
+    requests: Sequence[tuple[Step, Request]] = ()
+
+    def clients(self, application: Application, per_second: float, count: int = CLIENTS) -> list[Clients]:
+        """Return clients without and with the database, on kept and fresh connections, and those with a slow body.
+
+        Half of the requests need no database. ``count`` clients send each kind of the others, on each kind of
+        connection.
+        """
+        idle = [
+            Request(name=name, path=application.version_path or application.health_path) for name in WITHOUT_DATABASE
+        ]
+        paced = [request for step, request in self.requests if not step.body_seconds]
+        quarter = per_second / 4
+        groups = [
+            Clients(request=idle[0], count=CLIENTS, per_second=quarter),
+            Clients(request=idle[1], count=CLIENTS, per_second=quarter, keep_alive=False),
+        ]
+        for request in paced:
+            rate = quarter / len(paced)
+            groups.append(Clients(request=request, count=count, per_second=rate))
+            groups.append(Clients(request=request, count=count, per_second=rate, keep_alive=False))
+        for step, request in self.requests:
+            if step.body_seconds:
+                fresh = step.clients // 3
+                slow = Clients(request=request, count=step.clients - fresh, body_seconds=step.body_seconds)
+                groups += [slow, replace(slow, count=fresh, keep_alive=False)]
+        return groups
+
+    def is_read(self, url: str, call: HttpCall = http_call) -> bool | None:
+        """Return whether the first GET request succeeds: what ``setup`` wrote is there. None without such a request."""
+        reading = next((request for _, request in self.requests if request.method == "GET"), None)
+        if reading is None:
+            return None
+        return bool(call("GET", f"{url}{reading.path}", None, reading.headers)[0] == reading.status)
+
+
+def _fields(body: str) -> dict[str, str]:
+    """Return the fields of a JSON object; none if the text is no object."""
+    try:
+        plain = json.loads(body)
+    except ValueError:
+        return {}
+    return {str(name): str(value) for name, value in plain.items()} if isinstance(plain, dict) else {}
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    for name, value in values.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text

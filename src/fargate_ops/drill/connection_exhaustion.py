@@ -1,12 +1,14 @@
 """Exhaust the database's connections on purpose, and watch the recovery.
 
 The sessions are leaked by a task of the application's image, with the application's credentials and in the service's
-network, because the controller has neither. The programs are in `roles/drill/files/`.
+network, because the controller has neither. The programs are in `roles/drill/files/`. They need Python and a driver of
+PostgreSQL in the image, and know no table of the application.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,10 +17,10 @@ from typing import Any
 
 from fargate_ops.aws.clients import Clients
 from fargate_ops.core.project import ROLES
-from fargate_ops.drill.client import HttpCall, has_account, http_call
+from fargate_ops.drill.client import HttpCall, http_call
 from fargate_ops.drill.steady_state import DrillError
-from fargate_ops.ecs.one_off import service_task
-from fargate_ops.ecs.tasks import LogReader, Runner, describe_tasks, how_stopped, log_stream
+from fargate_ops.ecs.one_off import admin_task, newest_admin_definition, service_task
+from fargate_ops.ecs.tasks import LogReader, OneOff, Runner, describe_tasks, how_stopped, log_stream
 from fargate_ops.terraform.stack import Stack
 
 Say = Callable[[str], None]
@@ -47,12 +49,12 @@ class Exhaustion:
 
 @dataclass(frozen=True, kw_only=True)
 class Recovered:
-    """The application recovered after ``seconds``. ``row_kept``: the row of the long transaction exists."""
+    """The application recovered after ``seconds``. ``kept``: the long transaction is committed."""
 
     seconds: float
     answers: Mapping[str, int]
     ended: int
-    row_kept: bool
+    kept: bool
     said: str
 
     def to_plain(self) -> dict[str, Any]:
@@ -61,11 +63,10 @@ class Recovered:
 
 @dataclass(frozen=True, kw_only=True)
 class SlowStatement:
-    """A slow statement that locks the transaction ``key`` of ``account``."""
+    """A slow statement that locks ``table``."""
 
     task_arn: str
-    account: str
-    key: str
+    table: str
 
     def to_plain(self) -> dict[str, Any]:
         return asdict(self)
@@ -90,13 +91,17 @@ class Program:
     def start(self, file: str, revision: str = "", **environment: float) -> str:
         """Start a program with `revision` or the serving task definition; return the task's ARN. Raises TaskError."""
         service = self._ecs.describe_services(cluster=self._cluster, services=[self._stack.service_name])
-        what = service_task(
-            self._stack,
-            revision or str(service["services"][0]["taskDefinition"]),
-            ["python", "-c", (FILES / file).read_text(encoding="utf-8")],
-            purpose="drill",
-            environment={name: f"{value:g}" for name, value in environment.items()},
-        )
+        return self._start(service_task, revision or str(service["services"][0]["taskDefinition"]), file, environment)
+
+    def start_as_master(self, file: str, **environment: float) -> str:
+        """Start a program as an admin task; return the task's ARN. Raises TaskError."""
+        revision = str(newest_admin_definition(self._ecs, self._stack)["taskDefinitionArn"])
+        return self._start(admin_task, revision, file, environment)
+
+    def _start(self, task: Callable[..., OneOff], revision: str, file: str, environment: Mapping[str, float]) -> str:
+        values = {name: f"{value:g}" for name, value in environment.items()}
+        command = ["python", "-c", source(file)]
+        what = task(self._stack, revision, command, purpose="drill", environment=values)
         return Runner(self._ecs, self._logs, self._say).start(what)
 
     def until(self, task_arn: str, key: str, limit_seconds: float) -> dict[str, Any]:
@@ -132,6 +137,12 @@ class Program:
         return log_stream(definition, self._container, task_arn)
 
 
+def source(file: str) -> str:
+    """Return a program as one argument: the line that imports connect.py is replaced by that file's text."""
+    connect, program = ((FILES / name).read_text(encoding="utf-8") for name in ("connect.py", file))
+    return re.sub(r"^from roles\.drill\.files\.connect import .*$", lambda _: connect, program, flags=re.MULTILINE)
+
+
 def records(lines: Iterable[str]) -> list[dict[str, Any]]:
     """Return the lines that are JSON objects."""
     found = []
@@ -157,7 +168,7 @@ def poll_url(
 
 def exhaust(
     program: Program,
-    url: str,
+    ready_url: str,
     limit_seconds: float,
     say: Say,
     *,
@@ -165,7 +176,7 @@ def exhaust(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Exhaustion:
-    """Leak sessions until the server has no connection left, and wait until the application refuses requests.
+    """Leak sessions until the server has no connection left, and wait until the application is not ready.
 
     Raises:
         DrillError: within the limit, the server did not fill up or the application refused nothing.
@@ -177,21 +188,21 @@ def exhaust(
     refusal = str(program.until(task_arn, "refused", limit_seconds)["refused"])
     say(f"  {clock() - started:5.1f} s  {full['full']} sessions leaked; the server answers: {refusal}")
     answers: Counter[str] = Counter()
-    for _, code, _ in poll_url(f"{url}/readyz", limit_seconds, call, clock, sleep):
+    for _, code, _ in poll_url(ready_url, limit_seconds, call, clock, sleep):
         answers[f"HTTP {code}" if code else "no answer"] += 1
         if sum(number for name, number in answers.items() if name.startswith("HTTP 5")) >= REFUSED_ANSWERS:
             break
     else:
         program.stop(task_arn)
         raise DrillError(f"the application still answers: {dict(answers)}")
-    say(f"  {clock() - started:5.1f} s  /readyz: {', '.join(f'{n} x {name}' for name, n in answers.items())}")
+    say(f"  {clock() - started:5.1f} s  readiness: {', '.join(f'{n} x {name}' for name, n in answers.items())}")
     return Exhaustion(task_arn=task_arn, leaked=int(full["full"]), refusal=refusal, answers=dict(answers))
 
 
 def recover(
     program: Program,
     exhaustion: Exhaustion,
-    url: str,
+    ready_url: str,
     limit_seconds: float,
     say: Say,
     *,
@@ -199,14 +210,14 @@ def recover(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Recovered:
-    """Wait until the application answers again, and read the program's result.
+    """Wait until the application is ready again, and read the program's result.
 
     Raises:
         DrillError: the application did not recover within the limit.
     """
     started, answers = clock(), Counter[str]()
     good_from, in_a_row = started, 0
-    for at, code, _ in poll_url(f"{url}/readyz", limit_seconds, call, clock, sleep):
+    for at, code, _ in poll_url(ready_url, limit_seconds, call, clock, sleep):
         answers[f"HTTP {code}" if code else "no answer"] += 1
         good_from = at if not in_a_row else good_from
         in_a_row = in_a_row + 1 if code == 200 else 0
@@ -216,29 +227,27 @@ def recover(
         program.stop(exhaustion.task_arn)
         raise DrillError(f"the application does not answer again after {limit_seconds:.0f} s: {dict(answers)}")
     end = program.until(exhaustion.task_arn, "leaked", limit_seconds)
-    kept = end.get("kept")
     ended, leaked = int(end["ended"]), int(end["leaked"])
     say(f"  answered again after {good_from - started:.1f} s; {ended} of {leaked} leaked sessions were ended")
     return Recovered(
         seconds=round(good_from - started, 1),
         answers=dict(answers),
         ended=ended,
-        row_kept=bool(kept) and has_account(url, str(kept), call),
+        kept=bool(end.get("kept")),
         said=str(end.get("failed") or ""),
     )
 
 
 def hold(program: Program, hold_seconds: float, limit_seconds: float, say: Say) -> SlowStatement:
-    """Start a slow statement that blocks other requests. Raises DrillError and TaskError."""
-    task_arn = program.start("slow.py", HOLD_SECONDS=hold_seconds)
-    held = program.until(task_arn, "held", limit_seconds)
-    say(f"a statement of {hold_seconds:g} s locks the transaction {held['key']}")
-    return SlowStatement(task_arn=task_arn, account=str(held["held"]), key=str(held["key"]))
+    """Start a slow statement that locks the table that the load reads most. Raises DrillError and TaskError."""
+    task_arn = program.start_as_master("slow.py", HOLD_SECONDS=hold_seconds)
+    table = str(program.until(task_arn, "held", limit_seconds)["held"])
+    say(f"a statement of {hold_seconds:g} s locks {table}")
+    return SlowStatement(task_arn=task_arn, table=table)
 
 
 def starve(
-    url: str,
-    account: str,
+    ready_url: str,
     limit_seconds: float,
     say: Say,
     *,
@@ -246,19 +255,18 @@ def starve(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, int]:
-    """Wait until a request times out in its process's pool; return the number of responses by problem type.
+    """Wait until the application is not ready, because no connection of its pools is free; return all responses.
 
     Raises:
-        DrillError: no request timed out within the limit.
+        DrillError: it was ready until the limit.
     """
     started, answers = clock(), Counter[str]()
-    for _, code, body in poll_url(f"{url}/v1/accounts/{account}", limit_seconds, call, clock, sleep):
-        kind = body.partition("urn:problem-type:settlement:")[2].partition('"')[0]
-        answers[kind or f"HTTP {code}"] += 1
-        if kind == "database-pool-exhausted":
+    for _, code, _ in poll_url(ready_url, limit_seconds, call, clock, sleep):
+        answers[f"HTTP {code}" if code else "no answer"] += 1
+        if code == 503:
             break  # one is enough: it waited for the pool's whole timeout
     else:
-        raise DrillError(f"no request timed out in its pool within {limit_seconds:.0f} s: {dict(answers)}")
+        raise DrillError(f"the application was ready for {limit_seconds:.0f} s: {dict(answers)}")
     say(f"  {clock() - started:5.1f} s  {', '.join(f'{number} x {name}' for name, number in answers.items())}")
     return dict(answers)
 
@@ -266,7 +274,7 @@ def starve(
 def clear(
     program: Program,
     slow: SlowStatement,
-    url: str,
+    ready_url: str,
     limit_seconds: float,
     say: Say,
     *,
@@ -274,14 +282,14 @@ def clear(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Wait until the statement is over and the application answers again; return whether the statement completed.
+    """Wait until the statement is over and the application is ready again; return whether the statement completed.
 
     Raises:
         DrillError: the application did not recover within the limit.
     """
     started, in_a_row = clock(), 0
     over = "over" in program.until(slow.task_arn, "over", limit_seconds)
-    for _, code, _ in poll_url(f"{url}/v1/accounts/{slow.account}", limit_seconds, call, clock, sleep):
+    for _, code, _ in poll_url(ready_url, limit_seconds, call, clock, sleep):
         in_a_row = in_a_row + 1 if code == 200 else 0
         if in_a_row == GOOD_ANSWERS:
             break

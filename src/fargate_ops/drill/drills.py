@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
+from fargate_ops.core.application import Application
 from fargate_ops.database.incident.diagnosis import Case
-from fargate_ops.drill.client import WITHOUT_DATABASE
+from fargate_ops.drill.client import WITHOUT_DATABASE, LoadFile
 from fargate_ops.drill.load import Report, Tally
+from fargate_ops.drill.row_deletion import TABLE
 from fargate_ops.drill.steady_state import ServiceState
 
 
@@ -37,12 +40,21 @@ class Check:
     evaluate: Callable[[Evidence], Result]
 
 
+class Need(StrEnum):
+    """What a drill may need of the application: the setting that names it."""
+
+    READINESS = "app_ready_path"
+    ADMIN_COMMAND = "app_admin_command"
+    LOAD_FILE = "app_load_file"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Drill:
-    """An action, in the imperative, and its expected results."""
+    """An action, in the imperative, its expected results, and what it ``needs`` of the application."""
 
     does: str
     checks: Sequence[Check]
+    needs: Sequence[Need] = ()
 
 
 def _release_fails(seen: Evidence) -> Result:
@@ -62,7 +74,7 @@ def _old_version_serves(seen: Evidence) -> Result:
 
 def _only_old_version_answered(seen: Evidence) -> Result:
     said = {body for name in WITHOUT_DATABASE for body in seen.load.tallies.get(name, Tally()).answers}
-    return len(said) == 1, f"/version gave {len(said)} {'answer' if len(said) == 1 else 'different answers'}"
+    return len(said) == 1, f"{len(said)} {'answer' if len(said) == 1 else 'different answers'}"
 
 
 def _nothing_is_lost(seen: Evidence) -> Result:
@@ -93,14 +105,16 @@ def _not_ready_meanwhile(seen: Evidence) -> Result:
 
 
 def _rows_are_kept(seen: Evidence) -> Result:
-    kept = bool(seen.happened["row_kept"])
-    return kept, "the account written just before can be read" if kept else "the account written just before is gone"
+    kept = seen.happened["row_kept"]
+    if kept is None:
+        return True, "not checked: the load file writes none that it reads"
+    return kept, "what was written just before can be read" if kept else "what was written just before is gone"
 
 
 def _without_database_nothing_is_lost(seen: Evidence) -> Result:
     tallies = [seen.load.tallies.get(name, Tally()) for name in WITHOUT_DATABASE]
     answered, lost = sum(tally.answered for tally in tallies), sum(tally.lost for tally in tallies)
-    return answered > 0 and not lost, f"{lost} of {answered + lost} requests for /version lost"
+    return answered > 0 and not lost, f"{lost} of {answered + lost} requests lost"
 
 
 def _with_database_succeeds_again(seen: Evidence) -> Result:
@@ -140,8 +154,7 @@ def _answers_within_ten_seconds(seen: Evidence) -> Result:
 
 def _long_transaction_commits(seen: Evidence) -> Result:
     recovery = seen.happened["recovery"]
-    text = recovery["said"] or "its row can be read" if recovery["row_kept"] else "its row is gone"
-    return recovery["row_kept"], text
+    return recovery["kept"], "it is committed" if recovery["kept"] else recovery["said"] or "it is not committed"
 
 
 def _again_ends_nothing(seen: Evidence) -> Result:
@@ -151,8 +164,8 @@ def _again_ends_nothing(seen: Evidence) -> Result:
 
 def _pools_are_full(seen: Evidence) -> Result:
     answers = seen.happened["starving"]["answers"]
-    number = answers.get("database-pool-exhausted", 0)
-    return number > 0, f"{number} requests found no connection in their process's pool"
+    number = answers.get("HTTP 503", 0)
+    return number > 0, f"not ready: {', '.join(f'{count} x {answer}' for answer, count in answers.items())}"
 
 
 def _slow_is_named(seen: Evidence) -> Result:
@@ -173,24 +186,24 @@ def _client_side_is_named(seen: Evidence) -> Result:
 
 def _rows_are_back(seen: Evidence) -> Result:
     fault, looked = seen.happened["fault"], seen.happened["looked"]
-    said = seen.happened["first"]["comparison"]["tables"]["accounts"]["back"]
-    text = f"{looked['back']} of {len(fault['deleted'])} deleted accounts can be read; the comparison said {said}"
-    return looked["back"] == len(fault["deleted"]) == said, text
+    said = seen.happened["first"]["comparison"]["tables"][TABLE]["back"]
+    text = f"{looked['back']} of {fault['deleted']} deleted rows are there; the comparison said {said}"
+    return looked["back"] == fault["deleted"] == said, text
 
 
 def _loss_is_said(seen: Evidence) -> Result:
     fault = seen.happened["fault"]
-    tables = [seen.happened[run]["comparison"]["tables"]["accounts"] for run in ("first", "again")]
-    true = {"lost": len(fault["later"]), "from": fault["first"], "to": fault["last"]}
+    tables = [seen.happened[run]["comparison"]["tables"][TABLE] for run in ("first", "again")]
+    true = {"lost": fault["later"], "from": fault["first"], "to": fault["last"]}
     said = [{name: table[name] for name in true} for table in tables]
-    text = f"{said[0]['lost']} accounts, written from {said[0]['from']} to {said[0]['to']}"
+    text = f"{said[0]['lost']} rows, written from {said[0]['from']} to {said[0]['to']}"
     return said == [true, true] and seen.happened["looked"]["later"] == 0, text
 
 
 def _source_is_kept(seen: Evidence) -> Result:
     """Check the second comparison, made while the restored database served."""
     databases, lost = seen.happened["again"]["databases"], seen.happened["again"]["comparison"]["lost"]
-    kept = "" in databases and lost >= len(seen.happened["fault"]["later"])
+    kept = "" in databases and lost >= seen.happened["fault"]["later"]
     return kept, f"{', '.join(item['instance_identifier'] for item in databases.values())}; {lost} later rows are in it"
 
 
@@ -198,7 +211,7 @@ def _serves_restored(seen: Evidence) -> Result:
     key, serves = seen.happened["first"]["key"], seen.happened["serves"]
     text = f"{seen.after.revision} with {serves}; targets: {seen.after.targets_text}"
     new = seen.after.revision != seen.before.revision and serves.endswith(key)
-    return new and not seen.after.missing and bool(seen.happened["looked"]["takes"]), text
+    return new and not seen.after.missing, text
 
 
 def _again_restores_nothing(seen: Evidence) -> Result:
@@ -210,7 +223,7 @@ def _again_restores_nothing(seen: Evidence) -> Result:
 def _other_user_serves(seen: Evidence) -> Result:
     first, users = seen.happened["first"], list(seen.happened["users"])
     moved = bool(first["rotated"]) and seen.after.revision != seen.before.revision
-    return moved and users == [first["user"]], f"the service's sessions are {', '.join(users) or 'none'}"
+    return moved and users == [first["user"]], f"the application's sessions are {', '.join(users) or 'none'}"
 
 
 def _former_user_works(seen: Evidence) -> Result:
@@ -261,9 +274,10 @@ DRILLS: Mapping[str, Drill] = {
     ),
     "database_restart": Drill(
         does="restart the database while the service runs",
+        needs=[Need.READINESS, Need.LOAD_FILE],
         checks=(
             Check("no task is replaced", _no_task_is_replaced),
-            Check("/readyz returns 503 meanwhile", _not_ready_meanwhile),
+            Check("readiness returns 503 meanwhile", _not_ready_meanwhile),
             Check("all requests that need no database succeed", _without_database_nothing_is_lost),
             Check("requests that need the database succeed again", _with_database_succeeds_again),
             Check("no row is lost", _rows_are_kept),
@@ -271,6 +285,7 @@ DRILLS: Mapping[str, Drill] = {
     ),
     "pool_exhaustion": Drill(
         does="leak the application's sessions until the database has no connection left, and run the incident playbook",
+        needs=[Need.READINESS, Need.ADMIN_COMMAND, Need.LOAD_FILE],
         checks=(
             Check("the server is full, and the application returns 5xx", _server_is_full),
             Check("the playbook diagnoses leaked sessions", _case_is_named),
@@ -285,17 +300,19 @@ DRILLS: Mapping[str, Drill] = {
     ),
     "restore": Drill(
         does="delete rows, restore the second before to a new database, and switch the service to it",
+        needs=[Need.ADMIN_COMMAND],
         checks=(
             Check("the deleted rows are back", _rows_are_back),
             Check("the reported loss is exact to the second", _loss_is_said),
             Check("the previous database is kept with its rows", _source_is_kept),
-            Check("the service is steady on the restored database and accepts new rows", _serves_restored),
+            Check("the service is steady on the restored database", _serves_restored),
             Check("a second run restores nothing", _again_restores_nothing),
             Check("no request is lost", _nothing_is_lost),
         ),
     ),
     "slow_query": Drill(
-        does="run a slow statement that blocks many requests, and run the incident playbook",
+        does="run a slow statement that locks a table that many requests read, and run the incident playbook",
+        needs=[Need.READINESS, Need.ADMIN_COMMAND, Need.LOAD_FILE],
         checks=(
             Check("the application's pools are full", _pools_are_full),
             Check("the first run diagnoses slow queries", _slow_is_named),
@@ -308,6 +325,7 @@ DRILLS: Mapping[str, Drill] = {
     ),
     "rotation": Drill(
         does="rotate the database password, then write the secret's value again outside a rotation",
+        needs=[Need.ADMIN_COMMAND],
         checks=(
             Check("the service connects as the other database user", _other_user_serves),
             Check("the previous database user still works", _former_user_works),
@@ -318,6 +336,16 @@ DRILLS: Mapping[str, Drill] = {
         ),
     ),
 }
+
+
+def lacking(name: str, application: Application, load_file: LoadFile) -> list[str]:
+    """Return the settings of what a drill needs and the application has not."""
+    has = {
+        Need.READINESS: bool(application.ready_path),
+        Need.ADMIN_COMMAND: bool(application.admin_command),
+        Need.LOAD_FILE: bool(load_file.steps),
+    }
+    return [str(need) for need in DRILLS[name].needs if not has[need]]
 
 
 def scene(name: str) -> list[str]:

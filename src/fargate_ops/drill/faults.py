@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fargate_ops.drill.client import HttpCall, has_account, http_call, open_account
+from fargate_ops.drill.client import HttpCall, LoadFile, http_call
 from fargate_ops.drill.steady_state import DrillError, ServiceState
 
 Say = Callable[[str], None]
 
-#: ``/readyz`` has recovered after this many 200s in a row: each may come from another process.
+#: Readiness has recovered after this many 200s in a row: each may come from another process.
 GOOD_ANSWERS = 20
 #: Short, because a PostgreSQL container restarts within some tenths of a second.
 HTTP_POLL_SECONDS = 0.02
@@ -70,15 +70,15 @@ def stop_task(
 
 @dataclass(frozen=True, kw_only=True)
 class Outage:
-    """A restart of the database as seen by clients of ``/readyz``.
+    """A restart of the database as seen by clients of the readiness path.
 
     ``away_seconds``: from the first response other than 200 to the first of the final 200s; 0 if all were 200.
-    ``row_kept``: an account written just before still exists.
+    ``row_kept``: what the load file's ``setup`` wrote just before still exists; None if it writes nothing.
     """
 
     away_seconds: float
     answers: Mapping[str, int]
-    row_kept: bool
+    row_kept: bool | None
 
     def to_plain(self) -> dict[str, Any]:
         return asdict(self)
@@ -88,6 +88,8 @@ def restart_database(
     rds: Any,
     instance: str,
     url: str,
+    ready_url: str,
+    load_file: LoadFile,
     limit_seconds: float,
     say: Say,
     *,
@@ -95,7 +97,7 @@ def restart_database(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Outage:
-    """Write a row, restart the instance, and poll ``/readyz`` until it has recovered.
+    """Write a row through the application, restart the instance, and poll ``ready_url`` until it has recovered.
 
     https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_RebootDBInstance.html
 
@@ -103,8 +105,8 @@ def restart_database(
         DrillError: the database did not recover within the limit.
         OperationsError: the application rejected the row.
     """
-    account = open_account(url, call)
-    say(f"wrote account {account}; restarting {instance}")
+    load = load_file.begin(url, call)
+    say(f"restarting {instance}")
     rds.reboot_db_instance(DBInstanceIdentifier=instance)
     started = looked = clock()
     answers: Counter[str] = Counter()
@@ -112,25 +114,25 @@ def restart_database(
     in_a_row, status = 0, "rebooting"
     while in_a_row < GOOD_ANSWERS or status != "available":
         sent = clock()
-        code, _ = call("GET", f"{url}/readyz", None)
+        code, _ = call("GET", ready_url)
         answers[f"HTTP {code}" if code else "no answer"] += 1
         if code == 200:
             good_from = good_from if in_a_row else clock()
             in_a_row += 1
         else:
             if away_from is None:
-                say(f"  {sent - started:5.1f} s  /readyz: {code or 'no answer'}")
+                say(f"  {sent - started:5.1f} s  readiness: {code or 'no answer'}")
                 away_from = sent
             in_a_row = 0
         if clock() - looked > STATE_POLL_SECONDS:
             looked = clock()
             status = str(rds.describe_db_instances(DBInstanceIdentifier=instance)["DBInstances"][0]["DBInstanceStatus"])
         if clock() - started > limit_seconds:
-            raise DrillError(f"{instance} is {status} after {limit_seconds:.0f} s; /readyz: {_text(answers)}")
+            raise DrillError(f"{instance} is {status} after {limit_seconds:.0f} s; readiness: {_text(answers)}")
         sleep(HTTP_POLL_SECONDS)
     away = 0.0 if away_from is None or good_from is None else good_from - away_from
-    say(f"  {clock() - started:5.1f} s  /readyz: {_text(answers)}; {instance} is {status}")
-    return Outage(away_seconds=round(away, 1), answers=dict(answers), row_kept=has_account(url, account, call))
+    say(f"  {clock() - started:5.1f} s  readiness: {_text(answers)}; {instance} is {status}")
+    return Outage(away_seconds=round(away, 1), answers=dict(answers), row_kept=load.is_read(url, call))
 
 
 def _text(answers: Mapping[str, int]) -> str:

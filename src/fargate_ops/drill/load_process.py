@@ -6,13 +6,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
+from fargate_ops.core.application import Application
 from fargate_ops.core.problem import OperationsError
 from fargate_ops.core.project import SOURCE
-from fargate_ops.drill.client import clients, open_account, waiting_clients
+from fargate_ops.drill.client import LoadFile
 from fargate_ops.drill.load import ANSWER_SECONDS, Assignment, Clients, Report, stop_file
 from fargate_ops.state.lock import Machine, holder_of
 
@@ -23,30 +23,32 @@ FIRST_SECONDS = 20.0
 LAST_SECONDS = ANSWER_SECONDS + 10.0
 
 
-def start(url: str, path: Path, per_second: float, limit_seconds: float, say: Say) -> Report:
-    """Start the usual load and wait for the first answers. The process writes its report to `path`.
+def start(
+    url: str,
+    path: Path,
+    application: Application,
+    load_file: str,
+    per_second: float,
+    database_clients: int,
+    limit_seconds: float,
+    say: Say,
+) -> Report:
+    """Start the load and wait for the first answers. The process writes its report to `path`.
 
     Raises:
-        OperationsError: the application does not create the account, or does not answer.
+        OperationsError: the load file is wrong, or the application rejects its request ``setup`` or does not answer.
     """
     _discard(path)
     try:
-        wanted = clients(open_account(url), per_second)
+        load = LoadFile.read(load_file).begin(url)
     except OperationsError as error:
         raise OperationsError(f"the drill cannot begin: {error}") from error
+    wanted = load.clients(application, per_second, database_clients)
     _launch(url, wanted, path, limit_seconds)
     report = _wait(path, lambda report: bool(report.answers), FIRST_SECONDS, "no request was answered")
-    say(f"load on {url}: {per_second:g} requests/s, and 6 slow clients")
-    return report
-
-
-def start_waiting(url: str, path: Path, waiting: Mapping[str, Any], limit_seconds: float, say: Say) -> Report:
-    """Start ``count`` clients that post the transaction ``key`` of ``account``. Do not wait for answers."""
-    _discard(path)
-    wanted = waiting_clients(str(waiting["account"]), str(waiting["key"]), int(waiting["count"]))
-    _launch(url, wanted, path, limit_seconds)
-    report = _wait(path, lambda report: True, FIRST_SECONDS, "no request was answered")
-    say(f"load on {url}: {waiting['count']} clients that post one transaction")
+    slow = sum(group.count for group in wanted if group.body_seconds)
+    database = "" if load.requests else "; none uses the database: there is no load file (app_load_file)"
+    say(f"load on {url}: {per_second:g} requests/s, and {slow} slow clients{database}")
     return report
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fargate_ops.aws.clients import Clients
+from fargate_ops.core.application import Application
 from fargate_ops.database.incident.evidence import NoListing, read_listing
 from fargate_ops.drill.connection_exhaustion import Program
 from fargate_ops.drill.steady_state import DrillError, ServiceState
@@ -17,12 +18,10 @@ from fargate_ops.terraform.stack import Stack
 Say = Callable[[str], None]
 
 POLL_SECONDS = 0.5
-#: The application_name of the application's sessions begins with this (settlement.database).
-APPLICATION = "settlement-api@"
 
 
-def users(clients: Clients, stack: Stack, limit_seconds: float, say: Say) -> list[str]:
-    """Return the database users of the service's sessions, as listed by the server.
+def users(clients: Clients, stack: Stack, application: Application, limit_seconds: float, say: Say) -> list[str]:
+    """Return which of the application's database users have sessions, as listed by the server.
 
     Raises:
         DrillError: the listing is incomplete.
@@ -30,14 +29,14 @@ def users(clients: Clients, stack: Stack, limit_seconds: float, say: Say) -> lis
     """
     ecs = clients.client("ecs")
     revision = str(newest_admin_definition(ecs, stack)["taskDefinitionArn"])
-    what = admin_task(stack, revision, ["python", "-m", "settlement.admin", "sessions"], purpose="drill")
+    what = admin_task(stack, revision, application.admin("sessions"), purpose="drill")
     runner = Runner(ecs, clients.client("logs"), lambda _: None, poll_seconds=POLL_SECONDS)
     try:
         listing = read_listing(runner.run(what, limit_seconds).output)
     except NoListing as error:
         raise DrillError(f"the sessions could not be listed: {error}") from error
-    found = sorted({str(item.user) for item in listing.sessions if item.application.startswith(APPLICATION)})
-    say(f"  the service's sessions are {', '.join(found) or 'none'}")
+    found = sorted({str(item.user) for item in listing.sessions if item.user in listing.app_users})
+    say(f"  the application's sessions are {', '.join(found) or 'none'}")
     return found
 
 

@@ -1,35 +1,34 @@
-"""Delete real rows, and check whether a restore has brought them back."""
+"""Delete rows of a table of the drill's own, and check whether a restore has brought them back."""
 
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from fargate_ops.aws.clients import Clients
 from fargate_ops.core.problem import OperationsError
-from fargate_ops.core.project import ROLES
-from fargate_ops.drill.client import HttpCall, has_account, http_call
+from fargate_ops.drill.connection_exhaustion import source
 from fargate_ops.ecs.one_off import admin_task, newest_admin_definition
 from fargate_ops.ecs.tasks import Runner
 from fargate_ops.terraform.stack import Stack
 
 Say = Callable[[str], None]
 
-FILE = ROLES / "drill/files/delete.py"
+#: The table, which the program creates.
+TABLE = "drill_rows"
 DELETED, LATER = 5, 3
 POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeletedRows:
-    """Accounts deleted after ``point``, a full second, and those written ``later``, from ``first`` to ``last``."""
+    """Rows deleted after ``point``, a full second, and those written ``later``, from ``first`` to ``last``."""
 
     point: str
-    deleted: list[str]
-    later: list[str]
+    deleted: int
+    later: int
     first: str
     last: str
 
@@ -37,65 +36,43 @@ class DeletedRows:
         return asdict(self)
 
 
-def delete_rows(
-    clients: Clients,
-    stack: Stack,
-    say: Say,
-    limit_seconds: float,
-    *,
-    call: HttpCall = http_call,
-    sleep: Callable[[float], None],
-) -> DeletedRows:
-    """Write accounts, delete them as the master user, and write others.
+class Rows:
+    """The drill's table in the database that serves, by one-off admin tasks."""
 
-    Raises:
-        OperationsError: the application rejected a row, or other rows than those were deleted.
-        TaskError: the deleting task could not be run.
-    """
-    url, mark = stack.public_url, f"drill restore {uuid.uuid4()}"
-    written = [_account(url, mark, call) for _ in range(DELETED)]
-    ecs = clients.client("ecs")
-    runner = Runner(ecs, clients.client("logs"), say, poll_seconds=POLL_SECONDS, sleep=sleep)
-    revision = str(newest_admin_definition(ecs, stack)["taskDefinitionArn"])
-    command = ["python", "-c", FILE.read_text(encoding="utf-8")]
-    what = admin_task(stack, revision, command, purpose="drill", environment={"MARK": mark})
-    finished = runner.run(what, limit_seconds)
-    if finished.stop.exit_code != 0:
-        raise OperationsError(f"the rows could not be deleted: {finished.stop}")
-    result = json.loads(finished.output[-1])
-    left = [account["id"] for account in written if has_account(url, account["id"], call)]
-    if result["deleted"] != DELETED or left:
-        raise OperationsError(
-            f"{result['deleted']} rows were deleted, {DELETED} should be; {len(left)} are still there"
-        )
-    later = [_account(url, mark, call) for _ in range(LATER)]
-    say(f"deleted {DELETED} accounts after {result['point']}, and wrote {LATER} others")
-    return DeletedRows(
-        point=result["point"],
-        deleted=[account["id"] for account in written],
-        later=[account["id"] for account in later],
-        first=_second(later[0]),
-        last=_second(later[-1]),
-    )
+    def __init__(
+        self, clients: Clients, stack: Stack, say: Say, limit_seconds: float, *, sleep: Callable[[float], None]
+    ) -> None:
+        self._ecs, self._stack, self._say, self._limit = clients.client("ecs"), stack, say, limit_seconds
+        self._runner = Runner(self._ecs, clients.client("logs"), say, poll_seconds=POLL_SECONDS, sleep=sleep)
 
+    def delete(self) -> DeletedRows:
+        """Write rows, delete them as the master user, and write others.
 
-def check_rows(url: str, rows: DeletedRows, call: HttpCall = http_call) -> dict[str, Any]:
-    """Count the accounts that the application has now, and check whether it accepts a new one."""
-    return {
-        "back": sum(has_account(url, account, call) for account in rows.deleted),
-        "later": sum(has_account(url, account, call) for account in rows.later),
-        "takes": has_account(url, _account(url, "drill restored", call)["id"], call),
-    }
+        Raises:
+            OperationsError: other rows than those were deleted.
+            TaskError: the task could not be run.
+        """
+        rows = DeletedRows(**json.loads(self._run("delete")[-1]))
+        if rows.deleted != DELETED:
+            raise OperationsError(f"{rows.deleted} rows were deleted, {DELETED} should be")
+        self._say(f"deleted {rows.deleted} rows of {TABLE} after {rows.point}, and wrote {rows.later} others")
+        return rows
 
+    def count(self) -> dict[str, int]:
+        """Count the deleted rows that are ``back``, and those written ``later``. Raises as `delete`."""
+        counted: dict[str, int] = json.loads(self._run("count")[-1])
+        return counted
 
-def _account(url: str, name: str, call: HttpCall) -> dict[str, str]:
-    status, body = call("POST", f"{url}/v1/accounts", {"name": name, "currency": "KRW"})
-    if status != 201:
-        raise OperationsError(f"{url}/v1/accounts answered {status or 'not at all'}: {body[:200]}")
-    account: dict[str, str] = json.loads(body)
-    return account
+    def drop(self) -> None:
+        """Drop the table. Raises as `delete`."""
+        self._run("drop")
 
-
-def _second(account: Mapping[str, str]) -> str:
-    """2026-11-24T10:15:04.123456Z -> 2026-11-24T10:15:04Z"""
-    return f"{account['created_at'][:19]}Z"
+    def _run(self, step: str) -> list[str]:
+        revision = str(newest_admin_definition(self._ecs, self._stack)["taskDefinitionArn"])
+        values = {"STEP": step, "DELETED": str(DELETED), "LATER": str(LATER)}
+        command = ["python", "-c", source("rows.py")]
+        what = admin_task(self._stack, revision, command, purpose="drill", environment=values)
+        finished = self._runner.run(what, self._limit)
+        if finished.stop.exit_code != 0:
+            raise OperationsError(f"the drill's rows: {step} failed: {finished.stop}")
+        return finished.output

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fargate_ops.aws.clients import Clients
+from fargate_ops.core.application import Application
 from fargate_ops.drill import connection_exhaustion as exhaustion
-from fargate_ops.drill import rotation, row_deletion
+from fargate_ops.drill import rotation
+from fargate_ops.drill.client import LoadFile
 from fargate_ops.drill.faults import restart_database, stop_task
+from fargate_ops.drill.row_deletion import Rows
 from fargate_ops.drill.steady_state import ServiceState, observe
 from fargate_ops.terraform.stack import Stack
 
@@ -21,6 +24,8 @@ class Target:
 
     clients: Clients
     stack: Stack
+    application: Application
+    load_file: LoadFile
     bucket: str
     limit_seconds: float
     say: Callable[[str], None]
@@ -35,9 +40,12 @@ class Target:
     def program(self) -> exhaustion.Program:
         return exhaustion.Program(self.clients, self.stack, self.say, sleep=self.sleep)
 
+    def rows(self) -> Rows:
+        return Rows(self.clients, self.stack, self.say, self.limit_seconds, sleep=self.sleep)
+
     @property
-    def where(self) -> tuple[str, float, Callable[[str], None]]:
-        return self.stack.public_url, self.limit_seconds, self.say
+    def ready(self) -> tuple[str, float, Callable[[str], None]]:
+        return f"{self.stack.public_url}{self.application.ready_path}", self.limit_seconds, self.say
 
 
 def _task(target: Target) -> dict[str, Any]:
@@ -47,16 +55,19 @@ def _task(target: Target) -> dict[str, Any]:
 
 def _database(target: Target) -> dict[str, Any]:
     rds, instance = target.clients.client("rds"), target.stack.database.instance_identifier
-    return restart_database(rds, instance, *target.where, sleep=target.sleep).to_plain()
+    ready_url, limit, say = target.ready
+    return restart_database(
+        rds, instance, target.stack.public_url, ready_url, target.load_file, limit, say, sleep=target.sleep
+    ).to_plain()
 
 
 def _sessions(target: Target) -> dict[str, Any]:
-    return exhaustion.exhaust(target.program(), *target.where, sleep=target.sleep).to_plain()
+    return exhaustion.exhaust(target.program(), *target.ready, sleep=target.sleep).to_plain()
 
 
 def _recovery(target: Target) -> dict[str, Any]:
     earlier = exhaustion.Exhaustion(**target.earlier)
-    return exhaustion.recover(target.program(), earlier, *target.where, sleep=target.sleep).to_plain()
+    return exhaustion.recover(target.program(), earlier, *target.ready, sleep=target.sleep).to_plain()
 
 
 def _slow(target: Target) -> dict[str, Any]:
@@ -64,27 +75,29 @@ def _slow(target: Target) -> dict[str, Any]:
 
 
 def _starving(target: Target) -> dict[str, Any]:
-    url, limit, say = target.where
-    return {"answers": exhaustion.starve(url, str(target.earlier["account"]), limit, say, sleep=target.sleep)}
+    return {"answers": exhaustion.starve(*target.ready, sleep=target.sleep)}
 
 
 def _cleared(target: Target) -> dict[str, Any]:
     slow = exhaustion.SlowStatement(**target.earlier)
-    return {"over": exhaustion.clear(target.program(), slow, *target.where, sleep=target.sleep)}
+    return {"over": exhaustion.clear(target.program(), slow, *target.ready, sleep=target.sleep)}
 
 
 def _rows(target: Target) -> dict[str, Any]:
-    return row_deletion.delete_rows(
-        target.clients, target.stack, target.say, target.limit_seconds, sleep=target.sleep
-    ).to_plain()
+    return target.rows().delete().to_plain()
 
 
 def _restored(target: Target) -> dict[str, Any]:
-    return row_deletion.check_rows(target.stack.public_url, row_deletion.DeletedRows(**target.earlier))
+    return target.rows().count()
+
+
+def _drop(target: Target) -> dict[str, Any]:
+    target.rows().drop()
+    return {}
 
 
 def _users(target: Target) -> dict[str, Any]:
-    return {"users": rotation.users(target.clients, target.stack, target.limit_seconds, target.say)}
+    return {"users": rotation.users(target.clients, target.stack, target.application, target.limit_seconds, target.say)}
 
 
 def _former_user(target: Target) -> dict[str, Any]:
@@ -108,6 +121,7 @@ STEPS: Mapping[str, Callable[[Target], dict[str, Any]]] = {
     "cleared": _cleared,
     "rows": _rows,
     "restored": _restored,
+    "drop": _drop,
     "users": _users,
     "former_user": _former_user,
     "secret": _secret,

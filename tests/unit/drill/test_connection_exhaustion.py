@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from fargate_ops.drill.connection_exhaustion import (
-    FILES,
     Exhaustion,
     SlowStatement,
     clear,
@@ -17,14 +16,14 @@ from fargate_ops.drill.connection_exhaustion import (
     hold,
     records,
     recover,
+    source,
     starve,
 )
 from fargate_ops.drill.steady_state import DrillError
 
-URL = "http://service"
+URL = "http://service/ready"
 EXHAUSTION = Exhaustion(task_arn="task", leaked=200, refusal="FATAL", answers={"HTTP 503": 5})
-SLOW = SlowStatement(task_arn="task", account="a", key="k")
-EXHAUSTED = '{"type": "urn:problem-type:settlement:database-pool-exhausted", "status": 503}'
+SLOW = SlowStatement(task_arn="task", table="public.items")
 
 
 @dataclass
@@ -32,7 +31,9 @@ class World:
     """Each request takes a moment and gets the next answer; the last answer repeats."""
 
     answers: list[tuple[int, str]]
-    end: dict[str, Any] = field(default_factory=lambda: {"leaked": 200, "ended": 200, "kept": "a", "over": "a"})
+    end: dict[str, Any] = field(
+        default_factory=lambda: {"leaked": 200, "ended": 200, "kept": True, "over": "public.items"}
+    )
     now: float = 100.0
     stopped: bool = False
     started: list[tuple[str, dict[str, float]]] = field(default_factory=list)
@@ -43,7 +44,8 @@ class World:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def http_call(self, method: str, url: str, body: Mapping[str, Any] | None) -> tuple[int, str]:
+    def http_call(self, method: str, url: str, body: None) -> tuple[int, str]:
+        assert url == URL
         self.now += 0.01
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
@@ -51,8 +53,11 @@ class World:
         self.started.append((file, environment))
         return "task"
 
+    def start_as_master(self, file: str, **environment: float) -> str:
+        return self.start(f"{file} as master", **environment)
+
     def until(self, task_arn: str, key: str, limit_seconds: float) -> dict[str, Any]:
-        said = {"full": 200, "refused": "FATAL: too many clients", "held": "a", "key": "k"} | self.end
+        said = {"full": 200, "refused": "FATAL: too many clients", "held": "public.items"} | self.end
         return {name: said[name] for name in said if key in said}
 
     def stop(self, task_arn: str) -> None:
@@ -82,7 +87,7 @@ def test_recovery_is_counted_to_the_first_of_the_good_answers() -> None:
     program, ways = world(*[(503, "")] * 10, (200, ""), (503, ""), (200, ""))
     found = recover(program, EXHAUSTION, URL, 60, lambda _: None, **ways)
     assert found.seconds == pytest.approx(12 * 0.06, abs=0.06)
-    assert (found.ended, found.row_kept) == (200, True)
+    assert (found.ended, found.kept) == (200, True)
 
 
 def test_no_recovery_is_said_and_ends_the_leak() -> None:
@@ -92,25 +97,24 @@ def test_no_recovery_is_said_and_ends_the_leak() -> None:
     assert program.stopped
 
 
-def test_a_transaction_that_did_not_commit_keeps_no_row() -> None:
-    program, ways = world((200, ""), end={"leaked": 2, "ended": 2, "kept": None, "failed": "terminating connection"})
+def test_a_transaction_that_did_not_commit_is_told() -> None:
+    program, ways = world((200, ""), end={"leaked": 2, "ended": 2, "kept": False, "failed": "terminating connection"})
     found = recover(program, EXHAUSTION, URL, 5, lambda _: None, **ways)
-    assert (found.row_kept, found.said) == (False, "terminating connection")
+    assert (found.kept, found.said) == (False, "terminating connection")
 
 
-def test_pools_are_full_when_requests_say_so() -> None:
-    _, ways = world((200, "{}"), (503, "{}"), (503, EXHAUSTED))
-    found = starve(URL, "a", 60, lambda _: None, **ways)
-    assert found == {"HTTP 200": 1, "HTTP 503": 1, "database-pool-exhausted": 1}
+def test_pools_are_full_when_the_application_is_not_ready() -> None:
+    _, ways = world((200, "{}"), (500, "{}"), (503, "{}"), (503, "{}"))
+    assert starve(URL, 60, lambda _: None, **ways) == {"HTTP 200": 1, "HTTP 500": 1, "HTTP 503": 1}
     _, ways = world((200, "{}"))
-    with pytest.raises(DrillError, match="timed out in its pool"):
-        starve(URL, "a", 5, lambda _: None, **ways)
+    with pytest.raises(DrillError, match="the application was ready for 5 s"):
+        starve(URL, 5, lambda _: None, **ways)
 
 
 def test_a_slow_statement_is_started_and_waited_for() -> None:
     program, ways = world((503, ""), (200, ""))
     assert hold(program, 30, 60, lambda _: None) == SLOW
-    assert program.started == [("slow.py", {"HOLD_SECONDS": 30})]
+    assert program.started == [("slow.py as master", {"HOLD_SECONDS": 30})]
     assert clear(program, SLOW, URL, 60, lambda _: None, **ways)
     program, ways = world((503, ""))
     with pytest.raises(DrillError):
@@ -121,7 +125,12 @@ def test_other_lines_of_a_log_are_no_records() -> None:
     assert records(["", "x", "1", "[]", '{"full": 3}']) == [{"full": 3}]
 
 
-@pytest.mark.parametrize("name", ["leak.py", "slow.py"])
-def test_a_program_fits_into_an_override(name: str) -> None:
+@pytest.mark.parametrize("name", ["leak.py", "login.py", "rows.py", "slow.py"])
+def test_a_program_is_one_argument_that_imports_nothing_of_this_repository(name: str) -> None:
+    program = source(name)
+    compile(program, name, "exec")
+    assert "def connect(" in program
+    assert "import roles" not in program
+    assert "from roles" not in program
     # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskOverride.html: 8192 characters in all.
-    assert len((FILES / name).read_text(encoding="utf-8")) < 6000
+    assert len(json.dumps(program)) < 7000

@@ -7,17 +7,18 @@ from typing import Any
 
 import pytest
 
-from fargate_ops.drill.client import WITHOUT_DATABASE, clients
-from fargate_ops.drill.drills import DRILLS, Evidence, scene, verdict
+from fargate_ops.core.application import Application
+from fargate_ops.drill.client import WITHOUT_DATABASE, LoadFile, Step
+from fargate_ops.drill.drills import DRILLS, Evidence, lacking, scene, verdict
 from fargate_ops.drill.load import Report, Tally
 from fargate_ops.drill.steady_state import ServiceState
 
 BEFORE = ServiceState(
-    revision="settlement:4",
+    revision="storefront:4",
     version="v4",
     rollout="COMPLETED",
     desired=2,
-    tasks={"a": "settlement:4", "b": "settlement:4"},
+    tasks={"a": "storefront:4", "b": "storefront:4"},
     running=2,
     targets={"healthy": 2},
     newest_release="r4",
@@ -39,7 +40,7 @@ def load(**changes: Tally) -> Report:
 
 
 LOST = Tally(answers=Counter({"200 v4": 49}), lost=1, examples=["3.0 s: 503"], last_lost=3, last_answer=9.9)
-REPLACED = seen(tasks={"b": "settlement:4", "c": "settlement:4"})
+REPLACED = seen(tasks={"b": "storefront:4", "c": "storefront:4"})
 AFTER_FAILURE = seen(newest_release="r5", newest_outcome="failed", newest_why="exit code 1")
 RELEASE_FAILED = {"failed": True, "said": "local: the release failed\nmore"}
 TASK_REPLACED = {"stopped": "a", "started": ["c"], "seconds": 10.3}
@@ -51,31 +52,32 @@ AGAIN = {"case": "nothing holds the connections now", "ended": [], "report": "b.
 EXHAUSTED: dict[str, Any] = {
     "fault": {"leaked": 2, "answers": {"HTTP 503": 5}, "refusal": "FATAL: too many clients"},
     "first": FIRST,
-    "recovery": {"seconds": 0.4, "ended": 2, "row_kept": True, "said": ""},
+    "recovery": {"seconds": 0.4, "ended": 2, "kept": True, "said": ""},
     "again": AGAIN,
 }
 STARVED: dict[str, Any] = {
-    "starving": {"answers": {"database-pool-exhausted": 5}},
+    "starving": {"answers": {"HTTP 503": 5}},
     "first": {"case": "slow queries hold the sessions", "ended": [], "report": "a.md"},
     "cleared": {"over": True},
     "again": {"case": "the pools are full, the server is not", "ended": [], "report": "b.md"},
 }
 KEY = "20261124-101500"
-DATABASES = {"": {"instance_identifier": "settlement"}, KEY: {"instance_identifier": f"settlement-{KEY}"}}
+DATABASES = {"": {"instance_identifier": "storefront"}, KEY: {"instance_identifier": f"storefront-{KEY}"}}
 LOSS = {"lost": 1, "from": "2026-11-24T10:15:04Z", "to": "2026-11-24T10:15:05Z"}
-COMPARED = {"key": KEY, "databases": DATABASES, "comparison": {"lost": 1, "tables": {"accounts": {"back": 2, **LOSS}}}}
+TABLES = {"drill_rows": {"back": 2, **LOSS}}
+COMPARED = {"key": KEY, "databases": DATABASES, "comparison": {"lost": 1, "tables": TABLES}}
 RESTORED: dict[str, Any] = {
-    "fault": {"deleted": ["a", "b"], "later": ["c"], "first": LOSS["from"], "last": LOSS["to"]},
+    "fault": {"deleted": 2, "later": 1, "first": LOSS["from"], "last": LOSS["to"]},
     "first": COMPARED,
-    "looked": {"back": 2, "later": 0, "takes": True},
-    "serves": f"settlement-{KEY}",
+    "looked": {"back": 2, "later": 0},
+    "serves": f"storefront-{KEY}",
     "again": COMPARED,
 }
-SWITCHED = seen(revision="settlement:5", tasks={"c": "settlement:5", "d": "settlement:5"}, newest_release="r5")
+SWITCHED = seen(revision="storefront:5", tasks={"c": "storefront:5", "d": "storefront:5"}, newest_release="r5")
 
 MOVED = seen(
-    revision="settlement:5",
-    tasks={"c": "settlement:5", "d": "settlement:5"},
+    revision="storefront:5",
+    tasks={"c": "storefront:5", "d": "storefront:5"},
     newest_release="r5",
     newest_outcome="succeeded",
     newest_why="drill rotation",
@@ -123,7 +125,7 @@ OTHER_VERSION = Tally(answers=Counter({"200 v4": 49, "200 v5": 1}), last_answer=
         ),
         (
             "never_healthy",
-            {"after": seen(AFTER_FAILURE, revision="settlement:5")},
+            {"after": seen(AFTER_FAILURE, revision="storefront:5")},
             "only the previous release runs",
         ),
         ("never_healthy", {"after": seen(AFTER_FAILURE, running=1)}, "only the previous release runs"),
@@ -131,7 +133,7 @@ OTHER_VERSION = Tally(answers=Counter({"200 v4": 49, "200 v5": 1}), last_answer=
         ("broken_release", {"load": load(version=LOST)}, "no request is lost"),
         ("task_killed", {"load": load(account=Tally())}, "no request is lost"),
         ("task_killed", {"happened": {**TASK_REPLACED, "started": []}}, "the scheduler replaces it"),
-        ("task_killed", {"after": seen(tasks={"a": "settlement:4", "c": "settlement:4"})}, "the scheduler replaces it"),
+        ("task_killed", {"after": seen(tasks={"a": "storefront:4", "c": "storefront:4"})}, "the scheduler replaces it"),
         ("task_killed", {"after": seen(REPLACED, targets={"healthy": 1})}, "all targets are healthy again"),
         (
             "rotation",
@@ -140,7 +142,7 @@ OTHER_VERSION = Tally(answers=Counter({"200 v4": 49, "200 v5": 1}), last_answer=
         ),
         (
             "rotation",
-            {"after": seen(MOVED, revision="settlement:4")},
+            {"after": seen(MOVED, revision="storefront:4")},
             "the service connects as the other database user",
         ),
         ("rotation", {"happened": ROTATED | {"former": "app_clone"}}, "the previous database user still works"),
@@ -157,7 +159,7 @@ OTHER_VERSION = Tally(answers=Counter({"200 v4": 49, "200 v5": 1}), last_answer=
         ),
         ("rotation", {"load": load(account=LOST)}, "neither write loses a request"),
         ("database_restart", {"after": REPLACED}, "no task is replaced"),
-        ("database_restart", {"happened": {**OUTAGE, "answers": {"HTTP 200": 9}}}, "/readyz returns 503 meanwhile"),
+        ("database_restart", {"happened": {**OUTAGE, "answers": {"HTTP 200": 9}}}, "readiness returns 503 meanwhile"),
         (
             "database_restart",
             {"load": load(version=LOST, account=REFUSED)},
@@ -186,8 +188,8 @@ OTHER_VERSION = Tally(answers=Counter({"200 v4": 49, "200 v5": 1}), last_answer=
         ),
         (
             "restore",
-            {"happened": {**RESTORED, "serves": "settlement"}},
-            "the service is steady on the restored database and accepts new rows",
+            {"happened": {**RESTORED, "serves": "storefront"}},
+            "the service is steady on the restored database",
         ),
         (
             "restore",
@@ -222,7 +224,7 @@ OTHER_VERSION = Tally(answers=Counter({"200 v4": 49, "200 v5": 1}), last_answer=
         ),
         (
             "pool_exhaustion",
-            {"happened": EXHAUSTED | {"recovery": {**EXHAUSTED["recovery"], "row_kept": False}}},
+            {"happened": EXHAUSTED | {"recovery": {**EXHAUSTED["recovery"], "kept": False}}},
             "a transaction that ran throughout commits",
         ),
         (
@@ -271,11 +273,26 @@ def test_what_is_announced_is_what_is_judged(name: str) -> None:
         assert check.text in announced
 
 
-def test_the_load_asks_what_the_verdict_looks_at() -> None:
-    groups = clients("account-1", 60)
-    names = {group.request.name for group in groups}
-    assert set(WITHOUT_DATABASE) < names
-    assert sum(group.per_second for group in groups) == 60
-    posts = [group.request for group in groups if group.request.method == "POST"]
-    assert {group.body_seconds for group in groups if group.request in posts} == {2.0}
-    assert len({request.headers["Idempotency-Key"] for request in posts}) == 1, "one transaction, retried"
+def test_a_row_that_the_load_file_does_not_write_is_not_looked_for() -> None:
+    happened = {**OUTAGE, "row_kept": None}
+    passed, lines = verdict("database_restart", Evidence(**{**vars(PASSING["database_restart"]), "happened": happened}))
+    assert passed
+    assert "  passed  no row is lost: not checked: the load file writes none that it reads" in lines
+
+
+@pytest.mark.parametrize(
+    ("application", "load_file", "missing"),
+    [
+        ({}, [], {"app_ready_path", "app_admin_command", "app_load_file"}),
+        ({"ready_path": "/ready"}, [Step(path="/")], {"app_admin_command"}),
+        ({"ready_path": "/ready", "admin_command": ["admin"]}, [Step(path="/")], set()),
+    ],
+)
+def test_what_the_application_lacks_for_a_drill_is_named(
+    application: dict[str, Any], load_file: list[Step], missing: set[str]
+) -> None:
+    contract = Application(name="shop", port=8000, health_path="/", **application)
+    lacks = {name: lacking(name, contract, LoadFile(steps=load_file)) for name in DRILLS}
+    assert {setting for found in lacks.values() for setting in found} == missing
+    for name in ("broken_release", "never_healthy", "task_killed"):
+        assert lacks[name] == []

@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 
 from fargate_ops.core.problem import OperationsError
+from fargate_ops.drill.client import LoadFile, Step
 from fargate_ops.drill.faults import Outage, restart_database, stop_task
 from fargate_ops.drill.steady_state import DrillError, ServiceState
 
-URL = "http://service"
+URL, READY_URL = "http://service", "http://service/ready"
+LOAD_FILE = LoadFile(
+    setup=Step(method="POST", path="/rows", body={"name": "x"}, status=201), steps=[Step(path="/rows/{id}")]
+)
 
 
 @dataclass
@@ -27,7 +31,7 @@ class World:
     available: float = 2.5
     keeps_rows: bool = True
     takes_rows: bool = True
-    accounts: set[str] = field(default_factory=set)
+    rows: set[str] = field(default_factory=set)
     said: list[str] = field(default_factory=list)
 
     def sleep(self, seconds: float) -> None:
@@ -41,28 +45,39 @@ class World:
         return -1.0 if self.rebooted is None else self.now - self.rebooted
 
     def reboot_db_instance(self, DBInstanceIdentifier: str) -> None:
-        assert self.accounts, "the row comes first"
+        assert self.rows, "the row comes first"
         self.rebooted = self.now
 
     def describe_db_instances(self, DBInstanceIdentifier: str) -> dict[str, Any]:
         return {"DBInstances": [{"DBInstanceStatus": "available" if self.since > self.available else "rebooting"}]}
 
-    def http_call(self, method: str, url: str, body: Mapping[str, Any] | None) -> tuple[int, str]:
+    def http_call(
+        self, method: str, url: str, body: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
         self.now += 0.01
         if self.gone <= self.since < self.back:
             return 503, "unavailable"
         if method == "POST":
             if not self.takes_rows:
                 return 0, "refused"
-            self.accounts.add("account-1")
-            return 201, json.dumps({"id": "account-1"})
-        if url == f"{URL}/readyz":
+            self.rows.add("row-1")
+            return 201, json.dumps({"id": "row-1"})
+        if url == READY_URL:
             return 200, "ready"
-        return (200 if self.keeps_rows and url.endswith("account-1") else 404), ""
+        return (200 if self.keeps_rows and url == f"{URL}/rows/row-1" else 404), ""
 
     def restart(self, limit: float = 30) -> Outage:
         return restart_database(
-            self, "database", URL, limit, self.said.append, call=self.http_call, clock=self.clock, sleep=self.sleep
+            self,
+            "database",
+            URL,
+            READY_URL,
+            LOAD_FILE,
+            limit,
+            self.said.append,
+            call=self.http_call,
+            clock=self.clock,
+            sleep=self.sleep,
         )
 
 
@@ -84,7 +99,7 @@ def test_rows_that_are_gone_are_noticed() -> None:
 
 
 def test_a_database_that_stays_away_is_given_up() -> None:
-    with pytest.raises(DrillError, match=r"database is available after 5 s; /readyz: \d+ x HTTP 200, \d+ x HTTP 503"):
+    with pytest.raises(DrillError, match=r"database is available after 5 s; readiness: \d+ x HTTP 200, \d+ x HTTP 503"):
         World(back=1e9).restart(limit=5)
 
 

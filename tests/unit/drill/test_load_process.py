@@ -12,12 +12,17 @@ from typing import Any
 
 import pytest
 
+from fargate_ops.core.application import Application
 from fargate_ops.core.problem import OperationsError
 from fargate_ops.drill import load_process
 from fargate_ops.drill.load import Report
 
+APPLICATION = Application(name="settlement", port=8000, health_path="/healthz", version_path="/version")
+#: The reference application's.
+LOAD_FILE = str(Path(__file__).parents[3] / "app/api/load.json")
 
-class Application(http.server.BaseHTTPRequestHandler):
+
+class Server(http.server.BaseHTTPRequestHandler):
     """Accepts accounts and transactions, and answers every read."""
 
     protocol_version = "HTTP/1.1"
@@ -51,7 +56,7 @@ def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         return started[-1]
 
     monkeypatch.setattr(subprocess, "Popen", start)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Application)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
     threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     assert [process.wait(30) for process in started] == [0] * len(started)
@@ -62,7 +67,7 @@ def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_a_load_runs_until_it_is_stopped_and_loses_nothing(url: str, tmp_path: Path) -> None:
     said: list[str] = []
     path = tmp_path / "drill/load.json"
-    assert load_process.start(url, path, 20, 60, said.append).answers
+    assert load_process.start(url, path, APPLICATION, LOAD_FILE, 20, 5, 60, said.append).answers
     report = load_process.stop(path, said.append)
     assert report.done
     assert report.total > 0
@@ -71,13 +76,12 @@ def test_a_load_runs_until_it_is_stopped_and_loses_nothing(url: str, tmp_path: P
     assert said[1].startswith(f"load ended: {report.total} requests in ")
 
 
-def test_clients_that_wait_need_no_answer(url: str, tmp_path: Path) -> None:
+def test_a_load_without_a_file_says_what_it_leaves_out(url: str, tmp_path: Path) -> None:
     said: list[str] = []
-    path = tmp_path / "waiting.json"
-    waiting = {"account": "a1", "key": "k", "count": 2}
-    load_process.start_waiting(url, path, waiting, 60, said.append)
-    assert said == [f"load on {url}: 2 clients that post one transaction"]
-    assert load_process.stop(path, said.append).done
+    path = tmp_path / "load.json"
+    load_process.start(url, path, APPLICATION, "", 20, 5, 60, said.append)
+    assert load_process.stop(path, said.append).lost == 0
+    assert said[0].endswith("and 0 slow clients; none uses the database: there is no load file (app_load_file)")
 
 
 def test_stopping_what_was_never_started_is_an_empty_report(tmp_path: Path) -> None:
@@ -88,14 +92,16 @@ def test_an_application_that_does_not_answer_ends_the_drill(tmp_path: Path) -> N
     with pytest.raises(
         OperationsError, match=r"^the drill cannot begin: http://127\.0\.0\.1:9/v1/accounts answered not"
     ):
-        load_process.start("http://127.0.0.1:9", tmp_path / "load.json", 20, 60, lambda _: None)
+        load_process.start(
+            "http://127.0.0.1:9", tmp_path / "load.json", APPLICATION, LOAD_FILE, 20, 5, 60, lambda _: None
+        )
 
 
 def test_a_load_that_does_not_begin_leaves_no_report_of_an_earlier_one(tmp_path: Path) -> None:
     path = tmp_path / "load.json"
     path.write_text(Report(done=False).to_json())
     with pytest.raises(OperationsError, match="the drill cannot begin"):
-        load_process.start("http://127.0.0.1:9", path, 20, 60, lambda _: None)
+        load_process.start("http://127.0.0.1:9", path, APPLICATION, LOAD_FILE, 20, 5, 60, lambda _: None)
     assert load_process.stop(path, lambda _: None) == Report()
 
 

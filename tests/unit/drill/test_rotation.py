@@ -10,11 +10,11 @@ from fargate_ops.drill.rotation import change, former_user
 from fargate_ops.drill.steady_state import DrillError, ServiceState
 
 BEFORE = ServiceState(
-    revision="settlement:5",
+    revision="storefront:5",
     version="v4",
     rollout="COMPLETED",
     desired=2,
-    tasks={"a": "settlement:5", "b": "settlement:5"},
+    tasks={"a": "storefront:5", "b": "storefront:5"},
     running=2,
     targets={"healthy": 2},
 )
@@ -52,14 +52,14 @@ def changed(*then: ServiceState) -> tuple[dict[str, Any], Secrets, list[str]]:
 
 
 def test_the_same_value_is_a_change_and_every_task_is_seen_to_go() -> None:
-    rolling = seen(rollout="IN_PROGRESS", tasks={"b": "settlement:5", "c": "settlement:5"})
-    found, secrets, said = changed(BEFORE, rolling, seen(tasks={"c": "settlement:5", "d": "settlement:5"}))
+    rolling = seen(rollout="IN_PROGRESS", tasks={"b": "storefront:5", "c": "storefront:5"})
+    found, secrets, said = changed(BEFORE, rolling, seen(tasks={"c": "storefront:5", "d": "storefront:5"}))
     assert found == {"replaced": 2, "seconds": 1.0}
     assert secrets.values == ["hush", "hush"]
     assert "hush" not in "".join(said)
 
 
-@pytest.mark.parametrize("then", [BEFORE, seen(tasks={"b": "settlement:5", "c": "settlement:5"})])
+@pytest.mark.parametrize("then", [BEFORE, seen(tasks={"b": "storefront:5", "c": "storefront:5"})])
 def test_tasks_that_stay_are_said(then: ServiceState) -> None:
     with pytest.raises(DrillError, match="tasks still run after"):
         changed(then)
@@ -68,11 +68,11 @@ def test_tasks_that_stay_are_said(then: ServiceState) -> None:
 def test_the_former_user_is_asked_by_its_own_definition() -> None:
     class Program:
         def start(self, file: str, revision: str = "") -> str:
-            assert (file, revision) == ("login.py", "arn:td/settlement:4")
+            assert (file, revision) == ("login.py", "arn:td/storefront:4")
             return "task"
 
         def until(self, task_arn: str, key: str, limit_seconds: float) -> dict[str, Any]:
-            return {"user": "settlement_app"}
+            return {"user": "storefront_app"}
 
     program: Any = Program()
-    assert former_user(program, "arn:td/settlement:4", 60, lambda _: None) == "settlement_app"
+    assert former_user(program, "arn:td/storefront:4", 60, lambda _: None) == "storefront_app"

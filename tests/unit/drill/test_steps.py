@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from fargate_ops.drill import connection_exhaustion, rotation, row_deletion, steps
+from fargate_ops.core.application import Application
+from fargate_ops.drill import connection_exhaustion, rotation, steps
+from fargate_ops.drill.client import LoadFile, Step
 from fargate_ops.drill.connection_exhaustion import Exhaustion, SlowStatement
-from fargate_ops.drill.row_deletion import DeletedRows
 from fargate_ops.drill.steps import STEPS, Target
 from fargate_ops.terraform.stack import Stack
 
@@ -22,6 +23,11 @@ STACK = Stack(
     },
     "qa",
 )
+
+
+APPLICATION = Application(name="shop", port=8000, health_path="/health", ready_path="/ready")
+LOAD_FILE = LoadFile(steps=[Step(path="/items")])
+READY = "http://qa/ready"
 
 
 class Clients:
@@ -40,6 +46,22 @@ class Fault:
         return SimpleNamespace(to_plain=lambda: {"happened": True})
 
 
+class Rows:
+    """Stands in for the drill's rows."""
+
+    def __init__(self, *args: Any, **_: Any) -> None:
+        self.args = args
+
+    def delete(self) -> Any:
+        return SimpleNamespace(to_plain=lambda: {"deleted of": self.args})
+
+    def count(self) -> dict[str, Any]:
+        return {"counted of": self.args}
+
+    def drop(self) -> None:
+        """Nothing to return."""
+
+
 @pytest.fixture
 def fault(monkeypatch: pytest.MonkeyPatch) -> Fault:
     fault = Fault()
@@ -50,15 +72,22 @@ def fault(monkeypatch: pytest.MonkeyPatch) -> Fault:
     monkeypatch.setattr(connection_exhaustion, "Program", lambda *_, **__: "program")
     for name in ("users", "former_user", "change"):
         monkeypatch.setattr(rotation, name, fault)
-    for name in ("delete_rows", "check_rows"):
-        monkeypatch.setattr(row_deletion, name, fault)
+    monkeypatch.setattr(steps, "Rows", Rows)
     monkeypatch.setattr(steps, "observe", lambda *args: args)
     return fault
 
 
 def target(**earlier: Any) -> Target:
     return Target(
-        clients=Clients(), stack=STACK, bucket="b", limit_seconds=9, say=print, hold_seconds=3, earlier=earlier
+        clients=Clients(),
+        stack=STACK,
+        application=APPLICATION,
+        load_file=LOAD_FILE,
+        bucket="b",
+        limit_seconds=9,
+        say=print,
+        hold_seconds=3,
+        earlier=earlier,
     )
 
 
@@ -66,8 +95,8 @@ def target(**earlier: Any) -> Target:
     ("what", "first"),
     [
         ("task", ("ecs", "c")),
-        ("database", ("rds", "db", "http://qa", 9, print)),
-        ("sessions", ("program", "http://qa", 9, print)),
+        ("database", ("rds", "db", "http://qa", READY, LOAD_FILE, 9, print)),
+        ("sessions", ("program", READY, 9, print)),
         ("slow", ("program", 3, 9, print)),
     ],
 )
@@ -78,10 +107,12 @@ def test_a_fault_is_done_to_the_environment(fault: Fault, what: str, first: tupl
 
 def test_rows_and_users_are_looked_at_by_the_session_of_the_drill(fault: Fault) -> None:
     drill = target()
-    assert STEPS["rows"](drill) == {"happened": True}
-    assert list(fault.args) == [drill.clients, STACK, print, 9]
+    where = (drill.clients, STACK, print, 9)
+    assert STEPS["rows"](drill) == {"deleted of": where}
+    assert STEPS["restored"](drill) == {"counted of": where}
+    assert STEPS["drop"](drill) == {}
     assert STEPS["users"](drill).keys() == {"users"}
-    assert list(fault.args) == [drill.clients, STACK, 9, print]
+    assert list(fault.args) == [drill.clients, STACK, APPLICATION, 9, print]
 
 
 def test_what_an_earlier_step_returned_is_passed_on(fault: Fault) -> None:
@@ -91,11 +122,8 @@ def test_what_an_earlier_step_returned_is_passed_on(fault: Fault) -> None:
     slow = dict.fromkeys(SlowStatement.__dataclass_fields__, "x")
     assert STEPS["cleared"](target(**slow)).keys() == {"over"}
     assert fault.args[1] == SlowStatement(**slow)
-    mistake = dict.fromkeys(DeletedRows.__dataclass_fields__, "x")
-    STEPS["restored"](target(**mistake))
-    assert list(fault.args) == ["http://qa", DeletedRows(**mistake)]
-    assert STEPS["starving"](target(account="a1")).keys() == {"answers"}
-    assert list(fault.args[:2]) == ["http://qa", "a1"]
+    assert STEPS["starving"](target()).keys() == {"answers"}
+    assert fault.args == (READY, 9, print)
 
 
 def test_a_rotation_is_followed_by_its_secret_and_its_former_definition(fault: Fault) -> None:
