@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,43 @@ def test_a_default_stands_in_the_roles_defaults_or_in_the_shared_inventory(role:
     """Ansible ignores a default in the argument specs."""
     assert not list(_values(_read(role / "meta/argument_specs.yml"), "default"))
     assert not _read(role / "defaults/main.yml").keys() & _read(REPOSITORY / "inventory/shared.yml").keys()
+
+
+def _scalars(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
+    """Yield every value of a document, at any depth; a key is none."""
+    if isinstance(node, yaml.MappingNode):
+        for _, value in node.value:
+            yield from _scalars(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _scalars(item)
+    elif isinstance(node, yaml.ScalarNode):
+        yield node
+
+
+def test_the_operations_name_no_application() -> None:
+    """The application's name is a value of the inventory: any other application can take its place."""
+    name = str(_read(REPOSITORY / "inventory/shared.yml")["app_name"]).lower()
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "playbooks", "roles", "terraform", "src", "inventory"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    found = []
+    for path in filter(None, listed.split("\0")):
+        file = REPOSITORY / path
+        if not file.is_file():  # removed and not yet committed
+            continue
+        text = file.read_text(encoding="utf-8", errors="replace")
+        count = f"{path}\n{text}".lower().count(name)
+        if path.startswith("inventory/"):
+            document = yaml.compose(text)
+            count -= sum(value.value.lower().count(name) for value in _scalars(document)) if document else 0
+        if count:
+            found.append(path)
+    assert found == []
 
 
 def test_the_rules_find_something_to_read() -> None:
