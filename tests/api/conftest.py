@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import settlement.revisions
 from psycopg2.extensions import encrypt_password
 from pydantic import SecretStr
-from settlement.admin.prepare import prepare
 from settlement.app import create_app
-from settlement.schema import schema
-from settlement.settings import AdminSettings, Settings
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, text
 from starlette.testclient import TestClient
 
+import fargate_app.revisions
+from fargate_app.admin.prepare import prepare
+from fargate_app.schema import schema
+from fargate_app.settings import AdminSettings, Settings
 from tests.api.postgres import Server, running_server
 
 
@@ -255,7 +255,7 @@ class Revisions:
 def revisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Revisions]:
     """The revisions of the image for one test."""
     folder = tmp_path / "settlement/migrations"
-    shutil.copytree(settlement.revisions.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(settlement.revisions, "MIGRATIONS", folder)
+    shutil.copytree(fargate_app.revisions.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(fargate_app.revisions, "MIGRATIONS", folder)
     yield Revisions(folder)
     schema.cache_clear()

@@ -13,18 +13,18 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from pydantic import SecretStr
-from settlement.admin import cli
-from settlement.admin.failures import AdminError
-from settlement.admin.prepare import Prepared, prepare
-from settlement.admin.renew import Renewed, renew
-from settlement.admin.secret_store import SecretsManagerSecret
 from settlement.app import create_app
-from settlement.database import Database, metadata, single_use_engine
-from settlement.schema import schema
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from starlette.testclient import TestClient
 
+from fargate_app.admin import cli
+from fargate_app.admin.failures import AdminError
+from fargate_app.admin.prepare import Prepared, prepare
+from fargate_app.admin.renew import Renewed, renew
+from fargate_app.admin.secret_store import SecretsManagerSecret
+from fargate_app.database import Database, metadata, single_use_engine
+from fargate_app.schema import schema
 from tests.api.conftest import MemorySecret, TestDatabase
 from tests.api.postgres import write_certificate
 

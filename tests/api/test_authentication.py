@@ -15,10 +15,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pydantic import SecretStr, ValidationError
 from settlement.app import create_app
-from settlement.authentication import KeySet, TokenError, Verifier
-from settlement.settings import Settings
 from starlette.testclient import TestClient
 
+from fargate_app.authentication import KeySet, TokenError, Verifier
+from fargate_app.settings import Settings
 from tests.api.conftest import TestDatabase
 
 ISSUER, AUDIENCE = "https://issuer.example", "settlement-api"

@@ -11,10 +11,10 @@ from uuid import uuid4
 
 import pytest
 from settlement.app import create_app
-from settlement.schema import schema
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
+from fargate_app.schema import schema
 from tests.api.conftest import Revisions, TestDatabase
 from tests.api.postgres import free_port
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 from pydantic import SecretStr
-from settlement import login
 from sqlalchemy import text
 
+from fargate_app import login
 from tests.api.conftest import TestDatabase
 
 

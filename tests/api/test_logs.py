@@ -10,9 +10,10 @@ from uuid import uuid4
 
 import pytest
 from settlement.accounts import service
-from settlement.logs import JsonFormatter
-from settlement.middleware import trace_identifier
 from starlette.testclient import TestClient
+
+from fargate_app.logs import JsonFormatter
+from fargate_app.middleware import trace_identifier
 
 
 @pytest.fixture

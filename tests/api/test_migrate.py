@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 import settlement
-from settlement.admin import cli
-from settlement.admin import connection as connection_module
-from settlement.admin import migrate as migrate_module
-from settlement.admin.drop_index import drop_invalid_index
-from settlement.admin.failures import AdminError, failure
-from settlement.admin.prepare import prepare
 from sqlalchemy import Connection, Engine, create_engine, text
 
+from fargate_app.admin import cli
+from fargate_app.admin import connection as connection_module
+from fargate_app.admin import migrate as migrate_module
+from fargate_app.admin.drop_index import drop_invalid_index
+from fargate_app.admin.failures import AdminError, failure
+from fargate_app.admin.prepare import prepare
 from tests.api.conftest import Revisions, TestDatabase
 
 VERSIONS = "settlement/migrations/versions"

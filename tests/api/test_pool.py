@@ -12,13 +12,13 @@ from uuid import uuid4
 import pytest
 from settlement.accounts import service
 from settlement.app import create_app
-from settlement.database import Database
-from settlement.logs import JsonFormatter
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.testclient import TestClient
 
+from fargate_app.database import Database
+from fargate_app.logs import JsonFormatter
 from tests.api.conftest import TestDatabase
 
 WAIT_SECONDS = 10

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import settlement
-from settlement import revisions as reader
-from settlement import schema as schema_module
-from settlement.revisions import RevisionsError, read
-from settlement.schema import Schema, is_current, schema
 
+from fargate_app import revisions as reader
+from fargate_app import schema as schema_module
+from fargate_app.revisions import RevisionsError, read
+from fargate_app.schema import Schema, is_current, schema
 from tests.api.conftest import Revisions
 
 VERSIONS = "settlement/migrations/versions"

@@ -64,7 +64,7 @@ def service(database: TestDatabase, **environment: str) -> Iterator[Service]:
     values |= {"DATABASE_USER": credentials["username"], "DATABASE_PASSWORD": credentials["password"]}
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", "-c", "python:settlement.gunicorn_conf", "--bind", f"127.0.0.1:{port}"],
+        [sys.executable, "-m", "gunicorn", "-c", "python:fargate_app.gunicorn_conf", "--bind", f"127.0.0.1:{port}"],
         cwd=APPLICATION,
         env={"PATH": os.environ["PATH"], "WEB_CONCURRENCY": "2", "LOG_LEVEL": "info"} | values | environment,
         stdout=subprocess.PIPE,
@@ -119,7 +119,7 @@ def test_with_nothing_to_do_it_stops_at_once(database: TestDatabase) -> None:
 
 
 def test_a_connection_is_kept_longer_than_the_load_balancer_keeps_it(database: TestDatabase) -> None:
-    from settlement import gunicorn_conf
+    from fargate_app import gunicorn_conf
 
     load_balancer_idle_seconds, stop_timeout_seconds = 60, 30
     assert gunicorn_conf.keepalive > load_balancer_idle_seconds
@@ -146,7 +146,7 @@ def test_sessions_say_whose_they_are(database: TestDatabase) -> None:
 def test_a_missing_setting_stops_it_with_its_name_and_no_password(database: TestDatabase) -> None:
     environment = {"PATH": os.environ["PATH"], "DATABASE_NAME": "x", "DATABASE_USER": "x", "DATABASE_PASSWORD": "hush"}
     done = subprocess.run(
-        [sys.executable, "-m", "gunicorn", "-c", "python:settlement.gunicorn_conf", "--bind", "127.0.0.1:0"],
+        [sys.executable, "-m", "gunicorn", "-c", "python:fargate_app.gunicorn_conf", "--bind", "127.0.0.1:0"],
         cwd=APPLICATION,
         env=environment,
         capture_output=True,

@@ -9,11 +9,11 @@ from typing import Any
 
 import psycopg2
 import pytest
-from settlement.admin import cli
-from settlement.admin.sessions import EndLimits, masked, sessions, tag_of
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
+from fargate_app.admin import cli
+from fargate_app.admin.sessions import EndLimits, masked, sessions, tag_of
 from tests.api.conftest import TestDatabase
 from tests.api.postgres import free_port
 

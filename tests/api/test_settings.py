@@ -2,7 +2,8 @@
 
 import pytest
 from pydantic import ValidationError
-from settlement.settings import AdminSettings, Settings
+
+from fargate_app.settings import AdminSettings, Settings
 
 ENVIRONMENT = {
     "DATABASE_HOST": "db",

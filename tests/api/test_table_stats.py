@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from settlement.admin.prepare import prepare
-from settlement.admin.table_stats import table_stats
-from settlement.schema import schema as image_schema
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from fargate_app.admin.prepare import prepare
+from fargate_app.admin.table_stats import table_stats
+from fargate_app.schema import schema as image_schema
 from tests.api.conftest import TestDatabase
 
 POINT = datetime(2026, 11, 24, 10, 15, tzinfo=UTC)

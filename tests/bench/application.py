@@ -23,10 +23,10 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
-from settlement.admin.prepare import prepare
-from settlement.settings import AdminSettings
 from sqlalchemy import URL, create_engine, text
 
+from fargate_app.admin.prepare import prepare
+from fargate_app.settings import AdminSettings
 from tests.api.postgres import Server, free_port, running_server
 from tests.bench.load import BenchError, ensure_wrk, run_wrk
 from tests.bench.measure import Row, alternate, ratio
@@ -194,7 +194,7 @@ def _served(
     """Run gunicorn with production's configuration, pinned to one core; yield its address."""
     address = f"127.0.0.1:{free_port()}"
     command = ["taskset", "--cpu-list", str(core), sys.executable, "-m", "gunicorn"]
-    command += ["--config", "python:settlement.gunicorn_conf", "--bind", address, "--workers", "1", app]
+    command += ["--config", "python:fargate_app.gunicorn_conf", "--bind", address, "--workers", "1", app]
     paths = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "app/api")])
     log = folder / f"{address.rpartition(':')[2]}.log"
     with log.open("wb") as output:  # one line for each request, as to the log driver's pipe

@@ -6,18 +6,18 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
+import fargate_app.health.router
 import settlement.accounts.router
-import settlement.health.router
 import settlement.statements.router
 import settlement.transactions.router
-from settlement.authentication import AuthenticationMiddleware, verifier_of
-from settlement.database import Database
-from settlement.health.schemas import VersionOut
-from settlement.health.service import Health, task_definition_revision
-from settlement.middleware import BodyLimitMiddleware, RequestContextMiddleware
-from settlement.problems import install_problem_handlers
-from settlement.schema import schema
-from settlement.settings import Settings
+from fargate_app.authentication import AuthenticationMiddleware, verifier_of
+from fargate_app.database import Database
+from fargate_app.health.schemas import VersionOut
+from fargate_app.health.service import Health, task_definition_revision
+from fargate_app.middleware import BodyLimitMiddleware, RequestContextMiddleware
+from fargate_app.problems import install_problem_handlers
+from fargate_app.schema import schema
+from fargate_app.settings import Settings
 
 _MAX_BODY_BYTES = 64 * 1024  # a transaction is below 3 kB; without a limit one request could take the task's memory
 
@@ -59,7 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
         # The routes themselves: FastAPI would search an included router twice for each request.
         routes=[
             route
-            for feature in (settlement.accounts, settlement.transactions, settlement.statements, settlement.health)
+            for feature in (settlement.accounts, settlement.transactions, settlement.statements, fargate_app.health)
             for route in feature.router.router.routes
         ],
     )

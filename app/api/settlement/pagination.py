@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 from fastapi import Query
 from pydantic import BaseModel
 
-from settlement.problems import InvalidInput
+from fargate_app.problems import InvalidInput
 
 Row = TypeVar("Row")
 

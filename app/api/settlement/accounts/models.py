@@ -2,7 +2,7 @@
 
 from sqlalchemy import CheckConstraint, Column, DateTime, Table, Text, UniqueConstraint, Uuid, func
 
-from settlement.database import metadata
+from fargate_app.database import metadata
 
 accounts = Table(
     "accounts",

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
+from fargate_app.dependencies import database_of
+from fargate_app.responses import json_response
 from settlement.accounts import service
 from settlement.accounts.schemas import AccountIn, AccountOut
-from settlement.dependencies import database_of
-from settlement.responses import json_response
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 

@@ -4,9 +4,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, insert, select
 
+from fargate_app.problems import NotFound
 from settlement.accounts.models import accounts
 from settlement.accounts.schemas import AccountIn, AccountOut
-from settlement.problems import NotFound
 
 _INSERT = insert(accounts).returning(accounts)
 _SELECT = select(accounts).where(accounts.c.id == bindparam("account_id"))

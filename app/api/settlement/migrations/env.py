@@ -4,7 +4,7 @@ from alembic import context
 
 import settlement.accounts.models
 import settlement.transactions.models  # noqa: F401 - importing registers the tables
-from settlement.database import metadata
+from fargate_app.database import metadata
 
 attributes = context.config.attributes
 # One transaction for each revision: if one fails, those before it stay, and the next run continues there.

@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter, Request, Response
 
-from settlement.dependencies import database_of, settings_of
+from fargate_app.dependencies import database_of, settings_of
+from fargate_app.responses import json_response
 from settlement.pagination import CursorParameter, Limit
-from settlement.responses import json_response
 from settlement.statements import service
 from settlement.statements.schemas import Month, StatementPage
 

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from settlement.dependencies import database_of
+from fargate_app.dependencies import database_of
+from fargate_app.responses import json_response
 from settlement.pagination import CursorParameter, Limit
-from settlement.responses import json_response
 from settlement.transactions import service
 from settlement.transactions.schemas import IdempotencyKey, TransactionIn, TransactionOut, TransactionPage
 

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, Row, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
+from fargate_app.problems import Conflict, InvalidInput
 from settlement.accounts.service import get_account
 from settlement.pagination import decode_cursor, encode_cursor, invalid_cursor, split_page
-from settlement.problems import Conflict, InvalidInput
 from settlement.transactions.models import transactions
 from settlement.transactions.schemas import TransactionIn, TransactionOut, TransactionPage
 

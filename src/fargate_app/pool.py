@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from settlement.logs import endpoint, request_id
+from fargate_app.logs import endpoint, request_id
 
 _log = logging.getLogger(__name__)
 _metrics = logging.getLogger("settlement.metrics")

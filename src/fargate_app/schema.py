@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import settlement
 from sqlalchemy import Connection, text
 
-BUILT = Path(__file__).parent / "schema.json"
+BUILT = Path(settlement.__file__).parent / "schema.json"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def schema() -> Schema:
     if BUILT.exists():
         built = json.loads(BUILT.read_text())
         return Schema(built["head"], tuple(built["compatible"]), tuple(built["revisions"]))
-    from settlement import revisions  # not above: the service must not import Alembic
+    from fargate_app import revisions  # not above: the service must not import Alembic
 
     return revisions.read()
 

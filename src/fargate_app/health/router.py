@@ -3,10 +3,10 @@
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from settlement.dependencies import database_of, health_of
-from settlement.health import service
-from settlement.health.schemas import HealthOut, ReadinessOut, VersionOut
-from settlement.responses import json_response
+from fargate_app.dependencies import database_of, health_of
+from fargate_app.health import service
+from fargate_app.health.schemas import HealthOut, ReadinessOut, VersionOut
+from fargate_app.responses import json_response
 
 router = APIRouter(tags=["health"])
 

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from settlement.admin.connection import exclusive_connection, master_engine
-from settlement.admin.credentials import ensure_credentials
-from settlement.admin.migrate import migrate
-from settlement.admin.secret_store import SecretStore
-from settlement.admin.users import ensure_user
-from settlement.settings import AdminSettings
+from fargate_app.admin.connection import exclusive_connection, master_engine
+from fargate_app.admin.credentials import ensure_credentials
+from fargate_app.admin.migrate import migrate
+from fargate_app.admin.secret_store import SecretStore
+from fargate_app.admin.users import ensure_user
+from fargate_app.settings import AdminSettings
 
 
 @dataclass(frozen=True)

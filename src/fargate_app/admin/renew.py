@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from settlement.admin.connection import exclusive_connection
-from settlement.admin.credentials import check_login, renew_credentials
-from settlement.admin.secret_store import SecretStore
-from settlement.admin.sessions import end_all
-from settlement.admin.users import ensure_user
-from settlement.settings import AdminSettings
+from fargate_app.admin.connection import exclusive_connection
+from fargate_app.admin.credentials import check_login, renew_credentials
+from fargate_app.admin.secret_store import SecretStore
+from fargate_app.admin.sessions import end_all
+from fargate_app.admin.users import ensure_user
+from fargate_app.settings import AdminSettings
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.exc import DBAPIError
 
-from settlement.admin.connection import connect_when_not_full, master_engine
-from settlement.settings import AdminSettings
+from fargate_app.admin.connection import connect_when_not_full, master_engine
+from fargate_app.settings import AdminSettings
 
 Record = dict[str, Any]
 

@@ -26,16 +26,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from settlement.admin.connection import master_engine
-from settlement.admin.drop_index import drop_invalid_index
-from settlement.admin.failures import AdminError, Stopped, failure
-from settlement.admin.prepare import prepare
-from settlement.admin.renew import renew
-from settlement.admin.secret_store import SecretsManagerSecret
-from settlement.admin.sessions import EndLimits, sessions
-from settlement.admin.table_stats import table_stats
-from settlement.logs import logging_config
-from settlement.settings import AdminSettings
+from fargate_app.admin.connection import master_engine
+from fargate_app.admin.drop_index import drop_invalid_index
+from fargate_app.admin.failures import AdminError, Stopped, failure
+from fargate_app.admin.prepare import prepare
+from fargate_app.admin.renew import renew
+from fargate_app.admin.secret_store import SecretsManagerSecret
+from fargate_app.admin.sessions import EndLimits, sessions
+from fargate_app.admin.table_stats import table_stats
+from fargate_app.logs import logging_config
+from fargate_app.settings import AdminSettings
 
 Lines = Iterator[Mapping[str, Any]]
 

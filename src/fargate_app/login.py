@@ -11,8 +11,8 @@ import sys
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from settlement.database import single_use_engine
-from settlement.settings import Settings
+from fargate_app.database import single_use_engine
+from fargate_app.settings import Settings
 
 
 def main() -> int:

@@ -2,6 +2,6 @@
 
 import sys
 
-from settlement.admin.cli import main
+from fargate_app.admin.cli import main
 
 sys.exit(main())

@@ -20,8 +20,8 @@ from jwt.exceptions import PyJWTError
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from settlement.problems import Unavailable, problem_response
-from settlement.settings import Settings
+from fargate_app.problems import Unavailable, problem_response
+from fargate_app.settings import Settings
 
 _log = logging.getLogger(__name__)
 #: The load balancer and the release call these without a token.

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from settlement.admin.connection import exclusive_connection, master_engine
-from settlement.admin.migrate import drop_index
-from settlement.settings import AdminSettings
+from fargate_app.admin.connection import exclusive_connection, master_engine
+from fargate_app.admin.migrate import drop_index
+from fargate_app.settings import AdminSettings
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from settlement.authentication import KeySet
-from settlement.database import Database
-from settlement.health.schemas import ReadinessOut
-from settlement.problems import Unavailable
-from settlement.schema import database_revisions, is_current, schema
+from fargate_app.authentication import KeySet
+from fargate_app.database import Database
+from fargate_app.health.schemas import ReadinessOut
+from fargate_app.problems import Unavailable
+from fargate_app.schema import database_revisions, is_current, schema
 
 _log = logging.getLogger(__name__)
 _METADATA_TIMEOUT_SECONDS = 1

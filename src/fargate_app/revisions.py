@@ -13,13 +13,14 @@ from collections import defaultdict
 from dataclasses import asdict
 from pathlib import Path
 
+import settlement
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from alembic.util import to_tuple
 
-from settlement.schema import Schema
+from fargate_app.schema import Schema
 
-MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(settlement.__file__).parent / "migrations"
 _LONGEST = 32  # characters of alembic_version.version_num
 _LOOKS_LIKE_A_REVISION = re.compile(r"^revision\b[^=\n]*=", re.MULTILINE)
 

@@ -14,11 +14,11 @@ from alembic import command
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from settlement.admin.connection import reset_lock_timeout
-from settlement.admin.failures import AdminError, Kind, Stopped, server_message
-from settlement.admin.sessions import blockers, masked
-from settlement.revisions import alembic_config, file_of
-from settlement.schema import database_revisions, is_current
+from fargate_app.admin.connection import reset_lock_timeout
+from fargate_app.admin.failures import AdminError, Kind, Stopped, server_message
+from fargate_app.admin.sessions import blockers, masked
+from fargate_app.revisions import alembic_config, file_of
+from fargate_app.schema import database_revisions, is_current
 
 _log = logging.getLogger("settlement.admin")
 

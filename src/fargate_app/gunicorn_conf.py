@@ -8,10 +8,10 @@ import logging
 import os
 from typing import Any
 
-from settlement.logs import logging_config
+from fargate_app.logs import logging_config
 
 wsgi_app = "settlement.app:from_environment()"
-worker_class = "settlement.worker.Worker"
+worker_class = "fargate_app.worker.Worker"
 bind = "0.0.0.0:8000"
 preload_app = True  # imported once, shared by the workers; the pool is created after the fork, in the lifespan
 

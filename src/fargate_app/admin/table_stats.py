@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, DateTime, column, func, select, table, text
 
-from settlement.schema import database_revisions
+from fargate_app.schema import database_revisions
 
 Record = dict[str, Any]
 

@@ -10,10 +10,10 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from settlement.admin.failures import AdminError
-from settlement.admin.secret_store import SecretStore
-from settlement.database import single_use_engine
-from settlement.settings import AdminSettings
+from fargate_app.admin.failures import AdminError
+from fargate_app.admin.secret_store import SecretStore
+from fargate_app.database import single_use_engine
+from fargate_app.settings import AdminSettings
 
 _log = logging.getLogger("settlement.admin")
 

@@ -12,8 +12,8 @@ from http import HTTPStatus
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from settlement.logs import request_id, request_scope
-from settlement.problems import problem_response
+from fargate_app.logs import request_id, request_scope
+from fargate_app.problems import problem_response
 
 _log = logging.getLogger("settlement.access")
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-request-tracing.html

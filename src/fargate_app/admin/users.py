@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, text
 
-from settlement.admin.failures import AdminError
-from settlement.settings import AdminSettings
+from fargate_app.admin.failures import AdminError
+from fargate_app.settings import AdminSettings
 
 _log = logging.getLogger("settlement.admin")
 

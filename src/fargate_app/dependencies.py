@@ -6,9 +6,9 @@ spends on a request.
 
 from fastapi import Request
 
-from settlement.database import Database
-from settlement.health.service import Health
-from settlement.settings import Settings
+from fargate_app.database import Database
+from fargate_app.health.service import Health
+from fargate_app.settings import Settings
 
 
 def database_of(request: Request) -> Database:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DataError, InterfaceError, InternalError, Operational
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
-from settlement.logs import request_id
+from fargate_app.logs import request_id
 
 _log = logging.getLogger(__name__)
 _RETRY_AFTER_SECONDS = 1

@@ -25,9 +25,9 @@ from sqlalchemy import URL, Connection, Engine, MetaData, NullPool, create_engin
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from settlement.logs import request_scope
-from settlement.pool import PoolWatch
-from settlement.settings import AdminSettings, Settings
+from fargate_app.logs import request_scope
+from fargate_app.pool import PoolWatch
+from fargate_app.settings import AdminSettings, Settings
 
 # More threads than connections: a request without a connection waits in its thread, at most for the pool's timeout.
 _THREADS = 40
