@@ -20,6 +20,8 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 ENVIRONMENT = REPOSITORY / ".venv"
+#: What git is asked for the version that a release of HEAD has.
+VERSION = ("log", "-1", "--abbrev=12", "--format=%h", "--", "app/api", "src/fargate_app")
 
 #: The first part of every name in AWS.
 PREFIX = "settlement-local"
@@ -162,7 +164,7 @@ class Clone:
 
     def version(self) -> str:
         """Return the version that a release of this commit has."""
-        return self.git("log", "-1", "--abbrev=12", "--format=%h", "--", "app/api")
+        return self.git(*VERSION)
 
     def aws(self, service: str) -> Any:
         port = AUTOSCALING_PORT if service in {"application-autoscaling", "ce"} else API_PORT

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Clone, containers, leftovers, make_clone
+from tests.e2e.conftest import VERSION, Clone, containers, leftovers, make_clone
 from tests.e2e.machine import UID, Machine, proxy, started
 
 pytestmark = [
@@ -74,7 +74,7 @@ def commit(clone: Clone) -> str:
     trusted = ("-c", f"safe.directory={clone.path}", "-c", "core.autocrlf=false")
     clone.git(*trusted, "commit", "--quiet", "--message", "feat: a change", "--", str(path))
     subprocess.run(["chown", "--recursive", f"{before.st_uid}:{before.st_gid}", str(clone.path / ".git")], check=True)
-    return clone.git(*trusted, "log", "-1", "--abbrev=12", "--format=%h", "--", "app/api")
+    return clone.git(*trusted, *VERSION)
 
 
 def serving(clone: Clone) -> str:
@@ -90,9 +90,7 @@ def first(machine: Machine, clone: Clone) -> str:
 
 def test_it_deploys_what_is_committed(machine: Machine, clone: Clone, first: str) -> None:
     assert clone.request("/readyz")[0] == 200
-    assert first == clone.git(
-        "-c", f"safe.directory={clone.path}", "log", "-1", "--abbrev=12", "--format=%h", "--", "app/api"
-    )
+    assert first == clone.git("-c", f"safe.directory={clone.path}", *VERSION)
     assert machine.make("deploy").recap()["changed"] == 0
 
 

@@ -137,6 +137,7 @@ def build(project: Path, engine: str, api: int, **variables: Any) -> str:
         "image_repository": "settlement",
         "base_image": "scratch",
         "image_build_context": str(project),
+        "image_build_libraries": [],
         "image_build_locks": [],
         "image_build_schema_file": "",
         "image_build_database_ca": "",

@@ -16,12 +16,13 @@ DOCUMENTATION = r"""
 module: image_build
 short_description: Build and push the application's image
 description:
-  - The version is the short hash of the newest commit that touches O(context). A version that the registry has is not
-    built again.
+  - The version is the short hash of the newest commit that touches O(context), or one of O(libraries) in the same
+    repository. A version that the registry has is not built again.
   - Check mode builds and pushes nothing, and needs no Docker engine.
 options:
   context: {type: path, required: true, description: "Folder in git with everything that goes into the image."}
   locks: {type: list, elements: str, required: true, description: "Hashed requirement files in it, for C(wheels/)."}
+  libraries: {type: list, elements: path, required: true, description: "Folders in git whose wheels go there too."}
   schema_file: {type: str, required: true, description: "The file in the image that describes its schema, or empty."}
   base_image: {type: str, required: true, description: "Build argument BASE_IMAGE."}
   database_ca: {type: list, elements: str, required: true, description: "PEM files or https addresses: C(rds-ca.pem)."}
@@ -67,6 +68,7 @@ class ActionModule(OperationsAction):
         flow = Flow(
             settings=Settings(
                 context=Path(args["context"]).absolute(),
+                libraries=tuple(Path(library).absolute() for library in args["libraries"]),
                 locks=tuple(args["locks"]),
                 database_ca=tuple(location for location in args["database_ca"] if location),
                 labels={key: str(value) for key, value in args["labels"].items()},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ class Settings:
     """The role's settings. `architecture` is Fargate's name, or empty for the engine's own."""
 
     context: Path
+    libraries: tuple[Path, ...]
     locks: tuple[str, ...]
     schema_file: str
     base_image: str
@@ -80,7 +81,7 @@ class Flow:
         """Return the image of this source, or of the requested version. Raises ProblemError."""
         if self.settings.version:
             return self._existing_version()
-        source = read_source(self.settings.context, allow_dirty=self.settings.allow_dirty)
+        source = read_source(self.settings.context, self.settings.libraries, allow_dirty=self.settings.allow_dirty)
         digest, why_unknown = self._look_up(source.version)
         if digest is not None:
             return self._with_sbom(self._existing(source.version, digest), source)
@@ -136,7 +137,7 @@ class Flow:
         return self._image(version, digest, schema, architecture)
 
     def _would_build(self, source: Source, why_unknown: str) -> Image:
-        pinned = sum(wheels.count(content) for content in self._locks(source).values())
+        pinned = sum(map(wheels.count, self._locks(source).values())) + len(source.libraries)
         self.say(
             f"would build and push {self._named(source.version)}: {len(source.files)} files, {pinned} wheels, "
             f"on {self.settings.base_image}" + (f"; unless it is there already: {why_unknown}" if why_unknown else "")
@@ -153,6 +154,7 @@ class Flow:
         extras: list[tuple[str, Path]] = []
         if locks := self._locks(source):
             extras.append(("wheels", wheels.download(locks, target, settings.wheel_cache, self.say)))
+        extras += [(f"wheels/{wheel.name}", wheel) for wheel in self._build_libraries(source)]
         if settings.database_ca:
             extras.append(("rds-ca.pem", database_ca(settings.database_ca, settings.work_dir / "rds-ca.pem")))
         context = settings.work_dir / "context"
@@ -170,6 +172,13 @@ class Flow:
         schema = self._read_schema(client, tag)
         digest = self._push(client, source.version)
         return self._with_sbom(self._image(source.version, digest, schema, architecture, built=True), source, client)
+
+    def _build_libraries(self, source: Source) -> Iterator[Path]:
+        """Build the wheel of each library, as git stores its files. Yields their paths."""
+        for library, files in source.libraries.items():
+            folder = self.settings.work_dir / "libraries" / library.name
+            stage(files, [], folder)
+            yield wheels.build(folder, Path(f"{folder}.wheel"))
 
     def _with_sbom(self, image: Image, source: Source | None, client: docker.DockerClient | None = None) -> Image:
         """Return `image` with its bill of materials, which is stored if it is missing and the source is known.

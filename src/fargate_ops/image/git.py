@@ -84,9 +84,10 @@ class WorkTree:
         return entries(self.directory, tree, self._environment)
 
 
-def newest_commit(directory: Path) -> Commit | None:
-    """Return the newest commit of HEAD that touches `directory`; None if there is none."""
-    found = git(directory, "rev-list", "--max-count=1", "--timestamp", "HEAD", "--", ".").decode().split()
+def newest_commit(directory: Path, *others: Path) -> Commit | None:
+    """Return the newest commit of HEAD that touches `directory` or one of the `others`; None if there is none."""
+    paths = [f":(top,literal){path_in_repository(other, '')}" for other in (directory, *others)]
+    found = git(directory, "rev-list", "--max-count=1", "--timestamp", "HEAD", "--", *paths).decode().split()
     if not found:
         return None
     seconds, name = found
@@ -148,6 +149,11 @@ def _record(directory: Path, present: Iterable[str], environment: Mapping[str, s
     """Replace the files below `directory` by those `present` in the index of `environment`."""
     update = ["update-index", "-z", "--add", "--remove", "--replace", *options, "--stdin"]
     git(directory, *update, stdin=os.fsencode("".join(f"{path}\0" for path in present)), environment=environment)
+
+
+def repository(directory: Path) -> str:
+    """Return the root of the work tree that contains `directory`."""
+    return os.fsdecode(git(directory, "rev-parse", "--show-toplevel")).rstrip("\n")
 
 
 def path_in_repository(directory: Path, path: str) -> str:

@@ -1,8 +1,8 @@
 """The image's version and files, as git stores them.
 
-The version is the short hash of the newest commit that touches the context, so a commit to anything else builds and
-releases nothing. A changed working tree adds a digest of its actual content, so that two different trees never share a
-tag.
+The version is the short hash of the newest commit that touches the context or a library in the same repository, so a
+commit to anything else builds and releases nothing. A changed working tree adds a digest of its actual content, so that
+two different trees never share a tag.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import hashlib
 import os
 import shlex
 import shutil
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from fargate_ops.core.problem import ProblemError
-from fargate_ops.image.git import Entry, entries, git, newest_commit, path_in_repository, work_tree
+from fargate_ops.image.git import WorkTree, entries, git, newest_commit, path_in_repository, repository, work_tree
 
 #: Beginnings of files that only point to the content in the work tree, or encrypt it.
 _STORED_ELSEWHERE = {b"version https://git-lfs.github.com/spec/": "Git LFS", b"\0GITCRYPT\0": "git-crypt"}
@@ -36,42 +37,50 @@ class File:
 
 @dataclass(frozen=True)
 class Source:
-    """The context at one commit (or a working tree that differs from it)."""
+    """The context and the libraries (folder → files) at one commit, or a working tree that differs from it."""
 
     version: str
     commit: str
     committed_at: datetime
     dirty: bool
     files: tuple[File, ...]
+    libraries: Mapping[Path, tuple[File, ...]]
 
 
-def read_source(context: Path, *, allow_dirty: bool) -> Source:
-    """The version and files of the folder `context`.
+def read_source(context: Path, libraries: Sequence[Path] = (), *, allow_dirty: bool) -> Source:
+    """The version and files of the folder `context`, and the files of `libraries`, whose wheels go into it.
 
-    Raises ProblemError if it is not in a git work tree, has no commit, or is dirty and must not be.
+    The commits of a library in another repository do not count for the version. Raises ProblemError if a folder is not
+    in a git work tree, has no commit, or is dirty and must not be.
     """
-    newest = newest_commit(context)
+    root = repository(context)
+    beside = [library for library in libraries if repository(library) == root]
+    newest = newest_commit(context, *beside)
     if newest is None:
         raise ProblemError(
             "No commit touches the image's context, so it has no version.",
             str(context),
             f"git add {shlex.quote(str(context))} && git commit",
         )
-    with work_tree(context) as tree:
-        if not tree.changed:
-            files = _files(context, entries(context, newest.name))
-            return Source(newest.short, newest.name, newest.committed_at, dirty=False, files=files)
-        if not allow_dirty:
+    with ExitStack() as stack:
+        trees = {folder: stack.enter_context(work_tree(folder)) for folder in (context, *libraries)}
+        changed = [path for tree in trees.values() for path in tree.changed]
+        if changed and not allow_dirty:
             raise ProblemError(
-                "The image's context has uncommitted changes: " + ", ".join(tree.changed),
+                "The image's context has uncommitted changes: " + ", ".join(changed),
                 str(context),
                 "git commit (or git stash) them, then repeat the command",
             )
-        if tree.repositories:
-            raise _not_a_file(context, tree.repositories[0])
-        files = _files(context, tree.entries())
-    version = f"{newest.short}-dirty-{content_digest(files)[:8]}"
-    return Source(version, newest.name, newest.committed_at, dirty=True, files=files)
+        found = {
+            folder: _files(tree, newest.name if folder in (context, *beside) else "HEAD")
+            for folder, tree in trees.items()
+        }
+    files = found.pop(context)
+    version = newest.short
+    if changed:
+        others = [replace(file, path=f"../{folder.name}/{file.path}") for folder in found for file in found[folder]]
+        version += f"-dirty-{content_digest([*files, *others])[:8]}"
+    return Source(version, newest.name, newest.committed_at, bool(changed), files, found)
 
 
 def content_digest(files: Iterable[File]) -> str:
@@ -100,6 +109,7 @@ def stage(files: Iterable[File], extras: Iterable[tuple[str, Path]], destination
             if source.is_dir():
                 shutil.copytree(source, destination / name, copy_function=shutil.copyfile)
             else:
+                (destination / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, destination / name)
             for path in [destination / name, *(destination / name).rglob("*")]:
                 path.chmod(0o755 if path.is_dir() else 0o644)
@@ -141,9 +151,13 @@ def _web(scheme: str, host: str, path: str) -> str:
     return f"{scheme}://{host}/{path.strip('/').removesuffix('.git')}"
 
 
-def _files(context: Path, entries: Iterable[Entry]) -> tuple[File, ...]:
+def _files(tree: WorkTree, commit: str) -> tuple[File, ...]:
+    """Return the files of `tree`; those of `commit` unless they were changed."""
+    context = tree.directory
+    if tree.repositories:
+        raise _not_a_file(context, tree.repositories[0])
     files = []
-    for entry in entries:
+    for entry in tree.entries() if tree.changed else entries(context, commit):
         if not entry.regular:
             raise _not_a_file(context, entry.path)
         for start, program in _STORED_ELSEWHERE.items():

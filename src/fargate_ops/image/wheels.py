@@ -1,14 +1,17 @@
-"""The wheels that the image installs, resolved on the controller so that the build needs no network.
+"""The wheels that the image installs, made on the controller so that the build needs no network.
 
-They are downloaded for the image's Python and platform, not for this machine's, and each against the hash in the
-lock. `--no-deps`: the lock is complete, and pip would evaluate the dependencies' markers for the Python it runs on.
+Those of libraries are built from their folders. The others are downloaded for the image's Python and platform, not for
+this machine's, and each against the hash in the lock. `--no-deps`: the lock is complete, and pip would evaluate the
+dependencies' markers for the Python it runs on.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,6 +24,7 @@ from pathlib import Path
 from fargate_ops.core.problem import ProblemError
 
 _PROGRESS_SECONDS = 2
+_BUILT_AT = "1577836800"  # 2020-01-01: the time of every file in a wheel, whenever it is built
 _REQUIREMENT = re.compile(rb"^[A-Za-z0-9][\w.-]*(\[[^\]]*\])?\s*==", re.MULTILINE)
 
 
@@ -66,8 +70,7 @@ def download(locks: Mapping[str, bytes], target: Target, cache_dir: Path, say: C
     folder = cache_dir / cache_key(locks, target)
     if folder.is_dir():
         return folder
-    if importlib.util.find_spec("pip") is None:
-        raise ProblemError("pip is needed to download wheels.", sys.executable, f"{sys.executable} -m ensurepip")
+    _require_pip()
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         # Downloaded elsewhere and renamed, so that an interrupted download is never taken for a complete one.
@@ -84,6 +87,46 @@ def download(locks: Mapping[str, bytes], target: Target, cache_dir: Path, say: C
             f"The wheels cannot be kept: {error.strerror or error}.", str(cache_dir), f"df -h {cache_dir}"
         ) from error
     return folder
+
+
+def build(library: Path, destination: Path) -> Path:
+    """Build the wheel of the Python project in the folder `library`; return its path in `destination`, a new folder.
+
+    The same files give the same bytes. The build backend is the controller's, so nothing is downloaded. Raises
+    ProblemError if the build fails, or if the wheel is for one platform only.
+    """
+    _require_pip()
+    shutil.rmtree(destination, ignore_errors=True)
+    command = [sys.executable, "-m", "pip", "wheel", "--isolated", "--disable-pip-version-check", "--quiet"]
+    command += ["--no-index", "--no-deps", "--no-build-isolation", "--no-cache-dir"]
+    done = subprocess.run(
+        [*command, "--wheel-dir", str(destination), str(library)],
+        env={**os.environ, "SOURCE_DATE_EPOCH": _BUILT_AT},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        tail = "\n  ".join(done.stdout.strip().splitlines()[-10:])
+        raise ProblemError(
+            f"The wheel of {library.name} cannot be built:\n  {tail}",
+            str(library),
+            "correct its pyproject.toml; its build backend must be one that this Python has, such as hatchling",
+        )
+    (wheel,) = destination.iterdir()
+    if not wheel.name.endswith("-none-any.whl"):
+        raise ProblemError(
+            f"The wheel of {library.name} is for one platform only: {wheel.name}.",
+            str(library),
+            "keep libraries of image_build_libraries in pure Python",
+        )
+    return wheel
+
+
+def _require_pip() -> None:
+    if importlib.util.find_spec("pip") is None:
+        raise ProblemError("pip is needed for the image's wheels.", sys.executable, f"{sys.executable} -m ensurepip")
 
 
 def _pip_download(options: list[str], target: Target, folder: Path, total: int, say: Callable[[str], None]) -> None:

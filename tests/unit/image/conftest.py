@@ -43,6 +43,21 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def library(project: Path) -> Path:
+    """A library beside the context, committed later than the context."""
+    folder = project / "src/tiny"
+    folder.mkdir(parents=True)
+    (folder / "pyproject.toml").write_text(
+        "[build-system]\nrequires = ['hatchling']\nbuild-backend = 'hatchling.build'\n"
+        "[project]\nname = 'tiny'\nversion = '0'\nrequires-python = '>=3.11'\n"
+        "[tool.hatch.build.targets.wheel]\ninclude = ['*.py']\nsources = {'' = 'tiny'}\n"
+    )
+    (folder / "__init__.py").write_text("x = 1\n")
+    commit(project, "feat: a library")
+    return folder
+
+
+@pytest.fixture
 def docker_variables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Remove Docker's variables, and restore them: a connection sets them for the whole process."""
     before = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}

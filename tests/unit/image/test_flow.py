@@ -104,6 +104,7 @@ def settings(project: Path, tmp_path: Path) -> Settings:
     (tmp_path / "ca.pem").write_text(CERTIFICATE)
     return Settings(
         context=project / "app/api",
+        libraries=(),
         locks=("requirements.txt",),
         schema_file="srv/schema.json",
         base_image="base@sha256:00",
@@ -259,6 +260,18 @@ def test_another_architecture_is_asked_of_the_builder(
     image = Run(replace(settings, architecture="ARM64"), registry).image
     assert fake_engine.built["platform"] == "linux/arm64"
     assert image.architecture == "ARM64"
+
+
+def test_a_library_goes_into_the_context_as_a_wheel(
+    settings: Settings, registry: FakeRegistry, fake_engine: FakeEngine, library: Path
+) -> None:
+    settings = replace(settings, libraries=(library,))
+    looked = Run(settings, registry, preview=True)
+    assert "4 files, 3 wheels" in looked.said[0]
+    image = Run(settings, registry).image
+    assert image.version == git(library, "rev-parse", "--short=12", "HEAD")
+    wheels_there = [name for name in fake_engine.built["context"] if name.startswith("wheels/")]
+    assert sorted(wheels_there) == ["wheels/idna.whl", "wheels/tiny-0-py3-none-any.whl"]
 
 
 def test_wheels_and_certificates_are_there_when_they_are_asked_for(

@@ -34,6 +34,42 @@ def test_the_version_is_the_newest_commit_that_touches_the_context(project: Path
     ]
 
 
+def test_a_commit_to_a_library_beside_the_context_is_a_new_version(project: Path, library: Path) -> None:
+    source = read_source(context(project), [library], allow_dirty=False)
+    assert source.version == git(project, "rev-parse", "--short=12", "HEAD")
+    assert [file.path for file in source.libraries[library]] == ["__init__.py", "pyproject.toml"]
+    assert read_source(context(project), allow_dirty=False).version != source.version
+    (project / "README.md").write_text("words\n")
+    commit(project, "docs: words")
+    assert read_source(context(project), [library], allow_dirty=False) == source
+
+
+def test_an_uncommitted_change_of_a_library_makes_the_version_dirty(project: Path, library: Path) -> None:
+    clean = read_source(context(project), [library], allow_dirty=True)
+    (library / "__init__.py").write_text("x = 2\n")
+    with pytest.raises(ProblemError, match=r"uncommitted changes: src/tiny/__init__\.py"):
+        read_source(context(project), [library], allow_dirty=False)
+    dirty = read_source(context(project), [library], allow_dirty=True)
+    assert dirty.version.startswith(f"{clean.version}-dirty-")
+    assert (dirty.files, dirty.libraries[library][0].content) == (clean.files, b"x = 2\n")
+    (library / "__init__.py").write_text("x = 3\n")
+    assert read_source(context(project), [library], allow_dirty=True).version != dirty.version
+
+
+def test_a_context_in_a_repository_of_its_own_has_its_own_version(project: Path, library: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "Dockerfile").write_text("FROM scratch\n")
+    git(tmp_path, "init", "--quiet", str(own))
+    version = commit(own, "feat: begin")
+    source = read_source(own, [library], allow_dirty=False)
+    assert (source.version, len(source.libraries[library])) == (version, 2)
+    (library / "__init__.py").write_text("x = 2\n")
+    commit(project, "feat: more")
+    later = read_source(own, [library], allow_dirty=False)
+    assert (later.version, later.libraries[library][0].content) == (version, b"x = 2\n")
+
+
 def test_a_change_outside_the_context_does_not_make_it_dirty(project: Path) -> None:
     before = read_source(context(project), allow_dirty=False)
     (project / "notes.txt").write_text("draft\n")

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -87,6 +89,42 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where the folder should be")
     with pytest.raises(ProblemError, match="cannot be kept"):
         wheels.download({"requirements.txt": b""}, ARM, tmp_path / "cache", lambda _: None)
+
+
+def test_a_library_is_built_into_the_same_bytes_wherever_and_whenever(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = wheels.build(library, tmp_path / "first")
+    assert first == tmp_path / "first/tiny-0-py3-none-any.whl"
+    with zipfile.ZipFile(first) as archive:
+        assert "tiny/__init__.py" in archive.namelist()
+    copy = tmp_path / "elsewhere/tiny"
+    shutil.copytree(library, copy)
+    (copy / "__init__.py").chmod(0o600)
+    os.utime(copy / "__init__.py", (0, 0))
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    (tmp_path / "first/stale.whl").touch()
+    assert wheels.build(copy, tmp_path / "second").read_bytes() == first.read_bytes()
+    assert wheels.build(library, tmp_path / "first") == first
+
+
+def test_a_library_that_cannot_be_built_is_said_with_its_reason(library: Path, tmp_path: Path) -> None:
+    (library / "pyproject.toml").write_text("[project]\nname = 'tiny'\n")
+    with pytest.raises(ProblemError, match="The wheel of tiny cannot be built:\n"):
+        wheels.build(library, tmp_path / "wheels")
+
+
+def test_a_library_for_one_platform_is_refused(library: Path, tmp_path: Path) -> None:
+    (library / "hatch_build.py").write_text(
+        "from hatchling.builders.hooks.plugin.interface import BuildHookInterface\n"
+        "class Hook(BuildHookInterface):\n"
+        "    def initialize(self, version, build_data):\n"
+        "        build_data.update(pure_python=False, infer_tag=True)\n"
+    )
+    with (library / "pyproject.toml").open("a") as stream:
+        stream.write("[tool.hatch.build.targets.wheel.hooks.custom]\n")
+    with pytest.raises(ProblemError, match="is for one platform only: tiny-0-cp"):
+        wheels.build(library, tmp_path / "wheels")
 
 
 def test_platform_tags_go_from_the_newest_glibc_down_with_the_older_names() -> None:
