@@ -167,7 +167,7 @@ $(VENV_READY): requirements.txt pyproject.toml
 lock: $(VENV_READY) ## Update the locks: requirements.txt, and each environment's provider (inventory/<env>/terraform.lock.hcl)
 	@failed=() resolved=$$(mktemp)
 	cp requirements.txt "$$resolved"
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --group local --group app --group dev pyproject.toml --custom-compile-command 'make lock' --output-file "$$resolved" \
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --group local --group app --group dev --all-extras pyproject.toml src/fargate_app/pyproject.toml --custom-compile-command 'make lock' --output-file "$$resolved" \
 	  $(if $(CHECK),,&& cp "$$resolved" requirements.txt) || failed+=(requirements.txt)
 	rm "$$resolved"
 	for environment in $(ENVIRONMENTS); do

@@ -25,7 +25,7 @@ nice -n 10 tests/check.sh >"$reports/check" 2>&1 &
 checked=$!
 wait $prepared
 # The end-to-end deployment takes longest and mostly waits. It gets priority; the other tests use the remaining CPU time.
-nice -n 5 python -m pytest --durations=10 --numprocesses 3 --no-loadscope-reorder tests/{local_cloud,terraform,roles,api} >"$reports/others" 2>&1 &
+nice -n 5 python -m pytest --durations=10 --numprocesses 3 --no-loadscope-reorder tests/{local_cloud,terraform,roles,api,fargate_app} >"$reports/others" 2>&1 &
 others=$!
 python -m pytest --durations=10 --numprocesses 2 --no-loadscope-reorder -m "not rehearsal" tests/e2e || failed=yes
 echo "the end-to-end deployment has finished; the reports of the linters and of the other tests follow"

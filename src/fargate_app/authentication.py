@@ -21,7 +21,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fargate_app.problems import Unavailable, problem_response
-from fargate_app.settings import Settings
 
 _log = logging.getLogger(__name__)
 #: The load balancer and the release call these without a token.
@@ -86,6 +85,13 @@ class KeySet:
             return False
         old = self._read_at is None or now - self._read_at > _KEYS_LIFETIME_SECONDS
         return old or self.find(identifier) is None
+
+    def check(self) -> None:
+        """Read the keys unless they have been read once. Raises Unavailable if that fails."""
+        if not self.known:
+            self.refresh()
+        if not self.known:
+            raise Unavailable("issuer-not-seen", "The issuer's keys have not been read since this process started.")
 
     def refresh(self) -> None:
         """Read the keys again. If that fails, log why and keep the known keys."""
@@ -163,15 +169,6 @@ class Verifier:
         if len(self._accepted) >= _MAX_REMEMBERED:
             self._accepted.clear()
         self._accepted[token] = (float(claims["exp"]) + _LEEWAY_SECONDS, identifier, read_at)
-
-
-def verifier_of(settings: Settings) -> Verifier | None:
-    """Return the verifier, or None if the settings name no issuer."""
-    if settings.auth_jwks_url is None:
-        return None
-    # The settings contain all three or none.
-    issuer, audience = settings.auth_issuer or "", settings.auth_audience or ""
-    return Verifier(KeySet(settings.auth_jwks_url), issuer=issuer, audience=audience)
 
 
 class AuthenticationMiddleware:

@@ -4,26 +4,15 @@ These are plain functions, not FastAPI's `Depends`: resolving one dependency tak
 spends on a request.
 """
 
+from typing import TYPE_CHECKING
+
 from fastapi import Request
 
-from fargate_app.database import Database
-from fargate_app.health.service import Health
-from fargate_app.settings import Settings
+if TYPE_CHECKING:
+    from fargate_app.database import Database
 
 
-def database_of(request: Request) -> Database:
+def database_of(request: Request) -> "Database":
     """Return the process's database."""
     database: Database = request.app.state.database
     return database
-
-
-def health_of(request: Request) -> Health:
-    """Return the process's health."""
-    health: Health = request.app.state.health
-    return health
-
-
-def settings_of(request: Request) -> Settings:
-    """Return the process's settings."""
-    settings: Settings = request.app.state.settings
-    return settings

@@ -1,5 +1,6 @@
-"""gunicorn's configuration. The number of workers is WEB_CONCURRENCY, which gunicorn reads itself.
+"""gunicorn's configuration: `gunicorn --config python:fargate_app.gunicorn_conf shop.app:app`.
 
+The number of workers is WEB_CONCURRENCY, which gunicorn reads itself.
 Settings: https://gunicorn.org/reference/settings/
 """
 
@@ -10,9 +11,8 @@ from typing import Any
 
 from fargate_app.logs import logging_config
 
-wsgi_app = "settlement.app:from_environment()"
 worker_class = "fargate_app.worker.Worker"
-bind = "0.0.0.0:8000"
+bind = f"0.0.0.0:{os.environ.get('PORT') or 8000}"
 preload_app = True  # imported once, shared by the workers; the pool is created after the fork, in the lifespan
 
 # Longer than the load balancer's idle timeout (60 s): it must never reuse a connection that we are closing.
@@ -31,6 +31,12 @@ logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 accesslog = None
 logconfig_dict = logging_config(os.environ.get("LOG_LEVEL", "INFO").upper())
+
+
+def on_starting(server: Any) -> None:
+    """Log what the application's own package logs at the same level as this one."""
+    package = server.app.app_uri.partition(":")[0].partition(".")[0]
+    logging.getLogger(package).setLevel(logging.getLogger("fargate_app").level)
 
 
 def pre_fork(_server: Any, _worker: Any) -> None:

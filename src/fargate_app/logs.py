@@ -19,7 +19,7 @@ _STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", 
 
 
 def endpoint() -> str:
-    """Return the current request's endpoint, such as `GET /v1/accounts/{account_id}`; empty outside a request."""
+    """Return the current request's endpoint, such as `GET /items/{item_id}`; empty outside a request."""
     scope = request_scope.get()
     if scope is None:
         return ""
@@ -55,9 +55,9 @@ def logging_config(level: str) -> dict[str, Any]:
         "handlers": {"stdout": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}},
         "root": {"handlers": ["stdout"], "level": "WARNING"},
         "loggers": {
-            "settlement": own,
+            "fargate_app": own,
             # Metrics are logged at any level: CloudWatch reads them from these lines.
-            "settlement.metrics": own | {"level": "INFO"},
+            "fargate_app.metrics": own | {"level": "INFO"},
             "gunicorn.error": own,  # uvicorn's worker class gives these handlers to uvicorn.error
             "alembic": own,
         },

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fargate_app.logs import request_id, request_scope
 from fargate_app.problems import problem_response
 
-_log = logging.getLogger("settlement.access")
+_log = logging.getLogger("fargate_app.access")
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-request-tracing.html
 _TRACE_HEADER = b"x-amzn-trace-id"
 _TRACE_ROOT = re.compile(r"(?:^|;)\s*Root=([0-9A-Za-z-]{1,64})\s*(?:;|$)")

@@ -20,9 +20,8 @@ from sqlalchemy import Engine, event
 from fargate_app.logs import endpoint, request_id
 
 _log = logging.getLogger(__name__)
-_metrics = logging.getLogger("settlement.metrics")
+_metrics = logging.getLogger("fargate_app.metrics")
 
-NAMESPACE = "Settlement"
 #: Task and worker are not dimensions: AWS bills each value of a dimension as a metric of its own.
 _DIMENSIONS = ("Service", "Environment")
 _METRICS = (
@@ -48,14 +47,18 @@ class _Holding:
 class PoolWatch:
     """Counts and logs the use of one engine's pool.
 
-    `size` and `overflow` are the pool's limits. The counters have no lock: a count lost between two threads costs less
-    than a lock in every request.
+    `size` and `overflow` are the pool's limits. `service` and `environment` are the metrics' dimensions, and the
+    service's name, capitalised, is their namespace. The counters have no lock: a count lost between two threads costs
+    less than a lock in every request.
     """
 
-    def __init__(self, engine: Engine, *, size: int, overflow: int, warn_seconds: float, environment: str) -> None:
+    def __init__(
+        self, engine: Engine, *, size: int, overflow: int, warn_seconds: float, service: str, environment: str
+    ) -> None:
         self._size = size
         self._limit = size + overflow
         self._warn_seconds = warn_seconds
+        self._service = service
         self._environment = environment
         self._held: dict[Any, _Holding] = {}
         self._most = self._waits = self._timeouts = 0
@@ -117,13 +120,13 @@ class PoolWatch:
                     "Timestamp": time.time_ns() // 1_000_000,
                     "CloudWatchMetrics": [
                         {
-                            "Namespace": NAMESPACE,
+                            "Namespace": self._service.capitalize(),
                             "Dimensions": [list(_DIMENSIONS)],
                             "Metrics": [{"Name": name, "Unit": unit} for name, unit in _METRICS],
                         }
                     ],
                 },
-                "Service": "settlement",
+                "Service": self._service,
                 "Environment": self._environment,
                 "worker": os.getpid(),
                 "PoolSize": self._size,

@@ -6,7 +6,8 @@
     ├── InvalidInput      422
     └── Unavailable       503, with Retry-After
 
-Services raise them. The handlers below turn the exceptions of FastAPI, Starlette and SQLAlchemy into the same form.
+An application raises them. The handlers below turn the exceptions of FastAPI, Starlette and SQLAlchemy into the same
+form.
 """
 
 import json
@@ -17,11 +18,10 @@ from typing import Any, ClassVar
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DataError, InterfaceError, InternalError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
-from fargate_app.logs import request_id
+from fargate_app.logs import request_id, request_scope
+from fargate_app.settings import DEFAULT_NAME
 
 _log = logging.getLogger(__name__)
 _RETRY_AFTER_SECONDS = 1
@@ -74,7 +74,7 @@ def problem_response(
     """Build an `application/problem+json` response (https://www.rfc-editor.org/rfc/rfc9457)."""
     title = HTTPStatus(status).phrase
     body: dict[str, Any] = {
-        "type": f"urn:problem-type:settlement:{kind}" if kind else "about:blank",
+        "type": f"urn:problem-type:{_service()}:{kind}" if kind else "about:blank",
         "title": kind.replace("-", " ").capitalize() if kind else title,
         "status": int(status),
     }
@@ -89,6 +89,12 @@ def problem_response(
         all_headers.setdefault("Retry-After", str(_RETRY_AFTER_SECONDS))
     # json.dumps escapes all but ASCII, so a lone surrogate that a client sent as a key cannot break the response.
     return Response(json.dumps(body), status, all_headers, media_type="application/problem+json")
+
+
+def _service() -> str:
+    """Return the name of the service that answers the current request."""
+    scope = request_scope.get()
+    return str(scope["app"].state.settings.app_name) if scope else DEFAULT_NAME
 
 
 def _on_problem(_: Request, error: Exception) -> Response:
@@ -107,9 +113,14 @@ def _on_http_exception(request: Request, error: Exception) -> Response:
     if error.status_code == HTTPStatus.BAD_REQUEST:
         # FastAPI's error for a body that json cannot read (not UTF-8, an integer of 5,000 digits, nested too deep).
         return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, kind="invalid-request", detail=error.detail)
-    if error.status_code == HTTPStatus.NOT_FOUND and request.url.path.endswith("/"):
-        return problem_response(HTTPStatus.NOT_FOUND, detail="No path of this service ends with a slash.")
-    return problem_response(error.status_code, detail=error.detail, headers=error.headers)
+    detail = error.detail
+    if error.status_code == HTTPStatus.NOT_FOUND and request.url.path.endswith("/") and not _has_slashes(request):
+        detail = "No path of this service ends with a slash."
+    return problem_response(error.status_code, detail=detail, headers=error.headers)
+
+
+def _has_slashes(request: Request) -> bool:
+    return any(getattr(route, "path", "").endswith("/") for route in request.app.routes)
 
 
 def _on_pool_timeout(_: Request, error: Exception) -> Response:
@@ -137,12 +148,16 @@ def _on_data_error(_: Request, error: Exception) -> Response:
     )
 
 
-def install_problem_handlers(app: FastAPI) -> None:
-    """Turn every error of a request into a problem document."""
+def install_problem_handlers(app: FastAPI, *, database: bool) -> None:
+    """Turn every error of a request into a problem document; with `database`, those of SQLAlchemy too."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(PoolTimeoutError, _on_pool_timeout)
+    if not database:
+        return
+    from sqlalchemy.exc import DataError, InterfaceError, InternalError, OperationalError, TimeoutError
+
+    app.add_exception_handler(TimeoutError, _on_pool_timeout)
     # InternalError includes "read-only transaction", which a write gets during a failover.
     for unavailable in (OperationalError, InterfaceError, InternalError):
         app.add_exception_handler(unavailable, _on_database_error)

@@ -5,32 +5,47 @@ never shows a value: inputs are hidden, since one of them is a password.
 """
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SslMode = Literal["disable", "prefer", "require", "verify-ca", "verify-full"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
-
-def _known_time_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (OSError, ValueError, KeyError) as error:  # its own message would repeat the value
-        raise ValueError("unknown IANA time zone; a known one is Asia/Seoul") from error
-    return name
+DEFAULT_NAME = "app"
 
 
 class _EnvironmentSettings(BaseSettings):
-    """Settings of every process of this image."""
+    """Settings of every process of an image."""
 
     # An empty variable counts as not set: a task definition cannot leave one out conditionally.
     model_config = SettingsConfigDict(hide_input_in_errors=True, env_ignore_empty=True, frozen=True, extra="ignore")
 
     log_level: LogLevel = "INFO"
+    # The service's name in problem types, metrics and database sessions. If unset, the Service's own name.
+    app_name: str = Field(default=DEFAULT_NAME, pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper_case(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+
+_S = TypeVar("_S", bound=_EnvironmentSettings)
+
+
+def named(settings: _S, name: str | None) -> _S:
+    """Return the settings with this name of the service, unless they contain one."""
+    if name is None or "app_name" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"app_name": name})
+
+
+class DatabaseAddress(_EnvironmentSettings):
+    """Which database to use, and how to connect to it."""
+
     database_host: str = Field(min_length=1)
     database_port: int = Field(default=5432, ge=1, le=65535)
     database_name: str = Field(min_length=1)
@@ -39,34 +54,9 @@ class _EnvironmentSettings(BaseSettings):
     database_ca_file: str = "/etc/ssl/rds/ca.pem"
     database_connect_timeout_seconds: int = Field(default=3, ge=2, le=60)  # libpq's minimum is 2
 
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _upper_case(cls, value: Any) -> Any:
-        return value.upper() if isinstance(value, str) else value
-
 
 class Settings(_EnvironmentSettings):
-    """Settings of the service."""
-
-    database_user: str = Field(min_length=1)
-    database_password: SecretStr
-
-    # Connections that one worker process may hold: pool_size permanently, max_overflow more under load. The default
-    # overflow is 0: an overflow connection is closed when it is returned, so under load each request would open one.
-    database_pool_size: int = Field(default=10, ge=1)
-    database_max_overflow: int = Field(default=0, ge=0)
-    # A request that waits this long for a connection gets 503: far below the load balancer's 60 s.
-    database_pool_timeout_seconds: float = Field(default=5, gt=0)
-    database_pool_recycle_seconds: int = Field(default=1800, ge=1)
-    database_pool_pre_ping: bool = True
-    # A session that a request holds longer than this logs a warning with its endpoint: a leak, or a slow statement. It
-    # is below the statement timeout.
-    database_session_warning_seconds: float = Field(default=10, gt=0)
-    # How often each worker logs its pool's metrics.
-    metrics_period_seconds: float = Field(default=60, gt=0)
-
-    # The zone in which a month begins and ends.
-    settlement_timezone: Annotated[str, AfterValidator(_known_time_zone)] = "Asia/Seoul"
+    """Settings of a service without a database. An application may add its own in a subclass."""
 
     # Callers' bearer tokens: where the issuer publishes its keys, the issuer's name (`iss`) and this service's (`aud`).
     # All three or none; without them every caller is served.
@@ -110,12 +100,38 @@ class Settings(_EnvironmentSettings):
         return value if value and re.fullmatch(r"sha256:[0-9a-f]{64}", value) else None
 
 
-class AdminSettings(_EnvironmentSettings):
-    """Settings of `python -m settlement.admin`, the one process that holds the master password."""
+class DatabaseSettings(Settings, DatabaseAddress):
+    """Settings of a service with a database. An application may add its own in a subclass."""
+
+    database_user: str = Field(min_length=1)
+    database_password: SecretStr
+
+    # Connections that one worker process may hold: pool_size permanently, max_overflow more under load. The default
+    # overflow is 0: an overflow connection is closed when it is returned, so under load each request would open one.
+    database_pool_size: int = Field(default=10, ge=1)
+    database_max_overflow: int = Field(default=0, ge=0)
+    # A request that waits this long for a connection gets 503: far below the load balancer's 60 s.
+    database_pool_timeout_seconds: float = Field(default=5, gt=0)
+    database_pool_recycle_seconds: int = Field(default=1800, ge=1)
+    database_pool_pre_ping: bool = True
+    # A session that a request holds longer than this logs a warning with its endpoint: a leak, or a slow statement. It
+    # is below the statement timeout.
+    database_session_warning_seconds: float = Field(default=10, gt=0)
+    # How often each worker logs its pool's metrics.
+    metrics_period_seconds: float = Field(default=60, gt=0)
+
+
+def _default_user(given: dict[str, Any]) -> str:
+    return f"{given.get('database_name', 'database')}_app"
+
+
+class AdminSettings(DatabaseAddress):
+    """Settings of the admin command, the one process that holds the master password."""
 
     master_username: str = Field(min_length=1)
     master_password: SecretStr
-    app_database_user: str = Field(default="settlement_app", pattern="^[a-z][a-z0-9_]{0,56}$")
+    # By default the database's name with _app.
+    app_database_user: str = Field(default_factory=_default_user, pattern="^[a-z][a-z0-9_]{0,56}$")
     app_database_secret_arn: str = Field(min_length=1)
     # The second user's secret; empty in an environment that was applied before there were two users.
     app_database_clone_secret_arn: str = ""

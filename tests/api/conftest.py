@@ -1,212 +1,31 @@
-"""Fixtures of the application's tests.
+"""Fixtures of the application's tests."""
 
-Each test has a database of its own, cloned from one that `settlement.admin` prepared. As on RDS, the master user
-is not a superuser. The application connects over verified TLS, as the role that `prepare` created.
-"""
-
-import json
-import secrets
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
-from psycopg2.extensions import encrypt_password
-from pydantic import SecretStr
 from settlement.app import create_app
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, text
+from settlement.service import service
 from starlette.testclient import TestClient
 
-import fargate_app.revisions
-from fargate_app.admin.prepare import prepare
-from fargate_app.schema import schema
-from fargate_app.settings import AdminSettings, Settings
-from tests.api.postgres import Server, running_server
-
-
-@dataclass
-class MemorySecret:
-    """A secret store that is a variable."""
-
-    value: str | None = None
-    writes: int = 0
-
-    def read(self) -> str | None:
-        """Return the value."""
-        return self.value
-
-    def write(self, value: str) -> None:
-        """Set the value."""
-        self.value = value
-        self.writes += 1
-
-
-@dataclass(frozen=True)
-class TestDatabase:
-    """A database of the server, with its users and their settings."""
-
-    __test__ = False
-
-    server: Server
-    name: str
-    master: str
-    master_password: str = field(repr=False)
-    role: str
-    secret: MemorySecret
-    clone_secret: MemorySecret = field(default_factory=MemorySecret)
-
-    @property
-    def secrets_of(self) -> dict[str, MemorySecret]:
-        """The secret of each of the application's users."""
-        return {self.role: self.secret, f"{self.role}_clone": self.clone_secret}
-
-    @property
-    def address(self) -> dict[str, Any]:
-        """The settings that every process shares."""
-        return {
-            "database_host": self.server.host,
-            "database_port": self.server.port,
-            "database_name": self.name,
-            "database_sslmode": self.server.sslmode,
-            "database_ca_file": self.server.ca_file,
-        }
-
-    def settings(self, **changes: Any) -> Settings:
-        """The service's settings for this database."""
-        credentials = json.loads(self.secret.value or "{}")
-        values = self.address | {
-            "database_user": credentials.get("username", self.role),
-            "database_password": credentials.get("password", "unknown"),
-        }
-        return Settings(**(values | changes))
-
-    def admin_settings(self, **changes: Any) -> AdminSettings:
-        """The admin task's settings for this database."""
-        values = self.address | {
-            "master_username": self.master,
-            "master_password": SecretStr(self.master_password),
-            "app_database_user": self.role,
-            "app_database_secret_arn": "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:settlement",
-            "app_database_clone_secret_arn": "arn:aws:secretsmanager:ap-northeast-2:000000000000:secret:clone",
-            "aws_region": "ap-northeast-2",
-        }
-        return AdminSettings(**(values | changes))
-
-    def admin_environment(self) -> dict[str, str]:
-        """The admin task's environment for this database."""
-        values = {name: str(value) for name, value in self.address.items()} | {
-            "master_username": self.master,
-            "master_password": self.master_password,
-            "app_database_user": self.role,
-            "app_database_secret_arn": "arn",
-            "app_database_clone_secret_arn": "arn-clone",
-            "aws_region": "ap-northeast-2",
-        }
-        return {name.upper(): value for name, value in values.items()}
-
-    def superuser_engine(self, database: str | None = None) -> Engine:
-        """Return an engine of the superuser, in autocommit."""
-        return superuser_engine(self.server, database or self.name)
-
-    @contextmanager
-    def superuser(self) -> Iterator[Connection]:
-        """Open a connection of the superuser, in one transaction."""
-        with (
-            superuser_engine(self.server, self.name)
-            .execution_options(isolation_level="READ COMMITTED")
-            .begin() as connection
-        ):
-            yield connection
-
-
-def superuser_engine(server: Server, database: str) -> Engine:
-    """Return an engine of the server's superuser, in autocommit, without a pool."""
-    url = URL.create("postgresql+psycopg2", server.user, server.password, server.host, server.port, database, {})
-    tls = {"sslmode": server.sslmode, "sslrootcert": server.ca_file}
-    return create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=tls)
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    """The PostgreSQL server."""
-    with running_server() as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def master(server: Server) -> Iterator[tuple[str, str]]:
-    """Name and password of a master user as on RDS: it owns its databases and creates roles, and is no superuser."""
-    name, password = f"settlement_master_{secrets.token_hex(4)}", secrets.token_urlsafe(16)
-    with superuser_engine(server, server.database).connect() as connection:
-        # Sent as a verifier: a test searches the server's log for this password.
-        scope = connection.connection.driver_connection
-        verifier = {"verifier": encrypt_password(password, name, scope=scope, algorithm="scram-sha-256")}
-        connection.execute(text(f"CREATE ROLE {name} LOGIN CREATEROLE CREATEDB PASSWORD :verifier"), verifier)
-        # On RDS the master has this through rds_superuser.
-        connection.execute(text(f"GRANT pg_monitor, pg_signal_backend TO {name}"))
-        yield name, password
-        if server.log is None:
-            connection.execute(text(f"DROP ROLE {name}"))
-
-
-@pytest.fixture(scope="session")
-def make_database(server: Server, master: tuple[str, str]) -> Iterator[Callable[..., TestDatabase]]:
-    """Create databases: `make_database()` an empty one with its own role name, `make_database(template)` a copy."""
-    made: list[TestDatabase] = []
-    engine = superuser_engine(server, server.database)
-
-    def make(template: TestDatabase | None = None) -> TestDatabase:
-        suffix = secrets.token_hex(4)
-        database = TestDatabase(
-            server,
-            name=f"settlement_test_{suffix}",
-            master=master[0],
-            master_password=master[1],
-            role=template.role if template else f"settlement_app_{suffix}",
-            secret=template.secret if template else MemorySecret(),
-            clone_secret=template.clone_secret if template else MemorySecret(),
-        )
-        source = template.name if template else "template0"
-        with engine.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {database.name} OWNER {master[0]} TEMPLATE {source}"))
-            # A copy does not inherit revoked permissions on the database itself.
-            connection.execute(
-                text(f"REVOKE TEMPORARY ON DATABASE {database.name} FROM PUBLIC" if template else "SELECT 1")
-            )
-        made.append(database)
-        return database
-
-    yield make
-    if server.log is not None:
-        return  # the server is removed with everything in it
-    with engine.connect() as connection:
-        for database in made:
-            connection.execute(text(f"DROP DATABASE IF EXISTS {database.name} WITH (FORCE)"))
-        for role in {role for database in made for role in database.secrets_of}:
-            connection.execute(text(f"DROP ROLE IF EXISTS {role}"))
+from tests.support.databases import TestDatabase
+from tests.support.databases import make_database as make_database
+from tests.support.databases import master as master
+from tests.support.databases import server as server
 
 
 @pytest.fixture(scope="session")
 def prepared(make_database: Callable[..., TestDatabase]) -> TestDatabase:
     """A prepared database. Do not write to it: it is the others' template."""
-    database = make_database()
-    prepare(database.admin_settings(), database.secrets_of)
+    database = make_database(service)
+    database.prepare()
     return database
 
 
 @pytest.fixture
 def database(make_database: Callable[..., TestDatabase], prepared: TestDatabase) -> TestDatabase:
     """A prepared database for one test."""
-    return make_database(prepared)
-
-
-@pytest.fixture
-def empty_database(make_database: Callable[..., TestDatabase]) -> TestDatabase:
-    """An unprepared database for one test, and the name of a role that does not exist."""
-    return make_database()
+    return make_database(service, prepared)
 
 
 @pytest.fixture
@@ -219,7 +38,7 @@ def client(database: TestDatabase) -> Iterator[TestClient]:
 @pytest.fixture(scope="module")
 def shared_client(make_database: Callable[..., TestDatabase], prepared: TestDatabase) -> Iterator[TestClient]:
     """A client of one application for all tests of a module that check only the response."""
-    with TestClient(create_app(make_database(prepared).settings())) as test_client:
+    with TestClient(create_app(make_database(service, prepared).settings())) as test_client:
         yield test_client
 
 
@@ -230,32 +49,3 @@ def account(client: TestClient) -> dict[str, Any]:
     assert answer.status_code == 201, answer.text
     created: dict[str, Any] = answer.json()
     return created
-
-
-class Revisions:
-    """A copy of the application's revisions, with others beside them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def add(self, path: str, revision: Any, after: Any = "0001", *, body: str = "pass", more: str = "") -> None:
-        """Write a revision. `path` is below `versions`; `body` is that of its upgrade()."""
-        file = self.folder / "versions" / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(
-            "import sqlalchemy as sa\nfrom alembic import op\n"
-            f"revision = {revision!r}\ndown_revision = {after!r}\n{more}\n\ndef upgrade() -> None:\n    "
-            + body.strip().replace("\n", "\n    ")
-            + "\n"
-        )
-        schema.cache_clear()
-
-
-@pytest.fixture
-def revisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Revisions]:
-    """The revisions of the image for one test."""
-    folder = tmp_path / "settlement/migrations"
-    shutil.copytree(fargate_app.revisions.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(fargate_app.revisions, "MIGRATIONS", folder)
-    yield Revisions(folder)
-    schema.cache_clear()

@@ -12,14 +12,14 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection
 from settlement.app import create_app
+from settlement.settings import Settings
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
-from fargate_app.settings import Settings
 from local_cloud.rds.database_proxy.connection import Target
 from local_cloud.rds.database_proxy.proxy import DatabaseProxy
-from tests.api.conftest import TestDatabase
-from tests.api.postgres import free_port, write_certificate
+from tests.support.databases import TestDatabase
+from tests.support.postgres import free_port, write_certificate
 
 
 @contextmanager

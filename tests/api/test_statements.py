@@ -15,8 +15,8 @@ from settlement.types import MAX_AMOUNT
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
-from tests.api.conftest import TestDatabase
 from tests.api.test_transactions import read_pages
+from tests.support.databases import TestDatabase
 
 SEOUL = ZoneInfo("Asia/Seoul")
 # The month's boundaries in Seoul and in UTC, and a microsecond before each.

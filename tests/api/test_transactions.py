@@ -16,7 +16,7 @@ from settlement.types import MAX_AMOUNT
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
-from tests.api.conftest import TestDatabase
+from tests.support.databases import TestDatabase
 
 Post = Callable[..., Any]
 amounts = st.integers(-MAX_AMOUNT, MAX_AMOUNT).filter(bool)

@@ -23,13 +23,14 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
+from settlement.service import service
 from sqlalchemy import URL, create_engine, text
 
 from fargate_app.admin.prepare import prepare
 from fargate_app.settings import AdminSettings
-from tests.api.postgres import Server, free_port, running_server
 from tests.bench.load import BenchError, ensure_wrk, run_wrk
 from tests.bench.measure import Row, alternate, ratio
+from tests.support.postgres import Server, free_port, running_server
 
 REPOSITORY = Path(__file__).parents[2]
 ROWS = 1000
@@ -156,6 +157,8 @@ def _database(server: Server) -> tuple[dict[str, str], list[str]]:
             aws_region="ap-northeast-2",
         ),
         {role: secret},
+        service.migrations,
+        service.grants,
     )
     with create_engine(url(name), connect_args=tls).begin() as connection:
         statement = text(
@@ -195,7 +198,7 @@ def _served(
     address = f"127.0.0.1:{free_port()}"
     command = ["taskset", "--cpu-list", str(core), sys.executable, "-m", "gunicorn"]
     command += ["--config", "python:fargate_app.gunicorn_conf", "--bind", address, "--workers", "1", app]
-    paths = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "app/api")])
+    paths = os.pathsep.join(str(REPOSITORY / path) for path in (".", "src", "app/api"))
     log = folder / f"{address.rpartition(':')[2]}.log"
     with log.open("wb") as output:  # one line for each request, as to the log driver's pipe
         process = subprocess.Popen(

@@ -232,21 +232,21 @@ def _greedy(database: Database) -> None:
     filled = 0
     while True:
         with contextlib.suppress(SQLAlchemyError):
-            with database._engine.connect() as connection:
+            with database.engine.connect() as connection:
                 asked = connection.scalar(text("SELECT count(*) FROM accounts WHERE name = 'fill'"))
             if asked > filled:
                 filled, held = asked, []
                 try:
                     while True:
-                        held.append(database._engine.connect())
+                        held.append(database.engine.connect())
                 except SQLAlchemyError:
                     for connection in held:
                         connection.close()
         time.sleep(0.5)
 
 
-def _with_a_large_pool(self: Database, settings: Settings) -> None:
-    _modest(self, settings.model_copy(update={"database_pool_size": 300}))
+def _with_a_large_pool(self: Database, settings: DatabaseSettings, **options: bool) -> None:
+    _modest(self, settings.model_copy(update={"database_pool_size": 300}), **options)
     threading.Thread(target=_greedy, args=(self,), daemon=True).start()
 
 
@@ -281,7 +281,7 @@ def fill(clone: Clone) -> None:
 def test_idle_pools_that_hold_every_connection_leave_every_exit_open(clone: Clone) -> None:
     good = clone.version()
     drain_for(clone, 1)
-    clone.commit("app/api/settlement/database.py", GREEDY)
+    clone.commit("src/fargate_app/database.py", GREEDY)
     try:
         clone.make("release")
         fill(clone)

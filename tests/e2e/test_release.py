@@ -165,7 +165,7 @@ def upgrade() -> None:
     ("path", "text", "cause"),
     [
         # Healthy tasks receive requests, and lose them when they die: no load balancer can prevent that.
-        ("app/api/settlement/gunicorn_conf.py", FLAPS, "exit code 137"),
+        ("src/fargate_app/gunicorn_conf.py", FLAPS, "exit code 137"),
         ("app/api/settlement/migrations/versions/0002_bad.py", MIGRATION, "division by zero"),
         ("app/api/Dockerfile", '\nCMD ["/nonexistent"]\n', "exec /nonexistent failed"),
     ],

@@ -1,1 +1,1 @@
-"""Database administration as the master user: `python -m settlement.admin`."""
+"""Database administration as the master user."""

@@ -15,7 +15,7 @@ from fargate_app.admin.secret_store import SecretStore
 from fargate_app.database import single_use_engine
 from fargate_app.settings import AdminSettings
 
-_log = logging.getLogger("settlement.admin")
+_log = logging.getLogger("fargate_app.admin")
 
 
 def ensure_credentials(connection: Connection, settings: AdminSettings, role: str, secret: SecretStore) -> bool:

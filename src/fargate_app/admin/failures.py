@@ -28,7 +28,7 @@ _DATA_EXCEPTION = "22"  # the class of SQLSTATEs whose messages repeat the value
 class AdminError(Exception):
     """The database is in a state that this program must not or cannot correct.
 
-    `details` are sentences about the cause; `cures` are arguments of `settlement.admin` that remove it.
+    `details` are sentences about the cause; `cures` are arguments of the admin command that remove it.
     """
 
     def __init__(

@@ -8,19 +8,22 @@ import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
-from alembic import command
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from fargate_app.admin.connection import reset_lock_timeout
 from fargate_app.admin.failures import AdminError, Kind, Stopped, server_message
 from fargate_app.admin.sessions import blockers, masked
+from fargate_app.database import database_revisions
+from fargate_app.migrations import Migrations
 from fargate_app.revisions import alembic_config, file_of
-from fargate_app.schema import database_revisions, is_current
 
-_log = logging.getLogger("settlement.admin")
+_log = logging.getLogger("fargate_app.admin")
 
 _POLL_SECONDS = 0.5
 _CANCEL_SECONDS = 20.0  # below the task's stopTimeout of 30 s, after which comes SIGKILL
@@ -36,7 +39,7 @@ _INVALID = text(
 )
 
 
-def migrate(connection: Connection, engine: Engine) -> tuple[str, bool]:
+def migrate(connection: Connection, engine: Engine, migrations: Migrations) -> tuple[str, bool]:
     """Upgrade to this image's head, and leave a later schema unchanged.
 
     Returns the database's revision, and whether a migration ran. `engine` opens further connections, to see what the
@@ -44,13 +47,21 @@ def migrate(connection: Connection, engine: Engine) -> tuple[str, bool]:
     """
     with connection.begin():
         before = database_revisions(connection)
-    if is_current(before):
+    schema = migrations.schema
+    if schema.is_current(before):
         return ", ".join(before), False
     with _statements_of(connection) as statements:
-        run_watched(connection, engine, lambda: _upgrade(connection, statements), statements, otherwise="migration")
+        run_watched(
+            connection,
+            engine,
+            lambda: _upgrade(connection, migrations, statements),
+            statements,
+            otherwise="migration",
+            where=partial(file_of, migrations.folder),
+        )
     with connection.begin():
         after = database_revisions(connection)
-    if not is_current(after):
+    if not schema.is_current(after):
         raise AdminError(
             f"the database is at {', '.join(after) or 'no revision'} after its migration", kind="migration"
         )
@@ -58,25 +69,44 @@ def migrate(connection: Connection, engine: Engine) -> tuple[str, bool]:
     return ", ".join(after), True
 
 
-def _upgrade(connection: Connection, statements: list[str]) -> None:
-    def applied(**_: Any) -> None:
+def _upgrade(connection: Connection, migrations: Migrations, statements: list[str]) -> None:
+    """Apply the revisions on `connection`. An env.py beside them is not used: it would open its own connection."""
+
+    def applied(*_: Any, **__: Any) -> None:
         """Check for invalid indexes before the revision is committed, and reset the lock timeout."""
         if left := _invalid_indexes(connection, statements):
             raise _index_error(f"the index {left[0]} is invalid", left, [])
         statements.clear()
         reset_lock_timeout(connection)
 
-    config = alembic_config()
-    config.attributes.update(connection=connection, on_version_apply=applied)
-    command.upgrade(config, "head")
+    config = alembic_config(migrations.folder)
+    script = ScriptDirectory.from_config(config)
+    with EnvironmentContext(config, script, fn=lambda at, _: script._upgrade_revs("head", at)) as environment:
+        # One transaction for each revision: if one fails, those before it stay, and the next run continues there.
+        # autocommit_block() in a revision needs this as well.
+        environment.configure(
+            connection=connection,
+            target_metadata=migrations.metadata,
+            transaction_per_migration=True,
+            on_version_apply=applied,
+        )
+        with environment.begin_transaction():
+            environment.run_migrations()
 
 
 def run_watched(
-    connection: Connection, engine: Engine, work: Callable[[], T], statements: list[str], *, otherwise: Kind
+    connection: Connection,
+    engine: Engine,
+    work: Callable[[], T],
+    statements: list[str],
+    *,
+    otherwise: Kind,
+    where: Callable[[BaseException], str] = lambda _: "",
 ) -> T:
     """Run `work()` in a thread. It uses `connection`, whose statements are in `statements`.
 
-    Raises AdminError with the file, the statement and what blocked it; its kind is `otherwise` if nothing did.
+    Raises AdminError with the file that `where` returns for an error, the statement and what blocked it; its kind is
+    `otherwise` if nothing did.
     """
     with connection.begin():
         pid: int = connection.scalars(text("SELECT pg_backend_pid()")).one()
@@ -95,7 +125,7 @@ def run_watched(
             raise
         except Exception as error:
             kind = "stopped" if stopped else _kind(error, otherwise)
-            raise _explained(error, kind, engine, seen, statements) from error
+            raise _explained(error, where(error), kind, engine, seen, statements) from error
 
 
 def _watch(future: "Future[Any]", engine: Engine, pid: int, seen: list[str]) -> None:
@@ -141,10 +171,12 @@ def _kind(error: Exception, otherwise: Kind) -> Kind:
     return otherwise
 
 
-def _explained(error: Exception, kind: Kind, engine: Engine, seen: list[str], statements: list[str]) -> AdminError:
+def _explained(
+    error: Exception, file: str, kind: Kind, engine: Engine, seen: list[str], statements: list[str]
+) -> AdminError:
     said = server_message(error) if isinstance(error, DBAPIError) else f"{type(error).__name__}: {error}"
     statement = masked(getattr(error, "statement", None) or "")
-    message = ": ".join(part for part in (file_of(error), statement, said) if part)
+    message = ": ".join(part for part in (file, statement, said) if part)
     details = seen if kind == "lock_wait" else []
     try:
         with engine.connect() as connection:

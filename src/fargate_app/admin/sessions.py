@@ -1,4 +1,4 @@
-"""List the server's sessions, and terminate unused ones: `python -m settlement.admin sessions`, for an incident.
+"""`sessions`: list the server's sessions, and terminate unused ones, in an incident.
 
 It connects as the master user, because a full server has only the slots reserved for it left, and because only
 pg_monitor sees the statements of others.
@@ -108,7 +108,7 @@ class EndLimits:
 
 
 def tag_of(statement: str) -> str:
-    """Return the endpoint in a statement's comment (`settlement.database`): `get_account /v1/accounts/{account_id}`."""
+    """Return the endpoint in a statement's comment (`fargate_app.database`), such as `get_item /items/{item_id}`."""
     comment = re.search(r"/\*(.*?)\*/", statement, re.DOTALL)
     found = dict(re.findall(r"(\w+)='([^']*)'", comment[1])) if comment else {}
     return " ".join(found[key] for key in ("action", "route") if key in found)

@@ -1,4 +1,4 @@
-"""Table statistics, to compare a restored database with its source: `python -m settlement.admin survey`.
+"""`survey`: table statistics, to compare a restored database with its source.
 
 They cover every table of the application with a `created_at`, the time at which a row's transaction began. An older
 schema may have fewer tables.
@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, DateTime, column, func, select, table, text
 
-from fargate_app.schema import database_revisions
+from fargate_app.database import database_revisions
 
 Record = dict[str, Any]
 

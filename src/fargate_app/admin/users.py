@@ -1,28 +1,39 @@
 """The application's database users: their roles and permissions."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, text
 
 from fargate_app.admin.failures import AdminError
 from fargate_app.settings import AdminSettings
 
-_log = logging.getLogger("settlement.admin")
+_log = logging.getLogger("fargate_app.admin")
 
-# All that the service needs. There is no UPDATE or DELETE: posted rows never change.
-GRANTS: Mapping[str, tuple[str, ...]] = {
-    "accounts": ("SELECT", "INSERT"),
-    "transactions": ("SELECT", "INSERT"),
-    "alembic_version": ("SELECT",),
-}
+#: The permissions on each table or sequence of the schema public.
+Grants = Mapping[str, Sequence[str]]
+
+_TABLE = ("SELECT", "INSERT", "UPDATE", "DELETE")
+_SEQUENCE = ("USAGE",)
+_VERSION_TABLE = "alembic_version"
+# Those of an extension belong to it.
+_RELATIONS = text(
+    "SELECT c.relname, c.relkind = 'S', pg_has_role(c.relowner, 'USAGE') FROM pg_class c"
+    " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'S')"
+    " AND NOT EXISTS (SELECT FROM pg_depend d"
+    " WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') ORDER BY c.relname"
+)
 
 
-def ensure_user(connection: Connection, settings: AdminSettings, user: str) -> bool:
-    """Create or correct the role and its permissions. Returns whether anything changed. Raises AdminError."""
+def ensure_user(connection: Connection, settings: AdminSettings, user: str, grants: Grants | None = None) -> bool:
+    """Create or correct the role and its permissions. Returns whether anything changed. Raises AdminError.
+
+    Without `grants`, the user may read and write every table of the schema public that the master user owns, and use
+    every such sequence. It may always read the table of the revisions.
+    """
     with connection.begin():
         role_changed = _ensure_role(connection, settings, user)
-        rights_changed = _ensure_rights(connection, user)
+        rights_changed = _ensure_rights(connection, user, grants)
     return role_changed or rights_changed
 
 
@@ -59,21 +70,20 @@ def _ensure_role(connection: Connection, settings: AdminSettings, role: str) -> 
     return changed
 
 
-def _ensure_rights(connection: Connection, role: str) -> bool:
+def _ensure_rights(connection: Connection, role: str, grants: Grants | None) -> bool:
     """Grant what is missing; revoke PUBLIC's right to create tables. Raises AdminError if the master user cannot."""
     quote = connection.dialect.identifier_preparer.quote
     database: str = connection.scalars(text("SELECT current_database()")).one()
-    # A table of this list that does not exist was dropped by a later image.
-    tables = connection.scalars(
-        text("SELECT name FROM unnest(CAST(:names AS text[])) AS name WHERE to_regclass(name) IS NOT NULL"),
-        {"names": list(GRANTS)},
-    ).all()
     changed = False
-    for table in tables:
-        for right in GRANTS[table]:
-            held = text("SELECT has_table_privilege(:role, :table, :right)")
-            if not connection.scalar(held, {"role": role, "table": table, "right": right}):
-                connection.execute(text(f"GRANT {right} ON TABLE {quote(table)} TO {quote(role)}"))
+    for name, is_sequence, is_own in connection.execute(_RELATIONS).all():
+        if grants is None and not is_own:
+            continue
+        kind = "sequence" if is_sequence else "table"
+        relation = f"public.{quote(name)}"
+        for right in _rights(name, is_sequence, grants):
+            held = text(f"SELECT has_{kind}_privilege(:role, :relation, :right)")
+            if not connection.scalar(held, {"role": role, "relation": relation, "right": right}):
+                connection.execute(text(f"GRANT {right} ON {kind} {relation} TO {quote(role)}"))
                 changed = True
     # PUBLIC has TEMPORARY by default, and had CREATE on the schema public before PostgreSQL 15.
     everyone = (
@@ -90,3 +100,11 @@ def _ensure_rights(connection: Connection, role: str) -> bool:
     if changed:
         _log.info("rights set", extra={"role": role})
     return changed
+
+
+def _rights(name: str, is_sequence: bool, grants: Grants | None) -> Sequence[str]:
+    if name == _VERSION_TABLE:
+        return ("SELECT",)
+    if grants is not None:
+        return grants.get(name, ())  # a table of the list that does not exist was dropped by a later image
+    return _SEQUENCE if is_sequence else _TABLE

@@ -3,9 +3,8 @@
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from fargate_app.dependencies import database_of, health_of
-from fargate_app.health import service
 from fargate_app.health.schemas import HealthOut, ReadinessOut, VersionOut
+from fargate_app.health.service import Health
 from fargate_app.responses import json_response
 
 router = APIRouter(tags=["health"])
@@ -14,7 +13,7 @@ router = APIRouter(tags=["health"])
 @router.get("/healthz", response_model=HealthOut)
 async def healthz(request: Request) -> Response:
     """Return 200 if this process is healthy. Once it is, this uses no thread, so a full pool cannot delay it."""
-    health = health_of(request)
+    health: Health = request.app.state.health
     if not health.is_healthy:
         await run_in_threadpool(health.check)
     return json_response(HealthOut())
@@ -23,7 +22,8 @@ async def healthz(request: Request) -> Response:
 @router.get("/readyz", response_model=ReadinessOut)
 def readyz(request: Request) -> Response:
     """Return 200 if the database is available now and its schema is at this image's head or later."""
-    return json_response(service.readiness(database_of(request)))
+    ready: ReadinessOut = request.app.state.readiness()
+    return json_response(ready)
 
 
 @router.get("/version", response_model=VersionOut)

@@ -12,16 +12,16 @@ class HealthOut(BaseModel):
 
 
 class ReadinessOut(BaseModel):
-    """The service is ready."""
+    """The service is ready. `schema_revision` is the database's; none without migrations."""
 
     status: Literal["ready"] = "ready"
-    schema_revision: str
+    schema_revision: str | None = None
 
 
 class VersionOut(BaseModel):
-    """The running version."""
+    """The running version. `schema_head` is the newest revision of the image; none without migrations."""
 
     git_hash: str
     image_digest: str | None
     task_definition_revision: int | None
-    schema_head: str
+    schema_head: str | None

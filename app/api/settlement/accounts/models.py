@@ -2,7 +2,7 @@
 
 from sqlalchemy import CheckConstraint, Column, DateTime, Table, Text, UniqueConstraint, Uuid, func
 
-from fargate_app.database import metadata
+from settlement.metadata import metadata
 
 accounts = Table(
     "accounts",

@@ -1,1 +1,1 @@
-"""Alembic migrations, numbered in one line (see settlement/schema.py)."""
+"""Alembic migrations, numbered in one line (see src/fargate_app/README.md)."""

@@ -2,9 +2,10 @@
 
 from fastapi import APIRouter, Request, Response
 
-from fargate_app.dependencies import database_of, settings_of
+from fargate_app.dependencies import database_of
 from fargate_app.responses import json_response
 from settlement.pagination import CursorParameter, Limit
+from settlement.settings import Settings
 from settlement.statements import service
 from settlement.statements.schemas import Month, StatementPage
 
@@ -19,5 +20,6 @@ async def monthly_statements(
     cursor: CursorParameter = None,
 ) -> Response:
     """Read each account's statement of a month, page by page."""
-    zone = settings_of(request).settlement_timezone
+    settings: Settings = request.app.state.settings
+    zone = settings.settlement_timezone
     return json_response(await database_of(request).run(service.monthly_statements, month, zone, limit, cursor))

@@ -15,8 +15,8 @@ from sqlalchemy import (
     func,
 )
 
-from fargate_app.database import metadata
 from settlement.accounts.models import accounts
+from settlement.metadata import metadata
 
 transactions = Table(
     "transactions",

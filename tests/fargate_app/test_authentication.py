@@ -14,14 +14,14 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pydantic import SecretStr, ValidationError
-from settlement.app import create_app
 from starlette.testclient import TestClient
 
 from fargate_app.authentication import KeySet, TokenError, Verifier
 from fargate_app.settings import Settings
-from tests.api.conftest import TestDatabase
+from tests.fargate_app.shop.app import create_app
+from tests.support.databases import TestDatabase
 
-ISSUER, AUDIENCE = "https://issuer.example", "settlement-api"
+ISSUER, AUDIENCE = "https://issuer.example", "shop-api"
 PROTECTED = "/openapi.json"
 RSA_KEYS = {name: rsa.generate_private_key(65537, 2048) for name in ("first", "second", "foreign")}
 EC_KEY = ec.generate_private_key(ec.SECP256R1())

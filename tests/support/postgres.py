@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the application's tests: the one that TEST_DATABASE_URL names, or one started here."""
+"""A real PostgreSQL for the tests of applications: the one that TEST_DATABASE_URL names, or one started here."""
 
 import os
 import secrets
@@ -23,7 +23,7 @@ from sqlalchemy import make_url
 
 _START_SECONDS = 30
 _HOW_TO_GET_ONE = (
-    "The application's tests need a real PostgreSQL. Install one (`apt-get install postgresql`; its initdb is then "
+    "The applications' tests need a real PostgreSQL. Install one (`apt-get install postgresql`; its initdb is then "
     "found on PATH or in /usr/lib/postgresql/*/bin), or name a server that may be used, with a superuser: "
     "TEST_DATABASE_URL=postgresql://postgres:password@localhost:5432/postgres"
 )
@@ -110,7 +110,7 @@ def _own_server(binaries: Path, directory: Path, log_statement: str) -> Iterator
         "ssl_cert_file": directory / "server.pem",
         "ssl_key_file": directory / "server.key",
         "log_statement": log_statement,
-        "timezone": "Asia/Kolkata",  # neither UTC nor the settlement's: code that relies on the server's zone fails
+        "timezone": "Asia/Kolkata",  # neither UTC nor an application's: code that relies on the server's zone fails
         "fsync": "off",
         "synchronous_commit": "off",
         "full_page_writes": "off",

@@ -1,7 +1,6 @@
-"""`settlement.admin sessions` on a real server: the sessions that it lists, and those that it terminates."""
+"""The admin command's `sessions` on a real server: the sessions that it lists, and those that it terminates."""
 
 import json
-import logging.config
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,14 +13,15 @@ from sqlalchemy.exc import OperationalError
 
 from fargate_app.admin import cli
 from fargate_app.admin.sessions import EndLimits, masked, sessions, tag_of
-from tests.api.conftest import TestDatabase
-from tests.api.postgres import free_port
+from tests.fargate_app.shop.app import service
+from tests.support.databases import TestDatabase
+from tests.support.postgres import free_port
 
 LIMITS = EndLimits(idle_in_transaction_seconds=0.01, idle_seconds=0.01, idle_above=0.8)
 
 
 def application(
-    database: TestDatabase, name: str = "settlement-api@host/7", user: str = "", password: str = "", clone: bool = False
+    database: TestDatabase, name: str = "shop-api@host/7", user: str = "", password: str = "", clone: bool = False
 ) -> Any:
     """Open a session like the application's, outside its pool; `clone`: as its second user."""
     credentials = json.loads((database.clone_secret if clone else database.secret).value or "")
@@ -77,7 +77,7 @@ def is_open(connection: Any) -> bool:
 def test_it_tells_of_each_session_with_its_endpoint_and_without_values(
     database: TestDatabase, opened: ExitStack
 ) -> None:
-    statement = "/*action='get_account',route='/v1/accounts/{account_id}'*/ SELECT 'Ann''s', 4711, name FROM accounts"
+    statement = "/*action='get_item',route='/items/{item_id}'*/ SELECT 'Ann''s', 4711, name FROM items"
     leaked = leak(database, opened, statement)
     found = records(database)
     assert found[0]["kind"] == "server"
@@ -87,19 +87,19 @@ def test_it_tells_of_each_session_with_its_endpoint_and_without_values(
     assert session["kind"] == "session"
     assert session["state"] == "idle in transaction"
     assert session["user"] == database.role
-    assert session["application"] == "settlement-api@host/7"
+    assert session["application"] == "shop-api@host/7"
     assert session["address"] == "127.0.0.1"
-    assert session["tag"] == "get_account /v1/accounts/{account_id}"
-    assert session["statement"] == "SELECT ?, ?, name FROM accounts"
+    assert session["tag"] == "get_item /items/{item_id}"
+    assert session["statement"] == "SELECT ?, ?, name FROM items"
     assert 0 <= session["state_seconds"] <= session["transaction_seconds"] <= session["age_seconds"] < 60
     assert found[-1] == {"kind": "end", "app_users": list(database.secrets_of)}
     assert is_open(leaked)
 
 
 def test_it_tells_who_blocks_whom(database: TestDatabase, opened: ExitStack) -> None:
-    blocker = leak(database, opened, "INSERT INTO accounts (name, currency, id) VALUES ('a', 'KRW', gen_random_uuid())")
-    blocker.cursor().execute("SELECT id FROM accounts")
-    insert = "INSERT INTO accounts (name, currency, id) SELECT 'b', 'KRW', %s"
+    blocker = leak(database, opened, "INSERT INTO items (name, id) VALUES ('a', gen_random_uuid())")
+    blocker.cursor().execute("SELECT id FROM items")
+    insert = "INSERT INTO items (name, id) SELECT 'b', %s"
     identifier = "00000000-0000-0000-0000-000000000001"
     blocker.cursor().execute(insert, (identifier,))
     waiting = application(database)
@@ -142,7 +142,7 @@ def test_only_the_applications_unused_sessions_are_ended(database: TestDatabase,
 
     def work() -> None:
         cursor = busy.cursor()
-        cursor.execute("INSERT INTO accounts (name, currency) VALUES ('kept', 'KRW')")
+        cursor.execute("INSERT INTO items (name) VALUES ('kept')")
         cursor.execute("SELECT pg_sleep(2)")
         busy.commit()
         answer.append("committed")
@@ -162,7 +162,7 @@ def test_only_the_applications_unused_sessions_are_ended(database: TestDatabase,
     thread.join()
     assert answer == ["committed"]
     with database.superuser() as connection:
-        assert connection.scalar(text("SELECT count(*) FROM accounts WHERE name = 'kept'")) == 1
+        assert connection.scalar(text("SELECT count(*) FROM items WHERE name = 'kept'")) == 1
     again = records(database, LIMITS)
     assert again[-1]["ended"] == 0
 
@@ -198,7 +198,7 @@ def test_of_a_pool_that_grew_the_longest_idle_are_ended_and_no_more_than_are_too
 
 
 def test_each_process_keeps_the_two_that_its_next_request_would_take(database: TestDatabase, opened: ExitStack) -> None:
-    processes = ["settlement-api@host/7", "settlement-api@host/8", "settlement-api@other/7"]
+    processes = ["shop-api@host/7", "shop-api@host/8", "shop-api@other/7"]
     pools = [[application(database, name) for _ in range(4)] for name in processes]
     pools[1] = pools[1][:1]
     for connection in [connection for pool in pools for connection in pool]:
@@ -246,28 +246,26 @@ def test_a_user_with_great_rights_is_left_alone(database: TestDatabase, opened: 
 def test_the_command_prints_a_line_for_each(
     database: TestDatabase, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logging.config, "dictConfig", lambda _: None)  # other tests read what is logged
     monkeypatch.setattr(cli, "AdminSettings", database.admin_settings)
-    assert cli.main(["sessions"]) == 0
+    assert service.admin(["sessions"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (lines[0]["kind"], lines[-1]["kind"]) == ("server", "end")
     options = ["--idle-in-transaction-seconds", "3600", "--spare-seconds", "3600", "--address", "10.0.1.7", "10.0.1.8"]
-    assert cli.main(["sessions", "--end", *options]) == 0
+    assert service.admin(["sessions", "--end", *options]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["ended"] == 0
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "x"])
 def test_no_limit_is_no_limit(seconds: str) -> None:
     with pytest.raises(SystemExit):
-        cli.main(["sessions", "--end", "--idle-in-transaction-seconds", seconds])
+        service.admin(["sessions", "--end", "--idle-in-transaction-seconds", seconds])
 
 
 def test_a_server_that_does_not_answer_is_said(
     database: TestDatabase, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logging.config, "dictConfig", lambda _: None)  # other tests read what is logged
     monkeypatch.setattr(cli, "AdminSettings", lambda: database.admin_settings(database_port=free_port()))
-    assert cli.main(["sessions"]) == 1
+    assert service.admin(["sessions"]) == 1
     assert "refused" in json.loads(capsys.readouterr().out)["error"]
 
 

@@ -1,4 +1,4 @@
-"""`settlement.admin survey`: table statistics of a real database."""
+"""The admin command's `survey`: table statistics of a real database."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from fargate_app.admin.prepare import prepare
 from fargate_app.admin.table_stats import table_stats
-from fargate_app.schema import schema as image_schema
-from tests.api.conftest import TestDatabase
+from tests.support.databases import TestDatabase
 
 POINT = datetime(2026, 11, 24, 10, 15, tzinfo=UTC)
 
@@ -23,22 +21,22 @@ def stats_of(database: TestDatabase, after: datetime = POINT) -> list[dict[str, 
 
 
 def test_rows_are_counted_and_those_that_came_later_with_their_span(empty_database: TestDatabase) -> None:
-    prepare(empty_database.admin_settings(), empty_database.secrets_of)
+    empty_database.prepare()
     with empty_database.superuser() as connection:
         for seconds in (-60, 0, 4, 90):
             connection.execute(
-                text("INSERT INTO accounts (name, currency, created_at) VALUES ('a', 'KRW', :at)"),
+                text("INSERT INTO items (name, created_at) VALUES ('a', :at)"),
                 {"at": POINT + timedelta(seconds=seconds)},
             )
-    schema, accounts, transactions = stats_of(empty_database)
-    assert schema == {"kind": "schema", "head": image_schema().head}
-    assert (accounts["name"], accounts["rows"], accounts["after"]) == ("accounts", 4, 2)
-    first, last = (datetime.fromisoformat(accounts[name]) for name in ("first", "last"))
+    schema, items, orders = stats_of(empty_database)
+    assert schema == {"kind": "schema", "head": "0001"}
+    assert (items["name"], items["rows"], items["after"]) == ("items", 4, 2)
+    first, last = (datetime.fromisoformat(items[name]) for name in ("first", "last"))
     assert (first - POINT, last - POINT) == (timedelta(seconds=4), timedelta(seconds=90))
-    assert accounts["newest"] == accounts["last"]
-    assert transactions == {
+    assert items["newest"] == items["last"]
+    assert orders == {
         "kind": "table",
-        "name": "transactions",
+        "name": "orders",
         **{"rows": 0, "after": 0, "newest": None, "first": None, "last": None},
     }
 

@@ -1,4 +1,4 @@
-"""`settlement.login`: it reports whether the service's credentials log in, and never shows them."""
+"""The admin command's `login`: it reports whether the service's credentials log in, and never shows them."""
 
 import json
 
@@ -6,12 +6,13 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from fargate_app import login
-from tests.api.conftest import TestDatabase
+from fargate_app.admin import cli
+from tests.fargate_app.shop.app import service
+from tests.support.databases import TestDatabase
 
 
 def outcome(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, str]]:
-    code = login.main()
+    code = service.admin(["login"])
     (line,) = capsys.readouterr().out.splitlines()
     return code, json.loads(line)
 
@@ -19,7 +20,7 @@ def outcome(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, str]]:
 def test_credentials_that_log_in(
     database: TestDatabase, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(login, "Settings", database.settings)
+    monkeypatch.setattr(cli, "DatabaseSettings", database.settings)
     assert outcome(capsys) == (0, {"user": database.role})
 
 
@@ -27,7 +28,7 @@ def test_a_password_that_the_server_does_not_know(
     database: TestDatabase, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = SecretStr("never-shown")
-    monkeypatch.setattr(login, "Settings", lambda: database.settings(database_password=secret))
+    monkeypatch.setattr(cli, "DatabaseSettings", lambda: database.settings(database_password=secret))
     code, said = outcome(capsys)
     assert code == 1
     assert f'password authentication failed for user "{database.role}"' in said["error"]
@@ -37,7 +38,7 @@ def test_a_password_that_the_server_does_not_know(
 def test_a_server_without_a_connection_left(
     database: TestDatabase, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(login, "Settings", database.settings)
+    monkeypatch.setattr(cli, "DatabaseSettings", database.settings)
     with database.superuser_engine().connect() as connection:
         connection.execute(text(f"ALTER ROLE {database.role} CONNECTION LIMIT 0"))
         try:

@@ -17,11 +17,14 @@ from typing import Any
 
 from sqlalchemy import text
 
-from tests.api.conftest import TestDatabase
-from tests.api.postgres import free_port
-from tests.api.test_health import wait_for_lock
+from tests.fargate_app.test_health import wait_for_lock
+from tests.support.databases import TestDatabase
+from tests.support.postgres import free_port
 
-APPLICATION = Path(__file__).parents[2] / "app" / "api"
+REPOSITORY = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "gunicorn", "-c", "python:fargate_app.gunicorn_conf"]
+APPLICATION = "tests.fargate_app.shop.app:create_app()"
+ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{REPOSITORY / 'src'}:{REPOSITORY}"}
 _START_SECONDS = 30
 
 
@@ -64,9 +67,9 @@ def service(database: TestDatabase, **environment: str) -> Iterator[Service]:
     values |= {"DATABASE_USER": credentials["username"], "DATABASE_PASSWORD": credentials["password"]}
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", "-c", "python:fargate_app.gunicorn_conf", "--bind", f"127.0.0.1:{port}"],
-        cwd=APPLICATION,
-        env={"PATH": os.environ["PATH"], "WEB_CONCURRENCY": "2", "LOG_LEVEL": "info"} | values | environment,
+        [*COMMAND, "--bind", f"127.0.0.1:{port}", APPLICATION],
+        cwd=REPOSITORY,
+        env=ENVIRONMENT | {"WEB_CONCURRENCY": "2", "LOG_LEVEL": "info"} | values | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -92,23 +95,23 @@ def service(database: TestDatabase, **environment: str) -> Iterator[Service]:
 
 def test_on_sigterm_it_finishes_what_it_has_and_takes_nothing_new(database: TestDatabase) -> None:
     with service(database) as running, ThreadPoolExecutor() as pool:
-        _, account = running.request("POST", "/v1/accounts", {"name": "a", "currency": "KRW"})
         with socket.create_connection(("127.0.0.1", running.port), timeout=10) as idle, database.superuser() as blocker:
-            blocker.execute(text("LOCK TABLE transactions IN EXCLUSIVE MODE"))
-            body = {"account_id": account["id"], "amount": 1, "currency": "KRW"}
-            waiting = pool.submit(running.request, "POST", "/v1/transactions", body, {"Idempotency-Key": "k"})
+            blocker.execute(text("LOCK TABLE items IN EXCLUSIVE MODE"))
+            waiting = pool.submit(running.request, "POST", "/items", {"name": "a"})
             wait_for_lock(blocker)
             running.process.send_signal(signal.SIGTERM)
             assert idle.recv(1) == b""  # an idle connection is closed
             running.wait_until_refusing()
             assert not waiting.done()
-        status, transaction = waiting.result(10)
-        assert (status, transaction["amount"]) == (201, 1)
+        status, item = waiting.result(10)
+        assert (status, item["name"]) == (201, "a")
         output, _ = running.process.communicate(timeout=10)
         assert running.process.returncode == 0
     # All lines are JSON, also those of gunicorn and uvicorn.
     entries = [json.loads(line) for line in output.splitlines()]
-    assert {"gunicorn.error", "uvicorn.error", "settlement.access"} <= {entry["logger"] for entry in entries}
+    assert {"gunicorn.error", "uvicorn.error", "fargate_app.access", "tests.fargate_app.shop.app"} <= {
+        entry["logger"] for entry in entries
+    }
 
 
 def test_with_nothing_to_do_it_stops_at_once(database: TestDatabase) -> None:
@@ -140,14 +143,14 @@ def test_sessions_say_whose_they_are(database: TestDatabase) -> None:
             text("SELECT application_name FROM pg_stat_activity WHERE usename = :role AND datname = :name"),
             {"role": database.role, "name": database.name},
         ).scalars()
-        assert {name.split("@")[0] for name in names} == {"settlement-api"}
+        assert {name.split("@")[0] for name in names} == {"shop-api"}
 
 
 def test_a_missing_setting_stops_it_with_its_name_and_no_password(database: TestDatabase) -> None:
-    environment = {"PATH": os.environ["PATH"], "DATABASE_NAME": "x", "DATABASE_USER": "x", "DATABASE_PASSWORD": "hush"}
+    environment = ENVIRONMENT | {"DATABASE_NAME": "x", "DATABASE_USER": "x", "DATABASE_PASSWORD": "hush"}
     done = subprocess.run(
-        [sys.executable, "-m", "gunicorn", "-c", "python:fargate_app.gunicorn_conf", "--bind", "127.0.0.1:0"],
-        cwd=APPLICATION,
+        [*COMMAND, "--bind", "127.0.0.1:0", APPLICATION],
+        cwd=REPOSITORY,
         env=environment,
         capture_output=True,
         text=True,

@@ -10,13 +10,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from settlement.app import create_app
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
-from fargate_app.schema import schema
-from tests.api.conftest import Revisions, TestDatabase
-from tests.api.postgres import free_port
+from tests.fargate_app.conftest import Revisions
+from tests.fargate_app.shop.app import create_app
+from tests.support.databases import TestDatabase
+from tests.support.postgres import free_port
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def test_once_seen_an_outage_is_no_reason_to_be_replaced(database: TestDatabase,
         answer = client.get("/readyz")
         assert answer.status_code == 503
         assert answer.headers["Retry-After"] == "1"
-        read = client.get(f"/v1/accounts/{uuid4()}")
+        read = client.get(f"/items/{uuid4()}")
         assert read.status_code == 503
         assert read.json()["type"].endswith(":database-unavailable")
     assert client.get("/readyz").status_code == 200
@@ -67,7 +67,7 @@ def test_connections_that_the_server_cut_are_not_seen_by_clients(database: TestD
     assert client.get("/readyz").status_code == 200
     with outage(database):
         pass
-    assert client.get(f"/v1/accounts/{uuid4()}").status_code == 404  # the check before use found the connection closed
+    assert client.get(f"/items/{uuid4()}").status_code == 404  # the check before use found the connection closed
 
 
 def test_a_connection_that_is_well_is_used_without_asking(database: TestDatabase, client: TestClient) -> None:
@@ -75,7 +75,7 @@ def test_a_connection_that_is_well_is_used_without_asking(database: TestDatabase
         pytest.skip("the statements of a server that was not started here cannot be seen")
     assert client.get("/readyz").status_code == 200
     before = len(database.server.log.read_text().splitlines())
-    assert client.get(f"/v1/accounts/{uuid4()}").status_code == 404
+    assert client.get(f"/items/{uuid4()}").status_code == 404
     said = [line for line in database.server.log.read_text().splitlines()[before:] if "statement:" in line]
     assert len(said) == 1, said
 
@@ -83,20 +83,19 @@ def test_a_connection_that_is_well_is_used_without_asking(database: TestDatabase
 def test_a_full_pool_answers_503_and_stays_healthy(database: TestDatabase) -> None:
     tight = database.settings(database_pool_size=1, database_max_overflow=0, database_pool_timeout_seconds=0.2)
     with TestClient(create_app(tight)) as client, ThreadPoolExecutor() as pool:
-        account = client.post("/v1/accounts", json={"name": "a", "currency": "KRW"}).json()
+        item = client.post("/items", json={"name": "a"}).json()
         assert client.get("/healthz").status_code == 200
         with database.superuser() as blocker:
             # An insert that waits for ours to commit: the pool's only connection is in use.
-            blocker.execute(text("LOCK TABLE transactions IN EXCLUSIVE MODE"))
-            body = {"account_id": account["id"], "amount": 1, "currency": "KRW"}
-            waiting = pool.submit(client.post, "/v1/transactions", json=body, headers={"Idempotency-Key": "k"})
+            blocker.execute(text("LOCK TABLE items IN EXCLUSIVE MODE"))
+            waiting = pool.submit(client.post, "/items", json={"name": "b"})
             wait_for_lock(blocker)
-            answer = client.get(f"/v1/accounts/{account['id']}")
+            answer = client.get(f"/items/{item['id']}")
             assert answer.status_code == 503
             assert answer.json()["type"].endswith(":database-pool-exhausted")
             assert client.get("/healthz").status_code == 200
         assert waiting.result().status_code == 201
-        assert client.get(f"/v1/accounts/{account['id']}").status_code == 200
+        assert client.get(f"/items/{item['id']}").status_code == 200
 
 
 def wait_for_lock(connection: Any) -> None:
@@ -110,17 +109,16 @@ def wait_for_lock(connection: Any) -> None:
     )
 
 
-def test_a_later_schema_is_ready_an_earlier_one_is_not(
-    database: TestDatabase, client: TestClient, revisions: Revisions
-) -> None:
+def test_a_later_schema_is_ready_an_earlier_one_is_not(database: TestDatabase, revisions: Revisions) -> None:
     revisions.add("1a31ce608336_trial.py", "1a31ce608336")
-    answer = client.get("/readyz")
-    assert answer.status_code == 503
-    assert "at 0001, this image needs 1a31ce608336 or later" in answer.json()["detail"]
-    with database.superuser() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = 'of_a_later_image'"))
-    assert client.get("/readyz").json() == {"status": "ready", "schema_revision": "of_a_later_image"}
-    assert client.get("/healthz").status_code == 200
+    with TestClient(create_app(database.settings(), revisions.service)) as client:
+        answer = client.get("/readyz")
+        assert answer.status_code == 503
+        assert "at 0001, this image needs 1a31ce608336 or later" in answer.json()["detail"]
+        with database.superuser() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = 'of_a_later_image'"))
+        assert client.get("/readyz").json() == {"status": "ready", "schema_revision": "of_a_later_image"}
+        assert client.get("/healthz").status_code == 200
 
 
 def test_a_schema_that_nobody_made_is_not_ready(database: TestDatabase, client: TestClient) -> None:
@@ -158,19 +156,19 @@ DIGEST = f"sha256:{'0a' * 32}"
 
 
 def test_version_tells_commit_image_revision_and_schema(database: TestDatabase) -> None:
-    with metadata_endpoint(json.dumps({"Family": "settlement-local", "Revision": "7"}).encode()) as uri:
+    with metadata_endpoint(json.dumps({"Family": "shop-local", "Revision": "7"}).encode()) as uri:
         settings = database.settings(git_hash="0123456789ab", image_digest=DIGEST, ecs_container_metadata_uri_v4=uri)
         with TestClient(create_app(settings)) as client:
             assert client.get("/version").json() == {
                 "git_hash": "0123456789ab",
                 "image_digest": DIGEST,
                 "task_definition_revision": 7,
-                "schema_head": schema().head,
+                "schema_head": "0001",
             }
 
 
 def test_version_shows_nothing_that_is_not_a_version(database: TestDatabase) -> None:
-    for value in ("hunter2-hunter2", "postgresql://user:hunter2@db/settlement", "0123456789ab\nhunter2"):
+    for value in ("hunter2-hunter2", "postgresql://user:hunter2@db/shop", "0123456789ab\nhunter2"):
         with TestClient(create_app(database.settings(git_hash=value, image_digest=value))) as client:
             assert "hunter2" not in client.get("/version").text + client.get("/openapi.json").text
     with TestClient(create_app(database.settings(git_hash="0123456789ab-dirty-01234567"))) as client:

@@ -1,0 +1,43 @@
+"""The checks of a service with a database."""
+
+import logging
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from fargate_app.database import Database, database_revisions
+from fargate_app.health.schemas import ReadinessOut
+from fargate_app.problems import Unavailable
+from fargate_app.schema import Schema
+
+_log = logging.getLogger(__name__)
+
+
+def check_database(database: Database) -> None:
+    """Run one statement. Raises Unavailable if the database cannot be used."""
+    try:
+        database.ping()
+    except SQLAlchemyError as error:
+        _log_reason(error)
+        raise Unavailable("database-not-seen", "No database check has passed since this process started.") from error
+
+
+def readiness(database: Database, schema: Schema | None) -> ReadinessOut:
+    """Query the database. Raises Unavailable if it cannot be used or its schema is older than this image's."""
+    try:
+        with database.connect() as connection:
+            revisions = database_revisions(connection)
+    except SQLAlchemyError as error:
+        _log_reason(error)
+        raise Unavailable("database-unavailable", "The database cannot be used.") from error
+    known = ", ".join(revisions)
+    if schema and not schema.is_current(revisions):
+        raise Unavailable(
+            "schema-too-old",
+            f"The database's schema is at {known or 'no revision'}, this image needs {schema.head} or later.",
+        )
+    return ReadinessOut(schema_revision=known or None)
+
+
+def _log_reason(error: SQLAlchemyError) -> None:
+    # The reason names hosts and users: it goes to the log, not to the caller.
+    _log.warning("database check failed", extra={"reason": str(getattr(error, "orig", None) or error)})
