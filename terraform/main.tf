@@ -1,4 +1,4 @@
-# One environment: client → load balancer → service → database (requirement A5).
+# One environment: client → load balancer → service → database (requirement A5), or without the last (app_database).
 # What exists once per account and region (the image repository, service-linked roles) is in account/.
 
 locals {
@@ -6,6 +6,10 @@ locals {
   container_name = "api"
   https_enabled  = var.https_certificate_arn != null || var.https_hosted_zone_id != null
   most_tasks     = max(var.app_max_tasks, var.app_scheduled_scaling ? var.app_peak_max_tasks : 0)
+
+  rds_proxy_enabled = var.app_database && var.rds_proxy_enabled
+  # Known when planning: the rotation-bot needs a secret that the tasks read.
+  has_secrets = var.app_database || length(var.app_secret_arns) > 0
 
   ecr_repository_arn = "arn:aws:ecr:${var.aws_region}:${var.aws_account_id}:repository/${coalesce(var.ecr_repository_name, var.app_name)}"
 }
@@ -31,7 +35,8 @@ module "security_groups" {
   https_enabled        = local.https_enabled
   app_port             = var.app_port
 
-  rds_proxy_enabled       = var.rds_proxy_enabled
+  app_database            = var.app_database
+  rds_proxy_enabled       = local.rds_proxy_enabled
   rds_proxy_direct_access = var.rds_proxy_direct_access
   vpc_endpoints_enabled   = var.vpc_endpoints_enabled
 }
@@ -83,6 +88,7 @@ module "ecs" {
   container_name                        = local.container_name
   app_port                              = var.app_port
   app_cpu_architecture                  = var.app_cpu_architecture
+  app_database                          = var.app_database
   subnet_ids                            = module.vpc.private_subnet_ids
   security_group_id                     = module.security_groups.service_id
   target_group_arn                      = module.alb.target_group_arn
@@ -103,15 +109,17 @@ module "iam" {
   aws_region               = var.aws_region
   ecr_repository_arn       = local.ecr_repository_arn
   service_log_group_arn    = module.ecs.service_log_group.arn
-  admin_log_group_arn      = module.ecs.admin_log_group.arn
+  app_database             = var.app_database
+  admin_log_group_arn      = one(module.ecs.admin_log_group[*].arn)
   app_database_secret_arns = module.ecs.app_database_secret_arns
   app_secret_arns          = var.app_secret_arns
-  master_secret_arns       = [for instance in module.rds.instances : instance.master_secret_arn]
+  master_secret_arns       = flatten([for rds in module.rds : [for instance in rds.instances : instance.master_secret_arn]])
   app_execute_command      = var.app_execute_command
 }
 
 module "rds" {
   source = "./modules/rds"
+  count  = var.app_database ? 1 : 0
 
   name                               = local.name
   subnet_ids                         = module.vpc.database_subnet_ids
@@ -134,16 +142,21 @@ module "rds" {
   database_serving                   = var.database_serving
 }
 
+moved {
+  from = module.rds
+  to   = module.rds[0]
+}
+
 module "rds_proxy" {
   source = "./modules/rds_proxy"
-  count  = var.rds_proxy_enabled ? 1 : 0
+  count  = local.rds_proxy_enabled ? 1 : 0
 
   name                                   = local.name
   permissions_boundary_arn               = var.permissions_boundary_arn
   aws_account_id                         = var.aws_account_id
   subnet_ids                             = module.vpc.database_subnet_ids
   security_group_id                      = module.security_groups.proxy_id
-  instance_identifier                    = module.rds.instance_identifier
+  instance_identifier                    = module.rds[0].instance_identifier
   app_database_secret_arns               = module.ecs.app_database_secret_arns
   rds_proxy_max_connections_percent      = var.rds_proxy_max_connections_percent
   rds_proxy_max_idle_connections_percent = var.rds_proxy_max_idle_connections_percent
@@ -181,6 +194,7 @@ module "notifications" {
 
 module "query_bot" {
   source = "./modules/query_bot"
+  count  = var.app_database ? 1 : 0
 
   name                             = local.name
   permissions_boundary_arn         = var.permissions_boundary_arn
@@ -188,7 +202,7 @@ module "query_bot" {
   app_name                         = var.app_name
   env_name                         = var.env_name
   bots_package_path                = var.bots_package_path
-  log_group                        = { arn = module.rds.log_group_arn, name = module.rds.log_group_name }
+  log_group                        = { arn = module.rds[0].log_group_arn, name = module.rds[0].log_group_name }
   database_slow_query_milliseconds = var.database_slow_query_milliseconds
   query_bot_window_seconds         = var.query_bot_window_seconds
   query_bot_redact_literals        = var.query_bot_redact_literals
@@ -197,8 +211,14 @@ module "query_bot" {
   log_retention_days               = var.log_retention_days
 }
 
+moved {
+  from = module.query_bot
+  to   = module.query_bot[0]
+}
+
 module "rotation_bot" {
   source = "./modules/rotation_bot"
+  count  = local.has_secrets ? 1 : 0
 
   name                     = local.name
   permissions_boundary_arn = var.permissions_boundary_arn
@@ -216,6 +236,11 @@ module "rotation_bot" {
   log_retention_days       = var.log_retention_days
 }
 
+moved {
+  from = module.rotation_bot
+  to   = module.rotation_bot[0]
+}
+
 # By names, not by the service's outputs: a deployment alarm exists before the service that names it.
 module "monitoring" {
   source = "./modules/monitoring"
@@ -230,13 +255,13 @@ module "monitoring" {
   error_rate_minimum_requests      = var.error_rate_minimum_requests
   container_insights               = var.container_insights
   app_min_tasks                    = var.app_min_tasks
-  database_identifier              = module.rds.instance_name
+  database_identifier              = one(module.rds[*].instance_name)
   database_max_connections         = var.database_max_connections
   database_allocated_storage_gb    = var.database_allocated_storage_gb
   database_free_memory_minimum_mb  = var.database_free_memory_minimum_mb
-  database_log_group_name          = module.rds.log_group_name
+  database_log_group_name          = one(module.rds[*].log_group_name)
   database_slow_query_milliseconds = var.database_slow_query_milliseconds
   undelivered_queue_name           = module.notifications.undelivered_queue.name
-  bot_function_names               = ["${local.name}-alarm-bot", "${local.name}-query-bot", "${local.name}-rotation-bot"]
+  bot_function_names               = [for bot in concat(["alarm-bot"], var.app_database ? ["query-bot"] : [], local.has_secrets ? ["rotation-bot"] : []) : "${local.name}-${bot}"]
   log_retention_days               = var.log_retention_days
 }

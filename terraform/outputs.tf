@@ -36,8 +36,8 @@ output "service_family" {
 }
 
 output "admin_family" {
-  description = "Task definition family of the one-off admin tasks; releases register its revisions."
-  value       = "${local.name}-admin"
+  description = "Task definition family of the one-off admin tasks; releases register its revisions. Null without a database, like the other outputs of these tasks."
+  value       = var.app_database ? "${local.name}-admin" : null
 }
 
 output "container_name" {
@@ -82,7 +82,7 @@ output "log_group_name" {
 
 output "admin_log_group_name" {
   description = "Log group of the admin tasks."
-  value       = module.ecs.admin_log_group.name
+  value       = one(module.ecs.admin_log_group[*].name)
 }
 
 output "target_group_arn" {
@@ -112,35 +112,35 @@ output "service_security_group_ids" {
 
 output "admin_security_group_ids" {
   description = "Security groups of the admin tasks."
-  value       = [module.security_groups.admin_id]
+  value       = var.app_database ? [module.security_groups.admin_id] : null
 }
 
 output "database" {
-  description = "The database that serves: its host, the host for the service (the proxy, if there is one; same port), the secret of its master user, and the number of connections it accepts."
-  value = {
-    host                = module.rds.host
-    service_host        = var.rds_proxy_enabled ? module.rds_proxy[0].host : module.rds.host
-    port                = module.rds.port
-    name                = module.rds.database_name
-    master_secret_arn   = module.rds.master_secret_arn
-    max_connections     = module.rds.max_connections
-    instance_identifier = module.rds.instance_identifier
-  }
+  description = "The database that serves: its host, the host for the service (the proxy, if there is one; same port), the secret of its master user, and the number of connections it accepts. Null without one (`app_database`)."
+  value = one([for rds in module.rds : {
+    host                = rds.host
+    service_host        = local.rds_proxy_enabled ? module.rds_proxy[0].host : rds.host
+    port                = rds.port
+    name                = rds.database_name
+    master_secret_arn   = rds.master_secret_arn
+    max_connections     = rds.max_connections
+    instance_identifier = rds.instance_identifier
+  }])
 }
 
 output "database_instances" {
-  description = "Every database by its key in `database_restores` (the original's is empty): its host, and the secret of its master user."
-  value       = module.rds.instances
+  description = "Every database by its key in `database_restores` (the original's is empty): its host, and the secret of its master user. Null without a database."
+  value       = one(module.rds[*].instances)
 }
 
 output "app_database_secret_arn" {
-  description = "Secret with the credentials of the application's first database user."
-  value       = module.ecs.app_database_secret_arns[0]
+  description = "Secret with the credentials of the application's first database user. Null without a database."
+  value       = var.app_database ? module.ecs.app_database_secret_arns[0] : null
 }
 
 output "app_database_clone_secret_arn" {
-  description = "Secret with the credentials of the second database user. The two take turns; the task definition names the one in use."
-  value       = module.ecs.app_database_secret_arns[1]
+  description = "Secret with the credentials of the second database user. The two take turns; the task definition names the one in use. Null without a database."
+  value       = var.app_database ? module.ecs.app_database_secret_arns[1] : null
 }
 
 output "scalable_target" {

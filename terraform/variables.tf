@@ -298,6 +298,11 @@ variable "app_max_overflow" {
 
 # --- database ---------------------------------------------------------------------------------------
 
+variable "app_database" {
+  description = "Whether the environment has a database. False: no RDS, no secrets of it, no admin task, no RDS Proxy, no alarms on it; the other variables of the database have no effect."
+  type        = bool
+}
+
 variable "database_name" {
   description = "Name of the database."
   type        = string
@@ -332,7 +337,8 @@ variable "database_max_connections" {
   # Behind the proxy the tasks share its connections, so its limit counts instead (the next validation).
   validation {
     condition = (
-      var.rds_proxy_enabled && !var.rds_proxy_direct_access
+      !var.app_database
+      || var.rds_proxy_enabled && !var.rds_proxy_direct_access
       || floor(local.most_tasks * var.app_deployment_maximum_percent / 100) * var.app_workers * (var.app_pool_size + var.app_max_overflow) + 5
       <= 0.8 * var.database_max_connections
     )
@@ -341,7 +347,7 @@ variable "database_max_connections" {
 
   validation {
     condition = (
-      !var.rds_proxy_enabled
+      !local.rds_proxy_enabled
       || floor(var.database_max_connections * var.rds_proxy_max_connections_percent / 100) + 5 <= 0.8 * var.database_max_connections
     )
     error_message = "The proxy could hold more connections than the database should have: rds_proxy_max_connections_percent ${var.rds_proxy_max_connections_percent} of database_max_connections ${var.database_max_connections}, and 5 reserved, are ${floor(var.database_max_connections * var.rds_proxy_max_connections_percent / 100) + 5}, above ${floor(0.8 * var.database_max_connections)}, which is 80 %. Lower rds_proxy_max_connections_percent."

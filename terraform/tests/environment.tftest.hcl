@@ -53,6 +53,7 @@ variables {
   app_workers                            = 2
   app_pool_size                          = 5
   app_max_overflow                       = 5
+  app_database                           = true
   database_name                          = "storefront"
   database_engine_version                = "17"
   database_instance_class                = "db.t4g.small"
@@ -205,6 +206,33 @@ run "port_that_needs_root_is_refused" {
   }
 
   expect_failures = [var.app_port]
+}
+
+# The resources that are left out: tests/terraform/test_no_database.py.
+run "without_a_database_nothing_of_it_is_an_output" {
+  variables {
+    app_database = false
+    # None of these has an effect then: the pool budget, the proxy, restored databases.
+    app_pool_size     = 500
+    rds_proxy_enabled = true
+    database_restores = { "20261124-101500" = { time = "2026-11-24T10:15:00Z" } }
+    database_serving  = "20261124-101500"
+  }
+
+  assert {
+    condition = (
+      output.database == null && output.database_instances == null
+      && output.app_database_secret_arn == null && output.app_database_clone_secret_arn == null
+      && output.admin_family == null && output.admin_log_group_name == null && output.admin_security_group_ids == null
+      && output.admin_execution_role_arn == null && output.admin_task_role_arn == null
+    )
+    error_message = "A release reads neither a database nor an admin task."
+  }
+
+  assert {
+    condition     = output.service_family == "storefront-test" && output.log_group_name == "/ecs/storefront-test" && output.execution_role_arn != null
+    error_message = "The service is the same."
+  }
 }
 
 run "deployment_alarm_that_nobody_made_is_refused" {

@@ -6,7 +6,6 @@ the test gives what the two data sources would read.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import pytest
 from fargate_ops.inventory.kinds import flag
 from fargate_ops.inventory.values import VALUES
 from tests.terraform.configuration import ROOTS
-from tests.terraform.inventories import ENVIRONMENTS, given
+from tests.terraform.inventories import ENVIRONMENTS, given, plan_tests
 from tests.terraform.terraform import SOURCE, TerraformError, copy_source, run_terraform
 
 _SECRET = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:settlement/slack-AbCdEf"
@@ -62,49 +61,19 @@ OFF: Mapping[str, Any] = {
     "public_url": None,
 }
 
-_PROVIDER = """\
-provider "aws" {
-  region     = "ap-northeast-2"
-  access_key = "none"
-  secret_key = "none"
-
-  skip_credentials_validation = true
-  skip_metadata_api_check     = true
-  skip_requesting_account_id  = true
-}
-"""
-_READ = {
-    "environment": f"""\
-override_data {{
-  target = data.aws_availability_zones.available
-  values = {{ names = {json.dumps([f"ap-northeast-2{letter}" for letter in "abcd"])} }}
-}}
-""",
-    "account": """\
-override_data {
-  target = data.aws_iam_roles.service_linked
-  values = { arns = [] }
-}
-""",
-}
-
-
-def run(name: str, variables: Mapping[str, Any]) -> str:
-    lines = [f"    {key} = {json.dumps(value).replace('${', '$${')}" for key, value in variables.items()]
-    return "\n".join([f'run "{name}" {{', "  command = plan", "  variables {", *lines, "  }", "}", ""])
-
 
 @pytest.mark.parametrize("root", ROOTS)
 def test_every_inventory_plans_with_its_switches_on_and_off(root: str, tmp_path: Path) -> None:
     directory = copy_source(tmp_path, "*.tftest.hcl") / ROOTS[root].relative_to(SOURCE)
-    runs = [
-        run(f"{environment}_{name}", given(root, environment, **changes) | {"bots_package_path": "provider.tf"})
+    variants = {"as_it_is": {}, "without_a_database": {"app_database": False}, "switches_on": ON, "switches_off": OFF}
+    runs = {
+        f"{environment}_{name}": given(root, environment, **changes)
         for environment in ENVIRONMENTS
-        for name, changes in {"as_it_is": {}, "switches_on": ON, "switches_off": OFF}.items()
+        for name, changes in variants.items()
         # What an environment has of its own reaches the account's switches nowhere.
         if root == "environment" or not changes or environment == "production"
-    ]
-    (directory / "inventories.tftest.hcl").write_text("\n".join([_PROVIDER, _READ[root], *runs]), encoding="utf-8")
+    }
+    (directory / "inventories.tftest.hcl").write_text(plan_tests(root, runs), encoding="utf-8")
     run_terraform(directory, "init", "-backend=false", "-input=false")
     try:
         output = run_terraform(directory, "test")

@@ -37,7 +37,10 @@ ADMIN_COMMAND_NEXT = "give the image one and name it in app_admin_command (docs/
 
 @dataclass(frozen=True, kw_only=True)
 class Application:
-    """The contract's settings. An empty path or command: the application has none. ``name`` is the inventory's."""
+    """The contract's settings. An empty path or command: the application has none. ``name`` is the inventory's.
+
+    Without a ``database`` there is no admin task, and so no ``admin_command``.
+    """
 
     name: str
     port: int
@@ -50,14 +53,15 @@ class Application:
     @classmethod
     def from_fact(cls, fact: Mapping[str, Any]) -> Application:
         """Return the contract from the playbooks' variable ``app_contract``."""
+        database = bool(fact["database"])
         return cls(
             name=str(fact["name"]),
             port=int(fact["port"]),
             health_path=str(fact["health_path"]),
             ready_path=str(fact.get("ready_path") or ""),
             version_path=str(fact.get("version_path") or ""),
-            admin_command=[str(word) for word in fact.get("admin_command") or ()],
-            database=bool(fact.get("database", True)),
+            admin_command=[str(word) for word in fact.get("admin_command") or ()] if database else [],
+            database=database,
         )
 
     def admin(self, subcommand: str, *arguments: str) -> list[str]:

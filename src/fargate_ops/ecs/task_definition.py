@@ -64,6 +64,9 @@ NAMED_PAIRS: Mapping[str, tuple[str, str]] = {
     "systemControls": ("namespace", "value"),
 }
 
+#: Secrets that a release itself sets on the service's tasks, by variable: keys of the application's database secret.
+DATABASE_SECRETS: Mapping[str, str] = {"DATABASE_USER": "username", "DATABASE_PASSWORD": "password"}
+
 
 def canonical(definition: Mapping[str, Any]) -> dict[str, Any]:
     """Return the canonical form of a definition: plain values that compare with ``==``."""
@@ -175,7 +178,8 @@ class Settings:
     """The inventory's settings of the tasks. ``cpu`` in CPU units, ``memory`` in MiB, ``stop_timeout`` in seconds.
 
     Each of a task's ``workers`` keeps ``pool_size`` database connections and opens up to ``max_overflow`` more.
-    ``through_proxy``: the service's tasks connect to the RDS Proxy, if there is one.
+    ``through_proxy``: the service's tasks connect to the RDS Proxy, if there is one. ``command`` replaces that of the
+    service's image; empty: the image's own.
     ``execute_command``: ECS Exec may open a shell in the service's tasks.
     ``database_secret_arn`` is not from the inventory: it selects one of the application's two database users; empty
     means the first.
@@ -190,6 +194,7 @@ class Settings:
     secrets: Mapping[str, str]
     admin_environment: Mapping[str, str]
     stop_timeout: int = 30
+    command: tuple[str, ...] = ()
     through_proxy: bool = True
     execute_command: bool = False
     database_secret_arn: str = ""
@@ -204,6 +209,7 @@ class Settings:
             pool_size=int(fact["pool_size"]),
             max_overflow=int(fact["max_overflow"]),
             stop_timeout=int(fact["stop_timeout"]),
+            command=tuple(map(str, fact["command"])),
             through_proxy=bool(fact["through_proxy"]),
             execute_command=bool(fact["execute_command"]),
             environment=_strings(fact["environment"]),
@@ -247,7 +253,7 @@ def _strings(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def database_secret_arns(stack: Stack) -> list[str]:
-    """Return the secrets of the application's database users: two, or one in a stack from before there were two."""
+    """Return the secrets of the application's database users: two; none without a database, one in an old stack."""
     outputs = (Stack.app_database_secret_arn, Stack.app_database_clone_secret_arn)
     return [arn for output in outputs if (arn := stack.get(output, ""))]
 
@@ -267,16 +273,21 @@ def release_variables(stack: Stack, application: Application, settings: Settings
 
     preflight refuses their names in the inventory's `app_environment` and `app_secrets`.
     """
+    variables = {
+        "APP_NAME": application.name,
+        "WEB_CONCURRENCY": str(settings.workers),
+        "IMAGE_DIGEST": image.digest,
+    }
+    if not application.database:
+        return variables
     database = stack.database
     # A stack from before there was a proxy has only the instance.
     host = database.get(Database.service_host, database.host) if settings.through_proxy else database.host
     return {
+        **variables,
         **_database(database, host),
-        "APP_NAME": application.name,
-        "WEB_CONCURRENCY": str(settings.workers),
         "DATABASE_POOL_SIZE": str(settings.pool_size),
         "DATABASE_MAX_OVERFLOW": str(settings.max_overflow),
-        "IMAGE_DIGEST": image.digest,
     }
 
 
@@ -287,12 +298,17 @@ def service_definition(stack: Stack, application: Application, settings: Setting
     environment comes last, so that a drill can break a release.
     """
     environment = {**release_variables(stack, application, settings, image), **settings.environment}
-    database_secret = settings.database_secret_arn or stack.app_database_secret_arn
-    secrets = {
-        name: value if value.startswith("arn:") else _secret_key(database_secret, value)
-        for name, value in settings.secrets.items()
-    }
+
+    def reference(value: str) -> str:
+        if value.startswith("arn:"):
+            return value
+        return _secret_key(settings.database_secret_arn or stack.app_database_secret_arn, value)
+
+    given = {**(DATABASE_SECRETS if application.database else {}), **settings.secrets}
+    secrets = {name: reference(value) for name, value in given.items()}
     container = _container_definition(stack, settings, image, environment, secrets, stack.log_group_name)
+    if settings.command:
+        container["command"] = list(settings.command)
     container["portMappings"] = [{"containerPort": stack.container_port, "protocol": "tcp"}]
     roles = (stack.execution_role_arn, stack.task_role_arn)
     definition = _definition(stack, settings, container, stack.service_family, *roles)

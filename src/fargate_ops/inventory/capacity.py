@@ -111,7 +111,7 @@ def _at_least(environment: Environment, larger: str, smaller: str) -> Iterator[P
 
 
 def _proxy(environment: Environment) -> Iterator[Problem]:
-    if environment["rds_proxy_enabled"]:
+    if environment["app_database"] and environment["rds_proxy_enabled"]:
         idle, most = "rds_proxy_max_idle_connections_percent", "rds_proxy_max_connections_percent"
         yield from _at_least(environment, most, idle)
         if not environment["ecs_release_through_proxy"] and not environment["rds_proxy_direct_access"]:
@@ -122,13 +122,15 @@ def _proxy(environment: Environment) -> Iterator[Problem]:
 
 def _storage(environment: Environment) -> Iterator[Problem]:
     size, most = environment["database_allocated_storage_gb"], environment["database_max_allocated_storage_gb"]
-    if most <= size:
+    if environment["app_database"] and most <= size:
         what = f"RDS cannot grow the storage from {size} GiB to {most} GiB."
         next_step = f"raise database_max_allocated_storage_gb above {size}"
         yield environment.problem("database_max_allocated_storage_gb", what, next_step, "database_allocated_storage_gb")
 
 
 def _connections(environment: Environment) -> Iterator[Problem]:
+    if not environment["app_database"]:
+        return
     pool = pool_of(environment)
     if pool.proxy_percent and pool.proxy_demand > pool.limit:
         yield environment.problem(
@@ -156,11 +158,16 @@ def _needed(demand: int) -> int:
 
 def _pool_in_the_environment(environment: Environment) -> Iterator[Problem]:
     """The budget counts the values that a release sets, so the tasks must not get other ones."""
-    found = {name.upper(): value for name, value in environment["app_environment"].items() if _sizes_the_pool(name)}
+    database = environment["app_database"]
+    plain = environment["app_environment"]
+    found = {name.upper(): value for name, value in plain.items() if _sizes_the_pool(name, database)}
     if not found:
         return
     instead = [POOL_VARIABLES[name][1] for name in found]
     what = f"A release sets {listed(list(found))} itself, from {listed(instead)}."
+    if not database:
+        yield environment.problem("app_environment", what, f"remove it there; {listed(instead)} sets it", *instead)
+        return
     sizes = {POOL_VARIABLES[name][0]: int(value) for name, value in found.items() if str(value).isdigit()}
     pool = replace(pool_of(environment), **sizes)  # type: ignore[arg-type]  # their names are in POOL_VARIABLES
     what += (
@@ -175,7 +182,7 @@ def _pool_in_the_environment(environment: Environment) -> Iterator[Problem]:
 
 def _pool_in_the_secrets(environment: Environment) -> Iterator[Problem]:
     for name in environment["app_secrets"]:
-        if _sizes_the_pool(name):
+        if _sizes_the_pool(name, environment["app_database"]):
             what = f"A release sets {name.upper()} itself, from {POOL_VARIABLES[name.upper()][1]}."
             yield environment.problem(("app_secrets", name), what, "remove it there")
         elif name == _GUNICORN:
@@ -183,9 +190,10 @@ def _pool_in_the_secrets(environment: Environment) -> Iterator[Problem]:
             yield environment.problem(("app_secrets", name), what, "set it in app_environment")
 
 
-def _sizes_the_pool(name: Any) -> bool:
+def _sizes_the_pool(name: Any, database: bool) -> bool:
+    """Return whether a release sets this variable: the workers always, the pool with a database."""
     # The application reads its settings' names in any case.
-    return isinstance(name, str) and name.upper() in POOL_VARIABLES
+    return isinstance(name, str) and name.upper() in (POOL_VARIABLES if database else ["WEB_CONCURRENCY"])
 
 
 _GUNICORN = "GUNICORN_CMD_ARGS"

@@ -81,11 +81,11 @@ def _summary(environment: Environment, problems: Sequence[Problem]) -> str:
     if problems:
         return "one value to correct" if len(problems) == 1 else f"{len(problems)} values to correct"
     subnets = len(environment["network_availability_zones"]) * len(network.SUBNETS)
+    networks = f"{subnets} subnets in {environment['network_vpc_cidr']}"
+    if not environment["app_database"]:
+        return f"{networks}, no database"
     pool = capacity.pool_of(environment)
-    return (
-        f"{subnets} subnets in {environment['network_vpc_cidr']}, at most {pool.demand} of {pool.max_connections} "
-        "database connections"
-    )
+    return f"{networks}, at most {pool.demand} of {pool.max_connections} database connections"
 
 
 def _shown(name: str, value: Any) -> str:

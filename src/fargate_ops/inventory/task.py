@@ -6,10 +6,11 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from fargate_ops.core.application import Application
 from fargate_ops.core.problem import Problem
-from fargate_ops.ecs.task_definition import Image, Settings, release_variables, service_definition
+from fargate_ops.ecs.task_definition import DATABASE_SECRETS, Image, Settings, release_variables, service_definition
 from fargate_ops.inventory.capacity import POOL_VARIABLES
 from fargate_ops.inventory.environment import Environment
 from fargate_ops.inventory.kinds import listed
@@ -90,16 +91,18 @@ def _names(environment: Environment) -> Iterator[Problem]:
             if other != name:
                 what = f"The application reads {other} and {name} as one setting."
                 yield environment.problem((variable, name), what, "remove one of them")
-            if why := _reserved(name):
+            # The inventory may give these another secret.
+            own = variable == "app_secrets" and name in DATABASE_SECRETS
+            if not own and (why := _reserved(name, environment["app_database"])):
                 yield environment.problem((variable, name), f"{name} is reserved: {why}.", "remove it")
 
 
-def _reserved(name: str) -> str:
+def _reserved(name: str, database: bool) -> str:
     """Return why neither map may have this name; empty if it may. The pool's names have a rule of their own."""
     upper = name.upper()  # the application reads its settings' names in any case
     if upper in POOL_VARIABLES:
         return ""
-    if upper in _released():
+    if upper in _released(database):
         return "a release sets it"
     if upper == "GIT_HASH":
         return "the image sets it, and its version document shows it to everybody"
@@ -110,9 +113,11 @@ def _reserved(name: str) -> str:
     return ""
 
 
-def _released() -> frozenset[str]:
+def _released(database: bool) -> frozenset[str]:
     """Return the names that a release sets, taken from its own code."""
-    return frozenset(release_variables(_STACK, _APPLICATION, _settings({}, {}), _IMAGE))
+    application = replace(_APPLICATION, database=database)
+    names = frozenset(release_variables(_STACK, application, _settings({}, {}), _IMAGE))
+    return names | DATABASE_SECRETS.keys() if database else names
 
 
 def _values(environment: Environment) -> Iterator[Problem]:
@@ -125,7 +130,8 @@ def _values(environment: Environment) -> Iterator[Problem]:
         elif isinstance(value, str) and (found := _unprintable(value)):
             what = f"The value of {name} has the control character {found}, which no environment variable takes."
             yield environment.problem(path, what, "remove it")
-        if LOOKS_SECRET.search(str(name)) and not _reserved(str(name)) and name not in plain:
+        reserved = _reserved(str(name), environment["app_database"])
+        if LOOKS_SECRET.search(str(name)) and not reserved and name not in plain:
             yield environment.problem(
                 path,
                 f"{name} looks like a secret, and a task definition shows its environment in clear.",
@@ -160,6 +166,9 @@ def _secrets(environment: Environment) -> Iterator[Problem]:
             )
         elif value.startswith("arn:"):
             yield from _secret_arn(environment, path, value)
+        elif not environment["app_database"]:
+            what = f"{name} takes the key {value} of the database's secret, and there is no database."
+            yield environment.problem(path, what, "give the full ARN of a secret, or remove it", "app_database")
 
 
 def _secret_arn(environment: Environment, path: tuple[str, str], value: str) -> Iterator[Problem]:
@@ -194,8 +203,9 @@ def _definition_size(environment: Environment) -> Iterator[Problem]:
     plain = {str(name): str(value) for name, value in environment["app_environment"].items()}
     secrets = {str(name): str(value) for name, value in environment["app_secrets"].items()}
     settings = _settings(plain, secrets, environment["app_execute_command"])
+    application = replace(_APPLICATION, database=environment["app_database"])
     # All but ASCII is escaped, as the SDK sends it.
-    size = len(json.dumps(service_definition(_STACK, _APPLICATION, settings, _IMAGE)))
+    size = len(json.dumps(service_definition(_STACK, application, settings, _IMAGE)))
     if size > _DEFINITION_BYTES:
         yield environment.problem(
             "app_environment",

@@ -92,7 +92,7 @@ VALUES: Mapping[str, Kind] = {
     "app_max_overflow": _replaced(whole(0, example=5), f"a whole number, 0 or more {_POOL}"),
     "app_environment": mapping("a map of variables", example="{LOG_LEVEL: INFO}"),
     "app_plain_environment": list_of(_ANY_TEXT, "a list of names"),
-    "app_secrets": mapping("a map of variables", example="{DATABASE_PASSWORD: password}"),
+    "app_secrets": mapping("a map of variables", example="{PGPASSWORD: password}"),
     "app_secret_arns": list_of(
         text(
             r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[^*?:]+",
@@ -149,6 +149,7 @@ VALUES: Mapping[str, Kind] = {
     "alb_access_logs": flag(),
     "alb_access_logs_retention_days": whole(1, example=90),
     # database.yml
+    "app_database": flag(),
     "database_name": text(
         r"[a-z][a-z0-9_]{0,62}",
         "1 to 63 lower-case letters, digits and underscores, a letter first",

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from fargate_ops.core.problem import ProblemError
 from fargate_ops.terraform import cause
-from fargate_ops.terraform.plan import Plan, nothing_to_apply, read_plan, refusal, refused
+from fargate_ops.terraform.plan import Plan, nothing_to_apply, read_plan, refusal, refused, without_database
 from fargate_ops.terraform.workspace import FINGERPRINT, LOCK_FILE, exact_version, locked_version
 
 
@@ -91,7 +91,7 @@ def guard(
         verb = Path(playbook).stem
         # make plan applies nothing, so the next command is a deployment.
         problem = refusal(changes, f"make {'deploy' if verb == 'plan' else verb} ENV={environment}", causes())
-        raise ProblemError(problem.what, problem.where, problem.next_step)
+        raise ProblemError(problem.what, problem.where, without_database(changes, environment) or problem.next_step)
     if refuse_changes and not plan.empty:
         raise ProblemError(
             f"{root.name} differs from this repository ({plan.summary()}); nothing was applied.",

@@ -38,6 +38,9 @@ INSTEAD: Mapping[str, str] = {
     "aws_vpc": "AWS refuses it while tasks and database run there; make another environment (make new-env)",
 }
 
+#: An environment's first database, which a plan destroys only if app_database is false.
+DATABASE = "module.rds[0].aws_db_instance.this"
+
 VERBS = {
     ("create",): "create",
     ("update",): "update",
@@ -97,7 +100,7 @@ class Change:
         return ""
 
     def line(self) -> str:
-        """``~ module.rds.aws_db_instance.this (instance_class; restarts it)``"""
+        """``~ module.rds[0].aws_db_instance.this (instance_class; restarts it)``"""
         effect = self._upgrade("; upgrades it") or ("; restarts it" if self.restarts else "")
         notes = ", ".join(self.arguments) + effect
         return f"{SIGNS[self.verb]} {self.address}" + (f" ({notes})" if notes else "")
@@ -106,7 +109,7 @@ class Change:
         return f"{words} from PostgreSQL {self.engine[0]} to {self.engine[1]}" if self.engine else ""
 
     def refused_line(self) -> str:
-        """``restart module.rds.aws_db_instance.this (instance_class)``"""
+        """``restart module.rds[0].aws_db_instance.this (instance_class)``"""
         if self.engine:
             return self._upgrade(f"upgrade {self.address}")
         return f"{'restart' if self.restarts else self.verb} {self.address}" + (
@@ -200,6 +203,25 @@ def refusal(changes: Sequence[Change], command: str, causes: Sequence[str]) -> P
         "\n  ".join(["Nothing was applied: other resources or clients depend on what the plan would", *lines]),
         "\n         ".join(causes),
         next_step,
+    )
+
+
+def without_database(changes: Sequence[Change], environment: str) -> str:
+    """Return the steps that turn an environment's database off; empty if these changes do not destroy it.
+
+    AWS refuses to delete a protected database. Tasks that still use it are replaced before it is gone.
+    """
+    database = next((change for change in changes if change.address == DATABASE and change.verb == "destroy"), None)
+    if database is None:
+        return ""
+    data = "are in its final snapshot then" if database.keeps_snapshot else "are lost then"
+    return "\n         ".join(
+        [
+            f"set app_database: true; or, to turn the database off for good (its data {data}), in this order:",
+            f"with app_database: true and deletion_protection: false: make infra ENV={environment}",
+            f"with app_database: false, so that no task uses it any more: make release ENV={environment}",
+            f"make deploy ENV={environment} ARGS='{permission(changes)}'",
+        ]
     )
 
 

@@ -116,7 +116,8 @@ class PageTest(Values):
 class Stack(Values):
     """The outputs of ``environment``; false if there are none yet. outputs.tf describes each.
 
-    Reading a missing one raises a `ProblemError` with the next step.
+    Reading a missing one raises a `ProblemError` with the next step. Without a database, its outputs and those of the
+    admin tasks are missing.
     """
 
     environment: str
@@ -158,9 +159,16 @@ class Stack(Values):
     test_page = Output(_by_key(PageTest))
     dashboard_url = Output(str)
 
+    @property
+    def has_database(self) -> bool:
+        return self.get(Stack.database, None) is not None
+
     def missing(self, name: str) -> Exception:
+        of_database = name.startswith(("admin_", "app_database", "database"))
+        without = "it has no database (app_database: false), or " if of_database and not self.has_database else ""
         return ProblemError(
-            f"The infrastructure of {self.environment} has no output {name}: another version of terraform/ made it.",
+            f"The infrastructure of {self.environment} has no output {name}: {without}another version of terraform/ "
+            f"made it.",
             f"{name} in terraform/outputs.tf",
             f"make infra ENV={self.environment}, or run this command from the commit that was deployed",
         )

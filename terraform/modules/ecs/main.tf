@@ -95,8 +95,15 @@ resource "aws_cloudwatch_log_group" "service" {
 resource "aws_cloudwatch_log_group" "admin" {
   #checkov:skip=CKV_AWS_158:Encrypted with AWS's key; no log holds a secret.
   #checkov:skip=CKV_AWS_338:The retention is the inventory's choice (log_retention_days).
+  count = var.app_database ? 1 : 0
+
   name              = "/ecs/${var.name}-admin"
   retention_in_days = var.log_retention_days
+}
+
+moved {
+  from = aws_cloudwatch_log_group.admin
+  to   = aws_cloudwatch_log_group.admin[0]
 }
 
 # Credentials of the application's two database users, one secret each: the service uses one while the password of the
@@ -106,15 +113,29 @@ resource "aws_cloudwatch_log_group" "admin" {
 resource "aws_secretsmanager_secret" "app_database" {
   #checkov:skip=CKV_AWS_149:Encrypted with AWS's key; access is limited by the roles' policies, and no other account reads it.
   #checkov:skip=CKV2_AWS_57:Rotated by a playbook together with the database's user, not by a function.
+  count = var.app_database ? 1 : 0
+
   name_prefix             = "${var.name}/database/app-"
   description             = "Database user of the application: JSON with username and password, written by the admin task."
   recovery_window_in_days = var.secret_recovery_window_days
 }
 
+moved {
+  from = aws_secretsmanager_secret.app_database
+  to   = aws_secretsmanager_secret.app_database[0]
+}
+
 resource "aws_secretsmanager_secret" "app_database_clone" {
   #checkov:skip=CKV_AWS_149:As the first.
   #checkov:skip=CKV2_AWS_57:As the first.
+  count = var.app_database ? 1 : 0
+
   name_prefix             = "${var.name}/database/app-clone-"
   description             = "Second database user of the application, which takes turns with the first: written by the admin task."
   recovery_window_in_days = var.secret_recovery_window_days
+}
+
+moved {
+  from = aws_secretsmanager_secret.app_database_clone
+  to   = aws_secretsmanager_secret.app_database_clone[0]
 }

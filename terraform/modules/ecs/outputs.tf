@@ -22,14 +22,11 @@ output "service_log_group" {
 }
 
 output "admin_log_group" {
-  description = "Log group of the one-off admin tasks."
-  value = {
-    name = aws_cloudwatch_log_group.admin.name
-    arn  = aws_cloudwatch_log_group.admin.arn
-  }
+  description = "Log group of the one-off admin tasks; null without a database."
+  value       = one([for group in aws_cloudwatch_log_group.admin : { name = group.name, arn = group.arn }])
 }
 
 output "app_database_secret_arns" {
-  description = "Secrets with the credentials of the application's two database users, the first user's first."
-  value       = [aws_secretsmanager_secret.app_database.arn, aws_secretsmanager_secret.app_database_clone.arn]
+  description = "Secrets with the credentials of the application's two database users, the first user's first; empty without a database."
+  value       = concat(aws_secretsmanager_secret.app_database[*].arn, aws_secretsmanager_secret.app_database_clone[*].arn)
 }

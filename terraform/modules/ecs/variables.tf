@@ -33,6 +33,11 @@ variable "app_cpu_architecture" {
   }
 }
 
+variable "app_database" {
+  description = "Whether there is a database, with admin tasks and secrets of its users."
+  type        = bool
+}
+
 variable "subnet_ids" {
   description = "Private subnets of the tasks."
   type        = list(string)

@@ -4,6 +4,8 @@
 #            execution role                                      task role
 #   service  pull, its log group, the app's secrets              nothing (ECS Exec when enabled)
 #   admin    pull, its log group, the master secrets             read and write the app's database secrets
+#
+# Without a database there are only the service's.
 
 locals {
   # Only a task of this account and region may take a role (the "confused deputy" guard).
@@ -22,16 +24,18 @@ locals {
   })
 
   executions = {
-    execution = {
-      description   = "ECS starts tasks of the service ${var.name} with it."
-      log_group_arn = var.service_log_group_arn
-      secret_arns   = concat(var.app_database_secret_arns, var.app_secret_arns)
-    }
-    admin-execution = {
-      description   = "ECS starts admin tasks of ${var.name} with it."
-      log_group_arn = var.admin_log_group_arn
-      secret_arns   = var.master_secret_arns
-    }
+    for key, execution in {
+      execution = {
+        description   = "ECS starts tasks of the service ${var.name} with it."
+        log_group_arn = var.service_log_group_arn
+        secret_arns   = concat(var.app_database_secret_arns, var.app_secret_arns)
+      }
+      admin-execution = {
+        description   = "ECS starts admin tasks of ${var.name} with it."
+        log_group_arn = var.admin_log_group_arn
+        secret_arns   = var.master_secret_arns
+      }
+    } : key => execution if key == "execution" || var.app_database
   }
 }
 
@@ -52,7 +56,7 @@ resource "aws_iam_role_policy" "execution" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         # The token belongs to the account, not to a repository: AWS supports no other resource here.
         Sid      = "RegistryToken"
@@ -72,13 +76,14 @@ resource "aws_iam_role_policy" "execution" {
         Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
         Resource = "${each.value.log_group_arn}:*"
       },
-      {
+      ], [
+      for arns in [each.value.secret_arns] : {
         Sid      = "InjectSecrets"
         Effect   = "Allow"
         Action   = "secretsmanager:GetSecretValue"
-        Resource = each.value.secret_arns
-      },
-    ]
+        Resource = arns
+      } if length(arns) > 0 # IAM takes no empty list
+    ])
   })
 }
 
@@ -113,15 +118,24 @@ resource "aws_iam_role_policy" "task_execute_command" {
 }
 
 resource "aws_iam_role" "admin_task" {
+  count = var.app_database ? 1 : 0
+
   name                 = "${var.name}-admin-task"
   permissions_boundary = var.permissions_boundary_arn
   description          = "Admin tasks of ${var.name} act with it."
   assume_role_policy   = local.assume_role_policy
 }
 
+moved {
+  from = aws_iam_role.admin_task
+  to   = aws_iam_role.admin_task[0]
+}
+
 resource "aws_iam_role_policy" "admin_task" {
+  count = var.app_database ? 1 : 0
+
   name = "app-database-secret"
-  role = aws_iam_role.admin_task.id
+  role = aws_iam_role.admin_task[0].id
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -132,4 +146,9 @@ resource "aws_iam_role_policy" "admin_task" {
       Resource = var.app_database_secret_arns
     }]
   })
+}
+
+moved {
+  from = aws_iam_role_policy.admin_task
+  to   = aws_iam_role_policy.admin_task[0]
 }

@@ -15,15 +15,15 @@ output "task_role_arn" {
 }
 
 output "admin_execution_role_arn" {
-  description = "Execution role of the admin tasks."
-  value       = aws_iam_role.execution["admin-execution"].arn
+  description = "Execution role of the admin tasks; null without a database."
+  value       = one([for key, role in aws_iam_role.execution : role.arn if key == "admin-execution"])
 
   depends_on = [aws_iam_role_policy.execution]
 }
 
 output "admin_task_role_arn" {
-  description = "Task role of the admin tasks."
-  value       = aws_iam_role.admin_task.arn
+  description = "Task role of the admin tasks; null without a database."
+  value       = one(aws_iam_role.admin_task[*].arn)
 
   depends_on = [aws_iam_role_policy.admin_task]
 }

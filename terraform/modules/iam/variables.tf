@@ -28,8 +28,13 @@ variable "service_log_group_arn" {
   type        = string
 }
 
+variable "app_database" {
+  description = "Whether there is a database, and roles for its admin tasks."
+  type        = bool
+}
+
 variable "admin_log_group_arn" {
-  description = "Log group of the admin tasks."
+  description = "Log group of the admin tasks; null without a database."
   type        = string
 }
 

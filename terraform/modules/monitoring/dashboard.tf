@@ -1,4 +1,4 @@
-# The dashboard: three rows of current metrics and one of the database. CloudWatch's grid is 24 wide.
+# The dashboard: three rows of current metrics, and two of the database if there is one. CloudWatch's grid is 24 wide.
 # Structure: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
 
 locals {
@@ -21,7 +21,9 @@ locals {
   dashboard_defaults = { region = var.aws_region, view = "timeSeries", period = 60, stacked = false }
   deployments_axis   = { right = { label = "Deployments", showUnits = false, min = 0, max = 2 } }
 
-  dashboard_rows = [
+  dashboard_rows = concat(local.service_rows, [for row in local.database_rows : row if local.has_database])
+
+  service_rows = [
     [
       {
         type = "alarm", width = 24, height = 3
@@ -108,6 +110,11 @@ locals {
         }
       },
     ],
+  ]
+
+  slow_queries = "SOURCE '${coalesce(var.database_log_group_name, "none")}' | filter @message like /duration: [0-9.]+ ms/ | parse @message /duration: (?<ms>[0-9.]+) ms/"
+
+  database_rows = [
     [
       {
         type = "metric", width = 8, height = 7
@@ -131,7 +138,7 @@ locals {
             ["AWS/RDS", "FreeableMemory", "DBInstanceIdentifier", var.database_identifier, { stat = "Average", label = "Free memory", yAxis = "right" }],
             ["AWS/RDS", "FreeStorageSpace", "DBInstanceIdentifier", var.database_identifier, { stat = "Minimum", label = "Free storage", yAxis = "right" }],
           ]
-          annotations = { horizontal = [{ label = "Alarm database-cpu", value = local.database_alarms.database-cpu.threshold }] }
+          annotations = { horizontal = [{ label = "Alarm database-cpu", value = local.database_alarm_definitions.database-cpu.threshold }] }
         })
       },
       {
@@ -140,7 +147,7 @@ locals {
           title  = "Slow queries (${var.database_slow_query_milliseconds} ms or more, in five minutes)"
           region = var.aws_region
           view   = "bar"
-          query  = "SOURCE '${var.database_log_group_name}' | filter @message like /duration: [0-9.]+ ms/ | parse @message /duration: (?<ms>[0-9.]+) ms/ | stats count(*) as queries, max(ms) as slowest_ms by bin(5m)"
+          query  = "${local.slow_queries} | stats count(*) as queries, max(ms) as slowest_ms by bin(5m)"
         }
       },
     ],
@@ -151,7 +158,7 @@ locals {
           title  = "Slowest queries"
           region = var.aws_region
           view   = "table"
-          query  = "SOURCE '${var.database_log_group_name}' | filter @message like /duration: [0-9.]+ ms/ | parse @message /duration: (?<ms>[0-9.]+) ms/ | sort ms desc | display @timestamp, ms, @message | limit 20"
+          query  = "${local.slow_queries} | sort ms desc | display @timestamp, ms, @message | limit 20"
         }
       },
     ],

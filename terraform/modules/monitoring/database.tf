@@ -1,12 +1,17 @@
-# The database. Its metrics come every minute while it runs: if they stop, the alarm's state is INSUFFICIENT_DATA.
+# The database, if there is one. Its metrics come every minute while it runs: if they stop, the alarm's state is
+# INSUFFICIENT_DATA.
 
 locals {
+  has_database = var.database_identifier != null
+
   database_dimensions = { DBInstanceIdentifier = var.database_identifier }
   # Requirement F2: 80 % of the parameter group's number, in connections, as CloudWatch counts them.
   database_connections_threshold = 0.8 * var.database_max_connections
 
   # A restart leaves a gap, which changes no alarm's state.
-  database_alarms = {
+  database_alarms = { for key, alarm in local.database_alarm_definitions : key => alarm if local.has_database }
+
+  database_alarm_definitions = {
     database-connections = {
       urgency    = "urgent"
       meaning    = "The database has ${local.database_connections_threshold} connections or more, 80 % of the ${var.database_max_connections} that it accepts, in three minutes of five: soon it refuses new ones."

@@ -9,8 +9,8 @@ output "test_page_alarm_names" {
 }
 
 output "database_connections_threshold" {
-  description = "Number of connections at which the alarm of requirement F2 goes off."
-  value       = local.database_connections_threshold
+  description = "Number of connections at which the alarm of requirement F2 goes off; null without a database."
+  value       = local.has_database ? local.database_connections_threshold : null
 }
 
 output "dashboard_url" {

@@ -68,7 +68,7 @@ variable "cpu_target_percent" {
 }
 
 variable "database_identifier" {
-  description = "Database instance as CloudWatch's dimension `DBInstanceIdentifier` names it."
+  description = "Database instance as CloudWatch's dimension `DBInstanceIdentifier` names it. Null: there is no database, and no alarm on it."
   type        = string
 }
 
@@ -93,7 +93,7 @@ variable "database_free_memory_minimum_mb" {
 }
 
 variable "database_log_group_name" {
-  description = "Log group of PostgreSQL's log, in which the dashboard finds slow queries."
+  description = "Log group of PostgreSQL's log, in which the dashboard finds slow queries. Null without a database."
   type        = string
 }
 

@@ -5,6 +5,7 @@
 #
 # With the proxy:   service ─5432▶ proxy ─5432▶ database, and no other way for the service.
 # With VPC endpoints: these take 443 from service and admin tasks.
+# Without a database: neither its group, nor that of the admin tasks, nor a rule that names them.
 #
 # Name resolution needs no rule: security groups do not filter the VPC's own resolver.
 
@@ -16,13 +17,16 @@ locals {
     "${pair[0]}-${pair[1]}" => { port = pair[0], cidr = pair[1] }
   }
 
-  tasks = {
-    service = aws_security_group.service.id
-    admin   = aws_security_group.admin.id
-  }
+  tasks = merge(
+    { service = aws_security_group.service.id },
+    { for group in aws_security_group.admin : "admin" => group.id },
+  )
 
   # Tasks that may reach the database without the proxy.
-  direct = { for name, id in local.tasks : name => id if name != "service" || !var.rds_proxy_enabled || var.rds_proxy_direct_access }
+  direct = {
+    for name, id in local.tasks : name => id
+    if var.app_database && (name != "service" || !var.rds_proxy_enabled || var.rds_proxy_direct_access)
+  }
 }
 
 resource "aws_security_group" "alb" {
@@ -45,6 +49,8 @@ resource "aws_security_group" "service" {
 
 resource "aws_security_group" "admin" {
   #checkov:skip=CKV2_AWS_5:Attached to a one-off task when it is started.
+  count = var.app_database ? 1 : 0
+
   name        = "${var.name}-admin"
   description = "Admin tasks: from nowhere, to the database and AWS APIs."
   vpc_id      = var.vpc_id
@@ -52,13 +58,25 @@ resource "aws_security_group" "admin" {
   tags = { Name = "${var.name}-admin" }
 }
 
+moved {
+  from = aws_security_group.admin
+  to   = aws_security_group.admin[0]
+}
+
 resource "aws_security_group" "database" {
   #checkov:skip=CKV2_AWS_5:Attached by the module rds.
+  count = var.app_database ? 1 : 0
+
   name        = "${var.name}-database"
   description = "Database: from service and admin tasks, to nowhere."
   vpc_id      = var.vpc_id
 
   tags = { Name = "${var.name}-database" }
+}
+
+moved {
+  from = aws_security_group.database
+  to   = aws_security_group.database[0]
 }
 
 resource "aws_security_group" "proxy" {
@@ -124,13 +142,13 @@ resource "aws_vpc_security_group_egress_rule" "tasks_to_database" {
   ip_protocol                  = "tcp"
   from_port                    = var.database_port
   to_port                      = var.database_port
-  referenced_security_group_id = aws_security_group.database.id
+  referenced_security_group_id = aws_security_group.database[0].id
 }
 
 resource "aws_vpc_security_group_ingress_rule" "database_from_tasks" {
   for_each = local.direct
 
-  security_group_id            = aws_security_group.database.id
+  security_group_id            = aws_security_group.database[0].id
   description                  = "From ${each.key} tasks"
   ip_protocol                  = "tcp"
   from_port                    = var.database_port
@@ -170,13 +188,13 @@ resource "aws_vpc_security_group_egress_rule" "proxy_to_database" {
   ip_protocol                  = "tcp"
   from_port                    = var.database_port
   to_port                      = var.database_port
-  referenced_security_group_id = aws_security_group.database.id
+  referenced_security_group_id = aws_security_group.database[0].id
 }
 
 resource "aws_vpc_security_group_ingress_rule" "database_from_proxy" {
   count = var.rds_proxy_enabled ? 1 : 0
 
-  security_group_id            = aws_security_group.database.id
+  security_group_id            = aws_security_group.database[0].id
   description                  = "From RDS Proxy"
   ip_protocol                  = "tcp"
   from_port                    = var.database_port

@@ -9,13 +9,13 @@ output "service_id" {
 }
 
 output "admin_id" {
-  description = "Security group of the one-off admin tasks."
-  value       = aws_security_group.admin.id
+  description = "Security group of the one-off admin tasks; null without a database."
+  value       = one(aws_security_group.admin[*].id)
 }
 
 output "database_id" {
-  description = "Security group of the database."
-  value       = aws_security_group.database.id
+  description = "Security group of the database; null without one."
+  value       = one(aws_security_group.database[*].id)
 }
 
 output "proxy_id" {

@@ -28,6 +28,11 @@ variable "app_port" {
   type        = number
 }
 
+variable "app_database" {
+  description = "Whether there is a database for the service and the admin tasks to reach."
+  type        = bool
+}
+
 variable "database_port" {
   description = "Port on which PostgreSQL listens."
   type        = number

@@ -13,6 +13,7 @@ from fargate_ops.core.problem import OperationsError
 from fargate_ops.plugin.arguments import argument_spec
 from tests.support.inventory import INVENTORIES, PROJECT, read
 
+EMPTY = {"ready_path": None, "admin_command": None}
 FRAGMENT = "extends_documentation_fragment: [operations.application]\noptions: {}"
 
 
@@ -30,12 +31,18 @@ def test_the_playbooks_pass_the_settings_of_the_inventory(environment: str) -> N
         admin_command=[],
     )
     options = argument_spec(FRAGMENT)["application"]["options"]
-    assert fact.keys() == {name for name, option in options.items() if option.get("required")}
+    assert fact.keys() == {name for name, option in options.items() if option.get("required")} == options.keys()
     assert options.keys() == Application.__dataclass_fields__.keys()
 
 
+def test_without_a_database_there_is_no_admin_command() -> None:
+    inventory = read(INVENTORIES / "local", "app_database: false")
+    found = Application.from_fact(inventory.template(inventory.variables["app_contract"]))
+    assert (found.database, found.admin_command) == (False, [])
+
+
 def test_an_empty_setting_of_yaml_is_none() -> None:
-    fact = {"name": "shop", "port": 8000, "health_path": "/", "ready_path": None, "admin_command": None}
+    fact = {"name": "shop", "port": 8000, "health_path": "/", "database": True} | EMPTY
     found = Application.from_fact(fact)
     assert (found.ready_path, found.version_path, found.admin_command) == ("", "", [])
 

@@ -297,7 +297,7 @@ def test_a_resource_of_ours_has_its_address_and_the_variable_to_set(cloud: Cloud
                 "instances": [one],
             }
             for module, kind, one in (
-                ("module.rds", "aws_db_instance", instance),
+                ("module.rds[0]", "aws_db_instance", instance),
                 ("module.ecs", "aws_ecs_service", service),
                 ("module.vpc", "aws_nat_gateway", nat),
             )
@@ -309,13 +309,13 @@ def test_a_resource_of_ours_has_its_address_and_the_variable_to_set(cloud: Cloud
     changes = {item.kind: (item.address, item.change) for item in report.recommendations if item.address}
     assert changes == {
         "rds-class": (
-            "module.rds.aws_db_instance.this",
+            "module.rds[0].aws_db_instance.this",
             "# inventory/staging/group_vars/all/database.yml\n"
             "- database_instance_class: db.t4g.large\n+ database_instance_class: db.t4g.medium",
         ),
         "rds-storage": (
-            "module.rds.aws_db_instance.this",
-            "# module.rds.aws_db_instance.this (Terraform)\n- storage_type = io1\n+ storage_type = gp3",
+            "module.rds[0].aws_db_instance.this",
+            "# module.rds[0].aws_db_instance.this (Terraform)\n- storage_type = io1\n+ storage_type = gp3",
         ),
         "fargate-size": (
             "module.ecs.aws_ecs_service.this[0]",

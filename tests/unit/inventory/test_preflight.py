@@ -264,6 +264,46 @@ def test_a_name_that_the_release_the_image_or_ecs_sets_is_refused(problems: Find
         assert secret.where.startswith(f"app_secrets.{spelled} ")
 
 
+@pytest.mark.parametrize("name", ["DATABASE_USER", "DATABASE_PASSWORD"])
+def test_the_database_s_credentials_may_come_from_another_secret_and_not_in_clear(problems: Find, name: str) -> None:
+    assert problems(app_secrets={name: ARN}, app_secret_arns=[ARN]) == []
+    for changes in ({"app_environment": {name: "x"}}, {"app_secrets": {name.lower(): "username"}}):
+        (found,) = problems(**changes)
+        assert found.what.endswith("is reserved: a release sets it.")
+
+
+#: Settings that cannot work with a database.
+IMPOSSIBLE = {
+    "database_allocated_storage_gb": 500,
+    "database_max_allocated_storage_gb": 400,
+    "rds_proxy_enabled": True,
+    "ecs_release_through_proxy": False,
+}
+
+
+def test_without_a_database_its_settings_have_no_effect(problems: Find) -> None:
+    assert len(problems(**IMPOSSIBLE)) == 2
+    assert problems(app_database=False, **IMPOSSIBLE) == []
+    assert len(problems(app_pool_size=500)) == 1
+    assert problems(app_database=False, app_pool_size=500) == []
+    assert check(Given(good_values() | {"app_database": False})).summary == "9 subnets in 10.0.0.0/18, no database"
+
+
+def test_without_a_database_its_variables_are_the_inventory_s(problems: Find) -> None:
+    of_another = {"DATABASE_HOST": "db.example.com", "DATABASE_USER": "app", "DATABASE_POOL_SIZE": 5}
+    assert len(problems(app_environment=of_another)) == 3
+    assert problems(app_database=False, app_environment=of_another) == []
+    (workers,) = problems(app_database=False, app_environment={"WEB_CONCURRENCY": 3})
+    assert workers.what == "A release sets WEB_CONCURRENCY itself, from app_workers."
+
+
+def test_without_a_database_there_is_no_key_of_its_secret(problems: Find) -> None:
+    assert problems(app_secrets={"PGUSER": "username"}) == []
+    (found,) = problems(app_database=False, app_secrets={"PGUSER": "username"})
+    assert found.what == "PGUSER takes the key username of the database's secret, and there is no database."
+    assert found.where == "app_secrets.PGUSER (inventory), app_database (inventory)"
+
+
 def test_a_name_that_only_looks_secret_can_be_declared_plain(problems: Find) -> None:
     (refused,) = problems(app_environment={"ACCESS_TOKEN_EXPIRE_MINUTES": 30})
     assert refused.next_step.endswith("app_plain_environment: [ACCESS_TOKEN_EXPIRE_MINUTES]")

@@ -50,6 +50,31 @@ def test_a_protected_resource_is_refused_with_the_cause_and_the_command() -> Non
     assert "make deploy ENV=qa" in refused(plan("delete"), playbook="playbooks/plan.yml")
 
 
+def test_a_database_is_turned_off_in_the_printed_steps() -> None:
+    def off(**before: Any) -> str:
+        changes = [
+            {"address": address, "type": kind, "mode": "managed", "change": {"actions": ["delete"], "before": before}}
+            for address, kind in (
+                ("module.rds[0].aws_db_instance.this", "aws_db_instance"),
+                ("module.ecs.aws_secretsmanager_secret.app_database[0]", "aws_secretsmanager_secret"),
+            )
+        ]
+        types = ["aws_db_instance", "aws_secretsmanager_secret"]
+        return refused(read_plan({"resource_changes": changes}), protected_types=types)
+
+    said = off(skip_final_snapshot=False)
+    steps = [line.strip() for line in said.partition("next:")[2].splitlines()]
+    assert steps[0].startswith("set app_database: true; or,")
+    assert [step.partition("make ")[2] for step in steps[1:]] == [
+        "infra ENV=qa",
+        "release ENV=qa",
+        "deploy ENV=qa ARGS='-e terraform_stack_allow=module.rds[0].aws_db_instance.this,"
+        "module.ecs.aws_secretsmanager_secret.app_database[0]'",
+    ]
+    assert "are in its final snapshot" in said
+    assert "are lost" in off(skip_final_snapshot=True)
+
+
 def test_a_plan_of_a_part_is_refused() -> None:
     assert "covers a part of the configuration only" in refused(plan("create", complete=False))
 

@@ -26,7 +26,7 @@ DEFAULTS = yaml.safe_load(Path("roles/terraform_stack/defaults/main.yml").read_t
 def resource(address: str, actions: list[str], **change: Any) -> dict[str, Any]:
     return {
         "address": address,
-        "type": address.partition("[")[0].split(".")[-2],
+        "type": next(part for part in address.split(".") if part.startswith("aws_")),
         "mode": "managed",
         "change": {"actions": actions, "before": {}, "after": {}, **change},
     }
@@ -91,11 +91,11 @@ def addresses(found: Plan, *allowed: str, protected: str = "aws_db_instance") ->
 
 @pytest.mark.parametrize("actions", [["delete"], ["delete", "create"], ["create", "delete"]])
 def test_a_protected_type_is_neither_destroyed_nor_replaced(actions: list[str]) -> None:
-    found = read_plan(plan(resource("module.rds.aws_db_instance.this", actions)))
-    assert addresses(found) == ["module.rds.aws_db_instance.this"]
-    assert not addresses(found, "module.rds.aws_db_instance.this")
+    found = read_plan(plan(resource("module.rds[0].aws_db_instance.this", actions)))
+    assert addresses(found) == ["module.rds[0].aws_db_instance.this"]
+    assert not addresses(found, "module.rds[0].aws_db_instance.this")
     assert not addresses(found, "aws_db_instance")
-    assert addresses(found, "module.rds.aws_db_instance.other", "aws_vpc")
+    assert addresses(found, "module.rds[0].aws_db_instance.other", "aws_vpc")
     assert not addresses(found, protected="aws_vpc")
 
 
@@ -186,26 +186,26 @@ def test_a_restart_of_the_database_needs_permission() -> None:
 
 def upgrade(before: str, after: str, *, at_once: bool = True) -> Plan:
     change = {"before": {"engine_version": before}, "after": {"engine_version": after, "apply_immediately": at_once}}
-    return read_plan(plan(resource("module.rds.aws_db_instance.this", ["update"], **change)))
+    return read_plan(plan(resource("module.rds[0].aws_db_instance.this", ["update"], **change)))
 
 
 def test_an_upgrade_of_the_database_is_called_one_and_begins_with_a_snapshot() -> None:
     found = upgrade("16.9", "17")
     (change,) = found.changes
     assert change.line() == (
-        "~ module.rds.aws_db_instance.this (apply_immediately, engine_version; upgrades it from PostgreSQL 16 to 17)"
+        "~ module.rds[0].aws_db_instance.this (apply_immediately, engine_version; upgrades it from PostgreSQL 16 to 17)"
     )
     told = refusal(
         refused(found, ["aws_db_instance"], []), "make deploy ENV=qa", ["database_engine_version: was 16, is 17"]
     )
     assert str(told) == (
         "Nothing was applied: other resources or clients depend on what the plan would\n"
-        "  upgrade module.rds.aws_db_instance.this from PostgreSQL 16 to 17\n"
+        "  upgrade module.rds[0].aws_db_instance.this from PostgreSQL 16 to 17\n"
         "  where: database_engine_version: was 16, is 17\n"
         "  next:  undo that change, or take a snapshot (docs/runbooks/database_upgrade.md) and permit it: "
-        "make deploy ENV=qa ARGS='-e terraform_stack_allow=module.rds.aws_db_instance.this'"
+        "make deploy ENV=qa ARGS='-e terraform_stack_allow=module.rds[0].aws_db_instance.this'"
     )
-    assert not addresses(found, "module.rds.aws_db_instance.this")
+    assert not addresses(found, "module.rds[0].aws_db_instance.this")
 
 
 def test_a_minor_version_is_no_upgrade() -> None:
@@ -235,7 +235,7 @@ def test_no_permission_helps_what_aws_cannot_do(before: str, after: str, at_once
     found = upgrade(before, after, at_once=at_once)
     changes = refused(found, ["aws_db_instance"], ["aws_db_instance"])
     told = refusal([*changes, *changes], "make deploy ENV=qa", []).next_step
-    line = f"\n         module.rds.aws_db_instance.this: {said}"
+    line = f"\n         module.rds[0].aws_db_instance.this: {said}"
     assert told == f"undo that change, or correct it:{line}{line}"
 
 

@@ -89,7 +89,7 @@ def choose(
             f"Next: commit {name}, then make deploy ENV={environment}"
         )
     if wish.forget:
-        allow = f"terraform_stack_allow=module.rds.aws_db_instance.restored[{wish.forget}]"
+        allow = f"terraform_stack_allow=module.rds[0].aws_db_instance.restored[{wish.forget}]"
         say(
             f"{environment}: {wish.forget} is no longer in the inventory, but it still exists. To remove it "
             f"(deletion_protection: false, deployed first): make deploy ENV={environment} ARGS='-e {allow}'"

@@ -29,7 +29,7 @@ options:
       ready_path: {type: str, required: true, description: "Path of its readiness; empty for none."}
       version_path: {type: str, required: true, description: "Path of its version document; empty for none."}
       admin_command: {type: list, elements: str, required: true, description: "Its admin command; empty for none."}
-      database: {type: bool, default: true, description: "Whether it has a database."}
+      database: {type: bool, required: true, description: "Whether the environment has a database."}
 """
 
     BUCKET = """

@@ -12,6 +12,7 @@ variables {
   container_name                        = "api"
   app_port                              = 8000
   app_cpu_architecture                  = "X86_64"
+  app_database                          = true
   app_health_check_grace_period_seconds = 60
   app_deployment_maximum_percent        = 200
   deployment_alarm_names                = []
@@ -74,11 +75,11 @@ run "defaults" {
   assert {
     condition = (
       aws_cloudwatch_log_group.service.name == "/ecs/storefront-test" && aws_cloudwatch_log_group.service.retention_in_days == 30
-      && aws_cloudwatch_log_group.admin.name == "/ecs/storefront-test-admin" && aws_cloudwatch_log_group.admin.retention_in_days == 30
-      && aws_secretsmanager_secret.app_database.recovery_window_in_days == 7
-      && aws_secretsmanager_secret.app_database.name_prefix == "storefront-test/database/app-"
-      && aws_secretsmanager_secret.app_database_clone.recovery_window_in_days == 7
-      && aws_secretsmanager_secret.app_database_clone.name_prefix == "storefront-test/database/app-clone-"
+      && aws_cloudwatch_log_group.admin[0].name == "/ecs/storefront-test-admin" && aws_cloudwatch_log_group.admin[0].retention_in_days == 30
+      && aws_secretsmanager_secret.app_database[0].recovery_window_in_days == 7
+      && aws_secretsmanager_secret.app_database[0].name_prefix == "storefront-test/database/app-"
+      && aws_secretsmanager_secret.app_database_clone[0].recovery_window_in_days == 7
+      && aws_secretsmanager_secret.app_database_clone[0].name_prefix == "storefront-test/database/app-clone-"
     )
     error_message = "Log groups and the secrets of the application's two database users."
   }
@@ -104,10 +105,25 @@ run "options" {
       && aws_ecs_service.this.deployment_maximum_percent == 150
       && aws_ecs_service.this.health_check_grace_period_seconds == 120
       && aws_ecs_task_definition.placeholder.runtime_platform[0].cpu_architecture == "ARM64"
-      && aws_secretsmanager_secret.app_database.recovery_window_in_days == 0
-      && aws_secretsmanager_secret.app_database_clone.recovery_window_in_days == 0
+      && aws_secretsmanager_secret.app_database[0].recovery_window_in_days == 0
+      && aws_secretsmanager_secret.app_database_clone[0].recovery_window_in_days == 0
     )
     error_message = "Each option must reach its resource."
+  }
+}
+
+run "without_a_database_there_is_no_admin_task_and_no_secret" {
+  variables {
+    app_database = false
+  }
+
+  assert {
+    condition = (
+      output.admin_log_group == null && output.app_database_secret_arns == []
+      && length(aws_secretsmanager_secret.app_database) == 0 && length(aws_secretsmanager_secret.app_database_clone) == 0
+      && aws_ecs_service.this.name == "storefront-test"
+    )
+    error_message = "The cluster and the service only."
   }
 }
 

@@ -15,6 +15,7 @@ variables {
   ]
   master_secret_arns = ["arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:rds!db-0-AbCdEf"]
 
+  app_database             = true
   app_secret_arns          = []
   app_execute_command      = false
   permissions_boundary_arn = null
@@ -59,7 +60,7 @@ run "each_role_may_only_what_it_needs" {
 
   assert {
     condition = toset(flatten([
-      for statement in jsondecode(aws_iam_role_policy.admin_task.policy).Statement : [
+      for statement in jsondecode(aws_iam_role_policy.admin_task[0].policy).Statement : [
         for pair in setproduct(flatten([statement.Action]), flatten([statement.Resource])) : "${statement.Effect} ${pair[0]} ${pair[1]}"
       ]
       ])) == toset([
@@ -80,7 +81,7 @@ run "each_role_may_only_what_it_needs" {
 
   assert {
     condition = alltrue([
-      for role in concat(values(aws_iam_role.execution), [aws_iam_role.task, aws_iam_role.admin_task]) :
+      for role in concat(values(aws_iam_role.execution), [aws_iam_role.task, aws_iam_role.admin_task[0]]) :
       jsondecode(role.assume_role_policy).Statement == [{
         Effect    = "Allow"
         Action    = "sts:AssumeRole"
@@ -96,7 +97,7 @@ run "each_role_may_only_what_it_needs" {
 
   assert {
     condition = toset([
-      for role in concat(values(aws_iam_role.execution), [aws_iam_role.task, aws_iam_role.admin_task]) : role.name
+      for role in concat(values(aws_iam_role.execution), [aws_iam_role.task, aws_iam_role.admin_task[0]]) : role.name
     ]) == toset(["storefront-test-execution", "storefront-test-admin-execution", "storefront-test-task", "storefront-test-admin-task"])
     error_message = "The roles' names are outputs, for callers that may pass them."
   }
@@ -127,6 +128,45 @@ run "options" {
   }
 }
 
+run "without_a_database_there_are_the_service_s_roles_only" {
+  variables {
+    app_database             = false
+    admin_log_group_arn      = null
+    app_database_secret_arns = []
+    master_secret_arns       = []
+  }
+
+  assert {
+    condition = (
+      keys(aws_iam_role.execution) == ["execution"] && length(aws_iam_role.admin_task) == 0 && length(aws_iam_role_policy.admin_task) == 0
+      && output.admin_execution_role_arn == null && output.admin_task_role_arn == null
+    )
+    error_message = "No admin task, no role for it."
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.execution["execution"].policy).Statement : statement.Sid] == ["RegistryToken", "PullImage", "WriteLogs"]
+    error_message = "IAM refuses a statement without a resource."
+  }
+}
+
+run "without_a_database_its_own_secrets_are_injected" {
+  command = plan
+
+  variables {
+    app_database             = false
+    admin_log_group_arn      = null
+    app_database_secret_arns = []
+    master_secret_arns       = []
+    app_secret_arns          = ["arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:storefront/slack-AbCdEf"]
+  }
+
+  assert {
+    condition     = tolist(jsondecode(aws_iam_role_policy.execution["execution"].policy).Statement[3].Resource) == var.app_secret_arns
+    error_message = "The execution role reads the secrets of the inventory."
+  }
+}
+
 run "values_of_a_wrong_form_are_refused" {
   command = plan
 
@@ -145,7 +185,7 @@ run "roles_carry_the_boundary_where_there_is_one" {
 
   assert {
     condition = alltrue([
-      for role in [aws_iam_role.execution["execution"], aws_iam_role.execution["admin-execution"], aws_iam_role.task, aws_iam_role.admin_task] :
+      for role in [aws_iam_role.execution["execution"], aws_iam_role.execution["admin-execution"], aws_iam_role.task, aws_iam_role.admin_task[0]] :
       role.permissions_boundary == var.permissions_boundary_arn
     ])
     error_message = "GitHub's deploy role may make a role with the boundary only."

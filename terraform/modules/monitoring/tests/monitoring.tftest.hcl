@@ -84,6 +84,31 @@ run "without_container_insights_no_task_is_counted" {
   }
 }
 
+run "without_a_database_nothing_watches_it" {
+  variables {
+    database_identifier     = null
+    database_log_group_name = null
+  }
+
+  assert {
+    condition = (
+      output.database_connections_threshold == null
+      && length([for key, _ in aws_cloudwatch_metric_alarm.this : key if startswith(key, "database-")]) == 0
+      && contains(keys(aws_cloudwatch_metric_alarm.this), "error-rate")
+    )
+    error_message = "No alarm on a database that does not exist, and all others."
+  }
+
+  assert {
+    condition = (
+      !strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "AWS/RDS")
+      && !strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "Slow")
+      && strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "RunningTaskCount")
+    )
+    error_message = "The dashboard has the rows of the service only."
+  }
+}
+
 run "a_floor_that_is_none_is_refused" {
   command = plan
 

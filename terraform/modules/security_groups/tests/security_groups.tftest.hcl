@@ -39,6 +39,7 @@ variables {
   network_client_cidrs    = ["0.0.0.0/0"]
   https_enabled           = false
   app_port                = 8000
+  app_database            = true
   rds_proxy_enabled       = false
   rds_proxy_direct_access = false
   vpc_endpoints_enabled   = false
@@ -161,6 +162,42 @@ run "direct_access_beside_the_proxy" {
       && length(aws_vpc_security_group_egress_rule.service_to_proxy) == 1
     )
     error_message = "Tasks that were started without the proxy must go on reaching the database."
+  }
+}
+
+run "without_a_database_the_service_reaches_apis_only" {
+  variables {
+    app_database          = false
+    vpc_endpoints_enabled = true
+  }
+
+  assert {
+    condition = toset([
+      for rule in concat(
+        values(aws_vpc_security_group_ingress_rule.alb_from_clients),
+        [aws_vpc_security_group_ingress_rule.service_from_alb],
+        values(aws_vpc_security_group_ingress_rule.database_from_tasks),
+        values(aws_vpc_security_group_ingress_rule.endpoints_from_tasks),
+      ) : "${rule.security_group_id} ◀ ${coalesce(rule.cidr_ipv4, rule.referenced_security_group_id)} : ${rule.ip_protocol} ${rule.from_port}-${rule.to_port}"
+      ]) == toset([
+      "alb ◀ 0.0.0.0/0 : tcp 80-80",
+      "service ◀ alb : tcp 8000-8000",
+      "endpoints ◀ service : tcp 443-443",
+    ])
+    error_message = "Who may come in without a database."
+  }
+
+  assert {
+    condition = toset([
+      for rule in concat(values(aws_vpc_security_group_egress_rule.tasks_to_database), values(aws_vpc_security_group_egress_rule.tasks_to_apis)) :
+      "${rule.security_group_id} ▶ ${coalesce(rule.cidr_ipv4, rule.referenced_security_group_id)} : ${rule.ip_protocol} ${rule.from_port}-${rule.to_port}"
+    ]) == toset(["service ▶ 0.0.0.0/0 : tcp 443-443"])
+    error_message = "Where the service may go without a database."
+  }
+
+  assert {
+    condition     = output.admin_id == null && output.database_id == null
+    error_message = "Without a database there is neither its group nor that of the admin tasks."
   }
 }
 

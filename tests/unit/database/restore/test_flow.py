@@ -112,7 +112,7 @@ def test_a_database_is_forgotten_with_the_command_that_removes_it(file: Path) ->
     chosen(file, Wish(time=TIME))
     result, said = chosen(file, Wish(forget=KEY), KNOWN)
     assert result["restores"] == {}
-    assert f"ARGS='-e terraform_stack_allow=module.rds.aws_db_instance.restored[{KEY}]'" in said[-1]
+    assert f"ARGS='-e terraform_stack_allow=module.rds[0].aws_db_instance.restored[{KEY}]'" in said[-1]
     assert not file.exists()
 
 
