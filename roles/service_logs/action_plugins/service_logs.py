@@ -16,7 +16,7 @@ description:
   - Prints the events since a given time. With C(follow), also prints new events until C(seconds) have passed or it is
     interrupted.
 options:
-  group: {type: str, required: true, description: "The log group; empty without Terraform outputs."}
+  group: {type: str, required: true, description: "The log group; empty if Terraform's outputs name none."}
   region: {type: str, required: true, description: "The log group's region."}
   since: {type: str, required: true, description: "The start, an age (C(15m), C(2h), C(1d)) or an ISO 8601 time."}
   filter: {type: str, required: true, description: "A filter pattern of CloudWatch Logs; empty shows everything."}
@@ -43,7 +43,7 @@ events: {type: int, returned: always, description: "Number of printed lines."}
 class ActionModule(OperationsAction):
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         if not args["group"]:
-            message = "there are no Terraform outputs: nothing was deployed here yet, and there is no log"
+            message = "Terraform's outputs name no such log: nothing was deployed here yet, or there is no database"
             return self.report(message, events=0)
         query = Query(group=args["group"], since=parse_since(args["since"], datetime.now(UTC)), pattern=args["filter"])
         count = read(

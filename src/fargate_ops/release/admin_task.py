@@ -59,7 +59,9 @@ class AdminTasks:
         return finished
 
     def free_connections(self, addresses: Sequence[str]) -> bool:
-        """End idle sessions of the tasks with these addresses. Return whether any was ended."""
+        """End idle sessions of the tasks with these addresses. Return whether any was; none without a database."""
+        if not self.c.application.database:
+            return False
         if not self.c.application.admin_command:
             self.c.say(f"  the database has no connection left; {NO_ADMIN_COMMAND}, so no session is ended")
             return False

@@ -31,10 +31,11 @@ class Situation:
     ``running`` is the definition of the PRIMARY deployment. ``latest`` and ``latest_admin`` are the newest ACTIVE
     revisions of their families. ``releases`` are those of this incarnation of the service, ``staleness`` that of its
     tasks. ``database_secrets`` are the ARNs of the secrets whose passwords the admin task sets in the database.
+    Without a database, ``wanted_admin`` is None and there is nothing to prepare.
     """
 
     wanted: Mapping[str, Any]
-    wanted_admin: Mapping[str, Any]
+    wanted_admin: Mapping[str, Any] | None
     primary: Deployment
     running: Revision
     latest: Revision | None
@@ -142,6 +143,8 @@ def _reusable(situation: Situation, same: bool) -> str | None:
 
 def _prepare_reason(situation: Situation, success: Release | None, releasing: bool) -> str:
     """Return why the database has to be prepared; empty if it does not."""
+    if situation.wanted_admin is None:
+        return ""
     if not situation.app_secret_has_value:
         return "the application's database secret has no value yet"
     if not releasing:

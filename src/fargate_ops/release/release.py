@@ -152,17 +152,21 @@ class Releaser(Operation):
         snapshot = self.service.watch.snapshot()
         self._keep_database_user_of(snapshot.primary)
         wanted = service_definition(self.c.stack, self.c.application, self.settings, self.image)
-        wanted_admin = admin_definition(self.c.stack, self.c.application, self.settings, self.image)
+        wanted_admin = (
+            admin_definition(self.c.stack, self.c.application, self.settings, self.image)
+            if self.c.application.database
+            else None
+        )
         history = self.journal.history(snapshot)
         self._check_ledger(history, snapshot)
         primary = replace(snapshot.primary, desired=snapshot.service["desiredCount"])
         situation = Situation(
             wanted=canonical(wanted),
-            wanted_admin=canonical(wanted_admin),
+            wanted_admin=wanted_admin and canonical(wanted_admin),
             primary=primary,
             running=Revision(primary.revision, self._definition(primary.revision)),
             latest=self._latest(wanted["family"]),
-            latest_admin=self._latest(wanted_admin["family"]),
+            latest_admin=self._latest(wanted_admin["family"]) if wanted_admin else None,
             releases=history.releases,
             schema_head=self.image.schema_head,
             app_secret_has_value=self._app_secrets_have_values(),
@@ -274,9 +278,11 @@ class Releaser(Operation):
         if plan.needed and not preview:
             self.guard.require_lock("Nothing was changed.")
         self.settings = replace(self.settings, database_secret_arn=plan.database_secret_arn)
-        service = self._registered(plan.revision, service_definition, preview)
-        admin = self._registered(plan.admin_revision, admin_definition, preview)
-        changed = plan.revision is None or plan.admin_revision is None
+        service, admin = self._registered(plan.revision, service_definition, preview), plan.admin_revision
+        changed = plan.revision is None
+        if self.c.application.database:
+            admin = self._registered(plan.admin_revision, admin_definition, preview)
+            changed = changed or plan.admin_revision is None
         return replace(plan, revision=service, admin_revision=admin), changed
 
     def _registered(
@@ -318,7 +324,8 @@ class Releaser(Operation):
         """
         if not plan.prepare:
             known = "the database is prepared for this version"
-            self.c.say(known if self.c.application.admin_command else f"{NO_ADMIN_COMMAND}: no migration is run")
+            if self.c.application.database:
+                self.c.say(known if self.c.application.admin_command else f"{NO_ADMIN_COMMAND}: no migration is run")
             return False
         if preview:
             self.c.say(f"would prepare the database: {plan.prepare}")
@@ -491,7 +498,7 @@ class Releaser(Operation):
             self.ecs,
             cluster=self.c.cluster,
             service=snapshot.service,
-            families=[self.c.stack.service_family, self.c.stack.admin_family],
+            families=[self.c.stack.service_family, *filter(None, [self.c.stack.get(Stack.admin_family, "")])],
             releases=releases,
             keep=self.keep_revisions,
             say=self.c.say,

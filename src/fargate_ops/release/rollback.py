@@ -39,6 +39,7 @@ from fargate_ops.state.ledger import (
     unfinished,
     unfinished_rollback,
 )
+from fargate_ops.terraform.stack import Stack
 
 #: Number of possible targets that a refusal lists.
 SHOWN = 5
@@ -303,8 +304,16 @@ class Rollback(Operation):
             else:
                 unknown.append(f"what {target.name} needs was not checked: {error}")
             return Examined(definition=None, image="", absent=absent, unknown=unknown)
-        released_for, serves = database_of(definition), self.c.stack.database.instance_identifier
-        if released_for and released_for != serves:
+        released_for, database = database_of(definition), self.c.stack.get(Stack.database, None)
+        serves = database.instance_identifier if database else ""
+        if released_for and not serves:
+            absent.append(
+                f"{versions([target])} was released for the database {released_for}, and this environment has none "
+                f"(app_database: false).\n"
+                f"Its code without it: make release ENV={self.c.environment} "
+                f"ARGS='-e image_build_version={target.version}'"
+            )
+        elif released_for and released_for != serves:
             absent.append(
                 f"{versions([target])} was released for the database {released_for}, and {serves} serves: a rollback "
                 f"goes back to other code, never to other data.\n"

@@ -74,7 +74,7 @@ class Status:
 
     ``version`` is the commit's hash; ``name`` also identifies the definition: ``0123456789ab+3f2a``.
     ``alarms`` are all of the environment's, each with ``name``, ``state`` and ``since``; None, with a warning, if
-    CloudWatch did not return them.
+    CloudWatch did not return them. ``max_connections`` is None without a database.
     """
 
     environment: str
@@ -91,7 +91,7 @@ class Status:
     tasks: list[Task]
     lock: str | None
     scaling: Scaling
-    max_connections: int
+    max_connections: int | None
     rollback_to: str | None
     alarms: list[dict[str, str]] | None
     releases: list[dict[str, Any]]
@@ -159,7 +159,7 @@ def gather(
         tasks=sorted(tasks, key=lambda task: (task.revision, task.id)),
         lock=lock,
         scaling=scaling,
-        max_connections=stack.database.max_connections,
+        max_connections=stack.database.max_connections if stack.has_database else None,
         rollback_to=f"{back.name} ({back.revision_name})" if back else None,
         alarms=None if found is None else [_alarm(alarm) for alarm in found],
         releases=[as_row(release) for release in reversed(history.releases[-newest:])],
@@ -323,7 +323,7 @@ def text(status: Status) -> str:
         f"  rollback to  {status.rollback_to or 'nothing: no earlier success'}",
         f"  lock         {status.lock or 'free'}",
         f"  scaling      {_scaling_text(status.scaling)}",
-        f"  database     {status.max_connections} connections at most",
+        f"  database     {f'{status.max_connections} connections at most' if status.max_connections else 'none'}",
         f"  alarms       {_alarms_text(status.alarms)}",
         *(
             f"    {alarm['name']}  in ALARM since {alarm['since']}"

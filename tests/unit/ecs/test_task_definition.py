@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fargate_ops.core.application import Application
+from fargate_ops.core.problem import ProblemError
 from fargate_ops.ecs.task_definition import (
     Image,
     Settings,
@@ -62,7 +63,7 @@ def settings(environment: dict[str, str] | None = None, **changes: Any) -> Setti
         "pool_size": 10,
         "max_overflow": 0,
         "environment": environment or {},
-        "secrets": {"DATABASE_USER": "username"},
+        "secrets": {},
         "admin_environment": {},
     }
     return Settings(**{**values, **changes})
@@ -161,7 +162,7 @@ def test_another_host_port_is_a_difference_outside_awsvpc() -> None:
 
 
 def test_the_service_runs_as_the_application() -> None:
-    definition = service({"LOG_LEVEL": "INFO"}, secrets={"DATABASE_USER": "username", "TOKEN": "arn:token"})
+    definition = service({"LOG_LEVEL": "INFO"}, secrets={"TOKEN": "arn:token"})
     (container,) = definition["containerDefinitions"]
     environment = {item["name"]: item["value"] for item in container["environment"]}
     assert environment == {
@@ -177,15 +178,42 @@ def test_the_service_runs_as_the_application() -> None:
         "LOG_LEVEL": "INFO",
     }
     assert container["secrets"] == [
+        {"name": "DATABASE_PASSWORD", "valueFrom": f"{SECRET}:password::"},
         {"name": "DATABASE_USER", "valueFrom": f"{SECRET}:username::"},
         {"name": "TOKEN", "valueFrom": "arn:token"},
     ]
+    assert "command" not in container
     assert container["image"] == "registry/app@sha256:1"
     assert container["readonlyRootFilesystem"] is True
     assert container["mountPoints"][0]["containerPath"] == "/tmp"
     assert definition["runtimePlatform"] == {"cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX"}
     assert (definition["cpu"], definition["memory"]) == ("256", "512")
     assert (definition["executionRoleArn"], definition["taskRoleArn"]) == ("arn:execution", "arn:task")
+
+
+def test_the_inventory_may_name_other_secrets_and_another_command() -> None:
+    definition = service(secrets={"DATABASE_USER": "arn:user", "PGUSER": "username"}, command=("sleep", "infinity"))
+    (container,) = definition["containerDefinitions"]
+    assert {item["name"]: item["valueFrom"] for item in container["secrets"]} == {
+        "DATABASE_PASSWORD": f"{SECRET}:password::",
+        "DATABASE_USER": "arn:user",
+        "PGUSER": f"{SECRET}:username::",
+    }
+    assert container["command"] == ["sleep", "infinity"]
+
+
+def test_without_a_database_the_service_has_nothing_of_one() -> None:
+    of_database = ("admin_", "app_database", "database")
+    stack = Stack({name: value for name, value in OUTPUTS.items() if not name.startswith(of_database)}, "test")
+    application = replace(APPLICATION, database=False)
+    for place in (stack, STACK):  # the second still has a database that no task is to use
+        given = settings({"LOG_LEVEL": "INFO"}, secrets={"TOKEN": "arn:token"})
+        (container,) = service_definition(place, application, given, IMAGE)["containerDefinitions"]
+        names = {item["name"] for item in container["environment"]}
+        assert names == {"APP_NAME", "IMAGE_DIGEST", "WEB_CONCURRENCY", "LOG_LEVEL"}
+        assert container["secrets"] == [{"name": "TOKEN", "valueFrom": "arn:token"}]
+    with pytest.raises(ProblemError, match="it has no database"):
+        service_definition(stack, application, settings(secrets={"PGUSER": "username"}), IMAGE)
 
 
 def test_ecs_exec_gets_the_folders_that_its_agent_writes_to() -> None:

@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -92,6 +92,11 @@ OUTPUTS: dict[str, Any] = {
     "cpu_architecture": "X86_64",
 }
 STACK = Stack(OUTPUTS, "test")
+#: The same environment without a database.
+WITHOUT_DATABASE = Stack(
+    {name: value for name, value in OUTPUTS.items() if not name.startswith(("admin_", "app_database", "database"))},
+    "test",
+)
 
 #: A time at which the schedule above sets the usual limits.
 AN_ORDINARY_DAY = datetime(2026, 1, 15, tzinfo=UTC)
@@ -541,6 +546,7 @@ class World:
     secrets: FakeSecrets = field(default_factory=FakeSecrets)
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     iam: FakeIam = field(default_factory=FakeIam)
+    stack: Stack = STACK
     clock: Callable[[], datetime] = lambda: AN_ORDINARY_DAY
     said: list[str] = field(default_factory=list)
     notified: list[str] = field(default_factory=list)
@@ -583,7 +589,7 @@ class World:
             clients=self,
             bucket=BUCKET,
             environment="test",
-            stack=STACK,
+            stack=self.stack,
             application=self.application,
             limits=Limits(wait=wait, rollback_wait=rollback_wait, prepare_wait=5, poll=0, log_grace=0),
             holder=holder,
@@ -623,7 +629,7 @@ class World:
                 pool_size=10,
                 max_overflow=0,
                 environment=environment or {"LOG_LEVEL": "INFO"},
-                secrets={"DATABASE_USER": "username", "OTHER": OTHER_SECRET} | (secrets or {}),
+                secrets={"OTHER": OTHER_SECRET} | (secrets or {}),
                 admin_environment={},
             ),
             Image(
@@ -672,6 +678,12 @@ class World:
         releaser.update(plan)
         releaser.succeed(plan)
         self.said.clear()
+
+
+def without_database(world: World) -> None:
+    """Take the database out of the world's infrastructure and of its inventory."""
+    world.stack = WITHOUT_DATABASE
+    world.application = replace(world.application, database=False, admin_command=())
 
 
 @pytest.fixture

@@ -121,6 +121,13 @@ def test_an_admin_revision_that_differs_is_registered(latest: Revision | None) -
     assert decide(replace(AT_REST, latest_admin=latest), "new").admin_revision is None
 
 
+def test_without_a_database_there_is_nothing_to_prepare() -> None:
+    without = replace(AT_REST, wanted_admin=None, latest_admin=None, app_secret_has_value=False)
+    assert decide(without, "new") == replace(NOTHING, admin_revision=None)
+    for changed in ({"schema_head": "0003"}, {"releases": []}, {"wanted": definition(database="")}):
+        assert decide(replace(without, **changed), "new").prepare == ""
+
+
 def test_a_definition_of_another_family_is_no_base_for_a_comparison() -> None:
     running = Revision(arn(1, "app-placeholder"), definition(family="app-placeholder"))
     assert decide(replace(AT_REST, running=running), "new").changes == differences(None, definition())

@@ -23,7 +23,7 @@ from fargate_ops.release.scaling_limits import set_limits
 from fargate_ops.release.verify import Subject, Verdict, Verification
 from fargate_ops.state.ledger import Ledger, Outcome, Release
 from fargate_ops.state.lock import Lock
-from tests.unit.release.conftest import CREATED, OUTPUTS, SECRET, client_error, plain
+from tests.unit.release.conftest import CREATED, OUTPUTS, SECRET, client_error, plain, without_database
 
 if TYPE_CHECKING:
     from tests.unit.release.conftest import FakeEcs, World
@@ -99,6 +99,32 @@ def test_without_an_admin_command_no_migration_is_run_and_the_release_says_so(wo
     world.released("aaa")
     assert world.ecs.runs == []
     assert outcomes(world) == [("aaa", Outcome.SUCCEEDED)]
+
+
+def test_without_a_database_no_admin_task_is_registered_or_run(world: World) -> None:
+    without_database(world)
+    for version, schema_head in (("aaa", "0001"), ("bbb", "0002")):
+        world.released(version, schema_head=schema_head)
+        assert not world.ecs.runs
+    families = {definition["family"] for definition in world.ecs.definitions.values()}
+    assert families == {"settlement-test", "settlement-test-placeholder"}
+    assert outcomes(world) == [("aaa", Outcome.SUCCEEDED), ("bbb", Outcome.SUCCEEDED)]
+    assert not world.releaser("bbb", schema_head="0002").plan().needed
+
+
+def test_tasks_leave_a_database_before_it_is_turned_off(world: World) -> None:
+    world.released("aaa")
+    runs, registered = len(world.ecs.runs), len(world.ecs.definitions)
+    world.application = replace(world.application, database=False)
+    world.released("aaa")
+    assert (len(world.ecs.runs), len(world.ecs.definitions)) == (runs, registered + 1)
+    assert SECRET not in str(world.ecs.definitions[world.ecs.primary["taskDefinition"]])
+
+
+def test_a_full_database_of_somebody_else_ends_no_session(world: World) -> None:
+    without_database(world)
+    assert not world.releaser().admin_tasks.free_connections(["10.0.1.1"])
+    assert not world.ecs.runs
 
 
 def test_revisions_carry_the_version_for_people(world: World) -> None:

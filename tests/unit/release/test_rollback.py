@@ -15,7 +15,7 @@ from fargate_ops.release.context import ReleaseError
 from fargate_ops.release.rollback import RollbackPlan
 from fargate_ops.state.ledger import Ledger, Outcome, earlier_successes, release_id
 from fargate_ops.state.lock import Lock
-from tests.unit.release.conftest import OUTPUTS, plain
+from tests.unit.release.conftest import OUTPUTS, plain, without_database
 
 if TYPE_CHECKING:
     from fargate_ops.release.rollback import Rollback
@@ -1093,6 +1093,24 @@ def test_a_preview_says_where_it_would_go_and_touches_nothing(three: World) -> N
 def test_a_plan_survives_being_a_fact(three: World) -> None:
     plan = three.rollback().plan(preview=True)
     assert RollbackPlan.from_fact(plan.to_fact()) == plan
+
+
+def test_a_rollback_never_goes_to_a_database_that_was_turned_off(three: World) -> None:
+    without_database(three)
+    with pytest.raises(
+        ReleaseError, match="for the database settlement-test, and this environment has none"
+    ) as refusal:
+        three.rolled_back("aaaa")
+    assert "make release ENV=test ARGS='-e image_build_version=aaaa'" in str(refusal.value)
+    assert serving(three) == "cccc"
+
+
+def test_without_a_database_a_rollback_is_any_other(world: World) -> None:
+    without_database(world)
+    world.released("aaaa")
+    world.released("bbbb")
+    world.rolled_back()
+    assert serving(world) == "aaaa"
 
 
 def test_a_rollback_never_goes_to_another_database(three: World, monkeypatch: pytest.MonkeyPatch) -> None:

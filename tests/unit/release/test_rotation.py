@@ -63,9 +63,9 @@ def rotated(world: World, older_than_days: float = 1, rollout: list[Any] | None 
 
 def secret_in_use(world: World) -> str:
     definition = world.ecs.definitions[world.ecs.primary["taskDefinition"]]
-    (user,) = [
-        item["valueFrom"] for item in definition["containerDefinitions"][0]["secrets"] if item["name"] != "OTHER"
-    ]
+    secrets = {item["name"]: item["valueFrom"] for item in definition["containerDefinitions"][0]["secrets"]}
+    user, password = secrets["DATABASE_USER"], secrets["DATABASE_PASSWORD"]
+    assert user.removesuffix(":username::") == password.removesuffix(":password::")
     return str(user).removesuffix(":username::")
 
 

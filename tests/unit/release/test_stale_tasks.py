@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fargate_ops.ecs.task_definition import DATABASE_SECRETS
 from fargate_ops.release.context import ReleaseError
 from fargate_ops.state.ledger import Ledger, Outcome
 from tests.unit.release.conftest import CLONE_SECRET, SECRET, client_error, plain
@@ -148,6 +149,7 @@ def test_the_secret_of_the_user_that_does_not_serve_is_nobodys(serving: World) -
 def test_a_version_that_is_named_does_not_change(world: World) -> None:
     releaser = world.releaser()
     pinned = {"OLD": f"{SECRET}:token::0f1e", "FORMER": f"{SECRET}:token:AWSPREVIOUS:"}
+    pinned |= {name: f"{SECRET}:{key}:AWSPREVIOUS:" for name, key in DATABASE_SECRETS.items()}
     releaser.settings = replace(releaser.settings, secrets=pinned)
     plan = planned(releaser)
     world.ecs.rollout = [lambda _: None, replaced]

@@ -68,6 +68,7 @@ class World:
     limits: tuple[int, int] | None = (3, 6)
     autoscaling_refuses: bool = False
     suspended: bool = False
+    stack: Stack = STACK
 
     def client(self, service: str) -> Any:
         return self.s3 if service == "s3" else self
@@ -154,7 +155,7 @@ class World:
     def status(self) -> Status:
         return gather(
             self,
-            STACK,
+            self.stack,
             environment="local",
             bucket=BUCKET,
             stale_after=timedelta(seconds=60),
@@ -185,6 +186,13 @@ def test_what_runs_since_when_and_by_whom(world: World) -> None:
     for line in ("local  http://127.0.0.1:8080", "v2 (app:2), since", "2 of 2 tasks", "lock         free", "210 conn"):
         assert line in shown
     assert json.loads(json.dumps(status.as_row()))["releases"][0]["version"] == "v2"
+
+
+def test_an_environment_without_a_database_has_none(world: World) -> None:
+    world.stack = Stack({name: value for name, value in STACK.values.items() if name != "database"}, "test")
+    status = world.status()
+    assert status.max_connections is None
+    assert "database     none" in text(status)
 
 
 def of_bucket(world: World) -> str:

@@ -75,12 +75,10 @@ class Wanted(Place):
 
     @property
     def definitions(self) -> list[dict[str, Any]]:
-        """Return the service's and the admin definition, rendered."""
+        """Return the service's definition, and with a database the admin definition, rendered."""
         image = self.image or UNKNOWN
-        return [
-            render(self.stack, self.application, self.settings, image)
-            for render in (service_definition, admin_definition)
-        ]
+        renders = (service_definition, admin_definition) if self.application.database else (service_definition,)
+        return [render(self.stack, self.application, self.settings, image) for render in renders]
 
 
 def image_that_runs(clients: Clients, stack: Stack) -> Image | None:
@@ -170,13 +168,15 @@ def check_what_runs(
     poll_seconds: float,
     sleep: Callable[[float], None],
 ) -> list[Finding]:
-    """Check the running tasks and their login, as a release would. In check mode no task is started."""
+    """Check the running tasks and, with a database, their login. In check mode no task is started."""
     service = _service(clients.client("ecs"), wanted.stack)
     if service is None or not service["desiredCount"]:
         return []  # the service's own check reports that
     primary = Snapshot(service=service, targets={}).primary
     where = (clients, wanted.stack, wanted.environment, primary)
     found = Question(what_runs.GROUP, primary.revision_name, partial(what_runs.tasks, *where)).answer()
+    if not wanted.application.database:
+        return found
     if not wanted.application.admin_command:
         reason = f"whether its credentials log in is not known: {NO_ADMIN_COMMAND}"
         return [*found, _finding(what_runs.GROUP, "database", Verdict.SKIP, reason)]
@@ -366,12 +366,17 @@ def _way_to_a_secret(place: Place, secret: Reference, edit: str, code: str) -> s
     if code == "InvalidRequestException":
         # Terraform cannot create one of the same name before the recovery window is over.
         return f"aws secretsmanager restore-secret --region {place.stack.region} --secret-id {secret.arn}"
-    if secret.arn in (*database_secret_arns(place.stack), place.stack.database.master_secret_arn):
+    if secret.arn in _secrets_of_terraform(place.stack):
         return f"make infra ENV={place.environment}"
     region = place.stack.region
     if secret.is_parameter:
         return f"{edit} look at it: aws ssm get-parameter --region {region} --name {secret.arn}"
     return f"{edit} look at it: aws secretsmanager describe-secret --region {region} --secret-id {secret.arn}"
+
+
+def _secrets_of_terraform(stack: Stack) -> list[str]:
+    """Return the secrets that exist with the database: those of its users and of its master user."""
+    return [*database_secret_arns(stack), *([stack.database.master_secret_arn] if stack.has_database else [])]
 
 
 # -- roles and logs ----------------------------------------------------------------------------------------------------
@@ -436,10 +441,9 @@ def _may_read(iam: Any, secrets: Any, place: Place, role: str, secret: Reference
         raise
     if all(item["EvalDecision"] == "allowed" for item in answer["EvaluationResults"]):
         return [found(Verdict.OK, f"{name} may read it")]
-    own = (*database_secret_arns(place.stack), place.stack.database.master_secret_arn)
     way = (
         f"make infra ENV={place.environment}"
-        if secret.arn in own
+        if secret.arn in _secrets_of_terraform(place.stack)
         else f"add {secret.arn} to app_secret_arns in {_inventory(place)}, then make deploy ENV={place.environment}"
     )
     # IAM does not simulate the secret's own policy, which may allow the role.

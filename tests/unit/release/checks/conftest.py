@@ -31,7 +31,7 @@ SETTINGS = Settings(
     pool_size=10,
     max_overflow=0,
     environment={"LOG_LEVEL": "INFO"},
-    secrets={"DATABASE_USER": "username", "DATABASE_PASSWORD": "password"},
+    secrets={},
     admin_environment={},
 )
 TRUST = {

@@ -96,6 +96,23 @@ def test_the_placeholder_is_no_image_that_runs(world: World) -> None:
     assert image_that_runs(world, world.stack) is None
 
 
+def test_without_a_database_only_the_service_is_checked(world: World) -> None:
+    for name in [name for name in world.outputs if name.startswith(("admin_", "app_database", "database"))]:
+        del world.outputs[name]
+    arn = other_secret(world)
+    world.settings = replace(world.settings, secrets={"TOKEN": f"{arn}:token::"})
+    world.application = replace(world.application, database=False, admin_command=())
+    findings = world.look()
+    assert {item.subject for item in findings if item.group in ("secrets", "roles", "logs")} == {
+        f"TOKEN ({NAME})",
+        f"execution role ({NAME})",
+        f"task role ({NAME})",
+        f"/ecs/{NAME}",
+    }
+    (found,) = [item for item in findings if item.verdict is FAIL]
+    assert found.next_command.startswith(f"add {arn} to app_secret_arns")
+
+
 # -- what the execution roles may read ---------------------------------------------------------------------------------
 
 
@@ -204,7 +221,8 @@ def test_parameters(world: World) -> None:
     ssm.put_parameter(Name="/settlement/token", Value=PASSWORD, Type="SecureString")
     arn = ssm.get_parameter(Name="/settlement/token")["Parameter"]["ARN"]
     world.settings = replace(SETTINGS, secrets={"TOKEN": arn, "OTHER": arn + "-gone"})
-    verdicts = dict(zip(("OTHER", "TOKEN"), world.of("secrets")[:2], strict=True))
+    ours = [item for item in world.look() if item.subject.startswith(("OTHER", "TOKEN"))]
+    verdicts = {item.subject.partition(" ")[0]: (item.verdict, item.reason) for item in ours if item.group == "secrets"}
     assert verdicts["TOKEN"] == (OK, "parameter/settlement/token is there")
     assert verdicts["OTHER"][0] is FAIL
     assert PASSWORD not in shown(world)

@@ -135,5 +135,12 @@ def test_check_mode_starts_no_task(world: World) -> None:
     assert world.ecs.runs == []
 
 
+def test_without_a_database_there_is_no_login(world: World) -> None:
+    world.application = replace(world.application, database=False)
+    (finding,) = look(world)
+    assert (finding.verdict, finding.reason.startswith("its tasks log")) == (Verdict.OK, True)
+    assert world.ecs.runs == []
+
+
 def test_a_service_without_tasks_has_nothing_to_look_at() -> None:
     assert look(World(s3=None)) == []
