@@ -11,8 +11,6 @@ from datetime import datetime, timedelta, timezone
 
 from roles.drill.files.connect import connect
 
-PAUSE_SECONDS = 0.6  # so that the rows are of several seconds
-
 connection = connect("rows", master=True)
 connection.autocommit = True
 cursor = connection.cursor()
@@ -27,7 +25,6 @@ def write(number: int, *, to_delete: bool) -> list[datetime]:
     for _ in range(number):
         cursor.execute("INSERT INTO drill_rows (to_delete) VALUES (%s) RETURNING created_at", (to_delete,))
         written.append(cursor.fetchone()[0])
-        time.sleep(PAUSE_SECONDS)
     return written
 
 

@@ -43,6 +43,7 @@ class Check:
 class Need(StrEnum):
     """What a drill may need of the application: the setting that names it."""
 
+    DATABASE = "app_database"
     READINESS = "app_ready_path"
     ADMIN_COMMAND = "app_admin_command"
     LOAD_FILE = "app_load_file"
@@ -257,11 +258,11 @@ RELEASE_CHECKS = (
 
 DRILLS: Mapping[str, Drill] = {
     "broken_release": Drill(
-        does="release the running image with an invalid setting: the process exits at startup",
+        does="release the running image with a command that fails: the process exits at startup",
         checks=RELEASE_CHECKS,
     ),
     "never_healthy": Drill(
-        does="release the running image with an unreachable database: the process starts but never becomes healthy",
+        does="release the running image with a command that listens nowhere: the process never becomes healthy",
         checks=RELEASE_CHECKS,
     ),
     "task_killed": Drill(
@@ -274,7 +275,7 @@ DRILLS: Mapping[str, Drill] = {
     ),
     "database_restart": Drill(
         does="restart the database while the service runs",
-        needs=[Need.READINESS, Need.LOAD_FILE],
+        needs=[Need.DATABASE, Need.READINESS, Need.LOAD_FILE],
         checks=(
             Check("no task is replaced", _no_task_is_replaced),
             Check("readiness returns 503 meanwhile", _not_ready_meanwhile),
@@ -285,7 +286,7 @@ DRILLS: Mapping[str, Drill] = {
     ),
     "pool_exhaustion": Drill(
         does="leak the application's sessions until the database has no connection left, and run the incident playbook",
-        needs=[Need.READINESS, Need.ADMIN_COMMAND, Need.LOAD_FILE],
+        needs=[Need.DATABASE, Need.READINESS, Need.ADMIN_COMMAND, Need.LOAD_FILE],
         checks=(
             Check("the server is full, and the application returns 5xx", _server_is_full),
             Check("the playbook diagnoses leaked sessions", _case_is_named),
@@ -300,7 +301,7 @@ DRILLS: Mapping[str, Drill] = {
     ),
     "restore": Drill(
         does="delete rows, restore the second before to a new database, and switch the service to it",
-        needs=[Need.ADMIN_COMMAND],
+        needs=[Need.DATABASE, Need.ADMIN_COMMAND],
         checks=(
             Check("the deleted rows are back", _rows_are_back),
             Check("the reported loss is exact to the second", _loss_is_said),
@@ -312,7 +313,7 @@ DRILLS: Mapping[str, Drill] = {
     ),
     "slow_query": Drill(
         does="run a slow statement that locks a table that many requests read, and run the incident playbook",
-        needs=[Need.READINESS, Need.ADMIN_COMMAND, Need.LOAD_FILE],
+        needs=[Need.DATABASE, Need.READINESS, Need.ADMIN_COMMAND, Need.LOAD_FILE],
         checks=(
             Check("the application's pools are full", _pools_are_full),
             Check("the first run diagnoses slow queries", _slow_is_named),
@@ -325,7 +326,7 @@ DRILLS: Mapping[str, Drill] = {
     ),
     "rotation": Drill(
         does="rotate the database password, then write the secret's value again outside a rotation",
-        needs=[Need.ADMIN_COMMAND],
+        needs=[Need.DATABASE, Need.ADMIN_COMMAND],
         checks=(
             Check("the service connects as the other database user", _other_user_serves),
             Check("the previous database user still works", _former_user_works),
@@ -341,11 +342,14 @@ DRILLS: Mapping[str, Drill] = {
 def lacking(name: str, application: Application, load_file: LoadFile) -> list[str]:
     """Return the settings of what a drill needs and the application has not."""
     has = {
+        Need.DATABASE: application.database,
         Need.READINESS: bool(application.ready_path),
         Need.ADMIN_COMMAND: bool(application.admin_command),
         Need.LOAD_FILE: bool(load_file.steps),
     }
-    return [str(need) for need in DRILLS[name].needs if not has[need]]
+    missing = [need for need in DRILLS[name].needs if not has[need]]
+    # Without a database, the others are of no use to the drill.
+    return [str(need) for need in (missing[:1] if Need.DATABASE in missing else missing)]
 
 
 def scene(name: str) -> list[str]:

@@ -284,6 +284,7 @@ def test_a_row_that_the_load_file_does_not_write_is_not_looked_for() -> None:
     ("application", "load_file", "missing"),
     [
         ({}, [], {"app_ready_path", "app_admin_command", "app_load_file"}),
+        ({"database": False}, [], {"app_database"}),
         ({"ready_path": "/ready"}, [Step(path="/")], {"app_admin_command"}),
         ({"ready_path": "/ready", "admin_command": ["admin"]}, [Step(path="/")], set()),
     ],
