@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from fargate_ops.core.problem import Problem
 
@@ -32,6 +33,19 @@ def tree(findings: Sequence[Finding]) -> list[str]:
         f"{branch} {finding.check:<{width}}  {finding.status:<4}  {finding.summary}"
         for branch, finding in zip(branches, findings, strict=False)
     ]
+
+
+def grouped(lines: Sequence[tuple[str, str]]) -> list[str]:
+    """Return a tree of lines, each given with the name of its group. Lines of a group must be adjacent."""
+    groups = [(name, [line for _, line in members]) for name, members in groupby(lines, key=lambda line: line[0])]
+    drawn = []
+    for name, members in groups:
+        last_group = name == groups[-1][0]
+        drawn.append(f"{'└' if last_group else '├'}── {name}")
+        for number, line in enumerate(members, 1):
+            branch = "└" if number == len(members) else "├"
+            drawn.append(f"{' ' if last_group else '│'}   {branch}── {line}")
+    return drawn
 
 
 def failure(environment: str, findings: Sequence[Finding]) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 import yaml
+
+Value = str | bool | int | Sequence[str]
 
 
 def top_level(text: str) -> Mapping[str, yaml.Node]:
@@ -18,7 +21,7 @@ def entry(text: str, key: str) -> str:
     return f"{text[start:end]}\n"
 
 
-def replaced(text: str, key: str, value: str) -> str:
+def replaced(text: str, key: str, value: Value) -> str:
     """Return `text` with another value of its top-level `key`, which must exist."""
     node = top_level(text)[key]
     start, end = node.start_mark.index, _end(node)
@@ -35,10 +38,28 @@ def with_keys(text: str, key: str, keys: Sequence[str]) -> str:
     return text
 
 
-def flow(value: str) -> str:
-    """Return `value`, quoted only if YAML would read it as something else (`no`, `012345678901`)."""
+def flow(value: Value) -> str:
+    """Return `value` in one line; text is quoted only if YAML would read something else (`no`, `012345678901`)."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return str(value)
+    if not isinstance(value, str):
+        return f"[{', '.join(map(_item, value))}]"
     # An account id is always quoted: whether it looks like a number depends on its digits.
-    return value if yaml.safe_load(value) == value and not value.isdigit() else f'"{value}"'
+    return value if _reads_as(value, value) and not value.isdigit() else json.dumps(value, ensure_ascii=False)
+
+
+def _item(value: str) -> str:
+    """Return an item of a list in one line, where commas and brackets have a meaning."""
+    return flow(value) if _reads_as(f"[{value}]", [value]) else json.dumps(value, ensure_ascii=False)
+
+
+def _reads_as(text: str, value: str | list[str]) -> bool:
+    try:
+        return bool(yaml.safe_load(text) == value)
+    except yaml.YAMLError:
+        return False
 
 
 def _entries(text: str) -> list[tuple[yaml.ScalarNode, yaml.Node]]:

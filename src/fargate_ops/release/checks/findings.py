@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from itertools import groupby
 
+from fargate_ops.core.checks import grouped
 from fargate_ops.core.problem import Problem
 
 
@@ -41,16 +41,8 @@ def wrong(findings: Sequence[Finding]) -> list[Finding]:
 
 def tree(title: str, findings: Sequence[Finding]) -> str:
     """Return all findings below their groups, and the closing line. Findings of a group must be adjacent."""
-    groups = [(name, list(members)) for name, members in groupby(findings, key=lambda finding: finding.group)]
-    lines = [title]
-    for name, members in groups:
-        last_group = name == groups[-1][0]
-        lines.append(f"{'└' if last_group else '├'}── {name}")
-        for finding in members:
-            branch = "└" if finding is members[-1] else "├"
-            text = f"{finding.verdict:<4}  {finding.subject}: {finding.reason}"
-            lines.append(f"{' ' if last_group else '│'}   {branch}── {text}")
-    return "\n".join([*lines, closing(findings)])
+    lines = [(finding.group, f"{finding.verdict:<4}  {finding.subject}: {finding.reason}") for finding in findings]
+    return "\n".join([title, *grouped(lines), closing(findings)])
 
 
 def closing(findings: Sequence[Finding]) -> str:

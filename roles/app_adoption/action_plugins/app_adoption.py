@@ -1,0 +1,67 @@
+"""Adopt an application, or create a new one. See DOCUMENTATION."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fargate_ops.adopt.adoption import Repository, Request, adopt, create, write
+from fargate_ops.plugin.action import OperationsAction
+
+DOCUMENTATION = r"""
+module: app_adoption
+short_description: Adopt an application, or create a new one
+description:
+  - Reads the project in O(directory) without running its code, and prints what it meets of the contract and how to meet
+    the rest.
+  - Writes the application's values into O(inventory)/shared.yml, and a Dockerfile if the project has none. Changes
+    nothing else, and nothing in check mode.
+options:
+  directory: {type: str, required: true, description: "The application's folder, relative to the working directory."}
+  name: {type: str, required: true, description: "The application's name; empty for the project's own."}
+  entry: {type: str, required: true, description: "The FastAPI object as C(module:attribute); empty if there is one."}
+  overwrite: {type: list, elements: str, required: true, description: "Settings to replace whatever their value is."}
+  new: {type: bool, required: true, description: "Whether to create the application, in a folder that is empty or new."}
+  project: {type: path, required: true, description: "This checkout."}
+  inventory: {type: path, required: true, description: "Folder of the inventory."}
+  reference: {type: path, required: true, description: "The reference application, whose values are replaced."}
+  python: {type: str, required: true, description: "The Python of images, as C(3.13)."}
+"""
+
+EXAMPLES = r"""
+- name: Adopt an application
+  app_adoption:
+    directory: ../orders
+    name: orders
+    entry: ""
+    overwrite: []
+    new: false
+    project: .
+    inventory: inventory
+    reference: app/api
+    python: "3.13"
+"""
+
+RETURN = r"""
+points:
+  description: Maps with C(group), C(subject), C(verdict) (OK, TO DO, optional), C(reason) and C(next_command).
+  type: list
+  returned: success
+written: {type: list, returned: success, description: "Paths of the written files; in check mode, of those to write."}
+"""
+
+
+class ActionModule(OperationsAction):
+    def execute(self, args: dict[str, Any]) -> dict[str, Any]:
+        request = Request(args["directory"], args["name"], args["entry"], tuple(args["overwrite"]))
+        folders = {name: Path(args[name]).absolute() for name in ("project", "inventory", "reference")}
+        repository = Repository(**folders, python=args["python"])
+        adoption = (create if args["new"] else adopt)(request, repository)
+        if not self.preview:
+            write(adoption)
+        self.say(adoption.report(preview=self.preview))
+        return {
+            "changed": bool(adoption.files),
+            "points": [point.as_row() for point in adoption.inspection.points],
+            "written": [str(path) for path in adoption.files],
+        }

@@ -1,0 +1,133 @@
+"""What the platform asks of an application with a database, and how its settings become the platform's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from fargate_ops.adopt.database import Database
+from fargate_ops.adopt.image_points import Context
+from fargate_ops.adopt.points import Point, Verdict
+from fargate_ops.adopt.variables import PARTS, Variable
+
+_GROUP = "database"
+_CA_FILE = "/etc/ssl/rds/ca.pem"
+_LIBRARY = "src/fargate_app/README.md"
+
+
+def points(
+    context: Context, database: Database, variables: Sequence[Variable], admin: Sequence[str], schema_file: str
+) -> Iterator[Point]:
+    """Yield the points of the database; a single one for an application without."""
+    if not database.used:
+        yield from _without(context, database)
+        return
+    yield _driver(context, database)
+    yield _connection(context, database, variables)
+    yield from _migrations(context, database, admin)
+    if admin:
+        yield context.point(_GROUP, "admin command", Verdict.OK, " ".join(admin))
+    else:
+        yield context.point(
+            _GROUP,
+            "admin command",
+            Verdict.TO_DO,
+            "none: nothing migrates the schema and creates the application's database users",
+            f"write one with the library, a file of a few lines: {_LIBRARY}",
+        )
+    if schema_file:
+        yield context.point(_GROUP, "schema file", Verdict.OK, f"/{schema_file} in the image")
+    elif database.migrations:
+        reason = "none: a rollback cannot know whether the older code works with the newer schema"
+        yield context.point(
+            _GROUP, "schema file", Verdict.OPTIONAL, reason, f"let the Dockerfile write it, as {_LIBRARY} shows"
+        )
+
+
+def _without(context: Context, database: Database) -> Iterator[Point]:
+    if not database.library:
+        yield context.point(_GROUP, "database", Verdict.OK, "none is used, and none is created (app_database: false)")
+        return
+    yield context.point(
+        _GROUP,
+        "driver",
+        Verdict.OPTIONAL,
+        f"{database.library} without a driver for PostgreSQL, so no database is created (app_database: false)",
+        "for a database, add psycopg[binary] to its packages, then repeat this command",
+    )
+
+
+def _driver(context: Context, database: Database) -> Point:
+    kind = "asynchronous" if database.asynchronous else "synchronous"
+    described = f"{database.driver}, {kind}" + (f", with {database.library}" if database.library else "")
+    if database.compiled:
+        return context.point(_GROUP, "driver", Verdict.OK, described)
+    package = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary"}[database.driver]
+    reason = f"{described}; this package needs libpq, which the image has not"
+    return context.point(_GROUP, "driver", Verdict.TO_DO, reason, f"ask for {package} in its place, and lock again")
+
+
+def _connection(context: Context, database: Database, variables: Sequence[Variable]) -> Point:
+    """Return how the application finds its database: the platform sets a variable for each part of the address."""
+    if context.uses_library or any(set(PARTS) & {variable.name, *variable.names} for variable in variables):
+        return context.point(_GROUP, "connection", Verdict.OK, "DATABASE_HOST and the variables beside it")
+    urls = [variable for variable in variables if variable.is_url]
+    parts = [variable for variable in variables if variable.part]
+    given = ", ".join(PARTS)
+    if urls:
+        reason = f"it reads {urls[0].name}; the platform sets {given}"
+        step = f"build the URL where {urls[0].name} is read:\n{_url(database)}"
+        return context.point(_GROUP, "connection", Verdict.TO_DO, reason, step, f"{context.shown}/{urls[0].where}")
+    if parts:
+        reason = f"it reads {', '.join(part.name for part in parts)}; the platform sets {given}"
+        lines = "\n".join(f"    {_renamed(part)}" for part in parts)
+        step = f"read the platform's names first:\n{lines}\nand verify the server: {_verification(database)}"
+        return context.point(_GROUP, "connection", Verdict.TO_DO, reason, step, f"{context.shown}/{parts[0].where}")
+    reason = f"no variable for its address was found; the platform sets {given}"
+    return context.point(_GROUP, "connection", Verdict.TO_DO, reason, f"build the URL from them:\n{_url(database)}")
+
+
+def _renamed(variable: Variable) -> str:
+    """Return the line that reads the platform's name before the application's own."""
+    if variable.of_settings:
+        return f'{variable.name}: … = Field(validation_alias=AliasChoices("{variable.part}", "{variable.name}"))'
+    return f'os.environ.get("{variable.part}") or os.environ["{variable.name}"]'
+
+
+def _url(database: Database) -> str:
+    lines = [
+        "    sqlalchemy.URL.create(",
+        f'        "postgresql+{database.driver}",',
+        '        username=os.environ["DATABASE_USER"],',
+        '        password=os.environ["DATABASE_PASSWORD"],',
+        '        host=os.environ["DATABASE_HOST"],',
+        '        port=int(os.environ["DATABASE_PORT"]),',
+        '        database=os.environ["DATABASE_NAME"],',
+    ]
+    if database.driver != "asyncpg":
+        lines.append(f'        query={{"sslmode": "verify-full", "sslrootcert": "{_CA_FILE}"}},')
+    lines.append("    )")
+    if database.driver == "asyncpg":
+        lines.append(f"    and verify the server: {_verification(database)}")
+    return "\n".join(lines)
+
+
+def _verification(database: Database) -> str:
+    if database.driver == "asyncpg":
+        return f'connect_args={{"ssl": ssl.create_default_context(cafile="{_CA_FILE}")}}'
+    return f"?sslmode=verify-full&sslrootcert={_CA_FILE} at the end of the URL"
+
+
+def _migrations(context: Context, database: Database, admin: Sequence[str]) -> Iterator[Point]:
+    found = database.migrations
+    if found is None:
+        reason = "none: the application's code creates its tables, and nothing changes them later"
+        yield context.point(_GROUP, "migrations", Verdict.OPTIONAL, reason, "alembic init migrations")
+    elif len(found.heads) > 1:
+        reason = f"Alembic, but {found.versions} has {len(found.heads)} heads: {', '.join(found.heads)}"
+        yield context.point(
+            _GROUP, "migrations", Verdict.TO_DO, reason, f"(cd {context.shown} && alembic merge heads), then commit it"
+        )
+    else:
+        head = f"head {found.heads[0]}" if found.heads else "no revision yet"
+        by = "the admin command's prepare applies them" if admin else "the admin command will apply them"
+        yield context.point(_GROUP, "migrations", Verdict.OK, f"Alembic, {head}; {by}")

@@ -1,0 +1,202 @@
+"""What the platform asks of an image: packages from a lock, a port, a user, and a process that SIGTERM reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from docker.utils.build import PatternMatcher
+
+from fargate_ops.adopt.dockerfile import Dockerfile, Instruction, Server, server
+from fargate_ops.adopt.points import Point, Verdict
+from fargate_ops.adopt.project import Project
+from fargate_ops.adopt.requirements import BUILD_LOCK, Requirements
+
+#: The port of the image that this package writes, and that of the servers unless they are told another.
+PORT = 8000
+#: A user other than root may not listen below it.
+_FIRST_PORT = 1024
+#: What the builder puts beside the application's files: a .dockerignore must not hide it.
+_PUT_THERE = ("wheels/one.whl", "rds-ca.pem")
+
+
+@dataclass(frozen=True)
+class Context:
+    """The folder that an image is built from. `shown` is that folder as a person writes it; `python` the image's."""
+
+    project: Project
+    packages: Requirements
+    dockerfile: Dockerfile | None
+    shown: str
+    python: str
+    uses_library: bool
+
+    @property
+    def server(self) -> Server | None:
+        return server(self.dockerfile.command) if self.dockerfile else None
+
+    @property
+    def port(self) -> int:
+        """The port on which the application listens, or will listen: root may have another than a user may."""
+        found = (self.server.port if self.server else None) or (self.dockerfile.exposed if self.dockerfile else None)
+        return found if found and found >= _FIRST_PORT else PORT
+
+    @property
+    def locks(self) -> list[str]:
+        """The hashed requirement files that the image is built from."""
+        needs_pip = self.dockerfile is None or BUILD_LOCK in self.project.paths
+        return [self.packages.lock_to_be, *([BUILD_LOCK] if needs_pip else [])]
+
+    def place(self, path: str, step: Instruction | None = None) -> str:
+        return f"{self.shown}/{path}:{step.line}" if step else f"{self.shown}/{path}"
+
+    def point(
+        self, group: str, subject: str, verdict: Verdict, reason: str, next_step: str = "", where: str = ""
+    ) -> Point:
+        where = where or (self.shown if next_step else "")
+        return Point(group=group, subject=subject, verdict=verdict, reason=reason, where=where, next_step=next_step)
+
+
+def points(context: Context) -> Iterator[Point]:
+    """Yield the points of the packages and of the image."""
+    yield from _packages(context)
+    if context.dockerfile:
+        yield from _Image(context, context.dockerfile).points()
+    yield from _context(context)
+
+
+def _packages(context: Context) -> Iterator[Point]:
+    packages, python = context.packages, context.python
+    if packages.lock:
+        yield context.point("packages", "lock", Verdict.OK, f"{packages.lock} has a version and hashes of each package")
+    else:
+        source = f"from {packages.source}" if packages.source else "from the list of its packages"
+        reason = f"no requirement file with hashes; the image's packages are downloaded by one, made {source}"
+        command = f"(cd {context.shown} && {packages.lock_command(python)})"
+        yield context.point("packages", "lock", Verdict.TO_DO, reason, f"{command}, then commit it")
+    if packages.takes_python(python):
+        said = f"it asks for {packages.python}, and " if packages.python else ""
+        yield context.point("packages", "Python", Verdict.OK, f"{said}the image has {python}")
+    else:
+        reason = f"it asks for {packages.python}, and the image has {python}"
+        step = (
+            "widen requires-python, or set image_build_python and base_image in inventory/shared.yml to another Python"
+        )
+        yield context.point("packages", "Python", Verdict.TO_DO, reason, step)
+    program = context.server.program if context.server else ""
+    # fastapi[standard] has uvicorn and the command fastapi.
+    standard = packages.extras.get("fastapi", frozenset()) & {"standard", "all"} and program in ("uvicorn", "fastapi")
+    if program and packages.extras and not packages.has(program) and not standard:
+        reason = f"the image's command is {program}, which is not among the packages"
+        yield context.point("packages", "server", Verdict.TO_DO, reason, f"add {program}, and lock again")
+
+
+@dataclass(frozen=True)
+class _Image:
+    """The image that a Dockerfile builds."""
+
+    context: Context
+    file: Dockerfile
+
+    def points(self) -> Iterator[Point]:
+        found = [*self._build(), *self._process()]
+        if not any(point.verdict is Verdict.TO_DO for point in found):
+            reason = f"builds without a network; port {self.context.port}"
+            yield self.context.point("image", "Dockerfile", Verdict.OK, reason)
+        yield from found
+
+    def _to_do(self, subject: str, reason: str, next_step: str, step: Instruction | None = None) -> Point:
+        return self._point(subject, Verdict.TO_DO, reason, next_step, step)
+
+    def _optional(self, subject: str, reason: str, next_step: str = "", step: Instruction | None = None) -> Point:
+        return self._point(subject, Verdict.OPTIONAL, reason, next_step, step)
+
+    def _point(self, subject: str, verdict: Verdict, reason: str, next_step: str, step: Instruction | None) -> Point:
+        return self.context.point("image", subject, verdict, reason, next_step, self.context.place("Dockerfile", step))
+
+    def _build(self) -> Iterator[Point]:
+        if step := self.file.with_network():
+            install = "pip install --no-index --find-links wheels --no-deps --require-hashes --requirement"
+            yield self._to_do(
+                "build",
+                "a step needs a network, and the image is built without one, from the wheels in wheels/",
+                f"COPY wheels/ and the lock, then RUN {install} {self.context.packages.lock_to_be}; or rename this "
+                "file, and adopt writes one",
+                step,
+            )
+        if step := self.file.with_buildkit():
+            reason = "Docker's builder without BuildKit does not understand this"
+            yield self._to_do("syntax", reason, "use COPY and RUN without these options", step)
+        if self.file.base not in ("${BASE_IMAGE}", "$BASE_IMAGE"):
+            yield self._optional(
+                "base",
+                f"each build pulls {self.file.base} from its registry",
+                f"ARG BASE_IMAGE, then FROM ${{BASE_IMAGE}}: Python {self.context.python}, also where no public "
+                "registry answers",
+            )
+        if not any(step.name == "ARG" and step.text.startswith("GIT_HASH") for step in self.file.instructions):
+            lines = "ARG GIT_HASH=unknown, then ENV GIT_HASH=${GIT_HASH}, as the last two lines"
+            yield self._optional("version", "the image does not know its commit", lines)
+
+    def _process(self) -> Iterator[Point]:
+        command, entry, user, running = *map(self.file.last, ("CMD", "ENTRYPOINT", "USER")), self.context.server
+        if user is None or user.text.partition(":")[0] in ("root", "0"):
+            yield self._to_do("user", "the process runs as root", "USER 10001:10001 before CMD", user)
+        if command is None and entry is None:
+            words = f'["uvicorn", "…", "--host", "0.0.0.0", "--port", "{PORT}"]'
+            yield self._to_do("command", "it starts nothing", f"CMD {words}")
+        if entry:
+            reason = "a one-off task replaces the command, and would become arguments of the entry point"
+            yield self._to_do("entry point", reason, "move it into CMD", entry)
+        if command and not command.text.startswith("["):
+            reason = "a shell starts the process, and passes no signal on"
+            yield self._to_do("SIGTERM", reason, 'write the command as a list: CMD ["uvicorn", "…"]', command)
+        if running and running.host in ("127.0.0.1", "localhost"):
+            yield self._to_do(
+                "address", f"{running.program} listens on the loopback only", "add --host 0.0.0.0", command
+            )
+        bound = running.port if running else None
+        port = bound or self.file.exposed
+        if port and port < _FIRST_PORT:
+            place = command if bound else self.file.last("EXPOSE")
+            yield self._to_do("port", f"{port} needs root", f"listen on {PORT}, and EXPOSE {PORT}", place)
+        if running and running.reload:
+            yield self._to_do("reload", "the server restarts whenever a file changes", "leave out --reload", command)
+        if running and running.workers:
+            step = "leave it out: the platform sets WEB_CONCURRENCY to app_workers, and counts the workers' connections"
+            yield self._optional("workers", "the command fixes their number", step, command)
+        if check := self.file.last("HEALTHCHECK"):
+            reason = "ECS does not run it: the load balancer requests app_health_path"
+            yield self._optional("HEALTHCHECK", reason, step=check)
+
+
+def _context(context: Context) -> Iterator[Point]:
+    if context.project.irregular:
+        yield context.point(
+            "image",
+            "files",
+            Verdict.TO_DO,
+            f"a link or a submodule cannot be part of an image's context: {_few(context.project.irregular)}",
+            "put the files in its place",
+        )
+    ignored = context.project.files.get(".dockerignore")
+    if ignored is not None and (hidden := _hidden(context, ignored)):
+        yield context.point(
+            "image",
+            ".dockerignore",
+            Verdict.TO_DO,
+            f"it hides {_few(hidden)} from the build",
+            "\n".join(["add at its end:", *(f"    !{path}" for path in hidden)]),
+            context.place(".dockerignore"),
+        )
+
+
+def _hidden(context: Context, ignored: str) -> list[str]:
+    patterns = [line.strip() for line in ignored.splitlines() if line.strip() and not line.startswith("#")]
+    matcher = PatternMatcher(patterns)
+    hidden = [path for path in (*_PUT_THERE, *context.locks) if matcher.matches(path)]  # type: ignore[arg-type]  # the stub is wrong
+    return [path.partition("/")[0] for path in hidden]
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

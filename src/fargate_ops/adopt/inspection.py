@@ -1,0 +1,226 @@
+"""Look at an application's project: what it meets of the contract, and its values for the inventory."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from fargate_ops.adopt import database_points, image_points
+from fargate_ops.adopt.code import Code
+from fargate_ops.adopt.database import database
+from fargate_ops.adopt.dockerfile import Dockerfile
+from fargate_ops.adopt.entry import Entry, find, import_root, imported_as
+from fargate_ops.adopt.image_points import Context
+from fargate_ops.adopt.library import HEALTH_PATH, PACKAGE, READY_PATH, VERSION_PATH, admin_command, schema_file
+from fargate_ops.adopt.points import Point, Verdict
+from fargate_ops.adopt.project import Project
+from fargate_ops.adopt.requirements import declared_entry, project_name, requirements
+from fargate_ops.adopt.routes import HEALTH, READINESS, VERSION, Route, best, routes
+from fargate_ops.adopt.variables import Variable, variables
+from fargate_ops.inventory.yaml_edit import Value
+
+_MARKS = ("Dockerfile", "pyproject.toml", "requirements.txt")
+#: Variables that the platform, ECS or the image sets; the inventory sets the last two in app_environment.
+_GIVEN = re.compile(
+    r"DATABASE_(?:HOST|PORT|NAME|USER|PASSWORD|INSTANCE|POOL_SIZE|MAX_OVERFLOW)|WEB_CONCURRENCY|IMAGE_DIGEST|GIT_HASH|APP_NAME"
+    r"|AWS_.*|ECS_.*|PATH|HOME|HOSTNAME|LOG_LEVEL|APP_ENVIRONMENT"
+)
+_JSON_LOGS = ("structlog", "python-json-logger", "json-logging", "ecs-logging", "loguru")
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """`folder` is the image's context, from the project's folder. `program` is the object as a server takes it.
+
+    `root` is the folder from which Python imports it, in the context. `admin_module` is the library's admin command;
+    `schema` is the file beside the migrations into which its build writes their revisions. Each is empty if there is
+    none. `values` are by setting of the inventory.
+    """
+
+    name: str
+    folder: str
+    program: str
+    root: str
+    uses_library: bool
+    has_dockerfile: bool
+    has_database: bool
+    admin_module: str
+    schema: str
+    lock: str
+    points: tuple[Point, ...]
+    values: Mapping[str, Value]
+
+
+def inspect(project: Project, *, named: str, python: str, shown: str) -> Inspection:
+    """Inspect a project, which a person calls `shown`.
+
+    `named` is its FastAPI object, needed if several are found; `python` is the image's Python.
+    Raises ProblemError.
+    """
+    code = Code(project)
+    dockerfiles = [text for path, text in project.files.items() if PurePosixPath(path).name == "Dockerfile"]
+    hints = [word for text in dockerfiles for word in Dockerfile.parse(text).command]
+    entry = find(code, named, [*hints, declared_entry(project)])
+    folder = _context_of(project, entry.path)
+    if folder:
+        project, entry = project.below(folder), replace(entry, path=entry.path.removeprefix(f"{folder}/"))
+        code = Code(project)
+    packages = requirements(project)
+    context = Context(
+        project=project,
+        packages=packages,
+        dockerfile=Dockerfile.parse(project.files["Dockerfile"]) if "Dockerfile" in project.files else None,
+        shown=str(PurePosixPath(shown, folder)),
+        python=python,
+        uses_library=code.imports(PACKAGE),
+    )
+    root = import_root(code, entry.path)
+    stored, read = database(project, code, packages), variables(code)
+    admin = admin_command(code, root)
+    schema = schema_file(context.dockerfile)
+    found = _Routes.of(context, code, entry)
+    points = [
+        _point(
+            "application", "FastAPI object", f"{imported_as(entry, root)} ({context.place(entry.path)}:{entry.line})"
+        ),
+        *found.points(context),
+        *image_points.points(context),
+        *database_points.points(context, stored, read, admin, schema),
+        *_environment(context, read),
+        _logs(context),
+    ]
+    values: dict[str, Value] = {
+        "app_port": context.port,
+        "app_health_path": found.health or HEALTH_PATH,
+        "app_ready_path": found.ready,
+        "app_version_path": found.version,
+        "app_admin_command": admin,
+        "app_schema_file": schema,
+        "app_load_file": "{{ app_source_dir }}/load.json" if "load.json" in project.paths else "",
+        "app_locks": context.locks,
+        "app_database": stored.used,
+    }
+    return Inspection(
+        name=project_name(project) or PurePosixPath(shown).name,
+        folder=folder,
+        program=imported_as(entry, root),
+        root=root,
+        uses_library=context.uses_library,
+        has_dockerfile=context.dockerfile is not None,
+        has_database=stored.used,
+        admin_module=admin[-1] if admin else "",
+        schema=stored.migrations.schema if stored.migrations else "",
+        lock=packages.lock_to_be,
+        points=tuple(points),
+        values=values,
+    )
+
+
+def _context_of(project: Project, path: str) -> str:
+    """Return the folder of the application's file `path` that has a Dockerfile, or else that lists its packages."""
+    folders = [str(folder).removeprefix(".") for folder in PurePosixPath(path).parents]
+    for mark in _MARKS:
+        for folder in folders:
+            if str(PurePosixPath(folder, mark)) in project.paths:
+                return folder
+    return ""
+
+
+@dataclass(frozen=True)
+class _Routes:
+    """The paths that the platform requests, each empty if there is none."""
+
+    health: str
+    ready: str
+    version: str
+    other_version: str
+    checked: str
+
+    @classmethod
+    def of(cls, context: Context, code: Code, entry: Entry) -> _Routes:
+        if context.uses_library:
+            return cls(HEALTH_PATH, READY_PATH, VERSION_PATH, "", "")
+        known = routes(code, entry)
+        health, ready, version = (best(known, names) for names in (HEALTH, READINESS, VERSION))
+        has_hash = version is not None and "git_hash" in _text(version)
+        return cls(
+            health=health.path if health else "",
+            ready=ready.path if ready else "",
+            version=version.path if version and has_hash else "",
+            other_version=version.path if version and not has_hash else "",
+            checked=_checked(context),
+        )
+
+    def points(self, context: Context) -> Iterator[Point]:
+        lines = '@app.get("/healthz")\n    def healthz() -> dict[str, str]:\n        return {"status": "healthy"}'
+        if self.health:
+            yield _point("routes", "health", self.health)
+        elif self.checked:
+            reason = f"no such route was recognised; the Dockerfile's HEALTHCHECK requests {self.checked}"
+            step = f"if it answers without credentials: app_health_path: {self.checked} in inventory/shared.yml"
+            yield context.point("routes", "health", Verdict.TO_DO, reason, step)
+        else:
+            step = f"add to the application:\n    {lines}"
+            yield context.point("routes", "health", Verdict.TO_DO, "none; the load balancer requests it", step)
+        if self.ready:
+            yield _point("routes", "readiness", self.ready)
+        else:
+            reason = "none; a release does not ask each task whether its database works"
+            step = 'a route "/readyz" that queries the database and answers 200 or 503'
+            yield context.point("routes", "readiness", Verdict.OPTIONAL, reason, step)
+        if self.version:
+            yield _point("routes", "version", self.version)
+        else:
+            has = f"{self.other_version} has no git_hash" if self.other_version else "none"
+            reason = f"{has}; a release is verified by the image of the running tasks"
+            answer = '{"git_hash": os.environ["GIT_HASH"], "image_digest": os.environ["IMAGE_DIGEST"]}'
+            step = f'a route "/version" that answers {answer}'
+            yield context.point("routes", "version", Verdict.OPTIONAL, reason, step)
+
+
+def _text(route: Route) -> str:
+    return ast.unparse(route.function) if route.function else ""
+
+
+def _checked(context: Context) -> str:
+    """Return the path that the Dockerfile's HEALTHCHECK requests; empty if there is none."""
+    check = context.dockerfile.last("HEALTHCHECK") if context.dockerfile else None
+    found = re.search(r"https?://[^/\s\"']+(/[^\s\"'?|)]*)", check.text) if check else None
+    return found[1] if found else ""
+
+
+def _environment(context: Context, read: Sequence[Variable]) -> Iterator[Point]:
+    needed = [
+        variable
+        for variable in read
+        if variable.required
+        and not any(_GIVEN.fullmatch(name) for name in (variable.name, *variable.names))
+        and not variable.part
+        and not variable.is_url
+    ]
+    if not needed:
+        yield _point("environment", "variables", "none without a default, besides those that the platform sets")
+        return
+    names = ", ".join(variable.name for variable in needed)
+    yield context.point(
+        "environment",
+        "variables",
+        Verdict.TO_DO,
+        f"it does not start without {names}",
+        "set each in inventory/<env>/group_vars/all/app.yml: a secret in app_secrets, anything else in app_environment",
+        f"{context.shown}/{needed[0].where}",
+    )
+
+
+def _logs(context: Context) -> Point:
+    if context.uses_library or context.packages.has(*_JSON_LOGS):
+        return _point("environment", "logs", "JSON" if context.uses_library else "a library for JSON logs is installed")
+    reason = "plain lines; JSON lines can be searched by field"
+    return context.point("environment", "logs", Verdict.OPTIONAL, reason)
+
+
+def _point(group: str, subject: str, reason: str) -> Point:
+    return Point(group=group, subject=subject, verdict=Verdict.OK, reason=reason)

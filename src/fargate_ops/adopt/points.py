@@ -1,0 +1,62 @@
+"""What an application meets of the contract, point by point, and how to meet the rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fargate_ops.core.checks import grouped
+from fargate_ops.core.problem import Problem
+
+
+class Verdict(StrEnum):
+    """A TO DO stops a deployment or breaks the service; without an optional point, the operations can do less."""
+
+    OK = "OK"
+    TO_DO = "TO DO"
+    OPTIONAL = "optional"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A point of the contract. ``next_step`` is the command or the lines that meet it; OK needs none."""
+
+    group: str
+    subject: str
+    verdict: Verdict
+    reason: str
+    where: str = ""
+    next_step: str = ""
+
+    def as_row(self) -> dict[str, str]:
+        return {
+            "group": self.group,
+            "subject": self.subject,
+            "verdict": str(self.verdict),
+            "reason": self.reason,
+            "next_command": self.next_step,
+        }
+
+
+def tree(title: str, points: Sequence[Point]) -> str:
+    """Return all points below their groups, with the number of each verdict. Points of a group must be adjacent."""
+    width = max(map(len, Verdict))
+    lines = [(point.group, f"{point.verdict:<{width}}  {point.subject}: {point.reason}") for point in points]
+    counts = Counter(point.verdict for point in points)
+    closing = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
+    return "\n".join([title, *grouped(lines), closing])
+
+
+def steps(points: Sequence[Point]) -> str:
+    """Return how to meet each point that is not met, the required ones first; empty if all are met."""
+    parts = []
+    for verdict, title in ((Verdict.TO_DO, "To do before the first deployment:"), (Verdict.OPTIONAL, "Optional:")):
+        found = [point for point in points if point.verdict is verdict and point.next_step]
+        numbered = [
+            f"{number}. [{point.group}] {Problem(f'{point.subject}: {point.reason}.', point.where, point.next_step)}"
+            for number, point in enumerate(found, 1)
+        ]
+        parts += [title, *numbered] if numbered else []
+    return "\n".join(parts)

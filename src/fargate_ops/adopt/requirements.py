@@ -1,0 +1,166 @@
+"""An application's packages: what it asks for, what locks them, and for which Python."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+
+from fargate_ops.adopt.project import Project
+
+_REQUIREMENTS = re.compile(
+    r"(?:requirements/)?[\w.-]*(?:requirements|base|prod|production)[\w.-]*\.(?:txt|in)|[\w.-]+\.lock"
+)
+#: Requirement files of something other than the running application.
+_OTHER = re.compile(r"dev|test|lint|doc|build|ci\b", re.IGNORECASE)
+_HASH = re.compile(r"--hash=\w+:\w+")
+#: The requirement file of the build stage, which has pip.
+BUILD_LOCK = "requirements-build.txt"
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """`extras` are those of each package that the project asks for; `locked` all packages of its lock.
+
+    `lock` is a hashed requirement file in the project's folder, which the image is built from; empty if there is none.
+    `source` is the file that such a lock can be made from: ``uv.lock``, ``pyproject.toml``, ``requirements.txt``.
+    """
+
+    extras: Mapping[str, frozenset[str]]
+    locked: frozenset[str]
+    lock: str
+    source: str
+    python: str
+
+    def has(self, *names: str) -> bool:
+        """Return whether one of these packages is installed, as far as the project's files say."""
+        return any(name in self.extras or name in self.locked for name in names)
+
+    def lock_command(self, python: str) -> str:
+        """Return the command that writes the lock, in the project's folder."""
+        if self.source == "uv.lock":
+            return "uv export --format requirements-txt --no-dev --no-emit-project --output-file requirements.txt"
+        if self.source == "poetry.lock":
+            poetry = "uv tool run --from poetry --with poetry-plugin-export poetry"
+            return f"{poetry} export --format requirements.txt --output requirements.txt"
+        written = "requirements.lock" if self.source == "requirements.txt" else "requirements.txt"
+        source = self.source or "pyproject.toml"
+        return f"uv pip compile --python-version {python} --generate-hashes {source} --output-file {written}"
+
+    @property
+    def lock_to_be(self) -> str:
+        """The lock, or the file that `lock_command` writes."""
+        return self.lock or ("requirements.lock" if self.source == "requirements.txt" else "requirements.txt")
+
+    def takes_python(self, version: str) -> bool:
+        """Return whether the project runs on Python `version`, ``3.13``. What cannot be read does not forbid it."""
+        try:
+            return SpecifierSet(self.python).contains(f"{version}.0")
+        except InvalidSpecifier:
+            return True
+
+
+def requirements(project: Project) -> Requirements:
+    """Read the packages of a project."""
+    files = project.files
+    pyproject = _toml(files.get("pyproject.toml", ""))
+    names = [path for path in files if _REQUIREMENTS.fullmatch(path) and not _OTHER.search(path)]
+    asked = [*_asked(pyproject), *(line for path in names for line in _lines(files[path]))]
+    extras: dict[str, frozenset[str]] = {}
+    for requirement in _parsed(asked):
+        name = canonicalize_name(requirement.name)
+        extras[name] = extras.get(name, frozenset()) | {extra.lower() for extra in requirement.extras}
+    # Only files beside the Dockerfile: pip reads each by itself.
+    locks = [path for path in names if "/" not in path and _is_locked(files[path])]
+    kept = ("uv.lock", "poetry.lock", "pyproject.toml")
+    plain = [path for path in names if path not in locks]
+    sources = [path for path in kept if path in files and (path != "pyproject.toml" or _has_packages(pyproject))]
+    return Requirements(
+        extras=extras,
+        locked=frozenset(name for path in kept[:2] for name in _packages(files.get(path, ""))),
+        lock=min(locks, key=lambda path: (path != "requirements.txt", len(path)), default=""),
+        source=next(iter([*sources, *sorted(plain, key=lambda path: (path != "requirements.txt", len(path)))]), ""),
+        python=_python(pyproject, files.get(".python-version", "")),
+    )
+
+
+def project_name(project: Project) -> str:
+    """Return the name that the project gives itself; empty if it has none."""
+    pyproject = _toml(project.files.get("pyproject.toml", ""))
+    return str(_table(pyproject, "project").get("name") or _table(pyproject, "tool", "poetry").get("name") or "")
+
+
+def declared_entry(project: Project) -> str:
+    """Return the object that pyproject.toml names for the command ``fastapi``; empty if none."""
+    return str(_table(_toml(project.files.get("pyproject.toml", "")), "tool", "fastapi").get("entrypoint") or "")
+
+
+def _toml(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return {}
+
+
+def _table(document: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    for key in keys:
+        document = document.get(key) or {}
+        if not isinstance(document, Mapping):
+            return {}
+    return document
+
+
+def _asked(pyproject: Mapping[str, Any]) -> Iterator[str]:
+    yield from map(str, _table(pyproject, "project").get("dependencies") or [])
+    for name, value in _table(pyproject, "tool", "poetry", "dependencies").items():
+        extras = value.get("extras") or [] if isinstance(value, Mapping) else []
+        if name != "python":
+            yield f"{name}[{','.join(extras)}]" if extras else name
+
+
+def _has_packages(pyproject: Mapping[str, Any]) -> bool:
+    return any(_asked(pyproject))
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield the requirements of a requirement file, without options, hashes and comments."""
+    for line in re.sub(r"\\\r?\n", " ", text).splitlines():
+        requirement = re.sub(r"(?:^|\s)#.*", "", line).partition(" --")[0].strip()
+        if requirement and not requirement.startswith("-"):
+            yield requirement
+
+
+def _parsed(lines: Iterable[str]) -> Iterator[Requirement]:
+    for line in lines:
+        try:
+            yield Requirement(line)
+        except InvalidRequirement:
+            continue
+
+
+def _is_locked(text: str) -> bool:
+    """Return whether each requirement has a version and a hash, as pip needs for all or none."""
+    lines = list(_lines(text))
+    return bool(lines) and len(_HASH.findall(text)) >= len(lines) and all("==" in line for line in lines)
+
+
+def _packages(lock: str) -> Iterator[str]:
+    """Yield the packages of uv.lock or poetry.lock."""
+    packages = _toml(lock).get("package") or []
+    return (canonicalize_name(str(package.get("name", ""))) for package in packages)
+
+
+def _python(pyproject: Mapping[str, Any], pinned: str) -> str:
+    """Return the Python versions that the project takes, as PEP 440 writes them."""
+    asked = str(_table(pyproject, "project").get("requires-python") or "")
+    poetry = str(_table(pyproject, "tool", "poetry", "dependencies").get("python") or "")
+    # Poetry's ^3.11 is >=3.11,<4.
+    asked = asked or re.sub(r"\^(\d+)([\d.]*)", lambda match: f">={match[1]}{match[2]},<{int(match[1]) + 1}", poetry)
+    version = re.match(r"(\d+\.\d+)", pinned.strip())
+    return asked or (f"=={version[1]}.*" if version else "")
