@@ -53,10 +53,10 @@ export PYTHONPYCACHEPREFIX := $(VENV_PATH)/pycache
 
 # Make does not expand the user's text: it is passed on unchanged, as environment variables.
 TEXT := ARGS CMD DRILL FAMILY FILTER FOLLOW FORMAT ONLY PYTHON ROUNDS SINCE VENV
-NEW_ENV := NAME FROM REGION ACCOUNT ZONES
+ONCE := NAME FROM REGION ACCOUNT ZONES DIR APP OVERWRITE
 # Some shells set NAME by themselves, so these variables count only on the command line.
-$(foreach name,$(NEW_ENV),$(if $(filter command,$(origin $(name))),,$(eval override $(name) :=)))
-$(foreach name,$(TEXT) $(NEW_ENV),$(eval override export $(name) := $$(value $(name))))
+$(foreach name,$(ONCE),$(if $(filter command,$(origin $(name))),,$(eval override $(name) :=)))
+$(foreach name,$(TEXT) $(ONCE),$(eval override export $(name) := $$(value $(name))))
 # $(call passed,NAME,variable): sets an Ansible variable that reads its value from the environment.
 passed = $(if $($1),-e '{"$2": "{{ lookup(\"ansible.builtin.env\", \"$1\") }}"}')
 
@@ -72,7 +72,7 @@ os.execvp("ansible-playbook", ["ansible-playbook", *sys.argv[1:], *shlex.split(o
 endef
 PLAYBOOK = $(call playbook,$(ENV))
 
-.PHONY: help deploy plan infra build release rollback status settings verify bootstrap destroy drill incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver new-env venv lock check test rehearse coverage mutation docs bench
+.PHONY: help deploy plan infra build release rollback status settings verify bootstrap destroy drill incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver adopt new-app new-env venv lock check test rehearse coverage mutation docs bench
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 	echo "  ENV=$(ENV) (known: $(ENVIRONMENTS)) · CHECK=1: dry run · ARGS='-e name=value' is passed to ansible-playbook"
@@ -139,6 +139,13 @@ unlock: $(VENV_READY) ## Break the deployment lock, whoever holds it
 
 redeliver: $(VENV_READY) ## Post to Slack the messages that the bots could not post (CHECK=1: only list them)
 	@$(PLAYBOOK) playbooks/redeliver.yml
+
+adopt: $(VENV_READY) ## Look at a FastAPI project and write its values into the inventory: DIR=../orders (NAME=orders APP=orders.main:app OVERWRITE=app_port)
+	@$(PLAYBOOK) playbooks/adopt.yml $(call passed,DIR,app_adoption_directory) $(call passed,NAME,app_adoption_name) \
+	  $(call passed,APP,app_adoption_entry) $(call passed,OVERWRITE,app_adoption_overwrite)
+
+new-app: $(VENV_READY) ## Create a minimal application, and adopt it: NAME=orders (DIR=app/orders)
+	@$(PLAYBOOK) playbooks/new_app.yml $(call passed,NAME,app_adoption_name) $(call passed,DIR,app_adoption_directory)
 
 new-env: $(VENV_READY) ## Create a new environment's inventory: NAME=qa FROM=staging REGION=ap-northeast-1 ACCOUNT=123456789012 (ZONES=a,c,d)
 	@$(PLAYBOOK) playbooks/new_env.yml $(call passed,NAME,environment_folder_name) $(call passed,FROM,environment_folder_from) \

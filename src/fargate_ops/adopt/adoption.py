@@ -226,7 +226,7 @@ def _valid(name: str, repository: Repository) -> str:
         raise ProblemError(
             f"{name} has {len(name)} characters. With the environment {longest} it may have {most}.",
             "NAME",
-            f"choose a shorter one: NAME={name[:most].rstrip('-')}",
+            f"choose a shorter one: NAME={name[:most].rpartition('-')[0] or name[:most]}",
         )
     return name
 

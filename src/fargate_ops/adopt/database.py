@@ -60,7 +60,7 @@ def database(project: Project, code: Code, packages: Requirements) -> Database:
         return package in packages.extras or code.imports(package.removesuffix("-binary").replace("-", "_"))
 
     texts = "\n".join(project.files[path] for path in code.modules)
-    named = [name for name in ("asyncpg", "psycopg", "psycopg2") if f"postgresql+{name}" in texts]
+    named = [name for name in ("asyncpg", "psycopg", "psycopg2") if re.search(rf"postgresql\+{name}\b", texts)]
     # An application may have a second driver for its migrations: the one in the URL of its engine counts.
     driver = next(iter([*named, *(DRIVERS[package] for package in DRIVERS if used(package))]), "")
     extras = packages.extras.get("psycopg", frozenset())

@@ -79,7 +79,7 @@ def _connection(context: Context, database: Database, variables: Sequence[Variab
         return context.point(_GROUP, "connection", Verdict.TO_DO, reason, step, f"{context.shown}/{urls[0].where}")
     if parts:
         reason = f"it reads {', '.join(part.name for part in parts)}; the platform sets {given}"
-        lines = "\n".join(f"    {_renamed(part)}" for part in parts)
+        lines = "\n".join(f"  {_renamed(part)}" for part in parts)
         step = f"read the platform's names first:\n{lines}\nand verify the server: {_verification(database)}"
         return context.point(_GROUP, "connection", Verdict.TO_DO, reason, step, f"{context.shown}/{parts[0].where}")
     reason = f"no variable for its address was found; the platform sets {given}"
@@ -95,19 +95,19 @@ def _renamed(variable: Variable) -> str:
 
 def _url(database: Database) -> str:
     lines = [
-        "    sqlalchemy.URL.create(",
-        f'        "postgresql+{database.driver}",',
-        '        username=os.environ["DATABASE_USER"],',
-        '        password=os.environ["DATABASE_PASSWORD"],',
-        '        host=os.environ["DATABASE_HOST"],',
-        '        port=int(os.environ["DATABASE_PORT"]),',
-        '        database=os.environ["DATABASE_NAME"],',
+        "  sqlalchemy.URL.create(",
+        f'      "postgresql+{database.driver}",',
+        '      username=os.environ["DATABASE_USER"],',
+        '      password=os.environ["DATABASE_PASSWORD"],',
+        '      host=os.environ["DATABASE_HOST"],',
+        '      port=int(os.environ["DATABASE_PORT"]),',
+        '      database=os.environ["DATABASE_NAME"],',
     ]
     if database.driver != "asyncpg":
-        lines.append(f'        query={{"sslmode": "verify-full", "sslrootcert": "{_CA_FILE}"}},')
-    lines.append("    )")
+        lines.append(f'      query={{"sslmode": "verify-full", "sslrootcert": "{_CA_FILE}"}},')
+    lines.append("  )")
     if database.driver == "asyncpg":
-        lines.append(f"    and verify the server: {_verification(database)}")
+        lines.append(f"and verify the server: {_verification(database)}")
     return "\n".join(lines)
 
 

@@ -30,6 +30,7 @@ class Context:
     shown: str
     python: str
     uses_library: bool
+    has_database: bool
 
     @property
     def server(self) -> Server | None:
@@ -67,13 +68,6 @@ def points(context: Context) -> Iterator[Point]:
 
 def _packages(context: Context) -> Iterator[Point]:
     packages, python = context.packages, context.python
-    if packages.lock:
-        yield context.point("packages", "lock", Verdict.OK, f"{packages.lock} has a version and hashes of each package")
-    else:
-        source = f"from {packages.source}" if packages.source else "from the list of its packages"
-        reason = f"no requirement file with hashes; the image's packages are downloaded by one, made {source}"
-        command = f"(cd {context.shown} && {packages.lock_command(python)})"
-        yield context.point("packages", "lock", Verdict.TO_DO, reason, f"{command}, then commit it")
     if packages.takes_python(python):
         said = f"it asks for {packages.python}, and " if packages.python else ""
         yield context.point("packages", "Python", Verdict.OK, f"{said}the image has {python}")
@@ -83,6 +77,20 @@ def _packages(context: Context) -> Iterator[Point]:
             "widen requires-python, or set image_build_python and base_image in inventory/shared.yml to another Python"
         )
         yield context.point("packages", "Python", Verdict.TO_DO, reason, step)
+    if left_out := packages.left_out(python) if packages.lock else []:
+        reason = (
+            f"{packages.lock} is for several Pythons: a controller with another one does not download {_few(left_out)}"
+        )
+        locked = f"--python-version {python} --generate-hashes --no-deps {packages.lock} --output-file {packages.lock}"
+        step = f"(cd {context.shown} && uv pip compile {locked}), then commit it"
+        yield context.point("packages", "lock", Verdict.TO_DO, reason, step)
+    elif packages.lock:
+        yield context.point("packages", "lock", Verdict.OK, f"{packages.lock} has a version and hashes of each package")
+    else:
+        source = f"from {packages.source}" if packages.source else "from the list of its packages"
+        reason = f"no requirement file with hashes; the image's packages are downloaded by one, made {source}"
+        command = f"(cd {context.shown} && {packages.lock_command(python)})"
+        yield context.point("packages", "lock", Verdict.TO_DO, reason, f"{command}, then commit it")
     program = context.server.program if context.server else ""
     # fastapi[standard] has uvicorn and the command fastapi.
     standard = packages.extras.get("fastapi", frozenset()) & {"standard", "all"} and program in ("uvicorn", "fastapi")
@@ -127,6 +135,13 @@ class _Image:
         if step := self.file.with_buildkit():
             reason = "Docker's builder without BuildKit does not understand this"
             yield self._to_do("syntax", reason, "use COPY and RUN without these options", step)
+        if self.context.uses_library and not self._mentions("fargate_app"):
+            reason = "the library fargate_app is not installed; its wheel is in wheels/"
+            install = "RUN pip install --no-index --no-deps wheels/fargate_app-*.whl"
+            yield self._to_do("library", reason, f"{install}, after the lock's packages")
+        if self.context.has_database and not self._mentions("rds-ca.pem"):
+            reason = "it has no CA certificates, with which the application verifies its database"
+            yield self._to_do("certificates", reason, "COPY rds-ca.pem /etc/ssl/rds/ca.pem")
         if self.file.base not in ("${BASE_IMAGE}", "$BASE_IMAGE"):
             yield self._optional(
                 "base",
@@ -136,10 +151,14 @@ class _Image:
             )
         if not any(step.name == "ARG" and step.text.startswith("GIT_HASH") for step in self.file.instructions):
             lines = "ARG GIT_HASH=unknown, then ENV GIT_HASH=${GIT_HASH}, as the last two lines"
-            yield self._optional("version", "the image does not know its commit", lines)
+            yield self._optional("commit", "the image does not know its commit", lines)
+
+    def _mentions(self, text: str) -> bool:
+        return any(text in step.text for step in self.file.instructions if step.name in ("RUN", "COPY"))
 
     def _process(self) -> Iterator[Point]:
-        command, entry, user, running = *map(self.file.last, ("CMD", "ENTRYPOINT", "USER")), self.context.server
+        command, entry, user = (self.file.last(name) for name in ("CMD", "ENTRYPOINT", "USER"))
+        running = self.context.server
         if user is None or user.text.partition(":")[0] in ("root", "0"):
             yield self._to_do("user", "the process runs as root", "USER 10001:10001 before CMD", user)
         if command is None and entry is None:
@@ -186,7 +205,7 @@ def _context(context: Context) -> Iterator[Point]:
             ".dockerignore",
             Verdict.TO_DO,
             f"it hides {_few(hidden)} from the build",
-            "\n".join(["add at its end:", *(f"    !{path}" for path in hidden)]),
+            "\n".join(["add at its end:", *(f"  !{path}" for path in hidden)]),
             context.place(".dockerignore"),
         )
 

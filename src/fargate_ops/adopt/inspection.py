@@ -28,6 +28,7 @@ _GIVEN = re.compile(
     r"DATABASE_(?:HOST|PORT|NAME|USER|PASSWORD|INSTANCE|POOL_SIZE|MAX_OVERFLOW)|WEB_CONCURRENCY|IMAGE_DIGEST|GIT_HASH|APP_NAME"
     r"|AWS_.*|ECS_.*|PATH|HOME|HOSTNAME|LOG_LEVEL|APP_ENVIRONMENT"
 )
+_SAYS_NOTHING = frozenset({"", ".", "..", "api", "app", "backend", "fastapi", "main", "server", "service", "src"})
 _JSON_LOGS = ("structlog", "python-json-logger", "json-logging", "ecs-logging", "loguru")
 
 
@@ -64,11 +65,12 @@ def inspect(project: Project, *, named: str, python: str, shown: str) -> Inspect
     dockerfiles = [text for path, text in project.files.items() if PurePosixPath(path).name == "Dockerfile"]
     hints = [word for text in dockerfiles for word in Dockerfile.parse(text).command]
     entry = find(code, named, [*hints, declared_entry(project)])
-    folder = _context_of(project, entry.path)
+    folder, above = _context_of(project, entry.path), project.files
     if folder:
         project, entry = project.below(folder), replace(entry, path=entry.path.removeprefix(f"{folder}/"))
         code = Code(project)
-    packages = requirements(project)
+    packages = requirements(project, above)
+    stored, read = database(project, code, packages), variables(code)
     context = Context(
         project=project,
         packages=packages,
@@ -76,16 +78,14 @@ def inspect(project: Project, *, named: str, python: str, shown: str) -> Inspect
         shown=str(PurePosixPath(shown, folder)),
         python=python,
         uses_library=code.imports(PACKAGE),
+        has_database=stored.used,
     )
     root = import_root(code, entry.path)
-    stored, read = database(project, code, packages), variables(code)
     admin = admin_command(code, root)
     schema = schema_file(context.dockerfile)
     found = _Routes.of(context, code, entry)
     points = [
-        _point(
-            "application", "FastAPI object", f"{imported_as(entry, root)} ({context.place(entry.path)}:{entry.line})"
-        ),
+        _point("application", "FastAPI object", f"{imported_as(entry, root)} ({entry.path}:{entry.line})"),
         *found.points(context),
         *image_points.points(context),
         *database_points.points(context, stored, read, admin, schema),
@@ -104,7 +104,7 @@ def inspect(project: Project, *, named: str, python: str, shown: str) -> Inspect
         "app_database": stored.used,
     }
     return Inspection(
-        name=project_name(project) or PurePosixPath(shown).name,
+        name=_name(project, context.shown, shown),
         folder=folder,
         program=imported_as(entry, root),
         root=root,
@@ -117,6 +117,12 @@ def inspect(project: Project, *, named: str, python: str, shown: str) -> Inspect
         points=tuple(points),
         values=values,
     )
+
+
+def _name(project: Project, *folders: str) -> str:
+    """Return the name that the project gives itself, or that of its folder, without those that say nothing."""
+    names = [project_name(project), *(PurePosixPath(folder).name for folder in folders)]
+    return next((name for name in names if name and name.lower() not in _SAYS_NOTHING), names[0])
 
 
 def _context_of(project: Project, path: str) -> str:
@@ -155,7 +161,7 @@ class _Routes:
         )
 
     def points(self, context: Context) -> Iterator[Point]:
-        lines = '@app.get("/healthz")\n    def healthz() -> dict[str, str]:\n        return {"status": "healthy"}'
+        lines = '  @app.get("/healthz")\n  def healthz() -> dict[str, str]:\n      return {"status": "healthy"}'
         if self.health:
             yield _point("routes", "health", self.health)
         elif self.checked:
@@ -163,7 +169,7 @@ class _Routes:
             step = f"if it answers without credentials: app_health_path: {self.checked} in inventory/shared.yml"
             yield context.point("routes", "health", Verdict.TO_DO, reason, step)
         else:
-            step = f"add to the application:\n    {lines}"
+            step = f"add to the application:\n{lines}"
             yield context.point("routes", "health", Verdict.TO_DO, "none; the load balancer requests it", step)
         if self.ready:
             yield _point("routes", "readiness", self.ready)

@@ -54,9 +54,12 @@ def steps(points: Sequence[Point]) -> str:
     parts = []
     for verdict, title in ((Verdict.TO_DO, "To do before the first deployment:"), (Verdict.OPTIONAL, "Optional:")):
         found = [point for point in points if point.verdict is verdict and point.next_step]
-        numbered = [
-            f"{number}. [{point.group}] {Problem(f'{point.subject}: {point.reason}.', point.where, point.next_step)}"
-            for number, point in enumerate(found, 1)
-        ]
+        numbered = [f"{number}. [{point.group}] {_problem(point)}" for number, point in enumerate(found, 1)]
         parts += [title, *numbered] if numbered else []
     return "\n".join(parts)
+
+
+def _problem(point: Point) -> Problem:
+    # Lines after the first stand below it.
+    next_step = point.next_step.replace("\n", "\n         ")
+    return Problem(f"{point.subject}: {point.reason}.", point.where, next_step)

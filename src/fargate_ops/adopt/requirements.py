@@ -20,6 +20,12 @@ _REQUIREMENTS = re.compile(
 #: Requirement files of something other than the running application.
 _OTHER = re.compile(r"dev|test|lint|doc|build|ci\b", re.IGNORECASE)
 _HASH = re.compile(r"--hash=\w+:\w+")
+#: Commands that print a lock in the format of a requirement file.
+_EXPORTS = {
+    "uv.lock": "uv export --format requirements-txt --no-dev --no-emit-project",
+    "poetry.lock": "uv tool run --from poetry --with poetry-plugin-export poetry export --format requirements.txt",
+}
+_OLDEST_CONTROLLER = "3.11"
 #: The requirement file of the build stage, which has pip.
 BUILD_LOCK = "requirements-build.txt"
 
@@ -30,6 +36,7 @@ class Requirements:
 
     `lock` is a hashed requirement file in the project's folder, which the image is built from; empty if there is none.
     `source` is the file that such a lock can be made from: ``uv.lock``, ``pyproject.toml``, ``requirements.txt``.
+    `conditional` are the packages of the lock that are installed only on some platforms or Pythons.
     """
 
     extras: Mapping[str, frozenset[str]]
@@ -37,21 +44,30 @@ class Requirements:
     lock: str
     source: str
     python: str
+    conditional: tuple[Requirement, ...] = ()
 
     def has(self, *names: str) -> bool:
         """Return whether one of these packages is installed, as far as the project's files say."""
         return any(name in self.extras or name in self.locked for name in names)
 
+    def left_out(self, python: str) -> list[str]:
+        """Return the packages of the lock that the image's Python needs, and a controller's does not.
+
+        pip evaluates the lock's markers for the Python that it runs on.
+        """
+        return [
+            requirement.name
+            for requirement in self.conditional
+            if _applies(requirement, python) and not _applies(requirement, _OLDEST_CONTROLLER)
+        ]
+
     def lock_command(self, python: str) -> str:
-        """Return the command that writes the lock, in the project's folder."""
-        if self.source == "uv.lock":
-            return "uv export --format requirements-txt --no-dev --no-emit-project --output-file requirements.txt"
-        if self.source == "poetry.lock":
-            poetry = "uv tool run --from poetry --with poetry-plugin-export poetry"
-            return f"{poetry} export --format requirements.txt --output requirements.txt"
-        written = "requirements.lock" if self.source == "requirements.txt" else "requirements.txt"
-        source = self.source or "pyproject.toml"
-        return f"uv pip compile --python-version {python} --generate-hashes {source} --output-file {written}"
+        """Return the command that writes the lock for one Python, in the project's folder."""
+        compiled = f"uv pip compile --python-version {python} --generate-hashes"
+        written = f"--output-file {self.lock_to_be}"
+        if export := _EXPORTS.get(self.source):
+            return f"{export} | {compiled} --no-deps - {written}"
+        return f"{compiled} {self.source or 'pyproject.toml'} {written}"
 
     @property
     def lock_to_be(self) -> str:
@@ -66,9 +82,9 @@ class Requirements:
             return True
 
 
-def requirements(project: Project) -> Requirements:
-    """Read the packages of a project."""
-    files = project.files
+def requirements(project: Project, above: Mapping[str, str] | None = None) -> Requirements:
+    """Read the packages of a project. `above` are files of the folders that it is in: a workspace has one lock."""
+    files = {**{path: text for path, text in (above or {}).items() if path == "uv.lock"}, **project.files}
     pyproject = _toml(files.get("pyproject.toml", ""))
     names = [path for path in files if _REQUIREMENTS.fullmatch(path) and not _OTHER.search(path)]
     asked = [*_asked(pyproject), *(line for path in names for line in _lines(files[path]))]
@@ -78,15 +94,17 @@ def requirements(project: Project) -> Requirements:
         extras[name] = extras.get(name, frozenset()) | {extra.lower() for extra in requirement.extras}
     # Only files beside the Dockerfile: pip reads each by itself.
     locks = [path for path in names if "/" not in path and _is_locked(files[path])]
-    kept = ("uv.lock", "poetry.lock", "pyproject.toml")
+    lock = min(locks, key=lambda path: (path != "requirements.txt", len(path)), default="")
+    kept = (*_EXPORTS, "pyproject.toml")
     plain = [path for path in names if path not in locks]
     sources = [path for path in kept if path in files and (path != "pyproject.toml" or _has_packages(pyproject))]
     return Requirements(
         extras=extras,
-        locked=frozenset(name for path in kept[:2] for name in _packages(files.get(path, ""))),
-        lock=min(locks, key=lambda path: (path != "requirements.txt", len(path)), default=""),
+        locked=frozenset(name for path in _EXPORTS for name in _packages(files.get(path, ""))),
+        lock=lock,
         source=next(iter([*sources, *sorted(plain, key=lambda path: (path != "requirements.txt", len(path)))]), ""),
         python=_python(pyproject, files.get(".python-version", "")),
+        conditional=tuple(found for found in _parsed(_lines(files.get(lock, ""))) if found.marker),
     )
 
 
@@ -142,6 +160,12 @@ def _parsed(lines: Iterable[str]) -> Iterator[Requirement]:
             yield Requirement(line)
         except InvalidRequirement:
             continue
+
+
+def _applies(requirement: Requirement, python: str) -> bool:
+    """Return whether a requirement is installed on Linux with Python `python`, ``3.13``."""
+    environment = {"python_version": python, "python_full_version": f"{python}.0"}
+    return requirement.marker is None or requirement.marker.evaluate(environment)
 
 
 def _is_locked(text: str) -> bool:

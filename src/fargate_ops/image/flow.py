@@ -275,7 +275,7 @@ class Flow:
             raise ProblemError(
                 f"The image's context lacks {', '.join(missing)}.",
                 str(self.settings.context),
-                "correct image_build_locks",
+                "correct app_locks, or write the file: make adopt says how",
             )
         return {name: contents[name] for name in self.settings.locks}
 

@@ -91,6 +91,9 @@ VALUES: Mapping[str, Kind] = {
     "app_pool_size": _replaced(whole(1, example=5), f"a whole number, 1 or more {_POOL}"),
     "app_max_overflow": _replaced(whole(0, example=5), f"a whole number, 0 or more {_POOL}"),
     "app_environment": mapping("a map of variables", example="{LOG_LEVEL: INFO}"),
+    "app_locks": list_of(
+        text(r"[^\s/]+", "the name of a file", example="requirements.txt"), "a list of files beside the Dockerfile"
+    ),
     "app_plain_environment": list_of(_ANY_TEXT, "a list of names"),
     "app_secrets": mapping("a map of variables", example="{PGPASSWORD: password}"),
     "app_secret_arns": list_of(

@@ -1,0 +1,334 @@
+"""Adopting whole projects: what is said, what is written, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fargate_ops.adopt.adoption import Adoption, Repository, Request, adopt, create, write
+from fargate_ops.adopt.points import Verdict
+from fargate_ops.core.problem import ProblemError
+from tests.unit.adopt.conftest import Make, without
+from tests.unit.adopt.projects import HASHED, IN_SRC, REFERENCE, SHARED, SMALL, TEMPLATE
+from tests.unit.image.conftest import commit, git
+
+PROJECT = Path(__file__).parents[3]
+
+
+def settings(repository: Repository) -> dict[str, Any]:
+    return dict(yaml.safe_load(repository.shared.read_text()))
+
+
+def verdicts(adoption: Adoption) -> dict[str, str]:
+    return {f"{point.group}, {point.subject}": str(point.verdict) for point in adoption.inspection.points}
+
+
+def reason(adoption: Adoption, subject: str) -> str:
+    (found,) = (point.reason for point in adoption.inspection.points if point.subject == subject)
+    return found
+
+
+def adopted(folder: Path, repository: Repository, **given: Any) -> Adoption:
+    adoption = adopt(Request(str(folder), **given), repository)
+    write(adoption)
+    return adoption
+
+
+def test_the_full_stack_template(checkout: Make, repository: Repository) -> None:
+    folder = checkout("shop", TEMPLATE)
+    adoption = adopted(folder, repository)
+    assert verdicts(adoption) == {
+        "application, FastAPI object": "OK",
+        "routes, health": "OK",
+        "routes, readiness": "optional",
+        "routes, version": "optional",
+        "packages, Python": "OK",
+        "packages, lock": "TO DO",
+        "image, build": "TO DO",
+        "image, syntax": "TO DO",
+        "image, certificates": "TO DO",
+        "image, base": "optional",
+        "image, commit": "optional",
+        "image, user": "TO DO",
+        "image, workers": "optional",
+        "database, driver": "OK",
+        "database, connection": "TO DO",
+        "database, migrations": "OK",
+        "database, admin command": "TO DO",
+        "database, schema file": "optional",
+        "environment, variables": "TO DO",
+        "environment, logs": "optional",
+    }
+    assert reason(adoption, "FastAPI object") == "app.main:app (app/main.py:9)"
+    assert reason(adoption, "driver") == "psycopg, synchronous, with sqlmodel"
+    assert reason(adoption, "migrations").startswith("Alembic, head 1a31ce608336;")
+    assert reason(adoption, "variables") == "it does not start without PROJECT_NAME"
+    report = adoption.report(preview=False)
+    assert "uv export --format requirements-txt" in report
+    assert 'POSTGRES_SERVER: … = Field(validation_alias=AliasChoices("DATABASE_HOST", "POSTGRES_SERVER"))' in report
+    assert f"{folder}/backend/Dockerfile:5" in report
+    assert report.endswith(f"Next: do what is listed, commit it, then make adopt DIR={folder}/backend")
+    assert settings(repository) == yaml.safe_load(SHARED) | {
+        "app_name": "shop",
+        "app_source_dir": f"{folder}/backend",
+        "app_health_path": "/api/v1/utils/health-check/",
+        "app_ready_path": "",
+        "app_version_path": "",
+        "app_admin_command": [],
+        "app_schema_file": "",
+        "app_load_file": "",
+        "app_locks": ["requirements.txt"],
+        "database_name": "shop",
+    }
+    assert git(folder, "status", "--porcelain") == ""
+
+
+def test_a_project_without_a_dockerfile_gets_one_that_meets_the_contract(
+    checkout: Make, repository: Repository
+) -> None:
+    folder = checkout("orders", SMALL | {"requirements.txt": HASHED})
+    adoption = adopted(folder, repository)
+    assert [point for point in adoption.inspection.points if point.verdict is Verdict.TO_DO] == []
+    assert sorted(path.name for path in adoption.files) == [
+        ".dockerignore",
+        "Dockerfile",
+        "requirements-build.txt",
+        "shared.yml",
+    ]
+    dockerfile = (folder / "Dockerfile").read_text()
+    assert 'CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "8000"' in dockerfile
+    assert "rds" not in dockerfile.replace("rm -rf wheels rds-ca.pem", "")
+    assert settings(repository) | {
+        "app_name": "orders",
+        "app_database": False,
+        "app_health_path": "/health",
+    } == settings(repository)
+    assert settings(repository)["database_name"] == "storefront", "it has no effect"
+
+
+def test_comments_and_order_of_the_inventory_stay(checkout: Make, repository: Repository) -> None:
+    adopted(checkout("orders", SMALL), repository)
+    text = repository.shared.read_text()
+    for old, new in (
+        ("app_name: storefront", "app_name: orders"),
+        ("/healthz # answers", "/health # answers"),
+        ("/readyz", "/ready"),
+        ("app_version_path: /version", 'app_version_path: ""'),
+        ("[python, -m, storefront.admin] # []", "[] # []"),
+        ("app_schema_file: srv/storefront/schema.json", 'app_schema_file: ""'),
+        ('app_load_file: "{{ app_source_dir }}/load.json"', 'app_load_file: ""'),
+        ("app_locks: [requirements.txt, ", "app_locks: [requirements.lock, "),
+        ("app_database: true", "app_database: false"),
+        ('"{{ project_dir }}/app/api" #', f"{repository.project.parent}/orders #"),
+    ):
+        assert text.count(new) == 1, new
+        text = text.replace(new, old)
+    assert text == SHARED
+
+
+@pytest.mark.parametrize("files", [TEMPLATE, SMALL, REFERENCE], ids=["template", "small", "reference"])
+def test_a_second_run_changes_nothing(checkout: Make, repository: Repository, files: Mapping[str, str]) -> None:
+    folder = checkout("orders", files)
+    first = adopted(folder, repository)
+    assert first.files
+    second = adopt(Request(str(folder)), repository)
+    assert second.files == {}
+    assert second.kept == ()
+    assert second.inspection == replace(first.inspection, has_dockerfile=True)
+
+
+def test_the_reference_application_has_its_values_already(repository: Repository) -> None:
+    adoption = adopt(Request(str(repository.reference)), repository)
+    assert adoption.files == {}
+    assert adoption.kept == ()
+    assert set(verdicts(adoption).values()) == {"OK"}
+    assert adoption.report(preview=False).endswith("Next: make deploy")
+
+
+def test_nothing_is_written_before_it_is_asked_for(checkout: Make, repository: Repository) -> None:
+    folder = checkout("orders", SMALL)
+    report = adopt(Request(str(folder)), repository).report(preview=True)
+    assert "would write" in report
+    assert "  app_name: storefront → orders" in report
+    assert repository.shared.read_text() == SHARED
+    assert sorted(path.name for path in folder.iterdir()) == [".git", "main.py", "requirements.txt"]
+
+
+def test_a_value_that_somebody_set_stays_unless_it_is_named(checkout: Make, repository: Repository) -> None:
+    repository.shared.write_text(SHARED.replace("/healthz", "/alive").replace("app_name: storefront", "app_name: till"))
+    folder = checkout("orders", SMALL)
+    adoption = adopted(folder, repository)
+    assert adoption.kept == (
+        "app_health_path: /alive; the application has /health (OVERWRITE=app_health_path takes it)",
+    )
+    assert settings(repository)["app_health_path"] == "/alive"
+    assert settings(repository)["app_name"] == "till"
+    adopted(folder, repository, overwrite=("app_health_path",))
+    assert settings(repository)["app_health_path"] == "/health"
+    adopted(folder, repository, name="orders")
+    assert settings(repository)["app_name"] == "orders"
+
+
+def test_without_the_reference_application_every_value_counts_as_set(checkout: Make, repository: Repository) -> None:
+    without(repository.project, "app")
+    adoption = adopted(checkout("orders", SMALL), repository)
+    assert repository.shared not in adoption.files
+    assert len(adoption.kept) > 5
+
+
+def test_a_relative_folder_stays_relative(
+    checkout: Make, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout("orders", SMALL)
+    monkeypatch.chdir(repository.project)
+    write(adopt(Request("../orders"), repository))
+    assert settings(repository)["app_source_dir"] == "{{ project_dir }}/../orders"
+
+
+def test_the_name_is_the_projects_or_its_folders(checkout: Make, repository: Repository) -> None:
+    folder = checkout("orders", SMALL | {"pyproject.toml": '[project]\nname = "Point_of Sale"\n'})
+    assert adopt(Request(str(folder)), repository).name == "point-of-sale"
+    (folder / "pyproject.toml").write_text('[project]\nname = "backend"\n')
+    assert adopt(Request(str(folder)), repository).name == "orders"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Orders", "lower-case letters"),
+        ("orders-", "lower-case letters"),
+        ("1st", "a letter first"),
+        ("a-very-long-name-indeed", "With the environment production it may have 17"),
+    ],
+)
+def test_a_name_that_the_inventory_refuses_is_refused(
+    checkout: Make, repository: Repository, name: str, said: str
+) -> None:
+    folder = checkout("orders", SMALL)
+    for plan in (adopt, create):
+        with pytest.raises(ProblemError, match=said):
+            plan(Request(str(folder), name=name), repository)
+
+
+def test_a_folder_without_a_version_is_refused(checkout: Make, repository: Repository, tmp_path: Path) -> None:
+    def refused(folder: Path) -> str:
+        with pytest.raises(ProblemError) as caught:
+            adopt(Request(str(folder)), repository)
+        return str(caught.value)
+
+    assert f"{tmp_path}/none is no folder" in refused(tmp_path / "none")
+    (tmp_path / "plain").mkdir()
+    assert "is not in a git repository" in (said := refused(tmp_path / "plain"))
+    assert f"git init {tmp_path}/plain" in said
+    assert f"{tmp_path}/plain/file is a file" in refused(_file(tmp_path / "plain/file"))
+    git(tmp_path, "init", "--quiet", "new")
+    _file(tmp_path / "new/main.py").write_text("from fastapi import FastAPI\napp = FastAPI()\n")
+    assert "has no commit" in (said := refused(tmp_path / "new"))
+    assert f"git -C {tmp_path}/new add --all && git -C {tmp_path}/new commit" in said
+    folder = checkout("orders", SMALL)
+    _file(folder / "inner/main.py")
+    assert "inner has no commit" in refused(folder / "inner")
+
+
+def _file(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+def test_a_new_application_meets_the_contract(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repository.project)
+    request = Request("app/orders", name="orders")
+    adoption = create(request, repository)
+    assert not (repository.project / "app/orders").exists()
+    write(adoption)
+    assert set(verdicts(adoption).values()) == {"OK"}
+    assert settings(repository) == yaml.safe_load(SHARED) | {
+        "app_name": "orders",
+        "app_source_dir": "{{ project_dir }}/app/orders",
+        "app_admin_command": [],
+        "app_schema_file": "",
+        "app_load_file": "",
+        "app_database": False,
+    }
+    lines = [line for line in (repository.project / "app/orders/app/main.py").read_text().splitlines() if line.strip()]
+    assert len(lines) < 15
+    assert "git -C app/orders add ." in adoption.report(preview=False)
+    with pytest.raises(ProblemError, match="There is app/orders already"):
+        create(request, repository)
+    commit(repository.project, "feat: orders")
+    assert adopt(request, repository).files == {}
+
+
+def test_a_new_application_is_in_a_git_repository(repository: Repository, tmp_path: Path) -> None:
+    with pytest.raises(ProblemError, match="is not in a git repository"):
+        create(Request(str(tmp_path / "plain/orders"), name="orders"), repository)
+    assert not (tmp_path / "plain").exists()
+
+
+@pytest.mark.parametrize(
+    "files",
+    [SMALL, IN_SRC, {path: text for path, text in REFERENCE.items() if path != "Dockerfile"}],
+    ids=["small", "src", "library"],
+)
+def test_a_written_dockerfile_passes_the_linter(
+    checkout: Make, repository: Repository, files: Mapping[str, str]
+) -> None:
+    folder = checkout("orders", files)
+    adopted(folder, repository)
+    linter = ["hadolint", str(folder / "Dockerfile")]
+    done = subprocess.run(linter, capture_output=True, text=True, cwd=PROJECT, check=False)
+    assert done.returncode == 0, done.stdout + (folder / "Dockerfile").read_text()
+
+
+def test_a_written_dockerfile_builds_the_librarys_schema(checkout: Make, repository: Repository) -> None:
+    folder = checkout("orders", IN_SRC)
+    adoption = adopted(folder, repository)
+    assert set(verdicts(adoption).values()) == {"OK"}
+    text = (folder / "Dockerfile").read_text()
+    assert "PYTHONPATH=/srv/src /opt/venv/bin/python -m storefront.admin schema > src/storefront/schema.json" in text
+    assert '"python:fargate_app.gunicorn_conf", "storefront.app:from_environment()"]' in text
+    assert adoption.inspection.values["app_schema_file"] == "srv/src/storefront/schema.json"
+    assert re.search(r"ENV PATH=\S+ \\\n    PYTHONPATH=/srv/src \\\n", text)
+
+
+def playbook(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["ansible-playbook", "-i", "inventory/local", f"playbooks/{name}.yml", *arguments],
+        cwd=PROJECT,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_playbooks(checkout: Make, repository: Repository) -> None:
+    folder = checkout("orders", SMALL)
+    where = [
+        "-e",
+        f"app_adoption_inventory={repository.inventory}",
+        "-e",
+        f"app_adoption_reference={repository.reference}",
+    ]
+    given = [*where, "-e", f"app_adoption_directory={folder}"]
+    looked = playbook("adopt", *given, "--check")
+    assert looked.returncode == 0, looked.stdout
+    assert "changed=1" in looked.stdout
+    assert not (folder / "Dockerfile").exists()
+    assert "changed=1" in playbook("adopt", *given).stdout
+    assert (folder / "Dockerfile").exists()
+    assert "changed=0" in playbook("adopt", *given, "-e", "app_adoption_overwrite=app_port,app_name").stdout
+    refused = playbook("new_app", *given, "-e", "app_adoption_name=orders")
+    assert refused.returncode != 0
+    assert "already" in refused.stdout + refused.stderr

@@ -1,0 +1,129 @@
+"""What is said about an application's own Dockerfile, its packages and its files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fargate_ops.adopt.inspection import Inspection, inspect
+from fargate_ops.adopt.points import Point
+from fargate_ops.adopt.project import Project
+from tests.unit.adopt.projects import HASHED, SMALL
+
+GOOD = """\
+ARG BASE_IMAGE
+FROM ${BASE_IMAGE}
+COPY . .
+RUN pip install --no-index --find-links wheels --requirement requirements.txt
+USER 1000
+EXPOSE 8000
+CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "8000"]
+ARG GIT_HASH=unknown
+"""
+
+
+def inspected(dockerfile: str, irregular: tuple[str, ...] = (), **files: str) -> Inspection:
+    given = (
+        SMALL
+        | {"requirements.txt": HASHED, "Dockerfile": dockerfile}
+        | {path.replace("_", "."): it for path, it in files.items()}
+    )
+    project = replace(Project.of(given), irregular=irregular)
+    return inspect(project, named="", python="3.13", shown="../shop")
+
+
+def point(inspection: Inspection, subject: str) -> Point:
+    (found,) = (point for point in inspection.points if point.subject == subject)
+    return found
+
+
+def test_a_good_one() -> None:
+    inspection = inspected(GOOD)
+    assert [(point.subject, str(point.verdict)) for point in inspection.points if point.group == "image"] == [
+        ("Dockerfile", "OK")
+    ]
+    assert inspection.values["app_locks"] == ["requirements.txt"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "subject", "verdict", "line"),
+    [
+        ("USER 1000\n", "", "user", "TO DO", ""),
+        ("USER 1000\n", "USER root:root\n", "user", "TO DO", ":5"),
+        ("USER 1000\n", "USER 0\n", "user", "TO DO", ":5"),
+        ("--host", "--root-path", "address", "TO DO", ":7"),
+        ('"8000"]', '"80"]', "port", "TO DO", ":7"),
+        ('CMD ["uvicorn", "main:app",', 'CMD ["uvicorn", "main:app", "--reload",', "reload", "TO DO", ":7"),
+        ('CMD ["uvicorn", "main:app",', 'CMD ["uvicorn", "main:app", "--workers", "4",', "workers", "optional", ":7"),
+        ('CMD ["uvicorn", ', 'CMD ["hypercorn", ', "server", "TO DO", None),
+        ('CMD ["uvicorn", "main:app", ', 'ENTRYPOINT ["uvicorn", "main:app", ', "entry point", "TO DO", ":7"),
+        (
+            'CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "8000"]',
+            "CMD uvicorn main:app",
+            "SIGTERM",
+            "TO DO",
+            ":7",
+        ),
+        ('CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "8000"]', "", "command", "TO DO", ""),
+        ("RUN pip install --no-index", "RUN pip install", "build", "TO DO", ":4"),
+        ("COPY . .", "COPY --chmod=755 . .", "syntax", "TO DO", ":3"),
+        ("FROM ${BASE_IMAGE}", "FROM python:3.13", "base", "optional", ""),
+        ("ARG GIT_HASH=unknown\n", "", "commit", "optional", ""),
+        ("EXPOSE 8000\n", "EXPOSE 8000\nHEALTHCHECK CMD true\n", "HEALTHCHECK", "optional", ":7"),
+    ],
+)
+def test_what_a_dockerfile_lacks(old: str, new: str, subject: str, verdict: str, line: str | None) -> None:
+    assert old in GOOD
+    found = point(inspected(GOOD.replace(old, new)), subject)
+    assert str(found.verdict) == verdict
+    assert found.where == ("../shop" if line is None else f"../shop/Dockerfile{line}")
+
+
+@pytest.mark.parametrize(
+    ("command", "exposed", "port"),
+    [
+        ('CMD ["uvicorn", "a:b", "--port", "9000"]', "EXPOSE 8000", 9000),
+        ('CMD ["./start"]', "EXPOSE 9000", 9000),
+        ('CMD ["./start"]', "", 8000),
+        ('CMD ["uvicorn", "a:b", "--port", "80"]', "", 8000),
+    ],
+)
+def test_the_port(command: str, exposed: str, port: int) -> None:
+    assert inspected(f"FROM a\n{exposed}\n{command}\n").values["app_port"] == port
+
+
+def test_files_that_a_context_may_not_hold() -> None:
+    found = point(inspected(GOOD, ("a", "b", "c", "d")), "files")
+    assert found.reason.endswith("context: a, b, c and 1 more")
+
+
+@pytest.mark.parametrize(
+    ("ignored", "hidden"),
+    [
+        ("*\n!main.py\n", ["wheels", "rds-ca.pem", "requirements.txt"]),
+        ("# wheels\n**/*.pem\n", ["rds-ca.pem"]),
+        ("wheels/\n", ["wheels"]),
+        ("tests\n.git\n", []),
+    ],
+)
+def test_a_dockerignore_that_hides_what_the_build_needs(ignored: str, hidden: list[str]) -> None:
+    inspection = inspected(GOOD, _dockerignore=ignored)
+    found = [point.next_step for point in inspection.points if point.subject == ".dockerignore"]
+    assert found == (["\n".join(["add at its end:", *(f"  !{path}" for path in hidden)])] if hidden else [])
+
+
+def test_the_path_that_a_healthcheck_requests_is_a_hint() -> None:
+    check = "HEALTHCHECK CMD curl --fail http://localhost:8000/api/up || exit 1\n"
+    inspection = inspected(
+        GOOD.replace("EXPOSE", f"{check}EXPOSE"), main_py="import fastapi\napp = fastapi.FastAPI()\n"
+    )
+    assert "app_health_path: /api/up" in point(inspection, "health").next_step
+
+
+def test_a_version_document_has_the_commit() -> None:
+    text = "import fastapi\napp = fastapi.FastAPI()\n@app.get('/version')\ndef version():\n    return {'%s': '1'}\n"
+    assert inspected(GOOD, main_py=text % "git_hash").values["app_version_path"] == "/version"
+    other = inspected(GOOD, main_py=text % "version")
+    assert other.values["app_version_path"] == ""
+    assert point(other, "version").reason.startswith("/version has no git_hash")
