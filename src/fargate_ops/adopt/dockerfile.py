@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _SERVERS = ("uvicorn", "gunicorn", "fastapi", "hypercorn", "granian")
+#: Seconds, of the servers for which they are known.
+_DEFAULT_KEEP_ALIVE = {"uvicorn": 5, "fastapi": 5, "gunicorn": 2, "hypercorn": 5}
 _NETWORK = re.compile(
     r"\b(?:apt(?:-get)?|apk|uv\s+(?:sync|pip\s+install)|pip3?\s+install(?!.*--no-index)|poetry\s+install|pipenv\s+\w+"
     r"|curl|wget|git\s+clone|npm|yarn|bun)\b"
@@ -29,11 +31,15 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Server:
-    """The server of a command. `port` and `host` are None if the command does not name them."""
+    """The server of a command. `port` and `host` are None if the command does not name them.
+
+    `keep_alive` are the seconds for which an idle connection stays open; None if a configuration says so.
+    """
 
     program: str
     port: int | None
     host: str | None
+    keep_alive: int | None
     workers: bool
     reload: bool
 
@@ -107,9 +113,19 @@ def server(command: list[str]) -> Server | None:
         program=program,
         port=int(number[1]) if number else None,
         host=host,
+        keep_alive=_keep_alive(program, words),
         workers=_option(words, "--workers", "-w") is not None,
         reload="--reload" in words or (program == "fastapi" and "dev" in names),
     )
+
+
+def _keep_alive(program: str, words: list[str]) -> int | None:
+    given = _option(words, "--timeout-keep-alive", "--keep-alive", "--keepalive") or ""
+    if given.isdigit():
+        return int(given)
+    if program == "gunicorn" and _option(words, "--config", "-c"):
+        return None
+    return _DEFAULT_KEEP_ALIVE.get(program)
 
 
 def _default_host(program: str, words: list[str], names: list[str]) -> str | None:

@@ -16,18 +16,25 @@ from fargate_ops.adopt.requirements import BUILD_LOCK, Requirements
 PORT = 8000
 #: A user other than root may not listen below it.
 _FIRST_PORT = 1024
+#: Longer than the load balancer's idle timeout, in seconds: it must never reuse a connection that the server closes.
+_IDLE, _KEEP_ALIVE = 60, 75
+_WRITABLE = "/tmp"  # noqa: S108 - a volume of the task
 #: What the builder puts beside the application's files: a .dockerignore must not hide it.
 _PUT_THERE = ("wheels/one.whl", "rds-ca.pem")
 
 
 @dataclass(frozen=True)
 class Context:
-    """The folder that an image is built from. `shown` is that folder as a person writes it; `python` the image's."""
+    """The folder that an image is built from. `shown` is that folder as a person writes it; `python` the image's.
+
+    `program` is the FastAPI object as a server takes it.
+    """
 
     project: Project
     packages: Requirements
     dockerfile: Dockerfile | None
     shown: str
+    program: str
     python: str
     uses_library: bool
     has_database: bool
@@ -47,6 +54,15 @@ class Context:
         """The hashed requirement files that the image is built from."""
         needs_pip = self.dockerfile is None or BUILD_LOCK in self.project.paths
         return [self.packages.lock_to_be, *([BUILD_LOCK] if needs_pip else [])]
+
+    @property
+    def command(self) -> str:
+        """The command of an image with this application."""
+        factory = '"--factory", ' if self.program.endswith("()") else ""
+        return (
+            f'CMD ["uvicorn", "{self.program.removesuffix("()")}", {factory}"--host", "0.0.0.0", "--port", "{PORT}", '
+            f'"--timeout-keep-alive", "{_KEEP_ALIVE}"]'
+        )
 
     def place(self, path: str, step: Instruction | None = None) -> str:
         return f"{self.shown}/{path}:{step.line}" if step else f"{self.shown}/{path}"
@@ -161,18 +177,30 @@ class _Image:
         running = self.context.server
         if user is None or user.text.partition(":")[0] in ("root", "0"):
             yield self._to_do("user", "the process runs as root", "USER 10001:10001 before CMD", user)
+        if not any(_WRITABLE in step.text for step in self.file.final if step.name == "VOLUME"):
+            reason = f"the user cannot write to {_WRITABLE}, the only writable folder"
+            yield self._to_do(_WRITABLE, reason, f'VOLUME ["{_WRITABLE}"]')
         if command is None and entry is None:
-            words = f'["uvicorn", "…", "--host", "0.0.0.0", "--port", "{PORT}"]'
-            yield self._to_do("command", "it starts nothing", f"CMD {words}")
+            yield self._to_do("command", "it starts nothing", self.context.command)
         if entry:
             reason = "a one-off task replaces the command, and would become arguments of the entry point"
             yield self._to_do("entry point", reason, "move it into CMD", entry)
         if command and not command.text.startswith("["):
             reason = "a shell starts the process, and passes no signal on"
-            yield self._to_do("SIGTERM", reason, 'write the command as a list: CMD ["uvicorn", "…"]', command)
+            yield self._to_do("SIGTERM", reason, f"write the command as a list: {self.context.command}", command)
         if running and running.host in ("127.0.0.1", "localhost"):
             yield self._to_do(
                 "address", f"{running.program} listens on the loopback only", "add --host 0.0.0.0", command
+            )
+        if running and running.keep_alive is not None and running.keep_alive <= _IDLE:
+            reason = (
+                f"{running.program} closes an idle connection after {running.keep_alive} s, the load balancer after "
+                f"{_IDLE} s: some requests would fail"
+            )
+            option = {"uvicorn": "--timeout-keep-alive", "gunicorn": "--keep-alive", "hypercorn": "--keep-alive"}
+            added = f"add {option.get(running.program, '')} {_KEEP_ALIVE}"
+            yield self._to_do(
+                "keep-alive", reason, added if running.program in option else self.context.command, command
             )
         bound = running.port if running else None
         port = bound or self.file.exposed

@@ -70,22 +70,23 @@ def inspect(project: Project, *, named: str, python: str, shown: str) -> Inspect
         project, entry = project.below(folder), replace(entry, path=entry.path.removeprefix(f"{folder}/"))
         code = Code(project)
     packages = requirements(project, above)
+    root = import_root(code, entry.path)
     stored, read = database(project, code, packages), variables(code)
     context = Context(
         project=project,
         packages=packages,
         dockerfile=Dockerfile.parse(project.files["Dockerfile"]) if "Dockerfile" in project.files else None,
         shown=str(PurePosixPath(shown, folder)),
+        program=imported_as(entry, root),
         python=python,
         uses_library=code.imports(PACKAGE),
         has_database=stored.used,
     )
-    root = import_root(code, entry.path)
     admin = admin_command(code, root)
     schema = schema_file(context.dockerfile)
     found = _Routes.of(context, code, entry)
     points = [
-        _point("application", "FastAPI object", f"{imported_as(entry, root)} ({entry.path}:{entry.line})"),
+        _point("application", "FastAPI object", f"{context.program} ({entry.path}:{entry.line})"),
         *found.points(context),
         *image_points.points(context),
         *database_points.points(context, stored, read, admin, schema),
@@ -99,14 +100,13 @@ def inspect(project: Project, *, named: str, python: str, shown: str) -> Inspect
         "app_version_path": found.version,
         "app_admin_command": admin,
         "app_schema_file": schema,
-        "app_load_file": "{{ app_source_dir }}/load.json" if "load.json" in project.paths else "",
         "app_locks": context.locks,
         "app_database": stored.used,
     }
     return Inspection(
         name=_name(project, context.shown, shown),
         folder=folder,
-        program=imported_as(entry, root),
+        program=context.program,
         root=root,
         uses_library=context.uses_library,
         has_dockerfile=context.dockerfile is not None,

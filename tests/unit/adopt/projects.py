@@ -17,6 +17,7 @@ WORKDIR /srv
 RUN python -m storefront.admin schema > storefront/schema.json
 FROM ${BASE_IMAGE}
 USER 10001:10001
+VOLUME ["/tmp"]
 EXPOSE 8000
 CMD ["gunicorn", "--config", "python:fargate_app.gunicorn_conf", "storefront.app:from_environment()"]
 ARG GIT_HASH=unknown
@@ -27,7 +28,6 @@ REFERENCE: Mapping[str, str] = {
     "pyproject.toml": '[project]\nname = "storefront"\ndependencies = ["gunicorn", "psycopg2-binary", "sqlalchemy"]\n',
     "requirements.txt": HASHED,
     "requirements-build.txt": "pip==26.3 --hash=sha256:02\n",
-    "load.json": "[]\n",
     "Dockerfile": _DOCKERFILE,
     "storefront/__init__.py": "",
     "storefront/service.py": "from fargate_app.service import Service\nservice = Service('storefront')\n",
@@ -66,7 +66,6 @@ app_ready_path: /readyz
 app_version_path: /version
 app_admin_command: [python, -m, storefront.admin] # []: there is none
 app_schema_file: srv/storefront/schema.json
-app_load_file: "{{ app_source_dir }}/load.json"
 app_locks: [requirements.txt, requirements-build.txt]
 
 app_scheduled_scaling: true

@@ -58,6 +58,8 @@ def test_the_full_stack_template(checkout: Make, repository: Repository) -> None
         "image, base": "optional",
         "image, commit": "optional",
         "image, user": "TO DO",
+        "image, /tmp": "TO DO",
+        "image, keep-alive": "TO DO",
         "image, workers": "optional",
         "database, driver": "OK",
         "database, connection": "TO DO",
@@ -84,7 +86,6 @@ def test_the_full_stack_template(checkout: Make, repository: Repository) -> None
         "app_version_path": "",
         "app_admin_command": [],
         "app_schema_file": "",
-        "app_load_file": "",
         "app_locks": ["requirements.txt"],
         "database_name": "shop",
     }
@@ -124,7 +125,6 @@ def test_comments_and_order_of_the_inventory_stay(checkout: Make, repository: Re
         ("app_version_path: /version", 'app_version_path: ""'),
         ("[python, -m, storefront.admin] # []", "[] # []"),
         ("app_schema_file: srv/storefront/schema.json", 'app_schema_file: ""'),
-        ('app_load_file: "{{ app_source_dir }}/load.json"', 'app_load_file: ""'),
         ("app_locks: [requirements.txt, ", "app_locks: [requirements.lock, "),
         ("app_database: true", "app_database: false"),
         ('"{{ project_dir }}/app/api" #', f"{repository.project.parent}/orders #"),
@@ -256,7 +256,6 @@ def test_a_new_application_meets_the_contract(repository: Repository, monkeypatc
         "app_source_dir": "{{ project_dir }}/app/orders",
         "app_admin_command": [],
         "app_schema_file": "",
-        "app_load_file": "",
         "app_database": False,
     }
     lines = [line for line in (repository.project / "app/orders/app/main.py").read_text().splitlines() if line.strip()]

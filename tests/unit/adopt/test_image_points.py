@@ -18,9 +18,13 @@ COPY . .
 RUN pip install --no-index --find-links wheels --requirement requirements.txt
 USER 1000
 EXPOSE 8000
-CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "8000"]
+VOLUME ["/tmp"]
+CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "8000", "--timeout-keep-alive", "75"]
 ARG GIT_HASH=unknown
 """
+
+
+COMMAND = next(line for line in GOOD.splitlines() if line.startswith("CMD"))
 
 
 def inspected(dockerfile: str, irregular: tuple[str, ...] = (), **files: str) -> Inspection:
@@ -52,20 +56,23 @@ def test_a_good_one() -> None:
         ("USER 1000\n", "", "user", "TO DO", ""),
         ("USER 1000\n", "USER root:root\n", "user", "TO DO", ":5"),
         ("USER 1000\n", "USER 0\n", "user", "TO DO", ":5"),
-        ("--host", "--root-path", "address", "TO DO", ":7"),
-        ('"8000"]', '"80"]', "port", "TO DO", ":7"),
-        ('CMD ["uvicorn", "main:app",', 'CMD ["uvicorn", "main:app", "--reload",', "reload", "TO DO", ":7"),
-        ('CMD ["uvicorn", "main:app",', 'CMD ["uvicorn", "main:app", "--workers", "4",', "workers", "optional", ":7"),
+        ("--host", "--root-path", "address", "TO DO", ":8"),
+        ('VOLUME ["/tmp"]\n', "", "/tmp", "TO DO", ""),
+        ('"75"]', '"60"]', "keep-alive", "TO DO", ":8"),
+        (', "--timeout-keep-alive", "75"]', "]", "keep-alive", "TO DO", ":8"),
+        ('"8000", "--', '"80", "--', "port", "TO DO", ":8"),
+        ('CMD ["uvicorn", "main:app",', 'CMD ["uvicorn", "main:app", "--reload",', "reload", "TO DO", ":8"),
+        ('CMD ["uvicorn", "main:app",', 'CMD ["uvicorn", "main:app", "--workers", "4",', "workers", "optional", ":8"),
         ('CMD ["uvicorn", ', 'CMD ["hypercorn", ', "server", "TO DO", None),
-        ('CMD ["uvicorn", "main:app", ', 'ENTRYPOINT ["uvicorn", "main:app", ', "entry point", "TO DO", ":7"),
+        ('CMD ["uvicorn", "main:app", ', 'ENTRYPOINT ["uvicorn", "main:app", ', "entry point", "TO DO", ":8"),
         (
-            'CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "8000"]',
+            COMMAND,
             "CMD uvicorn main:app",
             "SIGTERM",
             "TO DO",
-            ":7",
+            ":8",
         ),
-        ('CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "8000"]', "", "command", "TO DO", ""),
+        (COMMAND, "", "command", "TO DO", ""),
         ("RUN pip install --no-index", "RUN pip install", "build", "TO DO", ":4"),
         ("COPY . .", "COPY --chmod=755 . .", "syntax", "TO DO", ":3"),
         ("FROM ${BASE_IMAGE}", "FROM python:3.13", "base", "optional", ""),
