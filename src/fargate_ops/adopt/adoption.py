@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -61,7 +62,8 @@ class Repository:
 class Adoption:
     """The files that would be written, by path, and what there is to say: `folder` as a person writes it.
 
-    `changes` are those of the inventory, `kept` its values that stay although others were found.
+    `changes` are those of the inventory. `kept` says by setting which value stays although another was found. `again`
+    is the command that repeats the adoption.
     """
 
     inspection: Inspection
@@ -69,7 +71,8 @@ class Adoption:
     folder: str
     files: Mapping[Path, str]
     changes: tuple[str, ...]
-    kept: tuple[str, ...]
+    kept: Mapping[str, str]
+    again: str
 
     def report(self, *, preview: bool) -> str:
         """Return the points, how to meet those that are not met, what is written, and the next command."""
@@ -78,14 +81,15 @@ class Adoption:
         lines = [tree(f"{self.name}: the application in {self.folder}", points), steps(points)]
         lines += [f"{would} {os.path.relpath(path)}" for path in self.files]
         lines += [f"  {change}" for change in self.changes]
-        lines += [f"kept {kept}" for kept in self.kept]
+        lines += [f"kept {key}: {said}" for key, said in self.kept.items()]
+        if self.kept:
+            lines.append(f"  {self.again} OVERWRITE={','.join(self.kept)} takes what the application has")
         return "\n".join(filter(None, [*lines, f"Next: {self._next()}"]))
 
     def _next(self) -> str:
         to_do = sum(point.verdict is Verdict.TO_DO for point in self.inspection.points)
-        again = f"make adopt DIR={shlex.quote(self.folder)}"
         if to_do:
-            return f"do what is listed, commit it, then {again}"
+            return f"do what is listed, commit it, then {self.again}"
         if any(path.name != _SHARED for path in self.files):
             folder = shlex.quote(self.folder)
             return f"git -C {folder} add . && git -C {folder} commit, then make deploy"
@@ -121,24 +125,30 @@ def _plan(request: Request, repository: Repository, project: Project, files: Map
     reference = _reference(repository)
     text = repository.shared.read_text(encoding="utf-8")
     current = _current(text)
-    named = {"named": request.entry, "python": repository.python}
-    inspection = inspect(project, **named, shown=request.directory)
+    look = partial(inspect, named=request.entry, python=repository.python, shown=request.directory)
+    inspection = look(project)
     own = current.get(_NAME) if current.get(_NAME) != reference.get(_NAME) else ""
     name = _valid(request.name or str(own or _slug(inspection.name)), repository)
     context = Path(os.path.normpath(request.path / inspection.folder))
     folder = os.path.normpath(f"{request.directory}/{inspection.folder}")
+    source = _source(request, repository, context)
+    # Values that a person set for another application say nothing about this one.
+    chosen = {key: value for key, value in current.items() if key in reference and value != reference[key]}
+    known = chosen if chosen.get(_SOURCE) == source else {}
     if not inspection.has_dockerfile:
         written = image_files(inspection, name, project.below(inspection.folder))
         files = {**files, **{context / file: content for file, content in written.items()}}
         # The points and values are those of the image that the files build.
         added = {str(PurePosixPath(inspection.folder, file)): content for file, content in written.items()}
-        inspection = inspect(project.having(added), **named, shown=request.directory)
-    values = _values(inspection, name, _source(request, repository, context))
+        project = project.having(added)
+    inspection = look(project, known=known)
+    values = _values(inspection, name, source)
     by_name = {*request.overwrite, *([_NAME] if request.name else [])}
     text, changes, kept = _edited(text, values, current, reference, by_name)
     if changes:
         files = {**files, repository.shared: text}
-    return Adoption(inspection, name, folder, files, tuple(changes), tuple(kept))
+    again = f"make adopt DIR={shlex.quote(folder)}" + (f" APP={request.entry}" if request.entry else "")
+    return Adoption(inspection, name, folder, files, tuple(changes), kept, again)
 
 
 def _reference(repository: Repository) -> Mapping[str, Value]:
@@ -166,12 +176,13 @@ def _edited(
     current: Mapping[str, Any],
     reference: Mapping[str, Value],
     by_name: Iterable[str],
-) -> tuple[str, list[str], list[str]]:
+) -> tuple[str, list[str], dict[str, str]]:
     """Return the inventory's text with new values, the changes, and the values that stay although others were found.
 
     A value that is not the reference application's was chosen by a person.
     """
-    changes, kept = [], []
+    changes: list[str] = []
+    kept: dict[str, str] = {}
     for key, value in values.items():
         if key not in current:
             where = f"inventory/{_SHARED}"
@@ -182,9 +193,7 @@ def _edited(
             changes.append(f"{key}: {_shown(current[key])} → {_shown(value)}")
             text = replaced(text, key, value)
         else:
-            kept.append(
-                f"{key}: {_shown(current[key])}; the application has {_shown(value)} (OVERWRITE={key} takes it)"
-            )
+            kept[key] = f"{_shown(current[key])}, the application has {_shown(value)}"
     return text, changes, kept
 
 

@@ -18,7 +18,7 @@ def points(
     context: Context, database: Database, variables: Sequence[Variable], admin: Sequence[str], schema_file: str
 ) -> Iterator[Point]:
     """Yield the points of the database; a single one for an application without."""
-    if not database.used:
+    if not context.has_database:
         yield from _without(context, database)
         return
     yield _driver(context, database)
@@ -44,8 +44,9 @@ def points(
 
 
 def _without(context: Context, database: Database) -> Iterator[Point]:
-    if not database.library:
-        yield context.point(_GROUP, "database", Verdict.OK, "none is used, and none is created (app_database: false)")
+    if database.used or not database.library:
+        used = "the inventory has none for it" if database.used else "none is used, and none is created"
+        yield context.point(_GROUP, "database", Verdict.OK, f"{used} (app_database: false)")
         return
     yield context.point(
         _GROUP,
@@ -57,6 +58,9 @@ def _without(context: Context, database: Database) -> Iterator[Point]:
 
 
 def _driver(context: Context, database: Database) -> Point:
+    if not database.driver:
+        step = "add psycopg[binary] to its packages, and lock again"
+        return context.point(_GROUP, "driver", Verdict.TO_DO, "none for PostgreSQL", step)
     kind = "asynchronous" if database.asynchronous else "synchronous"
     described = f"{database.driver}, {kind}" + (f", with {database.library}" if database.library else "")
     if database.compiled:

@@ -27,7 +27,7 @@ _PUT_THERE = ("wheels/one.whl", "rds-ca.pem")
 class Context:
     """The folder that an image is built from. `shown` is that folder as a person writes it; `python` the image's.
 
-    `program` is the FastAPI object as a server takes it.
+    `program` is the FastAPI object as a server takes it. `known_port` is the inventory's, if a person set it.
     """
 
     project: Project
@@ -38,6 +38,7 @@ class Context:
     python: str
     uses_library: bool
     has_database: bool
+    known_port: int | None = None
 
     @property
     def server(self) -> Server | None:
@@ -47,7 +48,7 @@ class Context:
     def port(self) -> int:
         """The port on which the application listens, or will listen: root may have another than a user may."""
         found = (self.server.port if self.server else None) or (self.dockerfile.exposed if self.dockerfile else None)
-        return found if found and found >= _FIRST_PORT else PORT
+        return found if found and found >= _FIRST_PORT else self.known_port or PORT
 
     @property
     def locks(self) -> list[str]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from typing import Any
 
 from fargate_ops.adopt import database_points, image_points
 from fargate_ops.adopt.code import Code
@@ -26,6 +27,7 @@ _MARKS = ("Dockerfile", "pyproject.toml", "requirements.txt")
 #: Variables that the platform, ECS or the image sets; the inventory sets the last two in app_environment.
 _GIVEN = re.compile(
     r"DATABASE_(?:HOST|PORT|NAME|USER|PASSWORD|INSTANCE|POOL_SIZE|MAX_OVERFLOW)|WEB_CONCURRENCY|IMAGE_DIGEST|GIT_HASH|APP_NAME"
+    r"|MASTER_USERNAME|MASTER_PASSWORD|APP_DATABASE_SECRET_ARN|APP_DATABASE_CLONE_SECRET_ARN|PREPARE_TIMEOUT_SECONDS"
     r"|AWS_.*|ECS_.*|PATH|HOME|HOSTNAME|LOG_LEVEL|APP_ENVIRONMENT"
 )
 _SAYS_NOTHING = frozenset({"", ".", "..", "api", "app", "backend", "fastapi", "main", "server", "service", "src"})
@@ -55,12 +57,15 @@ class Inspection:
     values: Mapping[str, Value]
 
 
-def inspect(project: Project, *, named: str, python: str, shown: str) -> Inspection:
+def inspect(
+    project: Project, *, named: str, python: str, shown: str, known: Mapping[str, Any] | None = None
+) -> Inspection:
     """Inspect a project, which a person calls `shown`.
 
-    `named` is its FastAPI object, needed if several are found; `python` is the image's Python.
-    Raises ProblemError.
+    `named` is its FastAPI object, needed if several are found; `python` is the image's Python. `known` are values of
+    the inventory that a person set for this application: they count for what is not found. Raises ProblemError.
     """
+    known = known or {}
     code = Code(project)
     dockerfiles = [text for path, text in project.files.items() if PurePosixPath(path).name == "Dockerfile"]
     hints = [word for text in dockerfiles for word in Dockerfile.parse(text).command]
@@ -72,6 +77,7 @@ def inspect(project: Project, *, named: str, python: str, shown: str) -> Inspect
     packages = requirements(project, above)
     root = import_root(code, entry.path)
     stored, read = database(project, code, packages), variables(code)
+    has_database = bool(known.get("app_database", stored.used))
     context = Context(
         project=project,
         packages=packages,
@@ -80,11 +86,13 @@ def inspect(project: Project, *, named: str, python: str, shown: str) -> Inspect
         program=imported_as(entry, root),
         python=python,
         uses_library=code.imports(PACKAGE),
-        has_database=stored.used,
+        has_database=has_database,
+        known_port=known.get("app_port"),
     )
-    admin = admin_command(code, root)
-    schema = schema_file(context.dockerfile)
-    found = _Routes.of(context, code, entry)
+    own_admin = admin_command(code, root)
+    admin = own_admin or known.get("app_admin_command") or []
+    schema = schema_file(context.dockerfile) or known.get("app_schema_file") or ""
+    found = _Routes.of(context, code, entry, known)
     points = [
         _point("application", "FastAPI object", f"{context.program} ({entry.path}:{entry.line})"),
         *found.points(context),
@@ -101,7 +109,7 @@ def inspect(project: Project, *, named: str, python: str, shown: str) -> Inspect
         "app_admin_command": admin,
         "app_schema_file": schema,
         "app_locks": context.locks,
-        "app_database": stored.used,
+        "app_database": has_database,
     }
     return Inspection(
         name=_name(project, context.shown, shown),
@@ -110,8 +118,8 @@ def inspect(project: Project, *, named: str, python: str, shown: str) -> Inspect
         root=root,
         uses_library=context.uses_library,
         has_dockerfile=context.dockerfile is not None,
-        has_database=stored.used,
-        admin_module=admin[-1] if admin else "",
+        has_database=has_database,
+        admin_module=own_admin[-1] if own_admin else "",
         schema=stored.migrations.schema if stored.migrations else "",
         lock=packages.lock_to_be,
         points=tuple(points),
@@ -146,16 +154,16 @@ class _Routes:
     checked: str
 
     @classmethod
-    def of(cls, context: Context, code: Code, entry: Entry) -> _Routes:
+    def of(cls, context: Context, code: Code, entry: Entry, known: Mapping[str, Any]) -> _Routes:
         if context.uses_library:
             return cls(HEALTH_PATH, READY_PATH, VERSION_PATH, "", "")
-        known = routes(code, entry)
-        health, ready, version = (best(known, names) for names in (HEALTH, READINESS, VERSION))
+        paths = routes(code, entry)
+        health, ready, version = (best(paths, names) for names in (HEALTH, READINESS, VERSION))
         has_hash = version is not None and "git_hash" in _text(version)
         return cls(
-            health=health.path if health else "",
-            ready=ready.path if ready else "",
-            version=version.path if version and has_hash else "",
+            health=health.path if health else known.get("app_health_path", ""),
+            ready=ready.path if ready else known.get("app_ready_path", ""),
+            version=version.path if version and has_hash else known.get("app_version_path", ""),
             other_version=version.path if version and not has_hash else "",
             checked=_checked(context),
         )

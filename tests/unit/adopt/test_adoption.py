@@ -141,14 +141,14 @@ def test_a_second_run_changes_nothing(checkout: Make, repository: Repository, fi
     assert first.files
     second = adopt(Request(str(folder)), repository)
     assert second.files == {}
-    assert second.kept == ()
+    assert second.kept == {}
     assert second.inspection == replace(first.inspection, has_dockerfile=True)
 
 
 def test_the_reference_application_has_its_values_already(repository: Repository) -> None:
     adoption = adopt(Request(str(repository.reference)), repository)
     assert adoption.files == {}
-    assert adoption.kept == ()
+    assert adoption.kept == {}
     assert set(verdicts(adoption).values()) == {"OK"}
     assert adoption.report(preview=False).endswith("Next: make deploy")
 
@@ -166,15 +166,48 @@ def test_a_value_that_somebody_set_stays_unless_it_is_named(checkout: Make, repo
     repository.shared.write_text(SHARED.replace("/healthz", "/alive").replace("app_name: storefront", "app_name: till"))
     folder = checkout("orders", SMALL)
     adoption = adopted(folder, repository)
-    assert adoption.kept == (
-        "app_health_path: /alive; the application has /health (OVERWRITE=app_health_path takes it)",
-    )
+    assert adoption.kept == {"app_health_path": "/alive, the application has /health"}
+    assert f"make adopt DIR={folder} OVERWRITE=app_health_path" in adoption.report(preview=False)
     assert settings(repository)["app_health_path"] == "/alive"
     assert settings(repository)["app_name"] == "till"
     adopted(folder, repository, overwrite=("app_health_path",))
     assert settings(repository)["app_health_path"] == "/health"
     adopted(folder, repository, name="orders")
     assert settings(repository)["app_name"] == "orders"
+
+
+def test_a_value_that_is_set_counts_for_what_is_not_found(checkout: Make, repository: Repository) -> None:
+    folder = checkout("shop", TEMPLATE | {"backend/app/api/routes/utils.py": "router = None\n"})
+    first = adopted(folder, repository)
+    assert verdicts(first)["routes, health"] == "TO DO"
+    assert settings(repository)["app_health_path"] == "/healthz"
+    text = repository.shared.read_text()
+    for old, new in (
+        ("/healthz", "/up"),
+        ('_path: ""', "_path: /own"),
+        ("[] #", "[python, admin.py] #"),
+        ("8000", "9000"),
+    ):
+        text = text.replace(old, new)
+    repository.shared.write_text(text)
+    second = adopted(folder, repository)
+    assert (second.files, second.kept) == ({}, {})
+    found = verdicts(second)
+    subjects = ("routes, health", "routes, readiness", "routes, version", "database, admin command")
+    assert {found[subject] for subject in subjects} == {"OK"}
+    text = text.replace("app_database: true", "app_database: false")
+    repository.shared.write_text(text)
+    third = adopt(Request(str(folder)), repository)
+    assert third.kept == {}
+    assert reason(third, "database").startswith("the inventory has none")
+
+
+def test_a_value_that_is_set_for_another_application_does_not(checkout: Make, repository: Repository) -> None:
+    adopted(checkout("orders", SMALL), repository)
+    folder = checkout("till", {"main.py": "from fastapi import FastAPI\napp = FastAPI()\n"})
+    adoption = adopt(Request(str(folder)), repository)
+    assert verdicts(adoption)["routes, health"] == "TO DO"
+    assert {"app_source_dir", "app_health_path"} <= adoption.kept.keys()
 
 
 def test_without_the_reference_application_every_value_counts_as_set(checkout: Make, repository: Repository) -> None:

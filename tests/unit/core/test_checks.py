@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from fargate_ops.core.checks import Finding, failure, tree
+from fargate_ops.core.checks import Finding, failure, grouped, tree
 from fargate_ops.core.problem import Problem, ProblemError
 from fargate_ops.plugin.arguments import argument_spec
 
@@ -50,3 +50,14 @@ def test_arguments_are_read_from_the_documentation() -> None:
         "names": {"type": "list", "elements": "str", "required": True},
         "pool": {"type": "dict", "options": {"size": {"type": "int", "default": 5}}},
     }
+
+
+def test_lines_stand_below_their_groups() -> None:
+    assert grouped([("one", "a"), ("one", "a"), ("two", "b")]) == [
+        "├── one",
+        "│   ├── a",
+        "│   └── a",
+        "└── two",
+        "    └── b",
+    ]
+    assert grouped([]) == []
