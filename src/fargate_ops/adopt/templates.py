@@ -11,10 +11,9 @@ from fargate_ops.adopt.project import Project
 from fargate_ops.adopt.requirements import BUILD_LOCK
 from fargate_ops.core.project import ROLES
 
-_TEMPLATES = ROLES / "app_adoption/templates"
-_SUFFIX = ".j2"
-#: The folder of a new application's files. Each is a template of its own name.
-_NEW = "new"
+_ROLE = ROLES / "app_adoption"
+#: The files of a new application that are the same for each: dependabot renews its lock.
+_NEW = _ROLE / "files/new"
 
 
 def image_files(inspection: Inspection, name: str, project: Project) -> dict[str, str]:
@@ -36,22 +35,22 @@ def image_files(inspection: Inspection, name: str, project: Project) -> dict[str
             schema=inspection.schema,
         )
     }
-    for file, template in ((".dockerignore", "dockerignore.j2"), (BUILD_LOCK, f"{BUILD_LOCK}{_SUFFIX}")):
+    for file, source in ((".dockerignore", _ROLE / "files/dockerignore"), (BUILD_LOCK, _NEW / BUILD_LOCK)):
         if file not in project.paths:
-            written[file] = _render(template)
+            written[file] = source.read_text(encoding="utf-8")
     return written
 
 
 def new_files(name: str) -> dict[str, str]:
     """Return the files of a new application, by path."""
-    folder = _TEMPLATES / _NEW
-    paths = sorted(str(path.relative_to(folder)) for path in folder.rglob(f"*{_SUFFIX}"))
-    return {path.removesuffix(_SUFFIX): _render(f"{_NEW}/{path}", name=name) for path in paths}
+    paths = sorted(path for path in _NEW.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    files = {str(path.relative_to(_NEW)): path.read_text(encoding="utf-8") for path in paths}
+    return files | {"app/main.py": _render("main.py.j2", name=name)}
 
 
 def _render(template: str, **values: Any) -> str:
     environment = Environment(  # noqa: S701 - not HTML
-        loader=FileSystemLoader(_TEMPLATES),
+        loader=FileSystemLoader(_ROLE / "templates"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
