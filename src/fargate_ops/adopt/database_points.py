@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from fargate_ops.adopt.database import Database
 from fargate_ops.adopt.image_points import Context
@@ -11,11 +14,19 @@ from fargate_ops.adopt.variables import PARTS, Variable
 
 _GROUP = "database"
 _CA_FILE = "/etc/ssl/rds/ca.pem"
-_LIBRARY = "src/fargate_app/README.md"
+
+
+@dataclass(frozen=True)
+class Administration:
+    """The admin command and the schema file of an image, each empty if there is none, and the application's module."""
+
+    command: Sequence[str]
+    schema_file: str
+    module: str
 
 
 def points(
-    context: Context, database: Database, variables: Sequence[Variable], admin: Sequence[str], schema_file: str
+    context: Context, database: Database, variables: Sequence[Variable], administration: Administration
 ) -> Iterator[Point]:
     """Yield the points of the database; a single one for an application without."""
     if not context.has_database:
@@ -23,24 +34,46 @@ def points(
         return
     yield _driver(context, database)
     yield _connection(context, database, variables)
-    yield from _migrations(context, database, admin)
-    if admin:
-        yield context.point(_GROUP, "admin command", Verdict.OK, " ".join(admin))
+    yield from _migrations(context, database, administration.command)
+    if administration.command:
+        yield context.point(_GROUP, "admin command", Verdict.OK, " ".join(administration.command))
     else:
         yield context.point(
             _GROUP,
             "admin command",
             Verdict.TO_DO,
             "none: nothing migrates the schema and creates the application's database users",
-            f"write one with the library, a file of a few lines: {_LIBRARY}",
+            _admin_module(context, database, administration.module),
         )
-    if schema_file:
-        yield context.point(_GROUP, "schema file", Verdict.OK, f"/{schema_file} in the image")
+    if administration.schema_file:
+        yield context.point(_GROUP, "schema file", Verdict.OK, f"/{administration.schema_file} in the image")
     elif database.migrations:
         reason = "none: a rollback cannot know whether the older code works with the newer schema"
-        yield context.point(
-            _GROUP, "schema file", Verdict.OPTIONAL, reason, f"let the Dockerfile write it, as {_LIBRARY} shows"
-        )
+        command = " ".join(administration.command) or "<the admin command>"
+        step = f"RUN {command} schema > {database.migrations.schema}, in the Dockerfile, after the application's files"
+        yield context.point(_GROUP, "schema file", Verdict.OPTIONAL, reason, step)
+
+
+def _admin_module(context: Context, database: Database, module: str) -> str:
+    """Return the lines of an admin command with the library."""
+    folder = PurePosixPath(module).parent
+    names = (str(folder / name) for name in ("admin.py", "service_admin.py"))
+    file = next((name for name in names if name not in context.project.paths), str(folder / "admin.py"))
+    migrations = ""
+    if database.migrations:
+        path = os.path.relpath(PurePosixPath(database.migrations.versions).parent, folder)
+        migrations = f'migrations=Path(__file__).parent / "{path}"'
+    return "\n".join(
+        [
+            f"write {file}, and lock the packages of src/fargate_app/pyproject.toml with its extra database too:",
+            "  import sys",
+            *(["  from pathlib import Path"] if migrations else []),
+            "  from fargate_app.service import Service",
+            f"  service = Service({migrations})",
+            '  if __name__ == "__main__":',
+            "      sys.exit(service.admin())",
+        ]
+    )
 
 
 def _without(context: Context, database: Database) -> Iterator[Point]:
@@ -72,7 +105,7 @@ def _driver(context: Context, database: Database) -> Point:
 
 def _connection(context: Context, database: Database, variables: Sequence[Variable]) -> Point:
     """Return how the application finds its database: the platform sets a variable for each part of the address."""
-    if context.uses_library or any(set(PARTS) & {variable.name, *variable.names} for variable in variables):
+    if context.has_its_routes or any(set(PARTS) & {variable.name, *variable.names} for variable in variables):
         return context.point(_GROUP, "connection", Verdict.OK, "DATABASE_HOST and the variables beside it")
     urls = [variable for variable in variables if variable.is_url]
     parts = [variable for variable in variables if variable.part]

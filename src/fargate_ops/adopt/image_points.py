@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ _PUT_THERE = ("wheels/one.whl", "rds-ca.pem")
 class Context:
     """The folder that an image is built from. `shown` is that folder as a person writes it; `python` the image's.
 
+    `uses_library` says that it imports the library, `has_its_routes` that it installs it into its FastAPI object.
     `program` is the FastAPI object as a server takes it. `known_port` is the inventory's, if a person set it.
     """
 
@@ -37,6 +39,7 @@ class Context:
     program: str
     python: str
     uses_library: bool
+    has_its_routes: bool
     has_database: bool
     known_port: int | None = None
 
@@ -152,11 +155,11 @@ class _Image:
         if step := self.file.with_buildkit():
             reason = "Docker's builder without BuildKit does not understand this"
             yield self._to_do("syntax", reason, "use COPY and RUN without these options", step)
-        if self.context.uses_library and not self._mentions("fargate_app"):
+        if self.context.uses_library and not self._has(r"fargate[-_]app"):
             reason = "the library fargate_app is not installed; its wheel is in wheels/"
-            install = "RUN pip install --no-index --no-deps wheels/fargate_app-*.whl"
+            install = "RUN pip install --no-index --find-links wheels --no-deps fargate-app"
             yield self._to_do("library", reason, f"{install}, after the lock's packages")
-        if self.context.has_database and not self._mentions("rds-ca.pem"):
+        if self.context.has_database and not self._has(r"rds-ca\.pem"):
             reason = "it has no CA certificates, with which the application verifies its database"
             yield self._to_do("certificates", reason, "COPY rds-ca.pem /etc/ssl/rds/ca.pem")
         if self.file.base not in ("${BASE_IMAGE}", "$BASE_IMAGE"):
@@ -170,8 +173,8 @@ class _Image:
             lines = "ARG GIT_HASH=unknown, then ENV GIT_HASH=${GIT_HASH}, as the last two lines"
             yield self._optional("commit", "the image does not know its commit", lines)
 
-    def _mentions(self, text: str) -> bool:
-        return any(text in step.text for step in self.file.instructions if step.name in ("RUN", "COPY"))
+    def _has(self, pattern: str) -> bool:
+        return any(re.search(pattern, step.text) for step in self.file.instructions if step.name in ("RUN", "COPY"))
 
     def _process(self) -> Iterator[Point]:
         command, entry, user = (self.file.last(name) for name in ("CMD", "ENTRYPOINT", "USER"))

@@ -12,10 +12,19 @@ from typing import Any
 from fargate_ops.adopt import database_points, image_points
 from fargate_ops.adopt.code import Code
 from fargate_ops.adopt.database import database
+from fargate_ops.adopt.database_points import Administration
 from fargate_ops.adopt.dockerfile import Dockerfile
 from fargate_ops.adopt.entry import Entry, find, import_root, imported_as
 from fargate_ops.adopt.image_points import Context
-from fargate_ops.adopt.library import HEALTH_PATH, PACKAGE, READY_PATH, VERSION_PATH, admin_command, schema_file
+from fargate_ops.adopt.library import (
+    HEALTH_PATH,
+    PACKAGE,
+    READY_PATH,
+    VERSION_PATH,
+    admin_command,
+    is_installed,
+    schema_file,
+)
 from fargate_ops.adopt.points import Point, Verdict
 from fargate_ops.adopt.project import Project
 from fargate_ops.adopt.requirements import declared_entry, project_name, requirements
@@ -48,6 +57,7 @@ class Inspection:
     program: str
     root: str
     uses_library: bool
+    has_its_routes: bool
     has_dockerfile: bool
     has_database: bool
     admin_module: str
@@ -86,6 +96,7 @@ def inspect(
         program=imported_as(entry, root),
         python=python,
         uses_library=code.imports(PACKAGE),
+        has_its_routes=is_installed(code),
         has_database=has_database,
         known_port=known.get("app_port"),
     )
@@ -97,7 +108,7 @@ def inspect(
         _point("application", "FastAPI object", f"{context.program} ({entry.path}:{entry.line})"),
         *found.points(context),
         *image_points.points(context),
-        *database_points.points(context, stored, read, admin, schema),
+        *database_points.points(context, stored, read, Administration(admin, schema, entry.path)),
         *_environment(context, read),
         _logs(context),
     ]
@@ -117,6 +128,7 @@ def inspect(
         program=context.program,
         root=root,
         uses_library=context.uses_library,
+        has_its_routes=context.has_its_routes,
         has_dockerfile=context.dockerfile is not None,
         has_database=has_database,
         admin_module=own_admin[-1] if own_admin else "",
@@ -155,7 +167,7 @@ class _Routes:
 
     @classmethod
     def of(cls, context: Context, code: Code, entry: Entry, known: Mapping[str, Any]) -> _Routes:
-        if context.uses_library:
+        if context.has_its_routes:
             return cls(HEALTH_PATH, READY_PATH, VERSION_PATH, "", "")
         paths = routes(code, entry)
         health, ready, version = (best(paths, names) for names in (HEALTH, READINESS, VERSION))
@@ -230,8 +242,10 @@ def _environment(context: Context, read: Sequence[Variable]) -> Iterator[Point]:
 
 
 def _logs(context: Context) -> Point:
-    if context.uses_library or context.packages.has(*_JSON_LOGS):
-        return _point("environment", "logs", "JSON" if context.uses_library else "a library for JSON logs is installed")
+    if context.has_its_routes or context.packages.has(*_JSON_LOGS):
+        return _point(
+            "environment", "logs", "JSON" if context.has_its_routes else "a library for JSON logs is installed"
+        )
     reason = "plain lines; JSON lines can be searched by field"
     return context.point("environment", "logs", Verdict.OPTIONAL, reason)
 

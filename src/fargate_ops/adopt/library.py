@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from fargate_ops.adopt.code import Code, calls
@@ -14,16 +15,27 @@ PACKAGE = "fargate_app"
 HEALTH_PATH, READY_PATH, VERSION_PATH = "/healthz", "/readyz", "/version"
 
 
+def is_installed(code: Code) -> bool:
+    """Return whether the application calls ``service.install(app)``: then it has the library's routes and logs."""
+    return any(_callers(code, "install"))
+
+
 def admin_command(code: Code, root: str) -> list[str]:
     """Return the command of the module that calls ``service.admin()``; empty if there is none."""
+    for path in _callers(code, "admin"):
+        name = dotted(str(PurePosixPath(path).relative_to(root)) if root else path)
+        return ["python", "-m", name.removesuffix(".__main__")]
+    return []
+
+
+def _callers(code: Code, method: str) -> Iterator[str]:
+    """Yield the modules that call a method of the library's Service."""
     for path, module in code.modules.items():
-        for method, _ in calls(module.tree, ["admin"]):
-            ref = code.resolve(path, method.value)
+        for called, _ in calls(module.tree, [method]):
+            ref = code.resolve(path, called.value)
             made = code.modules[ref.path].values.get(ref.name) if ref else None
             if ref and code.calls(ref.path, made, PACKAGE, "Service"):
-                name = dotted(str(PurePosixPath(path).relative_to(root)) if root else path)
-                return ["python", "-m", name.removesuffix(".__main__")]
-    return []
+                yield path
 
 
 def schema_file(dockerfile: Dockerfile | None) -> str:

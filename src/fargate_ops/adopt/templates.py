@@ -30,6 +30,7 @@ def image_files(inspection: Inspection, name: str, project: Project) -> dict[str
             build_lock=BUILD_LOCK,
             root=inspection.root,
             library=inspection.uses_library,
+            installed=inspection.has_its_routes,
             database=inspection.has_database,
             admin_module=inspection.admin_module,
             schema=inspection.schema,

@@ -35,7 +35,8 @@ REFERENCE: Mapping[str, str] = {
     "storefront/app.py": (
         "from fastapi import FastAPI\n"
         "from storefront.service import service\n\n"
-        "def create_app(settings: dict) -> FastAPI:\n    return FastAPI(lifespan=service.lifespan)\n\n"
+        "def create_app(settings: dict) -> FastAPI:\n    app = FastAPI(lifespan=service.lifespan)\n"
+        "    service.install(app, settings)\n    return app\n\n"
         "def from_environment() -> FastAPI:\n    return create_app({})\n"
     ),
     "storefront/migrations/versions/0001_first.py": 'revision = "0001"\ndown_revision = None\n',

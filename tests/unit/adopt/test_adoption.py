@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import textwrap
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -160,6 +161,23 @@ def test_nothing_is_written_before_it_is_asked_for(checkout: Make, repository: R
     assert "  app_name: storefront → orders" in report
     assert repository.shared.read_text() == SHARED
     assert sorted(path.name for path in folder.iterdir()) == [".git", "main.py", "requirements.txt"]
+
+
+def test_the_admin_command_that_is_shown_is_found(checkout: Make, repository: Repository) -> None:
+    folder = checkout("shop", TEMPLATE)
+    (step,) = (
+        point.next_step
+        for point in adopt(Request(str(folder)), repository).inspection.points
+        if point.subject == "admin command"
+    )
+    title, lines = step.split("\n", 1)
+    assert title.startswith("write app/admin.py, ")
+    (folder / "backend/app/admin.py").write_text(textwrap.dedent(lines))
+    adoption = adopt(Request(str(folder)), repository)
+    assert reason(adoption, "admin command") == "python -m app.admin"
+    assert 'Path(__file__).parent / "alembic"' in lines
+    assert verdicts(adoption)["image, library"] == "TO DO"
+    assert reason(adoption, "health") == "/api/v1/utils/health-check/", "the library's routes are not installed"
 
 
 def test_a_value_that_somebody_set_stays_unless_it_is_named(checkout: Make, repository: Repository) -> None:
