@@ -98,6 +98,8 @@ class Adoption:
 
 def adopt(request: Request, repository: Repository) -> Adoption:
     """Return how to adopt an existing application, without writing anything. Raises ProblemError."""
+    if not request.directory:
+        raise ProblemError("The application's folder is not given.", "DIR", "make adopt DIR=../orders")
     return _plan(request, repository, read(request.path, request.directory), {})
 
 
@@ -125,7 +127,13 @@ def _plan(request: Request, repository: Repository, project: Project, files: Map
     reference = _reference(repository)
     text = repository.shared.read_text(encoding="utf-8")
     current = _current(text)
-    look = partial(inspect, named=request.entry, python=repository.python, shown=request.directory)
+    look = partial(
+        inspect,
+        named=request.entry,
+        python=repository.python,
+        shown=request.directory,
+        given=set(_given_variables(repository)),
+    )
     inspection = look(project)
     own = current.get(_NAME) if current.get(_NAME) != reference.get(_NAME) else ""
     name = _valid(request.name or str(own or _slug(inspection.name)), repository)
@@ -149,6 +157,15 @@ def _plan(request: Request, repository: Repository, project: Project, files: Map
         files = {**files, repository.shared: text}
     again = f"make adopt DIR={shlex.quote(folder)}" + (f" APP={request.entry}" if request.entry else "")
     return Adoption(inspection, name, folder, files, tuple(changes), kept, again)
+
+
+def _given_variables(repository: Repository) -> Iterator[str]:
+    """Yield the names of the environment variables that an environment gives the application."""
+    for path in repository.inventory.glob("*/group_vars/all/*.yml"):
+        nodes = top_level(path.read_text(encoding="utf-8"))
+        for setting in ("app_environment", "app_secrets"):
+            if isinstance(node := nodes.get(setting), yaml.MappingNode):
+                yield from (name.value for name, _ in node.value)
 
 
 def _reference(repository: Repository) -> Mapping[str, Value]:

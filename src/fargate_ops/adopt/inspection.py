@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -68,12 +68,19 @@ class Inspection:
 
 
 def inspect(
-    project: Project, *, named: str, python: str, shown: str, known: Mapping[str, Any] | None = None
+    project: Project,
+    *,
+    named: str,
+    python: str,
+    shown: str,
+    known: Mapping[str, Any] | None = None,
+    given: Collection[str] = (),
 ) -> Inspection:
     """Inspect a project, which a person calls `shown`.
 
     `named` is its FastAPI object, needed if several are found; `python` is the image's Python. `known` are values of
-    the inventory that a person set for this application: they count for what is not found. Raises ProblemError.
+    the inventory that a person set for this application: they count for what is not found. `given` are the names of
+    environment variables that the inventory sets. Raises ProblemError.
     """
     known = known or {}
     code = Code(project)
@@ -109,7 +116,7 @@ def inspect(
         *found.points(context),
         *image_points.points(context),
         *database_points.points(context, stored, read, Administration(admin, schema, entry.path)),
-        *_environment(context, read),
+        *_environment(context, [variable for variable in read if not {variable.name, *variable.names} & set(given)]),
         _logs(context),
     ]
     values: dict[str, Value] = {
@@ -228,7 +235,7 @@ def _environment(context: Context, read: Sequence[Variable]) -> Iterator[Point]:
         and not variable.is_url
     ]
     if not needed:
-        yield _point("environment", "variables", "none without a default, besides those that the platform sets")
+        yield _point("environment", "variables", "the platform and the inventory set all that have no default")
         return
     names = ", ".join(variable.name for variable in needed)
     yield context.point(

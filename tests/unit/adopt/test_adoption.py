@@ -220,6 +220,13 @@ def test_a_value_that_is_set_counts_for_what_is_not_found(checkout: Make, reposi
     assert reason(third, "database").startswith("the inventory has none")
 
 
+def test_a_variable_that_an_environment_sets_is_none_to_do(checkout: Make, repository: Repository) -> None:
+    folder = checkout("shop", TEMPLATE)
+    app = repository.inventory / "local/group_vars/all/app.yml"
+    app.write_text("---\napp_environment:\n  LOG_LEVEL: INFO\napp_secrets: {PROJECT_NAME: username}\n")
+    assert verdicts(adopt(Request(str(folder)), repository))["environment, variables"] == "OK"
+
+
 def test_a_value_that_is_set_for_another_application_does_not(checkout: Make, repository: Repository) -> None:
     adopted(checkout("orders", SMALL), repository)
     folder = checkout("till", {"main.py": "from fastapi import FastAPI\napp = FastAPI()\n"})
@@ -275,6 +282,8 @@ def test_a_folder_without_a_version_is_refused(checkout: Make, repository: Repos
             adopt(Request(str(folder)), repository)
         return str(caught.value)
 
+    with pytest.raises(ProblemError, match="folder is not given"):
+        adopt(Request(""), repository)
     assert f"{tmp_path}/none is no folder" in refused(tmp_path / "none")
     (tmp_path / "plain").mkdir()
     assert "is not in a git repository" in (said := refused(tmp_path / "plain"))
