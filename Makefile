@@ -198,8 +198,8 @@ rehearse: $(VENV_READY) ## Run the longest tests: failing releases, incidents, a
 coverage: $(VENV_READY) ## Run the unit tests, which must cover at least 90 % (1.5 times as slow, so a job of its own)
 	@python -m pytest -q --numprocesses auto --no-loadscope-reorder --cov=src --cov-report=term:skip-covered --cov-fail-under=90 tests/unit
 
-mutation: $(VENV_READY) ## Put faults into the riskiest modules, one at a time, and list those that no unit test detects (ONLY='diagnosis plan'; takes hours)
-	@nice -n 19 uv run --quiet --no-project --with mutmut==$(MUTMUT_VERSION) python -m tests.mutation $$ONLY
+mutation: $(VENV_READY) ## Put faults into the riskiest modules, one at a time, and list those that no unit test detects (ONLY='diagnosis plan'; AGAIN=1 leaves out those detected last time; takes hours)
+	@nice -n 19 uv run --quiet --no-project --with mutmut==$(MUTMUT_VERSION) python -m tests.mutation $${AGAIN:+--again} $$ONLY
 
 docs: $(VENV_READY) ## Update the generated tables of the READMEs and of docs/costs.md
 	@python docs/tables.py

@@ -169,21 +169,28 @@ def accepted(module: str) -> dict[Fault, str]:
     return {Fault(entry["function"], entry["change"]): entry["reason"] for entry in entries}
 
 
-def run(name: str) -> int:
-    """Try and report one module's faults. Return 0 if enough are detected and each other one has a reason."""
+def run(name: str, *, again: bool = False) -> int:
+    """Try and report one module's faults. Return 0 if enough are detected and each other one has a reason.
+
+    ``again``: leave out those that the last run detected, which count as detected.
+    """
     source, tests = (modules()[name][key] for key in ("source", "tests"))
     module = mutated(Path(source).read_text())
+    last = WORK / f"{name}.json"
+    done = {Fault(*fault) for fault in json.loads(last.read_text())} if again and last.exists() else set()
+    names = [mutant for mutant, fault in module.faults.items() if fault not in done]
     shutil.rmtree(WORK / name, ignore_errors=True)
     shutil.copytree("src", WORK / name / "src")
     (WORK / name / source).write_text(module.code)
-    trial = Trial(source.removeprefix("src/").removesuffix(".py").replace("/", "."), list(module.faults))
+    trial = Trial(source.removeprefix("src/").removesuffix(".py").replace("/", "."), names)
     paths = f"pythonpath={WORK / name / 'src'} . app/api app/bots"
     options = ["-q", "--assert=plain", "--hypothesis-profile=mutation", "-p", "no:cacheprovider", "-o", paths]
     pytest.main([*options, tests], plugins=[trial])
     if not trial.sound:
         return 1
     undetected = [module.faults[name] for name in trial.undetected]
-    (WORK / f"{name}.json").write_text(json.dumps([[fault.function, fault.change] for fault in undetected], indent=1))
+    detected = set(module.faults.values()) - set(undetected)
+    last.write_text(json.dumps([[fault.function, fault.change] for fault in sorted(detected)], indent=1))
     return report(name, len(module.faults), undetected)
 
 
@@ -207,14 +214,17 @@ def report(name: str, total: int, undetected: Sequence[Fault]) -> int:
     return 1
 
 
-def main(names: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
+    options = [item for item in arguments if item == "--again"]
+    names = [item for item in arguments if item not in options]
     known = modules()
     if unknown := [name for name in names if name not in known]:
         print(f"No such module: {', '.join(unknown)}. Known: {', '.join(known)}. Next: make mutation ONLY='<module …>'")
         return 2
     if len(names) == 1:
-        return run(names[0])
-    each = [subprocess.run([sys.executable, "-m", "tests.mutation", name]).returncode for name in names or known]
+        return run(names[0], again=bool(options))
+    command = [sys.executable, "-m", "tests.mutation", *options]
+    each = [subprocess.run([*command, name]).returncode for name in names or known]
     return max(each)
 
 
