@@ -22,6 +22,7 @@ from typing import Any
 from fargate_ops.aws.pace import JITTER, POLL_SECONDS, jittered
 from fargate_ops.aws.retry import TransientErrors
 from fargate_ops.core.problem import OperationsError
+from fargate_ops.ecs.tasks import short
 
 Say = Callable[[str], None]
 
@@ -59,7 +60,7 @@ class Deployment:
 
     @property
     def revision_name(self) -> str:
-        return self.revision.rsplit("/", 1)[-1]
+        return short(self.revision)
 
     @property
     def tasks(self) -> int:
@@ -278,7 +279,7 @@ class Watch:
             known = ours.failed if ours else failed
             if known > failed or (self._clock() - counted_at >= COUNT_FAILURES_SECONDS):
                 counted_at = self._clock()
-                seen, desired = failures(), snapshot.service.get("desiredCount", 0)
+                seen, desired = failures(), snapshot.service["desiredCount"]
                 if judgement.verdict is Verdict.WAIT and seen.cannot_start:
                     judgement = Judgement(Verdict.CANNOT_START, f"no task can start: {seen.cannot_start}")
                 elif judgement.verdict is Verdict.WAIT and seen.count >= flapping_limit(desired):
@@ -320,8 +321,7 @@ class Watch:
         self, look: Callable[[Snapshot], Judgement], line_of: Callable[[Snapshot], str], limit_seconds: float
     ) -> tuple[Judgement, Snapshot]:
         started = self._clock()
-        said_at = started
-        said = ""
+        said, said_at = "", started
         errors = TransientErrors(self._say)
 
         def look_once() -> tuple[Snapshot, Judgement]:

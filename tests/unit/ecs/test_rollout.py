@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -11,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from fargate_ops.aws.retry import FAILURES_IN_A_ROW
 from fargate_ops.ecs.rollout import (
+    Deployment,
     Failures,
     Judgement,
     ServiceError,
@@ -22,12 +24,14 @@ from fargate_ops.ecs.rollout import (
     progress,
 )
 
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
 
 def deployment(name: str, state: str = "IN_PROGRESS", status: str = "ACTIVE", **counts: Any) -> dict[str, Any]:
     return {
         "id": name,
         "status": status,
-        "taskDefinition": f"arn:task-definition/app:{name}",
+        "taskDefinition": f"arn:aws:ecs:eu-central-1:123456789012:task-definition/app:{name}",
         "rolloutState": state,
         "rolloutStateReason": counts.pop("reason", ""),
         **counts,
@@ -47,6 +51,10 @@ def snapshot(*deployments: dict[str, Any], targets: dict[str, int] | None = None
         # Completed, but the old version still runs.
         ([deployment("2", "COMPLETED", "PRIMARY"), deployment("1", "COMPLETED", runningCount=1)], Verdict.WAIT),
         ([deployment("2", "COMPLETED", "PRIMARY"), deployment("1", "COMPLETED", pendingCount=1)], Verdict.WAIT),
+        (
+            [deployment("2", "COMPLETED", "PRIMARY"), deployment("1", "COMPLETED", pendingCount=1, runningCount=1)],
+            Verdict.WAIT,
+        ),
         ([deployment("2", "COMPLETED", "PRIMARY"), deployment("1", "FAILED")], Verdict.COMPLETED),
         # The circuit breaker: the service is stable again, but the deployment failed.
         ([deployment("3", "COMPLETED", "PRIMARY"), deployment("2", "FAILED")], Verdict.FAILED),
@@ -59,9 +67,50 @@ def test_only_our_own_deployment_succeeds(deployments: list[dict[str, Any]], ver
     assert judge(snapshot(*deployments), "2").verdict is verdict
 
 
-def test_ecs_words_are_kept() -> None:
-    seen = snapshot(deployment("2", "FAILED", "PRIMARY", reason="circuit breaker"))
-    assert judge(seen, "2") == Judgement(Verdict.FAILED, "circuit breaker")
+@pytest.mark.parametrize(
+    ("deployments", "judgement"),
+    [
+        ([deployment("2", "COMPLETED", "PRIMARY", reason="all well")], Judgement(Verdict.COMPLETED, "all well")),
+        (
+            [deployment("2", "FAILED", "PRIMARY", reason="circuit breaker")],
+            Judgement(Verdict.FAILED, "circuit breaker"),
+        ),
+        ([deployment("2", "FAILED", "PRIMARY")], Judgement(Verdict.FAILED, "ECS gave the deployment up")),
+        (
+            [deployment("3", "IN_PROGRESS", "PRIMARY")],
+            Judgement(Verdict.REPLACED, "another deployment (3, app:3) took the place of 2"),
+        ),
+    ],
+)
+def test_a_judgement_gives_the_reason_of_ecs_or_another(
+    deployments: list[dict[str, Any]], judgement: Judgement
+) -> None:
+    assert judge(snapshot(*deployments), "2") == judgement
+
+
+def test_a_deployment_is_as_ecs_describes_it() -> None:
+    counts = {"desiredCount": 9, "pendingCount": 2, "runningCount": 4, "failedTasks": 3}
+    (seen,) = snapshot(deployment("2", "FAILED", reason="circuit breaker", createdAt=AT, **counts)).deployments
+    assert seen == Deployment(
+        id="2",
+        status="ACTIVE",
+        revision="arn:aws:ecs:eu-central-1:123456789012:task-definition/app:2",
+        desired=9,
+        pending=2,
+        running=4,
+        failed=3,
+        rollout_state="FAILED",
+        reason="circuit breaker",
+        created=AT,
+    )
+    assert (seen.revision_name, seen.tasks) == ("app:2", 6)
+
+
+def test_counts_and_a_state_that_ecs_leaves_out_mean_a_deployment_that_has_only_begun() -> None:
+    service = {"deployments": [{"id": "2", "status": "PRIMARY", "taskDefinition": "arn:task-definition/app:2"}]}
+    (seen,) = Snapshot(service=service, targets={}).deployments
+    assert (seen.desired, seen.pending, seen.running, seen.failed) == (0, 0, 0, 0)
+    assert (seen.rollout_state, seen.reason, seen.created) == ("IN_PROGRESS", "", None)
 
 
 def test_a_service_without_primary_is_an_error() -> None:
@@ -85,24 +134,42 @@ def test_progress_is_one_line() -> None:
 class Script:
     """ECS and a load balancer that return one service after the other, and repeat the last."""
 
-    def __init__(self, *services: list[dict[str, Any]] | str | Exception) -> None:
+    def __init__(
+        self,
+        *services: list[dict[str, Any]] | str | Exception,
+        desired: int = 2,
+        targets: Sequence[str] = (),
+    ) -> None:
         self.services = list(services)
+        self.desired = desired
+        self.targets = targets
 
-    def describe_services(self, **_: Any) -> dict[str, Any]:
+    def describe_services(self, *, cluster: str, services: list[str]) -> dict[str, Any]:
+        assert (cluster, services) == ("c", ["app"])
         now = self.services.pop(0) if len(self.services) > 1 else self.services[0]
         if isinstance(now, Exception):
             raise now
         if isinstance(now, str):
             return {"services": [{"status": now, "deployments": []}] if now else []}
-        return {"services": [{"serviceName": "app", "status": "ACTIVE", "deployments": now}]}
+        service = {"serviceName": "app", "status": "ACTIVE", "desiredCount": self.desired, "deployments": now}
+        return {"services": [service]}
 
-    def describe_target_health(self, **_: Any) -> dict[str, Any]:
-        return {"TargetHealthDescriptions": []}
+    def describe_target_health(self, *, TargetGroupArn: str) -> dict[str, Any]:
+        assert TargetGroupArn == "tg"
+        return {"TargetHealthDescriptions": [{"TargetHealth": {"State": state}} for state in self.targets]}
 
 
 class Clock:
+    """A clock that only sleeping advances, and that did not begin with the wait."""
+
+    BEGAN = 1000.0
+
     def __init__(self) -> None:
-        self.now = 0.0
+        self.now = self.BEGAN
+
+    @property
+    def passed(self) -> float:
+        return self.now - self.BEGAN
 
     def __call__(self) -> float:
         return self.now
@@ -111,8 +178,8 @@ class Clock:
         self.now += seconds
 
 
-def watch(script: Script, said: list[str], poll_seconds: float = 1.0) -> Watch:
-    clock = Clock()
+def watch(script: Script, said: list[str], clock: Clock | None = None) -> Watch:
+    clock = clock or Clock()
     return Watch(
         script,
         script,
@@ -120,7 +187,7 @@ def watch(script: Script, said: list[str], poll_seconds: float = 1.0) -> Watch:
         service="app",
         target_group_arn="tg",
         say=said.append,
-        poll_seconds=poll_seconds,
+        poll_seconds=1,
         jitter=0,
         clock=clock,
         sleep=clock.sleep,
@@ -134,6 +201,7 @@ def test_a_line_for_each_change_and_a_sign_of_life() -> None:
     judgement, _ = watch(Script(*[quiet] * 25, done), said).until_done("2", limit_seconds=100)
     assert judgement.verdict is Verdict.COMPLETED
     assert [line.split()[0] for line in said] == ["0.0", "10.0", "20.0", "25.0"]
+    assert said[0] == "    0.0 s  new 2 pending, 0 running · old 0 pending, 0 running"
 
 
 @pytest.mark.parametrize(("look_seconds", "rest_seconds"), [(0.1, 0.4), (0.5, 1.0), (30.0, 2.0)])
@@ -141,9 +209,9 @@ def test_the_longer_a_look_takes_the_longer_the_rest(look_seconds: float, rest_s
     clock, rests = Clock(), []
 
     class Slow(Script):
-        def describe_services(self, **_: Any) -> dict[str, Any]:
+        def describe_services(self, **request: Any) -> dict[str, Any]:
             clock.now += look_seconds
-            return super().describe_services()
+            return super().describe_services(**request)
 
     def sleep(seconds: float) -> None:
         rests.append(seconds)
@@ -169,35 +237,48 @@ def test_rests_differ_and_a_slow_pace_keeps_the_signs_of_life_and_the_limit() ->
     watching = Watch(script, script, **names, say=said.append, poll_seconds=4, clock=clock, sleep=sleep)
     judgement, _ = watching.until_done("2", 200)
     assert judgement.verdict is Verdict.TIMED_OUT
-    assert clock.now == pytest.approx(200)
+    assert clock.passed == pytest.approx(200)
     assert len(set(rests)) == len(rests)
     assert all(3 <= rest <= 5 for rest in rests[:-1])
     signs = [float(line.split()[0]) for line in said]
     assert max(later - earlier for earlier, later in pairwise([*signs, 200])) <= 10.1  # a line has one decimal
 
 
-def test_failed_tasks_are_counted_as_they_come() -> None:
+def test_failed_tasks_are_counted_as_they_come_and_every_few_seconds() -> None:
     def seen(failed: int, state: str = "IN_PROGRESS") -> list[dict[str, Any]]:
         return [deployment("2", state, "PRIMARY", failedTasks=failed)]
 
-    calls: list[int] = []
-    script = Script(seen(0), seen(1), seen(1), seen(3), seen(3, "FAILED"))
+    calls, clock = list[float](), Clock()
+    script = Script(seen(0), seen(1), seen(1), *[seen(3)] * 11, seen(3, "FAILED"))
 
     def look() -> Failures:
-        calls.append(1)
+        calls.append(clock.passed)
         return Failures()
 
-    judgement, _ = watch(script, []).until_done("2", 100, look)
+    judgement, _ = watch(script, [], clock).until_done("2", 100, look)
     assert judgement.verdict is Verdict.FAILED
-    assert len(calls) == 2
+    assert calls == [1, 3, 8, 13]
+
+
+def test_failed_tasks_of_a_stable_service_are_counted_every_few_seconds() -> None:
+    calls, clock = list[tuple[float, str]](), Clock()
+    going, done = ([deployment("2", state, "PRIMARY")] for state in ("IN_PROGRESS", "COMPLETED"))
+
+    def look(primary: Deployment) -> Failures:
+        calls.append((clock.passed, primary.id))
+        return Failures(99)
+
+    judgement, _ = watch(Script(*[going] * 13, done), [], clock).until_stable(100, failures=look)
+    assert judgement.verdict is Verdict.COMPLETED
+    assert calls == [(5, "2"), (10, "2")]
 
 
 def test_more_failed_tasks_than_the_circuit_breaker_takes_are_a_failure() -> None:
     """ECS's own count restarts with each healthy task, so ours is used."""
-    counts = iter([1, 3, 4, 5])
-    script = Script([deployment("2", "IN_PROGRESS", "PRIMARY")])
+    counts = iter([1, 5, 6, 7])
+    script = Script([deployment("2", "IN_PROGRESS", "PRIMARY")], desired=10)
     judgement, _ = watch(script, []).until_done("2", 100, lambda: Failures(next(counts)))
-    assert judgement.verdict is Verdict.FLAPPING
+    assert judgement == Judgement(Verdict.FLAPPING, "7 of its tasks failed, some after they were healthy")
     assert [flapping_limit(desired) for desired in (0, 2, 10, 1000)] == [5, 5, 7, 202]
 
 
@@ -212,12 +293,11 @@ def test_a_deployment_that_came_to_its_end_did_so_whatever_failed_on_the_way(fai
 def test_the_wait_is_bounded_from_its_beginning_however_often_something_is_said(
     limit: int, said_at: list[float]
 ) -> None:
-    said: list[str] = []
+    said, clock = list[str](), Clock()
     going, done = ([deployment("2", state, "PRIMARY")] for state in ("IN_PROGRESS", "COMPLETED"))
-    watching = watch(Script(*[going] * 60, done), said)
-    judgement, _ = watching.until_done("2", limit)
+    judgement, _ = watch(Script(*[going] * 60, done), said, clock).until_done("2", limit)
     assert judgement == Judgement(Verdict.TIMED_OUT, f"not done within {limit} s")
-    assert watching._clock() == limit
+    assert clock.passed == limit
     assert [float(line.split()[0]) for line in said] == said_at
 
 
@@ -259,27 +339,29 @@ def test_looks_that_go_on_failing_end_the_wait(error: ClientError, looks: int) -
     assert script.services == ["never asked"]
 
 
-AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-
-
-@pytest.mark.parametrize("stale_looks", [[1, 2, 3, 4, 5], [2, 4]], ids=["at first", "now and then"])
-def test_a_deployment_that_is_not_listed_yet_is_waited_for(stale_looks: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("since", "stale_looks"),
+    [(AT, [0, 1, 2, 3, 4, 5]), (AT, [2, 4]), (None, [0, 1])],
+    ids=["at first", "now and then", "without a time"],
+)
+def test_a_deployment_that_is_not_listed_yet_is_waited_for(since: datetime | None, stale_looks: list[int]) -> None:
     before = [deployment("1", "COMPLETED", "PRIMARY", runningCount=2, createdAt=AT - timedelta(days=1))]
     going = [deployment("2", "IN_PROGRESS", "PRIMARY", createdAt=AT)]
     done = [deployment("2", "COMPLETED", "PRIMARY", runningCount=2, createdAt=AT)]
     looks = [before if number in stale_looks else going for number in range(6)]
     said: list[str] = []
-    judgement, _ = watch(Script(*looks, done), said).until_done("2", 100, since=AT)
+    judgement, _ = watch(Script(*looks, done), said).until_done("2", 100, since=since)
     assert judgement.verdict is Verdict.COMPLETED
     assert sum("does not list 2 yet" in line for line in said) == 1
 
 
-def test_what_is_not_listed_for_a_minute_was_replaced() -> None:
-    before = [deployment("1", "COMPLETED", "PRIMARY", runningCount=2, createdAt=AT - timedelta(days=1))]
-    said: list[str] = []
-    judgement, _ = watch(Script(before), said).until_done("2", 900, since=AT)
+@pytest.mark.parametrize("age", [timedelta(days=1), timedelta()])
+def test_what_is_not_listed_for_a_minute_was_replaced(age: timedelta) -> None:
+    before = [deployment("1", "COMPLETED", "PRIMARY", runningCount=2, createdAt=AT - age)]
+    clock = Clock()
+    judgement, _ = watch(Script(before), [], clock).until_done("2", 900, since=AT)
     assert judgement.verdict is Verdict.REPLACED
-    assert said[-1].split()[0] == "60.0"
+    assert clock.passed == 60
 
 
 @pytest.mark.parametrize(
@@ -308,10 +390,14 @@ def test_quiet_is_when_another_primary_serves_alone() -> None:
     back = deployment("3", "IN_PROGRESS", "PRIMARY")
     draining = [deployment("3", "COMPLETED", "PRIMARY", runningCount=2), deployment("2", "FAILED", runningCount=1)]
     alone = [deployment("3", "COMPLETED", "PRIMARY", runningCount=2), deployment("2", "FAILED")]
-    script = Script([ours], [back], draining, alone)
-    judgement, seen = watch(script, []).until_stable(100, other_than="2")
+    script, said = Script([ours], [back], draining, alone), list[str]()
+    judgement, seen = watch(script, said).until_stable(100, other_than="2")
     assert judgement.verdict is Verdict.COMPLETED
-    assert seen.primary.revision_name == "app:3"
+    assert (seen.primary.revision_name, seen.tasks_beside("3")) == ("app:3", 0)
+    assert said[-2:] == [
+        "    2.0 s  new 0 pending, 2 running · old 0 pending, 1 running",
+        "    3.0 s  new 0 pending, 2 running · old 0 pending, 0 running",
+    ]
     failed = Script([deployment("2", "FAILED", "PRIMARY", reason="no")])
     assert watch(failed, []).until_stable(100)[0] == Judgement(Verdict.FAILED, "no")
 
@@ -327,3 +413,8 @@ def test_a_wait_for_tasks_that_cannot_start_ends_at_once() -> None:
 def test_a_service_that_is_not_there_is_said(status: str, said: str) -> None:
     with pytest.raises(ServiceError, match=f"the service app in the cluster c is {said}"):
         watch(Script(status), []).snapshot()
+
+
+def test_a_snapshot_counts_the_targets_by_state() -> None:
+    script = Script([deployment("2", status="PRIMARY")], targets=["healthy", "draining", "healthy"])
+    assert watch(script, []).snapshot().targets == {"healthy": 2, "draining": 1}
