@@ -120,9 +120,9 @@ def _named(releases: Sequence[Release], wanted: str) -> list[Release]:
     forward = [release for release in reversed(releases) if release.kind is Kind.RELEASE]
     if revision := REVISION.fullmatch(wanted):
         family, number = revision[1], revision[2]
-        named = [item for item in forward if item.revision_name.rpartition(":")[2] == number]
+        named = [item for item in forward if item.revision_name.endswith(f":{number}")]
         named = [item for item in named if not family or item.revision_name == f"{family}:{number}"]
-        if named or family or len(number) < SHORTEST_HASH:  # a hash may be all digits
+        if named:  # a hash may be all digits
             return named
     return _of_hash(forward, wanted)
 
@@ -131,7 +131,7 @@ def _of_hash(forward: Sequence[Release], wanted: str) -> list[Release]:
     version, _, suffix = wanted.partition("+")
     found = [item for item in forward if item.version.startswith(version)] if len(version) >= SHORTEST_HASH else []
     if suffix:
-        found = [item for item in found if (item.definition_digest or "").startswith(suffix)]
+        found = [item for item in found if item.definition_digest and item.definition_digest.startswith(suffix)]
     meant = {(item.version, item.definition_digest if suffix else None) for item in found}
     if len(meant) > 1:
         raise Refusal(f"{wanted} is the beginning of several: {versions(found[:SHOWN])}.")
@@ -140,11 +140,11 @@ def _of_hash(forward: Sequence[Release], wanted: str) -> list[Release]:
 
 def other_definitions(releases: Sequence[Release], wanted: str, target: Release) -> list[Release]:
     """Return the other matches of a hash: the newest success of each other definition of the target's commit."""
-    if not wanted or wanted != target.version[: len(wanted)] or STEPS.fullmatch(wanted):
+    if not target.version.startswith(wanted):
         return []
     found: dict[str, Release] = {}
     for item in _named(releases, wanted):
-        if item.succeeded and item.version == target.version:
+        if item.succeeded:
             found.setdefault(item.definition_digest or item.revision, item)
     found.pop(target.definition_digest or target.revision, None)
     return list(found.values())
@@ -156,8 +156,8 @@ def forbidding_contract(releases: Sequence[Release], target: Release) -> Release
     A target whose schema is not known is not refused.
     """
     for release in releases:
-        later = release.id > target.id and release.prepared and release.schema_compatible is not None
-        if later and target.schema_head and target.schema_head not in (release.schema_compatible or []):
+        later, compatible = release.id > target.id and release.prepared, release.schema_compatible
+        if later and compatible is not None and target.schema_head and target.schema_head not in compatible:
             return release
     return None
 
@@ -339,11 +339,11 @@ class Rollback(Operation):
     def _image(self, target: Release, definition: Mapping[str, Any], absent: list[str], unknown: list[str]) -> str:
         """Return the image of the target's container, and check that the registry still holds it."""
         images = {item["name"]: str(item["image"]) for item in definition["containerDefinitions"]}
-        reference = images.get(self.c.container, "")
+        reference = images.get(self.c.container)
         if not reference:
             absent.append(f"{versions([target])} has no container {self.c.container}, which the service registers.")
             return ""
-        address, _, repository = reference.partition("@")[0].partition("/")
+        address, _, repository = reference.split("@")[0].partition("/")
         account = address.partition(".")[0]
         owner = {"registryId": account} if re.fullmatch(r"\d{12}", account) else {}
         try:
@@ -351,8 +351,8 @@ class Rollback(Operation):
                 repositoryName=repository, imageIds=[{"imageDigest": target.digest}], **owner
             )
         except (ClientError, BotoCoreError) as error:
-            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
-            if code in ("ImageNotFoundException", "RepositoryNotFoundException"):
+            absences = ("ImageNotFoundException", "RepositoryNotFoundException")
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] in absences:
                 absent.append(f"The image of {versions([target])} is gone from the registry: {reference}.")
             else:
                 # A caller without permission may still roll back: ECS pulls with the execution role.
@@ -374,14 +374,14 @@ class Rollback(Operation):
         return ReleaseError("\n".join(lines), why)
 
     def _say_plan(self, plan: RollbackPlan, primary: Deployment, stopped: str, preview: bool) -> None:
-        would = "would " if preview else ""
         if stopped:
-            self.c.say(f"{would}stop the release of {stopped}" if preview else f"stopped the release of {stopped}")
+            self.c.say(f"{'would stop' if preview else 'stopped'} the release of {stopped}")
         to = f"{plan.name} ({short(plan.revision)})"
         if not plan.needed:
             self.c.say(f"nothing to roll back: {to} is what serves")
         elif primary.revision == plan.revision and plan.uncertain:
-            self.c.say(f"{would}update the service to {to} in any case: {plan.previous} began and has not ended")
+            update = "would update" if preview else "update"
+            self.c.say(f"{update} the service to {to} in any case: {plan.previous} began and has not ended")
         elif primary.revision == plan.revision:
             self.c.say(f"{'would resume' if preview else 'resuming'} the rollback to {to}, which has not succeeded yet")
         else:
@@ -399,20 +399,18 @@ class Rollback(Operation):
                 self.journal.record(release, Outcome.ROLLING_BACK, why)
             else:
                 self.journal.record(release, Outcome.STOPPED, f"stopped by a rollback by {self.c.by}")
-        current = serving(releases)
-        if current is None or not plan.needed:
-            return
-        now = origin(releases, current)
-        if plan.target < now.id and primary.revision in (current.revision, now.revision):
-            for release in {now.id: now, current.id: current}.values():
-                self.journal.record(release, Outcome.ROLLING_BACK, why)
+        if plan.needed and (current := serving(releases)):
+            now = origin(releases, current)
+            if plan.target < now.id and primary.revision in (current.revision, now.revision):
+                for release in {now.id: now, current.id: current}.values():
+                    self.journal.record(release, Outcome.ROLLING_BACK, why)
 
     def _active(self, target: Release, definition: Mapping[str, Any] | None) -> str:
         """Return the target's revision; a copy if it was deregistered or deleted, because ECS does not start it then.
 
         https://docs.aws.amazon.com/AmazonECS/latest/developerguide/delete-task-definition-v2.html
         """
-        if definition is None or definition.get("status", "ACTIVE") == "ACTIVE":
+        if definition is None or definition["status"] == "ACTIVE":
             return target.revision
         copy = {name: value for name, value in definition.items() if name not in READ_ONLY}
         arn = str(self.ecs.register_task_definition(**copy)["taskDefinition"]["taskDefinitionArn"])

@@ -21,12 +21,15 @@ import pytest
 from botocore.exceptions import ClientError
 
 from fargate_ops.core.application import Application
+from fargate_ops.ecs.rollout import Snapshot
 from fargate_ops.ecs.task_definition import Image, Settings
 from fargate_ops.ecs.tasks import private_address
+from fargate_ops.notify.slack import Message
 from fargate_ops.release.context import Context, Limits
 from fargate_ops.release.release import Releaser
 from fargate_ops.release.rollback import Rollback, RollbackPlan
 from fargate_ops.release.verify import Subject, Verdict, Verification
+from fargate_ops.state.ledger import Ledger, Release
 from fargate_ops.state.lock import LockStore
 from fargate_ops.terraform.stack import Stack
 from local_cloud.ecs import task_lists
@@ -549,7 +552,7 @@ class World:
     stack: Stack = STACK
     clock: Callable[[], datetime] = lambda: AN_ORDINARY_DAY
     said: list[str] = field(default_factory=list)
-    notified: list[str] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
     #: Called while a run sleeps.
     on_sleep: Callable[[float], None] = lambda _: None
@@ -582,6 +585,19 @@ class World:
     def text(self) -> str:
         return plain("\n".join(self.said))
 
+    @property
+    def notified(self) -> list[str]:
+        """The line of each message that was sent."""
+        return [plain(message.summary) for message in self.messages]
+
+    @property
+    def releases(self) -> list[Release]:
+        return Ledger(self.s3, BUCKET, "test").releases()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return Snapshot(service=self.ecs.service, targets={})
+
     def context(
         self, *, wait: float = 60, holder: str | None = None, rollback_wait: float = 1, time_left: float = math.inf
     ) -> Context:
@@ -596,7 +612,7 @@ class World:
             by="ann@laptop",
             why="test",
             say=self.said.append,
-            notify=lambda message: self.notified.append(plain(message.summary)),
+            notify=self.messages.append,
             sleep=self._sleep,
             verify=self._verify,
             retry_command="make deploy ENV=test",

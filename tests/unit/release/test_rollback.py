@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,8 @@ import yaml
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from fargate_ops.release.context import ReleaseError
-from fargate_ops.release.rollback import RollbackPlan
-from fargate_ops.state.ledger import Ledger, Outcome, earlier_successes, release_id
+from fargate_ops.release.rollback import Refusal, RollbackPlan, choose
+from fargate_ops.state.ledger import Kind, Outcome, earlier_successes, release_id
 from fargate_ops.state.lock import Lock
 from tests.unit.release.conftest import OUTPUTS, plain, without_database
 
@@ -29,12 +30,19 @@ def serving(world: World) -> str:
 
 
 def outcomes(world: World) -> list[tuple[str, Outcome]]:
-    return [(item.version, item.outcome) for item in Ledger(world.s3, "state-bucket", "test").releases()]
+    return [(item.version, item.outcome) for item in world.releases]
+
+
+def container(world: World, revision: int) -> dict[str, Any]:
+    """Return the container of a task definition, to change it."""
+    (arn,) = [arn for arn in world.ecs.definitions if arn.endswith(f"settlement-test:{revision}")]
+    definition: dict[str, Any] = world.ecs.definitions[arn]["containerDefinitions"][0]
+    return definition
 
 
 def would_land(world: World) -> list[str]:
     """Return the targets of successive rollbacks."""
-    return [item.version for item in earlier_successes(Ledger(world.s3, "state-bucket", "test").releases())]
+    return [item.version for item in earlier_successes(world.releases)]
 
 
 @pytest.fixture
@@ -61,10 +69,11 @@ def in_flight(world: World, version: str, **changes: Any) -> None:
 def test_each_call_goes_one_release_further_back_as_status_said(three: World) -> None:
     for _ in range(2):
         said = would_land(three)[0]
+        assert choose(three.releases, three.snapshot.primary).version == said
         three.rolled_back()
         assert serving(three) == said
     assert serving(three) == "aaaa"
-    with pytest.raises(ReleaseError, match="no earlier release that succeeded"):
+    with pytest.raises(ReleaseError, match=r"^test: There is no earlier release that succeeded\. Nothing"):
         three.rollback().plan()
 
 
@@ -100,13 +109,60 @@ def test_the_ledger_tells_who_took_what_out_of_service(three: World) -> None:
         ("cccc", Outcome.ROLLED_BACK),
         ("bbbb", Outcome.SUCCEEDED),
     ]
-    undone = Ledger(three.s3, "state-bucket", "test").releases()[2]
+    undone = three.releases[2]
     assert plain(undone.why) == "rolled back to bbbb by ann@laptop"
+
+
+def test_the_ledger_describes_a_rollback_by_its_target(three: World) -> None:
+    three.rolled_back()
+    _, target, _, rollback = three.releases
+    assert (rollback.kind, rollback.restores, rollback.by, rollback.why) == (
+        Kind.ROLLBACK,
+        target.id,
+        "ann@laptop",
+        "test",
+    )
+    for name in ("service", "version", "digest", "revision", "schema_head", "definition_digest"):
+        assert getattr(rollback, name) == getattr(target, name)
 
 
 def test_people_elsewhere_hear_who_did_it(three: World) -> None:
     three.rolled_back()
     assert three.notified[-1].startswith("test: rolled back by ann@laptop from cccc to bbbb in")
+    assert plain(three.messages[-1].text).splitlines()[1:] == [
+        "settlement-test:2 · <http://127.0.0.1:1>",
+        "```test```",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ("fail", ":red_circle: *test*: release of `bbbb` failed"),
+        ("leave_unverified", ":large_yellow_circle: *test*: release of `bbbb` serves and is not verified"),
+    ],
+)
+def test_a_rollback_that_did_not_succeed_is_recorded_and_sent_once(three: World, end: str, said: str) -> None:
+    rollback = three.rollback()
+    plan = rollback.plan()
+    sent = len(three.messages)
+    getattr(rollback, end)(plan, "no answer")
+    rollback.fail(plan, "no answer either")
+    rollback.fail(plan, "still no answer")
+    assert [plain(message.text) for message in three.messages[sent : sent + 1]] == [
+        f"{said}\nby ann@laptop · settlement-test:2 · <http://127.0.0.1:1>\n"
+        "```rollback: no answer```\nNext: `make rollback ENV=test`"
+    ]
+    assert len(three.messages) - sent == (1 if end == "fail" else 2)
+    assert three.releases[-1].why == ("no answer" if end == "fail" else "no answer either")
+
+
+def test_a_rollback_that_found_nothing_to_do_cannot_fail(three: World) -> None:
+    rollback = three.rollback()
+    plan = rollback.plan("cccc")
+    before = outcomes(three), three.messages[:]
+    rollback.fail(plan, "no answer")
+    assert (outcomes(three), three.messages) == before
 
 
 def test_nothing_is_registered_migrated_or_scaled(three: World) -> None:
@@ -128,9 +184,11 @@ def test_it_has_succeeded_where_the_limits_cannot_be_set(three: World) -> None:
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not for you"}}, "DescribeScalableTargets")
 
     three.autoscaling.describe_scalable_targets = refuse  # type: ignore[method-assign]
-    three.rolled_back()
+    plan = three.rolled_back()
     assert serving(three) == "bbbb"
+    assert "recorded: rolled back to bbbb" in three.text.splitlines()
     assert "limits were left as they are" in three.text
+    assert not three.rollback().succeed(replace(plan, needed=False)), "no change"
 
 
 @pytest.mark.parametrize("wanted", ["aaaa", "1", ":1", "settlement-test:1", "-2", "2 steps", "2-steps"])
@@ -143,8 +201,13 @@ def test_anywhere_known_in_one_step(three: World, wanted: str) -> None:
 def test_an_explicit_target_a_second_time_changes_nothing(three: World) -> None:
     three.rolled_back("aaaa")
     updates, history = len(three.ecs.updates), outcomes(three)
-    assert not three.rolled_back("aaaa").needed
+    rollback = three.rollback()
+    plan = rollback.plan("aaaa")
+    assert not plan.needed
+    assert not rollback.update(plan)
+    assert not rollback.succeed(plan)
     assert (len(three.ecs.updates), outcomes(three)) == (updates, history)
+    assert "nothing to roll back: aaaa (settlement-test:1) is what serves" in three.text.splitlines()
 
 
 def test_a_hash_that_serves_with_other_settings_is_where_it_is(world: World) -> None:
@@ -201,7 +264,7 @@ def test_what_begins_now_is_newer_than_what_a_machine_began_whose_clock_is_ahead
     assert plain(world.releaser("dddd").plan().previous_name) == "cccc", "what is put back if it fails"
     assert world.rolled_back().version == "bbbb"
     assert outcomes(world)[-1] == ("bbbb", Outcome.SUCCEEDED)
-    assert Ledger(world.s3, "state-bucket", "test").releases()[-1].duration_seconds == 0
+    assert world.releases[-1].duration_seconds == 0
 
 
 # -- in the middle of something ---------------------------------------------------------------------------------------
@@ -213,6 +276,8 @@ def test_a_release_in_flight_is_undone_and_nothing_before_it(three: World) -> No
     assert serving(three) == "cccc"
     assert outcomes(three)[-2:] == [("bad0", Outcome.ROLLED_BACK), ("cccc", Outcome.SUCCEEDED)]
     assert would_land(three) == ["bbbb", "aaaa"]
+    assert "rolling back: settlement-test:4 -> cccc (settlement-test:3)" in three.text.splitlines()
+    assert "taking it out" not in three.text
 
 
 def preempting(world: World) -> Rollback:
@@ -238,9 +303,12 @@ def test_a_release_that_was_stopped_is_undone_though_an_answer_does_not_show_it(
     rollback = preempting(three)
     plan = rollback.plan()
     assert (plan.version, plan.needed) == ("cccc", True)
+    assert plain(three.releases[3].why) == "stopped by a rollback by ann@laptop"
     three.ecs.rollout = [nothing, complete]
     rollback.update(plan)
     assert serving(three) == "cccc"
+    assert "bad0 had come into service: taking it out" in three.text.splitlines()
+    assert plain(three.releases[3].why) == "being rolled back to cccc by ann@laptop"
 
 
 def test_a_release_that_was_stopped_before_the_service_changed_is_all_that_is_undone(three: World) -> None:
@@ -249,10 +317,16 @@ def test_a_release_that_was_stopped_before_the_service_changed_is_all_that_is_un
     begun, _ = releaser.register(releaser.plan())
     releaser.begin(begun)
     deployments = three.ecs.service["deployments"]
+    rollback.plan(preview=True)
+    assert three.text.splitlines()[-2:] == [
+        "would stop the release of bob, for Deploy, since noon",
+        "would update the service to cccc (settlement-test:3) in any case: dddd began and has not ended",
+    ]
     plan = rollback.plan()
     assert not rollback.update(plan)
     rollback.succeed(plan)
-    assert "stopped the release of bob, for Deploy, since noon" in three.text
+    assert "stopped the release of bob, for Deploy, since noon" in three.text.splitlines()
+    assert "settlement-test:3 runs already" in three.text.splitlines()
     assert outcomes(three)[-2:] == [("dddd", Outcome.STOPPED), ("cccc", Outcome.SUCCEEDED)]
     assert (serving(three), three.ecs.service["deployments"]) == ("cccc", deployments)
 
@@ -268,13 +342,19 @@ def test_a_release_that_updated_the_service_a_moment_ago_is_undone_whatever_is_r
     rollback = three.rollback()
     plan = rollback.plan(wanted)
     assert plan.version == "cccc"
-    assert "update the service to cccc (settlement-test:3) in any case: bad0 began and has not ended" in three.text
+    said = "update the service to cccc (settlement-test:3) in any case: bad0 began and has not ended"
+    assert said in three.text.splitlines()
     three.ecs.rollout = [lambda _: None] * stale_looks + [lambda ecs: ecs.complete()]
     assert rollback.update(plan)
     three.ecs.stale_looks = 0
+    assert three.releases[2].outcome is Outcome.SUCCEEDED, "it stays in service"
     rollback.succeed(plan)
     assert serving(three) == "cccc"
-    assert outcomes(three)[-2:] == [("bad0", Outcome.ROLLED_BACK), ("cccc", Outcome.SUCCEEDED)]
+    assert outcomes(three)[-3:] == [
+        ("cccc", Outcome.SUCCEEDED),
+        ("bad0", Outcome.ROLLED_BACK),
+        ("cccc", Outcome.SUCCEEDED),
+    ]
     assert "from bad0 to cccc" in three.notified[-1]
     with pytest.raises(ReleaseError, match=r"bad0\S+ .* is not released again"):
         three.releaser("bad0").plan()
@@ -295,15 +375,33 @@ def test_what_came_into_service_by_hand_gives_way_to_the_last_success(three: Wor
     three.ecs.complete()
     three.rolled_back()
     assert serving(three) == "cccc"
+    assert "from hand:1 to cccc" in three.notified[-1]
 
 
 def test_a_rollback_in_flight_is_watched_instead_of_begun_again(three: World) -> None:
     rollback = three.rollback()
     rollback.service.update(rollback.plan("aaaa").revision)
     updates = len(three.ecs.updates)
-    three.rolled_back("aaaa")
+    plan = three.rollback().plan("aaaa")
+    three.ecs.rollout = [nothing, complete]
+    assert three.rollback().update(plan)
     assert len(three.ecs.updates) == updates
     assert serving(three) == "aaaa"
+
+
+def test_a_target_that_ecs_gave_up_and_left_in_place_is_deployed_anew(three: World) -> None:
+    rollback = three.rollback()
+    rollback.service.update(rollback.plan().revision)
+    three.ecs.primary["rolloutState"] = "FAILED"
+    three.rolled_back()
+    assert three.ecs.updates[-1]["forceNewDeployment"]
+    assert (serving(three), outcomes(three)[-1]) == ("bbbb", ("bbbb", Outcome.SUCCEEDED))
+
+
+def test_a_release_that_serves_and_is_being_deployed_anew_is_watched(three: World) -> None:
+    three.ecs.update_service(forceNewDeployment=True)
+    assert three.rollback().plan("cccc", preview=True).needed
+    assert three.text == "would resume the rollback to cccc (settlement-test:3), which has not succeeded yet"
 
 
 def test_after_an_interrupted_rollback_the_same_command_goes_to_the_same_place(three: World) -> None:
@@ -314,9 +412,16 @@ def test_after_an_interrupted_rollback_the_same_command_goes_to_the_same_place(t
 
 
 def test_without_the_lock_nothing_is_touched(three: World) -> None:
-    with pytest.raises(ReleaseError, match="lost the deployment lock"):
+    untouched = r"lost the deployment lock, .*\. The service was not touched\.\n"
+    with pytest.raises(ReleaseError, match=untouched):
         three.rollback(holder="me").plan()
     assert outcomes(three)[-1] == ("cccc", Outcome.SUCCEEDED)
+    rollback, updates = preempting(three), len(three.ecs.updates)
+    plan = rollback.plan("bbbb")
+    three.lock.release("me", datetime.now(UTC))
+    with pytest.raises(ReleaseError, match=untouched):
+        rollback.update(plan)
+    assert len(three.ecs.updates) == updates
 
 
 # -- what is refused --------------------------------------------------------------------------------------------------
@@ -337,23 +442,33 @@ def test_what_was_rolled_back_in_flight_never_succeeded(three: World) -> None:
         ("0123456789ab", "The ledger knows no release 0123456789ab."),
         ("other:2", "The ledger knows no release other:2."),
         ("12345", "The ledger knows no release 12345."),
-        ("abc", "The ledger knows no release abc."),
+        ("bro", "The ledger knows no release bro."),
         ("-3", "There is no release 3 steps back."),
         ("-0", "There is no release 0 steps back."),
-        ("broken", "broken (settlement-test:4) never succeeded (failed: exit code 3)."),
+        ("broken", "broken (settlement-test:5) never succeeded (failed: exit code 3)."),
     ],
 )
 def test_a_refusal_says_what_is_possible(three: World, wanted: str, said: str) -> None:
-    releaser = three.releaser("broken")
-    plan, _ = releaser.register(releaser.plan())
-    releaser.begin(plan)
-    releaser.fail(plan, "exit code 3")
+    for memory, why in ((1024, "exit code 2"), (2048, "exit code 3")):
+        releaser = three.releaser("broken", memory=memory)
+        plan, _ = releaser.register(releaser.plan())
+        releaser.begin(plan)
+        releaser.fail(plan, why)
     with pytest.raises(ReleaseError) as refusal:
         three.rollback().plan(wanted)
-    assert said in plain(refusal.value)
-    assert "Nothing was changed." in plain(refusal.value)
-    assert "Possible, newest first: bbbb (settlement-test:2), aaaa (settlement-test:1)." in plain(refusal.value)
-    assert "Next: make rollback ENV=test ARGS='-e rollback_to=bbbb'" in plain(refusal.value)
+    assert plain(refusal.value.reason) == said
+    assert plain(refusal.value).splitlines() == [
+        f"test: {said} Nothing was changed.",
+        "The last success is cccc (settlement-test:3).",
+        "Possible, newest first: bbbb (settlement-test:2), aaaa (settlement-test:1).",
+        "Next: make rollback ENV=test ARGS='-e rollback_to=bbbb'",
+    ]
+
+
+def test_a_hash_of_digits_is_no_revision(world: World) -> None:
+    for version in ("1234567", "7654321"):
+        world.released(version)
+    assert world.rolled_back("1234").version == "1234567"
 
 
 def test_the_beginning_of_several_hashes_is_refused(world: World) -> None:
@@ -364,12 +479,22 @@ def test_the_beginning_of_several_hashes_is_refused(world: World) -> None:
 
 
 def test_before_the_first_success_there_is_nothing_to_go_back_to(world: World) -> None:
-    with pytest.raises(ReleaseError, match=r"No release has ever succeeded here[\s\S]*There is nothing to go back to"):
+    with pytest.raises(ReleaseError) as refusal:
         world.rollback().plan()
+    assert str(refusal.value).splitlines() == [
+        "test: No release has ever succeeded here. Nothing was changed.",
+        "There is nothing to go back to.",
+        "Next: a fix, then make deploy ENV=test",
+    ]
 
 
-def test_an_image_that_is_gone_is_refused(three: World) -> None:
-    three.registry.gone.add("sha256:bbbb")
+@pytest.mark.parametrize("code", ["ImageNotFoundException", "RepositoryNotFoundException"])
+def test_an_image_that_is_gone_is_refused(three: World, code: str) -> None:
+    def gone(*, imageIds: list[dict[str, str]], **_: Any) -> None:
+        if imageIds == [{"imageDigest": "sha256:bbbb"}]:
+            raise ClientError({"Error": {"Code": code, "Message": "not there"}}, "DescribeImages")
+
+    three.registry.describe_images = gone  # type: ignore[method-assign, assignment]
     with pytest.raises(ReleaseError, match=r"The image of bbbb\S+ \(settlement-test:2\) is gone") as refusal:
         three.rollback().plan()
     assert "Possible, newest first: aaaa (settlement-test:1)." in plain(refusal.value)
@@ -382,6 +507,27 @@ def test_who_may_not_look_into_the_registry_may_still_roll_back(three: World) ->
     three.registry.describe_images = denied  # type: ignore[method-assign]
     three.rolled_back()
     assert serving(three) == "bbbb"
+    assert "warning: whether the registry holds registry/settlement@sha256:bbbb is not known: " in three.text
+
+
+@pytest.mark.parametrize(
+    ("repository", "request_of"),
+    [
+        ("public.registry/team/settlement", {"repositoryName": "team/settlement"}),
+        (
+            "123456789012.dkr.ecr.eu-central-1.amazonaws.com/team/settlement",
+            {"repositoryName": "team/settlement", "registryId": "123456789012"},
+        ),
+    ],
+)
+def test_an_image_is_looked_up_in_the_registry_of_its_account(
+    three: World, repository: str, request_of: dict[str, str]
+) -> None:
+    requests: list[dict[str, Any]] = []
+    three.registry.describe_images = lambda **request: requests.append(request)  # type: ignore[method-assign, assignment]
+    container(three, 2)["image"] = f"{repository}@sha256:bbbb"
+    three.rollback().plan(preview=True)
+    assert requests == [{**request_of, "imageIds": [{"imageDigest": "sha256:bbbb"}]}]
 
 
 def test_a_contract_migration_closes_the_way_back(world: World) -> None:
@@ -422,7 +568,9 @@ def test_a_deregistered_revision_comes_back_as_a_copy_and_the_second_time_change
     plan = three.rolled_back("bbbb")
     assert plan.revision.endswith("settlement-test:4")
     assert serving(three) == "bbbb"
-    assert not three.rolled_back("bbbb").needed
+    assert "settlement-test:2 was deregistered: registered its copy settlement-test:4" in three.said
+    again = three.rolled_back("bbbb")
+    assert (again.needed, again.revision) == (False, plan.revision)
     assert would_land(three) == ["aaaa"]
 
 
@@ -474,9 +622,21 @@ def test_a_rollback_that_ecs_gives_up_says_so_and_what_serves(three: World) -> N
 
 def test_a_rollback_that_lasts_is_left_to_ecs(three: World) -> None:
     failure = failing(three, wait=-1)
-    assert "ECS goes on trying." in plain(failure)
+    assert "ECS goes on trying." in plain(failure).splitlines()
     assert three.ecs.stopped_deployments == []
     assert three.ecs.primary["taskDefinition"].endswith(":2")
+
+
+def test_a_rollback_that_another_deployment_replaced_is_not_called_going_on(three: World) -> None:
+    (first,) = [arn for arn in three.ecs.definitions if arn.endswith("settlement-test:1")]
+
+    def replaced(ecs: FakeEcs) -> None:
+        ecs.update_service(taskDefinition=first)
+        ecs.complete()
+
+    failure = failing(three, replaced)
+    assert "took the place of" in plain(failure)
+    assert "ECS goes on trying." not in plain(failure)
 
 
 # -- a rollback that did not come to its end --------------------------------------------------------------------------
@@ -508,8 +668,9 @@ def test_the_intent_is_recorded_before_the_service_is_touched(three: World) -> N
     three.rollback().plan()
     assert outcomes(three)[-2:] == [("cccc", Outcome.ROLLING_BACK), ("bbbb", Outcome.IN_PROGRESS)]
     assert len(three.ecs.updates) == updates
-    (undone,) = [item for item in Ledger(three.s3, "state-bucket", "test").releases() if item.undone]
+    (undone,) = [item for item in three.releases if item.undone]
     assert plain(undone.why) == "being rolled back to bbbb by ann@laptop"
+    assert three.releases[-1].why == "test"
 
 
 def test_a_rollback_that_failed_is_taken_up_by_the_same_command_and_never_called_done(three: World) -> None:
@@ -524,7 +685,7 @@ def test_a_rollback_that_failed_is_taken_up_by_the_same_command_and_never_called
         ("bbbb", Outcome.FAILED),
         ("bbbb", Outcome.SUCCEEDED),
     ]
-    undone = Ledger(three.s3, "state-bucket", "test").releases()[2]
+    undone = three.releases[2]
     assert plain(undone.why) == "rolled back to bbbb by ann@laptop"
     assert would_land(three) == ["aaaa"]
 
@@ -570,6 +731,9 @@ def test_a_rollback_that_came_into_service_and_was_not_verified_is_only_verified
     updates = len(three.ecs.updates)
     again = three.rollback()
     plan = again.plan()
+    assert three.text.splitlines()[-1] == (
+        "resuming the rollback to bbbb (settlement-test:2), which has not succeeded yet"
+    )
     assert (plan.version, plan.needed) == ("bbbb", True)
     assert not again.update(plan)
     again.succeed(plan)
@@ -697,6 +861,19 @@ def test_what_is_being_rolled_back_is_not_put_back_in_place_of_a_release_that_be
     assert would_land(three) == ["aaaa"]
 
 
+def test_a_target_that_serves_instead_of_an_unverified_release_has_yet_to_be_verified(three: World) -> None:
+    failed(three)
+    releaser = three.releaser("dddd")
+    plan, _ = releaser.register(releaser.plan())
+    releaser.begin(plan)
+    releaser.leave_unverified(plan, "no answer")
+    (second,) = [arn for arn in three.ecs.definitions if arn.endswith("settlement-test:2")]
+    three.ecs.update_service(taskDefinition=second)
+    three.ecs.complete()
+    again = three.rollback().plan(preview=True)
+    assert (again.version, again.needed) == ("bbbb", True)
+
+
 def test_a_ledger_of_before_there_was_an_intent_reads_as_it_did(three: World) -> None:
     """In such a ledger, a rollback recorded `rolled_back` before it updated the service."""
     rollback = three.rollback()
@@ -767,9 +944,15 @@ def test_a_target_whose_secret_is_gone_is_refused_before_anything_moves(retired:
 
 
 def test_a_target_with_another_container_is_refused(retired: World) -> None:
-    arn = next(arn for arn in retired.ecs.definitions if arn.endswith("settlement-test:2"))
-    retired.ecs.definitions[arn]["containerDefinitions"][0]["name"] = "web"
+    container(retired, 2)["name"] = "web"
     assert "bbbb (settlement-test:2) has no container api, which the service registers." in refused_untouched(retired)
+
+
+def test_what_serves_with_another_container_has_no_known_image(retired: World) -> None:
+    container(retired, 3)["name"] = "web"
+    plan = retired.rollback().plan("cccc")
+    assert (plan.needed, plan.image) == (False, "")
+    assert "warning: cccc (settlement-test:3) has no container api, which the service registers." in retired.text
 
 
 def test_what_serves_already_needs_nothing_to_move(retired: World) -> None:
@@ -789,10 +972,14 @@ def test_a_target_whose_secret_lost_a_key_is_refused(retired: World) -> None:
 def test_a_target_whose_role_or_log_group_is_gone_is_refused(retired: World) -> None:
     retired.iam.gone.add("execution")
     retired.logs.groups.remove("/ecs/test")
-    refusal = refused_untouched(retired)
-    assert "needs execution role (settlement-test): there is no role execution." in refusal
-    assert "needs /ecs/test: there is no such log group, so no task could start." in refusal
-    assert "There is nothing to go back to." in refusal
+    assert refused_untouched(retired).splitlines() == [
+        "test: bbbb (settlement-test:2) needs execution role (settlement-test): there is no role execution.",
+        "bbbb (settlement-test:2) needs /ecs/test: there is no such log group, so no task could start. "
+        "Nothing was changed.",
+        "The last success is cccc (settlement-test:3).",
+        "There is nothing to go back to.",
+        "Next: a fix, then make deploy ENV=test",
+    ]
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException", "InternalServiceError"])
@@ -819,7 +1006,10 @@ def test_a_service_that_does_not_answer_stops_no_rollback(retired: World, which:
     assert "warning: " in retired.text
 
 
-def test_a_definition_that_cannot_be_looked_at_stops_no_rollback(retired: World) -> None:
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_definition_that_cannot_be_looked_at_stops_no_rollback(retired: World, recorded: bool) -> None:
+    if not recorded:
+        forget_names(retired)
     describe = retired.ecs.describe_task_definition
 
     def throttled(*, taskDefinition: str) -> Any:
@@ -828,7 +1018,7 @@ def test_a_definition_that_cannot_be_looked_at_stops_no_rollback(retired: World)
         return describe(taskDefinition=taskDefinition)
 
     retired.ecs.describe_task_definition = throttled  # type: ignore[method-assign, assignment]
-    retired.rolled_back()
+    assert retired.rolled_back().image == ""
     assert serving(retired) == "bbbb"
     assert "warning: what bbbb needs was not checked" in retired.text
 
@@ -859,7 +1049,7 @@ def test_a_revision_that_is_being_deleted_comes_back_as_a_copy(three: World) -> 
 
 def suffixes(world: World, version: str) -> list[str]:
     """Return the beginnings of the digests of a version's definitions, in the order of its releases."""
-    releases = Ledger(world.s3, "state-bucket", "test").releases()
+    releases = world.releases
     return [item.name.rpartition("+")[2] for item in releases if item.version == version]
 
 
@@ -882,9 +1072,22 @@ def test_releases_of_one_commit_are_told_apart_by_their_definitions(configured: 
     configured.rolled_back(f"aaaa+{small}")
     assert (serving(configured), memory(configured)) == ("aaaa", "512")
     assert any(f"-> aaaa+{small} (settlement-test:1)" in line for line in configured.said)
+    assert not configured.rolled_back("aaaa").needed, "that one serves"
     configured.rolled_back(f"aaaa+{large}")
     assert memory(configured) == "1024"
     assert not configured.rolled_back(f"aaaa+{large}").needed
+
+
+def test_the_beginning_of_several_definitions_is_refused(configured: World) -> None:
+    small, large, other = configured.releases
+    alike = [replace(small, definition_digest="3f2a00"), replace(large, definition_digest="3f2b00"), other]
+    primary = configured.snapshot.primary
+    with pytest.raises(Refusal) as refusal:
+        choose(alike, primary, "aaaa+3f2")
+    assert str(refusal.value) == (
+        "aaaa+3f2 is the beginning of several: aaaa+3f2b (settlement-test:2), aaaa+3f2a (settlement-test:1)."
+    )
+    assert choose(alike, primary, "aaaa+3f2a").revision == small.revision
 
 
 def test_a_hash_alone_is_its_newest_success_and_says_what_else_it_could_be(configured: World) -> None:
@@ -919,19 +1122,31 @@ def test_the_same_definition_registered_twice_has_one_name(world: World) -> None
 
 
 def test_releases_of_before_definitions_had_names_are_known_by_their_revisions(configured: World) -> None:
+    small, large = suffixes(configured, "aaaa")
     forget_names(configured)
     assert suffixes(configured, "aaaa") == ["aaaa", "aaaa"]
     configured.rolled_back("settlement-test:1")
     assert memory(configured) == "512"
-    configured.rolled_back("aaaa")
-    assert not any(name == "aaaa" for name in suffixes(configured, "aaaa")[2:]), "a rollback records it"
+    assert not configured.rolled_back("aaaa").needed
+    configured.rolled_back("2")
+    assert suffixes(configured, "aaaa")[2:] == [small, large], "a rollback records it"
+
+
+def test_a_definition_keeps_its_recorded_name(three: World) -> None:
+    rewrite(three, definition_digest="3f2a00")
+    assert three.rolled_back().name == "bbbb+3f2a"
 
 
 def forget_names(world: World) -> None:
     """Rewrite the events as they were before they recorded their definition."""
+    rewrite(world, definition_digest=None)
+
+
+def rewrite(world: World, **values: Any) -> None:
+    """Write other values into all events."""
     for item in world.s3.list_objects_v2(Bucket="state-bucket")["Contents"]:
         event = json.loads(world.s3.get_object(Bucket="state-bucket", Key=item["Key"])["Body"].read())
-        del event["definition_digest"]
+        event |= values
         world.s3.put_object(Bucket="state-bucket", Key=item["Key"], Body=json.dumps(event).encode())
 
 
