@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fargate_ops.ecs.tasks import describe_tasks
+from fargate_ops.ecs.tasks import describe_tasks, short
 from fargate_ops.state.ledger import Outcome, Release, earlier_successes, serving, unfinished
 
 #: Successes that stay available for a rollback, however many newer revisions there are.
@@ -69,7 +69,7 @@ def prune(
     """
     done: list[str] = []
     deployed = {str(item["taskDefinition"]) for item in service["deployments"]}
-    needed = needed_for_rollback(releases) | deployed | {str(service.get("taskDefinition", ""))}
+    needed = needed_for_rollback(releases) | deployed
     try:
         for family in families:
             candidates = superseded(_registered(ecs, family, keep + len(needed) + at_most), family, keep, needed)
@@ -84,7 +84,7 @@ def prune(
     except (ClientError, BotoCoreError) as error:
         say(f"old task definitions stay until the next release: {error}")
     if done:
-        say(f"deregistered old task definitions: {', '.join(arn.rsplit('/', 1)[-1] for arn in done)}")
+        say(f"deregistered old task definitions: {', '.join(map(short, done))}")
     return done
 
 
@@ -105,7 +105,7 @@ def _running(ecs: Any, cluster: str, family: str) -> set[str] | None:
 
 
 def _family(arn: str) -> str:
-    return arn.rsplit("/", 1)[-1].rpartition(":")[0]
+    return short(arn).split(":")[0]
 
 
 def _number(arn: str) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -163,9 +164,10 @@ def test_down_to_a_number_in_both_families_and_never_the_placeholder(ecs: Ecs) -
     assert ecs.active(FAMILY) == numbers([service[0], *service[-3:]])
     assert ecs.active(f"{FAMILY}-admin") == numbers(admin[-3:])
     assert ecs.active(f"{FAMILY}-placeholder") == numbers(placeholder)
-    assert said[0].startswith("deregistered old task definitions: settlement-test:")
+    gone = [*service[1:3], *admin[:2]]
+    assert said == [f"deregistered old task definitions: {', '.join(item.rpartition('/')[2] for item in gone)}"]
     assert run(ecs, service[0]) == []
-    assert "DeregisterTaskDefinition" not in ecs.calls
+    assert set(ecs.calls) == {"ListTaskDefinitions"}
 
 
 def test_what_a_rollback_needs_stays(ecs: Ecs) -> None:
@@ -175,19 +177,54 @@ def test_what_a_rollback_needs_stays(ecs: Ecs) -> None:
     assert ecs.active(FAMILY) == [first, first + 1, first + 5]
 
 
-def test_a_revision_of_which_a_task_runs_stays(ecs: Ecs, monkeypatch: pytest.MonkeyPatch) -> None:
-    revisions = ecs.register(FAMILY, 6)
-    # moto runs no task without an instance, so the test makes its answers.
-    tasks = {"list_tasks": {"taskArns": ["arn:task/1"]}, "list_task_definitions": {"taskDefinitionArns": revisions}}
+@dataclass
+class Paginator:
+    """What ``get_paginator`` returns; ``paginate`` is the operation."""
+
+    paginate: Callable[..., Iterator[dict[str, Any]]]
+
+
+@pytest.fixture
+def running(ecs: Ecs, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """The revisions of the running tasks by family, which a test fills; moto runs no task without an instance."""
+    revisions: dict[str, list[str]] = {}
+    original = ecs.client.get_paginator
+
+    def list_tasks(*, cluster: str, family: str) -> Iterator[dict[str, Any]]:
+        assert cluster == CLUSTER
+        for number in range(len(revisions.get(family, []))):
+            ecs.calls.append("ListTasks")
+            yield {"taskArns": [f"{family}/{number}"]}
+
+    def describe_tasks(*, cluster: str, tasks: list[str]) -> dict[str, Any]:
+        assert cluster == CLUSTER
+        found = [(family, int(number)) for family, number in (task.split("/") for task in tasks)]
+        return {"tasks": [{"taskDefinitionArn": revisions[family][number]} for family, number in found]}
+
     monkeypatch.setattr(
-        ecs.client, "get_paginator", lambda name: type("P", (), {"paginate": lambda *_, **__: [tasks[name]]})()
+        ecs.client, "get_paginator", lambda name: Paginator(list_tasks) if name == "list_tasks" else original(name)
     )
-    running = {"tasks": [{"taskDefinitionArn": revisions[1]}]}
-    monkeypatch.setattr(ecs.client, "describe_tasks", lambda **_: running)
-    run(ecs, families=(FAMILY,))
+    monkeypatch.setattr(ecs.client, "describe_tasks", describe_tasks)
+    return revisions
+
+
+def test_a_revision_of_which_a_task_runs_stays(ecs: Ecs, running: dict[str, list[str]]) -> None:
+    revisions = ecs.register(FAMILY, 6)
+    running[FAMILY] = [revisions[1]]
+    run(ecs)
     assert ecs.active(FAMILY) == numbers([revisions[1], *revisions[-3:]])
-    monkeypatch.setattr(module, "TASKS_SEEN", 0)
-    assert "its old revisions stay" in run(ecs, families=(FAMILY,), keep=1)[0]
+
+
+def test_a_family_with_too_many_tasks_stays_and_the_next_one_is_pruned(
+    ecs: Ecs, running: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TASKS_SEEN", 2)
+    service, admin = (ecs.register(family, 6) for family in FAMILIES)
+    running |= {FAMILY: [service[0]] * 9, f"{FAMILY}-admin": [admin[0]] * 2}
+    assert run(ecs)[0] == "more than 2 tasks of settlement-test run: its old revisions stay"
+    assert ecs.active(FAMILY) == numbers(service)
+    assert ecs.active(f"{FAMILY}-admin") == numbers([admin[0], *admin[-3:]])
+    assert ecs.calls.count("ListTasks") == 3 + 2, "no more than necessary"
 
 
 def test_a_few_at_a_time_oldest_first(ecs: Ecs) -> None:
@@ -196,6 +233,7 @@ def test_a_few_at_a_time_oldest_first(ecs: Ecs) -> None:
     run(ecs, at_most=4)
     assert ecs.active(FAMILY) == numbers(revisions[4:])
     assert ecs.calls.count("DeregisterTaskDefinition") == 4
+    assert ecs.calls.count("ListTasks") == 1
     run(ecs, at_most=4)
     assert ecs.active(FAMILY) == numbers(revisions[-3:])
     assert len(ecs.active(f"{FAMILY}-admin")) == 7
@@ -205,16 +243,17 @@ def test_the_calls_are_bounded_however_many_revisions_there_are(ecs: Ecs, monkey
     revisions = ecs.register(FAMILY, 250)
     original, pages = ecs.client.get_paginator, []
 
-    class Paged:
+    def paged(**request: Any) -> Iterator[dict[str, Any]]:
         """Return pages of a hundred, as ECS does; moto does not."""
-
-        def paginate(self, **_: Any) -> Iterator[dict[str, Any]]:
-            for start in range(0, len(revisions), 100):
-                pages.append(start)
-                yield {"taskDefinitionArns": revisions[start : start + 100]}
+        assert request == {"familyPrefix": FAMILY, "status": "ACTIVE", "sort": "ASC"}
+        for start in range(0, len(revisions), 100):
+            pages.append(start)
+            yield {"taskDefinitionArns": revisions[start : start + 100]}
 
     monkeypatch.setattr(
-        ecs.client, "get_paginator", lambda name: Paged() if name == "list_task_definitions" else original(name)
+        ecs.client,
+        "get_paginator",
+        lambda name: Paginator(paged) if name == "list_task_definitions" else original(name),
     )
     run(ecs, families=(FAMILY,))
     assert pages == [0]
