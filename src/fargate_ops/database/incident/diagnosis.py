@@ -71,7 +71,7 @@ def _diagnose(seen: Evidence, database: Database, limits: Limits) -> tuple[Case,
     count = f"{taken} of {room} connections are taken"
     starved = bool(seen.logs and (seen.logs.pool_timeouts or seen.logs.leaks))
     if leaked and ((len(leaked) >= SHARE * taken and (full or starved)) or len(leaked) >= SHARE * room):
-        oldest = max(item.state_seconds or 0 for item in leaked)
+        oldest = max(filter(None, (item.state_seconds for item in leaked)))
         return Case.LEAKED_SESSIONS, [
             f"{count}; {len(leaked)} are idle in a transaction for more than {limits.idle_in_transaction_seconds:g} s, "
             f"the oldest for {oldest:.0f} s",
@@ -144,7 +144,7 @@ def _origins(what: str, names: Sequence[str], most: int = 5) -> list[str]:
 def _blockers(database: Database) -> list[str]:
     blocked = [item for item in database.sessions if item.blocked_by]
     roots = Counter(pid for item in blocked for pid in item.blocked_by)
-    return [f"{len(blocked)} wait for a lock; most for pid {roots.most_common(1)[0][0]}"] if blocked else []
+    return [f"{len(blocked)} wait for a lock; most for pid {roots.most_common()[0][0]}"] if blocked else []
 
 
 def _beside(seen: Evidence, case: Case) -> list[str]:
