@@ -315,6 +315,11 @@ def test_a_release_that_was_stopped_is_undone_though_an_answer_does_not_show_it(
     assert plain(three.releases[3].why) == "being rolled back to cccc by ann@laptop"
 
 
+def test_a_release_that_was_stopped_before_it_began_is_all_that_is_undone(three: World) -> None:
+    plan = preempting(three).plan()
+    assert (plan.version, plan.needed) == ("cccc", False)
+
+
 def test_a_release_that_was_stopped_before_the_service_changed_is_all_that_is_undone(three: World) -> None:
     rollback = preempting(three)
     releaser = three.releaser("dddd")
