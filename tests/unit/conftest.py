@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
@@ -61,3 +62,13 @@ def s3_clock(s3: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime, da
         monkeypatch.setattr(s3, "get_object", answer)
 
     return set_clock
+
+
+@pytest.fixture
+def in_seoul(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let this machine's clock show a time that is not UTC."""
+    with monkeypatch.context() as environment:
+        environment.setenv("TZ", "Asia/Seoul")
+        time.tzset()
+        yield
+    time.tzset()

@@ -19,6 +19,7 @@ import re
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -26,12 +27,15 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from fargate_ops.aws.errors import error_code
 from fargate_ops.core.problem import OperationsError
 from fargate_ops.plugin.environment import user_name
 from fargate_ops.state.record import parse
 
 #: The size of a boto3 client's connection pool.
 PARALLEL_READS = 10
+#: The number of newest releases, and of newest successes, that are read unless the caller wants another one.
+NEWEST = 50
 
 
 class LedgerError(OperationsError):
@@ -105,7 +109,7 @@ class Event:
 
     def to_json(self) -> str:
         """Return the object's body: the fields, with the time in UTC, ISO 8601."""
-        return json.dumps({**asdict(self), "at": self.at.astimezone(UTC).isoformat()}, sort_keys=True)
+        return json.dumps({**asdict(self), "at": self.at.astimezone(UTC).isoformat()})
 
     @classmethod
     def from_json(cls, body: str | bytes) -> Event:
@@ -153,7 +157,7 @@ class Release:
     @property
     def revision_name(self) -> str:
         """Return ``family:7`` of the task definition's ARN."""
-        return self.revision.rsplit("/", 1)[-1]
+        return self.revision.rpartition("/")[2]
 
 
 def release_name(version: str, definition_digest: str | None) -> str:
@@ -178,7 +182,7 @@ def next_release_id(version: str, now: datetime, releases: Iterable[Release]) ->
 
 def started_at(release: str) -> datetime:
     """Return when the release of this identifier began."""
-    return datetime.strptime(release.split("-", 1)[0], "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+    return datetime.strptime(release.partition("-")[0], "%Y%m%dT%H%M%S.%f%z")
 
 
 def fold(events: Iterable[Event]) -> list[Release]:
@@ -235,13 +239,10 @@ def serving(releases: Sequence[Release]) -> Release | None:
 
     A release that is being rolled back serves until another one succeeds.
     """
-    newer_success = False
-    for release in reversed(releases):
-        rolling_back = release.outcome is Outcome.ROLLING_BACK and release.succeeded and not newer_success
-        if release.outcome is Outcome.SUCCEEDED or rolling_back:
-            return release
-        newer_success = newer_success or release.succeeded
-    return None
+    succeeded = [release for release in releases if release.succeeded]
+    if succeeded and succeeded[-1].outcome is Outcome.ROLLING_BACK:
+        return succeeded[-1]
+    return next((release for release in reversed(succeeded) if release.outcome is Outcome.SUCCEEDED), None)
 
 
 def origin(releases: Sequence[Release], release: Release) -> Release:
@@ -293,9 +294,10 @@ def last_target(releases: Sequence[Release]) -> Release | None:
     current = serving(releases)
     if current is None or current.outcome is not Outcome.ROLLING_BACK:
         return None
-    later = [item for item in releases if item.id > current.id and item.kind is Kind.ROLLBACK and item.restores]
-    target = origin(releases, later[-1]) if later else None
-    return None if target is None or target in (later[-1], origin(releases, current)) else target
+    later = releases[releases.index(current) + 1 :]
+    rollback = next((item for item in reversed(later) if item.kind is Kind.ROLLBACK), current)
+    target = origin(releases, rollback)
+    return None if target in (rollback, origin(releases, current)) else target
 
 
 def last_word(releases: Sequence[Release], about: Callable[[Release], bool]) -> Release | None:
@@ -324,7 +326,6 @@ def earlier_successes(releases: Sequence[Release]) -> list[Release]:
     revision = origin(releases, current).revision
     while True:
         first = next((index for index, release in enumerate(forward) if release.revision == revision), 0)
-        skipped.add(revision)
         for release in reversed(forward[:first]):
             if release.outcome is Outcome.SUCCEEDED and release.revision not in skipped:
                 found.append(release)
@@ -401,7 +402,7 @@ class Ledger:
             )
         except (ClientError, BotoCoreError) as error:
             # 409 means that another conditional write to this key is in progress: it records this outcome.
-            if _code(error) in ("PreconditionFailed", "ConditionalRequestConflict"):
+            if error_code(error) in ("PreconditionFailed", "ConditionalRequestConflict"):
                 return False
             raise LedgerError(f"cannot write s3://{self._bucket}/{key}: {error}") from error
         return True
@@ -409,13 +410,13 @@ class Ledger:
     def has_ended(self, release: str) -> bool:
         """Return whether any run has recorded an end of this release."""
         ends = {f"{self._prefix}{release}/{outcome}.json" for outcome in Outcome if outcome not in _BEGINNINGS}
-        return any(key in ends for key in self._keys(f"{release}/"))
+        return any(key in ends for key in self._keys(f"{self._prefix}{release}/"))
 
-    def releases(self, newest: int = 50) -> list[Release]:
+    def releases(self, newest: int = NEWEST) -> list[Release]:
         """Return the releases of `history`."""
         return self.history(newest).releases
 
-    def history(self, newest: int = 50) -> History:
+    def history(self, newest: int = NEWEST) -> History:
         """Return the ``newest`` releases and the ``newest`` that ever succeeded, oldest first.
 
         The history is empty if the bucket does not exist.
@@ -423,7 +424,7 @@ class Ledger:
         Raises:
             LedgerError: the bucket does not answer.
         """
-        keys = self._keys()
+        keys = self._keys(self._prefix)
         with ThreadPoolExecutor(PARALLEL_READS) as pool:
             read = list(pool.map(self._read, _wanted(keys, self._prefix, newest)))
         events = [item for item in read if isinstance(item, Event)]
@@ -432,14 +433,14 @@ class Ledger:
         recovered = [item.recovered(by_release[item.release]) for item in unreadable if item.known]
         return History(releases=fold([*events, *filter(None, recovered)]), unreadable=unreadable)
 
-    def _keys(self, below: str = "") -> list[str]:
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix + below)
+    def _keys(self, prefix: str) -> list[str]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
         try:
             return [item["Key"] for page in pages for item in page.get("Contents", [])]
         except (ClientError, BotoCoreError) as error:
-            if _code(error) == "NoSuchBucket":
+            if error_code(error) == "NoSuchBucket":
                 return []
-            raise LedgerError(f"cannot list s3://{self._bucket}/{self._prefix}: {error}") from error
+            raise LedgerError(f"cannot list s3://{self._bucket}/{prefix}: {error}") from error
 
     def _read(self, key: str) -> Event | Unreadable:
         address = f"s3://{self._bucket}/{key}"
@@ -460,15 +461,11 @@ class Ledger:
         return Unreadable(address=address, why=why, release=release, outcome=outcome, at=answer["LastModified"])
 
 
-def _code(error: ClientError | BotoCoreError) -> str:
-    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
-
-
 def _wanted(keys: Iterable[str], prefix: str, newest: int) -> list[str]:
     """Return the keys of the releases to read: the newest, and the newest that succeeded."""
     by_release: dict[str, list[str]] = {}
     for key in filter(lambda key: not key.endswith("/"), keys):  # a folder made in the console
-        by_release.setdefault(key.removeprefix(prefix).split("/", 1)[0], []).append(key)
+        by_release.setdefault(key.removeprefix(prefix).partition("/")[0], []).append(key)
     ids = sorted(by_release)
     succeeded = [name for name in ids if any(key.endswith(f"/{Outcome.SUCCEEDED}.json") for key in by_release[name])]
     return [key for name in sorted({*ids[-newest:], *succeeded[-newest:]}) for key in by_release[name]]
@@ -490,7 +487,8 @@ def actor(environ: Mapping[str, str]) -> str:
 
     Variables: https://docs.github.com/en/actions/reference/workflows-and-actions/variables
     """
-    if environ.get("GITHUB_ACTIONS") == "true" and "GITHUB_ACTOR" in environ:
-        repository = f"{environ.get('GITHUB_SERVER_URL', '')}/{environ.get('GITHUB_REPOSITORY', '')}"
-        return f"{environ['GITHUB_ACTOR']} ({repository}/actions/runs/{environ.get('GITHUB_RUN_ID', '')})"
+    person_and_run = "{GITHUB_ACTOR} ({GITHUB_SERVER_URL}/{GITHUB_REPOSITORY}/actions/runs/{GITHUB_RUN_ID})"
+    if environ.get("GITHUB_ACTIONS") == "true":
+        with suppress(KeyError):
+            return person_and_run.format_map(environ)
     return f"{user_name()}@{socket.gethostname()}"

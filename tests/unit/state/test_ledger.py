@@ -5,26 +5,33 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import socket
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fargate_ops.state.ledger import (
     Event,
+    History,
     Kind,
     Ledger,
     LedgerError,
     Outcome,
     Release,
+    Unreadable,
     actor,
     as_row,
     earlier_successes,
     fold,
+    last_target,
     last_word,
+    next_release_id,
     of_service,
     release_id,
     rolled_back,
@@ -73,6 +80,38 @@ def test_a_release_has_its_last_outcome_and_its_duration() -> None:
     assert release.revision_name == "family:1"
 
 
+def test_a_release_has_the_facts_of_its_beginning() -> None:
+    facts: dict[str, Any] = {
+        "kind": Kind.ROLLBACK,
+        "service": "service@1",
+        "version": "v1",
+        "digest": "sha256:1",
+        "revision": "arn:task-definition/family:1",
+        "schema_head": "0001",
+        "schema_compatible": ["0001", "0002"],
+        "restores": "20260131T080000.000000Z-v0",
+        "definition_digest": "3f2a",
+        "by": "me@here",
+    }
+    others: dict[str, Any] = dict.fromkeys(facts, "another") | {"kind": Kind.RELEASE, "schema_compatible": []}
+    at = START + timedelta(minutes=10)
+    begun, failed = event(1, Outcome.IN_PROGRESS, **facts, why="asked for"), event(1, Outcome.FAILED, **others)
+    assert history([begun, failed]) == [
+        Release(
+            **facts,
+            id=begun.release,
+            outcome=Outcome.FAILED,
+            prepared=False,
+            succeeded=False,
+            why="asked for",
+            started=at,
+            ended=at + timedelta(seconds=30),
+            undone=None,
+            duration_seconds=30.0,
+        )
+    ]
+
+
 @given(st.permutations(range(6)))
 def test_the_order_of_events_does_not_matter(order: list[int]) -> None:
     events = [*success(1), *success(2), event(3, Outcome.IN_PROGRESS), event(3, Outcome.FAILED)]
@@ -87,10 +126,28 @@ def test_the_end_wins_over_the_beginning_whatever_the_clocks_say() -> None:
 
 
 def test_identifiers_sort_by_time_and_know_it() -> None:
-    ids = [release_id("z", START), release_id("a", START + timedelta(microseconds=1)), release_id("m/x", START)]
+    ids = [release_id("z", START), release_id("a", START + timedelta(microseconds=1)), release_id("M/x", START)]
     assert ids[0] < ids[1]
-    assert ids[2].endswith("-m-x")
-    assert started_at(ids[1]) == START + timedelta(microseconds=1)
+    assert ids[2] == "20260131T090000.000000Z-M-x"
+    assert [started_at(item) for item in ids] == [START, START + timedelta(microseconds=1), START]
+
+
+@pytest.mark.parametrize(("seconds", "later"), [(5, 5), (0, 1e-6), (-5, 1e-6)])
+def test_a_new_identifier_sorts_last_even_if_another_clock_was_ahead(seconds: float, later: float) -> None:
+    releases = history(success(1), success(2))
+    newest = releases[-1].started
+    wanted = release_id("v", newest + timedelta(seconds=later))
+    assert next_release_id("v", newest + timedelta(seconds=seconds), releases) == wanted
+    assert next_release_id("v", START, []) == release_id("v", START)
+
+
+@pytest.mark.usefixtures("in_seoul")
+def test_times_are_kept_in_utc() -> None:
+    local = event(1, Outcome.IN_PROGRESS, at=START.astimezone())
+    assert local.at.utcoffset() == timedelta(hours=9)
+    assert json.loads(local.to_json())["at"] == "2026-01-31T09:00:00+00:00"
+    assert as_row(history([local])[0])["started"] == "2026-01-31T09:00:00+00:00"
+    assert release_id("v", local.at) == "20260131T090000.000000Z-v"
 
 
 def test_serving_is_the_newest_success() -> None:
@@ -148,6 +205,10 @@ def test_failed_and_rolled_back_revisions_are_no_place_to_return_to() -> None:
     undone = event(3, Outcome.ROLLED_BACK, at=START + timedelta(hours=3))
     releases = history(success(1), [event(2, Outcome.FAILED)], [*success(3), undone], success(4))
     assert versions(earlier_successes(releases)) == ["v1"]
+
+
+def test_what_served_before_a_release_that_the_ledger_no_longer_holds_is_not_known() -> None:
+    assert earlier_successes(history(success(2), back(3, 1))) == []
 
 
 def test_a_later_success_redeems_a_rolled_back_revision() -> None:
@@ -211,6 +272,44 @@ def test_a_release_in_flight_that_is_rolled_back_never_served() -> None:
     assert version_of(serving(releases)) == "v2"
     assert version_of(unfinished_rollback(releases)) == "v2"
     assert unfinished(releases) == []
+    assert releases[2].ended == releases[2].undone == START + timedelta(minutes=40, seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("events", "target"),
+    [
+        pytest.param([*success(1), *success(2), *decided(3, 1, outcome=Outcome.FAILED)], "v1", id="another serves"),
+        pytest.param([*success(1), *success(2), *decided(3, 2)], "v2", id="its target serves, and it has no end"),
+        pytest.param([*success(1), event(1, Outcome.ROLLED_BACK), *decided(2, 1)], "v1", id="nothing serves"),
+        pytest.param([*success(2), *decided(3, 1, 2)], "", id="its target is not known"),
+    ],
+)
+def test_a_rollback_without_success_has_a_known_target_that_does_not_serve_yet(
+    events: list[Event], target: str
+) -> None:
+    assert version_of(unfinished_rollback(fold(events))) == target
+
+
+def test_a_release_that_begins_leaves_the_target_of_the_rollback_before_it() -> None:
+    events = [*success(1), *success(2), *success(3), *decided(4, 2, 3, outcome=Outcome.FAILED)]
+    assert version_of(last_target(fold([*events, event(5, Outcome.IN_PROGRESS)]))) == "v2"
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        pytest.param([], id="nothing serves"),
+        pytest.param([*success(1), *success(2), *decided(3, 1)], id="what serves is not rolled back"),
+        pytest.param(
+            [*success(1), *success(2), *back(3, 1), *success(4), event(4, Outcome.ROLLING_BACK)],
+            id="the rollback is of before what serves",
+        ),
+        pytest.param([*success(1), *success(2), *decided(3, 1, 2), *decided(4, 2)], id="the target serves"),
+        pytest.param([*success(2), *decided(3, 1, 2)], id="the target is not known"),
+    ],
+)
+def test_there_is_no_last_target(events: list[Event]) -> None:
+    assert last_target(fold(events)) is None
 
 
 def test_a_failed_rollback_whose_target_serves_all_the_same_is_over() -> None:
@@ -244,6 +343,11 @@ def test_the_last_word_on_a_release_is_the_newest_success_or_rollback() -> None:
     assert about is not None
     assert (about.version, about.undone) == ("v4", None)
     assert last_word(releases, lambda item: item.digest == "f") is None
+
+
+def test_of_two_releases_at_once_the_one_that_ended_last_has_the_last_word() -> None:
+    late = [event(1, Outcome.IN_PROGRESS), event(1, Outcome.SUCCEEDED, at=START + timedelta(hours=1))]
+    assert version_of(last_word(history(late, success(2)), lambda _: True)) == "v1"
 
 
 def test_there_is_no_earlier_success_before_the_first_or_of_the_first() -> None:
@@ -294,7 +398,7 @@ def test_releases_of_one_commit_are_told_apart_by_their_definitions() -> None:
 def test_a_row_is_plain_json() -> None:
     row = as_row(history(success(1))[0])
     assert json.loads(json.dumps(row)) == row
-    assert (row["outcome"], row["started"]) == ("succeeded", "2026-01-31T09:10:00+00:00")
+    assert (row["name"], row["outcome"], row["started"]) == ("v1", "succeeded", "2026-01-31T09:10:00+00:00")
 
 
 def test_events_are_recorded_once(s3: Any) -> None:
@@ -303,6 +407,60 @@ def test_events_are_recorded_once(s3: Any) -> None:
     assert not ledger.append(event(1, Outcome.SUCCEEDED, why="somebody else's word"))
     (release,) = ledger.releases()
     assert release.why == ""
+    key = f"ledger/local/{release.id}/succeeded.json"
+    assert s3.head_object(Bucket=BUCKET, Key=key)["ContentType"] == "application/json"
+
+
+Refuse = Callable[[str, Exception], None]
+
+
+@pytest.fixture
+def refuse(s3: Any) -> Iterator[Refuse]:
+    """Let an operation of S3 end with this error from now on."""
+    handlers = []
+
+    def refuse(operation: str, error: Exception) -> None:
+        def handler(**_: Any) -> None:
+            raise error
+
+        handlers.append((f"before-call.s3.{operation}", handler))
+        s3.meta.events.register(*handlers[-1])
+
+    yield refuse
+    for name, handler in handlers:
+        s3.meta.events.unregister(name, handler)
+
+
+def refusal(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "Any")
+
+
+@pytest.mark.parametrize("code", ["PreconditionFailed", "ConditionalRequestConflict"])
+def test_an_event_that_another_run_records_is_not_recorded_twice(s3: Any, refuse: Refuse, code: str) -> None:
+    refuse("PutObject", refusal(code))
+    assert Ledger(s3, BUCKET, "local").append(event(1, Outcome.SUCCEEDED)) is False
+
+
+KEY = f"ledger/local/{event(2, Outcome.FAILED).release}/failed.json"
+
+
+@pytest.mark.parametrize("error", [refusal("AccessDenied"), EndpointConnectionError(endpoint_url="https://s3")])
+@pytest.mark.parametrize(
+    ("operation", "call", "failed"),
+    [
+        ("PutObject", lambda ledger: ledger.append(event(2, Outcome.FAILED)), f"write s3://{BUCKET}/{KEY}"),
+        ("GetObject", Ledger.releases, f"read s3://{BUCKET}/{KEY}"),
+        ("ListObjectsV2", Ledger.releases, f"list s3://{BUCKET}/ledger/local/"),
+    ],
+)
+def test_a_bucket_that_does_not_answer_is_not_an_empty_ledger(
+    s3: Any, refuse: Refuse, operation: str, call: Callable[[Ledger], Any], failed: str, error: Exception
+) -> None:
+    ledger = Ledger(s3, BUCKET, "local")
+    ledger.append(event(2, Outcome.FAILED))
+    refuse(operation, error)
+    with pytest.raises(LedgerError, match=f"^{re.escape(f'cannot {failed}: {error}')}$"):
+        call(ledger)
 
 
 def test_whether_somebody_recorded_an_end(s3: Any) -> None:
@@ -315,7 +473,7 @@ def test_whether_somebody_recorded_an_end(s3: Any) -> None:
 
 def test_environments_do_not_see_each_other(s3: Any) -> None:
     Ledger(s3, BUCKET, "staging").append(event(1, Outcome.SUCCEEDED))
-    assert Ledger(s3, BUCKET, "local").releases() == []
+    assert Ledger(s3, BUCKET, "local").history() == History(releases=[], unreadable=[])
 
 
 def test_as_many_old_successes_are_found_behind_many_failures(s3: Any) -> None:
@@ -324,6 +482,8 @@ def test_as_many_old_successes_are_found_behind_many_failures(s3: Any) -> None:
         ledger.append(event(number, Outcome.SUCCEEDED))
     for number in range(4, 9):
         ledger.append(event(number, Outcome.FAILED))
+    stray = f"ledger/local/{event(8, Outcome.FAILED).release}/notes/today.txt"
+    s3.put_object(Bucket=BUCKET, Key=stray, Body=b"of release 8, and no release of its own")
     assert versions(ledger.releases(newest=2)) == ["v2", "v3", "v7", "v8"]
     assert versions(earlier_successes(ledger.releases(newest=2))) == ["v2"]
 
@@ -353,7 +513,10 @@ WHOLE = json.loads(event(2, Outcome.SUCCEEDED).to_json())
         (json.dumps(WHOLE | {"outcome": "failed"}).encode(), f"it says failed of {WHOLE['release']}"),
     ],
 )
-def test_an_object_that_is_no_event_is_named_and_its_key_stands_for_it(s3: Any, body: bytes, why: str) -> None:
+def test_an_object_that_is_no_event_is_named_and_its_key_stands_for_it(
+    s3: Any, s3_clock: Callable[[datetime, datetime], None], body: bytes, why: str
+) -> None:
+    s3_clock(START, START)
     ledger = Ledger(s3, BUCKET, "local")
     for item in (*success(1), *success(2)):
         ledger.append(item)
@@ -363,24 +526,37 @@ def test_an_object_that_is_no_event_is_named_and_its_key_stands_for_it(s3: Any, 
     (unreadable,) = found.unreadable
     assert unreadable.known
     assert str(unreadable).startswith(f"s3://state-bucket/{key} is not a ledger event ({why}")
+    assert str(unreadable).endswith("): its name and the release's other events are used instead")
     assert [(item.version, item.outcome) for item in found.releases] == [
         ("v1", Outcome.SUCCEEDED),
         ("v2", Outcome.SUCCEEDED),
     ]
+    assert found.releases[-1].ended == START, "when S3 stored it"
     assert found.releases[-1].duration_seconds is None
+
+
+def test_an_event_is_rebuilt_from_its_key_and_another_event_of_its_release() -> None:
+    at = START + timedelta(hours=1)
+    unreadable = Unreadable(address="s3://…", why="it is not JSON", release="r", outcome=Outcome.FAILED, at=at)
+    other = event(1, Outcome.STOPPED, why="no", definition_digest="3f2a")
+    why = "(its record cannot be read: it is not JSON)"
+    rebuilt = event(1, Outcome.FAILED, at=at, why=why, definition_digest="3f2a", duration_seconds=None)
+    assert unreadable.recovered(other) == rebuilt
 
 
 def test_a_release_of_which_nothing_can_be_read_is_named_and_hides_no_other(s3: Any) -> None:
     ledger = Ledger(s3, BUCKET, "local")
     ledger.append(event(1, Outcome.SUCCEEDED))
-    keys = [f"{event(2, Outcome.FAILED).release}/failed.json", "notes.txt", "x/succeeded.json"]
+    below_another = f"{event(1, Outcome.SUCCEEDED).release}/old/failed.json"
+    keys = [below_another, f"{event(2, Outcome.FAILED).release}/failed.json", "notes.txt", "x/succeeded.json"]
     for key in (*keys, ""):  # the last is a folder made in the console
         s3.put_object(Bucket=BUCKET, Key=f"ledger/local/{key}", Body=b"?")
     found = ledger.history()
-    assert versions(found.releases) == ["v1"]
+    assert [(item.version, item.outcome) for item in found.releases] == [("v1", Outcome.SUCCEEDED)]
     assert [(item.address, item.known) for item in found.unreadable] == [
-        (f"s3://state-bucket/ledger/local/{key}", False) for key in keys
+        (f"s3://state-bucket/ledger/local/{key}", key == below_another) for key in keys
     ]
+    assert {str(item).rpartition(": ")[2] for item in found.unreadable} == {"left out"}
 
 
 def test_an_outcome_of_a_later_version_of_this_code_is_left_out(s3: Any) -> None:
@@ -398,7 +574,6 @@ def test_who_acts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "somebody")
     host = socket.gethostname()
     assert actor({}) == f"{pwd.getpwuid(os.geteuid()).pw_name}@{host}"
-    assert actor({"GITHUB_ACTIONS": "true"}) == actor({})
     monkeypatch.setattr(os, "geteuid", lambda: 54321)
     assert actor({}) == f"uid 54321@{host}"
     run = {
@@ -409,3 +584,6 @@ def test_who_acts(monkeypatch: pytest.MonkeyPatch) -> None:
         "GITHUB_RUN_ID": "7",
     }
     assert actor(run) == "ann (https://github.com/o/r/actions/runs/7)"
+    assert actor(run | {"GITHUB_ACTIONS": "false"}) == actor({})
+    del run["GITHUB_RUN_ID"]
+    assert actor(run) == actor({}), "a run that cannot be named"
