@@ -164,7 +164,7 @@ def read_plan(document: Mapping[str, Any]) -> Plan:
             )
         )
     outputs = (name for name, change in document.get("output_changes", {}).items() if change["actions"] != ["no-op"])
-    return Plan(tuple(changes), tuple(sorted(outputs)), document.get("complete", True) is not False)
+    return Plan(tuple(changes), tuple(sorted(outputs)), document.get("complete") is not False)
 
 
 def refused(plan: Plan, protected_types: Iterable[str], allowed: Iterable[str]) -> list[Change]:
@@ -239,7 +239,7 @@ def _engine(type_: str, change: Mapping[str, Any]) -> tuple[int, int] | None:
     """Return the major versions of a database before and after an update; None if they are the same or unknown."""
     if type_ != "aws_db_instance":
         return None
-    texts = [str((change[side] or {}).get("engine_version") or "").partition(".")[0] for side in ("before", "after")]
+    texts = [str((change[side] or {}).get("engine_version")).partition(".")[0] for side in ("before", "after")]
     if not all(text.isdecimal() for text in texts) or texts[0] == texts[1]:
         return None
     return int(texts[0]), int(texts[1])

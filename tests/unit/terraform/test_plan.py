@@ -168,6 +168,9 @@ def test_what_forces_a_replacement_is_named() -> None:
     found = read_plan(plan(resource("aws_vpc.this", ["delete", "create"], replace_paths=[["cidr_block"]])))
     assert found.changes[0].line() == "-/+ aws_vpc.this (cidr_block)"
     assert found.changes[0].refused_line() == "replace aws_vpc.this (cidr_block)"
+    paths = [["port"], ["identifier", 0]]
+    found = read_plan(plan(resource("aws_db_instance.this", ["delete", "create"], replace_paths=paths)))
+    assert found.changes[0].line() == "-/+ aws_db_instance.this (identifier, port)", "and no restart"
 
 
 def test_a_plan_of_a_part_says_so() -> None:
@@ -245,6 +248,9 @@ def test_another_database_is_no_upgrade() -> None:
     assert (found.engine, found.impossible) == (None, "")
     (found,) = read_plan(plan(resource("aws_db_instance.this", ["update"], before=None, after=None))).changes
     assert (found.engine, found.at_once) == (None, True)
+    change = {"before": {"engine_version": "16.9"}, "after": {}, "after_unknown": {"engine_version": True}}
+    (found,) = read_plan(plan(resource("aws_db_instance.this", ["update"], **change))).changes
+    assert found.engine is None, "the version is not known yet"
 
 
 def test_an_update_without_a_restart_is_allowed() -> None:
