@@ -8,6 +8,7 @@ from typing import Any
 
 from fargate_ops.ecs.rollout import Deployment
 from fargate_ops.ecs.task_definition import database_of, differences, digest
+from fargate_ops.ecs.tasks import short
 from fargate_ops.release.stale_tasks import Staleness
 from fargate_ops.state.ledger import Outcome, Release, serving
 
@@ -21,7 +22,7 @@ class Revision:
 
     @property
     def name(self) -> str:
-        return self.arn.rsplit("/", 1)[-1]
+        return short(self.arn)
 
 
 @dataclass(frozen=True, kw_only=True)
