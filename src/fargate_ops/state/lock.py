@@ -33,6 +33,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from fargate_ops.aws.errors import NO_OBJECT, error_code
 from fargate_ops.core.problem import OperationsError
 from fargate_ops.plugin.environment import user_name
 from fargate_ops.state.record import parse
@@ -76,7 +77,7 @@ class Lock:
 
     def to_json(self) -> str:
         times = {name: getattr(self, name).astimezone(UTC).isoformat() for name in ("started", "heartbeat")}
-        return json.dumps({**asdict(self), **times}, sort_keys=True)
+        return json.dumps({**asdict(self), **times})
 
     @classmethod
     def from_json(cls, body: str | bytes) -> Lock:
@@ -154,7 +155,7 @@ class StateLock:
         try:
             info = json.loads(body)
         except (ValueError, RecursionError):
-            info = None
+            return cls(key=key)
         said = {name: value for name, value in info.items() if isinstance(value, str)} if isinstance(info, dict) else {}
         return cls(
             key=key,
@@ -282,6 +283,7 @@ class LockStore:
 
     def __init__(self, s3: Any, bucket: str, environment: str) -> None:
         self._s3 = s3
+        self._environment = environment
         self.bucket = bucket
         self.key = f"locks/{environment}.json"
 
@@ -291,7 +293,7 @@ class LockStore:
             answer = self._s3.get_object(Bucket=self.bucket, Key=self.key)
             body: bytes = answer["Body"].read()
         except (ClientError, BotoCoreError) as error:
-            if _code(error) in ("NoSuchKey", "NoSuchBucket", "404"):
+            if error_code(error) in NO_OBJECT:
                 return None
             raise LockError(f"cannot read s3://{self.bucket}/{self.key}: {error}") from error
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
@@ -314,12 +316,12 @@ class LockStore:
                 **condition,
             )
         except (ClientError, BotoCoreError) as error:
-            if _code(error) in ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"):
+            if error_code(error) in ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"):
                 return None
-            if _code(error) == "NoSuchBucket":
-                name = self.key.rpartition("/")[2].removesuffix(".json")
+            if error_code(error) == "NoSuchBucket":
                 raise LockError(
-                    f"nothing has been made here yet: there is no bucket {self.bucket}. Next: make bootstrap ENV={name}"
+                    f"nothing has been made here yet: there is no bucket {self.bucket}. "
+                    f"Next: make bootstrap ENV={self._environment}"
                 ) from None  # the message says it all
             raise LockError(f"cannot write s3://{self.bucket}/{self.key}: {error}") from error
         return str(answer["ETag"])
@@ -396,7 +398,7 @@ class LockStore:
             try:
                 body: bytes = self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
             except (ClientError, BotoCoreError) as error:
-                if _code(error) in ("NoSuchKey", "NoSuchBucket", "404"):
+                if error_code(error) in NO_OBJECT:
                     continue
                 raise LockError(f"cannot read s3://{self.bucket}/{key}: {error}") from error
             found.append(StateLock.from_json(key, body))
@@ -408,10 +410,6 @@ class LockStore:
                 self._s3.delete_object(Bucket=self.bucket, Key=lock.key)
             except (ClientError, BotoCoreError) as error:
                 raise LockError(f"cannot delete s3://{self.bucket}/{lock.key}: {error}") from error
-
-
-def _code(error: ClientError | BotoCoreError) -> str:
-    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
 
 
 def left_here(state_lock: StateLock, dead: Found, machine: Machine) -> bool:

@@ -9,6 +9,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 from jinja2 import Environment, nodes
 
+from fargate_ops.aws.errors import NO_OBJECT
+
 
 def record_key(state_key: str) -> str:
     """Return the key of the object beside the state that stores the variables of the last complete apply."""
@@ -20,7 +22,7 @@ def read_record(s3: Any, bucket: str, state_key: str) -> dict[str, Any] | None:
     try:
         recorded = json.loads(s3.get_object(Bucket=bucket, Key=record_key(state_key))["Body"].read())
     except ClientError as error:
-        if error.response["Error"]["Code"] in {"NoSuchBucket", "NoSuchKey", "404"}:
+        if error.response["Error"]["Code"] in NO_OBJECT:
             return None
         raise
     except ValueError:

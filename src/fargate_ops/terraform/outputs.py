@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from fargate_ops.aws.errors import NO_OBJECT
 from fargate_ops.core.problem import OperationsError
 
 STATE_VERSION = 4
@@ -34,7 +35,7 @@ def read_outputs(s3: Any, bucket: str, key: str) -> tuple[dict[str, Any], str]:
         found = s3.get_object(Bucket=bucket, Key=key)
         return _outputs(found["Body"].read(), f"s3://{bucket}/{key}"), ""
     except ClientError as error:
-        if error.response["Error"]["Code"] not in {"NoSuchBucket", "NoSuchKey", "404"}:
+        if error.response["Error"]["Code"] not in NO_OBJECT:
             raise
         reason = NoState(f"there is no state at s3://{bucket}/{key}")
     except _Unreadable as error:

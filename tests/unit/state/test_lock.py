@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -118,7 +121,7 @@ def test_a_heartbeat_that_no_running_flow_can_have_written_is_no_sign_of_life(mi
     assert judge(replace(found(impossible), written=NOW, now=NOW), HERE, "me", STALE) is State.DEAD
 
 
-@pytest.mark.parametrize("minutes", [-10, 10])
+@pytest.mark.parametrize("minutes", [-14, 14])
 def test_a_flow_whose_clock_is_off_lives_as_long_as_it_writes(minutes: int) -> None:
     off = replace(found(replace(ELSEWHERE, heartbeat=NOW + timedelta(minutes=minutes))), written=NOW)
     assert judge(replace(off, now=NOW + timedelta(seconds=59)), HERE, "me", STALE) is State.HELD
@@ -161,7 +164,19 @@ def test_acquire_then_acquire_again_is_the_same_lock(store: LockStore) -> None:
     again = store.acquire(lock(purpose="release"), HERE, STALE)
     assert again.lock.purpose == "deploy"
     assert first.etag == again.etag == etag_of(store)
+    assert store.acquire(first.lock, HERE, STALE) == first
     assert store.held(lock().holder)
+
+
+@pytest.mark.usefixtures("in_seoul")
+def test_a_lock_is_json_with_times_in_utc(store: LockStore, s3: Any) -> None:
+    local = NOW.astimezone()
+    assert local.utcoffset() == timedelta(hours=9)
+    store.swap(lock(started=local, heartbeat=local), None)
+    written = s3.get_object(Bucket=BUCKET, Key=store.key)
+    body = json.loads(written["Body"].read())
+    assert (body["started"], body["heartbeat"]) == ("2026-01-31T09:00:00+00:00", "2026-01-31T09:00:00+00:00")
+    assert written["ContentType"] == "application/json"
 
 
 def test_a_second_flow_is_told_who_holds_it(store: LockStore) -> None:
@@ -261,6 +276,7 @@ def test_of_many_at_once_one_wins(s3: Any, store: LockStore, monkeypatch: pytest
 
 
 def test_only_the_own_lock_is_freed(store: LockStore) -> None:
+    assert store.release(None, NOW) is None
     store.swap(ELSEWHERE, None)
     assert store.release(lock().holder, NOW) is None
     assert store.held(ELSEWHERE.holder)
@@ -298,6 +314,16 @@ def test_whatever_says_that_the_object_changed_is_no_error(
     """
     failing(s3, monkeypatch, "put_object", code)
     assert store.swap(lock(), "an-etag") is None
+
+
+@pytest.mark.parametrize("code", ["NoSuchKey", "NoSuchBucket", "404"])
+def test_whatever_says_that_there_is_no_object_is_no_error(
+    store: LockStore, s3: Any, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    """404 is what botocore makes of an answer without a body."""
+    failing(s3, monkeypatch, "get_object", code)
+    assert store.read() is None
+    assert store.state_locks([STATE_KEY]) == []
 
 
 def test_any_other_error_says_what_failed_where(store: LockStore, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -419,8 +445,21 @@ def test_terraforms_own_lock_is_found_with_its_owner_and_removed(store: LockStor
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"\xff\xfe", b'{"Who": 5, "Created": null}', b"[" * 100_000])
 def test_a_lock_of_terraform_that_cannot_be_read_is_that_of_somebody_unknown(body: bytes) -> None:
     unknown = StateLock.from_json("k", body)
+    assert unknown == StateLock(key="k")
     assert str(unknown) == "somebody unknown"
     assert not left_here(unknown, found(gone()), HERE)
+
+
+@pytest.mark.parametrize(
+    ("info", "said"),
+    [
+        ({"Who": "\ud800@pc"}, "?@pc"),  # valid JSON that cannot be printed
+        ({"Operation": "OperationTypePlan"}, "somebody unknown (plan)"),
+        ({"Created": "2026-01-31T08:57:03Z"}, "somebody unknown (since 2026-01-31T08:57:03Z)"),
+    ],
+)
+def test_a_lock_of_terraform_is_described_by_what_it_says(info: dict[str, str], said: str) -> None:
+    assert str(StateLock.from_json("k", json.dumps(info))) == said
 
 
 def test_a_dead_flow_elsewhere_does_not_prove_that_its_terraform_is_dead(
@@ -430,7 +469,7 @@ def test_a_dead_flow_elsewhere_does_not_prove_that_its_terraform_is_dead(
     store.swap(ELSEWHERE, None)
     key = terraform_lock(s3, "bob@pc")
     s3_clock(NOW, NOW + STALE)
-    with pytest.raises(StateLocked) as refusal:
+    with pytest.raises(StateLocked, match=r"deploy.* is dead, and Terraform's lock is that of bob@pc") as refusal:
         store.acquire(lock(), HERE, STALE, state_keys=[STATE_KEY])
     assert refusal.value.found.lock == ELSEWHERE
     assert [str(item) for item in refusal.value.left] == ["bob@pc (apply, since 2026-01-31T08:57:03)"]
@@ -576,14 +615,36 @@ def test_a_bucket_that_is_gone_does_not_keep_the_heart_from_ending(s3: Any) -> N
     assert "cannot be freed (away)" in ended
 
 
+def test_a_machine_is_one_boot_of_one_kernel_in_one_process_namespace(tmp_path: Path) -> None:
+    (tmp_path / "sys/kernel/random").mkdir(parents=True)
+    (tmp_path / "sys/kernel/random/boot_id").write_text("b007\n")
+    (tmp_path / "self/ns").mkdir(parents=True)
+    (tmp_path / "self/ns/pid").symlink_to("pid:[4026531836]")
+    host, no_proc = socket.gethostname(), tmp_path / "no-proc"
+    assert Machine.this(tmp_path) == Machine(f"{host} b007 pid:[4026531836]", tmp_path)
+    assert Machine.this(no_proc) == Machine(f"{host} {uuid.getnode():x}", no_proc)
+    assert Machine.this(tmp_path).name == Machine.this(no_proc).name == host
+
+
+@pytest.mark.parametrize(("state", "holder"), [("S", "pc 7 4242"), ("R", "pc 7 4242"), ("Z", "pc 7"), ("X", "pc 7")])
+def test_a_process_is_named_by_its_id_and_its_start(tmp_path: Path, state: str, holder: str) -> None:
+    """Fields of proc(5) stat: 2 is the name in parentheses, 3 the state, 22 the start."""
+    (tmp_path / "7").mkdir()
+    between = " ".join(map(str, range(4, 22)))
+    (tmp_path / "7" / "stat").write_text(f"7 (any) name) {state} {between} 4242 23 24\n")
+    machine = Machine("pc", tmp_path)
+    assert holder_of(machine, 7) == holder
+    assert is_alive(machine, 7, holder) is (state in "SR")
+
+
 def test_a_machine_without_proc_asks_the_kernel(tmp_path: Path, process: subprocess.Popen[bytes]) -> None:
     elsewhere = Machine.this(tmp_path / "no-proc")
     assert elsewhere.process_start(process.pid) == ""
-    assert elsewhere.process_start(1) == ""
     process.kill()
-    process.wait()
+    assert process.wait() == -signal.SIGKILL, "asking has sent it no signal"
     assert elsewhere.process_start(process.pid) is None
     assert not is_alive(elsewhere, process.pid, holder_of(elsewhere, process.pid))
+    assert elsewhere.process_start(1) == "", "it runs, and may belong to another user"
 
 
 def test_a_zombie_is_gone(process: subprocess.Popen[bytes]) -> None:
@@ -594,17 +655,24 @@ def test_a_zombie_is_gone(process: subprocess.Popen[bytes]) -> None:
 
 
 def test_terraform_processes_that_outlived_their_playbook_are_found(tmp_path: Path) -> None:
-    for pid, name, cwd in ((11, "terraform", "project/terraform"), (12, "terraform", "other"), (13, "bash", "project")):
+    # Directories are listed in any order, so others stand before and after those that count.
+    others = [(pid, "bash", "project") for pid in range(13, 40)]
+    terraform = [(11, "terraform", "project/terraform"), (12, "terraform", "other")]
+    for pid, name, cwd in (*others[::2], *terraform, *others[1::2]):
         (tmp_path / cwd).mkdir(parents=True, exist_ok=True)
         entry = tmp_path / "proc" / str(pid)
         entry.mkdir(parents=True)
         (entry / "comm").write_text(f"{name}\n")
         (entry / "cwd").symlink_to(tmp_path / cwd)
-    (tmp_path / "proc" / "14").mkdir()
+    for pid in range(40, 60):  # ended meanwhile
+        (tmp_path / "proc" / str(pid)).mkdir()
     assert orphans([tmp_path / "project"], tmp_path / "proc") == [11]
     assert orphans([tmp_path / "project", tmp_path / "other"], tmp_path / "proc") == [11, 12]
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(-5, "0 s"), (42, "42 s"), (200, "3 min"), (7500, "2 h 5 min")])
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(-5, "0 s"), (119, "119 s"), (120, "2 min"), (3599, "59 min"), (3600, "1 h 0 min"), (7500, "2 h 5 min")],
+)
 def test_ages_are_for_people(seconds: int, said: str) -> None:
     assert age(NOW, NOW + timedelta(seconds=seconds)) == said
