@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fargate_ops.database.incident.evidence import Database, Evidence
+from fargate_ops.database.incident.evidence import Database, Evidence, Logs
 
 #: The share of the application's connections from which on the server counts as full.
 FULL = 0.9
@@ -69,7 +69,9 @@ def _diagnose(seen: Evidence, database: Database, limits: Limits) -> tuple[Case,
     leaked = [item for item in database.sessions if item.is_leaked(limits.idle_in_transaction_seconds)]
     slow = [item for item in database.sessions if item.is_slow(limits.slow_seconds)]
     count = f"{taken} of {room} connections are taken"
-    starved = bool(seen.logs and (seen.logs.pool_timeouts or seen.logs.leaks))
+    busy = _busy_tasks(seen, database)
+    logs = seen.logs or Logs()
+    starved = bool(busy or logs.pool_timeouts or logs.leaks)
     if leaked and ((len(leaked) >= SHARE * taken and (full or starved)) or len(leaked) >= SHARE * room):
         oldest = max(filter(None, (item.state_seconds for item in leaked)))
         return Case.LEAKED_SESSIONS, [
@@ -87,17 +89,30 @@ def _diagnose(seen: Evidence, database: Database, limits: Limits) -> tuple[Case,
     if full:
         return _full(seen, database, count)
     if starved:
-        assert seen.logs is not None  # noqa: S101 - for the type checker; starved looks
         why = [f"{count}: the server has room"]
-        if seen.logs.pool_timeouts:
+        if busy:
+            why.append(f"every connection of {busy} of {len(seen.tasks)} tasks is busy")
+        if logs.pool_timeouts:
             why.append(
-                f"{seen.logs.pool_timeouts} requests of the last {seen.minutes} min found no free connection in their "
+                f"{logs.pool_timeouts} requests of the last {seen.minutes} min found no free connection in their "
                 "worker's pool: ending sessions on the server does not free the pool"
             )
-        why += [f"held too long by {endpoint}: {number} times" for endpoint, number in seen.logs.leaks.items()]
+        why += [f"held too long by {endpoint}: {number} times" for endpoint, number in logs.leaks.items()]
         return Case.CLIENT_POOLS_FULL, why
     why = [f"{count}; {len(leaked)} are idle in a transaction, {len(slow)} are slow"]
     return Case.NOTHING, why
+
+
+def _busy_tasks(seen: Evidence, database: Database) -> int:
+    """Return the number of tasks whose pools have no free connection, as the server sees it.
+
+    An application need not log that its pools are full.
+    """
+    if seen.serving is None:
+        return 0
+    busy = Counter(item.address for item in database.sessions if item.state != "idle")
+    addresses = [task.address for task in seen.tasks if task.revision == seen.serving.revision]
+    return sum(busy[address] >= seen.serving.connections for address in addresses)
 
 
 def _full(seen: Evidence, database: Database, count: str) -> tuple[Case, list[str]]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fargate_ops.database.incident.diagnosis import ENDING_HELPS, Case, Limits, Verdict, diagnose
-from fargate_ops.database.incident.evidence import Database, Evidence, Logs, Pools, Session
+from fargate_ops.database.incident.evidence import Database, Evidence, Logs, Pools, Session, Task
 
 LIMITS = Limits(idle_in_transaction_seconds=30, idle_seconds=600, slow_seconds=5)
 ROOM = 95
@@ -57,6 +57,10 @@ def evidence(found: list[Session] | None, **values: Any) -> Evidence:
     return Evidence(**(defaults | values))
 
 
+def task(address: str, revision: str = SMALL.revision) -> Task:
+    return Task(id=address, revision=revision, status="RUNNING", address=address)
+
+
 STARVED = Logs(pool_timeouts=40, leaks={"GET /v1/accounts/{account_id}": 3}, pool_in_use=5, pool_size=5)
 TWICE = Pools(revision="settlement-x:2", workers=2, pool_size=10, max_overflow=0)
 MANY = Pools(revision="settlement-x:1", workers=2, pool_size=10, max_overflow=0)
@@ -95,6 +99,44 @@ MANY = Pools(revision="settlement-x:1", workers=2, pool_size=10, max_overflow=0)
         (evidence(sessions(85)), Case.NOTHING, "85 of 95"),
         (evidence(sessions(20), logs=STARVED), Case.CLIENT_POOLS_FULL, "ending sessions on the server does not free"),
         (evidence(sessions(20), logs=Logs(leaks={"GET /a": 2})), Case.CLIENT_POOLS_FULL, "held too long by GET /a: 2"),
+        # An application without log messages: a task's sessions are all busy.
+        (
+            evidence(
+                sessions(10, state="active", state_seconds=0.1, address="10.0.0.1") + sessions(10, address="10.0.0.2"),
+                tasks=[task("10.0.0.1"), task("10.0.0.2")],
+                logs=None,
+            ),
+            Case.CLIENT_POOLS_FULL,
+            "every connection of 1 of 2 tasks is busy",
+        ),
+        (
+            evidence(
+                sessions(10, state="active", blocked_by=[99], address="10.0.0.1"), tasks=[task("10.0.0.1")], logs=None
+            ),
+            Case.SLOW_QUERIES,
+            "10 wait for a lock; most for pid 99",
+        ),
+        # One is idle; a task of another definition; another address; unknown pools.
+        (
+            evidence(
+                sessions(9, state="active", state_seconds=0.1, address="10.0.0.1") + sessions(1, address="10.0.0.1"),
+                tasks=[task("10.0.0.1")],
+            ),
+            Case.NOTHING,
+            "10 of 95",
+        ),
+        *(
+            (
+                evidence(sessions(10, state="active", state_seconds=0.1, address="10.0.0.1"), **values),
+                Case.NOTHING,
+                "10 of 95",
+            )
+            for values in (
+                {"tasks": [task("10.0.0.1", "settlement-x:1")]},
+                {"tasks": [task("10.0.0.2")]},
+                {"tasks": [task("10.0.0.1")], "serving": None},
+            )
+        ),
         (evidence(sessions(20)), Case.NOTHING, "20 of 95"),
         (evidence(sessions(20), logs=None), Case.NOTHING, "20 of 95"),
         (evidence([]), Case.NOTHING, "0 of 95"),
