@@ -193,8 +193,8 @@ def service(clone: Clone) -> dict[str, Any]:
 
 
 def connect(clone: Clone) -> psycopg2.extensions.connection:
-    """Connect as the master user, over verified TLS, to the endpoint of the RDS instance."""
-    instance = clone.aws("rds").describe_db_instances(DBInstanceIdentifier=PREFIX)["DBInstances"][0]
+    """Connect as the master user, over verified TLS, to the endpoint of the only RDS instance."""
+    (instance,) = clone.aws("rds").describe_db_instances()["DBInstances"]
     secrets = clone.aws("secretsmanager")
     secret = secrets.get_secret_value(SecretId=instance["MasterUserSecret"]["SecretArn"])["SecretString"]
     master = json.loads(secret)

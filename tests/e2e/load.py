@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from fargate_ops.drill.load import Clients, Report, Request, background
@@ -20,11 +20,14 @@ ACCOUNT = Request(
 
 
 @contextmanager
-def load(per_second: float = 50, slow: int = 0, may_lose: bool = False) -> Iterator[Report]:
+def load(
+    per_second: float = 50, slow: int = 0, may_lose: bool = False, requests: Sequence[Request] = (VERSION,)
+) -> Iterator[Report]:
     """Send requests on kept and on new connections, and from slow clients. None may be lost, unless `may_lose`."""
     clients = [
-        Clients(request=VERSION, count=20, per_second=per_second / 2),
-        Clients(request=VERSION, count=20, per_second=per_second / 2, keep_alive=False),
+        Clients(request=request, count=20, per_second=per_second / 2 / len(requests), keep_alive=keep_alive)
+        for request in requests
+        for keep_alive in (True, False)
     ]
     clients += [Clients(request=ACCOUNT, count=slow, keep_alive=False, body_seconds=2)] if slow else []
     with background(f"http://127.0.0.1:{LOAD_BALANCER_PORT}", clients) as report:
