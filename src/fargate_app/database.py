@@ -1,4 +1,4 @@
-"""The database: engine and pool.
+"""The database: engines, and the service's pool.
 
 Role-level timeouts are set on the role by the admin command, not here: RDS Proxy refuses libpq's `options`,
 and a `SET` pins the client to one server connection
@@ -7,27 +7,18 @@ authorities, which sign an instance's certificate, and Amazon's, which sign a pr
 """
 
 import asyncio
-import os
-import re
-import select
-import socket
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import copy_context
-from functools import cache
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import psycopg2
 from pydantic import SecretStr
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, text
-from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, text
 
-from fargate_app.logs import request_scope
-from fargate_app.pool import PoolWatch
-from fargate_app.settings import DatabaseAddress, DatabaseSettings
+from fargate_app import driver
+from fargate_app.settings import DatabaseAddress, DatabaseSettings, Driver, EngineSettings
+from fargate_app.watch import session_name, watch
 
 # More threads than connections: a request without a connection waits in its thread, at most for the pool's timeout.
 _THREADS = 40
@@ -36,9 +27,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _url(settings: DatabaseAddress, user: str, password: SecretStr) -> URL:
+def engine_url(settings: DatabaseAddress, chosen: Driver, user: str, password: SecretStr) -> URL:
+    """Return SQLAlchemy's address of the database."""
     return URL.create(
-        "postgresql+psycopg2",
+        f"postgresql+{chosen}",
         username=user,
         password=password.get_secret_value(),
         host=settings.database_host,
@@ -47,15 +39,13 @@ def _url(settings: DatabaseAddress, user: str, password: SecretStr) -> URL:
     )
 
 
-def _connect_args(settings: DatabaseAddress, program: str) -> Mapping[str, str | int]:
+def _connect_args(settings: DatabaseAddress) -> Mapping[str, str | int]:
     """Return libpq's connection parameters (https://www.postgresql.org/docs/current/libpq-connect.html)."""
     return {
         "sslmode": settings.database_sslmode,
         "sslrootcert": settings.database_ca_file,
         "connect_timeout": settings.database_connect_timeout_seconds,
         "client_encoding": "utf8",  # whatever the database's own encoding is
-        # Names the session in pg_stat_activity: program, task (its host's name), worker process. At most 63 bytes.
-        "application_name": f"{settings.app_name}-{program}@{socket.gethostname().split('.')[0][:40]}/{os.getpid()}",
         # After a failover the old host may not answer at all: detect it within seconds, not within TCP's 15 minutes.
         "keepalives_idle": 10,
         "keepalives_interval": 5,
@@ -66,87 +56,64 @@ def _connect_args(settings: DatabaseAddress, program: str) -> Mapping[str, str |
 
 def single_use_engine(settings: DatabaseAddress, user: str, password: SecretStr) -> Engine:
     """Return an engine without a pool, for a one-off task. It closes a connection when it is returned."""
+    chosen = driver.choose(settings.database_driver)
     return create_engine(
-        _url(settings, user, password),
-        connect_args=dict(_connect_args(settings, "admin")),
+        engine_url(settings, chosen, user, password),
+        connect_args={
+            **_connect_args(settings),
+            **driver.connect_args(chosen, client_side=True),
+            "application_name": session_name(settings.app_name, "admin"),
+        },
         poolclass=NullPool,
         hide_parameters=True,
     )
 
 
-def _check_connection(connection: Any, *_: Any) -> None:
-    """Have the pool replace a connection that the server closed.
-
-    SQLAlchemy's own pre-ping queries the server each time, a round trip that costs as much as the read that follows. A
-    healthy idle connection has no data to read, so only one with a readable, closed or broken socket is queried.
-
-    Raises DisconnectionError, on which the pool connects again.
-    """
-    try:
-        socket_state = select.poll()
-        socket_state.register(connection.fileno(), select.POLLIN)
-        if socket_state.poll(0):
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT 1")
-    except psycopg2.Error as error:
-        raise DisconnectionError from error
-
-
-@cache
-def _tag(name: str, path: str) -> str:
-    # A percent sign would have to be doubled for psycopg2, and nothing may end the comment.
-    action, route = (re.sub(r"[^\w/{}.:-]", "_", part, flags=re.ASCII) for part in (name, path))
-    return f"/*action='{action}',route='{route}'*/ "
+def pool_options(settings: DatabaseSettings, chosen: Driver, *, autocommit: bool) -> dict[str, Any]:
+    """Return the arguments of SQLAlchemy's create_engine for the service's pool."""
+    options: dict[str, Any] = {
+        "connect_args": {**_connect_args(settings), **driver.connect_args(chosen)},
+        "pool_size": settings.database_pool_size,
+        "max_overflow": settings.database_max_overflow,
+        "pool_timeout": settings.database_pool_timeout_seconds,
+        "pool_recycle": settings.database_pool_recycle_seconds,
+        "hide_parameters": True,  # an error in a log must not carry a customer's data
+        "pool_use_lifo": True,  # few warm connections rather than all of them in turn
+    }
+    if autocommit:
+        # Nothing is left to roll back when a connection is returned.
+        options |= {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
+    return options
 
 
-def _tag_statement(_: Any, __: Any, statement: str, parameters: Any, ___: Any, ____: bool) -> tuple[str, Any]:
-    """Add a comment with the endpoint to each statement, with the keys of sqlcommenter.
+def pooled_engine(settings: DatabaseSettings, *, autocommit: bool = False) -> Engine:
+    """Return an engine with the service's pool. It opens no connection, so a module may create it when imported."""
+    chosen = driver.choose(settings.database_driver)
+    url = engine_url(settings, chosen, settings.database_user, settings.database_password)
+    return create_engine(url, **pool_options(settings, chosen, autocommit=autocommit))
 
-    https://google.github.io/sqlcommenter/spec/ puts the comment last. Here it comes first, because pg_stat_activity
-    shows only a statement's first kilobyte. It does not contain the request's identifier: a different text for each
-    request would fill everything that is stored by text.
-    https://docs.sqlalchemy.org/en/20/core/events.html#sqlalchemy.events.ConnectionEvents.before_cursor_execute
-    """
-    scope = request_scope.get()
-    route = None if scope is None else scope.get("route")
-    return (statement if route is None else _tag(route.name, route.path) + statement), parameters
+
+def with_address(settings: EngineSettings) -> DatabaseSettings:
+    """Return the settings. Raises TypeError if they name no database, which a service without an engine needs."""
+    if not isinstance(settings, DatabaseSettings):
+        raise TypeError("without an engine of the application, its settings have to be DatabaseSettings")
+    return settings
 
 
 class Database:
-    """The service's connection pool: one per worker process, created after the fork.
+    """The service's connection pool: one per worker process, opened after the fork.
 
+    `engine`: the application's own, if it has one.
     `autocommit`: every statement is committed by itself. Then no request can leave a session idle in a transaction, and
     BEGIN and COMMIT do not cost two more round trips. Otherwise each operation is one transaction.
     """
 
-    def __init__(self, settings: DatabaseSettings, *, autocommit: bool = False) -> None:
+    def __init__(self, settings: EngineSettings, engine: Engine | None = None, *, autocommit: bool = False) -> None:
         #: For an ORM's sessions; their connections are watched and tagged as well.
-        self.engine = create_engine(
-            _url(settings, settings.database_user, settings.database_password),
-            connect_args=dict(_connect_args(settings, "api")),
-            pool_size=settings.database_pool_size,
-            max_overflow=settings.database_max_overflow,
-            pool_timeout=settings.database_pool_timeout_seconds,
-            pool_recycle=settings.database_pool_recycle_seconds,
-            hide_parameters=True,  # an error in a log must not carry a customer's data
-            pool_use_lifo=True,  # few warm connections rather than all of them in turn
-            # With autocommit, nothing is left to roll back when a connection is returned.
-            **({"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None} if autocommit else {}),
-        )
+        self.engine = engine or pooled_engine(with_address(settings), autocommit=autocommit)
         self._operation = self.connect if autocommit else self._transaction
-        if settings.database_pool_pre_ping:
-            event.listen(self.engine, "checkout", _check_connection)
-        event.listen(self.engine, "before_cursor_execute", _tag_statement, retval=True)
-        # After the check, so that a connection it refuses does not count as in use.
-        self.watch = PoolWatch(
-            self.engine,
-            size=settings.database_pool_size,
-            overflow=settings.database_max_overflow,
-            warn_seconds=settings.database_session_warning_seconds,
-            service=settings.app_name,
-            environment=settings.app_environment,
-        )
-        self.watch.start(settings.metrics_period_seconds)
+        self._watching = ExitStack()
+        self.watch = self._watching.enter_context(watch(self.engine, settings))
         self._threads = ThreadPoolExecutor(_THREADS, "database")
 
     async def run(self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -166,31 +133,32 @@ class Database:
 
     def connect(self) -> AbstractContextManager[Connection]:
         """Return a pooled connection. Raises sqlalchemy.exc.TimeoutError if none is free in time."""
-        had_to_wait, started = self.watch.is_full(), time.perf_counter()
-        try:
-            connection = self.engine.connect()
-        except PoolTimeoutError:
-            self.watch.waited(time.perf_counter() - started, in_vain=True)
-            raise
-        if had_to_wait:
-            self.watch.waited(time.perf_counter() - started, in_vain=False)
-        return connection
+        return self.engine.connect()
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         with self.connect() as connection, connection.begin():
             yield connection
 
-    def ping(self) -> None:
-        """Run one statement. Raises sqlalchemy.exc.SQLAlchemyError if the database cannot be used."""
-        with self.connect() as connection:
-            connection.execute(text("SELECT 1"))
+    async def inspect(self, operation: Callable[[Connection], T]) -> T:
+        """Run `operation(connection)` for a health check, in a thread that no request can occupy."""
+
+        def work() -> T:
+            with self.connect() as connection:
+                return operation(connection)
+
+        return await asyncio.to_thread(work)
 
     def close(self) -> None:
         """Close the idle connections. A connection in use is closed when it is returned."""
-        self.watch.stop()
+        self._watching.close()
         self._threads.shutdown(wait=False)
         self.engine.dispose()
+
+
+def ping(connection: Connection) -> None:
+    """Run one statement."""
+    connection.execute(text("SELECT 1"))
 
 
 def database_revisions(connection: Connection) -> tuple[str, ...]:

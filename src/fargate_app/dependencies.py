@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING
 from fastapi import Request
 
 if TYPE_CHECKING:
+    from fargate_app.async_database import AsyncDatabase
     from fargate_app.database import Database
 
 
 def database_of(request: Request) -> "Database":
     """Return the process's database."""
     database: Database = request.app.state.database
+    return database
+
+
+def async_database_of(request: Request) -> "AsyncDatabase":
+    """Return the process's database if the service is asynchronous."""
+    database: AsyncDatabase = request.app.state.database
     return database

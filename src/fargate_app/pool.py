@@ -15,7 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, PoolProxiedConnection, QueuePool, event
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from fargate_app.logs import endpoint, request_id
 
@@ -45,18 +46,26 @@ class _Holding:
 
 
 class PoolWatch:
-    """Counts and logs the use of one engine's pool.
+    """Counts and logs the use of one engine's pool, from `start` to `stop`.
 
-    `size` and `overflow` are the pool's limits. `service` and `environment` are the metrics' dimensions, and the
-    service's name, capitalised, is their namespace. The counters have no lock: a count lost between two threads costs
-    less than a lock in every request.
+    `service` and `environment` are the metrics' dimensions, and the service's name, capitalised, is their namespace.
+    The counters have no lock: a count lost between two threads costs less than a lock in every request.
     """
 
-    def __init__(
-        self, engine: Engine, *, size: int, overflow: int, warn_seconds: float, service: str, environment: str
-    ) -> None:
-        self._size = size
-        self._limit = size + overflow
+    def __init__(self, engine: Engine, *, warn_seconds: float, service: str, environment: str) -> None:
+        """Raise TypeError for a pool without a size, RuntimeError for an engine that is watched already."""
+        if not isinstance(engine.pool, QueuePool):
+            raise TypeError(
+                f"The pool of this engine is a {type(engine.pool).__name__}, which has no size to watch. Next: create "
+                "the engine without the argument poolclass"
+            )
+        if "connect" in vars(engine.pool):  # the wrapper of `_measure_waits`
+            raise RuntimeError("This engine is watched already. Next: pass it to `install` or to `watch`, not to both")
+        self._engine = engine
+        self._size = engine.pool.size()
+        overflow = engine.pool._max_overflow
+        # SQLAlchemy's values for a pool without a limit.
+        self._limit = float("inf") if self._size == 0 or overflow == -1 else self._size + overflow
         self._warn_seconds = warn_seconds
         self._service = service
         self._environment = environment
@@ -64,8 +73,11 @@ class PoolWatch:
         self._most = self._waits = self._timeouts = 0
         self._longest_wait = 0.0
         self._stopped = threading.Event()
-        event.listen(engine, "checkout", self._taken)
-        event.listen(engine, "checkin", self._given_back)
+        self._listeners: dict[str, Callable[..., Any]] = {
+            "checkout": self._taken,
+            "checkin": self._given_back,
+            "engine_disposed": self._measure_waits,  # it has another pool then
+        }
 
     @property
     def in_use(self) -> int:
@@ -86,8 +98,24 @@ class PoolWatch:
         """Return whether the next request for a connection has to wait."""
         return len(self._held) >= self._limit
 
-    def waited(self, seconds: float, *, in_vain: bool) -> None:
-        """Count a wait for a connection."""
+    def _measure_waits(self, engine: Engine) -> None:
+        """Count the waits for a connection. SQLAlchemy has no event for them, so the pool's `connect` is wrapped."""
+        connect = engine.pool.connect
+
+        def measured() -> PoolProxiedConnection:
+            had_to_wait, started = self.is_full(), time.perf_counter()
+            try:
+                connection = connect()
+            except PoolTimeoutError:
+                self._waited(time.perf_counter() - started, in_vain=True)
+                raise
+            if had_to_wait:
+                self._waited(time.perf_counter() - started, in_vain=False)
+            return connection
+
+        engine.pool.connect = measured  # type: ignore[method-assign]
+
+    def _waited(self, seconds: float, *, in_vain: bool) -> None:
         self._waits += 1
         self._timeouts += in_vain
         self._longest_wait = max(self._longest_wait, seconds)
@@ -141,6 +169,9 @@ class PoolWatch:
 
     def start(self, period_seconds: float) -> None:
         """Start a thread that reports each period and looks for leaks at least as often, until `stop`."""
+        for name, listener in self._listeners.items():
+            event.listen(self._engine, name, listener)
+        self._measure_waits(self._engine)
         check_seconds = min(period_seconds, self._warn_seconds)
         threading.Thread(target=self._run, args=(period_seconds, check_seconds), name="pool-watch", daemon=True).start()
 
@@ -156,4 +187,7 @@ class PoolWatch:
         """End the thread after a last report, so that no count is lost when a task ends."""
         if not self._stopped.is_set():
             self._stopped.set()
+            for name, listener in self._listeners.items():
+                event.remove(self._engine, name, listener)
+            del self._engine.pool.connect  # the wrapper: the method itself stays
             self.report()

@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SslMode = Literal["disable", "prefer", "require", "verify-ca", "verify-full"]
+Driver = Literal["psycopg", "psycopg2"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 DEFAULT_NAME = "app"
@@ -52,6 +53,8 @@ class DatabaseAddress(_EnvironmentSettings):
     # Only verify-full proves which server answers; the other modes are for a test database.
     database_sslmode: SslMode = "verify-full"
     database_ca_file: str = "/etc/ssl/rds/ca.pem"
+    # By default psycopg, which is version 3, if it is installed; else psycopg2.
+    database_driver: Driver | None = None
     database_connect_timeout_seconds: int = Field(default=3, ge=2, le=60)  # libpq's minimum is 2
 
 
@@ -100,7 +103,19 @@ class Settings(_EnvironmentSettings):
         return value if value and re.fullmatch(r"sha256:[0-9a-f]{64}", value) else None
 
 
-class DatabaseSettings(Settings, DatabaseAddress):
+class EngineSettings(Settings):
+    """Settings of a service that makes its own engine. An application may add its own in a subclass."""
+
+    # Whether a connection that the server closed is replaced before a request uses it.
+    database_pool_pre_ping: bool = True
+    # A session that a request holds longer than this logs a warning with its endpoint: a leak, or a slow statement. It
+    # is below the statement timeout.
+    database_session_warning_seconds: float = Field(default=10, gt=0)
+    # How often each worker logs its pool's metrics.
+    metrics_period_seconds: float = Field(default=60, gt=0)
+
+
+class DatabaseSettings(EngineSettings, DatabaseAddress):
     """Settings of a service with a database. An application may add its own in a subclass."""
 
     database_user: str = Field(min_length=1)
@@ -113,12 +128,6 @@ class DatabaseSettings(Settings, DatabaseAddress):
     # A request that waits this long for a connection gets 503: far below the load balancer's 60 s.
     database_pool_timeout_seconds: float = Field(default=5, gt=0)
     database_pool_recycle_seconds: int = Field(default=1800, ge=1)
-    database_pool_pre_ping: bool = True
-    # A session that a request holds longer than this logs a warning with its endpoint: a leak, or a slow statement. It
-    # is below the statement timeout.
-    database_session_warning_seconds: float = Field(default=10, gt=0)
-    # How often each worker logs its pool's metrics.
-    metrics_period_seconds: float = Field(default=60, gt=0)
 
 
 def _default_user(given: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator
 
-from fargate_app.settings import DatabaseSettings
+from fargate_app.settings import DatabaseSettings, Driver
 
 
 def _known_time_zone(name: str) -> str:
@@ -19,5 +19,7 @@ def _known_time_zone(name: str) -> str:
 class Settings(DatabaseSettings):
     """Settings of the service."""
 
+    # The driver of the image, and of this service's benchmarks where both are installed.
+    database_driver: Driver | None = "psycopg2"
     # The zone in which a month begins and ends.
     settlement_timezone: Annotated[str, AfterValidator(_known_time_zone)] = "Asia/Seoul"

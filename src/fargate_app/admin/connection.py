@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
-from fargate_app.admin.failures import AdminError, is_full
+from fargate_app.admin.failures import AdminError
 from fargate_app.database import single_use_engine
+from fargate_app.driver import is_full
 from fargate_app.settings import AdminSettings
 
 _LOCK_KEY = 0x5E771E  # an arbitrary number: one `prepare` or `renew` at a time in a database

@@ -5,7 +5,6 @@ import logging
 import secrets
 from typing import Any
 
-from psycopg2.extensions import encrypt_password
 from pydantic import SecretStr
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
@@ -13,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from fargate_app.admin.failures import AdminError
 from fargate_app.admin.secret_store import SecretStore
 from fargate_app.database import single_use_engine
+from fargate_app.driver import is_wrong_password, password_verifier
 from fargate_app.settings import AdminSettings
 
 _log = logging.getLogger("fargate_app.admin")
@@ -48,11 +48,7 @@ def renew_credentials(connection: Connection, role: str, secret: SecretStore) ->
 
 def _set_password(connection: Connection, role: str, password: SecretStr) -> None:
     quoted = connection.dialect.identifier_preparer.quote(role)
-    # libpq computes the verifier here, as psql's \password does: the password reaches neither the server nor its log.
-    verifier = encrypt_password(
-        password.get_secret_value(), role, scope=connection.connection.driver_connection, algorithm="scram-sha-256"
-    )
-    # psycopg2 inserts the value on the client side, so a parameter works in a utility statement too.
+    verifier = password_verifier(connection, role, password.get_secret_value())
     connection.execute(text(f"ALTER ROLE {quoted} PASSWORD :verifier"), {"verifier": verifier})
 
 
@@ -80,7 +76,6 @@ def _can_log_in(settings: AdminSettings, role: str, password: SecretStr) -> bool
         with single_use_engine(settings, role, password).connect():
             return True
     except OperationalError as error:
-        # libpq gives no SQLSTATE for a failed login, only the server's message.
-        if "password authentication failed" in str(error.orig):
+        if is_wrong_password(error):
             return False
         raise

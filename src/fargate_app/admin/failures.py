@@ -7,6 +7,8 @@ from typing import Any, Literal
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy.exc import DBAPIError
 
+from fargate_app.driver import is_full, sqlstate
+
 #: The next step depends on the kind alone:
 #: `lock_wait`      another session holds a lock that was needed, and can be terminated
 #: `invalid_index`  an index has to be dropped first, by a command in `cures`
@@ -21,7 +23,6 @@ Kind = Literal[
     "lock_wait", "invalid_index", "migration", "time_limit", "stopped", "full", "unreachable", "secret", "other"
 ]
 
-_FULL = ("connection slots are reserved", "too many clients", "too many connections")
 _DATA_EXCEPTION = "22"  # the class of SQLSTATEs whose messages repeat the value
 
 
@@ -44,18 +45,13 @@ class Stopped(BaseException):
     """This process got SIGTERM. No Exception, so that code of a revision does not catch it."""
 
 
-def is_full(error: DBAPIError) -> bool:
-    """Return whether the server refused a connection because all are in use."""
-    return any(words in str(error.orig) for words in _FULL)
-
-
 def server_message(error: DBAPIError) -> str:
     """Return the server's message without its DETAIL and without values, which are customers' data.
 
     A failed connection has no SQLSTATE, and its message names only host and user.
     """
     said = getattr(getattr(error.orig, "diag", None), "message_primary", None) or str(error.orig).strip()
-    if (getattr(error.orig, "pgcode", None) or "").startswith(_DATA_EXCEPTION):
+    if (sqlstate(error) or "").startswith(_DATA_EXCEPTION):
         said = re.sub(r'"[^"]*"', '"…"', said)
     return f"{type(error.orig).__name__}: {said}"
 
@@ -81,7 +77,7 @@ def _kind(error: Exception) -> Kind:
             return error.kind
         case DBAPIError() if is_full(error):
             return "full"
-        case DBAPIError() if getattr(error.orig, "pgcode", None) is None:
+        case DBAPIError() if sqlstate(error) is None:
             return "unreachable"
         case BotoCoreError() | ClientError():
             return "secret"

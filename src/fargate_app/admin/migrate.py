@@ -20,6 +20,7 @@ from fargate_app.admin.connection import reset_lock_timeout
 from fargate_app.admin.failures import AdminError, Kind, Stopped, server_message
 from fargate_app.admin.sessions import blockers, masked
 from fargate_app.database import database_revisions
+from fargate_app.driver import sqlstate
 from fargate_app.migrations import Migrations
 from fargate_app.revisions import alembic_config, file_of
 
@@ -163,7 +164,7 @@ def _kind(error: Exception, otherwise: Kind) -> Kind:
         return otherwise
     if error.connection_invalidated:
         return "unreachable"
-    code = getattr(error.orig, "pgcode", None)
+    code = sqlstate(error)
     if code in _LOCKED:
         return "lock_wait"
     if code == _CANCELLED:

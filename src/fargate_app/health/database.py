@@ -1,31 +1,35 @@
 """The checks of a service with a database."""
 
 import logging
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from fargate_app.database import Database, database_revisions
+from fargate_app.database import database_revisions, ping
 from fargate_app.health.schemas import ReadinessOut
 from fargate_app.problems import Unavailable
 from fargate_app.schema import Schema
 
+if TYPE_CHECKING:
+    from fargate_app.async_database import AsyncDatabase
+    from fargate_app.database import Database
+
 _log = logging.getLogger(__name__)
 
 
-def check_database(database: Database) -> None:
+async def check_database(database: "Database | AsyncDatabase") -> None:
     """Run one statement. Raises Unavailable if the database cannot be used."""
     try:
-        database.ping()
+        await database.inspect(ping)
     except SQLAlchemyError as error:
         _log_reason(error)
         raise Unavailable("database-not-seen", "No database check has passed since this process started.") from error
 
 
-def readiness(database: Database, schema: Schema | None) -> ReadinessOut:
+async def readiness(database: "Database | AsyncDatabase", schema: Schema | None) -> ReadinessOut:
     """Query the database. Raises Unavailable if it cannot be used or its schema is older than this image's."""
     try:
-        with database.connect() as connection:
-            revisions = database_revisions(connection)
+        revisions = await database.inspect(database_revisions)
     except SQLAlchemyError as error:
         _log_reason(error)
         raise Unavailable("database-unavailable", "The database cannot be used.") from error

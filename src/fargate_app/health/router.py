@@ -1,7 +1,6 @@
 """HTTP for health, readiness and version."""
 
 from fastapi import APIRouter, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from fargate_app.health.schemas import HealthOut, ReadinessOut, VersionOut
 from fargate_app.health.service import Health
@@ -12,17 +11,17 @@ router = APIRouter(tags=["health"])
 
 @router.get("/healthz", response_model=HealthOut)
 async def healthz(request: Request) -> Response:
-    """Return 200 if this process is healthy. Once it is, this uses no thread, so a full pool cannot delay it."""
+    """Return 200 if this process is healthy. Once it is, this needs no thread and no connection."""
     health: Health = request.app.state.health
     if not health.is_healthy:
-        await run_in_threadpool(health.check)
+        await health.check()
     return json_response(HealthOut())
 
 
 @router.get("/readyz", response_model=ReadinessOut)
-def readyz(request: Request) -> Response:
+async def readyz(request: Request) -> Response:
     """Return 200 if the database is available now and its schema is at this image's head or later."""
-    ready: ReadinessOut = request.app.state.readiness()
+    ready: ReadinessOut = await request.app.state.readiness()
     return json_response(ready)
 
 

@@ -2,9 +2,11 @@
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
+
+from fargate_app.health.schemas import ReadinessOut
 
 _log = logging.getLogger(__name__)
 _METADATA_TIMEOUT_SECONDS = 1
@@ -17,16 +19,21 @@ class Health:
     on only the process counts: a short database outage must not make the load balancer replace all tasks at once.
     """
 
-    def __init__(self, checks: Sequence[Callable[[], None]]) -> None:
+    def __init__(self, checks: Sequence[Callable[[], Awaitable[None]]]) -> None:
         """A check raises Unavailable if it fails."""
         self._checks = checks
         self.is_healthy = False
 
-    def check(self) -> None:
+    async def check(self) -> None:
         """Run the checks. Raises Unavailable if one fails."""
         for check in self._checks:
-            check()
+            await check()
         self.is_healthy = True
+
+
+async def always_ready() -> ReadinessOut:
+    """Return the readiness of a service without a database."""
+    return ReadinessOut()
 
 
 def task_definition_revision(metadata_uri: str | None) -> int | None:
