@@ -57,9 +57,15 @@ def proxied(database: TestDatabase, directory: Path, *, max_connections_percent:
         loop.close()
 
 
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
 def test_services_share_connections_and_pin_none(
-    database: TestDatabase, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    database: TestDatabase,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    driver: str,
 ) -> None:
+    monkeypatch.setenv("DATABASE_DRIVER", driver)
     with proxied(database, tmp_path) as settings, ExitStack() as stack, caplog.at_level(logging.WARNING):
         services = [stack.enter_context(TestClient(create_app(settings))) for _ in range(4)]
         account = services[0].post("/v1/accounts", json={"name": "가", "currency": "KRW"}).json()

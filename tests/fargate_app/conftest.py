@@ -41,6 +41,22 @@ def empty_database(make_database: Callable[..., TestDatabase]) -> TestDatabase:
     return make_database(service)
 
 
+@pytest.fixture(params=["psycopg2", "psycopg"])
+def driver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each driver, for every process of the application."""
+    monkeypatch.setenv("DATABASE_DRIVER", request.param)
+    return str(request.param)
+
+
+@pytest.fixture(params=["psycopg2", "psycopg", "asynchronous"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each kind of engine of the service."""
+    asynchronous = request.param == "asynchronous"
+    monkeypatch.setenv("DATABASE_DRIVER", "psycopg" if asynchronous else request.param)
+    monkeypatch.setattr(service, "asynchronous", asynchronous)
+    return str(request.param)
+
+
 @pytest.fixture
 def client(database: TestDatabase) -> Iterator[TestClient]:
     """A client of the application on `database`."""
@@ -96,7 +112,13 @@ class Revisions:
     @property
     def service(self) -> Service:
         """The application's service with these revisions."""
-        return Service(service.name, migrations=self.folder, grants=service.grants, autocommit=True)
+        return Service(
+            service.name,
+            migrations=self.folder,
+            grants=service.grants,
+            autocommit=True,
+            asynchronous=service.asynchronous,
+        )
 
     def add(self, path: str, revision: Any, after: Any = "0001", *, body: str = "pass", more: str = "") -> None:
         """Write a revision. `path` is below `versions`; `body` is that of its upgrade()."""

@@ -29,6 +29,7 @@ def credentials(database: TestDatabase) -> dict[str, str]:
     return value
 
 
+@pytest.mark.usefixtures("driver")
 def test_the_service_works_after_it_and_a_second_run_changes_nothing(empty_database: TestDatabase) -> None:
     assert empty_database.prepare() == Prepared("0001", changed=True)
     before = empty_database.secret.value
@@ -40,6 +41,7 @@ def test_the_service_works_after_it_and_a_second_run_changes_nothing(empty_datab
         assert client.post("/items", json={"name": "a"}).status_code == 201
 
 
+@pytest.mark.usefixtures("driver")
 def test_no_password_reaches_the_servers_log(empty_database: TestDatabase, capsys: pytest.CaptureFixture[str]) -> None:
     if empty_database.server.log is None:
         pytest.skip("the log of the server that TEST_DATABASE_URL names cannot be read here")
@@ -102,6 +104,7 @@ def test_the_role_carries_the_timeouts(empty_database: TestDatabase) -> None:
     assert timeouts() == ("2s", "30s")
 
 
+@pytest.mark.usefixtures("driver")
 @pytest.mark.parametrize(
     "value",
     [
@@ -178,6 +181,7 @@ def test_at_the_same_time_it_runs_one_after_the_other(empty_database: TestDataba
     assert empty_database.secret.writes == 1
 
 
+@pytest.mark.usefixtures("driver")
 def test_a_server_that_another_authority_vouches_for_is_refused(
     empty_database: TestDatabase, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -226,6 +230,7 @@ def test_a_database_with_one_user_gets_the_second_and_keeps_the_first(empty_data
     assert not empty_database.prepare().changed
 
 
+@pytest.mark.usefixtures("driver")
 def test_a_renewed_user_works_and_the_other_is_left_alone(database: TestDatabase) -> None:
     clone, secret = list(database.secrets_of.items())[1]
     before, other_secret = secret.value, database.secret.value
@@ -351,6 +356,7 @@ def test_a_user_is_renewed_by_its_secret(
     assert "none of the application's database users" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("driver")
 @pytest.mark.parametrize("fault", ["DATABASE_PORT", "MASTER_PASSWORD", "DATABASE_NAME", "AWS"])
 def test_the_command_says_what_is_wrong_without_a_password(
     empty_database: TestDatabase,

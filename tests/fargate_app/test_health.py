@@ -18,6 +18,8 @@ from tests.fargate_app.shop.app import create_app
 from tests.support.databases import TestDatabase
 from tests.support.postgres import free_port
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 
 @contextmanager
 def outage(database: TestDatabase) -> Iterator[None]:
@@ -76,7 +78,9 @@ def test_a_connection_that_is_well_is_used_without_asking(database: TestDatabase
     assert client.get("/readyz").status_code == 200
     before = len(database.server.log.read_text().splitlines())
     assert client.get(f"/items/{uuid4()}").status_code == 404
-    said = [line for line in database.server.log.read_text().splitlines()[before:] if "statement:" in line]
+    said = [
+        line for line in database.server.log.read_text().splitlines()[before:] if " LOG: " in line and "SELECT" in line
+    ]
     assert len(said) == 1, said
 
 

@@ -10,6 +10,8 @@ from fargate_app.admin import cli
 from tests.fargate_app.shop.app import service
 from tests.support.databases import TestDatabase
 
+pytestmark = pytest.mark.usefixtures("driver")
+
 
 def outcome(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, str]]:
     code = service.admin(["login"])

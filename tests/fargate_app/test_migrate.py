@@ -20,6 +20,7 @@ from fargate_app.admin.failures import AdminError, failure
 from tests.fargate_app.conftest import Revisions
 from tests.support.databases import TestDatabase
 
+pytestmark = pytest.mark.usefixtures("driver")
 VERSIONS = "shop/migrations/versions"
 INDEX = "public.items_name_idx"
 CONCURRENTLY = """

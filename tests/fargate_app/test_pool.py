@@ -8,18 +8,19 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.util import greenlet_spawn
 from starlette.testclient import TestClient
 
-from fargate_app.database import Database
 from tests.fargate_app.conftest import Log
 from tests.fargate_app.shop import app
 from tests.fargate_app.shop.app import create_app
 from tests.support.databases import TestDatabase
 
 WAIT_SECONDS = 10
+pytestmark = pytest.mark.usefixtures("engine")
 
 
 def until(condition: Callable[[], Any]) -> Any:
@@ -29,6 +30,18 @@ def until(condition: Callable[[], Any]) -> Any:
         assert time.monotonic() < deadline, "it did not come"
         time.sleep(0.01)
     return found
+
+
+def engine_of(client: TestClient) -> Engine:
+    """Return the application's engine, of an asynchronous one the synchronous side."""
+    engine = client.app.state.database.engine  # type: ignore[attr-defined]
+    return getattr(engine, "sync_engine", engine)
+
+
+def call(client: TestClient, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function of the application's engine or of a connection, of either kind."""
+    assert client.portal
+    return client.portal.call(greenlet_spawn, function, *arguments)
 
 
 def sessions(database: TestDatabase) -> list[dict[str, Any]]:
@@ -65,16 +78,16 @@ def test_a_session_that_an_exception_left_is_given_back(
     assert client.app.state.database.watch.in_use == 0  # type: ignore[attr-defined]
 
 
-def test_a_session_that_the_server_ended_in_use_is_given_back(database: TestDatabase) -> None:
-    application = Database(database.settings())
-    with application.connect() as connection:
-        pid = connection.scalar(text("SELECT pg_backend_pid()"))
-        with database.superuser() as other:
-            other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
-        with pytest.raises(OperationalError):
-            connection.execute(text("SELECT 1"))
-    assert application.watch.in_use == 0
-    application.close()
+def test_a_session_that_the_server_ended_in_use_is_given_back(database: TestDatabase, client: TestClient) -> None:
+    connection = call(client, engine_of(client).connect)
+    assert client.app.state.database.watch.in_use == 1  # type: ignore[attr-defined]
+    pid = call(client, connection.scalar, text("SELECT pg_backend_pid()"))
+    with database.superuser() as other:
+        other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+    with pytest.raises(OperationalError):
+        call(client, connection.execute, text("SELECT 1"))
+    call(client, connection.close)
+    assert client.app.state.database.watch.in_use == 0  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +116,7 @@ def test_a_leak_warns_with_its_endpoint_while_it_is_held(
     leaked: list[Any] = []
 
     def leak(*_: Any) -> Any:
-        leaked.append(client.app.state.database.connect())  # type: ignore[attr-defined]
+        leaked.append(engine_of(client).connect())
         raise RuntimeError("after the session was opened")
 
     monkeypatch.setattr(app, "read_item", leak)
@@ -124,7 +137,7 @@ def test_a_leak_warns_with_its_endpoint_while_it_is_held(
         assert warning[0]["held_seconds"] >= 0.5
         client.app.state.database.watch.warn_of_leaks()  # type: ignore[attr-defined]
         assert len(warnings()) == 1  # once, however long
-        leaked[0].close()
+        call(client, leaked[0].close)
         assert client.app.state.database.watch.in_use == 0  # type: ignore[attr-defined]
 
 
@@ -137,10 +150,12 @@ def test_metrics_are_in_the_embedded_metric_format(database: TestDatabase, log: 
         app_environment="test",
         metrics_period_seconds=3600,
     )
-    application = Database(settings)
-    with application.connect(), application.connect(), pytest.raises(PoolTimeoutError):
-        application.connect()
-    application.close()  # which reports
+    with TestClient(create_app(settings)) as client:
+        held = [call(client, engine_of(client).connect) for _ in range(2)]
+        with pytest.raises(PoolTimeoutError):
+            call(client, engine_of(client).connect)
+        for connection in held:
+            call(client, connection.close)
     (entry,) = log.entries("database pool")
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     assert abs(entry["_aws"]["Timestamp"] / 1000 - time.time()) < WAIT_SECONDS

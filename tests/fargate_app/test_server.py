@@ -15,6 +15,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from tests.fargate_app.test_health import wait_for_lock
@@ -93,8 +94,11 @@ def service(database: TestDatabase, **environment: str) -> Iterator[Service]:
         process.communicate()
 
 
-def test_on_sigterm_it_finishes_what_it_has_and_takes_nothing_new(database: TestDatabase) -> None:
-    with service(database) as running, ThreadPoolExecutor() as pool:
+@pytest.mark.parametrize("environment", [{"DATABASE_DRIVER": "psycopg2"}, {"SHOP_ASYNCHRONOUS": "1"}])
+def test_on_sigterm_it_finishes_what_it_has_and_takes_nothing_new(
+    database: TestDatabase, environment: dict[str, str]
+) -> None:
+    with service(database, **environment) as running, ThreadPoolExecutor() as pool:
         with socket.create_connection(("127.0.0.1", running.port), timeout=10) as idle, database.superuser() as blocker:
             blocker.execute(text("LOCK TABLE items IN EXCLUSIVE MODE"))
             waiting = pool.submit(running.request, "POST", "/items", {"name": "a"})

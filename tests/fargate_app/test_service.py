@@ -30,7 +30,7 @@ def test_the_lines_of_the_readme_need_no_package_of_a_database() -> None:
     lines = readme.partition("```python\n")[2].partition("```")[0]
     program = f"""
 import json, sys
-for package in ("alembic", "botocore", "jwt", "psycopg2", "sqlalchemy"):
+for package in ("alembic", "botocore", "jwt", "psycopg", "psycopg2", "sqlalchemy"):
     sys.modules[package] = None
 {lines}
 from starlette.testclient import TestClient

@@ -74,6 +74,7 @@ def is_open(connection: Any) -> bool:
     return True
 
 
+@pytest.mark.usefixtures("driver")
 def test_it_tells_of_each_session_with_its_endpoint_and_without_values(
     database: TestDatabase, opened: ExitStack
 ) -> None:
@@ -96,6 +97,7 @@ def test_it_tells_of_each_session_with_its_endpoint_and_without_values(
     assert is_open(leaked)
 
 
+@pytest.mark.usefixtures("driver")
 def test_it_tells_who_blocks_whom(database: TestDatabase, opened: ExitStack) -> None:
     blocker = leak(database, opened, "INSERT INTO items (name, id) VALUES ('a', gen_random_uuid())")
     blocker.cursor().execute("SELECT id FROM items")
@@ -129,6 +131,7 @@ def test_it_tells_who_blocks_whom(database: TestDatabase, opened: ExitStack) -> 
         thread.join()
 
 
+@pytest.mark.usefixtures("driver")
 def test_only_the_applications_unused_sessions_are_ended(database: TestDatabase, opened: ExitStack) -> None:
     leaked = [leak(database, opened, clone=number % 2 == 0) for number in range(20)]  # of both users
     idle = application(database)
@@ -177,6 +180,7 @@ def test_idle_sessions_are_ended_while_the_server_is_full(database: TestDatabase
     assert not is_open(idle)
 
 
+@pytest.mark.usefixtures("driver")
 def test_of_a_pool_that_grew_the_longest_idle_are_ended_and_no_more_than_are_too_many(
     database: TestDatabase, opened: ExitStack
 ) -> None:
@@ -213,6 +217,7 @@ def test_each_process_keeps_the_two_that_its_next_request_would_take(database: T
     assert all(is_open(connection) for pool in pools for connection in pool[-2:])
 
 
+@pytest.mark.usefixtures("driver")
 def test_only_sessions_from_the_given_addresses_are_ended(database: TestDatabase, opened: ExitStack) -> None:
     idle = application(database)
     opened.callback(idle.close)

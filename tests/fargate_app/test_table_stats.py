@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from fargate_app.admin.table_stats import table_stats
 from tests.support.databases import TestDatabase
 
+pytestmark = pytest.mark.usefixtures("driver")
 POINT = datetime(2026, 11, 24, 10, 15, tzinfo=UTC)
 
 

@@ -1,16 +1,18 @@
-"""An application of a few lines: items and their orders."""
+"""An application of a few lines: items and their orders. With SHOP_ASYNCHRONOUS it has an asynchronous engine."""
 
 import logging
+import os
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel
 from sqlalchemy import Connection, text
 
-from fargate_app.dependencies import database_of
+from fargate_app.dependencies import async_database_of, database_of
 from fargate_app.problems import NotFound
 from fargate_app.responses import json_response
 from fargate_app.service import Service
@@ -21,8 +23,10 @@ service = Service(
     migrations=Path(__file__).parent / "migrations",
     grants={"items": ("SELECT", "INSERT"), "orders": ("SELECT", "INSERT")},
     autocommit=True,
+    asynchronous=bool(os.environ.get("SHOP_ASYNCHRONOUS")),
 )
 router = APIRouter()
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
@@ -46,16 +50,22 @@ def add_item(connection: Connection, item: ItemIn) -> ItemOut:
     return ItemOut(id=row.id, name=item.name)
 
 
+async def run(request: Request, operation: Callable[..., T], *arguments: Any) -> T:
+    if not service.asynchronous:
+        return await database_of(request).run(operation, *arguments)
+    return await async_database_of(request).run(lambda connection: connection.run_sync(operation, *arguments))
+
+
 @router.post("/items")
 async def post_item(item: ItemIn, request: Request) -> Response:
     _log.info("an item comes")
-    return json_response(await database_of(request).run(add_item, item), HTTPStatus.CREATED)
+    return json_response(await run(request, add_item, item), HTTPStatus.CREATED)
 
 
 @router.get("/items/{item_id}")
 async def get_item(item_id: UUID, request: Request) -> Response:
     # By its name in the module, which a test may replace.
-    return json_response(await database_of(request).run(read_item, item_id))
+    return json_response(await run(request, read_item, item_id))
 
 
 def create_app(settings: DatabaseSettings | None = None, service: Service = service, **options: Any) -> FastAPI:
