@@ -239,7 +239,7 @@ class Machine:
             after_name = (self.proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             return None
-        return None if after_name[0] in "ZX" else after_name[19]
+        return None if after_name[0] in ("Z", "X") else after_name[19]
 
 
 def holder_of(machine: Machine, pid: int) -> str:

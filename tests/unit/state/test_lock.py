@@ -102,7 +102,6 @@ def gone() -> Lock:
     [
         (None, State.FREE),
         (found(replace(ELSEWHERE, released=True)), State.FREE),
-        (found(lock()), State.OURS),
         (found(ELSEWHERE, age=59), State.HELD),
         (found(ELSEWHERE, age=60), State.DEAD),
         (found(gone()), State.DEAD),
@@ -112,6 +111,10 @@ def gone() -> Lock:
 )
 def test_whose_the_lock_is(current: Found | None, state: State) -> None:
     assert judge(current, HERE, lock().holder, STALE) is state
+
+
+def test_the_lock_of_this_process_is_ours() -> None:
+    assert judge(found(lock()), HERE, lock().holder, STALE) is State.OURS
 
 
 @pytest.mark.parametrize("minutes", [-15, 15])
