@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,7 @@ FLOOR = 90.0
 CPU_SECONDS = 5.0
 SECONDS = 300.0
 ORIGINAL = "__mutmut_orig"
+NO_FAULT = "none"
 #: The exit code of a trial that does not say which test failed. Others are 0, or the test's number.
 UNKNOWN = 255
 
@@ -109,7 +110,7 @@ class Trial:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         tests_by_function = self._find_tests(session.items)
-        if tests_by_function is None:
+        if tests_by_function is None or not self._pass_when_forked(tests_by_function.values()):
             return True
         self.sound = True
         for number, name in enumerate(self._names, 1):
@@ -131,9 +132,23 @@ class Trial:
             if failed(item):
                 print(f"{item.nodeid} fails without a fault. Next: tests/run.sh '{item.nodeid}'", file=sys.stderr)
                 return None
+            test = (time.process_time() - begin, item)
             for function in state()._stats:
-                found.setdefault(function, []).append((time.process_time() - begin, item))
+                found.setdefault(function, []).append(test)
         return {function: sorted(tests, key=lambda test: test[0]) for function, tests in found.items()}
+
+    @classmethod
+    def _pass_when_forked(cls, tests_by_function: Iterable[Sequence[tuple[float, pytest.Item]]]) -> bool:
+        """Return whether each test passes without a fault in a forked process. One that fails detects any fault."""
+        for test in sorted({test for tests in tests_by_function for test in tests}, key=lambda test: test[0]):
+            if cls._detects(NO_FAULT, [test]):
+                print(
+                    f"{test[1].nodeid} fails in a forked process without a fault. "
+                    "Next: compute in the test what depends on the process, for example its id",
+                    file=sys.stderr,
+                )
+                return False
+        return True
 
     @staticmethod
     def _detects(mutant: str, tests: list[tuple[float, pytest.Item]]) -> bool:
