@@ -768,6 +768,7 @@ def test_a_release_in_flight_whose_rollback_failed_is_undone_by_the_same_command
         rollback.update(plan)
     rollback.fail(plan, failure.value.reason)
     assert ("bad0", Outcome.ROLLING_BACK) in outcomes(three)
+    assert plain(three.releases[3].why) == "being rolled back to cccc by ann@laptop"
     three.ecs.refuse.clear()
     assert three.rolled_back().version == "cccc"
     assert ("bad0", Outcome.ROLLED_BACK) in outcomes(three)
