@@ -23,70 +23,8 @@ from tests.local_cloud.conftest import REPOSITORY, RunningCloud, wait_for
 pytestmark = pytest.mark.local_cloud
 
 _PASSWORD = "a-password-of-a-test"
+_ROOT = "tests/local_cloud/proxy"
 _PERCENT, _CONNECTIONS = 5, 4  # percent of the 81 connections of an instance with the default parameter group
-_MAIN = """
-terraform {
-  required_providers {
-    aws = { source = "hashicorp/aws" }
-  }
-}
-
-provider "aws" {
-  region     = "ap-northeast-2"
-  access_key = "test"
-  secret_key = "test"
-
-  skip_credentials_validation = true
-  skip_metadata_api_check     = true
-}
-
-variable "on" { type = bool }
-variable "subnet_ids" { type = list(string) }
-variable "vpc_id" { type = string }
-variable "secret_arn" { type = string }
-
-resource "aws_route_table" "this" { vpc_id = var.vpc_id }
-
-module "security_groups" {
-  source                  = "./modules/security_groups"
-  name                    = "terraformed"
-  vpc_id                  = var.vpc_id
-  network_client_cidrs    = ["0.0.0.0/0"]
-  https_enabled           = false
-  app_port                = 8000
-  rds_proxy_enabled       = var.on
-  rds_proxy_direct_access = false
-  vpc_endpoints_enabled   = var.on
-}
-
-module "endpoints" {
-  source                = "./modules/endpoints"
-  name                  = "terraformed"
-  aws_account_id        = "000000000000"
-  aws_region            = "ap-northeast-2"
-  vpc_id                = var.vpc_id
-  route_table_ids       = [aws_route_table.this.id]
-  subnet_ids            = var.subnet_ids
-  vpc_endpoints_enabled = var.on
-  vpc_endpoint_services = ["ecr.api", "ecr.dkr", "logs", "secretsmanager"]
-  security_group_id     = module.security_groups.endpoints_id
-}
-
-module "rds_proxy" {
-  source                                 = "./modules/rds_proxy"
-  count                                  = var.on ? 1 : 0
-  name                                   = "terraformed"
-  aws_account_id                         = "000000000000"
-  subnet_ids                             = var.subnet_ids
-  security_group_id                      = module.security_groups.proxy_id
-  instance_identifier                    = "proxied"
-  app_database_secret_arns               = [var.secret_arn]
-  permissions_boundary_arn               = null
-  rds_proxy_max_connections_percent      = 75
-  rds_proxy_max_idle_connections_percent = 25
-  log_retention_days                     = 30
-}
-"""
 
 
 @dataclass
@@ -146,15 +84,15 @@ def terraform(cloud: RunningCloud, tmp_path: Path) -> Callable[..., str]:
     binary = shutil.which("terraform")
     if binary is None:
         pytest.skip("terraform is not on PATH: `make test` provides it")
-    shutil.copytree(REPOSITORY / "terraform" / "modules", tmp_path / "modules")
-    (tmp_path / "main.tf").write_text(_MAIN)
+    for folder in ("terraform/modules", _ROOT):
+        shutil.copytree(REPOSITORY / folder, tmp_path / folder)
     environment = {**os.environ, "AWS_ENDPOINT_URL": cloud.config.api_url, "CHECKPOINT_DISABLE": "1", "GOGC": "400"}
 
     def run(*arguments: str, **variables: Any) -> str:
-        (tmp_path / "terraform.tfvars.json").write_text(json.dumps(variables))
+        (tmp_path / _ROOT / "terraform.tfvars.json").write_text(json.dumps(variables))
         done = subprocess.run(
             [binary, *arguments, "-input=false", "-no-color"],
-            cwd=tmp_path,
+            cwd=tmp_path / _ROOT,
             env=environment,
             capture_output=True,
             text=True,

@@ -10,6 +10,7 @@ import pytest
 from fargate_ops.inventory.values import VALUES
 from tests.terraform.configuration import MODULES, ROOTS, calls, example, variables
 from tests.terraform.inventories import ENVIRONMENTS, FOUND, GIVEN, given, inventory
+from tests.terraform.terraform import SOURCE
 
 #: Variables of the roots that are left to their default, and why.
 LEFT_TO_DEFAULT = {
@@ -108,3 +109,12 @@ def test_a_readme_shows_a_whole_call(module: Path) -> None:
     given = example(module / "README.md").arguments.keys()
     assert sorted(required(module) - given) == []
     assert sorted(given - variables(module).keys()) == []
+
+
+def test_configurations_of_the_tests_call_modules_as_they_are() -> None:
+    found = [call for file in (SOURCE.parent / "tests").rglob("*.tf") for call in calls(file.parent)]
+    assert found
+    assert [(call.name, sorted(required(call.module) - call.arguments.keys())) for call in found] == [
+        (call.name, []) for call in found
+    ]
+    assert {name for call in found for name in call.arguments.keys() - variables(call.module).keys()} == set()
