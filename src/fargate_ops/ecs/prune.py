@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fargate_ops.ecs.tasks import describe_tasks, short
-from fargate_ops.state.ledger import Outcome, Release, earlier_successes, serving, unfinished
+from fargate_ops.state.ledger import Outcome, Release, earlier_successes, unfinished
 
 #: Successes that stay available for a rollback, however many newer revisions there are.
 ROLLBACK_SUCCESSES = 10
@@ -31,9 +31,6 @@ def needed_for_rollback(releases: Sequence[Release], successes: int = ROLLBACK_S
     """
     way_back = [release.revision for release in earlier_successes(releases)[:successes]]
     needed = {release.revision for release in unfinished(releases)} | set(way_back)
-    current = serving(releases)
-    if current:
-        needed.add(current.revision)
     succeeded: set[str] = set()
     for release in reversed(releases):
         if len(succeeded) == successes:
