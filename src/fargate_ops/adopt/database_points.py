@@ -94,7 +94,7 @@ def _driver(context: Context, database: Database) -> Point:
     if not database.driver:
         step = "add psycopg[binary] to its packages, and lock again"
         return context.point(_GROUP, "driver", Verdict.TO_DO, "none for PostgreSQL", step)
-    kind = "asynchronous" if database.asynchronous else "synchronous"
+    kind = "asynchronous" if database.asynchronous or "asyncio" in context.library_extras else "synchronous"
     described = f"{database.driver}, {kind}" + (f", with {database.library}" if database.library else "")
     if database.compiled:
         return context.point(_GROUP, "driver", Verdict.OK, described)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from docker.utils.build import PatternMatcher
 
+from fargate_ops.adopt import library
 from fargate_ops.adopt.dockerfile import Dockerfile, Instruction, Server, server
 from fargate_ops.adopt.points import Point, Verdict
 from fargate_ops.adopt.project import Project
@@ -29,6 +30,7 @@ class Context:
     """The folder that an image is built from. `shown` is that folder as a person writes it; `python` the image's.
 
     `uses_library` says that it imports the library, `has_its_routes` that it installs it into its FastAPI object.
+    `library_extras` are the extras of the library that it then needs.
     `program` is the FastAPI object as a server takes it. `known_port` is the inventory's, if a person set it.
     """
 
@@ -39,6 +41,7 @@ class Context:
     program: str
     python: str
     uses_library: bool
+    library_extras: Sequence[str]
     has_its_routes: bool
     has_database: bool
     known_port: int | None = None
@@ -97,7 +100,13 @@ def _packages(context: Context) -> Iterator[Point]:
             "widen requires-python, or set image_build_python and base_image in inventory/shared.yml to another Python"
         )
         yield context.point("packages", "Python", Verdict.TO_DO, reason, step)
-    if left_out := packages.left_out(python) if packages.lock else []:
+    of_library = library.packages(context.library_extras) if context.uses_library else []
+    also = " ".join([*(f"--extra {name}" for name in context.library_extras), str(library.PYPROJECT)])
+    command = f"(cd {context.shown} && {packages.lock_command(python, also if of_library else '')}), then commit it"
+    if packages.lock and (missing := [name for name in of_library if not packages.has(name)]):
+        reason = f"{packages.lock} lacks packages of the library: {_few(missing)}"
+        yield context.point("packages", "lock", Verdict.TO_DO, reason, command)
+    elif left_out := packages.left_out(python) if packages.lock else []:
         reason = (
             f"{packages.lock} is for several Pythons: a controller with another one does not download {_few(left_out)}"
         )
@@ -109,12 +118,11 @@ def _packages(context: Context) -> Iterator[Point]:
     else:
         source = f"from {packages.source}" if packages.source else "from the list of its packages"
         reason = f"no requirement file with hashes; the image's packages are downloaded by one, made {source}"
-        command = f"(cd {context.shown} && {packages.lock_command(python)})"
-        yield context.point("packages", "lock", Verdict.TO_DO, reason, f"{command}, then commit it")
+        yield context.point("packages", "lock", Verdict.TO_DO, reason, command)
     program = context.server.program if context.server else ""
     # fastapi[standard] has uvicorn and the command fastapi.
     standard = packages.extras.get("fastapi", frozenset()) & {"standard", "all"} and program in ("uvicorn", "fastapi")
-    if program and packages.extras and not packages.has(program) and not standard:
+    if program and packages.extras and not packages.has(program) and not standard and program not in of_library:
         reason = f"the image's command is {program}, which is not among the packages"
         yield context.point("packages", "server", Verdict.TO_DO, reason, f"add {program}, and lock again")
 

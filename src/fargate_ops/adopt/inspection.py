@@ -22,6 +22,7 @@ from fargate_ops.adopt.library import (
     READY_PATH,
     VERSION_PATH,
     admin_command,
+    extras,
     is_installed,
     schema_file,
 )
@@ -103,6 +104,7 @@ def inspect(
         program=imported_as(entry, root),
         python=python,
         uses_library=code.imports(PACKAGE),
+        library_extras=extras(code, has_database=has_database),
         has_its_routes=is_installed(code),
         has_database=has_database,
         known_port=known.get("app_port"),

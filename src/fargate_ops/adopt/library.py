@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Iterator
-from pathlib import PurePosixPath
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from fargate_ops.adopt.code import Code, calls
 from fargate_ops.adopt.dockerfile import Dockerfile
@@ -13,6 +18,27 @@ from fargate_ops.adopt.entry import dotted
 PACKAGE = "fargate_app"
 #: The routes that it adds to an application.
 HEALTH_PATH, READY_PATH, VERSION_PATH = "/healthz", "/readyz", "/version"
+#: The library's project file, which names its packages. A lock is made from it too.
+PYPROJECT = Path(__file__).parents[2] / PACKAGE / "pyproject.toml"
+
+
+def extras(code: Code, *, has_database: bool) -> list[str]:
+    """Return the library's extras that an application needs, beside the extra of a driver."""
+    made = (
+        value
+        for path, module in code.modules.items()
+        for value in module.values.values()
+        if isinstance(value, ast.Call) and code.calls(path, value, PACKAGE, "Service")
+    )
+    asynchronous = any(keyword.arg == "asynchronous" for service in made for keyword in service.keywords)
+    return [name for name, needed in (("database", has_database), ("asyncio", asynchronous)) if needed]
+
+
+def packages(extras: Sequence[str]) -> list[str]:
+    """Return the names of the library's packages with these extras."""
+    project = tomllib.loads(PYPROJECT.read_text())["project"]
+    asked = [*project["dependencies"], *(line for name in extras for line in project["optional-dependencies"][name])]
+    return sorted({canonicalize_name(Requirement(line).name) for line in asked})
 
 
 def is_installed(code: Code) -> bool:

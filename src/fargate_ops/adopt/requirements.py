@@ -61,12 +61,15 @@ class Requirements:
             if _applies(requirement, python) and not _applies(requirement, _OLDEST_CONTROLLER)
         ]
 
-    def lock_command(self, python: str) -> str:
-        """Return the command that writes the lock for one Python, in the project's folder."""
+    def lock_command(self, python: str, also: str = "") -> str:
+        """Return the command that writes the lock for one Python, in the project's folder.
+
+        `also` are the arguments for the packages of another project.
+        """
         compiled = f"uv pip compile --python-version {python} --generate-hashes"
-        written = f"--output-file {self.lock_to_be}"
+        written = f"{also} --output-file {self.lock_to_be}".strip()
         if export := _EXPORTS.get(self.source):
-            return f"{export} | {compiled} --no-deps - {written}"
+            return f"{export} | {compiled} {'' if also else '--no-deps '}- {written}"
         return f"{compiled} {self.source or 'pyproject.toml'} {written}"
 
     @property

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 HASHED = "fastapi==0.165.0 \\\n    --hash=sha256:00\nuvicorn==0.54.0 --hash=sha256:01\n"
+#: With the packages of the library and its extra for a database.
+HASHED_WITH_LIBRARY = HASHED + "".join(
+    f"{name}==1.0 --hash=sha256:02\n"
+    for name in ("alembic", "botocore", "gunicorn", "httptools", "pydantic-settings", "sqlalchemy", "uvicorn-worker")
+)
 
 _DOCKERFILE = """\
 ARG BASE_IMAGE
@@ -26,7 +31,7 @@ ENV GIT_HASH=${GIT_HASH}
 
 REFERENCE: Mapping[str, str] = {
     "pyproject.toml": '[project]\nname = "storefront"\ndependencies = ["gunicorn", "psycopg2-binary", "sqlalchemy"]\n',
-    "requirements.txt": HASHED,
+    "requirements.txt": HASHED_WITH_LIBRARY,
     "requirements-build.txt": "pip==26.3 --hash=sha256:02\n",
     "Dockerfile": _DOCKERFILE,
     "storefront/__init__.py": "",

@@ -9,7 +9,7 @@ import pytest
 from fargate_ops.adopt.inspection import Inspection, inspect
 from fargate_ops.adopt.points import Point
 from fargate_ops.adopt.project import Project
-from tests.unit.adopt.projects import HASHED, SMALL
+from tests.unit.adopt.projects import HASHED, HASHED_WITH_LIBRARY, SMALL
 
 GOOD = """\
 ARG BASE_IMAGE
@@ -134,3 +134,21 @@ def test_a_version_document_has_the_commit() -> None:
     other = inspected(GOOD, main_py=text % "version")
     assert other.values["app_version_path"] == ""
     assert point(other, "version").reason.startswith("/version has no git_hash")
+
+
+WITH_LIBRARY = """\
+from fastapi import FastAPI
+from fargate_app.service import Service
+service = Service(asynchronous=True)
+app = FastAPI(lifespan=service.lifespan)
+service.install(app)
+"""
+
+
+def test_a_lock_needs_the_packages_of_the_library() -> None:
+    found = point(inspected(GOOD, main_py=WITH_LIBRARY), "lock")
+    assert "requirements.txt lacks packages of the library: gunicorn, httptools, pydantic-settings and" in found.reason
+    assert "--extra asyncio " in found.next_step
+    assert "/src/fargate_app/pyproject.toml --output-file requirements.txt)" in found.next_step
+    locked = inspected(GOOD, main_py=WITH_LIBRARY, requirements_txt=HASHED_WITH_LIBRARY)
+    assert str(point(locked, "lock").verdict) == "OK"
