@@ -202,7 +202,7 @@ class _Routes:
             yield context.point("routes", "health", Verdict.TO_DO, "none; the load balancer requests it", step)
         if self.ready:
             yield _point("routes", "readiness", self.ready)
-        else:
+        elif context.has_database:
             reason = "none; a release does not ask each task whether its database works"
             step = 'a route "/readyz" that queries the database and answers 200 or 503'
             yield context.point("routes", "readiness", Verdict.OPTIONAL, reason, step)

@@ -152,3 +152,9 @@ def test_a_lock_needs_the_packages_of_the_library() -> None:
     assert "/src/fargate_app/pyproject.toml --output-file requirements.txt)" in found.next_step
     locked = inspected(GOOD, main_py=WITH_LIBRARY, requirements_txt=HASHED_WITH_LIBRARY)
     assert str(point(locked, "lock").verdict) == "OK"
+
+
+def test_readiness_is_asked_only_of_an_application_with_a_database() -> None:
+    inspection = inspected(GOOD, main_py="from fastapi import FastAPI\napp = FastAPI()\n")
+    assert "readiness" not in {point.subject for point in inspection.points}
+    assert inspection.values["app_ready_path"] == ""
