@@ -1,7 +1,7 @@
 """An application as a widely used template is built (`tests/apps/template`), from its first deployment to its last day.
 
-It has its own name, port, paths, database, tables and migrations. Only the inventory names them. All tests share one
-environment. Each depends on those before it.
+It has its own name, port, paths, database, tables and migrations. Only the inventory names them, as `make adopt` writes
+it. All tests share one environment. Each depends on those before it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 import pytest
+import yaml
 
 from fargate_ops.drill.load import Request
 from tests.e2e.conftest import Clone, query
@@ -18,18 +19,18 @@ from tests.e2e.load import load
 pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal, pytest.mark.timeout(900)]
 
 APPLICATION = "tests/apps/template"
-INVENTORY = f"""\
----
-app_name: items
-app_source_dir: "{{{{ project_dir }}}}/{APPLICATION}"
-app_port: 8080
-app_health_path: /api/v1/utils/health-check/
-app_ready_path: /api/v1/utils/ready/
-app_version_path: ""
-app_admin_command: [python, -m, app.admin]
-app_schema_file: srv/app/schema.json
-database_name: items
-"""
+SETTINGS = {
+    "app_name": "items",
+    "app_source_dir": f"{{{{ project_dir }}}}/{APPLICATION}",
+    "app_port": 8080,
+    "app_health_path": "/api/v1/utils/health-check/",
+    "app_ready_path": "/api/v1/utils/ready/",
+    "app_version_path": "",
+    "app_admin_command": ["python", "-m", "app.admin"],
+    "app_schema_file": "srv/app/schema.json",
+    "app_database": True,
+    "database_name": "items",
+}
 HEAD, NEXT_HEAD = "17fe62b9d340", "5ad09c71b3e8"
 COLUMN = f'''"""Add priority to item
 
@@ -70,8 +71,17 @@ def create_item(clone: Clone) -> dict[str, Any]:
     return dict(item)
 
 
+def test_it_is_adopted_as_it_is(clone: Clone) -> None:
+    adopted = clone.make("adopt", f"DIR={APPLICATION}", "NAME=items").output
+    assert "TO DO" not in adopted
+    assert clone.git("status", "--porcelain") == "M inventory/shared.yml"
+    inventory = yaml.safe_load((clone.path / "inventory/shared.yml").read_text())
+    assert {name: inventory[name] for name in SETTINGS} == SETTINGS
+    assert clone.make("adopt", f"DIR={APPLICATION}", "NAME=items").recap()["changed"] == 0
+    clone.git("commit", "--quiet", "--all", "--message", "feat: adopt items")
+
+
 def test_its_inventory_deploys_it(clone: Clone) -> None:
-    clone.commit("inventory/local/group_vars/all/items.yml", INVENTORY)
     clone.make("deploy")
     item = create_item(clone)
     assert clone.request(f"/api/v1/items/{item['id']}")[1] == item
@@ -124,7 +134,7 @@ def test_a_second_version_with_a_migration_is_released_and_rolled_back_under_loa
     clone.git("reset", "--quiet", "--hard", "HEAD~1")
 
 
-@pytest.mark.parametrize("drill", ["task_killed", "database_restart", "pool_exhaustion", "slow_query", "rotation"])
+@pytest.mark.parametrize("drill", ["broken_release", "database_restart", "pool_exhaustion", "slow_query", "rotation"])
 def test_a_drill_passes(clone: Clone, drill: str) -> None:
     output = clone.make("drill", f"DRILL={drill}").output
     assert f"VERDICT {drill}: every check passed" in output
