@@ -245,13 +245,14 @@ def _greedy(database: Database) -> None:
         time.sleep(0.5)
 
 
-def _with_a_large_pool(self: Database, settings: DatabaseSettings, **options: bool) -> None:
-    _modest(self, settings.model_copy(update={"database_pool_size": 300}), **options)
+def _with_a_large_pool(self: Database, settings: DatabaseSettings, *engine: Engine | None, **options: bool) -> None:
+    _modest(self, settings.model_copy(update={"database_pool_size": 300}), *engine, **options)
     threading.Thread(target=_greedy, args=(self,), daemon=True).start()
 
 
 import contextlib
 import threading
+import time
 
 from sqlalchemy.exc import SQLAlchemyError
 
