@@ -134,7 +134,7 @@ def test_a_second_version_with_a_migration_is_released_and_rolled_back_under_loa
     clone.git("reset", "--quiet", "--hard", "HEAD~1")
 
 
-@pytest.mark.parametrize("drill", ["broken_release", "database_restart", "pool_exhaustion", "slow_query", "rotation"])
+@pytest.mark.parametrize("drill", ["task_killed", "database_restart", "pool_exhaustion", "slow_query", "rotation"])
 def test_a_drill_passes(clone: Clone, drill: str) -> None:
     output = clone.make("drill", f"DRILL={drill}").output
     assert f"VERDICT {drill}: every check passed" in output

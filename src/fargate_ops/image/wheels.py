@@ -160,7 +160,7 @@ def _pip_download(options: list[str], target: Target, folder: Path, total: int, 
 
 def _explain(output: str) -> tuple[str, str, str]:
     """Return the problem for pip's last lines."""
-    where = "app/api/requirements.txt"
+    where = "the requirement files that app_locks names, in app_source_dir"
     if "No space left on device" in output:
         return "The disk is full: the wheels do not fit.", "the wheel cache below .local/", "df -h; free some space"
     if "HASHES" in output or "hashes are required" in output.lower():
