@@ -134,10 +134,21 @@ def test_a_second_version_with_a_migration_is_released_and_rolled_back_under_loa
     clone.git("reset", "--quiet", "--hard", "HEAD~1")
 
 
-@pytest.mark.parametrize("drill", ["task_killed", "database_restart", "pool_exhaustion", "slow_query", "rotation"])
+@pytest.mark.parametrize(
+    "drill", ["broken_release", "task_killed", "database_restart", "pool_exhaustion", "slow_query", "rotation"]
+)
 def test_a_drill_passes(clone: Clone, drill: str) -> None:
     output = clone.make("drill", f"DRILL={drill}").output
     assert f"VERDICT {drill}: every check passed" in output
+
+
+def test_the_incident_playbook_looks_at_its_database(clone: Clone) -> None:
+    run = clone.make("incident-db")
+    assert run.recap()["changed"] == 0
+    assert "changed nothing" in run.output
+    assert "! missing" not in run.output
+    report = max((clone.path / ".local/local/incidents").glob("*.md")).read_text()
+    assert "items_app" in report
 
 
 # Terraform alone waits four minutes: for a new instance, its modification and its deletion.
