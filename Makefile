@@ -72,21 +72,29 @@ os.execvp("ansible-playbook", ["ansible-playbook", *sys.argv[1:], *shlex.split(o
 endef
 PLAYBOOK = $(call playbook,$(ENV))
 
-.PHONY: help deploy plan infra build release rollback status settings verify bootstrap destroy drill incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver adopt new-app new-env venv lock check test rehearse coverage mutation docs bench
+VERBS := help deploy plan infra build release rollback status settings verify bootstrap destroy drill incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver adopt new-app new-env venv lock check test rehearse coverage mutation docs bench
+.PHONY: $(VERBS)
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
-	echo "  ENV=$(ENV) (known: $(ENVIRONMENTS)) · CHECK=1: dry run · ARGS='-e name=value' is passed to ansible-playbook"
+	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	echo
+	echo "ENV=$(ENV) (known: $(ENVIRONMENTS)) · CHECK=1: dry run · ARGS='-e name=value': for Ansible · all: docs/commands.md"
+
+.DEFAULT:
+	@"$$PYTHON" -ISc 'import difflib, sys
+	verb, *known = sys.argv[1:]
+	near = difflib.get_close_matches(verb, known, n=1) or ["help"]
+	sys.exit(f"There is no verb \"{verb}\". Nothing was done. Next: make {near[0]}")' "$@" $(VERBS)
 
 deploy plan infra build release rollback verify bootstrap: $(VENV_READY)
 	@$(PLAYBOOK) playbooks/$@.yml
+
+##@ Every day
 deploy:    ## Deploy infrastructure and image, release, and verify
 plan:      ## Print what Terraform would change
+release:   ## Release this commit's image (or ARGS='-e image_build_version=<hash>')
 infra:     ## Apply the infrastructure only
 build:     ## Build and push the image of this commit only
-release:   ## Release the image of this commit (or ARGS='-e image_build_version=<hash>')
-rollback:  ## Put the previous release back, at once (ARGS='-e rollback_to=<hash|revision|-2>')
-verify:    ## Check everything a release depends on (the serving version, or ARGS='-e image_build_version=<hash>')
-bootstrap: ## Create what exists once per account and region: state bucket, registry, service-linked roles
+verify:    ## Check everything that a release depends on
 
 status settings: $(VENV_READY)
 	@if [ "$$FORMAT" = json ]; then
@@ -95,61 +103,105 @@ status settings: $(VENV_READY)
 	else
 	  $(PLAYBOOK) playbooks/$@.yml
 	fi
-status:    ## Show the serving version, since when and by whom (FORMAT=json: only JSON on standard output)
-settings:  ## Show every effective setting and the file that sets it, without AWS (FORMAT=json)
-
-destroy: $(VENV_READY) ## Remove the environment (asks for ARGS='-e destroy_confirm=<name>')
-	@$(PLAYBOOK) playbooks/destroy.yml
-
-up: $(VENV_READY) ## Start the local cloud only
-	@$(PLAYBOOK) playbooks/local_up.yml
-
-down: $(VENV_READY) ## Remove the local cloud with its containers, networks, volumes and processes
-	@$(PLAYBOOK) playbooks/local_down.yml
+status:    ## Show what serves, since when and by whom, its tasks and alarms (FORMAT=json)
+settings:  ## Show every effective setting and the file that sets it (FORMAT=json)
 
 logs: $(VENV_READY) ## Show the service's log (SINCE=15m FILTER='"ERROR"' FOLLOW=1)
 	@$(PLAYBOOK) playbooks/logs.yml $(call passed,SINCE,logs_since) $(call passed,FOLLOW,logs_follow) $(call passed,FILTER,logs_filter)
 
-run: $(VENV_READY) ## Run a one-off task beside the service: make run CMD='python --version' (FAMILY=admin: with the database's master user)
+run: $(VENV_READY) ## Run a one-off task beside the service (CMD='python --version')
 	@$(PLAYBOOK) playbooks/run.yml $(call passed,CMD,command) $(call passed,FAMILY,ecs_task_family)
 
 shell: $(VENV_READY) ## Open a shell in a running task
 	@$(PLAYBOOK) playbooks/shell.yml && exec sh .local/$(ENV)/shell.sh
 
-drill: $(VENV_READY) ## Cause a failure on purpose and check the recovery (DRILL=broken_release|never_healthy|task_killed|database_restart|pool_exhaustion|slow_query|rotation|restore|cost_surge)
-	@$(PLAYBOOK) playbooks/drill.yml $(call passed,DRILL,drill_name)
-
-rotate-secret: $(VENV_READY) ## Change the database password without a failed request, if it is a day old (ARGS='-e rotate_older_than_days=30')
-	@$(PLAYBOOK) playbooks/rotate_secret.yml
-
-cost-report: $(VENV_READY) ## Report the month's cost, its causes, and possible savings (HTML, JSON, Slack)
+cost-report: $(VENV_READY) ## Report the month's cost, its causes and possible savings
 	@$(PLAYBOOK) playbooks/cost_report.yml
 
-test-page: $(VENV_READY) ## Send a test page through every notification path: topics, e-mail, Slack
-	@$(PLAYBOOK) playbooks/test_page.yml
+##@ Incident
+rollback:  ## Put the previous release back, at once (ARGS='-e rollback_to=<hash>')
 
-incident-db: $(VENV_READY) ## Diagnose exhausted database connections (ARGS='-e end_idle=true' terminates unused sessions)
+incident-db: $(VENV_READY) ## Diagnose exhausted database connections (ARGS='-e end_idle=true')
 	@$(PLAYBOOK) playbooks/incident_db_connections.yml
 
-restore: $(VENV_READY) ## Show the database's restore points (ARGS='-e restore_time=2026-11-24T10:15:00Z' restores it beside the old one)
+restore: $(VENV_READY) ## Show the database's restore points, or restore one beside it
 	@$(PLAYBOOK) playbooks/restore.yml
 
 unlock: $(VENV_READY) ## Break the deployment lock, whoever holds it
 	@$(PLAYBOOK) playbooks/unlock.yml
 
-redeliver: $(VENV_READY) ## Post to Slack the messages that the bots could not post (CHECK=1: only list them)
+rotate-secret: $(VENV_READY) ## Change the database password without a failed request
+	@$(PLAYBOOK) playbooks/rotate_secret.yml
+
+redeliver: $(VENV_READY) ## Post to Slack the messages that the bots could not post
 	@$(PLAYBOOK) playbooks/redeliver.yml
 
-adopt: $(VENV_READY) ## Look at a FastAPI project and write its values into the inventory: DIR=../orders (NAME=orders APP=orders.main:app OVERWRITE=app_port)
+test-page: $(VENV_READY) ## Send a test page through every notification path
+	@$(PLAYBOOK) playbooks/test_page.yml
+
+drill: $(VENV_READY) ## Cause a failure on purpose and check the recovery (DRILL=task_killed)
+	@$(PLAYBOOK) playbooks/drill.yml $(call passed,DRILL,drill_name)
+
+##@ Once
+bootstrap: ## Create what an account has once per region: state bucket, registry, roles
+
+new-env: $(VENV_READY) ## Create an environment's inventory (NAME=qa FROM=staging REGION=… ACCOUNT=…)
+	@$(PLAYBOOK) playbooks/new_env.yml $(call passed,NAME,environment_folder_name) $(call passed,FROM,environment_folder_from) \
+	  $(call passed,REGION,environment_folder_region) $(call passed,ACCOUNT,environment_folder_account_id) $(call passed,ZONES,environment_folder_zones)
+
+adopt: $(VENV_READY) ## Write a FastAPI project's values into the inventory (DIR=../orders)
 	@$(PLAYBOOK) playbooks/adopt.yml $(call passed,DIR,app_adoption_directory) $(call passed,NAME,app_adoption_name) \
 	  $(call passed,APP,app_adoption_entry) $(call passed,OVERWRITE,app_adoption_overwrite)
 
-new-app: $(VENV_READY) ## Create a minimal application, and adopt it: NAME=orders (DIR=app/orders)
+new-app: $(VENV_READY) ## Create a minimal application and adopt it (NAME=orders)
 	@$(PLAYBOOK) playbooks/new_app.yml $(call passed,NAME,app_adoption_name) $(call passed,DIR,app_adoption_directory)
 
-new-env: $(VENV_READY) ## Create a new environment's inventory: NAME=qa FROM=staging REGION=ap-northeast-1 ACCOUNT=123456789012 (ZONES=a,c,d)
-	@$(PLAYBOOK) playbooks/new_env.yml $(call passed,NAME,environment_folder_name) $(call passed,FROM,environment_folder_from) \
-	  $(call passed,REGION,environment_folder_region) $(call passed,ACCOUNT,environment_folder_account_id) $(call passed,ZONES,environment_folder_zones)
+destroy: $(VENV_READY) ## Remove the environment (asks for ARGS='-e destroy_confirm=<name>')
+	@$(PLAYBOOK) playbooks/destroy.yml
+
+##@ This machine
+up: $(VENV_READY) ## Start the local cloud only
+	@$(PLAYBOOK) playbooks/local_up.yml
+
+down: $(VENV_READY) ## Remove the local cloud and all that it has started
+	@$(PLAYBOOK) playbooks/local_down.yml
+
+##@ Development
+check: $(VENV_READY) ## Run the linters and type checks
+	@tests/check.sh
+
+test: $(VENV_READY) ## Run linters and tests, and deploy to this machine under load
+	@tests/run.sh
+
+rehearse: $(VENV_READY) ## Run the longest tests: failing releases, incidents, GitHub's workflows
+	@tests/run.sh --numprocesses 3 --no-loadscope-reorder -m rehearsal tests/e2e
+
+coverage: $(VENV_READY) ## Measure the unit tests' coverage, which must be at least 90 %
+	@python -m pytest -q --numprocesses auto --no-loadscope-reorder --cov=src --cov-report=term:skip-covered --cov-fail-under=90 tests/unit
+
+mutation: $(VENV_READY) ## Put faults into the riskiest modules; list those that no test detects (hours)
+	@nice -n 19 uv run --quiet --no-project --with mutmut==$(MUTMUT_VERSION) python -m tests.mutation $${AGAIN:+--again} $$ONLY
+
+bench: $(VENV_READY) ## Measure speed relative to floors of the same run (ONLY=app ROUNDS=5)
+	@PYTHONPATH="$$PYTHONPATH:$$PWD/app/api" python -m tests.bench --rounds "$${ROUNDS:-5}" $$ONLY
+
+docs: $(VENV_READY) ## Update the generated tables of the READMEs and of docs/costs.md
+	@python docs/tables.py
+
+lock: $(VENV_READY) ## Update the locks: requirements.txt, and each environment's provider
+	@failed=() resolved=$$(mktemp)
+	cp requirements.txt "$$resolved"
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --group local --group app --group dev --all-extras pyproject.toml src/fargate_app/pyproject.toml --custom-compile-command 'make lock' --output-file "$$resolved" \
+	  $(if $(CHECK),,&& cp "$$resolved" requirements.txt) || failed+=(requirements.txt)
+	rm "$$resolved"
+	for environment in $(ENVIRONMENTS); do
+	  $(call playbook,$$environment) playbooks/_lock.yml || failed+=("inventory/$$environment/terraform.lock.hcl")
+	done
+	if (($${#failed[@]})); then
+	  echo "lock: not locked, and left as it was: $${failed[*]} (why: above)" >&2
+	  exit 1
+	fi
+	echo "lock: requirements.txt and the provider of every environment with an exact version are locked. Next: git diff"
 
 venv: $(VENV_READY) ## Create the project's Python environment
 $(VENV_READY): requirements.txt pyproject.toml
@@ -170,39 +222,3 @@ $(VENV_READY): requirements.txt pyproject.toml
 	"$$VENV/bin/uv" pip install --quiet --python "$$VENV/bin/python" --require-hashes --requirement requirements.txt
 	"$$VENV/bin/uv" pip install --quiet --python "$$VENV/bin/python" --no-deps --offline --editable .
 	touch "$$VENV/.ready"
-
-lock: $(VENV_READY) ## Update the locks: requirements.txt, and each environment's provider (inventory/<env>/terraform.lock.hcl)
-	@failed=() resolved=$$(mktemp)
-	cp requirements.txt "$$resolved"
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --group local --group app --group dev --all-extras pyproject.toml src/fargate_app/pyproject.toml --custom-compile-command 'make lock' --output-file "$$resolved" \
-	  $(if $(CHECK),,&& cp "$$resolved" requirements.txt) || failed+=(requirements.txt)
-	rm "$$resolved"
-	for environment in $(ENVIRONMENTS); do
-	  $(call playbook,$$environment) playbooks/_lock.yml || failed+=("inventory/$$environment/terraform.lock.hcl")
-	done
-	if (($${#failed[@]})); then
-	  echo "lock: not locked, and left as it was: $${failed[*]} (why: above)" >&2
-	  exit 1
-	fi
-	echo "lock: requirements.txt and the provider of every environment with an exact version are locked. Next: git diff"
-
-check: $(VENV_READY) ## Run the linters and type checks (fast)
-	@tests/check.sh
-
-test: $(VENV_READY) ## Run linters, tests of all parts, and the end-to-end deployment on this machine, under load
-	@tests/run.sh
-
-rehearse: $(VENV_READY) ## Run the longest tests: failing releases, incidents, and GitHub's workflows line by line
-	@tests/run.sh --numprocesses 3 --no-loadscope-reorder -m rehearsal tests/e2e
-
-coverage: $(VENV_READY) ## Run the unit tests, which must cover at least 90 % (1.5 times as slow, so a job of its own)
-	@python -m pytest -q --numprocesses auto --no-loadscope-reorder --cov=src --cov-report=term:skip-covered --cov-fail-under=90 tests/unit
-
-mutation: $(VENV_READY) ## Put faults into the riskiest modules, one at a time, and list those that no unit test detects (ONLY='diagnosis plan'; AGAIN=1 leaves out those detected last time; takes hours)
-	@nice -n 19 uv run --quiet --no-project --with mutmut==$(MUTMUT_VERSION) python -m tests.mutation $${AGAIN:+--again} $$ONLY
-
-docs: $(VENV_READY) ## Update the generated tables of the READMEs and of docs/costs.md
-	@python docs/tables.py
-
-bench: $(VENV_READY) ## Run the benchmarks against floors measured in the same run: ONLY='app waiting deploy balancer release' ROUNDS=5
-	@PYTHONPATH="$$PYTHONPATH:$$PWD/app/api" python -m tests.bench --rounds "$${ROUNDS:-5}" $$ONLY

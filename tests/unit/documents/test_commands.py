@@ -59,7 +59,7 @@ def _part(value: ast.expr) -> str:
 
 def _commands() -> dict[str, Path]:
     """Each command, and one place that shows it."""
-    goals = re.search(r"(?m)^\.PHONY: (.*)$", (REPOSITORY / "Makefile").read_text())
+    goals = re.search(r"(?m)^VERBS := (.*)$", (REPOSITORY / "Makefile").read_text())
     assert goals
     found: dict[str, Path] = {}
     for path, text in _texts():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -327,11 +328,33 @@ def test_json_stands_alone_on_standard_output(tree: Tree, verb: str) -> None:
     assert made.call.arguments == ["-i", "inventory/staging", f"playbooks/{verb}.yml"]
 
 
+def verbs_of_the_help() -> list[str]:
+    done = subprocess.run(["make", "help"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    return [line.split()[1] for line in done.stdout.splitlines() if line.startswith("  make ")]
+
+
 def test_every_verb_of_the_help_has_a_recipe_that_can_be_read() -> None:
     """make reads a line of its file as a recipe even when a quote in it is left open."""
-    done = subprocess.run(["make", "help"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    verbs = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("  make ")]
-    assert {"deploy", "rollback", "status", "logs", "run"} <= set(verbs)
-    for verb in verbs:
+    for verb in verbs_of_the_help():
         script = subprocess.run(["make", "-n", verb], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
         subprocess.run(["bash", "-n", "-c", script], check=True)
+
+
+def test_the_help_has_each_verb_once_on_one_short_line_below_its_purpose(tree: Tree) -> None:
+    helped = tree.make("help")
+    goals = re.search(r"(?m)^VERBS := (.*)$", (REPOSITORY / "Makefile").read_text())
+    assert goals
+    assert sorted(verbs_of_the_help()) == sorted(goals[1].split())
+    purposes = [part.splitlines()[0] for part in helped.output.split("\n\n")]
+    assert purposes[1:-1] == ["Every day", "Incident", "Once", "This machine", "Development"]
+    verbs = [line for line in helped.output.splitlines() if line.startswith("  make ")]
+    assert max(map(len, verbs)) <= 100
+    assert not any(line.endswith(".") for line in verbs)
+
+
+@pytest.mark.parametrize(("typed", "nearest"), [("deplyo", "deploy"), ("rollbck", "rollback"), ("xyzzy", "help")])
+def test_an_unknown_verb_gets_the_nearest_one(tree: Tree, typed: str, nearest: str) -> None:
+    made = tree.make(typed)
+    assert made.code == 2
+    assert f'There is no verb "{typed}". Nothing was done. Next: make {nearest}\n' in made.errors
+    assert made.call is None
