@@ -52,7 +52,7 @@ export PATH := $(VENV_PATH)/bin:$(value PATH)
 export PYTHONPYCACHEPREFIX := $(VENV_PATH)/pycache
 
 # Make does not expand the user's text: it is passed on unchanged, as environment variables.
-TEXT := ARGS CMD DRILL FAMILY FILTER FOLLOW FORMAT ONLY PYTHON ROUNDS SINCE VENV
+TEXT := ARGS CMD DRILL FAMILY FILTER FOLLOW FORMAT METRICS ONLY PYTHON RAW REQUEST ROUNDS SINCE VENV
 ONCE := NAME FROM REGION ACCOUNT ZONES DIR APP OVERWRITE
 # Some shells set NAME by themselves, so these variables count only on the command line.
 $(foreach name,$(ONCE),$(if $(filter command,$(origin $(name))),,$(eval override $(name) :=)))
@@ -106,8 +106,10 @@ status settings: $(VENV_READY)
 status:    ## Show what serves, since when and by whom, its tasks and alarms (FORMAT=json)
 settings:  ## Show every effective setting and the file that sets it (FORMAT=json)
 
-logs: $(VENV_READY) ## Show the service's log (SINCE=15m FILTER='"ERROR"' FOLLOW=1)
-	@$(PLAYBOOK) playbooks/logs.yml $(call passed,SINCE,logs_since) $(call passed,FOLLOW,logs_follow) $(call passed,FILTER,logs_filter)
+logs: $(VENV_READY) ## Show the service's log (SINCE=15m FILTER='"ERROR"' REQUEST=<id> FOLLOW=1)
+	@logs() { $(PLAYBOOK) playbooks/logs.yml $(call passed,SINCE,logs_since) $(call passed,FOLLOW,logs_follow) \
+	  $(call passed,FILTER,logs_filter) $(call passed,REQUEST,logs_request) $(call passed,METRICS,logs_metrics) "$$@"; }
+	if [[ $$RAW ]]; then logs -e logs_raw_file=/dev/fd/3 3>&1 >&2; else logs; fi
 
 run: $(VENV_READY) ## Run a one-off task beside the service (CMD='python --version')
 	@$(PLAYBOOK) playbooks/run.yml $(call passed,CMD,command) $(call passed,FAMILY,ecs_task_family)

@@ -276,7 +276,23 @@ def test_a_one_off_task_shows_output_and_exit_code(clone: Clone) -> None:
 )
 def test_the_log_is_filtered_as_cloudwatch_filters(clone: Clone, pattern: str, shown: bool) -> None:
     output = clone.make("logs", "SINCE=1h", f"FILTER={pattern}").output
-    assert ('"level": "INFO"' in output or '"level":"INFO"' in output) is shown
+    assert bool(re.search(r"^\d\d:\d\d:\d\d\.\d{3} INFO ", output, re.MULTILINE)) is shown
+    assert "PoolInUse" not in output
+
+
+def test_the_log_of_one_request_is_found_by_its_id(clone: Clone) -> None:
+    raw = subprocess.run(
+        clone.command("logs", "SINCE=1h", "RAW=1", 'FILTER="/v1/"'),
+        cwd=clone.path,
+        env=clone.environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    one, *others = [json.loads(line) for line in raw.splitlines()]
+    output = clone.make("logs", f"REQUEST={one['request_id']}").output
+    assert f"{one['method']} {one['path']} {one['status']} {one['duration_ms']} ms  {one['request_id']}" in output
+    assert {other["request_id"] for other in others if other["request_id"] in output} <= {one["request_id"]}
 
 
 def test_the_cost_report_answers_a_month_whose_answer_is_known(clone: Clone) -> None:

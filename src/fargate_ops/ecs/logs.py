@@ -20,6 +20,8 @@ from fargate_ops.core.problem import OperationsError
 #: Events may become readable late and out of order: each read goes back this many ms and skips what was shown.
 OVERLAP_MS = 15_000
 
+#: The clocks of the load balancer and of a task differ by less.
+_EARLIER = timedelta(minutes=1)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -40,6 +42,29 @@ class Query:
         if self.pattern:
             request["filterPattern"] = self.pattern
         return request
+
+
+def query(group: str, *, since: str, pattern: str, request: str, now: datetime) -> Query:
+    """Return the query for a log since a time, filtered, or for the lines of one request.
+
+    A request's id begins with the time at which the load balancer received it, which replaces `since`:
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-request-tracing.html
+
+    Raises:
+        LogsError: `since` is no time, `request` is no id, or there are a pattern and a request.
+    """
+    if not request:
+        return Query(group=group, since=parse_since(since, now), pattern=pattern)
+    if pattern:
+        raise LogsError("One request is shown whole. Next: leave FILTER or REQUEST out")
+    if not re.fullmatch(r"[0-9A-Za-z-]{1,64}", request):
+        raise LogsError(
+            f"{request!r} is not the id of a request, which has letters, digits and hyphens. Next: take it from the "
+            "answer's header x-request-id, or from a line of the log"
+        )
+    traced = re.match(r"1-([0-9a-f]{8})-", request)
+    start = datetime.fromtimestamp(int(traced[1], 16), UTC) - _EARLIER if traced else parse_since(since, now)
+    return Query(group=group, since=start, pattern=f'"{request}"')
 
 
 def parse_since(text: str, now: datetime) -> datetime:
@@ -87,25 +112,21 @@ def _key(event: Mapping[str, Any], same: Counter[tuple[str, ...]]) -> tuple[str,
     return (*line, str(same[line]))
 
 
-def format_event(event: Mapping[str, Any]) -> str:
-    """Return ``09:15:02.123 3f2a9c1b message``: UTC, the beginning of the task's id, the line."""
-    moment = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
-    task = str(event.get("logStreamName", "")).rsplit("/", 1)[-1][:8]
-    return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d} {task:<8} {event['message'].rstrip()}"
-
-
 def read(
     logs: Any,
     query: Query,
     *,
     follow: bool,
     limit_seconds: float,
-    say: Callable[[str], None],
+    show: Callable[[Mapping[str, Any]], bool],
     poll_seconds: float = POLL_SECONDS,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Print the events of the query and return their number. ``follow``: go on for ``limit_seconds`` (0: for ever)."""
+    """Hand each event of the query to ``show``, and return how many it has shown.
+
+    ``follow``: go on for ``limit_seconds`` (0: for ever).
+    """
     started = clock()
     seen = Seen()
     since_ms = newest_ms = int(query.since.timestamp() * 1000)
@@ -113,8 +134,7 @@ def read(
     while True:
         for event in seen.new(_events(logs, query, max(since_ms, newest_ms - OVERLAP_MS))):
             newest_ms = max(newest_ms, event["timestamp"])
-            say(format_event(event))
-            count += 1
+            count += show(event)
         left = limit_seconds - (clock() - started) if limit_seconds else math.inf
         if not follow or left <= 0:
             return count

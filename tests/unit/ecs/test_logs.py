@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from fargate_ops.ecs.logs import LogsError, Query, Seen, format_event, parse_since, read
+from fargate_ops.ecs.logs import LogsError, Query, Seen, parse_since, query, read
 
 NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
 
@@ -41,8 +41,31 @@ def event(second: int, message: str, **fields: Any) -> dict[str, Any]:
     return {"timestamp": at, "message": message, "logStreamName": "api/api/0123456789", **fields}
 
 
-def test_a_line_has_time_task_and_message() -> None:
-    assert format_event(event(1, "hello\n")) == "09:00:01.000 01234567 hello"
+def ask(**changed: str) -> Query:
+    return query("/ecs/app", **{"since": "10m", "pattern": "", "request": "", **changed}, now=NOW)
+
+
+def test_a_request_is_read_from_the_time_in_its_id() -> None:
+    identifier = "1-697dc44f-0123456789abcdef01234567"
+    received = datetime.fromtimestamp(0x697DC44F, UTC)
+    assert ask(request=identifier) == Query(
+        group="/ecs/app", since=received - timedelta(minutes=1), pattern=f'"{identifier}"'
+    )
+    assert ask(request="mine").since == NOW - timedelta(minutes=10)
+    assert ask(pattern="ERROR") == Query(group="/ecs/app", since=NOW - timedelta(minutes=10), pattern="ERROR")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"request": 'x" OR "'}, "is not the id of a request, .*x-request-id"),
+        ({"request": "x" * 65}, "is not the id of a request"),
+        ({"request": "1-697dc44f-0", "pattern": "ERROR"}, "leave FILTER or REQUEST out"),
+    ],
+)
+def test_what_is_no_request_is_refused(changed: dict[str, str], message: str) -> None:
+    with pytest.raises(LogsError, match=message):
+        ask(**changed)
 
 
 def test_overlapping_looks_show_each_event_once() -> None:
@@ -82,12 +105,29 @@ class Logs:
         yield from ({"events": page} for page in look)
 
 
+class Shown:
+    """Keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def __call__(self, event: Mapping[str, Any]) -> bool:
+        self.messages.append(event["message"])
+        return True
+
+
+def test_only_what_is_shown_is_counted() -> None:
+    logs = Logs([[event(1, "one"), event(2, "metrics")]])
+    asked = Query(group="/ecs/app", since=NOW)
+    assert read(logs, asked, follow=False, limit_seconds=0, show=lambda event: event["message"] == "one") == 1
+
+
 def test_every_page_is_read_even_behind_an_empty_one() -> None:
     logs = Logs([[event(1, "one")], [], [event(2, "two")]])
-    said: list[str] = []
-    query = Query(group="/ecs/app", since=NOW, pattern="ERROR")
-    assert read(logs, query, follow=False, limit_seconds=0, say=said.append) == 2
-    assert [line.split()[-1] for line in said] == ["one", "two"]
+    shown = Shown()
+    asked = Query(group="/ecs/app", since=NOW, pattern="ERROR")
+    assert read(logs, asked, follow=False, limit_seconds=0, show=shown) == 2
+    assert shown.messages == ["one", "two"]
     assert logs.requests == [
         {"logGroupName": "/ecs/app", "startTime": int(NOW.timestamp() * 1000), "filterPattern": "ERROR"}
     ]
@@ -97,14 +137,14 @@ def test_following_goes_on_until_its_time_is_over() -> None:
     one, two, three = event(1, "one"), event(40, "two"), event(39, "three")
     logs = Logs([[one]], [[one, two]], [[two, three]])
     seconds = iter(range(100))
-    said: list[str] = []
+    shown = Shown()
     rests: list[float] = []
     count = read(
         logs,
         Query(group="/ecs/app", since=NOW),
         follow=True,
         limit_seconds=9,
-        say=said.append,
+        show=shown,
         clock=lambda: float(next(seconds)),
         sleep=rests.append,
     )
@@ -112,7 +152,7 @@ def test_following_goes_on_until_its_time_is_over() -> None:
     assert len(set(rests[:5])) == 5
     assert all(2.25 <= rest <= 3.75 for rest in rests[:5]), "slowly, and never in step"
     assert rests[-1] <= 1, "it ends in time"
-    assert [line.split()[-1] for line in said] == ["one", "two", "three"]
+    assert shown.messages == ["one", "two", "three"]
     # It reads again from before the newest event, but never from before the start.
     starts = [request["startTime"] - int(NOW.timestamp() * 1000) for request in logs.requests]
     assert starts[:3] == [0, 0, 25_000]
@@ -120,12 +160,12 @@ def test_following_goes_on_until_its_time_is_over() -> None:
 
 def test_a_missing_group_is_named() -> None:
     with pytest.raises(LogsError, match="there is no log group /ecs/app"):
-        read(Logs(None), Query(group="/ecs/app", since=NOW), follow=False, limit_seconds=0, say=print)
+        read(Logs(None), Query(group="/ecs/app", since=NOW), follow=False, limit_seconds=0, show=Shown())
 
 
 def test_a_pattern_that_aws_refuses_is_told_how_to_quote() -> None:
-    query = Query(group="/ecs/app", since=NOW, pattern="duration:")
+    asked = Query(group="/ecs/app", since=NOW, pattern="duration:")
     with pytest.raises(
         LogsError, match=r"the filter pattern duration:: Invalid filter pattern\. Next: .*double quotes"
     ):
-        read(Logs([[]]), query, follow=False, limit_seconds=0, say=print)
+        read(Logs([[]]), asked, follow=False, limit_seconds=0, show=Shown())

@@ -328,6 +328,12 @@ def test_json_stands_alone_on_standard_output(tree: Tree, verb: str) -> None:
     assert made.call.arguments == ["-i", "inventory/staging", f"playbooks/{verb}.yml"]
 
 
+def test_the_raw_log_stands_alone_on_standard_output(tree: Tree) -> None:
+    program = tree.path / ".venv/bin/ansible-playbook"
+    program.write_text("#!/bin/sh\necho for a person; for last; do :; done; echo '{}' >> \"${last#*=}\"\n")
+    assert tree.make("logs", "RAW=1").output == "{}\n"
+
+
 def verbs_of_the_help() -> list[str]:
     done = subprocess.run(["make", "help"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     return [line.split()[1] for line in done.stdout.splitlines() if line.startswith("  make ")]
