@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from fargate_app import driver
 from fargate_app.database import engine_url, pool_options, with_address
+from fargate_app.limiter import Limiter
 from fargate_app.settings import DatabaseSettings, EngineSettings
 from fargate_app.watch import watch
 
@@ -37,6 +38,9 @@ class AsyncDatabase:
         self._operation = self.connect if autocommit else self.engine.begin
         self._watching = ExitStack()
         self.watch = self._watching.enter_context(watch(self.engine, settings))
+        self._limiter = Limiter(
+            self.watch, self.watch.limit, backlog_per_connection=settings.database_pool_backlog_per_connection
+        )
 
     async def run(
         self, operation: Callable[Concatenate[AsyncConnection, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
@@ -44,19 +48,29 @@ class AsyncDatabase:
         """Await `operation(connection, …)` with a pooled connection.
 
         Without autocommit, it is committed when the operation returns, and rolled back when it raises. Raises what
-        `connect` and the operation raise.
+        `Limiter.wait`, `connect` and the operation raise.
         """
-        async with self._operation() as connection:
-            return await operation(connection, *args, **kwargs)
+        if not self._limiter.take():
+            await self._limiter.wait()
+        try:
+            async with self._operation() as connection:
+                return await operation(connection, *args, **kwargs)
+        finally:
+            self._limiter.release()
 
     def connect(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Return a pooled connection. Entering it raises sqlalchemy.exc.TimeoutError if none is free in time."""
         return self.engine.connect()
 
     async def inspect(self, operation: Callable[[Connection], T]) -> T:
-        """Run `operation(connection)` for a health check."""
-        async with self.engine.connect() as connection:
-            return await connection.run_sync(operation)
+        """Run `operation(connection)` for a health check, before the requests that wait."""
+        if not self._limiter.take():
+            await self._limiter.wait(first=True)
+        try:
+            async with self.engine.connect() as connection:
+                return await connection.run_sync(operation)
+        finally:
+            self._limiter.release()
 
     async def close(self) -> None:
         """Close the idle connections. A connection in use is closed when it is returned."""

@@ -7,21 +7,24 @@ authorities, which sign an instance's certificate, and Amazon's, which sign a pr
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from contextvars import copy_context
+from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from pydantic import SecretStr
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, text
 
 from fargate_app import driver
+from fargate_app.limiter import Limiter
 from fargate_app.settings import DatabaseAddress, DatabaseSettings, Driver, EngineSettings
 from fargate_app.watch import session_name, watch
 
-# More threads than connections: a request without a connection waits in its thread, at most for the pool's timeout.
-_THREADS = 40
+# For a pool without a limit, which only an application's own engine has.
+_MAX_THREADS = 40
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -114,7 +117,12 @@ class Database:
         self._operation = self.connect if autocommit else self._transaction
         self._watching = ExitStack()
         self.watch = self._watching.enter_context(watch(self.engine, settings))
-        self._threads = ThreadPoolExecutor(_THREADS, "database")
+        # As many threads as connections: a request waits for either before it occupies a thread.
+        permits = _MAX_THREADS if self.watch.limit == math.inf else int(self.watch.limit)
+        self._limiter = Limiter(
+            self.watch, permits, backlog_per_connection=settings.database_pool_backlog_per_connection
+        )
+        self._threads = ThreadPoolExecutor(permits, "database")
 
     async def run(self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `operation(connection, …)` in a thread with a pooled connection, without blocking the event loop.
@@ -122,14 +130,43 @@ class Database:
         Without autocommit, it is committed when the operation returns, and rolled back when it raises.
 
         It uses a plain executor: with anyio's threads, in which FastAPI runs synchronous endpoints, a request takes a
-        tenth longer. Raises what `connect` and the operation raise.
+        tenth longer. Raises what `Limiter.wait`, `connect` and the operation raise.
         """
+        if not self._limiter.take():
+            await self._limiter.wait()
 
         def work() -> T:
             with self._operation() as connection:
                 return operation(connection, *args, **kwargs)
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, copy_context().run, work)
+        return await self._in_thread(work)
+
+    async def inspect(self, operation: Callable[[Connection], T]) -> T:
+        """Run `operation(connection)` for a health check: in a thread, before the requests that wait."""
+        if not self._limiter.take():
+            await self._limiter.wait(first=True)
+
+        def work() -> T:
+            with self.connect() as connection:
+                return operation(connection)
+
+        return await self._in_thread(work)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Run `work` with a permit of the limiter, which is released when the thread has ended."""
+        job: Future[T] | None = None
+        try:
+            job = self._threads.submit(copy_context().run, work)
+            return await asyncio.wrap_future(job)
+        finally:
+            if job is None or job.done():
+                self._limiter.release()
+            else:  # the request was cancelled, and its statement still runs
+                job.add_done_callback(partial(self._release_later, asyncio.get_running_loop()))
+
+    def _release_later(self, loop: asyncio.AbstractEventLoop, _: "Future[Any]") -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(self._limiter.release)
 
     def connect(self) -> AbstractContextManager[Connection]:
         """Return a pooled connection. Raises sqlalchemy.exc.TimeoutError if none is free in time."""
@@ -139,15 +176,6 @@ class Database:
     def _transaction(self) -> Iterator[Connection]:
         with self.connect() as connection, connection.begin():
             yield connection
-
-    async def inspect(self, operation: Callable[[Connection], T]) -> T:
-        """Run `operation(connection)` for a health check, in a thread that no request can occupy."""
-
-        def work() -> T:
-            with self.connect() as connection:
-                return operation(connection)
-
-        return await asyncio.to_thread(work)
 
     def close(self) -> None:
         """Close the idle connections. A connection in use is closed when it is returned."""

@@ -9,9 +9,9 @@ import re
 import time
 from http import HTTPStatus
 
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from fargate_app.client import Client
 from fargate_app.logs import request_id, request_scope
 from fargate_app.problems import problem_response
 
@@ -90,14 +90,4 @@ class BodyLimitMiddleware:
         self._limit_bytes = limit_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        received_bytes = 0
-
-        async def receive_within_limit() -> Message:
-            nonlocal received_bytes
-            message = await receive()
-            received_bytes += len(message.get("body", b""))
-            if received_bytes > self._limit_bytes:
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The limit is {self._limit_bytes} bytes.")
-            return message
-
-        await self._app(scope, receive_within_limit, send)
+        await self._app(scope, Client(scope, receive, self._limit_bytes).receive, send)

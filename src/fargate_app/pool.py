@@ -8,6 +8,7 @@
 """
 
 import logging
+import math
 import os
 import threading
 import time
@@ -18,6 +19,7 @@ from typing import Any
 from sqlalchemy import Engine, PoolProxiedConnection, QueuePool, event
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from fargate_app.client import current_client
 from fargate_app.logs import endpoint, request_id
 
 _log = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ _METRICS = (
     ("PoolOverflow", "Count"),
     ("PoolWaits", "Count"),
     ("PoolTimeouts", "Count"),
+    ("PoolRefused", "Count"),
     ("PoolLongestWait", "Milliseconds"),
 )
 
@@ -64,13 +67,15 @@ class PoolWatch:
         self._engine = engine
         self._size = engine.pool.size()
         overflow = engine.pool._max_overflow
-        # SQLAlchemy's values for a pool without a limit.
-        self._limit = float("inf") if self._size == 0 or overflow == -1 else self._size + overflow
+        #: The most connections that the pool opens. 0 and -1 are SQLAlchemy's values for a pool without a limit.
+        self.limit = math.inf if self._size == 0 or overflow == -1 else self._size + overflow
+        #: The longest time that a request waits for a connection.
+        self.timeout_seconds = engine.pool.timeout()
         self._warn_seconds = warn_seconds
         self._service = service
         self._environment = environment
         self._held: dict[Any, _Holding] = {}
-        self._most = self._waits = self._timeouts = 0
+        self._most = self._waits = self._timeouts = self._refused = 0
         self._longest_wait = 0.0
         self._stopped = threading.Event()
         self._listeners: dict[str, Callable[..., Any]] = {
@@ -96,29 +101,50 @@ class PoolWatch:
 
     def is_full(self) -> bool:
         """Return whether the next request for a connection has to wait."""
-        return len(self._held) >= self._limit
+        return len(self._held) >= self.limit
 
     def _measure_waits(self, engine: Engine) -> None:
         """Count the waits for a connection. SQLAlchemy has no event for them, so the pool's `connect` is wrapped."""
         connect = engine.pool.connect
 
         def measured() -> PoolProxiedConnection:
-            had_to_wait, started = self.is_full(), time.perf_counter()
+            had_to_wait, started = self.is_full(), time.monotonic()
             try:
                 connection = connect()
             except PoolTimeoutError:
-                self._waited(time.perf_counter() - started, in_vain=True)
+                self.waited(time.monotonic() - started, in_vain=True)
                 raise
             if had_to_wait:
-                self._waited(time.perf_counter() - started, in_vain=False)
+                self.waited(time.monotonic() - started, in_vain=False)
             return connection
 
         engine.pool.connect = measured  # type: ignore[method-assign]
+        if not engine.dialect.is_async:
+            self._limit_waits_in_threads(engine.pool)
 
-    def _waited(self, seconds: float, *, in_vain: bool) -> None:
+    def _limit_waits_in_threads(self, pool: Any) -> None:
+        """Let the pool's timeout begin with the request: a synchronous endpoint may have waited for a thread before.
+
+        SQLAlchemy has one timeout for all waits, so the `get` of the pool's queue is wrapped.
+        """
+        get = pool._pool.get
+
+        def limited(block: bool = True, timeout: float | None = None) -> Any:
+            if block and timeout is not None and self.is_full() and (client := current_client()):
+                timeout = max(0.0, client.since + timeout - time.monotonic())
+            return get(block, timeout)
+
+        pool._pool.get = limited
+
+    def waited(self, seconds: float, *, in_vain: bool) -> None:
+        """Count a wait for a connection. `in_vain`: it ended with the timeout."""
         self._waits += 1
         self._timeouts += in_vain
         self._longest_wait = max(self._longest_wait, seconds)
+
+    def refused(self) -> None:
+        """Count a request that found no connection and could not wait for one."""
+        self._refused += 1
 
     def warn_of_leaks(self) -> None:
         """Warn once of each session that is held too long, while it is held: it may never be returned."""
@@ -162,10 +188,12 @@ class PoolWatch:
                 "PoolOverflow": max(0, in_use - self._size),
                 "PoolWaits": self._waits,
                 "PoolTimeouts": self._timeouts,
+                "PoolRefused": self._refused,
                 "PoolLongestWait": round(self._longest_wait * 1000, 1),
             },
         )
-        self._most, self._waits, self._timeouts, self._longest_wait = len(self._held), 0, 0, 0.0
+        self._most, self._longest_wait = len(self._held), 0.0
+        self._waits = self._timeouts = self._refused = 0
 
     def start(self, period_seconds: float) -> None:
         """Start a thread that reports each period and looks for leaks at least as often, until `stop`."""
@@ -189,5 +217,8 @@ class PoolWatch:
             self._stopped.set()
             for name, listener in self._listeners.items():
                 event.remove(self._engine, name, listener)
-            del self._engine.pool.connect  # the wrapper: the method itself stays
+            # The wrappers: the methods themselves stay.
+            pool: Any = self._engine.pool
+            for wrapped, name in ((pool, "connect"), (pool._pool, "get")):
+                vars(wrapped).pop(name, None)
             self.report()

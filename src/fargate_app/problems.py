@@ -19,12 +19,15 @@ from typing import Any, ClassVar
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from fargate_app.logs import request_id, request_scope
 from fargate_app.settings import DEFAULT_NAME
 
 _log = logging.getLogger(__name__)
 _RETRY_AFTER_SECONDS = 1
+# Not registered with IANA. nginx logs it for a client that closed the connection before the response.
+_CLIENT_CLOSED_REQUEST = 499
 
 
 class Problem(Exception):
@@ -148,11 +151,17 @@ def _on_data_error(_: Request, error: Exception) -> Response:
     )
 
 
+def _on_disconnect(_: Request, __: Exception) -> Response:
+    # Nobody receives it, but the request's log line shows it.
+    return Response(status_code=_CLIENT_CLOSED_REQUEST)
+
+
 def install_problem_handlers(app: FastAPI, *, database: bool) -> None:
     """Turn every error of a request into a problem document; with `database`, those of SQLAlchemy too."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
     if not database:
         return
     from sqlalchemy.exc import DataError, InterfaceError, InternalError, OperationalError, TimeoutError

@@ -131,7 +131,7 @@ class Service:
         from starlette.concurrency import run_in_threadpool
 
         from fargate_app.health.schemas import VersionOut
-        from fargate_app.health.service import Health, always_ready, task_definition_revision
+        from fargate_app.health.service import Health, Shared, always_ready, task_definition_revision
 
         settings: Settings = app.state.settings
         schema = self.migrations.schema if self.migrations else None
@@ -152,7 +152,7 @@ class Service:
                 database = self._open(settings, app.state.engine, stack)
                 app.state.database = database
                 app.state.health = Health([*app.state.checks, partial(check_database, database)])
-                app.state.readiness = partial(readiness, database, schema)
+                app.state.readiness = Shared(partial(readiness, database, schema))
             yield
 
     def _is_asynchronous(self, engine: "Engine | AsyncEngine | None") -> bool:

@@ -111,6 +111,9 @@ class EngineSettings(Settings):
     # A session that a request holds longer than this logs a warning with its endpoint: a leak, or a slow statement. It
     # is below the statement timeout.
     database_session_warning_seconds: float = Field(default=10, gt=0)
+    # How many requests may wait for each connection; beyond them a request gets 503 at once. With 50, and the default
+    # pool timeout of 5 seconds, operations of up to 100 ms are all served in time.
+    database_pool_backlog_per_connection: int = Field(default=50, ge=0)
     # How often each worker logs its pool's metrics.
     metrics_period_seconds: float = Field(default=60, gt=0)
 

@@ -168,7 +168,14 @@ def test_metrics_are_in_the_embedded_metric_format(database: TestDatabase, log: 
     }
     values = {metric["Name"]: entry[metric["Name"]] for metric in directive["Metrics"]}
     assert values.pop("PoolLongestWait") >= 50
-    assert values == {"PoolSize": 1, "PoolInUse": 2, "PoolOverflow": 1, "PoolWaits": 1, "PoolTimeouts": 1}
+    assert values == {
+        "PoolSize": 1,
+        "PoolInUse": 2,
+        "PoolOverflow": 1,
+        "PoolWaits": 1,
+        "PoolTimeouts": 1,
+        "PoolRefused": 0,
+    }
 
 
 def test_metrics_come_once_a_period_whatever_the_level(

@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import pytest
 from sqlalchemy import text
@@ -35,6 +36,16 @@ class Service:
 
     process: subprocess.Popen[str]
     port: int
+    output: IO[str]
+
+    def wait(self) -> None:
+        """Wait until it has ended without an error; a running request would have longer."""
+        assert self.process.wait(10) == 0, self.log()
+
+    def log(self) -> list[str]:
+        """Return the lines that it has logged."""
+        self.output.seek(0)
+        return self.output.readlines()
 
     def request(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
         """Send one request on its own connection. Return (status, document)."""
@@ -67,16 +78,18 @@ def service(database: TestDatabase, **environment: str) -> Iterator[Service]:
     values = {name.upper(): str(value) for name, value in database.address.items()}
     values |= {"DATABASE_USER": credentials["username"], "DATABASE_PASSWORD": credentials["password"]}
     port = free_port()
+    # Closed below. A pipe that nobody reads would block the service when it is full.
+    output = TemporaryFile("w+")  # noqa: SIM115
     process = subprocess.Popen(
         [*COMMAND, "--bind", f"127.0.0.1:{port}", APPLICATION],
         cwd=REPOSITORY,
         env=ENVIRONMENT | {"WEB_CONCURRENCY": "2", "LOG_LEVEL": "info"} | values | environment,
-        stdout=subprocess.PIPE,
+        stdout=output,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
-    running = Service(process, port)
+    running = Service(process, port, output)
     try:
         deadline = time.monotonic() + _START_SECONDS
         while True:
@@ -84,14 +97,15 @@ def service(database: TestDatabase, **environment: str) -> Iterator[Service]:
                 if running.request("GET", "/healthz")[0] == 200:
                     break
             except OSError:
-                assert process.poll() is None, process.communicate()[0]
+                assert process.poll() is None, running.log()
             assert time.monotonic() < deadline, "gunicorn did not become healthy"
             time.sleep(0.05)
         yield running
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # workers outlive a master that was killed
-        process.communicate()
+        process.wait()
+        output.close()
 
 
 @pytest.mark.parametrize("environment", [{"DATABASE_DRIVER": "psycopg2"}, {"SHOP_ASYNCHRONOUS": "1"}])
@@ -109,10 +123,9 @@ def test_on_sigterm_it_finishes_what_it_has_and_takes_nothing_new(
             assert not waiting.done()
         status, item = waiting.result(10)
         assert (status, item["name"]) == (201, "a")
-        output, _ = running.process.communicate(timeout=10)
-        assert running.process.returncode == 0
-    # All lines are JSON, also those of gunicorn and uvicorn.
-    entries = [json.loads(line) for line in output.splitlines()]
+        running.wait()
+        # All lines are JSON, also those of gunicorn and uvicorn.
+        entries = [json.loads(line) for line in running.log()]
     assert {"gunicorn.error", "uvicorn.error", "fargate_app.access", "tests.fargate_app.shop.app"} <= {
         entry["logger"] for entry in entries
     }
@@ -121,8 +134,7 @@ def test_on_sigterm_it_finishes_what_it_has_and_takes_nothing_new(
 def test_with_nothing_to_do_it_stops_at_once(database: TestDatabase) -> None:
     with service(database) as running:
         running.process.send_signal(signal.SIGTERM)
-        running.process.communicate(timeout=10)  # a running request would have longer
-        assert running.process.returncode == 0
+        running.wait()
 
 
 def test_a_connection_is_kept_longer_than_the_load_balancer_keeps_it(database: TestDatabase) -> None:

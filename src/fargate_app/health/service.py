@@ -1,15 +1,37 @@
 """The health of a process, and its task definition's revision."""
 
+import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from http.client import HTTPConnection, HTTPException
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from fargate_app.health.schemas import ReadinessOut
 
 _log = logging.getLogger(__name__)
 _METADATA_TIMEOUT_SECONDS = 1
+
+
+T = TypeVar("T")
+
+
+class Shared(Generic[T]):
+    """A check that runs once at a time: callers that come meanwhile get the same result.
+
+    So however often it is called, it occupies one connection and no more.
+    """
+
+    def __init__(self, check: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._check = check
+        self._running: asyncio.Task[T] | None = None
+
+    async def __call__(self) -> T:
+        """Return the check's result. Raises what it raises."""
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._check())
+        return await asyncio.shield(self._running)
 
 
 class Health:
@@ -23,8 +45,9 @@ class Health:
         """A check raises Unavailable if it fails."""
         self._checks = checks
         self.is_healthy = False
+        self.check = Shared(self._check)
 
-    async def check(self) -> None:
+    async def _check(self) -> None:
         """Run the checks. Raises Unavailable if one fails."""
         for check in self._checks:
             await check()

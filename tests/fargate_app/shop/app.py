@@ -11,6 +11,7 @@ from uuid import UUID
 from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel
 from sqlalchemy import Connection, text
+from sqlalchemy.orm import Session
 
 from fargate_app.dependencies import async_database_of, database_of
 from fargate_app.problems import NotFound
@@ -50,6 +51,10 @@ def add_item(connection: Connection, item: ItemIn) -> ItemOut:
     return ItemOut(id=row.id, name=item.name)
 
 
+def count_orders(connection: Connection) -> int:
+    return connection.execute(text("SELECT count(*) FROM orders")).scalar_one()
+
+
 async def run(request: Request, operation: Callable[..., T], *arguments: Any) -> T:
     if not service.asynchronous:
         return await database_of(request).run(operation, *arguments)
@@ -60,6 +65,17 @@ async def run(request: Request, operation: Callable[..., T], *arguments: Any) ->
 async def post_item(item: ItemIn, request: Request) -> Response:
     _log.info("an item comes")
     return json_response(await run(request, add_item, item), HTTPStatus.CREATED)
+
+
+@router.post("/session/items")
+def post_item_in_a_session(item: ItemIn, request: Request) -> Response:
+    with Session(database_of(request).engine) as session, session.begin():
+        return json_response(add_item(session.connection(), item), HTTPStatus.CREATED)
+
+
+@router.get("/orders")
+async def get_orders(request: Request) -> dict[str, int]:
+    return {"count": await run(request, count_orders)}
 
 
 @router.get("/items/{item_id}")
