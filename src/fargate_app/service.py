@@ -10,7 +10,7 @@ nor SQLAlchemy: the admin command needs only the one, a service without a databa
 
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -132,6 +132,7 @@ class Service:
 
         from fargate_app.health.schemas import VersionOut
         from fargate_app.health.service import Health, Shared, always_ready, task_definition_revision
+        from fargate_app.problems import Unavailable
 
         settings: Settings = app.state.settings
         schema = self.migrations.schema if self.migrations else None
@@ -153,6 +154,9 @@ class Service:
                 app.state.database = database
                 app.state.health = Health([*app.state.checks, partial(check_database, database)])
                 app.state.readiness = Shared(partial(readiness, database, schema))
+            # Now, while connections are free. Another worker may get all health checks until they are in use.
+            with suppress(Unavailable):
+                await app.state.health.check()
             yield
 
     def _is_asynchronous(self, engine: "Engine | AsyncEngine | None") -> bool:

@@ -102,6 +102,18 @@ def test_a_full_pool_answers_503_and_stays_healthy(database: TestDatabase) -> No
         assert client.get(f"/items/{item['id']}").status_code == 200
 
 
+def test_a_worker_is_healthy_before_its_connections_are_in_use(database: TestDatabase) -> None:
+    """Another worker may have answered all health checks."""
+    settings = database.settings(database_pool_size=1, database_pool_timeout_seconds=0.2)
+    with TestClient(create_app(settings)) as client, ThreadPoolExecutor() as pool:
+        with database.superuser() as blocker:
+            blocker.execute(text("LOCK TABLE items IN EXCLUSIVE MODE"))
+            waiting = pool.submit(client.post, "/items", json={"name": "a"})
+            wait_for_lock(blocker)
+            assert client.get("/healthz").status_code == 200
+        assert waiting.result().status_code == 201
+
+
 def wait_for_lock(connection: Any) -> None:
     """Wait until a session of this database waits for a lock (at most ten seconds, by the server's clock)."""
     connection.execute(
