@@ -116,10 +116,11 @@ def test_a_valid_token_is_accepted(client: TestClient, issuer: Issuer) -> None:
     assert issuer.asked == 1
 
 
-def test_a_key_of_an_elliptic_curve_is_accepted(client: TestClient, issuer: Issuer) -> None:
+def test_a_key_of_an_elliptic_curve_is_accepted(issuer: Issuer) -> None:
     public = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(EC_KEY.public_key()))
     issuer.keys = [public | {"kid": "curve"}]
-    assert get(client, token(EC_KEY, algorithm="ES256", kid="curve")).status_code == 200
+    with TestClient(create_app(settings(**auth_settings(issuer)))) as client:
+        assert get(client, token(EC_KEY, algorithm="ES256", kid="curve")).status_code == 200
 
 
 def _shared_secret() -> str:
