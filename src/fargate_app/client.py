@@ -2,12 +2,12 @@
 
 import time
 from http import HTTPStatus
-from typing import Final
-
-from starlette.exceptions import HTTPException
-from starlette.types import Message, Receive, Scope
+from typing import TYPE_CHECKING, Final
 
 from fargate_app.logs import request_scope
+
+if TYPE_CHECKING:  # the admin command, which needs no Starlette, imports this module too
+    from starlette.types import Message, Receive, Scope
 
 _KEY: Final = "fargate_app.client"
 
@@ -22,7 +22,7 @@ class Client:
 
     __slots__ = ("_kept", "_limit_bytes", "_receive", "_received_bytes", "since")
 
-    def __init__(self, scope: Scope, receive: Receive, limit_bytes: int) -> None:
+    def __init__(self, scope: "Scope", receive: "Receive", limit_bytes: int) -> None:
         #: When the request came, as a time of the monotonic clock.
         self.since = time.monotonic()
         self._receive = receive
@@ -31,11 +31,13 @@ class Client:
         self._kept: list[Message] = []
         scope[_KEY] = self
 
-    async def receive(self) -> Message:
+    async def receive(self) -> "Message":
         """Return the next message. Raises HTTPException 413 for a body that is too large."""
         message = self._kept.pop(0) if self._kept else await self._receive()
         self._received_bytes += len(message.get("body", b""))
         if self._received_bytes > self._limit_bytes:
+            from starlette.exceptions import HTTPException
+
             raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The limit is {self._limit_bytes} bytes.")
         return message
 

@@ -5,7 +5,6 @@ from collections import deque
 from contextlib import suppress
 
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from starlette.requests import ClientDisconnect
 
 from fargate_app.client import current_client
 from fargate_app.pool import PoolWatch
@@ -94,4 +93,6 @@ class Limiter:
     async def _end_with_client(self, place: asyncio.Future[Exception | None]) -> None:
         client = current_client()
         if client and await client.disconnected():
+            from starlette.requests import ClientDisconnect
+
             self._end(place, ClientDisconnect())

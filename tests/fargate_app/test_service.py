@@ -49,6 +49,12 @@ with TestClient(app) as client:
     assert (missing[0], missing[1]["title"]) == (404, "Not Found")
 
 
+def test_the_admin_command_needs_no_package_of_the_service() -> None:
+    program = "import sys; sys.modules.update(fastapi=None, starlette=None); import fargate_app.admin.prepare"
+    source = str(Path(fargate_app.__file__).parents[1])
+    subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": source}, check=True)
+
+
 def test_the_name_is_that_of_the_environment_or_its_own(database: TestDatabase, client: TestClient) -> None:
     path = "/items/00000000-0000-0000-0000-000000000000"
     assert client.get(path).json()["type"] == "urn:problem-type:shop:item-not-found"
