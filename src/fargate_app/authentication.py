@@ -20,11 +20,10 @@ from jwt.exceptions import PyJWTError
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from fargate_app.health.router import PATHS as OPEN_PATHS
 from fargate_app.problems import Unavailable, problem_response
 
 _log = logging.getLogger(__name__)
-#: The load balancer and the release call these without a token.
-OPEN_PATHS = frozenset({"/healthz", "/readyz", "/version"})
 #: Signatures with a public key only: with a shared secret, whoever can verify a token can also make one.
 ALGORITHMS = ("RS256", "PS256", "ES256")
 _LEEWAY_SECONDS = 30  # how far the clocks of issuer and task may differ
@@ -172,7 +171,7 @@ class Verifier:
 
 
 class AuthenticationMiddleware:
-    """Answers 401 to a request without a valid token, except on `OPEN_PATHS`."""
+    """Answers 401 to a request without a valid token, except for health, readiness and version."""
 
     def __init__(self, app: ASGIApp, verifier: Verifier) -> None:
         self._app = app

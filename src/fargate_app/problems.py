@@ -94,6 +94,37 @@ def problem_response(
     return Response(json.dumps(body), status, all_headers, media_type="application/problem+json")
 
 
+_HEADERS: Mapping[HTTPStatus, Mapping[str, Any]] = {
+    HTTPStatus.UNAUTHORIZED: {
+        "WWW-Authenticate": {
+            "description": "The challenge (RFC 6750).",
+            "required": True,
+            "schema": {"type": "string", "pattern": "^Bearer"},
+        }
+    },
+    HTTPStatus.SERVICE_UNAVAILABLE: {
+        "Retry-After": {
+            "description": "Seconds to wait before the request is sent again.",
+            "required": True,
+            "schema": {"type": "integer", "minimum": 1},
+        }
+    },
+}
+
+
+def problem_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that answers with problem documents of these statuses.
+
+    Only an application's own: `fargate_app.openapi` adds those that the library answers with to each operation.
+    """
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        int(status): {"description": status.phrase, "content": content}
+        | ({"headers": dict(_HEADERS[status])} if status in _HEADERS else {})
+        for status in statuses
+    }
+
+
 def _service() -> str:
     """Return the name of the service that answers the current request."""
     scope = request_scope.get()

@@ -77,7 +77,7 @@ class Service:
     def install(
         self, app: "FastAPI", settings: Settings | None = None, *, engine: "Engine | AsyncEngine | None" = None
     ) -> None:
-        """Add routes, middleware and problem documents to `app`. It opens no connection and starts no thread.
+        """Add routes, middleware and documented problems to `app`. It opens no connection and starts no thread.
 
         `settings`: by default those of the environment. Routes that `app` has already are searched before these.
         `engine`: the application's own, of either kind. Then the library opens no pool, and by default the settings are
@@ -87,6 +87,7 @@ class Service:
 
         from fargate_app.health.router import router
         from fargate_app.middleware import BodyLimitMiddleware, RequestContextMiddleware
+        from fargate_app.openapi import install_openapi
         from fargate_app.problems import install_problem_handlers
 
         if settings is None:
@@ -116,6 +117,7 @@ class Service:
         app.add_middleware(RequestContextMiddleware)
         has_database = isinstance(settings, EngineSettings)
         install_problem_handlers(app, database=has_database)
+        install_openapi(app, database=has_database, authenticated=bool(settings.auth_jwks_url))
         if has_database:  # imported before the workers are forked, which share it
             from fargate_app.driver import choose
 

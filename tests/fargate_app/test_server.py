@@ -26,7 +26,7 @@ from tests.support.postgres import free_port
 REPOSITORY = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "gunicorn", "-c", "python:fargate_app.gunicorn_conf"]
 APPLICATION = "tests.fargate_app.shop.app:create_app()"
-ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{REPOSITORY / 'src'}:{REPOSITORY}"}
+ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{REPOSITORY / 'src'}:{REPOSITORY / 'app/api'}:{REPOSITORY}"}
 _START_SECONDS = 30
 
 
@@ -72,7 +72,7 @@ class Service:
 
 
 @contextmanager
-def service(database: TestDatabase, **environment: str) -> Iterator[Service]:
+def service(database: TestDatabase, application: str = APPLICATION, **environment: str) -> Iterator[Service]:
     """Start gunicorn on this database and wait until it is healthy."""
     credentials = json.loads(database.secret.value or "")
     values = {name.upper(): str(value) for name, value in database.address.items()}
@@ -81,7 +81,7 @@ def service(database: TestDatabase, **environment: str) -> Iterator[Service]:
     # Closed below. A pipe that nobody reads would block the service when it is full.
     output = TemporaryFile("w+")  # noqa: SIM115
     process = subprocess.Popen(
-        [*COMMAND, "--bind", f"127.0.0.1:{port}", APPLICATION],
+        [*COMMAND, "--bind", f"127.0.0.1:{port}", application],
         cwd=REPOSITORY,
         env=ENVIRONMENT | {"WEB_CONCURRENCY": "2", "LOG_LEVEL": "info"} | values | environment,
         stdout=output,

@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 
 from fastapi import Query
 from pydantic import BaseModel
+from pydantic.json_schema import SkipJsonSchema
 
 from fargate_app.problems import InvalidInput
 
@@ -17,7 +18,8 @@ Row = TypeVar("Row")
 
 Limit = Annotated[int, Query(ge=1, le=200, description="Rows per page.")]
 CursorParameter = Annotated[
-    str | None, Query(max_length=200, description="`next_cursor` of the previous page; omitted for the first page.")
+    str | SkipJsonSchema[None],
+    Query(max_length=200, description="`next_cursor` of the previous page; omitted for the first page."),
 ]
 
 

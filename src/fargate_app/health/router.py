@@ -1,15 +1,20 @@
 """HTTP for health, readiness and version."""
 
+from http import HTTPStatus
+
 from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 
 from fargate_app.health.schemas import HealthOut, ReadinessOut, VersionOut
 from fargate_app.health.service import Health
+from fargate_app.problems import problem_responses
 from fargate_app.responses import json_response
 
 router = APIRouter(tags=["health"])
+_UNAVAILABLE = problem_responses(HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-@router.get("/healthz", response_model=HealthOut)
+@router.get("/healthz", response_model=HealthOut, responses=_UNAVAILABLE)
 async def healthz(request: Request) -> Response:
     """Return 200 if this process is healthy. Once it is, this needs no thread and no connection."""
     health: Health = request.app.state.health
@@ -18,7 +23,7 @@ async def healthz(request: Request) -> Response:
     return json_response(HealthOut())
 
 
-@router.get("/readyz", response_model=ReadinessOut)
+@router.get("/readyz", response_model=ReadinessOut, responses=_UNAVAILABLE)
 async def readyz(request: Request) -> Response:
     """Return 200 if the database is available now and its schema is at this image's head or later."""
     ready: ReadinessOut = await request.app.state.readiness()
@@ -30,3 +35,7 @@ async def version(request: Request) -> Response:
     """Return the commit, image, task definition revision and schema of this process."""
     running: VersionOut = request.app.state.version
     return json_response(running)
+
+
+#: The load balancer and the release call these without a token.
+PATHS = frozenset(route.path for route in router.routes if isinstance(route, APIRoute))

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from settlement.types import Currency, PrintableText, UtcDatetime
+from settlement.types import Currency, Name, UtcDatetime
 
 
 class AccountIn(BaseModel):
@@ -13,7 +13,7 @@ class AccountIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[PrintableText, Field(min_length=1, max_length=200)]
+    name: Annotated[Name, Field(min_length=1, max_length=200)]
     currency: Currency
 
 

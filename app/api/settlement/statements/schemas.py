@@ -7,7 +7,7 @@ from fastapi import Path
 from pydantic import BaseModel, ConfigDict
 
 from settlement.pagination import Page
-from settlement.types import UtcDatetime
+from settlement.types import Sum, UtcDatetime
 
 Month = Annotated[
     str, Path(pattern="^20[0-9]{2}-(0[1-9]|1[0-2])$", examples=["2026-01"], description="A month as yyyy-mm.")
@@ -22,10 +22,10 @@ class AccountStatement(BaseModel):
     account_id: UUID
     name: str
     currency: str
-    opening_balance: int
-    credits: int
-    debits: int
-    closing_balance: int
+    opening_balance: Sum
+    credits: Sum
+    debits: Sum
+    closing_balance: Sum
     transaction_count: int
 
 

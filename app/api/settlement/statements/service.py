@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, func, or_, select, true
+from sqlalchemy import Connection, Text, cast, func, or_, select, true
 
 from settlement.accounts.models import accounts
 from settlement.pagination import decode_cursor, encode_cursor, invalid_cursor, split_page
@@ -49,10 +49,10 @@ def monthly_statements(
     account = page.subquery("account")
     sums = (
         select(
-            func.coalesce(func.sum(amount).filter(~in_month), 0).label("opening_balance"),
-            func.coalesce(func.sum(amount).filter(in_month, amount > 0), 0).label("credits"),
-            func.coalesce(-func.sum(amount).filter(in_month, amount < 0), 0).label("debits"),
-            func.coalesce(func.sum(amount), 0).label("closing_balance"),
+            cast(func.coalesce(func.sum(amount).filter(~in_month), 0), Text).label("opening_balance"),
+            cast(func.coalesce(func.sum(amount).filter(in_month, amount > 0), 0), Text).label("credits"),
+            cast(func.coalesce(-func.sum(amount).filter(in_month, amount < 0), 0), Text).label("debits"),
+            cast(func.coalesce(func.sum(amount), 0), Text).label("closing_balance"),
             func.count().filter(in_month).label("transaction_count"),
         )
         .where(transactions.c.account_id == account.c.id, before_end)

@@ -9,7 +9,7 @@ from fastapi import Header
 from pydantic import BaseModel, ConfigDict, Field
 
 from settlement.pagination import Page
-from settlement.types import Amount, Currency, Instant, PrintableText, UtcDatetime
+from settlement.types import Amount, Currency, Instant, Text, UtcDatetime
 
 # https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/: opaque, visible ASCII.
 IdempotencyKey = Annotated[
@@ -30,7 +30,7 @@ class TransactionIn(BaseModel):
     account_id: UUID
     amount: Amount
     currency: Currency
-    description: Annotated[PrintableText, Field(max_length=500)] = ""
+    description: Annotated[Text, Field(max_length=500)] = ""
     occurred_at: Annotated[Instant | None, Field(description="When the transaction took place; now by default.")] = None
 
     def digest(self) -> bytes:
