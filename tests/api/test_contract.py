@@ -38,11 +38,8 @@ def test_the_answers_are_those_of_the_document(database: TestDatabase, tmp_path:
                 ],
                 cwd=tmp_path,  # it writes a cache
                 env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-                capture_output=True,
-                text=True,
             )
             running.process.terminate()
             log, _ = running.process.communicate(timeout=30)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0, "its report is above"
     assert '"ERROR"' not in log, log  # such as a value that only the database refused
-    assert "8 selected / 8 total" in done.stdout
