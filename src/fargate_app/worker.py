@@ -80,8 +80,9 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # has no type information
         "ws": "none",
         "access_log": False,
         "server_header": False,
-        # The client's address is not used; trusting X-Forwarded-For would only let a client invent one.
-        "proxy_headers": False,
+        # Of X-Forwarded-*, the load balancer's only: a redirect then leads back to https. gunicorn reads its range from
+        # FORWARDED_ALLOW_IPS, without which only this machine is trusted.
+        "proxy_headers": True,
     }
 
     async def _serve(self) -> None:

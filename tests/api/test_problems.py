@@ -9,6 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from tests.fargate_app.test_server import service
+from tests.support.databases import TestDatabase
+
 any_text = st.text(st.characters(codec=None, categories=None), max_size=20)  # U+0000 and lone surrogates too
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | any_text | st.integers(2**62, 2**70)
 values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(any_text, inner), max_leaves=8)
@@ -112,6 +115,13 @@ def test_an_unknown_path_and_method_are_problems(shared_client: TestClient) -> N
     assert wrong.status_code == 405
     assert wrong.headers["Allow"] == "POST"
     assert wrong.headers["Content-Type"] == "application/problem+json"
+
+
+def test_behind_https_a_slash_too_many_leads_nowhere(database: TestDatabase) -> None:
+    with service(database, "settlement.app:from_environment()", FORWARDED_ALLOW_IPS="10.0.0.0/18") as running:
+        account = {"name": "a", "currency": "KRW"}
+        status, problem = running.request("POST", "/v1/accounts/", account, {"X-Forwarded-Proto": "https"})
+    assert (status, problem["detail"]) == (404, "No path of this service ends with a slash.")
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path != "/{}"])

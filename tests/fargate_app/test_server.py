@@ -153,6 +153,20 @@ def test_a_connection_is_kept_longer_than_the_load_balancer_keeps_it(database: T
         connection.close()
 
 
+@pytest.mark.parametrize(
+    ("trusted", "scheme"),
+    [("10.0.0.0/18,127.0.0.0/8", "https"), ("10.0.0.0/18", "http")],
+)
+def test_only_the_load_balancer_says_how_the_client_came(database: TestDatabase, trusted: str, scheme: str) -> None:
+    application = "tests.fargate_app.shop.app:create_redirecting_app()"
+    with service(database, application, WEB_CONCURRENCY="1", FORWARDED_ALLOW_IPS=trusted) as running:
+        connection = HTTPConnection("127.0.0.1", running.port, timeout=10)
+        connection.request("POST", "/items/", headers={"Host": "shop.example", "X-Forwarded-Proto": "https"})
+        response = connection.getresponse()
+        assert (response.status, response.headers["Location"]) == (307, f"{scheme}://shop.example/items")
+        connection.close()
+
+
 def test_sessions_say_whose_they_are(database: TestDatabase) -> None:
     with service(database), database.superuser() as connection:
         names = connection.execute(

@@ -44,6 +44,8 @@ options:
       workers: {description: Worker processes of a task., required: true, type: int}
       pool_size: {description: Database connections that a worker keeps open., required: true, type: int}
       max_overflow: {description: Database connections that a worker may open beyond those., required: true, type: int}
+      proxy_cidrs:
+        {description: Ranges whose X-Forwarded-* headers the tasks trust., required: true, type: list, elements: str}
       command:
         {description: The container's command; empty for the image's., required: true, type: list, elements: str}
       through_proxy:

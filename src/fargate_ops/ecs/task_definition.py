@@ -178,6 +178,7 @@ class Settings:
     """The inventory's settings of the tasks. ``cpu`` in CPU units, ``memory`` in MiB, ``stop_timeout`` in seconds.
 
     Each of a task's ``workers`` keeps ``pool_size`` database connections and opens up to ``max_overflow`` more.
+    ``proxy_cidrs``: ranges of the proxies whose X-Forwarded-* headers the tasks trust.
     ``through_proxy``: the service's tasks connect to the RDS Proxy, if there is one. ``command`` replaces that of the
     service's image; empty: the image's own.
     ``execute_command``: ECS Exec may open a shell in the service's tasks.
@@ -193,6 +194,7 @@ class Settings:
     environment: Mapping[str, str]
     secrets: Mapping[str, str]
     admin_environment: Mapping[str, str]
+    proxy_cidrs: tuple[str, ...] = ()
     stop_timeout: int = 30
     command: tuple[str, ...] = ()
     through_proxy: bool = True
@@ -208,6 +210,7 @@ class Settings:
             workers=int(fact["workers"]),
             pool_size=int(fact["pool_size"]),
             max_overflow=int(fact["max_overflow"]),
+            proxy_cidrs=tuple(map(str, fact["proxy_cidrs"])),
             stop_timeout=int(fact["stop_timeout"]),
             command=tuple(map(str, fact["command"])),
             through_proxy=bool(fact["through_proxy"]),
@@ -276,6 +279,7 @@ def release_variables(stack: Stack, application: Application, settings: Settings
     variables = {
         "APP_NAME": application.name,
         "WEB_CONCURRENCY": str(settings.workers),
+        "FORWARDED_ALLOW_IPS": ",".join(settings.proxy_cidrs),
         "IMAGE_DIGEST": image.digest,
     }
     if not application.database:

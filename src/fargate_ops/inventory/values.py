@@ -121,6 +121,9 @@ VALUES: Mapping[str, Kind] = {
         "a list of one IPv4 range or more, with no host bits set",
         at_least=1,
     ),
+    "network_proxy_cidrs": list_of(
+        network(0, 32, "an IPv4 range", example="10.0.0.0/18"), "a list of IPv4 ranges with no host bits set"
+    ),
     "network_allow_plain_http": flag(),
     "vpc_endpoints_enabled": flag(),
     "vpc_endpoint_services": list_of(

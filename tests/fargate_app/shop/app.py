@@ -89,3 +89,10 @@ def create_app(settings: DatabaseSettings | None = None, service: Service = serv
     app = FastAPI(lifespan=service.lifespan, routes=router.routes, redirect_slashes=False, **options)
     service.install(app, settings)
     return app
+
+
+def create_redirecting_app() -> FastAPI:
+    """Build the application with FastAPI's default: a path with a slash too many is redirected."""
+    app = create_app()
+    app.router.redirect_slashes = True
+    return app

@@ -62,6 +62,7 @@ def settings(environment: dict[str, str] | None = None, **changes: Any) -> Setti
         "workers": 2,
         "pool_size": 10,
         "max_overflow": 0,
+        "proxy_cidrs": ("10.0.0.0/18", "10.1.0.0/18"),
         "environment": environment or {},
         "secrets": {},
         "admin_environment": {},
@@ -134,6 +135,7 @@ def test_every_change_of_an_environment_value_is_seen(environment: dict[str, str
         {"workers": 3},
         {"pool_size": 11},
         {"max_overflow": 1},
+        {"proxy_cidrs": ("10.0.0.0/18",)},
         {"stop_timeout": 60},
         {"execute_command": True},
         {"secrets": {"A": "b"}},
@@ -173,6 +175,7 @@ def test_the_service_runs_as_the_application() -> None:
         "DATABASE_NAME": "app",
         "IMAGE_DIGEST": "sha256:1",
         "WEB_CONCURRENCY": "2",
+        "FORWARDED_ALLOW_IPS": "10.0.0.0/18,10.1.0.0/18",
         "DATABASE_POOL_SIZE": "10",
         "DATABASE_MAX_OVERFLOW": "0",
         "LOG_LEVEL": "INFO",
@@ -210,7 +213,7 @@ def test_without_a_database_the_service_has_nothing_of_one() -> None:
         given = settings({"LOG_LEVEL": "INFO"}, secrets={"TOKEN": "arn:token"})
         (container,) = service_definition(place, application, given, IMAGE)["containerDefinitions"]
         names = {item["name"] for item in container["environment"]}
-        assert names == {"APP_NAME", "IMAGE_DIGEST", "WEB_CONCURRENCY", "LOG_LEVEL"}
+        assert names == {"APP_NAME", "IMAGE_DIGEST", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "LOG_LEVEL"}
         assert container["secrets"] == [{"name": "TOKEN", "valueFrom": "arn:token"}]
     with pytest.raises(ProblemError, match="it has no database"):
         service_definition(stack, application, settings(secrets={"PGUSER": "username"}), IMAGE)
