@@ -1,6 +1,6 @@
 """The OpenAPI document is the contract: Schemathesis sends what it allows and what it forbids, and checks the answers.
 
-`CONTRACT_SECONDS=3600 tests/run.sh tests/api/test_contract.py` runs for an hour, with other requests each time.
+`CONTRACT_SECONDS=3600 tests/run.sh -s tests/api/test_contract.py` runs for an hour, with other requests each time.
 """
 
 import os

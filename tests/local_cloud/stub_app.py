@@ -5,7 +5,7 @@ before it listens; ``HEALTH`` is the status of ``/healthz``; ``EXIT_CODE`` makes
 it ignore SIGTERM;
 ``EXIT_ON_TERM`` is its exit status after SIGTERM. ``/slow/<seconds>`` takes that
 long, ``/fail`` makes ``/healthz`` fail, ``/exit/<code>`` ends the process, ``/headers`` and ``/environment`` return the
-request's headers and the process's environment, ``/write/<path>`` tries to create a file. On SIGTERM it finishes the
+request's headers with the address that it came from (``peer``) and the process's environment, ``/write/<path>`` tries to create a file. On SIGTERM it finishes the
 requests in progress and accepts no more.
 """
 
@@ -62,6 +62,7 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
                 while header := (await reader.readline()).decode().strip():
                     name, _, value = header.partition(":")
                     headers[name.lower()] = value.strip()
+                headers["peer"] = writer.get_extra_info("peername")[0]
                 status, text = await answer(path, headers)
                 body = text.encode()
                 close = stopping.is_set() or headers.get("connection") == "close"

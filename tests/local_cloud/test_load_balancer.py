@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 import pytest
@@ -139,6 +140,8 @@ def test_it_answers_503_without_a_target_and_adds_headers_with_one(service: Stub
     seen = json.loads(get(cloud, "/headers", {"X-Forwarded-For": "203.0.113.9"})[1])
     assert seen["x-forwarded-for"].startswith("203.0.113.9, ")
     assert (seen["x-forwarded-proto"], seen["x-forwarded-port"]) == ("http", "80")
+    # The tasks trust these headers from this network's addresses: network_proxy_cidrs of inventory/local.
+    assert IPv4Address(seen["peer"]) in IPv4Network(f"{cloud.config.gateway_address}/24", strict=False)
     trace = re.fullmatch(r"Root=1-([0-9a-f]{8})-[0-9a-f]{24}", seen["x-amzn-trace-id"])
     assert trace
     assert abs(int(trace[1], 16) - time.time()) < 60
