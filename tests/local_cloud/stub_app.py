@@ -4,9 +4,9 @@ It uses only Python's standard library. Environment: ``VERSION`` is the answer o
 before it listens; ``HEALTH`` is the status of ``/healthz``; ``EXIT_CODE`` makes it exit at once; ``IGNORE_TERM`` makes
 it ignore SIGTERM;
 ``EXIT_ON_TERM`` is its exit status after SIGTERM. ``/slow/<seconds>`` takes that
-long, ``/fail`` makes ``/healthz`` fail, ``/exit/<code>`` ends the process, ``/headers`` and ``/environment`` return the
-request's headers with the address that it came from (``peer``) and the process's environment, ``/write/<path>`` tries to create a file. On SIGTERM it finishes the
-requests in progress and accepts no more.
+long, ``/fail`` makes ``/healthz`` fail, ``/exit/<code>`` ends the process, ``/headers`` returns the request's headers
+with the address that it came from (``peer``), ``/environment`` the process's environment, ``/write/<path>`` tries to
+create a file. On SIGTERM it finishes the requests in progress and accepts no more.
 """
 
 from __future__ import annotations
