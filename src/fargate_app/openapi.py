@@ -16,7 +16,7 @@ from fargate_app.problems import problem_responses
 _METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
 _FASTAPI_ERROR = {"$ref": "#/components/schemas/HTTPValidationError"}
 _PROBLEM = {
-    "title": "Problem",
+    "title": "ProblemDetails",
     "description": "Problem details (RFC 9457).",
     "type": "object",
     "required": ["type", "title", "status", "request_id"],
@@ -69,7 +69,7 @@ def install_openapi(app: FastAPI, *, database: bool, authenticated: bool) -> Non
 def _complete(document: dict[str, Any], *, database: bool, authenticated: bool) -> None:
     for path, operation in _operations(document):
         responses = operation["responses"]
-        statuses = set()
+        statuses: set[HTTPStatus] = set()
         if "requestBody" in operation:
             statuses.add(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         if _content_of(responses.get("422")) == _FASTAPI_ERROR:
@@ -77,7 +77,8 @@ def _complete(document: dict[str, Any], *, database: bool, authenticated: bool) 
             statuses.add(HTTPStatus.UNPROCESSABLE_ENTITY)
         if path not in PATHS:
             if authenticated:
-                operation["security"] = [{"bearer": []}]
+                # Beside what the application itself asks for.
+                operation["security"] = [own | {"bearer": []} for own in operation.get("security", [{}])]
                 statuses.add(HTTPStatus.UNAUTHORIZED)
             if authenticated or database:
                 statuses.add(HTTPStatus.SERVICE_UNAVAILABLE)
@@ -94,7 +95,7 @@ def _complete(document: dict[str, Any], *, database: bool, authenticated: bool) 
     if _FASTAPI_ERROR["$ref"] not in str(document["paths"]):
         schemas.pop("HTTPValidationError", None)
         schemas.pop("ValidationError", None)
-    schemas["Problem"] = _PROBLEM
+    schemas["ProblemDetails"] = _PROBLEM
     components.setdefault("headers", {})["X-Request-Id"] = _REQUEST_ID
     if authenticated:
         components.setdefault("securitySchemes", {})["bearer"] = {

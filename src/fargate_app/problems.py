@@ -117,7 +117,7 @@ def problem_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
 
     Only an application's own: `fargate_app.openapi` adds those that the library answers with to each operation.
     """
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
     return {
         int(status): {"description": status.phrase, "content": content}
         | ({"headers": dict(_HEADERS[status])} if status in _HEADERS else {})

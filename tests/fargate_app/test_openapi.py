@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
+from fastapi.security import APIKeyHeader
 from pydantic import BaseModel, SecretStr
 
 from fargate_app.service import Service
@@ -66,6 +67,16 @@ def test_where_callers_need_a_token_it_says_so() -> None:
     (scheme,) = document["components"]["securitySchemes"]
     assert document["paths"]["/items"]["post"]["security"] == [{scheme: []}]
     assert "security" not in document["paths"]["/healthz"]["get"]
+
+
+def test_a_key_that_the_application_asks_for_stays_beside_the_token() -> None:
+    app = create_app(Settings(**auth_settings(Issuer())))
+
+    @app.get("/hello", dependencies=[Security(APIKeyHeader(name="X-Key"))])
+    async def hello() -> str:
+        return "hello"
+
+    assert app.openapi()["paths"]["/hello"]["get"]["security"] == [{"APIKeyHeader": [], "bearer": []}]
 
 
 class Refusal(BaseModel):
