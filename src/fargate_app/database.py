@@ -85,7 +85,11 @@ def pool_options(settings: DatabaseSettings, chosen: Driver, *, autocommit: bool
     }
     if autocommit:
         # Nothing is left to roll back when a connection is returned.
-        options |= {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
+        options |= {
+            "isolation_level": "AUTOCOMMIT",
+            "skip_autocommit_rollback": True,
+            "pool_reset_on_return": None,
+        }
     return options
 
 

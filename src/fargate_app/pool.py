@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Engine, PoolProxiedConnection, QueuePool, event
@@ -81,7 +82,7 @@ class PoolWatch:
         self._listeners: dict[str, Callable[..., Any]] = {
             "checkout": self._taken,
             "checkin": self._given_back,
-            "engine_disposed": self._measure_waits,  # it has another pool then
+            "connect": self._measure_waits,  # the first one of another pool, which a disposed engine has
         }
 
     @property
@@ -103,9 +104,10 @@ class PoolWatch:
         """Return whether the next request for a connection has to wait."""
         return len(self._held) >= self.limit
 
-    def _measure_waits(self, engine: Engine) -> None:
+    def _measure_waits(self, *_: Any) -> None:
         """Count the waits for a connection. SQLAlchemy has no event for them, so the pool's `connect` is wrapped."""
-        connect = engine.pool.connect
+        pool = self._engine.pool
+        connect = partial(type(pool).connect, pool)
 
         def measured() -> PoolProxiedConnection:
             had_to_wait, started = self.is_full(), time.monotonic()
@@ -118,23 +120,24 @@ class PoolWatch:
                 self.waited(time.monotonic() - started, in_vain=False)
             return connection
 
-        engine.pool.connect = measured  # type: ignore[method-assign]
-        if not engine.dialect.is_async:
-            self._limit_waits_in_threads(engine.pool)
+        vars(pool).setdefault("connect", measured)
+        if not self._engine.dialect.is_async:
+            self._limit_waits_in_threads(pool)
 
     def _limit_waits_in_threads(self, pool: Any) -> None:
         """Let the pool's timeout begin with the request: a synchronous endpoint may have waited for a thread before.
 
         SQLAlchemy has one timeout for all waits, so the `get` of the pool's queue is wrapped.
         """
-        get = pool._pool.get
+        queue = pool._pool
+        get = partial(type(queue).get, queue)
 
         def limited(block: bool = True, timeout: float | None = None) -> Any:
             if block and timeout is not None and self.is_full() and (client := current_client()):
                 timeout = max(0.0, client.since + timeout - time.monotonic())
             return get(block, timeout)
 
-        pool._pool.get = limited
+        vars(queue).setdefault("get", limited)
 
     def waited(self, seconds: float, *, in_vain: bool) -> None:
         """Count a wait for a connection. `in_vain`: it ended with the timeout."""
@@ -199,7 +202,7 @@ class PoolWatch:
         """Start a thread that reports each period and looks for leaks at least as often, until `stop`."""
         for name, listener in self._listeners.items():
             event.listen(self._engine, name, listener)
-        self._measure_waits(self._engine)
+        self._measure_waits()
         check_seconds = min(period_seconds, self._warn_seconds)
         threading.Thread(target=self._run, args=(period_seconds, check_seconds), name="pool-watch", daemon=True).start()
 
