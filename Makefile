@@ -52,7 +52,7 @@ export PATH := $(VENV_PATH)/bin:$(value PATH)
 export PYTHONPYCACHEPREFIX := $(VENV_PATH)/pycache
 
 # Make does not expand the user's text: it is passed on unchanged, as environment variables.
-TEXT := ARGS CMD DRILL FAMILY FILTER FOLLOW FORMAT METRICS ONLY PYTHON RAW REQUEST ROUNDS SINCE VENV
+TEXT := ARGS CMD DRILL FAMILY FILTER FOLLOW FORMAT METRICS ONLY PAGE PYTHON RAW REQUEST ROUNDS SINCE VENV
 ONCE := NAME FROM REGION ACCOUNT ZONES DIR APP OVERWRITE
 # Some shells set NAME by themselves, so these variables count only on the command line.
 $(foreach name,$(ONCE),$(if $(filter command,$(origin $(name))),,$(eval override $(name) :=)))
@@ -184,8 +184,8 @@ coverage: $(VENV_READY) ## Measure the unit tests' coverage, which must be at le
 mutation: $(VENV_READY) ## Put faults into the riskiest modules; list those that no test detects (hours)
 	@nice -n 19 uv run --quiet --no-project --with mutmut==$(MUTMUT_VERSION) python -m tests.mutation $${AGAIN:+--again} $$ONLY
 
-bench: $(VENV_READY) ## Measure speed relative to floors of the same run (ONLY=app ROUNDS=5)
-	@PYTHONPATH="$$PYTHONPATH:$$PWD/app/api" python -m tests.bench --rounds "$${ROUNDS:-5}" $$ONLY
+bench: $(VENV_READY) ## Measure speed relative to floors of the same run (ONLY=app ROUNDS=5; PAGE=1 writes docs/performance.md)
+	@PYTHONPATH="$$PYTHONPATH:$$PWD/app/api" python -m tests.bench --rounds "$${ROUNDS:-5}" $${PAGE:+--page} $$ONLY
 
 docs: $(VENV_READY) ## Update the generated tables of the READMEs and of docs/costs.md
 	@python docs/tables.py

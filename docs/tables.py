@@ -1,4 +1,4 @@
-"""Generate the tables of inputs and outputs in the READMEs of roles and modules, and the tables of costs.
+"""Generate the tables of inputs and outputs in the READMEs of roles and modules, of costs and of performance.
 
 python docs/tables.py            write the tables (make docs)
 python docs/tables.py --check    only report outdated ones
@@ -19,7 +19,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # a script's path has only its own folder
 
-from docs import costs  # noqa: E402
+from docs import costs, performance  # noqa: E402
 
 BEGIN, END = "<!-- BEGIN_TABLES -->", "<!-- END_TABLES -->"
 DEFAULTS = "defaults/main.yml"
@@ -128,6 +128,7 @@ def documents(root: Path = ROOT) -> Iterator[tuple[Path, str]]:
     for variables in (*roots, *sorted(root.glob("terraform/modules/*/variables.tf"))):
         yield variables.parent / "README.md", of_module(variables.parent)
     yield root / "docs/costs.md", costs.document(root, table)
+    yield root / "docs/performance.md", performance.document(root, table)
 
 
 def main(arguments: list[str]) -> int:

@@ -1,5 +1,6 @@
 """``make bench``: run the benchmarks, print one table, write it as JSON to .local/bench/.
 
+With ``PAGE=1``, also write the tables of docs/performance.md, of the benchmarks that ran.
 Exits with 1 if a ratio misses its bound. Only ratios have bounds: seconds and requests depend on the machine.
 """
 
@@ -10,15 +11,19 @@ import importlib
 import os
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
+from docs import performance, tables
+from tests.bench.cloud import shared_cloud
 from tests.bench.load import BenchError
-from tests.bench.measure import Row, machine, table, write
+from tests.bench.measure import Row, document, machine, table, write
 
 REPOSITORY = Path(__file__).parents[2]
 #: Name -> module and function.
 BENCHMARKS = {
     "app": ("application", "run"),
+    "overload": ("overload", "run"),
     "waiting": ("waiting", "run"),
     "deploy": ("flows", "deploys"),
     "balancer": ("flows", "load_balancer"),
@@ -30,6 +35,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("only", nargs="*", help=f"benchmarks to run: {', '.join(BENCHMARKS)}; all by default")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each variant, alternating (5)")
+    parser.add_argument("--page", action="store_true", help="write the tables of docs/performance.md")
     arguments = parser.parse_args()
     if unknown := set(arguments.only) - set(BENCHMARKS):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}. Known: {', '.join(BENCHMARKS)}")
@@ -39,22 +45,25 @@ def main() -> int:
     os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
     os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")
 
-    rows: list[Row] = []
+    measured: dict[str, list[Row]] = {}
     failures = []
     with ExitStack() as stack:
         for name in arguments.only or BENCHMARKS:
             print(f"{name}:", flush=True)
             module, function = BENCHMARKS[name]
             try:
-                rows += getattr(importlib.import_module(f"tests.bench.{module}"), function)(arguments.rounds, stack)
+                run = getattr(importlib.import_module(f"tests.bench.{module}"), function)
+                measured[name] = run(arguments.rounds, partial(shared_cloud, stack))
             except BenchError as error:
                 failures.append(f"{name}: {error}")
+    rows = [row for found in measured.values() for row in found]
     if rows:
         print(f"\n{table(rows)}\n\n{', '.join(f'{key} {value}' for key, value in machine().items())}")
         print(write(rows, REPOSITORY / ".local/bench"))
-    failures += [
-        f"{row.benchmark}: {row.variant}: {row.ratio:.2f}, not {row.bound}" for row in rows if not row.accepted
-    ]
+    if arguments.page:
+        performance.store(REPOSITORY, {name: document(found) for name, found in measured.items()})
+        tables.main([])
+    failures += [row.miss() for row in rows if not row.accepted]
     for failure in failures:
         print(f"bench: {failure}", file=sys.stderr)
     return 1 if failures else 0

@@ -24,6 +24,7 @@ class BenchError(Exception):
 class Load:
     """The result of one run of wrk. Latencies in milliseconds."""
 
+    requests: int
     requests_per_second: float
     p50: float
     p99: float
@@ -75,13 +76,14 @@ def parse(output: str) -> Load:
     """Parse wrk's report. Raises BenchError if requests failed."""
     if failed := re.search(r"(Non-2xx.*|Socket errors.*|unable to connect.*)", output):
         raise BenchError(f"requests failed under load: {failed[1]}")
+    requests = re.search(r"(\d+) requests in", output)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
     latencies = {
         share: _milliseconds(*found) for share, *found in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s|m)\b", output)
     }
-    if rate is None or len(latencies) != 2:
+    if requests is None or rate is None or len(latencies) != 2:
         raise BenchError(f"unexpected output of wrk:\n{output}")
-    return Load(float(rate[1]), latencies["50"], latencies["99"])
+    return Load(int(requests[1]), float(rate[1]), latencies["50"], latencies["99"])
 
 
 def _milliseconds(value: str, unit: str) -> float:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 HEADINGS = ("benchmark", "variant", "median", "all runs", "ratio", "accepted")
 
@@ -30,14 +31,22 @@ class Row:
     def median(self) -> float:
         return statistics.median(self.runs)
 
+    def within(self, leeway: float = 0) -> bool:
+        """Return whether the ratio misses its bound by at most `leeway`, a share of the bound."""
+        if self.ratio is None:
+            return True
+        return (self.at_least is None or self.ratio >= self.at_least * (1 - leeway)) and (
+            self.at_most is None or self.ratio <= self.at_most * (1 + leeway)
+        )
+
     @property
     def accepted(self) -> bool:
         """Return whether the ratio is within its bound."""
-        if self.ratio is None:
-            return True
-        return (self.at_least is None or self.ratio >= self.at_least) and (
-            self.at_most is None or self.ratio <= self.at_most
-        )
+        return self.within()
+
+    def miss(self) -> str:
+        """Describe a ratio that misses its bound."""
+        return f"{self.benchmark}: {self.variant}: {self.ratio:.2f}, not {self.bound}"
 
     @property
     def bound(self) -> str:
@@ -104,15 +113,18 @@ def machine() -> dict[str, str | int]:
     }
 
 
+def document(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return the rows with all runs, and the machine and time of the measurement, for a JSON document."""
+    return {
+        "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "machine": machine(),
+        "rows": [asdict(row) for row in rows],
+    }
+
+
 def write(rows: Sequence[Row], folder: Path) -> Path:
     """Write the rows with all runs as one JSON document and return its path."""
-    now = datetime.now(UTC)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{now:%Y%m%d-%H%M%S}.json"
-    document = {
-        "at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-        "machine": machine(),
-        "rows": [asdict(row) | {"median": row.median, "accepted": row.accepted} for row in rows],
-    }
-    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path = folder / f"{datetime.now(UTC):%Y%m%d-%H%M%S}.json"
+    path.write_text(json.dumps(document(rows), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return path

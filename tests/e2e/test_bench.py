@@ -1,0 +1,28 @@
+"""Each benchmark of the application and of waiting runs, briefly. Those of playbooks: tests/e2e/test_release.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.bench import application, overload, waiting
+from tests.bench.measure import Row
+
+pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal]
+
+BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+    "app": lambda: application.run(1, seconds=1),
+    "overload": lambda: overload.run(1, seconds=3),
+    "waiting": lambda: waiting.run(1),
+}
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_no_ratio_is_far_off(name: str, record_property: Any) -> None:
+    rows = BENCHMARKS[name]()
+    assert rows
+    for row in rows:
+        record_property(f"{row.benchmark}: {row.variant}", row.median)
+    assert [row.miss() for row in rows if not row.within(leeway=1 / 3)] == []
