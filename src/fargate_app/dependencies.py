@@ -1,7 +1,7 @@
 """Objects that the lifespan created, as endpoints get them from a request.
 
-These are plain functions, not FastAPI's `Depends`: resolving one dependency takes a fifth of the time that FastAPI
-spends on a request.
+These are plain functions, not FastAPI's `Depends`: resolving one dependency adds a quarter to the CPU time that FastAPI
+spends on a request (51 instead of 40 µs).
 """
 
 from typing import TYPE_CHECKING

@@ -101,7 +101,7 @@ class Service:
         settings = named(settings, self.name)
         app.state.settings = settings
         app.state.engine = engine
-        # The routes themselves: FastAPI would search an included router twice for each request.
+        # The routes themselves: FastAPI would search an included router twice for each request (47 instead of 40 µs).
         app.router.routes.extend(router.routes)
         app.add_middleware(BodyLimitMiddleware, limit_bytes=self.max_body_bytes)
         checks: list[Callable[[], Awaitable[None]]] = []

@@ -37,8 +37,8 @@ def watch(engine: "Engine | AsyncEngine", settings: EngineSettings) -> Iterator[
     Raises TypeError for an engine with another pool, RuntimeError for one that is watched already.
     """
     watched = engine if isinstance(engine, Engine) else engine.sync_engine
-    # Events of the dialect and of the pool only: one listener for an event of connections, such as
-    # before_cursor_execute, makes SQLAlchemy dispatch all of them, which takes a sixth of a read by key.
+    # Only events of the dialect and of the pool: one listener for an event of connections, such as
+    # before_cursor_execute, makes SQLAlchemy dispatch all of them. That took a sixth of a query's CPU time (30 µs).
     listeners: list[tuple[str, Callable[..., Any]]] = [
         (name, _tagged(getattr(watched.dialect, name)))
         for name in ("do_execute", "do_executemany", "do_execute_no_params")

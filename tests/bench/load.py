@@ -20,6 +20,10 @@ class BenchError(Exception):
     """A benchmark cannot run, or its result is meaningless; the message says why and what to do."""
 
 
+class MachineTooBusy(BenchError):
+    """Other work leaves too little of the machine: the result would be the machine's."""
+
+
 @dataclass(frozen=True)
 class Load:
     """The result of one run of wrk. Latencies in milliseconds."""

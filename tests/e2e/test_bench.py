@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.bench import application, overload, waiting
+from tests.bench.load import MachineTooBusy
 from tests.bench.measure import Row
 
 pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal]
@@ -21,7 +22,10 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_no_ratio_is_far_off(name: str, record_property: Any) -> None:
-    rows = BENCHMARKS[name]()
+    try:
+        rows = BENCHMARKS[name]()
+    except MachineTooBusy as busy:
+        pytest.skip(str(busy))
     assert rows
     for row in rows:
         record_property(f"{row.benchmark}: {row.variant}", row.median)
