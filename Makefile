@@ -184,7 +184,7 @@ coverage: $(VENV_READY) ## Measure the unit tests' coverage, which must be at le
 mutation: $(VENV_READY) ## Put faults into the riskiest modules; list those that no test detects (hours)
 	@nice -n 19 uv run --quiet --no-project --with mutmut==$(MUTMUT_VERSION) python -m tests.mutation $${AGAIN:+--again} $$ONLY
 
-bench: $(VENV_READY) ## Measure speed relative to floors of the same run (ONLY=app ROUNDS=5; PAGE=1 writes docs/performance.md)
+bench: $(VENV_READY) ## Measure speed relative to floors of the same run (ONLY=app ROUNDS=5 PAGE=1)
 	@PYTHONPATH="$$PYTHONPATH:$$PWD/app/api" python -m tests.bench --rounds "$${ROUNDS:-5}" $${PAGE:+--page} $$ONLY
 
 docs: $(VENV_READY) ## Update the generated tables of the READMEs and of docs/costs.md
