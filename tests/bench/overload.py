@@ -70,6 +70,7 @@ def run(rounds: int, _: object = None, *, seconds: float = 10) -> list[Row]:
         )
         with superuser.begin() as connection:
             connection.execute(text(SLOW_INSERTS))
+        asyncio.run(_capacity(running.address, 1))  # opens the connections
         capacities, slowest, health, p99, served_rates = [], [], [], [], []
         for number in range(1, rounds + 1):
             capacities.append(asyncio.run(_capacity(running.address, seconds / 5)))

@@ -21,7 +21,9 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_no_ratio_is_far_off(name: str, record_property: Any) -> None:
+def test_no_ratio_is_far_off(name: str, record_property: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(variable, "test")  # the stubbed clients sign requests with these
     try:
         rows = BENCHMARKS[name]()
     except MachineTooBusy as busy:
