@@ -1,4 +1,4 @@
-"""Each benchmark of the application and of waiting runs, briefly. Those of playbooks: tests/e2e/test_release.py."""
+"""Each benchmark of the application and of waiting runs, briefly."""
 
 from __future__ import annotations
 

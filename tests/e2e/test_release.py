@@ -10,7 +10,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,8 +18,6 @@ import pytest
 import yaml
 
 from fargate_ops.state.ledger import Ledger, Outcome, Release
-from tests.bench import flows
-from tests.bench.measure import Row
 from tests.e2e.conftest import PREFIX, Clone, Run, drain_for, service
 from tests.e2e.load import load
 
@@ -301,10 +299,3 @@ def test_a_broken_state_stops_neither_status_nor_a_rollback(clone: Clone) -> Non
         assert clone.make("rollback", "CHECK=1").recap()["changed"] == 1
     finally:
         s3.put_object(**state, Body=whole)
-
-
-@pytest.mark.parametrize("benchmark", [flows.releases, flows.deploys, flows.load_balancer])
-def test_a_benchmark_runs_and_no_ratio_is_far_off(clone: Clone, benchmark: Callable[..., list[Row]]) -> None:
-    rows = benchmark(1, lambda: clone)
-    assert rows
-    assert [row.miss() for row in rows if not row.within(leeway=1 / 3)] == []
