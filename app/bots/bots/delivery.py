@@ -11,7 +11,7 @@ import ipaddress
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -160,14 +160,14 @@ class Delivery:
             raise NotKept(f"{reason}; and the queue did not accept it: {type(error).__name__}") from None
         say("kept in the queue", reason=reason)
 
-    def keep_all(self, reason: str, messages: list[Payload]) -> None:
-        """Keep many messages in few messages of the queue. Raises `NotKept`."""
-        while messages:
+    def keep_all(self, reason: str, name: str, entries: Sequence[object]) -> None:
+        """Keep many messages or log lines, the list ``name``, in few messages of the queue. Raises `NotKept`."""
+        while entries:
             size, count = 0, 0
-            while count < len(messages) and (size := size + len(json.dumps(messages[count])) + 2) < KEPT_BYTES - 1000:
+            while count < len(entries) and (size := size + len(json.dumps(entries[count])) + 2) < KEPT_BYTES - 1000:
                 count += 1
-            self.keep(reason, messages=messages[: count or 1])
-            messages = messages[count or 1 :]
+            self.keep(reason, **{name: entries[: count or 1]})
+            entries = entries[count or 1 :]
 
     def is_late(self) -> bool:
         """Return whether there is no time left to post anything."""

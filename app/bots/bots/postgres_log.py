@@ -1,8 +1,14 @@
 """Find slow statements in the log of RDS for PostgreSQL, as CloudWatch Logs delivers it.
 
-RDS fixes ``log_line_prefix`` as ``%t:%r:%u@%d:[%p]:``. A record of several lines is one event, and its further lines
-begin with a tab; they are also accepted as events of their own. A line without the tab that looks like a record is one:
-no statement can write such a line.
+RDS allows two values of ``log_line_prefix``: ``%t:%r:%u@%d:[%p]:``, its default, and
+``%m:%r:%u@%d:[%p]:%l:%e:%s:%v:%x:%c:%q%a``
+(https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_LogAccess.Concepts.PostgreSQL.overview.parameter-groups.html).
+A record of several lines is one event, and its further lines begin with a tab; they are also accepted as events of
+their own. Anything else without the tab is a record, or the event is not understood.
+
+A client chooses user, database and application name, and PostgreSQL writes them into the prefix as they are, before it
+checks a password. A name may contain the text of a whole record. So a line that can be read in two ways is not
+understood, and neither is a line with a part of a record: what is not understood is never a statement.
 """
 
 from __future__ import annotations
@@ -21,16 +27,28 @@ from typing import Any
 #: The most that is unpacked. CloudWatch Logs sends a few hundred KB; more is a decompression bomb.
 UNPACKED_BYTES = 16 * 1024 * 1024
 
-_PREFIX = re.compile(
-    r"""^
-    (?P<time>\d{4}-\d\d-\d\d\ \d\d:\d\d:\d\d(?:\.\d{1,6})?\ (?:[A-Za-z]{1,8}|[+-]\d\d(?::?\d\d)?)):
-    (?P<host>\[local\]|[0-9A-Za-z.:%_-]{0,300}(?:\(\d{1,5}\))?):
-    (?P<user>[^\n]{0,128}?)@(?P<database>[^\n]{0,128}?):
-    \[(?P<pid>\d{1,10})\]:
-    (?P<level>[A-Z]{1,10}\d?):\s{1,4}
-    """,
-    re.VERBOSE | re.MULTILINE,
-)
+
+def _record(shortest: str) -> re.Pattern[str]:
+    """Return the pattern of a record's beginning, with names as long as possible, or as short as possible (``?``).
+
+    A name has at most 63 bytes. ``%a`` is the last, with four characters for each byte that is not ASCII.
+    """
+    time = r"\d{4}-\d\d-\d\d\ \d\d:\d\d:\d\d(?:\.\d{1,6})?\ (?:[A-Za-z]{1,8}|[+-]\d\d(?::?\d\d)?)"
+    return re.compile(
+        rf"""
+        (?P<time>{time}):
+        (?P<host>\[local\]|[0-9A-Za-z.:%_-]{{1,300}}\(\d{{1,5}}\)|):
+        (?P<user>.{{0,63}}{shortest})@(?P<database>.{{0,63}}{shortest}):
+        \[\d{{1,10}}\]:
+        (?:\d{{1,10}}:[0-9A-Z]{{5}}:{time}:(?:-?\d+/\d+)?:\d*:[0-9a-f]+\.[0-9a-f]+:.{{0,252}}{shortest})?
+        (?P<level>LOG|ERROR|FATAL|PANIC|WARNING|NOTICE|INFO|DEBUG|DETAIL|HINT|QUERY|CONTEXT|LOCATION|BACKTRACE|STATEMENT)
+        :[ ]{{2}}
+        """,
+        re.VERBOSE,
+    )
+
+
+_SHORTEST, _LONGEST = _record("?"), _record("")
 _DURATION = re.compile(
     r"duration:\ (?P<duration>\d{1,15}(?:\.\d{1,6})?)\ ms"
     r"(?:\ \ (?:statement|(?:parse|bind|execute)\ [^\n:]{1,300}|fastpath\ function\ call):\ (?P<statement>.*))?\s*\Z",
@@ -70,6 +88,14 @@ class SlowStatement:
     database: str
     milliseconds: Decimal
     statement: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """Slow statements, in order, and the events with ``duration:`` that are not understood."""
+
+    slow: tuple[SlowStatement, ...]
+    unknown: tuple[Line, ...]
 
 
 def read_batch(event: Any) -> Batch | None:
@@ -117,33 +143,55 @@ def _lines(entries: Iterable[Any]) -> Iterator[Line]:
             yield Line(id=str(entry.get("id", "")), message=entry["message"])
 
 
-def slow_statements(lines: Iterable[Line], threshold: Decimal) -> Iterator[SlowStatement]:
-    """Yield each execution of at least ``threshold`` milliseconds, in order."""
-    slow: SlowStatement | None = None
-    rest: list[str] = []
+class _Unknown(Exception):
+    """An event is not understood."""
+
+
+def read_log(lines: Iterable[Line], threshold: Decimal) -> Reading:
+    """Return each execution of at least ``threshold`` milliseconds, and what is not understood."""
+    slow: list[SlowStatement] = []
+    unknown: list[Line] = []
+    rest: dict[int, list[str]] = {}
+    continues = False  # whether a line that begins with a tab belongs to the newest slow statement
     for line in lines:
-        records = list(_PREFIX.finditer(line.message))
-        head = line.message[: records[0].start()] if records else line.message
-        # The rest of the previous record, as an event of its own.
-        if slow and slow.statement and head.strip():
-            rest.append(_untabbed(head))
-        ends = [record.start() for record in records[1:]] + [len(line.message)]
-        for record, end in zip(records, ends, strict=False):
-            if slow:
-                yield _joined(slow, rest)
-            slow, rest = _slow(line.id, record, line.message[record.end() : end], threshold), []
-    if slow:
-        yield _joined(slow, rest)
+        if line.message.startswith("\t"):
+            if continues:
+                rest.setdefault(len(slow) - 1, []).append(_untabbed(line.message))
+            continue
+        continues = False
+        try:
+            found = [_slow(line.id, record, threshold) for record in _records(line.message)]
+        except _Unknown:
+            if "duration:" in line.message:
+                unknown.append(line)
+            continue
+        slow += filter(None, found)
+        continues = bool(found and found[-1] and found[-1].statement)
+    joined = (replace(one, statement="\n".join([one.statement, *rest.get(at, [])])) for at, one in enumerate(slow))
+    return Reading(slow=tuple(joined), unknown=tuple(unknown))
 
 
-def _joined(slow: SlowStatement, rest: list[str]) -> SlowStatement:
-    return replace(slow, statement="\n".join([slow.statement, *rest])) if rest else slow
+def _records(message: str) -> list[re.Match[str]]:
+    """Return the records of an event, each as a match of its beginning. Raises `_Unknown`."""
+    records = []
+    for text in re.split(r"\n(?!\t)", message.strip("\n")):
+        shortest, longest = _SHORTEST.match(text), _LONGEST.match(text)
+        if not shortest or not longest or shortest.end() != longest.end():
+            raise _Unknown
+        records.append(shortest)
+    return records
 
 
-def _slow(event: str, record: re.Match[str], text: str, threshold: Decimal) -> SlowStatement | None:
+def _slow(event: str, record: re.Match[str], threshold: Decimal) -> SlowStatement | None:
+    """Return the record's statement, or None if it is of another kind or not slow. Raises `_Unknown`."""
+    text = record.string[record.end() :]
+    if record["level"] != "LOG" or not text.startswith("duration:"):
+        return None
+    found = _DURATION.match(text)
+    if not found:
+        raise _Unknown
     # Decimal, because 2999.999 must not be rounded to 3000.
-    found = _DURATION.match(text) if record["level"] == "LOG" else None
-    if not found or (milliseconds := Decimal(found["duration"])) < threshold:
+    if (milliseconds := Decimal(found["duration"])) < threshold:
         return None
     return SlowStatement(
         event=event,

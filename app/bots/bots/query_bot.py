@@ -16,14 +16,14 @@ from bots.deduplication import Claim, Deduplication, InFlight
 from bots.delivery import Delivery
 from bots.invocation import Event, Malformed, client, guarded, region, subject
 from bots.log import say
-from bots.postgres_log import SlowStatement, Unreadable, read_batch, slow_statements
+from bots.postgres_log import SlowStatement, Unreadable, read_batch, read_log
 from bots.statements import CHARACTERS, fingerprint, redact
 from bots.values import digest
 
 
 @guarded("query-bot")
 def handler(event: Event, delivery: Delivery) -> None:
-    """Post or count each slow statement of one batch."""
+    """Post or count each slow statement of one batch, and keep the lines with ``duration:`` that are not understood."""
     try:
         batch = read_batch(event)
     except Unreadable as problem:
@@ -32,9 +32,12 @@ def handler(event: Event, delivery: Delivery) -> None:
         return
     threshold = Decimal(os.environ.get("SLOW_QUERY_MILLISECONDS", "3000"))
     groups: dict[str, list[SlowStatement]] = {}
-    for slow in slow_statements(batch.lines, threshold):
+    reading = read_log(batch.lines, threshold)
+    for slow in reading.slow:
         groups.setdefault(fingerprint(slow.database, slow.user, slow.statement), []).append(slow)
     _report(groups, delivery, batch.group)
+    unknown = [{"id": line.id, "message": line.message} for line in reading.unknown]
+    delivery.keep_all(f"lines of {batch.group} with duration: that query-bot does not understand", "lines", unknown)
 
 
 def _report(groups: dict[str, list[SlowStatement]], delivery: Delivery, log_group: str) -> None:
@@ -59,7 +62,7 @@ def _report(groups: dict[str, list[SlowStatement]], delivery: Delivery, log_grou
             deduplication.settle(key, delivery_id)
         else:
             say("counted", statement=key, times=len(group), slowest_ms=max(slow.milliseconds for slow in group))
-    delivery.keep_all("no time left", [message(group, Claim(post=True), log_group) for _, group in waiting])
+    delivery.keep_all("no time left", "messages", [message(group, Claim(post=True), log_group) for _, group in waiting])
     if in_flight:
         raise InFlight("another invocation has this batch and has not finished; Lambda retries")
 

@@ -1,7 +1,8 @@
 """Post the messages that the bots could not deliver: read their queue until it is empty.
 
 A bot stores ``{"bot", "environment", "reason", "at"}`` with one ``message`` for Slack or several ``messages``. Other
-entries cannot be posted: an ``event`` that a bot could not parse, or one that Lambda or SNS gave up on.
+entries cannot be posted: an ``event`` or ``lines`` of a log that a bot could not read, or an event that Lambda or SNS
+gave up on.
 """
 
 from __future__ import annotations

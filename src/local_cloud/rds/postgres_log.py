@@ -14,8 +14,8 @@ MAX_EVENT_BYTES = 1024 * 1024 - 26
 """CloudWatch Logs' limit for an event, without its overhead
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html)."""
 
-_START = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+?:")
-"""Matches the ``log_line_prefix`` of RDS, ``%t:%r:%u@%d:[%p]:``."""
+_START = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{3})? \S+?:")
+"""Matches both values of ``log_line_prefix`` that RDS allows: one begins with ``%t``, the other with ``%m``."""
 
 
 class Event(NamedTuple):

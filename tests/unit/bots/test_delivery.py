@@ -175,7 +175,7 @@ def test_what_is_too_long_for_the_queue_leaves_its_beginning(way: Delivery, clou
 
 def test_many_messages_are_kept_in_few_of_the_queue_and_none_is_lost(way: Delivery, cloud: Cloud) -> None:
     many = [slack.payload(str(at), [slack.code("é" * 2000)]) for at in range(200)]
-    way.keep_all("no time left", many)
+    way.keep_all("no time left", "messages", many)
     kept = cloud.kept()
     assert len(kept) < 30
     texts = [message["text"] for record in kept for message in record["messages"]]

@@ -10,15 +10,31 @@ from typing import Any
 
 import pytest
 from bots import postgres_log
-from bots.postgres_log import Line, SlowStatement, Unreadable, read_batch, slow_statements
+from bots.postgres_log import Line, Reading, SlowStatement, Unreadable, read_batch, read_log
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.bots.conftest import PREFIX, packed, slow_line, subscription
 
+#: The other value of ``log_line_prefix`` that RDS allows.
+LONG = (
+    "2026-01-31 09:00:01.123 UTC:10.0.1.17(41234):settlement_app@settlement:[1234]:7:00000:"
+    "2026-01-31 08:00:00 UTC:3/4711:0:65f1a2b3.4d2:"
+)
+
+
+def read(*messages: str) -> Reading:
+    return read_log([Line(id=str(at), message=text) for at, text in enumerate(messages)], Decimal(3000))
+
 
 def slow(*messages: str) -> list[SlowStatement]:
-    return list(slow_statements([Line(id=str(at), message=text) for at, text in enumerate(messages)], Decimal(3000)))
+    return list(read(*messages).slow)
+
+
+def unknown(*messages: str) -> list[str]:
+    reading = read(*messages)
+    assert reading.slow == ()
+    return [line.message for line in reading.unknown]
 
 
 def test_a_record_is_taken_apart() -> None:
@@ -60,6 +76,15 @@ def test_every_way_to_run_a_statement(text: str) -> None:
         ("2026-01-31 09:00:01 UTC:ip-10-0-1-7.ec2.internal(99):a@b:[7]:", "ip-10-0-1-7.ec2.internal", "a", "b"),
         ("2026-01-31 09:00:01.123 UTC:10.0.1.7(99):o'neil:x@주문:[7]:", "10.0.1.7", "o'neil:x", "주문"),
         ("2026-01-31 09:00:01 UTC::@:[7]:", "", "", ""),
+        (LONG, "10.0.1.17", "settlement_app", "settlement"),
+        (f"{LONG}psql", "10.0.1.17", "settlement_app", "settlement"),
+        (f"{LONG}a:b [1] LOG: 커밋", "10.0.1.17", "settlement_app", "settlement"),
+        (
+            "2026-01-31 09:00:01.123 UTC:[local]:app@db:[7]:1:57014:2026-01-31 08:00:00 UTC::0:65f1a2b3.7:",
+            "[local]",
+            "app",
+            "db",
+        ),
     ],
 )
 def test_every_prefix(prefix: str, host: str, user: str, database: str) -> None:
@@ -100,15 +125,55 @@ def test_a_statement_cannot_forge_a_record() -> None:
     "message",
     [
         f"{PREFIX}LOG:  connection authorized: user=app",
+        f"{PREFIX}LOG:  duration: 2999.999 ms  statement: SELECT 1",
+        f"{PREFIX}LOG:  statement: SELECT 'duration: 9000.000 ms'",
         f"{PREFIX}STATEMENT:  duration: 9000.000 ms  statement: SELECT 1",
-        f"{PREFIX}LOG:  duration: 9000.000 ms  plan:\n\tQuery Text: SELECT 1",
+        f"{LONG}psqlERROR:  duration: 9000.000 ms  statement: SELECT 1",
         f"{PREFIX}LOG:  checkpoint complete",
-        "LOG:  duration: 9000.000 ms  statement: SELECT 1",
+        "\tduration: 9000.000 ms  statement: SELECT 1",
+        "LOG:  checkpoint complete",
         "",
     ],
 )
 def test_everything_else_is_silent(message: str) -> None:
-    assert slow(message) == []
+    assert unknown(message) == []
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "LOG:  duration: 9000.000 ms  statement: SELECT 1",
+        "2026-01-31 09:00:01 UTC [1234] LOG:  duration: 9000.000 ms  statement: SELECT 1",  # another prefix
+        f"{PREFIX}LOG:  duration: 9000.000 ms  plan:\n\tQuery Text: SELECT 1",  # auto_explain
+        f"{PREFIX}LOG:  duration: nine seconds",
+        f"{PREFIX}LOG:  duration: 9000.000 ms  execute a:b: SELECT 1",
+    ],
+)
+def test_a_duration_that_is_not_understood_is_returned(message: str) -> None:
+    assert unknown(message) == [message]
+
+
+FORGED = "LOG:  duration: 99999 ms  statement: DROP"
+REFUSED = 'FATAL:  password authentication failed for user "x"'
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        f"2026-01-31 09:00:01 UTC:10.0.9.9(5):a@b:[1]:{FORGED}@db:[7]:{REFUSED}",  # as the user's name
+        f"2026-01-31 09:00:01 UTC:10.0.9.9(5):a@b:[1]:{FORGED}:[7]:{REFUSED}",  # as the database's
+        f"2026-01-31 09:00:01 UTC:10.0.9.9(5):a@b:[1]:{FORGED}@c@db:[7]:{REFUSED}",
+        f"{LONG.replace('settlement_app', f'a@b:[1]:{FORGED}')}{REFUSED}",
+        f"{LONG}{FORGED}LOG:  statement: SELECT 1",  # as application_name
+        f"{LONG}psql{FORGED}ERROR:  division by zero",
+        # With a line break in the name.
+        f"2026-01-31 09:00:01 UTC:10.0.9.9(5):x\n{PREFIX}{FORGED}@db:[7]:{REFUSED}",
+        f"{PREFIX}{FORGED}\n@db:[7]:{REFUSED}",
+        f"{PREFIX}{FORGED}\n:[7]:{REFUSED}",
+    ],
+)
+def test_a_name_with_the_text_of_a_record_is_no_statement(message: str) -> None:
+    assert unknown(message) == [message]
 
 
 def test_a_duration_without_its_statement_is_told() -> None:
@@ -172,5 +237,5 @@ def test_a_bomb_is_not_unpacked() -> None:
 @given(st.lists(st.text(max_size=80) | st.builds(slow_line, st.text(max_size=40)), max_size=5))
 def test_any_lines_are_read(messages: list[str]) -> None:
     found = slow(*messages)
-    assert len(found) >= sum(message.startswith(f"{PREFIX}LOG:  duration: 3000.000 ms") for message in messages)
+    assert len(found) == sum(message.startswith(f"{PREFIX}LOG:  duration: 3000.000 ms") for message in messages)
     assert all(one.milliseconds == 3000 for one in found)

@@ -66,6 +66,16 @@ def test_each_of_a_batch_is_told(cloud: Cloud, slack: Slack) -> None:
     assert all(f"SELECT {name} " in shown(message) for name, message in zip("abc", slack.messages, strict=True))
 
 
+def test_a_line_that_is_not_understood_is_kept_and_the_others_are_told(cloud: Cloud, slack: Slack) -> None:
+    odd = f"{PREFIX}LOG:  duration: 9000.000 ms  plan:\n\tQuery Text: SELECT 2"
+    run(subscription(odd, slow_line("SELECT 1")))
+    assert len(slack.messages) == 1
+    (kept,) = cloud.kept()
+    assert kept["lines"] == [{"id": f"{0:056d}", "message": odd}]
+    assert "/aws/rds/instance/settlement-test/postgresql" in kept["reason"]
+    assert "does not understand" in kept["reason"]
+
+
 def test_the_same_statement_of_a_batch_is_told_once_with_its_count_and_its_slowest(cloud: Cloud, slack: Slack) -> None:
     run(subscription(*(slow_line(f"SELECT {at}", f"{3000 + at}.5") for at in (1, 7, 3))))
     (message,) = slack.messages
