@@ -2,6 +2,9 @@
 
 Only ``changeType`` CREATE is reported, once for each creation. Resources that already existed when the recorder started
 are not reported (`bots.recorder`). The creator comes from CloudTrail (`bots.cloudtrail`).
+
+For an item that is larger than a notification may be, AWS Config sends a summary, which has no tags:
+https://docs.aws.amazon.com/config/latest/developerguide/oversized-notification-example.html
 """
 
 from __future__ import annotations
@@ -38,7 +41,8 @@ class Resource:
     created: datetime | None
     captured: datetime
     state_id: str
-    tags: Mapping[str, str]
+    #: None if the event has none: it was too large.
+    tags: Mapping[str, str] | None
 
     @property
     def key(self) -> str:
@@ -66,7 +70,7 @@ def handler(event: Event, delivery: Delivery) -> None:
         return
     cloudtrail = client("cloudtrail", GLOBAL_REGION if resource.region == "global" else resource.region or None)
     creation = who_created(cloudtrail, (resource.id, resource.name, resource.arn), resource.created, resource.captured)
-    delivery.send(message(resource, creation, missing_tags(resource.tags)))
+    delivery.send(message(resource, creation))
     deduplication.settle(resource.key, delivery_id)
 
 
@@ -75,9 +79,13 @@ def read(event: Event) -> Resource | None:
     detail = event.get("detail") if isinstance(event, dict) else None
     if not isinstance(detail, dict):
         raise Malformed("it has no detail")
-    if detail.get("messageType") != "ConfigurationItemChangeNotification":
-        return None
-    difference, item = detail.get("configurationItemDiff"), detail.get("configurationItem")
+    match detail.get("messageType"):
+        case "ConfigurationItemChangeNotification":
+            difference, item = detail.get("configurationItemDiff"), detail.get("configurationItem")
+        case "OversizedConfigurationItemChangeNotification":
+            difference = item = detail.get("configurationItemSummary")
+        case _:
+            return None
     if not isinstance(difference, dict) or not isinstance(item, dict):
         raise Malformed("it has no configuration item, or no difference")
     if difference.get("changeType") != "CREATE":
@@ -95,7 +103,7 @@ def read(event: Event) -> Resource | None:
         created=instant(text(item, "resourceCreationTime")),
         captured=captured,
         state_id=text(item, "configurationStateId"),
-        tags=_tags(item.get("tags")),
+        tags=None if item is difference else _tags(item.get("tags")),
     )
 
 
@@ -111,8 +119,9 @@ def missing_tags(tags: Mapping[str, str]) -> list[str]:
     return [name for name in required if name and not tags.get(name, "").strip()]
 
 
-def message(resource: Resource, creation: Creation, missing: list[str]) -> slack.Payload:
+def message(resource: Resource, creation: Creation) -> slack.Payload:
     """Return the Slack message for a creation."""
+    missing = missing_tags(resource.tags) if resource.tags is not None else []
     called = resource.name if resource.name and resource.name != resource.id else ""
     by = f"{creation.who} ({creation.action})" if creation.action else creation.who
     facts = {
@@ -123,7 +132,9 @@ def message(resource: Resource, creation: Creation, missing: list[str]) -> slack
         "Account": resource.account,
         "By": by,
         "At": slack.moment(resource.created or resource.captured),
-        "Missing tags": ", ".join(missing),
+        "Missing tags": ", ".join(missing)
+        if resource.tags is not None
+        else "not known: the notification was too large",
         "ARN": resource.arn if resource.arn != resource.id else "",
     }
     mark = ":label:" if missing else ":new:"

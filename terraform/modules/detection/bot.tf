@@ -51,7 +51,8 @@ resource "aws_dynamodb_table" "told" {
   }
 }
 
-# Updates and deletions are not delivered.
+# Updates and deletions are not delivered. An item that is larger than a notification may be arrives as a summary:
+# https://docs.aws.amazon.com/config/latest/developerguide/oversized-notification-example.html
 resource "aws_cloudwatch_event_rule" "created" {
   name        = "${var.name}-resource-created"
   description = "A resource of a chosen type was created, as AWS Config recorded it."
@@ -60,9 +61,17 @@ resource "aws_cloudwatch_event_rule" "created" {
     source      = ["aws.config"]
     detail-type = ["Config Configuration Item Change"]
     detail = {
-      messageType           = ["ConfigurationItemChangeNotification"]
-      configurationItem     = { resourceType = var.detection_resource_types }
-      configurationItemDiff = { changeType = ["CREATE"] }
+      "$or" = [
+        {
+          messageType           = ["ConfigurationItemChangeNotification"]
+          configurationItem     = { resourceType = var.detection_resource_types }
+          configurationItemDiff = { changeType = ["CREATE"] }
+        },
+        {
+          messageType              = ["OversizedConfigurationItemChangeNotification"]
+          configurationItemSummary = { resourceType = var.detection_resource_types, changeType = ["CREATE"] }
+        },
+      ]
     }
   })
 }

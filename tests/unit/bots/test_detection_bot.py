@@ -15,7 +15,7 @@ from bots.recorder import BELATED, INVENTORY, Recorder, skip_reason
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.slack import Slack, intrusions, shown
+from tests.support.slack import Slack, intrusions, problems, shown
 from tests.unit.bots.conftest import TABLE, Cloud, Context, Say
 
 STARTED = datetime(2026, 1, 1, 9, tzinfo=UTC)
@@ -174,12 +174,48 @@ def test_any_other_change_is_silent(account: Account, slack: Slack, kind: str) -
     assert slack.requests == []
 
 
-@pytest.mark.parametrize("kind", ["ComplianceChangeNotification", "OversizedConfigurationItemChangeNotification", None])
+@pytest.mark.parametrize("kind", ["ComplianceChangeNotification", None])
 def test_any_other_notice_of_config_is_silent(account: Account, slack: Slack, cloud: Cloud, kind: str | None) -> None:
     event = changed()
     event["detail"]["messageType"] = kind
     run(event)
     assert (slack.requests, cloud.kept()) == ([], [])
+
+
+def oversized(**changes: Any) -> dict[str, Any]:
+    """Return the event that AWS Config sends for an item that is too large: the summary has no tags."""
+    item = {name: value for name, value in EVENT["detail"]["configurationItem"].items() if name != "tags"}
+    detail = {
+        "messageType": "OversizedConfigurationItemChangeNotification",
+        "recordVersion": "1.0",
+        "notificationCreationTime": "2026-01-31T09:03:00.000Z",
+        "configurationItemSummary": {"changeType": "CREATE", **item, **changes},
+        "s3DeliverySummary": {"s3BucketLocation": "config-bucket/AWSLogs/x.json.gz", "errorCode": None},
+    }
+    return {**EVENT, "detail": detail}
+
+
+def test_a_creation_whose_item_is_too_large_is_told(account: Account, slack: Slack) -> None:
+    run(oversized())
+    (message,) = slack.messages
+    text = shown(message)
+    assert "AWS::EC2::Instance created" in text
+    assert "*By*\ngithub-77 as deploy (RunInstances)" in text
+    assert "*Missing tags*\nnot known" in text
+    run()
+    assert len(slack.messages) == 1
+
+
+def test_another_change_that_is_too_large_is_silent(account: Account, slack: Slack, cloud: Cloud) -> None:
+    run(oversized(changeType="UPDATE"))
+    assert (slack.requests, cloud.kept()) == ([], [])
+
+
+def test_values_beyond_the_limits_of_slack_are_cut(account: Account, slack: Slack) -> None:
+    long = "n&" * 50_000
+    run(changed(resourceName=long, ARN=long, awsRegion=long, tags={}))
+    (message,) = slack.messages
+    assert problems(message) == []
 
 
 @pytest.mark.parametrize("again", [{}, {"id": "other"}, {"id": "other", "configurationStateId": 5}])

@@ -46,10 +46,14 @@ run "a_new_account_gets_a_recorder_of_the_chosen_types" {
   assert {
     condition = (
       jsondecode(aws_cloudwatch_event_rule.created.event_pattern).source == ["aws.config"]
-      && jsondecode(aws_cloudwatch_event_rule.created.event_pattern).detail.configurationItemDiff.changeType == ["CREATE"]
-      && jsondecode(aws_cloudwatch_event_rule.created.event_pattern).detail.configurationItem.resourceType == ["AWS::S3::Bucket", "AWS::EC2::SecurityGroup"]
+      && jsondecode(aws_cloudwatch_event_rule.created.event_pattern).detail["$or"][0].configurationItemDiff.changeType == ["CREATE"]
+      && jsondecode(aws_cloudwatch_event_rule.created.event_pattern).detail["$or"][0].configurationItem.resourceType == ["AWS::S3::Bucket", "AWS::EC2::SecurityGroup"]
+      && jsondecode(aws_cloudwatch_event_rule.created.event_pattern).detail["$or"][1] == {
+        messageType              = ["OversizedConfigurationItemChangeNotification"]
+        configurationItemSummary = { resourceType = ["AWS::S3::Bucket", "AWS::EC2::SecurityGroup"], changeType = ["CREATE"] }
+      }
     )
-    error_message = "Only creations of the chosen types reach the bot."
+    error_message = "Only creations of the chosen types reach the bot, also those whose item is too large for a notification."
   }
 
   assert {
