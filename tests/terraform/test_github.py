@@ -483,6 +483,11 @@ def deploys_anew(name: str, role: str) -> list[Call]:
     ]
 
 
+def lists(role: str) -> Call:
+    """How S3 answers that there is no lock; the bucket is one for all environments."""
+    return Call("s3:ListBucket", BUCKET, by(role))
+
+
 def wrong_ceiling(ceiling: Identity) -> list[Call]:
     """What staging's own roles do and the ceiling has no room for, and what it has room for beyond."""
     master = {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": f"arn:aws:rds:{HERE}:db:storefront-staging"}
@@ -499,6 +504,7 @@ def wrong_ceiling(ceiling: Identity) -> list[Call]:
         Call("dynamodb:PutItem", f"arn:aws:dynamodb:{HERE}:table/storefront-staging-slow-queries"),
         Call("sqs:SendMessage", f"arn:aws:sqs:{HERE}:storefront-staging-undelivered"),
         *deploys_anew("staging", "storefront-staging-rotation-bot"),
+        lists("storefront-staging-rotation-bot"),
         Call("ecs:DescribeTaskDefinition", context=by("storefront-staging-rotation-bot")),
     ]
     beyond = [
@@ -507,6 +513,7 @@ def wrong_ceiling(ceiling: Identity) -> list[Call]:
         Call("secretsmanager:GetSecretValue", f"{SECRETS}:storefront-production/database/app-1-AbCdEf"),
         Call("sqs:SendMessage", f"arn:aws:sqs:{HERE}:storefront-production-undelivered"),
         *deploys_anew("staging", "storefront-staging-task"),
+        lists("storefront-staging-task"),
         Call("ecs:DescribeTaskDefinition", context=by("storefront-staging-task")),
         *deploys_anew("production", "storefront-staging-rotation-bot"),
     ]

@@ -536,3 +536,16 @@ def test_each_event_may_be_delivered(rendered: Rendered) -> None:
         elif service == "sns":
             assert allows([topics[arn]], Call("sns:Publish", arn, principal="events.amazonaws.com"))
     assert {"logs", "sns"} <= kinds
+
+
+def test_the_rotation_bot_may_know_that_there_is_no_lock(rendered: Rendered) -> None:
+    """Without s3:ListBucket, S3 answers 403 for an object that does not exist."""
+    (policy,) = (
+        json.loads(value["policy"])
+        for address, value in rendered.of_type("aws_iam_role_policy").items()
+        if address.startswith("module.rotation_bot")
+    )
+    (lock,) = (item["Resource"] for item in policy["Statement"] if "s3:GetObject" in item["Action"])
+    bucket = lock[0].partition("/")[0]
+    assert allows([policy], Call("s3:ListBucket", bucket))
+    assert not allows([policy], Call("s3:ListBucket", "arn:aws:s3:::another"))

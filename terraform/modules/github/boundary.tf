@@ -68,6 +68,7 @@ resource "aws_iam_policy" "workload_boundary" {
       },
       { Sid = "WhichSecretsItReads", Effect = "Allow", Action = "ecs:DescribeTaskDefinition", Resource = "*", Condition = local.rotation_bot[each.key] },
       { Sid = "WhoDeploys", Effect = "Allow", Action = "s3:GetObject", Resource = "${local.bucket}/locks/${each.key}.json", Condition = local.rotation_bot[each.key] },
+      { Sid = "WhetherAnybodyDeploys", Effect = "Allow", Action = "s3:ListBucket", Resource = local.bucket, Condition = local.rotation_bot[each.key] },
     ]
   })
 }

@@ -40,6 +40,12 @@ module "bot" {
       actions   = ["s3:GetObject"]
       resources = ["arn:aws:s3:::${var.lock.bucket}/${var.lock.key}"]
     }
+    # Without it S3 answers "forbidden" for a lock that does not exist.
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    WhetherAnybodyDeploys = {
+      actions   = ["s3:ListBucket"]
+      resources = ["arn:aws:s3:::${var.lock.bucket}"]
+    }
   }
 
   log_retention_days = var.log_retention_days
