@@ -37,6 +37,7 @@ SERVICES = (
     "elasticloadbalancing",
     "events",
     "iam",
+    "inspector2",
     "kms",
     "lambda",
     "logs",

@@ -106,6 +106,7 @@ UNUSED: Mapping[str, Mapping[str, str]] = {
         "iam:UntagRole": _CHANGES,
         "iam:UpdateAssumeRolePolicy": _CHANGES,
         "iam:UpdateRole": _CHANGES,
+        "inspector2:List*": "ECR reads the findings of enhanced scanning with the caller's rights",
         "lambda:DeleteFunction*": _LESS,
         "lambda:RemovePermission": _LESS,
         "lambda:UntagResource": _CHANGES,

@@ -303,6 +303,12 @@ TARGET = f"arn:aws:application-autoscaling:{HERE}:scalable-target/1"
 ADMINISTRATOR = {"iam:PermissionsBoundary": "arn:aws:iam::aws:policy/AdministratorAccess"}
 REPOSITORY = f"arn:aws:ecr:{HERE}:repository/storefront"
 PUSHES = [Call("ecr:PutImage", REPOSITORY), Call("ecr:UploadLayerPart", REPOSITORY)]
+#: An image's findings, which only a deployment reads. Enhanced scanning needs the rights of Inspector too.
+FINDINGS = [
+    Call("ecr:DescribeImageScanFindings", REPOSITORY),
+    Call("inspector2:ListCoverage"),
+    Call("inspector2:ListFindings"),
+]
 
 
 def never() -> list[Call]:
@@ -390,12 +396,12 @@ def expected(role: str) -> list[Call]:
         case "rollback":
             return releases(name) + targets(name)
         case "deploy":
-            return releases(name) + deployments(name) + checks(name) + plans(name) + SHARED
+            return releases(name) + deployments(name) + checks(name) + FINDINGS + plans(name) + SHARED
     return []
 
 
 def every_call() -> list[Call]:
-    calls = [*SHARED, *PUSHES]
+    calls = [*SHARED, *PUSHES, *FINDINGS]
     for name in ("staging", "production"):
         calls += releases(name) + deployments(name) + checks(name) + plans(name)
     return calls

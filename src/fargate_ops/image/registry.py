@@ -16,7 +16,7 @@ import re
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from typing import Any
@@ -46,6 +46,10 @@ _EMPTY = "application/vnd.oci.empty.v1+json"
 _BESIDE = re.compile(r"sha256-[0-9a-f]{64}\b")
 
 
+#: The status of an image without a scan. ECR has no status for it, and raises ScanNotFoundException.
+SCAN_NOT_FOUND = "SCAN_NOT_FOUND"
+
+
 class RepositoryMissingError(Exception):
     """The repository does not exist (yet)."""
 
@@ -67,6 +71,16 @@ class Configuration:
     labels: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Scan:
+    """ECR's scan of an image: its status, and the findings of basic or of enhanced scanning as ECR returns them."""
+
+    status: str
+    description: str
+    basic: Sequence[Mapping[str, Any]]
+    enhanced: Sequence[Mapping[str, Any]]
+
+
 def base_url(address: str) -> str:
     """Return the URL of a registry: ``http`` on this machine, as in Docker, otherwise ``https``."""
     host = address.partition("/")[0].rpartition(":")[0] or address
@@ -75,6 +89,11 @@ def base_url(address: str) -> str:
     except ValueError:
         loopback = host == "localhost"
     return f"{'http' if loopback else 'https'}://{address}"
+
+
+def _images(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the images of an index; empty for an image. Attestations in an index have the platform "unknown"."""
+    return [item for item in manifest.get("manifests", []) if item.get("platform", {}).get("architecture") != "unknown"]
 
 
 def _body(error: Exception) -> str:
@@ -140,6 +159,36 @@ class Registry:
         tags = (tag for image in details for tag in image.get("imageTags", []))
         return [tag for tag in tags if not _BESIDE.match(tag)][:limit]
 
+    def scan(self, digest: str) -> Scan:
+        """Return the scan of the image `digest`, with the findings of all pages.
+
+        https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_DescribeImageScanFindings.html
+        """
+        basic: list[Mapping[str, Any]] = []
+        enhanced: list[Mapping[str, Any]] = []
+        position: dict[str, str] = {}
+        while True:
+            page = self._call(
+                "describe_image_scan_findings",
+                repositoryName=self.repository,
+                imageId={"imageDigest": digest},
+                missing={"imageScanStatus": {"status": SCAN_NOT_FOUND}},
+                **position,
+            )
+            found = page.get("imageScanFindings", {})
+            basic += found.get("findings", [])
+            enhanced += found.get("enhancedFindings", [])
+            if not page.get("nextToken"):
+                break
+            position = {"nextToken": page["nextToken"]}
+        status = page.get("imageScanStatus", {})
+        return Scan(status.get("status", SCAN_NOT_FOUND), status.get("description", ""), basic, enhanced)
+
+    def images(self, digest: str) -> list[str]:
+        """Return the digests of the images that ECR scans: those of an index, because ECR does not scan the index."""
+        manifest = self._get(f"manifests/{digest}", self.credentials())
+        return [image["digest"] for image in _images(manifest)] or [digest]
+
     def credentials(self) -> Credentials:
         """Return credentials that are valid for twelve hours, for this registry only."""
         arguments = {"registryIds": list(self._owner.values())} if self._owner else {}
@@ -151,8 +200,7 @@ class Registry:
         """Return labels and architecture of the image `digest`."""
         credentials = self.credentials()
         manifest = self._get(f"manifests/{digest}", credentials)
-        if "manifests" in manifest:  # an index; attestations in it have the platform "unknown"
-            images = [m for m in manifest["manifests"] if m.get("platform", {}).get("architecture") != "unknown"]
+        if images := _images(manifest):
             manifest = self._get(f"manifests/{images[0]['digest']}", credentials)
         config = self._get(f"blobs/{manifest['config']['digest']}", credentials)
         return Configuration(config["architecture"], config.get("config", {}).get("Labels") or {})
@@ -229,14 +277,14 @@ class Registry:
             raise OSError(f"a broken answer: {error!r}") from error
 
     def _call(self, operation: str, missing: Any = None, **arguments: Any) -> Any:
-        """Call ECR; return `missing` if the image does not exist."""
-        if operation == "describe_images":
+        """Call ECR; return `missing` if the image, or its scan, does not exist."""
+        if operation != "get_authorization_token":
             arguments |= self._owner
         try:
             return getattr(self._ecr, operation)(**arguments)
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            if code == "ImageNotFoundException" and missing is not None:
+            if code in ("ImageNotFoundException", "ScanNotFoundException") and missing is not None:
                 return missing
             if code == "RepositoryNotFoundException":
                 raise RepositoryMissingError(self.repository) from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zoneinfo
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from fargate_ops.inventory.kinds import (
@@ -44,6 +45,28 @@ def _time_zone(value: Any) -> str:
     if value not in zoneinfo.available_timezones():
         raise ValueError
     return str(value)
+
+
+def _day(value: Any) -> str:
+    return date.fromisoformat(str(value)).isoformat()
+
+
+def _exception(value: Any) -> dict[str, Any]:
+    found: dict[str, Any] = _EXCEPTION.read(value)
+    if bool(found["package"]) == bool(found["digest"]):
+        raise ValueError
+    return found
+
+
+_EXCEPTION = mapping(
+    "an exception",
+    example='{id: CVE-2026-12345, package: libssl3, until: 2026-12-31, reason: "TLS ends at the load balancer"}',
+    id=text(r"\S+", "a vulnerability's id, or the status of a scan", example="CVE-2026-12345"),
+    package=with_default(text(r"\S+", "a package's name", example="libssl3"), ""),
+    digest=with_default(text(r"sha256:[0-9a-f]{64}", "an image's digest", example=f"sha256:{'0' * 64}"), ""),
+    until=Kind(_day, "a day", "2026-12-31"),
+    reason=text(r"(?s).*\S.*", "a reason", example="TLS ends at the load balancer"),
+)
 
 
 def _replaced(kind: Kind, must_be: str) -> Kind:
@@ -107,6 +130,11 @@ VALUES: Mapping[str, Kind] = {
     "secret_recovery_window_days": one_of(0, *range(7, 31)),
     "log_retention_days": one_of(
         *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+    ),
+    "image_findings_gate": flag(),
+    "image_findings_exceptions": list_of(
+        Kind(_exception, _EXCEPTION.must_be, _EXCEPTION.example),
+        "a list of exceptions, each with id, either package or digest, until (a day) and reason",
     ),
     # network.yml
     "network_vpc_cidr": network(16, 24, "an IPv4 range from /16 to /24 with no host bits set", example="10.0.0.0/18"),

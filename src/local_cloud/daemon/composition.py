@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from local_cloud.account import (
     config_items,
+    ecr_scans,
     event_targets,
     iam_service_linked_roles,
     nat_addresses,
@@ -95,5 +96,6 @@ def compose(cloud: Cloud) -> None:
     config_items.apply(cloud)
     service_metrics.apply(cloud)
     install(reserved_names)
+    ecr_scans.apply(cloud)
     weather.apply(cloud)
     call_log.apply(cloud)

@@ -91,6 +91,7 @@ resource "aws_iam_policy" "deploy_boundary" {
           ]
           Resource = "*"
         },
+        local.inspector,
         { Sid = "Keys", Effect = "Allow", Action = "kms:DescribeKey", Resource = "*" },
       ],
       local.deploy_identity[each.key],

@@ -19,6 +19,10 @@ locals {
   # The original, and the restored instances, whose names contain the second of their data.
   databases = { for name, prefix in local.prefix : name => ["db:${prefix}", "db:${prefix}-????????-??????"] }
 
+  # With enhanced scanning, ECR reads an image's findings from Inspector with the caller's permissions. AWS supports no resource for them.
+  # https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-enhanced-iam.html
+  inspector = { Sid = "InspectorsFindings", Effect = "Allow", Action = ["inspector2:ListCoverage", "inspector2:ListFindings"], Resource = "*" }
+
   # RDS assigns its name, and tags it with its instance.
   master_secret = {
     for name, prefix in local.prefix : name => {
@@ -74,6 +78,8 @@ locals {
             Action   = "secretsmanager:ListSecretVersionIds"
             Resource = concat(["arn:aws:secretsmanager:${local.here}:secret:${prefix}/*"], var.app_secret_arns)
           },
+          { Sid = "ImagesFindings", Effect = "Allow", Action = "ecr:DescribeImageScanFindings", Resource = local.repository },
+          local.inspector,
           local.master_secret[name],
           # AWS supports no resource for deregistering a revision.
           { Sid = "OldRevisions", Effect = "Allow", Action = ["ecs:DeregisterTaskDefinition", "ecs:ListTaskDefinitions"], Resource = "*" },

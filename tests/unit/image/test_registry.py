@@ -13,7 +13,7 @@ import pytest
 from botocore.stub import Stubber
 
 from fargate_ops.core.problem import ProblemError
-from fargate_ops.image.registry import Credentials, Registry, RepositoryMissingError, base_url
+from fargate_ops.image.registry import SCAN_NOT_FOUND, Credentials, Registry, RepositoryMissingError, base_url
 
 AWS = "111122223333.dkr.ecr.ap-northeast-2.amazonaws.com"
 LATER, EARLIER = datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
@@ -191,6 +191,21 @@ def test_labels_and_architecture_come_from_the_configuration(ecr: Stubber, api: 
     assert [authorization is None for _, authorization in _RegistryApi.seen] == [False, False, False, True]
 
 
+def test_the_images_of_an_index_are_scanned_instead_of_it(ecr: Stubber, api: str) -> None:
+    allow_credentials(ecr, 2)
+    _RegistryApi.documents = {
+        "/v2/settlement/manifests/sha256:index": {
+            "manifests": [
+                {"digest": "sha256:attestation", "platform": {"architecture": "unknown"}},
+                {"digest": "sha256:image", "platform": {"architecture": "arm64"}},
+            ]
+        },
+        "/v2/settlement/manifests/sha256:image": {"config": {"digest": "sha256:config"}},
+    }
+    assert registry(ecr, api).images("sha256:index") == ["sha256:image"]
+    assert registry(ecr, api).images("sha256:image") == ["sha256:image"]
+
+
 def test_an_image_without_labels(ecr: Stubber, api: str) -> None:
     allow_credentials(ecr)
     _RegistryApi.documents = {
@@ -223,3 +238,30 @@ def test_half_an_answer_is_a_problem_with_its_next_step(
 
 def test_credentials_are_comparable() -> None:
     assert Credentials("AWS", "a") != Credentials("AWS", "b")
+
+
+def test_a_scan_has_the_findings_of_all_pages(ecr: Stubber) -> None:
+    asked = {"registryId": "111122223333", "repositoryName": "settlement", "imageId": {"imageDigest": "sha256:aa"}}
+    status = {"status": "ACTIVE", "description": "Continuous scan is selected for image."}
+    for place, token in ({}, {"nextToken": "2"}), ({"nextToken": "2"}, {}):
+        found = {"findings": [{"name": f"CVE-{place}"}], "enhancedFindings": [{"title": f"t{place}"}]}
+        ecr.add_response(
+            "describe_image_scan_findings",
+            {"imageScanStatus": status, "imageScanFindings": found, **token},
+            asked | place,
+        )
+    scan = registry(ecr, AWS).scan("sha256:aa")
+    assert (scan.status, scan.description) == ("ACTIVE", "Continuous scan is selected for image.")
+    assert [len(scan.basic), len(scan.enhanced)] == [2, 2]
+    ecr.assert_no_pending_responses()
+
+
+def test_an_image_without_a_scan_has_a_status_of_its_own(ecr: Stubber) -> None:
+    ecr.add_client_error("describe_image_scan_findings", "ScanNotFoundException")
+    assert registry(ecr).scan("sha256:aa").status == SCAN_NOT_FOUND
+
+
+def test_a_refused_scan_is_an_error(ecr: Stubber) -> None:
+    ecr.add_client_error("describe_image_scan_findings", "AccessDeniedException", "inspector2:ListFindings")
+    with pytest.raises(ProblemError, match="inspector2:ListFindings"):
+        registry(ecr).scan("sha256:aa")

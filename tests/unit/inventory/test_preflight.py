@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -336,6 +337,31 @@ def test_gunicorns_arguments_may_set_anything_but_workers_and_threads(
     problems: Find, arguments: str, count: int
 ) -> None:
     assert len(problems(app_environment={"GUNICORN_CMD_ARGS": arguments})) == count
+
+
+@pytest.mark.parametrize(
+    ("changes", "count"),
+    [
+        ({}, 0),
+        ({"until": date(2026, 12, 31)}, 0),  # as YAML reads it without quotes
+        ({"package": None, "digest": f"sha256:{'0' * 64}"}, 0),
+        ({"digest": f"sha256:{'0' * 64}"}, 1),
+        ({"package": None}, 1),
+        ({"package": None, "digest": "sha256:1"}, 1),
+        ({"until": "tomorrow"}, 1),
+        ({"until": None}, 1),
+        ({"reason": " "}, 1),
+        ({"reason": None}, 1),
+        ({"id": None}, 1),
+        ({"severity": "HIGH"}, 1),
+    ],
+)
+def test_an_exception_of_a_finding_has_a_scope_a_day_and_a_reason(
+    problems: Find, changes: dict[str, Any], count: int
+) -> None:
+    good = {"id": "CVE-2026-1", "package": "libssl3", "until": "2026-12-31", "reason": "not reachable"}
+    entry = {key: value for key, value in (good | changes).items() if value is not None}
+    assert len(problems(image_findings_exceptions=[entry])) == count
 
 
 def test_numbers_and_flags_from_the_command_line_are_text(problems: Find) -> None:

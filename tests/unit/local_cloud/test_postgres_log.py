@@ -23,7 +23,7 @@ def test_one_message_of_many_lines_is_one_event() -> None:
 def test_a_time_with_milliseconds_begins_an_event_too() -> None:
     """RDS allows ``%m`` in ``log_line_prefix``."""
     assembler = Assembler()
-    prefix = "2026-01-31 14:00:00.123 UTC:10.0.1.7(51234):app@settlement:[42]:1:00000:2026-01-31 13:00:00 UTC:3/1:0:6.7:"
+    prefix = "2026-01-31 14:00:00.123 UTC:10.0.1.7(5):app@settlement:[42]:1:00000:2026-01-31 13:00:00 UTC:3/1:0:6.7:"
     assembler.feed(frame(f"{prefix}LOG:  ready"))
     assert [event.message for event in assembler.take()] == [f"{prefix}LOG:  ready"]
 
