@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -173,6 +174,7 @@ def _status(cloud: Cloud) -> None:
         stale_after=timedelta(seconds=60),
         newest=10,
         machine=Machine.this(),
+        source=Path(__file__).parent,
         now=NOW,
     )
     assert len(status.tasks) == cloud.tasks

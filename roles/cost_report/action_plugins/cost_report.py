@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from fargate_ops.cost.accounts import Accounts, Target
 from fargate_ops.cost.publish import day, publish
-from fargate_ops.cost.report import Settings, gather
+from fargate_ops.cost.report import Delivery, Settings, gather
 from fargate_ops.notify.slack import Assignment, Message, Notifier
 from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.release.measured import measured
+from fargate_ops.state.four_keys import DEFINITIONS, MEANINGS
+from fargate_ops.state.ledger import Ledger, LedgerError
 from fargate_ops.terraform.outputs import read_outputs
 
 DOCUMENTATION = """
@@ -42,6 +48,8 @@ options:
     suboptions:
       bucket: {type: str, required: true, description: "The state bucket."}
       key: {type: str, required: true, description: "The state's key."}
+  bucket: {type: str, required: true, description: "The state bucket with the environment's ledger of releases."}
+  source: {type: path, required: true, description: "The image's folder in git, whose commits are the versions."}
   today: {type: str, required: true, description: "The date of the report; empty for today in UTC."}
   metric:
     description: Cost Explorer's measure.
@@ -75,6 +83,8 @@ EXAMPLES = """
     page: .local/staging/cost/report.html
     file: .local/staging/cost/report.json
     states: [{bucket: storefront-terraform-111122223333-ap-northeast-2, key: staging/environment.tfstate}]
+    bucket: storefront-terraform-111122223333-ap-northeast-2
+    source: app/api
     today: ""
     metric: UnblendedCost
     services: 5
@@ -108,7 +118,10 @@ class ActionModule(OperationsAction):
             },
         )
         os.environ.update(self.aws_environment)
-        report = gather(Accounts(), [Target(**target) for target in args["targets"]], settings)
+        report = replace(
+            gather(Accounts(), [Target(**target) for target in args["targets"]], settings),
+            delivery=self._delivery(args),
+        )
 
         def send(message: Message) -> None:
             if args["slack"]:
@@ -116,6 +129,16 @@ class ActionModule(OperationsAction):
                 Notifier(Assignment(secret_arn=webhook, region=args["region"], log=log)).send(message)
 
         return {"report": publish(report, args["page"], args["file"], self.say, send, preview=self.preview)}
+
+    def _delivery(self, args: dict[str, Any]) -> Delivery | None:
+        """Return the environment's four keys; None if its ledger cannot be read."""
+        ledger = Ledger(self.session(args["region"]).client("s3"), args["bucket"], self.environment)
+        try:
+            keys = measured(ledger.releases(), Path(args["source"]), datetime.now(UTC))
+        except LedgerError as error:
+            self.warn(f"  the four keys are not known: {error}")
+            return None
+        return Delivery(keys=keys.as_text(), meanings=MEANINGS, row=keys.as_row(), definitions=DEFINITIONS)
 
     def _webhook(self, args: dict[str, Any]) -> str:
         """Return the ARN of the webhook's secret from the state, or an empty string if there is none."""

@@ -17,7 +17,7 @@ DOCUMENTATION = """
 action: service_status
 short_description: Show the serving version, since when, and by whom
 description:
-  - Prints version, tasks and their targets' health, the lock and the newest releases. Reads only.
+  - Prints version, tasks and their targets' health, the lock, the four keys and the newest releases. Reads only.
 extends_documentation_fragment: [operations, operations.stack, operations.bucket]
 options:
   format:
@@ -29,6 +29,7 @@ options:
     description: Path of the JSON file; an empty object if nothing was deployed yet.
     type: path
     required: true
+  source: {type: path, required: true, description: "The image's folder in git, whose commits are the versions."}
   releases: {type: int, required: true, description: "How many releases to show."}
 """
 
@@ -40,6 +41,7 @@ EXAMPLES = """
     environment_name: local
     format: text
     file: .local/local/status.json
+    source: app/api
     releases: 10
 """
 
@@ -65,7 +67,7 @@ class ActionModule(OperationsAction):
                 write_file(file, "{}\n")
             return result
         try:
-            status = gather(clients, self.stack, **where, now=datetime.now(UTC))
+            status = gather(clients, self.stack, **where, source=Path(args["source"]), now=datetime.now(UTC))
         except Exception:
             # Lock and releases can be shown without the service.
             self.say(text_of_bucket(clients.client("s3"), **where))

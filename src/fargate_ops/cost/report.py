@@ -88,8 +88,18 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """The four keys of software delivery: values and meanings by name, JSON values, a link to the definitions."""
+
+    keys: Mapping[str, str]
+    meanings: Mapping[str, str]
+    row: Mapping[str, Any]
+    definitions: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
-    """The report's content. ``paid`` is the meter's row."""
+    """The report's content. ``paid`` is the meter's row. ``delivery`` is None if it is not known."""
 
     environment: str
     month: Month
@@ -99,6 +109,7 @@ class Report:
     verdict: Verdict
     paid: Mapping[str, Any]
     idle_days: int
+    delivery: Delivery | None = None
 
     def as_row(self) -> dict[str, Any]:
         """Return plain JSON values. Money is text with two decimals, so that no reader rounds it."""
@@ -117,6 +128,7 @@ class Report:
             "findings": [asdict(item) for item in self.recommendations],
             "gaps": [gap.as_row() for gap in self.gaps],
             "paid": self.paid,
+            "four_keys": self.delivery and self.delivery.row,
         }
         plain = _plain(row)
         assert isinstance(plain, dict)  # noqa: S101 - for the type checker

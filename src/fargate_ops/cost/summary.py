@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fargate_ops.cost.money import usd
 from fargate_ops.cost.report import Report
 from fargate_ops.notify.slack import Message, escape
@@ -38,6 +40,7 @@ def summary(report: Report, page: str) -> Message:
         lines.append(f"… and {len(counted) - _SHOWN} more")
     if report.gaps:
         lines.append(f"Not known: {escape(', '.join(sorted({gap.what for gap in report.gaps}))[:_CHARACTERS])}")
+    lines.append("; ".join(f"{name} {value}" for name, value in _delivery(report).items()))
     lines.append(f"Full report: `{escape(page)}`")
     return Message(
         summary=f"{report.environment}: cost report of {report.month.today}: {verdict.sentence.removesuffix('.')}",
@@ -74,6 +77,7 @@ def text(report: Report, page: str) -> str:
         )
     if any(not recommendation.counted for recommendation in report.recommendations):
         lines.append("             * not in the total: not known, or another change of the same resource saves more")
+    lines += [f"  {name:<22} {value}" for name, value in _delivery(report).items()]
     lines += [f"  ? {gap.what} ({gap.account}, {gap.region}): {gap.why}" for gap in report.gaps]
     lines.append(
         f"  paid: {paid['pages']} of at most {paid['pages_max']} pages of Cost Explorer, {paid['metrics']} of at most "
@@ -81,3 +85,8 @@ def text(report: Report, page: str) -> str:
     )
     lines.append(f"  page: {page}")
     return "\n".join(lines)
+
+
+def _delivery(report: Report) -> Mapping[str, str]:
+    """Return the four keys as text; one line that they are not known."""
+    return report.delivery.keys if report.delivery else {"four keys": "not known"}

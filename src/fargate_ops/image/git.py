@@ -21,6 +21,8 @@ from fargate_ops.core.problem import ProblemError
 from fargate_ops.core.project import PROJECT
 
 _ABBREVIATION = 12  # hexadecimal digits
+_HASH = re.compile(r"[0-9a-f]{7,64}")
+_COMMITTED = re.compile(rb"^committer .*> (\d+) [+-]\d{4}$", re.MULTILINE)
 _LINK, _SUBMODULE = "120000", "160000"
 _SETTINGS = {
     # The checkout may belong to another user. Its code runs here already, so git would protect nothing by refusing it.
@@ -93,6 +95,24 @@ def newest_commit(directory: Path, *others: Path) -> Commit | None:
     seconds, name = found
     short = git(directory, "rev-parse", f"--short={_ABBREVIATION}", name).decode().strip()
     return Commit(name, short, datetime.fromtimestamp(int(seconds), UTC))
+
+
+def commit_times(directory: Path, names: Iterable[str]) -> dict[str, datetime]:
+    """Return when each commit was made, by its given name. A commit that this clone does not have is left out."""
+    wanted = [name for name in dict.fromkeys(names) if _HASH.fullmatch(name)]
+    asked = "".join(f"{name}^{{commit}}\n" for name in wanted).encode()
+    batch = git(directory, "cat-file", "--batch", stdin=asked) if wanted else b""
+    found: dict[str, datetime] = {}
+    position = 0
+    for name in wanted:
+        end = batch.index(b"\n", position)
+        header, position = batch[position:end].split(), end + 1
+        if len(header) == 3 and header[1] == b"commit":  # otherwise: "<name> missing", or "<name> ambiguous"
+            size = int(header[2])
+            if seconds := _COMMITTED.search(batch, position, position + size):
+                found[name] = datetime.fromtimestamp(int(seconds[1]), UTC)
+            position += size + 1
+    return found
 
 
 def entries(directory: Path, tree: str, environment: Mapping[str, str] | None = None) -> tuple[Entry, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,7 +19,9 @@ from fargate_ops.ecs.scaling import Registered, ScalableTarget
 from fargate_ops.ecs.schedule import Capacity, capacity_at, next_change
 from fargate_ops.ecs.tasks import describe_tasks, list_tasks, private_address
 from fargate_ops.release.journal import incarnation
+from fargate_ops.release.measured import measured
 from fargate_ops.release.rollback import Refusal, choose
+from fargate_ops.state.four_keys import DEFINITIONS, FourKeys
 from fargate_ops.state.ledger import (
     History,
     Kind,
@@ -74,7 +77,8 @@ class Status:
 
     ``version`` is the commit's hash; ``name`` also identifies the definition: ``0123456789ab+3f2a``.
     ``alarms`` are all of the environment's, each with ``name``, ``state`` and ``since``; None, with a warning, if
-    CloudWatch did not return them. ``max_connections`` is None without a database.
+    CloudWatch did not return them. ``max_connections`` is None without a database. ``four_keys`` is None if the ledger
+    cannot be read.
     """
 
     environment: str
@@ -94,11 +98,13 @@ class Status:
     max_connections: int | None
     rollback_to: str | None
     alarms: list[dict[str, str]] | None
+    four_keys: FourKeys | None
     releases: list[dict[str, Any]]
     warnings: list[str]
 
     def as_row(self) -> dict[str, Any]:
-        return asdict(self) | {"scaling": self.scaling.as_row()}
+        keys = self.four_keys and self.four_keys.as_row()
+        return asdict(self) | {"scaling": self.scaling.as_row(), "four_keys": keys}
 
 
 def gather(
@@ -110,9 +116,10 @@ def gather(
     stale_after: timedelta,
     newest: int,
     machine: Machine,
+    source: Path,
     now: datetime,
 ) -> Status:
-    """Return the status. Independent requests run concurrently.
+    """Return the status. Independent requests run concurrently. ``source`` is the folder with the versions' commits.
 
     Raises:
         ServiceError: there is no such service.
@@ -134,6 +141,7 @@ def gather(
         limits_ = pool.submit(_registered, target)
         snapshot = snapshot_.result()
         history, why_no_ledger = history_.result()
+        keys = None if why_no_ledger else measured(history.releases, source, now)
         lock, why_no_lock = lock_.result()
         states = _target_states(targets_.result())
         tasks = [_task(task, states) for task in tasks_.result()]
@@ -162,6 +170,7 @@ def gather(
         max_connections=stack.database.max_connections if stack.has_database else None,
         rollback_to=f"{back.name} ({back.revision_name})" if back else None,
         alarms=None if found is None else [_alarm(alarm) for alarm in found],
+        four_keys=keys,
         releases=[as_row(release) for release in reversed(history.releases[-newest:])],
         warnings=[
             *_warnings(snapshot, tasks),
@@ -330,10 +339,17 @@ def text(status: Status) -> str:
             for alarm in status.alarms or []
             if alarm["state"] == IN_ALARM
         ),
+        *_four_keys_lines(status.four_keys),
         *_release_lines(status.releases),
         *(f"  ! {warning}" for warning in status.warnings),
     ]
     return "\n".join(lines)
+
+
+def _four_keys_lines(keys: FourKeys | None) -> list[str]:
+    if keys is None:
+        return ["  four keys    not known"]
+    return [f"  four keys    {DEFINITIONS}", *(f"    {name:<22} {value}" for name, value in keys.as_text().items())]
 
 
 def _scaling_text(scaling: Scaling) -> str:

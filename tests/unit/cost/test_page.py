@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fargate_ops.cost.page import page
-from fargate_ops.cost.report import Report
+from fargate_ops.cost.report import Delivery, Report
+from fargate_ops.cost.summary import summary, text
 from tests.unit.cost.browser import Browser, browser, chromium
 from tests.unit.cost.conftest import REGION, Cloud
 
@@ -28,8 +30,8 @@ def test_the_page_says_what_the_report_says_and_loads_nothing(report: Report) ->
     html = page(report)
     plain = re.sub(r"\s+", " ", html)
     assert report.verdict.sentence in plain
-    for text in ("134.01", "+216.09", "360.00 USD", "APN2-Fargate-vCPU-Hours:perCPU", "80.0 %", "▼ fell", "11.40 USD"):
-        assert text in plain, text
+    for said in ("134.01", "+216.09", "360.00 USD", "APN2-Fargate-vCPU-Hours:perCPU", "80.0 %", "▼ fell", "11.40 USD"):
+        assert said in plain, said
     assert "GetIdleRecommendations was denied" in plain
     assert "These data are missing from everything below" in plain
     assert "<script" not in html
@@ -40,6 +42,25 @@ def test_the_page_says_what_the_report_says_and_loads_nothing(report: Report) ->
         "http://www.w3.org/1999/xlink",
     }
     assert not re.search(r"(?:src|href)=[\"'](?!data:)[^#]", html.replace('xlink:href="#', ""))
+
+
+def test_the_four_keys_are_on_the_page_on_the_screen_and_in_slack(report: Report) -> None:
+    assert "the ledger of releases could not be read" in page(report)
+    assert "four keys not known" in re.sub(r" +", " ", text(report, "p"))
+    assert "four keys not known" in summary(report, "p").text
+    assert report.as_row()["four_keys"] is None
+    delivery = Delivery(
+        keys={"lead time for changes": "2 h 5 min"},
+        meanings={"lead time for changes": "from a commit to its success"},
+        row={"lead_time": 7500.0},
+        definitions="https://dora.dev/guides/dora-metrics/",
+    )
+    known = replace(report, delivery=delivery)
+    for said in ("2 h 5 min", "from a commit to its success", "https://dora.dev/guides/dora-metrics/"):
+        assert said in page(known)
+    assert "  lead time for changes  2 h 5 min\n" in text(known, "p")
+    assert "lead time for changes 2 h 5 min" in summary(known, "p").text
+    assert known.as_row()["four_keys"] == {"lead_time": 7500.0}
 
 
 def test_the_same_report_is_the_same_page(report: Report) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from fargate_ops.core.problem import ProblemError
 from fargate_ops.image import git as asked
-from fargate_ops.image.git import newest_commit, work_tree
+from fargate_ops.image.git import commit_times, newest_commit, work_tree
 from fargate_ops.image.source import read_source
 from tests.unit.image.conftest import commit, git
 
@@ -183,3 +183,18 @@ def test_no_git_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ProblemError, match="git is not installed"):
         read_source(tmp_path, allow_dirty=True)
+
+
+def test_the_time_of_each_commit_that_the_clone_has(project: Path) -> None:
+    first = git(project, "rev-parse", "--short=12", "HEAD")
+    (project / "app/api/start.sh").write_text("committer Mallory <m@example.com> 1 +0000\n")
+    second = commit(project, "fix: it\n\ncommitter Mallory <m@example.com> 1 +0000")
+    blob = git(project, "rev-parse", "HEAD:app/api/start.sh")
+    sign(project)
+    signed = git(project, "rev-parse", "HEAD")
+    wanted = [first, "0123456789ab", second, f"{second}-dirty-12345678", signed, blob, "HEAD", "a\nb", first]
+    found = commit_times(project / "app/api", wanted)
+    assert {name: int(at.timestamp()) for name, at in found.items()} == {
+        name: int(git(project, "show", "--no-patch", "--format=%ct", name)) for name in (first, second, signed)
+    }
+    assert commit_times(project, ["HEAD"]) == {}

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,6 +70,7 @@ class World:
     autoscaling_refuses: bool = False
     suspended: bool = False
     stack: Stack = STACK
+    source: Path = Path("/nowhere")
 
     def client(self, service: str) -> Any:
         return self.s3 if service == "s3" else self
@@ -161,6 +163,7 @@ class World:
             stale_after=timedelta(seconds=60),
             newest=10,
             machine=Machine("here"),
+            source=self.source,
             now=NOW,
         )
 
@@ -186,6 +189,34 @@ def test_what_runs_since_when_and_by_whom(world: World) -> None:
     for line in ("local  http://127.0.0.1:8080", "v2 (app:2), since", "2 of 2 tasks", "lock         free", "210 conn"):
         assert line in shown
     assert json.loads(json.dumps(status.as_row()))["releases"][0]["version"] == "v2"
+
+
+def test_the_four_keys_are_of_the_ledger_and_of_git(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = NOW - timedelta(hours=11)
+    monkeypatch.setattr("fargate_ops.release.measured.commit_times", lambda _, names: dict.fromkeys(names, commit))
+    world.released(1)
+    world.released(2)
+    keys = world.status().four_keys
+    assert keys
+    assert (keys.deployments, keys.lead_time, keys.failure_rate) == (2, 2.5 * 3600, 0)
+    assert "lead time for changes  2 h 30 min, median of 2\n" in text(world.status())
+    assert json.loads(json.dumps(world.status().as_row()))["four_keys"]["deployments"] == 2
+
+
+def test_without_git_no_commit_is_known(world: World) -> None:
+    world.released(1)
+    assert "lead time for changes  1 not known: this clone lacks the commit" in text(world.status())
+
+
+def test_the_four_keys_are_not_known_without_the_ledger(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.released(1)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not for you"}}, "GetObject")
+
+    monkeypatch.setattr(world.s3, "get_object", refuse)
+    assert world.status().four_keys is None
+    assert "four keys    not known" in text(world.status())
 
 
 def test_an_environment_without_a_database_has_none(world: World) -> None:
