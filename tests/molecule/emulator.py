@@ -6,8 +6,9 @@ MiniStack without an engine marks tasks RUNNING as soon as they are requested. T
 - A task of the service whose environment has ``BROKEN`` stops with exit code 3, which the circuit breaker counts.
 - ``/version`` and ``/readyz`` answer for the definition that PRIMARY runs, so that a release can be verified.
 - Application Auto Scaling and Cost Explorer are moto's.
+- ECR returns the scans of ``image_scans.json`` in the folder.
 
-Usage: ``emulator.py <port of the API> <port of Application Auto Scaling, or 0> <port of the application>``
+Usage: ``emulator.py <port of the API> <port of Application Auto Scaling, or 0> <port of the application> <folder>``
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-API_PORT, AUTOSCALING_PORT, APP_PORT = sys.argv[1:]
+API_PORT, AUTOSCALING_PORT, APP_PORT, FOLDER = sys.argv[1:]
 os.environ |= {
     "GATEWAY_PORT": API_PORT,
     "BIND_HOST": "127.0.0.1",
@@ -35,6 +36,8 @@ from ministack.core.responses import request_scope  # noqa: E402
 from ministack.services import cloudwatch_logs, ecs  # noqa: E402
 
 from fargate_ops.ecs.tasks import log_stream  # noqa: E402
+from local_cloud.account import ecr_scans  # noqa: E402
+from local_cloud.core.patching import install  # noqa: E402
 
 ACCOUNT, REGION = "000000000000", "ap-northeast-2"
 IMAGE = Path(__file__).parent / "image"
@@ -132,6 +135,7 @@ def serve_autoscaling(port: int) -> None:
 
 ecs._run_task = run_task_without_container
 ecs._ACTION_MAP["RunTask"] = run_task_without_container
+install(ecr_scans.Handlers(Path(FOLDER, ecr_scans.FILE)))
 if int(AUTOSCALING_PORT):
     serve_autoscaling(int(AUTOSCALING_PORT))
 application = ThreadingHTTPServer(("127.0.0.1", int(APP_PORT)), Application)
