@@ -86,6 +86,7 @@ UNUSED: Mapping[str, Mapping[str, str]] = {
         "ec2:ReleaseAddress": _LESS,
         "ec2:ReplaceRoute": _CHANGES,
         "ec2:RevokeSecurityGroupIngress": _LESS,
+        "ecr:DescribeImageScanFindings": "image_findings_gate, which production sets",
         "ecs:DeregisterTaskDefinition": "the eleventh release: the oldest revision goes",
         "ecs:PutClusterCapacityProviders": _CHANGES,
         "ecs:StopTask": "an admin task that does not end",
