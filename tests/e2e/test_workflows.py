@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from tests.e2e.conftest import API_PORT, ENVIRONMENT, REPOSITORY, Clone
 from tests.support import images
 from tests.support.github import URL, Issuer, Repository
 from tests.terraform.calls import read
-from tests.terraform.rights import assert_rights, identity_of
+from tests.terraform.rights import assert_rights, identity_of, role_of
 from tests.workflows.hub import PERSON, Hub
 from tests.workflows.runner import Event, Finished, Held, Runner, run_lines
 
@@ -242,6 +243,39 @@ def test_a_second_merge_rolls_to_it(clone: Clone, hub: Hub, runner: Runner, runs
     clone.commit("app/api/settlement/__init__.py", "\n# Another change.\n")
     release(clone, hub, runner, runs)
     assert serving(clone) == clone.version() != first
+
+
+def test_a_critical_finding_stops_a_deployment_before_anything_changes(
+    clone: Clone, hub: Hub, runner: Runner, record_property: Any
+) -> None:
+    setting, log = "inventory/staging/group_vars/all/zz_findings.yml", hub.programs.with_name("calls.jsonl")
+    scans, first = clone.path / ".local/local/cloud/image_scans.json", serving(clone)
+    clone.commit(setting, "image_findings_gate: true\n")
+    finding = {
+        "name": "CVE-2026-1",
+        "severity": "CRITICAL",
+        "attributes": [{"key": "package_name", "value": "libssl3"}],
+    }
+    scan = {"imageScanStatus": {"status": "COMPLETE"}, "imageScanFindings": {"findings": [finding]}}
+    scans.write_text(json.dumps({"*": scan}))
+    sha = clone.git("rev-parse", "main")
+    event = Event("repository_dispatch", MAIN, sha, {"action": "deploy", "client_payload": {"sha": sha}})
+    known, started = len(read(log)), time.monotonic()
+    try:
+        with pytest.raises(AssertionError, match="1 critical finding: CVE-2026-1 in libssl3") as stopped:
+            runner.run("deploy.yml", event, held={"production"})
+    finally:
+        scans.unlink()
+        clone.git("rm", "--quiet", setting)
+        clone.git("commit", "--quiet", "--message", "test: no gate")
+    record_property("stopped deploy", f"{time.monotonic() - started:.0f} s")
+    assert "make rollback ENV=staging" in str(stopped.value)
+    calls = [line["action"] for line in read(log)[known:] if role_of(line) == "settlement-github-deploy-staging"]
+    assert "ecr:DescribeImageScanFindings" in calls
+    assert [
+        call for call in calls if not call.partition(":")[2].startswith(("BatchGet", "Describe", "Get", "List"))
+    ] == []
+    assert serving(clone) == first
 
 
 def test_a_rollback_by_hand_puts_the_first_back(clone: Clone, runner: Runner, runs: list[Finished]) -> None:
