@@ -143,13 +143,14 @@ def _plan(request: Request, repository: Repository, project: Project, files: Map
     # Values that a person set for another application say nothing about this one.
     chosen = {key: value for key, value in current.items() if key in reference and value != reference[key]}
     known = chosen if chosen.get(_SOURCE) == source else {}
+    inspection = look(project, known=known)
     if not inspection.has_dockerfile:
         written = image_files(inspection, name, project.below(inspection.folder))
         files = {**files, **{context / file: content for file, content in written.items()}}
         # The points and values are those of the image that the files build.
         added = {str(PurePosixPath(inspection.folder, file)): content for file, content in written.items()}
         project = project.having(added)
-    inspection = look(project, known=known)
+        inspection = look(project, known=known)
     values = _values(inspection, name, source)
     by_name = {*request.overwrite, *([_NAME] if request.name else [])}
     text, changes, kept = _edited(text, values, current, reference, by_name)
@@ -196,7 +197,8 @@ def _edited(
 ) -> tuple[str, list[str], dict[str, str]]:
     """Return the inventory's text with new values, the changes, and the values that stay although others were found.
 
-    A value that is not the reference application's was chosen by a person.
+    A value that is not the reference application's was chosen by a person, unless it is empty: then it says that an
+    earlier run found nothing. A list is also replaced by a longer one that contains it.
     """
     changes: list[str] = []
     kept: dict[str, str] = {}
@@ -206,12 +208,19 @@ def _edited(
             raise ProblemError(f"{where} does not set {key}.", where, f"add {key}: {flow(value)}")
         if current[key] == value:
             continue
-        if key in by_name or (key in reference and current[key] == reference[key]):
+        if key in by_name or (key in reference and current[key] == reference[key]) or _extends(value, current[key]):
             changes.append(f"{key}: {_shown(current[key])} → {_shown(value)}")
             text = replaced(text, key, value)
         else:
             kept[key] = f"{_shown(current[key])}, the application has {_shown(value)}"
     return text, changes, kept
+
+
+def _extends(found: Value, current: Any) -> bool:
+    """Return whether `found` says more than `current`: the application got what it had not."""
+    if isinstance(found, list) and isinstance(current, list):
+        return set(current) < set(found)
+    return current == "" and bool(found)
 
 
 def _current(text: str) -> dict[str, Any]:

@@ -39,13 +39,17 @@ class Migrations:
 
 @dataclass(frozen=True)
 class Database:
-    """The library and the driver, each empty if there is none. `compiled`: the driver's wheel has all that it needs."""
+    """The library and the driver, each empty if there is none. `compiled`: the driver's wheel has all that it needs.
+
+    `creates_tables` is the line of the application's code that creates its tables, ``app/main.py:12``; empty if none.
+    """
 
     library: str
     driver: str
     asynchronous: bool
     compiled: bool
     migrations: Migrations | None
+    creates_tables: str = ""
 
     @property
     def used(self) -> bool:
@@ -73,7 +77,17 @@ def database(project: Project, code: Code, packages: Requirements) -> Database:
             "psycopg2": packages.has("psycopg2-binary"),
         }.get(driver, True),
         migrations=_migrations(project),
+        creates_tables=_creates_tables(code),
     )
+
+
+def _creates_tables(code: Code) -> str:
+    for path, module in code.modules.items():
+        for node in ast.walk(module.tree):
+            # create_all is called, or passed on: connection.run_sync(metadata.create_all)
+            if isinstance(node, ast.Attribute) and node.attr == "create_all":
+                return f"{path}:{node.lineno}"
+    return ""
 
 
 def _migrations(project: Project) -> Migrations | None:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from fargate_ops.adopt.database import Database
+from fargate_ops.adopt.database import Database, Migrations
 from fargate_ops.adopt.image_points import Context
 from fargate_ops.adopt.points import Point, Verdict
+from fargate_ops.adopt.project import Project
 from fargate_ops.adopt.variables import PARTS, Variable
 
 _GROUP = "database"
@@ -18,11 +19,17 @@ _CA_FILE = "/etc/ssl/rds/ca.pem"
 
 @dataclass(frozen=True)
 class Administration:
-    """The admin command and the schema file of an image, each empty if there is none, and the application's module."""
+    """The admin command and the schema file of an image, each empty if there is none.
+
+    `to_write` is the file of the library's admin command that the application still has to get; empty if it has one.
+    `migrations` are those that the command applies, also if they do not exist yet. `by_library`: it is the library's.
+    """
 
     command: Sequence[str]
     schema_file: str
-    module: str
+    to_write: str
+    migrations: Migrations | None
+    by_library: bool
 
 
 def points(
@@ -34,8 +41,8 @@ def points(
         return
     yield _driver(context, database)
     yield _connection(context, database, variables)
-    yield from _migrations(context, database, administration.command)
-    if administration.command:
+    yield from _migrations(context, database, administration)
+    if not administration.to_write:
         yield context.point(_GROUP, "admin command", Verdict.OK, " ".join(administration.command))
     else:
         yield context.point(
@@ -43,29 +50,34 @@ def points(
             "admin command",
             Verdict.TO_DO,
             "none: nothing migrates the schema and creates the application's database users",
-            _admin_module(context, database, administration.module),
+            _admin_module(administration),
         )
     if administration.schema_file:
         yield context.point(_GROUP, "schema file", Verdict.OK, f"/{administration.schema_file} in the image")
     elif database.migrations:
         reason = "none: a rollback cannot know whether the older code works with the newer schema"
-        command = " ".join(administration.command) or "<the admin command>"
+        command = " ".join(administration.command)
         step = f"RUN {command} schema > {database.migrations.schema}, in the Dockerfile, after the application's files"
         yield context.point(_GROUP, "schema file", Verdict.OPTIONAL, reason, step)
 
 
-def _admin_module(context: Context, database: Database, module: str) -> str:
-    """Return the lines of an admin command with the library."""
+def admin_file(project: Project, module: str) -> str:
+    """Return the file for an admin command of the library, beside the application's module."""
     folder = PurePosixPath(module).parent
-    names = (str(folder / name) for name in ("admin.py", "service_admin.py"))
-    file = next((name for name in names if name not in context.project.paths), str(folder / "admin.py"))
+    names = [str(folder / name) for name in ("admin.py", "service_admin.py")]
+    return next((name for name in names if name not in project.paths), names[0])
+
+
+def _admin_module(administration: Administration) -> str:
+    """Return the lines of an admin command with the library."""
     migrations = ""
-    if database.migrations:
-        path = os.path.relpath(PurePosixPath(database.migrations.versions).parent, folder)
+    if administration.migrations:
+        folder = PurePosixPath(administration.to_write).parent
+        path = os.path.relpath(PurePosixPath(administration.migrations.versions).parent, folder)
         migrations = f'migrations=Path(__file__).parent / "{path}"'
     return "\n".join(
         [
-            f"write {file}, and lock the packages of src/fargate_app/pyproject.toml with its extra database too:",
+            f"write {administration.to_write}:",
             "  import sys",
             *(["  from pathlib import Path"] if migrations else []),
             "  from fargate_app.service import Service",
@@ -154,10 +166,15 @@ def _verification(database: Database) -> str:
     return f"?sslmode=verify-full&sslrootcert={_CA_FILE} at the end of the URL"
 
 
-def _migrations(context: Context, database: Database, admin: Sequence[str]) -> Iterator[Point]:
+def _migrations(context: Context, database: Database, administration: Administration) -> Iterator[Point]:
     found = database.migrations
-    if found is None:
-        reason = "none: the application's code creates its tables, and nothing changes them later"
+    if found is None and database.creates_tables and administration.by_library and administration.migrations:
+        reason = "none: the application's code creates its tables, which the service's database user may not do"
+        step = _first_revision(administration.migrations)
+        place = f"{context.shown}/{database.creates_tables}"
+        yield context.point(_GROUP, "migrations", Verdict.TO_DO, reason, step, place)
+    elif found is None:
+        reason = "none: nothing creates or changes its tables, which the service's database user may not do"
         yield context.point(_GROUP, "migrations", Verdict.OPTIONAL, reason, "alembic init migrations")
     elif len(found.heads) > 1:
         reason = f"Alembic, but {found.versions} has {len(found.heads)} heads: {', '.join(found.heads)}"
@@ -166,5 +183,24 @@ def _migrations(context: Context, database: Database, admin: Sequence[str]) -> I
         )
     else:
         head = f"head {found.heads[0]}" if found.heads else "no revision yet"
-        by = "the admin command's prepare applies them" if admin else "the admin command will apply them"
+        by = (
+            "the admin command will apply them"
+            if administration.to_write
+            else "the admin command's prepare applies them"
+        )
         yield context.point(_GROUP, "migrations", Verdict.OK, f"Alembic, {head}; {by}")
+
+
+def _first_revision(migrations: Migrations) -> str:
+    """Return the lines of a first migration. The library needs no other file of Alembic."""
+    return "\n".join(
+        [
+            f"write {migrations.versions}/0001_tables.py with every column of each table, and pass Service its folder:",
+            "  import sqlalchemy as sa",
+            "  from alembic import op",
+            '  revision = "0001"',
+            "  down_revision = None",
+            "  def upgrade() -> None:",
+            '      op.create_table("item", sa.Column("id", sa.Integer, primary_key=True), …)',
+        ]
+    )

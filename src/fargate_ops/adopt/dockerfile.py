@@ -15,6 +15,8 @@ _NETWORK = re.compile(
     r"\b(?:apt(?:-get)?|apk|uv\s+(?:sync|pip\s+install)|pip3?\s+install(?!.*--no-index)|poetry\s+install|pipenv\s+\w+"
     r"|curl|wget|git\s+clone|npm|yarn|bun)\b"
 )
+#: pip as a command or a module of the base image, not of a wheel or a virtual environment.
+_PIP = re.compile(r"(?:^|&&|;|\|)\s*(?:python3?\s+-m\s+)?pip3?\s")
 _BUILDKIT = re.compile(r"(?:--\S+\s+)*--(?:mount|network|security|chmod|link|parents|exclude)\b|.*<<-?[\"']?\w")
 #: A port, or a variable's default: ``80``, ``$PORT``, ``${PORT:-8080}``.
 _PORT = re.compile(r"(?:\$\{\w+:-)?(\d+)\}?")
@@ -91,6 +93,10 @@ class Dockerfile:
     def with_network(self) -> Instruction | None:
         """Return the first step that needs a network."""
         return next((step for step in self.instructions if step.name == "RUN" and _NETWORK.search(step.text)), None)
+
+    def with_pip(self) -> Instruction | None:
+        """Return the first step that runs the base image's pip."""
+        return next((step for step in self.instructions if step.name == "RUN" and _PIP.search(step.text)), None)
 
     def with_buildkit(self) -> Instruction | None:
         """Return the first instruction that Docker's builder without BuildKit does not understand."""

@@ -23,13 +23,15 @@ _IDLE, _KEEP_ALIVE = 60, 75
 _WRITABLE = "/tmp"  # noqa: S108 - a volume of the task
 #: What the builder puts beside the application's files: a .dockerignore must not hide it.
 _PUT_THERE = ("wheels/one.whl", "rds-ca.pem")
+_INSTALL = "pip install --no-index --find-links wheels --no-deps"
 
 
 @dataclass(frozen=True)
 class Context:
     """The folder that an image is built from. `shown` is that folder as a person writes it; `python` the image's.
 
-    `uses_library` says that it imports the library, `has_its_routes` that it installs it into its FastAPI object.
+    `uses_library` says that it imports the library, or will for its admin command; `has_its_routes` that it installs
+    it into its FastAPI object.
     `library_extras` are the extras of the library that it then needs.
     `program` is the FastAPI object as a server takes it. `known_port` is the inventory's, if a person set it.
     """
@@ -102,7 +104,10 @@ def _packages(context: Context) -> Iterator[Point]:
         yield context.point("packages", "Python", Verdict.TO_DO, reason, step)
     of_library = library.packages(context.library_extras) if context.uses_library else []
     also = " ".join([*(f"--extra {name}" for name in context.library_extras), str(library.PYPROJECT)])
-    command = f"(cd {context.shown} && {packages.lock_command(python, also if of_library else '')}), then commit it"
+    command = (
+        f"(cd {context.shown} && {packages.lock_command(python, also if of_library else '')}), then commit it; "
+        f"uv is in {library.PYPROJECT.parents[2]}/.venv/bin too"
+    )
     if packages.lock and (missing := [name for name in of_library if not packages.has(name)]):
         reason = f"{packages.lock} lacks packages of the library: {_few(missing)}"
         yield context.point("packages", "lock", Verdict.TO_DO, reason, command)
@@ -152,12 +157,11 @@ class _Image:
 
     def _build(self) -> Iterator[Point]:
         if step := self.file.with_network():
-            install = "pip install --no-index --find-links wheels --no-deps --require-hashes --requirement"
             yield self._to_do(
                 "build",
                 "a step needs a network, and the image is built without one, from the wheels in wheels/",
-                f"COPY wheels/ and the lock, then RUN {install} {self.context.packages.lock_to_be}; or rename this "
-                "file, and adopt writes one",
+                f"rename this file, and adopt writes one; or COPY wheels/ and the lock, then RUN {_INSTALL} "
+                f"--require-hashes --requirement {self.context.packages.lock_to_be}",
                 step,
             )
         if step := self.file.with_buildkit():
@@ -165,17 +169,22 @@ class _Image:
             yield self._to_do("syntax", reason, "use COPY and RUN without these options", step)
         if self.context.uses_library and not self._has(r"fargate[-_]app"):
             reason = "the library fargate_app is not installed; its wheel is in wheels/"
-            install = "RUN pip install --no-index --find-links wheels --no-deps fargate-app"
+            # The Dockerfile of this package runs pip from its wheel: the image has no other.
+            ours = self._has(r'python3 "\$@" --require-hashes')
+            install = '&& python3 "$@" fargate-app \\' if ours else f"RUN {_INSTALL} fargate-app"
             yield self._to_do("library", reason, f"{install}, after the lock's packages")
         if self.context.has_database and not self._has(r"rds-ca\.pem"):
             reason = "it has no CA certificates, with which the application verifies its database"
             yield self._to_do("certificates", reason, "COPY rds-ca.pem /etc/ssl/rds/ca.pem")
+        if step := self.file.with_pip():
+            reason = "where no public registry answers, the base image has python3 and no pip: the image does not build"
+            yield self._optional("pip", reason, "rename this file, and adopt writes one", step)
         if self.file.base not in ("${BASE_IMAGE}", "$BASE_IMAGE"):
             yield self._optional(
                 "base",
                 f"each build pulls {self.file.base} from its registry",
-                f"ARG BASE_IMAGE, then FROM ${{BASE_IMAGE}}: Python {self.context.python}, also where no public "
-                "registry answers",
+                f"ARG BASE_IMAGE, then FROM ${{BASE_IMAGE}}: Python {self.context.python}. Where no public registry "
+                "answers, it is a Debian with python3",
             )
         if not any(step.name == "ARG" and step.text.startswith("GIT_HASH") for step in self.file.instructions):
             lines = "ARG GIT_HASH=unknown, then ENV GIT_HASH=${GIT_HASH}, as the last two lines"

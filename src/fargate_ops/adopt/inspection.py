@@ -10,9 +10,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from fargate_ops.adopt import database_points, image_points
-from fargate_ops.adopt.code import Code
-from fargate_ops.adopt.database import database
-from fargate_ops.adopt.database_points import Administration
+from fargate_ops.adopt.code import Code, calls
+from fargate_ops.adopt.database import Database, Migrations, database
+from fargate_ops.adopt.database_points import Administration, admin_file
 from fargate_ops.adopt.dockerfile import Dockerfile
 from fargate_ops.adopt.entry import Entry, find, import_root, imported_as
 from fargate_ops.adopt.image_points import Context
@@ -22,6 +22,7 @@ from fargate_ops.adopt.library import (
     READY_PATH,
     VERSION_PATH,
     admin_command,
+    command_of,
     extras,
     is_installed,
     schema_file,
@@ -41,6 +42,8 @@ _GIVEN = re.compile(
     r"|AWS_.*|ECS_.*|PATH|HOME|HOSTNAME|LOG_LEVEL|APP_ENVIRONMENT"
 )
 _SAYS_NOTHING = frozenset({"", ".", "..", "api", "app", "backend", "fastapi", "main", "server", "service", "src"})
+#: Methods that send a statement to the database: SQLAlchemy's, SQLModel's and asyncpg's.
+_STATEMENTS = ("execute", "scalar", "scalars", "exec", "fetch", "fetchrow", "fetchval")
 _JSON_LOGS = ("structlog", "python-json-logger", "json-logging", "ecs-logging", "loguru")
 
 
@@ -96,6 +99,7 @@ def inspect(
     root = import_root(code, entry.path)
     stored, read = database(project, code, packages), variables(code)
     has_database = bool(known.get("app_database", stored.used))
+    administration = _administration(project, code, entry, root, stored if has_database else None, known)
     context = Context(
         project=project,
         packages=packages,
@@ -103,21 +107,20 @@ def inspect(
         shown=str(PurePosixPath(shown, folder)),
         program=imported_as(entry, root),
         python=python,
-        uses_library=code.imports(PACKAGE),
-        library_extras=extras(code, has_database=has_database),
+        uses_library=code.imports(PACKAGE) or bool(administration.to_write),
+        library_extras=extras(
+            code, has_database=has_database, has_driver=packages.has("psycopg", "psycopg2", "psycopg2-binary")
+        ),
         has_its_routes=is_installed(code),
         has_database=has_database,
         known_port=known.get("app_port"),
     )
-    own_admin = admin_command(code, root)
-    admin = own_admin or known.get("app_admin_command") or []
-    schema = schema_file(context.dockerfile) or known.get("app_schema_file") or ""
     found = _Routes.of(context, code, entry, known)
     points = [
         _point("application", "FastAPI object", f"{context.program} ({entry.path}:{entry.line})"),
         *found.points(context),
         *image_points.points(context),
-        *database_points.points(context, stored, read, Administration(admin, schema, entry.path)),
+        *database_points.points(context, stored, read, administration),
         *_environment(context, [variable for variable in read if not {variable.name, *variable.names} & set(given)]),
         _logs(context),
     ]
@@ -126,8 +129,8 @@ def inspect(
         "app_health_path": found.health or HEALTH_PATH,
         "app_ready_path": found.ready,
         "app_version_path": found.version,
-        "app_admin_command": admin,
-        "app_schema_file": schema,
+        "app_admin_command": list(administration.command),
+        "app_schema_file": administration.schema_file,
         "app_locks": context.locks,
         "app_database": has_database,
     }
@@ -140,11 +143,37 @@ def inspect(
         has_its_routes=context.has_its_routes,
         has_dockerfile=context.dockerfile is not None,
         has_database=has_database,
-        admin_module=own_admin[-1] if own_admin else "",
-        schema=stored.migrations.schema if stored.migrations else "",
+        admin_module=administration.command[-1] if administration.by_library else "",
+        schema=administration.migrations.schema if administration.migrations else "",
         lock=packages.lock_to_be,
         points=tuple(points),
         values=values,
+    )
+
+
+def _administration(
+    project: Project, code: Code, entry: Entry, root: str, stored: Database | None, known: Mapping[str, Any]
+) -> Administration:
+    """Return the admin command: the application's own, the inventory's, or the one that it has to get.
+
+    `stored` is its database, None if it has none; `known` are the inventory's values.
+    """
+    own = admin_command(code, root)
+    set_ = list(known.get("app_admin_command") or [])
+    file = admin_file(project, entry.path)
+    # An earlier run set the command of a file that was to be written.
+    to_write = file if stored and not own and set_ in ([], command_of(file, root)) else ""
+    by_library = bool(own or to_write)
+    migrations = stored.migrations if stored else None
+    if stored and migrations is None and stored.creates_tables and by_library:
+        migrations = Migrations("", str(PurePosixPath(file).parent / "migrations/versions"), ())
+    dockerfile = Dockerfile.parse(project.files["Dockerfile"]) if "Dockerfile" in project.files else None
+    return Administration(
+        command=own or (command_of(file, root) if to_write else set_),
+        schema_file=schema_file(dockerfile) or known.get("app_schema_file") or "",
+        to_write=to_write,
+        migrations=migrations,
+        by_library=by_library,
     )
 
 
@@ -166,13 +195,18 @@ def _context_of(project: Project, path: str) -> str:
 
 @dataclass(frozen=True)
 class _Routes:
-    """The paths that the platform requests, each empty if there is none."""
+    """The paths that the platform requests, each empty if there is none. `others` may be one for health checks.
+
+    `health_reads_database`: its handler sends a statement to the database.
+    """
 
     health: str
     ready: str
     version: str
     other_version: str
     checked: str
+    others: Sequence[str] = ()
+    health_reads_database: bool = False
 
     @classmethod
     def of(cls, context: Context, code: Code, entry: Entry, known: Mapping[str, Any]) -> _Routes:
@@ -187,11 +221,19 @@ class _Routes:
             version=version.path if version and has_hash else known.get("app_version_path", ""),
             other_version=version.path if version and not has_hash else "",
             checked=_checked(context),
+            others=sorted(
+                {route.path for route in paths if "{" not in route.path} - {"/", ""}, key=lambda path: (len(path), path)
+            )[:3],
+            health_reads_database=health is not None and _reads_database(health),
         )
 
     def points(self, context: Context) -> Iterator[Point]:
         lines = '  @app.get("/healthz")\n  def healthz() -> dict[str, str]:\n      return {"status": "healthy"}'
-        if self.health:
+        if self.health and self.health_reads_database and context.has_database:
+            reason = f"{self.health} queries the database: an outage of it would replace all tasks"
+            step = f"{lines}\nand have {self.health} answer 503 without a database: app_ready_path: {self.health}"
+            yield context.point("routes", "health", Verdict.OPTIONAL, reason, f"add to the application:\n{step}")
+        elif self.health:
             yield _point("routes", "health", self.health)
         elif self.checked:
             reason = f"no such route was recognised; the Dockerfile's HEALTHCHECK requests {self.checked}"
@@ -199,7 +241,11 @@ class _Routes:
             yield context.point("routes", "health", Verdict.TO_DO, reason, step)
         else:
             step = f"add to the application:\n{lines}"
-            yield context.point("routes", "health", Verdict.TO_DO, "none; the load balancer requests it", step)
+            if self.others:
+                named = " or ".join(self.others)
+                step += f"\nor set app_health_path in inventory/shared.yml, if {named} answers 200 to anybody"
+            reason = "no route with a usual name; the load balancer requests it"
+            yield context.point("routes", "health", Verdict.TO_DO, reason, step)
         if self.ready:
             yield _point("routes", "readiness", self.ready)
         elif context.has_database:
@@ -214,6 +260,10 @@ class _Routes:
             answer = '{"git_hash": os.environ["GIT_HASH"], "image_digest": os.environ["IMAGE_DIGEST"]}'
             step = f'a route "/version" that answers {answer}'
             yield context.point("routes", "version", Verdict.OPTIONAL, reason, step)
+
+
+def _reads_database(route: Route) -> bool:
+    return route.function is not None and any(True for _ in calls(route.function, _STATEMENTS))
 
 
 def _text(route: Route) -> str:

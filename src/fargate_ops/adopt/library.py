@@ -22,8 +22,8 @@ HEALTH_PATH, READY_PATH, VERSION_PATH = "/healthz", "/readyz", "/version"
 PYPROJECT = Path(__file__).parents[2] / PACKAGE / "pyproject.toml"
 
 
-def extras(code: Code, *, has_database: bool) -> list[str]:
-    """Return the library's extras that an application needs, beside the extra of a driver."""
+def extras(code: Code, *, has_database: bool, has_driver: bool) -> list[str]:
+    """Return the library's extras that an application needs. `has_driver`: it has psycopg or psycopg2 itself."""
     made = (
         value
         for path, module in code.modules.items()
@@ -31,7 +31,8 @@ def extras(code: Code, *, has_database: bool) -> list[str]:
         if isinstance(value, ast.Call) and code.calls(path, value, PACKAGE, "Service")
     )
     asynchronous = any(keyword.arg == "asynchronous" for service in made for keyword in service.keywords)
-    return [name for name, needed in (("database", has_database), ("asyncio", asynchronous)) if needed]
+    needs = {"database": has_database, "psycopg": has_database and not has_driver, "asyncio": asynchronous}
+    return [name for name, needed in needs.items() if needed]
 
 
 def packages(extras: Sequence[str]) -> list[str]:
@@ -48,10 +49,13 @@ def is_installed(code: Code) -> bool:
 
 def admin_command(code: Code, root: str) -> list[str]:
     """Return the command of the module that calls ``service.admin()``; empty if there is none."""
-    for path in _callers(code, "admin"):
-        name = dotted(str(PurePosixPath(path).relative_to(root)) if root else path)
-        return ["python", "-m", name.removesuffix(".__main__")]
-    return []
+    return next((command_of(path, root) for path in _callers(code, "admin")), [])
+
+
+def command_of(path: str, root: str) -> list[str]:
+    """Return the command that runs the module `path`, which Python imports from the folder `root`."""
+    name = dotted(str(PurePosixPath(path).relative_to(root)) if root else path)
+    return ["python", "-m", name.removesuffix(".__main__")]
 
 
 def _callers(code: Code, method: str) -> Iterator[str]:

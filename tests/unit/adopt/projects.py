@@ -15,8 +15,8 @@ _DOCKERFILE = """\
 ARG BASE_IMAGE
 FROM ${BASE_IMAGE} AS built
 COPY requirements.txt wheels/ ./
-RUN pip install --no-index --find-links wheels --requirement requirements.txt
-RUN pip install --no-index --no-deps wheels/fargate_app-*.whl
+RUN python3 wheels/pip.whl/pip install --no-index --find-links wheels --requirement requirements.txt
+RUN python3 wheels/pip.whl/pip install --no-index --no-deps wheels/fargate_app-*.whl
 COPY rds-ca.pem /etc/ssl/rds/ca.pem
 WORKDIR /srv
 RUN python -m storefront.admin schema > storefront/schema.json

@@ -18,7 +18,7 @@ from fargate_ops.adopt.adoption import Adoption, Repository, Request, adopt, cre
 from fargate_ops.adopt.points import Verdict
 from fargate_ops.core.problem import ProblemError
 from tests.unit.adopt.conftest import Make, without
-from tests.unit.adopt.projects import HASHED, IN_SRC, REFERENCE, SHARED, SMALL, TEMPLATE
+from tests.unit.adopt.projects import HASHED, HASHED_WITH_LIBRARY, IN_SRC, REFERENCE, SHARED, SMALL, TEMPLATE
 from tests.unit.image.conftest import commit, git
 
 PROJECT = Path(__file__).parents[3]
@@ -55,6 +55,7 @@ def test_the_full_stack_template(checkout: Make, repository: Repository) -> None
         "packages, lock": "TO DO",
         "image, build": "TO DO",
         "image, syntax": "TO DO",
+        "image, library": "TO DO",
         "image, certificates": "TO DO",
         "image, base": "optional",
         "image, commit": "optional",
@@ -85,7 +86,7 @@ def test_the_full_stack_template(checkout: Make, repository: Repository) -> None
         "app_health_path": "/api/v1/utils/health-check/",
         "app_ready_path": "",
         "app_version_path": "",
-        "app_admin_command": [],
+        "app_admin_command": ["python", "-m", "app.admin"],
         "app_schema_file": "",
         "app_locks": ["requirements.txt"],
         "database_name": "shop",
@@ -114,6 +115,79 @@ def test_a_project_without_a_dockerfile_gets_one_that_meets_the_contract(
         "app_health_path": "/health",
     } == settings(repository)
     assert settings(repository)["database_name"] == "storefront", "it has no effect"
+
+
+WITH_DATABASE = SMALL | {
+    "requirements.txt": "fastapi\nuvicorn\nsqlalchemy[asyncio]\nasyncpg\n",
+    "db.py": (
+        "import os\nfrom sqlalchemy.ext.asyncio import create_async_engine\n"
+        "engine = create_async_engine(os.environ['DATABASE_HOST'])\n"
+        "async def create(metadata):\n"
+        "    async with engine.begin() as connection:\n        await connection.run_sync(metadata.create_all)\n"
+    ),
+}
+
+
+def to_do(adoption: Adoption) -> dict[str, str]:
+    """Return what is to be done by subject."""
+    return {point.subject: point.next_step for point in adoption.inspection.points if point.verdict is Verdict.TO_DO}
+
+
+def written(folder: Path, step: str) -> None:
+    """Write the file that a step asks for."""
+    title, lines = step.split("\n", 1)
+    found = re.match(r"write (\S+\.py)", title)
+    assert found, title
+    (folder / found[1]).parent.mkdir(parents=True, exist_ok=True)
+    (folder / found[1]).write_text(textwrap.dedent(lines).replace(", …", ""))
+
+
+def test_what_the_first_run_asks_for_is_all(checkout: Make, repository: Repository) -> None:
+    folder = checkout("orders", WITH_DATABASE)
+    first = adopted(folder, repository)
+    steps = to_do(first)
+    assert steps.keys() == {"lock", "migrations", "admin command"}
+    assert "--extra database --extra psycopg " in steps["lock"], "the admin command needs it, asyncpg is not enough"
+    assert 'python3 "$@" fargate-app' in (folder / "Dockerfile").read_text()
+    assert "-m admin schema > schema.json" in (folder / "Dockerfile").read_text()
+    again = adopted(folder, repository)
+    assert to_do(again) == steps, "the command in the inventory does not make the missing file"
+    written(folder, steps["migrations"])
+    written(folder, steps["admin command"])
+    (folder / "requirements.lock").write_text(HASHED_WITH_LIBRARY + "psycopg==3.3 --hash=sha256:03\n")
+    last = adopt(Request(str(folder)), repository)
+    assert (to_do(last), last.kept, last.files) == ({}, {}, {})
+    assert settings(repository)["app_admin_command"] == ["python", "-m", "admin"]
+    assert settings(repository)["app_schema_file"] == "srv/schema.json"
+    assert reason(last, "migrations").startswith("Alembic, head 0001;")
+
+
+def test_an_admin_command_of_its_own_needs_no_library(checkout: Make, repository: Repository) -> None:
+    folder = checkout("orders", WITH_DATABASE)
+    adopted(folder, repository)
+    for file in ("Dockerfile", ".dockerignore", "requirements-build.txt"):
+        (folder / file).unlink()
+    shared = repository.shared.read_text()
+    repository.shared.write_text(shared.replace("[python, -m, admin]", "[python, manage.py]"))
+    adoption = adopted(folder, repository)
+    assert to_do(adoption).keys() == {"lock"}
+    assert "fargate" not in to_do(adoption)["lock"]
+    assert "fargate" not in (folder / "Dockerfile").read_text()
+
+
+def test_what_the_application_gets_later_is_taken(checkout: Make, repository: Repository) -> None:
+    dockerfile = "FROM python:3.13\nCMD uvicorn main:app\n"
+    folder = checkout("orders", SMALL | {"requirements.lock": HASHED, "Dockerfile": dockerfile})
+    adopted(folder, repository)
+    assert settings(repository)["app_version_path"] == ""
+    assert settings(repository)["app_locks"] == ["requirements.lock"]
+    route = "@app.get('/version')\ndef version():\n    return {'git_hash': ''}\n"
+    (folder / "main.py").write_text(SMALL["main.py"] + route)
+    (folder / "Dockerfile").rename(folder / "Dockerfile.old")
+    adoption = adopted(folder, repository)
+    assert adoption.kept == {}
+    assert settings(repository)["app_version_path"] == "/version"
+    assert settings(repository)["app_locks"] == ["requirements.lock", "requirements-build.txt"]
 
 
 def test_comments_and_order_of_the_inventory_stay(checkout: Make, repository: Repository) -> None:
@@ -171,7 +245,7 @@ def test_the_admin_command_that_is_shown_is_found(checkout: Make, repository: Re
         if point.subject == "admin command"
     )
     title, lines = step.split("\n", 1)
-    assert title.startswith("write app/admin.py, ")
+    assert title == "write app/admin.py:"
     (folder / "backend/app/admin.py").write_text(textwrap.dedent(lines))
     adoption = adopt(Request(str(folder)), repository)
     assert reason(adoption, "admin command") == "python -m app.admin"
@@ -203,7 +277,7 @@ def test_a_value_that_is_set_counts_for_what_is_not_found(checkout: Make, reposi
     for old, new in (
         ("/healthz", "/up"),
         ('_path: ""', "_path: /own"),
-        ("[] #", "[python, admin.py] #"),
+        ("[python, -m, app.admin] #", "[python, admin.py] #"),
         ("8000", "9000"),
     ):
         text = text.replace(old, new)

@@ -99,6 +99,15 @@ def test_a_driver_that_needs_a_library_of_the_system() -> None:
     assert "psycopg2-binary" in reasons("psycopg2\n")["driver"][2]
 
 
+def test_tables_that_the_code_creates_need_a_migration() -> None:
+    assert reasons("asyncpg\n")["migrations"][0] == "optional"
+    verdict, reason, step = reasons("asyncpg\n", "import sqlmodel\nsqlmodel.SQLModel.metadata.create_all(e)\n")[
+        "migrations"
+    ]
+    assert (verdict, "the service's database user may not" in reason) == ("TO DO", True)
+    assert step.startswith("write migrations/versions/0001_tables.py ")
+
+
 def test_several_heads_are_to_be_merged() -> None:
     files = {f"migrations__versions__{name}.py": f"revision = '{name}'\ndown_revision = None\n" for name in "ab"}
     verdict, reason, step = reasons("asyncpg\n", **files)["migrations"]

@@ -15,7 +15,7 @@ GOOD = """\
 ARG BASE_IMAGE
 FROM ${BASE_IMAGE}
 COPY . .
-RUN pip install --no-index --find-links wheels --requirement requirements.txt
+RUN python3 wheels/pip.whl/pip install --no-index --find-links wheels --requirement requirements.txt
 USER 1000
 EXPOSE 8000
 VOLUME ["/tmp"]
@@ -73,7 +73,9 @@ def test_a_good_one() -> None:
             ":8",
         ),
         (COMMAND, "", "command", "TO DO", ""),
-        ("RUN pip install --no-index", "RUN pip install", "build", "TO DO", ":4"),
+        ("pip install --no-index", "pip install", "build", "TO DO", ":4"),
+        ("python3 wheels/pip.whl/pip install", "pip install", "pip", "optional", ":4"),
+        ("RUN python3 wheels/pip.whl/pip", "RUN true && python3 -m pip", "pip", "optional", ":4"),
         ("COPY . .", "COPY --chmod=755 . .", "syntax", "TO DO", ":3"),
         ("FROM ${BASE_IMAGE}", "FROM python:3.13", "base", "optional", ""),
         ("ARG GIT_HASH=unknown\n", "", "commit", "optional", ""),
@@ -126,6 +128,32 @@ def test_the_path_that_a_healthcheck_requests_is_a_hint() -> None:
         GOOD.replace("EXPOSE", f"{check}EXPOSE"), main_py="import fastapi\napp = fastapi.FastAPI()\n"
     )
     assert "app_health_path: /api/up" in point(inspection, "health").next_step
+
+
+def test_other_routes_are_named_if_none_is_for_health() -> None:
+    routes = "".join(f"@app.get('{path}')\ndef f(): ...\n" for path in ("/", "/orders/{id}", "/status", "/orders"))
+    inspection = inspected(GOOD, main_py=f"import fastapi\napp = fastapi.FastAPI()\n{routes}")
+    assert "app_health_path in inventory/shared.yml, if /orders or /status " in point(inspection, "health").next_step
+
+
+@pytest.mark.parametrize(
+    ("statement", "verdict"),
+    [("session.execute(select(1))", "optional"), ("session.exec(select(1))", "optional"), ("session.now()", "OK")],
+)
+def test_a_health_route_leaves_the_database_alone(statement: str, verdict: str) -> None:
+    text = "import asyncpg, fastapi\napp = fastapi.FastAPI()\n@app.get('/health')\ndef health(session):\n    %s\n"
+    inspection = inspected(GOOD, main_py=text % statement)
+    assert str(point(inspection, "health").verdict) == verdict
+    assert inspection.values["app_health_path"] == "/health"
+    assert verdict == "OK" or "app_ready_path: /health" in point(inspection, "health").next_step
+
+
+def test_the_library_is_installed_as_the_dockerfile_installs_the_packages() -> None:
+    uses = "from fastapi import FastAPI\nfrom fargate_app.service import Service\napp = FastAPI()\n"
+    other = inspected(GOOD, main_py=uses)
+    assert point(other, "library").next_step.startswith("RUN pip install ")
+    ours = GOOD.replace("RUN ", 'RUN python3 "$@" --require-hashes --requirement requirements.txt && ')
+    assert point(inspected(ours, main_py=uses), "library").next_step.startswith('&& python3 "$@" fargate-app')
 
 
 def test_a_version_document_has_the_commit() -> None:
