@@ -211,6 +211,8 @@ $(VENV_READY): requirements.txt pyproject.toml
 	# Isolated, so that it does not write bytecode below $$VENV, which does not exist yet.
 	"$$PYTHON" -ISc 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || {
 	  echo "Python 3.11, 3.12 or 3.13 is needed, $$PYTHON is $$("$$PYTHON" -V). Next: make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12" >&2; exit 1; }
+	[[ ! -L $$VENV ]] || {
+	  echo "$$VENV is a link, and its target would be emptied; nothing was changed. Next: remove the link, or name another folder: VENV=<folder>" >&2; exit 1; }
 	[[ $$VENV == .venv || ! -e $$VENV || -e $$VENV/pyvenv.cfg ]] || {
 	  echo "$$VENV exists and is no Python environment; nothing was changed. Next: remove it, or name another folder: VENV=<folder>" >&2; exit 1; }
 	# A home that is not writable has no cache.

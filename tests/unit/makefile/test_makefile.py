@@ -316,6 +316,17 @@ def test_a_folder_that_is_no_python_environment_is_not_emptied(tree: Tree, tmp_p
     assert (tmp_path / "file").exists()
 
 
+def test_an_environment_that_is_a_link_is_not_emptied(tree: Tree, tmp_path: Path) -> None:
+    environment, link = tmp_path / "environment", tmp_path / "link"
+    environment.mkdir()
+    (environment / "pyvenv.cfg").touch()
+    link.symlink_to(environment)
+    made = tree.make("venv", f"VENV={link}")
+    assert made.code != 0
+    assert "is a link" in made.errors
+    assert (environment / "pyvenv.cfg").exists()
+
+
 @pytest.mark.parametrize("verb", ["status", "settings"])
 def test_json_stands_alone_on_standard_output(tree: Tree, verb: str) -> None:
     (tree.path / f".local/staging/{verb}.json").write_text(f'{{"of": "{verb}"}}\n')
