@@ -15,6 +15,8 @@ from fargate_ops.adopt.variables import PARTS, Variable
 
 _GROUP = "database"
 _CA_FILE = "/etc/ssl/rds/ca.pem"
+#: Preflight counts these connections of each worker.
+_POOL = 'pool_size=int(os.environ["DATABASE_POOL_SIZE"]), max_overflow=int(os.environ["DATABASE_MAX_OVERFLOW"])'
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,8 @@ def _url(database: Database) -> str:
     lines.append("  )")
     if database.driver == "asyncpg":
         lines.append(f"and verify the server: {_verification(database)}")
+    if database.library:
+        lines.append(f"and limit the pool: {_POOL}")
     return "\n".join(lines)
 
 

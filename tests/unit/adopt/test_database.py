@@ -131,5 +131,10 @@ def test_how_the_application_finds_its_database(text: str, verdict: str, shown: 
     assert verdict == "OK" or "ssl.create_default_context" in said[2]
 
 
+def test_the_pool_is_the_one_that_preflight_counts() -> None:
+    assert "DATABASE_POOL_SIZE" in reasons("sqlalchemy\nasyncpg\n")["connection"][2]
+    assert "DATABASE_POOL_SIZE" not in reasons("asyncpg\n")["connection"][2], "it has an engine of another kind"
+
+
 def test_a_server_that_libpq_verifies() -> None:
     assert 'query={"sslmode": "verify-full"' in reasons("psycopg[binary]\n")["connection"][2]
