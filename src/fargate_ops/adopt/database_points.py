@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -15,6 +16,8 @@ from fargate_ops.adopt.variables import PARTS, Variable
 
 _GROUP = "database"
 _CA_FILE = "/etc/ssl/rds/ca.pem"
+#: The virtual environment of the Dockerfile that this package writes.
+_VENV = "/opt/venv"
 #: Preflight counts these connections of each worker.
 _POOL = 'pool_size=int(os.environ["DATABASE_POOL_SIZE"]), max_overflow=int(os.environ["DATABASE_MAX_OVERFLOW"])'
 
@@ -59,6 +62,8 @@ def points(
     elif database.migrations:
         reason = "none: a rollback cannot know whether the older code works with the newer schema"
         command = " ".join(administration.command)
+        if context.dockerfile and context.dockerfile.runs(_VENV):  # it is on the PATH of the last stage only
+            command = re.sub(r"^python\b", f"{_VENV}/bin/python", command)
         step = f"RUN {command} schema > {database.migrations.schema}, in the Dockerfile, after the application's files"
         yield context.point(_GROUP, "schema file", Verdict.OPTIONAL, reason, step)
 

@@ -94,6 +94,10 @@ class Dockerfile:
         """Return the first step that needs a network."""
         return next((step for step in self.instructions if step.name == "RUN" and _NETWORK.search(step.text)), None)
 
+    def runs(self, text: str) -> bool:
+        """Return whether a step of the build contains `text`."""
+        return any(text in step.text for step in self.instructions if step.name == "RUN")
+
     def with_pip(self) -> Instruction | None:
         """Return the first step that runs the base image's pip."""
         return next((step for step in self.instructions if step.name == "RUN" and _PIP.search(step.text)), None)

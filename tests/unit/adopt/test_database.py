@@ -131,6 +131,19 @@ def test_how_the_application_finds_its_database(text: str, verdict: str, shown: 
     assert verdict == "OK" or "ssl.create_default_context" in said[2]
 
 
+@pytest.mark.parametrize("python", ["python", "/opt/venv/bin/python"])
+def test_the_schema_is_built_with_the_python_that_has_the_packages(python: str) -> None:
+    files = {
+        "Dockerfile": f"FROM a\nRUN {python} -m compileall .\n",
+        "admin.py": "from fargate_app.service import Service\nservice = Service()\nservice.admin()\n",
+        "migrations__versions__a.py": "revision = 'a'\n",
+    }
+    project = SMALL | {"requirements.txt": "psycopg2-binary\n"} | {k.replace("__", "/"): v for k, v in files.items()}
+    points = inspect(Project.of(project), named="", python="3.13", shown="../shop").points
+    (step,) = (point.next_step for point in points if point.subject == "schema file")
+    assert step.startswith(f"RUN {python} -m admin schema > schema.json")
+
+
 def test_the_pool_is_the_one_that_preflight_counts() -> None:
     assert "DATABASE_POOL_SIZE" in reasons("sqlalchemy\nasyncpg\n")["connection"][2]
     assert "DATABASE_POOL_SIZE" not in reasons("asyncpg\n")["connection"][2], "it has an engine of another kind"
