@@ -291,7 +291,8 @@ class Rollback(Operation):
                 f"{versions([target])} needs the schema {target.schema_head}, and {contract.name} has since run a "
                 f"contract migration (schema {contract.schema_head}) that it cannot work with."
             )
-        if target.schema_head is None:
+        database = self.c.stack.get(Stack.database, None)
+        if target.schema_head is None and database:
             unknown.append(f"which schema {target.name} needs is not known")
         try:
             definition: dict[str, Any] = self.ecs.describe_task_definition(taskDefinition=target.revision)[
@@ -304,7 +305,7 @@ class Rollback(Operation):
             else:
                 unknown.append(f"what {target.name} needs was not checked: {error}")
             return Examined(definition=None, image="", absent=absent, unknown=unknown)
-        released_for, database = database_of(definition), self.c.stack.get(Stack.database, None)
+        released_for = database_of(definition)
         serves = database.instance_identifier if database else ""
         if released_for and not serves:
             absent.append(

@@ -1332,10 +1332,11 @@ def test_a_rollback_never_goes_to_a_database_that_was_turned_off(three: World) -
 
 def test_without_a_database_a_rollback_is_any_other(world: World) -> None:
     without_database(world)
-    world.released("aaaa")
-    world.released("bbbb")
+    world.released("aaaa", schema_head=None)
+    world.released("bbbb", schema_head=None)
     world.rolled_back()
     assert serving(world) == "aaaa"
+    assert "schema" not in world.text
 
 
 def test_a_rollback_never_goes_to_another_database(three: World, monkeypatch: pytest.MonkeyPatch) -> None:
