@@ -138,8 +138,11 @@ def release(clone: Clone, hub: Hub, runner: Runner, runs: list[Finished]) -> Fin
     finished = runner.run("deploy.yml", dispatched(clone, hub), held={"production"})
     runs.extend([built, finished])
     assert acts_as(finished, "Deploy", "deploy-staging")
-    inputs = {"environment": "production", "sha": event.sha}
-    assert finished.held == {"production": Held("./.github/workflows/deploy-environment.yml", ["staging"], inputs)}
+    image = {"repositoryName": "settlement", "imageIds": [{"imageTag": clone.version()}]}
+    (digest,) = (found["imageDigest"] for found in clone.aws("ecr").describe_images(**image)["imageDetails"])
+    inputs = {"environment": "production", "sha": event.sha, "digest": digest}
+    needs = ["commit", "staging"]
+    assert finished.held == {"production": Held("./.github/workflows/deploy-environment.yml", needs, inputs)}
     return finished
 
 

@@ -17,6 +17,10 @@ class UnsupportedError(AssertionError):
 _TOKEN = re.compile(r"\s*(?:(\|\||&&|==|!=|\(|\)|,)|'((?:[^']|'')*)'|([A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*))")
 
 
+#: Contexts whose keys are all known here, so that a wrong one is a mistake.
+_CLOSED = {"github", "jobs", "matrix", "needs", "steps", "vars"}
+
+
 class Expression:
     """An expression of names, strings, ``||``, ``&&``, ``==``, ``!=``, and the status functions."""
 
@@ -84,10 +88,10 @@ class Expression:
         return self._lookup(token[3])
 
     def _lookup(self, name: str) -> Any:
-        """Return a value. An unknown key of `vars` or `github` is an error; a deeper key, or an input, is empty."""
+        """Return a value. An unknown key of a context in `_CLOSED` is an error; a deeper key, or an input, is empty."""
         root, *keys = name.split(".")
         found = self._contexts.get(root)
-        if found is None or not keys or (root in {"github", "vars"} and keys[0] not in found):
+        if found is None or not keys or (root in _CLOSED and keys[0] not in found):
             raise UnsupportedError(f"{name}: there is no such value")
         for key in keys:
             found = found.get(key) if isinstance(found, Mapping) else None

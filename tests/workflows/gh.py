@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -34,6 +35,8 @@ class State:
     environments: dict[str, Any] = field(default_factory=dict)
     #: By environment: the branches that may deploy to it.
     branches: dict[str, list[str]] = field(default_factory=dict)
+    #: By environment: the users who must approve a job in it.
+    reviewers: dict[str, list[str]] = field(default_factory=dict)
     dispatches: list[dict[str, Any]] = field(default_factory=list)
     #: By pull request: the comments of the workflows' account.
     comments: dict[str, list[str]] = field(default_factory=dict)
@@ -69,6 +72,8 @@ class GitHub:
             return {"permissions": {"admin": self.permissions.get("administration") == "admin"}}
         if (method, path) == ("POST", f"{root}/dispatches"):
             return self._dispatch(body)
+        if method == "GET" and (found := re.fullmatch(rf"{root}/environments/([^/]+)", path)):
+            return self._environment(found[1])
         self._require("administration", "admin")
         return self._settings(method, path.removeprefix(f"{root}/"), body)
 
@@ -79,6 +84,17 @@ class GitHub:
         if not known or not 0 < len(body.get("event_type", "")) <= 100 or len(body.get("client_payload", {})) > 10:
             raise RefusedError("gh: Invalid request (HTTP 422)")
         self.state.dispatches.append(body)
+
+    def _environment(self, name: str) -> Any:
+        """https://docs.github.com/rest/deployments/environments#get-an-environment"""
+        self._require("actions", "read")
+        if name not in self.state.environments:
+            raise RefusedError(f"gh: Not Found (HTTP 404): environments/{name}")
+        rules: list[dict[str, Any]] = [{"id": 1, "type": "branch_policy"}]
+        if users := self.state.reviewers.get(name):
+            reviewers = [{"type": "User", "reviewer": {"login": user}} for user in users]
+            rules.append({"id": 2, "type": "required_reviewers", "prevent_self_review": False, "reviewers": reviewers})
+        return {**self.state.environments[name], "name": name, "protection_rules": rules}
 
     def _settings(self, method: str, path: str, body: Any) -> Any:
         """Read or change environments, their branches, and variables."""
@@ -96,12 +112,9 @@ class GitHub:
             if method == "POST" and found[1] in self.state.environments:
                 self.state.branches.setdefault(found[1], []).append(body["name"])
                 return {"name": body["name"]}
-        elif found := re.fullmatch(r"environments/([^/]+)", path):
-            if method == "GET" and found[1] in self.state.environments:
-                return self.state.environments[found[1]]
-            if method == "PUT":
-                self.state.environments[found[1]] = body
-                return body
+        elif (found := re.fullmatch(r"environments/([^/]+)", path)) and method == "PUT":
+            self.state.environments[found[1]] = body
+            return body
         raise RefusedError(f"gh: Not Found (HTTP 404): {method} {path}")
 
     def comment(self, number: str, body: str, *, edit_last: bool, create_if_none: bool) -> str:
@@ -142,10 +155,8 @@ def answer(github: GitHub, given: argparse.Namespace) -> str:
         return github.comment(given.number, text, edit_last=given.edit_last, create_if_none=given.create_if_none)
     body = json.loads(_read(given.input)) if given.input else None
     found = github.api(given.method or ("POST" if given.input else "GET"), given.path, body)
-    if given.jq:  # only a path of keys; gh supports all of jq
-        for key in given.jq.strip(".").split("."):
-            found = found[key]
-    return "" if found is None else json.dumps(found)
+    text = "" if found is None else json.dumps(found)
+    return subprocess.check_output(["jq", "--raw-output", given.jq], input=text, text=True) if given.jq else text
 
 
 def _read(name: str) -> str:

@@ -26,7 +26,7 @@ from tests.workflows.gh import State
 from tests.workflows.runner import Given, Job, git, known
 
 #: The permissions of a person who administers the repository, for `gh`.
-PERSON = {"administration": "admin", "contents": "write", "pull-requests": "write"}
+PERSON = {"administration": "admin", "actions": "write", "contents": "write", "pull-requests": "write"}
 
 
 class Hub:
@@ -54,6 +54,9 @@ class Hub:
     def state(self) -> State:
         return State.load(self._state)
 
+    def save(self, state: State) -> None:
+        state.save(self._state)
+
     # -- the runner's interface --
 
     def variables(self, environment: str | None) -> dict[str, str]:
@@ -72,10 +75,19 @@ class Hub:
         state = self.state
         return environment in state.environments and ref.removeprefix("refs/heads/") in state.branches[environment]
 
+    def reviewers(self, environment: str) -> list[str]:
+        """Return the users who must approve a job in this environment."""
+        return self.state.reviewers.get(environment, [])
+
+    def require_reviewers(self, environment: str, *users: str) -> None:
+        """Name the environment's required reviewers, as a person does in GitHub's settings."""
+        state = self.state
+        self.save(replace(state, reviewers={**state.reviewers, environment: list(users)}))
+
     def token(self, permissions: Mapping[str, str]) -> str:
         """Return a ``github.token`` with these permissions."""
         token, state = f"ghs_{secrets.token_hex(8)}", self.state
-        replace(state, tokens={**state.tokens, token: dict(permissions)}).save(self._state)
+        self.save(replace(state, tokens={**state.tokens, token: dict(permissions)}))
         return token
 
     def action(self, name: str) -> Callable[[Job, Given], None]:

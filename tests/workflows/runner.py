@@ -4,9 +4,9 @@
     finished = runner.run("ci.yml", Event("pull_request", ref=…, sha=…, payload={…}))
 
 The parts of the workflow language that our workflows use work as in GitHub's runner: triggers, `needs`, `if`, `env`,
-`defaults`, `permissions`, environments and their variables, composite actions, reusable workflows, the files behind
-``GITHUB_*``. An unknown key, expression or action fails the test; nothing is silently skipped. `tests/workflows/hub.py`
-implements third-party actions by name.
+`defaults`, `permissions`, environments and their variables, outputs, matrices, composite actions, reusable workflows,
+the files behind ``GITHUB_*``. An unknown key, expression or action fails the test; nothing is silently skipped.
+`tests/workflows/hub.py` implements third-party actions by name.
 Reference: https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax.
 """
 
@@ -16,8 +16,9 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product, takewhile
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,6 +34,9 @@ SHELLS = {
     "bash": ["bash", "--noprofile", "--norc", "-eo", "pipefail"],
     "": ["bash", "-e"],  # none named
 }
+
+#: Keys of every job, whether it has steps or calls a workflow.
+_JOB_KEYS = ("needs", "if", "permissions", "concurrency")
 
 
 def document(text: str) -> Node:
@@ -71,6 +75,7 @@ class Step:
     run: str | None
     outcome: str
     output: str = ""
+    outputs: dict[str, str] = field(default_factory=dict)
     summary: str = ""
     seconds: float = 0.0
 
@@ -86,9 +91,10 @@ class Held:
 
 @dataclass
 class Finished:
-    """A successful run: the steps of its jobs, the skipped jobs, and the held jobs."""
+    """A finished run: the steps of its jobs, and the failed, skipped and held jobs."""
 
     steps: list[Step] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     held: dict[str, Held] = field(default_factory=dict)
 
@@ -109,6 +115,7 @@ class GitHub(Protocol):
 
     def variables(self, environment: str | None) -> dict[str, str]: ...
     def admits(self, environment: str, ref: str) -> bool: ...
+    def reviewers(self, environment: str) -> list[str]: ...
     def token(self, permissions: Mapping[str, str]) -> str: ...
     def action(self, name: str) -> Callable[[Job, Given], None]: ...
 
@@ -143,11 +150,21 @@ class Runner:
         self._github, self._home, self._base = github, home, base
         self._runs = 0
 
-    def run(self, file: str, event: Event, *, held: Collection[str] = (), excluded: Collection[str] = ()) -> Finished:
+    def run(
+        self,
+        file: str,
+        event: Event,
+        *,
+        held: Collection[str] = (),
+        excluded: Collection[str] = (),
+        failing: Collection[str] = (),
+    ) -> Finished:
         """Run the workflow of the event's commit to its end. Jobs in `held` wait for their reviewer. Lines in
-        `excluded` are not run. A failing step fails the test."""
+        `excluded` are not run. The test fails unless exactly the jobs in `failing` fail."""
         self._runs += 1
-        return _Run(self._github, self._home, self._base, self._runs, event, held, excluded).finish(file)
+        finished = _Run(self._github, self._home, self._base, self._runs, event, held, excluded, failing).finish(file)
+        assert set(finished.failed) == set(failing), f"{set(failing) - set(finished.failed)} did not fail"
+        return finished
 
 
 @dataclass
@@ -159,6 +176,7 @@ class _Run:
     event: Event
     held: Collection[str]
     excluded: Collection[str]
+    failing: Collection[str]
     finished: Finished = field(default_factory=Finished)
 
     def finish(self, file: str) -> Finished:
@@ -205,41 +223,94 @@ class _Run:
         return {}
 
     def _jobs(
-        self, workflow: Node, contexts: Mapping[str, Any], granted: Mapping[str, str] | None = None, prefix: str = ""
-    ) -> None:
-        """Run the jobs. `granted` are the permissions of a reusable workflow's caller: the jobs may have no others."""
-        if "concurrency" in workflow:  # runs are sequential here: only check that the group can be evaluated
-            assert fill(known(workflow["concurrency"], "group", "cancel-in-progress", where="group")["group"], contexts)
-        ended: list[str] = []
+        self,
+        workflow: Node,
+        contexts: Mapping[str, Any],
+        granted: Mapping[str, str] | None = None,
+        prefix: str = "",
+        groups: Sequence[str] = (),
+    ) -> dict[str, Node]:
+        """Run the jobs; return the result and the outputs of each. `granted` are the permissions of a reusable
+        workflow's caller: the jobs may have no others. `groups` are the concurrency groups that the caller holds."""
+        groups = [*groups, *_group(workflow, contexts)]
+        ended: dict[str, Node] = {}
         for name, node in workflow["jobs"].items():
-            common = ("needs", "if", "permissions")
             needs = [node["needs"]] if isinstance(node.get("needs"), str) else node.get("needs", [])
-            assert set(needs) <= set(ended), f"{name} needs {needs}, and only {ended} have ended"
+            assert set(needs) <= set(ended), f"{name} needs {needs}, and only {list(ended)} have ended"
             permissions = node.get("permissions", workflow.get("permissions"))
             assert isinstance(permissions, dict), f"the job {name} does not declare its permissions"
             if granted is not None:
                 beyond = {key for key, level in permissions.items() if granted.get(key) not in {level, "write"}}
                 assert not beyond, f"{name} requests {beyond}, which its caller does not grant"
-            if "if" in node and not holds(node["if"], contexts):
+            own = {**contexts, "needs": {need: ended[need] for need in needs}}
+            if any(ended[need]["result"] != "success" for need in needs) or not holds(node.get("if", "success()"), own):
                 self.finished.skipped.append(prefix + name)
+                ended[name] = {"result": "skipped", "outputs": {}}
                 continue
+            held = [*groups, *_group(node, own)]
             if "uses" in node:
-                known(node, *common, "uses", "with", where=f"job {name}")
-                inputs = fill_all(node.get("with", {}), contexts)
-                if name in self.held:
-                    self.finished.held[name] = Held(node["uses"], needs, inputs)
-                    continue
-                called = self._workflow(node["uses"])
-                inputs = _inputs(called["on"]["workflow_call"]["inputs"], inputs)
-                self._jobs(called, {**contexts, "inputs": inputs}, permissions, prefix=f"{prefix}{name}/")
+                ended[name] = self._called(prefix + name, node, needs, own, permissions, held)
             else:
-                known(node, *common, "runs-on", "timeout-minutes", "environment", "steps", where=f"job {name}")
-                job = self._job(prefix + name, node, workflow, contexts, permissions)
-                steps = list(self._steps(job, node["steps"], job.contexts, job.shell))
-                self.finished.steps += steps
-                failures = [step for step in steps if step.outcome == "failure"]
-                assert not failures, "\n".join(f"{step.job}: {step.name}\n{step.output[-8000:]}" for step in failures)
-            ended.append(name)
+                ended[name] = self._cells(prefix + name, node, workflow, own, permissions, held)
+        return ended
+
+    def _called(
+        self,
+        name: str,
+        node: Node,
+        needs: list[str],
+        contexts: Mapping[str, Any],
+        permissions: Mapping[str, str],
+        groups: Sequence[str],
+    ) -> Node:
+        """Run a job that calls a reusable workflow."""
+        known(node, *_JOB_KEYS, "uses", "with", where=f"job {name}")
+        inputs = fill_all(node.get("with", {}), contexts)
+        if name in self.held:
+            self.finished.held[name] = Held(node["uses"], needs, inputs)
+            return {"result": "held", "outputs": {}}
+        called = self._workflow(node["uses"])
+        trigger = known(called["on"]["workflow_call"], "inputs", "outputs", where=node["uses"])
+        contexts = {key: value for key, value in contexts.items() if key in {"github", "vars"}}
+        contexts["inputs"] = _inputs(trigger["inputs"], inputs)
+        jobs = self._jobs(called, contexts, permissions, f"{name}/", groups)
+        failed = any(job["result"] == "failure" for job in jobs.values())
+        outputs = {key: output["value"] for key, output in trigger.get("outputs", {}).items()}
+        filled = fill_all(outputs, {**contexts, "jobs": jobs})
+        return {"result": "failure" if failed else "success", "outputs": filled}
+
+    def _cells(
+        self,
+        name: str,
+        node: Node,
+        workflow: Node,
+        contexts: Mapping[str, Any],
+        permissions: Mapping[str, str],
+        groups: Sequence[str],
+    ) -> Node:
+        """Run a job, once for each combination of its matrix."""
+        own = ("runs-on", "timeout-minutes", "environment", "outputs", "steps", "strategy")
+        known(node, *_JOB_KEYS, *own, where=f"job {name}")
+        axes: Node = known(node.get("strategy", {}), "fail-fast", "matrix", where=f"strategy of {name}").get(
+            "matrix", {}
+        )
+        results, outputs = [], {}
+        for values in product(*axes.values()):
+            cell = f"{name} ({', '.join(values)})" if values else name
+            matrix = {"matrix": dict(zip(axes, values, strict=True))} if axes else {}
+            job = self._job(cell, node, workflow, {**contexts, **matrix}, permissions)
+            if job.environment and self.github.reviewers(job.environment):
+                # https://docs.github.com/actions/concepts/workflows-and-actions/concurrency
+                assert not groups, f"{cell} waits for a reviewer while it holds {', '.join(groups)}"
+            steps, ids = self._steps(job, node["steps"], job.contexts, job.shell)
+            self.finished.steps += steps
+            failures = [step for step in steps if step.outcome == "failure"]
+            said = "\n".join(f"{step.job}: {step.name}\n{step.output[-8000:]}" for step in failures)
+            assert not failures or cell in self.failing, said
+            self.finished.failed += [cell] if failures else []
+            results.append("failure" if failures else "success")
+            outputs = fill_all(node.get("outputs", {}), {**job.contexts, "steps": ids})
+        return {"result": "failure" if "failure" in results else "success", "outputs": outputs}
 
     def _job(
         self,
@@ -253,7 +324,7 @@ class _Run:
         if environment:
             ref = self.event.ref
             assert self.github.admits(environment, ref), f"{ref} may not deploy to {environment}"
-        directory = self.home / f"{self.number}-{name.replace('/', '-')}"
+        directory = self.home / f"{self.number}-{re.sub(r'[^a-z-]+', '-', name)}"
         github = {**contexts["github"], "token": self.github.token(permissions)}
         job = Job(
             name=name,
@@ -304,15 +375,21 @@ class _Run:
 
     # -- steps --
 
-    def _steps(self, job: Job, steps: list[Node], contexts: Mapping[str, Any], shell: str | None) -> Iterator[Step]:
-        """Run the steps. `shell` is the workflow's default; None in a composite action, whose steps must each name one.
-        The status functions of an `if` refer to these steps."""
-        failed = False
-        for node in steps:
-            keys = ("name", "if", "uses", "with", "run", "env", "shell", "working-directory")
+    def _steps(
+        self, job: Job, nodes: list[Node], contexts: Mapping[str, Any], shell: str | None
+    ) -> tuple[list[Step], Node]:
+        """Run the steps; return them, and the context `steps`. `shell` is the workflow's default; None in a composite
+        action, whose steps must each name one. The status functions of an `if` refer to these steps."""
+        steps: list[Step] = []
+        ids: Node = {node["id"]: {"outcome": "", "outputs": {}} for node in nodes if "id" in node}
+        contexts = {**contexts, "steps": ids}
+        for node in nodes:
+            keys = ("id", "name", "if", "uses", "with", "run", "env", "shell", "working-directory")
             known(node, *keys, where=f"a step of {job.name}")
+            failed = any(step.outcome == "failure" for step in steps)
             name = str(node.get("name", node.get("uses", "")))
             step = Step(job.name, fill(name, contexts), node.get("run"), "success")
+            taken = [step]
             if not holds(node.get("if", "success()"), contexts, failed=failed):
                 step.outcome = "skipped"
             elif step.run in self.excluded:
@@ -322,29 +399,32 @@ class _Run:
                 assert named is not None, f"{step.name}: a step of an action must name its shell"
                 self._execute(job, node, step, contexts, named)
             elif node["uses"].startswith("./"):
-                for inner in self._composite(job, node, contexts):
-                    failed = failed or inner.outcome == "failure"
-                    yield inner
-                continue
+                taken = self._composite(job, node, step, contexts)
             else:
                 began = time.monotonic()
                 action, _, version = node["uses"].partition("@")
                 assert re.fullmatch(r"[0-9a-f]{40}", version), f"{node['uses']} is not pinned"
                 self.github.action(action)(job, fill_all(node.get("with", {}), contexts))
                 step.seconds = time.monotonic() - began
-            failed = failed or step.outcome == "failure"
-            yield step
+            steps += taken
+            if "id" in node:
+                outcome = "failure" if any(one.outcome == "failure" for one in taken) else step.outcome
+                ids[node["id"]] = {"outcome": outcome, "outputs": step.outputs}
+        return steps, ids
 
-    def _composite(self, job: Job, node: Node, contexts: Mapping[str, Any]) -> Iterator[Step]:
+    def _composite(self, job: Job, node: Node, step: Step, contexts: Mapping[str, Any]) -> list[Step]:
         """Run the steps of a local action from the job's checkout."""
         path = job.workspace / node["uses"] / "action.yml"
-        action = known(document(path.read_text()), "name", "description", "inputs", "runs", where=str(path))
+        action = known(document(path.read_text()), "name", "description", "inputs", "outputs", "runs", where=str(path))
         known(action["runs"], "using", "steps", where=str(path))
         assert action["runs"]["using"] == "composite"
         inputs = _inputs(action["inputs"], fill_all(node.get("with", {}), contexts))
         # An action has no access to the repository's variables, only to its inputs.
         inner = {"github": contexts["github"], "inputs": inputs}
-        yield from self._steps(job, action["runs"]["steps"], inner, None)
+        steps, ids = self._steps(job, action["runs"]["steps"], inner, None)
+        outputs = {key: output["value"] for key, output in action.get("outputs", {}).items()}
+        step.outputs = fill_all(outputs, {**inner, "steps": ids})
+        return steps
 
     def _execute(self, job: Job, node: Node, step: Step, contexts: Mapping[str, Any], shell: str) -> None:
         """Run one `run:` in its shell, with its own files for ``GITHUB_OUTPUT`` and similar variables."""
@@ -376,8 +456,31 @@ class _Run:
         step.seconds, step.output = time.monotonic() - began, done.stdout
         step.outcome = "success" if done.returncode == 0 else "failure"
         step.summary = files.pop("GITHUB_STEP_SUMMARY").read_text()
+        step.outputs = dict(_outputs(files.pop("GITHUB_OUTPUT").read_text()))
         if written := [name for name, file in files.items() if file.stat().st_size]:
             raise UnsupportedError(f"{step.name} writes to {', '.join(written)}, which the runner does not pass on")
+
+
+def _group(node: Node, contexts: Mapping[str, Any]) -> list[str]:
+    """Return the concurrency group of a workflow or job, if it has one. Runs are sequential here."""
+    if "concurrency" not in node:
+        return []
+    group = fill(known(node["concurrency"], "group", "cancel-in-progress", where="concurrency")["group"], contexts)
+    assert group
+    return [group]
+
+
+def _outputs(text: str) -> Iterator[tuple[str, str]]:
+    """Read the file behind ``GITHUB_OUTPUT``: a line ``name=value``, or a value of several lines between delimiters.
+
+    https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#setting-an-output-parameter
+    """
+    lines = iter(text.splitlines())
+    for line in lines:
+        found = re.fullmatch(r"([\w-]+)(=|<<)(.*)", line)
+        assert found, f"invalid line in GITHUB_OUTPUT: {line}"
+        name, sign, value = found.groups()
+        yield name, value if sign == "=" else "\n".join(takewhile(value.__ne__, lines))
 
 
 def _inputs(wanted: Node, given: Mapping[str, str]) -> dict[str, str]:

@@ -26,7 +26,10 @@ _TAGS_SHOWN = 10
 
 @dataclass(frozen=True)
 class Settings:
-    """The role's settings. `architecture` is Fargate's name, or empty for the engine's own."""
+    """The role's settings. `architecture` is Fargate's name, or empty for the engine's own.
+
+    `digest` is the one that the image must have in the registry, or empty.
+    """
 
     context: Path
     libraries: tuple[Path, ...]
@@ -39,7 +42,9 @@ class Settings:
     architecture: str
     labels: Mapping[str, str]
     allow_dirty: bool
+    allow_new: bool
     version: str
+    digest: str
     work_dir: Path
     wheel_cache: Path
 
@@ -80,8 +85,13 @@ class Flow:
     def run(self) -> Image:
         """Return the image of this source, or of the requested version. Raises ProblemError."""
         if self.settings.version:
-            return self._existing_version()
+            return self._existing_version(
+                self.settings.version,
+                "repeat the command with -e image_build_version=<one of them>, or without it to build this commit",
+            )
         source = read_source(self.settings.context, self.settings.libraries, allow_dirty=self.settings.allow_dirty)
+        if self.settings.digest or not self.settings.allow_new:
+            return self._existing_version(source.version, "build and push it first: make build, or the workflow build")
         digest, why_unknown = self._look_up(source.version)
         if digest is not None:
             return self._with_sbom(self._existing(source.version, digest), source)
@@ -106,8 +116,7 @@ class Flow:
                 "ansible-playbook playbooks/bootstrap.yml",
             ) from error
 
-    def _existing_version(self) -> Image:
-        version = self.settings.version
+    def _existing_version(self, version: str, next_step: str) -> Image:
         digest, why_unknown = self._look_up(version)
         if digest is not None:
             return self._with_sbom(self._existing(version, digest), None)
@@ -118,10 +127,16 @@ class Flow:
         raise ProblemError(
             f"There is no image {self._named(version)}. The newest versions are: {known}.",
             self.registry.name,
-            "repeat the command with -e image_build_version=<one of them>, or without it to build this commit",
+            next_step,
         )
 
     def _existing(self, version: str, digest: str) -> Image:
+        if self.settings.digest not in ("", digest):
+            raise ProblemError(
+                f"The image {self._named(version)} is {digest}, and {self.settings.digest} was verified.",
+                self.registry.name,
+                "deploy this version to the environment that verifies it (the workflow deploy does), then to this one",
+            )
         configuration = self.registry.configuration(digest)
         architecture, wanted = _fargate(configuration.architecture), self.settings.architecture
         if wanted and wanted != architecture:

@@ -114,7 +114,9 @@ def settings(project: Path, tmp_path: Path) -> Settings:
         architecture="",
         labels={"fargate.local": "test"},
         allow_dirty=False,
+        allow_new=True,
         version="",
+        digest="",
         work_dir=tmp_path / "work",
         wheel_cache=tmp_path / "wheels",
     )
@@ -336,6 +338,27 @@ def test_an_asked_for_version_that_is_not_there(
     registry.tags = dict.fromkeys(tags, "sha256:x")
     with pytest.raises(ProblemError, match=f"no image settlement:zz. The newest versions are: {known}"):
         Run(replace(settings, version="zz"), registry)
+
+
+@pytest.mark.parametrize("setting", [{"allow_new": False}, {"digest": "sha256:verified"}], ids=["not new", "digest"])
+def test_a_version_that_may_not_be_built_must_be_there(
+    settings: Settings, registry: FakeRegistry, fake_engine: FakeEngine, project: Path, setting: dict[str, Any]
+) -> None:
+    with pytest.raises(ProblemError, match=rf"(?s)There is no image settlement:{version_of(project)}\..*make build"):
+        Run(replace(settings, **setting), registry)
+    assert not fake_engine.built
+    registry.tags |= {version_of(project): "sha256:verified"}
+    image = Run(replace(settings, **setting), registry).image
+    assert (image.digest, image.built, image.sbom_stored) == ("sha256:verified", False, False)
+
+
+@pytest.mark.parametrize("version", ["", "0123456789ab"], ids=["of the commit", "asked for"])
+def test_an_image_with_another_digest_than_the_verified_one_is_refused(
+    settings: Settings, registry: FakeRegistry, project: Path, version: str
+) -> None:
+    registry.tags |= {version or version_of(project): "sha256:other"}
+    with pytest.raises(ProblemError, match="is sha256:other, and sha256:verified was verified"):
+        Run(replace(settings, version=version, digest="sha256:verified"), registry)
 
 
 def test_an_asked_for_version_in_a_check_before_the_registry_is_there(settings: Settings) -> None:

@@ -141,7 +141,7 @@ def test_each_step_has_its_turn(world: World) -> None:
     ("old", "new", "said"),
     [
         ('echo "$TITLE $GITHUB_SHA" |', "false |", "Say"),  # pipefail
-        ("timeout-minutes: 1", "timeout-minutes: 1\n    strategy: {}", "strategy"),
+        ("timeout-minutes: 1", "timeout-minutes: 1\n    strategy: {max-parallel: 1}", "max-parallel"),
         ("{name: Never, ", "{name: Never, continue-on-error: true, ", "continue-on-error"),
         ("actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683", "actions/checkout@v4", "not pinned"),
         ("actions/checkout@", "actions/cache@", "the action actions/cache"),

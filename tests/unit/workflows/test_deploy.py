@@ -1,0 +1,136 @@
+"""The workflow deploy stops before it takes a role: at a commit that is not one of main, and without reviewers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.github import Issuer
+from tests.workflows.hub import Hub
+from tests.workflows.runner import Event, Finished, Runner, git
+
+PROJECT = Path(__file__).parents[3]
+MAIN = "refs/heads/main"
+
+
+#: Runs the job for production alone.
+PRODUCTION = """
+name: deploy
+on: {workflow_dispatch: {}}
+jobs:
+  production:
+    uses: ./.github/workflows/deploy-environment.yml
+    permissions: {actions: read, contents: read, id-token: write}
+    with: {environment: production, sha: "${{ github.sha }}"}
+"""
+
+
+class World:
+    """A repository with this project's workflows, whose `main` has two commits and whose `other` has one more."""
+
+    def __init__(self, directory: Path) -> None:
+        self.origin, place = directory / "origin", directory / "github"
+        shutil.copytree(PROJECT / ".github", self.origin / ".github")
+        place.mkdir()
+        for name in ("pyproject.toml", "requirements.txt"):
+            shutil.copy(PROJECT / name, self.origin)
+        git(self.origin, "init", "--quiet", "--initial-branch", "main")
+        git(self.origin, "config", "user.name", "test")
+        git(self.origin, "config", "user.email", "test@example.invalid")
+        git(self.origin, "add", "--all")
+        self.first, self.newest = self.commit("first"), self.commit("second")
+        git(self.origin, "switch", "--quiet", "--create", "other")
+        self.other = self.commit("other")
+        self.hub = Hub(self.origin, place, Issuer(), "http://127.0.0.1:9")
+        path = f"{self.hub.programs}{os.pathsep}{os.environ['PATH']}"
+        self.runner = Runner(self.hub, directory / "runs", {"PATH": path})
+
+    def commit(self, message: str) -> str:
+        git(self.origin, "commit", "--quiet", "--allow-empty", "--message", message)
+        return git(self.origin, "rev-parse", "HEAD").strip()
+
+    def deploy(self, sha: str, ref: str = MAIN, *failing: str) -> Finished:
+        """Dispatch the workflow by hand, from the newest commit of `ref`."""
+        inputs = {"sha": sha}
+        event = Event("workflow_dispatch", ref, git(self.origin, "rev-parse", ref).strip(), {"inputs": inputs}, inputs)
+        return self.runner.run("deploy.yml", event, held={"staging"}, failing=failing)
+
+    def deploy_production(self, workflow: str = PRODUCTION) -> Finished:
+        """Run the job for production without staging. It ends where the Python environment is made."""
+        state = self.hub.state
+        state.environments["production"], state.branches["production"] = {}, ["main", "other"]
+        state.variables["environments/production/variables/AWS_DEPLOY_ROLE"] = "arn:role"
+        self.hub.save(state)
+        self.hub.program("make", "false")
+        (self.origin / ".github/workflows/test.yml").write_text(workflow)
+        git(self.origin, "add", "--all")
+        event = Event("workflow_dispatch", "refs/heads/other", self.commit("test"))
+        return self.runner.run("test.yml", event, failing={"production/deploy"})
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_a_commit_of_main_is_deployed(world: World) -> None:
+    for sha in (world.first, world.newest):
+        assert world.deploy(sha).held["staging"].inputs == {"environment": "staging", "sha": sha}
+    assert world.deploy("").held["staging"].inputs["sha"] == world.newest
+
+
+def test_any_other_commit_stops_before_a_role_is_taken(world: World) -> None:
+    refusals = {
+        world.other: f"{world.other} is not a commit of main",
+        "f" * 40: f"{'f' * 40} is not a commit of main",
+        "main": "main is not a commit's full hash",
+        world.first[:12]: f"{world.first[:12]} is not a commit's full hash",
+        world.first.upper(): "is not a commit's full hash",
+        f"{world.first}\n::set-env name=A::b": "is not a commit's full hash",
+    }
+    for sha, said in refusals.items():
+        assert_stopped(world.deploy(sha, MAIN, "commit"), said)
+
+
+def test_a_workflow_of_another_branch_deploys_nothing(world: World) -> None:
+    stopped = world.deploy(world.first, "refs/heads/other", "commit")
+    assert_stopped(stopped, "the workflow was started on refs/heads/other")
+
+
+def assert_stopped(finished: Finished, said: str) -> None:
+    """Assert that the check refused with one sentence, and that no other job ran."""
+    (sentence,) = finished.step("Check the commit").output.splitlines()
+    assert sentence.startswith("::error::Nothing was deployed: ")
+    assert said in sentence
+    assert "Next: start the workflow deploy on main" in sentence
+    assert (finished.held, finished.skipped) == ({}, ["staging", "production"])
+
+
+def test_production_stops_without_reviewers(world: World) -> None:
+    finished = world.deploy_production()
+    assert finished.step("Require reviewers of production").outcome == "failure"
+    (sentence,) = finished.step("Require reviewers of production").output.splitlines()
+    assert sentence.startswith("::error::The environment production has no required reviewers")
+    assert "nothing was deployed. Next: name reviewers at https://github.com/example/settlement/settings" in sentence
+    assert {step.outcome for step in finished.steps[1:]} == {"skipped"}
+
+
+def test_production_goes_on_with_reviewers(world: World) -> None:
+    world.hub.require_reviewers("production", "octocat")
+    finished = world.deploy_production()
+    assert finished.step("Require reviewers of production").outcome == "success"
+    assert finished.step("Make the Python environment").outcome == "failure"  # it is not there in this test
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("jobs:", "concurrency: {group: all}\njobs:"), ("    uses:", "    concurrency: {group: production}\n    uses:")],
+    ids=["of the workflow", "of the job"],
+)
+def test_a_job_that_waits_for_a_reviewer_holds_no_concurrency_group(world: World, old: str, new: str) -> None:
+    world.hub.require_reviewers("production", "octocat")
+    with pytest.raises(AssertionError, match="waits for a reviewer while it holds"):
+        world.deploy_production(PRODUCTION.replace(old, new))
