@@ -41,6 +41,11 @@ class State:
     #: By pull request: the comments of the workflows' account.
     comments: dict[str, list[str]] = field(default_factory=dict)
 
+    #: By the branch of each open pull request: its title.
+    pulls: dict[str, str] = field(default_factory=dict)
+    #: By number, as ``gh issue list --json`` returns them.
+    issues: dict[str, dict[str, Any]] = field(default_factory=dict)
+
     @classmethod
     def load(cls, path: Path) -> State:
         return cls(**json.loads(path.read_text()))
@@ -127,6 +132,36 @@ class GitHub:
         comments[:] = [*comments[: len(comments) - edit_last], body]
         return f"https://github.com/{self.state.repository}/pull/{number}#issuecomment-{len(comments)}"
 
+    def pull(self, given: argparse.Namespace) -> Any:
+        """List the open pull requests of a branch, or create one."""
+        self._require("pull-requests", "read" if given.subcommand == "list" else "write")
+        if given.subcommand == "list":
+            return [{"number": 1}] if given.head in self.state.pulls else []
+        if given.head in self.state.pulls:
+            raise RefusedError(f"a pull request for branch {given.head!r} into branch {given.base!r} already exists")
+        self.state.pulls[given.head] = given.title
+        return f"https://github.com/{self.state.repository}/pull/1"
+
+    def issue(self, given: argparse.Namespace) -> Any:
+        """List, create, edit or close an issue. A search finds the open issues whose titles contain the phrase."""
+        self._require("issues", "read" if given.subcommand == "list" else "write")
+        issues = self.state.issues
+        if given.subcommand == "list":
+            (phrase,) = re.fullmatch(r'in:title "(.*)"', given.search).groups()  # type: ignore[union-attr]
+            found = [issue for issue in issues.values() if issue["state"] == "OPEN" and phrase in issue["title"]]
+            return [{key: issue[key] for key in given.json.split(",")} for issue in found]
+        number = str(len(issues) + 1) if given.subcommand == "create" else given.number
+        if given.subcommand == "create":
+            issues[number] = {"number": int(number), "title": given.title, "state": "OPEN", "comments": []}
+        if number not in issues:
+            raise RefusedError("GraphQL: Could not resolve to an issue or pull request")
+        if given.subcommand == "close":
+            issues[number]["state"] = "CLOSED"
+            issues[number]["comments"].append(given.comment)
+        else:
+            issues[number]["body"] = _read(given.body_file)
+        return f"https://github.com/{self.state.repository}/issues/{number}"
+
 
 def arguments(words: Sequence[str]) -> argparse.Namespace:
     """Parse gh's flags, as far as they are used; argparse refuses any other."""
@@ -138,25 +173,58 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     api.add_argument("--input")
     api.add_argument("--jq", "-q")
     pr = commands.add_parser("pr", allow_abbrev=False).add_subparsers(dest="subcommand", required=True)
+    pulls, pull = pr.add_parser("list"), pr.add_parser("create")
+    pulls.add_argument("--state", choices=["open"], required=True)
+    pulls.add_argument("--json", choices=["number"], required=True)
+    pulls.add_argument("--jq", required=True)
+    for flag in ("--base", "--title", "--body"):
+        pull.add_argument(flag, required=True)
+    for parser in (pulls, pull):
+        parser.add_argument("--head", required=True)
+    commands.add_parser("auth").add_argument("subcommand", choices=["setup-git"])
     comment = pr.add_parser("comment", allow_abbrev=False)
     comment.add_argument("number")
     comment.add_argument("--repo", "-R", required=True)
     comment.add_argument("--body-file", "-F", required=True)
     comment.add_argument("--edit-last", action="store_true")
     comment.add_argument("--create-if-none", action="store_true")
+    issue = commands.add_parser("issue", allow_abbrev=False).add_subparsers(dest="subcommand", required=True)
+    listed, created, edited, closed = (issue.add_parser(name) for name in ("list", "create", "edit", "close"))
+    listed.add_argument("--state", choices=["open"], required=True)
+    listed.add_argument("--search", required=True)
+    listed.add_argument("--json", required=True)
+    created.add_argument("--title", required=True)
+    for parser in (created, edited):
+        parser.add_argument("--body-file", "-F", required=True)
+    for parser in (edited, closed):
+        parser.add_argument("number")
+    closed.add_argument("--comment", "-c")
     return gh.parse_args(words)
 
 
 def answer(github: GitHub, given: argparse.Namespace) -> str:
-    if given.command == "pr":
-        if given.repo != github.state.repository:
-            raise RefusedError(f"GraphQL: Could not resolve to a Repository with the name '{given.repo}'.")
-        text = _read(given.body_file)
-        return github.comment(given.number, text, edit_last=given.edit_last, create_if_none=given.create_if_none)
-    body = json.loads(_read(given.input)) if given.input else None
-    found = github.api(given.method or ("POST" if given.input else "GET"), given.path, body)
-    text = "" if found is None else json.dumps(found)
-    return subprocess.check_output(["jq", "--raw-output", given.jq], input=text, text=True) if given.jq else text
+    """Run the command and return its output."""
+    found = _found(github, given)
+    text = found if isinstance(found, str) else json.dumps(found) if found is not None else ""
+    jq = getattr(given, "jq", None)
+    return subprocess.check_output(["jq", "--raw-output", jq], input=text, text=True).rstrip("\n") if jq else text
+
+
+def _found(github: GitHub, given: argparse.Namespace) -> Any:
+    if given.command == "auth":
+        return ""
+    if given.command == "api":
+        body = json.loads(_read(given.input)) if given.input else None
+        return github.api(given.method or ("POST" if given.input else "GET"), given.path, body)
+    repository = getattr(given, "repo", os.environ.get("GH_REPO", ""))
+    if repository != github.state.repository:
+        raise RefusedError(f"GraphQL: Could not resolve to a Repository with the name '{repository}'.")
+    if given.command == "issue":
+        return github.issue(given)
+    if given.subcommand != "comment":
+        return github.pull(given)
+    text = _read(given.body_file)
+    return github.comment(given.number, text, edit_last=given.edit_last, create_if_none=given.create_if_none)
 
 
 def _read(name: str) -> str:

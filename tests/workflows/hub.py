@@ -36,6 +36,8 @@ class Hub:
         self.origin, self.issuer, self._sts = origin, issuer, sts
         self.identity = Repository()
         self.repository = self.identity.name
+        #: By name: the paths of an artifact's files, from the uploaded folder.
+        self.artifacts: dict[str, list[str]] = {}
         self._state = directory / "github.json"
         State(self.repository).save(self._state)
         # As at GitHub, any commit can be fetched, including the merge commit of a pull request.
@@ -94,6 +96,7 @@ class Hub:
         actions = {
             "actions/checkout": self._checkout,
             "actions/setup-python": self._setup_python,
+            "actions/upload-artifact": self._upload_artifact,
             "aws-actions/configure-aws-credentials": self._configure_aws_credentials,
         }
         if name not in actions:
@@ -121,6 +124,15 @@ class Hub:
         assert SpecifierSet(project["requires-python"]).contains(f"{given['python-version']}.0")
         if "cache-dependency-path" in given:
             assert (job.workspace / given["cache-dependency-path"]).is_file()
+
+    def _upload_artifact(self, job: Job, given: Given) -> None:
+        """https://github.com/actions/upload-artifact: a folder's files, without the hidden ones."""
+        known(dict(given), "name", "path", "if-no-files-found", where="actions/upload-artifact")
+        assert given.get("if-no-files-found") == "error", "an empty artifact would be no error"
+        folder = job.workspace / given["path"]
+        paths = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
+        self.artifacts[given["name"]] = [str(path) for path in paths if not str(path).startswith(".")]
+        assert self.artifacts[given["name"]], f"{job.name} uploads nothing from {given['path']}"
 
     def _configure_aws_credentials(self, job: Job, given: Given) -> None:
         """https://github.com/aws-actions/configure-aws-credentials: exchange the run's token for credentials."""

@@ -187,6 +187,7 @@ class _Run:
             "ref": self.event.ref,
             "repository": self.github.repository,
             "run_id": str(1000 + self.number),
+            "server_url": "https://github.com",
             "sha": self.event.sha,
             "workflow": workflow["name"],
         }
@@ -218,6 +219,8 @@ class _Run:
                 assert event.payload["action"] in types, f"{name} runs on the dispatch of {types}"
             case "workflow_dispatch":
                 return _inputs(trigger.get("inputs", {}), event.inputs)
+            case "schedule":
+                assert all(set(item) == {"cron"} for item in trigger), f"{name}: {trigger}"
             case _:
                 known(trigger, where=event.name)
         return {}
@@ -291,9 +294,8 @@ class _Run:
         """Run a job, once for each combination of its matrix."""
         own = ("runs-on", "timeout-minutes", "environment", "outputs", "steps", "strategy")
         known(node, *_JOB_KEYS, *own, where=f"job {name}")
-        axes: Node = known(node.get("strategy", {}), "fail-fast", "matrix", where=f"strategy of {name}").get(
-            "matrix", {}
-        )
+        strategy = known(node.get("strategy", {}), "fail-fast", "matrix", where=f"strategy of {name}")
+        axes: Node = strategy.get("matrix", {})
         results, outputs = [], {}
         for values in product(*axes.values()):
             cell = f"{name} ({', '.join(values)})" if values else name
@@ -361,7 +363,7 @@ class _Run:
             "GITHUB_RUN_ATTEMPT": "1",
             "GITHUB_RUN_ID": github["run_id"],
             "GITHUB_RUN_NUMBER": str(self.number),
-            "GITHUB_SERVER_URL": "https://github.com",
+            "GITHUB_SERVER_URL": github["server_url"],
             "GITHUB_SHA": event.sha,
             "GITHUB_WORKFLOW": github["workflow"],
             "GITHUB_WORKSPACE": str(job.workspace),

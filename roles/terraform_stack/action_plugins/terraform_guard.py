@@ -10,7 +10,7 @@ from ansible import context
 
 from fargate_ops.plugin.action import OperationsAction
 from fargate_ops.terraform.cause import inventory_names
-from fargate_ops.terraform.guard import SavedPlan, causes, guard
+from fargate_ops.terraform.guard import SavedPlan, causes, difference, guard
 
 DOCUMENTATION = r"""
 module: terraform_guard
@@ -36,7 +36,7 @@ options:
   allowed: {description: Addresses or types that have permission, type: list, elements: str, required: true}
   provider_version: {description: The environment's constraint; an exact one must match, type: str, required: true}
   full: {description: Print the whole plan as Terraform does, type: bool, required: true}
-  refuse_changes: {description: Fail if there is anything to change (the drift check), type: bool, required: true}
+  difference_file: {description: A file for the changes of a plan that is not guarded; empty for none, type: str, required: true}
 """
 
 RETURN = r"""
@@ -64,6 +64,10 @@ class ActionModule(OperationsAction):
                 self.say(f"  {change.line()}")
         self.say(f"  {root.name}: {plan.summary()}")
 
+        if args["difference_file"]:
+            Path(args["difference_file"]).write_text(difference(plan))
+            return {"apply": False, "summary": plan.summary(), "changed": not plan.empty}
+
         def differences() -> Sequence[str]:
             s3 = self.session(args["backend"]["region"]).client("s3")
             names = inventory_names(self.task_vars, args["variables_name"])
@@ -77,7 +81,6 @@ class ActionModule(OperationsAction):
             playbook,
             protected_types=args["protected_types"],
             allowed=args["allowed"],
-            refuse_changes=args["refuse_changes"],
             causes=differences,
         )
         return {"apply": not plan.empty, "summary": plan.summary(), "changed": not plan.empty}

@@ -72,14 +72,12 @@ def guard(
     *,
     protected_types: Sequence[str],
     allowed: Sequence[str],
-    refuse_changes: bool,
     causes: Callable[[], Sequence[str]],
 ) -> None:
     """Refuse a plan that must not be applied. `causes` is called only for a refusal.
 
     Raises:
-        ProblemError: the plan covers only a part of the configuration, changes a protected resource without permission,
-            or changes anything although `refuse_changes` is set.
+        ProblemError: the plan covers only a part of the configuration, or changes a protected resource without permission.
     """
     if not plan.complete:
         raise ProblemError(
@@ -92,12 +90,11 @@ def guard(
         # make plan applies nothing, so the next command is a deployment.
         problem = refusal(changes, f"make {'deploy' if verb == 'plan' else verb} ENV={environment}", causes())
         raise ProblemError(problem.what, problem.where, without_database(changes, environment) or problem.next_step)
-    if refuse_changes and not plan.empty:
-        raise ProblemError(
-            f"{root.name} differs from this repository ({plan.summary()}); nothing was applied.",
-            str(root),
-            f"make deploy ENV={environment} to remove the difference, or commit it",
-        )
+
+
+def difference(plan: Plan) -> str:
+    """Return what differs from the repository, a line each; nothing if nothing does."""
+    return "" if plan.empty else "".join(f"{line}\n" for line in (plan.summary(), *(c.line() for c in plan.changes)))
 
 
 def causes(

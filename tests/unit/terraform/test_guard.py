@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from fargate_ops.core.problem import ProblemError
 from fargate_ops.terraform.cause import write_record
-from fargate_ops.terraform.guard import SavedPlan, causes, guard
+from fargate_ops.terraform.guard import SavedPlan, causes, difference, guard
 from fargate_ops.terraform.plan import Plan, read_plan
 from fargate_ops.terraform.workspace import FINGERPRINT, LOCK_FILE
 
@@ -28,7 +28,7 @@ def plan(*actions: str, complete: bool = True) -> Plan:
 
 def refused(found: Plan, *, playbook: str = "playbooks/deploy.yml", **changes: Any) -> str:
     """Return the refusal, or an empty string if there is none."""
-    options: dict[str, Any] = {"protected_types": ["aws_lb"], "allowed": [], "refuse_changes": False}
+    options: dict[str, Any] = {"protected_types": ["aws_lb"], "allowed": []}
     say: Callable[[], Sequence[str]] = lambda: ["network_zones: was 2, is 3"]  # noqa: E731
     try:
         guard(found, Path("terraform"), "qa", playbook, causes=say, **{**options, **changes})
@@ -79,9 +79,9 @@ def test_a_plan_of_a_part_is_refused() -> None:
     assert "covers a part of the configuration only" in refused(plan("create", complete=False))
 
 
-def test_where_nothing_may_change_every_change_is_refused() -> None:
-    assert "terraform differs from this repository" in refused(plan("create"), refuse_changes=True)
-    assert not refused(plan(), refuse_changes=True)
+def test_a_difference_is_a_line_for_each_change() -> None:
+    assert difference(plan("create")) == "create 1\n+ aws_lb.this\n"
+    assert difference(plan()) == ""
 
 
 @pytest.fixture

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from pathlib import Path
-
 import pytest
 
-from tests.support.github import Issuer
-from tests.workflows.hub import Hub
-from tests.workflows.runner import Event, Finished, Runner, git
-
-PROJECT = Path(__file__).parents[3]
-MAIN = "refs/heads/main"
-
+from tests.unit.workflows.world import MAIN, World
+from tests.workflows.runner import Event, Finished, git
 
 #: Runs the job for production alone.
 PRODUCTION = """
@@ -28,58 +19,27 @@ jobs:
 """
 
 
-class World:
-    """A repository with this project's workflows, whose `main` has two commits and whose `other` has one more."""
-
-    def __init__(self, directory: Path) -> None:
-        self.origin, place = directory / "origin", directory / "github"
-        shutil.copytree(PROJECT / ".github", self.origin / ".github")
-        place.mkdir()
-        for name in ("pyproject.toml", "requirements.txt"):
-            shutil.copy(PROJECT / name, self.origin)
-        git(self.origin, "init", "--quiet", "--initial-branch", "main")
-        git(self.origin, "config", "user.name", "test")
-        git(self.origin, "config", "user.email", "test@example.invalid")
-        git(self.origin, "add", "--all")
-        self.first, self.newest = self.commit("first"), self.commit("second")
-        git(self.origin, "switch", "--quiet", "--create", "other")
-        self.other = self.commit("other")
-        self.hub = Hub(self.origin, place, Issuer(), "http://127.0.0.1:9")
-        path = f"{self.hub.programs}{os.pathsep}{os.environ['PATH']}"
-        self.runner = Runner(self.hub, directory / "runs", {"PATH": path})
-
-    def commit(self, message: str) -> str:
-        git(self.origin, "commit", "--quiet", "--allow-empty", "--message", message)
-        return git(self.origin, "rev-parse", "HEAD").strip()
-
-    def deploy(self, sha: str, ref: str = MAIN, *failing: str) -> Finished:
-        """Dispatch the workflow by hand, from the newest commit of `ref`."""
-        inputs = {"sha": sha}
-        event = Event("workflow_dispatch", ref, git(self.origin, "rev-parse", ref).strip(), {"inputs": inputs}, inputs)
-        return self.runner.run("deploy.yml", event, held={"staging"}, failing=failing)
-
-    def deploy_production(self, workflow: str = PRODUCTION) -> Finished:
-        """Run the job for production without staging. It ends where the Python environment is made."""
-        state = self.hub.state
-        state.environments["production"], state.branches["production"] = {}, ["main", "other"]
-        state.variables["environments/production/variables/AWS_DEPLOY_ROLE"] = "arn:role"
-        self.hub.save(state)
-        self.hub.program("make", "false")
-        (self.origin / ".github/workflows/test.yml").write_text(workflow)
-        git(self.origin, "add", "--all")
-        event = Event("workflow_dispatch", "refs/heads/other", self.commit("test"))
-        return self.runner.run("test.yml", event, failing={"production/deploy"})
+def deploy(world: World, sha: str, ref: str = MAIN, *failing: str) -> Finished:
+    """Dispatch the workflow by hand, from the newest commit of `ref`."""
+    inputs = {"sha": sha}
+    event = Event("workflow_dispatch", ref, git(world.origin, "rev-parse", ref).strip(), {"inputs": inputs}, inputs)
+    return world.runner.run("deploy.yml", event, held={"staging"}, failing=failing)
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+def deploy_production(world: World, workflow: str = PRODUCTION) -> Finished:
+    """Run the job for production without staging. It ends where the Python environment is made."""
+    world.environment("production", "AWS_DEPLOY_ROLE")
+    world.hub.program("make", "false")
+    (world.origin / ".github/workflows/test.yml").write_text(workflow)
+    git(world.origin, "add", "--all")
+    event = Event("workflow_dispatch", "refs/heads/other", world.commit("test"))
+    return world.runner.run("test.yml", event, failing={"production/deploy"})
 
 
 def test_a_commit_of_main_is_deployed(world: World) -> None:
     for sha in (world.first, world.newest):
-        assert world.deploy(sha).held["staging"].inputs == {"environment": "staging", "sha": sha}
-    assert world.deploy("").held["staging"].inputs["sha"] == world.newest
+        assert deploy(world, sha).held["staging"].inputs == {"environment": "staging", "sha": sha}
+    assert deploy(world, "").held["staging"].inputs["sha"] == world.newest
 
 
 def test_any_other_commit_stops_before_a_role_is_taken(world: World) -> None:
@@ -92,11 +52,11 @@ def test_any_other_commit_stops_before_a_role_is_taken(world: World) -> None:
         f"{world.first}\n::set-env name=A::b": "is not a commit's full hash",
     }
     for sha, said in refusals.items():
-        assert_stopped(world.deploy(sha, MAIN, "commit"), said)
+        assert_stopped(deploy(world, sha, MAIN, "commit"), said)
 
 
 def test_a_workflow_of_another_branch_deploys_nothing(world: World) -> None:
-    stopped = world.deploy(world.first, "refs/heads/other", "commit")
+    stopped = deploy(world, world.first, "refs/heads/other", "commit")
     assert_stopped(stopped, "the workflow was started on refs/heads/other")
 
 
@@ -110,7 +70,7 @@ def assert_stopped(finished: Finished, said: str) -> None:
 
 
 def test_production_stops_without_reviewers(world: World) -> None:
-    finished = world.deploy_production()
+    finished = deploy_production(world)
     assert finished.step("Require reviewers of production").outcome == "failure"
     (sentence,) = finished.step("Require reviewers of production").output.splitlines()
     assert sentence.startswith("::error::The environment production has no required reviewers")
@@ -120,7 +80,7 @@ def test_production_stops_without_reviewers(world: World) -> None:
 
 def test_production_goes_on_with_reviewers(world: World) -> None:
     world.hub.require_reviewers("production", "octocat")
-    finished = world.deploy_production()
+    finished = deploy_production(world)
     assert finished.step("Require reviewers of production").outcome == "success"
     assert finished.step("Make the Python environment").outcome == "failure"  # it is not there in this test
 
@@ -133,4 +93,4 @@ def test_production_goes_on_with_reviewers(world: World) -> None:
 def test_a_job_that_waits_for_a_reviewer_holds_no_concurrency_group(world: World, old: str, new: str) -> None:
     world.hub.require_reviewers("production", "octocat")
     with pytest.raises(AssertionError, match="waits for a reviewer while it holds"):
-        world.deploy_production(PRODUCTION.replace(old, new))
+        deploy_production(world, PRODUCTION.replace(old, new))
