@@ -77,7 +77,8 @@ def guard(
     """Refuse a plan that must not be applied. `causes` is called only for a refusal.
 
     Raises:
-        ProblemError: the plan covers only a part of the configuration, or changes a protected resource without permission.
+        ProblemError: the plan covers only a part of the configuration, or changes a protected resource without
+            permission.
     """
     if not plan.complete:
         raise ProblemError(

@@ -14,6 +14,8 @@ from fargate_ops.core.problem import ProblemError
 from fargate_ops.terraform import workspace
 from fargate_ops.terraform.outputs import state_etag
 
+_LOCK = "make lock, then commit what it wrote"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -50,17 +52,17 @@ def prepare(request: Request, s3: Any, say: Callable[[str], None], warn: Callabl
     Return the results that the action ``terraform_workspace`` documents.
 
     Raises:
-        ProblemError: the provider lock is of another version, or files in the root would set variables.
+        ProblemError: the provider lock is missing or of another version, or files in the root would set variables.
     """
     root, data_dir, lock_file = request.root, request.data_dir, request.lock_file
     modules, exact = root.parent / "modules", workspace.exact_version(request.provider_version)
     _refuse(root, lock_file, exact)
     locked = lock_file.is_file()
     if exact and not locked:
-        warn(
-            f"  provider {exact} is taken without known checksums: no {lock_file.parent.name}/{lock_file.name}. "
-            "Next: make lock, then commit it"
-        )
+        missing = f"no {lock_file.parent.name}/{lock_file.name} has the checksums of provider {exact}"
+        if not request.preview:
+            raise ProblemError(f"Nothing was planned: {missing}.", str(lock_file), _LOCK)
+        warn(f"  {missing}, so it is taken as the registry gives it. Next: {_LOCK}")
     data_dir.mkdir(parents=True, exist_ok=True)
     workspace.discard_broken(data_dir)
     workspace.install_lock_file(root, [lock_file, data_dir / workspace.LOCK_FILE], exact)
@@ -97,7 +99,7 @@ def prepare(request: Request, s3: Any, say: Callable[[str], None], warn: Callabl
 
 def _refuse(root: Path, lock_file: Path, exact: str | None) -> None:
     if refusal := workspace.lock_refusal(lock_file, exact):
-        raise ProblemError(refusal, str(lock_file), "make lock, then commit what it wrote")
+        raise ProblemError(refusal, str(lock_file), _LOCK)
     if stray := workspace.stray_variables(root):
         raise ProblemError(
             f"Terraform would take variables from {', '.join(path.name for path in stray)}; nothing was planned.",

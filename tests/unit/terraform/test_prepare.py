@@ -83,12 +83,12 @@ def test_what_is_as_it_was_applied_is_not_planned_unless_that_is_wanted(
     assert not prepared(plan_unchanged=False, variables={"zones": 3})["unchanged"]
 
 
-def test_an_exact_provider_without_checksums_is_taken_with_a_warning(
-    prepared: Prepare, screen: Screen, tmp_path: Path
-) -> None:
-    prepared(provider_version="= 6.25.0")
+def test_an_exact_provider_without_checksums_is_only_planned(prepared: Prepare, screen: Screen, tmp_path: Path) -> None:
+    prepared(provider_version="= 6.25.0", preview=True)
     (warning,) = screen.warned
-    assert "provider 6.25.0 is taken without known checksums: no qa/terraform.lock.hcl" in warning
+    assert "no qa/terraform.lock.hcl has the checksums of provider 6.25.0" in warning
+    with pytest.raises(ProblemError, match=r"(?s)no qa/terraform\.lock\.hcl has the .* make lock, then commit"):
+        prepared(provider_version="= 6.25.0")
     (tmp_path / "qa").mkdir()
     (tmp_path / "qa/terraform.lock.hcl").write_text(LOCK)
     prepared(provider_version="= 6.25.0")
