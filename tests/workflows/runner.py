@@ -102,8 +102,8 @@ class Finished:
         """Return the `run:` texts that were executed."""
         return {step.run for step in self.steps if step.run is not None and step.outcome == "success"}
 
-    def step(self, name: str) -> Step:
-        (found,) = (step for step in self.steps if step.name == name)
+    def step(self, name: str, job: str | None = None) -> Step:
+        (found,) = (step for step in self.steps if step.name == name and job in {None, step.job})
         return found
 
 

@@ -64,7 +64,7 @@ def test_another_failure_says_what_failed_and_changes_no_issue(drift: Drift) -> 
     before = drift.issues
     finished = drift.run(fault="The state bucket cannot be read: AccessDenied\n")
     assert drift.issues == before
-    said = next(step for step in finished.steps if (step.job, step.name) == ("drift (staging)", "Say what failed"))
+    said = finished.step("Say what failed", "drift (staging)")
     assert said.output.startswith("::error::staging was not compared with the repository, and no issue was changed")
     assert "The state bucket cannot be read: AccessDenied" in said.summary
     assert not [step for step in finished.steps if step.job == "drift (production)" and step.outcome == "failure"]
