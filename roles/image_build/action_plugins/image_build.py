@@ -33,7 +33,7 @@ options:
   labels: {type: dict, required: true, description: "Additional labels."}
   allow_dirty: {type: bool, required: true, description: "Build uncommitted changes, with a version that marks them."}
   allow_new: {type: bool, required: true, description: "Build a version that the registry does not have."}
-  digest: {type: str, required: true, description: "The digest that the image must have in the registry; empty for any."}
+  digest: {type: str, required: true, description: "The digest that the image must have; empty for any."}
   version: {type: str, required: true, description: "Use this version from the registry instead of building."}
   registry: {type: str, required: true, description: "Address of the registry."}
   repository: {type: str, required: true, description: "Name of the repository."}
@@ -61,7 +61,17 @@ image:
 """
 
 #: Arguments that are passed to `Settings` unchanged.
-AS_GIVEN = ("schema_file", "base_image", "python", "glibc", "architecture", "allow_dirty", "allow_new", "version", "digest")
+AS_GIVEN = (
+    "schema_file",
+    "base_image",
+    "python",
+    "glibc",
+    "architecture",
+    "allow_dirty",
+    "allow_new",
+    "version",
+    "digest",
+)
 
 
 class ActionModule(OperationsAction):

@@ -36,7 +36,7 @@ options:
   allowed: {description: Addresses or types that have permission, type: list, elements: str, required: true}
   provider_version: {description: The environment's constraint; an exact one must match, type: str, required: true}
   full: {description: Print the whole plan as Terraform does, type: bool, required: true}
-  difference_file: {description: A file for the changes of a plan that is not guarded; empty for none, type: str, required: true}
+  difference_file: {description: 'A file for the changes, without a guard; empty for none', type: str, required: true}
 """
 
 RETURN = r"""
