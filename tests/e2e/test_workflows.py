@@ -4,10 +4,10 @@
 
 The account is a local cloud: one more file in `inventory/staging` says so, and nothing else in the repository changes.
 The cloud's STS exchanges a run's token for the role that bootstrap made for its workflow, and the run's lines have only
-that role's credentials. `inventory/production` describes staging too, so that production's job takes seconds: it has
-its own role and reviewers, and finds the digest that staging verified. Only checked, not run: `make rehearse`, which
-would run itself; `make test` and `make coverage`, which run separately. The workflow lock needs two registries:
-`tests/unit/workflows/test_lock.py` runs it, and `test_deploy.py` there runs deployments that are refused.
+that role's credentials. Production is a second environment of the same account. A person creates its infrastructure
+while staging is deployed the first time. Only checked, not run: `make rehearse`, which would run itself; `make test`
+and `make coverage`, which run separately. The workflow lock needs two registries: `tests/unit/workflows/test_lock.py`
+runs it, and `test_deploy.py` there runs deployments that are refused.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
-from tests.e2e.conftest import API_PORT, ENVIRONMENT, REPOSITORY, Clone
+from tests.e2e.conftest import API_PORT, ENVIRONMENT, REPOSITORY, Clone, Run, excerpt
 from tests.support import images
 from tests.support.github import URL, Issuer, Repository
 from tests.terraform.calls import read
@@ -73,10 +74,11 @@ def account(clone: Clone, hub: Hub) -> dict[str, Any]:
 
 
 def production(clone: Clone, hub: Hub) -> dict[str, Any]:
-    """Return the settings with which production is the environment staging, with a working folder of its own."""
-    files = sorted((REPOSITORY / "inventory/staging/group_vars/all").glob("*.yml"))
+    """Return further settings of production: staging's, but the only public load balancer is staging's."""
+    files = sorted((REPOSITORY / "inventory/staging/group_vars/all").glob("[a-z]*.yml"))
     staging = {key: value for file in files for key, value in yaml.safe_load(file.read_text()).items()}
-    return {**staging, **account(clone, hub), "work_dir": "{{ project_dir }}/.local/production"}
+    internal = {"alb_internal": True, "service_verify_from": "targets"}
+    return {**staging, **account(clone, hub), **internal, "env_name": "production"}
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +163,13 @@ def serving(clone: Clone) -> str:
     return str(clone.request("/version")[1]["git_hash"])
 
 
+@pytest.fixture(scope="module")
+def infrastructure(clone: Clone, hub: Hub) -> Iterator[Future[Run]]:
+    """Create production's infrastructure meanwhile: RDS takes longest, and staging's takes as long."""
+    with ThreadPoolExecutor(1) as person:
+        yield person.submit(clone.make, "infra", "ENV=production", expect=None)
+
+
 def test_bootstrap_makes_the_roles_and_tells_github(clone: Clone, hub: Hub) -> None:
     clone.make("bootstrap", "ENV=staging")
     assert hub.variables(None) == {"AWS_BUILD_ROLE": f"{ROLES}-build", "AWS_PLAN_ROLE": f"{ROLES}-plan-staging"}
@@ -237,6 +246,7 @@ def test_a_pull_request_shows_its_plan(clone: Clone, hub: Hub, runner: Runner, r
     assert finished.step("Show the plan on the pull request").summary == comment
 
 
+@pytest.mark.usefixtures("infrastructure")
 def test_a_merge_is_built_dispatched_and_deployed(
     clone: Clone, hub: Hub, runner: Runner, runs: list[Finished], record_property: Any
 ) -> None:
@@ -250,7 +260,11 @@ def test_a_merge_is_built_dispatched_and_deployed(
     assert finished.step("Deploy", "production/deploy").outcome == "skipped"
 
 
-def test_a_second_merge_rolls_to_it(clone: Clone, hub: Hub, runner: Runner, runs: list[Finished]) -> None:
+def test_a_second_merge_rolls_to_it(
+    clone: Clone, hub: Hub, runner: Runner, runs: list[Finished], infrastructure: Future[Run]
+) -> None:
+    created = infrastructure.result()
+    assert created.code == 0, excerpt(created.output)
     first = serving(clone)
     clone.commit("app/api/settlement/__init__.py", "\n# Another change.\n")
     hub.require_reviewers("production", "octocat")
@@ -261,6 +275,8 @@ def test_a_second_merge_rolls_to_it(clone: Clone, hub: Hub, runner: Runner, runs
     assert finished.step("Hand over the digest", "staging/deploy").outputs == {"digest": digest}
     assert acts_as(finished, "Deploy", "deploy-production", "production/deploy")
     assert f"is in the registry: {digest}" in finished.step("Deploy", "production/deploy").output
+    tasks = clone.aws("ecs").list_tasks(cluster="settlement-production", desiredStatus="RUNNING")["taskArns"]
+    assert tasks
 
 
 def test_a_critical_finding_stops_a_deployment_before_anything_changes(

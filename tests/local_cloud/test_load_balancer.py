@@ -86,8 +86,14 @@ def test_only_healthy_targets_get_requests(seen: health.Health, expected: SlotSt
 
 @pytest.fixture(scope="module")
 def balanced(start_cloud: Callable[..., RunningCloud]) -> RunningCloud:
-    """A cloud for this file only, because its load balancer serves one target group."""
-    return start_cloud()
+    """A cloud for this file only, because it serves one target group, and none of the internal load balancer here."""
+    cloud = start_cloud()
+    elb = cloud.client("elbv2")
+    balancer = elb.create_load_balancer(Name="internal", Subnets=["subnet-1"], Scheme="internal")["LoadBalancers"][0]
+    group = elb.create_target_group(Name="internal", Port=8000, Protocol="HTTP", TargetType="ip", VpcId="vpc-1")
+    forward = {"Type": "forward", "TargetGroupArn": group["TargetGroups"][0]["TargetGroupArn"]}
+    elb.create_listener(LoadBalancerArn=balancer["LoadBalancerArn"], Port=80, Protocol="HTTP", DefaultActions=[forward])
+    return cloud
 
 
 @pytest.fixture

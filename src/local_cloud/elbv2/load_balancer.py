@@ -10,7 +10,8 @@ drain.
 
 Differences from AWS: HAProxy closes the connection of a request that outlasts the delay, because it has no command that
 sends a response. HAProxy makes no health checks: the target group's checks (see ``targets``) decide, as on AWS. Only
-the listener on port 80 is served, and only a forward as its default action. A request that no target can take is
+the listener on port 80 of one load balancer is served, of an internet-facing one if there is any, and only a forward as
+its default action. A request that no target can take is
 answered 503.
 """
 
@@ -172,10 +173,13 @@ class LoadBalancer:
         return {target: slot_state(health) for target, health in members.items()}
 
     def _target_group(self) -> str | None:
+        """Return the target group of the one listener that is served, rather not one of an internal load balancer."""
         listeners = [
             listener for listener in list(self._alb._listeners._data.values()) if listener["Port"] == LISTENER_PORT
         ]
-        for listener in listeners:
+        balancers = list(self._alb._lbs._data.values())
+        internal = {balancer["LoadBalancerArn"] for balancer in balancers if balancer["Scheme"] == "internal"}
+        for listener in sorted(listeners, key=lambda listener: listener["LoadBalancerArn"] in internal):
             for action in listener["DefaultActions"]:
                 for group in forwarded_groups(action):
                     return group
