@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from tests.unit.workflows.world import MAIN, World
@@ -16,6 +19,17 @@ jobs:
     uses: ./.github/workflows/deploy-environment.yml
     permissions: {actions: read, contents: read, id-token: write}
     with: {environment: production, sha: "${{ github.sha }}"}
+"""
+
+
+#: A `make` that keeps the settings of a deployment, and says that it serves the image ``sha256:<environment>``.
+MAKE = """
+environment=${{2#ENV=}}
+case $1 in
+  deploy) cp "${{3#ARGS=-e @}}" "{here}/$environment.json" ;;
+  status) mkdir -p ".local/$environment"
+    echo "{{\\"digest\\": \\"sha256:$environment\\"}}" | tee ".local/$environment/status.json" ;;
+esac
 """
 
 
@@ -83,6 +97,19 @@ def test_production_goes_on_with_reviewers(world: World) -> None:
     finished = deploy_production(world)
     assert finished.step("Require reviewers of production").outcome == "success"
     assert finished.step("Make the Python environment").outcome == "failure"  # it is not there in this test
+
+
+def test_production_gets_the_digest_that_staging_verified(world: World, tmp_path: Path) -> None:
+    for environment in ("staging", "production"):
+        world.environment(environment, "AWS_DEPLOY_ROLE")
+    world.hub.require_reviewers("production", "octocat")
+    world.hub.program("make", "sh", "-c", MAKE.format(here=tmp_path), "make")
+    world.runner.run("deploy.yml", Event("repository_dispatch", MAIN, world.newest, {"action": "deploy"}))
+    given = {name: json.loads((tmp_path / f"{name}.json").read_text()) for name in ("staging", "production")}
+    assert given == {
+        "staging": {"image_build_allow_new": False, "image_build_digest": ""},
+        "production": {"image_build_allow_new": False, "image_build_digest": "sha256:staging"},
+    }
 
 
 @pytest.mark.parametrize(
