@@ -1,7 +1,6 @@
 """The monthly cost of an environment by component: the tables of docs/costs.md, from the inventories.
 
-Prices: AWS's price list of Seoul, https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/<offer>/current/ap-northeast-2/,
-on demand, October 2026, before tax. Prices that the cost report needs too come from src/fargate_ops/cost/prices.py.
+Prices of Seoul, on demand, before tax: src/fargate_ops/cost/prices.py.
 """
 
 from __future__ import annotations
@@ -15,30 +14,10 @@ import yaml
 
 from fargate_ops.cost.prices import PRICES, SEOUL
 
+PRICE = PRICES[SEOUL]
 HOURS = 730
 #: Average days of a month, and days of the month-end peak: from three days before the end through the 1st.
 DAYS, PEAK_DAYS = Decimal("30.4"), 5
-#: Per hour, by architecture: AmazonECS APN2-Fargate-[ARM-]vCPU-Hours:perCPU, …-GB-Hours.
-FARGATE = {
-    "X86_64": (Decimal("0.04656"), Decimal("0.00511")),
-    "ARM64": (Decimal("0.03725"), Decimal("0.00409")),
-}
-#: Per hour of PostgreSQL in one zone: AmazonRDS APN2-InstanceUsage:<class>. Two zones cost twice as much.
-DATABASE = {
-    "db.t4g.micro": Decimal("0.025"),
-    "db.t4g.small": Decimal("0.051"),
-    "db.t4g.medium": Decimal("0.102"),
-    "db.t4g.large": Decimal("0.203"),
-}
-#: AmazonRDS APN2-RDS:GP3-Storage, per GB in one zone.
-STORAGE = Decimal("0.131")
-#: AWSELB LCUUsage of an application load balancer: one unit on average, which is 25 new connections a second.
-LCU = Decimal("0.008")
-#: AmazonEC2 APN2-NatGateway-Bytes.
-NAT_GB = Decimal("0.059")
-#: AmazonCloudWatch: per GB of logs, alarm metric, custom metric (Container Insights).
-LOGS_GB, ALARM, METRIC = Decimal("0.76"), Decimal("0.10"), Decimal("0.30")
-SECRET, CONFIG_ITEM, REGISTRY_GB = Decimal("0.40"), Decimal("0.003"), Decimal("0.10")
 
 #: Assumptions that are not in the inventory: an environment with little traffic.
 NAT_TRAFFIC_GB, LOG_GB, FLOW_LOG_GB = 50, 10, 10
@@ -67,14 +46,13 @@ def tasks(values: Mapping[str, Any], architecture: str) -> Part:
         peak = values["app_peak_min_tasks"]
     number = (usual * (DAYS - PEAK_DAYS) + peak * PEAK_DAYS) / DAYS
     cpu, memory = Decimal(values["app_cpu"]) / 1024, Decimal(values["app_memory"]) / 1024
-    per_cpu, per_gb = FARGATE[architecture]
+    per_cpu, per_gb = (PRICE[f"fargate_{architecture.lower()}_{unit}_hour"] for unit in ("vcpu", "gb"))
     what = f"{usual} tasks, {peak} at month-end, with {cpu} vCPU and {memory} GB each, {architecture}"
     return Part("Fargate", what, number * (cpu * per_cpu + memory * per_gb) * HOURS)
 
 
 def parts(values: Mapping[str, Any]) -> list[Part]:
     """Return the components of the environment, including its share of the account."""
-    price = PRICES[SEOUL]
     zones = len(values["network_availability_zones"])
     gateways = zones if values["network_nat_gateways"] == "per_az" else 1
     copies = 2 if values["database_multi_az"] else 1
@@ -85,28 +63,34 @@ def parts(values: Mapping[str, Any]) -> list[Part]:
         Part(
             "RDS PostgreSQL",
             f"{kind}, {storage} GB, {'two zones' if copies == 2 else 'one zone'}",
-            copies * (DATABASE[kind] * HOURS + storage * STORAGE),
+            copies * (PRICE[f"rds_{kind}_hour"] * HOURS + storage * PRICE["rds_gp3_gb"]),
         ),
         Part(
             "NAT",
             f"{gateways} gateway{'s' if gateways > 1 else ''}, {NAT_TRAFFIC_GB} GB",
-            gateways * price["nat_gateway_hour"] * HOURS + NAT_TRAFFIC_GB * NAT_GB,
+            gateways * PRICE["nat_gateway_hour"] * HOURS + NAT_TRAFFIC_GB * PRICE["nat_gateway_gb"],
         ),
-        Part("Load balancer", "one, with one capacity unit", (price["load_balancer_hour"] + LCU) * HOURS),
+        Part(
+            "Load balancer",
+            "one, with one capacity unit",
+            (PRICE["load_balancer_hour"] + PRICE["load_balancer_unit_hour"]) * HOURS,
+        ),
         Part(
             "Public IPv4 addresses",
             f"{zones} for the load balancer, {gateways} for NAT",
-            (zones + gateways) * price["address_hour"] * HOURS,
+            (zones + gateways) * PRICE["address_hour"] * HOURS,
         ),
         Part(
             "CloudWatch",
             f"{logs} GB of logs, {ALARM_METRICS} alarm metrics, about {INSIGHTS_METRICS} Container Insights metrics",
-            logs * LOGS_GB + ALARM_METRICS * ALARM + INSIGHTS_METRICS * METRIC,
+            logs * PRICE["logs_in_gb"]
+            + ALARM_METRICS * PRICE["alarm_metric_month"]
+            + INSIGHTS_METRICS * PRICE["metric_month"],
         ),
         Part(
             "Secrets, registry, Config",
             f"{SECRETS} secrets, {IMAGES_GB} GB of images, {CONFIG_ITEMS} configuration items",
-            SECRETS * SECRET + IMAGES_GB * REGISTRY_GB + CONFIG_ITEMS * CONFIG_ITEM,
+            SECRETS * PRICE["secret_month"] + IMAGES_GB * PRICE["registry_gb"] + CONFIG_ITEMS * PRICE["config_item"],
         ),
     ]
 

@@ -8,9 +8,14 @@ from typing import Any
 
 from ansible import context
 
+from fargate_ops.core.approved_plan import require_approved
+from fargate_ops.cost.plan_cost import items
+from fargate_ops.cost.prices import Prices
 from fargate_ops.plugin.action import OperationsAction
+from fargate_ops.terraform import fingerprint
 from fargate_ops.terraform.cause import inventory_names
 from fargate_ops.terraform.guard import SavedPlan, causes, difference, guard
+from fargate_ops.terraform.plan import read_plan, resources
 
 DOCUMENTATION = r"""
 module: terraform_guard
@@ -20,10 +25,11 @@ description:
   - Skips a plan that C(terraform plan) reported as empty, because reading it would start the provider again.
   - Fails if a resource of a protected type would be destroyed, replaced or restarted, unless it is allowed by name. The
     failure names the differences in the inventory since the last complete apply.
-  - Fails if the plan covers only a part of the configuration.
+  - Fails if the plan covers only a part of the configuration, or is not the approved one.
   - Also records that C(terraform init) has succeeded.
 extends_documentation_fragment: [operations.backend]
 options:
+  name: {description: The root's name in messages and in an approved plan, type: str, required: true}
   launcher: {description: The launcher from terraform_workspace, type: path, required: true}
   root: {description: The Terraform root, type: path, required: true}
   data_dir: {description: TF_DATA_DIR of this root and environment, type: path, required: true}
@@ -37,11 +43,14 @@ options:
   provider_version: {description: The environment's constraint; an exact one must match, type: str, required: true}
   full: {description: Print the whole plan as Terraform does, type: bool, required: true}
   difference_file: {description: 'A file for the changes, without a guard; empty for none', type: str, required: true}
+  approved_plan: {description: The file of the approved plan; empty for none, type: str, required: true}
+  prices: {description: 'Unit prices by region, which override the built-in table', type: dict, required: true}
 """
 
 RETURN = r"""
 apply: {description: Whether there is anything to apply, type: bool}
 summary: {description: 'The number of changes by kind, as C(create 3, update 1)', type: str}
+plan: {description: 'The changes with hashes of their arguments, and what they change in the cost', type: dict}
 """
 
 
@@ -56,7 +65,8 @@ class ActionModule(OperationsAction):
             environment=self.aws_environment,
         )
         saved.record_init(args["fingerprint"], args["provider_version"])
-        plan = saved.read(args["plan_output"])
+        document = saved.document(args["plan_output"])
+        plan = read_plan(document)
         if args["full"] and not plan.empty:
             self.say(saved.show())
         else:
@@ -83,4 +93,13 @@ class ActionModule(OperationsAction):
             allowed=args["allowed"],
             causes=differences,
         )
-        return {"apply": not plan.empty, "summary": plan.summary(), "changed": not plan.empty}
+        section = fingerprint.section(document)
+        if args["approved_plan"]:
+            require_approved(Path(args["approved_plan"]), self.environment, args["name"], section)
+        cost = items(resources(document), Prices.of(args["backend"]["region"], args["prices"]))
+        return {
+            "apply": not plan.empty,
+            "summary": plan.summary(),
+            "changed": not plan.empty,
+            "plan": {"name": args["name"], "section": section, "cost": [item.to_fact() for item in cost]},
+        }

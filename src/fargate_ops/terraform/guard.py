@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from fargate_ops.core.problem import ProblemError
 from fargate_ops.terraform import cause
-from fargate_ops.terraform.plan import Plan, nothing_to_apply, read_plan, refusal, refused, without_database
+from fargate_ops.terraform.plan import Plan, nothing_to_apply, refusal, refused, without_database
 from fargate_ops.terraform.workspace import FINGERPRINT, LOCK_FILE, exact_version, locked_version
 
 
@@ -46,9 +46,9 @@ class SavedPlan:
             (self.data_dir / LOCK_FILE).write_bytes(lock.read_bytes())
         (self.data_dir / FINGERPRINT).write_text(fingerprint)
 
-    def read(self, output: str) -> Plan:
-        """Return the plan. It is not read if `output`, the output of ``terraform plan``, reports no changes."""
-        return Plan(changes=(), outputs=()) if nothing_to_apply(output) else read_plan(json.loads(self.show("-json")))
+    def document(self, output: str) -> dict[str, Any]:
+        """Return the plan as JSON. It is not read if `output`, the output of ``terraform plan``, reports no changes."""
+        return {} if nothing_to_apply(output) else json.loads(self.show("-json"))
 
     def show(self, *options: str) -> str:
         """Return the output of ``terraform show`` for the plan.

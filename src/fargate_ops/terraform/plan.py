@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fargate_ops.core.problem import Problem
+from fargate_ops.cost.plan_cost import Resource
 
 #: Changing one of these restarts the resource, now or in its maintenance window.
 RESTARTING_ARGUMENTS: Mapping[str, frozenset[str]] = {
@@ -142,14 +143,32 @@ def nothing_to_apply(output: str) -> bool:
     return re.search(r"^No changes\. Your infrastructure", output, re.MULTILINE) is not None
 
 
+def planned(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Return the managed resources that a plan changes, each after its verb."""
+    for resource in document.get("resource_changes", []):
+        verb = VERBS.get(tuple(resource["change"]["actions"]))
+        if resource.get("mode") == "managed" and verb is not None:
+            yield verb, resource
+
+
+def resources(document: Mapping[str, Any]) -> list[Resource]:
+    """Return the resources that a plan changes, as their cost needs them. AWS keeps what the state only forgets."""
+    return [
+        Resource(
+            address=resource["address"],
+            type=resource["type"],
+            before=resource["change"].get("before"),
+            after=resource["change"].get("before" if verb == "forget" else "after"),
+        )
+        for verb, resource in planned(document)
+    ]
+
+
 def read_plan(document: Mapping[str, Any]) -> Plan:
     """Return the changes of a plan's JSON document, without no-ops, reads and moves that change nothing."""
     changes = []
-    for resource in document.get("resource_changes", []):
+    for verb, resource in planned(document):
         change = resource["change"]
-        verb = VERBS.get(tuple(change["actions"]))
-        if resource.get("mode") != "managed" or verb is None:
-            continue
         keeps_snapshot = (change.get("before") or {}).get("skip_final_snapshot") is False
         after = change.get("after") or {}
         changes.append(
