@@ -236,7 +236,11 @@ def releases(name: str) -> list[Call]:
 
 def targets(name: str) -> list[Call]:
     """What a rollback looks at before it moves, and what a plan reads too."""
-    return [Call("iam:GetRole", f"{ROLES}/storefront-{name}-execution"), Call("logs:DescribeLogGroups")]
+    return [
+        Call("iam:GetRole", f"{ROLES}/storefront-{name}-execution"),
+        Call("logs:DescribeLogGroups"),
+        Call("s3:GetObject", f"{BUCKET}/ledger/{name}/1/succeeded.json"),
+    ]
 
 
 def deployments(name: str) -> list[Call]:
@@ -291,6 +295,7 @@ def plans(name: str) -> list[Call]:
         Call("iam:GetRolePolicy", f"{ROLES}/storefront-{name}-task"),
         Call("lambda:GetFunction", f"arn:aws:lambda:{HERE}:function:storefront-{name}-alarm-bot"),
         *targets(name),
+        *PULLS,
     ]
 
 
@@ -309,6 +314,8 @@ FINDINGS = [
     Call("inspector2:ListCoverage"),
     Call("inspector2:ListFindings"),
 ]
+#: What reads an image's labels.
+PULLS = [Call("ecr:BatchGetImage", REPOSITORY), Call("ecr:GetDownloadUrlForLayer", REPOSITORY)]
 
 
 def never() -> list[Call]:
@@ -390,7 +397,7 @@ def expected(role: str) -> list[Call]:
     workflow, _, name = role.partition("-")
     match workflow:
         case "build":
-            return PUSHES
+            return PUSHES + PULLS
         case "plan":
             return plans(name) + SHARED
         case "rollback":

@@ -154,8 +154,9 @@ class Flow:
     def _would_build(self, source: Source, why_unknown: str) -> Image:
         pinned = sum(map(wheels.count, self._locks(source).values())) + len(source.libraries)
         self.say(
-            f"would build and push {self._named(source.version)}: {len(source.files)} files, {pinned} wheels, "
-            f"on {self.settings.base_image}" + (f"; unless it is there already: {why_unknown}" if why_unknown else "")
+            f"would build and push {self._named(source.version)}: {len(source.files)} files, {pinned} wheels"
+            + (f", on {self.settings.base_image}" if self.settings.base_image else "")
+            + (f"; unless it is there already: {why_unknown}" if why_unknown else "")
         )
         return self._unknown(source.version)
 

@@ -104,6 +104,8 @@ locals {
     for name, prefix in local.prefix : name => jsonencode({
       Version = "2012-10-17"
       Statement = concat(
+        # The image and the ledger say what would be released, with which migrations.
+        local.read_images,
         [
           { Sid = "Read", Effect = "Allow", Action = local.reads, Resource = "*" },
           local.list_state,
@@ -112,7 +114,7 @@ locals {
             Sid      = "ReadState"
             Effect   = "Allow"
             Action   = "s3:GetObject"
-            Resource = [for end in ["tfstate", "tfvars.json"] : "${local.bucket}/${name}/environment.${end}"]
+            Resource = concat([for end in ["tfstate", "tfvars.json"] : "${local.bucket}/${name}/environment.${end}"], ["${local.bucket}/ledger/${name}/*"])
           },
           {
             # Whatever is added to this role: the author of a pull request decides which code runs with it.

@@ -102,12 +102,12 @@ def saved(tmp_path: Path) -> SavedPlan:
 
 def test_terraform_shows_a_plan_under_the_given_environment(saved: SavedPlan) -> None:
     assert json.loads(saved.show("-json"))["said"] == f"show -no-color -json {saved.file}"
-    assert saved.read("").empty
+    assert saved.document("") == {"said": f"show -no-color -json {saved.file}"}
     Path(saved.file).unlink()
     with pytest.raises(ProblemError, match="The plan cannot be read: no plan"):
         saved.show()
     # A plan that terraform plan reported as empty is not read at all.
-    assert saved.read("\nNo changes. Your infrastructure matches the configuration.").empty
+    assert saved.document("\nNo changes. Your infrastructure matches the configuration.") == {}
 
 
 def test_an_init_is_recorded_with_the_provider_that_it_chose(saved: SavedPlan) -> None:
