@@ -177,6 +177,7 @@ def test_the_subjects_are_those_of_the_workflows() -> None:
         ("build", "build"): (None, ["AWS_BUILD_ROLE"]),
         ("ci", "plan"): (None, ["AWS_PLAN_ROLE"]),
         ("cost", "report"): ("cost", ["AWS_COST_ROLE"]),
+        ("deploy", "plan-production"): ("plan-production", ["AWS_PLAN_ROLE"]),
         ("deploy-environment", "deploy"): ("${{ inputs.environment }}", ["AWS_DEPLOY_ROLE"]),
         ("drift", "drift"): ("plan-${{ matrix.environment }}", ["AWS_PLAN_ROLE"]),
         ("rollback", "rollback"): ("rollback-${{ inputs.environment }}", ["AWS_ROLLBACK_ROLE"]),

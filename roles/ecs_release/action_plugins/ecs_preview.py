@@ -7,12 +7,11 @@ from typing import Any
 
 from fargate_ops.core.approved_plan import RELEASE, PlanDocument, require_approved
 from fargate_ops.core.files import write_file
-from fargate_ops.core.problem import ProblemError
 from fargate_ops.cost.plan_cost import Item, Tasks, of_tasks, text
 from fargate_ops.cost.prices import Prices
 from fargate_ops.ecs.task_definition import Settings
 from fargate_ops.plugin.action import OperationsAction
-from fargate_ops.release.preview import NOT_BUILT, planned_image, preview
+from fargate_ops.release.preview import planned_image, preview
 
 DOCUMENTATION = """
 ---
@@ -77,12 +76,6 @@ class ActionModule(OperationsAction):
             environment=self.environment,
         )
         if args["approved_plan"]:
-            if image.digest == NOT_BUILT:
-                raise ProblemError(
-                    "Nothing was changed: the image is not built yet, so that nobody knows what is approved.",
-                    image.version,
-                    f"make build ENV={self.environment}, then make plan ENV={self.environment}",
-                )
             require_approved(Path(args["approved_plan"]), self.environment, RELEASE, found.section)
             return self.report(f"  {args['approved_plan']} approves this release")
         for line in found.lines:

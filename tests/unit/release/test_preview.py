@@ -1,4 +1,4 @@
-"""What a deployment would release: its fingerprint changes with definition, image and migrations, and with nothing else."""
+"""The fingerprint of a release changes with its definition, its image and its migrations, and with nothing else."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def assert_stopped(finished: Finished, said: str) -> None:
     assert sentence.startswith("::error::Nothing was deployed: ")
     assert said in sentence
     assert "Next: start the workflow deploy on main" in sentence
-    assert (finished.held, finished.skipped) == ({}, ["staging", "production"])
+    assert (finished.held, finished.skipped) == ({}, ["staging", "plan-production", "production"])
 
 
 def test_production_stops_without_reviewers(world: World) -> None:
