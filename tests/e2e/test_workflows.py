@@ -40,6 +40,20 @@ MAIN = "refs/heads/main"
 #: Lines that are not executed here, because they would run this test or other tests.
 EXCLUDED = ["make test", "make rehearse", "make coverage"]
 ROLES = "arn:aws:iam::000000000000:role/settlement-github"
+#: Runs the job for production alone, with what an earlier run handed over.
+PRODUCTION = """
+name: deploy
+on: {workflow_dispatch: {inputs: {digest: {required: true}, plan: {required: true}}}}
+jobs:
+  production:
+    uses: ./.github/workflows/deploy-environment.yml
+    permissions: {actions: read, contents: read, id-token: write}
+    with:
+      environment: production
+      sha: "${{ github.sha }}"
+      digest: "${{ inputs.digest }}"
+      plan: "${{ inputs.plan }}"
+"""
 #: Variables of a developer's shell that jobs must not have: an account, GitHub, another make.
 FOREIGN = ("AWS_", "GH_", "GITHUB_", "RUNNER_", "ACTIONS_", "MAKE", "MFLAGS")
 
@@ -277,6 +291,39 @@ def test_a_second_merge_rolls_to_it(
     assert f"is in the registry: {digest}" in finished.step("Deploy", "production/deploy").output
     tasks = clone.aws("ecs").list_tasks(cluster="settlement-production", desiredStatus="RUNNING")["taskArns"]
     assert tasks
+    assert acts_as(finished, "Plan production", "plan-production")
+    shown = finished.step("Show the plan to the reviewers").summary
+    assert "a first task definition" in shown
+    assert "migrations: schema (none) -> " in shown
+    assert "cost of a month of 30 days: +" in shown
+    assert "plan.json approves this release" in finished.step("Deploy", "production/deploy").output
+    # GitHub drops an output with a masked value, and the account's number is masked.
+    assert "000000000000" not in finished.step("Plan production").outputs["plan"]
+
+
+def test_production_refuses_another_plan_than_the_approved_one(
+    clone: Clone, runner: Runner, runs: list[Finished]
+) -> None:
+    """What was approved has been deployed since then."""
+    approved = {
+        "digest": runs[-1].step("Hand over the digest", "staging/deploy").outputs["digest"],
+        "plan": runs[-1].step("Plan production").outputs["plan"],
+    }
+    clone.git("switch", "--quiet", "--create", "later")
+    clone.commit(".github/workflows/test.yml", PRODUCTION)
+    event = Event("workflow_dispatch", MAIN, clone.git("rev-parse", "HEAD"), {"inputs": approved}, approved)
+    clone.git("switch", "--quiet", "main")
+
+    def in_service() -> str:
+        service = {"cluster": "settlement-production", "services": ["settlement-production"]}
+        return str(clone.aws("ecs").describe_services(**service)["services"][0]["taskDefinition"])
+
+    before = in_service()
+    refusal = runner.run("test.yml", event, failing={"production/deploy"}).step("Deploy").output
+    assert "Nothing was changed: this deployment is not the approved one:" in refusal
+    assert "migrations: was approved, and would not happen" in refusal
+    assert "let the new plan be approved; at GitHub: run the workflow deploy again" in refusal
+    assert in_service() == before
 
 
 def test_a_critical_finding_stops_a_deployment_before_anything_changes(
