@@ -34,7 +34,7 @@ def refusal(file: Path, name: str, now: Section, environment: str = "qa") -> str
 
 def test_what_was_approved_is_accepted(file: Path) -> None:
     assert read(file, "qa") == APPROVED
-    assert not refusal(file, "environment", dict(reversed(INFRASTRUCTURE.items())))
+    assert not refusal(file, "environment", dict(reversed(list(INFRASTRUCTURE.items()))))
     assert not refusal(file, "release", {"image": {"digest": "sha256:1"}})
 
 
@@ -79,7 +79,7 @@ def test_another_environment_s_plan_approves_nothing(file: Path) -> None:
 
 def test_the_fingerprint_is_of_everything_and_independent_of_order(file: Path) -> None:
     (release,) = [APPROVED.sections["release"]]
-    same = PlanDocument("qa", {"release": release, "environment": dict(reversed(INFRASTRUCTURE.items()))})
+    same = PlanDocument("qa", {"release": release, "environment": dict(reversed(list(INFRASTRUCTURE.items())))})
     assert same.fingerprint == APPROVED.fingerprint
     assert PlanDocument("qb", APPROVED.sections).fingerprint != APPROVED.fingerprint
     assert PlanDocument("qa", {"release": release}).fingerprint != APPROVED.fingerprint

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fargate_ops.cost.plan_cost import Resource
 from fargate_ops.terraform.plan import (
     INSTEAD,
     RESTARTING_ARGUMENTS,
@@ -18,6 +19,7 @@ from fargate_ops.terraform.plan import (
     read_plan,
     refusal,
     refused,
+    resources,
 )
 
 DEFAULTS = yaml.safe_load(Path("roles/terraform_stack/defaults/main.yml").read_text())
@@ -37,6 +39,26 @@ def plan(*resources: dict[str, Any], **outputs: list[str]) -> dict[str, Any]:
         "resource_changes": list(resources),
         "output_changes": {name: {"actions": actions} for name, actions in outputs.items()},
     }
+
+
+def test_the_resources_of_a_plan_are_those_that_change_as_they_were_and_will_be() -> None:
+    read = resource("data.aws_vpc.this", ["read"]) | {"mode": "data"}
+    change = {"before": {"size": 1}, "after": {"size": 2}}
+    found = resources(
+        plan(
+            read,
+            resource("aws_vpc.this", ["no-op"]),
+            resource("aws_lb.this", ["update"], **change),
+            resource("aws_eip.a", ["create"], before=None),
+            resource("aws_eip.b", ["forget"], before={"size": 3}, after=None),
+        )
+    )
+    assert found == [
+        Resource(address="aws_lb.this", type="aws_lb", **change),
+        Resource(address="aws_eip.a", type="aws_eip", before=None, after={}),
+        # AWS keeps it.
+        Resource(address="aws_eip.b", type="aws_eip", before={"size": 3}, after={"size": 3}),
+    ]
 
 
 def test_no_ops_and_reads_are_no_change() -> None:
