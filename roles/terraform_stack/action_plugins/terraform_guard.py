@@ -74,9 +74,17 @@ class ActionModule(OperationsAction):
                 self.say(f"  {change.line()}")
         self.say(f"  {root.name}: {plan.summary()}")
 
+        section = fingerprint.section(document)
+        cost = items(resources(document), Prices.of(args["backend"]["region"], args["prices"]))
+        result = {
+            "apply": False,
+            "summary": plan.summary(),
+            "changed": not plan.empty,
+            "plan": {"name": args["name"], "section": section, "cost": [item.to_fact() for item in cost]},
+        }
         if args["difference_file"]:
             Path(args["difference_file"]).write_text(difference(plan))
-            return {"apply": False, "summary": plan.summary(), "changed": not plan.empty}
+            return result
 
         def differences() -> Sequence[str]:
             s3 = self.session(args["backend"]["region"]).client("s3")
@@ -93,13 +101,6 @@ class ActionModule(OperationsAction):
             allowed=args["allowed"],
             causes=differences,
         )
-        section = fingerprint.section(document)
         if args["approved_plan"]:
             require_approved(Path(args["approved_plan"]), self.environment, args["name"], section)
-        cost = items(resources(document), Prices.of(args["backend"]["region"], args["prices"]))
-        return {
-            "apply": not plan.empty,
-            "summary": plan.summary(),
-            "changed": not plan.empty,
-            "plan": {"name": args["name"], "section": section, "cost": [item.to_fact() for item in cost]},
-        }
+        return result | {"apply": not plan.empty}
