@@ -18,8 +18,7 @@ _SENSITIVE = "(sensitive)"
 def section(document: Mapping[str, Any]) -> Section:
     """Return the changes of a plan's JSON document, by action and address, each with the hashes of its arguments."""
     return {
-        f"{verb} {resource['address']}": {} if verb in {"destroy", "forget"} else _arguments(resource["change"], verb)
-        for verb, resource in planned(document)
+        f"{verb} {resource['address']}": _arguments(resource["change"], verb) for verb, resource in planned(document)
     }
 
 

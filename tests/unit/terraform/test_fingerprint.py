@@ -106,6 +106,13 @@ def test_a_new_resource_is_what_its_configuration_says() -> None:
     assert section(resource(["create"], before=None, after=other, after_unknown=unknown)) != found
 
 
+def test_what_only_the_apply_determines_is_left_out_of_an_update() -> None:
+    before = {"name": "a", "arn": "one", "members": ["x"]}
+    after, unknown = {"name": "b"}, {"arn": True, "members": True}
+    found = section(resource(["update"], before=before, after=after, after_unknown=unknown))
+    assert list(found["update aws_x.y"]) == ["name"]
+
+
 def test_a_destroyed_resource_is_only_its_address() -> None:
     assert section(resource(["delete"], before={"status": "one"}, after=None)) == {"destroy aws_x.y": {}}
 
