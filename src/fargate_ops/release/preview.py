@@ -12,6 +12,7 @@ from typing import Any
 from fargate_ops.aws.clients import Clients
 from fargate_ops.core.application import Application
 from fargate_ops.core.approved_plan import Section, hashed
+from fargate_ops.core.problem import ProblemError
 from fargate_ops.cost.plan_cost import Tasks
 from fargate_ops.ecs.task_definition import (
     Image,
@@ -66,11 +67,33 @@ def preview(
     bucket: str,
     environment: str,
 ) -> Preview:
-    """Compare what would be released with what serves. `stack` is empty before the first deployment."""
-    section: dict[str, dict[str, str]] = {"image": {"version": image.version, "digest": image.digest}}
-    service = _service(clients, stack, bucket, environment) if stack else None
-    if service is None:
-        return Preview(section=section, lines=[f"a first release, of {image.version}"], running=None)
+    """Compare what would be released with what serves.
+
+    Only the image is known if `stack` lacks an output: before the first apply, or after one that failed midway.
+    """
+    section = {"image": {"version": image.version, "digest": image.digest}}
+    try:
+        service = _service(clients, stack, bucket, environment) if stack else None
+        if service:
+            return _over(service, stack, application, settings, image, section)
+        lines = [f"a first release, of {image.version}"]
+    except ProblemError as error:
+        lines = [
+            f"release of {image.version}: its task definition is known after Terraform's apply. {error.problem.what}"
+        ]
+    return Preview(section=section, lines=lines, running=None)
+
+
+def _over(
+    service: _Service,
+    stack: Stack,
+    application: Application,
+    settings: Settings,
+    image: Image,
+    known: Section,
+) -> Preview:
+    """Compare the release with the `service` that exists. The section of the result also has what is `known`."""
+    section = dict(known)
     settings = replace(settings, database_secret_arn=database_secret_in(stack, service.definition))
     wanted = canonical(service_definition(stack, application, settings, image))
     first = service.definition.get("family") != wanted["family"]

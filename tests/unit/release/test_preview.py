@@ -35,6 +35,15 @@ def test_before_the_first_deployment_only_the_image_is_known(world: World) -> No
     assert (list(found.lines), found.running) == (["a first release, of aaa"], None)
 
 
+@pytest.mark.parametrize("missing", ["cluster_name", "task_role_arn", "admin_family"])
+def test_after_an_apply_that_failed_midway_only_the_image_is_known(world: World, missing: str) -> None:
+    world.stack = Stack({name: value for name, value in world.stack.values.items() if name != missing}, "test")
+    found = previewed(world)
+    assert found.section == {"image": {"version": "aaa", "digest": "sha256:aaa"}}
+    (line,) = found.lines
+    assert line.startswith("release of aaa: its task definition is known after Terraform's apply. The infrastructure")
+
+
 def test_over_the_placeholder_it_is_a_first_release_with_all_migrations(world: World) -> None:
     found = previewed(world)
     assert found.running is None
