@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from fargate_ops.core.approved_plan import read
+from fargate_ops.core.problem import ProblemError
 from tests.unit.workflows.world import MAIN, World
 from tests.workflows.runner import Event, Finished, git
 
@@ -22,11 +24,17 @@ jobs:
 """
 
 
-#: A `make` that keeps the settings of a deployment, and says that it serves the image ``sha256:<environment>``.
+#: A plan, with what a shell could change.
+PLAN = r"""{"environment":"production","sections":{"x":{"update a[\"$(id)\"] 'b' \\n %s":{}}}}"""
+#: A `make` that keeps the settings of a plan and of a deployment, and says that it serves the image
+#: ``sha256:<environment>``.
 MAKE = """
-environment=${{2#ENV=}}
+environment=${{2#ENV=}} settings=${{3#ARGS=-e @}}
 case $1 in
-  deploy) cp "${{3#ARGS=-e @}}" "{here}/$environment.json" ;;
+  deploy) cp "$settings" "{here}/$environment.json"
+    ! approved=$(jq --exit-status --raw-output .approved_plan "$settings") || cp "$approved" "{here}/approved" ;;
+  plan) cp "$settings" "{here}/plan-$environment.json"; echo "what would change"
+    mkdir -p ".local/$environment"; cp "{here}/plan" ".local/$environment/plan.json" ;;
   status) mkdir -p ".local/$environment"
     echo "{{\\"digest\\": \\"sha256:$environment\\"}}" | tee ".local/$environment/status.json" ;;
 esac
@@ -103,13 +111,31 @@ def test_production_gets_the_digest_that_staging_verified(world: World, tmp_path
     for environment in ("staging", "production"):
         world.environment(environment, "AWS_DEPLOY_ROLE")
     world.hub.require_reviewers("production", "octocat")
+    world.environment("plan-production", "AWS_PLAN_ROLE")
+    (tmp_path / "plan").write_text(PLAN)
     world.hub.program("make", "sh", "-c", MAKE.format(here=tmp_path), "make")
-    world.runner.run("deploy.yml", Event("repository_dispatch", MAIN, world.newest, {"action": "deploy"}))
-    given = {name: json.loads((tmp_path / f"{name}.json").read_text()) for name in ("staging", "production")}
+    done = world.runner.run("deploy.yml", Event("repository_dispatch", MAIN, world.newest, {"action": "deploy"}))
+    names = ("staging", "plan-production", "production")
+    given = {name: json.loads((tmp_path / f"{name}.json").read_text()) for name in names}
+    assert Path(given["production"].pop("approved_plan")).name == "plan.json"
     assert given == {
         "staging": {"image_build_allow_new": False, "image_build_digest": ""},
+        "plan-production": {"image_build_allow_new": False, "image_build_digest": "sha256:staging"},
         "production": {"image_build_allow_new": False, "image_build_digest": "sha256:staging"},
     }
+    assert (tmp_path / "approved").read_text() == PLAN
+    assert "what would change" in done.step("Show the plan to the reviewers").summary
+
+
+def test_production_without_a_plan_has_an_approval_that_approves_nothing(world: World, tmp_path: Path) -> None:
+    world.environment("production", "AWS_DEPLOY_ROLE")
+    world.hub.require_reviewers("production", "octocat")
+    world.hub.program("make", "sh", "-c", MAKE.format(here=tmp_path), "make")
+    (world.origin / ".github/workflows/test.yml").write_text(PRODUCTION)
+    git(world.origin, "add", "--all")
+    world.runner.run("test.yml", Event("workflow_dispatch", "refs/heads/other", world.commit("test")))
+    with pytest.raises(ProblemError, match="the approved plan cannot be read"):
+        read(tmp_path / "approved", "production")
 
 
 @pytest.mark.parametrize(
