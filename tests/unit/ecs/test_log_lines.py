@@ -50,7 +50,7 @@ def event(message: str) -> dict[str, Any]:
 
 def shown(message: str, *, metrics: bool = False) -> tuple[str, str | None] | None:
     found = show(event(message), metrics=metrics)
-    return found and (found.text, found.color)
+    return (found.text, found.color) if found else None
 
 
 @pytest.mark.parametrize(
