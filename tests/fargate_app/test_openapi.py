@@ -43,7 +43,9 @@ def test_every_operation_names_the_problems_that_it_may_answer_with() -> None:
     document = create_app(settings()).openapi()
     assert statuses(document) == {
         "POST /items": "413 422 503",
+        "POST /session/items": "413 422 503",
         "GET /items/{item_id}": "422 503",
+        "GET /orders": "503",
         "GET /healthz": "503",
         "GET /readyz": "503",
         "GET /version": "",
@@ -58,6 +60,8 @@ def test_where_callers_need_a_token_it_says_so() -> None:
     document = create_app(settings(**auth_settings(Issuer()))).openapi()
     assert statuses(document) == {
         "POST /items": "401 413 422 503",
+        "POST /session/items": "401 413 422 503",
+        "GET /orders": "401 503",
         "GET /items/{item_id}": "401 422 503",
         "GET /healthz": "503",
         "GET /readyz": "503",
