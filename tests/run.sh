@@ -8,12 +8,14 @@ export ANSIBLE_CONFIG=$PWD/ansible.cfg LC_ALL=C.UTF-8
 
 python -m tests.prepare &
 prepared=$!
+# Once more if it failed, so that the reason is the last line.
+prepared() { wait $prepared || python -m tests.prepare; }
 trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 ansible-playbook -i inventory/local playbooks/_toolchain.yml >/dev/null
 export TF_CLI_CONFIG_FILE=$PWD/.local/local/terraform.rc PATH="$PATH:$PWD/.local/bin"
 
 if (($#)); then
-  wait $prepared
+  prepared
   python -m pytest --durations=10 "$@"
   exit
 fi
@@ -23,7 +25,7 @@ python -m pytest -q --numprocesses 2 --no-loadscope-reorder tests/unit
 reports=$(mktemp --directory)
 nice -n 10 tests/check.sh >"$reports/check" 2>&1 &
 checked=$!
-wait $prepared
+prepared
 # The end-to-end deployment takes longest and mostly waits. It gets priority; the other tests use the remaining CPU time.
 nice -n 5 python -m pytest --durations=10 --numprocesses 3 --no-loadscope-reorder tests/{local_cloud,terraform,roles,api,fargate_app} >"$reports/others" 2>&1 &
 others=$!

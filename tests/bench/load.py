@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local_cloud.host import engine
-from local_cloud.host.errors import CommandError
+from local_cloud.host.errors import LocalCloudError
 
 _MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
@@ -38,13 +37,10 @@ def ensure_wrk() -> None:
     """Make sure that wrk is on PATH: install it from the distribution if possible. Raises BenchError otherwise."""
     if shutil.which("wrk"):
         return
-    if engine.observe().debian_like and os.geteuid() == 0:
-        try:
-            engine.install_packages(["wrk"], print)
-            return
-        except CommandError as error:
-            raise BenchError(f"wrk, the load generator, is not here and cannot be installed: {error}") from error
-    raise BenchError("wrk, the load generator, is not on PATH. Next: install it (Debian: apt-get install wrk)")
+    try:
+        engine.install_packages(["wrk"], print)
+    except LocalCloudError as error:
+        raise BenchError(f"wrk, the load generator, is not on PATH. {error}") from error
 
 
 def run_wrk(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
-import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from local_cloud.host.errors import CommandError, LocalCloudError
@@ -24,13 +23,7 @@ _LAST_LINES = 12
 _LOCK_WAIT_SECONDS = 600.0
 
 
-def run(
-    command: Sequence[str],
-    *,
-    what: str,
-    progress: Progress,
-    environment: Mapping[str, str] | None = None,
-) -> None:
+def run(command: Sequence[str], *, what: str, progress: Progress) -> None:
     """Run `command` to its end, and print every `HEARTBEAT_SECONDS` that `what` still runs.
 
     Raises:
@@ -45,7 +38,6 @@ def run(
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            env={**os.environ, **(environment or {})},
         )
     except OSError as error:
         raise CommandError(f"{what}: cannot run {command[0]}: {error}") from error
@@ -57,14 +49,15 @@ def run(
             except subprocess.TimeoutExpired:
                 progress(f"{what}: still running ({time.monotonic() - started:.0f} s)")
     except BaseException:  # an interrupt must not leave it running
-        process.terminate()
+        with contextlib.suppress(PermissionError):  # it became root by sudo, and has the terminal's interrupt
+            process.terminate()
         process.wait()
         raise
     if process.returncode != 0:
         raise CommandError(f"{what} failed: {command[0]} ended with {process.returncode}:\n{last_lines(output)}")
 
 
-@contextmanager
+@contextlib.contextmanager
 def file_lock(path: Path, progress: Progress) -> Iterator[None]:
     """Hold the lock file `path`. A second run waits for the first, and then finds everything done.
 
@@ -77,7 +70,7 @@ def file_lock(path: Path, progress: Progress) -> Iterator[None]:
         yield
 
 
-@contextmanager
+@contextlib.contextmanager
 def machine_lock(name: str, progress: Progress) -> Iterator[None]:
     """Hold `name` against every other process of this machine, of any user, without a file.
 

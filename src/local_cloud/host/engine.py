@@ -153,21 +153,43 @@ def decide(host: Host, reachable: Reachable) -> Decision:
     )
 
 
+def as_root() -> tuple[str, ...] | None:
+    """Return what precedes a command that needs root: nothing as root, ``sudo -n`` if sudo needs no password.
+
+    None: this user needs a password, or may not use sudo.
+    """
+    if os.geteuid() == 0:
+        return ()
+    sudo = ("sudo", "-n")
+    allowed = shutil.which("sudo") and subprocess.run([*sudo, "true"], capture_output=True, check=False).returncode == 0
+    return sudo if allowed else None
+
+
 def install_packages(packages: Sequence[str], progress: Progress, *, if_known: Sequence[str] = ()) -> None:
     """Install `packages` from the distribution without prompts, and those of `if_known` that the distribution has.
 
     Raises:
+        LocalCloudError: this user cannot install packages here. The message names the next command.
         CommandError: apt-get failed.
     """
-    environment = {"DEBIAN_FRONTEND": "noninteractive"}
+    missing = " and ".join([", ".join(packages[:-1]), packages[-1]] if packages[1:] else packages)
+    if not shutil.which("apt-get"):
+        raise LocalCloudError(f"Not installed: {missing}. Next: install it, and run the same command again.")
+    prefix = as_root()
+    if prefix is None:
+        raise LocalCloudError(
+            f"Not installed: {missing}. Only root can install it, and sudo needs a password here. "
+            f"Next: `sudo apt-get install {' '.join(packages)}`, and the same command again."
+        )
+    prefix = (*prefix, "env", "DEBIAN_FRONTEND=noninteractive")
     # An interrupted installation must be completed first.
-    run(["dpkg", "--configure", "-a"], what="dpkg --configure -a", progress=progress, environment=environment)
-    run(["apt-get", "update", "-q"], what="apt-get update", progress=progress, environment=environment)
+    run([*prefix, "dpkg", "--configure", "-a"], what="dpkg --configure -a", progress=progress)
+    run([*prefix, "apt-get", "update", "-q"], what="apt-get update", progress=progress)
     chosen = [*packages, *filter(_is_available, if_known)]
     names = ", ".join(chosen)
     progress(f"installing {names} from the distribution")
-    command = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *chosen]
-    run(command, what=f"installing {names}", progress=progress, environment=environment)
+    command = [*prefix, "apt-get", "install", "-q", "-y", "--no-install-recommends", *chosen]
+    run(command, what=f"installing {names}", progress=progress)
 
 
 def install(progress: Progress) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from local_cloud.host import debian, engine
 from local_cloud.host.commands import Progress, machine_lock, run
-from local_cloud.host.errors import LocalCloudError
+from local_cloud.host.errors import CommandError, LocalCloudError
 
 if TYPE_CHECKING:
     import docker
@@ -156,9 +156,8 @@ def build(client: docker.DockerClient, settings: ImageSettings, directory: Path,
     Raises:
         LocalCloudError: mmdebstrap failed, or is missing and cannot be installed.
     """
-    release = engine.read_os_release()
-    _need_mmdebstrap(progress)
-    mirror = settings.mirror or debian.find_mirror(release)
+    need_mmdebstrap(progress)
+    mirror = settings.mirror or debian.find_mirror(engine.read_os_release())
     progress(f"Debian mirror {mirror}")
     stale = {
         names: recipe
@@ -170,14 +169,14 @@ def build(client: docker.DockerClient, settings: ImageSettings, directory: Path,
         shutil.rmtree(abandoned, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=directory, prefix=_SCRATCH) as scratch, ThreadPoolExecutor() as pool:
         jobs = [
-            pool.submit(_bootstrap, client, names, recipe, Path(scratch) / f"{number}.tar", mirror, progress)
+            pool.submit(bootstrap, client, names, recipe, Path(scratch) / f"{number}.tar", mirror, progress)
             for number, (names, recipe) in enumerate(stale.items())
         ]
         for job in jobs:
             job.result()
 
 
-def _bootstrap(
+def bootstrap(
     client: docker.DockerClient,
     names: tuple[str, ...],
     recipe: debian.Recipe,
@@ -185,12 +184,26 @@ def _bootstrap(
     mirror: str,
     progress: Progress,
 ) -> None:
+    """Make the root file system of `recipe` with mmdebstrap, in the file `archive`, and import it under these names.
+
+    Raises:
+        LocalCloudError: mmdebstrap failed, or the engine refused its result.
+    """
     dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout
     options = debian.inherited_apt_options(dump)
     what = f"image {names[0]}"
     command = debian.mmdebstrap_command(recipe, target=archive, mirror=mirror, apt_options=options)
-    # The bootstrap ends with this process, even if that is killed.
-    run(["setpriv", "--pdeathsig", "TERM", *command], what=what, progress=progress)
+    prefix = engine.as_root()
+    try:
+        # As root, the bootstrap ends with this process, even if that is killed.
+        run([*(prefix or ()), "setpriv", "--pdeathsig", "TERM", *command], what=what, progress=progress)
+    except CommandError as error:
+        if prefix is not None:
+            raise
+        raise LocalCloudError(
+            f"{error}\nWithout root, mmdebstrap needs user namespaces. Next: make an image registry reachable for the "
+            f"Docker daemon (`docker pull debian`), or allow `sudo -n mmdebstrap`."
+        ) from error
     repository, _, tag = names[0].rpartition(":")
     changes = [*recipe.configuration, f"LABEL {INPUTS_LABEL}={recipe.digest()}"]
     answer = client.api.import_image(str(archive), repository=repository, tag=tag, changes=changes)
@@ -202,22 +215,18 @@ def _bootstrap(
     progress(f"{what}: made")
 
 
-def _need_mmdebstrap(progress: Progress) -> None:
+def need_mmdebstrap(progress: Progress) -> None:
+    """Install mmdebstrap unless it is on PATH.
+
+    Raises:
+        LocalCloudError: it cannot be installed. The message names the next command.
+    """
     if shutil.which("mmdebstrap"):
         return
-    host = engine.observe()
-    packages = ["mmdebstrap", "debian-archive-keyring"]
-    if not host.debian_like:
-        raise LocalCloudError(
-            "No image registry answers, and the images cannot be made from Debian packages without mmdebstrap. "
-            "Next: make the registry reachable for the Docker daemon, or install mmdebstrap."
-        )
-    if not host.root:
-        raise LocalCloudError(
-            f"No image registry answers, and only root can install what makes the images from Debian packages. "
-            f"Next: `sudo apt-get install {' '.join(packages)}`."
-        )
-    engine.install_packages(packages, progress)
+    try:
+        engine.install_packages(["mmdebstrap", "debian-archive-keyring"], progress)
+    except LocalCloudError as error:
+        raise LocalCloudError(f"No image registry answers, and the images are not here. {error}") from error
 
 
 def _references(settings: ImageSettings, base: str) -> dict[str, str]:

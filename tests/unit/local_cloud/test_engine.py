@@ -81,25 +81,67 @@ APT = """#!/bin/sh
 case "$0 $*" in
   *"apt-get update"*) touch "$LISTS" ;;
   *"apt-cache policy docker-cli"*) test -e "$LISTS" && test -n "$PACKED_APART" && echo "  Candidate: 26.1" ;;
-  *"apt-get install"*) echo "$*" >> "$INSTALLED" ;;
+  *"apt-get install"*) echo "$WAY $*" >> "$INSTALLED" ;;
 esac
 exit 0
 """
+#: The password is needed when PASSWORD is set.
+SUDO = """#!/bin/sh
+test "$1" = -n && test -z "$PASSWORD" || exit 1
+shift
+WAY=sudo exec "$@"
+"""
 
 
-@pytest.mark.parametrize(("packed_apart", "packages"), [("1", "docker.io docker-cli"), ("", "docker.io")])
-def test_the_docker_command_is_installed_too_when_apts_lists_are_empty_at_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed_apart: str, packages: str
-) -> None:
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Replace the distribution by programs that record in this file what they install, and how."""
     for name in ("dpkg", "apt-get", "apt-cache"):
         (tmp_path / name).write_text(APT)
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("WAY", "directly")
     monkeypatch.setenv("LISTS", str(tmp_path / "lists"))
     monkeypatch.setenv("INSTALLED", str(tmp_path / "installed"))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    return tmp_path / "installed"
+
+
+@pytest.fixture
+def sudo(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Become a user whom sudo asks for no password."""
+    (installed.parent / "sudo").write_text(SUDO)
+    (installed.parent / "sudo").chmod(0o755)
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+
+
+@pytest.mark.parametrize(("packed_apart", "packages"), [("1", "docker.io docker-cli"), ("", "docker.io")])
+def test_the_docker_command_is_installed_too_when_apts_lists_are_empty_at_first(
+    installed: Path, monkeypatch: pytest.MonkeyPatch, packed_apart: str, packages: str
+) -> None:
     monkeypatch.setenv("PACKED_APART", packed_apart)
     engine.install(lambda line: None)
-    assert (tmp_path / "installed").read_text() == f"install -q -y --no-install-recommends {packages}\n"
+    assert installed.read_text() == f"directly install -q -y --no-install-recommends {packages}\n"
+
+
+def test_packages_are_installed_by_sudo_if_it_needs_no_password(installed: Path, sudo: None) -> None:
+    engine.install_packages(["jq"], lambda line: None)
+    assert installed.read_text() == "sudo install -q -y --no-install-recommends jq\n"
+
+
+def test_a_user_who_cannot_install_gets_the_command(
+    installed: Path, sudo: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PASSWORD", "needed")
+    with pytest.raises(LocalCloudError, match="Not installed: jq and wrk.* Next: `sudo apt-get install jq wrk`"):
+        engine.install_packages(["jq", "wrk"], lambda line: None)
+    assert not installed.exists()
+
+
+def test_another_distribution_is_named_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LocalCloudError, match="Not installed: jq. Next: install it"):
+        engine.install_packages(["jq"], lambda line: None)
 
 
 def test_read_os_release(tmp_path: Path) -> None:
