@@ -216,13 +216,18 @@ $(VENV_READY): requirements.txt pyproject.toml
 	[[ $$VENV == .venv || ! -e $$VENV || -e $$VENV/pyvenv.cfg ]] || {
 	  echo "$$VENV exists and is no Python environment; nothing was changed. Next: remove it, or name another folder: VENV=<folder>" >&2; exit 1; }
 	# A home that is not writable has no cache.
-	[[ -w $${XDG_CACHE_HOME:-$$HOME} ]] || export PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1
+	cache=$${XDG_CACHE_HOME:-$$HOME/.cache}/fargate-ops
+	[[ -w $${XDG_CACHE_HOME:-$$HOME} ]] || { export PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1; cache=$$VENV/cache; }
 	"$$PYTHON" -m venv --clear "$$VENV"
-	"$$VENV/bin/python" -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	# What was downloaded once is not downloaded again: a rollback does not depend on the package index.
+	pip=("$$VENV/bin/python" -m pip --quiet --disable-pip-version-check)
+	uv=("$${pip[@]}" install --no-index --find-links "$$cache" uv==$(UV_VERSION))
+	"$${uv[@]}" 2>/dev/null || { "$${pip[@]}" download --no-deps --dest "$$cache" uv==$(UV_VERSION); "$${uv[@]}"; }
 	# Any path works: uv quotes it in bin/activate, and relocatable programs find the Python beside them.
 	"$$VENV/bin/uv" venv --quiet --allow-existing --python "$$VENV/bin/python" "$$VENV"
 	echo "relocatable = true" >> "$$VENV/pyvenv.cfg"
 	# Not `pip sync`, which would remove uv from an environment that uv made.
-	"$$VENV/bin/uv" pip install --quiet --python "$$VENV/bin/python" --require-hashes --requirement requirements.txt
+	packages=("$$VENV/bin/uv" pip install --quiet --python "$$VENV/bin/python" --require-hashes --requirement requirements.txt)
+	"$${packages[@]}" --offline 2>/dev/null || "$${packages[@]}"
 	"$$VENV/bin/uv" pip install --quiet --python "$$VENV/bin/python" --no-deps --offline --editable .
 	touch "$$VENV/.ready"

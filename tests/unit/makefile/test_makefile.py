@@ -271,16 +271,23 @@ def test_a_path_of_which_ansible_would_expand_a_part_is_refused(tmp_path: Path) 
 def python_that_makes_a_folder(programs: Path) -> Path:
     """A folder with a Python that makes a folder, and in it a Python and a uv that only note how they were called.
 
-    Like Python, it keeps bytecode where PYTHONPYCACHEPREFIX says unless it is isolated.
+    Like Python, it keeps bytecode where PYTHONPYCACHEPREFIX says unless it is isolated. With EMPTY=1 pip and uv have
+    downloaded nothing before.
     """
     programs.mkdir()
+    (programs / "stub").write_text(
+        '#!/bin/sh\necho "$@" >> calls\ncase "$EMPTY $*" in\n'
+        '  "1 "*" download "*) touch downloaded ;;\n'
+        '  "1 "*--no-index*) test -e downloaded ;;\n'
+        '  "1 "*requirements.txt*--offline) exit 1 ;;\nesac\n'
+    )
     (programs / "python3").write_text(
         '#!/bin/sh\ncase $1 in -I*) ;; *) mkdir -p "$PYTHONPYCACHEPREFIX" ;; esac\n'
         '[ "$2" = venv ] || exit 0\necho "$@" > made\nmkdir -p "$4/bin"\n'
-        'printf "#!/bin/sh\\necho \\"\\$@\\" >> calls\\n" | tee "$4/bin/uv" > "$4/bin/python"\n'
-        'chmod +x "$4/bin/uv" "$4/bin/python"\n'
+        f'cp {programs}/stub "$4/bin/uv"\ncp {programs}/stub "$4/bin/python"\n'
     )
-    (programs / "python3").chmod(stat.S_IRWXU)
+    for name in ("python3", "stub"):
+        (programs / name).chmod(stat.S_IRWXU)
     return programs
 
 
@@ -289,6 +296,18 @@ def test_the_python_environment_is_made_in_a_folder_that_is_new(tree: Tree, tmp_
     made = tree.make("venv", f"VENV={tmp_path}/other", PATH=f"{programs}:{os.environ['PATH']}")
     assert made.code == 0, made.errors
     assert (tmp_path / "other/.ready").exists()
+
+
+@pytest.mark.parametrize(("empty", "times"), [("", 0), ("1", 2)])
+def test_packages_are_downloaded_once(tree: Tree, tmp_path: Path, empty: str, times: int) -> None:
+    """A rollback must not depend on the package index: the cache of its workflow has them."""
+    programs = python_that_makes_a_folder(tmp_path / "programs")
+    calls = tree.path / "calls"
+    calls.unlink(missing_ok=True)
+    made = tree.make("venv", f"VENV={tmp_path}/new", EMPTY=empty, PATH=f"{programs}:{os.environ['PATH']}")
+    assert made.code == 0, made.errors
+    installs = [line for line in calls.read_text().splitlines() if " install " in line or " download " in line]
+    assert len([line for line in installs if "--no-index" not in line and "--offline" not in line]) == times
 
 
 @pytest.mark.parametrize("name", ["field trial", "it's", "a(b", "a$b", "a;b&c"])
