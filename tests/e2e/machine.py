@@ -7,7 +7,9 @@ system, and so everything that a command leaves outside the checkout.
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import re
 import shlex
 import shutil
@@ -23,9 +25,10 @@ import docker
 from local_cloud.host import debian, engine, images
 from tests.e2e.conftest import REPOSITORY, VARIABLES, WORKER, Run
 from tests.local_cloud.conftest import wait_for
+from tests.support import images as suite
 
-#: The container's /etc/passwd has no entry for it.
-UID = 54321
+#: The container's /etc/passwd has no entry for it. Only root can give the checkout to another user.
+UID = os.geteuid() or 54321
 IMAGE = "settlement-test/machine:trixie"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 DOCKER_CONFIG = "/etc/docker-of-the-user"
@@ -53,15 +56,34 @@ RECIPE = debian.Recipe(
 
 
 def prepare(client: docker.DockerClient) -> None:
-    """Make the machine's image, unless it exists."""
+    """Make the machine's image, unless it exists: from the public base image, or from Debian packages."""
     try:
         if client.images.get(IMAGE).labels.get(images.INPUTS_LABEL) == RECIPE.digest():
             return
     except docker.errors.ImageNotFound:
         pass
-    mirror = debian.find_mirror(engine.read_os_release())
     with tempfile.TemporaryDirectory() as scratch:
-        images._bootstrap(client, (IMAGE,), RECIPE, Path(scratch, "machine.tar"), mirror, print)
+        base = suite.prepare(Path(scratch))["base"]
+        if base in suite.settings().public.values():
+            labels = {images.INPUTS_LABEL: RECIPE.digest()}
+            client.images.build(fileobj=io.BytesIO(dockerfile(base).encode()), tag=IMAGE, labels=labels, rm=True)
+            return
+        images.need_mmdebstrap(print)
+        mirror = debian.find_mirror(engine.read_os_release())
+        images.bootstrap(client, (IMAGE,), RECIPE, Path(scratch, "machine.tar"), mirror, print)
+
+
+def dockerfile(base: str) -> str:
+    """Return the recipe as a Dockerfile. The base image has its own Python."""
+    packages = " ".join(package for package in RECIPE.packages if not package.startswith("python3"))
+    return "\n".join(
+        [
+            f"FROM {base}",
+            f"RUN apt-get update -q && apt-get install -q -y --no-install-recommends {packages}",
+            *(f"RUN {json.dumps(['sh', '-c', hook, 'sh', ''])}" for hook in RECIPE.hooks),
+            *RECIPE.configuration,
+        ]
+    )
 
 
 class Machine:
@@ -93,7 +115,7 @@ def started(clone: Path, environment: Mapping[str, str]) -> Iterator[Machine]:
     """Start the machine with this checkout, which is then owned by the machine's user."""
     client = docker.from_env()
     prepare(client)
-    subprocess.run(["chown", "--recursive", f"{UID}:{UID}", str(clone)], check=True)
+    give(clone)
     mounts = {str(clone): str(clone), str(engine.SOCKET): str(engine.SOCKET), str(CERTIFICATES): str(CERTIFICATES)}
     if terraform := shutil.which("terraform"):
         mounts[terraform] = "/usr/local/bin/terraform"
@@ -121,6 +143,12 @@ def started(clone: Path, environment: Mapping[str, str]) -> Iterator[Machine]:
         yield Machine(container, clone)
     finally:
         container.remove(force=True)
+
+
+def give(path: Path) -> None:
+    """Give this folder to the machine's user."""
+    if os.geteuid() != UID:
+        subprocess.run(["chown", "--recursive", f"{UID}:{UID}", str(path)], check=True)
 
 
 def _provider_mirror() -> str:

@@ -133,14 +133,14 @@ def test_a_user_who_cannot_install_gets_the_command(
     installed: Path, sudo: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PASSWORD", "needed")
-    with pytest.raises(LocalCloudError, match="Not installed: jq and wrk.* Next: `sudo apt-get install jq wrk`"):
+    with pytest.raises(LocalCloudError, match=r"Not installed: jq and wrk.* Next: `sudo apt-get install jq wrk`"):
         engine.install_packages(["jq", "wrk"], lambda line: None)
     assert not installed.exists()
 
 
 def test_another_distribution_is_named_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(LocalCloudError, match="Not installed: jq. Next: install it"):
+    with pytest.raises(LocalCloudError, match=r"Not installed: jq\. Next: install it"):
         engine.install_packages(["jq"], lambda line: None)
 
 
