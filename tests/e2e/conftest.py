@@ -192,6 +192,14 @@ def service(clone: Clone) -> dict[str, Any]:
     return found
 
 
+def limits(clone: Clone) -> tuple[int, int]:
+    """Return the limits of the number of tasks, which a successful release has put into effect."""
+    autoscaling = clone.aws("application-autoscaling")
+    (target,) = autoscaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
+    assert not target["SuspendedState"]["ScheduledScalingSuspended"], "a release succeeded"
+    return target["MinCapacity"], target["MaxCapacity"]
+
+
 def connect(clone: Clone) -> psycopg2.extensions.connection:
     """Connect as the master user, over verified TLS, to the endpoint of the only RDS instance."""
     (instance,) = clone.aws("rds").describe_db_instances()["DBInstances"]

@@ -66,7 +66,9 @@ def prepare(client: docker.DockerClient) -> None:
         base = suite.prepare(Path(scratch))["base"]
         if base in suite.settings().public.values():
             labels = {images.INPUTS_LABEL: RECIPE.digest()}
-            client.images.build(fileobj=io.BytesIO(dockerfile(base).encode()), tag=IMAGE, labels=labels, network_mode="host", rm=True)
+            client.images.build(
+                fileobj=io.BytesIO(dockerfile(base).encode()), tag=IMAGE, labels=labels, network_mode="host", rm=True
+            )
             return
         images.need_mmdebstrap(print)
         mirror = debian.find_mirror(engine.read_os_release())
