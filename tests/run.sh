@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 unset "${!ANSIBLE_@}" "${!AWS_@}" "${!DOCKER_@}" "${!TF_CLI_@}" "${!TF_VAR_@}" TF_DATA_DIR TF_WORKSPACE
 export ANSIBLE_CONFIG=$PWD/ansible.cfg LC_ALL=C.UTF-8
 
-ansible-playbook -i inventory/local playbooks/_toolchain.yml >/dev/null
+toolchain=$(ansible-playbook -i inventory/local playbooks/_toolchain.yml) || { echo "$toolchain" >&2 && exit 1; }
 export TF_CLI_CONFIG_FILE=$PWD/.local/local/terraform.rc PATH="$PATH:$PWD/.local/bin"
 
 if (($#)); then

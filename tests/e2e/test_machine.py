@@ -106,6 +106,14 @@ def test_nothing_of_the_machine_goes_through_the_proxy(first: str, proxied: tupl
     assert not [address for address in asked if address.startswith(("127.", "172.31.", "localhost"))]
 
 
+def test_one_sentence_names_what_the_tests_need(machine: Machine) -> None:
+    """There is neither jq nor PostgreSQL, and this user cannot install them."""
+    output = machine.make("rehearse", expect=2).output
+    (sentence,) = (line for line in output.splitlines() if "cannot run" in line)
+    assert "Not installed: jq and postgresql." in sentence
+    assert "Next: `sudo apt-get install jq postgresql`" in sentence
+
+
 def test_it_leaves_nothing(machine: Machine, first: str) -> None:
     machine.make("down")
     assert not leftovers()
