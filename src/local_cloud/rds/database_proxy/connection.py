@@ -78,7 +78,7 @@ class DatabaseConnection:
 
     def close(self) -> None:
         self.stream.write(Message(TERMINATE, b""))
-        self.stream.writer.transport.abort()  # a graceful close of TLS would wait for PostgreSQL's answer
+        self.stream.abort()
 
     async def max_connections(self) -> int:
         """Ask the database for its setting. Raises ProxyError, OSError, EOFError."""

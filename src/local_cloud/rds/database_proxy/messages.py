@@ -6,6 +6,7 @@ https://www.postgresql.org/docs/17/protocol-message-formats.html
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
 from dataclasses import dataclass
 from typing import NamedTuple, Self
@@ -68,6 +69,11 @@ class MessageStream:
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+
+    def abort(self) -> None:
+        """Close the connection at once: a graceful close of TLS would wait for the other side's answer."""
+        with contextlib.suppress(AttributeError):  # Python 3.11.2 raises it if the connection is lost already
+            self.writer.transport.abort()
 
     async def read(self) -> Message:
         """Read the next message.

@@ -40,7 +40,7 @@ class DatabaseProxy:
         self._password = password
         self._pool = ConnectionPool()
         self._server: asyncio.Server | None = None
-        self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._clients: dict[asyncio.Task[None], MessageStream] = {}
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext) -> None:
         """Listen. Raises OSError when the address is taken."""
@@ -48,9 +48,9 @@ class DatabaseProxy:
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
             assert task is not None  # noqa: S101 - a callback of a server is a task
-            self._clients[task] = writer
+            client = self._clients[task] = MessageStream(reader, writer)
             try:
-                await self._serve(MessageStream(reader, writer), tls)
+                await self._serve(client, tls)
             except (OSError, EOFError, asyncio.CancelledError):
                 pass  # the client disconnected, or the proxy stops
             except Exception:
@@ -69,8 +69,8 @@ class DatabaseProxy:
         for task in clients:
             task.cancel()
         await asyncio.gather(*clients, return_exceptions=True)
-        for writer in clients.values():
-            writer.transport.abort()
+        for client in clients.values():
+            client.abort()
         self._pool.close()
         await asyncio.sleep(0)  # aborted connections are closed by the loop
 
