@@ -5,8 +5,10 @@ Anything unknown is an error, never empty: https://docs.github.com/actions/refer
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 
@@ -18,11 +20,11 @@ _TOKEN = re.compile(r"\s*(?:(\|\||&&|==|!=|\(|\)|,)|'((?:[^']|'')*)'|([A-Za-z_][
 
 
 #: Contexts whose keys are all known here, so that a wrong one is a mistake.
-_CLOSED = {"github", "jobs", "matrix", "needs", "steps", "vars"}
+_CLOSED = {"github", "jobs", "matrix", "needs", "runner", "steps"}
 
 
 class Expression:
-    """An expression of names, strings, ``||``, ``&&``, ``==``, ``!=``, and the status functions."""
+    """An expression of names, strings, ``||``, ``&&``, ``==``, ``!=``, ``hashFiles``, and the status functions."""
 
     def __init__(self, text: str, contexts: Mapping[str, Any], failed: bool = False) -> None:
         self.text, self._contexts, self._failed = text, contexts, failed
@@ -80,6 +82,8 @@ class Expression:
             raise UnsupportedError(f"the expression {self.text}")
         if token[2] is not None:
             return token[2].replace("''", "'")
+        if token[3] == "hashFiles":
+            return self._hash()
         if self._next("("):
             if not self._next(")") or token[3] not in {"always", "success", "failure"}:
                 raise UnsupportedError(f"the function {token[3]} of {self.text}")
@@ -87,8 +91,19 @@ class Expression:
             return {"always": True, "success": not self._failed, "failure": self._failed}[token[3]]
         return self._lookup(token[3])
 
+    def _hash(self) -> str:
+        """Return one hash of the workspace's files with the names in parentheses. Patterns are not supported."""
+        names = []
+        while self._next("(" if not names else ","):
+            names.append(str(self._operand()))
+        files = [Path(str(self._lookup("github.workspace"))) / name for name in names]
+        if not self._next(")") or not all(file.is_file() for file in files):
+            raise UnsupportedError(f"the files of {self.text}")
+        return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
     def _lookup(self, name: str) -> Any:
-        """Return a value. An unknown key of a context in `_CLOSED` is an error; a deeper key, or an input, is empty."""
+        """Return a value. An unknown key of a context in `_CLOSED` is an error; a deeper key, an input, or a variable
+        that is not set, is empty."""
         root, *keys = name.split(".")
         found = self._contexts.get(root)
         if found is None or not keys or (root in _CLOSED and keys[0] not in found):

@@ -42,6 +42,8 @@ class Hub:
         State(self.repository).save(self._state)
         # As at GitHub, any commit can be fetched, including the merge commit of a pull request.
         git(origin, "config", "uploadpack.allowAnySHA1InWant", "true")
+        #: Ref, paths and key of each entry, without its content: the jobs use the Python environment of the tests.
+        self.caches: set[tuple[str, str, str]] = set()
         self.programs = directory / "bin"
         self.programs.mkdir()
         self.program("gh", sys.executable, str(Path(__file__).with_name("gh.py")), str(self._state))
@@ -92,8 +94,10 @@ class Hub:
         self.save(replace(state, tokens={**state.tokens, token: dict(permissions)}))
         return token
 
-    def action(self, name: str) -> Callable[[Job, Given], None]:
+    def action(self, name: str) -> Callable[[Job, Given], dict[str, str] | None]:
         actions = {
+            "actions/cache/restore": self._restore_cache,
+            "actions/cache/save": self._save_cache,
             "actions/checkout": self._checkout,
             "actions/setup-python": self._setup_python,
             "actions/upload-artifact": self._upload_artifact,
@@ -119,11 +123,23 @@ class Hub:
 
     def _setup_python(self, job: Job, given: Given) -> None:
         """Check the requested Python version. Jobs use the Python of the tests."""
-        known(dict(given), "python-version", "cache", "cache-dependency-path", where="actions/setup-python")
+        known(dict(given), "python-version", where="actions/setup-python")
         project = tomllib.loads((job.workspace / "pyproject.toml").read_text())["project"]
         assert SpecifierSet(project["requires-python"]).contains(f"{given['python-version']}.0")
-        if "cache-dependency-path" in given:
-            assert (job.workspace / given["cache-dependency-path"]).is_file()
+
+    def _restore_cache(self, job: Job, given: Given) -> dict[str, str]:
+        """Find an entry of the run's own ref or of main.
+
+        https://docs.github.com/actions/reference/workflows-and-actions/dependency-caching#restrictions-for-accessing-a-cache
+        """
+        known(dict(given), "path", "key", where="actions/cache/restore")
+        found = any((ref, given["path"], given["key"]) in self.caches for ref in (job.event.ref, "refs/heads/main"))
+        return {"cache-primary-key": given["key"], **({"cache-hit": "true"} if found else {})}
+
+    def _save_cache(self, job: Job, given: Given) -> None:
+        """Add an entry for the run's ref. An entry never changes."""
+        known(dict(given), "path", "key", where="actions/cache/save")
+        self.caches.add((job.event.ref, given["path"], given["key"]))
 
     def _upload_artifact(self, job: Job, given: Given) -> None:
         """https://github.com/actions/upload-artifact: a folder's files, without the hidden ones."""

@@ -117,7 +117,7 @@ class GitHub(Protocol):
     def admits(self, environment: str, ref: str) -> bool: ...
     def reviewers(self, environment: str) -> list[str]: ...
     def token(self, permissions: Mapping[str, str]) -> str: ...
-    def action(self, name: str) -> Callable[[Job, Given], None]: ...
+    def action(self, name: str) -> Callable[[Job, Given], dict[str, str] | None]: ...
 
 
 @dataclass
@@ -136,7 +136,7 @@ class Job:
 
     @property
     def workspace(self) -> Path:
-        return self.directory / "workspace"
+        return Path(self.contexts["github"]["workspace"])
 
     def require(self, permission: str, level: str) -> None:
         granted = self.permissions.get(permission)
@@ -327,14 +327,23 @@ class _Run:
             ref = self.event.ref
             assert self.github.admits(environment, ref), f"{ref} may not deploy to {environment}"
         directory = self.home / f"{self.number}-{re.sub(r'[^a-z-]+', '-', name)}"
-        github = {**contexts["github"], "token": self.github.token(permissions)}
+        github = {
+            **contexts["github"],
+            "token": self.github.token(permissions),
+            "workspace": str(directory / "workspace"),
+        }
         job = Job(
             name=name,
             event=self.event,
             directory=directory,
             environment=environment,
             permissions=permissions,
-            contexts={**contexts, "github": github, "vars": self.github.variables(environment)},
+            contexts={
+                **contexts,
+                "github": github,
+                "runner": {"arch": "X64", "os": "Linux"},
+                "vars": self.github.variables(environment),
+            },
             variables={},
             minutes=float(node["timeout-minutes"]),
             shell=workflow.get("defaults", {}).get("run", {}).get("shell", ""),
@@ -366,10 +375,10 @@ class _Run:
             "GITHUB_SERVER_URL": github["server_url"],
             "GITHUB_SHA": event.sha,
             "GITHUB_WORKFLOW": github["workflow"],
-            "GITHUB_WORKSPACE": str(job.workspace),
-            "RUNNER_ARCH": "X64",
+            "GITHUB_WORKSPACE": github["workspace"],
+            "RUNNER_ARCH": job.contexts["runner"]["arch"],
             "RUNNER_ENVIRONMENT": "github-hosted",
-            "RUNNER_OS": "Linux",
+            "RUNNER_OS": job.contexts["runner"]["os"],
             "RUNNER_TEMP": str(job.directory / "temp"),
             # The tests' Python environment contains the package of another checkout.
             "PYTHONPATH": str(job.workspace / "src"),
@@ -406,7 +415,7 @@ class _Run:
                 began = time.monotonic()
                 action, _, version = node["uses"].partition("@")
                 assert re.fullmatch(r"[0-9a-f]{40}", version), f"{node['uses']} is not pinned"
-                self.github.action(action)(job, fill_all(node.get("with", {}), contexts))
+                step.outputs = self.github.action(action)(job, fill_all(node.get("with", {}), contexts)) or {}
                 step.seconds = time.monotonic() - began
             steps += taken
             if "id" in node:
@@ -422,7 +431,7 @@ class _Run:
         assert action["runs"]["using"] == "composite"
         inputs = _inputs(action["inputs"], fill_all(node.get("with", {}), contexts))
         # An action has no access to the repository's variables, only to its inputs.
-        inner = {"github": contexts["github"], "inputs": inputs}
+        inner = {"github": contexts["github"], "runner": contexts["runner"], "inputs": inputs}
         steps, ids = self._steps(job, action["runs"]["steps"], inner, None)
         outputs = {key: output["value"] for key, output in action.get("outputs", {}).items()}
         step.outputs = fill_all(outputs, {**inner, "steps": ids})

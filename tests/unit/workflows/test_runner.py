@@ -27,7 +27,7 @@ CONTEXTS = {
         ("rollback-${{ inputs.environment }}", "rollback-staging"),
         ("${{ github.event.client_payload.sha || inputs.sha || github.sha }}", "def"),
         ("${{ github.event.pull_request.head || inputs.empty || github.sha }}", "abc"),
-        ("${{ vars.ROLE }}, ${{ github.event.number }}, ${{ inputs.missing }}.", "arn:role, 7, ."),
+        ("${{ vars.ROLE }}, ${{ github.event.number }}, ${{ inputs.missing }}${{ vars.OTHER }}.", "arn:role, 7, ."),
         ("${{ 'it''s' }}", "it's"),
     ],
 )
@@ -38,7 +38,6 @@ def test_expressions(text: str, value: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "vars.OTHER",
         "github.actor",
         "env.X",
         "matrix.environment",
@@ -144,7 +143,7 @@ def test_each_step_has_its_turn(world: World) -> None:
         ("timeout-minutes: 1", "timeout-minutes: 1\n    strategy: {max-parallel: 1}", "max-parallel"),
         ("{name: Never, ", "{name: Never, continue-on-error: true, ", "continue-on-error"),
         ("actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683", "actions/checkout@v4", "not pinned"),
-        ("actions/checkout@", "actions/cache@", "the action actions/cache"),
+        ("actions/checkout@", "actions/other@", "the action actions/other"),
         ('persist-credentials: "false"', 'persist-credentials: "false", submodules: "true"', "submodules"),
         ("{contents: write}", "{issues: write}", "needs contents: read"),
         ("branches: [main]", "branches: [other]", "not on refs/heads/main"),

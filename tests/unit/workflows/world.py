@@ -23,7 +23,7 @@ class World:
         (self.origin / "inventory").mkdir()
         (self.origin / "inventory/shared.yml").touch()
         place.mkdir()
-        for name in ("pyproject.toml", "requirements.txt"):
+        for name in ("Makefile", "pyproject.toml", "requirements.txt"):
             shutil.copy(PROJECT / name, self.origin)
         git(self.origin, "init", "--quiet", "--initial-branch", "main")
         git(self.origin, "config", "user.name", "test")
