@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.makefile import REPOSITORY, Tree
 
-_VALUE = r"""(?:'[^']*'|"[^"]*"|[^\s'"`,;)\\])*"""
+_VALUE = r"""(?:'[^'\n]*'|"[^"\n]*"|[^\s'"`,;)\\])*"""
 _COMMAND = re.compile(rf"(?P<mark>`|\$ |)\bmake (?P<verb>[a-z-]+)(?P<settings>(?: [A-Z]+={_VALUE})*)")
 #: What stands for a value of the reader's or of the program's.
 _OPEN = re.compile(r"<(?:env|environment)>|\$\{?[\w.]+\}?|(?s:\{\{.*?\}\})+")
