@@ -192,7 +192,7 @@ bench: $(VENV_READY) ## Measure speed relative to floors of the same run (ONLY=a
 docs: $(VENV_READY) ## Update the generated tables of the READMEs and of docs/costs.md
 	@python docs/tables.py
 
-lock: $(VENV_READY) ## Update the locks of Python's packages and of each environment's provider (UPGRADE=1)
+lock: $(VENV_READY) ## Update the locks of Python's packages and of the providers (UPGRADE=1: newer)
 	@failed=() resolved=$$(mktemp)
 	cp requirements.txt "$$resolved"
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --group local --group app --group dev --all-extras pyproject.toml src/fargate_app/pyproject.toml --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade --exclude-newer '7 days') --output-file "$$resolved" \
