@@ -51,7 +51,7 @@ UNUSED: Mapping[str, Mapping[str, str]] = {
         "ecr:BatchGetImage": "an image store that asks for a manifest before it pushes it; a second build",
         "ecr:GetDownloadUrlForLayer": "a second build: the labels of an image that is there",
     },
-    "plan": _READS,
+    "plan": _READS | {"s3:ListBucketVersions": "a plan before the first deployment"},
     "rollback": _RELEASES
     | {
         "ecs:RegisterTaskDefinition": "a target whose revision is pruned",

@@ -109,6 +109,8 @@ locals {
         [
           { Sid = "Read", Effect = "Allow", Action = local.reads, Resource = "*" },
           local.list_state,
+          # Before the first deployment: whether there was a state.
+          { Sid = "ListStateVersions", Effect = "Allow", Action = "s3:ListBucketVersions", Resource = local.bucket },
           {
             # The second holds the values of the last apply, to report what differs.
             Sid      = "ReadState"
