@@ -279,7 +279,8 @@ def test_the_log_of_one_request_is_found_by_its_id(clone: Clone) -> None:
         text=True,
         check=True,
     ).stdout
-    one, *others = [json.loads(line) for line in raw.splitlines()]
+    entries = [json.loads(line) for line in raw.splitlines()]
+    one, *others = [entry for entry in entries if entry["logger"] == "fargate_app.access"]
     output = clone.make("logs", f"REQUEST={one['request_id']}").output
     assert f"{one['method']} {one['path']} {one['status']} {one['duration_ms']} ms  {one['request_id']}" in output
     assert {other["request_id"] for other in others if other["request_id"] in output} <= {one["request_id"]}
