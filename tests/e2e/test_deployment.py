@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -269,7 +270,8 @@ def test_the_log_is_filtered_as_cloudwatch_filters(clone: Clone, pattern: str, s
     assert "PoolInUse" not in output
 
 
-def test_the_log_of_one_request_is_found_by_its_id(clone: Clone) -> None:
+def requests_in_the_log(clone: Clone) -> list[dict[str, Any]]:
+    """Return the lines of the requests to /v1, as a program reads them."""
     raw = subprocess.run(
         # The make that runs the tests would let this one print its directory.
         clone.command("logs", "--no-print-directory", "SINCE=1h", "RAW=1", 'FILTER="/v1/"'),
@@ -280,7 +282,15 @@ def test_the_log_of_one_request_is_found_by_its_id(clone: Clone) -> None:
         check=True,
     ).stdout
     entries = [json.loads(line) for line in raw.splitlines()]
-    one, *others = [entry for entry in entries if entry["logger"] == "fargate_app.access"]
+    return [entry for entry in entries if entry["logger"] == "fargate_app.access"]
+
+
+def test_the_log_of_one_request_is_found_by_its_id(clone: Clone) -> None:
+    assert clone.request("/v1/accounts", {"name": "in the log", "currency": "KRW"})[0] == 201
+    deadline = time.monotonic() + 30
+    while not (found := requests_in_the_log(clone)):
+        assert time.monotonic() < deadline, "the request is not in the log"
+    one, *others = found
     output = clone.make("logs", f"REQUEST={one['request_id']}").output
     assert f"{one['method']} {one['path']} {one['status']} {one['duration_ms']} ms  {one['request_id']}" in output
     assert {other["request_id"] for other in others if other["request_id"] in output} <= {one["request_id"]}
