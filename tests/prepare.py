@@ -45,10 +45,10 @@ def main() -> int:
     host = engine.observe()
     try:
         decision = engine.decide(host, engine.probe())
+        if packages := missing_packages():  # first: the unit tests, which run meanwhile, need jq
+            engine.install_packages(packages, print)
         if decision is engine.Decision.INSTALL:
             engine.install(print)
-        if packages := missing_packages():
-            engine.install_packages(packages, print)
         install_browser()
         if engine.probe() is not engine.Reachable.YES:
             engine.Daemon(FOLDER).start(host, print)

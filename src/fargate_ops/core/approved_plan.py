@@ -1,6 +1,7 @@
 """The plan of a deployment as a document that can be compared: what was approved, and what would be done now.
 
-The document has no value, only hashes of values, so it may be shown and handed from one job to another.
+It has the hash of each argument instead of its value, so it may be shown and handed from one job to another. The image
+and the schema's heads are in it as they are.
 """
 
 from __future__ import annotations

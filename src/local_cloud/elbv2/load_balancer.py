@@ -11,8 +11,7 @@ drain.
 Differences from AWS: HAProxy closes the connection of a request that outlasts the delay, because it has no command that
 sends a response. HAProxy makes no health checks: the target group's checks (see ``targets``) decide, as on AWS. Only
 the listener on port 80 of one load balancer is served, of an internet-facing one if there is any, and only a forward as
-its default action. A request that no target can take is
-answered 503.
+its default action. A request that no target can take is answered 503.
 """
 
 from __future__ import annotations
