@@ -12,10 +12,24 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
+from botocore.loaders import Loader
 
 if TYPE_CHECKING:
     from ansible.plugins.action import ActionBase
+
+#: Descriptions of AWS's services, of which every session would read its own: 0.1 s of a client's first creation.
+_DESCRIPTIONS = Loader()
+
+
+def read_ahead() -> None:
+    """Read what clients of S3 and ECS need, for a process that forks others: almost every task creates both."""
+    for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
+        _DESCRIPTIONS.load_data(name)
+    for service in ("s3", "ecs"):
+        for part in ("service-2", "endpoint-rule-set-1"):
+            _DESCRIPTIONS.load_service_model(service, part, api_version=None)  # as botocore asks: the cache's key
 
 
 def client_config(**overrides: Any) -> Config:
@@ -38,7 +52,9 @@ class AwsSession:
     """One boto3 session whose clients share retries and timeouts. Endpoints come from ``AWS_ENDPOINT_URL*``."""
 
     def __init__(self, region: str | None = None, config: Config | None = None) -> None:
-        self._session = boto3.Session(region_name=region)
+        core = botocore.session.Session()
+        core.register_component("data_loader", _DESCRIPTIONS)
+        self._session = boto3.Session(botocore_session=core, region_name=region)
         self._config = config or client_config()
         self._clients: dict[str, Any] = {}
 

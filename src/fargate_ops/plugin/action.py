@@ -13,13 +13,16 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from fargate_ops.aws.endpoint import not_answering, silence_problem
-from fargate_ops.aws.session import AwsSession, action_environment, aws_session
+from fargate_ops.aws.session import AwsSession, action_environment, aws_session, read_ahead
 from fargate_ops.core.application import Application
 from fargate_ops.core.problem import OperationsError
 from fargate_ops.plugin.arguments import argument_spec
 from fargate_ops.plugin.failure import problem_of
 from fargate_ops.plugin.worker import Sleep, sleep_with_parent, whole_lines
 from fargate_ops.terraform.stack import Stack
+
+# Ansible imports a plugin in its own process, once, and forks a process for each task.
+read_ahead()
 
 
 class OperationsAction(ActionBase):

@@ -7,8 +7,9 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.loaders import JSONFileLoader
 
-from fargate_ops.aws.session import action_environment, aws_session
+from fargate_ops.aws.session import action_environment, aws_session, read_ahead
 from fargate_ops.cost.accounts import AccountClients
 
 
@@ -65,3 +66,14 @@ def test_each_session_takes_the_attempts_of_its_own_environment() -> None:
 
 def test_a_region_that_is_asked_for_wins() -> None:
     assert aws_session({"AWS_REGION": "eu-west-1"}, "ap-northeast-2").region == "ap-northeast-2"
+
+
+def test_a_client_that_almost_every_task_creates_reads_no_description_of_its_service(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read_ahead()
+    read: list[str] = []
+    monkeypatch.setattr(JSONFileLoader, "load_file", lambda _, path: read.append(path))
+    session = aws_session({"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "test", "AWS_MAX_ATTEMPTS": "5"})
+    assert [session.client(service).meta.service_model.service_name for service in ("s3", "ecs")] == ["s3", "ecs"]
+    assert read == []
