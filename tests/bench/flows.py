@@ -32,6 +32,8 @@ FLOW_SECONDS = 900
 CONNECTIONS = 16
 LOAD_SECONDS = 5
 MIGRATIONS = 3
+#: As make sets it. Without bytecode every command compiles all its packages again, which takes seconds.
+BYTECODE = {"PYTHONPYCACHEPREFIX": str(ENVIRONMENT / "pycache"), "PYTHONDONTWRITEBYTECODE": ""}
 
 FLOOR = "UpdateService, polled every 0.3 s (floor)"
 RELEASE_PHASE = "release phase"
@@ -69,7 +71,7 @@ def play(clone: Clone, name: str, **variables: Any) -> Flow:
     done = subprocess.run(
         command,
         cwd=clone.path,
-        env=os.environ | {"PATH": path, "PYTHONPATH": str(clone.path / "src")},
+        env=os.environ | {"PATH": path, "PYTHONPATH": str(clone.path / "src")} | BYTECODE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
