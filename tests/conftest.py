@@ -1,4 +1,7 @@
-"""How xdist distributes the suite: a file's tests run in order on one worker, each molecule scenario on any worker."""
+"""How xdist distributes the suite, and what its reports show.
+
+A file's tests run in order on one worker, each molecule scenario on any worker.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from fargate_app.logs import JsonFormatter
+
 
 class ByFile(LoadScopeScheduling):
     """The scope of a test is its file. A molecule scenario is a scope of its own, because it is independent."""
@@ -15,6 +20,12 @@ class ByFile(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         return nodeid if file.endswith("test_molecule.py") else file
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Show a log entry of a failed test as the application writes it: with its fields, such as the reason."""
+    logging_plugin: Any = session.config.pluginmanager.get_plugin("logging-plugin")
+    logging_plugin.report_handler.setFormatter(JsonFormatter())
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:

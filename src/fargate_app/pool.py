@@ -78,6 +78,8 @@ class PoolWatch:
         self._held: dict[Any, _Holding] = {}
         self._most = self._waits = self._timeouts = self._refused = 0
         self._longest_wait = 0.0
+        #: Whether a connection has been taken, which proves that the database could be used.
+        self.was_used = False
         self._stopped = threading.Event()
         self._listeners: dict[str, Callable[..., Any]] = {
             "checkout": self._taken,
@@ -91,6 +93,7 @@ class PoolWatch:
         return len(self._held)
 
     def _taken(self, _: Any, record: Any, __: Any) -> None:
+        self.was_used = True
         self._held[record] = _Holding(time.monotonic(), endpoint(), request_id.get())
         if len(self._held) > self._most:
             self._most = len(self._held)

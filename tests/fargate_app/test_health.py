@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import Any
@@ -102,16 +102,33 @@ def test_a_full_pool_answers_503_and_stays_healthy(database: TestDatabase) -> No
         assert client.get(f"/items/{item['id']}").status_code == 200
 
 
-def test_a_worker_is_healthy_before_its_connections_are_in_use(database: TestDatabase) -> None:
-    """Another worker may have answered all health checks."""
-    settings = database.settings(database_pool_size=1, database_pool_timeout_seconds=0.2)
-    with TestClient(create_app(settings)) as client, ThreadPoolExecutor() as pool:
+def assert_healthy_while_full(database: TestDatabase, client: TestClient) -> None:
+    """Check the health of a service with one connection, while a request has it."""
+    with ThreadPoolExecutor() as pool:
         with database.superuser() as blocker:
             blocker.execute(text("LOCK TABLE items IN EXCLUSIVE MODE"))
             waiting = pool.submit(client.post, "/items", json={"name": "a"})
             wait_for_lock(blocker)
             assert client.get("/healthz").status_code == 200
         assert waiting.result().status_code == 201
+
+
+def test_a_worker_is_healthy_before_its_connections_are_in_use(database: TestDatabase) -> None:
+    """Another worker may have answered all health checks."""
+    settings = database.settings(database_pool_size=1, database_pool_timeout_seconds=0.2)
+    with TestClient(create_app(settings)) as client:
+        assert_healthy_while_full(database, client)
+
+
+def test_a_worker_whose_first_check_failed_is_healthy_once_a_request_reached_the_database(
+    database: TestDatabase,
+) -> None:
+    settings = database.settings(database_pool_size=1, database_pool_timeout_seconds=0.2)
+    with ExitStack() as stack:
+        with outage(database):
+            client = stack.enter_context(TestClient(create_app(settings)))
+            assert client.get("/healthz").status_code == 503
+        assert_healthy_while_full(database, client)
 
 
 def wait_for_lock(connection: Any) -> None:

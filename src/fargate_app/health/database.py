@@ -18,7 +18,12 @@ _log = logging.getLogger(__name__)
 
 
 async def check_database(database: "Database | AsyncDatabase") -> None:
-    """Run one statement. Raises Unavailable if the database cannot be used."""
+    """Run one statement, unless a request has used a connection. Raises Unavailable if the database cannot be used.
+
+    A worker whose first check failed may get the next one when all its connections are in use.
+    """
+    if database.watch.was_used:
+        return
     try:
         await database.inspect(ping)
     except SQLAlchemyError as error:
