@@ -69,6 +69,8 @@ class TestDatabase:
             "database_name": self.name,
             "database_sslmode": self.server.sslmode,
             "database_ca_file": self.server.ca_file,
+            # With the default, 3 s, a login fails on a machine whose processors are all in use.
+            "database_connect_timeout_seconds": 30,
         }
 
     def prepare(self, migrations: Migrations | None = None, **changes: Any) -> Prepared:
