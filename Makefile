@@ -178,7 +178,7 @@ test: $(VENV_READY) ## Run linters and tests, and deploy to this machine under l
 	@tests/run.sh
 
 rehearse: $(VENV_READY) ## Run the longest tests: failing releases, incidents, GitHub's workflows
-	@tests/run.sh --numprocesses 3 --no-loadscope-reorder -m rehearsal tests/e2e
+	@tests/run.sh --numprocesses 4 --no-loadscope-reorder -m rehearsal tests/e2e
 
 coverage: $(VENV_READY) ## Measure the unit tests' coverage, which must be at least 90 %
 	@python -m pytest -q --numprocesses auto --no-loadscope-reorder --cov=src --cov-report=term:skip-covered --cov-fail-under=90 tests/unit

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from fargate_app.logs import JsonFormatter
 
@@ -20,6 +21,15 @@ class ByFile(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         return nodeid if file.endswith("test_molecule.py") else file
+
+    def _reschedule(self, node: WorkerController) -> None:
+        """Give a worker its next scope when the last test of its own begins.
+
+        xdist does so two tests before the end. A long one would hold up the next file while other workers are idle.
+        """
+        if self.workqueue and self._pending_of(self.assigned_work[node]) > 1:
+            return
+        super()._reschedule(node)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

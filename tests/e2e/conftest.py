@@ -291,6 +291,22 @@ def make_clone(path: Path) -> Clone:
     return clone
 
 
+#: The longest files of a rehearsal. They start first, so that no worker ends long after the others.
+LONGEST = (
+    "test_applications.py",
+    "test_workflows.py",
+    "test_incidents.py",
+    "test_release.py",
+    "test_no_database.py",
+    "test_weather.py",
+    "test_machine.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
     """One clone per file. Its local cloud is removed at the end."""

@@ -396,14 +396,6 @@ def test_the_costs_are_reported_weekly(clone: Clone, hub: Hub, runner: Runner, r
     assert hub.artifacts["cost-report"] == ["report.html", "report.json"]
 
 
-def test_every_line_was_executed(runs: list[Finished]) -> None:
-    github = Path(REPOSITORY, ".github")
-    workflows = [file for file in github.glob("workflows/*.yml") if file.stem != "lock"]
-    written = run_lines(*workflows, *github.glob("actions/*/action.yml"))
-    assert len(written) >= 15
-    assert written - set().union(*(finished.lines() for finished in runs)) == set(EXCLUDED)
-
-
 def test_each_role_has_the_rights_that_its_runs_call_and_no_others(clone: Clone, hub: Hub) -> None:
     names = [f"settlement-github-{name}" for name in ("build", "plan-staging", "deploy-staging", "rollback-staging")]
     iam = clone.aws("iam")
@@ -418,3 +410,11 @@ def test_destroyed_and_deployed_again(clone: Clone, record_property: Any) -> Non
     clone.commit("app/api/settlement/__init__.py", "\n# The fix.\n")
     clone.make("deploy", "ENV=staging")
     assert serving(clone) == clone.version()
+
+
+def test_every_line_was_executed(runs: list[Finished]) -> None:
+    github = Path(REPOSITORY, ".github")
+    workflows = [file for file in github.glob("workflows/*.yml") if file.stem != "lock"]
+    written = run_lines(*workflows, *github.glob("actions/*/action.yml"))
+    assert len(written) >= 15
+    assert written - set().union(*(finished.lines() for finished in runs)) == set(EXCLUDED)
