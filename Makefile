@@ -54,7 +54,7 @@ export PATH := $(VENV_PATH)/bin:$(value PATH)
 export PYTHONPYCACHEPREFIX := $(VENV_PATH)/pycache
 
 # Make does not expand the user's text: it is passed on unchanged, as environment variables.
-TEXT := ARGS CMD DRILL FAMILY FILTER FOLLOW FORMAT METRICS ONLY PAGE PYTHON RAW REQUEST ROUNDS SINCE VENV
+TEXT := ARGS CMD DRILL FAMILY FILTER FOLLOW FORMAT METRICS ONLY OUTPUT PAGE PYTHON RAW REQUEST ROUNDS SINCE VENV
 ONCE := NAME FROM REGION ACCOUNT ZONES DIR APP OVERWRITE
 # Some shells set NAME by themselves, so these variables count only on the command line.
 $(foreach name,$(ONCE),$(if $(filter command,$(origin $(name))),,$(eval override $(name) :=)))

@@ -84,10 +84,15 @@ def excerpt(output: str) -> str:
 
 @dataclass
 class Run:
-    """A finished command: its exit code and its output."""
+    """A finished command: its exit code, what a person sees, and the logs of its playbooks."""
 
     code: int
-    output: str
+    screen: str
+    log: str = ""
+
+    @property
+    def output(self) -> str:
+        return self.screen + self.log
 
     def recap(self) -> dict[str, int]:
         """Return the play recap, as ``{"ok": 53, "changed": 0, "failed": 0, …}``."""
@@ -96,6 +101,20 @@ class Run:
 
     def seconds(self) -> float:
         return float(re.findall(r"in all ([\d.]+) s", self.output)[-1])
+
+
+class Logs:
+    """The logs that playbooks write below a checkout from now on."""
+
+    def __init__(self, checkout: Path) -> None:
+        self._checkout = checkout
+        self._before = self._found()
+
+    def read(self) -> str:
+        return "".join(path.read_text() for path in sorted(self._found() - self._before))
+
+    def _found(self) -> set[Path]:
+        return set(self._checkout.glob(".local/*/log/*.log"))
 
 
 @dataclass
@@ -119,6 +138,7 @@ class Clone:
         return self._run(self.command(target, *settings, **variables), self.environment(), expect)
 
     def _run(self, command: list[str], environment: dict[str, str], expect: int | None) -> Run:
+        logs = Logs(self.path)
         done = subprocess.run(
             command,
             cwd=self.path,
@@ -128,10 +148,11 @@ class Clone:
             text=True,
             check=False,
         )
-        self.outputs.append(done.stdout)
+        run = Run(done.returncode, done.stdout, logs.read())
+        self.outputs.append(run.output)
         if expect is not None:
-            assert done.returncode == expect, excerpt(done.stdout)
-        return Run(done.returncode, done.stdout)
+            assert run.code == expect, excerpt(run.output)
+        return run
 
     def shell(self, script: str, *, expect: int | None = 0, account: str = "", **variables: Any) -> Run:
         """Run a script as a user does in the clone, with the clone's own Python environment.

@@ -23,7 +23,7 @@ from typing import Any
 import docker
 
 from local_cloud.host import debian, engine, images
-from tests.e2e.conftest import REPOSITORY, VARIABLES, WORKER, Run
+from tests.e2e.conftest import REPOSITORY, VARIABLES, WORKER, Logs, Run
 from tests.local_cloud.conftest import wait_for
 from tests.support import images as suite
 
@@ -99,10 +99,11 @@ class Machine:
     def make(self, target: str, *settings: str, expect: int = 0) -> Run:
         """Run ``make target ARGS=…`` in the checkout, as the user without a passwd entry."""
         arguments = f"ARGS=-e {shlex.quote(json.dumps(VARIABLES))}"
+        logs = Logs(self.path)
         done = self._container.exec_run(["make", target, arguments, *settings], workdir=str(self.path))
-        output = done.output.decode()
-        assert done.exit_code == expect, output[-20000:]
-        return Run(done.exit_code, output)
+        run = Run(done.exit_code, done.output.decode(), logs.read())
+        assert run.code == expect, run.output[-20000:]
+        return run
 
     def changed(self) -> set[str]:
         """Return the paths outside the checkout that changed since the container started."""

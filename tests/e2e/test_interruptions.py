@@ -51,7 +51,7 @@ def test_interrupted_anywhere_the_next_run_converges(clone: Clone, flow: str, ph
     clone.commit("app/api/settlement/__init__.py", f"\n# {sent.name} in {phase}.\n")
     before = BEFORE[phase]
     with subprocess.Popen(
-        clone.command(flow),
+        clone.command(flow, "OUTPUT=ansible"),
         cwd=clone.path,
         env=clone.environment() | {"ANSIBLE_FORCE_COLOR": "0"},
         stdout=subprocess.PIPE,

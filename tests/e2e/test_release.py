@@ -41,9 +41,9 @@ def ledger(clone: Clone) -> list[Release]:
 
 @contextmanager
 def running(clone: Clone, target: str, **variables: Any) -> Iterator[subprocess.Popen[str]]:
-    """Run ``make target`` in the background, in its own process group."""
+    """Run ``make target`` in the background, in its own process group. It prints each line at once."""
     with subprocess.Popen(
-        clone.command(target, **variables),
+        clone.command(target, "OUTPUT=ansible", **variables),
         cwd=clone.path,
         env=clone.environment() | {"ANSIBLE_FORCE_COLOR": "0"},
         stdout=subprocess.PIPE,

@@ -59,7 +59,7 @@ class ActionModule(OperationsAction):
         adoption = (create if args["new"] else adopt)(request, repository)
         if not self.preview:
             write(adoption)
-        self.say(adoption.report(preview=self.preview))
+        self.answer(adoption.report(preview=self.preview))
         return {
             "changed": bool(adoption.files),
             "points": [point.as_row() for point in adoption.inspection.points],

@@ -128,7 +128,7 @@ class ActionModule(OperationsAction):
                 webhook, log = self._webhook(args), args["notification_log"]
                 Notifier(Assignment(secret_arn=webhook, region=args["region"], log=log)).send(message)
 
-        return {"report": publish(report, args["page"], args["file"], self.say, send, preview=self.preview)}
+        return {"report": publish(report, args["page"], args["file"], self.answer, send, preview=self.preview)}
 
     def _delivery(self, args: dict[str, Any]) -> Delivery | None:
         """Return the environment's four keys; None if its ledger cannot be read."""

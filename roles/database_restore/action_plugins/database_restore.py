@@ -70,7 +70,9 @@ class ActionModule(OperationsAction):
         inventory, clients = Inventory.from_variables(args["restores"], args["serving"]), self.session()
         if args["phase"] == "choose":
             wish = flow.Wish(**{name: args[name] for name in ("time", "snapshot", "serve", "forget")})
-            return flow.choose(clients, self.stack, inventory, wish, Path(args["file"]), self.say, preview=self.preview)
+            return flow.choose(
+                clients, self.stack, inventory, wish, Path(args["file"]), self.answer, preview=self.preview
+            )
         if self.preview:
             message = f"  would survey {args['key']} and its source: no task is started in check mode"
             return self.report(message, comparison={}, report="")
@@ -84,7 +86,7 @@ class ActionModule(OperationsAction):
             inventory,
             args["key"],
             Path(args["directory"]),
-            self.say,
+            self.answer,
             wait_seconds=args["wait_seconds"],
             poll_seconds=args["poll_seconds"],
             sleep=self.sleep,

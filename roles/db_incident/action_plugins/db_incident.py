@@ -86,7 +86,7 @@ class ActionModule(OperationsAction):
             scope,
             limits,
             Path(args["directory"]),
-            self.say,
+            self.answer,
             end_idle=args["end_idle"],
             preview=self.preview,
             sleep=self.sleep,

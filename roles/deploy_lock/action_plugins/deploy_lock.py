@@ -76,5 +76,11 @@ class ActionModule(OperationsAction):
         request = Request(environment=self.environment, **args)
         lock = DeploymentLock(store, request, Machine.this(), os.getppid(), say=self.say, warn=self.warn)
         if self.preview:
-            return lock.preview_breaking() if state == "broken" else lock.preview_taking()
-        return {"held": lock.take, "free": lock.free, "broken": lock.break_}[state]()
+            result = lock.preview_breaking() if state == "broken" else lock.preview_taking()
+            self.say(result["msg"])
+            return result
+        if state == "broken":
+            return lock.break_()
+        result = lock.take() if state == "held" else lock.free()
+        self.note(result["msg"])
+        return result

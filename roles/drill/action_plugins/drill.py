@@ -78,7 +78,7 @@ class ActionModule(OperationsAction):
                 if not args["optional"]:
                     raise OperationsError(f"{needs}. Next: see docs/your-application.md")
                 return self.report(f"skipped: {needs}", go=False, skipped=True)
-            self.say("\n".join(scene(args["name"])), color="bright blue")
+            self.answer("\n".join(scene(args["name"])), color="bright blue")
             return {"go": not self.preview, "skipped": False}
         return self._observe(args) if args["phase"] == "observe" else self._conclude(args)
 
@@ -100,7 +100,7 @@ class ActionModule(OperationsAction):
             happened=args["happened"],
         )
         kept, lines = verdict(args["name"], evidence)
-        self.say("\n".join(lines), color="green" if kept else "red")
+        self.answer("\n".join(lines), color="green" if kept else "red")
         if not kept:
             raise OperationsError(lines[-1])
         return {"verdict": lines[-1]}

@@ -55,7 +55,7 @@ class ActionModule(OperationsAction):
 
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         if args["phase"] == "announce":
-            self.say("\n".join(scene()), color="bright blue")
+            self.answer("\n".join(scene()), color="bright blue")
             return {"go": not self.preview}
         if args["phase"] == "judge":
             return self._judge(args)
@@ -68,7 +68,7 @@ class ActionModule(OperationsAction):
 
     def _judge(self, args: dict[str, Any]) -> dict[str, Any]:
         kept, lines = verdict(args["report"], args["seeded"])
-        self.say("\n".join(lines), color="green" if kept else "red")
+        self.answer("\n".join(lines), color="green" if kept else "red")
         if not kept:
             raise OperationsError(lines[-1])
         return {"verdict": lines[-1]}

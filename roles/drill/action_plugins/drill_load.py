@@ -57,7 +57,7 @@ class ActionModule(OperationsAction):
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
         path = Path(args["report"])
         if args["state"] == "stopped":
-            report = load_process.stop(path, self.say)
+            report = load_process.stop(path, self.answer)
         else:
             report = load_process.start(
                 args["url"],
@@ -67,6 +67,6 @@ class ActionModule(OperationsAction):
                 args["per_second"],
                 args["database_clients"],
                 args["limit_seconds"],
-                self.say,
+                self.answer,
             )
         return {"total": report.total, "lost": report.lost}

@@ -71,7 +71,7 @@ class ActionModule(OperationsAction):
             load_file=LoadFile.read(args["load_file"]),
             bucket=args["bucket"],
             limit_seconds=args["limit_seconds"],
-            say=self.say,
+            say=self.answer,
             sleep=self.sleep,
             hold_seconds=args["hold_seconds"],
             earlier=args["earlier"],

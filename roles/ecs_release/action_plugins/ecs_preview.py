@@ -79,15 +79,15 @@ class ActionModule(OperationsAction):
             require_approved(Path(args["approved_plan"]), self.environment, RELEASE, found.section)
             return self.report(f"  {args['approved_plan']} approves this release")
         for line in found.lines:
-            self.say(f"  {line}")
+            self.answer(f"  {line}")
         planned = args["infrastructure"]
         wanted = Tasks(args["min_tasks"], settings.cpu, settings.memory, args["architecture"])
         cost = [Item.from_fact(item) for item in planned.get("cost", [])]
         cost += of_tasks(found.running, wanted, Prices.of(args["region"], args["prices"]))
         for line in text(cost, args["region"]):
-            self.say(f"  {line}")
+            self.answer(f"  {line}")
         infrastructure = {planned["name"]: planned["section"]} if planned else {}
         document = PlanDocument(self.environment, {**infrastructure, RELEASE: found.section})
         write_file(Path(args["file"]), f"{document.to_json()}\n")
-        self.say(f"  plan {document.fingerprint}: {args['file']}")
+        self.answer(f"  plan {document.fingerprint}: {args['file']}")
         return {"fingerprint": document.fingerprint}

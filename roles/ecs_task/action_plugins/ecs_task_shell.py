@@ -62,6 +62,6 @@ class ActionModule(OperationsAction):
             path = Path(args["path"])
             write_file(path, content)
             path.chmod(0o700)
-        self.say(content.splitlines()[-1])
+        self.answer(content.splitlines()[-1])
         # The script is not part of the system, so writing it again is not reported as a change.
         return {"task_arn": arn}

@@ -58,13 +58,13 @@ class ActionModule(OperationsAction):
         if not self.preview:
             write(folder, directory / request.name)
         for line in folder.look_at:
-            self.say(f"  copied from {request.source}, check whether it applies here too: {line}")
+            self.answer(f"  copied from {request.source}, check whether it applies here too: {line}")
         if folder.derived:
-            self.say(
+            self.answer(
                 f"  zones derived from the region: {', '.join(folder.zones)}. Which the account has: aws ec2 "
                 f"describe-availability-zones --region {request.region}; others: ZONES=a,c,d or network.yml"
             )
-        self.say(
+        self.answer(
             f"  inventory/{request.name} {'would be' if self.preview else 'is'} {request.source} in {request.region}, "
             f"account {request.account_id}. Next: make bootstrap ENV={request.name}, then make plan ENV={request.name}"
         )

@@ -31,7 +31,7 @@ class ActionModule(OperationsAction):
         if not wanted:
             self.say("  the roles are not known before the account's root is applied")
         for item in wanted:
-            self.say(f"  gh variable set --repo {repository} {item.command}")
+            self.answer(f"  gh variable set --repo {repository} {item.command}")
         if self.preview or not wanted:
             return {"changes": [], "remarks": []}
         if reason := unusable(gh, repository):

@@ -52,7 +52,7 @@ class ActionModule(OperationsAction):
         if args["format"] == "json":
             content = json.dumps(plain, indent=2, ensure_ascii=False)
             write_file(Path(args["file"]), f"{content}\n")
-            self.say(content)
+            self.answer(content)
         else:
-            self.say(text(settings, inventory.name, os.path.relpath(inventory, project)))
+            self.answer(text(settings, inventory.name, os.path.relpath(inventory, project)))
         return {"settings": plain["settings"]}

@@ -51,7 +51,7 @@ class ActionModule(OperationsAction):
             self.session(args["region"]),
             args["queue_url"],
             Assignment(secret_arn=args["secret_arn"], region=args["region"], log=""),
-            self.say,
+            self.answer,
             next_command=args["next_command"],
             discard=args["discard"],
             preview=self.preview,

@@ -69,6 +69,7 @@ class ActionModule(OperationsAction):
         if not stack:
             message = "a release cannot be checked: there are no Terraform outputs yet"
             return self.unknown(message, f"{message}.\nNext: make deploy ENV={environment}", findings=[])
+        show = self.answer if args["what_runs"] else self.say
         clients = self.session()
         image = Image.from_fact(fact) if fact.get("digest") else None if fact else image_that_runs(clients, stack)
         wanted = Wanted(
@@ -84,7 +85,7 @@ class ActionModule(OperationsAction):
         if args["what_runs"] and not wrong(findings):
             findings += check_what_runs(clients, wanted, self.say, args["poll_seconds"] or POLL_SECONDS, self.sleep)
         version = image.version if image else fact.get("version", "")
-        self.say(tree(f"{environment}: before a release{f' of {version}' if version else ''}", findings))
+        show(tree(f"{environment}: before a release{f' of {version}' if version else ''}", findings))
         if wrong(findings):
             # The caller may record the reason in the ledger.
             reason = "; ".join(f"{finding.subject}: {finding.reason}" for finding in wrong(findings))

@@ -67,7 +67,7 @@ class ActionModule(OperationsAction):
                     return True
                 shown = log_lines.show(event, metrics=args["metrics"])
                 if shown is not None:
-                    self.say(shown.text, color=shown.color)
+                    self.answer(shown.text, color=shown.color)
                 return shown is not None
 
             count = read(
@@ -79,5 +79,5 @@ class ActionModule(OperationsAction):
                 sleep=self.sleep,
             )
         if not count:
-            self.say(f"no event in {asked.group} since {asked.since:%Y-%m-%d %H:%M:%S} UTC")
+            self.answer(f"no event in {asked.group} since {asked.since:%Y-%m-%d %H:%M:%S} UTC")
         return {"events": count}

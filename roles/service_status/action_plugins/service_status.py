@@ -62,7 +62,7 @@ class ActionModule(OperationsAction):
         }
         if not self.stack:
             result = self.report(f"{self.environment}: there are no Terraform outputs: nothing was deployed here yet")
-            self.say(text_of_bucket(clients.client("s3"), **where))
+            self.answer(text_of_bucket(clients.client("s3"), **where))
             if args["format"] == "json":
                 write_file(file, "{}\n")
             return result
@@ -70,14 +70,14 @@ class ActionModule(OperationsAction):
             status = gather(clients, self.stack, **where, source=Path(args["source"]), now=datetime.now(UTC))
         except Exception:
             # Lock and releases can be shown without the service.
-            self.say(text_of_bucket(clients.client("s3"), **where))
+            self.answer(text_of_bucket(clients.client("s3"), **where))
             raise
         row = status.as_row()
         if args["format"] == "json":
             # Ansible adds lines to its output, so programs read the file.
             content = json.dumps(row, indent=2)
             write_file(file, f"{content}\n")
-            self.say(content)
+            self.answer(content)
         else:
-            self.say(text(status))
+            self.answer(text(status))
         return {"status": row}

@@ -41,5 +41,8 @@ class ActionModule(OperationsAction):
             return {"changed": True, "changes": ["bucket"]}
         changes = ensure(self.session(wanted.region).client("s3"), wanted, preview=self.preview)
         verb = "would set" if self.preview else "set"
-        self.say(f"  s3://{wanted.name}: " + (f"{verb} {', '.join(changes)}" if changes else "nothing to change"))
+        if changes:
+            self.say(f"  s3://{wanted.name}: {verb} {', '.join(changes)}")
+        else:
+            self.note(f"  s3://{wanted.name}: nothing to change")
         return {"changed": bool(changes), "changes": changes}

@@ -67,12 +67,13 @@ class ActionModule(OperationsAction):
         saved.record_init(args["fingerprint"], args["provider_version"])
         document = saved.document(args["plan_output"])
         plan = read_plan(document)
+        show = self.answer if args["full"] else self.say
         if args["full"] and not plan.empty:
-            self.say(saved.show())
+            show(saved.show())
         else:
             for change in plan.changes:
-                self.say(f"  {change.line()}")
-        self.say(f"  {root.name}: {plan.summary()}")
+                show(f"  {change.line()}")
+        show(f"  {root.name}: {plan.summary()}")
 
         section = fingerprint.section(document)
         cost = items(resources(document), Prices.of(args["backend"]["region"], args["prices"]))

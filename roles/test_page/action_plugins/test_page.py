@@ -43,14 +43,14 @@ class ActionModule(OperationsAction):
             return self.unknown(f"there are no alarms to test yet. Next: make infra ENV={self.environment}")
         clients = self.session()
         if self.preview:
-            page_paths.preview(clients, stack.test_page, self.say)
+            page_paths.preview(clients, stack.test_page, self.answer)
             return {}
         paths = page_paths.send(
             clients,
             stack.test_page,
             self.environment,
             actor(os.environ),
-            self.say,
+            self.answer,
             secret_arn=stack.slack_webhook_secret_arn,
             region=stack.region,
             wait_seconds=args["wait_seconds"],

@@ -15,6 +15,7 @@ from ansible.utils.display import Display
 from fargate_ops.aws.endpoint import not_answering, silence_problem
 from fargate_ops.aws.session import AwsSession, action_environment, aws_session, read_ahead
 from fargate_ops.core.application import Application
+from fargate_ops.core.lines import Answer, Note
 from fargate_ops.core.problem import OperationsError
 from fargate_ops.plugin.arguments import argument_spec
 from fargate_ops.plugin.failure import problem_of
@@ -92,6 +93,14 @@ class OperationsAction(ActionBase):
     def warn(self, line: str) -> None:
         """Print a line in yellow."""
         self.say(line, color="yellow")
+
+    def answer(self, text: str, color: str | None = None) -> None:
+        """Print what the command was asked for. The screen shows all of it, at once."""
+        self.say(Answer(text), color)
+
+    def note(self, line: str) -> None:
+        """Write a line into the log."""
+        self.say(Note(line))
 
     @cached_property
     def sleep(self) -> Sleep:

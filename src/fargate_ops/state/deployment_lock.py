@@ -173,8 +173,7 @@ class DeploymentLock:
         """Free the lock, whoever holds it, and remove Terraform's locks."""
         freed = self._store.release(None, datetime.now(UTC))
         message = f"broke the lock of {freed}" if freed else "there was no lock to free"
-        if freed:
-            self._warn(message)
+        (self._warn if freed else self._say)(message)
         self._remove(self._state_locks())
         return {"state": "free", "msg": message}
 

@@ -217,7 +217,7 @@ def test_ansible_has_the_projects_configuration_whatever_home_and_folder_are(tmp
     }
     roles = "{{ lookup('ansible.builtin.config', 'DEFAULT_ROLES_PATH') | first }}"
     play(tree, needs_path, note(roles, tmp_path / "roles"))
-    made = tree.make("run", *OWN_PYTHON, HOME=str(home), **STRANGER)
+    made = tree.make("run", *OWN_PYTHON, HOME=str(home), **STRANGER | {"ANSIBLE_STDOUT_CALLBACK": "default"})
     assert made.code == 0, made.output
     assert (tmp_path / "roles").read_text() == f"{tree.path}/roles"
     assert sorted(home.rglob("*")) == before

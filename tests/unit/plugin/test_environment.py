@@ -60,7 +60,13 @@ def test_a_bare_ansible_playbook_builds_its_environment(tmp_path: Path, environm
             str(tmp_path / "play.yml"),
         ],
         cwd=REPOSITORY,
-        env=given | {"PYTHONPATH": str(REPOSITORY / "src"), "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"} | SHELL,
+        env=given
+        | {
+            "PYTHONPATH": str(REPOSITORY / "src"),
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+            "ANSIBLE_STDOUT_CALLBACK": "default",
+        }
+        | SHELL,
         capture_output=True,
         text=True,
         check=False,

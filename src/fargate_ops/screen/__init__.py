@@ -1,0 +1,1 @@
+"""What a command shows: one line a step, then the outcome; Ansible's own output goes to the log."""

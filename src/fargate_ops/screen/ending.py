@@ -1,0 +1,87 @@
+"""How a run ended, as far as a failed task's message says, and where programs read it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fargate_ops.core.outcome import Kind, Outcome
+
+#: Modules that refuse before anything is touched.
+REFUSING = frozenset({"assert", "fail", "validate_argument_spec", "preflight"})
+UNTOUCHED = re.compile(r"nothing (was|has been) (touched|changed|done)", re.IGNORECASE)
+SERVED_BEFORE = "what served before"
+SERVES_UNKNOWN = "not known: make status shows it"
+
+_WHERE = re.compile(r"^\s*where:\s*(?P<where>.+)$", re.MULTILINE)
+_NEXT = re.compile(r"(?:^\s*next:|\bNext(?:, [^:\n]*)?:)\s*(?P<next>.+)\Z", re.MULTILINE | re.DOTALL)
+_ERROR = re.compile(r"^\W*(Error|ERROR|error)\b", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A task that failed and was not rescued."""
+
+    #: The step, as the playbook names it.
+    step: str
+    #: The role and the task.
+    task: str
+    module: str
+    message: str
+
+
+def derive(failure: Failure, environment: str, *, touched: bool, reached: bool, log: str) -> Outcome:
+    """Return the outcome that a failed task's message tells.
+
+    Args:
+        touched: whether a task of the run changed something.
+        reached: whether the run began to update the service.
+        log: the path of the log.
+    """
+    message = failure.message.strip()
+    untouched = not touched and (failure.module.rpartition(".")[2] in REFUSING or bool(UNTOUCHED.search(message)))
+    where, step = _WHERE.search(message), _NEXT.search(message)
+    cause = message[: step.start()] if step else message
+    cause = _WHERE.sub("", cause).strip().removeprefix(f"{environment}: ")
+    if error := _ERROR.search(cause):
+        cause = cause[error.start() :]
+    return Outcome(
+        kind=Kind.REFUSED if untouched else Kind.FAILED,
+        what=f"“{failure.step}” found a reason" if untouched else f"“{failure.step}” did not end well",
+        where=where["where"].strip() if where else failure.task,
+        cause=cause,
+        serves=SERVES_UNKNOWN if reached else SERVED_BEFORE,
+        next=" ".join(step["next"].split()) if step else f"less {log}",
+    )
+
+
+def complete(outcome: Outcome, derived: Outcome) -> Outcome:
+    """Fill what a task left empty."""
+    return replace(
+        outcome,
+        where=outcome.where or derived.where,
+        cause=outcome.cause or derived.cause,
+        serves=outcome.serves or derived.serves,
+        next=outcome.next or derived.next,
+    )
+
+
+def write(path: Path, outcome: Outcome, run: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+    """Write ``outcome.json``, and on GitHub the step's output ``outcome``.
+
+    https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#setting-an-output-parameter
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps({**outcome.to_result(), **run}, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        temporary.replace(path)
+    if output := environment.get("GITHUB_OUTPUT"):
+        with suppress(OSError), open(output, "a", encoding="utf-8") as stream:
+            stream.write(f"outcome={outcome.kind}\n")
