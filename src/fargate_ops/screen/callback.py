@@ -214,13 +214,18 @@ class ScreenCallback(Default):
         if callable(following):
             signal.signal(number, handle)
 
+    def _break_off(self) -> None:
+        """Keep that a signal, or an error outside of any task, ended the run."""
+        again = f"make status ENV={self._environment}" if self._environment else "repeat the command"
+        message = f"interrupted by {self._signal}. Next: {again}" if self._signal else self._error
+        step = self._run.step
+        if step:
+            step.failed = True
+        name = step.name if step else self._playbook
+        self._failure = Failure(step=name, task=name, module="", message=message)
+
     def _ended(self) -> Outcome:
         """Return the outcome, with what the tasks left empty."""
-        step = self._run.step.name if self._run.step else self._playbook
-        if self._failure is None and self._signal:
-            self._failure = Failure(step=step, task=step, module="", message=f"ended by {self._signal}")
-        elif self._failure is None and self._error:
-            self._failure = Failure(step=step, task=step, module="", message=self._error)
         if self._failure is None:
             if self._outcome is not None and self._outcome.kind is Kind.DONE:
                 return self._outcome
@@ -240,9 +245,11 @@ class ScreenCallback(Default):
         """Print the outcome, once, and write it for programs."""
         if self._finished or os.getpid() != self._process:
             return
-        self._leave()
-        self._finished = True
+        if self._failure is None and (self._signal or self._error):
+            self._break_off()
         outcome = self._ended()
+        self._run.leave(hidden=outcome.cause)
+        self._finished = True
         seconds = self._run.seconds
         self._log.write(f"{_times(self._run)} · in all {seconds:.1f} s\n")
         log = f"none ({self._log.problem})" if self._log.problem else _near(self._log.path)

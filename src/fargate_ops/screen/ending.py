@@ -53,7 +53,7 @@ def derive(failure: Failure, environment: str, *, touched: bool, reached: bool, 
         cause = cause[error.start() :]
     return Outcome(
         kind=Kind.REFUSED if untouched else Kind.FAILED,
-        what=f"“{failure.step}” found a reason" if untouched else f"“{failure.step}” did not end well",
+        what=f"stopped in “{failure.step}”",
         where=where["where"].strip() if where else failure.task,
         cause=cause,
         serves=SERVES_UNKNOWN if reached else SERVED_BEFORE,
