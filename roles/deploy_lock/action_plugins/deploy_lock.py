@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from fargate_ops.core.outcome import Kind, Outcome
 from fargate_ops.plugin.action import OperationsAction
 from fargate_ops.state.deployment_lock import DeploymentLock, Request
 from fargate_ops.state.lock import LockStore, Machine
@@ -64,6 +65,7 @@ EXAMPLES = """
 RETURN = """
 state: {type: str, returned: always, description: "C(held) or C(free); C(unknown) if check mode cannot read it."}
 taken_over: {type: str, returned: when a dead lock was taken over, description: "The previous holder."}
+outcome: {type: dict, returned: for C(broken), description: How the command ended.}
 preempted: {type: str, returned: when a running flow was pre-empted, description: "The previous holder."}
 """
 
@@ -80,7 +82,8 @@ class ActionModule(OperationsAction):
             self.say(result["msg"])
             return result
         if state == "broken":
-            return lock.break_()
+            broken, next_command = lock.break_(), f"make status ENV={self.environment}"
+            return {**broken, "outcome": Outcome(kind=Kind.DONE, what=broken["msg"], next=next_command).to_result()}
         result = lock.take() if state == "held" else lock.free()
         self.note(result["msg"])
         return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fargate_ops.core.problem import EndError
 from fargate_ops.ecs.task_definition import Image, Settings
 from fargate_ops.release.plan import Plan
 from fargate_ops.release.plugin_context import ReleaseAction
@@ -18,7 +19,8 @@ description:
     the one that PRIMARY runs, and returns the changes to make. The other phases make them.
   - C(register) registers missing revisions. C(prepare) runs the admin task if the database needs it. C(update) points
     the service at the revision and watches that deployment to its end. C(succeed) and C(fail) record the outcome.
-    C(succeed) also sets auto scaling's limits. C(fail) puts the previous version back if the new one came into service.
+    C(succeed) also sets auto scaling's limits. C(fail) puts the previous version back if the new one came into service,
+    and then fails with the whole outcome.
   - In check mode each phase prints what it would do, or why that cannot be known yet.
 extends_documentation_fragment:
   - operations
@@ -88,11 +90,7 @@ plan:
   type: dict
   returned: always
 reason: {type: str, returned: on failure, description: "Why the phase failed, in one line."}
-conclusion: {type: str, returned: for the phase C(fail), description: The state after the failure.}
-undone:
-  description: What the phase C(fail) undid, and for how long it was exposed; or empty.
-  type: str
-  returned: for the phase C(fail)
+outcome: {type: dict, returned: for the phase C(succeed) and on failure, description: How the command ended.}
 """
 
 
@@ -122,15 +120,11 @@ class ActionModule(ReleaseAction):
             plan, changed = releaser.register(plan, preview=self.preview)
             return {"changed": changed, "plan": plan.to_fact()}
         if args["phase"] == "fail":
-            return self._fail(releaser, plan, args)
+            raise EndError(releaser.end(plan, self.failed(args)), self.environment)
         if args["phase"] == "prepare" and plan.needed and not self.preview:
             releaser.begin(plan)
         do = {"prepare": releaser.prepare, "update": releaser.update, "succeed": releaser.succeed}[args["phase"]]
-        return {"changed": do(plan, preview=self.preview)}
-
-    def _fail(self, releaser: Releaser, plan: Plan, args: dict[str, Any]) -> dict[str, Any]:
-        if args["unverified"]:
-            return {"undone": "", "conclusion": releaser.leave_unverified(plan, args["why"])}
-        undone = releaser.fail(plan, args["why"])
-        conclusion = f"the release failed, for the reason above; the ledger says so too. {undone}"
-        return {"changed": bool(undone), "undone": undone, "conclusion": conclusion.strip()}
+        result: dict[str, Any] = {"changed": do(plan, preview=self.preview)}
+        if args["phase"] == "succeed":
+            result["outcome"] = releaser.done(plan, preview=self.preview).to_result()
+        return result

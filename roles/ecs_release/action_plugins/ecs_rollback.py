@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fargate_ops.core.problem import EndError
 from fargate_ops.release.plugin_context import ReleaseAction
 from fargate_ops.release.rollback import Rollback, RollbackPlan
 
@@ -14,7 +15,7 @@ short_description: One phase of a rollback of the ECS service
 description:
   - C(plan) chooses the release to put back and records which one is undone. It refuses an impossible rollback and names
     the possible ones. C(update) points the service at that release's task definition and watches that deployment to its
-    end. C(succeed) and C(fail) record the outcome.
+    end. C(succeed) and C(fail) record the outcome; C(fail) then fails with it.
   - In check mode C(plan) names the release it would put back, or refuses, and changes nothing.
 extends_documentation_fragment:
   - operations
@@ -50,8 +51,8 @@ EXAMPLES = """
 
 RETURN = """
 plan: {type: dict, returned: always, description: "The release to put back: version, digest, image, revision."}
-conclusion: {type: str, returned: for the phase C(fail), description: "The state afterwards, and the next command."}
 reason: {type: str, returned: on failure, description: "Why the phase failed, in one line."}
+outcome: {type: dict, returned: for the phase C(succeed) and on failure, description: How the command ended.}
 """
 
 
@@ -63,18 +64,11 @@ class ActionModule(ReleaseAction):
         rollback = Rollback(self.context(args))
         if args["phase"] == "plan":
             return {"plan": rollback.plan(args["to"].strip(), preview=self.preview).to_fact()}
+        plan = RollbackPlan.from_fact(args["plan"]) if args["plan"] else None
         if args["phase"] == "fail":
-            return {"conclusion": self._fail(rollback, args)}
-        plan = RollbackPlan.from_fact(args["plan"])
-        if self.preview:
-            return {"changed": plan.needed and args["phase"] == "update"}
-        return {"changed": rollback.update(plan) if args["phase"] == "update" else rollback.succeed(plan)}
-
-    def _fail(self, rollback: Rollback, args: dict[str, Any]) -> str:
-        failed = "the rollback failed, for the reason above. Next:"
-        if not args["plan"]:
-            return f"{failed} make status ENV={self.environment}"
-        plan = RollbackPlan.from_fact(args["plan"])
-        if args["unverified"]:
-            return rollback.leave_unverified(plan, args["why"])
-        return f"{failed} {rollback.fail(plan, args['why'])}"
+            raise EndError(rollback.end(plan, self.failed(args)), self.environment)
+        assert plan  # noqa: S101 - for the type checker; only the phase fail may have none
+        if args["phase"] == "update":
+            return {"changed": plan.needed if self.preview else rollback.update(plan)}
+        changed = False if self.preview else rollback.succeed(plan)
+        return {"changed": changed, "outcome": rollback.done(plan, preview=self.preview).to_result()}

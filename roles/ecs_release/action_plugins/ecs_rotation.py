@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from fargate_ops.core.problem import EndError
 from fargate_ops.release.plugin_context import ReleaseAction
 from fargate_ops.release.rotation import Rotation, RotationPlan
 
@@ -16,7 +17,7 @@ description:
   - C(plan) returns the age of the password in use, and whether the service moves to the other database user. C(renew)
     gives that user a new password through the admin task, and registers a copy of the running task definition with that
     user's secret. C(update) points the service at the copy and watches that deployment to its end. C(succeed) and
-    C(fail) record the outcome.
+    C(fail) record the outcome; C(fail) then fails with it.
   - In check mode C(plan) prints what would be done, and nothing is changed.
 extends_documentation_fragment:
   - operations
@@ -52,8 +53,8 @@ plan:
   type: dict
   returned: always
 msg: {type: str, returned: for the phase C(succeed), description: The state at the end.}
-undone: {type: str, returned: for the phase C(fail), description: "What the phase undid, or empty."}
 reason: {type: str, returned: on failure, description: "Why the phase failed, in one line."}
+outcome: {type: dict, returned: for the phase C(succeed) and on failure, description: How the command ended.}
 """
 
 
@@ -62,33 +63,24 @@ class ActionModule(ReleaseAction):
     verb, retry_verb = "rotation", "rotate-secret"
 
     def phase(self, args: dict[str, Any]) -> dict[str, Any]:
-        phase = args["phase"]
+        phase, rotation = args["phase"], Rotation(self.context(args))
         if phase == "plan":
-            return {"plan": Rotation(self.context(args)).plan(args["older_than_days"], preview=self.preview).to_fact()}
-        if not args["plan"]:  # the phase plan failed: there is nothing to record
-            return {"undone": "", "conclusion": self._failed()}
-        plan = RotationPlan.from_fact(args["plan"])
+            return {"plan": rotation.plan(args["older_than_days"], preview=self.preview).to_fact()}
+        plan = RotationPlan.from_fact(args["plan"]) if args["plan"] else None
+        if phase == "fail":
+            raise EndError(rotation.end(plan, self.failed(args)), self.environment)
+        assert plan  # noqa: S101 - for the type checker; only the phase fail may have none
+        if phase == "succeed":
+            if plan.needed and not self.preview:
+                rotation.succeed(plan)
+            outcome = rotation.done(plan, preview=self.preview)
+            return {"msg": f"{self.environment}: {outcome.what}", "outcome": outcome.to_result()}
         if not plan.needed or self.preview:
-            changed = plan.needed and phase in ("renew", "update")
-            said = plan.sentence(self.environment, preview=True)
-            return {"changed": changed, "conclusion": self._failed(), "msg": said}
-        rotation = Rotation(self.context(args))
-        if phase == "renew":
-            user = rotation.renew(plan)
-            plan = replace(plan, user=user, revision=rotation.register(plan))
-            rotation.begin(plan)
-            return {"changed": True, "plan": plan.to_fact()}
+            return {"changed": plan.needed}
         if phase == "update":
             rotation.update(plan)
             return {"changed": True}
-        if phase == "succeed":
-            rotation.succeed(plan)
-            return {"msg": plan.sentence(self.environment)}
-        if args["unverified"]:
-            return {"undone": "", "conclusion": rotation.leave_unverified(plan, args["why"])}
-        undone = rotation.fail(plan, args["why"])
-        return {"changed": bool(undone), "undone": undone, "conclusion": self._failed(undone)}
-
-    def _failed(self, undone: str = "") -> str:
-        served = f"the rotation failed, for the reason above; the user that served before does. {undone}".strip()
-        return f"{served} Next: after a fix, make rotate-secret ENV={self.environment}"
+        user = rotation.renew(plan)
+        plan = replace(plan, user=user, revision=rotation.register(plan))
+        rotation.begin(plan)
+        return {"changed": True, "plan": plan.to_fact()}

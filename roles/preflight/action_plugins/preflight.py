@@ -9,7 +9,6 @@ from ansible import context
 from ansible.errors import AnsibleError
 
 from fargate_ops.core.checks import failure, tree
-from fargate_ops.core.problem import CompleteError
 from fargate_ops.inventory import yaml_scan
 from fargate_ops.inventory.preflight import Given
 from fargate_ops.inventory.resolve import resolved
@@ -67,8 +66,8 @@ class ActionModule(OperationsAction):
         for line in (env_name, *tree(findings)):
             self.say(f"  {line}")
         result = {found.check: found.status for found in findings}
-        if message := failure(env_name, findings):
-            raise CompleteError(message, checks=result)
+        if error := failure(env_name, findings, checks=result):
+            raise error
         return {"checks": result}
 
     def _value(self, name: str) -> str:

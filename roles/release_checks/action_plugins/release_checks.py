@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from fargate_ops.aws.pace import POLL_SECONDS
-from fargate_ops.core.problem import CompleteError
+from fargate_ops.core.outcome import Kind, Outcome
 from fargate_ops.ecs.task_definition import Image, Settings
 from fargate_ops.plugin.action import OperationsAction
 from fargate_ops.release.checks.checks import Wanted, check, check_what_runs, image_that_runs
-from fargate_ops.release.checks.findings import failure, tree, wrong
+from fargate_ops.release.checks.findings import closing, failure, tree, wrong
 
 DOCUMENTATION = r"""
 action: release_checks
@@ -57,6 +57,7 @@ findings:
   description: Maps with C(group), C(subject), C(verdict) (OK, FAIL, SKIP, WARN), C(reason) and C(next_command).
   type: list
   returned: if no check failed
+outcome: {type: dict, returned: always, description: How a command ends that only checks.}
 reason: {type: str, returned: on failure, description: "The failed checks, in one line."}
 """
 
@@ -87,7 +88,6 @@ class ActionModule(OperationsAction):
         version = image.version if image else fact.get("version", "")
         show(tree(f"{environment}: before a release{f' of {version}' if version else ''}", findings))
         if wrong(findings):
-            # The caller may record the reason in the ledger.
-            reason = "; ".join(f"{finding.subject}: {finding.reason}" for finding in wrong(findings))
-            raise CompleteError(failure(environment, findings), reason=reason)
-        return {"findings": [finding.as_row() for finding in findings]}
+            raise failure(environment, findings)
+        outcome = Outcome(kind=Kind.DONE, what=closing(findings), next=f"make status ENV={environment}")
+        return {"findings": [finding.as_row() for finding in findings], "outcome": outcome.to_result()}

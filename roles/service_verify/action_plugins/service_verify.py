@@ -82,5 +82,5 @@ class ActionModule(OperationsAction):
             revision=args["revision"], **{name: str(image[name]) for name in ("version", "digest", "image")}
         )
         found = verifier.verify(subject)
-        require_verified(found, subject, self.environment)
+        require_verified(found, subject, self.environment, f"verify: {url}")
         return self.report(f"{subject.version} serves: {found.reason}", url=url, answers=found.answers)

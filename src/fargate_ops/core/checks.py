@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Any
 
-from fargate_ops.core.problem import Problem
+from fargate_ops.core.problem import EndError, Problem
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,24 @@ def grouped(lines: Sequence[tuple[str, str]]) -> list[str]:
     return drawn
 
 
-def failure(environment: str, findings: Sequence[Finding]) -> str:
-    """Return the message of a failed preflight, with each problem's place and next step; empty without problems."""
+def failure(environment: str, findings: Sequence[Finding], **details: Any) -> EndError | None:
+    """Return the error of a failed preflight, with each problem's place and next step; None without problems."""
     problems = [(finding.check, problem) for finding in findings for problem in finding.problems]
-    if not problems:
-        return ""
+    return refusal(environment, problems, "nothing was touched", **details) if problems else None
+
+
+def refusal(environment: str, problems: Sequence[tuple[str, Problem]], untouched: str, **details: Any) -> EndError:
+    """Return the error of problems, each with the name of its check. Several are listed above the outcome."""
     count = "One problem" if len(problems) == 1 else f"{len(problems)} problems"
-    lines = [f"{count} in {environment}; nothing was touched."]
-    lines += [f"{number}. [{check}] {problem}" for number, (check, problem) in enumerate(problems, 1)]
-    return "\n".join(lines)
+    listed = "\n".join(f"{number}. [{check}] {problem}" for number, (check, problem) in enumerate(problems, 1))
+    outcome = problems[0][1].outcome()
+    if len(problems) > 1:
+        where = ", ".join(dict.fromkeys(problem.outcome().where for _, problem in problems))
+        outcome = replace(outcome, where=where, cause=count)
+    return EndError(
+        outcome,
+        environment,
+        text=f"{count} in {environment}; {untouched}.\n{listed}",
+        evidence=listed if len(problems) > 1 else "",
+        **details,
+    )

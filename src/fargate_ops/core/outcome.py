@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
+
+#: What happened in a refusal; why is its cause.
+REFUSED = "nothing was touched"
+#: What happened if the command had changed something before.
+STOPPED = "the command stopped; what it had done before is kept"
+
+#: The next command in a message: ``Next: make status``, ``  next:  df -h``, ``Next, if that is meant: make destroy``.
+_NEXT = re.compile(r"\s*\b[Nn]ext(?:, [^:\n]*)?:\s+")
+#: What a refusal says beside its cause: `REFUSED` says it.
+_NOTHING = re.compile(r"(?:[;.] |^)?\b[Nn]othing was (?:applied|changed|planned|touched)(?:\.|: |$)?", re.MULTILINE)
+_WHERE = re.compile(r"\n\s*where:\s+")
+#: https://github.com/hashicorp/terraform/blob/main/internal/command/format/diagnostic.go
+_TERRAFORM_ERROR = re.compile(r"^[│╷\s]*Error: (?P<error>.+?)\s*$", re.MULTILINE)
+_TERRAFORM_PLACE = re.compile(r"^[│\s]*with (?P<address>\S+),\s*$", re.MULTILINE)
 
 
 class Kind(StrEnum):
@@ -52,3 +67,50 @@ class Outcome:
     def from_result(cls, result: Mapping[str, Any]) -> Outcome:
         """Read a task's result."""
         return cls(**{**result, "kind": Kind(result["kind"])})
+
+    @classmethod
+    def of_message(cls, message: str, kind: Kind, environment: str = "") -> Outcome:
+        """Read a failed task's message: ``environment: what: cause. Next: command``.
+
+        A refusal's whole text is its cause.
+        """
+        text, *following = _NEXT.split(message.removeprefix(f"{environment}: "), maxsplit=1)
+        text, *places = _WHERE.split(text, maxsplit=1)
+        text = one_line(_NOTHING.sub("", text))
+        what, _, cause = (REFUSED, "", text) if kind is Kind.REFUSED else text.partition(": ")
+        return cls(
+            kind=kind, what=what, cause=cause, where=one_line(*places), next=" ".join(" ".join(following).split())
+        )
+
+    @classmethod
+    def of_failed_task(cls, result: Mapping[str, Any], environment: str = "") -> Outcome:
+        """Return the outcome of a failed task. One that returns none is read: Terraform's errors, then any message."""
+        if isinstance(result.get("outcome"), Mapping):
+            return cls.from_result(result["outcome"])
+        message = str(result.get("msg") or "the task failed")
+        kind = Kind.REFUSED if _NOTHING.search(message) else Kind.FAILED
+        if error := _TERRAFORM_ERROR.search(message):
+            place = _TERRAFORM_PLACE.search(message, error.end())
+            return cls(
+                kind=kind, what="Terraform failed", cause=error["error"], where=place["address"] if place else ""
+            )
+        return cls.of_message(message, kind, environment)
+
+    def after_changes(self) -> Outcome:
+        """Return the outcome of a run that had changed something before it: that is no refusal."""
+        if self.kind is not Kind.REFUSED:
+            return self
+        return replace(self, kind=Kind.FAILED, what=STOPPED if self.what == REFUSED else self.what)
+
+    def text(self, environment: str) -> str:
+        """Return the whole outcome as the message of a failed task."""
+        named = {"  where": self.where, "  cause": self.cause, "What serves now": self.serves, "Next": self.next}
+        lines = [f"{environment}: {self.what}", *(f"{name}: {value}" for name, value in named.items() if value)]
+        return "\n".join(lines)
+
+
+def one_line(*texts: str) -> str:
+    """Return the lines of texts as one, without the last full stop."""
+    parts = [line.strip() for text in texts for line in text.splitlines() if line.strip()]
+    closed = [part if part.endswith((":", ".", ",", ";")) else f"{part};" for part in parts]
+    return " ".join(closed).rstrip(".;")

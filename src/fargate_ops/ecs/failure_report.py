@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from fargate_ops.ecs.root_cause import readable, without
 from fargate_ops.ecs.tasks import Stop, describe_tasks, how_stopped, list_tasks, log_stream, tail
 
 EVENTS = 8
@@ -29,9 +30,10 @@ ABSENT = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Everything known about a failure."""
+    """Everything known about a failure. The evidence does not repeat the lines of the ``cause``."""
 
     title: str
+    cause: str = ""
     stopped: Sequence[Stop] = ()
     log_of: str = ""
     log_lines: Sequence[str] = ()
@@ -44,6 +46,8 @@ class Report:
     def summary(self) -> str:
         """Return what happened, what serves now and the next command, without the evidence."""
         lines = [self.title, *self.notes]
+        if self.cause and self.cause not in self.title:
+            lines.append(f"Cause: {self.cause}")
         if self.serving:
             lines.append(f"What serves now: {self.serving}")
         if self.next_command:
@@ -53,10 +57,11 @@ class Report:
     def evidence(self) -> str:
         """Return what is known about the cause, without empty parts."""
         lines: list[str] = []
-        lines += _part("Stopped tasks", [f"{stop.task_id}: {stop}" for stop in self.stopped])
-        lines += _part(f"Last log lines of {self.log_of}", self.log_lines)
+        stopped = {stop.task_id: without([str(stop)], self.cause) for stop in self.stopped}
+        lines += _part("Stopped tasks", [": ".join([task, *how]) for task, how in stopped.items()])
+        lines += _part(f"Last log lines of {self.log_of}", without(readable(self.log_lines), self.cause))
         lines += _part("Targets that are not healthy", self.targets)
-        lines += _part("Service events", self.events)
+        lines += _part("Service events", without(self.events, self.cause))
         return "\n".join(lines)
 
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fargate_ops.aws.pace import POLL_SECONDS, jittered
+from fargate_ops.core.outcome import Kind
 from fargate_ops.core.problem import OperationsError
 
 #: Events may become readable late and out of order: each read goes back this many ms and skips what was shown.
@@ -27,6 +28,8 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 class LogsError(OperationsError):
     """A time that cannot be parsed, or a log group that does not exist."""
+
+    kind = Kind.REFUSED
 
 
 @dataclass(frozen=True, kw_only=True)

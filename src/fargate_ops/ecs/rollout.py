@@ -21,6 +21,7 @@ from typing import Any
 
 from fargate_ops.aws.pace import JITTER, POLL_SECONDS, jittered
 from fargate_ops.aws.retry import TransientErrors
+from fargate_ops.core.outcome import Kind
 from fargate_ops.core.problem import OperationsError
 from fargate_ops.ecs.tasks import short
 
@@ -41,6 +42,8 @@ UNLISTED_SECONDS = 60.0
 
 class ServiceError(OperationsError):
     """The service does not exist, or it is not in a state for a release."""
+
+    kind = Kind.REFUSED
 
 
 @dataclass(frozen=True, kw_only=True)

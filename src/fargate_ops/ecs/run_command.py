@@ -10,6 +10,7 @@ from typing import Any
 
 from fargate_ops.aws.clients import Clients
 from fargate_ops.aws.pace import POLL_SECONDS
+from fargate_ops.core.outcome import Kind, Outcome
 from fargate_ops.core.problem import OperationsError
 from fargate_ops.ecs.tasks import OneOff, Runner, TaskError
 
@@ -38,7 +39,7 @@ class Request:
         try:
             return shlex.split(self.command)
         except ValueError as error:
-            raise OperationsError(f"the command {self.command!r} cannot be split: {error}") from None
+            raise OperationsError(f"the command {self.command!r} cannot be split: {error}", kind=Kind.REFUSED) from None
 
     @property
     def what(self) -> str:
@@ -85,7 +86,7 @@ def run(
     say(f"running {shlex.join(words)} as a task of {definition['family']}:{definition['revision']}")
     finished = runner.follow(task.cluster, task.container, runner.start(task), wait_seconds)
     stop = finished.stop
-    outcome = {
+    result: dict[str, Any] = {
         "exit_code": stop.exit_code,
         "stopped_reason": stop.reason,
         "output": finished.output,
@@ -93,8 +94,9 @@ def run(
     }
     message = f"{shlex.join(words)}: {stop}"
     if stop.exit_code != 0:
-        raise OperationsError(message, **outcome)
-    return {"msg": message, **outcome}
+        raise OperationsError(message, where=stop.task_id, **result)
+    outcome = Outcome(kind=Kind.DONE, what=f"{shlex.join(words)} has ended: exit code 0")
+    return {"msg": message, "outcome": outcome.to_result(), **result}
 
 
 def _serving(ecs: Any, cluster: str, service: str) -> str:

@@ -6,11 +6,14 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fargate_ops.core.outcome import Kind
 from fargate_ops.core.problem import OperationsError
 
 
 class ShellError(OperationsError):
     """There is no task to open a shell in, or the template names something unknown."""
+
+    kind = Kind.REFUSED
 
 
 def newest_running(tasks: Sequence[Mapping[str, Any]], revision: str) -> Mapping[str, Any]:

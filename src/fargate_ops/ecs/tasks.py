@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -49,8 +49,10 @@ class TaskError(OperationsError):
     """A task could not be started, or not followed to its end. ``output`` holds the lines of its log so far."""
 
     def __init__(self, message: str, output: Sequence[str] = ()) -> None:
-        super().__init__(message, **({"output": list(output)} if output else {}))
+        super().__init__(message)
         self.output = list(output)
+        if output:
+            self.details["output"] = self.output
 
 
 class TaskTimeoutError(TaskError):
@@ -86,6 +88,11 @@ class Stop:
     @property
     def task_id(self) -> str:
         return self.task_arn.rsplit("/", 1)[-1]
+
+    @property
+    def brief(self) -> str:
+        """Return how it ended without the whole reason: ``never started; CannotPullContainerError``."""
+        return str(replace(self, reason=self.reason.partition(":")[0], container_reason=""))
 
     def __str__(self) -> str:
         parts = ["never started"] if self.code == "TaskFailedToStart" else []

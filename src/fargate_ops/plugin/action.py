@@ -16,6 +16,7 @@ from fargate_ops.aws.endpoint import not_answering, silence_problem
 from fargate_ops.aws.session import AwsSession, action_environment, aws_session, read_ahead
 from fargate_ops.core.application import Application
 from fargate_ops.core.lines import Answer, Note
+from fargate_ops.core.outcome import Kind, Outcome
 from fargate_ops.core.problem import OperationsError
 from fargate_ops.plugin.arguments import argument_spec
 from fargate_ops.plugin.failure import problem_of
@@ -84,7 +85,9 @@ class OperationsAction(ActionBase):
     def require_stack(self) -> None:
         """Raise an `OperationsError` if nothing is deployed."""
         if not self.stack:
-            raise OperationsError(f"nothing is deployed here. Next: make deploy ENV={self.environment}")
+            raise OperationsError(
+                f"nothing is deployed here. Next: make deploy ENV={self.environment}", kind=Kind.REFUSED
+            )
 
     def say(self, line: str, color: str | None = None) -> None:
         """Print a line while the task runs."""
@@ -126,7 +129,7 @@ class OperationsAction(ActionBase):
             OperationsError: outside check mode, with `failure` or else `message`.
         """
         if not self.preview:
-            raise OperationsError(failure or message)
+            raise OperationsError(failure or message, kind=Kind.REFUSED)
         return self.report(f"{self.environment}: {message}", **result)
 
     def silence(self) -> str:
@@ -148,18 +151,28 @@ class OperationsAction(ActionBase):
         return self.environment
 
     def details(self, error: Exception) -> dict[str, Any]:
-        """Return the failed task's results beside its message."""
+        """Return the failed task's results beside its message and its outcome."""
         return error.details if isinstance(error, OperationsError) else {}
+
+    def outcome(self, error: Exception) -> Outcome:
+        """Return how the command ends by an error."""
+        if isinstance(error, OperationsError):
+            return error.outcome(self.subject, self._next_command)
+        return problem_of(error).outcome()
 
     def failure(self, error: Exception) -> AnsibleActionFail:
         """Return the failed task of an error: an `OperationsError` has its own message, any other becomes a `Problem`.
 
         With ``-vvv`` the traceback of an unexpected error is printed here, because Ansible never prints it.
         """
+        result = {"outcome": self.outcome(error).to_result(), **self.details(error)}
         if not isinstance(error, OperationsError):
             Display().vvv(traceback.format_exc())
-            return AnsibleActionFail(f"{self.subject}: {problem_of(error)}", result=self.details(error))
+            return AnsibleActionFail(f"{self.subject}: {problem_of(error)}", result=result)
         if error.evidence:
             self.say(error.evidence, color="red")
-        next_command = f"make {self.next_verb} ENV={self.environment}" if self.next_verb else ""
-        return AnsibleActionFail(error.message(self.subject, next_command), result=self.details(error))
+        return AnsibleActionFail(error.message(self.subject, self._next_command), result=result)
+
+    @property
+    def _next_command(self) -> str:
+        return f"make {self.next_verb} ENV={self.environment}" if self.next_verb else ""

@@ -18,6 +18,7 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
+from fargate_ops.core.outcome import Kind
 from fargate_ops.core.problem import Problem
 from fargate_ops.core.project import PROJECT
 
@@ -49,12 +50,14 @@ def problem_of(error: Exception) -> Problem:
             f"{error.strerror or error}: {error.filename}",
             str(error.filename),
             f"look at ls -ld {error.filename!r} and at df -h, then repeat the command",
+            Kind.FAILED,
         )
     name = type(error).__name__
     return Problem(
         f"{name}: {error}" if str(error) else name,
         _place(error),
         "repeat the command with ARGS=-vvv for the whole traceback of this unexpected error",
+        Kind.FAILED,
     )
 
 
@@ -69,7 +72,9 @@ def _refused(error: ClientError) -> Problem:
         )
     else:
         next_step = "repeat the command; if AWS says the same again, correct what it names"
-    return Problem(f"AWS refused {error.operation_name}: {said} ({code})", f"{error.operation_name}, AWS", next_step)
+    what, where = f"AWS refused {error.operation_name}: {said} ({code})", f"{error.operation_name}, AWS"
+    # With other credentials no call of the command succeeds. Any other refusal may follow a change.
+    return Problem(what, where, next_step, Kind.REFUSED if code in _CREDENTIALS else Kind.FAILED)
 
 
 def _not_asked(error: BotoCoreError) -> Problem:

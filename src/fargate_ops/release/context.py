@@ -11,6 +11,7 @@ from typing import TypeVar
 from fargate_ops.aws.clients import Clients
 from fargate_ops.aws.retry import retry
 from fargate_ops.core.application import Application
+from fargate_ops.core.outcome import Kind, Outcome
 from fargate_ops.core.problem import CompleteError
 from fargate_ops.notify.slack import Message
 from fargate_ops.release import verify
@@ -27,13 +28,20 @@ CONSISTENCY_SECONDS = 2.0
 class ReleaseError(CompleteError):
     """A release, a rollback or a rotation failed. The message says what happened and gives the next command.
 
-    ``reason`` is one line, for the ledger. ``evidence`` is shown on the screen before the message.
+    ``reason`` is one line, for the ledger. ``evidence`` is shown on the screen before the message. ``outcome`` has more
+    than the message tells; without it nothing was touched, and the message's text is the cause.
     """
 
-    def __init__(self, message: str, reason: str, evidence: str = "") -> None:
+    kind = Kind.REFUSED
+
+    def __init__(self, message: str, reason: str, evidence: str = "", outcome: Outcome | None = None) -> None:
         super().__init__(message, reason=reason)
         self.reason = reason
         self.evidence = evidence
+        self._outcome = outcome
+
+    def outcome(self, subject: str, next_command: str = "") -> Outcome:
+        return self._outcome or super().outcome(subject, next_command)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,9 +20,11 @@ from fargate_ops.ecs.failure_report import (
     target_lines,
 )
 from fargate_ops.ecs.rollout import Deployment, Judgement, Snapshot, Verdict
+from fargate_ops.ecs.root_cause import root_cause
 from fargate_ops.ecs.tasks import Stop, short
 from fargate_ops.release import connections
 from fargate_ops.release.context import Context, ReleaseError
+from fargate_ops.release.ending import failed
 from fargate_ops.release.guard import Guard
 from fargate_ops.release.journal import Journal
 
@@ -57,16 +59,22 @@ class FailureReports:
         """Gather the evidence while it exists, then call ``give_up``, which returns notes. Return the error."""
         stops, task, lines, targets = self._evidence(deployment.revision)
         reason = judgement.reason
-        if judgement.verdict is Verdict.REPLACED and (lost := self._guard.lost_lock()):
-            reason = f"stopped: {lost}; {reason}"
+        cause = root_cause(stops, lines, targets, reason)
+        if judgement.verdict is Verdict.REPLACED:
+            lost = self._guard.lost_lock()
+            reason = cause = f"stopped: {lost}; {reason}" if lost else reason
+        elif judgement.verdict is Verdict.CANNOT_START:
+            cause = reason
         notes = give_up(judgement)
         next_command = f"{self.c.logs_command} to read more; after a fix, {self.c.retry_command}"
         if exhausted or connections.are_exhausted(lines):
-            reason = f"{reason}; the database had no connection left for the new tasks"
+            cause = "the database had no connection left for the new tasks"
+            reason = f"{reason}; {cause}"
             next_command = f"make incident-db ENV={self.c.environment}, which shows who holds them; then {next_command}"
         snapshot = self._snapshot()
         report = Report(
             title=f"{self.c.environment}: {what} failed: {reason}",
+            cause=cause,
             stopped=stops,
             log_of=short(task) if task else "",
             log_lines=lines,
@@ -76,7 +84,19 @@ class FailureReports:
             serving=self._journal.describe_serving(snapshot),
             next_command=next_command,
         )
-        return ReleaseError(report.summary(), f"{reason}{f' ({stops[-1]})' if stops else ''}", report.evidence())
+        return ReleaseError(
+            report.summary(),
+            f"{reason}{f' ({stops[-1]})' if stops else ''}",
+            report.evidence(),
+            failed(
+                f"{what} failed",
+                *notes,
+                where=f"{deployment.revision_name}{f', task {short(task)}' if task else ''}",
+                cause=cause,
+                serves=report.serving,
+                next_command=next_command,
+            ),
+        )
 
     def _evidence(self, revision: str) -> tuple[list[Stop], str | None, list[str], list[str]]:
         """Return a revision's stopped tasks, the most relevant task with its log, and the targets that are not healthy.

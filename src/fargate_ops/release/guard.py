@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from fargate_ops.release.context import Context, ReleaseError
 from fargate_ops.release.deadline import LEAST_SECONDS
+from fargate_ops.release.ending import failed
 from fargate_ops.state.lock import LockStore
+
+STOPPED = "this run was stopped."
 
 
 class Guard:
@@ -29,6 +32,12 @@ class Guard:
                 f"{self.c.environment}: this run was stopped: it lost the deployment lock, {lost}. {done}\n"
                 f"Next: make status ENV={self.c.environment}",
                 f"stopped: lost the deployment lock, {lost}",
+                outcome=failed(
+                    STOPPED,
+                    done,
+                    cause=f"it lost the deployment lock: {lost}",
+                    next_command=f"make status ENV={self.c.environment}",
+                ),
             )
 
     def within(self, limit: float, *, keep: float = 0.0) -> float:
@@ -47,6 +56,12 @@ class Guard:
                 f"{self.c.environment}: this run has {max(0, left):.0f} s left, and undoing a failure may take "
                 f"{undo:.0f} s. {done}\nNext: {self.c.retry_command}, which continues after the work done so far",
                 f"no time left: {max(0, left):.0f} s",
+                outcome=failed(
+                    STOPPED,
+                    done,
+                    cause=f"it had {max(0, left):.0f} s left, and undoing a failure may take {undo:.0f} s",
+                    next_command=f"{self.c.retry_command}, which continues after the work done so far",
+                ),
             )
 
     def stopped_release(self) -> str:

@@ -60,7 +60,7 @@ class NewTasks:
         stops = [stop for stop in self._failed() if stop.task_arn not in self._before]
         new = [stop for stop in stops if stop.task_arn not in self._reported]
         for stop in new[-STOPPED_TASKS:]:
-            self._say(f"  a new task stopped: {stop.task_id}: {stop}")
+            self._say(f"  a new task stopped: {stop.task_id}: {stop.brief}")
         self._reported.update(stop.task_arn for stop in new)
         arns = list_tasks(self._ecs, self._cluster, serviceName=self._service)
         tasks = describe_tasks(self._ecs, self._cluster, arns)

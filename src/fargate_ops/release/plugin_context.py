@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fargate_ops.core.problem import OperationsError
+from fargate_ops.core.outcome import Outcome
+from fargate_ops.core.problem import EndError, OperationsError
 from fargate_ops.notify.slack import Assignment, Notifier
 from fargate_ops.plugin.action import OperationsAction
 from fargate_ops.release.context import Context, Limits
 from fargate_ops.release.deadline import running_for
+from fargate_ops.release.ending import Failure
 from fargate_ops.release.verify import Settings as VerifySettings
 from fargate_ops.release.verify import Verifier
 from fargate_ops.state.ledger import actor
@@ -41,6 +44,19 @@ class ReleaseAction(OperationsAction):
     @property
     def subject(self) -> str:
         return ": ".join(filter(None, (self.environment, self.verb, self._phase)))
+
+    def outcome(self, error: Exception) -> Outcome:
+        """Name the phase and what it works on before the place that the error knows."""
+        found = super().outcome(error)
+        if isinstance(error, EndError):
+            return found
+        return replace(
+            found, where=f"{self._phase}: {found.where or self.stack.get(Stack.service_name, 'the service')}"
+        )
+
+    def failed(self, args: Mapping[str, Any]) -> Failure:
+        """Return the failure that the phase C(fail) is about."""
+        return Failure.from_result(args["failure"], self.environment)
 
     def details(self, error: Exception) -> dict[str, Any]:
         """Add the reason, for the ledger, unless the error was not expected."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from fargate_ops.core import outcome as command
 from fargate_ops.core.application import NO_ADMIN_COMMAND, Application
 from fargate_ops.ecs.failure_report import Report, started
 from fargate_ops.ecs.prune import prune
@@ -29,7 +30,7 @@ from fargate_ops.ecs.task_definition import (
 )
 from fargate_ops.ecs.tasks import TaskError, TaskTimeoutError, short
 from fargate_ops.notify import slack
-from fargate_ops.release import prepare_result
+from fargate_ops.release import ending, prepare_result
 from fargate_ops.release.context import CONSISTENCY_READS, CONSISTENCY_SECONDS, Context, ReleaseError
 from fargate_ops.release.journal import Entry, incarnation, is_in_service, seconds_since
 from fargate_ops.release.operation import Operation
@@ -380,11 +381,10 @@ class Releaser(Operation):
     def _prepare_failed(
         self, failed: prepare_result.Failure, output: Sequence[str], next_command: str = ""
     ) -> ReleaseError:
+        what, untouched = f"preparing the database for {self.image.version} failed", "The service was not touched."
         report = Report(
-            title=f"{self.c.environment}: preparing the database for {self.image.version} failed: {failed.error}",
-            log_of="the admin task",
-            log_lines=list(output)[-20:],
-            notes=[*failed.details, "The service was not touched."],
+            title=f"{self.c.environment}: {what}: {failed.error}",
+            notes=[*failed.details, untouched],
             serving=self.journal.describe_serving(self.service.watch.snapshot()),
             next_command=next_command
             or prepare_result.next_command(
@@ -395,7 +395,13 @@ class Releaser(Operation):
                 self.c.limits.prepare_wait,
             ),
         )
-        return ReleaseError(report.summary(), f"prepare: {failed.error}", report.evidence())
+        return ReleaseError(
+            report.summary(),
+            f"prepare: {failed.error}",
+            # The admin task's log is on the screen already.
+            "\n".join(failed.details),
+            ending.failed(what, untouched, cause=failed.error, serves=report.serving, next_command=report.next_command),
+        )
 
     # -- update ------------------------------------------------------------------------------------------------
 
@@ -504,33 +510,66 @@ class Releaser(Operation):
             say=self.c.say,
         )
 
-    def leave_unverified(self, plan: Plan, reason: str) -> str:
-        """Record that the release serves and could not be verified. Return the state and the next command.
+    def done(self, plan: Plan, *, preview: bool = False) -> command.Outcome:
+        """Return the outcome of a success."""
+        name = self._name(plan)
+        what = f"{name} serves" if plan.needed else f"{name} serves; there was nothing to release"
+        if preview and plan.needed:
+            what = f"a run would release {name} over {plan.previous_name or short(plan.previous_revision)}"
+        return ending.done(
+            what,
+            name=plan.previous_name if preview and plan.needed else name,
+            digest=self.image.digest,
+            revision=plan.revision,
+            url=self.c.stack.get(Stack.public_url, ""),
+            environment=self.c.environment,
+        )
+
+    def end(self, plan: Plan, failure: ending.Failure) -> command.Outcome:
+        """Undo a release that failed, unless it serves and is only unverified, and record it. Return how it ended."""
+        name = self._name(plan)
+        if failure.unverified:
+            self.leave_unverified(plan, failure.reason)
+            note = "The ledger calls it unverified." if plan.needed else "It serves as before."
+            return failure.unseen(name, note, serves=name, next_command=self._next_if_unverified(plan))
+        undone = self.fail(plan, failure.reason)
+        snapshot = self.service.snapshot()
+        back = snapshot.primary.revision == plan.previous_revision and snapshot.primary.rollout_state == "COMPLETED"
+        is_undone = plan.needed and not plan.first and back and not self.guard.lost_lock()
+        kind = command.Kind.FAILED_AND_UNDONE if is_undone else command.Kind.FAILED
+        return failure.ended(kind, *undone, serves=self.journal.describe_serving(snapshot))
+
+    def _next_if_unverified(self, plan: Plan) -> str:
+        verify = f"make release ENV={self.c.environment}, which verifies it"
+        if not plan.needed:
+            return verify
+        previous = plan.previous_name or "the version before it"
+        return f"{verify}; or make rollback ENV={self.c.environment}, which puts {previous} back"
+
+    def leave_unverified(self, plan: Plan, reason: str) -> None:
+        """Record that the release serves and could not be verified.
 
         It stays in service: its tasks are the only healthy targets, and only this machine cannot reach it.
         """
-        next_command = f"make release ENV={self.c.environment}"
         if not plan.needed:
-            return f"{self._name(plan)} runs as it did before, and was not verified. Next: {next_command} verifies it."
+            return
         self.guard.require_lock("The ledger does not say how it ended.")
         self._append(plan, Outcome.UNVERIFIED, reason)
+        next_command = f"make release ENV={self.c.environment}"
         self.c.notify(slack.unverified(self._subject(plan), reason=reason, next_command=next_command))
-        return (
-            f"{self._name(plan)} was left serving; the ledger calls it unverified. "
-            f"Next: {next_command} verifies it; or make rollback ENV={self.c.environment} puts "
-            f"{plan.previous_name or 'the version before it'} back."
-        )
 
-    def fail(self, plan: Plan, reason: str) -> str:
+    def fail(self, plan: Plan, reason: str) -> list[str]:
         """Put the previous version back if necessary, and record why the release failed. Return what was undone.
 
         That is necessary if the release came into service and failed later: it answers with the wrong version, or this
         run could not watch it to its end.
         """
         if not plan.needed:
-            return ""
-        undone = "" if self.guard.lost_lock() else self._take_out_of_service(plan)
-        why = f"{reason}; {undone}" if undone else reason
+            return []
+        undone = [] if self.guard.lost_lock() else self._take_out_of_service(plan)
+        why = "; ".join([reason, *undone])
+        if undone:
+            why += f"; what serves now: {self.journal.describe_serving(self.service.snapshot())}"
         subject, seconds = self._subject(plan), seconds_since(plan.release, datetime.now(UTC))
         next_command = f"make status ENV={self.c.environment}"
         # A rollback that stopped this release has already recorded that, and who did it.
@@ -541,10 +580,10 @@ class Releaser(Operation):
             self.c.notify(slack.failed(subject, reason=why, next_command=next_command, seconds=seconds))
         return undone
 
-    def _take_out_of_service(self, plan: Plan) -> str:
+    def _take_out_of_service(self, plan: Plan) -> list[str]:
         revision = str(plan.revision)
         if plan.revision in (None, plan.previous_revision):
-            return ""
+            return []
         updated = self._may_have_updated(plan)
         try:
             since = started(self.ecs, self.c.cluster, self.c.service, revision)
@@ -552,13 +591,13 @@ class Releaser(Operation):
             since = None  # undoing is more important
         if plan.first:
             if not self._was_in_service(revision, updated):
-                return ""
+                return []
             exposed_until = datetime.now(UTC)
             notes = [ZERO_TASKS]
         else:
             back = self.service.put_back(revision, plan.previous_revision, updated=updated)
             if back is None:
-                return ""
+                return []
             self.c.say(f"{short(revision)} was in service and must not be: {back.revision_name} is put back")
             judgement = self.service.until_completed(back)
             exposed_until = datetime.now(UTC)
@@ -567,8 +606,7 @@ class Releaser(Operation):
                 notes.append(f"that did not complete: {judgement.reason or judgement.verdict.name.lower()}")
         if since:
             notes.append(f"it was exposed for at most {(exposed_until - since).total_seconds():.0f} s")
-        notes.append(f"what serves now: {self.journal.describe_serving(self.service.snapshot())}")
-        return "; ".join(notes)
+        return notes
 
     def _may_have_updated(self, plan: Plan) -> bool:
         """Return whether the release may have updated the service: it prepares the database first."""

@@ -15,10 +15,12 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from fargate_ops.core import outcome as command
 from fargate_ops.ecs.rollout import Deployment, Judgement, Snapshot, Verdict
 from fargate_ops.ecs.task_definition import READ_ONLY, canonical, database_of, digest
 from fargate_ops.ecs.tasks import short
 from fargate_ops.notify import slack
+from fargate_ops.release import ending
 from fargate_ops.release.checks.checks import Place, check_registered
 from fargate_ops.release.checks.findings import Verdict as Found
 from fargate_ops.release.context import ReleaseError
@@ -474,15 +476,42 @@ class Rollback(Operation):
             self.c.say(f"auto scaling's limits were left as they are: {error}")
             return False
 
-    def fail(self, plan: RollbackPlan, reason: str) -> str:
-        """Record that the rollback failed, and why. Return the next commands."""
-        self._end(plan, Outcome.FAILED, reason, slack.failed)
-        return f"{self._again} tries {plan.name} again; ARGS='-e rollback_to=-2' goes one further back"
+    def done(self, plan: RollbackPlan, *, preview: bool = False) -> command.Outcome:
+        """Return the outcome of a success."""
+        what = f"{plan.name} serves; there was nothing to roll back"
+        if plan.needed:
+            what = f"{plan.name} serves again, instead of {plan.previous}"
+        if plan.needed and preview:
+            what = f"a run would put {plan.name} back, instead of {plan.previous}"
+        return ending.done(
+            what,
+            name=plan.previous if preview and plan.needed else plan.name,
+            digest=plan.digest,
+            revision=plan.revision,
+            url=self.c.stack.get(Stack.public_url, ""),
+            environment=self.c.environment,
+        )
 
-    def leave_unverified(self, plan: RollbackPlan, reason: str) -> str:
-        """Record that the target serves and could not be verified. Return the state and the next command."""
+    def end(self, plan: RollbackPlan | None, failure: ending.Failure) -> command.Outcome:
+        """Record that a rollback failed, or is only unverified. Return how it ended. Without a plan it never began."""
+        if plan is None:
+            return failure.outcome.after_changes() if self.guard.stopped_release() else failure.outcome
+        if failure.unverified:
+            self.leave_unverified(plan, failure.reason)
+            again, note = f"{self._again}, which verifies it", "The ledger calls the rollback unverified."
+            return failure.unseen(plan.name, note, serves=plan.name, next_command=again)
+        self.fail(plan, failure.reason)
+        again = f"{self._again}, which tries {plan.name} again; ARGS='-e rollback_to=-2' goes one further back"
+        serves = self.journal.describe_serving(self.service.snapshot())
+        return failure.ended(command.Kind.FAILED, serves=serves, next_command=again)
+
+    def fail(self, plan: RollbackPlan, reason: str) -> None:
+        """Record that the rollback failed, and why."""
+        self._end(plan, Outcome.FAILED, reason, slack.failed)
+
+    def leave_unverified(self, plan: RollbackPlan, reason: str) -> None:
+        """Record that the target serves and could not be verified."""
         self._end(plan, Outcome.UNVERIFIED, reason, slack.unverified)
-        return f"{plan.name} serves; the ledger calls the rollback unverified. Next: {self._again} verifies it."
 
     @property
     def _again(self) -> str:

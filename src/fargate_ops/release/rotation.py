@@ -16,13 +16,16 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from fargate_ops.core import outcome as command
 from fargate_ops.core.application import ADMIN_COMMAND_NEXT, NO_ADMIN_COMMAND
 from fargate_ops.ecs.failure_report import Report
 from fargate_ops.ecs.one_off import newest_admin_definition
 from fargate_ops.ecs.rollout import Deployment, Judgement, Snapshot, Verdict
+from fargate_ops.ecs.root_cause import root_cause
 from fargate_ops.ecs.task_definition import READ_ONLY, canonical, database_secret_arns, database_secret_in, digest
 from fargate_ops.ecs.tasks import TaskError, short
 from fargate_ops.notify import slack
+from fargate_ops.release import ending
 from fargate_ops.release.context import ReleaseError
 from fargate_ops.release.journal import Entry, incarnation, is_in_service, seconds_since
 from fargate_ops.release.operation import Operation
@@ -35,6 +38,7 @@ from fargate_ops.state.ledger import (
     serving,
     unfinished,
 )
+from fargate_ops.terraform.stack import Stack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,19 +65,18 @@ class RotationPlan:
     revision: str
     user: str = ""
 
-    def sentence(self, environment: str, *, preview: bool = False) -> str:
+    def sentence(self, *, preview: bool = False) -> str:
         """Return the closing sentence."""
         age = f"{self.age_days:g} days old"
         if not self.needed:
-            insist = f"make rotate-secret ENV={environment} ARGS='-e rotate_older_than_days=0'"
             return (
-                f"{environment}: the password in use is {age}, younger than {self.older_than_days:g}: nothing was "
-                f"rotated. To rotate it anyway: {insist}"
+                f"the password in use is {age}, younger than {self.older_than_days:g}: nothing was rotated. "
+                f"ARGS='-e rotate_older_than_days=0' rotates it anyway"
             )
         if preview:
-            return f"{environment}: the password in use is {age}, and would be rotated"
+            return f"the password in use is {age}, and would be rotated"
         return (
-            f"{environment}: the service uses {self.user}, whose password is 0 days old; the one before it was {age}, "
+            f"the service uses {self.user}, whose password is 0 days old; the one before it was {age}, "
             f"and works until the next rotation"
         )
 
@@ -223,15 +226,21 @@ class Rotation(Operation):
         return user
 
     def _renew_failed(self, plan: RotationPlan, reason: str, output: Sequence[str]) -> ReleaseError:
+        what = f"renewing the password in {name_of(plan.secret)} failed"
         report = Report(
-            title=f"{self.c.environment}: renewing the password in {name_of(plan.secret)} failed: {reason}",
-            log_of="the admin task",
-            log_lines=list(output)[-20:],
+            title=f"{self.c.environment}: {what}: {reason}",
+            cause=root_cause([], output, [], reason),
             notes=[f"The service was not touched: it uses {name_of(plan.from_secret)}, which works."],
             serving=self.journal.describe_serving(self.service.watch.snapshot()),
             next_command=self.c.retry_command,
         )
-        return ReleaseError(report.summary(), f"renew: {reason}", report.evidence())
+        return ReleaseError(
+            report.summary(),
+            f"renew: {reason}",
+            outcome=ending.failed(
+                what, *report.notes, cause=report.cause, serves=report.serving, next_command=report.next_command
+            ),
+        )
 
     # -- register and update -----------------------------------------------------------------------------------
 
@@ -288,6 +297,44 @@ class Rotation(Operation):
         seconds = seconds_since(plan.release, datetime.now(UTC))
         self.c.notify(slack.succeeded(self._subject(plan), seconds=seconds))
 
+    def done(self, plan: RotationPlan, *, preview: bool = False) -> command.Outcome:
+        """Return the outcome of a success."""
+        return ending.done(
+            plan.sentence(preview=preview),
+            name=plan.version,
+            digest=plan.digest,
+            revision=plan.previous_revision if preview else plan.revision,
+            url=self.c.stack.get(Stack.public_url, ""),
+            environment=self.c.environment,
+        )
+
+    def end(self, plan: RotationPlan | None, failure: ending.Failure) -> command.Outcome:
+        """Undo a rotation that failed, unless it is only unverified, and record it. Return how it ended.
+
+        Without a plan it never began.
+        """
+        if plan is None:
+            return failure.outcome
+        if failure.unverified:
+            self.leave_unverified(plan, failure.reason)
+            note = f"It uses {name_of(plan.secret)}; the ledger calls that unverified, and both passwords work."
+            return failure.unseen(
+                plan.version,
+                note if plan.revision != plan.previous_revision else "It runs as before.",
+                serves=plan.version,
+                next_command=f"make release ENV={self.c.environment}, which verifies it",
+            )
+        undone = self.fail(plan, failure.reason)
+        snapshot = self.service.snapshot()
+        back = snapshot.primary.revision == plan.previous_revision and snapshot.primary.rollout_state == "COMPLETED"
+        is_undone = plan.needed and back and not self.guard.lost_lock()
+        return failure.ended(
+            command.Kind.FAILED_AND_UNDONE if is_undone else command.Kind.FAILED,
+            undone,
+            serves=self.journal.describe_serving(snapshot),
+            next_command=failure.outcome.next or f"after a fix, {self.c.retry_command}",
+        )
+
     def fail(self, plan: RotationPlan, reason: str) -> str:
         """Put the old user back if necessary, and record why the rotation failed. Return what was undone."""
         if not plan.needed or plan.revision == plan.previous_revision:
@@ -299,18 +346,14 @@ class Rotation(Operation):
             self.c.notify(slack.failed(self._subject(plan), reason=why, next_command=self.c.retry_command))
         return undone
 
-    def leave_unverified(self, plan: RotationPlan, reason: str) -> str:
-        """Record that the next user serves and could not be verified. Return the state and the next command."""
+    def leave_unverified(self, plan: RotationPlan, reason: str) -> None:
+        """Record that the next user serves and could not be verified."""
         if not plan.needed or plan.revision == plan.previous_revision:
-            return "the service runs as before."
+            return
         self.guard.require_lock("The ledger does not say how it ended.")
         self._append(plan, Outcome.UNVERIFIED, reason)
         next_command = f"make release ENV={self.c.environment}"
         self.c.notify(slack.unverified(self._subject(plan), reason=reason, next_command=next_command))
-        return (
-            f"the service was left with {name_of(plan.secret)}; the ledger calls that unverified, and both passwords "
-            f"work. Next: {next_command} verifies it."
-        )
 
     def _put_back(self, plan: RotationPlan) -> str:
         back = self.service.put_back(plan.revision, plan.previous_revision)

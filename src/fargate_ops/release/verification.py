@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fargate_ops.core.application import Application
+from fargate_ops.core.outcome import Kind
 from fargate_ops.core.problem import CompleteError
 from fargate_ops.release.verify import NO_VERSION_DOCUMENT, Source, Subject, Verdict, Verification
 
@@ -19,8 +20,8 @@ def preview(source: str, answers: int, url: str, version: str, application: Appl
     return f"would ask {asked} for {version}, {answers} times in a row"
 
 
-def require_verified(found: Verification, subject: Subject, environment: str) -> None:
-    """Raise an error unless the verdict is `VERIFIED`.
+def require_verified(found: Verification, subject: Subject, environment: str, where: str = "") -> None:
+    """Raise an error unless the verdict is `VERIFIED`. ``where`` names the place of a failure.
 
     Raises:
         CompleteError: with ``reason`` (one line) and ``unverified``.
@@ -39,4 +40,5 @@ def require_verified(found: Verification, subject: Subject, environment: str) ->
             f"{environment}: the service does not serve {subject.version} alone: {found.reason}. "
             f"Next: make {found.verb} ENV={environment}"
         )
-    raise CompleteError(message, reason=found.reason, unverified=unverified)
+    kind = Kind.UNVERIFIED if unverified else Kind.FAILED
+    raise CompleteError(message, kind=kind, where=where, reason=found.reason, unverified=unverified)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fargate_ops.core.problem import CompleteError, OperationsError
+from fargate_ops.core.outcome import Kind, Outcome
+from fargate_ops.core.problem import EndError, OperationsError
 from fargate_ops.core.project import SOURCE
 from fargate_ops.state.heartbeat import Assignment
 from fargate_ops.state.ledger import actor
@@ -111,7 +112,7 @@ class DeploymentLock:
         """Take the lock and start its heartbeat. ``taken_over`` and ``preempted`` name the previous holder.
 
         Raises:
-            CompleteError: another flow holds it, or the lock is dead and somebody else holds Terraform's lock.
+            EndError: another flow holds it, or the lock is dead and somebody else holds Terraform's lock.
         """
         request, now = self._request, datetime.now(UTC)
         mine = Lock(
@@ -130,11 +131,17 @@ class DeploymentLock:
         try:
             acquired = self._store.acquire(mine, self._machine, STALE_AFTER, preempt=request.preempts, state_keys=keys)
         except StateLocked as refusal:
-            raise CompleteError(self._state_locked(refusal.found, refusal.left)) from None
+            raise self._locked(
+                self._state_locked(refusal.found, refusal.left),
+                f"Terraform's lock is that of {', '.join(map(str, refusal.left))}; its flow has died: {refusal.found}",
+                f"if that Terraform is surely dead, {request.break_command}; then repeat the command",
+            ) from None
         except LockHeld as refusal:
-            raise CompleteError(
+            raise self._locked(
                 f"{request.environment} is locked by {refusal.found}. "
-                f"Wait for it to end; if you are sure that it is dead: {request.break_command}"
+                f"Wait for it to end; if you are sure that it is dead: {request.break_command}",
+                f"held by {refusal.found}",
+                f"wait for it to end; if you are sure that it is dead, {request.break_command}",
             ) from None
         if acquired.lock.started != now:
             return {"state": "held", "msg": "this run holds the lock already"}
@@ -176,6 +183,18 @@ class DeploymentLock:
         (self._warn if freed else self._say)(message)
         self._remove(self._state_locks())
         return {"state": "free", "msg": message}
+
+    def _locked(self, text: str, cause: str, next_command: str) -> EndError:
+        """Return the error of a lock that somebody else holds."""
+        where = f"s3://{self._store.bucket}/{self._store.key}"
+        outcome = Outcome(
+            kind=Kind.LOCKED,
+            what="another command holds the deployment lock",
+            where=where,
+            cause=cause,
+            next=next_command,
+        )
+        return EndError(outcome, self._request.environment, text=text)
 
     def _look(self) -> tuple[Found | None, dict[str, str]]:
         """Return the lock, or the result of check mode if the lock cannot be read."""

@@ -34,6 +34,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fargate_ops.aws.errors import NO_OBJECT, error_code
+from fargate_ops.core.outcome import Kind
 from fargate_ops.core.problem import OperationsError
 from fargate_ops.plugin.environment import user_name
 from fargate_ops.state.record import parse
@@ -51,6 +52,8 @@ GREATEST_SKEW = timedelta(minutes=14)
 
 class LockError(OperationsError):
     """The lock cannot be read or written."""
+
+    kind = Kind.REFUSED
 
 
 @dataclass(frozen=True, kw_only=True)

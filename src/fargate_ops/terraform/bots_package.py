@@ -9,6 +9,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from fargate_ops.core.outcome import Kind
 from fargate_ops.core.problem import OperationsError
 
 #: The earliest time in a zip. The sources' own times depend on the checkout.
@@ -17,6 +18,8 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 class NoSources(OperationsError):
     """There is nothing to package; the message names the folder."""
+
+    kind = Kind.REFUSED
 
 
 def build(source: Path) -> bytes:

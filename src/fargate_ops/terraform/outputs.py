@@ -11,6 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from fargate_ops.aws.errors import NO_OBJECT
+from fargate_ops.core.outcome import Kind
 from fargate_ops.core.problem import OperationsError
 
 STATE_VERSION = 4
@@ -20,6 +21,8 @@ _VERSIONS = 20
 
 class NoState(OperationsError):
     """There is no state with outputs; the message names it."""
+
+    kind = Kind.REFUSED
 
 
 def read_outputs(s3: Any, bucket: str, key: str) -> tuple[dict[str, Any], str]:

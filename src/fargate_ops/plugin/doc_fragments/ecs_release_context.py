@@ -29,9 +29,9 @@ options:
       source: {type: str, required: true, choices: [public, targets], description: "How to verify."}
       answers: {type: int, required: true, description: "Correct answers in a row."}
       limit_seconds: {type: float, required: true, description: "Seconds to try."}
-  unverified:
-    description: For the phase C(fail), whether the release runs but could not be verified; then it is left serving.
-    type: bool
-    default: false
-  why: {type: str, required: true, description: "The reason for the ledger; for C(fail), the failure."}
+  failure:
+    description: For the phase C(fail), the result of the failed task. With C(unverified), the release is left serving.
+    type: dict
+    default: {}
+  why: {type: str, required: true, description: The reason for the ledger.}
 """

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from fargate_ops.core.checks import grouped
-from fargate_ops.core.problem import Problem
+from fargate_ops.core.checks import grouped, refusal
+from fargate_ops.core.problem import EndError, Problem
 
 
 class Verdict(StrEnum):
@@ -52,12 +52,11 @@ def closing(findings: Sequence[Finding]) -> str:
     return f"{said}: {'a release would fail' if counts[Verdict.FAIL] else 'nothing is in the way of a release'}"
 
 
-def failure(environment: str, findings: Sequence[Finding]) -> str:
-    """Return why the run stops: every problem with its place and next step."""
-    found = wrong(findings)
-    count = "One problem" if len(found) == 1 else f"{len(found)} problems"
-    lines = [f"{count} in {environment}; neither the service nor its database was touched."]
-    for number, finding in enumerate(found, 1):
-        problem = Problem(what=f"{finding.reason}.", where=finding.subject, next_step=finding.next_command)
-        lines.append(f"{number}. [{finding.group}] {problem}")
-    return "\n".join(lines)
+def failure(environment: str, findings: Sequence[Finding]) -> EndError:
+    """Return the error that stops the run: every problem with its place and next step, and ``reason`` in one line."""
+    problems = [
+        (finding.group, Problem(what=f"{finding.reason}.", where=finding.subject, next_step=finding.next_command))
+        for finding in wrong(findings)
+    ]
+    reason = "; ".join(f"{finding.subject}: {finding.reason}" for finding in wrong(findings))
+    return refusal(environment, problems, "neither the service nor its database was touched", reason=reason)
