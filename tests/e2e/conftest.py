@@ -173,6 +173,11 @@ class Clone:
             environment["AWS_PROFILE"] = "nope"
         return self._run(["bash", "-c", script], environment, expect)
 
+    def outcome(self) -> dict[str, Any]:
+        """Return how the last command on the local environment ended."""
+        found: dict[str, Any] = json.loads((self.path / ".local/local/outcome.json").read_text())
+        return found
+
     def git(self, *words: str) -> str:
         return subprocess.run(["git", *words], cwd=self.path, check=True, capture_output=True, text=True).stdout.strip()
 

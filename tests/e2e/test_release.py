@@ -84,6 +84,17 @@ def paused(process: subprocess.Popen[str]) -> Iterator[None]:
         os.killpg(process.pid, signal.SIGCONT)
 
 
+def assert_ended(clone: Clone, run: Run, kind: str) -> None:
+    """Check that the last ten lines say how the command ended, and the cause nowhere else."""
+    outcome = clone.outcome()
+    assert outcome["kind"] == kind, outcome
+    end = "\n".join(run.screen.splitlines()[-10:])
+    for name in ("what", "where", "cause", "serves", "next"):
+        assert outcome[name], outcome
+        assert outcome[name] in end, run.screen[-8000:]
+    assert run.screen.count(outcome["cause"]) == 1, run.screen[-8000:]
+
+
 def assert_prints(run: Run, words: str) -> None:
     assert words in run.output, run.output[-8000:]
 
@@ -93,13 +104,21 @@ def test_a_first_release_that_fails_leaves_zero_tasks_and_says_so(clone: Clone) 
     run = clone.make("deploy", expect=2, app_environment=EXITS)
     assert_prints(run, "This was the first release: there is nothing to return to. The service has zero tasks again.")
     assert_prints(run, "database_pool_recycle_seconds")
+    assert_ended(clone, run, "failed")
     assert service(clone)["desiredCount"] == 0
-    assert "No release has ever succeeded here" in clone.make("rollback", expect=2).output
+    refused = clone.make("rollback", expect=2)
+    assert_prints(refused, "No release has ever succeeded here")
+    assert_ended(clone, refused, "refused")
 
 
 def test_the_next_good_release_serves(clone: Clone) -> None:
-    clone.make("release")
+    run = clone.make("release")
     assert clone.request("/version")[1]["git_hash"] == clone.version()
+    outcome = clone.outcome()
+    assert (outcome["kind"], outcome["facts"]["version"]) == ("done", clone.version())
+    end = "\n".join(run.screen.splitlines()[-10:])
+    for said in (outcome["what"], outcome["serves"], *outcome["facts"].values(), outcome["next"]):
+        assert said in end, run.screen
     assert [release.outcome for release in ledger(clone)] == [Outcome.FAILED, Outcome.SUCCEEDED]
 
 
@@ -109,6 +128,7 @@ def test_what_was_rolled_back_comes_back_by_insistence_only(clone: Clone) -> Non
     refused = clone.make("release", expect=2, app_memory=1024)
     assert_prints(refused, "is not released again")
     assert_prints(refused, "-e ecs_release_allow_rolled_back=true")
+    assert_ended(clone, refused, "refused")
     clone.make("release", app_memory=1024, ecs_release_allow_rolled_back=True)
     clone.variables["app_memory"] = 1024
     assert ledger(clone)[-1].outcome is Outcome.SUCCEEDED
@@ -187,6 +207,7 @@ def test_two_migrations_of_one_number_are_refused_at_the_build(clone: Clone) -> 
         refused = clone.make("release", expect=2)
     finally:
         clone.git("reset", "--quiet", "--hard", "HEAD~1")
+    assert_ended(clone, refused, "refused")
     assert re.search(r"0001_accounts\S+ and \S+0001_again\.py are both the revision 0001", refused.output)
     assert (service(clone)["deployments"], len(ledger(clone))) == before
 
@@ -196,7 +217,7 @@ def fails_and_is_undone(clone: Clone, cause: str, may_lose: bool = False, **vari
     with load(may_lose=may_lose):
         run = clone.make("release", expect=2, **variables)
     assert_prints(run, cause)
-    assert_prints(run, "the release failed, for the reason above")
+    assert_ended(clone, run, "failed_and_undone")
     assert service(clone)["taskDefinition"] == before
     assert service(clone)["runningCount"] == service(clone)["desiredCount"]
     assert ledger(clone)[-1].outcome is Outcome.FAILED
@@ -214,7 +235,9 @@ def test_what_is_missing_is_said_before_anything_is_touched(
     clone: Clone, variables: dict[str, Any], cause: str
 ) -> None:
     before = service(clone)["deployments"], len(ledger(clone))
-    assert cause in clone.make("release", expect=2, **variables).output
+    refused = clone.make("release", expect=2, **variables)
+    assert cause in clone.outcome()["cause"]
+    assert_ended(clone, refused, "refused")
     assert (service(clone)["deployments"], len(ledger(clone))) == before
 
 
@@ -227,6 +250,7 @@ def test_a_second_flow_stops_at_once_and_a_change_of_the_number_of_tasks_is_kept
             second = clone.make("release", expect=2)
         assert re.search(r"local is locked by \S+, for Release, since .* UTC", second.output)
         assert_prints(second, "make unlock ENV=local")
+        assert_ended(clone, second, "locked")
         assert finish(first).code == 0
     clone.variables["app_memory"] = 2048
     assert service(clone)["desiredCount"] == 3
@@ -267,12 +291,14 @@ def test_five_rollbacks_in_a_row_and_forward_again_land_where_status_said(clone:
     again = clone.make("rollback", rollback_to=revision)
     assert again.recap()["changed"] == 0
     assert_prints(again, "nothing to roll back")
+    assert clone.outcome()["what"].endswith(" serves; there was nothing to roll back")
 
 
 def test_a_refusal_says_what_is_possible(clone: Clone) -> None:
-    output = clone.make("rollback", expect=2, rollback_to="0123456789ab").output
-    assert "The ledger knows no release 0123456789ab. Nothing was changed." in output
-    assert "Next: make rollback ENV=local" in output
+    refused = clone.make("rollback", expect=2, rollback_to="0123456789ab")
+    assert_prints(refused, "The ledger knows no release 0123456789ab. Nothing was changed.")
+    assert_prints(refused, "Next: make rollback ENV=local")
+    assert_ended(clone, refused, "refused")
     assert clone.make("rollback", "CHECK=1").recap()["changed"] == 1
 
 
@@ -280,7 +306,9 @@ def test_a_zone_that_goes_is_refused_with_its_cause_and_the_command_that_permits
     network = yaml.safe_load((clone.path / "inventory/local/group_vars/all/network.yml").read_text())
     zones = network["network_availability_zones"]
     left = {"network_availability_zones": {name: zones[name] for name in sorted(zones)[:2]}}
-    refusal = clone.make("plan", expect=2, **left).output
+    refused = clone.make("plan", expect=2, **left)
+    assert_ended(clone, refused, "refused")
+    refusal = refused.output
     assert re.search(rf"network_availability_zones\.{max(zones)}: was {{.*}}, is no longer set", refusal)
     (permission,) = set(re.findall(r"make deploy ENV=local ARGS='(.*)'$", refusal, re.MULTILINE))
     permitted = f"ARGS=-e '{json.dumps(clone.variables | left)}' {permission}"

@@ -74,7 +74,7 @@ class ActionModule(ReleaseAction):
             if plan.needed and not self.preview:
                 rotation.succeed(plan)
             outcome = rotation.done(plan, preview=self.preview)
-            return {"msg": f"{self.environment}: {outcome.what}", "outcome": outcome.to_result()}
+            return {"msg": outcome.text(self.environment), "outcome": outcome.to_result()}
         if not plan.needed or self.preview:
             return {"changed": plan.needed}
         if phase == "update":

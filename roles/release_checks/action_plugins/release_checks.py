@@ -87,7 +87,7 @@ class ActionModule(OperationsAction):
             findings += check_what_runs(clients, wanted, self.say, args["poll_seconds"] or POLL_SECONDS, self.sleep)
         version = image.version if image else fact.get("version", "")
         show(tree(f"{environment}: before a release{f' of {version}' if version else ''}", findings))
-        if wrong(findings):
-            raise failure(environment, findings)
+        if error := failure(environment, findings):
+            raise error
         outcome = Outcome(kind=Kind.DONE, what=closing(findings), next=f"make status ENV={environment}")
         return {"findings": [finding.as_row() for finding in findings], "outcome": outcome.to_result()}

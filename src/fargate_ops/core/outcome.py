@@ -18,9 +18,6 @@ _NEXT = re.compile(r"\s*\b[Nn]ext(?:, [^:\n]*)?:\s+")
 #: What a refusal says beside its cause: `REFUSED` says it.
 _NOTHING = re.compile(r"(?:[;.] |^)?\b[Nn]othing was (?:applied|changed|planned|touched)(?:\.|: |$)?", re.MULTILINE)
 _WHERE = re.compile(r"\n\s*where:\s+")
-#: https://github.com/hashicorp/terraform/blob/main/internal/command/format/diagnostic.go
-_TERRAFORM_ERROR = re.compile(r"^[│╷\s]*Error: (?P<error>.+?)\s*$", re.MULTILINE)
-_TERRAFORM_PLACE = re.compile(r"^[│\s]*with (?P<address>\S+),\s*$", re.MULTILINE)
 
 
 class Kind(StrEnum):
@@ -84,16 +81,11 @@ class Outcome:
 
     @classmethod
     def of_failed_task(cls, result: Mapping[str, Any], environment: str = "") -> Outcome:
-        """Return the outcome of a failed task. One that returns none is read: Terraform's errors, then any message."""
+        """Return the outcome of a failed task, from its message if it returns none."""
         if isinstance(result.get("outcome"), Mapping):
             return cls.from_result(result["outcome"])
         message = str(result.get("msg") or "the task failed")
         kind = Kind.REFUSED if _NOTHING.search(message) else Kind.FAILED
-        if error := _TERRAFORM_ERROR.search(message):
-            place = _TERRAFORM_PLACE.search(message, error.end())
-            return cls(
-                kind=kind, what="Terraform failed", cause=error["error"], where=place["address"] if place else ""
-            )
         return cls.of_message(message, kind, environment)
 
     def after_changes(self) -> Outcome:
@@ -111,6 +103,11 @@ class Outcome:
 
 def one_line(*texts: str) -> str:
     """Return the lines of texts as one, without the last full stop."""
-    parts = [line.strip() for text in texts for line in text.splitlines() if line.strip()]
-    closed = [part if part.endswith((":", ".", ",", ";")) else f"{part};" for part in parts]
-    return " ".join(closed).rstrip(".;")
+    line = ""
+    for part in (part.strip() for text in texts for part in text.splitlines() if part.strip()):
+        joined = line.rstrip(".;")
+        if line.endswith((":", ",")) or not line:
+            line = f"{line} {part}".strip()
+        else:
+            line = f"{joined}. {part}" if part[0].isupper() else f"{joined}; {part}"
+    return line.rstrip(".;")

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fargate_ops.core.outcome import Kind, Outcome, one_line
-from fargate_ops.ecs.tasks import short
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +60,13 @@ def failed(what: str, *notes: str, cause: str, where: str = "", serves: str = ""
     )
 
 
-def done(what: str, *, name: str, digest: str, revision: str | None, url: str, environment: str) -> Outcome:
-    """Return the outcome of a success: ``name`` serves alone."""
-    facts = {"version": name, "digest": digest, "revision": short(revision or ""), "address": url}
+def done(what: str, *, version: str, serves: str, digest: str, url: str, environment: str) -> Outcome:
+    """Return the outcome of a success."""
+    facts = {"version": version, "digest": digest, "address": url}
     return Outcome(
         kind=Kind.DONE,
         what=what,
-        serves=name,
+        serves=serves,
         next=f"make status ENV={environment}",
         facts={label: value for label, value in facts.items() if value},
     )

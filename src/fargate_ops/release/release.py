@@ -6,7 +6,7 @@ owns the order and the error handling. `plan` decides; `service` updates the ser
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +18,7 @@ from fargate_ops.core.application import NO_ADMIN_COMMAND, Application
 from fargate_ops.ecs.failure_report import Report, started
 from fargate_ops.ecs.prune import prune
 from fargate_ops.ecs.rollout import Deployment, Judgement, Snapshot, Verdict
+from fargate_ops.ecs.root_cause import root_cause
 from fargate_ops.ecs.task_definition import (
     Image,
     Settings,
@@ -343,22 +344,24 @@ class Releaser(Operation):
             )
         except TaskTimeoutError as error:
             failed = prepare_result.failure(error.output, "")
-            raise self._prepare_failed(replace(failed, error=str(error), kind="time_limit"), error.output) from error
+            raise self._prepare_failed(replace(failed, error=str(error), kind="time_limit")) from error
         except TaskError as error:
-            raise self._prepare_failed(prepare_result.Failure(str(error)), error.output) from error
+            raise self._prepare_failed(prepare_result.Failure(str(error))) from error
         if finished.stop.exit_code != 0:
             failed = prepare_result.failure(finished.output, str(finished.stop))
-            raise self._prepare_failed(failed, finished.output)
+            said = root_cause([finished.stop], finished.output, [], failed.error)
+            # A line of the log is for the screen, and not for the ledger.
+            raise self._prepare_failed(failed, cause=said if failed.error == str(finished.stop) else failed.error)
         prepared = prepare_result.prepared(finished.output)
         if prepared is None:
             failed = prepare_result.Failure("the admin task ended without its result, so the schema is not known")
-            raise self._prepare_failed(failed, finished.output)
-        self._check_schema(prepared.schema_head, finished.output)
+            raise self._prepare_failed(failed)
+        self._check_schema(prepared.schema_head)
         if plan.needed:
             self._append(plan, Outcome.PREPARED)
         return prepared.changed
 
-    def _check_schema(self, reached: str, output: Sequence[str]) -> None:
+    def _check_schema(self, reached: str) -> None:
         """Check that the database's schema is the image's, or a later one that the image's code is known to work with.
 
         Raises:
@@ -374,12 +377,11 @@ class Releaser(Operation):
         why = "the code of this image is not known to work with that" if brought else "no release here brought that"
         raise self._prepare_failed(
             prepare_result.Failure(f"the image brings the schema {wanted}, and the database is at {reached}: {why}"),
-            output,
             f"release a commit that has the migrations {reached} and {wanted}, one after the other",
         )
 
     def _prepare_failed(
-        self, failed: prepare_result.Failure, output: Sequence[str], next_command: str = ""
+        self, failed: prepare_result.Failure, next_command: str = "", *, cause: str = ""
     ) -> ReleaseError:
         what, untouched = f"preparing the database for {self.image.version} failed", "The service was not touched."
         report = Report(
@@ -400,7 +402,9 @@ class Releaser(Operation):
             f"prepare: {failed.error}",
             # The admin task's log is on the screen already.
             "\n".join(failed.details),
-            ending.failed(what, untouched, cause=failed.error, serves=report.serving, next_command=report.next_command),
+            ending.failed(
+                what, untouched, cause=cause or failed.error, serves=report.serving, next_command=report.next_command
+            ),
         )
 
     # -- update ------------------------------------------------------------------------------------------------
@@ -514,13 +518,15 @@ class Releaser(Operation):
         """Return the outcome of a success."""
         name = self._name(plan)
         what = f"{name} serves" if plan.needed else f"{name} serves; there was nothing to release"
+        serves = f"{short(str(plan.revision))} ({name})"
         if preview and plan.needed:
-            what = f"a run would release {name} over {plan.previous_name or short(plan.previous_revision)}"
+            serves = " ".join(filter(None, [short(plan.previous_revision), plan.previous_name]))
+            what = f"would release {name} over {serves}"
         return ending.done(
             what,
-            name=plan.previous_name if preview and plan.needed else name,
+            version=self.image.version,
+            serves=serves,
             digest=self.image.digest,
-            revision=plan.revision,
             url=self.c.stack.get(Stack.public_url, ""),
             environment=self.c.environment,
         )

@@ -482,12 +482,12 @@ class Rollback(Operation):
         if plan.needed:
             what = f"{plan.name} serves again, instead of {plan.previous}"
         if plan.needed and preview:
-            what = f"a run would put {plan.name} back, instead of {plan.previous}"
+            what = f"would put {plan.name} back, instead of {plan.previous}"
         return ending.done(
             what,
-            name=plan.previous if preview and plan.needed else plan.name,
+            version=plan.version,
+            serves=plan.previous if preview and plan.needed else f"{short(plan.revision)} ({plan.name})",
             digest=plan.digest,
-            revision=plan.revision,
             url=self.c.stack.get(Stack.public_url, ""),
             environment=self.c.environment,
         )

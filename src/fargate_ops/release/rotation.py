@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,11 +21,10 @@ from fargate_ops.core.application import ADMIN_COMMAND_NEXT, NO_ADMIN_COMMAND
 from fargate_ops.ecs.failure_report import Report
 from fargate_ops.ecs.one_off import newest_admin_definition
 from fargate_ops.ecs.rollout import Deployment, Judgement, Snapshot, Verdict
-from fargate_ops.ecs.root_cause import root_cause
 from fargate_ops.ecs.task_definition import READ_ONLY, canonical, database_secret_arns, database_secret_in, digest
 from fargate_ops.ecs.tasks import TaskError, short
 from fargate_ops.notify import slack
-from fargate_ops.release import ending
+from fargate_ops.release import ending, prepare_result
 from fargate_ops.release.context import ReleaseError
 from fargate_ops.release.journal import Entry, incarnation, is_in_service, seconds_since
 from fargate_ops.release.operation import Operation
@@ -69,10 +68,7 @@ class RotationPlan:
         """Return the closing sentence."""
         age = f"{self.age_days:g} days old"
         if not self.needed:
-            return (
-                f"the password in use is {age}, younger than {self.older_than_days:g}: nothing was rotated. "
-                f"ARGS='-e rotate_older_than_days=0' rotates it anyway"
-            )
+            return f"the password in use is {age}, younger than {self.older_than_days:g}: nothing was rotated"
         if preview:
             return f"the password in use is {age}, and would be rotated"
         return (
@@ -218,18 +214,17 @@ class Rotation(Operation):
             # A task left by an interrupted run could change the password after the new tasks have started: wait for it.
             finished = self.admin_tasks.run("renew", ["--secret", plan.secret], plan.admin_revision)
         except TaskError as error:
-            raise self._renew_failed(plan, str(error), error.output) from error
+            raise self._renew_failed(plan, str(error)) from error
         user = _user(finished.output)
         if finished.stop.exit_code != 0 or not user:
-            raise self._renew_failed(plan, str(finished.stop), finished.output)
+            raise self._renew_failed(plan, prepare_result.failure(finished.output, str(finished.stop)).error)
         self.c.say(f"{user} has a new password, in {name_of(plan.secret)}; nobody uses it yet")
         return user
 
-    def _renew_failed(self, plan: RotationPlan, reason: str, output: Sequence[str]) -> ReleaseError:
+    def _renew_failed(self, plan: RotationPlan, reason: str) -> ReleaseError:
         what = f"renewing the password in {name_of(plan.secret)} failed"
         report = Report(
             title=f"{self.c.environment}: {what}: {reason}",
-            cause=root_cause([], output, [], reason),
             notes=[f"The service was not touched: it uses {name_of(plan.from_secret)}, which works."],
             serving=self.journal.describe_serving(self.service.watch.snapshot()),
             next_command=self.c.retry_command,
@@ -238,7 +233,7 @@ class Rotation(Operation):
             report.summary(),
             f"renew: {reason}",
             outcome=ending.failed(
-                what, *report.notes, cause=report.cause, serves=report.serving, next_command=report.next_command
+                what, *report.notes, cause=reason, serves=report.serving, next_command=report.next_command
             ),
         )
 
@@ -299,14 +294,16 @@ class Rotation(Operation):
 
     def done(self, plan: RotationPlan, *, preview: bool = False) -> command.Outcome:
         """Return the outcome of a success."""
-        return ending.done(
+        end = ending.done(
             plan.sentence(preview=preview),
-            name=plan.version,
+            version=plan.version,
+            serves=f"{short(plan.previous_revision if preview else plan.revision)} ({plan.version})",
             digest=plan.digest,
-            revision=plan.previous_revision if preview else plan.revision,
             url=self.c.stack.get(Stack.public_url, ""),
             environment=self.c.environment,
         )
+        anyway = f"{self.c.retry_command} ARGS='-e rotate_older_than_days=0', which rotates it anyway"
+        return end if plan.needed else replace(end, next=anyway)
 
     def end(self, plan: RotationPlan | None, failure: ending.Failure) -> command.Outcome:
         """Undo a rotation that failed, unless it is only unverified, and record it. Return how it ended.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from fargate_ops.core.checks import Finding, failure, grouped, tree
+from fargate_ops.core.outcome import REFUSED, Kind, Outcome
 from fargate_ops.core.problem import Problem, ProblemError
 from fargate_ops.plugin.arguments import argument_spec
 
@@ -22,14 +23,27 @@ def test_the_tree_has_a_line_for_each_check() -> None:
 
 
 def test_the_failure_lists_every_problem_with_place_and_next_step() -> None:
-    message = failure("staging", [Finding("git", "", (WRONG,)), Finding("disk", ""), Finding("account", "", (WRONG,))])
-    assert message == (
+    also = Problem("It is worse.", "elsewhere", "do that")
+    error = failure("staging", [Finding("git", "", (WRONG,)), Finding("disk", ""), Finding("account", "", (also,))])
+    assert error
+    assert str(error) == (
         "2 problems in staging; nothing was touched.\n"
         "1. [git] It is wrong.\n  where: there\n  next:  do this\n"
-        "2. [account] It is wrong.\n  where: there\n  next:  do this"
+        "2. [account] It is worse.\n  where: elsewhere\n  next:  do that"
     )
-    assert failure("staging", [Finding("git", "", (WRONG,))]).startswith("One problem in staging")
-    assert failure("staging", [Finding("git", "")]) == ""
+    assert error.evidence == str(error).partition("\n")[2]
+    assert error.outcome("staging") == Outcome(
+        kind=Kind.REFUSED, what=REFUSED, where="there, elsewhere", cause="2 problems", next="do this"
+    )
+    assert failure("staging", [Finding("git", "")]) is None
+
+
+def test_a_single_problem_is_the_outcome() -> None:
+    error = failure("staging", [Finding("git", "", (WRONG,))])
+    assert error
+    assert str(error).startswith("One problem in staging")
+    assert error.outcome("staging") == WRONG.outcome()
+    assert not error.evidence
 
 
 def test_an_error_reads_as_its_problem() -> None:

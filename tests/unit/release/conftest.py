@@ -26,6 +26,7 @@ from fargate_ops.ecs.task_definition import Image, Settings
 from fargate_ops.ecs.tasks import private_address
 from fargate_ops.notify.slack import Message
 from fargate_ops.release.context import Context, Limits
+from fargate_ops.release.ending import Failure
 from fargate_ops.release.release import Releaser
 from fargate_ops.release.rollback import Rollback, RollbackPlan
 from fargate_ops.release.verify import Subject, Verdict, Verification
@@ -107,6 +108,11 @@ AN_ORDINARY_DAY = datetime(2026, 1, 15, tzinfo=UTC)
 
 def client_error(operation: str, message: str, code: str = "ClientException") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
+def failed(message: str, *, unverified: bool = False) -> Failure:
+    """Return the failure of a task with this message."""
+    return Failure.from_result({"msg": message, "unverified": unverified}, "test")
 
 
 def plain(text: object) -> str:

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from fargate_ops.ecs import rollout
 from fargate_ops.release.context import ReleaseError
+from tests.unit.release.conftest import failed
 from tests.unit.release.test_release import planned
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def take_back(world: World, *steps: Callable[[FakeEcs], None]) -> None:
     releaser.update(plan)
     world.ecs.runs.clear()
     world.ecs.rollout = [nothing, *steps]
-    assert "was put back" in releaser.fail(plan, "answers with errors")
+    assert "was put back" in releaser.end(plan, failed("answers with errors")).what
 
 
 @pytest.mark.parametrize("move", [release, roll_back, take_back])

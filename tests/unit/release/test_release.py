@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from fargate_ops.core.outcome import Kind
 from fargate_ops.ecs.failure_report import Report, event_lines, target_lines
 from fargate_ops.release.context import ReleaseError
 from fargate_ops.release.deadline import running_for
@@ -23,7 +24,7 @@ from fargate_ops.release.scaling_limits import set_limits
 from fargate_ops.release.verify import Subject, Verdict, Verification
 from fargate_ops.state.ledger import Ledger, Outcome, Release
 from fargate_ops.state.lock import Lock
-from tests.unit.release.conftest import CREATED, OUTPUTS, SECRET, client_error, plain, without_database
+from tests.unit.release.conftest import CREATED, OUTPUTS, SECRET, client_error, failed, plain, without_database
 
 if TYPE_CHECKING:
     from tests.unit.release.conftest import FakeEcs, World
@@ -255,8 +256,12 @@ def test_a_rollback_by_the_circuit_breaker_is_a_failure_with_its_cause(world: Wo
     assert "the release of bad (settlement-test:2) failed: circuit breaker triggered" in plain(failure)
     assert "What serves now: settlement-test:1 (aaa), 2 tasks" in plain(failure)
     assert "Next: make logs ENV=test to read more; after a fix, make deploy ENV=test" in plain(failure)
-    for line in ("exit code 3", "Traceback: boom", "deployment failed", "10.0.0.9:8000 unhealthy, Target.Res"):
+    for line in ("Traceback: boom", "deployment failed", "10.0.0.9:8000 unhealthy, Target.Res"):
         assert line in failure.evidence
+    end = failure.outcome("test")
+    assert (end.cause, end.where.partition(",")[0]) == ("exit code 3", "settlement-test:2")
+    assert plain(end.serves) == "settlement-test:1 (aaa), 2 tasks"
+    assert end.next == "make logs ENV=test to read more; after a fix, make deploy ENV=test"
     assert world.text.count("a new task stopped") == 2
     assert outcomes(world)[-1] == ("bad", Outcome.FAILED)
     assert "exit code 3" in ledger(world)[-1].why
@@ -397,12 +402,17 @@ def test_a_deployment_replaced_by_somebody_else_is_a_failure_and_is_left_alone(w
 
 def test_a_failing_migration_touches_no_service(world: World) -> None:
     world.released("aaa")
-    world.logs.streams["api/api/one-off"] = ["column exists"]
+    world.logs.streams["api/api/one-off"] = ["sqlalchemy.exc.ProgrammingError: column exists"]
     world.ecs.run_exit_code = 1
     failure, _ = failing(world.releaser("bbb", schema_head="0002"))
     assert "preparing the database for bbb failed: exit code 1" in plain(failure)
     assert "The service was not touched." in plain(failure)
-    assert "column exists" in failure.evidence
+    assert "  | sqlalchemy.exc.ProgrammingError: column exists" in world.said
+    assert failure.evidence == ""
+    end = failure.outcome("test")
+    assert end.what == "preparing the database for bbb failed. The service was not touched"
+    assert end.cause == "exit code 1: ProgrammingError: column exists"
+    assert "column exists" not in ledger(world)[-1].why
     assert len(world.ecs.updates) == 1
     assert outcomes(world)[-1] == ("bbb", Outcome.FAILED)
 
@@ -444,7 +454,9 @@ def test_what_can_help_depends_on_how_the_migration_failed(
     failure, _ = failing(world.releaser("bbb", schema_head="0002"))
     assert said in plain(failure)
     assert f"Next: {following}" in plain(failure)
-    assert output[-1] in failure.evidence
+    end = failure.outcome("test")
+    assert end.cause in ("0002.py: it failed", "of an older image")
+    assert end.next.startswith(following)
 
 
 def test_a_migration_that_takes_too_long_is_stopped_and_says_what_it_did(world: World) -> None:
@@ -618,7 +630,8 @@ def test_a_release_that_was_stopped_is_not_a_success(world: World) -> None:
     world.lock.swap(locked("other"), etag_of(world))
     with pytest.raises(ReleaseError, match="lost the deployment lock"):
         releaser.succeed(plan)
-    assert releaser.fail(plan, "stopped") == ""
+    end = releaser.end(plan, failed("stopped"))
+    assert (end.kind, end.what, end.cause) == (Kind.FAILED, "stopped", "")
     assert len(world.ecs.updates) == 2
 
 
@@ -635,8 +648,8 @@ def test_a_task_that_is_still_being_stopped_tells_why(world: World) -> None:
 
     world.ecs.rollout = [nothing] * 4 + [draining, nothing, lambda ecs: ecs.complete()]
     failure, _ = failing(world.releaser("bad"))
-    assert "Task failed ELB health checks" in failure.evidence
-    assert "no such database" in failure.evidence
+    assert failure.outcome("test").cause == "Task failed ELB health checks: no such database"
+    assert "no such database" not in failure.evidence
 
 
 def test_tasks_that_are_healthy_and_die_again_and_again_fail_the_release(world: World) -> None:
@@ -690,9 +703,9 @@ def test_tasks_that_die_again_once_ecs_is_done_fail_the_release(world: World) ->
     another_dies(world, after_sleeps=3)
     with pytest.raises(ReleaseError, match="2 of its tasks failed, some after they were healthy") as failure:
         releaser.succeed(plan)
-    assert "exit code 3" in failure.value.evidence
+    assert failure.value.outcome("test").cause == "exit code 3"
     world.ecs.rollout = [nothing, nothing, lambda ecs: ecs.complete()]
-    assert "settlement-test:1 (aaa) was put back" in plain(releaser.fail(plan, failure.value.reason))
+    assert "settlement-test:1 (aaa) was put back" in plain(releaser.end(plan, failed(failure.value.reason)).what)
     assert outcomes(world)[-1] == ("flapping", Outcome.FAILED)
 
 
@@ -711,11 +724,14 @@ def test_a_version_that_answers_wrongly_is_taken_out_of_service(world: World) ->
         "startedAt": datetime.now(UTC) - timedelta(seconds=40),
     }
     world.ecs.rollout = [nothing, nothing, lambda ecs: ecs.complete()]
-    undone = releaser.fail(plan, "answers with the wrong version")
-    assert "settlement-test:1 (aaa) was put back" in plain(undone)
-    assert "exposed for at most 40 s" in undone
+    end = releaser.end(plan, failed("bbb does not serve: git_hash is aaa"))
+    assert end.kind is Kind.FAILED_AND_UNDONE
+    undone = "settlement-test:1 (aaa) was put back; it was exposed for at most 40 s"
+    assert (plain(end.what), end.cause) == (f"bbb does not serve; {undone}", "git_hash is aaa")
+    assert plain(end.serves) == "settlement-test:1 (aaa), 2 tasks"
     assert outcomes(world)[-1] == ("bbb", Outcome.FAILED)
-    assert ledger(world)[-1].why == f"answers with the wrong version; {undone}"
+    why = f"bbb does not serve: git_hash is aaa; {undone}; what serves now: settlement-test:1 (aaa), 2 tasks"
+    assert plain(ledger(world)[-1].why) == why
 
 
 @pytest.mark.parametrize("first", [False, True])
@@ -731,8 +747,9 @@ def test_an_update_that_a_look_does_not_show_yet_is_undone(world: World, first: 
     releaser.service.update(str(plan.revision), desired_count=plan.desired_count)
     world.ecs.stale_looks = 2
     world.ecs.rollout = [nothing] * 4 + [lambda ecs: ecs.complete()]
-    undone = releaser.fail(plan, "AWS did not answer")
-    assert ("zero tasks" if first else "settlement-test:1 (aaa) was put back") in plain(undone)
+    end = releaser.end(plan, failed("AWS did not answer"))
+    assert ("zero tasks" if first else "settlement-test:1 (aaa) was put back") in plain(end.what)
+    assert end.kind is (Kind.FAILED if first else Kind.FAILED_AND_UNDONE)
     assert world.ecs.service["desiredCount"] == (0 if first else 2)
     assert first or world.ecs.primary["taskDefinition"] == before
     assert outcomes(world)[-1] == ("bbb", Outcome.FAILED)
@@ -751,7 +768,7 @@ def test_a_wrong_version_is_taken_out_though_its_tasks_cannot_be_listed(world: W
 
     world.ecs.get_paginator = denied  # type: ignore[method-assign, assignment]
     world.ecs.rollout = [nothing, nothing, lambda ecs: ecs.complete()]
-    assert "settlement-test:1 (aaa) was put back" in plain(releaser.fail(plan, "answers with the wrong version"))
+    assert "settlement-test:1 (aaa) was put back" in plain(releaser.end(plan, failed("wrong version")).what)
 
 
 @pytest.mark.parametrize("first", [False, True])
@@ -865,7 +882,7 @@ def test_a_first_release_that_answers_wrongly_leaves_zero_tasks(world: World) ->
     releaser.begin(plan)
     world.ecs.rollout = [lambda ecs: ecs.complete()]
     releaser.update(plan)
-    assert "zero tasks" in releaser.fail(plan, "wrong")
+    assert "zero tasks" in releaser.end(plan, failed("wrong")).what
     assert world.ecs.service["desiredCount"] == 0
 
 
@@ -1032,8 +1049,10 @@ def unverified(world: World, version: str) -> Plan:
     releaser.prepare(plan)
     world.ecs.rollout = [lambda ecs: ecs.complete()]
     releaser.update(plan)
-    conclusion = releaser.leave_unverified(plan, UNVERIFIED.reason)
-    assert "was left serving; the ledger calls it unverified. Next: make release ENV=test verifies it" in conclusion
+    end = releaser.end(plan, failed(f"not verified: {UNVERIFIED.reason}", unverified=True))
+    assert (end.kind, end.cause) == (Kind.UNVERIFIED, UNVERIFIED.reason)
+    assert plain(end.what) == f"{version} serves, and this machine could not verify it. The ledger calls it unverified"
+    assert end.next.startswith("make release ENV=test, which verifies it; or make rollback ENV=test, which puts ")
     return plan
 
 
@@ -1074,7 +1093,8 @@ def test_a_first_release_that_is_unverified_keeps_its_tasks(world: World) -> Non
 def test_what_nothing_was_released_of_is_not_recorded_as_unverified(world: World) -> None:
     world.released("aaa")
     releaser = world.releaser("aaa")
-    assert "runs as it did before" in releaser.leave_unverified(planned(releaser), "no answer")
+    end = releaser.end(planned(releaser), failed("no answer", unverified=True))
+    assert (end.kind, end.what.rpartition(". ")[2]) == (Kind.UNVERIFIED, "It serves as before")
     assert outcomes(world) == [("aaa", Outcome.SUCCEEDED)]
 
 

@@ -12,11 +12,12 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from fargate_ops.core.outcome import Kind as EndKind
 from fargate_ops.release.context import ReleaseError
 from fargate_ops.release.rollback import Refusal, RollbackPlan, choose
 from fargate_ops.state.ledger import Kind, Outcome, earlier_successes, release_id
 from fargate_ops.state.lock import Lock
-from tests.unit.release.conftest import OUTPUTS, plain, without_database
+from tests.unit.release.conftest import OUTPUTS, failed, plain, without_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +85,9 @@ def test_a_rollback_that_nobody_could_see_is_left_and_the_same_again_verifies_it
     plan = rollback.plan()
     three.ecs.rollout = [lambda _: None, lambda ecs: ecs.complete()]
     rollback.update(plan)
-    assert "Next: make rollback ENV=test verifies it" in rollback.leave_unverified(plan, "no answer")
+    end = rollback.end(plan, failed("bbbb is not verified: no answer", unverified=True))
+    assert (end.kind, end.cause) == (EndKind.UNVERIFIED, "no answer")
+    assert end.next == "make rollback ENV=test, which verifies it"
     assert (serving(three), outcomes(three)[-1]) == ("bbbb", ("bbbb", Outcome.UNVERIFIED))
     updates = len(three.ecs.updates)
     assert three.rolled_back().needed
@@ -624,7 +627,7 @@ def failing(world: World, *steps: Any, **context: Any) -> ReleaseError:
 def test_a_rollback_that_ecs_gives_up_says_so_and_what_serves(three: World) -> None:
     failure = failing(three, lambda ecs: ecs.fail_task(), lambda ecs: ecs.roll_back(), complete)
     assert "the rollback to bbbb (settlement-test:2) failed: circuit breaker triggered" in plain(failure)
-    assert "exit code 3" in failure.evidence
+    assert failure.outcome("test").cause == "exit code 3"
     assert "What serves now: settlement-test:3 (cccc)" in plain(failure)
     assert outcomes(three)[-1] == ("bbbb", Outcome.FAILED)
 
@@ -659,16 +662,18 @@ def complete(ecs: FakeEcs) -> None:
     ecs.complete()
 
 
-def failed(world: World, to: str = "") -> None:
+def fails(world: World, to: str = "") -> None:
     """Run a rollback that the circuit breaker gives up: the release that it should replace serves again."""
     rollback = world.rollback()
     plan = rollback.plan(to)
     world.ecs.rollout = [nothing, nothing, lambda ecs: ecs.fail_task(), lambda ecs: ecs.roll_back(), complete]
     with pytest.raises(ReleaseError) as failure:
         rollback.update(plan)
-    said = rollback.fail(plan, failure.value.reason)
-    assert plain(said) == (
-        f"make rollback ENV=test tries {plan.version} again; ARGS='-e rollback_to=-2' goes one further back"
+    end = rollback.end(plan, failed(failure.value.reason))
+    assert end.kind is EndKind.FAILED
+    assert plain(end.serves).endswith(", 2 tasks")
+    assert plain(end.next) == (
+        f"make rollback ENV=test, which tries {plan.version} again; ARGS='-e rollback_to=-2' goes one further back"
     )
 
 
@@ -683,10 +688,10 @@ def test_the_intent_is_recorded_before_the_service_is_touched(three: World) -> N
 
 
 def test_a_rollback_that_failed_is_taken_up_by_the_same_command_and_never_called_done(three: World) -> None:
-    failed(three)
+    fails(three)
     assert serving(three) == "cccc"
     assert outcomes(three)[-2:] == [("cccc", Outcome.ROLLING_BACK), ("bbbb", Outcome.FAILED)]
-    failed(three)
+    fails(three)
     assert three.rolled_back().version == "bbbb", "and not one further back"
     assert outcomes(three)[2:] == [
         ("cccc", Outcome.ROLLED_BACK),
@@ -701,13 +706,13 @@ def test_a_rollback_that_failed_is_taken_up_by_the_same_command_and_never_called
 
 @pytest.mark.parametrize("wanted", ["-2", "aaaa"])
 def test_after_a_rollback_that_failed_another_target_is_asked_for(three: World, wanted: str) -> None:
-    failed(three)
+    fails(three)
     assert three.rolled_back(wanted).version == "aaaa"
     assert ("cccc", Outcome.ROLLED_BACK) in outcomes(three)
 
 
 def test_a_rollback_to_a_name_that_failed_is_taken_up_there(three: World) -> None:
-    failed(three, "aaaa")
+    fails(three, "aaaa")
     assert three.rolled_back().version == "aaaa"
 
 
@@ -776,7 +781,7 @@ def test_a_release_in_flight_whose_rollback_failed_is_undone_by_the_same_command
 
 
 def test_what_is_being_rolled_back_is_bound_while_it_serves(three: World) -> None:
-    failed(three)
+    fails(three)
     releaser = three.releaser("cccc")
     releaser.settle()
     with pytest.raises(ReleaseError, match=r"cccc.* it is being rolled back to bbbb\S+ by ann@laptop") as refusal:
@@ -788,7 +793,7 @@ def test_what_is_being_rolled_back_is_bound_while_it_serves(three: World) -> Non
 
 
 def test_a_release_of_a_fix_concludes_a_rollback_that_failed(three: World) -> None:
-    failed(three)
+    fails(three)
     three.released("dddd")
     assert outcomes(three)[2:] == [
         ("cccc", Outcome.ROLLED_BACK),
@@ -822,7 +827,7 @@ def test_a_routine_run_of_the_target_settles_it_too(three: World) -> None:
 
 
 def test_a_rollback_is_called_off_by_the_name_of_what_serves(three: World) -> None:
-    failed(three)
+    fails(three)
     updates = len(three.ecs.updates)
     assert three.rolled_back("cccc").needed
     assert len(three.ecs.updates) == updates
@@ -832,7 +837,7 @@ def test_a_rollback_is_called_off_by_the_name_of_what_serves(three: World) -> No
 
 
 def test_a_release_that_was_stopped_before_the_service_leaves_a_failed_rollback_to_be_taken_up(three: World) -> None:
-    failed(three)
+    fails(three)
     interrupted = three.releaser("dddd")
     plan, _ = interrupted.register(interrupted.plan())
     interrupted.begin(plan)
@@ -846,7 +851,7 @@ def test_what_is_being_rolled_back_is_not_put_back_in_place_of_a_release_that_be
     three: World, rolled: str, release: str
 ) -> None:
     if rolled == "given_up":
-        failed(three)
+        fails(three)
     else:
         rollback = three.rollback()
         plan = rollback.plan()
@@ -872,7 +877,7 @@ def test_what_is_being_rolled_back_is_not_put_back_in_place_of_a_release_that_be
 
 
 def test_a_target_that_serves_instead_of_an_unverified_release_has_yet_to_be_verified(three: World) -> None:
-    failed(three)
+    fails(three)
     releaser = three.releaser("dddd")
     plan, _ = releaser.register(releaser.plan())
     releaser.begin(plan)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fargate_ops.core.outcome import Kind
 from fargate_ops.ecs.task_definition import admin_definition, canonical
 from fargate_ops.release.context import ReleaseError
 from fargate_ops.release.rotation import Rotation, RotationPlan, name_of
@@ -16,7 +17,7 @@ from fargate_ops.release.verify import Verdict, Verification
 from fargate_ops.state.ledger import Ledger, Outcome
 from fargate_ops.state.lock import Lock
 from fargate_ops.terraform.stack import Stack
-from tests.unit.release.conftest import OTHER_SECRET, OUTPUTS
+from tests.unit.release.conftest import OTHER_SECRET, OUTPUTS, failed
 
 if TYPE_CHECKING:
     from tests.unit.release.conftest import FakeEcs, World
@@ -98,17 +99,18 @@ def test_a_young_password_is_left(serving: World) -> None:
     assert not rotated(serving, 0.01).needed
     assert (len(serving.ecs.updates), len(serving.ecs.runs), outcomes(serving)) == (updates, runs, history)
     assert "of app-clone, is 0 days old, younger than 1: nothing to rotate" in serving.text
-    said = rotated(serving, 1).sentence("test")
-    assert said.startswith("test: the password in use is 0 days old, younger than 1: nothing was rotated.")
-    assert said.endswith("make rotate-secret ENV=test ARGS='-e rotate_older_than_days=0'")
+    end = rotation(serving).done(rotated(serving, 1))
+    assert end.what == "the password in use is 0 days old, younger than 1: nothing was rotated"
+    assert end.next.startswith("make rotate-secret ENV=test ARGS='-e rotate_older_than_days=0'")
 
 
 def test_the_last_line_says_who_serves_and_how_old_the_former_password_was(serving: World) -> None:
     serving.secrets.put[FIRST] = datetime.now(UTC) - timedelta(days=34.2)
     plan = rotated(serving)
-    assert plan.sentence("test", preview=True) == "test: the password in use is 34.2 days old, and would be rotated"
-    assert plan.sentence("test") == (
-        "test: the service uses settlement_app_clone, whose password is 0 days old; the one before it was 34.2 days "
+    run = rotation(serving)
+    assert run.done(plan, preview=True).what == "the password in use is 34.2 days old, and would be rotated"
+    assert run.done(plan).what == (
+        "the service uses settlement_app_clone, whose password is 0 days old; the one before it was 34.2 days "
         "old, and works until the next rotation"
     )
 
@@ -216,7 +218,10 @@ def test_a_rotation_that_nobody_could_see_is_left_serving(serving: World) -> Non
     run.begin(plan)
     serving.ecs.rollout = [lambda _: None, complete]
     run.update(plan)
-    assert "both passwords work. Next: make release ENV=test" in run.leave_unverified(plan, "no answer")
+    end = run.end(plan, failed("aaa is not verified: no answer", unverified=True))
+    assert (end.kind, end.cause) == (Kind.UNVERIFIED, "no answer")
+    assert end.what.endswith("both passwords work")
+    assert end.next == "make release ENV=test, which verifies it"
     assert secret_in_use(serving) == CLONE
     assert outcomes(serving)[-1] == ("aaa", Outcome.UNVERIFIED)
     serving.released("aaa")

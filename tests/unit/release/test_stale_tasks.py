@@ -11,7 +11,7 @@ import pytest
 from fargate_ops.ecs.task_definition import DATABASE_SECRETS
 from fargate_ops.release.context import ReleaseError
 from fargate_ops.state.ledger import Ledger, Outcome
-from tests.unit.release.conftest import CLONE_SECRET, SECRET, client_error, plain
+from tests.unit.release.conftest import CLONE_SECRET, SECRET, client_error, failed, plain
 from tests.unit.release.test_release import planned
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def test_what_never_logs_is_no_success(serving: World) -> None:
     with pytest.raises(ReleaseError, match="did not succeed: /ecs/test has no log stream") as failure:
         releaser.update(plan)
     serving.ecs.rollout = [lambda _: None, replaced]
-    assert "(aaa) was put back" in plain(releaser.fail(plan, failure.value.reason))
+    assert "(aaa) was put back" in plain(releaser.end(plan, failed(failure.value.reason)).what)
     assert Ledger(serving.s3, "state-bucket", "test").releases()[-1].outcome is Outcome.FAILED
 
 
@@ -219,7 +219,7 @@ def test_a_replacement_that_fails_has_nothing_to_take_out_of_service(serving: Wo
     serving.ecs.rollout = [lambda _: None, *steps]
     with pytest.raises(ReleaseError, match="circuit breaker"):
         releaser.update(plan)
-    assert releaser.fail(plan, "why") == ""
+    assert releaser.end(plan, failed("why")).what == "why"
 
 
 def test_a_secret_that_changes_during_a_release_does_not_undo_it(serving: World) -> None:

@@ -52,11 +52,15 @@ def closing(findings: Sequence[Finding]) -> str:
     return f"{said}: {'a release would fail' if counts[Verdict.FAIL] else 'nothing is in the way of a release'}"
 
 
-def failure(environment: str, findings: Sequence[Finding]) -> EndError:
-    """Return the error that stops the run: every problem with its place and next step, and ``reason`` in one line."""
+def failure(environment: str, findings: Sequence[Finding]) -> EndError | None:
+    """Return the error that stops the run, with each problem's place and next step; None without problems.
+
+    ``reason``, for the ledger, is one line.
+    """
     problems = [
         (finding.group, Problem(what=f"{finding.reason}.", where=finding.subject, next_step=finding.next_command))
         for finding in wrong(findings)
     ]
     reason = "; ".join(f"{finding.subject}: {finding.reason}" for finding in wrong(findings))
-    return refusal(environment, problems, "neither the service nor its database was touched", reason=reason)
+    untouched = "neither the service nor its database was touched"
+    return refusal(environment, problems, untouched, reason=reason) if problems else None

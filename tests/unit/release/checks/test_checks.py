@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.parsers import ResponseParserError
 
+from fargate_ops.core.outcome import Kind
 from fargate_ops.ecs.rollout import ServiceError
 from fargate_ops.release.checks.checks import image_that_runs
 from fargate_ops.release.checks.findings import Verdict, failure, tree
@@ -23,7 +24,11 @@ OK, FAIL, SKIP, WARN = Verdict.OK, Verdict.FAIL, Verdict.SKIP, Verdict.WARN
 def shown(world: World) -> str:
     """Return everything that is shown to people and machines."""
     findings = world.look()
-    return tree("", findings) + failure("test", findings) + json.dumps([finding.as_row() for finding in findings])
+    return (
+        tree("", findings)
+        + str(failure("test", findings) or "")
+        + json.dumps([finding.as_row() for finding in findings])
+    )
 
 
 def test_a_sound_environment_is_ok_throughout(world: World) -> None:
@@ -374,9 +379,15 @@ def test_a_failure_names_what_is_wrong_and_the_way_out(world: World) -> None:
     world.client("iam").delete_role(RoleName=f"{NAME}-task")
     findings = world.look()
     assert "17 OK, 1 FAIL: a release would fail" in tree("title", findings)
-    assert failure("test", findings) == (
+    error = failure("test", findings)
+    assert error
+    assert str(error) == (
         "One problem in test; neither the service nor its database was touched.\n"
         f"1. [roles] there is no role {NAME}-task.\n"
         f"  where: task role ({NAME})\n"
         "  next:  make infra ENV=test"
     )
+    end = error.outcome("test")
+    assert (end.kind, end.what) == (Kind.REFUSED, "nothing was touched")
+    assert (end.where, end.cause) == (f"task role ({NAME})", f"there is no role {NAME}-task")
+    assert (end.next, error.evidence) == ("make infra ENV=test", "")
