@@ -70,16 +70,17 @@ class ActionModule(OperationsAction):
         inventory, clients = Inventory.from_variables(args["restores"], args["serving"]), self.session()
         if args["phase"] == "choose":
             wish = flow.Wish(**{name: args[name] for name in ("time", "snapshot", "serve", "forget")})
-            return flow.choose(
+            found = flow.choose(
                 clients, self.stack, inventory, wish, Path(args["file"]), self.answer, preview=self.preview
             )
+            return found | self.ended(found["outcome"])
         if self.preview:
             message = f"  would survey {args['key']} and its source: no task is started in check mode"
             return self.report(message, comparison={}, report="")
         if not self.application.admin_command:
             message = f"  {args['key']} is not compared with its source: {NO_ADMIN_COMMAND}. Next: {ADMIN_COMMAND_NEXT}"
             return self.report(message, comparison={}, report="")
-        return flow.compare(
+        found = flow.compare(
             clients,
             self.stack,
             self.application,
@@ -91,3 +92,4 @@ class ActionModule(OperationsAction):
             poll_seconds=args["poll_seconds"],
             sleep=self.sleep,
         )
+        return found | self.ended(found["outcome"])

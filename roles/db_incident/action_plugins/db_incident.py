@@ -81,7 +81,7 @@ class ActionModule(OperationsAction):
         limits = Limits(
             **{name: args[name] for name in ("idle_in_transaction_seconds", "idle_seconds", "slow_seconds")}
         )
-        return respond(
+        found = respond(
             self.session(),
             scope,
             limits,
@@ -91,3 +91,4 @@ class ActionModule(OperationsAction):
             preview=self.preview,
             sleep=self.sleep,
         )
+        return found | self.done(found["case"], report=found["report"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from fargate_ops.core.outcome import Kind, Outcome
 from fargate_ops.plugin.action import OperationsAction
 from fargate_ops.state.deployment_lock import DeploymentLock, Request
 from fargate_ops.state.lock import LockStore, Machine
@@ -82,8 +81,8 @@ class ActionModule(OperationsAction):
             self.say(result["msg"])
             return result
         if state == "broken":
-            broken, next_command = lock.break_(), f"make status ENV={self.environment}"
-            return {**broken, "outcome": Outcome(kind=Kind.DONE, what=broken["msg"], next=next_command).to_result()}
+            broken = lock.break_()
+            return broken | self.done(broken["msg"], next_command=f"make status ENV={self.environment}")
         result = lock.take() if state == "held" else lock.free()
         self.note(result["msg"])
         return result

@@ -71,4 +71,4 @@ class ActionModule(OperationsAction):
         self.answer("\n".join(lines), color="green" if kept else "red")
         if not kept:
             raise OperationsError(lines[-1])
-        return {"verdict": lines[-1]}
+        return {"verdict": lines[-1], **self.done(lines[-1])}

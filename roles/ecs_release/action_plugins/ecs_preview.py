@@ -89,5 +89,6 @@ class ActionModule(OperationsAction):
         infrastructure = {planned["name"]: planned["section"]} if planned else {}
         document = PlanDocument(self.environment, {**infrastructure, RELEASE: found.section})
         write_file(Path(args["file"]), f"{document.to_json()}\n")
-        self.answer(f"  plan {document.fingerprint}: {args['file']}")
-        return {"fingerprint": document.fingerprint}
+        deploy = f"make deploy ENV={self.environment} ARGS='-e approved_plan={args['file']}'"
+        what = f"planned {document.fingerprint}; nothing was changed"
+        return {"fingerprint": document.fingerprint, **self.done(what, next_command=deploy, plan=args["file"])}

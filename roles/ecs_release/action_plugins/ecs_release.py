@@ -126,5 +126,5 @@ class ActionModule(ReleaseAction):
         do = {"prepare": releaser.prepare, "update": releaser.update, "succeed": releaser.succeed}[args["phase"]]
         result: dict[str, Any] = {"changed": do(plan, preview=self.preview)}
         if args["phase"] == "succeed":
-            result["outcome"] = releaser.done(plan, preview=self.preview).to_result()
+            result |= self.ended(releaser.done(plan, preview=self.preview))
         return result

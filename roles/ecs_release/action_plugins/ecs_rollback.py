@@ -71,4 +71,4 @@ class ActionModule(ReleaseAction):
         if args["phase"] == "update":
             return {"changed": plan.needed if self.preview else rollback.update(plan)}
         changed = False if self.preview else rollback.succeed(plan)
-        return {"changed": changed, "outcome": rollback.done(plan, preview=self.preview).to_result()}
+        return {"changed": changed, **self.ended(rollback.done(plan, preview=self.preview))}

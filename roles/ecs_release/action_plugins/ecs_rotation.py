@@ -52,7 +52,6 @@ plan:
   description: The present and the next database user, and the task definition, completed by the phase C(renew).
   type: dict
   returned: always
-msg: {type: str, returned: for the phase C(succeed), description: The state at the end.}
 reason: {type: str, returned: on failure, description: "Why the phase failed, in one line."}
 outcome: {type: dict, returned: for the phase C(succeed) and on failure, description: How the command ended.}
 """
@@ -73,8 +72,7 @@ class ActionModule(ReleaseAction):
         if phase == "succeed":
             if plan.needed and not self.preview:
                 rotation.succeed(plan)
-            outcome = rotation.done(plan, preview=self.preview)
-            return {"msg": outcome.text(self.environment), "outcome": outcome.to_result()}
+            return self.ended(rotation.done(plan, preview=self.preview))
         if not plan.needed or self.preview:
             return {"changed": plan.needed}
         if phase == "update":

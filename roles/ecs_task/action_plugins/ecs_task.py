@@ -71,4 +71,5 @@ class ActionModule(OperationsAction):
         request = Request(**args)
         if self.preview:
             return self.report(f"would run {shlex.join(request.words)} as a task of {request.what}", changed=True)
-        return {"changed": True} | run(self.session(region), request, self.answer, sleep=self.sleep, **pace)
+        found = run(self.session(region), request, self.answer, sleep=self.sleep, **pace)
+        return {"changed": True} | found | self.done(found["msg"])

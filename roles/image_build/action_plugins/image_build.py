@@ -96,4 +96,7 @@ class ActionModule(OperationsAction):
         )
         image = flow.run()
         changed = image.built or image.sbom_stored or (self.preview and image.digest is None)
-        return {"changed": changed, "image": image.as_dict()}
+        outcome = {}
+        if image.digest and not self.preview:
+            outcome = self.done(f"the registry has the image of {image.version}", digest=image.digest)
+        return {"changed": changed, "image": image.as_dict(), **outcome}

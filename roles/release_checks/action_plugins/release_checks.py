@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from fargate_ops.aws.pace import POLL_SECONDS
-from fargate_ops.core.outcome import Kind, Outcome
 from fargate_ops.ecs.task_definition import Image, Settings
 from fargate_ops.plugin.action import OperationsAction
 from fargate_ops.release.checks.checks import Wanted, check, check_what_runs, image_that_runs
@@ -89,5 +88,5 @@ class ActionModule(OperationsAction):
         show(tree(f"{environment}: before a release{f' of {version}' if version else ''}", findings))
         if error := failure(environment, findings):
             raise error
-        outcome = Outcome(kind=Kind.DONE, what=closing(findings), next=f"make status ENV={environment}")
-        return {"findings": [finding.as_row() for finding in findings], "outcome": outcome.to_result()}
+        outcome = self.done(closing(findings), next_command=f"make status ENV={environment}")
+        return {"findings": [finding.as_row() for finding in findings], **outcome}

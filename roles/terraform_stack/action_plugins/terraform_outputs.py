@@ -49,6 +49,7 @@ class ActionModule(OperationsAction):
             self.warn(f"  {warning}")
         if args["applied"] and not self.preview:
             self._record(s3, bucket, key, args["applied"])
+            return {"outputs": outputs, **self.done("the infrastructure is up to date")}
         return {"outputs": outputs}
 
     def _record(self, s3: Any, bucket: str, key: str, applied: dict[str, str]) -> None:

@@ -95,8 +95,10 @@ class Outcome:
         return replace(self, kind=Kind.FAILED, what=STOPPED if self.what == REFUSED else self.what)
 
     def text(self, environment: str) -> str:
-        """Return the whole outcome as the message of a failed task."""
-        named = {"  where": self.where, "  cause": self.cause, "What serves now": self.serves, "Next": self.next}
+        """Return the whole outcome as the message of a task."""
+        facts = {f"  {label}": value for label, value in self.facts.items()}
+        named = {"  where": self.where, "  cause": self.cause, **facts}
+        named |= {"What serves now": self.serves, "Next": self.next}
         lines = [f"{environment}: {self.what}", *(f"{name}: {value}" for name, value in named.items() if value)]
         return "\n".join(lines)
 

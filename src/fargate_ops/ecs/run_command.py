@@ -10,7 +10,7 @@ from typing import Any
 
 from fargate_ops.aws.clients import Clients
 from fargate_ops.aws.pace import POLL_SECONDS
-from fargate_ops.core.outcome import Kind, Outcome
+from fargate_ops.core.outcome import Kind
 from fargate_ops.core.problem import OperationsError
 from fargate_ops.ecs.tasks import OneOff, Runner, TaskError
 
@@ -95,8 +95,7 @@ def run(
     message = f"{shlex.join(words)}: {stop}"
     if stop.exit_code != 0:
         raise OperationsError(message, where=stop.task_id, **result)
-    outcome = Outcome(kind=Kind.DONE, what=f"{shlex.join(words)} has ended: exit code 0")
-    return {"msg": message, "outcome": outcome.to_result(), **result}
+    return {"msg": message, **result}
 
 
 def _serving(ecs: Any, cluster: str, service: str) -> str:

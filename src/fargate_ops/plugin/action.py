@@ -110,6 +110,17 @@ class OperationsAction(ActionBase):
         """A ``sleep`` that raises if the playbook has ended."""
         return sleep_with_parent()
 
+    # The end of the command, as far as the plugin knows it.
+
+    def done(self, what: str, *, next_command: str = "", **facts: str) -> dict[str, Any]:
+        """Return the part of a task's result that says what is now true."""
+        return self.ended(Outcome(kind=Kind.DONE, what=what, next=next_command, facts=facts))
+
+    def ended(self, outcome: Outcome) -> dict[str, Any]:
+        """Return the part of a task's result that says how the command ended, and write it into the log."""
+        self.note(outcome.text(self.environment))
+        return {"outcome": outcome.to_result()}
+
     # Check mode.
 
     @property

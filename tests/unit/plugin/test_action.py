@@ -12,19 +12,22 @@ from typing import Any
 
 import pytest
 
+from fargate_ops.core.outcome import REFUSED
+
 PROJECT = Path(__file__).parents[3]
 
 PLUGIN = '''
 from ansible.errors import AnsibleActionFail
 from fargate_ops.plugin.action import OperationsAction
-from fargate_ops.core.problem import CompleteError, OperationsError, ProblemError
+from fargate_ops.core.problem import CompleteError, EndError, OperationsError, ProblemError
+from fargate_ops.core.outcome import Kind, Outcome
 
 DOCUMENTATION = """
 options:
   how:
     type: str
     required: true
-    choices: [well, known, plain, bare, output, ansible, expected, commanded, complete, unknown, early]
+    choices: [well, known, plain, bare, output, ansible, expected, commanded, complete, unknown, early, ended]
   size: {type: int, default: 3}
   stack: {type: dict}
 """
@@ -55,7 +58,10 @@ class ActionModule(OperationsAction):
             raise CompleteError("The whole message")
         if how in ("unknown", "early"):
             return self.unknown("not known yet", "cannot do it", plan={})
-        return {"size": args["size"], "check": self.preview}
+        if how == "ended":
+            outcome = Outcome(kind=Kind.FAILED_AND_UNDONE, what="it failed", cause="no disk", serves="app:1")
+            raise EndError(outcome, self.environment)
+        return {"size": args["size"], "check": self.preview, **self.done("all is well", next_command="make status")}
 '''
 PLAYBOOK = """
 - hosts: localhost
@@ -63,7 +69,7 @@ PLAYBOOK = """
   vars: {env_name: qa}
   tasks:
     - trial: {how: "{{ item }}", stack: {a: 1}}
-      loop: [well, known, plain, bare, output, ansible, other, expected, commanded, complete, unknown]
+      loop: [well, known, plain, bare, output, ansible, other, expected, commanded, complete, unknown, ended]
       register: found
       ignore_errors: true
     - trial: {how: early}
@@ -115,6 +121,27 @@ def test_an_expected_failure_names_the_environment_and_a_next_command(results: d
     assert results["expected"]["output"] == ["a line"]
     assert results["commanded"]["msg"] == "qa: it is gone. Next: look for it"
     assert results["complete"]["msg"] == "The whole message"
+
+
+@pytest.mark.parametrize(
+    ("how", "outcome"),
+    [
+        ("known", {"kind": "refused", "what": REFUSED, "cause": "It is full", "where": "the disk", "next": "df -h"}),
+        ("expected", {"kind": "failed", "what": "it is gone", "next": "make status ENV=qa"}),
+        ("commanded", {"kind": "failed", "next": "look for it"}),
+        ("unknown", {"kind": "refused", "what": REFUSED, "cause": "cannot do it", "next": "make status ENV=qa"}),
+        ("plain", {"kind": "failed", "what": "KeyError", "cause": "'key'"}),
+        ("ended", {"kind": "failed_and_undone", "what": "it failed", "cause": "no disk", "serves": "app:1"}),
+    ],
+)
+def test_every_failure_has_an_outcome(results: dict[str, dict[str, Any]], how: str, outcome: dict[str, str]) -> None:
+    assert results[how]["outcome"].items() >= outcome.items()
+
+
+def test_an_outcome_is_the_message_of_the_task_that_ends_a_command(results: dict[str, dict[str, Any]]) -> None:
+    assert results["ended"]["msg"] == "qa: it failed\n  cause: no disk\nWhat serves now: app:1"
+    assert results["well"]["outcome"]["what"] == "all is well"
+    assert "qa: all is well\nNext: make status" in results["screen"]["said"]
 
 
 def test_what_cannot_be_known_yet_fails_outside_check_mode_only(results: dict[str, dict[str, Any]]) -> None:

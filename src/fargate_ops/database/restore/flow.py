@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from fargate_ops.aws.clients import Clients
 from fargate_ops.aws.pace import POLL_SECONDS
 from fargate_ops.core.application import Application
+from fargate_ops.core.outcome import Kind, Outcome
 from fargate_ops.core.problem import OperationsError, ProblemError
 from fargate_ops.database.restore import comparison, inventory_file
 from fargate_ops.database.restore.restore_points import read_restore_points, time_of
@@ -56,8 +57,8 @@ def choose(
 ) -> dict[str, Any]:
     """Write the requested action into the inventory's file, or list the restore points.
 
-    Return ``changed``, the ``key`` of the database to restore, the inventory's new ``restores`` and ``serving``, and
-    ``applied``, the key of the database that serves now.
+    Return the ``outcome``, ``changed``, the ``key`` of the database to restore, the inventory's new ``restores`` and
+    ``serving``, and ``applied``, the key of the database that serves now.
 
     Raises:
         ProblemError: the request is impossible.
@@ -83,18 +84,17 @@ def choose(
     changed = bool(wish) and inventory_file.write(file, wanted, preview=preview)
     if changed:
         say(f"  {'would write' if preview else 'wrote'} {name} of the inventory: commit it")
+    end, deploy = Outcome(kind=Kind.DONE, what="listed the restore points"), f"make deploy ENV={environment}"
     if wish.serve:
-        say(
-            f"{environment}: the inventory says that {wanted.serving or 'the original'} serves. "
-            f"Next: commit {name}, then make deploy ENV={environment}"
-        )
+        what = f"the inventory says that {wanted.serving or 'the original'} serves"
+        end = replace(end, what=what, next=f"commit {name}, then {deploy}")
     if wish.forget:
+        what = f"{wish.forget} is no longer in the inventory, but it still exists"
         allow = f"terraform_stack_allow=module.rds[0].aws_db_instance.restored[{wish.forget}]"
-        say(
-            f"{environment}: {wish.forget} is no longer in the inventory, but it still exists. To remove it "
-            f"(deletion_protection: false, deployed first): make deploy ENV={environment} ARGS='-e {allow}'"
-        )
+        removal = f"{deploy} ARGS='-e {allow}', which removes it (deletion_protection: false, deployed first)"
+        end = replace(end, what=what, next=removal)
     return {
+        "outcome": end,
         "changed": changed,
         "key": key,
         "restores": {key: restore.to_plain() for key, restore in wanted.restores.items()},
@@ -118,7 +118,7 @@ def compare(
 ) -> dict[str, Any]:
     """Compare the restored database with its source, print restored and missing rows, and write a report.
 
-    Return the ``comparison`` and the path of the ``report``.
+    Return the ``outcome``, the ``comparison`` and the path of the ``report``.
 
     Raises:
         TaskError: a task that collects the table statistics failed or did not end.
@@ -152,7 +152,8 @@ def compare(
     )
     purpose = "To go back" if serves else "To let it serve"
     say(f"  {state}\n  report     {report}\n  {purpose}: {next_command}, then make deploy ENV={environment}")
-    return {"comparison": found.to_plain(), "report": str(report)}
+    end = Outcome(kind=Kind.DONE, what=title, facts={"report": str(report)})
+    return {"outcome": end, "comparison": found.to_plain(), "report": str(report)}
 
 
 def applied(stack: Stack) -> str:

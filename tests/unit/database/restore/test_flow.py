@@ -82,6 +82,7 @@ def chosen(
 
 def test_without_a_wish_what_there_is_is_listed_and_nothing_is_written(file: Path) -> None:
     result, said = chosen(file, Wish())
+    assert result.pop("outcome").what == "listed the restore points"
     assert result == {"changed": False, "key": "", "restores": {}, "serving": "", "applied": ""}
     assert "2026-11-20" in said[0]
     assert not chosen(file, Wish(), KNOWN)[0]["changed"]
@@ -101,18 +102,19 @@ def test_a_second_is_written_into_the_inventory_once(file: Path) -> None:
 
 
 def test_another_database_serves_from_the_next_deploy_on(file: Path) -> None:
-    result, said = chosen(file, Wish(serve=KEY), KNOWN)
+    result, _ = chosen(file, Wish(serve=KEY), KNOWN)
     assert (result["serving"], result["applied"], result["key"]) == (KEY, "", "")
-    assert said[-1].startswith(f"qa: the inventory says that {KEY} serves. Next: commit database_restores.yml")
-    _, said = chosen(file, Wish(serve="original"), KNOWN, KEY)
-    assert "the inventory says that the original serves" in said[-1]
+    assert result["outcome"].what == f"the inventory says that {KEY} serves"
+    assert result["outcome"].next == "commit database_restores.yml, then make deploy ENV=qa"
+    result, _ = chosen(file, Wish(serve="original"), KNOWN, KEY)
+    assert result["outcome"].what == "the inventory says that the original serves"
 
 
 def test_a_database_is_forgotten_with_the_command_that_removes_it(file: Path) -> None:
     chosen(file, Wish(time=TIME))
-    result, said = chosen(file, Wish(forget=KEY), KNOWN)
+    result, _ = chosen(file, Wish(forget=KEY), KNOWN)
     assert result["restores"] == {}
-    assert f"ARGS='-e terraform_stack_allow=module.rds[0].aws_db_instance.restored[{KEY}]'" in said[-1]
+    assert f"ARGS='-e terraform_stack_allow=module.rds[0].aws_db_instance.restored[{KEY}]'" in result["outcome"].next
     assert not file.exists()
 
 
