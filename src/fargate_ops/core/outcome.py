@@ -58,7 +58,7 @@ class Outcome:
 
     def to_result(self) -> dict[str, Any]:
         """Return the task's result."""
-        return asdict(self)
+        return {**asdict(self), "kind": self.kind.value}
 
     @classmethod
     def from_result(cls, result: Mapping[str, Any]) -> Outcome:
@@ -66,12 +66,14 @@ class Outcome:
         return cls(**{**result, "kind": Kind(result["kind"])})
 
     @classmethod
-    def of_message(cls, message: str, kind: Kind, environment: str = "") -> Outcome:
-        """Read a failed task's message: ``environment: what: cause. Next: command``.
+    def of_message(cls, message: str, kind: Kind, subject: str = "") -> Outcome:
+        """Read a failed task's message: ``subject: what: cause. Next: command``.
 
-        A refusal's whole text is its cause.
+        A refusal's whole text is its cause. The subject is the environment; a phase may follow, ``qa: rollback: plan``.
         """
-        text, *following = _NEXT.split(message.removeprefix(f"{environment}: "), maxsplit=1)
+        environment = subject.partition(": ")[0]
+        said = message.removeprefix(f"{subject}: ").removeprefix(f"{environment}: ")
+        text, *following = _NEXT.split(said, maxsplit=1)
         text, *places = _WHERE.split(text, maxsplit=1)
         text = one_line(_NOTHING.sub("", text))
         what, _, cause = (REFUSED, "", text) if kind is Kind.REFUSED else text.partition(": ")
