@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.conftest import API_PORT, Clone, emulated, leftovers
+from tests.e2e.conftest import API_PORT, Clone, Run, emulated, leftovers
 from tests.local_cloud.conftest import free_port, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
@@ -30,6 +30,17 @@ def nothing_is_touched(clone: Clone) -> Iterator[None]:
     before = leftovers()
     yield
     assert leftovers() == before
+
+
+def assert_refused(clone: Clone, run: Run, cause: str) -> None:
+    """Check that the last ten lines say why, where and what to do, and the cause nowhere else."""
+    outcome = clone.outcome()
+    assert (outcome["kind"], cause in outcome["cause"]) == ("refused", True), outcome
+    end = "\n".join(run.screen.splitlines()[-10:])
+    for name in ("what", "where", "cause", "serves", "next"):
+        assert outcome[name], outcome
+        assert outcome[name] in end, run.screen
+    assert run.screen.count(outcome["cause"]) == 1, run.screen
 
 
 def test_unknown_environment(clone: Clone) -> None:
@@ -45,8 +56,8 @@ def test_overlapping_networks(clone: Clone) -> None:
         "ap-northeast-2b": {"public": "10.0.9.0/24", "private": "10.0.3.0/24", "database": "10.0.5.0/24"},
     }
     run = clone.make("deploy", expect=2, network_availability_zones=zones)
-    assert "10.0.3.0/24" in run.output
-    assert "overlap" in run.output
+    assert_refused(clone, run, "overlap")
+    assert "10.0.3.0/24" in clone.outcome()["cause"]
 
 
 def test_whatever_is_wrong_with_the_inventory_is_one_report(clone: Clone) -> None:
@@ -56,16 +67,16 @@ def test_whatever_is_wrong_with_the_inventory_is_one_report(clone: Clone) -> Non
         "app_scaling_timezone": "Asia/Seuol",
         "app_environment": {"VERSION": "1.10", "LIMIT": "{{ nowhere }}", "DATABASE_HOST": "db"},
     }
-    output = clone.make("deploy", expect=2, **wrong).output
+    run = clone.make("deploy", expect=2, **wrong)
+    assert_refused(clone, run, "5 problems")
     for words in (
-        "5 problems in local; nothing was touched.",
         "The tasks could ask for ",
         "app_min_tasks is 0.",
         "app_scaling_timezone is 'Asia/Seuol'.",
         "app_environment.LIMIT cannot be resolved: 'nowhere' is undefined.",
         "DATABASE_HOST is reserved: a release sets it.",
     ):
-        assert words in output
+        assert words in run.screen
 
 
 def test_dirty_tree_outside_local(clone: Clone) -> None:
@@ -211,8 +222,7 @@ def listens(port: int) -> bool:
 
 def test_terraform_too_old(clone: Clone) -> None:
     run = clone.make("deploy", expect=2, terraform_required_version=">= 99.0")
-    assert "99.0" in run.output
-    assert "erraform" in run.output
+    assert_refused(clone, run, "Terraform >= 99.0 is required")
 
 
 def test_port_taken(clone: Clone) -> None:

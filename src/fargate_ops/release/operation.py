@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fargate_ops.core.outcome import Kind, Outcome
 from fargate_ops.notify.slack import Subject
 from fargate_ops.release.acceptance import Acceptance
 from fargate_ops.release.admin_task import AdminTasks
-from fargate_ops.release.context import Context
+from fargate_ops.release.context import Context, ReleaseError
+from fargate_ops.release.ending import Failure
 from fargate_ops.release.guard import Guard
 from fargate_ops.release.journal import Journal
 from fargate_ops.release.service import Service
@@ -44,6 +49,15 @@ class Operation:
     @cached_property
     def acceptance(self) -> Acceptance:
         return Acceptance(self.c, self.guard, self.service)
+
+    def ended(self, failure: Failure, conclude: Callable[[], Outcome]) -> Outcome:
+        """Return the result of ``conclude``, which undoes and records a failure. If that fails too, the cause stays."""
+        try:
+            return conclude()
+        except (ClientError, BotoCoreError, ReleaseError) as error:
+            why = error.reason if isinstance(error, ReleaseError) else str(error)
+            note = f"Undoing or recording it did not work: {why}"
+            return failure.ended(Kind.FAILED, note, serves="", next_command=f"make status ENV={self.c.environment}")
 
     def subject(self, name: str, revision: str) -> Subject:
         """Return what all messages about a release share."""

@@ -533,6 +533,9 @@ class Releaser(Operation):
 
     def end(self, plan: Plan, failure: ending.Failure) -> command.Outcome:
         """Undo a release that failed, unless it serves and is only unverified, and record it. Return how it ended."""
+        return self.ended(failure, lambda: self._conclude(plan, failure))
+
+    def _conclude(self, plan: Plan, failure: ending.Failure) -> command.Outcome:
         name = self._name(plan)
         if failure.unverified:
             self.leave_unverified(plan, failure.reason)

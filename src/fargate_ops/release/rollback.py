@@ -494,6 +494,9 @@ class Rollback(Operation):
 
     def end(self, plan: RollbackPlan | None, failure: ending.Failure) -> command.Outcome:
         """Record that a rollback failed, or is only unverified. Return how it ended. Without a plan it never began."""
+        return self.ended(failure, lambda: self._conclude(plan, failure))
+
+    def _conclude(self, plan: RollbackPlan | None, failure: ending.Failure) -> command.Outcome:
         if plan is None:
             return failure.outcome.after_changes() if self.guard.stopped_release() else failure.outcome
         if failure.unverified:

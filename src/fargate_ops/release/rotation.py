@@ -310,6 +310,9 @@ class Rotation(Operation):
 
         Without a plan it never began.
         """
+        return self.ended(failure, lambda: self._conclude(plan, failure))
+
+    def _conclude(self, plan: RotationPlan | None, failure: ending.Failure) -> command.Outcome:
         if plan is None:
             return failure.outcome
         if failure.unverified:

@@ -594,9 +594,13 @@ def test_a_release_that_lost_the_lock_stops_before_the_service_and_says_who_has_
     world.lock.swap(locked("me"), None)
     plan = planned(releaser)
     world.lock.swap(locked("other"), etag_of(world))
-    with pytest.raises(ReleaseError, match="it was taken by bob@desk, for Rollback"):
+    with pytest.raises(ReleaseError, match="it was taken by bob@desk, for Rollback") as stopped:
         releaser.update(plan)
     assert len(world.ecs.updates) == 1
+    end = stopped.value.outcome("test")
+    assert (end.kind, end.what) == (Kind.FAILED, "this run was stopped. The service was not touched")
+    assert end.cause.startswith("it lost the deployment lock: it was taken by bob@desk, for Rollback, since ")
+    assert end.next == "make status ENV=test"
 
 
 def test_an_update_that_crossed_a_rollback_is_taken_back(world: World) -> None:
@@ -1036,6 +1040,20 @@ def test_a_preview_verifies_nothing(world: World) -> None:
     assert world.verified == []
     assert "would verify release" in world.text
     assert outcomes(world)[-1] == ("bbb", Outcome.IN_PROGRESS)
+
+
+def test_a_failure_that_cannot_be_undone_keeps_its_cause(world: World) -> None:
+    world.released("aaa")
+    releaser = world.releaser("bbb")
+    plan = planned(releaser)
+    releaser.begin(plan)
+    world.ecs.rollout = [lambda ecs: ecs.complete()]
+    releaser.update(plan)
+    world.ecs.refuse["UpdateService"] = client_error("UpdateService", "no", "AccessDeniedException")
+    end = releaser.end(plan, failed("bbb does not serve: git_hash is aaa"))
+    assert (end.kind, end.cause) == (Kind.FAILED, "git_hash is aaa")
+    assert end.what.startswith("bbb does not serve. Undoing or recording it did not work: ")
+    assert end.next == "make status ENV=test"
 
 
 # -- what nobody could see --------------------------------------------------------------------------------------------

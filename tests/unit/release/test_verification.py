@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fargate_ops.core.application import Application
+from fargate_ops.core.outcome import Kind, Outcome
 from fargate_ops.core.problem import CompleteError
 from fargate_ops.release.verification import preview, require_verified
 from fargate_ops.release.verify import Subject, Verdict, Verification
@@ -40,9 +41,18 @@ def test_what_is_verified_passes() -> None:
 
 def test_what_could_not_be_seen_is_no_wrong_version() -> None:
     with pytest.raises(CompleteError) as failed:
-        require_verified(Verification(verdict=Verdict.UNVERIFIED, reason="a proxy answers"), SUBJECT, "qa")
+        require_verified(
+            Verification(verdict=Verdict.UNVERIFIED, reason="a proxy answers"), SUBJECT, "qa", "verify: http://qa"
+        )
     assert failed.value.details == {"reason": "a proxy answers", "unverified": True}
     assert str(failed.value).startswith("qa: 0123456789ab is not verified: nothing of ours answered here")
+    assert failed.value.outcome("qa") == Outcome(
+        kind=Kind.UNVERIFIED,
+        what="0123456789ab is not verified",
+        where="verify: http://qa",
+        cause="nothing of ours answered here, and its targets are healthy. a proxy answers",
+        next="let this machine reach that address; or set service_verify_from: targets, if none that deploys can",
+    )
 
 
 def test_a_wrong_version_names_the_command_that_shows_more() -> None:
@@ -51,3 +61,5 @@ def test_a_wrong_version_names_the_command_that_shows_more() -> None:
     assert failed.value.details == {"reason": "it is 2", "unverified": False}
     expected = "qa: the service does not serve 0123456789ab alone: it is 2. Next: make status ENV=qa"
     assert str(failed.value) == expected
+    outcome = failed.value.outcome("qa")
+    assert (outcome.kind, outcome.cause, outcome.next) == (Kind.FAILED, "it is 2", "make status ENV=qa")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +16,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from fargate_ops.core.problem import CompleteError, OperationsError
+from fargate_ops.core.outcome import Kind
+from fargate_ops.core.problem import EndError, OperationsError
 from fargate_ops.plugin.environment import user_name
 from fargate_ops.state import deployment_lock
 from fargate_ops.state.deployment_lock import DeploymentLock, Request, start_heartbeat
@@ -113,9 +115,13 @@ def test_a_free_lock_is_taken_renewed_and_given_back(flow: Flow) -> None:
 def test_another_flow_is_named_with_the_command_that_breaks_its_lock(flow: Flow) -> None:
     flow.held_by()
     with pytest.raises(
-        CompleteError, match=r"^local is locked by ann@laptop, for Release.*dead: make unlock ENV=local$"
-    ):
+        EndError, match=r"^local is locked by ann@laptop, for Release.*dead: make unlock ENV=local$"
+    ) as refusal:
         flow.lock().take()
+    end = refusal.value.outcome("local")
+    assert (end.kind, end.where) == (Kind.LOCKED, f"s3://{BUCKET}/locks/local.json")
+    assert re.match(r"held by ann@laptop, for Release, since .* UTC", end.cause)
+    assert end.next == "wait for it to end; if you are sure that it is dead, make unlock ENV=local"
     assert not flow.beats
     assert flow.lock().free()["msg"] == "there was no lock to free"
 
@@ -142,11 +148,12 @@ def test_a_dead_lock_stays_beside_a_terraform_that_may_live(flow: Flow) -> None:
     flow.dead()
     flow.state_lock("bob@pc")
     assert "a run would stop here: the flow that held local" in flow.lock().preview_taking()["msg"]
-    with pytest.raises(
-        CompleteError, match=r"is that of bob@pc.*\n.*\nNext: if it is surely dead, make unlock"
-    ) as refused:
+    with pytest.raises(EndError, match=r"is that of bob@pc.*\n.*\nNext: if it is surely dead, make unlock") as refused:
         flow.lock().take()
     assert f"s3://{BUCKET}/{KEY}.tflock" in str(refused.value)
+    end = refused.value.outcome("local")
+    assert end.kind is Kind.LOCKED
+    assert end.cause.startswith("Terraform's lock is that of bob@pc (apply")
     assert flow.state_locks == 1
     assert flow.lock(preempts=True).take()["taken_over"]
     assert flow.state_locks == 1
