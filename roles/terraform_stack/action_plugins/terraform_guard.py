@@ -9,6 +9,7 @@ from typing import Any
 from ansible import context
 
 from fargate_ops.core.approved_plan import require_approved
+from fargate_ops.core.project import PROJECT
 from fargate_ops.cost.plan_cost import items
 from fargate_ops.cost.prices import Prices
 from fargate_ops.plugin.action import OperationsAction
@@ -42,6 +43,12 @@ options:
   allowed: {description: Addresses or types that have permission, type: list, elements: str, required: true}
   provider_version: {description: The environment's constraint; an exact one must match, type: str, required: true}
   full: {description: Print the whole plan as Terraform does, type: bool, required: true}
+  brief:
+    description:
+      - Print each change of a short plan, and of a long one only what is destroyed, replaced or restarted or has
+        permission. The plan as Terraform prints it is kept in a file that the last line names.
+    type: bool
+    required: true
   difference_file: {description: 'A file for the changes, without a guard; empty for none', type: str, required: true}
   approved_plan: {description: The file of the approved plan; empty for none, type: str, required: true}
   prices: {description: 'Unit prices by region, which override the built-in table', type: dict, required: true}
@@ -67,13 +74,16 @@ class ActionModule(OperationsAction):
         saved.record_init(args["fingerprint"], args["provider_version"])
         document = saved.document(args["plan_output"])
         plan = read_plan(document)
-        show = self.answer if args["full"] else self.say
+        show = self.answer if args["full"] or not args["brief"] else self.say
+        summary = f"  {root.name}: {plan.summary()}"
         if args["full"] and not plan.empty:
             show(saved.show())
-        else:
-            for change in plan.changes:
-                show(f"  {change.line()}")
-        show(f"  {root.name}: {plan.summary()}")
+        elif not plan.empty:
+            kept = saved.keep(args["plan_output"])
+            summary += f"; the whole plan: {kept.relative_to(PROJECT) if kept.is_relative_to(PROJECT) else kept}"
+            for line in plan.brief(args["allowed"]) if args["brief"] else (change.line() for change in plan.changes):
+                show(f"  {line}")
+        show(summary)
 
         section = fingerprint.section(document)
         cost = items(resources(document), Prices.of(args["backend"]["region"], args["prices"]))

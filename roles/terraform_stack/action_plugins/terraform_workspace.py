@@ -40,6 +40,7 @@ fingerprint: {description: The fingerprint to record after C(terraform init) has
 launcher: {description: The command for C(binary_path), type: path}
 variables_file: {description: The file for C(variables_files), type: path}
 plan_file: {description: Path of the plan, type: path}
+progress_file: {description: The file into which the launcher copies the output of an apply or a destroy, type: path}
 preview: {description: Whether the plan will not be applied, type: bool}
 unchanged: {description: Whether there is nothing to plan; only true without C(plan_unchanged), type: bool}
 applied: {description: The record to write after a complete apply, type: dict}

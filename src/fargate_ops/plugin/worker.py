@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 Sleep = Callable[[float], None]
 
@@ -48,3 +51,36 @@ def whole_lines(display: Callable[[str], None]) -> Callable[[str], None]:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     return say
+
+
+@contextmanager
+def meanwhile(tick: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Call `tick` every `seconds` in a thread while the block runs.
+
+    A signal that ends this process waits until a tick is over, for the reason of `whole_lines`: Python runs handlers in
+    the main thread, whatever another thread does at that moment.
+    """
+    ended, ticking = threading.Event(), threading.Lock()
+
+    def work() -> None:
+        while not ended.wait(seconds):
+            with ticking:
+                if not ended.is_set():
+                    tick()
+
+    def end(number: int, _: Any) -> None:
+        with ticking:
+            ended.set()
+        signal.signal(number, handlers[number])
+        signal.raise_signal(number)
+
+    handlers: dict[int, Any] = {number: signal.signal(number, end) for number in ENDING}
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -50,6 +50,16 @@ class SavedPlan:
         """Return the plan as JSON. It is not read if `output`, the output of ``terraform plan``, reports no changes."""
         return {} if nothing_to_apply(output) else json.loads(self.show("-json"))
 
+    def keep(self, output: str) -> Path:
+        """Write `output`, the output of ``terraform plan``, beside the plan, readable by the owner only.
+
+        It shows no value that Terraform masks, but names, addresses and settings: no workflow publishes it.
+        """
+        path = Path(self.file).with_suffix(".txt")
+        path.touch(mode=0o600)
+        path.write_text(output)
+        return path
+
     def show(self, *options: str) -> str:
         """Return the output of ``terraform show`` for the plan.
 

@@ -52,6 +52,9 @@ VERBS = {
 }
 SIGNS = {"create": "+", "update": "~", "destroy": "-", "replace": "-/+", "forget": "."}
 
+#: Up to this number of changes, an apply shows them all.
+SHORT = 5
+
 
 @dataclass(frozen=True)
 class Change:
@@ -83,6 +86,11 @@ class Change:
         return self.verb == "update" and bool(RESTARTING_ARGUMENTS.get(self.type, frozenset()) & set(self.arguments))
 
     @property
+    def endangers(self) -> bool:
+        """Whether it needs permission for a resource of a protected type."""
+        return self.destroys or self.restarts
+
+    @property
     def impossible(self) -> str:
         """What must change before AWS can do this, or an empty string. No permission helps."""
         if self.engine is None:
@@ -99,6 +107,10 @@ class Change:
                 "set database_apply_immediately: true"
             )
         return ""
+
+    def permitted(self, allowed: Iterable[str]) -> bool:
+        """Return whether `allowed` names the address, with or without its quotation marks, or the type."""
+        return not {unquoted(name) for name in allowed}.isdisjoint({unquoted(self.address), self.type})
 
     def line(self) -> str:
         """``~ module.rds[0].aws_db_instance.this (instance_class; restarts it)``"""
@@ -127,6 +139,14 @@ class Plan:
     @property
     def empty(self) -> bool:
         return not self.changes and not self.outputs
+
+    def brief(self, allowed: Iterable[str]) -> list[str]:
+        """Return a line for each change of a short plan; of a long one, for what is lost, restarts or is permitted."""
+        return [
+            change.line() + ("  permitted" if change.permitted(allowed) else "")
+            for change in self.changes
+            if len(self.changes) <= SHORT or change.endangers or change.verb == "forget" or change.permitted(allowed)
+        ]
 
     def summary(self) -> str:
         """``create 62, update 1`` or ``no change``; outputs are named if nothing else changes."""
@@ -192,16 +212,11 @@ def refused(plan: Plan, protected_types: Iterable[str], allowed: Iterable[str]) 
     `protected_types` may be neither destroyed, replaced nor restarted unless `allowed` names the address or the type.
     The quotation marks of an address may be omitted. Changes that AWS cannot make are always refused.
     """
-    protected, permitted = frozenset(protected_types), {unquoted(name) for name in allowed}
+    protected = frozenset(protected_types)
     return [
         change
         for change in plan.changes
-        if change.impossible
-        or (
-            change.type in protected
-            and (change.destroys or change.restarts)
-            and not permitted & {unquoted(change.address), change.type}
-        )
+        if change.impossible or (change.type in protected and change.endangers and not change.permitted(allowed))
     ]
 
 

@@ -69,8 +69,9 @@ def prepare(request: Request, s3: Any, say: Callable[[str], None], warn: Callabl
     wanted = workspace.fingerprint(root, modules, {"backend": request.backend, "source": request.provider_source})
     name = "preview" if request.preview else "apply"
     variables_file, launcher = data_dir / f"{name}.tfvars.json", data_dir / "terraform.sh"
+    progress = data_dir / "progress.txt"
     workspace.write_variables(variables_file, request.variables)
-    workspace.write_launcher(launcher, request.terraform_path, locked=locked)
+    workspace.write_launcher(launcher, request.terraform_path, locked=locked, progress=progress)
     # Not the lock that init writes into the root: it does not exist before the first plan.
     inputs = {
         "backend": request.backend,
@@ -93,6 +94,7 @@ def prepare(request: Request, s3: Any, say: Callable[[str], None], warn: Callabl
         "launcher": str(launcher),
         "variables_file": str(variables_file),
         "plan_file": str(data_dir / f"{name}.tfplan"),
+        "progress_file": str(progress),
         "preview": request.preview,
     }
 

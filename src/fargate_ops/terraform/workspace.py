@@ -80,12 +80,14 @@ def write_variables(path: Path, variables: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(variables, indent=2, sort_keys=True) + "\n")
 
 
-def write_launcher(path: Path, terraform: str, *, locked: bool) -> None:
+def write_launcher(path: Path, terraform: str, *, locked: bool, progress: Path) -> None:
     """Write the command for ``community.general.terraform`` and the guard: `launcher.py` with this binary.
 
-    With `locked`, ``init`` adds no checksums to the provider lock.
+    With `locked`, ``init`` adds no checksums to the provider lock. An apply and a destroy copy their output to
+    `progress`.
     """
-    command = [sys.executable, "-I", launcher.__file__, terraform, "-lockfile=readonly" if locked else ""]
+    init_option = "-lockfile=readonly" if locked else ""
+    command = [sys.executable, "-I", launcher.__file__, terraform, init_option, str(progress)]
     path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
     path.chmod(0o755)
 

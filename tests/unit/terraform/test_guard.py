@@ -110,6 +110,14 @@ def test_terraform_shows_a_plan_under_the_given_environment(saved: SavedPlan) ->
     assert saved.document("\nNo changes. Your infrastructure matches the configuration.") == {}
 
 
+def test_the_whole_plan_is_kept_for_the_owner_only(saved: SavedPlan) -> None:
+    kept = saved.keep("Plan: 1 to add, 0 to change, 0 to destroy.\n")
+    assert kept == saved.data_dir / "apply.txt"
+    assert kept.read_text() == "Plan: 1 to add, 0 to change, 0 to destroy.\n"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert saved.keep("another\n").read_text() == "another\n"
+
+
 def test_an_init_is_recorded_with_the_provider_that_it_chose(saved: SavedPlan) -> None:
     saved.record_init("abc", ">= 6")
     assert (saved.data_dir / FINGERPRINT).read_text() == "abc"

@@ -84,6 +84,31 @@ def test_changes_are_counted_by_verb() -> None:
     ]
 
 
+def test_a_short_plan_is_shown_whole_and_of_a_long_one_what_matters() -> None:
+    created = [resource(f"aws_eip.n{number}", ["create"]) for number in range(3)]
+    restart = {"before": {"instance_class": "small"}, "after": {"instance_class": "large"}}
+    short = [*created, resource("aws_lb.this", ["delete", "create"]), resource("aws_sns_topic.old", ["delete"])]
+    assert read_plan(plan(*short)).brief([]) == [
+        *("+ aws_eip.n0", "+ aws_eip.n1", "+ aws_eip.n2"),
+        *("-/+ aws_lb.this", "- aws_sns_topic.old"),
+    ]
+    assert read_plan(plan(*short)).brief(["aws_eip"])[0] == "+ aws_eip.n0  permitted"
+    long = [
+        *short,
+        resource("aws_kms_key.kept", ["forget"]),
+        resource("aws_vpc.this", ["update"], after={"tags": {}}),
+        resource("aws_db_instance.this", ["update"], **restart),
+        resource('aws_subnet.public["a"]', ["create"]),
+    ]
+    assert read_plan(plan(*long)).brief(["aws_subnet.public[a]", "aws_lb.other"]) == [
+        "-/+ aws_lb.this",
+        "- aws_sns_topic.old",
+        ". aws_kms_key.kept",
+        "~ aws_db_instance.this (instance_class; restarts it)",
+        '+ aws_subnet.public["a"]  permitted',
+    ]
+
+
 def test_what_differs_is_named_and_nothing_else() -> None:
     change = {
         "before": {"name": "a", "idle_timeout": 30, "old": 1},

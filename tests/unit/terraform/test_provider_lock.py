@@ -64,7 +64,7 @@ def test_init_takes_the_known_package_and_no_other(mirror: Path, tmp_path: Path)
     write(kept, lock(Request("6.25.0", PLATFORMS, mirror), kept))
     shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(".terraform*"))
     workspace.install_lock_file(root, [kept], "6.25.0")
-    workspace.write_launcher(launcher, str(shutil.which("terraform")), locked=True)
+    workspace.write_launcher(launcher, str(shutil.which("terraform")), locked=True, progress=tmp_path / "progress.txt")
     config = tmp_path / "terraform.rc"
     config.write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror}"\n  }}\n}}\n')
 

@@ -141,7 +141,7 @@ def test_the_launcher_runs_terraform_but_for_what_only_its_module_wants(tmp_path
     terraform.parent.mkdir()
     terraform.write_text('#!/bin/sh\necho "$#: $*"\nexit 2\n')
     terraform.chmod(0o755)
-    workspace.write_launcher(launcher, str(terraform), locked=False)
+    workspace.write_launcher(launcher, str(terraform), locked=False, progress=tmp_path / "progress.txt")
 
     def run(*words: str) -> tuple[int, str]:
         done = subprocess.run([launcher, *words], capture_output=True, text=True, check=False)
@@ -152,7 +152,7 @@ def test_the_launcher_runs_terraform_but_for_what_only_its_module_wants(tmp_path
     assert run("validate", "-no-color") == (0, "")
     assert run("workspace", "list", "-no-color") == (0, "* default\n")
     assert run("output", "-no-color", "-json") == (0, "{}\n")
-    workspace.write_launcher(launcher, str(terraform), locked=True)
+    workspace.write_launcher(launcher, str(terraform), locked=True, progress=tmp_path / "progress.txt")
     assert run("init", "-no-color") == (2, "3: init -lockfile=readonly -no-color\n")
     assert run("plan", "-no-color") == (2, "2: plan -no-color\n")
     assert run("validate") == (0, "")
@@ -162,7 +162,7 @@ def test_the_shell_around_a_playbook_does_not_steer_terraform(tmp_path: Path) ->
     terraform, launcher = tmp_path / "terraform", tmp_path / "terraform.sh"
     terraform.write_text(f"#!{sys.executable}\nimport json, os\nprint(json.dumps(dict(os.environ)))\n")
     terraform.chmod(0o755)
-    workspace.write_launcher(launcher, str(terraform), locked=False)
+    workspace.write_launcher(launcher, str(terraform), locked=False, progress=tmp_path / "progress.txt")
     ours = {"TF_DATA_DIR": "/data", "TF_CLI_CONFIG_FILE": "/rc", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
     passes = {"PATH": os.environ["PATH"], "AWS_REGION": "eu-west-1", "TF_LOG": "INFO", "NOTE": "a\nTF_VAR_x=1"}
     shell = {
@@ -184,7 +184,7 @@ def test_the_shell_around_a_playbook_does_not_steer_terraform(tmp_path: Path) ->
 
 def test_a_terraform_that_is_gone_is_named(tmp_path: Path) -> None:
     launcher = tmp_path / "terraform.sh"
-    workspace.write_launcher(launcher, str(tmp_path / "gone"), locked=False)
+    workspace.write_launcher(launcher, str(tmp_path / "gone"), locked=False, progress=tmp_path / "progress.txt")
     done = subprocess.run([launcher, "plan"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(f"{tmp_path}/gone cannot be run: No such file or directory. Next: ")
