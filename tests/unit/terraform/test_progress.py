@@ -109,7 +109,7 @@ def test_a_failure_is_reported_with_its_place_and_cause(tmp_path: Path) -> None:
 ROOT = """
 resource "terraform_data" "quick" {}
 resource "terraform_data" "slow" {
-  provisioner "local-exec" { command = "until [ -e '%s' ]; do sleep 0.05; done; cat '%s'" }
+  provisioner "local-exec" { command = "until [ -e '%s' ]; do sleep 0.05; done; . '%s'" }
 }
 """
 PLAYBOOK = """
@@ -134,7 +134,7 @@ needs_terraform = pytest.mark.skipif(not shutil.which("terraform"), reason="make
 
 @pytest.fixture
 def root(tmp_path: Path) -> Iterator[Path]:
-    """A root with a saved plan and a launcher. Its apply waits for the file ``go``, and fails if that is a folder."""
+    """A root with a saved plan and a launcher. Its apply waits for the script `go`."""
     (tmp_path / "main.tf").write_text(ROOT % (tmp_path / "go", tmp_path / "go"))
     launcher, progress = tmp_path / "terraform.sh", tmp_path / "progress.txt"
     workspace.write_launcher(launcher, str(shutil.which("terraform")), locked=False, progress=progress)
@@ -142,8 +142,12 @@ def root(tmp_path: Path) -> Iterator[Path]:
         done = subprocess.run([launcher, *command], cwd=tmp_path, capture_output=True, text=True, check=True)
     (tmp_path / "plan.txt").write_text(done.stdout)
     yield tmp_path
-    if not (tmp_path / "go").exists():
-        (tmp_path / "go").touch()
+    go(tmp_path)
+
+
+def go(root: Path, script: str = "") -> None:
+    (root / "go.new").write_text(script)
+    (root / "go.new").rename(root / "go")
 
 
 def waits(root: Path) -> bool:
@@ -161,7 +165,7 @@ def resources(root: Path) -> set[str]:
 
 @needs_terraform
 def test_the_launcher_adds_a_file_and_changes_nothing_else(root: Path) -> None:
-    (root / "go").touch()
+    go(root)
     apply = [str(root / "terraform.sh"), "apply", "-no-color"]
     done = subprocess.run([*apply, "plan"], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -187,7 +191,7 @@ def test_terraform_works_on_although_nobody_reads_its_output(root: Path) -> None
         wait_for(lambda: waits(root), seconds=30)
         run.stdout.close()
         run.stderr.close()
-        (root / "go").touch()
+        go(root, "for line in a b c; do echo $line; sleep 0.1; done")
         assert run.wait(timeout=60) == 0
     assert not locked(root)
     assert resources(root) == {"quick", "slow"}
@@ -242,7 +246,7 @@ def rest(run: subprocess.Popen[str]) -> str:
 def test_an_apply_is_shown_while_it_runs(root: Path) -> None:
     with playing(root) as run:
         until(run, "  creating terraform_data.slow, 0 s · 1 of 2 done")
-        (root / "go").touch()
+        go(root)
         said = rest(run)
     assert f"  {root.name}: 2 added, 0 changed, 0 destroyed, in " in said
     assert "changed True" in said
@@ -251,7 +255,7 @@ def test_an_apply_is_shown_while_it_runs(root: Path) -> None:
 
 @needs_terraform
 def test_a_failed_apply_names_the_resource_the_cause_and_the_next_command(root: Path) -> None:
-    (root / "go").mkdir()
+    go(root, "exit 3")
     with playing(root) as run:
         said = rest(run)
     assert run.returncode == 2
