@@ -42,6 +42,8 @@ NAMED := $(filter-out AWS_CA_BUNDLE,$(filter AWS_% TF_% ANSIBLE_% DOCKER_%,$(DRO
 ifneq ($(NAMED),)
 $(warning ENV=$(ENV) does not use these variables of the shell: $(sort $(NAMED)))
 endif
+# Ansible needs UTF-8. What the shell's terminal shows may be less.
+export SHELL_LOCALE := $(or $(value LC_ALL),$(value LC_CTYPE),$(value LANG))
 export LC_ALL := C.UTF-8
 export HOME := $(or $(value HOME),$(CURDIR)/.local/home)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg

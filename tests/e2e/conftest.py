@@ -92,7 +92,23 @@ class Run:
 
     @property
     def output(self) -> str:
-        return self.screen + self.log
+        """The logs, after what only the screen shows."""
+        logged = set(self.log.splitlines())
+        return "\n".join([*(line for line in self.screen.splitlines() if line not in logged), self.log])
+
+    def ending(self) -> dict[str, str]:
+        """Return the outcome at the end of the screen, by its labels. The headline has none."""
+        lines = self.screen.splitlines()
+        (start, *_) = (number for number in range(len(lines)) if re.match(r"[✓✗vx] \w+: ", lines[number]))
+        fields = re.findall(r"^  ([\w ]+): +(.*(?:\n {6,}.*)*)", "\n".join(lines[start + 1 :]), re.MULTILINE)
+        return {"": lines[start][2:], **{label: value for label, value in fields}}
+
+    def assert_fails_in_words(self) -> None:
+        """Check that the last ten lines say what failed, where, why, what serves, and what is next; why, at most once."""
+        ending, last = self.ending(), "\n".join(self.screen.splitlines()[-10:])
+        assert ending[""] in last, self.screen[-8000:]
+        assert {"where", "cause", "serves", "next", "log"} <= ending.keys(), self.screen[-8000:]
+        assert self.screen.count(ending["cause"].splitlines()[0].strip()) == 1, self.screen[-8000:]
 
     def recap(self) -> dict[str, int]:
         """Return the play recap, as ``{"ok": 53, "changed": 0, "failed": 0, …}``."""

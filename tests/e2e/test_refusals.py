@@ -94,6 +94,7 @@ def test_account_that_is_not_the_local_clouds(clone: Clone) -> None:
     assert "111122223333" in run.output
     assert "000000000000" in run.output
     assert "aws_account_id" in run.output
+    run.assert_fails_in_words()
 
 
 OTHER_ACCOUNT = "999988887777"

@@ -85,14 +85,11 @@ def paused(process: subprocess.Popen[str]) -> Iterator[None]:
 
 
 def assert_ended(clone: Clone, run: Run, kind: str) -> None:
-    """Check that the last ten lines say how the command ended, and the cause nowhere else."""
+    """Check how the command ended, on the screen and for programs."""
+    run.assert_fails_in_words()
     outcome = clone.outcome()
     assert outcome["kind"] == kind, outcome
-    end = "\n".join(run.screen.splitlines()[-10:])
-    for name in ("what", "where", "cause", "serves", "next"):
-        assert outcome[name], outcome
-        assert outcome[name] in end, run.screen[-8000:]
-    assert run.screen.count(outcome["cause"]) == 1, run.screen[-8000:]
+    assert all(outcome[name] for name in ("what", "where", "cause", "serves", "next")), outcome
 
 
 def assert_prints(run: Run, words: str) -> None:
@@ -113,6 +110,7 @@ def test_a_first_release_that_fails_leaves_zero_tasks_and_says_so(clone: Clone) 
 
 def test_the_next_good_release_serves(clone: Clone) -> None:
     run = clone.make("release")
+    assert len(run.screen.splitlines()) <= 40, run.screen
     assert clone.request("/version")[1]["git_hash"] == clone.version()
     outcome = clone.outcome()
     assert (outcome["kind"], outcome["facts"]["version"]) == ("done", clone.version())

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,7 @@ class ScreenCallback(Default):
         self._play: Any = None
         self._outcome: Outcome | None = None
         self._failure: Failure | None = None
+        self._rescue: Failure | None = None
         self._error = ""
         self._signal = ""
         self._changed = 0
@@ -86,6 +88,11 @@ class ScreenCallback(Default):
         atexit.register(self._end)
         for number in (signal.SIGINT, signal.SIGTERM):
             self._precede(number)
+
+    def set_options(self, *args: Any, **options: Any) -> None:
+        super().set_options(*args, **options)
+        if self._output:
+            self.set_option("display_skipped_hosts", True)  # the log is complete
 
     # What is printed outside of this class: by plugins in a worker, by other callbacks, by Ansible itself.
 
@@ -173,15 +180,21 @@ class ScreenCallback(Default):
         found = result.result
         if isinstance(outcome := found.get("outcome"), dict):
             self._outcome = Outcome.from_result(outcome)
-        if self._rescued(result) or self._failure is not None:
+        if self._failure is not None:
             return
         step = self._run.step
-        self._failure = Failure(
+        failure = Failure(
             step=step.name if step else self._playbook,
             task=result.task.get_name(),
             module=result.task.action,
             message=_message(found),
         )
+        if self._rescued(result):
+            self._rescue = failure
+            return
+        if self._rescue and self._rescue.step == failure.step and failure.module.rpartition(".")[2] == "fail":
+            failure = replace(failure, task=self._rescue.task, reason=self._rescue.message)
+        self._failure = failure
         if step:
             step.failed = True
 
@@ -239,7 +252,7 @@ class ScreenCallback(Default):
         )
         if self._outcome is None or self._outcome.kind is Kind.DONE:
             return derived
-        return ending.complete(self._outcome, derived)
+        return ending.complete(self._outcome, replace(derived, where=self._failure.step))
 
     def _end(self) -> None:
         """Print the outcome, once, and write it for programs."""

@@ -34,6 +34,8 @@ class Failure:
     task: str
     module: str
     message: str
+    #: The message of the failure whose ``rescue:`` ended in this one.
+    reason: str = ""
 
 
 def derive(failure: Failure, environment: str, *, touched: bool, reached: bool, log: str) -> Outcome:
@@ -46,19 +48,25 @@ def derive(failure: Failure, environment: str, *, touched: bool, reached: bool, 
     """
     message = failure.message.strip()
     untouched = not touched and (failure.module.rpartition(".")[2] in REFUSING or bool(UNTOUCHED.search(message)))
-    where, step = _WHERE.search(message), _NEXT.search(message)
-    cause = message[: step.start()] if step else message
-    cause = _WHERE.sub("", cause).strip().removeprefix(f"{environment}: ")
-    if error := _ERROR.search(cause):
-        cause = cause[error.start() :]
+    where, following = _WHERE.search(message), _NEXT.search(message)
+    said = _bare(message, environment)
     return Outcome(
         kind=Kind.REFUSED if untouched else Kind.FAILED,
-        what=f"stopped in “{failure.step}”",
+        what=said.splitlines()[0] if failure.reason and said else f"stopped in “{failure.step}”",
         where=where["where"].strip() if where else failure.task,
-        cause=cause,
+        cause=_bare(failure.reason, environment) or said,
         serves=SERVES_UNKNOWN if reached else SERVED_BEFORE,
-        next=" ".join(step["next"].split()) if step else f"less {log}",
+        next=" ".join(following["next"].split()) if following else f"less {log}",
     )
+
+
+def _bare(message: str, environment: str) -> str:
+    """Return what happened: a message without the environment, the place and the next step."""
+    following = _NEXT.search(message)
+    text = message[: following.start()] if following else message
+    text = _WHERE.sub("", text).strip().removeprefix(f"{environment}: ")
+    error = _ERROR.search(text)
+    return text[error.start() :] if error else text
 
 
 def complete(outcome: Outcome, derived: Outcome) -> Outcome:

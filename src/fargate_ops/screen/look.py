@@ -37,9 +37,12 @@ class Look:
 
 
 def _shows_unicode(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Return whether the marks can be shown. In the C locale Python writes UTF-8 nevertheless."""
-    named = next(filter(None, (environment.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))), "")
-    if named in ("C", "POSIX"):
+    """Return whether the marks can be shown.
+
+    Ansible runs in a UTF-8 locale only, so the Makefile passes the locale of the shell as ``SHELL_LOCALE``.
+    """
+    locale = environment.get("SHELL_LOCALE", "")
+    if locale and "utf" not in locale.lower():
         return False
     try:
         "✓⟳✗…".encode(stream.encoding or "ascii")

@@ -18,7 +18,7 @@ CAUSE_LINES = 3
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 _ASCII = str.maketrans(
-    {"✓": "v", "⟳": "~", "\u2013": "-", "✗": "x", "…": "...", "·": "-", "→": "->"}
+    {"✓": "v", "⟳": "~", "\u2013": "-", "✗": "x", "…": "...", "·": "-", "→": "->", "“": '"', "”": '"'}
     | {"├": "|", "└": "`", "│": "|", "─": "-", "\u00d7": "x", "≥": ">=", "≤": "<="}
     | dict(zip(SPINNER, "|/-\\|/-\\|/", strict=True))
 )
@@ -55,8 +55,8 @@ def duration(seconds: float) -> str:
 
 
 def shown(text: str, look: Look) -> str:
-    """Return `text` with the characters that can be shown."""
-    return text.translate(_ASCII).encode("ascii", "replace").decode() if look.ascii else text
+    """Return `text` with marks and lines that can be shown."""
+    return text.translate(_ASCII) if look.ascii else text
 
 
 def step(look: Look, state: State, name: str, seconds: float, summary: str = "") -> list[str]:

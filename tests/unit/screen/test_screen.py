@@ -1,0 +1,264 @@
+"""What a person sees of a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.local_cloud.conftest import wait_for
+from tests.support import snapshots
+from tests.unit.screen.conftest import ANSIBLE, Project, Shown
+
+SCREENS = Path(__file__).with_name("screens")
+
+PLAY = """
+- name: Check this machine
+  hosts: all
+  gather_facts: false
+  roles: [checks]
+
+- name: Deploy
+  hosts: all
+  gather_facts: false
+  tasks:
+"""
+ROLE = """
+- name: Look
+  speak: {say: ["  demo\\n  ├─ inventory  OK\\n  └─ disk  OK    60 GiB free"]}
+- name: Publish
+  ansible.builtin.set_fact: {checked: true}
+"""
+UNCHANGED = """
+    - name: Take the lock
+      speak: {note: [locked for Deploy]}
+    - name: Check the image's findings
+      speak: {say: [never said]}
+      when: false
+    - name: Build and push the image
+      block:
+        - name: Build and push the image
+          ansible.builtin.include_tasks: build.yml
+"""
+CHANGED = """
+    - name: Bring the infrastructure up to date
+      speak: {changed: true, say: [one, two, three, four, five, six, "  seven", "  terraform: create 3"]}
+    - name: Rotate the password
+      ansible.builtin.command: echo hunter2
+      no_log: true
+    - name: Release and verify it
+      speak:
+        warn: ["an alarm is in ALARM: settlement-demo-cpu"]
+        warnings: [a module's warning]
+        outcome:
+          kind: done
+          what: 3f2a serves
+          facts: {digest: "sha256:72ca", address: "http://127.0.0.1:8080"}
+          next: make status ENV=demo
+"""
+FAILING = """
+    - name: Release, holding the lock
+      block:
+        - name: Release and verify it
+          ansible.builtin.import_role: {name: release}
+      always:
+        - name: Give the lock back
+          speak: {note: [freed the lock]}
+"""
+RELEASE = """
+- name: Bring it into service, or record why not
+  block:
+    - name: Update the service
+      speak: {changed: true, say: ["watching ecs-svc/1, at most 600 s", "essential container exited (1)"]}
+    - name: Watch the service
+      speak: {fail: "essential container exited (1)"}
+  rescue:
+    - name: Record the failure
+      speak:
+        say: [the previous release serves again]
+        outcome:
+          kind: failed_and_undone
+          what: 3f2a did not become healthy
+          cause: essential container exited (1)
+          serves: 9c1d, as before
+    - name: Fail
+      ansible.builtin.fail: {msg: "demo: the release failed.\\nNext: make logs ENV=demo"}
+"""
+
+
+@pytest.fixture
+def project(project: Project) -> Project:
+    project.role("checks", ROLE)
+    project.role("release", RELEASE)
+    (project.path / "playbooks/build.yml").write_text("- speak: {say: ['app:3f2a is in the registry']}\n")
+    project.write("unchanged", PLAY + UNCHANGED)
+    project.write("changed", PLAY + UNCHANGED + CHANGED)
+    project.write("failing", PLAY + UNCHANGED + FAILING)
+    return project
+
+
+def check(name: str, shown: Shown) -> None:
+    snapshots.check(SCREENS / f"{name}.txt", shown.screen)
+
+
+def outcome(project: Project) -> dict[str, object]:
+    found: dict[str, object] = json.loads((project.local / "outcome.json").read_text())
+    return found
+
+
+def test_a_run_without_a_change(project: Project) -> None:
+    shown = project.run("unchanged")
+    assert (shown.code, shown.errors) == (0, "")
+    check("unchanged", shown)
+    assert "TASK [Take the lock]" in shown.log
+    assert "locked for Deploy" in shown.log
+    assert re.search(r"^this-machine .* changed=0 ", shown.log, re.MULTILINE)
+    (log,) = project.logs()
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+    assert shown.screen.splitlines()[-1].endswith(str(log.relative_to(project.path)))
+    assert outcome(project)["kind"] == "done"
+
+
+def test_a_run_with_changes_and_warnings(project: Project) -> None:
+    shown = project.run("changed")
+    assert shown.code == 0
+    check("changed", shown)
+    assert "a module's warning" in shown.errors
+    assert "hunter2" not in shown.screen + shown.log + shown.errors
+    assert "an alarm is in ALARM" in shown.log
+    assert "a module's warning" in shown.log
+    assert outcome(project)["facts"] == {"digest": "sha256:72ca", "address": "http://127.0.0.1:8080"}
+    assert outcome(project)["changed"] == 2
+
+
+def test_check_mode(project: Project) -> None:
+    check("check_mode", project.run("changed", "--check"))
+    assert outcome(project)["check_mode"] is True
+
+
+def test_a_failure_is_said_once_and_last(project: Project) -> None:
+    shown = project.run("failing")
+    assert shown.code == 2
+    check("failing", shown)
+    assert shown.screen.count("essential container exited (1)") == 1
+    assert outcome(project)["kind"] == "failed_and_undone"
+    assert "fatal: [this-machine]" in shown.log
+
+
+def test_a_terminal_of_forty_columns(project: Project) -> None:
+    shown = project.terminal("failing", columns=40, NO_COLOR="1")
+    drawn = [line.rpartition("\r\x1b[K")[2] for line in shown.screen.split("\n")]
+    live = [part for line in shown.screen.split("\n") for part in line.split("\r\x1b[K")[:-1]]
+    assert any(line[2:].startswith("Release and verify it") for line in live)
+    assert max(map(len, live)) < 40
+    snapshots.check(SCREENS / "forty_columns.txt", "\n".join(drawn))
+
+
+def test_a_terminal_has_colours(project: Project) -> None:
+    assert "\x1b[31m✗ Release and verify it" in project.terminal("failing", columns=80).screen
+    assert "\x1b[" not in project.run("failing").screen
+
+
+def test_a_shell_without_unicode(project: Project) -> None:
+    shown = project.run("failing", SHELL_LOCALE="C")
+    check("ascii", shown)
+    assert shown.screen.isascii()
+
+
+def test_github(project: Project) -> None:
+    output = project.path / "output"
+    check("github", project.run("changed", GITHUB_ACTIONS="true", GITHUB_OUTPUT=str(output)))
+    assert output.read_text() == "outcome=done\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shell"),
+    [(["-v"], {}), (["--diff"], {}), (["--start-at-task", "Take the lock"], {}), ([], {"OUTPUT": "ansible"})],
+    ids=["verbose", "diff", "start-at-task", "OUTPUT=ansible"],
+)
+def test_experts_see_ansibles_own_output(project: Project, arguments: list[str], shell: dict[str, str]) -> None:
+    ansible = project.run("failing", *arguments, ANSIBLE_STDOUT_CALLBACK="default")
+    shown = project.run("failing", *arguments, **shell)
+    *lines, last = shown.screen.splitlines()
+    assert lines == ansible.screen.splitlines()
+    assert last.startswith("Log: .local/demo/log/")
+    assert shown.errors == ansible.errors
+    assert ansible.screen.strip() in shown.log
+    assert outcome(project)["kind"] == "failed_and_undone"
+
+
+@pytest.mark.parametrize("argument", ["--list-tasks", "--list-hosts", "--syntax-check"])
+def test_lists_are_ansibles(project: Project, argument: str) -> None:
+    shown = project.run("failing", argument)
+    assert shown.screen == project.run("failing", argument, ANSIBLE_STDOUT_CALLBACK="default").screen
+    assert not project.local.exists()
+
+
+def test_an_answer_is_shown_whole(project: Project) -> None:
+    answer = "\n".join(f"line {number}" for number in range(50))
+    project.write("status", PLAY + f"    - {json.dumps({'name': 'Show', 'speak': {'answer': answer}})}\n")
+    shown = project.run("status")
+    assert f"\n{answer}\n✓ demo: status is done\n" in shown.screen
+    assert answer in shown.log
+
+
+def test_a_task_of_ansible_that_prints_is_an_answer(project: Project) -> None:
+    project.write("printing", PLAY + "    - ansible.builtin.debug: {msg: VERDICT}\n")
+    assert "\nVERDICT\n" in project.run("printing").screen
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 99), (signal.SIGTERM, -signal.SIGTERM)])
+def test_an_interruption_says_where(project: Project, sent: signal.Signals, code: int) -> None:
+    started = project.path / "started"
+    wait = {"name": "Wait for the rollout", "ansible.builtin.shell": f"touch {started}; exec sleep 60"}
+    project.write("waiting", PLAY + f"    - {json.dumps(wait)}\n")
+    with subprocess.Popen(
+        project.command("waiting"),
+        cwd=project.path,
+        env=project.environment({}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        assert process.stdout
+        wait_for(started.exists, seconds=60)
+        os.killpg(process.pid, sent)
+        seen = process.stdout.read()
+    assert process.returncode == code
+    assert "✗ Wait for the rollout" in seen
+    assert f"cause:  interrupted by {sent.name}\n" in seen
+    assert "next:   make status ENV=demo\n" in seen
+    assert seen.splitlines()[-1].startswith("  log:    .local/demo/log/")
+    assert outcome(project)["kind"] == "failed"
+
+
+def test_a_folder_that_cannot_be_written_is_said(project: Project) -> None:
+    (project.path / ".local").touch()
+    shown = project.run("unchanged")
+    assert shown.code == 0
+    assert shown.screen.splitlines()[-1].startswith("  log:  none (Not a directory: ")
+
+
+def test_old_logs_are_removed(project: Project) -> None:
+    (project.local / "log").mkdir(parents=True)
+    for number in range(60):
+        (project.local / f"log/20250101T0000{number:02}-deploy.log").touch()
+    project.run("unchanged")
+    names = sorted(path.name for path in project.logs())
+    assert (len(names), names[0]) == (50, "20250101T000011-deploy.log")
+
+
+def test_an_inventory_of_no_environment(project: Project) -> None:
+    command = [ANSIBLE, "-i", "localhost,", "playbooks/unchanged.yml", "-e", "ansible_connection=local"]
+    done = subprocess.run(command, cwd=project.path, env=project.environment({}), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "\n✓ unchanged is done\n" in done.stdout
+    assert list(project.path.glob(".local/log/*-unchanged.log"))
