@@ -99,12 +99,12 @@ class Run:
     def ending(self) -> dict[str, str]:
         """Return the outcome at the end of the screen, by its labels. The headline has none."""
         lines = self.screen.splitlines()
-        (start, *_) = (number for number in range(len(lines)) if re.match(r"[✓✗vx] \w+: ", lines[number]))
+        (*_, start) = (number for number in range(len(lines)) if re.match(r"[✓✗vx] \w+: ", lines[number]))
         fields = re.findall(r"^  ([\w ]+): +(.*(?:\n {6,}.*)*)", "\n".join(lines[start + 1 :]), re.MULTILINE)
-        return {"": lines[start][2:], **{label: value for label, value in fields}}
+        return {"": lines[start][2:], **dict(fields)}
 
     def assert_fails_in_words(self) -> None:
-        """Check that the last ten lines say what failed, where, why, what serves, and what is next; why, at most once."""
+        """Check that the last ten lines say what failed, where, why, what serves and what is next; why, once."""
         ending, last = self.ending(), "\n".join(self.screen.splitlines()[-10:])
         assert ending[""] in last, self.screen[-8000:]
         assert {"where", "cause", "serves", "next", "log"} <= ending.keys(), self.screen[-8000:]

@@ -12,6 +12,7 @@ RENEW = "RENEW_SCREENS"
 _MASKS = (
     (r"\d{8}T\d{6}", "TIME"),
     (r"\b\d+ min \d+ s\b|\b\d+(\.\d+)? s\b", "N s"),
+    (r"\x1b\[(\d+)m", r"{\1}"),
 )
 
 

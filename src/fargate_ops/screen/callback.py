@@ -85,7 +85,8 @@ class ScreenCallback(Default):
         self._changed = 0
         self._reached = False
         self._finished = False
-        atexit.register(self._end)
+        atexit.register(self._log.close)
+        atexit.register(self._end)  # before that
         for number in (signal.SIGINT, signal.SIGTERM):
             self._precede(number)
 
@@ -229,9 +230,11 @@ class ScreenCallback(Default):
 
     def _break_off(self) -> None:
         """Keep that a signal, or an error outside of any task, ended the run."""
-        again = f"make status ENV={self._environment}" if self._environment else "repeat the command"
-        message = f"interrupted by {self._signal}. Next: {again}" if self._signal else self._error
         step = self._run.step
+        if self._signal == "SIGINT" and step and step.answered and not self._changed:
+            return  # the end of a log that is followed
+        again = f"make status ENV={self._environment}" if self._environment else "repeat the command"
+        message = f"interrupted by {self._signal}\nNext: {again}" if self._signal else self._error
         if step:
             step.failed = True
         name = step.name if step else self._playbook

@@ -21,7 +21,9 @@ SERVES_UNKNOWN = "not known: make status shows it"
 
 _WHERE = re.compile(r"^\s*where:\s*(?P<where>.+)$", re.MULTILINE)
 _NEXT = re.compile(r"(?:^\s*next:|\bNext(?:, [^:\n]*)?:)\s*(?P<next>.+)\Z", re.MULTILINE | re.DOTALL)
-_ERROR = re.compile(r"^\W*(Error|ERROR|error)\b", re.MULTILINE)
+_ERROR = re.compile(r"^\W*(?P<error>Error|ERROR|error)\b", re.MULTILINE)
+#: What Terraform draws around an error.
+_FRAME = " │╷╵"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +67,9 @@ def _bare(message: str, environment: str) -> str:
     following = _NEXT.search(message)
     text = message[: following.start()] if following else message
     text = _WHERE.sub("", text).strip().removeprefix(f"{environment}: ")
-    error = _ERROR.search(text)
-    return text[error.start() :] if error else text
+    if error := _ERROR.search(text):
+        text = text[error.start("error") :]
+    return "\n".join(line.strip(_FRAME) for line in text.splitlines() if line.strip(_FRAME))
 
 
 def complete(outcome: Outcome, derived: Outcome) -> Outcome:

@@ -41,6 +41,11 @@ class Log:
         except OSError as error:
             self.problem, self._stream = f"{error.strerror}: {self.path}", None
 
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
 
 def _prune(folder: Path) -> None:
     """Keep the newest files. Their names begin with their time."""

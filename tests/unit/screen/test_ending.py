@@ -31,7 +31,7 @@ def test_a_problem_has_its_place_and_its_next_step() -> None:
         ("It failed", "It failed", "less a.log"),
         (
             "terraform apply:\n╷\n│ Error: no such bucket\n│ on main.tf",
-            "Error: no such bucket\n│ on main.tf",
+            "Error: no such bucket\non main.tf",
             "less a.log",
         ),
     ],

@@ -21,9 +21,11 @@ class Clock:
         return self.now
 
 
-class Terminal(io.StringIO):
+class Pipe(io.StringIO):
     encoding = "utf-8"
 
+
+class Terminal(Pipe):
     def isatty(self) -> bool:
         return True
 
@@ -66,7 +68,7 @@ def test_duration(seconds: float, text: str) -> None:
 @pytest.mark.parametrize(
     ("stream", "environment", "look"),
     [
-        (io.StringIO(), {}, Look()),
+        (Pipe(), {}, Look()),
         (Terminal(), {"TERM": "xterm", "COLUMNS": "40"}, Look(width=40, live=True)),
         (Terminal(), {"TERM": "dumb"}, Look()),
         (Terminal(), {"GITHUB_ACTIONS": "true"}, Look(github=True)),
@@ -79,7 +81,6 @@ def test_the_look(
     monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, environment: dict[str, str], look: Look
 ) -> None:
     monkeypatch.setenv("COLUMNS", environment.get("COLUMNS", ""))
-    stream.encoding = "utf-8"
     assert Look.of(stream, environment, colour=False) == look
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fargate_ops.screen.log import Log
 from tests.local_cloud.conftest import wait_for
 from tests.support import snapshots
 from tests.unit.screen.conftest import ANSIBLE, Project, Shown
@@ -146,23 +147,18 @@ def test_a_failure_is_said_once_and_last(project: Project) -> None:
     shown = project.run("failing")
     assert shown.code == 2
     check("failing", shown)
+    assert "\x1b" not in shown.screen
     assert shown.screen.count("essential container exited (1)") == 1
     assert outcome(project)["kind"] == "failed_and_undone"
     assert "fatal: [this-machine]" in shown.log
 
 
 def test_a_terminal_of_forty_columns(project: Project) -> None:
-    shown = project.terminal("failing", columns=40, NO_COLOR="1")
-    drawn = [line.rpartition("\r\x1b[K")[2] for line in shown.screen.split("\n")]
-    live = [part for line in shown.screen.split("\n") for part in line.split("\r\x1b[K")[:-1]]
+    lines = project.terminal("failing", columns=40).screen.split("\n")
+    live = [part for line in lines for part in line.split("\r\x1b[K")[:-1]]
     assert any(line[2:].startswith("Release and verify it") for line in live)
     assert max(map(len, live)) < 40
-    snapshots.check(SCREENS / "forty_columns.txt", "\n".join(drawn))
-
-
-def test_a_terminal_has_colours(project: Project) -> None:
-    assert "\x1b[31m✗ Release and verify it" in project.terminal("failing", columns=80).screen
-    assert "\x1b[" not in project.run("failing").screen
+    snapshots.check(SCREENS / "forty_columns.txt", "\n".join(line.rpartition("\r\x1b[K")[2] for line in lines))
 
 
 def test_a_shell_without_unicode(project: Project) -> None:
@@ -177,14 +173,9 @@ def test_github(project: Project) -> None:
     assert output.read_text() == "outcome=done\n"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "shell"),
-    [(["-v"], {}), (["--diff"], {}), (["--start-at-task", "Take the lock"], {}), ([], {"OUTPUT": "ansible"})],
-    ids=["verbose", "diff", "start-at-task", "OUTPUT=ansible"],
-)
-def test_experts_see_ansibles_own_output(project: Project, arguments: list[str], shell: dict[str, str]) -> None:
-    ansible = project.run("failing", *arguments, ANSIBLE_STDOUT_CALLBACK="default")
-    shown = project.run("failing", *arguments, **shell)
+def test_an_expert_sees_ansibles_own_output(project: Project) -> None:
+    ansible = project.run("failing", ANSIBLE_STDOUT_CALLBACK="default")
+    shown = project.run("failing", OUTPUT="ansible")
     *lines, last = shown.screen.splitlines()
     assert lines == ansible.screen.splitlines()
     assert last.startswith("Log: .local/demo/log/")
@@ -193,24 +184,28 @@ def test_experts_see_ansibles_own_output(project: Project, arguments: list[str],
     assert outcome(project)["kind"] == "failed_and_undone"
 
 
-@pytest.mark.parametrize("argument", ["--list-tasks", "--list-hosts", "--syntax-check"])
-def test_lists_are_ansibles(project: Project, argument: str) -> None:
-    shown = project.run("failing", argument)
-    assert shown.screen == project.run("failing", argument, ANSIBLE_STDOUT_CALLBACK="default").screen
+@pytest.mark.parametrize("arguments", [["-v"], ["--diff"], ["--start-at-task", "Take the lock"]], ids=" ".join)
+def test_an_argument_that_asks_for_ansibles_output_shows_it(project: Project, arguments: list[str]) -> None:
+    shown = project.run("failing", *arguments)
+    assert "\nPLAY RECAP ****" in shown.screen
+    assert "✗" not in shown.screen
+    assert "\nPLAY RECAP ****" in shown.log
+
+
+def test_lists_are_ansibles(project: Project) -> None:
+    shown = project.run("failing", "--list-tasks")
+    assert shown.screen == project.run("failing", "--list-tasks", ANSIBLE_STDOUT_CALLBACK="default").screen
     assert not project.local.exists()
 
 
 def test_an_answer_is_shown_whole(project: Project) -> None:
     answer = "\n".join(f"line {number}" for number in range(50))
-    project.write("status", PLAY + f"    - {json.dumps({'name': 'Show', 'speak': {'answer': answer}})}\n")
+    show = {"name": "Show", "speak": {"answer": answer}}
+    verdict = {"name": "Print", "ansible.builtin.debug": {"msg": "VERDICT"}}
+    project.write("status", PLAY + f"    - {json.dumps(show)}\n    - {json.dumps(verdict)}\n")
     shown = project.run("status")
-    assert f"\n{answer}\n✓ demo: status is done\n" in shown.screen
+    assert f"\n{answer}\nVERDICT\n✓ demo: status is done\n" in shown.screen
     assert answer in shown.log
-
-
-def test_a_task_of_ansible_that_prints_is_an_answer(project: Project) -> None:
-    project.write("printing", PLAY + "    - ansible.builtin.debug: {msg: VERDICT}\n")
-    assert "\nVERDICT\n" in project.run("printing").screen
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 99), (signal.SIGTERM, -signal.SIGTERM)])
@@ -247,13 +242,13 @@ def test_a_folder_that_cannot_be_written_is_said(project: Project) -> None:
     assert shown.screen.splitlines()[-1].startswith("  log:  none (Not a directory: ")
 
 
-def test_old_logs_are_removed(project: Project) -> None:
-    (project.local / "log").mkdir(parents=True)
+def test_old_logs_are_removed(tmp_path: Path) -> None:
     for number in range(60):
-        (project.local / f"log/20250101T0000{number:02}-deploy.log").touch()
-    project.run("unchanged")
-    names = sorted(path.name for path in project.logs())
-    assert (len(names), names[0]) == (50, "20250101T000011-deploy.log")
+        (tmp_path / f"20250101T0000{number:02}-deploy.log").touch()
+    new = Log(tmp_path, "deploy")
+    new.close()
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert (len(names), names[0], names[-1]) == (50, "20250101T000011-deploy.log", new.path.name)
 
 
 def test_an_inventory_of_no_environment(project: Project) -> None:
