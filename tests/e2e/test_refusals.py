@@ -95,6 +95,7 @@ def test_account_that_is_not_the_local_clouds(clone: Clone) -> None:
     assert "000000000000" in run.output
     assert "aws_account_id" in run.output
     run.assert_fails_in_words()
+    assert "refused" in run.ending()[""]
 
 
 OTHER_ACCOUNT = "999988887777"

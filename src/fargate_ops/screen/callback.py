@@ -30,6 +30,8 @@ from fargate_ops.screen.run import Run
 EXPERT_ARGUMENTS = ("verbosity", "diff", "step", "start_at_task")
 #: The modules whose phase ``update`` replaces the service's tasks.
 UPDATING = frozenset({"ecs_release", "ecs_rollback", "ecs_rotation"})
+#: The modules that change files of this machine only. A run that is refused afterwards has touched nothing.
+PREPARING = frozenset({"bots_package", "toolchain"})
 
 
 class LogDisplay:
@@ -83,6 +85,7 @@ class ScreenCallback(Default):
         self._error = ""
         self._signal = ""
         self._changed = 0
+        self._touched = False
         self._reached = False
         self._finished = False
         atexit.register(self._log.close)
@@ -170,6 +173,7 @@ class ScreenCallback(Default):
         found = result.result
         if found.get("changed"):
             self._changed += 1
+            self._touched |= not self._dry and result.task.action.rpartition(".")[2] not in PREPARING
             if self._run.step:
                 self._run.step.changed = True
         if isinstance(outcome := found.get("outcome"), dict):
@@ -249,7 +253,7 @@ class ScreenCallback(Default):
         derived = ending.derive(
             self._failure,
             self._environment,
-            touched=bool(self._changed) and not self._dry,
+            touched=self._touched,
             reached=self._reached,
             log=_near(self._log.path),
         )
