@@ -76,7 +76,7 @@ os.execvp("ansible-playbook", ["ansible-playbook", *sys.argv[1:], *shlex.split(o
 endef
 PLAYBOOK = $(call playbook,$(ENV))
 
-VERBS := help deploy plan infra build release rollback status settings verify bootstrap destroy drill incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver adopt new-app new-env venv lock check test rehearse coverage mutation docs bench
+VERBS := help doctor deploy plan infra build release rollback status settings verify bootstrap destroy drill incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver adopt new-app new-env venv lock check test rehearse coverage mutation docs bench
 .PHONY: $(VERBS)
 help: ## Show this list
 	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -166,6 +166,17 @@ destroy: $(VENV_READY) ## Remove the environment (asks for ARGS='-e destroy_conf
 	@$(PLAYBOOK) playbooks/destroy.yml
 
 ##@ This machine
+doctor:    ## Check everything that this machine needs, all problems at once
+	@if ! "$$PYTHON" -ISc 'import ensurepip, venv' 2>/dev/null; then
+	  echo "1 problem: $$PYTHON cannot make a Python environment, and all else needs one. Next: sudo apt-get install python3 python3-venv" >&2; exit 1
+	fi
+	said=$$(mktemp)
+	if ! $(MAKE) venv VENV="$$VENV" PYTHON="$$PYTHON" 2>&1 | tee "$$said"; then
+	  echo "1 problem: the Python environment cannot be made, and all else needs it: $$(grep . "$$said" | tail -n 2 | head -n 1). Next: correct that, then make doctor" >&2; rm "$$said"; exit 1
+	fi
+	rm "$$said"
+	$(PLAYBOOK) playbooks/doctor.yml
+
 up: $(VENV_READY) ## Start the local cloud only
 	@$(PLAYBOOK) playbooks/local_up.yml
 

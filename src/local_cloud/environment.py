@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 #: Long enough to import an image, which is one request.
 _DOCKER_TIMEOUT_SECONDS = 300
+_CONNECT_TIMEOUT_SECONDS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +112,83 @@ def up(settings: Settings, progress: Progress, *, check: bool = False) -> Outcom
     return outcome
 
 
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check. Each problem is a message that names the next step. `unknown`: it needs an engine."""
+
+    check: str
+    summary: str
+    problems: tuple[str, ...] = ()
+    unknown: bool = False
+
+
+def diagnose(settings: Settings) -> list[Finding]:
+    """Return what `up` needs of this machine, every problem at once. Changes nothing.
+
+    Raises:
+        LocalCloudError: a setting is not valid.
+    """
+    config = settings.config
+    health = control.probe(config)
+    running = health is not None and health.pid == control.running_pid(config)
+    findings = [_checked("docker", lambda: engine.decide(engine.observe(), engine.probe()).value)]
+    if running:
+        reach = lambda: _reach(config.gateway_address, config.api_port)  # noqa: E731
+        ports = Finding("ports", f"{config.api_port}, {config.autoscaling_port}, {config.load_balancer_port}: ours")
+        return [*findings, ports, _checked("containers", reach)]
+    if engine.probe() is not engine.Reachable.YES:
+        unknown = "not known before Docker runs"
+        names = ("network", "images")
+        return [*findings, _ports(settings, ours=False), *(Finding(name, unknown, unknown=True) for name in names)]
+    with _docker() as client:
+        existing = network.find(client, settings.network)
+        findings.append(_checked("network", lambda: _free(existing, settings)))
+        if _running_owner(existing, settings) is None:  # another environment has the ports too
+            ours = bool(client.containers.list(all=True, sparse=True, filters=_selector(settings)))
+            findings.append(_ports(settings, ours=ours))
+        return [*findings, _checked("images", lambda: images.origin(client, settings.images))]
+
+
+def _checked(check: str, work: Callable[[], str]) -> Finding:
+    try:
+        return Finding(check, work())
+    except LocalCloudError as error:
+        return Finding(check, "not as needed", (str(error),))
+
+
+def _ports(settings: Settings, *, ours: bool) -> Finding:
+    """Check the ports. `ours`: containers that a killed cloud left are removed before it starts again."""
+    config = settings.config
+    ports = {"api": config.api_port, "autoscaling": config.autoscaling_port, "load_balancer": config.load_balancer_port}
+    taken = []
+    for name, port in ports.items():
+        if name == "load_balancer" and ours:
+            continue
+        try:
+            _check_port(config.loopback_address, port, name)
+        except LocalCloudError as error:
+            taken.append(str(error))
+    return Finding("ports", ", ".join(map(str, ports.values())) + ("" if taken else ": free"), tuple(taken))
+
+
+def _free(existing: Network | None, settings: Settings) -> str:
+    _refuse_other(existing, settings)
+    network.check_routes(settings.network, ignore=existing)
+    return settings.network.subnet
+
+
+def _reach(address: str, port: int) -> str:
+    """Connect to the network's gateway, where the containers' addresses are."""
+    try:
+        socket.create_connection((address, port), timeout=_CONNECT_TIMEOUT_SECONDS).close()
+    except OSError as error:
+        raise LocalCloudError(
+            f"This machine does not reach the containers' network ({address}:{port}: {error}). "
+            f"Next: `make down`, then `make up`; a firewall or a VPN may block it."
+        ) from error
+    return f"their network is reached at {address}"
+
+
 def down(settings: Settings, progress: Progress, *, check: bool = False) -> Outcome:
     """Stop the cloud and remove its containers, volumes, network and state. Images stay, as a cache.
 
@@ -172,11 +251,7 @@ def _up(client: docker.DockerClient, settings: Settings, outcome: Outcome, progr
     if not running:
         _check_port(config.loopback_address, config.api_port, "api")
         _check_port(config.loopback_address, config.autoscaling_port, "autoscaling")
-        if other := _running_owner(existing, settings):
-            raise LocalCloudError(
-                f"The network {settings.network.name} is in use by the local environment of {other}. "
-                f"Next: `make down` in that checkout, or other local_cloud names, ports and subnet in this one."
-            )
+        _refuse_other(existing, settings)
         # Left by a killed cloud: the checks above found no other environment with these labels.
         _remove_containers(client, settings, outcome, check=check)
         if not check or not outcome.changed:  # a left-over load balancer uses the port until it is removed
@@ -219,6 +294,14 @@ def _running_owner(existing: Network | None, settings: Settings) -> str | None:
         return None
     theirs = dataclasses.replace(settings.config, work_dir=Path(owner))
     return owner if control.running_pid(theirs) is not None else None
+
+
+def _refuse_other(existing: Network | None, settings: Settings) -> None:
+    if other := _running_owner(existing, settings):
+        raise LocalCloudError(
+            f"The network {settings.network.name} is in use by the local environment of {other}. "
+            f"Next: `make down` in that checkout, or other local_cloud names, ports and subnet in this one."
+        )
 
 
 def _remove_containers(client: docker.DockerClient, settings: Settings, outcome: Outcome, *, check: bool) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fargate_ops.core.problem import CompleteError
+from fargate_ops.core.problem import CompleteError, ProblemError
 from fargate_ops.image import docker_host
 from fargate_ops.plugin.action import OperationsAction
 from local_cloud import environment
@@ -26,9 +27,10 @@ description:
     Built images stay as a cache. A container engine that this environment started is stopped if it is idle.
   - Needs Linux, and this machine's engine on C(/var/run/docker.sock). Refuses a Docker context or C(DOCKER_HOST) that
     selects another engine.
+  - With O(state=checked), changes nothing and returns what O(state=up) would need of this machine, as findings.
   - Check mode changes nothing and returns what would be done.
 options:
-  state: {type: str, required: true, choices: [up, down], description: "The wanted state."}
+  state: {type: str, required: true, choices: [up, down, checked], description: "The wanted state."}
   project_directory: {type: path, required: true, description: "The checkout."}
   cloud:
     description: The cloud's configuration; its keys are documented in C(src/local_cloud/core/config.py).
@@ -88,6 +90,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+findings:
+  description: The findings as the role preflight takes them.
+  type: list
+  elements: dict
+  returned: if O(state=checked)
 actions: {type: list, elements: str, returned: always, description: "Actions taken, or in check mode those to take."}
 images:
   description: The images to use, by V(base), V(postgres) and V(haproxy); in check mode the expected ones.
@@ -98,6 +105,8 @@ images:
 
 class ActionModule(OperationsAction):
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
+        if args["state"] == "checked":
+            return {"findings": _findings(args)}
         act = environment.up if args["state"] == "up" else environment.down
         try:
             engine.need_linux(platform.system())
@@ -109,6 +118,33 @@ class ActionModule(OperationsAction):
             self.say(f"  local cloud: would do: {action}")
         images = {"images": outcome.images} if args["state"] == "up" else {}
         return {"changed": outcome.changed, "actions": outcome.actions, **images}
+
+
+def _findings(arguments: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the findings as fields of `fargate_ops.core.checks.Finding`."""
+    try:
+        engine.need_linux(platform.system())
+        docker_host.find(os.environ, f"unix://{engine.SOCKET}").adopt()
+        found = environment.diagnose(_settings(arguments))
+    except LocalCloudError as error:
+        found = [environment.Finding("local cloud", "not as needed", (str(error),))]
+    except ProblemError as error:
+        return [{"check": "docker", "summary": "not the one that is needed", "problems": [asdict(error.problem)]}]
+    return [
+        {
+            "check": finding.check,
+            "summary": finding.summary,
+            "skipped": finding.unknown,
+            "problems": [_problem(text) for text in finding.problems],
+        }
+        for finding in found
+    ]
+
+
+def _problem(text: str) -> dict[str, str]:
+    """Return the fields of `fargate_ops.core.problem.Problem`."""
+    what, _, next_step = text.partition(" Next: ")
+    return {"what": what, "where": "this machine", "next_step": next_step or "correct it, then make doctor"}
 
 
 def _settings(arguments: dict[str, Any]) -> environment.Settings:

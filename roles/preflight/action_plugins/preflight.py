@@ -8,7 +8,9 @@ from typing import Any
 from ansible import context
 from ansible.errors import AnsibleError
 
-from fargate_ops.core.checks import failure, tree
+from fargate_ops.core.checks import Finding, failure, tree
+from fargate_ops.core.outcome import Kind, Outcome
+from fargate_ops.core.problem import Problem
 from fargate_ops.inventory import yaml_scan
 from fargate_ops.inventory.preflight import Given
 from fargate_ops.inventory.resolve import resolved
@@ -29,14 +31,28 @@ options:
     description: The checks to run, in this order.
     type: list
     elements: str
-    choices: [inventory, account, git, engine, registry, disk]
+    choices:
+      [inventory, account, git, engine, registry, disk, python, identity, memory, programs, clock, bucket, github]
     required: true
+  findings:
+    description: Findings of other roles, C(check), C(summary), C(skipped) and C(problems), reported before the others.
+    type: list
+    elements: dict
+    default: []
+  may_start_later:
+    description: Accept, as in check mode, that a service of this machine does not run yet.
+    type: bool
+    default: false
+  ready: {type: str, default: '', description: "The outcome without a problem; empty for none."}
   project_dir: {type: path, required: true, description: "The checkout."}
   allow_dirty: {type: bool, required: true, description: "Accept uncommitted changes."}
   allow_shallow: {type: bool, required: true, description: "Accept a shallow clone."}
   docker_host: {type: str, required: true, description: "The Docker engine to use; empty for the current context's."}
   disk_paths: {type: list, elements: path, required: true, description: "Paths whose disks need free space."}
   disk_free_gib: {type: float, required: true, description: "Free disk space that is needed, in GiB."}
+  memory_free_gib: {type: float, required: true, description: "Available memory that is needed, in GiB."}
+  required_programs: {type: dict, required: true, description: "Programs needed on PATH, with what installs them."}
+  github_repository: {type: str, required: true, description: "The repository whose variables are set; empty for none."}
 """
 
 RETURN = r"""
@@ -49,26 +65,30 @@ checks:
 
 class ActionModule(OperationsAction):
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
-        wanted = args.pop("checks")
+        wanted, others, ready = args.pop("checks"), args.pop("findings"), args.pop("ready")
+        may_start_later = args.pop("may_start_later")
         checks = Checks(
             **args,
             environment=self.aws_environment,
             value=self._value,
             given=lambda: self._given(Path(args["project_dir"])),
-            sts=lambda region: self.session(region).client("sts"),
-            preview=self.preview,
+            client=lambda service, region: self.session(region).client(service),
+            preview=self.preview or may_start_later,
         )
-        findings = [getattr(checks, name)() for name in wanted]
+        findings = [_finding(other) for other in others] + [getattr(checks, name)() for name in wanted]
         try:
             env_name = self._value("env_name")
         except AnsibleError:
             env_name = Path(self.task_vars["inventory_dir"]).name
+        show = self.answer if ready else self.say
         for line in (env_name, *tree(findings)):
-            self.say(f"  {line}")
+            show(f"  {line}")
         result = {found.check: found.status for found in findings}
         if error := failure(env_name, findings, checks=result):
             raise error
-        return {"checks": result}
+        if not ready:
+            return {"checks": result}
+        return {"checks": result, **self.ended(Outcome(kind=Kind.DONE, what=ready, next=f"make deploy ENV={env_name}"))}
 
     def _value(self, name: str) -> str:
         return str(self._templar.template(self.task_vars[name]))
@@ -78,3 +98,7 @@ class ActionModule(OperationsAction):
         extra_vars = [str(given) for given in context.CLIARGS.get("extra_vars") or ()]
         sources = yaml_scan.sources(Path(self.task_vars["inventory_dir"]), project, extra_vars)
         return Given(*resolved(VALUES, self.task_vars, self._templar.template), sources)
+
+
+def _finding(found: dict[str, Any]) -> Finding:
+    return Finding(**{**found, "problems": tuple(Problem(**problem) for problem in found["problems"])})

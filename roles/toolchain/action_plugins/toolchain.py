@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
+from fargate_ops.core.problem import ProblemError
 from fargate_ops.plugin.action import OperationsAction
-from fargate_ops.terraform.toolchain import Request, provide
+from fargate_ops.terraform.toolchain import Request, look, provide
 
 DOCUMENTATION = r"""
 module: toolchain
@@ -17,6 +19,11 @@ description:
     version that O(provider_version) allows, and from the registry otherwise.
   - Writes only below O(cache_dir) and O(work_dir), also in check mode, because the next plan needs both.
 options:
+  state:
+    description: V(checked) changes nothing, and returns a finding instead of a failure.
+    type: str
+    choices: [present, checked]
+    default: present
   required_version: {type: str, required: true, description: "Version constraint, as C(>= 1.11) or C(1.14.0)."}
   provider_version: {type: str, required: true, description: "Constraint of C(hashicorp/aws)."}
   work_dir: {type: path, required: true, description: "Folder of the environment's generated files."}
@@ -45,6 +52,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+findings:
+  description: With V(checked), the finding as the role preflight takes it.
+  type: list
+  elements: dict
 toolchain:
   description: The fact C(toolchain_result) of the role.
   type: dict
@@ -60,5 +71,12 @@ toolchain:
 
 class ActionModule(OperationsAction):
     def execute(self, args: dict[str, Any]) -> dict[str, Any]:
+        if args.pop("state") == "checked":
+            finding: dict[str, Any] = {"check": "terraform", "summary": "not available", "problems": []}
+            try:
+                finding["summary"] = look(Request(**args))
+            except ProblemError as error:
+                finding["problems"] = [asdict(error.problem)]
+            return {"findings": [finding]}
         downloaded, toolchain = provide(Request(**args), self.say)
         return {"changed": downloaded, "toolchain": toolchain}

@@ -10,6 +10,7 @@ from typing import Any
 
 from fargate_ops.aws.endpoint import not_answering, silence_problem
 from fargate_ops.core.checks import Finding
+from fargate_ops.github import variables
 from fargate_ops.inventory import preflight as inventory
 from fargate_ops.preflight import cloud, machine
 
@@ -18,9 +19,9 @@ from fargate_ops.preflight import cloud, machine
 class Checks:
     """The input of the checks; each method is one check.
 
-    ``value`` resolves one variable of the inventory, ``given`` resolves all; ``sts`` returns the client of a region.
-    ``environment`` is the environment of AWS calls. A preview accepts that a service which the flow starts on this
-    machine does not run yet.
+    ``value`` resolves one variable of the inventory, ``given`` resolves all; ``client`` returns the client of a service
+    and a region. ``environment`` is the environment of AWS calls. ``required_programs`` maps a program to the command
+    that installs it. A preview accepts that a service which the flow starts on this machine does not run yet.
     """
 
     project_dir: str
@@ -29,10 +30,13 @@ class Checks:
     docker_host: str
     disk_paths: Sequence[str]
     disk_free_gib: float
+    memory_free_gib: float
+    required_programs: Mapping[str, str]
+    github_repository: str
     environment: Mapping[str, str]
     value: Callable[[str], str]
     given: Callable[[], inventory.Given]
-    sts: Callable[[str], Any]
+    client: Callable[[str, str], Any]
     preview: bool
 
     def inventory(self) -> Finding:
@@ -45,8 +49,7 @@ class Checks:
             return Finding("account", f"not known yet: {silence}", skipped=True)
         if silence:
             return Finding("account", "no answer", (silence_problem(silence).problem,))
-        sts = self.sts(self.value("aws_region"))
-        return cloud.check_account(sts, self.value("aws_account_id"), self.value("env_name"))
+        return cloud.check_account(self._aws("sts"), self.value("aws_account_id"), self.value("env_name"))
 
     def git(self) -> Finding:
         return machine.check_git(Path(self.project_dir), allow_dirty=self.allow_dirty, allow_shallow=self.allow_shallow)
@@ -58,5 +61,34 @@ class Checks:
     def registry(self) -> Finding:
         return cloud.check_registry(self.value("image_registry"), may_start_later=self.preview)
 
+    def python(self) -> Finding:
+        return machine.check_python()
+
+    def identity(self) -> Finding:
+        return machine.check_identity(Path(self.project_dir))
+
+    def memory(self) -> Finding:
+        return machine.check_memory(self.memory_free_gib)
+
+    def programs(self) -> Finding:
+        return machine.check_programs(self.required_programs)
+
+    def clock(self) -> Finding:
+        if self.environment.get("AWS_ENDPOINT_URL"):  # an emulator of this machine has the same clock
+            return machine.check_clock(Path(self.project_dir))
+        return cloud.check_skew(self._aws("sts"))
+
+    def bucket(self) -> Finding:
+        if silence := not_answering(self.environment):
+            return Finding("bucket", f"not known yet: {silence}", skipped=True)
+        bucket = self.value("state_bucket")
+        return cloud.check_bucket(self._aws("s3"), bucket, self.value("env_name"), may_start_later=self.preview)
+
+    def github(self) -> Finding:
+        return cloud.check_github(variables.gh, self.github_repository)
+
     def disk(self) -> Finding:
         return machine.check_disk([Path(path) for path in self.disk_paths], self.disk_free_gib)
+
+    def _aws(self, service: str) -> Any:
+        return self.client(service, self.value("aws_region"))

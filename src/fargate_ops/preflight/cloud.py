@@ -1,18 +1,25 @@
-"""The checks `account` and `registry`: the credentials' account, and whether the registry answers."""
+"""The checks that ask AWS: account, clock, state bucket, registry; and GitHub."""
 
 from __future__ import annotations
 
 import urllib.error
 import urllib.request
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
 from fargate_ops.core.checks import Finding
 from fargate_ops.core.problem import Problem
+from fargate_ops.github import variables as github
 from fargate_ops.image.registry import base_url
 
 _REGISTRY_TIMEOUT_SECONDS = 5
+#: AWS refuses a signature that is further away, S3 after 15 minutes.
+#: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
+_CLOCK_SECONDS = 300
 
 
 def check_account(sts: Any, account_id: str, env_name: str) -> Finding:
@@ -41,6 +48,55 @@ def check_account(sts: Any, account_id: str, env_name: str) -> Finding:
         )
         return Finding("account", caller["Account"], (problem,))
     return Finding("account", f"{account_id}, {caller['Arn']}")
+
+
+def check_skew(sts: Any, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Finding:
+    """Check this machine's clock against that of AWS, which is in every answer, also in a refusal."""
+    try:
+        answer = sts.get_caller_identity()
+    except ClientError as error:
+        answer = error.response
+    except BotoCoreError as error:
+        return Finding("clock", f"not known: {error}", skipped=True)
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    if "date" not in headers:
+        return Finding("clock", "not known: AWS sent no date", skipped=True)
+    seconds = (now() - parsedate_to_datetime(headers["date"])).total_seconds()
+    summary = f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} AWS"
+    if abs(seconds) < _CLOCK_SECONDS:
+        return Finding("clock", summary)
+    problem = Problem(
+        f"This machine's clock is {summary}, so AWS refuses its signatures.",
+        "the clock of this machine",
+        "sudo timedatectl set-ntp true",
+    )
+    return Finding("clock", summary, (problem,))
+
+
+def check_bucket(s3: Any, bucket: str, env_name: str, *, may_start_later: bool) -> Finding:
+    """Check that the state bucket exists and can be read. `may_start_later`: a missing one is no problem."""
+    try:
+        s3.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        missing = error.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+        if missing and may_start_later:
+            return Finding("bucket", "not yet: the deployment creates it", skipped=True)
+        what = "does not exist" if missing else f"cannot be read: {error.response['Error']['Code']}"
+        step = f"make bootstrap ENV={env_name}" if missing else "allow s3:ListBucket to the role, or use another role"
+        return Finding("bucket", what, (Problem(f"The state bucket {what}.", f"s3://{bucket}", step),))
+    except BotoCoreError as error:
+        return Finding("bucket", f"not known: {error}", skipped=True)
+    return Finding("bucket", bucket)
+
+
+def check_github(run: github.Run, repository: str) -> Finding:
+    """Check that ``gh`` may set the variables of the environment's repository, as bootstrap does."""
+    if not repository:
+        return Finding("github", "not needed: github_repository is not set", skipped=True)
+    if reason := github.unusable(run, repository):
+        problem = Problem(f"gh cannot set the variables of {repository}: {reason}.", repository, "gh auth login")
+        return Finding("github", "not usable", (problem,))
+    return Finding("github", repository)
 
 
 def check_registry(address: str, *, may_start_later: bool) -> Finding:

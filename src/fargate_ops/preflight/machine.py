@@ -1,9 +1,12 @@
-"""The checks `git`, `engine` and `disk` of this machine and this checkout."""
+"""The checks of this machine and this checkout: git, engine, disk, and those that only `make doctor` runs."""
 
 from __future__ import annotations
 
+import platform
 import shutil
+import sys
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fargate_ops.core.checks import Finding
@@ -79,3 +82,69 @@ def check_disk(paths: Iterable[Path], minimum_gib: float) -> Finding:
                 )
             )
     return Finding("disk", ", ".join(f"{free:.1f} GiB free" for free in seen.values()), tuple(problems))
+
+
+def check_python(environment: Path = Path(sys.prefix)) -> Finding:
+    """Check the Python environment: it has every package of the lock, or ``make venv`` would not have ended."""
+    if not (environment / ".ready").is_file():
+        problem = Problem("The Python environment is incomplete.", str(environment), "make venv")
+        return Finding("python", "incomplete", (problem,))
+    return Finding("python", f"{platform.python_version()}, {environment}")
+
+
+def check_identity(project: Path) -> Finding:
+    """Check that git knows who commits: an environment other than local deploys commits only."""
+    problems = []
+    for name, example in (("user.name", "'Ann Lee'"), ("user.email", "ann@example.com")):
+        try:
+            git(project, "config", "--get", name)
+        except ProblemError:
+            told = Problem(
+                f"git has no {name}, so nothing can be committed.",
+                "git config",
+                f"git config --global {name} {example}",
+            )
+            problems.append(told)
+    return Finding("identity", "incomplete" if problems else "git knows who commits", tuple(problems))
+
+
+def check_memory(minimum_gib: float, meminfo: Path = Path("/proc/meminfo")) -> Finding:
+    """Check the memory that is available without swapping. Systems without ``/proc`` are not checked."""
+    try:
+        lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        free = int(lines["MemAvailable"].split()[0]) / 2**20
+    except (OSError, KeyError):
+        return Finding("memory", "not known on this system", skipped=True)
+    if free >= minimum_gib:
+        return Finding("memory", f"{free:.1f} GiB available")
+    problem = Problem(
+        f"Only {free:.1f} GiB of memory are available, {minimum_gib:g} are needed.",
+        str(meminfo),
+        "end programs that use much (ps aux --sort=-rss | head), or lower preflight_memory_free_gib",
+    )
+    return Finding("memory", f"{free:.1f} GiB available", (problem,))
+
+
+def check_programs(programs: Mapping[str, str]) -> Finding:
+    """Check that programs are on PATH. `programs` maps each to what it is for and how it is installed."""
+    missing = [name for name in programs if not shutil.which(name)]
+    problems = tuple(Problem(f"{name} is not on PATH.", "PATH", programs[name]) for name in missing)
+    summary = f"without {', '.join(missing)}" if missing else ", ".join(programs) or "none is needed"
+    return Finding("programs", summary, problems)
+
+
+def check_clock(project: Path, now: datetime | None = None) -> Finding:
+    """Check that this machine's clock is not behind the newest commit: no certificate would be valid."""
+    now = now or datetime.now(UTC)
+    try:
+        committed = datetime.fromtimestamp(int(git(project, "log", "-1", "--format=%ct")), UTC)
+    except ProblemError as error:
+        return Finding("clock", f"not known: {error.problem.what}", skipped=True)
+    if now >= committed:
+        return Finding("clock", f"{now:%Y-%m-%d %H:%M:%S} UTC")
+    problem = Problem(
+        f"This machine's clock shows {now:%Y-%m-%d %H:%M} UTC, before the newest commit ({committed:%Y-%m-%d %H:%M}).",
+        "the clock of this machine",
+        "sudo timedatectl set-ntp true",
+    )
+    return Finding("clock", f"{now:%Y-%m-%d %H:%M} UTC", (problem,))

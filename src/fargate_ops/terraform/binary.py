@@ -26,6 +26,7 @@ from fargate_ops.terraform.version import Constraint, Version
 
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _DOWNLOAD_TIMEOUT_SECONDS = 30  # of silence, not of the whole download
+_PROBE_TIMEOUT_SECONDS = 5
 _PROGRESS_SECONDS = 3
 
 
@@ -105,9 +106,45 @@ def provide(
 
     Raises ProblemError if there is none and none can be downloaded.
     """
-    found, unsuitable = find(constraint, candidates(search_path, download))
+    found, wanted = _find(constraint, download, search_path)
     if found is not None:
         return found, False
+    try:
+        return fetch(download, current_platform(), say), True
+    except ProblemError as error:
+        raise ProblemError(
+            f"{wanted}, and {download.version} could not be downloaded. {error.problem.what}",
+            error.problem.where,
+            error.problem.next_step,
+        ) from error
+
+
+def look(constraint: Constraint, download: Download, search_path: str) -> str:
+    """Return which terraform `provide` would return. Only checks that a download would be answered.
+
+    Raises ProblemError if there is none and none can be downloaded.
+    """
+    found, wanted = _find(constraint, download, search_path)
+    if found is not None:
+        return f"{found.version} ({found.path})"
+    url = download.url(current_platform())
+    try:
+        request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - the address is the operator's own setting
+        urllib.request.urlopen(request, timeout=_PROBE_TIMEOUT_SECONDS).close()  # noqa: S310
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise ProblemError(f"{wanted}, and it cannot be downloaded: {reason}.", url, by_hand(download)) from error
+    return f"{download.version}, which the next command downloads"
+
+
+def _find(constraint: Constraint, download: Download, search_path: str) -> tuple[Terraform | None, str]:
+    """Return a terraform that `constraint` allows; without one, what is required and what was found.
+
+    Raises ProblemError if the pinned download is not allowed either.
+    """
+    found, unsuitable = find(constraint, candidates(search_path, download))
+    if found is not None:
+        return found, ""
     seen = (
         "; found only " + ", ".join(f"{t.version} at {t.path}" for t in unsuitable)
         if unsuitable
@@ -120,29 +157,26 @@ def provide(
             "terraform_required_version (inventory), toolchain_terraform_version (roles/toolchain/defaults/main.yml)",
             "make the two agree, then repeat the command",
         )
-    try:
-        return fetch(download, current_platform(), say), True
-    except ProblemError as error:
-        raise ProblemError(
-            f"{wanted}, and {download.version} could not be downloaded. {error.problem.what}",
-            error.problem.where,
-            error.problem.next_step,
-        ) from error
+    return None, wanted
+
+
+def by_hand(download: Download) -> str:
+    """Return how a person provides Terraform where it cannot be downloaded."""
+    return (
+        f"install Terraform {download.version} by hand (https://developer.hashicorp.com/terraform/install), "
+        "or set toolchain_releases_url to a mirror that this machine reaches; then repeat the command"
+    )
 
 
 def fetch(download: Download, target: str, say: Callable[[str], None]) -> Terraform:
     """Download, verify and unpack Terraform into the cache. A later run trusts nothing that an interrupted one left."""
-    url = download.url(target)
-    by_hand = (
-        f"install Terraform {download.version} by hand (https://developer.hashicorp.com/terraform/install), "
-        "or set toolchain_releases_url to a mirror that this machine reaches; then repeat the command"
-    )
+    url, instead = download.url(target), by_hand(download)
     expected = download.sha256.get(target)
     if expected is None:
         raise ProblemError(
             f"No SHA-256 is pinned for Terraform {download.version} on {target}.",
             "toolchain_terraform_sha256 (roles/toolchain/defaults/main.yml)",
-            f"add the line for {target} from {url.rpartition('_' + target)[0]}_SHA256SUMS, or {by_hand}",
+            f"add the line for {target} from {url.rpartition('_' + target)[0]}_SHA256SUMS, or {instead}",
         )
     try:
         download.cache_dir.mkdir(parents=True, exist_ok=True)
@@ -153,20 +187,20 @@ def fetch(download: Download, target: str, say: Callable[[str], None]) -> Terraf
                 raise ProblemError(
                     f"The archive is not the pinned one: its SHA-256 is {actual}, expected {expected}.",
                     url,
-                    f"do not use it; {by_hand}",
+                    f"do not use it; {instead}",
                 )
             with zipfile.ZipFile(archive) as contents:
                 binary = Path(contents.extract("terraform", scratch))
             binary.chmod(0o755)
             binary.replace(download.cached_path)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        raise ProblemError(f"The download failed: {getattr(error, 'reason', error)}.", url, by_hand) from error
+        raise ProblemError(f"The download failed: {getattr(error, 'reason', error)}.", url, instead) from error
     except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise ProblemError(f"The download cannot be kept: {error}.", str(download.cache_dir), by_hand) from error
+        raise ProblemError(f"The download cannot be kept: {error}.", str(download.cache_dir), instead) from error
     version = version_of(download.cached_path)
     if version != download.version:
         raise ProblemError(
-            f"The downloaded binary does not run here (it answered {version}).", str(download.cached_path), by_hand
+            f"The downloaded binary does not run here (it answered {version}).", str(download.cached_path), instead
         )
     return Terraform(download.cached_path, version)
 

@@ -215,6 +215,26 @@ def bootstrap(
     progress(f"{what}: made")
 
 
+def origin(client: docker.DockerClient, settings: ImageSettings) -> str:
+    """Return where `prepare` would take the images from. Changes nothing.
+
+    Raises:
+        LocalCloudError: they are not here, no registry answers, and mmdebstrap cannot be installed.
+    """
+    if find(client, settings):
+        return "on this machine"
+    if not (unreachable := registry_problem(client, settings)):
+        return "from the public registry"
+    if shutil.which("mmdebstrap"):
+        return "from Debian packages, by mmdebstrap"
+    if shutil.which("apt-get") and engine.as_root() is not None:
+        return "from Debian packages, by mmdebstrap, which is installed for it"
+    raise LocalCloudError(
+        f"The images are not here, no image registry answers ({unreachable}), and mmdebstrap is not installed. "
+        f"Next: `sudo apt-get install mmdebstrap debian-archive-keyring`."
+    )
+
+
 def need_mmdebstrap(progress: Progress) -> None:
     """Install mmdebstrap unless it is on PATH.
 
