@@ -76,7 +76,7 @@ os.execvp("ansible-playbook", ["ansible-playbook", *sys.argv[1:], *shlex.split(o
 endef
 PLAYBOOK = $(call playbook,$(ENV))
 
-VERBS := help doctor deploy plan infra build release rollback status settings verify bootstrap destroy drill incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver adopt new-app new-env venv lock check test rehearse coverage mutation docs bench
+VERBS := help deploy plan infra build release rollback status settings verify bootstrap destroy drill incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver adopt new-app new-env doctor venv lock check test rehearse coverage mutation docs bench
 .PHONY: $(VERBS)
 help: ## Show this list
 	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -89,7 +89,7 @@ help: ## Show this list
 	near = difflib.get_close_matches(verb, known, n=1) or ["help"]
 	sys.exit(f"There is no verb \"{verb}\". Nothing was done. Next: make {near[0]}")' "$@" $(VERBS)
 
-deploy plan infra build release rollback verify bootstrap: $(VENV_READY)
+deploy plan infra build release rollback verify bootstrap doctor: $(VENV_READY)
 	@$(PLAYBOOK) playbooks/$@.yml
 
 ##@ Every day
@@ -167,15 +167,6 @@ destroy: $(VENV_READY) ## Remove the environment (asks for ARGS='-e destroy_conf
 
 ##@ This machine
 doctor:    ## Check everything that this machine needs, all problems at once
-	@if ! "$$PYTHON" -ISc 'import ensurepip, venv' 2>/dev/null; then
-	  echo "1 problem: $$PYTHON cannot make a Python environment, and all else needs one. Next: sudo apt-get install python3 python3-venv" >&2; exit 1
-	fi
-	said=$$(mktemp)
-	if ! $(MAKE) venv VENV="$$VENV" PYTHON="$$PYTHON" 2>&1 | tee "$$said"; then
-	  echo "1 problem: the Python environment cannot be made, and all else needs it: $$(grep . "$$said" | tail -n 2 | head -n 1). Next: correct that, then make doctor" >&2; rm "$$said"; exit 1
-	fi
-	rm "$$said"
-	$(PLAYBOOK) playbooks/doctor.yml
 
 up: $(VENV_READY) ## Start the local cloud only
 	@$(PLAYBOOK) playbooks/local_up.yml
@@ -230,6 +221,9 @@ $(VENV_READY): requirements.txt pyproject.toml
 	  echo "$$VENV is a link, and its target would be emptied; nothing was changed. Next: remove the link, or name another folder: VENV=<folder>" >&2; exit 1; }
 	[[ $$VENV == .venv || ! -e $$VENV || -e $$VENV/pyvenv.cfg ]] || {
 	  echo "$$VENV exists and is no Python environment; nothing was changed. Next: remove it, or name another folder: VENV=<folder>" >&2; exit 1; }
+	next="correct that"
+	"$$PYTHON" -ISc 'import ensurepip' 2>/dev/null || next="sudo apt-get install python3-venv"
+	trap 'echo "One problem, and everything else needs this: the Python environment cannot be made (why: above). Next: $$next, then make $(firstword $(MAKECMDGOALS))" >&2' ERR
 	# A home that is not writable has no cache.
 	cache=$${XDG_CACHE_HOME:-$$HOME/.cache}/fargate-ops
 	[[ -w $${XDG_CACHE_HOME:-$$HOME} ]] || { export PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1; cache=$$VENV/cache; }

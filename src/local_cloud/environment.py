@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 _DOCKER_TIMEOUT_SECONDS = 300
 _CONNECT_TIMEOUT_SECONDS = 2
 
+_ENGINE = {
+    engine.Decision.USE: "runs",
+    engine.Decision.START: "installed; the local cloud starts it",
+    engine.Decision.INSTALL: "not installed; the local cloud installs and starts it",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -131,7 +137,7 @@ def diagnose(settings: Settings) -> list[Finding]:
     config = settings.config
     health = control.probe(config)
     running = health is not None and health.pid == control.running_pid(config)
-    findings = [_checked("docker", lambda: engine.decide(engine.observe(), engine.probe()).value)]
+    findings = [_checked("docker", lambda: _ENGINE[engine.decide(engine.observe(), engine.probe())])]
     if running:
         reach = lambda: _reach(config.gateway_address, config.api_port)  # noqa: E731
         ports = Finding("ports", f"{config.api_port}, {config.autoscaling_port}, {config.load_balancer_port}: ours")

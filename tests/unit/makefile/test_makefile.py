@@ -369,6 +369,20 @@ def verbs_of_the_help() -> list[str]:
     return [line.split()[1] for line in done.stdout.splitlines() if line.startswith("  make ")]
 
 
+def test_without_a_python_environment_the_doctor_says_only_that(tree: Tree, tmp_path: Path) -> None:
+    program = tmp_path / "python"
+    # As Debian's without python3-venv.
+    program.write_text("#!/bin/sh\ncase $* in *venv*) echo no ensurepip >&2; exit 1;; *ensurepip*) exit 1;; esac\n")
+    program.chmod(0o755)
+    made = tree.make("doctor", f"PYTHON={program}", f"VENV={tmp_path}/venv")
+    assert made.code
+    assert made.call is None
+    *_, reason, told, _ = made.errors.splitlines()
+    assert reason == "no ensurepip"
+    assert told.startswith("One problem, and everything else needs this: the Python environment cannot be made")
+    assert told.endswith("Next: sudo apt-get install python3-venv, then make doctor")
+
+
 def test_every_verb_of_the_help_has_a_recipe_that_can_be_read() -> None:
     """make reads a line of its file as a recipe even when a quote in it is left open."""
     for verb in verbs_of_the_help():

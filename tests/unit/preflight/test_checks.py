@@ -34,7 +34,10 @@ def checks(**changes: Any) -> Checks:
         "environment": {},
         "value": VALUES.__getitem__,
         "given": given,
-        "sts": lambda region: Sts(),
+        "memory_free_gib": 0,
+        "required_programs": {},
+        "github_repository": "",
+        "client": lambda service, region: Sts(),
         "preview": False,
     }
     return Checks(**{**values, **changes})
@@ -51,12 +54,12 @@ def silent() -> dict[str, str]:
 def test_the_account_is_the_declared_one() -> None:
     regions: list[str] = []
 
-    def sts(region: str) -> Sts:
-        regions.append(region)
+    def client(service: str, region: str) -> Sts:
+        regions.append(f"{service} {region}")
         return Sts()
 
-    assert checks(sts=sts).account().status == "OK"
-    assert regions == ["ap-northeast-2"]
+    assert checks(client=client).account().status == "OK"
+    assert regions == ["sts ap-northeast-2"]
 
 
 def test_a_silent_endpoint_is_a_problem_and_in_check_mode_not_known_yet(silent: dict[str, str]) -> None:
@@ -88,3 +91,21 @@ def test_the_registry_and_the_inventory_are_those_of_the_variables(monkeypatch: 
     assert seen == [("the image_registry", {"may_start_later": False})]
     with pytest.raises(AssertionError, match="by its own check only"):
         checks().inventory()
+
+
+def test_a_bucket_behind_a_silent_endpoint_is_not_known_yet(silent: dict[str, str]) -> None:
+    assert checks(environment=silent).bucket().summary.startswith("not known yet: http://127.0.0.1:")
+
+
+def test_an_emulator_has_the_clock_of_this_machine(silent: dict[str, str]) -> None:
+    assert checks(environment=silent).clock().summary.endswith(" UTC")
+    assert checks().clock().summary == "not known: AWS sent no date"
+
+
+def test_the_other_checks_get_their_arguments() -> None:
+    assert checks(memory_free_gib=10**6).memory().status == "FAIL"
+    assert checks(required_programs={"no-such-program": "install it"}).programs().problems[0].next_step == "install it"
+    assert checks().programs().summary == "none is needed"
+    assert checks().github().status == "SKIP"
+    assert checks().identity().check == "identity"
+    assert checks().python().check == "python"

@@ -4,14 +4,16 @@ import http.server
 import socket
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import EndpointConnectionError, NoCredentialsError
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 from botocore.stub import Stubber
 
 from fargate_ops.aws.endpoint import not_answering
-from fargate_ops.preflight.cloud import check_account, check_registry
+from fargate_ops.preflight.cloud import check_account, check_bucket, check_github, check_registry, check_skew
 
 ARN = "arn:aws:iam::222222222222:user/me"
 
@@ -54,6 +56,52 @@ def test_no_credentials_and_no_answer(error: Exception, summary: str) -> None:
 
     finding = check_account(Sts(), "222222222222", "staging")
     assert (finding.status, finding.summary) == ("FAIL", summary)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "status", "summary"),
+    [(2, "OK", "2 s ahead of AWS"), (-299, "OK", "299 s behind AWS"), (-301, "FAIL", "301 s behind AWS")],
+)
+def test_a_wrong_clock(ahead: int, status: str, summary: str) -> None:
+    now = datetime(2026, 1, 31, 9, tzinfo=UTC)
+    headers = {"date": "Sat, 31 Jan 2026 09:00:00 GMT"}
+
+    class Sts:
+        def get_caller_identity(self) -> Any:
+            return {"ResponseMetadata": {"HTTPHeaders": headers}}
+
+    class Refusing:
+        def get_caller_identity(self) -> Any:
+            response: Any = {"Error": {"Code": "SignatureDoesNotMatch"}, "ResponseMetadata": {"HTTPHeaders": headers}}
+            raise ClientError(response, "GetCallerIdentity")
+
+    for client in (Sts(), Refusing()):
+        finding = check_skew(client, lambda: now + timedelta(seconds=ahead))
+        assert (finding.status, finding.summary) == (status, summary)
+
+
+def test_without_credentials_the_clock_is_not_known() -> None:
+    class Sts:
+        def get_caller_identity(self) -> Any:
+            raise NoCredentialsError
+
+    assert check_skew(Sts()).status == "SKIP"
+
+
+def test_the_state_bucket_is_there_or_bootstrap_creates_it(s3: Any) -> None:
+    assert check_bucket(s3, "state-bucket", "qa", may_start_later=False).status == "OK"
+    missing = check_bucket(s3, "gone", "qa", may_start_later=False)
+    assert missing.problems[0].next_step == "make bootstrap ENV=qa"
+    assert check_bucket(s3, "gone", "qa", may_start_later=True).status == "SKIP"
+
+
+def test_gh_is_needed_for_a_repository_only() -> None:
+    def refuse(*_: object) -> tuple[int, str, str]:
+        return 127, "", "gh is not on PATH"
+
+    assert check_github(refuse, "").status == "SKIP"
+    assert "gh is not on PATH" in check_github(refuse, "acme/app").problems[0].what
+    assert check_github(lambda *_: (0, "true\n", ""), "acme/app").status == "OK"
 
 
 class _Registry(http.server.BaseHTTPRequestHandler):

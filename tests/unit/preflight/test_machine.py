@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections import namedtuple
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,16 @@ import pytest
 
 from fargate_ops.core.problem import ProblemError
 from fargate_ops.image import engine
-from fargate_ops.preflight.machine import check_disk, check_engine, check_git
+from fargate_ops.preflight.machine import (
+    check_clock,
+    check_disk,
+    check_engine,
+    check_git,
+    check_identity,
+    check_memory,
+    check_programs,
+    check_python,
+)
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -99,3 +109,44 @@ def test_too_little_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, 2**29))
     finding = check_disk([tmp_path], 3)
     assert finding.problems[0].what == "Only 0.5 GiB are free, 3 are needed."
+
+
+def test_an_unfinished_python_environment(tmp_path: Path) -> None:
+    assert check_python(tmp_path).problems[0].next_step == "make venv"
+    (tmp_path / ".ready").touch()
+    assert check_python(tmp_path).summary.endswith(f", {tmp_path}")
+
+
+def test_who_commits(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    found = check_identity(repository)
+    assert [problem.what for problem in found.problems] == [
+        "git has no user.name, so nothing can be committed.",
+        "git has no user.email, so nothing can be committed.",
+    ]
+    for name in ("user.name", "user.email"):
+        subprocess.run(["git", "-C", str(repository), "config", name, "ann"], check=True)
+    assert check_identity(repository).status == "OK"
+
+
+def test_available_memory(tmp_path: Path) -> None:
+    meminfo = tmp_path / "meminfo"
+    assert check_memory(1, meminfo).status == "SKIP"
+    meminfo.write_text("MemTotal:  8388608 kB\nMemAvailable:  524288 kB\n")
+    assert check_memory(0.5, meminfo).summary == "0.5 GiB available"
+    assert check_memory(1, meminfo).problems[0].what == "Only 0.5 GiB of memory are available, 1 are needed."
+
+
+def test_each_missing_program_is_named_with_its_installation() -> None:
+    found = check_programs({"git": "install git", "no-such-program": "install that", "nor-this": "install this"})
+    assert found.summary == "without no-such-program, nor-this"
+    assert [problem.next_step for problem in found.problems] == ["install that", "install this"]
+    assert check_programs({"git": "install git"}).status == "OK"
+
+
+def test_a_clock_before_the_newest_commit_is_wrong(repository: Path, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    assert check_clock(repository, now + timedelta(seconds=1)).status == "OK"
+    assert "before the newest commit" in check_clock(repository, now - timedelta(hours=1)).problems[0].what
+    assert check_clock(tmp_path / "none", now).status == "SKIP"

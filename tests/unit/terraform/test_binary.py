@@ -128,3 +128,15 @@ def test_a_long_download_shows_that_it_is_alive(
 def test_an_empty_path_falls_back_to_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert terraform.default_search_path()
+
+
+def test_a_look_says_where_terraform_comes_from_and_downloads_nothing(tmp_path: Path, served: tuple[str, Path]) -> None:
+    path = str(fake_terraform(tmp_path / "bin/terraform", "1.12.0").parent)
+    assert terraform.look(RANGE, download(tmp_path), path) == f"1.12.0 ({path}/terraform)"
+    url, root = served
+    wanted = download(tmp_path, url)
+    with pytest.raises(ProblemError, match="it cannot be downloaded"):
+        terraform.look(RANGE, wanted, "/nowhere")
+    release(root, tmp_path)
+    assert terraform.look(RANGE, wanted, "/nowhere") == "1.14.0, which the next command downloads"
+    assert not wanted.cached_path.exists()
