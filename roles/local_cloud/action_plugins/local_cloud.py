@@ -144,7 +144,8 @@ def _findings(arguments: dict[str, Any]) -> list[dict[str, Any]]:
 def _problem(text: str) -> dict[str, str]:
     """Return the fields of `fargate_ops.core.problem.Problem`."""
     what, _, next_step = text.partition(" Next: ")
-    return {"what": what, "where": "this machine", "next_step": next_step or "correct it, then make doctor"}
+    next_step = next_step.replace("`", "").removesuffix(".") or "correct it, then make doctor"
+    return {"what": what, "where": "this machine", "next_step": next_step}
 
 
 def _settings(arguments: dict[str, Any]) -> environment.Settings:
