@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
-from fargate_ops.adopt.adoption import Repository, Request, adopt, create, write
+from fargate_ops.adopt.adoption import Adoption, Repository, Request, adopt, create, with_lock, write
+from fargate_ops.core.problem import OperationsError
 from fargate_ops.plugin.action import OperationsAction
 
 DOCUMENTATION = r"""
@@ -14,8 +16,8 @@ short_description: Adopt an application, or create a new one
 description:
   - Reads the project in O(directory) without running its code, and prints what it meets of the contract and how to meet
     the rest.
-  - Writes the application's values into O(inventory)/shared.yml, and a Dockerfile if the project has none. Changes
-    nothing else, and nothing in check mode.
+  - Writes the application's values into O(inventory)/shared.yml, and a Dockerfile and a lock of its packages if the
+    project has none. Changes nothing else, and nothing in check mode.
 options:
   directory: {type: str, required: true, description: "The application's folder, relative to the working directory."}
   name: {type: str, required: true, description: "The application's name; empty for the project's own."}
@@ -58,10 +60,22 @@ class ActionModule(OperationsAction):
         repository = Repository(**folders, python=args["python"])
         adoption = (create if args["new"] else adopt)(request, repository)
         if not self.preview:
+            adoption = self._locked(adoption, request, repository)
             write(adoption)
         self.answer(adoption.report(preview=self.preview))
+        written = adoption.written(preview=self.preview)
         return {
-            "changed": bool(adoption.files),
+            "changed": bool(written),
             "points": [point.as_row() for point in adoption.inspection.points],
-            "written": [str(path) for path in adoption.files],
+            "written": [str(path) for path in written],
         }
+
+    def _locked(self, adoption: Adoption, request: Request, repository: Repository) -> Adoption:
+        if adoption.lock is None:
+            return adoption
+        self.say(f"making {os.path.relpath(adoption.lock)} with uv")
+        try:
+            return with_lock(adoption, request, repository)
+        except OperationsError as error:
+            self.warn(f"made no {adoption.lock.name}: {error}")
+            return adoption

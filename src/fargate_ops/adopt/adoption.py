@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,8 +15,9 @@ from typing import Any
 import yaml
 
 from fargate_ops.adopt.inspection import Inspection, inspect
+from fargate_ops.adopt.lock import make as make_lock
 from fargate_ops.adopt.points import Verdict, steps, tree
-from fargate_ops.adopt.project import Project, read, repository_of, scan
+from fargate_ops.adopt.project import Project, has_changes, read, repository_of, scan
 from fargate_ops.adopt.templates import image_files, new_files
 from fargate_ops.core.files import write_file
 from fargate_ops.core.problem import ProblemError
@@ -57,13 +59,20 @@ class Repository:
     def shared(self) -> Path:
         return self.inventory / _SHARED
 
+    @property
+    def record(self) -> Path:
+        """The values that adoptions gave the inventory. They are this machine's, as is everything in the folder."""
+        return self.project / ".local/adopted.json"
+
 
 @dataclass(frozen=True)
 class Adoption:
     """The files that would be written, by path, and what there is to say: `folder` as a person writes it.
 
-    `changes` are those of the inventory. `kept` says by setting which value stays although another was found. `again`
-    is the command that repeats the adoption.
+    `changes` are those of the inventory, `record` the values that adoptions gave it, in the file `record_file`. `kept`
+    says by setting which value stays although another was found. `again` is the command that repeats the adoption.
+    `context` is the image's folder; `uncommitted`: it has changes that are in no commit. `made` is the lock that was
+    made for this adoption; None if there is no need.
     """
 
     inspection: Inspection
@@ -73,13 +82,28 @@ class Adoption:
     changes: tuple[str, ...]
     kept: Mapping[str, str]
     again: str
+    context: Path
+    uncommitted: bool
+    record_file: Path
+    record: Mapping[str, Value]
+    made: Path | None = None
+
+    @property
+    def lock(self) -> Path | None:
+        """The lock that is missing and can be made."""
+        return self.context / self.inspection.lock if self.inspection.lock_command else None
+
+    def written(self, *, preview: bool) -> list[Path]:
+        """Return the files that are written, or would be."""
+        lock = self.lock if preview else self.made
+        return [*([lock] if lock else []), *self.files]
 
     def report(self, *, preview: bool) -> str:
         """Return the points, how to meet those that are not met, what is written, and the next command."""
         points = self.inspection.points
         would = "would write" if preview else "wrote"
         lines = [tree(f"{self.name}: the application in {self.folder}", points), steps(points)]
-        lines += [f"{would} {os.path.relpath(path)}" for path in self.files]
+        lines += [f"{would} {os.path.relpath(path)}" for path in self.written(preview=preview)]
         lines += [f"  {change}" for change in self.changes]
         lines += [f"kept {key}: {said}" for key, said in self.kept.items()]
         if self.kept:
@@ -90,7 +114,7 @@ class Adoption:
         to_do = sum(point.verdict is Verdict.TO_DO for point in self.inspection.points)
         if to_do:
             return f"do what is listed, commit it, then {self.again}"
-        if any(path.name != _SHARED for path in self.files):
+        if self.uncommitted or self.made or any(path.name != _SHARED for path in self.files):
             folder = shlex.quote(self.folder)
             return f"git -C {folder} add . && git -C {folder} commit, then make deploy"
         return "make deploy"
@@ -117,16 +141,26 @@ def create(request: Request, repository: Repository) -> Adoption:
     return _plan(request, repository, Project.of(files), {path / file: text for file, text in files.items()})
 
 
+def with_lock(adoption: Adoption, request: Request, repository: Repository) -> Adoption:
+    """Make the lock that is missing, and return the adoption with it. Raises OperationsError if uv cannot make it."""
+    if adoption.lock is None:
+        return adoption
+    make_lock(adoption.context, adoption.inspection.lock_command)
+    return replace(adopt(request, repository), made=adoption.lock)
+
+
 def write(adoption: Adoption) -> None:
     """Write the files."""
     for path, text in adoption.files.items():
         write_file(path, text)
+    if adoption.files:
+        write_file(adoption.record_file, json.dumps(adoption.record, indent=2) + "\n")
 
 
 def _plan(request: Request, repository: Repository, project: Project, files: Mapping[Path, str]) -> Adoption:
     reference = _reference(repository)
     text = repository.shared.read_text(encoding="utf-8")
-    current = _current(text)
+    current, recorded = _current(text), _recorded(repository)
     look = partial(
         inspect,
         named=request.entry,
@@ -135,14 +169,26 @@ def _plan(request: Request, repository: Repository, project: Project, files: Map
         given=set(_given_variables(repository)),
     )
     inspection = look(project)
-    own = current.get(_NAME) if current.get(_NAME) != reference.get(_NAME) else ""
+    # What an adoption gave the inventory says no more than the application does.
+    chosen = {
+        key: value
+        for key, value in current.items()
+        if key in reference and value != reference[key] and value != recorded.get(key)
+    }
+    own = chosen.get(_NAME) or (current.get(_NAME) if not reference else "")
     name = _valid(request.name or str(own or _slug(inspection.name)), repository)
     context = Path(os.path.normpath(request.path / inspection.folder))
     folder = os.path.normpath(f"{request.directory}/{inspection.folder}")
     source = _source(request, repository, context)
+    if reference and current.get(_SOURCE) not in (reference[_SOURCE], source) and _SOURCE not in request.overwrite:
+        raise ProblemError(
+            f"inventory/{_SHARED} has another application: {current.get(_SOURCE)}. A checkout deploys one.",
+            _SOURCE,
+            f"adopt {request.directory} in another clone of this repository. If it takes the other's place: "
+            f"make adopt DIR={shlex.quote(request.directory)} OVERWRITE={_SOURCE}",
+        )
     # Values that a person set for another application say nothing about this one.
-    chosen = {key: value for key, value in current.items() if key in reference and value != reference[key]}
-    known = chosen if chosen.get(_SOURCE) == source else {}
+    known = chosen if current.get(_SOURCE) == source else {}
     inspection = look(project, known=known)
     if not inspection.has_dockerfile:
         written = image_files(inspection, name, project.below(inspection.folder))
@@ -153,11 +199,23 @@ def _plan(request: Request, repository: Repository, project: Project, files: Map
         inspection = look(project, known=known)
     values = _values(inspection, name, source)
     by_name = {*request.overwrite, *([_NAME] if request.name else [])}
-    text, changes, kept = _edited(text, values, current, reference, by_name)
-    if changes:
-        files = {**files, repository.shared: text}
+    edit = _edited(text, values, current, (reference, recorded), by_name)
+    if edit.changed:
+        files = {**files, repository.shared: edit.text}
     again = f"make adopt DIR={shlex.quote(folder)}" + (f" APP={request.entry}" if request.entry else "")
-    return Adoption(inspection, name, folder, files, tuple(changes), kept, again)
+    return Adoption(
+        inspection=inspection,
+        name=name,
+        folder=folder,
+        files=files,
+        changes=tuple(f"{key}: {_shown(current[key])} → {_shown(values[key])}" for key in edit.changed),
+        kept={key: f"{_shown(current[key])}, the application has {_shown(values[key])}" for key in edit.kept},
+        again=again,
+        context=context,
+        uncommitted=context.is_dir() and has_changes(context),
+        record_file=repository.record,
+        record={**recorded, **{key: values[key] for key in edit.changed}},
+    )
 
 
 def _given_variables(repository: Repository) -> Iterator[str]:
@@ -188,32 +246,43 @@ def _values(inspection: Inspection, name: str, source: str) -> dict[str, Value]:
     return values
 
 
+@dataclass(frozen=True)
+class _Edit:
+    """The inventory's text, the settings that have new values, and those that stay although others were found."""
+
+    text: str
+    changed: list[str]
+    kept: list[str]
+
+
 def _edited(
     text: str,
     values: Mapping[str, Value],
     current: Mapping[str, Any],
-    reference: Mapping[str, Value],
+    replaceable: Iterable[Mapping[str, Value]],
     by_name: Iterable[str],
-) -> tuple[str, list[str], dict[str, str]]:
-    """Return the inventory's text with new values, the changes, and the values that stay although others were found.
+) -> _Edit:
+    """Return the inventory with new values.
 
-    A value that is not the reference application's was chosen by a person, unless it is empty: then it says that an
-    earlier run found nothing. A list is also replaced by a longer one that contains it.
+    `replaceable` are the reference application's values, and those that an earlier run wrote. Any other was chosen by a
+    person, unless it is empty: then a run on another machine found nothing. A list is also replaced by a longer one
+    that contains it.
     """
-    changes: list[str] = []
-    kept: dict[str, str] = {}
+    changed: list[str] = []
+    kept: list[str] = []
     for key, value in values.items():
         if key not in current:
             where = f"inventory/{_SHARED}"
             raise ProblemError(f"{where} does not set {key}.", where, f"add {key}: {flow(value)}")
         if current[key] == value:
             continue
-        if key in by_name or (key in reference and current[key] == reference[key]) or _extends(value, current[key]):
-            changes.append(f"{key}: {_shown(current[key])} → {_shown(value)}")
+        ours = any(key in given and current[key] == given[key] for given in replaceable)
+        if ours or key in by_name or _extends(value, current[key]):
+            changed.append(key)
             text = replaced(text, key, value)
         else:
-            kept[key] = f"{_shown(current[key])}, the application has {_shown(value)}"
-    return text, changes, kept
+            kept.append(key)
+    return _Edit(text, changed, kept)
 
 
 def _extends(found: Value, current: Any) -> bool:
@@ -221,6 +290,14 @@ def _extends(found: Value, current: Any) -> bool:
     if isinstance(found, list) and isinstance(current, list):
         return set(current) < set(found)
     return current == "" and bool(found)
+
+
+def _recorded(repository: Repository) -> dict[str, Value]:
+    """Return the values that adoptions gave the inventory; none if they ran on another machine."""
+    try:
+        return dict(json.loads(repository.record.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
 
 
 def _current(text: str) -> dict[str, Any]:

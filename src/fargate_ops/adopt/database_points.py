@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -19,7 +19,13 @@ _CA_FILE = "/etc/ssl/rds/ca.pem"
 #: The virtual environment of the Dockerfile that this package writes.
 _VENV = "/opt/venv"
 #: Preflight counts these connections of each worker.
-_POOL = 'pool_size=int(os.environ["DATABASE_POOL_SIZE"]), max_overflow=int(os.environ["DATABASE_MAX_OVERFLOW"])'
+_POOL = (
+    'pool_size=int(os.environ.get("DATABASE_POOL_SIZE", "5"))',
+    'max_overflow=int(os.environ.get("DATABASE_MAX_OVERFLOW", "10"))',
+)
+_TLS = f'ssl.create_default_context(cafile="{_CA_FILE}")'
+#: asyncpg takes no TLS from the URL, and the library does not check its connections.
+_ASYNCPG = (f'connect_args={{"ssl": {_TLS}}} if "DATABASE_HOST" in os.environ else {{}}', "pool_pre_ping=True")
 
 
 @dataclass(frozen=True)
@@ -131,48 +137,84 @@ def _connection(context: Context, database: Database, variables: Sequence[Variab
     given = ", ".join(PARTS)
     if urls:
         reason = f"it reads {urls[0].name}; the platform sets {given}"
-        step = f"build the URL where {urls[0].name} is read:\n{_url(database)}"
+        step = _address(database, urls[0])
         return context.point(_GROUP, "connection", Verdict.TO_DO, reason, step, f"{context.shown}/{urls[0].where}")
     if parts:
         reason = f"it reads {', '.join(part.name for part in parts)}; the platform sets {given}"
         lines = "\n".join(f"  {_renamed(part)}" for part in parts)
-        step = f"read the platform's names first:\n{lines}\nand verify the server: {_verification(database)}"
+        step = f"read the platform's names first:\n{lines}\n{_verification(database)}"
         return context.point(_GROUP, "connection", Verdict.TO_DO, reason, step, f"{context.shown}/{parts[0].where}")
     reason = f"no variable for its address was found; the platform sets {given}"
-    return context.point(_GROUP, "connection", Verdict.TO_DO, reason, f"build the URL from them:\n{_url(database)}")
+    return context.point(_GROUP, "connection", Verdict.TO_DO, reason, _address(database, None))
 
 
 def _renamed(variable: Variable) -> str:
     """Return the line that reads the platform's name before the application's own."""
-    if variable.of_settings:
-        return f'{variable.name}: … = Field(validation_alias=AliasChoices("{variable.part}", "{variable.name}"))'
+    if variable.field:
+        return f'{variable.field}: … = Field(validation_alias=AliasChoices("{variable.part}", "{variable.name}"))'
     return f'os.environ.get("{variable.part}") or os.environ["{variable.name}"]'
 
 
-def _url(database: Database) -> str:
-    lines = [
-        "  sqlalchemy.URL.create(",
-        f'      "postgresql+{database.driver}",',
-        '      username=os.environ["DATABASE_USER"],',
-        '      password=os.environ["DATABASE_PASSWORD"],',
-        '      host=os.environ["DATABASE_HOST"],',
-        '      port=int(os.environ["DATABASE_PORT"]),',
-        '      database=os.environ["DATABASE_NAME"],',
+def _address(database: Database, url: Variable | None) -> str:
+    """Return the lines that connect to the platform's database. `url` is the variable with the address elsewhere."""
+    if not database.library:
+        unless = f", unless {url.name} is set" if url else ""
+        return "\n".join([f"connect with them{unless}:", *_indented(_driver_call(database))])
+    asyncpg = database.driver == "asyncpg"
+    verified = [] if asyncpg else [f'    query={{"sslmode": "verify-full", "sslrootcert": "{_CA_FILE}"}},']
+    made = [
+        "sqlalchemy.URL.create(",
+        f'    "postgresql+{database.driver}",',
+        *(f"    {line}," for line in _parts("username", "database")),
+        *verified,
+        ").render_as_string(hide_password=False)",
     ]
-    if database.driver != "asyncpg":
-        lines.append(f'      query={{"sslmode": "verify-full", "sslrootcert": "{_CA_FILE}"}},')
-    lines.append("  )")
+    if url and url.field:
+        title = f"have the settings build the URL unless {url.name} is set:"
+        lines = ["def platform_url() -> str:", f"    return {made[0]}", *(f"    {line}" for line in made[1:]), ""]
+        lines.append(f"{url.field}: … = Field(default_factory=platform_url)")
+    elif url:
+        title, lines = (
+            f"build the URL unless {url.name} is set:",
+            [f'os.environ.get("{url.name}") or {made[0]}', *made[1:]],
+        )
+    else:
+        title, lines = "build the URL from them:", made
+    create = "create_async_engine" if database.asynchronous else "create_engine"
+    given = [*(_ASYNCPG if asyncpg else ()), *_POOL]
+    return "\n".join([title, *_indented(lines), f"and pass {create}:", *_indented(f"{line}," for line in given)])
+
+
+def _driver_call(database: Database) -> list[str]:
+    """Return the call that connects without SQLAlchemy."""
     if database.driver == "asyncpg":
-        lines.append(f"and verify the server: {_verification(database)}")
-    if database.library:
-        lines.append(f"and limit the pool: {_POOL}")
-    return "\n".join(lines)
+        given = [*_parts("user", "database"), f"ssl={_TLS}", 'max_size=int(os.environ["DATABASE_POOL_SIZE"])']
+        return ["asyncpg.create_pool(", *(f"    {line}," for line in given), ")"]
+    given = [*_parts("user", "dbname"), 'sslmode="verify-full"', f'sslrootcert="{_CA_FILE}"']
+    return [f"{database.driver}.connect(", *(f"    {line}," for line in given), ")"]
+
+
+def _parts(user: str, name: str) -> list[str]:
+    """Return the arguments with the parts of the address. Drivers differ in the names of two of them."""
+    return [
+        f'{user}=os.environ["DATABASE_USER"]',
+        'password=os.environ["DATABASE_PASSWORD"]',
+        'host=os.environ["DATABASE_HOST"]',
+        'port=int(os.environ["DATABASE_PORT"])',
+        f'{name}=os.environ["DATABASE_NAME"]',
+    ]
+
+
+def _indented(lines: Iterable[str]) -> list[str]:
+    return [f"  {line}".rstrip() for line in lines]
 
 
 def _verification(database: Database) -> str:
+    if database.driver == "asyncpg" and database.library:
+        return "\n".join(["and pass create_async_engine:", *_indented(f"{line}," for line in _ASYNCPG)])
     if database.driver == "asyncpg":
-        return f'connect_args={{"ssl": ssl.create_default_context(cafile="{_CA_FILE}")}}'
-    return f"?sslmode=verify-full&sslrootcert={_CA_FILE} at the end of the URL"
+        return f"and verify the server: ssl={_TLS}"
+    return f"and verify the server: ?sslmode=verify-full&sslrootcert={_CA_FILE} at the end of the URL"
 
 
 def _migrations(context: Context, database: Database, administration: Administration) -> Iterator[Point]:

@@ -65,6 +65,13 @@ class Context:
         return [self.packages.lock_to_be, *([BUILD_LOCK] if needs_pip else [])]
 
     @property
+    def lock_command(self) -> str:
+        """The command that makes the lock, with the library's packages if the application uses it."""
+        extras = [f"--extra {name}" for name in self.library_extras]
+        also = " ".join([*extras, str(library.PYPROJECT)]) if self.uses_library else ""
+        return self.packages.lock_command(self.python, also)
+
+    @property
     def command(self) -> str:
         """The command of an image with this application."""
         factory = '"--factory", ' if self.program.endswith("()") else ""
@@ -103,9 +110,8 @@ def _packages(context: Context) -> Iterator[Point]:
         )
         yield context.point("packages", "Python", Verdict.TO_DO, reason, step)
     of_library = library.packages(context.library_extras) if context.uses_library else []
-    also = " ".join([*(f"--extra {name}" for name in context.library_extras), str(library.PYPROJECT)])
     command = (
-        f"(cd {context.shown} && {packages.lock_command(python, also if of_library else '')}), then commit it; "
+        f"(cd {context.shown} && {context.lock_command}), then commit it; "
         f"uv is in {library.PYPROJECT.parents[2]}/.venv/bin too"
     )
     if packages.lock and (missing := [name for name in of_library if not packages.has(name)]):
@@ -160,8 +166,9 @@ class _Image:
             yield self._to_do(
                 "build",
                 "a step needs a network, and the image is built without one, from the wheels in wheels/",
-                f"rename this file, and adopt writes one; or COPY wheels/ and the lock, then RUN {_INSTALL} "
-                f"--require-hashes --requirement {self.context.packages.lock_to_be}",
+                f"git -C {self.context.shown} mv Dockerfile Dockerfile.own, and adopt writes one that meets every "
+                f"point of [image]; or COPY wheels/ and the lock, then RUN {_INSTALL} --require-hashes "
+                f"--requirement {self.context.packages.lock_to_be}",
                 step,
             )
         if step := self.file.with_buildkit():

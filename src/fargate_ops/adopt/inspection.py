@@ -44,6 +44,8 @@ _GIVEN = re.compile(
 _SAYS_NOTHING = frozenset({"", ".", "..", "api", "app", "backend", "fastapi", "main", "server", "service", "src"})
 #: Methods that send a statement to the database: SQLAlchemy's, SQLModel's and asyncpg's.
 _STATEMENTS = ("execute", "scalar", "scalars", "exec", "fetch", "fetchrow", "fetchval")
+#: 503, as a handler writes it.
+_UNAVAILABLE = re.compile(r"\b503\b|SERVICE_UNAVAILABLE")
 _JSON_LOGS = ("structlog", "python-json-logger", "json-logging", "ecs-logging", "loguru")
 
 
@@ -51,6 +53,7 @@ _JSON_LOGS = ("structlog", "python-json-logger", "json-logging", "ecs-logging", 
 class Inspection:
     """`folder` is the image's context, from the project's folder. `program` is the object as a server takes it.
 
+    `lock_command` makes the lock, in the context; empty if there is one, or its packages have to change first.
     `root` is the folder from which Python imports it, in the context. `admin_module` is the library's admin command;
     `schema` is the file beside the migrations into which its build writes their revisions. Each is empty if there is
     none. `values` are by setting of the inventory.
@@ -67,6 +70,7 @@ class Inspection:
     admin_module: str
     schema: str
     lock: str
+    lock_command: str
     points: tuple[Point, ...]
     values: Mapping[str, Value]
 
@@ -146,9 +150,21 @@ def inspect(
         admin_module=administration.command[-1] if administration.by_library else "",
         schema=administration.migrations.schema if administration.migrations else "",
         lock=packages.lock_to_be,
+        lock_command=context.lock_command if _can_lock(context, points) else "",
         points=tuple(points),
         values=values,
     )
+
+
+def _can_lock(context: Context, points: Sequence[Point]) -> bool:
+    """Return whether nothing but the lock is missing for the image's packages, and no file is in its place."""
+    packages = context.packages
+    to_do = {
+        point.subject
+        for point in points
+        if point.verdict is Verdict.TO_DO and (point.group == "packages" or point.subject == "driver")
+    }
+    return to_do == {"lock"} and bool(packages.source) and packages.lock_to_be not in context.project.paths
 
 
 def _administration(
@@ -178,9 +194,11 @@ def _administration(
 
 
 def _name(project: Project, *folders: str) -> str:
-    """Return the name that the project gives itself, or that of its folder, without those that say nothing."""
-    names = [project_name(project), *(PurePosixPath(folder).name for folder in folders)]
-    return next((name for name in names if name and name.lower() not in _SAYS_NOTHING), names[0])
+    """Return the name that the project gives itself, or that of a folder, without those that say nothing."""
+    above = str(PurePosixPath(folders[-1]).parent)
+    names = [project_name(project), *(PurePosixPath(folder).name for folder in (*folders, above))]
+    found = [name for name in names if name]
+    return next((name for name in found if name.lower() not in _SAYS_NOTHING), found[0] if found else "")
 
 
 def _context_of(project: Project, path: str) -> str:
@@ -197,6 +215,8 @@ def _context_of(project: Project, path: str) -> str:
 class _Routes:
     """The paths that the platform requests, each empty if there is none. `others` may be one for health checks.
 
+    `other_version` has no commit in it. `other_ready` queries the database, and is not seen to answer 503 without it.
+
     `health_reads_database`: its handler sends a statement to the database.
     """
 
@@ -205,6 +225,7 @@ class _Routes:
     version: str
     other_version: str
     checked: str
+    other_ready: str = ""
     others: Sequence[str] = ()
     health_reads_database: bool = False
 
@@ -213,13 +234,19 @@ class _Routes:
         if context.has_its_routes:
             return cls(HEALTH_PATH, READY_PATH, VERSION_PATH, "", "")
         paths = routes(code, entry)
-        health, ready, version = (best(paths, names) for names in (HEALTH, READINESS, VERSION))
+        alone = [route for route in paths if not _reads_database(route)]
+        health = best(alone, HEALTH) or best(paths, HEALTH)
+        ready, version = best(paths, READINESS), best(paths, VERSION)
+        # A second route for health that queries the database is one for readiness.
+        other = best([route for route in paths if route is not health and _reads_database(route)], HEALTH)
+        ready = ready or (other if other and _UNAVAILABLE.search(_text(other)) else None)
         has_hash = version is not None and "git_hash" in _text(version)
         return cls(
             health=health.path if health else known.get("app_health_path", ""),
             ready=ready.path if ready else known.get("app_ready_path", ""),
             version=version.path if version and has_hash else known.get("app_version_path", ""),
             other_version=version.path if version and not has_hash else "",
+            other_ready=other.path if other and not ready else "",
             checked=_checked(context),
             others=sorted(
                 {route.path for route in paths if "{" not in route.path} - {"/", ""}, key=lambda path: (len(path), path)
@@ -231,7 +258,7 @@ class _Routes:
         lines = '  @app.get("/healthz")\n  def healthz() -> dict[str, str]:\n      return {"status": "healthy"}'
         if self.health and self.health_reads_database and context.has_database:
             reason = f"{self.health} queries the database: an outage of it would replace all tasks"
-            step = f"{lines}\nand have {self.health} answer 503 without a database: app_ready_path: {self.health}"
+            step = f"{lines}\nand have {self.health} answer 503 without a database: it becomes app_ready_path"
             yield context.point("routes", "health", Verdict.OPTIONAL, reason, f"add to the application:\n{step}")
         elif self.health:
             yield _point("routes", "health", self.health)
@@ -251,13 +278,15 @@ class _Routes:
         elif context.has_database:
             reason = "none; a release does not ask each task whether its database works"
             step = 'a route "/readyz" that queries the database and answers 200 or 503'
+            if self.other_ready:
+                step = f"have {self.other_ready}, which queries the database, answer 503 without it"
             yield context.point("routes", "readiness", Verdict.OPTIONAL, reason, step)
         if self.version:
             yield _point("routes", "version", self.version)
         else:
             has = f"{self.other_version} has no git_hash" if self.other_version else "none"
             reason = f"{has}; a release is verified by the image of the running tasks"
-            answer = '{"git_hash": os.environ["GIT_HASH"], "image_digest": os.environ["IMAGE_DIGEST"]}'
+            answer = '{"git_hash": os.getenv("GIT_HASH"), "image_digest": os.getenv("IMAGE_DIGEST")}'
             step = f'a route "/version" that answers {answer}'
             yield context.point("routes", "version", Verdict.OPTIONAL, reason, step)
 

@@ -101,6 +101,11 @@ def _has_commit(directory: Path) -> bool:
     return bool(git(directory, "rev-list", "--max-count=1", "--all")) and newest_commit(directory) is not None
 
 
+def has_changes(directory: Path) -> bool:
+    """Return whether a folder has files or changes that are in no commit."""
+    return bool(git(directory, "status", "--porcelain", "--", "."))
+
+
 def scan(directory: Path) -> Project:
     """Return the project in a folder of a git repository: its files that are committed or could be."""
     listed = git(directory, "ls-files", "-z", "--cached", "--others", "--exclude-standard")

@@ -22,7 +22,7 @@ _OTHER = re.compile(r"dev|test|lint|doc|build|ci\b", re.IGNORECASE)
 _HASH = re.compile(r"--hash=\w+:\w+")
 #: Commands that print a lock in the format of a requirement file.
 _EXPORTS = {
-    "uv.lock": "uv export --format requirements-txt --no-dev --no-emit-project",
+    "uv.lock": "uv export --quiet --frozen --format requirements-txt --no-dev --no-emit-project",
     "poetry.lock": "uv tool run --from poetry --with poetry-plugin-export poetry export --format requirements.txt",
 }
 _OLDEST_CONTROLLER = "3.11"
@@ -66,7 +66,8 @@ class Requirements:
 
         `also` are the arguments for the packages of another project.
         """
-        compiled = f"uv pip compile --python-version {python} --generate-hashes"
+        # The image takes wheels only. So nothing of a package is built, that is executed, here.
+        compiled = f"uv pip compile --quiet --only-binary :all: --python-version {python} --generate-hashes"
         written = f"{also} --output-file {self.lock_to_be}".strip()
         if export := _EXPORTS.get(self.source):
             return f"{export} | {compiled} {'' if also else '--no-deps '}- {written}"

@@ -25,13 +25,13 @@ _URL = re.compile(r"(?:.*_)?(?:DATABASE|DB|POSTGRES|POSTGRESQL|PG|SQL|SQLALCHEMY
 class Variable:
     """A variable, the line that reads it, and whether the application needs a value. `names` are its other names.
 
-    `of_settings`: it is a field of pydantic's settings.
+    `field` is the one of pydantic's settings that it fills; empty if the code reads it itself.
     """
 
     name: str
     where: str
     required: bool
-    of_settings: bool = False
+    field: str = ""
     names: tuple[str, ...] = ()
 
     @property
@@ -70,7 +70,7 @@ def _settings(code: Code, module: Module) -> Iterator[Variable]:
                 continue
             aliases = _aliases(node.value)
             names = tuple(alias.upper() for alias in aliases) or (f"{prefix}{name}".upper(),)
-            yield Variable(names[0], f"{module.path}:{node.lineno}", _is_required(node.value), True, names[1:])
+            yield Variable(names[0], f"{module.path}:{node.lineno}", _is_required(node.value), name, names[1:])
 
 
 def _is_settings(code: Code, module: Module, owner: ast.ClassDef, depth: int = 4) -> bool:

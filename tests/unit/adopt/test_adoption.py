@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from typing import Any
 import pytest
 import yaml
 
-from fargate_ops.adopt.adoption import Adoption, Repository, Request, adopt, create, write
+from fargate_ops.adopt.adoption import Adoption, Repository, Request, adopt, create, with_lock, write
 from fargate_ops.adopt.points import Verdict
-from fargate_ops.core.problem import ProblemError
+from fargate_ops.core.problem import OperationsError, ProblemError
 from tests.unit.adopt.conftest import Make, without
 from tests.unit.adopt.projects import HASHED, HASHED_WITH_LIBRARY, IN_SRC, REFERENCE, SHARED, SMALL, TEMPLATE
 from tests.unit.image.conftest import commit, git
@@ -76,7 +77,7 @@ def test_the_full_stack_template(checkout: Make, repository: Repository) -> None
     assert reason(adoption, "migrations").startswith("Alembic, head 1a31ce608336;")
     assert reason(adoption, "variables") == "it does not start without PROJECT_NAME"
     report = adoption.report(preview=False)
-    assert "uv export --format requirements-txt" in report
+    assert "uv export --quiet --frozen --format requirements-txt" in report
     assert 'POSTGRES_SERVER: … = Field(validation_alias=AliasChoices("DATABASE_HOST", "POSTGRES_SERVER"))' in report
     assert f"{folder}/backend/Dockerfile:5" in report
     assert report.endswith(f"Next: do what is listed, commit it, then make adopt DIR={folder}/backend")
@@ -173,6 +174,88 @@ def test_an_admin_command_of_its_own_needs_no_library(checkout: Make, repository
     assert to_do(adoption).keys() == {"lock"}
     assert "fargate" not in to_do(adoption)["lock"]
     assert "fargate" not in (folder / "Dockerfile").read_text()
+
+
+def test_what_an_adoption_wrote_is_not_what_a_person_chose(checkout: Make, repository: Repository) -> None:
+    folder = checkout("orders", SMALL)
+    adopted(folder, repository)
+    assert settings(repository)["app_database"] is False
+    route = "@app.get('/healthz')\ndef healthz():\n    return {}\n"
+    (folder / "main.py").write_text(SMALL["main.py"] + route)
+    (folder / "requirements.txt").write_text("fastapi\nuvicorn\npsycopg[binary]\n")
+    adoption = adopted(folder, repository)
+    assert adoption.kept == {}
+    assert (settings(repository)["app_database"], settings(repository)["app_health_path"]) == (True, "/healthz")
+    repository.shared.write_text(repository.shared.read_text().replace("/healthz", "/ready"))
+    assert adopt(Request(str(folder)), repository).kept == {"app_health_path": "/ready, the application has /healthz"}
+    repository.record.unlink()
+    text = repository.shared.read_text().replace("/ready #", "/health #")
+    repository.shared.write_text(text)
+    elsewhere = adopt(Request(str(folder)), repository)
+    assert elsewhere.kept.keys() == {"app_health_path"}, "another machine does not know who chose it"
+
+
+def test_a_change_of_the_application_is_committed_before_it_is_deployed(checkout: Make, repository: Repository) -> None:
+    folder = checkout("orders", SMALL | {"requirements.txt": HASHED})
+    adopted(folder, repository)
+    asked = f"Next: git -C {folder} add . && git -C {folder} commit, then make deploy"
+    assert adopt(Request(str(folder)), repository).report(preview=False).endswith(asked)
+    commit(folder, "feat: a Dockerfile")
+    assert adopt(Request(str(folder)), repository).report(preview=False).endswith("\nNext: make deploy")
+
+
+@pytest.fixture
+def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return a function that puts a program in the place of uv."""
+    program = tmp_path / "bin/uv"
+    program.parent.mkdir()
+    monkeypatch.setattr(sys, "executable", str(program.parent / "python"))
+
+    def become(script: str) -> None:
+        program.write_text(f"#!/bin/bash\n{script}\n")
+        program.chmod(0o755)
+
+    return become
+
+
+def test_a_missing_lock_is_made(checkout: Make, repository: Repository, uv: Callable[[str], None]) -> None:
+    folder = checkout("orders", SMALL)
+    request = Request(str(folder))
+    first = adopt(request, repository)
+    assert f"would write {os.path.relpath(folder / 'requirements.lock')}\n" in first.report(preview=True)
+    uv("echo warning: old >&2; echo error: there is no such version >&2; echo more >&2; exit 1")
+    with pytest.raises(OperationsError, match="error: there is no such version"):
+        with_lock(first, request, repository)
+    assert f"wrote {os.path.relpath(folder / 'requirements.lock')}\n" not in first.report(preview=False)
+    expected = "pip compile '*' requirements.txt --output-file requirements.lock"
+    uv(f"[[ $* == '{expected}' ]] && echo '{HASHED}' > ${{@: -1}}")
+    adoption = with_lock(first, request, repository)
+    write(adoption)
+    assert to_do(adoption) == {}
+    assert f"wrote {os.path.relpath(folder / 'requirements.lock')}\n" in adoption.report(preview=False)
+    assert "--requirement requirements.lock" in (folder / "Dockerfile").read_text()
+    commit(folder, "feat: a lock")
+    again = adopt(request, repository)
+    assert with_lock(again, request, repository) is again
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"pyproject.toml": "[project]\ndependencies = ['fastapi']\n", "requirements.txt": "fastapi\n", "uv.lock": ""},
+        {"requirements.txt": "fastapi\npsycopg\n"},
+        {"requirements.txt": "fastapi\n", ".python-version": "3.9\n"},
+        {"requirements.txt": HASHED},
+    ],
+    ids=["in the place of a file", "another driver first", "another Python first", "one is there"],
+)
+def test_no_lock_is_made(checkout: Make, repository: Repository, files: Mapping[str, str]) -> None:
+    assert adopt(Request(str(checkout("orders", SMALL | files))), repository).lock is None
+
+
+def test_no_lock_is_made_of_packages_that_are_not_listed(checkout: Make, repository: Repository) -> None:
+    folder = checkout("orders", {"main.py": SMALL["main.py"]})
+    assert adopt(Request(str(folder)), repository).lock is None
 
 
 def test_what_the_application_gets_later_is_taken(checkout: Make, repository: Repository) -> None:
@@ -304,9 +387,16 @@ def test_a_variable_that_an_environment_sets_is_none_to_do(checkout: Make, repos
 def test_a_value_that_is_set_for_another_application_does_not(checkout: Make, repository: Repository) -> None:
     adopted(checkout("orders", SMALL), repository)
     folder = checkout("till", {"main.py": "from fastapi import FastAPI\napp = FastAPI()\n"})
-    adoption = adopt(Request(str(folder)), repository)
+    shared = repository.shared.read_text()
+    with pytest.raises(ProblemError, match=r"has another application: .*/orders\. A checkout deploys one\.") as refused:
+        adopt(Request(str(folder)), repository)
+    assert f"make adopt DIR={folder} OVERWRITE=app_source_dir" in str(refused.value)
+    assert repository.shared.read_text() == shared
+    repository.shared.write_text(shared.replace("8000", "9000"))
+    adoption = adopted(folder, repository, overwrite=("app_source_dir",))
     assert verdicts(adoption)["routes, health"] == "TO DO"
-    assert {"app_source_dir", "app_health_path"} <= adoption.kept.keys()
+    assert adoption.kept == {"app_port": "9000, the application has 8000"}
+    assert (settings(repository)["app_name"], settings(repository)["app_health_path"]) == ("till", "/healthz")
 
 
 def test_without_the_reference_application_every_value_counts_as_set(checkout: Make, repository: Repository) -> None:
@@ -330,6 +420,8 @@ def test_the_name_is_the_projects_or_its_folders(checkout: Make, repository: Rep
     assert adopt(Request(str(folder)), repository).name == "point-of-sale"
     (folder / "pyproject.toml").write_text('[project]\nname = "backend"\n')
     assert adopt(Request(str(folder)), repository).name == "orders"
+    folder = checkout("till", {f"backend/{path}": text for path, text in SMALL.items()})
+    assert adopt(Request(f"{folder}/backend"), repository).name == "till"
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
+import ssl
+import textwrap
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
+import sqlalchemy
 
 from fargate_ops.adopt.database import Database, database
 from fargate_ops.adopt.inspection import inspect
@@ -119,9 +125,9 @@ def test_several_heads_are_to_be_merged() -> None:
     ("text", "verdict", "shown"),
     [
         ("import os\nh = os.environ['DATABASE_HOST']\n", "OK", ""),
-        ("import os\nu = os.getenv('DATABASE_URL')\n", "TO DO", '"postgresql+asyncpg",'),
+        ("import os\nu = os.getenv('DATABASE_URL')\n", "TO DO", "unless DATABASE_URL is set:\n  asyncpg.create_pool("),
         ("import os\nu = os.getenv('PGHOST')\n", "TO DO", 'os.environ.get("DATABASE_HOST") or os.environ["PGHOST"]'),
-        ("", "TO DO", "build the URL from them"),
+        ("", "TO DO", "connect with them:\n  asyncpg.create_pool("),
     ],
 )
 def test_how_the_application_finds_its_database(text: str, verdict: str, shown: str) -> None:
@@ -146,8 +152,64 @@ def test_the_schema_is_built_with_the_python_that_has_the_packages(python: str) 
 
 def test_the_pool_is_the_one_that_preflight_counts() -> None:
     assert "DATABASE_POOL_SIZE" in reasons("sqlalchemy\nasyncpg\n")["connection"][2]
-    assert "DATABASE_POOL_SIZE" not in reasons("asyncpg\n")["connection"][2], "it has an engine of another kind"
+    assert 'max_size=int(os.environ["DATABASE_POOL_SIZE"])' in reasons("asyncpg\n")["connection"][2]
 
 
 def test_a_server_that_libpq_verifies() -> None:
-    assert 'query={"sslmode": "verify-full"' in reasons("psycopg[binary]\n")["connection"][2]
+    assert 'query={"sslmode": "verify-full"' in reasons("sqlalchemy\npsycopg[binary]\n")["connection"][2]
+    step = reasons("psycopg[binary]\n")["connection"][2]
+    assert step.startswith("connect with them:\n  psycopg.connect(\n")
+    assert 'sslmode="verify-full"' in step
+
+
+SETTINGS = """\
+from pydantic_settings import BaseSettings
+class Settings(BaseSettings):
+    database_url: str
+"""
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg[binary]", "psycopg2-binary"])
+@pytest.mark.parametrize("text", [SETTINGS, "import os\nURL = os.environ['DATABASE_URL']\n", ""])
+def test_the_lines_that_connect_run_here_and_on_the_platform(
+    driver: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = reasons(f"sqlalchemy\n{driver}\n", text)["connection"][2]
+    title, lines = step.split("\n", 1)
+    made, arguments = re.split(r"\nand pass create_(?:async_)?engine:\n", lines)
+    asked = f"dict({textwrap.dedent(arguments)})"
+    url = URLS[text] % textwrap.dedent(made).replace("…", "str")
+    monkeypatch.setattr(ssl, "create_default_context", lambda cafile: cafile)
+
+    def run() -> tuple[str, dict[str, Any]]:
+        names: dict[str, Any] = {"os": os, "ssl": ssl, "sqlalchemy": sqlalchemy}
+        exec(url, names)  # noqa: S102 - lines of this package
+        return names["url"], eval(asked, names)  # noqa: S307
+
+    platform = {"HOST": "db", "PORT": "5432", "NAME": "shop", "USER": "me", "PASSWORD": "a/b", "POOL_SIZE": "3"}
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    for name, value in platform.items():
+        monkeypatch.setenv(f"DATABASE_{name}", value)
+    found, given = run()
+    assert found.startswith(f"postgresql+{driver.partition('[')[0].removesuffix('-binary')}://me:a%2Fb@db:5432/shop")
+    assert (given["pool_size"], given["max_overflow"]) == (3, 10)
+    assert given.get("connect_args", {}) == ({"ssl": "/etc/ssl/rds/ca.pem"} if driver == "asyncpg" else {})
+    if text:
+        assert "unless DATABASE_URL is set" in title
+        for name in platform:
+            monkeypatch.delenv(f"DATABASE_{name}")
+        monkeypatch.setenv("DATABASE_URL", "sqlite://")
+        found, given = run()
+        assert (found, given.get("connect_args", {})) == ("sqlite://", {})
+
+
+#: How each code above makes a URL of the lines.
+URLS = {
+    SETTINGS: (
+        "from pydantic import Field\nfrom pydantic_settings import BaseSettings\n%s\n"
+        "class Settings(BaseSettings):\n    database_url: str = Field(default_factory=platform_url)\n"
+        "url = Settings().database_url\n"
+    ),
+    "import os\nURL = os.environ['DATABASE_URL']\n": "url = %s",
+    "": "url = %s",
+}

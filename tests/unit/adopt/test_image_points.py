@@ -145,7 +145,28 @@ def test_a_health_route_leaves_the_database_alone(statement: str, verdict: str) 
     inspection = inspected(GOOD, main_py=text % statement)
     assert str(point(inspection, "health").verdict) == verdict
     assert inspection.values["app_health_path"] == "/health"
-    assert verdict == "OK" or "app_ready_path: /health" in point(inspection, "health").next_step
+    assert verdict == "OK" or "have /health answer 503" in point(inspection, "health").next_step
+
+
+def test_a_route_for_health_that_queries_the_database_is_one_for_readiness() -> None:
+    def found(routes: str) -> Inspection:
+        return inspected(GOOD, main_py=f"import asyncpg, fastapi\napp = fastapi.FastAPI()\n{routes}")
+
+    queries = "@app.get('/healthz')\ndef database(session):\n    session.execute(1)\n"
+    alone = "@app.get('/ping')\ndef ping():\n    return 1\n"
+    only = found(queries).values
+    assert (only["app_health_path"], only["app_ready_path"]) == ("/healthz", "")
+    both = found(queries + alone)
+    assert (both.values["app_health_path"], both.values["app_ready_path"]) == ("/ping", "")
+    assert point(both, "readiness").next_step == "have /healthz, which queries the database, answer 503 without it"
+    for answer in ("Response(status_code=503)", "Response(status_code=status.HTTP_503_SERVICE_UNAVAILABLE)"):
+        good = found(f"{queries}    return {answer}\n{alone}").values
+        assert (good["app_health_path"], good["app_ready_path"]) == ("/ping", "/healthz")
+
+
+def test_a_foreign_dockerfile_is_renamed_for_ours() -> None:
+    step = point(inspected(GOOD.replace("pip install --no-index", "pip install")), "build").next_step
+    assert step.startswith("git -C ../shop mv Dockerfile Dockerfile.own, and adopt writes one")
 
 
 def test_the_library_is_installed_as_the_dockerfile_installs_the_packages() -> None:

@@ -67,26 +67,29 @@ def test_a_lock_has_a_version_and_a_hash_of_each_package(files: dict[str, str], 
     assert requirements(Project.of(files)).lock == lock
 
 
+COMPILE = "uv pip compile --quiet --only-binary :all: --python-version 3.13 --generate-hashes"
+
+
 @pytest.mark.parametrize(
     ("files", "command"),
     [
         (
             {"pyproject.toml": PROJECT},
-            "uv pip compile --python-version 3.13 --generate-hashes pyproject.toml --output-file requirements.txt",
+            f"{COMPILE} pyproject.toml --output-file requirements.txt",
         ),
         (
             {"requirements.txt": "fastapi\n"},
-            "uv pip compile --python-version 3.13 --generate-hashes requirements.txt --output-file requirements.lock",
+            f"{COMPILE} requirements.txt --output-file requirements.lock",
         ),
         (
             {"pyproject.toml": PROJECT, "uv.lock": ""},
-            "uv export --format requirements-txt --no-dev --no-emit-project | "
-            "uv pip compile --python-version 3.13 --generate-hashes --no-deps - --output-file requirements.txt",
+            "uv export --quiet --frozen --format requirements-txt --no-dev --no-emit-project | "
+            f"{COMPILE} --no-deps - --output-file requirements.txt",
         ),
         (
             {"pyproject.toml": POETRY, "poetry.lock": ""},
             "uv tool run --from poetry --with poetry-plugin-export poetry export --format requirements.txt | "
-            "uv pip compile --python-version 3.13 --generate-hashes --no-deps - --output-file requirements.txt",
+            f"{COMPILE} --no-deps - --output-file requirements.txt",
         ),
     ],
 )

@@ -39,7 +39,7 @@ def test_settings_of_pydantic() -> None:
         ("SHOP_MADE", False),
         ("SHOP_TOKEN", True),
     ]
-    assert found[0] == Variable("DATABASE_HOST", "a.py:11", True, True, ("PGHOST",))
+    assert found[0] == Variable("DATABASE_HOST", "a.py:11", True, "host", ("PGHOST",))
 
 
 def test_the_environment_itself() -> None:
