@@ -171,7 +171,7 @@ def _address(database: Database, url: Variable | None) -> str:
     ]
     if url and url.field:
         title = f"have the settings build the URL unless {url.name} is set:"
-        lines = ["def platform_url() -> str:", f"    return {made[0]}", *(f"    {line}" for line in made[1:]), ""]
+        lines = ["def platform_url() -> str:", f"    return {made[0]}", *(f"    {line}" for line in made[1:])]
         lines.append(f"{url.field}: … = Field(default_factory=platform_url)")
     elif url:
         title, lines = (

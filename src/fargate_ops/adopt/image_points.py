@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from docker.utils.build import PatternMatcher
 
@@ -150,7 +150,17 @@ class _Image:
         if not any(point.verdict is Verdict.TO_DO for point in found):
             reason = f"builds without a network; port {self.context.port}"
             yield self.context.point("image", "Dockerfile", Verdict.OK, reason)
-        yield from found
+        yield from self._replaced(found) if self.file.with_network() else found
+
+    def _replaced(self, points: Sequence[Point]) -> Iterator[Point]:
+        """Yield the points with one step for all: a Dockerfile that needs a network is made for another platform."""
+        mends = "\n".join(f"  {point.subject}: {point.next_step}" for point in points if point.verdict is Verdict.TO_DO)
+        rename = (
+            f"git -C {self.context.shown} mv Dockerfile Dockerfile.own, and adopt writes one that meets all of [image]"
+        )
+        for point in points:
+            step = f"{rename}; or mend it:\n{mends}" if point.subject == "build" else ""
+            yield replace(point, next_step=step)
 
     def _to_do(self, subject: str, reason: str, next_step: str, step: Instruction | None = None) -> Point:
         return self._point(subject, Verdict.TO_DO, reason, next_step, step)
@@ -166,8 +176,7 @@ class _Image:
             yield self._to_do(
                 "build",
                 "a step needs a network, and the image is built without one, from the wheels in wheels/",
-                f"git -C {self.context.shown} mv Dockerfile Dockerfile.own, and adopt writes one that meets every "
-                f"point of [image]; or COPY wheels/ and the lock, then RUN {_INSTALL} --require-hashes "
+                f"COPY wheels/ and the lock, then RUN {_INSTALL} --require-hashes "
                 f"--requirement {self.context.packages.lock_to_be}",
                 step,
             )

@@ -164,9 +164,14 @@ def test_a_route_for_health_that_queries_the_database_is_one_for_readiness() -> 
         assert (good["app_health_path"], good["app_ready_path"]) == ("/ping", "/healthz")
 
 
-def test_a_foreign_dockerfile_is_renamed_for_ours() -> None:
-    step = point(inspected(GOOD.replace("pip install --no-index", "pip install")), "build").next_step
-    assert step.startswith("git -C ../shop mv Dockerfile Dockerfile.own, and adopt writes one")
+def test_a_dockerfile_for_another_platform_is_one_thing_to_do() -> None:
+    text = GOOD.replace("pip install --no-index", "pip install").replace("USER 1000\n", "")
+    points = [point for point in inspected(text).points if point.group == "image"]
+    assert [(point.subject, str(point.verdict)) for point in points] == [("build", "TO DO"), ("user", "TO DO")]
+    first, *lines = points[0].next_step.splitlines()
+    assert first.startswith("git -C ../shop mv Dockerfile Dockerfile.own, and adopt writes one that meets all")
+    assert [line.partition(":")[0].strip() for line in lines] == ["build", "user"]
+    assert points[1].next_step == ""
 
 
 def test_the_library_is_installed_as_the_dockerfile_installs_the_packages() -> None:
