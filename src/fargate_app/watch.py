@@ -3,7 +3,7 @@
 - The pool's metrics are logged, and a warning for each session that is held too long (`fargate_app.pool`).
 - Each statement begins with the endpoint that runs it.
 - Each session has the name of its program, task and worker process.
-- A connection that the server closed is replaced before it is used.
+- A connection that the server closed is replaced before it is used. With asyncpg, SQLAlchemy's `pool_pre_ping` has to.
 """
 
 import os
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DisconnectionError
 
-from fargate_app import driver
+from fargate_app import asyncpg_errors, driver
 from fargate_app.logs import request_scope
 from fargate_app.pool import PoolWatch
 from fargate_app.settings import EngineSettings
@@ -47,6 +47,12 @@ def watch(engine: "Engine | AsyncEngine", settings: EngineSettings) -> Iterator[
         listeners.append(("do_connect", _named_after(settings.app_name)))
         if settings.database_pool_pre_ping:
             listeners.append(("checkout", _check_of(watched)))
+    elif watched.dialect.driver == "asyncpg":
+        listeners += [
+            ("do_connect", _named_in_settings(settings.app_name)),
+            ("do_connect", asyncpg_errors.connect),
+            ("handle_error", asyncpg_errors.translate),
+        ]
     pool = PoolWatch(
         watched,
         warn_seconds=settings.database_session_warning_seconds,
@@ -73,6 +79,14 @@ def session_name(app_name: str, program: str) -> str:
 def _named_after(app_name: str) -> Callable[..., None]:
     def name(_: Any, __: Any, ___: Any, parameters: dict[str, Any]) -> None:
         parameters.setdefault("application_name", session_name(app_name, "api"))
+
+    return name
+
+
+def _named_in_settings(app_name: str) -> Callable[..., None]:
+    def name(_: Any, __: Any, ___: Any, parameters: dict[str, Any]) -> None:
+        own = {"application_name": session_name(app_name, "api")}
+        parameters["server_settings"] = own | (parameters.get("server_settings") or {})
 
     return name
 

@@ -1,13 +1,14 @@
 """Engines that the application makes itself, and the database of an asynchronous service."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import Engine, NullPool, create_engine, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
@@ -19,8 +20,9 @@ from fargate_app.service import Service
 from fargate_app.settings import DatabaseSettings, EngineSettings, Settings
 from fargate_app.watch import watch
 from tests.fargate_app.conftest import Log
-from tests.fargate_app.test_health import wait_for_lock
+from tests.fargate_app.test_health import outage, wait_for_lock
 from tests.support.databases import TestDatabase
+from tests.support.postgres import free_port
 
 TIGHT = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.1}
 QUERY = text("SELECT query, application_name FROM pg_stat_activity WHERE pid = pg_backend_pid()")
@@ -124,6 +126,64 @@ def test_a_connection_that_the_server_ended_is_replaced_in_an_engine_of_the_appl
                 {"role": database.role},
             )
         assert client.get(f"{prefix}/mine").status_code == 200
+
+
+def asyncpg_engine(database: TestDatabase, **changes: Any) -> AsyncEngine:
+    """Make an engine as `make adopt` shows it."""
+    settings: DatabaseSettings = database.settings(**changes)
+    return create_async_engine(
+        engine_url(settings, "asyncpg", settings.database_user, settings.database_password),
+        connect_args={"ssl": ssl.create_default_context(cafile=settings.database_ca_file)},
+        pool_pre_ping=True,
+        **TIGHT,
+    )
+
+
+def test_an_engine_with_asyncpg_is_watched(database: TestDatabase, log: Log) -> None:
+    with TestClient(application(asyncpg_engine(database))) as client:
+        assert client.get("/healthz").status_code == 200
+        assert client.get("/readyz").json() == {"status": "ready", "schema_revision": "0001"}
+        mine = client.get("/async/mine").json()
+        assert "route='/async/mine'*/ SELECT query" in mine["query"]
+        assert mine["application_name"].startswith("shop-api@")
+        full = client.get("/async/full")
+        assert full.json()["type"] == "urn:problem-type:shop:database-pool-exhausted"
+        with outage(database):
+            refused = client.get("/async/mine")
+            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+            assert refused.json()["type"] == "urn:problem-type:shop:database-unavailable"
+            assert client.get("/readyz").status_code == 503
+            assert client.get("/healthz").status_code == 200
+        assert client.get("/async/mine").status_code == 200
+    (entry,) = log.entries("database pool")
+    assert (entry["PoolSize"], entry["PoolTimeouts"]) == (1, 1)
+
+
+@pytest.mark.parametrize("setting", ["database_port", "database_password"])
+def test_asyncpg_without_its_database_is_not_healthy(database: TestDatabase, setting: str) -> None:
+    wrong = free_port() if setting == "database_port" else "wrong"
+    with TestClient(application(asyncpg_engine(database, **{setting: wrong}))) as client:
+        for path, kind in (("/healthz", "not-seen"), ("/readyz", "unavailable"), ("/async/mine", "unavailable")):
+            answer = client.get(path)
+            assert (answer.status_code, answer.json()["type"]) == (503, f"urn:problem-type:shop:database-{kind}")
+
+
+def test_errors_of_asyncpg_are_those_of_the_other_drivers(database: TestDatabase) -> None:
+    async def trial() -> None:
+        engine = asyncpg_engine(database)
+        with watch(engine, EngineSettings()):
+            for statement, kind in (
+                ("SELECT 1 / 0", DataError),
+                ("SELECT pg_sleep(9)", OperationalError),
+                ("SELECT nothing", ProgrammingError),
+            ):
+                async with engine.connect() as connection:
+                    await connection.execute(text("SET LOCAL statement_timeout = 1"))
+                    with pytest.raises(kind):
+                        await connection.execute(text(statement))
+            await engine.dispose()
+
+    asyncio.run(trial())
 
 
 def test_an_engine_that_is_not_a_services_can_be_watched(database: TestDatabase, log: Log, driver: str) -> None:
