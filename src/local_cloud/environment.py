@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 #: Long enough to import an image, which is one request.
 _DOCKER_TIMEOUT_SECONDS = 300
+_BESIDE_ANOTHER = (
+    "`make down` in that checkout, or give this one other ports: "
+    "roles/local_cloud/README.md#two-checkouts-at-the-same-time"
+)
 _CONNECT_TIMEOUT_SECONDS = 2
 
 _ENGINE = {
@@ -287,8 +291,8 @@ def _check_port(address: str, port: int, name: str) -> None:
     except AddressError as error:
         if "local_cloud.daemon" in str(error):
             raise LocalCloudError(
-                f"The local environment of another checkout runs: {error}. Next: `make down` in that checkout "
-                f"(when that is gone, end the process), or other local_cloud names, ports and subnet in this one."
+                f"The local environment of another checkout runs: {error}. Next: {_BESIDE_ANOTHER}. If the checkout is "
+                f"gone, end the process."
             ) from error
         raise LocalCloudError(f"{error}: `-e local_cloud_{name}_port=…`.") from error
 
@@ -306,7 +310,7 @@ def _refuse_other(existing: Network | None, settings: Settings) -> None:
     if other := _running_owner(existing, settings):
         raise LocalCloudError(
             f"The network {settings.network.name} is in use by the local environment of {other}. "
-            f"Next: `make down` in that checkout, or other local_cloud names, ports and subnet in this one."
+            f"Next: {_BESIDE_ANOTHER}"
         )
 
 

@@ -87,7 +87,7 @@ def test_from_nothing_to_nothing(settings: Settings) -> None:
 
     # Another checkout refuses to touch it.
     other = dataclasses.replace(settings, cloud={**settings.cloud, "work_dir": str(settings.project / ".other/cloud")})
-    with pytest.raises(LocalCloudError, match=r"another checkout runs.*make down"):
+    with pytest.raises(LocalCloudError, match=r"another checkout runs.*make down.*#two-checkouts-at-the-same-time"):
         environment.up(other, print, check=True)
     foreign = dataclasses.replace(other, database_authority=settings.project / ".other/ca.pem", forget=())
     assert not environment.down(foreign, print, check=True).changed

@@ -62,7 +62,7 @@ class Repository:
     @property
     def record(self) -> Path:
         """The values that adoptions gave the inventory. They are this machine's, as is everything in the folder."""
-        return self.project / ".local/adopted.json"
+        return self.inventory.parent / ".local/adopted.json"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,9 @@ import os
 import socket
 from pathlib import Path
 
+#: Of a process's command line: enough for the folder of another checkout in its last argument.
+_COMMAND_CHARACTERS = 300
+
 
 class AddressError(RuntimeError):
     """An address cannot be bound; the message says why and what to do."""
@@ -49,7 +52,7 @@ def find_listener(port: int, proc: Path = Path("/proc")) -> str | None:
         try:
             if any(os.readlink(descriptor) in links for descriptor in (entry / "fd").iterdir()):
                 command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-                return f"pid {entry.name} ({command[:120]})"
+                return f"pid {entry.name} ({command[:_COMMAND_CHARACTERS]})"
         except OSError:  # it has ended, or belongs to another user
             continue
     return None

@@ -539,12 +539,14 @@ def playbook(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_playbooks(checkout: Make, repository: Repository) -> None:
-    folder = checkout("orders", SMALL)
+    folder = checkout("orders", SMALL | {"requirements.txt": HASHED})  # a lock would be made from the package index
     where = [
         "-e",
         f"app_adoption_inventory={repository.inventory}",
         "-e",
         f"app_adoption_reference={repository.reference}",
+        "-e",
+        "app_adoption_overwrite=app_source_dir",  # the inventory names it from another checkout
     ]
     given = [*where, "-e", f"app_adoption_directory={folder}"]
     looked = playbook("adopt", *given, "--check")
