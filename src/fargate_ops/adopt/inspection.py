@@ -44,6 +44,8 @@ _GIVEN = re.compile(
 _SAYS_NOTHING = frozenset({"", ".", "..", "api", "app", "backend", "fastapi", "main", "server", "service", "src"})
 #: Methods that send a statement to the database: SQLAlchemy's, SQLModel's and asyncpg's.
 _STATEMENTS = ("execute", "scalar", "scalars", "exec", "fetch", "fetchrow", "fetchval")
+#: The inventory's app_load_file, in the image's context.
+_LOAD_FILE = "load.json"
 #: 503, as a handler writes it.
 _UNAVAILABLE = re.compile(r"\b503\b|SERVICE_UNAVAILABLE")
 _JSON_LOGS = ("structlog", "python-json-logger", "json-logging", "ecs-logging", "loguru")
@@ -125,6 +127,7 @@ def inspect(
         *found.points(context),
         *image_points.points(context),
         *database_points.points(context, stored, read, administration),
+        *_load_file(context, found.queries),
         *_environment(context, [variable for variable in read if not {variable.name, *variable.names} & set(given)]),
         _logs(context),
     ]
@@ -216,6 +219,7 @@ class _Routes:
     """The paths that the platform requests, each empty if there is none. `others` may be one for health checks.
 
     `other_version` has no commit in it. `other_ready` queries the database, and is not seen to answer 503 without it.
+    `queries` may be one for a drill: it queries the database, and needs no value in its path.
 
     `health_reads_database`: its handler sends a statement to the database.
     """
@@ -226,6 +230,7 @@ class _Routes:
     other_version: str
     checked: str
     other_ready: str = ""
+    queries: str = ""
     others: Sequence[str] = ()
     health_reads_database: bool = False
 
@@ -238,7 +243,8 @@ class _Routes:
         health = best(alone, HEALTH) or best(paths, HEALTH)
         ready, version = best(paths, READINESS), best(paths, VERSION)
         # A second route for health that queries the database is one for readiness.
-        other = best([route for route in paths if route is not health and _reads_database(route)], HEALTH)
+        reading = [route for route in paths if route is not health and _reads_database(route)]
+        other = best(reading, HEALTH) if context.has_database else None
         ready = ready or (other if other and _UNAVAILABLE.search(_text(other)) else None)
         has_hash = version is not None and "git_hash" in _text(version)
         return cls(
@@ -248,6 +254,7 @@ class _Routes:
             other_version=version.path if version and not has_hash else "",
             other_ready=other.path if other and not ready else "",
             checked=_checked(context),
+            queries=min((route.path for route in paths if _is_for_drills(route)), key=len, default=""),
             others=sorted(
                 {route.path for route in paths if "{" not in route.path} - {"/", ""}, key=lambda path: (len(path), path)
             )[:3],
@@ -291,8 +298,25 @@ class _Routes:
             yield context.point("routes", "version", Verdict.OPTIONAL, reason, step)
 
 
+def _load_file(context: Context, queries: str) -> Iterator[Point]:
+    """Yield the point of the drills' requests, for an application with a database."""
+    if not context.has_database:
+        return
+    if _LOAD_FILE in context.project.paths:
+        yield _point("database", "load file", _LOAD_FILE)
+        return
+    reason = "none: drills send only requests that need no database"
+    step = f'write {_LOAD_FILE}: {{"requests": [{{"path": "{queries or "/…"}"}}]}}, if GET answers 200 to anybody'
+    yield context.point("database", "load file", Verdict.OPTIONAL, reason, step)
+
+
 def _reads_database(route: Route) -> bool:
     return route.function is not None and any(True for _ in calls(route.function, _STATEMENTS))
+
+
+def _is_for_drills(route: Route) -> bool:
+    """Return whether a route queries the database for its callers, and needs no value in its path."""
+    return _reads_database(route) and "{" not in route.path and not best([route], (*HEALTH, *READINESS))
 
 
 def _text(route: Route) -> str:

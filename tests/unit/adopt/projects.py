@@ -34,6 +34,7 @@ REFERENCE: Mapping[str, str] = {
     "requirements.txt": HASHED_WITH_LIBRARY,
     "requirements-build.txt": "pip==26.3 --hash=sha256:02\n",
     "Dockerfile": _DOCKERFILE,
+    "load.json": "{}",
     "storefront/__init__.py": "",
     "storefront/service.py": "from fargate_app.service import Service\nservice = Service('storefront')\n",
     "storefront/admin.py": "import sys\nfrom storefront.service import service\nsys.exit(service.admin())\n",

@@ -69,6 +69,7 @@ def test_the_full_stack_template(checkout: Make, repository: Repository) -> None
         "database, migrations": "OK",
         "database, admin command": "TO DO",
         "database, schema file": "optional",
+        "database, load file": "optional",
         "environment, variables": "TO DO",
         "environment, logs": "optional",
     }

@@ -164,6 +164,16 @@ def test_a_route_for_health_that_queries_the_database_is_one_for_readiness() -> 
         assert (good["app_health_path"], good["app_ready_path"]) == ("/ping", "/healthz")
 
 
+def test_a_drill_sends_a_request_that_queries_the_database() -> None:
+    text = "import asyncpg, fastapi\napp = fastapi.FastAPI()\n" + "".join(
+        f"@app.get('{path}')\ndef f(session):\n    session.{method}()\n"
+        for path, method in (("/a", "add"), ("/b/{id}", "execute"), ("/ping", "execute"), ("/orders", "scalars"))
+    )
+    assert '[{"path": "/orders"}]' in point(inspected(GOOD, main_py=text), "load file").next_step
+    assert str(point(inspected(GOOD, main_py=text, load_json="{}"), "load file").verdict) == "OK"
+    assert "load file" not in {point.subject for point in inspected(GOOD).points}
+
+
 def test_a_dockerfile_for_another_platform_is_one_thing_to_do() -> None:
     text = GOOD.replace("pip install --no-index", "pip install").replace("USER 1000\n", "")
     points = [point for point in inspected(text).points if point.group == "image"]
