@@ -243,7 +243,7 @@ def test_a_missing_lock_is_made(checkout: Make, repository: Repository, uv: Call
 @pytest.mark.parametrize(
     "files",
     [
-        {"pyproject.toml": "[project]\ndependencies = ['fastapi']\n", "requirements.txt": "fastapi\n", "uv.lock": ""},
+        {"pyproject.toml": "[project]\ndependencies = ['fastapi']\n", "requirements.txt": "uvicorn\n", "uv.lock": ""},
         {"requirements.txt": "fastapi\npsycopg\n"},
         {"requirements.txt": "fastapi\n", ".python-version": "3.9\n"},
         {"requirements.txt": HASHED},
