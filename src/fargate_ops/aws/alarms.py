@@ -11,11 +11,22 @@ IN_ALARM = "ALARM"
 
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
-    """An alarm and its state: ``OK``, ``ALARM`` or ``INSUFFICIENT_DATA``."""
+    """An alarm, its state (``OK``, ``ALARM`` or ``INSUFFICIENT_DATA``) and its description, see `line`."""
 
     name: str
     state: str
     since: datetime
+    description: str = ""
+
+    @property
+    def meaning(self) -> str:
+        """Return the first line of the description."""
+        return self.description.partition("\n")[0].strip()
+
+    def line(self, name: str) -> str:
+        """Return what follows ``Runbook: `` or ``Next: `` in the description, as Terraform writes it; else nothing."""
+        start = f"{name}: "
+        return next((row[len(start) :].strip() for row in self.description.split("\n") if row.startswith(start)), "")
 
 
 def alarms(cloudwatch: Any, prefix: str) -> list[Alarm]:
@@ -37,4 +48,5 @@ def _belongs(name: str, prefix: str) -> bool:
 def _alarm(item: dict[str, Any]) -> Alarm:
     # StateUpdatedTimestamp also changes when the state is only confirmed.
     since = item.get("StateTransitionedTimestamp") or item["StateUpdatedTimestamp"]
-    return Alarm(name=item["AlarmName"], state=item["StateValue"], since=since)
+    description = item.get("AlarmDescription", "")
+    return Alarm(name=item["AlarmName"], state=item["StateValue"], since=since, description=description)

@@ -197,6 +197,25 @@ def _in_order(targets: Mapping[str, int]) -> list[tuple[str, int]]:
     return [(state, targets[state]) for state in sorted(targets, key=order) if targets[state]]
 
 
+def describe_service(ecs: Any, cluster: str, service: str) -> Mapping[str, Any]:
+    """Return the service now.
+
+    Raises:
+        ServiceError: it is missing or being deleted.
+    """
+    services = ecs.describe_services(cluster=cluster, services=[service])["services"]
+    if not services or services[0]["status"] != "ACTIVE":
+        state = services[0]["status"].lower() if services else "missing"
+        raise ServiceError(f"the service {service} in the cluster {cluster} is {state}")
+    found: Mapping[str, Any] = services[0]
+    return found
+
+
+def count_targets(health: Mapping[str, Any]) -> Mapping[str, int]:
+    """Return how many targets are in each state, from the answer of DescribeTargetHealth."""
+    return Counter(item["TargetHealth"]["State"] for item in health["TargetHealthDescriptions"])
+
+
 class Watch:
     """Polls a service and prints what changes. ``jitter``, ``clock`` and ``sleep`` are there for tests."""
 
@@ -230,14 +249,9 @@ class Watch:
         Raises:
             ServiceError: the service is missing or being deleted.
         """
-        answer = self._ecs.describe_services(cluster=self._cluster, services=[self._service])
-        services = answer["services"]
-        if not services or services[0]["status"] != "ACTIVE":
-            state = services[0]["status"].lower() if services else "missing"
-            raise ServiceError(f"the service {self._service} in the cluster {self._cluster} is {state}")
+        service = describe_service(self._ecs, self._cluster, self._service)
         health = self._elbv2.describe_target_health(TargetGroupArn=self._target_group_arn)
-        states = Counter(item["TargetHealth"]["State"] for item in health["TargetHealthDescriptions"])
-        return Snapshot(service=services[0], targets=states)
+        return Snapshot(service=service, targets=count_targets(health))
 
     def until_done(
         self,

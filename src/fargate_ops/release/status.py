@@ -143,14 +143,14 @@ def gather(
         history, why_no_ledger = history_.result()
         keys = None if why_no_ledger else measured(history.releases, source, now)
         lock, why_no_lock = lock_.result()
-        states = _target_states(targets_.result())
-        tasks = [_task(task, states) for task in tasks_.result()]
+        states = target_states(targets_.result())
+        tasks = [task_of(task, states) for task in tasks_.result()]
         found, why_unknown = alarms_.result()
         registered, why_no_limits = limits_.result()
     primary = snapshot.primary
     ours = of_service(history.releases, incarnation(snapshot.service))
-    current = next((item for item in reversed(ours) if item.revision == primary.revision), None)
-    back = _rollback_target(ours, primary)
+    current = current_release(ours, primary)
+    back = rollback_target(ours, primary)
     scaling = _scaling(stack.scalable_target, registered, now)
     return Status(
         environment=environment,
@@ -173,8 +173,8 @@ def gather(
         four_keys=keys,
         releases=[as_row(release) for release in reversed(history.releases[-newest:])],
         warnings=[
-            *_warnings(snapshot, tasks),
-            *(why_no_ledger or _ledger_warnings(snapshot, ours, environment)),
+            *service_warnings(snapshot, tasks),
+            *(why_no_ledger or ledger_warnings(snapshot, ours, environment)),
             *map(str, history.unreadable),
             # A release sets the limits after the first success; before, there is nothing to scale.
             *(_scaling_warnings(scaling, environment) if serving(ours) else []),
@@ -236,7 +236,12 @@ def _alarm(alarm: Alarm) -> dict[str, str]:
     return {"name": alarm.name, "state": alarm.state, "since": _utc(alarm.since)}
 
 
-def _rollback_target(releases: Sequence[Release], primary: Deployment) -> Release | None:
+def current_release(releases: Sequence[Release], primary: Deployment) -> Release | None:
+    """Return the newest release or rollback to the revision that PRIMARY runs; None if the ledger does not know it."""
+    return next((item for item in reversed(releases) if item.revision == primary.revision), None)
+
+
+def rollback_target(releases: Sequence[Release], primary: Deployment) -> Release | None:
     """Return the target of a rollback without a given one, as the playbook chooses it."""
     try:
         return choose(releases, primary)
@@ -244,7 +249,7 @@ def _rollback_target(releases: Sequence[Release], primary: Deployment) -> Releas
         return None
 
 
-def _task(task: Mapping[str, Any], targets: Mapping[str, str]) -> Task:
+def task_of(task: Mapping[str, Any], targets: Mapping[str, str]) -> Task:
     address = private_address(task)
     started = task.get("startedAt")
     return Task(
@@ -257,7 +262,7 @@ def _task(task: Mapping[str, Any], targets: Mapping[str, str]) -> Task:
     )
 
 
-def _target_states(answer: Mapping[str, Any]) -> dict[str, str]:
+def target_states(answer: Mapping[str, Any]) -> dict[str, str]:
     return {item["Target"]["Id"]: item["TargetHealth"]["State"] for item in answer["TargetHealthDescriptions"]}
 
 
@@ -273,7 +278,7 @@ def _lock(store: LockStore, machine: Machine, stale_after: timedelta) -> tuple[s
     return f"{found}{' - dead: the next flow takes it over' if state is State.DEAD else ''}", []
 
 
-def _warnings(snapshot: Snapshot, tasks: Sequence[Task]) -> list[str]:
+def service_warnings(snapshot: Snapshot, tasks: Sequence[Task]) -> list[str]:
     """Return the warnings about the service, the most important first."""
     primary, desired = snapshot.primary, snapshot.service["desiredCount"]
     found = []
@@ -288,7 +293,7 @@ def _warnings(snapshot: Snapshot, tasks: Sequence[Task]) -> list[str]:
     return found
 
 
-def _ledger_warnings(snapshot: Snapshot, releases: Sequence[Release], environment: str) -> list[str]:
+def ledger_warnings(snapshot: Snapshot, releases: Sequence[Release], environment: str) -> list[str]:
     """Return the differences between the ledger and the service."""
     primary, success, target = snapshot.primary, serving(releases), unfinished_rollback(releases)
     found = []

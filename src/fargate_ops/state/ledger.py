@@ -23,6 +23,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import chain
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -371,19 +372,24 @@ class Unreadable:
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """The releases in the ledger, oldest first, and the objects that could not be read."""
+    """The releases in the ledger, oldest first, and the objects that could not be read.
+
+    ``more``: a limit of reads left out older releases.
+    """
 
     releases: list[Release]
     unreadable: list[Unreadable]
+    more: bool = False
 
 
 class Ledger:
-    """The ledger of one environment, in ``bucket`` under ``ledger/<environment>/``."""
+    """The ledger of one environment, in ``bucket`` under ``ledger/<environment>/``. Reads an unchanged object once."""
 
     def __init__(self, s3: Any, bucket: str, environment: str) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._prefix = f"ledger/{environment}/"
+        self._read_before: dict[tuple[str, str], Event | Unreadable] = {}
 
     def append(self, event: Event) -> bool:
         """Record an event. Return False if this outcome of this release is recorded already.
@@ -410,39 +416,55 @@ class Ledger:
     def has_ended(self, release: str) -> bool:
         """Return whether any run has recorded an end of this release."""
         ends = {f"{self._prefix}{release}/{outcome}.json" for outcome in Outcome if outcome not in _BEGINNINGS}
-        return any(key in ends for key in self._keys(f"{self._prefix}{release}/"))
+        return any(key in ends for key in self._listing(f"{self._prefix}{release}/"))
 
     def releases(self, newest: int = NEWEST) -> list[Release]:
         """Return the releases of `history`."""
         return self.history(newest).releases
 
-    def history(self, newest: int = NEWEST) -> History:
+    def history(self, newest: int = NEWEST, reads: int | None = None) -> History:
         """Return the ``newest`` releases and the ``newest`` that ever succeeded, oldest first.
 
-        The history is empty if the bucket does not exist.
+        The history is empty if the bucket does not exist. ``reads`` limits how many objects this call fetches, those of
+        the newest releases first; a later call fetches others.
 
         Raises:
             LedgerError: the bucket does not answer.
         """
-        keys = self._keys(self._prefix)
+        etags = self._listing(self._prefix)
+        wanted: list[list[str]] = []  # newest first
+        releases = _wanted(etags, self._prefix, newest)
+        for keys in reversed(releases):
+            if reads is not None:
+                reads -= sum((key, etags[key]) not in self._read_before for key in keys)
+                if reads < 0:
+                    break
+            wanted.append(keys)
         with ThreadPoolExecutor(PARALLEL_READS) as pool:
-            read = list(pool.map(self._read, _wanted(keys, self._prefix, newest)))
+            read = list(pool.map(lambda key: self._read(key, etags[key]), chain.from_iterable(reversed(wanted))))
         events = [item for item in read if isinstance(item, Event)]
         by_release = {event.release: event for event in events}
         unreadable = [replace(item, known=item.release in by_release) for item in read if isinstance(item, Unreadable)]
         recovered = [item.recovered(by_release[item.release]) for item in unreadable if item.known]
-        return History(releases=fold([*events, *filter(None, recovered)]), unreadable=unreadable)
+        more = len(wanted) < len(releases)
+        return History(releases=fold([*events, *filter(None, recovered)]), unreadable=unreadable, more=more)
 
-    def _keys(self, prefix: str) -> list[str]:
+    def _listing(self, prefix: str) -> dict[str, str]:
+        """Return the objects' keys with their ETags."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
         try:
-            return [item["Key"] for page in pages for item in page.get("Contents", [])]
+            return {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", [])}
         except (ClientError, BotoCoreError) as error:
             if error_code(error) == "NoSuchBucket":
-                return []
+                return {}
             raise LedgerError(f"cannot list s3://{self._bucket}/{prefix}: {error}") from error
 
-    def _read(self, key: str) -> Event | Unreadable:
+    def _read(self, key: str, etag: str) -> Event | Unreadable:
+        if (key, etag) not in self._read_before:
+            self._read_before[key, etag] = self._fetch(key)
+        return self._read_before[key, etag]
+
+    def _fetch(self, key: str) -> Event | Unreadable:
         address = f"s3://{self._bucket}/{key}"
         try:
             answer = self._s3.get_object(Bucket=self._bucket, Key=key)
@@ -461,14 +483,14 @@ class Ledger:
         return Unreadable(address=address, why=why, release=release, outcome=outcome, at=answer["LastModified"])
 
 
-def _wanted(keys: Iterable[str], prefix: str, newest: int) -> list[str]:
-    """Return the keys of the releases to read: the newest, and the newest that succeeded."""
+def _wanted(keys: Iterable[str], prefix: str, newest: int) -> list[list[str]]:
+    """Return the keys of each release to read: the newest, and the newest that succeeded; oldest first."""
     by_release: dict[str, list[str]] = {}
     for key in filter(lambda key: not key.endswith("/"), keys):  # a folder made in the console
         by_release.setdefault(key.removeprefix(prefix).partition("/")[0], []).append(key)
     ids = sorted(by_release)
     succeeded = [name for name in ids if any(key.endswith(f"/{Outcome.SUCCEEDED}.json") for key in by_release[name])]
-    return [key for name in sorted({*ids[-newest:], *succeeded[-newest:]}) for key in by_release[name]]
+    return [by_release[name] for name in sorted({*ids[-newest:], *succeeded[-newest:]})]
 
 
 def as_row(release: Release) -> dict[str, Any]:

@@ -534,7 +534,8 @@ class FakeS3:
         self.objects.pop(Key, None)
 
     def list_objects_v2(self, *, Prefix: str = "", **_: Any) -> dict[str, Any]:
-        return {"Contents": [{"Key": key} for key in sorted(self.objects) if key.startswith(Prefix)]}
+        keys = [key for key in sorted(self.objects) if key.startswith(Prefix)]
+        return {"Contents": [{"Key": key, "ETag": self._etag(key)} for key in keys]}
 
     def get_paginator(self, operation: str) -> Paginator:
         assert operation == "list_objects_v2"
