@@ -56,7 +56,7 @@ export PATH := $(VENV_PATH)/bin:$(value PATH)
 export PYTHONPYCACHEPREFIX := $(VENV_PATH)/pycache
 
 # Make does not expand the user's text: it is passed on unchanged, as environment variables.
-TEXT := ARGS CMD DRILL FAMILY FILTER FOLLOW FORMAT METRICS ONLY OUTPUT PAGE PYTHON RAW REQUEST ROUNDS SINCE VENV
+TEXT := ARGS CMD DRILL FAMILY FILTER FOLLOW FORMAT METRICS ONLY OUTPUT PAGE PORT PYTHON RAW REQUEST ROUNDS SINCE VENV
 ONCE := NAME FROM REGION ACCOUNT ZONES DIR APP OVERWRITE
 # Some shells set NAME by themselves, so these variables count only on the command line.
 $(foreach name,$(ONCE),$(if $(filter command,$(origin $(name))),,$(eval override $(name) :=)))
@@ -76,7 +76,7 @@ os.execvp("ansible-playbook", ["ansible-playbook", *sys.argv[1:], *shlex.split(o
 endef
 PLAYBOOK = $(call playbook,$(ENV))
 
-VERBS := help deploy plan infra build release rollback status settings verify bootstrap destroy drill incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver adopt new-app new-env doctor venv lock check test rehearse coverage mutation docs bench
+VERBS := help deploy plan infra build release rollback status console settings verify bootstrap destroy drill incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver adopt new-app new-env doctor venv lock check test rehearse coverage mutation docs bench
 .PHONY: $(VERBS)
 help: ## Show this list
 	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -109,6 +109,9 @@ status settings: $(VENV_READY)
 	fi
 status:    ## Show what serves, since when and by whom, its tasks and alarms (FORMAT=json)
 settings:  ## Show every effective setting and the file that sets it (FORMAT=json)
+
+console: $(VENV_READY) ## Show the environment live, on a page of this machine (PORT=8321)
+	@$(PLAYBOOK) playbooks/console.yml$(if $(CHECK),, && exec python -m fargate_ops.console .local/$(ENV)/console.json)
 
 logs: $(VENV_READY) ## Show the service's log (SINCE=15m FILTER='"ERROR"' REQUEST=<id> FOLLOW=1)
 	@logs() { $(PLAYBOOK) playbooks/logs.yml $(call passed,SINCE,logs_since) $(call passed,FOLLOW,logs_follow) \
