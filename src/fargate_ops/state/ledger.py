@@ -426,19 +426,20 @@ class Ledger:
         """Return the ``newest`` releases and the ``newest`` that ever succeeded, oldest first.
 
         The history is empty if the bucket does not exist. ``reads`` limits how many objects this call fetches, those of
-        the newest releases first; a later call fetches others.
+        the newest releases first; a later call fetches others. The newest release is always read, and with ``reads``
+        above zero at least one more.
 
         Raises:
             LedgerError: the bucket does not answer.
         """
         etags = self._listing(self._prefix)
         wanted: list[list[str]] = []  # newest first
-        releases = _wanted(etags, self._prefix, newest)
+        releases, fetched = _wanted(etags, self._prefix, newest), 0
         for keys in reversed(releases):
-            if reads is not None:
-                reads -= sum((key, etags[key]) not in self._read_before for key in keys)
-                if reads < 0:
-                    break
+            unread = sum((key, etags[key]) not in self._read_before for key in keys)
+            fetched += unread
+            if reads is not None and wanted and unread and fetched > reads and (unread < fetched or not reads):
+                break
             wanted.append(keys)
         with ThreadPoolExecutor(PARALLEL_READS) as pool:
             read = list(pool.map(lambda key: self._read(key, etags[key]), chain.from_iterable(reversed(wanted))))

@@ -587,3 +587,33 @@ def test_who_acts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert actor(run | {"GITHUB_ACTIONS": "false"}) == actor({})
     del run["GITHUB_RUN_ID"]
     assert actor(run) == actor({}), "a run that cannot be named"
+
+
+def test_an_object_is_read_again_only_after_it_changed(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger, read = Ledger(s3, BUCKET, "local"), []
+    get_object = s3.get_object
+    monkeypatch.setattr(s3, "get_object", lambda **request: read.append(request["Key"]) or get_object(**request))
+    ledger.append(event(1, Outcome.IN_PROGRESS))
+    assert [item.outcome for item in ledger.releases()] == [Outcome.IN_PROGRESS]
+    ledger.append(event(1, Outcome.SUCCEEDED))
+    assert [item.outcome for item in ledger.releases()] == [Outcome.SUCCEEDED]
+    key = f"ledger/local/{event(1, Outcome.SUCCEEDED).release}/succeeded.json"
+    s3.put_object(Bucket=BUCKET, Key=key, Body=b"?")
+    assert len(ledger.history().unreadable) == len(ledger.history().unreadable) == 1
+    assert [item.rpartition("/")[2] for item in read] == ["in_progress.json", "succeeded.json", "succeeded.json"]
+
+
+def test_a_limit_of_reads_takes_whole_releases_the_newest_first(s3: Any) -> None:
+    ledger = Ledger(s3, BUCKET, "local")
+    for item in (*success(1), *success(2), *success(3)):
+        ledger.append(item)
+    size = len(list(success(1)))
+    seen = [ledger.history(reads=reads) for reads in (0, 0, 2 * size - 1, 1)]
+    assert [[item.version for item in found.releases] for found in seen] == [
+        ["v3"],
+        ["v3"],
+        ["v2", "v3"],
+        ["v1", "v2", "v3"],
+    ]
+    assert [found.more for found in seen] == [True, True, True, False]
+    assert all(item.outcome is Outcome.SUCCEEDED for found in seen for item in found.releases)
