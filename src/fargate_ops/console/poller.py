@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -16,14 +16,25 @@ from fargate_ops.console.readings import Reading
 #: Seconds after which a stream without a change says that it is alive.
 ALIVE_SECONDS = 15.0
 
+#: Calls of the budget that the other readings leave for the first one, so that it goes on while they wait.
+LEFT_FOR_FIRST = 3
+#: The share of the budget above which the other readings are spread, and the seconds between two of their calls.
+SPREAD_ABOVE = 0.6
+SPREAD_SECONDS = 2.0
+
 #: An event of the stream: its name and its data.
 Event = tuple[str, dict[str, Any]]
 #: The name of the event that has no data.
 ALIVE = "alive"
 
 
+def in_thread(work: Callable[[], None]) -> None:
+    """Do work in a thread of its own, which an end of the console does not wait for."""
+    threading.Thread(target=work, daemon=True).start()
+
+
 class Poller:
-    """Runs each reading at its interval while there is a viewer. Readings do not wait for each other."""
+    """Runs each reading at its interval while there is a viewer. None waits for the answer of another."""
 
     def __init__(
         self,
@@ -31,13 +42,15 @@ class Poller:
         budget: Budget,
         page: Page,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        alive_seconds: float = ALIVE_SECONDS,
+        run: Callable[[Callable[[], None]], None] = in_thread,
     ) -> None:
         self._readings = {reading.name: reading for reading in readings}
-        self._budget, self._page, self._now, self._alive_seconds = budget, page, now, alive_seconds
+        self._budget, self._page, self._now, self._run_apart = budget, page, now, run
         self._seen = {reading.name: Seen() for reading in readings}
         self._last = {reading.name: float("-inf") for reading in readings}
-        self._running: dict[str, int] = {}
+        self._running: set[str] = set()
+        self._hurried: set[str] = set()
+        self._others_from = float("-inf")
         self._viewers = 0
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -65,19 +78,21 @@ class Poller:
             if not self._viewers:
                 self._stop()
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncGenerator[Event, None]:
         """Yield the whole document, then what changes in it, until `close`."""
         changed, sent = self._changed, self.document()
         yield "state", sent
         while not self._closed:
             try:
-                await asyncio.wait_for(changed.wait(), self._alive_seconds)
+                await asyncio.wait_for(changed.wait(), ALIVE_SECONDS)
             except TimeoutError:
                 yield ALIVE, {}
                 continue
             changed, current = self._changed, self.document()
-            yield "delta", difference(sent, current)
-            sent = current
+            change = difference(sent, current)
+            if change["sections"]:
+                yield "delta", change
+                sent = current
 
     def close(self) -> None:
         """End all streams."""
@@ -91,23 +106,39 @@ class Poller:
             self._task = None
 
     async def _run(self) -> None:
-        """Start each reading when it is due and the budget has room for it, those first that are due the longest."""
-        clock, names = asyncio.get_running_loop().time, list(self._readings)
-
-        def order(name: str) -> tuple[float, int]:
-            return self._due(name), names.index(name)
-
+        """Start each reading when it is due and the budget has room for it."""
         while True:
             self._wake.clear()
-            rest: float | None = None
-            for name in sorted(self._readings.keys() - self._running.keys(), key=order):
-                reading, left = self._readings[name], self._due(name) - clock()
-                rest = max(left, self._budget.seconds_until(reading.calls + sum(self._running.values())))
-                if rest > 0:
-                    break
-                self._start(reading)
+            rest = self._start_due()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), rest)
+
+    def _start_due(self) -> float | None:
+        """Start what can start. Return the seconds until the next can; None if everything is being read.
+
+        The first reading goes before the others, which leave it some room. Of those, the one that is due the longest
+        goes first, and without room for it the later ones wait too. Once much of the budget is used they are spread,
+        except those that follow a change.
+        """
+        first, *others = self._readings
+        rests = []
+        for name in (first, *sorted(others, key=self._due)):
+            if name in self._running:
+                continue
+            reading, now = self._readings[name], self._now_seconds()
+            under_way = sum(self._readings[other].calls for other in self._running)
+            no_room = self._budget.seconds_until(reading.calls + under_way + (0 if name == first else LEFT_FOR_FIRST))
+            spread = name != first and name not in self._hurried
+            too_early = max(self._due(name), self._others_from if spread else 0) - now
+            if too_early <= 0 and no_room <= 0:
+                self._start(reading)
+                if name != first and self._budget.used() > self._budget.limit * SPREAD_ABOVE:
+                    self._others_from = now + reading.calls * SPREAD_SECONDS
+                continue
+            rests.append(max(too_early, no_room))
+            if too_early <= 0 and name != first:
+                break
+        return min(rests, default=None)
 
     def _due(self, name: str) -> float:
         return self._last[name] + self._interval(name)
@@ -117,26 +148,26 @@ class Poller:
         return reading.busy_interval if self._page.is_busy(self._seen) else reading.interval
 
     def _start(self, reading: Reading) -> None:
-        """Read in a thread of its own, which an end of the console does not wait for."""
+        """Read apart from the event loop."""
         loop = asyncio.get_running_loop()
-        room = self._budget.limit - self._budget.used() - sum(self._running.values())
-        calls = min(room, max(reading.calls, reading.most))
-        self._running[reading.name] = calls
-        self._last[reading.name] = loop.time()
+        busy = self._page.is_busy(self._seen)
+        self._running.add(reading.name)
+        self._hurried.discard(reading.name)
+        self._last[reading.name] = self._now_seconds()
 
         def read() -> None:
             result: Any
             try:
-                result = reading.read(calls)
+                result = reading.read(busy)
             except Exception as error:
                 result = error
             with suppress(RuntimeError):  # the loop has ended meanwhile
                 loop.call_soon_threadsafe(self._finish, reading.name, result)
 
-        threading.Thread(target=read, name=f"console-{reading.name}", daemon=True).start()
+        self._run_apart(read)
 
     def _finish(self, name: str, result: Any) -> None:
-        del self._running[name]
+        self._running.remove(name)
         before, at = self._seen[name], self._now()
         self._seen[name] = before.bad(result, at) if isinstance(result, Exception) else before.good(result, at)
         if name == "service" and not isinstance(result, Exception):
@@ -147,7 +178,12 @@ class Poller:
     def _follow(self, before: Any, after: Any) -> None:
         for name, reading in self._readings.items():
             if reading.follows and before is not None and reading.follows(before) != reading.follows(after):
-                self._last[name] = float("-inf")
+                self._hurried.add(name)
+                self._last[name] = min(self._last[name], self._now_seconds() - self._interval(name))
+
+    @staticmethod
+    def _now_seconds() -> float:
+        return asyncio.get_running_loop().time()
 
     def _notify(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

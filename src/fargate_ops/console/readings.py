@@ -19,24 +19,24 @@ from fargate_ops.terraform.stack import Stack
 
 #: The number of releases on the page, and the number of newest successes that are read beside them.
 RELEASES = 20
-#: The number of the ledger's objects that one reading fetches. A release has two to four.
-LEDGER_OBJECTS = 8
+#: The number of objects of the ledger that one reading fetches, beside those of the newest release. A release has two
+#: or three, seldom more. During a rollout older releases wait.
+LEDGER_OBJECTS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
     """One reading: the seconds between two of them, shorter or longer while something happens (``busy``).
 
-    It needs room for ``calls`` AWS calls, and gets it for up to ``most``: ``read`` is given that number. ``follows``
-    returns a part of the reading ``service``: after a change of it, this reading is due at once.
+    ``read`` is told whether it is ``busy``. It makes ``calls`` AWS calls. ``follows`` returns a part of the reading
+    ``service``: after a change of it, this reading is due at once.
     """
 
     name: str
-    read: Callable[[int], Any]
-    interval: float
-    busy_interval: float
+    read: Callable[[bool], Any]
+    interval: float = 60
+    busy_interval: float = 60
     calls: int = 1
-    most: int = 0
     follows: Callable[[Mapping[str, Any]], Any] | None = None
 
 
@@ -50,15 +50,15 @@ class NotDeployedError(OperationsError):
 def readings(clients: Clients, stack: Stack, *, environment: str, bucket: str) -> list[Reading]:
     """Return the readings of one environment, the most important first.
 
-    Together they take 22 calls a minute, and 28 during a rollout. A rollout adds some whenever its tasks change, and so
+    Together they take 18 calls a minute, and 26 during a rollout. A rollout adds some whenever its tasks change, and so
     does the ledger while its older releases are unread: what exceeds the budget waits (`Poller`).
     """
     ledger = Ledger(clients.client("s3"), bucket, environment)
     lock = LockStore(clients.client("s3"), bucket, environment)
     traffic = TrafficReader(clients, stack)
 
-    def of_stack(read: Callable[[], Any]) -> Callable[[int], Any]:
-        def checked(_: int) -> Any:
+    def of_stack(read: Callable[[], Any]) -> Callable[[bool], Any]:
+        def checked(_: bool) -> Any:
             if not stack:
                 raise NotDeployedError(environment)
             return read()
@@ -82,53 +82,29 @@ def readings(clients: Clients, stack: Stack, *, environment: str, bucket: str) -
         listed = ecs().list_service_deployments(cluster=stack.cluster_name, service=stack.service_name, maxResults=10)
         return listed["serviceDeployments"]
 
+    def targets() -> Any:
+        return clients.client("elbv2").describe_target_health(TargetGroupArn=stack.target_group_arn)
+
+    def all_alarms() -> Any:
+        return alarms(clients.client("cloudwatch"), stack.name_prefix)
+
+    def releases(busy: bool) -> Any:
+        return ledger.history(RELEASES, reads=0 if busy else LEDGER_OBJECTS)
+
+    def metrics() -> Any:
+        return traffic.read(datetime.now(UTC))
+
     return [
+        Reading(name="service", read=of_stack(service), interval=10, busy_interval=5),
+        Reading(name="lock", read=lambda _: lock.read(), interval=20, busy_interval=40),
+        Reading(name="targets", read=of_stack(targets), busy_interval=15, follows=_counts),
+        Reading(name="tasks", read=of_stack(tasks), calls=2, follows=_counts),
         Reading(
-            name="service",
-            read=of_stack(service),
-            interval=10,
-            busy_interval=5,
+            name="ledger", read=releases, calls=1 + LEDGER_OBJECTS, interval=30, busy_interval=30, follows=_rollouts
         ),
-        Reading(name="lock", read=lambda _: lock.read(), interval=10, busy_interval=30),
-        Reading(
-            name="targets",
-            read=of_stack(
-                lambda: clients.client("elbv2").describe_target_health(TargetGroupArn=stack.target_group_arn)
-            ),
-            interval=30,
-            busy_interval=10,
-            follows=_counts,
-        ),
-        Reading(name="tasks", read=of_stack(tasks), interval=60, busy_interval=60, calls=2, follows=_counts),
-        Reading(
-            name="alarms",
-            read=of_stack(lambda: alarms(clients.client("cloudwatch"), stack.name_prefix)),
-            interval=30,
-            busy_interval=30,
-        ),
-        Reading(
-            name="ledger",
-            read=lambda calls: ledger.history(RELEASES, reads=calls - 1),
-            interval=30,
-            busy_interval=30,
-            calls=2,
-            most=1 + LEDGER_OBJECTS,
-            follows=_rollouts,
-        ),
-        Reading(
-            name="service_deployments",
-            read=of_stack(service_deployments),
-            interval=60,
-            busy_interval=60,
-            follows=_rollouts,
-        ),
-        Reading(
-            name="traffic",
-            read=of_stack(lambda: traffic.read(datetime.now(UTC))),
-            interval=60,
-            busy_interval=60,
-            calls=2,
-        ),
+        Reading(name="alarms", read=of_stack(all_alarms), interval=30, busy_interval=30),
+        Reading(name="traffic", read=of_stack(metrics), calls=2),
+        Reading(name="service_deployments", read=of_stack(service_deployments), follows=_rollouts),
     ]
 
 

@@ -21,7 +21,7 @@ _POINTS = HOURS * 3600 // PERIOD_SECONDS
 #: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
 _ANSWERS = {
     f"{whose.lower()}_{what}": f"HTTPCode_{whose}_{what.upper()}_Count"
-    for whose, classes in (("Target", ("2xx", "3xx", "4xx", "5xx")), ("ELB", ("3xx", "4xx", "5xx")))
+    for whose, classes in (("Target", ("2xx", "3xx", "4xx", "5xx")), ("ELB", ("4xx", "5xx")))
     for what in classes
 }
 _PERCENTILES = ("p50", "p99")
