@@ -70,6 +70,9 @@ class Tree:
             (self.path / ".local" / environment).mkdir(parents=True)
             for name in ("status.json", "settings.json", "shell.sh"):
                 (self.path / ".local" / environment / name).touch()
+        console = self.path / "src/fargate_ops/console"
+        console.mkdir(parents=True)
+        (console / "__main__.py").touch()
         self.record("ansible-playbook", self.path / ".venv/bin")
         (self.path / ".venv/bin/python").symlink_to(sys.executable)
         (self.path / ".venv/.ready").touch()
