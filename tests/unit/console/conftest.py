@@ -176,7 +176,10 @@ class Cloud:
             clients.client(name).meta.events.register("before-send", self._send)
         sources = readings(clients, self.stack, environment="test", bucket=STATE_BUCKET)
         page = Page(environment="test", stack=self.stack, machine=Machine("here"))
-        self.poller = Poller(sources, self.budget, page, run=at_once)
+        self.poller = Poller(sources, self.budget, page, now=self._now, run=at_once)
+
+    def _now(self) -> datetime:
+        return CREATED + timedelta(seconds=self.loop.now)
 
     def _send(self, event_name: str, **_: Any) -> None:
         self.sent.append((self.loop.now, event_name.rpartition(".")[2]))
