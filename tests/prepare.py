@@ -32,13 +32,13 @@ def missing_packages() -> list[str]:
 
 
 def install_browser() -> None:
-    """Install a browser for the test of the cost report's page. If that is impossible, that test is skipped."""
+    """Install a browser for the tests of pages. If that is impossible, those tests are skipped."""
     if any(shutil.which(name) for name in BROWSERS):
         return
     try:
         engine.install_packages(["chromium-headless-shell", "fonts-dejavu-core"], print)
     except LocalCloudError as error:
-        print(f"No browser, so the test of the cost report's page will be skipped: {error}", file=sys.stderr)
+        print(f"No browser, so the tests of pages will be skipped: {error}", file=sys.stderr)
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ import pytest
 from fargate_ops.cost.page import page
 from fargate_ops.cost.report import Delivery, Report
 from fargate_ops.cost.summary import summary, text
-from tests.unit.cost.browser import Browser, browser, chromium
+from tests.support.browser import Browser, browser
 from tests.unit.cost.conftest import REGION, Cloud
 
 
@@ -77,10 +77,7 @@ def test_only_black_white_and_grey(report: Report) -> None:
 
 @pytest.fixture
 def tab(tmp_path: Path) -> Iterator[Browser]:
-    program = chromium()
-    if program is None:
-        pytest.skip("no Chromium on this machine: python -m tests.prepare installs it on a Debian-like one, as root")
-    with browser(program, tmp_path / "profile") as opened:
+    with browser(tmp_path / "profile") as opened:
         yield opened
 
 
