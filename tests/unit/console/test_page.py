@@ -1,0 +1,268 @@
+"""The console's page in a real browser, in front of the real server with documents that the tests set."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fargate_ops.console.server import STATIC
+from tests.support import console
+from tests.support.browser import Browser, browser
+from tests.support.console import Feed, served
+
+WIDTHS = (390, 1280)
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def show(tab: Browser) -> Iterator[Callable[[dict[str, Any]], Feed]]:
+    """Open the page with a document; fail if it complained or asked another server for something."""
+    feed = Feed({})
+    tab.requests.clear()
+    tab.complaints.clear()
+    tab.prefer()
+    tab.size(1280, 900)
+
+    with served(feed) as address:
+
+        def opened(document: dict[str, Any]) -> Feed:
+            feed.set(document)
+            tab.open(address)
+            tab.wait("document.querySelector('#connection').innerText.includes('live')")
+            return feed
+
+        yield opened
+        assert tab.complaints == []
+        assert {request for request in tab.requests if not request.startswith(address)} == set()
+        tab.open("about:blank")
+
+
+Show = Callable[[dict[str, Any]], Feed]
+
+
+def text(tab: Browser, selector: str) -> str:
+    return re.sub(r"\s+", " ", tab.evaluate(f"document.querySelector('{selector}').innerText"))
+
+
+def wait_for(tab: Browser, selector: str, words: str) -> None:
+    tab.wait(f"document.querySelector('{selector}')?.innerText.includes({json.dumps(words)})")
+
+
+@pytest.mark.parametrize("document", [console.quiet, console.rolling, console.failing, console.nothing_deployed])
+def test_it_is_readable_in_each_state_and_width(
+    document: Callable[[], dict[str, Any]], show: Show, tab: Browser, tmp_path: Path
+) -> None:
+    show(document())
+    for width in WIDTHS:
+        tab.size(width, 900)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width, "it scrolls sideways"
+        tab.screenshot(tmp_path / f"{document.__name__}-{width}.png")
+        for scheme in ("light", "dark"):
+            tab.prefer(prefers_color_scheme=scheme)
+            assert findings(tab) == [], (width, scheme)
+    assert tab.evaluate("[...document.querySelectorAll('h2')].map(heading => heading.innerText)") == [
+        "Serving",
+        "Rollout",
+        "Traffic",
+        "Alarms",
+        "Releases",
+        "Lock",
+    ]
+    # In black and white, too: a word stands beside each shape.
+    assert tab.evaluate("[...document.querySelectorAll('.mark')].filter(mark => !mark.parentNode.innerText.trim())") == []
+
+
+def findings(tab: Browser) -> list[str]:
+    """Return axe's findings that are serious or critical."""
+    spec = find_spec("axe_playwright_python")
+    assert spec
+    assert spec.origin
+    tab.evaluate(Path(spec.origin).with_name("axe.min.js").read_text())
+    # Open, so that their content is examined.
+    tab.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
+    result = tab.evaluate("axe.run().then(({violations, passes}) => ({violations, passes: passes.length}))")
+    assert result["passes"] > 15, "axe examined the page"
+    return [
+        f"{rule['id']}: {node['html']} {node['failureSummary']}"
+        for rule in result["violations"]
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]
+
+
+def test_it_says_what_serves_since_when_and_the_release_history(show: Show, tab: Browser) -> None:
+    show(console.quiet())
+    assert "fedcba987654+91be serves since" in text(tab, "#serving")
+    assert "for 2 h 4 min; release by ann@laptop" in text(tab, "#serving") or "2 h 5 min" in text(tab, "#serving")
+    assert "3 healthy of 3 tasks" in text(tab, "#serving")
+    assert "No rollout. The last one: successful" in text(tab, "#rollout")
+    rows = tab.evaluate("[...document.querySelectorAll('#ledger tbody tr')].map(row => row.innerText.replace(/\\s+/g, ' '))")
+    assert [re.sub(r"^[\d: -]+", "", row) for row in rows] == [
+        "succeeded fedcba987654+91be · settlement-local:4 · PRIMARY 20 s ann@laptop –",
+        "failed 333333333333+77aa · settlement-local:3 61 s ann@laptop a task stopped: exit code 1",
+        "rolled back 222222222222+77aa · settlement-local:2 19 s ann@laptop –",
+    ]
+    assert "free: a deployment can start" in text(tab, "#lock")
+
+
+def test_a_rollout_is_shown_live(show: Show, tab: Browser) -> None:
+    feed = show(console.quiet())
+    feed.set(console.rolling())
+    wait_for(tab, "#rollout", "in progress")
+    new, old = text(tab, ".side.new"), text(tab, ".side.old")
+    assert [len(re.findall(word, new)) for word in ("healthy", "being checked", "starting")] == [1, 1, 1]
+    assert [len(re.findall(word, old)) for word in ("healthy", "draining")] == [2, 1]
+    assert "fedcba987654+91be → 0123456789ab+3f2a is being released by ann@laptop" in text(tab, "#serving")
+    assert "held: release, by ann@laptop" in text(tab, "#lock")
+    assert "rolling out" in tab.evaluate("document.title")
+    feed.set(console.failing())
+    wait_for(tab, "#rollout", "ECS is rolling back")
+    assert "3 tasks failed" in text(tab, "#rollout")
+    assert "fedcba987654+91be" in text(tab, "#serving .version")
+    # A screen reader hears what changed, and nothing that counts seconds is announced.
+    assert "settlement-local-database-connections is in ALARM" in tab.evaluate("document.getElementById('news').textContent")
+    assert tab.evaluate("document.querySelectorAll('[aria-live] [data-since], [role=status] [data-since]').length") == 0
+
+
+def test_the_command_of_an_alarm_is_copied_by_keyboard_and_keeps_the_focus(show: Show, tab: Browser) -> None:
+    feed = show(console.failing())
+    tab.call("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
+    tab.call("Page.bringToFront")
+    tab.evaluate("document.activeElement.blur()")
+    for _ in range(20):
+        tab.press("Tab")
+        if tab.evaluate("document.activeElement.dataset.copy"):
+            break
+    assert tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid", "the focus is visible"
+    tab.press("Enter", text="\r")
+    tab.wait("document.activeElement.innerText == 'Copied'")
+    assert tab.evaluate("navigator.clipboard.readText()") == "make incident-db ENV=local"
+    changed = console.failing()
+    changed["sections"]["alarms"]["value"]["alarms"][0]["meaning"] = "Still too many."
+    feed.set(changed)
+    wait_for(tab, "#alarms", "Still too many.")
+    assert tab.evaluate("document.activeElement.dataset.copy") == "make incident-db ENV=local"
+
+
+def test_no_data_is_said_and_not_drawn_as_zero(show: Show, tab: Browser) -> None:
+    document = console.quiet()
+    traffic = document["sections"]["traffic"]["value"]
+    for name in ("p50", "p99"):
+        traffic["series"][name] = [None] * len(traffic["times"])
+        traffic["no_data"][name] = "no data in the last 6 hours"
+    show(document)
+    assert "No data in the last 6 hours: nothing is drawn." in text(tab, "[data-key=latency]")
+    assert tab.evaluate("document.querySelector('[data-key=latency] canvas')") is None
+    assert "No data in 29 of 360 minutes." in text(tab, "[data-key=requests] figcaption")
+    coloured = tab.wait(COLOURED)
+    assert all(coloured[:95])
+    assert not any(coloured[102:114])
+    assert any(coloured[114:117]), "a minute between two gaps is a point"
+    assert not any(coloured[118:128])
+    # The table says the same.
+    tab.evaluate("document.querySelector('[data-key=requests] details').open = true")
+    assert "no data" in text(tab, "[data-key=requests] table")
+    assert "333333333333+77aa, release failed" in text(tab, "[data-key=requests] table")
+
+
+#: For each minute of the chart of requests: whether the line's colour is in its column.
+COLOURED = """(() => {
+  const canvas = document.querySelector('[data-key=requests] canvas');
+  const over = document.querySelector('[data-key=requests] .u-over');
+  if (!over?.clientWidth) return null;
+  const [left, width] = [over.offsetLeft, over.clientWidth];
+  const pixels = canvas.getContext('2d');
+  return Array.from({length: 360}, (_, minute) => {
+    const x = Math.round(left + width * minute / 359);
+    const {data} = pixels.getImageData(x, 0, 1, canvas.height);
+    for (let at = 0; at < data.length; at += 4) if (data[at + 2] > data[at] + 80 && data[at + 3] > 100) return true;
+    return false;
+  });
+})()"""
+
+
+def test_an_alarms_threshold_is_a_line_with_its_words(show: Show, tab: Browser) -> None:
+    document = console.quiet()
+    document["sections"]["alarms"]["value"]["alarms"][0] |= {"threshold": 168.0, "metric": "connections"}
+    show(document)
+    assert "alarm settlement-local-database-connections 168" in text(tab, "[data-key=connections] .key")
+    assert "max_connections 210" in text(tab, "[data-key=connections] .key")
+
+
+def test_a_reading_that_fails_keeps_its_last_value_and_says_so(show: Show, tab: Browser) -> None:
+    feed = show(console.quiet())
+    document = console.quiet()
+    error = {"message": "AWS refused DescribeAlarms: Rate exceeded (Throttling)", "next": "make status ENV=local"}
+    document["sections"]["alarms"]["error"] = error | {"at": console.ago(0), "since": console.ago(60)}
+    feed.set(document)
+    wait_for(tab, "#alarms", "This cannot be read")
+    assert "Rate exceeded" in text(tab, "#alarms")
+    assert "What follows is from the last good reading." in text(tab, "#alarms")
+    assert "2 OK" in text(tab, "#alarms")
+
+
+def test_old_data_are_called_stale(show: Show, tab: Browser) -> None:
+    document = console.quiet()
+    document["sections"]["rollout"]["at"] = console.ago(45)
+    show(document)
+    assert "stale 45 s ago" in text(tab, "#rollout .read") or "stale 46 s ago" in text(tab, "#rollout .read")
+    assert "stale" not in text(tab, "#serving .read")
+
+
+def test_what_is_open_stays_open_and_text_is_never_html(show: Show, tab: Browser) -> None:
+    feed = show(console.quiet())
+    tab.evaluate("document.querySelector('#alarms details').open = true")
+    document = console.quiet()
+    document["sections"]["ledger"]["value"]["releases"][0]["why"] = "<img src=x onerror=alert(1)>"
+    document["sections"]["alarms"]["value"]["alarms"][0]["state"] = "INSUFFICIENT_DATA"
+    feed.set(document)
+    wait_for(tab, "#alarms table", "not enough data")
+    assert tab.evaluate("document.querySelector('#alarms details').open")
+    assert "<img src=x onerror=alert(1)>" in text(tab, "#ledger")
+
+
+def test_nothing_moves_for_those_who_prefer_that(show: Show, tab: Browser) -> None:
+    show(console.rolling())
+    moving = "document.getAnimations().length"
+    assert tab.evaluate(moving) > 0
+    tab.prefer(prefers_reduced_motion="reduce")
+    assert tab.evaluate(moving) == 0
+
+
+def test_a_lost_connection_is_said_and_comes_back(tab: Browser) -> None:
+    tab.size(1280, 900)
+    with served(Feed(console.quiet())) as address:
+        tab.open(address)
+        wait_for(tab, "#connection", "live")
+    wait_for(tab, "#connection", "connection lost")
+    assert "make console ENV=local" in text(tab, "#connection")
+    assert "fedcba987654+91be" in text(tab, "#serving"), "the last state stays"
+    with served(Feed(console.rolling()), int(address.rstrip("/").rpartition(":")[2])):
+        wait_for(tab, "#connection", "live")
+        wait_for(tab, "#rollout", "in progress")
+    tab.open("about:blank")
+
+
+def test_a_closed_page_is_no_viewer(show: Show, tab: Browser) -> None:
+    feed = show(copy.deepcopy(console.quiet()))
+    assert feed.viewers == 1
+
+
+def test_the_chart_library_is_the_one_that_its_readme_names() -> None:
+    folder = STATIC / "uplot"
+    readme = (folder / "README.md").read_text()
+    for name in ("uPlot.iife.min.js", "uPlot.min.css", "LICENSE"):
+        assert f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}" in readme
