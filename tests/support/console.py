@@ -224,7 +224,7 @@ def traffic() -> Json:
     """Return six hours with a gap, a minute alone between two gaps, and errors during the failed release."""
     first = int(NOW.timestamp()) // 60 * 60 - 360 * 60
     minutes = range(360)
-    known = [not 100 <= minute < 130 or minute == 115 for minute in minutes]
+    known = [not 100 <= minute < 150 or minute == 125 for minute in minutes]
 
     def series(of: Any) -> list[float | None]:
         return [of(minute) if is_known else None for minute, is_known in zip(minutes, known, strict=True)]
