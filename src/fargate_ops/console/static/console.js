@@ -46,28 +46,28 @@ function update(names, before) {
   showFrame();
   const changed = new Set(names);
   // The serving section shows both versions of a rollout; the charts show releases and the alarms' thresholds.
-  if (changed.has("rollout")) changed.add("serving");
+  if (changed.has("rollout") || changed.has("ledger")) changed.add("serving");
   if (changed.has("ledger") || changed.has("alarms")) changed.add("traffic");
   for (const name of changed) show(name);
   if (before) say(sections.news(before, values()));
 }
 
 function show(name) {
-  const section = state.sections[name];
   const all = values();
-  const { value, error } = section;
+  const { value, error } = state.sections[name];
   patch(byId(name), [
-    h("p", { class: "read", "data-section": name }, freshness(section)),
+    reading(name),
     error && problem(error, value),
     value && h("div", { class: "value", "data-key": "value" }, SECTIONS[name](value, all)),
   ].filter(Boolean));
   if (name === "traffic" && value) draw(value, all);
 }
 
-function freshness({ at, error, interval_seconds: interval }) {
-  if (!at) return error ? "" : "reading …";
-  const old = seconds(at) > STALE * interval;
-  return [old ? mark("warning", "stale") : "read", " ", age(at), " ago"].flat();
+function reading(name) {
+  const { at, error, interval_seconds: interval } = state.sections[name];
+  const isStale = at && seconds(at) > STALE * interval;
+  return h("p", { class: "read", "data-section": name },
+    at ? [isStale ? mark("warning", "stale") : "read", " ", age(at), " ago"] : error ? "" : "reading …");
 }
 
 const problem = ({ message, next, since }, value) => h("div", { class: "problem", "data-key": "problem" },
@@ -105,7 +105,7 @@ function say(sentences) {
 function everySecond() {
   if (!state) return;
   for (const element of document.querySelectorAll("[data-section]")) {
-    patch(element, [freshness(state.sections[element.dataset.section])].flat().map((part) => typeof part === "string" ? document.createTextNode(part) : part));
+    patch(element, [...reading(element.dataset.section).childNodes]);
   }
   tick();
 }

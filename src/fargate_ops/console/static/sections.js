@@ -14,7 +14,7 @@ const OUTCOMES = {
 };
 export const outcome = (name) => OUTCOMES[name] ?? ["unknown", name];
 
-export function serving(value, { rollout }) {
+export function serving(value, { rollout, ledger: history }) {
   const before = rollout?.in_progress ? rollout.deployments.filter(({ which, running }) => which === "old" && running) : [];
   const rolling = rollout?.in_progress;
   const healthy = value.healthy ?? null;
@@ -25,6 +25,7 @@ export function serving(value, { rollout }) {
     h("p", { class: "since" },
       rolling ? during(value, before)
       : value.since ? ["serves since ", moment(value.since), " UTC, for ", age(value.since), "; ", value.kind, " by ", value.by, value.why && `: ${value.why}`]
+      : !history ? "The ledger is not read yet."
       : value.name ? ["not yet recorded; ", value.kind, " by ", value.by]
       : "The ledger does not know this revision: no release put it there."),
     h("p", { class: "tasks" }, healthy === null ? state("unknown", "the targets' health is not read yet")
@@ -34,7 +35,7 @@ export function serving(value, { rollout }) {
       ["revision", value.revision],
       value.digest && ["image", h("span", { title: value.digest }, short(value.digest))],
       value.outcome && !rolling && value.outcome !== "succeeded" && ["outcome", state(...outcome(value.outcome))],
-      ["rollback goes to", value.rollback_to ?? "nothing: no earlier success"],
+      history && ["rollback goes to", value.rollback_to ?? "nothing: no earlier success"],
       ["running tasks", `${value.running} of ${value.desired}`],
     ]),
   ];
