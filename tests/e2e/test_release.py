@@ -19,6 +19,7 @@ import yaml
 
 from fargate_ops.state.ledger import Ledger, Outcome, Release
 from tests.e2e.conftest import PREFIX, Clone, Run, drain_for, service
+from tests.e2e.console import Watch, watched
 from tests.e2e.load import load
 
 pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal, pytest.mark.timeout(900)]
@@ -96,6 +97,13 @@ def assert_prints(run: Run, words: str) -> None:
     assert words in run.output, run.output[-8000:]
 
 
+@pytest.fixture(scope="module")
+def page(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
+    """The console of the deployed environment in a browser."""
+    with watched(clone, tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
 def test_a_first_release_that_fails_leaves_zero_tasks_and_says_so(clone: Clone) -> None:
     clone.variables["app_health_check_grace_period_seconds"] = 20
     run = clone.make("deploy", expect=2, app_environment=EXITS)
@@ -120,8 +128,11 @@ def test_the_next_good_release_serves(clone: Clone) -> None:
     assert [release.outcome for release in ledger(clone)] == [Outcome.FAILED, Outcome.SUCCEEDED]
 
 
-def test_what_was_rolled_back_comes_back_by_insistence_only(clone: Clone) -> None:
-    clone.make("release", app_memory=1024)
+def test_what_was_rolled_back_comes_back_by_insistence_only(clone: Clone, page: Watch) -> None:
+    with page.sees("release", "#rollout", "in progress", "New: ", "Old: ", "healthy"):
+        clone.make("release", app_memory=1024)
+    page.wait("#serving .version", ledger(clone)[-1].name)
+    page.wait("#ledger tbody tr", "succeeded", ledger(clone)[-1].name)
     assert clone.make("rollback").recap()["changed"] == 1
     refused = clone.make("release", expect=2, app_memory=1024)
     assert_prints(refused, "is not released again")
@@ -135,10 +146,16 @@ def test_what_was_rolled_back_comes_back_by_insistence_only(clone: Clone) -> Non
 SECRETS = {"DATABASE_USER": "username", "DATABASE_PASSWORD": "password"}
 
 
+def test_a_failing_release_is_watched_on_the_page(clone: Clone, page: Watch) -> None:
+    with page.sees("failing-release", "#rollout", "failed"):
+        fails_and_is_undone(clone, "exit code", app_environment=EXITS)
+    page.wait("#serving", f"{ledger(clone)[-2].name}serves since")
+    page.wait("#ledger tbody tr", "failed", ledger(clone)[-1].name)
+
+
 @pytest.mark.parametrize(
     ("variables", "cause"),
     [
-        pytest.param({"app_environment": EXITS}, "exit code", id="exits at start"),
         pytest.param({"ecs_release_environment": {"DATABASE_NAME": "nowhere"}}, "health checks", id="never healthy"),
         pytest.param(
             {"app_secrets": SECRETS | {"DATABASE_PASSWORD": "username"}},

@@ -21,7 +21,10 @@ from typing import Any
 
 import pytest
 
-from tests.prepare import BROWSERS
+from tests.prepare import BROWSERS, FOLDER
+
+#: Pictures that a test keeps after its run.
+PICTURES = FOLDER / "pages"
 
 _SECONDS = 60
 
@@ -56,13 +59,16 @@ class Browser:
     _loaded: threading.Event = field(default_factory=threading.Event)
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        return self._call(method, parameters, _SECONDS)
+
+    def _call(self, method: str, parameters: dict[str, Any], seconds: float) -> dict[str, Any]:
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
         if self.session:
             message["sessionId"] = self.session
         os.write(self.into, json.dumps(message).encode() + b"\0")
         try:
-            answer = self._answers.get(timeout=_SECONDS)
+            answer = self._answers.get(timeout=seconds)
         except Empty:
             raise AssertionError("the browser does not answer") from None
         assert answer["id"] == self._number
@@ -74,15 +80,16 @@ class Browser:
         self.call("Page.navigate", url=address)
         assert self._loaded.wait(_SECONDS), f"{address} does not load"
 
-    def evaluate(self, script: str) -> Any:
+    def evaluate(self, script: str, seconds: float = _SECONDS) -> Any:
         """Return the value of an expression; a promise is awaited."""
-        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        parameters = {"expression": script, "returnByValue": True, "awaitPromise": True}
+        answer = self._call("Runtime.evaluate", parameters, seconds)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]["exception"]["description"]
         return answer["result"].get("value")
 
     def wait(self, condition: str, seconds: float = 10) -> Any:
         """Wait until the expression is true; return its value."""
-        return self.evaluate(_WAIT % (seconds * 1000, condition, json.dumps(condition)))
+        return self.evaluate(_WAIT % (seconds * 1000, condition, json.dumps(condition)), seconds + _SECONDS)
 
     def press(self, key: str, text: str = "") -> None:
         """Press and release a key, for example ``Tab``."""
@@ -104,6 +111,7 @@ class Browser:
     def screenshot(self, file: Path) -> bytes:
         """Write the whole page to a PNG file."""
         data = base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"])
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
         return data
 

@@ -18,6 +18,7 @@ from fargate_ops.console.server import create_app
 
 Json = dict[str, Any]
 NOW = datetime.now(UTC).replace(microsecond=0)
+INTERVALS = {"traffic": 60, "alarms": 60}
 OLD, NEW = "settlement-local:4", "settlement-local:5"
 NAMES = {OLD: "fedcba987654+91be", NEW: "0123456789ab+3f2a"}
 
@@ -132,8 +133,8 @@ def quiet() -> Json:
         "traffic": traffic(),
         "alarms": {
             "alarms": [
-                alarm("database-connections", "OK", "docs/runbooks/database_connections.md", "make incident-db ENV=local"),
-                alarm("error-rate", "OK", "docs/monitoring.md#error-rate", "make status ENV=local"),
+                alarm("database-connections", "OK", "docs/runbooks/database_connections.md", "make incident-db"),
+                alarm("error-rate", "OK", "docs/monitoring.md#error-rate", "make status"),
             ]
         },
         "ledger": {
@@ -158,7 +159,9 @@ def quiet() -> Json:
         "now": NOW.isoformat(),
         "busy": False,
         "aws_calls": {"last_minute": 17, "limit": 30},
-        "sections": {name: section(value, 60 if name in ("traffic", "alarms") else 10) for name, value in sections.items()},
+        "sections": {
+            name: section(value, 60 if name in ("traffic", "alarms") else 10) for name, value in sections.items()
+        },
     }
 
 
@@ -202,7 +205,9 @@ def alarm(name: str, state: str, runbook: str, command: str) -> Json:
     }
 
 
-def release(revision: str, outcome: str, *, started: float, seconds: float | None, why: str = "", serves: bool = False) -> Json:
+def release(
+    revision: str, outcome: str, *, started: float, seconds: float | None, why: str = "", serves: bool = False
+) -> Json:
     name = NAMES.get(revision, f"{revision[-1] * 12}+77aa")
     return {
         "name": name,

@@ -96,7 +96,7 @@ function numbers({ title, unit, lines }, times, limits, marks) {
       key: String(times[begin]),
       cells: [`${clock(iso(times[begin]), false)}–${clock(iso(times[end - 1] + 60), false)}`,
         ...lines.flatMap(([, values]) => [number(lowest(values.slice(begin, end))), number(highest(values.slice(begin, end)))]),
-        inside.join("; ") || "–"],
+        inside.join("; ")],
     });
   }
   const heads = ["minutes (UTC)", ...lines.flatMap(([name]) => [`${name}, lowest`, `${name}, highest`]), "releases"];

@@ -35,7 +35,7 @@ export function serving(value, { rollout, ledger: history }) {
       ["revision", value.revision],
       value.digest && ["image", h("span", { title: value.digest }, short(value.digest))],
       value.outcome && !rolling && value.outcome !== "succeeded" && ["outcome", state(...outcome(value.outcome))],
-      history && ["rollback goes to", value.rollback_to ?? "nothing: no earlier success"],
+      history && ["rollback goes to", value.rollback_to ?? (history.more ? "reading …" : "nothing: no earlier success")],
       ["running tasks", `${value.running} of ${value.desired}`],
     ]),
   ];
@@ -124,7 +124,7 @@ export function alarms({ alarms: all }) {
       h("summary", {}, `${ringing.length ? "The others" : "All alarms"} (${rest.length})`),
       table("Alarms that are not in ALARM", ["alarm", "state", "since (UTC)", "runbook", "command"], rest.map((alarm) => ({
         key: alarm.name,
-        cells: [alarm.name, state(...alarmState(alarm.state)), moment(alarm.since), alarm.runbook || "–", alarm.next ? command(alarm.next) : "–"],
+        cells: [alarm.name, state(...alarmState(alarm.state)), moment(alarm.since), alarm.runbook, alarm.next && command(alarm.next)],
       })))),
   ];
 }
@@ -139,9 +139,9 @@ export function ledger({ releases, more, unreadable }) {
         moment(release.started),
         [state(...outcome(release.outcome)), release.kind === "rollback" && h("span", { class: "quiet" }, " · a rollback")],
         [h("span", { class: "id" }, release.name), h("span", { class: "quiet" }, ` · ${release.revision}`), release.serves && h("strong", {}, " · PRIMARY")],
-        release.duration_seconds !== null ? duration(release.duration_seconds) : release.ended ? "–" : age(release.started),
-        release.by || "–",
-        release.why || "–",
+        release.duration_seconds !== null ? duration(release.duration_seconds) : !release.ended && age(release.started),
+        release.by,
+        release.why,
       ],
     }))),
     releases.length > 0 && more && h("p", { class: "quiet" }, "Older releases are being read …"),
