@@ -129,12 +129,13 @@ def quiet() -> Json:
                 "created": ago(7520),
                 "finished": ago(7502),
             },
+            "events": [{"at": ago(7500), "text": "(service settlement-local) has reached a steady state."}],
         },
         "traffic": traffic(),
         "alarms": {
             "alarms": [
                 alarm("database-connections", "OK", "docs/runbooks/database_connections.md", "make incident-db"),
-                alarm("error-rate", "OK", "docs/monitoring.md#error-rate", "make status"),
+                alarm("error-rate", "OK", "docs/monitoring.md#error-rate", "make status", threshold=5.0),
             ]
         },
         "ledger": {
@@ -194,7 +195,7 @@ def task(revision: str, which: str, number: int, status: str = "RUNNING", target
     }
 
 
-def alarm(name: str, state: str, runbook: str, command: str) -> Json:
+def alarm(name: str, state: str, runbook: str, command: str, threshold: float = 168.0) -> Json:
     return {
         "name": f"settlement-local-{name}",
         "state": state,
@@ -202,6 +203,7 @@ def alarm(name: str, state: str, runbook: str, command: str) -> Json:
         "meaning": "The database has almost as many connections as it accepts.",
         "runbook": runbook,
         "next": command,
+        "threshold": threshold,
     }
 
 
@@ -287,6 +289,10 @@ def rolling() -> Json:
             "created": ago(14),
             "finished": None,
         },
+        "events": [
+            {"at": ago(3), "text": "(service settlement-local) has begun draining connections on 1 tasks."},
+            {"at": ago(9), "text": "(service settlement-local) has started 3 tasks: (task 5555)."},
+        ],
     }
     sections["ledger"]["value"]["releases"].insert(0, release(NEW, "in_progress", started=15, seconds=None))
     sections["lock"]["value"] = {

@@ -11,12 +11,16 @@ IN_ALARM = "ALARM"
 
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
-    """An alarm, its state (``OK``, ``ALARM`` or ``INSUFFICIENT_DATA``) and its description, see `line`."""
+    """An alarm, its state (``OK``, ``ALARM`` or ``INSUFFICIENT_DATA``) and its description, see `line`.
+
+    ``threshold`` is in the metric's unit; None for a composite alarm.
+    """
 
     name: str
     state: str
     since: datetime
     description: str = ""
+    threshold: float | None = None
 
     @property
     def meaning(self) -> str:
@@ -49,4 +53,10 @@ def _alarm(item: dict[str, Any]) -> Alarm:
     # StateUpdatedTimestamp also changes when the state is only confirmed.
     since = item.get("StateTransitionedTimestamp") or item["StateUpdatedTimestamp"]
     description = item.get("AlarmDescription", "")
-    return Alarm(name=item["AlarmName"], state=item["StateValue"], since=since, description=description)
+    return Alarm(
+        name=item["AlarmName"],
+        state=item["StateValue"],
+        since=since,
+        description=description,
+        threshold=item.get("Threshold"),
+    )

@@ -38,6 +38,8 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 }
 #: Alarms are listed in this order of their states.
 _STATES = ("ALARM", "INSUFFICIENT_DATA", "OK")
+#: The newest events of the service that are shown. ECS lists the newest first.
+_EVENTS = 8
 #: A target in one of these states is about to get another one.
 _MOVING = frozenset({"initial", "draining"})
 
@@ -162,6 +164,10 @@ class Page:
             "targets": dict(snapshot.targets) if values["targets"] else None,
             "tasks": None if values["tasks"] is None else _tasks(values["tasks"], states, primary),
             "service_deployment": _service_deployment(values["service_deployments"] or []),
+            "events": [
+                {"at": _iso(event["createdAt"]), "text": event["message"]}
+                for event in snapshot.service.get("events", [])[:_EVENTS]
+            ],
         }
 
     def _traffic(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -289,6 +295,7 @@ def _alarm(alarm: Alarm) -> dict[str, Any]:
         "meaning": alarm.meaning,
         "runbook": alarm.line("Runbook"),
         "next": alarm.line("Next"),
+        "threshold": alarm.threshold,
     }
 
 

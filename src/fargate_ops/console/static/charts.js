@@ -28,11 +28,13 @@ function definitions({ series, max_connections: limit }) {
 }
 
 const SOURCES = { errors: "requests", latency: "p99" };
-const METRICS = { errors: ["errors_percent"], connections: ["connections"], latency: ["p99"], requests: ["requests"] };
+/** The ends of the names of alarms whose threshold is in a chart's unit (terraform/modules/monitoring). */
+const ALARMS = { errors: ["error-rate", "errors-5xx"], connections: ["database-connections"] };
 
-function limitsOf(definition, alarms) {
-  const lines = (alarms?.alarms ?? []).filter(({ metric, threshold }) => threshold && METRICS[definition.id].includes(metric));
-  return [...(definition.limits ?? []), ...lines.map(({ name, threshold }) => [`alarm ${name}`, threshold])];
+function limitsOf({ id, limits = [] }, alarms) {
+  const lines = (ALARMS[id] ?? []).flatMap((end) => (alarms?.alarms ?? [])
+    .filter(({ name, threshold }) => name.endsWith(`-${end}`) && threshold !== null).map(({ threshold }) => [`alarm ${end}`, threshold]));
+  return [...limits, ...lines];
 }
 
 /** The ends of releases in the charts' time: [time, mark, words]. A release without an end stands at its start. */
@@ -71,8 +73,11 @@ function figure(definition, value, limits, marks) {
         limits.map(([name, limit]) => h("span", { class: "limit-line" }, `${name} ${number(limit)}`)))),
     !empty && h("div", { class: "chart", "data-chart": id, "aria-hidden": "true" }),
     h("figcaption", {}, empty ? `${sentenceCase(why)}: nothing is drawn.` : summary(lines, value.times)),
-    !empty && h("details", {}, h("summary", {}, `${definition.title} as a table`), numbers(definition, value.times, limits, marks)));
+    !empty && h("details", {}, h("summary", {}, `${definition.title} as a table`), isOpen(id) && numbers(definition, value.times, limits, marks)));
 }
+
+/** A closed table is not filled. */
+const isOpen = (id) => document.querySelector(`figure[data-key="${id}"] details`)?.open;
 
 const sentenceCase = (text) => text[0].toUpperCase() + text.slice(1);
 

@@ -124,6 +124,10 @@ document.addEventListener("click", async ({ target }) => {
   target.addEventListener("blur", () => { target.textContent = "Copy"; }, { once: true });
 });
 
+document.addEventListener("toggle", ({ target }) => {
+  if (target.closest("figure")) show("traffic");
+}, { capture: true });
+
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   redraw();
   if (state?.sections.traffic.value) draw(state.sections.traffic.value, values());

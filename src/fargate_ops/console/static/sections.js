@@ -82,7 +82,7 @@ export function rollout(value) {
     reason && h("p", { class: "reason" }, reason),
     value.in_progress && h("p", { class: "progress" }, value.progress),
     h("div", { class: "sides" }, sides),
-    value.events?.length > 0 && h("details", { open: value.in_progress },
+    value.events.length > 0 && h("details", { open: value.in_progress },
       h("summary", {}, "Events of the service"),
       h("ol", { class: "events" }, value.events.map((event) => h("li", { "data-key": event.at + event.text }, moment(event.at), " ", event.text)))),
   ];
