@@ -290,7 +290,14 @@ def rolling() -> Json:
             "finished": None,
         },
         "events": [
-            {"at": ago(3), "text": "(service settlement-local) has begun draining connections on 1 tasks."},
+            *(
+                {
+                    "at": ago(3),
+                    "text": "(service settlement-local) registered 1 targets in (target-group arn:aws:elasticload"
+                    "balancing:ap-northeast-2:000000000000:targetgroup/settlement-local-api/5h3qm3yflgnunzvf)",
+                }
+                for _ in range(3)
+            ),
             {"at": ago(9), "text": "(service settlement-local) has started 3 tasks: (task 5555)."},
         ],
     }

@@ -120,7 +120,7 @@ def test_a_rollout_is_shown_live(show: Show, tab: Browser) -> None:
     assert [len(re.findall(word, new)) for word in ("healthy", "being checked", "starting")] == [1, 1, 1]
     assert [len(re.findall(word, old)) for word in ("healthy", "draining")] == [2, 1]
     assert "fedcba987654+91be → 0123456789ab+3f2a is being released by ann@laptop" in text(tab, "#serving")
-    assert "has begun draining connections on 1 tasks." in text(tab, "#rollout .events")
+    assert "registered 1 targets in target group settlement-local-api (3 times)" in text(tab, "#rollout .events")
     assert "held: release, by ann@laptop" in text(tab, "#lock")
     assert "rolling out" in tab.evaluate("document.title")
     feed.set(console.failing())
@@ -227,8 +227,12 @@ def test_what_is_open_stays_open_and_text_is_never_html(show: Show, tab: Browser
     document = console.quiet()
     document["sections"]["ledger"]["value"]["releases"][0]["why"] = "<img src=x onerror=alert(1)>"
     document["sections"]["alarms"]["value"]["alarms"][0]["state"] = "INSUFFICIENT_DATA"
+    document["sections"]["traffic"]["value"]["series"]["requests"][-1] = 777
     feed.set(document)
     wait_for(tab, "#alarms table", "not enough data")
+    wait_for(tab, "[data-key=requests] figcaption", "777")
+    assert tab.evaluate("document.querySelectorAll('canvas').length") == 4
+    assert sum(tab.evaluate(COLOURED)) > 250
     assert tab.evaluate("document.querySelector('#alarms details').open")
     assert "<img src=x onerror=alert(1)>" in text(tab, "#ledger")
 

@@ -39,7 +39,8 @@ export function table(caption, heads, rows) {
 export const command = (text) => h("span", { class: "command" }, h("code", {}, text),
   h("button", { type: "button", "data-copy": text, "aria-label": `Copy ${text}` }, "Copy"));
 
-/** Make the children of `parent` equal to `wanted`. Elements that stay are kept, found by data-key or by their place. */
+/** Make the children of `parent` equal to `wanted`. Elements that stay are kept, found by data-key or by their place. What
+ * a chart has drawn is left alone. */
 export function patch(parent, wanted) {
   const keyed = new Map([...parent.childNodes].filter((child) => child.dataset?.key).map((child) => [child.dataset.key, child]));
   wanted.forEach((want, index) => {
@@ -51,7 +52,7 @@ export function patch(parent, wanted) {
       if (have.data !== want.data) have.data = want.data;
     } else if (have !== want) {
       attributes(have, want);
-      patch(have, [...want.childNodes]);
+      if (!have.dataset?.chart) patch(have, [...want.childNodes]);
     }
   });
   while (parent.childNodes.length > wanted.length) parent.lastChild.remove();

@@ -30,7 +30,8 @@ export function serving(value, { rollout, ledger: history }) {
       : "The ledger does not know this revision: no release put it there."),
     h("p", { class: "tasks" }, healthy === null ? state("unknown", "the targets' health is not read yet")
       : state(healthy === 0 ? "bad" : healthy < value.desired ? "warning" : "good", `${healthy} healthy of ${plural(value.desired, "task")}`)),
-    value.warnings.length > 0 && h("ul", { class: "warnings" }, value.warnings.map((text) => h("li", {}, state("warning", text)))),
+    // What they say of a rollout, the next section says.
+    !rolling && value.warnings.length > 0 && h("ul", { class: "warnings" }, value.warnings.map((text) => h("li", {}, state("warning", text)))),
     facts([
       ["revision", value.revision],
       value.digest && ["image", h("span", { title: value.digest }, short(value.digest))],
@@ -69,10 +70,13 @@ const SERVICE_DEPLOYMENT = {
 const deploymentState = ({ status }) => SERVICE_DEPLOYMENT[status] ?? ["unknown", status];
 
 export function rollout(value) {
-  const last = value.service_deployment;
+  const [primary] = value.deployments;
+  const known = value.service_deployment;
+  // It is read later than the deployments: during a rollout it may still be the previous one.
+  const last = value.in_progress && known && primary && known.created < primary.created ? null : known;
   const sides = value.deployments.map((deployment) => side(deployment, value));
   const lead = value.in_progress
-    ? [state(...(last ? deploymentState(last) : ["starting", "in progress"])), " ", value.deployments[0] && ["since ", age(value.deployments[0].created)]]
+    ? [state(...(last ? deploymentState(last) : ["starting", "in progress"])), " ", primary && ["since ", age(primary.created)]]
     : value.state === "FAILED" ? [state("bad", "failed")]
     : last ? ["No rollout. The last one: ", state(...deploymentState(last)), last.finished && [", ended ", moment(last.finished), " UTC after ", duration((Date.parse(last.finished) - Date.parse(last.created)) / 1000)]]
     : "No rollout.";
@@ -84,8 +88,20 @@ export function rollout(value) {
     h("div", { class: "sides" }, sides),
     value.events.length > 0 && h("details", { open: value.in_progress },
       h("summary", {}, "Events of the service"),
-      h("ol", { class: "events" }, value.events.map((event) => h("li", { "data-key": event.at + event.text }, moment(event.at), " ", event.text)))),
+      h("ol", { class: "events" }, grouped(value.events).map(({ at, text, count }) => h("li", {}, moment(at), " ", text, count > 1 && ` (${count} times)`)))),
   ];
+}
+
+/** The events without what each of them repeats; equal ones in a row are one. */
+function grouped(events) {
+  const groups = [];
+  for (const { at, text } of events) {
+    const brief = text.replace(/^\(service \S+\) /, "").replace(/\(target-group arn:\S+?targetgroup\/([^/)]+)[^)]*\)/g, "target group $1");
+    const last = groups.at(-1);
+    if (last?.text === brief) last.count += 1;
+    else groups.push({ at, text: brief, count: 1 });
+  }
+  return groups;
 }
 
 function side(deployment, { tasks, in_progress: rolling, deployments }) {
@@ -99,7 +115,7 @@ function side(deployment, { tasks, in_progress: rolling, deployments }) {
       deployment.name && h("span", { class: "quiet" }, ` · ${deployment.revision}`)),
     !own ? h("p", { class: "quiet" }, "The tasks are not read yet.")
       : h("ul", { class: "task-list", "aria-label": `Tasks of ${deployment.revision}` }, own.length === 0
-        ? h("li", { class: "quiet" }, "no task")
+        ? h("li", { class: "quiet" }, deployment.running + deployment.pending ? "The tasks are being read …" : "no task")
         : own.map((task) => h("li", { "data-key": task.id }, state(...taskState(task)),
           h("span", { class: "quiet id" }, task.id.slice(0, 8), task.started && [" · ", age(task.started)])))));
 }
@@ -155,7 +171,7 @@ export function lock(value) {
   return [
     h("p", { class: "lead" }, word, value.owner !== null && [`: ${value.purpose}, by ${value.owner}, for `, age(value.since)]),
     value.owner === null ? h("p", {}, value.text)
-      : h("p", { class: "quiet" }, "since ", moment(value.since), " UTC; last heard of ", age(value.heartbeat), " ago",
+      : h("p", { class: "quiet" }, "since ", moment(value.since), ` UTC; its last sign of life was ${duration(value.heartbeat_age_seconds)} old when it was read`,
         value.state === "dead" && ". The next command takes it over."),
     value.next && h("p", { class: "next" }, "Next: ", command(value.next)),
   ];
