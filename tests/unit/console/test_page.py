@@ -190,6 +190,18 @@ COLOURED = """(() => {
 })()"""
 
 
+#: The number of dark lines across the chart of connections.
+DOTTED = """(() => {
+  const canvas = document.querySelector('[data-key=connections] canvas');
+  const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  const counts = Array(canvas.height).fill(0);
+  for (let at = 0; at < data.length; at += 4) {
+    if (data[at + 3] > 200 && data[at + 2] < 60) counts[Math.floor(at / 4 / canvas.width)] += 1;
+  }
+  return counts.filter(count => count > canvas.width / 5).length;
+})()"""
+
+
 def test_limits_and_thresholds_are_lines_with_their_words(show: Show, tab: Browser) -> None:
     show(console.quiet())
     assert (
@@ -197,6 +209,7 @@ def test_limits_and_thresholds_are_lines_with_their_words(show: Show, tab: Brows
         == "alarm database-connections 168"
     )
     assert "alarm error-rate 5" in text(tab, "[data-key=errors] .key")
+    tab.wait(f"{DOTTED} == 2")
     tab.evaluate("document.querySelector('[data-key=connections] summary').click()")
     wait_for(tab, "[data-key=connections] caption", "max_connections: 210; alarm database-connections: 168")
 

@@ -182,7 +182,7 @@ function drawLimits(u, limits, ink) {
   ctx.lineWidth = devicePixelRatio;
   ctx.setLineDash([2, 3].map((part) => part * devicePixelRatio));
   for (const [, limit] of limits) {
-    const y = Math.round(u.valToPos(limit, "y", true));
+    const y = Math.round(u.valToPos(limit, "y", true)) + .5;
     stroke(ctx, bbox.left, y, bbox.left + bbox.width, y);
   }
   ctx.restore();
@@ -198,7 +198,7 @@ function drawMarks(u, marks, ink, quiet) {
   ctx.textAlign = "center";
   ctx.textBaseline = "top";
   for (const [time, sign] of marks) {
-    const x = Math.round(u.valToPos(time, "x", true));
+    const x = Math.round(u.valToPos(time, "x", true)) + .5;
     stroke(ctx, x, bbox.top + 13 * devicePixelRatio, x, bbox.top + bbox.height);
     ctx.fillText(sign, x, bbox.top);
   }
