@@ -151,6 +151,8 @@ def test_a_failing_release_is_watched_on_the_page(clone: Clone, page: Watch) -> 
         fails_and_is_undone(clone, "exit code", app_environment=EXITS)
     page.wait("#serving", f"{ledger(clone)[-2].name}serves since")
     page.wait("#ledger tbody tr", "failed", ledger(clone)[-1].name)
+    if page.tab is None:
+        pytest.skip("no Chromium on this machine, so nobody looked at the page")
 
 
 @pytest.mark.parametrize(
