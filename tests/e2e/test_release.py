@@ -147,7 +147,7 @@ SECRETS = {"DATABASE_USER": "username", "DATABASE_PASSWORD": "password"}
 
 
 def test_a_failing_release_is_watched_on_the_page(clone: Clone, page: Watch) -> None:
-    with page.sees("failing-release", "#rollout", "failed"):
+    with page.sees("failing-release", "#rollout .lead", "failed and rolled back"):
         fails_and_is_undone(clone, "exit code", app_environment=EXITS)
     page.wait("#serving", f"{ledger(clone)[-2].name}serves since")
     page.wait("#ledger tbody tr", "failed", ledger(clone)[-1].name)

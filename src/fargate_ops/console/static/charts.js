@@ -158,7 +158,7 @@ function plot(place, { lines, least = 0 }, limits, data, chart) {
     scales: { y: { range: (_, low, high) => [0, Math.max(least, (high ?? 0) * 1.1, ...limits.map(([, limit]) => limit * 1.1)) || 1] } },
     axes: [
       { ...axis, size: 26, values: [[3600, "{HH}:{mm}", null, null, null, null, null, null, 1], [60, "{HH}:{mm}", null, null, null, null, null, null, 1]] },
-      { ...axis, size: 40 },
+      { ...axis, size: 48 },
     ],
     series: [{}, ...lines.map(([name], index) => ({
       label: name, stroke: strokes[index], width: index ? 1.5 : 2, dash: index ? DASH : undefined,
