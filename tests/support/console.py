@@ -316,21 +316,22 @@ def rolling() -> Json:
 
 
 def failing() -> Json:
-    """Return the document after the first new tasks failed: ECS rolls back, and an alarm rings."""
+    """Return the document after all new tasks failed: ECS puts the old revision back, and an alarm rings."""
     document = rolling()
     sections = document["sections"]
-    sections["serving"]["value"]["warnings"] = ["the rollout of settlement-local:5 failed: tasks failed to start"]
+    serves = quiet()["sections"]["serving"]["value"]
+    sections["serving"]["value"] = serves | {"warnings": ["a rollout of settlement-local:4 is in progress"]}
     sections["rollout"]["value"] |= {
-        "state": "FAILED",
-        "reason": "ECS deployment circuit breaker: tasks failed to start.",
-        "progress": "new 0 pending, 0 running · old 0 pending, 3 running · targets 3 healthy",
+        "reason": "ECS deployment ecs-svc/6 in progress.",
+        "progress": "new 0 pending, 3 running · old 0 pending, 0 running · targets 3 healthy",
         "deployments": [
-            deployment(NEW, "new", created=48, running=0, failed=3),
-            deployment(OLD, "old", created=7520, running=3),
+            deployment(OLD, "new", created=4, running=3) | {"state": "IN_PROGRESS"},
+            deployment(NEW, "old", created=48, running=0, failed=3) | {"state": "FAILED"},
         ],
-        "tasks": [*(task(OLD, "old", number) for number in range(3)), task(NEW, "new", 3, "STOPPED", "not registered")],
+        "tasks": [task(NEW, "old", 3, "STOPPED", "not registered"), *(task(OLD, "new", number) for number in range(3))],
     }
     sections["rollout"]["value"]["service_deployment"] |= {
+        "created": ago(48),
         "status": "ROLLBACK_IN_PROGRESS",
         "reason": "Circuit breaker threshold exceeded.",
     }

@@ -65,6 +65,7 @@ def test_it_is_readable_in_each_state_and_width(
     document: Callable[[], dict[str, Any]], show: Show, tab: Browser
 ) -> None:
     show(document())
+    tab.evaluate("document.querySelectorAll('#alarms details').forEach(details => details.open = true)")
     for width, scheme in SIZES:
         tab.size(width, 900)
         tab.prefer(prefers_color_scheme=scheme)
@@ -125,8 +126,10 @@ def test_a_rollout_is_shown_live(show: Show, tab: Browser) -> None:
     assert "rolling out" in tab.evaluate("document.title")
     feed.set(console.failing())
     wait_for(tab, "#rollout", "ECS is rolling back")
-    assert "3 tasks failed" in text(tab, "#rollout")
-    assert "fedcba987654+91be" in text(tab, "#serving .version")
+    assert "3 tasks failed" in text(tab, ".side.old")
+    assert text(tab, ".side.old h3") == "Failed: 0123456789ab+3f2a"
+    assert text(tab, ".side.new h3") == "Restored: fedcba987654+91be"
+    assert "fedcba987654+91be is being put back" in text(tab, "#serving")
     # A screen reader hears what changed, and nothing that counts seconds is announced.
     assert "settlement-local-database-connections is in ALARM" in tab.evaluate(
         "document.getElementById('news').textContent"
@@ -220,7 +223,7 @@ def test_a_reading_that_fails_keeps_its_last_value_and_says_so(show: Show, tab: 
     error = {"message": "AWS refused DescribeAlarms: Rate exceeded (Throttling)", "next": "make status ENV=local"}
     document["sections"]["alarms"]["error"] = error | {"at": console.ago(0), "since": console.ago(60)}
     feed.set(document)
-    wait_for(tab, "#alarms", "This cannot be read")
+    wait_for(tab, "#alarms", "Cannot be read since")
     assert "Rate exceeded" in text(tab, "#alarms")
     assert "What follows is from the last good reading." in text(tab, "#alarms")
     assert "2 OK" in text(tab, "#alarms")

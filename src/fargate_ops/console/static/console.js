@@ -71,7 +71,7 @@ function reading(name) {
 }
 
 const problem = ({ message, next, since }, value) => h("div", { class: "problem", "data-key": "problem" },
-  h("p", {}, mark("bad", "This cannot be read"), " since ", clock(since), ` UTC: ${message}`),
+  h("p", {}, value ? [mark("bad", "Cannot be read"), ` since ${clock(since)} UTC`] : mark("warning", "Not read"), `: ${message}`),
   value && h("p", {}, "What follows is from the last good reading."),
   next && h("p", { class: "next" }, "Next: ", /^make [^;]+$/.test(next) ? command(next) : next));
 

@@ -73,7 +73,7 @@ export function rollout(value) {
   const [primary] = value.deployments;
   const known = value.service_deployment;
   // It is read later than the deployments: during a rollout it may still be the previous one.
-  const last = value.in_progress && known && primary && known.created < primary.created ? null : known;
+  const last = value.in_progress && known?.finished ? null : known;
   const sides = value.deployments.map((deployment) => side(deployment, value));
   const lead = value.in_progress
     ? [state(...(last ? deploymentState(last) : ["starting", "in progress"])), " ", primary && ["since ", age(primary.created)]]
