@@ -93,6 +93,10 @@ def section(value: Any, interval: int = 10, age: float = 2) -> Json:
     return {"value": value, "at": None if value is None else ago(age), "interval_seconds": interval, "error": None}
 
 
+def error(message: str, command: str) -> Json:
+    return {"message": message, "next": command, "at": ago(1), "since": ago(60)}
+
+
 def quiet() -> Json:
     """Return the document of an environment in which nothing happens: one release failed, and its successor serves."""
     sections = {
@@ -343,8 +347,11 @@ def nothing_deployed() -> Json:
     """Return the document of an environment without a service."""
     document = copy.deepcopy(quiet())
     document |= {"region": "", "account": "", "url": ""}
-    error = {"message": "nothing is deployed here", "next": "make deploy ENV=local", "at": ago(1), "since": ago(30)}
     for name in ("serving", "rollout", "traffic", "alarms"):
-        document["sections"][name] |= {"value": None, "at": None, "error": error}
+        document["sections"][name] |= {
+            "value": None,
+            "at": None,
+            "error": error("nothing is deployed here", "make deploy ENV=local"),
+        }
     document["sections"]["ledger"]["value"] = {"releases": [], "more": False, "unreadable": []}
     return document
