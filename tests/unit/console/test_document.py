@@ -189,7 +189,7 @@ def test_alarms_the_worst_first_with_their_runbook() -> None:
     alarms = [
         Alarm(name="app-a", state="OK", since=NOW),
         Alarm(name="app-b", state="INSUFFICIENT_DATA", since=NOW),
-        Alarm(name="app-c", state="ALARM", since=NOW, description=described),
+        Alarm(name="app-c", state="ALARM", since=NOW, description=described, threshold=168.0),
     ]
     first, *others = sections(alarms=alarms)["alarms"]["value"]["alarms"]
     assert first == {
@@ -199,6 +199,7 @@ def test_alarms_the_worst_first_with_their_runbook() -> None:
         "meaning": "It is bad.",
         "runbook": "docs/runbooks/database_connections.md",
         "next": "make incident-db ENV=test",
+        "threshold": 168.0,
     }
     assert [(alarm["name"], alarm["runbook"], alarm["next"]) for alarm in others] == [
         ("app-b", "", ""),
