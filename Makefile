@@ -16,6 +16,7 @@ VENV := .venv
 VENV_READY := $(VENV)/.ready
 UV_VERSION := 0.13.9
 MUTMUT_VERSION := 3.8.1
+PICTURE_TOOLS := --with pillow==13.0.0 --with pyte==0.8.2
 
 ENVIRONMENTS := $(patsubst inventory/%/,%,$(wildcard inventory/*/))
 override ENV := $(value ENV)
@@ -76,7 +77,7 @@ os.execvp("ansible-playbook", ["ansible-playbook", *sys.argv[1:], *shlex.split(o
 endef
 PLAYBOOK = $(call playbook,$(ENV))
 
-VERBS := help deploy plan infra build release rollback status console settings verify bootstrap destroy drill incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver adopt new-app new-env doctor venv lock check test rehearse coverage mutation docs bench
+VERBS := help deploy plan infra build release rollback status console settings verify bootstrap destroy drill incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver adopt new-app new-env doctor venv lock check test rehearse coverage mutation docs pictures bench
 .PHONY: $(VERBS)
 help: ## Show this list
 	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -195,6 +196,9 @@ mutation: $(VENV_READY) ## Put faults into the riskiest modules; list those that
 
 bench: $(VENV_READY) ## Measure speed relative to floors of the same run (ONLY=app ROUNDS=5 PAGE=1)
 	@PYTHONPATH="$$PYTHONPATH:$$PWD/app/api" python -m tests.bench --rounds "$${ROUNDS:-5}" $${PAGE:+--page} $$ONLY
+
+pictures: $(VENV_READY) ## Make the docs' pictures from real runs on this machine (ONLY=console)
+	@uv run --quiet --no-project $(PICTURE_TOOLS) python docs/pictures.py $$ONLY
 
 docs: $(VENV_READY) ## Update the generated tables of the READMEs and of docs/costs.md
 	@python docs/tables.py

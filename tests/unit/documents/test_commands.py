@@ -23,7 +23,7 @@ _OPEN = re.compile(r"<(?:env|environment)>|\$\{?[\w.]+\}?|(?s:\{\{.*?\}\})+")
 #: Expressions of messages that are not a value.
 _AT = {"at": "ENV=staging", "numbers": "", "' '.join(flags)": "NAME=qa"}
 #: These start no playbook.
-_OTHERS = {"help", "venv", "lock", "check", "test", "rehearse", "coverage", "mutation", "docs", "bench"}
+_OTHERS = {"help", "venv", "lock", "check", "test", "rehearse", "coverage", "mutation", "docs", "pictures", "bench"}
 
 
 def _texts() -> Iterator[tuple[Path, str]]:
