@@ -590,9 +590,14 @@ def test_who_acts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_object_is_read_again_only_after_it_changed(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    ledger, read = Ledger(s3, BUCKET, "local"), []
-    get_object = s3.get_object
-    monkeypatch.setattr(s3, "get_object", lambda **request: read.append(request["Key"]) or get_object(**request))
+    ledger = Ledger(s3, BUCKET, "local")
+    get_object, read = s3.get_object, []
+
+    def counted(**request: Any) -> Any:
+        read.append(request["Key"])
+        return get_object(**request)
+
+    monkeypatch.setattr(s3, "get_object", counted)
     ledger.append(event(1, Outcome.IN_PROGRESS))
     assert [item.outcome for item in ledger.releases()] == [Outcome.IN_PROGRESS]
     ledger.append(event(1, Outcome.SUCCEEDED))
