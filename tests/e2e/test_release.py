@@ -10,7 +10,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,8 @@ import pytest
 import yaml
 
 from fargate_ops.state.ledger import Ledger, Outcome, Release
+from tests.bench import flows
+from tests.bench.measure import Row
 from tests.e2e.conftest import PREFIX, Clone, Run, drain_for, service
 from tests.e2e.console import Watch, watched
 from tests.e2e.load import load
@@ -344,3 +346,17 @@ def test_a_broken_state_stops_neither_status_nor_a_rollback(clone: Clone) -> Non
         assert clone.make("rollback", "CHECK=1").recap()["changed"] == 1
     finally:
         s3.put_object(**state, Body=whole)
+
+
+@pytest.mark.parametrize(
+    "benchmark", [flows.deploys, flows.releases, flows.load_balancer], ids=["deploy", "release", "balancer"]
+)
+def test_no_flow_is_far_slower_than_its_floor(
+    clone: Clone, benchmark: Callable[[int, Callable[[], Clone]], list[Row]], record_property: Any
+) -> None:
+    rows = benchmark(1, lambda: clone)
+    assert rows
+    for row in rows:
+        record_property(f"{row.benchmark}: {row.variant}", row.median)
+    # Other tests use the processors meanwhile. The floors mostly wait, so only the flows take longer.
+    assert [row.miss() for row in rows if not row.within(leeway=2)] == []
