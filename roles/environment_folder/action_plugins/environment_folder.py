@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from fargate_ops.core.outcome import Kind
 from fargate_ops.core.problem import CompleteError
 from fargate_ops.inventory.folder import Request, missing, plan, write
 from fargate_ops.plugin.action import OperationsAction
@@ -52,7 +53,9 @@ class ActionModule(OperationsAction):
         zones = tuple(zone for zone in args["zones"].replace(" ", "").split(",") if zone)
         request = Request(args["name"], args["from"], args["region"], args["account_id"], zones)
         if flags := missing(request):
-            raise CompleteError(f"Not given: {', '.join(flags)}. Next: make new-env {' '.join(flags)} …")
+            raise CompleteError(
+                f"Not given: {', '.join(flags)}. Next: make new-env {' '.join(flags)} …", kind=Kind.REFUSED
+            )
         directory = Path(args["directory"]).absolute()
         folder = plan(request, directory)
         if not self.preview:

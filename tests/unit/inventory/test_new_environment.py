@@ -93,7 +93,7 @@ def test_the_new_environment_is_the_other_but_for_what_was_asked(inventories: Pa
 def test_without_a_terminal_what_is_missing_is_named(inventories: Path) -> None:
     done = new_env(inventories, name="qa", account_id="012345678901")
     assert done.returncode != 0
-    assert "Not given: FROM=staging, REGION=ap-northeast-1." in done.stdout + done.stderr
+    assert "Not given: FROM=staging, REGION=ap-northeast-1\n" in done.stdout + done.stderr
     assert not (inventories / "qa").exists()
 
 

@@ -1367,5 +1367,5 @@ def test_a_rollback_never_goes_to_another_database(three: World, monkeypatch: py
 def test_what_is_verified_is_the_very_revision_that_was_brought(flow: str) -> None:
     """Two revisions may have the same image: without the revision, an outdated answer would decide."""
     tasks = yaml.safe_load((ROLE / f"tasks/{flow}.yml").read_text())[0]["block"]
-    (verify,) = [task for task in tasks if task.get("ansible.builtin.include_role") == {"name": "service_verify"}]
+    (verify,) = [task for task in tasks if task.get("ansible.builtin.import_role") == {"name": "service_verify"}]
     assert ".plan.revision" in verify["vars"]["service_verify_revision"]
