@@ -18,6 +18,8 @@ import boto3
 import psycopg2
 import pytest
 
+from tests.support import snapshots
+
 REPOSITORY = Path(__file__).parents[2]
 ENVIRONMENT = REPOSITORY / ".venv"
 #: What git is asked for the version that a release of HEAD has.
@@ -82,6 +84,18 @@ def excerpt(output: str) -> str:
     return "\n".join([*(lines[number][:500] for number in around), "", "…", *lines[-60:]])
 
 
+#: The screens that commands print, as files.
+SCREENS = Path(__file__).with_name("screens")
+MASKS = (
+    (r"\bsettlement-(?:e2e-\d+|local)(?::\d+)?", "NAME"),
+    (r"\b[0-9a-f]{12}(?:\+[0-9a-f]{4})?\b", "VERSION"),
+    (r"\b127\.0\.0\.1:\d+", "ADDRESS"),
+    (r"\becs-svc/\d+", "DEPLOYMENT"),
+    (r"\S+@[^\s,]+", "WHO"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "WHEN"),
+)
+
+
 @dataclass
 class Run:
     """A finished command: its exit code, what a person sees, and the logs of its playbooks."""
@@ -109,6 +123,17 @@ class Run:
         assert ending[""] in last, self.screen[-8000:]
         assert {"where", "cause", "serves", "next", "log"} <= ending.keys(), self.screen[-8000:]
         assert self.screen.count(ending["cause"].splitlines()[0].strip()) == 1, self.screen[-8000:]
+
+    def assert_looks_like(self, name: str) -> None:
+        """Compare the steps and the outcome with ``screens/<name>.txt``, without what differs from run to run."""
+        snapshots.check(SCREENS / f"{name}.txt", self._outline(), *MASKS)
+
+    def _outline(self) -> str:
+        """Return each step without its summary and its details, and each label of the outcome."""
+        steps = re.findall(r"^([✓⟳✗] .*?  (?:\d+ min )?[\d.]+ s)(?:  .*)?$", self.screen, re.MULTILINE)
+        headline, *fields = self.ending().items()
+        said = [f"  {label}: {value if label in ('where', 'next') else '…'}" for label, value in fields]
+        return "\n".join([*steps, headline[1], *said, ""])
 
     def recap(self) -> dict[str, int]:
         """Return the play recap, as ``{"ok": 53, "changed": 0, "failed": 0, …}``."""

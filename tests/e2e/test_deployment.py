@@ -159,10 +159,17 @@ def changes_nothing(deploy: Run) -> None:
     assert "changed=0" in deploy.ending()["took"]
     lines = deploy.screen.splitlines()
     assert len(lines[next(number for number, line in enumerate(lines) if "Check this machine" in line) :]) <= 15, lines
+    deploy.assert_looks_like("unchanged-deploy")
+
+
+def deploys(deploy: Run) -> None:
+    """Check what a first deployment prints."""
+    assert "succeeded" in deploy.output
+    deploy.assert_looks_like("cold-deploy")
 
 
 EXPECTED: dict[str, tuple[int, Callable[[Run], None] | str]] = {
-    "README.md: make deploy": (0, "succeeded"),
+    "README.md: make deploy": (0, deploys),
     "CONTRIBUTING.md: make deploy": (0, changes_nothing),
     "make bootstrap ENV=staging": (0, "account: create"),
     "make plan ENV=staging": (0, plans_staging),
@@ -249,6 +256,7 @@ def test_check_mode_afterwards_touches_nothing(clone: Clone) -> None:
     assert limits(clone) == (1, 4)
     assert (containers(), service(clone)["deployments"], query(clone, "SELECT count(*) FROM transactions")) == before
     assert clone.aws("ecs").list_task_definitions()["taskDefinitionArns"] == revisions
+    run.assert_looks_like("check-mode")
     set_limits(clone, 2, 4)
 
 

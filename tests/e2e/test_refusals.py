@@ -222,6 +222,13 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def test_an_endpoint_that_does_not_answer(clone: Clone) -> None:
+    run = clone.make("rollback", expect=2)
+    assert clone.outcome()["kind"] == "refused"
+    run.assert_fails_in_words()
+    run.assert_looks_like("unreachable-aws")
+
+
 def test_terraform_too_old(clone: Clone) -> None:
     run = clone.make("deploy", expect=2, terraform_required_version=">= 99.0")
     assert_refused(clone, run, "Terraform >= 99.0 is required")

@@ -128,6 +128,7 @@ def test_the_next_good_release_serves(clone: Clone) -> None:
     for said in (outcome["what"], outcome["serves"], *outcome["facts"].values(), outcome["next"]):
         assert said in end, run.screen
     assert [release.outcome for release in ledger(clone)] == [Outcome.FAILED, Outcome.SUCCEEDED]
+    run.assert_looks_like("release")
 
 
 def test_what_was_rolled_back_comes_back_by_insistence_only(clone: Clone, page: Watch) -> None:
@@ -135,7 +136,9 @@ def test_what_was_rolled_back_comes_back_by_insistence_only(clone: Clone, page: 
         clone.make("release", app_memory=1024)
     page.wait("#serving .version", ledger(clone)[-1].name)
     page.wait("#ledger tbody tr", "succeeded", ledger(clone)[-1].name)
-    assert clone.make("rollback").recap()["changed"] == 1
+    rollback = clone.make("rollback")
+    assert rollback.recap()["changed"] == 1
+    rollback.assert_looks_like("rollback")
     refused = clone.make("release", expect=2, app_memory=1024)
     assert_prints(refused, "is not released again")
     assert_prints(refused, "-e ecs_release_allow_rolled_back=true")
@@ -150,7 +153,8 @@ SECRETS = {"DATABASE_USER": "username", "DATABASE_PASSWORD": "password"}
 
 def test_a_failing_release_is_watched_on_the_page(clone: Clone, page: Watch) -> None:
     with page.sees("failing-release", "#rollout .lead", "failed and rolled back"):
-        fails_and_is_undone(clone, "exit code", app_environment=EXITS)
+        run = fails_and_is_undone(clone, "exit code", app_environment=EXITS)
+    run.assert_looks_like("failing-release")
     page.wait("#serving", f"{ledger(clone)[-2].name}serves since")
     page.wait("#ledger tbody tr", "failed", ledger(clone)[-1].name)
     if page.tab is None:
@@ -231,7 +235,7 @@ def test_two_migrations_of_one_number_are_refused_at_the_build(clone: Clone) -> 
     assert (service(clone)["deployments"], len(ledger(clone))) == before
 
 
-def fails_and_is_undone(clone: Clone, cause: str, may_lose: bool = False, **variables: Any) -> None:
+def fails_and_is_undone(clone: Clone, cause: str, may_lose: bool = False, **variables: Any) -> Run:
     before = service(clone)["taskDefinition"]
     with load(may_lose=may_lose):
         run = clone.make("release", expect=2, **variables)
@@ -241,6 +245,7 @@ def fails_and_is_undone(clone: Clone, cause: str, may_lose: bool = False, **vari
     assert service(clone)["runningCount"] == service(clone)["desiredCount"]
     assert ledger(clone)[-1].outcome is Outcome.FAILED
     assert ledger(clone)[-1].revision != before
+    return run
 
 
 @pytest.mark.parametrize(
@@ -270,6 +275,7 @@ def test_a_second_flow_stops_at_once_and_a_change_of_the_number_of_tasks_is_kept
         assert re.search(r"local is locked by \S+, for Release, since .* UTC", second.output)
         assert_prints(second, "make unlock ENV=local")
         assert_ended(clone, second, "locked")
+        second.assert_looks_like("lock-held")
         assert finish(first).code == 0
     clone.variables["app_memory"] = 2048
     assert service(clone)["desiredCount"] == 3
@@ -318,6 +324,7 @@ def test_a_refusal_says_what_is_possible(clone: Clone) -> None:
     assert_prints(refused, "The ledger knows no release 0123456789ab. Nothing was changed.")
     assert_prints(refused, "Next: make rollback ENV=local")
     assert_ended(clone, refused, "refused")
+    refused.assert_looks_like("refused-rollback")
     assert clone.make("rollback", "CHECK=1").recap()["changed"] == 1
 
 
