@@ -19,6 +19,7 @@ import psycopg2
 import pytest
 
 from tests.support import snapshots
+from tests.support.logs import Logs
 
 REPOSITORY = Path(__file__).parents[2]
 ENVIRONMENT = REPOSITORY / ".venv"
@@ -130,7 +131,7 @@ class Run:
 
     def _outline(self) -> str:
         """Return each step without its summary and its details, and each label of the outcome."""
-        steps = re.findall(r"^([✓⟳✗] .*?  (?:\d+ min )?[\d.]+ s)(?:  .*)?$", self.screen, re.MULTILINE)
+        steps = re.findall(r"^([✓⟳✗v~x] .*?  (?:\d+ min )?[\d.]+ s)(?:  .*)?$", self.screen, re.MULTILINE)
         headline, *fields = self.ending().items()
         said = [f"  {label}: {value if label in ('where', 'next') else '…'}" for label, value in fields]
         return "\n".join([*steps, headline[1], *said, ""])
@@ -142,20 +143,6 @@ class Run:
 
     def seconds(self) -> float:
         return float(re.findall(r"in all ([\d.]+) s", self.output)[-1])
-
-
-class Logs:
-    """The logs that playbooks write below a checkout from now on."""
-
-    def __init__(self, checkout: Path) -> None:
-        self._checkout = checkout
-        self._before = self._found()
-
-    def read(self) -> str:
-        return "".join(path.read_text() for path in sorted(self._found() - self._before))
-
-    def _found(self) -> set[Path]:
-        return set(self._checkout.glob(".local/*/log/*.log"))
 
 
 @dataclass

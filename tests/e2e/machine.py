@@ -23,9 +23,10 @@ from typing import Any
 import docker
 
 from local_cloud.host import debian, engine, images
-from tests.e2e.conftest import REPOSITORY, VARIABLES, WORKER, Logs, Run
+from tests.e2e.conftest import REPOSITORY, VARIABLES, WORKER, Run
 from tests.local_cloud.conftest import wait_for
 from tests.support import images as suite
+from tests.support.logs import Logs
 
 #: The container's /etc/passwd has no entry for it. Only root can give the checkout to another user.
 UID = os.geteuid() or 54321

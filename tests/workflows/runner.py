@@ -24,6 +24,7 @@ from typing import Any, Protocol
 
 import yaml
 
+from tests.support.logs import Logs
 from tests.workflows.expressions import UnsupportedError, fill, fill_all, holds
 
 Node = dict[str, Any]
@@ -68,7 +69,10 @@ class Event:
 
 @dataclass
 class Step:
-    """A processed step. `outcome` is success, failure, skipped (by its `if`) or excluded (by the test)."""
+    """A processed step. `outcome` is success, failure, skipped (by its `if`) or excluded (by the test).
+
+    `output`: what it printed, and then what its playbooks logged.
+    """
 
     job: str
     name: str
@@ -448,7 +452,7 @@ class _Run:
             file.touch()
         script = place / "script.sh"
         script.write_text(fill(node["run"], contexts))
-        began = time.monotonic()
+        began, logs = time.monotonic(), Logs(job.workspace)
         done = subprocess.run(
             [*SHELLS[shell], str(script)],
             cwd=job.workspace / fill(node.get("working-directory", "."), contexts),
@@ -464,7 +468,7 @@ class _Run:
             timeout=job.minutes * 60,
             check=False,
         )
-        step.seconds, step.output = time.monotonic() - began, done.stdout
+        step.seconds, step.output = time.monotonic() - began, done.stdout + logs.read()
         step.outcome = "success" if done.returncode == 0 else "failure"
         step.summary = files.pop("GITHUB_STEP_SUMMARY").read_text()
         step.outputs = dict(_outputs(files.pop("GITHUB_OUTPUT").read_text()))

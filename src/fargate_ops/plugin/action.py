@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from botocore.exceptions import BotoCoreError, ClientError
 
 from fargate_ops.aws.endpoint import not_answering, silence_problem
 from fargate_ops.aws.session import AwsSession, action_environment, aws_session, read_ahead
@@ -168,7 +169,7 @@ class OperationsAction(ActionBase):
     def outcome(self, error: Exception) -> Outcome:
         """Return how the command ends by an error."""
         if isinstance(error, OperationsError):
-            return error.outcome(self.subject, self._next_command)
+            return error.outcome(self.subject, self._next_step(error))
         return problem_of(error).outcome()
 
     def failure(self, error: Exception) -> AnsibleActionFail:
@@ -182,8 +183,11 @@ class OperationsAction(ActionBase):
             return AnsibleActionFail(f"{self.subject}: {problem_of(error)}", result=result)
         if error.evidence:
             self.say(error.evidence, color="red")
-        return AnsibleActionFail(error.message(self.subject, self._next_command), result=result)
+        return AnsibleActionFail(error.message(self.subject, self._next_step(error)), result=result)
 
-    @property
-    def _next_command(self) -> str:
+    def _next_step(self, error: OperationsError) -> str:
+        """Return what helps if the error names nothing: `next_verb`, but first what AWS does not answer for."""
+        cause = error.__cause__
+        if isinstance(cause, BotoCoreError) or (isinstance(cause, ClientError) and not self.next_verb):
+            return problem_of(cause).next_step
         return f"make {self.next_verb} ENV={self.environment}" if self.next_verb else ""

@@ -18,6 +18,7 @@ PROJECT = Path(__file__).parents[3]
 
 PLUGIN = '''
 from ansible.errors import AnsibleActionFail
+from botocore.exceptions import EndpointConnectionError
 from fargate_ops.plugin.action import OperationsAction
 from fargate_ops.core.problem import CompleteError, EndError, OperationsError, ProblemError
 from fargate_ops.core.outcome import Kind, Outcome
@@ -27,7 +28,7 @@ options:
   how:
     type: str
     required: true
-    choices: [well, known, plain, bare, output, ansible, expected, commanded, complete, unknown, early, ended]
+    choices: [well, known, plain, bare, output, ansible, expected, silent, commanded, complete, unknown, early, ended]
   size: {type: int, default: 3}
   stack: {type: dict}
 """
@@ -52,6 +53,9 @@ class ActionModule(OperationsAction):
                 {}["the cause"]
             except KeyError as error:
                 raise OperationsError("it is gone", output=["a line"]) from error
+        if how == "silent":
+            silence = EndpointConnectionError(endpoint_url="http://127.0.0.1:9")
+            raise OperationsError("it cannot be read") from silence
         if how == "commanded":
             raise OperationsError("it is gone. Next: look for it")
         if how == "complete":
@@ -63,13 +67,15 @@ class ActionModule(OperationsAction):
             raise EndError(outcome, self.environment)
         return {"size": args["size"], "check": self.preview, **self.done("all is well", next_command="make status")}
 '''
+#: Not `next_verb`: no command helps that calls AWS again.
+UNREACHED = "check that it can be reached (proxy, network; the local cloud: make up), then repeat the command"
 PLAYBOOK = """
 - hosts: localhost
   gather_facts: false
   vars: {env_name: qa}
   tasks:
     - trial: {how: "{{ item }}", stack: {a: 1}}
-      loop: [well, known, plain, bare, output, ansible, other, expected, commanded, complete, unknown, ended]
+      loop: [well, known, plain, bare, output, ansible, other, expected, silent, commanded, complete, unknown, ended]
       register: found
       ignore_errors: true
     - trial: {how: early}
@@ -128,6 +134,7 @@ def test_an_expected_failure_names_the_environment_and_a_next_command(results: d
     [
         ("known", {"kind": "refused", "what": REFUSED, "cause": "It is full", "where": "the disk", "next": "df -h"}),
         ("expected", {"kind": "failed", "what": "it is gone", "next": "make status ENV=qa"}),
+        ("silent", {"kind": "failed", "what": "it cannot be read", "next": UNREACHED}),
         ("commanded", {"kind": "failed", "next": "look for it"}),
         ("unknown", {"kind": "refused", "what": REFUSED, "cause": "cannot do it", "next": "make status ENV=qa"}),
         ("plain", {"kind": "failed", "what": "KeyError", "cause": "'key'"}),
