@@ -88,6 +88,7 @@ def excerpt(output: str) -> str:
 #: The screens that commands print, as files.
 SCREENS = Path(__file__).with_name("screens")
 MASKS = (
+    (r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", "ID"),
     (r"\bsettlement-(?:e2e-\d+|local)(?::\d+)?", "NAME"),
     (r"\b[0-9a-f]{12}(?:\+[0-9a-f]{4})?\b", "VERSION"),
     (r"\b127\.0\.0\.1:\d+", "ADDRESS"),

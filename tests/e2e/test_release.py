@@ -132,8 +132,10 @@ def test_the_next_good_release_serves(clone: Clone) -> None:
 
 
 def test_what_was_rolled_back_comes_back_by_insistence_only(clone: Clone, page: Watch) -> None:
+    drain_for(clone, 30)  # the page reads the service every ten seconds
     with page.sees("release", "#rollout", "in progress", "New: ", "Old: ", "healthy"):
         clone.make("release", app_memory=1024)
+    drain_for(clone, 10)
     page.wait("#serving .version", ledger(clone)[-1].name)
     page.wait("#ledger tbody tr", "succeeded", ledger(clone)[-1].name)
     rollback = clone.make("rollback")

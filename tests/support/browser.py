@@ -77,7 +77,8 @@ class Browser:
 
     def open(self, address: str) -> None:
         self._loaded.clear()
-        self.call("Page.navigate", url=address)
+        answer = self.call("Page.navigate", url=address)
+        assert not answer.get("errorText"), f"{address}: {answer['errorText']}"
         assert self._loaded.wait(_SECONDS), f"{address} does not load"
 
     def evaluate(self, script: str, seconds: float = _SECONDS) -> Any:

@@ -40,7 +40,7 @@ class Server(uvicorn.Server):
 
 
 def listen(port: int) -> socket.socket:
-    """Return a socket on the loopback.
+    """Return a socket on the loopback to which one can connect: the address is printed before the server runs.
 
     Raises:
         OperationsError: the port is taken.
@@ -49,6 +49,7 @@ def listen(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((ADDRESS, port))
+        listener.listen()
     except OSError as error:
         listener.close()
         raise OperationsError(

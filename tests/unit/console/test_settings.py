@@ -60,7 +60,7 @@ def test_no_port(text: str) -> None:
 def test_only_this_machine_can_connect_and_a_taken_port_is_reported() -> None:
     with listen(0) as listener:
         address, port = listener.getsockname()
-        listener.listen()
+        socket.create_connection(("127.0.0.1", port)).close()  # the server need not run yet
         assert address == "127.0.0.1"
         with pytest.raises(OperationsError, match=rf"port {port} of this machine cannot be used .*Next: make console"):
             listen(port)
