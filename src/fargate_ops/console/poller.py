@@ -83,9 +83,7 @@ class Poller:
         changed, sent = self._changed, self.document()
         yield "state", sent
         while not self._closed:
-            try:
-                await asyncio.wait_for(changed.wait(), ALIVE_SECONDS)
-            except TimeoutError:
+            if not await _is_set(changed, ALIVE_SECONDS):
                 yield ALIVE, {}
                 continue
             changed, current = self._changed, self.document()
@@ -110,8 +108,7 @@ class Poller:
         while True:
             self._wake.clear()
             rest = self._start_due()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), rest)
+            await _is_set(self._wake, rest)
 
     def _start_due(self) -> float | None:
         """Start what can start. Return the seconds until the next can; None if everything is being read.
@@ -188,3 +185,12 @@ class Poller:
     def _notify(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+
+async def _is_set(event: asyncio.Event, seconds: float | None) -> bool:
+    """Wait until the event is set, for so long at most. `asyncio.wait_for` of Python 3.11 can lose a cancellation."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False

@@ -119,19 +119,25 @@ class Loop(asyncio.SelectorEventLoop):
 
 
 @pytest.fixture
-def loop() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.run_until_complete(asyncio.sleep(0))  # what was cancelled ends
-    loop.close()
+def runner() -> Iterator[asyncio.Runner]:
+    """Runs coroutines in one `Loop`. At the end nothing of them is left for another test."""
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        yield runner
+
+
+@pytest.fixture
+def loop(runner: asyncio.Runner) -> Loop:
+    loop = runner.get_loop()
+    assert isinstance(loop, Loop)
+    return loop
 
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
 @pytest.fixture
-def run(loop: Loop) -> Run:
-    return loop.run_until_complete
+def run(runner: asyncio.Runner) -> Run:
+    return runner.run
 
 
 def at_once(work: Callable[[], None]) -> None:

@@ -75,6 +75,21 @@ def test_after_the_last_viewer_nothing_is_called(cloud: Cloud, run: Run) -> None
     assert cloud.sent == []
 
 
+@pytest.mark.parametrize("steps", range(5))
+def test_a_viewer_who_leaves_while_a_reading_ends_is_the_last(cloud: Cloud, run: Run, steps: int) -> None:
+    async def leave() -> None:
+        with cloud.poller.viewer():
+            await asyncio.sleep(10)  # the service is due
+            for _ in range(steps):
+                await asyncio.sleep(0)
+        await asyncio.sleep(1)
+        cloud.sent.clear()
+        await asyncio.sleep(600)
+
+    run(leave())
+    assert cloud.sent == []
+
+
 @pytest.mark.parametrize("viewers", [1, 10])
 def test_a_quiet_service_takes_less_than_the_budget(cloud: Cloud, run: Run, viewers: int) -> None:
     cloud.released(1, Outcome.IN_PROGRESS, Outcome.SUCCEEDED)
