@@ -10,7 +10,7 @@ from typing import Any
 from fargate_ops.aws.alarms import Alarm
 from fargate_ops.aws.retry import is_transient
 from fargate_ops.console.readings import RELEASES
-from fargate_ops.core.problem import OperationsError
+from fargate_ops.core.problem import OperationsError, ProblemError
 from fargate_ops.ecs.rollout import Deployment, Snapshot, count_targets, progress
 from fargate_ops.ecs.tasks import short
 from fargate_ops.plugin.failure import problem_of
@@ -27,13 +27,13 @@ from fargate_ops.state.ledger import History, Release, as_row, of_service
 from fargate_ops.state.lock import STALE_AFTER, Found, Machine, State, judge
 from fargate_ops.terraform.stack import Stack
 
-#: The readings of each section. The first one's time is the section's.
+#: The readings whose failure is the section's. The first one's time is the section's, too.
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "serving": ("service", "ledger", "targets"),
     "rollout": ("service", "tasks", "targets", "service_deployments", "ledger"),
     "traffic": ("traffic",),
     "alarms": ("alarms",),
-    "ledger": ("ledger", "service"),
+    "ledger": ("ledger",),
     "lock": ("lock",),
 }
 #: Alarms are listed in this order of their states.
@@ -55,11 +55,11 @@ class Failure:
 
     @classmethod
     def of(cls, error: Exception, at: datetime, before: Failure | None) -> Failure:
-        if isinstance(error, OperationsError):
+        if isinstance(error, OperationsError) and not isinstance(error, ProblemError):
             message, _, next_step = str(error).partition("Next: ")
             message = message.strip().removesuffix(".")
         else:
-            problem = problem_of(error)
+            problem = error.problem if isinstance(error, ProblemError) else problem_of(error)
             message = problem.what
             # The console itself reads again.
             next_step = "" if is_transient(error) else problem.next_step.removesuffix(", then repeat the command")
@@ -111,11 +111,15 @@ class Page:
         return rollout or moving or self._lock_state(found) is State.HELD
 
     def _section(self, name: str, parts: Sequence[str], seen: Mapping[str, Seen]) -> dict[str, Any]:
-        at = seen[parts[0]].at
+        at, value = seen[parts[0]].at, None
         failure = next((seen[part].failure for part in parts if seen[part].failure), None)
-        values = {key: item.value for key, item in seen.items()}
+        if at:
+            try:
+                value = getattr(self, f"_{name}")({key: item.value for key, item in seen.items()})
+            except Exception as error:  # the other sections go on
+                failure = Failure.of(error, at, failure)
         return {
-            "value": getattr(self, f"_{name}")(values) if at else None,
+            "value": value,
             "at": _iso(at),
             "error": failure and asdict(failure) | {"at": _iso(failure.at), "since": _iso(failure.since)},
         }

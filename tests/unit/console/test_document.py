@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from fargate_ops.aws.alarms import Alarm
 from fargate_ops.console.document import Page, Seen, difference
 from fargate_ops.console.readings import NotDeployedError
+from fargate_ops.core.problem import ProblemError
 from fargate_ops.release.journal import incarnation
 from fargate_ops.state.ledger import Event, History, Kind, Outcome, fold, release_id
 from fargate_ops.state.lock import Found, Lock, Machine
@@ -267,6 +268,22 @@ def test_a_failure_stands_in_its_sections_and_the_last_value_stays() -> None:
     }
 
 
+def test_an_error_with_a_place_is_said_without_it() -> None:
+    error = sections(failed={"alarms": ProblemError("There is no output x.", "outputs.tf", "make infra")})["alarms"][
+        "error"
+    ]
+    assert (error["message"], error["next"]) == ("There is no output x.", "make infra")
+
+
+def test_a_section_that_cannot_be_made_leaves_the_others() -> None:
+    older = Stack({"database": {"instance_identifier": "app-test"}}, "test")
+    found = document(older, service=service(deployment(1)), lock=None)["sections"]
+    assert [name for name, section in found.items() if section["error"]] == ["serving"]
+    assert found["serving"]["value"] is None
+    assert "max_connections" in found["serving"]["error"]["message"]
+    assert found["lock"]["value"]["state"] == "free"
+
+
 def test_an_endpoint_that_does_not_answer() -> None:
     error = EndpointConnectionError(endpoint_url="http://127.0.0.1:4566/")
     shown = sections(failed={"lock": error})["lock"]
@@ -281,6 +298,7 @@ def test_nothing_deployed() -> None:
     assert (error["message"], error["next"]) == ("nothing is deployed here", "make deploy ENV=test")
     assert (found["url"], found["region"]) == ("", "")
     assert [release["serves"] for release in found["sections"]["ledger"]["value"]["releases"]] == [False]
+    assert found["sections"]["ledger"]["error"] is None
     assert found["sections"]["lock"]["value"]["state"] == "free"
 
 
