@@ -1,6 +1,6 @@
 // Each section of the page, from its part of the state document.
 
-import { age, clock, command, duration, h, mark, moment, state, table } from "./dom.js";
+import { age, command, duration, h, mark, moment, state, table } from "./dom.js";
 
 const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 const short = (digest) => digest.replace(/^(sha256:.{12}).+$/, "$1…");
@@ -128,8 +128,11 @@ export function alarms({ alarms: all }) {
   const rest = all.filter((alarm) => alarm.state !== "ALARM");
   const counts = Object.keys(ALARMS).slice(1).map((name) => [all.filter((alarm) => alarm.state === name).length, ALARMS[name][1]]);
   const others = counts.filter(([count]) => count).map(([count, word]) => `${count} ${word}`).join(", ");
+  const lead = ringing.length ? state("bad", `${plural(ringing.length, "alarm")} in ALARM`)
+    : all.length === 0 ? state("unknown", "This environment has no alarms")
+    : state(all.every((alarm) => alarm.state === "OK") ? "good" : "unknown", "No alarm is in ALARM");
   return [
-    h("p", { class: "lead" }, ringing.length ? state("bad", `${plural(ringing.length, "alarm")} in ALARM`) : state("good", "No alarm is in ALARM"),
+    h("p", { class: "lead" }, lead,
       others && h("span", { class: "quiet" }, ` · ${others}`)),
     ringing.map((alarm) => h("article", { class: "alarm", "data-key": alarm.name },
       h("h3", {}, mark("bad"), " ", alarm.name),
@@ -202,5 +205,3 @@ export function news(before, after) {
   }
   return said;
 }
-
-export { clock };
