@@ -26,7 +26,8 @@ from tests.prepare import BROWSERS, FOLDER
 #: Pictures that a test keeps after its run.
 PICTURES = FOLDER / "pages"
 
-_SECONDS = 60
+#: At most, for what the browser does; on a busy machine its start can take a minute.
+_SECONDS = 180
 
 _WAIT = """new Promise((resolve, reject) => {
   const deadline = Date.now() + %d;
@@ -88,7 +89,7 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]["exception"]["description"]
         return answer["result"].get("value")
 
-    def wait(self, condition: str, seconds: float = 10) -> Any:
+    def wait(self, condition: str, seconds: float = _SECONDS) -> Any:
         """Wait until the expression is true; return its value."""
         return self.evaluate(_WAIT % (seconds * 1000, condition, json.dumps(condition)), seconds + _SECONDS)
 

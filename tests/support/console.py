@@ -85,7 +85,7 @@ def served(feed: Feed, port: int = 0) -> Iterator[str]:
     finally:
         server.should_exit = True
         feed.close()
-        thread.join(10)
+        thread.join(60)
         listener.close()
 
 
