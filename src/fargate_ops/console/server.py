@@ -40,7 +40,7 @@ def create_app(poller: Poller, port: int) -> ASGIApp:
     """Return the application for the server on this port of the loopback."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
-    @app.get("/", include_in_schema=False)
+    @app.get("/")
     async def index() -> FileResponse:
         return FileResponse(STATIC / "index.html")
 
@@ -95,7 +95,7 @@ class Guard:
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         headers = Headers(scope=scope)
         if headers.get("host", "").lower() not in self._hosts:
-            return PlainTextResponse(f"Open http://127.0.0.1:<port>: this is {', '.join(sorted(self._hosts))}\n", 421)
+            return PlainTextResponse(f"The console answers only to {' and '.join(sorted(self._hosts))}\n", 421)
         if scope["type"] != "http" or scope["method"] != "GET":
             return PlainTextResponse("The console only reads\n", 405, headers={"Allow": "GET"})
         if scope["path"] != "/" and headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):

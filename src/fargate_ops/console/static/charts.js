@@ -1,6 +1,6 @@
 // The charts of the last hours, each with a sentence and a table that say the same.
 
-import { clock, h, patch, table } from "./dom.js";
+import { clock, h, table } from "./dom.js";
 import { outcome } from "./sections.js";
 
 const ROW_MINUTES = 15;
@@ -21,7 +21,7 @@ function definitions({ series, max_connections: limit }) {
     { id: "requests", title: "Requests", unit: "a minute", lines: [["requests", series.requests]] },
     { id: "errors", title: "Errors", unit: "% of the requests", least: 1, lines: [
       ["5xx", percent(series.errors_5xx, series.requests)], ["4xx", percent(series.errors_4xx, series.requests)]] },
-    { id: "latency", title: "Latency", unit: "ms", source: ["p50", "p99"], lines: [["p99", series.p99], ["p50", series.p50]] },
+    { id: "latency", title: "Latency", unit: "ms", lines: [["p99", series.p99], ["p50", series.p50]] },
     series.connections && { id: "connections", title: "Database connections", unit: "open", lines: [["connections", series.connections]],
       limits: limit ? [["max_connections", limit]] : [] },
   ].filter(Boolean);
