@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 #: In the picture's units: from one box's centre to the next one's, a box, the margin, a line of text.
-_STEP_X, _STEP_Y = 215, 108
-_WIDTH, _HEIGHT = 160, 62
+_STEP_X, _STEP_Y = 250, 108
+_WIDTH, _HEIGHT = 172, 62
 _MARGIN, _LINE = 12, 17
 _STYLE = """
 text { font: 13px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; text-anchor: middle; fill: #1f2328 }
