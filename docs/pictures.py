@@ -150,8 +150,11 @@ def requests_to(address: str) -> Iterator[None]:
 
 
 def photograph(tab: Browser, name: str) -> None:
-    """Write a picture of the page, and its headings."""
-    headings = tab.evaluate('[...document.querySelectorAll("h2")].map((heading) => heading.innerText.trim())')
+    """Write a picture of the page, and the headings in it."""
+    headings = tab.evaluate(
+        f"""[...document.querySelectorAll("h2")].filter((heading) => heading.getBoundingClientRect().top < {HEIGHT})
+        .map((heading) => heading.innerText.trim())"""
+    )
     clip = {"x": 0, "y": 0, "width": WIDTH, "height": HEIGHT, "scale": SCALE}
     taken = tab.call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)["data"]
     image = Image.open(io.BytesIO(base64.b64decode(taken))).convert("RGB")

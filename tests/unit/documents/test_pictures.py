@@ -99,4 +99,4 @@ def test_a_page_has_the_headings_of_its_picture(picture: str, page: str) -> None
     headings = [re.sub(r"{{.*?}}", "\0", text) for text in re.findall(r"<h2[^>]*>(.*?)</h2>", source)]
     patterns = [re.escape(text).replace("\0", ".+") for text in headings]
     assert [text for text in SHOWN[picture] if not any(re.fullmatch(pattern, text) for pattern in patterns)] == []
-    assert len(SHOWN[picture]) > len(headings) / 2
+    assert len(SHOWN[picture]) >= len(headings) / 2
