@@ -64,6 +64,7 @@ def prepare(request: Request, s3: Any, say: Callable[[str], None], warn: Callabl
             raise ProblemError(f"Nothing was planned: {missing}.", str(lock_file), _LOCK)
         warn(f"  {missing}, so it is taken as the registry gives it. Next: {_LOCK}")
     data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.chmod(0o700)  # a saved plan holds the variables' values, and Terraform lets everybody read it
     workspace.discard_broken(data_dir)
     workspace.install_lock_file(root, [lock_file, data_dir / workspace.LOCK_FILE], exact)
     wanted = workspace.fingerprint(root, modules, {"backend": request.backend, "source": request.provider_source})

@@ -65,6 +65,14 @@ def test_variables_and_launcher_are_in_place_and_init_is_due(prepared: Prepare, 
     assert found["plan_file"] == str(tmp_path / "data/apply.tfplan")
 
 
+def test_only_its_owner_reads_the_working_folder(prepared: Prepare, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    folder.chmod(0o755)
+    prepared()
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
 def test_a_plan_that_is_only_looked_at_has_files_of_its_own(prepared: Prepare) -> None:
     applied, preview = prepared(), prepared(preview=True, variables={"zones": 3})
     assert preview["plan_file"].endswith("/preview.tfplan")
