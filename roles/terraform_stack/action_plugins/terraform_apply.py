@@ -15,8 +15,8 @@ DOCUMENTATION = r"""
 module: terraform_apply
 short_description: Apply or destroy through C(community.general.terraform), and show its progress
 description:
-  - The module prints nothing until it ends. Meanwhile this action prints a line now and then about what Terraform
-    creates, updates and destroys, from the output that the launcher copies into a file.
+  - The module prints nothing until it ends. Meanwhile this action shows what Terraform creates, updates and destroys,
+    from the output that the launcher copies into a file.
   - A failure names the resources and what Terraform reports about them.
 options:
   module: {description: Arguments of C(community.general.terraform), type: dict, required: true}
@@ -37,7 +37,7 @@ class ActionModule(OperationsAction):
 
         def show() -> None:
             progress.read()
-            self.say(f"  {progress.line()}")
+            self.progress(f"  {progress.line()}")
 
         with meanwhile(show, args["seconds"]):
             result: dict[str, Any] = self._execute_module(

@@ -9,6 +9,12 @@ class Answer(str):
     __slots__ = ()
 
 
+class Progress(str):
+    """How far a step is. The screen shows it until the step's next line."""
+
+    __slots__ = ()
+
+
 class Note(str):
     """A line for the log. The screen does not show it."""
 

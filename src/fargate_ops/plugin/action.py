@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fargate_ops.aws.endpoint import not_answering, silence_problem
 from fargate_ops.aws.session import AwsSession, action_environment, aws_session, read_ahead
 from fargate_ops.core.application import Application
-from fargate_ops.core.lines import Answer, Note
+from fargate_ops.core.lines import Answer, Note, Progress
 from fargate_ops.core.outcome import Kind, Outcome
 from fargate_ops.core.problem import OperationsError
 from fargate_ops.plugin.arguments import argument_spec
@@ -101,6 +101,10 @@ class OperationsAction(ActionBase):
     def answer(self, text: str, color: str | None = None) -> None:
         """Print what the command was asked for. The screen shows all of it, at once."""
         self.say(Answer(text), color)
+
+    def progress(self, line: str) -> None:
+        """Print how far the task is. The screen shows it only while the step lasts."""
+        self.say(Progress(line))
 
     def note(self, line: str) -> None:
         """Write a line into the log."""

@@ -17,7 +17,7 @@ from ansible.plugins.callback.default import CallbackModule as Default
 from ansible.utils import color
 from ansible.utils.display import Display
 
-from fargate_ops.core.lines import Answer, Note
+from fargate_ops.core.lines import Answer, Note, Progress
 from fargate_ops.core.outcome import Kind, Outcome
 from fargate_ops.screen import ending, render
 from fargate_ops.screen.ending import Failure
@@ -111,6 +111,8 @@ class ScreenCallback(Default):
             self._shown(msg, *args, **options)
         elif isinstance(msg, Answer):
             self._run.answer(self._painted(msg, named))
+        elif isinstance(msg, Progress):
+            self._output.said(msg.strip())
         elif isinstance(msg, Note):
             pass
         elif named.get("stderr") and msg.startswith("[ERROR]"):

@@ -51,7 +51,7 @@ class Output:
             self._ticker.start()
 
     def said(self, line: str) -> None:
-        """Keep what was said last."""
+        """Show this line beside the current step, while it lasts."""
         self._said = line
 
     def rest(self) -> None:

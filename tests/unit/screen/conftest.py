@@ -23,7 +23,7 @@ all:
 
 #: An action that prints and returns what its arguments say.
 SPEAK = """
-from fargate_ops.core.lines import Answer, Note
+from fargate_ops.core.lines import Answer, Note, Progress
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -40,6 +40,8 @@ class ActionModule(ActionBase):
             Display().display(line)
         for line in args.get("warn", []):
             Display().display(line, color="yellow")
+        for line in args.get("progress", []):
+            Display().display(Progress(line))
         for line in args.get("note", []):
             Display().display(Note(line))
         if "answer" in args:

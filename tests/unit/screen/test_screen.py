@@ -49,7 +49,10 @@ UNCHANGED = """
 """
 CHANGED = """
     - name: Bring the infrastructure up to date
-      speak: {changed: true, say: [one, two, three, four, five, six, "  seven", "  terraform: create 3"]}
+      speak:
+        changed: true
+        say: [one, two, three, four, five, six, "  seven", "  terraform: create 3"]
+        progress: ["  creating aws_vpc.this, 10 s · 1 of 3 done"]
     - name: Rotate the password
       ansible.builtin.command: echo hunter2
       no_log: true
@@ -133,6 +136,7 @@ def test_a_run_with_changes_and_warnings(project: Project) -> None:
     assert "a module's warning" in shown.errors
     assert "hunter2" not in shown.screen + shown.log + shown.errors
     assert "an alarm is in ALARM" in shown.log
+    assert "1 of 3 done" in shown.log
     assert "a module's warning" in shown.log
     assert outcome(project)["facts"] == {"digest": "sha256:72ca", "address": "http://127.0.0.1:8080"}
     assert outcome(project)["changed"] == 2
