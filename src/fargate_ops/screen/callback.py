@@ -30,8 +30,8 @@ from fargate_ops.screen.run import Run
 EXPERT_ARGUMENTS = ("verbosity", "diff", "step", "start_at_task")
 #: The modules whose phase ``update`` replaces the service's tasks.
 UPDATING = frozenset({"ecs_release", "ecs_rollback", "ecs_rotation"})
-#: The modules that change files of this machine only. A run that is refused afterwards has touched nothing.
-PREPARING = frozenset({"bots_package", "toolchain"})
+#: The modules whose change touches nothing yet: a file of this machine, or a plan. A run may still be refused.
+PREPARING = frozenset({"bots_package", "terraform_guard", "toolchain"})
 
 
 class LogDisplay:
@@ -261,7 +261,8 @@ class ScreenCallback(Default):
         )
         if self._outcome is None or self._outcome.kind is Kind.DONE:
             return derived
-        return ending.complete(self._outcome, replace(derived, where=self._failure.step))
+        outcome = self._outcome.after_changes() if self._touched else self._outcome
+        return ending.complete(outcome, replace(derived, where=self._failure.step))
 
     def _end(self) -> None:
         """Print the outcome, once, and write it for programs."""

@@ -157,6 +157,18 @@ def test_a_failure_is_said_once_and_last(project: Project) -> None:
     assert "fatal: [this-machine]" in shown.log
 
 
+@pytest.mark.parametrize(("changed", "kind"), [(False, "refused"), (True, "failed")])
+def test_a_refusal_after_a_change_is_a_failure(project: Project, changed: bool, kind: str) -> None:
+    refused = {"kind": "refused", "what": "nothing was touched", "cause": "the image is for ARM64"}
+    apply = {"name": "Apply", "speak": {"changed": changed}}
+    release = {"name": "Release", "speak": {"fail": "demo: no", "outcome": refused}}
+    project.write("refused", PLAY + f"    - {json.dumps(apply)}\n    - {json.dumps(release)}\n")
+    shown = project.run("refused")
+    assert outcome(project)["kind"] == kind
+    assert ("nothing was touched" in shown.screen) is not changed
+    assert "cause:  the image is for ARM64" in shown.screen
+
+
 def test_a_terminal_of_forty_columns(project: Project) -> None:
     lines = project.terminal("failing", columns=40).screen.split("\n")
     live = [part for line in lines for part in line.split("\r\x1b[K")[:-1]]
