@@ -73,13 +73,10 @@ class Outcome:
         """
         environment = subject.partition(": ")[0]
         said = message.removeprefix(f"{subject}: ").removeprefix(f"{environment}: ")
-        text, *following = _NEXT.split(said, maxsplit=1)
-        text, *places = _WHERE.split(text, maxsplit=1)
+        text, where, following = parts(said)
         text = one_line(_NOTHING.sub("", text))
         what, _, cause = (REFUSED, "", text) if kind is Kind.REFUSED else text.partition(": ")
-        return cls(
-            kind=kind, what=what, cause=cause, where=one_line(*places), next=" ".join(" ".join(following).split())
-        )
+        return cls(kind=kind, what=what, cause=cause, where=where, next=following)
 
     @classmethod
     def of_failed_task(cls, result: Mapping[str, Any], environment: str = "") -> Outcome:
@@ -87,7 +84,7 @@ class Outcome:
         if isinstance(result.get("outcome"), Mapping):
             return cls.from_result(result["outcome"])
         message = str(result.get("msg") or "the task failed")
-        kind = Kind.REFUSED if _NOTHING.search(message) else Kind.FAILED
+        kind = Kind.REFUSED if is_refusal(message) else Kind.FAILED
         return cls.of_message(message, kind, environment)
 
     def after_changes(self) -> Outcome:
@@ -103,6 +100,18 @@ class Outcome:
         named |= {"What serves now": self.serves, "Next": self.next}
         lines = [f"{environment}: {self.what}", *(f"{name}: {value}" for name, value in named.items() if value)]
         return "\n".join(lines)
+
+
+def parts(message: str) -> tuple[str, str, str]:
+    """Return what a failed task's message says, then its place and its next command, each in one line."""
+    text, *following = _NEXT.split(message, maxsplit=1)
+    text, *places = _WHERE.split(text, maxsplit=1)
+    return text, one_line(*places), " ".join(" ".join(following).split())
+
+
+def is_refusal(message: str) -> bool:
+    """Return whether a message says that nothing was touched."""
+    return bool(_NOTHING.search(message))
 
 
 def one_line(*texts: str) -> str:

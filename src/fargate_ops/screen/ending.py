@@ -11,16 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fargate_ops.core.outcome import Kind, Outcome
+from fargate_ops.core.outcome import Kind, Outcome, is_refusal, parts
 
 #: Modules that refuse before anything is touched.
 REFUSING = frozenset({"assert", "fail", "validate_argument_spec", "preflight"})
-UNTOUCHED = re.compile(r"nothing (was|has been) (touched|changed|done)", re.IGNORECASE)
 SERVED_BEFORE = "what served before"
 SERVES_UNKNOWN = "not known: make status shows it"
 
-_WHERE = re.compile(r"^\s*where:\s*(?P<where>.+)$", re.MULTILINE)
-_NEXT = re.compile(r"(?:^\s*next:|\bNext(?:, [^:\n]*)?:)\s*(?P<next>.+)\Z", re.MULTILINE | re.DOTALL)
 _ERROR = re.compile(r"^\W*(?P<error>Error|ERROR|error)\b", re.MULTILINE)
 #: What Terraform draws around an error.
 _FRAME = " │╷╵"
@@ -49,24 +46,22 @@ def derive(failure: Failure, environment: str, *, touched: bool, reached: bool, 
         log: the path of the log.
     """
     message = failure.message.strip()
-    untouched = not touched and (failure.module.rpartition(".")[2] in REFUSING or bool(UNTOUCHED.search(message)))
-    where, following = _WHERE.search(message), _NEXT.search(message)
-    said = _bare(message, environment)
+    untouched = not touched and (failure.module.rpartition(".")[2] in REFUSING or is_refusal(message))
+    text, where, following = parts(message)
+    said = _bare(text, environment)
     return Outcome(
         kind=Kind.REFUSED if untouched else Kind.FAILED,
         what=said.splitlines()[0] if failure.reason and said else f"stopped in “{failure.step}”",
-        where=where["where"].strip() if where else failure.task,
-        cause=_bare(failure.reason, environment) or said,
+        where=where or failure.task,
+        cause=_bare(parts(failure.reason)[0], environment) or said,
         serves=SERVES_UNKNOWN if reached else SERVED_BEFORE,
-        next=" ".join(following["next"].split()) if following else f"less {log}",
+        next=following or f"less {log}",
     )
 
 
-def _bare(message: str, environment: str) -> str:
-    """Return what happened: a message without the environment, the place and the next step."""
-    following = _NEXT.search(message)
-    text = message[: following.start()] if following else message
-    text = _WHERE.sub("", text).strip().removeprefix(f"{environment}: ")
+def _bare(text: str, environment: str) -> str:
+    """Return what happened, without the environment and without what a tool prints around its error."""
+    text = text.strip().removeprefix(f"{environment}: ")
     if error := _ERROR.search(text):
         text = text[error.start("error") :]
     return "\n".join(line.strip(_FRAME) for line in text.splitlines() if line.strip(_FRAME))
