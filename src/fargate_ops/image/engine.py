@@ -20,6 +20,7 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from urllib3.exceptions import HTTPError
 
+from fargate_ops.core.lines import Progress
 from fargate_ops.core.problem import ProblemError
 from fargate_ops.image.docker_host import DockerHost
 from fargate_ops.image.registry import Credentials
@@ -283,4 +284,4 @@ class _Transfer:
         if self._layers:
             self._told = time.monotonic()
             done, total = (sum(column) / 2**20 for column in zip(*self._layers.values(), strict=True))
-            self._say(f"{self._verb} {done:.1f} of {total:.1f} MiB, {len(self._layers)} layers")
+            self._say(Progress(f"{self._verb} {done:.1f} of {total:.1f} MiB, {len(self._layers)} layers"))

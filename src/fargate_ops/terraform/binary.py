@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fargate_ops.core.lines import Progress
 from fargate_ops.core.problem import ProblemError
 from fargate_ops.terraform.launcher import terraform_environment
 from fargate_ops.terraform.version import Constraint, Version
@@ -218,7 +219,7 @@ def _stream(url: str, destination: Path, say: Callable[[str], None]) -> str:
             done += len(block)
             if time.monotonic() - told >= _PROGRESS_SECONDS:
                 told = time.monotonic()
-                say(f"downloaded {done >> 20} of {total >> 20} MiB")
+                say(Progress(f"downloaded {done >> 20} of {total >> 20} MiB"))
     return digest.hexdigest()
 
 
