@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +128,7 @@ def _findings(arguments: dict[str, Any]) -> list[dict[str, Any]]:
     except LocalCloudError as error:
         found = [environment.Finding("local cloud", "not as needed", (str(error),))]
     except ProblemError as error:
-        return [{"check": "docker", "summary": "not the one that is needed", "problems": [asdict(error.problem)]}]
+        return [{"check": "docker", "summary": "not the one that is needed", "problems": [error.problem.to_result()]}]
     return [
         {
             "check": finding.check,

@@ -10,7 +10,6 @@ from ansible.errors import AnsibleError
 
 from fargate_ops.core.checks import Finding, failure, tree
 from fargate_ops.core.outcome import Kind, Outcome
-from fargate_ops.core.problem import Problem
 from fargate_ops.inventory import yaml_scan
 from fargate_ops.inventory.preflight import Given
 from fargate_ops.inventory.resolve import resolved
@@ -75,7 +74,7 @@ class ActionModule(OperationsAction):
             client=lambda service, region: self.session(region).client(service),
             preview=self.preview or may_start_later,
         )
-        findings = [_finding(other) for other in others] + [getattr(checks, name)() for name in wanted]
+        findings = [Finding.from_result(other) for other in others] + [getattr(checks, name)() for name in wanted]
         try:
             env_name = self._value("env_name")
         except AnsibleError:
@@ -98,7 +97,3 @@ class ActionModule(OperationsAction):
         extra_vars = [str(given) for given in context.CLIARGS.get("extra_vars") or ()]
         sources = yaml_scan.sources(Path(self.task_vars["inventory_dir"]), project, extra_vars)
         return Given(*resolved(VALUES, self.task_vars, self._templar.template), sources)
-
-
-def _finding(found: dict[str, Any]) -> Finding:
-    return Finding(**{**found, "problems": tuple(Problem(**problem) for problem in found["problems"])})

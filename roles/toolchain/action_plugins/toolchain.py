@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from fargate_ops.core.problem import ProblemError
@@ -76,7 +75,7 @@ class ActionModule(OperationsAction):
             try:
                 finding["summary"] = look(Request(**args))
             except ProblemError as error:
-                finding["problems"] = [asdict(error.problem)]
+                finding["problems"] = [error.problem.to_result()]
             return {"findings": [finding]}
         downloaded, toolchain = provide(Request(**args), self.say)
         return {"changed": downloaded, "toolchain": toolchain}

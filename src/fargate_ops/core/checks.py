@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -24,6 +24,11 @@ class Finding:
         if self.problems:
             return "FAIL"
         return "SKIP" if self.skipped else "OK"
+
+    @classmethod
+    def from_result(cls, result: Mapping[str, Any]) -> Finding:
+        """Read a task's result: its problems are as `Problem.to_result` returns them."""
+        return cls(**{**result, "problems": tuple(map(Problem.from_result, result["problems"]))})
 
 
 def tree(findings: Sequence[Finding]) -> list[str]:

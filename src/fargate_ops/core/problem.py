@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from fargate_ops.core.outcome import Kind, Outcome, one_line
@@ -74,6 +75,15 @@ class Problem:
         """Return how a command ends by it."""
         said = Outcome.of_message(self.what, self.kind)
         return replace(said, where=one_line(self.where), next=said.next or " ".join(self.next_step.split()))
+
+    def to_result(self) -> dict[str, str]:
+        """Return it as plain text for a task's result."""
+        return {**asdict(self), "kind": self.kind.value}
+
+    @classmethod
+    def from_result(cls, result: Mapping[str, Any]) -> Problem:
+        """Read a task's result."""
+        return cls(**{**result, "kind": Kind(result.get("kind", Kind.REFUSED))})
 
 
 class ProblemError(CompleteError):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 from fargate_ops.core.checks import Finding, failure, grouped, tree
 from fargate_ops.core.outcome import REFUSED, Kind, Outcome
 from fargate_ops.core.problem import Problem, ProblemError
@@ -44,6 +46,16 @@ def test_a_single_problem_is_the_outcome() -> None:
     assert str(error).startswith("One problem in staging")
     assert error.outcome("staging") == WRONG.outcome()
     assert not error.evidence
+
+
+def test_a_finding_of_another_task_is_reported_as_if_it_were_found_here() -> None:
+    result = {"check": "terraform", "summary": "not available", "problems": [WRONG.to_result()]}
+    found = Finding.from_result(json.loads(json.dumps(result)))
+    assert found == Finding("terraform", "not available", (WRONG,))
+    assert type(WRONG.to_result()["kind"]) is str  # Ansible warns of any other type in a variable
+    error = failure("qa", [found])
+    assert error
+    assert error.outcome("qa").to_result()["kind"] == "refused"
 
 
 def test_an_error_reads_as_its_problem() -> None:
