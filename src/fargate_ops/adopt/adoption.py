@@ -20,7 +20,7 @@ from fargate_ops.adopt.points import Verdict, steps, tree
 from fargate_ops.adopt.project import Project, has_changes, read, repository_of, scan
 from fargate_ops.adopt.templates import image_files, new_files
 from fargate_ops.core.files import write_file
-from fargate_ops.core.problem import ProblemError
+from fargate_ops.core.problem import OperationsError, ProblemError
 from fargate_ops.inventory.names import NAME_CHARACTERS
 from fargate_ops.inventory.values import VALUES
 from fargate_ops.inventory.yaml_edit import Value, flow, replaced, top_level
@@ -145,7 +145,13 @@ def with_lock(adoption: Adoption, request: Request, repository: Repository) -> A
     """Make the lock that is missing, and return the adoption with it. Raises OperationsError if uv cannot make it."""
     if adoption.lock is None:
         return adoption
-    make_lock(adoption.context, adoption.inspection.lock_command)
+    existed = adoption.lock.exists()
+    try:
+        make_lock(adoption.context, adoption.inspection.lock_command)
+    except OperationsError:
+        if not existed:  # without the export's output, uv writes a lock of nothing
+            adoption.lock.unlink(missing_ok=True)
+        raise
     return replace(adopt(request, repository), made=adoption.lock)
 
 
