@@ -224,8 +224,8 @@ def test_a_missing_lock_is_made(checkout: Make, repository: Repository, uv: Call
     request = Request(str(folder))
     first = adopt(request, repository)
     assert f"would write {os.path.relpath(folder / 'requirements.lock')}\n" in first.report(preview=True)
-    uv("touch requirements.lock; echo warning: old >&2; echo error: there is no such version >&2; echo more >&2; exit 1")
-    with pytest.raises(OperationsError, match="error: there is no such version"):
+    uv("touch requirements.lock; echo warning: old >&2; echo error: no such version >&2; echo more >&2; exit 1")
+    with pytest.raises(OperationsError, match="error: no such version"):
         with_lock(first, request, repository)
     assert not (folder / "requirements.lock").exists()
     assert f"wrote {os.path.relpath(folder / 'requirements.lock')}\n" not in first.report(preview=False)
