@@ -37,12 +37,12 @@ options:
     description: Findings of other roles, C(check), C(summary), C(skipped) and C(problems), reported before the others.
     type: list
     elements: dict
-    default: []
+    required: true
   may_start_later:
     description: Accept, as in check mode, that a service of this machine does not run yet.
     type: bool
-    default: false
-  ready: {type: str, default: '', description: "The outcome without a problem; empty for none."}
+    required: true
+  ready: {type: str, required: true, description: "The outcome without a problem; empty for none."}
   project_dir: {type: path, required: true, description: "The checkout."}
   allow_dirty: {type: bool, required: true, description: "Accept uncommitted changes."}
   allow_shallow: {type: bool, required: true, description: "Accept a shallow clone."}
