@@ -20,8 +20,8 @@ class Checks:
     """The input of the checks; each method is one check.
 
     ``value`` resolves one variable of the inventory, ``given`` resolves all; ``client`` returns the client of a service
-    and a region. ``environment`` is the environment of AWS calls. ``required_programs`` maps a program to the command
-    that installs it. A preview accepts that a service which the flow starts on this machine does not run yet.
+    and a region. ``environment`` is the environment of AWS calls. ``required_programs`` maps a program to what
+    installs it. A preview accepts that a service which the flow starts on this machine does not run yet.
     """
 
     project_dir: str

@@ -99,12 +99,8 @@ def check_identity(project: Path) -> Finding:
         try:
             git(project, "config", "--get", name)
         except ProblemError:
-            told = Problem(
-                f"git has no {name}, so nothing can be committed.",
-                "git config",
-                f"git config --global {name} {example}",
-            )
-            problems.append(told)
+            what = f"git has no {name}, so nothing can be committed."
+            problems.append(Problem(what, "git config", f"git config --global {name} {example}"))
     return Finding("identity", "incomplete" if problems else "git knows who commits", tuple(problems))
 
 
@@ -126,7 +122,7 @@ def check_memory(minimum_gib: float, meminfo: Path = Path("/proc/meminfo")) -> F
 
 
 def check_programs(programs: Mapping[str, str]) -> Finding:
-    """Check that programs are on PATH. `programs` maps each to what it is for and how it is installed."""
+    """Check that programs are on PATH. `programs` maps each to what installs it."""
     missing = [name for name in programs if not shutil.which(name)]
     problems = tuple(Problem(f"{name} is not on PATH.", "PATH", programs[name]) for name in missing)
     summary = f"without {', '.join(missing)}" if missing else ", ".join(programs) or "none is needed"
