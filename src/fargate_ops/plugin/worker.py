@@ -58,7 +58,8 @@ def meanwhile(tick: Callable[[], None], seconds: float) -> Iterator[None]:
     """Call `tick` every `seconds` in a thread while the block runs.
 
     A signal that ends this process waits until a tick is over, for the reason of `whole_lines`: Python runs handlers in
-    the main thread, whatever another thread does at that moment.
+    the main thread, whatever another thread does at that moment. The thread blocks these signals, so that `whole_lines`
+    can hold them off in the main thread.
     """
     ended, ticking = threading.Event(), threading.Lock()
 
@@ -76,7 +77,11 @@ def meanwhile(tick: Callable[[], None], seconds: float) -> Iterator[None]:
 
     handlers: dict[int, Any] = {number: signal.signal(number, end) for number in ENDING}
     thread = threading.Thread(target=work, daemon=True)
-    thread.start()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # a thread inherits it
+    try:
+        thread.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     try:
         yield
     finally:

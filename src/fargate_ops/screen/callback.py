@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import io
 import os
 import signal
 import sys
@@ -70,6 +71,8 @@ class ScreenCallback(Default):
         self._display: Any
         self._real: Display = self._display
         self._shown = self._real.display
+        if isinstance(sys.stdout, io.TextIOWrapper):  # by default the system buffers 8 KiB for a pipe or a file
+            sys.stdout.reconfigure(line_buffering=True)
         expert = any(arguments.get(name) for name in EXPERT_ARGUMENTS) or os.environ.get("OUTPUT") == "ansible"
         look = Look.of(sys.stdout, os.environ, colour=color.ANSIBLE_COLOR)
         self._output = None if expert else Output(sys.stdout, look, self._real._lock)

@@ -270,6 +270,6 @@ def test_ctrl_c_ends_the_playbook_and_terraform_saves_its_state(root: Path) -> N
     with playing(root) as run:
         until(run, "  creating terraform_data.slow")
         run.send_signal(signal.SIGINT)
-        assert run.wait(timeout=30) != 0
-    wait_for(lambda: not locked(root), seconds=30)
+        assert run.wait(timeout=120) != 0
+    wait_for(lambda: not locked(root), seconds=60)
     assert resources(root) == {"quick", "slow"}
