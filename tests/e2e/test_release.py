@@ -358,7 +358,7 @@ def test_a_broken_state_stops_neither_status_nor_a_rollback(clone: Clone) -> Non
 
 
 @pytest.mark.parametrize(
-    "benchmark", [flows.deploys, flows.releases, flows.load_balancer], ids=["deploy", "release", "balancer"]
+    "benchmark", [flows.releases, flows.deploys, flows.load_balancer], ids=["release", "deploy", "balancer"]
 )
 def test_no_flow_is_far_slower_than_its_floor(
     clone: Clone, benchmark: Callable[[int, Callable[[], Clone]], list[Row]], record_property: Any
