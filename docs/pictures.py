@@ -3,7 +3,7 @@
 make pictures                make all of them
 make pictures ONLY=console   only this one
 
-A release changes one variable; afterwards the previous release is put back. Nothing is edited by hand. A test compares
+A release adds one variable, and the next one removes it. Nothing is edited by hand. A test compares
 what the pictures show with the playbooks and pages as they are now; for the pages, shown.json has it.
 """
 
@@ -91,7 +91,7 @@ def rollout(names: Sequence[str]) -> None:
         finally:
             shown = ended.result()
             if not shown.status:
-                quietly(playbook("rollback", ecs_release_why="pictures of the docs"))
+                quietly(playbook("release", ecs_release_why="pictures of the docs"))
     if shown.status:
         raise SystemExit(f"pictures: the release failed:\n{shown.text[-4000:]}")
     if "release" in names:
