@@ -46,6 +46,7 @@ class Output:
         with self._lock:
             self._name, self._said, self._since = name, "", self._clock()
             self._due = self._since + (0.0 if self.look.live else ALIVE_SECONDS)
+            self.tick()
         if self._ticker is None:
             self._ticker = threading.Thread(target=self._tick, daemon=True)
             self._ticker.start()
