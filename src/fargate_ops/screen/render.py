@@ -102,7 +102,8 @@ def outcome(look: Look, environment: str, ended: Outcome, *, took: str, log: str
     about = f"{environment}: " if environment else ""
     title = f"{mark} {about}{'dry run: ' if dry else ''}{_KINDS[ended.kind]}{ended.what}"
     reasons = {"where": ended.where, "cause": ended.cause, "serves": ended.serves}
-    fields = {**reasons, **ended.facts, "took": took, "next": ended.next, "log": log}
+    facts = {label: value for label, value in ended.facts.items() if value not in ended.what}
+    fields = {**reasons, **facts, "took": took, "next": ended.next, "log": log}
     fields = {label: value for label, value in fields.items() if value}
     column = max(map(len, fields), default=0) + 2
     lines = [_painted(line, colour, look) for line in _wrapped(title, look, indent="  ")]
