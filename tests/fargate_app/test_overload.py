@@ -131,7 +131,7 @@ def test_every_request_is_answered_in_time(database: TestDatabase, kind: str, re
         assert answer.status == 503
         assert answer.document["type"] == "urn:problem-type:shop:database-pool-exhausted"
         assert "\r\nretry-after: 1\r\n" in answer.headers
-    limit = TIMEOUT_SECONDS + MARGIN_SECONDS + 2 * max(answer.seconds for answer in burst)
+    limit = TIMEOUT_SECONDS + MARGIN_SECONDS + 3 * max(answer.seconds for answer in burst)
     slowest = max(answer.seconds for answer in (*unserved, *others))
     record_property("slowest answer", f"{slowest:.2f} s of {limit:.2f} s")
     assert slowest < limit

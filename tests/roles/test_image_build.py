@@ -145,8 +145,13 @@ def build(project: Path, engine: str, api: int, **variables: Any) -> str:
     }
     done = subprocess.run(
         ["ansible-playbook", "-i", "localhost,", "-e", json.dumps(values | variables), str(playbook)],
-        cwd=project,
-        env={**os.environ, "ANSIBLE_ROLES_PATH": str(REPOSITORY / "roles"), "PYTHONPATH": str(REPOSITORY / "src")},
+        cwd=project.parent,
+        env={
+            **os.environ,
+            "ANSIBLE_ROLES_PATH": str(REPOSITORY / "roles"),
+            "PYTHONPATH": str(REPOSITORY / "src"),
+            "OUTPUT": "ansible",
+        },
         capture_output=True,
         text=True,
         check=False,
