@@ -3,8 +3,8 @@
 make pictures                make all of them
 make pictures ONLY=console   only this one
 
-A release adds one variable, and the next one removes it. Nothing is edited by hand. A test compares
-what the pictures show with the playbooks and pages as they are now; for the pages, shown.json has it.
+A release adds one variable, and the next one removes it. Nothing is edited by hand. A test compares what the pictures
+show with the playbooks and pages as they are now; for the pages, shown.json has it.
 """
 
 from __future__ import annotations

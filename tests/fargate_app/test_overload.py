@@ -20,7 +20,7 @@ REQUESTS = 300
 CONNECTIONS = 10
 BACKLOG_PER_CONNECTION = 20
 TIMEOUT_SECONDS = 1.5
-#: Beside the time that this machine needs to answer as many requests that wait for nothing.
+#: Beside three times what this machine needs to answer as many requests that wait for nothing.
 MARGIN_SECONDS = 1.5
 HEALTH_SECONDS = 0.1
 WAIT_SECONDS = 10

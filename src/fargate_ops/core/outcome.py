@@ -28,7 +28,7 @@ class Kind(StrEnum):
     REFUSED = "refused"
     #: Another command holds the lock. Nothing was touched.
     LOCKED = "locked"
-    #: The release serves or not: this machine could not see it.
+    #: This machine could not see whether the release serves.
     UNVERIFIED = "unverified"
     #: What served before serves again.
     FAILED_AND_UNDONE = "failed_and_undone"

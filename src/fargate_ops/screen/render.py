@@ -29,7 +29,6 @@ class State(Enum):
 
     OK = ("✓", "32")
     CHANGED = ("⟳", "33")
-    SKIPPED = ("\u2013", "36")
     FAILED = ("✗", "31")
 
 
