@@ -19,7 +19,8 @@ import pytest
 from fargate_ops.drill.load import Clients, Request, background
 from fargate_ops.release.http_probe import fetch
 from local_cloud.elbv2 import health
-from local_cloud.elbv2.load_balancer import SlotState, SlotTable, slot_state
+from local_cloud.elbv2.haproxy import RuntimeApi, Server, ServerState
+from local_cloud.elbv2.load_balancer import commands, server_state
 from local_cloud.elbv2.targets import Target
 from tests.local_cloud.conftest import RunningCloud, wait_for
 from tests.local_cloud.services import StubService, make_service
@@ -32,56 +33,58 @@ CLIENTS = [
     Clients(request=Request(name="slow, fresh", path="/slow/1"), count=3, keep_alive=False),
 ]
 
-A, B = Target("10.0.0.1", 8000), Target("10.0.0.2", 8000)
+A, B, C, NOBODY = (Target(address, 8000) for address in ("10.0.0.1", "10.0.0.2", "10.0.0.3", "127.0.0.1"))
+
+
+def servers(*states: tuple[Target, ServerState]) -> list[Server]:
+    return [Server(f"slot{n}", target, state, unchanged=9 - n) for n, (target, state) in enumerate(states, start=1)]
 
 
 def test_a_target_drains_before_others_change() -> None:
-    table = SlotTable(2)
-    assert table.commands({A: SlotState.READY}) == [
+    free = (NOBODY, ServerState.MAINTENANCE)
+    assert commands(servers(free, free), {A: ServerState.READY}) == [
         "set server targets/slot1 addr 10.0.0.1 port 8000",
         "set server targets/slot1 state ready",
     ]
-    assert table.commands({B: SlotState.READY, A: SlotState.DRAIN})[0] == "set server targets/slot1 state drain"
-    assert table.commands({B: SlotState.READY, A: SlotState.DRAIN}) == []
-    assert table.commands({B: SlotState.READY}) == [
+    wanted = {B: ServerState.READY, A: ServerState.DRAIN}
+    assert commands(servers((A, ServerState.READY), free), wanted)[0] == "set server targets/slot1 state drain"
+    changed = servers((A, ServerState.DRAIN), (B, ServerState.READY))
+    assert commands(changed, wanted) == []
+    assert commands(changed, {B: ServerState.READY}) == [
         "set server targets/slot1 state maint",
         "shutdown sessions server targets/slot1",
     ]
 
 
-def test_a_slot_is_used_again_last() -> None:
-    table = SlotTable(2)
-    table.commands({A: SlotState.READY})
-    table.commands({})
-    assert table.commands({B: SlotState.READY})[0].startswith("set server targets/slot2 addr")
-    assert table.commands({B: SlotState.READY, A: SlotState.READY})[0].startswith("set server targets/slot1 addr")
+def test_a_server_is_used_again_last() -> None:
+    used = [Server("slot1", A, ServerState.MAINTENANCE, 5), Server("slot2", B, ServerState.MAINTENANCE, 7)]
+    assert commands(used, {C: ServerState.READY})[0] == "set server targets/slot2 addr 10.0.0.3 port 8000"
 
 
-def test_a_target_that_is_back_keeps_its_slot() -> None:
-    table = SlotTable(2)
-    table.commands({A: SlotState.READY})
-    table.commands({A: SlotState.DRAIN})
-    assert table.commands({A: SlotState.READY}) == ["set server targets/slot1 state ready"]
+def test_a_target_that_is_back_keeps_its_server() -> None:
+    back = ["set server targets/slot1 state ready"]
+    for before in (ServerState.DRAIN, ServerState.MAINTENANCE):
+        assert commands(servers((A, before)), {A: ServerState.READY}) == back
 
 
-def test_more_targets_than_slots_do_no_harm(caplog: pytest.LogCaptureFixture) -> None:
-    table = SlotTable(1)
-    assert len(table.commands({A: SlotState.READY, B: SlotState.READY})) == 2
+def test_more_targets_than_servers_do_no_harm(caplog: pytest.LogCaptureFixture) -> None:
+    wanted = {A: ServerState.READY, B: ServerState.READY}
+    assert len(commands(servers((NOBODY, ServerState.MAINTENANCE)), wanted)) == 2
     assert "more than" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("seen", "expected"),
     [
-        (health.HEALTHY, SlotState.READY),
-        (health.CHECKS_DISABLED, SlotState.READY),
-        (health.REGISTERING, SlotState.DRAIN),
-        (health.DRAINING, SlotState.DRAIN),
-        (health.NOT_IN_USE, SlotState.DRAIN),
+        (health.HEALTHY, ServerState.READY),
+        (health.CHECKS_DISABLED, ServerState.READY),
+        (health.REGISTERING, ServerState.DRAIN),
+        (health.DRAINING, ServerState.DRAIN),
+        (health.NOT_IN_USE, ServerState.DRAIN),
     ],
 )
-def test_only_healthy_targets_get_requests(seen: health.Health, expected: SlotState) -> None:
-    assert slot_state(seen) is expected
+def test_only_healthy_targets_get_requests(seen: health.Health, expected: ServerState) -> None:
+    assert server_state(seen) is expected
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +203,18 @@ def test_it_comes_back_when_its_container_ends(service: StubService) -> None:
 
     wait_for(lambda: not answers())
     wait_for(answers)
+
+
+@pytest.mark.local_cloud
+def test_servers_that_differ_from_the_target_group_are_corrected(service: StubService) -> None:
+    """A command that HAProxy refuses, or that is lost, leaves such a difference."""
+    service.create(service.register(), desired=1)
+    service.wait_deployed()
+    wait_for(lambda: get(service.cloud)[0] == 200)
+    haproxy = RuntimeApi(service.cloud.config.load_balancer_dir)
+    for disturb in ("state maint", "state drain", "addr 127.0.0.9 port 9"):
+        haproxy.run(*(f"set server {server.path} {disturb}" for server in haproxy.servers()))
+        wait_for(lambda: get(service.cloud)[0] == 200, what=f"corrected after {disturb}")
 
 
 @pytest.mark.local_cloud

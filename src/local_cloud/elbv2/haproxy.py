@@ -6,10 +6,14 @@ https://docs.haproxy.org/3.0/configuration.html, https://docs.haproxy.org/3.0/ma
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import enum
 import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+
+from local_cloud.elbv2.targets import Target
 
 SLOTS = 64
 """The largest number of targets at the same time, including draining ones."""
@@ -71,7 +75,41 @@ _TRACE = "1-%[date,hex,bytes(8,8),lower]-%[uuid(4),regsub(-,,g),bytes(0,24)]"
 
 
 class CommandError(RuntimeError):
-    """HAProxy refused a command, or cannot be reached."""
+    """HAProxy cannot be reached."""
+
+
+class ServerState(enum.StrEnum):
+    """Administrative state of a server in HAProxy's runtime API."""
+
+    READY = "ready"
+    DRAIN = "drain"
+    MAINTENANCE = "maint"
+
+
+#: Of ``srv_admin_state``: https://docs.haproxy.org/3.0/management.html#9.3-show%20servers%20state
+_MAINTENANCE_FLAGS = 0x01 | 0x02 | 0x20
+_DRAIN_FLAGS = 0x08 | 0x10
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """A server of the backend: where HAProxy sends requests to."""
+
+    name: str
+    target: Target
+    state: ServerState
+    unchanged: int
+    """Seconds since its state changed."""
+
+    @property
+    def path(self) -> str:
+        return f"{BACKEND}/{self.name}"
+
+    def set_state(self, state: ServerState) -> str:
+        return f"set server {self.path} state {state}"
+
+    def set_target(self, target: Target) -> str:
+        return f"set server {self.path} addr {target.address} port {target.port}"
 
 
 class RuntimeApi:
@@ -98,16 +136,26 @@ class RuntimeApi:
             raise CommandError(f"HAProxy's runtime API does not answer: {error}") from error
         return answer.decode()
 
-    def change(self, *commands: str) -> None:
-        """Run commands that print nothing or a confirmation.
+    def servers(self) -> list[Server]:
+        """Return the backend's servers as they are now.
 
         Raises:
-            CommandError: one was refused.
+            CommandError: the socket cannot be used.
         """
-        for command in commands:
-            answer = self.run(command).strip()
-            if answer and not any(word in answer for word in ("no need to change", "changed from", "IP changed")):
-                raise CommandError(f"{command}: {answer}")
+        _version, header, *rows = self.run(f"show servers state {BACKEND}").strip().splitlines()
+        names = header.removeprefix("# ").split()
+        return [_server(dict(zip(names, row.split(), strict=True))) for row in rows]
+
+
+def _server(row: dict[str, str]) -> Server:
+    flags = int(row["srv_admin_state"])
+    state = ServerState.DRAIN if flags & _DRAIN_FLAGS else ServerState.READY
+    return Server(
+        name=row["srv_name"],
+        target=Target(row["srv_addr"], int(row["srv_port"])),
+        state=ServerState.MAINTENANCE if flags & _MAINTENANCE_FLAGS else state,
+        unchanged=int(row["srv_time_since_last_change"]),
+    )
 
 
 @contextlib.contextmanager

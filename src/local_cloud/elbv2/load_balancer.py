@@ -16,7 +16,6 @@ its default action. A request that no target can take is answered 503.
 
 from __future__ import annotations
 
-import enum
 import logging
 import os
 import threading
@@ -27,6 +26,7 @@ from typing import Any
 from local_cloud.core import emulator
 from local_cloud.core.config import CloudConfig
 from local_cloud.elbv2 import haproxy
+from local_cloud.elbv2.haproxy import Server, ServerState
 from local_cloud.elbv2.health import Health, State
 from local_cloud.elbv2.target_health import TargetGroups, forwarded_groups
 from local_cloud.elbv2.targets import Target
@@ -46,65 +46,46 @@ class LoadBalancerError(RuntimeError):
     """HAProxy could not be started. The message says why."""
 
 
-class SlotState(enum.StrEnum):
-    """Administrative state of a server in HAProxy's runtime API."""
-
-    READY = "ready"
-    DRAIN = "drain"
-    MAINTENANCE = "maint"
-
-
-class SlotTable:
-    """Assigns targets to HAProxy's fixed slots. It returns commands and does not run them."""
-
-    def __init__(self, count: int = haproxy.SLOTS) -> None:
-        self._free = deque(f"slot{number}" for number in range(1, count + 1))
-        self._used: dict[Target, tuple[str, SlotState]] = {}
-
-    def commands(self, wanted: dict[Target, SlotState]) -> list[str]:
-        """Return the commands that change HAProxy from its last commanded state to the wanted one."""
-        commands: list[str] = []
-        # Draining comes first: until then the target may get more requests.
-        for target, (slot, state) in list(self._used.items()):
-            new = wanted.get(target, SlotState.MAINTENANCE)
-            if new is state or new is SlotState.READY:
-                continue
-            commands.append(_set_state(slot, new))
-            if new is SlotState.MAINTENANCE:
-                # HAProxy lets the requests of such a server finish; AWS ends them.
-                commands.append(f"shutdown sessions server {haproxy.BACKEND}/{slot}")
-                del self._used[target]
-                # At the end of the list, so that a slot and its old address are used again as late as possible.
-                self._free.append(slot)
-            else:
-                self._used[target] = (slot, new)
-        for target, new in wanted.items():
-            if new is not SlotState.READY:
-                continue
-            slot, state = self._used.get(target, ("", SlotState.MAINTENANCE))
-            if state is SlotState.READY:
-                continue
-            if not slot:
-                if not self._free:
-                    logger.error("more than %d targets: %s gets no requests", haproxy.SLOTS, target)
-                    continue
-                slot = self._free.popleft()
-                commands.append(f"set server {haproxy.BACKEND}/{slot} addr {target.address} port {target.port}")
-            commands.append(_set_state(slot, SlotState.READY))
-            self._used[target] = (slot, SlotState.READY)
-        return commands
+def commands(servers: list[Server], wanted: dict[Target, ServerState]) -> list[str]:
+    """Return the commands that bring HAProxy's servers from their present state to the wanted one."""
+    used: dict[Target, Server] = {}
+    result: list[str] = []
+    # Draining comes first: until then the target may get more requests.
+    for server in servers:
+        if server.state is ServerState.MAINTENANCE:
+            continue
+        again = server.target in used
+        new = ServerState.MAINTENANCE if again else wanted.get(server.target, ServerState.MAINTENANCE)
+        if new is not ServerState.MAINTENANCE:
+            used[server.target] = server
+        if new not in (server.state, ServerState.READY):
+            result.append(server.set_state(new))
+        if new is ServerState.MAINTENANCE:
+            # HAProxy lets the requests of such a server finish; AWS ends them.
+            result.append(f"shutdown sessions server {server.path}")
+    # A server and its old address are used again as late as possible.
+    unused = [server for server in servers if server.state is ServerState.MAINTENANCE]
+    free = deque(sorted(unused, key=lambda server: server.unchanged, reverse=True))
+    for target, new in wanted.items():
+        known = used.get(target)
+        if new is not ServerState.READY or (known and known.state is ServerState.READY):
+            continue
+        if known is None and not free:
+            logger.error("more than %d targets: %s gets no requests", len(servers), target)
+            continue
+        server = known or free.popleft()
+        if server.target != target:
+            result.append(server.set_target(target))
+        result.append(server.set_state(ServerState.READY))
+    return result
 
 
-def _set_state(slot: str, state: SlotState) -> str:
-    return f"set server {haproxy.BACKEND}/{slot} state {state}"
-
-
-def slot_state(health: Health) -> SlotState:
+def server_state(health: Health) -> ServerState:
     """Return the server state for a target of this health."""
     if health.state is State.HEALTHY:
-        return SlotState.READY
+        return ServerState.READY
     # An unhealthy target, like a draining one, finishes its requests in progress.
-    return SlotState.DRAIN
+    return ServerState.DRAIN
 
 
 def container_name(config: CloudConfig) -> str:
@@ -140,7 +121,6 @@ class LoadBalancer:
         self._api = haproxy.RuntimeApi(config.load_balancer_dir)
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._slots = SlotTable()
         self._lock = threading.Lock()
         self._container: Any = None
         groups.registry.observe(self._wake.set)
@@ -163,13 +143,13 @@ class LoadBalancer:
                 self._container.remove(force=True, v=True)
                 self._container = None
 
-    def wanted(self) -> dict[Target, SlotState]:
+    def wanted(self) -> dict[Target, ServerState]:
         """Return every target of the served target group with its wanted state."""
         group = self._target_group()
         if group is None:
             return {}
         members = self._groups.registry.members(group)
-        return {target: slot_state(health) for target, health in members.items()}
+        return {target: server_state(health) for target, health in members.items()}
 
     def _target_group(self) -> str | None:
         """Return the target group of the one listener that is served, rather not one of an internal load balancer."""
@@ -193,13 +173,12 @@ class LoadBalancer:
                 if self._container is None:
                     continue
                 try:
-                    self._api.change(*self._slots.commands(self.wanted()))
+                    self._api.run(*commands(self._api.servers(), self.wanted()))
                     failing = False
                 except haproxy.CommandError as error:
-                    # The watcher restarts the container and sets all slots again.
                     if not failing:
                         logger.warning("load balancer: %s", error)
-                    failing = True
+                    failing = True  # the next round reads HAProxy's servers again
 
     def _watch(self) -> None:
         """Start HAProxy again if it exits by itself."""
@@ -258,7 +237,6 @@ class LoadBalancer:
             except docker.errors.APIError as error:
                 raise LoadBalancerError(f"the load balancer cannot start: {error}") from error
             self._wait_ready()
-            self._slots = SlotTable()
         self._wake.set()
 
     def _wait_ready(self) -> None:
