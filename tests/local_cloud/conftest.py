@@ -32,8 +32,11 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 NOBODY = "http://127.0.0.1:9"
 
 
-def wait_for(condition: Callable[[], Any], *, seconds: float = 30.0, what: str | None = None) -> Any:
-    """Call ``condition`` until it returns a true value, and return that value."""
+def wait_for(condition: Callable[[], Any], *, seconds: float = 240.0, what: str | None = None) -> Any:
+    """Call ``condition`` until it returns a true value, and return that value.
+
+    The limit is for a busy machine. A state that ends by itself may be missed: wait for one that stays.
+    """
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -55,12 +58,15 @@ class RunningCloud:
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the cloud's command line, as the role does."""
         return subprocess.run(
-            [sys.executable, "-m", "local_cloud.daemon", "--config", str(self.config_file), *arguments],
+            [
+                *(sys.executable, "-m", "local_cloud.daemon", "--config", str(self.config_file)),
+                *("--timeout", "240", *arguments),
+            ],
             cwd=REPOSITORY / "src",
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 
@@ -80,7 +86,7 @@ class RunningCloud:
             aws_secret_access_key="test",
             config=Config(
                 retries={"total_max_attempts": 1},
-                read_timeout=30,
+                read_timeout=120,
                 proxies={},
                 # AWS requires at least 5 s between health checks; tests use less to be fast.
                 parameter_validation=service != "elbv2",

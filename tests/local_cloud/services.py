@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import urllib.request
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 from tests.local_cloud.conftest import RunningCloud, wait_for
 
+#: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceDeployment.html
+ENDS = ("SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")
 STUB_APP = Path(__file__).with_name("stub_app.py").read_text(encoding="utf-8")
 
 
@@ -67,6 +70,8 @@ class StubService:
                 "launchType": "FARGATE",
                 "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-1"]}},
                 "loadBalancers": [{"targetGroupArn": self.target_group, "containerName": "app", "containerPort": 8000}],
+                # Long enough for a container to start on a busy machine.
+                "healthCheckGracePeriodSeconds": 600,
                 "deploymentConfiguration": {
                     "minimumHealthyPercent": 100,
                     "maximumPercent": 200,
@@ -106,40 +111,64 @@ class StubService:
         found: list[dict[str, Any]] = self.ecs.describe_tasks(cluster=self.cluster, tasks=arns)["tasks"]
         return found
 
+    def answer_health(self, task: dict[str, Any], status: int) -> None:
+        """Make the stub of this task answer its health checks with ``status`` from now on."""
+        url = f"http://{address_of(task)}:8000/health/{status}"
+
+        def done() -> bool:
+            try:
+                urllib.request.urlopen(url, timeout=60).close()
+            except OSError:  # it does not listen yet
+                return False
+            return True
+
+        wait_for(done, what=f"{url} answers")
+
     def target_states(self) -> dict[str, str]:
         found = self.elb.describe_target_health(TargetGroupArn=self.target_group)
         return {member["Target"]["Id"]: member["TargetHealth"]["State"] for member in found["TargetHealthDescriptions"]}
 
-    def wait_deployed(self, *statuses: str, seconds: float = 60.0) -> dict[str, Any]:
-        """Wait until the newest service deployment has ended in one of these states."""
-        wanted = statuses or ("SUCCESSFUL",)
+    def drain_for(self, seconds: int) -> None:
+        """Set the deregistration delay of targets that are deregistered from now on."""
+        delay = {"Key": "deregistration_delay.timeout_seconds", "Value": str(seconds)}
+        self.elb.modify_target_group_attributes(TargetGroupArn=self.target_group, Attributes=[delay])
+
+    def wait_deployed(self, wanted: str = "SUCCESSFUL") -> dict[str, Any]:
+        """Wait until the newest service deployment has ended, and return it. It must have ended in this state."""
 
         def ended() -> dict[str, Any] | None:
             found = self.deployment()
-            return found if found["status"] in wanted else None
+            return found if found["status"] in ENDS else None
 
-        result: dict[str, Any] = wait_for(ended, seconds=seconds, what=f"service deployment {wanted}")
+        result: dict[str, Any] = wait_for(ended, what="the service deployment ends")
+        assert result["status"] == wanted, [event["message"] for event in self.describe()["events"]]
         return result
 
-    def wait(self, condition: Callable[[dict[str, Any]], bool], *, seconds: float = 30.0) -> dict[str, Any]:
+    def wait(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Wait for a condition on DescribeServices' answer."""
 
         def holds() -> dict[str, Any] | None:
             service = self.describe()
             return service if condition(service) else None
 
-        result: dict[str, Any] = wait_for(holds, seconds=seconds)
+        result: dict[str, Any] = wait_for(holds)
         return result
 
     def delete(self) -> None:
         """Delete everything and wait until no container is left."""
         if self.ecs.list_services(cluster=self.cluster)["serviceArns"]:
             self.ecs.delete_service(cluster=self.cluster, service=self.name, force=True)
-            self.wait(lambda service: service["status"] == "INACTIVE", seconds=40)
+            self.wait(lambda service: service["status"] == "INACTIVE")
         for listener in self.elb.describe_listeners(LoadBalancerArn=self.load_balancer)["Listeners"]:
             self.elb.delete_listener(ListenerArn=listener["ListenerArn"])
         self.elb.delete_load_balancer(LoadBalancerArn=self.load_balancer)
         self.elb.delete_target_group(TargetGroupArn=self.target_group)
+
+
+def address_of(task: dict[str, Any]) -> str:
+    """Return the private address of a task that runs."""
+    details: list[dict[str, str]] = task["attachments"][0]["details"]
+    return next(detail["value"] for detail in details if detail["name"] == "privateIPv4Address")
 
 
 def make_service(
@@ -159,16 +188,12 @@ def make_service(
             "VpcId": "vpc-1",
             "HealthCheckPath": "/healthz",
             "HealthCheckIntervalSeconds": 1,
-            "HealthCheckTimeoutSeconds": 1,
+            "HealthCheckTimeoutSeconds": 20,
             "HealthyThresholdCount": 2,
             "UnhealthyThresholdCount": 2,
             **health_check,
         }
     )["TargetGroups"][0]["TargetGroupArn"]
-    elb.modify_target_group_attributes(
-        TargetGroupArn=group,
-        Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": str(delay)}],
-    )
     if listener:
         elb.create_listener(
             LoadBalancerArn=balancer,
@@ -176,4 +201,6 @@ def make_service(
             Port=80,
             DefaultActions=[{"Type": "forward", "TargetGroupArn": group}],
         )
-    return StubService(cloud, image, name, name, group, balancer)
+    service = StubService(cloud, image, name, name, group, balancer)
+    service.drain_for(delay)
+    return service

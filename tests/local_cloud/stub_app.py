@@ -2,11 +2,10 @@
 
 It uses only Python's standard library. Environment: ``VERSION`` is the answer of ``/``; ``START_SECONDS`` is the time
 before it listens; ``HEALTH`` is the status of ``/healthz``; ``EXIT_CODE`` makes it exit at once; ``IGNORE_TERM`` makes
-it ignore SIGTERM;
-``EXIT_ON_TERM`` is its exit status after SIGTERM. ``/slow/<seconds>`` takes that
-long, ``/fail`` makes ``/healthz`` fail, ``/exit/<code>`` ends the process, ``/headers`` returns the request's headers
-with the address that it came from (``peer``), ``/environment`` the process's environment, ``/write/<path>`` tries to
-create a file. On SIGTERM it finishes the requests in progress and accepts no more.
+it ignore SIGTERM; ``EXIT_ON_TERM`` is its exit status after SIGTERM. ``/slow/<seconds>`` takes that long,
+``/health/<status>`` changes the status of ``/healthz``, ``/exit/<code>`` ends the process, ``/headers`` returns the
+request's headers with the address that it came from (``peer``), ``/environment`` the process's environment,
+``/write/<path>`` tries to create a file. On SIGTERM it finishes the requests in progress and accepts no more.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ async def answer(path: str, headers: dict[str, str]) -> tuple[int, str]:
         return health, "health"
     if verb == "slow":
         await asyncio.sleep(float(argument))
-    elif verb == "fail":
-        health = 500
+    elif verb == "health":
+        health = int(argument)
     elif verb == "exit":
         os._exit(int(argument))
     elif verb == "headers":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.request
 from collections.abc import Callable
 
 import pytest
@@ -17,20 +16,30 @@ def test_a_deployment_completes_when_its_tasks_are_healthy_and_the_old_are_gone(
     make: Callable[..., StubService],
 ) -> None:
     service = make()
-    service.create(service.register(environment={"VERSION": "1"}), healthCheckGracePeriodSeconds=10)
+    service.create(service.register(environment={"VERSION": "1"}))
     first = service.wait_deployed()
     assert first["targetServiceRevision"]["runningTaskCount"] == 2
     old = {task["taskArn"] for task in service.tasks()}
 
-    updated = service.update(taskDefinition=service.register(environment={"VERSION": "2", "START_SECONDS": "2"}))
+    # A new task is healthy when the test says so.
+    updated = service.update(taskDefinition=service.register(environment={"VERSION": "2", "HEALTH": "503"}))
     primary = updated["deployments"][0]
     assert (primary["status"], primary["rolloutState"]) == ("PRIMARY", "IN_PROGRESS")
     assert service.deployment()["targetServiceRevision"]["arn"].endswith(primary["id"].partition("/")[2])
 
     # Both new tasks start first, and no old one stops before a new one is healthy.
-    service.wait(lambda now: now["runningCount"] == 4)
+    wait_for(lambda: sorted(service.target_states().values()) == ["healthy"] * 2 + ["unhealthy"] * 2)
+    assert service.describe()["runningCount"] == 4
     assert service.deployment()["status"] == "IN_PROGRESS"
-    assert {task["taskArn"] for task in service.tasks()} >= old
+    running = service.tasks()
+    assert {task["taskArn"] for task in running} > old
+    # One old task stops for each new one that becomes healthy.
+    one, another = (task for task in running if task["taskArn"] not in old)
+    service.answer_health(one, 200)
+    service.wait(lambda now: now["runningCount"] == 3)
+    assert len(old & {task["taskArn"] for task in service.tasks()}) == 1
+    assert service.deployment()["status"] == "IN_PROGRESS"
+    service.answer_health(another, 200)
     done = service.wait_deployed()
     assert done["sourceServiceRevisions"][0]["arn"] == first["targetServiceRevision"]["arn"]
     now = service.describe()
@@ -51,11 +60,12 @@ def test_a_deployment_completes_when_its_tasks_are_healthy_and_the_old_are_gone(
 def test_tasks_that_never_get_healthy_trip_the_breaker_and_roll_back(make: Callable[..., StubService]) -> None:
     service = make()
     good = service.register()
-    service.create(good, desired=1, healthCheckGracePeriodSeconds=1)
+    service.create(good, desired=1)
     service.wait_deployed()
     kept = service.tasks()[0]["taskArn"]
 
-    service.update(taskDefinition=service.register(environment={"HEALTH": "503"}))
+    bad = service.register(environment={"HEALTH": "503"})
+    service.update(taskDefinition=bad, healthCheckGracePeriodSeconds=3)
     failed = service.wait_deployed("ROLLBACK_SUCCESSFUL")
     assert failed["deploymentCircuitBreaker"] == {"status": "TRIGGERED", "failureCount": 3, "threshold": 3}
     assert failed["rollback"]["serviceRevisionArn"] == failed["sourceServiceRevisions"][0]["arn"]
@@ -144,24 +154,28 @@ def test_a_task_whose_container_died_is_replaced(make: Callable[..., StubService
     lost = service.tasks()[0]
     docker_id = service.cloud.containers(f"com.amazonaws.ecs.task-arn={lost['taskArn']}")[0]
     docker_id.kill()
-    service.wait(lambda now: now["runningCount"] == 0)
-    service.wait(lambda now: now["runningCount"] == 1)
-    wait_for(lambda: "healthy" in service.target_states().values())
-    stopped = service.tasks("STOPPED")[0]
+    (stopped,) = wait_for(lambda: [task for task in service.tasks("STOPPED") if task["lastStatus"] == "STOPPED"])
+    assert stopped["taskArn"] == lost["taskArn"]
+    wait_for(lambda: list(service.target_states().values()) == ["healthy"])
+    (replacement,) = service.tasks()
+    assert replacement["taskArn"] != lost["taskArn"]
     assert (stopped["stopCode"], stopped["containers"][0]["exitCode"]) == ("EssentialContainerExited", 137)
     assert service.primary()["rolloutState"] == "COMPLETED"
 
 
 def test_a_task_that_falls_ill_is_replaced(make: Callable[..., StubService]) -> None:
     service = make()
-    service.create(service.register(environment={"START_SECONDS": "0.6"}), desired=1, healthCheckGracePeriodSeconds=5)
+    service.create(service.register(), desired=1, healthCheckGracePeriodSeconds=10)
     service.wait_deployed()
-    address = next(iter(service.target_states()))
-    urllib.request.urlopen(f"http://{address}:8000/fail", timeout=5).close()
+    (ill,) = service.tasks()
+    service.answer_health(ill, 500)
+    (stopped,) = wait_for(lambda: service.tasks("STOPPED"))
+    assert stopped["taskArn"] == ill["taskArn"]
+    assert stopped["stoppedReason"].startswith("Task failed ELB health checks")
     # The replacement starts first; the failing task stops when the replacement is healthy.
-    wait_for(lambda: sorted(service.target_states().values()) == ["initial", "unhealthy"])
     wait_for(lambda: list(service.target_states().values()) == ["healthy"])
-    assert service.tasks("STOPPED")[0]["stoppedReason"].startswith("Task failed ELB health checks")
+    (replacement,) = service.tasks()
+    assert replacement["startedAt"] < stopped["stoppingAt"]
     assert service.primary()["rolloutState"] == "COMPLETED"
 
 
