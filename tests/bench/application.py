@@ -32,7 +32,8 @@ from fargate_app.admin.prepare import prepare
 from fargate_app.settings import AdminSettings
 from tests.bench.load import BenchError, ensure_wrk, run_wrk
 from tests.bench.measure import Row, alternate, ratio
-from tests.support.postgres import Server, free_port, running_server
+from tests.support.ports import free_port
+from tests.support.postgres import Server, running_server
 
 REPOSITORY = Path(__file__).parents[2]
 ROWS = 1000

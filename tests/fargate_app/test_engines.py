@@ -22,7 +22,7 @@ from fargate_app.watch import watch
 from tests.fargate_app.conftest import Log
 from tests.fargate_app.test_health import outage, wait_for_lock
 from tests.support.databases import TestDatabase
-from tests.support.postgres import free_port
+from tests.support.ports import closed_port
 
 TIGHT = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.1}
 QUERY = text("SELECT query, application_name FROM pg_stat_activity WHERE pid = pg_backend_pid()")
@@ -161,7 +161,7 @@ def test_an_engine_with_asyncpg_is_watched(database: TestDatabase, log: Log) -> 
 
 @pytest.mark.parametrize("setting", ["database_port", "database_password"])
 def test_asyncpg_without_its_database_is_not_healthy(database: TestDatabase, setting: str) -> None:
-    wrong = free_port() if setting == "database_port" else "wrong"
+    wrong = closed_port() if setting == "database_port" else "wrong"
     with TestClient(application(asyncpg_engine(database, **{setting: wrong}))) as client:
         for path, kind in (("/healthz", "not-seen"), ("/readyz", "unavailable"), ("/async/mine", "unavailable")):
             answer = client.get(path)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ import pytest
 
 from local_cloud.core.config import CloudConfig
 from tests.support import images
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from tests.local_cloud.services import StubService
@@ -106,13 +106,6 @@ def docker_client() -> Any:
         return docker.from_env()
     except docker.errors.DockerException as error:
         pytest.skip(f"no Docker daemon: {error}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _create_network(instance: str) -> Any:

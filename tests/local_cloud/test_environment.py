@@ -18,8 +18,9 @@ from local_cloud.environment import Settings
 from local_cloud.host.errors import LocalCloudError
 from local_cloud.host.network import NetworkSpec
 from local_cloud.rds import authority
-from tests.local_cloud.conftest import REPOSITORY, docker_client, free_port, wait_for
+from tests.local_cloud.conftest import REPOSITORY, docker_client, wait_for
 from tests.support import images
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.local_cloud
 

@@ -4,7 +4,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,7 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from sqlalchemy import make_url
 
-_START_SECONDS = 30
+from tests.support.ports import free_port
+
+_START_SECONDS = 120
 _HOW_TO_GET_ONE = (
     "The applications' tests need a real PostgreSQL. Install one (`apt-get install postgresql`; its initdb is then "
     "found on PATH or in /usr/lib/postgresql/*/bin), or name a server that may be used, with a superuser: "
@@ -139,14 +140,6 @@ def _wait_until_up(process: subprocess.Popen[bytes], port: int, password: str, l
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"PostgreSQL did not start: {error}\n{log.read_text()}") from error
             time.sleep(0.05)
-
-
-def free_port() -> int:
-    """Return a free TCP port of the loopback interface."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def write_certificate(directory: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 from typing import Any
 
@@ -12,6 +11,7 @@ from botocore.exceptions import ClientError
 from bots import delivery, invocation, slack
 from bots.delivery import Delivery, NotKept, Webhook
 
+from tests.support.ports import closed_port
 from tests.support.slack import TOKEN, Answer, Slack
 from tests.unit.bots.conftest import Cloud, Say
 
@@ -93,10 +93,7 @@ def test_an_answer_that_will_not_change_is_not_asked_for_again(
 
 
 def test_a_lost_connection_is_tried_again_and_named_without_its_address(way: Delivery, cloud: Cloud, said: Say) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    cloud.set_webhook(f"http://127.0.0.1:{port}{TOKEN}")
+    cloud.set_webhook(f"http://127.0.0.1:{closed_port()}{TOKEN}")
     assert not way.send(MESSAGE)
     (kept,) = cloud.kept()
     assert kept["reason"] == "no answer: ConnectionRefusedError, 4 attempts"

@@ -17,6 +17,7 @@ from fargate_ops.console.server import STATIC
 from tests.support import console
 from tests.support.browser import PICTURES, Browser, browser
 from tests.support.console import Feed, served
+from tests.support.ports import free_port
 
 
 @pytest.fixture(scope="module")
@@ -282,13 +283,14 @@ def test_nothing_moves_for_those_who_prefer_that(show: Show, tab: Browser) -> No
 
 def test_a_lost_connection_is_said_and_comes_back(tab: Browser) -> None:
     tab.size(1280, 900)
-    with served(Feed(console.quiet())) as address:
+    port = free_port()
+    with served(Feed(console.quiet()), port) as address:
         tab.open(address)
         wait_for(tab, "#connection", "live")
     wait_for(tab, "#connection", "connection lost")
     assert "make console ENV=local" in text(tab, "#connection")
     assert "fedcba987654+91be" in text(tab, "#serving"), "the last state stays"
-    with served(Feed(console.rolling()), int(address.rstrip("/").rpartition(":")[2])):
+    with served(Feed(console.rolling()), port):
         wait_for(tab, "#connection", "live")
         wait_for(tab, "#rollout", "in progress")
     tab.open("about:blank")

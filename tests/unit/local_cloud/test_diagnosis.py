@@ -13,7 +13,7 @@ from local_cloud.environment import Settings, diagnose
 from local_cloud.host import engine
 from local_cloud.host.images import ImageSettings
 from local_cloud.host.network import NetworkSpec
-from tests.local_cloud.conftest import free_port
+from tests.support.ports import free_port
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from fargate_ops.inventory.preflight import Given
 from fargate_ops.preflight import cloud, machine
 from fargate_ops.preflight.checks import Checks
+from tests.support.ports import closed_port
 
 VALUES = {"aws_region": "ap-northeast-2", "aws_account_id": "123456789012", "env_name": "qa", "image_registry": ""}
 
@@ -46,9 +46,7 @@ def checks(**changes: Any) -> Checks:
 @pytest.fixture
 def silent() -> dict[str, str]:
     """Return the environment of an endpoint at which nothing listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{taken.getsockname()[1]}"}
+    return {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{closed_port()}"}
 
 
 def test_the_account_is_the_declared_one() -> None:

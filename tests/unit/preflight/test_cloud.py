@@ -14,6 +14,7 @@ from botocore.stub import Stubber
 
 from fargate_ops.aws.endpoint import not_answering
 from fargate_ops.preflight.cloud import check_account, check_bucket, check_github, check_registry, check_skew
+from tests.support.ports import closed_port
 
 ARN = "arn:aws:iam::222222222222:user/me"
 
@@ -127,9 +128,7 @@ def address() -> Iterator[str]:
 @pytest.fixture
 def closed() -> str:
     """An address on this machine without a listener."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{free.getsockname()[1]}"
+    return f"127.0.0.1:{closed_port()}"
 
 
 @pytest.mark.parametrize(("status", "outcome"), [(200, "OK"), (401, "OK"), (503, "FAIL")])
