@@ -25,12 +25,12 @@ from local_cloud.elbv2.targets import Target
 from tests.local_cloud.conftest import RunningCloud, wait_for
 from tests.local_cloud.services import StubService, make_service
 
-#: 250 requests/s, on kept and new connections, and some requests that last a second
+#: 250 requests/s, on kept and new connections, and some requests that last half a second
 CLIENTS = [
     Clients(request=Request(name="kept", path="/"), count=20, per_second=125),
     Clients(request=Request(name="fresh", path="/"), count=20, per_second=125, keep_alive=False),
-    Clients(request=Request(name="slow, kept", path="/slow/1"), count=3),
-    Clients(request=Request(name="slow, fresh", path="/slow/1"), count=3, keep_alive=False),
+    Clients(request=Request(name="slow, kept", path="/slow/0.5"), count=3),
+    Clients(request=Request(name="slow, fresh", path="/slow/0.5"), count=3, keep_alive=False),
 ]
 
 A, B, C, NOBODY = (Target(address, 8000) for address in ("10.0.0.1", "10.0.0.2", "10.0.0.3", "127.0.0.1"))
@@ -109,7 +109,7 @@ def service(balanced: RunningCloud, stub_image: str) -> Iterator[StubService]:
 def get(cloud: RunningCloud, path: str = "/", headers: dict[str, str] | None = None) -> tuple[int, str]:
     request = urllib.request.Request(f"http://127.0.0.1:{cloud.config.load_balancer_port}{path}", headers=headers or {})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -153,7 +153,7 @@ def test_it_answers_503_without_a_target_and_adds_headers_with_one(service: Stub
     assert IPv4Address(seen["peer"]) in IPv4Network(f"{cloud.config.gateway_address}/24", strict=False)
     trace = re.fullmatch(r"Root=1-([0-9a-f]{8})-[0-9a-f]{24}", seen["x-amzn-trace-id"])
     assert trace
-    assert abs(int(trace[1], 16) - time.time()) < 60
+    assert abs(int(trace[1], 16) - time.time()) < 600
     root = "Root=1-67891233-abcdef012345678912345678"
     seen = json.loads(get(cloud, "/headers", {"X-Amzn-Trace-Id": root})[1])
     assert re.fullmatch(rf"Self=1-[0-9a-f]{{8}}-[0-9a-f]{{24}};{root}", seen["x-amzn-trace-id"])
@@ -178,8 +178,8 @@ def test_a_request_that_outlasts_the_deregistration_delay_is_ended(service: Stub
     service.elb.register_targets(TargetGroupArn=service.target_group, Targets=[target])
     wait_for(lambda: fetch(f"{url}healthz").status == 200)
     with ThreadPoolExecutor() as clients:
-        request = clients.submit(fetch, url, timeout_seconds=10)
-        assert endless.asked.wait(10)
+        request = clients.submit(fetch, url, timeout_seconds=120)
+        assert endless.asked.wait(60)
         before = time.monotonic()
         service.elb.deregister_targets(TargetGroupArn=service.target_group, Targets=[target])
         with pytest.raises(OSError, match="RemoteDisconnected"):
@@ -193,7 +193,9 @@ def test_it_comes_back_when_its_container_ends(service: StubService) -> None:
     service.create(service.register(), desired=1)
     service.wait_deployed()
     wait_for(lambda: get(cloud)[0] == 200)
-    cloud.containers("ministack=load-balancer")[0].kill()
+    (killed,) = cloud.containers("ministack=load-balancer")
+    killed.kill()
+    wait_for(lambda: [found for found in cloud.containers("ministack=load-balancer") if found.id != killed.id])
 
     def answers() -> bool:
         try:
@@ -201,7 +203,6 @@ def test_it_comes_back_when_its_container_ends(service: StubService) -> None:
         except OSError:
             return False
 
-    wait_for(lambda: not answers())
     wait_for(answers)
 
 
@@ -221,7 +222,7 @@ def test_servers_that_differ_from_the_target_group_are_corrected(service: StubSe
 def test_a_deployment_under_load_loses_nothing(service: StubService) -> None:
     # Long enough for a task to finish its requests on a busy machine: it exits and is not killed.
     patient = {"stopTimeout": 30}
-    service.create(service.register(environment={"VERSION": "1"}, definition=patient), healthCheckGracePeriodSeconds=10)
+    service.create(service.register(environment={"VERSION": "1"}, definition=patient))
     service.wait_deployed()
     wait_for(lambda: get(service.cloud) == (200, "1"))
     url = f"http://127.0.0.1:{service.cloud.config.load_balancer_port}"

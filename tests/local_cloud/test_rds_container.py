@@ -126,5 +126,13 @@ def test_its_connections_are_a_metric_of_cloudwatch(cloud: RunningCloud, instanc
         )["Datapoints"]
         return max((float(point["Maximum"]) for point in points), default=-1.0)
 
-    with databases.connect(cloud, instance), databases.connect(cloud, instance):
-        wait_for(lambda: most() == 2, what="two connections are counted")
+    others = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+
+    def alone(cursor: Any) -> bool:
+        cursor.execute(others)
+        return bool(cursor.fetchone() == (0,))
+
+    with databases.connect(cloud, instance) as cursor:
+        wait_for(lambda: alone(cursor), what="the server has ended the sessions of the previous tests")
+        with databases.connect(cloud, instance):
+            wait_for(lambda: most() == 2, what="two connections are counted")

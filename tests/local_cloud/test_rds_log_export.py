@@ -30,7 +30,7 @@ def test_the_log_is_in_cloudwatch_logs(cloud: RunningCloud) -> None:
     rds.modify_db_parameter_group(
         DBParameterGroupName="slow",
         Parameters=[
-            {"ParameterName": "log_min_duration_statement", "ParameterValue": "100", "ApplyMethod": "immediate"}
+            {"ParameterName": "log_min_duration_statement", "ParameterValue": "500", "ApplyMethod": "immediate"}
         ],
     )
     instance = databases.create(
@@ -39,12 +39,12 @@ def test_the_log_is_in_cloudwatch_logs(cloud: RunningCloud) -> None:
 
     # Each message comes whole and once: several lines, characters of three bytes, more than one frame of Docker.
     long = "x" * 40_000
-    statement = f"SELECT pg_sleep(0.2),\n  '그리고'::text, -- first\n  '{long}'"
+    statement = f"SELECT pg_sleep(0.6),\n  '그리고'::text, -- first\n  '{long}'"
     with databases.connect(cloud, instance) as cursor:
         cursor.execute(statement)
         cursor.execute("SELECT 'quick'")
-    (found,) = wait_for(lambda: messages(cloud, "first"), seconds=10)
-    seen = re.fullmatch(PREFIX + r"LOG:  duration: 2\d\d\.\d{3} ms  statement: (.*)", found, re.DOTALL)
+    (found,) = wait_for(lambda: messages(cloud, "first"))
+    seen = re.fullmatch(PREFIX + r"LOG:  duration: \d+\.\d{3} ms  statement: (.*)", found, re.DOTALL)
     assert seen
     assert seen[1].replace("\n\t", "\n") == statement
     assert not messages(cloud, "quick")
@@ -53,8 +53,8 @@ def test_the_log_is_in_cloudwatch_logs(cloud: RunningCloud) -> None:
     rds.reboot_db_instance(DBInstanceIdentifier="exported")
     instance = databases.wait_until_available(cloud, "exported")
     with databases.connect(cloud, instance) as cursor:
-        cursor.execute("SELECT pg_sleep(0.2), 'second'")
-    wait_for(lambda: messages(cloud, "'second'"), seconds=10)
+        cursor.execute("SELECT pg_sleep(0.6), 'second'")
+    wait_for(lambda: messages(cloud, "'second'"))
     assert len(messages(cloud, "first")) == 1
 
     # The export ends when it is turned off, and a deleted instance does not create its log group again.

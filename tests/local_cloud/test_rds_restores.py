@@ -101,9 +101,10 @@ def test_a_point_in_time_has_the_rows_of_that_second_and_the_source_keeps_its_ow
 
 def test_a_time_that_cannot_be_restored_is_refused(cloud: RunningCloud, source: dict[str, Any]) -> None:
     rds = cloud.client("rds")
+    now = datetime.now(UTC)
     instance, times = databases.describe(cloud, "source"), window(cloud, "source")
     assert times
-    assert datetime.now(UTC) - instance["LatestRestorableTime"] < timedelta(seconds=5)
+    assert instance["LatestRestorableTime"] > now - timedelta(seconds=1)
     for outside in (times["EarliestTime"] - timedelta(seconds=1), datetime.now(UTC) + timedelta(minutes=1)):
         with pytest.raises(ClientError, match="not between"):
             rds.restore_db_instance_to_point_in_time(
@@ -126,7 +127,7 @@ def test_snapshots_have_data_and_outlive_their_instance(cloud: RunningCloud) -> 
     made = rds.create_db_snapshot(DBSnapshotIdentifier="by-hand", DBInstanceIdentifier="mortal")["DBSnapshot"]
     assert made["Status"] == "creating"
     rds.get_waiter("db_snapshot_available").wait(
-        DBSnapshotIdentifier="by-hand", WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+        DBSnapshotIdentifier="by-hand", WaiterConfig={"Delay": 1, "MaxAttempts": 240}
     )
     with databases.connect(cloud, instance) as cursor:
         cursor.execute("INSERT INTO kept VALUES ('second')")

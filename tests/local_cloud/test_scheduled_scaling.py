@@ -26,7 +26,7 @@ def test_limits_start_and_stop_tasks(cloud: RunningCloud, make: Callable[..., St
     }
     autoscaling.register_scalable_target(**target, MinCapacity=2, MaxCapacity=4)
     assert service.describe()["desiredCount"] == 2
-    at = datetime.now(UTC) + timedelta(seconds=2)
+    at = datetime.now(UTC) + timedelta(seconds=5)
     autoscaling.put_scheduled_action(
         **target,
         ScheduledActionName="soon",

@@ -11,10 +11,11 @@ import pytest
 from local_cloud.elbv2 import health
 from local_cloud.elbv2.health import Failure, Machine, Settings, State
 from local_cloud.elbv2.targets import Target, TargetRegistry, probe
-from tests.local_cloud.conftest import RunningCloud, free_port, wait_for
+from tests.local_cloud.conftest import RunningCloud, wait_for
 from tests.local_cloud.services import StubService, make_service
+from tests.support.ports import closed_port
 
-SETTINGS = Settings("/healthz", None, 5, 2, 3, 2, "200-299,301")
+SETTINGS = Settings("/healthz", None, 5, 60, 3, 2, "200-299,301")
 
 
 @pytest.mark.parametrize(("matcher", "status", "expected"), [("200", 200, True), ("200,202", 202, True)])
@@ -78,14 +79,14 @@ def server() -> Iterator[http.server.ThreadingHTTPServer]:
 
 def test_probe(server: http.server.ThreadingHTTPServer) -> None:
     target = Target("127.0.0.1", server.server_address[1])
-    assert probe(target, Settings("/200", None, 5, 2, 2, 2, "200")) is None
-    assert probe(target, Settings("/503", None, 5, 2, 2, 2, "200")) == Failure.status(503)
-    assert probe(target, Settings("/200", free_port(), 5, 2, 2, 2, "200")) == Failure.no_answer()
+    assert probe(target, Settings("/200", None, 5, 60, 2, 2, "200")) is None
+    assert probe(target, Settings("/503", None, 5, 60, 2, 2, "200")) == Failure.status(503)
+    assert probe(target, Settings("/200", closed_port(), 5, 60, 2, 2, "200")) == Failure.no_answer()
 
 
 def test_registering_again_takes_a_draining_target_back(server: http.server.ThreadingHTTPServer) -> None:
     target = Target("127.0.0.1", server.server_address[1])
-    registry = TargetRegistry(lambda _: Settings("/200", None, 5, 2, 2, 2, "200"), lambda _: True)
+    registry = TargetRegistry(lambda _: Settings("/200", None, 5, 60, 2, 2, "200"), lambda _: True)
     registry.register("group", target)
     wait_for(lambda: registry.members("group") == {target: health.HEALTHY})
     registry.deregister("group", target, 60)
@@ -99,7 +100,7 @@ def test_registering_again_takes_a_draining_target_back(server: http.server.Thre
 
 @pytest.fixture
 def group(cloud: RunningCloud, stub_image: str) -> Iterator[StubService]:
-    made = make_service(cloud, stub_image)
+    made = make_service(cloud, stub_image, delay=600)
     yield made
     made.delete()
 
@@ -121,6 +122,10 @@ def test_describe_target_health_tells_the_truth(group: StubService, server: http
     }
     elb.deregister_targets(TargetGroupArn=arn, Targets=[{"Id": address, "Port": port}])
     assert group.target_states() == {address: "draining"}
+    # Registering takes it back, so that it can be deregistered without the delay.
+    elb.register_targets(TargetGroupArn=arn, Targets=[{"Id": address, "Port": port}])
+    group.drain_for(0)
+    elb.deregister_targets(TargetGroupArn=arn, Targets=[{"Id": address, "Port": port}])
     wait_for(lambda: group.target_states() == {})
     unknown = elb.describe_target_health(TargetGroupArn=arn, Targets=[{"Id": address, "Port": port}])
     assert unknown["TargetHealthDescriptions"][0]["TargetHealth"]["Reason"] == "Target.NotRegistered"
