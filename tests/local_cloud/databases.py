@@ -71,7 +71,7 @@ def connect(cloud: RunningCloud, instance: dict[str, Any], **options: Any) -> It
             "password": credentials["password"],
             "sslmode": "verify-full",
             "sslrootcert": str(authority.certificate_file(cloud.config)),
-            "connect_timeout": 5,
+            "connect_timeout": 60,
             **options,
         }
     )

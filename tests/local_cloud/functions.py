@@ -52,7 +52,7 @@ class Recorder:
             Architectures=["arm64"],
             Handler="recorder.handler",
             Role=ROLE,
-            Timeout=30,
+            Timeout=120,
             Code={"ZipFile": package.getvalue()},
             Environment={"Variables": {"QUEUE": self._queue, "FAILS": "yes" if fails else ""}},
             DeadLetterConfig={"TargetArn": self.dead_letter_arn},

@@ -36,7 +36,7 @@ def query(cloud: RunningCloud, action: str, **parameters: str) -> str:
     scope = f"test/20300101/{cloud.config.region}/monitoring/aws4_request"
     headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=x"}
     request = urllib.request.Request(cloud.config.api_url, data=body, headers=headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         text: str = answer.read().decode()
         return text
 

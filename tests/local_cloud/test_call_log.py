@@ -110,6 +110,6 @@ def test_a_push_is_its_callers(cloud: RunningCloud) -> None:
     ecr = cloud.client("ecr")
     ecr.create_repository(repositoryName="images")
     ecr.get_authorization_token()
-    requests.post(f"{cloud.config.api_url}/v2/images/blobs/uploads/", timeout=10)
+    requests.post(f"{cloud.config.api_url}/v2/images/blobs/uploads/", timeout=60)
     (push,) = written(cloud, "ecr:InitiateLayerUpload")
     assert (push["key"], push["resource"]) == ("test", f"arn:aws:ecr:{HERE}:repository/images")

@@ -59,7 +59,7 @@ def test_an_answer_arrives_in_one_piece(cloud: RunningCloud, service: str) -> No
         f"Content-Length: {len(body)}",
     ]
     for _ in range(20):
-        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
             connection.sendall("\r\n".join([*head, "", body]).encode())
             assert answer in connection.recv(65536)
 
@@ -67,7 +67,7 @@ def test_an_answer_arrives_in_one_piece(cloud: RunningCloud, service: str) -> No
 def test_it_listens_on_loopback_and_gateway_only(cloud: RunningCloud) -> None:
     for address in (cloud.config.loopback_address, cloud.config.gateway_address):
         url = f"http://{address}:{cloud.config.api_port}/_local/health"
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             assert answer.status == 200
     with socket.socket() as probe:
         probe.settimeout(1)

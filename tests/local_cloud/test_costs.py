@@ -18,7 +18,7 @@ def test_costs_are_what_was_put_there_beside_what_moto_stores(cloud: RunningClou
     document = surge.document(config.account_id, config.region)
     address = f"http://127.0.0.1:{config.autoscaling_port}/_costs"
     request = urllib.request.Request(address, data=json.dumps(document).encode(), method="PUT")
-    urllib.request.urlopen(request, timeout=10).close()
+    urllib.request.urlopen(request, timeout=60).close()
     answer = cloud.client("ce").get_cost_and_usage(
         TimePeriod={"Start": "2026-11-18", "End": "2026-11-19"}, Granularity="DAILY", Metrics=["UnblendedCost"]
     )

@@ -48,7 +48,7 @@ def test_parameters_apply_as_on_rds(cloud: RunningCloud) -> None:
             parameter("statement_timeout", "9000", "pending-reboot"),
         ]
         rds.modify_db_parameter_group(DBParameterGroupName="own", Parameters=changes)
-        wait_for(lambda: databases.show(cursor, "log_min_duration_statement") == "500ms", seconds=5)
+        wait_for(lambda: databases.show(cursor, "log_min_duration_statement") == "500ms")
         assert databases.show(cursor, "max_connections") == "60"
         assert databases.show(cursor, "statement_timeout") == "0"
         assert status() == "pending-reboot"

@@ -63,7 +63,7 @@ def test_what_is_stored_beside_an_image(cloud: RunningCloud, stub_image: str) ->
     assert registry.newest_tags(5) == ["1"]
 
     def get(path: str) -> bytes:
-        return requests.get(f"http://{address}/v2/described/{path}", timeout=10).content
+        return requests.get(f"http://{address}/v2/described/{path}", timeout=60).content
 
     manifest = json.loads(get(f"manifests/{tag}"))
     assert manifest["artifactType"] == sbom.MEDIA_TYPE

@@ -86,7 +86,7 @@ def test_each_protocols_action_is_found(cloud: RunningCloud, call: Callable[[Any
 def test_weather_is_drawn_for_the_action(
     cloud: RunningCloud, service: str, operation: str, action: str, code: str
 ) -> None:
-    unsigned = requests.post(cloud.config.api_url, headers=ECS, data="{}", timeout=10)
+    unsigned = requests.post(cloud.config.api_url, headers=ECS, data="{}", timeout=60)
     assert unsigned.status_code == 200, "a request without a signature draws nothing"
     with pytest.raises(ClientError) as throttled:
         getattr(cloud.client(service), operation)()

@@ -69,7 +69,7 @@ def address(make: Callable[..., StubService]) -> tuple[StubService, str]:
 
 def get(address: str, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://{address}:8000{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{address}:8000{path}", timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -96,7 +96,7 @@ def test_a_running_container_is_as_defined(address: tuple[StubService, str]) -> 
     assert not [name for name in environment if name.lower().endswith("_proxy")], "of Docker's configuration, say"
     metadata = environment["ECS_CONTAINER_METADATA_URI_V4"]
     assert metadata.startswith(config.container_api_url)
-    with urllib.request.urlopen(metadata + "/task", timeout=5) as answer:
+    with urllib.request.urlopen(metadata + "/task", timeout=60) as answer:
         assert json.loads(answer.read())["Revision"] == "1"
 
     (task,) = service.tasks()
