@@ -56,8 +56,8 @@ class Settings:
     images: images.ImageSettings
     database_authority: Path
     forget: tuple[Path, ...] = ()
-    ready_timeout: float = 60.0
-    stop_timeout: float = 60.0
+    ready_timeout: float = 180.0
+    stop_timeout: float = 180.0
 
     @property
     def config(self) -> CloudConfig:

@@ -84,8 +84,8 @@ EXAMPLES = r"""
       debian_mirror: ""
       registry_timeout_seconds: 5
     database_authority: /srv/storefront/.local/local/rds-ca.pem
-    ready_timeout_seconds: 60
-    stop_timeout_seconds: 60
+    ready_timeout_seconds: 180
+    stop_timeout_seconds: 180
 """
 
 RETURN = r"""

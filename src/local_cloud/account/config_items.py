@@ -28,7 +28,7 @@ from local_cloud.core.runtime import Cloud
 logger = logging.getLogger(__name__)
 
 BUCKET, SECURITY_GROUP = "AWS::S3::Bucket", "AWS::EC2::SecurityGroup"
-SETTLE_SECONDS = 1.0
+SETTLE_SECONDS = 2.0
 """Changes within this time become one item: a new bucket is tagged by a second call."""
 
 

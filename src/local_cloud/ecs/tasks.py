@@ -18,7 +18,7 @@ DEFAULT_STOP_TIMEOUT_SECONDS = 30
 """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html, stopTimeout"""
 MINIMUM_DRAIN_SECONDS = 0.5
 """Shortest draining time: a load balancer applies a deregistration with a delay, even if that of the group is 0."""
-LOG_DRAIN_SECONDS = 2.0
+LOG_DRAIN_SECONDS = 30.0
 """Longest wait for a container's last lines to reach the log group."""
 _DAEMON_RETRY_SECONDS = 1.0
 _KILLED = 137

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 LISTENER_PORT = 80
 POLL_SECONDS = 1.0
 """How often listeners are read: their changes send no event. Changes of targets do."""
-START_SECONDS = 15.0
+START_SECONDS = 120.0
 RESTART_PAUSE_SECONDS = 1.0
 _DIRECTORY = "/run/load_balancer"
 

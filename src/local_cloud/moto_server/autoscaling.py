@@ -146,7 +146,7 @@ class AutoscalingServer:
             region_name=self._config.region,
             aws_access_key_id=self._config.account_id,
             aws_secret_access_key="local",  # noqa: S106 - nobody checks it
-            config=Config(proxies={}, retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=5),
+            config=Config(proxies={}, retries={"total_max_attempts": 1}, connect_timeout=60, read_timeout=60),
         )
 
     def _save(self, actions: ScheduledActions) -> None:

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 EXPORTED_UNTIL = "_exported_until"
 """Key of an instance's record: the engine's time of the newest line that was exported."""
 _LOOK_SECONDS = 1.0
-_QUIET_SECONDS = 0.2
+_QUIET_SECONDS = 1.0
 """A message is complete if nothing follows for this time: PostgreSQL writes each in one piece."""
 _BATCH_SECONDS = 1.0
 

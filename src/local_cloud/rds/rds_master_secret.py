@@ -100,7 +100,7 @@ def change_password(change_other: Handler, instance: Mapping[str, Any], old: str
         password=old,
         dbname=instance["DBName"],
         sslmode="require",
-        connect_timeout=5,
+        connect_timeout=30,
     )
     try:
         verifier = extensions.encrypt_password(new, user, scope=connection, algorithm="scram-sha-256")

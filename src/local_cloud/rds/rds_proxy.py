@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 PORT = 5432
 """The port of every RDS Proxy for PostgreSQL."""
-_TIMEOUT_SECONDS = 10.0
+_TIMEOUT_SECONDS = 60.0
 
 
 def apply(cloud: Cloud) -> None:

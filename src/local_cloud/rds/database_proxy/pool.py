@@ -7,7 +7,7 @@ import asyncio
 from local_cloud.rds.database_proxy.connection import DatabaseConnection, Target
 from local_cloud.rds.database_proxy.messages import ProxyError
 
-_CONNECT_SECONDS = 5.0
+_CONNECT_SECONDS = 30.0
 
 
 class ConnectionPool:
