@@ -19,7 +19,7 @@ from fargate_ops.state.lock import Machine, holder_of
 Say = Callable[[str], None]
 
 #: Limits of the wait for the first answers, which take about a second, and for the last ones.
-FIRST_SECONDS = 20.0
+FIRST_SECONDS = 60.0
 LAST_SECONDS = ANSWER_SECONDS + 10.0
 
 

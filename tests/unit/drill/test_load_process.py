@@ -59,7 +59,7 @@ def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
     threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
-    assert [process.wait(30) for process in started] == [0] * len(started)
+    assert [process.wait(240) for process in started] == [0] * len(started)
     server.shutdown()
     server.server_close()
 
