@@ -19,7 +19,8 @@ from starlette.testclient import TestClient
 from local_cloud.rds.database_proxy.connection import Target
 from local_cloud.rds.database_proxy.proxy import DatabaseProxy
 from tests.support.databases import TestDatabase
-from tests.support.postgres import free_port, write_certificate
+from tests.support.ports import free_port
+from tests.support.postgres import write_certificate
 
 
 @contextmanager
@@ -46,14 +47,14 @@ def proxied(database: TestDatabase, directory: Path, *, max_connections_percent:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
-        asyncio.run_coroutine_threadsafe(proxy.start("localhost", port, tls), loop).result(10)
+        asyncio.run_coroutine_threadsafe(proxy.start("localhost", port, tls), loop).result(60)
         yield database.settings(
             database_host="localhost", database_port=port, database_ca_file=str(directory / "ca.pem")
         )
     finally:
-        asyncio.run_coroutine_threadsafe(proxy.stop(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(proxy.stop(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 
@@ -98,10 +99,10 @@ def test_a_client_that_disconnects_during_its_login_keeps_no_connection(database
 
     # 1 % of max_connections is one connection: while a transaction has it, a login waits.
     with proxied(database, tmp_path, max_connections_percent=1) as settings:
-        first = connect(settings, timeout=10)
+        first = connect(settings, timeout=60)
         first.cursor().execute("SELECT 1")
         with pytest.raises(psycopg2.OperationalError, match="timeout expired"):
             connect(settings, timeout=2)
         first.rollback()
-        connect(settings, timeout=10).close()
+        connect(settings, timeout=60).close()
         first.close()

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from tests.fargate_app.conftest import Revisions
 from tests.fargate_app.shop.app import create_app
 from tests.support.databases import TestDatabase
-from tests.support.postgres import free_port
+from tests.support.ports import closed_port
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -46,7 +46,7 @@ def test_wrong_credentials_never_become_healthy(database: TestDatabase) -> None:
 
 
 def test_a_database_that_is_not_there_is_not_healthy(database: TestDatabase) -> None:
-    with TestClient(create_app(database.settings(database_port=free_port()))) as client:
+    with TestClient(create_app(database.settings(database_port=closed_port()))) as client:
         assert client.get("/healthz").status_code == 503
         assert client.get("/readyz").status_code == 503
 
@@ -132,12 +132,13 @@ def test_a_worker_whose_first_check_failed_is_healthy_once_a_request_reached_the
 
 
 def wait_for_lock(connection: Any) -> None:
-    """Wait until a session of this database waits for a lock (at most ten seconds, by the server's clock)."""
+    """Wait until a session of this database waits for a lock. Raise an error after two minutes."""
     connection.execute(
         text(
-            "DO $$ BEGIN FOR i IN 1..1000 LOOP PERFORM pg_stat_clear_snapshot();"
-            " EXIT WHEN EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()"
-            " AND wait_event_type = 'Lock'); PERFORM pg_sleep(0.01); END LOOP; END $$"
+            "DO $$ BEGIN FOR i IN 1..12000 LOOP PERFORM pg_stat_clear_snapshot();"
+            " IF EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()"
+            " AND wait_event_type = 'Lock') THEN RETURN; END IF; PERFORM pg_sleep(0.01); END LOOP;"
+            " RAISE 'no session waits for a lock'; END $$"
         )
     )
 
@@ -211,6 +212,6 @@ def test_version_shows_nothing_that_is_not_a_version(database: TestDatabase) -> 
 @pytest.mark.parametrize("document", [b"", b"[]", b"{}", b'{"Revision": null}', b'{"Revision": "x"}'])
 def test_version_does_without_the_metadata_endpoint(database: TestDatabase, document: bytes) -> None:
     with metadata_endpoint(document) as uri:
-        for address in (uri, f"http://127.0.0.1:{free_port()}/v4/id", None):
+        for address in (uri, f"http://127.0.0.1:{closed_port()}/v4/id", None):
             with TestClient(create_app(database.settings(ecs_container_metadata_uri_v4=address))) as client:
                 assert client.get("/version").json()["task_definition_revision"] is None

@@ -18,12 +18,13 @@ from tests.support.databases import TestDatabase
 
 REQUESTS = 300
 CONNECTIONS = 10
-BACKLOG_PER_CONNECTION = 20
+BACKLOG_PER_CONNECTION = 5
 TIMEOUT_SECONDS = 1.5
 #: Beside three times what this machine needs to answer as many requests that wait for nothing.
-MARGIN_SECONDS = 1.5
-HEALTH_SECONDS = 0.1
-WAIT_SECONDS = 10
+MARGIN_SECONDS = 5
+#: A health check that waited for a connection would take the whole timeout.
+HEALTH_SECONDS = TIMEOUT_SECONDS / 2
+WAIT_SECONDS = 120
 METRICS = ("PoolWaits", "PoolTimeouts", "PoolRefused")
 ENGINES = {
     "synchronous": ("/items", {"DATABASE_DRIVER": "psycopg2"}),

@@ -19,7 +19,7 @@ from tests.fargate_app.shop import app
 from tests.fargate_app.shop.app import create_app
 from tests.support.databases import TestDatabase
 
-WAIT_SECONDS = 10
+WAIT_SECONDS = 120
 pytestmark = pytest.mark.usefixtures("engine")
 
 

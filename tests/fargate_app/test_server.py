@@ -21,13 +21,15 @@ from sqlalchemy import text
 
 from tests.fargate_app.test_health import wait_for_lock
 from tests.support.databases import TestDatabase
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "gunicorn", "-c", "python:fargate_app.gunicorn_conf"]
 APPLICATION = "tests.fargate_app.shop.app:create_app()"
 ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{REPOSITORY / 'src'}:{REPOSITORY / 'app/api'}:{REPOSITORY}"}
-_START_SECONDS = 30
+_START_SECONDS = 120
+#: When gunicorn kills a worker that still waits.
+GRACEFUL_SECONDS = 25
 
 
 @dataclass
@@ -39,8 +41,8 @@ class Service:
     output: IO[str]
 
     def wait(self) -> None:
-        """Wait until it has ended without an error; a running request would have longer."""
-        assert self.process.wait(10) == 0, self.log()
+        """Wait until it has ended without an error, well before gunicorn would kill a worker that still waits."""
+        assert self.process.wait(GRACEFUL_SECONDS - 5) == 0, self.log()
 
     def log(self) -> list[str]:
         """Return the lines that it has logged."""
@@ -60,7 +62,7 @@ class Service:
 
     def wait_until_refusing(self) -> None:
         """Wait until no new connection is accepted: uvicorn checks for signals every 100 ms."""
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + 60
         while True:
             try:
                 self.request("GET", "/healthz")
@@ -113,7 +115,7 @@ def test_on_sigterm_it_finishes_what_it_has_and_takes_nothing_new(
     database: TestDatabase, environment: dict[str, str]
 ) -> None:
     with service(database, **environment) as running, ThreadPoolExecutor() as pool:
-        with socket.create_connection(("127.0.0.1", running.port), timeout=10) as idle, database.superuser() as blocker:
+        with socket.create_connection(("127.0.0.1", running.port), timeout=60) as idle, database.superuser() as blocker:
             blocker.execute(text("LOCK TABLE items IN EXCLUSIVE MODE"))
             waiting = pool.submit(running.request, "POST", "/items", {"name": "a"})
             wait_for_lock(blocker)
@@ -121,7 +123,7 @@ def test_on_sigterm_it_finishes_what_it_has_and_takes_nothing_new(
             assert idle.recv(1) == b""  # an idle connection is closed
             running.wait_until_refusing()
             assert not waiting.done()
-        status, item = waiting.result(10)
+        status, item = waiting.result(60)
         assert (status, item["name"]) == (201, "a")
         running.wait()
         # All lines are JSON, also those of gunicorn and uvicorn.
@@ -142,9 +144,9 @@ def test_a_connection_is_kept_longer_than_the_load_balancer_keeps_it(database: T
 
     load_balancer_idle_seconds, stop_timeout_seconds = 60, 30
     assert gunicorn_conf.keepalive > load_balancer_idle_seconds
-    assert gunicorn_conf.graceful_timeout < stop_timeout_seconds
+    assert gunicorn_conf.graceful_timeout == GRACEFUL_SECONDS < stop_timeout_seconds
     with service(database, WEB_CONCURRENCY="1") as running:
-        connection = HTTPConnection("127.0.0.1", running.port, timeout=10)
+        connection = HTTPConnection("127.0.0.1", running.port, timeout=60)
         for _ in range(2):
             connection.request("GET", "/version")
             response = connection.getresponse()
@@ -160,7 +162,7 @@ def test_a_connection_is_kept_longer_than_the_load_balancer_keeps_it(database: T
 def test_only_the_load_balancer_says_how_the_client_came(database: TestDatabase, trusted: str, scheme: str) -> None:
     application = "tests.fargate_app.shop.app:create_redirecting_app()"
     with service(database, application, WEB_CONCURRENCY="1", FORWARDED_ALLOW_IPS=trusted) as running:
-        connection = HTTPConnection("127.0.0.1", running.port, timeout=10)
+        connection = HTTPConnection("127.0.0.1", running.port, timeout=60)
         connection.request("POST", "/items/", headers={"Host": "shop.example", "X-Forwarded-Proto": "https"})
         response = connection.getresponse()
         assert (response.status, response.headers["Location"]) == (307, f"{scheme}://shop.example/items")

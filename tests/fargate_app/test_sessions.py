@@ -12,10 +12,12 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
 from fargate_app.admin import cli
+from fargate_app.admin import connection as connection_module
 from fargate_app.admin.sessions import EndLimits, masked, sessions, tag_of
 from tests.fargate_app.shop.app import service
+from tests.fargate_app.test_health import wait_for_lock
 from tests.support.databases import TestDatabase
-from tests.support.postgres import free_port
+from tests.support.ports import closed_port
 
 LIMITS = EndLimits(idle_in_transaction_seconds=0.01, idle_seconds=0.01, idle_above=0.8)
 
@@ -115,13 +117,7 @@ def test_it_tells_who_blocks_whom(database: TestDatabase, opened: ExitStack) -> 
     thread.start()
     try:
         with database.superuser() as connection:
-            connection.execute(
-                text(
-                    "DO $$ BEGIN FOR i IN 1..1000 LOOP PERFORM pg_stat_clear_snapshot();"
-                    " EXIT WHEN EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()"
-                    " AND wait_event_type = 'Lock'); PERFORM pg_sleep(0.01); END LOOP; END $$"
-                )
-            )
+            wait_for_lock(connection)
         (blocked,) = [record for record in records(database) if record.get("blocked_by")]
         assert blocked["pid"] == waiting.info.backend_pid
         assert blocked["blocked_by"] == [blocker.info.backend_pid]
@@ -144,17 +140,16 @@ def test_only_the_applications_unused_sessions_are_ended(database: TestDatabase,
     answer: list[Any] = []
 
     def work() -> None:
-        cursor = busy.cursor()
-        cursor.execute("INSERT INTO items (name) VALUES ('kept')")
-        cursor.execute("SELECT pg_sleep(2)")
+        busy.cursor().execute("INSERT INTO items (name) VALUES ('kept'); SELECT pg_advisory_xact_lock(1)")
         busy.commit()
         answer.append("committed")
 
     thread = threading.Thread(target=work)
-    thread.start()
-    with database.superuser() as connection:
-        connection.execute(text("SELECT pg_sleep(0.3)"))
-    found = records(database, LIMITS)
+    with database.superuser() as blocker:
+        blocker.execute(text("SELECT pg_advisory_xact_lock(1)"))
+        thread.start()
+        wait_for_lock(blocker)
+        found = records(database, LIMITS)
     ended = {record["pid"] for record in found if record["kind"] == "ended"}
     assert ended == {connection.info.backend_pid for connection in leaked}
     assert found[-1]["ended"] == 20
@@ -269,7 +264,7 @@ def test_no_limit_is_no_limit(seconds: str) -> None:
 def test_a_server_that_does_not_answer_is_said(
     database: TestDatabase, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "AdminSettings", lambda: database.admin_settings(database_port=free_port()))
+    monkeypatch.setattr(cli, "AdminSettings", lambda: database.admin_settings(database_port=closed_port()))
     assert service.admin(["sessions"]) == 1
     assert "refused" in json.loads(capsys.readouterr().out)["error"]
 
@@ -281,9 +276,10 @@ def test_a_server_that_is_full_is_asked_until_a_slot_is_free(
     with database.superuser_engine().connect() as connection:
         connection.execute(text(f"ALTER ROLE {role} CONNECTION LIMIT 0"))
         try:
-            # Only the refusal of a full server is a reason to wait.
-            with pytest.raises(OperationalError, match="too many connections for role"):
-                records(database)
+            with monkeypatch.context() as impatient:
+                impatient.setattr(connection_module, "_SLOT_WAIT_SECONDS", 0)
+                with pytest.raises(OperationalError, match="too many connections for role"):
+                    records(database)
             refused: list[str] = []
             connect = Engine.connect
 
