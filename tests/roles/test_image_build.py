@@ -20,7 +20,8 @@ import boto3
 import docker
 import pytest
 
-from tests.local_cloud.conftest import free_port, wait_for
+from tests.local_cloud.conftest import wait_for
+from tests.support.ports import closed_port, free_port
 
 REPOSITORY = Path(__file__).parents[2]
 STORAGE_MIB = 32
@@ -44,7 +45,7 @@ def process(*command: str, log: Path, **environment: str) -> Iterator[subprocess
         yield started
     finally:
         started.terminate()
-        started.wait(30)
+        started.wait(240)
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +179,7 @@ def test_a_disk_that_is_full(project: Path, engine: str, api: int, size_mib: int
 
 
 def test_the_registry_of_the_base_image_does_not_answer(project: Path, engine: str, api: int) -> None:
-    said = build(project, engine, api, base_image=f"localhost:{free_port()}/python:3.13-slim")
+    said = build(project, engine, api, base_image=f"localhost:{closed_port()}/python:3.13-slim")
     assert "The base image cannot be had" in said
     assert "connection refused" in said
     assert "next:  check that this machine reaches its registry" in said
@@ -186,7 +187,7 @@ def test_the_registry_of_the_base_image_does_not_answer(project: Path, engine: s
 
 def test_the_registry_does_not_take_the_image(project: Path, engine: str, api: int) -> None:
     (project / "settlement/schema.json").write_text('{"head": "1", "compatible": []}')
-    refusing = f"localhost:{free_port()}"
+    refusing = f"localhost:{closed_port()}"
     said = build(project, engine, api, image_registry=refusing, image_build_schema_file="settlement/schema.json")
     assert "The image cannot be pushed" in said
     assert "connection refused" in said
@@ -195,6 +196,6 @@ def test_the_registry_does_not_take_the_image(project: Path, engine: str, api: i
 
 
 def test_the_registrys_api_does_not_answer(project: Path) -> None:
-    said = build(project, "unix:///nonexistent/docker.sock", free_port())
+    said = build(project, "unix:///nonexistent/docker.sock", closed_port())
     assert "does not answer (Connection refused)" in said
     assert "next:  start what serves it" in said

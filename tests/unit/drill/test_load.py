@@ -73,7 +73,7 @@ def server() -> Iterator[Server]:
     loop.close()
 
 
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 240.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -102,13 +102,14 @@ def test_a_fresh_connection_for_each_when_asked_for(server: Server) -> None:
 def test_the_rate_is_that_of_all_clients_together(server: Server) -> None:
     clients = [Clients(request=Request(name="many", path="/"), count=10, per_second=50)]
     with background(server.url, clients) as report:
-        time.sleep(1.0)
-    assert 10 < report.total <= 70  # one client alone has 5
+        until(lambda: report.total > 50)
+    # Each client's first request comes at once. Each of the ten alone would send 50 a second.
+    assert report.total <= 50 * report.seconds + 10
 
 
 def test_a_slow_client_sends_its_body_slowly(server: Server) -> None:
     request = Request(name="slow", path="/", method="POST", body="x" * 30)
-    with background(server.url, [Clients(request=request, count=1, body_seconds=0.4)]) as report:
+    with background(server.url, [Clients(request=request, count=1, body_seconds=1.5)]) as report:
         until(lambda: report.total >= 1)
     body, seconds = server.bodies[0]
     assert body == "x" * 30
@@ -179,7 +180,7 @@ def test_the_process_reports_while_it_works_and_ends_when_told(server: Server, a
     until(lambda: read(assignment).total > 10)
     assert not read(assignment).done
     stop_file(assignment.report).touch()
-    assert process.wait(20) == 0
+    assert process.wait(240) == 0
     report = read(assignment)
     assert report.done
     assert report.lost == 0
@@ -187,11 +188,11 @@ def test_the_process_reports_while_it_works_and_ends_when_told(server: Server, a
 
 
 def test_the_process_ends_after_its_time(assignment: Assignment) -> None:
-    assert start(Assignment(**{**vars(assignment), "limit_seconds": 0.5})).wait(20) == 0
+    assert start(Assignment(**{**vars(assignment), "limit_seconds": 0.5})).wait(240) == 0
     assert read(assignment).done
 
 
 def test_the_process_ends_with_the_playbook(assignment: Assignment) -> None:
     gone = Assignment(**{**vars(assignment), "holder": "a process that was before"})
-    assert start(gone).wait(20) == 0
+    assert start(gone).wait(240) == 0
     assert read(assignment).done

@@ -46,11 +46,11 @@ def config(monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudConfig]:
 
 def test_a_cloud_that_starts_says_so(config: CloudConfig) -> None:
     Starting.over.set()
-    assert probe(config) == Health("starting", 7, "i", "d")
+    assert probe(config, timeout=60) == Health("starting", 7, "i", "d")
 
 
 def test_a_body_that_is_late_or_cut_off_is_no_answer(config: CloudConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Starting, "sent", 10)
     assert probe(config, timeout=0.1) is None
     Starting.over.set()
-    assert probe(config) is None
+    assert probe(config, timeout=60) is None

@@ -240,7 +240,7 @@ def test_an_interruption_says_where(project: Project, sent: signal.Signals, code
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout
-        wait_for(started.exists, seconds=60)
+        wait_for(started.exists)
         os.killpg(process.pid, sent)
         seen = process.stdout.read()
     assert process.returncode == code
