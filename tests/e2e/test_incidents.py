@@ -41,7 +41,7 @@ def slack(clone: Clone) -> Iterator[Slack]:
         yield slack
 
 
-def wait_until(condition: Callable[[], Any], what: str, seconds: float = 30) -> Any:
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = 240) -> Any:
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
@@ -275,7 +275,7 @@ def count(clone: Clone, sessions: str) -> int:
 def fill(clone: Clone) -> None:
     """Make idle pools hold every connection."""
     assert clone.request("/v1/accounts", {"name": "fill", "currency": "KRW"})[0] == 201
-    wait_until(lambda: count(clone, APPLICATIONS) >= FULL, "every connection is taken", seconds=120)
+    wait_until(lambda: count(clone, APPLICATIONS) >= FULL, "every connection is taken")
     wait_until(lambda: count(clone, IDLE) > FULL / 2, "they are idle")
 
 

@@ -20,9 +20,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.e2e.conftest import API_PORT, Clone, Run, emulated, leftovers
-from tests.local_cloud.conftest import free_port, wait_for
+from tests.local_cloud.conftest import wait_for
+from tests.support.ports import free_port
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(autouse=True)

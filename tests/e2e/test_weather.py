@@ -88,7 +88,7 @@ def deployed(clone: Clone) -> Clone:
 def seed(request: pytest.FixtureRequest, deployed: Clone) -> int:
     deployed.variables["local_cloud_weather"] = request.param
     assert "restart, its settings changed" in deployed.make("up").output
-    wait_for(lambda: has_recovered(deployed), seconds=120, what="the service works again")
+    wait_for(lambda: has_recovered(deployed), what="the service works again")
     return int(request.param)
 
 

@@ -82,7 +82,7 @@ class Slack:
             self.requests.clear()
             self._planned.clear()
 
-    def wait_for(self, wanted: Callable[[Message], bool] = lambda message: True, seconds: float = 30) -> Message:
+    def wait_for(self, wanted: Callable[[Message], bool] = lambda message: True, seconds: float = 240) -> Message:
         """Return the first message that is ``wanted``. Raise `TimeoutError` with the received requests."""
         until = time.monotonic() + seconds
         with self._changed:
