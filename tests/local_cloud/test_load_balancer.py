@@ -221,7 +221,7 @@ def test_servers_that_differ_from_the_target_group_are_corrected(service: StubSe
 @pytest.mark.local_cloud
 def test_a_deployment_under_load_loses_nothing(service: StubService) -> None:
     # Long enough for a task to finish its requests on a busy machine: it exits and is not killed.
-    patient = {"stopTimeout": 30}
+    patient = {"stopTimeout": 120}
     service.create(service.register(environment={"VERSION": "1"}, definition=patient))
     service.wait_deployed()
     wait_for(lambda: get(service.cloud) == (200, "1"))

@@ -165,17 +165,17 @@ def test_a_task_whose_container_died_is_replaced(make: Callable[..., StubService
 
 def test_a_task_that_falls_ill_is_replaced(make: Callable[..., StubService]) -> None:
     service = make()
-    service.create(service.register(), desired=1, healthCheckGracePeriodSeconds=10)
+    # The time that a replacement has to get healthy; the illness counts after it.
+    service.create(service.register(), desired=1, healthCheckGracePeriodSeconds=30)
     service.wait_deployed()
     (ill,) = service.tasks()
     service.answer_health(ill, 500)
-    (stopped,) = wait_for(lambda: service.tasks("STOPPED"))
-    assert stopped["taskArn"] == ill["taskArn"]
+    stopped = wait_for(lambda: [task for task in service.tasks("STOPPED") if task["taskArn"] == ill["taskArn"]])[0]
     assert stopped["stoppedReason"].startswith("Task failed ELB health checks")
-    # The replacement starts first; the failing task stops when the replacement is healthy.
+    # A replacement starts first; the failing task stops when one is healthy.
     wait_for(lambda: list(service.target_states().values()) == ["healthy"])
-    (replacement,) = service.tasks()
-    assert replacement["startedAt"] < stopped["stoppingAt"]
+    others = [task for task in service.tasks() + service.tasks("STOPPED") if task["taskArn"] != ill["taskArn"]]
+    assert min(task["startedAt"] for task in others if "startedAt" in task) <= stopped["stoppingAt"]  # whole seconds
     assert service.primary()["rolloutState"] == "COMPLETED"
 
 
