@@ -41,7 +41,7 @@ class ImageSettings:
 
     @property
     def base(self) -> str:
-        """Name of a base image that is built here; a public one keeps its own name."""
+        """Name of the base image on this machine. A public one has it beside its own name, which builds use."""
         return f"{self.prefix}/base:python3.13-{self.suite}"
 
     @property
@@ -52,6 +52,11 @@ class ImageSettings:
     @property
     def haproxy(self) -> str:
         return f"{self.prefix}/haproxy:lts"
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The names on this machine by role."""
+        return {"base": self.base, "postgres": self.postgres, "haproxy": self.haproxy}
 
 
 def recipes(settings: ImageSettings) -> dict[tuple[str, ...], debian.Recipe]:
@@ -82,11 +87,8 @@ def find(client: docker.DockerClient, settings: ImageSettings) -> dict[str, str]
     """Return the references by role (base, postgres, haproxy) if all of them are on this machine."""
     pulled = {role: _image_id(client, reference) for role, reference in settings.public.items()}
     if all(pulled.values()):
-        if pulled["postgres"] == _image_id(client, settings.postgres) and pulled["haproxy"] == _image_id(
-            client, settings.haproxy
-        ):
-            return _references(settings, settings.public["base"])
-        return None
+        named = {role: _image_id(client, name) for role, name in settings.names.items()}
+        return _references(settings, settings.public["base"]) if named == pulled else None
     for names, recipe in recipes(settings).items():
         for name in names:
             if _label(client, name) != recipe.digest():
@@ -120,10 +122,7 @@ def _prepare(
     if unreachable is None:
         for role, reference in settings.public.items():
             progress(f"pulling {reference.partition('@')[0]}")
-            image = client.images.pull(reference)
-            name = {"postgres": settings.postgres, "haproxy": settings.haproxy}.get(role)
-            if name:
-                image.tag(name)
+            client.images.pull(reference).tag(settings.names[role])
         return _references(settings, settings.public["base"])
     progress(f"no public registry ({unreachable}): making the images from Debian packages")
     build(client, settings, directory, progress)
@@ -250,7 +249,7 @@ def need_mmdebstrap(progress: Progress) -> None:
 
 
 def _references(settings: ImageSettings, base: str) -> dict[str, str]:
-    return {"base": base, "postgres": settings.postgres, "haproxy": settings.haproxy}
+    return {**settings.names, "base": base}
 
 
 def _image_id(client: docker.DockerClient, reference: str) -> str | None:

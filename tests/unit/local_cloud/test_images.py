@@ -14,8 +14,7 @@ PUBLIC = {"base": "python@sha256:1", "postgres": "postgres@sha256:2", "haproxy":
 SETTINGS = ImageSettings(prefix="settlement-local", public=PUBLIC, suite="trixie", mirror="", registry_timeout=1)
 PULLED = {
     **{reference: SimpleNamespace(id=reference, labels={}) for reference in PUBLIC.values()},
-    SETTINGS.postgres: SimpleNamespace(id=PUBLIC["postgres"], labels={}),
-    SETTINGS.haproxy: SimpleNamespace(id=PUBLIC["haproxy"], labels={}),
+    **{name: SimpleNamespace(id=PUBLIC[role], labels={}) for role, name in SETTINGS.names.items()},
 }
 MADE = {
     name: SimpleNamespace(id=name, labels={INPUTS_LABEL: recipe.digest()})
@@ -58,6 +57,7 @@ def test_what_is_here_is_used(images: dict[str, Any], base: str) -> None:
     [
         pytest.param({}, id="nothing"),
         pytest.param({**PULLED, SETTINGS.postgres: SimpleNamespace(id="older", labels={})}, id="an older postgres"),
+        pytest.param({**PULLED, SETTINGS.base: SimpleNamespace(id="older", labels={})}, id="an older base"),
         pytest.param(
             {**MADE, SETTINGS.base: SimpleNamespace(id="x", labels={INPUTS_LABEL: "older"})}, id="another recipe"
         ),
