@@ -187,6 +187,7 @@ def clouds(factory: pytest.TempPathFactory, references: dict[str, str]) -> Itera
                 "network_name": network.name,
                 "gateway_address": gateway["Config"][0]["Gateway"],
                 "load_balancer_image": references["haproxy"],
+                "helper_image": references["base"],
                 **settings,
             },
         )

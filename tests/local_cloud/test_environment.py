@@ -44,6 +44,7 @@ def make_settings(directory: Path, instance: str) -> Settings:
             "autoscaling_port": free_port(),
             "load_balancer_port": free_port(),
             "load_balancer_image": image_settings.haproxy,
+            "helper_image": image_settings.base,
             "image_prefix": image_settings.prefix,
         },
         network=NetworkSpec(name, SUBNET, GATEWAY),

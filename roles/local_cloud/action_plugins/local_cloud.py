@@ -159,7 +159,7 @@ def _settings(arguments: dict[str, Any]) -> environment.Settings:
     )
     return environment.Settings(
         project=Path(arguments["project_directory"]),
-        cloud={**cloud, "load_balancer_image": images.haproxy},
+        cloud={**cloud, "load_balancer_image": images.haproxy, "helper_image": images.base},
         network=NetworkSpec(cloud["network_name"], arguments["network_subnet"], cloud["gateway_address"]),
         images=images,
         database_authority=Path(arguments["database_authority"]),

@@ -57,6 +57,8 @@ class CloudConfig:
     """Port of the load balancer, published on the loopback address."""
     load_balancer_image: str | None = "local-cloud/haproxy:latest"
     """Image with ``haproxy`` on its PATH; null for a cloud without a load balancer."""
+    helper_image: str | None = None
+    """Image with ``python3`` on its PATH, for the helpers that set the rules of security groups; null: none are set."""
     image_prefix: str = "local-cloud"
     """Prefix of the images of managed services: ``<prefix>/postgres:17-alpine``."""
     persist_state: bool = True

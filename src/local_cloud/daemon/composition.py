@@ -31,6 +31,7 @@ from local_cloud.core import ownership
 from local_cloud.core.patching import install
 from local_cloud.core.runtime import Cloud
 from local_cloud.daemon import call_log, weather
+from local_cloud.ec2 import security_groups
 from local_cloud.ecs import (
     execute_command,
     service_attributes,
@@ -61,7 +62,7 @@ def compose(cloud: Cloud) -> None:
     """Apply the patches in this order: a later patch may extend an earlier one. Add new patches at the end."""
     ownership.apply(cloud)
     groups = target_health.apply(cloud)
-    load_balancers.apply(cloud, groups)
+    balancer = load_balancers.apply(cloud, groups)
     stopper = task_stop.apply(cloud, groups)
     scheduler = service_scheduler.apply(cloud, groups, stopper)
     install(service_attributes)
@@ -97,5 +98,6 @@ def compose(cloud: Cloud) -> None:
     service_metrics.apply(cloud)
     install(reserved_names)
     ecr_scans.apply(cloud)
+    security_groups.apply(cloud, balancer)
     weather.apply(cloud)
     call_log.apply(cloud)

@@ -151,6 +151,20 @@ class LoadBalancer:
         members = self._groups.registry.members(group)
         return {target: server_state(health) for target, health in members.items()}
 
+    def container(self) -> tuple[str, str] | None:
+        """Return the identifier and the address of HAProxy's container, or None if it does not run."""
+        container = self._container
+        if container is None:
+            return None
+        if not (address := self._address(container)):  # it was read before its start
+            container.reload()
+            address = self._address(container)
+        return (container.id, address) if address else None
+
+    def _address(self, container: Any) -> str:
+        address: str = container.attrs["NetworkSettings"]["Networks"][self._config.network_name]["IPAddress"]
+        return address
+
     def _target_group(self) -> str | None:
         """Return the target group of the one listener that is served, rather not one of an internal load balancer."""
         listeners = [

@@ -8,10 +8,11 @@ from local_cloud.elbv2.load_balancer import LoadBalancer
 from local_cloud.elbv2.target_health import TargetGroups
 
 
-def apply(cloud: Cloud, groups: TargetGroups) -> None:
+def apply(cloud: Cloud, groups: TargetGroups) -> LoadBalancer | None:
     image = cloud.config.load_balancer_image
     if image is None:
-        return
+        return None
     balancer = LoadBalancer(cloud.config, image, emulator.service("alb"), groups)
     cloud.at_start(balancer.start)
     cloud.at_stop(balancer.stop)
+    return balancer
