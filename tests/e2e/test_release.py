@@ -131,6 +131,28 @@ def test_the_next_good_release_serves(clone: Clone) -> None:
     run.assert_looks_like("release")
 
 
+def test_a_task_reaches_its_database_and_no_other_task(clone: Clone) -> None:
+    """The security groups that Terraform made are enforced."""
+    ecs = clone.aws("ecs")
+    arns = ecs.list_tasks(cluster=PREFIX, serviceName=PREFIX)["taskArns"]
+    task, other = ecs.describe_tasks(cluster=PREFIX, tasks=arns)["tasks"][:2]
+    details = {item["name"]: item["value"] for item in other["attachments"][0]["details"]}
+    (instance,) = clone.aws("rds").describe_db_instances()["DBInstances"]
+    program = (
+        "import socket, sys\n"
+        "for port, host in zip(sys.argv[1::2], sys.argv[2::2]):\n"
+        "    try:\n"
+        "        socket.create_connection((host, int(port)), timeout=3).close()\n"
+        "    except TimeoutError:\n"
+        "        print('dropped')\n"
+        "    else:\n"
+        "        print('open')\n"
+    )
+    targets = ("5432", instance["Endpoint"]["Address"], "8000", details["privateIPv4Address"])
+    within = ("docker", "exec", task["containers"][0]["runtimeId"], "python3", "-c", program, *targets)
+    assert subprocess.run(within, capture_output=True, text=True, check=True).stdout.split() == ["open", "dropped"]
+
+
 def test_what_was_rolled_back_comes_back_by_insistence_only(clone: Clone, page: Watch) -> None:
     drain_for(clone, 30)  # the page reads the service every ten seconds
     with page.sees("release", "#rollout", "in progress", "New: ", "Old: ", "healthy"):
