@@ -14,7 +14,7 @@ from local_cloud.core.config import CloudConfig
 from local_cloud.ec2.nftables import encode
 from local_cloud.ec2.rules import Rules
 
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 120.0
 """A busy machine may take seconds to start the helper."""
 ROLE_LABEL = "fargate.local.role"
 ROLE = "security-groups"
