@@ -77,7 +77,7 @@ os.execvp("ansible-playbook", ["ansible-playbook", *sys.argv[1:], *shlex.split(o
 endef
 PLAYBOOK = $(call playbook,$(ENV))
 
-VERBS := help deploy plan infra build release rollback status console settings verify bootstrap destroy drill incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver adopt new-app new-env doctor venv lock check test rehearse coverage mutation docs pictures bench
+VERBS := help deploy plan infra build release rollback status console settings verify bootstrap destroy drill incident incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver adopt new-app new-env doctor venv lock check test rehearse coverage mutation docs pictures bench
 .PHONY: $(VERBS)
 help: ## Show this list
 	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -90,7 +90,7 @@ help: ## Show this list
 	near = difflib.get_close_matches(verb, known, n=1) or ["help"]
 	sys.exit(f"There is no verb \"{verb}\". Nothing was done. Next: make {near[0]}")' "$@" $(VERBS)
 
-deploy plan infra build release rollback verify bootstrap doctor: $(VENV_READY)
+deploy plan infra build release rollback incident verify bootstrap doctor: $(VENV_READY)
 	@$(PLAYBOOK) playbooks/$@.yml
 
 ##@ Every day
@@ -129,6 +129,7 @@ cost-report: $(VENV_READY) ## Report the month's cost, its causes and possible s
 	@$(PLAYBOOK) playbooks/cost_report.yml
 
 ##@ Incident
+incident:  ## Name the cause of an incident, with its evidence and the next command; change nothing
 rollback:  ## Put the previous release back, at once (ARGS='-e rollback_to=<hash>')
 
 incident-db: $(VENV_READY) ## Diagnose exhausted database connections (ARGS='-e end_idle=true')

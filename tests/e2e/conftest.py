@@ -7,8 +7,9 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -244,6 +245,30 @@ class Clone:
             return response.status, json.load(response)
 
 
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = 240) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.1)
+    return value
+
+
+def causes(clone: Clone, **variables: Any) -> list[str]:
+    """Run `make incident`, which changes nothing, and return the causes that it names, the most direct first."""
+    run = clone.make("incident", **variables)
+    assert run.recap()["changed"] == 0
+    print(f"incident: {run.seconds():.0f} s")
+    ended = clone.outcome()
+    cause = ended["what"].removeprefix("the cause: ")
+    if cause == ended["what"]:
+        assert cause.startswith("nothing found: "), run.output[-8000:]
+        return []
+    assert ended["cause"], ended
+    assert re.match(r"make |aws ", ended["next"]), ended
+    also = ended["facts"].get("also seen", "")
+    return [cause, *filter(None, also.split(", "))]
+
+
 def service(clone: Clone) -> dict[str, Any]:
     found: dict[str, Any] = clone.aws("ecs").describe_services(cluster=PREFIX, services=[PREFIX])["services"][0]
     return found
@@ -296,27 +321,28 @@ def drain_for(clone: Clone, seconds: int) -> None:
 
 
 def containers(instance: str = INSTANCE) -> set[str]:
-    return _docker("ps", "--all", "--quiet", "--filter", f"label=fargate.local={instance}")
+    return docker("ps", "--all", "--quiet", "--filter", f"label=fargate.local={instance}")
 
 
 def leftovers(instance: str = INSTANCE) -> set[str]:
     """Return the containers, networks and volumes of one local cloud."""
     label = f"label=fargate.local={instance}"
-    networks = _docker("network", "ls", "--quiet", "--filter", label)
-    return containers(instance) | networks | _docker("volume", "ls", "--quiet", "--filter", label)
+    networks = docker("network", "ls", "--quiet", "--filter", label)
+    return containers(instance) | networks | docker("volume", "ls", "--quiet", "--filter", label)
 
 
 def clear() -> None:
     """Remove the leftovers of a killed run: they would conflict with this one and slow the machine down."""
     label = f"label=fargate.local={INSTANCE}"
     if found := containers():
-        _docker("rm", "--force", "--volumes", *found)
+        docker("rm", "--force", "--volumes", *found)
     for kind in ("network", "volume"):
-        if found := _docker(kind, "ls", "--quiet", "--filter", label):
-            _docker(kind, "rm", *found)
+        if found := docker(kind, "ls", "--quiet", "--filter", label):
+            docker(kind, "rm", *found)
 
 
-def _docker(*words: str) -> set[str]:
+def docker(*words: str) -> set[str]:
+    """Run a command of Docker and return the words that it prints."""
     if not shutil.which("docker"):
         return set()
     done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)

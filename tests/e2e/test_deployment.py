@@ -178,6 +178,7 @@ EXPECTED: dict[str, tuple[int, Callable[[Run], None] | str]] = {
     "make rollback ENV=production": (2, "Next: make bootstrap ENV=production"),
     "make restore ENV=production": (2, "Next: make bootstrap ENV=production"),
     "make status ENV=production": (0, "nothing was deployed here yet"),
+    "make incident ENV=production": (0, "nothing was deployed here yet"),
     "make incident-db ENV=production": (2, "make infra ENV=production"),
 }
 """Expected exit code and output, for commands whose success alone proves too little."""

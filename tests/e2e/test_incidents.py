@@ -8,15 +8,26 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
+from urllib.error import HTTPError
 
 import psycopg2
 import pytest
 
-from tests.e2e.conftest import Clone, connect, containers, drain_for, execute, query, service
+from tests.e2e.conftest import (
+    INSTANCE,
+    Clone,
+    causes,
+    connect,
+    containers,
+    docker,
+    drain_for,
+    execute,
+    query,
+    service,
+    wait_until,
+)
 from tests.e2e.load import load
 from tests.support.slack import TOKEN, Slack, intrusions, shown
 
@@ -39,14 +50,6 @@ def slack(clone: Clone) -> Iterator[Slack]:
         for prefix in (PREFIX, ACCOUNT):
             clone.aws("secretsmanager").put_secret_value(SecretId=f"{prefix}/slack-webhook", SecretString=slack.url)
         yield slack
-
-
-def wait_until(condition: Callable[[], Any], what: str, seconds: float = 240) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.1)
-    return value
 
 
 def log_of(clone: Clone, function: str) -> str:
@@ -79,6 +82,7 @@ def test_a_slow_query_is_told_once(clone: Clone, slack: Slack) -> None:
     wait_until(lambda: '"counted"' in log_of(clone, BOTS[0]), "the second one is counted")
     assert len(slack.messages) == 1
     assert undelivered(clone) == 0
+    assert causes(clone) == ["slow query"]
 
 
 def test_an_alarm_is_told(clone: Clone, slack: Slack) -> None:
@@ -106,6 +110,7 @@ def test_an_alarm_is_told(clone: Clone, slack: Slack) -> None:
     assert f"URGENT: {PREFIX}-e2e" in text
     assert "docs/runbooks/e2e.md" in text
     assert "make status ENV=local" in text
+    assert "make incident ENV=local" in text
     assert "Graph" in text
     assert not intrusions(message)
 
@@ -162,6 +167,7 @@ def test_what_slack_does_not_take_is_kept(clone: Clone, slack: Slack) -> None:
     clone.aws("sns").publish(TopicArn=warning, Subject="e2e", Message="to be kept")
     wait_until(lambda: undelivered(clone) == 1, "the message is kept")
     assert not slack.messages
+    assert causes(clone)[-1] == "bots undelivered"
 
     # When Slack works again, one command posts it.
     assert "alarm-bot" in clone.make("redeliver", "CHECK=1").output
@@ -222,6 +228,25 @@ def test_the_incident_playbook_looks_and_changes_nothing(clone: Clone) -> None:
     report = max((clone.path / ".local/local/incidents").glob("*.md")).read_text()
     assert "## Every session" in report
     assert "no task is started in check mode" in clone.make("incident-db", "CHECK=1").output
+
+
+def test_a_database_that_is_down_is_named_by_the_first_answer(clone: Clone) -> None:
+    (database,) = docker("ps", "--quiet", "--filter", f"label=fargate.local={INSTANCE}", "--filter", "name=rds")
+    docker("stop", "--time", "5", database)
+    try:
+        with pytest.raises(HTTPError, match="503"):
+            clone.request("/readyz")
+        assert causes(clone, incident_minutes=1)[0] == "database down"
+    finally:
+        docker("start", database)
+    wait_until(lambda: is_ready(clone), "the application reaches its database again", seconds=120)
+
+
+def is_ready(clone: Clone) -> bool:
+    try:
+        return clone.request("/readyz")[0] == 200
+    except HTTPError:
+        return False
 
 
 #: A release with a pool that is far too large. Each new account named "fill" makes the pools open every connection that
@@ -366,6 +391,9 @@ def test_a_migration_that_waits_for_a_transaction_names_it_and_what_to_remove(cl
         cursor.execute("LOCK TABLE accounts IN ROW EXCLUSIVE MODE")
         failed = clone.make("release", expect=2)
         assert f"session {connection.info.backend_pid}" in failed.output
+        found = causes(clone)
+        assert found[0] == "lock wait"
+        assert "bad release" in found
     assert clone.request("/version")[1]["git_hash"] == served
     assert "CREATE INDEX CONCURRENTLY accounts_name_idx" in failed.output
     (command,) = re.findall(r"make run ENV=local FAMILY=admin CMD='([^']+)'", clone.outcome()["next"])

@@ -20,7 +20,7 @@ import yaml
 from fargate_ops.state.ledger import Ledger, Outcome, Release
 from tests.bench import flows
 from tests.bench.measure import Row
-from tests.e2e.conftest import PREFIX, Clone, Run, drain_for, service
+from tests.e2e.conftest import PREFIX, Clone, Run, causes, drain_for, service, wait_until
 from tests.e2e.console import Watch, watched
 from tests.e2e.load import load
 
@@ -129,6 +129,7 @@ def test_the_next_good_release_serves(clone: Clone) -> None:
         assert said in end, run.screen
     assert [release.outcome for release in ledger(clone)] == [Outcome.FAILED, Outcome.SUCCEEDED]
     run.assert_looks_like("release")
+    assert causes(clone) == [], "the release before has failed, and this one has succeeded since"
 
 
 def test_a_task_reaches_its_database_and_no_other_task(clone: Clone) -> None:
@@ -186,34 +187,45 @@ def test_a_failing_release_is_watched_on_the_page(clone: Clone, page: Watch) -> 
 
 
 @pytest.mark.parametrize(
-    ("variables", "cause"),
+    ("variables", "cause", "incident"),
     [
-        pytest.param({"ecs_release_environment": {"DATABASE_NAME": "nowhere"}}, "health checks", id="never healthy"),
+        pytest.param(
+            {"ecs_release_environment": {"DATABASE_NAME": "nowhere"}},
+            "health checks",
+            ["bad release"],
+            id="never healthy",
+        ),
         pytest.param(
             {"app_secrets": SECRETS | {"DATABASE_PASSWORD": "username"}},
             "password authentication failed",
+            ["wrong secret", "bad release"],
             id="password",
         ),
-        pytest.param({"ecs_release_environment": {"GIT_HASH": "another"}}, "exposed for at most", id="wrong version"),
+        pytest.param(
+            {"ecs_release_environment": {"GIT_HASH": "another"}}, "exposed for at most", [], id="wrong version"
+        ),
         pytest.param(
             {"app_secrets": SECRETS | {"EXTRA": "nothing"}, "ecs_release_checks_enabled": False},
             "nothing",
+            ["wrong secret", "bad release"],
             id="JSON key missing",
         ),
     ],
 )
-def test_a_bad_configuration_is_a_failure_with_its_cause(clone: Clone, variables: dict[str, Any], cause: str) -> None:
+def test_a_bad_configuration_is_a_failure_with_its_cause(
+    clone: Clone, variables: dict[str, Any], cause: str, incident: list[str]
+) -> None:
     fails_and_is_undone(clone, cause, **variables)
+    assert not incident or causes(clone) == incident
 
 
-#: Each task becomes healthy; then its master process dies.
+#: Each task becomes healthy; then its master process takes more memory than the task has, and is killed.
 FLAPS = """
 
-def post_worker_init(worker: object) -> None:
-    import signal
+def when_ready(server: object) -> None:
     import threading
 
-    threading.Timer(4, os.kill, (os.getppid(), signal.SIGKILL)).start()
+    threading.Timer(6, lambda: [b"x" * 2**20 for _ in range(2**16)]).start()
 """
 MIGRATION = '''"""A migration that cannot work."""
 
@@ -242,8 +254,39 @@ def test_a_bad_commit_is_a_failure_with_its_cause(clone: Clone, path: str, text:
     clone.commit(path, text)
     try:
         fails_and_is_undone(clone, cause, may_lose=text is FLAPS)
+        assert text is not FLAPS or causes(clone) == ["out of memory", "bad release"]
     finally:
         clone.git("reset", "--quiet", "--hard", "HEAD~1")
+
+
+def test_an_image_that_is_gone_is_named_by_the_first_answer(clone: Clone) -> None:
+    ecs, before = clone.aws("ecs"), service(clone)
+    asked = ("family", "containerDefinitions", "networkMode", "cpu", "memory", "requiresCompatibilities")
+    roles = ("executionRoleArn", "taskRoleArn", "volumes", "runtimePlatform")
+    served = ecs.describe_task_definition(taskDefinition=before["taskDefinition"])["taskDefinition"]
+    definition = {name: served[name] for name in (*asked, *roles) if served.get(name)}
+    (container,) = definition["containerDefinitions"]
+    container["image"] = f"{container['image'].partition('@')[0]}@sha256:{'0' * 64}"
+    gone = ecs.register_task_definition(**definition)["taskDefinition"]["taskDefinitionArn"]
+    configuration = before["deploymentConfiguration"]
+    patient = configuration | {"deploymentCircuitBreaker": {"enable": False, "rollback": False}}
+    here = {"cluster": PREFIX, "service": PREFIX}
+    ecs.update_service(**here, taskDefinition=gone, deploymentConfiguration=patient)
+    try:
+        wait_until(lambda: stopped(clone, gone), "a task could not start")
+        assert causes(clone)[0] == "missing image"
+    finally:
+        ecs.update_service(**here, taskDefinition=before["taskDefinition"], deploymentConfiguration=configuration)
+    wait_until(lambda: len(service(clone)["deployments"]) == 1, "the release before is the only one", seconds=120)
+    ecs.deregister_task_definition(taskDefinition=gone)
+
+
+def stopped(clone: Clone, revision: str) -> bool:
+    """Return whether a task of this revision has stopped."""
+    ecs = clone.aws("ecs")
+    arns = ecs.list_tasks(cluster=PREFIX, serviceName=PREFIX, desiredStatus="STOPPED")["taskArns"]
+    tasks = ecs.describe_tasks(cluster=PREFIX, tasks=arns)["tasks"] if arns else []
+    return any(task["taskDefinitionArn"] == revision and task.get("stoppedAt") for task in tasks)
 
 
 def test_two_migrations_of_one_number_are_refused_at_the_build(clone: Clone) -> None:
@@ -375,6 +418,7 @@ def test_a_broken_state_stops_neither_status_nor_a_rollback(clone: Clone) -> Non
         assert "environment.tfstate is not a Terraform state; its version of " in status
         assert re.search(rf"version +{clone.version()}", status)
         assert clone.make("rollback", "CHECK=1").recap()["changed"] == 1
+        assert "nothing found: " in clone.make("incident", **BROKEN).output
     finally:
         s3.put_object(**state, Body=whole)
 

@@ -27,6 +27,7 @@ SERVICES = (
     "application-autoscaling",
     "budgets",
     "ce",
+    "cloudtrail",
     "cloudwatch",
     "compute-optimizer",
     "dynamodb",

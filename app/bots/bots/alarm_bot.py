@@ -1,7 +1,8 @@
 """alarm-bot: alarms, budgets, cost anomalies and failed deployments, from SNS to Slack, with the next command.
 
-Messages of the urgent topic are marked urgent, ended alarms as resolved. By this project's convention an alarm's
-description ends with the lines ``Runbook: docs/runbooks/<name>.md`` and ``Next: <exact command>``; both are optional.
+Messages of the urgent topic are marked urgent, ended alarms as resolved. An alarm that is on has the command that finds
+its cause. By this project's convention its description ends with the lines ``Runbook: docs/runbooks/<name>.md`` and
+``Next: <exact command>``; both are optional.
 """
 
 from __future__ import annotations
@@ -101,7 +102,14 @@ def _alarm(notice: Notice, alarm: Mapping[str, Any]) -> slack.Payload:
     if reason := text(alarm, "NewStateReason").strip():
         blocks.append(slack.code(reason))
     shown = slack.link(graph, "Graph") if graph else ""
+    if state == "ALARM" and (command := _find_cause()) and command not in description:
+        blocks.append(slack.section(f"*Cause:* {slack.command(command)}"))
     return _finish(f"{mark} {looks} {name}", blocks, shown, description, over=state == "OK")
+
+
+def _find_cause() -> str:
+    """Return the command that names an incident's cause; empty where the bot serves a whole account."""
+    return f"make incident ENV={environment()}" if environment() not in ("", "account") else ""
 
 
 def _states(alarm: Mapping[str, Any]) -> str:
@@ -153,7 +161,7 @@ def _deployment(notice: Notice, event: Mapping[str, Any]) -> slack.Payload:
     ]
     if reason := text(detail, "reason").strip():
         blocks.append(slack.code(reason))
-    return _finish(f"{mark} {service}: {what}", blocks, "", f"Next: make status ENV={environment()}" if failed else "")
+    return _finish(f"{mark} {service}: {what}", blocks, "", f"Next: {_find_cause()}" if failed else "")
 
 
 def _plain(notice: Notice) -> slack.Payload:

@@ -16,6 +16,7 @@ from fargate_ops.drill.client import WITHOUT_DATABASE, LoadFile
 from fargate_ops.drill.load import Report, Tally
 from fargate_ops.drill.row_deletion import TABLE
 from fargate_ops.drill.steady_state import ServiceState
+from fargate_ops.incident.causes import Name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,17 @@ class Drill:
 
 def _release_fails(seen: Evidence) -> Result:
     return bool(seen.happened["failed"]), str(seen.happened["said"]).strip().splitlines()[0]
+
+
+def _incident_names(cause: Name) -> Callable[[Evidence], Result]:
+    """Check that the answer to any alarm names this cause: an earlier drill may have left a more direct one."""
+
+    def named(seen: Evidence) -> Result:
+        answer = seen.happened["incident"]
+        found = [answer["cause"], *answer["also_seen"]]
+        return cause in found, ", ".join(filter(None, found)) or "nothing found"
+
+    return named
 
 
 def _ledger_says_failed(seen: Evidence) -> Result:
@@ -251,6 +263,7 @@ def _change_reaches_the_tasks(seen: Evidence) -> Result:
 RELEASE_CHECKS = (
     Check("the release fails", _release_fails),
     Check("the ledger records the failure and its reason", _ledger_says_failed),
+    Check("make incident names the bad release", _incident_names(Name.BAD_RELEASE)),
     Check("only the previous release runs", _old_version_serves),
     Check("no other version answered a request", _only_old_version_answered),
     Check("no request is lost", _nothing_is_lost),
@@ -289,6 +302,7 @@ DRILLS: Mapping[str, Drill] = {
         needs=[Need.DATABASE, Need.READINESS, Need.ADMIN_COMMAND, Need.LOAD_FILE],
         checks=(
             Check("the server is full, and the application returns 5xx", _server_is_full),
+            Check("make incident names the exhausted pool", _incident_names(Name.POOL_EXHAUSTED)),
             Check("the playbook diagnoses leaked sessions", _case_is_named),
             Check("only the leaked sessions are ended", _only_leaked_are_ended),
             Check("requests succeed within 10 s", _answers_within_ten_seconds),
@@ -316,6 +330,7 @@ DRILLS: Mapping[str, Drill] = {
         needs=[Need.DATABASE, Need.READINESS, Need.ADMIN_COMMAND, Need.LOAD_FILE],
         checks=(
             Check("the application's pools are full", _pools_are_full),
+            Check("make incident names the lock wait", _incident_names(Name.LOCK_WAIT)),
             Check("the first run diagnoses slow queries", _slow_is_named),
             Check("the second run diagnoses full pools, not a full server", _client_side_is_named),
             Check("neither run ends a session", _nothing_is_ended),

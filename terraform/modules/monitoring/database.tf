@@ -28,7 +28,7 @@ locals {
     database-cpu = {
       urgency    = "warning"
       meaning    = "The database's CPU was at 80 % or more on average, for 15 minutes: queries are slow, or the instance is too small."
-      next       = "make status"
+      next       = "make incident"
       operator   = ">="
       threshold  = 80
       datapoints = 3
@@ -41,7 +41,7 @@ locals {
     database-storage = {
       urgency    = "urgent"
       meaning    = "The database has ${local.database_storage_threshold_gb} GiB of free storage or less, for 15 minutes, and it did not grow: when it is full the database stops."
-      next       = "make status"
+      next       = "make incident"
       operator   = "<="
       threshold  = local.database_storage_threshold_gb * pow(1024, 3)
       datapoints = 3
@@ -53,7 +53,7 @@ locals {
     database-memory = {
       urgency    = "warning"
       meaning    = "The database has ${var.database_free_memory_minimum_mb} MiB of free memory or less on average, for 15 minutes: it is about to swap, and each connection takes about 10 MB."
-      next       = "make status"
+      next       = "make incident"
       operator   = "<="
       threshold  = var.database_free_memory_minimum_mb * pow(1024, 2)
       datapoints = 3

@@ -28,7 +28,7 @@ locals {
     error-rate = {
       urgency    = "urgent"
       meaning    = "At least 5 % of the requests were answered with 4xx or 5xx, in three minutes of five that had ${var.error_rate_minimum_requests} requests or more each."
-      next       = "make status"
+      next       = "make incident"
       operator   = ">="
       threshold  = 5
       datapoints = 3
@@ -54,7 +54,7 @@ locals {
     errors-5xx = {
       urgency    = "urgent"
       meaning    = "At least 1 % of the requests, and five or more a minute, were answered with 5xx, in two minutes of three: the service or the database fails, not its clients."
-      next       = "make status"
+      next       = "make incident"
       operator   = ">="
       threshold  = 1
       datapoints = 2
@@ -80,7 +80,7 @@ locals {
     no-healthy-targets = {
       urgency    = "urgent"
       meaning    = "No task passes the load balancer's health check, for two minutes: nobody is served, or the load balancer sends requests to tasks that fail."
-      next       = "make status"
+      next       = "make incident"
       operator   = "<"
       threshold  = 1
       datapoints = 2
@@ -102,7 +102,7 @@ locals {
     unhealthy-targets = {
       urgency    = "warning"
       meaning    = "One task or more failed the load balancer's health check for three minutes on end; the others serve."
-      next       = "make status"
+      next       = "make incident"
       operator   = ">="
       threshold  = 0.5
       datapoints = 3

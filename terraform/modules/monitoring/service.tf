@@ -9,7 +9,7 @@ locals {
     tasks-missing = {
       urgency    = "urgent"
       meaning    = "Fewer tasks run than the service should have (its desired count, ${var.app_min_tasks} at least), for ten minutes: tasks do not start, or do not stay."
-      next       = "make status"
+      next       = "make incident"
       operator   = ">="
       threshold  = 1
       datapoints = 10

@@ -44,6 +44,13 @@ resource "aws_db_parameter_group" "this" {
     apply_method = "immediate"
   }
 
+  # A wait for a lock that lasts longer than deadlock_timeout, a second: `make incident` reads it.
+  parameter {
+    name         = "log_lock_waits"
+    value        = "1"
+    apply_method = "immediate"
+  }
+
   lifecycle {
     create_before_destroy = true
   }

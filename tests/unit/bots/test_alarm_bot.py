@@ -62,6 +62,7 @@ def test_an_urgent_alarm_tells_what_to_do(cloud: Cloud, slack: Slack) -> None:
     assert "*Since*\n2026-01-31 09:00:01 UTC" in text
     assert "Threshold Crossed: 1 datapoint [7.0] was >= the threshold (5.0)." in text
     assert "5 % of the requests fail." in text
+    assert "*Cause:* `make incident ENV=test`" in text
     assert "*Next:* `make rollback ENV=test`" in text
     assert "Runbook: `docs/runbooks/errors.md`" in text
     assert text.count("Runbook:") == text.count("Next:") == 1
@@ -83,6 +84,7 @@ def test_what_is_over_looks_over_and_asks_for_nothing(cloud: Cloud, slack: Slack
     assert ":large_green_circle: resolved: settlement-test-error-rate" in text
     assert "URGENT" not in text
     assert "Next:" not in text
+    assert "make incident" not in text
 
 
 def test_a_new_alarm_that_finds_nothing_says_nothing(cloud: Cloud, slack: Slack) -> None:
@@ -94,6 +96,11 @@ def test_no_data_is_no_alarm(cloud: Cloud, slack: Slack) -> None:
     text = told(slack, sns({**ALARM, "NewStateValue": "INSUFFICIENT_DATA"}))
     assert ":grey_question: no data: settlement-test-error-rate" in text
     assert "URGENT" not in text
+
+
+def test_the_command_that_finds_the_cause_is_named_once(cloud: Cloud, slack: Slack) -> None:
+    text = told(slack, sns({**ALARM, "AlarmDescription": "Errors.\nNext: make incident ENV=test"}))
+    assert text.count("make incident ENV=test") == 1
 
 
 def test_an_alarm_without_a_description_is_told(cloud: Cloud, slack: Slack) -> None:
@@ -162,7 +169,7 @@ def test_a_failed_deployment_says_where_to_look(cloud: Cloud, slack: Slack) -> N
     text = told(slack, sns(event))
     assert "URGENT: settlement-test-api: deployment failed" in text
     assert "circuit breaker: task failed to start" in text
-    assert "*Next:* `make status ENV=test`" in text
+    assert "*Next:* `make incident ENV=test`" in text
 
 
 def test_what_nobody_knows_is_told_as_it_is(cloud: Cloud, slack: Slack) -> None:

@@ -42,7 +42,12 @@ def load(**changes: Tally) -> Report:
 LOST = Tally(answers=Counter({"200 v4": 49}), lost=1, examples=["3.0 s: 503"], last_lost=3, last_answer=9.9)
 REPLACED = seen(tasks={"b": "storefront:4", "c": "storefront:4"})
 AFTER_FAILURE = seen(newest_release="r5", newest_outcome="failed", newest_why="exit code 1")
-RELEASE_FAILED = {"failed": True, "said": "local: the release failed\nmore"}
+NOTHING_NAMED: dict[str, Any] = {"cause": "", "also_seen": []}
+RELEASE_FAILED = {
+    "failed": True,
+    "said": "local: the release failed\nmore",
+    "incident": {"cause": "database down", "also_seen": ["bad release"]},
+}
 TASK_REPLACED = {"stopped": "a", "started": ["c"], "seconds": 10.3}
 OUTAGE = {"away_seconds": 1.2, "answers": {"HTTP 200": 30, "HTTP 503": 9}, "row_kept": True}
 REFUSED = Tally(answers=Counter({"200 {}": 90}), lost=10, last_lost=3, last_answer=9.9)
@@ -51,12 +56,14 @@ FIRST = {"case": "leaked sessions", "ended": [1, 2], "report": "a.md"}
 AGAIN = {"case": "nothing holds the connections now", "ended": [], "report": "b.md"}
 EXHAUSTED: dict[str, Any] = {
     "fault": {"leaked": 2, "answers": {"HTTP 503": 5}, "refusal": "FATAL: too many clients"},
+    "incident": {"cause": "pool exhausted", "also_seen": []},
     "first": FIRST,
     "recovery": {"seconds": 0.4, "ended": 2, "kept": True, "said": ""},
     "again": AGAIN,
 }
 STARVED: dict[str, Any] = {
     "starving": {"answers": {"HTTP 503": 5}},
+    "incident": {"cause": "lock wait", "also_seen": ["pool exhausted"]},
     "first": {"case": "slow queries hold the sessions", "ended": [], "report": "a.md"},
     "cleared": {"over": True},
     "again": {"case": "the pools are full, the server is not", "ended": [], "report": "b.md"},
@@ -116,7 +123,18 @@ OTHER_VERSION = Tally(answers=Counter({"200 v4": 49, "200 v5": 1}), last_answer=
 @pytest.mark.parametrize(
     ("name", "changes", "failed"),
     [
-        ("broken_release", {"happened": {"failed": False, "said": "it succeeded"}}, "the release fails"),
+        ("broken_release", {"happened": RELEASE_FAILED | {"failed": False}}, "the release fails"),
+        (
+            "broken_release",
+            {"happened": RELEASE_FAILED | {"incident": NOTHING_NAMED}},
+            "make incident names the bad release",
+        ),
+        (
+            "pool_exhaustion",
+            {"happened": EXHAUSTED | {"incident": NOTHING_NAMED}},
+            "make incident names the exhausted pool",
+        ),
+        ("slow_query", {"happened": STARVED | {"incident": NOTHING_NAMED}}, "make incident names the lock wait"),
         ("broken_release", {"after": BEFORE}, "the ledger records the failure and its reason"),
         (
             "broken_release",

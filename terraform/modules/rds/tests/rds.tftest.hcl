@@ -79,8 +79,9 @@ run "defaults" {
       "password_encryption"        = "scram-sha-256 pending-reboot"
       "log_min_duration_statement" = "3000 immediate"
       "log_statement"              = "ddl immediate"
+      "log_lock_waits"             = "1 immediate"
     }
-    error_message = "Parameters: connections, TLS, SCRAM, and the log of slow queries with their text (requirement F3)."
+    error_message = "Parameters: connections, TLS, SCRAM, and the log of lock waits and of slow queries with their text (requirement F3)."
   }
 
   assert {
