@@ -261,7 +261,7 @@ def causes(clone: Clone, **variables: Any) -> list[str]:
     ended = clone.outcome()
     cause = ended["what"].removeprefix("the cause: ")
     if cause == ended["what"]:
-        assert cause.startswith("nothing found: "), run.output[-8000:]
+        assert cause.startswith("nothing found; "), run.output[-8000:]
         return []
     assert ended["cause"], ended
     assert re.match(r"make |aws ", ended["next"]), ended

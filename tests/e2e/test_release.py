@@ -418,7 +418,7 @@ def test_a_broken_state_stops_neither_status_nor_a_rollback(clone: Clone) -> Non
         assert "environment.tfstate is not a Terraform state; its version of " in status
         assert re.search(rf"version +{clone.version()}", status)
         assert clone.make("rollback", "CHECK=1").recap()["changed"] == 1
-        assert "nothing found: " in clone.make("incident", **BROKEN).output
+        assert causes(clone, **BROKEN) == []
     finally:
         s3.put_object(**state, Body=whole)
 

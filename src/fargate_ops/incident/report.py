@@ -23,7 +23,7 @@ def text(seen: Signals, found: Sequence[Cause]) -> str:
     lines += [f"  in ALARM   {alarm.name} since {_time(alarm.since, seen.now)}" for alarm in alarms]
     lines += [f"  changed    {_time(change.at, seen.now)}  {change.call} by {change.by}" for change in seen.changes]
     minutes = seen.scope.recent.total_seconds() / 60
-    lines.append(f"  looked at  {', '.join(seen.read) or 'nothing'}; the last {minutes:g} min")
+    lines.append(f"  looked at  {', '.join(seen.read)}; the last {minutes:g} min")
     lines += [f"  ! not read: {source}: {why}" for source, why in seen.unread.items()]
     return "\n".join(lines)
 
@@ -35,12 +35,12 @@ def headline(seen: Signals, found: Sequence[Cause]) -> str:
     if seen.is_missing and not seen.releases:
         return "nothing was deployed here yet"
     alarms = [alarm.name for alarm in seen.alarms if alarm.state == IN_ALARM]
-    unknown = f"no known cause, and in ALARM: {', '.join(alarms)}" if alarms else "nothing found"
-    return f"{unknown}: {', '.join(seen.read) or 'nothing could be read'}"
+    return f"no known cause; in ALARM: {', '.join(alarms)}" if alarms else "nothing found"
 
 
 def outcome(seen: Signals, found: Sequence[Cause]) -> Outcome:
     """Return how the command ends."""
+    said = headline(seen, found)
     facts = {
         "also seen": ", ".join(cause.name for cause in found[1:]),
         "not read": ", ".join(seen.unread),
@@ -48,7 +48,7 @@ def outcome(seen: Signals, found: Sequence[Cause]) -> Outcome:
     }
     return Outcome(
         kind=Kind.DONE,
-        what=headline(seen, found),
+        what=said if found or seen.is_missing else f"{said}; looked at: {', '.join(seen.read)}",
         cause=found[0].evidence[0].text if found else "",
         next=found[0].next if found else _next_without_cause(seen),
         facts={label: value for label, value in facts.items() if value},

@@ -48,14 +48,14 @@ def test_a_cause_with_all_that_belongs_to_it(healthy: Healthy) -> None:
 def test_nothing_found_says_what_was_looked_at(healthy: Healthy) -> None:
     seen = healthy(read=[Source.ALARMS, Source.TASKS])
     ended = outcome(seen, [])
-    assert ended.what == "nothing found: alarms, tasks"
+    assert ended.what == "nothing found; looked at: alarms, tasks"
     assert (ended.cause, ended.next, result(seen, [])["cause"]) == ("", "", "")
 
 
 def test_an_alarm_without_a_known_cause_is_not_passed_over(healthy: Healthy) -> None:
     seen = healthy(alarms=[alarm("database-memory")], read=[Source.ALARMS])
     ended = outcome(seen, causes(seen))
-    assert ended.what == "no known cause, and in ALARM: shop-staging-database-memory: alarms"
+    assert ended.what == "no known cause; in ALARM: shop-staging-database-memory; looked at: alarms"
     assert ended.next == "make status ENV=staging"
 
 
