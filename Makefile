@@ -129,7 +129,7 @@ cost-report: $(VENV_READY) ## Report the month's cost, its causes and possible s
 	@$(PLAYBOOK) playbooks/cost_report.yml
 
 ##@ Incident
-incident:  ## Name the cause of an incident, with its evidence and the next command; change nothing
+incident:  ## Name the cause of an alarm, with its evidence and the next command
 rollback:  ## Put the previous release back, at once (ARGS='-e rollback_to=<hash>')
 
 incident-db: $(VENV_READY) ## Diagnose exhausted database connections (ARGS='-e end_idle=true')

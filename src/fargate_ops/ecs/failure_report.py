@@ -15,17 +15,23 @@ EVENTS = 8
 STOPPED_TASKS = 3
 LOG_LINES = 20
 
-#: ECS's messages for something that a task needs and that is missing or forbidden: a retry does not help.
+#: ECS's messages for a secret that is missing, lacks the key, or may not be read.
 #: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/resource-initialization-error.html
-#: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html
-ABSENT = re.compile(
-    r"ResourceInitializationError.*("
+ABSENT_SECRET = re.compile(
+    r"ResourceInitializationError.*(?:"
     r"marked for deletion|can't find the specified secret|can't retrieve the secret|did not contain json key"
-    r"|invalid character|ParameterNotFound|[Ii]nvalid ssm parameters|AccessDenied|not authorized to perform"
-    r"|log group does not exist)"
-    r"|CannotPullContainerError.*(not found|manifest unknown|does not exist)",
+    r"|invalid character|ParameterNotFound|[Ii]nvalid ssm parameters"
+    r"|not authorized to perform: (?:secretsmanager|ssm|kms):)",
     re.DOTALL,
 )
+#: ECS's messages for an image that does not exist.
+#: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html
+ABSENT_IMAGE = re.compile(
+    r"CannotPull(?:Container|ImageManifest)Error.*(?:not found|manifest unknown|does not exist)", re.DOTALL
+)
+_FORBIDDEN = r"ResourceInitializationError.*(?:AccessDenied|not authorized to perform|log group does not exist)"
+#: Something that a task needs is missing or forbidden: a retry does not help.
+ABSENT = re.compile("|".join([ABSENT_SECRET.pattern, ABSENT_IMAGE.pattern, _FORBIDDEN]), re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,20 +15,11 @@ from enum import StrEnum
 
 from fargate_ops.aws.alarms import IN_ALARM
 from fargate_ops.core.application import CANNOT_BE_USED, HELD_TOO_LONG, NO_FREE_CONNECTION
-from fargate_ops.ecs.failure_report import failed_by_themselves
+from fargate_ops.ecs.failure_report import ABSENT_IMAGE, ABSENT_SECRET, failed_by_themselves
 from fargate_ops.ecs.tasks import Stop, short
 from fargate_ops.incident.signals import Entry, Signals, Target
 from fargate_ops.state.ledger import Kind, Outcome, Release
 
-#: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html
-_MISSING_IMAGE = re.compile(
-    r"CannotPull(?:Container|ImageManifest)\w*.*(?:not found|manifest unknown|does not exist)", re.DOTALL
-)
-#: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/resource-initialization-error.html
-_WRONG_SECRET = re.compile(
-    r"ResourceInitializationError.*(?:secret|ssm|asm|json key|invalid character|ParameterNotFound)",
-    re.DOTALL | re.IGNORECASE,
-)
 _PASSWORD_REFUSED = "password authentication failed"  # noqa: S105 - PostgreSQL's message
 #: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
 _OUT_OF_MEMORY = re.compile(r"OutOfMemory")
@@ -119,12 +110,12 @@ def causes(seen: Signals) -> list[Cause]:
 
 def _missing_image(seen: Signals) -> list[Evidence]:
     """A task could not start because its image does not exist, and none has started since."""
-    return _of_stops(stop for stop in _not_started(seen) if _MISSING_IMAGE.search(str(stop)))
+    return _of_stops(stop for stop in _not_started(seen) if ABSENT_IMAGE.search(str(stop)))
 
 
 def _wrong_secret(seen: Signals) -> list[Evidence]:
     """A task could not read its secret, or the database refused the password that it has."""
-    unread = _of_stops(stop for stop in _not_started(seen) if _WRONG_SECRET.search(str(stop)))
+    unread = _of_stops(stop for stop in _not_started(seen) if ABSENT_SECRET.search(str(stop)))
     return unread + _of_lines(_log(seen), lambda line: _PASSWORD_REFUSED in line.text)
 
 
@@ -179,7 +170,7 @@ def _lock_wait(seen: Signals) -> list[Evidence]:
 
     https://www.postgresql.org/docs/current/runtime-config-logging.html#GUC-LOG-LOCK-WAITS
     """
-    return _last(_recent(seen, seen.database_log), _LOCK_WAIT, "waits for a lock")
+    return _of_database(_recent(seen, seen.database_log), _LOCK_WAIT, "waits for a lock")
 
 
 def _slow_query(seen: Signals) -> list[Evidence]:
@@ -192,7 +183,7 @@ def _slow_query(seen: Signals) -> list[Evidence]:
         number = f"{len(slow)} slow statements, the longest" if len(slow) > 1 else "a statement"
         statement = _redacted(line.text[line.text.index("duration: ") :].partition(" ms ")[2].strip())
         found.append(Evidence(at=line.at, text=_cut(f"{number} of {longest / 1000:.1f} s: {statement}")))
-    return found + _last(lines, re.compile(_STATEMENT_TIMEOUT), "statements cancelled at their time limit")
+    return found + _of_database(lines, re.compile(_STATEMENT_TIMEOUT), "statements cancelled at their time limit")
 
 
 def _pool_exhausted(seen: Signals) -> list[Evidence]:
@@ -200,7 +191,7 @@ def _pool_exhausted(seen: Signals) -> list[Evidence]:
     log = _log(seen)
     found = _of_lines(log, lambda line: NO_FREE_CONNECTION in line.text)
     found += _of_lines(log, lambda line: CANNOT_BE_USED in line.text and bool(_SERVER_FULL.search(line.text)))
-    found += _last(_recent(seen, seen.database_log), _SERVER_FULL, "connections refused by the full server")
+    found += _of_database(_recent(seen, seen.database_log), _SERVER_FULL, "connections refused by the full server")
     if found:
         found += _of_lines(log, lambda line: HELD_TOO_LONG in line.text)
         found += _alarm(seen, "database-connections")
@@ -339,17 +330,17 @@ def _of_lines(lines: Iterable[Entry], matches: Callable[[Entry], bool]) -> list[
     found = [line for line in lines if matches(line)]
     if not found:
         return []
-    times = f"{len(found)} times, last: " if len(found) > 1 else ""
+    times = f"{len(found)} times, the last: " if len(found) > 1 else ""
     return [Evidence(at=found[-1].at, text=_cut(f"{times}{found[-1].text}"))]
 
 
-def _last(lines: Iterable[Entry], pattern: re.Pattern[str], what: str) -> list[Evidence]:
+def _of_database(lines: Iterable[Entry], pattern: re.Pattern[str], what: str) -> list[Evidence]:
     """Return one fact for all lines of the database that match, without PostgreSQL's prefix of the last one."""
     found = [(line, match) for line in lines if (match := pattern.search(line.text))]
     if not found:
         return []
     line, match = found[-1]
-    return [Evidence(at=line.at, text=_cut(f"{len(found)} {what}, last: {_redacted(line.text[match.start() :])}"))]
+    return [Evidence(at=line.at, text=_cut(f"{what}: {len(found)}, the last: {_redacted(line.text[match.start() :])}"))]
 
 
 def _redacted(text: str) -> str:

@@ -32,6 +32,10 @@ NO_SECRET = (
     "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable "
     "to retrieve secret from asm: Secrets Manager can't find the specified secret."
 )
+NO_REGISTRY = (
+    "ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve ecr registry auth: "
+    "AccessDeniedException: not authorized to perform: ecr:GetAuthorizationToken"
+)
 NO_PLACE = "(service shop-staging) was unable to place a task. Reason: Capacity is unavailable at this time."
 REFUSED = 'database check failed: connection to server at "10.0.1.1", port 5432 failed: Connection refused'
 PASSWORD = 'database check failed: FATAL:  password authentication failed for user "shop"'
@@ -110,6 +114,7 @@ def test_each_cause_has_a_case() -> None:
         ),
         pytest.param(SHORT | {"stops": [stop(NO_IMAGE, seconds=301)]}, id="missing image, long ago"),
         pytest.param(REPLACED | {"stops": [stop(NO_IMAGE)]}, id="missing image, and a task has started since"),
+        pytest.param(SHORT | {"stops": [stop(NO_REGISTRY)]}, id="the registry's password, which is no secret of ours"),
         pytest.param({"stops": [stop(NO_SECRET, NEW)]}, id="wrong secret of a definition that is gone"),
         pytest.param(REPLACED | {"stops": [stop(NO_SECRET)]}, id="wrong secret, and a task has started since"),
         pytest.param({"application_log": [line(PASSWORD, 301)]}, id="wrong password, long ago"),
