@@ -1,7 +1,8 @@
 """The causes, and the evidence of each: pure functions of the signals.
 
 A rule returns its evidence, and none if the cause is not there. A source that was not read gives no evidence. The order
-of `RULES` is that of directness: what stops a task comes before the release that it fails.
+of `RULES` is that of directness: what stops a task comes before the release that it fails. What only failed a release
+that ECS has undone comes after what goes on now.
 """
 
 from __future__ import annotations
@@ -96,13 +97,20 @@ class Cause:
 
 
 def causes(seen: Signals) -> list[Cause]:
-    """Return the causes that the signals show, the most direct first. Without evidence there is none."""
-    found = ((rule, rule.find(seen)) for rule in RULES)
-    return [
+    """Return the causes that the signals show, the first of which is *the* cause. Without evidence there is none."""
+    found = [
         Cause(name=rule.name, evidence=evidence, next=rule.next(seen), runbook=rule.runbook)
-        for rule, evidence in found
-        if evidence
+        for rule in RULES
+        if (evidence := rule.find(seen))
     ]
+    return sorted(found, key=lambda cause: (cause.name is Name.BOTS_UNDELIVERED, _is_over(seen, cause)))
+
+
+def _is_over(seen: Signals, cause: Cause) -> bool:
+    """Return whether all evidence is from before the end of a release that failed."""
+    newest = seen.newest_release
+    end = newest.ended if newest and newest.outcome is Outcome.FAILED else None
+    return end is not None and all(item.at <= end for item in cause.evidence)
 
 
 # -- tasks that do not start or do not stay --------------------------------------------------------------------------

@@ -233,6 +233,13 @@ def test_the_tasks_of_a_failed_release_say_why_although_ecs_has_undone_it(health
     assert evidence.text.startswith("2 tasks of shop-staging:2: never started; ResourceInitializationError")
 
 
+def test_what_goes_on_now_comes_before_a_failure_that_was_undone(healthy: Healthy) -> None:
+    failed = released(Outcome.FAILED, ended=200, why="never started")
+    seen = healthy(releases=[failed], stops=[stop(NO_SECRET, NEW, 210)], database_log=[line(WAITS)], undelivered=1)
+    names = [Name.LOCK_WAIT, Name.WRONG_SECRET, Name.BAD_RELEASE, Name.BOTS_UNDELIVERED]
+    assert [cause.name for cause in causes(seen)] == names
+
+
 def test_what_was_before_a_failed_release_is_not_its_failure(healthy: Healthy) -> None:
     failed = released(Outcome.FAILED, ended=30, why="exit code 1")
     assert [cause.name for cause in causes(healthy(releases=[failed], application_log=[line(PASSWORD, 100)]))] == [
