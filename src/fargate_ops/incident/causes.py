@@ -168,9 +168,7 @@ def _database_down(seen: Signals) -> list[Evidence]:
     found = []
     if seen.database and seen.database.status in DOWN:
         found.append(Evidence(at=seen.now, text=f"RDS: {seen.database.identifier} is {seen.database.status}"))
-    # Of a full pool, too, SQLAlchemy says that a connection timed out.
-    log = [line for line in _log(seen) if NO_FREE_CONNECTION not in line.text]
-    return found + _of_lines(log, lambda line: bool(_UNREACHABLE.search(line.text)))
+    return found + _of_lines(_log(seen), lambda line: bool(_UNREACHABLE.search(line.text)))
 
 
 def _lock_wait(seen: Signals) -> list[Evidence]:

@@ -130,6 +130,13 @@ def test_each_cause_has_a_case() -> None:
         pytest.param(
             {"targets": [target("10.0.0.1", "unhealthy", "Target.Timeout"), SILENT]}, id="all zones are silent"
         ),
+        pytest.param(
+            {
+                "tasks": [task("a", "10.0.0.1"), task("c", "10.0.0.2"), task("d", "10.0.0.3")],
+                "targets": [target("10.0.0.1", "unhealthy", "Target.Timeout"), SILENT, target("10.0.0.3")],
+            },
+            id="two of three zones are silent",
+        ),
         pytest.param({"targets": [target("10.0.0.1", "initial"), SILENT]}, id="the other zone is not healthy either"),
         pytest.param(
             {"targets": [target("10.0.0.1"), target("10.0.0.2", "unhealthy", "Target.ResponseCodeMismatch")]},
