@@ -277,7 +277,7 @@ def test_an_image_that_is_gone_is_named_by_the_first_answer(clone: Clone) -> Non
         assert causes(clone)[0] == "missing image"
     finally:
         ecs.update_service(**here, taskDefinition=before["taskDefinition"], deploymentConfiguration=configuration)
-    wait_until(lambda: len(service(clone)["deployments"]) == 1, "the release before is the only one", seconds=120)
+    wait_until(lambda: len(service(clone)["deployments"]) == 1, "the release before is the only one")
     ecs.deregister_task_definition(taskDefinition=gone)
 
 
