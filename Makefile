@@ -58,7 +58,7 @@ export PYTHONPYCACHEPREFIX := $(VENV_PATH)/pycache
 
 # Make does not expand the user's text: it is passed on unchanged, as environment variables.
 TEXT := ARGS CMD DRILL FAMILY FILTER FOLLOW FORMAT METRICS ONLY OUTPUT PAGE PORT PYTHON RAW REQUEST ROUNDS SINCE VENV
-ONCE := NAME FROM REGION ACCOUNT ZONES DIR APP OVERWRITE
+ONCE := NAME FROM REGION ACCOUNT ZONES DIR APP OVERWRITE ZONE CANCEL
 # Some shells set NAME by themselves, so these variables count only on the command line.
 $(foreach name,$(ONCE),$(if $(filter command,$(origin $(name))),,$(eval override $(name) :=)))
 $(foreach name,$(TEXT) $(ONCE),$(eval override export $(name) := $$(value $(name))))
@@ -77,7 +77,7 @@ os.execvp("ansible-playbook", ["ansible-playbook", *sys.argv[1:], *shlex.split(o
 endef
 PLAYBOOK = $(call playbook,$(ENV))
 
-VERBS := help deploy plan infra build release rollback status console settings verify bootstrap destroy drill incident incident-db restore rotate-secret cost-report up down logs run shell test-page unlock redeliver adopt new-app new-env doctor venv lock check test rehearse coverage mutation docs pictures bench
+VERBS := help deploy plan infra build release rollback status console settings verify bootstrap destroy drill incident incident-db zone-away restore rotate-secret cost-report up down logs run shell test-page unlock redeliver adopt new-app new-env doctor venv lock check test rehearse coverage mutation docs pictures bench
 .PHONY: $(VERBS)
 help: ## Show this list
 	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -134,6 +134,9 @@ rollback:  ## Put the previous release back, at once (ARGS='-e rollback_to=<hash
 
 incident-db: $(VENV_READY) ## Diagnose exhausted database connections (ARGS='-e end_idle=true')
 	@$(PLAYBOOK) playbooks/incident_db_connections.yml
+
+zone-away: $(VENV_READY) ## Move traffic away from a zone for an hour (ZONE=…; CANCEL=1: back)
+	@$(PLAYBOOK) playbooks/zone_away.yml $(call passed,ZONE,zone_away_zone) $(call passed,CANCEL,zone_away_cancel)
 
 restore: $(VENV_READY) ## Show the database's restore points, or restore one beside it
 	@$(PLAYBOOK) playbooks/restore.yml

@@ -6,6 +6,7 @@ MiniStack without an engine marks tasks RUNNING as soon as they are requested. T
 - A task of the service whose environment has ``BROKEN`` stops with exit code 3, which the circuit breaker counts.
 - ``/version`` and ``/readyz`` answer for the definition that PRIMARY runs, so that a release can be verified.
 - Application Auto Scaling and Cost Explorer are moto's.
+- Load balancers have zonal shifts (ARC), which have no effect.
 - ECR returns the scans of ``image_scans.json`` in the folder.
 
 Usage: ``emulator.py <port of the API> <port of Application Auto Scaling, or 0> <port of the application> <folder>``
@@ -38,6 +39,7 @@ from ministack.services import cloudwatch_logs, ecs  # noqa: E402
 from fargate_ops.ecs.tasks import log_stream  # noqa: E402
 from local_cloud.account import ecr_scans  # noqa: E402
 from local_cloud.core.patching import install  # noqa: E402
+from local_cloud.elbv2 import zonal_shifts  # noqa: E402
 
 ACCOUNT, REGION = "000000000000", "ap-northeast-2"
 IMAGE = Path(__file__).parent / "image"
@@ -135,6 +137,7 @@ def serve_autoscaling(port: int) -> None:
 
 ecs._run_task = run_task_without_container
 ecs._ACTION_MAP["RunTask"] = run_task_without_container
+install(zonal_shifts.Handlers(zonal_shifts.Shifts(zonal_shifts.zone_ids)))
 install(ecr_scans.Handlers(Path(FOLDER, ecr_scans.FILE)))
 if int(AUTOSCALING_PORT):
     serve_autoscaling(int(AUTOSCALING_PORT))

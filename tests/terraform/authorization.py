@@ -25,6 +25,7 @@ STORED = Path(__file__).with_name("authorization.json")
 SERVICES = (
     "acm",
     "application-autoscaling",
+    "arc-zonal-shift",
     "budgets",
     "ce",
     "cloudtrail",

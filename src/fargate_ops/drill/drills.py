@@ -107,6 +107,37 @@ def _targets_are_healthy(seen: Evidence) -> Result:
     return not seen.after.missing, seen.after.missing or f"targets: {seen.after.targets_text}"
 
 
+def _zone_is_replaced(seen: Evidence) -> Result:
+    happened, count = seen.happened, len(seen.happened["lost"])
+    text = f"{count} in {happened['zone']} -> {len(happened['started'])} new tasks in {happened['seconds']} s"
+    return len(happened["started"]) >= count and not set(happened["lost"]) & set(seen.after.tasks), text
+
+
+def _other_zones_keep_their_tasks(seen: Evidence) -> Result:
+    others = set(seen.before.tasks) - set(seen.happened["lost"])
+    kept = others & set(seen.after.tasks)
+    return kept == others, f"{len(kept)} of {len(others)} still run"
+
+
+def _loss_is_bounded(seen: Evidence) -> Result:
+    """Check that each lost request ended after the zone was lost, and was sent before the service was steady again."""
+    happened, load, tallies = seen.happened, seen.load, seen.load.tallies.values()
+    lost_at, steady_at = happened["lost_at"] - load.began, happened["steady_at"] - load.began
+    first = min((tally.first_lost for tally in tallies if tally.first_lost is not None), default=lost_at)
+    last = max((tally.last_lost_sent for tally in tallies if tally.last_lost_sent is not None), default=lost_at)
+    text = (
+        f"{load.lost} of {load.total} lost, the last one sent {max(0.0, last - lost_at):.1f} s after the loss; the "
+        f"zone had no healthy target after {happened['out_seconds']} s"
+    )
+    return lost_at <= first and last <= steady_at and load.total > load.lost, text
+
+
+def _requests_succeed_again(seen: Evidence) -> Result:
+    tallies = seen.load.tallies
+    recovered = [name for name, tally in tallies.items() if (tally.last_answer or 0.0) > (tally.last_lost or 0.0)]
+    return bool(tallies) and len(recovered) == len(tallies), f"{len(recovered)} of {len(tallies)} kinds of requests"
+
+
 def _no_task_is_replaced(seen: Evidence) -> Result:
     gone = set(seen.before.tasks) - set(seen.after.tasks)
     return not gone, f"{len(seen.before.tasks) - len(gone)} of {len(seen.before.tasks)} still run"
@@ -284,6 +315,16 @@ DRILLS: Mapping[str, Drill] = {
             Check("the scheduler replaces it", _task_is_replaced),
             Check("all targets are healthy again", _targets_are_healthy),
             Check("no request is lost", _nothing_is_lost),
+        ),
+    ),
+    "zone_lost": Drill(
+        does="cut the tasks of one availability zone off the network",
+        checks=(
+            Check("new tasks replace the zone's", _zone_is_replaced),
+            Check("the other zones' tasks keep running", _other_zones_keep_their_tasks),
+            Check("requests are lost only until the service is steady without the zone", _loss_is_bounded),
+            Check("all kinds of requests succeed again", _requests_succeed_again),
+            Check("all targets are healthy again", _targets_are_healthy),
         ),
     ),
     "database_restart": Drill(

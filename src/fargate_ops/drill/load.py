@@ -78,6 +78,8 @@ class Tally:
     examples: list[str] = field(default_factory=list)
     first_lost: float | None = None
     last_lost: float | None = None
+    last_lost_sent: float | None = None
+    """When the lost request that was sent last was sent."""
     last_answer: float | None = None
 
     @property
@@ -87,9 +89,10 @@ class Tally:
 
 @dataclass(kw_only=True)
 class Report:
-    """The results of all requests, by their names."""
+    """The results of all requests, by their names. ``began`` is a time of this machine's monotonic clock."""
 
     tallies: dict[str, Tally] = field(default_factory=dict)
+    began: float = 0.0
     seconds: float = 0.0
     done: bool = False
 
@@ -153,6 +156,7 @@ class _Client:
                 tally.lost += 1
                 tally.first_lost = now if tally.first_lost is None else tally.first_lost
                 tally.last_lost = now
+                tally.last_lost_sent = max(tally.last_lost_sent or 0.0, started - began)
                 if len(tally.examples) < EXAMPLES:
                     tally.examples.append(f"{now:.1f} s {request.method} {request.path}: {why}")
             else:
@@ -204,7 +208,7 @@ class _Client:
 
 async def send(url: str, clients: Sequence[Clients], report: Report, stop: asyncio.Event) -> None:
     """Send requests to ``url`` until ``stop`` is set and the requests in progress have ended."""
-    began = time.monotonic()
+    began = report.began = time.monotonic()
     try:
         await asyncio.gather(
             *(_Client(url, group).run(report, began, stop) for group in clients for _ in range(group.count))

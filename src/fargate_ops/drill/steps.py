@@ -15,6 +15,7 @@ from fargate_ops.drill.client import LoadFile
 from fargate_ops.drill.faults import restart_database, stop_task
 from fargate_ops.drill.row_deletion import Rows
 from fargate_ops.drill.steady_state import ServiceState, observe
+from fargate_ops.drill.zone_loss import lose_zone
 from fargate_ops.terraform.stack import Stack
 
 
@@ -51,6 +52,12 @@ class Target:
 def _task(target: Target) -> dict[str, Any]:
     ecs, cluster = target.clients.client("ecs"), target.stack.cluster_name
     return stop_task(ecs, cluster, target.observe, target.limit_seconds, target.say, sleep=target.sleep).to_plain()
+
+
+def _zone(target: Target) -> dict[str, Any]:
+    return lose_zone(
+        target.clients, target.stack, target.observe, target.limit_seconds, target.say, sleep=target.sleep
+    ).to_plain()
 
 
 def _database(target: Target) -> dict[str, Any]:
@@ -113,6 +120,7 @@ def _secret(target: Target) -> dict[str, Any]:
 #: Each returns its result as plain values.
 STEPS: Mapping[str, Callable[[Target], dict[str, Any]]] = {
     "task": _task,
+    "zone": _zone,
     "database": _database,
     "sessions": _sessions,
     "recovery": _recovery,

@@ -18,6 +18,7 @@ from fargate_ops.ecs.rollout import Deployment, Snapshot, Watch
 from fargate_ops.ecs.scaling import Registered, ScalableTarget
 from fargate_ops.ecs.schedule import Capacity, capacity_at, next_change
 from fargate_ops.ecs.tasks import describe_tasks, list_tasks, private_address
+from fargate_ops.ecs.zones import Shift, managed
 from fargate_ops.release.journal import incarnation
 from fargate_ops.release.measured import measured
 from fargate_ops.release.rollback import Refusal, choose
@@ -47,6 +48,7 @@ class Task:
     status: str
     started: str | None
     address: str
+    zone: str
     target: str
 
 
@@ -78,7 +80,7 @@ class Status:
     ``version`` is the commit's hash; ``name`` also identifies the definition: ``0123456789ab+3f2a``.
     ``alarms`` are all of the environment's, each with ``name``, ``state`` and ``since``; None, with a warning, if
     CloudWatch did not return them. ``max_connections`` is None without a database. ``four_keys`` is None if the ledger
-    cannot be read.
+    cannot be read. ``zone_away`` is the zone that traffic is shifted away from, and until when; None if there is none.
     """
 
     environment: str
@@ -93,6 +95,7 @@ class Status:
     rollout: str
     desired: int
     tasks: list[Task]
+    zone_away: str | None
     lock: str | None
     scaling: Scaling
     max_connections: int | None
@@ -131,7 +134,7 @@ def gather(
     watch = Watch(ecs, elbv2, cluster=cluster, service=service, target_group_arn=target_group, say=lambda _: None)
     cloudwatch = clients.client("cloudwatch")
     target = ScalableTarget(clients.client("application-autoscaling"), stack.scalable_target)
-    with ThreadPoolExecutor(7) as pool:
+    with ThreadPoolExecutor(8) as pool:
         snapshot_ = pool.submit(watch.snapshot)
         history_ = pool.submit(_history, Ledger(s3, bucket, environment))
         lock_ = pool.submit(_lock, LockStore(s3, bucket, environment), machine, stale_after)
@@ -139,6 +142,7 @@ def gather(
         targets_ = pool.submit(elbv2.describe_target_health, TargetGroupArn=target_group)
         alarms_ = pool.submit(_alarms, cloudwatch, stack.name_prefix)
         limits_ = pool.submit(_registered, target)
+        shift_ = pool.submit(_shift, clients, target_group)
         snapshot = snapshot_.result()
         history, why_no_ledger = history_.result()
         keys = None if why_no_ledger else measured(history.releases, source, now)
@@ -147,6 +151,7 @@ def gather(
         tasks = [task_of(task, states) for task in tasks_.result()]
         found, why_unknown = alarms_.result()
         registered, why_no_limits = limits_.result()
+        shift, why_no_shift = shift_.result()
     primary = snapshot.primary
     ours = of_service(history.releases, incarnation(snapshot.service))
     current = current_release(ours, primary)
@@ -165,6 +170,7 @@ def gather(
         rollout=primary.rollout_state,
         desired=snapshot.service["desiredCount"],
         tasks=sorted(tasks, key=lambda task: (task.revision, task.id)),
+        zone_away=f"{shift.zone} until {shift.end}" if shift else None,
         lock=lock,
         scaling=scaling,
         max_connections=stack.database.max_connections if stack.has_database else None,
@@ -181,6 +187,7 @@ def gather(
             *why_no_lock,
             *why_unknown,
             *why_no_limits,
+            *why_no_shift,
         ],
     )
 
@@ -207,6 +214,15 @@ def _registered(target: ScalableTarget) -> tuple[Registered | None, list[str]]:
         return target.registered(), []
     except (ClientError, BotoCoreError) as error:
         return None, [f"auto scaling's limits are not known: {error}"]
+
+
+def _shift(clients: Clients, target_group: str) -> tuple[Shift | None, list[str]]:
+    """Return the load balancer's zonal shift; if it cannot be read, None and a warning."""
+    try:
+        found = managed(clients, target_group)
+    except (ClientError, BotoCoreError) as error:
+        return None, [f"whether traffic is shifted away from a zone is not known: {error}"]
+    return found.shift if found else None, []
 
 
 def _scaling(target: ServiceScaling, registered: Registered | None, now: datetime) -> Scaling:
@@ -258,6 +274,7 @@ def task_of(task: Mapping[str, Any], targets: Mapping[str, str]) -> Task:
         status=task["lastStatus"],
         started=_utc(started) if started else None,
         address=address,
+        zone=task.get("availabilityZone", ""),
         target=targets.get(address, "not registered"),
     )
 
@@ -331,9 +348,11 @@ def text(status: Status) -> str:
         f"  service      {status.service}: {len(status.tasks)} of {status.desired} tasks, "
         f"rollout {status.rollout.lower().replace('_', ' ')}",
         *(
-            f"    {task.id[:12]}  {task.revision:<24} {task.status.lower():<12} {task.address:<15} {task.target}"
+            f"    {task.id[:12]}  {task.revision:<24} {task.status.lower():<12} {task.address:<15} {task.zone:<15} "
+            f"{task.target}"
             for task in status.tasks
         ),
+        *([f"  zone away    {status.zone_away}"] if status.zone_away else []),
         f"  rollback to  {status.rollback_to or 'nothing: no earlier success'}",
         f"  lock         {status.lock or 'free'}",
         f"  scaling      {_scaling_text(status.scaling)}",

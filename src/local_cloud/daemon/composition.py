@@ -34,6 +34,7 @@ from local_cloud.daemon import call_log, weather
 from local_cloud.ec2 import security_groups
 from local_cloud.ecs import (
     execute_command,
+    network_acls,
     service_attributes,
     service_deployments,
     service_scheduler,
@@ -43,8 +44,9 @@ from local_cloud.ecs import (
     task_logs,
     task_secrets,
     task_stop,
+    task_zones,
 )
-from local_cloud.elbv2 import load_balancers, target_health
+from local_cloud.elbv2 import load_balancers, target_health, zonal_shifts
 from local_cloud.rds import (
     rds_attributes,
     rds_backups,
@@ -62,13 +64,15 @@ def compose(cloud: Cloud) -> None:
     """Apply the patches in this order: a later patch may extend an earlier one. Add new patches at the end."""
     ownership.apply(cloud)
     groups = target_health.apply(cloud)
-    balancer = load_balancers.apply(cloud, groups)
+    balancer = load_balancers.apply(cloud, groups, zonal_shifts.apply(cloud))
     stopper = task_stop.apply(cloud, groups)
     scheduler = service_scheduler.apply(cloud, groups, stopper)
     install(service_attributes)
     install(service_deployments.Handlers(scheduler))
     install(task_definitions)
     install(task_lists)
+    install(task_zones)
+    install(network_acls)
     task_containers.apply(cloud)
     install(execute_command)
     install(task_secrets)

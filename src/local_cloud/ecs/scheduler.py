@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from local_cloud.core import emulator
-from local_cloud.ecs import history
+from local_cloud.ecs import history, task_zones
 from local_cloud.ecs.deployments import (
     Limits,
     TaskView,
@@ -305,12 +305,14 @@ class ServiceScheduler:
     # One service's tasks ------------------------------------------------------------------
 
     def _tasks(self, service: Service) -> list[Task]:
+        return [task for task in self._records(service) if task["lastStatus"] != "STOPPED"]
+
+    def _records(self, service: Service) -> list[Task]:
+        """Return every task of a service that the API still knows, in the order of their start."""
         return [
             task
             for task in self._ecs._tasks.values()
-            if task.get("group") == f"service:{service['serviceName']}"
-            and task["clusterArn"] == service["clusterArn"]
-            and task["lastStatus"] != "STOPPED"
+            if task.get("group") == f"service:{service['serviceName']}" and task["clusterArn"] == service["clusterArn"]
         ]
 
     def _view(self, service: Service, task: Task, primary: dict[str, Any]) -> TaskView:
@@ -368,7 +370,7 @@ class ServiceScheduler:
             return
         for group, target in self._stopper.targets(task):
             if self._groups.registry.health(group, target) is None:
-                self._groups.register(group, target, managed=True)
+                self._groups.register(group, target, managed=True, zone=task_zones.zone_of(task))
                 self._event(service, f"registered 1 targets in (target-group {group})")
 
     def _startable(self, service: Service, primary: dict[str, Any], views: list[TaskView]) -> int | None:
@@ -396,24 +398,29 @@ class ServiceScheduler:
         )
 
     def _start(self, key: str, service: Service, primary: dict[str, Any], count: int) -> None:
+        tasks = [task for _ in range(count) for task in self._start_one(key, service, primary)]
+        names = " ".join(f"(task {task['taskArn'].rsplit('/', 1)[-1]})" for task in tasks)
+        self._event(service, f"has started {count} tasks: {names}.")
+
+    def _start_one(self, key: str, service: Service, primary: dict[str, Any]) -> list[Task]:
+        network = task_zones.spread(service.get("networkConfiguration") or {}, self._records(service))
         _status, _headers, body = self._ecs._run_task(
             {
                 "cluster": key.partition("/")[0],
                 "taskDefinition": primary["taskDefinition"],
-                "count": count,
+                "count": 1,
                 "group": f"service:{service['serviceName']}",
                 "startedBy": primary["id"],
                 "launchType": service.get("launchType"),
                 "capacityProviderStrategy": service.get("capacityProviderStrategy"),
                 "platformVersion": service.get("platformVersion", ""),
-                "networkConfiguration": service.get("networkConfiguration") or {},
+                "networkConfiguration": network,
                 "enableExecuteCommand": service.get("enableExecuteCommand", False),
                 "_deploymentId": primary["id"],
             }
         )
-        answer = emulator.parse(body)
-        names = " ".join(f"(task {task['taskArn'].rsplit('/', 1)[-1]})" for task in answer.get("tasks", []))
-        self._event(service, f"has started {count} tasks: {names}.")
+        started: list[Task] = emulator.parse(body).get("tasks", [])
+        return started
 
     def _stop(self, service: Service, task: Task, reason: str, *, failed: bool = False) -> None:
         if not self._stopper.stop(task, reason, "ServiceSchedulerInitiated"):

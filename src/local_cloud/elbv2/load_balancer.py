@@ -5,6 +5,10 @@ group; a draining target gets no new requests and finishes those in progress
 (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/introduction.html). After the deregistration delay,
 it answers requests still in progress with 502
 (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html#http-502-issues).
+During a zonal shift, targets in the zone that traffic is shifted away from get no new requests
+(https://aws.amazon.com/blogs/networking-and-content-delivery/using-cross-zone-load-balancing-with-zonal-shift/); if all
+healthy targets are there, the shift has no effect
+(https://docs.aws.amazon.com/r53recovery/latest/dg/arc-zonal-shift.resource-types.html).
 Without this patch: the emulator's load balancer sends requests to any registered target, healthy or not, and does not
 drain.
 
@@ -21,6 +25,7 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 from local_cloud.core import emulator
@@ -30,6 +35,7 @@ from local_cloud.elbv2.haproxy import Server, ServerState
 from local_cloud.elbv2.health import Health, State
 from local_cloud.elbv2.target_health import TargetGroups, forwarded_groups
 from local_cloud.elbv2.targets import Target
+from local_cloud.elbv2.zonal_shifts import Shifts, zone_id
 from local_cloud.host.engine import SOCKET
 
 logger = logging.getLogger(__name__)
@@ -88,6 +94,17 @@ def server_state(health: Health) -> ServerState:
     return ServerState.DRAIN
 
 
+def without_zone(
+    states: Mapping[Target, ServerState], zones: Mapping[Target, str | None], away: str | None
+) -> dict[Target, ServerState]:
+    """Return the states during a zonal shift away from a zone. It has no effect if no other zone has a ready target."""
+    elsewhere = any(state is ServerState.READY and zones[target] != away for target, state in states.items())
+    return {
+        target: ServerState.DRAIN if elsewhere and away and zones[target] == away else state
+        for target, state in states.items()
+    }
+
+
 def container_name(config: CloudConfig) -> str:
     return f"{config.network_name}-load-balancer"
 
@@ -113,17 +130,19 @@ def remove_leftover(config: CloudConfig) -> None:
 class LoadBalancer:
     """Runs the container and keeps HAProxy's servers in step with the target group."""
 
-    def __init__(self, config: CloudConfig, image: str, alb: Any, groups: TargetGroups) -> None:
+    def __init__(self, config: CloudConfig, image: str, alb: Any, groups: TargetGroups, shifts: Shifts) -> None:
         self._config = config
         self._image = image
         self._alb = alb
         self._groups = groups
+        self._shifts = shifts
         self._api = haproxy.RuntimeApi(config.load_balancer_dir)
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._container: Any = None
         groups.registry.observe(self._wake.set)
+        shifts.observe(self._wake.set)
 
     def start(self) -> None:
         """Start HAProxy, wait until it answers, and follow the target group from then on.
@@ -145,11 +164,16 @@ class LoadBalancer:
 
     def wanted(self) -> dict[Target, ServerState]:
         """Return every target of the served target group with its wanted state."""
-        group = self._target_group()
+        balancer, group = self._served()
         if group is None:
             return {}
         members = self._groups.registry.members(group)
-        return {target: server_state(health) for target, health in members.items()}
+        names = {target: self._groups.zone(target) for target in members}
+        return without_zone(
+            {target: server_state(health) for target, health in members.items()},
+            {target: name and zone_id(name) for target, name in names.items()},
+            self._shifts.away_from(balancer),
+        )
 
     def container(self) -> tuple[str, str] | None:
         """Return the identifier and the address of HAProxy's container, or None if it does not run."""
@@ -165,8 +189,8 @@ class LoadBalancer:
         address: str = container.attrs["NetworkSettings"]["Networks"][self._config.network_name]["IPAddress"]
         return address
 
-    def _target_group(self) -> str | None:
-        """Return the target group of the one listener that is served, rather not one of an internal load balancer."""
+    def _served(self) -> tuple[str, str | None]:
+        """Return the load balancer and target group of the one listener that is served, rather no internal one."""
         listeners = [
             listener for listener in list(self._alb._listeners._data.values()) if listener["Port"] == LISTENER_PORT
         ]
@@ -175,8 +199,8 @@ class LoadBalancer:
         for listener in sorted(listeners, key=lambda listener: listener["LoadBalancerArn"] in internal):
             for action in listener["DefaultActions"]:
                 for group in forwarded_groups(action):
-                    return group
-        return None
+                    return listener["LoadBalancerArn"], group
+        return "", None
 
     def _follow(self) -> None:
         failing = False

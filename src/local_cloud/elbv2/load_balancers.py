@@ -6,13 +6,14 @@ from local_cloud.core import emulator
 from local_cloud.core.runtime import Cloud
 from local_cloud.elbv2.load_balancer import LoadBalancer
 from local_cloud.elbv2.target_health import TargetGroups
+from local_cloud.elbv2.zonal_shifts import Shifts
 
 
-def apply(cloud: Cloud, groups: TargetGroups) -> LoadBalancer | None:
+def apply(cloud: Cloud, groups: TargetGroups, shifts: Shifts) -> LoadBalancer | None:
     image = cloud.config.load_balancer_image
     if image is None:
         return None
-    balancer = LoadBalancer(cloud.config, image, emulator.service("alb"), groups)
+    balancer = LoadBalancer(cloud.config, image, emulator.service("alb"), groups, shifts)
     cloud.at_start(balancer.start)
     cloud.at_stop(balancer.stop)
     return balancer

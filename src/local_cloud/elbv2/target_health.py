@@ -67,7 +67,7 @@ class Handlers:
         asked = self._groups.parse(params, group)
         if asked:
             members = {target: members.get(target, _NOT_REGISTERED) for target in asked}
-        described = "".join(_describe(*item) for item in members.items())
+        described = "".join(_describe(*item, self._groups.zone(item[0])) for item in members.items())
         return self._alb._xml(
             200,
             "DescribeTargetHealth",
@@ -89,12 +89,19 @@ class TargetGroups:
         self.registry = TargetRegistry(self._settings, self.in_use)
         self.registry.observe(self._publish)
         self._managed: set[tuple[str, Target]] = set()
+        self._zones: dict[str, str] = {}
 
-    def register(self, group: str, target: Target, *, managed: bool = False) -> None:
+    def register(self, group: str, target: Target, *, managed: bool = False, zone: str | None = None) -> None:
         """Register a target. ``managed`` ones belong to an ECS service and are not restored after a restart."""
         if managed:
             self._managed.add((group, target))
+        if zone:
+            self._zones[target.address] = zone
         self.registry.register(group, target)
+
+    def zone(self, target: Target) -> str | None:
+        """Return the name of the target's availability zone; None if it is not known."""
+        return self._zones.get(target.address)
 
     def deregister(self, group: str, target: Target) -> None:
         self._managed.discard((group, target))
@@ -178,11 +185,12 @@ def forwarded_groups(action: dict[str, Any]) -> list[str]:
 _NOT_REGISTERED = Health(State.UNUSED, "Target.NotRegistered", "Target is not registered to the target group")
 
 
-def _describe(target: Target, health: Health) -> str:
+def _describe(target: Target, health: Health, zone: str | None) -> str:
     reason = f"<Reason>{health.reason}</Reason>" if health.reason else ""
     text = f"<Description>{escape(health.description)}</Description>" if health.description else ""
+    place = f"<AvailabilityZone>{escape(zone)}</AvailabilityZone>" if zone else ""
     return (
-        f"<member><Target><Id>{escape(target.address)}</Id><Port>{target.port}</Port></Target>"
+        f"<member><Target><Id>{escape(target.address)}</Id><Port>{target.port}</Port>{place}</Target>"
         f"<HealthCheckPort>{target.port}</HealthCheckPort>"
         f"<TargetHealth><State>{health.state}</State>{reason}{text}</TargetHealth></member>"
     )

@@ -18,6 +18,7 @@ resource "aws_lb" "this" {
   idle_timeout               = 60
   drop_invalid_header_fields = true
   enable_deletion_protection = var.deletion_protection
+  enable_zonal_shift         = true
 
   dynamic "access_logs" {
     for_each = aws_s3_bucket_policy.access_logs

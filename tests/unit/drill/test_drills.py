@@ -36,7 +36,21 @@ def load(**changes: Tally) -> Report:
     tallies = {name: Tally(answers=Counter({"200 v4": 50}), last_answer=9.9) for name in WITHOUT_DATABASE}
     tallies["account"] = Tally(answers=Counter({"200 {}": 100}), last_answer=9.9)
     names = {"version": VERSION, "account": "account"}
-    return Report(tallies=tallies | {names[key]: tally for key, tally in changes.items()}, seconds=10, done=True)
+    changed = tallies | {names[key]: tally for key, tally in changes.items()}
+    return Report(tallies=changed, began=1000.0, seconds=10, done=True)
+
+
+def cut(first_lost: float = 1.5, last_lost_sent: float = 5.5, last_lost: float = 8.0) -> Tally:
+    """Lost requests while a zone was lost, from second 1 to second 6 of the load."""
+    answers = Counter({"200 v4": 40})
+    return Tally(
+        answers=answers,
+        lost=9,
+        first_lost=first_lost,
+        last_lost=last_lost,
+        last_lost_sent=last_lost_sent,
+        last_answer=9.9,
+    )
 
 
 LOST = Tally(answers=Counter({"200 v4": 49}), lost=1, examples=["3.0 s: 503"], last_lost=3, last_answer=9.9)
@@ -47,6 +61,15 @@ RELEASE_FAILED = {
     "failed": True,
     "said": "local: the release failed\nmore",
     "incident": {"cause": "database down", "also_seen": ["bad release"]},
+}
+ZONE_LOST = {
+    "zone": "ap-northeast-2a",
+    "lost": ["a"],
+    "started": ["c"],
+    "out_seconds": 12.5,
+    "seconds": 20.0,
+    "lost_at": 1001.0,
+    "steady_at": 1006.0,
 }
 TASK_REPLACED = {"stopped": "a", "started": ["c"], "seconds": 10.3}
 OUTAGE = {"away_seconds": 1.2, "answers": {"HTTP 200": 30, "HTTP 503": 9}, "row_kept": True}
@@ -101,6 +124,7 @@ PASSING: dict[str, Evidence] = {
     "broken_release": Evidence(before=BEFORE, after=AFTER_FAILURE, load=load(), happened=RELEASE_FAILED),
     "never_healthy": Evidence(before=BEFORE, after=AFTER_FAILURE, load=load(), happened=RELEASE_FAILED),
     "task_killed": Evidence(before=BEFORE, after=REPLACED, load=load(), happened=TASK_REPLACED),
+    "zone_lost": Evidence(before=BEFORE, after=REPLACED, load=load(version=cut()), happened=ZONE_LOST),
     "database_restart": Evidence(before=BEFORE, after=BEFORE, load=load(account=REFUSED), happened=OUTAGE),
     "pool_exhaustion": Evidence(before=BEFORE, after=BEFORE, load=load(account=REFUSED), happened=EXHAUSTED),
     "restore": Evidence(before=BEFORE, after=SWITCHED, load=load(), happened=RESTORED),
@@ -153,6 +177,24 @@ OTHER_VERSION = Tally(answers=Counter({"200 v4": 49, "200 v5": 1}), last_answer=
         ("task_killed", {"happened": {**TASK_REPLACED, "started": []}}, "the scheduler replaces it"),
         ("task_killed", {"after": seen(tasks={"a": "storefront:4", "c": "storefront:4"})}, "the scheduler replaces it"),
         ("task_killed", {"after": seen(REPLACED, targets={"healthy": 1})}, "all targets are healthy again"),
+        ("zone_lost", {"happened": ZONE_LOST | {"started": []}}, "new tasks replace the zone's"),
+        (
+            "zone_lost",
+            {"after": seen(REPLACED, tasks={"c": "storefront:4", "d": "storefront:4"})},
+            "the other zones' tasks keep running",
+        ),
+        ("zone_lost", {"after": seen(REPLACED, targets={"healthy": 1})}, "all targets are healthy again"),
+        (
+            "zone_lost",
+            {"load": load(version=cut(last_lost_sent=6.5))},
+            "requests are lost only until the service is steady without the zone",
+        ),
+        (
+            "zone_lost",
+            {"load": load(version=cut(first_lost=0.5))},
+            "requests are lost only until the service is steady without the zone",
+        ),
+        ("zone_lost", {"load": load(account=cut(last_lost=9.95))}, "all kinds of requests succeed again"),
         (
             "rotation",
             {"happened": ROTATED | {"users": ["app", "app_clone"]}},
@@ -313,5 +355,5 @@ def test_what_the_application_lacks_for_a_drill_is_named(
     contract = Application(name="shop", port=8000, health_path="/", **application)
     lacks = {name: lacking(name, contract, LoadFile(steps=load_file)) for name in DRILLS}
     assert {setting for found in lacks.values() for setting in found} == missing
-    for name in ("broken_release", "never_healthy", "task_killed"):
+    for name in ("broken_release", "never_healthy", "task_killed", "zone_lost"):
         assert lacks[name] == []

@@ -128,6 +128,8 @@ def test_another_answer_or_none_is_lost(server: Server, path: str, why: str) -> 
     assert tally.first_lost is not None
     assert tally.last_lost is not None
     assert 0 <= tally.first_lost < tally.last_lost
+    assert tally.last_lost_sent is not None
+    assert tally.last_lost_sent <= tally.last_lost
     assert tally.last_answer is None
 
 

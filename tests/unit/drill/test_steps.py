@@ -65,7 +65,7 @@ class Rows:
 @pytest.fixture
 def fault(monkeypatch: pytest.MonkeyPatch) -> Fault:
     fault = Fault()
-    for name in ("stop_task", "restart_database"):
+    for name in ("stop_task", "lose_zone", "restart_database"):
         monkeypatch.setattr(steps, name, fault)
     for name in ("exhaust", "recover", "hold", "starve", "clear"):
         monkeypatch.setattr(connection_exhaustion, name, fault)
@@ -103,6 +103,14 @@ def target(**earlier: Any) -> Target:
 def test_a_fault_is_done_to_the_environment(fault: Fault, what: str, first: tuple[Any, ...]) -> None:
     assert STEPS[what](target()) == {"happened": True}
     assert fault.args[: len(first)] == first
+
+
+def test_a_zone_is_lost_in_the_environment(fault: Fault) -> None:
+    drill = target()
+    assert STEPS["zone"](drill) == {"happened": True}
+    clients, stack, observed, limit, _ = fault.args
+    assert (clients, stack, limit) == (drill.clients, STACK, 9)
+    assert observed() == (drill.clients, STACK, "b", "qa")
 
 
 def test_rows_and_users_are_looked_at_by_the_session_of_the_drill(fault: Fault) -> None:

@@ -155,6 +155,8 @@ TEXT = """x 'it'"s $HOME $$ $(touch pwned) `touch pwned` \\" \\ #{{ 1 + 1 }} %d 
         ("new-env", "REGION", "environment_folder_region", TEXT),
         ("new-env", "ACCOUNT", "environment_folder_account_id", TEXT),
         ("new-env", "ZONES", "environment_folder_zones", TEXT),
+        ("zone-away", "ZONE", "zone_away_zone", TEXT),
+        ("zone-away", "CANCEL", "zone_away_cancel", TEXT),
     ],
 )
 def test_text_of_the_user_reaches_ansible_byte_for_byte(

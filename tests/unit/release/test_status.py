@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -69,6 +70,8 @@ class World:
     limits: tuple[int, int] | None = (3, 6)
     autoscaling_refuses: bool = False
     suspended: bool = False
+    away: str = ""
+    arc_refuses: bool = False
     stack: Stack = STACK
     source: Path = Path("/nowhere")
 
@@ -92,6 +95,23 @@ class World:
     def describe_target_health(self, **_: Any) -> dict[str, Any]:
         targets = [{"Target": {"Id": "10.0.1.1"}, "TargetHealth": {"State": self.health}}]
         return {"TargetHealthDescriptions": targets}
+
+    def describe_target_groups(self, **_: Any) -> dict[str, Any]:
+        return {"TargetGroups": [{"LoadBalancerArns": ["arn:lb"]}]}
+
+    def get_managed_resource(self, **_: Any) -> dict[str, Any]:
+        if self.arc_refuses:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not for you"}}, "GetManagedResource")
+        shift = {
+            "zonalShiftId": "s1",
+            "awayFrom": self.away,
+            "expiryTime": NOW + timedelta(hours=1),
+            "appliedStatus": "APPLIED",
+        }
+        return {"appliedWeights": {"apne2-az1": 1.0}, "zonalShifts": [shift] if self.away else []}
+
+    def describe_availability_zones(self) -> dict[str, Any]:
+        return {"AvailabilityZones": [{"ZoneName": "ap-northeast-2a", "ZoneId": "apne2-az1"}]}
 
     def describe_scalable_targets(self, **_: Any) -> dict[str, Any]:
         if self.autoscaling_refuses:
@@ -130,6 +150,7 @@ class World:
             "taskDefinitionArn": "arn:task-definition/app:2",
             "lastStatus": "RUNNING",
             "startedAt": NOW,
+            "availabilityZone": "ap-northeast-2a",
             "attachments": [{"details": details}],
         }
         starting = {"taskArn": tasks[1], "taskDefinitionArn": "arn:task-definition/app:2", "lastStatus": "PENDING"}
@@ -217,6 +238,24 @@ def test_the_four_keys_are_not_known_without_the_ledger(world: World, monkeypatc
     monkeypatch.setattr(world.s3, "get_object", refuse)
     assert world.status().four_keys is None
     assert "four keys    not known" in text(world.status())
+
+
+def test_a_zonal_shift_is_shown_while_it_is_active(world: World) -> None:
+    assert world.status().zone_away is None
+    assert "zone away" not in text(world.status())
+    world.away = "apne2-az1"
+    assert world.status().as_row()["zone_away"] == "ap-northeast-2a until 2026-01-31 10:00 UTC"
+    assert "  zone away    ap-northeast-2a until 2026-01-31 10:00 UTC\n" in text(world.status())
+
+
+def test_a_shift_that_cannot_be_read_is_a_warning(world: World) -> None:
+    world.arc_refuses = True
+    assert any(item.startswith("whether traffic is shifted away") for item in world.status().warnings)
+
+
+def test_a_task_s_zone_is_shown(world: World) -> None:
+    assert [task.zone for task in world.status().tasks] == ["ap-northeast-2a", ""]
+    assert re.search(r" 10\.0\.1\.1 +ap-northeast-2a +healthy\n", text(world.status()))
 
 
 def test_an_environment_without_a_database_has_none(world: World) -> None:

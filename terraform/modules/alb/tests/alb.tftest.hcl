@@ -58,10 +58,11 @@ run "defaults_serve_port_80" {
     condition = (
       aws_lb.this.drop_invalid_header_fields && aws_lb.this.idle_timeout == 60 && !aws_lb.this.internal
       && aws_lb.this.enable_deletion_protection && length(aws_lb.this.access_logs) == 0
+      && aws_lb.this.enable_zonal_shift
       && aws_lb.this.security_groups == toset(["sg-0123456789abcdef0"])
       && length(aws_s3_bucket.access_logs) == 0
     )
-    error_message = "The load balancer's defaults: public, protected, one security group, no access logs."
+    error_message = "The load balancer's defaults: public, protected, zonal shift possible, one security group, no access logs."
   }
 }
 
