@@ -57,6 +57,12 @@ SERVICES = ("ecs", "elbv2", "s3")
 NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
 _THROTTLED = json.dumps({"__type": "ThrottlingException", "message": "Rate exceeded"}).encode()
 _EMPTY_BUCKET = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+#: A target group without a load balancer has no zonal shift.
+_TARGET_GROUP = (
+    b'<DescribeTargetGroupsResponse xmlns="http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/">'
+    b"<DescribeTargetGroupsResult><TargetGroups><member/></TargetGroups></DescribeTargetGroupsResult>"
+    b"</DescribeTargetGroupsResponse>"
+)
 _NO_SUCH_KEY = b"<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>"
 
 
@@ -102,9 +108,11 @@ class Cloud:
     def _elbv2(self, request: Any, **_: Any) -> AWSResponse:
         operation = parse_qs(_text(request.body))["Action"][0]
         self.calls[operation] += 1
-        if operation != "DescribeTargetHealth":
-            raise BenchError(f"unexpected call: {operation}")
-        return _answer(request, _targets(self.tasks))
+        if operation == "DescribeTargetHealth":
+            return _answer(request, _targets(self.tasks))
+        if operation == "DescribeTargetGroups":
+            return _answer(request, _TARGET_GROUP)
+        raise BenchError(f"unexpected call: {operation}")
 
     def _s3(self, request: Any, **_: Any) -> AWSResponse:
         listing = "list-type" in request.url

@@ -6,13 +6,19 @@ import json
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from fargate_ops.drill.steady_state import observe
+from fargate_ops.drill.zone_loss import lose_zone
+from fargate_ops.ecs.zone_away import Limits, RefusedError, ZoneAway
+from fargate_ops.terraform.stack import Stack
 from local_cloud.ecs.task_zones import spread
-from local_cloud.elbv2.load_balancer import SlotState, without_zone
+from local_cloud.elbv2.haproxy import ServerState
+from local_cloud.elbv2.load_balancer import without_zone
 from local_cloud.elbv2.targets import Target
 from local_cloud.elbv2.zonal_shifts import ShiftError, Shifts
 from tests.local_cloud.conftest import RunningCloud, wait_for
@@ -20,7 +26,8 @@ from tests.local_cloud.services import StubService, make_service
 
 A, B = Target("10.0.0.1", 8000), Target("10.0.0.2", 8000)
 ZONES = {A: "apne2-az1", B: "apne2-az2"}
-READY, DRAIN = SlotState.READY, SlotState.DRAIN
+BUCKET = "state"
+READY, DRAIN = ServerState.READY, ServerState.DRAIN
 
 
 @pytest.mark.parametrize(
@@ -35,7 +42,7 @@ READY, DRAIN = SlotState.READY, SlotState.DRAIN
     ids=["no shift", "a shift", "no ready target elsewhere", "no target elsewhere", "a zone without a target"],
 )
 def test_a_shift_takes_a_zone_s_targets_away_if_others_are_ready(
-    states: dict[Target, SlotState], away: str | None, expected: dict[Target, SlotState]
+    states: dict[Target, ServerState], away: str | None, expected: dict[Target, ServerState]
 ) -> None:
     assert without_zone(states, ZONES, away) == expected
 
@@ -143,9 +150,20 @@ class Zones:
     def cloud(self) -> RunningCloud:
         return self.service.cloud
 
+    def client(self, service: str) -> Any:
+        return self.cloud.client(service)
+
     @property
-    def arc(self) -> Any:
-        return self.cloud.client("arc-zonal-shift")
+    def stack(self) -> Stack:
+        return Stack(
+            {
+                "cluster_name": self.service.cluster,
+                "service_name": self.service.name,
+                "target_group_arn": self.service.target_group,
+                "private_subnet_ids": list(self.subnets.values()),
+            },
+            "test",
+        )
 
     def tasks(self) -> dict[str, str]:
         """Return the running tasks' zones by their containers."""
@@ -171,14 +189,6 @@ class Zones:
         targets = found["TargetHealthDescriptions"]
         return {item["Target"]["AvailabilityZone"] for item in targets if item["TargetHealth"]["State"] == "healthy"}
 
-    def associate(self, subnet: str, acl: str) -> str:
-        """Associate a network ACL with a subnet; return the ACL before."""
-        ec2 = self.cloud.client("ec2")
-        acls = ec2.describe_network_acls()["NetworkAcls"]
-        association = next(item for one in acls for item in one["Associations"] if item["SubnetId"] == subnet)
-        ec2.replace_network_acl_association(AssociationId=association["NetworkAclAssociationId"], NetworkAclId=acl)
-        return str(association["NetworkAclId"])
-
 
 @pytest.fixture(scope="module")
 def zones(start_cloud: Callable[..., RunningCloud], stub_image: str) -> Iterator[Zones]:
@@ -196,6 +206,8 @@ def zones(start_cloud: Callable[..., RunningCloud], stub_image: str) -> Iterator
     network = {"awsvpcConfiguration": {"subnets": list(subnets.values())}}
     service.create(service.register(), desired=3, networkConfiguration=network)
     service.wait_deployed()
+    here = {"LocationConstraint": cloud.config.region}
+    cloud.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=here)
     yield Zones(service, subnets)
     service.delete()
 
@@ -211,47 +223,42 @@ def test_a_service_s_tasks_and_targets_are_in_the_zones_of_its_subnets(zones: Zo
 
 @pytest.mark.local_cloud
 def test_a_shift_moves_requests_to_the_other_zones_until_it_is_cancelled(zones: Zones) -> None:
-    arc, balancer = zones.arc, zones.service.load_balancer
-    with pytest.raises(ClientError, match="ResourceNotFoundException"):
-        arc.get_managed_resource(resourceIdentifier=balancer)
+    arc, balancer = zones.client("arc-zonal-shift"), zones.service.load_balancer
+    away = ZoneAway(zones, zones.stack, "test", print)
+    limits, now = Limits(cpu_percent=80, minutes=5), datetime.now(UTC)
+    with pytest.raises(RefusedError, match="zonal shift is not enabled"):
+        away.cancel(preview=False)
     zones.service.elb.modify_load_balancer_attributes(
         LoadBalancerArn=balancer, Attributes=[{"Key": "zonal_shift.config.enabled", "Value": "true"}]
     )
-    ids = sorted(arc.get_managed_resource(resourceIdentifier=balancer)["appliedWeights"])
-    assert ids == ["apne2-az1", "apne2-az2", "apne2-az3"]
     assert zones.answering() == set(zones.subnets)
 
-    request = {"resourceIdentifier": balancer, "expiresIn": "1h", "comment": "a test"}
-    shift = arc.start_zonal_shift(awayFrom="apne2-az1", **request)
+    assert away.start("ap-northeast-2a", "1h", "a test", limits, now, preview=False).changed
     wait_for(lambda: zones.answering() == {"ap-northeast-2b", "ap-northeast-2c"})
     assert zones.healthy() == set(zones.subnets), "a shift changes no target's health"
-    with pytest.raises(ClientError, match="ConflictException"):
-        arc.start_zonal_shift(awayFrom="apne2-az2", **request)
     (active,) = arc.list_zonal_shifts(resourceIdentifier=balancer, status="ACTIVE")["items"]
-    assert (active["zonalShiftId"], active["awayFrom"]) == (shift["zonalShiftId"], "apne2-az1")
-    (applied,) = arc.get_managed_resource(resourceIdentifier=balancer)["zonalShifts"]
-    assert applied["expiryTime"] == shift["expiryTime"]
+    assert active["awayFrom"] == "apne2-az1"
+    with pytest.raises(ClientError, match="ConflictException"):
+        arc.start_zonal_shift(resourceIdentifier=balancer, awayFrom="apne2-az2", expiresIn="1h", comment="")
+    assert not away.start("ap-northeast-2a", "1h", "a test", limits, now, preview=False).changed
 
-    assert arc.cancel_zonal_shift(zonalShiftId=shift["zonalShiftId"])["status"] == "CANCELED"
+    assert away.cancel(preview=False).changed
     wait_for(lambda: zones.answering() == set(zones.subnets))
+    assert not away.cancel(preview=False).changed
 
 
 @pytest.mark.local_cloud
 def test_a_zone_whose_acl_allows_nothing_is_replaced_and_reachable_again(zones: Zones) -> None:
-    lost = {container for container, zone in zones.tasks().items() if zone == "ap-northeast-2a"}
-    vpc = zones.cloud.client("ec2").describe_subnets(SubnetIds=list(zones.subnets.values()))["Subnets"][0]["VpcId"]
-    closed = zones.cloud.client("ec2").create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"]
-    before = zones.associate(zones.subnets["ap-northeast-2a"], closed)
-    wait_for(lambda: "ap-northeast-2a" not in zones.healthy(), what="its target is unhealthy")
-    wait_for(
-        lambda: len(zones.tasks()) == 3 and not lost & set(zones.tasks()) and zones.answering() <= zones.healthy(),
-        seconds=60,
-        what="new tasks in the other zones answer",
-    )
-    assert "ap-northeast-2a" not in zones.tasks().values()
+    before = zones.tasks()
+    loss = lose_zone(zones, zones.stack, lambda: observe(zones, zones.stack, BUCKET, "test"), 120, print)
+    assert loss.zone == "ap-northeast-2a"
+    assert len(loss.lost) == len(loss.started) == 1
+    kept = {container for container, zone in before.items() if zone != loss.zone}
+    assert kept < set(zones.tasks())
+    assert zones.healthy() == set(zones.subnets) - {loss.zone}
+    wait_for(lambda: zones.answering() == zones.healthy())
 
-    zones.associate(zones.subnets["ap-northeast-2a"], before)
+    acls = zones.client("ec2").describe_network_acls()["NetworkAcls"]
+    assert all(acl["IsDefault"] for acl in acls), "the subnet has its ACL again"
     zones.service.update(desiredCount=4)
-    wait_for(lambda: "ap-northeast-2a" in zones.healthy(), seconds=60, what="a task starts in the zone again")
-    zones.service.update(desiredCount=3)
-    zones.service.wait(lambda service: service["runningCount"] == 3)
+    wait_for(lambda: loss.zone in zones.healthy(), seconds=60, what="a task starts in the zone again")

@@ -1,6 +1,6 @@
 """Create a load balancer in three zones, with one healthy target in a zone that nobody knows.
 
-Usage: ``load_balancer.py <outputs.json>``
+Usage: ``load_balancer.py <outputs.json> <file for its ARN>``
 """
 
 from __future__ import annotations
@@ -27,3 +27,4 @@ elbv2.modify_load_balancer_attributes(
 forward = {"Type": "forward", "TargetGroupArn": group}
 elbv2.create_listener(LoadBalancerArn=arn, Protocol="HTTP", Port=80, DefaultActions=[forward])
 elbv2.register_targets(TargetGroupArn=group, Targets=[{"Id": "10.0.0.9", "Port": 8000}])
+Path(sys.argv[2]).write_text(arn)
