@@ -60,6 +60,11 @@ def test_actions_are_named_as_iam_names_them(cloud: RunningCloud) -> None:
     assert written(cloud, "s3:ListBucket")[0]["resource"] == "arn:aws:s3:::one"
     (refused,) = written(cloud, "lambda:PutFunctionEventInvokeConfig")
     assert refused["resource"] == f"arn:aws:lambda:{HERE}:function:none"
+    arc = cloud.client("arc-zonal-shift")
+    balancer = f"arn:aws:elasticloadbalancing:{HERE}:loadbalancer/app/none/1"
+    with pytest.raises(arc.exceptions.ResourceNotFoundException):
+        arc.get_managed_resource(resourceIdentifier=balancer)
+    assert written(cloud, "arc-zonal-shift:GetManagedResource")[0]["resource"] == balancer
 
 
 def test_a_roles_session_is_named(cloud: RunningCloud) -> None:

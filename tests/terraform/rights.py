@@ -58,7 +58,6 @@ UNUSED: Mapping[str, Mapping[str, str]] = {
         "ecs:RunTask": _FULL,
         "ecs:StopTask": _FULL,
         "ecs:TagResource": "a target whose revision is pruned",
-        "elasticloadbalancing:DescribeTargetGroups": _FAILS,
         "iam:PassRole": "a target whose revision is pruned",
     },
     "deploy": _READS

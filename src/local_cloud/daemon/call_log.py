@@ -13,19 +13,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import unquote
 
 from local_cloud.core import call_log, emulator
 from local_cloud.core.patching import Handler, extends, install
 from local_cloud.core.runtime import Cloud
 from local_cloud.core.service_request import ServiceRequest
 
+#: Services whose operations botocore's routes name.
+_BY_ROUTE = ("lambda", "arc-zonal-shift")
 _EC2_ID = re.compile(r"[a-z]+-[0-9a-f]+")
 
 
 def apply(cloud: Cloud) -> None:
     if cloud.config.call_log is not None:
-        # The emulator's own table of Lambda's paths is incomplete.
-        emulator.core("iam_actions")._BOTOCORE_SERVICE_MAP["lambda"] = ["lambda"]
+        # The emulator's own table of Lambda's paths is incomplete, and it has none of ARC's.
+        emulator.core("iam_actions")._BOTOCORE_SERVICE_MAP.update({name: [name] for name in _BY_ROUTE})
         install(Handlers(call_log.CallLog(cloud.config.call_log)))
 
 
@@ -76,16 +79,18 @@ class Handlers:
 
 
 def _action(request: ServiceRequest) -> str:
-    """Return IAM's name of the action. For Lambda, botocore's routes give the name of the operation."""
-    if request.service == "lambda":
+    """Return IAM's name of the action."""
+    if request.service in _BY_ROUTE:
         match = emulator.core("iam_actions")._match_rest_action
         if operation := match(request.service, request.method, request.path, request.query):
-            return f"lambda:{operation}"
+            return f"{request.service}:{operation}"
     return request.action
 
 
 def _resource(request: ServiceRequest) -> str:
     """Return the ARN of the request's resource."""
+    if request.service == "arc-zonal-shift":
+        return unquote(request.path.partition("/managedresources/")[2]) or "*"
     actions, responses = emulator.core("iam_actions"), emulator.core("responses")
     arn: str = actions.extract_resource_arn(
         request.service,

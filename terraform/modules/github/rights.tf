@@ -156,10 +156,17 @@ locals {
         Sid    = "Read"
         Effect = "Allow"
         Action = [
-          "application-autoscaling:DescribeScalableTargets", "cloudwatch:DescribeAlarms", "ecs:DescribeTaskDefinition",
-          "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth",
+          "application-autoscaling:DescribeScalableTargets", "cloudwatch:DescribeAlarms", "ec2:DescribeAvailabilityZones",
+          "ecs:DescribeTaskDefinition", "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth",
         ]
         Resource = "*"
+      },
+      {
+        # The status at the end of a run shows it.
+        Sid      = "ZonalShift"
+        Effect   = "Allow"
+        Action   = "arc-zonal-shift:GetManagedResource"
+        Resource = "arn:aws:elasticloadbalancing:${local.here}:loadbalancer/app/${prefix}/*"
       },
       {
         # A revision can use only the roles below, which belong to the environment.
