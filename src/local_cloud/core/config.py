@@ -69,6 +69,8 @@ class CloudConfig:
     """File to which every AWS call is appended, see ``call_log.py``; null: calls are not logged."""
     weather: int | None = None
     """Seed of an unreliable cloud, see ``weather.py``; null: reads are consistent and no call is throttled."""
+    minute_seconds: int = 60
+    """How many seconds a minute of alarms and scaling takes at the start, see ``pace.py``."""
     oidc_keys: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """The keys (JWKS) of OIDC issuers, by the issuer's URL. STS does not download them."""
     database: DatabaseConfig = DatabaseConfig()
@@ -160,6 +162,8 @@ class CloudConfig:
             raise ConfigError(f"work_dir: expected an absolute path, got {self.work_dir}")
         if not (self.account_id.isdigit() and len(self.account_id) == 12):
             raise ConfigError(f"account_id: expected 12 digits, got {self.account_id!r}")
+        if not 1 <= self.minute_seconds <= 60:
+            raise ConfigError(f"minute_seconds: expected 1 to 60, got {self.minute_seconds}")
         for name in ("gateway_address", "loopback_address"):
             try:
                 ipaddress.ip_address(getattr(self, name))
