@@ -1,6 +1,6 @@
 """Alarms, dashboard and their page, as Terraform renders them.
 
-Each alarm is replayed over data points (`evaluator`) and must be in the state that was promised. Then the test is
+Each alarm is replayed over data points (`replay`) and must be in the state that was promised. Then the test is
 tested: each number, setting and term of the rendered alarm is changed by one step, and a promise must break.
 """
 
@@ -15,14 +15,15 @@ from typing import Any
 
 import pytest
 
-from tests.terraform.evaluator import ALARM, COMPARISONS, OK, READINGS, Alarm, Metric
+from local_cloud.cloudwatch.alarm_evaluator import ALARM, COMPARISONS, OK, Alarm, Metric
+from local_cloud.core.metric_statistics import Sample
 from tests.terraform.inventories import given
 from tests.terraform.policies import Call, allows
 from tests.terraform.rendered import Rendered, render
+from tests.terraform.replay import MINUTE, READINGS, Samples, rendered_alarm, replay
 
 REPOSITORY = Path(__file__).parents[2]
 NAME = "settlement-test"
-MINUTE = 60
 GIB, MIB = 1024**3, 1024**2
 #: A whole number of every period, long after the first data point.
 END = 3 * 60 * MINUTE
@@ -227,27 +228,27 @@ def values(rendered: Rendered) -> dict[str, Mapping[str, Any]]:
 
 @pytest.fixture(scope="module")
 def alarms(values: Mapping[str, Mapping[str, Any]]) -> dict[str, Alarm]:
-    return {key: Alarm.from_values(value) for key, value in values.items()}
+    return {key: rendered_alarm(value) for key, value in values.items()}
 
 
 def test_each_alarm_has_promises(alarms: Mapping[str, Alarm]) -> None:
     assert set(alarms) == set(BY_NAME)
 
 
-def samples_of(alarm: Alarm, history: Sequence[Period], promise: Promise) -> dict[Any, list[tuple[int, float]]]:
+def samples_of(alarm: Alarm, history: Sequence[Period], promise: Promise) -> Samples:
     """What the alarm's metrics have of `history`, whose last item is the newest period."""
-    samples: dict[Any, list[tuple[int, float]]] = {}
+    samples: dict[Any, list[Sample]] = {}
     begin = END - len(history) * promise.period
-    for query in alarm.queries.values():
-        if isinstance(query, Metric):
-            # Reported every minute, as AWS does, unless there is nothing to report.
-            bot = {"FunctionName": f"{NAME}-{promise.alarm.removesuffix('-errors')}"}
-            dimensions = DIMENSIONS.get(query.name) or DIMENSIONS.get(query.namespace, bot)
-            samples[query.namespace, query.name, frozenset(dimensions.items())] = [
-                (minute, value)
-                for minute in range(begin, END, promise.period if promise.is_rare else MINUTE)
-                for value in (history[(minute - begin) // promise.period] or {}).get(query.name, ())
-            ]
+    for query in alarm.metrics.values():
+        # Reported every minute, as AWS does, unless there is nothing to report.
+        namespace, name, _ = query.id
+        bot = {"FunctionName": f"{NAME}-{promise.alarm.removesuffix('-errors')}"}
+        dimensions = DIMENSIONS.get(name) or DIMENSIONS.get(namespace, bot)
+        samples[namespace, name, frozenset(dimensions.items())] = [
+            Sample.of(minute, value)
+            for minute in range(begin, END, promise.period if promise.is_rare else MINUTE)
+            for value in (history[(minute - begin) // promise.period] or {}).get(name, ())
+        ]
     return samples
 
 
@@ -287,7 +288,7 @@ def broken(alarm: Alarm) -> Iterator[str]:
     # Most changes show under any reading: one is enough for who asks for the first broken promise.
     for reading in READINGS:
         for name, begin, samples, state in cases:
-            seen = alarm.replay(samples, reading, begin, END)
+            seen = replay(alarm, samples, reading, begin, END)
             if seen != state:
                 yield f"{promise.alarm}, {name}: {state} was promised, it is {seen} ({reading})"
 
@@ -331,8 +332,9 @@ def _changed(query: Metric | str) -> Iterator[Metric | str]:
     if isinstance(query, Metric):
         for statistic in {"Sum": ["Average"], "Average": ["Maximum", "Minimum"]}.get(query.statistic, ["Average"]):
             yield replace(query, statistic=statistic)
-        yield replace(query, name="Other")
-        yield replace(query, dimensions=query.dimensions | {("Other", "dimension")})
+        namespace, name, dimensions = query.id
+        yield replace(query, id=(namespace, "Other", dimensions))
+        yield replace(query, id=(namespace, name, dimensions | {("Other", "dimension")}))
         return
     for number in re.finditer(r"(?<![\w.])\d+(?![\w.])", query):
         steps = [-1, 1] if int(number[0]) else [1]
