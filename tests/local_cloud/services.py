@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable
@@ -153,6 +154,16 @@ class StubService:
 
         result: dict[str, Any] = wait_for(holds)
         return result
+
+    def get(self, path: str = "/") -> int:
+        """Send a request to the load balancer and return the status."""
+        url = f"http://127.0.0.1:{self.cloud.config.load_balancer_port}{path}"
+        try:
+            with urllib.request.urlopen(url, timeout=30) as answer:
+                status: int = answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+        return status
 
     def delete(self) -> None:
         """Delete everything and wait until no container is left."""

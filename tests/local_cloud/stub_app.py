@@ -2,10 +2,11 @@
 
 It uses only Python's standard library. Environment: ``VERSION`` is the answer of ``/``; ``START_SECONDS`` is the time
 before it listens; ``HEALTH`` is the status of ``/healthz``; ``EXIT_CODE`` makes it exit at once; ``IGNORE_TERM`` makes
-it ignore SIGTERM; ``EXIT_ON_TERM`` is its exit status after SIGTERM. ``/slow/<seconds>`` takes that long,
-``/health/<status>`` changes the status of ``/healthz``, ``/exit/<code>`` ends the process, ``/headers`` returns the
-request's headers with the address that it came from (``peer``), ``/environment`` the process's environment,
-``/write/<path>`` tries to create a file. On SIGTERM it finishes the requests in progress and accepts no more.
+it ignore SIGTERM; ``EXIT_ON_TERM`` is its exit status after SIGTERM; every ``FAIL_EVERY``-th request to ``/`` is
+answered 500. ``/slow/<seconds>`` takes that long, ``/health/<status>`` changes the status of ``/healthz``,
+``/exit/<code>`` ends the process, ``/headers`` returns the request's headers with the address that it came from
+(``peer``), ``/environment`` the process's environment, ``/write/<path>`` tries to create a file. On SIGTERM it finishes
+the requests in progress and accepts no more.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ import sys
 import time
 
 health = int(os.environ.get("HEALTH", "200"))
+fail_every = int(os.environ.get("FAIL_EVERY", "0"))
 busy = 0
+answered = 0
 stopping = asyncio.Event()
 
 
 async def answer(path: str, headers: dict[str, str]) -> tuple[int, str]:
-    global health
+    global health, answered
     verb, _, argument = path.strip("/").partition("/")
     if verb == "healthz":
         return health, "health"
@@ -44,6 +47,10 @@ async def answer(path: str, headers: dict[str, str]) -> tuple[int, str]:
                 file.write("x")
         except OSError as error:
             return 500, str(error)
+    elif verb == "":
+        answered += 1
+        if fail_every and answered % fail_every == 0:
+            return 500, "failed"
     return 200, os.environ.get("VERSION", "")
 
 

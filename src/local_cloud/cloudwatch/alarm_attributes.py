@@ -5,8 +5,6 @@ metric, statistic or period of its own
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html).
 Without this patch: the emulator drops ``Metrics``, and in the Query protocol, which Terraform uses, returns no action,
 statistic or period, so that Terraform plans the same change forever.
-
-Alarms on metric math are not evaluated; only SetAlarmState changes their state.
 """
 
 from __future__ import annotations

@@ -1,30 +1,43 @@
-"""The load balancer's and the databases' metrics in CloudWatch, measured on their containers.
+"""Metrics of the load balancer, the databases, the services and the queues, measured on what runs here.
 
-What AWS does: ELB and RDS publish their metrics each minute; a count of zero is not reported
+What AWS does: each service publishes its metrics every minute. ELB reports a count only if it is not zero, and hosts
+only while targets are registered
 (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html,
-https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-metrics.html).
+https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-metrics.html,
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insights-metrics-ECS.html,
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html).
 Without this patch: the emulator publishes none of them.
 
-Differences from AWS: metrics appear more often than each minute, so that an alarm fires sooner. HAProxy reports an
-average response time, so a percentile is that of these averages.
+Differences from AWS: requests and connections are reported six times a minute, so that a page shows them sooner.
+Response times have two digits. The database's memory is its container's limit, or this machine's if it has none.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import logging
 import re
 import threading
-from collections.abc import Iterable, Mapping
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
-from local_cloud.core import emulator
+from local_cloud.core import emulator, metrics
 from local_cloud.core.runtime import Cloud
 from local_cloud.elbv2 import haproxy
+from local_cloud.elbv2.health import Health, State
+from local_cloud.elbv2.load_balancer import served_group
+from local_cloud.elbv2.target_health import TargetGroups, forwarded_groups
 
 logger = logging.getLogger(__name__)
 
-PERIOD_SECONDS = 10.0
+OFTEN = 6
+_RECONNECT_SECONDS = 1.0
+_GIB = 1024**3
 _SESSION = re.compile(r"postgres: \S+ \S+ \S+\(\d+\) ")
 """Matches the title of a process that serves a client over TCP: user, database, address."""
 _CLASSES = ("2xx", "3xx", "4xx", "5xx")
@@ -37,7 +50,6 @@ class Counts:
     requests: int = 0
     target: tuple[int, int, int, int] = (0, 0, 0, 0)
     own: tuple[int, int, int, int] = (0, 0, 0, 0)
-    response_ms: float | None = None
 
     def since(self, before: Counts) -> dict[str, float]:
         """Return CloudWatch's metrics for the time since `before`, or since HAProxy's restart."""
@@ -52,8 +64,6 @@ class Counts:
         chosen = sum(self.target) - sum(before.target)
         if chosen > 0:
             found["RequestCount"] = float(chosen)
-            if self.response_ms is not None:
-                found["TargetResponseTime"] = self.response_ms / 1000
         return found
 
 
@@ -61,16 +71,13 @@ def read_counts(text: str) -> Counts:
     """Parse the output of `show stat` (https://docs.haproxy.org/3.0/management.html#9.1)."""
     rows = list(csv.DictReader(text.removeprefix("# ").splitlines()))
     slots = [row for row in rows if row["pxname"] == haproxy.BACKEND and row["svname"] not in ("BACKEND", "FRONTEND")]
-    front = next((row for row in rows if row["svname"] == "FRONTEND"), {})
+    fronts = [row for row in rows if row["svname"] == "FRONTEND"]
     target = _responses(slots)
-    total = _responses([front])
-    answered = [(int(row["lbtot"]), int(row["rtime"])) for row in slots if row.get("rtime") and int(row["lbtot"])]
-    weight = sum(number for number, _ in answered)
+    total = _responses(fronts)
     return Counts(
-        requests=int(front.get("req_tot") or 0),
+        requests=sum(int(row.get("req_tot") or 0) for row in fronts),
         target=target,
         own=tuple(max(0, a - b) for a, b in zip(total, target, strict=True)),  # type: ignore[arg-type]
-        response_ms=sum(number * time for number, time in answered) / weight if weight else None,
     )
 
 
@@ -80,64 +87,214 @@ def _responses(rows: Iterable[Mapping[str, str]]) -> tuple[int, int, int, int]:
     return two, three, four, five
 
 
+def response_seconds(line: str) -> float | None:
+    """Return how long the target took to answer, with two digits, from a line of the load balancer's log.
+
+    None: no target answered, or the line is no request's.
+    """
+    match line.split(maxsplit=2):
+        case [_, milliseconds, *_] if milliseconds.isdigit():
+            return float(f"{int(milliseconds) / 1000:.2g}")
+    return None
+
+
 def count_sessions(titles: Iterable[str]) -> int:
     """Count the sessions of a PostgreSQL server by its processes, which needs no free connection."""
     return sum(bool(_SESSION.search(title)) for title in titles)
 
 
-def apply(cloud: Cloud) -> None:
-    publisher = Publisher(cloud)
-    cloud.at_start(publisher.start)
-    cloud.at_stop(publisher.stop)
+def host_counts(members: Iterable[Health]) -> dict[str, float]:
+    """Return the counts of a target group's hosts, or nothing if no target is registered."""
+    states = [member.state for member in members if member.state is not State.DRAINING]
+    if not states:
+        return {}
+    return {
+        "HealthyHostCount": float(states.count(State.HEALTHY)),
+        "UnHealthyHostCount": float(states.count(State.UNHEALTHY)),
+    }
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a container has used of this machine, from Docker's statistics."""
+
+    cpu_seconds: float
+    at: float
+    cpus: float
+    free_memory: float
+
+    @classmethod
+    def of(cls, stats: Mapping[str, Any], at: float) -> Usage:
+        memory = stats["memory_stats"]
+        # The page cache that the kernel would give back counts as free, as in Linux's MemAvailable.
+        used = memory["usage"] - memory["stats"].get("inactive_file", 0)
+        return cls(
+            cpu_seconds=stats["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
+            at=at,
+            cpus=float(stats["cpu_stats"]["online_cpus"]),
+            free_memory=float(memory["limit"] - used),
+        )
+
+    def cpu_percent(self, before: Usage) -> float:
+        """Return the share of the CPUs used since `before`, or since the container's restart."""
+        used = self.cpu_seconds - before.cpu_seconds
+        used = self.cpu_seconds if used < 0 else used
+        return min(100.0, 100 * used / max(1e-9, self.at - before.at) / self.cpus)
+
+
+def apply(cloud: Cloud, groups: TargetGroups) -> None:
+    publisher = Publisher(cloud, groups)
+    if cloud.config.load_balancer_image is not None:
+        cloud.at_start(publisher.follow_requests)
+        cloud.each_minute(publisher.publish_requests, times=OFTEN)
+    cloud.each_minute(publisher.publish_hosts)
+    cloud.each_minute(publisher.publish_sessions, times=OFTEN)
+    cloud.each_minute(publisher.publish_databases)
+    cloud.each_minute(publisher.publish_services)
+    cloud.each_minute(publisher.publish_queues)
 
 
 class Publisher:
-    """Publishes new metrics at an interval until it is stopped."""
+    """Measures, and reports to CloudWatch."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._config = cloud.config
+    def __init__(self, cloud: Cloud, groups: TargetGroups) -> None:
         self._haproxy = haproxy.RuntimeApi(cloud.config.load_balancer_dir)
-        self._stopped = threading.Event()
-        self._before: Counts | None = None
+        self._groups = groups
+        self._before: tuple[float, Counts] | None = None
+        self._responses: Counter[float] = Counter()
+        self._responses_lock = threading.Lock()
+        self._usage: dict[str, Usage] = {}
 
-    def start(self) -> None:
-        threading.Thread(target=self._run, name="service-metrics", daemon=True).start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-
-    def _run(self) -> None:
-        scope = emulator.core("responses").request_scope
-        while not self._stopped.wait(PERIOD_SECONDS):
-            for publish in (self._load_balancers, self._databases):
-                try:
-                    with scope(self._config.account_id, self._config.region):
-                        publish()
-                except Exception as error:  # a container may be missing at this moment
-                    logger.debug("no metrics: %s", error)
-
-    def _load_balancers(self) -> None:
-        now = read_counts(self._haproxy.run("show stat"))
-        before, self._before = self._before, now
-        if before is None:
-            return
-        for arn in list(emulator.service("alb")._lbs):
-            for name, value in now.since(before).items():
-                unit = "Seconds" if name == "TargetResponseTime" else "Count"
-                _record("AWS/ApplicationELB", name, value, unit, {"LoadBalancer": arn.split(":loadbalancer/")[-1]})
-
-    def _databases(self) -> None:
+    @cached_property
+    def _docker(self) -> Any:
         import docker
 
-        client = docker.from_env()
+        return docker.from_env()
+
+    # The load balancer -------------------------------------------------------------
+
+    def follow_requests(self) -> None:
+        threading.Thread(target=self._follow, name="load-balancer-log", daemon=True).start()
+
+    def _follow(self) -> None:
+        while True:
+            with contextlib.suppress(haproxy.CommandError):  # it restarts, or the cloud stops
+                for line in self._haproxy.follow():
+                    seconds = response_seconds(line)
+                    if seconds is not None:
+                        with self._responses_lock:
+                            self._responses[seconds] += 1
+            time.sleep(_RECONNECT_SECONDS)
+
+    def publish_requests(self) -> None:
+        try:
+            counts = read_counts(self._haproxy.run("show stat"))
+        except haproxy.CommandError as error:
+            logger.debug("no metrics of the load balancer: %s", error)
+            return
+        with self._responses_lock:
+            responses, self._responses = self._responses, Counter()
+        now = time.time()
+        before, self._before = self._before, (now, counts)
+        served = served_group(emulator.service("alb"))
+        if before is None or served is None:
+            return
+        # Everything is reported for the minute in which it began.
+        at = before[0]
+        balancer = {"LoadBalancer": _balancer(served.balancer)}
+        target = {**balancer, "TargetGroup": _group(served.group)}
+        for name, value in counts.since(before[1]).items():
+            _elb(name, value, "Count", balancer, at=at)
+            if not name.startswith("HTTPCode_ELB"):
+                _elb(name, value, "Count", target, at=at)
+        for seconds, count in responses.items():
+            for dimensions in (balancer, target):
+                _elb("TargetResponseTime", seconds, "Seconds", dimensions, at=at, count=count)
+
+    def publish_hosts(self) -> None:
+        listeners = list(emulator.service("alb")._listeners._data.values())
+        pairs = {
+            (listener["LoadBalancerArn"], group)
+            for listener in listeners
+            for action in listener["DefaultActions"]
+            for group in forwarded_groups(action)
+        }
+        for balancer, group in pairs:
+            for name, value in host_counts(self._groups.registry.members(group).values()).items():
+                _elb(name, value, "Count", {"LoadBalancer": _balancer(balancer), "TargetGroup": _group(group)})
+
+    # Databases ---------------------------------------------------------------------
+
+    def publish_sessions(self) -> None:
+        def measure(container: Any, _instance: Mapping[str, Any]) -> Mapping[str, tuple[float, str]]:
+            titles = [row[-1] for row in container.top(ps_args="-eo pid,args")["Processes"]]
+            return {"DatabaseConnections": (float(count_sessions(titles)), "Count")}
+
+        self._publish_databases(measure)
+
+    def publish_databases(self) -> None:
+        def measure(container: Any, instance: Mapping[str, Any]) -> Mapping[str, tuple[float, str]]:
+            usage = Usage.of(self._docker.api.stats(container.id, stream=False, one_shot=True), time.time())
+            before = self._usage.get(container.id)
+            self._usage[container.id] = usage
+            # The container's shell knows where its data is.
+            used = container.exec_run(["sh", "-c", 'du -sk "$PGDATA"']).output.split()[0]
+            found = {
+                "FreeableMemory": (usage.free_memory, "Bytes"),
+                "FreeStorageSpace": (max(0.0, int(instance["AllocatedStorage"]) * _GIB - int(used) * 1024), "Bytes"),
+            }
+            if before is not None:
+                found["CPUUtilization"] = (usage.cpu_percent(before), "Percent")
+            return found
+
+        self._publish_databases(measure)
+
+    def _publish_databases(self, measure: Callable[[Any, Mapping[str, Any]], Mapping[str, tuple[float, str]]]) -> None:
         for identifier, instance in list(emulator.service("rds")._instances.items()):
             if not instance.get("_docker_container_id"):
                 continue
-            container = client.containers.get(instance["_docker_container_id"])
-            titles = [row[-1] for row in container.top(ps_args="-eo pid,args")["Processes"]]
-            sessions = float(count_sessions(titles))
-            _record("AWS/RDS", "DatabaseConnections", sessions, "Count", {"DBInstanceIdentifier": identifier})
+            try:
+                found = measure(self._docker.containers.get(instance["_docker_container_id"]), instance)
+            except Exception as error:  # it may be starting, stopped or gone at this moment
+                logger.debug("no metrics of the database %s: %s", identifier, error)
+                continue
+            for name, (value, unit) in found.items():
+                metrics.publish("AWS/RDS", name, value, unit, {"DBInstanceIdentifier": identifier})
+
+    # Services and queues --------------------------------------------------------------
+
+    def publish_services(self) -> None:
+        ecs = emulator.service("ecs")
+        for key, service in list(ecs._services.items()):
+            cluster = key.partition("/")[0]
+            if service["status"] != "ACTIVE" or not _has_insights(ecs._clusters.get(cluster) or {}):
+                continue
+            for name, count in (("DesiredTaskCount", "desiredCount"), ("RunningTaskCount", "runningCount")):
+                dimensions = {"ClusterName": cluster, "ServiceName": service["serviceName"]}
+                metrics.publish("ECS/ContainerInsights", name, float(service[count]), "Count", dimensions)
+
+    def publish_queues(self) -> None:
+        now = time.time()
+        for queue in list(emulator.service("sqs")._queues.values()):
+            visible = sum(message.get("visible_at", 0) <= now for message in list(queue["messages"]))
+            dimensions = {"QueueName": queue["name"]}
+            metrics.publish("AWS/SQS", "ApproximateNumberOfMessagesVisible", float(visible), "Count", dimensions)
 
 
-def _record(namespace: str, name: str, value: float, unit: str, dimensions: dict[str, str]) -> None:
-    emulator.service("cloudwatch").record_metric(namespace, name, value, unit, dimensions)
+def _elb(
+    name: str, value: float, unit: str, dimensions: Mapping[str, str], *, at: float | None = None, count: float = 1.0
+) -> None:
+    metrics.publish("AWS/ApplicationELB", name, value, unit, dimensions, at=at, count=count)
+
+
+def _balancer(arn: str) -> str:
+    return arn.split(":loadbalancer/")[-1]
+
+
+def _group(arn: str) -> str:
+    return arn.split(":")[-1]
+
+
+def _has_insights(cluster: Mapping[str, Any]) -> bool:
+    settings = cluster.get("settings") or []
+    return any(item["name"] == "containerInsights" and item["value"] in ("enabled", "enhanced") for item in settings)

@@ -76,7 +76,5 @@ def _sample(point: Mapping[str, Any]) -> Sample:
     counted = point.get("_stat")
     if counted is None:
         return Sample.of(point["Timestamp"], point["Value"], point.get("Count", 1.0))
-    count, total, low, high = (
-        float(counted.get(name, 0)) for name in ("SampleCount", "Sum", "Minimum", "Maximum")
-    )
+    count, total, low, high = (float(counted.get(name, 0)) for name in ("SampleCount", "Sum", "Minimum", "Maximum"))
     return Sample(point["Timestamp"], count, total, low, high)

@@ -37,23 +37,24 @@ class Pace:
         """Return how long a time of AWS takes here."""
         return seconds * self._minute_seconds / 60
 
-    def repeat(self, name: str, call: Callable[[], None], stopped: threading.Event, *, per_minute: int = 1) -> None:
-        """Start a thread that calls `call` so often, at the same moments of each minute, until `stopped`.
+    def repeat(
+        self, name: str, call: Callable[[], None], stopped: threading.Event, *, times: int = 1, after: float = 0.0
+    ) -> None:
+        """Start a thread that calls `call` so many times a minute until `stopped`, at the same moments of each minute.
 
-        An error is logged, and the next call is made. Moments that pass during a call are left out.
+        `after` is the share of a minute that every call is late by. An error is logged, and the next call is made.
+        Moments that pass during a call are left out.
         """
-        threading.Thread(target=self._repeat, args=(call, stopped, per_minute), name=name, daemon=True).start()
+        threading.Thread(target=self._repeat, args=(call, stopped, times, after), name=name, daemon=True).start()
 
-    def _repeat(self, call: Callable[[], None], stopped: threading.Event, per_minute: int) -> None:
+    def _repeat(self, call: Callable[[], None], stopped: threading.Event, times: int, after: float) -> None:
         last = time.time()
-        while True:
-            interval = self._minute_seconds / per_minute
-            due = (last // interval + 1) * interval
-            while (pause := due - time.time()) > 0 and interval == self._minute_seconds / per_minute:
+        while not stopped.is_set():
+            minute = self._minute_seconds
+            due = _next(last, minute / times, minute * after)
+            while (pause := due - time.time()) > 0 and minute == self._minute_seconds:
                 if stopped.wait(min(pause, _LONGEST_PAUSE_SECONDS)):
                     return
-            if stopped.is_set():
-                return
             last = time.time()
             if last < due:
                 continue  # the pace changed
@@ -61,3 +62,7 @@ class Pace:
                 call()
             except Exception:
                 logger.exception("%s failed", threading.current_thread().name)
+
+
+def _next(moment: float, interval: float, late: float) -> float:
+    return ((moment - late) // interval + 1) * interval + late

@@ -36,15 +36,15 @@ class Cloud:
     def at_stop(self, hook: Hook) -> None:
         self._stop.append(hook)
 
-    def each_minute(self, hook: Hook, *, times: int = 1) -> None:
-        """Run the hook so many times a minute of this cloud's pace."""
+    def each_minute(self, hook: Hook, *, times: int = 1, after: float = 0.0) -> None:
+        """Run the hook so many times a minute of this cloud's pace; `after` as in `Pace.repeat`."""
 
         def run() -> None:
             with emulator.core("responses").request_scope(self.config.account_id, self.config.region):
                 hook()
 
         name = f"{hook.__module__.rpartition('.')[2]}-{hook.__name__.strip('_')}"
-        self.at_start(lambda: self.pace.repeat(name, run, self._stopping, per_minute=times))
+        self.at_start(lambda: self.pace.repeat(name, run, self._stopping, times=times, after=after))
 
     def start(self) -> None:
         for hook in self._start:

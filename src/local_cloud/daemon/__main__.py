@@ -1,4 +1,5 @@
-"""``python -m local_cloud.daemon --config <file>``: run, detach or stop a local cloud, or show its status.
+"""``python -m local_cloud.daemon --config <file>``: run, detach or stop a local cloud, show its status,
+or set its pace.
 
 Exit status: 0 done, 1 failed (one line on stderr says why), 2 wrong arguments or configuration.
 """
@@ -27,6 +28,12 @@ def main(arguments: list[str] | None = None) -> int:
         help="start in the background and return when ready; prints {changed, pid}",
     )
     verb.add_argument("--stop", action="store_true", help="stop the cloud and wait; prints {changed}")
+    verb.add_argument(
+        "--minute",
+        type=float,
+        metavar="SECONDS",
+        help="let a minute of alarms and scaling take 1 to 60 seconds; prints {changed, before}",
+    )
     verb.add_argument("--status", action="store_true", help="print the status as JSON")
     options = parser.parse_args(arguments)
     try:
@@ -39,6 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
             control.detach(config, options.config, timeout=options.timeout)
         elif options.stop:
             control.stop(config, timeout=options.timeout)
+        elif options.minute is not None:
+            control.set_minute(config, options.minute)
         elif options.status:
             control.status(config)
         else:

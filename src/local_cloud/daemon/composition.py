@@ -23,6 +23,7 @@ from local_cloud.account import (
 from local_cloud.cloudwatch import (
     alarm_attributes,
     alarm_notifications,
+    alarm_states,
     log_filters,
     log_subscriptions,
     service_metrics,
@@ -99,9 +100,10 @@ def compose(cloud: Cloud) -> None:
     install(alarm_notifications)
     rds_log_export.apply(cloud)
     config_items.apply(cloud)
-    service_metrics.apply(cloud)
+    service_metrics.apply(cloud, groups)
     install(reserved_names)
     ecr_scans.apply(cloud)
     security_groups.apply(cloud, balancer)
     weather.apply(cloud)
     call_log.apply(cloud)
+    alarm_states.apply(cloud)

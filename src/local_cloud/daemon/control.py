@@ -23,8 +23,11 @@ from local_cloud.elbv2.load_balancer import LoadBalancerError
 
 _POLL_SECONDS = 0.1
 _LOG_LINES = 30
+_MINUTE_TIMEOUT_SECONDS = 10.0
 HEALTH_PATH = "/_local/health"
 """Answers 503 until the cloud is ready, then 200. The body is a :class:`Health`."""
+MINUTE_PATH = "/_local/minute"
+"""GET and PUT: how many seconds a minute of alarms and scaling takes, see ``core/pace.py``. The body is one number."""
 
 
 class ControlError(RuntimeError):
@@ -165,6 +168,25 @@ def status(config: CloudConfig) -> None:
             "current": health is not None and health.config_digest == config.digest,
         }
     )
+
+
+def set_minute(config: CloudConfig, seconds: float) -> None:
+    """Set how many seconds a minute of alarms and scaling takes, until the cloud ends. Print ``{changed, before}``.
+
+    Raises:
+        ControlError: no cloud answers, or it refused the number.
+    """
+    url = config.api_url + MINUTE_PATH
+    try:
+        with _opener.open(url, timeout=_MINUTE_TIMEOUT_SECONDS) as answer:
+            before = float(answer.read())
+        request = urllib.request.Request(url, data=json.dumps(seconds).encode(), method="PUT")  # noqa: S310 - the cloud's own
+        with _opener.open(request, timeout=_MINUTE_TIMEOUT_SECONDS):
+            _print({"changed": before != seconds, "before": before})
+    except urllib.error.HTTPError as refused:
+        raise ControlError(f"the local cloud refused the minute: {refused.read().decode()}") from refused
+    except OSError as error:
+        raise ControlError(f"no local cloud answers at {config.api_url}: {error}") from error
 
 
 def running_pid(config: CloudConfig) -> int | None:

@@ -21,7 +21,7 @@ from local_cloud.core.config import CloudConfig
 from local_cloud.core.runtime import Cloud
 from local_cloud.daemon import single_packet
 from local_cloud.daemon.addresses import check_addresses
-from local_cloud.daemon.control import HEALTH_PATH
+from local_cloud.daemon.control import HEALTH_PATH, MINUTE_PATH
 from local_cloud.moto_server.autoscaling import AutoscalingServer
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ async def _serve(config: CloudConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
 
-    gateway = _Gateway(application.app, config)
+    gateway = _Gateway(application.app, cloud)
     single_packet.install()
     hypercorn = Config()
     hypercorn.bind = [
@@ -114,12 +114,13 @@ async def _start(cloud: Cloud, gateway: _Gateway) -> None:
 
 
 class _Gateway:
-    """ASGI: answers the health endpoint, and passes other requests to the emulator's application."""
+    """ASGI: answers the control's endpoints, and passes other requests to the emulator's application."""
 
-    def __init__(self, application: Any, config: CloudConfig) -> None:
+    def __init__(self, application: Any, cloud: Cloud) -> None:
         self._application = application
-        self._config = config
-        self._digest = config.digest  # of the running code: its files may change later
+        self._config = cloud.config
+        self._pace = cloud.pace
+        self._digest = cloud.config.digest  # of the running code: its files may change later
         self.ready = False
         self.serving = asyncio.Event()
 
@@ -128,6 +129,8 @@ class _Gateway:
             await self._application(scope, receive, self._watch_lifespan(send))
         elif scope["type"] == "http" and scope["path"] == HEALTH_PATH:
             await self._answer_health(send)
+        elif scope["type"] == "http" and scope["path"] == MINUTE_PATH:
+            await self._answer_minute(scope["method"], receive, send)
         else:
             await self._application(scope, receive, send)
 
@@ -146,10 +149,29 @@ class _Gateway:
             "instance": self._config.instance,
             "config_digest": self._digest,
         }
-        headers = [(b"content-type", b"application/json")]
-        status = 200 if self.ready else 503
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": json.dumps(document).encode()})
+        await _answer(send, 200 if self.ready else 503, document)
+
+    async def _answer_minute(self, method: str, receive: Receive, send: Send) -> None:
+        if method == "PUT":
+            body = b""
+            more = True
+            while more:
+                message = await receive()
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
+            try:
+                self._pace.minute_seconds = float(json.loads(body))
+            except (ValueError, TypeError) as error:
+                await _answer(send, 400, str(error))
+                return
+            logger.info("a minute of alarms and scaling takes %g s", self._pace.minute_seconds)
+        await _answer(send, 200, self._pace.minute_seconds)
+
+
+async def _answer(send: Send, status: int, document: Any) -> None:
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(document).encode()})
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ KEPT = 100
 
 BREAKER_REASON = "Service deployment rolled back because the circuit breaker threshold was exceeded."
 REQUESTED_REASON = "Service deployment rolled back because it was stopped by a user."
+ALARM_REASON = "Service deployment rolled back because a CloudWatch alarm was detected."
 NO_CANDIDATE_REASON = "No rollback candidate was found to run the rollback."
 
 _DEPLOYMENTS = "_service_deployments"
@@ -53,8 +54,9 @@ def begin(
     sources: list[dict[str, Any]],
     identifier: str,
     definition: dict[str, Any] | None,
+    alarms: list[str],
 ) -> None:
-    """Record that a deployment starts. A deployment in progress is superseded."""
+    """Record that a deployment starts. A deployment in progress is superseded. Its `alarms` are monitored."""
     superseded = ongoing(service)
     if superseded is not None:
         finish(superseded, "STOPPED", "Service deployment superseded by a newer one.")
@@ -81,6 +83,11 @@ def begin(
             ],
             "targetServiceRevision": {"arn": revision_arn(service, deployment)},
             "deploymentConfiguration": service["deploymentConfiguration"],
+            "alarms": {
+                "status": "MONITORING" if alarms else "DISABLED",
+                "alarmNames": alarms,
+                "triggeredAlarmNames": [],
+            },
             "_deployment_id": deployment["id"],
         },
     )
@@ -108,6 +115,9 @@ def start_rollback(service: dict[str, Any], record: dict[str, Any], target: dict
 def finish(record: dict[str, Any], status: str, reason: str = "") -> None:
     set_status(record, status, reason)
     record["finishedAt"] = record["updatedAt"]
+    alarms = record.get("alarms") or {}  # one that was saved by an older local cloud has none
+    if alarms.get("status") == "MONITORING":
+        alarms["status"] = "MONITORING_COMPLETE"
     if status == "STOPPED":
         record["stoppedAt"] = record["updatedAt"]
 
@@ -128,6 +138,19 @@ def update_counts(service: dict[str, Any]) -> None:
             record["deploymentCircuitBreaker"] = _breaker(service, deployment, record)
         elif record.get("deploymentCircuitBreaker", {}).get("status") == "MONITORING":
             record["deploymentCircuitBreaker"]["status"] = "MONITORING_COMPLETE"
+
+
+def monitored_alarms(record: dict[str, Any] | None) -> list[str]:
+    """Return the alarms that may end this deployment. They do not end a rollback."""
+    if record is None or record["status"] != "IN_PROGRESS":
+        return []
+    names: list[str] = (record.get("alarms") or {}).get("alarmNames", [])
+    return names
+
+
+def mark_alarmed(record: dict[str, Any], alarms: list[str]) -> None:
+    """Record that these alarms ended this deployment."""
+    record["alarms"].update(status="TRIGGERED", triggeredAlarmNames=alarms)
 
 
 def mark_triggered(record: dict[str, Any], failures: int) -> None:

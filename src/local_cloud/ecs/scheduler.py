@@ -14,7 +14,8 @@ from datetime import datetime
 from typing import Any
 
 from local_cloud.core import emulator
-from local_cloud.ecs import history, task_zones
+from local_cloud.core.pace import Pace
+from local_cloud.ecs import deployment_alarms, deployment_events, history, task_zones
 from local_cloud.ecs.deployments import (
     Limits,
     TaskView,
@@ -46,8 +47,9 @@ _STARTING = ("PROVISIONING", "PENDING", "ACTIVATING")
 class ServiceScheduler:
     """Drives all services of the emulator; safe to call from any thread."""
 
-    def __init__(self, ecs: Any, groups: TargetGroups, stopper: TaskStopper) -> None:
+    def __init__(self, ecs: Any, groups: TargetGroups, stopper: TaskStopper, pace: Pace) -> None:
         self._ecs = ecs
+        self._pace = pace
         self._groups = groups
         self._stopper = stopper
         self.lock = threading.RLock()
@@ -83,8 +85,10 @@ class ServiceScheduler:
         deployment["platformVersion"] = service.get("platformVersion") or "LATEST"
         definition = self._ecs._task_defs.get(self._ecs._resolve_td_key(deployment["taskDefinition"]))
         service["_failures"] = 0
-        history.begin(service, deployment, sources, secrets.token_urlsafe(16), definition)
+        alarms = deployment_alarms.to_monitor(service)
+        history.begin(service, deployment, sources, secrets.token_urlsafe(16), definition, alarms)
         history.update_counts(service)
+        deployment_events.publish(service, deployment)
 
     def task_exited(self, task: Task) -> None:
         """Handle a task that ended by itself: for a service's task this is always a failure."""
@@ -123,6 +127,7 @@ class ServiceScheduler:
     def _trip(self, service: Service, deployment: dict[str, Any], *, rollback: bool) -> None:
         record = history.ongoing(service)
         self._fail(service, deployment, "ECS deployment circuit breaker: tasks failed to start.")
+        deployment_events.publish(service, deployment)
         self._event(service, f"(deployment {deployment['id']}) deployment failed: tasks failed to start.")
         if record is None:
             return
@@ -134,6 +139,20 @@ class ServiceScheduler:
             self._roll_back(service, deployment, record, history.BREAKER_REASON)
         else:
             history.finish(record, "STOPPED", "The deployment circuit breaker threshold was exceeded.")
+
+    def _heed_alarms(self, service: Service, deployment: dict[str, Any], record: dict[str, Any] | None) -> None:
+        """Fail the deployment if an alarm that it monitors is in ALARM."""
+        triggered = deployment_alarms.in_alarm(history.monitored_alarms(record))
+        if record is None or not triggered:
+            return
+        self._fail(service, deployment, "ECS deployment failed: alarm detected.")
+        deployment_events.publish(service, deployment)
+        self._event(service, f"(deployment {deployment['id']}) deployment failed: alarm detected.")
+        history.mark_alarmed(record, triggered)
+        if deployment_alarms.rolls_back(service):
+            self._roll_back(service, deployment, record, history.ALARM_REASON)
+        else:
+            history.finish(record, "STOPPED", "A CloudWatch alarm was detected.")
 
     def _fail(self, service: Service, deployment: dict[str, Any], reason: str) -> None:
         deployment["rolloutState"] = "FAILED"
@@ -169,6 +188,7 @@ class ServiceScheduler:
         service["_failures"] = 0
         history.start_rollback(service, record, target, reason)
         self._event(service, f"rolling back to deployment {target['id']}.")
+        deployment_events.publish(service, target)
 
     # The loop -------------------------------------------------------------------------
 
@@ -210,7 +230,9 @@ class ServiceScheduler:
         if record is not None and record["status"] == "ROLLBACK_REQUESTED":
             self._fail(service, primary, "ECS deployment stopped by a user.")
             self._roll_back(service, primary, record, history.REQUESTED_REASON)
-            primary = self._ecs._primary_deployment(service)
+        elif primary["rolloutState"] == "IN_PROGRESS":
+            self._heed_alarms(service, primary, record)
+        primary = self._ecs._primary_deployment(service)
 
         views = [self._view(service, task, primary) for task in live]
         if primary["rolloutState"] == "IN_PROGRESS":
@@ -278,14 +300,18 @@ class ServiceScheduler:
                 return
         if len(views) != service["desiredCount"] or not all(view.healthy for view in views):
             return
+        record = history.ongoing(service)
+        bake = self._pace.seconds(deployment_alarms.bake_seconds(history.monitored_alarms(record)))
+        if time.time() < primary.setdefault("_steady_since", time.time()) + bake:
+            return
         primary["rolloutState"] = "COMPLETED"
         primary["rolloutStateReason"] = f"ECS deployment {primary['id']} completed."
         primary["updatedAt"] = self._ecs._iso()
-        record = history.ongoing(service)
         if record is not None:
             rolled_back = record["status"] == "ROLLBACK_IN_PROGRESS"
             history.update_counts(service)
             history.finish(record, "ROLLBACK_SUCCESSFUL" if rolled_back else "SUCCESSFUL")
+        deployment_events.publish(service, primary)
         self._event(service, f"(deployment {primary['id']}) deployment completed.")
         self._event(service, "has reached a steady state.")
 

@@ -10,8 +10,6 @@ balancers, platform or capacity also starts a deployment; attributes that an upd
 (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html).
 Without this patch: a rollout completes one second after its tasks run, then all old tasks stop; only tasks that exit
 count as failed; a service's first deployment is complete at once.
-
-The deployment alarms of ``deploymentConfiguration`` are stored and not evaluated.
 """
 
 from __future__ import annotations
@@ -37,7 +35,7 @@ REVISION_FIELDS = (
 
 
 def apply(cloud: Cloud, groups: TargetGroups, stopper: TaskStopper) -> ServiceScheduler:
-    scheduler = ServiceScheduler(emulator.service("ecs"), groups, stopper)
+    scheduler = ServiceScheduler(emulator.service("ecs"), groups, stopper, cloud.pace)
     install(Handlers(groups, stopper, scheduler))
     cloud.at_start(scheduler.start)
     cloud.at_stop(scheduler.stop)

@@ -21,21 +21,33 @@ BACKEND = "targets"
 PORT = 8080
 """Port inside the container; an unprivileged process may bind it."""
 SOCKET = "admin.sock"
+RING = "requests"
+"""HAProxy's buffer of its newest log lines, each `LOG_FORMAT`."""
 
 _TEMPLATE = """\
 # Written by the local cloud. Targets are added and removed through the runtime API.
 global
     stats socket {directory}/{socket} mode 600 level admin
+    # For the reader of the ring: its connection is idle while no request comes.
+    stats timeout 1d
     nbthread 1
     maxconn 4000
     # A nested container may not raise its limit of open files; HAProxy then serves fewer connections.
     no strict-limits
-    log stdout format raw local0
+    log stdout format raw local0 err
+    log ring@{ring} format raw local0 info
+
+ring {ring}
+    format raw
+    maxlen 512
+    size 1048576
 
 defaults
     mode http
     log global
-    option dontlog-normal
+    # Failed requests are logged as errors, to stdout too.
+    option log-separate-errors
+    log-format "{log_format}"
     # An ALB documents no retries, and they would hide requests that a deployment loses.
     retries 0
     retry-on none
@@ -67,6 +79,9 @@ backend {backend}
     balance roundrobin
     server-template slot {slots} 127.0.0.1:1 disabled
 """
+LOG_FORMAT = "%ST %Tr %b/%s %ts %HM %HP"
+"""Status, milliseconds from the request to the response's headers (-1: none), server, how the session ended, request.
+https://docs.haproxy.org/3.0/configuration.html#8.2.6"""
 #: The Server header distinguishes an ALB's own responses from those of a target.
 #: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html
 _SERVER = "awselb/2.0"
@@ -136,6 +151,21 @@ class RuntimeApi:
             raise CommandError(f"HAProxy's runtime API does not answer: {error}") from error
         return answer.decode()
 
+    def follow(self) -> Iterator[str]:
+        """Yield each new line of the log until HAProxy ends.
+
+        Raises:
+            CommandError: the socket cannot be used.
+        """
+        try:
+            with _open_directory(self._directory) as path, socket.socket(socket.AF_UNIX) as client:
+                client.connect(f"{path}/{SOCKET}")
+                client.sendall(f"show events {RING} -w -n\n".encode())
+                with client.makefile(encoding="utf-8", errors="replace") as lines:
+                    yield from lines
+        except OSError as error:
+            raise CommandError(f"HAProxy's log cannot be read: {error}") from error
+
     def servers(self) -> list[Server]:
         """Return the backend's servers as they are now.
 
@@ -172,6 +202,8 @@ def render(directory: str, *, idle_seconds: int = 60) -> str:
     return _TEMPLATE.format(
         directory=directory,
         socket=SOCKET,
+        ring=RING,
+        log_format=LOG_FORMAT,
         idle=idle_seconds,
         errors="\n".join(
             f'    http-error status {status} content-type text/html string "<h1>{status} {reason}</h1>"'

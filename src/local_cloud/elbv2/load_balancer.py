@@ -20,6 +20,7 @@ its default action. A request that no target can take is answered 503.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import threading
@@ -127,6 +128,26 @@ def remove_leftover(config: CloudConfig) -> None:
         logger.debug("looking for a load balancer that was left: %s", error)
 
 
+@dataclasses.dataclass(frozen=True)
+class Served:
+    """The load balancer and the target group that HAProxy serves, by their ARNs."""
+
+    balancer: str
+    group: str
+
+
+def served_group(alb: Any) -> Served | None:
+    """Return the target group of the one listener that is served, rather not one of an internal load balancer."""
+    listeners = [listener for listener in list(alb._listeners._data.values()) if listener["Port"] == LISTENER_PORT]
+    balancers = list(alb._lbs._data.values())
+    internal = {balancer["LoadBalancerArn"] for balancer in balancers if balancer["Scheme"] == "internal"}
+    for listener in sorted(listeners, key=lambda listener: listener["LoadBalancerArn"] in internal):
+        for action in listener["DefaultActions"]:
+            for group in forwarded_groups(action):
+                return Served(listener["LoadBalancerArn"], group)
+    return None
+
+
 class LoadBalancer:
     """Runs the container and keeps HAProxy's servers in step with the target group."""
 
@@ -164,15 +185,15 @@ class LoadBalancer:
 
     def wanted(self) -> dict[Target, ServerState]:
         """Return every target of the served target group with its wanted state."""
-        balancer, group = self._served()
-        if group is None:
+        served = served_group(self._alb)
+        if served is None:
             return {}
-        members = self._groups.registry.members(group)
+        members = self._groups.registry.members(served.group)
         names = {target: self._groups.zone(target) for target in members}
         return without_zone(
             {target: server_state(health) for target, health in members.items()},
             {target: name and zone_id(name) for target, name in names.items()},
-            self._shifts.away_from(balancer),
+            self._shifts.away_from(served.balancer),
         )
 
     def container(self) -> tuple[str, str] | None:
@@ -188,19 +209,6 @@ class LoadBalancer:
     def _address(self, container: Any) -> str:
         address: str = container.attrs["NetworkSettings"]["Networks"][self._config.network_name]["IPAddress"]
         return address
-
-    def _served(self) -> tuple[str, str | None]:
-        """Return the load balancer and target group of the one listener that is served, rather no internal one."""
-        listeners = [
-            listener for listener in list(self._alb._listeners._data.values()) if listener["Port"] == LISTENER_PORT
-        ]
-        balancers = list(self._alb._lbs._data.values())
-        internal = {balancer["LoadBalancerArn"] for balancer in balancers if balancer["Scheme"] == "internal"}
-        for listener in sorted(listeners, key=lambda listener: listener["LoadBalancerArn"] in internal):
-            for action in listener["DefaultActions"]:
-                for group in forwarded_groups(action):
-                    return listener["LoadBalancerArn"], group
-        return "", None
 
     def _follow(self) -> None:
         failing = False

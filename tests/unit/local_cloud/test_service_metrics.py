@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from local_cloud.cloudwatch.service_metrics import Counts, count_sessions, read_counts
+from typing import Any
+
+import pytest
+
+from local_cloud.cloudwatch.service_metrics import (
+    Counts,
+    Usage,
+    count_sessions,
+    host_counts,
+    read_counts,
+    response_seconds,
+)
+from local_cloud.elbv2.health import DRAINING, Health, State
 
 # Shortened: HAProxy names some eighty columns.
 HEAD = "# pxname,svname,req_tot,lbtot,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,rtime"
@@ -28,19 +40,17 @@ def test_the_targets_answers_and_its_own_are_told_apart() -> None:
         "HTTPCode_Target_5XX_Count": 4.0,
         "HTTPCode_ELB_5XX_Count": 6.0,
         "RequestCount": 94.0,
-        "TargetResponseTime": (60 * 10 + 34 * 40) / 94 / 1000,
     }
 
 
 def test_only_what_is_new_is_reported_and_no_zero() -> None:
     before = Counts(requests=10, target=(10, 0, 0, 0))
     assert before.since(before) == {}
-    after = Counts(requests=12, target=(11, 0, 0, 1), response_ms=5.0)
+    after = Counts(requests=12, target=(11, 0, 0, 1))
     assert after.since(before) == {
         "HTTPCode_Target_2XX_Count": 1.0,
         "HTTPCode_Target_5XX_Count": 1.0,
         "RequestCount": 2.0,
-        "TargetResponseTime": 0.005,
     }
 
 
@@ -60,3 +70,42 @@ def test_sessions_are_processes_with_a_client() -> None:
         "sh -c postgres: x",
     ]
     assert count_sessions(titles) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "seconds"),
+    [
+        ("200 7 targets/slot1 -- GET /healthz", 0.007),
+        ("500 1234 targets/slot2 -- POST /transactions", 1.2),
+        ("503 -1 targets/<NOSRV> SC GET /", None),
+        ("408 -1 listener/<NOSRV> cR <BADREQ> -", None),
+        ("Server targets/slot1 is DOWN", None),
+        ("", None),
+    ],
+)
+def test_a_line_of_the_log_has_the_targets_time(line: str, seconds: float | None) -> None:
+    assert response_seconds(line) == seconds
+
+
+def test_hosts_are_counted_while_targets_are_registered() -> None:
+    healthy, unhealthy, initial = (Health(state) for state in (State.HEALTHY, State.UNHEALTHY, State.INITIAL))
+    assert host_counts([healthy, healthy, unhealthy, initial, DRAINING]) == {
+        "HealthyHostCount": 2.0,
+        "UnHealthyHostCount": 1.0,
+    }
+    assert host_counts([DRAINING]) == {}
+
+
+def stats(cpu_seconds: float) -> dict[str, Any]:
+    return {
+        "cpu_stats": {"cpu_usage": {"total_usage": cpu_seconds * 1e9}, "online_cpus": 2},
+        "memory_stats": {"usage": 300, "limit": 1000, "stats": {"inactive_file": 100}},
+    }
+
+
+def test_a_database_uses_its_share_of_the_machine() -> None:
+    before, now = Usage.of(stats(10), at=100), Usage.of(stats(16), at=110)
+    assert now.cpu_percent(before) == 30.0
+    assert now.free_memory == 800.0
+    restarted = Usage.of(stats(2), at=120)
+    assert restarted.cpu_percent(now) == 10.0
