@@ -10,7 +10,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import boto3
 import psycopg2
 import pytest
 
+from local_cloud.daemon.control import MINUTE_PATH
 from tests.support import snapshots
 from tests.support.logs import Logs
 
@@ -318,6 +319,28 @@ def drain_for(clone: Clone, seconds: int) -> None:
     (group,) = elbv2.describe_target_groups()["TargetGroups"]
     attribute = {"Key": "deregistration_delay.timeout_seconds", "Value": str(seconds)}
     elbv2.modify_target_group_attributes(TargetGroupArn=group["TargetGroupArn"], Attributes=[attribute])
+
+
+@contextmanager
+def minutes_of(seconds: int) -> Iterator[None]:
+    """Let a minute of alarms and scaling take so many seconds."""
+
+    def put(number: int) -> None:
+        url = f"http://127.0.0.1:{API_PORT}{MINUTE_PATH}"
+        request = urllib.request.Request(url, data=json.dumps(number).encode(), method="PUT")
+        urllib.request.urlopen(request, timeout=10).close()
+
+    put(seconds)
+    try:
+        yield
+    finally:
+        put(60)
+
+
+def alarm_states(clone: Clone) -> dict[str, str]:
+    """Return the state of each alarm by its name without the environment's."""
+    found = clone.aws("cloudwatch").describe_alarms(AlarmNamePrefix=f"{PREFIX}-")["MetricAlarms"]
+    return {alarm["AlarmName"].removeprefix(f"{PREFIX}-"): alarm["StateValue"] for alarm in found}
 
 
 def containers(instance: str = INSTANCE) -> set[str]:

@@ -17,12 +17,14 @@ from typing import Any
 import pytest
 import yaml
 
+from fargate_ops.drill.load import Request
 from fargate_ops.state.ledger import Ledger, Outcome, Release
 from tests.bench import flows
 from tests.bench.measure import Row
-from tests.e2e.conftest import PREFIX, Clone, Run, causes, drain_for, service, wait_until
+from tests.e2e.conftest import PREFIX, Clone, Run, alarm_states, causes, drain_for, minutes_of, service, wait_until
 from tests.e2e.console import Watch, watched
-from tests.e2e.load import load
+from tests.e2e.load import VERSION, load
+from tests.local_cloud.conftest import wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal, pytest.mark.timeout(900)]
 
@@ -436,3 +438,63 @@ def test_no_flow_is_far_slower_than_its_floor(
         record_property(f"{row.benchmark}: {row.variant}", row.median)
     # Other tests use the processors meanwhile. The floors mostly wait, so only the flows take longer.
     assert [row.miss() for row in rows if not row.within(leeway=2)] == []
+
+
+#: Health checks and the version are answered as before.
+FAILS_EVERY_FIFTH = """
+
+class _FailsEveryFifth:
+    def __init__(self, app):
+        self._app, self._count = app, 0
+
+    async def __call__(self, scope, receive, send):
+        from starlette.responses import PlainTextResponse
+
+        app = self._app
+        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+            self._count += 1
+            app = app if self._count % 5 else PlainTextResponse("broken", 500)
+        await app(scope, receive, send)
+
+
+_create_good_app = create_app
+
+
+def create_app(settings: Settings) -> FastAPI:
+    app = _create_good_app(settings)
+    app.add_middleware(_FailsEveryFifth)
+    return app
+"""
+
+
+def test_a_healthy_release_that_fails_every_fifth_request_is_undone_by_its_alarm(clone: Clone) -> None:
+    clone.make("infra", deployment_alarms=["errors-5xx"])
+    drain_for(clone, 1)
+    before = service(clone)["taskDefinition"]
+    account = clone.request("/v1/accounts", {"name": "alarm", "currency": "KRW"})[1]["id"]
+    read = Request(name="account", path=f"/v1/accounts/{account}")
+    clone.commit("app/api/settlement/app.py", FAILS_EVERY_FIFTH)
+    try:
+        with minutes_of(5):
+            # An alarm that is on at the start of a deployment is ignored; the tests above may have set it off.
+            wait_for(lambda: alarm_states(clone)["errors-5xx"] == "OK", seconds=180)
+            with load(may_lose=True, requests=(VERSION, read)) as report:
+                run = clone.make("release", expect=2)
+            wait_for(lambda: alarm_states(clone)["errors-5xx"] == "OK", seconds=180)
+    finally:
+        clone.git("reset", "--quiet", "--hard", "HEAD~1")
+    assert_prints(run, "alarm detected")
+    assert_ended(clone, run, "failed_and_undone")
+    assert service(clone)["taskDefinition"] == before
+    deployments = clone.aws("ecs").list_service_deployments(cluster=PREFIX, service=PREFIX)["serviceDeployments"]
+    (alarmed,) = clone.aws("ecs").describe_service_deployments(
+        serviceDeploymentArns=[deployments[0]["serviceDeploymentArn"]]
+    )["serviceDeployments"]
+    assert (alarmed["status"], alarmed["alarms"]["status"]) == ("ROLLBACK_SUCCESSFUL", "TRIGGERED")
+    assert alarmed["alarms"]["triggeredAlarmNames"] == [f"{PREFIX}-errors-5xx"]
+    # Only the faulty path loses requests, a fifth of them at most, and all to the fault itself.
+    version, accounts = report.tallies[VERSION.name], report.tallies[read.name]
+    assert version.lost == 0, version.examples
+    assert 0 < accounts.lost <= accounts.answered / 4, accounts
+    assert all("500" in example for example in accounts.examples), accounts.examples
+    print(f"{accounts.lost} of {accounts.lost + accounts.answered} requests lost, all answered 500")
