@@ -18,17 +18,20 @@ import pytest
 from tests.e2e.conftest import (
     INSTANCE,
     Clone,
+    alarm_states,
     causes,
     connect,
     containers,
     docker,
     drain_for,
     execute,
+    minutes_of,
     query,
     service,
     wait_until,
 )
 from tests.e2e.load import load
+from tests.local_cloud.conftest import docker_client
 from tests.support.slack import TOKEN, Slack, intrusions, shown
 
 pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal, pytest.mark.timeout(900)]
@@ -159,7 +162,7 @@ def test_a_test_page_arrives_on_every_path(clone: Clone, slack: Slack) -> None:
     assert undelivered(clone) == 0
 
 
-def test_what_slack_does_not_take_is_kept(clone: Clone, slack: Slack) -> None:
+def test_what_slack_does_not_take_is_kept_and_sets_off_an_alarm(clone: Clone, slack: Slack) -> None:
     slack.forget()
     slack.plan(*[503] * 4)
     topics = clone.aws("sns").list_topics()["Topics"]
@@ -170,10 +173,13 @@ def test_what_slack_does_not_take_is_kept(clone: Clone, slack: Slack) -> None:
     assert causes(clone)[-1] == "bots undelivered"
 
     # When Slack works again, one command posts it.
-    assert "alarm-bot" in clone.make("redeliver", "CHECK=1").output
-    assert not slack.messages
-    assert "1 posted" in clone.make("redeliver").output
-    assert "to be kept" in shown(slack.wait_for())
+    with minutes_of(5):
+        slack.wait_for(lambda message: f"{PREFIX}-undelivered" in message["text"])
+        assert "alarm-bot" in clone.make("redeliver", "CHECK=1").output
+        assert undelivered(clone) == 1
+        assert "1 posted" in clone.make("redeliver").output
+        assert slack.wait_for(lambda message: "to be kept" in shown(message))
+        slack.wait_for(lambda message: f"resolved: {PREFIX}-undelivered" in message["text"])
     assert undelivered(clone) == 0
     assert clone.make("redeliver").recap()["changed"] == 0
 
@@ -208,7 +214,13 @@ def test_the_application_comes_to_it(clone: Clone) -> None:
 
 
 def test_exhausted_connections_are_resolved_by_the_playbook(clone: Clone) -> None:
-    output = clone.make("drill", "DRILL=pool_exhaustion").output
+    with minutes_of(2):
+        output = clone.make("drill", "DRILL=pool_exhaustion").output
+        wait_until(lambda: alarm_states(clone)["database-connections"] == "OK", "the alarm ends", seconds=90)
+    history = clone.aws("cloudwatch").describe_alarm_history(
+        AlarmName=f"{PREFIX}-database-connections", HistoryItemType="StateUpdate"
+    )["AlarmHistoryItems"]
+    assert any(item["HistorySummary"] == "Alarm updated from OK to ALARM" for item in history), history
     assert "VERDICT pool_exhaustion: every check passed" in output
     # Its checks: the server is full and the application returns 5xx, the playbook diagnoses leaked sessions and ends
     # only those, requests succeed within 10 s, a transaction that ran throughout commits.
@@ -269,6 +281,46 @@ def test_traffic_leaves_a_zone_and_comes_back(clone: Clone) -> None:
     assert clone.request("/version")[1]["git_hash"] == clone.version()
     assert f"zone away    {zone} until " in clone.make("status").output
     assert clone.make("zone-away", "CANCEL=1").recap()["changed"] == 1
+
+
+#: The alarms of a service without a healthy task, and those of one without any task under load.
+UNHEALTHY = {"no-healthy-targets", "unhealthy-targets"}
+NO_TASKS = {"tasks-missing", "error-rate", "errors-5xx"}
+
+
+def test_an_outage_sets_off_its_alarms_until_it_ends(clone: Clone) -> None:
+    """The tasks hang, then they die. They are not replaced meanwhile: their secret is to be deleted."""
+    definition = clone.aws("ecs").describe_task_definition(taskDefinition=service(clone)["taskDefinition"])
+    references = definition["taskDefinition"]["containerDefinitions"][0]["secrets"]
+    (secret,) = {":".join(item["valueFrom"].split(":")[:7]) for item in references}
+    secrets = clone.aws("secretsmanager")
+    docker = docker_client()
+    labels = [f"fargate.local={INSTANCE}", "ministack=ecs"]
+
+    def on(alarms: set[str]) -> bool:
+        states = alarm_states(clone)
+        return all(states[name] == "ALARM" for name in alarms)
+
+    with minutes_of(1):
+        tasks = docker.containers.list(filters={"label": labels})
+        assert tasks
+        secrets.delete_secret(SecretId=secret, RecoveryWindowInDays=7)
+        try:
+            for task in tasks:
+                task.pause()
+            wait_until(lambda: on(UNHEALTHY), "unhealthy targets are told", seconds=120)
+            for task in tasks:
+                task.unpause()
+                task.kill()
+            with load(per_second=100, may_lose=True):
+                wait_until(lambda: on(NO_TASKS), "missing tasks are told", seconds=120)
+        finally:
+            secrets.restore_secret(SecretId=secret)
+        # ECS pauses ever longer between attempts to start a task; a new deployment starts them at once.
+        clone.aws("ecs").update_service(cluster=PREFIX, service=PREFIX, forceNewDeployment=True)
+        wait_until(
+            lambda: all(alarm_states(clone)[name] == "OK" for name in UNHEALTHY | NO_TASKS), "it ends", seconds=180
+        )
 
 
 #: A release with a pool that is far too large. Each new account named "fill" makes the pools open every connection that

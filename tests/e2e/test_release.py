@@ -492,6 +492,13 @@ def test_a_healthy_release_that_fails_every_fifth_request_is_undone_by_its_alarm
     )["serviceDeployments"]
     assert (alarmed["status"], alarmed["alarms"]["status"]) == ("ROLLBACK_SUCCESSFUL", "TRIGGERED")
     assert alarmed["alarms"]["triggeredAlarmNames"] == [f"{PREFIX}-errors-5xx"]
+    told = {
+        json.loads(event["message"])["detail"]["deploymentId"]: json.loads(event["message"])["detail"]["reason"]
+        for event in clone.aws("logs").filter_log_events(
+            logGroupName=f"/aws/events/{PREFIX}/deployments", filterPattern="SERVICE_DEPLOYMENT_FAILED"
+        )["events"]
+    }
+    assert "ECS deployment failed: alarm detected." in told.values(), told
     # Only the faulty path loses requests, a fifth of them at most, and all to the fault itself.
     version, accounts = report.tallies[VERSION.name], report.tallies[read.name]
     assert version.lost == 0, version.examples
