@@ -28,6 +28,12 @@ def test_status_knows_whether_the_configuration_is_current(cloud: RunningCloud) 
     assert json.loads(changed.command("--status").stdout)["current"] is False
 
 
+def test_a_minute_that_is_too_short_is_refused_in_words(cloud: RunningCloud) -> None:
+    refused = cloud.command("--minute", "0")
+    assert refused.returncode == 1
+    assert "a minute takes 1 to 60 seconds, not 0" in refused.stderr
+
+
 def test_it_keeps_no_proxy_and_nothing_else_of_the_shell(cloud: RunningCloud) -> None:
     """The fixture starts the cloud from such a shell."""
     pid = cloud.config.pid_file.read_text().strip()
