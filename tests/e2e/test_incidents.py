@@ -216,7 +216,7 @@ def test_the_application_comes_to_it(clone: Clone) -> None:
 def test_exhausted_connections_are_resolved_by_the_playbook(clone: Clone) -> None:
     with minutes_of(2):
         output = clone.make("drill", "DRILL=pool_exhaustion").output
-        wait_until(lambda: alarm_states(clone)["database-connections"] == "OK", "the alarm ends", seconds=90)
+        wait_until(lambda: alarm_states(clone)["database-connections"] == "OK", "the alarm ends", seconds=240)
     history = clone.aws("cloudwatch").describe_alarm_history(
         AlarmName=f"{PREFIX}-database-connections", HistoryItemType="StateUpdate"
     )["AlarmHistoryItems"]
@@ -308,18 +308,18 @@ def test_an_outage_sets_off_its_alarms_until_it_ends(clone: Clone) -> None:
         try:
             for task in tasks:
                 task.pause()
-            wait_until(lambda: on(UNHEALTHY), "unhealthy targets are told", seconds=120)
+            wait_until(lambda: on(UNHEALTHY), "unhealthy targets are told", seconds=240)
             for task in tasks:
                 task.unpause()
                 task.kill()
             with load(per_second=100, may_lose=True):
-                wait_until(lambda: on(NO_TASKS), "missing tasks are told", seconds=120)
+                wait_until(lambda: on(NO_TASKS), "missing tasks are told", seconds=240)
         finally:
             secrets.restore_secret(SecretId=secret)
         # ECS pauses ever longer between attempts to start a task; a new deployment starts them at once.
         clone.aws("ecs").update_service(cluster=PREFIX, service=PREFIX, forceNewDeployment=True)
         wait_until(
-            lambda: all(alarm_states(clone)[name] == "OK" for name in UNHEALTHY | NO_TASKS), "it ends", seconds=180
+            lambda: all(alarm_states(clone)[name] == "OK" for name in UNHEALTHY | NO_TASKS), "it ends", seconds=240
         )
 
 

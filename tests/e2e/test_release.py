@@ -477,10 +477,10 @@ def test_a_healthy_release_that_fails_every_fifth_request_is_undone_by_its_alarm
     try:
         with minutes_of(5):
             # An alarm that is on at the start of a deployment is ignored; the tests above may have set it off.
-            wait_for(lambda: alarm_states(clone)["errors-5xx"] == "OK", seconds=180)
+            wait_for(lambda: alarm_states(clone)["errors-5xx"] == "OK", what="errors-5xx is OK")
             with load(may_lose=True, requests=(VERSION, read)) as report:
                 run = clone.make("release", expect=2)
-            wait_for(lambda: alarm_states(clone)["errors-5xx"] == "OK", seconds=180)
+            wait_for(lambda: alarm_states(clone)["errors-5xx"] == "OK", what="errors-5xx is OK")
     finally:
         clone.git("reset", "--quiet", "--hard", "HEAD~1")
     assert_prints(run, "alarm detected")

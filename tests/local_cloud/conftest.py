@@ -229,6 +229,14 @@ def cloud(_start_shared: Callable[..., RunningCloud]) -> RunningCloud:
 
 
 @pytest.fixture
+def short_minutes(cloud: RunningCloud) -> Iterator[None]:
+    """Let a minute of the shared cloud's alarms take a second."""
+    assert json.loads(cloud.command("--minute", "1").stdout) == {"changed": True, "before": 60.0}
+    yield
+    assert json.loads(cloud.command("--minute", "60").stdout) == {"changed": True, "before": 1.0}
+
+
+@pytest.fixture
 def make(cloud: RunningCloud, stub_image: str) -> Iterator[Callable[..., StubService]]:
     """Create services of the stub application in the shared cloud; see ``services.make_service``."""
     from tests.local_cloud.services import make_service

@@ -13,15 +13,7 @@ from tests.local_cloud.conftest import RunningCloud, wait_for
 from tests.local_cloud.functions import open_queue
 from tests.local_cloud.services import StubService
 
-pytestmark = pytest.mark.local_cloud
-
-
-@pytest.fixture(autouse=True)
-def short_minutes(cloud: RunningCloud) -> Iterator[None]:
-    """Let a minute of the shared cloud take a second."""
-    assert json.loads(cloud.command("--minute", "1").stdout) == {"changed": True, "before": 60.0}
-    yield
-    assert json.loads(cloud.command("--minute", "60").stdout) == {"changed": True, "before": 1.0}
+pytestmark = [pytest.mark.local_cloud, pytest.mark.usefixtures("short_minutes")]
 
 
 class Alarms:
@@ -64,7 +56,7 @@ class Alarms:
             _before()
             return wanted.items() <= self.states().items()
 
-        wait_for(reached, seconds=60, what=f"alarms {wanted}")
+        wait_for(reached, what=f"alarms {wanted}")
 
     def report(self, value: float, who: str) -> None:
         data = {"MetricName": "Errors", "Value": value, "Dimensions": [{"Name": "Who", "Value": who}]}
@@ -162,7 +154,7 @@ def test_a_release_that_fails_every_fifth_request_is_undone_by_its_alarm(
         answers.append(service.get())
         return bool(service.deployment()["status"] == "ROLLBACK_SUCCESSFUL")
 
-    wait_for(undone, seconds=90, what="the rollback")
+    wait_for(undone, what="the rollback")
     assert set(answers) == {200, 500}
     failed = service.deployment()
     assert failed["alarms"] == {"status": "TRIGGERED", "alarmNames": [errors], "triggeredAlarmNames": [errors]}

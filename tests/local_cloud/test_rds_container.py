@@ -111,28 +111,37 @@ def test_address_and_authority_outlive_the_cloud(start_cloud: Callable[..., Runn
     databases.delete(cloud, "lasting")
 
 
-def test_its_connections_are_a_metric_of_cloudwatch(cloud: RunningCloud, instance: dict[str, Any]) -> None:
+@pytest.mark.usefixtures("short_minutes")
+def test_what_it_uses_is_in_cloudwatch(cloud: RunningCloud, instance: dict[str, Any]) -> None:
     end = datetime.now(UTC) + timedelta(hours=1)
 
-    def most() -> float:
+    def values(name: str, statistic: str) -> list[float]:
         points = cloud.client("cloudwatch").get_metric_statistics(
             Namespace="AWS/RDS",
-            MetricName="DatabaseConnections",
+            MetricName=name,
             Dimensions=[{"Name": "DBInstanceIdentifier", "Value": "private"}],
             StartTime=end - timedelta(hours=2),
             EndTime=end,
-            Period=60,
-            Statistics=["Maximum"],
+            Period=7200,
+            Statistics=[statistic],
         )["Datapoints"]
-        return max((float(point["Maximum"]) for point in points), default=-1.0)
+        return [float(point[statistic]) for point in points]
 
+    free = min(wait_for(lambda: values("FreeStorageSpace", "Minimum"), what="the free storage is reported"))
+    assert 19 * 2**30 < free < 20 * 2**30
     others = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
 
-    def alone(cursor: Any) -> bool:
+    def alone() -> bool:
         cursor.execute(others)
         return bool(cursor.fetchone() == (0,))
 
     with databases.connect(cloud, instance) as cursor:
-        wait_for(lambda: alone(cursor), what="the server has ended the sessions of the previous tests")
+        wait_for(alone, what="the server has ended the sessions of the previous tests")
         with databases.connect(cloud, instance):
-            wait_for(lambda: most() == 2, what="two connections are counted")
+            wait_for(lambda: 2.0 in values("DatabaseConnections", "Maximum"), what="two connections are counted")
+        cursor.execute("CREATE TABLE filler AS SELECT repeat('x', 900) FROM generate_series(1, 30000)")
+        wait_for(lambda: min(values("FreeStorageSpace", "Minimum")) < free - 25 * 2**20, what="the table takes storage")
+        cursor.execute("DROP TABLE filler")
+    assert all(0 < percent <= 100 for percent in values("CPUUtilization", "Maximum"))
+    assert values("CPUUtilization", "Maximum")
+    assert min(values("FreeableMemory", "Minimum")) > 0

@@ -144,11 +144,9 @@ class Alarm:
         breach = COMPARISONS[self.comparison]
         cause = [item for item in real if breach(item[0], self.threshold) is is_alarm]
         if not cause:
-            unknown = self.periods - len(real)
-            return (
-                f"Threshold Crossed: no datapoints were received for {_count(self.periods, 'period')} and "
-                f"{_count(unknown, 'missing datapoint', 'was', 'were')} treated as [{_TREATED[self.missing]}]."
-            )
+            none = f"no datapoints were received for {_count(self.periods, 'period')} and " if not real else ""
+            unknown = _count(self.periods - len(real), "missing datapoint", "was", "were")
+            return f"Threshold Crossed: {none}{unknown} treated as [{_TREATED[self.missing]}]."
         shown = ", ".join(
             f"{point!r} ({datetime.fromtimestamp(start, UTC):%d/%m/%y %H:%M:%S})" for point, start in reversed(cause)
         )

@@ -153,6 +153,7 @@ def test_an_alarm_that_cannot_be_evaluated_is_refused() -> None:
             "Threshold Crossed: no datapoints were received for 3 periods and 3 missing datapoints were treated as "
             "[NonBreaching].",
         ),
+        ((90.5, None, None), ALARM, OK, "Threshold Crossed: 2 missing datapoints were treated as [NonBreaching]."),
         ((None, None, None), OK, INSUFFICIENT_DATA, "Insufficient Data: 3 datapoints were unknown."),
     ],
 )
