@@ -87,7 +87,7 @@ def _text(value: str) -> str:
 def test_what_terraform_sets_is_read_back_as_it_was_set(rds: Any, family: str) -> None:
     """A parameter that RDS keeps otherwise differs in every later plan."""
     given = parameters_of_the_module()
-    assert len(given) == 5
+    assert len(given) == 6
     create(rds, "own", family)
     assert modify(rds, "own", *given)[0] == 200
     kept = read(rds, "own")
