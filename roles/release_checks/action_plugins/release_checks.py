@@ -69,7 +69,7 @@ class ActionModule(OperationsAction):
         if not stack:
             message = "a release cannot be checked: there are no Terraform outputs yet"
             return self.unknown(message, f"{message}.\nNext: make deploy ENV={environment}", findings=[])
-        show = self.answer if args["what_runs"] else self.say
+        show = self.answer if args["what_runs"] else self.note
         clients = self.session()
         image = Image.from_fact(fact) if fact.get("digest") else None if fact else image_that_runs(clients, stack)
         wanted = Wanted(

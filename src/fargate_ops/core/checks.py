@@ -61,17 +61,20 @@ def failure(environment: str, findings: Sequence[Finding], **details: Any) -> En
 
 
 def refusal(environment: str, problems: Sequence[tuple[str, Problem]], untouched: str, **details: Any) -> EndError:
-    """Return the error of problems, each with the name of its check. Several are listed above the outcome."""
+    """Return the error of problems, each with the name of its check.
+
+    The first one is the outcome; the others are listed above it.
+    """
     count = "One problem" if len(problems) == 1 else f"{len(problems)} problems"
-    listed = "\n".join(f"{number}. [{check}] {problem}" for number, (check, problem) in enumerate(problems, 1))
+    listed = [f"[{check}] {problem}" for check, problem in problems]
+    numbered = [f"{number}. {line}" for number, line in enumerate(listed, 1)]
     outcome = problems[0][1].outcome()
-    if len(problems) > 1:
-        where = ", ".join(dict.fromkeys(problem.outcome().where for _, problem in problems))
-        outcome = replace(outcome, where=where, cause=count)
+    if others := listed[1:]:
+        outcome = replace(outcome, cause=f"{outcome.cause}; and {len(others)} more above")
     return EndError(
         outcome,
         environment,
-        text=f"{count} in {environment}; {untouched}.\n{listed}",
-        evidence=listed if len(problems) > 1 else "",
+        text="\n".join([f"{count} in {environment}; {untouched}.", *numbered]),
+        evidence="\n".join(others),
         **details,
     )

@@ -30,6 +30,10 @@ class Finding:
     reason: str
     next_command: str = ""
 
+    @property
+    def shown(self) -> str:
+        return self.subject if self.verdict is Verdict.FAIL else f"{self.subject}: {self.reason}"
+
     def as_row(self) -> dict[str, str]:
         return {name: str(value) for name, value in asdict(self).items()}
 
@@ -40,8 +44,11 @@ def wrong(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def tree(title: str, findings: Sequence[Finding]) -> str:
-    """Return all findings below their groups, and the closing line. Findings of a group must be adjacent."""
-    lines = [(finding.group, f"{finding.verdict:<4}  {finding.subject}: {finding.reason}") for finding in findings]
+    """Return all findings below their groups, and the closing line. Findings of a group must be adjacent.
+
+    The reason of a FAIL is in the error (`failure`), so that it is shown once.
+    """
+    lines = [(finding.group, f"{finding.verdict:<4}  {finding.shown}") for finding in findings]
     return "\n".join([title, *grouped(lines), closing(findings)])
 
 

@@ -378,7 +378,9 @@ def test_an_alarm_is_a_warning_and_never_more(world: World) -> None:
 def test_a_failure_names_what_is_wrong_and_the_way_out(world: World) -> None:
     world.client("iam").delete_role(RoleName=f"{NAME}-task")
     findings = world.look()
-    assert "17 OK, 1 FAIL: a release would fail" in tree("title", findings)
+    shown = tree("title", findings)
+    assert "17 OK, 1 FAIL: a release would fail" in shown
+    assert f"FAIL  task role ({NAME})\n" in shown, "its reason is in the error, once"
     error = failure("test", findings)
     assert error
     assert str(error) == (
