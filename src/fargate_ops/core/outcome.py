@@ -66,15 +66,17 @@ class Outcome:
         return cls(**{**result, "kind": Kind(result["kind"])})
 
     @classmethod
-    def of_message(cls, message: str, kind: Kind, subject: str = "") -> Outcome:
+    def of_message(cls, message: str, kind: Kind = Kind.FAILED, subject: str = "") -> Outcome:
         """Read a failed task's message: ``subject: what: cause. Next: command``.
 
-        A refusal's whole text is its cause. The subject is the environment; a phase may follow, ``qa: rollback: plan``.
+        It is a refusal if it says that nothing was touched; its whole text is the cause. The subject is the environment; a phase may follow, ``qa: rollback: plan``.
         """
         environment = subject.partition(": ")[0]
         said = message.removeprefix(f"{subject}: ").removeprefix(f"{environment}: ")
+        if kind is Kind.FAILED and _NOTHING.search(said):
+            kind = Kind.REFUSED
         text, where, following = parts(said)
-        text = one_line(_NOTHING.sub("", text))
+        text = one_line(text)
         what, _, cause = (REFUSED, "", text) if kind is Kind.REFUSED else text.partition(": ")
         return cls(kind=kind, what=what, cause=cause, where=where, next=following)
 
@@ -83,13 +85,13 @@ class Outcome:
         """Return the outcome of a failed task, from its message if it returns none."""
         if isinstance(result.get("outcome"), Mapping):
             return cls.from_result(result["outcome"])
-        message = str(result.get("msg") or "the task failed")
-        kind = Kind.REFUSED if is_refusal(message) else Kind.FAILED
-        return cls.of_message(message, kind, environment)
+        # Ansible validates a role's arguments before the role begins.
+        kind = Kind.REFUSED if "argument_errors" in result else Kind.FAILED
+        return cls.of_message(str(result.get("msg") or "the task failed"), kind, environment)
 
     def after_changes(self) -> Outcome:
-        """Return the outcome of a run that had changed something before it: that is no refusal."""
-        if self.kind is not Kind.REFUSED:
+        """Return the outcome of a run that had changed something before it: something was touched."""
+        if self.kind not in (Kind.REFUSED, Kind.LOCKED):
             return self
         return replace(self, kind=Kind.FAILED, what=STOPPED if self.what == REFUSED else self.what)
 
@@ -106,12 +108,7 @@ def parts(message: str) -> tuple[str, str, str]:
     """Return what a failed task's message says, then its place and its next command, each in one line."""
     text, *following = _NEXT.split(message, maxsplit=1)
     text, *places = _WHERE.split(text, maxsplit=1)
-    return text, one_line(*places), " ".join(" ".join(following).split())
-
-
-def is_refusal(message: str) -> bool:
-    """Return whether a message says that nothing was touched."""
-    return bool(_NOTHING.search(message))
+    return _NOTHING.sub("", text), one_line(*places), " ".join(" ".join(following).split())
 
 
 def one_line(*texts: str) -> str:

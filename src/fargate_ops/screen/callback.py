@@ -20,6 +20,7 @@ from ansible.utils.display import Display
 
 from fargate_ops.core.lines import Answer, Note, Progress
 from fargate_ops.core.outcome import Kind, Outcome
+from fargate_ops.core.project import PROJECT
 from fargate_ops.screen import ending, render
 from fargate_ops.screen.ending import Failure
 from fargate_ops.screen.log import Log
@@ -29,8 +30,6 @@ from fargate_ops.screen.run import Run
 
 #: Who asks for one of these looks at Ansible itself.
 EXPERT_ARGUMENTS = ("verbosity", "diff", "step", "start_at_task")
-#: The modules whose phase ``update`` replaces the service's tasks.
-UPDATING = frozenset({"ecs_release", "ecs_rollback", "ecs_rotation"})
 #: The modules whose change touches nothing yet: a file of this machine, or a plan. A run may still be refused.
 PREPARING = frozenset({"bots_package", "terraform_guard", "toolchain"})
 
@@ -84,7 +83,6 @@ class ScreenCallback(Default):
         self._play: Any = None
         self._outcome: Outcome | None = None
         self._failure: Failure | None = None
-        self._rescue: Failure | None = None
         self._error = ""
         self._signal = ""
         self._changed = 0
@@ -171,8 +169,8 @@ class ScreenCallback(Default):
             self._leave()
         self._run.enter(key, name)
         self._run.phase(task._role.get_name() if task._role else "")
-        if task.action.rpartition(".")[2] in UPDATING and task.args.get("phase") == "update" and not self._dry:
-            self._reached = True
+        # This phase of a release, a rollback or a rotation replaces the service's tasks.
+        self._reached |= task.args.get("phase") == "update" and not self._dry
 
     def _result(self, result: Any) -> None:
         found = result.result
@@ -190,21 +188,15 @@ class ScreenCallback(Default):
         found = result.result
         if isinstance(outcome := found.get("outcome"), dict):
             self._outcome = Outcome.from_result(outcome)
-        if self._failure is not None:
+        if self._failure is not None or self._rescued(result):
             return
         step = self._run.step
-        failure = Failure(
+        self._failure = Failure(
             step=step.name if step else self._playbook,
             task=result.task.get_name(),
-            module=result.task.action,
             message=_message(found),
         )
-        if self._rescued(result):
-            self._rescue = failure
-            return
-        if self._rescue and self._rescue.step == failure.step and failure.module.rpartition(".")[2] == "fail":
-            failure = replace(failure, task=self._rescue.task, reason=self._rescue.message)
-        self._failure = failure
+            kind=Outcome.of_failed_task(found).kind,
         if step:
             step.failed = True
 
@@ -247,7 +239,7 @@ class ScreenCallback(Default):
         if step:
             step.failed = True
         name = step.name if step else self._playbook
-        self._failure = Failure(step=name, task=name, module="", message=message)
+        self._failure = Failure(step=name, task=name, message=message)
 
     def _ended(self) -> Outcome:
         """Return the outcome, with what the tasks left empty."""
@@ -255,17 +247,10 @@ class ScreenCallback(Default):
             if self._outcome is not None and self._outcome.kind is Kind.DONE:
                 return self._outcome
             return Outcome(kind=Kind.DONE, what=f"{self._playbook.replace('_', '-')} is done")
-        derived = ending.derive(
-            self._failure,
-            self._environment,
-            touched=self._touched,
-            reached=self._reached,
-            log=_near(self._log.path),
-        )
-        if self._outcome is None or self._outcome.kind is Kind.DONE:
-            return derived
-        outcome = self._outcome.after_changes() if self._touched else self._outcome
-        return ending.complete(outcome, replace(derived, where=self._failure.step))
+        outcome = ending.derive(self._failure, self._environment, reached=self._reached, log=_near(self._log.path))
+        if self._outcome is not None and self._outcome.kind is not Kind.DONE:
+            outcome = ending.complete(self._outcome, replace(outcome, where=self._failure.step))
+        return outcome.after_changes() if self._touched else outcome
 
     def _end(self) -> None:
         """Print the outcome, once, and write it for programs."""
@@ -309,7 +294,7 @@ def _folder(inventory: Any) -> tuple[Path, str]:
     source = Path(str(next(iter(sources), ""))).absolute()
     if source.parent.name == "inventory":
         return source.parents[1] / ".local" / source.name, source.name
-    return Path.cwd() / ".local", ""
+    return PROJECT / ".local", ""
 
 
 def _near(path: Path) -> str:

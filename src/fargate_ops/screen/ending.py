@@ -11,10 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fargate_ops.core.outcome import Kind, Outcome, is_refusal, parts
+from fargate_ops.core.outcome import REFUSED, Kind, Outcome, parts
 
-#: Modules that refuse before anything is touched.
-REFUSING = frozenset({"assert", "fail", "validate_argument_spec", "preflight"})
 SERVED_BEFORE = "what served before"
 SERVES_UNKNOWN = "not known: make status shows it"
 
@@ -31,29 +29,24 @@ class Failure:
     step: str
     #: The role and the task.
     task: str
-    module: str
     message: str
-    #: The message of the failure whose ``rescue:`` ended in this one.
-    reason: str = ""
+    #: What `Outcome.of_failed_task` says of it.
+    kind: Kind = Kind.FAILED
 
 
-def derive(failure: Failure, environment: str, *, touched: bool, reached: bool, log: str) -> Outcome:
+def derive(failure: Failure, environment: str, *, reached: bool, log: str) -> Outcome:
     """Return the outcome that a failed task's message tells.
 
     Args:
-        touched: whether a task of the run changed something.
         reached: whether the run began to update the service.
         log: the path of the log.
     """
-    message = failure.message.strip()
-    untouched = not touched and (failure.module.rpartition(".")[2] in REFUSING or is_refusal(message))
-    text, where, following = parts(message)
-    said = _bare(text, environment)
+    text, where, following = parts(failure.message.strip())
     return Outcome(
-        kind=Kind.REFUSED if untouched else Kind.FAILED,
-        what=said.splitlines()[0] if failure.reason and said else f"stopped in “{failure.step}”",
+        kind=failure.kind,
+        what=REFUSED if failure.kind is Kind.REFUSED else f"stopped in “{failure.step}”",
         where=where or failure.task,
-        cause=_bare(parts(failure.reason)[0], environment) or said,
+        cause=_bare(text, environment),
         serves=SERVES_UNKNOWN if reached else SERVED_BEFORE,
         next=following or f"less {log}",
     )
@@ -79,13 +72,14 @@ def complete(outcome: Outcome, derived: Outcome) -> Outcome:
 
 
 def write(path: Path, outcome: Outcome, run: Mapping[str, Any], environment: Mapping[str, str]) -> None:
-    """Write ``outcome.json``, and on GitHub the step's output ``outcome``.
+    """Write ``outcome.json``, readable by its owner only, and on GitHub the step's output ``outcome``.
 
     https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#setting-an-output-parameter
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch(mode=0o600)
         temporary.write_text(json.dumps({**outcome.to_result(), **run}, indent=2, ensure_ascii=False) + "\n", "utf-8")
         temporary.replace(path)
     if output := environment.get("GITHUB_OUTPUT"):

@@ -42,12 +42,14 @@ def test_the_text_of_a_refusal_is_its_cause(message: str, cause: str, following:
     assert Outcome.of_message(message, Kind.REFUSED) == Outcome(
         kind=Kind.REFUSED, what=REFUSED, cause=cause, next=following
     )
+    assert (Outcome.of_message(message).kind is Kind.REFUSED) is ("othing was" in message)
 
 
 def test_a_failed_task_without_an_outcome_is_read() -> None:
     read = Outcome.of_failed_task({"msg": "qa: it broke: no disk\n  where: /srv\n  next:  df -h"}, "qa")
     assert read == Outcome(kind=Kind.FAILED, what="it broke", cause="no disk", where="/srv", next="df -h")
     assert Outcome.of_failed_task({"msg": "x is 3. Nothing was touched."}).kind is Kind.REFUSED
+    assert Outcome.of_failed_task({"msg": "Validation failed", "argument_errors": ["no x"]}).kind is Kind.REFUSED
     assert Outcome.of_failed_task({"msg": "other", "outcome": read.to_result()}) == read
 
 
@@ -55,8 +57,10 @@ def test_what_is_refused_after_a_change_is_a_failure() -> None:
     refused = Outcome(kind=Kind.REFUSED, what=REFUSED, cause="the image is for ARM64")
     after = refused.after_changes()
     assert (after.kind, after.what, after.cause) == (Kind.FAILED, STOPPED, refused.cause)
-    locked = Outcome(kind=Kind.LOCKED, what="another command holds the lock")
-    assert locked.after_changes() == locked
+    locked = Outcome(kind=Kind.LOCKED, what="another command holds the lock").after_changes()
+    assert (locked.kind, locked.what) == (Kind.FAILED, "another command holds the lock")
+    unverified = Outcome(kind=Kind.UNVERIFIED, what="it serves")
+    assert unverified.after_changes() == unverified
 
 
 def test_the_text_is_the_whole_outcome() -> None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from fargate_ops.core.outcome import Kind, Outcome
+from fargate_ops.core.outcome import REFUSED, Kind, Outcome
 from fargate_ops.screen.ending import Failure, complete, derive
 
-FAILURE = Failure(step="Take the lock", task="deploy_lock : Hold it", module="deploy_lock", message="")
 
-
-def derived(message: str, *, touched: bool = False, reached: bool = False, **fields: str) -> Outcome:
-    failure = replace(FAILURE, message=message, **fields)
-    return derive(failure, "demo", touched=touched, reached=reached, log="a.log")
+def derived(message: str, kind: Kind = Kind.FAILED, *, reached: bool = False) -> Outcome:
+    failure = Failure(step="Take the lock", task="deploy_lock : Hold it", message=message, kind=kind)
+    return derive(failure, "demo", reached=reached, log="a.log")
 
 
 def test_a_problem_has_its_place_and_its_next_step() -> None:
@@ -42,31 +38,14 @@ def test_cause_and_next_step(message: str, cause: str, following: str) -> None:
     assert (found.what, found.where) == ("stopped in “Take the lock”", "deploy_lock : Hold it")
 
 
-@pytest.mark.parametrize(
-    ("kind", "given"),
-    [
-        (Kind.REFUSED, {"message": "no", "module": "ansible.builtin.assert"}),
-        (Kind.REFUSED, {"message": "no", "module": "preflight"}),
-        (Kind.REFUSED, {"message": "Held by ann. Nothing was touched."}),
-        (Kind.FAILED, {"message": "no"}),
-        (Kind.FAILED, {"message": "Nothing was touched.", "touched": True}),
-        (Kind.FAILED, {"message": "no", "module": "ansible.builtin.fail", "touched": True}),
-    ],
-)
-def test_a_run_is_refused_only_if_nothing_was_touched(kind: Kind, given: dict[str, str]) -> None:
-    assert derived(**given).kind is kind
+def test_a_refusal_says_once_that_nothing_was_touched() -> None:
+    found = derived("demo: held by ann. Nothing was touched.\nNext: wait", Kind.REFUSED)
+    assert (found.what, found.cause, found.next) == (REFUSED, "held by ann", "wait")
 
 
 def test_what_serves() -> None:
     assert derived("no").serves == "what served before"
     assert derived("no", reached=True).serves == "not known: make status shows it"
-
-
-def test_the_failure_that_was_rescued_is_the_cause() -> None:
-    found = derived(
-        "demo: the release failed.\nNext: make logs", reason="demo: a task stopped. Next: nothing", module="fail"
-    )
-    assert (found.what, found.cause, found.next) == ("the release failed.", "a task stopped.", "make logs")
 
 
 def test_a_tasks_outcome_counts_before_its_message() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from fargate_ops.screen.log import Log
 from tests.local_cloud.conftest import wait_for
 from tests.support import snapshots
-from tests.unit.screen.conftest import ANSIBLE, Project, Shown
+from tests.unit.screen.conftest import ANSIBLE, REPOSITORY, Project, Shown
 
 SCREENS = Path(__file__).with_name("screens")
 
@@ -126,6 +127,7 @@ def test_a_run_without_a_change(project: Project) -> None:
     (log,) = project.logs()
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
     assert shown.screen.splitlines()[-1].endswith(str(log.relative_to(project.path)))
+    assert stat.S_IMODE((project.local / "outcome.json").stat().st_mode) == 0o600
     assert outcome(project)["kind"] == "done"
 
 
@@ -157,16 +159,28 @@ def test_a_failure_is_said_once_and_last(project: Project) -> None:
     assert "fatal: [this-machine]" in shown.log
 
 
+REFUSED = {"kind": "refused", "what": "nothing was touched", "cause": "the image is for ARM64"}
+REFUSALS = {
+    "by its outcome": {"speak": {"fail": "demo: no", "outcome": REFUSED}},
+    "by its message": {"ansible.builtin.assert": {"that": "false", "fail_msg": "Nothing was touched. It is for ARM64."}},
+    "of its arguments": {
+        "ansible.builtin.validate_argument_spec": {"argument_spec": {"image": {"required": True}}},
+    },
+}
+
+
 @pytest.mark.parametrize(("changed", "kind"), [(False, "refused"), (True, "failed")])
-def test_a_refusal_after_a_change_is_a_failure(project: Project, changed: bool, kind: str) -> None:
-    refused = {"kind": "refused", "what": "nothing was touched", "cause": "the image is for ARM64"}
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+def test_a_refusal_after_a_change_is_a_failure(
+    project: Project, refusal: dict[str, object], changed: bool, kind: str
+) -> None:
     apply = {"name": "Apply", "speak": {"changed": changed}}
-    release = {"name": "Release", "speak": {"fail": "demo: no", "outcome": refused}}
+    release = {"name": "Release", **refusal}
     project.write("refused", PLAY + f"    - {json.dumps(apply)}\n    - {json.dumps(release)}\n")
     shown = project.run("refused")
     assert outcome(project)["kind"] == kind
     assert ("nothing was touched" in shown.screen) is not changed
-    assert "cause:  the image is for ARM64" in shown.screen
+    assert ("the command stopped" in shown.screen) is changed
 
 
 def test_a_terminal_of_forty_columns(project: Project) -> None:
@@ -267,9 +281,14 @@ def test_old_logs_are_removed(tmp_path: Path) -> None:
     assert (len(names), names[0], names[-1]) == (50, "20250101T000011-deploy.log", new.path.name)
 
 
-def test_an_inventory_of_no_environment(project: Project) -> None:
+def test_an_inventory_of_no_environment_is_logged_in_the_checkout(project: Project, tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    package = "src/fargate_ops"
+    shutil.copytree(REPOSITORY / package, checkout / package, ignore=shutil.ignore_patterns("__pycache__"))
     command = [ANSIBLE, "-i", "localhost,", "playbooks/unchanged.yml", "-e", "ansible_connection=local"]
-    done = subprocess.run(command, cwd=project.path, env=project.environment({}), capture_output=True, text=True)
+    environment = project.environment({"PYTHONPATH": str(checkout / "src")})
+    done = subprocess.run(command, cwd=project.path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert "\n✓ unchanged is done\n" in done.stdout
-    assert list(project.path.glob(".local/log/*-unchanged.log"))
+    assert list(checkout.glob(".local/log/*-unchanged.log"))
+    assert not (project.path / ".local").exists()
