@@ -43,6 +43,7 @@ options:
 """
 
 RETURN = r"""
+work_skipped: {type: bool, returned: success, description: Whether the registry has the image already.}
 image:
   description: The fact C(image_build_result) of the role.
   type: dict
@@ -99,4 +100,4 @@ class ActionModule(OperationsAction):
         outcome = {}
         if image.digest and not self.preview:
             outcome = self.done(f"the registry has the image of {image.version}", digest=image.digest)
-        return {"changed": changed, "image": image.as_dict(), **outcome}
+        return {"changed": changed, "work_skipped": not changed, "image": image.as_dict(), **outcome}

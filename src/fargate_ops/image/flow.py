@@ -215,7 +215,6 @@ class Flow:
         digest = str(image.digest)
         place = f"{self.registry.name}:{tag}"
         if self.registry.digest(tag) is not None:
-            self.say(f"its bill of materials is {place}")
             return replace(image, sbom=place)
         if source is None:
             return image

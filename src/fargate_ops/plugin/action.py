@@ -146,7 +146,7 @@ class OperationsAction(ActionBase):
         """
         if not self.preview:
             raise OperationsError(failure or message, kind=Kind.REFUSED)
-        return self.report(f"{self.environment}: {message}", **result)
+        return self.report(f"{self.environment}: {message}", work_skipped=True, **result)
 
     def silence(self) -> str:
         """Return why the AWS endpoint does not answer, or an empty string if it does.

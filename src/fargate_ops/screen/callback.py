@@ -173,12 +173,13 @@ class ScreenCallback(Default):
         self._reached |= task.args.get("phase") == "update" and not self._dry
 
     def _result(self, result: Any) -> None:
-        found = result.result
+        found, step = result.result, self._run.step
         if found.get("changed"):
             self._changed += 1
             self._touched |= not self._dry and result.task.action.rpartition(".")[2] not in PREPARING
-            if self._run.step:
-                self._run.step.changed = True
+        if step:
+            step.changed |= bool(found.get("changed"))
+            step.skipped |= bool(found.get("work_skipped"))
         if isinstance(outcome := found.get("outcome"), dict):
             self._outcome = Outcome.from_result(outcome)
         if result.task.action.rpartition(".")[2] == "debug" and "msg" in found and self._output:
@@ -195,8 +196,8 @@ class ScreenCallback(Default):
             step=step.name if step else self._playbook,
             task=result.task.get_name(),
             message=_message(found),
-        )
             kind=Outcome.of_failed_task(found).kind,
+        )
         if step:
             step.failed = True
 

@@ -29,6 +29,7 @@ class State(Enum):
 
     OK = ("✓", "32")
     CHANGED = ("⟳", "33")
+    SKIPPED = ("\u2013", "2")
     FAILED = ("✗", "31")
 
 

@@ -24,6 +24,7 @@ class Step:
     since: float
     said: list[str] = field(default_factory=list)
     changed: bool = False
+    skipped: bool = False
     failed: bool = False
     warned: bool = False
     answered: bool = False
@@ -32,7 +33,9 @@ class Step:
     def state(self) -> State:
         if self.failed:
             return State.FAILED
-        return State.CHANGED if self.changed else State.OK
+        if self.changed:
+            return State.CHANGED
+        return State.SKIPPED if self.skipped else State.OK
 
     @property
     def summary(self) -> str:

@@ -46,7 +46,7 @@ class ActionModule(ActionBase):
             Display().display(Note(line))
         if "answer" in args:
             Display().display(Answer(args["answer"]))
-        result = {key: args[key] for key in ("outcome", "warnings") if key in args}
+        result = {key: args[key] for key in ("outcome", "warnings", "work_skipped") if key in args}
         if "fail" in args:
             raise AnsibleActionFail(args["fail"], result=result)
         return {"changed": args.get("changed", False), **result}

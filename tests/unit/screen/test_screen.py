@@ -101,7 +101,7 @@ RELEASE = """
 def project(project: Project) -> Project:
     project.role("checks", ROLE)
     project.role("release", RELEASE)
-    (project.path / "playbooks/build.yml").write_text("- speak: {say: ['app:3f2a is in the registry']}\n")
+    (project.path / "playbooks/build.yml").write_text("- speak: {say: ['app:3f2a is in the registry'], work_skipped: true}\n")
     project.write("unchanged", PLAY + UNCHANGED)
     project.write("changed", PLAY + UNCHANGED + CHANGED)
     project.write("failing", PLAY + UNCHANGED + FAILING)
