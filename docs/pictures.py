@@ -40,8 +40,11 @@ SHOWN = FOLDER / "shown.json"
 WORK = ROOT / ".local/local"
 INVENTORY = ROOT / "inventory/local/group_vars/all"
 
-#: How much of a page its picture shows, in the page's pixels, and the size of one of them.
+#: How much of a page its picture shows at most, in the page's pixels, and the size of one of them.
 WIDTH, HEIGHT, SCALE = 1000, 1600, 0.8
+#: Where a picture ends: below the last of these parts that is whole in it.
+END = f"""Math.max(...[...document.querySelectorAll("section, figure, table, details")]
+  .map((part) => part.getBoundingClientRect().bottom).filter((bottom) => bottom <= {HEIGHT}))"""
 #: At most, until the console shows what it should.
 SECONDS = 150
 
@@ -151,11 +154,12 @@ def requests_to(address: str) -> Iterator[None]:
 
 def photograph(tab: Browser, name: str) -> None:
     """Write a picture of the page, and the headings in it."""
+    height = tab.evaluate(END)
     headings = tab.evaluate(
-        f"""[...document.querySelectorAll("h2")].filter((heading) => heading.getBoundingClientRect().top < {HEIGHT})
+        f"""[...document.querySelectorAll("h2")].filter((heading) => heading.getBoundingClientRect().top < {height})
         .map((heading) => heading.innerText.trim())"""
     )
-    clip = {"x": 0, "y": 0, "width": WIDTH, "height": HEIGHT, "scale": SCALE}
+    clip = {"x": 0, "y": 0, "width": WIDTH, "height": height, "scale": SCALE}
     taken = tab.call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)["data"]
     image = Image.open(io.BytesIO(base64.b64decode(taken))).convert("RGB")
     image.quantize(256, dither=Image.Dither.NONE).save(FOLDER / name, optimize=True)
