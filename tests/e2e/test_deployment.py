@@ -261,6 +261,12 @@ def test_check_mode_afterwards_touches_nothing(clone: Clone) -> None:
     set_limits(clone, 2, 4)
 
 
+def test_the_doctor_finds_this_machine_ready(clone: Clone) -> None:
+    run = clone.make("doctor")
+    assert run.ending()[""] == "local: this machine is ready"
+    assert run.recap()["changed"] == 0
+
+
 def test_status_tells_what_runs(clone: Clone) -> None:
     output = clone.make("status").output
     assert clone.version() in output
