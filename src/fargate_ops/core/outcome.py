@@ -69,7 +69,8 @@ class Outcome:
     def of_message(cls, message: str, kind: Kind = Kind.FAILED, subject: str = "") -> Outcome:
         """Read a failed task's message: ``subject: what: cause. Next: command``.
 
-        It is a refusal if it says that nothing was touched; its whole text is the cause. The subject is the environment; a phase may follow, ``qa: rollback: plan``.
+        It is a refusal if it says that nothing was touched; its whole text is the cause. The subject is the
+        environment; a phase may follow, ``qa: rollback: plan``.
         """
         environment = subject.partition(": ")[0]
         said = message.removeprefix(f"{subject}: ").removeprefix(f"{environment}: ")

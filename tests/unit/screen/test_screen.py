@@ -101,7 +101,9 @@ RELEASE = """
 def project(project: Project) -> Project:
     project.role("checks", ROLE)
     project.role("release", RELEASE)
-    (project.path / "playbooks/build.yml").write_text("- speak: {say: ['app:3f2a is in the registry'], work_skipped: true}\n")
+    (project.path / "playbooks/build.yml").write_text(
+        "- speak: {say: ['app:3f2a is in the registry'], work_skipped: true}\n"
+    )
     project.write("unchanged", PLAY + UNCHANGED)
     project.write("changed", PLAY + UNCHANGED + CHANGED)
     project.write("failing", PLAY + UNCHANGED + FAILING)
@@ -162,7 +164,9 @@ def test_a_failure_is_said_once_and_last(project: Project) -> None:
 REFUSED = {"kind": "refused", "what": "nothing was touched", "cause": "the image is for ARM64"}
 REFUSALS = {
     "by its outcome": {"speak": {"fail": "demo: no", "outcome": REFUSED}},
-    "by its message": {"ansible.builtin.assert": {"that": "false", "fail_msg": "Nothing was touched. It is for ARM64."}},
+    "by its message": {
+        "ansible.builtin.assert": {"that": "false", "fail_msg": "Nothing was touched. It is for ARM64."}
+    },
     "of its arguments": {
         "ansible.builtin.validate_argument_spec": {"argument_spec": {"image": {"required": True}}},
     },
