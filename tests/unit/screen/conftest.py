@@ -23,6 +23,9 @@ all:
 
 #: An action that prints and returns what its arguments say.
 SPEAK = """
+import time
+from pathlib import Path
+
 from fargate_ops.core.lines import Answer, Note, Progress
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
@@ -47,6 +50,11 @@ class ActionModule(ActionBase):
         if "answer" in args:
             Display().display(Answer(args["answer"]))
         result = {key: args[key] for key in ("outcome", "warnings", "work_skipped") if key in args}
+        deadline = time.monotonic() + 60
+        while "until" in args and not Path(args["until"]).exists():
+            if time.monotonic() > deadline:
+                raise AnsibleActionFail(f"there is no {args['until']}")
+            time.sleep(0.05)
         if "fail" in args:
             raise AnsibleActionFail(args["fail"], result=result)
         return {"changed": args.get("changed", False), **result}
@@ -76,7 +84,7 @@ class Project:
         return [ANSIBLE, "-i", "inventory/demo", str(path.relative_to(self.path)), *arguments]
 
     def environment(self, shell: Mapping[str, str]) -> dict[str, str]:
-        dropped = ("ANSIBLE_", "AWS_", "TF_", "GITHUB_", "NO_COLOR")
+        dropped = ("ANSIBLE_", "AWS_", "TF_", "GITHUB_", "NO_COLOR", "PYTHONUNBUFFERED")
         own = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
         config = {"ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"), "PYTHONPATH": str(REPOSITORY / "src")}
         return own | config | {"LC_ALL": "C.UTF-8", "TERM": "xterm"} | dict(shell)

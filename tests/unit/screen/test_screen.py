@@ -296,3 +296,22 @@ def test_an_inventory_of_no_environment_is_logged_in_the_checkout(project: Proje
     assert "\n✓ unchanged is done\n" in done.stdout
     assert list(checkout.glob(".local/log/*-unchanged.log"))
     assert not (project.path / ".local").exists()
+
+
+def test_ansibles_own_output_comes_line_by_line(project: Project) -> None:
+    seen = project.path / "seen"
+    say = {"name": "Say a line, then wait until it was read", "speak": {"say": ["one line"], "until": str(seen)}}
+    project.write("lines", PLAY + f"    - {json.dumps(say)}\n")
+    with subprocess.Popen(
+        project.command("lines"),
+        cwd=project.path,
+        env=project.environment({"OUTPUT": "ansible"}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert "one line\n" in process.stdout
+        seen.touch()
+        process.stdout.read()
+    assert process.returncode == 0
