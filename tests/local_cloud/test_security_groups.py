@@ -113,6 +113,10 @@ def host(cloud: RunningCloud, container: Any) -> Host:
     return Host(container.id, container.attrs["NetworkSettings"]["Networks"][cloud.config.network_name]["IPAddress"])
 
 
+def network(group: str) -> dict[str, Any]:
+    return {"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-1"], "securityGroups": [group]}}}
+
+
 @pytest.fixture(scope="module")
 def world(cloud: RunningCloud, stub_image: str) -> Iterator[World]:
     client = docker_client()
@@ -122,8 +126,7 @@ def world(cloud: RunningCloud, stub_image: str) -> Iterator[World]:
     database = f"groups-{uuid.uuid4().hex[:6]}"
 
     def in_group(name: str) -> dict[str, Any]:
-        vpc = {"subnets": ["subnet-1"], "securityGroups": [groups[name]]}
-        return {"networkConfiguration": {"awsvpcConfiguration": vpc}}
+        return network(groups[name])
 
     definition = service.register()
     service.create(definition, desired=2, **in_group("service"))
@@ -227,6 +230,23 @@ def test_a_container_that_starts_again_has_its_rules_again(world: World) -> None
     wait_for(lambda: not world.reaches("internet", "database", DATABASE), what="the internet is kept out")
 
 
+def test_a_task_that_ends_at_once_ends_for_its_own_reason(world: World) -> None:
+    """Its namespace may be gone at any moment of setting its rules."""
+    ecs, cluster = world.service.ecs, world.service.cluster
+    ending = world.service.register(environment={"EXIT_CODE": "3"})
+    request = {"cluster": cluster, "taskDefinition": ending, "count": 8, **network(world.groups["admin"])}
+    arns = [task["taskArn"] for task in ecs.run_task(**request)["tasks"]]
+
+    def ended() -> list[dict[str, Any]]:
+        tasks: list[dict[str, Any]] = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]
+        return tasks if all(task["lastStatus"] == "STOPPED" for task in tasks) else []
+
+    tasks = wait_for(ended, what="all have ended")
+    assert [task["containers"][0].get("exitCode") for task in tasks] == [3] * 8, [
+        task["stoppedReason"] for task in tasks
+    ]
+
+
 def test_names_are_resolved_as_without_rules(world: World) -> None:
     balancer = f"{world.cloud.config.network_name}-load-balancer"
     task = docker_client().containers.get(world.hosts["task"].container)
@@ -250,12 +270,14 @@ def test_a_machine_that_cannot_filter_says_so_once(
     cloud: RunningCloud, stub_image: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     firewall = Firewall(cloud.config, "none/such:1", None)
-    container = docker_client().containers.create(stub_image, network=cloud.config.network_name)
+    container = docker_client().containers.run(
+        stub_image, ["sleep", "infinity"], network="none", detach=True, init=True
+    )
     try:
         for _ in range(2):
             firewall.attach(container.id, Interface(cloud.config.gateway_address, ("sg-1",)))
     finally:
-        container.remove()
+        container.remove(force=True)
     said = [record.getMessage() for record in caplog.records if record.name == "local_cloud.ec2.firewall"]
     assert len(said) == 1
     assert said[0].startswith("Security groups are not enforced: this machine cannot set their rules: No such image")

@@ -33,6 +33,15 @@ class RefusedError(NamespaceError):
     """The engine refuses the helper, or the kernel refuses the rules."""
 
 
+def _is_running(client: Any, container_id: str) -> bool:
+    import docker
+
+    try:
+        return bool(client.api.inspect_container(container_id)["State"]["Running"])
+    except docker.errors.NotFound:
+        return False
+
+
 class Namespace:
     """The network namespace of a running container."""
 
@@ -67,9 +76,9 @@ class Namespace:
             self._helper.start()
         except docker.errors.APIError as error:
             self.close()
-            reason = str(error.explanation)
-            gone = "non running" in reason or "No such container" in reason
-            raise (ContainerGoneError if gone else RefusedError)(reason) from error
+            # Its process may have ended at any moment, and each moment has an error of its own.
+            gone = not _is_running(client, container_id)
+            raise (ContainerGoneError if gone else RefusedError)(str(error.explanation)) from error
         except OSError as error:
             self.close()
             raise NamespaceError(f"the engine does not answer: {error}") from error
