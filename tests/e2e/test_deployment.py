@@ -18,6 +18,8 @@ import pytest
 
 from tests.e2e.conftest import API_PORT, PREFIX, Clone, Run, containers, leftovers, limits, query, service
 from tests.e2e.documents import Command, documented
+from tests.e2e.load import ACCOUNT, load
+from tests.local_cloud.conftest import wait_for
 from tests.support.inventory import answers
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -361,6 +363,33 @@ def test_passwords_are_nowhere(clone: Clone) -> None:
             continue
     found = [place for place, text in places.items() if any(password in text for password in passwords)]
     assert not found
+
+
+OFFERED = 60
+"""Requests per second."""
+
+
+def test_a_release_a_rollback_and_the_end_of_a_task_lose_no_request(
+    clone: Clone, record_property: Callable[[str, object], None]
+) -> None:
+    ecs = clone.aws("ecs")
+    ecs.update_service(cluster=PREFIX, service=PREFIX, desiredCount=3)
+    wait_for(lambda: service(clone)["runningCount"] == 3)
+    with load(per_second=OFFERED, slow=8) as report:
+        clone.make("release", app_memory=1024)
+        assert service(clone)["desiredCount"] == 3, "the number of tasks is auto scaling's"
+        rollback = clone.make("rollback")
+        assert service(clone)["desiredCount"] == 3
+        (first, *_) = ecs.list_tasks(cluster=PREFIX, serviceName=PREFIX)["taskArns"]
+        ecs.stop_task(cluster=PREFIX, task=first, reason="the test")
+        stopped = lambda: ecs.describe_tasks(cluster=PREFIX, tasks=[first])["tasks"][0]["lastStatus"] == "STOPPED"  # noqa: E731
+        wait_for(lambda: stopped() and service(clone)["runningCount"] == 3)
+    record_property("load", f"{report.total} requests in {report.seconds:.0f} s, {report.lost} lost")
+    # A busy machine reaches less than the offered load. Below a tenth of it, the test would prove nothing.
+    assert report.total / report.seconds >= OFFERED / 10
+    assert report.tallies[ACCOUNT.name].answered > 0
+    assert rollback.recap()["changed"] == 1
+    assert limits(clone) == (2, 4)
 
 
 def test_down_leaves_nothing(clone: Clone) -> None:

@@ -1,7 +1,8 @@
-"""Releases and rollbacks with AWS's delays and errors: stale reads, throttling, missing new tasks, late health.
+"""Commands that are interrupted; then releases and rollbacks with AWS's delays and errors.
 
-One environment is deployed without them. Then the local cloud restarts with a seed of them (`local_cloud_weather`), and
-under load come a release, a rollback, a failing release, and a release that is killed while it watches its rollout.
+One environment is deployed without these errors, and commands on it are killed or stopped with Ctrl-C. Then the local
+cloud restarts with a seed of stale reads, throttling, missing new tasks and late health (`local_cloud_weather`). Under
+load come a release, a rollback, a failing release, and a release that is killed while it watches its rollout.
 ``WEATHER_SEEDS="1 2 3"`` runs these seeds one after the other.
 """
 
@@ -20,7 +21,7 @@ import boto3
 import pytest
 
 from fargate_ops.state.ledger import Kind, Outcome
-from tests.e2e.conftest import API_PORT, PREFIX, Clone, drain_for
+from tests.e2e.conftest import API_PORT, PREFIX, Clone, drain_for, query, service
 from tests.e2e.load import load
 from tests.e2e.test_release import EXITS, ledger, read_until, running
 from tests.local_cloud.conftest import wait_for
@@ -80,16 +81,77 @@ def has_recovered(clone: Clone) -> bool:
 def deployed(clone: Clone) -> Clone:
     clone.variables["app_health_check_grace_period_seconds"] = 20
     clone.make("deploy")
-    drain_for(clone, 1)
+    account = clone.request("/v1/accounts", {"name": "Till 1", "currency": "KRW"})[1]
+    body = {"account_id": account["id"], "amount": 1250, "currency": "KRW", "occurred_at": "2026-01-31T14:00:00Z"}
+    assert clone.request("/v1/transactions", body, **{"Idempotency-Key": "e2e-1"})[0] == 201
     return clone
 
 
 @pytest.fixture(scope="module", params=SEEDS)
 def seed(request: pytest.FixtureRequest, deployed: Clone) -> int:
+    drain_for(deployed, 1)
     deployed.variables["local_cloud_weather"] = request.param
     assert "restart, its settings changed" in deployed.make("up").output
     wait_for(lambda: has_recovered(deployed), what="the service works again")
     return int(request.param)
+
+
+#: For each task, the output that shows that the task is about to start.
+BEFORE = {
+    "plan | Plan environment": "Prepare the working folder of environment",
+    "Build and push the image": "image_build : Validating",
+    "Update the service and watch": "watching ",
+}
+
+
+@pytest.mark.parametrize(
+    ("flow", "phase", "sent"),
+    [
+        ("deploy", "plan | Plan environment", signal.SIGKILL),
+        ("release", "Build and push the image", signal.SIGKILL),
+        ("release", "Update the service and watch", signal.SIGKILL),
+        # Ctrl-C: Terraform finishes its current operations and releases its lock; the wait for a rollout just ends.
+        ("infra", "plan | Plan environment", signal.SIGINT),
+        ("release", "Update the service and watch", signal.SIGINT),
+    ],
+    ids=lambda value: value.name if isinstance(value, signal.Signals) else value,
+)
+def test_interrupted_anywhere_the_next_run_converges(
+    deployed: Clone, flow: str, phase: str, sent: signal.Signals
+) -> None:
+    """The next run also deploys the commit and keeps the database's rows."""
+    served = deployed.request("/version")[1]["git_hash"]
+    deployed.commit("app/api/settlement/__init__.py", f"\n# {sent.name} in {phase}.\n")
+    with subprocess.Popen(
+        deployed.command(flow, "OUTPUT=ansible"),
+        cwd=deployed.path,
+        env=deployed.environment() | {"ANSIBLE_FORCE_COLOR": "0"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # A process group of its own, like a terminal's foreground job. The shell may have started the tests with SIGINT
+        # ignored.
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as run:
+        read_until(run, BEFORE[phase])
+        # A person presses Ctrl-C again. Ansible can wait forever for a worker that it ended while that held a lock.
+        for _ in range(6):
+            os.killpg(run.pid, sent)
+            try:
+                # Do not read to the end of the output: processes that it left behind may hold the pipe longer.
+                assert run.wait(timeout=60) != 0
+            except subprocess.TimeoutExpired:
+                continue
+            break
+        else:
+            os.killpg(run.pid, signal.SIGKILL)
+            pytest.fail(f"{flow} did not end after {sent.name}")
+    assert deployed.version() != served
+    deployed.make(flow)
+    assert deployed.request("/version")[1]["git_hash"] == (served if flow == "infra" else deployed.version())
+    assert service(deployed)["runningCount"] == service(deployed)["desiredCount"]
+    assert query(deployed, "SELECT count(*) FROM transactions") == [(1,)]
 
 
 def test_a_good_release_serves(clone: Clone, seed: int) -> None:
