@@ -44,7 +44,7 @@ def wait_for(condition: Callable[[], Any], *, seconds: float = 240.0, what: str 
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds:.0f} s: {what or condition}")
-        time.sleep(0.05)
+        time.sleep(0.2)
 
 
 @dataclasses.dataclass(frozen=True)
