@@ -22,7 +22,7 @@ prepare() { flock "$reports" python -m tests.prepare; }
 
 # The end-to-end deployment takes longest and mostly waits: it starts first and has priority. The other tests use the
 # remaining CPU time.
-{ prepare && exec python -m pytest --durations=10 --numprocesses 3 --no-loadscope-reorder -m "not rehearsal" tests/e2e; } >"$reports/e2e" 2>&1 &
+{ prepare && exec python -m pytest --durations=10 --numprocesses 2 --no-loadscope-reorder -m "not rehearsal" tests/e2e; } >"$reports/e2e" 2>&1 &
 deployed=$!
 nice -n 5 python -m pytest -q --numprocesses 2 --no-loadscope-reorder tests/unit || failed=yes
 nice -n 10 tests/check.sh >"$reports/check" 2>&1 &
