@@ -151,7 +151,8 @@ def test_a_release_that_fails_every_fifth_request_is_undone_by_its_alarm(
     answers = []
 
     def undone() -> bool:
-        answers.append(service.get())
+        # The alarm has to see errors before the bake time is over.
+        answers.extend(service.get() for _ in range(10))
         return bool(service.deployment()["status"] == "ROLLBACK_SUCCESSFUL")
 
     wait_for(undone, what="the rollback")
