@@ -387,8 +387,8 @@ LONGEST = (
     "test_workflows.py",
     "test_incidents.py",
     "test_release.py",
-    "test_no_database.py",
     "test_weather.py",
+    "test_no_database.py",
     "test_machine.py",
 )
 
