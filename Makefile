@@ -58,7 +58,7 @@ export PYTHONPYCACHEPREFIX := $(VENV_PATH)/pycache
 
 # Make does not expand the user's text: it is passed on unchanged, as environment variables.
 TEXT := ARGS CMD DRILL FAMILY FILTER FOLLOW FORMAT METRICS ONLY OUTPUT PAGE PORT PYTHON RAW REQUEST ROUNDS SINCE VENV
-ONCE := NAME FROM REGION ACCOUNT ZONES DIR APP OVERWRITE ZONE CANCEL
+ONCE := NAME FROM REGION ACCOUNT ZONES DIR APP OVERWRITE WRITE ZONE CANCEL
 # Some shells set NAME by themselves, so these variables count only on the command line.
 $(foreach name,$(ONCE),$(if $(filter command,$(origin $(name))),,$(eval override $(name) :=)))
 $(foreach name,$(TEXT) $(ONCE),$(eval override export $(name) := $$(value $(name))))
@@ -165,7 +165,7 @@ new-env: $(VENV_READY) ## Create an environment's inventory (NAME=qa FROM=stagin
 
 adopt: $(VENV_READY) ## Write a FastAPI project's values into the inventory (DIR=../orders)
 	@$(PLAYBOOK) playbooks/adopt.yml $(call passed,DIR,app_adoption_directory) $(call passed,NAME,app_adoption_name) \
-	  $(call passed,APP,app_adoption_entry) $(call passed,OVERWRITE,app_adoption_overwrite)
+	  $(call passed,APP,app_adoption_entry) $(call passed,OVERWRITE,app_adoption_overwrite) $(call passed,WRITE,app_adoption_edit)
 
 new-app: $(VENV_READY) ## Create a minimal application and adopt it (NAME=orders)
 	@$(PLAYBOOK) playbooks/new_app.yml $(call passed,NAME,app_adoption_name) $(call passed,DIR,app_adoption_directory)

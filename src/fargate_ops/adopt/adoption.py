@@ -14,10 +14,13 @@ from typing import Any
 
 import yaml
 
+from fargate_ops.adopt.edits import applied
 from fargate_ops.adopt.inspection import Inspection, inspect
 from fargate_ops.adopt.lock import make as make_lock
+from fargate_ops.adopt.models import first_revision
 from fargate_ops.adopt.points import Verdict, steps, tree
 from fargate_ops.adopt.project import Project, has_changes, read, repository_of, scan
+from fargate_ops.adopt.requirements import LOCKS
 from fargate_ops.adopt.templates import image_files, new_files
 from fargate_ops.core.files import write_file
 from fargate_ops.core.problem import OperationsError, ProblemError
@@ -33,13 +36,15 @@ _NAME, _SOURCE, _DATABASE = "app_name", "app_source_dir", "database_name"
 class Request:
     """`directory`, ``../orders``, as a person wrote it. `entry` names the FastAPI object, `name` the application.
 
-    Each is empty if not given. `overwrite` are settings whose value is replaced whatever it is.
+    Each is empty if not given. `overwrite` are settings whose value is replaced whatever it is; with that of the locks,
+    the lock is made again. `edit`: what is to do in the application's code is done.
     """
 
     directory: str
     name: str = ""
     entry: str = ""
     overwrite: tuple[str, ...] = ()
+    edit: bool = False
 
     @property
     def path(self) -> Path:
@@ -71,8 +76,8 @@ class Adoption:
 
     `changes` are those of the inventory, `record` the values that adoptions gave it, in the file `record_file`. `kept`
     says by setting which value stays although another was found. `again` is the command that repeats the adoption.
-    `context` is the image's folder; `uncommitted`: it has changes that are in no commit. `made` is the lock that was
-    made for this adoption; None if there is no need.
+    `context` is the image's folder; `uncommitted`: it has changes that are in no commit. `made` are the lock and the
+    first migration that were made for this adoption. `edit`: the application's code is edited.
     """
 
     inspection: Inspection
@@ -86,32 +91,40 @@ class Adoption:
     uncommitted: bool
     record_file: Path
     record: Mapping[str, Value]
-    made: Path | None = None
+    edit: bool = False
+    made: tuple[Path, ...] = ()
 
     @property
     def lock(self) -> Path | None:
         """The lock that is missing and can be made."""
         return self.context / self.inspection.lock if self.inspection.lock_command else None
 
+    @property
+    def revision(self) -> Path | None:
+        """The first migration that is missing and is to be made."""
+        return self.context / self.inspection.revision if self.edit and self.inspection.revision else None
+
     def written(self, *, preview: bool) -> list[Path]:
         """Return the files that are written, or would be."""
-        lock = self.lock if preview else self.made
-        return [*([lock] if lock else []), *self.files]
+        made = filter(None, [self.lock, self.revision]) if preview else self.made
+        return [*made, *self.files]
 
     def report(self, *, preview: bool) -> str:
-        """Return the points, how to meet those that are not met, what is written, and the next command."""
+        """Return the points, what is written, how to meet the points that are not met, and the next command."""
         points = self.inspection.points
         would = "would write" if preview else "wrote"
-        lines = [tree(f"{self.name}: the application in {self.folder}", points), steps(points)]
+        lines = [tree(f"{self.name}: the application in {self.folder}", points)]
         lines += [f"{would} {os.path.relpath(path)}" for path in self.written(preview=preview)]
         lines += [f"  {change}" for change in self.changes]
         lines += [f"kept {key}: {said}" for key, said in self.kept.items()]
         if self.kept:
             lines.append(f"  {self.again} OVERWRITE={','.join(self.kept)} takes what the application has")
-        return "\n".join(filter(None, [*lines, f"Next: {self._next()}"]))
+        return "\n".join(filter(None, [*lines, steps(points), f"Next: {self._next()}"]))
 
     def _next(self) -> str:
-        to_do = sum(point.verdict is Verdict.TO_DO for point in self.inspection.points)
+        to_do = [point for point in self.inspection.points if point.verdict is Verdict.TO_DO]
+        if not self.edit and (self.inspection.revision or any(point.edits for point in to_do)):
+            return f"{self.again} WRITE=1 writes the lines above into the application; or do what is listed, and repeat"
         if to_do:
             return f"do what is listed, commit it, then {self.again}"
         if self.uncommitted or self.made or any(path.name != _SHARED for path in self.files):
@@ -145,14 +158,32 @@ def with_lock(adoption: Adoption, request: Request, repository: Repository) -> A
     """Make the lock that is missing, and return the adoption with it. Raises OperationsError if uv cannot make it."""
     if adoption.lock is None:
         return adoption
-    existed = adoption.lock.exists()
+    before = adoption.lock.read_bytes() if adoption.lock.exists() else None
     try:
         make_lock(adoption.context, adoption.inspection.lock_command)
     except OperationsError:
-        if not existed:  # without the export's output, uv writes a lock of nothing
+        if before is None:  # without the export's output, uv writes a lock of nothing
             adoption.lock.unlink(missing_ok=True)
+        else:
+            adoption.lock.write_bytes(before)
         raise
-    return replace(adopt(request, repository), made=adoption.lock)
+    made = (adoption.lock,) if adoption.lock.read_bytes() != before else ()
+    return replace(adopt(request, repository), made=made)
+
+
+def with_revision(adoption: Adoption, request: Request, repository: Repository) -> Adoption:
+    """Make the first migration that is missing, once the adoption is written, and return the adoption with it.
+
+    This imports the application. Raises OperationsError.
+    """
+    if adoption.revision is None:
+        return adoption
+    found = adoption.inspection
+    write_file(
+        adoption.revision, first_revision(adoption.context, found.root, found.program, found.lock, repository.python)
+    )
+    made = (*adoption.made, adoption.revision)
+    return replace(adopt(request, repository), made=made, files=adoption.files, changes=adoption.changes)
 
 
 def write(adoption: Adoption) -> None:
@@ -173,6 +204,7 @@ def _plan(request: Request, repository: Repository, project: Project, files: Map
         python=repository.python,
         shown=request.directory,
         given=set(_given_variables(repository)),
+        lock_again=LOCKS in request.overwrite,
     )
     inspection = look(project)
     # What an adoption gave the inventory says no more than the application does.
@@ -196,10 +228,14 @@ def _plan(request: Request, repository: Repository, project: Project, files: Map
     # Values that a person set for another application say nothing about this one.
     known = chosen if current.get(_SOURCE) == source else {}
     inspection = look(project, known=known)
+    written = dict(inspection.admin_to_write)
     if not inspection.has_dockerfile:
-        written = image_files(inspection, name, project.below(inspection.folder))
+        written |= image_files(inspection, name, project.below(inspection.folder))
+    if request.edit:
+        written |= _edited_modules(inspection, project.below(inspection.folder))
+    if written:
         files = {**files, **{context / file: content for file, content in written.items()}}
-        # The points and values are those of the image that the files build.
+        # The points and values are those of the application and the image that the files make.
         added = {str(PurePosixPath(inspection.folder, file)): content for file, content in written.items()}
         project = project.having(added)
         inspection = look(project, known=known)
@@ -221,7 +257,17 @@ def _plan(request: Request, repository: Repository, project: Project, files: Map
         uncommitted=context.is_dir() and has_changes(context),
         record_file=repository.record,
         record={**recorded, **{key: values[key] for key in edit.changed}},
+        edit=request.edit,
     )
+
+
+def _edited_modules(inspection: Inspection, project: Project) -> dict[str, str]:
+    """Return the text of the application's modules with what is to do in them, by path."""
+    edits = [edit for point in inspection.points if point.verdict is Verdict.TO_DO for edit in point.edits]
+    return {
+        path: applied(project.files[path], [edit for edit in edits if edit.path == path])
+        for path in dict.fromkeys(edit.path for edit in edits)
+    }
 
 
 def _given_variables(repository: Repository) -> Iterator[str]:

@@ -36,14 +36,15 @@ class Module:
     """A Python file. Names that a function assigns count as the module's: applications are often built in one."""
 
     path: str
+    text: str
     tree: ast.Module
     imports: dict[str, _Import] = field(default_factory=dict)
     values: dict[str, ast.expr] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, path: str, tree: ast.Module) -> Module:
-        module = cls(path, tree)
+    def of(cls, path: str, text: str, tree: ast.Module) -> Module:
+        module = cls(path, text, tree)
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 for name in node.names:
@@ -57,6 +58,20 @@ class Module:
                 module.values.setdefault(*assigned)
         module.functions |= {node.name: node for node in tree.body if isinstance(node, Function)}
         return module
+
+    def span(self, node: ast.stmt | ast.expr) -> tuple[int, int]:
+        """Return where a node begins and ends in the file's text."""
+        lines = self.text.splitlines(keepends=True)
+
+        def offset(line: int, column: int) -> int:  # Python counts bytes of UTF-8 in a line
+            return sum(map(len, lines[: line - 1])) + len(lines[line - 1].encode()[:column].decode())
+
+        return offset(node.lineno, node.col_offset), offset(node.end_lineno or 0, node.end_col_offset or 0)
+
+    def part(self, node: ast.stmt | ast.expr) -> str:
+        """Return the text of a node as the file has it."""
+        start, end = self.span(node)
+        return self.text[start:end]
 
 
 def parsed(text: str) -> ast.Module | None:
@@ -86,8 +101,9 @@ class Code:
         #: Files that are not Python, or of a later version of it.
         self.unreadable: list[str] = []
         for path in project.modules:
-            if tree := parsed(project.files[path]):
-                self.modules[path] = Module.of(path, tree)
+            text = project.files[path]
+            if tree := parsed(text):
+                self.modules[path] = Module.of(path, text, tree)
             else:
                 self.unreadable.append(path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,9 +11,10 @@ from docker.utils.build import PatternMatcher
 
 from fargate_ops.adopt import library
 from fargate_ops.adopt.dockerfile import Dockerfile, Instruction, Server, server
+from fargate_ops.adopt.edits import Edit
 from fargate_ops.adopt.points import Point, Verdict
 from fargate_ops.adopt.project import Project
-from fargate_ops.adopt.requirements import BUILD_LOCK, Requirements
+from fargate_ops.adopt.requirements import BUILD_LOCK, LOCKS, Requirements
 
 #: The port of the image that this package writes, and that of the servers unless they are told another.
 PORT = 8000
@@ -84,10 +86,27 @@ class Context:
         return f"{self.shown}/{path}:{step.line}" if step else f"{self.shown}/{path}"
 
     def point(
-        self, group: str, subject: str, verdict: Verdict, reason: str, next_step: str = "", where: str = ""
+        self,
+        group: str,
+        subject: str,
+        verdict: Verdict,
+        reason: str,
+        next_step: str = "",
+        where: str = "",
+        edits: Sequence[Edit] = (),
     ) -> Point:
-        where = where or (self.shown if next_step else "")
-        return Point(group=group, subject=subject, verdict=verdict, reason=reason, where=where, next_step=next_step)
+        """Return a point. Its next step is that of the edits, and what `next_step` says beside them."""
+        step = "\n".join(filter(None, ["\nand ".join(edit.step for edit in edits), next_step]))
+        where = where or (self.shown if step else "")
+        return Point(
+            group=group,
+            subject=subject,
+            verdict=verdict,
+            reason=reason,
+            where=where,
+            next_step=step,
+            edits=tuple(edits),
+        )
 
 
 def points(context: Context) -> Iterator[Point]:
@@ -110,10 +129,8 @@ def _packages(context: Context) -> Iterator[Point]:
         )
         yield context.point("packages", "Python", Verdict.TO_DO, reason, step)
     of_library = library.packages(context.library_extras) if context.uses_library else []
-    command = (
-        f"(cd {context.shown} && {context.lock_command}), then commit it; "
-        f"uv is in {library.PYPROJECT.parents[2]}/.venv/bin too"
-    )
+    listed = "" if packages.source else "list its packages in requirements.in, then "
+    command = f"{listed}make adopt DIR={shlex.quote(context.shown)} OVERWRITE={LOCKS}, and commit it"
     if packages.lock and (missing := [name for name in of_library if not packages.has(name)]):
         reason = f"{packages.lock} lacks packages of the library: {_few(missing)}"
         yield context.point("packages", "lock", Verdict.TO_DO, reason, command)
@@ -127,8 +144,8 @@ def _packages(context: Context) -> Iterator[Point]:
     elif packages.lock:
         yield context.point("packages", "lock", Verdict.OK, f"{packages.lock} has a version and hashes of each package")
     else:
-        source = f"from {packages.source}" if packages.source else "from the list of its packages"
-        reason = f"no requirement file with hashes; the image's packages are downloaded by one, made {source}"
+        source = f", made from {packages.source}" if packages.source else ""
+        reason = f"no requirement file with hashes; the image's packages are downloaded by one{source}"
         yield context.point("packages", "lock", Verdict.TO_DO, reason, command)
     program = context.server.program if context.server else ""
     # fastapi[standard] has uvicorn and the command fastapi.

@@ -12,8 +12,9 @@ from typing import Any
 from fargate_ops.adopt import database_points, image_points
 from fargate_ops.adopt.code import Code, calls
 from fargate_ops.adopt.database import Database, Migrations, database
-from fargate_ops.adopt.database_points import Administration, admin_file
+from fargate_ops.adopt.database_points import Administration, admin_file, revision_path
 from fargate_ops.adopt.dockerfile import Dockerfile
+from fargate_ops.adopt.edits import Edit, titled, to_application
 from fargate_ops.adopt.entry import Entry, find, import_root, imported_as
 from fargate_ops.adopt.image_points import Context
 from fargate_ops.adopt.library import (
@@ -24,6 +25,7 @@ from fargate_ops.adopt.library import (
     admin_command,
     command_of,
     extras,
+    has_argument,
     is_installed,
     schema_file,
 )
@@ -56,9 +58,10 @@ class Inspection:
     """`folder` is the image's context, from the project's folder. `program` is the object as a server takes it.
 
     `lock_command` makes the lock, in the context; empty if there is one, or its packages have to change first.
-    `root` is the folder from which Python imports it, in the context. `admin_module` is the library's admin command;
-    `schema` is the file beside the migrations into which its build writes their revisions. Each is empty if there is
-    none. `values` are by setting of the inventory.
+    `root` is the folder from which Python imports it, in the context. `admin_module` is the library's admin command,
+    `admin_to_write` the text of its file, by path, if there is none yet. `schema` is the file beside the migrations
+    into which its build writes their revisions, `revision` that of a first migration that is to be written. Each is
+    empty if there is none. `values` are by setting of the inventory.
     """
 
     name: str
@@ -70,7 +73,9 @@ class Inspection:
     has_dockerfile: bool
     has_database: bool
     admin_module: str
+    admin_to_write: Mapping[str, str]
     schema: str
+    revision: str
     lock: str
     lock_command: str
     points: tuple[Point, ...]
@@ -85,12 +90,14 @@ def inspect(
     shown: str,
     known: Mapping[str, Any] | None = None,
     given: Collection[str] = (),
+    lock_again: bool = False,
 ) -> Inspection:
     """Inspect a project, which a person calls `shown`.
 
     `named` is its FastAPI object, needed if several are found; `python` is the image's Python. `known` are values of
     the inventory that a person set for this application: they count for what is not found. `given` are the names of
-    environment variables that the inventory sets. Raises ProblemError.
+    environment variables that the inventory sets. `lock_again`: a lock that is there is made again.
+    Raises ProblemError.
     """
     known = known or {}
     code = Code(project)
@@ -124,9 +131,9 @@ def inspect(
     found = _Routes.of(context, code, entry, known)
     points = [
         _point("application", "FastAPI object", f"{context.program} ({entry.path}:{entry.line})"),
-        *found.points(context),
+        *found.points(context, code, entry),
         *image_points.points(context),
-        *database_points.points(context, stored, read, administration),
+        *database_points.points(context, code, entry, stored, read, administration),
         *_load_file(context, found.queries),
         *_environment(context, [variable for variable in read if not {variable.name, *variable.names} & set(given)]),
         _logs(context),
@@ -151,22 +158,29 @@ def inspect(
         has_dockerfile=context.dockerfile is not None,
         has_database=has_database,
         admin_module=administration.command[-1] if administration.by_library else "",
+        admin_to_write=administration.written,
         schema=administration.migrations.schema if administration.migrations else "",
+        revision=revision_path(stored, administration) if has_database else "",
         lock=packages.lock_to_be,
-        lock_command=context.lock_command if _can_lock(context, points) else "",
+        lock_command=context.lock_command if _can_lock(context, points, again=lock_again) else "",
         points=tuple(points),
         values=values,
     )
 
 
-def _can_lock(context: Context, points: Sequence[Point]) -> bool:
-    """Return whether nothing but the lock is missing for the image's packages, and no file is in its place."""
+def _can_lock(context: Context, points: Sequence[Point], *, again: bool) -> bool:
+    """Return whether nothing but the lock is missing for the image's packages, and no file is in its place.
+
+    `again`: it may be there.
+    """
     packages = context.packages
     to_do = {
         point.subject
         for point in points
         if point.verdict is Verdict.TO_DO and (point.group == "packages" or point.subject == "driver")
     }
+    if again:
+        return to_do <= {"lock"} and bool(packages.source)
     return to_do == {"lock"} and bool(packages.source) and packages.lock_to_be not in context.project.paths
 
 
@@ -193,6 +207,7 @@ def _administration(
         to_write=to_write,
         migrations=migrations,
         by_library=by_library,
+        names_migrations=bool(to_write) or has_argument(code, "migrations"),
     )
 
 
@@ -261,12 +276,12 @@ class _Routes:
             health_reads_database=health is not None and _reads_database(health),
         )
 
-    def points(self, context: Context) -> Iterator[Point]:
-        lines = '  @app.get("/healthz")\n  def healthz() -> dict[str, str]:\n      return {"status": "healthy"}'
+    def points(self, context: Context, code: Code, entry: Entry) -> Iterator[Point]:
+        edits, lines = _lines_of_health(code, entry)
         if self.health and self.health_reads_database and context.has_database:
             reason = f"{self.health} queries the database: an outage of it would replace all tasks"
             step = f"{lines}\nand have {self.health} answer 503 without a database: it becomes app_ready_path"
-            yield context.point("routes", "health", Verdict.OPTIONAL, reason, f"add to the application:\n{step}")
+            yield context.point("routes", "health", Verdict.OPTIONAL, reason, step.strip(), edits=edits)
         elif self.health:
             yield _point("routes", "health", self.health)
         elif self.checked:
@@ -274,12 +289,11 @@ class _Routes:
             step = f"if it answers without credentials: app_health_path: {self.checked} in inventory/shared.yml"
             yield context.point("routes", "health", Verdict.TO_DO, reason, step)
         else:
-            step = f"add to the application:\n{lines}"
+            reason = "no route with a usual name; the load balancer requests it"
             if self.others:
                 named = " or ".join(self.others)
-                step += f"\nor set app_health_path in inventory/shared.yml, if {named} answers 200 to anybody"
-            reason = "no route with a usual name; the load balancer requests it"
-            yield context.point("routes", "health", Verdict.TO_DO, reason, step)
+                lines += f"\nor set app_health_path in inventory/shared.yml, if {named} answers 200 to anybody"
+            yield context.point("routes", "health", Verdict.TO_DO, reason, lines.strip(), edits=edits)
         if self.ready:
             yield _point("routes", "readiness", self.ready)
         elif context.has_database:
@@ -298,6 +312,14 @@ class _Routes:
             yield context.point("routes", "version", Verdict.OPTIONAL, reason, step)
 
 
+def _lines_of_health(code: Code, entry: Entry) -> tuple[tuple[Edit, ...], str]:
+    """Return the edit that adds a route for health; in words if a function makes the application."""
+    app = "app" if entry.factory else entry.attribute
+    lines = [f'@{app}.get("{HEALTH_PATH}")', "def healthz() -> dict[str, str]:", '    return {"status": "healthy"}']
+    edits = to_application(code, entry, lines, [])
+    return edits, "" if edits else titled(f"add to {entry.attribute}() of {entry.path}:", lines)
+
+
 def _load_file(context: Context, queries: str) -> Iterator[Point]:
     """Yield the point of the drills' requests, for an application with a database."""
     if not context.has_database:
@@ -306,7 +328,8 @@ def _load_file(context: Context, queries: str) -> Iterator[Point]:
         yield _point("database", "load file", _LOAD_FILE)
         return
     reason = "none: drills send only requests that need no database"
-    step = f'write {_LOAD_FILE}: {{"requests": [{{"path": "{queries or "/…"}"}}]}}, if GET answers 200 to anybody'
+    request = f'{{"requests": [{{"path": "{queries or "/…"}", "status": 200}}]}}'
+    step = f"write {_LOAD_FILE}, with a status that anybody gets: {request}"
     yield context.point("database", "load file", Verdict.OPTIONAL, reason, step)
 
 

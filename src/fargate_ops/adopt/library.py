@@ -24,15 +24,20 @@ PYPROJECT = Path(__file__).parents[2] / PACKAGE / "pyproject.toml"
 
 def extras(code: Code, *, has_database: bool, has_driver: bool) -> list[str]:
     """Return the library's extras that an application needs. `has_driver`: it has psycopg or psycopg2 itself."""
+    asynchronous = has_argument(code, "asynchronous")
+    needs = {"database": has_database, "psycopg": has_database and not has_driver, "asyncio": asynchronous}
+    return [name for name, needed in needs.items() if needed]
+
+
+def has_argument(code: Code, name: str) -> bool:
+    """Return whether the application gives the library's Service an argument."""
     made = (
         value
         for path, module in code.modules.items()
         for value in module.values.values()
         if isinstance(value, ast.Call) and code.calls(path, value, PACKAGE, "Service")
     )
-    asynchronous = any(keyword.arg == "asynchronous" for service in made for keyword in service.keywords)
-    needs = {"database": has_database, "psycopg": has_database and not has_driver, "asyncio": asynchronous}
-    return [name for name, needed in needs.items() if needed]
+    return any(keyword.arg == name for service in made for keyword in service.keywords)
 
 
 def packages(extras: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fargate_ops.adopt.edits import Edit
 from fargate_ops.core.checks import grouped
 from fargate_ops.core.problem import Problem
 
@@ -21,7 +22,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """A point of the contract. ``next_step`` is the command or the lines that meet it; OK needs none."""
+    """A point of the contract. ``next_step`` is the command or the lines that meet it; OK needs none.
+
+    ``edits`` are those lines for modules of the application, if they can be written as they are.
+    """
 
     group: str
     subject: str
@@ -29,6 +33,7 @@ class Point:
     reason: str
     where: str = ""
     next_step: str = ""
+    edits: tuple[Edit, ...] = ()
 
     def as_row(self) -> dict[str, str]:
         return {

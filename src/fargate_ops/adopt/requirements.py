@@ -26,6 +26,8 @@ _EXPORTS = {
     "poetry.lock": "uv tool run --from poetry --with poetry-plugin-export poetry export --format requirements.txt",
 }
 _OLDEST_CONTROLLER = "3.11"
+#: The inventory's setting of the locks; named in OVERWRITE, the application's lock is made again.
+LOCKS = "app_locks"
 #: The requirement file of the build stage, which has pip.
 BUILD_LOCK = "requirements-build.txt"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ _URL = re.compile(r"(?:.*_)?(?:DATABASE|DB|POSTGRES|POSTGRESQL|PG|SQL|SQLALCHEMY
 class Variable:
     """A variable, the line that reads it, and whether the application needs a value. `names` are its other names.
 
-    `field` is the one of pydantic's settings that it fills; empty if the code reads it itself.
+    `field` is the one of pydantic's settings that it fills; empty if the code reads it itself. `read` is the code that
+    reads it: a field with its default, or ``os.environ["A"]``.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Variable:
     required: bool
     field: str = ""
     names: tuple[str, ...] = ()
+    read: ast.expr | ast.AnnAssign | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @property
     def is_url(self) -> bool:
@@ -70,7 +73,7 @@ def _settings(code: Code, module: Module) -> Iterator[Variable]:
                 continue
             aliases = _aliases(node.value)
             names = tuple(alias.upper() for alias in aliases) or (f"{prefix}{name}".upper(),)
-            yield Variable(names[0], f"{module.path}:{node.lineno}", _is_required(node.value), name, names[1:])
+            yield Variable(names[0], f"{module.path}:{node.lineno}", _is_required(node.value), name, names[1:], node)
 
 
 def _is_settings(code: Code, module: Module, owner: ast.ClassDef, depth: int = 4) -> bool:
@@ -120,9 +123,11 @@ def _environment(module: Module) -> Iterator[Variable]:
     """Yield ``os.environ["A"]``, ``os.environ.get("A")`` and ``os.getenv("A")``."""
     for node in ast.walk(module.tree):
         key, required = None, False
+        if not isinstance(node, ast.Subscript | ast.Call):
+            continue
         if isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("environ"):
             key, required = node.slice, isinstance(node.ctx, ast.Load)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("environ.get", "getenv")):
             key = argument(node, "key", 0)
         if isinstance(key, ast.Constant) and isinstance(key.value, str):
-            yield Variable(key.value, f"{module.path}:{key.lineno}", required)
+            yield Variable(key.value, f"{module.path}:{key.lineno}", required, read=node)

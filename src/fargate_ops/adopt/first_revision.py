@@ -1,0 +1,84 @@
+"""Print the migration that creates an application's tables: ``python first_revision.py <module> <file>``.
+
+It runs with the application's packages, and needs nothing else of this repository. No database is asked: the tables
+are those of the models, in PostgreSQL's dialect.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from alembic.autogenerate import render_python_code
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import MetaData, Table
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeDecorator
+
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+_HEAD = '''"""Create the tables."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+'''
+
+
+def revision(tables: list[Table]) -> str:
+    """Return the text of a migration that creates tables with their indexes."""
+    steps: list[ops.MigrateOperation] = []
+    for table in map(_plain, tables):
+        steps.append(ops.CreateTableOp.from_table(table))
+        steps += map(ops.CreateIndexOp.from_index, sorted(table.indexes, key=lambda index: str(index.name)))
+    context = MigrationContext.configure(dialect_name="postgresql")
+    body = render_python_code(ops.UpgradeOps(steps), migration_context=context)
+    body = "\n".join(line for line in body.splitlines() if not line.lstrip().startswith("# ###"))
+    head = _HEAD if "postgresql." in body else _HEAD.replace("from sqlalchemy.dialects import postgresql\n", "")
+    return f"{head}    {body.strip()}\n"
+
+
+def _plain(table: Table) -> Table:
+    """Return the table with types of PostgreSQL in the place of the application's own, which may change."""
+    copy = table.to_metadata(MetaData(naming_convention=table.metadata.naming_convention))
+    for column in copy.columns:
+        if isinstance(column.type, TypeDecorator):
+            column.type = column.type.load_dialect_impl(_DIALECT)
+    return copy
+
+
+def tables_of(folder: Path) -> list[Table]:
+    """Return the tables that the imported modules in a folder define, each after those that it refers to."""
+    found = {id(metadata): metadata for metadata in _metadata(folder)}
+    return [table for metadata in found.values() for table in metadata.sorted_tables]
+
+
+def _metadata(folder: Path) -> Iterator[MetaData]:
+    for module in list(sys.modules.values()):
+        if Path(getattr(module, "__file__", None) or "/").resolve().is_relative_to(folder.resolve()):
+            for value in vars(module).values():
+                found = getattr(value, "metadata", None) if isinstance(value, type | Table) else value
+                if isinstance(found, MetaData):
+                    yield found
+
+
+def main(module: str, written: str) -> int:
+    importlib.import_module(module)
+    tables = tables_of(Path.cwd())
+    if not tables:
+        print(f"{module} and the modules that it imports define no table", file=sys.stderr)
+        return 1
+    Path(written).write_text(revision(tables), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
