@@ -119,12 +119,12 @@ class Adoption:
         lines += [f"kept {key}: {said}" for key, said in self.kept.items()]
         if self.kept:
             lines.append(f"  {self.again} OVERWRITE={','.join(self.kept)} takes what the application has")
-        return "\n".join(filter(None, [*lines, steps(points), f"Next: {self._next()}"]))
+        return "\n".join([*lines, *filter(None, [steps(points)]), f"Next: {self._next()}"])
 
     def _next(self) -> str:
         to_do = [point for point in self.inspection.points if point.verdict is Verdict.TO_DO]
         if not self.edit and (self.inspection.revision or any(point.edits for point in to_do)):
-            return f"{self.again} WRITE=1 writes the lines above into the application; or do what is listed, and repeat"
+            return f"{self.again} WRITE=1, which does this in the application; or do it by hand, and repeat the command"
         if to_do:
             return f"do what is listed, commit it, then {self.again}"
         if self.uncommitted or self.made or any(path.name != _SHARED for path in self.files):

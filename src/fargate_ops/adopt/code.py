@@ -134,8 +134,9 @@ class Code:
         if isinstance(node, ast.Name) and node.id in imports:
             found = imports[node.id]
             return found.name == name and found.module.partition(".")[0] == package and not found.level
-        if isinstance(node, ast.Attribute) and node.attr == name and isinstance(node.value, ast.Name):
-            return node.value.id in imports and imports[node.value.id].module.partition(".")[0] == package
+        if isinstance(node, ast.Attribute) and node.attr == name:
+            owner = root_name(node)
+            return owner in imports and imports[owner].module.partition(".")[0] == package
         return False
 
     def resolve(self, path: str, node: ast.AST | None) -> Ref | None:
@@ -210,6 +211,13 @@ class Code:
                     if isinstance(value, ast.Constant) and isinstance(value.value, str):
                         found.setdefault(name, set()).add(value.value)
         return found
+
+
+def root_name(node: ast.expr) -> str:
+    """Return the first name of ``a.b.c``; empty if it is something else."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def classes(module: Module) -> Iterator[ast.ClassDef]:

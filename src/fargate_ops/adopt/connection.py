@@ -82,7 +82,7 @@ class _Lines:
             edits = [replacing(statement, ["", *function, "", "", *changed], self._imports)]
         else:
             edits = [after_imports(statement.module, function, self._imports), replacing(statement, changed)]
-        return (edits, "") if of_engine else self._with_pool(edits, engine)
+        return (edits, "") if engine and of_engine and not _unpacks(engine[1]) else self._with_pool(edits, engine)
 
     def _engine(self) -> tuple[Statement, ast.Call] | None:
         """Return the call that creates the engine, and the statement that it is in."""
@@ -120,7 +120,8 @@ class _Lines:
         for keyword in call.keywords:
             value = f"{_FUNCTION}()" if moved and keyword.value is address else part(keyword.value)
             given.append(f"{keyword.arg}={value}" if keyword.arg else f"**{value}")
-        given += [f"{name}={value}" for name, value in self._missing(call).items()]
+        if not _unpacks(call):
+            given += [f"{name}={value}" for name, value in self._missing(call).items()]
         lines = [f"{part(call.func)}(", *(f"    {line}," for line in given), ")"]
         return statement.having(call, "\n".join(lines))
 
@@ -128,7 +129,7 @@ class _Lines:
         """Return the edits, and one for the arguments that the engine has not; in words if its call is not known."""
         statement, call = engine or (None, None)
         lacking = self._missing(call)
-        if statement and call and statement.is_simple and lacking:
+        if statement and call and statement.is_simple and lacking and not _unpacks(call):
             changed = self._with_arguments(statement, call, moved=False)
             return [*edits, replacing(statement, changed, self._imports[:-1])], ""
         create = "create_async_engine" if self.database.asynchronous else "create_engine"
@@ -157,6 +158,11 @@ def _statement(module: Module, node: ast.AST | None) -> Statement | None:
     """Return the innermost statement of a module that contains `node`."""
     found = [stmt for stmt in ast.walk(module.tree) if isinstance(stmt, ast.stmt) and node in list(ast.walk(stmt))]
     return Statement(module, found[-1]) if found else None
+
+
+def _unpacks(call: ast.Call) -> bool:
+    """Return whether a call has arguments that it does not write out."""
+    return any(keyword.arg is None for keyword in call.keywords)
 
 
 def _path(where: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
-from fargate_ops.adopt.code import Code, argument
+from fargate_ops.adopt.code import Code, argument, root_name
 from fargate_ops.adopt.database import Database
 from fargate_ops.adopt.edits import titled, to_application
 from fargate_ops.adopt.entry import Entry
@@ -37,7 +37,7 @@ def _handled(code: Code) -> Iterator[str]:
     for path, module in code.modules.items():
         for node in ast.walk(module.tree):
             for exception in _exceptions(node):
-                found = module.imports.get(_root(exception))
+                found = module.imports.get(root_name(exception))
                 if found and found.module.partition(".")[0] in _PACKAGES:
                     yield f"{ast.unparse(exception)} ({path}:{exception.lineno})"
 
@@ -54,12 +54,6 @@ def _exceptions(node: ast.AST) -> Sequence[ast.expr]:
         return [exception] if exception else []
     handlers = argument(node, "exception_handlers")
     return [key for key in handlers.keys if key] if isinstance(handlers, ast.Dict) else []
-
-
-def _root(node: ast.expr) -> str:
-    while isinstance(node, ast.Attribute):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _handler(database: Database, app: str) -> tuple[list[str], list[str]]:

@@ -160,15 +160,8 @@ def _migrations(context: Context, database: Database, administration: Administra
 
 def _first_revision(path: str, administration: Administration) -> str:
     """Return how to get a first migration."""
-    named = "" if administration.names_migrations else ", and pass its folder to Service as migrations"
-    return "\n".join(
-        [
-            f"WRITE=1 makes {path} from the models: it imports the application, and needs no database{named}. By hand:",
-            "  import sqlalchemy as sa",
-            "  from alembic import op",
-            '  revision = "0001"',
-            "  down_revision = None",
-            "  def upgrade() -> None:",
-            '      op.create_table("item", sa.Column("id", sa.Integer, primary_key=True), …)',
-        ]
+    named = "" if administration.names_migrations else "; pass its folder to Service as migrations"
+    return (
+        f"WRITE=1 makes {path} from the models: it imports the application, and needs no database{named}. "
+        "By hand: docs/your-application.md#the-first-migration"
     )

@@ -7,6 +7,7 @@ are those of the models, in PostgreSQL's dialect.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 from alembic.autogenerate import render_python_code
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import MetaData, Table
+from sqlalchemy import CheckConstraint, MetaData, Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeDecorator
 
@@ -52,6 +53,9 @@ def _plain(table: Table) -> Table:
     for column in copy.columns:
         if isinstance(column.type, TypeDecorator):
             column.type = column.type.load_dialect_impl(_DIALECT)
+        for check in list(column.constraints):  # Alembic writes those of the table only
+            if isinstance(check, CheckConstraint):
+                copy.append_constraint(CheckConstraint(check.sqltext, name=check.name))
     return copy
 
 
@@ -63,7 +67,7 @@ def tables_of(folder: Path) -> list[Table]:
 
 def _metadata(folder: Path) -> Iterator[MetaData]:
     for module in list(sys.modules.values()):
-        if Path(getattr(module, "__file__", None) or "/").resolve().is_relative_to(folder.resolve()):
+        if (getattr(module, "__file__", None) or "").startswith(f"{folder}{os.sep}"):
             for value in vars(module).values():
                 found = getattr(value, "metadata", None) if isinstance(value, type | Table) else value
                 if isinstance(found, MetaData):

@@ -95,7 +95,11 @@ class Context:
         where: str = "",
         edits: Sequence[Edit] = (),
     ) -> Point:
-        """Return a point. Its next step is that of the edits, and what `next_step` says beside them."""
+        """Return a point. Its next step is that of the edits, and what `next_step` says beside them.
+
+        The last edit of a module comes first: the lines of the others stay where they are.
+        """
+        edits = sorted(edits, key=lambda edit: (edit.path, -edit.first))
         step = "\n".join(filter(None, ["\nand ".join(edit.step for edit in edits), next_step]))
         where = where or (self.shown if step else "")
         return Point(

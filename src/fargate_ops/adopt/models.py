@@ -37,7 +37,7 @@ def first_revision(folder: Path, root: str, program: str, lock: str, python: str
             *("--with-requirements", lock),
             *("python", str(_PROGRAM), program.partition(":")[0], str(written)),
         ]
-        paths = f"{folder / root}:{_SOURCE}"
+        paths = f"{folder.resolve() / root}:{_SOURCE}"
         environment = {**process_environment(), **_PLATFORM, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
         try:
             done = subprocess.run(

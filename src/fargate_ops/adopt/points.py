@@ -9,7 +9,6 @@ from enum import StrEnum
 
 from fargate_ops.adopt.edits import Edit
 from fargate_ops.core.checks import grouped
-from fargate_ops.core.problem import Problem
 
 
 class Verdict(StrEnum):
@@ -55,16 +54,22 @@ def tree(title: str, points: Sequence[Point]) -> str:
 
 
 def steps(points: Sequence[Point]) -> str:
-    """Return how to meet each point that is not met, the required ones first; empty if all are met."""
+    """Return how to meet each point that is not met, the required ones last; empty if all are met."""
     parts = []
-    for verdict, title in ((Verdict.TO_DO, "To do before the first deployment:"), (Verdict.OPTIONAL, "Optional:")):
+    for verdict, title in ((Verdict.OPTIONAL, "Optional:"), (Verdict.TO_DO, "To do before the first deployment:")):
         found = [point for point in points if point.verdict is verdict and point.next_step]
-        numbered = [f"{number}. [{point.group}] {_problem(point)}" for number, point in enumerate(found, 1)]
-        parts += [title, *numbered] if numbered else []
+        numbered = [f"{number}. {_step(point)}" for number, point in enumerate(found, 1)]
+        parts += ["", title, *numbered] if numbered else []
     return "\n".join(parts)
 
 
-def _problem(point: Point) -> Problem:
-    # Lines after the first stand below it.
-    next_step = point.next_step.replace("\n", "\n         ")
-    return Problem(f"{point.subject}: {point.reason}.", point.where, next_step)
+def _step(point: Point) -> str:
+    """Return a step. Its indented lines are code, which stands at the margin between blank lines: it can be pasted."""
+    where = f" ({point.where})" if ":" in point.where and not point.edits else ""
+    lines: list[str] = []
+    is_code = False
+    for line in f"{point.subject}{where}: {point.next_step}".split("\n"):
+        indented = line.startswith("  ") or (is_code and not line)
+        lines += ["", line] if indented != is_code else [line]
+        is_code = indented
+    return "\n".join(line.removeprefix("  ") for line in [*lines, *([""] if is_code else [])])

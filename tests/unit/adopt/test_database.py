@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import re
-import ssl
-import textwrap
 from collections.abc import Mapping
-from typing import Any
 
 import pytest
-import sqlalchemy
 
 from fargate_ops.adopt.database import Database, database
 from fargate_ops.adopt.inspection import inspect
@@ -30,7 +24,7 @@ def reasons(packages: str, text: str = "", **files: str) -> dict[str, tuple[str,
     project = (
         SMALL
         | {"requirements.txt": packages, "db.py": text}
-        | {path.replace("__", "/"): it for path, it in files.items()}
+        | {path.replace("__py", ".py").replace("__", "/"): it for path, it in files.items()}
     )
     points = inspect(Project.of(project), named="", python="3.13", shown="../shop").points
     return {
@@ -111,7 +105,14 @@ def test_tables_that_the_code_creates_need_a_migration() -> None:
         "migrations"
     ]
     assert (verdict, "the service's database user may not" in reason) == ("TO DO", True)
-    assert step.startswith("write migrations/versions/0001_tables.py ")
+    assert step.startswith("WRITE=1 makes migrations/versions/0001_tables.py ")
+    assert "pass its folder to Service" not in step
+
+
+def test_an_admin_command_without_migrations_gets_them() -> None:
+    admin = "from fargate_app.service import Service\nservice = Service(%s)\nservice.admin()\n"
+    create = "import sqlmodel\nsqlmodel.SQLModel.metadata.create_all(e)\n"
+    assert "pass its folder to Service" in reasons("asyncpg\n", create, admin__py=admin % "")["migrations"][2]
 
 
 def test_several_heads_are_to_be_merged() -> None:
@@ -125,9 +126,13 @@ def test_several_heads_are_to_be_merged() -> None:
     ("text", "verdict", "shown"),
     [
         ("import os\nh = os.environ['DATABASE_HOST']\n", "OK", ""),
-        ("import os\nu = os.getenv('DATABASE_URL')\n", "TO DO", "unless DATABASE_URL is set:\n  asyncpg.create_pool("),
-        ("import os\nu = os.getenv('PGHOST')\n", "TO DO", 'os.environ.get("DATABASE_HOST") or os.environ["PGHOST"]'),
-        ("", "TO DO", "connect with them:\n  asyncpg.create_pool("),
+        ("import os\nu = os.getenv('DATABASE_URL')\n", "TO DO", "  import asyncpg\n\n  asyncpg.create_pool("),
+        (
+            "import os\nu = os.getenv('PGHOST', 'me')\n",
+            "TO DO",
+            "os.environ.get(\"DATABASE_HOST\") or os.getenv('PGHOST', 'me')",
+        ),
+        ("", "TO DO", "elsewhere as now:\n  import os\n  import ssl\n  import asyncpg\n"),
     ],
 )
 def test_how_the_application_finds_its_database(text: str, verdict: str, shown: str) -> None:
@@ -158,58 +163,5 @@ def test_the_pool_is_the_one_that_preflight_counts() -> None:
 def test_a_server_that_libpq_verifies() -> None:
     assert 'query={"sslmode": "verify-full"' in reasons("sqlalchemy\npsycopg[binary]\n")["connection"][2]
     step = reasons("psycopg[binary]\n")["connection"][2]
-    assert step.startswith("connect with them:\n  psycopg.connect(\n")
+    assert "  import psycopg\n\n  psycopg.connect(\n" in step
     assert 'sslmode="verify-full"' in step
-
-
-SETTINGS = """\
-from pydantic_settings import BaseSettings
-class Settings(BaseSettings):
-    database_url: str
-"""
-
-
-@pytest.mark.parametrize("driver", ["asyncpg", "psycopg[binary]", "psycopg2-binary"])
-@pytest.mark.parametrize("text", [SETTINGS, "import os\nURL = os.environ['DATABASE_URL']\n", ""])
-def test_the_lines_that_connect_run_here_and_on_the_platform(
-    driver: str, text: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    step = reasons(f"sqlalchemy\n{driver}\n", text)["connection"][2]
-    title, lines = step.split("\n", 1)
-    made, arguments = re.split(r"\nand pass create_(?:async_)?engine:\n", lines)
-    asked = f"dict({textwrap.dedent(arguments)})"
-    url = URLS[text] % textwrap.dedent(made).replace("…", "str")
-    monkeypatch.setattr(ssl, "create_default_context", lambda cafile: cafile)
-
-    def run() -> tuple[str, dict[str, Any]]:
-        names: dict[str, Any] = {"os": os, "ssl": ssl, "sqlalchemy": sqlalchemy}
-        exec(url, names)  # noqa: S102 - lines of this package
-        return names["url"], eval(asked, names)  # noqa: S307
-
-    platform = {"HOST": "db", "PORT": "5432", "NAME": "shop", "USER": "me", "PASSWORD": "a/b", "POOL_SIZE": "3"}
-    monkeypatch.delenv("DATABASE_URL", raising=False)
-    for name, value in platform.items():
-        monkeypatch.setenv(f"DATABASE_{name}", value)
-    found, given = run()
-    assert found.startswith(f"postgresql+{driver.partition('[')[0].removesuffix('-binary')}://me:a%2Fb@db:5432/shop")
-    assert (given["pool_size"], given["max_overflow"]) == (3, 10)
-    assert given.get("connect_args", {}) == ({"ssl": "/etc/ssl/rds/ca.pem"} if driver == "asyncpg" else {})
-    if text:
-        assert "unless DATABASE_URL is set" in title
-        for name in platform:
-            monkeypatch.delenv(f"DATABASE_{name}")
-        monkeypatch.setenv("DATABASE_URL", "sqlite://")
-        found, given = run()
-        assert (found, given.get("connect_args", {})) == ("sqlite://", {})
-
-
-#: How each code above makes a URL of the lines.
-URLS = {
-    SETTINGS: (
-        "from pydantic import Field\nfrom pydantic_settings import BaseSettings\n%s\n"
-        "class Settings(BaseSettings):\n    database_url: str = Field(default_factory=platform_url)\n"
-        "url = Settings().database_url\n"
-    ),
-    "import os\nURL = os.environ['DATABASE_URL']\n": "url = %s",
-    "": "url = %s",
-}
