@@ -23,6 +23,8 @@ T = TypeVar("T")
 #: AWS may show a change only after a moment: number of reads, and seconds between two.
 CONSISTENCY_READS = 5
 CONSISTENCY_SECONDS = 2.0
+#: What a person adds to a command that is to release what was rolled back.
+INSIST = "ARGS='-e ecs_release_allow_rolled_back=true'"
 
 
 class ReleaseError(CompleteError):

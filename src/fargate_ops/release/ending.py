@@ -60,13 +60,15 @@ def failed(what: str, *notes: str, cause: str, where: str = "", serves: str = ""
     )
 
 
-def done(what: str, *, version: str, serves: str, digest: str, url: str, environment: str) -> Outcome:
+def done(
+    what: str, *, version: str, serves: str, digest: str, url: str, environment: str, next_command: str = ""
+) -> Outcome:
     """Return the outcome of a success."""
     facts = {"version": version, "digest": digest, "address": url}
     return Outcome(
         kind=Kind.DONE,
         what=what,
         serves=serves,
-        next=f"make status ENV={environment}",
+        next=next_command or f"make status ENV={environment}",
         facts={label: value for label, value in facts.items() if value},
     )

@@ -32,7 +32,7 @@ from fargate_ops.ecs.task_definition import (
 from fargate_ops.ecs.tasks import TaskError, TaskTimeoutError, short
 from fargate_ops.notify import slack
 from fargate_ops.release import ending, prepare_result
-from fargate_ops.release.context import CONSISTENCY_READS, CONSISTENCY_SECONDS, Context, ReleaseError
+from fargate_ops.release.context import CONSISTENCY_READS, CONSISTENCY_SECONDS, INSIST, Context, ReleaseError
 from fargate_ops.release.journal import Entry, incarnation, is_in_service, seconds_since
 from fargate_ops.release.operation import Operation
 from fargate_ops.release.plan import Plan, Revision, Situation, decide
@@ -237,7 +237,7 @@ class Releaser(Operation):
                     f"{self.c.environment}: {what} is not released again: it {'is' if rolling else 'was'} "
                     f"{release.why}. A routine run does not bring it back; the service was not touched.\n"
                     f"Next: {finish}commit a fix and {self.c.retry_command}; or, to insist: {self.c.retry_command} "
-                    f"ARGS='-e ecs_release_allow_rolled_back=true'",
+                    f"{INSIST}",
                     f"{release.name} {'is being' if rolling else 'was'} rolled back",
                 )
 

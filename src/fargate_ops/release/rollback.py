@@ -23,7 +23,7 @@ from fargate_ops.notify import slack
 from fargate_ops.release import ending
 from fargate_ops.release.checks.checks import Place, check_registered
 from fargate_ops.release.checks.findings import Verdict as Found
-from fargate_ops.release.context import ReleaseError
+from fargate_ops.release.context import INSIST, ReleaseError
 from fargate_ops.release.journal import Entry, incarnation, seconds_since
 from fargate_ops.release.operation import Operation
 from fargate_ops.release.scaling_limits import set_limits
@@ -478,7 +478,10 @@ class Rollback(Operation):
 
     def done(self, plan: RollbackPlan, *, preview: bool = False) -> command.Outcome:
         """Return the outcome of a success."""
-        what = f"{plan.name} serves; there was nothing to roll back"
+        what, forward = f"{plan.name} serves; there was nothing to roll back", ""
+        if plan.needed and not preview:
+            again = f"make release ENV={self.c.environment}"
+            forward = f"commit a fix, then {again}; {plan.previous} as it is: {again} {INSIST}"
         if plan.needed:
             what = f"{plan.name} serves again, instead of {plan.previous}"
         if plan.needed and preview:
@@ -490,6 +493,7 @@ class Rollback(Operation):
             digest=plan.digest,
             url=self.c.stack.get(Stack.public_url, ""),
             environment=self.c.environment,
+            next_command=forward,
         )
 
     def end(self, plan: RollbackPlan | None, failure: ending.Failure) -> command.Outcome:

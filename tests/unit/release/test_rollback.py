@@ -237,6 +237,17 @@ def test_forward_again_takes_nothing_back(three: World) -> None:
     assert would_land(three) == ["bbbb", "aaaa"]
 
 
+def test_the_outcome_says_how_to_go_forward_again(three: World) -> None:
+    rollback = three.rollback()
+    plan = rollback.plan("")
+    assert rollback.done(plan, preview=True).next == "make status ENV=test"
+    assert rollback.done(plan).next == (
+        "commit a fix, then make release ENV=test; "
+        f"{plan.previous} as it is: make release ENV=test ARGS='-e ecs_release_allow_rolled_back=true'"
+    )
+    assert rollback.done(replace(plan, needed=False)).next == "make status ENV=test"
+
+
 def test_failed_releases_are_no_place_to_land(three: World) -> None:
     releaser = three.releaser("dddd")
     plan, _ = releaser.register(releaser.plan())
