@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fargate_ops.adopt.adoption import Adoption, Repository, Request, adopt, create, with_lock, write
+from fargate_ops.adopt.adoption import Adoption, Repository, Request, adopt, create, with_lock, with_revision, write
 from fargate_ops.adopt.points import Verdict
 from fargate_ops.core.problem import OperationsError, ProblemError
 from tests.unit.adopt.conftest import Make, without
@@ -23,6 +22,7 @@ from tests.unit.adopt.projects import HASHED, HASHED_WITH_LIBRARY, IN_SRC, REFER
 from tests.unit.image.conftest import commit, git
 
 PROJECT = Path(__file__).parents[3]
+PYTHON = sys.executable
 
 
 def settings(repository: Repository) -> dict[str, Any]:
@@ -66,8 +66,9 @@ def test_the_full_stack_template(checkout: Make, repository: Repository) -> None
         "image, workers": "optional",
         "database, driver": "OK",
         "database, connection": "TO DO",
+        "database, errors": "TO DO",
         "database, migrations": "OK",
-        "database, admin command": "TO DO",
+        "database, admin command": "OK",
         "database, schema file": "optional",
         "database, load file": "optional",
         "environment, variables": "TO DO",
@@ -78,10 +79,10 @@ def test_the_full_stack_template(checkout: Make, repository: Repository) -> None
     assert reason(adoption, "migrations").startswith("Alembic, head 1a31ce608336;")
     assert reason(adoption, "variables") == "it does not start without PROJECT_NAME"
     report = adoption.report(preview=False)
-    assert "uv export --quiet --frozen --format requirements-txt" in report
-    assert 'POSTGRES_SERVER: … = Field(validation_alias=AliasChoices("DATABASE_HOST", "POSTGRES_SERVER"))' in report
+    assert adoption.inspection.lock_command.startswith("uv export --quiet --frozen --format requirements-txt")
+    assert 'POSTGRES_SERVER: str = Field(validation_alias=AliasChoices("DATABASE_HOST", "POSTGRES_SERVER"))' in report
     assert f"{folder}/backend/Dockerfile:5" in report
-    assert report.endswith(f"Next: do what is listed, commit it, then make adopt DIR={folder}/backend")
+    assert f"Next: make adopt DIR={folder}/backend WRITE=1, which " in report
     assert settings(repository) == yaml.safe_load(SHARED) | {
         "app_name": "shop",
         "app_source_dir": f"{folder}/backend",
@@ -93,7 +94,7 @@ def test_the_full_stack_template(checkout: Make, repository: Repository) -> None
         "app_locks": ["requirements.txt"],
         "database_name": "shop",
     }
-    assert git(folder, "status", "--porcelain") == ""
+    assert git(folder, "status", "--porcelain") == "?? backend/app/admin.py"
 
 
 def test_a_project_without_a_dockerfile_gets_one_that_meets_the_contract(
@@ -135,28 +136,20 @@ def to_do(adoption: Adoption) -> dict[str, str]:
     return {point.subject: point.next_step for point in adoption.inspection.points if point.verdict is Verdict.TO_DO}
 
 
-def written(folder: Path, step: str) -> None:
-    """Write the file that a step asks for."""
-    title, lines = step.split("\n", 1)
-    found = re.match(r"write (\S+\.py)", title)
-    assert found, title
-    (folder / found[1]).parent.mkdir(parents=True, exist_ok=True)
-    (folder / found[1]).write_text(textwrap.dedent(lines).replace(", …", ""))
-
-
 def test_what_the_first_run_asks_for_is_all(checkout: Make, repository: Repository) -> None:
     folder = checkout("orders", WITH_DATABASE)
     first = adopted(folder, repository)
     steps = to_do(first)
-    assert steps.keys() == {"lock", "migrations", "admin command"}
-    assert "--extra database --extra psycopg " in steps["lock"], "the admin command needs it, asyncpg is not enough"
+    assert steps.keys() == {"lock", "errors", "migrations"}
+    assert "--extra database --extra psycopg " in first.inspection.lock_command, "the admin command needs it"
     assert 'python3 "$@" fargate-app' in (folder / "Dockerfile").read_text()
     assert "-m admin schema > schema.json" in (folder / "Dockerfile").read_text()
     again = adopted(folder, repository)
-    assert to_do(again) == steps, "the command in the inventory does not make the missing file"
-    written(folder, steps["migrations"])
-    written(folder, steps["admin command"])
+    assert to_do(again) == steps
+    (folder / "migrations/versions").mkdir(parents=True)
+    (folder / "migrations/versions/0001_tables.py").write_text('revision = "0001"\ndown_revision = None\n')
     (folder / "requirements.lock").write_text(HASHED_WITH_LIBRARY + "psycopg==3.3 --hash=sha256:03\n")
+    adopted(folder, repository, edit=True)
     last = adopt(Request(str(folder)), repository)
     assert (to_do(last), last.kept, last.files) == ({}, {}, {})
     assert settings(repository)["app_admin_command"] == ["python", "-m", "admin"]
@@ -164,16 +157,31 @@ def test_what_the_first_run_asks_for_is_all(checkout: Make, repository: Reposito
     assert reason(last, "migrations").startswith("Alembic, head 0001;")
 
 
+def test_an_admin_command_that_is_missing_is_written(checkout: Make, repository: Repository) -> None:
+    folder = checkout("shop", TEMPLATE)
+    adoption = adopted(folder, repository)
+    text = (folder / "backend/app/admin.py").read_text()
+    assert 'service = Service(migrations=Path(__file__).parent / "alembic")' in text
+    assert reason(adoption, "admin command") == "python -m app.admin"
+    assert verdicts(adoption)["image, library"] == "TO DO"
+    assert reason(adoption, "health") == "/api/v1/utils/health-check/", "the library's routes are not installed"
+    other = TEMPLATE | {"backend/app/admin.py": "print('mine')\n"}
+    adopted(checkout("till", other), repository, overwrite=("app_source_dir",))
+    assert (folder.parent / "till/backend/app/admin.py").read_text() == "print('mine')\n"
+    assert settings(repository)["app_admin_command"] == ["python", "-m", "app.service_admin"]
+
+
 def test_an_admin_command_of_its_own_needs_no_library(checkout: Make, repository: Repository) -> None:
     folder = checkout("orders", WITH_DATABASE)
     adopted(folder, repository)
-    for file in ("Dockerfile", ".dockerignore", "requirements-build.txt"):
+    for file in ("Dockerfile", ".dockerignore", "requirements-build.txt", "admin.py"):
         (folder / file).unlink()
     shared = repository.shared.read_text()
     repository.shared.write_text(shared.replace("[python, -m, admin]", "[python, manage.py]"))
     adoption = adopted(folder, repository)
-    assert to_do(adoption).keys() == {"lock"}
-    assert "fargate" not in to_do(adoption)["lock"]
+    assert to_do(adoption).keys() == {"lock", "errors"}
+    assert "fargate" not in adoption.inspection.lock_command
+    assert not (folder / "admin.py").exists()
     assert "fargate" not in (folder / "Dockerfile").read_text()
 
 
@@ -217,6 +225,86 @@ def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]
         program.chmod(0o755)
 
     return become
+
+
+MODELS = """\
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase
+class Base(DeclarativeBase): pass
+class Order(Base):
+    __tablename__ = "orders"
+    id = sa.Column(sa.Integer, primary_key=True)
+"""
+#: Has the place of uv: it runs Python with the packages of these tests.
+RUNS = 'until [[ $1 == python ]]; do shift; done; [[ $2 != find ]] && exec "$PYTHON_OF_TESTS" "${@:2}"; exit 1'
+
+
+@pytest.fixture
+def with_models(checkout: Make, uv: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An application whose code has to be edited, and a uv that can import it."""
+    monkeypatch.setenv("PYTHON_OF_TESTS", PYTHON)
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    uv(RUNS)
+    engine = "from sqlalchemy import create_engine\nimport os\nengine = create_engine(os.environ['DATABASE_URL'])\n"
+    create = "def begin():\n    Base.metadata.create_all(engine)\n"
+    return checkout(
+        "orders",
+        {
+            "main.py": f"import fastapi\n{MODELS}{engine}{create}web = fastapi.FastAPI()\n",
+            "requirements.txt": "fastapi\n",
+            "requirements.lock": HASHED_WITH_LIBRARY + "psycopg2-binary==3.3 --hash=sha256:03\n",
+        },
+    )
+
+
+def test_what_is_to_do_in_the_code_is_written_on_request(with_models: Path, repository: Repository) -> None:
+    first = adopted(with_models, repository)
+    assert git(with_models, "status", "--porcelain", "--", "main.py", "migrations") == ""
+    assert f"Next: make adopt DIR={with_models} WRITE=1, which " in first.report(preview=False)
+    request = Request(str(with_models), edit=True)
+    plan = adopt(request, repository)
+    assert to_do(plan).keys() == {"migrations"}
+    names = {str(path.relative_to(with_models)) for path in plan.written(preview=True)}
+    assert names == {"main.py", "migrations/versions/0001_tables.py"}
+    assert git(with_models, "status", "--porcelain", "--", "main.py", "migrations") == "", "nothing is written yet"
+    write(plan)
+    done = with_revision(plan, request, repository)
+    assert to_do(done) == {}
+    assert "op.create_table('orders'" in (with_models / "migrations/versions/0001_tables.py").read_text()
+    report = done.report(preview=False)
+    assert f"wrote {os.path.relpath(with_models / 'migrations/versions/0001_tables.py')}\n" in report
+    assert f"wrote {os.path.relpath(with_models / 'main.py')}\n" in report
+    assert report.endswith(f"Next: git -C {with_models} add . && git -C {with_models} commit, then make deploy")
+    commit(with_models, "feat: run on the platform")
+    again = adopt(request, repository)
+    assert (again.files, again.written(preview=True), with_revision(again, request, repository)) == ({}, [], again)
+
+
+def test_an_application_that_cannot_be_imported_gets_no_migration(with_models: Path, repository: Repository) -> None:
+    with (with_models / "main.py").open("a") as main:
+        main.write("raise RuntimeError('no token')\n")
+    request = Request(str(with_models), edit=True)
+    plan = adopt(request, repository)
+    write(plan)
+    with pytest.raises(OperationsError, match="RuntimeError: no token"):
+        with_revision(plan, request, repository)
+    assert not (with_models / "migrations").exists()
+
+
+def test_a_lock_is_made_again_on_request(checkout: Make, repository: Repository, uv: Callable[[str], None]) -> None:
+    folder = checkout("orders", SMALL | {"requirements.lock": HASHED})
+    assert adopt(Request(str(folder)), repository).lock is None
+    request = Request(str(folder), overwrite=("app_locks",))
+    uv("echo > requirements.lock; exit 1")
+    with pytest.raises(OperationsError):
+        with_lock(adopt(request, repository), request, repository)
+    assert (folder / "requirements.lock").read_text() == HASHED
+    uv("true")
+    assert with_lock(adopt(request, repository), request, repository).made == ()
+    uv('echo "# $UV_CUSTOM_COMPILE_COMMAND" >> requirements.lock')
+    assert with_lock(adopt(request, repository), request, repository).made == (folder / "requirements.lock",)
+    first = "make adopt DIR=<this folder> OVERWRITE=app_locks"
+    assert (folder / "requirements.lock").read_text().endswith(f"# {first}\n"), "no path of this machine"
 
 
 def test_a_missing_lock_is_made(checkout: Make, repository: Repository, uv: Callable[[str], None]) -> None:
@@ -322,23 +410,6 @@ def test_nothing_is_written_before_it_is_asked_for(checkout: Make, repository: R
     assert sorted(path.name for path in folder.iterdir()) == [".git", "main.py", "requirements.txt"]
 
 
-def test_the_admin_command_that_is_shown_is_found(checkout: Make, repository: Repository) -> None:
-    folder = checkout("shop", TEMPLATE)
-    (step,) = (
-        point.next_step
-        for point in adopt(Request(str(folder)), repository).inspection.points
-        if point.subject == "admin command"
-    )
-    title, lines = step.split("\n", 1)
-    assert title == "write app/admin.py:"
-    (folder / "backend/app/admin.py").write_text(textwrap.dedent(lines))
-    adoption = adopt(Request(str(folder)), repository)
-    assert reason(adoption, "admin command") == "python -m app.admin"
-    assert 'Path(__file__).parent / "alembic"' in lines
-    assert verdicts(adoption)["image, library"] == "TO DO"
-    assert reason(adoption, "health") == "/api/v1/utils/health-check/", "the library's routes are not installed"
-
-
 def test_a_value_that_somebody_set_stays_unless_it_is_named(checkout: Make, repository: Repository) -> None:
     repository.shared.write_text(SHARED.replace("/healthz", "/alive").replace("app_name: storefront", "app_name: till"))
     folder = checkout("orders", SMALL)
@@ -367,6 +438,7 @@ def test_a_value_that_is_set_counts_for_what_is_not_found(checkout: Make, reposi
     ):
         text = text.replace(old, new)
     repository.shared.write_text(text)
+    (folder / "backend/app/admin.py").unlink()
     second = adopted(folder, repository)
     assert (second.files, second.kept) == ({}, {})
     found = verdicts(second)

@@ -169,7 +169,7 @@ def test_a_drill_sends_a_request_that_queries_the_database() -> None:
         f"@app.get('{path}')\ndef f(session):\n    session.{method}()\n"
         for path, method in (("/a", "add"), ("/b/{id}", "execute"), ("/ping", "execute"), ("/orders", "scalars"))
     )
-    assert '[{"path": "/orders"}]' in point(inspected(GOOD, main_py=text), "load file").next_step
+    assert '[{"path": "/orders", "status": 200}]' in point(inspected(GOOD, main_py=text), "load file").next_step
     assert str(point(inspected(GOOD, main_py=text, load_json="{}"), "load file").verdict) == "OK"
     assert "load file" not in {point.subject for point in inspected(GOOD).points}
 
@@ -212,8 +212,12 @@ service.install(app)
 def test_a_lock_needs_the_packages_of_the_library() -> None:
     found = point(inspected(GOOD, main_py=WITH_LIBRARY), "lock")
     assert "requirements.txt lacks packages of the library: gunicorn, httptools, pydantic-settings and" in found.reason
-    assert "--extra asyncio " in found.next_step
-    assert "/src/fargate_app/pyproject.toml --output-file requirements.txt)" in found.next_step
+    assert found.next_step.endswith("make adopt DIR=../shop OVERWRITE=app_locks, and commit it")
+    assert found.next_step.startswith("list its packages in requirements.in, then ")
+    project = SMALL | {"main.py": WITH_LIBRARY, "requirements.txt": HASHED, "requirements.in": "fastapi\n"}
+    listed = inspect(Project.of(project), named="", python="3.13", shown="../shop", lock_again=True)
+    assert "--extra asyncio " in listed.lock_command
+    assert listed.lock_command.endswith("/src/fargate_app/pyproject.toml --output-file requirements.txt")
     locked = inspected(GOOD, main_py=WITH_LIBRARY, requirements_txt=HASHED_WITH_LIBRARY)
     assert str(point(locked, "lock").verdict) == "OK"
 

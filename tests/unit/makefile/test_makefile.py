@@ -148,6 +148,7 @@ TEXT = """x 'it'"s $HOME $$ $(touch pwned) `touch pwned` \\" \\ #{{ 1 + 1 }} %d 
         ("adopt", "NAME", "app_adoption_name", TEXT),
         ("adopt", "APP", "app_adoption_entry", TEXT),
         ("adopt", "OVERWRITE", "app_adoption_overwrite", TEXT),
+        ("adopt", "WRITE", "app_adoption_edit", "1"),
         ("new-app", "NAME", "app_adoption_name", TEXT),
         ("new-app", "DIR", "app_adoption_directory", TEXT),
         ("new-env", "NAME", "environment_folder_name", TEXT),
