@@ -124,7 +124,7 @@ class Adoption:
     def _next(self) -> str:
         to_do = [point for point in self.inspection.points if point.verdict is Verdict.TO_DO]
         if not self.edit and (self.inspection.revision or any(point.edits for point in to_do)):
-            return f"{self.again} WRITE=1, which does this in the application; or do it by hand, and repeat the command"
+            return f"{self.again} WRITE=1, which edits what it can; or do it by hand, and repeat the command"
         if to_do:
             return f"do what is listed, commit it, then {self.again}"
         if self.uncommitted or self.made or any(path.name != _SHARED for path in self.files):

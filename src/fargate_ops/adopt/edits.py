@@ -105,7 +105,8 @@ def applied(text: str, edits: Sequence[Edit]) -> str:
     top = _imported(tree, min(edit.first for edit in edits)) if tree else 1
     for _, edit in sorted(enumerate(edits), key=lambda item: (item[1].first, item[0]), reverse=True):
         lines[edit.first - 1 : edit.last] = edit.lines
-    lines[top - 1 : top - 1] = dict.fromkeys(line for edit in edits for line in edit.imports)
+    imports = dict.fromkeys(line for edit in edits for line in edit.imports)
+    lines[top - 1 : top - 1] = sorted(imports, key=lambda line: (line.startswith("from "), line))
     return "\n".join(lines) + "\n"
 
 

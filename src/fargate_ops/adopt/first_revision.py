@@ -1,4 +1,4 @@
-"""Print the migration that creates an application's tables: ``python first_revision.py <module> <file>``.
+"""Write the migration that creates an application's tables: ``python first_revision.py <module> <file>``.
 
 It runs with the application's packages, and needs nothing else of this repository. No database is asked: the tables
 are those of the models, in PostgreSQL's dialect.
@@ -75,7 +75,11 @@ def _metadata(folder: Path) -> Iterator[MetaData]:
 
 
 def main(module: str, written: str) -> int:
-    importlib.import_module(module)
+    try:
+        importlib.import_module(module)
+    except Exception as error:
+        print(f"{module} cannot be imported:", type(error).__name__, *str(error).split(), file=sys.stderr)
+        return 1
     tables = tables_of(Path.cwd())
     if not tables:
         print(f"{module} and the modules that it imports define no table", file=sys.stderr)

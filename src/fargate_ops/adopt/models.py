@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from fargate_ops.adopt import uv
 from fargate_ops.adopt.library import PYPROJECT
-from fargate_ops.adopt.lock import process_environment
 from fargate_ops.core.problem import OperationsError
 
-_SECONDS = 300
-#: The application may import the library, which its lock does not contain.
-_SOURCE = PYPROJECT.parents[1]
+#: It runs with the application's packages, outside this package.
 _PROGRAM = Path(__file__).with_name("first_revision.py")
+#: The application may import the library, which its lock does not contain.
+_LIBRARY = PYPROJECT.parents[1]
 #: The application's module may read them when it is imported. Nothing is connected.
 _PLATFORM = {
     "DATABASE_HOST": "localhost",
@@ -28,7 +27,7 @@ _PLATFORM = {
 def first_revision(folder: Path, root: str, program: str, lock: str, python: str) -> str:
     """Return the text of a migration that creates the tables of the application in a folder.
 
-    Its module is imported, with the packages of its lock and nothing else. Raises OperationsError.
+    Its module is imported from the folder `root`, with the packages of its lock. Raises OperationsError.
     """
     with tempfile.TemporaryDirectory() as scratch:
         written = Path(scratch, "revision.py")
@@ -37,34 +36,14 @@ def first_revision(folder: Path, root: str, program: str, lock: str, python: str
             *("--with-requirements", lock),
             *("python", str(_PROGRAM), program.partition(":")[0], str(written)),
         ]
-        paths = f"{folder.resolve() / root}:{_SOURCE}"
-        environment = {**process_environment(), **_PLATFORM, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
-        try:
-            done = subprocess.run(
-                command,
-                cwd=folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise OperationsError(f"the application was not imported within {_SECONDS} s") from None
-        if done.returncode:
-            said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-            raise OperationsError(said[-1] if said else f"{program} cannot be imported")
+        paths = {"PYTHONPATH": f"{folder.resolve() / root}:{_LIBRARY}", "PYTHONDONTWRITEBYTECODE": "1"}
+        uv.run(command, folder, _PLATFORM | paths)
         return written.read_text(encoding="utf-8")
 
 
 def _interpreter(python: str) -> str:
     """Return the image's Python if this machine has it, else this program's own."""
-    found = subprocess.run(
-        ["uv", "python", "find", "--no-python-downloads", python],
-        env=process_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return found.stdout.strip() if found.returncode == 0 else sys.executable
+    try:
+        return uv.run(["uv", "python", "find", "--no-python-downloads", python], Path.cwd(), {}).strip()
+    except OperationsError:
+        return sys.executable

@@ -286,7 +286,7 @@ def test_an_application_that_cannot_be_imported_gets_no_migration(with_models: P
     request = Request(str(with_models), edit=True)
     plan = adopt(request, repository)
     write(plan)
-    with pytest.raises(OperationsError, match="RuntimeError: no token"):
+    with pytest.raises(OperationsError, match="main cannot be imported: RuntimeError no token"):
         with_revision(plan, request, repository)
     assert not (with_models / "migrations").exists()
 
@@ -303,7 +303,7 @@ def test_a_lock_is_made_again_on_request(checkout: Make, repository: Repository,
     assert with_lock(adopt(request, repository), request, repository).made == ()
     uv('echo "# $UV_CUSTOM_COMPILE_COMMAND" >> requirements.lock')
     assert with_lock(adopt(request, repository), request, repository).made == (folder / "requirements.lock",)
-    first = "make adopt DIR=<this folder> OVERWRITE=app_locks"
+    first = "make adopt DIR=... OVERWRITE=app_locks"
     assert (folder / "requirements.lock").read_text().endswith(f"# {first}\n"), "no path of this machine"
 
 

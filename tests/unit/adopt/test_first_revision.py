@@ -123,6 +123,12 @@ def test_the_tables_are_those_of_the_imported_modules(application: Path) -> None
     assert [table.name for table in tables_of(application)] == ["orders"]
 
 
+def test_an_application_that_cannot_be_imported_says_why(application: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (application / "orders_main.py").write_text("raise ValueError('1 error:\\n  token is missing')\n")
+    assert first_revision.main("orders_main", "written.py") == 1
+    assert capsys.readouterr().err == "orders_main cannot be imported: ValueError 1 error: token is missing\n"
+
+
 def test_an_application_without_tables_gets_none(application: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert first_revision.main("orders_empty", "written.py") == 1
     assert "orders_empty and the modules that it imports define no table" in capsys.readouterr().err
