@@ -232,7 +232,7 @@ def _plan(request: Request, repository: Repository, project: Project, files: Map
     if not inspection.has_dockerfile:
         written |= image_files(inspection, name, project.below(inspection.folder))
     if request.edit:
-        written |= _edited_modules(inspection, project.below(inspection.folder))
+        written |= _edited_modules(inspection, project.below(inspection.folder), context)
     if written:
         files = {**files, **{context / file: content for file, content in written.items()}}
         # The points and values are those of the application and the image that the files make.
@@ -261,12 +261,16 @@ def _plan(request: Request, repository: Repository, project: Project, files: Map
     )
 
 
-def _edited_modules(inspection: Inspection, project: Project) -> dict[str, str]:
-    """Return the text of the application's modules with what is to do in them, by path."""
+def _edited_modules(inspection: Inspection, project: Project, context: Path) -> dict[str, str]:
+    """Return the text of the application's modules with what is to do in them, by path.
+
+    A file that was not read as it is, such as one in another encoding, is left alone.
+    """
     edits = [edit for point in inspection.points if point.verdict is Verdict.TO_DO for edit in point.edits]
     return {
-        path: applied(project.files[path], [edit for edit in edits if edit.path == path])
+        path: applied(text, [edit for edit in edits if edit.path == path])
         for path in dict.fromkeys(edit.path for edit in edits)
+        if (text := project.files[path]).encode() == (context / path).read_bytes()
     }
 
 

@@ -59,12 +59,17 @@ class Module:
         module.functions |= {node.name: node for node in tree.body if isinstance(node, Function)}
         return module
 
+    @property
+    def lines(self) -> list[str]:
+        """The lines as Python counts them: a form feed ends none."""
+        return self.text.removesuffix("\n").split("\n")
+
     def span(self, node: ast.stmt | ast.expr) -> tuple[int, int]:
         """Return where a node begins and ends in the file's text."""
-        lines = self.text.splitlines(keepends=True)
+        lines = self.lines
 
         def offset(line: int, column: int) -> int:  # Python counts bytes of UTF-8 in a line
-            return sum(map(len, lines[: line - 1])) + len(lines[line - 1].encode()[:column].decode())
+            return sum(len(it) + 1 for it in lines[: line - 1]) + len(lines[line - 1].encode()[:column].decode())
 
         return offset(node.lineno, node.col_offset), offset(node.end_lineno or 0, node.end_col_offset or 0)
 

@@ -102,8 +102,8 @@ class _Lines:
         if self.url and self.url.read:
             statement = _statement(self.code.modules[_path(self.url.where)], self.url.read)
         if engine and engine[0] == statement:
-            return statement, argument(engine[1], "url", 0) if statement.is_simple else None
-        node = statement.node if statement else None
+            return statement, argument(engine[1], "url", 0) if statement.is_alone else None
+        node = statement.node if statement and statement.is_alone else None
         return statement, node.value if isinstance(node, ast.Assign | ast.AnnAssign | ast.Return) else None
 
     def _missing(self, call: ast.Call | None) -> dict[str, str]:
@@ -129,7 +129,7 @@ class _Lines:
         """Return the edits, and one for the arguments that the engine has not; in words if its call is not known."""
         statement, call = engine or (None, None)
         lacking = self._missing(call)
-        if statement and call and statement.is_simple and lacking and not _unpacks(call):
+        if statement and call and statement.is_alone and lacking and not _unpacks(call):
             changed = self._with_arguments(statement, call, moved=False)
             return [*edits, replacing(statement, changed, self._imports[:-1])], ""
         create = "create_async_engine" if self.database.asynchronous else "create_engine"
@@ -140,12 +140,12 @@ class _Lines:
         """Return the edits for a field of pydantic's settings."""
         module = self.code.modules[_path(url.where)]
         unset = "" if isinstance(field.value, ast.Call | None) or url.required else module.part(field.value)
-        margin = " " * field.col_offset
+        statement, margin = Statement(module, field), " " * field.col_offset
         changed = f"{margin}{url.field}: {module.part(field.annotation)} = Field(default_factory={_FUNCTION})"
         imports = [*self._imports, "from pydantic import Field"]
         return [
             after_imports(module, _function(self.database, unset), imports),
-            replacing(Statement(module, field), [changed]),
+            replacing(statement, [changed + statement.comment]),
         ]
 
     @property

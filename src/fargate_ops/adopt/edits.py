@@ -19,9 +19,17 @@ class Statement:
     node: ast.stmt
 
     @property
-    def is_simple(self) -> bool:
-        """Whether it contains no other statement."""
-        return not hasattr(self.node, "body")
+    def is_alone(self) -> bool:
+        """Whether it contains no other statement, and its lines have none."""
+        start, _ = self.module.span(self.node)
+        before = self.module.text[:start].rpartition("\n")[2]
+        return not hasattr(self.node, "body") and not before.strip() and self.comment.lstrip()[:1] in ("", "#")
+
+    @property
+    def comment(self) -> str:
+        """What follows it in its last line."""
+        _, end = self.module.span(self.node)
+        return self.module.text[end:].partition("\n")[0]
 
     @property
     def is_of_module(self) -> bool:
@@ -32,7 +40,8 @@ class Statement:
         margin = " " * self.node.col_offset
         (start, end), (first, last) = (self.module.span(node) for node in (self.node, old))
         indented = new.replace("\n", f"\n{margin}")
-        return (margin + self.module.text[start:first] + indented + self.module.text[last:end]).split("\n")
+        text = margin + self.module.text[start:first] + indented + self.module.text[last:end] + self.comment
+        return text.split("\n")
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,7 @@ def replacing(statement: Statement, lines: Iterable[str], imports: Iterable[str]
 
 def after_imports(module: Module, lines: Iterable[str], imports: Iterable[str] = ()) -> Edit:
     """Return the edit that adds lines after a module's imports."""
-    first = _imported(module.tree, len(module.text.splitlines()) + 1)
+    first = _imported(module.tree, len(module.lines) + 1)
     text = ("", "", *lines)
     return Edit(module.path, first, first - 1, text, missing(module, imports), f"to {module.path}, after its imports")
 
@@ -80,7 +89,7 @@ def to_application(code: Code, entry: Entry, lines: Iterable[str], imports: Iter
     main = [
         node.lineno for node in module.tree.body if isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)
     ]
-    first = main[0] if main else len(module.text.splitlines()) + 1
+    first = main[0] if main else len(module.lines) + 1
     place = f"to {entry.path}, before line {first}" if main else f"to the end of {entry.path}"
     text = ("", "", *lines) if not main else (*lines, "", "")
     return (Edit(entry.path, first, first - 1, text, missing(module, imports), place),)
@@ -100,7 +109,7 @@ def missing(module: Module, imports: Iterable[str]) -> tuple[str, ...]:
 
 def applied(text: str, edits: Sequence[Edit]) -> str:
     """Return a module's text with all edits, and their imports after its own."""
-    lines = text.splitlines()
+    lines = text.removesuffix("\n").split("\n")
     tree = parsed(text)
     top = _imported(tree, min(edit.first for edit in edits)) if tree else 1
     for _, edit in sorted(enumerate(edits), key=lambda item: (item[1].first, item[0]), reverse=True):

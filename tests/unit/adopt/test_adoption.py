@@ -291,6 +291,18 @@ def test_an_application_that_cannot_be_imported_gets_no_migration(with_models: P
     assert not (with_models / "migrations").exists()
 
 
+@pytest.mark.parametrize("end", [b"\r\n", b"  # \xe9\n"], ids=["CRLF", "latin-1"])
+def test_a_file_that_could_not_be_written_back_is_not_edited(
+    checkout: Make, repository: Repository, end: bytes
+) -> None:
+    main = b"from fastapi import FastAPI\napp = FastAPI()\n".replace(b"\n", end)
+    folder = checkout("orders", SMALL)
+    (folder / "main.py").write_bytes(main)
+    adoption = adopted(folder, repository, edit=True)
+    assert (folder / "main.py").read_bytes() == main
+    assert "health" in to_do(adoption)
+
+
 def test_a_lock_is_made_again_on_request(checkout: Make, repository: Repository, uv: Callable[[str], None]) -> None:
     folder = checkout("orders", SMALL | {"requirements.lock": HASHED})
     assert adopt(Request(str(folder)), repository).lock is None

@@ -166,6 +166,23 @@ def test_what_an_engine_has_already_stays() -> None:
     assert in_the_call.startswith('"""A shop."""\nimport os\nfrom sqlalchemy import create_engine\nimport sqlalchemy\n')
 
 
+def test_a_comment_and_unusual_characters_stay() -> None:
+    text = 'TITLE = "\x0c\u2028é"\n' + WRITTEN_OUT.replace('mine")', 'mine")  # ours')
+    changed = applied(text, connection(text, DRIVER).edits)
+    assert address(engine_of(changed)) == HERE
+    assert changed.startswith('TITLE = "\x0c\u2028é"\nfrom sqlalchemy import create_engine\n')
+    assert changed.endswith("\n)  # ours\n")
+    settings = OF_SETTINGS.replace('mine"', 'mine"  # ours')
+    assert "default_factory=platform_url)  # ours\n" in applied(settings, connection(settings, DRIVER).edits)
+
+
+@pytest.mark.parametrize(
+    "line", ["PORT = 1; url = os.environ['DATABASE_URL']", "url = os.environ['DATABASE_URL']; PORT = 1"]
+)
+def test_a_line_with_several_statements_is_not_replaced(line: str) -> None:
+    assert connection(f"import os\n{line}\n", DRIVER).edits == ()
+
+
 def test_arguments_that_are_not_written_out_are_not_given_twice() -> None:
     text = WRITTEN_OUT.replace('mine")', 'mine", **{"pool_size": 2})')
     found = connection(text, DRIVER)
