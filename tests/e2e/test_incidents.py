@@ -321,6 +321,7 @@ def test_an_outage_sets_off_its_alarms_until_it_ends(clone: Clone) -> None:
         wait_until(
             lambda: all(alarm_states(clone)[name] == "OK" for name in UNHEALTHY | NO_TASKS), "it ends", seconds=240
         )
+    wait_until(lambda: [item["rolloutState"] for item in service(clone)["deployments"]] == ["COMPLETED"], "it serves")
 
 
 #: A release with a pool that is far too large. Each new account named "fill" makes the pools open every connection that
