@@ -188,6 +188,7 @@ module "notifications" {
   env_name                    = var.env_name
   bots_package_path           = var.bots_package_path
   notification_emails         = var.notification_emails
+  notifications_slack         = var.notifications_slack
   secret_recovery_window_days = var.secret_recovery_window_days
   log_retention_days          = var.log_retention_days
 }
@@ -206,6 +207,7 @@ module "query_bot" {
   database_slow_query_milliseconds = var.database_slow_query_milliseconds
   query_bot_window_seconds         = var.query_bot_window_seconds
   query_bot_redact_literals        = var.query_bot_redact_literals
+  notifications_slack              = var.notifications_slack
   slack_webhook_secret_arn         = module.notifications.slack_webhook_secret_arn
   undelivered_queue                = module.notifications.undelivered_queue
   log_retention_days               = var.log_retention_days
@@ -231,6 +233,7 @@ module "rotation_bot" {
   service_name             = module.ecs.service_name
   secret_arns              = concat(module.ecs.app_database_secret_arns, var.app_secret_arns)
   lock                     = { bucket = var.state_bucket, key = "locks/${var.env_name}.json" }
+  notifications_slack      = var.notifications_slack
   slack_webhook_secret_arn = module.notifications.slack_webhook_secret_arn
   undelivered_queue        = module.notifications.undelivered_queue
   log_retention_days       = var.log_retention_days

@@ -440,6 +440,11 @@ variable "notification_emails" {
   })
 }
 
+variable "notifications_slack" {
+  description = "Whether Slack is in use: the bots then keep messages until the webhook is set. Otherwise they leave messages out without one."
+  type        = bool
+}
+
 variable "query_bot_window_seconds" {
   description = "Seconds in which the same slow statement is posted to Slack once, with a count."
   type        = number

@@ -18,6 +18,7 @@ module "notifications" {
   env_name                    = "account"
   bots_package_path           = var.bots_package_path
   notification_emails         = var.notification_emails
+  notifications_slack         = true
   secret_recovery_window_days = var.secret_recovery_window_days
   log_retention_days          = var.log_retention_days
 }

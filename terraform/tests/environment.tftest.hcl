@@ -73,6 +73,7 @@ variables {
   rds_proxy_max_connections_percent      = 75
   rds_proxy_max_idle_connections_percent = 25
   notification_emails                    = {}
+  notifications_slack                    = true
   query_bot_window_seconds               = 3600
   query_bot_redact_literals              = true
   error_rate_minimum_requests            = 20

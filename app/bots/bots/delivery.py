@@ -32,6 +32,8 @@ BACKOFF_SECONDS = 0.5
 #: How long a URL is used before it is read again; and how long after a failure it is not read again.
 WEBHOOK_SECONDS = 300.0
 NO_WEBHOOK_SECONDS = 20.0
+#: Why nothing can be posted where the secret has no value.
+NOT_SET = "no webhook is set"
 #: A queue's message holds at least 256 KiB.
 KEPT_BYTES = 250_000
 
@@ -99,7 +101,7 @@ class Webhook:
         except NoWebhook as problem:
             self._problem = str(problem)
             if self._problem != known:
-                say("no message can be posted", reason=self._problem, next="messages are kept in the queue meanwhile")
+                say("no message can be posted", reason=self._problem)
         self._read_at = self.clock()
 
     def _value(self) -> str:
@@ -108,12 +110,12 @@ class Webhook:
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code == "ResourceNotFoundException":  # also: a secret without a current version
-                raise NoWebhook("no webhook is set") from None
+                raise NoWebhook(NOT_SET) from None
             raise NoWebhook(f"the webhook cannot be read: {code}") from None
         except BotoCoreError as error:
             raise NoWebhook(f"the webhook cannot be read: {type(error).__name__}") from None
         if not url:
-            raise NoWebhook("no webhook is set")
+            raise NoWebhook(NOT_SET)
         if not is_safe(url):
             raise NoWebhook("the webhook is not an https:// address")
         return url
@@ -121,7 +123,10 @@ class Webhook:
 
 @dataclass
 class Delivery:
-    """Delivers the messages of one invocation. ``deadline`` is the end of its time, by ``clock``."""
+    """Delivers the messages of one invocation. ``deadline`` is the end of its time, by ``clock``.
+
+    Where Slack is not in use, ``in_use``, and no webhook is set, nothing is posted or kept.
+    """
 
     bot: str
     environment: str
@@ -129,6 +134,7 @@ class Delivery:
     sqs: Any
     queue_url: str
     deadline: float
+    in_use: bool = True
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     #: Why this invocation posts no further message: each would wait in vain as long as the one before.
@@ -141,7 +147,10 @@ class Delivery:
                 raise NotPosted(self._down)
             attempts = self._post(message)
         except (NoWebhook, NotPosted) as reason:
-            self.keep(str(reason), message=message)
+            if self.in_use or str(reason) != NOT_SET:
+                self.keep(str(reason), message=message)
+            else:
+                say("skipped", reason="Slack is not in use")
             return False
         say("posted", attempts=attempts)
         return True

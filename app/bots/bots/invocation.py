@@ -46,6 +46,7 @@ def _delivery(bot: str, context: Any) -> Delivery:
         sqs=client("sqs"),
         queue_url=os.environ["UNDELIVERED_QUEUE_URL"],
         deadline=time.monotonic() + max(0.0, remaining_seconds(context) - RESERVE_SECONDS),
+        in_use=os.environ.get("SLACK_IN_USE", "true") != "false",
     )
 
 

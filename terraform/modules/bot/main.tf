@@ -29,6 +29,7 @@ resource "aws_lambda_function" "this" {
 
   environment {
     variables = merge(var.environment, {
+      SLACK_IN_USE             = tostring(var.notifications_slack)
       SLACK_WEBHOOK_SECRET_ARN = var.slack_webhook_secret_arn
       UNDELIVERED_QUEUE_URL    = var.undelivered_queue.url
     })

@@ -6,6 +6,7 @@ module "bot" {
   description              = "Posts each new resource to Slack: what, where, by whom, and which tags are missing."
   handler                  = "bots.detection_bot.handler"
   bots_package_path        = var.bots_package_path
+  notifications_slack      = true # of the account: an environment has its own setting
   slack_webhook_secret_arn = var.slack_webhook_secret_arn
   undelivered_queue        = var.undelivered_queue
   log_retention_days       = var.log_retention_days

@@ -7,6 +7,7 @@ module "alarm_bot" {
   description              = "Tells Slack what is published to the topics, alarms above all."
   handler                  = "bots.alarm_bot.handler"
   bots_package_path        = var.bots_package_path
+  notifications_slack      = var.notifications_slack
   slack_webhook_secret_arn = aws_secretsmanager_secret.slack_webhook.arn
   undelivered_queue = {
     arn = aws_sqs_queue.undelivered.arn

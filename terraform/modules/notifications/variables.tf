@@ -46,6 +46,11 @@ variable "notification_emails" {
   }
 }
 
+variable "notifications_slack" {
+  description = "Whether Slack is in use: messages then wait in the queue until the webhook is set. Otherwise they are left out without one."
+  type        = bool
+}
+
 variable "secret_recovery_window_days" {
   description = "Days in which a deleted secret can be restored; 0 deletes it at once."
   type        = number

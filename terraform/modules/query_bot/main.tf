@@ -7,6 +7,7 @@ module "bot" {
   description              = "Tells Slack of queries of ${var.database_slow_query_milliseconds} ms and more."
   handler                  = "bots.query_bot.handler"
   bots_package_path        = var.bots_package_path
+  notifications_slack      = var.notifications_slack
   slack_webhook_secret_arn = var.slack_webhook_secret_arn
   undelivered_queue        = var.undelivered_queue
   environment = {

@@ -11,6 +11,7 @@ module "bot" {
   description              = "Redeploys the service when a secret that its tasks read was changed."
   handler                  = "bots.rotation_bot.handler"
   bots_package_path        = var.bots_package_path
+  notifications_slack      = var.notifications_slack
   slack_webhook_secret_arn = var.slack_webhook_secret_arn
   undelivered_queue        = var.undelivered_queue
   # Lambda's maximum: the bot waits for a running deployment, and Lambda invokes it twice more if the time was too short.

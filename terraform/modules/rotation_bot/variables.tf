@@ -66,6 +66,11 @@ variable "lock" {
   })
 }
 
+variable "notifications_slack" {
+  description = "Whether Slack is in use: messages then wait in the queue until the webhook is set. Otherwise they are left out without one."
+  type        = bool
+}
+
 variable "slack_webhook_secret_arn" {
   description = "Secret with the URL of Slack's incoming webhook."
   type        = string

@@ -55,6 +55,16 @@ def told(slack: Slack, event: Any) -> str:
     return shown(message)
 
 
+@pytest.mark.parametrize(("in_use", "kept"), [("true", ["no webhook is set"]), ("false", [])])
+def test_without_a_webhook_an_alarm_is_kept_where_slack_is_in_use(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, in_use: str, kept: list[str]
+) -> None:
+    monkeypatch.setenv("SLACK_WEBHOOK_SECRET_ARN", cloud.secret_arn + "-none")
+    monkeypatch.setenv("SLACK_IN_USE", in_use)
+    run(sns(ALARM))
+    assert [record["reason"] for record in cloud.kept()] == kept
+
+
 def test_an_urgent_alarm_tells_what_to_do(cloud: Cloud, slack: Slack) -> None:
     text = told(slack, sns(ALARM))
     assert ":rotating_light: URGENT: settlement-test-error-rate" in text

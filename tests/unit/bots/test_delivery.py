@@ -108,6 +108,21 @@ def test_no_webhook_is_said_once_and_every_message_is_kept(way: Delivery, cloud:
     assert sum(line["message"] == "no message can be posted" for line in said()) == 1
 
 
+def test_where_slack_is_not_in_use_nothing_is_kept_without_a_webhook(
+    way: Delivery, cloud: Cloud, slack: Slack, said: Say
+) -> None:
+    way.in_use = False
+    way.webhook = Webhook(cloud.secretsmanager, cloud.secret_arn + "-none")
+    assert not way.send(MESSAGE)
+    assert cloud.kept() == []
+    assert said()[-1] == {"message": "skipped", "reason": "Slack is not in use"}
+    # With a webhook, it is: what Slack refuses is kept.
+    way.webhook = Webhook(cloud.secretsmanager, cloud.secret_arn)
+    slack.plan(Answer(400, "invalid_blocks"))
+    assert not way.send(MESSAGE)
+    assert [kept["reason"] for kept in cloud.kept()] == ["HTTP 400 invalid_blocks"]
+
+
 def test_plain_http_to_elsewhere_is_refused(way: Delivery, cloud: Cloud, said: Say) -> None:
     cloud.set_webhook(f"http://192.0.2.1{TOKEN}")
     assert not way.send(MESSAGE)

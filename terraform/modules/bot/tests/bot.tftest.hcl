@@ -8,6 +8,7 @@ variables {
   handler                  = "bots.query_bot.handler"
   bots_package_path        = "versions.tf" # any file: only its hash is read
   environment              = { APP_NAME = "storefront", ENVIRONMENT = "test" }
+  notifications_slack      = false
   slack_webhook_secret_arn = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:webhook"
   undelivered_queue = {
     arn = "arn:aws:sqs:ap-northeast-2:123456789012:undelivered"
@@ -40,6 +41,7 @@ run "defaults" {
     condition = one(aws_lambda_function.this.environment).variables == tomap({
       APP_NAME                 = "storefront"
       ENVIRONMENT              = "test"
+      SLACK_IN_USE             = "false"
       SLACK_WEBHOOK_SECRET_ARN = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:webhook"
       UNDELIVERED_QUEUE_URL    = "https://sqs.ap-northeast-2.amazonaws.com/123456789012/undelivered"
     })

@@ -10,6 +10,7 @@ variables {
   bots_package_path = "versions.tf" # any file: only its hash is read
 
   notification_emails         = {}
+  notifications_slack         = true
   secret_recovery_window_days = 7
   log_retention_days          = 30
 }

@@ -13,6 +13,7 @@ variables {
     arn  = "arn:aws:logs:ap-northeast-2:123456789012:log-group:/aws/rds/instance/storefront-test/postgresql"
     name = "/aws/rds/instance/storefront-test/postgresql"
   }
+  notifications_slack      = true
   slack_webhook_secret_arn = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:webhook"
   undelivered_queue = {
     arn = "arn:aws:sqs:ap-northeast-2:123456789012:undelivered"

@@ -16,6 +16,7 @@ variables {
     "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:storefront-test/database/app-clone-AbCdEf",
   ]
   lock                     = { bucket = "states", key = "locks/test.json" }
+  notifications_slack      = true
   slack_webhook_secret_arn = "arn:aws:secretsmanager:ap-northeast-2:123456789012:secret:webhook"
   undelivered_queue = {
     arn = "arn:aws:sqs:ap-northeast-2:123456789012:undelivered"
