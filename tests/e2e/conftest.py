@@ -19,7 +19,7 @@ import boto3
 import psycopg2
 import pytest
 
-from local_cloud.daemon.control import MINUTE_PATH
+from local_cloud.daemon.control import GIB_PATH, MINUTE_PATH
 from tests.support import snapshots
 from tests.support.logs import Logs
 
@@ -308,17 +308,31 @@ def drain_for(clone: Clone, seconds: int) -> None:
 @contextmanager
 def minutes_of(seconds: int) -> Iterator[None]:
     """Let a minute of alarms and scaling take so many seconds."""
+    with _scaled(MINUTE_PATH, seconds):
+        yield
 
-    def put(number: int) -> None:
-        url = f"http://127.0.0.1:{API_PORT}{MINUTE_PATH}"
-        request = urllib.request.Request(url, data=json.dumps(number).encode(), method="PUT")
-        urllib.request.urlopen(request, timeout=10).close()
 
-    put(seconds)
+@contextmanager
+def gib_of(number: int) -> Iterator[None]:
+    """Let a GiB of the database's storage take so many bytes."""
+    with _scaled(GIB_PATH, number):
+        yield
+
+
+@contextmanager
+def _scaled(path: str, number: int) -> Iterator[None]:
+    url = f"http://127.0.0.1:{API_PORT}{path}"
+
+    def put(body: bytes) -> None:
+        urllib.request.urlopen(urllib.request.Request(url, data=body, method="PUT"), timeout=60).close()
+
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        before = answer.read()
+    put(json.dumps(number).encode())
     try:
         yield
     finally:
-        put(60)
+        put(before)
 
 
 def alarm_states(clone: Clone) -> dict[str, str]:

@@ -7,14 +7,17 @@ needs only the infrastructure. Then the application is deployed, and drills caus
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from urllib.error import HTTPError
 
 import psycopg2
 import pytest
 
+from local_cloud.cloudwatch.service_metrics import Usage
 from tests.e2e.conftest import (
     INSTANCE,
     Clone,
@@ -25,6 +28,7 @@ from tests.e2e.conftest import (
     docker,
     drain_for,
     execute,
+    gib_of,
     minutes_of,
     query,
     service,
@@ -184,6 +188,72 @@ def test_what_slack_does_not_take_is_kept_and_sets_off_an_alarm(clone: Clone, sl
     assert clone.make("redeliver").recap()["changed"] == 0
 
 
+#: The alarms of a database at its limits.
+LIMITS = {"database-cpu", "database-memory", "database-storage"}
+#: A temporary table, which takes disk and, in `TEMP_BUFFERS`, as much memory. Seven of its rows fill a page of 8 KiB.
+TEMPORARY = "CREATE TEMPORARY TABLE held AS SELECT repeat('x', 1000) FROM generate_series(1, 150000)"
+TEMPORARY_BYTES = 150_000 // 7 * 8192
+TEMP_BUFFERS = "SET temp_buffers = '200MB'"
+MIB = 1024**2
+
+
+def test_one_session_takes_the_database_to_its_limits_and_a_bot_fails_until_both_are_over(
+    clone: Clone, slack: Slack
+) -> None:
+    """The database's disk, memory and CPU are small: one session fills them. The bot cannot keep a malformed event."""
+    database = docker_client().containers.get(database_container())
+    stats = database.stats(stream=False)
+    memory = int(stats["memory_stats"]["limit"])
+    used_memory = memory - int(Usage.of(stats, at=0).free_memory)
+    used_disk = int(database.exec_run(["sh", "-c", 'du -sk "$PGDATA"']).output.split()[0]) * 1024
+    functions = clone.aws("lambda")
+    variables = functions.get_function_configuration(FunctionName=BOTS[0])["Environment"]["Variables"]
+
+    def put(**changes: str) -> None:
+        functions.update_function_configuration(FunctionName=BOTS[0], Environment={"Variables": variables | changes})
+
+    def all_are(state: str, alarms: set[str]) -> bool:
+        states = alarm_states(clone)
+        return {states[name] for name in alarms} == {state}
+
+    bot = {"query-bot-errors"}
+    slack.forget()
+    with minutes_of(1), gib_of((used_disk + TEMPORARY_BYTES) // 20):
+        try:
+            limit = used_memory + TEMPORARY_BYTES + 50 * MIB
+            database.update(mem_limit=limit, memswap_limit=limit)
+            wait_until(lambda: all_are("OK", LIMITS | bot), "no alarm is on")
+            put(UNDELIVERED_QUEUE_URL=f"{variables['UNDELIVERED_QUEUE_URL']}-gone")
+            functions.invoke(FunctionName=BOTS[0], InvocationType="Event", Payload=b"{}")
+            with closing(connect(clone)) as session, session.cursor() as cursor, ThreadPoolExecutor(1) as pool:
+                cursor.execute(TEMP_BUFFERS)
+                cursor.execute(TEMPORARY)
+                docker("update", "--cpus", "0.1", database.id)
+                busy = pool.submit(cursor.execute, "DO $$ BEGIN LOOP PERFORM 1; END LOOP; END $$")
+                try:
+                    wait_until(lambda: all_are("ALARM", LIMITS | bot), "the limits and the bot are told")
+                finally:
+                    docker("update", "--cpus", str(os.cpu_count()), database.id)
+                    session.cancel()
+                assert isinstance(busy.exception(), psycopg2.errors.QueryCanceled)
+            put()
+            wait_until(lambda: all_are("OK", LIMITS | bot), "it ends")
+        finally:
+            put()
+            database.update(mem_limit=memory, memswap_limit=-1)
+    for name in LIMITS | bot:
+        slack.wait_for(lambda message, name=name: f"resolved: {PREFIX}-{name}" in message["text"])
+    # Lambda gave the bot's event up: it waits in the queue, where no bot can post it.
+    assert "1 discarded" in clone.make("redeliver", redelivery_discard=True).output
+    assert undelivered(clone) == 0
+
+
+def database_container() -> str:
+    """Return the id of the only database's container."""
+    (container,) = docker("ps", "--quiet", "--filter", f"label=fargate.local={INSTANCE}", "--filter", "name=rds")
+    return container
+
+
 def test_the_webhook_is_nowhere(clone: Clone, slack: Slack) -> None:
     places = {f"output of run {number}": text for number, text in enumerate(clone.outputs)}
     functions = clone.aws("lambda")
@@ -243,7 +313,7 @@ def test_the_incident_playbook_looks_and_changes_nothing(clone: Clone) -> None:
 
 
 def test_a_database_that_is_down_is_named_by_the_first_answer(clone: Clone) -> None:
-    (database,) = docker("ps", "--quiet", "--filter", f"label=fargate.local={INSTANCE}", "--filter", "name=rds")
+    database = database_container()
     docker("stop", "--time", "5", database)
     try:
         with pytest.raises(HTTPError, match="503"):

@@ -9,7 +9,8 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-a
 Without this patch: the emulator publishes none of them.
 
 Differences from AWS: requests and connections are reported six times a minute, so that a page shows them sooner.
-Response times have two digits. The database's memory is its container's limit, or this machine's if it has none.
+Response times have two digits. The database's CPUs and memory are its container's limits, or this machine's if it has
+none. A GiB of its storage may take less here (``core/storage.py``).
 """
 
 from __future__ import annotations
@@ -37,7 +38,6 @@ logger = logging.getLogger(__name__)
 
 OFTEN = 6
 _RECONNECT_SECONDS = 1.0
-_GIB = 1024**3
 _SESSION = re.compile(r"postgres: \S+ \S+ \S+\(\d+\) ")
 """Matches the title of a process that serves a client over TCP: user, database, address."""
 _CLASSES = ("2xx", "3xx", "4xx", "5xx")
@@ -124,14 +124,15 @@ class Usage:
     free_memory: float
 
     @classmethod
-    def of(cls, stats: Mapping[str, Any], at: float) -> Usage:
+    def of(cls, stats: Mapping[str, Any], at: float, nano_cpus: int = 0) -> Usage:
+        """`nano_cpus` is the container's limit, in billionths of a CPU; 0 is none."""
         memory = stats["memory_stats"]
         # The page cache that the kernel would give back counts as free, as in Linux's MemAvailable.
         used = memory["usage"] - memory["stats"].get("inactive_file", 0)
         return cls(
             cpu_seconds=stats["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
             at=at,
-            cpus=float(stats["cpu_stats"]["online_cpus"]),
+            cpus=nano_cpus / 1e9 or float(stats["cpu_stats"]["online_cpus"]),
             free_memory=float(memory["limit"] - used),
         )
 
@@ -160,6 +161,7 @@ class Publisher:
     def __init__(self, cloud: Cloud, groups: TargetGroups) -> None:
         self._haproxy = haproxy.RuntimeApi(cloud.config.load_balancer_dir)
         self._groups = groups
+        self._storage = cloud.storage
         self._before: tuple[float, Counts] | None = None
         self._responses: Counter[float] = Counter()
         self._responses_lock = threading.Lock()
@@ -234,15 +236,14 @@ class Publisher:
 
     def publish_databases(self) -> None:
         def measure(container: Any, instance: Mapping[str, Any]) -> Mapping[str, tuple[float, str]]:
-            usage = Usage.of(self._docker.api.stats(container.id, stream=False, one_shot=True), time.time())
+            stats = self._docker.api.stats(container.id, stream=False, one_shot=True)
+            usage = Usage.of(stats, time.time(), container.attrs["HostConfig"]["NanoCpus"])
             before = self._usage.get(container.id)
             self._usage[container.id] = usage
             # The container's shell knows where its data is.
             used = container.exec_run(["sh", "-c", 'du -sk "$PGDATA"']).output.split()[0]
-            found = {
-                "FreeableMemory": (usage.free_memory, "Bytes"),
-                "FreeStorageSpace": (max(0.0, int(instance["AllocatedStorage"]) * _GIB - int(used) * 1024), "Bytes"),
-            }
+            free = self._storage.free_bytes(int(instance["AllocatedStorage"]), int(used) * 1024)
+            found = {"FreeableMemory": (usage.free_memory, "Bytes"), "FreeStorageSpace": (free, "Bytes")}
             if before is not None:
                 found["CPUUtilization"] = (usage.cpu_percent(before), "Percent")
             return found

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from local_cloud.core import emulator
 from local_cloud.core.config import CloudConfig
 from local_cloud.core.pace import Pace
+from local_cloud.core.storage import Storage
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ class Cloud:
     def __init__(self, config: CloudConfig) -> None:
         self.config = config
         self.pace = Pace(config.minute_seconds)
+        self.storage = Storage()
         self._stopping = threading.Event()
         self._start: list[Hook] = []
         self._stop: list[Hook] = []

@@ -28,6 +28,8 @@ HEALTH_PATH = "/_local/health"
 """Answers 503 until the cloud is ready, then 200. The body is a :class:`Health`."""
 MINUTE_PATH = "/_local/minute"
 """GET and PUT: how many seconds a minute of alarms and scaling takes, see ``core/pace.py``. The body is one number."""
+GIB_PATH = "/_local/gib"
+"""GET and PUT: how many bytes a GiB of database storage takes, see ``core/storage.py``. The body is one number."""
 
 
 class ControlError(RuntimeError):

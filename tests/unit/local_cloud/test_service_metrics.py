@@ -109,3 +109,8 @@ def test_a_database_uses_its_share_of_the_machine() -> None:
     assert now.free_memory == 800.0
     restarted = Usage.of(stats(2), at=120)
     assert restarted.cpu_percent(now) == 10.0
+
+
+def test_a_database_with_a_limit_uses_its_share_of_the_limit() -> None:
+    before, now = Usage.of(stats(10), 100, 500_000_000), Usage.of(stats(14), 110, 500_000_000)
+    assert now.cpu_percent(before) == 80.0
