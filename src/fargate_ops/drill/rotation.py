@@ -20,8 +20,19 @@ Say = Callable[[str], None]
 POLL_SECONDS = 0.5
 
 
-def users(clients: Clients, stack: Stack, application: Application, limit_seconds: float, say: Say) -> list[str]:
+def users(
+    clients: Clients,
+    stack: Stack,
+    application: Application,
+    limit_seconds: float,
+    say: Say,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[str]:
     """Return which of the application's database users have sessions, as listed by the server.
+
+    A drained task that still stops has sessions of the previous user, so the server is asked until one user is left, or
+    the limit is over.
 
     Raises:
         DrillError: the listing is incomplete.
@@ -31,11 +42,15 @@ def users(clients: Clients, stack: Stack, application: Application, limit_second
     revision = str(newest_admin_definition(ecs, stack)["taskDefinitionArn"])
     what = admin_task(stack, revision, application.admin("sessions"), purpose="drill")
     runner = Runner(ecs, clients.client("logs"), lambda _: None, poll_seconds=POLL_SECONDS)
-    try:
-        listing = read_listing(runner.run(what, limit_seconds).output)
-    except NoListing as error:
-        raise DrillError(f"the sessions could not be listed: {error}") from error
-    found = sorted({str(item.user) for item in listing.sessions if item.user in listing.app_users})
+    started = clock()
+    while True:
+        try:
+            listing = read_listing(runner.run(what, limit_seconds).output)
+        except NoListing as error:
+            raise DrillError(f"the sessions could not be listed: {error}") from error
+        found = sorted({str(item.user) for item in listing.sessions if item.user in listing.app_users})
+        if len(found) <= 1 or clock() - started > limit_seconds:
+            break
     say(f"  the application's sessions are {', '.join(found) or 'none'}")
     return found
 

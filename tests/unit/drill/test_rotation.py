@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from fargate_ops.drill.rotation import change, former_user
+from fargate_ops.drill import rotation
+from fargate_ops.drill.rotation import change, former_user, users
 from fargate_ops.drill.steady_state import DrillError, ServiceState
 
 BEFORE = ServiceState(
@@ -63,6 +66,38 @@ def test_the_same_value_is_a_change_and_every_task_is_seen_to_go() -> None:
 def test_tasks_that_stay_are_said(then: ServiceState) -> None:
     with pytest.raises(DrillError, match="tasks still run after"):
         changed(then)
+
+
+USERS = ["app", "app_clone"]
+
+
+def listing(*connected: str) -> Any:
+    """Return a finished task that has printed the server's sessions."""
+    records = [
+        {"kind": "server", "max_connections": 100, "reserved": 5},
+        *({"kind": "session", "pid": pid, "user": user} for pid, user in enumerate(connected)),
+        {"kind": "end", "app_users": USERS},
+    ]
+    return SimpleNamespace(output=[json.dumps(record) for record in records])
+
+
+@pytest.mark.parametrize(
+    ("listings", "found"),
+    [
+        ([listing("app_clone", "master")], ["app_clone"]),
+        ([listing(*USERS), listing(*USERS, "app"), listing("app_clone")], ["app_clone"]),
+        ([listing(*USERS)] * 9, USERS),
+    ],
+)
+def test_the_sessions_of_tasks_that_still_stop_are_waited_for(
+    monkeypatch: pytest.MonkeyPatch, listings: list[Any], found: list[str]
+) -> None:
+    left, seconds = list(listings), iter(range(100))
+    monkeypatch.setattr(rotation, "newest_admin_definition", lambda *_: {"taskDefinitionArn": "arn:td/admin:1"})
+    monkeypatch.setattr(rotation, "admin_task", lambda *_, **__: None)
+    monkeypatch.setattr(rotation, "Runner", lambda *_, **__: SimpleNamespace(run=lambda *_: left.pop(0)))
+    target: Any = SimpleNamespace(client=lambda _: None, admin=lambda _: ["sessions"])
+    assert users(target, target, target, 5, lambda _: None, clock=lambda: next(seconds)) == found
 
 
 def test_the_former_user_is_asked_by_its_own_definition() -> None:
