@@ -28,10 +28,22 @@ def test_status_knows_whether_the_configuration_is_current(cloud: RunningCloud) 
     assert json.loads(changed.command("--status").stdout)["current"] is False
 
 
-def test_a_minute_that_is_too_short_is_refused_in_words(cloud: RunningCloud) -> None:
-    refused = cloud.command("--minute", "0")
+@pytest.mark.parametrize(
+    ("option", "number", "rule"),
+    [
+        ("--minute", "0", "a minute takes 1 to 60 seconds, not 0"),
+        ("--gib", "0", "a GiB of storage takes 1 to 1073741824 bytes, not 0"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_in_words(cloud: RunningCloud, option: str, number: str, rule: str) -> None:
+    refused = cloud.command(option, number)
     assert refused.returncode == 1
-    assert "a minute takes 1 to 60 seconds, not 0" in refused.stderr
+    assert rule in refused.stderr
+
+
+def test_the_size_of_storage_is_set_on_a_running_cloud(cloud: RunningCloud) -> None:
+    assert json.loads(cloud.command("--gib", "1000").stdout) == {"changed": True, "before": 2.0**30}
+    assert json.loads(cloud.command("--gib", "1073741824").stdout) == {"changed": True, "before": 1000.0}
 
 
 def test_it_keeps_no_proxy_and_nothing_else_of_the_shell(cloud: RunningCloud) -> None:

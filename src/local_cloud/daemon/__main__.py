@@ -1,5 +1,5 @@
 """``python -m local_cloud.daemon --config <file>``: run, detach or stop a local cloud, show its status,
-or set its pace.
+or set its pace and the size of its storage.
 
 Exit status: 0 done, 1 failed (one line on stderr says why), 2 wrong arguments or configuration.
 """
@@ -34,6 +34,12 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="SECONDS",
         help="let a minute of alarms and scaling take 1 to 60 seconds; prints {changed, before}",
     )
+    verb.add_argument(
+        "--gib",
+        type=float,
+        metavar="BYTES",
+        help="let a GiB of database storage take so many bytes, 2^30 at most; prints {changed, before}",
+    )
     verb.add_argument("--status", action="store_true", help="print the status as JSON")
     options = parser.parse_args(arguments)
     try:
@@ -47,7 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
         elif options.stop:
             control.stop(config, timeout=options.timeout)
         elif options.minute is not None:
-            control.set_minute(config, options.minute)
+            control.set_number(config, control.MINUTE_PATH, options.minute)
+        elif options.gib is not None:
+            control.set_number(config, control.GIB_PATH, options.gib)
         elif options.status:
             control.status(config)
         else:

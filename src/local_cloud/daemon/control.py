@@ -23,7 +23,7 @@ from local_cloud.elbv2.load_balancer import LoadBalancerError
 
 _POLL_SECONDS = 0.1
 _LOG_LINES = 30
-_MINUTE_TIMEOUT_SECONDS = 10.0
+_NUMBER_TIMEOUT_SECONDS = 10.0
 HEALTH_PATH = "/_local/health"
 """Answers 503 until the cloud is ready, then 200. The body is a :class:`Health`."""
 MINUTE_PATH = "/_local/minute"
@@ -172,21 +172,21 @@ def status(config: CloudConfig) -> None:
     )
 
 
-def set_minute(config: CloudConfig, seconds: float) -> None:
-    """Set how many seconds a minute of alarms and scaling takes, until the cloud ends. Print ``{changed, before}``.
+def set_number(config: CloudConfig, path: str, number: float) -> None:
+    """Set the number at MINUTE_PATH or GIB_PATH until the cloud ends. Print ``{changed, before}``.
 
     Raises:
         ControlError: no cloud answers, or it refused the number.
     """
-    url = config.api_url + MINUTE_PATH
+    url = config.api_url + path
     try:
-        with _opener.open(url, timeout=_MINUTE_TIMEOUT_SECONDS) as answer:
+        with _opener.open(url, timeout=_NUMBER_TIMEOUT_SECONDS) as answer:
             before = float(answer.read())
-        request = urllib.request.Request(url, data=json.dumps(seconds).encode(), method="PUT")  # noqa: S310 - the cloud's own
-        with _opener.open(request, timeout=_MINUTE_TIMEOUT_SECONDS):
-            _print({"changed": before != seconds, "before": before})
+        request = urllib.request.Request(url, data=json.dumps(number).encode(), method="PUT")  # noqa: S310 - the cloud's own
+        with _opener.open(request, timeout=_NUMBER_TIMEOUT_SECONDS):
+            _print({"changed": before != number, "before": before})
     except urllib.error.HTTPError as refused:
-        raise ControlError(f"the local cloud refused the minute: {refused.read().decode()}") from refused
+        raise ControlError(f"the local cloud refused {number:g}: {refused.read().decode()}") from refused
     except OSError as error:
         raise ControlError(f"no local cloud answers at {config.api_url}: {error}") from error
 
