@@ -24,6 +24,7 @@ from local_cloud.cloudwatch import (
     alarm_attributes,
     alarm_notifications,
     alarm_states,
+    function_metrics,
     log_filters,
     log_subscriptions,
     service_metrics,
@@ -107,3 +108,4 @@ def compose(cloud: Cloud) -> None:
     weather.apply(cloud)
     call_log.apply(cloud)
     alarm_states.apply(cloud)
+    install(function_metrics)
