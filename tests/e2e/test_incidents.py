@@ -353,6 +353,8 @@ def test_a_lost_zone_is_replaced_while_the_others_carry_on(clone: Clone) -> None
         f"drill zone_lost: {drill.seconds():.0f} s", *re.findall(r"^  passed .*", drill.output, re.MULTILINE), sep="\n"
     )
     assert "VERDICT zone_lost: every check passed" in drill.output
+    # While the zone is silent.
+    assert "passed  make incident names the lost zone, and how to move traffic away: zone lost" in drill.output
     acls = clone.aws("ec2").describe_network_acls()["NetworkAcls"]
     assert all(acl["IsDefault"] for acl in acls), "the drill's ACL is removed"
 

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from fargate_ops.drill.steady_state import observe
-from fargate_ops.drill.zone_loss import lose_zone
+from fargate_ops.drill.zone_loss import give_back, lose_zone
 from fargate_ops.ecs.zone_away import Limits, RefusedError, ZoneAway
 from fargate_ops.terraform.stack import Stack
 from local_cloud.ecs.task_zones import spread
@@ -259,6 +259,7 @@ def test_a_zone_whose_acl_allows_nothing_is_replaced_and_reachable_again(zones: 
     kept = {container for container, zone in before.items() if zone != loss.zone}
     assert kept < set(zones.tasks())
     assert zones.healthy() == set(zones.subnets) - {loss.zone}
+    give_back(zones, zones.stack)
     wait_for(lambda: zones.answering() == zones.healthy())
 
     acls = zones.client("ec2").describe_network_acls()["NetworkAcls"]

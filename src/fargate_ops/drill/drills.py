@@ -113,6 +113,12 @@ def _zone_is_replaced(seen: Evidence) -> Result:
     return len(happened["started"]) >= count and not set(happened["lost"]) & set(seen.after.tasks), text
 
 
+def _lost_zone_is_named(seen: Evidence) -> Result:
+    answer, zone = seen.happened["incident"], seen.happened["zone"]
+    away = answer["next"].startswith("make zone-away ") and answer["next"].endswith(f" ZONE={zone}")
+    return answer["cause"] == Name.ZONE_LOST and away, f"{answer['cause'] or 'nothing found'}: {answer['next']}"
+
+
 def _other_zones_keep_their_tasks(seen: Evidence) -> Result:
     others = set(seen.before.tasks) - set(seen.happened["lost"])
     kept = others & set(seen.after.tasks)
@@ -321,6 +327,7 @@ DRILLS: Mapping[str, Drill] = {
         does="cut the tasks of one availability zone off the network",
         checks=(
             Check("new tasks replace the zone's", _zone_is_replaced),
+            Check("make incident names the lost zone, and how to move traffic away", _lost_zone_is_named),
             Check("the other zones' tasks keep running", _other_zones_keep_their_tasks),
             Check("requests are lost only until the service is steady without the zone", _loss_is_bounded),
             Check("all kinds of requests succeed again", _requests_succeed_again),

@@ -15,7 +15,7 @@ from fargate_ops.drill.client import LoadFile
 from fargate_ops.drill.faults import restart_database, stop_task
 from fargate_ops.drill.row_deletion import Rows
 from fargate_ops.drill.steady_state import ServiceState, observe
-from fargate_ops.drill.zone_loss import lose_zone
+from fargate_ops.drill.zone_loss import give_back, lose_zone
 from fargate_ops.terraform.stack import Stack
 
 
@@ -58,6 +58,11 @@ def _zone(target: Target) -> dict[str, Any]:
     return lose_zone(
         target.clients, target.stack, target.observe, target.limit_seconds, target.say, sleep=target.sleep
     ).to_plain()
+
+
+def _zone_back(target: Target) -> dict[str, Any]:
+    give_back(target.clients, target.stack)
+    return {}
 
 
 def _database(target: Target) -> dict[str, Any]:
@@ -121,6 +126,7 @@ def _secret(target: Target) -> dict[str, Any]:
 STEPS: Mapping[str, Callable[[Target], dict[str, Any]]] = {
     "task": _task,
     "zone": _zone,
+    "zone_back": _zone_back,
     "database": _database,
     "sessions": _sessions,
     "recovery": _recovery,

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -52,18 +51,13 @@ class Acls:
     def __init__(self, ec2: Any, vpc: str) -> None:
         self._ec2, self._vpc = ec2, vpc
 
-    @contextmanager
-    def cut_off(self, subnet: str) -> Iterator[None]:
-        """Let no packet into or out of the subnet while the block runs."""
+    def cut_off(self, subnet: str) -> None:
+        """Let no packet into or out of the subnet, until `restore`."""
         association = next(item for acl in self._all() for item in acl["Associations"] if item["SubnetId"] == subnet)
         tag = {"Key": TAG, "Value": association["NetworkAclId"]}
         specification = [{"ResourceType": "network-acl", "Tags": [tag]}]
         acl = self._ec2.create_network_acl(VpcId=self._vpc, TagSpecifications=specification)["NetworkAcl"]
-        try:
-            self._associate(association, acl["NetworkAclId"])
-            yield
-        finally:
-            self.restore()
+        self._associate(association, acl["NetworkAclId"])
 
     def restore(self) -> None:
         """Give the subnets the ACL that they had before this or an interrupted drill."""
@@ -94,7 +88,9 @@ def lose_zone(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> ZoneLoss:
-    """Cut off the zone that has most of the service's tasks, until the service is steady without them.
+    """Cut off the zone that has most of the service's tasks, and wait until the service is steady without them.
+
+    The zone stays cut off until `give_back`.
 
     Raises:
         DrillError: all tasks are in one zone, or the tasks were not replaced within the limit.
@@ -105,15 +101,15 @@ def lose_zone(
     if len(counts) < 2:
         raise DrillError(f"all tasks are in {', '.join(counts)}: nothing would be left to carry on")
     name = min(counts, key=lambda zone: (-counts[zone], zone))
-    subnets = ec2.describe_subnets(SubnetIds=stack.private_subnet_ids)["Subnets"]
-    subnet = next(subnet for subnet in subnets if subnet["AvailabilityZone"] == name)
-    acls = Acls(ec2, subnet["VpcId"])
+    subnets = _subnets(ec2, stack)
+    acls = Acls(ec2, subnets[name]["VpcId"])
     acls.restore()
     lost = sorted(short(task["taskArn"]) for task in tasks if task["availabilityZone"] == name)
     known = {short(task["taskArn"]) for task in tasks}
     say(f"cutting off {name}, with {len(lost)} of {len(tasks)} tasks")
     lost_at, out_seconds, said = clock(), None, ""
-    with acls.cut_off(subnet["SubnetId"]):
+    try:
+        acls.cut_off(subnets[name]["SubnetId"])
         while True:
             if out_seconds is None and not _healthy(clients, stack)[name]:
                 out_seconds = clock() - lost_at
@@ -129,16 +125,31 @@ def lose_zone(
                 missing = seen.missing or "they still run"
                 raise DrillError(f"the tasks of {name} were not replaced within {limit_seconds:.0f} s: {missing}")
             sleep(STATE_POLL_SECONDS)
-        steady_at = clock()
+    except BaseException:  # also after Ctrl-C
+        acls.restore()
+        raise
     return ZoneLoss(
         zone=name,
         lost=lost,
         started=sorted(set(seen.tasks) - known),
         out_seconds=round(out_seconds, 1),
-        seconds=round(steady_at - lost_at, 1),
+        seconds=round(clock() - lost_at, 1),
         lost_at=lost_at,
-        steady_at=steady_at,
+        steady_at=clock(),
     )
+
+
+def give_back(clients: Clients, stack: Stack) -> None:
+    """Give the zone's subnet the ACL that it had before."""
+    ec2 = clients.client("ec2")
+    for vpc in {subnet["VpcId"] for subnet in _subnets(ec2, stack).values()}:
+        Acls(ec2, vpc).restore()
+
+
+def _subnets(ec2: Any, stack: Stack) -> dict[str, Any]:
+    """Return the private subnets by their zone."""
+    found = ec2.describe_subnets(SubnetIds=stack.private_subnet_ids)["Subnets"]
+    return {subnet["AvailabilityZone"]: subnet for subnet in found}
 
 
 def _tasks(clients: Clients, stack: Stack) -> Sequence[Mapping[str, Any]]:

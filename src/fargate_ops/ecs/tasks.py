@@ -72,7 +72,7 @@ class Stop:
     """How a task ended. ``exit_code`` is None if the container never started, or has not ended yet.
 
     ``created`` and ``stopped`` are ECS's times; None if it returns none. ``lived`` is how many seconds the task ran
-    before its container ended by itself; 0 if something else ended it.
+    before its container ended by itself; 0 if something else ended it. ``zone`` is its availability zone.
     """
 
     task_arn: str
@@ -84,6 +84,7 @@ class Stop:
     created: datetime | None = None
     stopped: datetime | None = None
     lived: float = 0.0
+    zone: str = ""
 
     @property
     def task_id(self) -> str:
@@ -117,6 +118,7 @@ def how_stopped(task: Mapping[str, Any], container: str) -> Stop:
         created=task.get("createdAt"),
         stopped=task.get("stoppedAt"),
         lived=_lived(task) if code == "EssentialContainerExited" else 0.0,
+        zone=task.get("availabilityZone", ""),
     )
 
 

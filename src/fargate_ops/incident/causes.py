@@ -18,7 +18,7 @@ from fargate_ops.aws.alarms import IN_ALARM
 from fargate_ops.core.application import CANNOT_BE_USED, HELD_TOO_LONG, NO_FREE_CONNECTION
 from fargate_ops.ecs.failure_report import ABSENT_IMAGE, ABSENT_SECRET, failed_by_themselves
 from fargate_ops.ecs.tasks import Stop, short
-from fargate_ops.incident.signals import Entry, Signals, Target
+from fargate_ops.incident.signals import Entry, Signals, Target, Task
 from fargate_ops.state.ledger import Kind, Outcome, Release
 
 _PASSWORD_REFUSED = "password authentication failed"  # noqa: S105 - PostgreSQL's message
@@ -30,6 +30,10 @@ _NO_CAPACITY = re.compile(
     r"|reached the limit on the number of",
     re.IGNORECASE,
 )
+#: The event, and the reason of the stop, of a task whose health checks timed out.
+#: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html
+_TIMED_OUT = re.compile(r"is unhealthy in .*request timed out", re.IGNORECASE)
+_FAILED_CHECKS = "failed ELB health checks"
 _DEPLOYMENT_FAILED = re.compile(r"deployment failed", re.IGNORECASE)
 #: States in which an instance takes no connection.
 #: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/accessing-monitoring.html#Overview.DBInstance.Status
@@ -139,20 +143,67 @@ def _out_of_memory(seen: Signals) -> list[Evidence]:
     return _of_stops(stop for stop in _relevant(seen) if _OUT_OF_MEMORY.search(str(stop)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Zone:
+    """One availability zone: its tasks that answer, that are silent now, and that were replaced for being silent."""
+
+    name: str
+    answering: Sequence[Task]
+    silent: Sequence[Task]
+    replaced: Sequence[Stop]
+
+    @property
+    def is_silent(self) -> bool:
+        return not self.answering and bool(self.silent or self.replaced)
+
+
 def _zone_lost(seen: Signals) -> list[Evidence]:
-    """All tasks of one zone are silent to the load balancer, and those of the others answer."""
-    states = {target.address: target for target in seen.targets}
-    zones: dict[str, list[Target]] = {}
-    for task in seen.tasks:
-        if task.zone and (target := states.get(task.address)) and target.state != "draining":
-            zones.setdefault(task.zone, []).append(target)
-    silent = [zone for zone, targets in zones.items() if all(map(_is_silent, targets))]
-    others = [target for zone, targets in zones.items() if zone not in silent for target in targets]
-    if len(silent) != 1 or not others or not all(target.state == "healthy" for target in others):
+    """All tasks of one zone are silent to the load balancer, or were replaced for it, and those of the others answer.
+
+    ECS replaces silent tasks before an alarm tells of them. So what it has stopped counts too.
+    """
+    zone = _lost_zone(seen)
+    if zone is None:
         return []
-    number = len(zones[silent[0]])
-    text = f"zone {silent[0]}: {number} of {number} tasks do not answer; in the other zones all {len(others)} do"
-    return [Evidence(at=seen.now, text=text)]
+    answering = sum(len(other.answering) for other in _zones(seen))
+    at = max((stop.stopped for stop in zone.replaced if stop.stopped), default=seen.now)
+    parts = [f"{_counted(len(zone.silent), 'task')} without an answer"] if zone.silent else []
+    parts += [f"{_counted(len(zone.replaced), 'task')} replaced after time-outs"] if zone.replaced else []
+    text = f"zone {zone.name}: {', '.join(parts)}; in the other zones {_counted(answering, 'task')} with answers"
+    return [Evidence(at=seen.now if zone.silent else at, text=text)]
+
+
+def _lost_zone(seen: Signals) -> _Zone | None:
+    """Return the only zone with silent tasks, if none of its tasks answers and no task elsewhere is unhealthy."""
+    zones = _zones(seen)
+    with_silent = [zone for zone in zones if zone.silent or zone.replaced]
+    if len(with_silent) != 1 or not with_silent[0].is_silent:
+        return None
+    (lost,) = with_silent
+    elsewhere = {task.revision for zone in zones for task in zone.answering}
+    # A definition whose tasks answer nowhere is at fault itself.
+    if not elsewhere.issuperset(item.revision for item in (*lost.silent, *lost.replaced)):
+        return None
+    silent = {task.address for task in lost.silent}
+    others = [target for target in seen.targets if target.address not in silent]
+    return None if any(target.state == "unhealthy" for target in others) else lost
+
+
+def _zones(seen: Signals) -> list[_Zone]:
+    """Return the zones of the tasks that run, or were replaced because the load balancer's checks timed out."""
+    states = {target.address: target for target in seen.targets}
+    timed_out = any(_TIMED_OUT.search(event.text) for event in _events(seen))
+    replaced = [stop for stop in _relevant(seen) if timed_out and stop.zone and _FAILED_CHECKS in stop.reason]
+    return [
+        _Zone(
+            name=name,
+            answering=[task for task in tasks if (target := states.get(task.address)) and target.state == "healthy"],
+            silent=[task for task in tasks if (target := states.get(task.address)) and _is_silent(target)],
+            replaced=[stop for stop in replaced if stop.zone == name],
+        )
+        for name in sorted({item.zone for item in (*seen.tasks, *replaced) if item.zone})
+        for tasks in [[task for task in seen.tasks if task.zone == name]]
+    ]
 
 
 def _is_silent(target: Target) -> bool:
@@ -384,6 +435,11 @@ def _rollback_or(verb: str) -> Callable[[Signals], str]:
     return command
 
 
+def _zone_away(seen: Signals) -> str:
+    zone = _lost_zone(seen)
+    return f"{_make('zone-away')(seen)} ZONE={zone.name if zone else ''}"
+
+
 def _start_database(seen: Signals) -> str:
     if seen.database and seen.database.status == "stopped":
         return f"aws rds start-db-instance --db-instance-identifier {seen.database.identifier}"
@@ -422,7 +478,7 @@ RULES: Sequence[Rule] = (
     Rule(
         name=Name.ZONE_LOST,
         find=_zone_lost,
-        next=_make("status"),
+        next=_zone_away,
         runbook=f"{_INCIDENT}#zone-lost",
     ),
     Rule(

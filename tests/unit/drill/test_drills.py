@@ -62,6 +62,7 @@ RELEASE_FAILED = {
     "said": "local: the release failed\nmore",
     "incident": {"cause": "database down", "also_seen": ["bad release"]},
 }
+NAMED = {"cause": "zone lost", "also_seen": [], "next": "make zone-away ENV=local ZONE=ap-northeast-2a"}
 ZONE_LOST = {
     "zone": "ap-northeast-2a",
     "lost": ["a"],
@@ -70,6 +71,7 @@ ZONE_LOST = {
     "seconds": 20.0,
     "lost_at": 1001.0,
     "steady_at": 1006.0,
+    "incident": NAMED,
 }
 TASK_REPLACED = {"stopped": "a", "started": ["c"], "seconds": 10.3}
 OUTAGE = {"away_seconds": 1.2, "answers": {"HTTP 200": 30, "HTTP 503": 9}, "row_kept": True}
@@ -193,6 +195,14 @@ OTHER_VERSION = Tally(answers=Counter({"200 v4": 49, "200 v5": 1}), last_answer=
             "zone_lost",
             {"load": load(version=cut(first_lost=0.5))},
             "requests are lost only until the service is steady without the zone",
+        ),
+        *(
+            (
+                "zone_lost",
+                {"happened": ZONE_LOST | {"incident": NAMED | changes}},
+                "make incident names the lost zone, and how to move traffic away",
+            )
+            for changes in ({"cause": ""}, {"next": "make status ENV=local"})
         ),
         ("zone_lost", {"load": load(account=cut(last_lost=9.95))}, "all kinds of requests succeed again"),
         (

@@ -65,7 +65,7 @@ class Rows:
 @pytest.fixture
 def fault(monkeypatch: pytest.MonkeyPatch) -> Fault:
     fault = Fault()
-    for name in ("stop_task", "lose_zone", "restart_database"):
+    for name in ("stop_task", "lose_zone", "give_back", "restart_database"):
         monkeypatch.setattr(steps, name, fault)
     for name in ("exhaust", "recover", "hold", "starve", "clear"):
         monkeypatch.setattr(connection_exhaustion, name, fault)
@@ -111,6 +111,8 @@ def test_a_zone_is_lost_in_the_environment(fault: Fault) -> None:
     clients, stack, observed, limit, _ = fault.args
     assert (clients, stack, limit) == (drill.clients, STACK, 9)
     assert observed() == (drill.clients, STACK, "b", "qa")
+    assert STEPS["zone_back"](drill) == {}
+    assert fault.args == (drill.clients, STACK)
 
 
 def test_rows_and_users_are_looked_at_by_the_session_of_the_drill(fault: Fault) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fargate_ops.drill.steady_state import DrillError, ServiceState
-from fargate_ops.drill.zone_loss import TAG, ZoneLoss, lose_zone
+from fargate_ops.drill.zone_loss import TAG, ZoneLoss, give_back, lose_zone
 from fargate_ops.terraform.stack import Stack
 
 STACK = Stack(
@@ -138,7 +138,9 @@ def test_the_zone_s_tasks_are_replaced_and_its_subnet_has_its_acl_again() -> Non
     loss = world.lose()
     assert (loss.zone, loss.lost, loss.started) == ("a", ["1"], ["1'"])
     assert 10 <= loss.out_seconds < loss.seconds < 13
-    assert loss.lost_at == 100
+    assert (loss.lost_at, loss.steady_at) == (100, pytest.approx(100 + loss.seconds))
+    assert world.closed == "a", "until it is given back"
+    give_back(world, STACK)
     assert (world.acls, world.made) == (World().acls, {})
 
 
@@ -168,4 +170,6 @@ def test_what_an_interrupted_drill_left_is_put_back() -> None:
     world = World(made={"acl-left": [{"Key": TAG, "Value": "acl-default"}]})
     world.acls["subnet-c"] = "acl-left"
     world.lose()
+    assert world.acls["subnet-c"] == "acl-default"
+    give_back(world, STACK)
     assert (world.acls, world.made) == (World().acls, {})

@@ -363,8 +363,10 @@ def test_lines_read_before_a_throttled_page_are_not_lost() -> None:
 def test_a_container_that_never_started_has_no_exit_code() -> None:
     stopped = task("STOPPED", 0, stopCode="TaskFailedToStart", stoppedReason="CannotPullContainerError")
     stopped["containers"][0]["reason"] = "no such image"
+    stopped["availabilityZone"] = "ap-northeast-2a"
     assert str(how_stopped(stopped, "api")) == "never started; CannotPullContainerError; no such image"
     assert how_stopped(stopped, "other").exit_code is None
+    assert how_stopped(stopped, "api").zone == "ap-northeast-2a"
 
 
 def test_the_stream_of_a_container() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from fargate_ops.ecs.tasks import Stop
 from fargate_ops.incident.causes import Name, causes
 from fargate_ops.incident.signals import Database, Signals
 from fargate_ops.state.ledger import Kind, Outcome
@@ -50,6 +52,18 @@ REPLACED = {"tasks": [task("a", "10.0.0.1", 5), task("c", "10.0.0.2")]}
 #: One of two tasks is missing.
 SHORT = {"service": service(running=1), "tasks": [task("a", "10.0.0.1")], "targets": [target("10.0.0.1")]}
 SILENT = target("10.0.0.2", "unhealthy", "Target.Timeout")
+TIMED_OUT = service(events=(line("(port 8000) is unhealthy in (target-group t) due to (reason Request timed out)."),))
+TIMED_OUT_IN_ROLLOUT = replace(
+    TIMED_OUT, deployments=(deployment(NEW, "IN_PROGRESS"), deployment(OLD, status="ACTIVE"))
+)
+#: ECS has replaced the only task of zone c.
+IN_OTHER_ZONES = {"tasks": [task("a", "10.0.0.1"), task("b", "10.0.0.2", 5)], "service": TIMED_OUT}
+
+
+def silent(seconds: float = 60, **changes: Any) -> Stop:
+    """Return a task of zone c that ECS stopped because its health checks failed."""
+    values = {"code": "ServiceSchedulerInitiated", "zone": "c"} | changes
+    return stop("Task failed ELB health checks in (target-group t)", seconds=seconds, **values)
 
 
 CASES: list[tuple[Name, dict[str, Any]]] = [
@@ -61,6 +75,11 @@ CASES: list[tuple[Name, dict[str, Any]]] = [
     (Name.DATABASE_DOWN, {"application_log": [line(REFUSED)]}),
     (Name.DATABASE_DOWN, {"application_log": [line("database check failed: connection timeout expired")]}),
     (Name.ZONE_LOST, {"targets": [target("10.0.0.1"), SILENT]}),
+    (Name.ZONE_LOST, IN_OTHER_ZONES | {"stops": [silent()]}),
+    (
+        Name.ZONE_LOST,
+        IN_OTHER_ZONES | {"stops": [silent()], "targets": [target("10.0.0.1"), target("10.0.0.2", "initial")]},
+    ),
     (Name.NO_CAPACITY, SHORT | {"service": service(running=1, events=(line(NO_PLACE),))}),
     (Name.NO_CAPACITY, SHORT | {"stops": [stop("Capacity is unavailable at this time.")]}),
     (Name.OUT_OF_MEMORY, {"stops": [killed()]}),
@@ -155,6 +174,25 @@ def test_each_cause_has_a_case() -> None:
                 "targets": [target("10.0.0.1", "unhealthy", "Target.Timeout"), SILENT],
             },
             id="only one zone is in use",
+        ),
+        pytest.param(
+            {
+                "tasks": [task("a", "10.0.0.1"), task("c", "10.0.0.2", revision=NEW)],
+                "targets": [target("10.0.0.1"), SILENT],
+            },
+            id="a definition that answers nowhere",
+        ),
+        pytest.param(
+            IN_OTHER_ZONES | {"stops": [silent(revision=NEW)], "service": TIMED_OUT_IN_ROLLOUT},
+            id="a new definition, whose task was replaced",
+        ),
+        pytest.param(IN_OTHER_ZONES | {"stops": [silent(301)]}, id="a zone's task was silent long ago"),
+        pytest.param(
+            IN_OTHER_ZONES | {"stops": [silent()], "service": service()}, id="a task that answered wrongly, replaced"
+        ),
+        pytest.param({"service": TIMED_OUT, "stops": [silent()]}, id="a task in the zone answers again"),
+        pytest.param(
+            IN_OTHER_ZONES | {"stops": [silent(), silent(zone="a")]}, id="silent tasks of two zones were replaced"
         ),
         # Database
         pytest.param({"database": Database(identifier="d", status="backing-up")}, id="a backup"),
@@ -279,10 +317,25 @@ def test_a_source_that_was_not_read_is_no_cause(healthy: Healthy) -> None:
             "aws rds start-db-instance --db-instance-identifier d",
         ),
         ({"application_log": [line(REFUSED)]}, "make incident-db ENV=staging"),
+        ({"targets": [target("10.0.0.1"), SILENT]}, "make zone-away ENV=staging ZONE=c"),
+        (IN_OTHER_ZONES | {"stops": [silent()]}, "make zone-away ENV=staging ZONE=c"),
     ],
 )
 def test_the_next_command_fits_what_serves(healthy: Healthy, seen: dict[str, Any], command: str) -> None:
     assert causes(healthy(**seen))[0].next == command
+
+
+def test_a_lost_zone_counts_what_is_silent_and_what_was_replaced(healthy: Healthy) -> None:
+    tasks = [task("a", "10.0.0.1"), task("c", "10.0.0.2"), task("b", "10.0.0.3", 5)]
+    targets = [target("10.0.0.1"), SILENT, target("10.0.0.3")]
+    seen = healthy(tasks=tasks, targets=targets, stops=[silent(70), silent()], service=TIMED_OUT)
+    (evidence,) = causes(seen)[0].evidence
+    assert evidence.at == seen.now
+    assert evidence.text == (
+        "zone c: 1 task without an answer, 2 tasks replaced after time-outs; in the other zones 2 tasks with answers"
+    )
+    (evidence,) = causes(healthy(**IN_OTHER_ZONES, stops=[silent(70), silent()]))[0].evidence
+    assert evidence.at == ago(60)
 
 
 def test_a_stop_of_the_revision_that_serves_counts(healthy: Healthy) -> None:
