@@ -28,6 +28,8 @@ class Cloud:
         self.config = config
         self.pace = Pace(config.minute_seconds)
         self.storage = Storage()
+        self.has_capacity = True
+        """Whether Fargate can start another task, see ``ecs/capacity.py``."""
         self._stopping = threading.Event()
         self._start: list[Hook] = []
         self._stop: list[Hook] = []

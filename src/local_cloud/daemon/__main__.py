@@ -1,5 +1,5 @@
 """``python -m local_cloud.daemon --config <file>``: run, detach or stop a local cloud, show its status,
-or set its pace and the size of its storage.
+or set its pace, its capacity or the size of its storage.
 
 Exit status: 0 done, 1 failed (one line on stderr says why), 2 wrong arguments or configuration.
 """
@@ -40,6 +40,11 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="BYTES",
         help="let a GiB of database storage take so many bytes, 2^30 at most; prints {changed, before}",
     )
+    verb.add_argument(
+        "--capacity",
+        choices=["on", "off"],
+        help="off: let Fargate start no task until on; prints {changed, before}",
+    )
     verb.add_argument("--status", action="store_true", help="print the status as JSON")
     options = parser.parse_args(arguments)
     try:
@@ -53,9 +58,11 @@ def main(arguments: list[str] | None = None) -> int:
         elif options.stop:
             control.stop(config, timeout=options.timeout)
         elif options.minute is not None:
-            control.set_number(config, control.MINUTE_PATH, options.minute)
+            control.switch(config, control.MINUTE_PATH, options.minute)
         elif options.gib is not None:
-            control.set_number(config, control.GIB_PATH, options.gib)
+            control.switch(config, control.GIB_PATH, options.gib)
+        elif options.capacity:
+            control.switch(config, control.CAPACITY_PATH, options.capacity == "on")
         elif options.status:
             control.status(config)
         else:

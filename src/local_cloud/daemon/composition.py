@@ -35,6 +35,7 @@ from local_cloud.core.runtime import Cloud
 from local_cloud.daemon import call_log, weather
 from local_cloud.ec2 import security_groups
 from local_cloud.ecs import (
+    capacity,
     execute_command,
     network_acls,
     service_attributes,
@@ -109,3 +110,4 @@ def compose(cloud: Cloud) -> None:
     call_log.apply(cloud)
     alarm_states.apply(cloud)
     install(function_metrics)
+    capacity.apply(cloud)

@@ -23,13 +23,15 @@ from local_cloud.elbv2.load_balancer import LoadBalancerError
 
 _POLL_SECONDS = 0.1
 _LOG_LINES = 30
-_NUMBER_TIMEOUT_SECONDS = 10.0
+_SWITCH_TIMEOUT_SECONDS = 10.0
 HEALTH_PATH = "/_local/health"
 """Answers 503 until the cloud is ready, then 200. The body is a :class:`Health`."""
 MINUTE_PATH = "/_local/minute"
 """GET and PUT: how many seconds a minute of alarms and scaling takes, see ``core/pace.py``. The body is one number."""
 GIB_PATH = "/_local/gib"
 """GET and PUT: how many bytes a GiB of database storage takes, see ``core/storage.py``. The body is one number."""
+CAPACITY_PATH = "/_local/capacity"
+"""GET and PUT: whether Fargate can start another task, see ``ecs/capacity.py``. The body is ``true`` or ``false``."""
 
 
 class ControlError(RuntimeError):
@@ -172,21 +174,21 @@ def status(config: CloudConfig) -> None:
     )
 
 
-def set_number(config: CloudConfig, path: str, number: float) -> None:
-    """Set the number at MINUTE_PATH or GIB_PATH until the cloud ends. Print ``{changed, before}``.
+def switch(config: CloudConfig, path: str, value: Any) -> None:
+    """Set what has this path on a running cloud, until the cloud ends. Print ``{changed, before}``.
 
     Raises:
-        ControlError: no cloud answers, or it refused the number.
+        ControlError: no cloud answers, or it refused the value.
     """
     url = config.api_url + path
     try:
-        with _opener.open(url, timeout=_NUMBER_TIMEOUT_SECONDS) as answer:
-            before = float(answer.read())
-        request = urllib.request.Request(url, data=json.dumps(number).encode(), method="PUT")  # noqa: S310 - the cloud's own
-        with _opener.open(request, timeout=_NUMBER_TIMEOUT_SECONDS):
-            _print({"changed": before != number, "before": before})
+        with _opener.open(url, timeout=_SWITCH_TIMEOUT_SECONDS) as answer:
+            before = json.loads(answer.read())
+        request = urllib.request.Request(url, data=json.dumps(value).encode(), method="PUT")  # noqa: S310 - the cloud's own
+        with _opener.open(request, timeout=_SWITCH_TIMEOUT_SECONDS):
+            _print({"changed": before != value, "before": before})
     except urllib.error.HTTPError as refused:
-        raise ControlError(f"the local cloud refused {number:g}: {refused.read().decode()}") from refused
+        raise ControlError(f"the local cloud refused {value}: {refused.read().decode()}") from refused
     except OSError as error:
         raise ControlError(f"no local cloud answers at {config.api_url}: {error}") from error
 

@@ -21,7 +21,7 @@ from local_cloud.core.config import CloudConfig
 from local_cloud.core.runtime import Cloud
 from local_cloud.daemon import single_packet
 from local_cloud.daemon.addresses import check_addresses
-from local_cloud.daemon.control import GIB_PATH, HEALTH_PATH, MINUTE_PATH
+from local_cloud.daemon.control import CAPACITY_PATH, GIB_PATH, HEALTH_PATH, MINUTE_PATH
 from local_cloud.moto_server.autoscaling import AutoscalingServer
 
 logger = logging.getLogger(__name__)
@@ -119,7 +119,11 @@ class _Gateway:
     def __init__(self, application: Any, cloud: Cloud) -> None:
         self._application = application
         self._config = cloud.config
-        self._numbers = {MINUTE_PATH: (cloud.pace, "minute_seconds"), GIB_PATH: (cloud.storage, "gib_bytes")}
+        self._switches: dict[str, tuple[object, str, Callable[[Any], Any]]] = {
+            MINUTE_PATH: (cloud.pace, "minute_seconds", float),
+            GIB_PATH: (cloud.storage, "gib_bytes", float),
+            CAPACITY_PATH: (cloud, "has_capacity", _boolean),
+        }
         self._digest = cloud.config.digest  # of the running code: its files may change later
         self.ready = False
         self.serving = asyncio.Event()
@@ -129,8 +133,8 @@ class _Gateway:
             await self._application(scope, receive, self._watch_lifespan(send))
         elif scope["type"] == "http" and scope["path"] == HEALTH_PATH:
             await self._answer_health(send)
-        elif scope["type"] == "http" and scope["path"] in self._numbers:
-            await self._answer_number(*self._numbers[scope["path"]], scope["method"], receive, send)
+        elif scope["type"] == "http" and scope["path"] in self._switches:
+            await self._answer_switch(*self._switches[scope["path"]], scope["method"], receive, send)
         else:
             await self._application(scope, receive, send)
 
@@ -151,7 +155,9 @@ class _Gateway:
         }
         await _answer(send, 200 if self.ready else 503, document)
 
-    async def _answer_number(self, owner: object, name: str, method: str, receive: Receive, send: Send) -> None:
+    async def _answer_switch(
+        self, owner: object, name: str, convert: Callable[[Any], Any], method: str, receive: Receive, send: Send
+    ) -> None:
         if method == "PUT":
             body = b""
             more = True
@@ -160,12 +166,18 @@ class _Gateway:
                 body += message.get("body", b"")
                 more = message.get("more_body", False)
             try:
-                setattr(owner, name, float(json.loads(body)))
+                setattr(owner, name, convert(json.loads(body)))
             except (ValueError, TypeError) as error:
                 await _answer(send, 400, str(error))
                 return
-            logger.info("%s: %g", name, getattr(owner, name))
+            logger.info("%s: %s", name, getattr(owner, name))
         await _answer(send, 200, getattr(owner, name))
+
+
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"true or false, not {value!r}")
+    return value
 
 
 async def _answer(send: Send, status: int, document: Any) -> None:

@@ -40,8 +40,11 @@ EVENTS_KEPT = 100
 FREE_FAILURES = 3
 LONGEST_RETRY_SECONDS = 60.0
 """Longest delay before a failing task is started again. ECS increases its delay to up to 27 minutes."""
+PLACEMENT_RETRY_SECONDS = 5.0
+"""Delay before a task is asked for again for which there was no capacity."""
 
 _STARTING = ("PROVISIONING", "PENDING", "ACTIVATING")
+_TROUBLESHOOTING = "For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
 
 
 class ServiceScheduler:
@@ -402,6 +405,8 @@ class ServiceScheduler:
     def _startable(self, service: Service, primary: dict[str, Any], views: list[TaskView]) -> int | None:
         if primary["rolloutState"] == "FAILED":
             return 0
+        if time.time() < service.get("_not_placed", 0.0) + PLACEMENT_RETRY_SECONDS:
+            return 0
         failures = service.get("_failures", 0)
         if failures >= FREE_FAILURES:
             pause = min(LONGEST_RETRY_SECONDS, 2.0 ** (failures - FREE_FAILURES))
@@ -424,11 +429,21 @@ class ServiceScheduler:
         )
 
     def _start(self, key: str, service: Service, primary: dict[str, Any], count: int) -> None:
-        tasks = [task for _ in range(count) for task in self._start_one(key, service, primary)]
-        names = " ".join(f"(task {task['taskArn'].rsplit('/', 1)[-1]})" for task in tasks)
-        self._event(service, f"has started {count} tasks: {names}.")
+        tasks: list[Task] = []
+        for _ in range(count):
+            answer = self._start_one(key, service, primary)
+            tasks += answer.get("tasks", [])
+            if failures := answer.get("failures"):
+                service["_not_placed"] = time.time()
+                reason = failures[0]["reason"]
+                self._event(service, f"was unable to place a task. Reason: {reason}. {_TROUBLESHOOTING}")
+                break
+        if tasks:
+            names = " ".join(f"(task {task['taskArn'].rsplit('/', 1)[-1]})" for task in tasks)
+            self._event(service, f"has started {len(tasks)} tasks: {names}.")
 
-    def _start_one(self, key: str, service: Service, primary: dict[str, Any]) -> list[Task]:
+    def _start_one(self, key: str, service: Service, primary: dict[str, Any]) -> dict[str, Any]:
+        """Ask for a task. Return RunTask's answer."""
         network = task_zones.spread(service.get("networkConfiguration") or {}, self._records(service))
         _status, _headers, body = self._ecs._run_task(
             {
@@ -445,8 +460,8 @@ class ServiceScheduler:
                 "_deploymentId": primary["id"],
             }
         )
-        started: list[Task] = emulator.parse(body).get("tasks", [])
-        return started
+        answer: dict[str, Any] = emulator.parse(body)
+        return answer
 
     def _stop(self, service: Service, task: Task, reason: str, *, failed: bool = False) -> None:
         if not self._stopper.stop(task, reason, "ServiceSchedulerInitiated"):
