@@ -346,6 +346,17 @@ def is_ready(clone: Clone) -> bool:
         return False
 
 
+def test_a_task_without_a_place_is_named_and_replaced_once_there_is_one(clone: Clone) -> None:
+    drill = clone.make("drill", "DRILL=no_capacity")
+    print(
+        f"drill no_capacity: {drill.seconds():.0f} s",
+        *re.findall(r"^  passed .*", drill.output, re.MULTILINE),
+        sep="\n",
+    )
+    assert "VERDICT no_capacity: every check passed" in drill.output
+    assert "passed  make incident names the capacity: no capacity" in drill.output
+
+
 def test_a_lost_zone_is_replaced_while_the_others_carry_on(clone: Clone) -> None:
     """The tasks are older than their grace period here, so that the scheduler replaces them at once."""
     drill = clone.make("drill", "DRILL=zone_lost")

@@ -14,6 +14,7 @@ action: drill_step
 short_description: Run one step of a drill
 description:
   - C(task) stops one task of the service (StopTask) and waits until the service is in a steady state without it.
+  - C(unplaced) stops one task of the service, and waits until an event says that ECS was unable to place another.
   - C(zone) associates the subnet of the zone that has most of the tasks with a network ACL that allows nothing, and
     waits until the service is in a steady state without those tasks; C(zone_back) gives the subnet its ACL back.
   - C(database) sends the load file's request C(setup), restarts the instance (RebootDBInstance) and waits until the
@@ -33,8 +34,8 @@ options:
     type: str
     required: true
     choices:
-      [task, zone, zone_back, database, sessions, recovery, slow, starving, cleared, rows, restored, drop, users,
-       former_user, secret]
+      [task, unplaced, zone, zone_back, database, sessions, recovery, slow, starving, cleared, rows, restored, drop,
+       users, former_user, secret]
   earlier:
     description: What C(sessions), C(slow) or the rotation returned, for the steps after it.
     type: dict

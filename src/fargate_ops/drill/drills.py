@@ -13,6 +13,7 @@ from typing import Any
 from fargate_ops.core.application import Application
 from fargate_ops.database.incident.diagnosis import Case
 from fargate_ops.drill.client import WITHOUT_DATABASE, LoadFile
+from fargate_ops.drill.faults import NOT_PLACED
 from fargate_ops.drill.load import Report, Tally
 from fargate_ops.drill.row_deletion import TABLE
 from fargate_ops.drill.steady_state import ServiceState
@@ -105,6 +106,15 @@ def _task_is_replaced(seen: Evidence) -> Result:
 
 def _targets_are_healthy(seen: Evidence) -> Result:
     return not seen.after.missing, seen.after.missing or f"targets: {seen.after.targets_text}"
+
+
+def _is_not_placed(seen: Evidence) -> Result:
+    return NOT_PLACED in seen.happened["event"], str(seen.happened["event"])
+
+
+def _is_placed_later(seen: Evidence) -> Result:
+    stopped, new = seen.happened["stopped"], sorted(set(seen.after.tasks) - set(seen.before.tasks))
+    return bool(new) and stopped not in seen.after.tasks, f"{stopped} -> {', '.join(new) or 'nothing'}"
 
 
 def _zone_is_replaced(seen: Evidence) -> Result:
@@ -319,6 +329,16 @@ DRILLS: Mapping[str, Drill] = {
         does="stop one of the service's tasks directly",
         checks=(
             Check("the scheduler replaces it", _task_is_replaced),
+            Check("all targets are healthy again", _targets_are_healthy),
+            Check("no request is lost", _nothing_is_lost),
+        ),
+    ),
+    "no_capacity": Drill(
+        does="stop one of the service's tasks while Fargate has no capacity for another",
+        checks=(
+            Check("ECS says that it cannot place another", _is_not_placed),
+            Check("make incident names the capacity", _incident_names(Name.NO_CAPACITY)),
+            Check("the scheduler replaces it once there is capacity", _is_placed_later),
             Check("all targets are healthy again", _targets_are_healthy),
             Check("no request is lost", _nothing_is_lost),
         ),

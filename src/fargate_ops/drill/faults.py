@@ -10,9 +10,12 @@ from typing import Any
 
 from fargate_ops.drill.client import HttpCall, LoadFile, http_call
 from fargate_ops.drill.steady_state import DrillError, ServiceState
+from fargate_ops.ecs.rollout import describe_service
 
 Say = Callable[[str], None]
 
+#: Part of the event of a service for whose task ECS found no place.
+NOT_PLACED = "unable to place a task"
 #: Readiness has recovered after this many 200s in a row: each may come from another process.
 GOOD_ANSWERS = 20
 #: Short, because a PostgreSQL container restarts within some tenths of a second.
@@ -66,6 +69,53 @@ def stop_task(
             missing = seen.missing or "it still runs"
             raise DrillError(f"task {task_id} was not replaced within {limit_seconds:.0f} s: {missing}")
         sleep(STATE_POLL_SECONDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotPlaced:
+    """A stopped task that ECS cannot replace, and the event that says so."""
+
+    stopped: str
+    event: str
+
+    def to_plain(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def stop_unplaced(
+    ecs: Any,
+    cluster: str,
+    service: str,
+    read_state: Callable[[], ServiceState],
+    limit_seconds: float,
+    say: Say,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> NotPlaced:
+    """Stop one task, and wait until ECS was unable to place another.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html
+
+    Raises:
+        DrillError: no event says so within the limit.
+    """
+
+    def events() -> dict[str, str]:
+        found = describe_service(ecs, cluster, service).get("events", ())
+        return {str(event["id"]): str(event["message"]) for event in found if NOT_PLACED in event["message"]}
+
+    before = events()
+    task_id = min(read_state().tasks)
+    say(f"stopping task {task_id}, without capacity for another")
+    ecs.stop_task(cluster=cluster, task=task_id, reason="drill: no_capacity")
+    started = clock()
+    while not (new := [message for identifier, message in events().items() if identifier not in before]):
+        if clock() - started > limit_seconds:
+            raise DrillError(f"no event says within {limit_seconds:.0f} s that task {task_id} could not be replaced")
+        sleep(STATE_POLL_SECONDS)
+    say(f"  {clock() - started:5.1f} s  {new[0]}")
+    return NotPlaced(stopped=task_id, event=new[0])
 
 
 @dataclass(frozen=True, kw_only=True)

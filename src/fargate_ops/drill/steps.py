@@ -12,7 +12,7 @@ from fargate_ops.core.application import Application
 from fargate_ops.drill import connection_exhaustion as exhaustion
 from fargate_ops.drill import rotation
 from fargate_ops.drill.client import LoadFile
-from fargate_ops.drill.faults import restart_database, stop_task
+from fargate_ops.drill.faults import restart_database, stop_task, stop_unplaced
 from fargate_ops.drill.row_deletion import Rows
 from fargate_ops.drill.steady_state import ServiceState, observe
 from fargate_ops.drill.zone_loss import give_back, lose_zone
@@ -52,6 +52,13 @@ class Target:
 def _task(target: Target) -> dict[str, Any]:
     ecs, cluster = target.clients.client("ecs"), target.stack.cluster_name
     return stop_task(ecs, cluster, target.observe, target.limit_seconds, target.say, sleep=target.sleep).to_plain()
+
+
+def _unplaced(target: Target) -> dict[str, Any]:
+    ecs, stack, limit, say = target.clients.client("ecs"), target.stack, target.limit_seconds, target.say
+    return stop_unplaced(
+        ecs, stack.cluster_name, stack.service_name, target.observe, limit, say, sleep=target.sleep
+    ).to_plain()
 
 
 def _zone(target: Target) -> dict[str, Any]:
@@ -125,6 +132,7 @@ def _secret(target: Target) -> dict[str, Any]:
 #: Each returns its result as plain values.
 STEPS: Mapping[str, Callable[[Target], dict[str, Any]]] = {
     "task": _task,
+    "unplaced": _unplaced,
     "zone": _zone,
     "zone_back": _zone_back,
     "database": _database,

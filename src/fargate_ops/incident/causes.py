@@ -152,10 +152,6 @@ class _Zone:
     silent: Sequence[Task]
     replaced: Sequence[Stop]
 
-    @property
-    def is_silent(self) -> bool:
-        return not self.answering and bool(self.silent or self.replaced)
-
 
 def _zone_lost(seen: Signals) -> list[Evidence]:
     """All tasks of one zone are silent to the load balancer, or were replaced for it, and those of the others answer.
@@ -176,33 +172,34 @@ def _zone_lost(seen: Signals) -> list[Evidence]:
 def _lost_zone(seen: Signals) -> _Zone | None:
     """Return the only zone with silent tasks, if none of its tasks answers and no task elsewhere is unhealthy."""
     zones = _zones(seen)
-    with_silent = [zone for zone in zones if zone.silent or zone.replaced]
-    if len(with_silent) != 1 or not with_silent[0].is_silent:
+    suspects = [zone for zone in zones if zone.silent or zone.replaced]
+    if len(suspects) != 1 or suspects[0].answering:
         return None
-    (lost,) = with_silent
+    lost = suspects[0]
     elsewhere = {task.revision for zone in zones for task in zone.answering}
     # A definition whose tasks answer nowhere is at fault itself.
-    if not elsewhere.issuperset(item.revision for item in (*lost.silent, *lost.replaced)):
+    if not {task.revision for task in lost.silent} | {stop.revision for stop in lost.replaced} <= elsewhere:
         return None
     silent = {task.address for task in lost.silent}
-    others = [target for target in seen.targets if target.address not in silent]
-    return None if any(target.state == "unhealthy" for target in others) else lost
+    unhealthy = {target.address for target in seen.targets if target.state == "unhealthy"}
+    return lost if unhealthy <= silent else None
 
 
 def _zones(seen: Signals) -> list[_Zone]:
     """Return the zones of the tasks that run, or were replaced because the load balancer's checks timed out."""
-    states = {target.address: target for target in seen.targets}
+    healthy = {target.address for target in seen.targets if target.state == "healthy"}
+    silent = {target.address for target in seen.targets if _is_silent(target)}
     timed_out = any(_TIMED_OUT.search(event.text) for event in _events(seen))
     replaced = [stop for stop in _relevant(seen) if timed_out and stop.zone and _FAILED_CHECKS in stop.reason]
+    names = {task.zone for task in seen.tasks if task.zone} | {stop.zone for stop in replaced}
     return [
         _Zone(
             name=name,
-            answering=[task for task in tasks if (target := states.get(task.address)) and target.state == "healthy"],
-            silent=[task for task in tasks if (target := states.get(task.address)) and _is_silent(target)],
+            answering=[task for task in seen.tasks if task.zone == name and task.address in healthy],
+            silent=[task for task in seen.tasks if task.zone == name and task.address in silent],
             replaced=[stop for stop in replaced if stop.zone == name],
         )
-        for name in sorted({item.zone for item in (*seen.tasks, *replaced) if item.zone})
-        for tasks in [[task for task in seen.tasks if task.zone == name]]
+        for name in sorted(names)
     ]
 
 

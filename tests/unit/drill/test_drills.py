@@ -73,6 +73,11 @@ ZONE_LOST = {
     "steady_at": 1006.0,
     "incident": NAMED,
 }
+NOT_PLACED = {
+    "stopped": "a",
+    "event": "(service shop) was unable to place a task. Reason: none.",
+    "incident": {"cause": "no capacity", "also_seen": []},
+}
 TASK_REPLACED = {"stopped": "a", "started": ["c"], "seconds": 10.3}
 OUTAGE = {"away_seconds": 1.2, "answers": {"HTTP 200": 30, "HTTP 503": 9}, "row_kept": True}
 REFUSED = Tally(answers=Counter({"200 {}": 90}), lost=10, last_lost=3, last_answer=9.9)
@@ -126,6 +131,7 @@ PASSING: dict[str, Evidence] = {
     "broken_release": Evidence(before=BEFORE, after=AFTER_FAILURE, load=load(), happened=RELEASE_FAILED),
     "never_healthy": Evidence(before=BEFORE, after=AFTER_FAILURE, load=load(), happened=RELEASE_FAILED),
     "task_killed": Evidence(before=BEFORE, after=REPLACED, load=load(), happened=TASK_REPLACED),
+    "no_capacity": Evidence(before=BEFORE, after=REPLACED, load=load(), happened=NOT_PLACED),
     "zone_lost": Evidence(before=BEFORE, after=REPLACED, load=load(version=cut()), happened=ZONE_LOST),
     "database_restart": Evidence(before=BEFORE, after=BEFORE, load=load(account=REFUSED), happened=OUTAGE),
     "pool_exhaustion": Evidence(before=BEFORE, after=BEFORE, load=load(account=REFUSED), happened=EXHAUSTED),
@@ -179,6 +185,20 @@ OTHER_VERSION = Tally(answers=Counter({"200 v4": 49, "200 v5": 1}), last_answer=
         ("task_killed", {"happened": {**TASK_REPLACED, "started": []}}, "the scheduler replaces it"),
         ("task_killed", {"after": seen(tasks={"a": "storefront:4", "c": "storefront:4"})}, "the scheduler replaces it"),
         ("task_killed", {"after": seen(REPLACED, targets={"healthy": 1})}, "all targets are healthy again"),
+        ("no_capacity", {"happened": NOT_PLACED | {"event": ""}}, "ECS says that it cannot place another"),
+        (
+            "no_capacity",
+            {"happened": NOT_PLACED | {"incident": {"cause": "", "also_seen": []}}},
+            "make incident names the capacity",
+        ),
+        ("no_capacity", {"after": BEFORE}, "the scheduler replaces it once there is capacity"),
+        (
+            "no_capacity",
+            {"after": seen(tasks={"a": "storefront:4", "c": "storefront:4"})},
+            "the scheduler replaces it once there is capacity",
+        ),
+        ("no_capacity", {"after": seen(REPLACED, targets={"healthy": 1})}, "all targets are healthy again"),
+        ("no_capacity", {"load": load(version=LOST)}, "no request is lost"),
         ("zone_lost", {"happened": ZONE_LOST | {"started": []}}, "new tasks replace the zone's"),
         (
             "zone_lost",
@@ -365,5 +385,5 @@ def test_what_the_application_lacks_for_a_drill_is_named(
     contract = Application(name="shop", port=8000, health_path="/", **application)
     lacks = {name: lacking(name, contract, LoadFile(steps=load_file)) for name in DRILLS}
     assert {setting for found in lacks.values() for setting in found} == missing
-    for name in ("broken_release", "never_healthy", "task_killed", "zone_lost"):
+    for name in ("broken_release", "never_healthy", "task_killed", "no_capacity", "zone_lost"):
         assert lacks[name] == []

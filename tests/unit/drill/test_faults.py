@@ -11,7 +11,7 @@ import pytest
 
 from fargate_ops.core.problem import OperationsError
 from fargate_ops.drill.client import LoadFile, Step
-from fargate_ops.drill.faults import Outage, restart_database, stop_task
+from fargate_ops.drill.faults import NotPlaced, Outage, restart_database, stop_task, stop_unplaced
 from fargate_ops.drill.steady_state import DrillError, ServiceState
 
 URL, READY_URL = "http://service", "http://service/ready"
@@ -154,3 +154,36 @@ def test_a_task_that_is_not_replaced_is_a_failure() -> None:
     service, world = Service(replaces=False), World()
     with pytest.raises(DrillError, match="task a was not replaced within 10 s: 1 of 2 tasks run"):
         stop_task(service, "c", service.read_state, 10, world.said.append, clock=world.clock, sleep=world.sleep)
+
+
+@dataclass
+class Unplaced(Service):
+    """The same service without capacity. An event says so some reads after the stop, and one from before stays."""
+
+    said_after: int = 2
+
+    def describe_services(self, cluster: str, services: list[str]) -> dict[str, Any]:
+        messages = ["(service shop) was unable to place a task. Reason: earlier."]
+        if self.stopped:
+            self.reads += 1
+            messages += ["(service shop) has begun draining connections on 1 tasks."]
+            if self.reads > self.said_after:
+                messages += ["(service shop) was unable to place a task. Reason: now."]
+        events = [{"id": str(number), "message": message} for number, message in enumerate(messages)]
+        return {"services": [{"status": "ACTIVE", "events": events}]}
+
+    def stop_one(self, world: World) -> NotPlaced:
+        say = world.said.append
+        return stop_unplaced(self, "c", "shop", self.read_state, 10, say, clock=world.clock, sleep=world.sleep)
+
+
+def test_a_task_without_a_place_is_watched_until_an_event_says_so() -> None:
+    service, world = Unplaced(replaces=False), World()
+    done = service.stop_one(world)
+    assert (done.stopped, done.event) == ("a", "(service shop) was unable to place a task. Reason: now.")
+    assert done.event in world.said[-1]
+
+
+def test_a_task_that_finds_a_place_is_a_failure() -> None:
+    with pytest.raises(DrillError, match="no event says within 10 s that task a could not be replaced"):
+        Unplaced(said_after=99).stop_one(World())

@@ -17,6 +17,7 @@ from fargate_ops.terraform.stack import Stack
 STACK = Stack(
     {
         "cluster_name": "c",
+        "service_name": "shop",
         "public_url": "http://qa",
         "container_name": "api",
         "database": {"instance_identifier": "db"},
@@ -65,7 +66,7 @@ class Rows:
 @pytest.fixture
 def fault(monkeypatch: pytest.MonkeyPatch) -> Fault:
     fault = Fault()
-    for name in ("stop_task", "lose_zone", "give_back", "restart_database"):
+    for name in ("stop_task", "stop_unplaced", "lose_zone", "give_back", "restart_database"):
         monkeypatch.setattr(steps, name, fault)
     for name in ("exhaust", "recover", "hold", "starve", "clear"):
         monkeypatch.setattr(connection_exhaustion, name, fault)
@@ -95,6 +96,7 @@ def target(**earlier: Any) -> Target:
     ("what", "first"),
     [
         ("task", ("ecs", "c")),
+        ("unplaced", ("ecs", "c", "shop")),
         ("database", ("rds", "db", "http://qa", READY, LOAD_FILE, 9, print)),
         ("sessions", ("program", READY, 9, print)),
         ("slow", ("program", 3, 9, print)),
