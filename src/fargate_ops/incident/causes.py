@@ -1,7 +1,8 @@
 """The causes, and the evidence of each: pure functions of the signals.
 
 A rule returns its evidence, and none if the cause is not there. A source that was not read gives no evidence. The order
-of `RULES` is that of directness: what stops a task comes before the release that it fails. What only failed a release
+of `RULES` is that of directness: what stops a task comes before the release that it fails, and a lost zone before the
+database that its tasks do not reach. What only failed a release
 that ECS has undone comes after what goes on now.
 """
 
@@ -70,8 +71,8 @@ class Name(StrEnum):
 
     MISSING_IMAGE = "missing image"
     WRONG_SECRET = "wrong secret"  # noqa: S105 - a cause
-    DATABASE_DOWN = "database down"
     ZONE_LOST = "zone lost"
+    DATABASE_DOWN = "database down"
     NO_CAPACITY = "no capacity"
     OUT_OF_MEMORY = "out of memory"
     LOCK_WAIT = "lock wait"
@@ -467,16 +468,16 @@ RULES: Sequence[Rule] = (
         runbook=f"{_INCIDENT}#wrong-secret",
     ),
     Rule(
-        name=Name.DATABASE_DOWN,
-        find=_database_down,
-        next=_start_database,
-        runbook=f"{_INCIDENT}#database-down",
-    ),
-    Rule(
         name=Name.ZONE_LOST,
         find=_zone_lost,
         next=_zone_away,
         runbook=f"{_INCIDENT}#zone-lost",
+    ),
+    Rule(
+        name=Name.DATABASE_DOWN,
+        find=_database_down,
+        next=_start_database,
+        runbook=f"{_INCIDENT}#database-down",
     ),
     Rule(
         name=Name.NO_CAPACITY,

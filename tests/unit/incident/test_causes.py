@@ -269,6 +269,11 @@ def test_the_most_direct_cause_comes_first(healthy: Healthy) -> None:
     ]
 
 
+def test_a_lost_zone_comes_before_the_database_that_its_tasks_do_not_reach(healthy: Healthy) -> None:
+    found = causes(healthy(**IN_OTHER_ZONES, stops=[silent()], application_log=[line(REFUSED)]))
+    assert [cause.name for cause in found] == [Name.ZONE_LOST, Name.DATABASE_DOWN]
+
+
 def test_the_tasks_of_a_failed_release_say_why_although_ecs_has_undone_it(healthy: Healthy) -> None:
     failed = released(Outcome.FAILED, ended=600, why="never started")
     found = causes(healthy(releases=[failed], stops=[stop(NO_SECRET, NEW, 620), stop(NO_SECRET, NEW, 610)]))
