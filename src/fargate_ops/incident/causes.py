@@ -2,8 +2,7 @@
 
 A rule returns its evidence, and none if the cause is not there. A source that was not read gives no evidence. The order
 of `RULES` is that of directness: what stops a task comes before the release that it fails, and a lost zone before the
-database that its tasks do not reach. What only failed a release
-that ECS has undone comes after what goes on now.
+database that its tasks do not reach. What only failed a release that ECS has undone comes after what goes on now.
 """
 
 from __future__ import annotations
