@@ -134,6 +134,20 @@ def test_the_next_good_release_serves(clone: Clone) -> None:
     assert causes(clone) == [], "the release before has failed, and this one has succeeded since"
 
 
+def test_nothing_is_claimed_of_a_healthy_environment(clone: Clone) -> None:
+    seconds = []
+    with load(per_second=20):
+        for _ in range(3):
+            run = clone.make("incident")
+            ended = clone.outcome()
+            assert ended["what"].startswith("nothing found; looked at: the service, tasks, "), run.output
+            assert "not read" not in ended["facts"]
+            assert run.recap()["changed"] == 0
+            seconds.append(run.seconds())
+    print(f"incident: {seconds} s")
+    assert min(seconds) <= 15, "something else may slow down one of them"
+
+
 def test_a_task_reaches_its_database_and_no_other_task(clone: Clone) -> None:
     """The security groups that Terraform made are enforced."""
     ecs = clone.aws("ecs")
