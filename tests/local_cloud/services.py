@@ -7,9 +7,13 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from fargate_ops.incident.causes import Cause, causes
+from fargate_ops.incident.gather import gather
+from fargate_ops.incident.signals import Scope
 from tests.local_cloud.conftest import RunningCloud, wait_for
 
 #: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceDeployment.html
@@ -154,6 +158,20 @@ class StubService:
 
         result: dict[str, Any] = wait_for(holds)
         return result
+
+    def causes(self) -> list[Cause]:
+        """Return the causes that the first answer to an alarm names."""
+        recent, release = timedelta(minutes=5), timedelta(minutes=30)
+        scope = Scope(
+            environment="test",
+            name=self.name,
+            bucket="none",
+            has_database=False,
+            recent=recent,
+            release=release,
+            cloudtrail=False,
+        )
+        return causes(gather(self.cloud, scope, datetime.now(UTC)))
 
     def get(self, path: str = "/") -> int:
         """Send a request to the load balancer and return the status."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from fargate_ops.incident.causes import Name
 from local_cloud.daemon.control import CAPACITY_PATH
 from tests.local_cloud.conftest import RunningCloud
 from tests.local_cloud.services import StubService
@@ -40,6 +41,7 @@ def test_no_task_starts_without_capacity_and_the_running_ones_stay(
     service.create(definition, desired=1)
     service.wait_deployed()
     (kept,) = service.tasks()
+    assert service.causes() == []
 
     full(True)
     answer = service.ecs.run_task(cluster=service.cluster, taskDefinition=definition, launchType="FARGATE")
@@ -51,11 +53,13 @@ def test_no_task_starts_without_capacity_and_the_running_ones_stay(
         event["message"] for event in seen["events"] if NOT_PLACED in event["message"]
     )
     assert [task["taskArn"] for task in service.tasks()] == [kept["taskArn"]]
+    assert [cause.name for cause in service.causes()] == [Name.NO_CAPACITY]
     assert service.primary()["failedTasks"] == 0, "what was not placed is no task that failed"
 
     full(False)
     service.wait_deployed()
     assert len(service.tasks()) == 2
+    assert service.causes() == []
 
 
 def test_what_is_no_switch_is_refused_in_words(cloud: RunningCloud) -> None:

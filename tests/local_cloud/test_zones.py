@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from fargate_ops.drill.steady_state import observe
 from fargate_ops.drill.zone_loss import give_back, lose_zone
 from fargate_ops.ecs.zone_away import Limits, RefusedError, ZoneAway
+from fargate_ops.incident.causes import Name
 from fargate_ops.terraform.stack import Stack
 from local_cloud.ecs.task_zones import spread
 from local_cloud.elbv2.haproxy import ServerState
@@ -259,6 +260,8 @@ def test_a_zone_whose_acl_allows_nothing_is_replaced_and_reachable_again(zones: 
     kept = {container for container, zone in before.items() if zone != loss.zone}
     assert kept < set(zones.tasks())
     assert zones.healthy() == set(zones.subnets) - {loss.zone}
+    (cause,) = zones.service.causes()
+    assert (cause.name, cause.next) == (Name.ZONE_LOST, f"make zone-away ENV=test ZONE={loss.zone}")
     give_back(zones, zones.stack)
     wait_for(lambda: zones.answering() == zones.healthy())
 

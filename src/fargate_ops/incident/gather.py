@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -172,12 +173,15 @@ class _Look:
         return Ledger(self.client("s3"), self._scope.bucket, self._scope.environment).history(RELEASES).releases
 
     def tasks(self) -> tuple[list[Task], list[Stop]]:
-        """Return the tasks that have not stopped, and those that have. ECS lists these for about an hour."""
+        """Return the tasks that run or start, and those that stop or have stopped, which ECS lists for an hour."""
         ecs, name = self.client("ecs"), self._scope.name
         running = describe_tasks(ecs, name, list_tasks(ecs, name, serviceName=name))
         stopped = describe_tasks(ecs, name, list_tasks(ecs, name, serviceName=name, desiredStatus="STOPPED"))
-        # A task that is stopping is in both lists.
-        stops = [how_stopped(task, _failing_container(task)) for task in stopped if task.get("stoppedAt")]
+        stops = [
+            replace(how_stopped(task, _failing_container(task)), stopped=at)
+            for task in stopped
+            if (at := task.get("stoppedAt") or task.get("stoppingAt"))
+        ]
         return [_task(task) for task in running], sorted(stops, key=lambda stop: stop.stopped or self._now)
 
     def targets(self, service: Mapping[str, Any]) -> list[Target]:

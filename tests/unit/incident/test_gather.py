@@ -54,7 +54,15 @@ STOPPED = {
     "stoppedAt": ago(30),
     "containers": [{"name": "log"}, {"name": "api", "exitCode": 137, "reason": "OutOfMemoryError: killed"}],
 }
-STOPPING = {key: value for key, value in STOPPED.items() if key != "stoppedAt"}
+STOPPING = {
+    "taskArn": f"arn:aws:ecs:ap-northeast-2:1:task/{NAME}/stopping",
+    "taskDefinitionArn": OLD,
+    "lastStatus": "DEACTIVATING",
+    "availabilityZone": "ap-northeast-2c",
+    "stopCode": "ServiceSchedulerInitiated",
+    "stoppedReason": "Task failed ELB health checks in (target-group t)",
+    "stoppingAt": ago(10),
+}
 RELEASE = Event(
     release=release_id("v1", ago(900)),
     outcome=Outcome.SUCCEEDED,
@@ -178,8 +186,9 @@ def test_each_source_becomes_its_signals() -> None:
     assert (seen.service.desired, seen.service.running, seen.service.revisions) == (2, 1, {OLD})
     assert [event.text for event in seen.service.events] == ["older", "newer"]
     assert [(task.zone, task.address) for task in seen.tasks] == [("ap-northeast-2a", "10.0.0.1")]
-    (ended,) = seen.stops
+    ended, ending = seen.stops
     assert (ended.exit_code, ended.container_reason) == (137, "OutOfMemoryError: killed")
+    assert (ending.zone, ending.reason, ending.stopped) == ("ap-northeast-2c", STOPPING["stoppedReason"], ago(10))
     assert seen.targets == [Target(address="10.0.0.1", state="unhealthy", reason="Target.Timeout")]
     assert seen.database == Database(identifier=f"{NAME}-restored", status="available")
     assert [item.text for item in seen.application_log] == ["the database cannot be used: FATAL: no"]
