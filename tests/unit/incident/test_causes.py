@@ -62,8 +62,9 @@ IN_OTHER_ZONES = {"tasks": [task("a", "10.0.0.1"), task("b", "10.0.0.2", 5)], "s
 
 def silent(seconds: float = 60, **changes: Any) -> Stop:
     """Return a task of zone c that ECS stopped because its health checks failed."""
-    values = {"code": "ServiceSchedulerInitiated", "zone": "c"} | changes
-    return stop("Task failed ELB health checks in (target-group t)", seconds=seconds, **values)
+    reason = "Task failed ELB health checks in (target-group t)"
+    values = {"code": "ServiceSchedulerInitiated", "zone": "c", "reason": reason}
+    return stop(seconds=seconds, **values | changes)
 
 
 CASES: list[tuple[Name, dict[str, Any]]] = [
@@ -192,7 +193,21 @@ def test_each_cause_has_a_case() -> None:
         ),
         pytest.param({"service": TIMED_OUT, "stops": [silent()]}, id="a task in the zone answers again"),
         pytest.param(
-            IN_OTHER_ZONES | {"stops": [silent(), silent(zone="a")]}, id="silent tasks of two zones were replaced"
+            IN_OTHER_ZONES | {"stops": [silent(), silent(zone="d")]}, id="silent tasks of two zones were replaced"
+        ),
+        pytest.param(
+            IN_OTHER_ZONES | {"stops": [silent(), silent(zone="a")]}, id="a silent task of another zone, replaced there"
+        ),
+        pytest.param(
+            IN_OTHER_ZONES | {"stops": [silent(reason="Scaling activity initiated by (deployment ecs-svc/1)")]},
+            id="a zone's only task was scaled in",
+        ),
+        pytest.param(
+            {
+                "tasks": [task("a", "10.0.0.1"), task("c", "10.0.0.2"), task("a", "10.0.0.3")],
+                "targets": [target("10.0.0.1"), SILENT, target("10.0.0.3", "unhealthy", "Target.ResponseCodeMismatch")],
+            },
+            id="a task of another zone is unhealthy too",
         ),
         # Database
         pytest.param({"database": Database(identifier="d", status="backing-up")}, id="a backup"),
