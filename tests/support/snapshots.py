@@ -68,7 +68,7 @@ VERB = (
     Rule("account", r"-\d{12}-", "-ACCOUNT-"),
     Rule("version", r"\b[0-9a-f]{12}(?:\+[0-9a-f]{4})?\b", "VERSION"),
     Rule("revision", r"\b(settlement-)(?:e2e-\d+|local)((?:-admin)?:)\d+", r"\1local\2N"),
-    Rule("list of releases", r"(VERSION \(settlement-local:N\))(?:, VERSION \(settlement-local:N\))+", r"\1, ..."),
+    Rule("list of releases", r"(VERSION \(settlement-local:N\))(?:, VERSION \(settlement-local:N\))+", r"\1"),
     Rule("address", r"\b(?:localhost|127\.0\.0\.1|172\.31\.\d+\.\d+)(?::\d+)?", "ADDRESS"),
     Rule("person", r"\b[\w.-]+@\w[\w-]*(?:\.\w[\w-]*)*(?=\W)", "WHO"),
     # Where the screen cuts a summary depends on the width of the step's time.

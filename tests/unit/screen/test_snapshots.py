@@ -59,7 +59,7 @@ SAMPLES = [
     (
         "list of releases",
         "Possible: VERSION (settlement-local:N), VERSION (settlement-local:N)\n",
-        "Possible: VERSION (settlement-local:N), ...\n",
+        "Possible: VERSION (settlement-local:N)\n",
     ),
     ("address", "http://127.0.0.1:8790/readyz localhost:4766/app", "http://ADDRESS/readyz ADDRESS/app"),
     ("person", "held by root@vm, for Release; by ann@a.example. Next", "held by WHO, for Release; by WHO. Next"),
