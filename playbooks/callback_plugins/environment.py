@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
+from fargate_ops.core import trust
 from fargate_ops.plugin import environment
 
 DOCUMENTATION = r"""
@@ -17,6 +18,7 @@ description:
   - Unsets variables of the shell that would select another account, endpoint, Terraform workspace or container engine
     than the inventory. Credentials pass unless the inventory has access keys of its own.
   - Adds this machine's addresses, the loopback and C(aws_direct_addresses), to C(no_proxy).
+  - Lets requests to the public address trust the certificate authority C(public_url_authority).
   - It is a callback, because Ansible creates callbacks in its own process before it forks a worker. An
     C(environment:) reaches only modules, and cannot unset a variable.
 """
@@ -41,6 +43,7 @@ class CallbackModule(CallbackBase):
             variables = next(iter(play.get_variable_manager().get_vars(play=play)["hostvars"].values()))
             keys_of_inventory = "AWS_ACCESS_KEY_ID" in variables["aws_environment"]
             environment.bypass_proxies(os.environ, variables.get("aws_direct_addresses", []))
+            trust.choose(os.environ, variables.get("public_url_authority"))
         finally:
             self._removed += environment.unset(os.environ, credentials=not keys_of_inventory)
         if self._removed:

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from local_cloud.core import authority
 from local_cloud.core.config import CloudConfig, ConfigError
 from local_cloud.core.ports import AddressError, check_free
 from local_cloud.daemon import control
 from local_cloud.host import engine, images, network
 from local_cloud.host.commands import Progress, file_lock, last_lines
 from local_cloud.host.errors import LocalCloudError
-from local_cloud.rds import authority
 
 if TYPE_CHECKING:
     import docker
@@ -144,7 +144,7 @@ def diagnose(settings: Settings) -> list[Finding]:
     findings = [_checked("docker", lambda: _ENGINE[engine.decide(engine.observe(), engine.probe())])]
     if running:
         reach = lambda: _reach(config.gateway_address, config.api_port)  # noqa: E731
-        ports = Finding("ports", f"{config.api_port}, {config.autoscaling_port}, {config.load_balancer_port}: ours")
+        ports = Finding("ports", f"{', '.join(map(str, config.ports.values()))}: ours")
         return [*findings, ports, _checked("containers", reach)]
     if engine.probe() is not engine.Reachable.YES:
         unknown = "not known before Docker runs"
@@ -169,16 +169,15 @@ def _checked(check: str, work: Callable[[], str]) -> Finding:
 def _ports(settings: Settings, *, ours: bool) -> Finding:
     """Check the ports. `ours`: containers that a killed cloud left are removed before it starts again."""
     config = settings.config
-    ports = {"api": config.api_port, "autoscaling": config.autoscaling_port, "load_balancer": config.load_balancer_port}
     taken = []
-    for name, port in ports.items():
-        if name == "load_balancer" and ours:
+    for name, port in config.ports.items():
+        if name.startswith("load_balancer") and ours:
             continue
         try:
             _check_port(config.loopback_address, port, name)
         except LocalCloudError as error:
             taken.append(str(error))
-    return Finding("ports", ", ".join(map(str, ports.values())) + ("" if taken else ": free"), tuple(taken))
+    return Finding("ports", ", ".join(map(str, config.ports.values())) + ("" if taken else ": free"), tuple(taken))
 
 
 def _free(existing: Network | None, settings: Settings) -> str:
@@ -265,7 +264,8 @@ def _up(client: docker.DockerClient, settings: Settings, outcome: Outcome, progr
         # Left by a killed cloud: the checks above found no other environment with these labels.
         _remove_containers(client, settings, outcome, check=check)
         if not check or not outcome.changed:  # a left-over load balancer uses the port until it is removed
-            _check_port(config.loopback_address, config.load_balancer_port, "load_balancer")
+            for name in config.ports.keys() - {"api", "autoscaling"}:
+                _check_port(config.loopback_address, config.ports[name], name)
     if not matches:
         _remove_network(existing, settings, outcome, check=check)
         network.check_routes(settings.network, ignore=existing)

@@ -34,7 +34,7 @@ PREFIX = "settlement-local"
 #: Each pytest-xdist worker may have a clone. Their clouds must not share names, ports or networks.
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 INSTANCE = f"e2e-{WORKER}"
-API_PORT, AUTOSCALING_PORT, LOAD_BALANCER_PORT = (port + 10 * WORKER for port in (4766, 4767, 8780))
+API_PORT, AUTOSCALING_PORT, LOAD_BALANCER_PORT, HTTPS_PORT = (port + 10 * WORKER for port in (4766, 4767, 8780, 8781))
 SUBNET = f"172.31.{236 + WORKER}"
 
 #: The services that the local inventory sends to moto's port. All others use the emulator's.
@@ -59,6 +59,7 @@ VARIABLES: dict[str, Any] = {
     "local_cloud_api_port": API_PORT,
     "local_cloud_autoscaling_port": AUTOSCALING_PORT,
     "local_cloud_load_balancer_port": LOAD_BALANCER_PORT,
+    "local_cloud_load_balancer_https_port": HTTPS_PORT,
     "local_cloud_network_name": f"settlement-{INSTANCE}",
     "local_cloud_network_subnet": f"{SUBNET}.0/24",
     "local_cloud_network_gateway": f"{SUBNET}.1",

@@ -21,7 +21,11 @@ ACCOUNT = Request(
 
 @contextmanager
 def load(
-    per_second: float = 50, slow: int = 0, may_lose: bool = False, requests: Sequence[Request] = (VERSION,)
+    per_second: float = 50,
+    slow: int = 0,
+    may_lose: bool = False,
+    requests: Sequence[Request] = (VERSION,),
+    url: str = f"http://127.0.0.1:{LOAD_BALANCER_PORT}",
 ) -> Iterator[Report]:
     """Send requests on kept and on new connections, and from slow clients. None may be lost, unless `may_lose`."""
     clients = [
@@ -30,7 +34,7 @@ def load(
         for keep_alive in (True, False)
     ]
     clients += [Clients(request=ACCOUNT, count=slow, keep_alive=False, body_seconds=2)] if slow else []
-    with background(f"http://127.0.0.1:{LOAD_BALANCER_PORT}", clients) as report:
+    with background(url, clients) as report:
         yield report
     print(f"{report.total} requests in {report.seconds:.0f} s, {report.lost} lost")
     assert report.total > 0

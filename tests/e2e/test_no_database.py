@@ -1,6 +1,7 @@
 """An application without a database (`tests/apps/hello`): deployed, released, rolled back under load, destroyed.
 
-Only the inventory names it. All tests share one environment. Each depends on those before it.
+It is first served by HTTP, then by HTTPS. Only the inventory names it. All tests share one environment. Each depends on
+those before it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import json
 
 import pytest
 
-from tests.e2e.conftest import PREFIX, Clone, service
+from fargate_ops.core import trust
+from tests.e2e.conftest import HTTPS_PORT, PREFIX, Clone, service
 from tests.e2e.load import load
 
 pytestmark = [pytest.mark.e2e, pytest.mark.rehearsal, pytest.mark.timeout(900)]
@@ -21,12 +23,23 @@ app_source_dir: "{{{{ project_dir }}}}/{APPLICATION}"
 app_database: false
 app_schema_file: ""
 """
+HTTPS = {
+    "https_hosted_zone_id": "Z0LOCALHOST",
+    "https_domain_name": "settlement.localhost",
+    "public_url": f"https://127.0.0.1:{HTTPS_PORT}",
+}
 BUCKET, STATE = "settlement-terraform-000000000000-ap-northeast-2", "local/environment.tfstate"
 
 
 def version(clone: Clone) -> str:
     """Return the version that a release of this commit has. The wheel of the library is in each build's context."""
     return clone.git("log", "-1", "--abbrev=12", "--format=%h", "--", APPLICATION, "src/fargate_app")
+
+
+def trust_local_authority(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this test's requests trust the certificate authority that the inventory names to the playbooks."""
+    for variable in ("SSL_CERT_FILE", trust.VARIABLE):
+        monkeypatch.setenv(variable, str(clone.path / ".local/local/rds-ca.pem"))
 
 
 def serving(clone: Clone) -> str:
@@ -90,10 +103,19 @@ def test_status_and_verify_show_no_database(clone: Clone) -> None:
     clone.make("verify")
 
 
-def test_a_second_version_is_released_and_rolled_back_under_load(clone: Clone) -> None:
+def test_it_is_switched_to_https(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+    clone.variables |= HTTPS
+    assert clone.make("deploy").ending()["address"] == HTTPS["public_url"]
+    trust_local_authority(clone, monkeypatch)
+    # Port 80 redirects there.
+    assert serving(clone) == version(clone)
+
+
+def test_a_second_version_is_released_and_rolled_back_under_load(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
     first = version(clone)
     clone.commit(f"{APPLICATION}/hello.py", "# The second version.\n")
-    with load():
+    trust_local_authority(clone, monkeypatch)
+    with load(url=HTTPS["public_url"]):
         clone.make("release")
         assert serving(clone) == version(clone) != first
         clone.make("rollback")

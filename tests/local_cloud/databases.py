@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg2
 
-from local_cloud.rds import authority
+from local_cloud.core import authority
 from tests.local_cloud.conftest import RunningCloud, wait_for
 
 ENGINE = {

@@ -41,7 +41,7 @@ def test_the_digest_changes_with_every_setting() -> None:
         ({"wrok_dir": "/tmp"}, "wrok_dir: unknown key"),
         ({"api_port": "4566"}, "api_port: expected int"),
         ({"api_port": True}, "api_port: expected int"),
-        ({"api_port": 8080}, "three different ports"),
+        ({"api_port": 8080}, "different ports"),
         ({"account_id": "1234"}, "12 digits"),
         ({"work_dir": "relative"}, "absolute path"),
         ({"gateway_address": "gateway"}, "gateway_address"),

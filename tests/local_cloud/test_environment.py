@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from local_cloud import environment
+from local_cloud.core import authority
 from local_cloud.daemon import control
 from local_cloud.environment import Settings
 from local_cloud.host.errors import LocalCloudError
 from local_cloud.host.network import NetworkSpec
-from local_cloud.rds import authority
 from tests.local_cloud.conftest import REPOSITORY, docker_client, wait_for
 from tests.support import images
 from tests.support.ports import free_port

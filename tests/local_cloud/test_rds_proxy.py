@@ -16,7 +16,7 @@ import psycopg2
 import pytest
 from psycopg2 import errors, extensions
 
-from local_cloud.rds import authority
+from local_cloud.core import authority
 from tests.local_cloud import databases
 from tests.local_cloud.conftest import REPOSITORY, RunningCloud, wait_for
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from fargate_ops.core import trust
 from fargate_ops.core.application import Application
 from fargate_ops.core.problem import OperationsError
 from fargate_ops.drill.load import Clients, Request
@@ -36,12 +37,11 @@ CLIENTS = 5
 def http_call(method: str, url: str, body: str | None = None, headers: Mapping[str, str] | None = None) -> Answer:
     """Send one request on a fresh connection, without a proxy if the address is local. Never raises."""
     local = urlsplit(url).hostname in ("127.0.0.1", "localhost")
-    opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))
     data = None if body is None else body.encode()
     request = urllib.request.Request(url, data, {"Connection": "close", **(headers or {})}, method=method)  # noqa: S310 - from the inventory
     try:
         try:
-            answer = opener.open(request, timeout=10)
+            answer = trust.opener(url, *([urllib.request.ProxyHandler({})] if local else [])).open(request, timeout=10)
         except urllib.error.HTTPError as error:
             answer = error
         with answer:

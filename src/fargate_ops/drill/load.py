@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import os
-import ssl
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from fargate_ops.core import trust
 from fargate_ops.state.lock import Machine, is_alive
 
 #: A request without a response after this many seconds is lost.
@@ -133,7 +133,7 @@ class _Client:
         parts = urlsplit(url)
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._tls = trust.context() if parts.scheme == "https" else None
         self._path = parts.path.rstrip("/") + clients.request.path
         self.clients = clients
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -202,7 +202,11 @@ class _Client:
 
     def _close(self) -> None:
         if self._streams is not None:
-            self._streams[1].close()
+            writer = self._streams[1]
+            if self._tls:
+                writer.transport.abort()  # TLS's closing handshake would outlast the load
+            else:
+                writer.close()
             self._streams = None
 
 

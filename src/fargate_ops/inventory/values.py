@@ -178,6 +178,9 @@ VALUES: Mapping[str, Kind] = {
     "public_url": optional(
         text(r"https?://[^/\s]+", "an address without a path", example="https://storefront.example.com")
     ),
+    "public_url_authority": optional(
+        text(r"/.+", "the absolute path of a PEM file", example="/etc/ssl/certs/company-ca.pem")
+    ),
     "alb_internal": flag(),
     "service_verify_from": one_of("public", "targets"),
     "alb_access_logs": flag(),

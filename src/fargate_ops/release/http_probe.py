@@ -28,6 +28,8 @@ from enum import Enum, auto
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from fargate_ops.core import trust
+
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
@@ -90,14 +92,14 @@ def fetch(url: str, timeout_seconds: float = 5.0) -> Answer:
     Raises:
         OSError: nothing answered.
     """
-    handlers = [urllib.request.ProxyHandler({})] if _is_loopback(url) else []
     identifier = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
     headers = {"Connection": "close", "Cache-Control": "no-cache", "X-Amzn-Trace-Id": f"Root={identifier}"}
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 - from the inventory
 
     try:
+        proxies = [urllib.request.ProxyHandler({})] if _is_loopback(url) else []
         try:
-            answer = urllib.request.build_opener(*handlers).open(request, timeout=timeout_seconds)
+            answer = trust.opener(url, *proxies).open(request, timeout=timeout_seconds)
         except urllib.error.HTTPError as error:
             answer = error
         with answer:

@@ -31,7 +31,7 @@ from local_cloud.core import emulator, metrics
 from local_cloud.core.runtime import Cloud
 from local_cloud.elbv2 import haproxy
 from local_cloud.elbv2.health import Health, State
-from local_cloud.elbv2.load_balancer import served_group
+from local_cloud.elbv2.listeners import served_group
 from local_cloud.elbv2.target_health import TargetGroups, forwarded_groups
 
 logger = logging.getLogger(__name__)
@@ -198,7 +198,7 @@ class Publisher:
             responses, self._responses = self._responses, Counter()
         now = time.time()
         before, self._before = self._before, (now, counts)
-        served = served_group(emulator.service("alb"))
+        served = served_group()
         if before is None or served is None:
             return
         # Everything is reported for the minute in which it began.

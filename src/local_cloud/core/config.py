@@ -54,7 +54,9 @@ class CloudConfig:
     autoscaling_port: int = 4567
     """Port of the APIs of Application Auto Scaling and Cost Explorer, bound on the loopback address."""
     load_balancer_port: int = 8080
-    """Port of the load balancer, published on the loopback address."""
+    """Port of the load balancer's listener on port 80, published on the loopback address."""
+    load_balancer_https_port: int | None = None
+    """Port of its listener on port 443; null: that listener is not published."""
     load_balancer_image: str | None = "local-cloud/haproxy:latest"
     """Image with ``haproxy`` on its PATH; null for a cloud without a load balancer."""
     helper_image: str | None = None
@@ -73,6 +75,8 @@ class CloudConfig:
     """How many seconds a minute of alarms and scaling takes at the start, see ``pace.py``."""
     oidc_keys: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """The keys (JWKS) of OIDC issuers, by the issuer's URL. STS does not download them."""
+    hosted_zones: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """The domain of each Route 53 hosted zone of the account, by its ID."""
     database: DatabaseConfig = DatabaseConfig()
     """Settings of the RDS emulation."""
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -102,6 +106,23 @@ class CloudConfig:
     def container_api_url(self) -> str:
         """The address of the emulator's API for containers."""
         return f"http://{self.gateway_address}:{self.api_port}"
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Every port of this machine that the cloud uses, besides the databases', by its setting's name."""
+        ports = {
+            "api": self.api_port,
+            "autoscaling": self.autoscaling_port,
+            "load_balancer": self.load_balancer_port,
+            "load_balancer_https": self.load_balancer_https_port,
+        }
+        return {name: port for name, port in ports.items() if port is not None}
+
+    @property
+    def listener_ports(self) -> dict[int, int]:
+        """The port of this machine for each published port of a listener."""
+        ports = {80: self.load_balancer_port, 443: self.load_balancer_https_port}
+        return {listener: port for listener, port in ports.items() if port is not None}
 
     @property
     def labels(self) -> dict[str, str]:
@@ -169,9 +190,9 @@ class CloudConfig:
                 ipaddress.ip_address(getattr(self, name))
             except ValueError as error:
                 raise ConfigError(f"{name}: {error}") from error
-        ports = [self.api_port, self.autoscaling_port, self.load_balancer_port]
+        ports = list(self.ports.values())
         if len(set(ports)) != len(ports) or not all(0 < port < 65536 for port in ports):
-            raise ConfigError(f"ports: expected three different ports in 1-65535, got {ports}")
+            raise ConfigError(f"ports: expected different ports in 1-65535, got {ports}")
 
 
 _JSON_TYPES: dict[str, tuple[type, ...]] = {

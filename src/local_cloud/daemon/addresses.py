@@ -23,3 +23,5 @@ def check_addresses(config: CloudConfig) -> None:
     )
     load_balancer.remove_leftover(config)
     ports.check_free(config.loopback_address, config.load_balancer_port, "the load balancer")
+    if config.load_balancer_https_port is not None:
+        ports.check_free(config.loopback_address, config.load_balancer_https_port, "the load balancer's HTTPS")

@@ -11,6 +11,7 @@ from local_cloud.account import (
     config_items,
     ecr_scans,
     event_targets,
+    hosted_zones,
     iam_service_linked_roles,
     nat_addresses,
     queue_policies,
@@ -20,6 +21,7 @@ from local_cloud.account import (
     vpc_attributes,
     web_identity,
 )
+from local_cloud.acm import certificates
 from local_cloud.cloudwatch import (
     alarm_attributes,
     alarm_notifications,
@@ -49,7 +51,7 @@ from local_cloud.ecs import (
     task_stop,
     task_zones,
 )
-from local_cloud.elbv2 import load_balancers, target_health, zonal_shifts
+from local_cloud.elbv2 import listeners, load_balancers, target_health, zonal_shifts
 from local_cloud.rds import (
     rds_attributes,
     rds_backups,
@@ -67,7 +69,8 @@ def compose(cloud: Cloud) -> None:
     """Apply the patches in this order: a later patch may extend an earlier one. Add new patches at the end."""
     ownership.apply(cloud)
     groups = target_health.apply(cloud)
-    balancer = load_balancers.apply(cloud, groups, zonal_shifts.apply(cloud))
+    served = listeners.apply(cloud, certificates.apply(cloud))
+    balancer = load_balancers.apply(cloud, groups, served, zonal_shifts.apply(cloud))
     stopper = task_stop.apply(cloud, groups)
     scheduler = service_scheduler.apply(cloud, groups, stopper)
     install(service_attributes)
@@ -106,6 +109,7 @@ def compose(cloud: Cloud) -> None:
     install(reserved_names)
     ecr_scans.apply(cloud)
     security_groups.apply(cloud, balancer)
+    hosted_zones.apply(cloud)
     weather.apply(cloud)
     call_log.apply(cloud)
     alarm_states.apply(cloud)

@@ -15,7 +15,7 @@ from local_cloud.core.config import CloudConfig
 from local_cloud.ec2.namespaces import ContainerGoneError, Namespace, NamespaceError, RefusedError
 from local_cloud.ec2.rules import Interface, Rules, Vpc
 from local_cloud.elbv2 import haproxy
-from local_cloud.elbv2.load_balancer import LISTENER_PORT, LoadBalancer
+from local_cloud.elbv2.load_balancer import LoadBalancer
 
 logger = logging.getLogger(__name__)
 
@@ -193,7 +193,7 @@ class Firewall:
         if self._balancer is None or (container := self._balancer.container()) is None:
             return {}
         identifier, address = container
-        return {identifier: Interface(address, _balancer_groups(), {LISTENER_PORT: haproxy.PORT})}
+        return {identifier: Interface(address, _balancer_groups(), haproxy.PORTS)}
 
     def _machine(self) -> list[Interface]:
         """Return the interfaces of this machine: AWS's APIs, the health checks and the RDS Proxies."""

@@ -1,6 +1,7 @@
-"""HAProxy's configuration and runtime API.
+"""HAProxy's configuration, its runtime API and its master's.
 
-https://docs.haproxy.org/3.0/configuration.html, https://docs.haproxy.org/3.0/management.html#9.3
+https://docs.haproxy.org/3.0/configuration.html, https://docs.haproxy.org/3.0/management.html#9.3,
+https://docs.haproxy.org/3.0/management.html#9.4
 """
 
 from __future__ import annotations
@@ -8,21 +9,25 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import enum
+import hashlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from local_cloud.elbv2.ssl_policies import Policy
 from local_cloud.elbv2.targets import Target
 
 SLOTS = 64
 """The largest number of targets at the same time, including draining ones."""
 BACKEND = "targets"
-PORT = 8080
-"""Port inside the container; an unprivileged process may bind it."""
+PORTS = {80: 8080, 443: 8443}
+"""Port inside the container for each port of a listener; an unprivileged process may bind it."""
 SOCKET = "admin.sock"
 RING = "requests"
 """HAProxy's buffer of its newest log lines, each `LOG_FORMAT`."""
+MASTER_SOCKET = "master.sock"
+RELOAD_SECONDS = 60.0
 
 _TEMPLATE = """\
 # Written by the local cloud. Targets are added and removed through the runtime API.
@@ -34,6 +39,8 @@ global
     maxconn 4000
     # A nested container may not raise its limit of open files; HAProxy then serves fewer connections.
     no strict-limits
+    # Where listeners have changed, the old process finishes its requests for so long.
+    hard-stop-after 60s
     log stdout format raw local0 err
     log ring@{ring} format raw local0 info
 
@@ -62,22 +69,27 @@ defaults
     timeout queue 1s
 {errors}
 
-frontend listener
-    bind :{port}
-    acl forwarded req.hdr(X-Forwarded-For) -m found
-    http-request set-header X-Forwarded-For "%[req.hdr(X-Forwarded-For)], %[src]" if forwarded
+{frontends}
+
+backend {backend}
+    balance roundrobin
+{servers}
+"""
+_FRONTEND = """\
+frontend listener-{port}
+    bind :{bind}{tls}
+{redirect}
+    # Appended: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html
+    acl forwarded req.fhdr(X-Forwarded-For) -m found
+    http-request set-header X-Forwarded-For "%[req.fhdr(X-Forwarded-For)], %[src]" if forwarded
     http-request set-header X-Forwarded-For "%[src]" unless forwarded
-    http-request set-header X-Forwarded-Proto http
-    http-request set-header X-Forwarded-Port 80
+    http-request set-header X-Forwarded-Proto {scheme}
+    http-request set-header X-Forwarded-Port {port}
     # Root=1-<seconds, 8 hex digits>-<24 hex digits>. A Root in the request is kept, with a Self before it.
     acl traced req.hdr(X-Amzn-Trace-Id) -m sub Root=
     http-request set-header X-Amzn-Trace-Id "Self={trace};%[req.hdr(X-Amzn-Trace-Id)]" if traced
     http-request set-header X-Amzn-Trace-Id "Root={trace}" unless traced
     default_backend {backend}
-
-backend {backend}
-    balance roundrobin
-    server-template slot {slots} 127.0.0.1:1 disabled
 """
 LOG_FORMAT = "%ST %Tr %b/%s %ts %HM %HP"
 """Status, milliseconds from the request to the response's headers (-1: none), server, how the session ended, request.
@@ -86,11 +98,54 @@ https://docs.haproxy.org/3.0/configuration.html#8.2.6"""
 #: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html
 _SERVER = "awselb/2.0"
 _ERRORS = {400: "Bad Request", 502: "Bad Gateway", 503: "Service Temporarily Unavailable", 504: "Gateway Time-out"}
+_MOVED = {301: "Moved Permanently", 302: "Found"}
 _TRACE = "1-%[date,hex,bytes(8,8),lower]-%[uuid(4),regsub(-,,g),bytes(0,24)]"
 
 
+@dataclasses.dataclass(frozen=True)
+class Tls:
+    """How a listener serves HTTPS. ``certificate``: PEM of the certificate, its key and its chain."""
+
+    certificate: str
+    policy: Policy
+
+    @property
+    def file(self) -> str:
+        """The name of the certificate's file in HAProxy's directory."""
+        return f"{hashlib.sha256(self.certificate.encode()).hexdigest()[:16]}.pem"
+
+
+@dataclasses.dataclass(frozen=True)
+class Redirect:
+    """A redirect to ``origin``, for example ``https://%[req.hdr(host),host_only]:443``, with the request's path."""
+
+    status: int
+    origin: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Frontend:
+    """A listener: its port, and how it is served. Without a redirect, it forwards to the target group."""
+
+    port: int
+    tls: Tls | None = None
+    redirect: Redirect | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Listeners:
+    """All that HAProxy must be reloaded for: the listeners, and the load balancer's idle timeout."""
+
+    frontends: tuple[Frontend, ...] = (Frontend(80),)
+    idle_seconds: int = 60
+
+    def __str__(self) -> str:
+        ports = ", ".join(str(frontend.port) for frontend in self.frontends)
+        return f"port {ports}, idle timeout {self.idle_seconds} s"
+
+
 class CommandError(RuntimeError):
-    """HAProxy cannot be reached."""
+    """HAProxy cannot be reached, or refuses its configuration."""
 
 
 class ServerState(enum.StrEnum):
@@ -128,10 +183,11 @@ class Server:
 
 
 class RuntimeApi:
-    """HAProxy's admin socket, in a directory of this machine."""
+    """A socket of HAProxy in a directory of this machine: of the serving process, or of the master."""
 
-    def __init__(self, directory: Path, *, timeout: float = 5.0) -> None:
+    def __init__(self, directory: Path, name: str = SOCKET, *, timeout: float = 5.0) -> None:
         self._directory = directory
+        self._name = name
         self._timeout = timeout
 
     def run(self, *commands: str) -> str:
@@ -144,7 +200,7 @@ class RuntimeApi:
             # The path of a Unix socket has at most 107 bytes; a path through a file descriptor is always short.
             with _open_directory(self._directory) as path, socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(self._timeout)
-                client.connect(f"{path}/{SOCKET}")
+                client.connect(f"{path}/{self._name}")
                 client.sendall((";".join(commands) + "\n").encode())
                 answer = b"".join(iter(lambda: client.recv(65536), b""))
         except OSError as error:
@@ -197,21 +253,84 @@ def _open_directory(path: Path) -> Iterator[str]:
         os.close(descriptor)
 
 
-def render(directory: str, *, idle_seconds: int = 60) -> str:
-    """Return the configuration; ``directory`` is the path of the socket's directory in the container."""
+def reload(directory: Path) -> None:
+    """Let HAProxy read its configuration again. A new process accepts connections, the old one finishes its own.
+
+    Raises:
+        CommandError: the configuration is refused, and the old one stays in force.
+    """
+    answer = RuntimeApi(directory, MASTER_SOCKET, timeout=RELOAD_SECONDS).run("reload")
+    if "Success=1" not in answer:
+        raise CommandError(f"HAProxy does not accept the listeners: {answer.strip()}")
+
+
+def write(directory: Path, inside: str, listeners: Listeners, servers: Iterable[Server]) -> None:
+    """Write the configuration and the certificates to ``directory``, which is ``inside`` in the container.
+
+    ``servers`` has the servers as they are now; a new process gives requests to those that are ready.
+    """
+    for frontend in listeners.frontends:
+        if frontend.tls is not None:
+            path = directory / frontend.tls.file
+            path.touch(mode=0o600)
+            path.write_text(frontend.tls.certificate, encoding="utf-8")
+    (directory / "haproxy.cfg").write_text(render(inside, listeners, servers), encoding="utf-8")
+
+
+def render(directory: str, listeners: Listeners, servers: Iterable[Server]) -> str:
+    """Return the configuration; ``directory`` is the path of the sockets' directory in the container."""
     return _TEMPLATE.format(
         directory=directory,
         socket=SOCKET,
         ring=RING,
         log_format=LOG_FORMAT,
-        idle=idle_seconds,
+        idle=listeners.idle_seconds,
         errors="\n".join(
             f'    http-error status {status} content-type text/html string "<h1>{status} {reason}</h1>"'
             f" hdr Server {_SERVER}"
             for status, reason in _ERRORS.items()
         ),
-        port=PORT,
+        frontends="\n".join(_frontend(directory, frontend) for frontend in listeners.frontends),
+        backend=BACKEND,
+        servers="\n".join(_servers(servers)),
+    )
+
+
+def _frontend(directory: str, frontend: Frontend) -> str:
+    tls, redirect = frontend.tls, frontend.redirect
+    return _FRONTEND.format(
+        port=frontend.port,
+        bind=PORTS[frontend.port],
+        tls=f" ssl crt {directory}/{tls.file} {_tls(tls.policy)}" if tls else "",
+        redirect=(
+            f"    http-request return status {redirect.status} hdr Server {_SERVER}"
+            f' hdr Location "{redirect.origin}%[pathq]"'
+            f' content-type text/html string "<h1>{redirect.status} {_MOVED[redirect.status]}</h1>"'
+            if redirect
+            else ""
+        ),
+        scheme="https" if tls else "http",
         trace=_TRACE,
         backend=BACKEND,
-        slots=SLOTS,
     )
+
+
+def _tls(policy: Policy) -> str:
+    new = [cipher for cipher in policy.ciphers if cipher.startswith("TLS_")]
+    old = [cipher for cipher in policy.ciphers if cipher not in new]
+    words = ["alpn h2,http/1.1", f"ssl-min-ver {policy.lowest}", f"ssl-max-ver {policy.highest}"]
+    if new:
+        words.append(f"ciphersuites {':'.join(new)}")
+    if old:
+        # By default OpenSSL forbids the protocols before TLS 1.2, whatever the range says.
+        words.append(f"ciphers {':'.join(old)}{'' if policy.lowest >= 'TLSv1.2' else ':@SECLEVEL=0'}")
+    return " ".join(words)
+
+
+def _servers(present: Iterable[Server]) -> Iterator[str]:
+    known = {server.name: server for server in present}
+    for name in (f"slot{number}" for number in range(1, SLOTS + 1)):
+        server = known.get(name)
+        ready = server is not None and server.state is ServerState.READY
+        address = f"{server.target.address}:{server.target.port}" if server else "127.0.0.1:1"
+        yield f"    server {name} {address}{'' if ready else ' disabled'}"

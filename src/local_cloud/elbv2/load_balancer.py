@@ -12,15 +12,21 @@ healthy targets are there, the shift has no effect
 Without this patch: the emulator's load balancer sends requests to any registered target, healthy or not, and does not
 drain.
 
+A listener for HTTPS serves with its ACM certificate and its security policy; HTTP/2 is for the client's side only
+(https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-listeners.html). A connection that is
+idle for the load balancer's ``idle_timeout.timeout_seconds`` is closed, and a request that a target has not answered by
+then is answered 504
+(https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html).
+
 Differences from AWS: HAProxy closes the connection of a request that outlasts the delay, because it has no command that
 sends a response. HAProxy makes no health checks: the target group's checks (see ``targets``) decide, as on AWS. Only
-the listener on port 80 of one load balancer is served, of an internet-facing one if there is any, and only a forward as
-its default action. A request that no target can take is answered 503.
+the listeners on ports 80 and 443 of one load balancer are served, of an internet-facing one if there is any, and only
+their default actions: a forward, or a redirect that keeps host, path and query. A redirect to such a port goes to the
+port of this machine that stands for it. A request that no target can take is answered 503.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 import threading
@@ -34,14 +40,14 @@ from local_cloud.core.config import CloudConfig
 from local_cloud.elbv2 import haproxy
 from local_cloud.elbv2.haproxy import Server, ServerState
 from local_cloud.elbv2.health import Health, State
-from local_cloud.elbv2.target_health import TargetGroups, forwarded_groups
+from local_cloud.elbv2.listeners import Listeners, served_group
+from local_cloud.elbv2.target_health import TargetGroups
 from local_cloud.elbv2.targets import Target
 from local_cloud.elbv2.zonal_shifts import Shifts, zone_id
 from local_cloud.host.engine import SOCKET
 
 logger = logging.getLogger(__name__)
 
-LISTENER_PORT = 80
 POLL_SECONDS = 1.0
 """How often listeners are read: their changes send no event. Changes of targets do."""
 START_SECONDS = 120.0
@@ -128,38 +134,21 @@ def remove_leftover(config: CloudConfig) -> None:
         logger.debug("looking for a load balancer that was left: %s", error)
 
 
-@dataclasses.dataclass(frozen=True)
-class Served:
-    """The load balancer and the target group that HAProxy serves, by their ARNs."""
-
-    balancer: str
-    group: str
-
-
-def served_group(alb: Any) -> Served | None:
-    """Return the target group of the one listener that is served, rather not one of an internal load balancer."""
-    listeners = [listener for listener in list(alb._listeners._data.values()) if listener["Port"] == LISTENER_PORT]
-    balancers = list(alb._lbs._data.values())
-    internal = {balancer["LoadBalancerArn"] for balancer in balancers if balancer["Scheme"] == "internal"}
-    for listener in sorted(listeners, key=lambda listener: listener["LoadBalancerArn"] in internal):
-        for action in listener["DefaultActions"]:
-            for group in forwarded_groups(action):
-                return Served(listener["LoadBalancerArn"], group)
-    return None
-
-
 class LoadBalancer:
     """Runs the container and keeps HAProxy's servers in step with the target group."""
 
-    def __init__(self, config: CloudConfig, image: str, alb: Any, groups: TargetGroups, shifts: Shifts) -> None:
+    def __init__(
+        self, config: CloudConfig, image: str, listeners: Listeners, groups: TargetGroups, shifts: Shifts
+    ) -> None:
         self._config = config
         self._image = image
-        self._alb = alb
+        self._listeners = listeners
         self._groups = groups
         self._shifts = shifts
         self._api = haproxy.RuntimeApi(config.load_balancer_dir)
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._served = haproxy.Listeners()
         self._lock = threading.Lock()
         self._container: Any = None
         groups.registry.observe(self._wake.set)
@@ -185,7 +174,7 @@ class LoadBalancer:
 
     def wanted(self) -> dict[Target, ServerState]:
         """Return every target of the served target group with its wanted state."""
-        served = served_group(self._alb)
+        served = served_group()
         if served is None:
             return {}
         members = self._groups.registry.members(served.group)
@@ -220,11 +209,20 @@ class LoadBalancer:
                     continue
                 try:
                     self._api.run(*commands(self._api.servers(), self.wanted()))
+                    self._apply(self._listeners.served())
                     failing = False
                 except haproxy.CommandError as error:
                     if not failing:
                         logger.warning("load balancer: %s", error)
                     failing = True  # the next round reads HAProxy's servers again
+
+    def _apply(self, listeners: haproxy.Listeners) -> None:
+        if listeners != self._served:
+            directory = self._config.load_balancer_dir
+            haproxy.write(directory, _DIRECTORY, listeners, self._api.servers())
+            haproxy.reload(directory)
+            self._served = listeners
+            logger.info("the load balancer serves %s", listeners)
 
     def _watch(self) -> None:
         """Start HAProxy again if it exits by itself."""
@@ -252,8 +250,8 @@ class LoadBalancer:
         config = self._config
         directory = config.load_balancer_dir
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "haproxy.cfg").write_text(haproxy.render(_DIRECTORY), encoding="utf-8")
-        (directory / haproxy.SOCKET).unlink(missing_ok=True)
+        for name in (haproxy.SOCKET, haproxy.MASTER_SOCKET):
+            (directory / name).unlink(missing_ok=True)
         client = docker.from_env()
         name = container_name(config)
         with self._lock:
@@ -262,10 +260,12 @@ class LoadBalancer:
             try:
                 for old in client.containers.list(all=True, filters={"name": f"^/{name}$"}, ignore_removed=True):
                     old.remove(force=True, v=True)
+                self._served = self._listeners.served()
+                haproxy.write(directory, _DIRECTORY, self._served, [])
                 client.images.get(self._image)  # the image is built on this machine and never pulled
                 self._container = client.containers.run(
                     self._image,
-                    ["-db", "-f", f"{_DIRECTORY}/haproxy.cfg"],
+                    ["-W", "-S", f"{_DIRECTORY}/{haproxy.MASTER_SOCKET}", "-db", "-f", f"{_DIRECTORY}/haproxy.cfg"],
                     entrypoint=["haproxy"],
                     name=name,
                     detach=True,
@@ -274,7 +274,10 @@ class LoadBalancer:
                     read_only=True,
                     mem_limit="128m",
                     network=config.network_name,
-                    ports={f"{haproxy.PORT}/tcp": (config.loopback_address, config.load_balancer_port)},
+                    ports={
+                        f"{haproxy.PORTS[port]}/tcp": (config.loopback_address, published)
+                        for port, published in config.listener_ports.items()
+                    },
                     volumes=[f"{directory}:{_DIRECTORY}:rw"],
                     labels=emulator.core("container_reaper").own_labels("load-balancer"),
                 )

@@ -23,10 +23,10 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from local_cloud.core import emulator
+from local_cloud.core import authority, emulator
 from local_cloud.core.patching import Handler, extends, install
 from local_cloud.core.runtime import Cloud
-from local_cloud.rds import authority, postgres, rds_parameters
+from local_cloud.rds import postgres, rds_parameters
 
 logger = logging.getLogger(__name__)
 

@@ -21,10 +21,9 @@ import threading
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
-from local_cloud.core import emulator
+from local_cloud.core import authority, emulator
 from local_cloud.core.patching import Handler, extends, install
 from local_cloud.core.runtime import Cloud
-from local_cloud.rds import authority
 from local_cloud.rds.database_proxy.connection import Target
 from local_cloud.rds.database_proxy.proxy import DatabaseProxy
 

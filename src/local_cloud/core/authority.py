@@ -1,4 +1,4 @@
-"""The certificate authority of the databases. It lasts as long as the local environment.
+"""The certificate authority of the local cloud, for databases and ACM. It lasts as long as the local environment.
 
 The application's image contains its certificate, as it contains RDS's bundle on AWS, and connects with
 ``sslmode=verify-full``. With a new authority at each start, images built earlier could not connect.
@@ -7,6 +7,7 @@ The application's image contains its certificate, as it contains RDS's bundle on
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
+from local_cloud.core import emulator
 from local_cloud.core.config import CloudConfig
 
 _VALID = dt.timedelta(days=3650)
@@ -34,6 +36,14 @@ def ensure(config: CloudConfig) -> tuple[str, str]:
         key.write_text(key_pem)
         certificate.write_text(certificate_pem)
     return certificate.read_text(), key.read_text()
+
+
+def issue(config: CloudConfig, names: Sequence[str], addresses: Sequence[str]) -> tuple[str, str]:
+    """Return a server certificate for these names and addresses, and its key, both PEM."""
+    certificate, key, _public = emulator.core("x509_utils").sign_leaf_certificate(
+        *ensure(config), common_name=names[0], san_dns=[*names], san_ips=[*addresses]
+    )
+    return certificate, key
 
 
 def _make(common_name: str) -> tuple[str, str]:
