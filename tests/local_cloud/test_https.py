@@ -25,6 +25,7 @@ from botocore.exceptions import ClientError
 
 from fargate_ops.drill.load import Clients, Request, background
 from local_cloud.core import authority
+from local_cloud.elbv2 import haproxy
 from tests.local_cloud.conftest import REPOSITORY, RunningCloud, wait_for
 from tests.support.ports import free_port
 
@@ -333,6 +334,30 @@ def test_a_change_of_listeners_loses_no_request(balancer: Balancer, idle: Callab
                 before = report.total
                 wait_for(lambda: report.total > before + 50)  # noqa: B023
     assert not report.lost, report.examples
+
+
+def test_a_reader_of_the_log_leaves_the_process_that_was_reloaded(
+    balancer: Balancer, idle: Callable[[int], None], waiting: None
+) -> None:
+    """The old process lives for as long as it has requests. The reader must not wait for that."""
+    follow = haproxy.RuntimeApi(balancer.cloud.config.load_balancer_dir).follow
+
+    def read_until(lines: Iterator[str], path: str) -> str:
+        return next(line for line in lines if line.endswith(f"GET {path}\n"))
+
+    with ThreadPoolExecutor() as clients:
+        old = follow()
+        seen = clients.submit(read_until, old, "/before")
+        wait_for(lambda: balancer.get("/before") and seen.done())
+        request = clients.submit(balancer.get, "/wait")
+        assert balancer.target.asked.wait(PATIENCE)
+        idle(61)
+        list(old)
+        assert not request.done()
+        seen = clients.submit(read_until, follow(), "/after")
+        wait_for(lambda: balancer.get("/after") and seen.done())
+        balancer.target.end.set()
+        assert request.result().status_code == 200
 
 
 def test_connections_end_with_the_deregistration_delay(balancer: Balancer, waiting: None) -> None:

@@ -26,7 +26,10 @@ def context() -> ssl.SSLContext:
     """
     made = ssl.create_default_context()
     if file := os.environ.get(VARIABLE):
-        made.load_verify_locations(file)
+        try:
+            made.load_verify_locations(file)
+        except OSError as error:
+            raise OSError(f"public_url_authority, {file}: {error}") from error
     return made
 
 

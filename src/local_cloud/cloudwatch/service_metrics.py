@@ -15,7 +15,6 @@ none. A GiB of its storage may take less here (``core/storage.py``).
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import logging
 import re
@@ -180,13 +179,14 @@ class Publisher:
 
     def _follow(self) -> None:
         while True:
-            with contextlib.suppress(haproxy.CommandError):  # it restarts, or the cloud stops
+            try:
                 for line in self._haproxy.follow():
                     seconds = response_seconds(line)
                     if seconds is not None:
                         with self._responses_lock:
                             self._responses[seconds] += 1
-            time.sleep(_RECONNECT_SECONDS)
+            except haproxy.CommandError:  # it restarts, or the cloud stops
+                time.sleep(_RECONNECT_SECONDS)
 
     def publish_requests(self) -> None:
         try:

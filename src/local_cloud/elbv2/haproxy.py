@@ -11,6 +11,7 @@ import dataclasses
 import enum
 import hashlib
 import os
+import re
 import socket
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -99,6 +100,8 @@ https://docs.haproxy.org/3.0/configuration.html#8.2.6"""
 _SERVER = "awselb/2.0"
 _ERRORS = {400: "Bad Request", 502: "Bad Gateway", 503: "Service Temporarily Unavailable", 504: "Gateway Time-out"}
 _MOVED = {301: "Moved Permanently", 302: "Found"}
+_STOPPED = re.compile(r"Proxy \S+ stopped ")
+"""Matches what a process logs when another one takes its place. While its log is read, it does not end."""
 _TRACE = "1-%[date,hex,bytes(8,8),lower]-%[uuid(4),regsub(-,,g),bytes(0,24)]"
 
 
@@ -208,7 +211,7 @@ class RuntimeApi:
         return answer.decode()
 
     def follow(self) -> Iterator[str]:
-        """Yield each new line of the log until HAProxy ends.
+        """Yield each new line of the log until HAProxy ends or is reloaded.
 
         Raises:
             CommandError: the socket cannot be used.
@@ -218,7 +221,10 @@ class RuntimeApi:
                 client.connect(f"{path}/{SOCKET}")
                 client.sendall(f"show events {RING} -w -n\n".encode())
                 with client.makefile(encoding="utf-8", errors="replace") as lines:
-                    yield from lines
+                    for line in lines:
+                        if _STOPPED.match(line):
+                            return
+                        yield line
         except OSError as error:
             raise CommandError(f"HAProxy's log cannot be read: {error}") from error
 
