@@ -170,9 +170,7 @@ def _ports(settings: Settings, *, ours: bool) -> Finding:
     """Check the ports. `ours`: containers that a killed cloud left are removed before it starts again."""
     config = settings.config
     taken = []
-    for name, port in config.ports.items():
-        if name.startswith("load_balancer") and ours:
-            continue
+    for name, port in (config.api_ports if ours else config.ports).items():
         try:
             _check_port(config.loopback_address, port, name)
         except LocalCloudError as error:
@@ -258,14 +256,14 @@ def _up(client: docker.DockerClient, settings: Settings, outcome: Outcome, progr
             f"Next: `make down`, then the same command again."
         )
     if not running:
-        _check_port(config.loopback_address, config.api_port, "api")
-        _check_port(config.loopback_address, config.autoscaling_port, "autoscaling")
+        for name, port in config.api_ports.items():
+            _check_port(config.loopback_address, port, name)
         _refuse_other(existing, settings)
         # Left by a killed cloud: the checks above found no other environment with these labels.
         _remove_containers(client, settings, outcome, check=check)
         if not check or not outcome.changed:  # a left-over load balancer uses the port until it is removed
-            for name in config.ports.keys() - {"api", "autoscaling"}:
-                _check_port(config.loopback_address, config.ports[name], name)
+            for name, port in config.load_balancer_ports.items():
+                _check_port(config.loopback_address, port, name)
     if not matches:
         _remove_network(existing, settings, outcome, check=check)
         network.check_routes(settings.network, ignore=existing)

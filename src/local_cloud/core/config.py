@@ -108,15 +108,20 @@ class CloudConfig:
         return f"http://{self.gateway_address}:{self.api_port}"
 
     @property
-    def ports(self) -> dict[str, int]:
-        """Every port of this machine that the cloud uses, besides the databases', by its setting's name."""
-        ports = {
-            "api": self.api_port,
-            "autoscaling": self.autoscaling_port,
-            "load_balancer": self.load_balancer_port,
-            "load_balancer_https": self.load_balancer_https_port,
-        }
+    def api_ports(self) -> dict[str, int]:
+        """The ports on which the daemon itself listens, by the names of their settings."""
+        return {"api": self.api_port, "autoscaling": self.autoscaling_port}
+
+    @property
+    def load_balancer_ports(self) -> dict[str, int]:
+        """The published ports of the load balancer's container, by the names of their settings."""
+        ports = {"load_balancer": self.load_balancer_port, "load_balancer_https": self.load_balancer_https_port}
         return {name: port for name, port in ports.items() if port is not None}
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Every port of this machine that the cloud uses, besides the databases'."""
+        return self.api_ports | self.load_balancer_ports
 
     @property
     def listener_ports(self) -> dict[int, int]:

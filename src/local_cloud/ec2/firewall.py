@@ -15,6 +15,7 @@ from local_cloud.core.config import CloudConfig
 from local_cloud.ec2.namespaces import ContainerGoneError, Namespace, NamespaceError, RefusedError
 from local_cloud.ec2.rules import Interface, Rules, Vpc
 from local_cloud.elbv2 import haproxy
+from local_cloud.elbv2.listeners import served_group
 from local_cloud.elbv2.load_balancer import LoadBalancer
 
 logger = logging.getLogger(__name__)
@@ -265,11 +266,10 @@ class Firewall:
 
 
 def _balancer_groups() -> tuple[str, ...]:
-    """Return the groups of the load balancer that HAProxy serves: rather not those of an internal one."""
-    listening = {listener["LoadBalancerArn"] for listener in _records("alb", "_listeners")}
-    balancers = [balancer for balancer in _records("alb", "_lbs") if balancer["LoadBalancerArn"] in listening]
-    served: dict[str, Any] = min(balancers, key=lambda balancer: bool(balancer["Scheme"] == "internal"), default={})
-    return tuple(served.get("SecurityGroups") or ())
+    """Return the groups of the load balancer that HAProxy serves."""
+    served = served_group()
+    groups = {balancer["LoadBalancerArn"]: balancer.get("SecurityGroups") for balancer in _records("alb", "_lbs")}
+    return tuple((served and groups.get(served.balancer)) or ())
 
 
 def _records(service: str, store: str) -> list[Any]:

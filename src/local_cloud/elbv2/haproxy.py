@@ -29,6 +29,7 @@ RING = "requests"
 """HAProxy's buffer of its newest log lines, each `LOG_FORMAT`."""
 MASTER_SOCKET = "master.sock"
 RELOAD_SECONDS = 60.0
+"""How long the master may take to start a new process."""
 
 _TEMPLATE = """\
 # Written by the local cloud. Targets are added and removed through the runtime API.
@@ -136,8 +137,8 @@ class Frontend:
 
 
 @dataclasses.dataclass(frozen=True)
-class Listeners:
-    """All that HAProxy must be reloaded for: the listeners, and the load balancer's idle timeout."""
+class Settings:
+    """What only a reload changes: the listeners, and the load balancer's idle timeout."""
 
     frontends: tuple[Frontend, ...] = (Frontend(80),)
     idle_seconds: int = 60
@@ -218,7 +219,7 @@ class RuntimeApi:
         """
         try:
             with _open_directory(self._directory) as path, socket.socket(socket.AF_UNIX) as client:
-                client.connect(f"{path}/{SOCKET}")
+                client.connect(f"{path}/{self._name}")
                 client.sendall(f"show events {RING} -w -n\n".encode())
                 with client.makefile(encoding="utf-8", errors="replace") as lines:
                     for line in lines:
@@ -270,33 +271,33 @@ def reload(directory: Path) -> None:
         raise CommandError(f"HAProxy does not accept the listeners: {answer.strip()}")
 
 
-def write(directory: Path, inside: str, listeners: Listeners, servers: Iterable[Server]) -> None:
+def write(directory: Path, inside: str, settings: Settings, servers: Iterable[Server]) -> None:
     """Write the configuration and the certificates to ``directory``, which is ``inside`` in the container.
 
     ``servers`` has the servers as they are now; a new process gives requests to those that are ready.
     """
-    for frontend in listeners.frontends:
+    for frontend in settings.frontends:
         if frontend.tls is not None:
             path = directory / frontend.tls.file
             path.touch(mode=0o600)
             path.write_text(frontend.tls.certificate, encoding="utf-8")
-    (directory / "haproxy.cfg").write_text(render(inside, listeners, servers), encoding="utf-8")
+    (directory / "haproxy.cfg").write_text(render(inside, settings, servers), encoding="utf-8")
 
 
-def render(directory: str, listeners: Listeners, servers: Iterable[Server]) -> str:
+def render(directory: str, settings: Settings, servers: Iterable[Server]) -> str:
     """Return the configuration; ``directory`` is the path of the sockets' directory in the container."""
     return _TEMPLATE.format(
         directory=directory,
         socket=SOCKET,
         ring=RING,
         log_format=LOG_FORMAT,
-        idle=listeners.idle_seconds,
+        idle=settings.idle_seconds,
         errors="\n".join(
             f'    http-error status {status} content-type text/html string "<h1>{status} {reason}</h1>"'
             f" hdr Server {_SERVER}"
             for status, reason in _ERRORS.items()
         ),
-        frontends="\n".join(_frontend(directory, frontend) for frontend in listeners.frontends),
+        frontends="\n".join(_frontend(directory, frontend) for frontend in settings.frontends),
         backend=BACKEND,
         servers="\n".join(_servers(servers)),
     )

@@ -35,14 +35,14 @@ class Listeners:
         self._ports = config.listener_ports
         self._certificates = certificates
 
-    def served(self) -> haproxy.Listeners:
+    def settings(self) -> haproxy.Settings:
         """Return them for HAProxy. Without any, port 80 answers, because it is published at all times."""
         records = _served()
         if not records:
-            return haproxy.Listeners()
-        frontends = [self._frontend(record) for record in sorted(records, key=lambda record: int(record["Port"]))]
-        idle = self._idle_seconds(records[0]["LoadBalancerArn"])
-        return haproxy.Listeners(tuple(frontend for frontend in frontends if frontend is not None), idle)
+            return haproxy.Settings()
+        ordered = sorted(records, key=lambda record: int(record["Port"]))
+        frontends = tuple(frontend for record in ordered if (frontend := self._frontend(record)))
+        return haproxy.Settings(frontends, self._idle_seconds(records[0]["LoadBalancerArn"]))
 
     def _frontend(self, record: Mapping[str, Any]) -> haproxy.Frontend | None:
         """Return how a listener is served; None if its certificate is missing."""

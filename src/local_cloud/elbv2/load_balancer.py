@@ -148,7 +148,7 @@ class LoadBalancer:
         self._api = haproxy.RuntimeApi(config.load_balancer_dir)
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._served = haproxy.Listeners()
+        self._settings = haproxy.Settings()
         self._lock = threading.Lock()
         self._container: Any = None
         groups.registry.observe(self._wake.set)
@@ -209,20 +209,20 @@ class LoadBalancer:
                     continue
                 try:
                     self._api.run(*commands(self._api.servers(), self.wanted()))
-                    self._apply(self._listeners.served())
+                    self._apply(self._listeners.settings())
                     failing = False
                 except haproxy.CommandError as error:
                     if not failing:
                         logger.warning("load balancer: %s", error)
                     failing = True  # the next round reads HAProxy's servers again
 
-    def _apply(self, listeners: haproxy.Listeners) -> None:
-        if listeners != self._served:
+    def _apply(self, settings: haproxy.Settings) -> None:
+        if settings != self._settings:
             directory = self._config.load_balancer_dir
-            haproxy.write(directory, _DIRECTORY, listeners, self._api.servers())
+            haproxy.write(directory, _DIRECTORY, settings, self._api.servers())
             haproxy.reload(directory)
-            self._served = listeners
-            logger.info("the load balancer serves %s", listeners)
+            self._settings = settings
+            logger.info("the load balancer serves %s", settings)
 
     def _watch(self) -> None:
         """Start HAProxy again if it exits by itself."""
@@ -260,8 +260,8 @@ class LoadBalancer:
             try:
                 for old in client.containers.list(all=True, filters={"name": f"^/{name}$"}, ignore_removed=True):
                     old.remove(force=True, v=True)
-                self._served = self._listeners.served()
-                haproxy.write(directory, _DIRECTORY, self._served, [])
+                self._settings = self._listeners.settings()
+                haproxy.write(directory, _DIRECTORY, self._settings, [])
                 client.images.get(self._image)  # the image is built on this machine and never pulled
                 self._container = client.containers.run(
                     self._image,

@@ -77,6 +77,6 @@ def test_an_authority_is_trusted_only_where_the_inventory_names_it(url: str, tmp
 
 def test_a_missing_file_is_no_answer(url: str, tmp_path: Path) -> None:
     trust.choose(os.environ, str(tmp_path / "missing.pem"))
-    with pytest.raises(OSError, match="No such file"):
+    with pytest.raises(OSError, match=r"public_url_authority, .*missing\.pem: .*No such file"):
         fetch(url)
     assert "No such file" in http_call("GET", url)[1]
