@@ -339,7 +339,7 @@ def test_a_change_of_listeners_loses_no_request(balancer: Balancer, idle: Callab
 def test_a_reader_of_the_log_leaves_the_process_that_was_reloaded(
     balancer: Balancer, idle: Callable[[int], None], waiting: None
 ) -> None:
-    """The old process lives for as long as it has requests. The reader must not wait for that."""
+    """The old process may have requests for a minute. Until it ends, its log has nothing of the new one."""
     follow = haproxy.RuntimeApi(balancer.cloud.config.load_balancer_dir).follow
 
     def read_until(lines: Iterator[str], path: str) -> str:

@@ -11,9 +11,9 @@ What AWS does:
 Without this patch: the emulator calls each certificate issued at once, its content is no certificate, and it can be
 deleted at any time.
 
-Differences from AWS: the local cloud's authority signs, which only clients trust that are told to. The certificate also
-names this machine's loopback address, where the load balancer is published. Any hosted zone of the emulator counts as
-public DNS. Certificates are not renewed.
+Differences from AWS: the local cloud's authority signs, and clients must be configured to trust it. The certificate
+also names this machine's loopback address, where the load balancer is published. Any hosted zone of the emulator counts
+as public DNS. Certificates are not renewed.
 """
 
 from __future__ import annotations

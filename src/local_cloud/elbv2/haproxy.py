@@ -41,7 +41,7 @@ global
     maxconn 4000
     # A nested container may not raise its limit of open files; HAProxy then serves fewer connections.
     no strict-limits
-    # Where listeners have changed, the old process finishes its requests for so long.
+    # After a reload, the old process may take this long to finish its requests.
     hard-stop-after 60s
     log stdout format raw local0 err
     log ring@{ring} format raw local0 info
@@ -102,7 +102,7 @@ _SERVER = "awselb/2.0"
 _ERRORS = {400: "Bad Request", 502: "Bad Gateway", 503: "Service Temporarily Unavailable", 504: "Gateway Time-out"}
 _MOVED = {301: "Moved Permanently", 302: "Found"}
 _STOPPED = re.compile(r"Proxy \S+ stopped ")
-"""Matches what a process logs when another one takes its place. While its log is read, it does not end."""
+"""Matches what a process logs when a reload replaces it. It would not end while its log is read."""
 _TRACE = "1-%[date,hex,bytes(8,8),lower]-%[uuid(4),regsub(-,,g),bytes(0,24)]"
 
 

@@ -28,7 +28,7 @@ def apply(cloud: Cloud, certificates: Certificates) -> Listeners:
 
 
 class Listeners:
-    """The listeners that are served: those of one load balancer, rather not of an internal one."""
+    """The listeners that are served: those of one load balancer, an internet-facing one if there is any."""
 
     def __init__(self, config: CloudConfig, certificates: Certificates) -> None:
         self._alb = emulator.service("alb")

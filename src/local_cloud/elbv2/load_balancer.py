@@ -21,8 +21,8 @@ then is answered 504
 Differences from AWS: HAProxy closes the connection of a request that outlasts the delay, because it has no command that
 sends a response. HAProxy makes no health checks: the target group's checks (see ``targets``) decide, as on AWS. Only
 the listeners on ports 80 and 443 of one load balancer are served, of an internet-facing one if there is any, and only
-their default actions: a forward, or a redirect that keeps host, path and query. A redirect to such a port goes to the
-port of this machine that stands for it. A request that no target can take is answered 503.
+their default actions: a forward, or a redirect that keeps host, path and query. A redirect names the port of this
+machine on which the listener is published. A request that no target can take is answered 503.
 """
 
 from __future__ import annotations
