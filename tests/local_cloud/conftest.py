@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
+#: The shared cloud's zone ``localhost`` in Route 53
+HOSTED_ZONE = "Z0TEST"
 #: An address at which nothing listens
 NOBODY = "http://127.0.0.1:9"
 
@@ -225,7 +227,9 @@ def _start_shared(
 @pytest.fixture(scope="session")
 def cloud(_start_shared: Callable[..., RunningCloud]) -> RunningCloud:
     """The session's shared cloud."""
-    return _start_shared(database={"persist": True})
+    return _start_shared(
+        database={"persist": True}, load_balancer_https_port=free_port(), hosted_zones={HOSTED_ZONE: "localhost"}
+    )
 
 
 @pytest.fixture

@@ -26,12 +26,11 @@ from botocore.exceptions import ClientError
 from fargate_ops.drill.load import Clients, Request, background
 from local_cloud.core import authority
 from local_cloud.elbv2 import haproxy
-from tests.local_cloud.conftest import REPOSITORY, RunningCloud, wait_for
-from tests.support.ports import free_port
+from tests.local_cloud.conftest import HOSTED_ZONE, REPOSITORY, RunningCloud, wait_for
 
 pytestmark = pytest.mark.local_cloud
 
-NAME, ZONE = "shop.localhost", "Z0TEST"
+NAME = "shop.localhost"
 #: What Terraform gives the listener.
 (POLICY,) = re.findall(r'ssl_policy += "(.+)"', (REPOSITORY / "terraform/modules/alb/https.tf").read_text())
 #: Long enough for a slow machine; a test fails only if nothing happens at all.
@@ -140,7 +139,7 @@ def validate(cloud: RunningCloud, arn: str) -> None:
             "ResourceRecords": [{"Value": record["Value"]}],
         }
         batch = {"Changes": [{"Action": "UPSERT", "ResourceRecordSet": change}]}
-        cloud.client("route53").change_resource_record_sets(HostedZoneId=ZONE, ChangeBatch=batch)
+        cloud.client("route53").change_resource_record_sets(HostedZoneId=HOSTED_ZONE, ChangeBatch=batch)
 
 
 def answers(balancer: Balancer) -> bool:
@@ -151,8 +150,7 @@ def answers(balancer: Balancer) -> bool:
 
 
 @pytest.fixture(scope="module")
-def balancer(start_cloud: Callable[..., RunningCloud]) -> Iterator[Balancer]:
-    cloud = start_cloud(load_balancer_https_port=free_port(), hosted_zones={ZONE: "localhost"})
+def balancer(cloud: RunningCloud) -> Iterator[Balancer]:
     acm, elb = cloud.client("acm"), cloud.client("elbv2")
     certificate = acm.request_certificate(DomainName=NAME, ValidationMethod="DNS")["CertificateArn"]
     validate(cloud, certificate)
@@ -163,12 +161,12 @@ def balancer(start_cloud: Callable[..., RunningCloud]) -> Iterator[Balancer]:
     delay = {"Key": "deregistration_delay.timeout_seconds", "Value": "2"}
     elb.modify_target_group_attributes(TargetGroupArn=group, Attributes=[delay])
     redirect = {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}
-    elb.create_listener(
+    plain = elb.create_listener(
         LoadBalancerArn=arn,
         Port=80,
         Protocol="HTTP",
         DefaultActions=[{"Type": "redirect", "RedirectConfig": redirect}],
-    )
+    )["Listeners"][0]["ListenerArn"]
     listener = elb.create_listener(
         LoadBalancerArn=arn,
         Port=443,
@@ -186,6 +184,11 @@ def balancer(start_cloud: Callable[..., RunningCloud]) -> Iterator[Balancer]:
         yield made
         target.shutdown()
         thread.join()
+    for used in (plain, listener):
+        elb.delete_listener(ListenerArn=used)
+    elb.delete_load_balancer(LoadBalancerArn=arn)
+    elb.delete_target_group(TargetGroupArn=group)
+    acm.delete_certificate(CertificateArn=certificate)
 
 
 @pytest.fixture
