@@ -314,7 +314,7 @@ def idle(balancer: Balancer) -> Iterator[Callable[[int], None]]:
 def test_an_idle_connection_is_closed_and_a_slow_target_is_a_504(
     balancer: Balancer, idle: Callable[[int], None], waiting: None
 ) -> None:
-    idle(1)
+    idle(3)
 
     with balancer.handshake(balancer.trusting) as connection:
         connection.sendall(f"GET / HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode())

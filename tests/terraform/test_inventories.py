@@ -41,6 +41,7 @@ ON: Mapping[str, Any] = {
     "network_nat_gateways": "per_az",
     "notification_emails": {"urgent": ["on-call@example.com"], "warning": ["team@example.com"]},
     "public_url": "https://settlement.example.com",
+    "public_url_authority": "/etc/ssl/certs/company-ca.pem",
 }
 OFF: Mapping[str, Any] = {
     **dict.fromkeys(_FLAGS, False),
@@ -59,6 +60,7 @@ OFF: Mapping[str, Any] = {
     "network_nat_gateways": "single",
     "notification_emails": {},
     "public_url": None,
+    "public_url_authority": None,
 }
 
 
