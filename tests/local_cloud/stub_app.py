@@ -5,8 +5,8 @@ before it listens; ``HEALTH`` is the status of ``/healthz``; ``EXIT_CODE`` makes
 it ignore SIGTERM; ``EXIT_ON_TERM`` is its exit status after SIGTERM; every ``FAIL_EVERY``-th request to ``/`` is
 answered 500. ``/slow/<seconds>`` takes that long, ``/health/<status>`` changes the status of ``/healthz``,
 ``/exit/<code>`` ends the process, ``/headers`` returns the request's headers with the address that it came from
-(``peer``), ``/environment`` the process's environment, ``/write/<path>`` tries to create a file. On SIGTERM it finishes
-the requests in progress and accepts no more.
+(``peer``), ``/environment`` the process's environment, ``/write/<path>`` tries to create a file. ``BURN`` is the share
+of a core that it uses until ``/calm``. On SIGTERM it finishes the requests in progress and accepts no more.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 
 health = int(os.environ.get("HEALTH", "200"))
@@ -24,6 +25,14 @@ fail_every = int(os.environ.get("FAIL_EVERY", "0"))
 busy = 0
 answered = 0
 stopping = asyncio.Event()
+calm = threading.Event()
+
+
+def burn(share: float) -> None:
+    began = time.monotonic()
+    while share and not calm.is_set():
+        if time.thread_time() > (time.monotonic() - began) * share:
+            time.sleep(0.01)
 
 
 async def answer(path: str, headers: dict[str, str]) -> tuple[int, str]:
@@ -35,6 +44,8 @@ async def answer(path: str, headers: dict[str, str]) -> tuple[int, str]:
         await asyncio.sleep(float(argument))
     elif verb == "health":
         health = int(argument)
+    elif verb == "calm":
+        calm.set()
     elif verb == "exit":
         os._exit(int(argument))
     elif verb == "headers":
@@ -107,6 +118,7 @@ if "EXIT_CODE" in os.environ:
     print("cannot start", flush=True)
     sys.exit(int(os.environ["EXIT_CODE"]))
 time.sleep(float(os.environ.get("START_SECONDS", "0")))
+threading.Thread(target=burn, args=(float(os.environ.get("BURN", "0")),), daemon=True).start()
 with contextlib.suppress(KeyboardInterrupt):
     asyncio.run(main())
 os._exit(int(os.environ.get("EXIT_ON_TERM", "0")))

@@ -30,6 +30,7 @@ from local_cloud.cloudwatch import (
     log_filters,
     log_subscriptions,
     service_metrics,
+    task_metrics,
 )
 from local_cloud.core import ownership
 from local_cloud.core.patching import install
@@ -106,6 +107,7 @@ def compose(cloud: Cloud) -> None:
     rds_log_export.apply(cloud)
     config_items.apply(cloud)
     service_metrics.apply(cloud, groups)
+    task_metrics.apply(cloud)
     install(reserved_names)
     ecr_scans.apply(cloud)
     security_groups.apply(cloud, balancer)

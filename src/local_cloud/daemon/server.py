@@ -58,8 +58,9 @@ async def _serve(config: CloudConfig) -> None:
     logging.getLogger().setLevel(config.log_level)
     cloud = Cloud(config)
     compose(cloud)
-    autoscaling = AutoscalingServer(config)
+    autoscaling = AutoscalingServer(cloud)
     cloud.at_start(autoscaling.start)
+    cloud.each_minute(autoscaling.track)
     cloud.at_stop(autoscaling.stop)
 
     stopping = asyncio.Event()

@@ -11,7 +11,7 @@ Without these patches: moto has no ``ListTagsForResource``, on which the Terrafo
 looks for the service in its own, empty ECS; it returns the suspended state as it was last sent, or none; and it accepts
 any text as a time zone.
 
-moto only stores limits and scheduled actions; `scheduled_scaling` applies them. Target tracking has no effect. The
+moto only stores limits, scheduled actions and policies: `scheduled_scaling` and `target_tracking` apply them. The
 stored targets outlive a restart: they are saved at the end and registered again, and scheduled actions that were due in
 between are run then.
 
@@ -21,6 +21,7 @@ The same server answers for Cost Explorer, see ``cost_explorer.py``.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import logging
 import os
@@ -34,11 +35,13 @@ from typing import Any
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from local_cloud.core import call_log
-from local_cloud.core.config import CloudConfig
+from local_cloud.core.runtime import Cloud
 from local_cloud.moto_server import cost_explorer
+from local_cloud.moto_server.activities import Activities
 from local_cloud.moto_server.call_log import Logged
 from local_cloud.moto_server.costs import Application, Costs
 from local_cloud.moto_server.scheduled_scaling import ScheduledActions, keep_within
+from local_cloud.moto_server.target_tracking import TargetTracking, read_minutes
 
 logger = logging.getLogger(__name__)
 
@@ -85,10 +88,11 @@ class _Buffered(WSGIRequestHandler):
 class AutoscalingServer:
     """Runs moto's server in its own thread, on the loopback address only."""
 
-    def __init__(self, config: CloudConfig) -> None:
-        self._config = config
+    def __init__(self, cloud: Cloud) -> None:
+        self._config, self._pace = cloud.config, cloud.pace
         self._server: BaseWSGIServer | None = None
         self._actions: ScheduledActions | None = None
+        self._tracking: TargetTracking | None = None
         self._anomalies = cost_explorer.AnomalyDetection()
 
     def start(self) -> None:
@@ -96,7 +100,9 @@ class AutoscalingServer:
         # moto reads the account from the environment when it is imported.
         os.environ["MOTO_ACCOUNT_ID"] = self._config.account_id
         ecs = self._client("ecs", self._config.api_port)
-        _patch_moto(lambda resource_id, *limits: keep_within(ecs, resource_id, *limits))
+        activities = Activities()
+        activities.patch_moto()
+        _patch_moto(lambda resource_id, *limits: keep_within(ecs, activities, resource_id, *limits))
         cost_explorer.patch_moto(self._anomalies)
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
@@ -114,11 +120,18 @@ class AutoscalingServer:
         )
         logging.getLogger("werkzeug").setLevel(logging.WARNING)
         threading.Thread(target=self._server.serve_forever, name="autoscaling-api", daemon=True).start()
-        self._actions = ScheduledActions(self._autoscaling_client())
+        client, read = self._autoscaling_client(), functools.partial(read_minutes, self._pace)
+        self._actions = ScheduledActions(client)
         if self._config.persist_state:
             self._restore(self._actions)
         self._actions.start()
+        self._tracking = TargetTracking(client, ecs, activities, self._pace, read)
         logger.info("Application Auto Scaling and Cost Explorer answer on port %d", self._config.autoscaling_port)
+
+    def track(self) -> None:
+        """Apply the target tracking policies. To be called once a minute, in the cloud's request scope."""
+        if self._tracking is not None:
+            self._tracking.scale()
 
     def stop(self) -> None:
         if self._server is not None and self._actions is not None:

@@ -24,6 +24,7 @@ from zoneinfo import ZoneInfo
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fargate_ops.aws.cron import CronError, parse
+from local_cloud.moto_server.activities import Activities, Activity
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class ScheduledActions:
         }
 
 
-def keep_within(ecs: Any, resource_id: str, minimum: int, maximum: int) -> None:
+def keep_within(ecs: Any, activities: Activities, resource_id: str, minimum: int, maximum: int) -> None:
     """Bring the number of tasks of ``service/<cluster>/<service>`` within the limits. A missing service is ignored."""
     _, cluster, name = resource_id.split("/")
     try:
@@ -100,6 +101,9 @@ def keep_within(ecs: Any, resource_id: str, minimum: int, maximum: int) -> None:
         if service["status"] == "ACTIVE" and count != service["desiredCount"]:
             logger.info("%s: %d tasks, by limits of %d to %d", resource_id, count, minimum, maximum)
             ecs.update_service(cluster=cluster, service=name, desiredCount=count)
+            limit = "minimum" if count > service["desiredCount"] else "maximum"
+            cause = f"{limit} capacity was set to {count}"
+            activities.add(Activity(resource_id=resource_id, desired=count, cause=cause))
 
 
 def _last(action: Mapping[str, Any], now: datetime) -> datetime | None:

@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 
+from local_cloud.moto_server.activities import Activities
 from local_cloud.moto_server.scheduled_scaling import ScheduledActions, keep_within
 
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -31,6 +32,7 @@ class Account:
     ecs: Any
     now: datetime = datetime(2026, 1, 27, 23, 59, tzinfo=SEOUL)
     actions: ScheduledActions = field(init=False)
+    activities: Activities = field(default_factory=Activities)
 
     def __post_init__(self) -> None:
         self.ecs.create_cluster(clusterName="c")
@@ -60,7 +62,7 @@ class Account:
 
     def tasks(self, least: int, most: int) -> int:
         """The number of tasks after it was brought within these limits."""
-        keep_within(self.ecs, "service/c/s", least, most)
+        keep_within(self.ecs, self.activities, "service/c/s", least, most)
         return int(self.ecs.describe_services(cluster="c", services=["s"])["services"][0]["desiredCount"])
 
 
@@ -137,8 +139,14 @@ def test_the_number_of_tasks_is_brought_to_the_nearer_limit(account: Account) ->
     assert account.tasks(3, 6) == 3
     assert account.tasks(1, 2) == 2
     assert account.tasks(0, 0) == 0
+    causes = [activity.cause for activity in account.activities.of("service/c/s")]
+    assert causes == [
+        "maximum capacity was set to 0",
+        "maximum capacity was set to 2",
+        "minimum capacity was set to 3",
+    ]
 
 
 def test_a_service_that_is_not_there_is_no_error(account: Account) -> None:
-    keep_within(account.ecs, "service/c/none", 1, 2)
-    keep_within(account.ecs, "service/none/none", 1, 2)
+    keep_within(account.ecs, account.activities, "service/c/none", 1, 2)
+    keep_within(account.ecs, account.activities, "service/none/none", 1, 2)
