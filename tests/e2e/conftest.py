@@ -211,14 +211,7 @@ class Clone:
         return self.git(*VERSION)
 
     def aws(self, service: str) -> Any:
-        port = AUTOSCALING_PORT if service in {"application-autoscaling", "ce"} else API_PORT
-        return boto3.client(
-            service,
-            endpoint_url=f"http://127.0.0.1:{port}",
-            region_name="ap-northeast-2",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        return aws(service)
 
     def request(self, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """Send one request through the load balancer; return its status and parsed body."""
@@ -260,10 +253,37 @@ def service(clone: Clone) -> dict[str, Any]:
     return found
 
 
-def limits(clone: Clone) -> tuple[int, int]:
+def aws(service: str) -> Any:
+    """Return a client of the clone's local cloud."""
+    port = AUTOSCALING_PORT if service in {"application-autoscaling", "ce"} else API_PORT
+    return boto3.client(
+        service,
+        endpoint_url=f"http://127.0.0.1:{port}",
+        region_name="ap-northeast-2",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
+def scalable_target() -> dict[str, Any]:
+    """Return what Application Auto Scaling has of the service."""
+    (target,) = aws("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
+    return dict(target)
+
+
+def follow_cpu(follows: bool) -> None:
+    """Let the number of tasks follow their CPU, or only the limits: for tests that count the tasks under load."""
+    target = scalable_target()
+    suspended = {"DynamicScalingOutSuspended": not follows, "DynamicScalingInSuspended": not follows}
+    aws("application-autoscaling").register_scalable_target(
+        **{name: target[name] for name in ("ServiceNamespace", "ResourceId", "ScalableDimension")},
+        SuspendedState=target["SuspendedState"] | suspended,
+    )
+
+
+def limits() -> tuple[int, int]:
     """Return the limits of the number of tasks, which a successful release has put into effect."""
-    autoscaling = clone.aws("application-autoscaling")
-    (target,) = autoscaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
+    target = scalable_target()
     assert not target["SuspendedState"]["ScheduledScalingSuspended"], "a release succeeded"
     return target["MinCapacity"], target["MaxCapacity"]
 
@@ -308,9 +328,13 @@ def drain_for(clone: Clone, seconds: int) -> None:
 
 @contextmanager
 def minutes_of(seconds: int) -> Iterator[None]:
-    """Let a minute of alarms and scaling take so many seconds."""
-    with _scaled(MINUTE_PATH, seconds):
-        yield
+    """Let a minute of alarms take so many seconds. A minute is too short then for scaling: a task's start fills it."""
+    follow_cpu(False)
+    try:
+        with _scaled(MINUTE_PATH, seconds):
+            yield
+    finally:
+        follow_cpu(True)
 
 
 @contextmanager

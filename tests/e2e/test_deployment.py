@@ -249,14 +249,14 @@ def test_what_is_posted_are_rows_in_the_database(clone: Clone) -> None:
 
 def test_check_mode_afterwards_touches_nothing(clone: Clone) -> None:
     # Terraform must not undo a scheduled action. A release would, if other limits are scheduled for now.
-    set_limits(clone, 1, 4)
+    set_limits(clone, 2, 3)
     before = containers(), service(clone)["deployments"], query(clone, "SELECT count(*) FROM transactions")
     revisions = clone.aws("ecs").list_task_definitions()["taskDefinitionArns"]
     run = clone.make("deploy", "CHECK=1")
     assert "  account: as it was applied" in run.output
     assert "  terraform: no change\n" in run.output
     assert run.recap()["changed"] == 1
-    assert limits(clone) == (1, 4)
+    assert limits() == (2, 3)
     assert (containers(), service(clone)["deployments"], query(clone, "SELECT count(*) FROM transactions")) == before
     assert clone.aws("ecs").list_task_definitions()["taskDefinitionArns"] == revisions
     run.assert_looks_like("check-mode")

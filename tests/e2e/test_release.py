@@ -21,7 +21,18 @@ from fargate_ops.drill.load import Request
 from fargate_ops.state.ledger import Ledger, Outcome, Release
 from tests.bench import flows
 from tests.bench.measure import Row
-from tests.e2e.conftest import PREFIX, Clone, Run, alarm_states, causes, drain_for, minutes_of, service, wait_until
+from tests.e2e.conftest import (
+    PREFIX,
+    Clone,
+    Run,
+    alarm_states,
+    causes,
+    drain_for,
+    follow_cpu,
+    minutes_of,
+    service,
+    wait_until,
+)
 from tests.e2e.console import Watch, watched
 from tests.e2e.load import VERSION, load
 from tests.local_cloud.conftest import wait_for
@@ -350,6 +361,7 @@ def test_what_is_missing_is_said_before_anything_is_touched(
 
 def test_a_second_flow_stops_at_once_and_a_change_of_the_number_of_tasks_is_kept(clone: Clone) -> None:
     drain_for(clone, 1)
+    follow_cpu(False)
     with running(clone, "release", app_memory=2048) as first:
         read_until(first, "watching ")
         clone.aws("ecs").update_service(cluster=PREFIX, service=PREFIX, desiredCount=3)
@@ -364,6 +376,7 @@ def test_a_second_flow_stops_at_once_and_a_change_of_the_number_of_tasks_is_kept
     assert service(clone)["desiredCount"] == 3
     assert service(clone)["runningCount"] == 3
     clone.aws("ecs").update_service(cluster=PREFIX, service=PREFIX, desiredCount=2)
+    follow_cpu(True)
 
 
 @pytest.mark.parametrize("phase", ["building settlement:", "watching "])

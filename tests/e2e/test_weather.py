@@ -21,7 +21,7 @@ import boto3
 import pytest
 
 from fargate_ops.state.ledger import Kind, Outcome
-from tests.e2e.conftest import API_PORT, PREFIX, Clone, drain_for, query, service
+from tests.e2e.conftest import API_PORT, PREFIX, Clone, drain_for, follow_cpu, query, service
 from tests.e2e.load import load
 from tests.e2e.test_release import EXITS, ledger, read_until, running
 from tests.local_cloud.conftest import wait_for
@@ -84,6 +84,7 @@ def deployed(clone: Clone) -> Clone:
     account = clone.request("/v1/accounts", {"name": "Till 1", "currency": "KRW"})[1]
     body = {"account_id": account["id"], "amount": 1250, "currency": "KRW", "occurred_at": "2026-01-31T14:00:00Z"}
     assert clone.request("/v1/transactions", body, **{"Idempotency-Key": "e2e-1"})[0] == 201
+    follow_cpu(False)
     return clone
 
 
