@@ -29,6 +29,7 @@ from tests.e2e.conftest import (
     drain_for,
     execute,
     gib_of,
+    limits,
     minutes_of,
     query,
     service,
@@ -310,6 +311,16 @@ def test_exhausted_connections_are_resolved_by_the_playbook(clone: Clone) -> Non
     # Its checks: the server is full and the application returns 5xx, the playbook diagnoses leaked sessions and ends
     # only those, requests succeed within 10 s, a transaction that ran throughout commits.
     assert "passed  only the leaked sessions are ended" in output
+
+
+def test_load_adds_tasks_and_calm_removes_them(clone: Clone) -> None:
+    run = clone.make("drill", "DRILL=cpu_load")
+    print(*re.findall(r"^  passed .*", run.output, re.MULTILINE), sep="\n")
+    assert "VERDICT cpu_load: every check passed" in run.output
+    assert limits() == (2, 4), "those scheduled for now"
+    # It leaves the definition as it was.
+    definition = clone.aws("ecs").describe_task_definition(taskDefinition=service(clone)["taskDefinition"])
+    assert definition["taskDefinition"]["containerDefinitions"][0]["stopTimeout"] == 30
 
 
 def test_the_incident_playbook_looks_and_changes_nothing(clone: Clone) -> None:

@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 
+from fargate_ops.ecs.scaling import ScalableTarget
+from fargate_ops.terraform.stack import ServiceScaling
 from local_cloud.core.utilization import CPU, MEMORY, NAMESPACE
 from tests.local_cloud.conftest import RunningCloud, wait_for
 from tests.local_cloud.services import StubService
 
 pytestmark = pytest.mark.local_cloud
+
+DESIRED_COUNT = "ecs:service:DesiredCount"
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +67,7 @@ def test_cpu_scales_out_and_in_but_not_in_during_a_deployment(
     target = {
         "ServiceNamespace": "ecs",
         "ResourceId": f"service/{service.cluster}/{service.name}",
-        "ScalableDimension": "ecs:service:DesiredCount",
+        "ScalableDimension": DESIRED_COUNT,
     }
     autoscaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=2)
     autoscaling.put_scaling_policy(
@@ -96,5 +100,8 @@ def test_cpu_scales_out_and_in_but_not_in_during_a_deployment(
     newest, oldest = activities["ScalingActivities"]
     assert "AlarmHigh" in oldest["Cause"]
     assert "AlarmLow" in newest["Cause"]
-    assert newest["Description"] == "Setting desired count to 1."
+    output = {"resource_id": target["ResourceId"], "service_namespace": "ecs", "scalable_dimension": DESIRED_COUNT}
+    scalable = ScalableTarget(autoscaling, ServiceScaling(output))
+    assert scalable.newest_activity() == newest["ActivityId"]
+    assert scalable.numbers_after("") == [2, 1]
     autoscaling.deregister_scalable_target(**target)

@@ -29,7 +29,7 @@ options:
     type: str
     choices:
       [broken_release, never_healthy, task_killed, no_capacity, zone_lost, database_restart, pool_exhaustion,
-       slow_query, rotation, restore]
+       slow_query, rotation, restore, cpu_load]
   optional: {type: bool, default: false, description: "Whether C(announce) may skip the drill."}
   load_file: {type: path, required: true, description: "The application's load file; may be empty or missing."}
   stack: {type: dict, description: "The fact C(terraform_stack_outputs), for C(observe)."}

@@ -27,6 +27,7 @@ description:
     C(restored) counts which of them the serving database has; C(drop) drops that table.
   - C(users) returns the database users of the service's sessions, C(former_user) the user of a task that runs the
     definition before a rotation, C(secret) writes the secret's value again and waits until every task was replaced.
+  - C(scaled_out) waits until auto scaling has added tasks to those before, C(scaled_in) until it has removed them.
 extends_documentation_fragment: [operations, operations.stack, operations.application, operations.bucket]
 options:
   what:
@@ -35,9 +36,11 @@ options:
     required: true
     choices:
       [task, unplaced, zone, zone_back, database, sessions, recovery, slow, starving, cleared, rows, restored, drop,
-       users, former_user, secret]
+       users, former_user, secret, scaled_out, scaled_in]
   earlier:
-    description: What C(sessions), C(slow) or the rotation returned, for the steps after it.
+    description: >-
+      What C(sessions), C(slow), C(scaled_out) or the rotation returned, for the steps after it. For C(scaled_out), the
+      state before.
     type: dict
     default: {}
   load_file: {type: path, required: true, description: "The application's load file; may be empty or missing."}

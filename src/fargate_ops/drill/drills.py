@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any
 
 from fargate_ops.core.application import Application
@@ -307,6 +308,36 @@ def _change_reaches_the_tasks(seen: Evidence) -> Result:
     return changed["replaced"] > 0, f"{changed['replaced']} tasks were replaced in {changed['seconds']} s"
 
 
+def _tasks_are_added(seen: Evidence) -> Result:
+    out = seen.happened["out"]
+    text = f"{seen.before.desired} -> {out['desired']} tasks in {out['seconds']} s"
+    return out["desired"] > seen.before.desired, text
+
+
+def _release_keeps_the_number(seen: Evidence) -> Result:
+    """Auto scaling may have changed the number just before or after the release: nothing else has."""
+    released, fewer = seen.happened["released"], seen.happened["in"]
+    numbers = [seen.before.desired, *fewer["numbers"]]
+    by_scaling = numbers[-1] == fewer["desired"] and all(one != other for one, other in pairwise(numbers))
+    new = released["revision"] != seen.before.revision
+    text = f"{released['desired']} of {released['revision']}; auto scaling set {' -> '.join(map(str, numbers))}"
+    return new and by_scaling and released["desired"] in numbers[1:], text
+
+
+def _tasks_are_removed(seen: Evidence) -> Result:
+    return seen.after.desired <= seen.before.desired, f"{seen.happened['out']['desired']} -> {seen.after.desired} tasks"
+
+
+def _limits_hold(seen: Evidence) -> Result:
+    outside = [count for phase in ("out", "in") for count in seen.happened[phase]["outside"]]
+    return not outside, f"{seen.happened['out']['limits']} allowed, {len(outside)} times another number"
+
+
+def _neither_load_loses(seen: Evidence) -> Result:
+    busy, (passed, text) = seen.happened["busy"], _nothing_is_lost(seen)
+    return passed and busy["total"] > 0 and not busy["lost"], f"{busy['lost']} of {busy['total']} lost; then {text}"
+
+
 RELEASE_CHECKS = (
     Check("the release fails", _release_fails),
     Check("the ledger records the failure and its reason", _ledger_says_failed),
@@ -417,6 +448,17 @@ DRILLS: Mapping[str, Drill] = {
             Check("a second run within a day rotates nothing", _again_rotates_nothing),
             Check("the second write reaches the tasks automatically", _change_reaches_the_tasks),
             Check("neither write loses a request", _nothing_is_lost),
+        ),
+    ),
+    "cpu_load": Drill(
+        does="send as many requests as the tasks' CPU answers until tasks are added, then stop and release",
+        needs=[Need.LOAD_FILE],
+        checks=(
+            Check("load adds tasks", _tasks_are_added),
+            Check("a release in between keeps their number", _release_keeps_the_number),
+            Check("calm removes them", _tasks_are_removed),
+            Check("their number stays within the limits", _limits_hold),
+            Check("no request is lost", _neither_load_loses),
         ),
     ),
 }

@@ -12,16 +12,18 @@ from fargate_ops.core.application import Application
 from fargate_ops.drill import connection_exhaustion as exhaustion
 from fargate_ops.drill import rotation
 from fargate_ops.drill.client import LoadFile
+from fargate_ops.drill.cpu_load import wait_until_scaled
 from fargate_ops.drill.faults import restart_database, stop_task, stop_unplaced
 from fargate_ops.drill.row_deletion import Rows
 from fargate_ops.drill.steady_state import ServiceState, observe
 from fargate_ops.drill.zone_loss import give_back, lose_zone
+from fargate_ops.ecs.scaling import ScalableTarget
 from fargate_ops.terraform.stack import Stack
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """The environment of a drill. ``earlier`` is the result of an earlier step, or of the rotation."""
+    """The environment of a drill. ``earlier``: the result of a step or of the rotation, or the state before."""
 
     clients: Clients
     stack: Stack
@@ -43,6 +45,10 @@ class Target:
 
     def rows(self) -> Rows:
         return Rows(self.clients, self.stack, self.say, self.limit_seconds, sleep=self.sleep)
+
+    @property
+    def scalable(self) -> ScalableTarget:
+        return ScalableTarget(self.clients.client("application-autoscaling"), self.stack.scalable_target)
 
     @property
     def ready(self) -> tuple[str, float, Callable[[str], None]]:
@@ -129,6 +135,21 @@ def _secret(target: Target) -> dict[str, Any]:
     return rotation.change(secretsmanager, secret, target.observe, target.limit_seconds, target.say, sleep=target.sleep)
 
 
+def _scaled_out(target: Target) -> dict[str, Any]:
+    before, newest = target.earlier["desired"], target.scalable.newest_activity()
+    return _scaled(target, lambda desired: desired > before) | {"before": before, "activity": newest}
+
+
+def _scaled_in(target: Target) -> dict[str, Any]:
+    scaled = _scaled(target, lambda desired: desired <= target.earlier["before"])
+    return scaled | {"numbers": target.scalable.numbers_after(target.earlier["activity"])}
+
+
+def _scaled(target: Target, reached: Callable[[int], bool]) -> dict[str, Any]:
+    limit, say = target.limit_seconds, target.say
+    return wait_until_scaled(target.observe, target.scalable, reached, limit, say, sleep=target.sleep).to_plain()
+
+
 #: Each returns its result as plain values.
 STEPS: Mapping[str, Callable[[Target], dict[str, Any]]] = {
     "task": _task,
@@ -147,4 +168,6 @@ STEPS: Mapping[str, Callable[[Target], dict[str, Any]]] = {
     "users": _users,
     "former_user": _former_user,
     "secret": _secret,
+    "scaled_out": _scaled_out,
+    "scaled_in": _scaled_in,
 }

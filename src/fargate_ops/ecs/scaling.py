@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -41,6 +43,30 @@ class ScalableTarget:
             ),
             None,
         )
+
+    def newest_activity(self) -> str:
+        """Return the id of the last change of the number of tasks by auto scaling; empty if there is none."""
+        return next((activity for activity, _ in self._activities()), "")
+
+    def numbers_after(self, activity: str) -> list[int]:
+        """Return the numbers of tasks that auto scaling has set since that activity, the oldest first."""
+        newer = itertools.takewhile(lambda found: found[0] != activity, self._activities())
+        return [number for _, number in newer][::-1]
+
+    def _activities(self) -> list[tuple[str, int]]:
+        """Return the id and the number of tasks of each activity that did not fail, the newest first.
+
+        https://docs.aws.amazon.com/autoscaling/application/APIReference/API_DescribeScalingActivities.html
+        """
+        pages = self._autoscaling.get_paginator("describe_scaling_activities").paginate(
+            **self._kind, ResourceId=self._resource
+        )
+        return [
+            (item["ActivityId"], int(number[0]))
+            for page in pages
+            for item in page["ScalingActivities"]
+            if item["StatusCode"] != "Failed" and (number := re.search(r"\d+", item["Description"]))
+        ]
 
     def register(self, limits: Capacity, suspended: Mapping[str, bool]) -> None:
         """Set the limits and resume the schedule. The rest of ``suspended`` stays.

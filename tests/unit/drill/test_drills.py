@@ -127,6 +127,13 @@ ROTATED: dict[str, Any] = {
     "changed": {"replaced": 2, "seconds": 14.2},
 }
 
+SCALED: dict[str, Any] = {
+    "out": {"desired": 4, "seconds": 12.3, "outside": [], "limits": "2 to 4 tasks"},
+    "released": seen(revision="storefront:5", desired=4).to_plain(),
+    "busy": {"total": 900, "lost": 0},
+    "in": {"desired": 2, "seconds": 41.5, "outside": [], "limits": "2 to 4 tasks", "numbers": [4, 3, 2]},
+}
+
 PASSING: dict[str, Evidence] = {
     "broken_release": Evidence(before=BEFORE, after=AFTER_FAILURE, load=load(), happened=RELEASE_FAILED),
     "never_healthy": Evidence(before=BEFORE, after=AFTER_FAILURE, load=load(), happened=RELEASE_FAILED),
@@ -138,6 +145,7 @@ PASSING: dict[str, Evidence] = {
     "restore": Evidence(before=BEFORE, after=SWITCHED, load=load(), happened=RESTORED),
     "slow_query": Evidence(before=BEFORE, after=BEFORE, load=load(account=REFUSED), happened=STARVED),
     "rotation": Evidence(before=BEFORE, after=MOVED, load=load(), happened=ROTATED),
+    "cpu_load": Evidence(before=BEFORE, after=seen(revision="storefront:6"), load=load(), happened=SCALED),
 }
 
 
@@ -248,6 +256,41 @@ OTHER_VERSION = Tally(answers=Counter({"200 v4": 49, "200 v5": 1}), last_answer=
             "the second write reaches the tasks automatically",
         ),
         ("rotation", {"load": load(account=LOST)}, "neither write loses a request"),
+        ("cpu_load", {"happened": SCALED | {"out": SCALED["out"] | {"desired": 2}}}, "load adds tasks"),
+        (
+            "cpu_load",
+            {"happened": SCALED | {"released": seen(revision="storefront:5", desired=5).to_plain()}},
+            "a release in between keeps their number",
+        ),
+        (
+            "cpu_load",
+            {"happened": SCALED | {"in": SCALED["in"] | {"numbers": [4]}}},
+            "a release in between keeps their number",
+        ),
+        (
+            "cpu_load",
+            {"happened": SCALED | {"in": SCALED["in"] | {"numbers": [4, 4, 3, 2]}}},
+            "a release in between keeps their number",
+        ),
+        (
+            "cpu_load",
+            {"happened": SCALED | {"released": seen(desired=4).to_plain()}},
+            "a release in between keeps their number",
+        ),
+        ("cpu_load", {"after": seen(desired=3)}, "calm removes them"),
+        (
+            "cpu_load",
+            {"happened": SCALED | {"out": SCALED["out"] | {"outside": [5]}}},
+            "their number stays within the limits",
+        ),
+        (
+            "cpu_load",
+            {"happened": SCALED | {"in": SCALED["in"] | {"outside": [1]}}},
+            "their number stays within the limits",
+        ),
+        ("cpu_load", {"happened": SCALED | {"busy": {"total": 900, "lost": 1}}}, "no request is lost"),
+        ("cpu_load", {"happened": SCALED | {"busy": {"total": 0, "lost": 0}}}, "no request is lost"),
+        ("cpu_load", {"load": load(version=LOST)}, "no request is lost"),
         ("database_restart", {"after": REPLACED}, "no task is replaced"),
         ("database_restart", {"happened": {**OUTAGE, "answers": {"HTTP 200": 9}}}, "readiness returns 503 meanwhile"),
         (
@@ -374,7 +417,8 @@ def test_a_row_that_the_load_file_does_not_write_is_not_looked_for() -> None:
     ("application", "load_file", "missing"),
     [
         ({}, [], {"app_ready_path", "app_admin_command", "app_load_file"}),
-        ({"database": False}, [], {"app_database"}),
+        ({"database": False}, [], {"app_database", "app_load_file"}),
+        ({"database": False}, [Step(path="/")], {"app_database"}),
         ({"ready_path": "/ready"}, [Step(path="/")], {"app_admin_command"}),
         ({"ready_path": "/ready", "admin_command": ["admin"]}, [Step(path="/")], set()),
     ],

@@ -12,6 +12,7 @@ from fargate_ops.drill import connection_exhaustion, rotation, steps
 from fargate_ops.drill.client import LoadFile, Step
 from fargate_ops.drill.connection_exhaustion import Exhaustion, SlowStatement
 from fargate_ops.drill.steps import STEPS, Target
+from fargate_ops.ecs.scaling import ScalableTarget
 from fargate_ops.terraform.stack import Stack
 
 STACK = Stack(
@@ -21,6 +22,11 @@ STACK = Stack(
         "public_url": "http://qa",
         "container_name": "api",
         "database": {"instance_identifier": "db"},
+        "scalable_target": {
+            "resource_id": "service/c/s",
+            "service_namespace": "ecs",
+            "scalable_dimension": "ecs:service:DesiredCount",
+        },
     },
     "qa",
 )
@@ -66,7 +72,7 @@ class Rows:
 @pytest.fixture
 def fault(monkeypatch: pytest.MonkeyPatch) -> Fault:
     fault = Fault()
-    for name in ("stop_task", "stop_unplaced", "lose_zone", "give_back", "restart_database"):
+    for name in ("stop_task", "stop_unplaced", "lose_zone", "give_back", "restart_database", "wait_until_scaled"):
         monkeypatch.setattr(steps, name, fault)
     for name in ("exhaust", "recover", "hold", "starve", "clear"):
         monkeypatch.setattr(connection_exhaustion, name, fault)
@@ -136,6 +142,20 @@ def test_what_an_earlier_step_returned_is_passed_on(fault: Fault) -> None:
     assert fault.args[1] == SlowStatement(**slow)
     assert STEPS["starving"](target()).keys() == {"answers"}
     assert fault.args == (READY, 9, print)
+
+
+def test_auto_scaling_is_compared_with_the_number_before(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ScalableTarget, "newest_activity", lambda _: "a")
+    monkeypatch.setattr(ScalableTarget, "numbers_after", lambda _, activity: [activity])
+    drill = target(desired=2)
+    out = STEPS["scaled_out"](drill)
+    assert out == {"happened": True, "before": 2, "activity": "a"}
+    read_state, _, is_reached, *rest = fault.args
+    assert read_state() == (drill.clients, STACK, "b", "qa")
+    assert [count for count in range(5) if is_reached(count)] == [3, 4]
+    assert rest == [9, print]
+    assert STEPS["scaled_in"](target(**out)) == {"happened": True, "numbers": ["a"]}
+    assert [count for count in range(5) if fault.args[2](count)] == [0, 1, 2]
 
 
 def test_a_rotation_is_followed_by_its_secret_and_its_former_definition(fault: Fault) -> None:
