@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import API_PORT, PREFIX, Clone, Run, containers, leftovers, limits, query, service
+from tests.e2e.conftest import API_PORT, PREFIX, Clone, Run, containers, follow_cpu, leftovers, limits, query, service
 from tests.e2e.documents import Command, documented
 from tests.e2e.load import ACCOUNT, load
 from tests.local_cloud.conftest import wait_for
@@ -373,6 +373,7 @@ def test_a_release_a_rollback_and_the_end_of_a_task_lose_no_request(
     clone: Clone, record_property: Callable[[str, object], None]
 ) -> None:
     ecs = clone.aws("ecs")
+    follow_cpu(False)
     ecs.update_service(cluster=PREFIX, service=PREFIX, desiredCount=3)
     wait_for(lambda: service(clone)["runningCount"] == 3)
     with load(per_second=OFFERED, slow=8) as report:
@@ -389,7 +390,8 @@ def test_a_release_a_rollback_and_the_end_of_a_task_lose_no_request(
     assert report.total / report.seconds >= OFFERED / 10
     assert report.tallies[ACCOUNT.name].answered > 0
     assert rollback.recap()["changed"] == 1
-    assert limits(clone) == (2, 4)
+    assert limits() == (2, 4)
+    follow_cpu(True)
 
 
 def test_down_leaves_nothing(clone: Clone) -> None:
