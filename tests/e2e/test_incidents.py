@@ -392,6 +392,39 @@ def test_traffic_leaves_a_zone_and_comes_back(clone: Clone) -> None:
     assert clone.make("zone-away", "CANCEL=1").recap()["changed"] == 1
 
 
+#: Run in a task's container: keep a CPU busy, but not for ever; and end that.
+BUSY = "import time; end = time.monotonic() + 120\nwhile time.monotonic() < end: pass"
+CALM = """
+import os, signal
+for process in filter(str.isdigit, os.listdir("/proc")):
+    with open(f"/proc/{process}/cmdline", "rb") as command:
+        if b"+ 120" in command.read() and int(process) != os.getpid():
+            os.kill(int(process), signal.SIGKILL)
+"""
+
+
+def test_tasks_at_their_cpu_limit_are_named(clone: Clone) -> None:
+    """Scaling out is suspended, as if the service had its greatest number of tasks: new ones would be idle."""
+    tasks = docker_client().containers.list(filters={"label": [f"fargate.local={INSTANCE}", "ministack=ecs"]})
+    assert tasks
+    autoscaling = clone.aws("application-autoscaling")
+    (target,) = autoscaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
+    scalable = {name: target[name] for name in ("ServiceNamespace", "ResourceId", "ScalableDimension")}
+    suspended = target["SuspendedState"]
+    with minutes_of(2):
+        autoscaling.register_scalable_target(
+            **scalable, SuspendedState=suspended | {"DynamicScalingOutSuspended": True}
+        )
+        try:
+            for task in tasks:
+                task.exec_run(["python3", "-c", BUSY], detach=True)
+            wait_until(lambda: "CPU at its limit" in causes(clone), "the tasks' CPU is named", seconds=100)
+        finally:
+            for task in tasks:
+                task.exec_run(["python3", "-c", CALM])
+            autoscaling.register_scalable_target(**scalable, SuspendedState=suspended)
+
+
 #: The alarms of a service without a healthy task, and those of one without any task under load.
 UNHEALTHY = {"no-healthy-targets", "unhealthy-targets"}
 NO_TASKS = {"tasks-missing", "error-rate", "errors-5xx"}

@@ -29,6 +29,7 @@ from local_cloud.cloudwatch import (
     function_metrics,
     log_filters,
     log_subscriptions,
+    metric_periods,
     service_metrics,
     task_metrics,
 )
@@ -117,3 +118,4 @@ def compose(cloud: Cloud) -> None:
     alarm_states.apply(cloud)
     install(function_metrics)
     capacity.apply(cloud)
+    metric_periods.apply(cloud)
