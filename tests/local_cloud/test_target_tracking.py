@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from fargate_ops.ecs.scaling import ScalableTarget
+from fargate_ops.incident.causes import Name
 from fargate_ops.terraform.stack import ServiceScaling
 from local_cloud.core.utilization import CPU, MEMORY, NAMESPACE
 from tests.local_cloud.conftest import RunningCloud, wait_for
@@ -84,6 +85,7 @@ def test_cpu_scales_out_and_in_but_not_in_during_a_deployment(
     wait_for(lambda: list(service.target_states().values()) == ["healthy", "healthy"], what="a second task serves")
     assert max(point["Maximum"] for point in points(service, CPU, began)) == 100, "0.4 of a core is more than 256 units"
     assert all(0 < point["Average"] < 100 for point in points(service, MEMORY, began))
+    wait_for(lambda: [cause.name for cause in service.causes()] == [Name.CPU_LIMIT], what="make incident names the CPU")
 
     # A deployment that does not end: its tasks never listen, and their grace period is long.
     service.update(taskDefinition=service.register(environment={"START_SECONDS": "600"}))
