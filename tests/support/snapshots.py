@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from collections.abc import Iterable
@@ -89,4 +90,8 @@ def check(file: Path, screen: str, rules: Iterable[Rule] = TIMES) -> None:
     if os.environ.get(RENEW):
         file.parent.mkdir(exist_ok=True)
         file.write_text(screen)
-    assert screen == file.read_text(), f"another screen than {file.name}; {RENEW}=1 writes it anew"
+    expected = file.read_text()
+    difference = "".join(
+        difflib.unified_diff(expected.splitlines(True), screen.splitlines(True), file.name, "screen", n=1)
+    )
+    assert screen == expected, f"another screen than {file.name}; {RENEW}=1 writes it anew:\n{difference}"
