@@ -59,12 +59,16 @@ def account_of(command: str) -> str:
     return "" if "ENV=" not in command else PRODUCTION if "ENV=production" in command else STAGING
 
 
+_HTTPS = "needs HTTPS, which test_no_database.py switches on, with clients that check the certificate"
 NOT_RUN = {
     "make test": "is the command that runs this test",
     "make rehearse": "runs the longest tests, with local clouds of their own",
     "make check": "tests/run.sh runs it at the same time",
     "make deploy ENV=staging": "would start a second set of containers; the command before it plans the same resources",
     "make test-page ENV=staging": "needs a deployed environment; test_incidents.py runs it in the local one",
+    "docs/first-deployment.md: make deploy": _HTTPS,
+    "curl --cacert .local/local/rds-ca.pem https://127.0.0.1:8443/version": _HTTPS,
+    "curl --head http://127.0.0.1:8080/version": _HTTPS,
     "(cd roles/deploy_lock && molecule --base-config ../../tests/molecule/base.yml test)": (
         "tests/roles/test_molecule.py runs each role's scenario, perhaps at the same time and on the same ports"
     ),
@@ -188,8 +192,8 @@ EXPECTED: dict[str, tuple[int, Callable[[Run], None] | str]] = {
 
 @pytest.mark.parametrize("command", documented(), ids=str)
 def test_every_command_of_the_documents(clone: Clone, command: Command) -> None:
-    if command.text in NOT_RUN:
-        pytest.skip(NOT_RUN[command.text])
+    if reason := NOT_RUN.get(str(command)) or NOT_RUN.get(command.text):
+        pytest.skip(reason)
     if edits := EDITS.get(str(command)) or EDITS.get(command.text):
         edits(clone)
     code, expected = EXPECTED.get(str(command)) or EXPECTED.get(command.text, (0, ""))
