@@ -60,6 +60,7 @@ VERB = (
         "number of resources", r"\b(create|update|replace|destroy|read) \d+|\b\d+ (added|changed|destroyed)", r"\1\2 N"
     ),
     Rule("number of tasks", r"\b(?:\d+ to )?\d+ (?=tasks\b)", "N "),
+    Rule("former limits", r"\(were: \d+ to \d+\)", "(were: N to N)"),
     Rule("number of answers", r"\b\d+ right in a row of \d+ answers", "N right in a row of N answers"),
     Rule("date", r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "WHEN"),
     Rule("age", r"\b(?:N s|\d+ min|\d+ h) ago", "N s ago"),
@@ -72,6 +73,8 @@ VERB = (
     Rule("list of releases", r"(VERSION \(settlement-local:N\))(?:, VERSION \(settlement-local:N\))+", r"\1"),
     Rule("address", r"\b(?:localhost|127\.0\.0\.1|172\.31\.\d+\.\d+)(?::\d+)?", "ADDRESS"),
     Rule("person", r"\b[\w.-]+@\w[\w-]*(?:\.\w[\w-]*)*(?=\W)", "WHO"),
+    # The account is planned again if another environment was planned meanwhile.
+    Rule("account, planned or not", r"account: as it was applied.*", "account: no change"),
     # Where the screen cuts a summary depends on the width of the step's time.
     Rule("long summary", rf"^({_MARK} (?:(?!  N s).)*  N s  (?=.{{41}}).{{0,40}}(?=\s)).*", r"\1 ..."),
 )

@@ -47,6 +47,7 @@ SAMPLES = [
     ("number of changes", "changed=12, changed=0", "changed=N, changed=0"),
     ("number of resources", "create 131; 7 added, 0 changed", "create N; added N, changed N"),
     ("number of tasks", "limits are 3 to 4 tasks; (app:1), 2 tasks", "limits are N tasks; (app:1), N tasks"),
+    ("former limits", "limits to N tasks (were: 0 to 4)", "limits to N tasks (were: N to N)"),
     ("number of answers", "6 right in a row of 8 answers", "N right in a row of N answers"),
     ("date", "since 2026-11-30 20:52:34 UTC", "since WHEN"),
     ("age", "2 min ago; last heard of N s ago", "N s ago; last heard of N s ago"),
@@ -63,6 +64,7 @@ SAMPLES = [
     ),
     ("address", "http://127.0.0.1:8790/readyz localhost:4766/app", "http://ADDRESS/readyz ADDRESS/app"),
     ("person", "held by root@vm, for Release; by ann@a.example. Next", "held by WHO, for Release; by WHO. Next"),
+    ("account, planned or not", "N s  account: as it was applied, so it is\n", "N s  account: no change\n"),
     (
         "long summary",
         f"{STEP}a summary of which forty characters are kept, as whole words\n{STEP}a short one\n",
