@@ -51,9 +51,9 @@ def process(*command: str, log: Path, **environment: str) -> Iterator[subprocess
 @pytest.fixture(scope="module")
 def engine() -> Iterator[str]:
     """Start an engine whose storage holds 32 MiB; return its address."""
-    dockerd = shutil.which("dockerd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
-    if os.geteuid() != 0 or sys.platform != "linux" or dockerd is None:
-        pytest.skip("an engine with a small disk needs root, Linux and dockerd")
+    dockerd, ip = (shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") for name in ("dockerd", "ip"))
+    if os.geteuid() != 0 or sys.platform != "linux" or dockerd is None or ip is None:
+        pytest.skip("an engine with a small disk needs root, Linux, dockerd and ip")
     with ExitStack() as stack:
         # A short path, because the path of a socket has at most 107 bytes.
         folder = Path("/run") / f"settlement-test-{os.getpid()}"
@@ -69,6 +69,8 @@ def engine() -> Iterator[str]:
         options = {"host": address, "data-root": storage, "exec-root": folder / "exec", "pidfile": folder / "pid"}
         stack.enter_context(
             process(
+                # In a network of its own: an engine without a bridge removes the docker0 of another engine.
+                *("unshare", "--net", "sh", "-c", f'{ip} link set lo up && exec "$@"', "sh"),
                 dockerd,
                 *(f"--{name}={value}" for name, value in options.items()),
                 "--bridge=none",
