@@ -14,6 +14,7 @@ MAX_EVENT_BYTES = 1024 * 1024 - 26
 """CloudWatch Logs' limit for an event, without its overhead
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html)."""
 
+_TIME = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 _START = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{3})? \S+?:")
 """Matches both values of ``log_line_prefix`` that RDS allows: one begins with ``%t``, the other with ``%m``."""
 
@@ -34,11 +35,22 @@ class Assembler:
         self._time = ""
         self._pending: list[str] = []
         self._pending_time = ""
+        self._seen_before = ""
+        """``seen_until`` before the message in ``_pending``."""
         self._done: list[Event] = []
 
-    def feed(self, frame: bytes) -> None:
-        """Add one frame: the engine's time, a space, and a line. A line longer than 16 KiB comes in several frames."""
+    def feed(self, frame: bytes) -> bool:
+        """Add one frame: the engine's time, a space, and a line. A line longer than 16 KiB comes in several frames.
+
+        Return False for the engine's own words, such as ``Error grabbing logs: unexpected EOF``, which end a stream.
+        The message that they interrupt is left out, and comes when the log is read again.
+        """
         time, _, text = frame.partition(b" ")
+        if not _TIME.fullmatch(time):
+            if self._pending:
+                self.seen_until = self._seen_before
+            self._line, self._pending = [], []
+            return False
         if not self._line:
             self._time = time.decode("ascii", "replace")
         self._line.append(text)
@@ -46,8 +58,9 @@ class Assembler:
             line = b"".join(self._line).decode("utf-8", "replace").removesuffix("\n")
             self._line = []
             if self._time > self.seen_until:
-                self.seen_until = self._time
-                self._take(line)
+                before, self.seen_until = self.seen_until, self._time
+                self._take(line, before)
+        return True
 
     def waiting(self) -> bool:
         """Return whether there are lines to take."""
@@ -59,10 +72,10 @@ class Assembler:
         events, self._done = self._done, []
         return events
 
-    def _take(self, line: str) -> None:
+    def _take(self, line: str, seen_before: str) -> None:
         if _START.match(line):
             self._finish()
-            self._pending, self._pending_time = [line], self._time
+            self._pending, self._pending_time, self._seen_before = [line], self._time, seen_before
         elif self._pending and line.startswith("\t"):
             # PostgreSQL begins each further line of a message with a tab.
             self._pending.append(line)

@@ -145,7 +145,8 @@ class Follower:
             if frame is None:
                 self._send_events(assembler)
                 return
-            assembler.feed(frame)
+            if not assembler.feed(frame):
+                logger.warning("log of RDS instance %s: %r; it is read again", self._source.identifier, frame)
             began = began if quiet else time.monotonic()
             if time.monotonic() - began > _BATCH_SECONDS:
                 self._send_events(assembler)

@@ -55,6 +55,21 @@ def test_read_again_nothing_comes_twice() -> None:
     assert [event.message for event in second.take()] == [f"{PREFIX}LOG:  3"]
 
 
+def test_a_stream_that_the_engine_breaks_off_loses_no_message() -> None:
+    frames = [frame(f"{PREFIX}LOG:  1", 1), frame(f"{PREFIX}LOG:  2", 2), frame("\tof two lines", 3)]
+    first = Assembler()
+    for each in frames[:2]:
+        assert first.feed(each)
+    assert not first.feed(b"Error grabbing logs: unexpected EOF\n")
+    second = Assembler(first.seen_until)
+    for each in frames:
+        second.feed(each)
+    assert [event.message for event in first.take() + second.take()] == [
+        f"{PREFIX}LOG:  1",
+        f"{PREFIX}LOG:  2\n\tof two lines",
+    ]
+
+
 def test_an_event_is_cut_at_the_limit_between_characters() -> None:
     assembler = Assembler()
     assembler.feed(frame(PREFIX + "가" * MAX_EVENT_BYTES))
