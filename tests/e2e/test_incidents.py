@@ -365,7 +365,8 @@ def test_a_task_without_a_place_is_named_and_replaced_once_there_is_one(clone: C
         sep="\n",
     )
     assert "VERDICT no_capacity: every check passed" in drill.output
-    assert "passed  make incident names the capacity: no capacity" in drill.output
+    # The drills before may have left more direct causes.
+    assert re.search(r"passed  make incident names the capacity: .*no capacity", drill.output)
 
 
 def test_a_lost_zone_is_replaced_while_the_others_carry_on(clone: Clone) -> None:
