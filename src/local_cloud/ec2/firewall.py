@@ -203,7 +203,9 @@ class Firewall:
             group for record in _records("ec2", "_vpc_endpoints") for group in record.get("SecurityGroupIds", ())
         ]
         apis = Interface(gateway, tuple(endpoints), {HTTPS: self._config.api_port})
-        checks = Interface(gateway, _balancer_groups())
+        # Each load balancer's nodes check its own targets: here all checks come from the gateway.
+        balancers = [group for balancer in _records("alb", "_lbs") for group in balancer.get("SecurityGroups") or ()]
+        checks = Interface(gateway, tuple(balancers))
         proxies = _records("rds", "_db_proxies")
         return [apis, checks, *(Interface(gateway, tuple(proxy["VpcSecurityGroupIds"])) for proxy in proxies)]
 

@@ -34,6 +34,11 @@ _DEFAULTS = {
     "timezone": "UTC",
     # The default of rds.rds_superuser_reserved_connections, for members of pg_use_reserved_connections.
     "reserved_connections": "2",
+    # The sessions of a client that vanished, such as a task of a lost zone, end after six minutes
+    # (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.PostgreSQL.CommonDBATasks.DeadConnectionHandling.html).
+    "tcp_keepalives_idle": "300",
+    "tcp_keepalives_interval": "30",
+    "tcp_keepalives_count": "2",
 }
 _ALWAYS = {
     "listen_addresses": "*",

@@ -87,7 +87,7 @@ resource "aws_iam_policy" "deploy_boundary" {
           Sid    = "Services"
           Effect = "Allow"
           Action = [
-            for service in ["acm", "application-autoscaling", "cloudwatch", "dynamodb", "ec2", "ecr", "ecs", "elasticloadbalancing", "events", "lambda", "logs", "rds", "route53", "s3", "secretsmanager", "sns", "sqs"] : "${service}:*"
+            for service in ["acm", "application-autoscaling", "arc-zonal-shift", "cloudwatch", "dynamodb", "ec2", "ecr", "ecs", "elasticloadbalancing", "events", "lambda", "logs", "rds", "route53", "s3", "secretsmanager", "sns", "sqs"] : "${service}:*"
           ]
           Resource = "*"
         },

@@ -22,6 +22,7 @@ def test_parameters_come_before_defaults_and_after_what_the_container_needs() ->
     assert conf["log_destination"] == "'stderr'"
     assert conf["rds.force_ssl"] == "'0'"
     assert conf["reserved_connections"] == "'2'"
+    assert conf["tcp_keepalives_idle"] == "'300'"
 
 
 def test_formulas_and_libraries_of_rds_are_left_out() -> None:
