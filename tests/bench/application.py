@@ -93,7 +93,7 @@ def run(rounds: int, _: object = None, *, seconds: float = 5) -> list[Row]:
                     requests += load.requests
                     if (used := running.cpu_seconds() - before) >= LEAST_CPU_SECONDS:
                         return requests / used
-                raise MachineTooBusy(f"other work leaves the application no CPU time: {used:.3f} s in {LONGEST_SECONDS} s")
+                raise MachineTooBusy(f"the application got {used:.3f} s of CPU time in {LONGEST_SECONDS} s")
 
             for running in services.values():  # fill caches and pools first
                 rate(running)
@@ -226,7 +226,7 @@ class Served:
         """Return the CPU time that the worker has used, of all its threads."""
         arbiter = self.process.pid
         (worker,) = Path(f"/proc/{arbiter}/task/{arbiter}/children").read_text(encoding="ascii").split()
-        # The clock that clock_getcpuclockid(3) names counts nanoseconds; /proc/<pid>/stat counts hundredths of a second.
+        # The clock of clock_getcpuclockid(3) counts nanoseconds; /proc/<pid>/stat counts hundredths of a second.
         return time.clock_gettime(~int(worker) << 3 | CPUCLOCK_SCHED)
 
 
